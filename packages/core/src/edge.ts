@@ -1,0 +1,9 @@
+/** What runs anywhere: no dependency, no Node builtin. */
+export { type Clock, systemClock } from './clock.ts'
+export {
+  type ErrorOptionsWithHeaders,
+  isTollgateError,
+  TollgateError,
+  toResponse,
+} from './errors.ts'
+export { lazy } from './lazy.ts'

@@ -1,0 +1,41 @@
+/**
+ * Configuration from the environment: read at first use, reported all at once.
+ *
+ * @module
+ */
+
+import type { z } from 'zod'
+import { TollgateError } from './errors.ts'
+
+export type Environment = Record<string, string | undefined>
+
+/**
+ * The variables `schema` names, parsed. An empty string counts as missing, as in a copied
+ * `.env.example`.
+ *
+ * @throws `invalid_environment`, one error that lists every variable that is missing or malformed
+ * and none of the values.
+ */
+export function readEnv<Schema extends z.ZodObject>(
+  schema: Schema,
+  source: Environment = process.env,
+): z.output<Schema> {
+  const values = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, source[name] === '' ? undefined : source[name]]),
+  )
+  const result = schema.safeParse(values)
+  if (result.success) return result.data
+  const lines = result.error.issues.map((issue) => {
+    const name = issue.path.join('.')
+    return values[name] === undefined ? `  ${name} is missing` : `  ${name}: ${issue.message}`
+  })
+  throw new TollgateError(
+    'invalid_environment',
+    500,
+    `The environment is not complete (see .env.example):\n${[...new Set(lines)].join('\n')}`,
+  )
+}
+
+/** Whether this process serves real customers. */
+export const isProduction = (source: Environment = process.env): boolean =>
+  source.NODE_ENV === 'production'

@@ -1,0 +1,87 @@
+/**
+ * One shape for every refusal: a stable `code`, an HTTP `status`, and a message for people.
+ *
+ * @module
+ */
+
+export interface ErrorOptionsWithHeaders {
+  cause?: unknown
+  /** Headers the HTTP answer carries, e.g. `{ 'retry-after': '30' }`. */
+  headers?: Record<string, string>
+}
+
+/**
+ * The base of every package's error. Branch on `code`; the message is for people and names the
+ * values that disagree, never a token, key, payload or e-mail address.
+ */
+export class TollgateError<Code extends string = string> extends Error {
+  override readonly name: string = 'TollgateError'
+  /** Stable, lower_snake. */
+  readonly code: Code
+  /** The HTTP status that says the same thing. */
+  readonly status: number
+  readonly headers: Record<string, string>
+
+  constructor(code: Code, status: number, message: string, options: ErrorOptionsWithHeaders = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.status = status
+    this.headers = options.headers ?? {}
+  }
+}
+
+/**
+ * Whether `error` is one of ours, and, if `code` is given, that one. Compares shape and not class,
+ * because a copied package and a workspace package can meet in one process.
+ */
+export function isTollgateError<Code extends string = string>(
+  error: unknown,
+  code?: Code,
+): error is TollgateError<Code> {
+  if (!(error instanceof Error)) return false
+  const shaped = error as Partial<TollgateError>
+  if (typeof shaped.code !== 'string' || typeof shaped.status !== 'number') return false
+  if (!error.name.endsWith('Error') || typeof shaped.headers !== 'object') return false
+  return code === undefined || shaped.code === code
+}
+
+/**
+ * The HTTP answer for an error, as `application/problem+json` (RFC 9457) with `code` beside the
+ * standard members. Anything that is not ours becomes a bare 500: what it says stays inside.
+ */
+export function toResponse(error: unknown): Response {
+  const known = isTollgateError(error)
+  const status = known ? error.status : 500
+  const body = {
+    type: 'about:blank',
+    title: titles[status] ?? 'Error',
+    status,
+    code: known ? error.code : 'internal_error',
+    detail: known ? error.message : 'Something went wrong on our side.',
+  }
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      ...(known ? error.headers : {}),
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+    },
+  })
+}
+
+const titles: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  402: 'Payment Required',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+}

@@ -1,0 +1,10 @@
+export * from './edge.ts'
+export { type Environment, isProduction, readEnv } from './env.ts'
+export {
+  consoleLogger,
+  createLogger,
+  type Logger,
+  type LogMethod,
+  mask,
+  maskText,
+} from './logger.ts'

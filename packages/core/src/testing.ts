@@ -1,0 +1,51 @@
+/**
+ * Doubles for tests: a clock that stands still until moved, a logger that keeps what it was told.
+ *
+ * @module
+ */
+
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+
+export interface TestClock extends Clock {
+  advance(milliseconds: number): void
+  set(now: Date): void
+}
+
+/** A clock that stands at `start` until it is moved. */
+export function createTestClock(start: Date | string = '2026-01-01T00:00:00Z'): TestClock {
+  let now = new Date(start).getTime()
+  return {
+    now: () => new Date(now),
+    advance(milliseconds) {
+      now += milliseconds
+    },
+    set(next) {
+      now = next.getTime()
+    },
+  }
+}
+
+export interface LogEntry {
+  level: keyof Logger
+  fields: object
+  message: string | undefined
+}
+
+/** A logger that keeps its entries; `text` is all of them as one string, for "is not in the log". */
+export function createTestLogger(): Logger & { entries: LogEntry[]; readonly text: string } {
+  const entries: LogEntry[] = []
+  const keep = (level: keyof Logger) => (fields: object, message?: string) => {
+    entries.push({ level, fields, message })
+  }
+  return {
+    entries,
+    get text() {
+      return entries.map((entry) => JSON.stringify(entry)).join('\n')
+    },
+    debug: keep('debug'),
+    info: keep('info'),
+    warn: keep('warn'),
+    error: keep('error'),
+  }
+}

@@ -1,0 +1,90 @@
+/** The database keeps the promises: each named constraint exists and refuses what it is there for. */
+
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { atomically } from '../client.ts'
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+})
+afterAll(() => database.drop())
+
+let count = 0
+
+async function subscribe(status: string, customerId?: string) {
+  count += 1
+  const { db } = database
+  const product = await db.product.create({
+    data: { stripeProductId: `prod_${count}`, name: 'Pro', active: true },
+  })
+  const price = await db.price.create({
+    data: {
+      stripePriceId: `price_${count}`,
+      productId: product.id,
+      currency: 'usd',
+      active: true,
+    },
+  })
+  const owner =
+    customerId ??
+    (await db.customer.create({ data: { ownerId: `owner-${count}`, ownerType: 'user' } })).id
+  return db.subscription.create({
+    data: {
+      customerId: owner,
+      priceId: price.id,
+      stripeSubscriptionId: `sub_${count}`,
+      status,
+      currentPeriodStart: new Date(),
+      currentPeriodEnd: new Date(),
+    },
+  })
+}
+
+test('promise 2: an ended subscription is never brought back', async () => {
+  const { id } = await subscribe('canceled')
+  const revive = database.db.subscription.update({ where: { id }, data: { status: 'active' } })
+  await expect(revive).rejects.toThrow('has ended as canceled')
+  const after = await database.db.subscription.findUniqueOrThrow({ where: { id } })
+  expect(after.status).toBe('canceled')
+})
+
+test('promise 2: one customer has at most one current subscription', async () => {
+  const first = await subscribe('active')
+  await expect(subscribe('trialing', first.customerId)).rejects.toThrow('customerId')
+  await subscribe('canceled', first.customerId)
+  const rows = await database.db.subscription.findMany({ where: { customerId: first.customerId } })
+  expect(rows.map((row) => row.status).sort()).toEqual(['active', 'canceled'])
+})
+
+test.each([
+  [
+    'a role that does not exist',
+    `INSERT INTO "User" (id, name, email, role, "updatedAt") VALUES ('1', '', 'a', 'ROOT', now())`,
+    'User_role_check',
+  ],
+  [
+    'an owner of another kind',
+    `INSERT INTO "Customer" (id, "ownerId", "ownerType", "updatedAt") VALUES ('1', '1', 'team', now())`,
+    'Customer_ownerType_check',
+  ],
+  [
+    'a status nobody knows',
+    `INSERT INTO "WebhookEvent" (id, provider, "eventId", type, payload, status) VALUES ('1', 'stripe', 'e', 't', '', 'lost')`,
+    'WebhookEvent_status_check',
+  ],
+])('%s is refused', async (_, statement, constraint) => {
+  await expect(database.db.$executeRawUnsafe(statement)).rejects.toThrow(constraint)
+})
+
+test('a transaction commits all or nothing, and an inner one joins it', async () => {
+  const { db } = database
+  const work = atomically(db, async (tx) => {
+    await atomically(tx, (inner) =>
+      inner.customer.create({ data: { ownerId: 'rolled-back', ownerType: 'user' } }),
+    )
+    throw new Error('after the write')
+  })
+  await expect(work).rejects.toThrow('after the write')
+  expect(await db.customer.count({ where: { ownerId: 'rolled-back' } })).toBe(0)
+})

@@ -1,0 +1,103 @@
+/**
+ * `db:migrate`, `db:diff --name x`, `db:reset`: the schema's life without an engine download.
+ *
+ * @module
+ */
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { maskText } from '@repo/core'
+import pg from 'pg'
+import { migrate } from './migrate.ts'
+import { schemaDiff } from './schema-engine.ts'
+import { startPostgres } from './testing/postgres.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const LOCAL_CLUSTER = join(ROOT, '.tollgate/postgres')
+
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+/** `DATABASE_URL`, or the demo's own database, started for as long as `work` takes. */
+async function withDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {
+  const url = process.env.DATABASE_URL
+  if (url) return work(url)
+  const server = await startPostgres({ folder: LOCAL_CLUSTER })
+  try {
+    return await work(await server.createDatabase('tollgate'))
+  } finally {
+    await server.stop()
+  }
+}
+
+async function runMigrate(): Promise<void> {
+  const applied = await withDatabase((url) => migrate(url))
+  for (const name of applied) say(`applied ${name}`)
+  say(applied.length === 0 ? 'Nothing to apply.' : `${applied.length} applied.`)
+}
+
+/** Compares the schema with a scratch database that has every migration. */
+async function runDiff(name: string | undefined): Promise<void> {
+  const server = await startPostgres()
+  try {
+    const url = await server.createDatabase('scratch')
+    await migrate(url)
+    const sql = await schemaDiff(url)
+    if (sql === null) {
+      say('The schema and the migrations agree.')
+      return
+    }
+    if (!name) {
+      process.stdout.write(sql)
+      say('Name the migration to write it: --name add_invoices')
+      return
+    }
+    if (!/^[a-z0-9_]+$/.test(name)) throw new Error('--name takes lower-case letters, digits and _')
+    const stamp = new Date().toISOString().replace(/\D/g, '').slice(0, 14)
+    const folder = join(ROOT, 'prisma/migrations', `${stamp}_${name}`)
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'migration.sql'), `-- ${name.replaceAll('_', ' ')}\n\n${sql}`)
+    say(`wrote ${relative(ROOT, folder)}/migration.sql – say why in its first line.`)
+  } finally {
+    await server.stop()
+  }
+}
+
+async function runReset(force: boolean): Promise<void> {
+  await withDatabase(async (url) => {
+    const { hostname } = new URL(url)
+    const local = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+    if (process.env.NODE_ENV === 'production' || (!local && !force)) {
+      throw new Error(
+        `db:reset deletes everything on ${hostname}; it takes --force, never in production`,
+      )
+    }
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query('DROP SCHEMA public CASCADE')
+    await client.query('CREATE SCHEMA public')
+    await client.end()
+    const applied = await migrate(url)
+    say(`The database is empty again; ${applied.length} migrations applied.`)
+  })
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { name: { type: 'string' }, force: { type: 'boolean', default: false } },
+  })
+  const [command] = positionals
+  if (command === 'migrate') return runMigrate()
+  if (command === 'diff') return runDiff(values.name)
+  if (command === 'reset') return runReset(values.force)
+  throw new Error(
+    `unknown command ${command ?? '(none)'}: migrate, diff [--name x], reset [--force]`,
+  )
+}
+
+main().catch((error: unknown) => {
+  say(maskText(error instanceof Error ? error.message : String(error)))
+  process.exitCode = 1
+})

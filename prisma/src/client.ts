@@ -1,0 +1,78 @@
+/**
+ * The database client: one factory, one lazy default, one way to join a transaction.
+ *
+ * @module
+ */
+
+import { PrismaPg } from '@prisma/adapter-pg'
+import { lazy, readEnv } from '@repo/core'
+import { z } from 'zod'
+import { type Prisma, PrismaClient } from './generated/client.ts'
+
+/** What domain functions take: a client or a transaction of one. */
+export type Db = Prisma.TransactionClient
+
+/** A client that can open a transaction. */
+export type Database = PrismaClient
+
+export const databaseEnv = z.object({
+  /** postgresql://user:password@host:port/database, of the role that owns the database. */
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
+})
+
+export interface DbOptions {
+  /** Connections at the most. Default 10. */
+  maxConnections?: number
+}
+
+/** A client of the database at `url`. Connects on the first query; `$disconnect()` ends it. */
+export function createDb(url: string, options: DbOptions = {}): Database {
+  const adapter = new PrismaPg({ connectionString: url, max: options.maxConnections ?? 10 })
+  return new PrismaClient({ adapter })
+}
+
+const shared = globalThis as { [DB]?: Database }
+const DB = Symbol.for('@repo/db')
+
+/**
+ * The process-wide client, made from `DATABASE_URL` on first use. It outlives a hot reload, so that
+ * a development server does not leak connections.
+ */
+export const db: Database = lazy(() => {
+  shared[DB] ??= createDb(readEnv(databaseEnv).DATABASE_URL)
+  return shared[DB]
+})
+
+export interface TransactionOptions {
+  /** How long it may wait for a free connection, then run. Defaults 5,000 and 10,000. */
+  maxWaitMs?: number
+  timeoutMs?: number
+}
+
+/**
+ * Runs `work` in the caller's transaction where `db` is one, else in its own: all of it commits or
+ * none. No network call belongs inside.
+ */
+export function atomically<T>(
+  db: Db | Database,
+  work: (tx: Db) => Promise<T>,
+  options: TransactionOptions = {},
+): Promise<T> {
+  if (!('$transaction' in db)) return work(db)
+  return (db as Database).$transaction(work, {
+    maxWait: options.maxWaitMs ?? 5_000,
+    timeout: options.timeoutMs ?? 10_000,
+  })
+}
+
+/**
+ * A host's extended client as ours. Prisma's types refuse a client with `$extends`, though it
+ * answers the same calls.
+ */
+export function asDatabase(client: {
+  $queryRaw: unknown
+  $executeRaw: unknown
+  $transaction: unknown
+}): Database {
+  return client as Database
+}

@@ -1,0 +1,14 @@
+export {
+  asDatabase,
+  atomically,
+  createDb,
+  type Database,
+  type Db,
+  type DbOptions,
+  databaseEnv,
+  db,
+  type TransactionOptions,
+} from './client.ts'
+export type * from './generated/client.ts'
+export { Prisma } from './generated/client.ts'
+export { migrate, pendingMigrations } from './migrate.ts'

