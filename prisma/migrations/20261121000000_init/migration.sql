@@ -207,6 +207,7 @@ CREATE TABLE "Effect" (
 CREATE TABLE "Booking" (
     "id" TEXT NOT NULL,
     "calBookingUid" TEXT NOT NULL,
+    "calUids" TEXT[],
     "calICalUid" TEXT,
     "calICalSequence" INTEGER NOT NULL DEFAULT 0,
     "calCreatedAt" TIMESTAMPTZ(3) NOT NULL,

@@ -1,0 +1,86 @@
+/**
+ * Billing as one configured thing, and the default instance whose methods a host imports.
+ *
+ * @module
+ */
+
+import { lazy } from '@repo/core'
+import { listBookings } from './bookings.ts'
+import { createCalComBookingLink as createLink } from './calcom.ts'
+import * as checkout from './checkout.ts'
+import { type BillingContext, type BillingOptions, createContext } from './context.ts'
+import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
+import * as payments from './payments.ts'
+import { pushPlans } from './plans.ts'
+import { createBillingPortalSession as createPortal } from './portal.ts'
+import * as subscriptions from './subscriptions.ts'
+import { syncCustomer as sync } from './sync.ts'
+import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
+import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
+
+/** `f` with its first argument given. */
+function given<Args extends unknown[], R>(
+  ctx: BillingContext,
+  f: (ctx: BillingContext, ...args: Args) => R,
+): (...args: Args) => R {
+  return (...args) => f(ctx, ...args)
+}
+
+/** Billing over `options`; what they leave out comes from the environment, on first use. */
+export function createBilling(options: BillingOptions = {}) {
+  const ctx = createContext(options)
+  return {
+    ensureCustomer: given(ctx, ensure),
+    updateCustomer: given(ctx, update),
+    syncCustomer: given(ctx, sync),
+    createCheckoutSession: given(ctx, checkout.createCheckoutSession),
+    confirmCheckout: given(ctx, checkout.confirmCheckout),
+    createBillingPortalSession: given(ctx, createPortal),
+    getSubscription: given(ctx, subscriptions.getSubscription),
+    cancelSubscription: given(ctx, subscriptions.cancelSubscription),
+    resumeSubscription: given(ctx, subscriptions.resumeSubscription),
+    createPaymentIntent: given(ctx, payments.createPaymentIntent),
+    confirmPayment: given(ctx, payments.confirmPayment),
+    listPayments: given(ctx, payments.listPayments),
+    createCalComBookingLink: given(ctx, createLink),
+    listBookings: given(ctx, listBookings),
+    handleStripeWebhook: given(ctx, handleStripe),
+    handleCalComWebhook: given(ctx, handleCalCom),
+    /** Brings the provider's prices in line with the plans; see `pushPlans`. */
+    pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
+    plans: ctx.plans,
+  }
+}
+
+export type Billing = ReturnType<typeof createBilling>
+
+/** The default instance: environment, default plans. */
+export const billing: Billing = lazy(() => createBilling())
+
+export const ensureCustomer: Billing['ensureCustomer'] = (...args) =>
+  billing.ensureCustomer(...args)
+export const updateCustomer: Billing['updateCustomer'] = (...args) =>
+  billing.updateCustomer(...args)
+export const syncCustomer: Billing['syncCustomer'] = (...args) => billing.syncCustomer(...args)
+export const createCheckoutSession: Billing['createCheckoutSession'] = (...args) =>
+  billing.createCheckoutSession(...args)
+export const confirmCheckout: Billing['confirmCheckout'] = (...args) =>
+  billing.confirmCheckout(...args)
+export const createBillingPortalSession: Billing['createBillingPortalSession'] = (...args) =>
+  billing.createBillingPortalSession(...args)
+export const getSubscription: Billing['getSubscription'] = (...args) =>
+  billing.getSubscription(...args)
+export const cancelSubscription: Billing['cancelSubscription'] = (...args) =>
+  billing.cancelSubscription(...args)
+export const resumeSubscription: Billing['resumeSubscription'] = (...args) =>
+  billing.resumeSubscription(...args)
+export const createPaymentIntent: Billing['createPaymentIntent'] = (...args) =>
+  billing.createPaymentIntent(...args)
+export const confirmPayment: Billing['confirmPayment'] = (...args) =>
+  billing.confirmPayment(...args)
+export const createCalComBookingLink: Billing['createCalComBookingLink'] = (...args) =>
+  billing.createCalComBookingLink(...args)
+export const handleStripeWebhook: Billing['handleStripeWebhook'] = (...args) =>
+  billing.handleStripeWebhook(...args)
+export const handleCalComWebhook: Billing['handleCalComWebhook'] = (...args) =>
+  billing.handleCalComWebhook(...args)

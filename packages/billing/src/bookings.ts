@@ -1,0 +1,170 @@
+/**
+ * Bookings, as Cal.com tells of them. A reschedule brings a new uid, and events come in any order:
+ * one row follows the chain, and the event with the highest sequence decides.
+ *
+ * @module
+ */
+
+import { atomically, type Db } from '@repo/db'
+import { z } from 'zod'
+import { readReference } from './calcom.ts'
+import type { BillingContext } from './context.ts'
+
+/** Cal.com's trigger for each status we store. Others are received and ignored. */
+const STATUS_OF = {
+  BOOKING_CREATED: 'accepted',
+  BOOKING_RESCHEDULED: 'accepted',
+  BOOKING_REQUESTED: 'pending',
+  BOOKING_CANCELLED: 'cancelled',
+  BOOKING_REJECTED: 'rejected',
+} as const
+
+export type BookingTrigger = keyof typeof STATUS_OF
+
+export const isBookingTrigger = (trigger: string): trigger is BookingTrigger =>
+  Object.hasOwn(STATUS_OF, trigger)
+
+const optionalText = z.string().min(1).nullish().catch(null)
+
+/** What is read of an event's payload. Everything Cal.com leaves out or sends as null may be absent. */
+const bookingPayload = z.object({
+  uid: z.string().min(1),
+  rescheduleUid: optionalText,
+  iCalUID: optionalText,
+  iCalSequence: z.number().int().min(0).nullish().catch(null),
+  eventTypeId: z.number().int().nullish().catch(null),
+  title: optionalText,
+  startTime: z.coerce.date(),
+  endTime: z.coerce.date(),
+  attendees: z
+    .array(z.object({ name: optionalText, email: optionalText }))
+    .nullish()
+    .catch(null),
+  metadata: z.record(z.string(), z.unknown()).nullish().catch(null),
+  videoCallData: z.object({ url: optionalText }).nullish().catch(null),
+  cancellationReason: optionalText,
+  rejectionReason: optionalText,
+})
+
+export type BookingPayload = z.output<typeof bookingPayload>
+
+/** The payload, or null where it lacks what a booking cannot be without. */
+export const readBookingPayload = (value: unknown): BookingPayload | null =>
+  bookingPayload.safeParse(value).data ?? null
+
+export interface BookingEvent {
+  trigger: BookingTrigger
+  /** When Cal.com made it. */
+  createdAt: Date
+  payload: BookingPayload
+}
+
+/** Applies an event to the row of its chain. Applying it again, or an older one, changes nothing. */
+export async function applyBooking(ctx: BillingContext, event: BookingEvent): Promise<void> {
+  await atomically(ctx.db, async (tx) => {
+    // Two events of one chain may share no uid, so there is no row to lock: bookings wait in line.
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('tollgate:bookings'))`
+    const row = await findChain(tx, event.payload)
+    const reference = await referenceOf(tx, ctx, event.payload)
+    if (!row) {
+      await tx.booking.create({
+        data: {
+          ...factsOf(event),
+          calUids: uidsOf(event.payload),
+          ...(await ownership(tx, reference, null)),
+        },
+      })
+      return
+    }
+    const calUids = [...new Set([...row.calUids, ...uidsOf(event.payload)])]
+    // An older event may still be the one that carries the reference: a cancellation has none.
+    const owner = row.customerId ? {} : await ownership(tx, reference, row.id)
+    await tx.booking.update({
+      where: { id: row.id },
+      data: { calUids, ...(isNewer(event, row) ? factsOf(event) : {}), ...owner },
+    })
+  })
+}
+
+function findChain(tx: Db, { uid, rescheduleUid, iCalUID }: BookingPayload) {
+  const known = [{ calUids: { hasSome: rescheduleUid ? [uid, rescheduleUid] : [uid] } }]
+  return tx.booking.findFirst({
+    where: { OR: iCalUID ? [...known, { calICalUid: iCalUID }] : known },
+  })
+}
+
+const uidsOf = ({ uid, rescheduleUid }: BookingPayload): string[] =>
+  rescheduleUid ? [rescheduleUid, uid] : [uid]
+
+function isNewer(
+  { payload, createdAt }: BookingEvent,
+  row: { calICalSequence: number; calCreatedAt: Date },
+): boolean {
+  const sequence = payload.iCalSequence ?? row.calICalSequence
+  if (sequence !== row.calICalSequence) return sequence > row.calICalSequence
+  return createdAt > row.calCreatedAt
+}
+
+function factsOf({ trigger, createdAt, payload }: BookingEvent) {
+  const [booker] = payload.attendees ?? []
+  const videoUrl = payload.metadata?.videoCallUrl
+  return {
+    calBookingUid: payload.uid,
+    calICalUid: payload.iCalUID ?? null,
+    calICalSequence: payload.iCalSequence ?? 0,
+    calCreatedAt: createdAt,
+    calEventTypeId: payload.eventTypeId ?? null,
+    title: payload.title ?? '',
+    status: STATUS_OF[trigger],
+    startsAt: payload.startTime,
+    endsAt: payload.endTime,
+    attendeeName: booker?.name ?? null,
+    attendeeEmail: booker?.email ?? null,
+    meetingUrl: payload.videoCallData?.url ?? (typeof videoUrl === 'string' ? videoUrl : null),
+    reason: payload.cancellationReason ?? payload.rejectionReason ?? null,
+  }
+}
+
+interface Reference {
+  customerId: string | null
+  paymentId: string | null
+  needsAttention: string | null
+}
+
+const NOBODY: Reference = { customerId: null, paymentId: null, needsAttention: null }
+
+async function referenceOf(
+  tx: Db,
+  ctx: BillingContext,
+  payload: BookingPayload,
+): Promise<Reference> {
+  const signed = payload.metadata?.ref
+  if (typeof signed !== 'string') return NOBODY
+  const reference = readReference(ctx.calcom.webhookSecret, signed)
+  const customer = reference
+    ? await tx.customer.findUnique({ where: { id: reference.customerId } })
+    : null
+  if (!reference || !customer) return { ...NOBODY, needsAttention: 'invalid_reference' }
+  return { ...reference, needsAttention: null }
+}
+
+/** One payment serves one booking that stands; a second one is stored and flagged. */
+async function ownership(tx: Db, reference: Reference, bookingId: string | null) {
+  if (!reference.paymentId) return reference
+  const others = await tx.booking.count({
+    where: {
+      paymentId: reference.paymentId,
+      status: { in: ['accepted', 'pending'] },
+      ...(bookingId ? { id: { not: bookingId } } : {}),
+    },
+  })
+  return others === 0 ? reference : { ...reference, needsAttention: 'payment_already_used' }
+}
+
+/** The owner's bookings, the latest start first. */
+export function listBookings(ctx: BillingContext, ownerId: string) {
+  return ctx.db.booking.findMany({
+    where: { customer: { ownerId } },
+    orderBy: { startsAt: 'desc' },
+  })
+}

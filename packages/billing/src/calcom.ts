@@ -1,0 +1,128 @@
+/**
+ * Links to Cal.com's booking pages. What a link carries can be changed by whoever holds it, so the
+ * owner and the payment travel in a signed reference.
+ *
+ * @see https://cal.com/help/bookings/prefill-fields-in-bookings
+ * @module
+ */
+
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { readEnv } from '@repo/core'
+import { z } from 'zod'
+import type { BillingContext } from './context.ts'
+import { ensureCustomer } from './customers.ts'
+import { BillingError } from './errors.ts'
+
+export interface Calcom {
+  /** Where the booking pages are. Hosted: `https://cal.com`. */
+  origin: string
+  /** Event type id → the path of its page: `acme/strategy-call`. */
+  eventTypes: Readonly<Record<number, string>>
+  /** Signs webhooks; also the key of our references. At least 16 characters. */
+  webhookSecret: string
+}
+
+export const calcomEnv = z.object({
+  /** Where the booking pages are. */
+  CALCOM_ORIGIN: z.url({ protocol: /^https?$/ }).default('https://cal.com'),
+  /** `id=user/slug`, several with commas between. */
+  CALCOM_EVENT_TYPES: z
+    .string()
+    .regex(/^\d+=[\w./-]+(,\d+=[\w./-]+)*$/, 'must look like 101=acme/strategy-call')
+    .transform((list) =>
+      Object.fromEntries(
+        list.split(',').map((entry) => {
+          const [id, path] = entry.split('=') as [string, string]
+          return [Number(id), path]
+        }),
+      ),
+    ),
+  CALCOM_WEBHOOK_SECRET: z.string().min(16),
+})
+
+export function calcomFromEnv(): Calcom {
+  const env = readEnv(calcomEnv)
+  return {
+    origin: env.CALCOM_ORIGIN,
+    eventTypes: env.CALCOM_EVENT_TYPES,
+    webhookSecret: env.CALCOM_WEBHOOK_SECRET,
+  }
+}
+
+export interface BookingLinkMetadata {
+  ownerId: string
+  /** Our id of the payment the booking is for. Absent: the booking is free. */
+  paymentId?: string
+}
+
+/**
+ * The address of the booking page for an event type. The booking it leads to is stored with the
+ * owner and, where named, the payment.
+ *
+ * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for a payment of someone
+ * else, `payment_not_confirmed` while it is not paid.
+ */
+export async function createCalComBookingLink(
+  ctx: BillingContext,
+  eventTypeId: number,
+  metadata: BookingLinkMetadata,
+): Promise<string> {
+  const path = ctx.calcom.eventTypes[eventTypeId]
+  if (!path) {
+    throw new BillingError('event_type_not_found', `There is no event type ${eventTypeId}.`)
+  }
+  const owner = await ctx.owner(metadata.ownerId)
+  if (!owner) {
+    throw new BillingError('owner_not_found', `There is no owner ${metadata.ownerId}.`)
+  }
+  const customer = await ensureCustomer(ctx, metadata.ownerId)
+  if (metadata.paymentId !== undefined) {
+    const payment = await ctx.db.payment.findUnique({ where: { id: metadata.paymentId } })
+    if (payment?.customerId !== customer.id) {
+      throw new BillingError('payment_not_found', `${metadata.ownerId} has no such payment.`)
+    }
+    if (payment.status !== 'succeeded') {
+      throw new BillingError('payment_not_confirmed', `The payment is ${payment.status}.`)
+    }
+  }
+  const url = new URL(`/${path}`, ctx.calcom.origin)
+  url.searchParams.set('name', owner.name)
+  url.searchParams.set('email', owner.email)
+  url.searchParams.set(
+    'metadata[ref]',
+    signReference(ctx.calcom.webhookSecret, {
+      customerId: customer.id,
+      paymentId: metadata.paymentId ?? null,
+    }),
+  )
+  return url.href
+}
+
+/** Whom a booking is for. */
+export interface BookingReference {
+  customerId: string
+  paymentId: string | null
+}
+
+const referenceBody = z.tuple([z.string(), z.string().nullable()])
+
+export function signReference(secret: string, reference: BookingReference): string {
+  const body = Buffer.from(JSON.stringify([reference.customerId, reference.paymentId]))
+  const encoded = body.toString('base64url')
+  return `${encoded}.${referenceMac(secret, encoded).toString('base64url')}`
+}
+
+/** The reference, or null if it was not signed by us. */
+export function readReference(secret: string, signed: string): BookingReference | null {
+  const [encoded, mac, ...rest] = signed.split('.')
+  if (!encoded || !mac || rest.length > 0) return null
+  const expected = referenceMac(secret, encoded)
+  const given = Buffer.from(mac, 'base64url')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
+  const body = referenceBody.safeParse(JSON.parse(Buffer.from(encoded, 'base64url').toString()))
+  return body.success ? { customerId: body.data[0], paymentId: body.data[1] } : null
+}
+
+/** The prefix keeps a reference from ever being the signature of a webhook, and the reverse. */
+const referenceMac = (secret: string, encoded: string): Buffer =>
+  createHmac('sha256', secret).update(`booking-reference:${encoded}`).digest()

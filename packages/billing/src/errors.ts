@@ -1,0 +1,64 @@
+import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
+
+/** Every way billing refuses. */
+export type BillingErrorCode =
+  | 'already_subscribed'
+  | 'checkout_not_found'
+  | 'customer_not_found'
+  | 'event_type_not_found'
+  | 'invalid_amount'
+  | 'invalid_currency'
+  | 'invalid_options'
+  | 'invalid_payload'
+  | 'invalid_reference'
+  | 'invalid_return_url'
+  | 'invalid_signature'
+  | 'missing_signature'
+  | 'owner_not_found'
+  | 'owner_required'
+  | 'payload_too_large'
+  | 'payment_not_confirmed'
+  | 'payment_not_found'
+  | 'plan_not_found'
+  | 'price_not_found'
+  | 'processing_failed'
+  | 'provider_rejected'
+  | 'provider_unavailable'
+  | 'stale_signature'
+  | 'subscription_not_found'
+
+const STATUS: Record<BillingErrorCode, number> = {
+  already_subscribed: 409,
+  checkout_not_found: 404,
+  customer_not_found: 404,
+  event_type_not_found: 404,
+  invalid_amount: 400,
+  invalid_currency: 400,
+  invalid_options: 500,
+  invalid_payload: 400,
+  invalid_reference: 400,
+  invalid_return_url: 400,
+  invalid_signature: 400,
+  missing_signature: 400,
+  owner_not_found: 404,
+  owner_required: 400,
+  payload_too_large: 413,
+  payment_not_confirmed: 402,
+  payment_not_found: 404,
+  plan_not_found: 404,
+  price_not_found: 404,
+  processing_failed: 500,
+  provider_rejected: 502,
+  provider_unavailable: 503,
+  stale_signature: 400,
+  subscription_not_found: 404,
+}
+
+/** A refusal by the billing domain. Branch on `code`; nothing was changed unless it says so. */
+export class BillingError extends TollgateError<BillingErrorCode> {
+  override readonly name = 'BillingError'
+
+  constructor(code: BillingErrorCode, message: string, options: ErrorOptionsWithHeaders = {}) {
+    super(code, STATUS[code], message, options)
+  }
+}

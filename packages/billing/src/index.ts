@@ -1,0 +1,59 @@
+export {
+  type Billing,
+  billing,
+  cancelSubscription,
+  confirmCheckout,
+  confirmPayment,
+  createBilling,
+  createBillingPortalSession,
+  createCalComBookingLink,
+  createCheckoutSession,
+  createPaymentIntent,
+  ensureCustomer,
+  getSubscription,
+  handleCalComWebhook,
+  handleStripeWebhook,
+  resumeSubscription,
+  syncCustomer,
+  updateCustomer,
+} from './billing.ts'
+export { type BookingLinkMetadata, type Calcom, calcomEnv } from './calcom.ts'
+export type { Checkout, ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
+export { appEnv, type BillingOptions, type Owner, type Sender } from './context.ts'
+export { BillingError, type BillingErrorCode } from './errors.ts'
+export type {
+  ConfirmedPayment,
+  CreatedPaymentIntent,
+  PaymentIntentOptions,
+  PaymentMetadata,
+} from './payments.ts'
+export {
+  definePlans,
+  type Interval,
+  type Plan,
+  type PlanName,
+  type PlanPrice,
+  type Plans,
+  plans,
+  pushPlans,
+  trialEnv,
+} from './plans.ts'
+export type { PortalInput } from './portal.ts'
+export type { SubscriptionStatus } from './shapes.ts'
+export {
+  createStripe,
+  STRIPE_API_VERSION,
+  type StripeOptions,
+  stripe,
+  stripeEnv,
+  stripeWebhookEnv,
+} from './stripe.ts'
+export {
+  type CancelOptions,
+  isActive,
+  isPastDue,
+  type OwnerSubscription,
+  onGracePeriod,
+  onTrial,
+} from './subscriptions.ts'
+export type { Problem, SyncResult } from './sync.ts'

@@ -1,0 +1,143 @@
+/**
+ * One-time payments.
+ *
+ * @module
+ */
+
+import type { BillingContext } from './context.ts'
+import { ensureCustomer } from './customers.ts'
+import { BillingError } from './errors.ts'
+import { paymentShape } from './shapes.ts'
+import { ask, isMissing } from './stripe.ts'
+import { writePayment } from './sync.ts'
+
+/** The metadata key that tells a one-time payment of ours from an invoice's own payment. */
+export const PAYMENT_MARK = 'tollgate_payment'
+
+/** Eight digits: the most Stripe takes in most currencies. */
+const MAX_AMOUNT = 99_999_999
+
+/** @throws `invalid_amount` unless `amount` is a whole number of minor units above 0. */
+export function requireAmount(amount: number): number {
+  if (Number.isSafeInteger(amount) && amount >= 1 && amount <= MAX_AMOUNT) return amount
+  throw new BillingError(
+    'invalid_amount',
+    `The amount must be a whole number of minor units from 1 to ${MAX_AMOUNT}, not ${amount}.`,
+  )
+}
+
+/** @throws `invalid_currency` unless it is a three-letter code. Returns it in lower case. */
+export function requireCurrency(currency: string): string {
+  if (typeof currency === 'string' && /^[a-z]{3}$/i.test(currency)) return currency.toLowerCase()
+  throw new BillingError('invalid_currency', 'The currency must be a three-letter code.')
+}
+
+export interface PaymentMetadata {
+  /** Who pays. */
+  ownerId: string
+  [key: string]: string
+}
+
+export interface PaymentIntentOptions {
+  /** Names the purchase: the same key always returns the same intent. Default: a new one a call. */
+  idempotencyKey?: string
+}
+
+export interface CreatedPaymentIntent {
+  /** Stripe's id, for `confirmPayment`. */
+  id: string
+  /** For Stripe Elements in the browser. Never log it. */
+  clientSecret: string
+  status: string
+}
+
+/**
+ * Begins a payment whose card is entered on the host's own page, through Stripe Elements.
+ *
+ * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`,
+ * `provider_unavailable`, `provider_rejected`.
+ */
+export async function createPaymentIntent(
+  ctx: BillingContext,
+  amount: number,
+  currency: string,
+  metadata: PaymentMetadata,
+  options: PaymentIntentOptions = {},
+): Promise<CreatedPaymentIntent> {
+  const terms = { amount: requireAmount(amount), currency: requireCurrency(currency) }
+  if (!metadata?.ownerId) {
+    throw new BillingError('owner_required', 'metadata.ownerId must say who pays.')
+  }
+  const { id: customerId, stripeCustomerId } = await ensureCustomer(ctx, metadata.ownerId)
+  const intent = await ask(
+    'payment_intent',
+    ctx.stripe.paymentIntents.create(
+      {
+        ...terms,
+        customer: stripeCustomerId,
+        metadata: { ...metadata, [PAYMENT_MARK]: 'intent' },
+        automatic_payment_methods: { enabled: true },
+      },
+      options.idempotencyKey
+        ? { idempotencyKey: `pi:${customerId}:${options.idempotencyKey}` }
+        : {},
+    ),
+  )
+  if (!intent.client_secret) {
+    throw new BillingError('provider_unavailable', 'Stripe gave the payment no client secret.')
+  }
+  return { id: intent.id, clientSecret: intent.client_secret, status: intent.status }
+}
+
+export interface ConfirmedPayment {
+  /** Ours. */
+  id: string
+  paid: boolean
+  /** The provider's word. */
+  status: string
+  /** Minor units. */
+  amount: number
+  currency: string
+}
+
+/**
+ * Asks the provider how a payment stands, confirms one that waits for it, and records the answer.
+ *
+ * @throws `payment_not_found`, also for a payment that is none of ours; `provider_unavailable`;
+ * `provider_rejected`, for instance when the card is declined.
+ */
+export async function confirmPayment(
+  ctx: BillingContext,
+  intentId: string,
+): Promise<ConfirmedPayment> {
+  const missing = new BillingError('payment_not_found', 'There is no such payment.')
+  if (!/^pi_\w{1,250}$/.test(intentId)) throw missing
+  let intent = await ask('payment_intent', ctx.stripe.paymentIntents.retrieve(intentId)).catch(
+    (error: unknown) => {
+      throw isMissing(error) ? missing : error
+    },
+  )
+  if (paymentShape(intent)?.metadata[PAYMENT_MARK] === undefined) throw missing
+  if (intent.status === 'requires_confirmation') {
+    intent = await ask(
+      'payment_intent',
+      ctx.stripe.paymentIntents.confirm(intentId, {}, { idempotencyKey: `confirm:${intentId}` }),
+    )
+  }
+  const shape = paymentShape(intent)
+  const customer = shape?.stripeCustomerId
+    ? await ctx.db.customer.findUnique({ where: { stripeCustomerId: shape.stripeCustomerId } })
+    : null
+  if (!shape || !customer) throw missing
+  const id = await writePayment(ctx.db, customer.id, shape)
+  const { status, amount, currency } = shape
+  return { id, paid: status === 'succeeded', status, amount, currency }
+}
+
+/** The owner's one-time payments, the newest first. */
+export function listPayments(ctx: BillingContext, ownerId: string) {
+  return ctx.db.payment.findMany({
+    where: { customer: { ownerId } },
+    orderBy: { createdAt: 'desc' },
+  })
+}

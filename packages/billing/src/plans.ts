@@ -1,0 +1,177 @@
+/**
+ * Plans: what is sold, and which price at the provider means which plan. Prices are named by lookup
+ * key, so that no provider id is ever configured.
+ *
+ * @module
+ */
+
+import { readEnv } from '@repo/core'
+import type Stripe from 'stripe'
+import { z } from 'zod'
+import { BillingError } from './errors.ts'
+import { ask } from './stripe.ts'
+
+export type Interval = 'month' | 'year'
+
+export interface PlanPrice {
+  /** The name the price has at the provider. */
+  lookupKey: string
+  /** Minor units. */
+  amount: number
+  /** Lower case. */
+  currency: string
+}
+
+export interface Plan {
+  /** What people read. */
+  name: string
+  /** Absent: the plan costs nothing and is what an owner without a subscription has. */
+  prices?: Partial<Record<Interval, PlanPrice>>
+  /** Days free of charge before the first payment, once per owner. Default 0. */
+  trialDays?: number
+}
+
+export type Plans<Name extends string = string> = Readonly<Record<Name, Readonly<Plan>>>
+
+/** The plan names of `plans`. */
+export type PlanName<P extends Plans> = Extract<keyof P, string>
+
+/**
+ * Checks and freezes a set of plans.
+ *
+ * @throws `invalid_options` unless exactly one plan is free, every amount is a whole number above 0
+ * and every lookup key names one price.
+ */
+export function definePlans<const P extends Plans>(plans: P): P {
+  const all = Object.entries<Plan>(plans)
+  const free = all.filter(([, plan]) => !plan.prices)
+  if (free.length !== 1) {
+    throw new BillingError('invalid_options', `One plan must be free; ${free.length} are.`)
+  }
+  const seen = new Set<string>()
+  for (const [name, plan] of all) {
+    for (const price of Object.values(plan.prices ?? {})) {
+      if (!Number.isSafeInteger(price.amount) || price.amount < 1) {
+        throw new BillingError('invalid_options', `${name}: ${price.amount} is no amount.`)
+      }
+      if (!/^[a-z]{3}$/.test(price.currency)) {
+        throw new BillingError('invalid_options', `${name}: ${price.currency} is no currency.`)
+      }
+      if (seen.has(price.lookupKey)) {
+        throw new BillingError('invalid_options', `Two prices are called ${price.lookupKey}.`)
+      }
+      seen.add(price.lookupKey)
+    }
+    if (plan.trialDays !== undefined && !(plan.trialDays >= 0 && plan.trialDays <= 730)) {
+      throw new BillingError('invalid_options', `${name}: ${plan.trialDays} trial days.`)
+    }
+  }
+  return Object.freeze(plans)
+}
+
+/** FREE, PRO and ENTERPRISE; a year costs ten months. `trialDays` come from `STRIPE_TRIAL_DAYS`. */
+export const plans = definePlans({
+  FREE: { name: 'Free' },
+  PRO: {
+    name: 'Pro',
+    prices: {
+      month: { lookupKey: 'pro_monthly', amount: 2900, currency: 'usd' },
+      year: { lookupKey: 'pro_yearly', amount: 29000, currency: 'usd' },
+    },
+  },
+  ENTERPRISE: {
+    name: 'Enterprise',
+    prices: {
+      month: { lookupKey: 'enterprise_monthly', amount: 19900, currency: 'usd' },
+      year: { lookupKey: 'enterprise_yearly', amount: 199000, currency: 'usd' },
+    },
+  },
+})
+
+export const trialEnv = z.object({
+  /** Trial days of plans that name none themselves. Default 0: no trial. */
+  STRIPE_TRIAL_DAYS: z.coerce.number().int().min(0).max(730).default(0),
+})
+
+/** The trial of `plan` in days; 0 is none. */
+export const trialDaysOf = (plan: Plan): number =>
+  plan.trialDays ?? readEnv(trialEnv).STRIPE_TRIAL_DAYS
+
+/** @throws `plan_not_found`; `price_not_found` when the plan has none for `interval`. */
+export function priceOf(plans: Plans, name: string, interval: Interval): PlanPrice {
+  const plan = Object.hasOwn(plans, name) ? plans[name] : undefined
+  if (!plan) throw new BillingError('plan_not_found', `There is no plan ${name}.`)
+  const price = plan.prices?.[interval]
+  if (!price) throw new BillingError('price_not_found', `${name} has no price per ${interval}.`)
+  return price
+}
+
+/** The plan and interval a lookup key stands for; null for a price of no plan. */
+export function planOfLookupKey(
+  plans: Plans,
+  lookupKey: string | null,
+): { plan: string; interval: Interval } | null {
+  for (const [plan, { prices }] of Object.entries(plans)) {
+    for (const interval of ['month', 'year'] as const) {
+      if (lookupKey !== null && prices?.[interval]?.lookupKey === lookupKey) {
+        return { plan, interval }
+      }
+    }
+  }
+  return null
+}
+
+/** The name of the plan that costs nothing. */
+export const freePlanOf = (plans: Plans): string =>
+  Object.keys(plans).find((name) => !plans[name]?.prices) as string
+
+/**
+ * Brings the provider's products and prices in line with `plans` and returns the lookup keys whose
+ * price it made. A price that differs is replaced: the lookup key moves to the new one, and who
+ * pays the old one keeps it. Nothing is deleted.
+ */
+export async function pushPlans(stripe: Stripe, plans: Plans): Promise<string[]> {
+  const made: string[] = []
+  for (const [name, plan] of Object.entries(plans)) {
+    if (!plan.prices) continue
+    const product = await ensureProduct(stripe, name, plan)
+    for (const [interval, price] of Object.entries(plan.prices)) {
+      const found = await ask(
+        'list',
+        stripe.prices.list({ lookup_keys: [price.lookupKey], active: true, limit: 1 }),
+      )
+      const [present] = found.data
+      if (
+        present?.unit_amount === price.amount &&
+        present.currency === price.currency &&
+        present.recurring?.interval === interval
+      ) {
+        continue
+      }
+      await ask(
+        'price',
+        stripe.prices.create({
+          product,
+          unit_amount: price.amount,
+          currency: price.currency,
+          recurring: { interval: interval as Interval },
+          lookup_key: price.lookupKey,
+          transfer_lookup_key: true,
+        }),
+      )
+      made.push(price.lookupKey)
+    }
+  }
+  return made
+}
+
+async function ensureProduct(stripe: Stripe, name: string, plan: Plan): Promise<string> {
+  for await (const product of stripe.products.list({ active: true, limit: 100 })) {
+    if (product.metadata.plan === name) return product.id
+  }
+  const product = await ask(
+    'product',
+    stripe.products.create({ name: plan.name, metadata: { plan: name } }),
+  )
+  return product.id
+}

@@ -1,0 +1,118 @@
+/**
+ * The Stripe client: made on first use, pinned to one API version, its failures in our words.
+ *
+ * @module
+ */
+
+import { lazy, readEnv } from '@repo/core'
+import Stripe from 'stripe'
+import { z } from 'zod'
+import { BillingError } from './errors.ts'
+
+/** Requests are answered in this version's shape; `shapes.ts` reads it and every later one. */
+export const STRIPE_API_VERSION = '2024-04-10'
+
+export const stripeEnv = z.object({
+  /** A secret or a restricted key. */
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret (sk_…) or restricted (rk_…) key'),
+  /** Another server that speaks Stripe's API, such as the local stand-in. Default: Stripe. */
+  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+})
+
+export const stripeWebhookEnv = z.object({
+  /** One signing secret, or several with commas between while one replaces another. */
+  STRIPE_WEBHOOK_SECRET: z
+    .string()
+    .regex(/^\s*whsec_\w+(\s*,\s*whsec_\w+)*\s*$/, 'must be whsec_…'),
+})
+
+export interface StripeOptions {
+  /** See `STRIPE_API_BASE`. */
+  apiBase?: string
+  /** Default `STRIPE_API_VERSION`. */
+  apiVersion?: string
+  /** Further tries after a failed request. Default 2. */
+  maxNetworkRetries?: number
+  /** Default 20,000; the SDK's own is 80,000, longer than most hosts let a request live. */
+  timeoutMs?: number
+}
+
+/** A client of the official SDK. */
+export function createStripe(secretKey: string, options: StripeOptions = {}): Stripe {
+  const base = options.apiBase ? new URL(options.apiBase) : undefined
+  return new Stripe(secretKey, {
+    // The SDK's type allows its own newest version only; at run time any version goes out.
+    apiVersion: (options.apiVersion ?? STRIPE_API_VERSION) as Stripe.LatestApiVersion,
+    maxNetworkRetries: options.maxNetworkRetries ?? 2,
+    timeout: options.timeoutMs ?? 20_000,
+    telemetry: false,
+    ...(base && {
+      host: base.hostname,
+      port: base.port || (base.protocol === 'https:' ? 443 : 80),
+      protocol: base.protocol === 'https:' ? 'https' : 'http',
+    }),
+  })
+}
+
+/** The process-wide client, made from the environment on first use. */
+export const stripe: Stripe = lazy(() => {
+  const env = readEnv(stripeEnv)
+  return createStripe(
+    env.STRIPE_SECRET_KEY,
+    env.STRIPE_API_BASE ? { apiBase: env.STRIPE_API_BASE } : {},
+  )
+})
+
+/**
+ * Awaits a request to Stripe and checks that the answer is the kind of object asked for: the SDK
+ * takes any body without an `error` member for success, whatever the status.
+ *
+ * @throws `provider_unavailable` when Stripe did not answer, is overloaded or broken: try again;
+ * `provider_rejected` when it said no.
+ */
+export async function ask<T extends { object: string }>(
+  object: T['object'],
+  request: Promise<T>,
+): Promise<T> {
+  let answer: T
+  try {
+    answer = await request
+  } catch (error) {
+    throw fromStripe(error)
+  }
+  if (answer?.object !== object) {
+    throw new BillingError(
+      'provider_unavailable',
+      `Stripe answered with ${String(answer?.object)} where ${object} was asked for.`,
+    )
+  }
+  return answer
+}
+
+/** Whether a caught error is Stripe's answer "there is no such object". */
+export const isMissing = (error: unknown): boolean => {
+  const cause = error instanceof BillingError ? error.cause : error
+  return (cause as { code?: unknown } | undefined)?.code === 'resource_missing'
+}
+
+function fromStripe(error: unknown): BillingError {
+  // Compared by name: the SDK's ESM and CommonJS builds have different classes.
+  const { type, code, statusCode, requestId } = error as Record<string, unknown>
+  if (typeof type !== 'string' || !type.startsWith('Stripe')) throw error
+  const transient =
+    type === 'StripeConnectionError' ||
+    type === 'StripeAPIError' ||
+    type === 'StripeRateLimitError' ||
+    (typeof statusCode === 'number' && statusCode >= 500)
+  const about = [type, code, requestId].filter((part) => typeof part === 'string').join(', ')
+  return transient
+    ? new BillingError('provider_unavailable', `Stripe could not be reached (${about}).`, {
+        cause: error,
+        headers: { 'retry-after': '5' },
+      })
+    : new BillingError('provider_rejected', `Stripe refused the request (${about}).`, {
+        cause: error,
+      })
+}

@@ -1,0 +1,2 @@
+export { handleCalComWebhook, handleStripeWebhook } from '../billing.ts'
+export { MAX_BODY_BYTES } from './events.ts'

@@ -1,0 +1,142 @@
+/**
+ * The host: every route of a small SaaS. It holds no auth and no billing logic; what a route does is
+ * one call into a package.
+ */
+
+import { sameSiteHop } from '@repo/auth/edge'
+import { toResponse } from '@repo/core'
+import { type Context, Hono } from 'hono'
+import { csrf } from 'hono/csrf'
+import { secureHeaders } from 'hono/secure-headers'
+import * as page from './pages.tsx'
+import { CALL, type HostOptions } from './product.ts'
+
+export function createHost({ auth, billing, providers }: HostOptions): Hono {
+  const app = new Hono()
+  const owner = async (c: Context) => (await auth.requireAuth(c.req.raw)).userId
+  const form = async (c: Context, name: string) => String((await c.req.formData()).get(name) ?? '')
+
+  app.onError((error, c) => page.problem(c, toResponse(error)))
+
+  // Providers call these two: no session, no form, only a signed body.
+  app.post('/api/webhooks/stripe', (c) => billing.handleStripeWebhook(c.req.raw))
+  app.post('/api/webhooks/calcom', (c) => billing.handleCalComWebhook(c.req.raw))
+  app.all('/api/auth/*', (c) => auth.handler(c.req.raw))
+  app.get('/health', (c) => c.json({ status: 'healthy', service: 'demo' }))
+
+  // Redirects to the providers' pages begin as forms here, so their origins are form targets.
+  const formAction = ["'self'", ...providers]
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"], formAction },
+      referrerPolicy: 'same-origin',
+    }),
+    csrf(),
+  )
+  // Strict cookies are not sent on the way back from another site; one hop and they are.
+  app.get('*', async (c, next) => sameSiteHop(c.req.raw) ?? (await next()))
+
+  app.get('/', (c) => page.home(c))
+
+  // Signing up, in, out, and the way back in.
+  app.get('/sign-up', (c) => page.signUp(c))
+  app.post('/sign-up', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/sign-up/email',
+      success: '/check-mail',
+      failure: '/sign-up',
+    }),
+  )
+  app.get('/check-mail', (c) => page.checkMail(c))
+  app.get('/verify-email', (c) => page.verifyEmail(c))
+  app.post('/verify-email', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/confirm-email',
+      success: '/sign-in?done=verified',
+      failure: '/verify-email',
+    }),
+  )
+  app.get('/sign-in', (c) => page.signIn(c))
+  app.post('/sign-in', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/sign-in/email',
+      success: '/dashboard',
+      failure: '/sign-in',
+    }),
+  )
+  app.post('/sign-out', (c) =>
+    auth.formAction(c.req.raw, { path: '/sign-out', success: '/', failure: '/dashboard' }),
+  )
+  app.get('/forgot-password', (c) => page.forgotPassword(c))
+  app.post('/forgot-password', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/request-password-reset',
+      success: '/check-mail',
+      failure: '/forgot-password',
+    }),
+  )
+  app.get('/reset-password', (c) => page.resetPassword(c))
+  app.post('/reset-password', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/reset-password',
+      success: '/sign-in?done=reset',
+      failure: '/reset-password',
+    }),
+  )
+
+  // What a signed-in person sees.
+  app.get('/dashboard', async (c) => {
+    const user = await auth.getUser(c.req.raw)
+    if (!user) return c.redirect('/sign-in')
+    return page.dashboard(c, {
+      user,
+      subscription: await billing.getSubscription(user.id),
+      payments: await billing.listPayments(user.id),
+      bookings: await billing.listBookings(user.id),
+    })
+  })
+
+  // A plan: out to the checkout page and back. The page is right before or after the webhook.
+  app.post('/billing/checkout', async (c) => {
+    const plan = await form(c, 'plan')
+    const checkout = await billing.createCheckoutSession({ ownerId: await owner(c), plan })
+    return c.redirect(checkout.url, 303)
+  })
+  app.get('/billing/success', async (c) => {
+    await billing.confirmCheckout(await owner(c), c.req.query('session_id') ?? '')
+    return c.redirect('/dashboard?done=subscribed', 303)
+  })
+  app.get('/billing/canceled', (c) => c.redirect('/dashboard', 303))
+  app.post('/billing/portal', async (c) => {
+    const portal = await billing.createBillingPortalSession({ ownerId: await owner(c) })
+    return c.redirect(portal.url, 303)
+  })
+  app.get('/billing', async (c) => {
+    await billing.syncCustomer(await owner(c))
+    return c.redirect('/dashboard', 303)
+  })
+
+  // A call: bought once, then booked.
+  app.post('/calls/buy', async (c) => {
+    const checkout = await billing.createCheckoutSession({
+      ownerId: await owner(c),
+      item: CALL,
+      successUrl: '/calls/success?session_id={CHECKOUT_SESSION_ID}',
+      cancelUrl: '/dashboard',
+    })
+    return c.redirect(checkout.url, 303)
+  })
+  app.get('/calls/success', async (c) => {
+    await billing.confirmCheckout(await owner(c), c.req.query('session_id') ?? '')
+    return c.redirect('/dashboard?done=bought', 303)
+  })
+  app.post('/calls/book', async (c) => {
+    const paymentId = await form(c, 'paymentId')
+    const ownerId = await owner(c)
+    const link = await billing.createCalComBookingLink(CALL.eventTypeId, { ownerId, paymentId })
+    return c.redirect(link, 303)
+  })
+  app.get('/calls/booked', (c) => c.redirect('/dashboard?done=booked', 303))
+
+  return app
+}

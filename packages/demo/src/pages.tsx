@@ -1,0 +1,280 @@
+/** The host's pages: server-rendered, no script. */
+
+import type { Auth } from '@repo/auth'
+import type { Billing } from '@repo/billing'
+import type { Context } from 'hono'
+import type { PropsWithChildren } from 'hono/jsx'
+import { Layout } from './layout.tsx'
+import { CALL } from './product.ts'
+
+const NOTICES: Record<string, string> = {
+  verified: 'Your address is confirmed. Sign in.',
+  reset: 'Your password is changed, and every other session has ended. Sign in.',
+  subscribed: 'Thank you – your plan is active.',
+  bought: 'Thank you – now choose a time for your call.',
+  booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
+}
+
+/** Codes of failed forms, in words. Any other code is shown as it is. */
+const ERRORS: Record<string, string> = {
+  email_not_verified: 'Confirm your address first: we sent you a link.',
+  invalid_email_or_password: 'Address and password do not fit together.',
+  invalid_token: 'This link is used up or too old. Ask for a new one.',
+  password_too_short: 'The password is too short.',
+  password_too_long: 'The password is too long.',
+}
+
+function Notices({ c }: { c: Context }) {
+  const notice = NOTICES[c.req.query('done') ?? '']
+  const code = c.req.query('error')
+  const known = code && /^[a-z0-9_]{1,60}$/.test(code) ? (ERRORS[code] ?? code) : undefined
+  return (
+    <>
+      {notice && <p class="notice">{notice}</p>}
+      {known && (
+        <p class="error" role="alert">
+          {known}
+        </p>
+      )}
+    </>
+  )
+}
+
+function Card({ title, children }: PropsWithChildren<{ title: string }>) {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      {children}
+    </section>
+  )
+}
+
+function Field(props: {
+  label: string
+  name: string
+  type?: string
+  autocomplete?: string
+  minlength?: number
+}) {
+  return (
+    <label>
+      {props.label}
+      <input
+        name={props.name}
+        type={props.type ?? 'text'}
+        autocomplete={props.autocomplete}
+        minlength={props.minlength}
+        required
+      />
+    </label>
+  )
+}
+
+function FormPage(
+  props: PropsWithChildren<{ c: Context; title: string; action: string; submit: string }>,
+) {
+  return (
+    <Layout title={props.title}>
+      <Notices c={props.c} />
+      <Card title={props.title}>
+        <form method="post" action={props.action}>
+          {props.children}
+          <button type="submit">{props.submit}</button>
+        </form>
+      </Card>
+    </Layout>
+  )
+}
+
+export const home = (c: Context) =>
+  c.html(
+    <Layout title="Acme">
+      <h1>Acme</h1>
+      <p>A small product whose sign-in, billing and mail are Tollgate's.</p>
+      <p class="row">
+        <a class="button" href="/sign-up">
+          Sign up
+        </a>
+        <a href="/sign-in">Sign in</a>
+        <a href="/dashboard">Dashboard</a>
+      </p>
+    </Layout>,
+  )
+
+export const signUp = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Sign up" action="/sign-up" submit="Create account">
+      <Field label="Name" name="name" autocomplete="name" />
+      <Field label="E-mail" name="email" type="email" autocomplete="email" />
+      <Field
+        label="Password"
+        name="password"
+        type="password"
+        autocomplete="new-password"
+        minlength={10}
+      />
+      <p class="hint">
+        Already here? <a href="/sign-in">Sign in</a>
+      </p>
+    </FormPage>,
+  )
+
+export const checkMail = (c: Context) =>
+  c.html(
+    <Layout title="Check your mail">
+      <Card title="Check your mail">
+        <p>If the address is right, a message with a link is on its way.</p>
+      </Card>
+    </Layout>,
+  )
+
+export const verifyEmail = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Confirm your address" action="/verify-email" submit="Confirm">
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+      <p>One click, and your account is ready.</p>
+    </FormPage>,
+  )
+
+export const signIn = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Sign in" action="/sign-in" submit="Sign in">
+      <Field label="E-mail" name="email" type="email" autocomplete="email" />
+      <Field label="Password" name="password" type="password" autocomplete="current-password" />
+      <p class="hint">
+        <a href="/forgot-password">Forgot your password?</a> · <a href="/sign-up">Sign up</a>
+      </p>
+    </FormPage>,
+  )
+
+export const forgotPassword = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Forgot your password?" action="/forgot-password" submit="Send a link">
+      <Field label="E-mail" name="email" type="email" autocomplete="email" />
+    </FormPage>,
+  )
+
+export const resetPassword = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="New password" action="/reset-password" submit="Change password">
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+      <Field
+        label="New password"
+        name="newPassword"
+        type="password"
+        autocomplete="new-password"
+        minlength={10}
+      />
+    </FormPage>,
+  )
+
+interface Dashboard {
+  user: NonNullable<Awaited<ReturnType<Auth['getUser']>>>
+  subscription: Awaited<ReturnType<Billing['getSubscription']>>
+  payments: Awaited<ReturnType<Billing['listPayments']>>
+  bookings: Awaited<ReturnType<Billing['listBookings']>>
+}
+
+export const dashboard = (c: Context, data: Dashboard) =>
+  c.html(
+    <Layout title="Dashboard">
+      <header class="row">
+        <h1>Hello, {data.user.name}</h1>
+        <form method="post" action="/sign-out">
+          <button class="quiet" type="submit">
+            Sign out
+          </button>
+        </form>
+      </header>
+      <Notices c={c} />
+      <PlanCard {...data} />
+      <CallsCard {...data} />
+    </Layout>,
+  )
+
+function PlanCard({ subscription }: Dashboard) {
+  return (
+    <Card title="Your plan">
+      <p>
+        <strong data-testid="plan">{subscription.plan}</strong>
+        {subscription.amount !== null && subscription.currency !== null && (
+          <>
+            {' '}
+            · {money(subscription.amount, subscription.currency)} per {subscription.interval}
+          </>
+        )}
+      </p>
+      {subscription.endsAt ? (
+        <p data-testid="ends">Ends on {day(subscription.endsAt)}.</p>
+      ) : (
+        subscription.currentPeriodEnd && <p>Renews on {day(subscription.currentPeriodEnd)}.</p>
+      )}
+      {subscription.status === null ? (
+        <form method="post" action="/billing/checkout">
+          <button name="plan" value="PRO" type="submit">
+            Upgrade to PRO
+          </button>
+        </form>
+      ) : (
+        <form method="post" action="/billing/portal">
+          <button type="submit">Manage billing</button>
+        </form>
+      )}
+    </Card>
+  )
+}
+
+function CallsCard({ payments, bookings }: Dashboard) {
+  const booked = new Set(bookings.map((booking) => booking.paymentId))
+  const open = payments.filter((payment) => payment.paidAt && !booked.has(payment.id))
+  return (
+    <Card title="Calls">
+      {bookings.map((booking) => (
+        <p data-testid="booking">
+          {booking.title} · {time(booking.startsAt)} · {booking.status}
+        </p>
+      ))}
+      {open.map((payment) => (
+        <form method="post" action="/calls/book">
+          <button name="paymentId" value={payment.id} type="submit">
+            Book your call
+          </button>
+        </form>
+      ))}
+      <form method="post" action="/calls/buy">
+        <button class="quiet" type="submit">
+          Buy a call · {money(CALL.amount, CALL.currency)}
+        </button>
+      </form>
+    </Card>
+  )
+}
+
+/** A problem as a page for people, with the same status. */
+export async function problem(c: Context, response: Response): Promise<Response> {
+  const { status, title, detail } = (await response.json()) as Record<string, string>
+  if (response.status === 401) return c.redirect('/sign-in', 303)
+  if (!c.req.header('accept')?.includes('text/html')) {
+    return c.body(JSON.stringify({ status, title, detail }), response.status as 400, {
+      'content-type': 'application/problem+json',
+    })
+  }
+  return c.html(
+    <Layout title={title ?? 'Error'}>
+      <Card title={title ?? 'Error'}>
+        <p class="error">{detail}</p>
+        <a href="/dashboard">Back</a>
+      </Card>
+    </Layout>,
+    response.status as 400,
+  )
+}
+
+const money = (amount: number, currency: string) => {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency })
+  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
+}
+const day = (date: Date) =>
+  new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' }).format(date)
+const time = (date: Date) =>
+  `${new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`

@@ -1,0 +1,29 @@
+/**
+ * The Resend client: made on first use, because the SDK throws without a key.
+ *
+ * @module
+ */
+
+import { lazy, readEnv } from '@repo/core'
+import { Resend } from 'resend'
+import { z } from 'zod'
+
+export const resendEnv = z.object({
+  RESEND_API_KEY: z.string().regex(/^re_\w+$/, 'must be re_…'),
+  /** Another server that speaks Resend's API. Default: Resend. */
+  RESEND_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
+})
+
+/** A client of the official SDK. */
+export function createResend(apiKey: string, options: { baseUrl?: string } = {}): Resend {
+  return new Resend(apiKey, options.baseUrl ? { baseUrl: options.baseUrl } : {})
+}
+
+/** The process-wide client, made from the environment on first use. */
+export const resend: Resend = lazy(() => {
+  const env = readEnv(resendEnv)
+  return createResend(
+    env.RESEND_API_KEY,
+    env.RESEND_BASE_URL ? { baseUrl: env.RESEND_BASE_URL } : {},
+  )
+})

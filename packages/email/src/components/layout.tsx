@@ -1,0 +1,86 @@
+/** @jsxImportSource react */
+
+import {
+  Body,
+  Button,
+  Container,
+  Head,
+  Heading,
+  Hr,
+  Html,
+  Preview,
+  Text,
+} from '@react-email/components'
+import type { ReactNode } from 'react'
+
+const FONT = '-apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif'
+
+const style = {
+  body: { backgroundColor: '#f4f5f7', margin: 0, padding: '24px 0', fontFamily: FONT },
+  container: {
+    backgroundColor: '#ffffff',
+    borderRadius: '8px',
+    padding: '32px',
+    maxWidth: '520px',
+  },
+  heading: { color: '#1a1f2b', fontSize: '20px', lineHeight: '28px', margin: '0 0 16px' },
+  text: { color: '#3d4554', fontSize: '15px', lineHeight: '24px', margin: '0 0 16px' },
+  button: {
+    backgroundColor: '#2f5bea',
+    borderRadius: '6px',
+    color: '#ffffff',
+    display: 'inline-block',
+    fontSize: '15px',
+    fontWeight: 600,
+    padding: '12px 20px',
+    textDecoration: 'none',
+  },
+  rule: { borderColor: '#dfe3ea', margin: '24px 0 16px' },
+  small: { color: '#6b7280', fontSize: '13px', lineHeight: '20px', margin: 0 },
+}
+
+export interface LayoutProps {
+  title: string
+  /** The line an inbox shows beside the subject. */
+  preview: string
+  /** Why the reader got this. */
+  footer: string
+  children: ReactNode
+}
+
+/** The frame of every mail. */
+export function Layout({ title, preview, footer, children }: LayoutProps) {
+  return (
+    <Html lang="en" dir="ltr">
+      <Head>
+        <title>{title}</title>
+        <meta name="color-scheme" content="light dark" />
+        <meta name="supported-color-schemes" content="light dark" />
+      </Head>
+      <Preview>{preview}</Preview>
+      <Body style={style.body}>
+        <Container style={style.container}>
+          <Heading style={style.heading}>{title}</Heading>
+          {children}
+          <Hr style={style.rule} />
+          <Text style={style.small}>{footer}</Text>
+        </Container>
+      </Body>
+    </Html>
+  )
+}
+
+export function Paragraph({ children }: { children: ReactNode }) {
+  return <Text style={style.text}>{children}</Text>
+}
+
+/** The one thing the reader is asked to do. */
+export function Action({ href, children }: { href: string; children: ReactNode }) {
+  return (
+    <Text style={style.text}>
+      <Button href={href} style={style.button}>
+        {children}
+      </Button>
+    </Text>
+  )
+}

@@ -1,0 +1,87 @@
+/**
+ * The outbox: mails as files, for development without an account.
+ *
+ * One JSON file a mail, `<id>.json`: `{ id, template, to, from, subject, html, text, headers,
+ * idempotencyKey, createdAt }`, the id of `[A-Za-z0-9_-]`. The mailbox page of `@repo/sandbox` reads
+ * these files; the names are the contract between the two. As at the provider, one idempotency key
+ * is one mail, also between processes.
+ *
+ * @module
+ */
+
+import { createHash, randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createLogger, type Logger } from '@repo/core'
+import { EmailError } from './errors.ts'
+import type { EmailMessage, Transport } from './transport.ts'
+
+export interface OutboxMail extends EmailMessage {
+  id: string
+  headers: Record<string, string>
+  /** ISO 8601. */
+  createdAt: string
+}
+
+export interface OutboxOptions {
+  folder: string
+  /** Where the mailbox page shows the mails: the log line names `<mailboxUrl>/<id>`. */
+  mailboxUrl?: string
+  logger?: Logger
+}
+
+export function outboxTransport(options: OutboxOptions): Transport {
+  const logger = createLogger(options.logger)
+  return {
+    async send(message) {
+      const id = message.idempotencyKey
+        ? createHash('sha256').update(message.idempotencyKey).digest('hex').slice(0, 32)
+        : randomUUID()
+      const mail: OutboxMail = {
+        ...message,
+        id,
+        headers: message.headers ?? {},
+        createdAt: new Date().toISOString(),
+      }
+      const file = join(options.folder, `${id}.json`)
+      if (!(await createFile(options.folder, file, JSON.stringify(mail, null, 2)))) {
+        await requireSame(file, message)
+        return { id, provider: 'outbox', deduplicated: true }
+      }
+      const where = options.mailboxUrl ? `${options.mailboxUrl}/${id}` : file
+      logger.info({ template: message.template, mail: where }, 'mail in the outbox')
+      return { id, provider: 'outbox', deduplicated: false }
+    },
+  }
+}
+
+/**
+ * Writes `file` whole or not at all, unless it exists. A mail holds sign-in links, so nobody else on
+ * the machine may read it.
+ */
+async function createFile(folder: string, file: string, content: string): Promise<boolean> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const draft = join(folder, `.${randomUUID()}.tmp`)
+  await writeFile(draft, content, { mode: 0o600 })
+  try {
+    // Unlike a rename, a link refuses to replace: of two processes with one key, one wins.
+    await link(draft, file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await unlink(draft)
+  }
+}
+
+async function requireSame(file: string, message: EmailMessage): Promise<void> {
+  const present = JSON.parse(await readFile(file, 'utf8')) as OutboxMail
+  const same =
+    present.to === message.to &&
+    present.subject === message.subject &&
+    present.html === message.html
+  if (!same) {
+    throw new EmailError('idempotency_conflict', 'Another mail was sent under this key.')
+  }
+}

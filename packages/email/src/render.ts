@@ -1,0 +1,85 @@
+/**
+ * A template and its props as a subject, HTML and text. Rendered once per mail: every try sends the
+ * same bytes, or the provider takes the retry for another mail.
+ *
+ * @module
+ */
+
+import { createElement } from 'react'
+import type { z } from 'zod'
+import type { EmailTemplate } from './define.ts'
+import { EmailError } from './errors.ts'
+
+export interface RenderedEmail {
+  subject: string
+  html: string
+  text: string
+}
+
+const DOCTYPE =
+  '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">'
+
+/** Longer subjects are cut off by every inbox. */
+const MAX_SUBJECT = 200
+
+/** @throws `invalid_props`, naming each property that does not fit and none of the values. */
+export async function renderEmail<Schema extends z.ZodType>(
+  template: EmailTemplate<Schema>,
+  props: z.input<Schema>,
+): Promise<RenderedEmail> {
+  const parsed = template.schema.safeParse(props)
+  if (!parsed.success) {
+    const names = parsed.error.issues.map((issue) => issue.path.join('.') || '(props)')
+    throw new EmailError(
+      'invalid_props',
+      `These props do not fit: ${[...new Set(names)].join(', ')}.`,
+    )
+  }
+  // Imported when needed: Next's bundler refuses a static import of it in anything a route reaches.
+  const { renderToStaticMarkup } = await import('react-dom/server')
+  const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data)))
+  // React adds a preload hint per image, which mail clients show as an attachment.
+  const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^>]*>/g, '')
+  return { subject: oneLine(template.subject(parsed.data)), html, text: toText(html) }
+}
+
+/** One line without control characters: a name with a line break must not become a header. */
+function oneLine(subject: string): string {
+  const folded = subject.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').replace(/ {2,}/g, ' ')
+  return folded.trim().slice(0, MAX_SUBJECT)
+}
+
+const ENTITIES: Record<string, string> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&#x27;': "'",
+  '&#39;': "'",
+  '&nbsp;': ' ',
+}
+
+/** Our own markup as plain text: a paragraph per block, a link as its words and its address. */
+function toText(html: string): string {
+  const body = html
+    .replace(/^[\s\S]*?<body/i, '<body')
+    .replace(/<!--[\s\S]*?-->/g, '')
+    .replace(/<div[^>]*data-skip-in-text[^>]*>[\s\S]*?<\/div>\s*(<\/div>)?/gi, '')
+    .replace(/<(style|script|head)[\s\S]*?<\/\1>/gi, '')
+    .replace(
+      /<a\b[^>]*?href="([^"]*)"[^>]*>([\s\S]*?)<\/a>/gi,
+      (_, href: string, inner: string) => {
+        const words = inner.replace(/<[^>]+>/g, '').trim()
+        return words === '' || words === href ? href : `${words}: ${href}`
+      },
+    )
+    .replace(/<(br|hr)\b[^>]*>/gi, '\n')
+    .replace(/<\/(p|div|h[1-6]|tr|table|li)>/gi, '\n\n')
+    .replace(/<[^>]+>/g, '')
+    .replace(/&(amp|lt|gt|quot|#x27|#39|nbsp);/g, (entity) => ENTITIES[entity] ?? entity)
+  const lines = body.split('\n').map((line) => line.replace(/[ \t\u00a0]+/g, ' ').trim())
+  return `${lines
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()}\n`
+}

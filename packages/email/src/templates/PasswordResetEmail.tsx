@@ -1,0 +1,32 @@
+/** @jsxImportSource react */
+
+import { z } from 'zod'
+import { Action, Layout, Paragraph } from '../components/index.ts'
+import { defineEmail, label, link } from '../define.ts'
+
+export const PasswordResetEmail = defineEmail({
+  schema: z.object({
+    name: label(),
+    resetUrl: link(),
+    expiresInMinutes: z.int().min(1),
+  }),
+  subject: () => 'Reset your password',
+  component: ({ name, resetUrl, expiresInMinutes }) => (
+    <Layout
+      title="Reset your password"
+      preview="Choose a new password."
+      footer="If you did not ask for this, do nothing: your password stays as it is."
+    >
+      <Paragraph>Hello {name}, choose a new password with the link below.</Paragraph>
+      <Action href={resetUrl}>Choose a new password</Action>
+      <Paragraph>
+        The link works once, for {expiresInMinutes} minutes. Every device will be signed out.
+      </Paragraph>
+    </Layout>
+  ),
+  preview: {
+    name: 'Ada',
+    resetUrl: 'https://example.com/reset-password?token=sample',
+    expiresInMinutes: 60,
+  },
+})

@@ -1,0 +1,45 @@
+/** @jsxImportSource react */
+
+import { z } from 'zod'
+import { Action, Layout, Paragraph } from '../components/index.ts'
+import { amount, currency, defineEmail, label, link } from '../define.ts'
+import { day, money } from '../format.ts'
+
+export const PaymentFailedEmail = defineEmail({
+  schema: z.object({
+    name: label(),
+    planName: label(),
+    /** Minor units that are due. */
+    amount: amount(),
+    currency: currency(),
+    updateUrl: link(),
+    /** Absent: there is no further try. */
+    nextAttemptAt: z.coerce.date().optional(),
+  }),
+  subject: ({ planName }) => `Your payment for ${planName} did not go through`,
+  component: ({ name, planName, amount, currency, updateUrl, nextAttemptAt }) => (
+    <Layout
+      title="Your payment did not go through"
+      preview={`${money(amount, currency)} for ${planName} could not be charged.`}
+      footer="You get this because a payment for your account failed."
+    >
+      <Paragraph>
+        Hello {name}, we could not charge {money(amount, currency)} for {planName}.
+      </Paragraph>
+      <Paragraph>
+        {nextAttemptAt
+          ? `We try again on ${day(nextAttemptAt)}. Please check your card before then.`
+          : 'Please check your card to keep your plan.'}
+      </Paragraph>
+      <Action href={updateUrl}>Check my card</Action>
+    </Layout>
+  ),
+  preview: {
+    name: 'Ada',
+    planName: 'Pro',
+    amount: 2900,
+    currency: 'usd',
+    updateUrl: 'https://example.com/billing',
+    nextAttemptAt: '2026-02-04T00:00:00Z',
+  },
+})

@@ -1,0 +1,57 @@
+/** @jsxImportSource react */
+
+import { z } from 'zod'
+import { Action, Layout, Paragraph } from '../components/index.ts'
+import { amount, currency, defineEmail, label, link } from '../define.ts'
+import { day, money } from '../format.ts'
+
+export const SubscriptionConfirmedEmail = defineEmail({
+  schema: z.object({
+    name: label(),
+    planName: label(),
+    /** Minor units per interval. */
+    amount: amount(),
+    currency: currency(),
+    interval: z.enum(['month', 'year']),
+    currentPeriodEnd: z.coerce.date(),
+    /** Present during a trial: the first payment is due then. */
+    trialEnd: z.coerce.date().optional(),
+    manageUrl: link(),
+  }),
+  subject: ({ planName }) => `Your ${planName} plan is active`,
+  component: ({
+    name,
+    planName,
+    amount,
+    currency,
+    interval,
+    currentPeriodEnd,
+    trialEnd,
+    manageUrl,
+  }) => (
+    <Layout
+      title={`Your ${planName} plan is active`}
+      preview={`${planName}, ${money(amount, currency)} per ${interval}.`}
+      footer="You get this because a plan was taken out for your account."
+    >
+      <Paragraph>
+        Thank you, {name}. {planName} costs {money(amount, currency)} per {interval}.
+      </Paragraph>
+      <Paragraph>
+        {trialEnd
+          ? `The trial is free; the first payment is due on ${day(trialEnd)}.`
+          : `It renews on ${day(currentPeriodEnd)}.`}
+      </Paragraph>
+      <Action href={manageUrl}>Manage billing</Action>
+    </Layout>
+  ),
+  preview: {
+    name: 'Ada',
+    planName: 'Pro',
+    amount: 2900,
+    currency: 'usd',
+    interval: 'month',
+    currentPeriodEnd: '2026-02-01T00:00:00Z',
+    manageUrl: 'https://example.com/billing',
+  },
+})

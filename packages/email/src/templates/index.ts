@@ -1,0 +1,24 @@
+import { PasswordResetEmail } from './PasswordResetEmail.tsx'
+import { PaymentFailedEmail } from './PaymentFailedEmail.tsx'
+import { SubscriptionConfirmedEmail } from './SubscriptionConfirmedEmail.tsx'
+import { TeamInviteEmail } from './TeamInviteEmail.tsx'
+import { WelcomeEmail } from './WelcomeEmail.tsx'
+
+/** The templates that come with the package. A host spreads them beside its own. */
+export const builtInEmails = {
+  WelcomeEmail,
+  PasswordResetEmail,
+  SubscriptionConfirmedEmail,
+  PaymentFailedEmail,
+  TeamInviteEmail,
+}
+
+export type BuiltInEmails = typeof builtInEmails
+
+export {
+  PasswordResetEmail,
+  PaymentFailedEmail,
+  SubscriptionConfirmedEmail,
+  TeamInviteEmail,
+  WelcomeEmail,
+}

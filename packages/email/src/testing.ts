@@ -1,0 +1,74 @@
+/**
+ * A captured outbox for tests. It keeps the provider's idempotency, so that a test can tell "never
+ * asked for" from "asked for twice, sent once".
+ *
+ * @module
+ */
+
+import { EmailError } from './errors.ts'
+import { createSender, type Sender } from './send.ts'
+import type { EmailMessage, Transport } from './transport.ts'
+
+export interface CapturedMail extends EmailMessage {
+  id: string
+}
+
+export interface CapturedOutbox {
+  /** What went out, the oldest first. */
+  readonly sent: readonly CapturedMail[]
+  /** How often sending was asked for, duplicates and failures included. */
+  readonly attempts: number
+  to(address: string): CapturedMail[]
+  /** The newest mail of `template`; throws if there is none. */
+  last(template: string): CapturedMail
+  /** The next sending fails with `error`. Default: the provider is not reachable. */
+  failNext(error?: Error): void
+  clear(): void
+  transport: Transport
+  sender: Sender
+}
+
+export function createOutbox(): CapturedOutbox {
+  const sent: CapturedMail[] = []
+  const failures: Error[] = []
+  let attempts = 0
+  const transport: Transport = {
+    async send(message) {
+      attempts += 1
+      const failure = failures.shift()
+      if (failure) throw failure
+      const { idempotencyKey: key } = message
+      const present = key ? sent.find((mail) => mail.idempotencyKey === key) : undefined
+      if (present) {
+        if (present.html !== message.html || present.to !== message.to) {
+          throw new EmailError('idempotency_conflict', 'Another mail was sent under this key.')
+        }
+        return { id: present.id, provider: 'captured', deduplicated: true }
+      }
+      const id = `mail-${sent.length + 1}`
+      sent.push({ ...message, id })
+      return { id, provider: 'captured', deduplicated: false }
+    },
+  }
+  return {
+    sent,
+    get attempts() {
+      return attempts
+    },
+    to: (address) => sent.filter((mail) => mail.to === address),
+    last(template) {
+      const found = sent.findLast((mail) => mail.template === template)
+      if (!found) throw new Error(`No ${template} was sent; ${sent.length} mails were.`)
+      return found
+    },
+    failNext(error) {
+      failures.push(error ?? new EmailError('provider_unavailable', 'Not reachable, as asked.'))
+    },
+    clear() {
+      sent.length = 0
+      attempts = 0
+    },
+    transport,
+    sender: createSender({ transport }),
+  }
+}
