@@ -14,7 +14,7 @@ import { ensureCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
 
 export interface Calcom {
-  /** Where the booking pages are. Hosted: `https://cal.com`. */
+  /** Where the booking pages are; may have a path. Hosted: `https://cal.com`. */
   origin: string
   /** Event type id → the path of its page: `acme/strategy-call`. */
   eventTypes: Readonly<Record<number, string>>
@@ -85,7 +85,7 @@ export async function createCalComBookingLink(
       throw new BillingError('payment_not_confirmed', `The payment is ${payment.status}.`)
     }
   }
-  const url = new URL(`/${path}`, ctx.calcom.origin)
+  const url = new URL(path, ctx.calcom.origin.replace(/\/*$/, '/'))
   url.searchParams.set('name', owner.name)
   url.searchParams.set('email', owner.email)
   url.searchParams.set(

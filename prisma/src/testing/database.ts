@@ -16,8 +16,11 @@ export interface TestDatabase {
 }
 
 export interface TestPostgres {
+  /** Of a role that may create databases. */
   adminUrl: string
+  /** The migrated database that is cloned. */
   template: string
+  /** The role that owns the clones. */
   owner: string
 }
 
@@ -29,25 +32,39 @@ let count = 0
  */
 export async function createTestDatabase(postgres: TestPostgres): Promise<TestDatabase> {
   count += 1
-  const name = `test_${process.pid}_${Date.now().toString(36)}_${count}_${Math.random().toString(36).slice(2, 8)}`
-  await asAdmin(
-    postgres.adminUrl,
-    `CREATE DATABASE ${name} OWNER ${postgres.owner} TEMPLATE ${postgres.template} STRATEGY FILE_COPY`,
-  )
-  const url = new URL(postgres.adminUrl)
-  url.username = postgres.owner
-  url.password = ''
-  url.pathname = `/${name}`
-  const db = createDb(url.href)
+  const random = Math.random().toString(36).slice(2, 8)
+  const name = `test_${process.pid}_${count}_${random}`
+  const url = await cloneDatabase(postgres, name)
+  const db = createDb(url)
   return {
     db,
-    url: url.href,
+    url,
     async drop() {
       await db.$disconnect()
-      await asAdmin(postgres.adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await dropDatabase(postgres.adminUrl, name)
     },
   }
 }
+
+/** Creates `name` from the template and returns its address for the role that owns it. */
+export async function cloneDatabase(postgres: TestPostgres, name: string): Promise<string> {
+  const { adminUrl, template, owner } = postgres
+  await asAdmin(
+    adminUrl,
+    `CREATE DATABASE "${name}" OWNER "${owner}" TEMPLATE "${template}" STRATEGY FILE_COPY`,
+  )
+  const url = new URL(adminUrl)
+  if (decodeURIComponent(url.username) !== owner) {
+    // The embedded server trusts its machine, and the role it made has no password.
+    url.username = owner
+    url.password = ''
+  }
+  url.pathname = `/${name}`
+  return url.href
+}
+
+export const dropDatabase = (adminUrl: string, name: string): Promise<void> =>
+  asAdmin(adminUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
 
 async function asAdmin(url: string, statement: string): Promise<void> {
   const admin = new pg.Client({ connectionString: url })

@@ -1,6 +1,7 @@
 /**
  * Starts one PostgreSQL for a test run, migrates one template, and tells every test file where it
- * is. `TEST_DATABASE_URL`, a superuser's address, uses that server instead.
+ * is. `TEST_DATABASE_URL`, else `DATABASE_URL`, names a server to use instead: its role needs
+ * CREATEDB, and the database it names is connected to and left as it is.
  *
  * @module
  */
@@ -8,42 +9,53 @@
 import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../migrate.ts'
-import { OWNER, type PostgresServer, startPostgres } from './postgres.ts'
+import { cloneDatabase, dropDatabase, type TestPostgres } from './database.ts'
+import { OWNER, startPostgres } from './postgres.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    postgres: { adminUrl: string; template: string; owner: string }
+    postgres: TestPostgres
   }
+}
+
+interface TestServer extends TestPostgres {
+  stop(): Promise<void>
 }
 
 interface Shared {
   users: number
-  server?: Promise<PostgresServer>
+  server?: Promise<TestServer>
 }
 
 // The projects of one run set up in one process: the first starts the server, the last stops it.
 const SHARED = Symbol.for('@repo/db/testing')
 const holder = globalThis as { [SHARED]?: Shared }
 
-const TEMPLATE = 'tollgate_template'
-
-async function startWithTemplate(): Promise<PostgresServer> {
+async function start(): Promise<TestServer> {
+  const template = `tollgate_template_${process.pid}`
+  const given = process.env.TEST_DATABASE_URL || process.env.DATABASE_URL
+  if (given) {
+    const owner = decodeURIComponent(new URL(given).username)
+    const postgres = { adminUrl: given, template, owner }
+    await migrate(await cloneDatabase({ ...postgres, template: 'template1' }, template))
+    return { ...postgres, stop: () => dropDatabase(given, template) }
+  }
   const server = await startPostgres()
-  await migrate(await server.createDatabase(TEMPLATE))
-  return server
+  await migrate(await server.createDatabase(template))
+  return { adminUrl: server.adminUrl, template, owner: OWNER, stop: () => server.stop() }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   holder[SHARED] ??= { users: 0 }
   const shared = holder[SHARED]
   shared.users += 1
-  shared.server ??= startWithTemplate()
-  const server = await shared.server
-  project.provide('postgres', { adminUrl: server.adminUrl, template: TEMPLATE, owner: OWNER })
+  shared.server ??= start()
+  const { adminUrl, template, owner, stop } = await shared.server
+  project.provide('postgres', { adminUrl, template, owner })
   return async () => {
     shared.users -= 1
     if (shared.users > 0) return
     delete shared.server
-    await server.stop()
+    await stop()
   }
 }

@@ -1,0 +1,79 @@
+/** Billing on a real database, against the Stripe stand-in over HTTP, with a captured outbox. */
+
+import { randomUUID } from 'node:crypto'
+import { createTestLogger } from '@repo/core/testing'
+import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
+import { createOutbox } from '@repo/email/testing'
+import { createSandbox } from '@repo/sandbox'
+import { type BillingOptions, createBilling, createStripe } from '../index.ts'
+
+export const SECRET_KEY = 'sk_test_harness'
+export const WEBHOOK_SECRET = 'whsec_harness'
+export const CALCOM_SECRET = 'calcom-harness-secret'
+
+export async function createHarness(postgres: TestPostgres, options: { apiVersion?: string } = {}) {
+  const database = await createTestDatabase(postgres)
+  const { db } = database
+  // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
+  const sandbox = createSandbox({ port: 0, stripe: { secretKey: SECRET_KEY, webhooks: [] } })
+  const { url } = await sandbox.listen()
+  const outbox = createOutbox()
+  const logger = createTestLogger()
+  const stripeOptions = { apiBase: url, maxNetworkRetries: 0, ...options }
+  const stripe = createStripe(SECRET_KEY, stripeOptions)
+  const settings: BillingOptions = {
+    db,
+    stripe,
+    logger,
+    sender: outbox.sender,
+    appUrl: 'http://localhost:3000',
+    stripeWebhookSecrets: [WEBHOOK_SECRET],
+    calcom: {
+      origin: 'https://cal.example',
+      eventTypes: { 101: 'acme/strategy-call' },
+      webhookSecret: CALCOM_SECRET,
+    },
+  }
+  const billing = createBilling(settings)
+  await billing.pushPlans()
+  const standIn = sandbox.stripe
+  return {
+    db,
+    url,
+    billing,
+    settings,
+    stripe,
+    sandbox,
+    outbox,
+    logger,
+    /** A user of the host. */
+    async owner(name = 'Ada') {
+      const id = randomUUID()
+      await db.user.create({ data: { id, name, email: `${id}@example.com`, emailVerified: true } })
+      return id
+    },
+    /** Pays a checkout on the provider's page; nothing is delivered. */
+    pay: (sessionId: string, card = '4242424242424242') =>
+      standIn.completeCheckout(sessionId, { card }),
+    /** An owner who has just bought PRO and come back. */
+    async subscriber() {
+      const ownerId = await this.owner()
+      const { id } = await billing.createCheckoutSession({ ownerId, plan: 'PRO' })
+      await this.pay(id)
+      await billing.confirmCheckout(ownerId, id)
+      const { stripeSubscriptionId } = await billing.getSubscription(ownerId)
+      return { ownerId, subscriptionId: stripeSubscriptionId as string, sessionId: id }
+    },
+    /** The customer's events at the provider of one type, the oldest first. */
+    async events(type: string) {
+      const list = await stripe.events.list({ type, limit: 100 })
+      return list.data.reverse()
+    },
+    async close() {
+      await sandbox.stop()
+      await database.drop()
+    },
+  }
+}
+
+export type Harness = Awaited<ReturnType<typeof createHarness>>

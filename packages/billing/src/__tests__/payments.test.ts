@@ -1,0 +1,108 @@
+/** One-time payments: through Elements, and on the provider's page. */
+
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { createHarness, type Harness } from './harness.ts'
+
+let h: Harness
+beforeAll(async () => {
+  h = await createHarness(inject('postgres'))
+})
+afterAll(() => h.close())
+
+test('a payment intent gives a clientSecret for the browser and carries who pays', async () => {
+  const ownerId = await h.owner()
+  const intent = await h.billing.createPaymentIntent(4900, 'USD', { ownerId, sku: 'call' })
+  expect(intent.clientSecret).toMatch(/^pi_\w+_secret_\w+$/)
+  expect(await h.stripe.paymentIntents.retrieve(intent.id)).toMatchObject({
+    amount: 4900,
+    currency: 'usd',
+    metadata: { ownerId, sku: 'call' },
+  })
+})
+
+test('confirming asks the provider, and records the payment once', async () => {
+  const ownerId = await h.owner()
+  const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
+  expect(await h.billing.confirmPayment(id)).toMatchObject({ paid: false })
+  await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+  const paid = await h.billing.confirmPayment(id)
+  expect(paid).toMatchObject({ paid: true, status: 'succeeded', amount: 4900, currency: 'usd' })
+  expect(await h.billing.confirmPayment(id)).toEqual(paid)
+  const rows = await h.billing.listPayments(ownerId)
+  expect(rows).toHaveLength(1)
+  expect(rows[0]).toMatchObject({ id: paid.id, status: 'succeeded', paidAt: expect.any(Date) })
+})
+
+test('a declined card is an error and nothing is paid', async () => {
+  const ownerId = await h.owner()
+  const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
+  await h.stripe.paymentIntents
+    .confirm(id, { payment_method: 'pm_card_visa_chargeDeclined' })
+    .catch(() => {})
+  expect(await h.billing.confirmPayment(id)).toMatchObject({ paid: false })
+})
+
+test('the same idempotency key is the same payment', async () => {
+  const ownerId = await h.owner()
+  const pay = () =>
+    h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'order-1' })
+  const [first, second] = await Promise.all([pay(), pay()])
+  expect(first.id).toBe(second.id)
+})
+
+test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 100_000_000, '4900'])(
+  'the amount %s is refused before the provider is asked',
+  async (amount) => {
+    const ownerId = await h.owner()
+    const refused = { code: 'invalid_amount', status: 400 }
+    const intent = h.billing.createPaymentIntent(amount as number, 'usd', { ownerId })
+    await expect(intent).rejects.toMatchObject(refused)
+    const checkout = h.billing.createCheckoutSession({
+      ownerId,
+      item: { name: 'Call', amount: amount as number, currency: 'usd' },
+    })
+    await expect(checkout).rejects.toMatchObject(refused)
+    expect(await h.db.customer.count({ where: { ownerId } })).toBe(0)
+  },
+)
+
+test('a currency that is none, and a payment of nobody, are refused', async () => {
+  const ownerId = await h.owner()
+  const attempts = [
+    [() => h.billing.createPaymentIntent(1, 'dollars', { ownerId }), 'invalid_currency'],
+    [() => h.billing.createPaymentIntent(1, '', { ownerId }), 'invalid_currency'],
+    [() => h.billing.createPaymentIntent(1, 'usd', { ownerId: '' }), 'owner_required'],
+    [() => h.billing.createPaymentIntent(1, 'usd', { ownerId: 'nobody' }), 'owner_not_found'],
+  ] as const
+  for (const [attempt, code] of attempts) await expect(attempt()).rejects.toMatchObject({ code })
+})
+
+test('an intent that is none, or none of ours, is not found', async () => {
+  const foreign = await h.stripe.paymentIntents.create({ amount: 100, currency: 'usd' })
+  for (const id of ['pi_missing', 'cs_x', '', '../v1/customers', foreign.id]) {
+    await expect(h.billing.confirmPayment(id)).rejects.toMatchObject({
+      code: 'payment_not_found',
+      status: 404,
+    })
+  }
+})
+
+test('an item bought on the page is a payment, and a subscription is not', async () => {
+  const { ownerId } = await h.subscriber()
+  expect(await h.billing.listPayments(ownerId)).toEqual([])
+  const { id } = await h.billing.createCheckoutSession({
+    ownerId,
+    item: { name: 'Call', amount: 4900, currency: 'usd' },
+    metadata: { sku: 'call', ownerId: 'someone-else' },
+  })
+  await h.pay(id)
+  const { paid, paymentId } = await h.billing.confirmCheckout(ownerId, id)
+  expect(paid).toBe(true)
+  expect(await h.billing.listPayments(ownerId)).toEqual([
+    expect.objectContaining({
+      id: paymentId,
+      amount: 4900,
+      metadata: expect.objectContaining({ sku: 'call', ownerId }),
+    }),
+  ])
+})

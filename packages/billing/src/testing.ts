@@ -1,0 +1,46 @@
+/**
+ * Signed webhook requests for tests, made the way the providers make them.
+ *
+ * @module
+ */
+
+import { createHmac } from 'node:crypto'
+import Stripe from 'stripe'
+
+export interface StripeRequestOptions {
+  secret: string
+  /** When it was signed, epoch seconds. Default: now. */
+  timestamp?: number
+}
+
+/** A delivery by Stripe. A string is sent as it is, anything else as JSON. */
+export function stripeWebhookRequest(event: unknown, options: StripeRequestOptions): Request {
+  const payload = typeof event === 'string' ? event : JSON.stringify(event)
+  const signature = Stripe.webhooks.generateTestHeaderString({
+    payload,
+    secret: options.secret,
+    timestamp: options.timestamp ?? Math.floor(Date.now() / 1000),
+    scheme: 'v1',
+    signature: '',
+    cryptoProvider: Stripe.createNodeCryptoProvider(),
+  })
+  return post(payload, { 'stripe-signature': signature })
+}
+
+/** A delivery by Cal.com. */
+export function calcomWebhookRequest(event: unknown, options: { secret: string }): Request {
+  const payload = typeof event === 'string' ? event : JSON.stringify(event)
+  const signature = createHmac('sha256', options.secret).update(payload).digest('hex')
+  return post(payload, {
+    'x-cal-signature-256': signature,
+    'x-cal-webhook-version': '2021-10-20',
+  })
+}
+
+function post(body: string, headers: Record<string, string>): Request {
+  return new Request('http://localhost/api/webhooks', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  })
+}

@@ -1,0 +1,195 @@
+/**
+ * Everything the demo needs, started in order and stopped in reverse: PostgreSQL, migrations, the
+ * stand-ins, the host. The host runs on `localhost` and the stand-ins on `127.0.0.1`: two sites to a
+ * browser, as in life, so that strict cookies and returns from providers are the real thing.
+ *
+ * @module
+ */
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { serve } from '@hono/node-server'
+import { createAuth } from '@repo/auth'
+import { createBilling, createStripe } from '@repo/billing'
+import type { Logger } from '@repo/core'
+import { createDb, migrate } from '@repo/db'
+import { freePort, startPostgres } from '@repo/db/testing'
+import { createSender, outboxTransport } from '@repo/email'
+import { createSandbox } from '@repo/sandbox'
+import { createHost } from './host.tsx'
+import { CALL } from './product.ts'
+
+export interface DemoOptions {
+  /** Where the data lies. */
+  folder: string
+  /** Deletes the data first. */
+  fresh?: boolean
+  /** Default: the embedded server. */
+  databaseUrl?: string
+  /** Preferred ports; a free one is taken where one is in use. Default 3000 and 4242. */
+  hostPort?: number
+  sandboxPort?: number
+  logger: Logger
+  /** Told of each service as it is up. */
+  onReady?: (service: string, detail: string) => void
+}
+
+export interface Demo {
+  url: string
+  mailboxUrl: string
+  sandbox: ReturnType<typeof createSandbox>
+  /** Mail and deliveries that are still under way. */
+  settled(): Promise<void>
+  stop(): Promise<void>
+}
+
+// Known only to this machine: the stand-in would take any, and refuses all others.
+const KEYS = {
+  stripe: 'sk_test_tollgatedemo',
+  stripeWebhook: 'whsec_tollgatedemo',
+  calcomWebhook: 'tollgate-demo-calcom-webhook',
+}
+
+export async function startDemo(options: DemoOptions): Promise<Demo> {
+  const { folder, logger, onReady = () => {} } = options
+  const closing: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const close of closing.splice(0).reverse()) await close()
+  }
+  try {
+    if (options.fresh) await clear(folder)
+    await mkdir(folder, { recursive: true })
+    const hostPort = await usablePort(options.hostPort ?? 3000)
+    const sandboxPort = await usablePort(options.sandboxPort ?? 4242)
+    const url = `http://localhost:${hostPort}`
+    const outbox = join(folder, 'outbox')
+
+    const databaseUrl = options.databaseUrl ?? (await startDatabase(folder, closing))
+    const applied = await migrate(databaseUrl)
+    const db = createDb(databaseUrl)
+    closing.push(() => db.$disconnect())
+    onReady('PostgreSQL', `${new URL(databaseUrl).host} · ${applied.length} migrations applied`)
+
+    const sandbox = createSandbox({
+      port: sandboxPort,
+      stripe: {
+        secretKey: KEYS.stripe,
+        webhooks: [{ url: `${url}/api/webhooks/stripe`, secret: KEYS.stripeWebhook }],
+      },
+      calcom: {
+        webhooks: [{ url: `${url}/api/webhooks/calcom`, secret: KEYS.calcomWebhook }],
+        eventTypes: [
+          { id: CALL.eventTypeId, slug: 'acme/strategy-call', title: 'Strategy call', minutes: 30 },
+        ],
+        redirectUrl: `${url}/calls/booked`,
+      },
+      outboxDir: outbox,
+      stateFile: join(folder, 'sandbox.json'),
+      logger,
+    })
+    const { url: sandboxUrl, mailboxUrl } = await sandbox.listen()
+    closing.push(() => sandbox.stop())
+    onReady('Stand-ins', `${sandboxUrl} · Stripe, Cal.com, mailbox`)
+
+    const sender = createSender({
+      transport: outboxTransport({ folder: outbox, mailboxUrl, logger }),
+    })
+    const billing = createBilling({
+      db,
+      logger,
+      sender,
+      appUrl: url,
+      stripe: createStripe(KEYS.stripe, { apiBase: sandboxUrl }),
+      stripeWebhookSecrets: [KEYS.stripeWebhook],
+      calcom: {
+        origin: `${sandboxUrl}/cal`,
+        eventTypes: { [CALL.eventTypeId]: 'acme/strategy-call' },
+        webhookSecret: KEYS.calcomWebhook,
+      },
+    })
+    const auth = createAuth({
+      db,
+      logger,
+      sender,
+      baseURL: url,
+      secret: await secretOf(folder),
+      events: {
+        userCreated: ({ id }) => billing.ensureCustomer(id).then(() => {}),
+        emailChanged: ({ id }) => billing.updateCustomer(id),
+      },
+    })
+    await billing.pushPlans()
+
+    const host = createHost({ auth, billing, providers: [sandboxUrl] })
+    const server = await listen(host.fetch, hostPort)
+    closing.push(() => close(server))
+    onReady('Host', `${url} · sign up here`)
+    onReady('Mailbox', mailboxUrl)
+    return {
+      url,
+      mailboxUrl,
+      sandbox,
+      async settled() {
+        await auth.settled()
+        await Promise.all([sandbox.stripe.settled(), sandbox.calcom.settled()])
+      },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startDatabase(folder: string, closing: (() => Promise<unknown>)[]): Promise<string> {
+  const server = await startPostgres({ folder: join(folder, 'postgres') })
+  closing.push(() => server.stop())
+  return server.createDatabase('tollgate')
+}
+
+async function clear(folder: string): Promise<void> {
+  const { removePostgres } = await import('@repo/db/testing')
+  removePostgres(join(folder, 'postgres'))
+  await rm(folder, { recursive: true, force: true })
+}
+
+/** Kept beside the data it protects, so that sessions outlive a restart. */
+async function secretOf(folder: string): Promise<string> {
+  const file = join(folder, 'secret')
+  try {
+    return await readFile(file, 'utf8')
+  } catch {
+    const secret = randomBytes(32).toString('base64url')
+    await writeFile(file, secret, { mode: 0o600 })
+    return secret
+  }
+}
+
+async function usablePort(preferred: number): Promise<number> {
+  const { createServer } = await import('node:net')
+  const free = await new Promise<boolean>((done) => {
+    const probe = createServer().once('error', () => done(false))
+    probe.listen(preferred, () => probe.close(() => done(true)))
+  })
+  return free ? preferred : freePort()
+}
+
+/** Without a host name, so that `localhost` reaches it over IPv4 and IPv6. */
+function listen(
+  fetch: (req: Request) => Response | Promise<Response>,
+  port: number,
+): Promise<Server> {
+  return new Promise((done, fail) => {
+    const server = serve({ fetch, port }, () => done(server as Server)) as Server
+    server.once('error', fail)
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((done) => {
+    server.close(() => done())
+    server.closeAllConnections()
+  })
+}

@@ -1,0 +1,79 @@
+/**
+ * `pnpm demo [--fresh | --smoke]`: starts it all, prints a line a service, stops it all on Ctrl-C.
+ *
+ * @module
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { consoleLogger, maskText } from '@repo/core'
+import { startDemo } from './demo.ts'
+import { smoke } from './smoke.ts'
+
+const FOLDER = fileURLToPath(new URL('../../../.tollgate', import.meta.url))
+
+const say = (line: string) => process.stdout.write(`${line}\n`)
+const onReady = (service: string, detail: string) => say(`  ${service.padEnd(11)} ${detail}`)
+
+/** Only what goes wrong, and where mails are: the rest is noise on a terminal. */
+const logger = {
+  ...consoleLogger,
+  info(fields: object, message?: string) {
+    if (message === 'mail in the outbox') consoleLogger.info(fields, message)
+  },
+}
+
+async function runSmoke(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'tollgate-smoke-'))
+  const demo = await startDemo({ folder, hostPort: 0, sandboxPort: 0, logger, onReady })
+  try {
+    await smoke(demo, (step) => say(`  ✓ ${step}`))
+    say('The main job runs.')
+  } finally {
+    await demo.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function runDemo(fresh: boolean): Promise<void> {
+  say('Tollgate')
+  const databaseUrl = process.env.DATABASE_URL
+  const demo = await startDemo({
+    folder: FOLDER,
+    fresh,
+    logger,
+    onReady,
+    ...(process.env.PORT ? { hostPort: Number(process.env.PORT) } : {}),
+    ...(databaseUrl ? { databaseUrl } : {}),
+  })
+  say(`\n  Open ${demo.url} – Ctrl-C stops everything; your data stays until \`demo --fresh\`.\n`)
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => done())
+  })
+  say('\nStopping …')
+  await demo.stop()
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      fresh: { type: 'boolean', default: false },
+      smoke: { type: 'boolean', default: false },
+    },
+  })
+  await (values.smoke ? runSmoke() : runDemo(values.fresh))
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(
+      `${maskText(error instanceof Error ? (error.stack ?? '') : String(error))}\n`,
+    )
+    process.exit(1)
+  },
+)

@@ -1,0 +1,212 @@
+/**
+ * A visitor without a browser: follows links and redirects, keeps cookies by site rules, fills in
+ * forms. Enough to walk through pages that need no script, and as strict as a browser about what a
+ * request from another site may carry.
+ *
+ * @module
+ */
+
+import { request } from 'node:http'
+
+interface Cookie {
+  value: string
+  strict: boolean
+}
+
+interface Answer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: string
+}
+
+export interface Visitor {
+  readonly url: string
+  readonly html: string
+  /** The page's words, for "is it there". */
+  readonly text: string
+  open(url: string): Promise<void>
+  /** Follows the link with this text. */
+  follow(text: string): Promise<void>
+  /** Presses the button with this text; `fields` are by input name. */
+  press(button: string, fields?: Record<string, string>): Promise<void>
+}
+
+/** `localhost` and `127.0.0.1` are different sites; ports do not matter. */
+const siteOf = (url: URL) => url.hostname
+
+export function createVisitor(): Visitor {
+  const jar = new Map<string, Map<string, Cookie>>()
+  let current = new URL('about:blank')
+  let html = ''
+
+  async function navigate(method: string, target: URL, form?: URLSearchParams): Promise<void> {
+    let url = target
+    let initiator = current.protocol === 'about:' ? null : current
+    let verb = method
+    let body = form
+    // A browser gives up after twenty, too.
+    for (let hops = 0; hops < 20; hops += 1) {
+      const site =
+        initiator === null
+          ? 'none'
+          : initiator.origin === url.origin
+            ? 'same-origin'
+            : siteOf(initiator) === siteOf(url)
+              ? 'same-site'
+              : 'cross-site'
+      const answer = await send(verb, url, site, current.origin, body)
+      keep(url, answer)
+      const location = answer.headers.location
+      const refresh = refreshOf(answer)
+      if (answer.status >= 300 && answer.status < 400 && typeof location === 'string') {
+        url = new URL(location, url)
+        // A redirect keeps its initiator: a strict cookie stays away all along the chain.
+        if (answer.status === 303 || verb === 'POST') {
+          verb = 'GET'
+          body = undefined
+        }
+        continue
+      }
+      if (refresh !== undefined) {
+        current = url
+        initiator = url
+        url = new URL(refresh, url)
+        verb = 'GET'
+        body = undefined
+        continue
+      }
+      current = url
+      html = answer.body
+      if (answer.status >= 400)
+        throw new Error(`${verb} ${url.pathname}: ${answer.status} ${words(html)}`)
+      return
+    }
+    throw new Error(`${target.pathname} redirects for ever`)
+  }
+
+  function send(
+    method: string,
+    url: URL,
+    site: string,
+    origin: string,
+    form: URLSearchParams | undefined,
+  ): Promise<Answer> {
+    const cookies = [...(jar.get(url.hostname) ?? [])]
+      .filter(([, cookie]) => !cookie.strict || site !== 'cross-site')
+      .map(([name, cookie]) => `${name}=${cookie.value}`)
+    const headers: Record<string, string> = {
+      accept: 'text/html',
+      'sec-fetch-mode': 'navigate',
+      'sec-fetch-dest': 'document',
+      'sec-fetch-site': site,
+      ...(cookies.length > 0 ? { cookie: cookies.join('; ') } : {}),
+      ...(form ? { 'content-type': 'application/x-www-form-urlencoded', origin } : {}),
+    }
+    return new Promise((done, fail) => {
+      const req = request(url, { method, headers }, async (res) => {
+        let body = ''
+        for await (const chunk of res.setEncoding('utf8')) body += chunk
+        done({ status: res.statusCode ?? 0, headers: res.headers, body })
+      })
+      req.on('error', fail)
+      req.end(form?.toString())
+    })
+  }
+
+  function keep(url: URL, answer: Answer): void {
+    const set = answer.headers['set-cookie']
+    const own = jar.get(url.hostname) ?? new Map<string, Cookie>()
+    jar.set(url.hostname, own)
+    for (const line of Array.isArray(set) ? set : []) {
+      const [pair = '', ...attributes] = line.split(/;\s*/)
+      const name = pair.slice(0, pair.indexOf('='))
+      const flags = attributes.join(';').toLowerCase()
+      if (/max-age=0|expires=thu, 01 jan 1970/.test(flags)) own.delete(name)
+      else
+        own.set(name, {
+          value: pair.slice(name.length + 1),
+          strict: flags.includes('samesite=strict'),
+        })
+    }
+  }
+
+  return {
+    get url() {
+      return current.href
+    },
+    get html() {
+      return html
+    },
+    get text() {
+      return words(html)
+    },
+    open(url) {
+      // An address typed in has no initiator.
+      current = new URL('about:blank')
+      return navigate('GET', new URL(url))
+    },
+    follow(text) {
+      const link = [...html.matchAll(/<a\b([^>]*)>([\s\S]*?)<\/a>/g)].find(
+        ([, , inner]) => words(inner ?? '') === text,
+      )
+      const href = attribute(link?.[1] ?? '', 'href')
+      if (href === undefined)
+        throw new Error(`No link "${text}" on ${current.pathname}: ${words(html)}`)
+      return navigate('GET', new URL(href, current))
+    },
+    press(button, fields = {}) {
+      for (const [, head = '', inner = ''] of html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)) {
+        const pressed = [...inner.matchAll(/<button\b([^>]*)>([\s\S]*?)<\/button>/g)].find(
+          ([, , label]) => words(label ?? '') === button,
+        )
+        if (!pressed) continue
+        const form = new URLSearchParams()
+        for (const [, input = ''] of inner.matchAll(/<input\b([^>]*)>/g)) {
+          const name = attribute(input, 'name')
+          if (name === undefined) continue
+          const type = attribute(input, 'type')
+          if ((type === 'radio' || type === 'checkbox') && !/\bchecked\b/.test(input)) continue
+          form.set(name, attribute(input, 'value') ?? '')
+        }
+        const name = attribute(pressed[1] ?? '', 'name')
+        if (name !== undefined) form.set(name, attribute(pressed[1] ?? '', 'value') ?? '')
+        for (const [field, value] of Object.entries(fields)) form.set(field, value)
+        const action = new URL(attribute(head, 'action') ?? '', current)
+        return navigate('POST', action, form)
+      }
+      throw new Error(`No button "${button}" on ${current.pathname}: ${words(html)}`)
+    },
+  }
+}
+
+function refreshOf({ status, headers, body }: Answer): string | undefined {
+  if (status !== 200) return undefined
+  const header = typeof headers.refresh === 'string' ? headers.refresh : undefined
+  const meta = /<meta\s+http-equiv="refresh"\s+content="([^"]*)"/i.exec(body)?.[1]
+  return /^0;\s*url=(.*)$/i.exec(header ?? plain(meta ?? ''))?.[1]
+}
+
+function attribute(tag: string, name: string): string | undefined {
+  const found = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(tag)?.[1]
+  return found === undefined ? undefined : plain(found)
+}
+
+const words = (html: string): string =>
+  plain(
+    html
+      .replace(/<(style|title)[\s\S]*?<\/\1>/g, '')
+      .replace(/<[^>]+>/g, ' ')
+      .replace(/\s+/g, ' '),
+  ).trim()
+
+function plain(text: string): string {
+  const entities: Record<string, string> = {
+    amp: '&',
+    lt: '<',
+    gt: '>',
+    quot: '"',
+    '#39': "'",
+    '#x27': "'",
+  }
+  return text.replace(/&(amp|lt|gt|quot|#39|#x27);/g, (_, name: string) => entities[name] ?? '')
+}
