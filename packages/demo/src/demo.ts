@@ -115,10 +115,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       sender,
       baseURL: url,
       secret: await secretOf(folder),
-      events: {
-        userCreated: ({ id }) => billing.ensureCustomer(id).then(() => {}),
-        emailChanged: ({ id }) => billing.updateCustomer(id),
-      },
+      events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
     })
     await billing.pushPlans()
 

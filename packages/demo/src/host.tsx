@@ -54,6 +54,7 @@ export function createHost({ auth, billing, providers }: HostOptions): Hono {
       path: '/confirm-email',
       success: '/sign-in?done=verified',
       failure: '/verify-email',
+      keep: ['token'],
     }),
   )
   app.get('/sign-in', (c) => page.signIn(c))
@@ -81,6 +82,7 @@ export function createHost({ auth, billing, providers }: HostOptions): Hono {
       path: '/reset-password',
       success: '/sign-in?done=reset',
       failure: '/reset-password',
+      keep: ['token'],
     }),
   )
 

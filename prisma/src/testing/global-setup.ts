@@ -6,17 +6,11 @@
  * @module
  */
 
-import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../migrate.ts'
 import { cloneDatabase, dropDatabase, type TestPostgres } from './database.ts'
+import type {} from './index.ts'
 import { OWNER, startPostgres } from './postgres.ts'
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    postgres: TestPostgres
-  }
-}
 
 interface TestServer extends TestPostgres {
   stop(): Promise<void>

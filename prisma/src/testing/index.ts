@@ -1,3 +1,6 @@
+import type {} from 'vitest'
+import type { TestPostgres } from './database.ts'
+
 export { createTestDatabase, type TestDatabase, type TestPostgres } from './database.ts'
 export {
   freePort,
@@ -7,3 +10,10 @@ export {
   removePostgres,
   startPostgres,
 } from './postgres.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** `inject('postgres')`, for `createTestDatabase`. */
+    postgres: TestPostgres
+  }
+}

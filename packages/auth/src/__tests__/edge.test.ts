@@ -1,0 +1,124 @@
+/** The edge guards: the access token alone, without Node and without a database. */
+
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { build } from 'esbuild'
+import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
+import { ACCESS_COOKIE } from '../cookies.ts'
+import { createEdge } from '../edge.ts'
+import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
+
+let database: TestDatabase
+let auth: TestAuth
+let jwks: JSONWebKeySet
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  auth = createTestAuth({ db: database.db })
+  await auth.signIn()
+  jwks = (await (await auth.handler(auth.request('/api/auth/jwks'))).json()) as JSONWebKeySet
+})
+afterAll(async () => {
+  await auth.settled()
+  await database.drop()
+})
+
+const edge = () => createEdge({ baseURL: TEST_ORIGIN, jwks })
+
+test('the public keys are public only', () => {
+  expect(jwks.keys.length).toBeGreaterThan(0)
+  for (const key of jwks.keys) {
+    expect(key).toMatchObject({ kty: 'EC', crv: 'P-256' })
+    expect(key).not.toHaveProperty('d')
+  }
+})
+
+test('the edge says of a session what Node says, from the cookie or as a bearer token', async () => {
+  const { cookie } = await auth.signIn()
+  const { expiresAt: _, ...inNode } = await auth.requireAuth(auth.request('/', { cookie }))
+  expect(await edge().requireAuth(auth.request('/', { cookie }))).toMatchObject(inNode)
+  const token = new RegExp(`${ACCESS_COOKIE}=([^;]+)`).exec(cookie)?.[1]
+  const bearer = auth.request('/', { headers: { authorization: `Bearer ${token}` } })
+  expect(await edge().requireAuth(bearer)).toMatchObject(inNode)
+  await expect(edge().requireRole(bearer, 'ADMIN')).rejects.toMatchObject({ status: 403 })
+})
+
+test('a new access token is minted when the session is asked for', async () => {
+  const { cookie } = await auth.signIn()
+  const answer = await auth.handler(auth.request('/api/auth/get-session', { cookie }))
+  expect(answer.headers.getSetCookie().join()).toContain(`${ACCESS_COOKIE}=ey`)
+})
+
+test('promise 5: nothing but our own unexpired token for this host is taken', async () => {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const own = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }
+  const guards = createEdge({ baseURL: TEST_ORIGIN, jwks: own })
+  const now = Math.floor(Date.now() / 1000)
+  const good = {
+    sub: 'u',
+    sid: 's',
+    role: 'USER',
+    iss: TEST_ORIGIN,
+    aud: TEST_ORIGIN,
+    iat: now,
+    exp: now + 60,
+  }
+  const ask = async (
+    claims: Record<string, unknown>,
+    header: Record<string, string> = {},
+    key: Parameters<SignJWT['sign']>[0] = privateKey,
+  ) => {
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'ES256', kid: 'k', typ: 'at+jwt', ...header })
+      .sign(key)
+    return guards.getSession(auth.request('/', { cookie: `${ACCESS_COOKIE}=${token}` }))
+  }
+  expect(await ask(good)).toMatchObject({ userId: 'u', sessionId: 's' })
+  const { sid: _, ...withoutSid } = good
+  expect(await ask({ ...good, exp: now - 1 })).toBeNull()
+  expect(await ask({ ...good, iss: 'https://evil.example' })).toBeNull()
+  expect(await ask({ ...good, aud: 'https://other.example' })).toBeNull()
+  expect(await ask(withoutSid)).toBeNull()
+  expect(await ask(good, { typ: 'JWT' })).toBeNull()
+  expect(await ask(good, { kid: 'unknown' })).toBeNull()
+  const other = await generateKeyPair('ES256')
+  expect(await ask(good, {}, other.privateKey)).toBeNull()
+  const symmetric = new TextEncoder().encode(JSON.stringify(own.keys[0]))
+  expect(await ask(good, { alg: 'HS256' }, symmetric)).toBeNull()
+  for (const junk of ['', 'a.b.c', `e30.e30.`, 'x'.repeat(5000)]) {
+    expect(
+      await guards.getSession(auth.request('/', { cookie: `${ACCESS_COOKIE}=${junk}` })),
+    ).toBeNull()
+  }
+})
+
+test('the edge entry needs no Node builtin and stays small', async () => {
+  const { outputFiles } = await build({
+    entryPoints: [new URL('../edge.ts', import.meta.url).pathname],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['source'],
+  })
+  const code = outputFiles[0]?.text ?? ''
+  expect(code).not.toMatch(/from\s*"node:|require\(/)
+  expect(code.length).toBeLessThan(40_000)
+})
+
+test('promise 8: every entry can be imported with an empty environment, and the first use says what is missing', async () => {
+  const before = process.env
+  process.env = {}
+  vi.resetModules()
+  try {
+    for (const entry of ['../index.ts', '../edge.ts', '../client.ts', '../testing.ts']) {
+      expect(Object.keys(await import(entry)).length).toBeGreaterThan(0)
+    }
+    const { getSession } = (await import('../index.ts')) as typeof import('../index.ts')
+    expect(() => getSession(new Request('http://localhost/'))).toThrow(
+      /BETTER_AUTH_SECRET is missing\n {2}APP_URL is missing/,
+    )
+  } finally {
+    process.env = before
+  }
+})

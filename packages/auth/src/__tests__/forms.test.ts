@@ -1,0 +1,157 @@
+/** Forms without script, the hop, and return paths that lead nowhere else. */
+
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { hopTo, sameOriginPath, sameSiteHop } from '../hop.ts'
+import { safePath } from '../index.ts'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+
+let database: TestDatabase
+let auth: TestAuth
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  auth = createTestAuth({ db: database.db })
+})
+afterAll(async () => {
+  await auth.settled()
+  await database.drop()
+})
+
+const form = (
+  fields: Record<string, string>,
+  headers: Record<string, string> = { origin: TEST_ORIGIN },
+) =>
+  auth.request('/sign-in', {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: new URLSearchParams(fields).toString(),
+  })
+const action = { path: '/sign-in/email', success: '/dashboard', failure: '/sign-in?from=form' }
+
+test('a right form signs in and leads on, with the cookies', async () => {
+  const { email } = await auth.signIn()
+  const answer = await auth.formAction(form({ email, password: TEST_PASSWORD }), action)
+  expect(answer.status).toBe(303)
+  expect(answer.headers.get('location')).toBe('/dashboard')
+  expect(await auth.getSession(auth.request('/', { cookie: cookiesOf(answer) }))).not.toBeNull()
+})
+
+test('a wrong form leads back with a code and nothing that was typed', async () => {
+  const answer = await auth.formAction(
+    form({ email: 'a@example.com', password: 'wrong password' }),
+    action,
+  )
+  expect(answer.status).toBe(303)
+  expect(answer.headers.get('location')).toBe('/sign-in?from=form&error=invalid_email_or_password')
+  expect(answer.headers.getSetCookie()).toEqual([])
+})
+
+test('fields that are to be kept go back to the page', async () => {
+  const answer = await auth.formAction(form({ token: 't0', newPassword: 'short' }), {
+    path: '/reset-password',
+    success: '/sign-in',
+    failure: '/reset-password',
+    keep: ['token'],
+  })
+  expect(answer.headers.get('location')).toBe('/reset-password?error=password_too_short&token=t0')
+})
+
+test.each([
+  ['another site', { origin: 'https://evil.example' }],
+  ['another port', { origin: 'http://localhost:3001' }],
+  ['an opaque origin', { origin: 'null' }],
+  ['nobody says where', {}],
+  ['a cross-site fetch', { 'sec-fetch-site': 'cross-site' }],
+])('a form from %s is refused, also with the right password', async (_, headers) => {
+  const { email } = await auth.signIn()
+  const sent = auth.formAction(form({ email, password: TEST_PASSWORD }, headers), action)
+  await expect(sent).rejects.toMatchObject({ code: 'untrusted_origin', status: 403 })
+})
+
+test('a form by GET is refused', async () => {
+  await expect(auth.formAction(auth.request('/sign-in'), action)).rejects.toMatchObject({
+    status: 405,
+  })
+})
+
+test('Better Auth itself refuses another origin and a foreign callback', async () => {
+  const { cookie, email } = await auth.signIn()
+  const foreign = await auth.post(
+    '/sign-out',
+    {},
+    { cookie, headers: { origin: 'https://evil.example' } },
+  )
+  expect(foreign.status).toBe(403)
+  expect(await auth.getSession(auth.request('/', { cookie }))).not.toBeNull()
+  const body = { email, redirectTo: 'https://evil.example/' }
+  expect((await auth.post('/request-password-reset', body)).status).toBe(403)
+})
+
+test.each([
+  ['/billing?x=1#y', '/billing?x=1#y'],
+  ['//evil.example', '/home'],
+  ['/\\evil.example', '/home'],
+  ['/\t/evil.example', '/home'],
+  ['https://evil.example', '/home'],
+  ['javascript:alert(1)', '/home'],
+  ['', '/home'],
+  [null, '/home'],
+])('the return path %j becomes %s', (candidate, path) => {
+  expect(safePath(candidate, '/home')).toBe(path)
+})
+
+test('the field `next` leads to a page of this host only', async () => {
+  const { email } = await auth.signIn()
+  const go = async (next: string) => {
+    const answer = await auth.formAction(form({ email, password: TEST_PASSWORD, next }), action)
+    return answer.headers.get('location')
+  }
+  expect(await go('/billing')).toBe('/billing')
+  expect(await go('//evil.example/')).toBe('/dashboard')
+})
+
+const arriving = (headers: Record<string, string>, method = 'GET') =>
+  new Request('http://localhost:3000/billing/success?session_id=cs_1&x="><script>', {
+    method,
+    headers,
+  })
+const CROSS = {
+  'sec-fetch-site': 'cross-site',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+}
+
+test('a page reached from another site asks for itself once more, without a script', async () => {
+  const hop = sameSiteHop(arriving(CROSS))
+  expect(hop?.status).toBe(200)
+  const html = (await hop?.text()) as string
+  expect(html).toContain('http-equiv="refresh" content="0;url=/billing/success?session_id=cs_1')
+  expect(html).not.toContain('<script>')
+  expect(hop?.headers.get('cache-control')).toBe('no-store')
+  expect(hop?.headers.get('referrer-policy')).toBe('no-referrer')
+})
+
+test.each([
+  ['our own site', arriving({ ...CROSS, 'sec-fetch-site': 'same-origin' })],
+  ['the address bar', arriving({ ...CROSS, 'sec-fetch-site': 'none' })],
+  ['a script', arriving({ ...CROSS, 'sec-fetch-mode': 'cors' })],
+  ['an image', arriving({ ...CROSS, 'sec-fetch-dest': 'image' })],
+  ['a client that says nothing', arriving({})],
+  ['a POST', arriving(CROSS, 'POST')],
+])('there is no hop for a request of %s', (_, req) => {
+  expect(sameSiteHop(req)).toBeNull()
+})
+
+test('a hop leads to this origin only', () => {
+  expect(sameOriginPath('http://localhost:3000/a?b', TEST_ORIGIN)).toBe('/a?b')
+  for (const elsewhere of [
+    'https://evil.example/',
+    '//evil.example',
+    '/\\evil.example',
+    'data:,x',
+  ]) {
+    expect(sameOriginPath(elsewhere, TEST_ORIGIN)).toBeNull()
+  }
+  const headers = new Headers([['set-cookie', 'a=b']])
+  expect(hopTo('/x', headers).headers.getSetCookie()).toEqual(['a=b'])
+})

@@ -1,0 +1,156 @@
+/** Sessions: null without one, strict cookies, a new one per sign-in, dead when revoked. */
+
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { ACCESS_COOKIE, COOKIE_PREFIX } from '../cookies.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
+
+let database: TestDatabase
+let auth: TestAuth
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  auth = createTestAuth({ db: database.db })
+})
+afterAll(async () => {
+  await auth.settled()
+  await database.drop()
+})
+
+const sessionOf = (cookie: string) => auth.getSession(auth.request('/', { cookie }))
+
+test('null when unauthenticated', async () => {
+  expect(await auth.getSession(auth.request('/'))).toBeNull()
+  expect(await auth.getUser(auth.request('/'))).toBeNull()
+})
+
+test.each([
+  ['an empty cookie', `${COOKIE_PREFIX}.session_token=`],
+  ['a made-up token', `${COOKIE_PREFIX}.session_token=abc.def`],
+  ['an unsigned access token', `${ACCESS_COOKIE}=eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.`],
+])('null for %s', async (_, cookie) => {
+  expect(await sessionOf(cookie)).toBeNull()
+})
+
+test('a session says who and in which role, and nothing personal', async () => {
+  const { cookie, email, userId } = await auth.signIn()
+  const session = await sessionOf(cookie)
+  expect(session).toEqual({
+    userId,
+    sessionId: expect.any(String),
+    role: 'USER',
+    organizationId: null,
+    organizationRole: null,
+    expiresAt: expect.any(Date),
+  })
+  expect(await auth.getUser(auth.request('/', { cookie }))).toEqual({
+    id: userId,
+    name: 'Ada',
+    email,
+    emailVerified: true,
+    image: null,
+    role: 'USER',
+  })
+})
+
+test('promise 5: every cookie is httpOnly, secure, strict and bound to the host', async () => {
+  const { email } = await auth.signIn()
+  const answer = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const cookies = answer.headers.getSetCookie()
+  expect(cookies.map((line) => line.split('=')[0]).sort()).toEqual([
+    '__Host-tollgate.access_token',
+    '__Host-tollgate.session_token',
+  ])
+  for (const line of cookies) {
+    expect(line).toMatch(/; Path=\/(;|$)/)
+    expect(line).toMatch(/; HttpOnly/)
+    expect(line).toMatch(/; Secure/)
+    expect(line).toMatch(/; SameSite=Strict/i)
+    expect(line).not.toMatch(/; Domain/i)
+  }
+})
+
+test('promise 5: the access token is a short ES256 statement without personal data', async () => {
+  const { cookie, userId } = await auth.signIn()
+  const token = new RegExp(`${ACCESS_COOKIE}=([^;]+)`).exec(cookie)?.[1] as string
+  expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'ES256', typ: 'at+jwt' })
+  const { iat = 0, exp = 0, ...claims } = decodeJwt(token)
+  expect(exp - iat).toBe(300)
+  const session = await sessionOf(cookie)
+  expect(claims).toEqual({
+    iss: 'http://localhost:3000',
+    aud: 'http://localhost:3000',
+    sub: userId,
+    sid: session?.sessionId,
+    role: 'USER',
+  })
+  const row = await database.db.session.findUniqueOrThrow({
+    where: { id: session?.sessionId as string },
+  })
+  expect(token).not.toContain(row.token)
+})
+
+test('a changed signature is not a session', async () => {
+  const { cookie } = await auth.signIn()
+  expect(await sessionOf(cookie)).not.toBeNull()
+  const changed = cookie.replace(
+    /(session_token=[^.]+\.)(.)/,
+    (_, head, first) => head + (first === 'A' ? 'B' : 'A'),
+  )
+  expect(await sessionOf(changed)).toBeNull()
+})
+
+test('promise 5: signing in again ends the session before it, and a planted one is not taken', async () => {
+  const { cookie, email, userId } = await auth.signIn()
+  const answer = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, { cookie })
+  const next = cookiesOf(answer)
+  expect((await sessionOf(next))?.userId).toBe(userId)
+  expect((await sessionOf(next))?.sessionId).not.toBe(undefined)
+  expect(await sessionOf(cookie)).toBeNull()
+  expect(await database.db.session.count({ where: { userId } })).toBe(1)
+
+  const attacker = await auth.signIn()
+  const victim = await auth.post(
+    '/sign-in/email',
+    { email, password: TEST_PASSWORD },
+    { cookie: attacker.cookie },
+  )
+  expect((await sessionOf(cookiesOf(victim)))?.userId).toBe(userId)
+  expect(await sessionOf(attacker.cookie)).toBeNull()
+})
+
+test('signing out ends the session at once and clears both cookies', async () => {
+  const { cookie } = await auth.signIn()
+  const answer = await auth.post('/sign-out', {}, { cookie })
+  expect(
+    answer.headers.getSetCookie().filter((line) => /max-age=0/i.test(line)).length,
+  ).toBeGreaterThanOrEqual(2)
+  expect(await sessionOf(cookie)).toBeNull()
+})
+
+test('a password reset ends every session at once', async () => {
+  const { cookie, email } = await auth.signIn()
+  const other = cookiesOf(await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }))
+  await auth.post('/request-password-reset', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+  const reset = await auth.post('/reset-password', { token, newPassword: 'another long password' })
+  expect(reset.status).toBe(200)
+  expect(await sessionOf(cookie)).toBeNull()
+  expect(await sessionOf(other)).toBeNull()
+  expect((await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })).status).toBe(401)
+  const again = await auth.post('/reset-password', { token, newPassword: 'a third long password' })
+  expect(again.status).toBe(400)
+  const signedIn = await auth.post('/sign-in/email', { email, password: 'another long password' })
+  expect(signedIn.status).toBe(200)
+})
+
+test('changing the password ends the other sessions even if the request does not ask for it', async () => {
+  const { cookie, email } = await auth.signIn()
+  const other = cookiesOf(await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }))
+  const body = { currentPassword: TEST_PASSWORD, newPassword: 'another long password' }
+  const answer = await auth.post('/change-password', body, { cookie })
+  expect(answer.status).toBe(200)
+  expect(await sessionOf(other)).toBeNull()
+  expect(await sessionOf(cookiesOf(answer))).not.toBeNull()
+})

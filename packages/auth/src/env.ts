@@ -1,0 +1,14 @@
+import { z } from 'zod'
+
+export const authEnv = z.object({
+  /** Signs cookies, encrypts provider tokens and signing keys. */
+  BETTER_AUTH_SECRET: z.string().min(32, 'must have 32 characters or more'),
+  /** Where people reach the host, without a path. */
+  APP_URL: z.url({ protocol: /^https?$/ }),
+  GITHUB_CLIENT_ID: z.string().optional(),
+  GITHUB_CLIENT_SECRET: z.string().optional(),
+  GOOGLE_CLIENT_ID: z.string().optional(),
+  GOOGLE_CLIENT_SECRET: z.string().optional(),
+})
+
+export type AuthEnv = z.output<typeof authEnv>

@@ -1,0 +1,26 @@
+import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
+
+/** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
+export type AuthErrorCode =
+  | 'insufficient_role'
+  | 'invalid_options'
+  | 'method_not_allowed'
+  | 'not_authenticated'
+  | 'untrusted_origin'
+
+const STATUS: Record<AuthErrorCode, number> = {
+  insufficient_role: 403,
+  invalid_options: 500,
+  method_not_allowed: 405,
+  not_authenticated: 401,
+  untrusted_origin: 403,
+}
+
+/** A refusal by auth. Branch on `code`. */
+export class AuthError extends TollgateError<AuthErrorCode> {
+  override readonly name = 'AuthError'
+
+  constructor(code: AuthErrorCode, message: string, options: ErrorOptionsWithHeaders = {}) {
+    super(code, STATUS[code], message, options)
+  }
+}

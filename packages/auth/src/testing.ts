@@ -1,0 +1,91 @@
+/**
+ * Auth for tests: captured mails, and a browser's part of signing up and in.
+ *
+ * @module
+ */
+
+import { createTestLogger } from '@repo/core/testing'
+import type { Database } from '@repo/db'
+import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
+import { type Auth, type AuthOptions, createAuth } from './auth.ts'
+
+export const TEST_ORIGIN = 'http://localhost:3000'
+
+export interface TestAuth extends Auth {
+  outbox: CapturedOutbox
+  /** A request of the same browser, to a path of the host. */
+  request(path: string, options?: TestRequest): Request
+  /** Posts JSON to one of Better Auth's endpoints. */
+  post(path: string, body: unknown, options?: TestRequest): Promise<Response>
+  /** Signs up, confirms the address, and signs in. Returns the cookies. */
+  signIn(email?: string): Promise<{ cookie: string; email: string; userId: string }>
+}
+
+export interface TestRequest {
+  method?: string
+  cookie?: string
+  headers?: Record<string, string>
+  body?: string
+}
+
+export const TEST_PASSWORD = 'correct horse battery'
+
+export function createTestAuth(options: Partial<AuthOptions> & { db: Database }): TestAuth {
+  const outbox = createOutbox()
+  const auth = createAuth({
+    baseURL: TEST_ORIGIN,
+    secret: 'a-secret-for-tests-of-32-characters',
+    sender: outbox.sender,
+    logger: createTestLogger(),
+    rateLimit: false,
+    ...options,
+  })
+  let count = 0
+
+  const request: TestAuth['request'] = (path, { method, cookie, headers, body } = {}) =>
+    new Request(`${TEST_ORIGIN}${path}`, {
+      method: method ?? 'GET',
+      headers: { ...(cookie ? { cookie } : {}), ...headers },
+      ...(body === undefined ? {} : { body }),
+    })
+  const post: TestAuth['post'] = (path, body, { headers, ...rest } = {}) =>
+    auth.handler(
+      request(`/api/auth${path}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json', origin: TEST_ORIGIN, ...headers },
+        ...rest,
+      }),
+    )
+  return {
+    ...auth,
+    outbox,
+    request,
+    post,
+    async signIn(email = `user-${++count}@example.com`) {
+      await post('/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD })
+      await auth.settled()
+      await post('/confirm-email', { token: tokenOf(outbox, 'WelcomeEmail') })
+      const answer = await post('/sign-in/email', { email, password: TEST_PASSWORD })
+      const cookie = cookiesOf(answer)
+      const session = await auth.requireAuth(request('/', { cookie }))
+      return { cookie, email, userId: session.userId }
+    },
+  }
+}
+
+/** The token in the newest mail of `template`. */
+export function tokenOf(outbox: CapturedOutbox, template: string): string {
+  const token = /[?&]token=([^\s&]+)/.exec(outbox.last(template).text)?.[1]
+  if (!token) throw new Error(`The newest ${template} has no token.`)
+  return decodeURIComponent(token)
+}
+
+/** What a browser would send after this answer. */
+export function cookiesOf(answer: Response): string {
+  return answer.headers
+    .getSetCookie()
+    .filter((line) => !/max-age=0/i.test(line))
+    .map((line) => line.slice(0, line.indexOf(';')))
+    .join('; ')
+}
