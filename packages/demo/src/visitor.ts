@@ -25,6 +25,8 @@ export interface Visitor {
   /** The page's words, for "is it there". */
   readonly text: string
   open(url: string): Promise<void>
+  /** Turns to the page inside the page's frame. */
+  enterFrame(): void
   /** Follows the link with this text. */
   follow(text: string): Promise<void>
   /** Presses the button with this text; `fields` are by input name. */
@@ -144,6 +146,11 @@ export function createVisitor(): Visitor {
       // An address typed in has no initiator.
       current = new URL('about:blank')
       return navigate('GET', new URL(url))
+    },
+    enterFrame() {
+      const inner = attribute(/<iframe\b([^>]*)>/.exec(html)?.[1] ?? '', 'srcdoc')
+      if (inner === undefined) throw new Error(`No frame on ${current.pathname}`)
+      html = inner
     },
     follow(text) {
       const link = [...html.matchAll(/<a\b([^>]*)>([\s\S]*?)<\/a>/g)].find(

@@ -1,0 +1,85 @@
+/**
+ * The main job, walked through over HTTP by a visitor without a browser. It ends or it throws.
+ *
+ * @module
+ */
+
+import type { Demo } from './demo.ts'
+import { createVisitor, type Visitor } from './visitor.ts'
+
+const CARD = { number: '4242 4242 4242 4242', expiry: '12 / 34', cvc: '123' }
+
+export async function smoke(demo: Demo, done: (step: string) => void): Promise<void> {
+  const visitor = createVisitor()
+  const email = `smoke-${Date.now()}@example.com`
+
+  await visitor.open(`${demo.url}/sign-up`)
+  await visitor.press('Create account', { name: 'Ada', email, password: 'correct horse battery' })
+  await openMail(demo, visitor, 'Welcome, Ada – please confirm your address', 'Confirm my address')
+  expectText(visitor, 'One click')
+  await visitor.press('Confirm')
+  done('signed up and confirmed by a button')
+
+  await visitor.press('Sign in', { email, password: 'correct horse battery' })
+  expectText(visitor, 'FREE')
+  done('signed in, on FREE')
+
+  await visitor.press('Upgrade to PRO')
+  await visitor.press('Pay', CARD)
+  expectText(visitor, 'PRO')
+  await demo.settled()
+  await hasMail(demo, visitor, 'Your Pro plan is active')
+  done('paid on the checkout page, on PRO, confirmation mailed')
+
+  await visitor.open(`${demo.url}/dashboard`)
+  await visitor.press('Buy a call · $49.00')
+  await visitor.press('Pay', CARD)
+  await visitor.press('Book your call')
+  await visitor.press('Book')
+  await demo.settled()
+  await visitor.open(`${demo.url}/dashboard`)
+  expectText(visitor, 'accepted')
+  done('bought a call, booked it, and it is there')
+
+  await visitor.press('Manage billing')
+  await visitor.press('Cancel at period end')
+  await demo.settled()
+  await visitor.open(`${demo.url}/dashboard`)
+  expectText(visitor, 'Ends on')
+  done('cancelled at the end of the period')
+
+  const elsewhere = createVisitor()
+  await elsewhere.open(`${demo.url}/forgot-password`)
+  await elsewhere.press('Send a link', { email })
+  await openMail(demo, elsewhere, 'Reset your password', 'Choose a new password')
+  await elsewhere.press('Change password', { newPassword: 'another long password' })
+  await visitor.open(`${demo.url}/dashboard`)
+  if (!visitor.url.endsWith('/sign-in')) throw new Error('The old session outlived the reset.')
+  await elsewhere.press('Sign in', { email, password: 'another long password' })
+  expectText(elsewhere, 'PRO')
+  done('reset the password; the old session was dead at once')
+}
+
+async function hasMail(demo: Demo, visitor: Visitor, subject: string): Promise<void> {
+  await visitor.open(demo.mailboxUrl)
+  expectText(visitor, subject)
+}
+
+/** Opens the newest mail of this subject and follows its link. */
+async function openMail(
+  demo: Demo,
+  visitor: Visitor,
+  subject: string,
+  link: string,
+): Promise<void> {
+  await demo.settled()
+  await visitor.open(demo.mailboxUrl)
+  await visitor.follow(subject)
+  visitor.enterFrame()
+  await visitor.follow(link)
+}
+
+function expectText(visitor: Visitor, text: string): void {
+  if (visitor.text.includes(text)) return
+  throw new Error(`"${text}" is not on ${visitor.url}: ${visitor.text.slice(0, 400)}`)
+}
