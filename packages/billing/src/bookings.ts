@@ -5,7 +5,7 @@
  * @module
  */
 
-import { atomically, type Db } from '@repo/db'
+import { atomically, type Booking, type Db } from '@repo/db'
 import { z } from 'zod'
 import { readReference } from './calcom.ts'
 import type { BillingContext } from './context.ts'
@@ -162,7 +162,7 @@ async function ownership(tx: Db, reference: Reference, bookingId: string | null)
 }
 
 /** The owner's bookings, the latest start first. */
-export function listBookings(ctx: BillingContext, ownerId: string) {
+export function listBookings(ctx: BillingContext, ownerId: string): Promise<Booking[]> {
   return ctx.db.booking.findMany({
     where: { customer: { ownerId } },
     orderBy: { startsAt: 'desc' },

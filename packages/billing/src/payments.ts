@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Payment } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
@@ -135,7 +136,7 @@ export async function confirmPayment(
 }
 
 /** The owner's one-time payments, the newest first. */
-export function listPayments(ctx: BillingContext, ownerId: string) {
+export function listPayments(ctx: BillingContext, ownerId: string): Promise<Payment[]> {
   return ctx.db.payment.findMany({
     where: { customer: { ownerId } },
     orderBy: { createdAt: 'desc' },

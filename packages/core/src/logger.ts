@@ -25,7 +25,7 @@ const PREFIXED_KEY =
   /\b((?:sk|rk|pk)_(?:live|test)_|whsec_|re_|cal_(?:live_)?|creem_(?:test_)?)([A-Za-z0-9_]{8,})\b/g
 const JWT = /\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi
-const EMAIL = /[^\s@*"'<>(),;:/\\=&?]+(?:@|%40)[\w-]+(?:\.[\w-]+)+/gi
+const EMAIL = /[^\s@*"'<>(),;:/\\=&?]+(?:@|%40)(?:[\w-]+\.)+[a-z][\w-]+/gi
 const URL_PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:@/]*):[^\s@/]+@/gi
 const SECRET_QUERY = /([?&](?:[\w-]*token|[\w-]*secret|code|state|signature|sig|ref)=)[^&\s"']+/gi
 

@@ -1,0 +1,52 @@
+/**
+ * `pnpm billing plans push` and `pnpm billing sync <owner>…`: what a person runs against the
+ * environment's Stripe account and database. `--json` puts one JSON document on standard output.
+ *
+ * @module
+ */
+
+import { parseArgs } from 'node:util'
+import { maskText } from '@repo/core'
+import { db } from '@repo/db'
+import { billing } from './billing.ts'
+
+const USAGE = `pnpm billing plans push [--json]      make the plans' products and prices at Stripe
+pnpm billing sync <owner>… [--json]   write what Stripe says of these owners now`
+
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+async function pushPlans(): Promise<object> {
+  const made = await billing.pushPlans()
+  say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
+  return { made }
+}
+
+async function sync(owners: string[]): Promise<object> {
+  const results: object[] = []
+  for (const [index, ownerId] of owners.entries()) {
+    const { written, problems } = await billing.syncCustomer(ownerId)
+    const { plan, status } = await billing.getSubscription(ownerId)
+    say(`${index + 1}/${owners.length} ${ownerId}: ${plan}${status ? `, ${status}` : ''}`)
+    results.push({ ownerId, plan, status, written, problems })
+  }
+  await db.$disconnect()
+  return { synced: results }
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean', default: false } },
+  })
+  const [command, ...rest] = positionals
+  let result: object | undefined
+  if (command === 'plans' && rest[0] === 'push') result = await pushPlans()
+  else if (command === 'sync' && rest.length > 0) result = await sync(rest)
+  if (!result) throw new Error(USAGE)
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+}
+
+main().catch((error: unknown) => {
+  say(maskText(error instanceof Error ? error.message : String(error)))
+  process.exitCode = 1
+})

@@ -1,0 +1,115 @@
+/** Standing guards: what is written down is what is there. */
+
+import { execFile } from 'node:child_process'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { authEnv } from '@repo/auth'
+import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
+import { databaseEnv } from '@repo/db'
+import { emailEnv, resendEnv } from '@repo/email'
+import { expect, test } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
+const read = (path: string) => readFile(join(ROOT, path), 'utf8')
+
+const READMES = [
+  'README.md',
+  'prisma/README.md',
+  ...['core', 'email', 'auth', 'billing', 'sandbox'].map((name) => `packages/${name}/README.md`),
+]
+
+test('.env.example names exactly the variables the packages read', async () => {
+  const schemas = [
+    databaseEnv,
+    appEnv,
+    authEnv,
+    stripeEnv,
+    stripeWebhookEnv,
+    trialEnv,
+    calcomEnv,
+    resendEnv,
+    emailEnv,
+  ]
+  const variables = new Set(schemas.flatMap((schema) => Object.keys(schema.shape)))
+  const named = [...(await read('.env.example')).matchAll(/^([A-Z_]+)=(.*)$/gm)]
+  expect(named.map(([, name]) => name).sort()).toEqual([...variables].sort())
+  expect(named.filter(([, , value]) => value !== '')).toEqual([])
+})
+
+test('every TypeScript block of every README type-checks', { timeout: 120_000 }, async () => {
+  const folder = join(ROOT, 'packages/demo/node_modules/.readme')
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  let blocks = 0
+  for (const readme of READMES) {
+    for (const [, language, code = ''] of (await read(readme)).matchAll(
+      /^```(tsx?)\n([\s\S]*?)^```/gm,
+    )) {
+      if (code.includes("from './pages.tsx'")) continue
+      blocks += 1
+      const pragma = language === 'tsx' ? '/** @jsxImportSource react */\n' : ''
+      const file = `${readme.replaceAll(/\W/g, '-')}-${blocks}.${language}`
+      await writeFile(join(folder, file), `${pragma}${code}\nexport {}\n`)
+    }
+  }
+  const config = {
+    extends: '../../../../tsconfig.base.json',
+    compilerOptions: { noUnusedLocals: false },
+    include: ['.'],
+    exclude: [],
+  }
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  const run = promisify(execFile)(process.execPath, [tsc, '-p', folder])
+  const said = await run.then(
+    () => '',
+    (error: { stdout: string }) => error.stdout,
+  )
+  expect(blocks).toBeGreaterThan(15)
+  expect(said).toBe('')
+})
+
+test("the README shows the demo's route file as it is", async () => {
+  expect(await read('README.md')).toContain(await read('packages/demo/src/host.tsx'))
+})
+
+test('the top level holds what it is meant to hold', async () => {
+  const visible = (await readdir(ROOT)).filter(
+    (name) => !name.startsWith('.') && name !== 'node_modules',
+  )
+  expect(visible.sort()).toEqual(
+    [
+      'CHANGELOG.md',
+      'CONTEXT.md',
+      'LICENSE',
+      'README.md',
+      'package.json',
+      'packages',
+      'pnpm-lock.yaml',
+      'pnpm-workspace.yaml',
+      'prisma',
+      'tsconfig.base.json',
+      'turbo.json',
+      'vitest.workspace.ts',
+    ].sort(),
+  )
+})
+
+test('packages depend in one direction', async () => {
+  const allowed: Record<string, string[]> = {
+    core: [],
+    db: ['core'],
+    email: ['core'],
+    auth: ['core', 'db', 'email'],
+    billing: ['core', 'db', 'email'],
+    sandbox: ['core', 'db'],
+  }
+  for (const [name, may] of Object.entries(allowed)) {
+    const path = name === 'db' ? 'prisma/package.json' : `packages/${name}/package.json`
+    const manifest = JSON.parse(await read(path)) as { dependencies?: Record<string, string> }
+    const own = Object.keys(manifest.dependencies ?? {}).filter((key) => key.startsWith('@repo/'))
+    expect(may).toEqual(expect.arrayContaining(own.map((key) => key.slice('@repo/'.length))))
+  }
+})

@@ -1,0 +1,172 @@
+/**
+ * The main job in a real Chromium: a person signs up, confirms, pays, books, cancels, and resets a
+ * forgotten password. Host and stand-ins are different sites, so cookies are as strict as in life.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createTestLogger } from '@repo/core/testing'
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { type Demo, startDemo } from '../demo.ts'
+import { smoke } from '../smoke.ts'
+import { launchChromium } from './chromium.ts'
+
+const browser: Browser | null = await launchChromium()
+if (!browser) {
+  process.stderr.write(
+    '\nSKIPPED: no Chromium on this machine; set CHROMIUM_PATH to run the browser test.\n',
+  )
+}
+
+const logger = createTestLogger()
+let database: TestDatabase
+let folder: string
+let demo: Demo
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  folder = await mkdtemp(join(tmpdir(), 'tollgate-demo-'))
+  demo = await startDemo({
+    folder,
+    databaseUrl: database.url,
+    hostPort: 0,
+    sandboxPort: 0,
+    logger,
+  })
+})
+afterAll(async () => {
+  await browser?.close()
+  await demo?.stop()
+  await database?.drop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const PASSWORD = 'correct horse battery'
+
+async function fillCard(page: Page, number = '4242 4242 4242 4242') {
+  await page.getByLabel('Card number').fill(number)
+  await page.getByLabel('Expiry').fill('12 / 34')
+  await page.getByLabel('CVC').fill('123')
+  await page.getByRole('button', { name: /^Pay/ }).click()
+}
+
+async function openMail(page: Page, subject: string) {
+  await demo.settled()
+  await page.goto(demo.mailboxUrl)
+  await page.getByRole('link', { name: subject }).first().click()
+}
+
+const plan = (page: Page) => page.getByTestId('plan').textContent()
+
+test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_000 }, async () => {
+  const context = await (browser as Browser).newContext()
+  const page = await context.newPage()
+  const foreign: string[] = []
+  page.on('request', (request) => {
+    if (!/^(http:\/\/(localhost|127\.0\.0\.1)[:/]|data:|about:)/.test(request.url())) {
+      foreign.push(request.url())
+    }
+  })
+
+  await page.goto(`${demo.url}/sign-up`)
+  await page.getByLabel('Name').fill('Ada')
+  await page.getByLabel('E-mail').fill('ada@example.com')
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
+
+  await openMail(page, 'Welcome, Ada – please confirm your address')
+  await page.frameLocator('iframe').getByRole('link', { name: 'Confirm my address' }).click()
+  await page.waitForURL(/\/verify-email/)
+  const confirmPage = page.url()
+  await page.getByRole('button', { name: 'Confirm' }).click()
+  await page.waitForURL(/\/sign-in\?done=verified/)
+
+  await page.getByLabel('E-mail').fill('ada@example.com')
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL(/\/dashboard/)
+  expect(await plan(page)).toBe('FREE')
+  const cookies = await context.cookies(demo.url)
+  expect(cookies.map(({ name }) => name).sort()).toEqual([
+    '__Host-tollgate.access_token',
+    '__Host-tollgate.session_token',
+  ])
+  for (const cookie of cookies) {
+    expect(cookie).toMatchObject({ httpOnly: true, secure: true, sameSite: 'Strict', path: '/' })
+  }
+
+  // Promise 4: the redirect comes first; the webhook is held back.
+  demo.sandbox.stripe.pause()
+  await page.getByRole('button', { name: 'Upgrade to PRO' }).click()
+  await page.waitForURL(/127\.0\.0\.1/)
+  await fillCard(page, '4000 0000 0000 0002')
+  await page
+    .getByText(/declined/i)
+    .first()
+    .waitFor()
+  await fillCard(page)
+  await page.waitForURL(/\/dashboard\?done=subscribed/)
+  expect(await plan(page)).toBe('PRO')
+  demo.sandbox.stripe.resume()
+  await openMail(page, 'Your Pro plan is active')
+  expect(await page.locator('iframe').count()).toBe(1)
+  await page.goto(demo.mailboxUrl)
+  expect(await page.getByRole('link', { name: 'Your Pro plan is active' }).count()).toBe(1)
+
+  await page.goto(`${demo.url}/dashboard`)
+  await page.getByRole('button', { name: /Buy a call/ }).click()
+  await fillCard(page)
+  await page.getByRole('button', { name: 'Book your call' }).click()
+  await page.waitForURL(/127\.0\.0\.1.*\/cal\//)
+  expect(await page.getByLabel('Name').inputValue()).toBe('Ada')
+  await page.getByRole('button', { name: /^Book/ }).first().click()
+  await demo.settled()
+  await page.goto(`${demo.url}/dashboard`)
+  await expect.poll(() => page.getByTestId('booking').textContent()).toContain('accepted')
+  expect(await page.getByRole('button', { name: 'Book your call' }).count()).toBe(0)
+
+  await page.getByRole('button', { name: 'Manage billing' }).click()
+  await page
+    .getByRole('button', { name: /Cancel/ })
+    .first()
+    .click()
+  await page.getByRole('link', { name: /^Return/ }).click()
+  await page.waitForURL(/\/dashboard/)
+  expect(await page.getByTestId('ends').textContent()).toMatch(/^Ends on/)
+  expect(await plan(page)).toBe('PRO')
+
+  const elsewhere = await (await (browser as Browser).newContext()).newPage()
+  await elsewhere.goto(`${demo.url}/sign-in`)
+  await elsewhere.getByRole('link', { name: 'Forgot your password?' }).click()
+  await elsewhere.getByLabel('E-mail').fill('ada@example.com')
+  await elsewhere.getByRole('button', { name: 'Send a link' }).click()
+  await openMail(elsewhere, 'Reset your password')
+  await elsewhere
+    .frameLocator('iframe')
+    .getByRole('link', { name: 'Choose a new password' })
+    .click()
+  await elsewhere.getByLabel('New password').fill('short-one?')
+  await elsewhere.getByLabel('New password').fill('another long password')
+  await elsewhere.getByRole('button', { name: 'Change password' }).click()
+  await elsewhere.waitForURL(/\/sign-in\?done=reset/)
+
+  await page.goto(`${demo.url}/dashboard`)
+  expect(page.url()).toBe(`${demo.url}/sign-in`)
+  await page.goto(confirmPage)
+  await page.getByRole('button', { name: 'Confirm' }).waitFor()
+
+  expect(foreign).toEqual([])
+  expect(logger.text).not.toContain('ada@example.com')
+  expect(logger.text).not.toMatch(/[?&]token=ey/)
+})
+
+test('the same job without a browser, as `demo --smoke` walks it', {
+  timeout: 60_000,
+}, async () => {
+  const steps: string[] = []
+  await smoke(demo, (step) => steps.push(step))
+  expect(steps).toHaveLength(6)
+})
