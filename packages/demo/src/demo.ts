@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
-import { serve } from '@hono/node-server'
+import { type HttpBindings, serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
 import { createBilling, createStripe } from '@repo/billing'
 import type { Logger } from '@repo/core'
@@ -18,6 +18,7 @@ import { createDb, migrate } from '@repo/db'
 import { freePort, startPostgres } from '@repo/db/testing'
 import { createSender, outboxTransport } from '@repo/email'
 import { createSandbox } from '@repo/sandbox'
+import type { Hono } from 'hono'
 import { createHost } from './host.tsx'
 import { CALL } from './product.ts'
 
@@ -119,9 +120,14 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     })
     await billing.pushPlans()
 
-    const host = createHost({ auth, billing, providers: [sandboxUrl] })
-    const server = await listen(host.fetch, hostPort)
-    closing.push(() => close(server))
+    const host = createHost({ auth, billing, providers: [sandboxUrl], logger })
+    const server = await listen(host, hostPort)
+    // The last to start, and so the first to stop, are those who send: nothing is cut off half-way.
+    closing.push(
+      () => close(server),
+      () => auth.settled(),
+      () => sandbox.stop(),
+    )
     onReady('Host', `${url} · sign up here`)
     onReady('Mailbox', mailboxUrl)
     return {
@@ -170,16 +176,20 @@ async function usablePort(preferred: number): Promise<number> {
     const probe = createServer().once('error', () => done(false))
     probe.listen(preferred, () => probe.close(() => done(true)))
   })
-  return free ? preferred : freePort()
+  return free && preferred !== 0 ? preferred : freePort()
 }
 
-/** Without a host name, so that `localhost` reaches it over IPv4 and IPv6. */
-function listen(
-  fetch: (req: Request) => Response | Promise<Response>,
-  port: number,
-): Promise<Server> {
+/**
+ * Listens without a host name, so that `localhost` reaches it over IPv4 and IPv6. There is no proxy
+ * in front, so the caller's address is the socket's, whatever the request says of itself.
+ */
+function listen(host: Hono, port: number): Promise<Server> {
   return new Promise((done, fail) => {
-    const server = serve({ fetch, port }, () => done(server as Server)) as Server
+    const fetch = (req: Request, { incoming }: HttpBindings) => {
+      req.headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
+      return host.fetch(req)
+    }
+    const server = serve({ fetch: fetch as Hono['fetch'], port }, () => done(server)) as Server
     server.once('error', fail)
   })
 }

@@ -1,22 +1,29 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+
 /**
  * The host: every route of a small SaaS. It holds no auth and no billing logic; what a route does is
  * one call into a package.
  */
 
 import { sameSiteHop } from '@repo/auth/edge'
-import { toResponse } from '@repo/core'
+import { createLogger, isTollgateError, toResponse } from '@repo/core'
 import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { secureHeaders } from 'hono/secure-headers'
 import * as page from './pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
 
-export function createHost({ auth, billing, providers }: HostOptions): Hono {
+export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
   const app = new Hono()
   const owner = async (c: Context) => (await auth.requireAuth(c.req.raw)).userId
   const form = async (c: Context, name: string) => String((await c.req.formData()).get(name) ?? '')
 
-  app.onError((error, c) => page.problem(c, toResponse(error)))
+  const log = createLogger(logger)
+  app.onError((error, c) => {
+    if (!isTollgateError(error)) log.error({ error }, 'request failed')
+    return page.problem(c, toResponse(error))
+  })
 
   // Providers call these two: no session, no form, only a signed body.
   app.post('/api/webhooks/stripe', (c) => billing.handleStripeWebhook(c.req.raw))

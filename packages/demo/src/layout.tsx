@@ -1,3 +1,6 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+
 import { raw } from 'hono/html'
 import type { PropsWithChildren } from 'hono/jsx'
 

@@ -1,3 +1,6 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+
 /** The host's pages: server-rendered, no script. */
 
 import type { Auth } from '@repo/auth'

@@ -32,7 +32,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   done('paid on the checkout page, on PRO, confirmation mailed')
 
   await visitor.open(`${demo.url}/dashboard`)
-  await visitor.press('Buy a call · $49.00')
+  await visitor.press('Buy a call')
   await visitor.press('Pay', CARD)
   await visitor.press('Book your call')
   await visitor.press('Book')
@@ -42,7 +42,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   done('bought a call, booked it, and it is there')
 
   await visitor.press('Manage billing')
-  await visitor.press('Cancel at period end')
+  await visitor.press('Cancel subscription')
   await demo.settled()
   await visitor.open(`${demo.url}/dashboard`)
   expectText(visitor, 'Ends on')

@@ -29,7 +29,7 @@ export interface Visitor {
   enterFrame(): void
   /** Follows the link with this text. */
   follow(text: string): Promise<void>
-  /** Presses the button with this text; `fields` are by input name. */
+  /** Presses the button that begins with this text; `fields` are by input name. */
   press(button: string, fields?: Record<string, string>): Promise<void>
 }
 
@@ -164,7 +164,7 @@ export function createVisitor(): Visitor {
     press(button, fields = {}) {
       for (const [, head = '', inner = ''] of html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)) {
         const pressed = [...inner.matchAll(/<button\b([^>]*)>([\s\S]*?)<\/button>/g)].find(
-          ([, , label]) => words(label ?? '') === button,
+          ([, , label]) => `${words(label ?? '')} `.startsWith(`${button} `),
         )
         if (!pressed) continue
         const form = new URLSearchParams()
@@ -172,7 +172,9 @@ export function createVisitor(): Visitor {
           const name = attribute(input, 'name')
           if (name === undefined) continue
           const type = attribute(input, 'type')
-          if ((type === 'radio' || type === 'checkbox') && !/\bchecked\b/.test(input)) continue
+          // Of the choices of a group the first is taken.
+          if (type === 'radio' && form.has(name)) continue
+          if (type === 'checkbox' && !/\bchecked\b/.test(input)) continue
           form.set(name, attribute(input, 'value') ?? '')
         }
         const name = attribute(pressed[1] ?? '', 'name')
@@ -201,7 +203,7 @@ function attribute(tag: string, name: string): string | undefined {
 const words = (html: string): string =>
   plain(
     html
-      .replace(/<(style|title)[\s\S]*?<\/\1>/g, '')
+      .replace(/<!--[\s\S]*?-->|<(style|title)[\s\S]*?<\/\1>/g, '')
       .replace(/<[^>]+>/g, ' ')
       .replace(/\s+/g, ' '),
   ).trim()

@@ -15,7 +15,11 @@ export async function createHarness(postgres: TestPostgres, options: { apiVersio
   const database = await createTestDatabase(postgres)
   const { db } = database
   // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
-  const sandbox = createSandbox({ port: 0, stripe: { secretKey: SECRET_KEY, webhooks: [] } })
+  const sandbox = createSandbox({
+    stripe: { secretKey: SECRET_KEY },
+    calcom: { webhooks: [], eventTypes: [] },
+    logger: createTestLogger(),
+  })
   const { url } = await sandbox.listen()
   const outbox = createOutbox()
   const logger = createTestLogger()

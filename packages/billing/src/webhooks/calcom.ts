@@ -16,7 +16,7 @@ import { type Outcome, readBody, receive } from './events.ts'
 const envelope = z.object({
   triggerEvent: z.string().min(1),
   createdAt: z.coerce.date(),
-  payload: z.unknown(),
+  payload: z.unknown().optional(),
 })
 
 /** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/calcom`. */
