@@ -42,7 +42,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   done('bought a call, booked it, and it is there')
 
   await visitor.press('Manage billing')
-  await visitor.press('Cancel subscription')
+  await visitor.press('Cancel at period end')
   await demo.settled()
   await visitor.open(`${demo.url}/dashboard`)
   expectText(visitor, 'Ends on')
