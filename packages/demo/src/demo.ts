@@ -118,7 +118,6 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       secret: await secretOf(folder),
       events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
     })
-    await billing.pushPlans()
 
     const host = createHost({ auth, billing, providers: [sandboxUrl], logger })
     const server = await listen(host, hostPort)
@@ -128,6 +127,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       () => auth.settled(),
       () => sandbox.stop(),
     )
+    await billing.pushPlans()
     onReady('Host', `${url} · sign up here`)
     onReady('Mailbox', mailboxUrl)
     return {

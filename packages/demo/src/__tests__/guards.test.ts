@@ -14,28 +14,55 @@ import { expect, test } from 'vitest'
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 const read = (path: string) => readFile(join(ROOT, path), 'utf8')
 
+const PACKAGES = ['core', 'email', 'auth', 'billing', 'sandbox']
 const READMES = [
   'README.md',
   'prisma/README.md',
-  ...['core', 'email', 'auth', 'billing', 'sandbox'].map((name) => `packages/${name}/README.md`),
+  ...PACKAGES.map((name) => `packages/${name}/README.md`),
 ]
 
+const SCHEMAS = [
+  databaseEnv,
+  appEnv,
+  authEnv,
+  stripeEnv,
+  stripeWebhookEnv,
+  trialEnv,
+  calcomEnv,
+  resendEnv,
+  emailEnv,
+]
+const VARIABLES = new Set(SCHEMAS.flatMap((schema) => Object.keys(schema.shape)))
+
 test('.env.example names exactly the variables the packages read', async () => {
-  const schemas = [
-    databaseEnv,
-    appEnv,
-    authEnv,
-    stripeEnv,
-    stripeWebhookEnv,
-    trialEnv,
-    calcomEnv,
-    resendEnv,
-    emailEnv,
-  ]
-  const variables = new Set(schemas.flatMap((schema) => Object.keys(schema.shape)))
   const named = [...(await read('.env.example')).matchAll(/^([A-Z_]+)=(.*)$/gm)]
-  expect(named.map(([, name]) => name).sort()).toEqual([...variables].sort())
+  expect(named.map(([, name]) => name).sort()).toEqual([...VARIABLES].sort())
   expect(named.filter(([, , value]) => value !== '')).toEqual([])
+})
+
+test('promise 8: every entry of every package is imported without reading a variable of ours', async () => {
+  const entries: string[] = []
+  for (const folder of ['prisma', ...PACKAGES.map((name) => `packages/${name}`)]) {
+    const { name, exports } = JSON.parse(await read(`${folder}/package.json`)) as {
+      name: string
+      exports: Record<string, unknown>
+    }
+    const paths = Object.keys(exports).filter((path) => path !== './package.json')
+    entries.push(...paths.map((path) => path.replace('.', name)))
+  }
+  const script = `
+    const read = []
+    process.env = new Proxy({}, { get: (_, key) => void read.push(key) })
+    for (const entry of ${JSON.stringify(entries)}) await import(entry)
+    process.stdout.write(JSON.stringify(read))`
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', script],
+    { cwd: join(ROOT, 'packages/demo'), env: {} },
+  )
+  expect(entries.length).toBeGreaterThanOrEqual(14)
+  const readByUs = (JSON.parse(stdout) as string[]).filter((name) => VARIABLES.has(name))
+  expect(readByUs).toEqual([])
 })
 
 test('every TypeScript block of every README type-checks', { timeout: 120_000 }, async () => {

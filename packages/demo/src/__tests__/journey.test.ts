@@ -135,7 +135,8 @@ test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_00
   await page.getByRole('radio').first().check()
   await page.getByRole('button', { name: 'Book', exact: true }).click()
   await demo.settled()
-  await page.goto(`${demo.url}/dashboard`)
+  await page.getByRole('link', { name: /Return to/ }).click()
+  await page.waitForURL(/\/dashboard\?done=booked/)
   await expect.poll(() => page.getByTestId('booking').textContent()).toContain('accepted')
   expect(await page.getByRole('button', { name: 'Book your call' }).count()).toBe(0)
 
