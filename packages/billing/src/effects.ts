@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isTollgateError } from '@repo/core'
 import type { Db, Prisma } from '@repo/db'
 import { z } from 'zod'
 import type { BillingContext } from './context.ts'
@@ -43,7 +44,10 @@ export async function runEffects(ctx: BillingContext, customerId: string): Promi
   let complete = true
   for (const { key, name, payload } of waiting) {
     try {
-      await ACTIONS[name as EffectName](ctx, key, payload)
+      await ACTIONS[name as EffectName](ctx, key, payload).catch((error: unknown) => {
+        // A mail under this key has gone out, worded by the facts of that moment.
+        if (!isTollgateError(error, 'idempotency_conflict')) throw error
+      })
       await ctx.db.effect.update({ where: { key }, data: { doneAt: new Date() } })
     } catch (error) {
       complete = false

@@ -164,19 +164,25 @@ async function writeSubscriptions(
   }
 }
 
-/** The one that counts: the row that already does, else the oldest. */
+/**
+ * The one that counts: the row that does already, until the provider says that it no longer runs,
+ * also while it cannot be read; else the oldest.
+ */
 function chooseCurrent(
   ctx: BillingContext,
   shapes: SubscriptionShape[],
   rows: { stripeSubscriptionId: string; needsAttention: string | null; status: string }[],
 ): string | null {
-  const candidates = shapes.filter(
+  const holder = rows.find((row) => isCurrentStatus(row.status) && row.needsAttention === null)
+  const now = shapes.find((shape) => shape.stripeSubscriptionId === holder?.stripeSubscriptionId)
+  if (holder && (now === undefined || isCurrentStatus(now.status))) {
+    return holder.stripeSubscriptionId
+  }
+  const next = shapes.find(
     ({ status, price }) =>
       isCurrentStatus(status) && planOfLookupKey(ctx.plans, price.lookupKey) !== null,
   )
-  const holder = rows.find((row) => isCurrentStatus(row.status) && row.needsAttention === null)
-  const kept = candidates.find((c) => c.stripeSubscriptionId === holder?.stripeSubscriptionId)
-  return (kept ?? candidates[0])?.stripeSubscriptionId ?? null
+  return next?.stripeSubscriptionId ?? null
 }
 
 async function writeSubscription(

@@ -68,6 +68,16 @@ export async function createHarness(postgres: TestPostgres, options: { apiVersio
       const { stripeSubscriptionId } = await billing.getSubscription(ownerId)
       return { ownerId, subscriptionId: stripeSubscriptionId as string, sessionId: id }
     },
+    /** An ENTERPRISE subscription of the same customer, made past us at the provider. */
+    async secondSubscription(subscriptionId: string) {
+      const first = await stripe.subscriptions.retrieve(subscriptionId)
+      const [price] = (await stripe.prices.list({ lookup_keys: ['enterprise_monthly'] })).data
+      return stripe.subscriptions.create({
+        customer: first.customer as string,
+        default_payment_method: first.default_payment_method as string,
+        items: [{ price: price?.id as string }],
+      })
+    },
     /** The customer's events at the provider of one type, the oldest first. */
     async events(type: string) {
       const list = await stripe.events.list({ type, limit: 100 })

@@ -110,11 +110,7 @@ test('who has a subscription cannot buy a second one', async () => {
 test('promise 2: a second current subscription is stored, flagged, and does not count', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  const [price] = (await h.stripe.prices.list({ lookup_keys: ['enterprise_monthly'] })).data
-  const second = await h.stripe.subscriptions.create({
-    customer: customer.stripeCustomerId as string,
-    items: [{ price: price?.id as string }],
-  })
+  const second = await h.secondSubscription(subscriptionId)
   const { problems } = await h.billing.syncCustomer(ownerId)
   expect(problems).toEqual([{ id: second.id, reason: 'second_current_subscription' }])
   expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
@@ -264,4 +260,32 @@ test('pushing plans twice makes nothing the second time, and a new amount replac
   expect(await createBilling({ ...h.settings, plans: dearer }).pushPlans()).toEqual(['team'])
   const found = await h.stripe.prices.list({ lookup_keys: ['team'] })
   expect(found.data.map((price) => price.unit_amount)).toEqual([200])
+})
+
+test('a current subscription that can no longer be read keeps its place, and a second one is flagged', async () => {
+  const { ownerId, subscriptionId } = await h.subscriber()
+  const price = await h.stripe.prices.create({
+    currency: 'usd',
+    unit_amount: 1,
+    recurring: { interval: 'month' },
+    product_data: { name: 'Mystery' },
+  })
+  const { items } = await h.stripe.subscriptions.retrieve(subscriptionId)
+  const item = items.data[0]?.id as string
+  await h.stripe.subscriptions.update(subscriptionId, { items: [{ id: item, price: price.id }] })
+  const second = await h.secondSubscription(subscriptionId)
+  const { problems } = await h.billing.syncCustomer(ownerId)
+  expect(problems).toHaveLength(2)
+  expect(problems).toContainEqual({ id: subscriptionId, reason: 'unknown_price' })
+  expect(problems).toContainEqual({ id: second.id, reason: 'second_current_subscription' })
+  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
+})
+
+test('a confirmation that went out with other words is not tried for ever', async () => {
+  const { ownerId, subscriptionId } = await h.subscriber()
+  const key = `subscription:${subscriptionId}:confirmed`
+  await h.db.effect.update({ where: { key }, data: { doneAt: null } })
+  await h.db.user.update({ where: { id: ownerId }, data: { name: 'Ada King' } })
+  expect((await h.billing.syncCustomer(ownerId)).effectsPending).toBe(false)
+  expect(h.outbox.to(`${ownerId}@example.com`)).toHaveLength(1)
 })
