@@ -168,6 +168,17 @@ test.each(ORDERS)(
   },
 )
 
+test('the sequence decides, not the clock of who sent it', async () => {
+  const { ownerId, ref } = await buyer()
+  const events = chain()
+  await deliver(events.created(ref))
+  const rescheduled = { ...events.rescheduled(ref), createdAt: '2025-12-31T00:00:00.000Z' }
+  await deliver(rescheduled)
+  expect(await h.billing.listBookings(ownerId)).toEqual([
+    expect.objectContaining({ calBookingUid: rescheduled.payload.uid }),
+  ])
+})
+
 test('a replay of an old delivery does not undo a cancellation', async () => {
   const { ownerId, ref } = await buyer()
   const events = chain()

@@ -67,6 +67,7 @@ test('promise 4: the page after checkout is right before any webhook came', asyn
 test("another owner's checkout is refused like one that does not exist", async () => {
   const { sessionId } = await h.subscriber()
   const stranger = await h.owner()
+  await h.billing.ensureCustomer(stranger)
   for (const id of [sessionId, 'cs_test_missing', '../x', '']) {
     await expect(h.billing.confirmCheckout(stranger, id)).rejects.toMatchObject({
       code: 'checkout_not_found',
@@ -178,6 +179,8 @@ test('fifty parallel calls make one customer', async () => {
   )
   expect(new Set(customers.map((customer) => customer.stripeCustomerId)).size).toBe(1)
   expect(await h.db.customer.count({ where: { ownerId } })).toBe(1)
+  const atStripe = await h.stripe.customers.list({ limit: 100 })
+  expect(atStripe.data.filter(({ metadata }) => metadata.ownerId === ownerId)).toHaveLength(1)
 })
 
 test('while the provider is away nothing is written, and the error says to come again', async () => {
