@@ -1,0 +1,178 @@
+/**
+ * The Cal.com stand-in: pages to book, move and cancel, and the webhooks that follow. Cal.com itself
+ * sends each webhook once; the stand-in tries again, so that a host that was down loses nothing.
+ *
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto'
+import { type Clock, consoleLogger, createLogger, type Logger, systemClock } from '@repo/core'
+import type { Hono } from 'hono'
+import {
+  createDeliveryQueue,
+  type Delivery,
+  type DeliveryOptions,
+  type DeliveryRecord,
+} from '../deliveries.ts'
+import { showError } from '../layout.tsx'
+import {
+  type BookingStore,
+  book,
+  type CalcomAttendee,
+  type CalcomBooking,
+  type CalcomEventType,
+  cancel,
+  reschedule,
+} from './bookings.ts'
+import { createCalcomPages } from './pages.tsx'
+import {
+  type CalcomTrigger,
+  type CalcomWebhookTarget,
+  calcomBody,
+  calcomHeaders,
+} from './webhooks.ts'
+
+export interface CalcomSandboxOptions {
+  /** What can be booked. */
+  eventTypes: readonly CalcomEventType[]
+  /** Who is sent webhooks. Default none. */
+  webhooks?: readonly CalcomWebhookTarget[]
+  /** Where a booking's page links back to, with `uid` and the times as query. Default nowhere. */
+  redirectUrl?: string
+  /** Where the pages are, without `/cal`. Default `http://127.0.0.1`. */
+  origin?: string
+  /** How webhooks are tried. */
+  delivery?: DeliveryOptions
+  /** Domain time; the machine's unless given. */
+  clock?: Clock
+  /** Default one JSON line an entry on standard error. */
+  logger?: Logger
+  /** Told whenever the state has changed. */
+  onChange?: () => void
+}
+
+/** The stand-in's whole state as JSON. */
+export interface CalcomSnapshot {
+  version: 1
+  bookings: CalcomBooking[]
+  deliveries: DeliveryRecord[]
+}
+
+export interface CalcomSandbox {
+  /** The pages under `/cal`. */
+  app: Hono
+  fetch(request: Request): Promise<Response>
+  /** Sets where the pages are. */
+  setOrigin(origin: string): void
+  /** One more receiver, as if the options had named it. */
+  addWebhook(target: CalcomWebhookTarget): void
+
+  /** What can be booked. */
+  readonly eventTypes: readonly CalcomEventType[]
+  /** Every booking, oldest first; one that was moved stays with status `RESCHEDULED`. */
+  readonly bookings: CalcomBooking[]
+  /** Every delivery, oldest first, with its raw body. */
+  readonly deliveries: Delivery[]
+  /** Books a time. @throws `not_found`, `invalid_body`, `invalid_state` where the time is taken */
+  book(request: {
+    slug: string
+    start: Date
+    attendee: CalcomAttendee
+    metadata?: Record<string, string>
+  }): CalcomBooking
+  /** Moves a booking. @returns the new one. @throws `not_found`, `invalid_body`, `invalid_state` */
+  reschedule(uid: string, start: Date): CalcomBooking
+  /** Cancels a booking; `reason` is empty unless given. @throws `not_found`, `invalid_state` */
+  cancel(uid: string, reason?: string): CalcomBooking
+
+  /** Holds webhooks back. */
+  pause(): void
+  /** Sends what was held back, and what comes. */
+  resume(): void
+  /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
+  settled(): Promise<void>
+  /** Sends an event, by a delivery's `eventId`, once more to everyone who was sent it. */
+  redeliver(eventId: string): Promise<Delivery[]>
+  /** The whole state as JSON. */
+  snapshot(): CalcomSnapshot
+  /** Puts a snapshot in the place of the state; the options' receivers and event types stay. */
+  restore(snapshot: CalcomSnapshot): void
+  /** Stops delivering. Pending deliveries stay pending. */
+  stop(): Promise<void>
+}
+
+/** A Cal.com stand-in. It opens nothing until a request comes or a webhook has to go out. */
+export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbox {
+  const { clock = systemClock, webhooks = [], redirectUrl = null } = options
+  const logger = createLogger(options.logger ?? consoleLogger)
+  const onChange = options.onChange ?? (() => {})
+  const targets = [...webhooks]
+  const store: BookingStore = { clock, eventTypes: options.eventTypes, bookings: new Map() }
+  let origin = options.origin ?? 'http://127.0.0.1'
+
+  const queue = createDeliveryQueue({
+    ...options.delivery,
+    compose(record) {
+      const target = targets[Number(record.endpointId)]
+      if (target === undefined || record.body === null) return null
+      const headers = calcomHeaders(record.body, target.secret)
+      return { url: target.url, headers, body: record.body }
+    },
+    onChange,
+    logger,
+  })
+
+  const announce = (type: CalcomTrigger, booking: CalcomBooking): CalcomBooking => {
+    const body = calcomBody(store, type, booking, origin)
+    const eventId = randomUUID()
+    for (const [index, { url }] of targets.entries()) {
+      queue.add({ eventId, type, endpointId: String(index), url, body })
+    }
+    onChange()
+    return structuredClone(booking)
+  }
+
+  const actions = {
+    book: (request: Parameters<typeof book>[1]) =>
+      announce('BOOKING_CREATED', book(store, request)),
+    reschedule: (uid: string, start: Date) =>
+      announce('BOOKING_RESCHEDULED', reschedule(store, uid, start)),
+    cancel: (uid: string, reason = '') => announce('BOOKING_CANCELLED', cancel(store, uid, reason)),
+  }
+  const app = createCalcomPages({ store, actions, redirectUrl })
+  app.onError(showError('Cal.com', logger))
+
+  return {
+    app,
+    fetch: async (request) => app.fetch(request),
+    setOrigin(next) {
+      origin = next
+    },
+    addWebhook(target) {
+      targets.push(target)
+    },
+    eventTypes: options.eventTypes,
+    get bookings() {
+      return structuredClone([...store.bookings.values()])
+    },
+    get deliveries() {
+      return queue.list()
+    },
+    ...actions,
+    pause: queue.pause,
+    resume: queue.resume,
+    settled: queue.settled,
+    redeliver: queue.redeliver,
+    snapshot: () => ({
+      version: 1,
+      bookings: structuredClone([...store.bookings.values()]),
+      deliveries: queue.records(),
+    }),
+    restore(snapshot) {
+      const bookings = structuredClone(snapshot.bookings)
+      store.bookings = new Map(bookings.map((booking) => [booking.uid, booking]))
+      queue.restore(snapshot.deliveries)
+    },
+    stop: queue.stop,
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Webhooks as Cal.com sends them. The body is signed and nothing else is: no time and no delivery
+ * id, so a receiver has to recognise a repetition by itself.
+ *
+ * @see https://cal.com/docs/developing/guides/automation/webhooks
+ * @module
+ */
+
+import { createHmac } from 'node:crypto'
+import {
+  type BookingStore,
+  type CalcomBooking,
+  type CalcomEventType,
+  eventTypeOf,
+  findBooking,
+} from './bookings.ts'
+
+export interface CalcomWebhookTarget {
+  url: string
+  /** The key of the signature. Without one Cal.com sends a fixed text in its place. */
+  secret?: string
+}
+
+export type CalcomTrigger = 'BOOKING_CREATED' | 'BOOKING_RESCHEDULED' | 'BOOKING_CANCELLED'
+
+/** The headers of a delivery. */
+export function calcomHeaders(body: string, secret: string | undefined): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'x-cal-webhook-version': '2021-10-20',
+    'x-cal-signature-256': secret
+      ? createHmac('sha256', secret).update(body).digest('hex')
+      : 'no-secret-provided',
+  }
+}
+
+/** The raw body of a delivery. `origin` is where the pages are. */
+export function calcomBody(
+  store: BookingStore,
+  triggerEvent: CalcomTrigger,
+  booking: CalcomBooking,
+  origin: string,
+): string {
+  const type = eventTypeOf(store, booking)
+  const payload = {
+    ...shared(type, booking),
+    ...(triggerEvent === 'BOOKING_CANCELLED'
+      ? cancelledFields(booking)
+      : acceptedFields(booking, type, origin)),
+    ...(triggerEvent === 'BOOKING_RESCHEDULED' ? rescheduledFields(store, booking) : {}),
+  }
+  return JSON.stringify({ triggerEvent, createdAt: store.clock.now().toISOString(), payload })
+}
+
+function shared(type: CalcomEventType, booking: CalcomBooking): object {
+  const { attendee } = booking
+  const [username = '', slug = ''] = type.slug.split('/')
+  const organizer = `${username}@example.com`
+  return {
+    type: slug,
+    title: `${type.title} between ${username} and ${attendee.name}`,
+    description: '',
+    additionalNotes: '',
+    customInputs: {},
+    organizer: {
+      id: 1,
+      name: username,
+      email: organizer,
+      username,
+      timeZone: 'UTC',
+      language: { locale: 'en' },
+      timeFormat: 'h:mma',
+      utcOffset: 0,
+    },
+    responses: {
+      name: { label: 'your_name', value: attendee.name, isHidden: false },
+      email: { label: 'email_address', value: attendee.email, isHidden: false },
+    },
+    userFieldsResponses: {},
+    attendees: [
+      {
+        email: attendee.email,
+        name: attendee.name,
+        timeZone: attendee.timeZone,
+        language: { locale: 'en' },
+        utcOffset: 0,
+      },
+    ],
+    location: 'integrations:daily',
+    destinationCalendar: null,
+    hideCalendarNotes: false,
+    requiresConfirmation: null,
+    eventTypeId: type.id,
+    seatsShowAttendees: true,
+    seatsPerTimeSlot: null,
+    uid: booking.uid,
+    bookingId: booking.id,
+    iCalUID: booking.iCalUID,
+    iCalSequence: booking.iCalSequence,
+    eventTitle: type.title,
+    eventDescription: null,
+    length: type.minutes,
+    currency: 'usd',
+    status: booking.status,
+  }
+}
+
+const acceptedFields = (booking: CalcomBooking, type: CalcomEventType, origin: string): object => ({
+  startTime: booking.startTime,
+  endTime: booking.endTime,
+  price: 0,
+  metadata: { ...booking.metadata, videoCallUrl: `${origin}/cal/video/${booking.uid}` },
+  appsStatus: [{ appName: type.title, type: 'daily_video', success: 1, failures: 0, errors: [] }],
+})
+
+// A cancellation has no metadata and writes its times with an offset. Both are Cal.com's.
+const cancelledFields = (booking: CalcomBooking): object => ({
+  startTime: booking.startTime.replace('Z', '+00:00'),
+  endTime: booking.endTime.replace('Z', '+00:00'),
+  price: null,
+  cancellationReason: booking.cancellationReason ?? '',
+  requestReschedule: false,
+})
+
+function rescheduledFields(store: BookingStore, booking: CalcomBooking): object {
+  const old = findBooking(store, booking.rescheduleUid ?? '')
+  return {
+    rescheduleId: old.id,
+    rescheduleUid: old.uid,
+    rescheduleStartTime: old.startTime,
+    rescheduleEndTime: old.endTime,
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * Webhook deliveries of the stand-ins. Each is tried until a 2xx answers or the tries are used up,
+ * and none is forgotten over a restart: what was pending when the process ended is sent again, so a
+ * receiver may see a delivery twice, as it does in production.
+ *
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Logger } from '@repo/core'
+
+/** One try. `at` is wall time in ISO 8601. */
+export interface DeliveryAttempt {
+  at: string
+  /** The HTTP status that came back; null where none did. */
+  status: number | null
+  /** Why no status came back; null where one did. */
+  error: string | null
+}
+
+/** One event on its way to one receiver. */
+export interface DeliveryRecord {
+  id: string
+  /** The event's id. */
+  eventId: string
+  /** The event's type, verbatim. */
+  type: string
+  /** The receiver's id. */
+  endpointId: string
+  url: string
+  /** The fixed body; null where the receiver's own API version decides how the event is written. */
+  body: string | null
+  state: 'pending' | 'delivered' | 'failed'
+  attempts: DeliveryAttempt[]
+}
+
+/** What goes over the wire. */
+export interface DeliveryRequest {
+  url: string
+  headers: Record<string, string>
+  body: string
+}
+
+/** A record with the bytes that a try would send now, for tests that send them again. */
+export interface Delivery extends Readonly<DeliveryRecord> {
+  /** Null where the receiver is gone. */
+  request(): DeliveryRequest | null
+}
+
+/** How deliveries are tried. */
+export interface DeliveryOptions {
+  /**
+   * Milliseconds before each further try; its length is the number of retries. Default 1, 2, 4, 8,
+   * 16, 32, 60, 120 and 300 seconds: ten tries in about nine minutes.
+   */
+  retryDelaysMs?: readonly number[]
+  /** Milliseconds until an unanswered try counts as failed. Default 10,000. */
+  timeoutMs?: number
+  /** Deliveries under way at once. Default 4, so order is likely and not promised. */
+  concurrency?: number
+}
+
+export interface DeliveryQueue {
+  add(delivery: Pick<DeliveryRecord, 'eventId' | 'type' | 'endpointId' | 'url' | 'body'>): void
+  /** Every delivery, oldest first. */
+  list(): Delivery[]
+  /** The deliveries of one event. */
+  of(eventId: string): Delivery[]
+  /** Sends the event's deliveries once more, whatever became of them, and waits for that try. */
+  redeliver(eventId: string): Promise<Delivery[]>
+  pause(): void
+  resume(): void
+  /** Resolves once nothing is under way and nothing waits; what a pause holds is not waited for. */
+  settled(): Promise<void>
+  records(): DeliveryRecord[]
+  restore(records: readonly DeliveryRecord[]): void
+  /** Aborts what is under way; it stays pending. Further calls change nothing. */
+  stop(): Promise<void>
+}
+
+const RETRY_DELAYS_MS = [1, 2, 4, 8, 16, 32, 60, 120, 300].map((delay) => delay * 1000)
+
+export function createDeliveryQueue(
+  options: DeliveryOptions & {
+    /** The bytes for one try, signed now; null where the receiver is gone. */
+    compose(record: DeliveryRecord): DeliveryRequest | null
+    onChange(): void
+    logger: Logger
+  },
+): DeliveryQueue {
+  const { retryDelaysMs = RETRY_DELAYS_MS, timeoutMs = 10_000, concurrency = 4 } = options
+  let records: DeliveryRecord[] = []
+  let ready: DeliveryRecord[] = []
+  const byEvent = new Map<string, DeliveryRecord[]>()
+  const timers = new Set<NodeJS.Timeout>()
+  const flights = new Set<Promise<void>>()
+  const waiting: (() => void)[] = []
+  const abort = new AbortController()
+  let paused = false
+
+  const attempt = async (record: DeliveryRecord): Promise<void> => {
+    const request = options.compose(record)
+    if (request === null) {
+      record.state = 'failed'
+      return
+    }
+    record.url = request.url
+    const result = await send(
+      request,
+      AbortSignal.any([abort.signal, AbortSignal.timeout(timeoutMs)]),
+    )
+    if (abort.signal.aborted) return
+    record.attempts.push(result)
+    const delivered = result.status !== null && result.status >= 200 && result.status < 300
+    if (delivered) record.state = 'delivered'
+    else if (record.state === 'pending') retry(record, result)
+  }
+
+  const retry = (record: DeliveryRecord, { status, error }: DeliveryAttempt): void => {
+    const delay = retryDelaysMs[record.attempts.length - 1]
+    const fields = { delivery: record.id, event: record.eventId, type: record.type, status, error }
+    if (delay === undefined) {
+      record.state = 'failed'
+      options.logger.warn(fields, 'A webhook was given up')
+      return
+    }
+    options.logger.debug({ ...fields, delay }, 'A webhook will be tried again')
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      if (record.state === 'pending') ready.push(record)
+      pump()
+    }, delay)
+    timers.add(timer)
+  }
+
+  const launch = (record: DeliveryRecord): Promise<void> => {
+    const flight = attempt(record)
+      .catch((error: unknown) => {
+        record.state = 'failed'
+        options.logger.error({ delivery: record.id, error }, 'A webhook could not be written')
+      })
+      .then(() => {
+        flights.delete(flight)
+        options.onChange()
+        pump()
+      })
+    flights.add(flight)
+    return flight
+  }
+
+  const pump = (): void => {
+    while (!paused && !abort.signal.aborted && flights.size < concurrency) {
+      const record = ready.shift()
+      if (record === undefined) break
+      launch(record)
+    }
+    const isIdle = flights.size === 0 && (paused || (ready.length === 0 && timers.size === 0))
+    if (isIdle || abort.signal.aborted) for (const resolve of waiting.splice(0)) resolve()
+  }
+
+  // The answer to the request that caused an event goes out before the event does.
+  const later = (): void => void setImmediate(pump)
+
+  const index = (record: DeliveryRecord): void => {
+    const others = byEvent.get(record.eventId)
+    if (others === undefined) byEvent.set(record.eventId, [record])
+    else others.push(record)
+  }
+
+  const shown = (record: DeliveryRecord): Delivery => ({
+    ...structuredClone(record),
+    request: () => options.compose(record),
+  })
+
+  return {
+    add(delivery) {
+      const record: DeliveryRecord = {
+        id: randomUUID(),
+        ...delivery,
+        state: 'pending',
+        attempts: [],
+      }
+      records.push(record)
+      index(record)
+      ready.push(record)
+      options.onChange()
+      later()
+    },
+    list: () => records.map(shown),
+    of: (eventId) => (byEvent.get(eventId) ?? []).map(shown),
+    async redeliver(eventId) {
+      const again = [...(byEvent.get(eventId) ?? [])]
+      await Promise.all(again.map(launch))
+      return again.map(shown)
+    },
+    pause() {
+      paused = true
+    },
+    resume() {
+      paused = false
+      later()
+    },
+    settled: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve)
+        later()
+      }),
+    records: () => structuredClone(records),
+    restore(kept) {
+      records = structuredClone([...kept])
+      byEvent.clear()
+      for (const record of records) index(record)
+      ready = records.filter((record) => record.state === 'pending')
+      later()
+    },
+    async stop() {
+      abort.abort()
+      for (const timer of timers) clearTimeout(timer)
+      timers.clear()
+      await Promise.all(flights)
+      pump()
+    },
+  }
+}
+
+async function send(request: DeliveryRequest, signal: AbortSignal): Promise<DeliveryAttempt> {
+  const at = new Date().toISOString()
+  try {
+    const response = await fetch(request.url, {
+      method: 'POST',
+      headers: request.headers,
+      body: request.body,
+      // Providers count a redirect as a failure, so an address that moved must not pass here.
+      redirect: 'manual',
+      signal,
+    })
+    await response.body?.cancel()
+    return { at, status: response.status, error: null }
+  } catch (error) {
+    return { at, status: null, error: reasonOf(error) }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  if (error.name === 'TimeoutError') return 'timeout'
+  const cause = error.cause
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : error.name
+}

@@ -1,0 +1,235 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * The front page: which stand-ins there are, what is inside, and what became of each webhook.
+ *
+ * @module
+ */
+
+import { Hono } from 'hono'
+import type { CalcomBooking, CalcomEventType } from './calcom/bookings.ts'
+import type { CalcomSandbox } from './calcom/sandbox.ts'
+import type { DeliveryRecord } from './deliveries.ts'
+import { day, minute, money, notFound, Page, render, sameOrigin } from './layout.tsx'
+import type { MailboxSandbox } from './mailbox/sandbox.ts'
+import type { StripeSandbox } from './stripe/sandbox.ts'
+import type { StripeSnapshot } from './stripe/store.ts'
+
+/** How many rows a table shows. */
+const SHOWN = 50
+
+interface FrontPageOptions {
+  stripe: StripeSandbox
+  calcom: CalcomSandbox
+  mailbox: MailboxSandbox
+  eventTypes: readonly CalcomEventType[]
+}
+
+/** The app that answers `/`. */
+export function createFrontPage({ stripe, calcom, mailbox, eventTypes }: FrontPageOptions): Hono {
+  const app = new Hono()
+  app.get('/', async (c) => {
+    const { tables, deliveries } = stripe.snapshot()
+    const mails = (await mailbox.messages()).length
+    const page = (
+      <Page title="Sandbox" area="Local stand-ins" isWide>
+        <Services origin={new URL(c.req.url).origin} mails={mails} eventTypes={eventTypes} />
+        <Customers tables={tables} />
+        <Subscriptions tables={tables} />
+        <StripeEvents tables={tables} deliveries={deliveries} />
+        <Bookings bookings={calcom.bookings} eventTypes={eventTypes} />
+        <CalcomEvents deliveries={calcom.deliveries} />
+      </Page>
+    )
+    return render(c, page)
+  })
+  app.post('/events/calcom/:id/redeliver', sameOrigin, async (c) => {
+    const again = await calcom.redeliver(c.req.param('id'))
+    if (again.length === 0) return notFound(c, 'Cal.com', 'There is no such event.')
+    return c.redirect('/', 303)
+  })
+  return app
+}
+
+function Services(props: {
+  origin: string
+  mails: number
+  eventTypes: readonly CalcomEventType[]
+}) {
+  return (
+    <section class="card">
+      <h1>Stand-ins</h1>
+      <div class="row">
+        <span>Stripe API</span>
+        <code>{props.origin}/v1</code>
+      </div>
+      {props.eventTypes.map((type) => (
+        <div class="row">
+          <span>Cal.com</span>
+          <a href={`/cal/${type.slug}`}>{type.title}</a>
+        </div>
+      ))}
+      <div class="row">
+        <span>Mailbox</span>
+        <a href="/mailbox">{props.mails === 1 ? '1 mail' : `${props.mails} mails`}</a>
+      </div>
+    </section>
+  )
+}
+
+/** A table of what there is, or that there is nothing. */
+function Table(props: {
+  title: string
+  heads: string[]
+  /** Newest first. */
+  rows: unknown[]
+}) {
+  return (
+    <section class="card">
+      <h2>
+        {props.title} <span class="soft">{props.rows.length}</span>
+      </h2>
+      {props.rows.length === 0 ? (
+        <p class="soft">None yet.</p>
+      ) : (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                {props.heads.map((head) => (
+                  <th>{head}</th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>{props.rows.slice(0, SHOWN)}</tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  )
+}
+
+type StripeTables = StripeSnapshot['tables']
+
+function Customers({ tables }: { tables: StripeTables }) {
+  const rows = tables.customers.toReversed().map((customer) => (
+    <tr>
+      <td>
+        <code>{customer.id}</code>
+      </td>
+      <td>{customer.deleted ? 'deleted' : (customer.name ?? '')}</td>
+      <td>{customer.deleted ? '' : (customer.email ?? '')}</td>
+      <td class="soft">{day(customer.created)}</td>
+    </tr>
+  ))
+  return <Table title="Customers" heads={['Id', 'Name', 'E-mail', 'Since']} rows={rows} />
+}
+
+function Subscriptions({ tables }: { tables: StripeTables }) {
+  const names = new Map(tables.products.map((product) => [product.id, product.name]))
+  const rows = tables.subscriptions.toReversed().map((subscription) => {
+    const price = subscription.items.data[0]?.price
+    return (
+      <tr>
+        <td>
+          <code>{subscription.id}</code>
+        </td>
+        <td>{names.get(price?.product ?? '') ?? ''}</td>
+        <td>{price ? money(price.unit_amount, price.currency) : ''}</td>
+        <td>{subscription.status}</td>
+        <td class="soft">
+          {subscription.cancel_at === null || subscription.ended_at !== null
+            ? day(subscription.ended_at ?? subscription.current_period_end)
+            : `ends ${day(subscription.cancel_at)}`}
+        </td>
+      </tr>
+    )
+  })
+  const heads = ['Id', 'Product', 'Amount', 'Status', 'Until']
+  return <Table title="Subscriptions" heads={heads} rows={rows} />
+}
+
+function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[] }) {
+  const own = new Map<string, DeliveryRecord[]>()
+  for (const delivery of props.deliveries) {
+    own.set(delivery.eventId, [...(own.get(delivery.eventId) ?? []), delivery])
+  }
+  const rows = props.tables.events.toReversed().map((event) => (
+    <tr>
+      <td>
+        <code>{event.type}</code>
+      </td>
+      <td class="soft">{minute(new Date(event.created * 1000))}</td>
+      <DeliveryCells
+        deliveries={own.get(event.id) ?? []}
+        action={`/stripe/events/${event.id}/redeliver`}
+      />
+    </tr>
+  ))
+  return <Table title="Stripe events" heads={['Type', 'At', 'Delivery', '']} rows={rows} />
+}
+
+function DeliveryCells(props: { deliveries: readonly DeliveryRecord[]; action: string }) {
+  return (
+    <>
+      <td>
+        {props.deliveries.length === 0 && <span class="soft">nobody listens</span>}
+        {props.deliveries.map((delivery) => (
+          <DeliveryState delivery={delivery} />
+        ))}
+      </td>
+      <td>
+        {props.deliveries.length > 0 && (
+          <form method="post" action={props.action}>
+            <button class="small" type="submit">
+              Redeliver
+            </button>
+          </form>
+        )}
+      </td>
+    </>
+  )
+}
+
+function DeliveryState({ delivery }: { delivery: DeliveryRecord }) {
+  const last = delivery.attempts.at(-1)
+  const tone = { delivered: 'good', failed: 'bad', pending: 'soft' }[delivery.state]
+  return (
+    <div class={tone}>
+      {delivery.state}
+      {last && ` (${last.status ?? last.error}, ${delivery.attempts.length}×)`}
+    </div>
+  )
+}
+
+function Bookings(props: { bookings: CalcomBooking[]; eventTypes: readonly CalcomEventType[] }) {
+  const titles = new Map(props.eventTypes.map((type) => [type.id, type.title]))
+  const rows = props.bookings.toReversed().map((booking) => (
+    <tr>
+      <td>
+        <a href={`/cal/booking/${booking.uid}`}>
+          {titles.get(booking.eventTypeId) ?? booking.eventTypeId}
+        </a>
+      </td>
+      <td>{booking.attendee.name}</td>
+      <td>{minute(new Date(booking.startTime))}</td>
+      <td>{booking.status}</td>
+    </tr>
+  ))
+  return <Table title="Bookings" heads={['Event', 'Attendee', 'At', 'Status']} rows={rows} />
+}
+
+function CalcomEvents({ deliveries }: { deliveries: readonly DeliveryRecord[] }) {
+  const rows = deliveries.toReversed().map((delivery) => (
+    <tr>
+      <td>
+        <code>{delivery.type}</code>
+      </td>
+      <DeliveryCells
+        deliveries={[delivery]}
+        action={`/events/calcom/${delivery.eventId}/redeliver`}
+      />
+    </tr>
+  ))
+  return <Table title="Cal.com webhooks" heads={['Type', 'Delivery', '']} rows={rows} />
+}

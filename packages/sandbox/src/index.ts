@@ -1,0 +1,33 @@
+export type { CalcomAttendee, CalcomBooking, CalcomEventType } from './calcom/bookings.ts'
+export {
+  type CalcomSandbox,
+  type CalcomSandboxOptions,
+  type CalcomSnapshot,
+  createCalcomSandbox,
+} from './calcom/sandbox.ts'
+export type { CalcomTrigger, CalcomWebhookTarget } from './calcom/webhooks.ts'
+export type {
+  Delivery,
+  DeliveryAttempt,
+  DeliveryOptions,
+  DeliveryRecord,
+  DeliveryRequest,
+} from './deliveries.ts'
+export { SandboxError, type SandboxErrorCode } from './errors.ts'
+export type { MailboxMessage } from './mailbox/mails.ts'
+export {
+  createMailboxSandbox,
+  type MailboxSandbox,
+  type MailboxSandboxOptions,
+} from './mailbox/sandbox.ts'
+export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
+export type { Buyer } from './stripe/checkout-payment.ts'
+export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
+export type { WebhookTarget } from './stripe/events.ts'
+export {
+  createStripeSandbox,
+  type StripeSandbox,
+  type StripeSandboxOptions,
+} from './stripe/sandbox.ts'
+export type { Shown } from './stripe/shapes.ts'
+export type { StripeSnapshot } from './stripe/store.ts'

@@ -1,0 +1,154 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * What all pages share: the frame, the style, and headers that forbid scripts, framing and telling
+ * another site where a visitor came from.
+ *
+ * @module
+ */
+
+import { createHash } from 'node:crypto'
+import { isTollgateError, type Logger } from '@repo/core'
+import type { ErrorHandler, Context as HonoContext, MiddlewareHandler } from 'hono'
+import type { Child } from 'hono/jsx'
+import { SandboxError } from './errors.ts'
+import { style } from './style.ts'
+
+/** A page inside the frame. JSX escapes every value in it. */
+export function Page(props: { title: string; area: string; children: Child; isWide?: boolean }) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{props.title}</title>
+        <style dangerouslySetInnerHTML={{ __html: style }} />
+      </head>
+      <body>
+        <header>
+          <a class="brand" href="/">
+            Sandbox
+          </a>
+          <span class="area">{props.area}</span>
+          <span class="badge">Test mode</span>
+        </header>
+        <main class={props.isWide ? 'wide' : ''}>{props.children}</main>
+      </body>
+    </html>
+  )
+}
+
+/** What a page needs beyond the strictest headers. */
+export interface PageOptions {
+  status?: 200 | 400 | 402 | 403 | 404 | 409 | 413 | 500
+  /**
+   * Its form answers with a redirect to the host app. Browsers hold each hop of such a redirect
+   * against `form-action`, and the host's own hops are not known here, so the directive is left out.
+   */
+  leaves?: boolean
+  /** It shows a mail, whose frame inherits this policy: the mail's own styles and images may load. */
+  showsMail?: boolean
+}
+
+let styleHash: string | undefined
+
+/** The page as an answer. */
+export function render(c: HonoContext, page: Child, options: PageOptions = {}): Response {
+  styleHash ??= `'sha256-${createHash('sha256').update(style).digest('base64')}'`
+  const policy = [
+    "default-src 'none'",
+    options.showsMail ? "style-src 'unsafe-inline'" : `style-src ${styleHash}`,
+    options.showsMail ? 'img-src http: https: data:' : "img-src 'self'",
+    ...(options.showsMail ? ["frame-src 'self'", 'font-src http: https: data:'] : []),
+    ...(options.leaves ? [] : ["form-action 'self'"]),
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ]
+  return c.html(`<!doctype html>${page}`, options.status ?? 200, {
+    'content-security-policy': policy.join('; '),
+    'cache-control': 'no-store',
+    // With `no-referrer`, browsers send `Origin: null` from our own forms and the check of the
+    // origin could tell nothing. This tells other sites just as little.
+    'referrer-policy': 'same-origin',
+    'x-content-type-options': 'nosniff',
+  })
+}
+
+/** A page that says one thing. */
+export function Notice(props: { title: string; area: string; children: Child }) {
+  return (
+    <Page title={props.title} area={props.area}>
+      <section class="card">
+        <h1>{props.title}</h1>
+        {props.children}
+      </section>
+    </Page>
+  )
+}
+
+/** The answer for a page that is not there. */
+export function notFound(c: HonoContext, area: string, what = 'There is nothing here.'): Response {
+  const page = (
+    <Notice title="Not found" area={area}>
+      <p>{what}</p>
+    </Notice>
+  )
+  return render(c, page, { status: 404 })
+}
+
+/** Answers what a page threw: what we refused says why, the rest goes to the log only. */
+export const showError =
+  (area: string, logger: Logger): ErrorHandler =>
+  (error, c) => {
+    const isRefusal = isTollgateError(error) && error.status < 500
+    if (!isRefusal) logger.error({ error, path: c.req.path }, 'A page of the sandbox failed')
+    const page = (
+      <Notice title={isRefusal ? 'Refused' : 'Something went wrong'} area={area}>
+        <p>{isRefusal ? error.message : 'The log of the sandbox says more.'}</p>
+      </Notice>
+    )
+    return render(c, page, { status: isRefusal ? (error.status as 400) : 500 })
+  }
+
+/**
+ * Refuses a form that another site sent. A request without an `Origin` comes from no browser's form
+ * and passes.
+ */
+export const sameOrigin: MiddlewareHandler = async (c, next) => {
+  if (c.req.method === 'GET' || c.req.method === 'HEAD') return next()
+  const origin = c.req.header('origin')
+  const site = c.req.header('sec-fetch-site')
+  const isForeign =
+    (origin !== undefined && origin !== new URL(c.req.url).origin) ||
+    (site !== undefined && site !== 'same-origin' && site !== 'none')
+  if (!isForeign) return next()
+  const page = (
+    <Notice title="Refused" area="Sandbox">
+      <p>This form was sent from another site.</p>
+    </Notice>
+  )
+  return render(c, page, { status: 403 })
+}
+
+/** A form's fields, the last of each name. @throws `invalid_body` where it is larger than 64 KB */
+export async function readForm(c: HonoContext): Promise<Record<string, string>> {
+  const text = await c.req.text()
+  if (text.length > 65_536) throw new SandboxError('invalid_body', 413, 'The form is too large.')
+  return Object.fromEntries(new URLSearchParams(text))
+}
+
+/** An amount in minor units as people read it. */
+export function money(amount: number, currency: string): string {
+  const format = new Intl.NumberFormat('en-US', { style: 'currency', currency })
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
+  return format.format(amount / 10 ** digits)
+}
+
+/** A time in Unix seconds as a date. */
+export const day = (seconds: number): string =>
+  new Date(seconds * 1000).toLocaleDateString('en-GB', { dateStyle: 'medium', timeZone: 'UTC' })
+
+/** A time as a date and a minute, in UTC. */
+export const minute = (time: Date): string =>
+  `${time.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })} UTC`

@@ -1,0 +1,38 @@
+/**
+ * The mailbox stand-in. It reads the outbox that `@repo/email` writes and changes nothing in it.
+ *
+ * @module
+ */
+
+import { consoleLogger, createLogger, type Logger } from '@repo/core'
+import type { Hono } from 'hono'
+import { showError } from '../layout.tsx'
+import { type MailboxMessage, readMails } from './mails.ts'
+import { createMailboxPages } from './pages.tsx'
+
+export interface MailboxSandboxOptions {
+  /** The folder of the outbox; it need not exist yet. Without one the mailbox stays empty. */
+  outboxDir?: string
+  /** Default one JSON line an entry on standard error. */
+  logger?: Logger
+}
+
+export interface MailboxSandbox {
+  /** The pages under `/mailbox`, and `GET /mailbox/api/messages?to=` as JSON. */
+  app: Hono
+  fetch(request: Request): Promise<Response>
+  /** The mails, newest first; `to` keeps those to one address. */
+  messages(filter?: { to?: string }): Promise<MailboxMessage[]>
+}
+
+/** A mailbox over an outbox folder. */
+export function createMailboxSandbox(options: MailboxSandboxOptions = {}): MailboxSandbox {
+  const { outboxDir = null } = options
+  const app = createMailboxPages(outboxDir)
+  app.onError(showError('Mailbox', createLogger(options.logger ?? consoleLogger)))
+  return {
+    app,
+    fetch: async (request) => app.fetch(request),
+    messages: async ({ to } = {}) => (outboxDir === null ? [] : readMails(outboxDir, to)),
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The stand-ins behind one HTTP server: Stripe's API and pages, Cal.com's pages, the mailbox, and a
+ * front page that shows what is inside. It listens on 127.0.0.1, which is another site than the
+ * `localhost` of a host app, so that cookies and redirects behave as between a host and a provider.
+ *
+ * @module
+ */
+
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { type Clock, consoleLogger, createLogger, type Logger } from '@repo/core'
+import { Hono, type MiddlewareHandler } from 'hono'
+import {
+  type CalcomSandbox,
+  type CalcomSandboxOptions,
+  type CalcomSnapshot,
+  createCalcomSandbox,
+} from './calcom/sandbox.ts'
+import { SandboxError } from './errors.ts'
+import { createFrontPage } from './front-page.tsx'
+import { notFound, showError } from './layout.tsx'
+import { createMailboxSandbox, type MailboxSandbox } from './mailbox/sandbox.ts'
+import { createStateFile } from './state-file.ts'
+import {
+  createStripeSandbox,
+  type StripeSandbox,
+  type StripeSandboxOptions,
+} from './stripe/sandbox.ts'
+import type { StripeSnapshot } from './stripe/store.ts'
+
+type Shared = 'clock' | 'logger' | 'onChange' | 'origin'
+
+export interface SandboxOptions {
+  /** Default 0, any free port. */
+  port?: number
+  /** Default 127.0.0.1. On a loopback address, requests that name another host are refused. */
+  hostname?: string
+  stripe: Omit<StripeSandboxOptions, Shared>
+  /** Default no event type and no receiver. */
+  calcom?: Omit<CalcomSandboxOptions, Shared>
+  /** The folder that `@repo/email` writes mails to. Default none, and an empty mailbox. */
+  outboxDir?: string
+  /** Where the Stripe and Cal.com state outlives the process. Default nowhere. */
+  stateFile?: string
+  /** Domain time; the machine's unless given. */
+  clock?: Clock
+  /** Default one JSON line an entry on standard error. */
+  logger?: Logger
+}
+
+/** Where everything is, without trailing slashes. */
+export interface SandboxUrls {
+  /** The front page, and the base of the Stripe API. */
+  url: string
+  /** What a Stripe client talks to; it adds `/v1/…` itself. */
+  stripeUrl: string
+  /** What stands before `user/event` in a booking link. */
+  calcomUrl: string
+  mailboxUrl: string
+}
+
+export interface Sandbox {
+  stripe: StripeSandbox
+  calcom: CalcomSandbox
+  mailbox: MailboxSandbox
+  /** All areas as one app, for a host that serves it itself. */
+  app: Hono
+  /**
+   * Reads the state file and begins to listen.
+   *
+   * @throws `already_listening`, `invalid_state` after a stop, `state_file_unreadable`, and the
+   * system's error where the port is taken.
+   */
+  listen(): Promise<SandboxUrls>
+  /** Stops listening and delivering, and writes the state file. Further calls change nothing. */
+  stop(): Promise<void>
+}
+
+/** What the state file holds. */
+interface SavedState {
+  version: 1
+  stripe: StripeSnapshot
+  calcom: CalcomSnapshot
+}
+
+/** The stand-ins. Nothing is opened or read before `listen`. */
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const { port = 0, hostname = '127.0.0.1', stateFile } = options
+  const logger = createLogger(options.logger ?? consoleLogger)
+  // Before the state file is read, a write would put an empty state in its place.
+  let isRead = false
+  const onChange = (): void => {
+    if (isRead) file?.changed()
+  }
+  const shared = { ...(options.clock ? { clock: options.clock } : {}), logger, onChange }
+
+  const stripe = createStripeSandbox({ ...options.stripe, ...shared })
+  const calcom = createCalcomSandbox({ eventTypes: [], ...options.calcom, ...shared })
+  const mailbox = createMailboxSandbox({
+    ...(options.outboxDir === undefined ? {} : { outboxDir: options.outboxDir }),
+    logger,
+  })
+  const app = composeApp({ stripe, calcom, mailbox, logger, hostname, options })
+
+  const state = (): SavedState => ({
+    version: 1,
+    stripe: stripe.snapshot(),
+    calcom: calcom.snapshot(),
+  })
+  const file =
+    stateFile === undefined
+      ? undefined
+      : createStateFile(stateFile, state, (error) =>
+          logger.error({ error, stateFile }, 'The state of the sandbox could not be written'),
+        )
+
+  let phase: 'new' | 'listening' | 'stopped' = 'new'
+  let server: Server | undefined
+  let stopping: Promise<void> | undefined
+
+  const listen = async (): Promise<SandboxUrls> => {
+    if (phase === 'listening') {
+      throw new SandboxError('already_listening', 409, 'The sandbox is already listening.')
+    }
+    if (phase === 'stopped') {
+      throw new SandboxError('invalid_state', 409, 'A stopped sandbox does not begin again.')
+    }
+    phase = 'listening'
+    try {
+      const saved = await file?.read()
+      server = createAdaptorServer({ fetch: app.fetch, hostname }) as Server
+      const bound = await open(server, port, hostname)
+      const url = `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${bound}`
+      stripe.setOrigin(url)
+      calcom.setOrigin(url)
+      if (saved !== undefined) restore({ stripe, calcom }, saved, stateFile ?? '')
+      isRead = true
+      return { url, stripeUrl: url, calcomUrl: `${url}/cal`, mailboxUrl: `${url}/mailbox` }
+    } catch (error) {
+      await close(server)
+      phase = 'new'
+      throw error
+    }
+  }
+
+  const stop = async (): Promise<void> => {
+    phase = 'stopped'
+    await close(server)
+    await Promise.all([stripe.stop(), calcom.stop()])
+    await file?.flush()
+  }
+
+  return {
+    stripe,
+    calcom,
+    mailbox,
+    app,
+    listen,
+    stop: () => {
+      stopping ??= stop()
+      return stopping
+    },
+  }
+}
+
+function composeApp(parts: {
+  stripe: StripeSandbox
+  calcom: CalcomSandbox
+  mailbox: MailboxSandbox
+  logger: Logger
+  hostname: string
+  options: SandboxOptions
+}): Hono {
+  const { stripe, calcom, mailbox, logger, hostname, options } = parts
+  const app = new Hono()
+  app.use(ownHost(hostname))
+  app.route(
+    '/',
+    createFrontPage({ stripe, calcom, mailbox, eventTypes: options.calcom?.eventTypes ?? [] }),
+  )
+  app.route('/', stripe.app)
+  app.route('/', calcom.app)
+  app.route('/', mailbox.app)
+  app.notFound((c) => notFound(c, 'Sandbox'))
+  app.onError(showError('Sandbox', logger))
+  return app
+}
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]'])
+
+/**
+ * Refuses a request by another name than the machine's own: a foreign page whose name was made to
+ * resolve to this machine would otherwise read the mailbox.
+ */
+function ownHost(hostname: string): MiddlewareHandler {
+  const isLocal = LOOPBACK.has(hostname) || hostname === '::1'
+  return async (c, next) => {
+    return next()
+    throw new SandboxError('foreign_origin', 403, 'The sandbox answers on this machine only.')
+  }
+}
+
+function open(server: Server, port: number, hostname: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, hostname, () => {
+      server.off('error', reject)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+function close(server: Server | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server?.listening) return resolve()
+    server.close(() => resolve())
+    // Kept-alive connections would hold the close back until they time out.
+    server.closeAllConnections()
+  })
+}
+
+function restore(parts: Pick<Sandbox, 'stripe' | 'calcom'>, saved: unknown, path: string): void {
+  if (!isSavedState(saved)) {
+    throw new SandboxError(
+      'state_file_unreadable',
+      500,
+      `The sandbox's state file ${path} is of another version; delete it to begin anew.`,
+    )
+  }
+  parts.stripe.restore(saved.stripe)
+  parts.calcom.restore(saved.calcom)
+}
+
+function isSavedState(value: unknown): value is SavedState {
+  const saved = value as Partial<SavedState> | null
+  return saved?.version === 1 && saved.stripe?.version === 1 && saved.calcom?.version === 1
+}

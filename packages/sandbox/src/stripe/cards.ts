@@ -1,0 +1,182 @@
+/**
+ * Test cards and the bank behind them. A card number lives for the length of one request: what is
+ * kept of it is its last four digits and how the bank treats it.
+ *
+ * @see https://docs.stripe.com/testing
+ * @module
+ */
+
+import { createHash } from 'node:crypto'
+import { StripeApiError } from './errors.ts'
+import type { CardBehaviour, PaymentMethod } from './objects.ts'
+import { newId, type Store, seconds } from './store.ts'
+
+/** What a buyer types. `number` may hold blanks. */
+export interface CardEntry {
+  number: string
+  /** 1 to 12. Default 12. */
+  expMonth?: number
+  /** Four digits. Default three years ahead of the clock. */
+  expYear?: number
+  /** Three or four digits. Default 123. */
+  cvc?: string
+}
+
+const numbers: Record<string, { brand: string; behaviour: CardBehaviour }> = {
+  '4242424242424242': { brand: 'visa', behaviour: 'pays' },
+  '5555555555554444': { brand: 'mastercard', behaviour: 'pays' },
+  '378282246310005': { brand: 'amex', behaviour: 'pays' },
+  '4000000000000341': { brand: 'visa', behaviour: 'fails_later' },
+  '4000000000000002': { brand: 'visa', behaviour: 'generic_decline' },
+  '4000000000009995': { brand: 'visa', behaviour: 'insufficient_funds' },
+  '4000000000009987': { brand: 'visa', behaviour: 'lost_card' },
+  '4000000000000069': { brand: 'visa', behaviour: 'expired_card' },
+  '4000000000000127': { brand: 'visa', behaviour: 'incorrect_cvc' },
+}
+
+/** Names that stand for a card in an API call, and the number behind each. */
+const names: Record<string, string> = {
+  pm_card_visa: '4242424242424242',
+  pm_card_mastercard: '5555555555554444',
+  pm_card_amex: '378282246310005',
+  pm_card_chargeCustomerFail: '4000000000000341',
+  pm_card_chargeDeclined: '4000000000000002',
+  pm_card_visa_chargeDeclined: '4000000000000002',
+  pm_card_chargeDeclinedInsufficientFunds: '4000000000009995',
+  pm_card_visa_chargeDeclinedInsufficientFunds: '4000000000009995',
+  pm_card_chargeDeclinedLostCard: '4000000000009987',
+  pm_card_visa_chargeDeclinedLostCard: '4000000000009987',
+  pm_card_chargeDeclinedExpiredCard: '4000000000000069',
+  pm_card_chargeDeclinedIncorrectCvc: '4000000000000127',
+}
+
+/** The number a name such as `pm_card_visa` stands for; undefined where it is none. */
+export const numberOf = (name: string): string | undefined =>
+  Object.hasOwn(names, name) ? names[name] : undefined
+
+/** Why the bank says no, in the words of Stripe's error. */
+export interface Decline {
+  code: 'card_declined' | 'expired_card' | 'incorrect_cvc'
+  declineCode: string
+  message: string
+}
+
+const declines: Partial<Record<CardBehaviour, Decline>> = {
+  generic_decline: decline('card_declined', 'generic_decline', 'Your card was declined.'),
+  fails_later: decline('card_declined', 'generic_decline', 'Your card was declined.'),
+  insufficient_funds: decline(
+    'card_declined',
+    'insufficient_funds',
+    'Your card has insufficient funds.',
+  ),
+  lost_card: decline('card_declined', 'lost_card', 'Your card was declined.'),
+  expired_card: decline('expired_card', 'expired_card', 'Your card has expired.'),
+  incorrect_cvc: decline(
+    'incorrect_cvc',
+    'incorrect_cvc',
+    "Your card's security code is incorrect.",
+  ),
+  test_mode_live_card: decline(
+    'card_declined',
+    'test_mode_live_card',
+    'Your card was declined. This is a stand-in: use a test card such as 4242 4242 4242 4242.',
+  ),
+}
+
+function decline(code: Decline['code'], declineCode: string, message: string): Decline {
+  return { code, declineCode, message }
+}
+
+/**
+ * The bank's answer to a charge: null where it pays. On a hosted page (`isPresent`) the card that
+ * fails later pays once, so that a person can buy first and see the renewal fail.
+ */
+export function bankDecline(card: PaymentMethod, isPresent: boolean): Decline | null {
+  if (card.behaviour === 'fails_later' && isPresent) return null
+  return declines[card.behaviour] ?? null
+}
+
+/**
+ * A payment method for a typed card, not yet kept.
+ *
+ * @throws `incorrect_number`, `invalid_expiry_month`, `invalid_expiry_year` or `invalid_cvc`, 402
+ */
+export function createCard(
+  store: Store,
+  entry: CardEntry,
+  details: Partial<PaymentMethod['billing_details']> = {},
+): PaymentMethod {
+  const now = store.clock.now()
+  const number = entry.number.replaceAll(/[\s-]/g, '')
+  const { expMonth = 12, expYear = now.getUTCFullYear() + 3, cvc = '123' } = entry
+  if (!/^\d{12,19}$/.test(number) || !passesLuhn(number)) {
+    throw cardError('incorrect_number', 'Your card number is incorrect.', 'number')
+  }
+  if (!(expMonth >= 1 && expMonth <= 12)) {
+    throw cardError('invalid_expiry_month', "Your card's expiration month is invalid.", 'exp_month')
+  }
+  if (Number.isNaN(expYear) || Date.UTC(expYear, expMonth, 1) <= now.getTime()) {
+    throw cardError('invalid_expiry_year', "Your card's expiration year is invalid.", 'exp_year')
+  }
+  if (!/^\d{3,4}$/.test(cvc)) {
+    throw cardError('invalid_cvc', "Your card's security code is invalid.", 'cvc')
+  }
+  const known = Object.hasOwn(numbers, number) ? numbers[number] : undefined
+  const { brand, behaviour } = known ?? { brand: 'visa', behaviour: 'test_mode_live_card' }
+  return {
+    id: newId('paymentMethods'),
+    object: 'payment_method',
+    created: seconds(store),
+    livemode: false,
+    allow_redisplay: 'unspecified',
+    billing_details: {
+      address: {
+        city: null,
+        country: null,
+        line1: null,
+        line2: null,
+        postal_code: null,
+        state: null,
+      },
+      email: null,
+      name: null,
+      phone: null,
+      ...details,
+    },
+    card: {
+      brand,
+      checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: 'pass' },
+      country: 'US',
+      display_brand: brand,
+      exp_month: expMonth,
+      exp_year: expYear,
+      fingerprint: createHash('sha256').update(`sandbox ${number}`).digest('hex').slice(0, 16),
+      funding: 'credit',
+      generated_from: null,
+      last4: number.slice(-4),
+      networks: { available: [brand], preferred: null },
+      three_d_secure_usage: { supported: true },
+      wallet: null,
+    },
+    customer: null,
+    metadata: {},
+    type: 'card',
+    behaviour: behaviour as CardBehaviour,
+  }
+}
+
+const cardError = (
+  code: 'incorrect_number' | 'invalid_expiry_month' | 'invalid_expiry_year' | 'invalid_cvc',
+  message: string,
+  param: string,
+): StripeApiError => new StripeApiError(code, 402, message, { type: 'card_error', param })
+
+/** The check digit of ISO/IEC 7812. */
+function passesLuhn(number: string): boolean {
+  let sum = 0
+  for (const [index, character] of [...number].reverse().entries()) {
+    const digit = Number(character) * (index % 2 === 1 ? 2 : 1)
+    sum += digit > 9 ? digit - 9 : digit
+  }
+  return sum % 10 === 0
+}

@@ -1,0 +1,161 @@
+/**
+ * What happens when the buyer pays on the hosted page. It does not await, so of two payments sent at
+ * once the second finds the session complete, and a session is paid once.
+ *
+ * @module
+ */
+
+import { bankDecline, type CardEntry, createCard } from './cards.ts'
+import { detailsOf, findSession } from './checkout.ts'
+import { createCustomer } from './customers.ts'
+import { invalid, StripeApiError } from './errors.ts'
+import type { CheckoutSession, Customer, PaymentMethod } from './objects.ts'
+import { attachCard } from './payment-methods.ts'
+import { chargeIntent, createIntent } from './payments.ts'
+import { daysAfter } from './periods.ts'
+import { change, emit, find, insert, type Store, seconds } from './store.ts'
+import { beginSubscription } from './subscription-life.ts'
+
+/** What the buyer types beside the card. */
+export interface Buyer {
+  /** Asked for where the session knows no address. */
+  email?: string
+  name?: string
+}
+
+/** Whether the page has to ask for an e-mail address. */
+export function needsEmail(store: Store, session: CheckoutSession): boolean {
+  if (session.customer_email !== null) return false
+  return session.customer === null || find(store, 'customers', session.customer).email === null
+}
+
+/**
+ * Pays a session with a card.
+ *
+ * @throws `checkout_session_not_open` where it is complete or expired, `card_declined` and the other
+ * card errors, after which it stays open, and `email_invalid` where an address is asked for.
+ */
+export function payCheckout(
+  store: Store,
+  id: string,
+  entry: CardEntry,
+  buyer: Buyer = {},
+): CheckoutSession {
+  const session = findSession(store, id)
+  if (session.status !== 'open') {
+    const message = `This Checkout Session is ${session.status} and cannot be paid.`
+    throw new StripeApiError('checkout_session_not_open', 400, message)
+  }
+  const email = emailOf(store, session, buyer)
+  const name = buyer.name || null
+  const card = createCard(store, entry, { email, name })
+  if (session.mode === 'payment') payOnce(store, session, card, email, name)
+  else subscribe(store, session, card, email, name)
+  session.status = 'complete'
+  session.customer_details = detailsOf(email, name)
+  session.url = null
+  emit(store, 'checkout.session.completed', session)
+  return session
+}
+
+function emailOf(store: Store, session: CheckoutSession, buyer: Buyer): string | null {
+  const customer = session.customer === null ? null : find(store, 'customers', session.customer)
+  const known = session.customer_email ?? customer?.email ?? null
+  if (known !== null) return known
+  if (buyer.email && /^[^\s@]+@[^\s@]+$/.test(buyer.email)) return buyer.email
+  throw invalid('Your email is incomplete.', 'email', 'email_invalid')
+}
+
+function payOnce(
+  store: Store,
+  session: CheckoutSession,
+  card: PaymentMethod,
+  email: string | null,
+  name: string | null,
+): void {
+  // A declined card leaves its intent on the session, and the next card pays the same one.
+  const kept = store.tables.paymentIntents.get(session.payment_intent ?? '')
+  const isNewCustomer = session.customer === null && session.customer_creation === 'always'
+  const customer =
+    isNewCustomer && bankDecline(card, true) === null
+      ? createCustomer(store, { email, name }).id
+      : session.customer
+  const intent =
+    kept ??
+    createIntent(store, {
+      amount: session.amount_total,
+      currency: session.currency,
+      customer,
+      description: session.payment_intent_data.description,
+      metadata: { ...session.payment_intent_data.metadata },
+      receipt_email: null,
+    })
+  intent.customer = customer
+  session.payment_intent = intent.id
+  insert(store, 'paymentMethods', card)
+  const refused = chargeIntent(store, intent, card, true)
+  if (refused !== null) throw refused
+  session.customer = customer
+  session.payment_status = 'paid'
+}
+
+function subscribe(
+  store: Store,
+  session: CheckoutSession,
+  card: PaymentMethod,
+  email: string | null,
+  name: string | null,
+): void {
+  const { trial_period_days: days, trial_end, metadata, description } = session.subscription_data
+  const trialEnd = days === null ? trial_end : daysAfter(seconds(store), days)
+  // The bank is asked first: a declined card must leave no subscription behind.
+  const refused = bankDecline(card, true)
+  if (refused !== null) {
+    throw new StripeApiError(refused.code, 402, refused.message, {
+      type: 'card_error',
+      decline_code: refused.declineCode,
+    })
+  }
+  const customer = buyerOf(store, session, email, name)
+  insert(store, 'paymentMethods', card)
+  attachCard(store, card, customer.id)
+  const { subscription } = beginSubscription(
+    store,
+    {
+      customer: customer.id,
+      items: session.line_items.data.map(({ price, quantity }) => ({
+        price,
+        quantity,
+        metadata: {},
+      })),
+      metadata: { ...metadata },
+      description,
+      trialEnd,
+      cancelAtPeriodEnd: false,
+      cancelAt: null,
+      defaultPaymentMethod: card.id,
+      saveDefaultPaymentMethod: 'off',
+      billingMode: session.subscription_data.billing_mode,
+    },
+    { card, isPresent: true, isDeferred: false },
+  )
+  session.customer = customer.id
+  session.subscription = subscription.id
+  session.invoice = subscription.latest_invoice
+  if (trialEnd !== null) session.amount_total = session.amount_subtotal = 0
+  session.payment_status = session.amount_total === 0 ? 'no_payment_required' : 'paid'
+}
+
+function buyerOf(
+  store: Store,
+  session: CheckoutSession,
+  email: string | null,
+  name: string | null,
+): Customer {
+  if (session.customer === null) return createCustomer(store, { email, name })
+  const customer = find(store, 'customers', session.customer)
+  if (customer.email !== null || email === null) return customer
+  return change(store, 'customer.updated', customer, (current) => {
+    current.email = email
+  })
+}

@@ -1,0 +1,194 @@
+/**
+ * Events and the endpoints they are sent to.
+ *
+ * @see https://docs.stripe.com/webhooks#verify-manually
+ * @module
+ */
+
+import { createHmac } from 'node:crypto'
+import type { DeliveryRecord, DeliveryRequest } from '../deliveries.ts'
+import { type Endpoint, LIST_PARAMS, page } from './endpoint.ts'
+import { invalid, missing } from './errors.ts'
+import type { EventRecord, WebhookEndpoint } from './objects.ts'
+import { type Shown, showEvent } from './shapes.ts'
+import { find, insert, newestFirst, newId, randomText, type Store, seconds } from './store.ts'
+
+/** A receiver that the options name. */
+export interface WebhookTarget {
+  url: string
+  /** `whsec_…`, the key of the signature. */
+  secret: string
+  /** The API version its events are written in; the account's unless given. */
+  apiVersion?: string
+  /** Event types it gets; all unless given. */
+  events?: string[]
+}
+
+/** Whether the endpoint gets events of `type`. */
+export const wants = (endpoint: WebhookEndpoint, type: string): boolean =>
+  endpoint.status === 'enabled' &&
+  endpoint.enabled_events.some((enabled) => enabled === '*' || enabled === type)
+
+/**
+ * Puts the options' receivers in the place of those an earlier run had. Ids go by position, so that
+ * what was pending for the first receiver goes to the first one's new address.
+ */
+export function configureEndpoints(store: Store, targets: readonly WebhookTarget[]): void {
+  const { endpoints } = store.tables
+  for (const [id, endpoint] of endpoints) if (endpoint.configured) endpoints.delete(id)
+  for (const [index, target] of targets.entries()) addTarget(store, target, `we_configured${index}`)
+}
+
+/** One more receiver, as if the options had named it. */
+export function addTarget(
+  store: Store,
+  target: WebhookTarget,
+  id: string = newId('endpoints'),
+): WebhookEndpoint {
+  return insert(store, 'endpoints', {
+    id,
+    object: 'webhook_endpoint',
+    created: seconds(store),
+    livemode: false,
+    api_version: target.apiVersion ?? null,
+    application: null,
+    description: null,
+    enabled_events: target.events ?? ['*'],
+    metadata: {},
+    secret: target.secret,
+    status: 'enabled',
+    url: target.url,
+    configured: true,
+  })
+}
+
+/** `t=…,v1=…` over the payload, in wall time, which is what a receiver compares with. */
+export function signPayload(payload: string, secret: string, at = Date.now()): string {
+  const timestamp = Math.floor(at / 1000)
+  const signature = createHmac('sha256', secret).update(`${timestamp}.${payload}`).digest('hex')
+  return `t=${timestamp},v1=${signature}`
+}
+
+/** The bytes of one try, signed now; null where the event or the endpoint is gone. */
+export function composeDelivery(store: Store, record: DeliveryRecord): DeliveryRequest | null {
+  const endpoint = store.tables.endpoints.get(record.endpointId)
+  const event = store.tables.events.get(record.eventId)
+  if (endpoint === undefined || event === undefined) return null
+  const body = JSON.stringify(
+    showEvent(event, endpoint.api_version ?? store.apiVersion, 1),
+    null,
+    2,
+  )
+  return {
+    url: endpoint.url,
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      'stripe-signature': signPayload(body, endpoint.secret),
+      'user-agent': 'Stripe/1.0 (+https://stripe.com/docs/webhooks)',
+    },
+    body,
+  }
+}
+
+/** How many deliveries of an event have not arrived, and whether one was given up. */
+export interface DeliveryStatus {
+  pending: number
+  isDelivered: boolean
+}
+
+/** The endpoints of events; `statusOf` knows what became of the deliveries. */
+export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): Endpoint[] {
+  const shown = (event: EventRecord, version: string): Shown =>
+    showEvent(structuredClone(event), version, statusOf(event.id).pending)
+  return [
+    {
+      method: 'GET',
+      path: '/v1/events',
+      params: [...LIST_PARAMS, 'delivery_success', 'type', 'types'],
+      isShown: true,
+      run(call) {
+        const { store, params, version } = call
+        const type = params.text('type')
+        const types = params.strings('types')
+        const isDelivered = params.flag('delivery_success')
+        if (type && types.length > 0) {
+          throw invalid('You may only specify one of these parameters: type, types.', 'types')
+        }
+        const patterns = type ? [type] : types
+        const list = page(
+          call,
+          newestFirst(store, 'events'),
+          '/v1/events',
+          (event) =>
+            (patterns.length === 0 || patterns.some((pattern) => matches(pattern, event.type))) &&
+            (isDelivered === undefined || statusOf(event.id).isDelivered === isDelivered),
+        )
+        return { ...list, data: list.data.map((event) => shown(event as EventRecord, version)) }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/events/:id',
+      isShown: true,
+      run: ({ store, id, version }) => shown(find(store, 'events', id), version),
+    },
+  ]
+}
+
+/** `invoice.paid` matches itself, and `invoice.*` all that begin with it. */
+const matches = (pattern: string, type: string): boolean =>
+  pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern
+
+export const webhookEndpointEndpoints: Endpoint[] = [
+  {
+    method: 'POST',
+    path: '/v1/webhook_endpoints',
+    params: ['api_version', 'description', 'enabled_events', 'metadata', 'url'],
+    ignored: ['connect'],
+    isShown: true,
+    run({ store, params }) {
+      const url = params.url('url')
+      if (!url) throw missing('url')
+      const enabled = params.strings('enabled_events')
+      if (enabled.length === 0) throw missing('enabled_events')
+      const endpoint = insert(store, 'endpoints', {
+        id: newId('endpoints'),
+        object: 'webhook_endpoint',
+        created: seconds(store),
+        livemode: false,
+        api_version: params.text('api_version') ?? null,
+        application: null,
+        description: params.text('description') ?? null,
+        enabled_events: enabled,
+        metadata: params.metadata(),
+        secret: `whsec_${randomText(32)}`,
+        status: 'enabled',
+        url,
+        configured: false,
+      })
+      // The secret is told here and by no other answer.
+      const { configured: _, ...shown } = endpoint
+      return shown
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/webhook_endpoints',
+    params: LIST_PARAMS,
+    run: (call) => page(call, newestFirst(call.store, 'endpoints'), '/v1/webhook_endpoints'),
+  },
+  {
+    method: 'GET',
+    path: '/v1/webhook_endpoints/:id',
+    run: ({ store, id }) => find(store, 'endpoints', id),
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/webhook_endpoints/:id',
+    run({ store, id }) {
+      find(store, 'endpoints', id)
+      store.tables.endpoints.delete(id)
+      return { id, object: 'webhook_endpoint', deleted: true }
+    },
+  },
+]

@@ -1,0 +1,247 @@
+/**
+ * Invoices: made, finalized and paid or not, each step with its events. Nothing is charged twice:
+ * a paid invoice refuses to be paid.
+ *
+ * @module
+ */
+
+import { StripeApiError } from './errors.ts'
+import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
+import { chargeIntent, createIntent } from './payments.ts'
+import { daysAfter } from './periods.ts'
+import { change, emit, find, innerId, insert, newId, type Store, seconds } from './store.ts'
+
+/** One line to be invoiced. `amount` is in minor units and may be negative. */
+export interface LineDraft extends PendingLine {
+  proration: boolean
+  /** The subscription item it is for; null where it is for none. */
+  item: string | null
+}
+
+/** Days until a failed payment is said to be tried again. */
+const RETRY_AFTER_DAYS = 3
+
+/**
+ * An invoice, announced and finalized. Where nothing is due it is paid at once, without an intent.
+ */
+export function createInvoice(
+  store: Store,
+  customer: Customer,
+  fields: {
+    subscription: Subscription
+    reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update'
+    lines: LineDraft[]
+    period: { start: number; end: number }
+  },
+): Invoice {
+  const invoice = draftInvoice(store, customer, fields)
+  insert(store, 'invoices', invoice)
+  emit(store, 'invoice.created', invoice)
+  finalizeInvoice(store, customer, invoice)
+  return invoice
+}
+
+function draftInvoice(
+  store: Store,
+  customer: Customer,
+  { subscription, reason, lines, period }: Parameters<typeof createInvoice>[2],
+): Invoice {
+  const id = newId('invoices')
+  const total = lines.reduce((sum, line) => sum + line.amount, 0)
+  return {
+    id,
+    object: 'invoice',
+    created: seconds(store),
+    livemode: false,
+    account_country: 'US',
+    account_name: 'Sandbox',
+    amount_due: Math.max(0, total + customer.balance),
+    amount_paid: 0,
+    amount_remaining: Math.max(0, total + customer.balance),
+    attempt_count: 0,
+    attempted: false,
+    auto_advance: true,
+    billing_reason: reason,
+    charge: null,
+    collection_method: 'charge_automatically',
+    currency: subscription.currency,
+    customer: customer.id,
+    customer_address: customer.address,
+    customer_email: customer.email,
+    customer_name: customer.name,
+    customer_phone: customer.phone,
+    default_payment_method: null,
+    default_source: null,
+    description: null,
+    discounts: [],
+    due_date: null,
+    effective_at: null,
+    ending_balance: null,
+    hosted_invoice_url: null,
+    invoice_pdf: null,
+    lines: {
+      object: 'list',
+      data: lines.map((line) => lineOf(line, id, subscription)),
+      has_more: false,
+      total_count: lines.length,
+      url: `/v1/invoices/${id}/lines`,
+    },
+    metadata: {},
+    next_payment_attempt: null,
+    number: null,
+    paid: false,
+    payment_intent: null,
+    period_end: period.end,
+    period_start: period.start,
+    starting_balance: customer.balance,
+    status: 'draft',
+    status_transitions: {
+      finalized_at: null,
+      marked_uncollectible_at: null,
+      paid_at: null,
+      voided_at: null,
+    },
+    subscription: subscription.id,
+    subscription_details: { metadata: { ...subscription.metadata } },
+    subtotal: total,
+    tax: null,
+    total,
+  }
+}
+
+function lineOf(line: LineDraft, invoice: string, subscription: Subscription) {
+  return {
+    id: innerId('il_'),
+    object: 'line_item' as const,
+    amount: line.amount,
+    currency: subscription.currency,
+    description: line.description,
+    discount_amounts: [] as [],
+    discountable: true as const,
+    discounts: [] as [],
+    invoice,
+    livemode: false as const,
+    metadata: { ...subscription.metadata },
+    period: { ...line.period },
+    price: structuredClone(line.price),
+    proration: line.proration,
+    quantity: line.quantity,
+    subscription: subscription.id,
+    subscription_item: line.item,
+  }
+}
+
+function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): void {
+  const now = seconds(store)
+  const sequence = String(customer.next_invoice_sequence).padStart(4, '0')
+  customer.next_invoice_sequence += 1
+  customer.currency ??= invoice.currency
+  // What a credit covers leaves the balance; what a change gives back goes onto it.
+  customer.balance = Math.min(0, customer.balance + invoice.total)
+  invoice.ending_balance = customer.balance
+  invoice.number = `${customer.invoice_prefix}-${sequence}`
+  invoice.status = 'open'
+  invoice.effective_at = now
+  invoice.status_transitions.finalized_at = now
+  invoice.hosted_invoice_url = `${store.origin}/stripe/invoice/${invoice.id}`
+  invoice.invoice_pdf = `${store.origin}/stripe/invoice/${invoice.id}?print`
+  if (invoice.amount_due > 0) {
+    const intent = createIntent(store, {
+      amount: invoice.amount_due,
+      currency: invoice.currency,
+      customer: customer.id,
+      invoice: invoice.id,
+      description:
+        invoice.billing_reason === 'subscription_create'
+          ? 'Subscription creation'
+          : 'Subscription update',
+      setup_future_usage: invoice.billing_reason === 'subscription_create' ? 'off_session' : null,
+    })
+    invoice.payment_intent = intent.id
+  }
+  emit(store, 'invoice.finalized', invoice)
+  if (invoice.amount_due === 0) markPaid(store, invoice)
+}
+
+/**
+ * Tries to pay an open invoice with `card`; null stands for a customer who has none.
+ *
+ * @returns null where it is paid, else why not.
+ */
+export function payInvoice(
+  store: Store,
+  invoice: Invoice,
+  card: PaymentMethod | null,
+  isPresent = false,
+): StripeApiError | null {
+  if (invoice.paid || invoice.payment_intent === null) return null
+  const intent = find(store, 'paymentIntents', invoice.payment_intent)
+  if (card === null) {
+    const message = 'This customer has no attached payment source or default payment method.'
+    markAttempt(store, invoice, false)
+    return new StripeApiError('resource_missing', 400, message)
+  }
+  const refused = chargeIntent(store, intent, card, isPresent)
+  recordPayment(store, invoice, refused === null)
+  return refused
+}
+
+/** Writes what became of a charge for the invoice onto it and its subscription. */
+export function recordPayment(store: Store, invoice: Invoice, isPaid: boolean): void {
+  if (invoice.payment_intent !== null) {
+    invoice.charge = find(store, 'paymentIntents', invoice.payment_intent).latest_charge
+  }
+  markAttempt(store, invoice, isPaid)
+  if (isPaid) markPaid(store, invoice)
+}
+
+function markAttempt(store: Store, invoice: Invoice, isPaid: boolean): void {
+  invoice.attempted = true
+  invoice.attempt_count += 1
+  if (isPaid) return
+  // The first payment of a subscription is the buyer's to repeat; only later ones are retried.
+  const isRetried = invoice.billing_reason !== 'subscription_create'
+  invoice.next_payment_attempt = isRetried ? daysAfter(seconds(store), RETRY_AFTER_DAYS) : null
+  emit(store, 'invoice.payment_failed', invoice)
+  const subscription = subscriptionOf(store, invoice)
+  if (isRetried && subscription && ['active', 'trialing'].includes(subscription.status)) {
+    change(store, 'customer.subscription.updated', subscription, (current) => {
+      current.status = 'past_due'
+    })
+  }
+}
+
+function markPaid(store: Store, invoice: Invoice): void {
+  invoice.status = 'paid'
+  invoice.paid = true
+  invoice.attempted = true
+  invoice.amount_paid = invoice.amount_due
+  invoice.amount_remaining = 0
+  invoice.next_payment_attempt = null
+  invoice.status_transitions.paid_at = seconds(store)
+  emit(store, 'invoice.paid', invoice)
+  emit(store, 'invoice.payment_succeeded', invoice)
+  const subscription = subscriptionOf(store, invoice)
+  if (subscription && ['past_due', 'incomplete', 'unpaid'].includes(subscription.status)) {
+    change(store, 'customer.subscription.updated', subscription, (current) => {
+      current.status = 'active'
+    })
+  }
+}
+
+/** The subscription, if it is already kept and this is its latest invoice. */
+function subscriptionOf(store: Store, invoice: Invoice): Subscription | undefined {
+  const subscription = store.tables.subscriptions.get(invoice.subscription ?? '')
+  return subscription?.latest_invoice === invoice.id ? subscription : undefined
+}
+
+/** What a subscription is charged to: its own card, else the customer's default one. */
+export function defaultCard(
+  store: Store,
+  customer: string,
+  subscription?: Subscription,
+): PaymentMethod | null {
+  const settings = store.tables.customers.get(customer)?.invoice_settings
+  const id = subscription?.default_payment_method ?? settings?.default_payment_method
+  return store.tables.paymentMethods.get(id ?? '') ?? null
+}

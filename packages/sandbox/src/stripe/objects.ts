@@ -1,0 +1,265 @@
+/**
+ * The records the stand-in keeps, named as Stripe names them. A record holds what both API shapes
+ * need, the old (2024-04-10) and the new (2025-03-31 and later); `shapes.ts` drops the half that an
+ * answer must not have. References are ids; `expand[]` replaces them on the way out.
+ *
+ * @module
+ */
+
+import type { Charge, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
+import type { Invoice, Subscription } from './subscription-objects.ts'
+
+export type * from './payment-objects.ts'
+export type * from './subscription-objects.ts'
+
+/** Keys and values are strings, as Stripe stores them. */
+export type Metadata = Record<string, string>
+
+/** A list inside another object. */
+export interface Embedded<T> {
+  object: 'list'
+  data: T[]
+  has_more: boolean
+  total_count?: number
+  url: string
+}
+
+/** What every record has: `created` is in Unix seconds. */
+export interface Base {
+  id: string
+  object: string
+  created: number
+  livemode: false
+}
+
+export interface Address {
+  city: string | null
+  country: string | null
+  line1: string | null
+  line2: string | null
+  postal_code: string | null
+  state: string | null
+}
+
+export interface Customer extends Base {
+  object: 'customer'
+  address: Address | null
+  /** Minor units; negative is what the next invoice takes off. */
+  balance: number
+  currency: string | null
+  default_source: null
+  delinquent: boolean
+  description: string | null
+  discount: null
+  email: string | null
+  invoice_prefix: string
+  invoice_settings: {
+    custom_fields: null
+    default_payment_method: string | null
+    footer: null
+    rendering_options: null
+  }
+  metadata: Metadata
+  name: string | null
+  /** The number the customer's next invoice ends in. */
+  next_invoice_sequence: number
+  phone: string | null
+  preferred_locales: string[]
+  shipping: null
+  tax_exempt: 'none'
+  test_clock: null
+  /** Present once deleted; the record stays so that its id can still be answered. */
+  deleted?: true
+}
+
+export interface Product extends Base {
+  object: 'product'
+  active: boolean
+  default_price: string | null
+  description: string | null
+  images: string[]
+  marketing_features: { name: string }[]
+  metadata: Metadata
+  name: string
+  package_dimensions: null
+  shippable: null
+  statement_descriptor: string | null
+  tax_code: null
+  type: 'service'
+  unit_label: string | null
+  updated: number
+  url: string | null
+}
+
+export type Interval = 'day' | 'week' | 'month' | 'year'
+
+export interface Recurring {
+  interval: Interval
+  interval_count: number
+  meter: null
+  trial_period_days: number | null
+  usage_type: 'licensed'
+}
+
+export interface Price extends Base {
+  object: 'price'
+  active: boolean
+  billing_scheme: 'per_unit'
+  currency: string
+  custom_unit_amount: null
+  lookup_key: string | null
+  metadata: Metadata
+  nickname: string | null
+  product: string
+  recurring: Recurring | null
+  tax_behavior: 'exclusive' | 'inclusive' | 'unspecified'
+  tiers_mode: null
+  transform_quantity: null
+  type: 'one_time' | 'recurring'
+  /** Minor units of `currency`. */
+  unit_amount: number
+  unit_amount_decimal: string
+}
+
+export interface LineItem {
+  id: string
+  object: 'item'
+  amount_discount: number
+  amount_subtotal: number
+  amount_tax: number
+  amount_total: number
+  currency: string
+  description: string
+  price: Price
+  quantity: number
+}
+
+export interface CheckoutSession extends Base {
+  object: 'checkout.session'
+  after_expiration: null
+  allow_promotion_codes: boolean | null
+  amount_subtotal: number
+  amount_total: number
+  automatic_tax: { enabled: false; liability: null; status: null }
+  billing_address_collection: null
+  cancel_url: string | null
+  client_reference_id: string | null
+  client_secret: null
+  consent: null
+  consent_collection: null
+  currency: string
+  custom_fields: []
+  custom_text: Record<string, null>
+  customer: string | null
+  customer_creation: 'always' | 'if_required' | null
+  customer_details: {
+    address: Address | null
+    email: string | null
+    name: string | null
+    phone: null
+    tax_exempt: 'none'
+    tax_ids: []
+  } | null
+  customer_email: string | null
+  expires_at: number
+  invoice: string | null
+  invoice_creation: null
+  /** Includable: answered only where `expand[]` names it. */
+  line_items: Embedded<LineItem>
+  locale: string | null
+  metadata: Metadata
+  mode: 'payment' | 'subscription'
+  payment_intent: string | null
+  payment_intent_data: { metadata: Metadata; description: string | null }
+  payment_link: null
+  payment_method_collection: 'always' | 'if_required' | null
+  payment_method_options: object
+  payment_method_types: string[]
+  payment_status: 'unpaid' | 'paid' | 'no_payment_required'
+  phone_number_collection: { enabled: false }
+  recovered_from: null
+  setup_intent: null
+  shipping_address_collection: null
+  shipping_cost: null
+  shipping_options: []
+  status: 'open' | 'complete' | 'expired'
+  submit_type: string | null
+  subscription: string | null
+  subscription_data: {
+    billing_mode: 'classic' | 'flexible'
+    metadata: Metadata
+    description: string | null
+    trial_period_days: number | null
+    trial_end: number | null
+  }
+  success_url: string
+  total_details: { amount_discount: number; amount_shipping: number; amount_tax: number }
+  ui_mode: 'hosted'
+  url: string | null
+}
+
+export interface PortalConfiguration extends Base {
+  object: 'billing_portal.configuration'
+  active: boolean
+  application: null
+  business_profile: {
+    headline: string | null
+    privacy_policy_url: string | null
+    terms_of_service_url: string | null
+  }
+  default_return_url: string | null
+  features: Record<string, unknown>
+  is_default: boolean
+  login_page: { enabled: false; url: null }
+  metadata: Metadata
+  updated: number
+}
+
+export interface PortalSession extends Base {
+  object: 'billing_portal.session'
+  configuration: string
+  customer: string
+  flow: null
+  locale: string | null
+  on_behalf_of: null
+  return_url: string | null
+  url: string
+}
+
+export interface WebhookEndpoint extends Base {
+  object: 'webhook_endpoint'
+  api_version: string | null
+  application: null
+  description: string | null
+  enabled_events: string[]
+  metadata: Metadata
+  /** Answered once, by the request that creates the endpoint. */
+  secret: string
+  status: 'enabled' | 'disabled'
+  url: string
+  /** The stand-in's own: true where the endpoint comes from the options and not from the API. */
+  configured: boolean
+}
+
+/** A record of any table that an event can be about. */
+export type Subject =
+  | Charge
+  | CheckoutSession
+  | Customer
+  | Invoice
+  | PaymentIntent
+  | PaymentMethod
+  | Price
+  | Product
+  | Refund
+  | Subscription
+
+export interface EventRecord extends Base {
+  object: 'event'
+  type: string
+  /** The subject as it was when the event happened. */
+  subject: Subject
+  /** The subject before the change; only on `*.updated`. */
+  before: Subject | null
+  request: { id: string | null; idempotency_key: string | null }
+}

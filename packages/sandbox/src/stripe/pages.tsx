@@ -1,0 +1,173 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+/**
+ * The hosted pages: Checkout, the billing portal, an invoice. They work without script, and every
+ * form that changes something must come from the page itself.
+ *
+ * @module
+ */
+
+import { Hono, type Context as HonoContext } from 'hono'
+import type { DeliveryQueue } from '../deliveries.ts'
+import { notFound, readForm, render, sameOrigin } from '../layout.tsx'
+import type { CardEntry } from './cards.ts'
+import { findSession } from './checkout.ts'
+import { needsEmail, payCheckout } from './checkout-payment.ts'
+import { StripeApiError } from './errors.ts'
+import type { CheckoutSession, PortalSession } from './objects.ts'
+import { CheckoutPage, ClosedCheckoutPage, InvoicePage, PortalPage } from './page-views.tsx'
+import { portalCancel, portalCard, portalResume } from './portal.ts'
+import { type Store, seconds } from './store.ts'
+
+const AREA = 'Stripe'
+
+/** A portal link is for the visit it was made for, as on Stripe. */
+const PORTAL_LIFE_SECONDS = 24 * 60 * 60
+
+/** The app that answers `/stripe/*`. */
+export function createStripePages(options: {
+  store: Store
+  queue: Pick<DeliveryQueue, 'redeliver'>
+  onChange(): void
+}): Hono {
+  const { store } = options
+  const app = new Hono()
+  app.use('/stripe/*', sameOrigin)
+  app.get('/stripe/checkout/:id', (c) => showCheckout(store, c))
+  app.post('/stripe/checkout/:id', (c) => submitCheckout(options, c))
+  app.get('/stripe/portal/:id', (c) => showPortal(store, c))
+  app.post('/stripe/portal/:id/:action', (c) => submitPortal(options, c))
+  app.get('/stripe/invoice/:id', (c) => {
+    const invoice = store.tables.invoices.get(c.req.param('id'))
+    if (invoice === undefined) return notFound(c, AREA, 'There is no such invoice.')
+    return render(c, <InvoicePage invoice={invoice} />)
+  })
+  app.post('/stripe/events/:id/redeliver', async (c) => {
+    const id = c.req.param('id')
+    if (!store.tables.events.has(id)) return notFound(c, AREA, 'There is no such event.')
+    await options.queue.redeliver(id)
+    return c.redirect('/', 303)
+  })
+  return app
+}
+
+/** The address to return to, with the session's id in the place of its template. */
+const successUrl = (session: CheckoutSession): string =>
+  session.success_url.replaceAll('{CHECKOUT_SESSION_ID}', session.id)
+
+function sessionOf(store: Store, c: HonoContext): CheckoutSession | null {
+  const id = c.req.param('id') ?? ''
+  return store.tables.sessions.has(id) ? findSession(store, id) : null
+}
+
+function showCheckout(store: Store, c: HonoContext): Response {
+  const session = sessionOf(store, c)
+  if (session === null) return notFound(c, AREA, 'There is no such Checkout Session.')
+  return checkoutPage(store, c, session, {}, null)
+}
+
+function checkoutPage(
+  store: Store,
+  c: HonoContext,
+  session: CheckoutSession,
+  fields: Record<string, string>,
+  error: string | null,
+): Response {
+  if (session.status !== 'open') {
+    const page = <ClosedCheckoutPage session={session} successUrl={successUrl(session)} />
+    return render(c, page, { status: error === null ? 200 : 409, leaves: true })
+  }
+  const known = session.customer_email ?? store.tables.customers.get(session.customer ?? '')?.email
+  const page = (
+    <CheckoutPage
+      session={session}
+      now={seconds(store)}
+      email={known ?? null}
+      asksEmail={needsEmail(store, session)}
+      fields={fields}
+      error={error}
+    />
+  )
+  return render(c, page, { status: error === null ? 200 : 402, leaves: true })
+}
+
+/** The card fields of a form; the expiry is `MM / YY` or `MM / YYYY`. */
+function cardOf(fields: Record<string, string>): CardEntry {
+  const [month = '', year = ''] = (fields.expiry ?? '').replaceAll(/\s/g, '').split('/')
+  const expYear = /^\d{2}$/.test(year) ? 2000 + Number(year) : Number(year || Number.NaN)
+  return {
+    number: fields.number ?? '',
+    expMonth: /^\d{1,2}$/.test(month) ? Number(month) : Number.NaN,
+    expYear,
+    cvc: fields.cvc ?? '',
+  }
+}
+
+async function submitCheckout(
+  { store, onChange }: { store: Store; onChange(): void },
+  c: HonoContext,
+): Promise<Response> {
+  const fields = await readForm(c)
+  const session = sessionOf(store, c)
+  if (session === null) return notFound(c, AREA, 'There is no such Checkout Session.')
+  try {
+    payCheckout(store, session.id, cardOf(fields), {
+      ...(fields.email ? { email: fields.email } : {}),
+      ...(fields.name ? { name: fields.name } : {}),
+    })
+  } catch (error) {
+    if (!(error instanceof StripeApiError)) throw error
+    // What was typed of the card is not sent back: it would stand in the page's source.
+    const { email = '', name = '' } = fields
+    return checkoutPage(store, c, session, { email, name }, error.message)
+  } finally {
+    onChange()
+  }
+  return c.redirect(successUrl(session), 303)
+}
+
+function portalOf(store: Store, c: HonoContext): PortalSession | null {
+  const session = store.tables.portalSessions.get(c.req.param('id') ?? '')
+  if (session === undefined || session.created + PORTAL_LIFE_SECONDS <= seconds(store)) return null
+  return store.tables.customers.get(session.customer)?.deleted ? null : session
+}
+
+function showPortal(store: Store, c: HonoContext): Response {
+  const session = portalOf(store, c)
+  if (session === null) return notFound(c, AREA, 'This portal link is not valid any more.')
+  return portalPage(store, c, session, null)
+}
+
+function portalPage(
+  store: Store,
+  c: HonoContext,
+  session: PortalSession,
+  error: string | null,
+): Response {
+  return render(c, <PortalPage store={store} session={session} error={error} />, {
+    status: error === null ? 200 : 402,
+  })
+}
+
+async function submitPortal(
+  { store, onChange }: { store: Store; onChange(): void },
+  c: HonoContext,
+): Promise<Response> {
+  const fields = await readForm(c)
+  const session = portalOf(store, c)
+  if (session === null) return notFound(c, AREA, 'This portal link is not valid any more.')
+  const subscription = fields.subscription ?? ''
+  try {
+    const action = c.req.param('action')
+    if (action === 'cancel') portalCancel(store, session, subscription)
+    else if (action === 'resume') portalResume(store, session, subscription)
+    else if (action === 'card') portalCard(store, session, cardOf(fields))
+    else return notFound(c, AREA)
+  } catch (error) {
+    if (!(error instanceof StripeApiError)) throw error
+    return portalPage(store, c, session, error.message)
+  } finally {
+    onChange()
+  }
+  return c.redirect(`/stripe/portal/${session.id}`, 303)
+}

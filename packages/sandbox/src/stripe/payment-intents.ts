@@ -1,0 +1,207 @@
+/**
+ * PaymentIntents through the API: create, update, confirm, cancel, list.
+ *
+ * @module
+ */
+
+import { requireCustomer } from './customers.ts'
+import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
+import { invalid, missing } from './errors.ts'
+import { recordPayment } from './invoices.ts'
+import type { PaymentIntent, PaymentMethod } from './objects.ts'
+import { attachCard, resolveCard } from './payment-methods.ts'
+import {
+  cancelIntent,
+  chargeIntent,
+  checkAmount,
+  createIntent,
+  currencyOf,
+  unexpectedState,
+} from './payments.ts'
+import { find, type Store } from './store.ts'
+
+function confirm(
+  store: Store,
+  intent: PaymentIntent,
+  card: PaymentMethod | undefined,
+): PaymentIntent {
+  if (intent.status === 'succeeded' || intent.status === 'canceled') {
+    throw unexpectedState(intent, 'confirm')
+  }
+  const chosen =
+    card ??
+    (intent.payment_method ? find(store, 'paymentMethods', intent.payment_method) : undefined)
+  if (chosen === undefined) {
+    throw invalid(
+      'You cannot confirm this PaymentIntent because it is missing a payment method.',
+      'payment_method',
+      'parameter_missing',
+    )
+  }
+  if (chosen.customer !== null && chosen.customer !== intent.customer) {
+    throw invalid(
+      'The PaymentMethod belongs to another Customer than the PaymentIntent.',
+      'payment_method',
+    )
+  }
+  if (intent.setup_future_usage !== null && intent.customer !== null) {
+    attachCard(store, chosen, intent.customer)
+  }
+  const refused = chargeIntent(store, intent, chosen)
+  const invoice = store.tables.invoices.get(intent.invoice ?? '')
+  if (invoice) recordPayment(store, invoice, refused === null)
+  if (refused !== null) throw refused
+  return intent
+}
+
+const INTENT_PARAMS = [
+  'amount',
+  'automatic_payment_methods',
+  'currency',
+  'customer',
+  'description',
+  'metadata',
+  'payment_method',
+  'payment_method_types',
+  'receipt_email',
+  'setup_future_usage',
+  'statement_descriptor',
+  'statement_descriptor_suffix',
+]
+const INTENT_IGNORED = [
+  'payment_method_options',
+  'shipping',
+  'capture_method',
+  'off_session',
+  'return_url',
+  'use_stripe_sdk',
+  'error_on_requires_action',
+  'confirmation_method',
+  'mandate_data',
+  'mandate',
+]
+
+function createFromCall({ store, params }: Call): PaymentIntent {
+  if (!params.has('amount')) throw missing('amount')
+  const currency = currencyOf(params)
+  const amount = params.integer('amount') ?? 0
+  checkAmount(amount, currency)
+  const customer = params.text('customer') ?? null
+  if (customer !== null) requireCustomer(store, customer)
+  const automatic = params.object('automatic_payment_methods')
+  const types = params.strings('payment_method_types')
+  const named = params.text('payment_method')
+  const isConfirmed = params.flag('confirm') ?? false
+  const fields = {
+    metadata: params.metadata(),
+    description: params.text('description') ?? null,
+    receipt_email: params.text('receipt_email') ?? null,
+    setup_future_usage:
+      params.choice('setup_future_usage', ['off_session', 'on_session'] as const) ?? null,
+    statement_descriptor: params.text('statement_descriptor') ?? null,
+    statement_descriptor_suffix: params.text('statement_descriptor_suffix') ?? null,
+    automatic_payment_methods:
+      automatic || types.length === 0
+        ? { enabled: true, allow_redirects: automatic?.text('allow_redirects') ?? 'always' }
+        : null,
+    payment_method_types: types.length > 0 ? types : ['card'],
+  }
+  const card = named ? resolveCard(store, named, 'payment_method') : undefined
+  const intent = createIntent(store, {
+    amount,
+    currency,
+    customer,
+    payment_method: card?.id ?? null,
+    ...fields,
+  })
+  return isConfirmed ? confirm(store, intent, card) : intent
+}
+
+function updateFromCall({ store, params, id }: Call): PaymentIntent {
+  const intent = find(store, 'paymentIntents', id)
+  if (intent.status === 'succeeded' || intent.status === 'canceled') {
+    const sent = params.keys().filter((key) => key !== 'expand')
+    if (sent.some((key) => key !== 'metadata' && key !== 'description')) {
+      throw unexpectedState(intent, 'update')
+    }
+  }
+  const amount = params.integer('amount')
+  const currency = params.has('currency') ? currencyOf(params) : intent.currency
+  if (amount !== undefined) checkAmount(amount, currency)
+  const customer = params.text('customer')
+  if (customer) requireCustomer(store, customer)
+  const named = params.text('payment_method')
+  const metadata = params.metadata(intent.metadata)
+  const card = named ? resolveCard(store, named, 'payment_method') : undefined
+  intent.amount = amount ?? intent.amount
+  intent.currency = currency
+  intent.metadata = metadata
+  if (customer !== undefined) intent.customer = customer
+  if (params.has('description')) intent.description = params.text('description') ?? null
+  if (params.has('receipt_email')) intent.receipt_email = params.text('receipt_email') ?? null
+  if (card) {
+    intent.payment_method = card.id
+    intent.status = 'requires_confirmation'
+  }
+  return intent
+}
+
+export const paymentIntentEndpoints: Endpoint[] = [
+  {
+    method: 'POST',
+    path: '/v1/payment_intents',
+    params: [...INTENT_PARAMS, 'confirm'],
+    ignored: INTENT_IGNORED,
+    run: createFromCall,
+  },
+  {
+    method: 'GET',
+    path: '/v1/payment_intents',
+    params: [...LIST_PARAMS, 'customer'],
+    run(call) {
+      const customer = call.params.text('customer')
+      return listTable(
+        call,
+        'paymentIntents',
+        '/v1/payment_intents',
+        (intent) => !customer || intent.customer === customer,
+      )
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/payment_intents/:id',
+    params: ['client_secret'],
+    run: ({ store, id }) => find(store, 'paymentIntents', id),
+  },
+  {
+    method: 'POST',
+    path: '/v1/payment_intents/:id',
+    params: INTENT_PARAMS,
+    ignored: INTENT_IGNORED,
+    run: updateFromCall,
+  },
+  {
+    method: 'POST',
+    path: '/v1/payment_intents/:id/confirm',
+    params: ['payment_method', 'receipt_email', 'setup_future_usage'],
+    ignored: INTENT_IGNORED,
+    run({ store, params, id }) {
+      const intent = find(store, 'paymentIntents', id)
+      const named = params.text('payment_method')
+      if (intent.status === 'succeeded') throw unexpectedState(intent, 'confirm')
+      return confirm(store, intent, named ? resolveCard(store, named, 'payment_method') : undefined)
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/payment_intents/:id/cancel',
+    params: ['cancellation_reason'],
+    run({ store, params, id }) {
+      const intent = find(store, 'paymentIntents', id)
+      const reasons = ['duplicate', 'fraudulent', 'requested_by_customer', 'abandoned'] as const
+      cancelIntent(store, intent, params.choice('cancellation_reason', reasons) ?? null)
+      return intent
+    },
+  },
+]

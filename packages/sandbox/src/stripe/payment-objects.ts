@@ -1,0 +1,130 @@
+/**
+ * Records of payments: intents, charges, refunds, cards; see `objects.ts`.
+ *
+ * @module
+ */
+
+import type { Address, Base, Metadata } from './objects.ts'
+
+export interface PaymentError {
+  charge?: string
+  code: string
+  decline_code?: string
+  doc_url: string
+  message: string
+  param?: string
+  payment_method?: object
+  type: 'card_error'
+}
+
+export interface PaymentIntent extends Base {
+  object: 'payment_intent'
+  amount: number
+  amount_capturable: number
+  amount_received: number
+  application: null
+  automatic_payment_methods: { enabled: boolean; allow_redirects: string } | null
+  canceled_at: number | null
+  cancellation_reason: string | null
+  capture_method: 'automatic' | 'automatic_async'
+  client_secret: string
+  confirmation_method: 'automatic'
+  currency: string
+  customer: string | null
+  description: string | null
+  invoice: string | null
+  last_payment_error: PaymentError | null
+  latest_charge: string | null
+  metadata: Metadata
+  next_action: null
+  on_behalf_of: null
+  payment_method: string | null
+  payment_method_options: object
+  payment_method_types: string[]
+  processing: null
+  receipt_email: string | null
+  review: null
+  setup_future_usage: 'off_session' | 'on_session' | null
+  shipping: null
+  statement_descriptor: string | null
+  statement_descriptor_suffix: string | null
+  status: 'requires_payment_method' | 'requires_confirmation' | 'succeeded' | 'canceled'
+  transfer_group: null
+}
+
+export interface Charge extends Base {
+  object: 'charge'
+  amount: number
+  amount_captured: number
+  amount_refunded: number
+  billing_details: PaymentMethod['billing_details']
+  captured: boolean
+  currency: string
+  customer: string | null
+  description: string | null
+  failure_code: string | null
+  failure_message: string | null
+  invoice: string | null
+  metadata: Metadata
+  outcome: { network_status: string; reason: string | null; seller_message: string; type: string }
+  paid: boolean
+  payment_intent: string | null
+  payment_method: string | null
+  payment_method_details: object
+  receipt_url: string | null
+  refunded: boolean
+  status: 'succeeded' | 'failed'
+}
+
+export interface Refund extends Base {
+  object: 'refund'
+  amount: number
+  charge: string
+  currency: string
+  metadata: Metadata
+  payment_intent: string | null
+  reason: string | null
+  status: 'succeeded' | 'pending' | 'failed' | 'canceled'
+}
+
+/** How the stand-in's bank treats a card. */
+export type CardBehaviour =
+  | 'pays'
+  | 'fails_later'
+  | 'generic_decline'
+  | 'insufficient_funds'
+  | 'lost_card'
+  | 'expired_card'
+  | 'incorrect_cvc'
+  | 'test_mode_live_card'
+
+export interface PaymentMethod extends Base {
+  object: 'payment_method'
+  allow_redisplay: 'unspecified'
+  billing_details: {
+    address: Address
+    email: string | null
+    name: string | null
+    phone: string | null
+  }
+  card: {
+    brand: string
+    checks: { address_line1_check: null; address_postal_code_check: null; cvc_check: 'pass' }
+    country: 'US'
+    display_brand: string
+    exp_month: number
+    exp_year: number
+    fingerprint: string
+    funding: 'credit'
+    generated_from: null
+    last4: string
+    networks: { available: string[]; preferred: null }
+    three_d_secure_usage: { supported: true }
+    wallet: null
+  }
+  customer: string | null
+  metadata: Metadata
+  type: 'card'
+  /** The stand-in's own: never answered. The number itself is never kept. */
+  behaviour: CardBehaviour
+}

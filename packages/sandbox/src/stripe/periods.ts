@@ -1,0 +1,28 @@
+/**
+ * Billing periods. A monthly period that began on the 31st ends on the last day of a shorter month
+ * and returns to the 31st afterwards, because the anchor's day is what counts.
+ *
+ * @module
+ */
+
+import type { Recurring } from './objects.ts'
+
+const DAY = 86_400
+
+/** The end of the period that begins at `start`; all times in Unix seconds. */
+export function periodEnd(start: number, anchor: number, recurring: Recurring): number {
+  const { interval, interval_count: count } = recurring
+  if (interval === 'day') return start + count * DAY
+  if (interval === 'week') return start + count * 7 * DAY
+  const months = interval === 'year' ? count * 12 : count
+  const from = new Date(start * 1000)
+  const end = new Date(start * 1000)
+  end.setUTCDate(1)
+  end.setUTCMonth(from.getUTCMonth() + months)
+  const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
+  end.setUTCDate(Math.min(new Date(anchor * 1000).getUTCDate(), lastDay))
+  return Math.floor(end.getTime() / 1000)
+}
+
+/** `days` from `start`, in Unix seconds. */
+export const daysAfter = (start: number, days: number): number => start + days * DAY

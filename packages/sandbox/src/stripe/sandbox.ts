@@ -1,0 +1,249 @@
+/**
+ * The Stripe stand-in: an API that the official SDK drives, hosted pages a person can use, signed
+ * webhooks, and handles for tests to do what a buyer, a bank or the passing of time would.
+ *
+ * @module
+ */
+
+import { type Clock, consoleLogger, createLogger, type Logger, systemClock } from '@repo/core'
+import { Hono } from 'hono'
+import {
+  createDeliveryQueue,
+  type Delivery,
+  type DeliveryOptions,
+  type DeliveryQueue,
+} from '../deliveries.ts'
+import { SandboxError } from '../errors.ts'
+import { showError } from '../layout.tsx'
+import { type Buyer, payCheckout } from './checkout-payment.ts'
+import {
+  addTarget,
+  composeDelivery,
+  configureEndpoints,
+  type DeliveryStatus,
+  type WebhookTarget,
+  wants,
+} from './events.ts'
+import { createStripePages } from './pages.tsx'
+import { createApi, type Failure } from './server.ts'
+import { type Shown, show, showEvent } from './shapes.ts'
+import {
+  createStore,
+  find,
+  restoreStore,
+  type Store,
+  type StripeSnapshot,
+  snapshotStore,
+} from './store.ts'
+import { endSubscription, failSubscription, renewSubscription } from './subscription-life.ts'
+
+export interface StripeSandboxOptions {
+  /** The only key the API takes, such as `sk_test_…`. */
+  secretKey: string
+  /** Who is sent events. Default none. */
+  webhooks?: readonly WebhookTarget[]
+  /** The account's API version: what requests and receivers without their own get. Default 2024-04-10. */
+  apiVersion?: string
+  /** Where the hosted pages are. Default the address of the first request. */
+  origin?: string
+  /** How webhooks are tried. */
+  delivery?: DeliveryOptions
+  /** Domain time; the machine's unless given. */
+  clock?: Clock
+  /** Default one JSON line an entry on standard error. */
+  logger?: Logger
+  /** Told whenever the state has changed. */
+  onChange?: () => void
+}
+
+export interface StripeSandbox {
+  /** The API under `/v1` and the pages under `/stripe`. */
+  app: Hono
+  fetch(request: Request): Promise<Response>
+  /** Sets where the hosted pages are; URLs made from then on begin so. */
+  setOrigin(origin: string): void
+  /** One more receiver, as if the options had named it. */
+  addWebhook(target: WebhookTarget): void
+
+  /** Every webhook delivery, oldest first. */
+  readonly deliveries: Delivery[]
+  /** The deliveries of one event. */
+  deliveriesOf(eventId: string): Delivery[]
+  /** Every event, oldest first, in the account's API version. */
+  readonly events: Shown[]
+  /** Holds webhooks back, so that a redirect can be first. */
+  pause(): void
+  /** Sends what was held back, and what comes. */
+  resume(): void
+  /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
+  settled(): Promise<void>
+  /** Sends an event once more to everyone who was sent it. @throws `not_found` */
+  redeliver(eventId: string): Promise<Delivery[]>
+  /** Makes the next API requests fail with `status` (429, or 500 and above); `times` is 1 unless given. */
+  failNext(failure: { status: number; times?: number }): void
+
+  /**
+   * Pays a Checkout Session as its buyer would.
+   *
+   * @returns the completed session in the account's API version.
+   * @throws `checkout_session_not_open`, `card_declined` and the other card errors
+   */
+  completeCheckout(sessionId: string, payment?: Buyer & { card?: string }): Shown
+  /** Ends the present period: the next begins and is charged, or a scheduled end takes effect. */
+  renew(subscriptionId: string): Shown
+  /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
+  failPayment(subscriptionId: string): Shown
+  /** Ends a subscription now, as Stripe does after the last failed retry. */
+  endSubscription(subscriptionId: string): Shown
+
+  /** The whole state as JSON. */
+  snapshot(): StripeSnapshot
+  /** Puts a snapshot in the place of the state; the options' receivers and key stay. */
+  restore(snapshot: StripeSnapshot): void
+  /** Stops delivering. Pending deliveries stay pending. */
+  stop(): Promise<void>
+}
+
+/** What the parts of one stand-in share. */
+interface Parts {
+  store: Store
+  queue: DeliveryQueue
+  onChange(): void
+}
+
+/** A Stripe stand-in. It opens nothing until a request comes or a webhook has to go out. */
+export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbox {
+  const targets: WebhookTarget[] = [...(options.webhooks ?? [])]
+  const logger = createLogger(options.logger ?? consoleLogger)
+  const parts = createParts(options, logger)
+  const { store, queue, onChange } = parts
+  configureEndpoints(store, targets)
+
+  const failure: Failure = { status: 500, times: 0 }
+  const takeFailure = (): Failure | null => {
+    if (failure.times === 0) return null
+    failure.times -= 1
+    return failure
+  }
+
+  let hasOrigin = options.origin !== undefined
+  const setOrigin = (origin: string): void => {
+    store.origin = origin
+    hasOrigin = true
+  }
+  if (options.origin !== undefined) setOrigin(options.origin)
+
+  const app = new Hono()
+  app.use(async (c, next) => {
+    if (!hasOrigin) setOrigin(new URL(c.req.url).origin)
+    await next()
+  })
+  const { secretKey } = options
+  const statusOf = (eventId: string): DeliveryStatus => deliveryStatus(queue, eventId)
+  app.route('/', createApi({ store, secretKey, logger, statusOf, takeFailure, onChange }))
+  app.route('/', createStripePages(parts))
+  app.onError(showError('Stripe', logger))
+
+  return {
+    app,
+    fetch: async (request) => app.fetch(request),
+    setOrigin,
+    addWebhook(target) {
+      targets.push(target)
+      addTarget(store, target, `we_configured${targets.length - 1}`)
+      onChange()
+    },
+    get deliveries() {
+      return queue.list()
+    },
+    get events() {
+      return [...store.tables.events.values()].map((event) =>
+        showEvent(structuredClone(event), store.apiVersion, statusOf(event.id).pending),
+      )
+    },
+    ...deliveryControls(parts),
+    failNext({ status, times = 1 }) {
+      Object.assign(failure, { status, times })
+    },
+    ...lifeControls(parts),
+    snapshot: () => ({ ...snapshotStore(store), deliveries: queue.records() }),
+    restore(snapshot) {
+      restoreStore(store, snapshot)
+      configureEndpoints(store, targets)
+      queue.restore(snapshot.deliveries)
+    },
+    stop: queue.stop,
+  }
+}
+
+/** A store whose events go to the queue of their receivers. */
+function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
+  const { clock = systemClock, apiVersion = '2024-04-10', onChange = () => {} } = options
+  const store: Store = createStore({
+    clock,
+    apiVersion,
+    onEvent(event) {
+      for (const endpoint of store.tables.endpoints.values()) {
+        if (!wants(endpoint, event.type)) continue
+        const { id: endpointId, url } = endpoint
+        queue.add({ eventId: event.id, type: event.type, endpointId, url, body: null })
+      }
+      onChange()
+    },
+  })
+  const queue = createDeliveryQueue({
+    ...options.delivery,
+    compose: (record) => composeDelivery(store, record),
+    onChange,
+    logger,
+  })
+  return { store, queue, onChange }
+}
+
+function deliveryStatus(queue: DeliveryQueue, eventId: string): DeliveryStatus {
+  const states = queue.of(eventId).map(({ state }) => state)
+  return {
+    pending: states.filter((state) => state === 'pending').length,
+    isDelivered: states.every((state) => state === 'delivered'),
+  }
+}
+
+function deliveryControls({ store, queue }: Parts) {
+  return {
+    deliveriesOf: queue.of,
+    pause: queue.pause,
+    resume: queue.resume,
+    settled: queue.settled,
+    async redeliver(eventId: string): Promise<Delivery[]> {
+      if (store.tables.events.has(eventId)) return queue.redeliver(eventId)
+      throw new SandboxError('not_found', 404, `There is no event ${eventId}.`)
+    },
+  }
+}
+
+/** What a buyer, a bank or the passing of time would do. */
+function lifeControls({ store, onChange }: Parts) {
+  const act = (run: () => object): Shown => {
+    try {
+      return show(structuredClone(run()), store.apiVersion)
+    } finally {
+      onChange()
+    }
+  }
+  const subscriptionOf = (id: string) => find(store, 'subscriptions', id)
+  return {
+    completeCheckout(sessionId: string, payment: Buyer & { card?: string } = {}): Shown {
+      const { card: number = '4242424242424242', ...buyer } = payment
+      return act(() => payCheckout(store, sessionId, { number }, buyer))
+    },
+    renew: (id: string): Shown =>
+      act(() => {
+        const subscription = subscriptionOf(id)
+        renewSubscription(store, subscription)
+        return subscription
+      }),
+    failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
+    endSubscription: (id: string): Shown =>
+      act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The search language, as far as customers need it: `email:"a@b.c" AND metadata["owner"]:"7"`.
+ *
+ * @see https://docs.stripe.com/search#search-query-language
+ * @module
+ */
+
+import { invalid } from './errors.ts'
+import type { Customer } from './objects.ts'
+
+type Test = (customer: Customer) => boolean
+
+const CLAUSE =
+  /^\s*(-?)(?:(email|name|phone|created)|metadata\[(["'])(.+?)\3\])\s*(:|~|>=|<=|>|<)\s*(?:(["'])((?:\\.|(?!\6).)*)\6|(null|\d+))\s*/
+
+/**
+ * Whether a customer matches `query`: clauses joined by AND or by OR, never both, as on Stripe.
+ *
+ * @throws `invalid_request` where the query is outside the language.
+ */
+export function customerFilter(query: string): Test {
+  const tests: Test[] = []
+  const joints = new Set<string>()
+  let rest = query
+  while (true) {
+    const match = CLAUSE.exec(rest)
+    if (match === null) throw unreadable()
+    tests.push(clause(match))
+    rest = rest.slice(match[0].length)
+    if (rest === '') break
+    const joint = /^(AND|OR)\b/i.exec(rest)
+    // Two clauses without a word between them are joined by AND.
+    joints.add(joint?.[1]?.toUpperCase() ?? 'AND')
+    rest = rest.slice(joint?.[0].length ?? 0)
+  }
+  if (joints.size > 1) throw invalid('AND and OR cannot be combined in one query.', 'query')
+  if (joints.has('OR')) return (customer) => tests.some((test) => test(customer))
+  return (customer) => tests.every((test) => test(customer))
+}
+
+function clause(match: RegExpExecArray): Test {
+  const [, minus, field, , key, operator, , quoted, bare] = match
+  const wanted = quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? ''
+  const holds = (customer: Customer): boolean => {
+    if (field === 'created') return compare(customer.created, operator ?? ':', Number(wanted))
+    const value =
+      key === undefined
+        ? customer[field as 'email' | 'name' | 'phone']
+        : Object.hasOwn(customer.metadata, key)
+          ? customer.metadata[key]
+          : null
+    if (bare === 'null') return value === null || value === undefined
+    if (value === null || value === undefined) return false
+    // Stripe compares without regard to case; metadata only ever as a whole.
+    const [has, asks] = [value.toLowerCase(), wanted.toLowerCase()]
+    return operator === '~' ? has.includes(asks) : has === asks
+  }
+  return minus === '-' ? (customer) => !holds(customer) : holds
+}
+
+function compare(value: number, operator: string, wanted: number): boolean {
+  if (operator === '>') return value > wanted
+  if (operator === '>=') return value >= wanted
+  if (operator === '<') return value < wanted
+  if (operator === '<=') return value <= wanted
+  return value === wanted
+}
+
+// The query is not repeated: it may hold an e-mail address.
+const unreadable = (): Error => invalid('The search query is not of the search language.', 'query')

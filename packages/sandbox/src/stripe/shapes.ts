@@ -1,0 +1,231 @@
+/**
+ * Records as an API version shows them: the old shape (before 2025-03-31, tried as 2024-04-10) or
+ * the new one. Both come from the same record, so they never disagree.
+ *
+ * @see https://docs.stripe.com/changelog/basil
+ * @module
+ */
+
+import type {
+  CheckoutSession,
+  Customer,
+  EventRecord,
+  Invoice,
+  InvoiceLine,
+  PaymentMethod,
+  Price,
+  Subscription,
+  SubscriptionItem,
+  WebhookEndpoint,
+} from './objects.ts'
+
+/** A JSON object on its way out. */
+export type Shown = Record<string, unknown>
+
+/** Whether `version` is of the new shape. */
+export const isNewShape = (version: string): boolean => version.slice(0, 10) >= '2025-03-31'
+
+/** `record` as `version` shows it, references as ids and without what only `expand[]` adds. */
+export function show(record: object, version: string): Shown {
+  const value = record as { object?: string }
+  const isNew = isNewShape(version)
+  switch (value.object) {
+    case 'customer':
+      return showCustomer(record as Customer)
+    case 'subscription':
+      return showSubscription(record as Subscription, isNew)
+    case 'subscription_item':
+      return showItem(record as SubscriptionItem, isNew)
+    case 'invoice':
+      return showInvoice(record as Invoice, isNew)
+    case 'payment_intent':
+      return isNew ? without(record, ['invoice']) : { ...record }
+    case 'charge':
+      return isNew ? without(record, ['invoice']) : { ...record }
+    case 'payment_method':
+      return without(record as PaymentMethod, ['behaviour'])
+    case 'checkout.session':
+      return showSession(record as CheckoutSession, version)
+    case 'webhook_endpoint':
+      return without(record as WebhookEndpoint, ['configured', 'secret'])
+    default:
+      return { ...record }
+  }
+}
+
+/** The event as a version shows it; `pendingWebhooks` is how many receivers still wait for it. */
+export function showEvent(event: EventRecord, version: string, pendingWebhooks: number): Shown {
+  const { subject, before, request, ...rest } = event
+  const object = show(subject, version)
+  const previous =
+    before === null ? {} : { previous_attributes: changed(show(before, version), object) }
+  return {
+    ...rest,
+    api_version: version,
+    data: { object, ...previous },
+    pending_webhooks: pendingWebhooks,
+    request,
+  }
+}
+
+function without<T extends object>(record: T, keys: (keyof T | string)[]): Shown {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
+}
+
+function showCustomer(customer: Customer): Shown {
+  if (!customer.deleted) return { ...customer }
+  return { id: customer.id, object: 'customer', deleted: true }
+}
+
+function showSubscription(subscription: Subscription, isNew: boolean): Shown {
+  const { pending_lines: _, ...rest } = subscription
+  const items = {
+    ...rest.items,
+    data: rest.items.data.map((item) => showItem(item, isNew)),
+  }
+  if (!isNew) {
+    const first = subscription.items.data.length === 1 ? subscription.items.data[0] : undefined
+    return {
+      ...without(rest, ['billing_mode']),
+      items,
+      discount: null,
+      plan: first ? planOf(first.price) : null,
+      quantity: first?.quantity ?? null,
+    }
+  }
+  return { ...without(rest, ['current_period_start', 'current_period_end']), items }
+}
+
+function showItem(item: SubscriptionItem, isNew: boolean): Shown {
+  const shown = { ...item, plan: planOf(item.price) }
+  return isNew ? shown : without(shown, ['current_period_start', 'current_period_end'])
+}
+
+/** The price in the clothes of its forerunner, which subscriptions still carry. */
+function planOf(price: Price): Shown {
+  return {
+    id: price.id,
+    object: 'plan',
+    active: price.active,
+    amount: price.unit_amount,
+    amount_decimal: price.unit_amount_decimal,
+    billing_scheme: price.billing_scheme,
+    created: price.created,
+    currency: price.currency,
+    interval: price.recurring?.interval ?? null,
+    interval_count: price.recurring?.interval_count ?? null,
+    livemode: false,
+    metadata: price.metadata,
+    nickname: price.nickname,
+    product: price.product,
+    usage_type: 'licensed',
+  }
+}
+
+function showInvoice(invoice: Invoice, isNew: boolean): Shown {
+  const lines = { ...invoice.lines, data: invoice.lines.data.map((line) => showLine(line, isNew)) }
+  if (!isNew) {
+    return {
+      ...invoice,
+      lines,
+      discount: null,
+      subscription_details: invoice.subscription_details ?? { metadata: null },
+      total_tax_amounts: [],
+    }
+  }
+  const gone = ['subscription', 'subscription_details', 'payment_intent', 'charge', 'paid', 'tax']
+  return {
+    ...without(invoice, gone),
+    lines,
+    amount_overpaid: 0,
+    parent: invoice.subscription
+      ? {
+          type: 'subscription_details',
+          quote_details: null,
+          subscription_details: {
+            metadata: invoice.subscription_details?.metadata ?? {},
+            subscription: invoice.subscription,
+          },
+        }
+      : null,
+    total_taxes: [],
+  }
+}
+
+function showLine(line: InvoiceLine, isNew: boolean): Shown {
+  const { price, proration, subscription_item, ...rest } = line
+  if (!isNew) {
+    const type = line.subscription ? 'subscription' : 'invoiceitem'
+    return { ...line, plan: planOf(price), tax_amounts: [], tax_rates: [], type }
+  }
+  return {
+    ...rest,
+    parent: subscription_item
+      ? {
+          type: 'subscription_item_details',
+          invoice_item_details: null,
+          subscription_item_details: {
+            invoice_item: null,
+            proration,
+            proration_details: { credited_items: null },
+            subscription: line.subscription,
+            subscription_item,
+          },
+        }
+      : null,
+    pricing: {
+      type: 'price_details',
+      price_details: { price: price.id, product: price.product },
+      unit_amount_decimal: price.unit_amount_decimal,
+    },
+    subtotal: line.amount,
+    taxes: [],
+  }
+}
+
+function showSession(session: CheckoutSession, version: string): Shown {
+  const shown = without(session, ['line_items', 'payment_intent_data', 'subscription_data'])
+  // The value was renamed in 2026-03-25.
+  return version.slice(0, 10) >= '2026-03-25' ? { ...shown, ui_mode: 'hosted_page' } : shown
+}
+
+/** An invoice's payments as the new shape lists them; empty where nothing had to be paid. */
+export function invoicePayments(invoice: Invoice): Shown[] {
+  if (invoice.payment_intent === null) return []
+  return [
+    {
+      id: `inpay_${invoice.payment_intent.slice(3)}`,
+      object: 'invoice_payment',
+      amount_paid: invoice.paid ? invoice.amount_paid : null,
+      amount_requested: invoice.amount_due,
+      created: invoice.created,
+      currency: invoice.currency,
+      invoice: invoice.id,
+      is_default: true,
+      livemode: false,
+      payment: { type: 'payment_intent', payment_intent: invoice.payment_intent },
+      status: invoice.paid ? 'paid' : invoice.status === 'void' ? 'canceled' : 'open',
+      status_transitions: {
+        canceled_at: invoice.status_transitions.voided_at,
+        paid_at: invoice.status_transitions.paid_at,
+      },
+    },
+  ]
+}
+
+/** The members of `before` that differ in `after`, with their old values; arrays count as one. */
+function changed(before: Shown, after: Shown): Shown {
+  const previous: Shown = {}
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [was, is] = [before[key], after[key]]
+    if (JSON.stringify(was) === JSON.stringify(is)) continue
+    // Lists such as `items` are shown whole, so that a reader finds complete items in them.
+    const nested = isPlain(was) && isPlain(is) && was.object !== 'list'
+    previous[key] = nested ? changed(was, is) : (was ?? null)
+  }
+  return previous
+}
+
+/** Whether a value is a JSON object. */
+export const isPlain = (value: unknown): value is Shown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,228 @@
+/**
+ * The stand-in's memory. Handlers run to their end without awaiting, so each request is atomic; a
+ * snapshot is plain JSON and holds everything, so that a restart forgets nothing.
+ *
+ * @module
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '@repo/core'
+import type { DeliveryRecord } from '../deliveries.ts'
+import { noSuch } from './errors.ts'
+import type {
+  Charge,
+  CheckoutSession,
+  Customer,
+  EventRecord,
+  Invoice,
+  PaymentIntent,
+  PaymentMethod,
+  PortalConfiguration,
+  PortalSession,
+  Price,
+  Product,
+  Refund,
+  Subject,
+  Subscription,
+  WebhookEndpoint,
+} from './objects.ts'
+
+/** The record types by table name. */
+export interface Tables {
+  charges: Charge
+  customers: Customer
+  endpoints: WebhookEndpoint
+  events: EventRecord
+  invoices: Invoice
+  paymentIntents: PaymentIntent
+  paymentMethods: PaymentMethod
+  portalConfigurations: PortalConfiguration
+  portalSessions: PortalSession
+  prices: Price
+  products: Product
+  refunds: Refund
+  sessions: CheckoutSession
+  subscriptions: Subscription
+}
+
+export type TableName = keyof Tables
+
+/** What Stripe calls a record of each table in its errors, and how its ids begin. */
+const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
+  charges: { noun: 'charge', prefix: 'ch_' },
+  customers: { noun: 'customer', prefix: 'cus_' },
+  endpoints: { noun: 'webhook endpoint', prefix: 'we_' },
+  events: { noun: 'event', prefix: 'evt_' },
+  invoices: { noun: 'invoice', prefix: 'in_' },
+  paymentIntents: { noun: 'payment_intent', prefix: 'pi_' },
+  paymentMethods: { noun: 'PaymentMethod', prefix: 'pm_' },
+  portalConfigurations: { noun: 'configuration', prefix: 'bpc_' },
+  portalSessions: { noun: 'portal session', prefix: 'bps_' },
+  prices: { noun: 'price', prefix: 'price_' },
+  products: { noun: 'product', prefix: 'prod_' },
+  refunds: { noun: 'refund', prefix: 're_' },
+  sessions: { noun: 'checkout.session', prefix: 'cs_' },
+  subscriptions: { noun: 'subscription', prefix: 'sub_' },
+}
+
+/** The answer kept under an idempotency key; `fingerprint` is of the path and the parameters. */
+export interface KeptAnswer {
+  fingerprint: string
+  status: number
+  body: string
+  requestId: string
+  /** Wall time in milliseconds; an answer is kept for 24 hours. */
+  at: number
+}
+
+/** The stand-in's whole state as JSON. */
+export interface StripeSnapshot {
+  version: 1
+  tables: { [Name in TableName]: Tables[Name][] }
+  answers: [key: string, answer: KeptAnswer][]
+  deliveries: DeliveryRecord[]
+}
+
+export interface Store {
+  readonly clock: Clock
+  tables: { [Name in TableName]: Map<string, Tables[Name]> }
+  answers: Map<string, KeptAnswer>
+  /** Where the hosted pages are, without a trailing slash. */
+  origin: string
+  /** The version of the account: what a request or endpoint without one of its own gets. */
+  apiVersion: string
+  /** The API request that is being answered, for the events it causes; null on a page. */
+  request: EventRecord['request']
+  /** Told of every event at the moment it happens. */
+  onEvent(event: EventRecord): void
+}
+
+export function createStore(options: {
+  clock: Clock
+  apiVersion: string
+  onEvent(event: EventRecord): void
+}): Store {
+  return {
+    ...options,
+    tables: emptyTables(),
+    answers: new Map(),
+    origin: 'http://127.0.0.1',
+    request: { id: null, idempotency_key: null },
+  }
+}
+
+function emptyTables(): Store['tables'] {
+  const tables = Object.fromEntries(Object.keys(kinds).map((name) => [name, new Map()]))
+  return tables as Store['tables']
+}
+
+/** Now in whole Unix seconds of the store's clock. */
+export const seconds = (store: Store): number => Math.floor(store.clock.now().getTime() / 1000)
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** `length` random letters and digits. */
+export function randomText(length: number): string {
+  return [...randomBytes(length)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')
+}
+
+/** A new id of the table, such as `cus_…`. */
+export function newId(table: TableName): string {
+  if (table === 'sessions') return `cs_test_${randomText(58)}`
+  return `${kinds[table].prefix}${randomText(table === 'customers' ? 14 : 24)}`
+}
+
+/** Keeps `record` under its id. */
+export function insert<Name extends TableName>(
+  store: Store,
+  table: Name,
+  record: Tables[Name],
+): Tables[Name] {
+  store.tables[table].set(record.id, record)
+  return record
+}
+
+/** @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name. */
+export function find<Name extends TableName>(
+  store: Store,
+  table: Name,
+  id: string,
+  param = 'id',
+): Tables[Name] {
+  const record = store.tables[table].get(id)
+  if (record === undefined) throw noSuch(kinds[table].noun, id, param)
+  return record
+}
+
+/** All records of a table, newest first. */
+export const newestFirst = <Name extends TableName>(store: Store, table: Name): Tables[Name][] =>
+  [...store.tables[table].values()].reverse()
+
+/** The table an id belongs to by its beginning; undefined where it is none of ours. */
+export function tableOf(id: string): TableName | undefined {
+  const names = Object.keys(kinds) as TableName[]
+  return names.find((name) => id.startsWith(kinds[name].prefix))
+}
+
+/** Records that something happened to `subject`, as it is now. */
+export function emit(store: Store, type: string, subject: Subject, before?: Subject): void {
+  const event: EventRecord = {
+    id: newId('events'),
+    object: 'event',
+    created: seconds(store),
+    livemode: false,
+    type,
+    subject: structuredClone(subject),
+    before: before ?? null,
+    request: { ...store.request },
+  }
+  insert(store, 'events', event)
+  store.onEvent(event)
+}
+
+/**
+ * Changes `record` and emits `type` with what it was before. Nothing is emitted where nothing
+ * changed, as on Stripe.
+ */
+export function change<Record extends Subject>(
+  store: Store,
+  type: string,
+  record: Record,
+  apply: (record: Record) => void,
+): Record {
+  const before = structuredClone(record)
+  apply(record)
+  if (JSON.stringify(before) !== JSON.stringify(record)) emit(store, type, record, before)
+  return record
+}
+
+/** The state as JSON values, detached from the store. */
+export function snapshotStore(store: Store): Omit<StripeSnapshot, 'deliveries'> {
+  const tables = Object.fromEntries(
+    Object.entries(store.tables).map(([name, rows]) => [name, [...rows.values()]]),
+  )
+  return structuredClone({
+    version: 1,
+    tables: tables as unknown as StripeSnapshot['tables'],
+    answers: [...store.answers],
+  })
+}
+
+/** Puts a snapshot in the place of everything the store holds. */
+export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
+  const tables = emptyTables()
+  for (const name of Object.keys(tables) as TableName[]) fill(tables, name, snapshot.tables[name])
+  store.tables = tables
+  store.answers = new Map(structuredClone(snapshot.answers))
+}
+
+function fill<Name extends TableName>(
+  tables: Store['tables'],
+  name: Name,
+  records: Tables[Name][] | undefined,
+): void {
+  for (const record of structuredClone(records ?? [])) tables[name].set(record.id, record)
+}
+
+/** A new id of something inside a record: `prefix` is such as `si_` or `il_`. */
+export const innerId = (prefix: string): string => `${prefix}${randomText(24)}`

@@ -1,0 +1,164 @@
+/**
+ * Records of subscriptions and their invoices; see `objects.ts`.
+ *
+ * @module
+ */
+
+import type { Address, Base, Embedded, Metadata, Price } from './objects.ts'
+
+export interface SubscriptionItem extends Omit<Base, 'livemode'> {
+  object: 'subscription_item'
+  billing_thresholds: null
+  current_period_end: number
+  current_period_start: number
+  discounts: []
+  metadata: Metadata
+  price: Price
+  quantity: number
+  subscription: string
+  tax_rates: []
+}
+
+export type SubscriptionStatus =
+  | 'active'
+  | 'canceled'
+  | 'incomplete'
+  | 'incomplete_expired'
+  | 'past_due'
+  | 'trialing'
+  | 'unpaid'
+
+/** An amount that waits for the next invoice: what a change in mid-period costs or gives back. */
+export interface PendingLine {
+  amount: number
+  description: string
+  price: Price
+  quantity: number
+  period: { start: number; end: number }
+}
+
+export interface Subscription extends Base {
+  object: 'subscription'
+  application: null
+  application_fee_percent: null
+  automatic_tax: { enabled: false; liability: null }
+  billing_cycle_anchor: number
+  billing_mode: { type: 'classic' | 'flexible' }
+  billing_thresholds: null
+  cancel_at: number | null
+  cancel_at_period_end: boolean
+  canceled_at: number | null
+  cancellation_details: {
+    comment: string | null
+    feedback: string | null
+    reason: string | null
+  }
+  collection_method: 'charge_automatically'
+  currency: string
+  current_period_end: number
+  current_period_start: number
+  customer: string
+  days_until_due: null
+  default_payment_method: string | null
+  default_source: null
+  default_tax_rates: []
+  description: string | null
+  discounts: []
+  ended_at: number | null
+  items: Embedded<SubscriptionItem>
+  latest_invoice: string | null
+  metadata: Metadata
+  next_pending_invoice_item_invoice: null
+  on_behalf_of: null
+  pause_collection: null
+  payment_settings: {
+    payment_method_options: null
+    payment_method_types: null
+    save_default_payment_method: 'off' | 'on_subscription'
+  }
+  pending_invoice_item_interval: null
+  /** The stand-in's own: never answered. */
+  pending_lines: PendingLine[]
+  pending_setup_intent: null
+  pending_update: null
+  schedule: null
+  start_date: number
+  status: SubscriptionStatus
+  test_clock: null
+  transfer_data: null
+  trial_end: number | null
+  trial_settings: { end_behavior: { missing_payment_method: 'create_invoice' } }
+  trial_start: number | null
+}
+
+export interface InvoiceLine {
+  id: string
+  object: 'line_item'
+  amount: number
+  currency: string
+  description: string
+  discount_amounts: []
+  discountable: true
+  discounts: []
+  invoice: string
+  livemode: false
+  metadata: Metadata
+  period: { start: number; end: number }
+  price: Price
+  proration: boolean
+  quantity: number
+  subscription: string | null
+  subscription_item: string | null
+}
+
+export interface Invoice extends Base {
+  object: 'invoice'
+  account_country: 'US'
+  account_name: string
+  amount_due: number
+  amount_paid: number
+  amount_remaining: number
+  attempt_count: number
+  attempted: boolean
+  auto_advance: boolean
+  billing_reason: string
+  charge: string | null
+  collection_method: 'charge_automatically'
+  currency: string
+  customer: string
+  customer_address: Address | null
+  customer_email: string | null
+  customer_name: string | null
+  customer_phone: string | null
+  default_payment_method: null
+  default_source: null
+  description: string | null
+  discounts: []
+  due_date: null
+  effective_at: number | null
+  ending_balance: number | null
+  hosted_invoice_url: string | null
+  invoice_pdf: string | null
+  lines: Embedded<InvoiceLine>
+  metadata: Metadata
+  next_payment_attempt: number | null
+  number: string | null
+  paid: boolean
+  payment_intent: string | null
+  period_end: number
+  period_start: number
+  starting_balance: number
+  status: 'draft' | 'open' | 'paid' | 'uncollectible' | 'void'
+  status_transitions: {
+    finalized_at: number | null
+    marked_uncollectible_at: number | null
+    paid_at: number | null
+    voided_at: number | null
+  }
+  subscription: string | null
+  /** The subscription's metadata when the invoice was made; null on a manual invoice. */
+  subscription_details: { metadata: Metadata } | null
+  subtotal: number
+  tax: number | null
+  total: number
+}

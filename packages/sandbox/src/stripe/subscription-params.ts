@@ -1,0 +1,97 @@
+import { invalid } from './errors.ts'
+import type { Params } from './forms.ts'
+import type { Price, Subscription } from './objects.ts'
+import { daysAfter } from './periods.ts'
+import { find, type Store, seconds } from './store.ts'
+
+/** API versions from which a subscription is in flexible billing mode unless it says otherwise. */
+export const billingModeOf = (version: string): 'classic' | 'flexible' =>
+  version.slice(0, 10) >= '2025-09-30' ? 'flexible' : 'classic'
+
+/** A recurring price by id. */
+export function recurringPrice(store: Store, id: string, param: string): Price {
+  const price = find(store, 'prices', id, param)
+  if (!price.active)
+    throw invalid('The price specified is inactive. This field only accepts active prices.', param)
+  if (price.recurring !== null) return price
+  throw invalid(
+    'The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.',
+    param,
+  )
+}
+
+/** A quantity of at least `least`; 1 where absent. */
+export function quantityOf(params: Params, least = 0): number {
+  const quantity = params.integer('quantity') ?? 1
+  if (quantity >= least) return quantity
+  throw invalid(
+    `This value must be greater than or equal to ${least}.`,
+    params.name('quantity'),
+    'parameter_invalid_integer',
+  )
+}
+
+/** The trial's end in Unix seconds; null for none. */
+export function trialEndOf(store: Store, params: Params | undefined): number | null {
+  const days = params?.integer('trial_period_days')
+  const isNow = params?.isText('trial_end') && params.text('trial_end') === 'now'
+  const end = isNow ? undefined : params?.integer('trial_end')
+  if (days !== undefined && end !== undefined) {
+    throw invalid(
+      'You may only specify one of trial_end and trial_period_days.',
+      params?.name('trial_period_days'),
+    )
+  }
+  if (days !== undefined && (days < 1 || days > 730)) {
+    throw invalid('The trial must last between 1 and 730 days.', params?.name('trial_period_days'))
+  }
+  if (end !== undefined && end <= seconds(store)) {
+    throw invalid('Invalid timestamp: must be in the future.', params?.name('trial_end'))
+  }
+  return days === undefined ? (end ?? null) : daysAfter(seconds(store), days)
+}
+
+/** What a request says about the end: scheduled at the period's end, at a time, or no more. */
+export function cancellation(
+  store: Store,
+  params: Params,
+  subscription: Subscription,
+): Partial<Subscription> {
+  const atPeriodEnd = params.flag('cancel_at_period_end')
+  if (atPeriodEnd !== undefined && params.text('cancel_at')) {
+    throw invalid('You may only specify one of these parameters: cancel_at, cancel_at_period_end.')
+  }
+  if (atPeriodEnd === true)
+    return scheduled(store, subscription, subscription.current_period_end, true)
+  if (atPeriodEnd === false || params.clears('cancel_at')) return unscheduled(subscription)
+  const at = params.integer('cancel_at')
+  if (at === undefined) return {}
+  if (at <= seconds(store)) throw invalid('Invalid timestamp: must be in the future.', 'cancel_at')
+  return scheduled(store, subscription, at, false)
+}
+
+/** The members that say a subscription ends at `at`. */
+export function scheduled(
+  store: Store,
+  subscription: Subscription,
+  at: number,
+  isPeriodEnd: boolean,
+): Partial<Subscription> {
+  return {
+    cancel_at: at,
+    cancel_at_period_end: isPeriodEnd,
+    canceled_at: seconds(store),
+    cancellation_details: {
+      ...subscription.cancellation_details,
+      reason: 'cancellation_requested',
+    },
+  }
+}
+
+/** The members that say a subscription goes on. */
+export const unscheduled = (subscription: Subscription): Partial<Subscription> => ({
+  cancel_at: null,
+  cancel_at_period_end: false,
+  canceled_at: null,
+  cancellation_details: { ...subscription.cancellation_details, reason: null },
+})
