@@ -196,7 +196,7 @@ const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]'])
 function ownHost(hostname: string): MiddlewareHandler {
   const isLocal = LOOPBACK.has(hostname) || hostname === '::1'
   return async (c, next) => {
-    return next()
+    if (!isLocal || LOOPBACK.has(new URL(c.req.url).hostname)) return next()
     throw new SandboxError('foreign_origin', 403, 'The sandbox answers on this machine only.')
   }
 }
