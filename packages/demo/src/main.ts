@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { consoleLogger, maskText } from '@repo/core'
+import { startPostgres } from '@repo/db/testing'
 import { startDemo } from './demo.ts'
 import { smoke } from './smoke.ts'
 
@@ -28,12 +29,21 @@ const logger = {
 
 async function runSmoke(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-smoke-'))
-  const demo = await startDemo({ folder, hostPort: 0, sandboxPort: 0, logger, onReady })
+  const postgres = process.env.DATABASE_URL ? undefined : await startPostgres()
   try {
-    await smoke(demo, (step) => say(`  ✓ ${step}`))
+    const databaseUrl = process.env.DATABASE_URL ?? (await postgres?.createDatabase('tollgate'))
+    const demo = await startDemo({
+      folder,
+      hostPort: 0,
+      sandboxPort: 0,
+      logger,
+      onReady,
+      ...(databaseUrl ? { databaseUrl } : {}),
+    })
+    await smoke(demo, (step) => say(`  ✓ ${step}`)).finally(() => demo.stop())
     say('The main job runs.')
   } finally {
-    await demo.stop()
+    await postgres?.stop()
     await rm(folder, { recursive: true, force: true })
   }
 }

@@ -1,25 +1,20 @@
 /** The edge guards: the access token alone, without Node and without a database. */
 
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { build } from 'esbuild'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { ACCESS_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
-import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
+import { TEST_ORIGIN } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
 
-let database: TestDatabase
-let auth: TestAuth
 let jwks: JSONWebKeySet
+const setup = setUpAuth()
 beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  auth = createTestAuth({ db: database.db })
-  await auth.signIn()
-  jwks = (await (await auth.handler(auth.request('/api/auth/jwks'))).json()) as JSONWebKeySet
-})
-afterAll(async () => {
-  await auth.settled()
-  await database.drop()
+  await setup.auth.signIn()
+  jwks = (await (
+    await setup.auth.handler(setup.auth.request('/api/auth/jwks'))
+  ).json()) as JSONWebKeySet
 })
 
 const edge = () => createEdge({ baseURL: TEST_ORIGIN, jwks })
@@ -33,18 +28,20 @@ test('the public keys are public only', () => {
 })
 
 test('the edge says of a session what Node says, from the cookie or as a bearer token', async () => {
-  const { cookie } = await auth.signIn()
-  const { expiresAt: _, ...inNode } = await auth.requireAuth(auth.request('/', { cookie }))
-  expect(await edge().requireAuth(auth.request('/', { cookie }))).toMatchObject(inNode)
+  const { cookie } = await setup.auth.signIn()
+  const { expiresAt: _, ...inNode } = await setup.auth.requireAuth(
+    setup.auth.request('/', { cookie }),
+  )
+  expect(await edge().requireAuth(setup.auth.request('/', { cookie }))).toMatchObject(inNode)
   const token = new RegExp(`${ACCESS_COOKIE}=([^;]+)`).exec(cookie)?.[1]
-  const bearer = auth.request('/', { headers: { authorization: `Bearer ${token}` } })
+  const bearer = setup.auth.request('/', { headers: { authorization: `Bearer ${token}` } })
   expect(await edge().requireAuth(bearer)).toMatchObject(inNode)
   await expect(edge().requireRole(bearer, 'ADMIN')).rejects.toMatchObject({ status: 403 })
 })
 
 test('a new access token is minted when the session is asked for', async () => {
-  const { cookie } = await auth.signIn()
-  const answer = await auth.handler(auth.request('/api/auth/get-session', { cookie }))
+  const { cookie } = await setup.auth.signIn()
+  const answer = await setup.auth.handler(setup.auth.request('/api/auth/get-session', { cookie }))
   expect(answer.headers.getSetCookie().join()).toContain(`${ACCESS_COOKIE}=ey`)
 })
 
@@ -70,7 +67,7 @@ test('promise 5: nothing but our own unexpired token for this host is taken', as
     const token = await new SignJWT(claims)
       .setProtectedHeader({ alg: 'ES256', kid: 'k', typ: 'at+jwt', ...header })
       .sign(key)
-    return guards.getSession(auth.request('/', { cookie: `${ACCESS_COOKIE}=${token}` }))
+    return guards.getSession(setup.auth.request('/', { cookie: `${ACCESS_COOKIE}=${token}` }))
   }
   expect(await ask(good)).toMatchObject({ userId: 'u', sessionId: 's' })
   const { sid: _, ...withoutSid } = good
@@ -86,7 +83,7 @@ test('promise 5: nothing but our own unexpired token for this host is taken', as
   expect(await ask(good, { alg: 'HS256' }, symmetric)).toBeNull()
   for (const junk of ['', 'a.b.c', `e30.e30.`, 'x'.repeat(5000)]) {
     expect(
-      await guards.getSession(auth.request('/', { cookie: `${ACCESS_COOKIE}=${junk}` })),
+      await guards.getSession(setup.auth.request('/', { cookie: `${ACCESS_COOKIE}=${junk}` })),
     ).toBeNull()
   }
 })

@@ -1,27 +1,18 @@
 /** Forms without script, the hop, and return paths that lead nowhere else. */
 
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { hopTo, sameOriginPath, sameSiteHop } from '../hop.ts'
 import { safePath } from '../index.ts'
-import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { cookiesOf, TEST_ORIGIN, TEST_PASSWORD } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
 
-let database: TestDatabase
-let auth: TestAuth
-beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  auth = createTestAuth({ db: database.db })
-})
-afterAll(async () => {
-  await auth.settled()
-  await database.drop()
-})
+const setup = setUpAuth()
 
 const form = (
   fields: Record<string, string>,
   headers: Record<string, string> = { origin: TEST_ORIGIN },
 ) =>
-  auth.request('/sign-in', {
+  setup.auth.request('/sign-in', {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
     body: new URLSearchParams(fields).toString(),
@@ -29,15 +20,17 @@ const form = (
 const action = { path: '/sign-in/email', success: '/dashboard', failure: '/sign-in?from=form' }
 
 test('a right form signs in and leads on, with the cookies', async () => {
-  const { email } = await auth.signIn()
-  const answer = await auth.formAction(form({ email, password: TEST_PASSWORD }), action)
+  const { email } = await setup.auth.signIn()
+  const answer = await setup.auth.formAction(form({ email, password: TEST_PASSWORD }), action)
   expect(answer.status).toBe(303)
   expect(answer.headers.get('location')).toBe('/dashboard')
-  expect(await auth.getSession(auth.request('/', { cookie: cookiesOf(answer) }))).not.toBeNull()
+  expect(
+    await setup.auth.getSession(setup.auth.request('/', { cookie: cookiesOf(answer) })),
+  ).not.toBeNull()
 })
 
 test('a wrong form leads back with a code and nothing that was typed', async () => {
-  const answer = await auth.formAction(
+  const answer = await setup.auth.formAction(
     form({ email: 'a@example.com', password: 'wrong password' }),
     action,
   )
@@ -47,7 +40,7 @@ test('a wrong form leads back with a code and nothing that was typed', async () 
 })
 
 test('fields that are to be kept go back to the page', async () => {
-  const answer = await auth.formAction(form({ token: 't0', newPassword: 'short' }), {
+  const answer = await setup.auth.formAction(form({ token: 't0', newPassword: 'short' }), {
     path: '/reset-password',
     success: '/sign-in',
     failure: '/reset-password',
@@ -63,28 +56,30 @@ test.each([
   ['nobody says where', {}],
   ['a cross-site fetch', { 'sec-fetch-site': 'cross-site' }],
 ])('a form from %s is refused, also with the right password', async (_, headers) => {
-  const { email } = await auth.signIn()
-  const sent = auth.formAction(form({ email, password: TEST_PASSWORD }, headers), action)
+  const { email } = await setup.auth.signIn()
+  const sent = setup.auth.formAction(form({ email, password: TEST_PASSWORD }, headers), action)
   await expect(sent).rejects.toMatchObject({ code: 'untrusted_origin', status: 403 })
 })
 
 test('a form by GET is refused', async () => {
-  await expect(auth.formAction(auth.request('/sign-in'), action)).rejects.toMatchObject({
-    status: 405,
-  })
+  await expect(setup.auth.formAction(setup.auth.request('/sign-in'), action)).rejects.toMatchObject(
+    {
+      status: 405,
+    },
+  )
 })
 
 test('Better Auth itself refuses another origin and a foreign callback', async () => {
-  const { cookie, email } = await auth.signIn()
-  const foreign = await auth.post(
+  const { cookie, email } = await setup.auth.signIn()
+  const foreign = await setup.auth.post(
     '/sign-out',
     {},
     { cookie, headers: { origin: 'https://evil.example' } },
   )
   expect(foreign.status).toBe(403)
-  expect(await auth.getSession(auth.request('/', { cookie }))).not.toBeNull()
+  expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).not.toBeNull()
   const body = { email, redirectTo: 'https://evil.example/' }
-  expect((await auth.post('/request-password-reset', body)).status).toBe(403)
+  expect((await setup.auth.post('/request-password-reset', body)).status).toBe(403)
 })
 
 test.each([
@@ -101,9 +96,12 @@ test.each([
 })
 
 test('the field `next` leads to a page of this host only', async () => {
-  const { email } = await auth.signIn()
+  const { email } = await setup.auth.signIn()
   const go = async (next: string) => {
-    const answer = await auth.formAction(form({ email, password: TEST_PASSWORD, next }), action)
+    const answer = await setup.auth.formAction(
+      form({ email, password: TEST_PASSWORD, next }),
+      action,
+    )
     return answer.headers.get('location')
   }
   expect(await go('/billing')).toBe('/billing')

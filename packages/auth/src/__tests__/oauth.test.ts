@@ -3,23 +3,11 @@
  * fixed in the provider, so its three requests are answered at `fetch`).
  */
 
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest'
-import { cookiesOf, createTestAuth, type TestAuth } from '../testing.ts'
+import { afterEach, expect, test, vi } from 'vitest'
+import { cookiesOf } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
 
-let database: TestDatabase
-let auth: TestAuth
-beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  auth = createTestAuth({
-    db: database.db,
-    github: { clientId: 'github-id', clientSecret: 'github-secret' },
-  })
-})
-afterAll(async () => {
-  await auth.settled()
-  await database.drop()
-})
+const setup = setUpAuth({ github: { clientId: 'github-id', clientSecret: 'github-secret' } })
 afterEach(() => vi.unstubAllGlobals())
 
 function github(profile: { id: number; email: string; verified: boolean }) {
@@ -47,13 +35,15 @@ function github(profile: { id: number; email: string; verified: boolean }) {
 
 async function begin(cookie?: string) {
   const body = { provider: 'github', callbackURL: '/dashboard', errorCallbackURL: '/sign-in' }
-  const answer = await auth.post('/sign-in/social', body, cookie ? { cookie } : {})
+  const answer = await setup.auth.post('/sign-in/social', body, cookie ? { cookie } : {})
   const { url } = (await answer.json()) as { url: string }
   return { answer, target: new URL(url), stateCookie: cookiesOf(answer) }
 }
 
 const comeBack = (state: string, cookie: string) =>
-  auth.handler(auth.request(`/api/auth/callback/github?code=c0de&state=${state}`, { cookie }))
+  setup.auth.handler(
+    setup.auth.request(`/api/auth/callback/github?code=c0de&state=${state}`, { cookie }),
+  )
 
 test('the state is a lax cookie, everything that follows is strict, and the return hops', async () => {
   const asked = github({ id: 1, email: 'ada@example.com', verified: true })
@@ -73,13 +63,13 @@ test('the state is a lax cookie, everything that follows is strict, and the retu
   for (const cookie of back.headers.getSetCookie()) {
     if (!cookie.startsWith('__Host-tollgate.state=')) expect(cookie).toMatch(/SameSite=Strict/i)
   }
-  const user = await auth.getUser(auth.request('/', { cookie: cookiesOf(back) }))
+  const user = await setup.auth.getUser(setup.auth.request('/', { cookie: cookiesOf(back) }))
   expect(user).toMatchObject({ email: 'ada@example.com', emailVerified: true })
   expect(asked[0]).toContain('code_verifier')
 })
 
 test('provider tokens are encrypted at rest', async () => {
-  const row = await database.db.account.findFirstOrThrow({ where: { providerId: 'github' } })
+  const row = await setup.db.account.findFirstOrThrow({ where: { providerId: 'github' } })
   expect(row.accessToken).toBeTruthy()
   expect(row.accessToken).not.toContain('gho_plain_token')
 })
@@ -103,27 +93,27 @@ test.each([
 
 test('promise 5: the session from before is ended, though its cookie is not sent on the return', async () => {
   github({ id: 3, email: 'eve@example.com', verified: true })
-  const before = await auth.signIn('carol@example.com')
+  const before = await setup.auth.signIn('carol@example.com')
   const { target, stateCookie } = await begin(before.cookie)
   await comeBack(target.searchParams.get('state') as string, stateCookie)
-  expect(await auth.getSession(auth.request('/', { cookie: before.cookie }))).toBeNull()
+  expect(await setup.auth.getSession(setup.auth.request('/', { cookie: before.cookie }))).toBeNull()
 })
 
 test('an address that GitHub has not verified is not linked to its owner', async () => {
-  const owner = await auth.signIn('owner@example.com')
+  const owner = await setup.auth.signIn('owner@example.com')
   github({ id: 4, email: 'owner@example.com', verified: false })
   const { target, stateCookie } = await begin()
   const answer = await comeBack(target.searchParams.get('state') as string, stateCookie)
   expect(answer.headers.getSetCookie().join()).not.toContain('session_token=')
-  expect(await database.db.account.count({ where: { userId: owner.userId } })).toBe(1)
+  expect(await setup.db.account.count({ where: { userId: owner.userId } })).toBe(1)
 })
 
 test('a return to another site is refused at the start', async () => {
   const body = { provider: 'github', callbackURL: 'https://evil.example/' }
-  expect((await auth.post('/sign-in/social', body)).status).toBe(403)
+  expect((await setup.auth.post('/sign-in/social', body)).status).toBe(403)
 })
 
 test('a provider without keys is off', async () => {
-  const answer = await auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
+  const answer = await setup.auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
   expect(answer.status).toBeGreaterThanOrEqual(400)
 })

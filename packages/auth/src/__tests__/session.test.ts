@@ -1,27 +1,18 @@
 /** Sessions: null without one, strict cookies, a new one per sign-in, dead when revoked. */
 
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ACCESS_COOKIE, COOKIE_PREFIX } from '../cookies.ts'
-import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
+import { cookiesOf, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
 
-let database: TestDatabase
-let auth: TestAuth
-beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  auth = createTestAuth({ db: database.db })
-})
-afterAll(async () => {
-  await auth.settled()
-  await database.drop()
-})
+const setup = setUpAuth()
 
-const sessionOf = (cookie: string) => auth.getSession(auth.request('/', { cookie }))
+const sessionOf = (cookie: string) => setup.auth.getSession(setup.auth.request('/', { cookie }))
 
 test('null when unauthenticated', async () => {
-  expect(await auth.getSession(auth.request('/'))).toBeNull()
-  expect(await auth.getUser(auth.request('/'))).toBeNull()
+  expect(await setup.auth.getSession(setup.auth.request('/'))).toBeNull()
+  expect(await setup.auth.getUser(setup.auth.request('/'))).toBeNull()
 })
 
 test.each([
@@ -33,7 +24,7 @@ test.each([
 })
 
 test('a session says who and in which role, and nothing personal', async () => {
-  const { cookie, email, userId } = await auth.signIn()
+  const { cookie, email, userId } = await setup.auth.signIn()
   const session = await sessionOf(cookie)
   expect(session).toEqual({
     userId,
@@ -43,7 +34,7 @@ test('a session says who and in which role, and nothing personal', async () => {
     organizationRole: null,
     expiresAt: expect.any(Date),
   })
-  expect(await auth.getUser(auth.request('/', { cookie }))).toEqual({
+  expect(await setup.auth.getUser(setup.auth.request('/', { cookie }))).toEqual({
     id: userId,
     name: 'Ada',
     email,
@@ -54,8 +45,8 @@ test('a session says who and in which role, and nothing personal', async () => {
 })
 
 test('promise 5: every cookie is httpOnly, secure, strict and bound to the host', async () => {
-  const { email } = await auth.signIn()
-  const answer = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const { email } = await setup.auth.signIn()
+  const answer = await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
   const cookies = answer.headers.getSetCookie()
   expect(cookies.map((line) => line.split('=')[0]).sort()).toEqual([
     '__Host-tollgate.access_token',
@@ -71,7 +62,7 @@ test('promise 5: every cookie is httpOnly, secure, strict and bound to the host'
 })
 
 test('promise 5: the access token is a short ES256 statement without personal data', async () => {
-  const { cookie, userId } = await auth.signIn()
+  const { cookie, userId } = await setup.auth.signIn()
   const token = new RegExp(`${ACCESS_COOKIE}=([^;]+)`).exec(cookie)?.[1] as string
   expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'ES256', typ: 'at+jwt' })
   const { iat = 0, exp = 0, ...claims } = decodeJwt(token)
@@ -84,14 +75,14 @@ test('promise 5: the access token is a short ES256 statement without personal da
     sid: session?.sessionId,
     role: 'USER',
   })
-  const row = await database.db.session.findUniqueOrThrow({
+  const row = await setup.db.session.findUniqueOrThrow({
     where: { id: session?.sessionId as string },
   })
   expect(token).not.toContain(row.token)
 })
 
 test('a changed signature is not a session', async () => {
-  const { cookie } = await auth.signIn()
+  const { cookie } = await setup.auth.signIn()
   expect(await sessionOf(cookie)).not.toBeNull()
   const changed = cookie.replace(
     /(session_token=[^.]+\.)(.)/,
@@ -101,16 +92,20 @@ test('a changed signature is not a session', async () => {
 })
 
 test('promise 5: signing in again ends the session before it, and a planted one is not taken', async () => {
-  const { cookie, email, userId } = await auth.signIn()
-  const answer = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, { cookie })
+  const { cookie, email, userId } = await setup.auth.signIn()
+  const answer = await setup.auth.post(
+    '/sign-in/email',
+    { email, password: TEST_PASSWORD },
+    { cookie },
+  )
   const next = cookiesOf(answer)
   expect((await sessionOf(next))?.userId).toBe(userId)
   expect((await sessionOf(next))?.sessionId).not.toBe(undefined)
   expect(await sessionOf(cookie)).toBeNull()
-  expect(await database.db.session.count({ where: { userId } })).toBe(1)
+  expect(await setup.db.session.count({ where: { userId } })).toBe(1)
 
-  const attacker = await auth.signIn()
-  const victim = await auth.post(
+  const attacker = await setup.auth.signIn()
+  const victim = await setup.auth.post(
     '/sign-in/email',
     { email, password: TEST_PASSWORD },
     { cookie: attacker.cookie },
@@ -120,8 +115,8 @@ test('promise 5: signing in again ends the session before it, and a planted one 
 })
 
 test('signing out ends the session at once and clears both cookies', async () => {
-  const { cookie } = await auth.signIn()
-  const answer = await auth.post('/sign-out', {}, { cookie })
+  const { cookie } = await setup.auth.signIn()
+  const answer = await setup.auth.post('/sign-out', {}, { cookie })
   expect(
     answer.headers.getSetCookie().filter((line) => /max-age=0/i.test(line)).length,
   ).toBeGreaterThanOrEqual(2)
@@ -129,27 +124,42 @@ test('signing out ends the session at once and clears both cookies', async () =>
 })
 
 test('a password reset ends every session at once', async () => {
-  const { cookie, email } = await auth.signIn()
-  const other = cookiesOf(await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }))
-  await auth.post('/request-password-reset', { email })
-  await auth.settled()
-  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
-  const reset = await auth.post('/reset-password', { token, newPassword: 'another long password' })
+  const { cookie, email } = await setup.auth.signIn()
+  const other = cookiesOf(
+    await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD }),
+  )
+  await setup.auth.post('/request-password-reset', { email })
+  await setup.auth.settled()
+  const token = tokenOf(setup.auth.outbox, 'PasswordResetEmail')
+  const reset = await setup.auth.post('/reset-password', {
+    token,
+    newPassword: 'another long password',
+  })
   expect(reset.status).toBe(200)
   expect(await sessionOf(cookie)).toBeNull()
   expect(await sessionOf(other)).toBeNull()
-  expect((await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })).status).toBe(401)
-  const again = await auth.post('/reset-password', { token, newPassword: 'a third long password' })
+  expect((await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })).status).toBe(
+    401,
+  )
+  const again = await setup.auth.post('/reset-password', {
+    token,
+    newPassword: 'a third long password',
+  })
   expect(again.status).toBe(400)
-  const signedIn = await auth.post('/sign-in/email', { email, password: 'another long password' })
+  const signedIn = await setup.auth.post('/sign-in/email', {
+    email,
+    password: 'another long password',
+  })
   expect(signedIn.status).toBe(200)
 })
 
 test('changing the password ends the other sessions even if the request does not ask for it', async () => {
-  const { cookie, email } = await auth.signIn()
-  const other = cookiesOf(await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }))
+  const { cookie, email } = await setup.auth.signIn()
+  const other = cookiesOf(
+    await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD }),
+  )
   const body = { currentPassword: TEST_PASSWORD, newPassword: 'another long password' }
-  const answer = await auth.post('/change-password', body, { cookie })
+  const answer = await setup.auth.post('/change-password', body, { cookie })
   expect(answer.status).toBe(200)
   expect(await sessionOf(other)).toBeNull()
   expect(await sessionOf(cookiesOf(answer))).not.toBeNull()

@@ -1,60 +1,52 @@
 /** Signing up, confirming by a button, and giving nothing away. */
 
 import { createTestLogger } from '@repo/core/testing'
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createAuth } from '../index.ts'
-import { createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
+import { createTestAuth, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
 
-let database: TestDatabase
-let auth: TestAuth
 const logger = createTestLogger()
 const created: string[] = []
 let failing = false
-beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  auth = createTestAuth({
-    db: database.db,
-    logger,
-    events: {
-      async userCreated({ id }) {
-        created.push(id)
-        if (failing) throw new Error('the provider is away, says ada@example.com')
-      },
+const setup = setUpAuth({
+  logger,
+  events: {
+    async userCreated({ id }) {
+      created.push(id)
+      if (failing) throw new Error('the provider is away, says ada@example.com')
     },
-  })
-})
-afterAll(async () => {
-  await auth.settled()
-  await database.drop()
+  },
 })
 
 const signUp = (email: string, password = TEST_PASSWORD) =>
-  auth.post('/sign-up/email', { name: 'Ada', email, password })
+  setup.auth.post('/sign-up/email', { name: 'Ada', email, password })
 const signIn = (email: string, password = TEST_PASSWORD) =>
-  auth.post('/sign-in/email', { email, password })
+  setup.auth.post('/sign-in/email', { email, password })
 
 test('the mail links to a page, opening it confirms nothing, the button does', async () => {
   const email = 'button@example.com'
   expect((await signUp(email)).status).toBe(200)
-  await auth.settled()
+  await setup.auth.settled()
   expect(created).toHaveLength(1)
-  const mail = auth.outbox.last('WelcomeEmail')
+  const mail = setup.auth.outbox.last('WelcomeEmail')
   expect(mail.to).toBe(email)
   expect(mail.text).toContain('http://localhost:3000/verify-email?token=')
-  const token = tokenOf(auth.outbox, 'WelcomeEmail')
+  const token = tokenOf(setup.auth.outbox, 'WelcomeEmail')
 
   const early = await signIn(email)
   expect(early.status).toBe(403)
   expect(early.headers.getSetCookie()).toEqual([])
 
-  const scanned = await auth.handler(auth.request(`/api/auth/verify-email?token=${token}`))
+  const scanned = await setup.auth.handler(
+    setup.auth.request(`/api/auth/verify-email?token=${token}`),
+  )
   expect(scanned.status).toBe(404)
-  const got = await auth.handler(auth.request(`/api/auth/confirm-email?token=${token}`))
+  const got = await setup.auth.handler(setup.auth.request(`/api/auth/confirm-email?token=${token}`))
   expect(got.status).toBe(404)
-  expect((await database.db.user.findUniqueOrThrow({ where: { email } })).emailVerified).toBe(false)
+  expect((await setup.db.user.findUniqueOrThrow({ where: { email } })).emailVerified).toBe(false)
 
-  const pressed = await auth.post('/confirm-email', { token })
+  const pressed = await setup.auth.post('/confirm-email', { token })
   expect(pressed.status).toBe(200)
   expect(pressed.headers.getSetCookie()).toEqual([])
   expect((await signIn(email)).status).toBe(200)
@@ -63,7 +55,7 @@ test('the mail links to a page, opening it confirms nothing, the button does', a
 test.each(['', 'x', 'eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImFAYi5jIn0.', 'y'.repeat(3000), 7])(
   'the token %j confirms nothing',
   async (token) => {
-    const answer = await auth.post('/confirm-email', { token })
+    const answer = await setup.auth.post('/confirm-email', { token })
     expect([400, 401]).toContain(answer.status)
   },
 )
@@ -71,41 +63,41 @@ test.each(['', 'x', 'eyJhbGciOiJub25lIn0.eyJlbWFpbCI6ImFAYi5jIn0.', 'y'.repeat(3
 test('signing up with a known address looks like signing up with a new one', async () => {
   const email = 'known@example.com'
   const first = await signUp(email)
-  await auth.settled()
-  const mails = auth.outbox.sent.length
+  await setup.auth.settled()
+  const mails = setup.auth.outbox.sent.length
   const second = await signUp(email, 'an entirely other password')
-  await auth.settled()
+  await setup.auth.settled()
   expect(second.status).toBe(first.status)
   const keys = async (answer: Response) => {
     const body = (await answer.json()) as { user: object }
     return [Object.keys(body).sort(), Object.keys(body.user).sort()]
   }
   expect(await keys(second)).toEqual(await keys(first))
-  expect(auth.outbox.sent.length).toBe(mails)
-  expect(await database.db.user.count({ where: { email } })).toBe(1)
+  expect(setup.auth.outbox.sent.length).toBe(mails)
+  expect(await setup.db.user.count({ where: { email } })).toBe(1)
 })
 
 test('asking for a reset or another confirmation tells nobody whether the address is known', async () => {
   await signUp('reset@example.com')
-  await auth.settled()
+  await setup.auth.settled()
   for (const path of ['/request-password-reset', '/send-verification-email']) {
-    const known = await auth.post(path, { email: 'reset@example.com' })
-    const unknown = await auth.post(path, { email: 'nobody@example.com' })
+    const known = await setup.auth.post(path, { email: 'reset@example.com' })
+    const unknown = await setup.auth.post(path, { email: 'nobody@example.com' })
     expect(known.status).toBe(200)
     expect(unknown.status).toBe(known.status)
     expect(await unknown.text()).toBe(await known.text())
   }
-  await auth.settled()
-  expect(auth.outbox.to('nobody@example.com')).toEqual([])
+  await setup.auth.settled()
+  expect(setup.auth.outbox.to('nobody@example.com')).toEqual([])
 })
 
 test('a mail or an event that fails does not fail the sign-up, and the log names nobody', async () => {
   failing = true
-  auth.outbox.failNext()
+  setup.auth.outbox.failNext()
   expect((await signUp('unlucky@example.com')).status).toBe(200)
-  await auth.settled()
+  await setup.auth.settled()
   failing = false
-  expect(await database.db.user.count({ where: { email: 'unlucky@example.com' } })).toBe(1)
+  expect(await setup.db.user.count({ where: { email: 'unlucky@example.com' } })).toBe(1)
   expect(logger.entries.filter(({ level }) => level === 'error')).toHaveLength(2)
   expect(logger.text).not.toContain('@example.com')
 })
@@ -118,10 +110,10 @@ test.each([
   ['73 bytes of password', { name: 'A', email: 'short@example.com', password: 'x'.repeat(73) }],
   ['74 bytes in 37 letters', { name: 'A', email: 'short@example.com', password: 'é'.repeat(37) }],
 ])('%s is refused and nobody is made', async (_, body) => {
-  const before = await database.db.user.count()
-  const answer = await auth.post('/sign-up/email', body)
+  const before = await setup.db.user.count()
+  const answer = await setup.auth.post('/sign-up/email', body)
   expect(answer.status).toBe(400)
-  expect(await database.db.user.count()).toBe(before)
+  expect(await setup.db.user.count()).toBe(before)
 })
 
 test('a password over 72 bytes is refused alike for known and unknown addresses', async () => {
@@ -137,7 +129,7 @@ test('a password over 72 bytes is refused alike for known and unknown addresses'
 })
 
 test('the stored password is bcrypt with twelve rounds', async () => {
-  const row = await database.db.account.findFirstOrThrow({ where: { providerId: 'credential' } })
+  const row = await setup.db.account.findFirstOrThrow({ where: { providerId: 'credential' } })
   expect(row.password).toMatch(/^\$2b\$12\$/)
 })
 
@@ -148,14 +140,14 @@ test.each([
   ['no origin', { baseURL: 'localhost' }],
   ['an origin with a path', { baseURL: 'http://localhost/app' }],
 ])('auth with %s is not made', (_, options) => {
-  const good = { baseURL: 'http://localhost:3000', secret: 'x'.repeat(32), db: database.db }
+  const good = { baseURL: 'http://localhost:3000', secret: 'x'.repeat(32), db: setup.db }
   expect(() => createAuth({ ...good, ...options })).toThrow(
     expect.objectContaining({ code: 'invalid_options' }),
   )
 })
 
 test('too many tries are told when to come again', async () => {
-  const strict = createTestAuth({ db: database.db, rateLimit: true })
+  const strict = createTestAuth({ db: setup.db, rateLimit: true })
   const headers = { 'x-forwarded-for': '203.0.113.7' }
   const tries = []
   for (let n = 0; n < 5; n += 1) {
