@@ -3,8 +3,8 @@
  * (Linux on x64), or an installed Chrome.
  */
 
-import { existsSync } from 'node:fs'
-import { arch, platform, tmpdir } from 'node:os'
+import { existsSync, mkdirSync } from 'node:fs'
+import { arch, platform, tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 
@@ -40,15 +40,30 @@ export async function launchChromium(): Promise<Browser | null> {
 
 async function launchPackaged(): Promise<Browser> {
   const { default: packaged } = await import('@sparticuz/chromium')
-  const path = await packaged.executablePath()
+  const folder = join(tmpdir(), `tollgate-chromium-${userInfo().username}`)
+  mkdirSync(folder, { recursive: true })
+  const unpack = () => within(folder, () => packaged.executablePath())
+  const path = await unpack()
   try {
     return await launch(path)
   } catch {
     // A bare machine lacks NSS. The package brings it, and unpacks it where it takes the machine
     // for a function runtime.
     process.env.AWS_LAMBDA_JS_RUNTIME = 'nodejs20.x'
-    await packaged.executablePath()
-    return launch(path, { LD_LIBRARY_PATH: join(tmpdir(), 'al2023/lib') })
+    await unpack()
+    return launch(path, { LD_LIBRARY_PATH: join(folder, 'al2023/lib') })
+  }
+}
+
+/** The package unpacks into the temporary folder, where another user's copy would be in the way. */
+async function within<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const before = process.env.TMPDIR
+  process.env.TMPDIR = folder
+  try {
+    return await work()
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
   }
 }
 
