@@ -6,4 +6,5 @@ export {
   TollgateError,
   toResponse,
 } from './errors.ts'
+export { defineJob, type JobDefinition, type JobInfo } from './job.ts'
 export { lazy } from './lazy.ts'

@@ -14,7 +14,7 @@ import { expect, test } from 'vitest'
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 const read = (path: string) => readFile(join(ROOT, path), 'utf8')
 
-const PACKAGES = ['core', 'email', 'auth', 'billing', 'sandbox']
+const PACKAGES = ['core', 'jobs', 'email', 'auth', 'billing', 'sandbox']
 const READMES = [
   'README.md',
   'prisma/README.md',
@@ -129,6 +129,7 @@ test('packages depend in one direction', async () => {
     core: [],
     db: ['core'],
     email: ['core'],
+    jobs: ['core', 'db'],
     auth: ['core', 'db', 'email'],
     billing: ['core', 'db', 'email'],
     sandbox: ['core', 'db'],

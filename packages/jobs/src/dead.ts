@@ -1,0 +1,34 @@
+/**
+ * Jobs whose tries are used up. They stay until a person decides.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+
+export interface DeadJob {
+  id: string
+  name: string
+  attempts: number
+  /** The last error, as the engine kept it. May name data of the payload: not for a log. */
+  lastError: string | null
+}
+
+/** The dead jobs, the oldest first. */
+export function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Promise<DeadJob[]> {
+  return db.$queryRaw<DeadJob[]>`
+    SELECT id::text, task_identifier AS name, attempts::int, last_error AS "lastError"
+    FROM graphile_worker.jobs
+    WHERE attempts >= max_attempts AND locked_at IS NULL
+    ORDER BY id LIMIT ${limit}`
+}
+
+/** Gives dead jobs all their tries again, at once. Returns the ids of those that were dead. */
+export async function retryDeadJobs(db: Pick<Db, '$queryRaw'>, ids: string[]): Promise<string[]> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT r.id::text FROM (
+      SELECT coalesce(array_agg(id), '{}') AS ids FROM graphile_worker.jobs
+      WHERE id = ANY(${ids}::bigint[]) AND attempts >= max_attempts AND locked_at IS NULL
+    ) dead, LATERAL graphile_worker.reschedule_jobs(dead.ids, run_at => now(), attempts => 0) r`
+  return rows.map(({ id }) => id)
+}

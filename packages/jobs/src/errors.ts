@@ -1,0 +1,18 @@
+import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
+
+export type JobsErrorCode = 'duplicate_job' | 'invalid_payload' | 'unknown_job'
+
+const STATUS: Record<JobsErrorCode, number> = {
+  duplicate_job: 500,
+  invalid_payload: 422,
+  unknown_job: 404,
+}
+
+/** A refusal by the queue. Branch on `code`. */
+export class JobsError extends TollgateError<JobsErrorCode> {
+  override readonly name = 'JobsError'
+
+  constructor(code: JobsErrorCode, message: string, options: ErrorOptionsWithHeaders = {}) {
+    super(code, STATUS[code], message, options)
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Running jobs: a worker that stays, or one pass for hosts that have no process to keep.
+ *
+ * The engine holds the jobs of a worker that was killed for four hours. So workers say every few
+ * seconds that they are alive, and any of them frees the jobs of one that has been silent for a
+ * minute. A worker that was silent and yet lives may then run a job beside another: jobs run at
+ * least once.
+ *
+ * @module
+ */
+
+import { EventEmitter } from 'node:events'
+import { createLogger, type JobDefinition, type Logger } from '@repo/core'
+import { createDb, type Database } from '@repo/db'
+import type { RunnerOptions, TaskList } from 'graphile-worker'
+import pg from 'pg'
+import { JobsError } from './errors.ts'
+
+const BEAT_MS = 10_000
+const SILENT_MS = 60_000
+
+// biome-ignore lint/suspicious/noExplicitAny: jobs of any payload stand in one list.
+export type Jobs = readonly (readonly JobDefinition<any>[])[]
+
+export interface CronEntry {
+  /** Five fields, UTC: `0 * * * *`. */
+  pattern: string
+  /** The job's name; its payload is `{}`. */
+  job: string
+  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
+  backfillMs?: number
+}
+
+export interface WorkerOptions {
+  databaseUrl: string
+  /** Each package's list. */
+  jobs: Jobs
+  /** Jobs at the same time. Default 4. */
+  concurrency?: number
+  cron?: readonly CronEntry[]
+  logger?: Logger
+  /** How long `stop` waits before jobs under way are told by their signal. Default 5,000. */
+  graceMs?: number
+  /** How often a worker says that it is alive, and after what silence it counts as dead. */
+  beatMs?: number
+  silentMs?: number
+}
+
+export interface Worker {
+  /** Takes no more jobs, waits for those under way, and leaves. */
+  stop(): Promise<void>
+}
+
+/** Creates or updates the engine's schema. Part of a deployment, after the migrations. */
+export async function migrateJobs(databaseUrl: string): Promise<void> {
+  const { runMigrations } = await import('graphile-worker')
+  const pool = createPool(databaseUrl, 1)
+  try {
+    await runMigrations({ pgPool: pool })
+  } finally {
+    await pool.end()
+  }
+}
+
+/**
+ * Starts a worker. It listens for new jobs and runs them as they come.
+ *
+ * @throws `duplicate_job` when two jobs have one name.
+ */
+export async function createWorker(options: WorkerOptions): Promise<Worker> {
+  const { parseCronItems, run } = await import('graphile-worker')
+  const { concurrency = 4, beatMs = BEAT_MS, silentMs = SILENT_MS } = options
+  const logger = createLogger(options.logger)
+  const taskList = tasksOf(options.jobs, logger)
+  const names = new Set(options.jobs.flat().map((job) => job.name))
+  for (const { job } of options.cron ?? []) {
+    if (!names.has(job)) throw new JobsError('unknown_job', `There is no job ${job}.`)
+  }
+  const pool = createPool(options.databaseUrl, concurrency + 2)
+  const db = createDb(options.databaseUrl, { maxConnections: 1 })
+  const heart = beat({ db, logger, beatMs, silentMs })
+  const close = async () => {
+    await heart.stop()
+    await db.$disconnect()
+    await pool.end()
+  }
+  const runner = await run({
+    ...(await shared(pool, logger)),
+    taskList,
+    concurrency,
+    noHandleSignals: true,
+    parsedCronItems: parseCronItems(
+      (options.cron ?? []).map(({ pattern, job, backfillMs = 0 }) => ({
+        task: job,
+        match: pattern,
+        identifier: `${job} ${pattern}`,
+        options: { backfillPeriod: backfillMs },
+      })),
+    ),
+    preset: { worker: { gracefulShutdownAbortTimeout: options.graceMs ?? 5_000 } },
+    events: listen(heart.add),
+  }).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  return {
+    async stop() {
+      await runner.stop()
+      await close()
+    },
+  }
+}
+
+/**
+ * Runs what is due, one job after the other, then returns: for a cron route of a host without
+ * processes. The same jobs, the same retries; a route that is cut off is freed like a worker.
+ */
+export async function runPending(
+  options: Omit<WorkerOptions, 'concurrency' | 'cron' | 'graceMs'>,
+): Promise<void> {
+  const { runOnce } = await import('graphile-worker')
+  const { beatMs = BEAT_MS, silentMs = SILENT_MS } = options
+  const logger = createLogger(options.logger)
+  const taskList = tasksOf(options.jobs, logger)
+  const pool = createPool(options.databaseUrl, 2)
+  const db = createDb(options.databaseUrl, { maxConnections: 1 })
+  const heart = beat({ db, logger, beatMs, silentMs })
+  try {
+    const events = listen(heart.add)
+    await runOnce({ ...(await shared(pool, logger)), taskList, events, noHandleSignals: true })
+  } finally {
+    await heart.stop()
+    await db.$disconnect()
+    await pool.end()
+  }
+}
+
+async function shared(
+  pgPool: pg.Pool,
+  logger: Logger,
+): Promise<Pick<RunnerOptions, 'pgPool' | 'logger'>> {
+  const { Logger: EngineLogger } = await import('graphile-worker')
+  return {
+    pgPool,
+    // The engine logs each job; a job that failed is logged by us, with its error masked.
+    logger: new EngineLogger(() => (level, message) => {
+      if (level === 'error') logger.warn({}, message)
+    }),
+  }
+}
+
+function createPool(connectionString: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString, max })
+  // An idle connection that is lost reports here; unhandled, the event would end the process.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+function tasksOf(jobs: Jobs, logger: Logger): TaskList {
+  const tasks: TaskList = {}
+  for (const job of jobs.flat()) {
+    if (Object.hasOwn(tasks, job.name)) {
+      throw new JobsError('duplicate_job', `Two jobs are called ${job.name}.`)
+    }
+    tasks[job.name] = async (payload, helpers) => {
+      const { id, attempts: attempt } = helpers.job
+      const signal = helpers.abortSignal ?? new AbortController().signal
+      try {
+        await job.run(job.parse(withoutCron(payload)), { id, attempt, signal })
+        logger.debug({ job: job.name, id, attempt }, 'job done')
+      } catch (error) {
+        logger.error({ job: job.name, id, attempt, error }, 'job failed')
+        throw error
+      }
+    }
+  }
+  return tasks
+}
+
+/** A job made by cron carries the time of its run beside its payload. */
+function withoutCron(payload: unknown): unknown {
+  if (typeof payload !== 'object' || payload === null || !('_cron' in payload)) return payload
+  const { _cron, ...rest } = payload
+  return rest
+}
+
+function listen(created: (id: string) => void): NonNullable<RunnerOptions['events']> {
+  const events = new EventEmitter() as NonNullable<RunnerOptions['events']>
+  // A lock names the pool that took the job, not the worker in it that runs it.
+  events.on('pool:create', ({ workerPool }) => created(workerPool.id))
+  return events
+}
+
+interface Heart {
+  db: Database
+  logger: Logger
+  beatMs: number
+  silentMs: number
+}
+
+function beat({ db, logger, beatMs, silentMs }: Heart) {
+  const ids = new Set<string>()
+  let last: Promise<void> = Promise.resolve()
+  const once = async () => {
+    try {
+      for (const id of ids) {
+        await db.$executeRaw`
+          INSERT INTO "JobWorker" ("id", "seenAt") VALUES (${id}, clock_timestamp())
+          ON CONFLICT ("id") DO UPDATE SET "seenAt" = clock_timestamp()`
+      }
+      const freed = await freeSilent(db, silentMs)
+      if (freed.length > 0) logger.warn({ workers: freed }, 'jobs of silent workers freed')
+    } catch (error) {
+      logger.warn({ error }, 'heartbeat failed')
+    }
+  }
+  const tick = () => {
+    last = last.then(once)
+  }
+  const timer = setInterval(tick, beatMs)
+  return {
+    /** One more that is alive, and says so at once. */
+    add(id: string) {
+      ids.add(id)
+      tick()
+    },
+    async stop() {
+      clearInterval(timer)
+      await last
+      await db.jobWorker.deleteMany({ where: { id: { in: [...ids] } } }).catch(() => {})
+    },
+  }
+}
+
+/** Frees the jobs of workers that have been silent for `silentMs`, and forgets the workers. */
+async function freeSilent(db: Database, silentMs: number): Promise<string[]> {
+  const silent = await db.$queryRaw<{ id: string }[]>`
+    DELETE FROM "JobWorker"
+    WHERE "seenAt" < clock_timestamp() - ${silentMs} * interval '1 millisecond'
+    RETURNING "id"`
+  const ids = silent.map(({ id }) => id)
+  if (ids.length > 0) {
+    await db.$executeRaw`SELECT 1 FROM graphile_worker.force_unlock_workers(${ids}::text[])`
+  }
+  return ids
+}
