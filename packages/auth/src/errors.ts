@@ -3,6 +3,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
   | 'insufficient_role'
+  | 'invalid_form'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
@@ -10,6 +11,7 @@ export type AuthErrorCode =
 
 const STATUS: Record<AuthErrorCode, number> = {
   insufficient_role: 403,
+  invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,

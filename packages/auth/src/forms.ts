@@ -19,15 +19,13 @@ export interface FormAction {
   keep?: readonly string[]
 }
 
-/** `candidate` if it is a path of this host, else `fallback`: never another site's address. */
+/** `candidate`, percent-encoded, if it is a path of this host, else `fallback`. */
 export function safePath(candidate: string | null | undefined, fallback: string): string {
-  if (!candidate?.startsWith('/')) return fallback
-  return sameOriginPath(candidate, 'http://localhost') === null || candidate.startsWith('//')
-    ? fallback
-    : candidate
+  if (!candidate?.startsWith('/') || candidate.startsWith('//')) return fallback
+  return sameOriginPath(candidate, 'http://localhost') ?? fallback
 }
 
-/** @throws `method_not_allowed`, `untrusted_origin` */
+/** @throws `method_not_allowed`, `untrusted_origin`, `invalid_form` */
 export async function runFormAction(
   handler: (req: Request) => Promise<Response>,
   baseURL: string,
@@ -41,7 +39,7 @@ export async function runFormAction(
   }
   requireOwnOrigin(req, baseURL)
   const fields: Record<string, string> = {}
-  for (const [name, value] of await req.formData()) {
+  for (const [name, value] of await readForm(req)) {
     if (typeof value === 'string') fields[name] = value
   }
   const { next, ...body } = fields
@@ -69,14 +67,22 @@ function requireOwnOrigin(req: Request, baseURL: string): void {
   if (!own) throw new AuthError('untrusted_origin', 'The form was sent from another site.')
 }
 
-const FORWARDED = ['cookie', 'user-agent', 'x-forwarded-for', 'x-real-ip', 'accept-language']
-
-function forwarded(req: Request, baseURL: string): Headers {
-  const headers = new Headers({ 'content-type': 'application/json', origin: baseURL })
-  for (const name of FORWARDED) {
-    const value = req.headers.get(name)
-    if (value !== null) headers.set(name, value)
+async function readForm(req: Request): Promise<FormData> {
+  try {
+    return await req.formData()
+  } catch (cause) {
+    throw new AuthError('invalid_form', 'The body is not a form.', { cause })
   }
+}
+
+/** The request's own headers, for rate limits and the session, but for those of its body. */
+function forwarded(req: Request, baseURL: string): Headers {
+  const headers = new Headers(req.headers)
+  for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) {
+    headers.delete(name)
+  }
+  headers.set('content-type', 'application/json')
+  headers.set('origin', baseURL)
   return headers
 }
 

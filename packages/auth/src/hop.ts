@@ -13,7 +13,7 @@ export function sameOriginPath(candidate: string, origin: string): string | null
   try {
     const url = new URL(candidate, origin)
     if (url.origin !== new URL(origin).origin) return null
-    return `${url.pathname}${url.search}${url.hash}`
+    return `${onePath(url.pathname)}${url.search}${url.hash}`
   } catch {
     return null
   }
@@ -31,8 +31,11 @@ export function sameSiteHop(req: Request): Response | null {
     headers.get('sec-fetch-mode') === 'navigate' && headers.get('sec-fetch-dest') === 'document'
   if (!crossSite || !page) return null
   const url = new URL(req.url)
-  return hopTo(`${url.pathname}${url.search}`)
+  return hopTo(`${onePath(url.pathname)}${url.search}`)
 }
+
+/** A path that begins with two slashes is another host's address to a browser. */
+const onePath = (pathname: string): string => pathname.replace(/^\/+/, '/')
 
 /** A page that leads on to `path` without a script, with `headers` (such as cookies) added. */
 export function hopTo(path: string, headers: Headers = new Headers()): Response {

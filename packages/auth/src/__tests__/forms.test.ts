@@ -84,6 +84,8 @@ test('Better Auth itself refuses another origin and a foreign callback', async (
 
 test.each([
   ['/billing?x=1#y', '/billing?x=1#y'],
+  ['/.//evil.example', '/evil.example'],
+  ['/中?q=é', '/%E4%B8%AD?q=%C3%A9'],
   ['//evil.example', '/home'],
   ['/\\evil.example', '/home'],
   ['/\t/evil.example', '/home'],
@@ -138,6 +140,27 @@ test.each([
   ['a POST', arriving(CROSS, 'POST')],
 ])('there is no hop for a request of %s', (_, req) => {
   expect(sameSiteHop(req)).toBeNull()
+})
+
+test('a path that would name another host is folded to one of ours', async () => {
+  const hop = sameSiteHop(new Request('http://localhost:3000//evil.example/x', { headers: CROSS }))
+  expect(await hop?.text()).toContain('content="0;url=/evil.example/x"')
+  expect(sameOriginPath('/.//evil.example', TEST_ORIGIN)).toBe('/evil.example')
+})
+
+test.each([
+  ['application/json', '{}'],
+  ['multipart/form-data; boundary=a', 'nonsense'],
+])('a body of %s that is no form is refused', async (type, body) => {
+  const req = setup.auth.request('/sign-in', {
+    method: 'POST',
+    headers: { origin: TEST_ORIGIN, 'content-type': type },
+    body,
+  })
+  await expect(setup.auth.formAction(req, action)).rejects.toMatchObject({
+    code: 'invalid_form',
+    status: 400,
+  })
 })
 
 test('a hop leads to this origin only', () => {

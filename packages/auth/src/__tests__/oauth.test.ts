@@ -113,6 +113,16 @@ test('a return to another site is refused at the start', async () => {
   expect((await setup.auth.post('/sign-in/social', body)).status).toBe(403)
 })
 
+test('a callback that only looks like a path does not leave this host', async () => {
+  github({ id: 5, email: 'dan@example.com', verified: true })
+  const body = { provider: 'github', callbackURL: '/.//evil.example' }
+  const answer = await setup.auth.post('/sign-in/social', body)
+  const { url } = (await answer.json()) as { url: string }
+  const state = new URL(url).searchParams.get('state') as string
+  const back = await comeBack(state, cookiesOf(answer))
+  expect(await back.text()).toContain('content="0;url=/evil.example"')
+})
+
 test('a provider without keys is off', async () => {
   const answer = await setup.auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
   expect(answer.status).toBeGreaterThanOrEqual(400)
