@@ -16,6 +16,7 @@ import { createBillingPortalSession as createPortal } from './portal.ts'
 import * as subscriptions from './subscriptions.ts'
 import { syncCustomer as sync } from './sync.ts'
 import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
+import { listWaitingEvents, retryPendingEvents as retryPending } from './webhooks/retry.ts'
 import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
 
 /** `f` with its first argument given. */
@@ -46,6 +47,9 @@ export function createBilling(options: BillingOptions = {}) {
     listBookings: given(ctx, listBookings),
     handleStripeWebhook: given(ctx, handleStripe),
     handleCalComWebhook: given(ctx, handleCalCom),
+    /** Events that are pending or need attention; see `webhooks/retry.ts`. */
+    listWaitingEvents: given(ctx, listWaitingEvents),
+    retryPendingEvents: given(ctx, retryPending),
     /** Brings the provider's prices in line with the plans; see `pushPlans`. */
     pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
     plans: ctx.plans,
@@ -84,3 +88,5 @@ export const handleStripeWebhook: Billing['handleStripeWebhook'] = (...args) =>
   billing.handleStripeWebhook(...args)
 export const handleCalComWebhook: Billing['handleCalComWebhook'] = (...args) =>
   billing.handleCalComWebhook(...args)
+export const retryPendingEvents: Billing['retryPendingEvents'] = (...args) =>
+  billing.retryPendingEvents(...args)

@@ -1,5 +1,5 @@
 /**
- * `pnpm billing plans push` and `pnpm billing sync <owner>…`: what a person runs against the
+ * `pnpm billing plans push | sync <owner>… | events [retry]`: what a person runs against the
  * environment's Stripe account and database. `--json` puts one JSON document on standard output.
  *
  * @module
@@ -11,7 +11,9 @@ import { db } from '@repo/db'
 import { billing } from './billing.ts'
 
 const USAGE = `pnpm billing plans push [--json]      make the plans' products and prices at Stripe
-pnpm billing sync <owner>… [--json]   write what Stripe says of these owners now`
+pnpm billing sync <owner>… [--json]   write what Stripe says of these owners now
+pnpm billing events [--json]          list events that are pending or need attention
+pnpm billing events retry [--json]    process what is pending`
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -29,8 +31,22 @@ async function sync(owners: string[]): Promise<object> {
     say(`${index + 1}/${owners.length} ${ownerId}: ${plan}${status ? `, ${status}` : ''}`)
     results.push({ ownerId, plan, status, written, problems })
   }
-  await db.$disconnect()
   return { synced: results }
+}
+
+async function listEvents(): Promise<object> {
+  const events = await billing.listWaitingEvents()
+  for (const { receivedAt, provider, type, eventId, status, reason, attempts } of events) {
+    say([receivedAt.toISOString(), provider, type, eventId, status, reason, attempts].join('  '))
+  }
+  if (events.length === 0) say('Nothing waits.')
+  return { events }
+}
+
+async function retryEvents(): Promise<object> {
+  const result = await billing.retryPendingEvents()
+  say(`${result.processed.length} processed, ${result.waiting.length} still waiting`)
+  return { ...result }
 }
 
 async function main(): Promise<void> {
@@ -42,7 +58,10 @@ async function main(): Promise<void> {
   let result: object | undefined
   if (command === 'plans' && rest[0] === 'push') result = await pushPlans()
   else if (command === 'sync' && rest.length > 0) result = await sync(rest)
+  else if (command === 'events' && rest.length === 0) result = await listEvents()
+  else if (command === 'events' && rest[0] === 'retry') result = await retryEvents()
   if (!result) throw new Error(USAGE)
+  await db.$disconnect()
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
 }
 

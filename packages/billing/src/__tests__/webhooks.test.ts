@@ -148,6 +148,25 @@ describe('promise 1: each event takes effect once', () => {
   })
 })
 
+test('promise 1: what waits is listed, and processed without another delivery', async () => {
+  const ownerId = await paidElsewhere()
+  const event = await newest('checkout.session.completed')
+  h.sandbox.stripe.failNext({ status: 503, times: 2 })
+  await deliver(event)
+  expect(await h.billing.listWaitingEvents()).toEqual([
+    expect.objectContaining({
+      eventId: event.id,
+      status: 'pending',
+      reason: 'provider_unavailable',
+    }),
+  ])
+  expect(await h.billing.retryPendingEvents()).toEqual({ processed: [], waiting: [event.id] })
+  expect(await h.billing.retryPendingEvents()).toEqual({ processed: [event.id], waiting: [] })
+  expect(await h.billing.retryPendingEvents()).toEqual({ processed: [], waiting: [] })
+  expect((await h.billing.getSubscription(ownerId)).plan).toBe('PRO')
+  expect(confirmations(ownerId)).toHaveLength(1)
+})
+
 describe('promise 2: late events', () => {
   test('an update that arrives after the end does not bring the subscription back', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()

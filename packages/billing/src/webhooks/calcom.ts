@@ -38,7 +38,7 @@ export async function handleCalComWebhook(ctx: BillingContext, req: Request): Pr
         apiVersion: req.headers.get('x-cal-webhook-version'),
         payload: body,
       },
-      () => process(ctx, event),
+      processCalcomEvent,
     )
   } catch (error) {
     if (!(error instanceof BillingError)) ctx.logger.error({ error }, 'webhook failed')
@@ -81,13 +81,13 @@ function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
-async function process(
-  ctx: BillingContext,
-  { triggerEvent, createdAt, payload }: z.output<typeof envelope>,
-): Promise<Outcome> {
-  if (!isBookingTrigger(triggerEvent)) return { status: 'ignored', reason: null }
-  const booking = readBookingPayload(payload)
+/** Applies a stored event to the booking it is about. */
+export async function processCalcomEvent(ctx: BillingContext, payload: string): Promise<Outcome> {
+  const event = envelope.parse(JSON.parse(payload))
+  const trigger = event.triggerEvent
+  if (!isBookingTrigger(trigger)) return { status: 'ignored', reason: null }
+  const booking = readBookingPayload(event.payload)
   if (!booking) return { status: 'needs_attention', reason: 'unreadable_booking' }
-  await applyBooking(ctx, { trigger: triggerEvent, createdAt, payload: booking })
+  await applyBooking(ctx, { trigger, createdAt: event.createdAt, payload: booking })
   return { status: 'processed', reason: null }
 }

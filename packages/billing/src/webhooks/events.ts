@@ -51,6 +51,9 @@ export async function readBody(req: Request): Promise<string> {
   }
 }
 
+/** Reads a stored event and does what it asks for. Doing it twice does no harm. */
+export type Process = (ctx: BillingContext, payload: string) => Promise<Outcome>
+
 /**
  * Stores the event, processes it, and answers. The answer is 200 once the event is stored and dealt
  * with, at once for one dealt with before, and an error if it still waits, so that the provider
@@ -60,29 +63,44 @@ export async function readBody(req: Request): Promise<string> {
 export async function receive(
   ctx: BillingContext,
   event: ReceivedEvent,
-  process: () => Promise<Outcome>,
+  process: Process,
 ): Promise<Response> {
   const { provider, eventId, type } = event
   const stored = await ctx.db.webhookEvent.createMany({ data: [event], skipDuplicates: true })
-  const key = { provider_eventId: { provider, eventId } }
   if (stored.count === 0) {
-    const present = await ctx.db.webhookEvent.findUniqueOrThrow({ where: key })
+    const present = await ctx.db.webhookEvent.findUniqueOrThrow({ where: keyOf(event) })
     if (present.status !== 'pending') {
       ctx.logger.info({ provider, eventId, type }, 'webhook duplicate')
       return Response.json({ received: true, duplicate: true })
     }
   }
+  await processEvent(ctx, event, process)
+  return Response.json({ received: true })
+}
+
+/**
+ * Processes a stored event and writes down how that ended.
+ *
+ * @throws `processing_failed`; the event stays pending, with the reason.
+ */
+export async function processEvent(
+  ctx: BillingContext,
+  event: ReceivedEvent,
+  process: Process,
+): Promise<Outcome> {
+  const { provider, eventId, type } = event
+  const where = keyOf(event)
   try {
-    const outcome = await process()
+    const outcome = await process(ctx, event.payload)
     await ctx.db.webhookEvent.update({
-      where: key,
+      where,
       data: { ...outcome, attempts: { increment: 1 }, processedAt: new Date() },
     })
     ctx.logger.info({ provider, eventId, type, ...outcome }, 'webhook')
-    return Response.json({ received: true })
+    return outcome
   } catch (error) {
     const reason = error instanceof BillingError ? error.code : 'internal_error'
-    await ctx.db.webhookEvent.update({ where: key, data: { reason, attempts: { increment: 1 } } })
+    await ctx.db.webhookEvent.update({ where, data: { reason, attempts: { increment: 1 } } })
     ctx.logger.error({ provider, eventId, type, error }, 'webhook waits')
     throw new BillingError(
       'processing_failed',
@@ -91,3 +109,7 @@ export async function receive(
     )
   }
 }
+
+const keyOf = ({ provider, eventId }: Pick<ReceivedEvent, 'provider' | 'eventId'>) => ({
+  provider_eventId: { provider, eventId },
+})

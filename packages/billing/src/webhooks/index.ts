@@ -1,2 +1,3 @@
-export { handleCalComWebhook, handleStripeWebhook } from '../billing.ts'
+export { handleCalComWebhook, handleStripeWebhook, retryPendingEvents } from '../billing.ts'
 export { MAX_BODY_BYTES } from './events.ts'
+export type { RetryResult, WaitingEvent } from './retry.ts'

@@ -47,7 +47,7 @@ export async function handleStripeWebhook(ctx: BillingContext, req: Request): Pr
         apiVersion: event.apiVersion,
         payload,
       },
-      () => process(ctx, event),
+      processStripeEvent,
     )
   } catch (error) {
     if (!(error instanceof BillingError)) ctx.logger.error({ error }, 'webhook failed')
@@ -69,8 +69,12 @@ interface StripeEvent {
  */
 function verify(secrets: readonly string[], payload: string, header: string | null): StripeEvent {
   if (!header) throw new BillingError('missing_signature', 'There is no Stripe-Signature header.')
-  const parsed: unknown = constructEvent(secrets, payload, header)
+  const event = readEvent(constructEvent(secrets, payload, header))
   requireFresh(header)
+  return event
+}
+
+function readEvent(parsed: unknown): StripeEvent {
   const event = parsed as Record<string, unknown> | null
   const data = event?.data as { object?: unknown } | null | undefined
   if (
@@ -120,7 +124,9 @@ function requireFresh(header: string): void {
   )
 }
 
-async function process(ctx: BillingContext, event: StripeEvent): Promise<Outcome> {
+/** Syncs the customer whom a stored event is about. */
+export async function processStripeEvent(ctx: BillingContext, payload: string): Promise<Outcome> {
+  const event = readEvent(JSON.parse(payload))
   if (!LISTENED.has(event.type)) return { status: 'ignored', reason: null }
   const stripeCustomerId = idOf((event.object as { customer?: unknown } | null)?.customer)
   if (!stripeCustomerId) return { status: 'needs_attention', reason: 'no_customer' }
