@@ -197,6 +197,19 @@ test('a second booking on one payment is kept and flagged', async () => {
   expect(flags.sort()).toEqual(['payment_already_used', null].sort())
 })
 
+test('of a signature only our own spelling is taken', () => {
+  const reference = { customerId: 'c', paymentId: null }
+  const signed = signReference('a-secret-of-16-characters', reference)
+  const bytes = Buffer.from(signed.split('.')[1] as string, 'base64url')
+  expect(readReference('a-secret-of-16-characters', signed)).toEqual(reference)
+  const spellings = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_']
+    .map((last) => signed.slice(0, -1) + last)
+    .filter((other) => Buffer.from(other.split('.')[1] as string, 'base64url').equals(bytes))
+  expect(spellings.length).toBe(4)
+  const taken = spellings.filter((other) => readReference('a-secret-of-16-characters', other))
+  expect(taken).toEqual([signed])
+})
+
 test('a reference that is not ours gives the booking to nobody', async () => {
   const { ownerId, ref } = await buyer()
   const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
