@@ -17,6 +17,7 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
       include: ['src/**/*.test.{ts,tsx}'],
       testTimeout: 30_000,
       hookTimeout: 60_000,
+      expect: { poll: { timeout: 10_000 } },
       ...test,
     },
   })

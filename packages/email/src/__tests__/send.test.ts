@@ -70,11 +70,11 @@ beforeEach(() => {
 })
 afterEach(() => vi.unstubAllEnvs())
 
-const sender = () =>
+const sender = (timeoutMs = 5_000) =>
   createSender({
     transport: resendTransport(createResend('re_test_key', { baseUrl }), {
       pauseMs: 1,
-      timeoutMs: 150,
+      timeoutMs,
     }),
     from: 'Acme <hello@acme.example>',
   })
@@ -127,7 +127,7 @@ test('after three tries the error says that later may work', async () => {
 
 test('a server that hangs is given up on and tried again', async () => {
   answers = [{ status: 0, hang: true }]
-  await sender().sendEmail('WelcomeEmail', 'ada@example.com', props, { idempotencyKey: 'k' })
+  await sender(300).sendEmail('WelcomeEmail', 'ada@example.com', props, { idempotencyKey: 'k' })
   expect(received).toHaveLength(2)
 })
 
