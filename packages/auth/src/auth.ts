@@ -4,54 +4,25 @@
  * @module
  */
 
-import { createLogger, type Logger, lazy, readEnv } from '@repo/core'
-import { type Database, db } from '@repo/db'
+import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core'
+import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type BetterAuthOptions, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
+import { type Background, createBackground } from './background.ts'
+import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
+import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
+import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
-
-export interface ProviderKeys {
-  clientId: string
-  clientSecret: string
-}
-
-export interface AuthOptions {
-  /** Default: the process-wide client of `DATABASE_URL`. */
-  db?: Database
-  /** The host's origin: `https://app.example.com`. */
-  baseURL: string
-  /** 32 characters or more. */
-  secret: string
-  github?: ProviderKeys
-  google?: ProviderKeys
-  /** Default: `sendEmail` of `@repo/email`. */
-  sender?: { sendEmail: typeof sendEmail }
-  /** Put behind the mask. Default: JSON lines on standard error. */
-  logger?: Logger
-  /** From 12, the default, to 15. */
-  bcryptRounds?: number
-  /** The host's own pages. Each gets a `token` or `id` in its query. */
-  pages?: { verifyEmail?: string; resetPassword?: string; acceptInvitation?: string }
-  /** Told after the fact, not awaited by the request; what they throw is logged. */
-  events?: { userCreated?: (user: { id: string }) => Promise<unknown> }
-  /**
-   * Headers that hold the caller's address, set by your own proxy. Without a proxy that sets them
-   * anyone can; then pass none. Default `x-forwarded-for`.
-   */
-  ipAddressHeaders?: string[]
-  /** Default true. Kept in memory, a process each. */
-  rateLimit?: boolean
-}
 
 export interface AuthUser {
   id: string
@@ -88,8 +59,14 @@ export function createAuth(options: AuthOptions) {
     const { adapter } = await betterAuthInstance.$context
     return toSession(raw, (query) => adapter.findOne(query))
   })
-  const handler = async (req: Request) =>
-    finish(req, await betterAuthInstance.handler(req), baseURL)
+  const handler = async (req: Request): Promise<Response> => {
+    try {
+      return finish(req, await betterAuthInstance.handler(req), baseURL)
+    } catch (error) {
+      logger.error({ error }, 'a request to auth failed')
+      return toResponse(error)
+    }
+  }
 
   return {
     ...guards,
@@ -129,72 +106,23 @@ export const requireAuth: Auth['requireAuth'] = (req) => auth.requireAuth(req)
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 
-function keys(
-  provider: 'github' | 'google',
-  clientId: string | undefined,
-  clientSecret: string | undefined,
-) {
-  if (!clientId !== !clientSecret) {
-    throw new AuthError(
-      'invalid_options',
-      `${provider.toUpperCase()}_CLIENT_ID and ${provider.toUpperCase()}_CLIENT_SECRET belong together; one is missing.`,
-    )
-  }
-  return clientId && clientSecret ? { [provider]: { clientId, clientSecret } } : {}
-}
-
-function originOf(baseURL: string): string {
-  const url = URL.canParse(baseURL) ? new URL(baseURL) : null
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/') {
-    throw new AuthError(
-      'invalid_options',
-      'The base URL must be an origin, http or https, without a path.',
-    )
-  }
-  return url.origin
-}
-
-/** Work that a request sets off and does not wait for, so that its time tells nothing. */
-function createBackground(logger: Logger) {
-  const running = new Set<Promise<unknown>>()
-  return {
-    run(name: string, work: () => Promise<unknown>): void {
-      const task = Promise.resolve()
-        .then(work)
-        .catch((error: unknown) => logger.error({ name, error }, 'failed in the background'))
-        .finally(() => running.delete(task))
-      running.add(task)
-    },
-    async settled(): Promise<void> {
-      while (running.size > 0) await Promise.all(running)
-    },
-  }
-}
-
-type Run = ReturnType<typeof createBackground>['run']
-
-function build(options: AuthOptions, baseURL: string, logger: Logger, run: Run) {
+function build(options: AuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
   const { sendEmail: send } = options.sender ?? { sendEmail }
   const page = (path: string, query: Record<string, string>) => {
     const url = new URL(path, baseURL)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     return url.href
   }
-  const pages = {
-    verifyEmail: '/verify-email',
-    resetPassword: '/reset-password',
-    acceptInvitation: '/accept-invitation',
-    ...options.pages,
-  }
+  const pages: Pages = { ...PAGES, ...options.pages }
   const jwtOptions: JwtOptions = {
     disableSettingJwtHeader: true,
     jwks: { keyPairConfig: { alg: 'ES256' } },
     jwt: { issuer: baseURL, audience: baseURL, expirationTime: `${ACCESS_SECONDS}s` },
   }
-  // The plugin calls an endpoint of the instance that it is a part of.
-  const late: { verifyEmail(token: string): Promise<unknown> } = {
-    verifyEmail: async (token) => instance.api.verifyEmail({ query: { token } }),
-  }
+  // Mails and the plugin call the instance that they are a part of.
+  const verifyEmail = async (token: string): Promise<unknown> =>
+    instance.api.verifyEmail({ query: { token } })
+  const context = async (): Promise<Tokens> => instance.$context
   const instance = betterAuth({
     ...settings(options, baseURL, logger),
     emailAndPassword: {
@@ -215,16 +143,20 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Run) 
         )
       },
     },
+    // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
+    onAPIError: { throw: true, errorURL: page(pages.signIn, {}) },
     emailVerification: {
       sendOnSignUp: true,
+      expiresIn: CONFIRMATION_SECONDS,
       autoSignInAfterVerification: false,
       async sendVerificationEmail({ user, token }) {
-        run('WelcomeEmail', () =>
-          send('WelcomeEmail', user.email, {
+        run('WelcomeEmail', async () => {
+          const confirmation = await issueConfirmation(await context(), token)
+          return send('WelcomeEmail', user.email, {
             name: user.name,
-            verifyUrl: page(pages.verifyEmail, { token }),
-          }),
-        )
+            verifyUrl: page(pages.verifyEmail, { token: confirmation }),
+          })
+        })
       },
     },
     databaseHooks: {
@@ -249,7 +181,8 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Run) 
         ),
       ),
       jwt(jwtOptions),
-      tollgate({ jwt: jwtOptions, verifyEmail: (token) => late.verifyEmail(token) }),
+      standIns(options),
+      tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
   return instance
@@ -257,7 +190,6 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Run) 
 
 /** What needs neither mails nor plugins. */
 function settings(options: AuthOptions, baseURL: string, logger: Logger) {
-  const { github, google } = options
   return {
     baseURL,
     basePath: '/api/auth',
@@ -278,7 +210,7 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
       encryptOAuthTokens: true,
       accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
     },
-    socialProviders: { ...(github ? { github } : {}), ...(google ? { google } : {}) },
+    socialProviders: socialProviders(options),
     rateLimit: {
       enabled: options.rateLimit ?? true,
       storage: 'memory',
@@ -294,7 +226,10 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
       defaultCookieAttributes: COOKIE_ATTRIBUTES,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: { ipAddressHeaders: options.ipAddressHeaders ?? ['x-forwarded-for'] },
+      ipAddress: {
+        ipAddressHeaders: options.ipAddressHeaders ?? ['x-forwarded-for'],
+        ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
+      },
     },
   } satisfies BetterAuthOptions
 }
@@ -302,9 +237,8 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
 /** The hop after OAuth, and the standard name of the header that says when to come back. */
 function finish(req: Request, answer: Response, baseURL: string): Response {
   const location = answer.headers.get('location')
-  if (location && /\/api\/auth\/(oauth2\/)?callback\//.test(req.url)) {
-    const path = sameOriginPath(location, baseURL)
-    if (path === null) return answer
+  if (location && /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)) {
+    const path = sameOriginPath(location, baseURL) ?? '/'
     const headers = new Headers()
     for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
     return hopTo(path, headers)

@@ -9,12 +9,17 @@ import { AuthError } from './errors.ts'
 import { sameOriginPath } from './hop.ts'
 
 export interface FormAction {
-  /** Better Auth's endpoint, e.g. `/sign-in/email`. The form's fields become its body. */
+  /**
+   * Better Auth's endpoint, e.g. `/sign-in/email`. After `/sign-in/social` the browser goes to the
+   * provider, and from there to `success` or `failure`.
+   */
   path: string
   /** Where a success leads, unless the field `next` names a path of this host. */
   success: string
   /** Where a refusal leads, with `?error=<code>` added. */
   failure: string
+  /** Makes the endpoint's body. Default: every text field but `next`. */
+  fields?: (form: FormData) => Record<string, unknown>
   /** Fields that go back to the failure page, such as the `token` of a reset. Default: none. */
   keep?: readonly string[]
 }
@@ -38,11 +43,18 @@ export async function runFormAction(
     })
   }
   requireOwnOrigin(req, baseURL)
+  const form = await readForm(req)
   const fields: Record<string, string> = {}
-  for (const [name, value] of await readForm(req)) {
+  for (const [name, value] of form) {
     if (typeof value === 'string') fields[name] = value
   }
-  const { next, ...body } = fields
+  const { next, ...texts } = fields
+  const success = safePath(next, action.success)
+  const social = action.path === '/sign-in/social'
+  const body = {
+    ...(action.fields?.(form) ?? texts),
+    ...(social ? { callbackURL: success, errorCallbackURL: action.failure } : {}),
+  }
   const answer = await handler(
     new Request(`${baseURL}/api/auth${action.path}`, {
       method: 'POST',
@@ -52,11 +64,16 @@ export async function runFormAction(
   )
   const headers = new Headers({ 'cache-control': 'no-store' })
   for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
-  headers.set(
-    'location',
-    answer.ok ? safePath(next, action.success) : await failurePath(answer, action, fields),
-  )
+  const provider = social && answer.ok ? await providerPage(answer) : undefined
+  const location = answer.ok ? (provider ?? success) : await failurePath(answer, action, fields)
+  headers.set('location', location)
   return new Response(null, { status: 303, headers })
+}
+
+/** Where Better Auth sends the browser to sign in with a provider. */
+async function providerPage(answer: Response): Promise<string | undefined> {
+  const { url } = (await answer.json()) as { url?: string }
+  return url
 }
 
 /** A form of another site must not sign anybody in, out or up. */

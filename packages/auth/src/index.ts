@@ -1,13 +1,11 @@
 export { toNodeHandler } from 'better-auth/node'
 export {
   type Auth,
-  type AuthOptions,
   type AuthUser,
   auth,
   createAuth,
   getSession,
   getUser,
-  type ProviderKeys,
   requireAuth,
   requireRole,
 } from './auth.ts'
@@ -16,4 +14,6 @@ export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
+export type { AuthOptions, Pages } from './options.ts'
+export type { ProviderKeys } from './providers.ts'
 export type { Guards, Role, Session } from './session.ts'

@@ -11,10 +11,12 @@ import {
   addOAuthServerContext,
   createAuthEndpoint,
   createAuthMiddleware,
+  formCsrfMiddleware,
   getOAuthState,
 } from 'better-auth/api'
 import { type JwtOptions, signJWT } from 'better-auth/plugins/jwt'
 import { z } from 'zod'
+import { redeemConfirmation } from './confirmation.ts'
 import { ACCESS_COOKIE, COOKIE_ATTRIBUTES } from './cookies.ts'
 import { requireBcryptLength } from './password.ts'
 import type { Session } from './session.ts'
@@ -25,8 +27,10 @@ export const ACCESS_SECONDS = 300
 export interface TollgateOptions {
   /** What the jwt plugin was given: tokens are signed with its newest key. */
   jwt: JwtOptions
-  /** Checks the token of a confirmation mail and marks the address as confirmed. */
-  verifyEmail(token: string): Promise<unknown>
+  /** Checks Better Auth's own token and marks the address as confirmed. */
+  verifyEmail(jwt: string): Promise<unknown>
+  /** Where a sign-in with a provider leads when the request names no page. */
+  afterSignIn: string
 }
 
 /** The parts of Better Auth's session that are read here. */
@@ -83,6 +87,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       const token = await presentedToken(ctx)
       const present = token ? await ctx.context.internalAdapter.findSession(token) : null
       if (present) await addOAuthServerContext({ previousSessionId: present.session.id })
+      return { context: { body: { callbackURL: options.afterSignIn, ...body } } }
     }
     if (ctx.path === '/change-password') {
       return { context: { body: { ...body, revokeOtherSessions: true } } }
@@ -146,9 +151,17 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     endpoints: {
       confirmEmail: createAuthEndpoint(
         '/confirm-email',
-        { method: 'POST', body: z.object({ token: z.string().min(1).max(2048) }) },
+        {
+          method: 'POST',
+          // Better Auth checks the origin of requests with cookies; this one has none.
+          use: [formCsrfMiddleware],
+          body: z.object({ token: z.string().min(1).max(256) }),
+          metadata: {
+            allowedMediaTypes: ['application/x-www-form-urlencoded', 'application/json'],
+          },
+        },
         async (ctx) => {
-          await options.verifyEmail(ctx.body.token)
+          await options.verifyEmail(await redeemConfirmation(ctx.context, ctx.body.token))
           return ctx.json({ status: true })
         },
       ),

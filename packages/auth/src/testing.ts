@@ -7,7 +7,8 @@
 import { createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
-import { type Auth, type AuthOptions, createAuth } from './auth.ts'
+import { type Auth, createAuth } from './auth.ts'
+import type { AuthOptions } from './options.ts'
 
 export const TEST_ORIGIN = 'http://localhost:3000'
 

@@ -22,7 +22,7 @@ const NOTICES: Record<string, string> = {
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password: 'Address and password do not fit together.',
-  invalid_token: 'This link is used up or too old. Ask for a new one.',
+  invalid_token: 'This link is used up or too old. If you have used it, just sign in.',
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
 }

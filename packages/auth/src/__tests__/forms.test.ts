@@ -61,6 +61,15 @@ test.each([
   await expect(sent).rejects.toMatchObject({ code: 'untrusted_origin', status: 403 })
 })
 
+test('a host may make the body itself', async () => {
+  const { email } = await setup.auth.signIn()
+  const answer = await setup.auth.formAction(form({ mail: email, pass: TEST_PASSWORD }), {
+    ...action,
+    fields: (sent) => ({ email: sent.get('mail'), password: sent.get('pass') }),
+  })
+  expect(answer.headers.get('location')).toBe('/dashboard')
+})
+
 test('a form by GET is refused', async () => {
   await expect(setup.auth.formAction(setup.auth.request('/sign-in'), action)).rejects.toMatchObject(
     {
@@ -95,6 +104,7 @@ test.each([
   [null, '/home'],
 ])('the return path %j becomes %s', (candidate, path) => {
   expect(safePath(candidate, '/home')).toBe(path)
+  expect(new URL(safePath(candidate, '/home'), TEST_ORIGIN).origin).toBe(TEST_ORIGIN)
 })
 
 test('the field `next` leads to a page of this host only', async () => {
@@ -108,6 +118,7 @@ test('the field `next` leads to a page of this host only', async () => {
   }
   expect(await go('/billing')).toBe('/billing')
   expect(await go('//evil.example/')).toBe('/dashboard')
+  expect(await go('/中')).toBe('/%E4%B8%AD')
 })
 
 const arriving = (headers: Record<string, string>, method = 'GET') =>

@@ -1,129 +1,223 @@
-/**
- * GitHub sign-in: the real flow, with only GitHub's own answers made here (a server's addresses are
- * fixed in the provider, so its three requests are answered at `fetch`).
- */
+/** GitHub sign-in: the whole code flow, against a stand-in that insists on it. */
 
-import { afterEach, expect, test, vi } from 'vitest'
-import { cookiesOf } from '../testing.ts'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createAuth } from '../index.ts'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
+import { CLIENT, type GitHub, startGitHub } from './github.ts'
 import { setUpAuth } from './setup.ts'
 
-const setup = setUpAuth({ github: { clientId: 'github-id', clientSecret: 'github-secret' } })
-afterEach(() => vi.unstubAllGlobals())
+const setup = setUpAuth()
+let github: GitHub
+let auth: TestAuth
 
-function github(profile: { id: number; email: string; verified: boolean }) {
-  const asked: string[] = []
-  vi.stubGlobal('fetch', async (input: string | URL | Request, init?: RequestInit) => {
-    const { pathname, hostname } = new URL(input instanceof Request ? input.url : String(input))
-    asked.push(`${hostname}${pathname} ${String(init?.body ?? '')}`)
-    const { id, email, verified } = profile
-    if (pathname === '/login/oauth/access_token') {
-      return Response.json({
-        access_token: 'gho_plain_token',
-        token_type: 'bearer',
-        scope: 'user:email',
-      })
-    }
-    if (pathname === '/user')
-      return Response.json({ id, login: 'ada', name: 'Ada', email, avatar_url: '' })
-    if (pathname === '/user/emails') {
-      return Response.json([{ email, primary: true, verified, visibility: 'private' }])
-    }
-    return new Response(null, { status: 404 })
-  })
-  return asked
-}
+beforeAll(async () => {
+  github = await startGitHub()
+  auth = createTestAuth({ db: setup.db, github: { ...CLIENT, endpoint: github.endpoint } })
+})
+afterAll(() => github.close())
+beforeEach(() => {
+  github.tokens.length = 0
+  github.refusals.length = 0
+})
 
-async function begin(cookie?: string) {
-  const body = { provider: 'github', callbackURL: '/dashboard', errorCallbackURL: '/sign-in' }
-  const answer = await setup.auth.post('/sign-in/social', body, cookie ? { cookie } : {})
+const BODY = { provider: 'github', callbackURL: '/dashboard', errorCallbackURL: '/sign-in' }
+
+async function begin(cookie?: string, body: object = BODY) {
+  const answer = await auth.post('/sign-in/social', body, cookie ? { cookie } : {})
   const { url } = (await answer.json()) as { url: string }
-  return { answer, target: new URL(url), stateCookie: cookiesOf(answer) }
+  return {
+    target: new URL(url),
+    line: answer.headers.getSetCookie().join(),
+    stateCookie: cookiesOf(answer),
+  }
 }
 
-const comeBack = (state: string, cookie: string) =>
-  setup.auth.handler(
-    setup.auth.request(`/api/auth/callback/github?code=c0de&state=${state}`, { cookie }),
-  )
+/** The provider's part: the address it sends the browser back to. */
+async function consent(target: URL): Promise<URL> {
+  const answer = await fetch(target, { redirect: 'manual' })
+  return new URL(answer.headers.get('location') as string)
+}
+
+const comeBack = ({ pathname, search }: URL, cookie: string) =>
+  auth.handler(auth.request(`${pathname}${search}`, { cookie }))
+
+const signsIn = (answer: Response) =>
+  answer.headers.getSetCookie().some((line) => /session_token=[^;]/.test(line))
+
+const untouched = async () => ({
+  users: await setup.db.user.count(),
+  accounts: await setup.db.account.count(),
+  sessions: await setup.db.session.count(),
+})
 
 test('the state is a lax cookie, everything that follows is strict, and the return hops', async () => {
-  const asked = github({ id: 1, email: 'ada@example.com', verified: true })
-  const { answer, target, stateCookie } = await begin()
-  expect(target.origin).toBe('https://github.com')
-  expect(target.searchParams.get('code_challenge_method')).toBe('S256')
-  const [line, ...more] = answer.headers.getSetCookie()
-  expect(more).toEqual([])
+  const { target, line, stateCookie } = await begin()
+  expect(target.origin).toBe(github.endpoint)
   expect(line).toMatch(/^__Host-tollgate\.state=/)
-  expect(line).toMatch(/SameSite=Lax/i)
-  expect(line).toMatch(/HttpOnly/)
-  expect(line).toMatch(/Secure/)
+  for (const attribute of [/SameSite=Lax/i, /HttpOnly/, /Secure/]) expect(line).toMatch(attribute)
 
-  const back = await comeBack(target.searchParams.get('state') as string, stateCookie)
+  const back = await comeBack(await consent(target), stateCookie)
   expect(back.status).toBe(200)
   expect(await back.text()).toContain('content="0;url=/dashboard"')
+  expect(back.headers.get('cache-control')).toBe('no-store')
+  expect(back.headers.get('content-security-policy')).toBe("default-src 'none'")
   for (const cookie of back.headers.getSetCookie()) {
     if (!cookie.startsWith('__Host-tollgate.state=')) expect(cookie).toMatch(/SameSite=Strict/i)
   }
-  const user = await setup.auth.getUser(setup.auth.request('/', { cookie: cookiesOf(back) }))
-  expect(user).toMatchObject({ email: 'ada@example.com', emailVerified: true })
-  expect(asked[0]).toContain('code_verifier')
+  const user = await auth.getUser(auth.request('/', { cookie: cookiesOf(back) }))
+  expect(user).toMatchObject({ email: 'ada@example.com', emailVerified: true, role: 'USER' })
 })
 
 test('provider tokens are encrypted at rest', async () => {
-  const row = await setup.db.account.findFirstOrThrow({ where: { providerId: 'github' } })
+  github.profile = { id: 10, email: 'kept@example.com', verified: true }
+  const { target, stateCookie } = await begin()
+  await comeBack(await consent(target), stateCookie)
+  const row = await setup.db.account.findFirstOrThrow({ where: { accountId: '10' } })
+  expect(github.tokens).toHaveLength(1)
   expect(row.accessToken).toBeTruthy()
-  expect(row.accessToken).not.toContain('gho_plain_token')
+  expect(row.accessToken).not.toContain(github.tokens[0])
+})
+
+test('a code that was stolen on the way is worth nothing to another browser', async () => {
+  github.profile = { id: 11, email: 'victim@example.com', verified: true }
+  const victim = await consent((await begin()).target)
+  const thief = await begin()
+  const before = await untouched()
+  const state = thief.target.searchParams.get('state') as string
+  victim.searchParams.set('state', state)
+  const answer = await comeBack(victim, thief.stateCookie)
+  expect(signsIn(answer)).toBe(false)
+  expect(github.refusals).toEqual(['invalid_grant'])
+  expect(github.tokens).toEqual([])
+  expect(await untouched()).toEqual(before)
 })
 
 test.each([
-  ['another state', (state: string, cookie: string) => comeBack(`${state}x`, cookie)],
-  ['no state cookie, as in a login CSRF', (state: string) => comeBack(state, '')],
   [
-    'a state that is used up',
-    async (state: string, cookie: string) => {
-      await comeBack(state, cookie)
-      return comeBack(state, cookie)
+    'another state',
+    (back: URL, cookie: string) => {
+      back.searchParams.set('state', `${back.searchParams.get('state')}x`)
+      return comeBack(back, cookie)
     },
   ],
-])('%s signs nobody in', async (_, attempt) => {
-  github({ id: 2, email: 'bob@example.com', verified: true })
+  ['no state cookie, as in a login CSRF', (back: URL) => comeBack(back, '')],
+  [
+    'a provider that was refused',
+    (back: URL, cookie: string) => {
+      back.searchParams.delete('code')
+      back.searchParams.set('error', 'access_denied')
+      return comeBack(back, cookie)
+    },
+  ],
+])('%s signs nobody in and asks the provider nothing', async (_, attempt) => {
+  github.profile = { id: 2, email: 'bob@example.com', verified: true }
   const { target, stateCookie } = await begin()
-  const answer = await attempt(target.searchParams.get('state') as string, stateCookie)
-  expect(answer.headers.getSetCookie().join()).not.toContain('session_token=')
+  const back = await consent(target)
+  const before = await untouched()
+  const answer = await attempt(back, stateCookie)
+  expect(signsIn(answer)).toBe(false)
+  expect(await answer.text()).toContain('content="0;url=/sign-in?')
+  expect(github.tokens).toEqual([])
+  expect(await untouched()).toEqual(before)
+})
+
+test('a state is good once', async () => {
+  github.profile = { id: 12, email: 'once@example.com', verified: true }
+  const { target, stateCookie } = await begin()
+  const back = await consent(target)
+  expect(signsIn(await comeBack(back, stateCookie))).toBe(true)
+  const before = await untouched()
+  expect(signsIn(await comeBack(back, stateCookie))).toBe(false)
+  expect(github.tokens).toHaveLength(1)
+  expect(await untouched()).toEqual(before)
 })
 
 test('promise 5: the session from before is ended, though its cookie is not sent on the return', async () => {
-  github({ id: 3, email: 'eve@example.com', verified: true })
-  const before = await setup.auth.signIn('carol@example.com')
+  github.profile = { id: 3, email: 'eve@example.com', verified: true }
+  const before = await auth.signIn('carol@example.com')
   const { target, stateCookie } = await begin(before.cookie)
-  await comeBack(target.searchParams.get('state') as string, stateCookie)
-  expect(await setup.auth.getSession(setup.auth.request('/', { cookie: before.cookie }))).toBeNull()
+  const back = await comeBack(await consent(target), stateCookie)
+  expect(signsIn(back)).toBe(true)
+  expect(await auth.getSession(auth.request('/', { cookie: before.cookie }))).toBeNull()
 })
 
 test('an address that GitHub has not verified is not linked to its owner', async () => {
-  const owner = await setup.auth.signIn('owner@example.com')
-  github({ id: 4, email: 'owner@example.com', verified: false })
+  const owner = await auth.signIn('owner@example.com')
+  github.profile = { id: 4, email: 'owner@example.com', verified: false }
   const { target, stateCookie } = await begin()
-  const answer = await comeBack(target.searchParams.get('state') as string, stateCookie)
-  expect(answer.headers.getSetCookie().join()).not.toContain('session_token=')
+  const answer = await comeBack(await consent(target), stateCookie)
+  expect(signsIn(answer)).toBe(false)
   expect(await setup.db.account.count({ where: { userId: owner.userId } })).toBe(1)
 })
 
+test('an address that is verified on both sides is linked', async () => {
+  const owner = await auth.signIn('both@example.com')
+  github.profile = { id: 5, email: 'both@example.com', verified: true }
+  const { target, stateCookie } = await begin()
+  expect(signsIn(await comeBack(await consent(target), stateCookie))).toBe(true)
+  expect(await setup.db.account.count({ where: { userId: owner.userId } })).toBe(2)
+})
+
 test('a return to another site is refused at the start', async () => {
-  const body = { provider: 'github', callbackURL: 'https://evil.example/' }
-  expect((await setup.auth.post('/sign-in/social', body)).status).toBe(403)
+  const body = { ...BODY, callbackURL: 'https://evil.example/' }
+  const answer = await auth.post('/sign-in/social', body)
+  expect(answer.status).toBe(403)
+  expect(answer.headers.getSetCookie()).toEqual([])
 })
 
 test('a callback that only looks like a path does not leave this host', async () => {
-  github({ id: 5, email: 'dan@example.com', verified: true })
-  const body = { provider: 'github', callbackURL: '/.//evil.example' }
-  const answer = await setup.auth.post('/sign-in/social', body)
-  const { url } = (await answer.json()) as { url: string }
-  const state = new URL(url).searchParams.get('state') as string
-  const back = await comeBack(state, cookiesOf(answer))
+  github.profile = { id: 6, email: 'dan@example.com', verified: true }
+  const body = { ...BODY, callbackURL: '/.//evil.example' }
+  const { target, stateCookie } = await begin(undefined, body)
+  const back = await comeBack(await consent(target), stateCookie)
   expect(await back.text()).toContain('content="0;url=/evil.example"')
 })
 
+test('a request that names no page leads to the one after sign-in', async () => {
+  github.profile = { id: 7, email: 'seven@example.com', verified: true }
+  const { target, stateCookie } = await begin(undefined, { provider: 'github' })
+  const html = await (await comeBack(await consent(target), stateCookie)).text()
+  expect(html).toContain('content="0;url=/dashboard"')
+})
+
+test('a form without script leads to the provider, and from there to its own page', async () => {
+  github.profile = { id: 8, email: 'eight@example.com', verified: true }
+  const answer = await auth.formAction(
+    auth.request('/sign-in', {
+      method: 'POST',
+      headers: { origin: TEST_ORIGIN, 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'provider=github&next=/billing&callbackURL=https://evil.example/',
+    }),
+    { path: '/sign-in/social', success: '/dashboard', failure: '/sign-in' },
+  )
+  expect(answer.status).toBe(303)
+  const target = new URL(answer.headers.get('location') as string)
+  expect(target.origin).toBe(github.endpoint)
+  const back = await comeBack(await consent(target), cookiesOf(answer))
+  expect(await back.text()).toContain('content="0;url=/billing"')
+  expect(signsIn(back)).toBe(true)
+})
+
+test('without a stand-in the provider is GitHub itself', async () => {
+  const real = createAuth({
+    db: setup.db,
+    baseURL: TEST_ORIGIN,
+    secret: 'x'.repeat(32),
+    github: CLIENT,
+    rateLimit: false,
+  })
+  const answer = await real.handler(
+    auth.request('/api/auth/sign-in/social', {
+      method: 'POST',
+      headers: { origin: TEST_ORIGIN, 'content-type': 'application/json' },
+      body: JSON.stringify(BODY),
+    }),
+  )
+  const { url } = (await answer.json()) as { url: string }
+  expect(url).toMatch(/^https:\/\/github\.com\/login\/oauth\/authorize\?/)
+})
+
 test('a provider without keys is off', async () => {
-  const answer = await setup.auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
-  expect(answer.status).toBeGreaterThanOrEqual(400)
+  const answer = await auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
+  expect(answer.status).toBe(404)
 })
