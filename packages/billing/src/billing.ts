@@ -10,14 +10,20 @@ import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
 import { type BillingContext, type BillingOptions, createContext } from './context.ts'
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
+import { listInvoices as listOwnInvoices } from './invoices.ts'
+import { billingCron, createJobs } from './jobs.ts'
 import * as payments from './payments.ts'
 import { pushPlans } from './plans.ts'
 import { createBillingPortalSession as createPortal } from './portal.ts'
+import { reconcile } from './reconcile.ts'
 import * as subscriptions from './subscriptions.ts'
 import { syncCustomer as sync } from './sync.ts'
+import * as archive from './webhooks/archive.ts'
 import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
-import { listWaitingEvents, retryPendingEvents as retryPending } from './webhooks/retry.ts'
+import { processEvents as processWaiting } from './webhooks/process.ts'
+import { pullEvents } from './webhooks/pull.ts'
 import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
+import { watchEvents } from './webhooks/watch.ts'
 
 /** `f` with its first argument given. */
 function given<Args extends unknown[], R>(
@@ -44,12 +50,23 @@ export function createBilling(options: BillingOptions = {}) {
     confirmPayment: given(ctx, payments.confirmPayment),
     listPayments: given(ctx, payments.listPayments),
     createCalComBookingLink: given(ctx, createLink),
+    listInvoices: given(ctx, listOwnInvoices),
     listBookings: given(ctx, listBookings),
     handleStripeWebhook: given(ctx, handleStripe),
     handleCalComWebhook: given(ctx, handleCalCom),
-    /** Events that are pending or need attention; see `webhooks/retry.ts`. */
-    listWaitingEvents: given(ctx, listWaitingEvents),
-    retryPendingEvents: given(ctx, retryPending),
+    /** Works through stored events until none is due; what the worker's job does. */
+    processEvents: given(ctx, processWaiting),
+    listEvents: given(ctx, archive.listEvents),
+    showEvent: given(ctx, archive.showEvent),
+    replayEvent: given(ctx, archive.replayEvent),
+    retryDeadEvents: given(ctx, archive.retryDeadEvents),
+    emptyPayloads: given(ctx, archive.emptyPayloads),
+    watchEvents: given(ctx, watchEvents),
+    pullEvents: given(ctx, pullEvents),
+    reconcile: given(ctx, reconcile),
+    /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
+    jobs: createJobs(ctx),
+    cron: billingCron,
     /** Brings the provider's prices in line with the plans; see `pushPlans`. */
     pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
     plans: ctx.plans,
@@ -88,5 +105,4 @@ export const handleStripeWebhook: Billing['handleStripeWebhook'] = (...args) =>
   billing.handleStripeWebhook(...args)
 export const handleCalComWebhook: Billing['handleCalComWebhook'] = (...args) =>
   billing.handleCalComWebhook(...args)
-export const retryPendingEvents: Billing['retryPendingEvents'] = (...args) =>
-  billing.retryPendingEvents(...args)
+export const processEvents: Billing['processEvents'] = (...args) => billing.processEvents(...args)

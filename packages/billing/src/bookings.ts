@@ -59,30 +59,42 @@ export interface BookingEvent {
   payload: BookingPayload
 }
 
-/** Applies an event to the row of its chain. Applying it again, or an older one, changes nothing. */
-export async function applyBooking(ctx: BillingContext, event: BookingEvent): Promise<void> {
+/**
+ * Applies an event to the row of its chain. Applying it again, or an older one, changes nothing.
+ * `within` runs in the same transaction, last.
+ */
+export async function applyBooking(
+  ctx: BillingContext,
+  event: BookingEvent,
+  within: (tx: Db) => Promise<unknown>,
+): Promise<void> {
   await atomically(ctx.db, async (tx) => {
-    // Two events of one chain may share no uid, so there is no row to lock: bookings wait in line.
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('tollgate:bookings'))`
-    const row = await findChain(tx, event.payload)
-    const reference = await referenceOf(tx, ctx, event.payload)
-    if (!row) {
-      await tx.booking.create({
-        data: {
-          ...factsOf(event),
-          calUids: uidsOf(event.payload),
-          ...(await ownership(tx, reference, null)),
-        },
-      })
-      return
-    }
-    const calUids = [...new Set([...row.calUids, ...uidsOf(event.payload)])]
-    // An older event may still be the one that carries the reference: a cancellation has none.
-    const owner = row.customerId ? {} : await ownership(tx, reference, row.id)
-    await tx.booking.update({
-      where: { id: row.id },
-      data: { calUids, ...(isNewer(event, row) ? factsOf(event) : {}), ...owner },
+    await applyTo(tx, ctx, event)
+    await within(tx)
+  })
+}
+
+async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promise<void> {
+  // Two events of one chain may share no uid, so there is no row to lock: bookings wait in line.
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('tollgate:bookings'))`
+  const row = await findChain(tx, event.payload)
+  const reference = await referenceOf(tx, ctx, event.payload)
+  if (!row) {
+    await tx.booking.create({
+      data: {
+        ...factsOf(event),
+        calUids: uidsOf(event.payload),
+        ...(await ownership(tx, reference, null)),
+      },
     })
+    return
+  }
+  const calUids = [...new Set([...row.calUids, ...uidsOf(event.payload)])]
+  // An older event may still be the one that carries the reference: a cancellation has none.
+  const owner = row.customerId ? {} : await ownership(tx, reference, row.id)
+  await tx.booking.update({
+    where: { id: row.id },
+    data: { calUids, ...(isNewer(event, row) ? factsOf(event) : {}), ...owner },
   })
 }
 

@@ -7,8 +7,9 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
+import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
-import { PAYMENT_MARK, requireAmount, requireCurrency } from './payments.ts'
+import { requireAmount, requireCurrency } from './payments.ts'
 import { type Interval, priceOf, trialDaysOf } from './plans.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'
@@ -181,7 +182,7 @@ export async function confirmCheckout(
   if (!customer?.stripeCustomerId || idOf(session.customer) !== customer.stripeCustomerId) {
     throw missing
   }
-  await syncCustomer(ctx, ownerId)
+  await syncCustomer(ctx, ownerId, { also: async () => idsOf(session) })
   const intent = session.mode === 'payment' ? idOf(session.payment_intent) : null
   const payment = intent
     ? await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intent } })
@@ -192,3 +193,6 @@ export async function confirmCheckout(
     paymentId: payment?.id ?? null,
   }
 }
+
+const idsOf = ({ subscription, payment_intent }: Stripe.Checkout.Session): string[] =>
+  [idOf(subscription), idOf(payment_intent)].flatMap((id) => id ?? [])

@@ -1,6 +1,6 @@
 /**
- * `pnpm billing plans push | sync <owner>… | events [retry]`: what a person runs against the
- * environment's Stripe account and database. `--json` puts one JSON document on standard output.
+ * `pnpm billing …`: what a person runs against the environment's Stripe account and database. Words
+ * and progress go to standard error; `--json` puts one JSON document on standard output.
  *
  * @module
  */
@@ -9,60 +9,162 @@ import { parseArgs } from 'node:util'
 import { maskText } from '@repo/core'
 import { db } from '@repo/db'
 import { billing } from './billing.ts'
+import { createProgress } from './progress.ts'
+import type { EventStatus, StoredEvent } from './webhooks/archive.ts'
 
-const USAGE = `pnpm billing plans push [--json]      make the plans' products and prices at Stripe
-pnpm billing sync <owner>… [--json]   write what Stripe says of these owners now
-pnpm billing events [--json]          list events that are pending or need attention
-pnpm billing events retry [--json]    process what is pending`
+const USAGE = `pnpm billing plans push              make the plans' products and prices at Stripe
+pnpm billing sync <owner>…           write what Stripe says of these owners now
+pnpm billing reconcile               compare every customer with Stripe, report and mend differences
+pnpm billing events list [--status pending,dead,…] [--limit 100]
+                                     stored events; without --status those that wait for something
+pnpm billing events show <id>        one event with its payload
+pnpm billing events replay <id>…     process these events once more
+pnpm billing events retry-dead       give the events whose tries are used up all their tries again
+pnpm billing events process          process what is due, here and now
+pnpm billing events pull             store what Stripe has and never delivered
+With --json the result is one JSON document on standard output.`
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
-async function pushPlans(): Promise<object> {
-  const made = await billing.pushPlans()
-  say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
-  return { made }
+interface Flags {
+  status?: string
+  limit?: string
 }
 
-async function sync(owners: string[]): Promise<object> {
-  const results: object[] = []
-  for (const [index, ownerId] of owners.entries()) {
-    const { written, problems } = await billing.syncCustomer(ownerId)
-    const { plan, status } = await billing.getSubscription(ownerId)
-    say(`${index + 1}/${owners.length} ${ownerId}: ${plan}${status ? `, ${status}` : ''}`)
-    results.push({ ownerId, plan, status, written, problems })
-  }
-  return { synced: results }
+type Command = (args: string[], flags: Flags) => Promise<object>
+
+const COMMANDS: Record<string, Command> = {
+  async 'plans push'() {
+    const made = await billing.pushPlans()
+    say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
+    return { made }
+  },
+
+  async sync(owners) {
+    const results: object[] = []
+    for (const [index, ownerId] of owners.entries()) {
+      const { written, problems, changes } = await billing.syncCustomer(ownerId, { depth: 'full' })
+      const { plan, status } = await billing.getSubscription(ownerId)
+      say(`${index + 1}/${owners.length} ${ownerId}: ${plan}${status ? `, ${status}` : ''}`)
+      results.push({ ownerId, plan, status, written, problems, changes })
+    }
+    return { synced: results }
+  },
+
+  async reconcile() {
+    const progress = createProgress('customers')
+    const result = await billing.reconcile({ onProgress: progress.show })
+    progress.end()
+    for (const { ownerId, changes, deleted } of result.differences) {
+      const what = changes.map(({ object, id, from, to }) =>
+        to ? `${object} ${id} ${from ?? 'new'} → ${to}` : `${object} ${id}`,
+      )
+      say(`${ownerId}: ${deleted ? 'deleted at the provider' : what.join(', ')}`)
+    }
+    for (const { ownerId, reason } of result.failed) say(`${ownerId}: not compared (${reason})`)
+    say(`${result.customers} customers, ${result.differences.length} differed and are mended.`)
+    return result
+  },
+
+  async 'events list'(_, { status, limit }) {
+    const events = await billing.listEvents({
+      ...(status ? { status: status.split(',').map(requireStatus) } : {}),
+      ...(limit ? { limit: requireLimit(limit) } : {}),
+    })
+    for (const event of events) say(line(event))
+    if (events.length === 0) say('There are none.')
+    return { events }
+  },
+
+  async 'events show'([id = '']) {
+    const { payload, lease, ...event } = await billing.showEvent(id)
+    say(line(event))
+    say(payload === null ? 'Its payload has been emptied.' : payload)
+    return { event: { ...event, payload } }
+  },
+
+  async 'events replay'(ids) {
+    for (const id of ids) await billing.replayEvent(id)
+    return processWaiting()
+  },
+
+  async 'events retry-dead'() {
+    say(`${await billing.retryDeadEvents()} events are due again.`)
+    return processWaiting()
+  },
+
+  'events process': () => processWaiting(),
+
+  async 'events pull'() {
+    const progress = createProgress('events')
+    const result = await billing.pullEvents({ onProgress: (seen) => progress.show(seen) })
+    progress.end()
+    say(`Stripe told of ${result.seen} events; ${result.pulled.length} were missing.`)
+    return { ...result, ...(await processWaiting()) }
+  },
 }
 
-async function listEvents(): Promise<object> {
-  const events = await billing.listWaitingEvents()
-  for (const { receivedAt, provider, type, eventId, status, reason, attempts } of events) {
-    say([receivedAt.toISOString(), provider, type, eventId, status, reason, attempts].join('  '))
-  }
-  if (events.length === 0) say('Nothing waits.')
-  return { events }
+async function processWaiting(): Promise<object> {
+  const { processed, waiting, dead } = await billing.processEvents()
+  say(`${processed} processed, ${waiting} put off, ${dead} dead`)
+  return { processed, waiting, dead }
 }
 
-async function retryEvents(): Promise<object> {
-  const result = await billing.retryPendingEvents()
-  say(`${result.processed.length} processed, ${result.waiting.length} still waiting`)
-  return { ...result }
+const STATUSES: readonly EventStatus[] = [
+  'pending',
+  'processed',
+  'ignored',
+  'needs_attention',
+  'dead',
+]
+
+function requireStatus(word: string): EventStatus {
+  const status = STATUSES.find((known) => known === word)
+  if (status) return status
+  throw new Error(`${word} is no status; there are ${STATUSES.join(', ')}.`)
 }
+
+function requireLimit(text: string): number {
+  const limit = Number(text)
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= 10_000) return limit
+  throw new Error(`--limit must be a whole number from 1 to 10000, not ${text}.`)
+}
+
+const line = (event: Pick<StoredEvent, keyof StoredEvent>): string =>
+  [
+    event.receivedAt.toISOString(),
+    event.provider,
+    event.type,
+    event.eventId,
+    event.status,
+    event.reason ?? '-',
+    `${event.attempts} tries`,
+  ].join('  ')
+
+/** The commands that work on what they are told, and need to be told it. */
+const NEEDS_ARGUMENTS = new Set(['sync', 'events show', 'events replay'])
 
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false } },
+    options: {
+      json: { type: 'boolean', default: false },
+      status: { type: 'string' },
+      limit: { type: 'string' },
+    },
   })
-  const [command, ...rest] = positionals
-  let result: object | undefined
-  if (command === 'plans' && rest[0] === 'push') result = await pushPlans()
-  else if (command === 'sync' && rest.length > 0) result = await sync(rest)
-  else if (command === 'events' && rest.length === 0) result = await listEvents()
-  else if (command === 'events' && rest[0] === 'retry') result = await retryEvents()
-  if (!result) throw new Error(USAGE)
-  await db.$disconnect()
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  const { json, ...flags } = values
+  const words = Object.hasOwn(COMMANDS, positionals[0] ?? '') ? 1 : 2
+  const name = positionals.slice(0, words).join(' ')
+  const args = positionals.slice(words)
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!command || NEEDS_ARGUMENTS.has(name) !== args.length > 0) throw new Error(USAGE)
+  try {
+    const result = await command(args, flags as Flags)
+    if (json) process.stdout.write(`${JSON.stringify(result)}\n`)
+  } finally {
+    await db.$disconnect().catch(() => {})
+  }
 }
 
 main().catch((error: unknown) => {

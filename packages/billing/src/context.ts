@@ -10,9 +10,12 @@ import { type Database, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
 import { z } from 'zod'
+import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
+import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
-import { stripe, stripeWebhookEnv } from './stripe.ts'
+import { livemodeOf, stripe, stripeEnv, stripeWebhookEnv } from './stripe.ts'
+import { createWaker } from './wake.ts'
 
 /** Who pays: a user or an organization of the host. */
 export interface Owner {
@@ -39,9 +42,32 @@ export interface BillingContext {
   /** The host's address. Return addresses must lie below it. */
   readonly appUrl: URL
   readonly stripeWebhookSecrets: readonly string[]
+  /** Whether money is real here. Null: not known, so events of either kind are applied. */
+  readonly livemode: boolean | null
   readonly calcom: Calcom
+  readonly effects: EffectHandlers
+  readonly events: Required<EventSettings>
+  readonly limits: Required<AlertLimits>
+  alert(alert: Alert): void
+  /** Lets a worker know that events wait. */
+  wake(): void
   owner(ownerId: string): Promise<Owner | null>
 }
+
+/** How stored events are worked through. */
+export interface EventSettings {
+  /** Customers synced at the same time by one pass. Default 4. */
+  lanes?: number
+  /** How long a pass may take over an event before another may. Default 120,000. */
+  leaseMs?: number
+  /** Before each further try; after the last an event is dead. Default: 1 minute to 1 day, 12 tries. */
+  retryDelaysMs?: readonly number[]
+  /** After how many days payloads are emptied. Default 90. */
+  keepPayloadDays?: number
+}
+
+const MINUTE = 60_000
+const RETRY_DELAYS_MS = [1, 2, 5, 10, 30, 60, 120, 240, 480, 960, 1440, 1440].map((m) => m * MINUTE)
 
 export interface BillingOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
@@ -59,8 +85,16 @@ export interface BillingOptions {
   appUrl?: string
   /** More than one while a secret is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
   stripeWebhookSecrets?: readonly string[]
+  /** Whether money is real here. Default: told by the secret key, where `createStripe` was given it. */
+  livemode?: boolean
   /** Default: the `CALCOM_…` variables. */
   calcom?: Calcom
+  /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
+  effects?: EffectHandlers
+  events?: EventSettings
+  /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
+  onAlert?: (alert: Alert) => unknown
+  limits?: AlertLimits
   /** Looks up who pays; null if there is no such owner. Default: the User and Organization tables. */
   owner?: (ownerId: string) => Promise<Owner | null>
 }
@@ -80,6 +114,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     }
   }
   const database = options.db ?? db
+  const logger = createLogger(options.logger)
   const appUrl = once(() => new URL(options.appUrl ?? readEnv(appEnv).APP_URL))
   const secrets = once(
     () =>
@@ -88,13 +123,18 @@ export function createContext(options: BillingOptions = {}): BillingContext {
         .STRIPE_WEBHOOK_SECRET.split(',')
         .map((secret) => secret.trim()),
   )
+  const livemode = once(() => {
+    if (options.livemode !== undefined) return options.livemode
+    if (options.stripe) return livemodeOf(options.stripe)
+    return /^[sr]k_live_/.test(readEnv(stripeEnv).STRIPE_SECRET_KEY)
+  })
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {
     db: database,
     stripe: options.stripe ?? stripe,
     plans: options.plans ?? plans,
     sender: options.sender ?? { sendEmail },
-    logger: createLogger(options.logger),
+    logger,
     clock: options.clock ?? systemClock,
     get appUrl() {
       return appUrl()
@@ -102,6 +142,20 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     get stripeWebhookSecrets() {
       return secrets()
     },
+    get livemode() {
+      return livemode()
+    },
+    effects: options.effects ?? {},
+    events: {
+      lanes: 4,
+      leaseMs: 120_000,
+      retryDelaysMs: RETRY_DELAYS_MS,
+      keepPayloadDays: 90,
+      ...options.events,
+    },
+    limits: { successRate: 0.95, processingSeconds: 10, backlogSeconds: 300, ...options.limits },
+    alert: createAlert(logger, options.onAlert),
+    wake: createWaker(database, logger),
     get calcom() {
       return calcom()
     },

@@ -4,15 +4,15 @@
  * @module
  */
 
-import type { BillingContext } from './context.ts'
+import { atomically, type Customer } from '@repo/db'
+import type { BillingContext, Owner } from './context.ts'
 import { BillingError } from './errors.ts'
 import { ask } from './stripe.ts'
 
-export interface CustomerAtStripe {
-  id: string
-  ownerId: string
-  stripeCustomerId: string
-}
+export type LinkedCustomer = Customer & { stripeCustomerId: string }
+
+export const isLinked = (customer: Customer | null): customer is LinkedCustomer =>
+  customer !== null && customer.stripeCustomerId !== null
 
 /**
  * The owner's customer, made where it is missing. Called at sign-up and again by everything that
@@ -23,9 +23,9 @@ export interface CustomerAtStripe {
 export async function ensureCustomer(
   ctx: BillingContext,
   ownerId: string,
-): Promise<CustomerAtStripe> {
+): Promise<LinkedCustomer> {
   const found = await ctx.db.customer.findUnique({ where: { ownerId } })
-  if (found?.stripeCustomerId) return { ...found, stripeCustomerId: found.stripeCustomerId }
+  if (isLinked(found)) return found
   const owner = await ctx.owner(ownerId)
   if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
 
@@ -34,25 +34,50 @@ export async function ensureCustomer(
     skipDuplicates: true,
   })
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  // Parallel calls share the key, so Stripe makes one customer and tells all of them about it.
-  // What is sent under a key must never differ; name and address may, so they follow in an update.
-  const customer = await ask(
-    'customer',
-    ctx.stripe.customers.create(
-      { metadata: { ownerId, ownerType: owner.type } },
-      { idempotencyKey: `cus:${row.id}` },
-    ),
-  )
+  const stripeCustomerId = (await findAtStripe(ctx, ownerId)) ?? (await create(ctx, row, owner))
   await ask(
     'customer',
-    ctx.stripe.customers.update(customer.id, { email: owner.email, name: owner.name }),
+    ctx.stripe.customers.update(stripeCustomerId, { email: owner.email, name: owner.name }),
   )
   await ctx.db.customer.updateMany({
     where: { id: row.id, stripeCustomerId: null },
-    data: { stripeCustomerId: customer.id },
+    data: { stripeCustomerId },
   })
   const linked = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  return { ...linked, stripeCustomerId: linked.stripeCustomerId ?? customer.id }
+  return { ...linked, stripeCustomerId: linked.stripeCustomerId ?? stripeCustomerId }
+}
+
+/**
+ * One that was made and not linked, because we crashed between. Its idempotency key lapses after a
+ * day, so it is searched for first; the search lags behind by seconds, so the key is needed too.
+ */
+async function findAtStripe(ctx: BillingContext, ownerId: string): Promise<string | null> {
+  const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+  const query = [
+    `metadata['ownerId']:${quote(ownerId)}`,
+    `metadata['environment']:${quote(ctx.appUrl.host)}`,
+  ].join(' AND ')
+  const found = await ask('search_result', ctx.stripe.customers.search({ query, limit: 1 }))
+  return found.data[0]?.id ?? null
+}
+
+/**
+ * Parallel calls share the key, so Stripe makes one customer and tells all of them about it. What
+ * is sent under a key must never differ; name and address may, so they follow in an update. After
+ * a deletion the key is another: under the old one Stripe would answer with the deleted customer.
+ */
+async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise<string> {
+  const { ownerId, unlinkedAt } = row
+  const environment = ctx.appUrl.host
+  const generation = unlinkedAt ? `:${unlinkedAt.getTime()}` : ''
+  const customer = await ask(
+    'customer',
+    ctx.stripe.customers.create(
+      { metadata: { ownerId, ownerType: owner.type, environment } },
+      { idempotencyKey: `cus:${environment}:${ownerId}${generation}` },
+    ),
+  )
+  return customer.id
 }
 
 /** Tells Stripe the owner's present name and address. Does nothing for an owner it never met. */
@@ -61,9 +86,48 @@ export async function updateCustomer(ctx: BillingContext, ownerId: string): Prom
     ctx.db.customer.findUnique({ where: { ownerId } }),
     ctx.owner(ownerId),
   ])
-  if (!row?.stripeCustomerId || !owner) return
+  if (!isLinked(row) || !owner) return
   await ask(
     'customer',
     ctx.stripe.customers.update(row.stripeCustomerId, { email: owner.email, name: owner.name }),
   )
+}
+
+/**
+ * Writes down that the provider's customer was deleted there, which ends its subscriptions. The
+ * history stays; the next purchase makes a new customer. False: a later sync has already written.
+ */
+export function unlinkCustomer(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  ticket: bigint,
+): Promise<boolean> {
+  return atomically(ctx.db, async (tx) => {
+    const { count } = await tx.customer.updateMany({
+      where: {
+        id: customer.id,
+        stripeCustomerId: customer.stripeCustomerId,
+        syncedTicket: { lt: ticket },
+      },
+      data: {
+        stripeCustomerId: null,
+        unlinkedAt: new Date(),
+        syncedTicket: ticket,
+        syncedAt: new Date(),
+      },
+    })
+    if (count === 0) return false
+    await tx.subscription.updateMany({
+      where: {
+        customerId: customer.id,
+        status: { notIn: ['canceled', 'incomplete_expired'] },
+      },
+      data: { status: 'canceled', endedAt: ctx.clock.now() },
+    })
+    await tx.checkoutSession.updateMany({
+      where: { customerId: customer.id },
+      data: { status: 'closed' },
+    })
+    return true
+  })
 }

@@ -1,129 +1,250 @@
 /**
- * Effects: what a business fact sets off, once. The row is written with the fact, under a key made of
- * the fact and not of the event that told of it, so that the same fact told twice, or by another
- * event, sets it off once. What leaves the process is done after the commit and marked done; until
- * then every sync of the customer tries again, under the same idempotency key.
+ * Effects: what a business fact sets off, once. Facts are read from the provider's present state and
+ * not from events, and each has a key made of the fact: told twice, out of order or by another event,
+ * it takes effect once. An effect happens in the transaction that records it; what has to leave the
+ * process is queued there as a job.
  *
  * @module
  */
 
-import { isTollgateError } from '@repo/core'
-import type { Db, Prisma } from '@repo/db'
-import { z } from 'zod'
+import type { Db } from '@repo/db'
+import { enqueue } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
-import { planOfLookupKey } from './plans.ts'
+import type { LinkedCustomer } from './customers.ts'
+import { mailJob } from './mails.ts'
+import type { ProviderState } from './provider-state.ts'
 
-export type EffectName = 'email.SubscriptionConfirmedEmail' | 'email.PaymentFailedEmail'
+/** The facts and what is known of each. Amounts are minor units, times ISO 8601. */
+export interface EffectPayloads {
+  /** It runs for the first time, paid or on trial. */
+  'subscription.activated': { stripeSubscriptionId: string }
+  'subscription.ended': { stripeSubscriptionId: string }
+  /** In three days or less. */
+  'subscription.trial_will_end': { stripeSubscriptionId: string; trialEnd: string }
+  'invoice.paid': {
+    stripeInvoiceId: string
+    stripeSubscriptionId: string | null
+    amount: number
+    currency: string
+    billingReason: string | null
+  }
+  /** Once per try. */
+  'invoice.payment_failed': {
+    stripeInvoiceId: string
+    stripeSubscriptionId: string | null
+    amount: number
+    currency: string
+    attemptCount: number
+    nextPaymentAttempt: string | null
+  }
+  /** The bank wants to hear from the card's holder, on the invoice's page. */
+  'invoice.payment_action_required': { stripeInvoiceId: string; hostedInvoiceUrl: string | null }
+  /** A one-time purchase. */
+  'payment.succeeded': {
+    stripePaymentIntentId: string
+    amount: number
+    currency: string
+    metadata: Record<string, string>
+  }
+  'refund.succeeded': {
+    stripeRefundId: string
+    stripePaymentIntentId: string | null
+    amount: number
+    currency: string
+  }
+  /** A chargeback was begun. */
+  'dispute.created': DisputeFact
+  'dispute.closed': DisputeFact
+}
 
-export interface NewEffect {
-  /** Names the fact: `subscription:<id>:confirmed`. */
+interface DisputeFact {
+  stripeDisputeId: string
+  stripePaymentIntentId: string
+  amount: number | null
+  currency: string
+  /** The provider's word: `needs_response`, …; once closed `won` or `lost`. */
+  status: string
+}
+
+export type EffectName = keyof EffectPayloads
+
+export interface Effect<Name extends EffectName = EffectName> {
+  /** Names the fact: `invoice:<id>:paid`. */
   key: string
-  name: EffectName
-  payload: Prisma.InputJsonObject
+  name: Name
+  ownerId: string
+  customerId: string
+  payload: EffectPayloads[Name]
 }
 
-/** Adds those whose key is new. */
-export async function recordEffects(
-  tx: Db,
-  customerId: string,
-  effects: NewEffect[],
-): Promise<void> {
-  if (effects.length === 0) return
-  await tx.effect.createMany({
-    data: effects.map((effect) => ({ ...effect, customerId })),
-    skipDuplicates: true,
-  })
+/**
+ * The host's part of an effect, in the transaction that records it: what it writes with `tx` happens
+ * once, together with the effect or not at all. No network call belongs here; enqueue a job. A throw
+ * undoes the effect alone, and the customer's next sync tries again.
+ */
+export type EffectHandlers = {
+  [Name in EffectName]?: (tx: Db, effect: Effect<Name>) => Promise<unknown>
 }
 
-/** Does what the customer's effects still ask for. True when nothing is left. */
-export async function runEffects(ctx: BillingContext, customerId: string): Promise<boolean> {
-  const waiting = await ctx.db.effect.findMany({
-    where: { customerId, doneAt: null },
-    orderBy: { createdAt: 'asc' },
-  })
-  let complete = true
-  for (const { key, name, payload } of waiting) {
-    try {
-      await ACTIONS[name as EffectName](ctx, key, payload).catch((error: unknown) => {
-        // A mail under this key has gone out, worded by the facts of that moment.
-        if (!isTollgateError(error, 'idempotency_conflict')) throw error
-      })
-      await ctx.db.effect.update({ where: { key }, data: { doneAt: new Date() } })
-    } catch (error) {
-      complete = false
-      ctx.logger.error({ key, name, error }, 'effect failed, will be tried again')
+type Fact = { [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'> }[EffectName]
+
+const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000
+
+/** Every fact in the state that sets something off. `flagged`: subscriptions that do not count. */
+export function factsOf(state: ProviderState, flagged: ReadonlySet<string>, now: Date): Fact[] {
+  const subscriptions = state.subscriptions.filter(
+    ({ stripeSubscriptionId }) => !flagged.has(stripeSubscriptionId),
+  )
+  return [
+    ...subscriptions.flatMap((subscription) => subscriptionFacts(subscription, now)),
+    ...state.invoices.flatMap((invoice) => invoiceFacts(invoice, state)),
+    ...state.payments.flatMap(paymentFacts),
+    ...state.refunds.flatMap(refundFacts),
+  ]
+}
+
+function subscriptionFacts(
+  { stripeSubscriptionId, status, trialEnd }: ProviderState['subscriptions'][number],
+  now: Date,
+): Fact[] {
+  const payload = { stripeSubscriptionId }
+  const key = `subscription:${stripeSubscriptionId}`
+  const isTrialEnding =
+    status === 'trialing' && trialEnd && trialEnd.getTime() - now.getTime() <= TRIAL_NOTICE_MS
+  const facts: Fact[] = []
+  if (status === 'active' || status === 'trialing') {
+    facts.push({ key: `${key}:activated`, name: 'subscription.activated', payload })
+  }
+  if (isTrialEnding) {
+    facts.push({
+      key: `${key}:trial_will_end:${trialEnd.getTime() / 1000}`,
+      name: 'subscription.trial_will_end',
+      payload: { ...payload, trialEnd: trialEnd.toISOString() },
+    })
+  }
+  if (status === 'canceled')
+    facts.push({ key: `${key}:ended`, name: 'subscription.ended', payload })
+  return facts
+}
+
+function invoiceFacts(invoice: ProviderState['invoices'][number], state: ProviderState): Fact[] {
+  const { stripeInvoiceId, stripeSubscriptionId, currency, attemptCount } = invoice
+  const key = `invoice:${stripeInvoiceId}`
+  if (invoice.status === 'paid') {
+    const { amountPaid: amount, billingReason } = invoice
+    const payload = { stripeInvoiceId, stripeSubscriptionId, amount, currency, billingReason }
+    return [{ key: `${key}:paid`, name: 'invoice.paid', payload }]
+  }
+  if (invoice.status !== 'open') return []
+  const facts: Fact[] = []
+  const payment = state.payments.find(
+    ({ stripePaymentIntentId: id }) => id === invoice.stripePaymentIntentId,
+  )
+  if (payment?.status === 'requires_action') {
+    const payload = { stripeInvoiceId, hostedInvoiceUrl: invoice.hostedInvoiceUrl }
+    facts.push({ key: `${key}:action_required`, name: 'invoice.payment_action_required', payload })
+  }
+  if (attemptCount > 0) {
+    const payload = {
+      stripeInvoiceId,
+      stripeSubscriptionId,
+      amount: invoice.amountDue,
+      currency,
+      attemptCount,
+      nextPaymentAttempt: invoice.nextPaymentAttempt?.toISOString() ?? null,
+    }
+    const name = 'invoice.payment_failed'
+    facts.push({ key: `${key}:attempt:${attemptCount}:failed`, name, payload })
+  }
+  return facts
+}
+
+function paymentFacts(payment: ProviderState['payments'][number]): Fact[] {
+  const { stripePaymentIntentId, amount, currency, metadata, dispute } = payment
+  const facts: Fact[] = []
+  if (payment.status === 'succeeded' && isOneTime(payment)) {
+    facts.push({
+      key: `payment:${stripePaymentIntentId}:succeeded`,
+      name: 'payment.succeeded',
+      payload: { stripePaymentIntentId, amount, currency, metadata },
+    })
+  }
+  if (dispute) {
+    const payload = { ...dispute, stripePaymentIntentId, currency }
+    const key = `dispute:${dispute.stripeDisputeId}`
+    facts.push({ key: `${key}:created`, name: 'dispute.created', payload })
+    if (dispute.status === 'won' || dispute.status === 'lost') {
+      facts.push({ key: `${key}:closed`, name: 'dispute.closed', payload })
     }
   }
-  return complete
+  return facts
 }
 
-type Action = (ctx: BillingContext, key: string, payload: unknown) => Promise<void>
-
-const ACTIONS: Record<EffectName, Action> = {
-  'email.SubscriptionConfirmedEmail': sendConfirmation,
-  'email.PaymentFailedEmail': sendPaymentFailed,
+function refundFacts(refund: ProviderState['refunds'][number]): Fact[] {
+  if (refund.status !== 'succeeded') return []
+  const { stripeRefundId, stripePaymentIntentId, amount, currency } = refund
+  const payload = { stripeRefundId, stripePaymentIntentId, amount, currency }
+  return [{ key: `refund:${stripeRefundId}`, name: 'refund.succeeded', payload }]
 }
 
-const confirmationPayload = z.object({ stripeSubscriptionId: z.string() })
-const failurePayload = confirmationPayload.extend({
-  amount: z.number(),
-  currency: z.string(),
-  nextAttemptAt: z.string().nullable(),
-})
+/** The metadata key that tells a one-time payment of ours from an invoice's own payment. */
+export const PAYMENT_MARK = 'tollgate_payment'
 
-async function sendConfirmation(ctx: BillingContext, key: string, payload: unknown): Promise<void> {
-  const facts = await recipient(ctx, confirmationPayload.parse(payload).stripeSubscriptionId)
-  if (!facts) return
-  const { owner, planName, subscription } = facts
-  await ctx.sender.sendEmail(
-    'SubscriptionConfirmedEmail',
-    owner.email,
-    {
-      name: owner.name,
-      planName,
-      amount: (subscription.price.amount ?? 0) * subscription.quantity,
-      currency: subscription.price.currency,
-      interval: subscription.price.interval === 'year' ? 'year' : 'month',
-      currentPeriodEnd: subscription.currentPeriodEnd,
-      ...(subscription.trialEnd ? { trialEnd: subscription.trialEnd } : {}),
-      manageUrl: new URL('/billing', ctx.appUrl).href,
-    },
-    { idempotencyKey: key },
-  )
+/** An invoice's own payment is part of its subscription; only what we marked is one-time. */
+export const isOneTime = ({ metadata }: { metadata: Record<string, string> }): boolean =>
+  metadata[PAYMENT_MARK] !== undefined
+
+export interface TakenEffects {
+  /** Those that were new. */
+  taken: Effect[]
+  /** Keys of those whose handler threw: not recorded, tried again by the next sync. */
+  failed: string[]
 }
 
-async function sendPaymentFailed(
+/** Records the facts that are new, and does what each sets off. */
+export async function takeEffects(
   ctx: BillingContext,
-  key: string,
-  payload: unknown,
-): Promise<void> {
-  const failed = failurePayload.parse(payload)
-  const facts = await recipient(ctx, failed.stripeSubscriptionId)
-  if (!facts) return
-  await ctx.sender.sendEmail(
-    'PaymentFailedEmail',
-    facts.owner.email,
-    {
-      name: facts.owner.name,
-      planName: facts.planName,
-      amount: failed.amount,
-      currency: failed.currency,
-      updateUrl: new URL('/billing', ctx.appUrl).href,
-      ...(failed.nextAttemptAt ? { nextAttemptAt: new Date(failed.nextAttemptAt) } : {}),
-    },
-    { idempotencyKey: key },
-  )
+  tx: Db,
+  customer: LinkedCustomer,
+  facts: Fact[],
+): Promise<TakenEffects> {
+  const result: TakenEffects = { taken: [], failed: [] }
+  if (facts.length === 0) return result
+  const { id: customerId, ownerId } = customer
+  const rows = JSON.stringify(facts.map((fact) => ({ ...fact, customerId })))
+  const added = await tx.$queryRaw<{ key: string }[]>`
+    INSERT INTO "Effect" ("key", "customerId", "name", "payload")
+    SELECT "key", "customerId", "name", "payload"
+    FROM jsonb_populate_recordset(NULL::"Effect", ${rows}::jsonb)
+    ON CONFLICT ("key") DO NOTHING RETURNING "key"`
+  const keys = new Set(added.map(({ key }) => key))
+  for (const fact of facts) {
+    if (!keys.has(fact.key)) continue
+    const effect = { ...fact, customerId, ownerId } as Effect
+    if (await run(ctx, tx, effect)) result.taken.push(effect)
+    else result.failed.push(effect.key)
+  }
+  return result
 }
 
-/** Whom to write to about a subscription; null if it or its owner is gone. */
-async function recipient(ctx: BillingContext, stripeSubscriptionId: string) {
-  const subscription = await ctx.db.subscription.findUnique({
-    where: { stripeSubscriptionId },
-    include: { price: true, customer: true },
-  })
-  if (!subscription) return null
-  const owner = await ctx.owner(subscription.customer.ownerId)
-  const plan = planOfLookupKey(ctx.plans, subscription.price.lookupKey)
-  if (!owner || !plan) return null
-  return { subscription, owner, planName: ctx.plans[plan.plan]?.name ?? plan.plan }
+async function run(ctx: BillingContext, tx: Db, effect: Effect): Promise<boolean> {
+  const handler = ctx.effects[effect.name] as
+    | ((tx: Db, effect: Effect) => Promise<unknown>)
+    | undefined
+  if (handler) {
+    await tx.$executeRaw`SAVEPOINT effect`
+    try {
+      await handler(tx, effect)
+      await tx.$executeRaw`RELEASE SAVEPOINT effect`
+    } catch (error) {
+      await tx.$executeRaw`ROLLBACK TO SAVEPOINT effect`
+      await tx.$executeRaw`DELETE FROM "Effect" WHERE "key" = ${effect.key}`
+      ctx.logger.error({ key: effect.key, error }, 'effect failed, will be tried again')
+      return false
+    }
+  }
+  if (effect.name === 'subscription.activated' || effect.name === 'invoice.payment_failed') {
+    await enqueue(tx, mailJob(ctx), effect)
+  }
+  return true
 }

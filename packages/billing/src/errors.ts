@@ -5,6 +5,8 @@ export type BillingErrorCode =
   | 'already_subscribed'
   | 'checkout_not_found'
   | 'customer_not_found'
+  | 'effect_failed'
+  | 'event_not_found'
   | 'event_type_not_found'
   | 'invalid_amount'
   | 'invalid_currency'
@@ -31,6 +33,8 @@ const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
   checkout_not_found: 404,
   customer_not_found: 404,
+  effect_failed: 500,
+  event_not_found: 404,
   event_type_not_found: 404,
   invalid_amount: 400,
   invalid_currency: 400,

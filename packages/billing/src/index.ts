@@ -1,3 +1,4 @@
+export type { Alert, AlertLimits } from './alerts.ts'
 export {
   type Billing,
   billing,
@@ -19,7 +20,14 @@ export {
 } from './billing.ts'
 export { type BookingLinkMetadata, type Calcom, calcomEnv } from './calcom.ts'
 export type { Checkout, ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
-export { appEnv, type BillingOptions, type Owner, type Sender } from './context.ts'
+export {
+  appEnv,
+  type BillingOptions,
+  type EventSettings,
+  type Owner,
+  type Sender,
+} from './context.ts'
+export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
 export type {
   ConfirmedPayment,
@@ -39,6 +47,8 @@ export {
   trialEnv,
 } from './plans.ts'
 export type { PortalInput } from './portal.ts'
+export type { Problem } from './provider-state.ts'
+export type { Difference, ReconcileOptions, ReconcileResult } from './reconcile.ts'
 export type { SubscriptionStatus } from './shapes.ts'
 export {
   createStripe,
@@ -56,4 +66,5 @@ export {
   onGracePeriod,
   onTrial,
 } from './subscriptions.ts'
-export type { Problem, SyncResult } from './sync.ts'
+export type { SyncOptions, SyncResult } from './sync.ts'
+export type { Change } from './write.ts'

@@ -6,14 +6,12 @@
 
 import type { Payment } from '@repo/db'
 import type { BillingContext } from './context.ts'
-import { ensureCustomer } from './customers.ts'
+import { ensureCustomer, isLinked } from './customers.ts'
+import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
-import { paymentShape } from './shapes.ts'
+import { paymentShape } from './shapes-money.ts'
 import { ask, isMissing } from './stripe.ts'
-import { writePayment } from './sync.ts'
-
-/** The metadata key that tells a one-time payment of ours from an invoice's own payment. */
-export const PAYMENT_MARK = 'tollgate_payment'
+import { syncLinked } from './sync.ts'
 
 /** Eight digits: the most Stripe takes in most currencies. */
 const MAX_AMOUNT = 99_999_999
@@ -125,13 +123,15 @@ export async function confirmPayment(
       ctx.stripe.paymentIntents.confirm(intentId, {}, { idempotencyKey: `confirm:${intentId}` }),
     )
   }
-  const shape = paymentShape(intent)
-  const customer = shape?.stripeCustomerId
-    ? await ctx.db.customer.findUnique({ where: { stripeCustomerId: shape.stripeCustomerId } })
+  const stripeCustomerId = paymentShape(intent)?.stripeCustomerId
+  const customer = stripeCustomerId
+    ? await ctx.db.customer.findUnique({ where: { stripeCustomerId } })
     : null
-  if (!shape || !customer) throw missing
-  const id = await writePayment(ctx.db, customer.id, shape)
-  const { status, amount, currency } = shape
+  if (!isLinked(customer)) throw missing
+  await syncLinked(ctx, customer, { also: async () => [intentId] })
+  const payment = await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intentId } })
+  if (!payment) throw missing
+  const { id, status, amount, currency } = payment
   return { id, paid: status === 'succeeded', status, amount, currency }
 }
 

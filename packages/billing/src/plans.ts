@@ -106,19 +106,32 @@ export function priceOf(plans: Plans, name: string, interval: Interval): PlanPri
   return price
 }
 
-/** The plan and interval a lookup key stands for; null for a price of no plan. */
-export function planOfLookupKey(
+/** What of a price says which plan it is. */
+export interface SoldPrice {
+  lookupKey: string | null
+  interval: string | null
+  product: { plan: string | null }
+}
+
+/**
+ * The plan and interval a price stands for; null for a price of no plan. Who pays a price that was
+ * replaced since has lost its lookup key and is told by its product.
+ */
+export function planOfPrice(
   plans: Plans,
-  lookupKey: string | null,
+  { lookupKey, interval, product }: SoldPrice,
 ): { plan: string; interval: Interval } | null {
   for (const [plan, { prices }] of Object.entries(plans)) {
-    for (const interval of ['month', 'year'] as const) {
-      if (lookupKey !== null && prices?.[interval]?.lookupKey === lookupKey) {
-        return { plan, interval }
+    for (const each of ['month', 'year'] as const) {
+      if (lookupKey !== null && prices?.[each]?.lookupKey === lookupKey) {
+        return { plan, interval: each }
       }
     }
   }
-  return null
+  const { plan } = product
+  const isKnown = plan !== null && Object.hasOwn(plans, plan) && plans[plan]?.prices
+  if (!isKnown || (interval !== 'month' && interval !== 'year')) return null
+  return { plan, interval }
 }
 
 /** The name of the plan that costs nothing. */

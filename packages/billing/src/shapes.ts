@@ -7,15 +7,15 @@
  * @module
  */
 
-type Raw = Record<string, unknown>
+export type Raw = Record<string, unknown>
 
-const record = (value: unknown): Raw | null =>
+export const record = (value: unknown): Raw | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : null
-const text = (value: unknown): string | null =>
+export const text = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? value : null
-const whole = (value: unknown): number | null =>
+export const whole = (value: unknown): number | null =>
   Number.isSafeInteger(value) ? (value as number) : null
-const rows = (list: unknown): Raw[] => {
+export const rows = (list: unknown): Raw[] => {
   const data = record(list)?.data
   return Array.isArray(data) ? data.flatMap((item): Raw[] => [record(item) ?? {}]) : []
 }
@@ -38,13 +38,6 @@ export function periodOf(subscription: unknown): { start: Date; end: Date } | nu
   const ends = places.flatMap((place) => whole(place.current_period_end) ?? [])
   if (starts.length === 0 || ends.length === 0) return null
   return { start: new Date(Math.min(...starts) * 1000), end: new Date(Math.max(...ends) * 1000) }
-}
-
-/** The subscription an invoice belongs to; null for a one-off invoice. */
-export function invoiceSubscription(invoice: unknown): string | null {
-  const raw = record(invoice)
-  const details = record(record(raw?.parent)?.subscription_details)
-  return idOf(details?.subscription) ?? idOf(raw?.subscription)
 }
 
 export interface PriceShape {
@@ -100,7 +93,40 @@ export interface SubscriptionShape {
   endedAt: Date | null
   trialStart: Date | null
   trialEnd: Date | null
+  cancellationFeedback: string | null
+  cancellationComment: string | null
+  schedule: ScheduleShape | null
+  /** The provider's fingerprint of the card it is paid with; null where not expanded or no card. */
+  cardFingerprint: string | null
   createdAt: Date
+}
+
+/** What a subscription changes to at the end of a period. */
+export interface ScheduleShape {
+  stripeScheduleId: string
+  /** Null: nothing more will change. */
+  next: { stripePriceId: string; quantity: number; startsAt: Date } | null
+}
+
+function scheduleShape(value: unknown): ScheduleShape | null {
+  const stripeScheduleId = idOf(value)
+  if (!stripeScheduleId) return null
+  const raw = record(value)
+  const currentEnd = whole(record(raw?.current_phase)?.end_date)
+  const phases = Array.isArray(raw?.phases) ? raw.phases : []
+  const later = phases.flatMap((phase) => {
+    const start = whole(record(phase)?.start_date)
+    const items = record(phase)?.items
+    const item = Array.isArray(items) ? record(items[0]) : null
+    const stripePriceId = idOf(item?.price)
+    if (start === null || currentEnd === null || start < currentEnd || !stripePriceId) return []
+    return [{ stripePriceId, quantity: whole(item?.quantity) ?? 1, startsAt: start }]
+  })
+  const [next] = later.sort((a, b) => a.startsAt - b.startsAt)
+  return {
+    stripeScheduleId,
+    next: next ? { ...next, startsAt: new Date(next.startsAt * 1000) } : null,
+  }
 }
 
 /** A subscription, or the reason it cannot be read. */
@@ -129,66 +155,10 @@ export function subscriptionShape(
     endedAt: dateOf(raw.ended_at),
     trialStart: dateOf(raw.trial_start),
     trialEnd: dateOf(raw.trial_end),
+    cancellationFeedback: text(record(raw.cancellation_details)?.feedback),
+    cancellationComment: text(record(raw.cancellation_details)?.comment),
+    schedule: scheduleShape(raw.schedule),
+    cardFingerprint: text(record(record(raw.default_payment_method)?.card)?.fingerprint),
     createdAt: dateOf(raw.created) ?? new Date(0),
-  }
-}
-
-export interface PaymentShape {
-  stripePaymentIntentId: string
-  stripeCustomerId: string | null
-  amount: number
-  currency: string
-  status: string
-  metadata: Record<string, string>
-  createdAt: Date
-}
-
-export function paymentShape(value: unknown): PaymentShape | null {
-  const raw = record(value)
-  const stripePaymentIntentId = text(raw?.id)
-  const amount = whole(raw?.amount)
-  const currency = text(raw?.currency)
-  const status = text(raw?.status)
-  if (!raw || !stripePaymentIntentId || amount === null || !currency || !status) return null
-  const metadata = Object.entries(record(raw.metadata) ?? {}).flatMap(([key, item]) =>
-    typeof item === 'string' ? [[key, item] as const] : [],
-  )
-  return {
-    stripePaymentIntentId,
-    stripeCustomerId: idOf(raw.customer),
-    amount,
-    currency,
-    status,
-    metadata: Object.fromEntries(metadata),
-    createdAt: dateOf(raw.created) ?? new Date(0),
-  }
-}
-
-export interface InvoiceShape {
-  stripeInvoiceId: string
-  stripeSubscriptionId: string | null
-  status: string
-  /** Minor units still to be paid. */
-  amountDue: number
-  currency: string
-  /** Failed and successful tries so far. */
-  attemptCount: number
-  nextAttemptAt: Date | null
-}
-
-export function invoiceShape(value: unknown): InvoiceShape | null {
-  const raw = record(value)
-  const stripeInvoiceId = text(raw?.id)
-  const status = text(raw?.status)
-  const currency = text(raw?.currency)
-  if (!raw || !stripeInvoiceId || !status || !currency) return null
-  return {
-    stripeInvoiceId,
-    stripeSubscriptionId: invoiceSubscription(raw),
-    status,
-    amountDue: whole(raw.amount_due) ?? 0,
-    currency,
-    attemptCount: whole(raw.attempt_count) ?? 0,
-    nextAttemptAt: dateOf(raw.next_payment_attempt),
   }
 }

@@ -39,10 +39,19 @@ export interface StripeOptions {
   timeoutMs?: number
 }
 
+const livemodes = new WeakMap<Stripe, boolean>()
+
+/** Whether a client works with real money; null for one that `createStripe` did not make. */
+export const livemodeOf = (client: Stripe): boolean | null => livemodes.get(client) ?? null
+
+/** Whether a client is answered in the shape of 2025-03-31 ("basil") and later. */
+export const hasNewShape = (client: Stripe): boolean =>
+  client.getApiField('version').slice(0, 10) >= '2025-03-31'
+
 /** A client of the official SDK. */
 export function createStripe(secretKey: string, options: StripeOptions = {}): Stripe {
   const base = options.apiBase ? new URL(options.apiBase) : undefined
-  return new Stripe(secretKey, {
+  const client = new Stripe(secretKey, {
     // The SDK's type allows its own newest version only; at run time any version goes out.
     apiVersion: (options.apiVersion ?? STRIPE_API_VERSION) as Stripe.LatestApiVersion,
     maxNetworkRetries: options.maxNetworkRetries ?? 2,
@@ -54,6 +63,8 @@ export function createStripe(secretKey: string, options: StripeOptions = {}): St
       protocol: base.protocol === 'https:' ? 'https' : 'http',
     }),
   })
+  livemodes.set(client, /^[sr]k_live_/.test(secretKey))
+  return client
 }
 
 /** The process-wide client, made from the environment on first use. */

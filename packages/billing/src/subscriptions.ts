@@ -6,7 +6,7 @@
 
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
-import { freePlanOf, type Interval, planOfLookupKey } from './plans.ts'
+import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
 import type { SubscriptionStatus } from './shapes.ts'
 import { ask } from './stripe.ts'
 import { syncCustomer } from './sync.ts'
@@ -70,7 +70,7 @@ export async function getSubscription(
     }
   }
   const status = row.status as SubscriptionStatus
-  const sold = planOfLookupKey(ctx.plans, row.price.lookupKey)
+  const sold = planOfPrice(ctx.plans, row.price)
   return {
     plan: sold && isActive({ status }) ? sold.plan : free,
     status,
@@ -138,6 +138,6 @@ async function requireCurrent(ctx: BillingContext, ownerId: string) {
 function findCurrent(ctx: BillingContext, ownerId: string) {
   return ctx.db.subscription.findFirst({
     where: { customer: { ownerId }, status: { in: [...CURRENT] }, needsAttention: null },
-    include: { price: true },
+    include: { price: { include: { product: true } } },
   })
 }

@@ -1,6 +1,6 @@
 /**
  * Everything the demo needs, started in order and stopped in reverse: PostgreSQL, migrations, the
- * stand-ins, the host. The host runs on `localhost` and the stand-ins on `127.0.0.1`: two sites to a
+ * stand-ins, the worker, the host. The host runs on `localhost` and the stand-ins on `127.0.0.1`: two sites to a
  * browser, as in life, so that strict cookies and returns from providers are the real thing.
  *
  * @module
@@ -14,9 +14,10 @@ import { type HttpBindings, serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
 import { createBilling, createStripe } from '@repo/billing'
 import type { Logger } from '@repo/core'
-import { createDb, migrate } from '@repo/db'
+import { createDb, type Database, migrate } from '@repo/db'
 import { freePort, startPostgres } from '@repo/db/testing'
 import { createSender, outboxTransport } from '@repo/email'
+import { createWorker, migrateJobs } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import type { Hono } from 'hono'
 import { createHost } from './host.tsx'
@@ -69,6 +70,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
 
     const databaseUrl = options.databaseUrl ?? (await startDatabase(folder, closing))
     const applied = await migrate(databaseUrl)
+    await migrateJobs(databaseUrl)
     const db = createDb(databaseUrl)
     closing.push(() => db.$disconnect())
     onReady('PostgreSQL', `${new URL(databaseUrl).host} · ${applied.length} migrations applied`)
@@ -119,6 +121,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
     })
 
+    const jobs = { jobs: [billing.jobs], cron: billing.cron }
+    const worker = await createWorker({ databaseUrl, logger, ...jobs })
+    closing.push(() => worker.stop())
+    onReady('Worker', 'webhook events, mails, repair')
+
     const host = createHost({ auth, billing, providers: [sandboxUrl], logger })
     const server = await listen(host, hostPort)
     // The last to start, and so the first to stop, are those who send: nothing is cut off half-way.
@@ -137,12 +144,27 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       async settled() {
         await auth.settled()
         await Promise.all([sandbox.stripe.settled(), sandbox.calcom.settled()])
+        await worked(db)
       },
       stop,
     }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Resolves once no event and no job is due or under way. */
+async function worked(db: Database): Promise<void> {
+  for (;;) {
+    const [{ left }] = await db.$queryRaw<[{ left: number }]>`
+      SELECT (
+        (SELECT count(*) FROM "WebhookEvent"
+          WHERE "status" = 'pending' AND ("nextAttemptAt" <= now() OR "lease" IS NOT NULL)) +
+        (SELECT count(*) FROM graphile_worker.jobs WHERE run_at <= now() AND attempts < max_attempts)
+      )::int AS left`
+    if (left === 0) return
+    await new Promise((done) => setTimeout(done, 20))
   }
 }
 

@@ -70,11 +70,44 @@ test.each([
   ],
   [
     'a status nobody knows',
-    `INSERT INTO "WebhookEvent" (id, provider, "eventId", type, payload, status) VALUES ('1', 'stripe', 'e', 't', '', 'lost')`,
+    `INSERT INTO "WebhookEvent" (provider, "eventId", type, payload, status) VALUES ('stripe', 'e', 't', '', 'lost')`,
     'WebhookEvent_status_check',
+  ],
+  [
+    'an event from nowhere',
+    `INSERT INTO "WebhookEvent" (provider, "eventId", type, payload, source) VALUES ('stripe', 'e', 't', '', 'guess')`,
+    'WebhookEvent_source_check',
+  ],
+  [
+    'promise 1: emptying an event that is not dealt with',
+    `INSERT INTO "WebhookEvent" (provider, "eventId", type, status) VALUES ('stripe', 'e', 't', 'pending')`,
+    'WebhookEvent_payload_check',
+  ],
+  [
+    'a refund of nothing',
+    `INSERT INTO "Refund" (id, "customerId", "stripeRefundId", amount, currency, status, "createdAt", "updatedAt") VALUES ('1', '1', '1', 0, 'usd', 'succeeded', now(), now())`,
+    'Refund_amount_check',
+  ],
+  [
+    'a checkout that is neither open nor closed',
+    `INSERT INTO "CheckoutSession" (id, "customerId", terms, status) VALUES ('1', '1', '1', 'ajar')`,
+    'CheckoutSession_status_check',
   ],
 ])('%s is refused', async (_, statement, constraint) => {
   await expect(database.db.$executeRawUnsafe(statement)).rejects.toThrow(constraint)
+})
+
+test('one checkout of a kind is open per customer, and any number are closed', async () => {
+  const { db } = database
+  const { id: customerId } = await db.customer.create({
+    data: { ownerId: 'two-clicks', ownerType: 'user' },
+  })
+  const open = () => db.checkoutSession.create({ data: { customerId, terms: 'pro' } })
+  const first = await open()
+  await expect(open()).rejects.toThrow('customerId')
+  await db.checkoutSession.update({ where: { id: first.id }, data: { status: 'closed' } })
+  await open()
+  expect(await db.checkoutSession.count({ where: { customerId } })).toBe(2)
 })
 
 test('a transaction commits all or nothing, and an inner one joins it', async () => {

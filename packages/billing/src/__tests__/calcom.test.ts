@@ -12,8 +12,11 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-const deliver = (event: unknown, secret = CALCOM_SECRET) =>
-  h.billing.handleCalComWebhook(calcomWebhookRequest(event, { secret }))
+const deliver = async (event: unknown, secret = CALCOM_SECRET) => {
+  const answer = await h.billing.handleCalComWebhook(calcomWebhookRequest(event, { secret }))
+  await h.billing.processEvents()
+  return answer
+}
 
 /** An owner with a paid call and the reference in its booking link. */
 async function buyer() {

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
+import { migrateJobs, runPending } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import { type BillingOptions, createBilling, createStripe } from '../index.ts'
 
@@ -11,9 +12,13 @@ export const SECRET_KEY = 'sk_test_harness'
 export const WEBHOOK_SECRET = 'whsec_harness'
 export const CALCOM_SECRET = 'calcom-harness-secret'
 
-export async function createHarness(postgres: TestPostgres, options: { apiVersion?: string } = {}) {
+export async function createHarness(
+  postgres: TestPostgres,
+  options: { apiVersion?: string; settings?: BillingOptions } = {},
+) {
   const database = await createTestDatabase(postgres)
   const { db } = database
+  await migrateJobs(database.url)
   // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
   const sandbox = createSandbox({
     stripe: { secretKey: SECRET_KEY },
@@ -23,7 +28,8 @@ export async function createHarness(postgres: TestPostgres, options: { apiVersio
   const { url } = await sandbox.listen()
   const outbox = createOutbox()
   const logger = createTestLogger()
-  const stripeOptions = { apiBase: url, maxNetworkRetries: 0, ...options }
+  const { apiVersion } = options
+  const stripeOptions = { apiBase: url, maxNetworkRetries: 0, ...(apiVersion && { apiVersion }) }
   const stripe = createStripe(SECRET_KEY, stripeOptions)
   const settings: BillingOptions = {
     db,
@@ -37,6 +43,7 @@ export async function createHarness(postgres: TestPostgres, options: { apiVersio
       eventTypes: { 101: 'acme/strategy-call' },
       webhookSecret: CALCOM_SECRET,
     },
+    ...options.settings,
   }
   const billing = createBilling(settings)
   await billing.pushPlans()
@@ -55,6 +62,18 @@ export async function createHarness(postgres: TestPostgres, options: { apiVersio
       const id = randomUUID()
       await db.user.create({ data: { id, name, email: `${id}@example.com`, emailVerified: true } })
       return id
+    },
+    databaseUrl: database.url,
+    /** Does what a worker would: processes what is due, then runs the jobs that came of it. */
+    async work() {
+      const result = await billing.processEvents()
+      await runPending({ databaseUrl: database.url, jobs: [billing.jobs], logger })
+      return result
+    },
+    /** Makes what was put off due now. */
+    async skipDelays() {
+      await db.$executeRaw`UPDATE "WebhookEvent" SET "nextAttemptAt" = now() WHERE "status" = 'pending'`
+      await db.$executeRaw`UPDATE graphile_worker._private_jobs SET run_at = now()`
     },
     /** Pays a checkout on the provider's page; nothing is delivered. */
     pay: (sessionId: string, card = '4242424242424242') =>

@@ -1,5 +1,6 @@
 /** Plans: checkout, the page after it, the portal, the end. */
 
+import { listDeadJobs } from '@repo/jobs'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { createBilling, definePlans, isActive, onGracePeriod } from '../index.ts'
 import { createHarness, type Harness } from './harness.ts'
@@ -55,10 +56,12 @@ test('promise 4: the page after checkout is right before any webhook came', asyn
     endsAt: null,
   })
   expect(isActive(subscription)).toBe(true)
+  await h.work()
   expect(
     h.outbox.sent.filter((mail) => mail.template === 'SubscriptionConfirmedEmail'),
   ).toHaveLength(1)
   await h.billing.confirmCheckout(ownerId, id)
+  await h.work()
   expect(
     h.outbox.sent.filter((mail) => mail.template === 'SubscriptionConfirmedEmail'),
   ).toHaveLength(1)
@@ -286,9 +289,15 @@ test('a current subscription that can no longer be read keeps its place, and a s
 
 test('a confirmation that went out with other words is not tried for ever', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
-  const key = `subscription:${subscriptionId}:confirmed`
-  await h.db.effect.update({ where: { key }, data: { doneAt: null } })
+  await h.work()
+  const key = `subscription:${subscriptionId}:activated`
+  await h.db.effect.delete({ where: { key } })
   await h.db.user.update({ where: { id: ownerId }, data: { name: 'Ada King' } })
-  expect((await h.billing.syncCustomer(ownerId)).effectsPending).toBe(false)
+  await h.billing.syncCustomer(ownerId)
+  await h.work()
   expect(h.outbox.to(`${ownerId}@example.com`)).toHaveLength(1)
+  expect(await listDeadJobs(h.db)).toEqual([])
+  const [{ left }] = await h.db.$queryRaw<[{ left: number }]>`
+    SELECT count(*)::int AS left FROM graphile_worker.jobs WHERE task_identifier = 'billing.mail'`
+  expect(left).toBe(0)
 })

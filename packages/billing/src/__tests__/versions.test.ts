@@ -1,7 +1,8 @@
 /** The same life in both shapes of Stripe's API, and the normaliser's edges. */
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { invoiceSubscription, periodOf, subscriptionShape } from '../shapes.ts'
+import { periodOf, subscriptionShape } from '../shapes.ts'
+import { invoiceSubscription } from '../shapes-money.ts'
 import { stripeWebhookRequest } from '../testing.ts'
 import { createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
 
@@ -21,6 +22,7 @@ describe.each(['2024-04-10', '2025-03-31.basil'])('with API version %s', (apiVer
     await h.sandbox.stripe.failPayment(subscriptionId)
     const failed = (await h.events('invoice.payment_failed')).at(-1)
     await h.billing.handleStripeWebhook(stripeWebhookRequest(failed, { secret: WEBHOOK_SECRET }))
+    await h.work()
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ status: 'past_due' })
     expect(h.outbox.sent.filter((mail) => mail.template === 'PaymentFailedEmail')).toHaveLength(1)
 

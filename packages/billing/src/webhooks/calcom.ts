@@ -6,12 +6,12 @@
  */
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import { toResponse } from '@repo/core'
 import { z } from 'zod'
 import { applyBooking, isBookingTrigger, readBookingPayload } from '../bookings.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
-import { type Outcome, readBody, receive } from './events.ts'
+import { parseBody, type ReceivedEvent, receive, requireName } from './ingest.ts'
+import { type Claim, finishEvents, payloadsOf } from './queue.ts'
 
 const envelope = z.object({
   triggerEvent: z.string().min(1),
@@ -20,29 +20,23 @@ const envelope = z.object({
 })
 
 /** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/calcom`. */
-export async function handleCalComWebhook(ctx: BillingContext, req: Request): Promise<Response> {
-  try {
-    if (req.method !== 'POST')
-      return new Response(null, { status: 405, headers: { allow: 'POST' } })
-    const body = await readBody(req)
-    verify(ctx.calcom.webhookSecret, body, req.headers.get('x-cal-signature-256'))
-    const event = envelope.safeParse(parse(body)).data
-    if (!event) throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
-    return await receive(
-      ctx,
-      {
-        provider: 'calcom',
-        eventId: identify(event),
-        type: event.triggerEvent,
-        providerCreatedAt: event.createdAt,
-        apiVersion: req.headers.get('x-cal-webhook-version'),
-        payload: body,
-      },
-      processCalcomEvent,
-    )
-  } catch (error) {
-    if (!(error instanceof BillingError)) ctx.logger.error({ error }, 'webhook failed')
-    return toResponse(error)
+export const handleCalComWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
+  receive(ctx, req, 'calcom', read)
+
+function read(ctx: BillingContext, headers: Headers, payload: string): ReceivedEvent {
+  verify(ctx.calcom.webhookSecret, payload, headers.get('x-cal-signature-256'))
+  const event = envelope.safeParse(parseBody(payload)).data
+  if (!event) throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
+  return {
+    provider: 'calcom',
+    eventId: identify(event),
+    type: requireName(event.triggerEvent),
+    subject: null,
+    providerCreatedAt: event.createdAt,
+    apiVersion: headers.get('x-cal-webhook-version'),
+    livemode: null,
+    payload,
+    isListened: isBookingTrigger(event.triggerEvent),
   }
 }
 
@@ -55,14 +49,6 @@ function verify(secret: string, body: string, signature: string | null): void {
   const given = /^[0-9a-f]{64}$/.test(signature) ? Buffer.from(signature, 'hex') : Buffer.alloc(32)
   if (!timingSafeEqual(given, expected)) {
     throw new BillingError('invalid_signature', 'The signature does not fit the body.')
-  }
-}
-
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    throw new BillingError('invalid_payload', 'The body is signed but is not JSON.')
   }
 }
 
@@ -81,13 +67,21 @@ function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
-/** Applies a stored event to the booking it is about. */
-export async function processCalcomEvent(ctx: BillingContext, payload: string): Promise<Outcome> {
-  const event = envelope.parse(JSON.parse(payload))
-  const trigger = event.triggerEvent
-  if (!isBookingTrigger(trigger)) return { status: 'ignored', reason: null }
-  const booking = readBookingPayload(event.payload)
-  if (!booking) return { status: 'needs_attention', reason: 'unreadable_booking' }
-  await applyBooking(ctx, { trigger, createdAt: event.createdAt, payload: booking })
-  return { status: 'processed', reason: null }
+/** Applies stored events to the bookings they are about. */
+export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<void> {
+  for (const payload of await payloadsOf(ctx, claim)) {
+    const event = envelope.parse(JSON.parse(payload))
+    const trigger = event.triggerEvent
+    const booking = readBookingPayload(event.payload)
+    if (!isBookingTrigger(trigger)) {
+      await finishEvents(ctx.db, claim, { status: 'ignored', reason: null })
+    } else if (!booking) {
+      const reason = 'unreadable_booking'
+      await finishEvents(ctx.db, claim, { status: 'needs_attention', reason })
+    } else {
+      await applyBooking(ctx, { trigger, createdAt: event.createdAt, payload: booking }, (tx) =>
+        finishEvents(tx, claim, { status: 'processed', reason: null }),
+      )
+    }
+  }
 }

@@ -131,7 +131,7 @@ test('packages depend in one direction', async () => {
     email: ['core'],
     jobs: ['core', 'db'],
     auth: ['core', 'db', 'email'],
-    billing: ['core', 'db', 'email'],
+    billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
   }
   for (const [name, may] of Object.entries(allowed)) {

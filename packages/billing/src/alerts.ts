@@ -1,0 +1,52 @@
+/**
+ * What somebody should be told at once. The default writes a warning; a host sends a message.
+ *
+ * @module
+ */
+
+import type { Logger } from '@repo/core'
+import type { Problem } from './provider-state.ts'
+
+export type Alert =
+  /** Something at the provider a person has to decide about; see `pnpm billing subscriptions`. */
+  | { code: Problem['reason']; ownerId: string; id: string }
+  /** An event's tries are used up. */
+  | { code: 'event_dead'; provider: string; eventId: string; type: string; reason: string | null }
+  /** The newest hundred tries: too few ended well. */
+  | { code: 'success_rate_low'; rate: number; threshold: number }
+  /** Processing one customer's events took long. */
+  | { code: 'processing_slow'; seconds: number }
+  /** Events wait longer than they should: is a worker running? */
+  | { code: 'backlog_old'; ageSeconds: number; size: number }
+
+export interface AlertLimits {
+  /** Alert below this share of events processed in the last hour. Default 0.95. */
+  successRate?: number
+  /** Alert when processing takes longer. Default 10. */
+  processingSeconds?: number
+  /** Alert when an event that is due has waited longer. Default 300. */
+  backlogSeconds?: number
+}
+
+const REPEAT_MS = 60 * 60 * 1000
+
+/**
+ * Hands alerts on. A state that lasts (rate, backlog, slowness) is told once an hour and process;
+ * what happens to one object is told each time. A hook that throws is logged and harms nothing.
+ */
+export function createAlert(
+  logger: Logger,
+  hook: ((alert: Alert) => unknown) | undefined,
+): (alert: Alert) => void {
+  const told = new Map<string, number>()
+  return (alert) => {
+    const isState = !('id' in alert) && !('eventId' in alert)
+    const last = told.get(alert.code) ?? 0
+    if (isState && Date.now() - last < REPEAT_MS) return
+    if (isState) told.set(alert.code, Date.now())
+    logger.warn(alert, 'alert')
+    void (async () => hook?.(alert))().catch((error: unknown) => {
+      logger.error({ code: alert.code, error }, 'onAlert failed')
+    })
+  }
+}

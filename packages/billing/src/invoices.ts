@@ -1,0 +1,16 @@
+/**
+ * Invoices as our own rows, written by `write.ts` alone.
+ *
+ * @module
+ */
+
+import type { Invoice } from '@repo/db'
+import type { BillingContext } from './context.ts'
+
+/** The owner's invoices, the newest first; drafts, which may still change, are left out. */
+export function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
+  return ctx.db.invoice.findMany({
+    where: { customer: { ownerId }, status: { not: 'draft' } },
+    orderBy: { createdAt: 'desc' },
+  })
+}

@@ -1,0 +1,47 @@
+/**
+ * Billing's jobs, and when cron runs them.
+ *
+ * @module
+ */
+
+import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
+import type { CronEntry } from '@repo/jobs'
+import type { BillingContext } from './context.ts'
+import { mailJob } from './mails.ts'
+import { reconcile } from './reconcile.ts'
+import { PROCESS_EVENTS } from './wake.ts'
+import { emptyPayloads } from './webhooks/archive.ts'
+import { processEvents } from './webhooks/process.ts'
+import { pullEvents } from './webhooks/pull.ts'
+import { watchEvents } from './webhooks/watch.ts'
+
+const HOUR = 60 * 60 * 1000
+
+/** Long enough to be worth it, short enough that other jobs get their turn. */
+const PASS_MS = 20_000
+
+export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
+  const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
+    // Cron comes again by itself, so a failure is not tried for days.
+    defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
+  return [
+    job(PROCESS_EVENTS, async ({ signal }) => {
+      const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
+      if (!isDrained) ctx.wake()
+    }),
+    mailJob(ctx),
+    job('billing.watchEvents', () => watchEvents(ctx)),
+    job('billing.pullEvents', ({ signal }) => pullEvents(ctx, { signal })),
+    job('billing.reconcile', ({ signal }) => reconcile(ctx, { signal })),
+    job('billing.emptyPayloads', () => emptyPayloads(ctx)),
+  ]
+}
+
+/** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */
+export const billingCron: readonly CronEntry[] = [
+  { pattern: '* * * * *', job: PROCESS_EVENTS },
+  { pattern: '* * * * *', job: 'billing.watchEvents' },
+  { pattern: '17 * * * *', job: 'billing.pullEvents', backfillMs: HOUR },
+  { pattern: '23 3 * * *', job: 'billing.reconcile', backfillMs: 24 * HOUR },
+  { pattern: '41 3 * * *', job: 'billing.emptyPayloads', backfillMs: 24 * HOUR },
+]

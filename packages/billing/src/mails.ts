@@ -1,0 +1,101 @@
+/**
+ * The mails that billing's effects set off, as a job: queued with the effect, sent under its key.
+ *
+ * @module
+ */
+
+import { defineJob, isTollgateError, type JobDefinition } from '@repo/core'
+import { z } from 'zod'
+import type { BillingContext } from './context.ts'
+import { planOfPrice } from './plans.ts'
+
+/** A mail about what is older than this surprises more than it tells, e.g. after an import. */
+const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
+
+const mail = z.discriminatedUnion('name', [
+  z.object({
+    key: z.string(),
+    name: z.literal('subscription.activated'),
+    payload: z.object({ stripeSubscriptionId: z.string() }),
+  }),
+  z.object({
+    key: z.string(),
+    name: z.literal('invoice.payment_failed'),
+    payload: z.object({
+      stripeSubscriptionId: z.string().nullable(),
+      amount: z.number(),
+      currency: z.string(),
+      nextPaymentAttempt: z.string().nullable(),
+    }),
+  }),
+])
+
+type Mail = z.output<typeof mail>
+
+/** Sends one mail. The job holds no address: the recipient is looked up when it runs. */
+export const mailJob = (ctx: BillingContext): JobDefinition<object> =>
+  defineJob<object>({
+    name: 'billing.mail',
+    parse: (payload) => mail.parse(payload),
+    run: (payload) => send(ctx, payload as Mail),
+  })
+
+async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<void> {
+  const facts = await recipient(ctx, payload.stripeSubscriptionId)
+  if (!facts) return
+  const { owner, planName, subscription } = facts
+  const manageUrl = new URL('/billing', ctx.appUrl).href
+  try {
+    if (name === 'subscription.activated') {
+      if (ctx.clock.now().getTime() - subscription.createdAt.getTime() > MAX_AGE_MS) return
+      const { price, quantity, currentPeriodEnd, trialEnd, status } = subscription
+      await ctx.sender.sendEmail(
+        'SubscriptionConfirmedEmail',
+        owner.email,
+        {
+          name: owner.name,
+          planName,
+          amount: (price.amount ?? 0) * quantity,
+          currency: price.currency,
+          interval: price.interval === 'year' ? 'year' : 'month',
+          currentPeriodEnd,
+          ...(status === 'trialing' && trialEnd ? { trialEnd } : {}),
+          manageUrl,
+        },
+        { idempotencyKey: key },
+      )
+      return
+    }
+    const { amount, currency, nextPaymentAttempt } = payload
+    await ctx.sender.sendEmail(
+      'PaymentFailedEmail',
+      owner.email,
+      {
+        name: owner.name,
+        planName,
+        amount,
+        currency,
+        updateUrl: manageUrl,
+        ...(nextPaymentAttempt ? { nextAttemptAt: new Date(nextPaymentAttempt) } : {}),
+      },
+      { idempotencyKey: key },
+    )
+  } catch (error) {
+    // A mail under this key has gone out, worded by the facts of that moment.
+    if (!isTollgateError(error, 'idempotency_conflict')) throw error
+  }
+}
+
+/** Whom to write to about a subscription; null if it or its owner is gone. */
+async function recipient(ctx: BillingContext, stripeSubscriptionId: string | null) {
+  if (!stripeSubscriptionId) return null
+  const subscription = await ctx.db.subscription.findUnique({
+    where: { stripeSubscriptionId },
+    include: { price: { include: { product: true } }, customer: true },
+  })
+  if (!subscription) return null
+  const owner = await ctx.owner(subscription.customer.ownerId)
+  const sold = planOfPrice(ctx.plans, subscription.price)
+  if (!owner || !sold) return null
+  return { subscription, owner, planName: ctx.plans[sold.plan]?.name ?? sold.plan }
+}

@@ -1,0 +1,41 @@
+/**
+ * A progress bar on standard error: redrawn on a terminal, a line now and then elsewhere.
+ *
+ * @module
+ */
+
+const WIDTH = 24
+const EVERY_MS = 100
+const EVERY_MS_IN_A_FILE = 5_000
+
+export interface Progress {
+  /** `total` absent: it is not known how much there is. */
+  show(done: number, total?: number): void
+  end(): void
+}
+
+export function createProgress(what: string, out: NodeJS.WriteStream = process.stderr): Progress {
+  const began = Date.now()
+  let last = 0
+  let isDrawn = false
+  return {
+    show(done, total) {
+      const isOver = done === total
+      if (!isOver && Date.now() - last < (out.isTTY ? EVERY_MS : EVERY_MS_IN_A_FILE)) return
+      last = Date.now()
+      const rate = Math.round(done / Math.max(0.001, (last - began) / 1000))
+      const text = `${bar(done, total)}${done}${total ? `/${total}` : ''} ${what}, ${rate}/s`
+      out.write(out.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
+      isDrawn = true
+    },
+    end() {
+      if (isDrawn && out.isTTY) out.write('\n')
+    },
+  }
+}
+
+function bar(done: number, total: number | undefined): string {
+  if (!total) return ''
+  const full = Math.round((WIDTH * Math.min(done, total)) / total)
+  return `${'█'.repeat(full)}${'░'.repeat(WIDTH - full)} `
+}

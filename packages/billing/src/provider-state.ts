@@ -1,0 +1,177 @@
+/**
+ * What the provider says of one customer now, read and not yet written.
+ *
+ * @module
+ */
+
+import type Stripe from 'stripe'
+import type { BillingContext } from './context.ts'
+import { idOf, type SubscriptionShape, subscriptionShape } from './shapes.ts'
+import {
+  type InvoiceShape,
+  invoiceShape,
+  type PaymentShape,
+  paymentShape,
+  type RefundShape,
+  refundShape,
+} from './shapes-money.ts'
+import { ask, hasNewShape, isMissing } from './stripe.ts'
+
+/** Something at the provider that a person has to look at. It does not hold up the rest. */
+export interface Problem {
+  /** The provider's id of the object. */
+  id: string
+  reason:
+    | 'missing_period'
+    | 'missing_price'
+    | 'second_current_subscription'
+    | 'trial_already_used'
+    | 'unknown_price'
+    | 'unknown_status'
+    | 'unreadable_invoice'
+    | 'unreadable_payment'
+}
+
+export interface ProviderState {
+  /** The oldest first. */
+  subscriptions: SubscriptionShape[]
+  invoices: InvoiceShape[]
+  /** Of one-time purchases and of invoices. */
+  payments: PaymentShape[]
+  refunds: RefundShape[]
+  problems: Problem[]
+  /** False: the customer has more of something than was loaded. */
+  isWhole: boolean
+}
+
+/** How much is loaded: the newest hundred of each and what `also` names, or all there is. */
+export interface LoadOptions {
+  depth: 'recent' | 'full'
+  /** Ids of subscriptions, invoices and payment intents that must be part of it. */
+  also(): Promise<readonly string[]>
+}
+
+/** @throws `customer_deleted` when Stripe no longer has the customer; `provider_unavailable`. */
+export async function loadProviderState(
+  ctx: BillingContext,
+  customer: string,
+  options: LoadOptions,
+): Promise<ProviderState> {
+  const { stripe } = ctx
+  const { depth, also } = options
+  const [subscriptions, invoices, intents] = await Promise.all([
+    read(depth, stripe.subscriptions.list({ customer, status: 'all', ...SUBSCRIPTIONS }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('sub_')),
+      retrieve: (id) => ask('subscription', stripe.subscriptions.retrieve(id, one(SUBSCRIPTIONS))),
+    }),
+    read(depth, stripe.invoices.list({ customer, ...invoiceParams(stripe) }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('in_')),
+      retrieve: (id) => ask('invoice', stripe.invoices.retrieve(id, one(invoiceParams(stripe)))),
+    }),
+    read(depth, stripe.paymentIntents.list({ customer, ...INTENTS }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('pi_')),
+      retrieve: (id) => ask('payment_intent', stripe.paymentIntents.retrieve(id, one(INTENTS))),
+    }),
+  ])
+  const problems: Problem[] = []
+  const shapes: SubscriptionShape[] = []
+  for (const raw of subscriptions.items) {
+    const shape = subscriptionShape(raw)
+    if ('unreadable' in shape) problems.push({ id: raw.id, reason: shape.unreadable })
+    else shapes.push(shape)
+  }
+  const payments = readable(intents.items, paymentShape, 'unreadable_payment', problems)
+  return {
+    subscriptions: shapes.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime()),
+    invoices: readable(invoices.items, invoiceShape, 'unreadable_invoice', problems),
+    payments,
+    refunds: await refundsOf(ctx, payments),
+    problems,
+    isWhole: subscriptions.isWhole && invoices.isWhole && intents.isWhole,
+  }
+}
+
+const SUBSCRIPTIONS = {
+  limit: 100,
+  expand: ['data.default_payment_method'],
+}
+const INTENTS = {
+  limit: 100,
+  expand: ['data.latest_charge'],
+}
+/** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
+const invoiceParams = (stripe: Stripe) => ({
+  limit: 100,
+  expand: hasNewShape(stripe) ? ['data.payments'] : [],
+})
+/** The expansions of a list, for one of its objects. */
+const one = ({ expand }: { expand: string[] }) => ({
+  expand: expand.map((path) => path.replace(/^data\./, '')),
+})
+
+interface More<T> {
+  ids(): Promise<readonly string[]>
+  retrieve(id: string): Promise<T>
+}
+
+/** Stripe's objects as far as loading looks at them. */
+interface Listed {
+  id: string
+  customer?: unknown
+}
+
+type Page<T> = Promise<{ object: 'list'; data: T[]; has_more: boolean }> & AsyncIterable<T>
+
+async function read<T extends Listed>(
+  depth: LoadOptions['depth'],
+  request: Page<T>,
+  more: More<T>,
+): Promise<{ items: T[]; isWhole: boolean }> {
+  const { data, has_more } = await ask('list', request)
+  if (!has_more) return { items: data, isWhole: true }
+  if (depth === 'full') {
+    const items: T[] = []
+    for await (const item of request) items.push(item)
+    return { items, isWhole: true }
+  }
+  const items = [...data]
+  for (const id of new Set(await more.ids())) {
+    if (items.some((item) => item.id === id)) continue
+    const item = await more.retrieve(id).catch((error: unknown) => {
+      if (isMissing(error)) return null
+      throw error
+    })
+    // A hint may name what belongs to someone else.
+    if (item && idOf(item.customer) === idOf(data[0]?.customer)) items.push(item)
+  }
+  return { items, isWhole: false }
+}
+
+function readable<T>(
+  items: { id: string }[],
+  shapeOf: (item: unknown) => T | null,
+  reason: Problem['reason'],
+  problems: Problem[],
+): T[] {
+  return items.flatMap((item) => {
+    const shape = shapeOf(item)
+    if (shape === null) problems.push({ id: item.id, reason })
+    return shape ?? []
+  })
+}
+
+/** A charge tells its first ten refunds; the few that have more are asked for. */
+async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise<RefundShape[]> {
+  const refunds: RefundShape[] = []
+  for (const { stripePaymentIntentId, hasMoreRefunds, ...payment } of payments) {
+    const told: unknown[] = []
+    if (hasMoreRefunds) {
+      const request = ctx.stripe.refunds.list({ payment_intent: stripePaymentIntentId, limit: 100 })
+      await ask('list', request)
+      for await (const refund of request) told.push(refund)
+    }
+    const all = hasMoreRefunds ? told.flatMap((raw) => refundShape(raw) ?? []) : payment.refunds
+    refunds.push(...all.map((refund) => ({ ...refund, stripePaymentIntentId })))
+  }
+  return refunds
+}

@@ -1,0 +1,158 @@
+/**
+ * Payments, invoices and refunds as ours, from every place an API version has kept a fact. See
+ * `shapes.ts`.
+ *
+ * @module
+ */
+
+import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
+
+export interface RefundShape {
+  stripeRefundId: string
+  stripePaymentIntentId: string | null
+  /** Minor units. */
+  amount: number
+  currency: string
+  status: string
+  reason: string | null
+  createdAt: Date
+}
+
+export function refundShape(value: unknown): RefundShape | null {
+  const raw = record(value)
+  const stripeRefundId = text(raw?.id)
+  const amount = whole(raw?.amount)
+  const currency = text(raw?.currency)
+  if (!raw || !stripeRefundId || !amount || !currency) return null
+  return {
+    stripeRefundId,
+    stripePaymentIntentId: idOf(raw.payment_intent),
+    amount,
+    currency,
+    // Refunds of long ago had no status; they are done.
+    status: text(raw.status) ?? 'succeeded',
+    reason: text(raw.reason),
+    createdAt: dateOf(raw.created) ?? new Date(0),
+  }
+}
+
+export interface PaymentShape {
+  stripePaymentIntentId: string
+  stripeCustomerId: string | null
+  amount: number
+  currency: string
+  status: string
+  metadata: Record<string, string>
+  /** Minor units given back. */
+  amountRefunded: number
+  dispute: { stripeDisputeId: string; status: string; amount: number | null } | null
+  refunds: RefundShape[]
+  /** True: the provider has more refunds of it than it told. */
+  hasMoreRefunds: boolean
+  paidAt: Date | null
+  createdAt: Date
+}
+
+export function paymentShape(value: unknown): PaymentShape | null {
+  const raw = record(value)
+  const stripePaymentIntentId = text(raw?.id)
+  const amount = whole(raw?.amount)
+  const currency = text(raw?.currency)
+  const status = text(raw?.status)
+  if (!raw || !stripePaymentIntentId || amount === null || !currency || !status) return null
+  const metadata = Object.entries(record(raw.metadata) ?? {}).flatMap(([key, item]) =>
+    typeof item === 'string' ? [[key, item] as const] : [],
+  )
+  const charge = record(raw.latest_charge) ?? rows(raw.charges)[0] ?? null
+  return {
+    stripePaymentIntentId,
+    stripeCustomerId: idOf(raw.customer),
+    amount,
+    currency,
+    status,
+    metadata: Object.fromEntries(metadata),
+    amountRefunded: whole(charge?.amount_refunded) ?? 0,
+    dispute: disputeOf(charge),
+    refunds: rows(charge?.refunds).flatMap((refund) => refundShape(refund) ?? []),
+    hasMoreRefunds: record(charge?.refunds)?.has_more === true,
+    paidAt: status === 'succeeded' ? (dateOf(charge?.created) ?? dateOf(raw.created)) : null,
+    createdAt: dateOf(raw.created) ?? new Date(0),
+  }
+}
+
+function disputeOf(charge: Raw | null): PaymentShape['dispute'] {
+  const stripeDisputeId = idOf(charge?.dispute)
+  if (!stripeDisputeId) return null
+  const dispute = record(charge?.dispute)
+  return {
+    stripeDisputeId,
+    status: text(dispute?.status) ?? 'needs_response',
+    amount: whole(dispute?.amount),
+  }
+}
+
+export interface InvoiceShape {
+  stripeInvoiceId: string
+  stripeSubscriptionId: string | null
+  number: string | null
+  status: string
+  billingReason: string | null
+  /** Minor units, all four. */
+  total: number
+  amountDue: number
+  amountPaid: number
+  currency: string
+  /** Failed and successful tries so far. */
+  attemptCount: number
+  nextPaymentAttempt: Date | null
+  hostedInvoiceUrl: string | null
+  invoicePdf: string | null
+  periodStart: Date
+  periodEnd: Date
+  paidAt: Date | null
+  stripePaymentIntentId: string | null
+  createdAt: Date
+}
+
+export function invoiceShape(value: unknown): InvoiceShape | null {
+  const raw = record(value)
+  const stripeInvoiceId = text(raw?.id)
+  const status = text(raw?.status)
+  const currency = text(raw?.currency)
+  const createdAt = dateOf(raw?.created)
+  if (!raw || !stripeInvoiceId || !status || !currency || !createdAt) return null
+  return {
+    stripeInvoiceId,
+    stripeSubscriptionId: invoiceSubscription(raw),
+    number: text(raw.number),
+    status,
+    billingReason: text(raw.billing_reason),
+    total: whole(raw.total) ?? 0,
+    amountDue: whole(raw.amount_due) ?? 0,
+    amountPaid: whole(raw.amount_paid) ?? 0,
+    currency,
+    attemptCount: whole(raw.attempt_count) ?? 0,
+    nextPaymentAttempt: dateOf(raw.next_payment_attempt),
+    hostedInvoiceUrl: text(raw.hosted_invoice_url),
+    invoicePdf: text(raw.invoice_pdf),
+    periodStart: dateOf(raw.period_start) ?? createdAt,
+    periodEnd: dateOf(raw.period_end) ?? createdAt,
+    paidAt: dateOf(record(raw.status_transitions)?.paid_at),
+    stripePaymentIntentId: invoicePaymentIntent(raw),
+    createdAt,
+  }
+}
+
+/** The subscription an invoice belongs to; null for a one-off invoice. */
+export function invoiceSubscription(invoice: unknown): string | null {
+  const raw = record(invoice)
+  const details = record(record(raw?.parent)?.subscription_details)
+  return idOf(details?.subscription) ?? idOf(raw?.subscription)
+}
+
+/** The payment of an invoice: its own member, or since basil the paid one of its payments. */
+function invoicePaymentIntent(invoice: Raw): string | null {
+  const payments = rows(invoice.payments)
+  const made = payments.find(({ status }) => status === 'paid') ?? payments[0]
+  return idOf(record(made?.payment)?.payment_intent) ?? idOf(invoice.payment_intent)
+}

@@ -1,0 +1,92 @@
+/**
+ * The stored events as people see them: listed, shown, processed once more, and in the end emptied.
+ *
+ * @module
+ */
+
+import type { WebhookEvent } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+
+export type EventStatus = 'pending' | 'processed' | 'ignored' | 'needs_attention' | 'dead'
+
+export type StoredEvent = Omit<WebhookEvent, 'payload' | 'lease'>
+
+export interface ListEventsOptions {
+  /** Default: those that wait for something: pending, needs_attention, dead. */
+  status?: readonly EventStatus[]
+  /** Default 100. */
+  limit?: number
+}
+
+/** Stored events, the oldest first, without their payloads. */
+export function listEvents(
+  ctx: BillingContext,
+  options: ListEventsOptions = {},
+): Promise<StoredEvent[]> {
+  const { status = ['pending', 'needs_attention', 'dead'], limit = 100 } = options
+  return ctx.db.webhookEvent.findMany({
+    where: { status: { in: [...status] } },
+    omit: { payload: true, lease: true },
+    orderBy: { receivedAt: 'asc' },
+    take: limit,
+  })
+}
+
+/** One event with its payload, which names people: not for a log. @throws `event_not_found`. */
+export async function showEvent(ctx: BillingContext, eventId: string): Promise<WebhookEvent> {
+  const event = await ctx.db.webhookEvent.findFirst({ where: { eventId } })
+  if (event) return event
+  throw new BillingError('event_not_found', `There is no event ${eventId}.`)
+}
+
+/**
+ * Makes one event due again, whatever became of it, with all its tries. What it set off before is
+ * not set off again. @throws `event_not_found`, also for one that was emptied.
+ */
+export async function replayEvent(ctx: BillingContext, eventId: string): Promise<void> {
+  const { count } = await ctx.db.webhookEvent.updateMany({
+    where: { eventId, payload: { not: null }, OR: REPLAYABLE },
+    data: { ...due(), status: 'pending' },
+  })
+  if (count === 0) {
+    throw new BillingError('event_not_found', `There is no event ${eventId} to replay.`)
+  }
+  ctx.wake()
+}
+
+const due = () => ({ attempts: 0, nextAttemptAt: new Date(), lease: null, reason: null })
+
+/** An event of the other mode is not ours to apply, however often someone asks. */
+const REPLAYABLE = [{ reason: null }, { reason: { not: 'livemode_mismatch' } }]
+
+/** Makes all dead events due again; returns how many. */
+export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
+  const { count } = await ctx.db.webhookEvent.updateMany({
+    where: { status: 'dead' },
+    data: { ...due(), status: 'pending' },
+  })
+  if (count > 0) ctx.wake()
+  return count
+}
+
+const EMPTY_AT_ONCE = 5_000
+
+/**
+ * Empties the payloads of events that are dealt with and older than `keepPayloadDays`; ids, types and
+ * times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
+ */
+export async function emptyPayloads(ctx: BillingContext): Promise<number> {
+  let emptied = 0
+  for (;;) {
+    const count = await ctx.db.$executeRaw`
+      UPDATE "WebhookEvent" SET "payload" = NULL
+      WHERE ("provider", "eventId") IN (
+        SELECT "provider", "eventId" FROM "WebhookEvent"
+        WHERE "receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
+          AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
+        LIMIT ${EMPTY_AT_ONCE})`
+    emptied += count
+    if (count < EMPTY_AT_ONCE) return emptied
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * Ingest: what a provider sent is durable before the provider is told so, and nothing else happens in
+ * the request. One statement stores the event; a second delivery of it stores nothing.
+ *
+ * @module
+ */
+
+import { toResponse } from '@repo/core'
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+import { countEvent } from '../telemetry.ts'
+
+/** Stripe's largest events are a few hundred kilobytes. */
+export const MAX_BODY_BYTES = 512 * 1024
+
+/** An event as its provider's module has read it. */
+export interface ReceivedEvent {
+  provider: 'stripe' | 'calcom'
+  eventId: string
+  type: string
+  /** The provider's id of whom it is about; null where it does not say. */
+  subject: string | null
+  providerCreatedAt: Date | null
+  apiVersion: string | null
+  livemode: boolean | null
+  payload: string
+  /** False: the type changes nothing here, so the event is kept and not processed. */
+  isListened: boolean
+}
+
+/** Verifies a delivery and reads its envelope. @throws the refusals of `BillingError`. */
+export type Verify = (ctx: BillingContext, headers: Headers, payload: string) => ReceivedEvent
+
+/**
+ * Answers one delivery: 200 once the event is stored, now or before; 4xx where it is not the
+ * provider's; 500 where it could not be stored, so that the provider sends it again.
+ */
+export async function receive(
+  ctx: BillingContext,
+  req: Request,
+  provider: ReceivedEvent['provider'],
+  verify: Verify,
+): Promise<Response> {
+  try {
+    if (req.method !== 'POST') {
+      return new Response(null, { status: 405, headers: { allow: 'POST' } })
+    }
+    const payload = await readBody(req)
+    const event = verify(ctx, req.headers, payload)
+    const isNew = await storeEvent(ctx, event, 'delivery')
+    return Response.json(isNew ? { received: true } : { received: true, duplicate: true })
+  } catch (error) {
+    const isRefusal = error instanceof BillingError
+    countEvent(provider, 'unknown', isRefusal ? 'refused' : 'failed')
+    if (!isRefusal) ctx.logger.error({ provider, error }, 'webhook failed')
+    return toResponse(error)
+  }
+}
+
+/** Stores an event and lets a worker know; false if it was there. */
+export async function storeEvent(
+  ctx: BillingContext,
+  event: ReceivedEvent,
+  source: 'delivery' | 'pull',
+): Promise<boolean> {
+  const { provider, eventId, type, subject, livemode, isListened } = event
+  const isForeign = livemode !== null && ctx.livemode !== null && livemode !== ctx.livemode
+  const status = isForeign || !isListened ? 'ignored' : 'pending'
+  const reason = isForeign ? 'livemode_mismatch' : null
+  const stored = await ctx.db.$executeRaw`
+    INSERT INTO "WebhookEvent" ("provider", "eventId", "type", "subject", "providerCreatedAt",
+      "apiVersion", "livemode", "source", "payload", "status", "reason")
+    VALUES (${provider}, ${eventId}, ${type}, ${subject}, ${event.providerCreatedAt},
+      ${event.apiVersion}, ${livemode}, ${source}, ${event.payload}, ${status}, ${reason})
+    ON CONFLICT ("provider", "eventId") DO NOTHING`
+  const outcome = stored === 0 ? 'duplicate' : status === 'ignored' ? 'ignored' : 'stored'
+  if (outcome === 'stored') ctx.wake()
+  countEvent(provider, type, outcome)
+  ctx.logger.info({ provider, eventId, type, reason }, `webhook ${outcome}`)
+  return stored === 1
+}
+
+/**
+ * The body as it arrived, byte for byte.
+ *
+ * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` for bytes that
+ * are no UTF-8, which no provider signs and PostgreSQL would not store.
+ */
+async function readBody(req: Request): Promise<string> {
+  const tooLarge = () =>
+    new BillingError('payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`)
+  if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of req.body ?? []) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) throw tooLarge()
+    chunks.push(chunk)
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
+  } catch {
+    throw new BillingError('invalid_payload', 'The body is not UTF-8.')
+  }
+}
+
+/** The body as JSON. @throws `invalid_payload`. */
+export function parseBody(payload: string): unknown {
+  try {
+    return JSON.parse(payload)
+  } catch {
+    throw new BillingError('invalid_payload', 'The body is signed but is not JSON.')
+  }
+}
+
+/** What PostgreSQL indexes and people read: an id or a type that is none is refused. */
+export function requireName(value: unknown): string {
+  if (typeof value === 'string' && value !== '' && value.length <= 255) return value
+  throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
+}

@@ -1,0 +1,111 @@
+/**
+ * Processing: working through stored events until none is due. Run by the worker's job, by a cron
+ * route or by a person; any number may run at once.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
+import { processCalcom } from './calcom.ts'
+import { type Claim, claimEvents, postponeEvents } from './queue.ts'
+import { processStripe } from './stripe-sync.ts'
+
+/** Does what the claimed events ask for and finishes them. A throw puts them off. */
+export type Process = (ctx: BillingContext, claim: Claim) => Promise<void>
+
+const PROCESS: Record<string, Process> = { stripe: processStripe, calcom: processCalcom }
+
+export interface ProcessOptions {
+  /** Stop taking more. */
+  signal?: AbortSignal
+  /** Stop taking more after this long. Default: not before nothing is due. */
+  limitMs?: number
+}
+
+export interface ProcessResult {
+  /** Events dealt with. */
+  processed: number
+  /** Events put off to a later try. */
+  waiting: number
+  /** Events whose tries are used up. */
+  dead: number
+  /** False: stopped with work left. */
+  isDrained: boolean
+}
+
+/** Processes what is due. Events of one customer share one sync; customers go side by side. */
+export async function processEvents(
+  ctx: BillingContext,
+  options: ProcessOptions = {},
+): Promise<ProcessResult> {
+  const result: ProcessResult = { processed: 0, waiting: 0, dead: 0, isDrained: true }
+  const until = Date.now() + (options.limitMs ?? Number.POSITIVE_INFINITY)
+  let claims = 0
+  const lane = async () => {
+    for (;;) {
+      if (options.signal?.aborted || Date.now() > until) {
+        result.isDrained = false
+        return
+      }
+      const claim = await claimEvents(ctx)
+      if (!claim) return
+      // More than these lanes can take at once: another worker should lend a hand.
+      if (++claims === 2 * ctx.events.lanes) ctx.wake()
+      await work(ctx, claim, result)
+    }
+  }
+  await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
+  return result
+}
+
+async function work(ctx: BillingContext, claim: Claim, result: ProcessResult): Promise<void> {
+  const { provider, events } = claim
+  const began = performance.now()
+  const attributes = { 'tollgate.provider': provider, 'tollgate.events': events.length }
+  let outcome = 'processed'
+  try {
+    await inSpan('process webhook events', attributes, () => attempt(ctx, claim))
+    result.processed += events.length
+    for (const { eventId, type, attempts } of events) {
+      ctx.logger.info({ provider, eventId, type, attempts }, 'webhook processed')
+    }
+  } catch (error) {
+    const reason = error instanceof BillingError ? error.code : 'internal_error'
+    outcome = 'failed'
+    await putOff(ctx, claim, reason, error, result)
+  }
+  const seconds = (performance.now() - began) / 1000
+  recordProcessing(provider, outcome, seconds)
+  for (const { type } of events) countEvent(provider, type, outcome)
+  if (seconds > ctx.limits.processingSeconds) ctx.alert({ code: 'processing_slow', seconds })
+}
+
+async function attempt(ctx: BillingContext, claim: Claim): Promise<void> {
+  const process = PROCESS[claim.provider]
+  if (!process) throw new Error(`No module processes events of ${claim.provider}.`)
+  // One that ended its process every time has more tries behind it than the curve has.
+  const isSpent = claim.events.some(
+    ({ attempts }) => attempts > ctx.events.retryDelaysMs.length + 1,
+  )
+  if (isSpent) throw new BillingError('processing_failed', 'Processing never came to an end.')
+  await process(ctx, claim)
+}
+
+async function putOff(
+  ctx: BillingContext,
+  claim: Claim,
+  reason: string,
+  error: unknown,
+  result: ProcessResult,
+): Promise<void> {
+  const { provider } = claim
+  const put = await postponeEvents(ctx, claim, reason)
+  for (const { eventId, type, attempts } of put) {
+    const isDead = attempts > ctx.events.retryDelaysMs.length
+    ctx.logger.error({ provider, eventId, type, attempts, reason, error }, 'webhook waits')
+    if (isDead) ctx.alert({ code: 'event_dead', provider, eventId, type, reason })
+    result[isDead ? 'dead' : 'waiting'] += 1
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * The one writer of a customer's subscriptions, invoices, payments and refunds. It is handed the
+ * provider's state and a transaction that holds the customer's row.
+ *
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto'
+import { type Db, Prisma, type Subscription } from '@repo/db'
+import type { PriceRow } from './catalog.ts'
+import type { BillingContext } from './context.ts'
+import type { LinkedCustomer } from './customers.ts'
+import { isOneTime } from './effects.ts'
+import { planOfPrice } from './plans.ts'
+import type { Problem, ProviderState } from './provider-state.ts'
+import type { SubscriptionShape } from './shapes.ts'
+import { isCurrentStatus, isEndedStatus } from './subscriptions.ts'
+
+/** A row that the provider's state changed. */
+export interface Change {
+  object: 'subscription' | 'invoice' | 'payment' | 'refund'
+  /** The provider's id. */
+  id: string
+  /** A subscription's status before; null for one that is new. */
+  from?: string | null
+  to?: string
+}
+
+export interface Writing {
+  ctx: BillingContext
+  tx: Db
+  customer: LinkedCustomer
+  state: ProviderState
+  prices: Map<string, PriceRow>
+  /** Trialing subscriptions whose trial this person has had before. */
+  repeatedTrials: ReadonlySet<string>
+}
+
+export interface Written {
+  changes: Change[]
+  /** Subscriptions that do not count, and why. */
+  flagged: Map<string, Problem['reason']>
+  /** Those flagged now that were not before. */
+  newlyFlagged: string[]
+}
+
+export async function writeState(writing: Writing): Promise<Written> {
+  const written = await writeSubscriptions(writing)
+  const ids = await subscriptionIds(writing)
+  written.changes.push(
+    ...(await writeInvoices(writing, ids)),
+    ...(await writePayments(writing)),
+    ...(await writeRefunds(writing)),
+  )
+  return written
+}
+
+async function writeSubscriptions(writing: Writing): Promise<Written> {
+  const { ctx, tx, customer, state, prices, repeatedTrials } = writing
+  const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
+  const rowOf = new Map(rows.map((row) => [row.stripeSubscriptionId, row]))
+  const isSold = ({ price }: SubscriptionShape) => {
+    const row = prices.get(price.stripePriceId)
+    return row !== undefined && planOfPrice(ctx.plans, row) !== null
+  }
+  const may = (shape: SubscriptionShape) =>
+    isCurrentStatus(shape.status) && !repeatedTrials.has(shape.stripeSubscriptionId)
+  const current = chooseCurrent(state.subscriptions, rows, may, isSold)
+  const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [] }
+  for (const shape of state.subscriptions) {
+    const { stripeSubscriptionId: id } = shape
+    const reason = repeatedTrials.has(id)
+      ? 'trial_already_used'
+      : !isSold(shape)
+        ? 'unknown_price'
+        : isCurrentStatus(shape.status) && id !== current
+          ? 'second_current_subscription'
+          : null
+    if (reason === null) continue
+    written.flagged.set(id, reason)
+    if (rowOf.get(id)?.needsAttention !== reason) written.newlyFlagged.push(id)
+  }
+  // Whoever holds the one current place gives it up before another takes it.
+  const last = (shape: SubscriptionShape) => (shape.stripeSubscriptionId === current ? 1 : 0)
+  for (const shape of [...state.subscriptions].sort((a, b) => last(a) - last(b))) {
+    const { stripeSubscriptionId: id, status } = shape
+    const reason = written.flagged.get(id) ?? null
+    const row = rowOf.get(id)
+    // What cannot be read does not overwrite what could: the old price and status stand.
+    if (row && reason === 'unknown_price' && !isEndedStatus(status)) continue
+    if (row && isEndedStatus(row.status) && row.status !== status) continue
+    const data = subscriptionData(shape, prices, reason)
+    if (row && !differs(row, data)) continue
+    await tx.subscription.upsert({
+      where: { stripeSubscriptionId: id },
+      create: {
+        ...data,
+        customerId: customer.id,
+        stripeSubscriptionId: id,
+        createdAt: shape.createdAt,
+      },
+      update: data,
+    })
+    const from = row?.status ?? null
+    written.changes.push({ object: 'subscription', id, from, to: status })
+  }
+  return written
+}
+
+/**
+ * The one that counts: the row that does already, until the provider says that it no longer runs,
+ * also while it cannot be read; else the oldest that is sold as a plan.
+ */
+function chooseCurrent(
+  shapes: SubscriptionShape[],
+  rows: Subscription[],
+  may: (shape: SubscriptionShape) => boolean,
+  isSold: (shape: SubscriptionShape) => boolean,
+): string | null {
+  const holder = rows.find((row) => isCurrentStatus(row.status) && row.needsAttention === null)
+  const now = shapes.find((shape) => shape.stripeSubscriptionId === holder?.stripeSubscriptionId)
+  if (holder && (now === undefined || may(now))) return holder.stripeSubscriptionId
+  return shapes.find((shape) => may(shape) && isSold(shape))?.stripeSubscriptionId ?? null
+}
+
+function subscriptionData(
+  shape: SubscriptionShape,
+  prices: Map<string, PriceRow>,
+  needsAttention: string | null,
+) {
+  const { price, schedule, createdAt, stripeSubscriptionId, cardFingerprint, ...facts } = shape
+  const next = schedule?.next ?? null
+  const scheduledPriceId = next ? (prices.get(next.stripePriceId)?.id ?? null) : null
+  return {
+    ...facts,
+    priceId: (prices.get(price.stripePriceId) as PriceRow).id,
+    stripeScheduleId: schedule?.stripeScheduleId ?? null,
+    scheduledPriceId,
+    scheduledFor: scheduledPriceId ? (next?.startsAt ?? null) : null,
+    scheduledQuantity: scheduledPriceId ? (next?.quantity ?? null) : null,
+    needsAttention,
+  }
+}
+
+function differs(row: Subscription, data: object): boolean {
+  const value = (of: unknown) => (of instanceof Date ? of.getTime() : of)
+  return Object.entries(data).some(
+    ([key, item]) => value(row[key as keyof Subscription]) !== value(item),
+  )
+}
+
+/** Our ids of the customer's subscriptions by the provider's, for the invoices that name them. */
+async function subscriptionIds({ tx, customer }: Writing): Promise<Map<string, string>> {
+  const rows = await tx.subscription.findMany({
+    where: { customerId: customer.id },
+    select: { id: true, stripeSubscriptionId: true },
+  })
+  return new Map(rows.map((row) => [row.stripeSubscriptionId, row.id]))
+}
+
+async function writeInvoices(
+  writing: Writing,
+  subscriptionIds: Map<string, string>,
+): Promise<Change[]> {
+  const { tx, customer, state } = writing
+  const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
+  const before = await unseenPayments(writing, payments)
+  const rows = state.invoices.map(({ stripeSubscriptionId, ...invoice }) => {
+    const payment = payments.get(invoice.stripePaymentIntentId ?? '')
+    const kept = before.get(invoice.stripeInvoiceId)
+    return {
+      ...invoice,
+      customerId: customer.id,
+      subscriptionId: subscriptionIds.get(stripeSubscriptionId ?? '') ?? null,
+      amountRefunded: payment?.amountRefunded ?? kept?.amountRefunded ?? 0,
+      disputeStatus: payment?.dispute?.status ?? kept?.disputeStatus ?? null,
+    }
+  })
+  return (await upsert(tx, 'Invoice', 'stripeInvoiceId', rows)).map((id) => ({
+    object: 'invoice',
+    id,
+  }))
+}
+
+/** What we knew of invoices whose payment is older than what was loaded. */
+async function unseenPayments(
+  { tx, state }: Writing,
+  payments: Map<string, unknown>,
+): Promise<Map<string, { amountRefunded: number; disputeStatus: string | null }>> {
+  if (state.isWhole) return new Map()
+  const unseen = state.invoices.filter(
+    ({ stripePaymentIntentId: id }) => id !== null && !payments.has(id),
+  )
+  const rows = await tx.invoice.findMany({
+    where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
+    select: { stripeInvoiceId: true, amountRefunded: true, disputeStatus: true },
+  })
+  return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, facts]))
+}
+
+async function writePayments({ tx, customer, state }: Writing): Promise<Change[]> {
+  const rows = state.payments.filter(isOneTime).map((payment) => {
+    const { stripeCustomerId, dispute, refunds, hasMoreRefunds, ...facts } = payment
+    return { ...facts, customerId: customer.id, disputeStatus: dispute?.status ?? null }
+  })
+  return (await upsert(tx, 'Payment', 'stripePaymentIntentId', rows)).map((id) => ({
+    object: 'payment',
+    id,
+  }))
+}
+
+async function writeRefunds({ tx, customer, state }: Writing): Promise<Change[]> {
+  if (state.refunds.length === 0) return []
+  const where = {
+    stripePaymentIntentId: {
+      in: state.refunds.flatMap(({ stripePaymentIntentId: id }) => id ?? []),
+    },
+  }
+  const select = { id: true, stripePaymentIntentId: true }
+  const payments = await tx.payment.findMany({ where, select })
+  const invoices = await tx.invoice.findMany({ where, select })
+  const idIn = (rows: typeof invoices, intent: string | null) =>
+    rows.find((row) => row.stripePaymentIntentId === intent)?.id ?? null
+  const rows = state.refunds.map((refund) => ({
+    ...refund,
+    customerId: customer.id,
+    paymentId: idIn(payments, refund.stripePaymentIntentId),
+    invoiceId: idIn(invoices, refund.stripePaymentIntentId),
+  }))
+  return (await upsert(tx, 'Refund', 'stripeRefundId', rows)).map((id) => ({
+    object: 'refund',
+    id,
+  }))
+}
+
+/**
+ * Inserts rows or updates those that differ, in one statement, and returns the keys of both. The
+ * rows' own members name the columns; no text from outside becomes SQL.
+ */
+async function upsert(
+  tx: Db,
+  table: 'Invoice' | 'Payment' | 'Refund',
+  key: string,
+  rows: object[],
+): Promise<string[]> {
+  const [first] = rows
+  if (!first) return []
+  const quoted = (name: string) => `"${name}"`
+  const columns = Object.keys(first)
+  const facts = columns.filter((name) => name !== key && name !== 'createdAt')
+  const all = [...columns, 'id', 'updatedAt'].map(quoted).join(', ')
+  const list = (prefix: string) => facts.map((name) => `${prefix}."${name}"`).join(', ')
+  const set = [...facts, 'updatedAt'].map((name) => `"${name}" = excluded."${name}"`).join(', ')
+  const updatedAt = new Date()
+  const json = JSON.stringify(rows.map((row) => ({ ...row, id: randomUUID(), updatedAt })))
+  const changed = await tx.$queryRaw<{ key: string }[]>`
+    INSERT INTO ${Prisma.raw(`"${table}" AS t (${all})`)}
+    SELECT ${Prisma.raw(all)}
+    FROM jsonb_populate_recordset(${Prisma.raw(`NULL::"${table}"`)}, ${json}::jsonb)
+    ON CONFLICT (${Prisma.raw(quoted(key))}) DO UPDATE SET ${Prisma.raw(set)}
+    WHERE (${Prisma.raw(list('t'))}) IS DISTINCT FROM (${Prisma.raw(list('excluded'))})
+    RETURNING ${Prisma.raw(`t."${key}"`)} AS "key"`
+  return changed.map((row) => row.key)
+}
