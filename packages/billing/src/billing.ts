@@ -12,10 +12,13 @@ import { type BillingContext, type BillingOptions, createContext } from './conte
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
+import * as owners from './owners.ts'
 import * as payments from './payments.ts'
+import * as planChange from './plan-change.ts'
 import { pushPlans } from './plans.ts'
 import { createBillingPortalSession as createPortal } from './portal.ts'
 import { reconcile } from './reconcile.ts'
+import { listFlagged, resolveSubscriptions } from './resolve.ts'
 import * as subscriptions from './subscriptions.ts'
 import { syncCustomer as sync } from './sync.ts'
 import * as archive from './webhooks/archive.ts'
@@ -46,6 +49,13 @@ export function createBilling(options: BillingOptions = {}) {
     getSubscription: given(ctx, subscriptions.getSubscription),
     cancelSubscription: given(ctx, subscriptions.cancelSubscription),
     resumeSubscription: given(ctx, subscriptions.resumeSubscription),
+    listSubscriptions: given(ctx, subscriptions.listSubscriptions),
+    changePlan: given(ctx, planChange.changePlan),
+    previewPlanChange: given(ctx, planChange.previewPlanChange),
+    listFlagged: given(ctx, listFlagged),
+    resolveSubscriptions: given(ctx, resolveSubscriptions),
+    forgetOwner: given(ctx, owners.forgetOwner),
+    exportOwner: given(ctx, owners.exportOwner),
     createPaymentIntent: given(ctx, payments.createPaymentIntent),
     confirmPayment: given(ctx, payments.confirmPayment),
     listPayments: given(ctx, payments.listPayments),
@@ -95,6 +105,14 @@ export const cancelSubscription: Billing['cancelSubscription'] = (...args) =>
   billing.cancelSubscription(...args)
 export const resumeSubscription: Billing['resumeSubscription'] = (...args) =>
   billing.resumeSubscription(...args)
+export const changePlan: Billing['changePlan'] = (...args) => billing.changePlan(...args)
+export const previewPlanChange: Billing['previewPlanChange'] = (...args) =>
+  billing.previewPlanChange(...args)
+export const listSubscriptions: Billing['listSubscriptions'] = (...args) =>
+  billing.listSubscriptions(...args)
+export const listInvoices: Billing['listInvoices'] = (...args) => billing.listInvoices(...args)
+export const forgetOwner: Billing['forgetOwner'] = (...args) => billing.forgetOwner(...args)
+export const exportOwner: Billing['exportOwner'] = (...args) => billing.exportOwner(...args)
 export const createPaymentIntent: Billing['createPaymentIntent'] = (...args) =>
   billing.createPaymentIntent(...args)
 export const confirmPayment: Billing['confirmPayment'] = (...args) =>

@@ -5,17 +5,23 @@
  */
 
 import type Stripe from 'stripe'
+import {
+  type Checkout,
+  checkoutOf,
+  openPlanCheckout,
+  requireNoSubscription,
+} from './checkout-sessions.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { requireAmount, requireCurrency } from './payments.ts'
-import { type Interval, priceOf, trialDaysOf } from './plans.ts'
+import { type Interval, priceOf, stripePriceOf, trialDaysOf } from './plans.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'
 import { ask, isMissing } from './stripe.ts'
-import { getSubscription } from './subscriptions.ts'
 import { syncCustomer } from './sync.ts'
+import { hasHadTrial } from './trials.ts'
 
 interface ReturnAddresses {
   /** A path or address of the host. Default `/billing/success?session_id={CHECKOUT_SESSION_ID}`. */
@@ -47,14 +53,9 @@ export interface PaymentCheckout extends ReturnAddresses {
   metadata?: Record<string, string>
 }
 
-export interface Checkout {
-  id: string
-  /** Where to send the browser. */
-  url: string
-}
-
 /**
- * Opens a checkout for a plan or for one item.
+ * Opens a checkout for a plan or for one item. A plan's checkout that is still open is offered again,
+ * and one for other terms is closed, so that two tabs cannot buy two plans.
  *
  * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
  * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
@@ -72,58 +73,60 @@ export async function createCheckoutSession(
     cancel_url: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
     client_reference_id: input.ownerId,
   }
-  const terms = 'plan' in input ? await planTerms(ctx, input) : paymentTerms(input)
-  const { stripeCustomerId } = await ensureCustomer(ctx, input.ownerId)
-  const session = await ask(
-    'checkout.session',
-    ctx.stripe.checkout.sessions.create({ ...addresses, ...terms, customer: stripeCustomerId }),
-  )
-  if (!session.url) {
-    throw new BillingError('provider_unavailable', 'Stripe gave the checkout no address.')
+  if ('plan' in input) {
+    const terms = await planTerms(ctx, input)
+    const customer = await ensureCustomer(ctx, input.ownerId)
+    return openPlanCheckout(ctx, customer, { ...addresses, ...terms })
   }
-  return { id: session.id, url: session.url }
+  const terms = paymentTerms(input)
+  const { stripeCustomerId: customer } = await ensureCustomer(ctx, input.ownerId)
+  return checkoutOf(
+    await ask(
+      'checkout.session',
+      ctx.stripe.checkout.sessions.create({ ...addresses, ...terms, customer }),
+    ),
+  )
 }
 
 async function planTerms(
   ctx: BillingContext,
   { ownerId, plan, interval = 'month', quantity = 1 }: PlanCheckout,
 ): Promise<Stripe.Checkout.SessionCreateParams> {
-  const { lookupKey } = priceOf(ctx.plans, plan, interval)
+  priceOf(ctx.plans, plan, interval)
   if (!Number.isSafeInteger(quantity) || quantity < 1) {
     throw new BillingError('invalid_amount', `${quantity} is no number of seats.`)
   }
-  const present = await getSubscription(ctx, ownerId)
-  if (present.status !== null) {
-    throw new BillingError(
-      'already_subscribed',
-      `${ownerId} already has a subscription that is ${present.status}.`,
-    )
+  await requireNoSubscription(ctx, ownerId)
+  const price = await stripePriceOf(ctx.stripe, ctx.plans, plan, interval)
+  const { days, needsCard } = await trialFor(ctx, ownerId, plan)
+  const trial: Stripe.Checkout.SessionCreateParams.SubscriptionData = {
+    trial_period_days: days,
+    ...(needsCard
+      ? {}
+      : { trial_settings: { end_behavior: { missing_payment_method: 'cancel' as const } } }),
   }
-  const prices = await ask(
-    'list',
-    ctx.stripe.prices.list({ lookup_keys: [lookupKey], active: true, limit: 1 }),
-  )
-  const [price] = prices.data
-  if (!price) {
-    throw new BillingError('price_not_found', `Stripe has no active price called ${lookupKey}.`)
-  }
-  const trialDays = await trialFor(ctx, ownerId, plan)
   return {
     mode: 'subscription',
     line_items: [{ price: price.id, quantity }],
-    subscription_data: {
-      metadata: { ownerId },
-      ...(trialDays > 0 ? { trial_period_days: trialDays } : {}),
-    },
+    subscription_data: { metadata: { ownerId }, ...(days > 0 ? trial : {}) },
+    ...(days > 0 && !needsCard ? { payment_method_collection: 'if_required' as const } : {}),
   }
 }
 
-/** The plan's trial, for an owner who never had a subscription. */
-async function trialFor(ctx: BillingContext, ownerId: string, plan: string): Promise<number> {
-  const days = trialDaysOf(ctx.plans[plan] ?? { name: plan })
-  if (days === 0) return 0
+/** The plan's trial, for an owner who never had a subscription and an address that had no trial. */
+async function trialFor(
+  ctx: BillingContext,
+  ownerId: string,
+  name: string,
+): Promise<{ days: number; needsCard: boolean }> {
+  const plan = ctx.plans[name] ?? { name }
+  const days = trialDaysOf(plan)
+  const needsCard = plan.trialNeedsCard ?? true
+  if (days === 0) return { days, needsCard }
   const before = await ctx.db.subscription.count({ where: { customer: { ownerId } } })
-  return before === 0 ? days : 0
+  const owner = await ctx.owner(ownerId)
+  const isFirst = before === 0 && owner !== null && !(await hasHadTrial(ctx, owner.email))
+  return { days: isFirst ? days : 0, needsCard }
 }
 
 function paymentTerms({

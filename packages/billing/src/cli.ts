@@ -15,6 +15,11 @@ import type { EventStatus, StoredEvent } from './webhooks/archive.ts'
 const USAGE = `pnpm billing plans push              make the plans' products and prices at Stripe
 pnpm billing sync <owner>…           write what Stripe says of these owners now
 pnpm billing reconcile               compare every customer with Stripe, report and mend differences
+pnpm billing subscriptions list [<owner>]
+                                     subscriptions that run and wait for a decision
+pnpm billing subscriptions resolve <owner> [--keep <id>] [--yes]
+                                     end all but one and refund them; without --yes only say so
+pnpm billing export <owner>          all that billing holds of an owner, as JSON
 pnpm billing events list [--status pending,dead,…] [--limit 100]
                                      stored events; without --status those that wait for something
 pnpm billing events show <id>        one event with its payload
@@ -29,6 +34,8 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 interface Flags {
   status?: string
   limit?: string
+  keep?: string
+  yes?: boolean
 }
 
 type Command = (args: string[], flags: Flags) => Promise<object>
@@ -64,6 +71,38 @@ const COMMANDS: Record<string, Command> = {
     for (const { ownerId, reason } of result.failed) say(`${ownerId}: not compared (${reason})`)
     say(`${result.customers} customers, ${result.differences.length} differed and are mended.`)
     return result
+  },
+
+  async 'subscriptions list'([ownerId]) {
+    const flagged = await billing.listFlagged(ownerId)
+    for (const { ownerId: owner, stripeSubscriptionId, status, needsAttention } of flagged) {
+      say([owner, stripeSubscriptionId, status, needsAttention].join('  '))
+    }
+    if (flagged.length === 0) say('There are none.')
+    return { flagged }
+  },
+
+  async 'subscriptions resolve'([ownerId = ''], { keep, yes = false }) {
+    const resolutions = await billing.resolveSubscriptions(ownerId, {
+      confirmed: yes,
+      ...(keep ? { keep } : {}),
+    })
+    for (const { stripeSubscriptionId, refund } of resolutions) {
+      const money = refund
+        ? `${refund.amount} ${refund.currency} given back`
+        : 'nothing to give back'
+      say(`${stripeSubscriptionId}: ${yes ? 'ended' : 'would be ended'}, ${money}`)
+    }
+    if (resolutions.length === 0) say('There is nothing to resolve.')
+    else if (!yes) say('Nothing was changed. Say --yes to do it.')
+    return { done: yes, resolutions }
+  },
+
+  async export([ownerId = '']) {
+    const data = await billing.exportOwner(ownerId)
+    if (!data) throw new Error(`Billing holds nothing of ${ownerId}.`)
+    say(JSON.stringify(data, null, 2))
+    return data
   },
 
   async 'events list'(_, { status, limit }) {
@@ -142,7 +181,14 @@ const line = (event: Pick<StoredEvent, keyof StoredEvent>): string =>
   ].join('  ')
 
 /** The commands that work on what they are told, and need to be told it. */
-const NEEDS_ARGUMENTS = new Set(['sync', 'events show', 'events replay'])
+const NEEDS_ARGUMENTS = new Set([
+  'sync',
+  'export',
+  'events show',
+  'events replay',
+  'subscriptions resolve',
+])
+const TAKES_ARGUMENTS = new Set([...NEEDS_ARGUMENTS, 'subscriptions list'])
 
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
@@ -151,6 +197,8 @@ async function main(): Promise<void> {
       json: { type: 'boolean', default: false },
       status: { type: 'string' },
       limit: { type: 'string' },
+      keep: { type: 'string' },
+      yes: { type: 'boolean' },
     },
   })
   const { json, ...flags } = values
@@ -158,7 +206,10 @@ async function main(): Promise<void> {
   const name = positionals.slice(0, words).join(' ')
   const args = positionals.slice(words)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (!command || NEEDS_ARGUMENTS.has(name) !== args.length > 0) throw new Error(USAGE)
+  const isWrong =
+    (args.length === 0 && NEEDS_ARGUMENTS.has(name)) ||
+    (args.length > 0 && !TAKES_ARGUMENTS.has(name))
+  if (!command || isWrong) throw new Error(USAGE)
   try {
     const result = await command(args, flags as Flags)
     if (json) process.stdout.write(`${JSON.stringify(result)}\n`)

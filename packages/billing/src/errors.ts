@@ -3,6 +3,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 /** Every way billing refuses. */
 export type BillingErrorCode =
   | 'already_subscribed'
+  | 'card_declined'
   | 'checkout_not_found'
   | 'customer_not_found'
   | 'effect_failed'
@@ -26,11 +27,16 @@ export type BillingErrorCode =
   | 'processing_failed'
   | 'provider_rejected'
   | 'provider_unavailable'
+  | 'quote_changed'
+  | 'quote_expired'
   | 'stale_signature'
+  | 'subscription_ending'
+  | 'subscription_not_active'
   | 'subscription_not_found'
 
 const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
+  card_declined: 402,
   checkout_not_found: 404,
   customer_not_found: 404,
   effect_failed: 500,
@@ -54,7 +60,11 @@ const STATUS: Record<BillingErrorCode, number> = {
   processing_failed: 500,
   provider_rejected: 502,
   provider_unavailable: 503,
+  quote_changed: 409,
+  quote_expired: 409,
   stale_signature: 400,
+  subscription_ending: 409,
+  subscription_not_active: 409,
   subscription_not_found: 404,
 }
 

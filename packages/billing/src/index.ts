@@ -3,6 +3,7 @@ export {
   type Billing,
   billing,
   cancelSubscription,
+  changePlan,
   confirmCheckout,
   confirmPayment,
   createBilling,
@@ -11,15 +12,22 @@ export {
   createCheckoutSession,
   createPaymentIntent,
   ensureCustomer,
+  exportOwner,
+  forgetOwner,
   getSubscription,
   handleCalComWebhook,
   handleStripeWebhook,
+  listInvoices,
+  listSubscriptions,
+  previewPlanChange,
+  processEvents,
   resumeSubscription,
   syncCustomer,
   updateCustomer,
 } from './billing.ts'
 export { type BookingLinkMetadata, type Calcom, calcomEnv } from './calcom.ts'
-export type { Checkout, ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
+export type { ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
+export type { Checkout } from './checkout-sessions.ts'
 export {
   appEnv,
   type BillingOptions,
@@ -29,12 +37,14 @@ export {
 } from './context.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
+export type { ForgetOptions } from './owners.ts'
 export type {
   ConfirmedPayment,
   CreatedPaymentIntent,
   PaymentIntentOptions,
   PaymentMetadata,
 } from './payments.ts'
+export type { PlanChange, PlanChangeQuote } from './plan-change.ts'
 export {
   definePlans,
   type Interval,
@@ -49,6 +59,7 @@ export {
 export type { PortalInput } from './portal.ts'
 export type { Problem } from './provider-state.ts'
 export type { Difference, ReconcileOptions, ReconcileResult } from './reconcile.ts'
+export type { FlaggedSubscription, Resolution, ResolveOptions } from './resolve.ts'
 export type { SubscriptionStatus } from './shapes.ts'
 export {
   createStripe,
@@ -59,12 +70,16 @@ export {
   stripeWebhookEnv,
 } from './stripe.ts'
 export {
+  CANCEL_REASONS,
   type CancelOptions,
+  type CancelReason,
   isActive,
+  isCanceled,
   isPastDue,
   type OwnerSubscription,
   onGracePeriod,
   onTrial,
+  type ScheduledChange,
 } from './subscriptions.ts'
 export type { SyncOptions, SyncResult } from './sync.ts'
 export type { Change } from './write.ts'

@@ -29,6 +29,8 @@ export interface Plan {
   prices?: Partial<Record<Interval, PlanPrice>>
   /** Days free of charge before the first payment, once per owner. Default 0. */
   trialDays?: number
+  /** Default true. False: a trial begins without a card, and ends by itself where none is added. */
+  trialNeedsCard?: boolean
 }
 
 export type Plans<Name extends string = string> = Readonly<Record<Name, Readonly<Plan>>>
@@ -104,6 +106,23 @@ export function priceOf(plans: Plans, name: string, interval: Interval): PlanPri
   const price = plan.prices?.[interval]
   if (!price) throw new BillingError('price_not_found', `${name} has no price per ${interval}.`)
   return price
+}
+
+/** The price at the provider for a plan. @throws `plan_not_found`, `price_not_found`. */
+export async function stripePriceOf(
+  stripe: Stripe,
+  plans: Plans,
+  name: string,
+  interval: Interval,
+): Promise<Stripe.Price> {
+  const { lookupKey } = priceOf(plans, name, interval)
+  const prices = await ask(
+    'list',
+    stripe.prices.list({ lookup_keys: [lookupKey], active: true, limit: 1 }),
+  )
+  const [price] = prices.data
+  if (price) return price
+  throw new BillingError('price_not_found', `Stripe has no active price called ${lookupKey}.`)
 }
 
 /** What of a price says which plan it is. */

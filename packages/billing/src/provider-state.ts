@@ -175,3 +175,12 @@ async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise
   }
   return refunds
 }
+
+/** What is still written of a forgotten owner: no address of a page, no word of theirs. */
+export function withoutNames(state: ProviderState): ProviderState {
+  return {
+    ...state,
+    subscriptions: state.subscriptions.map((each) => ({ ...each, cancellationComment: null })),
+    invoices: state.invoices.map((each) => ({ ...each, hostedInvoiceUrl: null, invoicePdf: null })),
+  }
+}

@@ -81,7 +81,7 @@ export const stripe: Stripe = lazy(() => {
  * takes any body without an `error` member for success, whatever the status.
  *
  * @throws `provider_unavailable` when Stripe did not answer, is overloaded or broken: try again;
- * `provider_rejected` when it said no.
+ * `card_declined` when the card's bank said no; `provider_rejected` when Stripe did.
  */
 export async function ask<T extends { object: string }>(
   object: T['object'],
@@ -117,7 +117,12 @@ function fromStripe(error: unknown): BillingError {
     type === 'StripeAPIError' ||
     type === 'StripeRateLimitError' ||
     (typeof statusCode === 'number' && statusCode >= 500)
+  const { decline_code: decline } = error as Record<string, unknown>
   const about = [type, code, requestId].filter((part) => typeof part === 'string').join(', ')
+  if (type === 'StripeCardError') {
+    const why = typeof decline === 'string' ? decline : String(code)
+    return new BillingError('card_declined', `The card was declined (${why}).`, { cause: error })
+  }
   return transient
     ? new BillingError('provider_unavailable', `Stripe could not be reached (${about}).`, {
         cause: error,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Prisma } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
 import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
@@ -27,6 +28,15 @@ export interface OwnerSubscription {
   /** When it ends by a cancellation already asked for; null: it renews. */
   endsAt: Date | null
   trialEnd: Date | null
+  /** What it changes to by itself at the end of the period; null: nothing. */
+  scheduledChange: ScheduledChange | null
+}
+
+export interface ScheduledChange {
+  plan: string
+  interval: Interval
+  quantity: number
+  at: Date
 }
 
 const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
@@ -43,6 +53,8 @@ export const isActive = ({ status }: Stateful): boolean =>
   status === 'active' || status === 'trialing' || status === 'past_due'
 export const onTrial = ({ status }: Stateful): boolean => status === 'trialing'
 export const isPastDue = ({ status }: Stateful): boolean => status === 'past_due'
+/** Whether it has ended. `getSubscription` tells of the current one only; see `listSubscriptions`. */
+export const isCanceled = ({ status }: Stateful): boolean => status === 'canceled'
 /** Whether it still runs but will not renew. */
 export const onGracePeriod = (
   subscription: Pick<OwnerSubscription, 'status' | 'endsAt'>,
@@ -54,10 +66,9 @@ export async function getSubscription(
   ownerId: string,
 ): Promise<OwnerSubscription> {
   const row = await findCurrent(ctx, ownerId)
-  const free = freePlanOf(ctx.plans)
   if (!row) {
     return {
-      plan: free,
+      plan: freePlanOf(ctx.plans),
       status: null,
       stripeSubscriptionId: null,
       interval: null,
@@ -67,8 +78,38 @@ export async function getSubscription(
       currentPeriodEnd: null,
       endsAt: null,
       trialEnd: null,
+      scheduledChange: null,
     }
   }
+  return describe(ctx, row)
+}
+
+/** Every subscription the owner has or had, the newest first, those a person has to look at too. */
+export async function listSubscriptions(
+  ctx: BillingContext,
+  ownerId: string,
+): Promise<(OwnerSubscription & { needsAttention: string | null; endedAt: Date | null })[]> {
+  const rows = await ctx.db.subscription.findMany({
+    where: { customer: { ownerId } },
+    include: WITH_PRICES,
+    orderBy: { createdAt: 'desc' },
+  })
+  return rows.map((row) => ({
+    ...describe(ctx, row),
+    needsAttention: row.needsAttention,
+    endedAt: row.endedAt,
+  }))
+}
+
+const WITH_PRICES = {
+  price: { include: { product: true } },
+  scheduledPrice: { include: { product: true } },
+} as const
+
+export type SubscriptionRow = Prisma.SubscriptionGetPayload<{ include: typeof WITH_PRICES }>
+
+function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription {
+  const free = freePlanOf(ctx.plans)
   const status = row.status as SubscriptionStatus
   const sold = planOfPrice(ctx.plans, row.price)
   return {
@@ -83,61 +124,127 @@ export async function getSubscription(
     // The portal schedules an end either way, depending on the account's billing mode.
     endsAt: row.cancelAt ?? (row.cancelAtPeriodEnd ? row.currentPeriodEnd : null),
     trialEnd: row.trialEnd,
+    scheduledChange: scheduledChange(ctx, row),
   }
 }
+
+function scheduledChange(
+  ctx: BillingContext,
+  { scheduledPrice, scheduledFor, scheduledQuantity }: SubscriptionRow,
+): ScheduledChange | null {
+  const sold = scheduledPrice ? planOfPrice(ctx.plans, scheduledPrice) : null
+  if (!sold || !scheduledFor) return null
+  return { ...sold, quantity: scheduledQuantity ?? 1, at: scheduledFor }
+}
+
+/** Why people leave, in the provider's words. */
+export const CANCEL_REASONS = [
+  'customer_service',
+  'low_quality',
+  'missing_features',
+  'other',
+  'switched_service',
+  'too_complex',
+  'too_expensive',
+  'unused',
+] as const
+
+export type CancelReason = (typeof CANCEL_REASONS)[number]
 
 export interface CancelOptions {
   /** Default `period_end`: what was paid for stays. */
   at?: 'period_end' | 'now'
+  reason?: CancelReason
+  /** The owner's own words, kept at the provider and here. At most 500 characters. */
+  comment?: string
 }
 
 /**
- * Cancels the owner's current subscription and returns what they have then.
+ * Cancels the owner's current subscription and returns what they have then. A change of plan that
+ * was scheduled falls away.
  *
- * @throws `subscription_not_found`, `provider_unavailable`, `provider_rejected`.
+ * @throws `subscription_not_found`, `invalid_options`, `provider_unavailable`, `provider_rejected`.
  */
 export async function cancelSubscription(
   ctx: BillingContext,
   ownerId: string,
   options: CancelOptions = {},
 ): Promise<OwnerSubscription> {
-  const { stripeSubscriptionId: id } = await requireCurrent(ctx, ownerId)
-  await ask(
-    'subscription',
-    options.at === 'now'
-      ? ctx.stripe.subscriptions.cancel(id)
-      : ctx.stripe.subscriptions.update(id, { cancel_at_period_end: true }),
-  )
-  await syncCustomer(ctx, ownerId)
+  const { at = 'period_end', reason, comment } = options
+  if (reason !== undefined && !CANCEL_REASONS.includes(reason)) {
+    throw new BillingError('invalid_options', `${String(reason)} is no reason to cancel.`)
+  }
+  if (comment !== undefined && comment.length > 500) {
+    throw new BillingError('invalid_options', 'A comment has at most 500 characters.')
+  }
+  const row = await requireCurrent(ctx, ownerId)
+  const id = row.stripeSubscriptionId
+  const details = {
+    ...(reason ? { feedback: reason } : {}),
+    ...(comment ? { comment } : {}),
+  }
+  const said = Object.keys(details).length > 0 ? { cancellation_details: details } : {}
+  if (at === 'now') {
+    await ask('subscription', ctx.stripe.subscriptions.cancel(id, said))
+  } else {
+    await releaseSchedule(ctx, row)
+    const change = { cancel_at_period_end: true, ...said }
+    await ask('subscription', ctx.stripe.subscriptions.update(id, change))
+  }
+  await syncCustomer(ctx, ownerId, { also: async () => [id] })
   return getSubscription(ctx, ownerId)
 }
 
-/** Takes a scheduled cancellation back. Throws like `cancelSubscription`. */
+/**
+ * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. Throws like
+ * `cancelSubscription`.
+ */
 export async function resumeSubscription(
   ctx: BillingContext,
   ownerId: string,
 ): Promise<OwnerSubscription> {
   const row = await requireCurrent(ctx, ownerId)
-  // Stripe takes only one of the two in a request: take back the one that was set.
-  const change =
-    row.cancelAt && !row.cancelAtPeriodEnd
-      ? { cancel_at: '' as const }
-      : { cancel_at_period_end: false }
-  await ask('subscription', ctx.stripe.subscriptions.update(row.stripeSubscriptionId, change))
-  await syncCustomer(ctx, ownerId)
+  const id = row.stripeSubscriptionId
+  await releaseSchedule(ctx, row)
+  if (row.cancelAt || row.cancelAtPeriodEnd) {
+    // Stripe takes only one of the two in a request: take back the one that was set.
+    const change = row.cancelAtPeriodEnd
+      ? { cancel_at_period_end: false }
+      : { cancel_at: '' as const }
+    await ask('subscription', ctx.stripe.subscriptions.update(id, change))
+  }
+  await syncCustomer(ctx, ownerId, { also: async () => [id] })
   return getSubscription(ctx, ownerId)
 }
 
-async function requireCurrent(ctx: BillingContext, ownerId: string) {
+/** Stripe refuses to change a subscription that a schedule manages: the schedule lets go of it. */
+export async function releaseSchedule(
+  ctx: BillingContext,
+  { stripeScheduleId }: Pick<SubscriptionRow, 'stripeScheduleId'>,
+): Promise<void> {
+  if (!stripeScheduleId) return
+  const { stripe } = ctx
+  const schedule = await ask(
+    'subscription_schedule',
+    stripe.subscriptionSchedules.retrieve(stripeScheduleId),
+  )
+  if (schedule.status !== 'active' && schedule.status !== 'not_started') return
+  await ask('subscription_schedule', stripe.subscriptionSchedules.release(stripeScheduleId))
+}
+
+export async function requireCurrent(
+  ctx: BillingContext,
+  ownerId: string,
+): Promise<SubscriptionRow> {
   const row = await findCurrent(ctx, ownerId)
   if (row) return row
   throw new BillingError('subscription_not_found', `${ownerId} has no current subscription.`)
 }
 
 /** The row that the database allows once per customer. */
-function findCurrent(ctx: BillingContext, ownerId: string) {
+function findCurrent(ctx: BillingContext, ownerId: string): Promise<SubscriptionRow | null> {
   return ctx.db.subscription.findFirst({
     where: { customer: { ownerId }, status: { in: [...CURRENT] }, needsAttention: null },
-    include: { price: { include: { product: true } } },
+    include: WITH_PRICES,
   })
 }

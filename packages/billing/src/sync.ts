@@ -18,6 +18,7 @@ import {
   loadProviderState,
   type Problem,
   type ProviderState,
+  withoutNames,
 } from './provider-state.ts'
 import { ask, isMissing } from './stripe.ts'
 import { countEffects } from './telemetry.ts'
@@ -71,8 +72,9 @@ export async function syncLinked(
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   const isGone = options.mayBeDeleted && (await isDeleted(ctx, customer))
-  const state = isGone ? null : await load(ctx, customer, { depth, also })
-  if (state === null) return finishDeleted(ctx, customer, ticket, within)
+  const loaded = isGone ? null : await load(ctx, customer, { depth, also })
+  if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
+  const state = customer.forgottenAt ? withoutNames(loaded) : loaded
 
   const prices = await ensurePrices(ctx, state)
   const trials = await runningTrials(ctx, customer.ownerId, state.subscriptions)

@@ -201,7 +201,9 @@ async function unseenPayments(
 async function writePayments({ tx, customer, state }: Writing): Promise<Change[]> {
   const rows = state.payments.filter(isOneTime).map((payment) => {
     const { stripeCustomerId, dispute, refunds, hasMoreRefunds, ...facts } = payment
-    return { ...facts, customerId: customer.id, disputeStatus: dispute?.status ?? null }
+    // The host's words about a purchase go with the owner they are about.
+    const metadata = customer.forgottenAt ? {} : facts.metadata
+    return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }
   })
   return (await upsert(tx, 'Payment', 'stripePaymentIntentId', rows)).map((id) => ({
     object: 'payment',

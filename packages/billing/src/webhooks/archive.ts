@@ -73,7 +73,8 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
 const EMPTY_AT_ONCE = 5_000
 
 /**
- * Empties the payloads of events that are dealt with and older than `keepPayloadDays`; ids, types and
+ * Empties the payloads of events that are dealt with and older than `keepPayloadDays`, or about an
+ * owner who was forgotten; ids, types and
  * times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {
@@ -83,7 +84,8 @@ export async function emptyPayloads(ctx: BillingContext): Promise<number> {
       UPDATE "WebhookEvent" SET "payload" = NULL
       WHERE ("provider", "eventId") IN (
         SELECT "provider", "eventId" FROM "WebhookEvent"
-        WHERE "receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
+        WHERE ("receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
+            OR "subject" IN (SELECT "stripeCustomerId" FROM "Customer" WHERE "forgottenAt" IS NOT NULL))
           AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
         LIMIT ${EMPTY_AT_ONCE})`
     emptied += count

@@ -1,0 +1,103 @@
+/**
+ * An owner's data as a whole: given to them, and forgotten.
+ *
+ * @module
+ */
+
+import type { BillingContext } from './context.ts'
+import { isLinked, type LinkedCustomer } from './customers.ts'
+import { ask, isMissing } from './stripe.ts'
+import { isEndedStatus } from './subscriptions.ts'
+import { syncLinked } from './sync.ts'
+
+/** Everything billing holds of one owner, as JSON values; null where it holds nothing. */
+export async function exportOwner(
+  ctx: BillingContext,
+  ownerId: string,
+): Promise<Record<string, unknown> | null> {
+  const customer = await ctx.db.customer.findUnique({
+    where: { ownerId },
+    omit: { syncedTicket: true },
+    include: {
+      subscriptions: { include: { price: { include: { product: true } } } },
+      invoices: true,
+      payments: true,
+      refunds: true,
+      bookings: true,
+    },
+  })
+  if (!customer) return null
+  return JSON.parse(JSON.stringify({ exportedAt: new Date(), customer }))
+}
+
+export interface ForgetOptions {
+  /** Also delete the customer at the provider, who keeps what the law asks for. Default false. */
+  deleteAtProvider?: boolean
+}
+
+/**
+ * What the host calls when a user or organization is deleted: ends its subscriptions at once, and
+ * takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books.
+ * Called again it does what is left to do; an owner billing never met is nothing to do.
+ *
+ * @throws `provider_unavailable`, `provider_rejected`: nothing was forgotten yet, call again.
+ */
+export async function forgetOwner(
+  ctx: BillingContext,
+  ownerId: string,
+  options: ForgetOptions = {},
+): Promise<void> {
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  if (!customer) return
+  if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
+  const { id: customerId, stripeCustomerId } = customer
+  const customerOf = { customerId }
+  await ctx.db.$transaction([
+    ctx.db.booking.updateMany({
+      where: customerOf,
+      data: { attendeeName: null, attendeeEmail: null, meetingUrl: null, reason: null },
+    }),
+    ctx.db.payment.updateMany({ where: customerOf, data: { metadata: {} } }),
+    ctx.db.invoice.updateMany({
+      where: customerOf,
+      data: { hostedInvoiceUrl: null, invoicePdf: null },
+    }),
+    ctx.db.subscription.updateMany({ where: customerOf, data: { cancellationComment: null } }),
+    ctx.db.effect.updateMany({ where: customerOf, data: { payload: {} } }),
+    ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
+    ctx.db.webhookEvent.updateMany({
+      where: { subject: stripeCustomerId ?? '', status: { in: ['processed', 'ignored'] } },
+      data: { payload: null },
+    }),
+    ctx.db.customer.update({
+      where: { id: customerId },
+      data: { ownerId: `deleted:${customerId}`, forgottenAt: new Date() },
+    }),
+  ])
+  ctx.logger.info({ customerId }, 'owner forgotten')
+}
+
+async function leaveProvider(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  deletes: boolean,
+): Promise<void> {
+  const { stripe } = ctx
+  const { stripeCustomerId } = customer
+  const gone = (error: unknown) => {
+    if (!isMissing(error)) throw error
+    return null
+  }
+  if (deletes) {
+    // Stripe ends the subscriptions of a customer it deletes.
+    await ask('customer', stripe.customers.del(stripeCustomerId)).catch(gone)
+  } else {
+    const request = stripe.subscriptions.list({ customer: stripeCustomerId, limit: 100 })
+    await ask('list', request).catch(gone)
+    for await (const { id, status } of request) {
+      if (isEndedStatus(status)) continue
+      await ask('subscription', stripe.subscriptions.cancel(id)).catch(gone)
+    }
+  }
+  await syncLinked(ctx, customer, { depth: 'full', mayBeDeleted: true })
+}

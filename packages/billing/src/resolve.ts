@@ -1,0 +1,130 @@
+/**
+ * What is flagged and waits for a person: a second subscription, a trial that was had before. Only
+ * a command ends one and gives money back: a database copied to another environment must never move
+ * money by itself.
+ *
+ * @module
+ */
+
+import type { BillingContext } from './context.ts'
+import { isLinked } from './customers.ts'
+import { BillingError } from './errors.ts'
+import { ask } from './stripe.ts'
+import { isCurrentStatus } from './subscriptions.ts'
+import { syncLinked } from './sync.ts'
+
+export interface FlaggedSubscription {
+  ownerId: string
+  stripeSubscriptionId: string
+  status: string
+  /** `second_current_subscription`, `trial_already_used`, `unknown_price`. */
+  needsAttention: string
+}
+
+/** Subscriptions that run and are flagged, of one owner or of all, the oldest first. */
+export async function listFlagged(
+  ctx: BillingContext,
+  ownerId?: string,
+): Promise<FlaggedSubscription[]> {
+  const rows = await ctx.db.subscription.findMany({
+    where: { needsAttention: { not: null }, ...(ownerId ? { customer: { ownerId } } : {}) },
+    include: { customer: true },
+    orderBy: { createdAt: 'asc' },
+  })
+  return rows
+    .filter(({ status }) => isCurrentStatus(status))
+    .map(({ customer, stripeSubscriptionId, status, needsAttention }) => ({
+      ownerId: customer.ownerId,
+      stripeSubscriptionId,
+      status,
+      needsAttention: needsAttention as string,
+    }))
+}
+
+export interface ResolveOptions {
+  /** The subscription that stays. Default: the one that counts now. */
+  keep?: string
+  /** True: do it. Default: only say what would be done. */
+  confirmed?: boolean
+}
+
+export interface Resolution {
+  stripeSubscriptionId: string
+  /** What is given back, minor units, with its currency; null where nothing was paid. */
+  refund: { amount: number; currency: string } | null
+}
+
+/**
+ * Ends every other running subscription of the owner at once, and gives back what its newest paid
+ * invoice took. A payment that was given back already is not given back again.
+ *
+ * @throws `customer_not_found`; `subscription_not_found` where `keep` is none of the owner's running
+ * ones; `provider_unavailable`, `provider_rejected`.
+ */
+export async function resolveSubscriptions(
+  ctx: BillingContext,
+  ownerId: string,
+  options: ResolveOptions = {},
+): Promise<Resolution[]> {
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  if (!isLinked(customer)) {
+    throw new BillingError('customer_not_found', `${ownerId} has no customer at the provider.`)
+  }
+  await syncLinked(ctx, customer, { depth: 'full' })
+  const rows = await ctx.db.subscription.findMany({ where: { customerId: customer.id } })
+  const running = rows.filter(({ status }) => isCurrentStatus(status))
+  const kept = running.find((row) =>
+    options.keep ? row.stripeSubscriptionId === options.keep : row.needsAttention === null,
+  )
+  if (!kept) {
+    const message = `${ownerId} has no running subscription${options.keep ? ` ${options.keep}` : ''} to keep.`
+    throw new BillingError('subscription_not_found', message)
+  }
+  const resolutions: Resolution[] = []
+  for (const { id, stripeSubscriptionId } of running) {
+    if (id === kept.id) continue
+    const invoice = await newestPaid(ctx, id)
+    if (options.confirmed) await end(ctx, stripeSubscriptionId, invoice)
+    resolutions.push({ stripeSubscriptionId, refund: invoice?.refund ?? null })
+  }
+  if (options.confirmed) await syncLinked(ctx, customer, { depth: 'full' })
+  return resolutions
+}
+
+interface PaidInvoice {
+  stripePaymentIntentId: string
+  refund: { amount: number; currency: string }
+}
+
+async function newestPaid(
+  ctx: BillingContext,
+  subscriptionId: string,
+): Promise<PaidInvoice | null> {
+  const invoice = await ctx.db.invoice.findFirst({
+    where: { subscriptionId, status: 'paid', amountPaid: { gt: 0 } },
+    orderBy: { createdAt: 'desc' },
+  })
+  if (!invoice?.stripePaymentIntentId) return null
+  const amount = invoice.amountPaid - invoice.amountRefunded
+  if (amount <= 0) return null
+  const { stripePaymentIntentId, currency } = invoice
+  return { stripePaymentIntentId, refund: { amount, currency } }
+}
+
+/** Repeated after a crash, both steps find that they were done. */
+async function end(
+  ctx: BillingContext,
+  stripeSubscriptionId: string,
+  invoice: PaidInvoice | null,
+): Promise<void> {
+  await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
+  if (!invoice) return
+  const { stripePaymentIntentId: payment_intent, refund } = invoice
+  await ask(
+    'refund',
+    ctx.stripe.refunds.create(
+      { payment_intent, amount: refund.amount, reason: 'duplicate' },
+      { idempotencyKey: `resolve:${stripeSubscriptionId}:${payment_intent}` },
+    ),
+  )
+}
