@@ -66,6 +66,8 @@ export interface DeliveryQueue {
   list(): Delivery[]
   /** The deliveries of one event. */
   of(eventId: string): Delivery[]
+  /** What has become of the deliveries of one event. */
+  statesOf(eventId: string): DeliveryRecord['state'][]
   /** Sends the event's deliveries once more, whatever became of them, and waits for that try. */
   redeliver(eventId: string): Promise<Delivery[]>
   pause(): void
@@ -90,7 +92,7 @@ export function createDeliveryQueue(
 ): DeliveryQueue {
   const { retryDelaysMs = RETRY_DELAYS_MS, timeoutMs = 10_000, concurrency = 4 } = options
   let records: DeliveryRecord[] = []
-  let ready: DeliveryRecord[] = []
+  const ready = createLine<DeliveryRecord>()
   const byEvent = new Map<string, DeliveryRecord[]>()
   const timers = new Set<NodeJS.Timeout>()
   const flights = new Set<Promise<void>>()
@@ -127,7 +129,7 @@ export function createDeliveryQueue(
     options.logger.debug({ ...fields, delay }, 'A webhook will be tried again')
     const timer = setTimeout(() => {
       timers.delete(timer)
-      if (record.state === 'pending') ready.push(record)
+      if (record.state === 'pending') ready.add(record)
       pump()
     }, delay)
     timers.add(timer)
@@ -150,11 +152,11 @@ export function createDeliveryQueue(
 
   const pump = (): void => {
     while (!paused && !abort.signal.aborted && flights.size < concurrency) {
-      const record = ready.shift()
+      const record = ready.take()
       if (record === undefined) break
       launch(record)
     }
-    const isIdle = flights.size === 0 && (paused || (ready.length === 0 && timers.size === 0))
+    const isIdle = flights.size === 0 && (paused || (ready.size() === 0 && timers.size === 0))
     if (isIdle || abort.signal.aborted) for (const resolve of waiting.splice(0)) resolve()
   }
 
@@ -168,7 +170,8 @@ export function createDeliveryQueue(
   }
 
   const shown = (record: DeliveryRecord): Delivery => ({
-    ...structuredClone(record),
+    ...record,
+    attempts: record.attempts.map((made) => ({ ...made })),
     request: () => options.compose(record),
   })
 
@@ -182,12 +185,13 @@ export function createDeliveryQueue(
       }
       records.push(record)
       index(record)
-      ready.push(record)
+      ready.add(record)
       options.onChange()
       later()
     },
     list: () => records.map(shown),
     of: (eventId) => (byEvent.get(eventId) ?? []).map(shown),
+    statesOf: (eventId) => (byEvent.get(eventId) ?? []).map(({ state }) => state),
     async redeliver(eventId) {
       const again = [...(byEvent.get(eventId) ?? [])]
       await Promise.all(again.map(launch))
@@ -210,7 +214,8 @@ export function createDeliveryQueue(
       records = structuredClone([...kept])
       byEvent.clear()
       for (const record of records) index(record)
-      ready = records.filter((record) => record.state === 'pending')
+      ready.clear()
+      for (const record of records) if (record.state === 'pending') ready.add(record)
       later()
     },
     async stop() {
@@ -219,6 +224,32 @@ export function createDeliveryQueue(
       timers.clear()
       await Promise.all(flights)
       pump()
+    },
+  }
+}
+
+/** A line of what waits: first in, first out, at the same cost however long it is. */
+function createLine<Item>() {
+  let items: (Item | undefined)[] = []
+  let head = 0
+  return {
+    add: (item: Item): void => void items.push(item),
+    take(): Item | undefined {
+      const item = items[head]
+      if (item === undefined) return undefined
+      items[head] = undefined
+      head += 1
+      // What was taken is cut off in large pieces: `shift` would move the whole line each time.
+      if (head > 1024 && head * 2 > items.length) {
+        items = items.slice(head)
+        head = 0
+      }
+      return item
+    },
+    size: (): number => items.length - head,
+    clear(): void {
+      items = []
+      head = 0
     },
   }
 }

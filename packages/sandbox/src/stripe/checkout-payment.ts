@@ -13,7 +13,7 @@ import type { CheckoutSession, Customer, PaymentMethod } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
 import { chargeIntent, createIntent } from './payments.ts'
 import { daysAfter } from './periods.ts'
-import { change, emit, find, insert, type Store, seconds } from './store.ts'
+import { change, emit, find, insert, refer, type Store, seconds } from './store.ts'
 import { beginSubscription } from './subscription-life.ts'
 
 /** What the buyer types beside the card. */
@@ -90,12 +90,12 @@ function payOnce(
       metadata: { ...session.payment_intent_data.metadata },
       receipt_email: null,
     })
-  intent.customer = customer
-  session.payment_intent = intent.id
+  refer(store, 'paymentIntents', intent, 'customer', customer)
+  refer(store, 'sessions', session, 'payment_intent', intent.id)
   insert(store, 'paymentMethods', card)
   const refused = chargeIntent(store, intent, card, true)
   if (refused !== null) throw refused
-  session.customer = customer
+  refer(store, 'sessions', session, 'customer', customer)
   session.payment_status = 'paid'
 }
 
@@ -139,8 +139,8 @@ function subscribe(
     },
     { card, isPresent: true, isDeferred: false },
   )
-  session.customer = customer.id
-  session.subscription = subscription.id
+  refer(store, 'sessions', session, 'customer', customer.id)
+  refer(store, 'sessions', session, 'subscription', subscription.id)
   session.invoice = subscription.latest_invoice
   if (trialEnd !== null) session.amount_total = session.amount_subtotal = 0
   session.payment_status = session.amount_total === 0 ? 'no_payment_required' : 'paid'

@@ -10,7 +10,7 @@ import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import { checkItems, lineItems } from './line-items.ts'
 import type { CheckoutSession } from './objects.ts'
-import { emit, find, insert, newId, type Store, seconds } from './store.ts'
+import { emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { billingModeOf, trialEndOf } from './subscription-params.ts'
 
 const HOUR = 3600
@@ -263,21 +263,21 @@ export const checkoutEndpoints: Endpoint[] = [
     path: '/v1/checkout/sessions',
     params: [...LIST_PARAMS, 'customer', 'payment_intent', 'status', 'subscription'],
     run(call) {
-      for (const id of call.store.tables.sessions.keys()) findSession(call.store, id)
       const customer = call.params.text('customer')
+      for (const { id, status } of customer
+        ? referring(call.store, 'sessions', 'customer', customer)
+        : call.store.indexes.sessions.rows) {
+        if (status === 'open') findSession(call.store, id)
+      }
       const status = call.params.text('status')
       const subscription = call.params.text('subscription')
       const intent = call.params.text('payment_intent')
-      return listTable(
-        call,
-        'sessions',
-        '/v1/checkout/sessions',
-        (session) =>
-          (!customer || session.customer === customer) &&
-          (!status || session.status === status) &&
-          (!subscription || session.subscription === subscription) &&
-          (!intent || session.payment_intent === intent),
-      )
+      return listTable(call, 'sessions', '/v1/checkout/sessions', undefined, {
+        payment_intent: intent,
+        subscription,
+        customer,
+        status,
+      })
     },
   },
   {

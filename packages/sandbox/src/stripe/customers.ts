@@ -18,6 +18,7 @@ import {
   newestFirst,
   newId,
   randomText,
+  referring,
   type Store,
   seconds,
 } from './store.ts'
@@ -212,8 +213,8 @@ export const customerEndpoints: Endpoint[] = [
     path: '/v1/customers/:id',
     run({ store, id }) {
       const customer = findLive(store, id)
-      const own = [...store.tables.subscriptions.values()].filter(
-        (subscription) => subscription.customer === id && !isEnded(subscription),
+      const own = referring(store, 'subscriptions', 'customer', id).filter(
+        (subscription) => !isEnded(subscription),
       )
       for (const subscription of own) endSubscription(store, subscription, 'cancellation_requested')
       emit(store, 'customer.deleted', customer)
@@ -228,7 +229,7 @@ export const customerEndpoints: Endpoint[] = [
     run(call) {
       find(call.store, 'customers', call.id)
       const url = `/v1/customers/${call.id}/payment_methods`
-      return listTable(call, 'paymentMethods', url, (card) => card.customer === call.id)
+      return listTable(call, 'paymentMethods', url, undefined, { customer: call.id })
     },
   },
 ]

@@ -7,7 +7,8 @@
 
 import { invalid, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
-import { newestFirst, type Store, type TableName, type Tables } from './store.ts'
+import { countBefore, type Row, type TableIndex } from './indexes.ts'
+import type { Store, TableName, Tables } from './store.ts'
 
 /** One request to an endpoint. */
 export interface Call {
@@ -44,23 +45,65 @@ export interface List {
 /** The parameters of every list. */
 export const LIST_PARAMS = ['limit', 'starting_after', 'ending_before', 'created'] as const
 
-/** A page of a table, newest first, of the records for which `keep` holds. */
+/** References a list may be narrowed by; those that are null or undefined narrow nothing. */
+export type Narrowed<Name extends TableName> = {
+  [Key in keyof Tables[Name] & string]?: string | null | undefined
+}
+
+/**
+ * A page of a table, newest first, of the records for which `keep` holds. What `by` names is looked
+ * up in the table's index where it has one, and nothing is read beyond the page.
+ */
 export function listTable<Name extends TableName>(
   call: Call,
   table: Name,
   url: string,
   keep: (record: Tables[Name]) => boolean = () => true,
+  by: Narrowed<Name> = {},
 ): List {
-  return page(call, newestFirst(call.store, table), url, keep)
+  const index = call.store.indexes[table]
+  const named = Object.entries<string | null | undefined>(by).filter(([, value]) => value)
+  const [key, value] = named.find(([name]) => index.by.has(name)) ?? []
+  const rows = key && value ? (index.by.get(key)?.get(value) ?? []) : index.rows
+  const rest = named.filter(([name]) => name !== key) as [keyof Tables[Name], string][]
+  const fits = (record: Tables[Name]): boolean =>
+    rest.every(([name, wanted]) => record[name] === wanted) && keep(record)
+  return tablePage(call, index, rows, url, fits)
 }
 
-/** A page of `records`, which are in the order of the list. */
-export function page<Item extends { id: string; created?: unknown }>(
+/** A page of `rows`, which are oldest first, in the order of a list: newest first. */
+function tablePage<Kept extends Row>(
   { params }: Call,
-  records: readonly Item[],
+  index: TableIndex<Kept>,
+  rows: readonly Kept[],
   url: string,
-  keep: (record: Item) => boolean = () => true,
+  keep: (record: Kept) => boolean,
 ): List {
+  const { limit, after, before } = windowOf(params)
+  const range = createdRange(params)
+  const orderOf = (id: string, param: string): number => {
+    // The cursor may itself have left the filter since, so it is looked up among all records.
+    const order = index.order.get(id)
+    if (order === undefined) throw noSuch('object', id, param)
+    return order
+  }
+  const found: Kept[] = []
+  const step = before ? 1 : -1
+  const from = before
+    ? countBefore(index, rows, orderOf(before, 'ending_before') + 1)
+    : (after ? countBefore(index, rows, orderOf(after, 'starting_after')) : rows.length) - 1
+  for (let at = from; found.length <= limit; at += step) {
+    const row = rows[at]
+    if (row === undefined) break
+    const isBeyond = step < 0 ? row.created < range.from : row.created > range.to
+    if (isBeyond && index.isChronological) break
+    if (isWithin(range, row.created) && keep(row)) found.push(row)
+  }
+  const data = found.slice(0, limit)
+  return list(before ? data.reverse() : data, found.length > limit, url)
+}
+
+function windowOf(params: Params) {
   const limit = params.integer('limit') ?? 10
   if (limit < 1 || limit > 100) {
     throw invalid(
@@ -74,10 +117,19 @@ export function page<Item extends { id: string; created?: unknown }>(
   if (after && before) {
     throw invalid('You may only specify one of these parameters: ending_before, starting_after.')
   }
-  // The cursor may itself have left the filter since, so it is looked up among all records.
-  const isCreated = createdFilter(params)
+  return { limit, after, before }
+}
+
+/** A page of `records`, which are in the order of the list. */
+export function page<Item extends { id: string; created?: unknown }>(
+  { params }: Call,
+  records: readonly Item[],
+  url: string,
+): List {
+  const { limit, after, before } = windowOf(params)
+  const range = createdRange(params)
   const kept = (part: readonly Item[]): Item[] =>
-    part.filter((item) => isCreated(item.created) && keep(item))
+    part.filter((item) => isWithin(range, item.created))
   if (before) {
     const rest = kept(records.slice(0, cursor(records, before, 'ending_before')))
     return list(rest.slice(-limit), rest.length > limit, url)
@@ -99,19 +151,31 @@ function cursor(records: readonly { id: string }[], id: string, param: string): 
   return index
 }
 
+/** A span of Unix seconds, both ends included. */
+interface Range {
+  from: number
+  to: number
+}
+
+/** Whether a record belongs in the span; one without a time does where no span is asked for. */
+const isWithin = ({ from, to }: Range, created: unknown): boolean =>
+  typeof created === 'number'
+    ? created >= from && created <= to
+    : from === Number.NEGATIVE_INFINITY && to === Number.POSITIVE_INFINITY
+
 /** `created` as a number or as `gt`, `gte`, `lt`, `lte`, in Unix seconds. */
-function createdFilter(params: Params): (created: unknown) => boolean {
-  if (!params.has('created')) return () => true
+function createdRange(params: Params): Range {
+  const all = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY }
+  if (!params.has('created')) return all
   const range = params.isText('created') ? undefined : params.object('created')
   if (range === undefined) {
     const exact = params.integer('created')
-    return (created) => exact === undefined || created === exact
+    return exact === undefined ? all : { from: exact, to: exact }
   }
   range.only(['gt', 'gte', 'lt', 'lte'])
-  const gt = range.integer('gt') ?? Number.NEGATIVE_INFINITY
-  const gte = range.integer('gte') ?? Number.NEGATIVE_INFINITY
-  const lt = range.integer('lt') ?? Number.POSITIVE_INFINITY
-  const lte = range.integer('lte') ?? Number.POSITIVE_INFINITY
-  return (created) =>
-    typeof created === 'number' && created > gt && created >= gte && created < lt && created <= lte
+  const { NEGATIVE_INFINITY: none, POSITIVE_INFINITY: ever } = Number
+  return {
+    from: Math.max((range.integer('gt') ?? none) + 1, range.integer('gte') ?? none),
+    to: Math.min((range.integer('lt') ?? ever) - 1, range.integer('lte') ?? ever),
+  }
 }

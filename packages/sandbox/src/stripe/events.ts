@@ -7,11 +7,11 @@
 
 import { createHmac } from 'node:crypto'
 import type { DeliveryRecord, DeliveryRequest } from '../deliveries.ts'
-import { type Endpoint, LIST_PARAMS, page } from './endpoint.ts'
+import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing } from './errors.ts'
 import type { EventRecord, WebhookEndpoint } from './objects.ts'
 import { type Shown, showEvent } from './shapes.ts'
-import { find, insert, newestFirst, newId, randomText, type Store, seconds } from './store.ts'
+import { find, insert, newId, randomText, remove, type Store, seconds } from './store.ts'
 
 /** A receiver that the options name. */
 export interface WebhookTarget {
@@ -34,8 +34,9 @@ export const wants = (endpoint: WebhookEndpoint, type: string): boolean =>
  * what was pending for the first receiver goes to the first one's new address.
  */
 export function configureEndpoints(store: Store, targets: readonly WebhookTarget[]): void {
-  const { endpoints } = store.tables
-  for (const [id, endpoint] of endpoints) if (endpoint.configured) endpoints.delete(id)
+  for (const { id, configured } of [...store.tables.endpoints.values()]) {
+    if (configured) remove(store, 'endpoints', id)
+  }
   for (const [index, target] of targets.entries()) addTarget(store, target, `we_configured${index}`)
 }
 
@@ -99,7 +100,7 @@ export interface DeliveryStatus {
 /** The endpoints of events; `statusOf` knows what became of the deliveries. */
 export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): Endpoint[] {
   const shown = (event: EventRecord, version: string): Shown =>
-    showEvent(structuredClone(event), version, statusOf(event.id).pending)
+    showEvent(event, version, statusOf(event.id).pending)
   return [
     {
       method: 'GET',
@@ -107,7 +108,7 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
       params: [...LIST_PARAMS, 'delivery_success', 'type', 'types'],
       isShown: true,
       run(call) {
-        const { store, params, version } = call
+        const { params, version } = call
         const type = params.text('type')
         const types = params.strings('types')
         const isDelivered = params.flag('delivery_success')
@@ -115,9 +116,9 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
           throw invalid('You may only specify one of these parameters: type, types.', 'types')
         }
         const patterns = type ? [type] : types
-        const list = page(
+        const list = listTable(
           call,
-          newestFirst(store, 'events'),
+          'events',
           '/v1/events',
           (event) =>
             (patterns.length === 0 || patterns.some((pattern) => matches(pattern, event.type))) &&
@@ -175,7 +176,7 @@ export const webhookEndpointEndpoints: Endpoint[] = [
     method: 'GET',
     path: '/v1/webhook_endpoints',
     params: LIST_PARAMS,
-    run: (call) => page(call, newestFirst(call.store, 'endpoints'), '/v1/webhook_endpoints'),
+    run: (call) => listTable(call, 'endpoints', '/v1/webhook_endpoints'),
   },
   {
     method: 'GET',
@@ -187,7 +188,7 @@ export const webhookEndpointEndpoints: Endpoint[] = [
     path: '/v1/webhook_endpoints/:id',
     run({ store, id }) {
       find(store, 'endpoints', id)
-      store.tables.endpoints.delete(id)
+      remove(store, 'endpoints', id)
       return { id, object: 'webhook_endpoint', deleted: true }
     },
   },

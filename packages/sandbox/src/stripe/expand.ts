@@ -5,9 +5,10 @@
  * @module
  */
 
+import { copy } from './copy.ts'
 import { invalid } from './errors.ts'
 import { invoicePayments, isNewShape, isPlain, type Shown, show } from './shapes.ts'
-import { find, type Store, tableOf } from './store.ts'
+import { find, referring, type Store, tableOf } from './store.ts'
 
 /** What only `expand[]` adds to a record. */
 function includable(store: Store, value: Shown, key: string, version: string): unknown {
@@ -26,8 +27,8 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     return { type: 'payment_intent', client_secret: secret }
   }
   if (value.object === 'customer' && key === 'subscriptions') {
-    const own = [...store.tables.subscriptions.values()].filter(
-      (subscription) => subscription.customer === value.id && subscription.status !== 'canceled',
+    const own = referring(store, 'subscriptions', 'customer', value.id).filter(
+      (subscription) => subscription.status !== 'canceled',
     )
     const data = own.reverse().map((subscription) => show(subscription, version))
     return { object: 'list', data, has_more: false, url: `/v1/customers/${value.id}/subscriptions` }
@@ -81,7 +82,7 @@ function expandKeys(
 ): void {
   const [key, ...rest] = keys
   if (key === undefined) return
-  const member = key in value ? value[key] : structuredClone(includable(store, value, key, version))
+  const member = key in value ? value[key] : copy(includable(store, value, key, version))
   if (member === undefined) throw cannotExpand(path)
   const shown =
     typeof member === 'string' ? shownReference(store, key, member, path, version) : member
@@ -107,7 +108,7 @@ function shownReference(
 ): Shown {
   const table = EXPANDABLE.has(key) ? tableOf(id) : undefined
   if (table === undefined) throw cannotExpand(path)
-  return show(structuredClone(find(store, table, id)), version)
+  return show(copy(find(store, table, id)), version)
 }
 
 const cannotExpand = (path: string): Error =>

@@ -10,7 +10,7 @@ import { defaultCard, payInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod } from './objects.ts'
 import { resolveCard } from './payment-methods.ts'
 import { invoicePayments, type Shown } from './shapes.ts'
-import { find, newestFirst, type Store } from './store.ts'
+import { find, newestFirst, referring, type Store } from './store.ts'
 
 function pay({ store, params, id }: Call): Invoice {
   const invoice = find(store, 'invoices', id)
@@ -32,9 +32,13 @@ function cardFor(store: Store, invoice: Invoice): PaymentMethod | null {
 function listPayments(call: Call): object {
   const wanted = call.params.text('invoice')
   const intent = call.params.object('payment')?.text('payment_intent')
-  const payments = newestFirst(call.store, 'invoices')
+  const invoices = intent
+    ? referring(call.store, 'invoices', 'payment_intent', intent)
+    : wanted
+      ? [call.store.tables.invoices.get(wanted)].filter((invoice) => invoice !== undefined)
+      : newestFirst(call.store, 'invoices')
+  const payments = invoices
     .filter((invoice) => !wanted || invoice.id === wanted)
-    .filter((invoice) => !intent || invoice.payment_intent === intent)
     .flatMap(invoicePayments) as (Shown & { id: string })[]
   return page(call, payments, '/v1/invoice_payments')
 }
@@ -48,15 +52,12 @@ export const invoiceEndpoints: Endpoint[] = [
       const customer = call.params.text('customer')
       const status = call.params.text('status')
       const subscription = call.params.text('subscription')
-      return listTable(
-        call,
-        'invoices',
-        '/v1/invoices',
-        (invoice) =>
-          (!customer || invoice.customer === customer) &&
-          (!status || invoice.status === status) &&
-          (!subscription || invoice.subscription === subscription),
-      )
+      // The subscription comes first: it is the narrower of the two indexes.
+      return listTable(call, 'invoices', '/v1/invoices', undefined, {
+        subscription,
+        customer,
+        status,
+      })
     },
   },
   { method: 'GET', path: '/v1/invoices/:id', run: ({ store, id }) => find(store, 'invoices', id) },
@@ -87,7 +88,10 @@ export const invoiceEndpoints: Endpoint[] = [
     method: 'GET',
     path: '/v1/invoice_payments/:id',
     run({ store, id }) {
-      const payments = newestFirst(store, 'invoices').flatMap(invoicePayments)
+      const intent = id.replace(/^inpay_/, 'pi_')
+      const payments = referring(store, 'invoices', 'payment_intent', intent).flatMap(
+        invoicePayments,
+      )
       const found = payments.find((payment) => payment.id === id)
       if (found === undefined) throw noSuch('invoice_payment', id)
       return found

@@ -5,11 +5,12 @@
  * @module
  */
 
+import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
 import { chargeIntent, createIntent } from './payments.ts'
 import { daysAfter } from './periods.ts'
-import { change, emit, find, innerId, insert, newId, type Store, seconds } from './store.ts'
+import { change, emit, find, innerId, insert, newId, refer, type Store, seconds } from './store.ts'
 
 /** One line to be invoiced. `amount` is in minor units and may be negative. */
 export interface LineDraft extends PendingLine {
@@ -123,7 +124,7 @@ function lineOf(line: LineDraft, invoice: string, subscription: Subscription) {
     livemode: false as const,
     metadata: { ...subscription.metadata },
     period: { ...line.period },
-    price: structuredClone(line.price),
+    price: copy(line.price),
     proration: line.proration,
     quantity: line.quantity,
     subscription: subscription.id,
@@ -157,7 +158,7 @@ function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): vo
           : 'Subscription update',
       setup_future_usage: invoice.billing_reason === 'subscription_create' ? 'off_session' : null,
     })
-    invoice.payment_intent = intent.id
+    refer(store, 'invoices', invoice, 'payment_intent', intent.id)
   }
   emit(store, 'invoice.finalized', invoice)
   if (invoice.amount_due === 0) markPaid(store, invoice)

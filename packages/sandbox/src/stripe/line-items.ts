@@ -5,6 +5,7 @@
  */
 
 import { inlinePrice } from './catalog.ts'
+import { copy } from './copy.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { CheckoutSession, LineItem, Price } from './objects.ts'
@@ -44,7 +45,7 @@ export function lineItems(store: Store, params: Params, mode: CheckoutSession['m
       amount_total: total,
       currency: price.currency,
       description: store.tables.products.get(price.product)?.name ?? price.nickname ?? price.id,
-      price: structuredClone(price),
+      price: copy(price),
       quantity,
     }
   })

@@ -10,7 +10,7 @@ import { day, money, Notice, Page } from '../layout.tsx'
 import { defaultCard } from './invoices.ts'
 import type { CheckoutSession, Invoice, PortalSession, Recurring, Subscription } from './objects.ts'
 import { daysAfter } from './periods.ts'
-import { newestFirst, type Store } from './store.ts'
+import { referring, type Store } from './store.ts'
 import { isEnded } from './subscription-life.ts'
 
 const AREA = 'Stripe'
@@ -199,12 +199,10 @@ function SubscriptionCard(props: {
 /** A customer's portal. */
 export function PortalPage(props: { store: Store; session: PortalSession; error: string | null }) {
   const { store, session } = props
-  const own = newestFirst(store, 'subscriptions').filter(
-    (subscription) => subscription.customer === session.customer && !isEnded(subscription),
-  )
-  const invoices = newestFirst(store, 'invoices').filter(
-    (invoice) => invoice.customer === session.customer,
-  )
+  const own = referring(store, 'subscriptions', 'customer', session.customer)
+    .toReversed()
+    .filter((subscription) => !isEnded(subscription))
+  const invoices = referring(store, 'invoices', 'customer', session.customer).toReversed()
   const card = defaultCard(store, session.customer, own[0])
   return (
     <Page title="Billing" area={AREA}>

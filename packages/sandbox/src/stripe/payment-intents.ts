@@ -18,7 +18,7 @@ import {
   currencyOf,
   unexpectedState,
 } from './payments.ts'
-import { find, type Store } from './store.ts'
+import { find, refer, type Store } from './store.ts'
 
 function confirm(
   store: Store,
@@ -136,7 +136,7 @@ function updateFromCall({ store, params, id }: Call): PaymentIntent {
   intent.amount = amount ?? intent.amount
   intent.currency = currency
   intent.metadata = metadata
-  if (customer !== undefined) intent.customer = customer
+  if (customer !== undefined) refer(store, 'paymentIntents', intent, 'customer', customer)
   if (params.has('description')) intent.description = params.text('description') ?? null
   if (params.has('receipt_email')) intent.receipt_email = params.text('receipt_email') ?? null
   if (card) {
@@ -160,12 +160,7 @@ export const paymentIntentEndpoints: Endpoint[] = [
     params: [...LIST_PARAMS, 'customer'],
     run(call) {
       const customer = call.params.text('customer')
-      return listTable(
-        call,
-        'paymentIntents',
-        '/v1/payment_intents',
-        (intent) => !customer || intent.customer === customer,
-      )
+      return listTable(call, 'paymentIntents', '/v1/payment_intents', undefined, { customer })
     },
   },
   {

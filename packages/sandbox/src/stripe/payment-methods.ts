@@ -9,7 +9,7 @@ import { requireCustomer } from './customers.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid } from './errors.ts'
 import type { PaymentMethod } from './objects.ts'
-import { emit, find, insert, type Store } from './store.ts'
+import { emit, find, insert, refer, type Store } from './store.ts'
 
 /** A card by id, or by a name such as `pm_card_visa`, which makes a new one. */
 export function resolveCard(store: Store, id: string, param: string): PaymentMethod {
@@ -24,7 +24,7 @@ export function attachCard(store: Store, card: PaymentMethod, customer: string):
   if (card.customer !== null) {
     throw invalid('This PaymentMethod is attached to another customer.', 'payment_method')
   }
-  card.customer = customer
+  refer(store, 'paymentMethods', card, 'customer', customer)
   emit(store, 'payment_method.attached', card)
   return card
 }
@@ -41,7 +41,7 @@ function detachCard(store: Store, card: PaymentMethod): PaymentMethod {
   if (owner?.invoice_settings.default_payment_method === card.id) {
     owner.invoice_settings.default_payment_method = null
   }
-  card.customer = null
+  refer(store, 'paymentMethods', card, 'customer', null)
   emit(store, 'payment_method.detached', card)
   return card
 }
@@ -53,12 +53,7 @@ export const paymentMethodEndpoints: Endpoint[] = [
     params: [...LIST_PARAMS, 'customer', 'type'],
     run(call) {
       const customer = call.params.text('customer')
-      return listTable(
-        call,
-        'paymentMethods',
-        '/v1/payment_methods',
-        (card) => card.customer === (customer ?? card.customer),
-      )
+      return listTable(call, 'paymentMethods', '/v1/payment_methods', undefined, { customer })
     },
   },
   {

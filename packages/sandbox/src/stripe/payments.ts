@@ -6,6 +6,7 @@
  */
 
 import { bankDecline } from './cards.ts'
+import { copy } from './copy.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
@@ -141,7 +142,7 @@ export function chargeIntent(
     type: 'card_error',
     charge: charge.id,
     decline_code: refused.declineCode,
-    payment_intent: structuredClone(intent),
+    payment_intent: copy(intent),
   })
 }
 
@@ -210,5 +211,5 @@ export const unexpectedState = (intent: PaymentIntent, act: string): StripeApiEr
     'payment_intent_unexpected_state',
     400,
     `You cannot ${act} this PaymentIntent because it has a status of ${intent.status}.`,
-    { payment_intent: structuredClone(intent) },
+    { payment_intent: copy(intent) },
   )

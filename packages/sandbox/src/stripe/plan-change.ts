@@ -6,6 +6,7 @@
  * @module
  */
 
+import { copy } from './copy.ts'
 import { invalid } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } from './objects.ts'
@@ -35,7 +36,7 @@ export function changeItems(
   changes: ItemChange[],
   proration: Proration,
 ): void {
-  const old = structuredClone(subscription.items.data)
+  const old = copy(subscription.items.data)
   const oldRhythm = rhythm(subscription)
   const next = nextItems(store, subscription, changes)
   checkItems(next, subscription.currency)
@@ -95,7 +96,7 @@ function nextItems(
       if (entry === undefined) return item
       return {
         ...item,
-        price: structuredClone(entry.price ?? item.price),
+        price: copy(entry.price ?? item.price),
         quantity: entry.quantity ?? item.quantity,
         metadata: entry.metadata,
       }

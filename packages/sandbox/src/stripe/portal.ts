@@ -10,7 +10,7 @@ import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import type { PaymentMethod, PortalConfiguration, PortalSession, Subscription } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
-import { change, find, insert, newId, type Store, seconds } from './store.ts'
+import { change, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { isEnded } from './subscription-life.ts'
 import { scheduled, unscheduled } from './subscription-params.ts'
 
@@ -153,8 +153,8 @@ export function portalCard(store: Store, session: PortalSession, entry: CardEntr
   )
   attachCard(store, card, customer.id)
   setDefaultCard(store, customer, card.id)
-  for (const subscription of store.tables.subscriptions.values()) {
-    if (subscription.customer !== customer.id || isEnded(subscription)) continue
+  for (const subscription of referring(store, 'subscriptions', 'customer', customer.id)) {
+    if (isEnded(subscription)) continue
     if (subscription.default_payment_method === null) continue
     change(store, 'customer.subscription.updated', subscription, (current) => {
       current.default_payment_method = card.id

@@ -61,13 +61,10 @@ export const refundEndpoints: Endpoint[] = [
     run(call) {
       const charge = call.params.text('charge')
       const intent = call.params.text('payment_intent')
-      return listTable(
-        call,
-        'refunds',
-        '/v1/refunds',
-        (made) =>
-          (!charge || made.charge === charge) && (!intent || made.payment_intent === intent),
-      )
+      return listTable(call, 'refunds', '/v1/refunds', undefined, {
+        charge,
+        payment_intent: intent,
+      })
     },
   },
   { method: 'GET', path: '/v1/refunds/:id', run: ({ store, id }) => find(store, 'refunds', id) },

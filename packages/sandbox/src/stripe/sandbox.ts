@@ -16,6 +16,7 @@ import {
 import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
 import { type Buyer, payCheckout } from './checkout-payment.ts'
+import { copy } from './copy.ts'
 import {
   addTarget,
   composeDelivery,
@@ -158,7 +159,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
     },
     get events() {
       return [...store.tables.events.values()].map((event) =>
-        showEvent(structuredClone(event), store.apiVersion, statusOf(event.id).pending),
+        showEvent(event, store.apiVersion, statusOf(event.id).pending),
       )
     },
     ...deliveryControls(parts),
@@ -201,7 +202,7 @@ function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
 }
 
 function deliveryStatus(queue: DeliveryQueue, eventId: string): DeliveryStatus {
-  const states = queue.of(eventId).map(({ state }) => state)
+  const states = queue.statesOf(eventId)
   return {
     pending: states.filter((state) => state === 'pending').length,
     isDelivered: states.every((state) => state === 'delivered'),
@@ -225,7 +226,7 @@ function deliveryControls({ store, queue }: Parts) {
 function lifeControls({ store, onChange }: Parts) {
   const act = (run: () => object): Shown => {
     try {
-      return show(structuredClone(run()), store.apiVersion)
+      return show(copy(run()), store.apiVersion)
     } finally {
       onChange()
     }

@@ -10,6 +10,7 @@ import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
 import { catalogEndpoints } from './catalog.ts'
 import { checkoutEndpoints } from './checkout.ts'
+import { copy } from './copy.ts'
 import { customerEndpoints } from './customers.ts'
 import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
@@ -22,7 +23,7 @@ import { paymentMethodEndpoints } from './payment-methods.ts'
 import { portalEndpoints } from './portal.ts'
 import { refundEndpoints } from './refunds.ts'
 import { type Shown, show } from './shapes.ts'
-import { randomText, type Store } from './store.ts'
+import { type KeptAnswer, randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
 
 /** What the next API requests answer instead of their result. */
@@ -45,6 +46,12 @@ export interface ApiOptions {
 
 /** How long an answer is kept under its idempotency key, in milliseconds of wall time. */
 const ANSWER_LIFE_MS = 24 * 60 * 60 * 1000
+
+/**
+ * Beyond so many kept answers the oldest leaves before its time. A caller's tries with one key lie
+ * close together, and a long run must not fill the memory.
+ */
+const MAX_ANSWERS = 20_000
 
 /** Larger than any request the API takes. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -183,11 +190,20 @@ function runOnce(
   if (kept !== undefined) return { answer: kept, isReplay: true }
   const made = run()
   // A refused parameter began nothing, so a corrected request may use the key; the rest is kept.
-  if (isKept(made)) store.answers.set(key, { ...made, fingerprint, at: Date.now() })
+  if (isKept(made)) keepAnswer(store, key, { ...made, fingerprint, at: Date.now() })
   return { answer: made, isReplay: false }
 }
 
 const isKept = ({ status }: Answer): boolean => status < 400 || status === 402
+
+/** Keeps an answer and sweeps out the oldest, which are first, where they are past their time. */
+function keepAnswer(store: Store, key: string, answer: KeptAnswer): void {
+  store.answers.set(key, answer)
+  for (const [oldest, { at }] of store.answers) {
+    if (store.answers.size <= MAX_ANSWERS && answer.at - at < ANSWER_LIFE_MS) break
+    store.answers.delete(oldest)
+  }
+}
 
 function keptAnswer(store: Store, key: string) {
   const kept = store.answers.get(key)
@@ -211,7 +227,9 @@ function runEndpoint(
     const params = new Params(parseForm(text))
     params.only([...(endpoint.params ?? []), ...(endpoint.ignored ?? []), 'expand'])
     const paths = params.strings('expand')
-    const result = structuredClone(endpoint.run({ store, params, id, version }))
+    const made = endpoint.run({ store, params, id, version })
+    // Expansion writes into the answer; without it the records themselves are only read.
+    const result = paths.length > 0 ? copy(made) : made
     const shown = endpoint.isShown ? (result as Shown) : showResult(result, version)
     for (const path of paths) expand(store, shown, path, version)
     return { status: 200, body: JSON.stringify(shown, null, 2), requestId }

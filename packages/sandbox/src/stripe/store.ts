@@ -8,7 +8,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '@repo/core'
 import type { DeliveryRecord } from '../deliveries.ts'
+import { copy, isSame } from './copy.ts'
 import { noSuch } from './errors.ts'
+import { addRow, createIndex, moveRow, removeRow, type TableIndex } from './indexes.ts'
 import type {
   Charge,
   CheckoutSession,
@@ -65,6 +67,17 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   subscriptions: { noun: 'subscription', prefix: 'sub_' },
 }
 
+/** The references by which a table's records are found without a look at all of them. */
+const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)[] } = {
+  charges: ['customer', 'payment_intent'],
+  invoices: ['customer', 'payment_intent', 'subscription'],
+  paymentIntents: ['customer'],
+  paymentMethods: ['customer'],
+  refunds: ['charge', 'payment_intent'],
+  sessions: ['customer', 'payment_intent', 'subscription'],
+  subscriptions: ['customer'],
+}
+
 /** The answer kept under an idempotency key; `fingerprint` is of the path and the parameters. */
 export interface KeptAnswer {
   fingerprint: string
@@ -86,6 +99,8 @@ export interface StripeSnapshot {
 export interface Store {
   readonly clock: Clock
   tables: { [Name in TableName]: Map<string, Tables[Name]> }
+  indexes: { [Name in TableName]: TableIndex<Tables[Name]> }
+  /** Oldest first. */
   answers: Map<string, KeptAnswer>
   /** Where the hosted pages are, without a trailing slash. */
   origin: string
@@ -105,6 +120,7 @@ export function createStore(options: {
   return {
     ...options,
     tables: emptyTables(),
+    indexes: emptyIndexes(),
     answers: new Map(),
     origin: 'http://127.0.0.1',
     request: { id: null, idempotency_key: null },
@@ -114,6 +130,12 @@ export function createStore(options: {
 function emptyTables(): Store['tables'] {
   const tables = Object.fromEntries(Object.keys(kinds).map((name) => [name, new Map()]))
   return tables as Store['tables']
+}
+
+function emptyIndexes(): Store['indexes'] {
+  const names = Object.keys(kinds) as TableName[]
+  const indexes = names.map((name) => [name, createIndex(references[name] ?? [])])
+  return Object.fromEntries(indexes) as Store['indexes']
 }
 
 /** Now in whole Unix seconds of the store's clock. */
@@ -139,8 +161,39 @@ export function insert<Name extends TableName>(
   record: Tables[Name],
 ): Tables[Name] {
   store.tables[table].set(record.id, record)
+  addRow(store.indexes[table], record)
   return record
 }
+
+/** Forgets a record. */
+export function remove<Name extends TableName>(store: Store, table: Name, id: string): void {
+  const record = store.tables[table].get(id)
+  if (record === undefined) return
+  store.tables[table].delete(id)
+  removeRow(store.indexes[table], record)
+}
+
+/** Sets a reference that the table is indexed by. A plain assignment would leave the index behind. */
+export function refer<Name extends TableName, Key extends keyof Tables[Name] & string>(
+  store: Store,
+  table: Name,
+  record: Tables[Name],
+  key: Key,
+  value: Tables[Name][Key],
+): void {
+  const before = record[key]
+  if (before === value) return
+  record[key] = value
+  moveRow(store.indexes[table], record, key, typeof before === 'string' ? before : null)
+}
+
+/** The records whose reference `key` is `value`, oldest first. */
+export const referring = <Name extends TableName>(
+  store: Store,
+  table: Name,
+  key: keyof Tables[Name] & string,
+  value: string,
+): readonly Tables[Name][] => store.indexes[table].by.get(key)?.get(value) ?? []
 
 /** @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name. */
 export function find<Name extends TableName>(
@@ -156,12 +209,16 @@ export function find<Name extends TableName>(
 
 /** All records of a table, newest first. */
 export const newestFirst = <Name extends TableName>(store: Store, table: Name): Tables[Name][] =>
-  [...store.tables[table].values()].reverse()
+  store.indexes[table].rows.toReversed()
+
+const byPrefix = (Object.keys(kinds) as TableName[]).sort(
+  (one, other) => kinds[other].prefix.length - kinds[one].prefix.length,
+)
 
 /** The table an id belongs to by its beginning; undefined where it is none of ours. */
 export function tableOf(id: string): TableName | undefined {
-  const names = Object.keys(kinds) as TableName[]
-  return names.find((name) => id.startsWith(kinds[name].prefix))
+  // The longest beginning counts: a subscription schedule's id begins as a subscription's does.
+  return byPrefix.find((name) => id.startsWith(kinds[name].prefix))
 }
 
 /** Records that something happened to `subject`, as it is now. */
@@ -172,7 +229,7 @@ export function emit(store: Store, type: string, subject: Subject, before?: Subj
     created: seconds(store),
     livemode: false,
     type,
-    subject: structuredClone(subject),
+    subject: copy(subject),
     before: before ?? null,
     request: { ...store.request },
   }
@@ -190,9 +247,9 @@ export function change<Record extends Subject>(
   record: Record,
   apply: (record: Record) => void,
 ): Record {
-  const before = structuredClone(record)
+  const before = copy(record)
   apply(record)
-  if (JSON.stringify(before) !== JSON.stringify(record)) emit(store, type, record, before)
+  if (!isSame(before, record)) emit(store, type, record, before)
   return record
 }
 
@@ -201,7 +258,7 @@ export function snapshotStore(store: Store): Omit<StripeSnapshot, 'deliveries'> 
   const tables = Object.fromEntries(
     Object.entries(store.tables).map(([name, rows]) => [name, [...rows.values()]]),
   )
-  return structuredClone({
+  return copy({
     version: 1,
     tables: tables as unknown as StripeSnapshot['tables'],
     answers: [...store.answers],
@@ -210,18 +267,18 @@ export function snapshotStore(store: Store): Omit<StripeSnapshot, 'deliveries'> 
 
 /** Puts a snapshot in the place of everything the store holds. */
 export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
-  const tables = emptyTables()
-  for (const name of Object.keys(tables) as TableName[]) fill(tables, name, snapshot.tables[name])
-  store.tables = tables
-  store.answers = new Map(structuredClone(snapshot.answers))
+  store.tables = emptyTables()
+  store.indexes = emptyIndexes()
+  for (const name of Object.keys(kinds) as TableName[]) fill(store, name, snapshot.tables[name])
+  store.answers = new Map(copy(snapshot.answers))
 }
 
 function fill<Name extends TableName>(
-  tables: Store['tables'],
+  store: Store,
   name: Name,
   records: Tables[Name][] | undefined,
 ): void {
-  for (const record of structuredClone(records ?? [])) tables[name].set(record.id, record)
+  for (const record of copy(records ?? [])) insert(store, name, record)
 }
 
 /** A new id of something inside a record: `prefix` is such as `si_` or `il_`. */

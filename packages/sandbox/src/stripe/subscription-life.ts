@@ -6,6 +6,7 @@
  */
 
 import { SandboxError } from '../errors.ts'
+import { copy } from './copy.ts'
 import type { StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
 import type {
@@ -176,7 +177,7 @@ export function newItem(
     current_period_start: period.start,
     discounts: [],
     metadata,
-    price: structuredClone(price),
+    price: copy(price),
     quantity,
     subscription,
     tax_rates: [],

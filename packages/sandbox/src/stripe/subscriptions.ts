@@ -226,9 +226,9 @@ export const subscriptionEndpoints: Endpoint[] = [
         'subscriptions',
         '/v1/subscriptions',
         (subscription) =>
-          (!customer || subscription.customer === customer) &&
           (!price || subscription.items.data.some((item) => item.price.id === price)) &&
           fits(subscription),
+        { customer },
       )
     },
   },
