@@ -29,8 +29,15 @@ export function needsEmail(store: Store, session: CheckoutSession): boolean {
   return session.customer === null || find(store, 'customers', session.customer).email === null
 }
 
+/** Whether a session may be completed without a card: it asks for none where nothing is due yet. */
+export function needsCard(session: CheckoutSession): boolean {
+  const { trial_period_days: days, trial_end } = session.subscription_data
+  const isFree = days !== null || trial_end !== null || session.amount_total === 0
+  return session.payment_method_collection !== 'if_required' || !isFree
+}
+
 /**
- * Pays a session with a card.
+ * Pays a session with a card, or completes it without one where `entry` is null.
  *
  * @throws `checkout_session_not_open` where it is complete or expired, `card_declined` and the other
  * card errors, after which it stays open, and `email_invalid` where an address is asked for.
@@ -38,7 +45,7 @@ export function needsEmail(store: Store, session: CheckoutSession): boolean {
 export function payCheckout(
   store: Store,
   id: string,
-  entry: CardEntry,
+  entry: CardEntry | null,
   buyer: Buyer = {},
 ): CheckoutSession {
   const session = findSession(store, id)
@@ -48,8 +55,12 @@ export function payCheckout(
   }
   const email = emailOf(store, session, buyer)
   const name = buyer.name || null
-  const card = createCard(store, entry, { email, name })
-  if (session.mode === 'payment') payOnce(store, session, card, email, name)
+  const card = entry === null ? null : createCard(store, entry, { email, name })
+  if (card === null && needsCard(session)) {
+    const message = 'Your card number is incomplete.'
+    throw new StripeApiError('incorrect_number', 402, message, { type: 'card_error' })
+  }
+  if (session.mode === 'payment' && card !== null) payOnce(store, session, card, email, name)
   else subscribe(store, session, card, email, name)
   session.status = 'complete'
   session.customer_details = detailsOf(email, name)
@@ -102,14 +113,14 @@ function payOnce(
 function subscribe(
   store: Store,
   session: CheckoutSession,
-  card: PaymentMethod,
+  card: PaymentMethod | null,
   email: string | null,
   name: string | null,
 ): void {
   const { trial_period_days: days, trial_end, metadata, description } = session.subscription_data
   const trialEnd = days === null ? trial_end : daysAfter(seconds(store), days)
   // The bank is asked first: a declined card must leave no subscription behind.
-  const refused = bankDecline(card, true)
+  const refused = card && bankDecline(card, true)
   if (refused !== null) {
     throw new StripeApiError(refused.code, 402, refused.message, {
       type: 'card_error',
@@ -117,8 +128,7 @@ function subscribe(
     })
   }
   const customer = buyerOf(store, session, email, name)
-  insert(store, 'paymentMethods', card)
-  attachCard(store, card, customer.id)
+  if (card !== null) attachCard(store, insert(store, 'paymentMethods', card), customer.id)
   const { subscription } = beginSubscription(
     store,
     {
@@ -133,9 +143,10 @@ function subscribe(
       trialEnd,
       cancelAtPeriodEnd: false,
       cancelAt: null,
-      defaultPaymentMethod: card.id,
+      defaultPaymentMethod: card?.id ?? null,
       saveDefaultPaymentMethod: 'off',
       billingMode: session.subscription_data.billing_mode,
+      missingPaymentMethod: session.subscription_data.missing_payment_method,
     },
     { card, isPresent: true, isDeferred: false },
   )

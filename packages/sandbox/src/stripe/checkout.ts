@@ -11,7 +11,7 @@ import type { Params } from './forms.ts'
 import { checkItems, lineItems } from './line-items.ts'
 import type { CheckoutSession } from './objects.ts'
 import { emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
-import { billingModeOf, trialEndOf } from './subscription-params.ts'
+import { billingModeOf, missingPaymentMethodOf, trialEndOf } from './subscription-params.ts'
 
 const HOUR = 3600
 
@@ -192,6 +192,7 @@ function modeFields(
       trial_period_days:
         (mode === 'subscription' ? data?.integer('trial_period_days') : null) ?? null,
       trial_end: (mode === 'subscription' ? data?.integer('trial_end') : null) ?? null,
+      missing_payment_method: missingPaymentMethodOf(data) ?? 'create_invoice',
     },
   }
 }

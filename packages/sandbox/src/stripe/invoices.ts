@@ -8,7 +8,7 @@
 import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
-import { chargeIntent, createIntent } from './payments.ts'
+import { cancelIntent, chargeIntent, createIntent } from './payments.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, innerId, insert, newId, refer, type Store, seconds } from './store.ts'
 
@@ -38,8 +38,34 @@ export function createInvoice(
   const invoice = draftInvoice(store, customer, fields)
   insert(store, 'invoices', invoice)
   emit(store, 'invoice.created', invoice)
+  const pause = fields.subscription.pause_collection
+  if (pause?.behavior === 'keep_as_draft') {
+    invoice.auto_advance = false
+    return invoice
+  }
   finalizeInvoice(store, customer, invoice)
+  if (pause && invoice.status === 'open') giveUp(store, invoice, pause.behavior)
   return invoice
+}
+
+/** Closes an invoice that is not collected because its subscription's collection is paused. */
+function giveUp(
+  store: Store,
+  invoice: Invoice,
+  behaviour: 'keep_as_draft' | 'mark_uncollectible' | 'void',
+): void {
+  invoice.auto_advance = false
+  if (behaviour !== 'void') {
+    invoice.status = 'uncollectible'
+    invoice.status_transitions.marked_uncollectible_at = seconds(store)
+    emit(store, 'invoice.marked_uncollectible', invoice)
+    return
+  }
+  invoice.status = 'void'
+  invoice.status_transitions.voided_at = seconds(store)
+  const intent = store.tables.paymentIntents.get(invoice.payment_intent ?? '')
+  if (intent !== undefined) cancelIntent(store, intent, 'void_invoice')
+  emit(store, 'invoice.voided', invoice)
 }
 
 function draftInvoice(
@@ -175,7 +201,7 @@ export function payInvoice(
   card: PaymentMethod | null,
   isPresent = false,
 ): StripeApiError | null {
-  if (invoice.paid || invoice.payment_intent === null) return null
+  if (invoice.status !== 'open' || invoice.payment_intent === null) return null
   const intent = find(store, 'paymentIntents', invoice.payment_intent)
   if (card === null) {
     const message = 'This customer has no attached payment source or default payment method.'
@@ -205,7 +231,7 @@ function markAttempt(store: Store, invoice: Invoice, isPaid: boolean): void {
   invoice.next_payment_attempt = isRetried ? daysAfter(seconds(store), RETRY_AFTER_DAYS) : null
   emit(store, 'invoice.payment_failed', invoice)
   const subscription = subscriptionOf(store, invoice)
-  if (isRetried && subscription && ['active', 'trialing'].includes(subscription.status)) {
+  if (subscription && ['active', 'trialing'].includes(subscription.status)) {
     change(store, 'customer.subscription.updated', subscription, (current) => {
       current.status = 'past_due'
     })
@@ -223,11 +249,17 @@ function markPaid(store: Store, invoice: Invoice): void {
   emit(store, 'invoice.paid', invoice)
   emit(store, 'invoice.payment_succeeded', invoice)
   const subscription = subscriptionOf(store, invoice)
-  if (subscription && ['past_due', 'incomplete', 'unpaid'].includes(subscription.status)) {
-    change(store, 'customer.subscription.updated', subscription, (current) => {
-      current.status = 'active'
-    })
-  }
+  if (subscription) activate(store, subscription)
+}
+
+/** Makes a subscription active that waited for a payment, and says so where it was paused. */
+export function activate(store: Store, subscription: Subscription): void {
+  const before = subscription.status
+  if (!['past_due', 'incomplete', 'paused', 'unpaid'].includes(before)) return
+  change(store, 'customer.subscription.updated', subscription, (current) => {
+    current.status = 'active'
+  })
+  if (before === 'paused') emit(store, 'customer.subscription.resumed', subscription)
 }
 
 /** The subscription, if it is already kept and this is its latest invoice. */

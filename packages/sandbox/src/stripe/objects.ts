@@ -7,7 +7,7 @@
  */
 
 import type { Charge, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
-import type { Invoice, Subscription } from './subscription-objects.ts'
+import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
 export type * from './payment-objects.ts'
 export type * from './subscription-objects.ts'
@@ -191,6 +191,8 @@ export interface CheckoutSession extends Base {
     description: string | null
     trial_period_days: number | null
     trial_end: number | null
+    /** What the trial's end does where no card was given. */
+    missing_payment_method: MissingPaymentMethod
   }
   success_url: string
   total_details: { amount_discount: number; amount_shipping: number; amount_tax: number }

@@ -66,6 +66,7 @@ export function CheckoutPage(props: {
   /** The address the session knows; null where it knows none. */
   email: string | null
   asksEmail: boolean
+  asksCard: boolean
   fields: Record<string, string>
   error: string | null
 }) {
@@ -116,9 +117,9 @@ export function CheckoutPage(props: {
           ) : (
             <p class="soft">{props.email}</p>
           )}
-          <CardFields />
+          {props.asksCard && <CardFields />}
           <label>
-            Name on card
+            {props.asksCard ? 'Name on card' : 'Name'}
             <input name="name" autocomplete="cc-name" value={props.fields.name} />
           </label>
           <button class="main" type="submit">

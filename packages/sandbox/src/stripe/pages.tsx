@@ -12,7 +12,7 @@ import type { DeliveryQueue } from '../deliveries.ts'
 import { notFound, readForm, render, sameOrigin } from '../layout.tsx'
 import type { CardEntry } from './cards.ts'
 import { findSession } from './checkout.ts'
-import { needsEmail, payCheckout } from './checkout-payment.ts'
+import { needsCard, needsEmail, payCheckout } from './checkout-payment.ts'
 import { StripeApiError } from './errors.ts'
 import type { CheckoutSession, PortalSession } from './objects.ts'
 import { CheckoutPage, ClosedCheckoutPage, InvoicePage, PortalPage } from './page-views.tsx'
@@ -84,6 +84,7 @@ function checkoutPage(
       now={seconds(store)}
       email={known ?? null}
       asksEmail={needsEmail(store, session)}
+      asksCard={needsCard(session)}
       fields={fields}
       error={error}
     />
@@ -111,7 +112,8 @@ async function submitCheckout(
   const session = sessionOf(store, c)
   if (session === null) return notFound(c, AREA, 'There is no such Checkout Session.')
   try {
-    payCheckout(store, session.id, cardOf(fields), {
+    const card = needsCard(session) || fields.number ? cardOf(fields) : null
+    payCheckout(store, session.id, card, {
       ...(fields.email ? { email: fields.email } : {}),
       ...(fields.name ? { name: fields.name } : {}),
     })

@@ -7,12 +7,13 @@
  */
 
 import { copy } from './copy.ts'
-import { invalid } from './errors.ts'
+import { invalid, type StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } from './objects.ts'
 import { periodEnd } from './periods.ts'
 import { change, find, type Store, seconds } from './store.ts'
-import { itemLines, newItem, rhythm, setPeriod } from './subscription-life.ts'
+import { newItem } from './subscription-draft.ts'
+import { itemLines, rhythm, setPeriod } from './subscription-life.ts'
 
 /** What to do with one item; `id` is null for a new one, null members stay as they are. */
 export interface ItemChange {
@@ -25,29 +26,49 @@ export interface ItemChange {
 
 export type Proration = 'create_prorations' | 'always_invoice' | 'none'
 
+/** How a change takes effect. */
+export interface ChangeTerms {
+  proration: Proration
+  /** The second prorations count from: now, or what a preview counted from. */
+  at: number
+  /** Whether the period begins anew now; null leaves it to the prices. */
+  anchor: 'now' | 'unchanged' | null
+  /** Leaves an invoice of the change open for the buyer to pay. */
+  isDeferred: boolean
+}
+
 /**
- * Applies `changes`. Another interval begins a new period now and is invoiced at once; the same
- * interval keeps its period, and the difference waits for the next invoice or, with
+ * Applies `changes`. Another interval, or the anchor `now`, begins a new period now and is invoiced
+ * at once; else the period is kept, and the difference waits for the next invoice or, with
  * `always_invoice`, makes one.
+ *
+ * @returns why the payment was refused, or null where it was not or nothing was due.
  */
 export function changeItems(
   store: Store,
   subscription: Subscription,
   changes: ItemChange[],
-  proration: Proration,
-): void {
+  { proration, at, anchor, isDeferred }: ChangeTerms,
+): StripeApiError | null {
   const old = copy(subscription.items.data)
   const oldRhythm = rhythm(subscription)
   const next = nextItems(store, subscription, changes)
   checkItems(next, subscription.currency)
   const isTrial = subscription.status === 'trialing'
   const newRhythm = next[0]?.price.recurring ?? oldRhythm
-  const isReset =
-    !isTrial &&
-    (newRhythm.interval !== oldRhythm.interval ||
-      newRhythm.interval_count !== oldRhythm.interval_count)
+  const isOtherRhythm =
+    newRhythm.interval !== oldRhythm.interval ||
+    newRhythm.interval_count !== oldRhythm.interval_count
+  if (isOtherRhythm && anchor === 'unchanged' && !isTrial) {
+    throw invalid(
+      'The sandbox does not cover `billing_cycle_anchor: unchanged` with another billing interval.',
+      'billing_cycle_anchor',
+    )
+  }
+  const isReset = !isTrial && (isOtherRhythm || anchor === 'now')
 
-  const credits = isTrial || proration === 'none' ? [] : remaining(store, subscription, old, -1)
+  const isProrated = !isTrial && proration !== 'none'
+  const credits = isProrated ? remaining(subscription, old, -1, at) : []
   change(store, 'customer.subscription.updated', subscription, (current) => {
     current.items.data = next
     current.items.total_count = next.length
@@ -56,13 +77,11 @@ export function changeItems(
       current.billing_cycle_anchor = now
       setPeriod(current, now, periodEnd(now, now, newRhythm))
     }
-    const debits =
-      isTrial || isReset || proration === 'none' ? [] : remaining(store, current, next, 1)
+    const debits = isProrated && !isReset ? remaining(current, next, 1, at) : []
     current.pending_lines = [...current.pending_lines, ...unequal(credits, debits)]
   })
-  if (isReset || (proration === 'always_invoice' && subscription.pending_lines.length > 0)) {
-    invoiceNow(store, subscription, isReset)
-  }
+  const isInvoiced = proration === 'always_invoice' && subscription.pending_lines.length > 0
+  return isReset || isInvoiced ? invoiceNow(store, subscription, isReset, isDeferred) : null
 }
 
 /** Refuses a set of items that Stripe cannot bill together. */
@@ -117,14 +136,14 @@ function nextItems(
 }
 
 /** The rest of the period at these items' prices: given back with sign −1, charged with 1. */
-function remaining(
-  store: Store,
+export function remaining(
   subscription: Subscription,
   items: SubscriptionItem[],
   sign: 1 | -1,
+  at: number,
 ): PendingLine[] {
   const { current_period_start: start, current_period_end: end } = subscription
-  const now = Math.min(Math.max(seconds(store), start), end)
+  const now = Math.min(Math.max(at, start), end)
   return items.map((item) => ({
     amount:
       sign * Math.round((item.price.unit_amount * item.quantity * (end - now)) / (end - start)),
@@ -145,7 +164,12 @@ function unequal(credits: PendingLine[], debits: PendingLine[]): PendingLine[] {
   ]
 }
 
-function invoiceNow(store: Store, subscription: Subscription, isReset: boolean): void {
+function invoiceNow(
+  store: Store,
+  subscription: Subscription,
+  isReset: boolean,
+  isDeferred: boolean,
+): StripeApiError | null {
   const pending = subscription.pending_lines
   subscription.pending_lines = []
   const customer = find(store, 'customers', subscription.customer)
@@ -160,5 +184,12 @@ function invoiceNow(store: Store, subscription: Subscription, isReset: boolean):
     period: { start: subscription.current_period_start, end: subscription.current_period_end },
   })
   subscription.latest_invoice = invoice.id
-  payInvoice(store, invoice, defaultCard(store, customer.id, subscription))
+  if (!isDeferred) return payInvoice(store, invoice, defaultCard(store, customer.id, subscription))
+  // A change that waits for the buyer's payment is owed until then.
+  if (invoice.status === 'open' && subscription.status === 'active') {
+    change(store, 'customer.subscription.updated', subscription, (current) => {
+      current.status = 'past_due'
+    })
+  }
+  return null
 }

@@ -36,7 +36,12 @@ import {
   type StripeSnapshot,
   snapshotStore,
 } from './store.ts'
-import { endSubscription, failSubscription, renewSubscription } from './subscription-life.ts'
+import {
+  announceTrialEnd,
+  endSubscription,
+  failSubscription,
+  renewSubscription,
+} from './subscription-life.ts'
 
 export interface StripeSandboxOptions {
   /** The only key the API takes, such as `sk_test_…`. */
@@ -84,13 +89,19 @@ export interface StripeSandbox {
   failNext(failure: { status: number; times?: number }): void
 
   /**
-   * Pays a Checkout Session as its buyer would.
+   * Pays a Checkout Session as its buyer would. `card` is 4242… unless given; null gives none, where
+   * the session asks for none.
    *
    * @returns the completed session in the account's API version.
    * @throws `checkout_session_not_open`, `card_declined` and the other card errors
    */
-  completeCheckout(sessionId: string, payment?: Buyer & { card?: string }): Shown
-  /** Ends the present period: the next begins and is charged, or a scheduled end takes effect. */
+  completeCheckout(sessionId: string, payment?: Buyer & { card?: string | null }): Shown
+  /** Announces that a trial ends in three days. @throws `invalid_state` where there is no trial */
+  trialWillEnd(subscriptionId: string): Shown
+  /**
+   * Ends the present period: the next begins and is charged, or a scheduled end takes effect. At a
+   * trial's end without a card, the subscription's `trial_settings` say what happens.
+   */
   renew(subscriptionId: string): Shown
   /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
   failPayment(subscriptionId: string): Shown
@@ -233,9 +244,9 @@ function lifeControls({ store, onChange }: Parts) {
   }
   const subscriptionOf = (id: string) => find(store, 'subscriptions', id)
   return {
-    completeCheckout(sessionId: string, payment: Buyer & { card?: string } = {}): Shown {
+    completeCheckout(sessionId: string, payment: Buyer & { card?: string | null } = {}): Shown {
       const { card: number = '4242424242424242', ...buyer } = payment
-      return act(() => payCheckout(store, sessionId, { number }, buyer))
+      return act(() => payCheckout(store, sessionId, number === null ? null : { number }, buyer))
     },
     renew: (id: string): Shown =>
       act(() => {
@@ -243,6 +254,7 @@ function lifeControls({ store, onChange }: Parts) {
         renewSubscription(store, subscription)
         return subscription
       }),
+    trialWillEnd: (id: string): Shown => act(() => announceTrialEnd(store, subscriptionOf(id))),
     failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
     endSubscription: (id: string): Shown =>
       act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),

@@ -6,42 +6,12 @@
  */
 
 import { SandboxError } from '../errors.ts'
-import { copy } from './copy.ts'
 import type { StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
-import type {
-  Invoice,
-  Metadata,
-  PaymentMethod,
-  Price,
-  Recurring,
-  Subscription,
-  SubscriptionItem,
-} from './objects.ts'
+import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
-import { change, emit, find, innerId, insert, newId, type Store, seconds } from './store.ts'
-
-/** One thing to subscribe to. */
-export interface ItemDraft {
-  price: Price
-  quantity: number
-  metadata: Metadata
-}
-
-/** What a new subscription is made of. */
-export interface SubscriptionDraft {
-  customer: string
-  items: ItemDraft[]
-  metadata: Metadata
-  description: string | null
-  /** Unix seconds; null for no trial. */
-  trialEnd: number | null
-  cancelAtPeriodEnd: boolean
-  cancelAt: number | null
-  defaultPaymentMethod: string | null
-  saveDefaultPaymentMethod: 'off' | 'on_subscription'
-  billingMode: 'classic' | 'flexible'
-}
+import { change, emit, find, insert, type Store, seconds } from './store.ts'
+import { newSubscription, type SubscriptionDraft } from './subscription-draft.ts'
 
 /** How the first invoice is paid. */
 export interface FirstPayment {
@@ -93,97 +63,6 @@ export function beginSubscription(
   return { subscription, refused }
 }
 
-function newSubscription(store: Store, draft: SubscriptionDraft): Subscription {
-  const id = newId('subscriptions')
-  const now = seconds(store)
-  const first = draft.items[0]
-  if (!first?.price.recurring) {
-    throw new SandboxError('invalid_state', 409, 'A subscription needs a recurring price.')
-  }
-  const anchor = draft.trialEnd ?? now
-  const end = draft.trialEnd ?? periodEnd(now, now, first.price.recurring)
-  return {
-    id,
-    object: 'subscription',
-    created: now,
-    livemode: false,
-    application: null,
-    application_fee_percent: null,
-    automatic_tax: { enabled: false, liability: null },
-    billing_cycle_anchor: anchor,
-    billing_mode: { type: draft.billingMode },
-    billing_thresholds: null,
-    cancel_at: draft.cancelAt,
-    cancel_at_period_end: draft.cancelAtPeriodEnd,
-    canceled_at: draft.cancelAtPeriodEnd || draft.cancelAt !== null ? now : null,
-    cancellation_details: { comment: null, feedback: null, reason: null },
-    collection_method: 'charge_automatically',
-    currency: first.price.currency,
-    current_period_end: end,
-    current_period_start: now,
-    customer: draft.customer,
-    days_until_due: null,
-    default_payment_method: draft.defaultPaymentMethod,
-    default_source: null,
-    default_tax_rates: [],
-    description: draft.description,
-    discounts: [],
-    ended_at: null,
-    items: {
-      object: 'list',
-      data: draft.items.map((item) => newItem(store, id, item, { start: now, end })),
-      has_more: false,
-      total_count: draft.items.length,
-      url: `/v1/subscription_items?subscription=${id}`,
-    },
-    latest_invoice: null,
-    metadata: draft.metadata,
-    next_pending_invoice_item_invoice: null,
-    on_behalf_of: null,
-    pause_collection: null,
-    payment_settings: {
-      payment_method_options: null,
-      payment_method_types: null,
-      save_default_payment_method: draft.saveDefaultPaymentMethod,
-    },
-    pending_invoice_item_interval: null,
-    pending_lines: [],
-    pending_setup_intent: null,
-    pending_update: null,
-    schedule: null,
-    start_date: now,
-    status: draft.trialEnd === null ? 'incomplete' : 'trialing',
-    test_clock: null,
-    transfer_data: null,
-    trial_end: draft.trialEnd,
-    trial_settings: { end_behavior: { missing_payment_method: 'create_invoice' } },
-    trial_start: draft.trialEnd === null ? null : now,
-  }
-}
-
-/** A subscription item for a period. */
-export function newItem(
-  store: Store,
-  subscription: string,
-  { price, quantity, metadata }: ItemDraft,
-  period: { start: number; end: number },
-): SubscriptionItem {
-  return {
-    id: innerId('si_'),
-    object: 'subscription_item',
-    created: seconds(store),
-    billing_thresholds: null,
-    current_period_end: period.end,
-    current_period_start: period.start,
-    discounts: [],
-    metadata,
-    price: copy(price),
-    quantity,
-    subscription,
-    tax_rates: [],
-  }
-}
-
 /** What the present period costs: nothing while on trial. */
 export function itemLines(subscription: Subscription): LineDraft[] {
   const isTrial = subscription.status === 'trialing'
@@ -214,15 +93,15 @@ export function setPeriod(subscription: Subscription, start: number, end: number
  * Ends the present period: a scheduled cancellation takes effect, else the next period begins, is
  * invoiced and charged. `card` overrides the one on file.
  *
- * @returns the new period's invoice; null where the subscription ended instead.
- * @throws `invalid_state` where the subscription has already ended or never began.
+ * @returns the new period's invoice; null where the subscription ended or was paused instead.
+ * @throws `invalid_state` where the subscription has already ended, never began or is paused.
  */
 export function renewSubscription(
   store: Store,
   subscription: Subscription,
   card = defaultCard(store, subscription.customer, subscription),
 ): Invoice | null {
-  if (isEnded(subscription) || subscription.status === 'incomplete') {
+  if (isEnded(subscription) || ['incomplete', 'paused'].includes(subscription.status)) {
     throw new SandboxError(
       'invalid_state',
       409,
@@ -234,12 +113,19 @@ export function renewSubscription(
     endSubscription(store, subscription, 'cancellation_requested')
     return null
   }
+  if (subscription.status === 'trialing' && card === null && isDueAfterTrial(subscription)) {
+    const then = subscription.trial_settings.end_behavior.missing_payment_method
+    if (then === 'cancel') endSubscription(store, subscription, null)
+    if (then === 'pause') pauseSubscription(store, subscription)
+    if (then !== 'create_invoice') return null
+  }
   const previousStart = subscription.current_period_start
   const pending = subscription.pending_lines
   const customer = find(store, 'customers', subscription.customer)
   change(store, 'customer.subscription.updated', subscription, (current) => {
     setPeriod(current, start, periodEnd(start, current.billing_cycle_anchor, rhythm(current)))
     if (current.status === 'trialing') current.status = 'active'
+    if ((current.pause_collection?.resumes_at ?? Infinity) <= start) current.pause_collection = null
     current.pending_lines = []
   })
   const invoice = createInvoice(store, customer, {
@@ -258,6 +144,27 @@ export function renewSubscription(
   subscription.latest_invoice = invoice.id
   payInvoice(store, invoice, card)
   return invoice
+}
+
+const isDueAfterTrial = (subscription: Subscription): boolean =>
+  subscription.items.data.some((item) => item.price.unit_amount * item.quantity > 0)
+
+/** Stops a subscription whose trial ended without a card, until it is resumed. */
+function pauseSubscription(store: Store, subscription: Subscription): void {
+  change(store, 'customer.subscription.updated', subscription, (current) => {
+    current.status = 'paused'
+  })
+  emit(store, 'customer.subscription.paused', subscription)
+}
+
+/** Announces the end of a trial, as Stripe does three days before it. @throws `invalid_state` */
+export function announceTrialEnd(store: Store, subscription: Subscription): Subscription {
+  if (subscription.status !== 'trialing') {
+    const message = `Subscription ${subscription.id} is ${subscription.status} and not on trial.`
+    throw new SandboxError('invalid_state', 409, message)
+  }
+  emit(store, 'customer.subscription.trial_will_end', subscription)
+  return subscription
 }
 
 /**
@@ -289,7 +196,7 @@ export function failSubscription(store: Store, subscription: Subscription): Invo
 export function endSubscription(
   store: Store,
   subscription: Subscription,
-  reason: 'cancellation_requested' | 'payment_failed',
+  reason: 'cancellation_requested' | 'payment_failed' | null,
 ): Subscription {
   if (isEnded(subscription)) return subscription
   const now = seconds(store)

@@ -25,8 +25,12 @@ export type SubscriptionStatus =
   | 'incomplete'
   | 'incomplete_expired'
   | 'past_due'
+  | 'paused'
   | 'trialing'
   | 'unpaid'
+
+/** What the end of a trial does to a subscription without a card. */
+export type MissingPaymentMethod = 'cancel' | 'create_invoice' | 'pause'
 
 /** An amount that waits for the next invoice: what a change in mid-period costs or gives back. */
 export interface PendingLine {
@@ -70,7 +74,11 @@ export interface Subscription extends Base {
   metadata: Metadata
   next_pending_invoice_item_invoice: null
   on_behalf_of: null
-  pause_collection: null
+  /** What becomes of the invoices meanwhile; it leaves the status as it is. */
+  pause_collection: {
+    behavior: 'keep_as_draft' | 'mark_uncollectible' | 'void'
+    resumes_at: number | null
+  } | null
   payment_settings: {
     payment_method_options: null
     payment_method_types: null
@@ -81,13 +89,13 @@ export interface Subscription extends Base {
   pending_lines: PendingLine[]
   pending_setup_intent: null
   pending_update: null
-  schedule: null
+  schedule: string | null
   start_date: number
   status: SubscriptionStatus
   test_clock: null
   transfer_data: null
   trial_end: number | null
-  trial_settings: { end_behavior: { missing_payment_method: 'create_invoice' } }
+  trial_settings: { end_behavior: { missing_payment_method: MissingPaymentMethod } }
   trial_start: number | null
 }
 

@@ -1,6 +1,13 @@
-import { invalid } from './errors.ts'
+/**
+ * What requests say about a subscription, read once for every endpoint that takes it.
+ *
+ * @module
+ */
+
+import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Price, Subscription } from './objects.ts'
+import type { MissingPaymentMethod, PaymentMethod, Price, Subscription } from './objects.ts'
+import { attachCard, resolveCard } from './payment-methods.ts'
 import { daysAfter } from './periods.ts'
 import { find, type Store, seconds } from './store.ts'
 
@@ -64,6 +71,8 @@ export function cancellation(
   if (atPeriodEnd === true)
     return scheduled(store, subscription, subscription.current_period_end, true)
   if (atPeriodEnd === false || params.clears('cancel_at')) return unscheduled(subscription)
+  const isNamed = ['min_period_end', 'max_period_end'].includes(params.text('cancel_at') ?? '')
+  if (isNamed) return scheduled(store, subscription, subscription.current_period_end, false)
   const at = params.integer('cancel_at')
   if (at === undefined) return {}
   if (at <= seconds(store)) throw invalid('Invalid timestamp: must be in the future.', 'cancel_at')
@@ -95,3 +104,73 @@ export const unscheduled = (subscription: Subscription): Partial<Subscription> =
   canceled_at: null,
   cancellation_details: { ...subscription.cancellation_details, reason: null },
 })
+
+/** The card a request names for a subscription, tied to the customer; null where it names none. */
+export function cardOf(store: Store, params: Params, customer: string): PaymentMethod | null {
+  const id = params.text('default_payment_method')
+  if (!id) return null
+  const card = resolveCard(store, id, 'default_payment_method')
+  return attachCard(store, card, customer)
+}
+
+/**
+ * Whether a request moves the anchor: `now` or `unchanged`, null where it does not say. Since
+ * 2026-09-30 it is said in an object's `type`, before as plain text.
+ */
+export function anchorOf(params: Params, version: string): 'now' | 'unchanged' | null {
+  const choices = ['now', 'unchanged'] as const
+  if (version.slice(0, 10) < '2026-09-30') {
+    return params.choice('billing_cycle_anchor', choices) ?? null
+  }
+  const anchor = params.object('billing_cycle_anchor')
+  anchor?.only(['type'])
+  return anchor?.choice('type', choices) ?? null
+}
+
+const FEEDBACK = [
+  'customer_service',
+  'low_quality',
+  'missing_features',
+  'other',
+  'switched_service',
+  'too_complex',
+  'too_expensive',
+  'unused',
+] as const
+
+/** Why a customer leaves, as far as the request says: what it does not name stays as it is. */
+export function detailsOf(params: Params): Partial<Subscription['cancellation_details']> {
+  const details = params.object('cancellation_details')
+  details?.only(['comment', 'feedback'])
+  return {
+    ...(details?.has('comment') ? { comment: details.text('comment') ?? null } : {}),
+    ...(details?.has('feedback') ? { feedback: details.choice('feedback', FEEDBACK) ?? null } : {}),
+  }
+}
+
+/** The pause of collection a request asks for: null ends it, undefined leaves it. */
+export function pauseOf(params: Params): Subscription['pause_collection'] | undefined {
+  if (params.clears('pause_collection')) return null
+  const pause = params.object('pause_collection')
+  if (pause === undefined) return undefined
+  pause.only(['behavior', 'resumes_at'])
+  const behavior = pause.choice('behavior', [
+    'keep_as_draft',
+    'mark_uncollectible',
+    'void',
+  ] as const)
+  if (behavior === undefined) throw missing(pause.name('behavior'))
+  return { behavior, resumes_at: pause.integer('resumes_at') ?? null }
+}
+
+/** What the end of a trial does without a card; undefined where the request does not say. */
+export function missingPaymentMethodOf(
+  params: Params | undefined,
+): MissingPaymentMethod | undefined {
+  const end = params?.object('trial_settings')?.object('end_behavior')
+  if (end === undefined) return undefined
+  end.only(['missing_payment_method'])
+  const named = end.choice('missing_payment_method', ['cancel', 'create_invoice', 'pause'] as const)
+  if (named === undefined) throw missing(end.name('missing_payment_method'))
+  return named
+}

@@ -9,24 +9,21 @@ import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoi
 import { invalid, missing, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
 import { defaultCard } from './invoices.ts'
-import type { Metadata, PaymentMethod, Subscription } from './objects.ts'
-import { attachCard, resolveCard } from './payment-methods.ts'
-import { changeItems, type ItemChange } from './plan-change.ts'
-import { change, find, type Store, seconds } from './store.ts'
-import {
-  beginSubscription,
-  endSubscription,
-  type ItemDraft,
-  isEnded,
-  renewSubscription,
-} from './subscription-life.ts'
+import type { Subscription } from './objects.ts'
+import { find, type Store } from './store.ts'
+import type { ItemDraft } from './subscription-draft.ts'
+import { beginSubscription, endSubscription, isEnded } from './subscription-life.ts'
 import {
   billingModeOf,
-  cancellation,
+  cardOf,
+  detailsOf,
+  missingPaymentMethodOf,
   quantityOf,
   recurringPrice,
   trialEndOf,
 } from './subscription-params.ts'
+import { resumeSubscription } from './subscription-resume.ts'
+import { updateSubscription } from './subscription-update.ts'
 
 function itemDrafts(store: Store, params: Params): ItemDraft[] {
   const drafts = params.objects('items').map((item) => {
@@ -66,6 +63,7 @@ function create({ store, params, version }: Call): Subscription {
     cancelAtPeriodEnd: isCancelled,
     cancelAt: params.integer('cancel_at') ?? null,
     saveDefaultPaymentMethod: save ?? 'off',
+    missingPaymentMethod: missingPaymentMethodOf(params) ?? 'create_invoice',
     billingMode: mode ?? billingModeOf(version),
   }
   const card = cardOf(store, params, customer.id)
@@ -92,88 +90,6 @@ function create({ store, params, version }: Call): Subscription {
   return subscription
 }
 
-function cardOf(store: Store, params: Params, customer: string): PaymentMethod | null {
-  const id = params.text('default_payment_method')
-  if (!id) return null
-  const card = resolveCard(store, id, 'default_payment_method')
-  return attachCard(store, card, customer)
-}
-
-function itemChanges(store: Store, params: Params, subscription: Subscription): ItemChange[] {
-  return params.objects('items').map((item) => {
-    item.only(['id', 'price', 'quantity', 'deleted', 'metadata'])
-    const id = item.text('id') ?? null
-    const own = subscription.items.data.find((candidate) => candidate.id === id)
-    if (id !== null && own === undefined) throw noSuch('subscription_item', id, item.name('id'))
-    const price = item.text('price')
-    if (id === null && !price) throw missing(item.name('price'))
-    const metadata: Metadata = item.metadata(own?.metadata)
-    return {
-      id,
-      isDeleted: item.flag('deleted') ?? false,
-      price: price ? recurringPrice(store, price, item.name('price')) : null,
-      quantity: item.has('quantity') ? quantityOf(item) : null,
-      metadata,
-    }
-  })
-}
-
-const PRORATIONS = ['create_prorations', 'always_invoice', 'none'] as const
-
-function update({ store, params, id }: Call): Subscription {
-  const subscription = find(store, 'subscriptions', id)
-  if (isEnded(subscription)) {
-    const sent = params
-      .keys()
-      .filter((key) => !['metadata', 'cancellation_details', 'expand'].includes(key))
-    if (sent.length > 0) {
-      throw invalid(
-        'A canceled subscription can only update its cancellation_details and metadata.',
-      )
-    }
-  }
-  const metadata = params.metadata(subscription.metadata)
-  const schedule = cancellation(store, params, subscription)
-  const items = itemChanges(store, params, subscription)
-  const proration = params.choice('proration_behavior', PRORATIONS) ?? 'create_prorations'
-  const description = params.text('description')
-  const trialEnd = params.has('trial_end') ? trialEndOf(store, params) : undefined
-  const details = params.object('cancellation_details')
-  const card = cardOf(store, params, subscription.customer)
-
-  change(store, 'customer.subscription.updated', subscription, (current) => {
-    current.metadata = metadata
-    Object.assign(current, schedule)
-    if (description !== undefined) current.description = description
-    if (card !== null) current.default_payment_method = card.id
-    if (details) {
-      current.cancellation_details = {
-        ...current.cancellation_details,
-        comment: details.text('comment') ?? null,
-        feedback: details.text('feedback') ?? null,
-      }
-    }
-    if (trialEnd) moveTrial(current, trialEnd)
-  })
-  if (items.length > 0) changeItems(store, subscription, items, proration)
-  // The trial's end is the period's end, so ending it now is the renewal that was due then.
-  if (trialEnd === null && subscription.status === 'trialing') endTrial(store, subscription)
-  return subscription
-}
-
-function moveTrial(subscription: Subscription, trialEnd: number): void {
-  subscription.trial_end = trialEnd
-  subscription.billing_cycle_anchor = trialEnd
-  subscription.current_period_end = trialEnd
-  subscription.status = 'trialing'
-  for (const item of subscription.items.data) item.current_period_end = trialEnd
-}
-
-function endTrial(store: Store, subscription: Subscription): void {
-  moveTrial(subscription, seconds(store))
-  renewSubscription(store, subscription)
-}
-
 const PARAMS = [
   'cancel_at',
   'cancel_at_period_end',
@@ -183,6 +99,7 @@ const PARAMS = [
   'items',
   'metadata',
   'trial_end',
+  'trial_settings',
 ]
 const IGNORED = [
   'automatic_tax',
@@ -190,7 +107,6 @@ const IGNORED = [
   'currency',
   'off_session',
   'payment_settings',
-  'trial_settings',
 ]
 
 export const subscriptionEndpoints: Endpoint[] = [
@@ -242,11 +158,21 @@ export const subscriptionEndpoints: Endpoint[] = [
     path: '/v1/subscriptions/:id',
     params: [
       ...PARAMS.filter((name) => name !== 'customer'),
+      'billing_cycle_anchor',
       'cancellation_details',
+      'pause_collection',
+      'payment_behavior',
       'proration_behavior',
+      'proration_date',
     ],
-    ignored: [...IGNORED, 'billing_cycle_anchor', 'payment_behavior', 'proration_date'],
-    run: update,
+    ignored: IGNORED,
+    run: updateSubscription,
+  },
+  {
+    method: 'POST',
+    path: '/v1/subscriptions/:id/resume',
+    params: ['billing_cycle_anchor', 'proration_behavior', 'proration_date'],
+    run: resumeSubscription,
   },
   {
     method: 'DELETE',
@@ -256,9 +182,7 @@ export const subscriptionEndpoints: Endpoint[] = [
     run({ store, params, id }) {
       const subscription = find(store, 'subscriptions', id)
       if (isEnded(subscription)) throw noSuch('subscription', id)
-      const details = params.object('cancellation_details')
-      subscription.cancellation_details.comment = details?.text('comment') ?? null
-      subscription.cancellation_details.feedback = details?.text('feedback') ?? null
+      Object.assign(subscription.cancellation_details, detailsOf(params))
       return endSubscription(store, subscription, 'cancellation_requested')
     },
   },

@@ -1,0 +1,153 @@
+/**
+ * Changes of a subscription through the API. A preview runs the same `updateSubscription`.
+ *
+ * @see https://docs.stripe.com/api/subscriptions/update
+ * @module
+ */
+
+import type { Call } from './endpoint.ts'
+import { invalid, missing, noSuch, StripeApiError } from './errors.ts'
+import type { Params } from './forms.ts'
+import type { Metadata, Subscription } from './objects.ts'
+import { changeItems, type ItemChange } from './plan-change.ts'
+import { rehearsalOf } from './rehearsal.ts'
+import { change, find, type Store, seconds } from './store.ts'
+import { isEnded, renewSubscription } from './subscription-life.ts'
+import {
+  anchorOf,
+  cancellation,
+  cardOf,
+  detailsOf,
+  missingPaymentMethodOf,
+  pauseOf,
+  quantityOf,
+  recurringPrice,
+  trialEndOf,
+} from './subscription-params.ts'
+
+function itemChanges(store: Store, params: Params, subscription: Subscription): ItemChange[] {
+  return params.objects('items').map((item) => {
+    item.only(['id', 'price', 'quantity', 'deleted', 'metadata'])
+    const id = item.text('id') ?? null
+    const own = subscription.items.data.find((candidate) => candidate.id === id)
+    if (id !== null && own === undefined) throw noSuch('subscription_item', id, item.name('id'))
+    const price = item.text('price')
+    if (id === null && !price) throw missing(item.name('price'))
+    const metadata: Metadata = item.metadata(own?.metadata)
+    return {
+      id,
+      isDeleted: item.flag('deleted') ?? false,
+      price: price ? recurringPrice(store, price, item.name('price')) : null,
+      quantity: item.has('quantity') ? quantityOf(item) : null,
+      metadata,
+    }
+  })
+}
+
+export const PRORATIONS = ['create_prorations', 'always_invoice', 'none'] as const
+
+const BEHAVIOURS = [
+  'allow_incomplete',
+  'default_incomplete',
+  'error_if_incomplete',
+  'pending_if_incomplete',
+] as const
+
+/** When prorations count from: `proration_date` within the present period, else now. */
+export function prorationDate(store: Store, params: Params, subscription: Subscription): number {
+  const at = params.integer('proration_date')
+  if (at === undefined) return seconds(store)
+  const { current_period_start: start, current_period_end: end } = subscription
+  if (at >= start && at <= end) return at
+  throw invalid(
+    "The proration date must be within the subscription's current billing period.",
+    params.name('proration_date'),
+  )
+}
+
+/** How a change may be paid. @throws for `pending_if_incomplete`, which is not covered */
+function behaviourOf(params: Params) {
+  const behaviour = params.choice('payment_behavior', BEHAVIOURS) ?? 'allow_incomplete'
+  if (behaviour !== 'pending_if_incomplete') return behaviour
+  throw invalid(
+    'The sandbox does not cover `pending_if_incomplete` and its pending updates.',
+    params.name('payment_behavior'),
+  )
+}
+
+/** Changes a subscription as a request asks. */
+export function updateSubscription(call: Call): Subscription {
+  const { store, params, id } = call
+  const subscription = find(store, 'subscriptions', id)
+  checkEnded(params, subscription)
+  const behaviour = behaviourOf(params)
+  if (behaviour === 'error_if_incomplete') {
+    // Tried without a trace first: a payment that is refused must leave everything as it was.
+    const { refused } = apply({ ...call, store: rehearsalOf(store, subscription.customer) })
+    if (refused !== null) throw withoutTrace(refused)
+  }
+  return apply(call).subscription
+}
+
+/** The refusal without the ids of what was only tried. */
+function withoutTrace({ code, status, message, details }: StripeApiError): StripeApiError {
+  const { payment_intent: _, charge: __, ...rest } = details
+  return new StripeApiError(code, status, message, rest)
+}
+
+function checkEnded(params: Params, subscription: Subscription): void {
+  if (!isEnded(subscription)) return
+  const allowed = ['metadata', 'cancellation_details', 'expand']
+  if (params.keys().every((key) => allowed.includes(key))) return
+  throw invalid('A canceled subscription can only update its cancellation_details and metadata.')
+}
+
+function apply({ store, params, id, version }: Call) {
+  const subscription = find(store, 'subscriptions', id)
+  const metadata = params.metadata(subscription.metadata)
+  const schedule = cancellation(store, params, subscription)
+  const items = itemChanges(store, params, subscription)
+  const terms = {
+    proration: params.choice('proration_behavior', PRORATIONS) ?? 'create_prorations',
+    at: prorationDate(store, params, subscription),
+    anchor: anchorOf(params, version),
+    isDeferred: params.text('payment_behavior') === 'default_incomplete',
+  }
+  const description = params.text('description')
+  const trialEnd = params.has('trial_end') ? trialEndOf(store, params) : undefined
+  const details = detailsOf(params)
+  const pause = pauseOf(params)
+  const missingCard = missingPaymentMethodOf(params)
+  const card = cardOf(store, params, subscription.customer)
+
+  change(store, 'customer.subscription.updated', subscription, (current) => {
+    current.metadata = metadata
+    Object.assign(current, schedule)
+    if (description !== undefined) current.description = description
+    if (card !== null) current.default_payment_method = card.id
+    if (details) current.cancellation_details = { ...current.cancellation_details, ...details }
+    if (pause !== undefined) current.pause_collection = pause
+    if (missingCard) {
+      current.trial_settings = { end_behavior: { missing_payment_method: missingCard } }
+    }
+    if (trialEnd) moveTrial(current, trialEnd)
+  })
+  const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
+  const refused = isChanged ? changeItems(store, subscription, items, terms) : null
+  // The trial's end is the period's end, so ending it now is the renewal that was due then.
+  if (trialEnd === null && subscription.status === 'trialing') endTrial(store, subscription)
+  return { subscription, refused }
+}
+
+function moveTrial(subscription: Subscription, trialEnd: number): void {
+  subscription.trial_end = trialEnd
+  subscription.billing_cycle_anchor = trialEnd
+  subscription.current_period_end = trialEnd
+  subscription.status = 'trialing'
+  for (const item of subscription.items.data) item.current_period_end = trialEnd
+}
+
+function endTrial(store: Store, subscription: Subscription): void {
+  moveTrial(subscription, seconds(store))
+  renewSubscription(store, subscription)
+}
