@@ -26,6 +26,7 @@ export type StripeErrorCode =
   | 'invalid_expiry_month'
   | 'invalid_expiry_year'
   | 'invalid_cvc'
+  | 'invoice_upcoming_none'
   | 'lookup_key_in_use'
   | 'parameter_invalid_empty'
   | 'parameter_invalid_integer'

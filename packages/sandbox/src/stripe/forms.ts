@@ -71,7 +71,22 @@ export class Params {
 
   /** The full name of a key at this level, in brackets. */
   name(key: string): string {
-    return this.#path === '' ? key : `${this.#path}[${key}]`
+    if (this.#path === '' || this.#path.endsWith('_')) return `${this.#path}${key}`
+    return `${this.#path}[${key}]`
+  }
+
+  /** This level with `values` over it, where one request is made of another. */
+  with(values: { [key: string]: FormValue }): Params {
+    return new Params({ ...this.#values, ...values }, this.#path)
+  }
+
+  /** The values of the keys that are `prefix` and one of `names`, as if they were a level of their own. */
+  below(prefix: string, names: readonly string[]): Params {
+    const sent = names.flatMap((name) => {
+      const value = this.#values[`${prefix}${name}`]
+      return value === undefined ? [] : [[name, value] as const]
+    })
+    return new Params(Object.fromEntries(sent), prefix)
   }
 
   has(key: string): boolean {

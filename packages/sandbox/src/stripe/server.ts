@@ -21,6 +21,7 @@ import { invoiceEndpoints } from './invoice-endpoints.ts'
 import { paymentIntentEndpoints } from './payment-intents.ts'
 import { paymentMethodEndpoints } from './payment-methods.ts'
 import { portalEndpoints } from './portal.ts'
+import { previewEndpoints } from './preview.ts'
 import { refundEndpoints } from './refunds.ts'
 import { type Shown, show } from './shapes.ts'
 import { type KeptAnswer, randomText, type Store } from './store.ts'
@@ -70,6 +71,8 @@ export function createApi(options: ApiOptions): Hono {
     ...checkoutEndpoints,
     ...customerEndpoints,
     ...eventEndpoints(options.statusOf),
+    // Before the invoices: `upcoming` would be taken for the id of one.
+    ...previewEndpoints,
     ...invoiceEndpoints,
     ...paymentIntentEndpoints,
     ...paymentMethodEndpoints,

@@ -4,91 +4,15 @@
  * @module
  */
 
-import { requireCustomer } from './customers.ts'
-import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
-import { invalid, missing, noSuch } from './errors.ts'
-import type { Params } from './forms.ts'
-import { defaultCard } from './invoices.ts'
+import { type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
+import { noSuch } from './errors.ts'
 import type { Subscription } from './objects.ts'
-import { find, type Store } from './store.ts'
-import type { ItemDraft } from './subscription-draft.ts'
-import { beginSubscription, endSubscription, isEnded } from './subscription-life.ts'
-import {
-  billingModeOf,
-  cardOf,
-  detailsOf,
-  missingPaymentMethodOf,
-  quantityOf,
-  recurringPrice,
-  trialEndOf,
-} from './subscription-params.ts'
+import { find } from './store.ts'
+import { createSubscription } from './subscription-create.ts'
+import { endSubscription, isEnded } from './subscription-life.ts'
+import { detailsOf } from './subscription-params.ts'
 import { resumeSubscription } from './subscription-resume.ts'
 import { updateSubscription } from './subscription-update.ts'
-
-function itemDrafts(store: Store, params: Params): ItemDraft[] {
-  const drafts = params.objects('items').map((item) => {
-    item.only(['price', 'quantity', 'metadata'])
-    return {
-      price: recurringPrice(store, item.required('price'), item.name('price')),
-      quantity: quantityOf(item),
-      metadata: item.metadata(),
-    }
-  })
-  if (drafts.length === 0) throw missing('items')
-  return drafts
-}
-
-const BEHAVIOURS = [
-  'allow_incomplete',
-  'default_incomplete',
-  'error_if_incomplete',
-  'pending_if_incomplete',
-] as const
-
-function create({ store, params, version }: Call): Subscription {
-  const customer = requireCustomer(store, params.required('customer'))
-  const items = itemDrafts(store, params)
-  const behaviour = params.choice('payment_behavior', BEHAVIOURS) ?? 'allow_incomplete'
-  const isCancelled = params.flag('cancel_at_period_end') ?? false
-  const mode = params.object('billing_mode')?.choice('type', ['classic', 'flexible'] as const)
-  const save = params
-    .object('payment_settings')
-    ?.choice('save_default_payment_method', ['off', 'on_subscription'] as const)
-  const draft = {
-    customer: customer.id,
-    items,
-    metadata: params.metadata(),
-    description: params.text('description') ?? null,
-    trialEnd: trialEndOf(store, params),
-    cancelAtPeriodEnd: isCancelled,
-    cancelAt: params.integer('cancel_at') ?? null,
-    saveDefaultPaymentMethod: save ?? 'off',
-    missingPaymentMethod: missingPaymentMethodOf(params) ?? 'create_invoice',
-    billingMode: mode ?? billingModeOf(version),
-  }
-  const card = cardOf(store, params, customer.id)
-  const isDue = draft.trialEnd === null && items.some((item) => item.price.unit_amount > 0)
-  const isDeferred = behaviour === 'default_incomplete'
-  const paying = card ?? defaultCard(store, customer.id)
-  if (isDue && !isDeferred && paying === null) {
-    throw invalid(
-      'This customer has no attached payment source or default payment method. Please consider adding a default payment method.',
-      'customer',
-      'resource_missing',
-    )
-  }
-  const { subscription, refused } = beginSubscription(
-    store,
-    { ...draft, defaultPaymentMethod: card?.id ?? null },
-    { card: paying, isPresent: false, isDeferred },
-  )
-  // Stripe would make no subscription at all here; ours ends at once, and the caller sees the same.
-  if (refused !== null && behaviour === 'error_if_incomplete') {
-    endSubscription(store, subscription, 'payment_failed')
-    throw refused
-  }
-  return subscription
-}
 
 const PARAMS = [
   'cancel_at',
@@ -121,7 +45,7 @@ export const subscriptionEndpoints: Endpoint[] = [
       'trial_period_days',
     ],
     ignored: [...IGNORED, 'proration_behavior'],
-    run: create,
+    run: createSubscription,
   },
   {
     method: 'GET',
