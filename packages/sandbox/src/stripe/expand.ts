@@ -49,6 +49,8 @@ const EXPANDABLE = new Set([
   'payment_method',
   'price',
   'product',
+  'released_subscription',
+  'schedule',
   'setup_intent',
   'pending_setup_intent',
   'subscription',

@@ -7,9 +7,11 @@
  */
 
 import type { Charge, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
+import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
 export type * from './payment-objects.ts'
+export type * from './schedule-objects.ts'
 export type * from './subscription-objects.ts'
 
 /** Keys and values are strings, as Stripe stores them. */
@@ -255,6 +257,7 @@ export type Subject =
   | Product
   | Refund
   | Subscription
+  | SubscriptionSchedule
 
 export interface EventRecord extends Base {
   object: 'event'

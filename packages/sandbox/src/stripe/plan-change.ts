@@ -13,7 +13,7 @@ import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } fro
 import { periodEnd } from './periods.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
-import { itemLines, rhythm, setPeriod } from './subscription-life.ts'
+import { isSameRhythm, itemLines, rhythm, setPeriod } from './subscription-life.ts'
 
 /** What to do with one item; `id` is null for a new one, null members stay as they are. */
 export interface ItemChange {
@@ -56,9 +56,7 @@ export function changeItems(
   checkItems(next, subscription.currency)
   const isTrial = subscription.status === 'trialing'
   const newRhythm = next[0]?.price.recurring ?? oldRhythm
-  const isOtherRhythm =
-    newRhythm.interval !== oldRhythm.interval ||
-    newRhythm.interval_count !== oldRhythm.interval_count
+  const isOtherRhythm = !isSameRhythm(newRhythm, oldRhythm)
   if (isOtherRhythm && anchor === 'unchanged' && !isTrial) {
     throw invalid(
       'The sandbox does not cover `billing_cycle_anchor: unchanged` with another billing interval.',

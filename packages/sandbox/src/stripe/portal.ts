@@ -12,7 +12,7 @@ import type { PaymentMethod, PortalConfiguration, PortalSession, Subscription } 
 import { attachCard } from './payment-methods.ts'
 import { change, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { isEnded } from './subscription-life.ts'
-import { scheduled, unscheduled } from './subscription-params.ts'
+import { refuseManaged, scheduled, unscheduled } from './subscription-params.ts'
 
 function addConfiguration(store: Store, fields: Partial<PortalConfiguration>): PortalConfiguration {
   return insert(store, 'portalConfigurations', {
@@ -123,6 +123,7 @@ function ownSubscription(store: Store, session: PortalSession, id: string): Subs
  */
 export function portalCancel(store: Store, session: PortalSession, id: string): Subscription {
   const subscription = ownSubscription(store, session, id)
+  refuseManaged(subscription)
   const isPeriodEnd = subscription.billing_mode.type === 'classic'
   return change(store, 'customer.subscription.updated', subscription, (current) => {
     Object.assign(current, scheduled(store, current, current.current_period_end, isPeriodEnd))

@@ -62,7 +62,9 @@ function preview(call: Call, details: Params | undefined): Invoice {
 
 /** The subscription a request names, or the customer's that is billed next; undefined for none. */
 function subscriptionOf({ store, params }: Call): Subscription | undefined {
-  const named = params.text('subscription')
+  const schedule = params.text('schedule')
+  const managed = schedule ? find(store, 'schedules', schedule, 'schedule').subscription : null
+  const named = managed ?? params.text('subscription')
   const customer = params.text('customer')
   if (named) {
     const subscription = find(store, 'subscriptions', named, 'subscription')

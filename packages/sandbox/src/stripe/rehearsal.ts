@@ -10,7 +10,7 @@ import { copy } from './copy.ts'
 import { createStore, find, insert, referring, type Store, type TableName } from './store.ts'
 
 /** The tables whose records a change of a customer's subscription reads or writes. */
-const OWN = ['paymentMethods', 'subscriptions'] as const satisfies TableName[]
+const OWN = ['paymentMethods', 'schedules', 'subscriptions'] as const satisfies TableName[]
 
 /** A store of its own with what belongs to `customer`; nothing that happens in it is announced. */
 export function rehearsalOf(store: Store, customer: string): Store {

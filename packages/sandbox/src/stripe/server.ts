@@ -23,6 +23,7 @@ import { paymentMethodEndpoints } from './payment-methods.ts'
 import { portalEndpoints } from './portal.ts'
 import { previewEndpoints } from './preview.ts'
 import { refundEndpoints } from './refunds.ts'
+import { scheduleEndpoints } from './schedules.ts'
 import { type Shown, show } from './shapes.ts'
 import { type KeptAnswer, randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
@@ -78,6 +79,7 @@ export function createApi(options: ApiOptions): Hono {
     ...paymentMethodEndpoints,
     ...portalEndpoints,
     ...refundEndpoints,
+    ...scheduleEndpoints,
     ...subscriptionEndpoints,
     ...webhookEndpointEndpoints,
   ]

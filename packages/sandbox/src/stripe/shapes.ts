@@ -42,6 +42,8 @@ export function show(record: object, version: string): Shown {
       return isNew ? without(record, ['invoice']) : { ...record }
     case 'charge':
       return isNew ? without(record, ['invoice']) : { ...record }
+    case 'subscription_schedule':
+      return isNew ? { ...record } : without(record, ['billing_mode'])
     case 'payment_method':
       return without(record as PaymentMethod, ['behaviour'])
     case 'checkout.session':

@@ -26,6 +26,7 @@ import type {
   Refund,
   Subject,
   Subscription,
+  SubscriptionSchedule,
   WebhookEndpoint,
 } from './objects.ts'
 
@@ -43,6 +44,7 @@ export interface Tables {
   prices: Price
   products: Product
   refunds: Refund
+  schedules: SubscriptionSchedule
   sessions: CheckoutSession
   subscriptions: Subscription
 }
@@ -63,6 +65,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   prices: { noun: 'price', prefix: 'price_' },
   products: { noun: 'product', prefix: 'prod_' },
   refunds: { noun: 'refund', prefix: 're_' },
+  schedules: { noun: 'subscription schedule', prefix: 'sub_sched_' },
   sessions: { noun: 'checkout.session', prefix: 'cs_' },
   subscriptions: { noun: 'subscription', prefix: 'sub_' },
 }
@@ -74,6 +77,7 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   paymentIntents: ['customer'],
   paymentMethods: ['customer'],
   refunds: ['charge', 'payment_intent'],
+  schedules: ['customer'],
   sessions: ['customer', 'payment_intent', 'subscription'],
   subscriptions: ['customer'],
 }

@@ -10,6 +10,14 @@ import type { StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
+import {
+  closeSchedule,
+  enterPhase,
+  markPhase,
+  phaseAt,
+  releaseSchedule,
+  scheduleOf,
+} from './schedule-phases.ts'
 import { change, emit, find, insert, type Store, seconds } from './store.ts'
 import { newSubscription, type SubscriptionDraft } from './subscription-draft.ts'
 
@@ -32,6 +40,10 @@ export function rhythm(subscription: Subscription): Recurring {
   if (recurring) return recurring
   throw new SandboxError('invalid_state', 409, `Subscription ${subscription.id} has no item.`)
 }
+
+/** Whether two rhythms have periods of the same length. */
+export const isSameRhythm = (one: Recurring, other: Recurring): boolean =>
+  one.interval === other.interval && one.interval_count === other.interval_count
 
 /**
  * Begins a subscription and tries its first payment.
@@ -110,6 +122,8 @@ export function renewSubscription(
   }
   const start = subscription.current_period_end
   if (subscription.cancel_at_period_end || (subscription.cancel_at ?? Infinity) <= start) {
+    const done = scheduleOf(store, subscription)
+    if (done) closeSchedule(store, done, subscription, 'completed')
     endSubscription(store, subscription, 'cancellation_requested')
     return null
   }
@@ -119,15 +133,24 @@ export function renewSubscription(
     if (then === 'pause') pauseSubscription(store, subscription)
     if (then !== 'create_invoice') return null
   }
+  const schedule = scheduleOf(store, subscription)
+  const phase = schedule && phaseAt(schedule, start)
   const previousStart = subscription.current_period_start
   const pending = subscription.pending_lines
   const customer = find(store, 'customers', subscription.customer)
   change(store, 'customer.subscription.updated', subscription, (current) => {
+    if (phase && phase.start_date !== schedule.current_phase?.start_date) {
+      const before = rhythm(current)
+      enterPhase(store, current, phase)
+      if (!isSameRhythm(before, rhythm(current))) current.billing_cycle_anchor = start
+    }
     setPeriod(current, start, periodEnd(start, current.billing_cycle_anchor, rhythm(current)))
     if (current.status === 'trialing') current.status = 'active'
     if ((current.pause_collection?.resumes_at ?? Infinity) <= start) current.pause_collection = null
     current.pending_lines = []
   })
+  if (phase) markPhase(store, schedule, start)
+  else if (schedule) releaseSchedule(store, schedule)
   const invoice = createInvoice(store, customer, {
     subscription,
     reason: 'subscription_cycle',
@@ -204,6 +227,9 @@ export function endSubscription(
   subscription.ended_at = now
   subscription.canceled_at ??= now
   subscription.cancellation_details = { ...subscription.cancellation_details, reason }
+  const schedule = scheduleOf(store, subscription)
+  subscription.schedule = null
   emit(store, 'customer.subscription.deleted', subscription)
+  if (schedule) releaseSchedule(store, schedule)
   return subscription
 }

@@ -65,6 +65,7 @@ export function cancellation(
   subscription: Subscription,
 ): Partial<Subscription> {
   const atPeriodEnd = params.flag('cancel_at_period_end')
+  if (atPeriodEnd !== undefined || params.has('cancel_at')) refuseManaged(subscription)
   if (atPeriodEnd !== undefined && params.text('cancel_at')) {
     throw invalid('You may only specify one of these parameters: cancel_at, cancel_at_period_end.')
   }
@@ -77,6 +78,14 @@ export function cancellation(
   if (at === undefined) return {}
   if (at <= seconds(store)) throw invalid('Invalid timestamp: must be in the future.', 'cancel_at')
   return scheduled(store, subscription, at, false)
+}
+
+/** Refuses to schedule the end of a subscription whose schedule does that. */
+export function refuseManaged(subscription: Subscription): void {
+  if (subscription.schedule === null) return
+  throw invalid(
+    `The subscription is managed by the subscription schedule ${subscription.schedule}; its end is changed there.`,
+  )
 }
 
 /** The members that say a subscription ends at `at`. */

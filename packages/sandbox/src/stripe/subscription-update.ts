@@ -11,6 +11,7 @@ import type { Params } from './forms.ts'
 import type { Metadata, Subscription } from './objects.ts'
 import { changeItems, type ItemChange } from './plan-change.ts'
 import { rehearsalOf } from './rehearsal.ts'
+import { phaseAt, phaseItems, scheduleOf } from './schedule-phases.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { isEnded, renewSubscription } from './subscription-life.ts'
 import {
@@ -134,6 +135,10 @@ function apply({ store, params, id, version }: Call) {
   })
   const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
   const refused = isChanged ? changeItems(store, subscription, items, terms) : null
+  const managed = scheduleOf(store, subscription)
+  const phase = managed && phaseAt(managed, seconds(store))
+  // The present phase follows its subscription, so that the next change of the schedule keeps this.
+  if (items.length > 0 && phase) phase.items = phaseItems(subscription)
   // The trial's end is the period's end, so ending it now is the renewal that was due then.
   if (trialEnd === null && subscription.status === 'trialing') endTrial(store, subscription)
   return { subscription, refused }

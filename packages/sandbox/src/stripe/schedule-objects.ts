@@ -1,0 +1,62 @@
+/**
+ * Records of subscription schedules; see `objects.ts`.
+ *
+ * @module
+ */
+
+import type { Base, Metadata } from './objects.ts'
+
+export interface PhaseItem {
+  billing_thresholds: null
+  discounts: []
+  metadata: Metadata
+  /** The price's id, under its older name. */
+  plan: string
+  price: string
+  quantity: number
+  tax_rates: []
+}
+
+export interface SchedulePhase {
+  add_invoice_items: []
+  application_fee_percent: null
+  billing_cycle_anchor: null
+  billing_thresholds: null
+  collection_method: null
+  currency: string
+  default_payment_method: null
+  default_tax_rates: []
+  description: null
+  discounts: []
+  end_date: number
+  invoice_settings: null
+  items: PhaseItem[]
+  /** Laid over the subscription's when the phase begins. */
+  metadata: Metadata
+  on_behalf_of: null
+  proration_behavior: 'always_invoice' | 'create_prorations' | 'none'
+  start_date: number
+  transfer_data: null
+  trial_end: null
+}
+
+export interface SubscriptionSchedule extends Base {
+  object: 'subscription_schedule'
+  application: null
+  billing_mode: { type: 'classic' | 'flexible' }
+  canceled_at: number | null
+  completed_at: number | null
+  current_phase: { end_date: number; start_date: number } | null
+  customer: string
+  default_settings: object
+  /** What the end of the last phase does to the subscription. */
+  end_behavior: 'cancel' | 'release'
+  metadata: Metadata
+  phases: SchedulePhase[]
+  released_at: number | null
+  released_subscription: string | null
+  status: 'active' | 'canceled' | 'completed' | 'released'
+  /** Null once released. */
+  subscription: string | null
+  test_clock: null
+}

@@ -1,0 +1,144 @@
+/**
+ * The phases of a subscription schedule as requests send them.
+ *
+ * @module
+ */
+
+import { invalid, missing } from './errors.ts'
+import type { Params } from './forms.ts'
+import type { Recurring, Subscription } from './objects.ts'
+import { periodEnd } from './periods.ts'
+import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
+import { find, type Store, seconds } from './store.ts'
+import { quantityOf, recurringPrice } from './subscription-params.ts'
+import { PRORATIONS } from './subscription-update.ts'
+
+const INTERVALS = ['day', 'week', 'month', 'year'] as const
+
+/** A phase that changes nothing but the items it will be given. */
+export function blankPhase(
+  subscription: Subscription,
+): Omit<SchedulePhase, 'end_date' | 'items' | 'start_date'> {
+  return {
+    add_invoice_items: [],
+    application_fee_percent: null,
+    billing_cycle_anchor: null,
+    billing_thresholds: null,
+    collection_method: null,
+    currency: subscription.currency,
+    default_payment_method: null,
+    default_tax_rates: [],
+    description: null,
+    discounts: [],
+    invoice_settings: null,
+    metadata: {},
+    on_behalf_of: null,
+    proration_behavior: 'create_prorations',
+    transfer_data: null,
+    trial_end: null,
+  }
+}
+
+const PHASE = [
+  'duration',
+  'end_date',
+  'items',
+  'iterations',
+  'metadata',
+  'proration_behavior',
+  'start_date',
+]
+
+/** The phases a request sends, each beginning where the one before it ends. */
+export function phasesOf(
+  store: Store,
+  params: Params,
+  schedule: SubscriptionSchedule,
+  subscription: Subscription,
+): SchedulePhase[] {
+  const phases: SchedulePhase[] = []
+  for (const sent of params.objects('phases')) {
+    sent.only(PHASE)
+    const previous = phases.at(-1)
+    // What is already under way began when it began.
+    const begins = previous?.end_date ?? schedule.current_phase?.start_date ?? seconds(store)
+    const start = momentOf(store, sent, 'start_date') ?? begins
+    if (start !== begins) {
+      const message = previous
+        ? 'A phase must begin where the one before it ends.'
+        : 'You can not modify the start date of the current phase.'
+      throw invalid(message, sent.name('start_date'))
+    }
+    const items = itemsOf(store, sent, subscription.currency)
+    const end = endDateOf(store, sent, start, items)
+    if (end <= start) {
+      throw invalid('A phase must end after it begins.', sent.name('end_date'))
+    }
+    phases.push({
+      ...blankPhase(subscription),
+      items,
+      metadata: sent.metadata(),
+      proration_behavior: sent.choice('proration_behavior', PRORATIONS) ?? 'create_prorations',
+      start_date: start,
+      end_date: end,
+    })
+  }
+  if (phases.length === 0) throw missing('phases')
+  if ((phases.at(-1)?.end_date ?? 0) <= seconds(store)) {
+    throw invalid('The last phase must end in the future.', 'phases')
+  }
+  return phases
+}
+
+/** A time in Unix seconds or `now`; undefined where absent. */
+function momentOf(store: Store, params: Params, key: string): number | undefined {
+  if (params.text(key) === 'now') return seconds(store)
+  return params.integer(key)
+}
+
+function itemsOf(store: Store, phase: Params, currency: string): PhaseItem[] {
+  const items = phase.objects('items').map((item): PhaseItem => {
+    item.only(['metadata', 'price', 'quantity'])
+    const price = recurringPrice(store, item.required('price'), item.name('price'))
+    if (price.currency !== currency) {
+      throw invalid(`The subscription is billed in ${currency}.`, item.name('price'))
+    }
+    return {
+      billing_thresholds: null,
+      discounts: [],
+      metadata: item.metadata(),
+      plan: price.id,
+      price: price.id,
+      quantity: quantityOf(item),
+      tax_rates: [],
+    }
+  })
+  if (items.length === 0) throw missing(phase.name('items'))
+  return items
+}
+
+/** A phase's end: named, after a duration or some periods, else after one period. */
+function endDateOf(store: Store, phase: Params, start: number, items: PhaseItem[]): number {
+  const named = momentOf(store, phase, 'end_date')
+  const duration = phase.object('duration')
+  if (named !== undefined) {
+    if (duration === undefined && !phase.has('iterations')) return named
+    throw invalid(
+      'You may only specify one of end_date, duration, iterations.',
+      phase.name('end_date'),
+    )
+  }
+  const price = find(store, 'prices', items[0]?.price ?? '')
+  let every = price.recurring as Recurring
+  let count = phase.integer('iterations') ?? 1
+  if (duration !== undefined) {
+    duration.only(['interval', 'interval_count'])
+    const interval = duration.choice('interval', INTERVALS)
+    if (interval === undefined) throw missing(duration.name('interval'))
+    every = { ...every, interval, interval_count: duration.integer('interval_count') ?? 1 }
+    count = 1
+  }
+  let end = start
+  for (let period = 0; period < count; period += 1) end = periodEnd(end, start, every)
+  return end
+}

@@ -1,0 +1,105 @@
+/**
+ * What a schedule does to its subscription: a phase begins, the schedule lets it go or ends it.
+ *
+ * @see https://docs.stripe.com/billing/subscriptions/subscription-schedules
+ * @module
+ */
+
+import { copy } from './copy.ts'
+import type { Subscription, SubscriptionItem } from './objects.ts'
+import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
+import { change, emit, find, type Store, seconds } from './store.ts'
+import { newItem } from './subscription-draft.ts'
+
+/** The schedule that manages a subscription; undefined where none does. */
+export const scheduleOf = (
+  store: Store,
+  subscription: Subscription,
+): SubscriptionSchedule | undefined => store.tables.schedules.get(subscription.schedule ?? '')
+
+/** The phase that a time falls into; undefined after the last. */
+export const phaseAt = (schedule: SubscriptionSchedule, at: number): SchedulePhase | undefined =>
+  schedule.phases.find((phase) => phase.start_date <= at && at < phase.end_date)
+
+/** The subscription's items as a phase tells of them. */
+export const phaseItems = (subscription: Subscription): PhaseItem[] =>
+  subscription.items.data.map(({ price, quantity, metadata }) => ({
+    billing_thresholds: null,
+    discounts: [],
+    metadata: { ...metadata },
+    plan: price.id,
+    price: price.id,
+    quantity,
+    tax_rates: [],
+  }))
+
+/** Gives the subscription a phase's items and metadata. An item keeps its id where it can. */
+export function enterPhase(store: Store, subscription: Subscription, phase: SchedulePhase): void {
+  const left = [...subscription.items.data]
+  const isNamed = (item: SubscriptionItem): boolean =>
+    phase.items.some(({ price }) => price === item.price.id)
+  // An item of the same price stays itself; else one that the phase does not name takes the price.
+  const take = (price: string): SubscriptionItem | undefined => {
+    const same = left.findIndex((item) => item.price.id === price)
+    const at = same < 0 ? left.findIndex((item) => !isNamed(item)) : same
+    return at < 0 ? undefined : left.splice(at, 1)[0]
+  }
+  const { current_period_start: start, current_period_end: end } = subscription
+  subscription.items.data = phase.items.map(({ price: id, quantity, metadata }) => {
+    const price = find(store, 'prices', id)
+    const own = take(id)
+    if (own === undefined) {
+      return newItem(store, subscription.id, { price, quantity, metadata }, { start, end })
+    }
+    return { ...own, price: copy(price), quantity, metadata: { ...own.metadata, ...metadata } }
+  })
+  subscription.items.total_count = subscription.items.data.length
+  subscription.metadata = { ...subscription.metadata, ...phase.metadata }
+}
+
+/** Says which phase is the present one. */
+export function markPhase(store: Store, schedule: SubscriptionSchedule, at: number): void {
+  const phase = phaseAt(schedule, at)
+  change(store, 'subscription_schedule.updated', schedule, (current) => {
+    current.current_phase = phase
+      ? { start_date: phase.start_date, end_date: phase.end_date }
+      : null
+  })
+}
+
+/** Ends a schedule and lets its subscription go on. A scheduled end is taken back unless it stays. */
+export function releaseSchedule(
+  store: Store,
+  schedule: SubscriptionSchedule,
+  keepsEnd = false,
+): SubscriptionSchedule {
+  const subscription = store.tables.subscriptions.get(schedule.subscription ?? '')
+  schedule.status = 'released'
+  schedule.released_at = seconds(store)
+  schedule.released_subscription = schedule.subscription
+  schedule.subscription = null
+  schedule.current_phase = null
+  emit(store, 'subscription_schedule.released', schedule)
+  if (subscription === undefined) return schedule
+  change(store, 'customer.subscription.updated', subscription, (current) => {
+    current.schedule = null
+    if (keepsEnd || schedule.end_behavior !== 'cancel' || current.status === 'canceled') return
+    current.cancel_at = null
+    current.canceled_at = null
+  })
+  return schedule
+}
+
+/** Ends a schedule that has done what it was for, or that is canceled, and unties it. */
+export function closeSchedule(
+  store: Store,
+  schedule: SubscriptionSchedule,
+  subscription: Subscription,
+  status: 'canceled' | 'completed',
+): void {
+  schedule.status = status
+  schedule[`${status}_at`] = seconds(store)
+  schedule.current_phase = null
+  subscription.schedule = null
+  emit(store, `subscription_schedule.${status}`, schedule)
+}
