@@ -22,6 +22,7 @@ export {
 } from './mailbox/sandbox.ts'
 export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
 export type { Buyer } from './stripe/checkout-payment.ts'
+export type { DisputeDetails } from './stripe/disputes.ts'
 export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
 export type { WebhookTarget } from './stripe/events.ts'
 export {

@@ -18,6 +18,8 @@ export type StripeErrorCode =
   | 'amount_too_large'
   | 'amount_too_small'
   | 'card_declined'
+  | 'charge_already_refunded'
+  | 'charge_disputed'
   | 'checkout_session_not_open'
   | 'email_invalid'
   | 'expired_card'

@@ -26,6 +26,10 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     const secret = find(store, 'paymentIntents', intent).client_secret
     return { type: 'payment_intent', client_secret: secret }
   }
+  if (value.object === 'charge' && key === 'refunds') {
+    const data = referring(store, 'refunds', 'charge', value.id).toReversed()
+    return { object: 'list', data, has_more: false, url: `/v1/charges/${value.id}/refunds` }
+  }
   if (value.object === 'customer' && key === 'subscriptions') {
     const own = referring(store, 'subscriptions', 'customer', value.id).filter(
       (subscription) => subscription.status !== 'canceled',
@@ -42,6 +46,7 @@ const EXPANDABLE = new Set([
   'customer',
   'default_payment_method',
   'default_price',
+  'dispute',
   'invoice',
   'latest_charge',
   'latest_invoice',

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Charge, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
+import type { Charge, Dispute, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
@@ -250,6 +250,7 @@ export type Subject =
   | Charge
   | CheckoutSession
   | Customer
+  | Dispute
   | Invoice
   | PaymentIntent
   | PaymentMethod

@@ -62,6 +62,9 @@ export interface Charge extends Base {
   currency: string
   customer: string | null
   description: string | null
+  /** Null where nobody disputed it. */
+  dispute: string | null
+  disputed: boolean
   failure_code: string | null
   failure_message: string | null
   invoice: string | null
@@ -79,12 +82,51 @@ export interface Charge extends Base {
 export interface Refund extends Base {
   object: 'refund'
   amount: number
+  balance_transaction: null
   charge: string
   currency: string
+  destination_details: {
+    card: {
+      reference_status: 'available' | 'pending'
+      reference_type: 'acquirer_reference_number'
+      type: 'refund'
+    }
+    type: 'card'
+  }
   metadata: Metadata
   payment_intent: string | null
   reason: string | null
+  receipt_number: null
   status: 'succeeded' | 'pending' | 'failed' | 'canceled'
+}
+
+export interface Dispute extends Base {
+  object: 'dispute'
+  amount: number
+  balance_transactions: []
+  charge: string
+  currency: string
+  evidence: object
+  evidence_details: {
+    due_by: number
+    has_evidence: boolean
+    past_due: boolean
+    submission_count: number
+  }
+  is_charge_refundable: boolean
+  metadata: Metadata
+  payment_intent: string | null
+  payment_method_details: object
+  reason:
+    | 'credit_not_processed'
+    | 'duplicate'
+    | 'fraudulent'
+    | 'general'
+    | 'product_not_received'
+    | 'product_unacceptable'
+    | 'subscription_canceled'
+    | 'unrecognized'
+  status: 'lost' | 'needs_response' | 'under_review' | 'won'
 }
 
 /** How the stand-in's bank treats a card. */

@@ -166,6 +166,8 @@ function createCharge(
     currency: intent.currency,
     customer: intent.customer,
     description: intent.description,
+    dispute: null,
+    disputed: false,
     failure_code: refused?.code ?? null,
     failure_message: refused?.message ?? null,
     invoice: intent.invoice,

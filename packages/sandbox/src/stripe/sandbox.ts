@@ -15,8 +15,7 @@ import {
 } from '../deliveries.ts'
 import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
-import { type Buyer, payCheckout } from './checkout-payment.ts'
-import { copy } from './copy.ts'
+import { type LifeControls, lifeControls } from './controls.ts'
 import {
   addTarget,
   composeDelivery,
@@ -27,21 +26,14 @@ import {
 } from './events.ts'
 import { createStripePages } from './pages.tsx'
 import { createApi, type Failure } from './server.ts'
-import { type Shown, show, showEvent } from './shapes.ts'
+import { type Shown, showEvent } from './shapes.ts'
 import {
   createStore,
-  find,
   restoreStore,
   type Store,
   type StripeSnapshot,
   snapshotStore,
 } from './store.ts'
-import {
-  announceTrialEnd,
-  endSubscription,
-  failSubscription,
-  renewSubscription,
-} from './subscription-life.ts'
 
 export interface StripeSandboxOptions {
   /** The only key the API takes, such as `sk_test_…`. */
@@ -62,7 +54,7 @@ export interface StripeSandboxOptions {
   onChange?: () => void
 }
 
-export interface StripeSandbox {
+export interface StripeSandbox extends LifeControls {
   /** The API under `/v1` and the pages under `/stripe`. */
   app: Hono
   fetch(request: Request): Promise<Response>
@@ -87,26 +79,6 @@ export interface StripeSandbox {
   redeliver(eventId: string): Promise<Delivery[]>
   /** Makes the next API requests fail with `status` (429, or 500 and above); `times` is 1 unless given. */
   failNext(failure: { status: number; times?: number }): void
-
-  /**
-   * Pays a Checkout Session as its buyer would. `card` is 4242… unless given; null gives none, where
-   * the session asks for none.
-   *
-   * @returns the completed session in the account's API version.
-   * @throws `checkout_session_not_open`, `card_declined` and the other card errors
-   */
-  completeCheckout(sessionId: string, payment?: Buyer & { card?: string | null }): Shown
-  /** Announces that a trial ends in three days. @throws `invalid_state` where there is no trial */
-  trialWillEnd(subscriptionId: string): Shown
-  /**
-   * Ends the present period: the next begins and is charged, or a scheduled end takes effect. At a
-   * trial's end without a card, the subscription's `trial_settings` say what happens.
-   */
-  renew(subscriptionId: string): Shown
-  /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
-  failPayment(subscriptionId: string): Shown
-  /** Ends a subscription now, as Stripe does after the last failed retry. */
-  endSubscription(subscriptionId: string): Shown
 
   /** The whole state as JSON. */
   snapshot(): StripeSnapshot
@@ -230,33 +202,5 @@ function deliveryControls({ store, queue }: Parts) {
       if (store.tables.events.has(eventId)) return queue.redeliver(eventId)
       throw new SandboxError('not_found', 404, `There is no event ${eventId}.`)
     },
-  }
-}
-
-/** What a buyer, a bank or the passing of time would do. */
-function lifeControls({ store, onChange }: Parts) {
-  const act = (run: () => object): Shown => {
-    try {
-      return show(copy(run()), store.apiVersion)
-    } finally {
-      onChange()
-    }
-  }
-  const subscriptionOf = (id: string) => find(store, 'subscriptions', id)
-  return {
-    completeCheckout(sessionId: string, payment: Buyer & { card?: string | null } = {}): Shown {
-      const { card: number = '4242424242424242', ...buyer } = payment
-      return act(() => payCheckout(store, sessionId, number === null ? null : { number }, buyer))
-    },
-    renew: (id: string): Shown =>
-      act(() => {
-        const subscription = subscriptionOf(id)
-        renewSubscription(store, subscription)
-        return subscription
-      }),
-    trialWillEnd: (id: string): Shown => act(() => announceTrialEnd(store, subscriptionOf(id))),
-    failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
-    endSubscription: (id: string): Shown =>
-      act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
   }
 }

@@ -9,9 +9,11 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
 import { catalogEndpoints } from './catalog.ts'
+import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
 import { copy } from './copy.ts'
 import { customerEndpoints } from './customers.ts'
+import { disputeEndpoints } from './disputes.ts'
 import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
 import { type DeliveryStatus, eventEndpoints, webhookEndpointEndpoints } from './events.ts'
@@ -69,8 +71,10 @@ export function createApi(options: ApiOptions): Hono {
   const app = new Hono()
   const endpoints = [
     ...catalogEndpoints,
+    ...chargeEndpoints,
     ...checkoutEndpoints,
     ...customerEndpoints,
+    ...disputeEndpoints,
     ...eventEndpoints(options.statusOf),
     // Before the invoices: `upcoming` would be taken for the id of one.
     ...previewEndpoints,

@@ -15,6 +15,7 @@ import type {
   Charge,
   CheckoutSession,
   Customer,
+  Dispute,
   EventRecord,
   Invoice,
   PaymentIntent,
@@ -34,6 +35,7 @@ import type {
 export interface Tables {
   charges: Charge
   customers: Customer
+  disputes: Dispute
   endpoints: WebhookEndpoint
   events: EventRecord
   invoices: Invoice
@@ -55,6 +57,7 @@ export type TableName = keyof Tables
 const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   charges: { noun: 'charge', prefix: 'ch_' },
   customers: { noun: 'customer', prefix: 'cus_' },
+  disputes: { noun: 'dispute', prefix: 'du_' },
   endpoints: { noun: 'webhook endpoint', prefix: 'we_' },
   events: { noun: 'event', prefix: 'evt_' },
   invoices: { noun: 'invoice', prefix: 'in_' },
@@ -73,6 +76,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
 /** The references by which a table's records are found without a look at all of them. */
 const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)[] } = {
   charges: ['customer', 'payment_intent'],
+  disputes: ['charge', 'payment_intent'],
   invoices: ['customer', 'payment_intent', 'subscription'],
   paymentIntents: ['customer'],
   paymentMethods: ['customer'],

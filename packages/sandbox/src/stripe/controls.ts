@@ -1,0 +1,85 @@
+/**
+ * Handles for tests and drills: what a buyer, a bank or the passing of time would do.
+ *
+ * @module
+ */
+
+import { type Buyer, payCheckout } from './checkout-payment.ts'
+import { copy } from './copy.ts'
+import { closeDispute, type DisputeDetails, openDispute } from './disputes.ts'
+import { type Shown, show } from './shapes.ts'
+import { find, type Store } from './store.ts'
+import {
+  announceTrialEnd,
+  endSubscription,
+  failSubscription,
+  renewSubscription,
+} from './subscription-life.ts'
+
+/** What a test can let happen. Each answers the record in the account's API version. */
+export interface LifeControls {
+  /**
+   * Pays a Checkout Session as its buyer would. `card` is 4242… unless given; null gives none, where
+   * the session asks for none.
+   *
+   * @returns the completed session in the account's API version.
+   * @throws `checkout_session_not_open`, `card_declined` and the other card errors
+   */
+  completeCheckout(sessionId: string, payment?: Buyer & { card?: string | null }): Shown
+  /** Announces that a trial ends in three days. @throws `invalid_state` where there is no trial */
+  trialWillEnd(subscriptionId: string): Shown
+  /**
+   * Ends the present period: the next begins and is charged, or a scheduled end takes effect. At a
+   * trial's end without a card, the subscription's `trial_settings` say what happens.
+   */
+  renew(subscriptionId: string): Shown
+  /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
+  failPayment(subscriptionId: string): Shown
+  /** Ends a subscription now, as Stripe does after the last failed retry. */
+  endSubscription(subscriptionId: string): Shown
+
+  /**
+   * A bank disputes a charge, named by its own id or its intent's; the money is withdrawn at once.
+   *
+   * @throws `invalid_state` for what was not paid or is disputed already
+   */
+  dispute(chargeOrIntentId: string, details?: DisputeDetails): Shown
+  /** The bank decides; a dispute that is won gives the money back. @throws `invalid_state` */
+  closeDispute(disputeId: string, status: 'lost' | 'won'): Shown
+}
+
+/** What a buyer, a bank or the passing of time would do. */
+export function lifeControls({
+  store,
+  onChange,
+}: {
+  store: Store
+  onChange(): void
+}): LifeControls {
+  const act = (run: () => object): Shown => {
+    try {
+      return show(copy(run()), store.apiVersion)
+    } finally {
+      onChange()
+    }
+  }
+  const subscriptionOf = (id: string) => find(store, 'subscriptions', id)
+  return {
+    completeCheckout(sessionId: string, payment: Buyer & { card?: string | null } = {}): Shown {
+      const { card: number = '4242424242424242', ...buyer } = payment
+      return act(() => payCheckout(store, sessionId, number === null ? null : { number }, buyer))
+    },
+    renew: (id: string): Shown =>
+      act(() => {
+        const subscription = subscriptionOf(id)
+        renewSubscription(store, subscription)
+        return subscription
+      }),
+    trialWillEnd: (id: string): Shown => act(() => announceTrialEnd(store, subscriptionOf(id))),
+    failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
+    endSubscription: (id: string): Shown =>
+      act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
+    dispute: (id, details): Shown => act(() => openDispute(store, id, details)),
+    closeDispute: (id, status): Shown => act(() => closeDispute(store, id, status)),
+  }
+}
