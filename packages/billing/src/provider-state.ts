@@ -93,11 +93,11 @@ export async function loadProviderState(
 
 const SUBSCRIPTIONS = {
   limit: 100,
-  expand: ['data.default_payment_method'],
+  expand: ['data.default_payment_method', 'data.schedule'],
 }
 const INTENTS = {
   limit: 100,
-  expand: ['data.latest_charge'],
+  expand: ['data.latest_charge.refunds', 'data.latest_charge.dispute'],
 }
 /** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
 const invoiceParams = (stripe: Stripe) => ({
