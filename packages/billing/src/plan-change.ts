@@ -40,7 +40,7 @@ export interface PlanChangeQuote {
   amountDue: number
   /** What is given back for the unused rest of the period, as a positive number. */
   credit: number
-  /** The next invoice after that. */
+  /** The next invoice after that. Where the interval changes, its time counts from the change. */
   nextInvoice: { amount: number; at: Date }
   /** The moment both the quote and the charge count from. Null where nothing is prorated. */
   prorationDate: Date | null

@@ -1,20 +1,25 @@
 /** Billing on a real database, against the Stripe stand-in over HTTP, with a captured outbox. */
 
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
 import { migrateJobs, runPending } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
-import { type BillingOptions, createBilling, createStripe } from '../index.ts'
+import Stripe from 'stripe'
+import { type BillingOptions, createBilling, createStripe, STRIPE_API_VERSION } from '../index.ts'
+import { stripeWebhookRequest } from '../testing.ts'
 
 export const SECRET_KEY = 'sk_test_harness'
 export const WEBHOOK_SECRET = 'whsec_harness'
+/** The version the product is pinned to, and the newest the SDK knows. */
+export const API_VERSIONS = [STRIPE_API_VERSION, Stripe.API_VERSION]
 export const CALCOM_SECRET = 'calcom-harness-secret'
 
 export async function createHarness(
   postgres: TestPostgres,
-  options: { apiVersion?: string; settings?: BillingOptions } = {},
+  options: { apiVersion?: string; settings?: BillingOptions; clock?: Clock } = {},
 ) {
   const database = await createTestDatabase(postgres)
   const { db } = database
@@ -24,6 +29,7 @@ export async function createHarness(
     stripe: { secretKey: SECRET_KEY },
     calcom: { webhooks: [], eventTypes: [] },
     logger: createTestLogger(),
+    ...(options.clock && { clock: options.clock }),
   })
   const { url } = await sandbox.listen()
   const outbox = createOutbox()
@@ -43,6 +49,7 @@ export async function createHarness(
       eventTypes: { 101: 'acme/strategy-call' },
       webhookSecret: CALCOM_SECRET,
     },
+    ...(options.clock && { clock: options.clock }),
     ...options.settings,
   }
   const billing = createBilling(settings)
@@ -96,6 +103,18 @@ export async function createHarness(
         default_payment_method: first.default_payment_method as string,
         items: [{ price: price?.id as string }],
       })
+    },
+    deliver(event: unknown) {
+      return billing.handleStripeWebhook(stripeWebhookRequest(event, { secret: WEBHOOK_SECRET }))
+    },
+    /** Delivers every event the stand-in has made and we have not seen, the newest first, and works. */
+    async deliverAll() {
+      const seen = await db.webhookEvent.findMany({ select: { eventId: true } })
+      const known = new Set(seen.map(({ eventId }) => eventId))
+      for (const event of standIn.events.reverse()) {
+        if (!known.has(event.id as string)) await this.deliver(event)
+      }
+      return this.work()
     },
     /** The customer's events at the provider of one type, the oldest first. */
     async events(type: string) {

@@ -1,36 +1,8 @@
-/** The same life in both shapes of Stripe's API, and the normaliser's edges. */
+/** The normaliser's edges: what each API version keeps where. `conformance.test.ts` has the whole. */
 
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { periodOf, subscriptionShape } from '../shapes.ts'
 import { invoiceSubscription } from '../shapes-money.ts'
-import { stripeWebhookRequest } from '../testing.ts'
-import { createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
-
-describe.each(['2024-04-10', '2025-03-31.basil'])('with API version %s', (apiVersion) => {
-  let h: Harness
-  beforeAll(async () => {
-    h = await createHarness(inject('postgres'), { apiVersion })
-  })
-  afterAll(() => h.close())
-
-  test('a subscription is bought, fails to renew, is paid, and ends', async () => {
-    const { ownerId, subscriptionId } = await h.subscriber()
-    const bought = await h.billing.getSubscription(ownerId)
-    expect(bought).toMatchObject({ plan: 'PRO', status: 'active' })
-    expect(bought.currentPeriodEnd?.getTime()).toBeGreaterThan(Date.now() + 25 * 86_400_000)
-
-    await h.sandbox.stripe.failPayment(subscriptionId)
-    const failed = (await h.events('invoice.payment_failed')).at(-1)
-    await h.billing.handleStripeWebhook(stripeWebhookRequest(failed, { secret: WEBHOOK_SECRET }))
-    await h.work()
-    expect(await h.billing.getSubscription(ownerId)).toMatchObject({ status: 'past_due' })
-    expect(h.outbox.sent.filter((mail) => mail.template === 'PaymentFailedEmail')).toHaveLength(1)
-
-    await h.stripe.subscriptions.cancel(subscriptionId)
-    await h.billing.syncCustomer(ownerId)
-    expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE' })
-  })
-})
 
 const PRICE = { id: 'price_1', product: 'prod_1', currency: 'usd', unit_amount: 1, active: true }
 
