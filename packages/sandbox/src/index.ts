@@ -21,7 +21,9 @@ export {
   type MailboxSandboxOptions,
 } from './mailbox/sandbox.ts'
 export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
+export type { Outcome } from './stripe/charging.ts'
 export type { Buyer } from './stripe/checkout-payment.ts'
+export type { LifeControls, Payment } from './stripe/controls.ts'
 export type { DisputeDetails } from './stripe/disputes.ts'
 export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
 export type { WebhookTarget } from './stripe/events.ts'

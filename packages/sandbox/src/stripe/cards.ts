@@ -27,6 +27,7 @@ const numbers: Record<string, { brand: string; behaviour: CardBehaviour }> = {
   '5555555555554444': { brand: 'mastercard', behaviour: 'pays' },
   '378282246310005': { brand: 'amex', behaviour: 'pays' },
   '4000000000000341': { brand: 'visa', behaviour: 'fails_later' },
+  '4000002760003184': { brand: 'visa', behaviour: 'requires_action' },
   '4000000000000002': { brand: 'visa', behaviour: 'generic_decline' },
   '4000000000009995': { brand: 'visa', behaviour: 'insufficient_funds' },
   '4000000000009987': { brand: 'visa', behaviour: 'lost_card' },
@@ -39,6 +40,7 @@ const names: Record<string, string> = {
   pm_card_visa: '4242424242424242',
   pm_card_mastercard: '5555555555554444',
   pm_card_amex: '378282246310005',
+  pm_card_authenticationRequired: '4000002760003184',
   pm_card_chargeCustomerFail: '4000000000000341',
   pm_card_chargeDeclined: '4000000000000002',
   pm_card_visa_chargeDeclined: '4000000000000002',
@@ -56,12 +58,17 @@ export const numberOf = (name: string): string | undefined =>
 
 /** Why the bank says no, in the words of Stripe's error. */
 export interface Decline {
-  code: 'card_declined' | 'expired_card' | 'incorrect_cvc'
+  code: 'authentication_required' | 'card_declined' | 'expired_card' | 'incorrect_cvc'
   declineCode: string
   message: string
 }
 
 const declines: Partial<Record<CardBehaviour, Decline>> = {
+  authentication_required: decline(
+    'authentication_required',
+    'authentication_required',
+    'Your card was declined. This transaction requires authentication.',
+  ),
   generic_decline: decline('card_declined', 'generic_decline', 'Your card was declined.'),
   fails_later: decline('card_declined', 'generic_decline', 'Your card was declined.'),
   insufficient_funds: decline(
@@ -150,7 +157,7 @@ export function createCard(
       display_brand: brand,
       exp_month: expMonth,
       exp_year: expYear,
-      fingerprint: createHash('sha256').update(`sandbox ${number}`).digest('hex').slice(0, 16),
+      fingerprint: fingerprintOf(number),
       funding: 'credit',
       generated_from: null,
       last4: number.slice(-4),
@@ -164,6 +171,24 @@ export function createCard(
     behaviour: behaviour as CardBehaviour,
   }
 }
+
+/** The only account of the stand-in's that is debited with delay. */
+const ACCOUNT = 'DE89370400440532013000'
+
+/** A bank debit, not yet kept: what it pays is settled days later. */
+export function createDebit(
+  store: Store,
+  details: Partial<PaymentMethod['billing_details']> = {},
+): PaymentMethod {
+  const made = createCard(store, { number: '4242424242424242' }, details)
+  const fingerprint = fingerprintOf(ACCOUNT)
+  const card = { ...made.card, fingerprint, last4: ACCOUNT.slice(-4) }
+  return { ...made, card, type: 'sepa_debit', behaviour: 'delayed' }
+}
+
+/** The same for the same number, and of no use for finding it. */
+const fingerprintOf = (number: string): string =>
+  createHash('sha256').update(`sandbox ${number}`).digest('hex').slice(0, 16)
 
 const cardError = (
   code: 'incorrect_number' | 'invalid_expiry_month' | 'invalid_expiry_year' | 'invalid_cvc',

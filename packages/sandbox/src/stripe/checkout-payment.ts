@@ -5,13 +5,16 @@
  * @module
  */
 
-import { bankDecline, type CardEntry, createCard } from './cards.ts'
+import { SandboxError } from '../errors.ts'
+import { bankDecline, type CardEntry, createCard, createDebit } from './cards.ts'
+import { chargeIntent, type Outcome, settleIntent } from './charging.ts'
 import { detailsOf, findSession } from './checkout.ts'
 import { createCustomer } from './customers.ts'
 import { invalid, StripeApiError } from './errors.ts'
-import type { CheckoutSession, Customer, PaymentMethod } from './objects.ts'
+import { recordPayment } from './invoices.ts'
+import type { CheckoutSession, Customer, PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
-import { chargeIntent, createIntent } from './payments.ts'
+import { createIntent } from './payments.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, insert, refer, type Store, seconds } from './store.ts'
 import { beginSubscription } from './subscription-life.ts'
@@ -37,7 +40,8 @@ export function needsCard(session: CheckoutSession): boolean {
 }
 
 /**
- * Pays a session with a card, or completes it without one where `entry` is null.
+ * Pays a session with a card, by a bank debit that is settled later, or without either where `entry`
+ * is null.
  *
  * @throws `checkout_session_not_open` where it is complete or expired, `card_declined` and the other
  * card errors, after which it stays open, and `email_invalid` where an address is asked for.
@@ -45,7 +49,7 @@ export function needsCard(session: CheckoutSession): boolean {
 export function payCheckout(
   store: Store,
   id: string,
-  entry: CardEntry | null,
+  entry: CardEntry | 'debit' | null,
   buyer: Buyer = {},
 ): CheckoutSession {
   const session = findSession(store, id)
@@ -55,7 +59,7 @@ export function payCheckout(
   }
   const email = emailOf(store, session, buyer)
   const name = buyer.name || null
-  const card = entry === null ? null : createCard(store, entry, { email, name })
+  const card = methodOf(store, entry, { email, name })
   if (card === null && needsCard(session)) {
     const message = 'Your card number is incomplete.'
     throw new StripeApiError('incorrect_number', 402, message, { type: 'card_error' })
@@ -67,6 +71,42 @@ export function payCheckout(
   session.url = null
   emit(store, 'checkout.session.completed', session)
   return session
+}
+
+function methodOf(
+  store: Store,
+  entry: CardEntry | 'debit' | null,
+  details: { email: string | null; name: string | null },
+): PaymentMethod | null {
+  if (entry === null) return null
+  return entry === 'debit' ? createDebit(store, details) : createCard(store, entry, details)
+}
+
+/**
+ * Lets the debit of a completed session come out.
+ *
+ * @throws `resource_missing`, and `invalid_state` where no payment is under way.
+ */
+export function settleCheckout(store: Store, id: string, outcome: Outcome): CheckoutSession {
+  const session = find(store, 'sessions', id)
+  const invoice = store.tables.invoices.get(session.invoice ?? '')
+  const intentId = session.payment_intent ?? invoice?.payment_intent
+  const intent = store.tables.paymentIntents.get(intentId ?? '')
+  if (session.status !== 'complete' || intent === undefined || session.payment_status === 'paid') {
+    const message = `Checkout Session ${id} is ${session.status} and no payment of it is under way.`
+    throw new SandboxError('invalid_state', 409, message)
+  }
+  settlePayment(store, intent, outcome)
+  if (outcome === 'succeeded') session.payment_status = 'paid'
+  emit(store, `checkout.session.async_payment_${outcome}`, session)
+  return session
+}
+
+/** Lets a payment come out that was under way or waited for its buyer; its invoice follows. */
+export function settlePayment(store: Store, intent: PaymentIntent, outcome: Outcome): void {
+  settleIntent(store, intent, outcome)
+  const invoice = store.tables.invoices.get(intent.invoice ?? '')
+  if (invoice) recordPayment(store, invoice, true)
 }
 
 function emailOf(store: Store, session: CheckoutSession, buyer: Buyer): string | null {
@@ -107,7 +147,7 @@ function payOnce(
   const refused = chargeIntent(store, intent, card, true)
   if (refused !== null) throw refused
   refer(store, 'sessions', session, 'customer', customer)
-  session.payment_status = 'paid'
+  session.payment_status = intent.status === 'processing' ? 'unpaid' : 'paid'
 }
 
 function subscribe(
@@ -154,7 +194,9 @@ function subscribe(
   refer(store, 'sessions', session, 'subscription', subscription.id)
   session.invoice = subscription.latest_invoice
   if (trialEnd !== null) session.amount_total = session.amount_subtotal = 0
-  session.payment_status = session.amount_total === 0 ? 'no_payment_required' : 'paid'
+  const isPaid = store.tables.invoices.get(session.invoice ?? '')?.paid === true
+  session.payment_status =
+    session.amount_total === 0 ? 'no_payment_required' : isPaid ? 'paid' : 'unpaid'
 }
 
 function buyerOf(

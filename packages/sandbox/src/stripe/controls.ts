@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Buyer, payCheckout } from './checkout-payment.ts'
+import type { Outcome } from './charging.ts'
+import { type Buyer, payCheckout, settleCheckout, settlePayment } from './checkout-payment.ts'
 import { copy } from './copy.ts'
 import { closeDispute, type DisputeDetails, openDispute } from './disputes.ts'
 import { type Shown, show } from './shapes.ts'
@@ -16,16 +17,27 @@ import {
   renewSubscription,
 } from './subscription-life.ts'
 
+/** How a test pays a Checkout Session. */
+export type Payment = Buyer & { card?: string | null; delayed?: boolean }
+
 /** What a test can let happen. Each answers the record in the account's API version. */
 export interface LifeControls {
   /**
    * Pays a Checkout Session as its buyer would. `card` is 4242… unless given; null gives none, where
-   * the session asks for none.
+   * the session asks for none. `delayed` pays by a bank debit, which `settleCheckout` lets come out.
    *
    * @returns the completed session in the account's API version.
    * @throws `checkout_session_not_open`, `card_declined` and the other card errors
    */
-  completeCheckout(sessionId: string, payment?: Buyer & { card?: string | null }): Shown
+  completeCheckout(sessionId: string, payment?: Payment): Shown
+  /** Lets the debit of a completed session come out. @throws `invalid_state` where none is under way */
+  settleCheckout(sessionId: string, outcome: Outcome): Shown
+  /**
+   * Lets a payment come out that is processing, or that its buyer has to confirm with the bank.
+   *
+   * @throws `invalid_state` where it waits for neither
+   */
+  settlePayment(paymentIntentId: string, outcome: Outcome): Shown
   /** Announces that a trial ends in three days. @throws `invalid_state` where there is no trial */
   trialWillEnd(subscriptionId: string): Shown
   /**
@@ -65,10 +77,18 @@ export function lifeControls({
   }
   const subscriptionOf = (id: string) => find(store, 'subscriptions', id)
   return {
-    completeCheckout(sessionId: string, payment: Buyer & { card?: string | null } = {}): Shown {
-      const { card: number = '4242424242424242', ...buyer } = payment
-      return act(() => payCheckout(store, sessionId, number === null ? null : { number }, buyer))
+    completeCheckout(sessionId: string, payment: Payment = {}): Shown {
+      const { card: number = '4242424242424242', delayed = false, ...buyer } = payment
+      const entry = delayed ? 'debit' : number === null ? null : { number }
+      return act(() => payCheckout(store, sessionId, entry, buyer))
     },
+    settleCheckout: (id, outcome): Shown => act(() => settleCheckout(store, id, outcome)),
+    settlePayment: (id, outcome): Shown =>
+      act(() => {
+        const intent = find(store, 'paymentIntents', id)
+        settlePayment(store, intent, outcome)
+        return intent
+      }),
     renew: (id: string): Shown =>
       act(() => {
         const subscription = subscriptionOf(id)

@@ -5,10 +5,11 @@
  * @module
  */
 
+import { chargeIntent } from './charging.ts'
 import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
-import { cancelIntent, chargeIntent, createIntent } from './payments.ts'
+import { cancelIntent, createIntent } from './payments.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, innerId, insert, newId, refer, type Store, seconds } from './store.ts'
 
@@ -205,31 +206,36 @@ export function payInvoice(
   const intent = find(store, 'paymentIntents', invoice.payment_intent)
   if (card === null) {
     const message = 'This customer has no attached payment source or default payment method.'
-    markAttempt(store, invoice, false)
+    invoice.attempted = true
+    invoice.attempt_count += 1
+    markFailed(store, invoice, false)
     return new StripeApiError('resource_missing', 400, message)
   }
   const refused = chargeIntent(store, intent, card, isPresent)
-  recordPayment(store, invoice, refused === null)
+  recordPayment(store, invoice)
   return refused
 }
 
-/** Writes what became of a charge for the invoice onto it and its subscription. */
-export function recordPayment(store: Store, invoice: Invoice, isPaid: boolean): void {
-  if (invoice.payment_intent !== null) {
-    invoice.charge = find(store, 'paymentIntents', invoice.payment_intent).latest_charge
-  }
-  markAttempt(store, invoice, isPaid)
-  if (isPaid) markPaid(store, invoice)
+/**
+ * Writes what became of its intent onto an invoice and its subscription. `isCounted` says that the
+ * try began earlier and only came out now.
+ */
+export function recordPayment(store: Store, invoice: Invoice, isCounted = false): void {
+  const intent = find(store, 'paymentIntents', invoice.payment_intent ?? '')
+  invoice.charge = intent.latest_charge
+  invoice.attempted = true
+  if (!isCounted) invoice.attempt_count += 1
+  if (intent.status === 'processing') return
+  if (intent.status === 'succeeded') markPaid(store, invoice)
+  else markFailed(store, invoice, intent.status === 'requires_action')
 }
 
-function markAttempt(store: Store, invoice: Invoice, isPaid: boolean): void {
-  invoice.attempted = true
-  invoice.attempt_count += 1
-  if (isPaid) return
+function markFailed(store: Store, invoice: Invoice, needsBuyer: boolean): void {
   // The first payment of a subscription is the buyer's to repeat; only later ones are retried.
   const isRetried = invoice.billing_reason !== 'subscription_create'
   invoice.next_payment_attempt = isRetried ? daysAfter(seconds(store), RETRY_AFTER_DAYS) : null
   emit(store, 'invoice.payment_failed', invoice)
+  if (needsBuyer) emit(store, 'invoice.payment_action_required', invoice)
   const subscription = subscriptionOf(store, invoice)
   if (subscription && ['active', 'trialing'].includes(subscription.status)) {
     change(store, 'customer.subscription.updated', subscription, (current) => {

@@ -53,6 +53,8 @@ function TestCards() {
         <code>4000 0000 0000 0002</code> is declined.
         <br />
         <code>4000 0000 0000 0341</code> pays here and fails later.
+        <br />
+        <code>4000 0027 6000 3184</code> pays here and asks for you later.
       </p>
       <p>Any date ahead, any CVC. No money moves.</p>
     </section>

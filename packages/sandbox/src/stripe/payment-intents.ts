@@ -4,28 +4,23 @@
  * @module
  */
 
+import { chargeIntent } from './charging.ts'
 import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing } from './errors.ts'
 import { recordPayment } from './invoices.ts'
 import type { PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard, resolveCard } from './payment-methods.ts'
-import {
-  cancelIntent,
-  chargeIntent,
-  checkAmount,
-  createIntent,
-  currencyOf,
-  unexpectedState,
-} from './payments.ts'
+import { cancelIntent, checkAmount, createIntent, currencyOf, unexpectedState } from './payments.ts'
 import { find, refer, type Store } from './store.ts'
 
 function confirm(
   store: Store,
   intent: PaymentIntent,
   card: PaymentMethod | undefined,
+  isOffSession: boolean,
 ): PaymentIntent {
-  if (intent.status === 'succeeded' || intent.status === 'canceled') {
+  if (['canceled', 'processing', 'succeeded'].includes(intent.status)) {
     throw unexpectedState(intent, 'confirm')
   }
   const chosen =
@@ -47,10 +42,13 @@ function confirm(
   if (intent.setup_future_usage !== null && intent.customer !== null) {
     attachCard(store, chosen, intent.customer)
   }
-  const refused = chargeIntent(store, intent, chosen)
+  // Without the buyer there is nobody to ask, so the bank's question is a refusal.
+  const isAlone = isOffSession && chosen.behaviour === 'requires_action'
+  const paying = isAlone ? { ...chosen, behaviour: 'authentication_required' as const } : chosen
+  const refused = chargeIntent(store, intent, paying)
   const invoice = store.tables.invoices.get(intent.invoice ?? '')
-  if (invoice) recordPayment(store, invoice, refused === null)
-  if (refused !== null) throw refused
+  if (invoice) recordPayment(store, invoice)
+  if (refused !== null && intent.status !== 'requires_action') throw refused
   return intent
 }
 
@@ -114,7 +112,7 @@ function createFromCall({ store, params }: Call): PaymentIntent {
     payment_method: card?.id ?? null,
     ...fields,
   })
-  return isConfirmed ? confirm(store, intent, card) : intent
+  return isConfirmed ? confirm(store, intent, card, params.flag('off_session') ?? false) : intent
 }
 
 function updateFromCall({ store, params, id }: Call): PaymentIntent {
@@ -185,7 +183,8 @@ export const paymentIntentEndpoints: Endpoint[] = [
       const intent = find(store, 'paymentIntents', id)
       const named = params.text('payment_method')
       if (intent.status === 'succeeded') throw unexpectedState(intent, 'confirm')
-      return confirm(store, intent, named ? resolveCard(store, named, 'payment_method') : undefined)
+      const card = named ? resolveCard(store, named, 'payment_method') : undefined
+      return confirm(store, intent, card, params.flag('off_session') ?? false)
     },
   },
   {

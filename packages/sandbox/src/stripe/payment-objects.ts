@@ -36,7 +36,7 @@ export interface PaymentIntent extends Base {
   last_payment_error: PaymentError | null
   latest_charge: string | null
   metadata: Metadata
-  next_action: null
+  next_action: object | null
   on_behalf_of: null
   payment_method: string | null
   payment_method_options: object
@@ -48,7 +48,13 @@ export interface PaymentIntent extends Base {
   shipping: null
   statement_descriptor: string | null
   statement_descriptor_suffix: string | null
-  status: 'requires_payment_method' | 'requires_confirmation' | 'succeeded' | 'canceled'
+  status:
+    | 'canceled'
+    | 'processing'
+    | 'requires_action'
+    | 'requires_confirmation'
+    | 'requires_payment_method'
+    | 'succeeded'
   transfer_group: null
 }
 
@@ -69,14 +75,19 @@ export interface Charge extends Base {
   failure_message: string | null
   invoice: string | null
   metadata: Metadata
-  outcome: { network_status: string; reason: string | null; seller_message: string; type: string }
+  outcome: {
+    network_status: string
+    reason: string | null
+    seller_message: string
+    type: string
+  } | null
   paid: boolean
   payment_intent: string | null
   payment_method: string | null
   payment_method_details: object
   receipt_url: string | null
   refunded: boolean
-  status: 'succeeded' | 'failed'
+  status: 'succeeded' | 'pending' | 'failed'
 }
 
 export interface Refund extends Base {
@@ -133,6 +144,9 @@ export interface Dispute extends Base {
 export type CardBehaviour =
   | 'pays'
   | 'fails_later'
+  | 'requires_action'
+  | 'authentication_required'
+  | 'delayed'
   | 'generic_decline'
   | 'insufficient_funds'
   | 'lost_card'
@@ -166,7 +180,8 @@ export interface PaymentMethod extends Base {
   }
   customer: string | null
   metadata: Metadata
-  type: 'card'
+  /** A bank debit has no card; what is kept under `card` is then its account's. */
+  type: 'card' | 'sepa_debit'
   /** The stand-in's own: never answered. The number itself is never kept. */
   behaviour: CardBehaviour
 }

@@ -1,16 +1,13 @@
 /**
- * PaymentIntents and the charges they make. An intent succeeds at most once, and a declined one
- * keeps its place and waits for another card.
+ * PaymentIntents: made, checked, canceled. What charges them is in `charging.ts`.
  *
  * @module
  */
 
-import { bankDecline } from './cards.ts'
 import { copy } from './copy.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
-import { show } from './shapes.ts'
+import type { PaymentIntent } from './objects.ts'
 import { emit, insert, newId, randomText, type Store, seconds } from './store.ts'
 
 /** The smallest amount a card can be charged, in minor units; 50 where nothing else is named. */
@@ -100,100 +97,6 @@ export function createIntent(
   insert(store, 'paymentIntents', intent)
   emit(store, 'payment_intent.created', intent)
   return intent
-}
-
-/**
- * Charges `card` for the intent and says so in events.
- *
- * @returns null where it was paid, else why not.
- */
-export function chargeIntent(
-  store: Store,
-  intent: PaymentIntent,
-  card: PaymentMethod,
-  isPresent = false,
-): StripeApiError | null {
-  const refused = bankDecline(card, isPresent)
-  const charge = createCharge(store, intent, card, refused)
-  intent.latest_charge = charge.id
-  if (refused === null) {
-    intent.status = 'succeeded'
-    intent.amount_received = intent.amount
-    intent.payment_method = card.id
-    intent.last_payment_error = null
-    emit(store, 'charge.succeeded', charge)
-    emit(store, 'payment_intent.succeeded', intent)
-    return null
-  }
-  intent.status = 'requires_payment_method'
-  intent.payment_method = null
-  intent.last_payment_error = {
-    charge: charge.id,
-    code: refused.code,
-    decline_code: refused.declineCode,
-    doc_url: `https://stripe.com/docs/error-codes/${refused.code.replaceAll('_', '-')}`,
-    message: refused.message,
-    payment_method: show(card, store.apiVersion),
-    type: 'card_error',
-  }
-  emit(store, 'charge.failed', charge)
-  emit(store, 'payment_intent.payment_failed', intent)
-  return new StripeApiError(refused.code, 402, refused.message, {
-    type: 'card_error',
-    charge: charge.id,
-    decline_code: refused.declineCode,
-    payment_intent: copy(intent),
-  })
-}
-
-function createCharge(
-  store: Store,
-  intent: PaymentIntent,
-  card: PaymentMethod,
-  refused: ReturnType<typeof bankDecline>,
-): Charge {
-  const isPaid = refused === null
-  return insert(store, 'charges', {
-    id: newId('charges'),
-    object: 'charge',
-    created: seconds(store),
-    livemode: false,
-    amount: intent.amount,
-    amount_captured: isPaid ? intent.amount : 0,
-    amount_refunded: 0,
-    billing_details: card.billing_details,
-    captured: isPaid,
-    currency: intent.currency,
-    customer: intent.customer,
-    description: intent.description,
-    dispute: null,
-    disputed: false,
-    failure_code: refused?.code ?? null,
-    failure_message: refused?.message ?? null,
-    invoice: intent.invoice,
-    metadata: { ...intent.metadata },
-    outcome: {
-      network_status: isPaid ? 'approved_by_network' : 'declined_by_network',
-      reason: refused?.declineCode ?? null,
-      seller_message: isPaid ? 'Payment complete.' : 'The bank declined the payment.',
-      type: isPaid ? 'authorized' : 'issuer_declined',
-    },
-    paid: isPaid,
-    payment_intent: intent.id,
-    payment_method: card.id,
-    payment_method_details: {
-      type: 'card',
-      card: {
-        brand: card.card.brand,
-        exp_month: card.card.exp_month,
-        exp_year: card.card.exp_year,
-        last4: card.card.last4,
-      },
-    },
-    receipt_url: null,
-    refunded: false,
-    status: isPaid ? 'succeeded' : 'failed',
-  })
 }
 
 /** Cancels an intent that has not succeeded. */

@@ -45,7 +45,7 @@ export function show(record: object, version: string): Shown {
     case 'subscription_schedule':
       return isNew ? { ...record } : without(record, ['billing_mode'])
     case 'payment_method':
-      return without(record as PaymentMethod, ['behaviour'])
+      return showMethod(record as PaymentMethod)
     case 'checkout.session':
       return showSession(record as CheckoutSession, version)
     case 'webhook_endpoint':
@@ -72,6 +72,13 @@ export function showEvent(event: EventRecord, version: string, pendingWebhooks: 
 
 function without<T extends object>(record: T, keys: (keyof T | string)[]): Shown {
   return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
+}
+
+function showMethod(method: PaymentMethod): Shown {
+  if (method.type === 'card') return without(method, ['behaviour'])
+  const { fingerprint, last4 } = method.card
+  const debit = { bank_code: '37040044', branch_code: null, country: 'DE', fingerprint, last4 }
+  return { ...without(method, ['behaviour', 'card']), sepa_debit: debit }
 }
 
 function showCustomer(customer: Customer): Shown {

@@ -68,7 +68,8 @@ export function beginSubscription(
   const refused = payment.isDeferred
     ? null
     : payInvoice(store, invoice, payment.card, payment.isPresent)
-  if (subscription.trial_end === null) subscription.status = invoice.paid ? 'active' : 'incomplete'
+  if (subscription.trial_end === null)
+    subscription.status = isPayingOff(store, invoice) ? 'active' : 'incomplete'
   if (draft.cancelAtPeriodEnd) subscription.cancel_at = end
   insert(store, 'subscriptions', subscription)
   emit(store, 'customer.subscription.created', subscription)
@@ -168,6 +169,11 @@ export function renewSubscription(
   payInvoice(store, invoice, card)
   return invoice
 }
+
+/** Whether an invoice is paid or will be: a debit under way lets its subscription begin, as on Stripe. */
+const isPayingOff = (store: Store, invoice: Invoice): boolean =>
+  invoice.paid ||
+  store.tables.paymentIntents.get(invoice.payment_intent ?? '')?.status === 'processing'
 
 const isDueAfterTrial = (subscription: Subscription): boolean =>
   subscription.items.data.some((item) => item.price.unit_amount * item.quantity > 0)
