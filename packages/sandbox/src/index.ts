@@ -27,6 +27,7 @@ export type { LifeControls, Payment } from './stripe/controls.ts'
 export type { DisputeDetails } from './stripe/disputes.ts'
 export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
 export type { WebhookTarget } from './stripe/events.ts'
+export type { FaultKind, Faults } from './stripe/faults.ts'
 export {
   createStripeSandbox,
   type StripeSandbox,

@@ -71,7 +71,10 @@ export function signPayload(payload: string, secret: string, at = Date.now()): s
 }
 
 /** The bytes of one try, signed now; null where the event or the endpoint is gone. */
-export function composeDelivery(store: Store, record: DeliveryRecord): DeliveryRequest | null {
+export function composeDelivery(
+  store: Store,
+  record: Pick<DeliveryRecord, 'endpointId' | 'eventId'>,
+): DeliveryRequest | null {
   const endpoint = store.tables.endpoints.get(record.endpointId)
   const event = store.tables.events.get(record.eventId)
   if (endpoint === undefined || event === undefined) return null

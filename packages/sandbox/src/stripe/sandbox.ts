@@ -12,9 +12,11 @@ import {
   type Delivery,
   type DeliveryOptions,
   type DeliveryQueue,
+  type DeliveryRequest,
 } from '../deliveries.ts'
 import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
+import type { Failure } from './admission.ts'
 import { type LifeControls, lifeControls } from './controls.ts'
 import {
   addTarget,
@@ -24,8 +26,9 @@ import {
   type WebhookTarget,
   wants,
 } from './events.ts'
+import { createFaultSource, type Faults } from './faults.ts'
 import { createStripePages } from './pages.tsx'
-import { createApi, type Failure } from './server.ts'
+import { createApi } from './server.ts'
 import { type Shown, showEvent } from './shapes.ts'
 import {
   createStore,
@@ -44,8 +47,11 @@ export interface StripeSandboxOptions {
   apiVersion?: string
   /** Where the hosted pages are. Default the address of the first request. */
   origin?: string
-  /** How webhooks are tried. */
-  delivery?: DeliveryOptions
+  /**
+   * How webhooks are tried. False sends and records none, for a drill that delivers by itself with
+   * `requestsOf`; events are still listed, each as delivered.
+   */
+  delivery?: DeliveryOptions | false
   /** Domain time; the machine's unless given. */
   clock?: Clock
   /** Default one JSON line an entry on standard error. */
@@ -75,10 +81,14 @@ export interface StripeSandbox extends LifeControls {
   resume(): void
   /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
   settled(): Promise<void>
+  /** The signed bytes of an event for each of its receivers, whether sent or not. @throws `not_found` */
+  requestsOf(eventId: string): DeliveryRequest[]
   /** Sends an event once more to everyone who was sent it. @throws `not_found` */
   redeliver(eventId: string): Promise<Delivery[]>
   /** Makes the next API requests fail with `status` (429, or 500 and above); `times` is 1 unless given. */
   failNext(failure: { status: number; times?: number }): void
+  /** Makes a share of the API requests fail from now on; null ends it. @throws `invalid_state` */
+  setFaults(faults: Faults | null): void
 
   /** The whole state as JSON. */
   snapshot(): StripeSnapshot
@@ -110,6 +120,8 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
     return failure
   }
 
+  const faults = createFaultSource()
+
   let hasOrigin = options.origin !== undefined
   const setOrigin = (origin: string): void => {
     store.origin = origin
@@ -124,7 +136,18 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
   })
   const { secretKey } = options
   const statusOf = (eventId: string): DeliveryStatus => deliveryStatus(queue, eventId)
-  app.route('/', createApi({ store, secretKey, logger, statusOf, takeFailure, onChange }))
+  app.route(
+    '/',
+    createApi({
+      store,
+      secretKey,
+      logger,
+      statusOf,
+      takeFailure,
+      takeFault: faults.next,
+      onChange,
+    }),
+  )
   app.route('/', createStripePages(parts))
   app.onError(showError('Stripe', logger))
 
@@ -149,6 +172,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
     failNext({ status, times = 1 }) {
       Object.assign(failure, { status, times })
     },
+    setFaults: faults.set,
     ...lifeControls(parts),
     snapshot: () => ({ ...snapshotStore(store), deliveries: queue.records() }),
     restore(snapshot) {
@@ -168,7 +192,7 @@ function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
     apiVersion,
     onEvent(event) {
       for (const endpoint of store.tables.endpoints.values()) {
-        if (!wants(endpoint, event.type)) continue
+        if (options.delivery === false || !wants(endpoint, event.type)) continue
         const { id: endpointId, url } = endpoint
         queue.add({ eventId: event.id, type: event.type, endpointId, url, body: null })
       }
@@ -176,7 +200,7 @@ function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
     },
   })
   const queue = createDeliveryQueue({
-    ...options.delivery,
+    ...(options.delivery || {}),
     compose: (record) => composeDelivery(store, record),
     onChange,
     logger,
@@ -193,14 +217,25 @@ function deliveryStatus(queue: DeliveryQueue, eventId: string): DeliveryStatus {
 }
 
 function deliveryControls({ store, queue }: Parts) {
+  const eventOf = (id: string) => {
+    const event = store.tables.events.get(id)
+    if (event !== undefined) return event
+    throw new SandboxError('not_found', 404, `There is no event ${id}.`)
+  }
   return {
     deliveriesOf: queue.of,
     pause: queue.pause,
     resume: queue.resume,
     settled: queue.settled,
+    requestsOf(eventId: string): DeliveryRequest[] {
+      const event = eventOf(eventId)
+      return [...store.tables.endpoints.values()]
+        .filter((endpoint) => wants(endpoint, event.type))
+        .map(({ id: endpointId }) => composeDelivery(store, { eventId, endpointId }))
+        .filter((request) => request !== null)
+    },
     async redeliver(eventId: string): Promise<Delivery[]> {
-      if (store.tables.events.has(eventId)) return queue.redeliver(eventId)
-      throw new SandboxError('not_found', 404, `There is no event ${eventId}.`)
+      return queue.redeliver(eventOf(eventId).id)
     },
   }
 }

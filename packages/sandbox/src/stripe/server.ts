@@ -5,9 +5,10 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
+import { authenticate, checkVersion, type Failure, failureError } from './admission.ts'
 import { catalogEndpoints } from './catalog.ts'
 import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
@@ -18,6 +19,7 @@ import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
 import { type DeliveryStatus, eventEndpoints, webhookEndpointEndpoints } from './events.ts'
 import { expand } from './expand.ts'
+import { type FaultKind, hang, tearDown } from './faults.ts'
 import { Params, parseForm } from './forms.ts'
 import { invoiceEndpoints } from './invoice-endpoints.ts'
 import { paymentIntentEndpoints } from './payment-intents.ts'
@@ -30,13 +32,6 @@ import { type Shown, show } from './shapes.ts'
 import { type KeptAnswer, randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
 
-/** What the next API requests answer instead of their result. */
-export interface Failure {
-  /** 429, or 500 and above. */
-  status: number
-  times: number
-}
-
 export interface ApiOptions {
   store: Store
   secretKey: string
@@ -44,6 +39,8 @@ export interface ApiOptions {
   statusOf(eventId: string): DeliveryStatus
   /** Takes one failure off what `failNext` asked for; null where none is left. */
   takeFailure(): Failure | null
+  /** How this request fails, of what `setFaults` asked for; null where it does not. */
+  takeFault(): FaultKind | null
   /** Told after every request that may have changed something. */
   onChange(): void
 }
@@ -108,49 +105,24 @@ async function answer(
     checkVersion(version)
     const failure = options.takeFailure()
     if (failure !== null) throw failureError(failure)
+    const fault = options.takeFault()
+    if (fault !== null && fault !== 'applied') throw await fail(c, fault)
     if (endpoint === null) throw unrecognized(c)
     const text = c.req.method === 'POST' ? await readBody(c) : new URL(c.req.url).search.slice(1)
     // From here on nothing awaits: the request is one step, and two with one key cannot both act.
     const answered = runOnce(options, c, endpoint, { text, version, requestId })
+    if (fault === 'applied') throw failureError({ status: 500 })
     return respond(answered.answer, version, answered.isReplay)
   } catch (error) {
     return respond(errorAnswer(options, error, version, requestId), version, false)
   }
 }
 
-function authenticate(header: string | undefined, secretKey: string): void {
-  const key = keyOf(header)
-  if (key === '') {
-    const message =
-      'You did not provide an API key. Send it in the Authorization header, as Bearer.'
-    throw new StripeApiError('invalid_api_key', 401, message)
-  }
-  const [given, wanted] = [key, secretKey].map((text) => createHash('sha256').update(text).digest())
-  if (given && wanted && timingSafeEqual(given, wanted)) return
-  throw new StripeApiError('invalid_api_key', 401, `Invalid API Key provided: ****${key.slice(-4)}`)
-}
-
-/** The key of a Bearer or Basic header; empty where there is none. */
-function keyOf(header = ''): string {
-  const [scheme = '', value = ''] = header.split(' ')
-  if (scheme.toLowerCase() === 'bearer') return value
-  if (scheme.toLowerCase() !== 'basic') return ''
-  return Buffer.from(value, 'base64').toString('utf8').split(':')[0] ?? ''
-}
-
-function checkVersion(version: string): void {
-  if (/^\d{4}-\d{2}-\d{2}(\.\w+)?$/.test(version)) return
-  const message = `Invalid Stripe API version: ${version.slice(0, 40)}`
-  throw new StripeApiError('invalid_request', 400, message)
-}
-
-function failureError({ status }: Failure): StripeApiError {
-  if (status === 429) {
-    return new StripeApiError('rate_limit', 429, 'Request rate limit exceeded.')
-  }
-  return new StripeApiError('api_error', status, 'An unknown error occurred.', {
-    type: 'api_error',
-  })
+/** Lets a request fail before anything is done; the error is for a caller who still listens. */
+async function fail(c: HonoContext, fault: FaultKind): Promise<StripeApiError> {
+  if (fault === 'hang') await hang(c.req.raw.signal)
+  if (fault === 'reset') tearDown(c.env)
+  return failureError({ status: fault === '429' ? 429 : 500 })
 }
 
 function unrecognized(c: HonoContext): StripeApiError {

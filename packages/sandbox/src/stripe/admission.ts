@@ -1,0 +1,53 @@
+/**
+ * Who may ask, in which version, and the failures a test asked for.
+ *
+ * @module
+ */
+
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { StripeApiError } from './errors.ts'
+
+/** What the next API requests answer instead of their result. */
+export interface Failure {
+  /** 429, or 500 and above. */
+  status: number
+  times: number
+}
+
+/** Refuses every key but the account's, in a Bearer or Basic header. @throws `invalid_api_key` */
+export function authenticate(header: string | undefined, secretKey: string): void {
+  const key = keyOf(header)
+  if (key === '') {
+    const message =
+      'You did not provide an API key. Send it in the Authorization header, as Bearer.'
+    throw new StripeApiError('invalid_api_key', 401, message)
+  }
+  const [given, wanted] = [key, secretKey].map((text) => createHash('sha256').update(text).digest())
+  if (given && wanted && timingSafeEqual(given, wanted)) return
+  throw new StripeApiError('invalid_api_key', 401, `Invalid API Key provided: ****${key.slice(-4)}`)
+}
+
+/** The key of a Bearer or Basic header; empty where there is none. */
+function keyOf(header = ''): string {
+  const [scheme = '', value = ''] = header.split(' ')
+  if (scheme.toLowerCase() === 'bearer') return value
+  if (scheme.toLowerCase() !== 'basic') return ''
+  return Buffer.from(value, 'base64').toString('utf8').split(':')[0] ?? ''
+}
+
+/** Refuses what is no API version. */
+export function checkVersion(version: string): void {
+  if (/^\d{4}-\d{2}-\d{2}(\.\w+)?$/.test(version)) return
+  const message = `Invalid Stripe API version: ${version.slice(0, 40)}`
+  throw new StripeApiError('invalid_request', 400, message)
+}
+
+/** What a failure on demand answers. */
+export function failureError({ status }: Pick<Failure, 'status'>): StripeApiError {
+  if (status === 429) {
+    return new StripeApiError('rate_limit', 429, 'Request rate limit exceeded.')
+  }
+  return new StripeApiError('api_error', status, 'An unknown error occurred.', {
+    type: 'api_error',
+  })
+}
