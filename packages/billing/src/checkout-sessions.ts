@@ -12,7 +12,7 @@ import type { LinkedCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
 import { idOf } from './shapes.ts'
 import { ask, isMissing } from './stripe.ts'
-import { getSubscription } from './subscriptions.ts'
+import { isCurrentStatus, listSubscriptions } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
 
 export interface Checkout {
@@ -87,13 +87,15 @@ async function requireNone(
   await requireNoSubscription(ctx, customer.ownerId)
 }
 
-/** @throws `already_subscribed`. */
+/** @throws `already_subscribed`, also where the one that runs does not count, or not yet. */
 export async function requireNoSubscription(ctx: BillingContext, ownerId: string): Promise<void> {
-  const { status } = await getSubscription(ctx, ownerId)
-  if (status === null) return
+  const running = (await listSubscriptions(ctx, ownerId)).find(
+    ({ status }) => status !== null && isCurrentStatus(status),
+  )
+  if (!running) return
   throw new BillingError(
     'already_subscribed',
-    `${ownerId} already has a subscription that is ${status}.`,
+    `${ownerId} already has a subscription that is ${running.status}.`,
   )
 }
 

@@ -95,6 +95,8 @@ export interface SubscriptionShape {
   trialEnd: Date | null
   cancellationFeedback: string | null
   cancellationComment: string | null
+  /** False: its invoices are sent and paid by hand, some time later. */
+  isCharged: boolean
   schedule: ScheduleShape | null
   /** The provider's fingerprint of the card it is paid with; null where not expanded or no card. */
   cardFingerprint: string | null
@@ -157,6 +159,7 @@ export function subscriptionShape(
     trialEnd: dateOf(raw.trial_end),
     cancellationFeedback: text(record(raw.cancellation_details)?.feedback),
     cancellationComment: text(record(raw.cancellation_details)?.comment),
+    isCharged: raw.collection_method !== 'send_invoice',
     schedule: scheduleShape(raw.schedule),
     cardFingerprint: text(record(record(raw.default_payment_method)?.card)?.fingerprint),
     createdAt: dateOf(raw.created) ?? new Date(0),

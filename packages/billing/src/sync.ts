@@ -94,11 +94,13 @@ export async function syncLinked(
       const facts = factsOf(state, new Set(written.flagged.keys()), ctx.clock.now())
       const effects = await takeEffects(ctx, tx, customer, facts)
       taken = effects.taken
-      alarms = written.newlyFlagged
+      alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))
       result.written = true
       result.changes = written.changes
       result.failedEffects = effects.failed
-      for (const [id, reason] of written.flagged) result.problems.push({ id, reason })
+      for (const [id, reason] of written.flagged) {
+        if (isProblem(reason)) result.problems.push({ id, reason })
+      }
     }
     await within?.(tx, result)
   })
@@ -106,6 +108,10 @@ export async function syncLinked(
   countEffects(taken)
   return result
 }
+
+/** A debit that is under way settles by itself; nobody has to look at it. */
+const isProblem = (reason: Problem['reason'] | undefined): boolean =>
+  reason !== 'first_payment_pending'
 
 /** Locks the customer's row and takes the ticket; false where a later one has written. */
 async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<boolean> {

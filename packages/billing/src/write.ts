@@ -63,19 +63,21 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     const row = prices.get(price.stripePriceId)
     return row !== undefined && planOfPrice(ctx.plans, row) !== null
   }
-  const may = (shape: SubscriptionShape) =>
-    isCurrentStatus(shape.status) && !repeatedTrials.has(shape.stripeSubscriptionId)
+  const pending = awaitingFirstPayment(state)
+  const may = ({ status, stripeSubscriptionId: id }: SubscriptionShape) =>
+    isCurrentStatus(status) && !repeatedTrials.has(id) && !pending.has(id)
   const current = chooseCurrent(state.subscriptions, rows, may, isSold)
+  const flagOf = (shape: SubscriptionShape): Problem['reason'] | null => {
+    const { stripeSubscriptionId: id, status } = shape
+    if (repeatedTrials.has(id)) return 'trial_already_used'
+    if (!isSold(shape)) return 'unknown_price'
+    if (!isCurrentStatus(status) || id === current) return null
+    return pending.has(id) ? 'first_payment_pending' : 'second_current_subscription'
+  }
   const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [] }
   for (const shape of state.subscriptions) {
     const { stripeSubscriptionId: id } = shape
-    const reason = repeatedTrials.has(id)
-      ? 'trial_already_used'
-      : !isSold(shape)
-        ? 'unknown_price'
-        : isCurrentStatus(shape.status) && id !== current
-          ? 'second_current_subscription'
-          : null
+    const reason = flagOf(shape)
     if (reason === null) continue
     written.flagged.set(id, reason)
     if (rowOf.get(id)?.needsAttention !== reason) written.newlyFlagged.push(id)
@@ -108,6 +110,23 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
 }
 
 /**
+ * Subscriptions that run although their first invoice is not paid: the provider lets them begin while
+ * a bank debit is under way, and nothing is granted before the money is there.
+ */
+function awaitingFirstPayment({ subscriptions, invoices }: ProviderState): Set<string> {
+  const charged = new Set(
+    subscriptions.flatMap((each) => (each.isCharged ? each.stripeSubscriptionId : [])),
+  )
+  const unpaid = invoices.filter(
+    ({ billingReason, status, amountDue }) =>
+      billingReason === 'subscription_create' && status === 'open' && amountDue > 0,
+  )
+  return new Set(
+    unpaid.flatMap(({ stripeSubscriptionId: id }) => (id && charged.has(id) ? id : [])),
+  )
+}
+
+/**
  * The one that counts: the row that does already, until the provider says that it no longer runs,
  * also while it cannot be read; else the oldest that is sold as a plan.
  */
@@ -128,7 +147,8 @@ function subscriptionData(
   prices: Map<string, PriceRow>,
   needsAttention: string | null,
 ) {
-  const { price, schedule, createdAt, stripeSubscriptionId, cardFingerprint, ...facts } = shape
+  const { price, schedule, createdAt, isCharged, stripeSubscriptionId, cardFingerprint, ...facts } =
+    shape
   const next = schedule?.next ?? null
   const scheduledPriceId = next ? (prices.get(next.stripePriceId)?.id ?? null) : null
   return {
