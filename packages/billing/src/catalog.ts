@@ -5,6 +5,7 @@
  * @module
  */
 
+import { randomUUID } from 'node:crypto'
 import type { Price, Product } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import type { ProviderState } from './provider-state.ts'
@@ -46,29 +47,36 @@ const differs = (row: PriceRow, shape: PriceShape): boolean =>
   row.interval !== shape.interval ||
   row.active !== shape.active
 
+/** Other syncs may find the same price new at the same moment; the unique key makes it one row. */
 async function write(ctx: BillingContext, shape: PriceShape): Promise<PriceRow> {
-  const { stripeProductId, stripePriceId, ...facts } = shape
-  const data = { ...facts, productId: await ensureProduct(ctx, stripeProductId) }
-  return ctx.db.price.upsert({
+  const { stripeProductId, stripePriceId, lookupKey, amount, currency, interval, active } = shape
+  const productId = await ensureProduct(ctx, stripeProductId)
+  await ctx.db.$executeRaw`
+    INSERT INTO "Price" ("id", "stripePriceId", "productId", "lookupKey", "amount", "currency",
+      "interval", "active", "updatedAt")
+    VALUES (${randomUUID()}, ${stripePriceId}, ${productId}, ${lookupKey}, ${amount}, ${currency},
+      ${interval}, ${active}, now())
+    ON CONFLICT ("stripePriceId") DO UPDATE SET "productId" = excluded."productId",
+      "lookupKey" = excluded."lookupKey", "amount" = excluded."amount",
+      "currency" = excluded."currency", "interval" = excluded."interval",
+      "active" = excluded."active", "updatedAt" = now()`
+  return ctx.db.price.findUniqueOrThrow({
     where: { stripePriceId },
-    create: { ...data, stripePriceId },
-    update: data,
     include: { product: true },
   })
 }
 
 async function ensureProduct(ctx: BillingContext, stripeProductId: string): Promise<string> {
-  const row = await ctx.db.product.findUnique({ where: { stripeProductId } })
+  const where = { stripeProductId }
+  const row = await ctx.db.product.findUnique({ where })
   if (row) return row.id
   const { name, active, metadata } = await ask(
     'product',
     ctx.stripe.products.retrieve(stripeProductId),
   )
-  const data = { name, active, plan: metadata?.plan ?? null }
-  const { id } = await ctx.db.product.upsert({
-    where: { stripeProductId },
-    create: { ...data, stripeProductId },
-    update: data,
+  await ctx.db.product.createMany({
+    data: [{ stripeProductId, name, active, plan: metadata?.plan ?? null }],
+    skipDuplicates: true,
   })
-  return id
+  return (await ctx.db.product.findUniqueOrThrow({ where })).id
 }

@@ -112,6 +112,7 @@ export function unlinkCustomer(
       data: {
         stripeCustomerId: null,
         unlinkedAt: new Date(),
+        formerStripeIds: { push: customer.stripeCustomerId },
         syncedTicket: ticket,
         syncedAt: new Date(),
       },

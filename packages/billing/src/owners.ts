@@ -50,8 +50,11 @@ export async function forgetOwner(
   const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
   if (!customer) return
   if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
-  const { id: customerId, stripeCustomerId } = customer
+  const { id: customerId, stripeCustomerId, formerStripeIds } = customer
+  const subjects = [...formerStripeIds, ...(stripeCustomerId ? [stripeCustomerId] : [])]
   const customerOf = { customerId }
+  const bookings = await ctx.db.booking.findMany({ where: customerOf, select: { calUids: true } })
+  const mentions = bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${uid}"%`))
   await ctx.db.$transaction([
     ctx.db.booking.updateMany({
       where: customerOf,
@@ -66,9 +69,14 @@ export async function forgetOwner(
     ctx.db.effect.updateMany({ where: customerOf, data: { payload: {} } }),
     ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
     ctx.db.webhookEvent.updateMany({
-      where: { subject: stripeCustomerId ?? '', status: { in: ['processed', 'ignored'] } },
+      where: { subject: { in: subjects }, status: { in: ['processed', 'ignored'] } },
       data: { payload: null },
     }),
+    // Cal.com's events name no customer, but the booking. They are few, so they are searched.
+    ctx.db.$executeRaw`
+      UPDATE "WebhookEvent" SET "payload" = NULL
+      WHERE "provider" = 'calcom' AND "status" IN ('processed', 'ignored')
+        AND "payload" LIKE ANY(${mentions})`,
     ctx.db.customer.update({
       where: { id: customerId },
       data: { ownerId: `deleted:${customerId}`, forgottenAt: new Date() },

@@ -85,7 +85,9 @@ export async function emptyPayloads(ctx: BillingContext): Promise<number> {
       WHERE ("provider", "eventId") IN (
         SELECT "provider", "eventId" FROM "WebhookEvent"
         WHERE ("receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
-            OR "subject" IN (SELECT "stripeCustomerId" FROM "Customer" WHERE "forgottenAt" IS NOT NULL))
+            OR "subject" IN (
+              SELECT unnest("formerStripeIds" || "stripeCustomerId") FROM "Customer"
+              WHERE "forgottenAt" IS NOT NULL))
           AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
         LIMIT ${EMPTY_AT_ONCE})`
     emptied += count

@@ -1,0 +1,158 @@
+/** An owner's data: given to them whole, and forgotten; and what only a person may decide. */
+
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { calcomWebhookRequest } from '../testing.ts'
+import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
+
+let h: Harness
+beforeAll(async () => {
+  h = await createHarness(inject('postgres'))
+})
+afterAll(() => h.close())
+
+/** A subscriber with a one-time payment that was given back, and a booking. */
+async function customerWithHistory() {
+  const { ownerId, subscriptionId } = await h.subscriber()
+  const item = { name: 'Call', amount: 4900, currency: 'usd' }
+  const metadata = { note: 'for my birthday' }
+  const { id } = await h.billing.createCheckoutSession({ ownerId, item, metadata })
+  await h.pay(id)
+  const { paymentId } = await h.billing.confirmCheckout(ownerId, id)
+  const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
+  const link = await h.billing.createCalComBookingLink(101, {
+    ownerId,
+    ...(paymentId ? { paymentId } : {}),
+  })
+  const booking = {
+    triggerEvent: 'BOOKING_CREATED',
+    createdAt: new Date().toISOString(),
+    payload: {
+      uid: randomUUID(),
+      title: 'Call',
+      startTime: '2026-12-01T10:00:00Z',
+      endTime: '2026-12-01T10:30:00Z',
+      attendees: [{ name: 'Ada', email: `${ownerId}@example.com` }],
+      metadata: { ref: new URL(link).searchParams.get('metadata[ref]') },
+    },
+  }
+  await h.billing.handleCalComWebhook(calcomWebhookRequest(booking, { secret: CALCOM_SECRET }))
+  await h.billing.cancelSubscription(ownerId, { reason: 'unused', comment: 'I move to Rome' })
+  await h.deliverAll()
+  return { ownerId, subscriptionId, customerId: customer.id, stripeId: customer.stripeCustomerId }
+}
+
+/** Every value of every row that hangs on the customer. */
+async function everything(customerId: string, stripeId: string | null) {
+  const where = { customerId }
+  return JSON.stringify([
+    await h.db.customer.findUnique({ where: { id: customerId }, omit: { syncedTicket: true } }),
+    await h.db.subscription.findMany({ where }),
+    await h.db.invoice.findMany({ where }),
+    await h.db.payment.findMany({ where }),
+    await h.db.refund.findMany({ where }),
+    await h.db.booking.findMany({ where }),
+    await h.db.effect.findMany({ where }),
+    await h.db.webhookEvent.findMany({ where: { subject: stripeId ?? '-' } }),
+    await h.db.webhookEvent.findMany({ where: { provider: 'calcom' } }),
+  ])
+}
+
+test('an export is all of it, as JSON', async () => {
+  const { ownerId, subscriptionId } = await customerWithHistory()
+  const data = await h.billing.exportOwner(ownerId)
+  expect(data).toMatchObject({
+    exportedAt: expect.any(String),
+    customer: {
+      ownerId,
+      subscriptions: [
+        { stripeSubscriptionId: subscriptionId, price: { lookupKey: 'pro_monthly' } },
+      ],
+      invoices: [{ status: 'paid', amountPaid: 2900 }],
+      payments: [{ amount: 4900, metadata: { note: 'for my birthday' } }],
+      bookings: [{ attendeeName: 'Ada' }],
+    },
+  })
+  expect(await h.billing.exportOwner('nobody')).toBeNull()
+})
+
+test.each([
+  ['and kept at the provider', false],
+  ['and deleted at the provider', true],
+])('forgotten, %s: it ends, the books stay, no name does', async (_, deleteAtProvider) => {
+  await h.db.webhookEvent.deleteMany({ where: { provider: 'calcom' } })
+  const { ownerId, subscriptionId, customerId, stripeId } = await customerWithHistory()
+  const personal = /birthday|Rome|Ada|@example\.com|pay\/in_|https?:/
+  expect(await everything(customerId, stripeId)).toMatch(personal)
+
+  await h.billing.forgetOwner(ownerId, { deleteAtProvider })
+  await h.deliverAll()
+  await h.billing.reconcile()
+  await h.billing.emptyPayloads()
+
+  expect((await h.stripe.subscriptions.retrieve(subscriptionId)).status).toBe('canceled')
+  const atStripe = await h.stripe.customers.retrieve(stripeId as string)
+  expect(atStripe.deleted ?? false).toBe(deleteAtProvider)
+  const left = await everything(customerId, stripeId)
+  expect(left).not.toMatch(personal)
+  expect(left).not.toContain(ownerId)
+  expect(await h.db.invoice.findMany({ where: { customerId } })).toMatchObject([
+    { status: 'paid', amountPaid: 2900 },
+  ])
+  expect(await h.db.payment.count({ where: { customerId } })).toBe(1)
+  expect(await h.db.subscription.findMany({ where: { customerId } })).toMatchObject([
+    { status: 'canceled' },
+  ])
+  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE' })
+  await h.billing.forgetOwner(ownerId)
+  await h.billing.forgetOwner('nobody')
+})
+
+test('while the provider is away nothing is forgotten', async () => {
+  const { ownerId, customerId, stripeId } = await customerWithHistory()
+  const before = await everything(customerId, stripeId)
+  h.sandbox.stripe.failNext({ status: 500, times: 1 })
+  const attempt = h.billing.forgetOwner(ownerId)
+  await expect(attempt).rejects.toMatchObject({ code: 'provider_unavailable', status: 503 })
+  expect(await everything(customerId, stripeId)).toBe(before)
+})
+
+test('promise 2: a second subscription ends, and is given back, by command alone', async () => {
+  const { ownerId, subscriptionId } = await h.subscriber()
+  const second = await h.secondSubscription(subscriptionId)
+  await h.billing.syncCustomer(ownerId)
+  await h.billing.reconcile()
+  expect((await h.stripe.subscriptions.retrieve(second.id)).status).toBe('active')
+  expect(await h.billing.listFlagged(ownerId)).toEqual([
+    {
+      ownerId,
+      stripeSubscriptionId: second.id,
+      status: 'active',
+      needsAttention: 'second_current_subscription',
+    },
+  ])
+  const plan = [{ stripeSubscriptionId: second.id, refund: { amount: 19900, currency: 'usd' } }]
+  expect(await h.billing.resolveSubscriptions(ownerId)).toEqual(plan)
+  expect((await h.stripe.subscriptions.retrieve(second.id)).status).toBe('active')
+
+  expect(await h.billing.resolveSubscriptions(ownerId, { confirmed: true })).toEqual(plan)
+  expect((await h.stripe.subscriptions.retrieve(second.id)).status).toBe('canceled')
+  expect(await h.db.refund.findMany({ where: { customer: { ownerId } } })).toMatchObject([
+    { amount: 19900, reason: 'duplicate', status: 'succeeded' },
+  ])
+  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
+  expect(await h.billing.resolveSubscriptions(ownerId, { confirmed: true })).toEqual([])
+  expect(await h.billing.listFlagged(ownerId)).toEqual([])
+})
+
+test('the other one can be kept, and one that is none is refused', async () => {
+  const { ownerId, subscriptionId } = await h.subscriber()
+  const second = await h.secondSubscription(subscriptionId)
+  const wrong = h.billing.resolveSubscriptions(ownerId, { keep: 'sub_other', confirmed: true })
+  await expect(wrong).rejects.toMatchObject({ code: 'subscription_not_found' })
+  const nobody = h.billing.resolveSubscriptions('nobody', { confirmed: true })
+  await expect(nobody).rejects.toMatchObject({ code: 'customer_not_found' })
+  await h.billing.resolveSubscriptions(ownerId, { keep: second.id, confirmed: true })
+  expect((await h.stripe.subscriptions.retrieve(subscriptionId)).status).toBe('canceled')
+  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'ENTERPRISE' })
+})
