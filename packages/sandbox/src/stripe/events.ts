@@ -118,7 +118,9 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
         if (type && types.length > 0) {
           throw invalid('You may only specify one of these parameters: type, types.', 'types')
         }
-        const patterns = type ? [type] : types
+        // One type by its whole name is looked up; a pattern or several are compared.
+        const isExact = type && !type.endsWith('*')
+        const patterns = isExact ? [] : type ? [type] : types
         const list = listTable(
           call,
           'events',
@@ -126,6 +128,7 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
           (event) =>
             (patterns.length === 0 || patterns.some((pattern) => matches(pattern, event.type))) &&
             (isDelivered === undefined || statusOf(event.id).isDelivered === isDelivered),
+          isExact ? { type } : {},
         )
         return { ...list, data: list.data.map((event) => shown(event as EventRecord, version)) }
       },

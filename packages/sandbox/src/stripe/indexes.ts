@@ -36,7 +36,12 @@ export function addRow<Kept extends Row>(index: TableIndex<Kept>, row: Kept): vo
   if (last !== undefined && last.created > row.created) index.isChronological = false
   index.order.set(row.id, (last === undefined ? 0 : placeOf(index, last)) + 1)
   index.rows.push(row)
-  for (const [name, lists] of index.by) place(index, lists, row, referenceOf(row, name))
+  for (const [name, lists] of index.by) {
+    const value = referenceOf(row, name)
+    const list = lists.get(value ?? '')
+    if (list !== undefined) list.push(row)
+    else if (value !== null) lists.set(value, [row])
+  }
 }
 
 /** Takes a record out of every list. */

@@ -73,10 +73,11 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   subscriptions: { noun: 'subscription', prefix: 'sub_' },
 }
 
-/** The references by which a table's records are found without a look at all of them. */
+/** The members by which a table's records are found without a look at all of them. */
 const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)[] } = {
   charges: ['customer', 'payment_intent'],
   disputes: ['charge', 'payment_intent'],
+  events: ['type'],
   invoices: ['customer', 'payment_intent', 'subscription'],
   paymentIntents: ['customer'],
   paymentMethods: ['customer'],
