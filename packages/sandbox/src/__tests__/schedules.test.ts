@@ -138,6 +138,7 @@ test('a phase of another interval begins its own period', async () => {
   )
   expect(updated.phases[1]?.end_date).toBe(unix('2027-05-01T00:00:00Z'))
   expect(running.sandbox.stripe.renew(subscription.id)).toMatchObject({
+    billing_cycle_anchor: unix('2026-05-01T00:00:00Z'),
     current_period_start: unix('2026-05-01T00:00:00Z'),
     current_period_end: unix('2027-05-01T00:00:00Z'),
   })
