@@ -302,6 +302,81 @@ test('a change without proration costs nothing now, and the anchor can be moved 
   })
 })
 
+test('one request is one event, or nothing at all', async () => {
+  const { running, stripe, subscription, item, price, yearly } = await plans()
+  const before = typesOf(running)
+  const metadata = { seats: '2' }
+  await expect(
+    stripe.subscriptions.update(subscription.id, { metadata, items: [{ price: price.id }] }),
+  ).rejects.toMatchObject({ param: 'items' })
+  await expect(
+    stripe.subscriptions.update(subscription.id, {
+      metadata,
+      default_payment_method: 'pm_card_visa',
+      items: [{ id: item, deleted: true }],
+    }),
+  ).rejects.toMatchObject({ param: 'items' })
+  expect(typesOf(running)).toEqual(before)
+  expect((await stripe.subscriptions.retrieve(subscription.id)).metadata).toEqual({})
+
+  await stripe.subscriptions.update(subscription.id, {
+    metadata,
+    items: [{ id: item, price: yearly.id }],
+  })
+  const updates = running.sandbox.stripe.events.filter(
+    ({ type }) => type === 'customer.subscription.updated',
+  )
+  expect(updates).toHaveLength(1)
+  expect(at(updates[0], 'data.previous_attributes')).toMatchObject({
+    metadata: { seats: null },
+    current_period_end: expect.any(Number),
+    items: { data: [{ price: { id: price.id } }] },
+  })
+})
+
+test('a trial and a price of one request have one period', async () => {
+  const { stripe, subscription, item, yearly } = await plans()
+  const trial_end = Date.parse('2026-06-01T00:00:00Z') / 1000
+  const changed = await stripe.subscriptions.update(subscription.id, {
+    items: [{ id: item, price: yearly.id }],
+    trial_end,
+  })
+  expect(changed).toMatchObject({ status: 'trialing', current_period_end: trial_end })
+  const shown = await stripe.subscriptionItems.list(
+    { subscription: subscription.id },
+    { apiVersion: NEW },
+  )
+  expect(shown.data[0]).toMatchObject({ current_period_end: trial_end, price: { id: yearly.id } })
+  expect((await stripe.invoices.list({ subscription: subscription.id })).data).toHaveLength(1)
+})
+
+test('the first price above nothing begins a period and is charged at once', async () => {
+  const { stripe, subscription, item, price, product } = await plans()
+  const free = await stripe.prices.create({
+    product: product.id,
+    currency: 'usd',
+    unit_amount: 0,
+    recurring: { interval: 'month' },
+  })
+  const update = (to: string, more: Stripe.SubscriptionUpdateParams = {}) =>
+    stripe.subscriptions.update(subscription.id, {
+      items: [{ id: item, price: to }],
+      expand: ['latest_invoice'],
+      ...more,
+    })
+  await update(free.id, { proration_behavior: 'none' })
+  const kept = await update(price.id, {
+    billing_cycle_anchor: anchor('unchanged'),
+    proration_behavior: 'none',
+  })
+  expect(at(kept, 'current_period_end')).toBe(Date.parse('2026-05-01T00:00:00Z') / 1000)
+  await update(free.id, { proration_behavior: 'none' })
+  expect(await update(price.id)).toMatchObject({
+    current_period_end: Date.parse('2026-05-16T00:00:00Z') / 1000,
+    latest_invoice: { total: 4900, billing_reason: 'subscription_update', status: 'paid' },
+  })
+})
+
 test('the behaviour decides what a refused payment leaves of a change', async () => {
   const { running, stripe, subscription, item, yearly } = await plans()
   await stripe.subscriptions.update(subscription.id, {

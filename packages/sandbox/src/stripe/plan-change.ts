@@ -37,49 +37,79 @@ export interface ChangeTerms {
   isDeferred: boolean
 }
 
+/** A change that was checked and not yet made. */
+export interface PlannedChange {
+  /** Writes it into the subscription, beside what else a request changes. */
+  apply(current: Subscription): void
+  /** Invoices what is due at once. @returns why the payment was refused, or null where it was not */
+  settle(): StripeApiError | null
+}
+
 /**
- * Applies `changes`. Another interval, or the anchor `now`, begins a new period now and is invoiced
- * at once; else the period is kept, and the difference waits for the next invoice or, with
- * `always_invoice`, makes one.
+ * Plans `changes`. Another interval, a first price above nothing, or the anchor `now` begins a new
+ * period now and is invoiced at once; else the period is kept, and the difference waits for the next
+ * invoice or, with `always_invoice`, makes one. On trial nothing is due yet.
  *
- * @returns why the payment was refused, or null where it was not or nothing was due.
+ * @throws `invalid_request` for items that cannot be billed together.
  */
-export function changeItems(
+export function planItems(
   store: Store,
   subscription: Subscription,
   changes: ItemChange[],
   { proration, at, anchor, isDeferred }: ChangeTerms,
-): StripeApiError | null {
+  isTrial = subscription.status === 'trialing',
+): PlannedChange {
   const old = copy(subscription.items.data)
-  const oldRhythm = rhythm(subscription)
   const next = nextItems(store, subscription, changes)
   checkItems(next, subscription.currency)
-  const isTrial = subscription.status === 'trialing'
-  const newRhythm = next[0]?.price.recurring ?? oldRhythm
-  const isOtherRhythm = !isSameRhythm(newRhythm, oldRhythm)
+  const newRhythm = next[0]?.price.recurring ?? rhythm(subscription)
+  const isOtherRhythm = !isSameRhythm(newRhythm, rhythm(subscription))
   if (isOtherRhythm && anchor === 'unchanged' && !isTrial) {
     throw invalid(
       'The sandbox does not cover `billing_cycle_anchor: unchanged` with another billing interval.',
       'billing_cycle_anchor',
     )
   }
-  const isReset = !isTrial && (isOtherRhythm || anchor === 'now')
-
+  const isFirstPaid = anchor !== 'unchanged' && costOf(old) === 0 && costOf(next) > 0
+  const isReset = !isTrial && (isOtherRhythm || isFirstPaid || anchor === 'now')
   const isProrated = !isTrial && proration !== 'none'
   const credits = isProrated ? remaining(subscription, old, -1, at) : []
-  change(store, 'customer.subscription.updated', subscription, (current) => {
-    current.items.data = next
-    current.items.total_count = next.length
-    if (isReset) {
-      const now = seconds(store)
-      current.billing_cycle_anchor = now
-      setPeriod(current, now, periodEnd(now, now, newRhythm))
-    }
-    const debits = isProrated && !isReset ? remaining(current, next, 1, at) : []
-    current.pending_lines = [...current.pending_lines, ...unequal(credits, debits)]
-  })
-  const isInvoiced = proration === 'always_invoice' && subscription.pending_lines.length > 0
-  return isReset || isInvoiced ? invoiceNow(store, subscription, isReset, isDeferred) : null
+  return {
+    apply(current) {
+      current.items.data = next
+      current.items.total_count = next.length
+      if (isReset) {
+        const now = seconds(store)
+        current.billing_cycle_anchor = now
+        setPeriod(current, now, periodEnd(now, now, newRhythm))
+      } else {
+        // A trial set by the same request may have moved the period since the items were planned.
+        setPeriod(current, current.current_period_start, current.current_period_end)
+      }
+      const debits = isProrated && !isReset ? remaining(current, next, 1, at) : []
+      current.pending_lines = [...current.pending_lines, ...unequal(credits, debits)]
+    },
+    settle() {
+      const isInvoiced = proration === 'always_invoice' && subscription.pending_lines.length > 0
+      return isReset || isInvoiced ? invoiceNow(store, subscription, isReset, isDeferred) : null
+    },
+  }
+}
+
+/** What a period costs at these items' prices. */
+const costOf = (items: readonly SubscriptionItem[]): number =>
+  items.reduce((sum, { price, quantity }) => sum + price.unit_amount * quantity, 0)
+
+/** Makes a planned change by itself. */
+export function changeItems(
+  store: Store,
+  subscription: Subscription,
+  changes: ItemChange[],
+  terms: ChangeTerms,
+): StripeApiError | null {
+  const planned = planItems(store, subscription, changes, terms)
+  change(store, 'customer.subscription.updated', subscription, planned.apply)
+  return planned.settle()
 }
 
 /** Refuses a set of items that Stripe cannot bill together. */

@@ -9,7 +9,7 @@ import type { Call } from './endpoint.ts'
 import { invalid, missing, noSuch, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Metadata, Subscription } from './objects.ts'
-import { changeItems, type ItemChange } from './plan-change.ts'
+import { type ItemChange, planItems } from './plan-change.ts'
 import { rehearsalOf } from './rehearsal.ts'
 import { phaseAt, phaseItems, scheduleOf } from './schedule-phases.ts'
 import { change, find, type Store, seconds } from './store.ts'
@@ -119,6 +119,10 @@ function apply({ store, params, id, version }: Call) {
   const details = detailsOf(params)
   const pause = pauseOf(params)
   const missingCard = missingPaymentMethodOf(params)
+  const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
+  const isTrial = Boolean(trialEnd) || subscription.status === 'trialing'
+  // Everything is checked before anything is changed, and then told in one event.
+  const planned = isChanged ? planItems(store, subscription, items, terms, isTrial) : undefined
   const card = cardOf(store, params, subscription.customer)
 
   change(store, 'customer.subscription.updated', subscription, (current) => {
@@ -132,9 +136,9 @@ function apply({ store, params, id, version }: Call) {
       current.trial_settings = { end_behavior: { missing_payment_method: missingCard } }
     }
     if (trialEnd) moveTrial(current, trialEnd)
+    planned?.apply(current)
   })
-  const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
-  const refused = isChanged ? changeItems(store, subscription, items, terms) : null
+  const refused = planned?.settle() ?? null
   const managed = scheduleOf(store, subscription)
   const phase = managed && phaseAt(managed, seconds(store))
   // The present phase follows its subscription, so that the next change of the schedule keeps this.
