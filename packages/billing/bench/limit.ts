@@ -1,0 +1,46 @@
+/**
+ * The limit: the least that can be done before a 200. Stripe's own check, one statement over the bare
+ * driver, an answer. Whatever is faster is not durable or not verified.
+ *
+ * @module
+ */
+
+import pg from 'pg'
+import Stripe from 'stripe'
+import { WEBHOOK_SECRET } from './life.ts'
+import type { Handle } from './load.ts'
+import type { Scope } from './scope.ts'
+
+/** A copy of our table with its indexes and checks. */
+const TABLE = `CREATE TABLE "LimitEvent" (LIKE "WebhookEvent" INCLUDING ALL)`
+const INSERT = `INSERT INTO "LimitEvent" ("provider", "eventId", "type", "subject",
+  "providerCreatedAt", "apiVersion", "livemode", "payload")
+  VALUES ('stripe', $1, $2, $3, $4, $5, $6, $7) ON CONFLICT ("provider", "eventId") DO NOTHING`
+
+export async function createLimit(
+  url: string,
+  scope: Scope,
+  maxConnections: number,
+): Promise<Handle> {
+  const pool = new pg.Pool({ connectionString: url, max: maxConnections })
+  // The server may be stopped under an idle connection, after an interruption.
+  pool.on('error', () => {})
+  scope.add(() => pool.end())
+  await pool.query(TABLE)
+  return async (request) => {
+    const payload = await request.text()
+    const header = request.headers.get('stripe-signature') ?? ''
+    const event = Stripe.webhooks.constructEvent(payload, header, WEBHOOK_SECRET)
+    const { customer } = event.data.object as { customer?: string }
+    await pool.query(INSERT, [
+      event.id,
+      event.type,
+      customer,
+      new Date(event.created * 1000),
+      event.api_version,
+      event.livemode,
+      payload,
+    ])
+    return Response.json({ received: true })
+  }
+}
