@@ -7,6 +7,8 @@
 import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
 
+export * from './drill/index.ts'
+
 export interface StripeRequestOptions {
   secret: string
   /** When it was signed, epoch seconds. Default: now. */

@@ -1,0 +1,112 @@
+/**
+ * Effects counted: a handler for each that writes one row per call into a table of the drill's own,
+ * in the transaction it is given, without a unique key, so that a second call shows as a second row.
+ *
+ * @module
+ */
+
+import type { Database, Db } from '@repo/db'
+import type { Effect, EffectHandlers, EffectName } from '../effects.ts'
+import type { Violation } from './invariants.ts'
+import type { Facts, ProviderTruth } from './provider.ts'
+import type { OurRows } from './rows.ts'
+
+const NAMES: readonly EffectName[] = [
+  'subscription.activated',
+  'subscription.ended',
+  'subscription.trial_will_end',
+  'invoice.paid',
+  'invoice.payment_failed',
+  'invoice.payment_action_required',
+  'payment.succeeded',
+  'refund.succeeded',
+  'dispute.created',
+  'dispute.closed',
+]
+
+/** How often each effect's handler ran and stayed, by key. */
+export type EffectCalls = ReadonlyMap<string, number>
+
+export async function createCallTable(db: Database): Promise<void> {
+  await db.$executeRaw`CREATE TABLE IF NOT EXISTS "DrillCall" ("key" text NOT NULL)`
+}
+
+/** Handlers of all effects. `fails` decides whether a call throws after it has written. */
+export function countingEffects(fails: (key: string) => boolean = () => false): EffectHandlers {
+  const handler = async (tx: Db, { key }: Effect) => {
+    await tx.$executeRaw`INSERT INTO "DrillCall" ("key") VALUES (${key})`
+    if (fails(key)) throw new Error('the handler of the host failed')
+  }
+  return Object.fromEntries(NAMES.map((name) => [name, handler]))
+}
+
+export async function readCalls(db: Database): Promise<EffectCalls> {
+  const rows = await db.$queryRaw<{ key: string; count: number }[]>`
+    SELECT "key", count(*)::int AS "count" FROM "DrillCall" GROUP BY "key"`
+  return new Map(rows.map(({ key, count }) => [key, count]))
+}
+
+interface Checked {
+  truth: ProviderTruth
+  rows: OurRows
+  calls: EffectCalls
+  effects: readonly { key: string }[]
+}
+
+/** Each recorded effect ran once, each fact of the final state is recorded, and nothing else is. */
+export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[] {
+  const violations: Violation[] = []
+  const blame = (id: string, message: string) =>
+    violations.push({ invariant: 'effect', id, message })
+  const recorded = new Set(effects.map(({ key }) => key))
+  for (const [key, count] of calls) {
+    if (count > 1) blame(key, `took effect ${count} times`)
+    if (!recorded.has(key)) blame(key, 'took effect and is not recorded')
+  }
+  for (const key of recorded) if (!calls.has(key)) blame(key, 'is recorded and did not take effect')
+  for (const key of impliedBy(truth, rows)) if (!recorded.has(key)) blame(key, 'never took effect')
+  for (const key of recorded) {
+    const reason = refute(key, truth)
+    if (reason) blame(key, reason)
+  }
+  return violations
+}
+
+/** The effects that the final state alone proves to be due. */
+function* impliedBy(truth: ProviderTruth, { flagged }: OurRows): Generator<string> {
+  for (const [id, { status, total: _, attemptCount }] of truth.invoices) {
+    if (status === 'paid') yield `invoice:${id}:paid`
+    if (status === 'open' && Number(attemptCount) > 0) {
+      yield `invoice:${id}:attempt:${attemptCount}:failed`
+    }
+  }
+  for (const [id, { status }] of truth.payments) {
+    if (status === 'succeeded') yield `payment:${id}:succeeded`
+  }
+  for (const [id, { status }] of truth.refunds) if (status === 'succeeded') yield `refund:${id}`
+  for (const [id, { status }] of truth.subscriptions) {
+    if (flagged.has(id)) continue
+    if (status === 'active' || status === 'trialing') yield `subscription:${id}:activated`
+    if (status === 'canceled') yield `subscription:${id}:ended`
+  }
+}
+
+/** Why an effect cannot be true; null if it can. */
+function refute(key: string, truth: ProviderTruth): string | null {
+  const [object = '', id = '', what = '', number] = key.split(':')
+  const tables: Record<string, Map<string, Facts>> = {
+    invoice: truth.invoices,
+    payment: truth.payments,
+    refund: truth.refunds,
+    subscription: truth.subscriptions,
+  }
+  const facts = tables[object]?.get(id)
+  if (!facts) return 'is about something the provider does not have'
+  if (object === 'invoice' && what === 'paid' && facts.status !== 'paid') return 'is not paid'
+  if (what === 'attempt' && Number(number) > Number(facts.attemptCount)) {
+    return `is about try ${number} of ${facts.attemptCount}`
+  }
+  if (object === 'payment' && facts.status !== 'succeeded') return 'is not paid'
+  if (what === 'ended' && facts.status !== 'canceled') return 'has not ended'
+  return null
+}

@@ -1,0 +1,49 @@
+/**
+ * Random numbers that a seed repeats: the same seed and stream give the same numbers, and one stream
+ * does not depend on how much another was used.
+ *
+ * @module
+ */
+
+export interface Random {
+  /** From 0, below 1. */
+  next(): number
+  /** A whole number from 0, below `below`. */
+  whole(below: number): number
+  chance(probability: number): boolean
+  pick<T>(items: readonly [T, ...T[]]): T
+  /** A key of `weights`, as often as its weight says. */
+  weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name
+}
+
+/** Numbers for `seed`; further numbers name a stream of its own. */
+export function createRandom(seed: number, ...stream: readonly number[]): Random {
+  let state = [seed, ...stream].reduce((hash, part) => mix((hash ^ part) + 0x9e3779b9), 0)
+  const next = () => {
+    state = (state + 0x9e3779b9) | 0
+    return (mix(state) >>> 0) / 2 ** 32
+  }
+  return {
+    next,
+    whole: (below) => Math.floor(next() * below),
+    chance: (probability) => next() < probability,
+    pick: (items) => items[Math.floor(next() * items.length)] ?? items[0],
+    weighted(weights) {
+      const entries = Object.entries<number>(weights)
+      let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0)
+      const found = entries.find(([, weight]) => {
+        left -= weight
+        return left < 0
+      })
+      return (found ?? entries.at(-1))?.[0] as keyof typeof weights
+    },
+  }
+}
+
+/** The finaliser of MurmurHash3: every bit of the input reaches every bit of the output. */
+function mix(value: number): number {
+  let mixed = value | 0
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return mixed ^ (mixed >>> 16)
+}

@@ -1,0 +1,94 @@
+/**
+ * What our tables say in the end, in the words of `provider.ts`.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import type { Facts, Objects, ProviderTruth } from './provider.ts'
+
+export interface OurRows extends ProviderTruth {
+  /** Why a person has to look at a subscription, by its id. */
+  flagged: Map<string, string>
+}
+
+const seconds = (date: Date | null): number | null => date && Math.floor(date.getTime() / 1000)
+
+/** Our rows of the customers of `ownerIds`. */
+export async function readRows(db: Database, ownerIds: readonly string[]): Promise<OurRows> {
+  const where = { customer: { ownerId: { in: [...ownerIds] } } }
+  const customer = { select: { ownerId: true } }
+  const [customers, subscriptions, invoices, payments, refunds] = await Promise.all([
+    db.customer.findMany({ where: where.customer }),
+    db.subscription.findMany({ where, include: { customer, price: true } }),
+    db.invoice.findMany({ where, include: { customer, subscription: true } }),
+    db.payment.findMany({ where, include: { customer } }),
+    db.refund.findMany({ where, include: { customer, payment: true, invoice: true } }),
+  ])
+  const flagged = new Map<string, string>()
+  for (const { stripeSubscriptionId, needsAttention } of subscriptions) {
+    if (needsAttention) flagged.set(stripeSubscriptionId, needsAttention)
+  }
+  return {
+    flagged,
+    customers: objects(customers, (row) => [
+      row.ownerId,
+      { stripeCustomerId: row.stripeCustomerId },
+    ]),
+    subscriptions: objects(subscriptions, (row) => [
+      row.stripeSubscriptionId,
+      {
+        ownerId: row.customer.ownerId,
+        status: row.status,
+        price: row.price.stripePriceId,
+        lookupKey: row.price.lookupKey,
+        amount: row.price.amount,
+        quantity: row.quantity,
+        periodStart: seconds(row.currentPeriodStart),
+        periodEnd: seconds(row.currentPeriodEnd),
+        cancelAtPeriodEnd: row.cancelAtPeriodEnd,
+        cancelAt: seconds(row.cancelAt),
+        canceledAt: seconds(row.canceledAt),
+        endedAt: seconds(row.endedAt),
+        trialEnd: seconds(row.trialEnd),
+        createdAt: seconds(row.createdAt),
+      },
+    ]),
+    invoices: objects(invoices, (row) => [
+      row.stripeInvoiceId,
+      {
+        ownerId: row.customer.ownerId,
+        status: row.status,
+        subscription: row.subscription?.stripeSubscriptionId ?? null,
+        billingReason: row.billingReason,
+        total: row.total,
+        amountDue: row.amountDue,
+        amountPaid: row.amountPaid,
+        currency: row.currency,
+        attemptCount: row.attemptCount,
+        intent: row.stripePaymentIntentId,
+        paidAt: seconds(row.paidAt),
+        number: row.number,
+        amountRefunded: row.amountRefunded,
+      },
+    ]),
+    payments: objects(payments, ({ status, amount, currency, amountRefunded, ...row }) => [
+      row.stripePaymentIntentId,
+      { ownerId: row.customer.ownerId, status, amount, currency, amountRefunded },
+    ]),
+    refunds: objects(refunds, ({ amount, currency, status, ...row }) => [
+      row.stripeRefundId,
+      {
+        ownerId: row.customer.ownerId,
+        amount,
+        currency,
+        status,
+        payment: row.payment?.stripePaymentIntentId ?? null,
+        invoice: row.invoice?.stripeInvoiceId ?? null,
+      },
+    ]),
+  }
+}
+
+const objects = <Row>(rows: Row[], entry: (row: Row) => [string, Facts]): Objects =>
+  new Map(rows.map(entry))
