@@ -4,7 +4,7 @@
  * @module
  */
 
-import { atomically, type Customer } from '@repo/db'
+import type { Customer, Db } from '@repo/db'
 import type { BillingContext, Owner } from './context.ts'
 import { BillingError } from './errors.ts'
 import { ask } from './stripe.ts'
@@ -94,41 +94,34 @@ export async function updateCustomer(ctx: BillingContext, ownerId: string): Prom
 }
 
 /**
- * Writes down that the provider's customer was deleted there, which ends its subscriptions. The
- * history stays; the next purchase makes a new customer. False: a later sync has already written.
+ * Writes down that the provider's customer was deleted there, which ends its subscriptions, those the
+ * provider no longer tells of included. The history stays; the next purchase makes a new customer.
+ * `tx` holds the customer's row.
  */
-export function unlinkCustomer(
+export async function unlinkCustomer(
   ctx: BillingContext,
+  tx: Db,
   customer: LinkedCustomer,
-  ticket: bigint,
-): Promise<boolean> {
-  return atomically(ctx.db, async (tx) => {
-    const { count } = await tx.customer.updateMany({
-      where: {
-        id: customer.id,
-        stripeCustomerId: customer.stripeCustomerId,
-        syncedTicket: { lt: ticket },
-      },
-      data: {
-        stripeCustomerId: null,
-        unlinkedAt: new Date(),
-        formerStripeIds: { push: customer.stripeCustomerId },
-        syncedTicket: ticket,
-        syncedAt: new Date(),
-      },
-    })
-    if (count === 0) return false
-    await tx.subscription.updateMany({
-      where: {
-        customerId: customer.id,
-        status: { notIn: ['canceled', 'incomplete_expired'] },
-      },
-      data: { status: 'canceled', endedAt: ctx.clock.now() },
-    })
-    await tx.checkoutSession.updateMany({
-      where: { customerId: customer.id },
-      data: { status: 'closed' },
-    })
-    return true
+): Promise<void> {
+  const { count } = await tx.customer.updateMany({
+    where: { id: customer.id, stripeCustomerId: customer.stripeCustomerId },
+    data: {
+      stripeCustomerId: null,
+      unlinkedAt: new Date(),
+      formerStripeIds: { push: customer.stripeCustomerId },
+    },
   })
+  if (count === 0) return
+  await tx.subscription.updateMany({
+    where: {
+      customerId: customer.id,
+      status: { notIn: ['canceled', 'incomplete_expired'] },
+    },
+    data: { status: 'canceled', endedAt: ctx.clock.now() },
+  })
+  await tx.checkoutSession.updateMany({
+    where: { customerId: customer.id },
+    data: { status: 'closed' },
+  })
+  ctx.logger.warn({ ownerId: customer.ownerId }, 'customer deleted at the provider')
 }

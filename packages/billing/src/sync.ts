@@ -71,8 +71,9 @@ export async function syncLinked(
   const { depth = 'recent', also = async () => [], within } = options
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
-  const isGone = options.mayBeDeleted && (await isDeleted(ctx, customer))
-  const loaded = isGone ? null : await load(ctx, customer, { depth, also })
+  const isGone = options.mayBeDeleted ? await isDeleted(ctx, customer) : false
+  // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
+  const loaded = await load(ctx, customer, { depth: isGone ? 'full' : depth, also })
   if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
   const state = customer.forgottenAt ? withoutNames(loaded) : loaded
 
@@ -83,27 +84,32 @@ export async function syncLinked(
     problems: state.problems,
     changes: [],
     failedEffects: [],
-    deleted: false,
+    deleted: isGone,
   }
   let taken: Effect[] = []
   let alarms: string[] = []
   await atomically(ctx.db, async (tx) => {
-    if (await takeTurn(tx, customer.id, ticket)) {
+    result.written = await takeTurn(tx, customer.id, ticket)
+    if (isGone && !result.written) return
+    if (result.written) {
       const repeatedTrials = await redeemTrials(tx, trials)
       const written = await writeState({ ctx, tx, customer, state, prices, repeatedTrials })
       const facts = factsOf(state, new Set(written.flagged.keys()), ctx.clock.now())
       const effects = await takeEffects(ctx, tx, customer, facts)
       taken = effects.taken
       alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))
-      result.written = true
       result.changes = written.changes
       result.failedEffects = effects.failed
       for (const [id, reason] of written.flagged) {
         if (isProblem(reason)) result.problems.push({ id, reason })
       }
+      // A failed effect is tried by the next sync, which has to find the customer.
+      if (isGone && effects.failed.length === 0) await unlinkCustomer(ctx, tx, customer)
     }
     await within?.(tx, result)
   })
+  // The later sync may know nothing of the deletion, and nobody else is going to tell.
+  if (isGone && !result.written) return syncLinked(ctx, customer, options)
   report(ctx, customer, result, alarms)
   countEffects(taken)
   return result
@@ -147,16 +153,20 @@ async function isDeleted(
   }
 }
 
+/** For a provider that tells nothing more of a customer it has deleted. */
 async function finishDeleted(
   ctx: BillingContext,
   customer: LinkedCustomer,
   ticket: bigint,
   within: SyncOptions['within'],
 ): Promise<SyncResult> {
-  const written = await unlinkCustomer(ctx, customer, ticket)
-  if (written) ctx.logger.warn({ ownerId: customer.ownerId }, 'customer deleted at the provider')
-  const result = { written, problems: [], changes: [], failedEffects: [], deleted: true }
-  await atomically(ctx.db, async (tx) => within?.(tx, result))
+  const result = { written: false, problems: [], changes: [], failedEffects: [], deleted: true }
+  await atomically(ctx.db, async (tx) => {
+    result.written = await takeTurn(tx, customer.id, ticket)
+    // Not knowing of the deletion, a later sync found nothing to write either.
+    await unlinkCustomer(ctx, tx, customer)
+    await within?.(tx, result)
+  })
   return result
 }
 
