@@ -135,8 +135,9 @@ async function run(scenario: Scenario, rig: Rig): Promise<Violation[]> {
     ownerOf: (who) => owners.get(who) as { ownerId: string; email: string },
     // Every other customer was linked before we crashed; the rest are by their first event.
     async onSignUp({ ownerId }, stripeCustomerId) {
-      if (life.customers.length % 2 === 0) return
+      if (life.customers.length % 2 === 1) return false
       await db.customer.update({ where: { ownerId }, data: { stripeCustomerId } })
+      return true
     },
     onVisit: ({ ownerId }) =>
       passes.push(

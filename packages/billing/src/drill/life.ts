@@ -29,8 +29,8 @@ export interface LifeOptions {
   environment: string
   /** Who a number of the history is. */
   ownerOf(who: number): DrillOwner
-  /** A customer was made at the provider. */
-  onSignUp?(owner: DrillOwner, stripeCustomerId: string): unknown
+  /** A customer was made at the provider. False: our row of it does not name it yet. */
+  onSignUp?(owner: DrillOwner, stripeCustomerId: string): Promise<boolean> | boolean
   /** A buyer or visitor comes to the host, which asks the provider at once. */
   onVisit?(owner: DrillOwner): unknown
 }
@@ -44,6 +44,8 @@ export interface Life {
 
 export interface DrillCustomer extends DrillOwner {
   stripeCustomerId: string
+  /** Our row names it. One that never did and is deleted can be told apart by nobody. */
+  isLinked: boolean
   isDeleted: boolean
 }
 
@@ -85,9 +87,9 @@ export function createLife(options: LifeOptions): Life {
       name: owner.ownerId,
       metadata: { ownerId: owner.ownerId, ownerType: 'user', environment },
     })
-    const customer = { ...owner, stripeCustomerId: id, isDeleted: false }
+    const isLinked = (await options.onSignUp?.(owner, id)) ?? false
+    const customer = { ...owner, stripeCustomerId: id, isLinked, isDeleted: false }
     customers.set(who, customer)
-    await options.onSignUp?.(owner, id)
     return customer
   }
 
@@ -100,6 +102,7 @@ export function createLife(options: LifeOptions): Life {
       const known = prices
       const customer = customers.get(who) ?? (await signUp(who))
       if (customer.isDeleted) return false
+      if (does === 'deleteCustomer' && !customer.isLinked) return false
       if (does === 'comeBack') {
         await options.onVisit?.(customer)
         return true
