@@ -16,6 +16,7 @@ import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
 import { livemodeOf, stripe, stripeEnv, stripeWebhookEnv } from './stripe.ts'
 import { createWaker } from './wake.ts'
+import { createEventStore, type StoreRow } from './webhooks/store.ts'
 
 /** Who pays: a user or an organization of the host. */
 export interface Owner {
@@ -49,6 +50,7 @@ export interface BillingContext {
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
   alert(alert: Alert): void
+  readonly storeRow: StoreRow
   /** Lets a worker know that events wait. */
   wake(): void
   owner(ownerId: string): Promise<Owner | null>
@@ -155,6 +157,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     limits: { successRate: 0.95, processingSeconds: 10, backlogSeconds: 300, ...options.limits },
     alert: createAlert(logger, options.onAlert),
+    storeRow: createEventStore(database),
     wake: createWaker(database, logger),
     get calcom() {
       return calcom()

@@ -302,6 +302,12 @@ describe('bad input changes nothing', () => {
     ['a signed null', () => deliver('null'), 400, 'invalid_payload'],
     ['a signed array', () => deliver('[1]'), 400, 'invalid_payload'],
     ['a signed object that is no event', () => deliver({ id: 'evt_bad' }), 400, 'invalid_payload'],
+    [
+      'an id that PostgreSQL cannot hold',
+      () => deliver({ ...event, id: 'evt_\0' }),
+      400,
+      'invalid_payload',
+    ],
     ['an event without an object', () => deliver({ ...event, data: null }), 400, 'invalid_payload'],
     [
       'a body of 1 MB',

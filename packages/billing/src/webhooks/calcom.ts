@@ -10,7 +10,7 @@ import { z } from 'zod'
 import { applyBooking, isBookingTrigger, readBookingPayload } from '../bookings.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
-import { parseBody, type ReceivedEvent, receive, requireName } from './ingest.ts'
+import { nameOrNull, parseBody, type ReceivedEvent, receive, requireName } from './ingest.ts'
 import { type Claim, finishEvents, payloadsOf } from './queue.ts'
 
 const envelope = z.object({
@@ -33,7 +33,7 @@ function read(ctx: BillingContext, headers: Headers, payload: string): ReceivedE
     type: requireName(event.triggerEvent),
     subject: null,
     providerCreatedAt: event.createdAt,
-    apiVersion: headers.get('x-cal-webhook-version'),
+    apiVersion: nameOrNull(headers.get('x-cal-webhook-version')),
     livemode: null,
     payload,
     isListened: isBookingTrigger(event.triggerEvent),

@@ -67,17 +67,24 @@ export async function storeEvent(
   const isForeign = livemode !== null && ctx.livemode !== null && livemode !== ctx.livemode
   const status = isForeign || !isListened ? 'ignored' : 'pending'
   const reason = isForeign ? 'livemode_mismatch' : null
-  const stored = await ctx.db.$executeRaw`
-    INSERT INTO "WebhookEvent" ("provider", "eventId", "type", "subject", "providerCreatedAt",
-      "apiVersion", "livemode", "source", "payload", "status", "reason")
-    VALUES (${provider}, ${eventId}, ${type}, ${subject}, ${event.providerCreatedAt},
-      ${event.apiVersion}, ${livemode}, ${source}, ${event.payload}, ${status}, ${reason})
-    ON CONFLICT ("provider", "eventId") DO NOTHING`
-  const outcome = stored === 0 ? 'duplicate' : status === 'ignored' ? 'ignored' : 'stored'
+  const isNew = await ctx.storeRow({
+    provider,
+    eventId,
+    type,
+    subject,
+    providerCreatedAt: event.providerCreatedAt,
+    apiVersion: event.apiVersion,
+    livemode,
+    source,
+    payload: event.payload,
+    status,
+    reason,
+  })
+  const outcome = !isNew ? 'duplicate' : status === 'ignored' ? 'ignored' : 'stored'
   if (outcome === 'stored') ctx.wake()
   countEvent(provider, type, outcome)
   ctx.logger.info({ provider, eventId, type, reason }, `webhook ${outcome}`)
-  return stored === 1
+  return isNew
 }
 
 /**
@@ -113,8 +120,15 @@ export function parseBody(payload: string): unknown {
   }
 }
 
-/** What PostgreSQL indexes and people read: an id or a type that is none is refused. */
+/** What PostgreSQL can index and people can read: short, and without control characters. */
+const isName = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= 255 && !/\p{Cc}/u.test(value)
+
+/** An id or a type. @throws `invalid_payload` when it is none. */
 export function requireName(value: unknown): string {
-  if (typeof value === 'string' && value !== '' && value.length <= 255) return value
+  if (isName(value)) return value
   throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
 }
+
+/** What an event may leave out. */
+export const nameOrNull = (value: unknown): string | null => (isName(value) ? value : null)

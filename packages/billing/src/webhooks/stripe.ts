@@ -9,7 +9,7 @@ import Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { dateOf, idOf, record } from '../shapes.ts'
-import { type ReceivedEvent, receive, requireName } from './ingest.ts'
+import { nameOrNull, type ReceivedEvent, receive, requireName } from './ingest.ts'
 
 /** How far a signature's time may be off, before or after now. Stripe's own tolerance. */
 const TOLERANCE_SECONDS = 300
@@ -63,9 +63,9 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
     provider: 'stripe',
     eventId: requireName(event.id),
     type,
-    subject: object.object === 'customer' ? idOf(object) : idOf(object.customer),
+    subject: nameOrNull(idOf(object.object === 'customer' ? object : object.customer)),
     providerCreatedAt: dateOf(event.created),
-    apiVersion: typeof event.api_version === 'string' ? event.api_version : null,
+    apiVersion: nameOrNull(event.api_version),
     livemode: typeof event.livemode === 'boolean' ? event.livemode : null,
     payload,
     isListened: isListened(type),
