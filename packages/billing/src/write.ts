@@ -45,20 +45,22 @@ export interface Written {
 }
 
 export async function writeState(writing: Writing): Promise<Written> {
-  const written = await writeSubscriptions(writing)
-  const ids = await subscriptionIds(writing)
+  const { rows, ...written } = await writeSubscriptions(writing)
   written.changes.push(
-    ...(await writeInvoices(writing, ids)),
+    ...(await writeInvoices(writing, rows)),
     ...(await writePayments(writing)),
     ...(await writeRefunds(writing)),
   )
   return written
 }
 
-async function writeSubscriptions(writing: Writing): Promise<Written> {
+/** Our rows of the customer's subscriptions, by the provider's id. */
+type Subscriptions = Map<string, Subscription>
+
+async function writeSubscriptions(writing: Writing): Promise<Written & { rows: Subscriptions }> {
   const { ctx, tx, customer, state, prices, repeatedTrials } = writing
   const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
-  const rowOf = new Map(rows.map((row) => [row.stripeSubscriptionId, row]))
+  const rowOf: Subscriptions = new Map(rows.map((row) => [row.stripeSubscriptionId, row]))
   const isSold = ({ price }: SubscriptionShape) => {
     const row = prices.get(price.stripePriceId)
     return row !== undefined && planOfPrice(ctx.plans, row) !== null
@@ -93,7 +95,7 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     if (row && isEndedStatus(row.status) && row.status !== status) continue
     const data = subscriptionData(shape, prices, reason)
     if (row && !differs(row, data)) continue
-    await tx.subscription.upsert({
+    const after = await tx.subscription.upsert({
       where: { stripeSubscriptionId: id },
       create: {
         ...data,
@@ -103,10 +105,11 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
       },
       update: data,
     })
+    rowOf.set(id, after)
     const from = row?.status ?? null
     written.changes.push({ object: 'subscription', id, from, to: status })
   }
-  return written
+  return { ...written, rows: rowOf }
 }
 
 /**
@@ -169,19 +172,7 @@ function differs(row: Subscription, data: object): boolean {
   )
 }
 
-/** Our ids of the customer's subscriptions by the provider's, for the invoices that name them. */
-async function subscriptionIds({ tx, customer }: Writing): Promise<Map<string, string>> {
-  const rows = await tx.subscription.findMany({
-    where: { customerId: customer.id },
-    select: { id: true, stripeSubscriptionId: true },
-  })
-  return new Map(rows.map((row) => [row.stripeSubscriptionId, row.id]))
-}
-
-async function writeInvoices(
-  writing: Writing,
-  subscriptionIds: Map<string, string>,
-): Promise<Change[]> {
+async function writeInvoices(writing: Writing, subscriptions: Subscriptions): Promise<Change[]> {
   const { tx, customer, state } = writing
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)
@@ -191,7 +182,7 @@ async function writeInvoices(
     return {
       ...invoice,
       customerId: customer.id,
-      subscriptionId: subscriptionIds.get(stripeSubscriptionId ?? '') ?? null,
+      subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
       amountRefunded: payment?.amountRefunded ?? kept?.amountRefunded ?? 0,
       disputeStatus: payment?.dispute?.status ?? kept?.disputeStatus ?? null,
     }
