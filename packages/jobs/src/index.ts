@@ -1,11 +1,12 @@
+export type { CronEntry } from './cron.ts'
 export { type DeadJob, listDeadJobs, retryDeadJobs } from './dead.ts'
 export { type EnqueueOptions, enqueue } from './enqueue.ts'
 export { JobsError, type JobsErrorCode } from './errors.ts'
 export {
-  type CronEntry,
   createWorker,
   type Jobs,
   migrateJobs,
+  type PendingOptions,
   runPending,
   type Worker,
   type WorkerOptions,

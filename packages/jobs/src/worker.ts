@@ -10,10 +10,11 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { createLogger, type JobDefinition, type Logger } from '@repo/core'
+import { type Clock, createLogger, type JobDefinition, type Logger, systemClock } from '@repo/core'
 import { createDb, type Database } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
+import { type CronEntry, enqueueDue, parseCron } from './cron.ts'
 import { JobsError } from './errors.ts'
 
 const BEAT_MS = 10_000
@@ -21,15 +22,6 @@ const SILENT_MS = 60_000
 
 // biome-ignore lint/suspicious/noExplicitAny: jobs of any payload stand in one list.
 export type Jobs = readonly (readonly JobDefinition<any>[])[]
-
-export interface CronEntry {
-  /** Five fields, UTC: `0 * * * *`. */
-  pattern: string
-  /** The job's name; its payload is `{}`. */
-  job: string
-  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
-  backfillMs?: number
-}
 
 export interface WorkerOptions {
   databaseUrl: string
@@ -65,17 +57,14 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
 /**
  * Starts a worker. It listens for new jobs and runs them as they come.
  *
- * @throws `duplicate_job` when two jobs have one name.
+ * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one.
  */
 export async function createWorker(options: WorkerOptions): Promise<Worker> {
-  const { parseCronItems, run } = await import('graphile-worker')
+  const { run } = await import('graphile-worker')
   const { concurrency = 4, beatMs = BEAT_MS, silentMs = SILENT_MS } = options
   const logger = createLogger(options.logger)
   const taskList = tasksOf(options.jobs, logger)
-  const names = new Set(options.jobs.flat().map((job) => job.name))
-  for (const { job } of options.cron ?? []) {
-    if (!names.has(job)) throw new JobsError('unknown_job', `There is no job ${job}.`)
-  }
+  const parsedCronItems = await parseCron(options.cron ?? [], options.jobs)
   const pool = createPool(options.databaseUrl, concurrency + 2)
   const db = createDb(options.databaseUrl, { maxConnections: 1 })
   const heart = beat({ db, logger, beatMs, silentMs })
@@ -89,14 +78,7 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
     taskList,
     concurrency,
     noHandleSignals: true,
-    parsedCronItems: parseCronItems(
-      (options.cron ?? []).map(({ pattern, job, backfillMs = 0 }) => ({
-        task: job,
-        match: pattern,
-        identifier: `${job} ${pattern}`,
-        options: { backfillPeriod: backfillMs },
-      })),
-    ),
+    parsedCronItems,
     preset: { worker: { gracefulShutdownAbortTimeout: options.graceMs ?? 5_000 } },
     events: listen(heart.add),
   }).catch(async (error: unknown) => {
@@ -111,21 +93,34 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
   }
 }
 
+export interface PendingOptions extends Omit<WorkerOptions, 'concurrency' | 'graceMs'> {
+  /** What cron goes by. Default: the machine's time. */
+  clock?: Clock
+}
+
 /**
  * Runs what is due, one job after the other, then returns: for a cron route of a host without
  * processes. The same jobs, the same retries; a route that is cut off is freed like a worker.
+ *
+ * `cron` is enqueued first. The first call that knows an entry only notes it. Every later one
+ * enqueues the newest minute that its pattern names since the last run, so that calls may be rare
+ * and an entry between two of them runs once; and the older ones that `backfillMs` reaches back to,
+ * each. Minutes more than two days past are left out unless `backfillMs` reaches them. One minute of
+ * one entry is enqueued once, however many calls and workers with the same entries there are.
+ *
+ * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one.
  */
-export async function runPending(
-  options: Omit<WorkerOptions, 'concurrency' | 'cron' | 'graceMs'>,
-): Promise<void> {
+export async function runPending(options: PendingOptions): Promise<void> {
   const { runOnce } = await import('graphile-worker')
   const { beatMs = BEAT_MS, silentMs = SILENT_MS } = options
   const logger = createLogger(options.logger)
   const taskList = tasksOf(options.jobs, logger)
+  const cron = await parseCron(options.cron ?? [], options.jobs)
   const pool = createPool(options.databaseUrl, 2)
   const db = createDb(options.databaseUrl, { maxConnections: 1 })
   const heart = beat({ db, logger, beatMs, silentMs })
   try {
+    await enqueueDue(db, cron, options.clock ?? systemClock)
     const events = listen(heart.add)
     await runOnce({ ...(await shared(pool, logger)), taskList, events, noHandleSignals: true })
   } finally {

@@ -1,0 +1,134 @@
+/**
+ * Jobs by the clock. A tick is a minute (UTC) that an entry's pattern names. The engine keeps the
+ * last tick of each entry in the database, and a tick is enqueued in the transaction that moves it
+ * on: once, whether workers or passes come to it, and however many.
+ *
+ * @module
+ */
+
+import type { Clock } from '@repo/core'
+import { atomically, type Database, type Db } from '@repo/db'
+import type { ParsedCronItem } from 'graphile-worker'
+import { JobsError } from './errors.ts'
+import type { Jobs } from './worker.ts'
+
+export interface CronEntry {
+  /** Five fields, UTC: `0 * * * *`. */
+  pattern: string
+  /** The job's name; its payload is `{}`. */
+  job: string
+  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
+  backfillMs?: number
+}
+
+const MINUTE_MS = 60_000
+
+/** A host that calls once a day may be an hour late, and once fail altogether. */
+const LOOK_BACK_MS = 2 * 24 * 60 * MINUTE_MS
+
+/**
+ * The entries as the engine takes them. A job made by cron has as many tries as its definition says.
+ *
+ * @throws `unknown_job` for an entry whose job is not in `jobs`.
+ */
+export async function parseCron(
+  entries: readonly CronEntry[],
+  jobs: Jobs,
+): Promise<ParsedCronItem[]> {
+  const { parseCronItems } = await import('graphile-worker')
+  const known = new Map(jobs.flat().map((job) => [job.name, job]))
+  return parseCronItems(
+    entries.map(({ pattern, job: name, backfillMs = 0 }) => {
+      const job = known.get(name)
+      if (!job) throw new JobsError('unknown_job', `There is no job ${name}.`)
+      return {
+        task: name,
+        match: pattern,
+        identifier: `${name} ${pattern}`,
+        options: {
+          backfillPeriod: backfillMs,
+          ...(job.maxAttempts !== undefined && { maxAttempts: job.maxAttempts }),
+        },
+      }
+    }),
+  )
+}
+
+interface Known {
+  identifier: string
+  /** The last tick, or when the entry was first seen. */
+  since: Date
+}
+
+/** Enqueues what has come due since each entry's last tick; see `runPending`. */
+export async function enqueueDue(
+  db: Database,
+  items: readonly ParsedCronItem[],
+  clock: Clock,
+): Promise<void> {
+  if (items.length === 0) return
+  const now = clock.now()
+  const identifiers = items.map(({ identifier }) => identifier)
+  await db.$executeRaw`
+    INSERT INTO graphile_worker._private_known_crontabs ("identifier", "known_since")
+    SELECT unnest(${identifiers}::text[]), ${now}::timestamptz ON CONFLICT DO NOTHING`
+  const rows = await db.$queryRaw<Known[]>`
+    SELECT "identifier", coalesce("last_execution", "known_since") AS "since"
+    FROM graphile_worker._private_known_crontabs WHERE "identifier" = ANY(${identifiers})`
+  const since = new Map(rows.map((row) => [row.identifier, row.since]))
+  for (const item of items) {
+    const last = since.get(item.identifier) ?? now
+    if (dueTicks(item, last, now).length > 0) await atomically(db, (tx) => advance(tx, item, now))
+  }
+}
+
+/**
+ * One entry in one transaction: a worker moves several rows on at once, in an order of its own, and
+ * with more than one lock we would block each other.
+ */
+async function advance(tx: Db, item: ParsedCronItem, now: Date): Promise<void> {
+  const { identifier, task, options } = item
+  const [known] = await tx.$queryRaw<Known[]>`
+    SELECT "identifier", coalesce("last_execution", "known_since") AS "since"
+    FROM graphile_worker._private_known_crontabs WHERE "identifier" = ${identifier} FOR UPDATE`
+  // Read again under the lock: another may have been here since.
+  const ticks = known ? dueTicks(item, known.since, now) : []
+  const newest = ticks.at(-1)
+  if (!newest) return
+  for (const ts of ticks) {
+    const payload = JSON.stringify({ _cron: { ts, backfilled: ts !== newest } })
+    // Not later than the database's own time, which may be behind ours: this pass is to run it.
+    await tx.$executeRaw`
+      SELECT graphile_worker.add_job(${task}::text, ${payload}::json,
+        run_at => least(${ts}::timestamptz, clock_timestamp()), max_attempts => ${options.maxAttempts ?? null}::int)`
+  }
+  await tx.$executeRaw`
+    UPDATE graphile_worker._private_known_crontabs SET "last_execution" = ${newest}::timestamptz
+    WHERE "identifier" = ${identifier}`
+}
+
+/** The ticks after `since` up to `now` to be run, the oldest first. */
+function dueTicks({ match, options }: ParsedCronItem, since: Date, now: Date): Date[] {
+  const { backfillPeriod } = options
+  const ticks: Date[] = []
+  const oldest = Math.max(
+    since.getTime() + 1,
+    now.getTime() - Math.max(LOOK_BACK_MS, backfillPeriod),
+  )
+  let time = now.getTime() - (now.getTime() % MINUTE_MS)
+  for (; time >= oldest; time -= MINUTE_MS) {
+    // The newest is run in any case, older ones only within the time that is made good.
+    if (ticks.length > 0 && now.getTime() - time > backfillPeriod) break
+    const tick = new Date(time)
+    if (match(digest(tick))) ticks.unshift(tick)
+  }
+  return ticks
+}
+
+const digest = (tick: Date) => ({
+  min: tick.getUTCMinutes(),
+  hour: tick.getUTCHours(),
+  date: tick.getUTCDate(),
+  month: tick.getUTCMonth() + 1,
+  dow: tick.getUTCDay(),
+})
