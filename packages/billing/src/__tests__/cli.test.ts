@@ -1,0 +1,284 @@
+/** The real command, as a process, against a real database and the Stripe stand-in. */
+
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { UsageError } from '../cli/command.ts'
+import { parse, usage } from '../cli/parse.ts'
+import { createHarness, type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
+
+const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
+const DB_PASSWORD = 'a-database-password'
+
+interface Run {
+  code: number | null
+  stdout: string
+  stderr: string
+  /** Standard output as the one JSON document it must be. */
+  json(): Record<string, unknown>
+}
+
+let h: Harness
+let environment: Record<string, string>
+let said = ''
+beforeAll(async () => {
+  h = await createHarness(inject('postgres'))
+  const database = new URL(h.databaseUrl)
+  // A trusting server takes any password, and no message may show it.
+  if (!database.password) database.password = DB_PASSWORD
+  environment = {
+    DATABASE_URL: database.href,
+    STRIPE_SECRET_KEY: SECRET_KEY,
+    STRIPE_API_BASE: h.url,
+    STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
+    APP_URL: 'http://localhost:3000',
+  }
+})
+afterAll(() => h.close())
+
+/** `pnpm billing …` without a terminal. `env` lies over the complete environment. */
+async function cli(args: string[], env: Record<string, string> = {}): Promise<Run> {
+  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', CLI, ...args], {
+    env: { PATH: process.env.PATH ?? '', ...environment, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const code = await new Promise<number | null>((done) => child.once('close', done))
+  said += stdout + stderr
+  return {
+    code,
+    stdout,
+    stderr,
+    json() {
+      expect(stdout.trimEnd()).not.toContain('\n')
+      return JSON.parse(stdout) as Record<string, unknown>
+    },
+  }
+}
+
+/** An owner who paid at the provider, of which nothing was delivered. */
+async function paidElsewhere() {
+  const ownerId = await h.owner()
+  const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
+  await h.pay(id)
+  const [event] = (await h.events('checkout.session.completed')).slice(-1)
+  return { ownerId, eventId: event?.id as string, event }
+}
+
+const planOf = async (ownerId: string) => (await h.billing.getSubscription(ownerId)).plan
+const statusOf = async (eventId: string) => (await h.billing.showEvent(eventId)).status
+
+describe('customers', () => {
+  test('plans push says what it made, and needs no database', async () => {
+    const run = await cli(['plans', 'push', '--json'], { DATABASE_URL: '', APP_URL: '' })
+    expect(run).toMatchObject({ code: 0, stderr: 'Every price is in place.\n' })
+    expect(run.json()).toEqual({ made: [] })
+  })
+
+  test('sync writes what the provider says, of each owner it is told', async () => {
+    const [first, second] = [await paidElsewhere(), await paidElsewhere()]
+    const run = await cli(['sync', first.ownerId, second.ownerId, '--json'])
+    expect(run.code).toBe(0)
+    expect(run.json()).toMatchObject({
+      synced: [
+        { ownerId: first.ownerId, plan: 'PRO', status: 'active', written: true, problems: [] },
+        { ownerId: second.ownerId, plan: 'PRO' },
+      ],
+    })
+    expect(run.stderr).toContain(`2/2 ${second.ownerId}: PRO, active\n`)
+    expect(await planOf(first.ownerId)).toBe('PRO')
+  })
+
+  test('reconcile reports what differed, and fails where it could not compare', async () => {
+    const { ownerId } = await paidElsewhere()
+    const run = await cli(['reconcile', '--json'])
+    expect(run.code).toBe(0)
+    expect(run.json()).toMatchObject({ differences: [{ ownerId }], failed: [] })
+    expect(run.stderr).toMatch(new RegExp(`^${ownerId}: subscription sub_\\w+ new → active`, 'm'))
+    expect(run.stderr).toMatch(/^\d+ customers, 1 differed and are mended\.$/m)
+
+    h.sandbox.stripe.failNext({ status: 403, times: 1 })
+    const failing = await cli(['reconcile', '--json'])
+    expect(failing.code).toBe(1)
+    expect(failing.json()).toMatchObject({ failed: [{ reason: 'provider_rejected' }] })
+    expect(failing.stderr).toContain('not compared (provider_rejected)')
+  })
+
+  test('a second subscription is listed, and ended when it is said twice', async () => {
+    const { ownerId, subscriptionId } = await h.subscriber()
+    const second = await h.secondSubscription(subscriptionId)
+    await h.billing.syncCustomer(ownerId)
+    const reason = 'second_current_subscription'
+    const list = await cli(['subscriptions', 'list', ownerId])
+    expect(list).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: `${ownerId}  ${second.id}  active  ${reason}\n`,
+    })
+    const asked = await cli(['subscriptions', 'resolve', ownerId, '--json'])
+    const resolutions = [{ stripeSubscriptionId: second.id, refund: { currency: 'usd' } }]
+    expect(asked.json()).toMatchObject({ done: false, resolutions })
+    expect(asked.stderr).toContain('would be ended')
+    expect(asked.stderr).toContain('Nothing was changed. Say --yes to do it.')
+    expect(await h.billing.listFlagged(ownerId)).toHaveLength(1)
+
+    const done = await cli(['subscriptions', 'resolve', ownerId, '--yes', '--json'])
+    expect(done.json()).toMatchObject({ done: true, resolutions })
+    expect(await h.billing.listFlagged(ownerId)).toEqual([])
+    expect(await planOf(ownerId)).toBe('PRO')
+  })
+
+  test('export is JSON on standard output, to read or in one line', async () => {
+    const { ownerId } = await h.subscriber()
+    const [toRead, line] = await Promise.all([
+      cli(['export', ownerId]),
+      cli(['export', ownerId, '--json']),
+    ])
+    const customer = { ownerId, subscriptions: [{ status: 'active' }] }
+    expect(line.json()).toMatchObject({ customer })
+    expect(JSON.parse(toRead.stdout)).toMatchObject({ customer })
+    expect(toRead.stdout).toContain('\n  "customer": {\n')
+    expect(toRead.stderr + line.stderr).toBe('')
+  })
+})
+
+describe('events', () => {
+  test('a stored event is listed, shown, processed and replayed', async () => {
+    const { ownerId, event, eventId } = await paidElsewhere()
+    await h.deliver(event)
+    const [list, shown] = await Promise.all([
+      cli(['events', 'list', '--status', 'pending', '--limit', '5', '--json']),
+      cli(['events', 'show', eventId, '--json']),
+    ])
+    expect(list.json()).toMatchObject({ events: [{ eventId, status: 'pending', attempts: 0 }] })
+    expect(list.stdout).not.toContain('payload')
+    expect(list.stderr).toMatch(
+      new RegExp(`^\\S+Z  stripe  checkout.session.completed  ${eventId}  pending  -  0 tries\\n$`),
+    )
+    const { event: whole } = shown.json() as { event: { payload: string } }
+    expect(whole).toMatchObject({ eventId, payload: JSON.stringify(event) })
+    expect(whole).not.toHaveProperty('lease')
+
+    const done = { processed: 1, waiting: 0, dead: 0 }
+    const first = await cli(['events', 'process', '--json'])
+    expect(first.json()).toEqual(done)
+    expect(first.stderr).toMatch(/^1 processed, 0 put off, 0 dead$/m)
+    expect(await planOf(ownerId)).toBe('PRO')
+    expect((await cli(['events', 'replay', eventId, '--json'])).json()).toEqual(done)
+    expect(await statusOf(eventId)).toBe('processed')
+  })
+
+  test('dead ones are tried again, and missing ones are pulled', async () => {
+    const dead = await paidElsewhere()
+    await h.deliver(dead.event)
+    await h.db.webhookEvent.updateMany({
+      where: { eventId: dead.eventId },
+      data: { status: 'dead', reason: 'provider_unavailable', attempts: 13 },
+    })
+    const retried = await cli(['events', 'retry-dead', '--json'])
+    expect(retried.json()).toEqual({ retried: 1, processed: 1, waiting: 0, dead: 0 })
+    expect(await planOf(dead.ownerId)).toBe('PRO')
+
+    const missing = await paidElsewhere()
+    const pulled = await cli(['events', 'pull', '--json'])
+    expect(pulled.json()).toMatchObject({ pulled: expect.arrayContaining([missing.eventId]) })
+    expect(pulled.stderr).toMatch(/^Stripe told of \d+ events; \d+ were missing\.$/m)
+    expect(await planOf(missing.ownerId)).toBe('PRO')
+  })
+})
+
+describe('called wrongly it does nothing, says what is wrong and ends with 2', () => {
+  const SYNC = 'pnpm billing sync <owner>…'
+
+  test.each<[args: string[], message: string]>([
+    [[], 'Say what to do.\npnpm billing plans push\n'],
+    [['evnts', 'list'], 'There is no command evnts list.\n'],
+    [['sync', '--json'], `sync needs <owner>….\n${SYNC} [--json]`],
+    [['export', ''], 'export needs <owner>.\n'],
+    [['events', 'show', 'evt_1', 'evt_2'], 'events show does not take evt_2.\n'],
+    [['reconcile', 'me'], 'reconcile does not take me.\n'],
+    [['reconcile', '--force'], "Unknown option '--force'"],
+    [['events', 'process', '--yes'], 'events process takes no --yes.\n'],
+    [['events', 'list', '--limit'], "'--limit <value>' argument missing"],
+  ])('%j', (args, message) => {
+    expect(() => parse(args)).toThrow(UsageError)
+    expect(() => parse(args)).toThrow(message)
+  })
+
+  test('as a process, too, also for a value that means nothing', async () => {
+    const runs = await Promise.all([
+      cli(['sync', '--json']),
+      cli(['events', 'list', '--limit', '0']),
+      cli(['events', 'list', '--status', 'pending,lost']),
+    ])
+    const said = [
+      `sync needs <owner>….\n${SYNC} [--json]\n`,
+      '--limit must be a whole number from 1 to 10000, not 0.\n',
+      'lost is no status; there are pending, processed, ignored, needs_attention, dead.\n',
+    ]
+    for (const [index, stderr] of said.entries()) {
+      expect(runs[index]).toMatchObject({ code: 2, stdout: '', stderr })
+    }
+  })
+
+  test('asked for help it shows every command', () => {
+    expect(parse(['events', 'list', '--help'])).toBeNull()
+    expect(usage()).toContain(`${SYNC}\n`)
+    expect(usage()).toContain('pnpm billing events list [--status pending,dead,…] [--limit 100]\n')
+  })
+})
+
+describe('what cannot be done is said in a sentence, with 1', () => {
+  test('owners and events that are not there', async () => {
+    const [owner, event] = await Promise.all([
+      cli(['sync', 'nobody', '--json']),
+      cli(['events', 'replay', 'evt_none', '--json']),
+    ])
+    const nothing = { code: 1, stdout: '' }
+    expect(owner).toMatchObject({ ...nothing, stderr: 'There is no owner nobody.\n' })
+    expect(event).toMatchObject({ ...nothing, stderr: 'There is no event evt_none to replay.\n' })
+  })
+
+  test('variables that are missing, all at once and before anything is tried', async () => {
+    const { eventId, event } = await paidElsewhere()
+    await h.deliver(event)
+    const run = await cli(['events', 'process', '--json'], { STRIPE_SECRET_KEY: '', APP_URL: '' })
+    expect(run).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr:
+        'The environment is not complete (see .env.example):\n' +
+        '  STRIPE_SECRET_KEY is missing\n  APP_URL is missing\n',
+    })
+    expect(await h.billing.showEvent(eventId)).toMatchObject({ status: 'pending', attempts: 0 })
+    await h.work()
+  })
+
+  test('a database or a provider that does not answer, or does not know the key', async () => {
+    const { ownerId } = await h.subscriber()
+    const [database, provider, key] = await Promise.all([
+      cli(['events', 'list', '--json'], {
+        DATABASE_URL: `postgresql://tollgate:${DB_PASSWORD}@127.0.0.1:1/none`,
+      }),
+      cli(['sync', ownerId, '--json'], { STRIPE_API_BASE: 'http://127.0.0.1:1' }),
+      cli(['sync', ownerId, '--json'], { STRIPE_SECRET_KEY: 'sk_test_anotherkey' }),
+    ])
+    for (const run of [database, provider, key]) expect(run).toMatchObject({ code: 1, stdout: '' })
+    expect(database.stderr).toContain('127.0.0.1:1')
+    expect(provider.stderr).toMatch(/^Stripe could not be reached/m)
+    expect(key.stderr).toMatch(/^Stripe refused the request \(StripeAuthenticationError/m)
+  })
+})
+
+test('promise 7: no secret is in anything it said', () => {
+  expect(said.length).toBeGreaterThan(1000)
+  const secrets = [SECRET_KEY, WEBHOOK_SECRET, DB_PASSWORD, 'sk_test_anotherkey']
+  for (const secret of secrets) expect(said).not.toContain(secret)
+})

@@ -1,0 +1,116 @@
+/**
+ * Commands about plans, customers and their subscriptions.
+ *
+ * @module
+ */
+
+import { databaseEnv } from '@repo/db'
+import { billing } from '../billing.ts'
+import { appEnv } from '../context.ts'
+import { BillingError } from '../errors.ts'
+import { createProgress } from '../progress.ts'
+import { stripeEnv } from '../stripe.ts'
+import { type Command, say } from './command.ts'
+
+const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
+
+export const customerCommands: Record<string, Command> = {
+  'plans push': {
+    does: "make the plans' products and prices at Stripe",
+    needs: [stripeEnv],
+    async run() {
+      const made = await billing.pushPlans()
+      say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
+      return { made }
+    },
+  },
+
+  sync: {
+    takes: '<owner>…',
+    does: 'write what Stripe says of these owners now',
+    needs: EVERYTHING,
+    async run(owners) {
+      const results: object[] = []
+      for (const [index, ownerId] of owners.entries()) {
+        const { written, problems, changes } = await billing.syncCustomer(ownerId, {
+          depth: 'full',
+        })
+        const { plan, status } = await billing.getSubscription(ownerId)
+        say(`${index + 1}/${owners.length} ${ownerId}: ${plan}${status ? `, ${status}` : ''}`)
+        results.push({ ownerId, plan, status, written, problems, changes })
+      }
+      return { synced: results }
+    },
+  },
+
+  reconcile: {
+    does: 'compare every customer with Stripe, report and mend differences',
+    needs: EVERYTHING,
+    async run() {
+      const progress = createProgress('customers')
+      const result = await billing.reconcile({ onProgress: progress.show })
+      progress.end()
+      for (const { ownerId, changes, deleted } of result.differences) {
+        const what = changes.map(({ object, id, from, to }) =>
+          to ? `${object} ${id} ${from ?? 'new'} → ${to}` : `${object} ${id}`,
+        )
+        say(`${ownerId}: ${deleted ? 'deleted at the provider' : what.join(', ')}`)
+      }
+      for (const { ownerId, reason } of result.failed) say(`${ownerId}: not compared (${reason})`)
+      say(`${result.customers} customers, ${result.differences.length} differed and are mended.`)
+      if (result.failed.length > 0) process.exitCode = 1
+      return result
+    },
+  },
+
+  'subscriptions list': {
+    takes: '[<owner>]',
+    does: 'subscriptions that run and wait for a decision',
+    needs: [databaseEnv],
+    async run([ownerId]) {
+      const flagged = await billing.listFlagged(ownerId)
+      for (const { ownerId: owner, stripeSubscriptionId, status, needsAttention } of flagged) {
+        say([owner, stripeSubscriptionId, status, needsAttention].join('  '))
+      }
+      if (flagged.length === 0) say('There are none.')
+      return { flagged }
+    },
+  },
+
+  'subscriptions resolve': {
+    takes: '<owner>',
+    flags: { keep: '<id>', yes: '' },
+    does: 'end all but one and refund them; without --yes only say so',
+    needs: EVERYTHING,
+    async run([ownerId = ''], { keep, yes = false }) {
+      const resolutions = await billing.resolveSubscriptions(ownerId, {
+        confirmed: yes,
+        ...(keep ? { keep } : {}),
+      })
+      for (const { stripeSubscriptionId, refund } of resolutions) {
+        const money = refund
+          ? `${refund.amount} ${refund.currency} given back`
+          : 'nothing to give back'
+        say(`${stripeSubscriptionId}: ${yes ? 'ended' : 'would be ended'}, ${money}`)
+      }
+      if (resolutions.length === 0) say('There is nothing to resolve.')
+      else if (!yes) say('Nothing was changed. Say --yes to do it.')
+      return { done: yes, resolutions }
+    },
+  },
+
+  export: {
+    takes: '<owner>',
+    does: 'all that billing holds of an owner, as JSON',
+    needs: [databaseEnv],
+    async run([ownerId = ''], { json }) {
+      const held = await billing.exportOwner(ownerId)
+      if (!held) {
+        throw new BillingError('owner_not_found', `Billing holds nothing of ${ownerId}.`)
+      }
+      // It is asked for to be put into a file, with or without --json.
+      if (!json) process.stdout.write(`${JSON.stringify(held, null, 2)}\n`)
+      return held
+    },
+  },
+}

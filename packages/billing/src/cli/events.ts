@@ -1,0 +1,120 @@
+/**
+ * Commands about stored events.
+ *
+ * @module
+ */
+
+import { databaseEnv } from '@repo/db'
+import { billing } from '../billing.ts'
+import { appEnv } from '../context.ts'
+import { createProgress } from '../progress.ts'
+import { stripeEnv } from '../stripe.ts'
+import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'
+import { type Command, say, UsageError } from './command.ts'
+
+// What an event asks for needs all of it, and a try without would be a try used up.
+const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
+
+export const eventCommands: Record<string, Command> = {
+  'events list': {
+    flags: { status: 'pending,dead,…', limit: '100' },
+    does: 'stored events; without --status those that wait for something',
+    needs: [databaseEnv],
+    async run(_, { status, limit }) {
+      const events = await billing.listEvents({
+        ...(status !== undefined ? { status: status.split(',').map(requireStatus) } : {}),
+        ...(limit !== undefined ? { limit: requireLimit(limit) } : {}),
+      })
+      for (const event of events) say(line(event))
+      if (events.length === 0) say('There are none.')
+      return { events }
+    },
+  },
+
+  'events show': {
+    takes: '<id>',
+    does: 'one event with its payload',
+    needs: [databaseEnv],
+    async run([id = '']) {
+      const { payload, lease, ...event } = await billing.showEvent(id)
+      say(line(event))
+      say(payload === null ? 'Its payload has been emptied.' : payload)
+      return { event: { ...event, payload } }
+    },
+  },
+
+  'events replay': {
+    takes: '<id>…',
+    does: 'process these events once more',
+    needs: EVERYTHING,
+    async run(ids) {
+      for (const id of ids) await billing.replayEvent(id)
+      return processWaiting()
+    },
+  },
+
+  'events retry-dead': {
+    does: 'give the events whose tries are used up all their tries again',
+    needs: EVERYTHING,
+    async run() {
+      const retried = await billing.retryDeadEvents()
+      say(`${retried} events are due again.`)
+      return { retried, ...(await processWaiting()) }
+    },
+  },
+
+  'events process': {
+    does: 'process what is due, here and now',
+    needs: EVERYTHING,
+    run: processWaiting,
+  },
+
+  'events pull': {
+    does: 'store what Stripe has and never delivered',
+    needs: EVERYTHING,
+    async run() {
+      const progress = createProgress('events')
+      const result = await billing.pullEvents({ onProgress: (seen) => progress.show(seen) })
+      progress.end()
+      say(`Stripe told of ${result.seen} events; ${result.pulled.length} were missing.`)
+      return { ...result, ...(await processWaiting()) }
+    },
+  },
+}
+
+async function processWaiting(): Promise<object> {
+  const { processed, waiting, dead } = await billing.processEvents()
+  say(`${processed} processed, ${waiting} put off, ${dead} dead`)
+  return { processed, waiting, dead }
+}
+
+const STATUSES: readonly EventStatus[] = [
+  'pending',
+  'processed',
+  'ignored',
+  'needs_attention',
+  'dead',
+]
+
+function requireStatus(word: string): EventStatus {
+  const status = STATUSES.find((known) => known === word)
+  if (status) return status
+  throw new UsageError(`${word} is no status; there are ${STATUSES.join(', ')}.`)
+}
+
+function requireLimit(text: string): number {
+  const limit = Number(text)
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= 10_000) return limit
+  throw new UsageError(`--limit must be a whole number from 1 to 10000, not ${text}.`)
+}
+
+const line = (event: StoredEvent): string =>
+  [
+    event.receivedAt.toISOString(),
+    event.provider,
+    event.type,
+    event.eventId,
+    event.status,
+    event.reason ?? '-',
+    `${event.attempts} tries`,
+  ].join('  ')

@@ -1,0 +1,69 @@
+/**
+ * The command line of `pnpm billing`, understood or refused.
+ *
+ * @module
+ */
+
+import { parseArgs } from 'node:util'
+import { argumentsOf, type Command, type Flags, synopsis, UsageError } from './command.ts'
+import { customerCommands } from './customers.ts'
+import { eventCommands } from './events.ts'
+
+const COMMANDS: Record<string, Command> = { ...customerCommands, ...eventCommands }
+
+/** Every command and what it does. */
+export function usage(): string {
+  const lines = Object.entries(COMMANDS).map(
+    ([name, command]) => `${synopsis(name, command)}\n    ${command.does}`,
+  )
+  return [...lines, 'With --json the result is one JSON document on standard output.'].join('\n')
+}
+
+export interface Invocation {
+  command: Command
+  args: string[]
+  flags: Flags
+}
+
+/** What is to be run; null where help is asked for. @throws `UsageError` for what nothing takes. */
+export function parse(argv: string[]): Invocation | null {
+  const { positionals, values } = read(argv)
+  const { help, ...flags } = values
+  if (help) return null
+  const words = Object.hasOwn(COMMANDS, positionals[0] ?? '') ? 1 : 2
+  const name = positionals.slice(0, words).join(' ')
+  const args = positionals.slice(words)
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!command) {
+    throw new UsageError(`${name ? `There is no command ${name}.` : 'Say what to do.'}\n${usage()}`)
+  }
+  const wrong = (what: string) =>
+    new UsageError(`${name} ${what}.\n${synopsis(name, command)} [--json]`)
+  const { min, max } = argumentsOf(command)
+  if (args.length < min || args.includes('')) throw wrong(`needs ${command.takes}`)
+  if (args.length > max) throw wrong(`does not take ${args[max]}`)
+  for (const flag of Object.keys(flags)) {
+    const isKnown = flag === 'json' || Object.hasOwn(command.flags ?? {}, flag)
+    if (!isKnown) throw wrong(`takes no --${flag}`)
+  }
+  return { command, args, flags: { json: false, ...flags } as Flags }
+}
+
+function read(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        status: { type: 'string' },
+        limit: { type: 'string' },
+        keep: { type: 'string' },
+        yes: { type: 'boolean' },
+      },
+    })
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}\n${usage()}`)
+  }
+}
