@@ -10,8 +10,10 @@ export type BillingErrorCode =
   | 'event_not_found'
   | 'event_type_not_found'
   | 'invalid_amount'
+  | 'invalid_cancellation'
   | 'invalid_currency'
   | 'invalid_options'
+  | 'invalid_quote'
   | 'invalid_payload'
   | 'invalid_reference'
   | 'invalid_return_url'
@@ -43,8 +45,10 @@ const STATUS: Record<BillingErrorCode, number> = {
   event_not_found: 404,
   event_type_not_found: 404,
   invalid_amount: 400,
+  invalid_cancellation: 400,
   invalid_currency: 400,
   invalid_options: 500,
+  invalid_quote: 400,
   invalid_payload: 400,
   invalid_reference: 400,
   invalid_return_url: 400,

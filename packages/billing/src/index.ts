@@ -44,7 +44,8 @@ export type {
   PaymentIntentOptions,
   PaymentMetadata,
 } from './payments.ts'
-export type { PlanChange, PlanChangeQuote } from './plan-change.ts'
+export type { PlanChange } from './plan-change.ts'
+export type { PlanChangeQuote } from './plan-quote.ts'
 export {
   definePlans,
   type Interval,

@@ -11,6 +11,7 @@ import type { BillingContext } from './context.ts'
 export function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
   return ctx.db.invoice.findMany({
     where: { customer: { ownerId }, status: { not: 'draft' } },
-    orderBy: { createdAt: 'desc' },
+    // The provider's times are whole seconds; numbers count on.
+    orderBy: [{ createdAt: 'desc' }, { number: 'desc' }],
   })
 }

@@ -9,8 +9,9 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
+import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { type Interval, type Plans, stripePriceOf } from './plans.ts'
-import { dateOf, periodOf } from './shapes.ts'
+import { periodOf } from './shapes.ts'
 import { ask } from './stripe.ts'
 import {
   getSubscription,
@@ -32,23 +33,6 @@ export interface PlanChange {
   at?: 'now' | 'period_end'
 }
 
-/** What a change costs, before it is made. Amounts are minor units of `currency`. */
-export interface PlanChangeQuote {
-  at: 'now' | 'period_end'
-  currency: string
-  /** Charged when the change is made; 0 where it begins later. */
-  amountDue: number
-  /** What is given back for the unused rest of the period, as a positive number. */
-  credit: number
-  /** The next invoice after that. Where the interval changes, its time counts from the change. */
-  nextInvoice: { amount: number; at: Date }
-  /** The moment both the quote and the charge count from. Null where nothing is prorated. */
-  prorationDate: Date | null
-}
-
-/** A quote is good for so long; then the clock has moved too far from its moment. */
-const QUOTE_LIFE_MS = 60 * 60 * 1000
-
 /**
  * What `changePlan` would charge. Hand the answer to it as `quote`.
  *
@@ -65,17 +49,18 @@ export async function previewPlanChange(
 
 /**
  * Changes the owner's subscription and returns what they have then. Changing to what they have takes
- * back a change that is scheduled. With a `quote` nothing is charged but what it says.
+ * back a change that is scheduled. With a `quote`, or its JSON as a form brings it back, nothing is
+ * charged but what it says.
  *
  * @throws `subscription_not_found`; `subscription_not_active` while a payment is open;
  * `subscription_ending` when it was cancelled: resume it first; `plan_not_found`, `price_not_found`,
- * `invalid_amount`, `invalid_currency`; `quote_changed` and `quote_expired`: ask for a new one;
+ * `invalid_amount`, `invalid_currency`; `invalid_quote`; `quote_changed` and `quote_expired`: ask for a new one;
  * `card_declined`: nothing has changed; `provider_unavailable`, `provider_rejected`.
  */
 export async function changePlan(
   ctx: BillingContext,
   ownerId: string,
-  change: PlanChange & { quote?: PlanChangeQuote },
+  change: PlanChange & { quote?: PlanChangeQuote | string },
 ): Promise<OwnerSubscription> {
   const target = await resolve(ctx, ownerId, change)
   const { row, isSame, at } = target
@@ -92,7 +77,8 @@ async function present(ctx: BillingContext, ownerId: string): Promise<OwnerSubsc
   return getSubscription(ctx, ownerId)
 }
 
-interface Target {
+/** A change as the provider will be asked for it. */
+export interface Target {
   row: SubscriptionRow
   /** As Stripe has it now. */
   subscription: Stripe.Subscription
@@ -165,71 +151,6 @@ function costsMore(plans: Plans, from: Terms, to: Terms): boolean {
   if (rank(to) !== rank(from)) return rank(to) > rank(from)
   if (to.interval !== from.interval) return to.interval === 'year'
   return to.quantity > from.quantity
-}
-
-async function quoteOf(
-  ctx: BillingContext,
-  target: Target,
-  moment: number,
-): Promise<PlanChangeQuote> {
-  const { subscription, price, quantity, at, isSame, onTrial } = target
-  const amount = (price.unit_amount ?? 0) * quantity
-  const { currency } = price
-  const period = periodOf(subscription)
-  const periodEnd = (onTrial ? dateOf(subscription.trial_end) : period?.end) ?? ctx.clock.now()
-  const nextInvoice = { amount, at: periodEnd }
-  const free = { amountDue: 0, credit: 0, nextInvoice, prorationDate: null }
-  if (at === 'period_end' || onTrial || isSame) return { at, currency, ...free }
-
-  const preview = await ask(
-    'invoice',
-    ctx.stripe.invoices.createPreview({
-      customer: target.subscription.customer as string,
-      subscription: subscription.id,
-      subscription_details: {
-        items: [{ id: target.item.id, price: price.id, quantity }],
-        proration_behavior: 'always_invoice',
-        proration_date: moment,
-      },
-    }),
-  )
-  const lines = preview.lines.data
-  const credit = -lines.reduce((sum, line) => sum + Math.min(0, line.amount), 0)
-  // What is left of the credit is set off against the next invoice.
-  const left = Math.max(0, -preview.total)
-  const isNewPeriod = price.recurring?.interval !== target.item.price.recurring?.interval
-  const ends = lines.flatMap((line) => (line.amount > 0 ? [line.period.end] : []))
-  return {
-    at,
-    currency,
-    amountDue: preview.amount_due,
-    credit,
-    nextInvoice: {
-      amount: Math.max(0, amount - left),
-      at: isNewPeriod && ends.length > 0 ? new Date(Math.max(...ends) * 1000) : periodEnd,
-    },
-    prorationDate: new Date(moment * 1000),
-  }
-}
-
-/** Returns the moment of a quote that still holds. */
-async function requireQuote(
-  ctx: BillingContext,
-  target: Target,
-  quote: PlanChangeQuote,
-): Promise<number> {
-  const now = ctx.clock.now().getTime()
-  const moment = quote.prorationDate?.getTime() ?? now
-  if (!(Math.abs(now - moment) <= QUOTE_LIFE_MS)) {
-    throw new BillingError('quote_expired', 'The quote is more than an hour old.')
-  }
-  const seconds = Math.floor(moment / 1000)
-  const again = await quoteOf(ctx, target, seconds)
-  if (again.at !== quote.at || again.amountDue !== quote.amountDue) {
-    const message = `The change costs ${again.amountDue} ${again.currency} now, not ${quote.amountDue}.`
-    throw new BillingError('quote_changed', message)
-  }
-  return seconds
 }
 
 async function changeNow(ctx: BillingContext, target: Target, moment: number): Promise<void> {

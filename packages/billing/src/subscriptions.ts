@@ -163,7 +163,7 @@ export interface CancelOptions {
  * Cancels the owner's current subscription and returns what they have then. A change of plan that
  * was scheduled falls away.
  *
- * @throws `subscription_not_found`, `invalid_options`, `provider_unavailable`, `provider_rejected`.
+ * @throws `subscription_not_found`, `invalid_cancellation`, `provider_unavailable`, `provider_rejected`.
  */
 export async function cancelSubscription(
   ctx: BillingContext,
@@ -172,10 +172,10 @@ export async function cancelSubscription(
 ): Promise<OwnerSubscription> {
   const { at = 'period_end', reason, comment } = options
   if (reason !== undefined && !CANCEL_REASONS.includes(reason)) {
-    throw new BillingError('invalid_options', `${String(reason)} is no reason to cancel.`)
+    throw new BillingError('invalid_cancellation', `There is no such reason to cancel.`)
   }
   if (comment !== undefined && comment.length > 500) {
-    throw new BillingError('invalid_options', 'A comment has at most 500 characters.')
+    throw new BillingError('invalid_cancellation', 'A comment has at most 500 characters.')
   }
   const row = await requireCurrent(ctx, ownerId)
   const id = row.stripeSubscriptionId

@@ -12,6 +12,7 @@ import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { secureHeaders } from 'hono/secure-headers'
 import * as page from './pages.tsx'
+import { planChange } from './plan-pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
 
 export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
@@ -100,6 +101,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     return page.dashboard(c, {
       user,
       subscription: await billing.getSubscription(user.id),
+      invoices: await billing.listInvoices(user.id),
       payments: await billing.listPayments(user.id),
       bookings: await billing.listBookings(user.id),
     })
@@ -119,6 +121,21 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   app.post('/billing/portal', async (c) => {
     const portal = await billing.createBillingPortalSession({ ownerId: await owner(c) })
     return c.redirect(portal.url, 303)
+  })
+  // Another plan: the page says what it costs, and no more than that is charged.
+  app.get('/billing/change', async (c) => {
+    const plan = c.req.query('plan') ?? ''
+    const quote = await billing.previewPlanChange(await owner(c), { plan })
+    return planChange(c, { plan, quote })
+  })
+  app.post('/billing/change', async (c) => {
+    const quote = await form(c, 'quote')
+    await billing.changePlan(await owner(c), { plan: await form(c, 'plan'), quote })
+    return c.redirect('/dashboard?done=changed', 303)
+  })
+  app.post('/billing/keep', async (c) => {
+    await billing.resumeSubscription(await owner(c))
+    return c.redirect('/dashboard?done=kept', 303)
   })
   app.get('/billing', async (c) => {
     await billing.syncCustomer(await owner(c))

@@ -40,3 +40,12 @@ export function Layout({ title, children }: PropsWithChildren<{ title: string }>
     </>
   )
 }
+
+export function Card({ title, children }: PropsWithChildren<{ title: string }>) {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      {children}
+    </section>
+  )
+}

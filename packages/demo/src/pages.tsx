@@ -7,7 +7,8 @@ import type { Auth } from '@repo/auth'
 import type { Billing } from '@repo/billing'
 import type { Context } from 'hono'
 import type { PropsWithChildren } from 'hono/jsx'
-import { Layout } from './layout.tsx'
+import { Card, Layout } from './layout.tsx'
+import { InvoicesCard, money, PlanCard } from './plan-pages.tsx'
 import { CALL } from './product.ts'
 
 const NOTICES: Record<string, string> = {
@@ -15,6 +16,8 @@ const NOTICES: Record<string, string> = {
   reset: 'Your password is changed, and every other session has ended. Sign in.',
   subscribed: 'Thank you – your plan is active.',
   bought: 'Thank you – now choose a time for your call.',
+  changed: 'The change is made.',
+  kept: 'Nothing changes: your plan renews as it is.',
   booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
 }
 
@@ -40,15 +43,6 @@ function Notices({ c }: { c: Context }) {
         </p>
       )}
     </>
-  )
-}
-
-function Card({ title, children }: PropsWithChildren<{ title: string }>) {
-  return (
-    <section class="card">
-      <h2>{title}</h2>
-      {children}
-    </section>
   )
 }
 
@@ -171,9 +165,10 @@ export const resetPassword = (c: Context) =>
     </FormPage>,
   )
 
-interface Dashboard {
+export interface Dashboard {
   user: NonNullable<Awaited<ReturnType<Auth['getUser']>>>
   subscription: Awaited<ReturnType<Billing['getSubscription']>>
+  invoices: Awaited<ReturnType<Billing['listInvoices']>>
   payments: Awaited<ReturnType<Billing['listPayments']>>
   bookings: Awaited<ReturnType<Billing['listBookings']>>
 }
@@ -192,40 +187,9 @@ export const dashboard = (c: Context, data: Dashboard) =>
       <Notices c={c} />
       <PlanCard {...data} />
       <CallsCard {...data} />
+      <InvoicesCard {...data} />
     </Layout>,
   )
-
-function PlanCard({ subscription }: Dashboard) {
-  return (
-    <Card title="Your plan">
-      <p>
-        <strong data-testid="plan">{subscription.plan}</strong>
-        {subscription.amount !== null && subscription.currency !== null && (
-          <>
-            {' '}
-            · {money(subscription.amount, subscription.currency)} per {subscription.interval}
-          </>
-        )}
-      </p>
-      {subscription.endsAt ? (
-        <p data-testid="ends">Ends on {day(subscription.endsAt)}.</p>
-      ) : (
-        subscription.currentPeriodEnd && <p>Renews on {day(subscription.currentPeriodEnd)}.</p>
-      )}
-      {subscription.status === null ? (
-        <form method="post" action="/billing/checkout">
-          <button name="plan" value="PRO" type="submit">
-            Upgrade to PRO
-          </button>
-        </form>
-      ) : (
-        <form method="post" action="/billing/portal">
-          <button type="submit">Manage billing</button>
-        </form>
-      )}
-    </Card>
-  )
-}
 
 function CallsCard({ payments, bookings }: Dashboard) {
   const booked = new Set(bookings.map((booking) => booking.paymentId))
@@ -273,11 +237,5 @@ export async function problem(c: Context, response: Response): Promise<Response>
   )
 }
 
-const money = (amount: number, currency: string) => {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency })
-  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
-}
-const day = (date: Date) =>
-  new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' }).format(date)
 const time = (date: Date) =>
   `${new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`

@@ -41,6 +41,17 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   expectText(visitor, 'accepted')
   done('bought a call, booked it, and it is there')
 
+  await visitor.follow('Change to ENTERPRISE')
+  expectText(visitor, 'Today: $170.00')
+  await visitor.press('Change and pay')
+  expectText(visitor, 'ENTERPRISE · $199.00 per month')
+  await visitor.follow('Change to PRO')
+  await visitor.press('Change then')
+  expectText(visitor, 'Becomes PRO')
+  await visitor.press('Keep ENTERPRISE')
+  expectText(visitor, 'Renews on')
+  done('changed to ENTERPRISE for the price it was quoted; scheduled PRO and kept ENTERPRISE')
+
   await visitor.press('Manage billing')
   await visitor.press('Cancel at period end')
   await demo.settled()
@@ -56,7 +67,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   await visitor.open(`${demo.url}/dashboard`)
   if (!visitor.url.endsWith('/sign-in')) throw new Error('The old session outlived the reset.')
   await elsewhere.press('Sign in', { email, password: 'another long password' })
-  expectText(elsewhere, 'PRO')
+  expectText(elsewhere, 'ENTERPRISE')
   done('reset the password; the old session was dead at once')
 }
 

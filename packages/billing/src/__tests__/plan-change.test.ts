@@ -85,7 +85,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
       })
       expect(quote.nextInvoice.at).toEqual(had.currentPeriodEnd)
 
-      const after = await h.billing.changePlan(ownerId, { ...to, quote })
+      const after = await h.billing.changePlan(ownerId, { ...to, quote: JSON.stringify(quote) })
       expect(after).toMatchObject({
         plan: had.plan,
         interval: had.interval,
@@ -188,11 +188,18 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
         { ...quote, prorationDate: new Date(clock.now().getTime() - 2 * 3_600_000) },
         'quote_expired',
       ],
-      [{ ...quote, prorationDate: new Date(Number.NaN) }, 'quote_expired'],
+      [{ ...quote, prorationDate: new Date(clock.now().getTime() + 120_000) }, 'quote_expired'],
+      [{ ...quote, prorationDate: new Date(Number.NaN) }, 'invalid_quote'],
+      [{ ...quote, amountDue: -1 }, 'invalid_quote'],
+      ['{"at":"now"', 'invalid_quote'],
+      ['null', 'invalid_quote'],
     ] as const
     for (const [wrong, code] of attempts) {
       const attempt = h.billing.changePlan(ownerId, { ...change, quote: wrong })
-      await expect(attempt).rejects.toMatchObject({ code, status: 409 })
+      await expect(attempt).rejects.toMatchObject({
+        code,
+        status: code === 'invalid_quote' ? 400 : 409,
+      })
     }
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
     expect(await charged(ownerId, 1)).toBe(0)

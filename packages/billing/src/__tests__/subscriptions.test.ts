@@ -301,3 +301,15 @@ test('a confirmation that went out with other words is not tried for ever', asyn
     SELECT count(*)::int AS left FROM graphile_worker.jobs WHERE task_identifier = 'billing.mail'`
   expect(left).toBe(0)
 })
+
+test.each([
+  ['a reason nobody knows', { reason: 'boredom' as 'other' }],
+  ['too long a comment', { comment: 'x'.repeat(501) }],
+])('a cancellation with %s is refused and cancels nothing', async (_, options) => {
+  const { ownerId } = await h.subscriber()
+  await expect(h.billing.cancelSubscription(ownerId, options)).rejects.toMatchObject({
+    code: 'invalid_cancellation',
+    status: 400,
+  })
+  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ endsAt: null })
+})

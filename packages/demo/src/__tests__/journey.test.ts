@@ -140,12 +140,24 @@ test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_00
   await expect.poll(() => page.getByTestId('booking').textContent()).toContain('accepted')
   expect(await page.getByRole('button', { name: 'Book your call' }).count()).toBe(0)
 
+  await page.getByRole('link', { name: 'Change to ENTERPRISE' }).click()
+  expect(await page.getByTestId('due').textContent()).toBe('$170.00')
+  await page.getByRole('button', { name: 'Change and pay' }).click()
+  await page.waitForURL(/\/dashboard\?done=changed/)
+  expect(await plan(page)).toBe('ENTERPRISE')
+  expect(await page.getByTestId('invoice').first().textContent()).toContain('$170.00 · paid')
+  await page.getByRole('link', { name: 'Change to PRO' }).click()
+  await page.getByRole('button', { name: 'Change then' }).click()
+  expect(await page.getByTestId('change').textContent()).toMatch(/^Becomes PRO on/)
+  await page.getByRole('button', { name: 'Keep ENTERPRISE' }).click()
+  expect(await page.getByTestId('change').count()).toBe(0)
+
   await page.getByRole('button', { name: 'Manage billing' }).click()
   await page.getByRole('button', { name: 'Cancel at period end' }).first().click()
   await page.getByRole('link', { name: /Return to/ }).click()
   await page.waitForURL(/\/dashboard/)
   expect(await page.getByTestId('ends').textContent()).toMatch(/^Ends on/)
-  expect(await plan(page)).toBe('PRO')
+  expect(await plan(page)).toBe('ENTERPRISE')
 
   let elsewhere = await (await (browser as Browser).newContext()).newPage()
   await elsewhere.goto(`${demo.url}/sign-in`)
@@ -173,5 +185,5 @@ test('the same job without a browser, as `demo --smoke` walks it', {
 }, async () => {
   const steps: string[] = []
   await smoke(demo, (step) => steps.push(step))
-  expect(steps).toHaveLength(6)
+  expect(steps).toHaveLength(7)
 })
