@@ -65,6 +65,20 @@ test.each(['429', '500', 'reset'] as const)('a fault %s did nothing', async (kin
   await stripe.customers.create({})
 })
 
+test('a late answer tells what was so when it was made', async () => {
+  const running = await start()
+  const stripe = running.client()
+  const { id } = await stripe.customers.create({ name: 'Ada' })
+  running.sandbox.stripe.setFaults(always('late'))
+  const began = performance.now()
+  const asked = stripe.customers.retrieve(id)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  running.sandbox.stripe.setFaults(null)
+  await stripe.customers.update(id, { name: 'Ada Lovelace' })
+  expect(await asked).toMatchObject({ name: 'Ada' })
+  expect(performance.now() - began).toBeGreaterThan(900)
+})
+
 test('a request that hangs is answered when the caller has gone', async () => {
   const running = await start()
   running.sandbox.stripe.setFaults(always('hang'))

@@ -11,9 +11,10 @@ import { SandboxError } from '../errors.ts'
 /**
  * How a request fails: `429` and `500` before anything is done; `hang` without an answer until the
  * caller gives up; `reset` with the connection torn down; `applied` after it was done, so that only
- * an idempotency key keeps a second try from doing it again.
+ * an idempotency key keeps a second try from doing it again; `late` not at all, but the answer comes
+ * a second after it was made and may tell what is no longer so.
  */
-export type FaultKind = '429' | '500' | 'applied' | 'hang' | 'reset'
+export type FaultKind = '429' | '500' | 'applied' | 'hang' | 'late' | 'reset'
 
 export interface Faults {
   /** The share of requests that fail: 0 to 1. */
@@ -70,6 +71,13 @@ const HANG_MS = 3000
 export async function hang(signal: AbortSignal): Promise<void> {
   // The timer alone keeps no process alive.
   await sleep(HANG_MS, undefined, { signal, ref: false }).catch(() => {})
+}
+
+const LATE_MS = 1000
+
+/** Keeps a finished answer back. */
+export async function delay(signal: AbortSignal): Promise<void> {
+  await sleep(LATE_MS, undefined, { signal, ref: false }).catch(() => {})
 }
 
 /** Tears down the connection of a request that came over one. `env` is what the server knows of it. */

@@ -19,7 +19,7 @@ import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
 import { type DeliveryStatus, eventEndpoints, webhookEndpointEndpoints } from './events.ts'
 import { expand } from './expand.ts'
-import { type FaultKind, hang, tearDown } from './faults.ts'
+import { delay, type FaultKind, hang, tearDown } from './faults.ts'
 import { Params, parseForm } from './forms.ts'
 import { invoiceEndpoints } from './invoice-endpoints.ts'
 import { paymentIntentEndpoints } from './payment-intents.ts'
@@ -106,12 +106,14 @@ async function answer(
     const failure = options.takeFailure()
     if (failure !== null) throw failureError(failure)
     const fault = options.takeFault()
-    if (fault !== null && fault !== 'applied') throw await fail(c, fault)
+    const isDone = fault === null || fault === 'applied' || fault === 'late'
+    if (!isDone) throw await fail(c, fault)
     if (endpoint === null) throw unrecognized(c)
     const text = c.req.method === 'POST' ? await readBody(c) : new URL(c.req.url).search.slice(1)
     // From here on nothing awaits: the request is one step, and two with one key cannot both act.
     const answered = runOnce(options, c, endpoint, { text, version, requestId })
     if (fault === 'applied') throw failureError({ status: 500 })
+    if (fault === 'late') await delay(c.req.raw.signal)
     return respond(answered.answer, version, answered.isReplay)
   } catch (error) {
     return respond(errorAnswer(options, error, version, requestId), version, false)
