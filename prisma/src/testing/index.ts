@@ -8,6 +8,7 @@ export {
   type PostgresOptions,
   type PostgresServer,
   removePostgres,
+  type StopOptions,
   startPostgres,
 } from './postgres.ts'
 

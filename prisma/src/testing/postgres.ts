@@ -37,6 +37,11 @@ export interface PostgresOptions {
   port?: number
 }
 
+export interface StopOptions {
+  /** As in a power cut: nothing is written down, and the next start has to recover. */
+  isImmediate?: boolean
+}
+
 export interface PostgresServer {
   port: number
   /** Where the cluster really lies; see `startPostgres`. Null for one this process did not start. */
@@ -49,7 +54,7 @@ export interface PostgresServer {
   createDatabase(database: string, options?: { template?: string }): Promise<string>
   dropDatabase(database: string): Promise<void>
   /** Stops the server; a throw-away cluster is deleted. Does nothing if it was running before. */
-  stop(): Promise<void>
+  stop(options?: StopOptions): Promise<void>
 }
 
 /**
@@ -84,13 +89,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const server = describe({
     port,
     folder,
-    async stop() {
+    async stop({ isImmediate = throwAway } = {}) {
       process.removeListener('exit', kill)
       if (child.exitCode === null && child.signalCode === null) {
         await new Promise<void>((done) => {
           child.once('exit', () => done())
-          // A fast shutdown keeps the data; an immediate one is enough for what is thrown away.
-          child.kill(throwAway ? 'SIGQUIT' : 'SIGINT')
+          // An immediate shutdown is enough for what is thrown away.
+          child.kill(isImmediate ? 'SIGQUIT' : 'SIGINT')
         })
       }
       if (throwAway) rmSync(folder, { recursive: true, force: true })
