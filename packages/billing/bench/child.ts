@@ -4,29 +4,32 @@
  * @module
  */
 
-import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { type ChildProcess, fork } from 'node:child_process'
 
 export interface Child<Ready> {
   /** What it said when it was ready. */
   ready: Ready
+  process: ChildProcess
   stop(): Promise<void>
 }
 
-/** Starts `file` with `settings` and waits until it is ready. @throws when it ends before. */
-export function startChild<Ready>(file: string, settings: object): Promise<Child<Ready>> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
-  // Its standard output would land in the report.
-  const child = fork(path, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] })
+/**
+ * Starts `file` with `settings` and waits until it is ready. What it writes goes to the file
+ * descriptor `output`; by default not to standard output, which is the report's.
+ *
+ * @throws when it ends before.
+ */
+export function startChild<Ready>(file: URL, settings: object, output = 2): Promise<Child<Ready>> {
+  const child = fork(file, [JSON.stringify(settings)], { stdio: ['ignore', output, output, 'ipc'] })
   const ended = new Promise<void>((done) => child.once('exit', () => done()))
   const stop = async () => {
     if (child.connected) child.disconnect()
     await ended
   }
   return new Promise((done, fail) => {
-    child.once('message', (ready) => done({ ready: ready as Ready, stop }))
+    child.once('message', (ready) => done({ ready: ready as Ready, process: child, stop }))
     child.once('error', fail)
-    child.once('exit', (code) => fail(new Error(`${file} ended (${code}).`)))
+    child.once('exit', (code) => fail(new Error(`${file.pathname} ended (${code}).`)))
   })
 }
 

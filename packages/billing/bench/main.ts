@@ -1,7 +1,7 @@
 /**
  * `pnpm bench webhooks`: how fast events are taken in and worked through, next to a limit and to a
  * peer, on one PostgreSQL that is thrown away. It leaves nothing behind, also on Ctrl-C. Exit code 0
- * says that it ran, whatever the figures are.
+ * says that it ran, whatever the figures are; 2 that an option cannot be meant.
  *
  * @module
  */
@@ -10,15 +10,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '@repo/db/testing'
+import { runCommand, say } from './command.ts'
 import { measureIngest } from './ingest.ts'
-import { readOptions, UsageError } from './options.ts'
+import { readOptions, USAGE } from './options.ts'
 import { measureProcessing } from './processing.ts'
-import { draw, type Report, say } from './report.ts'
-import { createScope } from './scope.ts'
+import { draw, type Report } from './report.ts'
+import type { Scope } from './scope.ts'
 
-const scope = createScope()
-
-async function measure(args: string[]): Promise<void> {
+async function measure(args: string[], scope: Scope): Promise<number> {
   const options = readOptions(args)
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   scope.add(async () => rmSync(folder, { recursive: true, force: true }))
@@ -41,20 +40,7 @@ async function measure(args: string[]): Promise<void> {
   if (options.out) writeFileSync(options.out, json)
   if (options.json) process.stdout.write(json)
   else process.stdout.write(draw(report))
+  return 0
 }
 
-const signals = { SIGINT: 130, SIGTERM: 143 } as const
-const interrupted = new Promise<number>((done) => {
-  for (const [signal, code] of Object.entries(signals)) process.once(signal, () => done(code))
-})
-const ran = measure(process.argv.slice(2)).then(
-  () => 0,
-  (error: unknown) => {
-    // After an interruption the connections are gone, and what was under way says so.
-    if (!scope.isClosed) say(error instanceof UsageError ? error.message : error)
-    return 1
-  },
-)
-const code = await Promise.race([ran, interrupted])
-await scope.close()
-process.exit(code)
+await runCommand(USAGE, measure)

@@ -15,10 +15,11 @@ import { createProgress } from '../src/progress.ts'
 import { PROCESS_EVENTS } from '../src/wake.ts'
 import { readStripeEvent } from '../src/webhooks/stripe.ts'
 import { type Child, startChild } from './child.ts'
+import { say } from './command.ts'
 import { copyRows, eventOf } from './copies.ts'
 import { type Life, playLife } from './life.ts'
 import type { ProviderSettings } from './provider-process.ts'
-import { atLeast, median, type Report, row, type Setting, say } from './report.ts'
+import { atLeast, median, type Report, row, type Setting } from './report.ts'
 import type { WorkerSettings } from './worker-process.ts'
 
 const BACKLOG = 'backlog'
@@ -32,7 +33,10 @@ export async function measureProcessing(setting: Setting): Promise<Report> {
   const snapshot = join(folder, 'life.json')
   writeFileSync(snapshot, JSON.stringify(life.snapshot))
   const settings: ProviderSettings = { snapshot, customers: options.customers }
-  const provider = await startChild<{ stripeUrl: string }>('provider-process.ts', settings)
+  const provider = await startChild<{ stripeUrl: string }>(
+    new URL('provider-process.ts', import.meta.url),
+    settings,
+  )
   scope.add(() => provider.stop())
   const one: number[] = []
   const two: number[] = []
@@ -92,7 +96,7 @@ async function measureDrain(setting: Setting, stripeUrl: string, count: number):
   const settings: WorkerSettings = { databaseUrl, stripeUrl }
   const workers: Child<object>[] = []
   for (let n = 0; n < count; n += 1) {
-    const worker = await startChild<object>('worker-process.ts', settings)
+    const worker = await startChild<object>(new URL('worker-process.ts', import.meta.url), settings)
     scope.add(() => worker.stop())
     workers.push(worker)
   }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { inspect } from 'node:util'
 import type { PostgresServer } from '@repo/db/testing'
 import type { Options } from './options.ts'
 import type { Scope } from './scope.ts'
@@ -35,11 +34,6 @@ export interface Setting {
   folder: string
   postgres: PostgresServer
   scope: Scope
-}
-
-/** Words and progress go to standard error, so that standard output is the report alone. */
-export const say = (what: unknown): void => {
-  process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
 }
 
 export function median(values: number[]): number {

@@ -1,0 +1,88 @@
+/**
+ * What our commands have in common: options that are refused rather than guessed at, words on
+ * standard error, and an end that leaves nothing behind, also on Ctrl-C.
+ *
+ * @module
+ */
+
+import { inspect, type ParseArgsConfig, parseArgs } from 'node:util'
+import { createScope, type Scope } from './scope.ts'
+
+/** An option that is not known or cannot be meant. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+type Config = NonNullable<ParseArgsConfig['options']>
+
+/** The options after the one word `webhooks`. @throws UsageError */
+export function readWebhooksArgs<const Given extends Config>(
+  what: string,
+  args: string[],
+  options: Given,
+) {
+  const parsed = parse(args, options)
+  const { positionals } = parsed
+  if (positionals.length !== 1 || positionals[0] !== 'webhooks') {
+    throw new UsageError(`There is a ${what} of webhooks and no other.`)
+  }
+  return parsed.values
+}
+
+function parse<const Given extends Config>(args: string[], options: Given) {
+  try {
+    // `pnpm bench -- webhooks` hands the separator on.
+    const given = args[0] === '--' ? args.slice(1) : args
+    return parseArgs({ args: given, allowPositionals: true, options })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** @throws UsageError */
+export function positive(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new UsageError(`--${name} must be a number above 0, not ${text}.`)
+}
+
+/** @throws UsageError */
+export function whole(name: string, text: string | undefined, fallback: number): number {
+  const value = positive(name, text, fallback)
+  if (Number.isSafeInteger(value)) return value
+  throw new UsageError(`--${name} must be a whole number, not ${text}.`)
+}
+
+/** Words and progress go to standard error, so that standard output is the report alone. */
+export const say = (what: unknown): void => {
+  process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
+}
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+
+/**
+ * Runs `command`, cleans up and ends the process: with the command's own code, 1 for a failure, 2 for
+ * options that cannot be meant.
+ */
+export async function runCommand(
+  usage: string,
+  command: (args: string[], scope: Scope) => Promise<number>,
+): Promise<never> {
+  const scope = createScope()
+  const interrupted = new Promise<number>((done) => {
+    for (const [signal, code] of Object.entries(SIGNALS)) process.once(signal, () => done(code))
+  })
+  const ran = command(process.argv.slice(2), scope).catch((error: unknown) => {
+    if (error instanceof UsageError) {
+      say(`${error.message}\n${usage}`)
+      return 2
+    }
+    // After an interruption the connections are gone, and what was under way says so.
+    if (!scope.isClosed) say(error)
+    return 1
+  })
+  const code = await Promise.race([ran, interrupted])
+  await scope.close()
+  process.exit(code)
+}
