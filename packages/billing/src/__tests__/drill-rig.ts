@@ -19,14 +19,14 @@ import {
   createCallTable,
   createFated,
   createLife,
+  createPost,
   createRandom,
-  type DeliveryKind,
   type DrillStep,
+  type Due,
   type Fated,
   fatedDatabase,
   fatedFetch,
   hashOf,
-  planDeliveries,
   readCalls,
   signDelivery,
   type Violation,
@@ -42,12 +42,6 @@ export interface Scenario {
   seed: number
   /** The share of calls that something befalls. */
   faultRate: number
-}
-
-interface Due {
-  id: string
-  body: string
-  kind: DeliveryKind
 }
 
 export async function createRig(postgres: TestPostgres) {
@@ -149,8 +143,7 @@ async function run(scenario: Scenario, rig: Rig): Promise<Violation[]> {
 
   const answered = new Map<string, string>()
   const violations: Violation[] = []
-  const waiting = new Map<number, Due[]>()
-  const wait = (at: number, due: Due) => waiting.set(at, [...(waiting.get(at) ?? []), due])
+  const post = createPost(seed, { reach: 40 })
   const deliver = async (billing: Billing, due: Due, retry: (due: Due) => void) => {
     const { body, signature } = signDelivery(due.kind, due.body, WEBHOOK_SECRET)
     const { status } = await billing.handleStripeWebhook(
@@ -162,26 +155,19 @@ async function run(scenario: Scenario, rig: Rig): Promise<Violation[]> {
     )
     if (due.kind !== 'genuine') {
       if (status === 400) return
-      violations.push({ invariant: 'refused', id: due.id, message: `${due.kind}: ${status}` })
-    } else if (status === 200) answered.set(due.id, hashOf(body))
+      violations.push({ invariant: 'refused', id: due.eventId, message: `${due.kind}: ${status}` })
+    } else if (status === 200) answered.set(due.eventId, hashOf(body))
     else retry(due)
   }
 
-  let seen = 0
-  let made = 0
   for (const [index, step] of scenario.steps.entries()) {
     await life.play(step)
-    for (const event of sandbox.stripe.events.slice(seen) as unknown as Stripe.Event[]) {
-      const plan = planDeliveries(seed, seen, { reach: 40 })
-      const body = JSON.stringify(event)
-      for (const { kind, after } of plan.deliveries)
-        wait(seen + after, { id: event.id, body, kind })
-      seen += 1
-    }
+    const happened = sandbox.stripe.events.slice(post.events) as unknown as Stripe.Event[]
+    const due = happened.flatMap((event) =>
+      post.take({ id: event.id, body: JSON.stringify(event) }),
+    )
     const ingest = doomed()
-    const due: Due[] = []
-    for (; made < seen; made++) due.push(...(waiting.get(made) ?? []))
-    await Promise.all(due.map((each) => deliver(ingest, each, (again) => wait(seen + 3, again))))
+    await Promise.all(due.map((each) => deliver(ingest, each, (again) => post.again(again, 3))))
     if (index % 2 === 0)
       passes.push(
         doomed()
@@ -190,7 +176,7 @@ async function run(scenario: Scenario, rig: Rig): Promise<Violation[]> {
       )
     if (index % 5 === 4) await Promise.all(passes)
   }
-  const rest = [...waiting].flatMap(([at, due]) => (at >= made ? due : []))
+  const rest = post.rest()
   passes.push(
     doomed()
       .processEvents()

@@ -84,8 +84,8 @@ function* impliedBy(truth: ProviderTruth, { flagged }: OurRows): Generator<strin
     if (status === 'succeeded') yield `payment:${id}:succeeded`
   }
   for (const [id, { status }] of truth.refunds) if (status === 'succeeded') yield `refund:${id}`
-  for (const [id, { status }] of truth.subscriptions) {
-    if (flagged.has(id)) continue
+  for (const [id, { status, lookupKey }] of truth.subscriptions) {
+    if (flagged.has(id) || lookupKey === null) continue
     if (status === 'active' || status === 'trialing') yield `subscription:${id}:activated`
     if (status === 'canceled') yield `subscription:${id}:ended`
   }

@@ -1,7 +1,7 @@
 /**
  * Our rows against the provider's state, fact by fact. What may differ is listed in `mayDiffer` and
  * nowhere else: a subscription at a price that is no plan of ours keeps what it was, until it ends,
- * and a customer who has nothing may not be linked yet.
+ * and one that we first saw there is flagged; a customer who has nothing may not be linked yet.
  *
  * @module
  */
@@ -51,11 +51,7 @@ interface Difference {
 function mayDiffer({ name, id, theirs, truth, rows }: Difference): boolean {
   if (name === 'customers')
     return rows.customers.get(id)?.stripeCustomerId === null && isNew(id, truth)
-  return (
-    name === 'subscriptions' &&
-    rows.flagged.get(id) === 'unknown_price' &&
-    !ENDED.has(String(theirs.status))
-  )
+  return name === 'subscriptions' && theirs.lookupKey === null && !ENDED.has(String(theirs.status))
 }
 
 /** Who has nothing yet is linked by the first thing they do. */
@@ -85,7 +81,8 @@ function checkFlags(truth: ProviderTruth, rows: OurRows): Violation[] {
       const message = `subscription: flagged ${flag} without cause`
       violations.push({ invariant: 'row', id, message })
     }
-    if (lookupKey === null && flag !== 'unknown_price') {
+    const isSeenThere = rows.subscriptions.get(id)?.lookupKey === null
+    if (isSeenThere && flag !== 'unknown_price') {
       const message = 'subscription: at a foreign price and not flagged'
       violations.push({ invariant: 'row', id, message })
     }

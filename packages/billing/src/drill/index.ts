@@ -44,4 +44,5 @@ export {
   type LifeOptions,
   type StandIn,
 } from './life.ts'
+export { createPost, type Due, type Post } from './post.ts'
 export { createRandom, type Random } from './random.ts'
