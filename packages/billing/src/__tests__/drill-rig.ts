@@ -204,6 +204,7 @@ async function run(scenario: Scenario, rig: Rig): Promise<Violation[]> {
       db,
       stripe,
       calls: await readCalls(db),
+      mails: outbox.sent.map(({ idempotencyKey }) => idempotencyKey ?? ''),
       witness: {
         answered,
         happened: sandbox.stripe.events.map(({ id }) => id as string),

@@ -12,6 +12,7 @@ import { checkCalls, type EffectCalls } from './calls.ts'
 import { compareRows } from './compare.ts'
 import { FORGED } from './deliveries.ts'
 import type { DrillCustomer } from './life.ts'
+import { checkMails } from './mails.ts'
 import { readTruth } from './provider.ts'
 import { readRows } from './rows.ts'
 
@@ -39,22 +40,25 @@ export interface InvariantOptions {
   stripe: Stripe
   witness: Witness
   calls: EffectCalls
+  /** Keys under which mails were asked for, once nothing is queued. Default: not checked. */
+  mails?: Iterable<string>
 }
 
 export const hashOf = (body: string): string => createHash('sha256').update(body).digest('hex')
 
 /** All that is wrong, once everything has been delivered, pulled and processed. */
 export async function checkInvariants(options: InvariantOptions): Promise<Violation[]> {
-  const { db, stripe, witness, calls } = options
+  const { db, stripe, witness, calls, mails } = options
   const { customers } = witness
   const ownerIds = customers.map(({ ownerId }) => ownerId)
   const [truth, rows] = await Promise.all([readTruth(stripe, customers), readRows(db, ownerIds)])
-  const effects = await db.effect.findMany({ select: { key: true, name: true, customerId: true } })
+  const effects = await db.effect.findMany({ select: { key: true, name: true, payload: true } })
   return [
     ...(await checkEvents(db, witness)),
     ...compareRows(truth, rows),
     ...(await checkCurrent(db)),
     ...checkCalls({ truth, rows, calls, effects }),
+    ...(mails ? checkMails(mails, effects, rows) : []),
   ]
 }
 

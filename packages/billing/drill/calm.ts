@@ -1,0 +1,121 @@
+/**
+ * What the minute and the hour bring in production, in short: sweeps, a pull, and the work that is
+ * left, until nothing waits.
+ *
+ * @module
+ */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import { listDeadJobs } from '@repo/jobs'
+import type Stripe from 'stripe'
+import { silent } from '../bench/silent.ts'
+import { createBilling } from '../src/index.ts'
+import { createProgress } from '../src/progress.ts'
+import type { Violation } from '../src/testing.ts'
+import { PROCESS_EVENTS } from '../src/wake.ts'
+import { type DrillDatabase, patiently } from './database.ts'
+import { APP_URL } from './product.ts'
+
+const MAIL = 'billing.mail'
+const SWEEP_MS = 1_000
+/** Cron pulls every hour; a drill is over sooner. */
+const SWEEPS_PER_PULL = 30
+/** So long without any progress, and what is left will stay. */
+const STUCK_MS = 45_000
+
+export interface Figures {
+  /** Customer syncs begun. */
+  syncs: number
+  /** Events taken up, each time counted. */
+  passes: number
+  effects: number
+  /** Events in the end, by status. */
+  statuses: Record<string, number>
+}
+
+export function createCalm({ db }: DrillDatabase) {
+  const enqueue = (job: string) =>
+    db.$executeRaw`SELECT 1 FROM graphile_worker.add_job(${job}, job_key := ${job})`
+  const left = () =>
+    patiently(async () => {
+      const [{ events, jobs }] = await db.$queryRaw<[{ events: number; jobs: number }]>`
+        SELECT (SELECT count(*) FROM "WebhookEvent" WHERE "status" = 'pending')::int AS "events",
+          (SELECT count(*) FROM graphile_worker.jobs
+            WHERE "attempts" < "max_attempts" AND "task_identifier" = ${MAIL})::int AS "jobs"`
+      return { events, jobs }
+    })
+  return {
+    backlog: async () => (await left()).events,
+    /** Sweeps from now on as cron does, only more often. */
+    sweep() {
+      let isOver = false
+      const run = async () => {
+        for (let sweep = 1; !isOver; sweep += 1) {
+          await wait(SWEEP_MS)
+          // A sweep that fails is followed by the next.
+          await enqueue(PROCESS_EVENTS).catch(() => {})
+          if (sweep % SWEEPS_PER_PULL === 0) await enqueue('billing.pullEvents').catch(() => {})
+        }
+      }
+      const running = run()
+      return {
+        stop() {
+          isOver = true
+          return running
+        },
+      }
+    },
+    /** Waits for the workers until nothing is left, or nothing moves any more. */
+    async drain(): Promise<void> {
+      const progress = createProgress('events and mails left')
+      let moved = Date.now()
+      let least = Number.POSITIVE_INFINITY
+      for (;;) {
+        // A job that failed in a mishap waits for up to hours by its own curve.
+        await db.$executeRaw`
+          UPDATE graphile_worker._private_jobs SET "run_at" = now() WHERE "run_at" > now()`
+        const { events, jobs } = await left()
+        if (events + jobs === 0) break
+        if (events + jobs < least) moved = Date.now()
+        least = Math.min(least, events + jobs)
+        if (Date.now() - moved > STUCK_MS) break
+        progress.show(events + jobs)
+        await wait(250)
+      }
+      progress.end()
+    },
+    /** Stores what never arrived; how many that were. */
+    async pull(stripe: Stripe): Promise<number> {
+      const billing = createBilling({
+        db,
+        stripe,
+        appUrl: APP_URL,
+        livemode: false,
+        logger: silent,
+      })
+      await billing.pullEvents()
+      return db.webhookEvent.count({ where: { source: 'pull' } })
+    },
+    /** Of sweeps there will be others; a mail comes by one job alone. */
+    async deadMails(): Promise<Violation[]> {
+      const dead = await listDeadJobs(db)
+      return dead
+        .filter(({ name }) => name === MAIL)
+        .map(({ id, lastError }) => ({ invariant: 'mail', id, message: `is dead: ${lastError}` }))
+    },
+    async figures(): Promise<Figures> {
+      const [{ syncs, passes, effects }] = await db.$queryRaw<[Omit<Figures, 'statuses'>]>`
+        SELECT (SELECT last_value FROM sync_ticket)::int AS "syncs",
+          (SELECT coalesce(sum("attempts"), 0) FROM "WebhookEvent")::int AS "passes",
+          (SELECT count(*) FROM "Effect")::int AS "effects"`
+      const statuses = await db.$queryRaw<{ status: string; count: number }[]>`
+        SELECT "status", count(*)::int AS "count" FROM "WebhookEvent" GROUP BY 1 ORDER BY 2 DESC`
+      return {
+        syncs,
+        passes,
+        effects,
+        statuses: Object.fromEntries(statuses.map(({ status, count }) => [status, count])),
+      }
+    },
+  }
+}

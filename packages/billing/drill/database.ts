@@ -1,0 +1,78 @@
+/**
+ * The database server of a drill: on a disk and durable, because what was acknowledged has to outlive
+ * a crash; and its mishaps.
+ *
+ * @module
+ */
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { createDb, type Database, migrate } from '@repo/db'
+import { type StopOptions, startPostgres } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
+import pg from 'pg'
+import type { Scope } from '../bench/scope.ts'
+import { createCallTable } from '../src/testing.ts'
+
+const NAME = 'drill'
+
+export interface DrillDatabase {
+  url: string
+  db: Database
+  /** Ends so great a share of the connections, whatever they are doing. */
+  cut(share: number): Promise<void>
+  /** Stops the server and starts it again. */
+  restart(options: StopOptions): Promise<void>
+}
+
+export async function startDatabase(folder: string, scope: Scope): Promise<DrillDatabase> {
+  // A named folder keeps what a throw-away server switches off.
+  const options = { folder: join(folder, 'postgres') }
+  let postgres = await startPostgres(options)
+  const { port, adminUrl } = postgres
+  scope.add(async () => {
+    await postgres.stop({ isImmediate: true })
+    // Root's server may not reach a private folder, and then its cluster lies elsewhere.
+    rmSync(postgres.folder, { recursive: true, force: true })
+  })
+  const url = await postgres.createDatabase(NAME)
+  await migrate(url)
+  await migrateJobs(url)
+  const db = createDb(url, { maxConnections: 4 })
+  scope.add(() => db.$disconnect())
+  await createCallTable(db)
+  return {
+    url,
+    db,
+    async cut(share) {
+      const admin = new pg.Client({ connectionString: adminUrl })
+      admin.on('error', () => {})
+      await admin.connect()
+      await admin.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND random() < $2',
+        [NAME, share],
+      )
+      await admin.end()
+    },
+    async restart(stop) {
+      await postgres.stop(stop)
+      if (!scope.isClosed) postgres = await startPostgres({ ...options, port })
+    },
+  }
+}
+
+const PATIENCE_MS = 30_000
+
+/** Does `work` again until no mishap comes between. @throws its error after half a minute */
+export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  const began = Date.now()
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (Date.now() - began > PATIENCE_MS) throw error
+      await wait(200)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** A host's web process: takes webhooks in, and lets visitors ask what they have bought. */
+
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { toNodeHandler } from 'better-auth/node'
+import { serve, settingsOf } from '../bench/child.ts'
+import { APP_URL, createProduct, type ProductSettings } from './product.ts'
+
+const { db, billing } = createProduct(settingsOf<ProductSettings>())
+
+async function route(request: Request): Promise<Response> {
+  const [, what, ownerId = ''] = new URL(request.url, APP_URL).pathname.split('/')
+  if (what === 'api') return billing.handleStripeWebhook(request)
+  // As the page does that a buyer comes back to.
+  const { written } = await billing.syncCustomer(ownerId)
+  return Response.json({ written })
+}
+
+const answer = toNodeHandler(route)
+const server = createServer((req, res) => {
+  answer(req, res).catch(() => {
+    if (!res.headersSent) res.statusCode = 500
+    res.end()
+  })
+})
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  serve({ url: `http://127.0.0.1:${port}` }, async () => {
+    server.close()
+    server.closeAllConnections()
+    await db.$disconnect()
+  })
+})

@@ -1,0 +1,119 @@
+/**
+ * What befalls the system while it works. Which mishap comes next is drawn from the seed like a card
+ * from a pack, so that each comes about as often as it should also in a short run; when it comes
+ * depends on the machine.
+ *
+ * @module
+ */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import type { FaultKind, Faults } from '@repo/sandbox'
+import { createRandom, type Random } from '../src/testing.ts'
+import type { DrillDatabase } from './database.ts'
+import { LEASE_MS } from './product.ts'
+import type { System } from './system.ts'
+
+/** How many of each are in a pack. */
+const PACK = {
+  'host killed': 2,
+  'worker killed': 3,
+  'host frozen': 1,
+  'worker frozen': 2,
+  'connections cut': 3,
+  'database restarted': 1,
+  'database crashed': 1,
+  'provider failing': 3,
+} as const
+
+export type Mishap = keyof typeof PACK
+const MISHAPS = Object.entries(PACK).flatMap(([name, count]) =>
+  Array<Mishap>(count).fill(name as Mishap),
+)
+
+const KINDS: readonly FaultKind[] = ['429', '500', 'hang', 'reset', 'applied', 'late']
+
+/** Some of the provider's answers are always late: what a sync holds may be no longer so. */
+const USUAL = { rate: 0.02, kinds: ['late', '500'] as FaultKind[] }
+
+const PAUSE_MS = { least: 600, more: 1_800 }
+
+export interface MishapOptions {
+  seed: number
+  system: System
+  database: DrillDatabase
+  setFaults(faults: Required<Faults> | null): Promise<unknown>
+}
+
+export interface Mishaps {
+  /** How often each came. */
+  readonly counts: ReadonlyMap<Mishap, number>
+  /** No more of them; resolves once the last is over. */
+  stop(): Promise<void>
+}
+
+export function startMishaps(options: MishapOptions): Mishaps {
+  const random = createRandom(options.seed, 5)
+  const counts = new Map<Mishap, number>()
+  const open = new Set<Promise<void>>()
+  let isOver = false
+  const run = async () => {
+    await options.setFaults({ ...USUAL, seed: random.whole(1e9) })
+    while (!isOver) {
+      for (const mishap of shuffled(random, MISHAPS)) {
+        await wait(PAUSE_MS.least + random.whole(PAUSE_MS.more))
+        if (isOver) break
+        counts.set(mishap, (counts.get(mishap) ?? 0) + 1)
+        // Some last; the next does not wait for them.
+        const happening = befall(mishap, random, options).finally(() => open.delete(happening))
+        open.add(happening)
+        if (mishap.startsWith('database')) await happening
+      }
+    }
+    await Promise.all(open)
+    await options.setFaults(null)
+  }
+  const running = run()
+  return {
+    counts,
+    stop() {
+      isOver = true
+      return running
+    },
+  }
+}
+
+async function befall(
+  mishap: Mishap,
+  random: Random,
+  { system, database, setFaults }: MishapOptions,
+): Promise<void> {
+  switch (mishap) {
+    case 'host killed':
+      return system.kill('host', random)
+    case 'worker killed':
+      return system.kill('worker', random)
+    case 'host frozen':
+      return system.freeze('host', random, LEASE_MS / 3)
+    case 'worker frozen':
+      // Longer than a lease: when it moves again, what it held is another's.
+      return system.freeze('worker', random, LEASE_MS * 1.3)
+    case 'connections cut':
+      return database.cut(0.2 + random.next() * 0.8)
+    case 'database restarted':
+      return database.restart({ isImmediate: false })
+    case 'database crashed':
+      return database.restart({ isImmediate: true })
+    case 'provider failing': {
+      const rate = 0.1 + random.next() * 0.5
+      const kinds = shuffled(random, KINDS).slice(0, 1 + random.whole(KINDS.length))
+      await setFaults({ rate, kinds, seed: random.whole(1e9) })
+      await wait(800 + random.whole(2_000))
+      await setFaults({ ...USUAL, seed: random.whole(1e9) })
+    }
+  }
+}
+
+function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
+  const left = [...items]
+  return items.flatMap(() => left.splice(random.whole(left.length), 1))
+}

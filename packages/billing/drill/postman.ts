@@ -1,0 +1,112 @@
+/**
+ * Delivers as the provider does: many at a time, with a limit on each answer, and again until the
+ * answer is 200. What has to be refused is delivered until it is.
+ *
+ * @module
+ */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import {
+  createRandom,
+  type DeliveryKind,
+  type Due,
+  hashOf,
+  signDelivery,
+  type Violation,
+} from '../src/testing.ts'
+import { WEBHOOK_SECRET } from './product.ts'
+
+const AT_ONCE = 24
+const ANSWER_MS = 4_000
+const RETRY_MS = { first: 100, most: 1_500 }
+/** The longest that the system is down for is a few seconds. */
+const GIVE_UP_MS = 90_000
+
+export interface PostmanOptions {
+  seed: number
+  /** Where to deliver to now. */
+  hosts(): string[]
+  onDelivered(): void
+}
+
+export interface Postman {
+  /** Deliveries begun, by kind, and the tries they took. */
+  readonly made: Record<DeliveryKind, number>
+  readonly tries: number
+  /** Of each event that was answered 200: the hash of its bytes. */
+  readonly answered: Map<string, string>
+  readonly violations: Violation[]
+  /** Begins a delivery as soon as there is room for one more. */
+  deliver(due: Due): Promise<void>
+  /** Resolves once nothing is under way. */
+  settled(): Promise<void>
+}
+
+export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Postman {
+  const random = createRandom(seed, 6)
+  const made = { genuine: 0, damaged: 0, forged: 0, stale: 0, early: 0 }
+  const answered = new Map<string, string>()
+  const violations: Violation[] = []
+  const open = new Set<Promise<void>>()
+  let tries = 0
+
+  /** The status of the answer; null where none came. */
+  const attempt = async (body: string, signature: string): Promise<number | null> => {
+    const all = hosts()
+    const host = all[random.whole(all.length)]
+    if (!host) return null
+    tries += 1
+    try {
+      const response = await fetch(`${host}/api/webhooks/stripe`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'stripe-signature': signature },
+        body,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+      await response.arrayBuffer()
+      return response.status
+    } catch {
+      return null
+    }
+  }
+  const run = async ({ kind, body, eventId: id }: Due): Promise<void> => {
+    const wanted = kind === 'genuine' ? 200 : 400
+    const began = Date.now()
+    for (let pause = RETRY_MS.first; ; pause = Math.min(2 * pause, RETRY_MS.most)) {
+      // Signed anew for each try, as the provider does.
+      const signed = signDelivery(kind, body, WEBHOOK_SECRET)
+      const status = await attempt(signed.body, signed.signature)
+      if (status === wanted) {
+        if (kind === 'genuine') answered.set(id, hashOf(signed.body))
+        return
+      }
+      const isRefused = status !== null && status < 500
+      if (isRefused || Date.now() - began > GIVE_UP_MS) {
+        const message = `${kind}: ${status ?? 'no answer'} in place of ${wanted}`
+        violations.push({ invariant: kind === 'genuine' ? 'event' : 'refused', id, message })
+        return
+      }
+      await wait(pause)
+    }
+  }
+  return {
+    made,
+    get tries() {
+      return tries
+    },
+    answered,
+    violations,
+    async deliver(due) {
+      while (open.size >= AT_ONCE) await Promise.race(open)
+      made[due.kind] += 1
+      const delivery = run(due).finally(() => {
+        open.delete(delivery)
+        onDelivered()
+      })
+      open.add(delivery)
+    },
+    async settled() {
+      await Promise.all(open)
+    },
+  }
+}

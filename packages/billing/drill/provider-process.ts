@@ -1,0 +1,145 @@
+/**
+ * The provider in a process of its own: the stand-in, and the customers who live at it. They meet no
+ * faults; the product that asks over the network does.
+ */
+
+import { createSandbox, type Faults } from '@repo/sandbox'
+import Stripe from 'stripe'
+import { serve, settingsOf } from '../bench/child.ts'
+import { silent } from '../bench/silent.ts'
+import { plans, pushPlans, STRIPE_API_VERSION } from '../src/index.ts'
+import {
+  createLife,
+  type DrillCustomer,
+  type DrillOwner,
+  type DrillStep,
+  drillHistory,
+} from '../src/testing.ts'
+import { APP_URL, ownerOf, SECRET_KEY } from './product.ts'
+import { connect } from './remote.ts'
+
+export interface ProviderSettings {
+  seed: number
+  steps: number
+  customers: number
+}
+
+export interface Played {
+  /** Since the last time, oldest first. */
+  events: { id: string; body: string }[]
+  /** False: the history is over. */
+  goesOn: boolean
+}
+
+/** What the provider asks of the process that started it. */
+export type ProviderHost = {
+  /** A customer was made. Told whether our row names it now. */
+  signUp(owner: DrillOwner, stripeCustomerId: string): Promise<boolean>
+  visit(owner: DrillOwner): void
+}
+
+const { seed, steps: count, customers } = settingsOf<ProviderSettings>()
+const sandbox = createSandbox({
+  stripe: { secretKey: SECRET_KEY, delivery: false },
+  logger: silent,
+})
+let faults: Required<Faults> | null = null
+
+/** Which fault comes is drawn when a request arrives, at once; so none is drawn for these. */
+const spared: typeof fetch = (input, init) => {
+  sandbox.stripe.setFaults(null)
+  const answer = sandbox.stripe.fetch(new Request(input, init))
+  if (faults) {
+    faults.seed += 1
+    sandbox.stripe.setFaults(faults)
+  }
+  return answer
+}
+const stripe = new Stripe(SECRET_KEY, {
+  apiVersion: STRIPE_API_VERSION as Stripe.LatestApiVersion,
+  httpClient: Stripe.createFetchHttpClient(spared),
+  telemetry: false,
+})
+
+const host = connect<ProviderHost>(process, {
+  pushPlans: () => pushPlans(stripe, plans),
+  play,
+  setFaults(given: Required<Faults> | null) {
+    faults = given
+    sandbox.stripe.setFaults(given)
+  },
+  customers: () => [...life.customers],
+  stepsOf,
+})
+export type Provider = {
+  pushPlans(): Promise<unknown>
+  play(steps: number): Promise<Played>
+  setFaults(faults: Required<Faults> | null): void
+  customers(): DrillCustomer[]
+  stepsOf(ids: string[]): CustomerSteps[]
+}
+
+const life = createLife({
+  stripe,
+  standIn: sandbox.stripe,
+  environment: new URL(APP_URL).host,
+  ownerOf: (who) => ownerOf(seed, who),
+  onSignUp: (owner, stripeCustomerId) => host.signUp(owner, stripeCustomerId),
+  onVisit: (owner) => void host.visit(owner).catch(() => {}),
+})
+
+const history = drillHistory({ seed, steps: count, customers })
+let played = 0
+let last: string | undefined
+
+/** Lets so many things happen. */
+async function play(steps: number): Promise<Played> {
+  for (const step of history.slice(played, played + steps)) await life.play(step)
+  played += steps
+  const events: Played['events'] = []
+  for (;;) {
+    const page = await stripe.events.list({
+      limit: 100,
+      ...(last === undefined ? {} : { ending_before: last }),
+    })
+    for (const event of page.data.reverse()) {
+      events.push({ id: event.id, body: JSON.stringify(event) })
+      last = event.id
+    }
+    if (page.data.length < 100) return { events, goesOn: played < history.length }
+  }
+}
+
+export interface CustomerSteps {
+  ownerId: string
+  stripeCustomerId: string
+  /** What is wrong with them, of the ids asked for. */
+  ids: string[]
+  steps: DrillStep[]
+}
+
+/** The histories of those whom `ids` of theirs, or of their objects, name. */
+function stepsOf(ids: string[]): CustomerSteps[] {
+  const found = new Map<string, Set<string>>()
+  for (const event of sandbox.stripe.events) {
+    const text = JSON.stringify(event)
+    for (const id of ids) {
+      if (!text.includes(`"${id}"`)) continue
+      for (const { stripeCustomerId } of life.customers) {
+        if (!text.includes(`"${stripeCustomerId}"`)) continue
+        found.set(stripeCustomerId, (found.get(stripeCustomerId) ?? new Set()).add(id))
+      }
+    }
+  }
+  return life.customers.flatMap(({ ownerId, stripeCustomerId }) => {
+    const named = found.get(stripeCustomerId)
+    if (!named) return []
+    const steps = history
+      .slice(0, played)
+      .filter(({ who }) => ownerOf(seed, who).ownerId === ownerId)
+    return [{ ownerId, stripeCustomerId, ids: [...named], steps }]
+  })
+}
+
+const { stripeUrl } = await sandbox.listen()
+serve({ stripeUrl }, () => sandbox.stop())
