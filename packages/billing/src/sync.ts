@@ -32,7 +32,10 @@ export interface SyncOptions {
   also?: () => Promise<readonly string[]>
   /** Asks first whether the provider still has the customer. */
   mayBeDeleted?: boolean
-  /** Runs in the transaction of the write, last, also where a later sync has already written. */
+  /**
+   * Runs in the transaction of the write, last, also where a later sync has already written; one that
+   * looks further than others do begins anew before.
+   */
   within?: (tx: Db, result: SyncResult) => Promise<unknown>
 }
 
@@ -76,6 +79,7 @@ export async function syncLinked(
   const loaded = await load(ctx, customer, { depth: isGone ? 'full' : depth, also })
   if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
   const state = customer.forgottenAt ? withoutNames(loaded) : loaded
+  const looksFurther = isGone || depth === 'full' || options.also !== undefined
 
   const prices = await ensurePrices(ctx, state)
   const trials = await runningTrials(ctx, customer.ownerId, state.subscriptions)
@@ -90,7 +94,7 @@ export async function syncLinked(
   let alarms: string[] = []
   await atomically(ctx.db, async (tx) => {
     result.written = await takeTurn(tx, customer.id, ticket)
-    if (isGone && !result.written) return
+    if (looksFurther && !result.written) return
     if (result.written) {
       const repeatedTrials = await redeemTrials(tx, trials)
       const written = await writeState({ ctx, tx, customer, state, prices, repeatedTrials })
@@ -108,8 +112,9 @@ export async function syncLinked(
     }
     await within?.(tx, result)
   })
-  // The later sync may know nothing of the deletion, and nobody else is going to tell.
-  if (isGone && !result.written) return syncLinked(ctx, customer, options)
+  // The later sync may know nothing of the deletion, or of objects as old as those this one was told
+  // of, and nobody else is going to tell.
+  if (looksFurther && !result.written) return syncLinked(ctx, customer, options)
   report(ctx, customer, result, alarms)
   countEffects(taken)
   return result
