@@ -67,9 +67,10 @@ export function createCalm({ db }: DrillDatabase) {
     },
     /** Waits for the workers until nothing is left, or nothing moves any more. */
     async drain(): Promise<void> {
-      const progress = createProgress('events and mails left')
+      const progress = createProgress('events and mails of those that were left')
       let moved = Date.now()
       let least = Number.POSITIVE_INFINITY
+      let most = 0
       for (;;) {
         // A job that failed in a mishap waits for up to hours by its own curve.
         await db.$executeRaw`
@@ -79,7 +80,8 @@ export function createCalm({ db }: DrillDatabase) {
         if (events + jobs < least) moved = Date.now()
         least = Math.min(least, events + jobs)
         if (Date.now() - moved > STUCK_MS) break
-        progress.show(events + jobs)
+        most = Math.max(most, events + jobs)
+        progress.show(most - events - jobs, most)
         await wait(250)
       }
       progress.end()

@@ -34,6 +34,7 @@ const STEPS_AT_ONCE = 20
 const REACH = 600
 /** More events than this wait: the customers pause, so that what is checked is not one long backlog. */
 const MAX_BACKLOG = 1_500
+const PROVIDER_ID = /\b[a-z]+_\w{8,}|\b[0-9a-f]{8}-[0-9a-f-]{27}/g
 
 export async function drill(options: Options, scope: Scope): Promise<Report> {
   const { seed, events, workers } = options
@@ -99,7 +100,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
       },
     })),
   ]
-  const ids = [...new Set(violations.flatMap(({ id }) => id.split(':')))].slice(0, 20)
+  const ids = violations.flatMap(({ id }) => id.match(PROVIDER_ID) ?? [])
   return {
     seed,
     deliveries: postman.made,
@@ -115,7 +116,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
     handlerDeaths: system.handlerDeaths,
     seconds: { played: playedMs / 1000, all: (Date.now() - began) / 1000 },
     violations,
-    concerned: violations.length > 0 ? await provider.stepsOf(ids) : [],
+    concerned: violations.length > 0 ? await provider.stepsOf([...new Set(ids)].slice(0, 20)) : [],
   }
 }
 
