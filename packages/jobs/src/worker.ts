@@ -148,8 +148,32 @@ function createPool(connectionString: string, max: number): pg.Pool {
   const pool = new pg.Pool({ connectionString, max })
   // An idle connection that is lost reports here; unhandled, the event would end the process.
   pool.on('error', () => {})
-  pool.on('connect', (client) => client.on('error', () => {}))
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    client.query = asRetryable(client.query.bind(client))
+  })
+  pool.connect = asRetryable(pool.connect.bind(pool))
   return pool
+}
+
+/** The server was shut down or crashed, or cannot be reached. */
+const LOST = new Set(['57P01', '57P02', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
+/** "Cannot connect now", which the engine knows. */
+const TRY_AGAIN = '57P03'
+
+/**
+ * Lets a lost connection look like a server that is starting. The engine repeats the end of a job
+ * after that and few other errors; any other ends the process, because nobody awaits it.
+ */
+function asRetryable<F>(call: F): F {
+  const retryable = (error: { code?: string; message?: string }): never => {
+    const isLost = LOST.has(error.code ?? '') || /Connection terminated/.test(error.message ?? '')
+    throw isLost ? Object.assign(error, { code: TRY_AGAIN }) : error
+  }
+  return ((...args: unknown[]) => {
+    const result = (call as (...args: unknown[]) => unknown)(...args)
+    return result instanceof Promise ? result.catch(retryable) : result
+  }) as F
 }
 
 function tasksOf(jobs: Jobs, logger: Logger): TaskList {

@@ -208,6 +208,24 @@ test('four workers share a hundred jobs and run each once', async () => {
   expect(new Set(runs).size).toBe(100)
 })
 
+test('promise 1: a worker outlives the loss of all its connections, and so do its jobs', async () => {
+  const { job, runs } = noting('cut', ({ attempt }) => attempt === 1)
+  const cutting = {
+    ...job,
+    async run(payload: Payload, info: JobInfo) {
+      await db.$executeRaw`
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()`
+      await job.run(payload, info)
+    },
+  }
+  await start([[cutting]])
+  await enqueue(db, job, { n: 1 })
+  await expect.poll(() => runs, { timeout: 15_000 }).toEqual([1, 1])
+  const left = () => db.$queryRaw`SELECT 1 FROM graphile_worker.jobs`
+  await expect.poll(left, { timeout: 15_000 }).toEqual([])
+}, 40_000)
+
 test('promise 1: the jobs of a worker that was killed are run by another', async () => {
   const script = fileURLToPath(new URL('./killed-worker.ts', import.meta.url))
   const child: ChildProcess = spawn(
