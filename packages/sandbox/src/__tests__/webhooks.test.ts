@@ -1,5 +1,6 @@
 /** Events and how they are delivered. */
 
+import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import { at, NEW, OLD, type Receiver, SECRET, start, startReceiver, subscribe } from './harness.ts'
 
@@ -155,6 +156,65 @@ test('an endpoint made by the API gets events under the secret it was told', asy
   stripe.webhooks.constructEvent(body, String(headers['stripe-signature']), String(endpoint.secret))
   await stripe.webhookEndpoints.del(endpoint.id)
   expect((await stripe.webhookEndpoints.list()).data).toEqual([])
+})
+
+test('an endpoint is changed, and one that is disabled gets nothing', async () => {
+  const receiver = await startReceiver()
+  const made = await start()
+  const stripe = made.client()
+  const { id, secret } = await stripe.webhookEndpoints.create({
+    url: 'https://example.com/hook',
+    enabled_events: ['*'],
+  })
+  expect(secret).toMatch(/^whsec_/)
+  const disabled = await stripe.webhookEndpoints.update(id, {
+    url: receiver.url,
+    enabled_events: ['customer.created'],
+    description: 'billing',
+    metadata: { of: 'tollgate' },
+    disabled: true,
+  })
+  expect(disabled).toMatchObject({
+    url: receiver.url,
+    enabled_events: ['customer.created'],
+    description: 'billing',
+    metadata: { of: 'tollgate' },
+    status: 'disabled',
+    api_version: null,
+  })
+  expect(disabled).not.toHaveProperty('secret')
+  await stripe.customers.create({})
+  expect(await stripe.webhookEndpoints.update(id, { disabled: false })).toMatchObject({
+    status: 'enabled',
+    url: receiver.url,
+    description: 'billing',
+  })
+  await stripe.customers.create({})
+  await made.sandbox.stripe.settled()
+  expect(typesIn(receiver)).toEqual(['customer.created'])
+})
+
+test('an endpoint without an address or events is refused, and so is a pattern', async () => {
+  const stripe = (await start()).client()
+  const url = 'https://example.com/hook'
+  const refused = async (params: object, param: string) => {
+    const made = stripe.webhookEndpoints.create(params as Stripe.WebhookEndpointCreateParams)
+    await expect(made).rejects.toMatchObject({ statusCode: 400, param })
+  }
+  await refused({ enabled_events: ['*'] }, 'url')
+  await refused({ url: 'example.com/hook', enabled_events: ['*'] }, 'url')
+  await refused({ url: 'ftp://example.com/hook', enabled_events: ['*'] }, 'url')
+  await refused({ url }, 'enabled_events')
+  await refused({ url, enabled_events: ['invoice.paid', 'invoice.*'] }, 'enabled_events[1]')
+  const version = { url, enabled_events: ['*'], api_version: 'newest' }
+  const made = stripe.webhookEndpoints.create(version as Stripe.WebhookEndpointCreateParams)
+  await expect(made).rejects.toMatchObject({ statusCode: 400 })
+  const { id } = await stripe.webhookEndpoints.create({ url, enabled_events: ['*'] })
+  const changed = stripe.webhookEndpoints.update(id, { enabled_events: '' as never })
+  await expect(changed).rejects.toMatchObject({ statusCode: 400 })
+  const none = stripe.webhookEndpoints.update('we_none', { disabled: true })
+  await expect(none).rejects.toMatchObject({ statusCode: 404, code: 'resource_missing' })
+  expect((await stripe.webhookEndpoints.list()).data).toMatchObject([{ id, status: 'enabled' }])
 })
 
 test('events are listed by type, and page from an older one to the newest', async () => {

@@ -8,10 +8,10 @@
 import { createHmac } from 'node:crypto'
 import type { DeliveryRecord, DeliveryRequest } from '../deliveries.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
-import { invalid, missing } from './errors.ts'
+import { invalid } from './errors.ts'
 import type { EventRecord, WebhookEndpoint } from './objects.ts'
 import { type Shown, showEvent } from './shapes.ts'
-import { find, insert, newId, randomText, remove, type Store, seconds } from './store.ts'
+import { find, insert, newId, remove, type Store, seconds } from './store.ts'
 
 /** A receiver that the options name. */
 export interface WebhookTarget {
@@ -145,57 +145,3 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
 /** `invoice.paid` matches itself, and `invoice.*` all that begin with it. */
 const matches = (pattern: string, type: string): boolean =>
   pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern
-
-export const webhookEndpointEndpoints: Endpoint[] = [
-  {
-    method: 'POST',
-    path: '/v1/webhook_endpoints',
-    params: ['api_version', 'description', 'enabled_events', 'metadata', 'url'],
-    ignored: ['connect'],
-    isShown: true,
-    run({ store, params }) {
-      const url = params.url('url')
-      if (!url) throw missing('url')
-      const enabled = params.strings('enabled_events')
-      if (enabled.length === 0) throw missing('enabled_events')
-      const endpoint = insert(store, 'endpoints', {
-        id: newId('endpoints'),
-        object: 'webhook_endpoint',
-        created: seconds(store),
-        livemode: false,
-        api_version: params.text('api_version') ?? null,
-        application: null,
-        description: params.text('description') ?? null,
-        enabled_events: enabled,
-        metadata: params.metadata(),
-        secret: `whsec_${randomText(32)}`,
-        status: 'enabled',
-        url,
-        configured: false,
-      })
-      // The secret is told here and by no other answer.
-      const { configured: _, ...shown } = endpoint
-      return shown
-    },
-  },
-  {
-    method: 'GET',
-    path: '/v1/webhook_endpoints',
-    params: LIST_PARAMS,
-    run: (call) => listTable(call, 'endpoints', '/v1/webhook_endpoints'),
-  },
-  {
-    method: 'GET',
-    path: '/v1/webhook_endpoints/:id',
-    run: ({ store, id }) => find(store, 'endpoints', id),
-  },
-  {
-    method: 'DELETE',
-    path: '/v1/webhook_endpoints/:id',
-    run({ store, id }) {
-      find(store, 'endpoints', id)
-      remove(store, 'endpoints', id)
-      return { id, object: 'webhook_endpoint', deleted: true }
-    },
-  },
-]

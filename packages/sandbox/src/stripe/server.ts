@@ -17,7 +17,7 @@ import { customerEndpoints } from './customers.ts'
 import { disputeEndpoints } from './disputes.ts'
 import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
-import { type DeliveryStatus, eventEndpoints, webhookEndpointEndpoints } from './events.ts'
+import { type DeliveryStatus, eventEndpoints } from './events.ts'
 import { expand } from './expand.ts'
 import { delay, type FaultKind, hang, tearDown } from './faults.ts'
 import { Params, parseForm } from './forms.ts'
@@ -31,6 +31,7 @@ import { scheduleEndpoints } from './schedules.ts'
 import { type Shown, show } from './shapes.ts'
 import { type KeptAnswer, randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
+import { webhookEndpointEndpoints } from './webhook-endpoints.ts'
 
 export interface ApiOptions {
   store: Store
