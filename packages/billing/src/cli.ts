@@ -6,7 +6,7 @@
  * @module
  */
 
-import { maskText, readEnv } from '@repo/core'
+import { isTollgateError, maskText, readEnv } from '@repo/core'
 import { databaseEnv, db } from '@repo/db'
 import { z } from 'zod'
 import { say, UsageError } from './cli/command.ts'
@@ -31,5 +31,6 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   say(maskText(error instanceof Error ? error.message : String(error)))
-  process.exitCode = error instanceof UsageError ? 2 : 1
+  const isMisuse = error instanceof UsageError || (isTollgateError(error) && error.status === 400)
+  process.exitCode = isMisuse ? 2 : 1
 })

@@ -18,6 +18,7 @@ export type BillingErrorCode =
   | 'invalid_reference'
   | 'invalid_return_url'
   | 'invalid_signature'
+  | 'invalid_webhook_url'
   | 'missing_signature'
   | 'owner_not_found'
   | 'owner_required'
@@ -53,6 +54,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   invalid_reference: 400,
   invalid_return_url: 400,
   invalid_signature: 400,
+  invalid_webhook_url: 400,
   missing_signature: 400,
   owner_not_found: 404,
   owner_required: 400,

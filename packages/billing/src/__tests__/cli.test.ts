@@ -1,67 +1,20 @@
 /** The real command, as a process, against a real database and the Stripe stand-in. */
 
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { UsageError } from '../cli/command.ts'
 import { parse, usage } from '../cli/parse.ts'
+import { createCli, DB_PASSWORD } from './cli-process.ts'
 import { createHarness, type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
 
-const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
-const DB_PASSWORD = 'a-database-password'
-
-interface Run {
-  code: number | null
-  stdout: string
-  stderr: string
-  /** Standard output as the one JSON document it must be. */
-  json(): Record<string, unknown>
-}
-
 let h: Harness
-let environment: Record<string, string>
-let said = ''
+let made: ReturnType<typeof createCli>
 beforeAll(async () => {
   h = await createHarness(inject('postgres'))
-  const database = new URL(h.databaseUrl)
-  // A trusting server takes any password, and no message may show it.
-  if (!database.password) database.password = DB_PASSWORD
-  environment = {
-    DATABASE_URL: database.href,
-    STRIPE_SECRET_KEY: SECRET_KEY,
-    STRIPE_API_BASE: h.url,
-    STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
-    APP_URL: 'http://localhost:3000',
-  }
+  made = createCli(h)
 })
 afterAll(() => h.close())
 
-/** `pnpm billing …` without a terminal. `env` lies over the complete environment. */
-async function cli(args: string[], env: Record<string, string> = {}): Promise<Run> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', CLI, ...args], {
-    env: { PATH: process.env.PATH ?? '', ...environment, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  const code = await new Promise<number | null>((done) => child.once('close', done))
-  said += stdout + stderr
-  return {
-    code,
-    stdout,
-    stderr,
-    json() {
-      expect(stdout.trimEnd()).not.toContain('\n')
-      return JSON.parse(stdout) as Record<string, unknown>
-    },
-  }
-}
+const cli: typeof made.run = (...args) => made.run(...args)
 
 /** An owner who paid at the provider, of which nothing was delivered. */
 async function paidElsewhere() {
@@ -104,11 +57,11 @@ describe('customers', () => {
     expect(run.stderr).toMatch(new RegExp(`^${ownerId}: subscription sub_\\w+ new → active`, 'm'))
     expect(run.stderr).toMatch(/^\d+ customers, 1 differed and are mended\.$/m)
 
-    h.sandbox.stripe.failNext({ status: 403, times: 1 })
-    const failing = await cli(['reconcile', '--json'])
+    const failing = await cli(['reconcile', '--json'], { STRIPE_SECRET_KEY: 'sk_test_anotherkey' })
     expect(failing.code).toBe(1)
-    expect(failing.json()).toMatchObject({ failed: [{ reason: 'provider_rejected' }] })
-    expect(failing.stderr).toContain('not compared (provider_rejected)')
+    const failed = { ownerId, reason: 'provider_rejected' }
+    expect(failing.json()).toMatchObject({ failed: expect.arrayContaining([failed]) })
+    expect(failing.stderr).toContain(`${ownerId}: not compared (provider_rejected)\n`)
   })
 
   test('a second subscription is listed, and ended when it is said twice', async () => {
@@ -192,6 +145,45 @@ describe('events', () => {
     expect(pulled.stderr).toMatch(/^Stripe told of \d+ events; \d+ were missing\.$/m)
     expect(await planOf(missing.ownerId)).toBe('PRO')
   })
+})
+
+test('webhooks create prints the secret, once and alone; webhooks list shows what there is', async () => {
+  const url = 'https://app.example.com/api/webhooks/stripe'
+  const [created, local, plain] = await Promise.all([
+    cli(['webhooks', 'create', url], { DATABASE_URL: '', APP_URL: '' }),
+    cli(['webhooks', 'create', 'http://localhost:3000/hook', '--json']),
+    cli(['webhooks', 'create', 'http://app.example.com/hook', '--json']),
+  ])
+  expect(created.code).toBe(0)
+  expect(created.stdout).toMatch(/^whsec_\w{20,}\n$/)
+  expect(created.stderr).toContain('STRIPE_WEBHOOK_SECRET')
+  const secret = created.stdout.trim()
+  expect(local.json()).toMatchObject({ isNew: true, secret: expect.stringMatching(/^whsec_/) })
+  expect(plain).toMatchObject({ code: 2, stdout: '' })
+  expect(plain.stderr).toMatch(/^The address of a webhook begins with https:/)
+
+  const [ours] = (await h.stripe.webhookEndpoints.list()).data.filter((each) => each.url === url)
+  await h.stripe.webhookEndpoints.update(ours?.id as string, { disabled: true })
+  const [again, fits, list] = await Promise.all([
+    cli(['webhooks', 'create', url, '--json']),
+    cli(['webhooks', 'create', 'http://localhost:3000/hook']),
+    cli(['webhooks', 'list', '--json']),
+  ])
+  expect(again.code).toBe(1)
+  expect(again.json()).toMatchObject({ isNew: false, difference: { isDisabled: true } })
+  expect(again.stderr).toMatch(
+    new RegExp(`^There is one already: ${ours?.id}.*\nIt is disabled\\.\n`),
+  )
+  expect(fits).toMatchObject({ code: 0, stdout: '' })
+  expect(fits.stderr).toContain('It is as it should be.')
+  expect(list.json()).toMatchObject({ endpoints: [{}, {}] })
+  expect(list.stderr).toContain(`${ours?.id}  ${url}  disabled  2024-04-10  `)
+  for (const run of [again, fits, list]) {
+    for (const told of [secret, String(local.json().secret)]) {
+      expect(run.stdout + run.stderr).not.toContain(told)
+    }
+  }
+  expect(local.stderr + created.stderr).not.toContain('whsec_')
 })
 
 describe('called wrongly it does nothing, says what is wrong and ends with 2', () => {
@@ -278,6 +270,7 @@ describe('what cannot be done is said in a sentence, with 1', () => {
 })
 
 test('promise 7: no secret is in anything it said', () => {
+  const said = made.said()
   expect(said.length).toBeGreaterThan(1000)
   const secrets = [SECRET_KEY, WEBHOOK_SECRET, DB_PASSWORD, 'sk_test_anotherkey']
   for (const secret of secrets) expect(said).not.toContain(secret)

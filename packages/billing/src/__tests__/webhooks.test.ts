@@ -113,6 +113,21 @@ describe('each event brings our rows up to date', () => {
       }),
     ])
   })
+
+  // The second is all that tells of a card's refund in versions before 2024-10-28.
+  test.each(['refund.created', 'charge.refund.updated'])(
+    '%s: what was given back is recorded',
+    async (type) => {
+      const ownerId = await h.owner()
+      const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
+      await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+      await h.stripe.refunds.create({ payment_intent: id, amount: 900 })
+      const event = { ...(await newest('refund.created')), id: `evt_of_${type}`, type }
+      expect((await deliver(event)).status).toBe(200)
+      expect(await h.work()).toMatchObject({ processed: 1 })
+      expect(await h.billing.listPayments(ownerId)).toMatchObject([{ amountRefunded: 900 }])
+    },
+  )
 })
 
 describe('promise 1: each event is stored, and takes effect once', () => {
@@ -363,10 +378,13 @@ describe('bad input changes nothing', () => {
     }
   })
 
-  test('an event of an unknown type is stored and ignored', async () => {
-    expect((await deliver({ ...event, id: 'evt_new', type: 'planet.discovered' })).status).toBe(200)
-    expect(await stored('evt_new')).toMatchObject({ status: 'ignored', reason: null })
-  })
+  test.each(['planet.discovered', 'invoice.upcoming', 'payment_intent.created'])(
+    'an event of a type nobody listens to is stored and ignored: %s',
+    async (type) => {
+      expect((await deliver({ ...event, id: `evt_${type}`, type })).status).toBe(200)
+      expect(await stored(`evt_${type}`)).toMatchObject({ status: 'ignored', reason: null })
+    },
+  )
 
   test("an event about a customer who is not ours needs a person's attention", async () => {
     const customer = await h.stripe.customers.create({ email: 'walk-in@example.com' })

@@ -8,8 +8,13 @@ import { parseArgs } from 'node:util'
 import { argumentsOf, type Command, type Flags, synopsis, UsageError } from './command.ts'
 import { customerCommands } from './customers.ts'
 import { eventCommands } from './events.ts'
+import { webhookCommands } from './webhooks.ts'
 
-const COMMANDS: Record<string, Command> = { ...customerCommands, ...eventCommands }
+const COMMANDS: Record<string, Command> = {
+  ...customerCommands,
+  ...eventCommands,
+  ...webhookCommands,
+}
 
 /** Every command and what it does. */
 export function usage(): string {

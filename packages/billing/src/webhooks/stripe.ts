@@ -14,26 +14,76 @@ import { nameOrNull, type ReceivedEvent, receive, requireName } from './ingest.t
 /** How far a signature's time may be off, before or after now. Stripe's own tolerance. */
 const TOLERANCE_SECONDS = 300
 
-/** The events that change what we store. A word that ends with a dot stands for all that begin so. */
+/**
+ * The events that change what we store, by their whole names, as an endpoint at Stripe asks for them.
+ * All others are kept and ignored; a later one of these, or a repair, loads the same state.
+ */
 export const LISTENED = [
-  'checkout.session.', // a plan or an item was bought, at once or by a slow payment, or given up
-  'customer.updated',
+  // A plan or an item was bought, at once or by a slow payment, or given up.
+  'checkout.session.async_payment_failed',
+  'checkout.session.async_payment_succeeded',
+  'checkout.session.completed',
+  'checkout.session.expired',
   'customer.deleted',
-  'customer.subscription.', // it began, changed, paused, is about to leave its trial, ended
-  'subscription_schedule.', // what it changes to at the end of a period
-  'invoice.', // asked for, paid, failed, waiting for the bank's question
-  'payment_intent.', // a one-time payment
+  'customer.updated',
+  // It began, changed, paused, is about to leave its trial, ended.
+  'customer.subscription.created',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.pending_update_applied',
+  'customer.subscription.pending_update_expired',
+  'customer.subscription.resumed',
+  'customer.subscription.trial_will_end',
+  'customer.subscription.updated',
+  // What it changes to at the end of a period.
+  'subscription_schedule.aborted',
+  'subscription_schedule.canceled',
+  'subscription_schedule.completed',
+  'subscription_schedule.created',
+  'subscription_schedule.released',
+  'subscription_schedule.updated',
+  // Asked for, paid, failed, waiting for the bank's question.
+  'invoice.created',
+  'invoice.deleted',
+  'invoice.finalization_failed',
+  'invoice.finalized',
+  'invoice.marked_uncollectible',
+  'invoice.paid',
+  'invoice.payment_action_required',
+  'invoice.payment_failed',
+  'invoice.payment_succeeded',
+  'invoice.updated',
+  'invoice.voided',
+  // A one-time payment.
+  'payment_intent.amount_capturable_updated',
+  'payment_intent.canceled',
+  'payment_intent.payment_failed',
+  'payment_intent.processing',
+  'payment_intent.requires_action',
+  'payment_intent.succeeded',
+  // Money back. Before 2024-10-28 a card's refund that changes is told of by the second alone.
   'charge.refunded',
-  'charge.dispute.',
-  'refund.',
-] as const
+  'charge.refund.updated',
+  'refund.created',
+  'refund.failed',
+  'refund.updated',
+  'charge.dispute.closed',
+  'charge.dispute.created',
+  'charge.dispute.funds_reinstated',
+  'charge.dispute.funds_withdrawn',
+  'charge.dispute.updated',
+] as const satisfies readonly Stripe.WebhookEndpointCreateParams.EnabledEvent[]
 
-/** Not about anything that exists yet. */
-const UNHEARD = new Set(['invoice.upcoming', 'payment_intent.created'])
+export type ListenedEvent = (typeof LISTENED)[number]
 
-const isListened = (type: string): boolean =>
-  !UNHEARD.has(type) &&
-  LISTENED.some((word) => (word.endsWith('.') ? type.startsWith(word) : type === word))
+/** Events that earlier API versions do not have, and since when there are any. */
+const SINCE: { [Type in ListenedEvent]?: string } = { 'refund.failed': '2024-10-28' }
+
+/** Those of `LISTENED` that an endpoint of this API version can ask for. */
+export const listenedIn = (apiVersion: string): ListenedEvent[] =>
+  LISTENED.filter((type) => (SINCE[type] ?? '') <= apiVersion.slice(0, 10))
+
+const listened: ReadonlySet<string> = new Set(LISTENED)
 
 /** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/stripe`. */
 export const handleStripeWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
@@ -68,7 +118,7 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
     apiVersion: nameOrNull(event.api_version),
     livemode: typeof event.livemode === 'boolean' ? event.livemode : null,
     payload,
-    isListened: isListened(type),
+    isListened: listened.has(type),
   }
 }
 
