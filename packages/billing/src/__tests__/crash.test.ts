@@ -96,26 +96,26 @@ async function anotherWorker(): Promise<void> {
 }
 
 describe('promise 1: a worker that is killed', { timeout: 30_000 }, () => {
-  test.each<Place>(['effect', 'provider'])(
-    'in the middle of the %s is followed by another once its lease has ended',
-    async (place) => {
-      const one = await delivered()
-      await killAt(place, () => h.deliver(one.event))
-      const left = await stored(one.eventId)
-      expect(left).toMatchObject({ status: 'pending', lease: expect.any(String), attempts: 1 })
-      expect(await planOf(one.ownerId)).toBe('FREE')
-      expect(await readCalls(h.db)).toEqual(new Map())
-      // The lease is not over, so the event may still be in good hands.
-      expect(await h.billing.processEvents()).toMatchObject({ processed: 0 })
+  test.each<[when: string, Place]>([
+    ['inside an effect', 'effect'],
+    ['while it waits for the provider', 'provider'],
+  ])('%s is followed by another once its lease has ended', async (_, place) => {
+    const one = await delivered()
+    await killAt(place, () => h.deliver(one.event))
+    const left = await stored(one.eventId)
+    expect(left).toMatchObject({ status: 'pending', lease: expect.any(String), attempts: 1 })
+    expect(await planOf(one.ownerId)).toBe('FREE')
+    expect(await readCalls(h.db)).toEqual(new Map())
+    // The lease is not over, so the event may still be in good hands.
+    expect(await h.billing.processEvents()).toMatchObject({ processed: 0 })
 
-      await h.skipDelays()
-      await anotherWorker()
-      await expect.poll(() => h.outbox.attempts, { timeout: 15_000 }).toBe(1)
-      await expectDoneOnce(one)
-      expect((await stored(one.eventId)).attempts).toBe(2)
-      expect(await h.billing.processEvents()).toMatchObject({ processed: 0 })
-    },
-  )
+    await h.skipDelays()
+    await anotherWorker()
+    await expect.poll(() => h.outbox.attempts, { timeout: 15_000 }).toBe(1)
+    await expectDoneOnce(one)
+    expect((await stored(one.eventId)).attempts).toBe(2)
+    expect(await h.billing.processEvents()).toMatchObject({ processed: 0 })
+  })
 
   test('before a mail has gone out leaves the mail to another', async () => {
     const one = await delivered()
@@ -204,4 +204,19 @@ describe('promise 1: a pass whose connection to the database is cut', () => {
     await expectDoneOnce(one)
     expect((await stored(one.eventId)).attempts).toBe(2)
   })
+})
+
+test('a pass that fails in one lane fails when the others have ended', async () => {
+  const one = await delivered()
+  await h.deliver(one.event)
+  let queries = 0
+  const db = new Proxy(h.db, {
+    get(target, key) {
+      if (key !== '$queryRaw' || ++queries !== 2) return Reflect.get(target, key)
+      return () => Promise.reject(new Error('the connection is gone'))
+    },
+  })
+  const { processEvents } = createBilling({ ...h.settings, db, events: { lanes: 2 } })
+  await expect(processEvents()).rejects.toThrow('the connection is gone')
+  expect(await stored(one.eventId)).toMatchObject({ status: 'processed' })
 })

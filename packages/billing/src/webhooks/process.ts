@@ -56,7 +56,9 @@ export async function processEvents(
       await work(ctx, claim, result)
     }
   }
-  await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
+  const lanes = await Promise.allSettled(Array.from({ length: ctx.events.lanes }, lane))
+  // Told when all have ended: a host that closes its database after a failure must not cut the rest.
+  for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
   return result
 }
 
