@@ -6,7 +6,6 @@
  */
 
 import { setTimeout as wait } from 'node:timers/promises'
-import { listDeadJobs } from '@repo/jobs'
 import type Stripe from 'stripe'
 import { silent } from '../bench/silent.ts'
 import { createBilling } from '../src/index.ts'
@@ -98,12 +97,18 @@ export function createCalm({ db }: DrillDatabase) {
       await billing.pullEvents()
       return db.webhookEvent.count({ where: { source: 'pull' } })
     },
-    /** Of sweeps there will be others; a mail comes by one job alone. */
-    async deadMails(): Promise<Violation[]> {
-      const dead = await listDeadJobs(db)
-      return dead
-        .filter(({ name }) => name === MAIL)
-        .map(({ id, lastError }) => ({ invariant: 'mail', id, message: `is dead: ${lastError}` }))
+    /** Mails whose job did not come to an end. Of sweeps there will be others. */
+    async leftMails(): Promise<Violation[]> {
+      const jobs = await db.$queryRaw<{ key: string; what: string }[]>`
+        SELECT j."payload"->>'key' AS "key", CASE
+          WHEN j."attempts" >= j."max_attempts" THEN 'is dead: ' || coalesce(j."last_error", '')
+          WHEN j."locked_by" IS NULL THEN 'waits for a worker'
+          WHEN w."id" IS NULL THEN 'is held by a worker nobody knows'
+          ELSE 'is held by a worker that lives' END AS "what"
+        FROM graphile_worker._private_jobs j
+        JOIN graphile_worker._private_tasks t ON t."id" = j."task_id" AND t."identifier" = ${MAIL}
+        LEFT JOIN "JobWorker" w ON w."id" = j."locked_by"`
+      return jobs.map(({ key, what }) => ({ invariant: 'job', id: key, message: `mail ${what}` }))
     },
     async figures(): Promise<Figures> {
       const [{ syncs, passes, effects }] = await db.$queryRaw<[Omit<Figures, 'statuses'>]>`

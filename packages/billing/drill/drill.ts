@@ -87,7 +87,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
   const violations = [
     ...postman.violations,
     ...system.violations,
-    ...(await calm.deadMails()),
+    ...(await calm.leftMails()),
     ...(await checkInvariants({
       db: database.db,
       stripe: createStripe(SECRET_KEY, { apiBase: stripeUrl }),

@@ -69,7 +69,7 @@ export function createSystem({ scope, folder, settings, count }: SystemOptions):
       if (isOver) return
       if (signal === 'SIGKILL') handlerDeaths += killed.has(child) ? 0 : 1
       else {
-        const message = `ended by itself (${code ?? signal}): ${tailOf(log)}`
+        const message = `ended by itself (${code ?? signal}): ${lastWords(log)}`
         violations.push({ invariant: 'process', id: `${kind} ${child.process.pid}`, message })
       }
       restarts += 1
@@ -129,4 +129,12 @@ export function createSystem({ scope, folder, settings, count }: SystemOptions):
   }
 }
 
-const tailOf = (log: string): string => readFileSync(log, 'utf8').trim().slice(-600)
+/** What a process said before it ended: the error and where it came from. */
+function lastWords(log: string): string {
+  const lines = readFileSync(log, 'utf8').split('\n')
+  const at = lines.findLastIndex((line) => /^\S*error\b/i.test(line))
+  return lines
+    .slice(Math.max(at, 0), at + 30)
+    .map((line) => line.trim())
+    .join(' | ')
+}

@@ -82,7 +82,7 @@ function checkFlags(truth: ProviderTruth, rows: OurRows): Violation[] {
       violations.push({ invariant: 'row', id, message })
     }
     const isSeenThere = rows.subscriptions.get(id)?.lookupKey === null
-    if (isSeenThere && flag !== 'unknown_price') {
+    if (isSeenThere && flag === null) {
       const message = 'subscription: at a foreign price and not flagged'
       violations.push({ invariant: 'row', id, message })
     }
