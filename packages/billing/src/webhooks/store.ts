@@ -24,7 +24,7 @@ export interface EventRow {
 /** Stores one event, durably. False: it was there. Throws when it is not known to be stored. */
 export type StoreRow = (row: EventRow) => Promise<boolean>
 
-/** Statements at the same time; more of them make each smaller. */
+/** Statements at the same time: while one is at its commit, the next is made. */
 const LANES = 2
 const MOST_ROWS = 64
 
@@ -37,6 +37,7 @@ interface Waiting {
 export function createEventStore(db: Database): StoreRow {
   const queue: Waiting[] = []
   let lanes = 0
+  let isAsked = false
   const work = async () => {
     lanes += 1
     while (queue.length > 0) await write(queue.splice(0, MOST_ROWS))
@@ -60,7 +61,13 @@ export function createEventStore(db: Database): StoreRow {
   return (row) =>
     new Promise((done, fail) => {
       queue.push({ row, done, fail })
-      if (lanes < LANES) void work()
+      if (lanes === LANES || isAsked) return
+      isAsked = true
+      // What arrives in the same turn of the event loop goes along.
+      setImmediate(() => {
+        isAsked = false
+        if (lanes < LANES) void work()
+      })
     })
 }
 
