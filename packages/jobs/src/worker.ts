@@ -252,13 +252,20 @@ function beat({ db, logger, beatMs, silentMs }: Heart) {
   }
 }
 
-/** Frees the jobs of workers that have been silent for `silentMs`, and forgets the workers. */
+/**
+ * Forgets the workers that have been silent for `silentMs`, and frees what nobody known has held for
+ * as long: also the jobs of one that was killed before it could say anything, and of one whose end
+ * was noted by a process that then ended itself.
+ */
 async function freeSilent(db: Database, silentMs: number): Promise<string[]> {
-  const silent = await db.$queryRaw<{ id: string }[]>`
+  await db.$executeRaw`
     DELETE FROM "JobWorker"
-    WHERE "seenAt" < clock_timestamp() - ${silentMs} * interval '1 millisecond'
-    RETURNING "id"`
-  const ids = silent.map(({ id }) => id)
+    WHERE "seenAt" < clock_timestamp() - ${silentMs} * interval '1 millisecond'`
+  const gone = await db.$queryRaw<{ id: string }[]>`
+    SELECT DISTINCT "locked_by" AS "id" FROM graphile_worker.jobs
+    WHERE "locked_at" < clock_timestamp() - ${silentMs} * interval '1 millisecond'
+      AND NOT EXISTS (SELECT 1 FROM "JobWorker" w WHERE w."id" = "locked_by")`
+  const ids = gone.map(({ id }) => id)
   if (ids.length > 0) {
     await db.$executeRaw`SELECT 1 FROM graphile_worker.force_unlock_workers(${ids}::text[])`
   }

@@ -226,6 +226,15 @@ test('promise 1: a worker outlives the loss of all its connections, and so do it
   await expect.poll(left, { timeout: 15_000 }).toEqual([])
 }, 40_000)
 
+test('promise 1: the jobs of a worker that was killed before it said that it lives are run', async () => {
+  const { job, runs } = noting('orphan')
+  await enqueue(db, job, { n: 1 })
+  await db.$executeRaw`
+    UPDATE graphile_worker._private_jobs SET locked_by = 'nobody', locked_at = now()`
+  await start([[job]], { beatMs: 100, silentMs: 500 })
+  await expect.poll(() => runs, { timeout: 10_000 }).toEqual([1])
+}, 20_000)
+
 test('promise 1: the jobs of a worker that was killed are run by another', async () => {
   const script = fileURLToPath(new URL('./killed-worker.ts', import.meta.url))
   const child: ChildProcess = spawn(
