@@ -6,6 +6,7 @@
 
 import { PrismaPg } from '@prisma/adapter-pg'
 import { lazy, readEnv } from '@repo/core'
+import pg from 'pg'
 import { z } from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
 
@@ -25,9 +26,24 @@ export interface DbOptions {
   maxConnections?: number
 }
 
+/**
+ * The pool and the adapter listen to a connection that either of them holds. One that is lost while
+ * it passes from hand to hand would end the process, so each is listened to from the beginning.
+ */
+class ListenedClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config)
+    this.on('error', () => {})
+  }
+}
+
 /** A client of the database at `url`. Connects on the first query; `$disconnect()` ends it. */
 export function createDb(url: string, options: DbOptions = {}): Database {
-  const adapter = new PrismaPg({ connectionString: url, max: options.maxConnections ?? 10 })
+  const adapter = new PrismaPg({
+    connectionString: url,
+    max: options.maxConnections ?? 10,
+    Client: ListenedClient,
+  })
   return new PrismaClient({ adapter })
 }
 
