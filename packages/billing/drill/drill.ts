@@ -32,6 +32,8 @@ const HOSTS = 2
 const STEPS_AT_ONCE = 20
 /** Events that a late delivery may come after: most of a small run, and some weeks of a large one. */
 const REACH = 600
+/** A small run takes so long at least: long enough for each mishap to come. */
+const MIN_PLAY_MS = 32_000
 /** More events than this wait: the customers pause, so that what is checked is not one long backlog. */
 const MAX_BACKLOG = 1_500
 const PROVIDER_ID = /\b[a-z]+_\w{8,}|\b[0-9a-f]{8}-[0-9a-f-]{27}/g
@@ -142,6 +144,7 @@ async function deliverAll({ options, provider, system, backlog }: Delivering) {
   })
   const post = createPost(seed, { reach: Math.min(REACH, Math.ceil(total / 8)) })
   const happened: string[] = []
+  const began = Date.now()
   let begun = 0
   let steps = 0
   for (let goesOn = true; goesOn && begun + post.waiting < total; ) {
@@ -152,6 +155,8 @@ async function deliverAll({ options, provider, system, backlog }: Delivering) {
       happened.push(event.id)
       for (const due of post.take(event)) {
         if (begun >= total) break
+        const early = began + (begun / total) * MIN_PLAY_MS - Date.now()
+        if (early > 0) await wait(early)
         begun += 1
         await postman.deliver(due)
       }

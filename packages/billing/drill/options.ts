@@ -10,7 +10,7 @@ export const USAGE = `pnpm drill webhooks [options]
   --events <n>   deliveries to make, genuine and refused (default 20000)
   --seed <n>     decides history, deliveries and faults (default: a new one, which is printed)
   --workers <n>  worker processes (default 2)
-  --quick        1500 deliveries, about half a minute
+  --quick        1500 deliveries, under a minute
   --json         one JSON document on standard output, all else on standard error
   --out <file>   the same document in a file`
 
