@@ -3,6 +3,7 @@
  * faults; the product that asks over the network does.
  */
 
+import { setTimeout as wait } from 'node:timers/promises'
 import { createSandbox, type Faults } from '@repo/sandbox'
 import Stripe from 'stripe'
 import { serve, settingsOf } from '../bench/child.ts'
@@ -64,6 +65,7 @@ const stripe = new Stripe(SECRET_KEY, {
 const host = connect<ProviderHost>(process, {
   pushPlans: () => pushPlans(stripe, plans),
   play,
+  changeBehind,
   setFaults(given: Required<Faults> | null) {
     faults = given
     sandbox.stripe.setFaults(given)
@@ -74,6 +76,7 @@ const host = connect<ProviderHost>(process, {
 export type Provider = {
   pushPlans(): Promise<unknown>
   play(steps: number): Promise<Played>
+  changeBehind(turn: number): Promise<Played>
   setFaults(faults: Required<Faults> | null): void
   customers(): DrillCustomer[]
   stepsOf(ids: string[]): CustomerSteps[]
@@ -96,6 +99,25 @@ let last: string | undefined
 async function play(steps: number): Promise<Played> {
   for (const step of history.slice(played, played + steps)) await life.play(step)
   played += steps
+  return { events: await newEvents(), goesOn: played < history.length }
+}
+
+/** The host has asked, and has not heard all yet. */
+const HEAD_START_MS = 40
+
+/** Somebody comes back to the host, and while it asks, things change: what it holds is old. */
+async function changeBehind(turn: number): Promise<Played> {
+  const all = [...new Set(history.slice(0, played).map(({ who }) => who))]
+  const who = all[turn % all.length] ?? 0
+  await life.play({ who, does: 'comeBack', pick: turn })
+  await wait(HEAD_START_MS)
+  for (const does of ['changeQuantity', 'refund', 'renew'] as const) {
+    await life.play({ who, does, pick: turn })
+  }
+  return { events: await newEvents(), goesOn: true }
+}
+
+async function newEvents(): Promise<Played['events']> {
   const events: Played['events'] = []
   for (;;) {
     const page = await stripe.events.list({
@@ -106,7 +128,7 @@ async function play(steps: number): Promise<Played> {
       events.push({ id: event.id, body: JSON.stringify(event) })
       last = event.id
     }
-    if (page.data.length < 100) return { events, goesOn: played < history.length }
+    if (page.data.length < 100) return events
   }
 }
 
