@@ -70,8 +70,10 @@ function checkFlags(truth: ProviderTruth, rows: OurRows): Violation[] {
   for (const [id, theirs] of truth.subscriptions) {
     const { ownerId, lookupKey, status } = theirs
     const flag = rows.flagged.get(id) ?? null
+    const keepsWhatItWas = lookupKey === null && !ENDED.has(String(status))
     const isTrue =
       flag === null ||
+      keepsWhatItWas ||
       (flag === 'unknown_price' && lookupKey === null) ||
       (flag === 'trial_already_used' && status === 'trialing') ||
       (flag === 'second_current_subscription' &&
