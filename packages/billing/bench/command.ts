@@ -70,6 +70,8 @@ export async function runCommand(
   command: (args: string[], scope: Scope) => Promise<number>,
 ): Promise<never> {
   const scope = createScope()
+  // Whoever reads may have gone (`| head`); what was begun is cleaned up all the same.
+  for (const out of [process.stdout, process.stderr]) out.on('error', () => {})
   const interrupted = new Promise<number>((done) => {
     for (const [signal, code] of Object.entries(SIGNALS)) process.once(signal, () => done(code))
   })
