@@ -34,6 +34,7 @@ export interface Listener {
 /** Listens on `channel` until closed, and connects again whenever the connection is lost. */
 export function listen(options: ListenOptions): Listener {
   let client: pg.Client | null = null
+  let ask: () => Promise<unknown> = async () => null
   let heardAt = 0
   let failures = 0
   let isClosed = false
@@ -58,6 +59,7 @@ export function listen(options: ListenOptions): Listener {
   function connect(): void {
     const next = new pg.Client({ connectionString: options.url, keepAlive: true })
     client = next
+    ask = shared(() => next.query('SELECT 1'))
     next.on('error', (error) => replace(next, error))
     next.on('end', () => replace(next, new Error('The connection was closed.')))
     next.on('notification', ({ payload }) => options.onNotify(payload ?? ''))
@@ -70,17 +72,17 @@ export function listen(options: ListenOptions): Listener {
   }
 
   /** Runs `ask`; an answer in time is a sign of life as of when it was asked. */
-  function answered(asked: pg.Client, ask: () => Promise<unknown>): void {
+  function answered(asked: pg.Client, question: () => Promise<unknown>): void {
     const since = Date.now()
     const tooLate = setTimeout(() => replace(asked, new Error('No answer in time.')), SILENT_MS)
     tooLate.unref()
-    ask()
+    question()
       .then(
         () => {
           if (client !== asked || isClosed) return
           heardAt = since
           failures = 0
-          later(() => answered(asked, () => asked.query('SELECT 1')), BEAT_MS)
+          later(() => answered(asked, ask), BEAT_MS)
         },
         (error: unknown) => replace(asked, error),
       )
@@ -92,7 +94,7 @@ export function listen(options: ListenOptions): Listener {
     isCurrent: (now) => now - heardAt < SILENT_MS,
     // The server sends what is waiting before it says that a query is done.
     settle: async () => {
-      if (heardAt > 0) await client?.query('SELECT 1').catch(() => {})
+      if (heardAt > 0) await ask().catch(() => {})
     },
     close() {
       isClosed = true
@@ -102,6 +104,22 @@ export function listen(options: ListenOptions): Listener {
       heardAt = 0
       if (last) discard(last)
     },
+  }
+}
+
+/** `ask` one at a time: who asks meanwhile gets the answer to the next question. */
+function shared(ask: () => Promise<unknown>): () => Promise<unknown> {
+  let present: Promise<unknown> = Promise.resolve()
+  let next: Promise<unknown> | null = null
+  return () => {
+    next ??= present
+      .catch(() => {})
+      .then(() => {
+        next = null
+        present = ask()
+        return present
+      })
+    return next
   }
 }
 

@@ -20,7 +20,7 @@ import { redeemConfirmation } from './confirmation.ts'
 import { SESSION_COOKIE } from './cookies.ts'
 import { requireBcryptLength } from './password.ts'
 import type { Refresh } from './refresh.ts'
-import { newSession } from './session-rows.ts'
+import { newSession, sessionIdOf } from './session-rows.ts'
 
 export interface TollgateOptions {
   refresh: Refresh
@@ -38,6 +38,9 @@ interface RawSession {
 }
 
 const PASSWORD_FIELDS = ['password', 'newPassword', 'currentPassword'] as const
+
+/** After these nobody is signed in. */
+const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const { refresh } = options
@@ -60,9 +63,8 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     if (ctx.path === '/sign-in/social') {
       // On the way back from the provider the strict cookie is absent, so the session that the new
       // one replaces is remembered in the state, on the server.
-      const token = await presentedToken(ctx)
-      const present = token ? await ctx.context.internalAdapter.findSession(token) : null
-      if (present) await addOAuthServerContext({ previousSessionId: present.session.id })
+      const previousSessionId = await presentedId(ctx)
+      if (previousSessionId) await addOAuthServerContext({ previousSessionId })
       return { body: { callbackURL: options.afterSignIn, ...body } }
     }
     if (ctx.path === '/change-password') return { body: { ...body, revokeOtherSessions: true } }
@@ -79,10 +81,9 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       if (present?.session?.id) await refresh.mint(ctx, present.session.id)
     } else if (isOrganizationChange(ctx)) {
       // Several of these change the active organization or a role without saying so.
-      const token = await presentedToken(ctx)
-      const present = token ? await ctx.context.internalAdapter.findSession(token) : null
-      if (present) await refresh.mint(ctx, present.session.id)
-    } else if (ctx.path === '/sign-out' || ctx.path === '/revoke-sessions') {
+      const sessionId = await presentedId(ctx)
+      if (sessionId) await refresh.mint(ctx, sessionId)
+    } else if (ENDING.includes(ctx.path ?? '')) {
       refresh.clear(ctx)
     }
     await options.settle()
@@ -96,6 +97,11 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
 
   const presentedToken = (ctx: Ctx): Promise<string | null | undefined | false> =>
     ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
+
+  const presentedId = async (ctx: Ctx): Promise<string | null> => {
+    const token = await presentedToken(ctx)
+    return token ? sessionIdOf(token) : null
+  }
 
   async function endPrevious(ctx: Ctx, token: string): Promise<void> {
     const presented = await presentedToken(ctx)

@@ -52,8 +52,9 @@ export function newSession(): { id: string; token: string } {
 
 const random = () => generateRandomString(ID_LENGTH, 'a-z', 'A-Z', '0-9')
 
-/** Null for a token of before the names were in it. */
-const sessionIdOf = (token: string) => (token[ID_LENGTH] === '-' ? token.slice(0, ID_LENGTH) : null)
+/** The session that a token names; null for a token from before they did. */
+export const sessionIdOf = (token: string): string | null =>
+  token[ID_LENGTH] === '-' ? token.slice(0, ID_LENGTH) : null
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 
