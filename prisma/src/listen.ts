@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Socket } from 'node:net'
 import pg from 'pg'
 
 const BEAT_MS = 500
@@ -37,6 +38,7 @@ export function listen(options: ListenOptions): Listener {
   let ask: () => Promise<unknown> = async () => null
   let heardAt = 0
   let failures = 0
+  let settling = 0
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
 
@@ -63,7 +65,7 @@ export function listen(options: ListenOptions): Listener {
     next.on('error', (error) => replace(next, error))
     next.on('end', () => replace(next, new Error('The connection was closed.')))
     next.on('notification', ({ payload }) => options.onNotify(payload ?? ''))
-    streamOf(next).unref?.()
+    streamOf(next).unref()
     answered(next, async () => {
       await next.connect()
       await next.query(`LISTEN ${next.escapeIdentifier(options.channel)}`)
@@ -93,8 +95,15 @@ export function listen(options: ListenOptions): Listener {
   return {
     isCurrent: (now) => now - heardAt < SILENT_MS,
     // The server sends what is waiting before it says that a query is done.
-    settle: async () => {
-      if (heardAt > 0) await ask().catch(() => {})
+    async settle() {
+      if (client === null || heardAt === 0) return
+      const stream = streamOf(client)
+      // Who waits is not to be left by a process that has nothing else to do.
+      stream.ref()
+      settling += 1
+      await ask().catch(() => {})
+      settling -= 1
+      if (settling === 0) stream.unref()
     },
     close() {
       isClosed = true
@@ -129,5 +138,4 @@ function discard(client: pg.Client): void {
 }
 
 const streamOf = (client: pg.Client) =>
-  (client as unknown as { connection: { stream: { unref?(): void; destroy(): void } } }).connection
-    .stream
+  (client as unknown as { connection: { stream: Socket } }).connection.stream

@@ -8,6 +8,7 @@
 
 import type { BetterAuthPlugin } from 'better-auth'
 import {
+  APIError,
   addOAuthServerContext,
   createAuthEndpoint,
   createAuthMiddleware,
@@ -56,6 +57,13 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   /** What a request is given before its endpoint sees it. */
   async function prepare(ctx: Ctx): Promise<{ body: Record<string, unknown> } | undefined> {
     const body = (ctx.body ?? {}) as Record<string, unknown>
+    if (hasNullByte(body) || hasNullByte(ctx.query)) {
+      // PostgreSQL has no text for it, and would fail.
+      throw new APIError('BAD_REQUEST', {
+        code: 'INVALID_TEXT',
+        message: 'Text must not contain null bytes.',
+      })
+    }
     for (const field of PASSWORD_FIELDS) {
       const value = body[field]
       if (typeof value === 'string') requireBcryptLength(value)
@@ -157,4 +165,10 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       after: [{ matcher: () => true, handler: after }],
     },
   }
+}
+
+function hasNullByte(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0')
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, item]) => key.includes('\0') || hasNullByte(item))
 }
