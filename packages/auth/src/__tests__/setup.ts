@@ -6,6 +6,8 @@ import { createTestAuth, type TestAuth } from '../testing.ts'
 export interface Setup {
   auth: TestAuth
   db: TestDatabase['db']
+  /** Of the database. */
+  url: string
 }
 
 /** Auth on a database of its own, there from `beforeAll` to `afterAll`. */
@@ -15,10 +17,12 @@ export function setUpAuth(options: Partial<AuthOptions> = {}): Setup {
   beforeAll(async () => {
     database = await createTestDatabase(inject('postgres'))
     setup.db = database.db
+    setup.url = database.url
     setup.auth = createTestAuth({ db: database.db, ...options })
   })
   afterAll(async () => {
     await setup.auth.settled()
+    setup.auth.close()
     await database.drop()
   })
   return setup
