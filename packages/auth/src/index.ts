@@ -1,3 +1,9 @@
+export {
+  forOrganization,
+  type OrganizationDb,
+  TenancyError,
+  type TenancyErrorCode,
+} from '@repo/db'
 export { toNodeHandler } from 'better-auth/node'
 export {
   type Auth,
