@@ -4,6 +4,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 export type AuthErrorCode =
   | 'insufficient_role'
   | 'invalid_form'
+  | 'invalid_integration'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
@@ -12,6 +13,7 @@ export type AuthErrorCode =
 const STATUS: Record<AuthErrorCode, number> = {
   insufficient_role: 403,
   invalid_form: 400,
+  invalid_integration: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,

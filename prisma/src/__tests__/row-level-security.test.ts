@@ -114,7 +114,8 @@ test('promise 6: in SQL, too, an organization sees what the extension shows it, 
     const expected = await delegate.count().catch(() => 0)
     const inSql = await as(plain, ALPHA, () => count(plain, table))
     expect([table, inSql]).toEqual([table, expected])
-    if (tenancy === 'organization') expect(inSql, table).toBeGreaterThan(0)
+    if (tenancy === 'organization')
+      expect(inSql, `seed a row of ${table} in two-organizations.ts`).toBeGreaterThan(0)
   }
 })
 

@@ -70,6 +70,7 @@ async function seedOrganization(db: Database, name: string, organizationId: stri
       inviterId: `user_${name}`,
     },
   })
+  await db.integration.create({ data: { organizationId, type: name, credentials: name } })
   for (const [ownerId, ownerType] of [
     [organizationId, 'organization'],
     [`user_${name}`, 'user'],
