@@ -5,6 +5,7 @@ export type AuthErrorCode =
   | 'access_expired'
   | 'insufficient_role'
   | 'invalid_form'
+  | 'invalid_integration'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
@@ -15,6 +16,7 @@ const STATUS: Record<AuthErrorCode, number> = {
   access_expired: 401,
   insufficient_role: 403,
   invalid_form: 400,
+  invalid_integration: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,

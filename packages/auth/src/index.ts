@@ -1,3 +1,9 @@
+export {
+  forOrganization,
+  type OrganizationDb,
+  TenancyError,
+  type TenancyErrorCode,
+} from '@repo/db'
 export { toNodeHandler } from 'better-auth/node'
 export {
   type Auth,
@@ -18,6 +24,20 @@ export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
+export {
+  type Credentials,
+  createIntegrations,
+  deleteIntegration,
+  getCredentials,
+  type Integration,
+  type Integrations,
+  type IntegrationsOptions,
+  integrationEnv,
+  integrations,
+  listIntegrations,
+  reencryptIntegrations,
+  saveIntegration,
+} from './integrations.ts'
 export type { AuthOptions, Pages } from './options.ts'
 export type { ProviderKeys } from './providers.ts'
 export type { Guards, ReadOptions, Role, Session } from './session.ts'

@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { authEnv } from '@repo/auth'
+import { authEnv, integrationEnv } from '@repo/auth'
 import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
@@ -25,6 +25,7 @@ const SCHEMAS = [
   databaseEnv,
   appEnv,
   authEnv,
+  integrationEnv,
   stripeEnv,
   stripeWebhookEnv,
   trialEnv,
