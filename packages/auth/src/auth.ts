@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core'
+import { createLogger, isTollgateError, type Logger, lazy, readEnv, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type BetterAuthOptions, betterAuth } from 'better-auth'
@@ -19,7 +19,8 @@ import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
-import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
+import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import { passwordHooks } from './password-hooks.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
@@ -37,7 +38,8 @@ const SECONDS_PER_DAY = 86_400
 const RESET_MINUTES = 60
 
 /**
- * @throws `invalid_options` for a short secret, too few bcrypt rounds, or a base URL that is none.
+ * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that
+ * is none.
  */
 export function createAuth(options: AuthOptions) {
   const baseURL = originOf(options.baseURL)
@@ -63,7 +65,7 @@ export function createAuth(options: AuthOptions) {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
     } catch (error) {
-      logger.error({ error }, 'a request to auth failed')
+      if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     }
   }
@@ -96,6 +98,7 @@ export const auth: Auth = lazy(() => {
   return createAuth({
     baseURL: env.APP_URL,
     secret: env.BETTER_AUTH_SECRET,
+    passwordPeppers: env.PASSWORD_PEPPER ?? [],
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
   })
@@ -113,6 +116,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     return url.href
   }
+  const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   const jwtOptions: JwtOptions = {
     disableSettingJwtHeader: true,
@@ -129,10 +133,10 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      maxPasswordLength: 128,
+      maxPasswordLength: MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
-      password: createPasswordHash(options.bcryptRounds),
+      password: passwords,
       async sendResetPassword({ user, token }) {
         run('PasswordResetEmail', () =>
           send('PasswordResetEmail', user.email, {
@@ -169,6 +173,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
       },
     },
     plugins: [
+      passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       organizations((invitation) =>
         run('TeamInviteEmail', () =>
           send('TeamInviteEmail', invitation.email, {

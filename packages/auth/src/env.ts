@@ -5,6 +5,11 @@ export const authEnv = z.object({
   BETTER_AUTH_SECRET: z.string().min(32, 'must have 32 characters or more'),
   /** Where people reach the host, without a path. */
   APP_URL: z.url({ protocol: /^https?$/ }),
+  /** Keys the hashes of passwords. While it is replaced, the new one and the old, a comma between. */
+  PASSWORD_PEPPER: z
+    .string()
+    .optional()
+    .transform((text) => text?.split(',').map((pepper) => pepper.trim())),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),

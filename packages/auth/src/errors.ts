@@ -7,6 +7,7 @@ export type AuthErrorCode =
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
+  | 'too_busy'
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
@@ -15,6 +16,7 @@ const STATUS: Record<AuthErrorCode, number> = {
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,
+  too_busy: 503,
   untrusted_origin: 403,
 }
 

@@ -7,6 +7,7 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
 import type { Providers } from './providers.ts'
 
@@ -23,6 +24,18 @@ export interface AuthOptions extends Providers {
   logger?: Logger
   /** From 12, the default, to 15. */
   bcryptRounds?: number
+  /**
+   * Keys for the hashes of passwords, 32 characters or more each: the first for new hashes, all for
+   * verifying. A hash is replaced at the next sign-in; one whose pepper is gone fits no password, and the
+   * person has to reset it. Default none, so that nothing can be lost.
+   */
+  passwordPeppers?: readonly string[]
+  /**
+   * Refuses passwords known from breaches, at sign-up, change and reset: `true` asks Have I Been Pwned,
+   * which sees the first five characters of a SHA-1 hash; a function asks something else. Without an answer
+   * in two seconds the password is taken. Default false.
+   */
+  breachedPasswords?: boolean | IsBreached
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
   /** Told after the fact, not awaited by the request; what they throw is logged. */

@@ -18,7 +18,6 @@ import { type JwtOptions, signJWT } from 'better-auth/plugins/jwt'
 import { z } from 'zod'
 import { redeemConfirmation } from './confirmation.ts'
 import { ACCESS_COOKIE, COOKIE_ATTRIBUTES } from './cookies.ts'
-import { requireBcryptLength } from './password.ts'
 import type { Session } from './session.ts'
 
 /** A token lives this long; at the edge a revoked session does, too. */
@@ -72,15 +71,9 @@ export async function toSession(raw: RawSession, findOne: Find): Promise<Session
   }
 }
 
-const PASSWORD_FIELDS = ['password', 'newPassword', 'currentPassword'] as const
-
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const before = createAuthMiddleware(async (ctx) => {
     const body = (ctx.body ?? {}) as Record<string, unknown>
-    for (const field of PASSWORD_FIELDS) {
-      const value = body[field]
-      if (typeof value === 'string') requireBcryptLength(value)
-    }
     if (ctx.path === '/sign-in/social') {
       // On the way back from the provider the strict cookie is absent, so the session that the new
       // one replaces is remembered in the state, on the server.
