@@ -4,12 +4,22 @@
  * @module
  */
 
-import { createLogger, isTollgateError, type Logger, lazy, readEnv, toResponse } from '@repo/core'
+import {
+  createLogger,
+  isTollgateError,
+  type Logger,
+  lazy,
+  readEnv,
+  TollgateError,
+  toResponse,
+} from '@repo/core'
+import { createRateLimiter, type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import { type BetterAuthOptions, betterAuth } from 'better-auth'
+import { type BetterAuthOptions, type BetterAuthPlugin, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
+import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -17,6 +27,7 @@ import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
+import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
@@ -48,7 +59,17 @@ export function createAuth(options: AuthOptions) {
   }
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
-  const betterAuthInstance = build(options, baseURL, logger, background.run)
+  const addressOf = createAddressOf(options)
+  checkProxies(options, baseURL, logger)
+  const limiter = createRateLimiter({
+    db: options.db ?? db,
+    redisUrl: options.redisUrl,
+    secret: options.secret,
+    logger: options.logger,
+  })
+  const isLimited = options.rateLimit ?? true
+  const plugins = [...(isLimited ? [limits({ limiter, addressOf })] : [])]
+  const betterAuthInstance = build(options, baseURL, logger, background.run, limiter, plugins)
   const { api } = betterAuthInstance
 
   async function readRaw(req: Request): Promise<(RawSession & { user: AuthUser }) | null> {
@@ -83,8 +104,20 @@ export function createAuth(options: AuthOptions) {
       const { id, name, email, emailVerified, image, role } = raw.user
       return { id, name, email, emailVerified, image: image ?? null, role: role ?? 'USER' }
     },
+    /**
+     * Counts a request to the host's own API: 1,000 an hour for a user, 100 for an address that is not
+     * signed in. Returns the `RateLimit-…` headers for the answer.
+     *
+     * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
+     */
+    async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
+      const userId = (await guards.getSession(req))?.userId ?? null
+      return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
+    },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
+    /** Closes what was opened beside the database: the connection to Redis, if there is one. */
+    close: limiter.close,
     /** Waits for mails and events that requests have set off. For tests and for shutting down. */
     settled: background.settled,
   }
@@ -94,11 +127,14 @@ export type Auth = ReturnType<typeof createAuth>
 
 /** The default instance, from the environment on first use. */
 export const auth: Auth = lazy(() => {
-  const env = readEnv(authEnv)
+  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
   return createAuth({
     baseURL: env.APP_URL,
     secret: env.BETTER_AUTH_SECRET,
     passwordPeppers: env.PASSWORD_PEPPER ?? [],
+    ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
+    ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
+    ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
   })
@@ -108,8 +144,16 @@ export const getSession: Auth['getSession'] = (req) => auth.getSession(req)
 export const requireAuth: Auth['requireAuth'] = (req) => auth.requireAuth(req)
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
+export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
-function build(options: AuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
+function build(
+  options: AuthOptions,
+  baseURL: string,
+  logger: Logger,
+  run: Background['run'],
+  limiter: RateLimiter,
+  first: BetterAuthPlugin[],
+) {
   const { sendEmail: send } = options.sender ?? { sendEmail }
   const page = (path: string, query: Record<string, string>) => {
     const url = new URL(path, baseURL)
@@ -128,7 +172,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
     instance.api.verifyEmail({ query: { token } })
   const context = async (): Promise<Tokens> => instance.$context
   const instance = betterAuth({
-    ...settings(options, baseURL, logger),
+    ...settings(options, baseURL, logger, limiter),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -173,6 +217,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
       },
     },
     plugins: [
+      ...first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       organizations((invitation) =>
         run('TeamInviteEmail', () =>
@@ -194,7 +239,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
 }
 
 /** What needs neither mails nor plugins. */
-function settings(options: AuthOptions, baseURL: string, logger: Logger) {
+function settings(options: AuthOptions, baseURL: string, logger: Logger, limiter: RateLimiter) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -218,8 +263,14 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
     socialProviders: socialProviders(options),
     rateLimit: {
       enabled: options.rateLimit ?? true,
-      storage: 'memory',
-      customRules: { '/get-session': false },
+      customRules: BETTER_AUTH_RULES,
+      customStorage: {
+        async consume(key, { window, max }) {
+          const policy = { name: 'auth', limit: max, windowSeconds: window }
+          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
+          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
+        },
+      },
     },
     advanced: {
       // Stated, because Better Auth turns both checks off where it sees a test run.
@@ -231,15 +282,12 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
       defaultCookieAttributes: COOKIE_ATTRIBUTES,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: {
-        ipAddressHeaders: options.ipAddressHeaders ?? ['x-forwarded-for'],
-        ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
-      },
+      ipAddress: ipAddressOptions(options),
     },
   } satisfies BetterAuthOptions
 }
 
-/** The hop after OAuth, and the standard name of the header that says when to come back. */
+/** The hop after OAuth; and Better Auth's own 429 as ours are, with the standard header. */
 function finish(req: Request, answer: Response, baseURL: string): Response {
   const location = answer.headers.get('location')
   if (location && /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)) {
@@ -248,9 +296,9 @@ function finish(req: Request, answer: Response, baseURL: string): Response {
     for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
     return hopTo(path, headers)
   }
-  const retryAfter = answer.headers.get('x-retry-after')
-  if (answer.status !== 429 || !retryAfter) return answer
-  const headers = new Headers(answer.headers)
-  headers.set('retry-after', retryAfter)
-  return new Response(answer.body, { status: 429, headers })
+  if (answer.status !== 429) return answer
+  const retryAfter = answer.headers.get('x-retry-after') ?? '60'
+  const detail = `Too many requests. Come back in ${retryAfter} s.`
+  const headers = { 'retry-after': retryAfter }
+  return toResponse(new TollgateError('too_many_requests', 429, detail, { headers }))
 }

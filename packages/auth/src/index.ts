@@ -6,6 +6,7 @@ export {
   createAuth,
   getSession,
   getUser,
+  rateLimit,
   requireAuth,
   requireRole,
 } from './auth.ts'
@@ -14,6 +15,7 @@ export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
+export type { ApiLimits } from './limits.ts'
 export type { AuthOptions, Pages } from './options.ts'
 export type { ProviderKeys } from './providers.ts'
 export type { Guards, Role, Session } from './session.ts'

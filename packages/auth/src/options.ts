@@ -7,11 +7,12 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { AddressOptions } from './addresses.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
 import type { Providers } from './providers.ts'
 
-export interface AuthOptions extends Providers {
+export interface AuthOptions extends Providers, AddressOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
   /** The host's origin: `https://app.example.com`. */
@@ -41,19 +42,12 @@ export interface AuthOptions extends Providers {
   /** Told after the fact, not awaited by the request; what they throw is logged. */
   events?: { userCreated?: (user: { id: string }) => Promise<unknown> }
   /**
-   * Headers that hold the caller's address for the rate limits, the first that is there. They must
-   * be set by your own proxy or server: anyone can send one, and callers without any share one
-   * limit. Default `x-forwarded-for`.
+   * Limits how often one may try to sign in, sign up, reset and so on, for all processes together. Default
+   * true.
    */
-  ipAddressHeaders?: string[]
-  /**
-   * Addresses or CIDR ranges of your proxies, needed when the header lists several: the last that
-   * is not among them is the caller. Default none: a list says nothing, and its callers share one
-   * limit.
-   */
-  trustedProxies?: string[]
-  /** Default true. Kept in memory, a process each. */
   rateLimit?: boolean
+  /** Counts the limits in Redis. Default: in PostgreSQL. */
+  redisUrl?: string
 }
 
 export interface Pages {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { authEnv } from '@repo/auth'
 import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
+import { rateLimitEnv } from '@repo/core/rate-limit'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
 import { expect, test } from 'vitest'
@@ -25,6 +26,7 @@ const SCHEMAS = [
   databaseEnv,
   appEnv,
   authEnv,
+  rateLimitEnv,
   stripeEnv,
   stripeWebhookEnv,
   trialEnv,
