@@ -21,13 +21,16 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
 import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
-import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
+import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
+import { createJobs } from './jobs.ts'
 import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
+import { mailEndpoints } from './mail-endpoints.ts'
+import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
@@ -46,7 +49,6 @@ export interface AuthUser {
 }
 
 const SECONDS_PER_DAY = 86_400
-const RESET_MINUTES = 60
 
 /**
  * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that
@@ -69,7 +71,14 @@ export function createAuth(options: AuthOptions) {
   })
   const isLimited = options.rateLimit ?? true
   const plugins = [...(isLimited ? [limits({ limiter, addressOf })] : [])]
-  const betterAuthInstance = build(options, baseURL, logger, background.run, limiter, plugins)
+  const { instance: betterAuthInstance, mails } = build(
+    options,
+    baseURL,
+    logger,
+    background.run,
+    limiter,
+    plugins,
+  )
   const { api } = betterAuthInstance
 
   async function readRaw(req: Request): Promise<(RawSession & { user: AuthUser }) | null> {
@@ -116,9 +125,11 @@ export function createAuth(options: AuthOptions) {
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
+    /** For the worker of `@repo/jobs`, beside `authCron`: mails. */
+    jobs: createJobs({ 'auth.mail': mails.work }),
     /** Closes what was opened beside the database: the connection to Redis, if there is one. */
     close: limiter.close,
-    /** Waits for mails and events that requests have set off. For tests and for shutting down. */
+    /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
   }
 }
@@ -154,12 +165,6 @@ function build(
   limiter: RateLimiter,
   first: BetterAuthPlugin[],
 ) {
-  const { sendEmail: send } = options.sender ?? { sendEmail }
-  const page = (path: string, query: Record<string, string>) => {
-    const url = new URL(path, baseURL)
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-    return url.href
-  }
   const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   const jwtOptions: JwtOptions = {
@@ -170,7 +175,14 @@ function build(
   // Mails and the plugin call the instance that they are a part of.
   const verifyEmail = async (token: string): Promise<unknown> =>
     instance.api.verifyEmail({ query: { token } })
-  const context = async (): Promise<Tokens> => instance.$context
+  const mails: Mails = createMails({
+    db: options.db ?? db,
+    secret: options.secret,
+    sender: options.sender ?? { sendEmail },
+    pages,
+    baseURL,
+    context: async () => instance.$context,
+  })
   const instance = betterAuth({
     ...settings(options, baseURL, logger, limiter),
     emailAndPassword: {
@@ -181,31 +193,16 @@ function build(
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
       password: passwords,
-      async sendResetPassword({ user, token }) {
-        run('PasswordResetEmail', () =>
-          send('PasswordResetEmail', user.email, {
-            name: user.name,
-            resetUrl: page(pages.resetPassword, { token }),
-            expiresInMinutes: RESET_MINUTES,
-          }),
-        )
-      },
+      sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
+      onExistingUserSignUp: ({ user }) => mails.request({ mail: 'known', to: user.email }),
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
-    onAPIError: { throw: true, errorURL: page(pages.signIn, {}) },
+    onAPIError: { throw: true, errorURL: new URL(pages.signIn, baseURL).href },
     emailVerification: {
       sendOnSignUp: true,
       expiresIn: CONFIRMATION_SECONDS,
       autoSignInAfterVerification: false,
-      async sendVerificationEmail({ user, token }) {
-        run('WelcomeEmail', async () => {
-          const confirmation = await issueConfirmation(await context(), token)
-          return send('WelcomeEmail', user.email, {
-            name: user.name,
-            verifyUrl: page(pages.verifyEmail, { token: confirmation }),
-          })
-        })
-      },
+      sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
     },
     databaseHooks: {
       user: {
@@ -219,23 +216,16 @@ function build(
     plugins: [
       ...first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
-      organizations((invitation) =>
-        run('TeamInviteEmail', () =>
-          send('TeamInviteEmail', invitation.email, {
-            inviterName: invitation.inviterName,
-            organizationName: invitation.organizationName,
-            role: invitation.role,
-            acceptUrl: page(pages.acceptInvitation, { id: invitation.id }),
-            expiresAt: invitation.expiresAt,
-          }),
-        ),
+      mailEndpoints(mails),
+      organizations(({ id }) =>
+        run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
       ),
       jwt(jwtOptions),
       standIns(options),
       tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
-  return instance
+  return { instance, mails }
 }
 
 /** What needs neither mails nor plugins. */

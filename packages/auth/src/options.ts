@@ -55,6 +55,8 @@ export interface Pages {
   verifyEmail: string
   /** Gets a `token`. Default `/reset-password`. */
   resetPassword: string
+  /** Where one asks for a reset. Default `/forgot-password`. */
+  forgotPassword: string
   /** Gets an `id`. Default `/accept-invitation`. */
   acceptInvitation: string
   /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
@@ -66,6 +68,7 @@ export interface Pages {
 export const PAGES: Pages = {
   verifyEmail: '/verify-email',
   resetPassword: '/reset-password',
+  forgotPassword: '/forgot-password',
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',

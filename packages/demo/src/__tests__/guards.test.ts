@@ -132,7 +132,7 @@ test('packages depend in one direction', async () => {
     db: ['core'],
     email: ['core'],
     jobs: ['core', 'db'],
-    auth: ['core', 'db', 'email'],
+    auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
   }
