@@ -4,23 +4,43 @@
  * @module
  */
 
-import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core'
+import {
+  createLogger,
+  isTollgateError,
+  type Logger,
+  lazy,
+  readEnv,
+  TollgateError,
+  toResponse,
+} from '@repo/core'
+import { createRateLimiter, type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
+import {
+  type AuthContext,
+  type BetterAuthOptions,
+  type BetterAuthPlugin,
+  betterAuth,
+} from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { jwt } from 'better-auth/plugins/jwt'
 import { type Access, createAccess } from './access.ts'
+import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
-import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
+import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
+import { createJobs } from './jobs.ts'
+import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
+import { mailEndpoints } from './mail-endpoints.ts'
+import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
-import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
+import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import { passwordHooks } from './password-hooks.ts'
 import { tollgate } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
@@ -34,10 +54,9 @@ export interface AuthUser {
   role: string
 }
 
-const RESET_MINUTES = 60
-
 /**
- * @throws `invalid_options` for a short secret, too few bcrypt rounds, or a base URL that is none.
+ * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that
+ * is none.
  */
 export function createAuth(options: AuthOptions) {
   const baseURL = originOf(options.baseURL)
@@ -56,7 +75,24 @@ export function createAuth(options: AuthOptions) {
     handler: (req) => handler(req),
     onAudit: (event) => logger.warn(event, 'a session token was used twice; the session is ended'),
   })
-  const betterAuthInstance = build({ options, baseURL, logger, run: background.run, access })
+  const addressOf = createAddressOf(options)
+  checkProxies(options, baseURL, logger)
+  const limiter = createRateLimiter({
+    db: database,
+    redisUrl: options.redisUrl,
+    secret: options.secret,
+    logger: options.logger,
+  })
+  const isLimited = options.rateLimit ?? true
+  const { instance: betterAuthInstance, mails } = build({
+    options,
+    baseURL,
+    logger,
+    run: background.run,
+    access,
+    limiter,
+    first: isLimited ? [limits({ limiter, addressOf })] : [],
+  })
   const { api } = betterAuthInstance
   const { getSession, ...sessions } = access.sessions
 
@@ -65,7 +101,7 @@ export function createAuth(options: AuthOptions) {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
     } catch (error) {
-      logger.error({ error }, 'a request to auth failed')
+      if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     }
   }
@@ -86,12 +122,30 @@ export function createAuth(options: AuthOptions) {
         select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
       })
     },
+    /**
+     * Counts a request to the host's own API: 1,000 an hour for a user, 100 for an address that is not
+     * signed in. Returns the `RateLimit-…` headers for the answer.
+     *
+     * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
+     */
+    async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
+      const userId = (await guards.getSession(req))?.userId ?? null
+      return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
+    },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
-    /** Waits for mails and events that requests have set off. For tests and for shutting down. */
+    /** For the worker of `@repo/jobs`, beside `authCron`: mails. */
+    jobs: createJobs({ 'auth.mail': mails.work }),
+    /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
-    /** Stops listening for revoked sessions, for shutting down; the next `getSession` begins anew. */
-    close: access.close,
+    /**
+     * Ends what was opened beside the database: listening for revoked sessions, which the next
+     * `getSession` begins anew, and the connection to Redis.
+     */
+    async close(): Promise<void> {
+      await access.close()
+      await limiter.close()
+    },
   }
 }
 
@@ -99,11 +153,15 @@ export type Auth = ReturnType<typeof createAuth>
 
 /** The default instance, from the environment on first use. */
 export const auth: Auth = lazy(() => {
-  const env = readEnv(authEnv)
+  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
   return createAuth({
     baseURL: env.APP_URL,
     secret: env.BETTER_AUTH_SECRET,
     ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
+    passwordPeppers: env.PASSWORD_PEPPER ?? [],
+    ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
+    ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
+    ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
   })
@@ -118,6 +176,7 @@ export const listSessions: Auth['listSessions'] = (req) => auth.listSessions(req
 export const revokeSession: Auth['revokeSession'] = (req, id) => auth.revokeSession(req, id)
 export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
   auth.revokeOtherSessions(req)
+export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
 interface Parts {
   options: AuthOptions
@@ -125,55 +184,45 @@ interface Parts {
   logger: Logger
   run: Background['run']
   access: Access
+  limiter: RateLimiter
+  /** Plugins that come before all others. */
+  first: BetterAuthPlugin[]
 }
 
-function build({ options, baseURL, logger, run, access }: Parts) {
-  const { sendEmail: send } = options.sender ?? { sendEmail }
-  const page = (path: string, query: Record<string, string>) => {
-    const url = new URL(path, baseURL)
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-    return url.href
-  }
+function build({ options, baseURL, logger, run, access, limiter, first }: Parts) {
+  const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
   const verifyEmail = async (token: string): Promise<unknown> =>
     instance.api.verifyEmail({ query: { token } })
-  const context = async (): Promise<Tokens> => instance.$context
+  const mails: Mails = createMails({
+    db: options.db ?? db,
+    secret: options.secret,
+    sender: options.sender ?? { sendEmail },
+    pages,
+    baseURL,
+    context: async () => instance.$context,
+  })
   const instance = betterAuth({
-    ...settings(options, baseURL, logger, access.idleSeconds),
+    ...settings({ options, baseURL, logger, access, limiter }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      maxPasswordLength: 128,
+      maxPasswordLength: MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
-      password: createPasswordHash(options.bcryptRounds),
-      async sendResetPassword({ user, token }) {
-        run('PasswordResetEmail', () =>
-          send('PasswordResetEmail', user.email, {
-            name: user.name,
-            resetUrl: page(pages.resetPassword, { token }),
-            expiresInMinutes: RESET_MINUTES,
-          }),
-        )
-      },
+      password: passwords,
+      sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
+      onExistingUserSignUp: ({ user }) => mails.request({ mail: 'known', to: user.email }),
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
-    onAPIError: { throw: true, errorURL: page(pages.signIn, {}) },
+    onAPIError: { throw: true, errorURL: new URL(pages.signIn, baseURL).href },
     emailVerification: {
       sendOnSignUp: true,
       expiresIn: CONFIRMATION_SECONDS,
       autoSignInAfterVerification: false,
-      async sendVerificationEmail({ user, token }) {
-        run('WelcomeEmail', async () => {
-          const confirmation = await issueConfirmation(await context(), token)
-          return send('WelcomeEmail', user.email, {
-            name: user.name,
-            verifyUrl: page(pages.verifyEmail, { token: confirmation }),
-          })
-        })
-      },
+      sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
     },
     databaseHooks: {
       user: {
@@ -185,27 +234,22 @@ function build({ options, baseURL, logger, run, access }: Parts) {
       },
     },
     plugins: [
-      organizations((invitation) =>
-        run('TeamInviteEmail', () =>
-          send('TeamInviteEmail', invitation.email, {
-            inviterName: invitation.inviterName,
-            organizationName: invitation.organizationName,
-            role: invitation.role,
-            acceptUrl: page(pages.acceptInvitation, { id: invitation.id }),
-            expiresAt: invitation.expiresAt,
-          }),
-        ),
+      ...first,
+      passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
+      mailEndpoints(mails),
+      organizations(({ id }) =>
+        run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
       ),
       jwt(access.jwt),
       standIns(options),
       tollgate({ ...access, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
-  return instance
+  return { instance, mails }
 }
 
 /** What needs neither mails nor plugins. */
-function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSeconds: number) {
+function settings({ options, baseURL, logger, access, limiter }: Omit<Parts, 'run' | 'first'>) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -220,7 +264,7 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSec
     // A GET must not confirm an address: mail scanners follow links. `/token` is not needed.
     disabledPaths: ['/verify-email', '/token'],
     session: {
-      expiresIn: idleSeconds,
+      expiresIn: access.idleSeconds,
       // A refresh does it, together with the exchange of the token.
       disableSessionRefresh: true,
       cookieCache: { enabled: false },
@@ -234,8 +278,19 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSec
     socialProviders: socialProviders(options),
     rateLimit: {
       enabled: options.rateLimit ?? true,
-      storage: 'memory',
-      customRules: { '/get-session': false, '/access/refresh': false, '/access/renew': false },
+      customRules: {
+        ...BETTER_AUTH_RULES,
+        '/get-session': false,
+        '/access/refresh': false,
+        '/access/renew': false,
+      },
+      customStorage: {
+        async consume(key, { window, max }) {
+          const policy = { name: 'auth', limit: max, windowSeconds: window }
+          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
+          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
+        },
+      },
     },
     advanced: {
       // Stated, because Better Auth turns both checks off where it sees a test run.
@@ -247,15 +302,12 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSec
       defaultCookieAttributes: COOKIE_ATTRIBUTES,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: {
-        ipAddressHeaders: options.ipAddressHeaders ?? ['x-forwarded-for'],
-        ...(options.trustedProxies ? { trustedProxies: options.trustedProxies } : {}),
-      },
+      ipAddress: ipAddressOptions(options),
     },
   } satisfies BetterAuthOptions
 }
 
-/** The hop after OAuth, and the standard name of the header that says when to come back. */
+/** The hop after OAuth; and Better Auth's own 429 as ours are, with the standard header. */
 function finish(req: Request, answer: Response, baseURL: string): Response {
   const location = answer.headers.get('location')
   if (location && /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)) {
@@ -264,9 +316,9 @@ function finish(req: Request, answer: Response, baseURL: string): Response {
     for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
     return hopTo(path, headers)
   }
-  const retryAfter = answer.headers.get('x-retry-after')
-  if (answer.status !== 429 || !retryAfter) return answer
-  const headers = new Headers(answer.headers)
-  headers.set('retry-after', retryAfter)
-  return new Response(answer.body, { status: 429, headers })
+  if (answer.status !== 429) return answer
+  const retryAfter = answer.headers.get('x-retry-after') ?? '60'
+  const detail = `Too many requests. Come back in ${retryAfter} s.`
+  const headers = { 'retry-after': retryAfter }
+  return toResponse(new TollgateError('too_many_requests', 429, detail, { headers }))
 }

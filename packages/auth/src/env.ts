@@ -19,6 +19,18 @@ export const authEnv = z.object({
     })
     .pipe(z.custom<JSONWebKeySet>(isKeySet, 'must be a JSON Web Key Set'))
     .optional(),
+  /** Keys the hashes of passwords. While it is replaced, the new one and the old, a comma between. */
+  PASSWORD_PEPPER: z
+    .string()
+    .optional()
+    .transform((text) => text?.split(',').map((pepper) => pepper.trim())),
+  /** The header in which your proxy or host puts the caller's address. */
+  CLIENT_IP_HEADER: z.string().optional(),
+  /** Addresses and CIDR ranges of your proxies, with commas between. */
+  TRUSTED_PROXIES: z
+    .string()
+    .optional()
+    .transform((text) => text?.split(',').map((proxy) => proxy.trim())),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),

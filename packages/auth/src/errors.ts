@@ -10,6 +10,7 @@ export type AuthErrorCode =
   | 'method_not_allowed'
   | 'not_authenticated'
   | 'unknown_session'
+  | 'too_busy'
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
@@ -21,6 +22,7 @@ const STATUS: Record<AuthErrorCode, number> = {
   method_not_allowed: 405,
   not_authenticated: 401,
   unknown_session: 404,
+  too_busy: 503,
   untrusted_origin: 403,
 }
 

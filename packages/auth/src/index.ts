@@ -13,6 +13,7 @@ export {
   getSession,
   getUser,
   listSessions,
+  rateLimit,
   renewCookies,
   requireAuth,
   requireRole,
@@ -38,6 +39,7 @@ export {
   reencryptIntegrations,
   saveIntegration,
 } from './integrations.ts'
+export type { ApiLimits } from './limits.ts'
 export type { AuthOptions, Pages } from './options.ts'
 export type { ProviderKeys } from './providers.ts'
 export type { Guards, ReadOptions, Role, Session } from './session.ts'

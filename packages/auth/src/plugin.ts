@@ -19,7 +19,6 @@ import {
 import { z } from 'zod'
 import { redeemConfirmation } from './confirmation.ts'
 import { SESSION_COOKIE } from './cookies.ts'
-import { requireBcryptLength } from './password.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 
@@ -37,8 +36,6 @@ export interface TollgateOptions {
 interface RawSession {
   session: { id: string; token: string }
 }
-
-const PASSWORD_FIELDS = ['password', 'newPassword', 'currentPassword'] as const
 
 /** After these nobody is signed in. */
 const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
@@ -63,10 +60,6 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
         code: 'INVALID_TEXT',
         message: 'Text must not contain null bytes.',
       })
-    }
-    for (const field of PASSWORD_FIELDS) {
-      const value = body[field]
-      if (typeof value === 'string') requireBcryptLength(value)
     }
     if (ctx.path === '/sign-in/social') {
       // On the way back from the provider the strict cookie is absent, so the session that the new

@@ -12,6 +12,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { type HttpBindings, serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
+import { authCron } from '@repo/auth/worker'
 import { createBilling, createStripe } from '@repo/billing'
 import type { Logger } from '@repo/core'
 import { createDb, type Database, migrate } from '@repo/db'
@@ -122,7 +123,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     })
     closing.push(async () => auth.close())
 
-    const jobs = { jobs: [billing.jobs], cron: billing.cron }
+    const jobs = { jobs: [auth.jobs, billing.jobs], cron: [...authCron, ...billing.cron] }
     const worker = await createWorker({ databaseUrl, logger, ...jobs })
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { authEnv, integrationEnv } from '@repo/auth'
 import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
+import { rateLimitEnv } from '@repo/core/rate-limit'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
 import { expect, test } from 'vitest'
@@ -26,6 +27,7 @@ const SCHEMAS = [
   appEnv,
   authEnv,
   integrationEnv,
+  rateLimitEnv,
   stripeEnv,
   stripeWebhookEnv,
   trialEnv,
@@ -131,7 +133,7 @@ test('packages depend in one direction', async () => {
     db: ['core'],
     email: ['core'],
     jobs: ['core', 'db'],
-    auth: ['core', 'db', 'email'],
+    auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
   }
