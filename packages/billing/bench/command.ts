@@ -73,7 +73,8 @@ export async function runCommand(
   // Whoever reads may have gone (`| head`); what was begun is cleaned up all the same.
   for (const out of [process.stdout, process.stderr]) out.on('error', () => {})
   const interrupted = new Promise<number>((done) => {
-    for (const [signal, code] of Object.entries(SIGNALS)) process.once(signal, () => done(code))
+    // Package managers hand Ctrl-C on, so it comes twice; the second must not end the cleaning.
+    for (const [signal, code] of Object.entries(SIGNALS)) process.on(signal, () => done(code))
   })
   const ran = command(process.argv.slice(2), scope).catch((error: unknown) => {
     if (error instanceof UsageError) {

@@ -63,8 +63,10 @@ export function startMishaps(options: MishapOptions): Mishaps {
         await wait(PAUSE_MS.least + random.whole(PAUSE_MS.more))
         if (isOver) break
         counts.set(mishap, (counts.get(mishap) ?? 0) + 1)
-        // Some last; the next does not wait for them.
-        const happening = befall(mishap, random, options).finally(() => open.delete(happening))
+        // Some last; the next does not wait for them, and may come between.
+        const happening = befall(mishap, random, options)
+          .catch(() => {})
+          .finally(() => open.delete(happening))
         open.add(happening)
         if (mishap.startsWith('database')) await happening
       }
