@@ -10,6 +10,7 @@ import { sendEmail } from '@repo/email'
 import { type BetterAuthOptions, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
+import { defaultAccess } from './access.ts'
 import { type Background, createBackground } from './background.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -20,6 +21,7 @@ import { hopTo, sameOriginPath } from './hop.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
@@ -33,13 +35,17 @@ export interface AuthUser {
   role: string
 }
 
+type AnyAuthOptions = Omit<AuthOptions, 'access'>
+
 const SECONDS_PER_DAY = 86_400
 const RESET_MINUTES = 60
 
 /**
  * @throws `invalid_options` for a short secret, too few bcrypt rounds, or a base URL that is none.
  */
-export function createAuth(options: AuthOptions) {
+export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
+  options: AuthOptions<P, R>,
+) {
   const baseURL = originOf(options.baseURL)
   if (options.secret.length < 32) {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
@@ -53,12 +59,12 @@ export function createAuth(options: AuthOptions) {
     const found = await api.getSession({ headers: req.headers })
     return found as unknown as (RawSession & { user: AuthUser }) | null
   }
-  const guards: Guards = createGuards(async (req) => {
+  const guards: Guards<P, R> = createGuards(async (req) => {
     const raw = await readRaw(req)
     if (!raw) return null
     const { adapter } = await betterAuthInstance.$context
     return toSession(raw, (query) => adapter.findOne(query))
-  })
+  }, options.access)
   const handler = async (req: Request): Promise<Response> => {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
@@ -88,7 +94,9 @@ export function createAuth(options: AuthOptions) {
   }
 }
 
-export type Auth = ReturnType<typeof createAuth>
+export type Auth<P extends string = Permission, R extends string = OrganizationRole> = ReturnType<
+  typeof createAuth<P, R>
+>
 
 /** The default instance, from the environment on first use. */
 export const auth: Auth = lazy(() => {
@@ -104,9 +112,14 @@ export const auth: Auth = lazy(() => {
 export const getSession: Auth['getSession'] = (req) => auth.getSession(req)
 export const requireAuth: Auth['requireAuth'] = (req) => auth.requireAuth(req)
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
+export const requirePermission: Auth['requirePermission'] = (req, ...permissions) =>
+  auth.requirePermission(req, ...permissions)
+export const requireOrganization: Auth['requireOrganization'] = (req) =>
+  auth.requireOrganization(req)
+export const can: Auth['can'] = defaultAccess.can
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 
-function build(options: AuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
+function build(options: AnyAuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
   const { sendEmail: send } = options.sender ?? { sendEmail }
   const page = (path: string, query: Record<string, string>) => {
     const url = new URL(path, baseURL)
@@ -189,7 +202,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
 }
 
 /** What needs neither mails nor plugins. */
-function settings(options: AuthOptions, baseURL: string, logger: Logger) {
+function settings(options: AnyAuthOptions, baseURL: string, logger: Logger) {
   return {
     baseURL,
     basePath: '/api/auth',

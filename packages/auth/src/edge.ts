@@ -6,18 +6,24 @@
  */
 
 import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
+import type { Access } from './access.ts'
 import { ACCESS_COOKIE, readCookie } from './cookies.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import { createGuards, type Guards, type Session } from './session.ts'
 
-export interface EdgeOptions {
+export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
   /** The host's origin: issuer and audience of its tokens. */
   baseURL: string
   /** The public keys, or where they are. Default: `<baseURL>/api/auth/jwks`. */
   jwks?: JSONWebKeySet | URL
+  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  access?: Access<P, R>
 }
 
 /** Guards over the access token, from its cookie or as a bearer token. */
-export function createEdge(options: EdgeOptions): Guards {
+export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
+  options: EdgeOptions<P, R>,
+): Guards<P, R> {
   const origin = new URL(options.baseURL).origin
   const source = options.jwks ?? new URL('/api/auth/jwks', origin)
   const keys = source instanceof URL ? createRemoteJWKSet(source) : createLocalJWKSet(source)
@@ -38,7 +44,7 @@ export function createEdge(options: EdgeOptions): Guards {
       // Expired, forged, of another issuer, or the keys cannot be had: nobody is signed in.
       return null
     }
-  })
+  }, options.access)
 }
 
 function sessionOf(claims: Record<string, unknown>): Session | null {
@@ -54,6 +60,28 @@ function sessionOf(claims: Record<string, unknown>): Session | null {
   }
 }
 
+export {
+  type Access,
+  type AccessOptions,
+  type AccessRecord,
+  type Circumstances,
+  createAccess,
+  type Decision,
+  type Policy,
+  type Question,
+  type Resource,
+  type Rule,
+} from './access.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { sameSiteHop } from './hop.ts'
-export type { Guards, Role, Session } from './session.ts'
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'
+export type { Guards, OrganizationSession, Role, Session } from './session.ts'

@@ -1,12 +1,27 @@
 export { toNodeHandler } from 'better-auth/node'
 export {
+  type Access,
+  type AccessOptions,
+  type AccessRecord,
+  type Circumstances,
+  createAccess,
+  type Decision,
+  type Policy,
+  type Question,
+  type Resource,
+  type Rule,
+} from './access.ts'
+export {
   type Auth,
   type AuthUser,
   auth,
+  can,
   createAuth,
   getSession,
   getUser,
   requireAuth,
+  requireOrganization,
+  requirePermission,
   requireRole,
 } from './auth.ts'
 export { createEdge, type EdgeOptions } from './edge.ts'
@@ -15,5 +30,15 @@ export { AuthError, type AuthErrorCode } from './errors.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
 export type { AuthOptions, Pages } from './options.ts'
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'
 export type { ProviderKeys } from './providers.ts'
-export type { Guards, Role, Session } from './session.ts'
+export type { Guards, OrganizationSession, Role, Session } from './session.ts'

@@ -7,10 +7,13 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 
-export interface AuthOptions extends Providers {
+export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
+  extends Providers {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
   /** The host's origin: `https://app.example.com`. */
@@ -23,6 +26,8 @@ export interface AuthOptions extends Providers {
   logger?: Logger
   /** From 12, the default, to 15. */
   bcryptRounds?: number
+  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  access?: Access<P, R>
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
   /** Told after the fact, not awaited by the request; what they throw is logged. */
