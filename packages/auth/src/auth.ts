@@ -8,7 +8,6 @@ import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type BetterAuthOptions, betterAuth } from 'better-auth'
-import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
 import { defaultAccess } from './access.ts'
 import { type Background, createBackground } from './background.ts'
@@ -19,12 +18,14 @@ import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
-import { organizations } from './organization.ts'
+import { organizations } from './organization/plugin.ts'
+import { refusalOf } from './organization/refusals.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
-import type { OrganizationRole, Permission } from './permissions.ts'
+import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
+import { adapterOf } from './transaction.ts'
 
 export interface AuthUser {
   id: string
@@ -52,7 +53,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
   }
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
-  const betterAuthInstance = build(options, baseURL, logger, background.run)
+  const betterAuthInstance = build(
+    options,
+    (options.access?.roles ?? defaultRoles) as Roles<string, string>,
+    baseURL,
+    logger,
+    background.run,
+  )
   const { api } = betterAuthInstance
 
   async function readRaw(req: Request): Promise<(RawSession & { user: AuthUser }) | null> {
@@ -69,6 +76,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
     } catch (error) {
+      const refusal = refusalOf(error)
+      if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     }
@@ -119,7 +128,13 @@ export const requireOrganization: Auth['requireOrganization'] = (req) =>
 export const can: Auth['can'] = defaultAccess.can
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 
-function build(options: AnyAuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
+function build(
+  options: AnyAuthOptions,
+  roles: Roles<string, string>,
+  baseURL: string,
+  logger: Logger,
+  run: Background['run'],
+) {
   const { sendEmail: send } = options.sender ?? { sendEmail }
   const page = (path: string, query: Record<string, string>) => {
     const url = new URL(path, baseURL)
@@ -182,17 +197,20 @@ function build(options: AnyAuthOptions, baseURL: string, logger: Logger, run: Ba
       },
     },
     plugins: [
-      organizations((invitation) =>
-        run('TeamInviteEmail', () =>
-          send('TeamInviteEmail', invitation.email, {
-            inviterName: invitation.inviterName,
-            organizationName: invitation.organizationName,
-            role: invitation.role,
-            acceptUrl: page(pages.acceptInvitation, { id: invitation.id }),
-            expiresAt: invitation.expiresAt,
-          }),
-        ),
-      ),
+      organizations({
+        db: options.db ?? db,
+        roles,
+        invite: ({ id, email, ...invitation }) =>
+          run('TeamInviteEmail', () =>
+            send('TeamInviteEmail', email, {
+              ...invitation,
+              acceptUrl: page(pages.acceptInvitation, { id }),
+            }),
+          ),
+        // Node reads the role with the session; a token at the edge ends by itself in five minutes.
+        revokeAccess: async () => {},
+        record: async (entry) => logger.info(entry, 'organization changed'),
+      }),
       jwt(jwtOptions),
       standIns(options),
       tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
@@ -209,7 +227,7 @@ function settings(options: AnyAuthOptions, baseURL: string, logger: Logger) {
     secret: options.secret,
     trustedOrigins: [baseURL],
     // With transactions parallel sign-ups time out waiting for connections.
-    database: prismaAdapter(options.db ?? db, { provider: 'postgresql', transaction: false }),
+    database: adapterOf(options.db ?? db),
     telemetry: { enabled: false },
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),

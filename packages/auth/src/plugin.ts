@@ -12,7 +12,9 @@ import {
   createAuthEndpoint,
   createAuthMiddleware,
   formCsrfMiddleware,
+  getAuthoritativeSessionFromCtx,
   getOAuthState,
+  isAPIError,
 } from 'better-auth/api'
 import { type JwtOptions, signJWT } from 'better-auth/plugins/jwt'
 import { z } from 'zod'
@@ -66,11 +68,16 @@ export async function toSession(raw: RawSession, findOne: Find): Promise<Session
     sessionId: raw.session.id,
     userId: raw.user.id,
     role: raw.user.role ?? 'USER',
-    organizationId,
+    // Who is no member any more acts for nobody but themselves.
+    organizationId: member ? organizationId : null,
     organizationRole: typeof member?.role === 'string' ? member.role : null,
     expiresAt: new Date(raw.session.expiresAt),
   }
 }
+
+/** What changes the organization or the role that the session speaks of. */
+const ORGANIZATION_CHANGES =
+  /^\/organization\/(create|set-active|accept-invitation|leave|delete|remove-member|update-member-role|transfer-ownership)$/
 
 const PASSWORD_FIELDS = ['password', 'newPassword', 'currentPassword'] as const
 
@@ -103,6 +110,10 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     } else if (ctx.path === '/get-session') {
       const present = ctx.context.returned as RawSession | null
       if (present?.session?.id && present.user) await mint(ctx, present)
+    } else if (ORGANIZATION_CHANGES.test(ctx.path ?? '') && !isAPIError(ctx.context.returned)) {
+      // These change what the session says, and set no cookie by themselves.
+      const present = (await getAuthoritativeSessionFromCtx(ctx)) as RawSession | null
+      if (present) await mint(ctx, present)
     } else if (ctx.path === '/sign-out' || ctx.path === '/revoke-sessions') {
       ctx.setCookie(ACCESS_COOKIE, '', { ...COOKIE_ATTRIBUTES, maxAge: 0 })
     }

@@ -19,9 +19,9 @@ export interface Session {
   userId: string
   /** The user's own role. */
   role: string
-  /** The organization the user acts for; null: for themselves. */
+  /** The organization the user acts for, as a member; null: for themselves. */
   organizationId: string | null
-  /** The role in that organization; null without one, and for a member who was removed. */
+  /** The role in that organization; null without one. */
   organizationRole: string | null
   /** When this statement ends: the session in Node, the access token at the edge. */
   expiresAt: Date
