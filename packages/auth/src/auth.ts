@@ -24,7 +24,7 @@ import {
 } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { jwt } from 'better-auth/plugins/jwt'
-import { type Access, createAccess } from './access.ts'
+import { defaultAccess } from './access.ts'
 import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
 import { CONFIRMATION_SECONDS } from './confirmation.ts'
@@ -38,12 +38,16 @@ import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limit
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
-import { organizations } from './organization.ts'
+import { organizations } from './organization/plugin.ts'
+import { refusalOf } from './organization/refusals.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { passwordHooks } from './password-hooks.ts'
+import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
+import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
+import { adapterOf } from './transaction.ts'
 
 export interface AuthUser {
   id: string
@@ -54,11 +58,15 @@ export interface AuthUser {
   role: string
 }
 
+type AnyAuthOptions = Omit<AuthOptions, 'access'>
+
 /**
  * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that
  * is none.
  */
-export function createAuth(options: AuthOptions) {
+export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
+  options: AuthOptions<P, R>,
+) {
   const baseURL = originOf(options.baseURL)
   if (options.secret.length < 32) {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
@@ -66,7 +74,7 @@ export function createAuth(options: AuthOptions) {
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db
-  const access: Access = createAccess({
+  const tokens: SessionTokens = createSessionTokens({
     options,
     db: database,
     origin: baseURL,
@@ -89,18 +97,21 @@ export function createAuth(options: AuthOptions) {
     baseURL,
     logger,
     run: background.run,
-    access,
+    tokens,
+    roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
     limiter,
     first: isLimited ? [limits({ limiter, addressOf })] : [],
   })
   const { api } = betterAuthInstance
-  const { getSession, ...sessions } = access.sessions
+  const { getSession, ...sessions } = tokens.sessions
 
-  const guards: Guards = createGuards(getSession)
+  const guards: Guards<P, R> = createGuards(getSession, { access: options.access })
   const handler = async (req: Request): Promise<Response> => {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
     } catch (error) {
+      const refusal = refusalOf(error)
+      if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     }
@@ -143,13 +154,15 @@ export function createAuth(options: AuthOptions) {
      * `getSession` begins anew, and the connection to Redis.
      */
     async close(): Promise<void> {
-      await access.close()
+      await tokens.close()
       await limiter.close()
     },
   }
 }
 
-export type Auth = ReturnType<typeof createAuth>
+export type Auth<P extends string = Permission, R extends string = OrganizationRole> = ReturnType<
+  typeof createAuth<P, R>
+>
 
 /** The default instance, from the environment on first use. */
 export const auth: Auth = lazy(() => {
@@ -170,6 +183,11 @@ export const auth: Auth = lazy(() => {
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
+export const requirePermission: Auth['requirePermission'] = (req, ...permissions) =>
+  auth.requirePermission(req, ...permissions)
+export const requireOrganization: Auth['requireOrganization'] = (req) =>
+  auth.requireOrganization(req)
+export const can: Auth['can'] = defaultAccess.can
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)
 export const listSessions: Auth['listSessions'] = (req) => auth.listSessions(req)
@@ -179,17 +197,18 @@ export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
 interface Parts {
-  options: AuthOptions
+  options: AnyAuthOptions
   baseURL: string
   logger: Logger
   run: Background['run']
-  access: Access
+  tokens: SessionTokens
+  roles: Roles<string, string>
   limiter: RateLimiter
   /** Plugins that come before all others. */
   first: BetterAuthPlugin[]
 }
 
-function build({ options, baseURL, logger, run, access, limiter, first }: Parts) {
+function build({ options, baseURL, logger, run, tokens, roles, limiter, first }: Parts) {
   const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
@@ -204,7 +223,7 @@ function build({ options, baseURL, logger, run, access, limiter, first }: Parts)
     context: async () => instance.$context,
   })
   const instance = betterAuth({
-    ...settings({ options, baseURL, logger, access, limiter }),
+    ...settings({ options, baseURL, logger, tokens, limiter }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -237,26 +256,36 @@ function build({ options, baseURL, logger, run, access, limiter, first }: Parts)
       ...first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
-      organizations(({ id }) =>
-        run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
-      ),
-      jwt(access.jwt),
+      organizations({
+        db: options.db ?? db,
+        roles,
+        invite: ({ id }) =>
+          run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
+        record: async (entry) => logger.info(entry, 'organization changed'),
+      }),
+      jwt(tokens.jwt),
       standIns(options),
-      tollgate({ ...access, verifyEmail, afterSignIn: pages.afterSignIn }),
+      tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
   return { instance, mails }
 }
 
 /** What needs neither mails nor plugins. */
-function settings({ options, baseURL, logger, access, limiter }: Omit<Parts, 'run' | 'first'>) {
+function settings({
+  options,
+  baseURL,
+  logger,
+  tokens,
+  limiter,
+}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens' | 'limiter'>) {
   return {
     baseURL,
     basePath: '/api/auth',
     secret: options.secret,
     trustedOrigins: [baseURL],
     // With transactions parallel sign-ups time out waiting for connections.
-    database: prismaAdapter(options.db ?? db, { provider: 'postgresql', transaction: false }),
+    database: adapterOf(options.db ?? db),
     telemetry: { enabled: false },
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),
@@ -264,7 +293,7 @@ function settings({ options, baseURL, logger, access, limiter }: Omit<Parts, 'ru
     // A GET must not confirm an address: mail scanners follow links. `/token` is not needed.
     disabledPaths: ['/verify-email', '/token'],
     session: {
-      expiresIn: access.idleSeconds,
+      expiresIn: tokens.idleSeconds,
       // A refresh does it, together with the exchange of the token.
       disableSessionRefresh: true,
       cookieCache: { enabled: false },

@@ -6,20 +6,25 @@
  */
 
 import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet } from 'jose'
+import type { Access } from './access.ts'
 import { createVerify, readStatement } from './access-token.ts'
 import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
 import { onePath } from './hop.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import { createGuards, type Guards, type Session } from './session.ts'
 
-export interface EdgeOptions {
+export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
   /** The host's origin: issuer and audience of its tokens. */
   baseURL: string
   /** The public keys, or where they are. Default: `<baseURL>/api/auth/jwks`. */
   jwks?: JSONWebKeySet | URL
+  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  access?: Access<P, R>
 }
 
 /** The guards without `fresh`: there is no row to read. */
-export interface Edge extends Pick<Guards, 'requireRole'> {
+export interface Edge<P extends string = Permission, R extends string = OrganizationRole>
+  extends Omit<Guards<P, R>, 'getSession' | 'requireAuth'> {
   /** Who is asking; null when nobody is signed in, and for anything expired or forged. */
   getSession(req: Request): Promise<Session | null>
   /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
@@ -36,18 +41,20 @@ export interface Edge extends Pick<Guards, 'requireRole'> {
  *
  * @throws TypeError when `baseURL` is no address
  */
-export function createEdge(options: EdgeOptions): Edge {
+export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
+  options: EdgeOptions<P, R>,
+): Edge<P, R> {
   const origin = new URL(options.baseURL).origin
   const source = options.jwks ?? new URL('/api/auth/jwks', origin)
   const keys = source instanceof URL ? createRemoteJWKSet(source) : createLocalJWKSet(source)
   const verify = createVerify(origin, keys)
   const getSession = async (req: Request) => (await readStatement(req, verify))?.session ?? null
-  const hasSession = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
+  const canRefresh = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
   return {
-    ...createGuards(getSession, hasSession),
+    ...createGuards(getSession, { access: options.access, canRefresh }),
     async renew(req) {
       const isPage = req.method === 'GET' && req.headers.get('sec-fetch-mode') === 'navigate'
-      if (!isPage || !hasSession(req) || readCookie(req, RENEWED_COOKIE) !== null) return null
+      if (!isPage || !canRefresh(req) || readCookie(req, RENEWED_COOKIE) !== null) return null
       if (await getSession(req)) return null
       const { pathname, search } = new URL(req.url)
       const next = encodeURIComponent(`${onePath(pathname)}${search}`)
@@ -60,6 +67,28 @@ export function createEdge(options: EdgeOptions): Edge {
   }
 }
 
+export {
+  type Access,
+  type AccessOptions,
+  type AccessRecord,
+  type Circumstances,
+  createAccess,
+  type Decision,
+  type Policy,
+  type Question,
+  type Resource,
+  type Rule,
+} from './access.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { sameSiteHop } from './hop.ts'
-export type { Guards, Role, Session } from './session.ts'
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'
+export type { Guards, OrganizationSession, Role, Session } from './session.ts'

@@ -3,26 +3,30 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
   | 'access_expired'
+  | 'insufficient_permission'
   | 'insufficient_role'
   | 'invalid_form'
   | 'invalid_integration'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
-  | 'unknown_session'
+  | 'organization_required'
   | 'too_busy'
+  | 'unknown_session'
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
   access_expired: 401,
+  insufficient_permission: 403,
   insufficient_role: 403,
   invalid_form: 400,
   invalid_integration: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,
-  unknown_session: 404,
+  organization_required: 400,
   too_busy: 503,
+  unknown_session: 404,
   untrusted_origin: 403,
 }
 

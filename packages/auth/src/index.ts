@@ -6,9 +6,22 @@ export {
 } from '@repo/db'
 export { toNodeHandler } from 'better-auth/node'
 export {
+  type Access,
+  type AccessOptions,
+  type AccessRecord,
+  type Circumstances,
+  createAccess,
+  type Decision,
+  type Policy,
+  type Question,
+  type Resource,
+  type Rule,
+} from './access.ts'
+export {
   type Auth,
   type AuthUser,
   auth,
+  can,
   createAuth,
   getSession,
   getUser,
@@ -16,6 +29,8 @@ export {
   rateLimit,
   renewCookies,
   requireAuth,
+  requireOrganization,
+  requirePermission,
   requireRole,
   revokeOtherSessions,
   revokeSession,
@@ -41,6 +56,16 @@ export {
 } from './integrations.ts'
 export type { ApiLimits } from './limits.ts'
 export type { AuthOptions, Pages } from './options.ts'
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'
 export type { ProviderKeys } from './providers.ts'
-export type { Guards, ReadOptions, Role, Session } from './session.ts'
+export type { Guards, OrganizationSession, ReadOptions, Role, Session } from './session.ts'
 export type { SessionInfo } from './sessions.ts'

@@ -7,14 +7,18 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { Access } from './access.ts'
 import type { AccessTokenAlg } from './access-token.ts'
 import type { AddressOptions } from './addresses.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
 
-export interface AuthOptions extends Providers, AddressOptions {
+export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
+  extends Providers,
+    AddressOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
   /** The host's origin: `https://app.example.com`. */
@@ -39,6 +43,8 @@ export interface AuthOptions extends Providers, AddressOptions {
    * in two seconds the password is taken. Default false.
    */
   breachedPasswords?: boolean | IsBreached
+  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  access?: Access<P, R>
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
   /** Told after the fact, not awaited by the request; what they throw is logged. */

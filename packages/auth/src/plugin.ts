@@ -13,6 +13,7 @@ import {
   createAuthEndpoint,
   createAuthMiddleware,
   formCsrfMiddleware,
+  getAuthoritativeSessionFromCtx,
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'

@@ -159,7 +159,8 @@ const sessionOf = (row: Row): Session => ({
   sessionId: row.id,
   userId: row.userId,
   role: row.role,
-  organizationId: row.organizationId,
+  // Who is no member any more acts for nobody but themselves.
+  organizationId: row.organizationRole === null ? null : row.organizationId,
   organizationRole: row.organizationRole,
   acr: `aal${row.aal}`,
   expiresAt: row.expiresAt,

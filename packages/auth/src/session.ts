@@ -5,10 +5,12 @@
  * @module
  */
 
+import { type Access, type Can, defaultAccess } from './access.ts'
 import { AuthError } from './errors.ts'
+import type { OrganizationRole, Permission, UserRole } from './permissions.ts'
 
 /** A user's own role, or their role in an organization. */
-export type Role = 'USER' | 'ADMIN' | 'OWNER'
+export type Role = UserRole | OrganizationRole
 
 /** Who is asking. No personal data: `getUser` has that. */
 export interface Session {
@@ -17,9 +19,9 @@ export interface Session {
   userId: string
   /** The user's own role. */
   role: string
-  /** The organization the user acts for; null: for themselves. */
+  /** The organization the user acts for, as a member; null: for themselves. */
   organizationId: string | null
-  /** The role in that organization; null without one, and for a member who was removed. */
+  /** The role in that organization; null without one. */
   organizationRole: string | null
   /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
   acr: string
@@ -35,9 +37,15 @@ export interface ReadOptions {
   fresh?: boolean
 }
 
+/** A session of somebody who acts for an organization and is a member of it. */
+export interface OrganizationSession extends Session {
+  organizationId: string
+  organizationRole: string
+}
+
 export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
 
-export interface Guards {
+export interface Guards<P extends string = Permission, R extends string = OrganizationRole> {
   /** Who is asking; null when nobody is signed in, and for anything expired, revoked or forged. */
   getSession: GetSession
   /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
@@ -47,18 +55,40 @@ export interface Guards {
    *
    * @throws `not_authenticated` (401), `insufficient_role` (403)
    */
-  requireRole(req: Request, role: Role | readonly Role[]): Promise<Session>
+  requireRole(req: Request, role: R | UserRole | readonly (R | UserRole)[]): Promise<Session>
+  /**
+   * Asks for every one of `permissions`, of the role in the active organization and of the policies.
+   * `calls:read:own` is met by `calls:read`, too; whose a call is, ask with `can`.
+   *
+   * @throws `not_authenticated` (401), `insufficient_permission` (403)
+   */
+  requirePermission(req: Request, ...permissions: [P, ...P[]]): Promise<Session>
+  /**
+   * Asks for an organization to act for: what stands before pages that need one, and sends the
+   * others to create or join one.
+   *
+   * @throws `not_authenticated` (401), `organization_required` (400)
+   */
+  requireOrganization(req: Request): Promise<OrganizationSession>
+  can: Can<P>
 }
 
-/** @param canRefresh whether a request without a session may have one after a refresh */
-export function createGuards(
+export interface GuardOptions<P extends string, R extends string> {
+  /** Default: the five roles, no policies. */
+  access?: Access<P, R> | undefined
+  /** Whether a request without a session may have one after a refresh. Default: never. */
+  canRefresh?: (req: Request) => boolean
+}
+
+export function createGuards<P extends string = Permission, R extends string = OrganizationRole>(
   getSession: GetSession,
-  canRefresh: (req: Request) => boolean = () => false,
-): Guards {
+  options: GuardOptions<P, R> = {},
+): Guards<P, R> {
+  const { access = defaultAccess as unknown as Access<P, R>, canRefresh } = options
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
     if (session) return session
-    if (canRefresh(req)) throw new AuthError('access_expired', 'The access token has ended.')
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'The access token has ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
@@ -76,5 +106,32 @@ export function createGuards(
       }
       return session
     },
+    async requirePermission(req, ...permissions) {
+      const session = await requireAuth(req)
+      const circumstances = access.circumstancesOf(req)
+      for (const permission of permissions) {
+        const asked = { ...circumstances, explain: true } as const
+        const { allowed, rule } = access.can(session, permission, null, asked)
+        if (allowed) continue
+        const role = session.organizationRole ?? 'none'
+        throw new AuthError(
+          'insufficient_permission',
+          rule.kind === 'policy'
+            ? `${permission} is required, and denied by a policy.`
+            : `${permission} is required, the role is ${role}.`,
+        )
+      }
+      return session
+    },
+    async requireOrganization(req) {
+      const { organizationId, organizationRole, ...session } = await requireAuth(req)
+      if (organizationId === null || organizationRole === null) {
+        throw new AuthError('organization_required', 'Create an organization or join one first.', {
+          title: 'Organization not set up',
+        })
+      }
+      return { ...session, organizationId, organizationRole }
+    },
+    can: access.can,
   }
 }

@@ -42,17 +42,23 @@ test('in an organization the role there counts, not the own one', async () => {
   })
   await expect(setup.auth.requireRole(req, 'ADMIN')).rejects.toMatchObject(insufficient)
 
-  await setup.db.member.updateMany({ where: { userId }, data: { role: 'USER' } })
+  const { userId: other } = await setup.auth.signIn()
+  await setup.db.member.create({
+    data: { id: 'other', organizationId: id, userId: other, role: 'OWNER' },
+  })
+  await setup.db.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
   await vi.waitFor(() =>
     expect(setup.auth.requireRole(req, 'OWNER')).rejects.toMatchObject(insufficient),
   )
 
   await setup.db.member.deleteMany({ where: { userId } })
   await vi.waitFor(() =>
-    expect(setup.auth.requireRole(req, ['OWNER', 'ADMIN', 'USER'])).rejects.toMatchObject(
-      insufficient,
-    ),
+    expect(setup.auth.requireRole(req, ['OWNER', 'VIEWER'])).rejects.toMatchObject(insufficient),
   )
+  expect(await setup.auth.getSession(req)).toMatchObject({
+    organizationId: null,
+    organizationRole: null,
+  })
 })
 
 test('a role in the sign-up or in an update is not taken', async () => {
@@ -84,7 +90,7 @@ test('an invitation is mailed, and only a member of the right role may send one'
   const { id: organizationId } = (await created.json()) as { id: string }
   const invited = await setup.auth.post(
     '/organization/invite-member',
-    { email: 'bob@example.com', role: 'USER', organizationId },
+    { email: 'bob@example.com', role: 'OPERATOR', organizationId },
     { cookie: owner.cookie },
   )
   expect(invited.status).toBe(200)
