@@ -22,7 +22,6 @@ import {
   type BetterAuthPlugin,
   betterAuth,
 } from 'better-auth'
-import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { jwt } from 'better-auth/plugins/jwt'
 import { defaultAccess } from './access.ts'
 import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
@@ -37,7 +36,14 @@ import { createJobs } from './jobs.ts'
 import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
-import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
+import {
+  type AnyAuthOptions,
+  type AuthOptions,
+  keys,
+  originOf,
+  PAGES,
+  type Pages,
+} from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
@@ -57,8 +63,6 @@ export interface AuthUser {
   image: string | null
   role: string
 }
-
-type AnyAuthOptions = Omit<AuthOptions, 'access'>
 
 /**
  * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that

@@ -79,6 +79,9 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   redisUrl?: string
 }
 
+/** The options whatever a host's roles are. */
+export type AnyAuthOptions = Omit<AuthOptions, 'access'>
+
 export interface Pages {
   /** Gets a `token`. Default `/verify-email`. */
   verifyEmail: string

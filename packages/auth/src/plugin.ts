@@ -13,7 +13,6 @@ import {
   createAuthEndpoint,
   createAuthMiddleware,
   formCsrfMiddleware,
-  getAuthoritativeSessionFromCtx,
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'

@@ -9,7 +9,7 @@ import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerify } from './access-token.ts'
 import { createDenials } from './denials.ts'
-import type { AuthOptions } from './options.ts'
+import type { AnyAuthOptions } from './options.ts'
 import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
 import { createSessions } from './sessions.ts'
@@ -26,7 +26,7 @@ export interface SessionEvent {
 }
 
 export interface SessionTokensOptions {
-  options: AuthOptions
+  options: AnyAuthOptions
   db: Database
   origin: string
   logger: Logger

@@ -21,13 +21,13 @@ UPDATE "Member" SET "role" = 'OWNER' WHERE "id" IN (
     SELECT 1 FROM "Member" WHERE "organizationId" = candidate."organizationId" AND "role" = 'OWNER')
   ORDER BY "organizationId", "role" = 'ADMIN' DESC, "createdAt", "id");
 
--- AlterTable
+-- One role each. Which there are is the host's to say: `defineRoles`.
 ALTER TABLE "Invitation" ALTER COLUMN "role" SET NOT NULL;
 
 ALTER TABLE "Member" ADD CONSTRAINT "Member_role_check"
-  CHECK ("role" IN ('OWNER', 'ADMIN', 'MANAGER', 'OPERATOR', 'VIEWER'));
+  CHECK ("role" ~ '^[A-Z][A-Z0-9_]{0,49}$');
 ALTER TABLE "Invitation" ADD CONSTRAINT "Invitation_role_check"
-  CHECK ("role" IN ('OWNER', 'ADMIN', 'MANAGER', 'OPERATOR', 'VIEWER'));
+  CHECK ("role" ~ '^[A-Z][A-Z0-9_]{0,49}$');
 ALTER TABLE "Invitation" ADD CONSTRAINT "Invitation_status_check"
   CHECK ("status" IN ('pending', 'accepted', 'rejected', 'canceled'));
 

@@ -126,7 +126,7 @@ test('promise 6: in SQL, an organization finds no other row, however it asks', a
     `SELECT * FROM "User" WHERE id = 'user_BETA'`,
     `SELECT * FROM "Subscription" WHERE "customerId" = 'customer_${BETA}'`,
     `SELECT * FROM "Customer" WHERE "ownerId" = 'user_alpha'`,
-    `UPDATE "Member" SET role = 'x' WHERE "organizationId" = '${BETA}' RETURNING *`,
+    `UPDATE "Member" SET role = 'X' WHERE "organizationId" = '${BETA}' RETURNING *`,
     `DELETE FROM "Invitation" WHERE id = 'invitation_BETA' RETURNING *`,
     `UPDATE "Subscription" SET status = 'canceled' RETURNING *`,
     `DELETE FROM "Refund" RETURNING *`,
@@ -139,8 +139,8 @@ test('promise 6: in SQL, an organization finds no other row, however it asks', a
   for (const sql of [
     `INSERT INTO "Member" VALUES ('x', '${BETA}', 'user_alpha', 'x')`,
     `UPDATE "Member" SET "organizationId" = '${BETA}' WHERE id = 'member_alpha_alpha'`,
-    `INSERT INTO "Member" VALUES ('member_BETA_BETA', '${ALPHA}', 'user_BETA', 'x')
-       ON CONFLICT (id) DO UPDATE SET role = 'x'`,
+    `INSERT INTO "Member" VALUES ('member_BETA_BETA', '${ALPHA}', 'user_BETA', 'X')
+       ON CONFLICT (id) DO UPDATE SET role = 'X'`,
     `INSERT INTO "Product" (id, "stripeProductId", name, active, "updatedAt") VALUES ('x', 'x', 'x', true, now())`,
     `INSERT INTO "WebhookEvent" (provider, "eventId", type, payload) VALUES ('stripe', 'x', 'x', 'x')`,
   ]) {
@@ -209,7 +209,7 @@ test('promise 6: one connection for all: after an organization it is the system 
   for (let round = 0; round < 3; round++) {
     expect(await alpha.member.count()).toBe(2)
     expect(await db.member.count()).toBe(4)
-    await alpha.member.update({ where: { id: 'none' }, data: { role: 'x' } }).catch(() => {})
+    await alpha.member.update({ where: { id: 'none' }, data: { role: 'X' } }).catch(() => {})
     expect(await db.member.count()).toBe(4)
     await alpha.$transaction((tx) => tx.member.create({ data: {} as never })).catch(() => {})
     expect(await db.member.count()).toBe(4)

@@ -54,7 +54,7 @@ const CANNOT_SEE: Attack[] = [
   [
     'groupBy',
     (a) => a.member.groupBy({ by: ['role'], _count: true, orderBy: { role: 'asc' } }),
-    [{ role: 'alpha', _count: 2 }],
+    [{ role: 'ALPHA', _count: 2 }],
   ],
   ['groupBy with having', (a) => a.member.groupBy({ by: ['role'], having: { role: 'BETA' } }), []],
   [
@@ -130,7 +130,7 @@ const CANNOT_SEE: Attack[] = [
   ],
   [
     'guessing by every',
-    (a) => a.member.count({ where: { user: { members: { every: { role: 'alpha' } } } } }),
+    (a) => a.member.count({ where: { user: { members: { every: { role: 'ALPHA' } } } } }),
     2,
   ],
   [

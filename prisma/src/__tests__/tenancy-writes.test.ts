@@ -4,11 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { ALPHA, BETA } from './two-organizations.ts'
 import { type Attack, setUpWalls, threeWays, type Untyped, WALLS } from './walls.ts'
 
-const member = { id: 'x', userId: 'user_both', role: 'x' }
+const member = { id: 'x', userId: 'user_both', role: 'X' }
 const invitation = {
   id: 'x',
   email: 'x',
-  status: 'x',
+  status: 'pending',
+  role: 'X',
   expiresAt: new Date(),
   inviterId: 'user_alpha',
 }
@@ -65,7 +66,7 @@ const CANNOT_WRITE: Attack[] = [
   ],
   [
     'update',
-    (a) => a.member.update({ where: { id: 'member_BETA_both' }, data: { role: 'x' } }),
+    (a) => a.member.update({ where: { id: 'member_BETA_both' }, data: { role: 'X' } }),
     'P2025',
   ],
   [
@@ -98,7 +99,7 @@ const CANNOT_WRITE: Attack[] = [
   ],
   [
     'updateMany',
-    (a) => a.member.updateMany({ where: { role: 'BETA' }, data: { role: 'x' } }),
+    (a) => a.member.updateMany({ where: { role: 'BETA' }, data: { role: 'X' } }),
     { count: 0 },
   ],
   [
@@ -108,7 +109,7 @@ const CANNOT_WRITE: Attack[] = [
   ],
   [
     'updateManyAndReturn',
-    (a) => a.member.updateManyAndReturn({ where: { organizationId: BETA }, data: { role: 'x' } }),
+    (a) => a.member.updateManyAndReturn({ where: { organizationId: BETA }, data: { role: 'X' } }),
     [],
   ],
   ['delete', (a) => a.member.delete({ where: { id: 'member_BETA_BETA' } }), 'P2025'],
@@ -130,7 +131,7 @@ const CANNOT_WRITE: Attack[] = [
       a.member.upsert({
         where: { organizationId_userId: { organizationId: BETA, userId: 'user_BETA' } },
         create: { ...member, userId: 'user_BETA', organizationId: BETA },
-        update: { role: 'x' },
+        update: { role: 'X' },
       }),
     'foreign_organization',
   ],
@@ -169,7 +170,7 @@ const CANNOT_WRITE: Attack[] = [
         { createMany: { data: [{ ...member, organizationId: BETA }] } },
         'foreign_organization',
       ],
-      ['update', { update: { where: { id: 'member_BETA_BETA' }, data: { role: 'x' } } }, 'P2025'],
+      ['update', { update: { where: { id: 'member_BETA_BETA' }, data: { role: 'X' } } }, 'P2025'],
       [
         'updateMany',
         { updateMany: { where: { role: 'BETA' }, data: { organizationId: BETA } } },
@@ -182,7 +183,7 @@ const CANNOT_WRITE: Attack[] = [
           upsert: {
             where: { id: 'member_BETA_BETA' },
             create: { ...member, id: 'member_BETA_BETA' },
-            update: { role: 'x' },
+            update: { role: 'X' },
           },
         },
         'P2002',
@@ -212,7 +213,8 @@ const CANNOT_WRITE: Attack[] = [
         data: {
           id: 'x',
           email: 'x',
-          status: 'x',
+          status: 'pending',
+          role: 'X',
           expiresAt: new Date(),
           user: { connect: { email: 'user_BETA@example.com' } },
         },
@@ -232,7 +234,7 @@ const CANNOT_WRITE: Attack[] = [
     'nested create of a person',
     (a) =>
       a.member.create({
-        data: { id: 'x', role: 'x', user: { create: { id: 'x', name: 'x', email: 'x' } } },
+        data: { id: 'x', role: 'X', user: { create: { id: 'x', name: 'x', email: 'x' } } },
       }),
     'outside_organization',
   ],
@@ -288,7 +290,7 @@ describe.each(WALLS)('with %s', (walls) => {
 
   test('promise 6: a row is stamped with the organization, in every way of making one', async () => {
     const { db, alpha, unharmed, settle } = setup
-    const row = { role: 'made' }
+    const row = { role: 'MADE' }
     await db.user.createMany({
       data: [1, 2, 3, 4, 5, 6].map((n) => ({ id: `new${n}`, name: 'new', email: `new${n}` })),
     })
@@ -319,21 +321,22 @@ describe.each(WALLS)('with %s', (walls) => {
         id: 'made7',
         email: 'new@example.com',
         status: 'pending',
+        role: 'VIEWER',
         expiresAt: new Date(),
         user: { connect: { id: 'user_alpha' } },
       } as Untyped,
     })
-    const ids = (await db.member.findMany({ where: { role: 'made', organizationId: ALPHA } })).map(
+    const ids = (await db.member.findMany({ where: { role: 'MADE', organizationId: ALPHA } })).map(
       ({ id }) => id,
     )
     expect(ids.sort()).toEqual(['made1', 'made2', 'made3', 'made4', 'made5', 'made6'])
     expect(await db.invitation.count({ where: { id: 'made7', organizationId: ALPHA } })).toBe(1)
 
-    expect(await alpha.member.updateMany({ where: { role: 'made' }, data: { role: 'x' } })).toEqual(
+    expect(await alpha.member.updateMany({ where: { role: 'MADE' }, data: { role: 'X' } })).toEqual(
       { count: 6 },
     )
     expect(
-      await alpha.member.updateManyAndReturn({ where: { role: 'x' }, data: { role: 'y' } }),
+      await alpha.member.updateManyAndReturn({ where: { role: 'X' }, data: { role: 'y' } }),
     ).toHaveLength(6)
     await alpha.member.update({
       where: { id: 'made1' },

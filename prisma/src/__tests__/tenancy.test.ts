@@ -95,7 +95,7 @@ describe.each(WALLS)('with %s', (walls) => {
     expect([count, named]).toEqual([2, { id: ALPHA }])
     const failing = alpha.$transaction([
       alpha.organization.update({ where: { id: ALPHA }, data: { name: 'half' } }),
-      alpha.member.update({ where: { id: 'member_BETA_BETA' }, data: { role: 'x' } }),
+      alpha.member.update({ where: { id: 'member_BETA_BETA' }, data: { role: 'X' } }),
     ])
     await expect(failing).rejects.toMatchObject({ code: 'P2025' })
     expect(await db.organization.count({ where: { name: 'half' } })).toBe(0)
@@ -140,7 +140,7 @@ describe.each(WALLS)('with %s', (walls) => {
         mine.user.count(),
       ])
       expect(both).toEqual([2, 2, 2])
-      await outcome(() => mine.member.update({ where: { id: 'none' }, data: { role: 'x' } }))
+      await outcome(() => mine.member.update({ where: { id: 'none' }, data: { role: 'X' } }))
       expect(await tx.member.count()).toBe(4)
       throw new Error('after the write')
     })

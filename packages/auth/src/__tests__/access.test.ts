@@ -26,6 +26,7 @@ const session: fc.Arbitrary<Session> = fc.record({
   role: fc.constantFrom('USER', 'ADMIN'),
   organizationId: organization,
   organizationRole: role,
+  acr: fc.constant('aal1'),
   expiresAt: fc.constant(new Date(0)),
 })
 const resource: fc.Arbitrary<Resource | null> = fc.option(
@@ -169,6 +170,7 @@ const member = (organizationRole: string): Session => ({
   sessionId: 's',
   userId: 'me',
   role: 'USER',
+  acr: 'aal1',
   organizationId: 'acme',
   organizationRole,
   expiresAt: new Date(0),

@@ -28,6 +28,7 @@ const session = (organizationRole: string | null): Session => ({
   sessionId: 's',
   userId: 'me',
   role: 'USER',
+  acr: 'aal1',
   organizationId: 'acme',
   organizationRole,
   expiresAt: new Date(0),
