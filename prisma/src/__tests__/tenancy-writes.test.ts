@@ -1,6 +1,7 @@
 /** Promise 6, writing: rows are stamped, foreign ids refused, and nothing of another organization changes. */
 
 import { describe, expect, test } from 'vitest'
+import { OPERATIONS } from '../tenancy/operations.ts'
 import { ALPHA, BETA } from './two-organizations.ts'
 import { type Attack, setUpWalls, threeWays, type Untyped, WALLS } from './walls.ts'
 
@@ -229,6 +230,12 @@ const CANNOT_WRITE: Attack[] = [
     'outside_organization',
   ],
   [
+    'nested delete of a person',
+    (a) =>
+      a.member.update({ where: { id: 'member_alpha_both' }, data: { user: { delete: true } } }),
+    'outside_organization',
+  ],
+  [
     'nested create of a person',
     (a) =>
       a.member.create({
@@ -265,6 +272,23 @@ const CANNOT_WRITE: Attack[] = [
   ['a session', (a) => a.session.deleteMany(), 'outside_organization'],
   ['an event', (a) => a.webhookEvent.create({ data: {} }), 'outside_organization'],
 ]
+
+test('promise 6: nested filters name the organization, also where the relation already implies it', () => {
+  const { update } = OPERATIONS
+  const nested = (members: object) =>
+    update?.('Organization', { where: { id: ALPHA }, data: { members } }, ALPHA).data
+  const mine = { organizationId: ALPHA }
+  expect(nested({ deleteMany: {} })).toEqual({ members: { deleteMany: mine } })
+  expect(nested({ deleteMany: [{ role: 'x' }] })).toEqual({
+    members: { deleteMany: [{ AND: [{ role: 'x' }, mine] }] },
+  })
+  expect(nested({ updateMany: { where: {}, data: { role: 'x' } } })).toEqual({
+    members: { updateMany: { where: mine, data: { role: 'x' } } },
+  })
+  expect(nested({ disconnect: { id: 'x' } })).toEqual({
+    members: { disconnect: { id: 'x', AND: [mine] } },
+  })
+})
 
 describe.each(WALLS)('with %s', (walls) => {
   const setup = setUpWalls(walls)
