@@ -14,6 +14,20 @@ const invitation = {
   inviterId: 'user_alpha',
 }
 const CANNOT_WRITE: Attack[] = [
+  ...['x', null, [], 7].map(
+    (given): Attack => [
+      `deleteMany of ${JSON.stringify(given)}`,
+      (a) => a.member.deleteMany(given),
+      'unscoped_query',
+    ],
+  ),
+  ...['x', null, [], 7].map(
+    (where): Attack => [
+      `deleteMany where ${JSON.stringify(where)}`,
+      (a) => a.member.deleteMany({ where }),
+      expect.stringMatching('validation|Invalid'),
+    ],
+  ),
   [
     'create with the foreign id',
     (a) => a.invitation.create({ data: { ...invitation, organizationId: BETA } }),
