@@ -61,6 +61,7 @@ function ownRows(name: ModelName, model: Model): { for: string; using: string } 
         `${quote(other.table)}.${quote(column)} = ${quote(model.table)}.${quote(here?.[index] ?? '')}`,
     )
     // A look-up for each row that the query has already found; the policies of the other table hold.
+    // In a function, whose plan is kept, it would be made for rows that the query throws away.
     return `EXISTS (SELECT FROM ${quote(other.table)} WHERE ${match.join(' AND ')})`
   })
   return ways.length === 0 ? null : { for: READ, using: ways.join(' OR ') }
