@@ -19,5 +19,5 @@ CREATE UNIQUE INDEX "Integration_organizationId_type_key" ON "Integration"("orga
 ALTER TABLE "Integration" ADD CONSTRAINT "Integration_organizationId_fkey" FOREIGN KEY ("organizationId") REFERENCES "Organization"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 ALTER TABLE "Integration" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-CREATE POLICY "system" ON "Integration" USING ((SELECT "tollgate_system"()));
-CREATE POLICY "organization" ON "Integration" USING ("organizationId" = (SELECT "tollgate_organization"()));
+CREATE POLICY "as_system" ON "Integration" USING ((SELECT current_setting('tollgate.system', true) = 'on' AND coalesce(current_setting('tollgate.organization', true), '') = ''));
+CREATE POLICY "of_organization" ON "Integration" USING ("organizationId" = (SELECT nullif(current_setting('tollgate.organization', true), '')));

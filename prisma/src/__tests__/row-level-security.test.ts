@@ -71,14 +71,14 @@ test('promise 6: a table without a declaration, or without its policies, is repo
   for (const statement of [
     'ALTER TABLE "Member" NO FORCE ROW LEVEL SECURITY',
     'ALTER TABLE "Member" DISABLE ROW LEVEL SECURITY',
-    'DROP POLICY "organization" ON "Member"',
-    'ALTER POLICY "organization" ON "Member" USING (true)',
-    'ALTER POLICY "organization" ON "Member" WITH CHECK (true)',
+    'DROP POLICY "of_organization" ON "Member"',
+    'ALTER POLICY "of_organization" ON "Member" USING (true)',
+    'ALTER POLICY "of_organization" ON "Member" WITH CHECK (true)',
     'CREATE POLICY "more" ON "Member" USING (true)',
   ]) {
     await db.$executeRawUnsafe(statement)
     const missing = (await policyDiff(url)) ?? ''
-    expect(missing, statement).toContain('CREATE POLICY "organization" ON "Member"')
+    expect(missing, statement).toContain('CREATE POLICY "of_organization" ON "Member"')
     expect(missing, statement).not.toContain('"Invitation" ')
     await db.$transaction(
       missing

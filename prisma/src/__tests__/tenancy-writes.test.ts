@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { ALPHA, BETA } from './two-organizations.ts'
-import { type Attack, setUpWalls, threeWays, type Untyped, WALLS } from './walls.ts'
+import { type Attack, changesNothing, setUpWalls, type Untyped, WALLS } from './walls.ts'
 
 const member = { id: 'x', userId: 'user_both', role: 'X' }
 const invitation = {
@@ -14,6 +14,20 @@ const invitation = {
   inviterId: 'user_alpha',
 }
 const CANNOT_WRITE: Attack[] = [
+  ...['x', null, [], 7].map(
+    (given): Attack => [
+      `deleteMany of ${JSON.stringify(given)}`,
+      (a) => a.member.deleteMany(given),
+      'unscoped_query',
+    ],
+  ),
+  ...['x', null, [], 7].map(
+    (where): Attack => [
+      `deleteMany where ${JSON.stringify(where)}`,
+      (a) => a.member.deleteMany({ where }),
+      expect.stringMatching('validation|Invalid'),
+    ],
+  ),
   [
     'create with the foreign id',
     (a) => a.invitation.create({ data: { ...invitation, organizationId: BETA } }),
@@ -145,99 +159,6 @@ const CANNOT_WRITE: Attack[] = [
       }),
     'foreign_organization',
   ],
-  ...(
-    [
-      ['connect', { connect: { id: 'member_BETA_BETA' } }, 'P2018'],
-      [
-        'connect by a compound key',
-        { connect: [{ organizationId_userId: { organizationId: BETA, userId: 'user_BETA' } }] },
-        'P2018',
-      ],
-      [
-        'connectOrCreate',
-        {
-          connectOrCreate: {
-            where: { id: 'member_BETA_BETA' },
-            create: { ...member, id: 'member_BETA_BETA', userId: 'user_BETA' },
-          },
-        },
-        'P2002',
-      ],
-      ['set', { set: [{ id: 'member_BETA_BETA' }] }, 'unscoped_query'],
-      ['create', { create: { ...member, organizationId: BETA } }, 'foreign_organization'],
-      [
-        'createMany',
-        { createMany: { data: [{ ...member, organizationId: BETA }] } },
-        'foreign_organization',
-      ],
-      ['update', { update: { where: { id: 'member_BETA_BETA' }, data: { role: 'X' } } }, 'P2025'],
-      [
-        'updateMany',
-        { updateMany: { where: { role: 'BETA' }, data: { organizationId: BETA } } },
-        'foreign_organization',
-      ],
-      ['delete', { delete: { id: 'member_BETA_BETA' } }, 'P2017'],
-      [
-        'upsert',
-        {
-          upsert: {
-            where: { id: 'member_BETA_BETA' },
-            create: { ...member, id: 'member_BETA_BETA' },
-            update: { role: 'X' },
-          },
-        },
-        'P2002',
-      ],
-      ['an operation nobody knows', { steal: true }, 'unscoped_query'],
-    ] as const
-  ).map(
-    ([name, members, expected]) =>
-      [
-        `nested ${name}`,
-        (a: Untyped) => a.organization.update({ where: { id: ALPHA }, data: { members } }),
-        expected,
-      ] as Attack,
-  ),
-  [
-    'nested deleteMany',
-    (a) =>
-      a.organization
-        .update({ where: { id: ALPHA }, data: { members: { deleteMany: { role: 'BETA' } } } })
-        .then(() => null),
-    null,
-  ],
-  [
-    'a connect to a person of another organization',
-    (a) =>
-      a.invitation.create({
-        data: {
-          id: 'x',
-          email: 'x',
-          status: 'pending',
-          role: 'X',
-          expiresAt: new Date(),
-          user: { connect: { email: 'user_BETA@example.com' } },
-        },
-      }),
-    'P2025',
-  ],
-  [
-    'nested update of a person',
-    (a) =>
-      a.member.update({
-        where: { id: 'member_alpha_both' },
-        data: { user: { update: { role: 'ADMIN' } } },
-      }),
-    'outside_organization',
-  ],
-  [
-    'nested create of a person',
-    (a) =>
-      a.member.create({
-        data: { id: 'x', role: 'X', user: { create: { id: 'x', name: 'x', email: 'x' } } },
-      }),
-    'outside_organization',
-  ],
   [
     'a person',
     (a) => a.user.update({ where: { id: 'user_alpha' }, data: { role: 'ADMIN' } }),
@@ -271,22 +192,9 @@ const CANNOT_WRITE: Attack[] = [
 describe.each(WALLS)('with %s', (walls) => {
   const setup = setUpWalls(walls)
 
-  test.each(CANNOT_WRITE)('promise 6: not written by %s', async (_, query, expected) => {
-    const { db, unharmed } = setup
-    const own = () =>
-      Promise.all([
-        db.member.findMany({ where: { organizationId: ALPHA } }),
-        db.invitation.findMany({ where: { organizationId: ALPHA } }),
-        db.organization.findMany({ where: { id: ALPHA } }),
-      ])
-    const before = await own()
-    for (const ask of threeWays(setup, query)) {
-      const answer = await ask()
-      expect(answer).toEqual(expected)
-      await unharmed(answer)
-    }
-    expect(await own()).toEqual(before)
-  })
+  test.each(CANNOT_WRITE)('promise 6: not written by %s', (_, query, expected) =>
+    changesNothing(setup, query, expected),
+  )
 
   test('promise 6: a row is stamped with the organization, in every way of making one', async () => {
     const { db, alpha, unharmed, settle } = setup
@@ -336,14 +244,14 @@ describe.each(WALLS)('with %s', (walls) => {
       { count: 6 },
     )
     expect(
-      await alpha.member.updateManyAndReturn({ where: { role: 'X' }, data: { role: 'y' } }),
+      await alpha.member.updateManyAndReturn({ where: { role: 'X' }, data: { role: 'Y' } }),
     ).toHaveLength(6)
     await alpha.member.update({
       where: { id: 'made1' },
-      data: { role: 'z', organizationId: ALPHA },
+      data: { role: 'Z', organizationId: ALPHA },
     })
     await alpha.member.delete({ where: { id: 'made1' } })
-    expect(await alpha.member.deleteMany({ where: { role: 'y' } })).toEqual({ count: 5 })
+    expect(await alpha.member.deleteMany({ where: { role: 'Y' } })).toEqual({ count: 5 })
     await alpha.invitation.delete({ where: { id: 'made7' } })
     await unharmed(null)
     await db.user.deleteMany({ where: { name: 'new' } })

@@ -68,3 +68,25 @@ export function threeWays({ db, alpha }: Walls, query: Attack[1]): (() => Promis
     () => outcome(() => db.$transaction(async (tx) => query(forOrganization(tx, ALPHA)))),
   ]
 }
+
+/** Asked in all three ways, it comes to `expected`, and no row of any organization has changed. */
+export async function changesNothing(
+  setup: Walls,
+  query: Attack[1],
+  expected: unknown,
+): Promise<void> {
+  const { db, unharmed } = setup
+  const own = () =>
+    Promise.all([
+      db.member.findMany({ where: { organizationId: ALPHA } }),
+      db.invitation.findMany({ where: { organizationId: ALPHA } }),
+      db.organization.findMany({ where: { id: ALPHA } }),
+    ])
+  const before = await own()
+  for (const ask of threeWays(setup, query)) {
+    const answer = await ask()
+    expect(answer).toEqual(expected)
+    await unharmed(answer)
+  }
+  expect(await own()).toEqual(before)
+}

@@ -13,6 +13,7 @@ import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName } from './model.ts'
 import { OPERATIONS } from './operations.ts'
 import { Query, type Run } from './query.ts'
+import { unscoped } from './reads.ts'
 import type { OrganizationDb } from './types.ts'
 
 /**
@@ -153,8 +154,10 @@ function delegateOf(model: ModelName, organizationId: string, run: Run): object 
           ? OPERATIONS[operation]
           : undefined
       if (!rewrite) return refusedUnlessProbed(operation, model)
-      return (args: unknown) =>
-        new Query(model, organizationId, run, isRecord(args) ? args : {}, (db, given) => {
+      return (args: unknown = {}) =>
+        new Query(model, organizationId, run, args, (db, given) => {
+          // Taken for "no arguments", anything else would mean every row.
+          if (!isRecord(given)) throw unscoped(model, `${operation.toString()} of no known form`)
           const delegate = Reflect.get(
             db,
             model.replace(/^./, (letter) => letter.toLowerCase()),

@@ -8,23 +8,30 @@
 
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
+import { ORGANIZATION_SETTING, SYSTEM_SETTING } from '../client.ts'
 import { models } from './generated/models.ts'
 import type { Model, ModelName } from './model.ts'
 import { columnOf } from './scope.ts'
 
-/** Functions of the database, so that a query asks the settings once and not for each row. */
-const ORGANIZATION = '(SELECT "tollgate_organization"())'
-const SYSTEM = '(SELECT "tollgate_system"())'
+// In a subquery, so that a setting is asked once and not for each row; written out, because a function
+// of the database would be read anew for each query.
+const ORGANIZATION = `(SELECT nullif(current_setting('${ORGANIZATION_SETTING}', true), ''))`
+const SYSTEM =
+  `(SELECT current_setting('${SYSTEM_SETTING}', true) = 'on' ` +
+  `AND coalesce(current_setting('${ORGANIZATION_SETTING}', true), '') = '')`
 
-/** The statements that put a table behind its policies. */
+/**
+ * The statements that put a table behind its policies. PostgreSQL asks them in the order of their
+ * names, and the system's first, so that its queries look nothing up.
+ */
 export function policiesOf(name: ModelName): string {
   const model = models[name]
   const table = quote(model.table)
   const own = ownRows(name, model)
   return [
     `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;`,
-    `CREATE POLICY "system" ON ${table} USING (${SYSTEM});`,
-    ...(own ? [`CREATE POLICY "organization" ON ${table}${own.for} USING (${own.using});`] : []),
+    `CREATE POLICY "as_system" ON ${table} USING (${SYSTEM});`,
+    ...(own ? [`CREATE POLICY "of_organization" ON ${table}${own.for} USING (${own.using});`] : []),
   ].join('\n')
 }
 
@@ -54,6 +61,7 @@ function ownRows(name: ModelName, model: Model): { for: string; using: string } 
         `${quote(other.table)}.${quote(column)} = ${quote(model.table)}.${quote(here?.[index] ?? '')}`,
     )
     // A look-up for each row that the query has already found; the policies of the other table hold.
+    // In a function, whose plan is kept, it would be made for rows that the query throws away.
     return `EXISTS (SELECT FROM ${quote(other.table)} WHERE ${match.join(' AND ')})`
   })
   return ways.length === 0 ? null : { for: READ, using: ways.join(' OR ') }

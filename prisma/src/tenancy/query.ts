@@ -2,7 +2,7 @@
 
 import type { Db } from '../client.ts'
 import { models } from './generated/models.ts'
-import { type Args, isRecord, type ModelName } from './model.ts'
+import { isRecord, type ModelName } from './model.ts'
 
 /** Runs one query, given as what to do with a client. */
 export type Run = (query: (db: Db) => PromiseLike<unknown>) => Promise<unknown>
@@ -12,16 +12,16 @@ export class Query implements PromiseLike<unknown> {
   readonly #model: ModelName
   readonly organizationId: string
   readonly #run: Run
-  readonly #args: Args
-  readonly #send: (db: Db, args: Args) => PromiseLike<unknown>
+  readonly #args: unknown
+  readonly #send: (db: Db, args: unknown) => PromiseLike<unknown>
   readonly [Symbol.toStringTag] = 'Query'
 
   constructor(
     model: ModelName,
     organizationId: string,
     run: Run,
-    args: Args,
-    send: (db: Db, args: Args) => PromiseLike<unknown>,
+    args: unknown,
+    send: (db: Db, args: unknown) => PromiseLike<unknown>,
   ) {
     this.#model = model
     this.organizationId = organizationId
@@ -50,7 +50,7 @@ export class Query implements PromiseLike<unknown> {
     for (const name of Object.keys(models[this.#model].relations)) {
       Object.defineProperty(this, name, {
         value: async (args: unknown = true) => {
-          const { select: _, include: __, ...rest } = this.#args
+          const { select: _, include: __, ...rest } = isRecord(this.#args) ? this.#args : {}
           const row = await this.#run((db) => this.#send(db, { ...rest, select: { [name]: args } }))
           return isRecord(row) ? (row[name] ?? null) : null
         },
