@@ -37,7 +37,8 @@ export interface AuthUser {
 const RESET_MINUTES = 60
 
 /**
- * @throws `invalid_options` for a short secret, too few bcrypt rounds, or a base URL that is none.
+ * @throws `invalid_options` for a short secret, too few bcrypt rounds, a base URL that is none,
+ * lifetimes or signing keys that cannot be meant.
  */
 export function createAuth(options: AuthOptions) {
   const baseURL = originOf(options.baseURL)

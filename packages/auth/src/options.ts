@@ -46,7 +46,7 @@ export interface AuthOptions extends Providers {
   session?: {
     /** How long a session lives without being used. Default 7. */
     idleDays?: number
-    /** How long it lives at all. Default 30. */
+    /** How long it lives at all, 400 at the most. Default 30. */
     absoluteDays?: number
   }
   accessToken?: {

@@ -2,7 +2,9 @@
 
 import type { AddressInfo } from 'node:net'
 import { createServer, connect as open, type Server, type Socket } from 'node:net'
+import { lazy } from '@repo/core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest'
+import { asDatabase, databaseUrlOf } from '../client.ts'
 import { type Listener, listen } from '../listen.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
 
@@ -97,4 +99,12 @@ test('a closed one is never current', async () => {
   await listener.settle()
   await new Promise((done) => setTimeout(done, 200))
   expect(connections).toBe(1)
+})
+
+test('where a client connects is known, also behind a lazy one and an extended one', () => {
+  const { db, url } = database
+  expect(databaseUrlOf(db)).toBe(url)
+  expect(databaseUrlOf(lazy(() => db))).toBe(url)
+  expect(databaseUrlOf(asDatabase(db.$extends({})))).toBe(url)
+  expect(databaseUrlOf({} as typeof db)).toBeNull()
 })
