@@ -18,6 +18,7 @@ export type AccessTokenAlg = 'ES256' | 'RS256'
 const ALGORITHMS: AccessTokenAlg[] = ['ES256', 'RS256']
 const LONGEST_TOKEN = 4096
 const REMEMBERED = 1_000
+const KEY_LENGTH = 24
 
 /** What a token says, verified. */
 export interface Statement {
@@ -67,22 +68,38 @@ export function createVerify(origin: string, keys: JWTVerifyGetKey): Verify {
     typ: 'at+jwt',
     requiredClaims: ['exp', 'iat', 'sub', 'sid'],
   }
-  const verified = new Map<string, { statement: Statement; endsAt: number }>()
+  // Two halves: where the newer is full the older is forgotten. That costs nothing, and finding the
+  // oldest of one Map costs more than the rest.
+  let newer = new Map<string, Verified>()
+  let older = newer
+  const remember = (key: string, verified: Verified) => {
+    if (newer.size >= REMEMBERED / 2) {
+      older = newer
+      newer = new Map()
+    }
+    newer.set(key, verified)
+  }
   return async (token) => {
-    const known = verified.get(token)
-    if (known) {
-      if (known.endsAt > Date.now()) return copyOf(known.statement)
-      verified.delete(token)
-      return null
+    // The end of the signature tells tokens apart; a whole one takes long to look up.
+    const key = token.slice(-KEY_LENGTH)
+    const known = newer.get(key) ?? older.get(key)
+    if (known && known.token === token) {
+      if (known.endsAt <= Date.now()) return null
+      if (!newer.has(key)) remember(key, known)
+      return copyOf(known.statement)
     }
     if (token.length > LONGEST_TOKEN) return null
     const statement = statementOf(await claimsOf(token, keys, options))
     if (!statement) return null
-    // Maps keep the order of insertion, so the first is the oldest.
-    if (verified.size >= REMEMBERED) verified.delete(verified.keys().next().value as string)
-    verified.set(token, { statement, endsAt: statement.session.expiresAt.getTime() })
+    remember(key, { token, statement, endsAt: statement.session.expiresAt.getTime() })
     return copyOf(statement)
   }
+}
+
+interface Verified {
+  token: string
+  statement: Statement
+  endsAt: number
 }
 
 /** For the caller to keep and to change. */

@@ -65,8 +65,8 @@ export interface AuthUser {
 }
 
 /**
- * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, or a base URL that
- * is none.
+ * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a base URL that is
+ * none, lifetimes or signing keys that cannot be meant.
  */
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   options: AuthOptions<P, R>,

@@ -23,8 +23,8 @@ export interface Denials {
   close(): void
 }
 
-/** @param url null where there is no connection to listen on: then nothing is ever known. */
-export function createDenials(url: string | null, logger: Logger): Denials {
+/** @param urlOf null where there is no connection to listen on: then nothing is ever known. */
+export function createDenials(urlOf: () => string | null, logger: Logger): Denials {
   const notBefore = new Map<string, number>()
   let listener: Listener | null = null
   let limit = SMALL
@@ -36,11 +36,15 @@ export function createDenials(url: string | null, logger: Logger): Denials {
     for (const [key, value] of notBefore) if (value < oldest) notBefore.delete(key)
     limit = Math.max(SMALL, 2 * notBefore.size)
   }
-  const start = (address: string) =>
-    listen({
-      url: address,
+  const start = (): Listener | null => {
+    const url = urlOf()
+    if (url === null) return null
+    let isLost = false
+    return listen({
+      url,
       channel: CHANNEL,
       async onConnect(query) {
+        isLost = false
         const { rows } = await query<{ subject: string; notBefore: number }>(
           `SELECT "subject", max("notBefore") AS "notBefore" FROM "AccessDenial"
            WHERE "notBefore" > extract(epoch FROM now()) - ${KEPT_SECONDS} GROUP BY "subject"`,
@@ -51,12 +55,16 @@ export function createDenials(url: string | null, logger: Logger): Denials {
         const [subject = '', seconds] = payload.split(' ')
         deny(subject, Number(seconds))
       },
-      onLost: (error) => logger.warn({ error }, 'denials are not heard of; sessions are read'),
+      onLost(error) {
+        if (!isLost) logger.warn({ error }, 'revocations are not heard of; sessions are read')
+        isLost = true
+      },
     })
+  }
 
   return {
     judge({ session, issuedAt }) {
-      if (url !== null) listener ??= start(url)
+      listener ??= start()
       if (!listener?.isCurrent(Date.now())) return 'unknown'
       const denied =
         issuedAt < (notBefore.get(session.sessionId) ?? 0) ||

@@ -5,18 +5,22 @@
  * @module
  */
 
-import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet } from 'jose'
+import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { createVerify, readStatement } from './access-token.ts'
 import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
 import { onePath } from './hop.ts'
+import { createKeyFinder } from './jwks.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import { createGuards, type Guards, type Session } from './session.ts'
 
 export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
   /** The host's origin: issuer and audience of its tokens. */
   baseURL: string
-  /** The public keys, or where they are. Default: `<baseURL>/api/auth/jwks`. */
+  /**
+   * The public keys, or where they are: fetched for ten minutes, and for a key that is not known,
+   * each half minute at the most. Default: `<baseURL>/api/auth/jwks`.
+   */
   jwks?: JSONWebKeySet | URL
   /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
   access?: Access<P, R>
@@ -46,7 +50,10 @@ export function createEdge<P extends string = Permission, R extends string = Org
 ): Edge<P, R> {
   const origin = new URL(options.baseURL).origin
   const source = options.jwks ?? new URL('/api/auth/jwks', origin)
-  const keys = source instanceof URL ? createRemoteJWKSet(source) : createLocalJWKSet(source)
+  const keys =
+    source instanceof URL
+      ? createKeyFinder(() => fetchKeys(source), { freshMs: 600_000, searchMs: 30_000 })
+      : createLocalJWKSet(source)
   const verify = createVerify(origin, keys)
   const getSession = async (req: Request) => (await readStatement(req, verify))?.session ?? null
   const canRefresh = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
@@ -65,6 +72,12 @@ export function createEdge<P extends string = Permission, R extends string = Org
       return new Response(null, { status: 303, headers })
     },
   }
+}
+
+async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) })
+  if (!answer.ok) throw new Error(`The keys cannot be had: ${answer.status}`)
+  return (await answer.json()) as JSONWebKeySet
 }
 
 export {

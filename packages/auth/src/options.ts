@@ -57,7 +57,7 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   session?: {
     /** How long a session lives without being used. Default 7. */
     idleDays?: number
-    /** How long it lives at all. Default 30. */
+    /** How long it lives at all, 400 at the most. Default 30. */
     absoluteDays?: number
   }
   accessToken?: {

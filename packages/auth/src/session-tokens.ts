@@ -9,6 +9,7 @@ import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerify } from './access-token.ts'
 import { createDenials } from './denials.ts'
+import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
@@ -17,6 +18,8 @@ import { createCookieSigner } from './signed-cookie.ts'
 import { createSigningKeys } from './signing-keys.ts'
 
 const SECONDS_PER_DAY = 86_400
+/** Browsers keep no cookie longer. */
+const LONGEST_DAYS = 400
 
 /** What is recorded about sessions. Ids only. */
 export interface SessionEvent {
@@ -36,6 +39,7 @@ export interface SessionTokensOptions {
   onAudit(event: SessionEvent): void
 }
 
+/** @throws `invalid_options` for lifetimes or signing keys that cannot be meant */
 export function createSessionTokens({
   options,
   db,
@@ -44,8 +48,15 @@ export function createSessionTokens({
   context,
   ...rest
 }: SessionTokensOptions) {
-  const idleSeconds = (options.session?.idleDays ?? 7) * SECONDS_PER_DAY
-  const absoluteSeconds = (options.session?.absoluteDays ?? 30) * SECONDS_PER_DAY
+  const { idleDays = 7, absoluteDays = 30 } = options.session ?? {}
+  if (!(idleDays > 0 && idleDays <= absoluteDays && absoluteDays <= LONGEST_DAYS)) {
+    throw new AuthError(
+      'invalid_options',
+      `A session lives for more than 0 idle days, not more than absolute days, ${LONGEST_DAYS} at the most.`,
+    )
+  }
+  const idleSeconds = Math.ceil(idleDays * SECONDS_PER_DAY)
+  const absoluteSeconds = Math.ceil(absoluteDays * SECONDS_PER_DAY)
   const { alg = 'ES256', keys: given } = options.accessToken ?? {}
   const keys = createSigningKeys({ origin, alg, keys: given, context })
   const cookies = createCookieSigner(options.secret)
@@ -54,7 +65,7 @@ export function createSessionTokens({
     absoluteSeconds,
     onReuse: (session) => rest.onAudit({ action: 'session.reused', ...session }),
   })
-  const denials = createDenials(options.listenUrl ?? databaseUrlOf(db), logger)
+  const denials = createDenials(() => options.listenUrl ?? databaseUrlOf(db), logger)
   const refresh = (cookie: string) =>
     rest.handler(
       new Request(`${origin}/api/auth/access/refresh`, {

@@ -8,16 +8,10 @@
 
 import type { AuthContext, GenericEndpointContext } from 'better-auth'
 import { createJwk, type Jwk, type JwtOptions, resolveSigningKey } from 'better-auth/plugins/jwt'
-import {
-  calculateJwkThumbprint,
-  createLocalJWKSet,
-  errors,
-  type JSONWebKeySet,
-  type JWK,
-  type JWTVerifyGetKey,
-} from 'jose'
+import { calculateJwkThumbprint, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from 'jose'
 import { ACCESS_SECONDS, type AccessTokenAlg, type Signer } from './access-token.ts'
 import { AuthError } from './errors.ts'
+import { createKeyFinder } from './jwks.ts'
 
 const DAY_MS = 86_400_000
 const ROTATION_MS = 90 * DAY_MS
@@ -50,7 +44,6 @@ export interface SigningKeys {
 interface Ring {
   rows: Jwk[]
   loadedAt: number
-  find: JWTVerifyGetKey
 }
 
 export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOptions): SigningKeys {
@@ -75,12 +68,7 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
 
   async function load(): Promise<Ring> {
     const rows = keys === undefined ? await stored() : await given(keys)
-    const published = rows.map(({ id, alg: own, publicKey }) => ({
-      ...(JSON.parse(publicKey) as JWK),
-      kid: id,
-      alg: own as string,
-    }))
-    known = { rows, loadedAt: Date.now(), find: createLocalJWKSet({ keys: published }) }
+    known = { rows, loadedAt: Date.now() }
     return known
   }
 
@@ -117,18 +105,20 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
       signers.set(kid, signer as Signer)
       return signer as Signer
     },
-    async find(header, token) {
-      const { find, loadedAt } = await current()
-      try {
-        return await find(header, token)
-      } catch (error) {
-        const isNew = error instanceof errors.JWKSNoMatchingKey
-        if (!isNew || Date.now() - loadedAt < SEARCH_MS) throw error
-        return (await reload()).find(header, token)
-      }
-    },
+    find: createKeyFinder(async () => publicSet((await reload()).rows), {
+      freshMs: KNOWN_MS,
+      searchMs: SEARCH_MS,
+    }),
   }
 }
+
+const publicSet = (rows: Jwk[]): JSONWebKeySet => ({
+  keys: rows.map(({ id, alg, publicKey }) => ({
+    ...(JSON.parse(publicKey) as JWK),
+    kid: id,
+    alg: alg as string,
+  })),
+})
 
 const endOf = ({ createdAt, expiresAt }: Jwk): number =>
   expiresAt ? expiresAt.getTime() : createdAt.getTime() + ROTATION_MS

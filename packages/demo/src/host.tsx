@@ -41,6 +41,13 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     }),
     csrf(),
   )
+  // An access token lasts minutes; the answer to a request that came without one brings another.
+  app.use(async (c, next) => {
+    await next()
+    for (const cookie of await auth.renewCookies(c.req.raw)) {
+      c.header('set-cookie', cookie, { append: true })
+    }
+  })
   // Strict cookies are not sent on the way back from another site; one hop and they are.
   app.get('*', async (c, next) => sameSiteHop(c.req.raw) ?? (await next()))
 

@@ -113,6 +113,14 @@ test.each([
     `INSERT INTO "CheckoutSession" (id, "customerId", terms, status) VALUES ('1', '1', '1', 'ajar')`,
     'CheckoutSession_status_check',
   ],
+  [
+    'a session of an unknown assurance level',
+    `WITH "someone" AS (INSERT INTO "User" (id, name, email, "updatedAt")
+       VALUES ('1', 'Ada', 'ada@example.com', now()) RETURNING id)
+     INSERT INTO "Session" (id, token, "userId", "expiresAt", "updatedAt", aal)
+       SELECT '1', '1', id, now(), now(), 4 FROM "someone"`,
+    'Session_aal_check',
+  ],
 ])('%s is refused', async (_, statement, constraint) => {
   await expect(database.db.$executeRawUnsafe(statement)).rejects.toThrow(constraint)
 })

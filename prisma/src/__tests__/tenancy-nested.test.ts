@@ -76,7 +76,8 @@ const CANNOT_WRITE: Attack[] = [
         data: {
           id: 'x',
           email: 'x',
-          status: 'x',
+          status: 'pending',
+          role: 'X',
           expiresAt: new Date(),
           user: { connect: { email: 'user_BETA@example.com' } },
         },

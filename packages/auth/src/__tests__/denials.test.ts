@@ -186,6 +186,35 @@ test('a new sign-in within the second of a reset is not denied', async () => {
   }
 })
 
+test('what is rolled back denies nothing, and all that a statement ends is denied', async () => {
+  const { userId, email, cookie } = await setup.auth.signIn()
+  await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const sessions = await setup.db.session.findMany({ where: { userId } })
+  const ids = sessions.map(({ id }) => id)
+  const denied = () => setup.db.accessDenial.count({ where: { subject: { in: ids } } })
+  await setup.db
+    .$transaction(async (tx) => {
+      await tx.session.deleteMany({ where: { userId } })
+      throw new Error('never mind')
+    })
+    .catch(() => {})
+  expect(await denied()).toBe(0)
+  expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).not.toBeNull()
+  await setup.db.user.delete({ where: { id: userId } })
+  expect([ids.length, await denied()]).toEqual([2, 2])
+})
+
+test('denials that no token is old enough for are removed by the next', async () => {
+  const { userId } = await setup.auth.signIn()
+  const subject = `old-${userId}`
+  const seconds = Math.floor(Date.now() / 1000)
+  await setup.db.accessDenial.createMany({
+    data: [1_000, 600].map((ago) => ({ subject, notBefore: seconds - ago })),
+  })
+  await setup.db.session.deleteMany({ where: { userId } })
+  expect(await denials(subject)).toBe(1)
+})
+
 /** For machines that stand still for a while. */
 const SLOW = { timeout: 25_000 }
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))

@@ -3,7 +3,7 @@
 import { createTestLogger } from '@repo/core/testing'
 import { expect, test } from 'vitest'
 import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
-import { cookiesOf, TEST_PASSWORD } from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD } from '../testing.ts'
 import { accessTokenOf, sessionTokenOf, withoutAccess } from './cookies.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -173,4 +173,24 @@ test('a program gets the token to send as bearer, a browser does not', async () 
   const headers = { 'sec-fetch-site': 'same-origin' }
   const browser = await setup.auth.post('/access/refresh', {}, { cookie, headers })
   expect(Object.keys((await browser.json()) as object)).toEqual(['expiresAt'])
+})
+
+test.each([{ idleDays: 0 }, { idleDays: Number.NaN }, { idleDays: 31 }, { absoluteDays: 401 }])(
+  'lifetimes that cannot be meant are refused: %o',
+  (session) => {
+    expect(() => createTestAuth({ db: setup.db, session })).toThrow(/A session lives for/)
+  },
+)
+
+test('other lifetimes by option', async () => {
+  const session = { idleDays: 1, absoluteDays: 2 }
+  const auth = createTestAuth({ db: setup.db, session })
+  const { cookie, userId } = await auth.signIn('brief@example.com')
+  const left = async () => (await rowOf(userId)).expiresAt.getTime() - Date.now()
+  expect(Math.abs((await left()) - DAY_MS)).toBeLessThan(60_000)
+  const createdAt = new Date(Date.now() - 1.5 * DAY_MS)
+  await setup.db.session.updateMany({ where: { userId }, data: { createdAt } })
+  await auth.post('/access/refresh', {}, { cookie })
+  expect(Math.abs((await left()) - DAY_MS / 2)).toBeLessThan(60_000)
+  auth.close()
 })

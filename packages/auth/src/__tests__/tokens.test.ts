@@ -142,6 +142,22 @@ test('of two cookies with one name neither is taken', async () => {
   }
 })
 
+test("of two session cookies neither is taken, by Better Auth's endpoints either", async () => {
+  const own = await setup.auth.signIn()
+  const planted = await setup.auth.signIn()
+  const one = (cookie: string) => cookie.split('; ').find((pair) => pair.startsWith(SESSION_COOKIE))
+  for (const pair of [
+    [own, planted],
+    [planted, own],
+  ]) {
+    const cookie = pair.map((who) => one(who.cookie)).join('; ')
+    const asked = setup.auth.request('/api/auth/get-session', { cookie })
+    expect(await (await setup.auth.handler(asked)).json()).toBeNull()
+    expect((await setup.auth.post('/access/refresh', {}, { cookie })).status).toBe(401)
+    expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).toBeNull()
+  }
+})
+
 test.each([
   ['a null byte', { token: 'a\0b' }],
   ['a nested null byte', { token: 'x', more: { deep: ['\0'] } }],
