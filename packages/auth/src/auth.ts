@@ -13,13 +13,13 @@ import {
   TollgateError,
   toResponse,
 } from '@repo/core'
-import { createRateLimiter, type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
+import { type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import { type BetterAuthOptions, type BetterAuthPlugin, betterAuth } from 'better-auth'
+import { type BetterAuthOptions, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
-import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
+import { ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
 import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -28,7 +28,7 @@ import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
 import { createJobs } from './jobs.ts'
-import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
+import { type ApiLimits, BETTER_AUTH_RULES, limitRequest } from './limits.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
@@ -36,6 +36,7 @@ import { organizations } from './organization.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { passwordHooks } from './password-hooks.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
+import { createProtection, type Protection } from './protection.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
 
@@ -61,23 +62,14 @@ export function createAuth(options: AuthOptions) {
   }
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
-  const addressOf = createAddressOf(options)
-  checkProxies(options, baseURL, logger)
-  const limiter = createRateLimiter({
-    db: options.db ?? db,
-    redisUrl: options.redisUrl,
-    secret: options.secret,
-    logger: options.logger,
-  })
-  const isLimited = options.rateLimit ?? true
-  const plugins = [...(isLimited ? [limits({ limiter, addressOf })] : [])]
+  const protection = createProtection(options, baseURL, logger)
+  const { addressOf, limiter } = protection
   const { instance: betterAuthInstance, mails } = build(
     options,
     baseURL,
     logger,
     background.run,
-    limiter,
-    plugins,
+    protection,
   )
   const { api } = betterAuthInstance
 
@@ -126,7 +118,7 @@ export function createAuth(options: AuthOptions) {
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     /** For the worker of `@repo/jobs`, beside `authCron`: mails. */
-    jobs: createJobs({ 'auth.mail': mails.work }),
+    jobs: createJobs(options, mails),
     /** Closes what was opened beside the database: the connection to Redis, if there is one. */
     close: limiter.close,
     /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
@@ -162,8 +154,7 @@ function build(
   baseURL: string,
   logger: Logger,
   run: Background['run'],
-  limiter: RateLimiter,
-  first: BetterAuthPlugin[],
+  protection: Protection,
 ) {
   const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
@@ -184,7 +175,7 @@ function build(
     context: async () => instance.$context,
   })
   const instance = betterAuth({
-    ...settings(options, baseURL, logger, limiter),
+    ...settings(options, baseURL, logger, protection.limiter),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -194,6 +185,8 @@ function build(
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
       password: passwords,
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
+      onPasswordReset: ({ user }, req) =>
+        protection.record({ action: 'password_reset', userId: user.id }, req),
       onExistingUserSignUp: ({ user }) => mails.request({ mail: 'known', to: user.email }),
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
@@ -214,7 +207,7 @@ function build(
       },
     },
     plugins: [
-      ...first,
+      ...protection.first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
       organizations(({ id }) =>
@@ -223,6 +216,7 @@ function build(
       jwt(jwtOptions),
       standIns(options),
       tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
+      ...protection.last,
     ],
   })
   return { instance, mails }

@@ -1,5 +1,14 @@
 export { toNodeHandler } from 'better-auth/node'
 export {
+  type AuditAction,
+  type AuditEntry,
+  type AuditFilter,
+  type AuditPage,
+  audit,
+  listAuditLog,
+  pruneAuditLog,
+} from './audit.ts'
+export {
   type Auth,
   type AuthUser,
   auth,

@@ -46,6 +46,8 @@ export interface AuthOptions extends Providers, AddressOptions {
    * true.
    */
   rateLimit?: boolean
+  /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */
+  keepAuditDays?: number
   /** Counts the limits in Redis. Default: in PostgreSQL. */
   redisUrl?: string
 }
