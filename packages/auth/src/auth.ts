@@ -21,6 +21,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
 import { ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
+import { checkRequest } from './border.ts'
 import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
@@ -85,7 +86,8 @@ export function createAuth(options: AuthOptions) {
   })
   const handler = async (req: Request): Promise<Response> => {
     try {
-      return finish(req, await betterAuthInstance.handler(req), baseURL)
+      const checked = await checkRequest(req, baseURL)
+      return finish(req, await betterAuthInstance.handler(checked), baseURL)
     } catch (error) {
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)

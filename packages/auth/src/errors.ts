@@ -2,7 +2,9 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
+  | 'body_too_large'
   | 'insufficient_role'
+  | 'invalid_request'
   | 'invalid_form'
   | 'invalid_options'
   | 'method_not_allowed'
@@ -11,7 +13,9 @@ export type AuthErrorCode =
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
+  body_too_large: 413,
   insufficient_role: 403,
+  invalid_request: 400,
   invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
