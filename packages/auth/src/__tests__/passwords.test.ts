@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -180,6 +181,12 @@ test('eight sign-ins at once delay no token verification by more than 25 ms', {
     delays.push((await longestDelay(signIns)) - alone)
   }
   expect(Math.min(...delays)).toBeLessThan(25)
+})
+
+test('passwords come after requests, and nothing else does', async () => {
+  const before = getPriority()
+  await bcryptPool().hash('x', 4)
+  expect(getPriority()).toBe(before)
 })
 
 /** Takes every place in the queue for a second or more; resolves when they are free again. */
