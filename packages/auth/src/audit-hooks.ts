@@ -94,7 +94,10 @@ export function auditHooks({ db, secret, addressOf, logger }: AuditHooksOptions)
   async function entryOf(ctx: Ctx, by: Before | undefined): Promise<AuditEntry | null> {
     const path = ctx.path ?? ''
     const { returned, newSession } = ctx.context
-    if (isAPIError(returned)) return path === '/sign-in/email' ? failedSignIn(ctx, returned) : null
+    // A redirect comes as an error, too.
+    if (isAPIError(returned) && returned.statusCode >= 400) {
+      return path === '/sign-in/email' ? failedSignIn(ctx, returned) : null
+    }
     if (SIGNS_IN.test(path) || (SECOND_FACTOR.test(path) && !by)) {
       if (!newSession) return null
       const { id: userId } = newSession.user

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createAuth } from '../index.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { startRedis } from './redis.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -89,6 +90,25 @@ test('the sixth try is refused though its password is right; one that succeeds c
   for (let n = 0; n < 4; n += 1) expect((await signIn(auth, email, address)).status).toBe(401)
   for (let n = 0; n < 8; n += 1) {
     expect((await signIn(auth, email, address, TEST_PASSWORD)).status).toBe(200)
+  }
+})
+
+test('with Redis the limits are counted there', async () => {
+  const redis = await startRedis()
+  const processes = [limited({ redisUrl: redis.url }), limited({ redisUrl: redis.url })]
+  try {
+    const before = await setup.db.rateLimit.count()
+    const address = newAddress()
+    const statuses: number[] = []
+    for (let n = 0; n < 7; n += 1) {
+      const auth = processes[n % 2] as TestAuth
+      statuses.push((await signIn(auth, 'redis@example.com', address)).status)
+    }
+    expect(statuses).toEqual([...Array(5).fill(401), 429, 429])
+    expect(await setup.db.rateLimit.count()).toBe(before)
+  } finally {
+    for (const auth of processes) await auth.close()
+    await redis.stop()
   }
 })
 
