@@ -53,6 +53,9 @@ export const BETTER_AUTH_RULES = {
   ...Object.fromEntries(Object.keys(LIMITS).map((path) => [path, false as const])),
   '/get-session': false as const,
   '/sign-in/social': { window: 60, max: 100 },
+  // A stolen session must not try out the password, nor a new account write to the world.
+  '/change-password': { window: WINDOW_SECONDS, max: 20 },
+  '/organization/invite-member': { window: WINDOW_SECONDS, max: 50 },
 }
 
 export interface LimitsOptions {

@@ -112,6 +112,16 @@ test('with Redis the limits are counted there', async () => {
   }
 })
 
+test('server code that passes on the headers is limited, too', async () => {
+  const auth = limited()
+  const headers = new Headers(from(newAddress()).headers)
+  const body = { email: 'server@example.com', password: 'x'.repeat(129) }
+  for (let n = 0; n < 5; n += 1) {
+    await expect(auth.api.signInEmail({ body, headers })).rejects.toMatchObject({ statusCode: 400 })
+  }
+  await expect(auth.api.signInEmail({ body, headers })).rejects.toMatchObject({ status: 429 })
+})
+
 test('letters and spaces around an address open no other limit', async () => {
   const auth = limited()
   const address = newAddress()
