@@ -13,19 +13,15 @@ import {
   TollgateError,
   toResponse,
 } from '@repo/core'
-import { createRateLimiter, type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
+import { type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import {
-  type AuthContext,
-  type BetterAuthOptions,
-  type BetterAuthPlugin,
-  betterAuth,
-} from 'better-auth'
+import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
 import { defaultAccess } from './access.ts'
-import { checkProxies, createAddressOf, ipAddressOptions } from './addresses.ts'
+import { ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
+import { checkRequest } from './border.ts'
 import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
@@ -33,7 +29,7 @@ import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
 import { createJobs } from './jobs.ts'
-import { type ApiLimits, BETTER_AUTH_RULES, limitRequest, limits } from './limits.ts'
+import { type ApiLimits, BETTER_AUTH_RULES, limitRequest } from './limits.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import {
@@ -50,6 +46,7 @@ import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './pas
 import { passwordHooks } from './password-hooks.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
+import { createProtection, type Protection } from './protection.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
@@ -78,6 +75,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db
+  const protection = createProtection(options, baseURL, logger)
+  const { addressOf, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,
     db: database,
@@ -85,17 +84,11 @@ export function createAuth<P extends string = Permission, R extends string = Org
     logger,
     context: async () => (await betterAuthInstance.$context) as unknown as AuthContext,
     handler: (req) => handler(req),
-    onAudit: (event) => logger.warn(event, 'a session token was used twice; the session is ended'),
+    onAudit: ({ userId, sessionId }) =>
+      background.run('audit', () =>
+        protection.record({ action: 'session_reused', userId, sessionId }, undefined),
+      ),
   })
-  const addressOf = createAddressOf(options)
-  checkProxies(options, baseURL, logger)
-  const limiter = createRateLimiter({
-    db: database,
-    redisUrl: options.redisUrl,
-    secret: options.secret,
-    logger: options.logger,
-  })
-  const isLimited = options.rateLimit ?? true
   const { instance: betterAuthInstance, mails } = build({
     options,
     baseURL,
@@ -103,8 +96,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     run: background.run,
     tokens,
     roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
-    limiter,
-    first: isLimited ? [limits({ limiter, addressOf })] : [],
+    protection,
   })
   const { api } = betterAuthInstance
   const { getSession, ...sessions } = tokens.sessions
@@ -112,7 +104,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const guards: Guards<P, R> = createGuards(getSession, { access: options.access })
   const handler = async (req: Request): Promise<Response> => {
     try {
-      return finish(req, await betterAuthInstance.handler(req), baseURL)
+      const checked = await checkRequest(req, baseURL)
+      return finish(req, await betterAuthInstance.handler(checked), baseURL)
     } catch (error) {
       const refusal = refusalOf(error)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
@@ -150,7 +143,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     /** For the worker of `@repo/jobs`, beside `authCron`: mails. */
-    jobs: createJobs({ 'auth.mail': mails.work }),
+    jobs: createJobs(options, mails),
     /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
     /**
@@ -207,12 +200,10 @@ interface Parts {
   run: Background['run']
   tokens: SessionTokens
   roles: Roles<string, string>
-  limiter: RateLimiter
-  /** Plugins that come before all others. */
-  first: BetterAuthPlugin[]
+  protection: Protection
 }
 
-function build({ options, baseURL, logger, run, tokens, roles, limiter, first }: Parts) {
+function build({ options, baseURL, logger, run, tokens, roles, protection }: Parts) {
   const passwords = createPasswords(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
@@ -227,7 +218,7 @@ function build({ options, baseURL, logger, run, tokens, roles, limiter, first }:
     context: async () => instance.$context,
   })
   const instance = betterAuth({
-    ...settings({ options, baseURL, logger, tokens, limiter }),
+    ...settings({ options, baseURL, logger, tokens, limiter: protection.limiter }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -237,6 +228,8 @@ function build({ options, baseURL, logger, run, tokens, roles, limiter, first }:
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
       password: passwords,
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
+      onPasswordReset: ({ user }, req) =>
+        protection.record({ action: 'password_reset', userId: user.id }, req),
       onExistingUserSignUp: ({ user }) => mails.request({ mail: 'known', to: user.email }),
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
@@ -257,7 +250,7 @@ function build({ options, baseURL, logger, run, tokens, roles, limiter, first }:
       },
     },
     plugins: [
-      ...first,
+      ...protection.first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
       organizations({
@@ -270,6 +263,7 @@ function build({ options, baseURL, logger, run, tokens, roles, limiter, first }:
       jwt(tokens.jwt),
       standIns(options),
       tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
+      ...protection.last,
     ],
   })
   return { instance, mails }
@@ -282,7 +276,7 @@ function settings({
   logger,
   tokens,
   limiter,
-}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens' | 'limiter'>) {
+}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
   return {
     baseURL,
     basePath: '/api/auth',

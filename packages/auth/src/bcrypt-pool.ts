@@ -30,12 +30,14 @@ interface Waiting {
 }
 
 /**
- * Text, so that no bundler, transpiler or test runner has to find a file. Costs double with each round,
+ * Text, so that no bundler, transpiler or test runner has to find a file. On Linux a priority is a thread's
+ * own: where processors are scarce, requests come before passwords. Costs double with each round,
  * so the comparison and one hash of each cost from its own up to `rounds` add up to `rounds`.
  */
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads')
 const bcrypt = require(workerData)
+if (process.platform === 'linux') require('node:os').setPriority(10)
 parentPort.on('message', ({ text, hash, rounds }) => {
   if (hash === null) return parentPort.postMessage(bcrypt.hashSync(text, rounds))
   const fits = bcrypt.compareSync(text, hash)

@@ -4,7 +4,9 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 export type AuthErrorCode =
   | 'access_expired'
   | 'insufficient_permission'
+  | 'body_too_large'
   | 'insufficient_role'
+  | 'invalid_request'
   | 'invalid_form'
   | 'invalid_integration'
   | 'invalid_options'
@@ -18,7 +20,9 @@ export type AuthErrorCode =
 const STATUS: Record<AuthErrorCode, number> = {
   access_expired: 401,
   insufficient_permission: 403,
+  body_too_large: 413,
   insufficient_role: 403,
+  invalid_request: 400,
   invalid_form: 400,
   invalid_integration: 400,
   invalid_options: 500,

@@ -18,6 +18,15 @@ export {
   type Rule,
 } from './access.ts'
 export {
+  type AuditAction,
+  type AuditEntry,
+  type AuditFilter,
+  type AuditPage,
+  audit,
+  listAuditLog,
+  pruneAuditLog,
+} from './audit.ts'
+export {
   type Auth,
   type AuthUser,
   auth,

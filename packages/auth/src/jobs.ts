@@ -5,20 +5,38 @@
  */
 
 import { defineJob, type JobDefinition } from '@repo/core'
+import { db } from '@repo/db'
 import type { CronEntry } from '@repo/jobs'
+import { pruneAuditLog } from './audit.ts'
+import type { Mails } from './mails.ts'
+import type { AnyAuthOptions } from './options.ts'
 
-/** What each job does. */
-export type JobWork = Record<
-  (typeof JOBS)[number]['name'],
-  Pick<JobDefinition<object>, 'parse' | 'run'>
->
+const YEAR_DAYS = 365
 
+/** The jobs there are, so that a list of them can be had before anything is configured. */
 export const JOBS = [
   // About an hour and a half: a link that comes later is no longer expected.
   { name: 'auth.mail', maxAttempts: 8 },
+  { name: 'auth.pruneAuditLog', maxAttempts: 3 },
 ] as const
 
-export const createJobs = (work: JobWork): readonly JobDefinition<object>[] =>
-  JOBS.map(({ name, maxAttempts }) => defineJob<object>({ name, maxAttempts, ...work[name] }))
+export function createJobs(
+  options: Pick<AnyAuthOptions, 'db' | 'keepAuditDays'>,
+  mails: Mails,
+): readonly JobDefinition<object>[] {
+  const work: Record<(typeof JOBS)[number]['name'], Mails['work']> = {
+    'auth.mail': mails.work,
+    'auth.pruneAuditLog': {
+      parse: () => ({}),
+      run: () => pruneAuditLog(options.db ?? db, options.keepAuditDays ?? YEAR_DAYS),
+    },
+  }
+  return JOBS.map(({ name, maxAttempts }) =>
+    defineJob<object>({ name, maxAttempts, ...work[name] }),
+  )
+}
 
-export const authCron: readonly CronEntry[] = []
+/** Times are UTC. A run that was missed is made good. */
+export const authCron: readonly CronEntry[] = [
+  { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: 24 * 60 * 60 * 1000 },
+]

@@ -1,7 +1,8 @@
 /**
  * How often one may try. An account from one address: five times in a quarter of an hour. An account from
  * anywhere, and an address for whatever account, more often: so that neither many addresses guess one
- * password nor one address many, and yet nobody locks out a victim or an office.
+ * password nor one address many, and yet nobody locks out an office. Nor a victim: what others use up of an
+ * account's limit does not bind a network from which the account has signed in before.
  *
  * Sign-ins that succeed do not count.
  *
@@ -52,15 +53,20 @@ export const BETTER_AUTH_RULES = {
   ...Object.fromEntries(Object.keys(LIMITS).map((path) => [path, false as const])),
   '/get-session': false as const,
   '/sign-in/social': { window: 60, max: 100 },
+  // A stolen session must not try out the password, nor a new account write to the world.
+  '/change-password': { window: WINDOW_SECONDS, max: 20 },
+  '/organization/invite-member': { window: WINDOW_SECONDS, max: 50 },
 }
 
 export interface LimitsOptions {
   limiter: RateLimiter
   addressOf: AddressOf
+  /** Whether the account has signed in from the network of this address before. */
+  isFamiliar(account: string, address: string): Promise<boolean>
 }
 
 /** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
-export function limits({ limiter, addressOf }: LimitsOptions): BetterAuthPlugin {
+export function limits({ limiter, addressOf, isFamiliar }: LimitsOptions): BetterAuthPlugin {
   type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
   /** What the before-hook found, for the after-hook of the same request. */
@@ -89,7 +95,10 @@ export function limits({ limiter, addressOf }: LimitsOptions): BetterAuthPlugin 
     // an address share none, or they would lock each other out.
     if (address) await consume(keys.limits.address, address)
     const result = await consume(keys.limits.pair, pair)
-    await consume(keys.limits.account, account)
+    const all = await limiter.consume(keys.limits.account, account)
+    if (!all.isAllowed && !(address && (await isFamiliar(account, address)))) {
+      throw new RateLimitError(keys.limits.account, all)
+    }
     if (ctx.request) counted.set(ctx.request, result)
   })
 

@@ -17,6 +17,7 @@ import type { AuthContext } from 'better-auth'
 import { createEmailVerificationToken } from 'better-auth/api'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import { z } from 'zod'
+import { audit } from './audit.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
 import type { Pages } from './options.ts'
@@ -94,6 +95,7 @@ export function createMails(options: MailOptions): Mails {
         expiresInMinutes: RESET_MINUTES,
       }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
+      await audit(db, { action: 'password_reset_requested', userId: user.id })
     }
   }
 

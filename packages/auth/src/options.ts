@@ -75,6 +75,8 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
    * elsewhere there is none, and each session is read from its row.
    */
   listenUrl?: string
+  /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */
+  keepAuditDays?: number
   /** Counts the limits in Redis. Default: in PostgreSQL. */
   redisUrl?: string
 }

@@ -88,9 +88,9 @@ async function workOff(db: Database, job: JobDefinition<object>, sink: Logger): 
   const logger = createLogger(sink)
   const { signal } = new AbortController()
   const queued = await db.$queryRaw<{ id: string; payload: unknown }[]>`
-    SELECT id::text, payload FROM graphile_worker.complete_jobs(ARRAY(
-      SELECT id FROM graphile_worker.jobs WHERE task_identifier = ${job.name}))
-    ORDER BY id`
+    SELECT job.id::text, job.payload FROM graphile_worker.complete_jobs(ARRAY(
+      SELECT id FROM graphile_worker.jobs WHERE task_identifier = ${job.name})) job
+    ORDER BY job.id`
   for (const { id, payload } of queued) {
     await Promise.resolve(job.run(job.parse(payload), { id, attempt: 1, signal })).catch((error) =>
       logger.error({ job: job.name, id, error }, 'job failed'),

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createAuth } from '../index.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { startRedis } from './redis.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -90,6 +91,35 @@ test('the sixth try is refused though its password is right; one that succeeds c
   for (let n = 0; n < 8; n += 1) {
     expect((await signIn(auth, email, address, TEST_PASSWORD)).status).toBe(200)
   }
+})
+
+test('with Redis the limits are counted there', async () => {
+  const redis = await startRedis()
+  const processes = [limited({ redisUrl: redis.url }), limited({ redisUrl: redis.url })]
+  try {
+    const before = await setup.db.rateLimit.count()
+    const address = newAddress()
+    const statuses: number[] = []
+    for (let n = 0; n < 7; n += 1) {
+      const auth = processes[n % 2] as TestAuth
+      statuses.push((await signIn(auth, 'redis@example.com', address)).status)
+    }
+    expect(statuses).toEqual([...Array(5).fill(401), 429, 429])
+    expect(await setup.db.rateLimit.count()).toBe(before)
+  } finally {
+    for (const auth of processes) await auth.close()
+    await redis.stop()
+  }
+})
+
+test('server code that passes on the headers is limited, too', async () => {
+  const auth = limited()
+  const headers = new Headers(from(newAddress()).headers)
+  const body = { email: 'server@example.com', password: 'x'.repeat(129) }
+  for (let n = 0; n < 5; n += 1) {
+    await expect(auth.api.signInEmail({ body, headers })).rejects.toMatchObject({ statusCode: 400 })
+  }
+  await expect(auth.api.signInEmail({ body, headers })).rejects.toMatchObject({ status: 429 })
 })
 
 test('letters and spaces around an address open no other limit', async () => {

@@ -2,12 +2,10 @@
 
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { createTestLogger } from '@repo/core/testing'
 import bcrypt from 'bcrypt'
 import { build } from 'esbuild'
 import type { JSONWebKeySet } from 'jose'
@@ -142,35 +140,50 @@ test('every refusal takes as long as a full comparison', async () => {
   for (const hash of cheap) expect(await timed(hash)).toBeGreaterThan(full * 0.6)
 })
 
-test('eight sign-ins at once delay no token verification by more than 25 ms', async () => {
+test('eight sign-ins at once delay no token verification by more than 25 ms', {
+  timeout: 120_000,
+}, async () => {
   const { cookie } = await setup.auth.signIn()
   const keys = await setup.auth.handler(setup.auth.request('/api/auth/jwks'))
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: (await keys.json()) as JSONWebKeySet })
   const req = setup.auth.request('/', { cookie })
   await edge.requireAuth(req)
 
-  const longestDelay = async () => {
-    let open = 8
-    const signIns = Array.from({ length: 8 }, async (_, n) => {
-      expect(await signIn(`nobody-${n}@example.com`, TEST_PASSWORD)).toBe(401)
-      open -= 1
+  const longestDelay = async (work: () => Promise<unknown>) => {
+    let isOver = false
+    const under = work().then(() => {
+      isOver = true
     })
     let longest = 0
-    while (open > 0) {
+    while (!isOver) {
       const start = performance.now()
       await edge.requireAuth(req)
       longest = Math.max(longest, performance.now() - start)
       await new Promise((done) => setTimeout(done, 1))
     }
-    await Promise.all(signIns)
+    await under
     return longest
   }
-  // What else the machine does adds to a round, so the best of five counts.
-  const rounds: number[] = []
-  while (rounds.length < 5 && !rounds.some((longest) => longest < 25)) {
-    rounds.push(await longestDelay())
+  const signIns = () =>
+    Promise.all(
+      Array.from({ length: 8 }, async (_, n) => {
+        expect(await signIn(`nobody-${n}@example.com`, TEST_PASSWORD)).toBe(401)
+      }),
+    )
+  // What else the machine does delays verifications, too: it is measured beside, and the best of some
+  // rounds counts. Without a bound every round is over a second.
+  const delays: number[] = []
+  while (delays.length < 8 && !delays.some((delay) => delay < 25)) {
+    const alone = await longestDelay(() => new Promise((done) => setTimeout(done, 1_000)))
+    delays.push((await longestDelay(signIns)) - alone)
   }
-  expect(Math.min(...rounds)).toBeLessThan(25)
+  expect(Math.min(...delays)).toBeLessThan(25)
+})
+
+test('passwords come after requests, and nothing else does', async () => {
+  const before = getPriority()
+  await bcryptPool().hash('x', 4)
+  expect(getPriority()).toBe(before)
 })
 
 /** Takes every place in the queue for a second or more; resolves when they are free again. */
@@ -213,66 +226,6 @@ test('a reset link outlives a full queue', async () => {
   await full
   expect((await setup.auth.post('/reset-password', reset)).status).toBe(200)
   expect(await signIn(email, 'the new one')).toBe(200)
-})
-
-test('a password known from a breach is refused where one is set, and uses nothing up', async () => {
-  const auth = other({ breachedPasswords: async (password) => password.startsWith('password') })
-  const breached = 'password1234'
-  const email = 'breached@example.com'
-  const refused = await auth.post('/sign-up/email', { name: 'A', email, password: breached })
-  expect(refused.status).toBe(400)
-  expect(await refused.json()).toMatchObject({ code: 'PASSWORD_COMPROMISED' })
-  expect(await setup.db.user.count({ where: { email } })).toBe(0)
-
-  const user = await auth.signIn('unbreached@example.com')
-  const change = { currentPassword: TEST_PASSWORD, newPassword: breached }
-  expect((await auth.post('/change-password', change, user)).status).toBe(400)
-  await auth.post('/request-password-reset', { email: user.email })
-  await auth.settled()
-  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
-  expect((await auth.post('/reset-password', { token, newPassword: breached })).status).toBe(400)
-  expect((await auth.post('/reset-password', { token, newPassword: 'a good one' })).status).toBe(
-    200,
-  )
-})
-
-test.each([
-  ['fails', async () => Promise.reject(new Error('away'))],
-  ['does not answer', () => new Promise<boolean>(() => {})],
-])('a breach check that %s takes the password and says so', async (what, isBreached) => {
-  const logger = createTestLogger()
-  const auth = other({ breachedPasswords: isBreached, logger })
-  const email = `open-${what.length}@example.com`
-  const answer = await auth.post('/sign-up/email', { name: 'A', email, password: TEST_PASSWORD })
-  expect(answer.status).toBe(200)
-  expect(logger.entries.filter(({ level }) => level === 'warn')).toHaveLength(1)
-  expect(logger.text).not.toContain(TEST_PASSWORD)
-})
-
-test('Have I Been Pwned is told five characters of a hash and no more', async () => {
-  const asked: string[] = []
-  // SHA-1 of `password1234`.
-  const [prefix, suffix] = ['E6B6A', 'FBD6D76BB5D2041542D7D2E3FAC5BB05593']
-  const server = createServer((req, res) => {
-    asked.push(req.url ?? '')
-    res.end(req.url === `/range/${prefix}` ? `${suffix}:42\r\n` : `${'0'.repeat(35)}:1\r\n`)
-  })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  const { fetch } = globalThis
-  vi.spyOn(globalThis, 'fetch').mockImplementation((url, init) => {
-    const { origin, pathname } = new URL(String(url))
-    expect(origin).toBe('https://api.pwnedpasswords.com')
-    return fetch(`http://127.0.0.1:${port}${pathname}`, init)
-  })
-  const auth = other({ breachedPasswords: true })
-  const post = (email: string, password: string) =>
-    auth.post('/sign-up/email', { name: 'A', email, password }).then(({ status }) => status)
-  expect(await post('pwned@example.com', 'password1234')).toBe(400)
-  expect(await post('unpwned@example.com', TEST_PASSWORD)).toBe(200)
-  await new Promise((done) => server.close(done))
-  expect(asked).toHaveLength(2)
-  for (const path of asked) expect(path).toMatch(/^\/range\/[0-9A-F]{5}$/)
 })
 
 test('without threads passwords are hashed in the process, two at a time', async () => {
