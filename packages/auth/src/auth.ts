@@ -15,6 +15,7 @@ import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirma
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
+import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
@@ -72,6 +73,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     const { adapter } = await betterAuthInstance.$context
     return toSession(raw, (query) => adapter.findOne(query))
   }, options.access)
+  const events = createEvents(options.db ?? db, options.events ?? {}, logger)
   const handler = async (req: Request): Promise<Response> => {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
@@ -80,6 +82,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
+    } finally {
+      if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
     }
   }
 
@@ -98,6 +102,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
+    /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
+    jobs: events.jobs,
+    cron: events.cron,
     /** Waits for mails and events that requests have set off. For tests and for shutting down. */
     settled: background.settled,
   }
@@ -187,15 +194,6 @@ function build(
         })
       },
     },
-    databaseHooks: {
-      user: {
-        create: {
-          async after({ id }) {
-            run('userCreated', async () => options.events?.userCreated?.({ id }))
-          },
-        },
-      },
-    },
     plugins: [
       organizations({
         db: options.db ?? db,
@@ -265,10 +263,13 @@ function settings(options: AnyAuthOptions, baseURL: string, logger: Logger) {
   } satisfies BetterAuthOptions
 }
 
+/** A provider's answer to a sign-in, which may have made a user. */
+const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
+
 /** The hop after OAuth, and the standard name of the header that says when to come back. */
 function finish(req: Request, answer: Response, baseURL: string): Response {
   const location = answer.headers.get('location')
-  if (location && /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)) {
+  if (location && isCallback(req)) {
     const path = sameOriginPath(location, baseURL) ?? '/'
     const headers = new Headers()
     for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)

@@ -9,6 +9,7 @@ import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
+import type { AuthEvents } from './events.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 
@@ -30,8 +31,8 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   access?: Access<P, R>
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
-  /** Told after the fact, not awaited by the request; what they throw is logged. */
-  events?: { userCreated?: (user: { id: string }) => Promise<unknown> }
+  /** Told at least once, soon after the request; what throws is logged and tried again. */
+  events?: AuthEvents
   /**
    * Headers that hold the caller's address for the rate limits, the first that is there. They must
    * be set by your own proxy or server: anyone can send one, and callers without any share one
