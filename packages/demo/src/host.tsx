@@ -13,6 +13,7 @@ import { csrf } from 'hono/csrf'
 import { secureHeaders } from 'hono/secure-headers'
 import * as page from './pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
+import { teamRoutes } from './team.tsx'
 
 export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
   const app = new Hono()
@@ -104,6 +105,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       bookings: await billing.listBookings(user.id),
     })
   })
+
+  // The organization, its members and invitations.
+  app.route('/', teamRoutes(auth))
 
   // A plan: out to the checkout page and back. The page is right before or after the webhook.
   app.post('/billing/checkout', async (c) => {
