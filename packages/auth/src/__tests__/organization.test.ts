@@ -99,6 +99,16 @@ test('an address is made from the name, and one that is taken is refused, also t
   expect(await setup.db.organization.count({ where: { slug: same.slug } })).toBe(1)
 })
 
+test('thirty at once are made, though there are fewer connections', {
+  timeout: 60_000,
+}, async () => {
+  const { owner } = await found()
+  const made = await Promise.all(
+    Array.from({ length: 30 }, (_, at) => act(owner, 'create', { name: `Many ${at}` })),
+  )
+  expect(new Set(made.map(({ status }) => status))).toEqual(new Set([200]))
+})
+
 test.each([
   ['an empty name', { name: '' }],
   ['a name of blanks', { name: '  ' }],
