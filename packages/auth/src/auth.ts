@@ -26,9 +26,10 @@ import { CONFIRMATION_SECONDS } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv } from './env.ts'
 import { AuthError } from './errors.ts'
+import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
-import { createJobs } from './jobs.ts'
+import { authCron, createJobs } from './jobs.ts'
 import { type ApiLimits, BETTER_AUTH_RULES, limitRequest } from './limits.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
@@ -102,6 +103,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const { getSession, ...sessions } = tokens.sessions
 
   const guards: Guards<P, R> = createGuards(getSession, { access: options.access })
+  const events = createEvents(database, options.events ?? {}, logger)
   const handler = async (req: Request): Promise<Response> => {
     try {
       const checked = await checkRequest(req, baseURL)
@@ -111,6 +113,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
+    } finally {
+      if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
     }
   }
 
@@ -142,8 +146,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
-    /** For the worker of `@repo/jobs`, beside `authCron`: mails. */
-    jobs: createJobs(options, mails),
+    /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
+    jobs: createJobs(options, mails, events),
+    cron: authCron,
     /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
     /**
@@ -240,15 +245,6 @@ function build({ options, baseURL, logger, run, tokens, roles, protection }: Par
       autoSignInAfterVerification: false,
       sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
     },
-    databaseHooks: {
-      user: {
-        create: {
-          async after({ id }) {
-            run('userCreated', async () => options.events?.userCreated?.({ id }))
-          },
-        },
-      },
-    },
     plugins: [
       ...protection.first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
@@ -334,10 +330,13 @@ function settings({
   } satisfies BetterAuthOptions
 }
 
+/** A provider's answer to a sign-in, which may have made a user. */
+const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
+
 /** The hop after OAuth; and Better Auth's own 429 as ours are, with the standard header. */
 function finish(req: Request, answer: Response, baseURL: string): Response {
   const location = answer.headers.get('location')
-  if (location && /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)) {
+  if (location && isCallback(req)) {
     const path = sameOriginPath(location, baseURL) ?? '/'
     const headers = new Headers()
     for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)

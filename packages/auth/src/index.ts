@@ -47,6 +47,7 @@ export {
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
+export type { AuthEvents } from './events.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
 export {

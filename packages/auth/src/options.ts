@@ -12,6 +12,7 @@ import type { AccessTokenAlg } from './access-token.ts'
 import type { AddressOptions } from './addresses.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
+import type { AuthEvents } from './events.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
@@ -47,8 +48,8 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   access?: Access<P, R>
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
-  /** Told after the fact, not awaited by the request; what they throw is logged. */
-  events?: { userCreated?: (user: { id: string }) => Promise<unknown> }
+  /** Told at least once, soon after the request; what throws is logged and tried again. */
+  events?: AuthEvents
   /**
    * Limits how often one may try to sign in, sign up, reset and so on, for all processes together. Default
    * true.

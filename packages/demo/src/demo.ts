@@ -12,7 +12,6 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { type HttpBindings, serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
-import { authCron } from '@repo/auth/worker'
 import { createBilling, createStripe } from '@repo/billing'
 import type { Logger } from '@repo/core'
 import { createDb, type Database, migrate } from '@repo/db'
@@ -119,11 +118,18 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       sender,
       baseURL: url,
       secret: await secretOf(folder),
-      events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
+      events: {
+        userCreated: ({ id }) => billing.ensureCustomer(id),
+        userDeleted: ({ id }) => billing.forgetOwner(id),
+        emailChanged: ({ id }) => billing.updateCustomer(id),
+        // An organization is billed at its owner's address, and not at all once it is gone.
+        membersChanged: ({ id, members }) =>
+          members > 0 ? billing.updateCustomer(id) : billing.forgetOwner(id),
+      },
     })
     closing.push(async () => auth.close())
 
-    const jobs = { jobs: [auth.jobs, billing.jobs], cron: [...authCron, ...billing.cron] }
+    const jobs = { jobs: [auth.jobs, billing.jobs], cron: [...auth.cron, ...billing.cron] }
     const worker = await createWorker({ databaseUrl, logger, ...jobs })
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')

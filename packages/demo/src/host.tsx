@@ -14,6 +14,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
+import { teamRoutes } from './team.tsx'
 
 export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
   const app = new Hono()
@@ -113,6 +114,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       bookings: await billing.listBookings(user.id),
     })
   })
+
+  // The organization, its members and invitations.
+  app.route('/', teamRoutes(auth))
 
   // A plan: out to the checkout page and back. The page is right before or after the webhook.
   app.post('/billing/checkout', async (c) => {

@@ -270,6 +270,23 @@ test('the clock says what time it is where the caller does not', () => {
   expect(can(member('OWNER'), 'calls:delete', call)).toBe(false)
 })
 
+test('a policy that throws denies if it would deny, and allows nothing', () => {
+  const when = () => {
+    throw new Error('no such attribute')
+  }
+  const policies = (effect: Policy['effect']): Policy[] => [
+    { name: 'broken', effect, permissions: ['org:read'], when },
+  ]
+  const refused = createAccess({ policies: policies('deny') })
+  expect(refused.can(member('OWNER'), 'org:read', null, { explain: true })).toMatchObject({
+    allowed: false,
+    rule: { kind: 'policy', name: 'broken' },
+  })
+  const allowed = createAccess({ policies: policies('allow') })
+  expect(allowed.can(member('OPERATOR'), 'org:read')).toBe(false)
+  expect(allowed.can(member('OWNER'), 'org:read')).toBe(true)
+})
+
 test('a policy that answers with a promise counts against the asker', () => {
   const late = (async () => true) as unknown as Policy['when']
   const deny = createAccess({

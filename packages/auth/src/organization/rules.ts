@@ -14,6 +14,9 @@ import { type Act, roleIn } from './act.ts'
 
 type AnyRoles = Roles<string, string>
 
+/** RFC 5321, 4.5.3.1.3, less the brackets. */
+const MAX_EMAIL_LENGTH = 254
+
 const refuse = (status: 'BAD_REQUEST' | 'FORBIDDEN', code: string, message: string) =>
   new APIError(status, { code, message })
 
@@ -44,6 +47,9 @@ export const rules = (roles: AnyRoles) => ({
 
   async invite({ role, body }: Act) {
     const wanted = oneRole(roles, body.role)
+    if (String(body.email).length > MAX_EMAIL_LENGTH) {
+      throw refuse('BAD_REQUEST', 'INVALID_EMAIL', 'An address is 254 characters at the most.')
+    }
     if (role === null || roles.mayGrant(role, wanted)) return
     throw refuse(
       'FORBIDDEN',
@@ -148,12 +154,29 @@ export async function withdrawInvitations(
   })
 }
 
+/** What a list of members may be asked for; the adapter would throw at anything else. */
+const LISTING: Record<string, (value: string) => boolean> = {
+  filterField: (value) => ['id', 'role', 'userId'].includes(value),
+  filterOperator: (value) => !['in', 'not_in'].includes(value),
+  sortBy: (value) => ['createdAt', 'id', 'role', 'userId'].includes(value),
+  limit: (value) => /^\d{1,6}$/.test(value),
+  offset: (value) => /^\d{1,6}$/.test(value),
+}
+
+function checkListing(query: Record<string, unknown>): void {
+  for (const [name, fits] of Object.entries(LISTING)) {
+    if (query[name] === undefined || fits(String(query[name]))) continue
+    throw refuse('BAD_REQUEST', 'INVALID_QUERY', `The list cannot be asked for by this ${name}.`)
+  }
+}
+
 /** Refuses a member who reads what their role may not. Strangers Better Auth refuses by itself. */
 export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
   createAuthMiddleware(async (ctx) => {
     const session = await getSessionFromCtx(ctx)
     if (!session) return
     const query = (ctx.query ?? {}) as Record<string, unknown>
+    checkListing(query)
     const { adapter } = ctx.context
     const find = <T>(model: string, where: Record<string, unknown>): Promise<T | null> =>
       adapter.findOne<T>({
