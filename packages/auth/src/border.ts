@@ -61,16 +61,20 @@ const isForProgram = ({ headers }: Request): boolean =>
 /** The whole body as text; empty where there is none. @throws `body_too_large` (413) */
 export async function readBody(req: Request): Promise<string> {
   const tooLarge = () =>
-    new AuthError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`)
+    new AuthError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
+      headers: { connection: 'close' },
+    })
   if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
   if (!req.body) return ''
   const parts: Uint8Array[] = []
   let size = 0
+  const reader = req.body.getReader()
   // The header may be missing or wrong, so what comes is counted.
-  for await (const part of req.body as unknown as AsyncIterable<Uint8Array>) {
-    size += part.byteLength
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    size += next.value.byteLength
+    // The rest is left where it is: cancelling would cut the connection before the answer, not after it.
     if (size > MAX_BODY_BYTES) throw tooLarge()
-    parts.push(part)
+    parts.push(next.value)
   }
   return Buffer.concat(parts).toString('utf8')
 }

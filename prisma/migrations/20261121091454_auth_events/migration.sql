@@ -1,5 +1,7 @@
 -- What happens to users and members is written down with it, so that a host is told of it for certain.
 
+SELECT set_config('tollgate.system', 'on', true);
+
 -- CreateTable
 CREATE TABLE "AuthEvent" (
     "name" TEXT NOT NULL,

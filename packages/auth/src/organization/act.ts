@@ -19,8 +19,6 @@ export interface Act {
   /** The actor's role in it; null for somebody who is no member. */
   role: string | null
   body: Readonly<Record<string, unknown>>
-  /** Users whose access changes though the answer does not name them. */
-  affected: string[]
 }
 
 const acts = new WeakMap<Db, Act>()
@@ -53,7 +51,7 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
     }
     const actor = session ? { userId: session.user.id, email: session.user.email } : null
     const role = await roleIn(tx, organizationId, actor?.userId ?? null)
-    const act: Act = { tx, actor, organizationId, role, body, affected: [] }
+    const act: Act = { tx, actor, organizationId, role, body }
     acts.set(tx, act)
     await rule(act)
   })

@@ -100,7 +100,7 @@ export function organizations(options: OrganizationOptions) {
       ...endpoints,
       createOrganization: command(endpoints.createOrganization, rule.create),
       updateOrganization: command(endpoints.updateOrganization, rule.update),
-      deleteOrganization: command(endpoints.deleteOrganization, rule.delete),
+      deleteOrganization: command(endpoints.deleteOrganization),
       createInvitation: command(endpoints.createInvitation, rule.invite),
       acceptInvitation: command(endpoints.acceptInvitation, rule.accept),
       rejectInvitation: command(endpoints.rejectInvitation),

@@ -39,12 +39,6 @@ export const rules = (roles: AnyRoles) => ({
     checkNames((body.data ?? {}) as Record<string, unknown>)
   },
 
-  async delete(act: Act) {
-    const where = { organizationId: act.organizationId ?? '' }
-    const members = await act.tx.member.findMany({ where, select: { userId: true } })
-    act.affected.push(...members.map(({ userId }) => userId))
-  },
-
   async invite({ role, body }: Act) {
     const wanted = oneRole(roles, body.role)
     if (String(body.email).length > MAX_EMAIL_LENGTH) {
