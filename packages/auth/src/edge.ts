@@ -5,8 +5,8 @@
  * @module
  */
 
-import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
-import { createVerify, readStatement } from './access-token.ts'
+import type { JSONWebKeySet } from 'jose'
+import { createVerifier, readStatement } from './access-token.ts'
 import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
 import { onePath } from './hop.ts'
 import { createKeyFinder } from './jwks.ts'
@@ -46,9 +46,9 @@ export function createEdge(options: EdgeOptions): Edge {
   const keys =
     source instanceof URL
       ? createKeyFinder(() => fetchKeys(source), { freshMs: 600_000, searchMs: 30_000 })
-      : createLocalJWKSet(source)
-  const verify = createVerify(origin, keys)
-  const getSession = async (req: Request) => (await readStatement(req, verify))?.session ?? null
+      : createKeyFinder(async () => source, { freshMs: Infinity, searchMs: Infinity })
+  const verifier = createVerifier(origin, keys)
+  const getSession = async (req: Request) => (await readStatement(req, verifier))?.session ?? null
   const hasSession = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
   return {
     ...createGuards(getSession, hasSession),

@@ -20,6 +20,7 @@ export function createKeyFinder(
   { freshMs, searchMs }: KeyFinderOptions,
 ): JWTVerifyGetKey {
   let keys: JWTVerifyGetKey | undefined
+  let found = new Map<string, Found>()
   let staleAt = 0
   let searchAt = 0
   let loading: Promise<JWTVerifyGetKey> | undefined
@@ -30,6 +31,7 @@ export function createKeyFinder(
     loading ??= load()
       .then((set) => {
         staleAt = Date.now() + freshMs
+        found = new Map()
         keys = createLocalJWKSet(set)
         return keys
       })
@@ -42,7 +44,7 @@ export function createKeyFinder(
       })
     return loading
   }
-  return async (header, token) => {
+  const find: JWTVerifyGetKey = async (header, token) => {
     const known = keys && Date.now() < staleAt ? keys : await reload()
     try {
       return await known(header, token)
@@ -52,4 +54,15 @@ export function createKeyFinder(
       return (await reload())(header, token)
     }
   }
+  return (header, token) => {
+    const name = `${header.alg} ${header.kid}`
+    const known = Date.now() < staleAt ? found.get(name) : undefined
+    if (known) return known
+    return Promise.resolve(find(header, token)).then((key) => {
+      found.set(name, key)
+      return key
+    })
+  }
 }
+
+type Found = Awaited<ReturnType<JWTVerifyGetKey>>
