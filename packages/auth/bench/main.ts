@@ -17,11 +17,14 @@ import { COOKIE_CACHES, cookieCache, database } from './better-auth.ts'
 import { bare, cold, fresh, type Subject, setUp, warm } from './subjects.ts'
 
 const USAGE = `pnpm bench auth [options]
-  --seconds <n>  how long each way is measured in all its rounds (default 3)
-  --rounds <n>   rounds in which the ways take turns, whose median is reported (default 7)
+  --seconds <n>  how long each way is measured in all its rounds (default 4)
+  --rounds <n>   rounds in which the ways take turns, whose median is reported (default 40)
   --quick        a smoke run of a few seconds; its figures mean little
   --json         one JSON document on standard output, all else on standard error
   --out <file>   the same document in a file`
+
+/** How long calls follow each other without anything else. */
+const TURN_NS = 10_000_000n
 
 interface Options extends CommonOptions {
   seconds: number
@@ -32,8 +35,8 @@ function readOptions(args: string[]): Options {
   const { positive, whole, ...common } = readArguments(args, 'auth', USAGE, ['seconds', 'rounds'])
   return {
     ...common,
-    seconds: positive('seconds', common.quick ? 0.3 : 3),
-    rounds: whole('rounds', common.quick ? 3 : 7),
+    seconds: positive('seconds', common.quick ? 0.3 : 4),
+    rounds: whole('rounds', common.quick ? 5 : 40),
   }
 }
 
@@ -53,15 +56,15 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
   for (const strategy of COOKIE_CACHES) subjects.push(await cookieCache(db, strategy))
 
   const times = new Map(subjects.map(({ name }) => [name, [] as number[]]))
-  for (const { name, once } of subjects) {
-    say(`warming up: ${name}`)
-    await timed(once, 200)
+  for (const subject of subjects) {
+    say(`warming up: ${subject.name}`)
+    await timed(subject, 200)
   }
-  // In turns, so that what else the machine does meets them all.
-  for (let round = 1; round <= rounds; round += 1) {
-    say(`round ${round} of ${rounds}`)
-    for (const { name, once } of subjects) {
-      times.get(name)?.push(await timed(once, (seconds * 1000) / rounds))
+  say(`measuring in ${rounds} rounds`)
+  // In many short turns, so that what else the machine does meets them all.
+  for (let round = 0; round < rounds; round += 1) {
+    for (const subject of subjects) {
+      times.get(subject.name)?.push(await timed(subject, (seconds * 1000) / rounds))
     }
   }
   const of = (name: string) => median(times.get(name) ?? [])
@@ -78,16 +81,21 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
 }
 
 /** Microseconds for one call, over calls for about `ms`, one after the other. */
-async function timed(once: () => Promise<unknown>, ms: number): Promise<number> {
-  const batch = 50
+async function timed({ name, once, isRight }: Subject, ms: number): Promise<number> {
   let calls = 0
   let spent = 0n
   const ends = Date.now() + ms
   while (Date.now() < ends) {
     const since = process.hrtime.bigint()
-    for (let n = 0; n < batch; n += 1) await once()
-    spent += process.hrtime.bigint() - since
-    calls += batch
+    let now = since
+    while (now - since < TURN_NS) {
+      for (let n = 0; n < 20; n += 1) {
+        if (!isRight(await once())) throw new Error(`${name}: the answer is wrong.`)
+      }
+      calls += 20
+      now = process.hrtime.bigint()
+    }
+    spent += now - since
     // Timers and sockets get their turn, as they do in a server.
     await new Promise((done) => setImmediate(done))
   }

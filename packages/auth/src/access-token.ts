@@ -27,8 +27,12 @@ export interface Statement {
   issuedAt: number
 }
 
-/** The token's statement; null for anything expired, forged, or meant for others. */
-export type Verify = (token: string) => Promise<Statement | null>
+export interface Verifier {
+  /** The statement of a token that was verified before and has not ended; null for any other. */
+  recall(token: string): Statement | null
+  /** The token's statement; null for anything expired, forged, or meant for others. */
+  verify(token: string): Promise<Statement | null>
+}
 
 export interface Signer {
   alg: string
@@ -60,7 +64,7 @@ export function signAccessToken(
 }
 
 /** Verifies tokens that `origin` issued for itself, with a key that `keys` finds. */
-export function createVerify(origin: string, keys: JWTVerifyGetKey): Verify {
+export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier {
   const options = {
     algorithms: ALGORITHMS,
     issuer: origin,
@@ -79,22 +83,29 @@ export function createVerify(origin: string, keys: JWTVerifyGetKey): Verify {
     }
     newer.set(key, verified)
   }
-  return async (token) => {
-    // The end of the signature tells tokens apart; a whole one takes long to look up.
-    const key = token.slice(-KEY_LENGTH)
-    const known = newer.get(key) ?? older.get(key)
-    if (known && known.token === token) {
-      if (known.endsAt <= Date.now()) return null
+  return {
+    recall(token) {
+      const key = keyOf(token)
+      const known = newer.get(key) ?? older.get(key)
+      if (known?.token !== token || known.endsAt <= Date.now()) return null
       if (!newer.has(key)) remember(key, known)
       return copyOf(known.statement)
-    }
-    if (token.length > LONGEST_TOKEN) return null
-    const statement = statementOf(await claimsOf(token, keys, options))
-    if (!statement) return null
-    remember(key, { token, statement, endsAt: statement.session.expiresAt.getTime() })
-    return copyOf(statement)
+    },
+    async verify(token) {
+      if (token.length > LONGEST_TOKEN) return null
+      // Expired, forged, of another issuer, or the keys cannot be had: nobody is signed in.
+      const verified = await jwtVerify(token, keys, options).catch(() => null)
+      const statement = verified && statementOf(verified.payload)
+      if (!statement) return null
+      const endsAt = statement.session.expiresAt.getTime()
+      remember(keyOf(token), { token, statement, endsAt })
+      return copyOf(statement)
+    },
   }
 }
+
+/** The end of the signature tells tokens apart; a whole one takes long to look up. */
+const keyOf = (token: string): string => token.slice(-KEY_LENGTH)
 
 interface Verified {
   token: string
@@ -108,21 +119,8 @@ const copyOf = ({ session, issuedAt }: Statement): Statement => ({
   issuedAt,
 })
 
-async function claimsOf(
-  token: string,
-  keys: JWTVerifyGetKey,
-  options: Parameters<typeof jwtVerify>[2],
-): Promise<Record<string, unknown> | null> {
-  try {
-    return (await jwtVerify(token, keys, options)).payload
-  } catch {
-    // Expired, forged, of another issuer, or the keys cannot be had: nobody is signed in.
-    return null
-  }
-}
-
-function statementOf(claims: Record<string, unknown> | null): Statement | null {
-  const { sub, sid, role, org, orgRole, acr, iat, exp } = claims ?? {}
+function statementOf(claims: Record<string, unknown>): Statement | null {
+  const { sub, sid, role, org, orgRole, acr, iat, exp } = claims
   if (typeof sub !== 'string' || typeof sid !== 'string') return null
   if (typeof iat !== 'number' || typeof exp !== 'number') return null
   const session: Session = {
@@ -137,13 +135,24 @@ function statementOf(claims: Record<string, unknown> | null): Statement | null {
   return { session, issuedAt: iat }
 }
 
-/** The statement of the request's access token, from its cookie or as a bearer token; null without. */
-export async function readStatement(req: Request, verify: Verify): Promise<Statement | null> {
+/**
+ * The statement of the request's access token, from its cookie or as a bearer token; null without.
+ * At once where the token is known: under Better Auth each promise costs as much as all of that.
+ */
+export function readStatement(
+  req: Request,
+  { recall, verify }: Verifier,
+): Statement | null | Promise<Statement | null> {
   const cookie = readCookie(req, ACCESS_COOKIE)
-  const statement = cookie === null ? null : await verify(cookie)
-  if (statement) return statement
-  const bearer = bearerOf(req)
-  return bearer === null ? null : verify(bearer)
+  const bearer = cookie === null ? bearerOf(req) : null
+  const token = cookie ?? bearer
+  if (token === null) return null
+  const known = recall(token)
+  if (known || cookie === null) return known ?? verify(token)
+  return verify(cookie).then((statement) => {
+    const other = statement ? null : bearerOf(req)
+    return other === null ? statement : verify(other)
+  })
 }
 
 function bearerOf(req: Request): string | null {

@@ -8,6 +8,7 @@
  */
 
 import { type Clock, systemClock } from '@repo/core/edge'
+import { AuthError } from './errors.ts'
 import {
   baseOf,
   defaultRoles,
@@ -122,8 +123,12 @@ export interface Can<P extends string> {
 export interface Access<P extends string = Permission, R extends string = OrganizationRole> {
   roles: Roles<P, R>
   can: Can<P>
-  /** What policies are told of this request. */
-  circumstancesOf(req: Request): Partial<Circumstances>
+  /**
+   * Asks for every one of `permissions`.
+   *
+   * @throws `insufficient_permission` (403)
+   */
+  require(session: Session, req: Request, permissions: readonly P[]): void
 }
 
 interface Indexed {
@@ -200,7 +205,20 @@ export function createAccess<P extends string = Permission, R extends string = O
   return {
     roles,
     can: can as Can<P>,
-    circumstancesOf: (req) => circumstances?.(req) ?? {},
+    require(session, req, permissions) {
+      const given = { ...circumstances?.(req), explain: true } as const
+      for (const permission of permissions) {
+        const { allowed, rule } = can(session, permission, null, given) as Decision
+        if (allowed) continue
+        const role = session.organizationRole ?? 'none'
+        throw new AuthError(
+          'insufficient_permission',
+          rule.kind === 'policy'
+            ? `${permission} is required, and denied by a policy.`
+            : `${permission} is required, the role is ${role}.`,
+        )
+      }
+    },
   }
 }
 
@@ -262,3 +280,14 @@ function record(
 
 /** The default table without policies. */
 export const defaultAccess: Access = createAccess()
+
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'

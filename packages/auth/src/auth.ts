@@ -18,7 +18,7 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
-import { defaultAccess } from './access.ts'
+import { type Access, defaultAccess } from './access.ts'
 import { ipAddressOptions } from './addresses.ts'
 import { type Background, createBackground } from './background.ts'
 import { checkRequest } from './border.ts'
@@ -102,7 +102,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const { api } = betterAuthInstance
   const { getSession, ...sessions } = tokens.sessions
 
-  const guards: Guards<P, R> = createGuards(getSession, { access: options.access })
+  const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
+  const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
   const handler = async (req: Request): Promise<Response> => {
     try {
@@ -121,6 +122,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   return {
     ...guards,
     ...sessions,
+    can: access.can,
     /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
     handler,
     /** Better Auth's server functions, for what has no guard or form here. */

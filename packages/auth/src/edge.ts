@@ -5,9 +5,9 @@
  * @module
  */
 
-import { createLocalJWKSet, type JSONWebKeySet } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
-import { createVerify, readStatement } from './access-token.ts'
+import { createVerifier, readStatement } from './access-token.ts'
 import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
 import { onePath } from './hop.ts'
 import { createKeyFinder } from './jwks.ts'
@@ -22,7 +22,7 @@ export interface EdgeOptions<P extends string = Permission, R extends string = O
    * each half minute at the most. Default: `<baseURL>/api/auth/jwks`.
    */
   jwks?: JSONWebKeySet | URL
-  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  /** What `requirePermission` goes by, from `createAccess` of `@repo/auth/access`. */
   access?: Access<P, R>
 }
 
@@ -53,9 +53,9 @@ export function createEdge<P extends string = Permission, R extends string = Org
   const keys =
     source instanceof URL
       ? createKeyFinder(() => fetchKeys(source), { freshMs: 600_000, searchMs: 30_000 })
-      : createLocalJWKSet(source)
-  const verify = createVerify(origin, keys)
-  const getSession = async (req: Request) => (await readStatement(req, verify))?.session ?? null
+      : createKeyFinder(async () => source, { freshMs: Infinity, searchMs: Infinity })
+  const verifier = createVerifier(origin, keys)
+  const getSession = async (req: Request) => (await readStatement(req, verifier))?.session ?? null
   const canRefresh = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
   return {
     ...createGuards(getSession, { access: options.access, canRefresh }),
@@ -76,32 +76,10 @@ export function createEdge<P extends string = Permission, R extends string = Org
 
 async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
   const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) })
-  if (!answer.ok) throw new Error(`The keys cannot be had: ${answer.status}`)
+  if (!answer.ok) throw new Error(`No keys: ${answer.status}`)
   return (await answer.json()) as JSONWebKeySet
 }
 
-export {
-  type Access,
-  type AccessOptions,
-  type AccessRecord,
-  type Circumstances,
-  createAccess,
-  type Decision,
-  type Policy,
-  type Question,
-  type Resource,
-  type Rule,
-} from './access.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { sameSiteHop } from './hop.ts'
-export {
-  defaultRoles,
-  defineRoles,
-  type OrganizationRole,
-  PERMISSIONS,
-  type Permission,
-  ROLES,
-  type Roles,
-  type UserRole,
-} from './permissions.ts'
 export type { Guards, OrganizationSession, Role, Session } from './session.ts'

@@ -5,7 +5,13 @@
  * @module
  */
 
-import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  type JSONWebKeySet,
+  type JWTVerifyGetKey,
+  type LocalJWKSet,
+} from 'jose'
 
 export interface KeyFinderOptions {
   /** How long keys are taken as they are. */
@@ -19,10 +25,11 @@ export function createKeyFinder(
   load: () => Promise<JSONWebKeySet>,
   { freshMs, searchMs }: KeyFinderOptions,
 ): JWTVerifyGetKey {
-  let keys: JWTVerifyGetKey | undefined
+  let keys: LocalJWKSet | undefined
+  let found = new Map<string, CryptoKey>()
   let staleAt = 0
   let searchAt = 0
-  let loading: Promise<JWTVerifyGetKey> | undefined
+  let loading: Promise<LocalJWKSet> | undefined
 
   const reload = () => {
     searchAt = Date.now() + searchMs
@@ -30,6 +37,7 @@ export function createKeyFinder(
     loading ??= load()
       .then((set) => {
         staleAt = Date.now() + freshMs
+        found = new Map()
         keys = createLocalJWKSet(set)
         return keys
       })
@@ -42,14 +50,23 @@ export function createKeyFinder(
       })
     return loading
   }
-  return async (header, token) => {
+
+  const find = async (header: Header, token: Token): Promise<CryptoKey> => {
     const known = keys && Date.now() < staleAt ? keys : await reload()
-    try {
-      return await known(header, token)
-    } catch (error) {
-      const isUnknown = (error as { code?: unknown }).code === 'ERR_JWKS_NO_MATCHING_KEY'
+    const key = await known(header, token).catch(async (error: { code?: unknown }) => {
+      const isUnknown = error.code === 'ERR_JWKS_NO_MATCHING_KEY'
       if (!isUnknown || Date.now() < searchAt) throw error
       return (await reload())(header, token)
-    }
+    })
+    found.set(nameOf(header), key)
+    return key
   }
+  // Not a promise where the key is at hand: each one costs.
+  return (header, token) =>
+    (Date.now() < staleAt && found.get(nameOf(header))) || find(header, token)
 }
+
+type Header = Parameters<JWTVerifyGetKey>[0]
+type Token = Parameters<JWTVerifyGetKey>[1]
+
+const nameOf = ({ alg, kid }: Header): string => alg + (kid ?? '')

@@ -7,7 +7,7 @@
 import type { Logger } from '@repo/core'
 import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
-import { createVerify } from './access-token.ts'
+import { createVerifier } from './access-token.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
@@ -73,12 +73,12 @@ export function createSessionTokens({
         headers: { cookie, origin },
       }),
     )
-  const verify = createVerify(origin, keys.find)
+  const verifier = createVerifier(origin, keys.find)
   return {
     idleSeconds,
     jwt: keys.jwt,
     refresh: createRefresh({ origin, rows, keys, cookies, idleSeconds }),
-    sessions: createSessions({ db, rows, verify, denials, cookies, refresh }),
+    sessions: createSessions({ db, rows, verifier, denials, cookies, refresh }),
     settle: denials.settle,
     close: denials.close,
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Access, type Can, defaultAccess } from './access.ts'
+import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
 import type { OrganizationRole, Permission, UserRole } from './permissions.ts'
 
@@ -70,25 +70,23 @@ export interface Guards<P extends string = Permission, R extends string = Organi
    * @throws `not_authenticated` (401), `organization_required` (400)
    */
   requireOrganization(req: Request): Promise<OrganizationSession>
-  can: Can<P>
 }
 
 export interface GuardOptions<P extends string, R extends string> {
-  /** Default: the five roles, no policies. */
-  access?: Access<P, R> | undefined
+  /** What `requirePermission` goes by; without it that throws. */
+  access: Access<P, R> | undefined
   /** Whether a request without a session may have one after a refresh. Default: never. */
   canRefresh?: (req: Request) => boolean
 }
 
 export function createGuards<P extends string = Permission, R extends string = OrganizationRole>(
   getSession: GetSession,
-  options: GuardOptions<P, R> = {},
+  { access, canRefresh }: GuardOptions<P, R>,
 ): Guards<P, R> {
-  const { access = defaultAccess as unknown as Access<P, R>, canRefresh } = options
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
     if (session) return session
-    if (canRefresh?.(req)) throw new AuthError('access_expired', 'The access token has ended.')
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'The token has ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
@@ -101,37 +99,25 @@ export function createGuards<P extends string = Permission, R extends string = O
       if (held === null || !wanted.includes(held)) {
         throw new AuthError(
           'insufficient_role',
-          `${wanted.join(' or ')} is required, the role is ${held ?? 'none'}.`,
+          `${wanted.join(' or ')} is required, not ${held ?? 'none'}.`,
         )
       }
       return session
     },
-    async requirePermission(req, ...permissions) {
+    async requirePermission(req, ...asked) {
       const session = await requireAuth(req)
-      const circumstances = access.circumstancesOf(req)
-      for (const permission of permissions) {
-        const asked = { ...circumstances, explain: true } as const
-        const { allowed, rule } = access.can(session, permission, null, asked)
-        if (allowed) continue
-        const role = session.organizationRole ?? 'none'
-        throw new AuthError(
-          'insufficient_permission',
-          rule.kind === 'policy'
-            ? `${permission} is required, and denied by a policy.`
-            : `${permission} is required, the role is ${role}.`,
-        )
-      }
+      if (!access) throw new AuthError('invalid_options', 'No access.')
+      access.require(session, req, asked)
       return session
     },
     async requireOrganization(req) {
       const { organizationId, organizationRole, ...session } = await requireAuth(req)
       if (organizationId === null || organizationRole === null) {
-        throw new AuthError('organization_required', 'Create an organization or join one first.', {
+        throw new AuthError('organization_required', 'Join one first.', {
           title: 'Organization not set up',
         })
       }
       return { ...session, organizationId, organizationRole }
     },
-    can: access.can,
   }
 }

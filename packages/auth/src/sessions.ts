@@ -7,7 +7,7 @@
  */
 
 import type { Database } from '@repo/db'
-import { readStatement, type Verify } from './access-token.ts'
+import { readStatement, type Statement, type Verifier } from './access-token.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import type { Denials } from './denials.ts'
 import { AuthError } from './errors.ts'
@@ -53,7 +53,7 @@ export interface Sessions {
 export interface SessionsOptions {
   db: Database
   rows: SessionRows
-  verify: Verify
+  verifier: Verifier
   denials: Denials
   cookies: CookieSigner
   /** The refresh endpoint's answer to a request with this `Cookie` header. */
@@ -61,15 +61,25 @@ export interface SessionsOptions {
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { db, rows, verify, denials, cookies } = options
+  const { db, rows, verifier, denials, cookies } = options
   const outdated = new WeakSet<Request>()
 
-  const getSession: GetSession = async (req, { fresh = false } = {}) => {
-    const statement = await readStatement(req, verify)
+  const getSession: GetSession = (req, { fresh = false } = {}) => {
+    const statement = readStatement(req, verifier)
+    if (statement instanceof Promise) return statement.then((late) => answer(req, late, fresh))
+    return answer(req, statement, fresh)
+  }
+
+  /** What the statement says, if it can be taken at its word, else what the row says. */
+  function answer(req: Request, statement: Statement | null, fresh: boolean) {
     const judgement = statement ? denials.judge(statement) : 'denied'
-    if (statement && judgement === 'allowed' && !fresh) return statement.session
+    if (statement && judgement === 'allowed' && !fresh) return Promise.resolve(statement.session)
+    return fromRow(req, statement, judgement === 'denied')
+  }
+
+  async function fromRow(req: Request, statement: Statement | null, isDenied: boolean) {
     const session = statement ? await rows.read(statement.session.sessionId) : await fromCookie(req)
-    if (session && judgement === 'denied') outdated.add(req)
+    if (session && isDenied) outdated.add(req)
     return session
   }
 

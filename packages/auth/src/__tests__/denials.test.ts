@@ -1,6 +1,7 @@
 /** What was ended is over at once here, and within a second in every other process. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '@repo/db/testing'
@@ -26,8 +27,10 @@ beforeAll(async () => {
   child = spawn(process.execPath, options, { stdio: ['pipe', 'pipe', 'inherit'] })
   lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
 })
-afterAll(() => {
+afterAll(async () => {
+  const ended = once(child, 'exit')
   child.stdin?.end()
+  expect(await ended).toEqual([0, null])
 })
 
 /** What the other process says. */

@@ -23,5 +23,5 @@ for await (const cookie of createInterface({ input: process.stdin })) {
   const answer = { userId: session?.userId ?? null, role: session?.role, read: queries > before }
   process.stdout.write(`${JSON.stringify(answer)}\n`)
 }
-auth.close()
+// Nothing is closed but the client: listening keeps no process running.
 await db.$disconnect()
