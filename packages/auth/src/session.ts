@@ -86,7 +86,7 @@ export function createGuards<P extends string = Permission, R extends string = O
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
     if (session) return session
-    if (canRefresh?.(req)) throw new AuthError('access_expired', 'The token has ended.')
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'It has ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {

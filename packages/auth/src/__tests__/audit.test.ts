@@ -102,7 +102,7 @@ test('a role given is there with who gave it, to whom, where, and what it was', 
     owner,
   )
   const { id: organizationId } = (await created.json()) as { id: string }
-  const invitation = { email: member.email, role: 'USER', organizationId }
+  const invitation = { email: member.email, role: 'VIEWER', organizationId }
   const invited = await setup.auth.post('/organization/invite-member', invitation, owner)
   const { id: invitationId } = (await invited.json()) as { id: string }
   const about = { userId: member.userId, organizationId }
@@ -121,7 +121,7 @@ test('a role given is there with who gave it, to whom, where, and what it was', 
       action: 'role_changed',
       actorId: owner.userId,
       ...about,
-      detail: { from: 'USER', to: 'ADMIN' },
+      detail: { from: 'VIEWER', to: 'ADMIN' },
     },
   ])
   const removal = { memberIdOrEmail: member.email, organizationId }

@@ -147,7 +147,7 @@ test('a removed member and one with another role are denied, whoever did it', as
   )
   const { id: organizationId } = (await created.json()) as { id: string }
   const row = await setup.db.member.create({
-    data: { id: member.userId, organizationId, userId: member.userId, role: 'USER' },
+    data: { id: member.userId, organizationId, userId: member.userId, role: 'VIEWER' },
   })
   expect(await denials(member.userId)).toBe(0)
   const active = await setup.auth.post(
@@ -157,7 +157,7 @@ test('a removed member and one with another role are denied, whoever did it', as
   )
   const cookie = cookiesOf(active)
   const read = () => setup.auth.getSession(setup.auth.request('/', { cookie }))
-  expect(await read()).toMatchObject({ organizationId, organizationRole: 'USER' })
+  expect(await read()).toMatchObject({ organizationId, organizationRole: 'VIEWER' })
 
   const role = { memberId: row.id, role: 'ADMIN', organizationId }
   const changed = await setup.auth.post('/organization/update-member-role', role, owner)
@@ -230,13 +230,18 @@ test.each([
   const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
   if (where.organization) {
     const organization = { name: 'Acme', slug: `waits-${userId}` }
-    await setup.auth.post('/organization/create', organization, { cookie })
+    const created = await setup.auth.post('/organization/create', organization, { cookie })
+    const { id: organizationId } = (await created.json()) as { id: string }
+    const { userId: other } = await setup.auth.signIn()
+    await setup.db.member.create({
+      data: { id: `owns-${other}`, organizationId, userId: other, role: 'OWNER' },
+    })
   }
   const rows = createSessionRows({ db: setup.db, absoluteSeconds: 1e6, onReuse() {} })
   let stated: ReturnType<typeof rows.state> | undefined
   await setup.db.$transaction(async (tx) => {
     if (where.organization)
-      await tx.member.updateMany({ where: { userId }, data: { role: 'USER' } })
+      await tx.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
     else await tx.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
     // The denial is dated now; a token of the next second that does not know of it would pass.
     await pause(1_100)
@@ -244,6 +249,6 @@ test.each([
     await pause(100)
   }, SLOW)
   expect((await stated)?.session).toMatchObject(
-    where.organization ? { organizationRole: 'USER' } : { role: 'ADMIN' },
+    where.organization ? { organizationRole: 'VIEWER' } : { role: 'ADMIN' },
   )
 })

@@ -16,8 +16,10 @@ const withKeys = (...keys: string[]) => createIntegrations({ db: database.db, ke
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
   integrations = withKeys(NEW)
+  await database.db.user.create({ data: { id: 'owner', name: 'Ada', email: 'ada@example.com' } })
   for (const id of ['org_a', 'org_b']) {
-    await database.db.organization.create({ data: { id, name: id, slug: id } })
+    const members = { create: [{ id, userId: 'owner', role: 'OWNER' }] }
+    await database.db.organization.create({ data: { id, name: id, slug: id, members } })
   }
 })
 afterAll(() => database.drop())
@@ -146,7 +148,8 @@ test.each(['', undefined])('without an organization (%j) nothing is answered', a
 })
 
 test('an organization that goes takes its credentials with it', async () => {
-  await database.db.organization.create({ data: { id: 'org_c', name: 'c', slug: 'c' } })
+  const members = { create: [{ id: 'org_c', userId: 'owner', role: 'OWNER' }] }
+  await database.db.organization.create({ data: { id: 'org_c', name: 'c', slug: 'c', members } })
   await integrations.saveIntegration('org_c', 'crm', SECRET)
   await forOrganization(database.db, 'org_c').organization.delete({ where: { id: 'org_c' } })
   expect(await rows()).toEqual([])

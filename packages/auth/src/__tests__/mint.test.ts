@@ -50,11 +50,11 @@ test('creating, leaving and changing organizations, and a role in one', async ()
   const back = await owner.post('/organization/set-active', { organizationId: id })
   expect(claimsOf(back)).toMatchObject({ org: id, orgRole: 'OWNER' })
 
-  const invitation = { email: guest.email, role: 'USER', organizationId: id }
+  const invitation = { email: guest.email, role: 'VIEWER', organizationId: id }
   const invited = await owner.post('/organization/invite-member', invitation)
   const { id: invitationId } = (await invited.json()) as { id: string }
   const accepted = await guest.post('/organization/accept-invitation', { invitationId })
-  expect(claimsOf(accepted)).toMatchObject({ org: id, orgRole: 'USER' })
+  expect(claimsOf(accepted)).toMatchObject({ org: id, orgRole: 'VIEWER' })
   const { member } = (await accepted.json()) as { member: { id: string } }
 
   await owner.post('/organization/update-member-role', { memberId: member.id, role: 'OWNER' })

@@ -25,7 +25,12 @@ export function createTeam(setup: Setup) {
 
   /** Somebody new, signed in. One after the other, because each follows the newest mail. */
   function person(): Promise<Person> {
-    const next = last.then(() => setup.auth.signIn())
+    const next = last.then(async () => {
+      const { cookie, ...who } = await setup.auth.signIn()
+      // Without the access token: each request sees what is so now.
+      const cookies = cookie.split('; ').filter((one) => !one.includes('access_token='))
+      return { ...who, cookie: cookies.join('; ') }
+    })
     last = next.catch(() => {})
     return next
   }
