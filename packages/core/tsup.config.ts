@@ -1,7 +1,13 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/edge.ts', 'src/testing.ts'],
+  entry: [
+    'src/index.ts',
+    'src/edge.ts',
+    'src/encryption.ts',
+    'src/rate-limit/index.ts',
+    'src/testing.ts',
+  ],
   format: ['esm'],
   target: 'node20',
   sourcemap: true,

@@ -12,6 +12,7 @@ import { maskText } from '@repo/core'
 import pg from 'pg'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
+import { policyDiff } from './tenancy/policies.ts'
 import { startPostgres } from './testing/postgres.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -43,7 +44,7 @@ async function runDiff(name: string | undefined): Promise<void> {
   try {
     const url = await server.createDatabase('scratch')
     await migrate(url)
-    const sql = await schemaDiff(url)
+    const sql = await completeDiff(url)
     if (sql === null) {
       say('The schema and the migrations agree.')
       return
@@ -62,6 +63,19 @@ async function runDiff(name: string | undefined): Promise<void> {
   } finally {
     await server.stop()
   }
+}
+
+/** What the schema lacks in the scratch database: tables and columns, then policies. */
+async function completeDiff(url: string): Promise<string | null> {
+  const tables = await schemaDiff(url)
+  if (tables !== null) {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    await client.query(tables)
+    await client.end()
+  }
+  const policies = await policyDiff(url)
+  return [tables, policies].filter((part) => part !== null).join('\n') || null
 }
 
 async function runReset(force: boolean): Promise<void> {

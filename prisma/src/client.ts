@@ -5,7 +5,7 @@
  */
 
 import { PrismaPg } from '@prisma/adapter-pg'
-import { lazy, readEnv } from '@repo/core'
+import { lazy, readEnv, TollgateError } from '@repo/core'
 import pg from 'pg'
 import { z } from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
@@ -37,15 +37,49 @@ class ListenedClient extends pg.Client {
   }
 }
 
-/** A client of the database at `url`. Connects on the first query; `$disconnect()` ends it. */
+/** The two settings that the policies of row-level security ask; see `asSystem`. */
+export const SYSTEM_SETTING = 'tollgate.system'
+export const ORGANIZATION_SETTING = 'tollgate.organization'
+
+/**
+ * `url` for connections that act for the system and see every row: jobs, webhooks, billing, auth. A
+ * connection that does not say so sees no row at all, and a transaction that names an organization
+ * sees that organization's.
+ *
+ * @throws `invalid_database_url`
+ */
+export function asSystem(url: string): string {
+  // Node's own error would carry the address with its password.
+  if (!URL.canParse(url)) {
+    throw new TollgateError('invalid_database_url', 500, 'The database URL is not a URL.')
+  }
+  const system = new URL(url)
+  const given = system.searchParams.get('options')
+  const setting = `-c ${SYSTEM_SETTING}=on`
+  system.searchParams.set('options', given ? `${given} ${setting}` : setting)
+  // Where libpq reads the address, a plus is a plus.
+  system.search = system.search.replaceAll('+', '%20')
+  return system.href
+}
+
+/**
+ * A client of the database at `url`, as the system: it sees the rows of every organization, and
+ * `forOrganization` holds it to one. Connects on the first query; `$disconnect()` ends it.
+ */
 export function createDb(url: string, options: DbOptions = {}): Database {
   const adapter = new PrismaPg({
-    connectionString: url,
+    connectionString: asSystem(url),
     max: options.maxConnections ?? 10,
     Client: ListenedClient,
   })
-  return new PrismaClient({ adapter })
+  return Object.defineProperty(new PrismaClient({ adapter }), ADDRESS, { value: url })
 }
+
+const ADDRESS = Symbol.for('@repo/db/address')
+
+/** Where `createDb` made `db` connect to; null for a client that was made elsewhere. */
+export const databaseUrlOf = (db: Database): string | null =>
+  (db as { [ADDRESS]?: string })[ADDRESS] ?? null
 
 const shared = globalThis as { [DB]?: Database }
 const DB = Symbol.for('@repo/db')

@@ -1,14 +1,20 @@
 export {
   asDatabase,
+  asSystem,
   atomically,
   createDb,
   type Database,
   type Db,
   type DbOptions,
   databaseEnv,
+  databaseUrlOf,
   db,
   type TransactionOptions,
 } from './client.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
+export { type Listener, type ListenOptions, listen } from './listen.ts'
 export { migrate, pendingMigrations } from './migrate.ts'
+export { TenancyError, type TenancyErrorCode } from './tenancy/errors.ts'
+export { forOrganization } from './tenancy/organization.ts'
+export type { OrganizationDb } from './tenancy/types.ts'

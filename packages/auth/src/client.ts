@@ -7,3 +7,5 @@ import { organizationClient } from 'better-auth/client/plugins'
 export function createAuthClient(baseURL?: string) {
   return create({ ...(baseURL ? { baseURL } : {}), plugins: [organizationClient()] })
 }
+
+export { createFetch } from './client-fetch.ts'

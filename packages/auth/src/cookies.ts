@@ -3,6 +3,12 @@ export const COOKIE_PREFIX = '__Host-tollgate'
 
 export const ACCESS_COOKIE = `${COOKIE_PREFIX}.access_token`
 
+/** The refresh credential, signed. */
+export const SESSION_COOKIE = `${COOKIE_PREFIX}.session_token`
+
+/** Set for seconds after a page was sent to have its session renewed. */
+export const RENEWED_COOKIE = `${COOKIE_PREFIX}.renewed`
+
 /** How every cookie is set, but for the OAuth state, which must come back from another site. */
 export const COOKIE_ATTRIBUTES = {
   httpOnly: true,
@@ -11,11 +17,21 @@ export const COOKIE_ATTRIBUTES = {
   path: '/',
 } as const
 
-/** The value of a cookie; null when the request has none. */
+/**
+ * The value of a cookie; null when the request has none. Of two with one name neither is taken: a
+ * browser keeps one, so the other was slipped in.
+ */
 export function readCookie(req: Request, name: string): string | null {
-  for (const pair of (req.headers.get('cookie') ?? '').split(/;\s*/)) {
-    const at = pair.indexOf('=')
-    if (at > 0 && pair.slice(0, at) === name) return pair.slice(at + 1)
+  const header = req.headers.get('cookie')
+  if (header === null) return null
+  const start = `${name}=`
+  let value: string | null = null
+  // Searched and not split: this is most of what a request with a known token costs.
+  for (let at = header.indexOf(start); at >= 0; at = header.indexOf(start, at + 1)) {
+    if (at > 0 && header[at - 1] !== ' ' && header[at - 1] !== ';') continue
+    if (value !== null) return null
+    const end = header.indexOf(';', at)
+    value = header.slice(at + start.length, end < 0 ? header.length : end)
   }
-  return null
+  return value
 }

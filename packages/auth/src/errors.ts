@@ -2,19 +2,32 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
+  | 'access_expired'
+  | 'body_too_large'
+  | 'insufficient_permission'
   | 'insufficient_role'
   | 'invalid_form'
+  | 'invalid_integration'
   | 'invalid_options'
+  | 'invalid_request'
   | 'method_not_allowed'
   | 'not_authenticated'
+  | 'organization_required'
+  | 'too_busy'
+  | 'unknown_session'
   | 'untrusted_origin'
 
-const STATUS: Record<AuthErrorCode, number> = {
+/** The others are 400. Short, because it is part of the edge entry. */
+const STATUS: { [Code in AuthErrorCode]?: number } = {
+  access_expired: 401,
+  body_too_large: 413,
+  insufficient_permission: 403,
   insufficient_role: 403,
-  invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,
+  too_busy: 503,
+  unknown_session: 404,
   untrusted_origin: 403,
 }
 
@@ -23,6 +36,6 @@ export class AuthError extends TollgateError<AuthErrorCode> {
   override readonly name = 'AuthError'
 
   constructor(code: AuthErrorCode, message: string, options: ErrorOptionsWithHeaders = {}) {
-    super(code, STATUS[code], message, options)
+    super(code, STATUS[code] ?? 400, message, options)
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { readBody, requireOwnOrigin } from './border.ts'
 import { AuthError } from './errors.ts'
 import { sameOriginPath } from './hop.ts'
 
@@ -30,7 +31,7 @@ export function safePath(candidate: string | null | undefined, fallback: string)
   return sameOriginPath(candidate, 'http://localhost') ?? fallback
 }
 
-/** @throws `method_not_allowed`, `untrusted_origin`, `invalid_form` */
+/** @throws `method_not_allowed`, `untrusted_origin`, `body_too_large`, `invalid_form` */
 export async function runFormAction(
   handler: (req: Request) => Promise<Response>,
   baseURL: string,
@@ -76,17 +77,11 @@ async function providerPage(answer: Response): Promise<string | undefined> {
   return url
 }
 
-/** A form of another site must not sign anybody in, out or up. */
-function requireOwnOrigin(req: Request, baseURL: string): void {
-  const origin = req.headers.get('origin')
-  const own =
-    origin === null ? req.headers.get('sec-fetch-site') === 'same-origin' : origin === baseURL
-  if (!own) throw new AuthError('untrusted_origin', 'The form was sent from another site.')
-}
-
 async function readForm(req: Request): Promise<FormData> {
+  const text = await readBody(req)
+  const headers = { 'content-type': req.headers.get('content-type') ?? '' }
   try {
-    return await req.formData()
+    return await new Response(text, { headers }).formData()
   } catch (cause) {
     throw new AuthError('invalid_form', 'The body is not a form.', { cause })
   }

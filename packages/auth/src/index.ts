@@ -1,19 +1,81 @@
+export {
+  forOrganization,
+  type OrganizationDb,
+  TenancyError,
+  type TenancyErrorCode,
+} from '@repo/db'
 export { toNodeHandler } from 'better-auth/node'
+export {
+  type Access,
+  type AccessOptions,
+  type AccessRecord,
+  type Circumstances,
+  createAccess,
+  type Decision,
+  type Policy,
+  type Question,
+  type Resource,
+  type Rule,
+} from './access.ts'
+export {
+  type AuditAction,
+  type AuditEntry,
+  type AuditFilter,
+  type AuditPage,
+  audit,
+  listAuditLog,
+  pruneAuditLog,
+} from './audit.ts'
 export {
   type Auth,
   type AuthUser,
   auth,
+  can,
   createAuth,
   getSession,
   getUser,
+  listSessions,
+  rateLimit,
+  renewCookies,
   requireAuth,
+  requireOrganization,
+  requirePermission,
   requireRole,
+  revokeOtherSessions,
+  revokeSession,
 } from './auth.ts'
-export { createEdge, type EdgeOptions } from './edge.ts'
+export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
+export type { AuthEvents } from './events.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
+export {
+  type Credentials,
+  createIntegrations,
+  deleteIntegration,
+  getCredentials,
+  type Integration,
+  type Integrations,
+  type IntegrationsOptions,
+  integrationEnv,
+  integrations,
+  listIntegrations,
+  reencryptIntegrations,
+  saveIntegration,
+} from './integrations.ts'
+export type { ApiLimits } from './limits.ts'
 export type { AuthOptions, Pages } from './options.ts'
+export {
+  defaultRoles,
+  defineRoles,
+  type OrganizationRole,
+  PERMISSIONS,
+  type Permission,
+  ROLES,
+  type Roles,
+  type UserRole,
+} from './permissions.ts'
 export type { ProviderKeys } from './providers.ts'
-export type { Guards, Role, Session } from './session.ts'
+export type { Guards, OrganizationSession, ReadOptions, Role, Session } from './session.ts'
+export type { SessionInfo } from './sessions.ts'

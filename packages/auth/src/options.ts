@@ -7,10 +7,19 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { Access } from './access.ts'
+import type { AccessTokenAlg } from './access-token.ts'
+import type { AddressOptions } from './addresses.ts'
+import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
+import type { AuthEvents } from './events.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
+import type { GivenKeys } from './signing-keys.ts'
 
-export interface AuthOptions extends Providers {
+export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
+  extends Providers,
+    AddressOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
   /** The host's origin: `https://app.example.com`. */
@@ -23,31 +32,66 @@ export interface AuthOptions extends Providers {
   logger?: Logger
   /** From 12, the default, to 15. */
   bcryptRounds?: number
+  /**
+   * Keys for the hashes of passwords, 32 characters or more each: the first for new hashes, all for
+   * verifying. A hash is replaced at the next sign-in; one whose pepper is gone fits no password, and the
+   * person has to reset it. Default none, so that nothing can be lost.
+   */
+  passwordPeppers?: readonly string[]
+  /**
+   * Refuses passwords known from breaches, at sign-up, change and reset: `true` asks Have I Been Pwned,
+   * which sees the first five characters of a SHA-1 hash; a function asks something else. Without an answer
+   * in two seconds the password is taken. Default false.
+   */
+  breachedPasswords?: boolean | IsBreached
+  /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
+  access?: Access<P, R>
   /** Paths of the host's own pages. */
   pages?: Partial<Pages>
-  /** Told after the fact, not awaited by the request; what they throw is logged. */
-  events?: { userCreated?: (user: { id: string }) => Promise<unknown> }
+  /** Told at least once, soon after the request; what throws is logged and tried again. */
+  events?: AuthEvents
   /**
-   * Headers that hold the caller's address for the rate limits, the first that is there. They must
-   * be set by your own proxy or server: anyone can send one, and callers without any share one
-   * limit. Default `x-forwarded-for`.
+   * Limits how often one may try to sign in, sign up, reset and so on, for all processes together. Default
+   * true.
    */
-  ipAddressHeaders?: string[]
-  /**
-   * Addresses or CIDR ranges of your proxies, needed when the header lists several: the last that
-   * is not among them is the caller. Default none: a list says nothing, and its callers share one
-   * limit.
-   */
-  trustedProxies?: string[]
-  /** Default true. Kept in memory, a process each. */
   rateLimit?: boolean
+  session?: {
+    /** How long a session lives without being used. Default 7. */
+    idleDays?: number
+    /** How long it lives at all, 400 at the most. Default 30. */
+    absoluteDays?: number
+  }
+  accessToken?: {
+    /** Default `ES256`. */
+    alg?: AccessTokenAlg
+    /**
+     * A JSON Web Key Set to sign with, or how to get it, such as from a key service. The first key
+     * is private and signs, the others verify. Default: keys in the database, changed by themselves.
+     */
+    keys?: GivenKeys
+  }
+  /**
+   * Where to hear of revoked sessions: a direct connection to the database, where `db` goes through
+   * a pooler that shares connections. Default: where `createDb` connected `db`; for a client made
+   * elsewhere there is none, and each session is read from its row.
+   */
+  listenUrl?: string
+  /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */
+  keepAuditDays?: number
+  /** Counts the limits in Redis. Default: in PostgreSQL. */
+  redisUrl?: string
 }
+
+/** The options whatever a host's roles are. */
+export type AnyAuthOptions = Omit<AuthOptions, 'access'>
 
 export interface Pages {
   /** Gets a `token`. Default `/verify-email`. */
   verifyEmail: string
   /** Gets a `token`. Default `/reset-password`. */
   resetPassword: string
+  /** Where one asks for a reset. Default `/forgot-password`. */
+  forgotPassword: string
   /** Gets an `id`. Default `/accept-invitation`. */
   acceptInvitation: string
   /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
@@ -59,6 +103,7 @@ export interface Pages {
 export const PAGES: Pages = {
   verifyEmail: '/verify-email',
   resetPassword: '/reset-password',
+  forgotPassword: '/forgot-password',
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',

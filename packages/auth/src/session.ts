@@ -5,10 +5,12 @@
  * @module
  */
 
+import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
+import type { OrganizationRole, Permission, UserRole } from './permissions.ts'
 
 /** A user's own role, or their role in an organization. */
-export type Role = 'USER' | 'ADMIN' | 'OWNER'
+export type Role = UserRole | OrganizationRole
 
 /** Who is asking. No personal data: `getUser` has that. */
 export interface Session {
@@ -17,34 +19,75 @@ export interface Session {
   userId: string
   /** The user's own role. */
   role: string
-  /** The organization the user acts for; null: for themselves. */
+  /** The organization the user acts for, as a member; null: for themselves. */
   organizationId: string | null
-  /** The role in that organization; null without one, and for a member who was removed. */
+  /** The role in that organization; null without one. */
   organizationRole: string | null
-  /** When this statement ends: the session in Node, the access token at the edge. */
+  /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
+  acr: string
+  /** When this statement ends: the access token, or the session where its row was read. */
   expiresAt: Date
 }
 
-export type GetSession = (req: Request) => Promise<Session | null>
+export interface ReadOptions {
+  /**
+   * Reads the session's row, whatever the access token says. For what cannot be undone. Default
+   * false. Not at the edge, which has no database.
+   */
+  fresh?: boolean
+}
 
-export interface Guards {
+/** A session of somebody who acts for an organization and is a member of it. */
+export interface OrganizationSession extends Session {
+  organizationId: string
+  organizationRole: string
+}
+
+export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
+
+export interface Guards<P extends string = Permission, R extends string = OrganizationRole> {
   /** Who is asking; null when nobody is signed in, and for anything expired, revoked or forged. */
   getSession: GetSession
-  /** @throws `not_authenticated` (401) */
-  requireAuth(req: Request): Promise<Session>
+  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  requireAuth(req: Request, options?: ReadOptions): Promise<Session>
   /**
    * Asks the role in the active organization where there is one, else the user's own.
    *
    * @throws `not_authenticated` (401), `insufficient_role` (403)
    */
-  requireRole(req: Request, role: Role | readonly Role[]): Promise<Session>
+  requireRole(req: Request, role: R | UserRole | readonly (R | UserRole)[]): Promise<Session>
+  /**
+   * Asks for every one of `permissions`, of the role in the active organization and of the policies.
+   * `calls:read:own` is met by `calls:read`, too; whose a call is, ask with `can`.
+   *
+   * @throws `not_authenticated` (401), `insufficient_permission` (403)
+   */
+  requirePermission(req: Request, ...permissions: [P, ...P[]]): Promise<Session>
+  /**
+   * Asks for an organization to act for: what stands before pages that need one, and sends the
+   * others to create or join one.
+   *
+   * @throws `not_authenticated` (401), `organization_required` (400)
+   */
+  requireOrganization(req: Request): Promise<OrganizationSession>
 }
 
-export function createGuards(getSession: GetSession): Guards {
-  const requireAuth = async (req: Request) => {
-    const session = await getSession(req)
-    if (!session) throw new AuthError('not_authenticated', 'Nobody is signed in.')
-    return session
+export interface GuardOptions<P extends string, R extends string> {
+  /** What `requirePermission` goes by; without it that throws. */
+  access: Access<P, R> | undefined
+  /** Whether a request without a session may have one after a refresh. Default: never. */
+  canRefresh?: (req: Request) => boolean
+}
+
+export function createGuards<P extends string = Permission, R extends string = OrganizationRole>(
+  getSession: GetSession,
+  { access, canRefresh }: GuardOptions<P, R>,
+): Guards<P, R> {
+  const requireAuth: Guards['requireAuth'] = async (req, options) => {
+    const session = await getSession(req, options)
+    if (session) return session
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'It has ended.')
+    throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
     getSession,
@@ -56,10 +99,25 @@ export function createGuards(getSession: GetSession): Guards {
       if (held === null || !wanted.includes(held)) {
         throw new AuthError(
           'insufficient_role',
-          `${wanted.join(' or ')} is required, the role is ${held ?? 'none'}.`,
+          `${wanted.join(' or ')} is required, not ${held ?? 'none'}.`,
         )
       }
       return session
+    },
+    async requirePermission(req, ...asked) {
+      const session = await requireAuth(req)
+      if (!access) throw new AuthError('invalid_options', 'No access.')
+      access.require(session, req, asked)
+      return session
+    },
+    async requireOrganization(req) {
+      const { organizationId, organizationRole, ...session } = await requireAuth(req)
+      if (organizationId === null || organizationRole === null) {
+        throw new AuthError('organization_required', 'Join one first.', {
+          title: 'Organization not set up',
+        })
+      }
+      return { ...session, organizationId, organizationRole }
     },
   }
 }

@@ -1,9 +1,11 @@
 /**
- * Auth for tests: captured mails, and a browser's part of signing up and in.
+ * Auth for tests: captured mails, and a browser's part of signing up and in. The database needs the queue's
+ * tables, too (`migrateJobs`); `settled` runs what is queued.
  *
  * @module
  */
 
+import { createLogger, type JobDefinition, type Logger } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
@@ -33,11 +35,12 @@ export const TEST_PASSWORD = 'correct horse battery'
 
 export function createTestAuth(options: Partial<AuthOptions> & { db: Database }): TestAuth {
   const outbox = createOutbox()
+  const logger = options.logger ?? createTestLogger()
   const auth = createAuth({
     baseURL: TEST_ORIGIN,
     secret: 'a-secret-for-tests-of-32-characters',
     sender: outbox.sender,
-    logger: createTestLogger(),
+    logger,
     rateLimit: false,
     ...options,
   })
@@ -58,20 +61,40 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
         ...rest,
       }),
     )
+  const settled = async () => {
+    await auth.settled()
+    for (const job of auth.jobs) await workOff(options.db, job, logger)
+  }
   return {
     ...auth,
     outbox,
     request,
     post,
+    settled,
     async signIn(email = `user-${++count}@example.com`) {
       await post('/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD })
-      await auth.settled()
+      await settled()
       await post('/confirm-email', { token: tokenOf(outbox, 'WelcomeEmail') })
       const answer = await post('/sign-in/email', { email, password: TEST_PASSWORD })
       const cookie = cookiesOf(answer)
       const session = await auth.requireAuth(request('/', { cookie }))
       return { cookie, email, userId: session.userId }
     },
+  }
+}
+
+/** Runs what is queued of one job, as a worker would, once each. */
+async function workOff(db: Database, job: JobDefinition<object>, sink: Logger): Promise<void> {
+  const logger = createLogger(sink)
+  const { signal } = new AbortController()
+  const queued = await db.$queryRaw<{ id: string; payload: unknown }[]>`
+    SELECT job.id::text, job.payload FROM graphile_worker.complete_jobs(ARRAY(
+      SELECT id FROM graphile_worker.jobs WHERE task_identifier = ${job.name})) job
+    ORDER BY job.id`
+  for (const { id, payload } of queued) {
+    await Promise.resolve(job.run(job.parse(payload), { id, attempt: 1, signal })).catch((error) =>
+      logger.error({ job: job.name, id, error }, 'job failed'),
+    )
   }
 }
 

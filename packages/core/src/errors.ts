@@ -8,6 +8,8 @@ export interface ErrorOptionsWithHeaders {
   cause?: unknown
   /** Headers the HTTP answer carries, e.g. `{ 'retry-after': '30' }`. */
   headers?: Record<string, string>
+  /** The heading of the HTTP answer. Default: the name of the status. */
+  title?: string
 }
 
 /**
@@ -21,12 +23,14 @@ export class TollgateError<Code extends string = string> extends Error {
   /** The HTTP status that says the same thing. */
   readonly status: number
   readonly headers: Record<string, string>
+  readonly title: string | undefined
 
   constructor(code: Code, status: number, message: string, options: ErrorOptionsWithHeaders = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.status = status
     this.headers = options.headers ?? {}
+    this.title = options.title
   }
 }
 
@@ -54,7 +58,7 @@ export function toResponse(error: unknown): Response {
   const status = known ? error.status : 500
   const body = {
     type: 'about:blank',
-    title: titles[status] ?? 'Error',
+    title: (known && error.title) || (titles[status] ?? 'Error'),
     status,
     code: known ? error.code : 'internal_error',
     detail: known ? error.message : 'Something went wrong on our side.',

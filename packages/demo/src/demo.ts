@@ -118,10 +118,18 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       sender,
       baseURL: url,
       secret: await secretOf(folder),
-      events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
+      events: {
+        userCreated: ({ id }) => billing.ensureCustomer(id),
+        userDeleted: ({ id }) => billing.forgetOwner(id),
+        emailChanged: ({ id }) => billing.updateCustomer(id),
+        // An organization is billed at its owner's address, and not at all once it is gone.
+        membersChanged: ({ id, members }) =>
+          members > 0 ? billing.updateCustomer(id) : billing.forgetOwner(id),
+      },
     })
+    closing.push(async () => auth.close())
 
-    const jobs = { jobs: [billing.jobs], cron: billing.cron }
+    const jobs = { jobs: [auth.jobs, billing.jobs], cron: [...auth.cron, ...billing.cron] }
     const worker = await createWorker({ databaseUrl, logger, ...jobs })
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')

@@ -14,6 +14,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
+import { teamRoutes } from './team.tsx'
 
 export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
   const app = new Hono()
@@ -41,6 +42,13 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     }),
     csrf(),
   )
+  // An access token lasts minutes; the answer to a request that came without one brings another.
+  app.use(async (c, next) => {
+    await next()
+    for (const cookie of await auth.renewCookies(c.req.raw)) {
+      c.header('set-cookie', cookie, { append: true })
+    }
+  })
   // Strict cookies are not sent on the way back from another site; one hop and they are.
   app.get('*', async (c, next) => sameSiteHop(c.req.raw) ?? (await next()))
 
@@ -106,6 +114,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       bookings: await billing.listBookings(user.id),
     })
   })
+
+  // The organization, its members and invitations.
+  app.route('/', teamRoutes(auth))
 
   // A plan: out to the checkout page and back. The page is right before or after the webhook.
   app.post('/billing/checkout', async (c) => {

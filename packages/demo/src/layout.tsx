@@ -15,10 +15,11 @@ const STYLE = `
   .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem 1.5rem; margin: 1rem 0; }
   .row { display: flex; gap: 1rem; align-items: center; justify-content: space-between; } p.row { justify-content: flex-start; }
   label { display: block; margin: .75rem 0; color: var(--soft); }
-  input { display: block; width: 100%; margin-top: .25rem; padding: .55rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
+  input, select { display: block; width: 100%; margin-top: .25rem; padding: .55rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
+  form.row, .row > form { margin: 0; } .member + .member { border-top: 1px solid var(--line); padding-top: .5rem; margin-top: .75rem; } .member .row { justify-content: flex-start; flex-wrap: wrap; gap: .5rem; } .member select { width: auto; margin: 0; } .member select, .member button { padding: .35rem .65rem; font-size: .92rem; }
   button, .button { font: inherit; font-weight: 600; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: 8px; background: var(--accent); color: #fff; cursor: pointer; text-decoration: none; }
   .quiet { background: transparent; color: var(--accent); border-color: var(--line); }
-  .hint { color: var(--soft); font-size: .92rem; } form { margin: .5rem 0; }
+  .hint { color: var(--soft); font-size: .92rem; } form { margin: .5rem 0; } label + p { margin: -.5rem 0 .75rem; }
   .notice, .error { padding: .7rem 1rem; border-radius: 8px; background: var(--good); } .error { background: var(--bad); }
 `
 

@@ -18,6 +18,11 @@ const NOTICES: Record<string, string> = {
   bought: 'Thank you – now choose a time for your call.',
   changed: 'The change is made.',
   kept: 'Nothing changes: your plan renews as it is.',
+  invited: 'The invitation is on its way.',
+  joined: 'Welcome to the team.',
+  role: 'The role is changed.',
+  transferred: 'The organization is handed over; you are an admin of it now.',
+  left: 'You have left the organization.',
   booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
 }
 
@@ -26,11 +31,18 @@ const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password: 'Address and password do not fit together.',
   invalid_token: 'This link is used up or too old. If you have used it, just sign in.',
+  invitation_not_found: 'This invitation is used up, too old or withdrawn.',
+  user_is_already_invited_to_this_organization: 'This address has an invitation already.',
+  user_is_already_a_member_of_this_organization: 'This address is a member already.',
+  you_are_not_allowed_to_invite_user_with_this_role: 'That role is above yours.',
+  you_are_not_allowed_to_update_this_member: 'That role is above yours.',
+  you_cannot_leave_the_organization_as_the_only_owner:
+    'An organization needs an owner: hand it over first.',
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
 }
 
-function Notices({ c }: { c: Context }) {
+export function Notices({ c }: { c: Context }) {
   const notice = NOTICES[c.req.query('done') ?? '']
   const code = c.req.query('error')
   const known = code && /^[a-z0-9_]{1,60}$/.test(code) ? (ERRORS[code] ?? code) : undefined
@@ -46,7 +58,7 @@ function Notices({ c }: { c: Context }) {
   )
 }
 
-function Field(props: {
+export function Field(props: {
   label: string
   name: string
   type?: string
@@ -138,6 +150,7 @@ export const signIn = (c: Context) =>
     <FormPage c={c} title="Sign in" action="/sign-in" submit="Sign in">
       <Field label="E-mail" name="email" type="email" autocomplete="email" />
       <Field label="Password" name="password" type="password" autocomplete="current-password" />
+      {c.req.query('next') && <input type="hidden" name="next" value={c.req.query('next')} />}
       <p class="hint">
         <a href="/forgot-password">Forgot your password?</a> · <a href="/sign-up">Sign up</a>
       </p>
@@ -178,6 +191,7 @@ export const dashboard = (c: Context, data: Dashboard) =>
     <Layout title="Dashboard">
       <header class="row">
         <h1>Hello, {data.user.name}</h1>
+        <a href="/team">Team</a>
         <form method="post" action="/sign-out">
           <button class="quiet" type="submit">
             Sign out

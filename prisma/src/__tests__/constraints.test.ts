@@ -64,6 +64,26 @@ test.each([
     'User_role_check',
   ],
   [
+    'a member in a role there is not',
+    `INSERT INTO "Member" (id, "organizationId", "userId", role) VALUES ('1', '1', '1', 'OWNER,ADMIN')`,
+    'Member_role_check',
+  ],
+  [
+    'an invitation into a role there is not',
+    `INSERT INTO "Invitation" (id, "organizationId", email, role, status, "expiresAt", "inviterId") VALUES ('1', '1', 'a', 'owner', 'pending', now(), '1')`,
+    'Invitation_role_check',
+  ],
+  [
+    'an invitation in a state nobody knows',
+    `INSERT INTO "Invitation" (id, "organizationId", email, role, status, "expiresAt", "inviterId") VALUES ('1', '1', 'a', 'VIEWER', 'lost', now(), '1')`,
+    'Invitation_status_check',
+  ],
+  [
+    'an organization without an owner',
+    `INSERT INTO "Organization" (id, name, slug) VALUES ('1', '1', '1')`,
+    'must have an owner',
+  ],
+  [
     'an owner of another kind',
     `INSERT INTO "Customer" (id, "ownerId", "ownerType", "updatedAt") VALUES ('1', '1', 'team', now())`,
     'Customer_ownerType_check',
@@ -93,8 +113,77 @@ test.each([
     `INSERT INTO "CheckoutSession" (id, "customerId", terms, status) VALUES ('1', '1', '1', 'ajar')`,
     'CheckoutSession_status_check',
   ],
+  [
+    'a session of an unknown assurance level',
+    `WITH "someone" AS (INSERT INTO "User" (id, name, email, "updatedAt")
+       VALUES ('1', 'Ada', 'ada@example.com', now()) RETURNING id)
+     INSERT INTO "Session" (id, token, "userId", "expiresAt", "updatedAt", aal)
+       SELECT '1', '1', id, now(), now(), 4 FROM "someone"`,
+    'Session_aal_check',
+  ],
 ])('%s is refused', async (_, statement, constraint) => {
   await expect(database.db.$executeRawUnsafe(statement)).rejects.toThrow(constraint)
+})
+
+/** An organization of as many owners. */
+async function found(slug: string, owners: number): Promise<string[]> {
+  const users = Array.from({ length: owners }, (_, at) => `${slug}-${at}`)
+  await database.db.user.createMany({
+    data: users.map((id) => ({ id, name: id, email: `${id}@example.com` })),
+  })
+  const members = { create: users.map((id) => ({ id, userId: id, role: 'OWNER' })) }
+  await database.db.organization.create({ data: { id: slug, name: slug, slug, members } })
+  return users
+}
+
+test('the last owner of an organization stays one, whichever way they would go', async () => {
+  const { db } = database
+  const [owner = ''] = await found('lone', 1)
+  const refused = 'must have an owner'
+  await expect(db.member.delete({ where: { id: owner } })).rejects.toThrow(refused)
+  await expect(db.user.delete({ where: { id: owner } })).rejects.toThrow(refused)
+  await expect(db.member.update({ where: { id: owner }, data: { role: 'ADMIN' } })).rejects.toThrow(
+    refused,
+  )
+  expect(await db.member.count({ where: { organizationId: 'lone', role: 'OWNER' } })).toBe(1)
+  await db.organization.delete({ where: { id: 'lone' } })
+  expect(await db.member.count({ where: { organizationId: 'lone' } })).toBe(0)
+})
+
+test('of two owners who leave at once the second is refused, though the first has not committed', async () => {
+  const { db } = database
+  const owners = await found('pair', 2)
+  // It writes one row for both, and so would make the second wait by chance.
+  await db.$executeRaw`ALTER TABLE "Member" DISABLE TRIGGER "Member_tells"`
+  let checked = () => {}
+  const first = new Promise<void>((done) => {
+    checked = done
+  })
+  const leave = (id: string, pauseMs: number) =>
+    atomically(db, async (tx) => {
+      await tx.member.delete({ where: { id } })
+      await tx.$executeRaw`SET CONSTRAINTS ALL IMMEDIATE`
+      checked()
+      await new Promise((done) => setTimeout(done, pauseMs))
+    })
+  const going = leave(owners[0] ?? '', 300)
+  await first
+  await expect(leave(owners[1] ?? '', 0)).rejects.toThrow('must have an owner')
+  await going
+  await db.$executeRaw`ALTER TABLE "Member" ENABLE TRIGGER "Member_tells"`
+  expect(await db.member.count({ where: { organizationId: 'pair', role: 'OWNER' } })).toBe(1)
+})
+
+test('an owner is exchanged within one transaction', async () => {
+  const { db } = database
+  const [first = '', second = ''] = await found('exchange', 2)
+  await db.member.update({ where: { id: second }, data: { role: 'VIEWER' } })
+  await atomically(db, async (tx) => {
+    await tx.member.update({ where: { id: first }, data: { role: 'ADMIN' } })
+    await tx.member.update({ where: { id: second }, data: { role: 'OWNER' } })
+  })
+  const roles = await db.member.findMany({ where: { organizationId: 'exchange' } })
+  expect(roles.map(({ role }) => role).sort()).toEqual(['ADMIN', 'OWNER'])
 })
 
 test('one checkout of a kind is open per customer, and any number are closed', async () => {

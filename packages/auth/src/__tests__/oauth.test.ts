@@ -221,3 +221,18 @@ test('a provider without keys is off', async () => {
   const answer = await auth.post('/sign-in/social', { provider: 'google', callbackURL: '/' })
   expect(answer.status).toBe(404)
 })
+
+test('a sign-in with a provider is in the audit log, one that fails is not', async () => {
+  const before = await setup.db.auditLog.count({ where: { action: 'sign_in' } })
+  const { target, stateCookie } = await begin()
+  const back = await consent(target)
+  expect(signsIn(await comeBack(back, stateCookie))).toBe(true)
+  await comeBack(back, stateCookie)
+  const entries = await setup.db.auditLog.findMany({ where: { action: 'sign_in' } })
+  expect(entries.length).toBe(before + 1)
+  const { userId, actorId, sessionId } = entries.at(-1) ?? {}
+  expect(
+    await setup.db.session.count({ where: { id: sessionId ?? '', userId: userId ?? '' } }),
+  ).toBe(1)
+  expect(actorId).toBe(userId)
+})

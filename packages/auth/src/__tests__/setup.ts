@@ -1,4 +1,5 @@
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, inject } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createTestAuth, type TestAuth } from '../testing.ts'
@@ -6,6 +7,8 @@ import { createTestAuth, type TestAuth } from '../testing.ts'
 export interface Setup {
   auth: TestAuth
   db: TestDatabase['db']
+  /** Of the database. */
+  url: string
 }
 
 /** Auth on a database of its own, there from `beforeAll` to `afterAll`. */
@@ -14,11 +17,14 @@ export function setUpAuth(options: Partial<AuthOptions> = {}): Setup {
   let database: TestDatabase
   beforeAll(async () => {
     database = await createTestDatabase(inject('postgres'))
+    await migrateJobs(database.url)
     setup.db = database.db
+    setup.url = database.url
     setup.auth = createTestAuth({ db: database.db, ...options })
   })
   afterAll(async () => {
     await setup.auth.settled()
+    setup.auth.close()
     await database.drop()
   })
   return setup

@@ -65,6 +65,11 @@ test('an error of ours is a problem with its code, status and headers', async ()
   })
 })
 
+test('a heading of its own stands in the place of the status', async () => {
+  const error = new TollgateError('not_yet', 400, 'Do that first.', { title: 'Not set up' })
+  expect(await toResponse(error).json()).toMatchObject({ title: 'Not set up', code: 'not_yet' })
+})
+
 test('promise 7: any other error is a bare 500 that says nothing of itself', async () => {
   const response = toResponse(new Error('password=hunter2'))
   expect(response.status).toBe(500)

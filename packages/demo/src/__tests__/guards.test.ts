@@ -5,8 +5,9 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { authEnv } from '@repo/auth'
+import { authEnv, integrationEnv } from '@repo/auth'
 import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
+import { rateLimitEnv } from '@repo/core/rate-limit'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
 import { expect, test } from 'vitest'
@@ -25,6 +26,8 @@ const SCHEMAS = [
   databaseEnv,
   appEnv,
   authEnv,
+  integrationEnv,
+  rateLimitEnv,
   stripeEnv,
   stripeWebhookEnv,
   trialEnv,
@@ -130,7 +133,7 @@ test('packages depend in one direction', async () => {
     db: ['core'],
     email: ['core'],
     jobs: ['core', 'db'],
-    auth: ['core', 'db', 'email'],
+    auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
   }

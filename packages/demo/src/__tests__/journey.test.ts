@@ -154,8 +154,16 @@ test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_00
 
   await page.getByRole('button', { name: 'Manage billing' }).click()
   await page.getByRole('button', { name: 'Cancel at period end' }).first().click()
+  // The access token ends while the person is away; hop and renewal bring them back unnoticed.
+  const tokens = async () =>
+    (await context.cookies(demo.url)).map(({ name, value }) => `${name}=${value}`).sort()
+  const before = await tokens()
+  await context.clearCookies({ name: '__Host-tollgate.access_token' })
   await page.getByRole('link', { name: /Return to/ }).click()
   await page.waitForURL(/\/dashboard/)
+  const after = await tokens()
+  expect(after).toHaveLength(2)
+  expect(after.filter((cookie) => before.includes(cookie))).toEqual([])
   expect(await page.getByTestId('ends').textContent()).toMatch(/^Ends on/)
   expect(await plan(page)).toBe('ENTERPRISE')
 

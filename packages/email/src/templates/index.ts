@@ -1,3 +1,4 @@
+import { AccountExistsEmail } from './AccountExistsEmail.tsx'
 import { PasswordResetEmail } from './PasswordResetEmail.tsx'
 import { PaymentFailedEmail } from './PaymentFailedEmail.tsx'
 import { SubscriptionConfirmedEmail } from './SubscriptionConfirmedEmail.tsx'
@@ -11,11 +12,13 @@ export const builtInEmails = {
   SubscriptionConfirmedEmail,
   PaymentFailedEmail,
   TeamInviteEmail,
+  AccountExistsEmail,
 }
 
 export type BuiltInEmails = typeof builtInEmails
 
 export {
+  AccountExistsEmail,
   PasswordResetEmail,
   PaymentFailedEmail,
   SubscriptionConfirmedEmail,

@@ -1,0 +1,105 @@
+/**
+ * `pnpm bench auth`: what asking who somebody is costs, next to a bare verification and to Better
+ * Auth's own ways, one after the other in one process.
+ *
+ * @module
+ */
+
+import { createLogger } from '@repo/core'
+import { createTestLogger } from '@repo/core/testing'
+import { createDb, migrate } from '@repo/db'
+import { startPostgres } from '@repo/db/testing'
+import { type CommonOptions, readArguments } from '../../core/bench/options.ts'
+import { atLeast, atMost, median, type Report, row, say } from '../../core/bench/report.ts'
+import { run } from '../../core/bench/run.ts'
+import type { Scope } from '../../core/bench/scope.ts'
+import { COOKIE_CACHES, cookieCache, database } from './better-auth.ts'
+import { bare, cold, fresh, type Subject, setUp, warm } from './subjects.ts'
+
+const USAGE = `pnpm bench auth [options]
+  --seconds <n>  how long each way is measured in all its rounds (default 4)
+  --rounds <n>   rounds in which the ways take turns, whose median is reported (default 40)
+  --quick        a smoke run of a few seconds; its figures mean little
+  --json         one JSON document on standard output, all else on standard error
+  --out <file>   the same document in a file`
+
+/** How long calls follow each other without anything else. */
+const TURN_NS = 10_000_000n
+
+interface Options extends CommonOptions {
+  seconds: number
+  rounds: number
+}
+
+function readOptions(args: string[]): Options {
+  const { positive, whole, ...common } = readArguments(args, 'auth', USAGE, ['seconds', 'rounds'])
+  return {
+    ...common,
+    seconds: positive('seconds', common.quick ? 0.3 : 4),
+    rounds: whole('rounds', common.quick ? 5 : 40),
+  }
+}
+
+async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Report> {
+  say('starting PostgreSQL')
+  const postgres = await startPostgres()
+  scope.add(() => postgres.stop())
+  const url = await postgres.createDatabase('bench')
+  await migrate(url)
+  const db = createDb(url)
+  scope.add(() => db.$disconnect())
+  const setting = await setUp(db, createLogger(createTestLogger()))
+  scope.add(async () => setting.auth.close())
+
+  const subjects: Subject[] = [warm(setting), cold(setting), bare(setting), fresh(setting)]
+  subjects.push(await database(db))
+  for (const strategy of COOKIE_CACHES) subjects.push(await cookieCache(db, strategy))
+
+  const times = new Map(subjects.map(({ name }) => [name, [] as number[]]))
+  for (const subject of subjects) {
+    say(`warming up: ${subject.name}`)
+    await timed(subject, 200)
+  }
+  say(`measuring in ${rounds} rounds`)
+  // In many short turns, so that what else the machine does meets them all.
+  for (let round = 0; round < rounds; round += 1) {
+    for (const subject of subjects) {
+      times.get(subject.name)?.push(await timed(subject, (seconds * 1000) / rounds))
+    }
+  }
+  const of = (name: string) => median(times.get(name) ?? [])
+  const fastest = Math.min(
+    ...COOKIE_CACHES.map((strategy) => of(`Better Auth, cookie cache ${strategy}`)),
+  )
+  return {
+    rows: subjects.map(({ name }) => row(name, of(name), 'µs')),
+    targets: [
+      atLeast('cookie cache / getSession warm', 100, fastest / of('getSession warm')),
+      atMost('getSession cold / jose.jwtVerify', 1.3, of('getSession cold') / of('jose.jwtVerify')),
+    ],
+  }
+}
+
+/** Microseconds for one call, over calls for about `ms`, one after the other. */
+async function timed({ name, once, isRight }: Subject, ms: number): Promise<number> {
+  let calls = 0
+  let spent = 0n
+  const ends = Date.now() + ms
+  while (Date.now() < ends) {
+    const since = process.hrtime.bigint()
+    let now = since
+    while (now - since < TURN_NS) {
+      for (let n = 0; n < 20; n += 1) {
+        if (!isRight(await once())) throw new Error(`${name}: the answer is wrong.`)
+      }
+      calls += 20
+      now = process.hrtime.bigint()
+    }
+    spent += now - since
+    // Timers and sockets get their turn, as they do in a server.
+    await new Promise((done) => setImmediate(done))
+  }
+  return Number(spent) / 1000 / calls
+}
+
+await run(readOptions, measure)

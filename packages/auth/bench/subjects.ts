@@ -1,0 +1,97 @@
+/**
+ * Our ways of asking, and the verification alone that they cannot beat.
+ *
+ * @module
+ */
+
+import type { Logger } from '@repo/core'
+import type { Database } from '@repo/db'
+import { exportJWK, generateKeyPair, type JWTVerifyResult, jwtVerify } from 'jose'
+import { signAccessToken } from '../src/access-token.ts'
+import { ACCESS_COOKIE } from '../src/cookies.ts'
+import type { Session } from '../src/session.ts'
+import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../src/testing.ts'
+
+/** More than are remembered, so that in turns none of them ever is. */
+const TOKENS = 2_000
+
+export interface Subject {
+  name: string
+  /** One question. */
+  once(): Promise<unknown>
+  /** Whether the answer is the right one. */
+  isRight(answer: unknown): boolean
+}
+
+export interface Setting {
+  auth: TestAuth
+  tokens: string[]
+  publicKey: CryptoKey
+  cookie: string
+  userId: string
+}
+
+type CryptoKey = Awaited<ReturnType<typeof generateKeyPair>>['publicKey']
+
+/** Auth with a key of ours, somebody signed in, and as many good tokens of theirs as are needed. */
+export async function setUp(db: Database, logger: Logger): Promise<Setting> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const key = { ...(await exportJWK(privateKey)), kid: 'bench' }
+  const auth = createTestAuth({ db, logger, accessToken: { keys: { keys: [key] } } })
+  const { cookie, userId } = await auth.signIn()
+  const session = await auth.requireAuth(auth.request('/', { cookie }), { fresh: true })
+  const issuedAt = Math.floor(Date.now() / 1000)
+  const signer = { alg: 'ES256', kid: 'bench', privateKey }
+  const tokens: string[] = []
+  for (let n = 0; n < TOKENS; n += 1) {
+    tokens.push(await signAccessToken(TEST_ORIGIN, signer, { session, issuedAt }))
+  }
+  return { auth, tokens, publicKey, cookie, userId }
+}
+
+/** Requests with the tokens in turn. */
+function inTurn({ auth, tokens }: Setting): () => Request {
+  const requests = tokens.map((token) => auth.request('/', { cookie: `${ACCESS_COOKIE}=${token}` }))
+  let next = 0
+  return () => requests[next++ % requests.length] as Request
+}
+
+const isSession = (userId: string) => (answer: unknown) =>
+  (answer as Session | null)?.userId === userId
+
+export function warm({ auth, tokens, userId }: Setting): Subject {
+  const req = auth.request('/', { cookie: `${ACCESS_COOKIE}=${tokens[0]}` })
+  return {
+    name: 'getSession warm',
+    once: () => auth.getSession(req),
+    isRight: isSession(userId),
+  }
+}
+
+export function cold(setting: Setting): Subject {
+  const next = inTurn(setting)
+  return {
+    name: 'getSession cold',
+    once: () => setting.auth.getSession(next()),
+    isRight: isSession(setting.userId),
+  }
+}
+
+export function bare({ tokens, publicKey, userId }: Setting): Subject {
+  const options = { algorithms: ['ES256'], issuer: TEST_ORIGIN, audience: TEST_ORIGIN }
+  let next = 0
+  return {
+    name: 'jose.jwtVerify',
+    once: () => jwtVerify(tokens[next++ % tokens.length] as string, publicKey, options),
+    isRight: (answer) => (answer as JWTVerifyResult).payload.sub === userId,
+  }
+}
+
+export function fresh({ auth, cookie, userId }: Setting): Subject {
+  const req = auth.request('/', { cookie })
+  return {
+    name: 'getSession fresh',
+    once: () => auth.getSession(req, { fresh: true }),
+    isRight: isSession(userId),
+  }
+}

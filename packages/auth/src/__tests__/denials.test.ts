@@ -1,0 +1,254 @@
+/** What was ended is over at once here, and within a second in every other process. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface, type Interface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '@repo/db/testing'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createSessionRows } from '../session-rows.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { accessTokenOf } from './cookies.ts'
+import { setUpAuth } from './setup.ts'
+
+const setup = setUpAuth()
+
+interface Answer {
+  userId: string | null
+  role?: string
+  read: boolean
+}
+
+let child: ChildProcess
+let lines: Interface
+beforeAll(async () => {
+  const script = fileURLToPath(new URL('./second-process.ts', import.meta.url))
+  const options = ['--conditions=source', '--import', 'tsx', script, setup.url]
+  child = spawn(process.execPath, options, { stdio: ['pipe', 'pipe', 'inherit'] })
+  lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+})
+afterAll(async () => {
+  const ended = once(child, 'exit')
+  child.stdin?.end()
+  expect(await ended).toEqual([0, null])
+})
+
+/** What the other process says. */
+function elsewhere(cookie: string): Promise<Answer> {
+  return new Promise((done) => {
+    lines.once('line', (line) => done(JSON.parse(line)))
+    child.stdin?.write(`${cookie}\n`)
+  })
+}
+
+/** Resolves once the other process needs no row for this cookie. */
+const isKnown = (cookie: string) =>
+  vi.waitFor(async () => expect((await elsewhere(cookie)).read).toBe(false), { timeout: 20_000 })
+
+const denials = (subject: string) => setup.db.accessDenial.count({ where: { subject } })
+
+test('promise 5: a revoked session is over in another process within a second', async () => {
+  const { cookie, userId } = await setup.auth.signIn()
+  await isKnown(cookie)
+  expect(await elsewhere(cookie)).toEqual({ userId, role: 'USER', read: false })
+  await setup.auth.post('/sign-out', {}, { cookie })
+  const since = Date.now()
+  await vi.waitFor(async () => expect((await elsewhere(cookie)).userId).toBeNull(), {
+    interval: 5,
+    timeout: 5_000,
+  })
+  expect(Date.now() - since).toBeLessThan(1_000)
+})
+
+test('a changed role reaches another process within a second, and nobody is signed out', async () => {
+  const { cookie, userId } = await setup.auth.signIn()
+  await isKnown(cookie)
+  await setup.db.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
+  const since = Date.now()
+  await vi.waitFor(async () => expect((await elsewhere(cookie)).role).toBe('ADMIN'), {
+    interval: 5,
+    timeout: 5_000,
+  })
+  expect(Date.now() - since).toBeLessThan(1_000)
+  const next = cookiesOf(await setup.auth.post('/access/refresh', {}, { cookie }))
+  expect(await elsewhere(next)).toEqual({ userId, role: 'ADMIN', read: false })
+})
+
+test('a lost connection is replaced, and meanwhile the row is read', async () => {
+  const { cookie, userId } = await setup.auth.signIn()
+  await isKnown(cookie)
+  const ended = await setup.db.$queryRaw<unknown[]>`
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND query IN ('SELECT 1', 'LISTEN "tollgate_denials"')
+      AND pid <> pg_backend_pid()`
+  expect(ended.length).toBeGreaterThan(0)
+  await setup.db.session.deleteMany({ where: { userId } })
+  await vi.waitFor(async () => expect((await elsewhere(cookie)).userId).toBeNull(), {
+    timeout: 1_000,
+  })
+  const other = await setup.auth.signIn()
+  await isKnown(other.cookie)
+})
+
+test('where nothing can be heard each session is read from its row', async () => {
+  const deaf = createTestAuth({
+    db: setup.db,
+    listenUrl: `postgresql://nobody@127.0.0.1:${await freePort()}/nothing`,
+  })
+  const { cookie, userId } = await setup.auth.signIn()
+  const req = setup.auth.request('/', { cookie })
+  expect(await deaf.requireAuth(req)).toMatchObject({ role: 'USER' })
+  await setup.db.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
+  expect(await deaf.requireAuth(req)).toMatchObject({ role: 'ADMIN' })
+  await setup.db.session.deleteMany({ where: { userId } })
+  expect(await deaf.getSession(req)).toBeNull()
+  deaf.close()
+})
+
+test('with its denials heard a process asks the database nothing', async () => {
+  const { cookie, userId } = await setup.auth.signIn()
+  let queries = 0
+  const db = new Proxy(setup.db, {
+    get(target, key) {
+      queries += 1
+      return Reflect.get(target, key)
+    },
+  })
+  const auth = createTestAuth({ db, listenUrl: setup.url })
+  const req = auth.request('/', { cookie })
+  await vi.waitFor(async () => {
+    queries = 0
+    expect(await auth.requireAuth(req)).toMatchObject({ userId })
+    expect(queries).toBe(0)
+  })
+  await auth.requireAuth(req, { fresh: true })
+  expect(queries).toBeGreaterThan(0)
+  auth.close()
+})
+
+test('a password reset denies what it ends', async () => {
+  const { email, cookie } = await setup.auth.signIn()
+  const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
+  await setup.auth.post('/request-password-reset', { email })
+  await setup.auth.settled()
+  const token = tokenOf(setup.auth.outbox, 'PasswordResetEmail')
+  await setup.auth.post('/reset-password', { token, newPassword: 'another long password' })
+  expect(await denials(sessionId)).toBe(1)
+  expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).toBeNull()
+})
+
+test('a removed member and one with another role are denied, whoever did it', async () => {
+  const owner = await setup.auth.signIn()
+  const member = await setup.auth.signIn()
+  const created = await setup.auth.post(
+    '/organization/create',
+    { name: 'Acme', slug: `acme-${owner.userId}` },
+    { cookie: owner.cookie },
+  )
+  const { id: organizationId } = (await created.json()) as { id: string }
+  const row = await setup.db.member.create({
+    data: { id: member.userId, organizationId, userId: member.userId, role: 'VIEWER' },
+  })
+  expect(await denials(member.userId)).toBe(0)
+  const active = await setup.auth.post(
+    '/organization/set-active',
+    { organizationId },
+    { cookie: member.cookie },
+  )
+  const cookie = cookiesOf(active)
+  const read = () => setup.auth.getSession(setup.auth.request('/', { cookie }))
+  expect(await read()).toMatchObject({ organizationId, organizationRole: 'VIEWER' })
+
+  const role = { memberId: row.id, role: 'ADMIN', organizationId }
+  const changed = await setup.auth.post('/organization/update-member-role', role, owner)
+  expect(changed.status).toBe(200)
+  expect(await denials(member.userId)).toBe(1)
+  expect(await read()).toMatchObject({ organizationRole: 'ADMIN' })
+
+  await setup.db.member.delete({ where: { id: row.id } })
+  expect(await denials(member.userId)).toBe(2)
+  await vi.waitFor(async () => expect(await read()).toMatchObject({ organizationRole: null }))
+})
+
+test('a new sign-in within the second of a reset is not denied', async () => {
+  const { email, userId } = await setup.auth.signIn()
+  for (const role of ['ADMIN', 'USER', 'ADMIN']) {
+    await setup.db.user.update({ where: { id: userId }, data: { role } })
+    const signedIn = await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+    const cookie = cookiesOf(signedIn)
+    const token = `__Host-tollgate.access_token=${accessTokenOf(cookie)}`
+    expect(await setup.auth.requireAuth(setup.auth.request('/', { cookie: token }))).toMatchObject({
+      role,
+    })
+    const [highest] = await setup.db.accessDenial.findMany({
+      where: { subject: userId },
+      orderBy: { notBefore: 'desc' },
+    })
+    const { iat } = JSON.parse(atob(accessTokenOf(cookie).split('.')[1] as string))
+    expect(iat).toBeGreaterThanOrEqual(highest?.notBefore as number)
+  }
+})
+
+test('what is rolled back denies nothing, and all that a statement ends is denied', async () => {
+  const { userId, email, cookie } = await setup.auth.signIn()
+  await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const sessions = await setup.db.session.findMany({ where: { userId } })
+  const ids = sessions.map(({ id }) => id)
+  const denied = () => setup.db.accessDenial.count({ where: { subject: { in: ids } } })
+  await setup.db
+    .$transaction(async (tx) => {
+      await tx.session.deleteMany({ where: { userId } })
+      throw new Error('never mind')
+    })
+    .catch(() => {})
+  expect(await denied()).toBe(0)
+  expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).not.toBeNull()
+  await setup.db.user.delete({ where: { id: userId } })
+  expect([ids.length, await denied()]).toEqual([2, 2])
+})
+
+test('denials that no token is old enough for are removed by the next', async () => {
+  const { userId } = await setup.auth.signIn()
+  const subject = `old-${userId}`
+  const seconds = Math.floor(Date.now() / 1000)
+  await setup.db.accessDenial.createMany({
+    data: [1_000, 600].map((ago) => ({ subject, notBefore: seconds - ago })),
+  })
+  await setup.db.session.deleteMany({ where: { userId } })
+  expect(await denials(subject)).toBe(1)
+})
+
+/** For machines that stand still for a while. */
+const SLOW = { timeout: 25_000 }
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
+
+test.each([
+  ['User', { organization: false }],
+  ['Member', { organization: true }],
+])('a token signed while a role of %s is being changed waits for it', async (_, where) => {
+  const { userId, cookie } = await setup.auth.signIn()
+  const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
+  if (where.organization) {
+    const organization = { name: 'Acme', slug: `waits-${userId}` }
+    const created = await setup.auth.post('/organization/create', organization, { cookie })
+    const { id: organizationId } = (await created.json()) as { id: string }
+    const { userId: other } = await setup.auth.signIn()
+    await setup.db.member.create({
+      data: { id: `owns-${other}`, organizationId, userId: other, role: 'OWNER' },
+    })
+  }
+  const rows = createSessionRows({ db: setup.db, absoluteSeconds: 1e6, onReuse() {} })
+  let stated: ReturnType<typeof rows.state> | undefined
+  await setup.db.$transaction(async (tx) => {
+    if (where.organization)
+      await tx.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
+    else await tx.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
+    // The denial is dated now; a token of the next second that does not know of it would pass.
+    await pause(1_100)
+    stated = rows.state(sessionId)
+    await pause(100)
+  }, SLOW)
+  expect((await stated)?.session).toMatchObject(
+    where.organization ? { organizationRole: 'VIEWER' } : { role: 'ADMIN' },
+  )
+})

@@ -1,0 +1,147 @@
+/** The limiter of `@repo/core/rate-limit`, over PostgreSQL and Redis, as several processes would use it. */
+
+import { createRateLimiter, type RateLimiter } from '@repo/core/rate-limit'
+import { createTestLogger } from '@repo/core/testing'
+import { createDb, type Database } from '@repo/db'
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { startRedis, type TestRedis } from './redis.ts'
+
+const SECRET = 'a-secret-for-tests-of-32-characters'
+const FIVE = { name: 'five', limit: 5, windowSeconds: 900 }
+
+let database: TestDatabase
+let redis: TestRedis
+const closing: (() => Promise<unknown>)[] = []
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  redis = await startRedis()
+})
+afterAll(async () => {
+  for (const close of closing) await close()
+  await redis.stop()
+  await database.drop()
+})
+
+/** A limiter with connections and a memory of its own, as in another process. */
+function process(store: string, logger = createTestLogger()): RateLimiter {
+  const db: Database = createDb(database.url, { maxConnections: 4 })
+  const redisUrl = store === 'Redis' ? redis.url : undefined
+  const limiter = createRateLimiter({ db, redisUrl, secret: SECRET, logger })
+  closing.push(
+    () => limiter.close(),
+    () => db.$disconnect(),
+  )
+  return limiter
+}
+
+describe.each(['PostgreSQL', 'Redis'])('%s', (store) => {
+  test('of 60 requests at once over three processes exactly five are let through', async () => {
+    const processes = [process(store), process(store), process(store)]
+    const results = await Promise.all(
+      Array.from({ length: 60 }, (_, n) =>
+        (processes[n % 3] as RateLimiter).consume(FIVE, 'burst'),
+      ),
+    )
+    expect(results.filter(({ isAllowed }) => isAllowed)).toHaveLength(5)
+    expect(
+      results
+        .map(({ remaining }) => remaining)
+        .sort()
+        .slice(-5),
+    ).toEqual([0, 1, 2, 3, 4])
+    for (const { resetSeconds } of results) {
+      expect(resetSeconds).toBeGreaterThan(880)
+      expect(resetSeconds).toBeLessThanOrEqual(900)
+    }
+  })
+
+  test('keys and policies have counts of their own', async () => {
+    const limiter = process(store)
+    for (let n = 0; n < 6; n += 1) await limiter.consume(FIVE, 'one')
+    expect((await limiter.consume(FIVE, 'one')).isAllowed).toBe(false)
+    expect((await limiter.consume(FIVE, 'other')).remaining).toBe(4)
+    expect((await limiter.consume({ ...FIVE, name: 'six' }, 'one')).remaining).toBe(4)
+  })
+
+  test('a window ends by itself, and refused requests do not make it longer', async () => {
+    const limiter = process(store)
+    const short = { name: 'short', limit: 1, windowSeconds: 1 }
+    expect((await limiter.consume(short, 'key')).isAllowed).toBe(true)
+    expect(await limiter.consume(short, 'key')).toMatchObject({ isAllowed: false, resetSeconds: 1 })
+    const start = Date.now()
+    await expect
+      .poll(async () => (await limiter.consume(short, 'key')).isAllowed, { interval: 100 })
+      .toBe(true)
+    expect(Date.now() - start).toBeLessThan(3_000)
+  })
+
+  test('a request can be given back, and a key forgotten', async () => {
+    const limiter = process(store)
+    await limiter.consume(FIVE, 'given')
+    await limiter.giveBack(FIVE, 'given')
+    expect((await limiter.consume(FIVE, 'given')).remaining).toBe(4)
+    for (let n = 0; n < 6; n += 1) await limiter.consume(FIVE, 'given')
+    expect((await limiter.consume(FIVE, 'given')).isAllowed).toBe(false)
+    await limiter.clear(FIVE, 'given')
+    expect((await limiter.consume(FIVE, 'given')).remaining).toBe(4)
+  })
+
+  test('no key can be read in the store', async () => {
+    await process(store).consume(FIVE, 'ada@example.com 203.0.113.7')
+    const stored = store === 'Redis' ? await keysInRedis() : await keysInTable()
+    expect(stored.length).toBeGreaterThan(0)
+    expect(stored.join()).not.toMatch(/example|203\.0/)
+  })
+})
+
+test('what is refused is refused by the process, without asking the store', async () => {
+  let asked = 0
+  const db = {
+    $queryRawUnsafe: <T>(sql: string, ...values: unknown[]): Promise<T> => {
+      asked += 1
+      return database.db.$queryRawUnsafe<T>(sql, ...values)
+    },
+  }
+  const limiter = createRateLimiter({ db, secret: SECRET })
+  for (let n = 0; n < 60; n += 1) await limiter.consume(FIVE, 'flood')
+  expect(asked).toBe(6)
+})
+
+test('while PostgreSQL is away a process counts by itself, and says so once', async () => {
+  const logger = createTestLogger()
+  const db = { $queryRawUnsafe: () => Promise.reject(new Error('away')) }
+  const limiter = createRateLimiter({ db, secret: SECRET, logger })
+  const allowed = []
+  for (let n = 0; n < 8; n += 1) allowed.push((await limiter.consume(FIVE, 'key')).isAllowed)
+  expect(allowed.filter(Boolean)).toHaveLength(5)
+  expect(logger.entries.map(({ level }) => level)).toEqual(['warn'])
+})
+
+test('while Redis is away a process counts by itself, and says so once', async () => {
+  const own = await startRedis()
+  const logger = createTestLogger()
+  const redisUrl = own.url
+  const limiter = createRateLimiter({ db: database.db, redisUrl, secret: SECRET, logger })
+  closing.push(() => limiter.close())
+  expect((await limiter.consume(FIVE, 'key')).remaining).toBe(4)
+  await own.stop()
+  const allowed = []
+  for (let n = 0; n < 8; n += 1) allowed.push((await limiter.consume(FIVE, 'key')).isAllowed)
+  expect(allowed.filter(Boolean)).toHaveLength(5)
+  await expect.poll(() => logger.entries.map(({ level }) => level)).toEqual(['warn'])
+})
+
+async function keysInTable(): Promise<string[]> {
+  return (await database.db.rateLimit.findMany()).map(({ key }) => key)
+}
+
+async function keysInRedis(): Promise<string[]> {
+  const client = new Redis(redis.url)
+  try {
+    return await client.keys('*')
+  } finally {
+    client.disconnect()
+  }
+}

@@ -1,0 +1,293 @@
+/** Passwords: every byte counts, old hashes are replaced, and hashing holds up nobody else. */
+
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { getPriority } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import bcrypt from 'bcrypt'
+import { build } from 'esbuild'
+import type { JSONWebKeySet } from 'jose'
+import { afterEach, expect, test, vi } from 'vitest'
+import { bcryptPool, createBcryptPool } from '../bcrypt-pool.ts'
+import { createEdge } from '../edge.ts'
+import type { AuthOptions } from '../index.ts'
+import { createPasswords } from '../password.ts'
+import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { setUpAuth } from './setup.ts'
+
+const setup = setUpAuth()
+afterEach(() => vi.restoreAllMocks())
+
+const PEPPERS = ['a-pepper-for-tests-of-32-characters', 'another-pepper-of-32-characters-or-more']
+const other = (options: Partial<AuthOptions>) => createTestAuth({ db: setup.db, ...options })
+const signIn = (email: string, password: string, auth = setup.auth) =>
+  auth.post('/sign-in/email', { email, password }).then(({ status }) => status)
+
+/** The stored hash of a user; `set` replaces it. */
+async function hashOf(userId: string, set?: string): Promise<string> {
+  const where = { providerId_accountId: { providerId: 'credential', accountId: userId } }
+  if (set) await setup.db.account.update({ where, data: { password: set } })
+  return (await setup.db.account.findUniqueOrThrow({ where })).password ?? ''
+}
+
+test('a password is stored as a version, a pepper and bcrypt with twelve rounds', async () => {
+  const { userId } = await setup.auth.signIn()
+  expect(await hashOf(userId)).toMatch(/^hs384:none:\$2b\$12\$[./A-Za-z0-9]{53}$/)
+  const passwords = createPasswords({ passwordPeppers: PEPPERS })
+  expect(await passwords.hash(TEST_PASSWORD)).toMatch(/^hs384:[0-9a-f]{8}:\$2b\$12\$/)
+})
+
+test.each([
+  ['letters', 'a'.repeat(72), 'X', 'Y'],
+  ['two-byte letters', 'é'.repeat(60), 'X', 'Y'],
+  ['one letter more', 'a'.repeat(72), 'X', ''],
+])('beyond 72 bytes every byte of the password counts: %s', async (_, start, right, wrong) => {
+  const passwords = createPasswords()
+  const hash = await passwords.hash(start + right)
+  expect(await passwords.verify({ hash, password: start + right })).toBe(true)
+  expect(await passwords.verify({ hash, password: start + wrong })).toBe(false)
+})
+
+test('a long password signs up and in, and only in full', async () => {
+  const long = `${'long '.repeat(20)}end`
+  const email = 'long@example.com'
+  await setup.auth.post('/sign-up/email', { name: 'Ada', email, password: long })
+  await setup.auth.settled()
+  await setup.auth.post('/confirm-email', { token: tokenOf(setup.auth.outbox, 'WelcomeEmail') })
+  expect(await signIn(email, long)).toBe(200)
+  expect(await signIn(email, long.slice(0, 72))).toBe(401)
+})
+
+test('composed and decomposed letters are the same password', async () => {
+  const passwords = createPasswords()
+  const hash = await passwords.hash('caf\u00e9 au lait')
+  expect(await passwords.verify({ hash, password: 'cafe\u0301 au lait' })).toBe(true)
+})
+
+let upgraded = 0
+test.each([
+  ['a plain hash of twelve rounds', () => bcrypt.hash(TEST_PASSWORD, 12)],
+  ['a plain hash of ten rounds', () => bcrypt.hash(TEST_PASSWORD, 10)],
+  [
+    'a hash under a pepper that is replaced',
+    () => createPasswords({ passwordPeppers: [PEPPERS[1] as string] }).hash(TEST_PASSWORD),
+  ],
+  ['a hash without a pepper', () => createPasswords().hash(TEST_PASSWORD)],
+])('%s is verified and replaced at the next sign-in', async (_, make) => {
+  const auth = other({ passwordPeppers: PEPPERS })
+  const { userId, email } = await auth.signIn(`upgraded-${upgraded++}@example.com`)
+  const first = await hashOf(userId)
+  const legacy = await hashOf(userId, await make())
+  expect(await signIn(email, 'not the password', auth)).toBe(401)
+  await auth.settled()
+  expect(await hashOf(userId)).toBe(legacy)
+
+  expect(await signIn(email, TEST_PASSWORD, auth)).toBe(200)
+  await auth.settled()
+  const replaced = await hashOf(userId)
+  expect(replaced).not.toBe(legacy)
+  expect(replaced.slice(0, 22)).toBe(first.slice(0, 22))
+  expect(await signIn(email, TEST_PASSWORD, auth)).toBe(200)
+  await auth.settled()
+  expect(await hashOf(userId)).toBe(replaced)
+})
+
+test('a plain hash is not fitted by a password that only begins like it', async () => {
+  const password = 'a'.repeat(72)
+  const passwords = createPasswords()
+  const hash = await bcrypt.hash(password, 12)
+  expect(await passwords.verify({ hash, password })).toBe(true)
+  expect(await passwords.verify({ hash, password: `${password}X` })).toBe(false)
+})
+
+test('another auth secret locks nobody out; a pepper that is gone does, without an error', async () => {
+  const { email } = await setup.auth.signIn()
+  // Signing keys are encrypted with the secret, and are made anew with the next.
+  await setup.db.jwks.deleteMany()
+  const rotated = other({ secret: 'an-entirely-other-secret-of-32-characters' })
+  expect(await signIn(email, TEST_PASSWORD, rotated)).toBe(200)
+  await setup.db.jwks.deleteMany()
+
+  const peppered = other({ passwordPeppers: PEPPERS })
+  expect(await signIn(email, TEST_PASSWORD, peppered)).toBe(200)
+  await peppered.settled()
+  expect(await signIn(email, TEST_PASSWORD)).toBe(401)
+})
+
+test.each(['', 'plain text', '$2b$12$short', 'hs384:none:', 'hs384:none:plain'])(
+  'the stored hash %j fits nothing and is no error',
+  async (hash) => {
+    expect(await createPasswords().verify({ hash, password: TEST_PASSWORD })).toBe(false)
+  },
+)
+
+test('every refusal takes as long as a full comparison', async () => {
+  const passwords = createPasswords()
+  const timed = async (hash: string) => {
+    const times: number[] = []
+    for (let n = 0; n < 5; n += 1) {
+      const start = performance.now()
+      await passwords.verify({ hash, password: 'not the password' })
+      times.push(performance.now() - start)
+    }
+    return Math.min(...times)
+  }
+  const full = await timed(await passwords.hash(TEST_PASSWORD))
+  const cheap = [await bcrypt.hash(TEST_PASSWORD, 10), 'hs384:0badc0de:$2b$12$', 'nonsense']
+  // A comparison of ten rounds alone would be a quarter.
+  for (const hash of cheap) expect(await timed(hash)).toBeGreaterThan(full * 0.6)
+})
+
+test('eight sign-ins at once delay no token verification by more than 25 ms', {
+  timeout: 120_000,
+}, async () => {
+  const { cookie } = await setup.auth.signIn()
+  const keys = await setup.auth.handler(setup.auth.request('/api/auth/jwks'))
+  const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: (await keys.json()) as JSONWebKeySet })
+  const req = setup.auth.request('/', { cookie })
+  await edge.requireAuth(req)
+
+  const longestDelay = async (work: () => Promise<unknown>) => {
+    let isOver = false
+    const under = work().then(() => {
+      isOver = true
+    })
+    let longest = 0
+    while (!isOver) {
+      const start = performance.now()
+      await edge.requireAuth(req)
+      longest = Math.max(longest, performance.now() - start)
+      await new Promise((done) => setTimeout(done, 1))
+    }
+    await under
+    return longest
+  }
+  const signIns = () =>
+    Promise.all(
+      Array.from({ length: 8 }, async (_, n) => {
+        expect(await signIn(`nobody-${n}@example.com`, TEST_PASSWORD)).toBe(401)
+      }),
+    )
+  // What else the machine does delays verifications, too: it is measured beside, and the best of some
+  // rounds counts. Without a bound every round is over a second.
+  const delays: number[] = []
+  while (delays.length < 8 && !delays.some((delay) => delay < 25)) {
+    const alone = await longestDelay(() => new Promise((done) => setTimeout(done, 1_000)))
+    delays.push((await longestDelay(signIns)) - alone)
+  }
+  expect(Math.min(...delays)).toBeLessThan(25)
+})
+
+test('passwords come after requests, and nothing else does', async () => {
+  const before = getPriority()
+  await bcryptPool().hash('x', 4)
+  expect(getPriority()).toBe(before)
+})
+
+/** Takes every place in the queue for a second or more; resolves when they are free again. */
+function fillQueue(): Promise<PromiseSettledResult<string>[]> {
+  const pool = bcryptPool()
+  return Promise.allSettled([14, 14, ...Array(40).fill(4)].map((rounds) => pool.hash('x', rounds)))
+}
+
+test('who comes while too many wait is told to come again, known or not', async () => {
+  const { email } = await setup.auth.signIn()
+  const full = fillQueue()
+  const body = { password: TEST_PASSWORD, name: 'Ada' }
+  const answers = await Promise.all([
+    setup.auth.post('/sign-in/email', { email, ...body }),
+    setup.auth.post('/sign-in/email', { email: 'nobody@example.com', ...body }),
+    setup.auth.post('/sign-up/email', { email, ...body }),
+    setup.auth.post('/sign-up/email', { email: 'late@example.com', ...body }),
+  ])
+  for (const answer of answers) {
+    expect(answer.status).toBe(503)
+    expect(answer.headers.get('retry-after')).toBe('5')
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(await answer.json()).toMatchObject({ code: 'too_busy', status: 503 })
+  }
+  expect((await full).filter(({ status }) => status === 'fulfilled')).toHaveLength(34)
+  expect(await setup.db.user.count({ where: { email: 'late@example.com' } })).toBe(0)
+  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+})
+
+test('a reset link outlives a full queue', async () => {
+  const { email } = await setup.auth.signIn()
+  await setup.auth.post('/request-password-reset', { email })
+  await setup.auth.settled()
+  const reset = {
+    token: tokenOf(setup.auth.outbox, 'PasswordResetEmail'),
+    newPassword: 'the new one',
+  }
+  const full = fillQueue()
+  expect((await setup.auth.post('/reset-password', reset)).status).toBe(503)
+  await full
+  expect((await setup.auth.post('/reset-password', reset)).status).toBe(200)
+  expect(await signIn(email, 'the new one')).toBe(200)
+})
+
+test('without threads passwords are hashed in the process, two at a time', async () => {
+  const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  const pool = createBcryptPool({
+    resolve() {
+      throw new Error('no such module')
+    },
+  })
+  let open = 0
+  let most = 0
+  const hash = bcrypt.hash.bind(bcrypt)
+  vi.spyOn(bcrypt, 'hash').mockImplementation((async (text: string, rounds: number) => {
+    open += 1
+    most = Math.max(most, open)
+    return hash(text, rounds).finally(() => {
+      open -= 1
+    })
+  }) as typeof bcrypt.hash)
+  const hashes = await Promise.all(['a', 'b', 'c', 'd'].map((text) => pool.hash(text, 6)))
+  expect(most).toBe(2)
+  expect(await pool.compare('a', hashes[0] as string, 6)).toBe(true)
+  expect(await pool.compare('b', hashes[0] as string, 6)).toBe(false)
+  expect(warned).toHaveBeenCalled()
+})
+
+test('threads work from the built package and from source, and let the process end', {
+  timeout: 60_000,
+}, async () => {
+  const auth = fileURLToPath(new URL('../..', import.meta.url))
+  const folder = await mkdtemp(join(auth, 'node_modules/.passwords-'))
+  const script = (from: string) => `
+    import { createPasswords } from ${JSON.stringify(from)}
+    const passwords = createPasswords()
+    const hash = await passwords.hash('correct horse battery')
+    console.log(await passwords.verify({ hash, password: 'correct horse battery' }))`
+  try {
+    const built = join(folder, 'password.js')
+    await build({
+      entryPoints: [join(auth, 'src/password.ts')],
+      outfile: built,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      packages: 'external',
+      conditions: ['source'],
+      alias: {
+        '@repo/core/edge': fileURLToPath(new URL('../../../core/src/edge.ts', import.meta.url)),
+      },
+    })
+    await writeFile(join(folder, 'built.mjs'), script(built))
+    await writeFile(join(folder, 'source.mjs'), script(join(auth, 'src/password.ts')))
+    const run = (...args: string[]) => promisify(execFile)(process.execPath, args, { cwd: auth })
+    const results = [
+      await run(join(folder, 'built.mjs')),
+      await run('--conditions=source', '--import', 'tsx', join(folder, 'source.mjs')),
+    ]
+    for (const { stdout, stderr } of results) {
+      expect(stderr).toBe('')
+      expect(stdout).toBe('true\n')
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})

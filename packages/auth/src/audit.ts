@@ -1,0 +1,135 @@
+/**
+ * The audit log: what happened to accounts and by whom, for whoever has to find out later. It is only added
+ * to (the database refuses anything else) and holds no personal datum beyond ids: of an address the
+ * network, of a browser its family.
+ *
+ * @module
+ */
+
+import type { Db, Prisma } from '@repo/db'
+
+export type AuditAction =
+  | 'impersonation_started'
+  | 'impersonation_stopped'
+  | 'member_added'
+  | 'member_removed'
+  | 'password_changed'
+  | 'password_reset'
+  | 'password_reset_requested'
+  | 'role_changed'
+  | 'session_reused'
+  | 'session_revoked'
+  | 'sign_in'
+  | 'sign_in_failed'
+  | 'sign_out'
+
+export interface AuditEntry {
+  action: AuditAction
+  /** Whom it is about. Default null: nobody known here. */
+  userId?: string | null
+  /** Who did it. Default null: nobody was signed in. */
+  actorId?: string | null
+  organizationId?: string | null
+  sessionId?: string | null
+  /** A keyed hash that stands for somebody unknown; see `subjectOf`. */
+  subject?: string | null
+  /** Codes and roles, no texts. */
+  detail?: { reason?: string; from?: string; to?: string }
+  /** Whole; its network is kept. */
+  ip?: string | null
+  /** The header; the browser's family is kept. */
+  userAgent?: string | null
+}
+
+/** Adds an entry, in the transaction `tx` or at once where it is a client. */
+export async function audit(tx: Pick<Db, 'auditLog'>, entry: AuditEntry): Promise<void> {
+  const { ip, userAgent, detail, ...rest } = entry
+  await tx.auditLog.create({
+    data: {
+      ...rest,
+      ...(detail ? { detail } : {}),
+      ip: ip ? networkOf(ip) : null,
+      userAgent: userAgent ? familyOf(userAgent) : null,
+    },
+  })
+}
+
+export interface AuditFilter {
+  userId?: string
+  actorId?: string
+  organizationId?: string
+  action?: AuditAction | readonly AuditAction[]
+  /** From this time on, and before that one. */
+  from?: Date
+  to?: Date
+  /** `nextCursor` of the page before. */
+  cursor?: string
+  /** From 1 to 200. Default 50. */
+  limit?: number
+}
+
+export interface AuditPage {
+  /** The newest first. */
+  entries: Prisma.AuditLogModel[]
+  /** For the page that follows; null on the last. */
+  nextCursor: string | null
+}
+
+/** Reads a page. It neither skips nor repeats an entry while others are added. */
+export async function listAuditLog(
+  db: Pick<Db, 'auditLog'>,
+  filter: AuditFilter = {},
+): Promise<AuditPage> {
+  const { action, from, to, cursor, limit = 50, ...ids } = filter
+  const count = Math.min(Math.max(Math.trunc(limit), 1), 200)
+  const found = await db.auditLog.findMany({
+    where: {
+      ...ids,
+      ...(action ? { action: { in: typeof action === 'string' ? [action] : [...action] } } : {}),
+      ...(cursor ? { id: { lt: cursor } } : {}),
+      createdAt: { ...(from ? { gte: from } : {}), ...(to ? { lt: to } : {}) },
+    },
+    orderBy: { id: 'desc' },
+    take: count + 1,
+  })
+  const entries = found.slice(0, count)
+  return { entries, nextCursor: found.length > count ? (entries.at(-1)?.id ?? null) : null }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+export const MIN_AUDIT_DAYS = 90
+
+/** Deletes entries older than `keepDays`, 90 or more. Returns how many. */
+export async function pruneAuditLog(
+  db: Pick<Db, 'auditLog'>,
+  keepDays: number,
+  now = new Date(),
+): Promise<number> {
+  const days = Math.max(keepDays, MIN_AUDIT_DAYS)
+  const before = new Date(now.getTime() - days * DAY_MS)
+  const { count } = await db.auditLog.deleteMany({ where: { createdAt: { lt: before } } })
+  return count
+}
+
+/** The network of an address: /24 of an IPv4, /48 of an IPv6 address; null for anything else. */
+export function networkOf(ip: string): string | null {
+  const v4 = /^(?:::ffff:)?(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$/i.exec(ip)?.[1]
+  if (v4) return `${v4}.0`
+  if (!/^[\da-f:]+$/i.test(ip) || !ip.includes(':')) return null
+  const [head = ''] = ip.split('::')
+  const groups = [...head.split(':').filter(Boolean), '0', '0', '0'].slice(0, 3)
+  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::`
+}
+
+/** In this order: each also names those that follow. */
+const FAMILIES: [RegExp, string][] = [
+  [/Edg/, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/Firefox\/|FxiOS/, 'Firefox'],
+  [/Chrome\/|CriOS/, 'Chrome'],
+  [/Safari\//, 'Safari'],
+  [/curl\//, 'curl'],
+]
+
+const familyOf = (userAgent: string): string =>
+  FAMILIES.find(([pattern]) => pattern.test(userAgent))?.[1] ?? 'other'

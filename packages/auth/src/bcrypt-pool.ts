@@ -1,0 +1,169 @@
+/**
+ * bcrypt, two at a time, away from everything else. One hash is a fifth of a second of computing; in
+ * libuv's pool a few of them hold up WebCrypto, files and name look-ups for seconds. So two threads of
+ * their own do nothing else, and who comes while too many wait is told to come again.
+ *
+ * @module
+ */
+
+import { createRequire } from 'node:module'
+import { Worker } from 'node:worker_threads'
+import { AuthError } from './errors.ts'
+
+const THREADS = 2
+/** About seven seconds of work at 12 rounds: whoever waits longer has gone. */
+const MAX_WAITING = 32
+const RETRY_AFTER_SECONDS = 5
+
+/** Hashes `text`, or compares it with `hash` where one is given. */
+interface Task {
+  text: string
+  hash: string | null
+  /** The cost of a hash; a comparison takes as long as one of this cost, if its own is lower. */
+  rounds: number
+}
+
+interface Waiting {
+  task: Task
+  done(value: unknown): void
+  fail(error: unknown): void
+}
+
+/**
+ * Text, so that no bundler, transpiler or test runner has to find a file. On Linux a priority is a thread's
+ * own: where processors are scarce, requests come before passwords. Costs double with each round,
+ * so the comparison and one hash of each cost from its own up to `rounds` add up to `rounds`.
+ */
+const THREAD = `
+const { parentPort, workerData } = require('node:worker_threads')
+const bcrypt = require(workerData)
+if (process.platform === 'linux') require('node:os').setPriority(10)
+parentPort.on('message', ({ text, hash, rounds }) => {
+  if (hash === null) return parentPort.postMessage(bcrypt.hashSync(text, rounds))
+  const fits = bcrypt.compareSync(text, hash)
+  for (let cost = bcrypt.getRounds(hash); cost < rounds; cost += 1) bcrypt.hashSync(text, cost)
+  parentPort.postMessage(fits)
+})`
+
+export interface BcryptPool {
+  hash(text: string, rounds: number): Promise<string>
+  /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
+  compare(text: string, hash: string, rounds: number): Promise<boolean>
+  /** @throws `too_busy` (503) when half of those who may wait do */
+  requireRoom(): void
+}
+
+export interface BcryptPoolOptions {
+  /** Where the native module is. Default: found from here. */
+  resolve?: () => string
+}
+
+/** Each call makes threads of its own; `bcryptPool` is the process's. Nothing starts before its use. */
+export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
+  const resolve = options.resolve ?? (() => createRequire(import.meta.url).resolve('bcrypt'))
+  const idle: Worker[] = []
+  const waiting: Waiting[] = []
+  let running = 0
+  let withoutThreads = false
+
+  async function submit(task: Task): Promise<unknown> {
+    requireRoom(MAX_WAITING)
+    return new Promise((done, fail) => {
+      waiting.push({ task, done, fail })
+      next()
+    })
+  }
+
+  function requireRoom(limit: number): void {
+    if (waiting.length < limit) return
+    throw new AuthError('too_busy', 'Too many passwords are being checked.', {
+      headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
+    })
+  }
+
+  function next(): void {
+    if (running >= THREADS) return
+    const one = waiting.shift()
+    if (!one) return
+    running += 1
+    perform(one.task)
+      .then(one.done, one.fail)
+      .finally(() => {
+        running -= 1
+        next()
+      })
+  }
+
+  async function perform(task: Task): Promise<unknown> {
+    if (withoutThreads) return performHere(task)
+    try {
+      return await performIn(idle.pop() ?? start(), task)
+    } catch {
+      // A host whose bundler hides the module, or that has no threads: slower for others, but right.
+      withoutThreads = true
+      process.emitWarning('Passwords are hashed without threads of their own.', '@repo/auth')
+      return performHere(task)
+    }
+  }
+
+  function start(): Worker {
+    // The thread needs nothing of the process: not its loaders, not its secrets.
+    const worker = new Worker(THREAD, {
+      eval: true,
+      workerData: resolve(),
+      execArgv: [],
+      env: {},
+    })
+    worker.unref()
+    return worker
+  }
+
+  function performIn(worker: Worker, task: Task): Promise<unknown> {
+    return new Promise((done, fail) => {
+      const finish = () => {
+        worker.removeAllListeners()
+        worker.unref()
+      }
+      worker.removeAllListeners()
+      worker.once('message', (value: unknown) => {
+        finish()
+        // An idle thread that fails is not asked again.
+        worker.once('error', () => idle.splice(idle.indexOf(worker), 1))
+        idle.push(worker)
+        done(value)
+      })
+      const lost = (why: unknown) => {
+        finish()
+        fail(why)
+      }
+      worker.once('error', lost)
+      worker.once('exit', lost)
+      // The process stays for a hash that is under way, and for no other.
+      worker.ref()
+      worker.postMessage(task)
+    })
+  }
+
+  return {
+    hash: (text, rounds) => submit({ text, hash: null, rounds }) as Promise<string>,
+    compare: (text, hash, rounds) => submit({ text, hash, rounds }) as Promise<boolean>,
+    requireRoom: () => requireRoom(MAX_WAITING / 2),
+  }
+}
+
+async function performHere({ text, hash, rounds }: Task): Promise<unknown> {
+  const { default: bcrypt } = await import('bcrypt')
+  if (hash === null) return bcrypt.hash(text, rounds)
+  const fits = await bcrypt.compare(text, hash)
+  for (let cost = bcrypt.getRounds(hash); cost < rounds; cost += 1) await bcrypt.hash(text, cost)
+  return fits
+}
+
+const shared = globalThis as { [POOL]?: BcryptPool }
+const POOL = Symbol.for('@repo/auth bcrypt')
+
+/** The process's threads, whatever the number of instances; they outlive a hot reload. */
+export function bcryptPool(): BcryptPool {
+  shared[POOL] ??= createBcryptPool()
+  return shared[POOL]
+}

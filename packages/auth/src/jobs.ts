@@ -1,0 +1,47 @@
+/**
+ * Auth's jobs, and when cron runs them.
+ *
+ * @module
+ */
+
+import { defineJob, type JobDefinition } from '@repo/core'
+import { db } from '@repo/db'
+import type { CronEntry } from '@repo/jobs'
+import { pruneAuditLog } from './audit.ts'
+import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
+import type { Mails } from './mails.ts'
+import type { AnyAuthOptions } from './options.ts'
+
+const YEAR_DAYS = 365
+
+/** The jobs there are, so that a list of them can be had before anything is configured. */
+export const JOBS = [
+  // About an hour and a half: a link that comes later is no longer expected.
+  { name: 'auth.mail', maxAttempts: 8 },
+  { name: 'auth.pruneAuditLog', maxAttempts: 3 },
+  { name: DELIVER_EVENTS, maxAttempts: 3 },
+] as const
+
+export function createJobs(
+  options: Pick<AnyAuthOptions, 'db' | 'keepAuditDays'>,
+  mails: Mails,
+  events: EventDelivery,
+): readonly JobDefinition<object>[] {
+  const work: Record<(typeof JOBS)[number]['name'], Mails['work']> = {
+    'auth.mail': mails.work,
+    'auth.pruneAuditLog': {
+      parse: () => ({}),
+      run: () => pruneAuditLog(options.db ?? db, options.keepAuditDays ?? YEAR_DAYS),
+    },
+    [DELIVER_EVENTS]: { parse: () => ({}), run: events.work },
+  }
+  return JOBS.map(({ name, maxAttempts }) =>
+    defineJob<object>({ name, maxAttempts, ...work[name] }),
+  )
+}
+
+/** Times are UTC. A run that was missed is made good. */
+export const authCron: readonly CronEntry[] = [
+  { pattern: '* * * * *', job: DELIVER_EVENTS },
+  { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: 24 * 60 * 60 * 1000 },
+]

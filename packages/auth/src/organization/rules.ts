@@ -1,0 +1,191 @@
+/**
+ * What Better Auth's organization plugin leaves open. A member holds one role. Nobody gives a role
+ * above their own, nor touches who holds one. An invitation is good for as long as its inviter could
+ * still send it, and removing a member takes back the invitations they hold. Names and addresses are
+ * for those who may read users.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
+import type { Roles } from '../permissions.ts'
+import { type Act, roleIn } from './act.ts'
+
+type AnyRoles = Roles<string, string>
+
+/** RFC 5321, 4.5.3.1.3, less the brackets. */
+const MAX_EMAIL_LENGTH = 254
+
+const refuse = (status: 'BAD_REQUEST' | 'FORBIDDEN', code: string, message: string) =>
+  new APIError(status, { code, message })
+
+/** `role` has what the organization's own endpoints ask for. An OWNER has it under every table. */
+export const holds = (roles: AnyRoles, role: string | null, permission: string): boolean =>
+  role === 'OWNER' || roles.has(role, permission)
+
+function oneRole(roles: AnyRoles, value: unknown): string {
+  const [role, ...more] = Array.isArray(value) ? value : [value]
+  if (more.length === 0 && roles.isRole(role)) return role
+  throw refuse('BAD_REQUEST', 'ROLE_NOT_FOUND', `A role is one of ${roles.names.join(', ')}.`)
+}
+
+export const rules = (roles: AnyRoles) => ({
+  async create({ body }: Act) {
+    checkNames(body)
+  },
+
+  async update({ body }: Act) {
+    checkNames((body.data ?? {}) as Record<string, unknown>)
+  },
+
+  async invite({ role, body }: Act) {
+    const wanted = oneRole(roles, body.role)
+    if (String(body.email).length > MAX_EMAIL_LENGTH) {
+      throw refuse('BAD_REQUEST', 'INVALID_EMAIL', 'An address is 254 characters at the most.')
+    }
+    if (role === null || roles.mayGrant(role, wanted)) return
+    throw refuse(
+      'FORBIDDEN',
+      'YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE',
+      `${role} may not invite an ${wanted}.`,
+    )
+  },
+
+  async accept({ tx, actor, organizationId, role, body }: Act) {
+    const invitation = await tx.invitation.findUnique({ where: { id: String(body.invitationId) } })
+    // Whose it is, whether it is open and for how long, Better Auth checks next.
+    if (!actor || invitation?.email.toLowerCase() !== actor.email.toLowerCase()) return
+    if (role !== null) {
+      throw refuse(
+        'BAD_REQUEST',
+        'USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION',
+        'You are a member of this organization already.',
+      )
+    }
+    const inviter = await roleIn(tx, organizationId, invitation.inviterId)
+    if (holds(roles, inviter, 'users:create') && roles.mayGrant(inviter, invitation.role)) return
+    throw refuse('BAD_REQUEST', 'INVITATION_NOT_FOUND', 'The invitation is no longer good.')
+  },
+
+  async cancel({ tx, body }: Act) {
+    const invitation = await tx.invitation.findUnique({ where: { id: String(body.invitationId) } })
+    if (!invitation || invitation.status === 'pending') return
+    throw refuse('BAD_REQUEST', 'INVITATION_NOT_FOUND', `The invitation is ${invitation.status}.`)
+  },
+
+  async updateRole({ tx, organizationId, role, body }: Act) {
+    const wanted = oneRole(roles, body.role)
+    const target = await tx.member.findUnique({ where: { id: String(body.memberId) } })
+    if (role === null || target?.organizationId !== organizationId) return
+    if (roles.mayGrant(role, wanted) && mayTouch(roles, role, target.role)) return
+    throw refuse(
+      'FORBIDDEN',
+      'YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER',
+      `${role} may not make an ${wanted} of an ${target.role}.`,
+    )
+  },
+
+  async remove({ tx, organizationId, role, body }: Act) {
+    const target = await memberNamed(tx, organizationId, String(body.memberIdOrEmail))
+    if (role === null || !target) return
+    if (holds(roles, role, 'users:delete') && mayTouch(roles, role, target.role)) return
+    throw refuse(
+      'FORBIDDEN',
+      'YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER',
+      `${role} may not remove an ${target.role}.`,
+    )
+  },
+})
+
+/** A role that is no longer in the table stands above nobody. */
+const mayTouch = (roles: AnyRoles, role: string, other: string): boolean =>
+  !roles.isRole(other) || roles.mayGrant(role, other)
+
+function memberNamed(tx: Db, organizationId: string | null, name: string) {
+  const who = name.includes('@') ? { user: { email: name.toLowerCase() } } : { id: name }
+  return tx.member.findFirst({ where: { ...who, organizationId: organizationId ?? '' } })
+}
+
+const SLUG = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i
+
+function checkNames({ name, slug }: Readonly<Record<string, unknown>>): void {
+  if (typeof name === 'string' && (name.trim() === '' || name.length > 100)) {
+    throw refuse('BAD_REQUEST', 'INVALID_NAME', 'A name has from 1 to 100 characters.')
+  }
+  if (typeof slug === 'string' && !SLUG.test(slug)) {
+    throw refuse(
+      'BAD_REQUEST',
+      'INVALID_SLUG',
+      'A slug has letters, digits and dashes, 63 at the most.',
+    )
+  }
+}
+
+/** An address for an organization that was given none: its name, and six characters of chance. */
+export function slugOf(name: string, random: string): string {
+  const words = name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}/gu, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 50)
+    .replace(/^-+|-+$/g, '')
+  return words ? `${words}-${random}` : random
+}
+
+/** Withdraws what invitations to this organization a user still holds. */
+export async function withdrawInvitations(
+  tx: Db,
+  organizationId: string,
+  userId: string,
+): Promise<void> {
+  const user = await tx.user.findUnique({ where: { id: userId } })
+  if (!user) return
+  await tx.invitation.updateMany({
+    where: { organizationId, email: user.email.toLowerCase(), status: 'pending' },
+    data: { status: 'canceled' },
+  })
+}
+
+/** What a list of members may be asked for; the adapter would throw at anything else. */
+const LISTING: Record<string, (value: string) => boolean> = {
+  filterField: (value) => ['id', 'role', 'userId'].includes(value),
+  filterOperator: (value) => !['in', 'not_in'].includes(value),
+  sortBy: (value) => ['createdAt', 'id', 'role', 'userId'].includes(value),
+  limit: (value) => /^\d{1,6}$/.test(value),
+  offset: (value) => /^\d{1,6}$/.test(value),
+}
+
+function checkListing(query: Record<string, unknown>): void {
+  for (const [name, fits] of Object.entries(LISTING)) {
+    if (query[name] === undefined || fits(String(query[name]))) continue
+    throw refuse('BAD_REQUEST', 'INVALID_QUERY', `The list cannot be asked for by this ${name}.`)
+  }
+}
+
+/** Refuses a member who reads what their role may not. Strangers Better Auth refuses by itself. */
+export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
+  createAuthMiddleware(async (ctx) => {
+    const session = await getSessionFromCtx(ctx)
+    if (!session) return
+    const query = (ctx.query ?? {}) as Record<string, unknown>
+    checkListing(query)
+    const { adapter } = ctx.context
+    const find = <T>(model: string, where: Record<string, unknown>): Promise<T | null> =>
+      adapter.findOne<T>({
+        model,
+        where: Object.entries(where).map(([field, value]) => ({ field, value: String(value) })),
+      })
+    const bySlug = query.organizationSlug
+      ? await find<{ id: string }>('organization', { slug: query.organizationSlug })
+      : null
+    const active = (session.session as Record<string, unknown>).activeOrganizationId
+    const organizationId = bySlug?.id ?? query.organizationId ?? active
+    if (!organizationId) return
+    const userId = session.user.id
+    const member = await find<{ role: string }>('member', { organizationId, userId })
+    const missing = member && permissions.find((name) => !holds(roles, member.role, name))
+    if (!missing) return
+    throw refuse('FORBIDDEN', 'INSUFFICIENT_PERMISSION', `${missing} is required.`)
+  })

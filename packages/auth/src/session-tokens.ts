@@ -1,0 +1,87 @@
+/**
+ * What makes up sessions and access tokens, put together once for an instance of auth.
+ *
+ * @module
+ */
+
+import type { Logger } from '@repo/core'
+import { type Database, databaseUrlOf } from '@repo/db'
+import type { AuthContext } from 'better-auth'
+import { createVerifier } from './access-token.ts'
+import { createDenials } from './denials.ts'
+import { AuthError } from './errors.ts'
+import type { AnyAuthOptions } from './options.ts'
+import { createRefresh } from './refresh.ts'
+import { createSessionRows } from './session-rows.ts'
+import { createSessions } from './sessions.ts'
+import { createCookieSigner } from './signed-cookie.ts'
+import { createSigningKeys } from './signing-keys.ts'
+
+const SECONDS_PER_DAY = 86_400
+/** Browsers keep no cookie longer. */
+const LONGEST_DAYS = 400
+
+/** What is recorded about sessions. Ids only. */
+export interface SessionEvent {
+  action: 'session.reused'
+  userId: string
+  sessionId: string
+}
+
+export interface SessionTokensOptions {
+  options: AnyAuthOptions
+  db: Database
+  origin: string
+  logger: Logger
+  context(): Promise<AuthContext>
+  /** Better Auth's endpoints. */
+  handler(req: Request): Promise<Response>
+  onAudit(event: SessionEvent): void
+}
+
+/** @throws `invalid_options` for lifetimes or signing keys that cannot be meant */
+export function createSessionTokens({
+  options,
+  db,
+  origin,
+  logger,
+  context,
+  ...rest
+}: SessionTokensOptions) {
+  const { idleDays = 7, absoluteDays = 30 } = options.session ?? {}
+  if (!(idleDays > 0 && idleDays <= absoluteDays && absoluteDays <= LONGEST_DAYS)) {
+    throw new AuthError(
+      'invalid_options',
+      `A session lives for more than 0 idle days, not more than absolute days, ${LONGEST_DAYS} at the most.`,
+    )
+  }
+  const idleSeconds = Math.ceil(idleDays * SECONDS_PER_DAY)
+  const absoluteSeconds = Math.ceil(absoluteDays * SECONDS_PER_DAY)
+  const { alg = 'ES256', keys: given } = options.accessToken ?? {}
+  const keys = createSigningKeys({ origin, alg, keys: given, context })
+  const cookies = createCookieSigner(options.secret)
+  const rows = createSessionRows({
+    db,
+    absoluteSeconds,
+    onReuse: (session) => rest.onAudit({ action: 'session.reused', ...session }),
+  })
+  const denials = createDenials(() => options.listenUrl ?? databaseUrlOf(db), logger)
+  const refresh = (cookie: string) =>
+    rest.handler(
+      new Request(`${origin}/api/auth/access/refresh`, {
+        method: 'POST',
+        headers: { cookie, origin },
+      }),
+    )
+  const verifier = createVerifier(origin, keys.find)
+  return {
+    idleSeconds,
+    jwt: keys.jwt,
+    refresh: createRefresh({ origin, rows, keys, cookies, idleSeconds }),
+    sessions: createSessions({ db, rows, verifier, denials, cookies, refresh }),
+    settle: denials.settle,
+    close: denials.close,
+  }
+}
+
+export type SessionTokens = ReturnType<typeof createSessionTokens>

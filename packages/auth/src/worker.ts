@@ -1,0 +1,23 @@
+/**
+ * The default instance's jobs, for `createWorker` or `runPending` of `@repo/jobs`. Another instance has its
+ * own in `jobs`. Without a worker no mail of auth is sent.
+ *
+ * @module
+ */
+
+import { defineJob, type JobDefinition } from '@repo/core'
+import { auth } from './auth.ts'
+import { JOBS } from './jobs.ts'
+
+export { authCron } from './jobs.ts'
+
+/** Made when the first one runs: a list that is imported reads no variable. */
+export const authJobs: readonly JobDefinition<object>[] = JOBS.map(({ name, maxAttempts }) => {
+  const job = () => auth.jobs.find((one) => one.name === name) as JobDefinition<object>
+  return defineJob<object>({
+    name,
+    maxAttempts,
+    parse: (payload) => job().parse(payload),
+    run: (payload, info) => job().run(payload, info),
+  })
+})

@@ -1,0 +1,76 @@
+/**
+ * What a benchmark was asked for. What it does not know is refused, so that a misspelt option never
+ * measures something else.
+ *
+ * @module
+ */
+
+import { parseArgs } from 'node:util'
+
+/** An option that is not known or cannot be meant. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+export interface CommonOptions {
+  quick: boolean
+  json: boolean
+  out: string | undefined
+}
+
+export interface Arguments extends CommonOptions {
+  /** The number above 0 behind `--name`. @throws UsageError */
+  positive(name: string, fallback: number): number
+  /** As above, and whole. @throws UsageError */
+  whole(name: string, fallback: number): number
+}
+
+/** @param numbers options that take one @throws UsageError, which ends in `usage` */
+export function readArguments(
+  args: string[],
+  name: string,
+  usage: string,
+  numbers: string[],
+): Arguments {
+  const refuse = (why: string) => new UsageError(`${why}\n${usage}`)
+  const parse = () => {
+    try {
+      return parseArgs({
+        // `pnpm bench -- webhooks` hands the separator on.
+        args: args[0] === '--' ? args.slice(1) : args,
+        allowPositionals: true,
+        options: {
+          ...Object.fromEntries(numbers.map((number) => [number, { type: 'string' } as const])),
+          quick: { type: 'boolean' },
+          json: { type: 'boolean' },
+          out: { type: 'string' },
+        },
+      })
+    } catch (error) {
+      throw refuse((error as Error).message)
+    }
+  }
+  const { values, positionals } = parse()
+  if (positionals.length !== 1 || positionals[0] !== name) {
+    throw refuse(`This is the benchmark of ${name} and no other.`)
+  }
+  const texts = values as Record<string, string | undefined>
+  const positive = (option: string, fallback: number) => {
+    const text = texts[option]
+    if (text === undefined) return fallback
+    const value = Number(text)
+    if (Number.isFinite(value) && value > 0) return value
+    throw refuse(`--${option} must be a number above 0, not ${text}.`)
+  }
+  return {
+    quick: Boolean(values.quick),
+    json: Boolean(values.json),
+    out: texts.out,
+    positive,
+    whole(option, fallback) {
+      const value = positive(option, fallback)
+      if (Number.isSafeInteger(value)) return value
+      throw refuse(`--${option} must be a whole number, not ${texts[option]}.`)
+    },
+  }
+}

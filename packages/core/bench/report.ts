@@ -1,0 +1,82 @@
+/**
+ * Figures and what was aimed at, for people as a table and for programs as JSON.
+ *
+ * @module
+ */
+
+import { inspect } from 'node:util'
+
+export interface Row {
+  name: string
+  value: number
+  unit: string
+}
+
+export interface Target {
+  name: string
+  /** In words, such as `>= 150/s`. */
+  target: string
+  value: number
+  met: boolean
+}
+
+export interface Report {
+  rows: Row[]
+  targets: Target[]
+}
+
+/** Words and progress go to standard error, so that standard output is the report alone. */
+export const say = (what: unknown): void => {
+  process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length / 2
+  const upper = sorted[Math.floor(middle)] ?? Number.NaN
+  return Number.isInteger(middle) ? ((sorted[middle - 1] ?? upper) + upper) / 2 : upper
+}
+
+export const row = (name: string, value: number, unit: string): Row => ({
+  name,
+  value: rounded(value),
+  unit,
+})
+
+export const atLeast = (name: string, least: number, value: number, unit = ''): Target => ({
+  name,
+  target: `>= ${least}${unit}`,
+  value: rounded(value),
+  met: value >= least,
+})
+
+export const below = (name: string, limit: number, value: number, unit = ''): Target => ({
+  name,
+  target: `< ${limit}${unit}`,
+  value: rounded(value),
+  met: value < limit,
+})
+
+export const atMost = (name: string, limit: number, value: number, unit = ''): Target => ({
+  name,
+  target: `<= ${limit}${unit}`,
+  value: rounded(value),
+  met: value <= limit,
+})
+
+/** Three digits say all that a run on a shared machine knows. */
+const rounded = (value: number): number => Number(value.toPrecision(3))
+
+/** The report as a table. */
+export function draw({ rows, targets }: Report): string {
+  const width = Math.max(...[...rows, ...targets].map(({ name }) => name.length))
+  const lines = rows.map(({ name, value, unit }) => `${line(name, value, width)} ${unit}`)
+  const aims = targets.map(
+    ({ name, target, value, met }) =>
+      `${line(name, value, width)}  ${target.padEnd(10)} ${met ? 'met' : 'not met'}`,
+  )
+  return `${[...lines, '', ...aims].join('\n')}\n`
+}
+
+const line = (name: string, value: number, width: number): string =>
+  `${name.padEnd(width)} ${value.toLocaleString('en').padStart(10)}`

@@ -1,0 +1,56 @@
+/**
+ * Rate limits: the limiter, what an answer says of it, and the refusal. Not part of the main entry, because
+ * it has dependencies of its own.
+ *
+ * @module
+ */
+
+import { z } from 'zod'
+import { TollgateError } from '../errors.ts'
+import type { RateLimitPolicy, RateLimitResult } from './limiter.ts'
+
+export {
+  createRateLimiter,
+  type RateLimiter,
+  type RateLimiterOptions,
+  type RateLimitPolicy,
+  type RateLimitResult,
+} from './limiter.ts'
+export type { RateLimitDatabase } from './store.ts'
+
+export const rateLimitEnv = z.object({
+  /** Counts rate limits in Redis instead of PostgreSQL: `redis://` or `rediss://`. */
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' }).optional(),
+})
+
+/**
+ * `RateLimit-Limit`, `-Remaining`, `-Reset` in seconds and `-Policy`: the form of the IETF's draft that
+ * clients read.
+ *
+ * @see https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-07
+ */
+export function rateLimitHeaders(
+  { limit, windowSeconds }: RateLimitPolicy,
+  { remaining, resetSeconds }: RateLimitResult,
+): Record<string, string> {
+  return {
+    'ratelimit-limit': String(limit),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(resetSeconds),
+    'ratelimit-policy': `${limit};w=${windowSeconds}`,
+  }
+}
+
+/** 429, with the headers of the limit and `Retry-After`. */
+export class RateLimitError extends TollgateError<'too_many_requests'> {
+  override readonly name = 'RateLimitError'
+
+  constructor(policy: RateLimitPolicy, result: RateLimitResult) {
+    super('too_many_requests', 429, `Too many requests. Come back in ${result.resetSeconds} s.`, {
+      headers: {
+        ...rateLimitHeaders(policy, result),
+        'retry-after': String(result.resetSeconds),
+      },
+    })
+  }
+}

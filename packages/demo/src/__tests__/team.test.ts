@@ -1,0 +1,124 @@
+/**
+ * A team in a real Chromium: one founds it and invites, another joins by the mail, gets another role,
+ * is handed the organization, and the first one leaves. No script anywhere.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createTestLogger } from '@repo/core/testing'
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { type Demo, startDemo } from '../demo.ts'
+import { launchChromium } from './chromium.ts'
+
+const browser: Browser | null = await launchChromium()
+const logger = createTestLogger()
+let database: TestDatabase
+let folder: string
+let demo: Demo
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  folder = await mkdtemp(join(tmpdir(), 'tollgate-demo-'))
+  demo = await startDemo({ folder, databaseUrl: database.url, hostPort: 0, sandboxPort: 0, logger })
+})
+afterAll(async () => {
+  await browser?.close()
+  await demo?.stop()
+  await database?.drop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** A newcomer in a browser of their own, without script, signed in on the dashboard. */
+async function newcomer(name: string, email: string): Promise<Page> {
+  const context = await (browser as Browser).newContext({ javaScriptEnabled: false })
+  const page = await context.newPage()
+  await page.goto(`${demo.url}/sign-up`)
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('E-mail').fill(email)
+  await page.getByLabel('Password').fill('correct horse battery')
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
+  await page.goto(await linkIn(`Welcome, ${name}`, /http:\S+\/verify-email\?token=[\w-]+/))
+  await page.getByRole('button', { name: 'Confirm' }).click()
+  await signIn(page, email)
+  return page
+}
+
+async function signIn(page: Page, email: string) {
+  await page.getByLabel('E-mail').fill(email)
+  await page.getByLabel('Password').fill('correct horse battery')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+/** The link in the newest mail whose subject begins so, as a person would find it in the mailbox. */
+async function linkIn(subject: string, link: RegExp): Promise<string> {
+  await demo.settled()
+  const page = await (browser as Browser).newPage()
+  await page.goto(demo.mailboxUrl)
+  await page.getByRole('link', { name: subject }).first().click()
+  const frame = await page.locator('iframe').getAttribute('srcdoc')
+  await page.close()
+  const found = link.exec(frame ?? '')?.[0]
+  if (!found) throw new Error(`No link in "${subject}"`)
+  return found.replaceAll('&amp;', '&')
+}
+
+const role = (page: Page) => page.getByTestId('role').textContent()
+
+test.skipIf(!browser)(
+  'a team is founded, joined, handed over and left',
+  {
+    timeout: 180_000,
+  },
+  async () => {
+    const ada = await newcomer('Ada', 'ada@team.example')
+    await ada.getByRole('link', { name: 'Team' }).click()
+    await ada.getByLabel('Name').fill('Acme')
+    await ada.getByRole('button', { name: 'Create organization' }).click()
+    expect(await role(ada)).toBe('OWNER')
+
+    await ada.getByLabel('E-mail').fill('bob@team.example')
+    await ada.getByLabel('Role', { exact: true }).selectOption('MANAGER')
+    await ada.getByRole('button', { name: 'Send invitation' }).click()
+    await ada.getByText('The invitation is on its way.').waitFor()
+    expect(await ada.getByTestId('invited').textContent()).toContain('bob@team.example')
+    await ada.getByRole('button', { name: 'Leave' }).click()
+    expect(await ada.getByRole('alert').textContent()).toContain('hand it over first')
+
+    const link = await linkIn('Ada invites you to Acme', /http:\S+\/accept-invitation\?id=\w+/)
+    const bob = await newcomer('Bob', 'bob@team.example')
+    await bob.getByRole('button', { name: 'Sign out' }).click()
+    await bob.goto(link)
+    await bob.getByRole('link', { name: 'Sign in' }).click()
+    await signIn(bob, 'bob@team.example')
+    await bob.getByText('ada@team.example invites you').waitFor()
+    await bob.getByRole('button', { name: 'Accept' }).click()
+    await bob.getByText('Welcome to the team.').waitFor()
+    expect(await role(bob)).toBe('MANAGER')
+    expect(await bob.getByTestId('member').count()).toBe(2)
+    expect(await bob.getByRole('button', { name: 'Send invitation' }).count()).toBe(0)
+    await bob.goto(link)
+    await bob.getByText('used up or too old').waitFor()
+
+    await ada.goto(`${demo.url}/team`)
+    await ada.getByLabel('Role of Bob').selectOption('ADMIN')
+    await ada.getByRole('button', { name: 'Change' }).click()
+    await ada.getByText('The role is changed.').waitFor()
+    await bob.goto(`${demo.url}/team`)
+    expect(await role(bob)).toBe('ADMIN')
+    expect(await bob.getByLabel('Role', { exact: true }).textContent()).not.toContain('OWNER')
+
+    await ada.getByRole('button', { name: 'Hand over' }).click()
+    expect(await role(ada)).toBe('ADMIN')
+    await bob.reload()
+    expect(await role(bob)).toBe('OWNER')
+    await ada.getByRole('button', { name: 'Leave' }).click()
+    await ada.getByText('You have left the organization.').waitFor()
+    expect(await ada.getByTestId('role').count()).toBe(0)
+    await bob.reload()
+    expect(await bob.getByTestId('member').count()).toBe(1)
+    expect(logger.text).not.toContain('@team.example')
+  },
+)

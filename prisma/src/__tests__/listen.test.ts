@@ -1,0 +1,110 @@
+/** Listening: what was sent arrives, and a connection that says nothing counts as none. */
+
+import type { AddressInfo } from 'node:net'
+import { createServer, connect as open, type Server, type Socket } from 'node:net'
+import { lazy } from '@repo/core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest'
+import { asDatabase, databaseUrlOf } from '../client.ts'
+import { type Listener, listen } from '../listen.ts'
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+})
+afterAll(() => database.drop())
+
+/** A wire to the server that can be held: nothing passes, and nobody is told. */
+let wire: Server
+let isHeld = false
+let sockets: Socket[] = []
+let heard: string[] = []
+let connections = 0
+let listener: Listener
+beforeEach(async () => {
+  isHeld = false
+  heard = []
+  connections = 0
+  const { hostname, port } = new URL(database.url)
+  wire = createServer((near) => {
+    const far = open(Number(port), hostname)
+    sockets.push(near, far)
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (chunk) => isHeld || to.write(chunk))
+      from.on('close', () => to.destroy())
+      from.on('error', () => {})
+    }
+  })
+  await new Promise<void>((done) => wire.listen(0, '127.0.0.1', done))
+  const url = new URL(database.url)
+  url.port = String((wire.address() as AddressInfo).port)
+  listener = listen({
+    url: url.href,
+    channel: 'test channel',
+    async onConnect() {
+      connections += 1
+    },
+    onNotify: (payload) => heard.push(payload),
+  })
+  await current(true)
+})
+afterEach(() => {
+  listener.close()
+  for (const socket of sockets) socket.destroy()
+  sockets = []
+  wire.close()
+})
+
+const current = (is: boolean) =>
+  vi.waitFor(() => expect(listener.isCurrent(Date.now())).toBe(is), { timeout: 15_000 })
+
+const send = (payload: string) =>
+  database.db.$executeRaw`SELECT pg_notify('test channel', ${payload})`
+
+test('what was committed before is here once it has settled', async () => {
+  for (let n = 0; n < 50; n += 1) {
+    await send(String(n))
+    await Promise.all([listener.settle(), listener.settle()])
+    expect(heard.at(-1)).toBe(String(n))
+  }
+  expect(heard).toHaveLength(50)
+})
+
+test('a connection that was cut is replaced', async () => {
+  for (const socket of sockets) socket.destroy()
+  await vi.waitFor(() => expect(connections).toBe(2))
+  await current(true)
+  await send('after')
+  await listener.settle()
+  expect(heard).toContain('after')
+})
+
+test('a connection that only went silent counts as lost after two seconds', async () => {
+  isHeld = true
+  const since = Date.now()
+  await current(false)
+  expect(Date.now() - since).toBeGreaterThan(1_000)
+  await listener.settle()
+  isHeld = false
+  await current(true)
+  expect(connections).toBe(2)
+})
+
+test('a closed one is never current', async () => {
+  listener.close()
+  expect(listener.isCurrent(Date.now())).toBe(false)
+  await listener.settle()
+  await new Promise((done) => setTimeout(done, 200))
+  expect(connections).toBe(1)
+})
+
+test('where a client connects is known, also behind a lazy one and an extended one', () => {
+  const { db, url } = database
+  expect(databaseUrlOf(db)).toBe(url)
+  expect(databaseUrlOf(lazy(() => db))).toBe(url)
+  expect(databaseUrlOf(asDatabase(db.$extends({})))).toBe(url)
+  expect(databaseUrlOf({} as typeof db)).toBeNull()
+})

@@ -1,0 +1,183 @@
+/**
+ * The database as one organization has it. Promise 6: no query made through it sees or writes
+ * another organization's row. Two walls: each query is rewritten here, and runs in a transaction
+ * that names the organization, where the policies of row-level security hold it to the same rows.
+ *
+ * @module
+ */
+
+import { type Database, type Db, ORGANIZATION_SETTING } from '../client.ts'
+import type { Prisma } from '../generated/client.ts'
+import { TenancyError } from './errors.ts'
+import { models } from './generated/models.ts'
+import { type Args, isRecord, type ModelName } from './model.ts'
+import { OPERATIONS } from './operations.ts'
+import { Query, type Run } from './query.ts'
+import { unscoped } from './reads.ts'
+import type { OrganizationDb } from './types.ts'
+
+/**
+ * `db` held to one organization, as a Prisma client extension. Reads are filtered, writes stamped;
+ * another organization's id, raw SQL and tables that are not an organization's are refused. What
+ * everybody may read and what belongs to the organization as an owner can be read and not written.
+ *
+ * Given a transaction, it works in that one and leaves it as it was; given a client, each query and
+ * each `$transaction` is one of its own.
+ *
+ * @throws `organization_required` without an id; from its queries `foreign_organization`,
+ * `outside_organization`, `unscoped_query`
+ */
+export function forOrganization(db: Database | Db, organizationId: string): OrganizationDb {
+  if (typeof organizationId !== 'string' || organizationId === '') {
+    throw new TenancyError('organization_required', 'There is no organization to act for.')
+  }
+  const held = HELD_TO.get(db)
+  if (held === organizationId) return db as unknown as OrganizationDb
+  if (held !== undefined) {
+    throw new TenancyError(
+      'foreign_organization',
+      'A client that is held to one organization cannot be held to another.',
+    )
+  }
+  if (!('$extends' in db)) return scoped(organizationId, inTransactionOf(db, organizationId))
+  const hold = (client: Database) =>
+    scoped(organizationId, onItsOwn(client, organizationId), (work, options) =>
+      transaction(client, organizationId, work, options),
+    )
+  // Prisma's types want of an extension that it can be extended itself; this one must not.
+  return db.$extends(hold as never) as unknown as OrganizationDb
+}
+
+type Transaction = (work: unknown, options?: object) => Promise<unknown>
+
+const HELD_TO = new WeakMap<object, string>()
+
+const nameOrganization = (db: Db, organizationId: string) =>
+  db.$queryRaw<{ before: string | null }[]>`
+    SELECT current_setting(${ORGANIZATION_SETTING}, true) AS before,
+           set_config(${ORGANIZATION_SETTING}, ${organizationId}, true)`
+
+const onItsOwn =
+  (db: Database, organizationId: string): Run =>
+  async (query) => {
+    const [, result] = await db.$transaction([
+      nameOrganization(db, organizationId),
+      query(db) as Prisma.PrismaPromise<unknown>,
+    ])
+    return result
+  }
+
+const QUEUES = new WeakMap<object, Promise<unknown>>()
+
+/** In the caller's transaction: one query after the other, and afterwards all is as it was. */
+function inTransactionOf(tx: Db, organizationId: string): Run {
+  return (query) => {
+    const turn = (QUEUES.get(tx) ?? Promise.resolve()).then(async () => {
+      const [found] = await nameOrganization(tx, organizationId)
+      const restore = () => nameOrganization(tx, found?.before ?? '')
+      try {
+        const result = await query(tx)
+        await restore()
+        return result
+      } catch (error) {
+        // Where the database has given the transaction up, there is nothing left to restore.
+        await restore().catch(() => {})
+        throw error
+      }
+    })
+    QUEUES.set(
+      tx,
+      turn.catch(() => {}),
+    )
+    return turn
+  }
+}
+
+/** A transaction that is the organization's from its first statement to its last. */
+function transaction(
+  db: Database,
+  organizationId: string,
+  work: unknown,
+  options?: object,
+): Promise<unknown> {
+  return db.$transaction(async (tx) => {
+    await nameOrganization(tx, organizationId)
+    if (typeof work === 'function') {
+      return work(scoped(organizationId, async (query) => query(tx)))
+    }
+    const results: unknown[] = []
+    for (const query of work as unknown[]) {
+      const found = query instanceof Query && query.organizationId === organizationId
+      if (!found) {
+        throw new TenancyError(
+          'unscoped_query',
+          'A transaction of an organization takes its own queries only.',
+        )
+      }
+      results.push(await query.send(tx))
+    }
+    return results
+  }, options)
+}
+
+/** The client: its models, `$transaction` where it can open one, and nothing else. */
+function scoped(organizationId: string, run: Run, transaction?: Transaction): OrganizationDb {
+  const delegates = new Map<string, object>()
+  const client: object = new Proxy(Object.create(null), {
+    has: (_, key) => (key === '$transaction' ? transaction !== undefined : modelOf(key) !== null),
+    get(_, key) {
+      if (key === '$transaction' && transaction) return transaction
+      const model = modelOf(key)
+      if (!model) return refusedUnlessProbed(key, 'The client')
+      const known = delegates.get(model)
+      if (known) return known
+      const delegate = delegateOf(model, organizationId, run)
+      delegates.set(model, delegate)
+      return delegate
+    },
+  })
+  HELD_TO.set(client, organizationId)
+  return client as OrganizationDb
+}
+
+function modelOf(key: string | symbol): ModelName | null {
+  if (typeof key !== 'string' || !/^[a-z]/.test(key)) return null
+  const name = key.replace(/^./, (letter) => letter.toUpperCase())
+  return Object.hasOwn(models, name) ? (name as ModelName) : null
+}
+
+function delegateOf(model: ModelName, organizationId: string, run: Run): object {
+  return new Proxy(Object.create(null), {
+    get(_, operation) {
+      const rewrite =
+        typeof operation === 'string' && Object.hasOwn(OPERATIONS, operation)
+          ? OPERATIONS[operation]
+          : undefined
+      if (!rewrite) return refusedUnlessProbed(operation, model)
+      return (args: unknown = {}) =>
+        new Query(model, organizationId, run, args, (db, given) => {
+          // Taken for "no arguments", anything else would mean every row.
+          if (!isRecord(given)) throw unscoped(model, `${operation.toString()} of no known form`)
+          const delegate = Reflect.get(
+            db,
+            model.replace(/^./, (letter) => letter.toLowerCase()),
+          )
+          const send = Reflect.get(delegate, operation) as (args: Args) => PromiseLike<unknown>
+          return send(rewrite(model, given, organizationId))
+        }).withRelations()
+    },
+  })
+}
+
+/** Promises and printing probe for members; nothing is there, and nothing is wrong with asking. */
+const PROBED = ['then', 'catch', 'finally', 'toJSON', 'constructor', 'asymmetricMatch']
+
+function refusedUnlessProbed(key: string | symbol, of: string): unknown {
+  if (typeof key === 'symbol' || PROBED.includes(key)) return undefined
+  return () => {
+    throw new TenancyError(
+      'unscoped_query',
+      `${of} has no ${key} that could be held to one organization; use the plain client for it.`,
+    )
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Which rows of a model an organization has: its own, its billing's, its people, what everybody may
+ * read. The policies in the database say the same.
+ *
+ * @module
+ */
+
+import { TenancyError } from './errors.ts'
+import { models } from './generated/models.ts'
+import { type Args, isRecord, type ModelName } from './model.ts'
+
+/** The filter for the organization's rows; `{}` where everybody may read, null where nobody may. */
+export function scopeOf(model: ModelName, organizationId: string): Args | null {
+  const { tenancy, by, relations } = models[model]
+  if (tenancy === 'organization') return { [columnOf(model)]: organizationId }
+  if (tenancy === 'global') return by.includes('readable') ? {} : null
+  if (tenancy !== 'owner') return null
+  if (by.includes('ownerId')) return { ownerId: organizationId, ownerType: 'organization' }
+  const ways: Args[] = []
+  for (const name of by) {
+    const relation = relations[name]
+    const scope = relation && scopeOf(relation.model, organizationId)
+    if (scope) ways.push({ [name]: relation.list ? { some: scope } : { is: scope } })
+  }
+  if (ways.length === 0) return null
+  return ways.length === 1 ? (ways[0] as Args) : { OR: ways }
+}
+
+/** The column of an organization's table that names the organization. */
+export const columnOf = (model: ModelName): string => models[model].by[0] ?? 'organizationId'
+
+/** @throws `outside_organization` for a model that no organization gets to see */
+export function visible(model: ModelName, organizationId: string): Args {
+  const scope = scopeOf(model, organizationId)
+  if (scope) return scope
+  throw new TenancyError(
+    'outside_organization',
+    `${model} is ${models[model].tenancy}: nothing of it is an organization's to see. Read it with the plain client.`,
+  )
+}
+
+/** @throws `outside_organization` for a model that is not an organization's own */
+export function writable(model: ModelName): void {
+  const { tenancy } = models[model]
+  if (tenancy === 'organization') return
+  throw new TenancyError(
+    'outside_organization',
+    `${model} is ${tenancy}, not an organization's: write it with the plain client.`,
+  )
+}
+
+/** `filters`, of which each has to hold. */
+export function all(...filters: unknown[]): unknown {
+  const real = filters.filter(
+    (filter) => !isRecord(filter) || Object.values(filter).some((value) => value !== undefined),
+  )
+  const given = real.filter((filter) => filter !== undefined)
+  return given.length === 1 ? given[0] : given.length === 0 ? {} : { AND: given }
+}
+
+/** Where a unique field has to stay at the top: `where`, of which also each of `filters` has to hold. */
+export function unique(where: unknown, ...filters: unknown[]): unknown {
+  if (!isRecord(where)) return where
+  const { AND, ...rest } = where
+  return {
+    ...rest,
+    AND: [...(Array.isArray(AND) ? AND : AND === undefined ? [] : [AND]), ...filters],
+  }
+}

@@ -1,0 +1,58 @@
+/** The types of a client that is held to one organization. */
+
+import type { Db } from '../client.ts'
+import type { Prisma } from '../generated/client.ts'
+
+type Delegates = Omit<Db, `$${string}`>
+
+/** `organizationId` need not be written: it is stamped. */
+type Stamped<Row> = Row extends { organizationId: string }
+  ? Omit<Row, 'organizationId'> & { organizationId?: string }
+  : never
+type One<Data> = Data extends readonly unknown[] ? never : Data
+type Row<Delegate> = Stamped<One<Prisma.Args<Delegate, 'createMany'>['data']>>
+
+/** The creating operations with rows that lack the stamp, beside Prisma's own forms. */
+interface Stamping<Delegate> {
+  create<Args extends Omit<Prisma.Args<Delegate, 'create'>, 'data'> & { data: Row<Delegate> }>(
+    args: Args,
+  ): Promise<Prisma.Result<Delegate, Args, 'create'>>
+  createMany<
+    Args extends Omit<Prisma.Args<Delegate, 'createMany'>, 'data'> & {
+      data: Row<Delegate> | Row<Delegate>[]
+    },
+  >(args: Args): Promise<Prisma.BatchPayload>
+  createManyAndReturn<
+    Args extends Omit<Prisma.Args<Delegate, 'createManyAndReturn'>, 'data'> & {
+      data: Row<Delegate> | Row<Delegate>[]
+    },
+  >(args: Args): Promise<Prisma.Result<Delegate, Args, 'createManyAndReturn'>>
+  upsert<Args extends Omit<Prisma.Args<Delegate, 'upsert'>, 'create'> & { create: Row<Delegate> }>(
+    args: Args,
+  ): Promise<Prisma.Result<Delegate, Args, 'upsert'>>
+}
+
+type Scoped = {
+  [Name in keyof Delegates]: Row<Delegates[Name]> extends never
+    ? Delegates[Name]
+    : Delegates[Name] & Stamping<Delegates[Name]>
+}
+
+export interface TransactionChoices {
+  maxWait?: number
+  timeout?: number
+  isolationLevel?: Prisma.TransactionIsolationLevel
+}
+
+/** Every model of the client, and `$transaction`; no raw SQL. */
+export type OrganizationDb = Scoped & {
+  /** All or nothing, for the organization; not there on a transaction. */
+  $transaction<Result>(
+    work: (tx: Omit<OrganizationDb, '$transaction'>) => Promise<Result>,
+    options?: TransactionChoices,
+  ): Promise<Result>
+  $transaction<Queries extends readonly PromiseLike<unknown>[]>(
+    queries: [...Queries],
+    options?: TransactionChoices,
+  ): Promise<{ -readonly [Key in keyof Queries]: Awaited<Queries[Key]> }>
+}
