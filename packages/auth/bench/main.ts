@@ -9,12 +9,13 @@ import { createLogger } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createDb, migrate } from '@repo/db'
 import { startPostgres } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
 import { type CommonOptions, readArguments } from '../../core/bench/options.ts'
 import { atLeast, atMost, median, type Report, row, say } from '../../core/bench/report.ts'
 import { run } from '../../core/bench/run.ts'
 import type { Scope } from '../../core/bench/scope.ts'
 import { COOKIE_CACHES, cookieCache, database } from './better-auth.ts'
-import { bare, cold, fresh, type Subject, setUp, warm } from './subjects.ts'
+import { bare, cold, fresh, permission, type Subject, setUp, warm } from './subjects.ts'
 
 const USAGE = `pnpm bench auth [options]
   --seconds <n>  how long each way is measured in all its rounds (default 4)
@@ -46,12 +47,14 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
   scope.add(() => postgres.stop())
   const url = await postgres.createDatabase('bench')
   await migrate(url)
+  await migrateJobs(url)
   const db = createDb(url)
   scope.add(() => db.$disconnect())
   const setting = await setUp(db, createLogger(createTestLogger()))
   scope.add(async () => setting.auth.close())
 
   const subjects: Subject[] = [warm(setting), cold(setting), bare(setting), fresh(setting)]
+  subjects.push(permission(setting))
   subjects.push(await database(db))
   for (const strategy of COOKIE_CACHES) subjects.push(await cookieCache(db, strategy))
 
@@ -76,6 +79,7 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
     targets: [
       atLeast('cookie cache / getSession warm', 100, fastest / of('getSession warm')),
       atMost('getSession cold / jose.jwtVerify', 1.3, of('getSession cold') / of('jose.jwtVerify')),
+      atMost('a hundred permission checks', 100, of('can, a hundred times'), ' µs'),
     ],
   }
 }
