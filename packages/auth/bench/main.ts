@@ -10,8 +10,9 @@ import { createTestLogger } from '@repo/core/testing'
 import { createDb, migrate } from '@repo/db'
 import { startPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
+import { say } from '../../core/bench/command.ts'
 import { type CommonOptions, readArguments } from '../../core/bench/options.ts'
-import { atLeast, atMost, median, type Report, row, say } from '../../core/bench/report.ts'
+import { atLeast, atMost, median, type Report, row } from '../../core/bench/report.ts'
 import { run } from '../../core/bench/run.ts'
 import type { Scope } from '../../core/bench/scope.ts'
 import { COOKIE_CACHES, cookieCache, database } from './better-auth.ts'
@@ -33,7 +34,7 @@ interface Options extends CommonOptions {
 }
 
 function readOptions(args: string[]): Options {
-  const { positive, whole, ...common } = readArguments(args, 'auth', USAGE, ['seconds', 'rounds'])
+  const { positive, whole, ...common } = readArguments(args, 'auth', ['seconds', 'rounds'])
   return {
     ...common,
     seconds: positive('seconds', common.quick ? 0.3 : 4),
@@ -106,4 +107,4 @@ async function timed({ name, once, isRight }: Subject, ms: number): Promise<numb
   return Number(spent) / 1000 / calls
 }
 
-await run(readOptions, measure)
+await run(USAGE, readOptions, measure)

@@ -9,15 +9,16 @@
 
 import { createDb, migrate } from '@repo/db'
 import { migrateJobs } from '@repo/jobs'
+import { say } from '../../core/bench/command.ts'
+import { atLeast, below, median, type Report, type Row, row } from '../../core/bench/report.ts'
 import { createBilling, createStripe } from '../src/index.ts'
 import { stripeWebhookRequest } from '../src/testing.ts'
 import { createPeer, PEER_URL, requireApplied } from './better-auth/peer.ts'
-import { say } from './command.ts'
 import { eventOf } from './copies.ts'
 import { APP_URL, playLife, SECRET_KEY, WEBHOOK_SECRET } from './life.ts'
 import { createLimit } from './limit.ts'
 import { type Figures, type Handle, load } from './load.ts'
-import { atLeast, below, median, type Report, type Row, row, type Setting } from './report.ts'
+import type { Setting } from './setting.ts'
 import { noMails, silent } from './silent.ts'
 
 const CONCURRENCIES = [1, 16, 64]

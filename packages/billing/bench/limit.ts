@@ -7,9 +7,9 @@
 
 import pg from 'pg'
 import Stripe from 'stripe'
+import type { Scope } from '../../core/bench/scope.ts'
 import { WEBHOOK_SECRET } from './life.ts'
 import type { Handle } from './load.ts'
-import type { Scope } from './scope.ts'
 
 /** A copy of our table with its indexes and checks. */
 const TABLE = `CREATE TABLE "LimitEvent" (LIKE "WebhookEvent" INCLUDING ALL)`

@@ -6,19 +6,19 @@
  * @module
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '@repo/db/testing'
-import { runCommand, say } from './command.ts'
+import { say } from '../../core/bench/command.ts'
+import type { Report } from '../../core/bench/report.ts'
+import { run } from '../../core/bench/run.ts'
+import type { Scope } from '../../core/bench/scope.ts'
 import { measureIngest } from './ingest.ts'
-import { readOptions, USAGE } from './options.ts'
+import { type Options, readOptions, USAGE } from './options.ts'
 import { measureProcessing } from './processing.ts'
-import { draw, type Report } from './report.ts'
-import type { Scope } from './scope.ts'
 
-async function measure(args: string[], scope: Scope): Promise<number> {
-  const options = readOptions(args)
+async function measure(options: Options, scope: Scope): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   scope.add(async () => rmSync(folder, { recursive: true, force: true }))
   say('starting PostgreSQL, with fsync and synchronous commits')
@@ -32,15 +32,10 @@ async function measure(args: string[], scope: Scope): Promise<number> {
   const setting = { options, folder, postgres, scope }
   const ingest = await measureIngest(setting)
   const processing = await measureProcessing(setting)
-  const report: Report = {
+  return {
     rows: [...ingest.rows, ...processing.rows],
     targets: [...ingest.targets, ...processing.targets],
   }
-  const json = `${JSON.stringify(report, null, 2)}\n`
-  if (options.out) writeFileSync(options.out, json)
-  if (options.json) process.stdout.write(json)
-  else process.stdout.write(draw(report))
-  return 0
 }
 
-await runCommand(USAGE, measure)
+await run(USAGE, readOptions, measure)

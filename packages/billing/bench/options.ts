@@ -5,7 +5,7 @@
  * @module
  */
 
-import { positive, readWebhooksArgs, whole } from './command.ts'
+import { type CommonOptions, readArguments } from '../../core/bench/options.ts'
 
 export const USAGE = `pnpm bench webhooks [options]
   --seconds <n>    how long each measurement of ingest takes in all its rounds (default 4)
@@ -15,31 +15,26 @@ export const USAGE = `pnpm bench webhooks [options]
   --json           one JSON document on standard output, all else on standard error
   --out <file>     the same document in a file`
 
-export interface Options {
+export interface Options extends CommonOptions {
   seconds: number
   customers: number
   rounds: number
   /** Times that each number of workers drains the backlog. */
   drains: number
-  json: boolean
-  out: string | undefined
 }
 
 /** @throws UsageError */
 export function readOptions(args: string[]): Options {
-  const values = readWebhooksArgs('benchmark', args, {
-    seconds: { type: 'string' },
-    customers: { type: 'string' },
-    rounds: { type: 'string' },
-    quick: { type: 'boolean' },
-    json: { type: 'boolean' },
-    out: { type: 'string' },
-  })
-  const { quick = false, json = false, out } = values
+  const { quick, json, out, positive, whole } = readArguments(args, 'webhooks', [
+    'seconds',
+    'customers',
+    'rounds',
+  ])
   return {
-    seconds: positive('seconds', values.seconds, quick ? 0.6 : 4),
-    customers: whole('customers', values.customers, quick ? 150 : 1500),
-    rounds: whole('rounds', values.rounds, quick ? 2 : 5),
+    quick,
+    seconds: positive('seconds', quick ? 0.6 : 4),
+    customers: whole('customers', quick ? 150 : 1500),
+    rounds: whole('rounds', quick ? 2 : 5),
     drains: quick ? 1 : 3,
     json,
     out,

@@ -12,7 +12,7 @@ import { createDb, type Database, migrate } from '@repo/db'
 import { type StopOptions, startPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
 import pg from 'pg'
-import type { Scope } from '../bench/scope.ts'
+import type { Scope } from '../../core/bench/scope.ts'
 import { createCallTable } from '../src/testing.ts'
 
 const NAME = 'drill'

@@ -8,7 +8,7 @@
  */
 
 import { writeFileSync } from 'node:fs'
-import { runCommand } from '../bench/command.ts'
+import { runCommand } from '../../core/bench/command.ts'
 import { drill } from './drill.ts'
 import { readOptions, USAGE } from './options.ts'
 import { draw } from './report.ts'

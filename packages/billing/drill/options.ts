@@ -4,7 +4,7 @@
  * @module
  */
 
-import { readWebhooksArgs, UsageError, whole } from '../bench/command.ts'
+import { readWebhooksArgs, UsageError, whole } from '../../core/bench/command.ts'
 
 export const USAGE = `pnpm drill webhooks [options]
   --events <n>   deliveries to make, genuine and refused (default 20000)

@@ -8,8 +8,8 @@
 import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Scope } from '../../core/bench/scope.ts'
 import { type Child, startChild } from '../bench/child.ts'
-import type { Scope } from '../bench/scope.ts'
 import type { Random, Violation } from '../src/testing.ts'
 import type { ProductSettings } from './product.ts'
 

@@ -6,11 +6,7 @@
  */
 
 import { parseArgs } from 'node:util'
-
-/** An option that is not known or cannot be meant. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
+import { UsageError } from './command.ts'
 
 export interface CommonOptions {
   quick: boolean
@@ -25,14 +21,9 @@ export interface Arguments extends CommonOptions {
   whole(name: string, fallback: number): number
 }
 
-/** @param numbers options that take one @throws UsageError, which ends in `usage` */
-export function readArguments(
-  args: string[],
-  name: string,
-  usage: string,
-  numbers: string[],
-): Arguments {
-  const refuse = (why: string) => new UsageError(`${why}\n${usage}`)
+/** @param numbers options that take one @throws UsageError */
+export function readArguments(args: string[], name: string, numbers: string[]): Arguments {
+  const refuse = (why: string) => new UsageError(why)
   const parse = () => {
     try {
       return parseArgs({

@@ -4,8 +4,6 @@
  * @module
  */
 
-import { inspect } from 'node:util'
-
 export interface Row {
   name: string
   value: number
@@ -23,11 +21,6 @@ export interface Target {
 export interface Report {
   rows: Row[]
   targets: Target[]
-}
-
-/** Words and progress go to standard error, so that standard output is the report alone. */
-export const say = (what: unknown): void => {
-  process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
 }
 
 export function median(values: number[]): number {

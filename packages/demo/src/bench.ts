@@ -14,6 +14,6 @@ const path = name === undefined ? undefined : BENCHES[name]
 if (path === undefined) {
   const names = Object.keys(BENCHES).join(' or ')
   process.stderr.write(`pnpm bench <name>: ${names}${name ? `, not ${name}` : ''}\n`)
-  process.exit(1)
+  process.exit(2)
 }
 await import(new URL(path, import.meta.url).href)

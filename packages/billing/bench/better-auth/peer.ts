@@ -18,11 +18,11 @@ import { betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import pg from 'pg'
 import Stripe from 'stripe'
-import { say } from '../command.ts'
+import { say } from '../../../core/bench/command.ts'
 import { copyOf } from '../copies.ts'
 import { APP_URL, type Life, SECRET_KEY, WEBHOOK_SECRET } from '../life.ts'
 import type { Handle } from '../load.ts'
-import type { Setting } from '../report.ts'
+import type { Setting } from '../setting.ts'
 
 export const PEER_URL = `${APP_URL}/api/auth/stripe/webhook`
 
