@@ -4,7 +4,8 @@
  * @module
  */
 
-import { readWebhooksArgs, UsageError, whole } from '../../core/bench/command.ts'
+import { UsageError } from '../../core/bench/command.ts'
+import { readArguments } from '../../core/bench/options.ts'
 
 export const USAGE = `pnpm drill webhooks [options]
   --events <n>   deliveries to make, genuine and refused (default 20000)
@@ -25,19 +26,15 @@ export interface Options {
 
 /** @throws UsageError */
 export function readOptions(args: string[]): Options {
-  const values = readWebhooksArgs('drill', args, {
-    events: { type: 'string' },
-    seed: { type: 'string' },
-    workers: { type: 'string' },
-    quick: { type: 'boolean' },
-    json: { type: 'boolean' },
-    out: { type: 'string' },
-  })
-  const { quick = false, json = false, out } = values
+  const { quick, json, out, text, whole } = readArguments(args, 'webhooks', [
+    'events',
+    'seed',
+    'workers',
+  ])
   return {
-    seed: seedOf(values.seed),
-    events: whole('events', values.events, quick ? 1_500 : 20_000),
-    workers: whole('workers', values.workers, 2),
+    seed: seedOf(text('seed')),
+    events: whole('events', quick ? 1_500 : 20_000),
+    workers: whole('workers', 2),
     json,
     out,
   }

@@ -1,57 +1,16 @@
 /**
- * What our commands have in common: options that are refused rather than guessed at, words on
- * standard error, and an end that leaves nothing behind, also on Ctrl-C.
+ * What our commands have in common: words on standard error, and an end that leaves nothing behind,
+ * also on Ctrl-C.
  *
  * @module
  */
 
-import { inspect, type ParseArgsConfig, parseArgs } from 'node:util'
+import { inspect } from 'node:util'
 import { createScope, type Scope } from './scope.ts'
 
 /** An option that is not known or cannot be meant. */
 export class UsageError extends Error {
   override name = 'UsageError'
-}
-
-type Config = NonNullable<ParseArgsConfig['options']>
-
-/** The options after the one word `webhooks`. @throws UsageError */
-export function readWebhooksArgs<const Given extends Config>(
-  what: string,
-  args: string[],
-  options: Given,
-) {
-  const parsed = parse(args, options)
-  const { positionals } = parsed
-  if (positionals.length !== 1 || positionals[0] !== 'webhooks') {
-    throw new UsageError(`There is a ${what} of webhooks and no other.`)
-  }
-  return parsed.values
-}
-
-function parse<const Given extends Config>(args: string[], options: Given) {
-  try {
-    // `pnpm bench -- webhooks` hands the separator on.
-    const given = args[0] === '--' ? args.slice(1) : args
-    return parseArgs({ args: given, allowPositionals: true, options })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
-
-/** @throws UsageError */
-export function positive(name: string, text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback
-  const value = Number(text)
-  if (Number.isFinite(value) && value > 0) return value
-  throw new UsageError(`--${name} must be a number above 0, not ${text}.`)
-}
-
-/** @throws UsageError */
-export function whole(name: string, text: string | undefined, fallback: number): number {
-  const value = positive(name, text, fallback)
-  if (Number.isSafeInteger(value)) return value
-  throw new UsageError(`--${name} must be a whole number, not ${text}.`)
 }
 
 /** Words and progress go to standard error, so that standard output is the report alone. */

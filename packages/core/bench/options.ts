@@ -1,6 +1,6 @@
 /**
- * What a benchmark was asked for. What it does not know is refused, so that a misspelt option never
- * measures something else.
+ * What a benchmark or a drill was asked for. What it does not know is refused, so that a misspelt
+ * option never does something else.
  *
  * @module
  */
@@ -15,6 +15,8 @@ export interface CommonOptions {
 }
 
 export interface Arguments extends CommonOptions {
+  /** What stands behind `--name`. */
+  text(name: string): string | undefined
   /** The number above 0 behind `--name`. @throws UsageError */
   positive(name: string, fallback: number): number
   /** As above, and whole. @throws UsageError */
@@ -43,7 +45,7 @@ export function readArguments(args: string[], name: string, numbers: string[]): 
   }
   const { values, positionals } = parse()
   if (positionals.length !== 1 || positionals[0] !== name) {
-    throw refuse(`This is the benchmark of ${name} and no other.`)
+    throw refuse(`This is for ${name} and nothing else.`)
   }
   const texts = values as Record<string, string | undefined>
   const positive = (option: string, fallback: number) => {
@@ -57,6 +59,7 @@ export function readArguments(args: string[], name: string, numbers: string[]): 
     quick: Boolean(values.quick),
     json: Boolean(values.json),
     out: texts.out,
+    text: (option) => texts[option],
     positive,
     whole(option, fallback) {
       const value = positive(option, fallback)

@@ -26,11 +26,15 @@ ALTER TABLE "Session" ADD CONSTRAINT "Session_aal_check" CHECK ("aal" IN (1, 2, 
 -- The clock is read after the changed row is locked. Whoever signs an access token reads the rows it
 -- speaks of FOR SHARE, and dates it by a clock read until then but not before a denial it knows of. So
 -- a token either knows a change or is denied by it, also within one second.
+-- What an organization's transaction sets off is written down by the system, for this function's length.
 CREATE FUNCTION "deny_access"(subjects text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  system_before text := coalesce(current_setting('tollgate.system', true), '');
+  organization_before text := coalesce(current_setting('tollgate.organization', true), '');
   seconds integer := floor(extract(epoch FROM clock_timestamp()));
   denial record;
 BEGIN
+  PERFORM set_config('tollgate.system', 'on', true), set_config('tollgate.organization', '', true);
   FOR denial IN
     INSERT INTO "AccessDenial" ("subject", "notBefore")
       SELECT u.subject, greatest(seconds, max(d."notBefore")) + 1
@@ -44,6 +48,8 @@ BEGIN
   DELETE FROM "AccessDenial" WHERE "id" IN (
     SELECT "id" FROM "AccessDenial" WHERE "notBefore" < seconds - 900
       LIMIT 1000 FOR UPDATE SKIP LOCKED);
+  PERFORM set_config('tollgate.system', system_before, true),
+    set_config('tollgate.organization', organization_before, true);
 END $$;
 
 CREATE FUNCTION "Session_deleted"() RETURNS trigger LANGUAGE plpgsql AS $$

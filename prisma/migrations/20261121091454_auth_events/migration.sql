@@ -17,10 +17,18 @@ CREATE TABLE "AuthEvent" (
 -- CreateIndex
 CREATE INDEX "AuthEvent_nextAttemptAt_idx" ON "AuthEvent"("nextAttemptAt");
 
-CREATE FUNCTION "AuthEvent_add"(event text, subject text) RETURNS void LANGUAGE sql AS $$
+-- Written down by the system, whoever's statement sets it off.
+CREATE FUNCTION "AuthEvent_add"(event text, subject text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  system_before text := coalesce(current_setting('tollgate.system', true), '');
+  organization_before text := coalesce(current_setting('tollgate.organization', true), '');
+BEGIN
+  PERFORM set_config('tollgate.system', 'on', true), set_config('tollgate.organization', '', true);
   INSERT INTO "AuthEvent" ("name", "subjectId") VALUES (event, subject)
-  ON CONFLICT ("name", "subjectId") DO UPDATE SET "version" = "AuthEvent"."version" + 1
-$$;
+  ON CONFLICT ("name", "subjectId") DO UPDATE SET "version" = "AuthEvent"."version" + 1;
+  PERFORM set_config('tollgate.system', system_before, true),
+    set_config('tollgate.organization', organization_before, true);
+END $$;
 
 CREATE FUNCTION "User_tells"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
