@@ -7,22 +7,27 @@
 import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import { type BetterAuthOptions, betterAuth } from 'better-auth'
+import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
 import { type Background, createBackground } from './background.ts'
-import { CONFIRMATION_SECONDS, issueConfirmation, type Tokens } from './confirmation.ts'
+import { CONFIRMATION_SECONDS, invalidToken, issueConfirmation } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
-import { authEnv } from './env.ts'
+import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
+import { linking, type PendingSignUp, proveByReset, proveBySignUp } from './linking.ts'
+import { MAGIC_LINK_MINUTES, type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { oidcProviders } from './oidc.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
+import { passkeys } from './passkeys.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
 import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
 import { socialProviders, standIns } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
+import { unlinking } from './ways.ts'
 
 export interface AuthUser {
   id: string
@@ -98,6 +103,8 @@ export const auth: Auth = lazy(() => {
     secret: env.BETTER_AUTH_SECRET,
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
+    ...microsoftFrom(env),
+    ...oidcFrom(env),
   })
 })
 
@@ -114,15 +121,28 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
     return url.href
   }
   const pages: Pages = { ...PAGES, ...options.pages }
+  const database = options.db ?? db
+  const appName = options.appName ?? new URL(baseURL).hostname
   const jwtOptions: JwtOptions = {
     disableSettingJwtHeader: true,
     jwks: { keyPairConfig: { alg: 'ES256' } },
     jwt: { issuer: baseURL, audience: baseURL, expirationTime: `${ACCESS_SECONDS}s` },
   }
   // Mails and the plugin call the instance that they are a part of.
-  const verifyEmail = async (token: string): Promise<unknown> =>
-    instance.api.verifyEmail({ query: { token } })
-  const context = async (): Promise<Tokens> => instance.$context
+  const verifyEmail = async (value: string): Promise<unknown> => {
+    if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
+    if (await proveBySignUp(await context(), JSON.parse(value))) return
+    throw invalidToken()
+  }
+  const context = async (): Promise<AuthContext> =>
+    (await instance.$context) as unknown as AuthContext
+  const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
+    instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
+  const welcome = async (user: { name: string; email: string }, value: string) => {
+    const token = await issueConfirmation(await context(), value)
+    const verifyUrl = page(pages.verifyEmail, { token })
+    return send('WelcomeEmail', user.email, { name: user.name, verifyUrl })
+  }
   const instance = betterAuth({
     ...settings(options, baseURL, logger),
     emailAndPassword: {
@@ -142,6 +162,16 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
           }),
         )
       },
+      onPasswordReset: async ({ user }) => proveByReset(await context(), user.id),
+      async onExistingUserSignUp({ user }, request) {
+        if (user.emailVerified || !request) return
+        const sent = await signUpBody(request)
+        run('WelcomeEmail', async () => {
+          const password = await (await context()).password.hash(sent.password)
+          const pending: PendingSignUp = { userId: user.id, name: sent.name, password }
+          return welcome({ name: sent.name, email: user.email }, JSON.stringify(pending))
+        })
+      },
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
     onAPIError: { throw: true, errorURL: page(pages.signIn, {}) },
@@ -150,13 +180,7 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
       expiresIn: CONFIRMATION_SECONDS,
       autoSignInAfterVerification: false,
       async sendVerificationEmail({ user, token }) {
-        run('WelcomeEmail', async () => {
-          const confirmation = await issueConfirmation(await context(), token)
-          return send('WelcomeEmail', user.email, {
-            name: user.name,
-            verifyUrl: page(pages.verifyEmail, { token: confirmation }),
-          })
-        })
+        run('WelcomeEmail', () => welcome(user, token))
       },
     },
     databaseHooks: {
@@ -181,11 +205,33 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
         ),
       ),
       jwt(jwtOptions),
+      oidcProviders(options.oidc ?? {}),
       standIns(options),
+      linking({ onboarding: pages.onboarding }),
+      unlinking(database),
+      passkeys({ origin: baseURL, appName, db: database }),
+      ...magicLinks({
+        send: (email, query) =>
+          run('MagicLinkEmail', () =>
+            send('MagicLinkEmail', email, {
+              signInUrl: page(pages.magicLink, query),
+              expiresInMinutes: MAGIC_LINK_MINUTES,
+            }),
+          ),
+        redeem,
+      }),
       tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
   return instance
+}
+
+/** A sign-up that Better Auth has already checked, sent as JSON or as a form. */
+async function signUpBody(request: Request) {
+  const text = await request.text()
+  const form = request.headers.get('content-type')?.includes('x-www-form-urlencoded')
+  const body = form ? Object.fromEntries(new URLSearchParams(text)) : JSON.parse(text)
+  return body as { name: string; password: string }
 }
 
 /** What needs neither mails nor plugins. */
@@ -201,8 +247,8 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),
     },
-    // A GET must not confirm an address: mail scanners follow links. `/token` is not needed.
-    disabledPaths: ['/verify-email', '/token'],
+    // A GET must not confirm an address or sign in: mail scanners follow links. `/token` is not needed.
+    disabledPaths: ['/verify-email', '/magic-link/verify', '/token'],
     session: { expiresIn: 7 * SECONDS_PER_DAY, cookieCache: { enabled: false } },
     user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
     verification: { modelName: 'verificationToken', storeIdentifier: 'hashed' },

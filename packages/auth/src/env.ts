@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { AuthError } from './errors.ts'
+import { type AuthOptions, keys } from './options.ts'
 
 export const authEnv = z.object({
   /** Signs cookies, encrypts provider tokens and signing keys. */
@@ -9,6 +11,34 @@ export const authEnv = z.object({
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
+  MICROSOFT_CLIENT_ID: z.string().optional(),
+  MICROSOFT_CLIENT_SECRET: z.string().optional(),
+  MICROSOFT_TENANT_ID: z.string().optional(),
+  OIDC_PROVIDER_ID: z.string().optional(),
+  OIDC_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
+  OIDC_CLIENT_ID: z.string().optional(),
+  OIDC_CLIENT_SECRET: z.string().optional(),
 })
 
 export type AuthEnv = z.output<typeof authEnv>
+
+/** The option `microsoft`. @throws `invalid_options` for half a pair */
+export function microsoftFrom(env: AuthEnv): Pick<AuthOptions, 'microsoft'> {
+  const { microsoft } = keys('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
+  const tenantId = env.MICROSOFT_TENANT_ID
+  return microsoft ? { microsoft: { ...microsoft, ...(tenantId ? { tenantId } : {}) } } : {}
+}
+
+/** The option `oidc`. @throws `invalid_options` for an issuer without a client, or the reverse */
+export function oidcFrom(env: AuthEnv): Pick<AuthOptions, 'oidc'> {
+  const { OIDC_ISSUER: issuer, OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret } = env
+  if (!issuer !== !clientId) {
+    throw new AuthError(
+      'invalid_options',
+      'OIDC_ISSUER and OIDC_CLIENT_ID belong together; one is missing.',
+    )
+  }
+  if (!issuer || !clientId) return {}
+  const provider = { issuer, clientId, ...(clientSecret ? { clientSecret } : {}) }
+  return { oidc: { [env.OIDC_PROVIDER_ID ?? 'oidc']: provider } }
+}

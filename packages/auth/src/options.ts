@@ -8,6 +8,7 @@ import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import { AuthError } from './errors.ts'
+import type { OidcProviders } from './oidc.ts'
 import type { Providers } from './providers.ts'
 
 export interface AuthOptions extends Providers {
@@ -17,8 +18,12 @@ export interface AuthOptions extends Providers {
   baseURL: string
   /** 32 characters or more. */
   secret: string
+  /** The product's name, as devices and authenticator apps show it. Default: the host's name. */
+  appName?: string
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: { sendEmail: typeof sendEmail }
+  /** OpenID Connect providers by id. Default none. */
+  oidc?: OidcProviders
   /** Put behind the mask. Default: JSON lines on standard error. */
   logger?: Logger
   /** From 12, the default, to 15. */
@@ -48,17 +53,25 @@ export interface Pages {
   verifyEmail: string
   /** Gets a `token`. Default `/reset-password`. */
   resetPassword: string
+  /** Gets a `token`, and `next` where the request named a page. Default `/magic-link`. */
+  magicLink: string
   /** Gets an `id`. Default `/accept-invitation`. */
   acceptInvitation: string
   /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
   signIn: string
   /** Where a sign-in with a provider leads that names no page. Default `/dashboard`. */
   afterSignIn: string
+  /**
+   * Where somebody's first sign-in with a provider leads, such as a page that asks for their
+   * organization. Default: the page of any sign-in.
+   */
+  onboarding?: string
 }
 
 export const PAGES: Pages = {
   verifyEmail: '/verify-email',
   resetPassword: '/reset-password',
+  magicLink: '/magic-link',
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',
@@ -66,7 +79,7 @@ export const PAGES: Pages = {
 
 /** A provider of two variables, which belong together; nothing without both. @throws `invalid_options` */
 export function keys(
-  provider: 'github' | 'google',
+  provider: 'github' | 'google' | 'microsoft',
   clientId: string | undefined,
   clientSecret: string | undefined,
 ) {

@@ -1,3 +1,4 @@
+import { MagicLinkEmail } from './MagicLinkEmail.tsx'
 import { PasswordResetEmail } from './PasswordResetEmail.tsx'
 import { PaymentFailedEmail } from './PaymentFailedEmail.tsx'
 import { SubscriptionConfirmedEmail } from './SubscriptionConfirmedEmail.tsx'
@@ -8,6 +9,7 @@ import { WelcomeEmail } from './WelcomeEmail.tsx'
 export const builtInEmails = {
   WelcomeEmail,
   PasswordResetEmail,
+  MagicLinkEmail,
   SubscriptionConfirmedEmail,
   PaymentFailedEmail,
   TeamInviteEmail,
@@ -16,6 +18,7 @@ export const builtInEmails = {
 export type BuiltInEmails = typeof builtInEmails
 
 export {
+  MagicLinkEmail,
   PasswordResetEmail,
   PaymentFailedEmail,
   SubscriptionConfirmedEmail,
