@@ -28,8 +28,14 @@ export interface DbOptions {
 /** A client of the database at `url`. Connects on the first query; `$disconnect()` ends it. */
 export function createDb(url: string, options: DbOptions = {}): Database {
   const adapter = new PrismaPg({ connectionString: url, max: options.maxConnections ?? 10 })
-  return new PrismaClient({ adapter })
+  return Object.defineProperty(new PrismaClient({ adapter }), ADDRESS, { value: url })
 }
+
+const ADDRESS = Symbol.for('@repo/db/address')
+
+/** Where `createDb` made `db` connect to; null for a client that was made elsewhere. */
+export const databaseUrlOf = (db: Database): string | null =>
+  (db as { [ADDRESS]?: string })[ADDRESS] ?? null
 
 const shared = globalThis as { [DB]?: Database }
 const DB = Symbol.for('@repo/db')

@@ -6,9 +6,11 @@ export {
   type Db,
   type DbOptions,
   databaseEnv,
+  databaseUrlOf,
   db,
   type TransactionOptions,
 } from './client.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
+export { type Listener, type ListenOptions, listen } from './listen.ts'
 export { migrate, pendingMigrations } from './migrate.ts'

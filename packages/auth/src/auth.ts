@@ -9,7 +9,8 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
-import { type JwtOptions, jwt } from 'better-auth/plugins/jwt'
+import { jwt } from 'better-auth/plugins/jwt'
+import { type Access, createAccess } from './access.ts'
 import { type Background, createBackground } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken, issueConfirmation } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -17,17 +18,15 @@ import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath } from './hop.ts'
-import { linking, type PendingSignUp, proveByReset, proveBySignUp } from './linking.ts'
-import { MAGIC_LINK_MINUTES, type MagicLinkOptions, magicLinks } from './magic-link.ts'
-import { oidcProviders } from './oidc.ts'
+import { type PendingSignUp, proveByReset, proveBySignUp } from './linking.ts'
+import { MAGIC_LINK_MINUTES, type MagicLinkOptions } from './magic-link.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
-import { passkeys } from './passkeys.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
-import { ACCESS_SECONDS, type RawSession, tollgate, toSession } from './plugin.ts'
-import { socialProviders, standIns } from './providers.ts'
+import { tollgate } from './plugin.ts'
+import { socialProviders } from './providers.ts'
 import { createGuards, type Guards } from './session.ts'
-import { unlinking } from './ways.ts'
+import { waysIn } from './ways-in.ts'
 
 export interface AuthUser {
   id: string
@@ -38,7 +37,6 @@ export interface AuthUser {
   role: string
 }
 
-const SECONDS_PER_DAY = 86_400
 const RESET_MINUTES = 60
 
 /**
@@ -51,19 +49,21 @@ export function createAuth(options: AuthOptions) {
   }
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
-  const betterAuthInstance = build(options, baseURL, logger, background.run)
-  const { api } = betterAuthInstance
-
-  async function readRaw(req: Request): Promise<(RawSession & { user: AuthUser }) | null> {
-    const found = await api.getSession({ headers: req.headers })
-    return found as unknown as (RawSession & { user: AuthUser }) | null
-  }
-  const guards: Guards = createGuards(async (req) => {
-    const raw = await readRaw(req)
-    if (!raw) return null
-    const { adapter } = await betterAuthInstance.$context
-    return toSession(raw, (query) => adapter.findOne(query))
+  const database = options.db ?? db
+  const access: Access = createAccess({
+    options,
+    db: database,
+    origin: baseURL,
+    logger,
+    context: async () => (await betterAuthInstance.$context) as unknown as AuthContext,
+    handler: (req) => handler(req),
+    onAudit: (event) => logger.warn(event, 'a session token was used twice; the session is ended'),
   })
+  const betterAuthInstance = build({ options, baseURL, logger, run: background.run, access })
+  const { api } = betterAuthInstance
+  const { getSession, ...sessions } = access.sessions
+
+  const guards: Guards = createGuards(getSession)
   const handler = async (req: Request): Promise<Response> => {
     try {
       return finish(req, await betterAuthInstance.handler(req), baseURL)
@@ -75,21 +75,26 @@ export function createAuth(options: AuthOptions) {
 
   return {
     ...guards,
+    ...sessions,
     /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
     handler,
     /** Better Auth's server functions, for what has no guard or form here. */
     api,
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(req: Request): Promise<AuthUser | null> {
-      const raw = await readRaw(req)
-      if (!raw) return null
-      const { id, name, email, emailVerified, image, role } = raw.user
-      return { id, name, email, emailVerified, image: image ?? null, role: role ?? 'USER' }
+      const session = await getSession(req)
+      if (!session) return null
+      return database.user.findUnique({
+        where: { id: session.userId },
+        select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
+      })
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     /** Waits for mails and events that requests have set off. For tests and for shutting down. */
     settled: background.settled,
+    /** Stops listening for revoked sessions, for shutting down; the next `getSession` begins anew. */
+    close: access.close,
   }
 }
 
@@ -101,6 +106,7 @@ export const auth: Auth = lazy(() => {
   return createAuth({
     baseURL: env.APP_URL,
     secret: env.BETTER_AUTH_SECRET,
+    ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
     ...microsoftFrom(env),
@@ -108,12 +114,25 @@ export const auth: Auth = lazy(() => {
   })
 })
 
-export const getSession: Auth['getSession'] = (req) => auth.getSession(req)
-export const requireAuth: Auth['requireAuth'] = (req) => auth.requireAuth(req)
+export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
+export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
+export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)
+export const listSessions: Auth['listSessions'] = (req) => auth.listSessions(req)
+export const revokeSession: Auth['revokeSession'] = (req, id) => auth.revokeSession(req, id)
+export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
+  auth.revokeOtherSessions(req)
 
-function build(options: AuthOptions, baseURL: string, logger: Logger, run: Background['run']) {
+interface Parts {
+  options: AuthOptions
+  baseURL: string
+  logger: Logger
+  run: Background['run']
+  access: Access
+}
+
+function build({ options, baseURL, logger, run, access }: Parts) {
   const { sendEmail: send } = options.sender ?? { sendEmail }
   const page = (path: string, query: Record<string, string>) => {
     const url = new URL(path, baseURL)
@@ -121,13 +140,6 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
     return url.href
   }
   const pages: Pages = { ...PAGES, ...options.pages }
-  const database = options.db ?? db
-  const appName = options.appName ?? new URL(baseURL).hostname
-  const jwtOptions: JwtOptions = {
-    disableSettingJwtHeader: true,
-    jwks: { keyPairConfig: { alg: 'ES256' } },
-    jwt: { issuer: baseURL, audience: baseURL, expirationTime: `${ACCESS_SECONDS}s` },
-  }
   // Mails and the plugin call the instance that they are a part of.
   const verifyEmail = async (value: string): Promise<unknown> => {
     if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
@@ -138,13 +150,18 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
     (await instance.$context) as unknown as AuthContext
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
+  const sendLink: MagicLinkOptions['send'] = (email, query) =>
+    run('MagicLinkEmail', () => {
+      const signInUrl = page(pages.magicLink, query)
+      return send('MagicLinkEmail', email, { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES })
+    })
   const welcome = async (user: { name: string; email: string }, value: string) => {
     const token = await issueConfirmation(await context(), value)
     const verifyUrl = page(pages.verifyEmail, { token })
     return send('WelcomeEmail', user.email, { name: user.name, verifyUrl })
   }
   const instance = betterAuth({
-    ...settings(options, baseURL, logger),
+    ...settings(options, baseURL, logger, access.idleSeconds),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -204,23 +221,15 @@ function build(options: AuthOptions, baseURL: string, logger: Logger, run: Backg
           }),
         ),
       ),
-      jwt(jwtOptions),
-      oidcProviders(options.oidc ?? {}),
-      standIns(options),
-      linking({ onboarding: pages.onboarding }),
-      unlinking(database),
-      passkeys({ origin: baseURL, appName, db: database }),
-      ...magicLinks({
-        send: (email, query) =>
-          run('MagicLinkEmail', () =>
-            send('MagicLinkEmail', email, {
-              signInUrl: page(pages.magicLink, query),
-              expiresInMinutes: MAGIC_LINK_MINUTES,
-            }),
-          ),
-        redeem,
+      jwt(access.jwt),
+      ...waysIn({
+        options,
+        origin: baseURL,
+        db: options.db ?? db,
+        pages,
+        magicLink: { send: sendLink, redeem },
       }),
-      tollgate({ jwt: jwtOptions, verifyEmail, afterSignIn: pages.afterSignIn }),
+      tollgate({ ...access, verifyEmail, afterSignIn: pages.afterSignIn }),
     ],
   })
   return instance
@@ -235,7 +244,7 @@ async function signUpBody(request: Request) {
 }
 
 /** What needs neither mails nor plugins. */
-function settings(options: AuthOptions, baseURL: string, logger: Logger) {
+function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSeconds: number) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -249,7 +258,12 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
     },
     // A GET must not confirm an address or sign in: mail scanners follow links. `/token` is not needed.
     disabledPaths: ['/verify-email', '/magic-link/verify', '/token'],
-    session: { expiresIn: 7 * SECONDS_PER_DAY, cookieCache: { enabled: false } },
+    session: {
+      expiresIn: idleSeconds,
+      // A refresh does it, together with the exchange of the token.
+      disableSessionRefresh: true,
+      cookieCache: { enabled: false },
+    },
     user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
     verification: { modelName: 'verificationToken', storeIdentifier: 'hashed' },
     account: {
@@ -260,7 +274,7 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger) {
     rateLimit: {
       enabled: options.rateLimit ?? true,
       storage: 'memory',
-      customRules: { '/get-session': false },
+      customRules: { '/get-session': false, '/access/refresh': false, '/access/renew': false },
     },
     advanced: {
       // Stated, because Better Auth turns both checks off where it sees a test run.

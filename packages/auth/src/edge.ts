@@ -5,8 +5,10 @@
  * @module
  */
 
-import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
-import { ACCESS_COOKIE, readCookie } from './cookies.ts'
+import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet } from 'jose'
+import { createVerify, readStatement } from './access-token.ts'
+import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
+import { onePath } from './hop.ts'
 import { createGuards, type Guards, type Session } from './session.ts'
 
 export interface EdgeOptions {
@@ -16,41 +18,45 @@ export interface EdgeOptions {
   jwks?: JSONWebKeySet | URL
 }
 
-/** Guards over the access token, from its cookie or as a bearer token. */
-export function createEdge(options: EdgeOptions): Guards {
+/** The guards without `fresh`: there is no row to read. */
+export interface Edge extends Pick<Guards, 'requireRole'> {
+  /** Who is asking; null when nobody is signed in, and for anything expired or forged. */
+  getSession(req: Request): Promise<Session | null>
+  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  requireAuth(req: Request): Promise<Session>
+  /**
+   * For a page whose access token has ended while there is a session: leads through the host's
+   * refresh and back, in two redirects. Null for anything else. Call it after `sameSiteHop`.
+   */
+  renew(req: Request): Promise<Response | null>
+}
+
+/**
+ * Guards over the access token, from its cookie or as a bearer token.
+ *
+ * @throws TypeError when `baseURL` is no address
+ */
+export function createEdge(options: EdgeOptions): Edge {
   const origin = new URL(options.baseURL).origin
   const source = options.jwks ?? new URL('/api/auth/jwks', origin)
   const keys = source instanceof URL ? createRemoteJWKSet(source) : createLocalJWKSet(source)
-  return createGuards(async (req) => {
-    const bearer = /^Bearer (\S+)$/i.exec(req.headers.get('authorization') ?? '')?.[1]
-    const token = readCookie(req, ACCESS_COOKIE) ?? bearer
-    if (!token || token.length > 4096) return null
-    try {
-      const { payload } = await jwtVerify(token, keys, {
-        algorithms: ['ES256'],
-        issuer: origin,
-        audience: origin,
-        typ: 'at+jwt',
-        requiredClaims: ['exp', 'iat', 'sub', 'sid'],
-      })
-      return sessionOf(payload)
-    } catch {
-      // Expired, forged, of another issuer, or the keys cannot be had: nobody is signed in.
-      return null
-    }
-  })
-}
-
-function sessionOf(claims: Record<string, unknown>): Session | null {
-  const { sub, sid, role, org, orgRole, exp } = claims
-  if (typeof sub !== 'string' || typeof sid !== 'string' || typeof exp !== 'number') return null
+  const verify = createVerify(origin, keys)
+  const getSession = async (req: Request) => (await readStatement(req, verify))?.session ?? null
+  const hasSession = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
   return {
-    userId: sub,
-    sessionId: sid,
-    role: typeof role === 'string' ? role : 'USER',
-    organizationId: typeof org === 'string' ? org : null,
-    organizationRole: typeof orgRole === 'string' ? orgRole : null,
-    expiresAt: new Date(exp * 1000),
+    ...createGuards(getSession, hasSession),
+    async renew(req) {
+      const isPage = req.method === 'GET' && req.headers.get('sec-fetch-mode') === 'navigate'
+      if (!isPage || !hasSession(req) || readCookie(req, RENEWED_COOKIE) !== null) return null
+      if (await getSession(req)) return null
+      const { pathname, search } = new URL(req.url)
+      const next = encodeURIComponent(`${onePath(pathname)}${search}`)
+      const headers = {
+        location: `/api/auth/access/renew?next=${next}`,
+        'cache-control': 'no-store',
+      }
+      return new Response(null, { status: 303, headers })
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { AuthError } from './errors.ts'
 import { type AuthOptions, keys } from './options.ts'
@@ -7,6 +8,19 @@ export const authEnv = z.object({
   BETTER_AUTH_SECRET: z.string().min(32, 'must have 32 characters or more'),
   /** Where people reach the host, without a path. */
   APP_URL: z.url({ protocol: /^https?$/ }),
+  /** A JSON Web Key Set that signs access tokens; empty: keys in the database. */
+  AUTH_SIGNING_KEYS: z
+    .string()
+    .transform((text, ctx): JSONWebKeySet => {
+      try {
+        return JSON.parse(text) as JSONWebKeySet
+      } catch {
+        ctx.addIssue({ code: 'custom', message: 'must be JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(z.custom<JSONWebKeySet>(isKeySet, 'must be a JSON Web Key Set'))
+    .optional(),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
@@ -19,6 +33,11 @@ export const authEnv = z.object({
   OIDC_CLIENT_ID: z.string().optional(),
   OIDC_CLIENT_SECRET: z.string().optional(),
 })
+
+function isKeySet(value: unknown): boolean {
+  const { keys } = (value ?? {}) as { keys?: unknown }
+  return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null)
+}
 
 export type AuthEnv = z.output<typeof authEnv>
 

@@ -2,19 +2,23 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
+  | 'access_expired'
   | 'insufficient_role'
   | 'invalid_form'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'not_authenticated'
+  | 'unknown_session'
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
+  access_expired: 401,
   insufficient_role: 403,
   invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   not_authenticated: 401,
+  unknown_session: 404,
   untrusted_origin: 403,
 }
 

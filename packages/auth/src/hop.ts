@@ -35,7 +35,7 @@ export function sameSiteHop(req: Request): Response | null {
 }
 
 /** A path that begins with two slashes is another host's address to a browser. */
-const onePath = (pathname: string): string => pathname.replace(/^\/+/, '/')
+export const onePath = (pathname: string): string => pathname.replace(/^\/+/, '/')
 
 /** A page that leads on to `path` without a script, with `headers` (such as cookies) added. */
 export function hopTo(path: string, headers: Headers = new Headers()): Response {

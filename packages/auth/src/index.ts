@@ -6,10 +6,14 @@ export {
   createAuth,
   getSession,
   getUser,
+  listSessions,
+  renewCookies,
   requireAuth,
   requireRole,
+  revokeOtherSessions,
+  revokeSession,
 } from './auth.ts'
-export { createEdge, type EdgeOptions } from './edge.ts'
+export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { type FormAction, safePath } from './forms.ts'
@@ -17,4 +21,5 @@ export { sameSiteHop } from './hop.ts'
 export type { OidcProvider, OidcProviders } from './oidc.ts'
 export type { AuthOptions, Pages } from './options.ts'
 export type { MicrosoftKeys, ProviderKeys } from './providers.ts'
-export type { Guards, Role, Session } from './session.ts'
+export type { Guards, ReadOptions, Role, Session } from './session.ts'
+export type { SessionInfo } from './sessions.ts'

@@ -7,9 +7,11 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { AccessTokenAlg } from './access-token.ts'
 import { AuthError } from './errors.ts'
 import type { OidcProviders } from './oidc.ts'
 import type { Providers } from './providers.ts'
+import type { GivenKeys } from './signing-keys.ts'
 
 export interface AuthOptions extends Providers {
   /** Default: the process-wide client of `DATABASE_URL`. */
@@ -46,6 +48,27 @@ export interface AuthOptions extends Providers {
   trustedProxies?: string[]
   /** Default true. Kept in memory, a process each. */
   rateLimit?: boolean
+  session?: {
+    /** How long a session lives without being used. Default 7. */
+    idleDays?: number
+    /** How long it lives at all. Default 30. */
+    absoluteDays?: number
+  }
+  accessToken?: {
+    /** Default `ES256`. */
+    alg?: AccessTokenAlg
+    /**
+     * A JSON Web Key Set to sign with, or how to get it, such as from a key service. The first key
+     * is private and signs, the others verify. Default: keys in the database, changed by themselves.
+     */
+    keys?: GivenKeys
+  }
+  /**
+   * Where to hear of revoked sessions: a direct connection to the database, where `db` goes through
+   * a pooler that shares connections. Default: where `createDb` connected `db`; for a client made
+   * elsewhere there is none, and each session is read from its row.
+   */
+  listenUrl?: string
 }
 
 export interface Pages {

@@ -13,20 +13,19 @@ import {
   createAuthMiddleware,
   formCsrfMiddleware,
   getOAuthState,
+  isAPIError,
 } from 'better-auth/api'
-import { type JwtOptions, signJWT } from 'better-auth/plugins/jwt'
 import { z } from 'zod'
 import { redeemConfirmation } from './confirmation.ts'
-import { ACCESS_COOKIE, COOKIE_ATTRIBUTES } from './cookies.ts'
+import { SESSION_COOKIE } from './cookies.ts'
 import { requireBcryptLength } from './password.ts'
-import type { Session } from './session.ts'
-
-/** A token lives this long; at the edge a revoked session does, too. */
-export const ACCESS_SECONDS = 300
+import type { Refresh } from './refresh.ts'
+import { newSession } from './session-rows.ts'
 
 export interface TollgateOptions {
-  /** What the jwt plugin was given: tokens are signed with its newest key. */
-  jwt: JwtOptions
+  refresh: Refresh
+  /** Waits until this process has heard of the sessions that a request ended. */
+  settle(): Promise<void>
   /** Checks Better Auth's own token and marks the address as confirmed. */
   verifyEmail(jwt: string): Promise<unknown>
   /** Where a sign-in with a provider leads when the request names no page. */
@@ -34,48 +33,25 @@ export interface TollgateOptions {
 }
 
 /** The parts of Better Auth's session that are read here. */
-export interface RawSession {
-  session: {
-    id: string
-    token: string
-    userId: string
-    expiresAt: Date
-    activeOrganizationId?: string | null | undefined
-  }
-  user: { id: string; role?: string | null | undefined }
-}
-
-type Find = (query: {
-  model: string
-  where: { field: string; value: string }[]
-}) => Promise<{ role?: unknown } | null>
-
-/** Better Auth's session as ours; the role in the organization is looked up. */
-export async function toSession(raw: RawSession, findOne: Find): Promise<Session> {
-  const organizationId = raw.session.activeOrganizationId ?? null
-  const member = organizationId
-    ? await findOne({
-        model: 'member',
-        where: [
-          { field: 'organizationId', value: organizationId },
-          { field: 'userId', value: raw.user.id },
-        ],
-      })
-    : null
-  return {
-    sessionId: raw.session.id,
-    userId: raw.user.id,
-    role: raw.user.role ?? 'USER',
-    organizationId,
-    organizationRole: typeof member?.role === 'string' ? member.role : null,
-    expiresAt: new Date(raw.session.expiresAt),
-  }
+interface RawSession {
+  session: { id: string; token: string }
 }
 
 const PASSWORD_FIELDS = ['password', 'newPassword', 'currentPassword'] as const
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
+  const { refresh } = options
+
   const before = createAuthMiddleware(async (ctx) => {
+    const headers = await refresh.withCurrentToken(ctx)
+    const context = await prepare(ctx)
+    return headers || context
+      ? { context: { ...context, ...(headers ? { headers } : {}) } }
+      : undefined
+  })
+
+  /** What a request is given before its endpoint sees it. */
+  async function prepare(ctx: Ctx): Promise<{ body: Record<string, unknown> } | undefined> {
     const body = (ctx.body ?? {}) as Record<string, unknown>
     for (const field of PASSWORD_FIELDS) {
       const value = body[field]
@@ -87,32 +63,39 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       const token = await presentedToken(ctx)
       const present = token ? await ctx.context.internalAdapter.findSession(token) : null
       if (present) await addOAuthServerContext({ previousSessionId: present.session.id })
-      return { context: { body: { callbackURL: options.afterSignIn, ...body } } }
+      return { body: { callbackURL: options.afterSignIn, ...body } }
     }
-    if (ctx.path === '/change-password') {
-      return { context: { body: { ...body, revokeOtherSessions: true } } }
-    }
+    if (ctx.path === '/change-password') return { body: { ...body, revokeOtherSessions: true } }
     return undefined
-  })
+  }
 
   const after = createAuthMiddleware(async (ctx) => {
     const fresh = ctx.context.newSession as RawSession | null
     if (fresh) {
       await endPrevious(ctx, fresh.session.token)
-      await mint(ctx, fresh)
+      await refresh.mint(ctx, fresh.session.id)
     } else if (ctx.path === '/get-session') {
       const present = ctx.context.returned as RawSession | null
-      if (present?.session?.id && present.user) await mint(ctx, present)
+      if (present?.session?.id) await refresh.mint(ctx, present.session.id)
+    } else if (isOrganizationChange(ctx)) {
+      // Several of these change the active organization or a role without saying so.
+      const token = await presentedToken(ctx)
+      const present = token ? await ctx.context.internalAdapter.findSession(token) : null
+      if (present) await refresh.mint(ctx, present.session.id)
     } else if (ctx.path === '/sign-out' || ctx.path === '/revoke-sessions') {
-      ctx.setCookie(ACCESS_COOKIE, '', { ...COOKIE_ATTRIBUTES, maxAge: 0 })
+      refresh.clear(ctx)
     }
+    await options.settle()
     return undefined
   })
+
+  const isOrganizationChange = ({ path, method, context }: Ctx) =>
+    path?.startsWith('/organization/') && method === 'POST' && !isAPIError(context.returned)
 
   type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
   const presentedToken = (ctx: Ctx): Promise<string | null | undefined | false> =>
-    ctx.getSignedCookie(ctx.context.authCookies.sessionToken.name, ctx.context.secret)
+    ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
 
   async function endPrevious(ctx: Ctx, token: string): Promise<void> {
     const presented = await presentedToken(ctx)
@@ -128,27 +111,24 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     })
   }
 
-  async function mint(ctx: Ctx, raw: RawSession): Promise<void> {
-    const session = await toSession(raw, (query) => ctx.context.adapter.findOne(query))
-    const token = await signJWT(ctx, {
-      options: options.jwt,
-      header: { typ: 'at+jwt' },
-      payload: {
-        sub: session.userId,
-        sid: session.sessionId,
-        iat: Math.floor(Date.now() / 1000),
-        role: session.role,
-        ...(session.organizationId
-          ? { org: session.organizationId, orgRole: session.organizationRole }
-          : {}),
-      },
-    })
-    ctx.setCookie(ACCESS_COOKIE, token, { ...COOKIE_ATTRIBUTES, maxAge: ACCESS_SECONDS })
-  }
-
   return {
     id: 'tollgate',
+    schema: {
+      session: {
+        fields: {
+          aal: { type: 'number', required: false, input: false, returned: false },
+          predecessorHash: { type: 'string', required: false, input: false, returned: false },
+          successorSeenAt: { type: 'date', required: false, input: false, returned: false },
+        },
+      },
+    },
+    init: () => ({
+      options: {
+        databaseHooks: { session: { create: { before: async () => ({ data: newSession() }) } } },
+      },
+    }),
     endpoints: {
+      ...refresh.endpoints,
       confirmEmail: createAuthEndpoint(
         '/confirm-email',
         {

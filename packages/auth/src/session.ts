@@ -21,17 +21,27 @@ export interface Session {
   organizationId: string | null
   /** The role in that organization; null without one, and for a member who was removed. */
   organizationRole: string | null
-  /** When this statement ends: the session in Node, the access token at the edge. */
+  /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
+  acr: string
+  /** When this statement ends: the access token, or the session where its row was read. */
   expiresAt: Date
 }
 
-export type GetSession = (req: Request) => Promise<Session | null>
+export interface ReadOptions {
+  /**
+   * Reads the session's row, whatever the access token says. For what cannot be undone. Default
+   * false. Not at the edge, which has no database.
+   */
+  fresh?: boolean
+}
+
+export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
 
 export interface Guards {
   /** Who is asking; null when nobody is signed in, and for anything expired, revoked or forged. */
   getSession: GetSession
-  /** @throws `not_authenticated` (401) */
-  requireAuth(req: Request): Promise<Session>
+  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  requireAuth(req: Request, options?: ReadOptions): Promise<Session>
   /**
    * Asks the role in the active organization where there is one, else the user's own.
    *
@@ -40,11 +50,16 @@ export interface Guards {
   requireRole(req: Request, role: Role | readonly Role[]): Promise<Session>
 }
 
-export function createGuards(getSession: GetSession): Guards {
-  const requireAuth = async (req: Request) => {
-    const session = await getSession(req)
-    if (!session) throw new AuthError('not_authenticated', 'Nobody is signed in.')
-    return session
+/** @param canRefresh whether a request without a session may have one after a refresh */
+export function createGuards(
+  getSession: GetSession,
+  canRefresh: (req: Request) => boolean = () => false,
+): Guards {
+  const requireAuth: Guards['requireAuth'] = async (req, options) => {
+    const session = await getSession(req, options)
+    if (session) return session
+    if (canRefresh(req)) throw new AuthError('access_expired', 'The access token has ended.')
+    throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
     getSession,

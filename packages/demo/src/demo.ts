@@ -120,6 +120,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       secret: await secretOf(folder),
       events: { userCreated: ({ id }) => billing.ensureCustomer(id) },
     })
+    closing.push(async () => auth.close())
 
     const jobs = { jobs: [billing.jobs], cron: billing.cron }
     const worker = await createWorker({ databaseUrl, logger, ...jobs })

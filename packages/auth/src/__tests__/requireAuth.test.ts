@@ -19,9 +19,8 @@ test('401 without a session', async () => {
 test('401 for a session that has ended', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.session.updateMany({ where: { userId }, data: { expiresAt: new Date(0) } })
-  await expect(setup.auth.requireAuth(setup.auth.request('/', { cookie }))).rejects.toMatchObject({
-    status: 401,
-  })
+  const req = setup.auth.request('/', { cookie })
+  await expect(setup.auth.requireAuth(req, { fresh: true })).rejects.toMatchObject({ status: 401 })
 })
 
 test('the session for who is signed in', async () => {

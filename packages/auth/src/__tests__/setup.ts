@@ -19,6 +19,7 @@ export function setUpAuth(options: Partial<AuthOptions> = {}): Setup {
   })
   afterAll(async () => {
     await setup.auth.settled()
+    setup.auth.close()
     await database.drop()
   })
   return setup

@@ -1,0 +1,125 @@
+/**
+ * Sessions in Node: who is asking, from the access token without a query, and from the session's row
+ * where the token has ended, is denied, or this process may not have heard; and the sessions a person
+ * has, to look at and to end.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import { readStatement, type Verify } from './access-token.ts'
+import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import type { Denials } from './denials.ts'
+import { AuthError } from './errors.ts'
+import type { GetSession } from './session.ts'
+import type { SessionRows } from './session-rows.ts'
+import type { CookieSigner } from './signed-cookie.ts'
+
+/** One of a person's sessions: a browser or program that is signed in. */
+export interface SessionInfo {
+  sessionId: string
+  /** Whether it is the one that asks. */
+  isCurrent: boolean
+  createdAt: Date
+  /** When it was last refreshed, which an active one is every few minutes. */
+  updatedAt: Date
+  /** When it ends unless it is refreshed. */
+  expiresAt: Date
+  /** Of the sign-in; null when not known. */
+  ipAddress: string | null
+  userAgent: string | null
+}
+
+export interface Sessions {
+  getSession: GetSession
+  /**
+   * `Set-Cookie` lines for the answer to `req`, when reading its session found the access token
+   * ended; else none. Without them such a session is read from its row each time, and never lives
+   * longer than it did at sign-in.
+   */
+  renewCookies(req: Request): Promise<string[]>
+  /** The sessions of who is asking, the newest first. @throws `not_authenticated` (401) */
+  listSessions(req: Request): Promise<SessionInfo[]>
+  /**
+   * Ends one of the asking person's sessions, at once in Node.
+   *
+   * @throws `not_authenticated` (401), `unknown_session` (404) also for another person's
+   */
+  revokeSession(req: Request, sessionId: string): Promise<void>
+  /** Ends all but the one that asks. Returns how many. @throws `not_authenticated` (401) */
+  revokeOtherSessions(req: Request): Promise<number>
+}
+
+export interface SessionsOptions {
+  db: Database
+  rows: SessionRows
+  verify: Verify
+  denials: Denials
+  cookies: CookieSigner
+  /** The refresh endpoint's answer to a request with this `Cookie` header. */
+  refresh(cookie: string): Promise<Response>
+}
+
+export function createSessions(options: SessionsOptions): Sessions {
+  const { db, rows, verify, denials, cookies } = options
+  const outdated = new WeakSet<Request>()
+
+  const getSession: GetSession = async (req, { fresh = false } = {}) => {
+    const statement = await readStatement(req, verify)
+    const judgement = statement ? denials.judge(statement) : 'denied'
+    if (statement && judgement === 'allowed' && !fresh) return statement.session
+    const session = statement ? await rows.read(statement.session.sessionId) : await fromCookie(req)
+    if (session && judgement === 'denied') outdated.add(req)
+    return session
+  }
+
+  async function fromCookie(req: Request) {
+    const cookie = readCookie(req, SESSION_COOKIE)
+    const token = cookie === null ? null : await cookies.open(cookie)
+    return token === null ? null : ((await rows.present(token))?.session ?? null)
+  }
+
+  /** Ending sessions is not for a token that may itself have been revoked. */
+  async function requireFresh(req: Request) {
+    const session = await getSession(req, { fresh: true })
+    if (!session) throw new AuthError('not_authenticated', 'Nobody is signed in.')
+    return session
+  }
+
+  return {
+    getSession,
+    async renewCookies(req) {
+      if (!outdated.delete(req) || readCookie(req, SESSION_COOKIE) === null) return []
+      const answer = await options.refresh(req.headers.get('cookie') as string)
+      return answer.headers.getSetCookie()
+    },
+    async listSessions(req) {
+      const { userId, sessionId } = await requireFresh(req)
+      const found = await db.session.findMany({
+        where: { userId, expiresAt: { gt: new Date() } },
+        orderBy: { createdAt: 'desc' },
+      })
+      return found.map(({ id, createdAt, updatedAt, expiresAt, ipAddress, userAgent }) => ({
+        sessionId: id,
+        isCurrent: id === sessionId,
+        createdAt,
+        updatedAt,
+        expiresAt,
+        ipAddress: ipAddress || null,
+        userAgent: userAgent || null,
+      }))
+    },
+    async revokeSession(req, sessionId) {
+      const { userId } = await requireFresh(req)
+      const { count } = await db.session.deleteMany({ where: { id: sessionId, userId } })
+      if (count === 0) throw new AuthError('unknown_session', 'There is no such session.')
+      await denials.settle()
+    },
+    async revokeOtherSessions(req) {
+      const { userId, sessionId } = await requireFresh(req)
+      const { count } = await db.session.deleteMany({ where: { userId, id: { not: sessionId } } })
+      await denials.settle()
+      return count
+    },
+  }
+}

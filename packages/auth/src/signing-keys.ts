@@ -1,0 +1,179 @@
+/**
+ * The keys that sign access tokens, kept in this process. From the database by default: made by
+ * Better Auth's jwt plugin, private parts encrypted, a new one each 90 days, published a week before
+ * it signs and for a day after. Or from the host, which then sees to the overlap.
+ *
+ * @module
+ */
+
+import type { AuthContext, GenericEndpointContext } from 'better-auth'
+import { createJwk, type Jwk, type JwtOptions, resolveSigningKey } from 'better-auth/plugins/jwt'
+import {
+  calculateJwkThumbprint,
+  createLocalJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTVerifyGetKey,
+} from 'jose'
+import { ACCESS_SECONDS, type AccessTokenAlg, type Signer } from './access-token.ts'
+import { AuthError } from './errors.ts'
+
+const DAY_MS = 86_400_000
+const ROTATION_MS = 90 * DAY_MS
+const AHEAD_MS = 7 * DAY_MS
+const OVERLAP_MS = DAY_MS
+/** How long this process signs with what it knows. */
+const KNOWN_MS = 60_000
+/** An unknown key is looked for in the database no more often. */
+const SEARCH_MS = 1_000
+
+/** Key sets of the host: the first key is private and signs, the others verify. */
+export type GivenKeys = JSONWebKeySet | (() => Promise<JSONWebKeySet>)
+
+export interface SigningKeyOptions {
+  origin: string
+  alg: AccessTokenAlg
+  keys: GivenKeys | undefined
+  /** Better Auth's, which has the database and the secret. */
+  context(): Promise<AuthContext>
+}
+
+export interface SigningKeys {
+  /** What the jwt plugin is told, so that it publishes the same keys. */
+  jwt: JwtOptions
+  signer(): Promise<Signer>
+  /** Finds the key of a token, for `jose`. */
+  find: JWTVerifyGetKey
+}
+
+interface Ring {
+  rows: Jwk[]
+  loadedAt: number
+  find: JWTVerifyGetKey
+}
+
+export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOptions): SigningKeys {
+  if (typeof keys === 'object') requireKeys(keys)
+  let known: Ring | undefined
+  let loading: Promise<Ring> | undefined
+  const signers = new Map<string, Signer>()
+
+  const jwt: JwtOptions = {
+    disableSettingJwtHeader: true,
+    jwks: {
+      keyPairConfig: { alg },
+      rotationInterval: ROTATION_MS / 1000,
+      gracePeriod: OVERLAP_MS / 1000,
+      disablePrivateKeyEncryption: keys !== undefined,
+    },
+    jwt: { issuer: origin, audience: origin, expirationTime: `${ACCESS_SECONDS}s` },
+    adapter: { getJwks: async () => (await current()).rows },
+  }
+
+  const endpoint = async () => ({ context: await context() }) as GenericEndpointContext
+
+  async function load(): Promise<Ring> {
+    const rows = keys === undefined ? await stored() : await given(keys)
+    const published = rows.map(({ id, alg: own, publicKey }) => ({
+      ...(JSON.parse(publicKey) as JWK),
+      kid: id,
+      alg: own as string,
+    }))
+    known = { rows, loadedAt: Date.now(), find: createLocalJWKSet({ keys: published }) }
+    return known
+  }
+
+  /** Of several at once one loads. */
+  function reload(): Promise<Ring> {
+    loading ??= load().finally(() => {
+      loading = undefined
+    })
+    return loading
+  }
+
+  const current = async (): Promise<Ring> =>
+    known && Date.now() - known.loadedAt < KNOWN_MS ? known : reload()
+
+  async function stored(): Promise<Jwk[]> {
+    const ctx = await endpoint()
+    const read = () => ctx.context.adapter.findMany<Jwk>({ model: 'jwks' })
+    const rows = await read()
+    const after = Date.now() + AHEAD_MS
+    const isProvided = rows.some((row) => row.alg === alg && endOf(row) > after)
+    if (!isProvided) await createJwk(ctx, { ...jwt, adapter: {} })
+    const all = isProvided ? rows : await read()
+    return all.filter((row) => endOf(row) + OVERLAP_MS > Date.now())
+  }
+
+  return {
+    jwt,
+    async signer() {
+      const { rows } = await current()
+      const kid = keys === undefined ? signingKeyOf(rows, alg).id : (rows[0] as Jwk).id
+      const remembered = signers.get(kid)
+      if (remembered) return remembered
+      const signer = await resolveSigningKey(await endpoint(), jwt, { signingKeyId: kid })
+      signers.set(kid, signer as Signer)
+      return signer as Signer
+    },
+    async find(header, token) {
+      const { find, loadedAt } = await current()
+      try {
+        return await find(header, token)
+      } catch (error) {
+        const isNew = error instanceof errors.JWKSNoMatchingKey
+        if (!isNew || Date.now() - loadedAt < SEARCH_MS) throw error
+        return (await reload()).find(header, token)
+      }
+    },
+  }
+}
+
+const endOf = ({ createdAt, expiresAt }: Jwk): number =>
+  expiresAt ? expiresAt.getTime() : createdAt.getTime() + ROTATION_MS
+
+/** The newest key that verifiers have had time to fetch, else the oldest. */
+function signingKeyOf(rows: Jwk[], alg: AccessTokenAlg): Jwk {
+  const now = Date.now()
+  const live = rows
+    .filter((row) => row.alg === alg && endOf(row) > now)
+    .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime())
+  const known = live.find(({ createdAt }) => createdAt.getTime() <= now - AHEAD_MS) ?? live.at(-1)
+  if (!known) throw new Error('There is no key to sign with.')
+  return known
+}
+
+/** @throws `invalid_options` */
+async function given(keys: GivenKeys): Promise<Jwk[]> {
+  const set = typeof keys === 'function' ? await keys() : keys
+  requireKeys(set)
+  return Promise.all(
+    set.keys.map(async (key, index) => ({
+      id: key.kid ?? (await calculateJwkThumbprint(key)),
+      alg: algOf(key) as AccessTokenAlg,
+      publicKey: JSON.stringify(publicPartOf(key)),
+      privateKey: JSON.stringify(key),
+      // Better Auth goes by the newest; the first is.
+      createdAt: new Date(Date.now() - index),
+    })),
+  )
+}
+
+/** @throws `invalid_options` */
+function requireKeys({ keys }: JSONWebKeySet): void {
+  if (keys[0]?.d && keys.every(algOf)) return
+  throw new AuthError(
+    'invalid_options',
+    'The signing keys must be a JSON Web Key Set of EC keys on P-256 or RSA keys, the first private.',
+  )
+}
+
+function algOf({ kty, crv }: JWK): AccessTokenAlg | null {
+  if (kty === 'EC' && crv === 'P-256') return 'ES256'
+  return kty === 'RSA' ? 'RS256' : null
+}
+
+function publicPartOf({ kty, crv, x, y, n, e }: JWK): JWK {
+  return (kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y }) as JWK
+}

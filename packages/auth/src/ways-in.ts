@@ -1,0 +1,35 @@
+/**
+ * Every way in beside the password, as plugins in the order they need: providers, then whose address
+ * it is, then passkeys and links.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import { linking } from './linking.ts'
+import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { oidcProviders } from './oidc.ts'
+import type { AuthOptions, Pages } from './options.ts'
+import { passkeys } from './passkeys.ts'
+import { standIns } from './providers.ts'
+import { unlinking } from './ways.ts'
+
+export interface WaysIn {
+  options: AuthOptions
+  origin: string
+  db: Database
+  pages: Pages
+  magicLink: MagicLinkOptions
+}
+
+export function waysIn({ options, origin, db, pages, magicLink }: WaysIn) {
+  const appName = options.appName ?? new URL(origin).hostname
+  return [
+    oidcProviders(options.oidc ?? {}),
+    standIns(options),
+    linking({ onboarding: pages.onboarding }),
+    unlinking(db),
+    passkeys({ origin, appName, db }),
+    ...magicLinks(magicLink),
+  ]
+}

@@ -1,0 +1,115 @@
+/**
+ * Hearing what other processes NOTIFY, and knowing whether it is heard: a connection of its own that
+ * is asked twice a second for a sign of life, replaced when it gives none, and that keeps no process
+ * running.
+ *
+ * @module
+ */
+
+import pg from 'pg'
+
+const BEAT_MS = 500
+const SILENT_MS = 2_000
+const LONGEST_PAUSE_MS = 5_000
+
+export interface ListenOptions {
+  /** A direct connection: LISTEN does not pass through a pooler that shares connections. */
+  url: string
+  channel: string
+  /** After each connection, before anything counts as heard: reads what was missed meanwhile. */
+  onConnect(query: pg.Client['query']): Promise<unknown>
+  onNotify(payload: string): void
+  /** Told of a connection that was lost or could not be made. */
+  onLost?(error: unknown): void
+}
+
+export interface Listener {
+  /** Whether all that was sent up to two seconds before `now` (milliseconds) has arrived. */
+  isCurrent(now: number): boolean
+  /** Waits until what was committed before has arrived, or until the connection is lost. */
+  settle(): Promise<void>
+  close(): void
+}
+
+/** Listens on `channel` until closed, and connects again whenever the connection is lost. */
+export function listen(options: ListenOptions): Listener {
+  let client: pg.Client | null = null
+  let heardAt = 0
+  let failures = 0
+  let isClosed = false
+  let timer: NodeJS.Timeout | undefined
+
+  const later = (work: () => void, ms: number) => {
+    clearTimeout(timer)
+    if (!isClosed) timer = setTimeout(work, ms).unref()
+  }
+  /** Gives `lost` up, once, and connects anew. */
+  const replace = (lost: pg.Client, error: unknown) => {
+    if (client !== lost) return
+    client = null
+    heardAt = 0
+    discard(lost)
+    if (isClosed) return
+    options.onLost?.(error)
+    failures += 1
+    later(connect, Math.min(50 * 2 ** failures, LONGEST_PAUSE_MS))
+  }
+
+  function connect(): void {
+    const next = new pg.Client({ connectionString: options.url, keepAlive: true })
+    client = next
+    next.on('error', (error) => replace(next, error))
+    next.on('end', () => replace(next, new Error('The connection was closed.')))
+    next.on('notification', ({ payload }) => options.onNotify(payload ?? ''))
+    streamOf(next).unref?.()
+    answered(next, async () => {
+      await next.connect()
+      await next.query(`LISTEN ${next.escapeIdentifier(options.channel)}`)
+      await options.onConnect(next.query.bind(next) as pg.Client['query'])
+    })
+  }
+
+  /** Runs `ask`; an answer in time is a sign of life as of when it was asked. */
+  function answered(asked: pg.Client, ask: () => Promise<unknown>): void {
+    const since = Date.now()
+    const tooLate = setTimeout(() => replace(asked, new Error('No answer in time.')), SILENT_MS)
+    tooLate.unref()
+    ask()
+      .then(
+        () => {
+          if (client !== asked || isClosed) return
+          heardAt = since
+          failures = 0
+          later(() => answered(asked, () => asked.query('SELECT 1')), BEAT_MS)
+        },
+        (error: unknown) => replace(asked, error),
+      )
+      .finally(() => clearTimeout(tooLate))
+  }
+
+  connect()
+  return {
+    isCurrent: (now) => now - heardAt < SILENT_MS,
+    // The server sends what is waiting before it says that a query is done.
+    settle: async () => {
+      if (heardAt > 0) await client?.query('SELECT 1').catch(() => {})
+    },
+    close() {
+      isClosed = true
+      clearTimeout(timer)
+      const last = client
+      client = null
+      heardAt = 0
+      if (last) discard(last)
+    },
+  }
+}
+
+function discard(client: pg.Client): void {
+  client.on('error', () => {})
+  streamOf(client).destroy()
+}
+
+const streamOf = (client: pg.Client) =>
+  (client as unknown as { connection: { stream: { unref?(): void; destroy(): void } } }).connection
+    .stream
