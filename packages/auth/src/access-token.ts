@@ -45,6 +45,7 @@ export function signAccessToken(
     sid: session.sessionId,
     role: session.role,
     acr: session.acr,
+    ...(session.mfaRequired ? { mfa: 'required' } : {}),
     ...(session.organizationId
       ? { org: session.organizationId, orgRole: session.organizationRole }
       : {}),
@@ -105,7 +106,7 @@ async function claimsOf(
 }
 
 function statementOf(claims: Record<string, unknown> | null): Statement | null {
-  const { sub, sid, role, org, orgRole, acr, iat, exp } = claims ?? {}
+  const { sub, sid, role, org, orgRole, acr, mfa, iat, exp } = claims ?? {}
   if (typeof sub !== 'string' || typeof sid !== 'string') return null
   if (typeof iat !== 'number' || typeof exp !== 'number') return null
   const session: Session = {
@@ -115,6 +116,7 @@ function statementOf(claims: Record<string, unknown> | null): Statement | null {
     organizationId: typeof org === 'string' ? org : null,
     organizationRole: typeof orgRole === 'string' ? orgRole : null,
     acr: typeof acr === 'string' ? acr : 'aal1',
+    ...(mfa === 'required' ? { mfaRequired: true } : {}),
     expiresAt: new Date(exp * 1000),
   }
   return { session, issuedAt: iat }

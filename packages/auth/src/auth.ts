@@ -82,7 +82,7 @@ export function createAuth(options: AuthOptions) {
     api,
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(req: Request): Promise<AuthUser | null> {
-      const session = await getSession(req)
+      const session = await guards.getSession(req)
       if (!session) return null
       return database.user.findUnique({
         where: { id: session.userId },
@@ -257,7 +257,14 @@ function settings(options: AuthOptions, baseURL: string, logger: Logger, idleSec
       log: (level, message, ...details) => logger[level]({ details }, message),
     },
     // A GET must not confirm an address or sign in: mail scanners follow links. `/token` is not needed.
-    disabledPaths: ['/verify-email', '/magic-link/verify', '/token'],
+    disabledPaths: [
+      '/verify-email',
+      '/magic-link/verify',
+      '/token',
+      // Codes by mail are no second factor to who has the mailbox.
+      '/two-factor/send-otp',
+      '/two-factor/verify-otp',
+    ],
     session: {
       expiresIn: idleSeconds,
       // A refresh does it, together with the exchange of the token.

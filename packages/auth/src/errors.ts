@@ -7,6 +7,7 @@ export type AuthErrorCode =
   | 'invalid_form'
   | 'invalid_options'
   | 'method_not_allowed'
+  | 'mfa_required'
   | 'not_authenticated'
   | 'unknown_session'
   | 'untrusted_origin'
@@ -17,6 +18,7 @@ const STATUS: Record<AuthErrorCode, number> = {
   invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
+  mfa_required: 403,
   not_authenticated: 401,
   unknown_session: 404,
   untrusted_origin: 403,

@@ -24,6 +24,11 @@ export interface AuthOptions extends Providers {
   appName?: string
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: { sendEmail: typeof sendEmail }
+  /**
+   * Lets people turn on a second factor, which is then asked for whichever way they come in: codes
+   * of an authenticator app, and backup codes. Default false.
+   */
+  twoFactor?: boolean
   /** OpenID Connect providers by id. Default none. */
   oidc?: OidcProviders
   /** Put behind the mask. Default: JSON lines on standard error. */

@@ -14,6 +14,7 @@ import {
   createAuthEndpoint,
   createAuthMiddleware,
   freshSessionMiddleware,
+  isAPIError,
 } from 'better-auth/api'
 import { z } from 'zod'
 import { removeWayIn } from './ways.ts'
@@ -58,9 +59,28 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
         },
       ),
     },
-    hooks: { before: [REFUSE_SHAPELESS], after: [BLAME_THE_CALLER] },
+    hooks: { before: [REFUSE_SHAPELESS], after: [BLAME_THE_CALLER, countBoth(db)] },
   } satisfies BetterAuthPlugin
 }
+
+/**
+ * A passkey that asked for a fingerprint, a face or a PIN is two factors in one: what one has, and
+ * what one is or knows. The device says so in what it signed.
+ *
+ * @see https://www.w3.org/TR/webauthn-3/#authdata-flags
+ */
+const countBoth = (db: Database) => ({
+  matcher: ({ path }: { path?: string }) => path === '/passkey/verify-authentication',
+  handler: createAuthMiddleware(async ({ body, context }) => {
+    const session = context.newSession?.session
+    if (!session || isAPIError(context.returned)) return
+    const { authenticatorData } = body.response.response as { authenticatorData: string }
+    const flags = Buffer.from(authenticatorData, 'base64url')[32] ?? 0
+    if ((flags & USER_VERIFIED) === 0) return
+    await db.session.updateMany({ where: { id: session.id }, data: { aal: 2 } })
+  }),
+})
+const USER_VERIFIED = 0b100
 
 /** The plugin looks for the passkey before it looks at what was sent. */
 const REFUSE_SHAPELESS = {

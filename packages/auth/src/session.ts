@@ -23,6 +23,8 @@ export interface Session {
   organizationRole: string | null
   /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
   acr: string
+  /** There while a second factor is missing. The guards refuse such a session. */
+  mfaRequired?: true
   /** When this statement ends: the access token, or the session where its row was read. */
   expiresAt: Date
 }
@@ -38,9 +40,15 @@ export interface ReadOptions {
 export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
 
 export interface Guards {
-  /** Who is asking; null when nobody is signed in, and for anything expired, revoked or forged. */
+  /**
+   * Who is asking; null when nobody is signed in, while a second factor is missing, and for anything
+   * expired, revoked or forged.
+   */
   getSession: GetSession
-  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  /**
+   * @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help;
+   *   `mfa_required` (403) while a second factor is missing
+   */
   requireAuth(req: Request, options?: ReadOptions): Promise<Session>
   /**
    * Asks the role in the active organization where there is one, else the user's own.
@@ -50,6 +58,12 @@ export interface Guards {
   requireRole(req: Request, role: Role | readonly Role[]): Promise<Session>
 }
 
+/** @throws `mfa_required` (403) */
+export function complete(session: Session): Session {
+  if (!session.mfaRequired) return session
+  throw new AuthError('mfa_required', 'A second factor is required first.')
+}
+
 /** @param canRefresh whether a request without a session may have one after a refresh */
 export function createGuards(
   getSession: GetSession,
@@ -57,12 +71,15 @@ export function createGuards(
 ): Guards {
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
-    if (session) return session
+    if (session) return complete(session)
     if (canRefresh(req)) throw new AuthError('access_expired', 'The access token has ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
-    getSession,
+    async getSession(req, options) {
+      const session = await getSession(req, options)
+      return session?.mfaRequired ? null : session
+    },
     requireAuth,
     async requireRole(req, role) {
       const session = await requireAuth(req)

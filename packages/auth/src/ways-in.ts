@@ -1,6 +1,6 @@
 /**
  * Every way in beside the password, as plugins in the order they need: providers, then whose address
- * it is, then passkeys and links.
+ * it is, then passkeys and links, then the second factor over all of them.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { oidcProviders } from './oidc.ts'
 import type { AuthOptions, Pages } from './options.ts'
 import { passkeys } from './passkeys.ts'
 import { standIns } from './providers.ts'
+import { secondFactor } from './two-factor.ts'
 import { unlinking } from './ways.ts'
 
 export interface WaysIn {
@@ -31,5 +32,6 @@ export function waysIn({ options, origin, db, pages, magicLink }: WaysIn) {
     unlinking(db),
     passkeys({ origin, appName, db }),
     ...magicLinks(magicLink),
+    ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret }) : []),
   ]
 }
