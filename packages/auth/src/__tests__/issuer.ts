@@ -1,6 +1,6 @@
 /**
  * A real OpenID Connect provider on this machine (the certified `oidc-provider`), which insists on
- * PKCE and signs its id tokens; it shows no page, and whoever comes is `profile`. With the routes of
+ * PKCE and signs its id tokens; whoever comes is `profile`. With the routes of
  * Google or Microsoft it stands in for them.
  */
 
@@ -27,6 +27,8 @@ export interface IssuerOptions {
   /** The path of the issuer, when it has one. */
   path?: string
   routes?: Configuration['routes']
+  /** Shows a page with a button first, as providers do. Default false. */
+  asks?: boolean
   /** Where it sends people back to. */
   redirectUri: string
 }
@@ -95,6 +97,10 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const base = options.path ?? ''
   handle = async (req, res) => {
     if (req.url?.startsWith('/interaction/')) {
+      if (options.asks && req.method === 'GET') {
+        const page = '<form method="post"><button>Continue to the app</button></form>'
+        return res.writeHead(200, { 'content-type': 'text/html' }).end(page)
+      }
       const { profile } = issuer
       profiles.set(profile.sub, profile)
       return provider.interactionFinished(req, res, { login: { accountId: profile.sub } })
