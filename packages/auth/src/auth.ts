@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createLogger, type Logger, lazy, readEnv, toResponse } from '@repo/core'
+import { createLogger, isTollgateError, type Logger, lazy, readEnv, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
@@ -12,6 +12,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { jwt } from 'better-auth/plugins/jwt'
 import { type Access, createAccess } from './access.ts'
 import { type Background, createBackground } from './background.ts'
+import { checkedRequest } from './border.ts'
 import { CONFIRMATION_SECONDS, invalidToken, issueConfirmation } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
@@ -66,9 +67,11 @@ export function createAuth(options: AuthOptions) {
   const guards: Guards = createGuards(getSession)
   const handler = async (req: Request): Promise<Response> => {
     try {
-      return finish(req, await betterAuthInstance.handler(req), baseURL)
+      const checked = await checkedRequest(req)
+      return finish(req, await betterAuthInstance.handler(checked), baseURL)
     } catch (error) {
-      logger.error({ error }, 'a request to auth failed')
+      if (!isTollgateError(error) || error.status >= 500)
+        logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     }
   }

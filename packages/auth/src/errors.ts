@@ -4,22 +4,26 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 export type AuthErrorCode =
   | 'access_expired'
   | 'insufficient_role'
+  | 'invalid_body'
   | 'invalid_form'
   | 'invalid_options'
   | 'method_not_allowed'
   | 'mfa_required'
   | 'not_authenticated'
+  | 'payload_too_large'
   | 'unknown_session'
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
   access_expired: 401,
   insufficient_role: 403,
+  invalid_body: 400,
   invalid_form: 400,
   invalid_options: 500,
   method_not_allowed: 405,
   mfa_required: 403,
   not_authenticated: 401,
+  payload_too_large: 413,
   unknown_session: 404,
   untrusted_origin: 403,
 }

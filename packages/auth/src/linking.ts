@@ -8,8 +8,9 @@
  */
 
 import type { AuthContext, BetterAuthPlugin } from 'better-auth'
-import { createAuthMiddleware } from 'better-auth/api'
+import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
+import { z } from 'zod'
 
 /** Better Auth's side, as far as it is used here. */
 export type Users = Pick<AuthContext, 'internalAdapter' | 'adapter'>
@@ -29,6 +30,8 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
         async getUserInfo(tokens: Parameters<typeof provider.getUserInfo>[0]) {
           const answer = await provider.getUserInfo(tokens)
           const { email, emailVerified, name } = answer?.user ?? {}
+          // Lower-casing makes an address of letters that look alike another person's.
+          if (email && !z.email().safeParse(email).success) return null
           // Better Auth gets the same context later, with its hooks.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
           return answer
@@ -41,6 +44,7 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
     },
     hooks: {
       before: [
+        REFUSE_NAMES,
         {
           matcher: ({ path }) => path === '/sign-in/social' && onboarding !== undefined,
           handler: createAuthMiddleware(async ({ body }) => ({
@@ -52,11 +56,30 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
   }
 }
 
+/** As long as a mail may greet. */
+const LONGEST_NAME = 200
+
+/** Better Auth stores what is sent as a name, or fails to. */
+const REFUSE_NAMES = {
+  matcher: ({ path }: { path?: string }) => path === '/sign-up/email' || path === '/update-user',
+  handler: createAuthMiddleware(async ({ body, path }) => {
+    const { name } = (body ?? {}) as { name?: unknown }
+    if (name === undefined) return
+    const isName = typeof name === 'string' && name.length <= LONGEST_NAME
+    if (isName && (path === '/sign-up/email' || name.trim())) return
+    throw new APIError('BAD_REQUEST', {
+      code: 'INVALID_NAME',
+      message: `A name has from 1 to ${LONGEST_NAME} characters.`,
+    })
+  }),
+}
+
 /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
 const NAMED = {
   create: {
     async before({ name, email }: { name: string; email: string }) {
-      return name.trim() ? undefined : { data: { name: email.slice(0, email.indexOf('@')) } }
+      const known = name.trim() || email.slice(0, email.indexOf('@'))
+      return { data: { name: known.slice(0, LONGEST_NAME) } }
     },
   },
 }
