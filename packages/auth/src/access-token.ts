@@ -106,8 +106,10 @@ async function claimsOf(
 }
 
 function statementOf(claims: Record<string, unknown> | null): Statement | null {
-  const { sub, sid, role, org, orgRole, acr, mfa, iat, exp } = claims ?? {}
+  const { sub, sid, role, org, orgRole, acr, mfa, iat, exp, client_id } = claims ?? {}
   if (typeof sub !== 'string' || typeof sid !== 'string') return null
+  // Another program's token is not a session, whatever it is for.
+  if (client_id !== undefined) return null
   if (typeof iat !== 'number' || typeof exp !== 'number') return null
   const session: Session = {
     userId: sub,

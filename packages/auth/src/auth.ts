@@ -18,9 +18,10 @@ import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
-import { hopTo, sameOriginPath } from './hop.ts'
+import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { type PendingSignUp, proveByReset, proveBySignUp } from './linking.ts'
 import { MAGIC_LINK_MINUTES, type MagicLinkOptions } from './magic-link.ts'
+import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization.ts'
 import { createPasswordHash, MIN_PASSWORD_LENGTH } from './password.ts'
@@ -39,6 +40,9 @@ export interface AuthUser {
 }
 
 const RESET_MINUTES = 60
+
+/** Where other programs send people, who are not known here before the hop. */
+const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
 
 /**
  * @throws `invalid_options` for a short secret, too few bcrypt rounds, or a base URL that is none.
@@ -67,6 +71,8 @@ export function createAuth(options: AuthOptions) {
   const guards: Guards = createGuards(getSession)
   const handler = async (req: Request): Promise<Response> => {
     try {
+      const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
+      if (hop) return hop
       const checked = await checkedRequest(req)
       return finish(req, await betterAuthInstance.handler(checked), baseURL)
     } catch (error) {
@@ -91,6 +97,17 @@ export function createAuth(options: AuthOptions) {
         where: { id: session.userId },
         select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
       })
+    },
+    /**
+     * Registers a program for tokens, where the option `oauth` is on. For a user whose own role is
+     * `ADMIN`.
+     *
+     * @throws `not_authenticated` (401), `mfa_required`, `insufficient_role` (403)
+     */
+    async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
+      const { role } = await guards.requireAuth(req, { fresh: true })
+      if (role === 'ADMIN') return createOAuthClient(api, req, client)
+      throw new AuthError('insufficient_role', `ADMIN is required, the role is ${role}.`)
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),

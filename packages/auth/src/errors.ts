@@ -4,6 +4,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 export type AuthErrorCode =
   | 'access_expired'
   | 'insufficient_role'
+  | 'insufficient_scope'
   | 'invalid_body'
   | 'invalid_form'
   | 'invalid_options'
@@ -17,6 +18,7 @@ export type AuthErrorCode =
 const STATUS: Record<AuthErrorCode, number> = {
   access_expired: 401,
   insufficient_role: 403,
+  insufficient_scope: 403,
   invalid_body: 400,
   invalid_form: 400,
   invalid_options: 500,

@@ -9,6 +9,7 @@ import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { AccessTokenAlg } from './access-token.ts'
 import { AuthError } from './errors.ts'
+import type { OAuthServerOptions } from './oauth-server.ts'
 import type { OidcProviders } from './oidc.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
@@ -29,6 +30,11 @@ export interface AuthOptions extends Providers {
    * of an authenticator app, and backup codes. Default false.
    */
   twoFactor?: boolean
+  /**
+   * Makes the host an OAuth 2.1 authorization server for other programs. Its tables are empty
+   * otherwise. Default off.
+   */
+  oauth?: OAuthServerOptions
   /** OpenID Connect providers by id. Default none. */
   oidc?: OidcProviders
   /** Put behind the mask. Default: JSON lines on standard error. */

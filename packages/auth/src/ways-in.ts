@@ -8,6 +8,7 @@
 import type { Database } from '@repo/db'
 import { linking } from './linking.ts'
 import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { oauthServer } from './oauth-server.ts'
 import { oidcProviders } from './oidc.ts'
 import type { AuthOptions, Pages } from './options.ts'
 import { passkeys } from './passkeys.ts'
@@ -32,6 +33,7 @@ export function waysIn({ options, origin, db, pages, magicLink }: WaysIn) {
     unlinking(db),
     passkeys({ origin, appName, db }),
     ...magicLinks(magicLink),
+    ...(options.oauth ? oauthServer(options.oauth, origin, pages.signIn) : []),
     ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret }) : []),
   ]
 }

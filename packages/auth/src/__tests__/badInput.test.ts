@@ -26,6 +26,7 @@ beforeAll(async () => {
     db: setup.db,
     logger,
     twoFactor: true,
+    oauth: { scopes: ['bookings:read'] },
     oidc: { acme: { issuer: issuer.url, ...OIDC_CLIENT } },
   })
   cookie = (await auth.signIn('victim@example.com')).cookie
