@@ -4,10 +4,14 @@ import { passkeyClient } from '@better-auth/passkey/client'
 import { createAuthClient as create } from 'better-auth/client'
 import { magicLinkClient, organizationClient, twoFactorClient } from 'better-auth/client/plugins'
 
-/** @param baseURL the host's origin. Default: where the page is. */
-export function createAuthClient(baseURL?: string) {
+/**
+ * @param baseURL the host's origin. Default: where the page is.
+ * @param fetchImpl for a program that keeps cookies itself. Default: the page's `fetch`.
+ */
+export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {
   return create({
     ...(baseURL ? { baseURL } : {}),
+    ...(fetchImpl ? { fetchOptions: { customFetchImpl: fetchImpl } } : {}),
     plugins: [organizationClient(), magicLinkClient(), passkeyClient(), twoFactorClient()],
   })
 }

@@ -1,6 +1,5 @@
 /** The second factor: asked for after every first one, and no code is good twice. */
 
-import { createOTP } from '@better-auth/utils/otp'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createEdge } from '../edge.ts'
 import {
@@ -11,6 +10,7 @@ import {
   type TestAuth,
   tokenOf,
 } from '../testing.ts'
+import { codeOf, secretIn } from './authenticator.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -40,10 +40,6 @@ interface Person {
   cookie: string
 }
 
-/** The code of the half-minute that is `ahead` of now. */
-const codeOf = ({ secret }: Pick<Person, 'secret'>, ahead = 0) =>
-  createOTP(secret).hotp(Math.floor(Date.now() / 30_000) + ahead)
-
 /** Somebody who has turned the second factor on. The code of the step before now is used up. */
 async function withSecondFactor(): Promise<Person> {
   const { email, userId, cookie } = await auth.signIn()
@@ -52,21 +48,11 @@ async function withSecondFactor(): Promise<Person> {
     totpURI: string
     backupCodes: string[]
   }
-  const shown = new URL(totpURI).searchParams.get('secret') as string
-  const secret = Buffer.from(fromBase32(shown)).toString()
-  const code = await codeOf({ secret }, -1)
+  const secret = secretIn(totpURI)
+  const code = await codeOf(secret, -1)
   const verified = await auth.post('/two-factor/verify-totp', { code }, { cookie })
   expect(verified.status).toBe(200)
   return { email, userId, secret, codes: backupCodes, cookie: cookiesOf(verified) }
-}
-
-function fromBase32(text: string): number[] {
-  const bits = [...text.replace(/=+$/, '')]
-    .map((letter) =>
-      'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'),
-    )
-    .join('')
-  return (bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2))
 }
 
 const byPassword = (email: string) =>
@@ -100,7 +86,7 @@ test('after a password the code is asked for before there is a session', async (
   expect(await first.json()).toMatchObject({ twoFactorRedirect: true })
   const challenge = cookiesOf(first)
   expect(challenge).not.toMatch(/session_token|access_token/)
-  const second = await verify({ code: await codeOf(person) }, challenge)
+  const second = await verify({ code: await codeOf(person.secret) }, challenge)
   expect(second.status).toBe(200)
   expect(await ask(cookiesOf(second))).toMatchObject({ userId: person.userId, acr: 'aal2' })
 })
@@ -160,7 +146,7 @@ test.each([
     expect([path, answer.status, await codeIn(answer)]).toEqual([path, 403, 'MFA_REQUIRED'])
   }
 
-  const done = await verify({ code: await codeOf(person) }, cookie)
+  const done = await verify({ code: await codeOf(person.secret) }, cookie)
   expect(done.status).toBe(200)
   const raised = cookiesOf(done)
   expect(await ask(raised)).toMatchObject({ userId: person.userId, acr: 'aal2' })
@@ -174,11 +160,11 @@ test.each([
 
 test('a code is good once, also for several who send it at the same time, and no older one after it', async () => {
   const person = await withSecondFactor()
-  const older = await codeOf(person, -1)
+  const older = await codeOf(person.secret, -1)
   expect(
     await codeIn(await verify({ code: older }, cookiesOf(await byPassword(person.email)))),
   ).toBe('CODE_USED')
-  const code = await codeOf(person)
+  const code = await codeOf(person.secret)
   const challenges = await Promise.all(
     [1, 2, 3].map(async () => cookiesOf(await byPassword(person.email))),
   )
@@ -230,7 +216,7 @@ test('ten wrong codes of a session lock the account, however many are sent at on
   const statuses = guesses.map(({ status }) => status)
   expect(statuses.filter((status) => status === 401)).toHaveLength(10)
   expect(statuses.filter((status) => status === 429)).toHaveLength(15)
-  expect((await verify({ code: await codeOf(person) }, cookie)).status).toBe(429)
+  expect((await verify({ code: await codeOf(person.secret) }, cookie)).status).toBe(429)
   expect((await verify({ code: person.codes[0] }, cookie, 'backup-code')).status).toBe(429)
 
   await setup.db.twoFactor.updateMany({
@@ -245,13 +231,12 @@ test('turning it on ends the sessions that have not shown it', async () => {
   const cookie = cookiesOf(await byPassword(email))
   const enabled = await auth.post('/two-factor/enable', { password: TEST_PASSWORD }, { cookie })
   const { totpURI } = (await enabled.json()) as { totpURI: string }
-  const shown = new URL(totpURI).searchParams.get('secret') as string
-  const secret = Buffer.from(fromBase32(shown)).toString()
+  const secret = secretIn(totpURI)
   expect(await ask(elsewhere)).toMatchObject({ acr: 'aal1' })
   const wrong = await verify({ code: '000000' }, cookie)
   expect(wrong.status).toBe(401)
   expect(await ask(elsewhere)).toMatchObject({ acr: 'aal1' })
-  const done = await verify({ code: await codeOf({ secret }) }, cookie)
+  const done = await verify({ code: await codeOf(secret) }, cookie)
   expect(await ask(cookiesOf(done))).toMatchObject({ acr: 'aal2' })
   await expect(ask(elsewhere)).rejects.toMatchObject({ status: 401 })
 })
@@ -269,7 +254,7 @@ test('turning it off takes the second factor and the password', async () => {
 
 test('no device is trusted to need no code', async () => {
   const person = await withSecondFactor()
-  const body = { code: await codeOf(person), trustDevice: true }
+  const body = { code: await codeOf(person.secret), trustDevice: true }
   const done = await verify(body, cookiesOf(await byPassword(person.email)))
   expect(done.status).toBe(200)
   const again = await auth.post(
@@ -296,7 +281,7 @@ test('a form without script leads to the page for the code, and from there on', 
   })
   expect(first.headers.get('location')).toBe('/two-factor?next=%2Fdashboard%3Fa%3Db')
   const second = await auth.formAction(
-    form({ code: await codeOf(person), next: '/dashboard?a=b' }, cookiesOf(first)),
+    form({ code: await codeOf(person.secret), next: '/dashboard?a=b' }, cookiesOf(first)),
     { path: '/two-factor/verify-totp', success: '/dashboard', failure: '/two-factor' },
   )
   expect(second.headers.get('location')).toBe('/dashboard?a=b')
