@@ -12,7 +12,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { jwt } from 'better-auth/plugins/jwt'
 import { type Access, createAccess } from './access.ts'
 import { type Background, createBackground } from './background.ts'
-import { checkedRequest } from './border.ts'
+import { checkedRequest, refusalOf } from './border.ts'
 import { CONFIRMATION_SECONDS, invalidToken, issueConfirmation } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
@@ -75,9 +75,11 @@ export function createAuth(options: AuthOptions) {
       if (hop) return hop
       const checked = await checkedRequest(req)
       return finish(req, await betterAuthInstance.handler(checked), baseURL)
-    } catch (error) {
-      if (!isTollgateError(error) || error.status >= 500)
+    } catch (thrown) {
+      const error = refusalOf(thrown)
+      if (!isTollgateError(error) || error.status >= 500) {
         logger.error({ error }, 'a request to auth failed')
+      }
       return toResponse(error)
     }
   }

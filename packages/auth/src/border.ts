@@ -41,3 +41,9 @@ const tooLarge = () =>
 function refuseNull(text: string, pattern: RegExp): void {
   if (pattern.test(text)) throw new AuthError('invalid_body', 'A null character is in the request.')
 }
+
+/** Two requests that made the same row at once: the slower one may come again. Else what was thrown. */
+export function refusalOf(thrown: unknown): unknown {
+  const isUnique = (thrown as { code?: unknown } | null)?.code === 'P2002'
+  return isUnique ? new AuthError('conflict', 'Another request was faster. Try again.') : thrown
+}

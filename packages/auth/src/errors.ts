@@ -2,6 +2,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
+  | 'conflict'
   | 'access_expired'
   | 'insufficient_role'
   | 'insufficient_scope'
@@ -16,6 +17,7 @@ export type AuthErrorCode =
   | 'untrusted_origin'
 
 const STATUS: Record<AuthErrorCode, number> = {
+  conflict: 409,
   access_expired: 401,
   insufficient_role: 403,
   insufficient_scope: 403,

@@ -80,6 +80,19 @@ test('a link is good once, also for several who press at the same time', async (
   expect(late.headers.getSetCookie()).toEqual([])
 })
 
+test('of several links of somebody new that are pressed at once, one makes the user', async () => {
+  for (let n = 0; n < 4; n += 1) {
+    const email = `several-${n}@example.com`
+    const tokens: string[] = []
+    for (let link = 0; link < 5; link += 1) tokens.push(await tokenFor(email))
+    const answers = await Promise.all(tokens.map((token) => press(token)))
+    const statuses = answers.map(({ status }) => status)
+    expect(statuses).toContain(200)
+    expect(statuses.filter((status) => status !== 200 && status !== 409)).toEqual([])
+    expect(await setup.db.user.count({ where: { email } })).toBe(1)
+  }
+})
+
 test('a link ends after ten minutes, and is stored hashed', async () => {
   const token = await tokenFor('late@example.com')
   const rows = await setup.db.verificationToken.findMany({
