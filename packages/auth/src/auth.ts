@@ -19,7 +19,7 @@ import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
-import { type PendingSignUp, proveByReset, proveBySignUp } from './linking.ts'
+import { type PendingSignUp, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
 import { MAGIC_LINK_MINUTES, type MagicLinkOptions } from './magic-link.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
 import { type AuthOptions, keys, originOf, PAGES, type Pages } from './options.ts'
@@ -255,14 +255,6 @@ function build({ options, baseURL, logger, run, access }: Parts) {
     ],
   })
   return instance
-}
-
-/** A sign-up that Better Auth has already checked, sent as JSON or as a form. */
-async function signUpBody(request: Request) {
-  const text = await request.text()
-  const form = request.headers.get('content-type')?.includes('x-www-form-urlencoded')
-  const body = form ? Object.fromEntries(new URLSearchParams(text)) : JSON.parse(text)
-  return body as { name: string; password: string }
 }
 
 /** What needs neither mails nor plugins. */

@@ -121,6 +121,14 @@ export interface PendingSignUp {
   password: string
 }
 
+/** A sign-up that Better Auth has already checked, sent as JSON or as a form. */
+export async function signUpBody(request: Request) {
+  const text = await request.text()
+  const form = request.headers.get('content-type')?.includes('x-www-form-urlencoded')
+  const body = form ? Object.fromEntries(new URLSearchParams(text)) : JSON.parse(text)
+  return body as { name: string; password: string }
+}
+
 /**
  * A sign-up with an address that somebody else had signed up with and never proved: whose link is
  * pressed first gets the address, with their own password. False when it was proven before.

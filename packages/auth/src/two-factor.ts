@@ -27,7 +27,8 @@ export interface SecondFactorOptions {
 }
 
 type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
-interface Asked {
+/** The part of a request that says what is asked for. */
+export interface Asked {
   path?: string
 }
 
