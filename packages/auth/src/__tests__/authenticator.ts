@@ -14,6 +14,9 @@ export function secretIn(totpURI: string): string {
   return Buffer.from(bytes).toString()
 }
 
-/** The code of the half-minute that is `ahead` of now. */
-export const codeOf = (secret: string, ahead = 0): Promise<string> =>
+/**
+ * The code of the half-minute that is `ahead` of now. The next one is taken already, and is still
+ * good when the machine stalls.
+ */
+export const codeOf = (secret: string, ahead = 1): Promise<string> =>
   createOTP(secret).hotp(Math.floor(Date.now() / 30_000) + ahead)

@@ -214,6 +214,19 @@ test('who is not signed in is led to sign in, and one from another site hops fir
   expect(await hop.text()).toContain('http-equiv="refresh"')
 })
 
+test('a session without its second factor gets no code', async () => {
+  const { clientId } = await make({
+    name: 'Web',
+    scopes: ['bookings:read'],
+    redirectUris: [CALLBACK],
+  })
+  const { cookie, userId } = await auth.signIn()
+  await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+  const { answer, location } = await authorize(clientId, cookie, { scope: 'bookings:read' })
+  expect(answer.status).toBe(403)
+  expect(location).toBe('')
+})
+
 test('signing in does not itself go on to the client, which a missing second factor could pass', async () => {
   const answer = await auth.post('/sign-in/magic-link/confirm', {
     token: 'x',

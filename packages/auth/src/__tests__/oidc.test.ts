@@ -1,6 +1,7 @@
 /** Any OpenID Connect provider, and Google and Microsoft: against a real one, over HTTP. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { microsoftFrom, oidcFrom } from '../env.ts'
 import { cookiesOf, createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
 import { createBrowser } from './browser.ts'
 import { type Issuer, OIDC_CLIENT, startIssuer } from './issuer.ts'
@@ -227,3 +228,35 @@ test.each(['github', 'credential', 'With Space', '', '../up'])(
     )
   },
 )
+
+describe('from the environment', () => {
+  const base = { BETTER_AUTH_SECRET: 'x'.repeat(32), APP_URL: TEST_ORIGIN }
+
+  test('a provider is on when its variables are set', () => {
+    const env = {
+      ...base,
+      OIDC_ISSUER: 'https://id.example.com',
+      OIDC_CLIENT_ID: 'x',
+      OIDC_PROVIDER_ID: 'keycloak',
+      MICROSOFT_CLIENT_ID: 'a',
+      MICROSOFT_CLIENT_SECRET: 'b',
+      MICROSOFT_TENANT_ID: 'acme-tenant',
+    }
+    expect(oidcFrom(env)).toEqual({
+      oidc: { keycloak: { issuer: 'https://id.example.com', clientId: 'x' } },
+    })
+    expect(microsoftFrom(env)).toEqual({
+      microsoft: { clientId: 'a', clientSecret: 'b', tenantId: 'acme-tenant' },
+    })
+    expect([oidcFrom(base), microsoftFrom(base)]).toEqual([{}, {}])
+  })
+
+  test.each([
+    ['an issuer without a client', { OIDC_ISSUER: 'https://id.example.com' }],
+    ['a client without an issuer', { OIDC_CLIENT_ID: 'x' }],
+    ['half of Microsoft', { MICROSOFT_CLIENT_ID: 'a' }],
+  ])('%s is one clear error', (_, env) => {
+    const read = () => [oidcFrom({ ...base, ...env }), microsoftFrom({ ...base, ...env })]
+    expect(read).toThrow(expect.objectContaining({ code: 'invalid_options' }))
+  })
+})

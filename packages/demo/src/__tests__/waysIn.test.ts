@@ -8,7 +8,7 @@ import { type HttpBindings, serve } from '@hono/node-server'
 import { type Auth, createAuth, sameSiteHop } from '@repo/auth'
 import type { createAuthClient } from '@repo/auth/client'
 import { createTestLogger } from '@repo/core/testing'
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { createTestDatabase, freePort, type TestDatabase } from '@repo/db/testing'
 import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
 import { build } from 'esbuild'
 import { Hono } from 'hono'
@@ -23,7 +23,7 @@ declare const window: { client: Client }
 const browser: Browser | null = await launchChromium()
 if (!browser) process.stderr.write('\nSKIPPED: no Chromium on this machine; set CHROMIUM_PATH.\n')
 
-const PORT = 3187
+const PORT = await freePort()
 const ORIGIN = `http://localhost:${PORT}`
 const PASSWORD = 'correct horse battery'
 
