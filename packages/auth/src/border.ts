@@ -18,8 +18,9 @@ export async function checkedRequest(req: Request): Promise<Request> {
   refuseNull(req.url, /%00/)
   if (req.body === null) return req
   const body = await readBody(req)
-  refuseNull(new TextDecoder().decode(body), /\0|%00|\\u0000/)
   const { method, headers } = req
+  const isForm = headers.get('content-type')?.includes('x-www-form-urlencoded')
+  refuseNull(new TextDecoder().decode(body), isForm ? /\0|%00/ : /\0|(?<!\\)(\\\\)*\\u0000/)
   return new Request(req.url, { method, headers, body })
 }
 

@@ -201,6 +201,23 @@ test('a megabyte is refused as such, whether or not its length is told', async (
   expect((await auth.handler(untold)).status).toBe(413)
 })
 
+test('a null character is refused as such, and what only looks like one is not', async () => {
+  const form = 'application/x-www-form-urlencoded'
+  for (const [body, type, status] of [
+    [JSON.stringify({ email: 'a@b.example', password: 'a\0b' }), 'application/json', 400],
+    ['email=a%40b.example&password=a%00b', form, 400],
+    [
+      JSON.stringify({ email: 'a@b.example', password: '100%00 \\u0000 sure' }),
+      'application/json',
+      401,
+    ],
+    ['email=a%40b.example&password=100%2500+and+more', form, 401],
+  ] as const) {
+    const answer = await send('/sign-in/email', 'POST', body, type, '')
+    expect([body, answer.status]).toEqual([body, status])
+  }
+})
+
 test('a role in the body is not taken', async () => {
   for (const [path, body] of [
     [
