@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/edge.ts', 'src/client.ts', 'src/testing.ts'],
+  entry: ['src/index.ts', 'src/edge.ts', 'src/scopes.ts', 'src/client.ts', 'src/testing.ts'],
   format: ['esm'],
   target: 'node20',
   sourcemap: true,

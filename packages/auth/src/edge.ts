@@ -9,7 +9,6 @@ import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet } from 'jose'
 import { createVerify, readStatement } from './access-token.ts'
 import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
 import { onePath } from './hop.ts'
-import { createRequireScope, type RequireScope } from './scopes.ts'
 import { createGuards, type Guards, type Session } from './session.ts'
 
 export interface EdgeOptions {
@@ -25,8 +24,6 @@ export interface Edge extends Pick<Guards, 'requireRole'> {
   getSession(req: Request): Promise<Session | null>
   /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
   requireAuth(req: Request): Promise<Session>
-  /** Who asks with a token of the option `oauth`; a session's own is refused, and the reverse. */
-  requireScope: RequireScope
   /**
    * For a page whose access token has ended while there is a session: leads through the host's
    * refresh and back, in two redirects. Null for anything else. Call it after `sameSiteHop`.
@@ -48,7 +45,6 @@ export function createEdge(options: EdgeOptions): Edge {
   const hasSession = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
   return {
     ...createGuards(getSession, hasSession),
-    requireScope: createRequireScope(origin, keys),
     async renew(req) {
       const isPage = req.method === 'GET' && req.headers.get('sec-fetch-mode') === 'navigate'
       if (!isPage || !hasSession(req) || readCookie(req, RENEWED_COOKIE) !== null) return null
@@ -66,5 +62,4 @@ export function createEdge(options: EdgeOptions): Edge {
 
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { sameSiteHop } from './hop.ts'
-export type { Client } from './scopes.ts'
 export type { Guards, Role, Session } from './session.ts'

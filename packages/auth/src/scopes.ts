@@ -1,11 +1,21 @@
 /**
- * What another program may do: the tokens that `oauth-server.ts` gives, verified without a database.
+ * What another program may do: the tokens that `oauth-server.ts` gives, verified without a database
+ * and without a Node builtin. Beside the edge entry, which stays small for those who need no other.
  *
  * @module
  */
 
-import { type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { AuthError } from './errors.ts'
+
+export { AuthError, type AuthErrorCode } from './errors.ts'
+
+export interface ScopeOptions {
+  /** The host's origin, which issues the tokens. */
+  baseURL: string
+  /** The public keys, or where they are. Default: `<baseURL>/api/auth/jwks`. */
+  jwks?: JSONWebKeySet | URL
+}
 
 /** A program that asks with a token of its own. */
 export interface Client {
@@ -26,7 +36,15 @@ export const apiResource = (origin: string): string => `${origin}/api`
  */
 export type RequireScope = (req: Request, ...scopes: string[]) => Promise<Client>
 
-export function createRequireScope(origin: string, keys: JWTVerifyGetKey): RequireScope {
+/**
+ * The guard for tokens of the option `oauth`; a session's own token is refused.
+ *
+ * @throws TypeError when `baseURL` is no address
+ */
+export function createRequireScope({ baseURL, jwks }: ScopeOptions): RequireScope {
+  const { origin } = new URL(baseURL)
+  const source = jwks ?? new URL('/api/auth/jwks', origin)
+  const keys = source instanceof URL ? createRemoteJWKSet(source) : createLocalJWKSet(source)
   const options = {
     algorithms: ['ES256', 'RS256'],
     issuer: origin,
