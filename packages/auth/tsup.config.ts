@@ -5,6 +5,7 @@ export default defineConfig({
     'src/index.ts',
     'src/access.ts',
     'src/edge.ts',
+    'src/scopes.ts',
     'src/client.ts',
     'src/worker.ts',
     'src/testing.ts',

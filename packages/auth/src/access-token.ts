@@ -50,6 +50,7 @@ export function signAccessToken(
     sid: session.sessionId,
     role: session.role,
     acr: session.acr,
+    ...(session.mfaRequired ? { mfa: 'required' } : {}),
     ...(session.organizationId
       ? { org: session.organizationId, orgRole: session.organizationRole }
       : {}),
@@ -120,20 +121,26 @@ const copyOf = ({ session, issuedAt }: Statement): Statement => ({
 })
 
 function statementOf(claims: Record<string, unknown>): Statement | null {
-  const { sub, sid, role, org, orgRole, acr, iat, exp } = claims
-  if (typeof sub !== 'string' || typeof sid !== 'string') return null
+  const { sub, sid, role, org, orgRole, acr, mfa, iat, exp, client_id } = claims
+  const userId = textOf(sub)
+  const sessionId = textOf(sid)
+  // Another program's token is not a session, whatever it is for.
+  if (!userId || !sessionId || client_id !== undefined) return null
   if (typeof iat !== 'number' || typeof exp !== 'number') return null
   const session: Session = {
-    userId: sub,
-    sessionId: sid,
-    role: typeof role === 'string' ? role : 'USER',
-    organizationId: typeof org === 'string' ? org : null,
-    organizationRole: typeof orgRole === 'string' ? orgRole : null,
-    acr: typeof acr === 'string' ? acr : 'aal1',
+    userId,
+    sessionId,
+    role: textOf(role) ?? 'USER',
+    organizationId: textOf(org),
+    organizationRole: textOf(orgRole),
+    acr: textOf(acr) ?? 'aal1',
+    ...(mfa ? { mfaRequired: true } : {}),
     expiresAt: new Date(exp * 1000),
   }
   return { session, issuedAt: iat }
 }
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
 /**
  * The statement of the request's access token, from its cookie or as a bearer token; null without.

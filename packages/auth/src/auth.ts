@@ -4,54 +4,28 @@
  * @module
  */
 
-import {
-  createLogger,
-  isTollgateError,
-  type Logger,
-  lazy,
-  readEnv,
-  TollgateError,
-  toResponse,
-} from '@repo/core'
-import { type RateLimiter, rateLimitEnv } from '@repo/core/rate-limit'
+import { createLogger, isTollgateError, lazy, readEnv, TollgateError, toResponse } from '@repo/core'
+import { rateLimitEnv } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
-import { sendEmail } from '@repo/email'
-import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
-import { jwt } from 'better-auth/plugins/jwt'
+import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
-import { ipAddressOptions } from './addresses.ts'
-import { type Background, createBackground } from './background.ts'
-import { checkRequest } from './border.ts'
-import { CONFIRMATION_SECONDS } from './confirmation.ts'
-import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
-import { authEnv } from './env.ts'
+import { createBackground } from './background.ts'
+import { createBetterAuth } from './better-auth.ts'
+import { checkRequest, conflictOf } from './border.ts'
+import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
-import { hopTo, sameOriginPath } from './hop.ts'
+import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
-import { type ApiLimits, BETTER_AUTH_RULES, limitRequest } from './limits.ts'
-import { mailEndpoints } from './mail-endpoints.ts'
-import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
-import {
-  type AnyAuthOptions,
-  type AuthOptions,
-  keys,
-  originOf,
-  PAGES,
-  type Pages,
-} from './options.ts'
-import { organizations } from './organization/plugin.ts'
+import { type ApiLimits, limitRequest } from './limits.ts'
+import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
+import { type AuthOptions, keys, originOf } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
-import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
-import { passwordHooks } from './password-hooks.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
-import { tollgate } from './plugin.ts'
-import { createProtection, type Protection } from './protection.ts'
-import { socialProviders, standIns } from './providers.ts'
+import { createProtection } from './protection.ts'
 import { createGuards, type Guards } from './session.ts'
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
-import { adapterOf } from './transaction.ts'
 
 export interface AuthUser {
   id: string
@@ -61,6 +35,9 @@ export interface AuthUser {
   image: string | null
   role: string
 }
+
+/** Where other programs send people, who are not known here before the hop. */
+const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
 
 /**
  * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a base URL that is
@@ -90,7 +67,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
         protection.record({ action: 'session_reused', userId, sessionId }, undefined),
       ),
   })
-  const { instance: betterAuthInstance, mails } = build({
+  const { instance: betterAuthInstance, mails } = createBetterAuth({
     options,
     baseURL,
     logger,
@@ -107,11 +84,14 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const events = createEvents(database, options.events ?? {}, logger)
   const handler = async (req: Request): Promise<Response> => {
     try {
+      const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
+      if (hop) return hop
       const checked = await checkRequest(req, baseURL)
       return finish(req, await betterAuthInstance.handler(checked), baseURL)
-    } catch (error) {
-      const refusal = refusalOf(error)
+    } catch (thrown) {
+      const refusal = refusalOf(thrown)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
+      const error = conflictOf(thrown)
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     } finally {
@@ -129,7 +109,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     api,
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(req: Request): Promise<AuthUser | null> {
-      const session = await getSession(req)
+      const session = await guards.getSession(req)
       if (!session) return null
       return database.user.findUnique({
         where: { id: session.userId },
@@ -145,6 +125,17 @@ export function createAuth<P extends string = Permission, R extends string = Org
     async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
       const userId = (await guards.getSession(req))?.userId ?? null
       return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
+    },
+    /**
+     * Registers a program for tokens, where the option `oauth` is on. For a user whose own role is
+     * `ADMIN`.
+     *
+     * @throws `not_authenticated` (401), `mfa_required`, `insufficient_role` (403)
+     */
+    async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
+      const { role } = await guards.requireAuth(req, { fresh: true })
+      if (role === 'ADMIN') return createOAuthClient(api, req, client)
+      throw new AuthError('insufficient_role', `ADMIN is required, the role is ${role}.`)
     },
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
@@ -181,6 +172,8 @@ export const auth: Auth = lazy(() => {
     ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
     ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
+    ...microsoftFrom(env),
+    ...oidcFrom(env),
   })
 })
 
@@ -199,138 +192,6 @@ export const revokeSession: Auth['revokeSession'] = (req, id) => auth.revokeSess
 export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
   auth.revokeOtherSessions(req)
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
-
-interface Parts {
-  options: AnyAuthOptions
-  baseURL: string
-  logger: Logger
-  run: Background['run']
-  tokens: SessionTokens
-  roles: Roles<string, string>
-  protection: Protection
-}
-
-function build({ options, baseURL, logger, run, tokens, roles, protection }: Parts) {
-  const passwords = createPasswords(options)
-  const pages: Pages = { ...PAGES, ...options.pages }
-  // Mails and the plugin call the instance that they are a part of.
-  const verifyEmail = async (token: string): Promise<unknown> =>
-    instance.api.verifyEmail({ query: { token } })
-  const mails: Mails = createMails({
-    db: options.db ?? db,
-    secret: options.secret,
-    sender: options.sender ?? { sendEmail },
-    pages,
-    baseURL,
-    context: async () => instance.$context,
-  })
-  const instance = betterAuth({
-    ...settings({ options, baseURL, logger, tokens, limiter: protection.limiter }),
-    emailAndPassword: {
-      enabled: true,
-      requireEmailVerification: true,
-      minPasswordLength: MIN_PASSWORD_LENGTH,
-      maxPasswordLength: MAX_PASSWORD_LENGTH,
-      revokeSessionsOnPasswordReset: true,
-      resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
-      password: passwords,
-      sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
-      onPasswordReset: ({ user }, req) =>
-        protection.record({ action: 'password_reset', userId: user.id }, req),
-      onExistingUserSignUp: ({ user }) => mails.request({ mail: 'known', to: user.email }),
-    },
-    // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
-    onAPIError: { throw: true, errorURL: new URL(pages.signIn, baseURL).href },
-    emailVerification: {
-      sendOnSignUp: true,
-      expiresIn: CONFIRMATION_SECONDS,
-      autoSignInAfterVerification: false,
-      sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
-    },
-    plugins: [
-      ...protection.first,
-      passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
-      mailEndpoints(mails),
-      organizations({
-        db: options.db ?? db,
-        roles,
-        invite: ({ id }) =>
-          run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
-        record: async (entry) => logger.info(entry, 'organization changed'),
-      }),
-      jwt(tokens.jwt),
-      standIns(options),
-      tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
-      ...protection.last,
-    ],
-  })
-  return { instance, mails }
-}
-
-/** What needs neither mails nor plugins. */
-function settings({
-  options,
-  baseURL,
-  logger,
-  tokens,
-  limiter,
-}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
-  return {
-    baseURL,
-    basePath: '/api/auth',
-    secret: options.secret,
-    trustedOrigins: [baseURL],
-    // With transactions parallel sign-ups time out waiting for connections.
-    database: adapterOf(options.db ?? db),
-    telemetry: { enabled: false },
-    logger: {
-      log: (level, message, ...details) => logger[level]({ details }, message),
-    },
-    // A GET must not confirm an address: mail scanners follow links. `/token` is not needed.
-    disabledPaths: ['/verify-email', '/token'],
-    session: {
-      expiresIn: tokens.idleSeconds,
-      // A refresh does it, together with the exchange of the token.
-      disableSessionRefresh: true,
-      cookieCache: { enabled: false },
-    },
-    user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
-    verification: { modelName: 'verificationToken', storeIdentifier: 'hashed' },
-    account: {
-      encryptOAuthTokens: true,
-      accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
-    },
-    socialProviders: socialProviders(options),
-    rateLimit: {
-      enabled: options.rateLimit ?? true,
-      customRules: {
-        ...BETTER_AUTH_RULES,
-        '/get-session': false,
-        '/access/refresh': false,
-        '/access/renew': false,
-      },
-      customStorage: {
-        async consume(key, { window, max }) {
-          const policy = { name: 'auth', limit: max, windowSeconds: window }
-          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
-          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
-        },
-      },
-    },
-    advanced: {
-      // Stated, because Better Auth turns both checks off where it sees a test run.
-      disableOriginCheck: false,
-      disableCSRFCheck: false,
-      // The prefix already says `Host`; Better Auth would put `Secure` in front of it.
-      useSecureCookies: false,
-      cookiePrefix: COOKIE_PREFIX,
-      defaultCookieAttributes: COOKIE_ATTRIBUTES,
-      // The state comes back with a request that the provider's site started.
-      cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: ipAddressOptions(options),
-    },
-  } satisfies BetterAuthOptions
-}
 
 /** A provider's answer to a sign-in, which may have made a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)

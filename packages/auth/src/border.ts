@@ -30,7 +30,9 @@ export async function checkRequest(req: Request, baseURL: string): Promise<Reque
   if (/^(GET|HEAD|OPTIONS)$/.test(req.method)) return req
   const { method, url } = req
   const headers = new Headers(req.headers)
-  if (!isForProgram(req)) {
+  if (isTokenEndpoint(req)) {
+    headers.delete('cookie')
+  } else if (!isForProgram(req)) {
     requireOwnOrigin(req, baseURL)
     // Better Auth looks again, and knows nothing of `Sec-Fetch-Site`.
     headers.set('origin', baseURL)
@@ -58,6 +60,10 @@ export function requireOwnOrigin(req: Request, baseURL: string): void {
 const isForProgram = ({ headers }: Request): boolean =>
   headers.has('authorization') && !headers.has('cookie') && !headers.has('origin')
 
+/** Programs ask here with a code or a secret of their own, from wherever they run; cookies count nothing. */
+const isTokenEndpoint = ({ url }: Request): boolean =>
+  /^\/api\/auth\/oauth2\/(token|introspect|revoke)$/.test(new URL(url).pathname)
+
 /** The whole body as text; empty where there is none. @throws `body_too_large` (413) */
 export async function readBody(req: Request): Promise<string> {
   const tooLarge = () =>
@@ -81,7 +87,11 @@ export async function readBody(req: Request): Promise<string> {
 
 function checkText(text: string, contentType: string): void {
   if (/^application\/json\b/i.test(contentType)) {
-    checkValue(parse(text))
+    const body = parse(text)
+    if ('name' in body && typeof body.name !== 'string') {
+      throw new AuthError('invalid_request', 'name is no text.')
+    }
+    checkValue(body)
   } else if (/^application\/x-www-form-urlencoded\b/i.test(contentType)) {
     for (const [key, value] of new URLSearchParams(text)) checkValue({ [key]: value })
   }
@@ -117,4 +127,10 @@ function checkString(value: string, key: string): void {
   if (key === 'name' && value.trim() === '') {
     throw new AuthError('invalid_request', 'name is empty.')
   }
+}
+
+/** Two requests that made the same row at once: the slower one may come again. Else what was thrown. */
+export function conflictOf(thrown: unknown): unknown {
+  const isUnique = (thrown as { code?: unknown } | null)?.code === 'P2002'
+  return isUnique ? new AuthError('conflict', 'Another request was faster. Try again.') : thrown
 }

@@ -1,11 +1,19 @@
 /** Better Auth's browser client, configured for this package's server. */
 
+import { passkeyClient } from '@better-auth/passkey/client'
 import { createAuthClient as create } from 'better-auth/client'
-import { organizationClient } from 'better-auth/client/plugins'
+import { magicLinkClient, organizationClient, twoFactorClient } from 'better-auth/client/plugins'
 
-/** @param baseURL the host's origin. Default: where the page is. */
-export function createAuthClient(baseURL?: string) {
-  return create({ ...(baseURL ? { baseURL } : {}), plugins: [organizationClient()] })
+/**
+ * @param baseURL the host's origin. Default: where the page is.
+ * @param fetchImpl for a program that keeps cookies itself. Default: the page's `fetch`.
+ */
+export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {
+  return create({
+    ...(baseURL ? { baseURL } : {}),
+    ...(fetchImpl ? { fetchOptions: { customFetchImpl: fetchImpl } } : {}),
+    plugins: [organizationClient(), magicLinkClient(), passkeyClient(), twoFactorClient()],
+  })
 }
 
 export { createFetch } from './client-fetch.ts'

@@ -17,12 +17,15 @@ export type Tokens = Pick<AuthContext, 'internalAdapter'>
 
 const identifier = (token: string) => `confirm-email:${token}`
 
-/** The token for the mail, standing for Better Auth's `jwt`. */
-export async function issueConfirmation({ internalAdapter }: Tokens, jwt: string): Promise<string> {
+/** The token for the mail, standing for `value`: Better Auth's JWT, or a pending sign-up. */
+export async function issueConfirmation(
+  { internalAdapter }: Tokens,
+  value: string,
+): Promise<string> {
   const token = generateRandomString(32)
   await internalAdapter.createVerificationValue({
     identifier: identifier(token),
-    value: jwt,
+    value,
     expiresAt: new Date(Date.now() + CONFIRMATION_SECONDS * 1000),
   })
   return token
@@ -39,8 +42,11 @@ export async function redeemConfirmation(
 ): Promise<string> {
   const row = await internalAdapter.consumeVerificationValue(identifier(token))
   if (row) return row.value
-  throw new APIError('BAD_REQUEST', {
+  throw invalidToken()
+}
+
+export const invalidToken = () =>
+  new APIError('BAD_REQUEST', {
     code: 'INVALID_TOKEN',
     message: 'The token is unknown, used or expired.',
   })
-}

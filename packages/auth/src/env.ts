@@ -1,5 +1,7 @@
 import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
+import { AuthError } from './errors.ts'
+import { type AuthOptions, keys } from './options.ts'
 
 export const authEnv = z.object({
   /** Signs cookies, encrypts provider tokens and signing keys. */
@@ -35,6 +37,13 @@ export const authEnv = z.object({
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
+  MICROSOFT_CLIENT_ID: z.string().optional(),
+  MICROSOFT_CLIENT_SECRET: z.string().optional(),
+  MICROSOFT_TENANT_ID: z.string().optional(),
+  OIDC_PROVIDER_ID: z.string().optional(),
+  OIDC_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
+  OIDC_CLIENT_ID: z.string().optional(),
+  OIDC_CLIENT_SECRET: z.string().optional(),
 })
 
 function isKeySet(value: unknown): boolean {
@@ -43,3 +52,27 @@ function isKeySet(value: unknown): boolean {
 }
 
 export type AuthEnv = z.output<typeof authEnv>
+
+type OfMicrosoft = Pick<AuthEnv, `MICROSOFT_${'CLIENT_ID' | 'CLIENT_SECRET' | 'TENANT_ID'}`>
+type OfOidc = Pick<AuthEnv, `OIDC_${'PROVIDER_ID' | 'ISSUER' | 'CLIENT_ID' | 'CLIENT_SECRET'}`>
+
+/** The option `microsoft`. @throws `invalid_options` for half a pair */
+export function microsoftFrom(env: OfMicrosoft): Pick<AuthOptions, 'microsoft'> {
+  const { microsoft } = keys('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
+  const tenantId = env.MICROSOFT_TENANT_ID
+  return microsoft ? { microsoft: { ...microsoft, ...(tenantId ? { tenantId } : {}) } } : {}
+}
+
+/** The option `oidc`. @throws `invalid_options` for an issuer without a client, or the reverse */
+export function oidcFrom(env: OfOidc): Pick<AuthOptions, 'oidc'> {
+  const { OIDC_ISSUER: issuer, OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret } = env
+  if (!issuer !== !clientId) {
+    throw new AuthError(
+      'invalid_options',
+      'OIDC_ISSUER and OIDC_CLIENT_ID belong together; one is missing.',
+    )
+  }
+  if (!issuer || !clientId) return {}
+  const provider = { issuer, clientId, ...(clientSecret ? { clientSecret } : {}) }
+  return { oidc: { [env.OIDC_PROVIDER_ID ?? 'oidc']: provider } }
+}

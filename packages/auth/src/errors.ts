@@ -4,13 +4,16 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 export type AuthErrorCode =
   | 'access_expired'
   | 'body_too_large'
+  | 'conflict'
   | 'insufficient_permission'
   | 'insufficient_role'
+  | 'insufficient_scope'
   | 'invalid_form'
   | 'invalid_integration'
   | 'invalid_options'
   | 'invalid_request'
   | 'method_not_allowed'
+  | 'mfa_required'
   | 'not_authenticated'
   | 'organization_required'
   | 'too_busy'
@@ -21,10 +24,13 @@ export type AuthErrorCode =
 const STATUS: { [Code in AuthErrorCode]?: number } = {
   access_expired: 401,
   body_too_large: 413,
+  conflict: 409,
   insufficient_permission: 403,
   insufficient_role: 403,
+  insufficient_scope: 403,
   invalid_options: 500,
   method_not_allowed: 405,
+  mfa_required: 403,
   not_authenticated: 401,
   too_busy: 503,
   unknown_session: 404,

@@ -19,6 +19,11 @@ export interface FormAction {
   success: string
   /** Where a refusal leads, with `?error=<code>` added. */
   failure: string
+  /**
+   * Where a sign-in leads that still needs a second factor, with `next` for what was to come.
+   * Default `/two-factor`.
+   */
+  twoFactor?: string
   /** Makes the endpoint's body. Default: every text field but `next`. */
   fields?: (form: FormData) => Record<string, unknown>
   /** Fields that go back to the failure page, such as the `token` of a reset. Default: none. */
@@ -65,16 +70,22 @@ export async function runFormAction(
   )
   const headers = new Headers({ 'cache-control': 'no-store' })
   for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
-  const provider = social && answer.ok ? await providerPage(answer) : undefined
-  const location = answer.ok ? (provider ?? success) : await failurePath(answer, action, fields)
+  const location = await (answer.ok
+    ? onward(answer, success, action)
+    : failurePath(answer, action, fields))
   headers.set('location', location)
   return new Response(null, { status: 303, headers })
 }
 
-/** Where Better Auth sends the browser to sign in with a provider. */
-async function providerPage(answer: Response): Promise<string | undefined> {
-  const { url } = (await answer.json()) as { url?: string }
-  return url
+/** On to the provider, to the second factor, or to where the form leads. */
+async function onward(answer: Response, success: string, action: FormAction): Promise<string> {
+  const body = (await answer.json().catch(() => null)) as {
+    url?: unknown
+    twoFactorRedirect?: unknown
+  } | null
+  if (action.path === '/sign-in/social' && typeof body?.url === 'string') return body.url
+  if (body?.twoFactorRedirect !== true) return success
+  return `${action.twoFactor ?? '/two-factor'}?next=${encodeURIComponent(success)}`
 }
 
 async function readForm(req: Request): Promise<FormData> {

@@ -65,6 +65,8 @@ export {
   saveIntegration,
 } from './integrations.ts'
 export type { ApiLimits } from './limits.ts'
+export type { NewOAuthClient, OAuthClientKeys, OAuthServerOptions } from './oauth-server.ts'
+export type { OidcProvider, OidcProviders } from './oidc.ts'
 export type { AuthOptions, Pages } from './options.ts'
 export {
   defaultRoles,
@@ -76,6 +78,6 @@ export {
   type Roles,
   type UserRole,
 } from './permissions.ts'
-export type { ProviderKeys } from './providers.ts'
+export type { MicrosoftKeys, ProviderKeys } from './providers.ts'
 export type { Guards, OrganizationSession, ReadOptions, Role, Session } from './session.ts'
 export type { SessionInfo } from './sessions.ts'

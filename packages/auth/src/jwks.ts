@@ -5,13 +5,7 @@
  * @module
  */
 
-import {
-  type CryptoKey,
-  createLocalJWKSet,
-  type JSONWebKeySet,
-  type JWTVerifyGetKey,
-  type LocalJWKSet,
-} from 'jose'
+import type { JSONWebKeySet, JWK, JWTVerifyGetKey } from 'jose'
 
 export interface KeyFinderOptions {
   /** How long keys are taken as they are. */
@@ -25,11 +19,10 @@ export function createKeyFinder(
   load: () => Promise<JSONWebKeySet>,
   { freshMs, searchMs }: KeyFinderOptions,
 ): JWTVerifyGetKey {
-  let keys: LocalJWKSet | undefined
-  let found = new Map<string, CryptoKey>()
+  let keys: JWK[] | undefined
   let staleAt = 0
   let searchAt = 0
-  let loading: Promise<LocalJWKSet> | undefined
+  let loading: Promise<JWK[]> | undefined
 
   const reload = () => {
     searchAt = Date.now() + searchMs
@@ -37,8 +30,7 @@ export function createKeyFinder(
     loading ??= load()
       .then((set) => {
         staleAt = Date.now() + freshMs
-        found = new Map()
-        keys = createLocalJWKSet(set)
+        keys = structuredClone(set).keys
         return keys
       })
       .catch((error: unknown) => {
@@ -51,22 +43,17 @@ export function createKeyFinder(
     return loading
   }
 
-  const find = async (header: Header, token: Token): Promise<CryptoKey> => {
-    const known = keys && Date.now() < staleAt ? keys : await reload()
-    const key = await known(header, token).catch(async (error: { code?: unknown }) => {
-      const isUnknown = error.code === 'ERR_JWKS_NO_MATCHING_KEY'
-      if (!isUnknown || Date.now() < searchAt) throw error
-      return (await reload())(header, token)
-    })
-    found.set(nameOf(header), key)
-    return key
+  const known = (kid: string | undefined) =>
+    Date.now() < staleAt ? keys?.find((key) => key.kid === kid) : undefined
+
+  const find = async ({ kid }: Header): Promise<JWK> => {
+    if (!keys || Date.now() >= staleAt || Date.now() >= searchAt) await reload()
+    const key = known(kid)
+    if (key) return key
+    throw new Error('There is no such key.')
   }
   // Not a promise where the key is at hand: each one costs.
-  return (header, token) =>
-    (Date.now() < staleAt && found.get(nameOf(header))) || find(header, token)
+  return (header) => known(header.kid) ?? find(header)
 }
 
 type Header = Parameters<JWTVerifyGetKey>[0]
-type Token = Parameters<JWTVerifyGetKey>[1]
-
-const nameOf = ({ alg, kid }: Header): string => alg + (kid ?? '')

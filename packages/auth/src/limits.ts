@@ -37,12 +37,13 @@ const limitsOf = (name: string, account: number, address: number): Limits => ({
   address: { name: `${name}-address`, limit: address, windowSeconds: WINDOW_SECONDS },
 })
 
-/** The last two send a mail with every request, hence fewer to one account. */
+/** The last three send a mail with every request, hence fewer to one account. */
 const LIMITS: Record<string, Limits> = {
   '/sign-in/email': limitsOf('sign-in', 50, 100),
   '/sign-up/email': limitsOf('sign-up', 10, 50),
   '/request-password-reset': limitsOf('reset', 10, 50),
   '/send-verification-email': limitsOf('resend', 10, 50),
+  '/sign-in/magic-link': limitsOf('magic-link', 10, 50),
 }
 
 /**

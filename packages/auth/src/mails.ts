@@ -2,7 +2,7 @@
  * The mails of auth, as a job: a request queues one and never waits for it, so that neither its time nor
  * its answer tells who is known here. Who is, is looked up when the job runs, and links are made then.
  *
- * A queued job holds no link and no address that can be read: the address is encrypted with the auth
+ * A queued job holds no link and nothing about a person that can be read: it is encrypted with the auth
  * secret. Replacing the secret loses the mails that wait, and people ask for them again.
  *
  * @module
@@ -10,7 +10,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { isTollgateError, type JobDefinition } from '@repo/core'
-import type { Database, Db } from '@repo/db'
+import type { Database, Db, User } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import { enqueue } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
@@ -20,6 +20,8 @@ import { z } from 'zod'
 import { audit } from './audit.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
+import type { PendingSignUp } from './linking.ts'
+import { linkIdentifier, MAGIC_LINK_MINUTES } from './magic-link.ts'
 import type { Pages } from './options.ts'
 
 /** A reset link is good for so long. */
@@ -28,15 +30,26 @@ export const RESET_MINUTES = 60
 const [MAIL] = JOBS
 
 const mail = z.discriminatedUnion('mail', [
-  z.object({ key: z.string(), mail: z.enum(['confirm', 'reset', 'known']), to: z.string() }),
+  z.object({
+    key: z.string(),
+    mail: z.enum(['confirm', 'reset', 'known', 'claim', 'link']),
+    sealed: z.string(),
+  }),
   z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
 ])
 type Mail = z.output<typeof mail>
 
-/** What is asked for: `known` tells the owner of an account that somebody signed up with their address. */
-export type MailRequest =
+/**
+ * What is asked for. `known` tells the owner of an account that somebody signed up with their address;
+ * `claim` lets somebody confirm an address that another has signed up with and never confirmed; `link` is
+ * a magic link that leads on to the path `next`.
+ */
+export type MailRequest = Addressed | { mail: 'invite'; invitationId: string }
+
+type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
+type ToUser =
   | { mail: 'confirm' | 'reset' | 'known'; to: string }
-  | { mail: 'invite'; invitationId: string }
+  | { mail: 'claim'; to: string; claim: PendingSignUp }
 
 export interface MailOptions {
   db: Database
@@ -64,39 +77,68 @@ export function createMails(options: MailOptions): Mails {
     return url.href
   }
 
-  async function deliver(request: Mail): Promise<void> {
-    const { key: idempotencyKey } = request
-    if (request.mail === 'invite') return invite(request.invitationId, idempotencyKey)
-    const to = await symmetricDecrypt({ key, data: request.to })
-    const user = await db.user.findUnique({ where: { email: to } })
-    if (!user) return
-    const { name, email } = user
+  const seal = (request: Addressed): Promise<string> =>
+    symmetricEncrypt({ key, data: JSON.stringify(request) })
+
+  async function deliver(queued: Mail): Promise<void> {
+    const { key: idempotencyKey } = queued
+    if (queued.mail === 'invite') return invite(queued.invitationId, idempotencyKey)
+    const request: Addressed = JSON.parse(await symmetricDecrypt({ key, data: queued.sealed }))
+    if (request.mail === 'link') return sendLink(request, idempotencyKey)
+    const user = await db.user.findUnique({ where: { email: request.to } })
+    if (user) await sendTo(user, request, idempotencyKey)
+  }
+
+  async function sendTo(
+    { id, name, email, emailVerified }: User,
+    request: ToUser,
+    idempotencyKey: string,
+  ): Promise<void> {
     const { internalAdapter } = await context()
     if (request.mail === 'known') {
       const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
-      if (!user.emailVerified) return
+      if (!emailVerified) return
       await sender.sendEmail('AccountExistsEmail', email, { name, ...urls }, { idempotencyKey })
-    } else if (request.mail === 'confirm') {
-      if (user.emailVerified) return
-      const jwt = await createEmailVerificationToken(key, email, undefined, CONFIRMATION_SECONDS)
-      const token = await issueConfirmation({ internalAdapter }, jwt)
-      const verifyUrl = link(pages.verifyEmail, { token })
-      await sender.sendEmail('WelcomeEmail', email, { name, verifyUrl }, { idempotencyKey })
-    } else {
-      const token = generateRandomString(32)
-      await internalAdapter.createVerificationValue({
-        identifier: `reset-password:${token}`,
-        value: user.id,
-        expiresAt: new Date(Date.now() + RESET_MINUTES * 60_000),
-      })
-      const props = {
-        name,
-        resetUrl: link(pages.resetPassword, { token }),
-        expiresInMinutes: RESET_MINUTES,
-      }
+    } else if (request.mail === 'reset') {
+      const token = await issue(RESET_MINUTES, (token) => `reset-password:${token}`, id)
+      const resetUrl = link(pages.resetPassword, { token })
+      const props = { name, resetUrl, expiresInMinutes: RESET_MINUTES }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
-      await audit(db, { action: 'password_reset_requested', userId: user.id })
+      await audit(db, { action: 'password_reset_requested', userId: id })
+    } else if (!emailVerified) {
+      const value =
+        request.mail === 'claim'
+          ? JSON.stringify(request.claim)
+          : await createEmailVerificationToken(key, email, undefined, CONFIRMATION_SECONDS)
+      const token = await issueConfirmation({ internalAdapter }, value)
+      const props = {
+        name: request.mail === 'claim' ? request.claim.name : name,
+        verifyUrl: link(pages.verifyEmail, { token }),
+      }
+      await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
     }
+  }
+
+  async function sendLink(
+    { to, name, next }: Extract<Addressed, { mail: 'link' }>,
+    idempotencyKey: string,
+  ): Promise<void> {
+    const value = JSON.stringify({ email: to, name })
+    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, value)
+    const signInUrl = link(pages.magicLink, { token, ...(next ? { next } : {}) })
+    const props = { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES }
+    await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })
+  }
+
+  /** A token good once, as Better Auth's own endpoints look for it. */
+  async function issue(minutes: number, identifierOf: (token: string) => string, value: string) {
+    const token = generateRandomString(32)
+    await (await context()).internalAdapter.createVerificationValue({
+      identifier: identifierOf(token),
+      value,
+      expiresAt: new Date(Date.now() + minutes * 60_000),
+    })
+    return token
   }
 
   async function invite(id: string, idempotencyKey: string): Promise<void> {
@@ -131,15 +173,11 @@ export function createMails(options: MailOptions): Mails {
   return {
     work,
     async request(request, tx = db) {
-      const named = { key: `auth/${randomUUID()}` }
+      const named = { key: `auth/${randomUUID()}`, mail: request.mail }
       const payload =
         request.mail === 'invite'
-          ? { ...named, ...request }
-          : {
-              ...named,
-              ...request,
-              to: await symmetricEncrypt({ key, data: request.to.toLowerCase() }),
-            }
+          ? { ...named, invitationId: request.invitationId }
+          : { ...named, sealed: await seal({ ...request, to: request.to.toLowerCase() }) }
       await enqueue<object>(tx, { ...MAIL, ...work }, payload)
     },
   }

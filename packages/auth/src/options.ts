@@ -13,6 +13,8 @@ import type { AddressOptions } from './addresses.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'
+import type { OAuthServerOptions } from './oauth-server.ts'
+import type { OidcProviders } from './oidc.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
@@ -26,8 +28,22 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   baseURL: string
   /** 32 characters or more. */
   secret: string
+  /** The product's name, as devices and authenticator apps show it. Default: the host's name. */
+  appName?: string
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: { sendEmail: typeof sendEmail }
+  /**
+   * Lets people turn on a second factor, which is then asked for whichever way they come in: codes
+   * of an authenticator app, and backup codes. Default false.
+   */
+  twoFactor?: boolean
+  /**
+   * Makes the host an OAuth 2.1 authorization server for other programs. Its tables are empty
+   * otherwise. Default off.
+   */
+  oauth?: OAuthServerOptions
+  /** OpenID Connect providers by id. Default none. */
+  oidc?: OidcProviders
   /** Put behind the mask. Default: JSON lines on standard error. */
   logger?: Logger
   /** From 12, the default, to 15. */
@@ -92,18 +108,26 @@ export interface Pages {
   resetPassword: string
   /** Where one asks for a reset. Default `/forgot-password`. */
   forgotPassword: string
+  /** Gets a `token`, and `next` where the request named a page. Default `/magic-link`. */
+  magicLink: string
   /** Gets an `id`. Default `/accept-invitation`. */
   acceptInvitation: string
   /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
   signIn: string
   /** Where a sign-in with a provider leads that names no page. Default `/dashboard`. */
   afterSignIn: string
+  /**
+   * Where somebody's first sign-in with a provider leads, such as a page that asks for their
+   * organization. Default: the page of any sign-in.
+   */
+  onboarding?: string
 }
 
 export const PAGES: Pages = {
   verifyEmail: '/verify-email',
   resetPassword: '/reset-password',
   forgotPassword: '/forgot-password',
+  magicLink: '/magic-link',
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',
@@ -111,7 +135,7 @@ export const PAGES: Pages = {
 
 /** A provider of two variables, which belong together; nothing without both. @throws `invalid_options` */
 export function keys(
-  provider: 'github' | 'google',
+  provider: 'github' | 'google' | 'microsoft',
   clientId: string | undefined,
   clientSecret: string | undefined,
 ) {

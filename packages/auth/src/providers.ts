@@ -1,13 +1,13 @@
 /**
- * GitHub and Google, each on when it has keys. A stand-in on this machine can play either: the flow,
- * its state and its PKCE stay the same, only the addresses differ.
+ * GitHub, Google and Microsoft, each on when it has keys. A stand-in on this machine can play any of
+ * them: the flow, its state and its PKCE stay the same, only the addresses differ.
  *
  * @module
  */
 
 import type { BetterAuthPlugin } from 'better-auth'
 import { type OAuth2Tokens, validateAuthorizationCode } from 'better-auth/oauth2'
-import type { GithubProfile } from 'better-auth/social-providers'
+import type { GithubProfile, MicrosoftEntraIDProfile } from 'better-auth/social-providers'
 
 export interface ProviderKeys {
   clientId: string
@@ -15,25 +15,73 @@ export interface ProviderKeys {
   /**
    * Origin of a stand-in that answers under the provider's own paths, for tests and development:
    * GitHub's `/login/oauth/authorize`, `/login/oauth/access_token`, `/user`, `/user/emails`;
-   * Google's `/o/oauth2/v2/auth`, `/token`. Default: the provider itself.
+   * Google's `/o/oauth2/v2/auth`, `/token`; Microsoft's `/<tenantId>/oauth2/v2.0/authorize` and
+   * `…/token`. Default: the provider itself.
    */
   endpoint?: string
+}
+
+export interface MicrosoftKeys extends ProviderKeys {
+  /** A tenant's id, or `organizations`, `consumers`, `common`. Default `common`: everyone. */
+  tenantId?: string
 }
 
 export interface Providers {
   github?: ProviderKeys
   google?: ProviderKeys
+  microsoft?: MicrosoftKeys
 }
 
 const AUTHORIZE = { github: '/login/oauth/authorize', google: '/o/oauth2/v2/auth' } as const
 const TOKEN = { github: '/login/oauth/access_token', google: '/token' } as const
 
 /** Better Auth's `socialProviders`. */
-export function socialProviders({ github, google }: Providers) {
+export function socialProviders({ github, google, microsoft }: Providers) {
   return {
-    ...(github ? { github: { ...keysOf('github', github), ...githubUser(github) } } : {}),
-    ...(google ? { google: keysOf('google', google) } : {}),
+    ...(github
+      ? { github: { ...COMMON, ...keysOf('github', github), ...githubUser(github) } }
+      : {}),
+    ...(google ? { google: { ...COMMON, ...keysOf('google', google) } } : {}),
+    ...(microsoft ? { microsoft: { ...COMMON, ...microsoftOf(microsoft) } } : {}),
   }
+}
+
+/**
+ * Nobody is signed in with an address that nobody has confirmed, and a token from elsewhere, without
+ * state and nonce of ours, signs nobody in.
+ */
+const COMMON = { requireEmailVerification: true, disableIdTokenSignIn: true } as const
+
+const MANY_TENANTS = ['common', 'organizations', 'consumers']
+
+function microsoftOf({ clientId, clientSecret, endpoint, tenantId = 'common' }: MicrosoftKeys) {
+  return {
+    clientId,
+    clientSecret,
+    tenantId,
+    ...(endpoint ? { authority: endpoint } : {}),
+    // It comes as a data URL and would be stored in the user's row.
+    disableProfilePhoto: true,
+    mapProfileToUser: (profile: MicrosoftEntraIDProfile) => ({
+      emailVerified: microsoftVerified(profile, MANY_TENANTS.includes(tenantId)),
+    }),
+  }
+}
+
+/**
+ * Whether Microsoft vouches for the address. Any tenant's administrator may write any address into
+ * `email`; of many tenants only the claim `xms_edov` says that the domain is the tenant's own.
+ *
+ * @see https://learn.microsoft.com/en-us/entra/identity-platform/migrate-off-email-claim-authorization
+ */
+function microsoftVerified(profile: MicrosoftEntraIDProfile, manyTenants: boolean): boolean {
+  const claims: Record<string, unknown> = { ...profile }
+  if ([true, 1, '1', 'true'].includes(claims.xms_edov as boolean)) return true
+  if (manyTenants) return false
+  const primary = claims.verified_primary_email
+  return (
+    claims.email_verified === true || (Array.isArray(primary) && primary.includes(claims.email))
+  )
 }
 
 function keysOf(id: keyof typeof AUTHORIZE, { clientId, clientSecret, endpoint }: ProviderKeys) {

@@ -33,6 +33,8 @@ interface Row {
   userId: string
   expiresAt: Date
   aal: number
+  /** The user has a second factor, and the session has not. */
+  isPending: boolean
   organizationId: string | null
   role: string
   organizationRole: string | null
@@ -65,6 +67,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
   async function read(sessionId: string): Promise<Session | null> {
     const [row] = await db.$queryRaw<Row[]>`
       SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+        u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", m."role" AS "organizationRole"
       FROM "Session" s JOIN "User" u ON u."id" = s."userId"
       LEFT JOIN "Member" m
@@ -81,6 +84,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
   async function present(token: string): Promise<Presented | null> {
     const [row] = await db.$queryRaw<PresentedRow[]>`
       SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+        u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", m."role" AS "organizationRole", s."token",
         s."predecessorHash" = ${hashOf(token)} AND (s."successorSeenAt" IS NULL
           OR s."successorSeenAt" > now() - make_interval(secs => ${GRACE_SECONDS})) AS "isPredecessor",
@@ -134,6 +138,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
   async function state(sessionId: string): Promise<Statement | null> {
     const [row] = await db.$queryRaw<(Row & { seconds: number; issuedAt: number })[]>`
       SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+        u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", NULL AS "organizationRole", t."seconds",
         greatest(t."seconds", (SELECT max("notBefore") FROM "AccessDenial"
           WHERE "subject" IN (s."id", s."userId"))) AS "issuedAt"
@@ -163,5 +168,6 @@ const sessionOf = (row: Row): Session => ({
   organizationId: row.organizationRole === null ? null : row.organizationId,
   organizationRole: row.organizationRole,
   acr: `aal${row.aal}`,
+  ...(row.isPending ? { mfaRequired: true } : {}),
   expiresAt: row.expiresAt,
 })

@@ -25,6 +25,8 @@ export interface Session {
   organizationRole: string | null
   /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
   acr: string
+  /** There while a second factor is missing. The guards refuse such a session. */
+  mfaRequired?: true
   /** When this statement ends: the access token, or the session where its row was read. */
   expiresAt: Date
 }
@@ -46,9 +48,15 @@ export interface OrganizationSession extends Session {
 export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
 
 export interface Guards<P extends string = Permission, R extends string = OrganizationRole> {
-  /** Who is asking; null when nobody is signed in, and for anything expired, revoked or forged. */
+  /**
+   * Who is asking; null when nobody is signed in, while a second factor is missing, and for anything
+   * expired, revoked or forged.
+   */
   getSession: GetSession
-  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  /**
+   * @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help;
+   *   `mfa_required` (403) while a second factor is missing
+   */
   requireAuth(req: Request, options?: ReadOptions): Promise<Session>
   /**
    * Asks the role in the active organization where there is one, else the user's own.
@@ -79,22 +87,31 @@ export interface GuardOptions<P extends string, R extends string> {
   canRefresh?: (req: Request) => boolean
 }
 
+/** @throws `mfa_required` (403) */
+export function complete(session: Session): Session {
+  if (!session.mfaRequired) return session
+  throw new AuthError('mfa_required', 'A second factor is required.')
+}
+
 export function createGuards<P extends string = Permission, R extends string = OrganizationRole>(
   getSession: GetSession,
   { access, canRefresh }: GuardOptions<P, R>,
 ): Guards<P, R> {
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
-    if (session) return session
+    if (session) return complete(session)
     if (canRefresh?.(req)) throw new AuthError('access_expired', 'It has ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
-    getSession,
+    async getSession(req, options) {
+      const session = await getSession(req, options)
+      return session?.mfaRequired ? null : session
+    },
     requireAuth,
     async requireRole(req, role) {
       const session = await requireAuth(req)
-      const wanted: readonly string[] = typeof role === 'string' ? [role] : role
+      const wanted: readonly string[] = [role].flat()
       const held = session.organizationId === null ? session.role : session.organizationRole
       if (held === null || !wanted.includes(held)) {
         throw new AuthError(
@@ -111,13 +128,12 @@ export function createGuards<P extends string = Permission, R extends string = O
       return session
     },
     async requireOrganization(req) {
-      const { organizationId, organizationRole, ...session } = await requireAuth(req)
-      if (organizationId === null || organizationRole === null) {
-        throw new AuthError('organization_required', 'Join one first.', {
-          title: 'Organization not set up',
-        })
-      }
-      return { ...session, organizationId, organizationRole }
+      const session = await requireAuth(req)
+      // There is no role without an organization, and none in it for who is no member.
+      if (session.organizationRole !== null) return session as OrganizationSession
+      throw new AuthError('organization_required', 'Join one first.', {
+        title: 'Organization not set up',
+      })
     },
   }
 }

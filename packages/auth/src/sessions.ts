@@ -11,7 +11,7 @@ import { readStatement, type Statement, type Verifier } from './access-token.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import type { Denials } from './denials.ts'
 import { AuthError } from './errors.ts'
-import type { GetSession } from './session.ts'
+import { complete, type GetSession } from './session.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 
@@ -93,7 +93,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   async function requireFresh(req: Request) {
     const session = await getSession(req, { fresh: true })
     if (!session) throw new AuthError('not_authenticated', 'Nobody is signed in.')
-    return session
+    return complete(session)
   }
 
   return {

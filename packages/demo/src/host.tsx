@@ -81,6 +81,22 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       failure: '/sign-in',
     }),
   )
+  app.get('/sign-in/link', (c) => page.askForLink(c))
+  app.post('/sign-in/link', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/sign-in/magic-link',
+      success: '/check-mail',
+      failure: '/sign-in/link',
+    }),
+  )
+  app.get('/magic-link', (c) => page.magicLink(c))
+  app.post('/magic-link', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/sign-in/magic-link/confirm',
+      success: '/dashboard',
+      failure: '/sign-in/link',
+    }),
+  )
   app.post('/sign-out', (c) =>
     auth.formAction(c.req.raw, { path: '/sign-out', success: '/', failure: '/dashboard' }),
   )

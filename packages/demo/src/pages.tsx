@@ -152,8 +152,25 @@ export const signIn = (c: Context) =>
       <Field label="Password" name="password" type="password" autocomplete="current-password" />
       {c.req.query('next') && <input type="hidden" name="next" value={c.req.query('next')} />}
       <p class="hint">
+        <a href="/sign-in/link">Sign in without a password</a> ·{' '}
         <a href="/forgot-password">Forgot your password?</a> · <a href="/sign-up">Sign up</a>
       </p>
+    </FormPage>,
+  )
+
+export const askForLink = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Sign in by mail" action="/sign-in/link" submit="Send a link">
+      <Field label="E-mail" name="email" type="email" autocomplete="email" />
+    </FormPage>,
+  )
+
+export const magicLink = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Sign in" action="/magic-link" submit="Sign in">
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+      <input type="hidden" name="next" value={c.req.query('next') ?? ''} />
+      <p>One click, and you are in.</p>
     </FormPage>,
   )
 

@@ -74,6 +74,7 @@ test('promise 5: nothing but our own unexpired token for this host is taken', as
   expect(await ask({ ...good, iss: 'https://evil.example' })).toBeNull()
   expect(await ask({ ...good, aud: 'https://other.example' })).toBeNull()
   expect(await ask(withoutSid)).toBeNull()
+  expect(await ask({ ...good, client_id: 'another program' })).toBeNull()
   expect(await ask(good, { typ: 'JWT' })).toBeNull()
   expect(await ask(good, { kid: 'unknown' })).toBeNull()
   const other = await generateKeyPair('ES256')

@@ -116,7 +116,10 @@ test('signing up with a known address looks like signing up with a new one', asy
   const email = 'known@example.com'
   const first = await signUp(email)
   await setup.auth.settled()
-  const mails = setup.auth.outbox.sent.length
+  await setup.auth.post('/confirm-email', { token: tokenOf(setup.auth.outbox, 'WelcomeEmail') })
+  const confirmations = () =>
+    setup.auth.outbox.sent.filter(({ template }) => template === 'WelcomeEmail').length
+  const before = confirmations()
   const second = await signUp(email, 'an entirely other password')
   await setup.auth.settled()
   expect(second.status).toBe(first.status)
@@ -125,7 +128,7 @@ test('signing up with a known address looks like signing up with a new one', asy
     return [Object.keys(body).sort(), Object.keys(body.user).sort()]
   }
   expect(await keys(second)).toEqual(await keys(first))
-  expect(setup.auth.outbox.sent.length).toBe(mails)
+  expect(confirmations()).toBe(before)
   expect(await setup.db.user.count({ where: { email } })).toBe(1)
 })
 

@@ -12,6 +12,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type Demo, startDemo } from '../demo.ts'
 import { smoke } from '../smoke.ts'
+import { createVisitor } from '../visitor.ts'
 import { launchChromium } from './chromium.ts'
 
 const browser: Browser | null = await launchChromium()
@@ -67,6 +68,22 @@ async function followMail(page: Page, link: string): Promise<Page> {
   await page.close()
   return tab
 }
+
+test('a visitor signs up and in by a mailed link alone', async () => {
+  const visitor = createVisitor()
+  await visitor.open(`${demo.url}/sign-in`)
+  await visitor.follow('Sign in without a password')
+  await visitor.press('Send a link', { email: 'linked@example.com' })
+  expect(visitor.text).toContain('Check your mail')
+  await demo.settled()
+  await visitor.open(demo.mailboxUrl)
+  await visitor.follow('Your link to sign in')
+  visitor.enterFrame()
+  await visitor.follow('Sign in')
+  expect(visitor.text).toContain('One click, and you are in.')
+  await visitor.press('Sign in')
+  expect(visitor.text).toContain('Hello, linked')
+})
 
 const plan = (page: Page) => page.getByTestId('plan').textContent()
 

@@ -1,4 +1,5 @@
 import { AccountExistsEmail } from './AccountExistsEmail.tsx'
+import { MagicLinkEmail } from './MagicLinkEmail.tsx'
 import { PasswordResetEmail } from './PasswordResetEmail.tsx'
 import { PaymentFailedEmail } from './PaymentFailedEmail.tsx'
 import { SubscriptionConfirmedEmail } from './SubscriptionConfirmedEmail.tsx'
@@ -9,6 +10,7 @@ import { WelcomeEmail } from './WelcomeEmail.tsx'
 export const builtInEmails = {
   WelcomeEmail,
   PasswordResetEmail,
+  MagicLinkEmail,
   SubscriptionConfirmedEmail,
   PaymentFailedEmail,
   TeamInviteEmail,
@@ -19,6 +21,7 @@ export type BuiltInEmails = typeof builtInEmails
 
 export {
   AccountExistsEmail,
+  MagicLinkEmail,
   PasswordResetEmail,
   PaymentFailedEmail,
   SubscriptionConfirmedEmail,

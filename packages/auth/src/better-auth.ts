@@ -1,0 +1,204 @@
+/**
+ * Better Auth, set up: our cookies, limits, mails and plugins, in the order they need.
+ *
+ * @module
+ */
+
+import type { Logger } from '@repo/core'
+import type { RateLimiter } from '@repo/core/rate-limit'
+import { db } from '@repo/db'
+import { sendEmail } from '@repo/email'
+import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
+import { jwt } from 'better-auth/plugins/jwt'
+import { ipAddressOptions } from './addresses.ts'
+import type { Background } from './background.ts'
+import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
+import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
+import { BETTER_AUTH_RULES } from './limits.ts'
+import { proveByReset, proveBySignUp, signUpBody } from './linking.ts'
+import type { MagicLinkOptions } from './magic-link.ts'
+import { mailEndpoints } from './mail-endpoints.ts'
+import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
+import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
+import { organizations } from './organization/plugin.ts'
+import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import { passwordHooks } from './password-hooks.ts'
+import type { Roles } from './permissions.ts'
+import { tollgate } from './plugin.ts'
+import type { Protection } from './protection.ts'
+import { socialProviders } from './providers.ts'
+import type { SessionTokens } from './session-tokens.ts'
+import { adapterOf } from './transaction.ts'
+import { waysIn } from './ways-in.ts'
+
+export interface Parts {
+  options: AnyAuthOptions
+  baseURL: string
+  logger: Logger
+  run: Background['run']
+  tokens: SessionTokens
+  roles: Roles<string, string>
+  protection: Protection
+}
+
+/** Better Auth over `options`, and the mails that it queues. */
+export function createBetterAuth({
+  options,
+  baseURL,
+  logger,
+  run,
+  tokens,
+  roles,
+  protection,
+}: Parts) {
+  const passwords = createPasswords(options)
+  const pages: Pages = { ...PAGES, ...options.pages }
+  // Mails and the plugin call the instance that they are a part of.
+  const context = async (): Promise<AuthContext> =>
+    (await instance.$context) as unknown as AuthContext
+  const verifyEmail = async (value: string): Promise<unknown> => {
+    if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
+    if (await proveBySignUp(await context(), JSON.parse(value))) return
+    throw invalidToken()
+  }
+  const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
+    instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
+  const mails: Mails = createMails({
+    db: options.db ?? db,
+    secret: options.secret,
+    sender: options.sender ?? { sendEmail },
+    pages,
+    baseURL,
+    context,
+  })
+  const instance = betterAuth({
+    ...settings({ options, baseURL, logger, tokens, limiter: protection.limiter }),
+    emailAndPassword: {
+      enabled: true,
+      requireEmailVerification: true,
+      minPasswordLength: MIN_PASSWORD_LENGTH,
+      maxPasswordLength: MAX_PASSWORD_LENGTH,
+      revokeSessionsOnPasswordReset: true,
+      resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
+      password: passwords,
+      sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
+      async onPasswordReset({ user }, req) {
+        await proveByReset(await context(), user.id)
+        await protection.record({ action: 'password_reset', userId: user.id }, req)
+      },
+      async onExistingUserSignUp({ user }, req) {
+        await mails.request({ mail: 'known', to: user.email })
+        if (user.emailVerified || !req) return
+        const { name, password } = await signUpBody(req)
+        run('claim', async () => {
+          const claim = { userId: user.id, name, password: await passwords.hash(password) }
+          await mails.request({ mail: 'claim', to: user.email, claim })
+        })
+      },
+    },
+    // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
+    onAPIError: { throw: true, errorURL: new URL(pages.signIn, baseURL).href },
+    emailVerification: {
+      sendOnSignUp: true,
+      expiresIn: CONFIRMATION_SECONDS,
+      autoSignInAfterVerification: false,
+      sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
+    },
+    plugins: [
+      ...protection.first,
+      passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
+      mailEndpoints(mails),
+      organizations({
+        db: options.db ?? db,
+        roles,
+        invite: ({ id }) =>
+          run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
+        record: async (entry) => logger.info(entry, 'organization changed'),
+      }),
+      jwt(tokens.jwt),
+      ...waysIn({
+        options,
+        origin: baseURL,
+        db: options.db ?? db,
+        pages,
+        mails,
+        redeem,
+      }),
+      tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
+      ...protection.last,
+    ],
+  })
+  return { instance, mails }
+}
+
+/** What needs neither mails nor plugins. */
+function settings({
+  options,
+  baseURL,
+  logger,
+  tokens,
+  limiter,
+}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
+  return {
+    baseURL,
+    basePath: '/api/auth',
+    secret: options.secret,
+    trustedOrigins: [baseURL],
+    // With transactions parallel sign-ups time out waiting for connections.
+    database: adapterOf(options.db ?? db),
+    telemetry: { enabled: false },
+    logger: {
+      log: (level, message, ...details) => logger[level]({ details }, message),
+    },
+    // A GET must not confirm an address or sign in: mail scanners follow links. `/token` is not needed.
+    disabledPaths: [
+      '/verify-email',
+      '/magic-link/verify',
+      '/token',
+      // Codes by mail are no second factor to who has the mailbox.
+      '/two-factor/send-otp',
+      '/two-factor/verify-otp',
+    ],
+    session: {
+      expiresIn: tokens.idleSeconds,
+      // A refresh does it, together with the exchange of the token.
+      disableSessionRefresh: true,
+      cookieCache: { enabled: false },
+    },
+    user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
+    verification: { modelName: 'verificationToken', storeIdentifier: 'hashed' },
+    account: {
+      encryptOAuthTokens: true,
+      accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
+    },
+    socialProviders: socialProviders(options),
+    rateLimit: {
+      enabled: options.rateLimit ?? true,
+      customRules: {
+        ...BETTER_AUTH_RULES,
+        '/get-session': false,
+        '/access/refresh': false,
+        '/access/renew': false,
+      },
+      customStorage: {
+        async consume(key, { window, max }) {
+          const policy = { name: 'auth', limit: max, windowSeconds: window }
+          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
+          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
+        },
+      },
+    },
+    advanced: {
+      // Stated, because Better Auth turns both checks off where it sees a test run.
+      disableOriginCheck: false,
+      disableCSRFCheck: false,
+      // The prefix already says `Host`; Better Auth would put `Secure` in front of it.
+      useSecureCookies: false,
+      cookiePrefix: COOKIE_PREFIX,
+      defaultCookieAttributes: COOKIE_ATTRIBUTES,
+      // The state comes back with a request that the provider's site started.
+      cookies: { state: { attributes: { sameSite: 'lax' } } },
+      ipAddress: ipAddressOptions(options),
+    },
+  } satisfies BetterAuthOptions
+}

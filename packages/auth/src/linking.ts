@@ -1,0 +1,149 @@
+/**
+ * Whose address is it? A provider's account is linked when the address is verified on both sides, and
+ * nobody's unproven sign-up stands in the owner's way: who proves an address first gets it, and
+ * nothing that others brought to it before (a password, a provider's account) stays.
+ *
+ * @see https://arxiv.org/abs/2205.10174 (account pre-hijacking)
+ * @module
+ */
+
+import type { AuthContext, BetterAuthPlugin } from 'better-auth'
+import { createAuthMiddleware } from 'better-auth/api'
+import { revokeUnprovenAccountAccess } from 'better-auth/db'
+import { z } from 'zod'
+
+/** Better Auth's side, as far as it is used here. */
+export type Users = Pick<AuthContext, 'internalAdapter' | 'adapter'>
+
+export interface LinkingOptions {
+  /** Where somebody's first sign-in leads; undefined: where any does. */
+  onboarding: string | undefined
+}
+
+/** Placed after the plugins that add providers. */
+export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
+  return {
+    id: 'tollgate-linking',
+    init(context) {
+      const socialProviders = context.socialProviders.map((provider) => ({
+        ...provider,
+        async getUserInfo(tokens: Parameters<typeof provider.getUserInfo>[0]) {
+          const answer = await provider.getUserInfo(tokens)
+          const { email, emailVerified, name } = answer?.user ?? {}
+          // Lower-casing makes an address of letters that look alike another person's.
+          if (email && !z.email().safeParse(email).success) return null
+          // Better Auth gets the same context later, with its hooks.
+          if (email && emailVerified === true) await clearUnproven(context, email, name)
+          return answer
+        },
+      }))
+      return {
+        context: { socialProviders },
+        options: { databaseHooks: { user: NAMED, account: WITHOUT_ID_TOKEN } },
+      }
+    },
+    hooks: {
+      before: [
+        {
+          matcher: ({ path }) => path === '/sign-in/social' && onboarding !== undefined,
+          handler: createAuthMiddleware(async ({ body }) => ({
+            context: { body: { newUserCallbackURL: onboarding, ...body } },
+          })),
+        },
+      ],
+    },
+  }
+}
+
+/** As long as a mail may greet. */
+const LONGEST_NAME = 200
+
+/** A link in a mail or a provider without a profile says no name; mails greet people by one. */
+const NAMED = {
+  create: {
+    async before({ name, email }: { name: string; email: string }) {
+      const known = name.trim() || email.slice(0, email.indexOf('@'))
+      return { data: { name: known.slice(0, LONGEST_NAME) } }
+    },
+  },
+}
+
+/** It has served at sign-in; kept, it is a readable copy of the profile beside encrypted tokens. */
+const forgetIdToken = async () => ({ data: { idToken: null } })
+const WITHOUT_ID_TOKEN = {
+  create: { before: forgetIdToken },
+  update: { before: forgetIdToken },
+}
+
+/** Makes room for the owner of `email`: a user who never proved the address loses all ways in. */
+async function clearUnproven(context: Users, email: string, name?: string): Promise<void> {
+  const found = await context.internalAdapter.findUserByEmail(email.toLowerCase())
+  if (!found || found.user.emailVerified) return
+  const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
+  // The name was the squatter's choice.
+  if (promoted && name) await context.internalAdapter.updateUser(promoted.id, { name })
+}
+
+/**
+ * A reset link came to the owner's mailbox: the address is proven, and only the new password stays.
+ * For a user whose address was proven before nothing changes.
+ */
+export async function proveByReset(
+  { internalAdapter, adapter }: Users,
+  userId: string,
+): Promise<void> {
+  if (!(await becomesProven(adapter, userId))) return
+  for (const { id, providerId } of await internalAdapter.findAccounts(userId)) {
+    if (providerId !== 'credential') await internalAdapter.deleteAccount(id)
+  }
+}
+
+export interface PendingSignUp {
+  userId: string
+  name: string
+  /** Hashed. */
+  password: string
+}
+
+/** A sign-up that Better Auth has already checked, sent as JSON or as a form. */
+export async function signUpBody(request: Request) {
+  const text = await request.text()
+  const form = request.headers.get('content-type')?.includes('x-www-form-urlencoded')
+  const body = form ? Object.fromEntries(new URLSearchParams(text)) : JSON.parse(text)
+  return body as { name: string; password: string }
+}
+
+/**
+ * A sign-up with an address that somebody else had signed up with and never proved: whose link is
+ * pressed first gets the address, with their own password. False when it was proven before.
+ */
+export async function proveBySignUp(
+  { internalAdapter, adapter }: Users,
+  { userId, name, password }: PendingSignUp,
+): Promise<boolean> {
+  if (!(await becomesProven(adapter, userId))) return false
+  for (const { id } of await internalAdapter.findAccounts(userId)) {
+    await internalAdapter.deleteAccount(id)
+  }
+  await internalAdapter.createAccount({
+    userId,
+    providerId: 'credential',
+    accountId: userId,
+    password,
+  })
+  await internalAdapter.updateUser(userId, { name })
+  return true
+}
+
+/** Of several at once one makes the address proven. */
+async function becomesProven(adapter: Users['adapter'], userId: string): Promise<boolean> {
+  const changed = await adapter.updateMany({
+    model: 'user',
+    where: [
+      { field: 'id', value: userId },
+      { field: 'emailVerified', value: false },
+    ],
+    update: { emailVerified: true },
+  })
+  return changed === 1
+}

@@ -1,0 +1,87 @@
+/**
+ * Signing in by a link in a mail: stored hashed, good once and for ten minutes. The link leads to a
+ * page with a button, because mail scanners open links; known and unknown addresses get the same
+ * mail, so that nobody learns who is known here. Whoever is new is signed up by it.
+ *
+ * @module
+ */
+
+import { createHash } from 'node:crypto'
+import type { BetterAuthPlugin } from 'better-auth'
+import { createAuthEndpoint, formCsrfMiddleware, isAPIError, originCheck } from 'better-auth/api'
+import { magicLink } from 'better-auth/plugins/magic-link'
+import { z } from 'zod'
+import { invalidToken } from './confirmation.ts'
+import type { Mails } from './mails.ts'
+
+export const MAGIC_LINK_MINUTES = 10
+
+/** What of a link is stored: the hash in the form that Better Auth looks for. */
+export const linkIdentifier = (token: string): string =>
+  createHash('sha256').update(token).digest('base64url')
+
+export interface MagicLinkOptions {
+  mails: Mails
+  /** Better Auth's own endpoint: uses up the token and makes the session. */
+  redeem(token: string, headers: Headers): Promise<{ headers: Headers }>
+}
+
+export function magicLinks({ mails, redeem }: MagicLinkOptions) {
+  // The mail is sent by a job, which makes the link, too.
+  const plugin = magicLink({ storeToken: 'hashed', async sendMagicLink() {} })
+  return {
+    ...plugin,
+    endpoints: {
+      ...plugin.endpoints,
+      signInMagicLink: createAuthEndpoint(
+        '/sign-in/magic-link',
+        {
+          method: 'POST',
+          requireHeaders: true,
+          use: [formCsrfMiddleware, originCheck((ctx) => ctx.body.callbackURL)],
+          body: z.object({
+            email: z.email().max(254),
+            name: z.string().trim().max(200).optional(),
+            callbackURL: z.string().max(2048).optional(),
+          }),
+          metadata: {
+            allowedMediaTypes: ['application/x-www-form-urlencoded', 'application/json'],
+          },
+        },
+        async (ctx) => {
+          const { email, name, callbackURL: next } = ctx.body
+          await mails.request({
+            mail: 'link',
+            to: email,
+            ...(name ? { name } : {}),
+            ...(next ? { next } : {}),
+          })
+          return ctx.json({ status: true })
+        },
+      ),
+      confirmMagicLink: createAuthEndpoint(
+        '/sign-in/magic-link/confirm',
+        {
+          method: 'POST',
+          requireHeaders: true,
+          use: [formCsrfMiddleware],
+          body: z.object({ token: z.string().min(1).max(256) }),
+          metadata: {
+            allowedMediaTypes: ['application/x-www-form-urlencoded', 'application/json'],
+          },
+        },
+        async (ctx) => {
+          const cookies = await redeem(ctx.body.token, ctx.headers).catch((error: unknown) => {
+            // The endpoint says what is wrong by a redirect.
+            if (isAPIError(error) && error.statusCode === 302) throw invalidToken()
+            throw error
+          })
+          for (const cookie of cookies.headers.getSetCookie()) {
+            ctx.responseHeaders.append('set-cookie', cookie)
+          }
+          return ctx.json({ status: true })
+        },
+      ),
+    },
+  } satisfies BetterAuthPlugin
+}

@@ -1,0 +1,125 @@
+/**
+ * Tokens for other programs: by authorization code with PKCE on behalf of a user, by client
+ * credentials for services. For one resource, the host's API; signed by the keys of the sessions'
+ * access tokens, and never taken for one of those.
+ *
+ * @see https://datatracker.ietf.org/doc/draft-ietf-oauth-v2-1/
+ * @module
+ */
+
+import { oauthProvider } from '@better-auth/oauth-provider'
+import type { BetterAuthPlugin } from 'better-auth'
+import { APIError, createAuthMiddleware } from 'better-auth/api'
+import { ACCESS_SECONDS } from './access-token.ts'
+import { AuthError } from './errors.ts'
+import { apiResource } from './scopes.ts'
+
+export interface OAuthServerOptions {
+  /** What tokens can allow, in the host's own words: `bookings:read`. */
+  scopes: string[]
+  /** The host's page that asks the user. Gets the request's signed query. Default `/consent`. */
+  consentPage?: string
+}
+
+/** The user's own data, for clients that sign people in. */
+const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
+
+/** @throws `invalid_options` for a scope that is none */
+export function oauthServer(
+  options: OAuthServerOptions,
+  origin: string,
+  signIn: string,
+): BetterAuthPlugin[] {
+  for (const scope of options.scopes) {
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
+      throw new AuthError('invalid_options', `"${scope}" cannot be a scope.`)
+    }
+  }
+  const isAdmin = ({ user }: { user?: Record<string, unknown> | undefined }) =>
+    user?.role === 'ADMIN'
+  return [
+    {
+      id: 'tollgate-oauth-server',
+      hooks: {
+        before: [
+          {
+            // It would go on to the client before a second factor was shown.
+            matcher: ({ path, body }) => body?.oauth_query && !path?.startsWith('/oauth2/'),
+            handler: createAuthMiddleware(async () => {
+              throw new APIError('BAD_REQUEST', {
+                code: 'OAUTH_QUERY_REFUSED',
+                message: 'Sign in first, then ask for the authorization again.',
+              })
+            }),
+          },
+        ],
+      },
+    },
+    oauthProvider({
+      loginPage: signIn,
+      consentPage: options.consentPage ?? '/consent',
+      scopes: [...IDENTITY, ...options.scopes],
+      resources: [{ identifier: apiResource(origin), name: 'API', allowedScopes: options.scopes }],
+      resourceSeedMode: 'overwrite',
+      enforcePerClientResources: false,
+      grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
+      accessTokenExpiresIn: ACCESS_SECONDS,
+      m2mAccessTokenExpiresIn: ACCESS_SECONDS,
+      allowDynamicClientRegistration: false,
+      clientPrivileges: isAdmin,
+      resourcePrivileges: isAdmin,
+      silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
+      // Its types were made without exactOptionalPropertyTypes.
+    }) as unknown as BetterAuthPlugin,
+  ]
+}
+
+/** A program that is to get tokens. */
+export interface NewOAuthClient {
+  name: string
+  /** What it may ask for. */
+  scopes: string[]
+  /** Where users come back to. Without any it is a service, with client credentials. */
+  redirectUris?: string[]
+  /** Whether it can keep a secret; one in a browser or on a phone cannot. Default true. */
+  isConfidential?: boolean
+}
+
+export interface OAuthClientKeys {
+  clientId: string
+  /** Shown once, stored hashed. Null for a public client. */
+  clientSecret: string | null
+}
+
+interface CreateClient {
+  adminCreateOAuthClient?(input: { headers: Headers; body: Record<string, unknown> }): Promise<{
+    client_id: string
+    client_secret?: string
+  }>
+}
+
+/** @throws `invalid_options` where the option is off; Better Auth's error for anything else */
+export async function createOAuthClient(
+  api: unknown,
+  req: Request,
+  { name, scopes, redirectUris, isConfidential = true }: NewOAuthClient,
+): Promise<OAuthClientKeys> {
+  const create = (api as CreateClient).adminCreateOAuthClient
+  if (!create) throw new AuthError('invalid_options', 'The option `oauth` is off.')
+  const flow = redirectUris
+    ? {
+        redirect_uris: redirectUris,
+        // On a phone or a desktop people come back to an address of that machine.
+        application_type: redirectUris.every((uri) => uri.startsWith('https:')) ? 'web' : 'native',
+        grant_types: ['authorization_code', 'refresh_token'],
+        scope: scopes.join(' '),
+        token_endpoint_auth_method: isConfidential ? 'client_secret_basic' : 'none',
+      }
+    : {
+        grant_types: ['client_credentials'],
+        client_credentials_scopes: scopes,
+        token_endpoint_auth_method: 'client_secret_basic',
+      }
+  const made = await create({ headers: req.headers, body: { client_name: name, ...flow } })
+  return { clientId: made.client_id, clientSecret: made.client_secret ?? null }
+}

@@ -1,0 +1,38 @@
+/**
+ * Every way in beside the password, as plugins in the order they need: providers, then whose address
+ * it is, then passkeys and links, then the second factor over all of them.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import { linking } from './linking.ts'
+import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { oauthServer } from './oauth-server.ts'
+import { oidcProviders } from './oidc.ts'
+import type { AnyAuthOptions, Pages } from './options.ts'
+import { passkeys } from './passkeys.ts'
+import { standIns } from './providers.ts'
+import { secondFactor } from './two-factor.ts'
+import { unlinking } from './ways.ts'
+
+export interface WaysIn extends MagicLinkOptions {
+  options: AnyAuthOptions
+  origin: string
+  db: Database
+  pages: Pages
+}
+
+export function waysIn({ options, origin, db, pages, mails, redeem }: WaysIn) {
+  const appName = options.appName ?? new URL(origin).hostname
+  return [
+    oidcProviders(options.oidc ?? {}),
+    standIns(options),
+    linking({ onboarding: pages.onboarding }),
+    unlinking(db),
+    passkeys({ origin, appName, db }),
+    magicLinks({ mails, redeem }),
+    ...(options.oauth ? oauthServer(options.oauth, origin, pages.signIn) : []),
+    ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret }) : []),
+  ]
+}
