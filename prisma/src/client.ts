@@ -5,9 +5,9 @@
  */
 
 import { PrismaPg } from '@prisma/adapter-pg'
-import { lazy, readEnv, TollgateError } from '@repo/core'
-import pg from 'pg'
+import { lazy, readEnv } from '@repo/core'
 import { z } from 'zod'
+import { connectionTo } from './connection.ts'
 import { type Prisma, PrismaClient } from './generated/client.ts'
 
 /** What domain functions take: a client or a transaction of one. */
@@ -27,51 +27,16 @@ export interface DbOptions {
 }
 
 /**
- * The pool and the adapter listen to a connection that either of them holds. One that is lost while
- * it passes from hand to hand would end the process, so each is listened to from the beginning.
- */
-class ListenedClient extends pg.Client {
-  constructor(config?: pg.ClientConfig) {
-    super(config)
-    this.on('error', () => {})
-  }
-}
-
-/** The two settings that the policies of row-level security ask; see `asSystem`. */
-export const SYSTEM_SETTING = 'tollgate.system'
-export const ORGANIZATION_SETTING = 'tollgate.organization'
-
-/**
- * `url` for connections that act for the system and see every row: jobs, webhooks, billing, auth. A
- * connection that does not say so sees no row at all, and a transaction that names an organization
- * sees that organization's.
+ * A client of the database at `url`, as the system: it sees the rows of every organization, and
+ * `forOrganization` holds it to one. Connects on the first query; `$disconnect()` ends it.
+ *
+ * `?pgbouncer=true` in the address says that a pooler shares connections between transactions. Then
+ * each transaction says that it is the system's, and a query alone takes three round trips.
  *
  * @throws `invalid_database_url`
  */
-export function asSystem(url: string): string {
-  // Node's own error would carry the address with its password.
-  if (!URL.canParse(url)) {
-    throw new TollgateError('invalid_database_url', 500, 'The database URL is not a URL.')
-  }
-  const system = new URL(url)
-  const given = system.searchParams.get('options')
-  const setting = `-c ${SYSTEM_SETTING}=on`
-  system.searchParams.set('options', given ? `${given} ${setting}` : setting)
-  // Where libpq reads the address, a plus is a plus.
-  system.search = system.search.replaceAll('+', '%20')
-  return system.href
-}
-
-/**
- * A client of the database at `url`, as the system: it sees the rows of every organization, and
- * `forOrganization` holds it to one. Connects on the first query; `$disconnect()` ends it.
- */
 export function createDb(url: string, options: DbOptions = {}): Database {
-  const adapter = new PrismaPg({
-    connectionString: asSystem(url),
-    max: options.maxConnections ?? 10,
-    Client: ListenedClient,
-  })
+  const adapter = new PrismaPg({ max: options.maxConnections ?? 10, ...connectionTo(url) })
   return Object.defineProperty(new PrismaClient({ adapter }), ADDRESS, { value: url })
 }
 

@@ -1,6 +1,5 @@
 export {
   asDatabase,
-  asSystem,
   atomically,
   createDb,
   type Database,
@@ -11,6 +10,7 @@ export {
   db,
   type TransactionOptions,
 } from './client.ts'
+export { asSystem } from './connection.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type Database, type Db, ORGANIZATION_SETTING } from '../client.ts'
+import type { Database, Db } from '../client.ts'
+import { ORGANIZATION_SETTING } from '../connection.ts'
 import type { Prisma } from '../generated/client.ts'
 import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'

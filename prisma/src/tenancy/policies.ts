@@ -8,7 +8,7 @@
 
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
-import { ORGANIZATION_SETTING, SYSTEM_SETTING } from '../client.ts'
+import { ORGANIZATION_SETTING, SYSTEM_SETTING } from '../connection.ts'
 import { models } from './generated/models.ts'
 import type { Model, ModelName } from './model.ts'
 import { columnOf } from './scope.ts'
