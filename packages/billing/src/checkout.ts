@@ -5,6 +5,7 @@
  */
 
 import type Stripe from 'stripe'
+import { requireAmount, requireCurrency } from './amounts.ts'
 import {
   type Checkout,
   checkoutOf,
@@ -15,7 +16,6 @@ import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
-import { requireAmount, requireCurrency } from './payments.ts'
 import { type Interval, priceOf, stripePriceOf, trialDaysOf } from './plans.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'

@@ -28,10 +28,13 @@ export type BillingErrorCode =
   | 'plan_not_found'
   | 'price_not_found'
   | 'processing_failed'
+  | 'product_not_found'
   | 'provider_rejected'
   | 'provider_unavailable'
   | 'quote_changed'
   | 'quote_expired'
+  | 'refund_exceeds_payment'
+  | 'refund_not_supported'
   | 'stale_signature'
   | 'subscription_ending'
   | 'subscription_not_active'
@@ -64,10 +67,13 @@ const STATUS: Record<BillingErrorCode, number> = {
   plan_not_found: 404,
   price_not_found: 404,
   processing_failed: 500,
+  product_not_found: 404,
   provider_rejected: 502,
   provider_unavailable: 503,
   quote_changed: 409,
   quote_expired: 409,
+  refund_exceeds_payment: 409,
+  refund_not_supported: 422,
   stale_signature: 400,
   subscription_ending: 409,
   subscription_not_active: 409,
