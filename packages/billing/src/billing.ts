@@ -9,6 +9,7 @@ import { listBookings } from './bookings.ts'
 import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
 import { type BillingContext, type BillingOptions, createContext } from './context.ts'
+import { createCredits } from './credits/credits.ts'
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
@@ -60,6 +61,7 @@ export function createBilling(options: BillingOptions = {}) {
     createPaymentIntent: given(ctx, payments.createPaymentIntent),
     confirmPayment: given(ctx, payments.confirmPayment),
     listPayments: given(ctx, payments.listPayments),
+    ...createCredits(ctx),
     createCalComBookingLink: given(ctx, createLink),
     listInvoices: given(ctx, listOwnInvoices),
     listBookings: given(ctx, listBookings),

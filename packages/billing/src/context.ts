@@ -12,6 +12,7 @@ import type Stripe from 'stripe'
 import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
+import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
 import { livemodeOf, stripe, stripeEnv, stripeWebhookEnv } from './stripe.ts'
@@ -47,6 +48,7 @@ export interface BillingContext {
   readonly livemode: boolean | null
   readonly calcom: Calcom
   readonly effects: EffectHandlers
+  readonly credits: CreditSettings
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
   alert(alert: Alert): void
@@ -93,6 +95,8 @@ export interface BillingOptions {
   calcom?: Calcom
   /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
   effects?: EffectHandlers
+  /** Thresholds of credit balances, and what happens below them. */
+  credits?: CreditSettings
   events?: EventSettings
   /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
   onAlert?: (alert: Alert) => unknown
@@ -148,6 +152,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       return livemode()
     },
     effects: options.effects ?? {},
+    credits: options.credits ?? {},
     events: {
       lanes: 4,
       leaseMs: 120_000,

@@ -3,15 +3,24 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 /** Every way billing refuses. */
 export type BillingErrorCode =
   | 'already_subscribed'
+  | 'capture_exceeds_hold'
   | 'card_declined'
   | 'checkout_not_found'
+  | 'credit_limit_exceeded'
+  | 'credits_not_installed'
   | 'customer_not_found'
   | 'effect_failed'
   | 'event_not_found'
   | 'event_type_not_found'
+  | 'hold_not_found'
+  | 'hold_open'
+  | 'hold_settled'
+  | 'idempotency_conflict'
+  | 'insufficient_credits'
   | 'invalid_amount'
   | 'invalid_cancellation'
   | 'invalid_currency'
+  | 'invalid_input'
   | 'invalid_options'
   | 'invalid_quote'
   | 'invalid_payload'
@@ -20,6 +29,7 @@ export type BillingErrorCode =
   | 'invalid_signature'
   | 'invalid_webhook_url'
   | 'missing_signature'
+  | 'nothing_to_refund'
   | 'owner_not_found'
   | 'owner_required'
   | 'payload_too_large'
@@ -33,24 +43,35 @@ export type BillingErrorCode =
   | 'provider_unavailable'
   | 'quote_changed'
   | 'quote_expired'
+  | 'refund_exceeds_deduction'
   | 'refund_exceeds_payment'
   | 'refund_not_supported'
   | 'stale_signature'
   | 'subscription_ending'
   | 'subscription_not_active'
   | 'subscription_not_found'
+  | 'transaction_not_found'
 
 const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
+  capture_exceeds_hold: 409,
   card_declined: 402,
   checkout_not_found: 404,
+  credit_limit_exceeded: 409,
+  credits_not_installed: 500,
   customer_not_found: 404,
   effect_failed: 500,
   event_not_found: 404,
   event_type_not_found: 404,
+  hold_not_found: 404,
+  hold_open: 409,
+  hold_settled: 409,
+  idempotency_conflict: 409,
+  insufficient_credits: 402,
   invalid_amount: 400,
   invalid_cancellation: 400,
   invalid_currency: 400,
+  invalid_input: 400,
   invalid_options: 500,
   invalid_quote: 400,
   invalid_payload: 400,
@@ -59,6 +80,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   invalid_signature: 400,
   invalid_webhook_url: 400,
   missing_signature: 400,
+  nothing_to_refund: 409,
   owner_not_found: 404,
   owner_required: 400,
   payload_too_large: 413,
@@ -72,12 +94,14 @@ const STATUS: Record<BillingErrorCode, number> = {
   provider_unavailable: 503,
   quote_changed: 409,
   quote_expired: 409,
+  refund_exceeds_deduction: 409,
   refund_exceeds_payment: 409,
   refund_not_supported: 422,
   stale_signature: 400,
   subscription_ending: 409,
   subscription_not_active: 409,
   subscription_not_found: 404,
+  transaction_not_found: 404,
 }
 
 /** A refusal by the billing domain. Branch on `code`; nothing was changed unless it says so. */
@@ -86,5 +110,18 @@ export class BillingError extends TollgateError<BillingErrorCode> {
 
   constructor(code: BillingErrorCode, message: string, options: ErrorOptionsWithHeaders = {}) {
     super(code, STATUS[code], message, options)
+  }
+}
+
+/** Work that needs credits was not begun, because there are not so many. */
+export class InsufficientCreditsError extends BillingError {
+  readonly required: number
+  readonly available: number
+
+  constructor(ownerId: string, required: number, available: number) {
+    const message = `${ownerId} has ${available} credits; ${required} are needed.`
+    super('insufficient_credits', message)
+    this.required = required
+    this.available = available
   }
 }
