@@ -1,4 +1,4 @@
-import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
+import { type ErrorOptionsWithHeaders, isTollgateError, TollgateError } from '@repo/core'
 
 /** Every way billing refuses. */
 export type BillingErrorCode =
@@ -88,3 +88,9 @@ export class BillingError extends TollgateError<BillingErrorCode> {
     super(code, STATUS[code], message, options)
   }
 }
+
+/** Whether `error` is billing's refusal of this code. */
+export const isBillingError = (
+  error: unknown,
+  code: BillingErrorCode,
+): error is TollgateError<BillingErrorCode> => isTollgateError(error, code)
