@@ -129,11 +129,12 @@ async function trialFor(
   return { days: isFirst ? days : 0, needsCard }
 }
 
-function paymentTerms({
+/** What a checkout for one item asks of Stripe. */
+export function paymentTerms({
   ownerId,
   item,
   metadata,
-}: PaymentCheckout): Stripe.Checkout.SessionCreateParams {
+}: Pick<PaymentCheckout, 'ownerId' | 'item' | 'metadata'>): Stripe.Checkout.SessionCreateParams {
   const marked = { ...metadata, ownerId, [PAYMENT_MARK]: 'checkout' }
   return {
     mode: 'payment',

@@ -15,7 +15,8 @@ import { type Calcom, calcomFromEnv } from './calcom.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
-import { livemodeOf, stripe, stripeEnv, stripeWebhookEnv } from './stripe.ts'
+import { readStripe, readStripeSecrets } from './providers/env.ts'
+import { livemodeOf, stripe } from './stripe.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
 
@@ -122,17 +123,11 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   const database = options.db ?? db
   const logger = createLogger(options.logger)
   const appUrl = once(() => new URL(options.appUrl ?? readEnv(appEnv).APP_URL))
-  const secrets = once(
-    () =>
-      options.stripeWebhookSecrets ??
-      readEnv(stripeWebhookEnv)
-        .STRIPE_WEBHOOK_SECRET.split(',')
-        .map((secret) => secret.trim()),
-  )
+  const secrets = once(() => options.stripeWebhookSecrets ?? readStripeSecrets())
   const livemode = once(() => {
     if (options.livemode !== undefined) return options.livemode
     if (options.stripe) return livemodeOf(options.stripe)
-    return /^[sr]k_live_/.test(readEnv(stripeEnv).STRIPE_SECRET_KEY)
+    return readStripe().environment === 'production'
   })
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {

@@ -1,4 +1,4 @@
-import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
+import { type ErrorOptionsWithHeaders, isTollgateError, TollgateError } from '@repo/core'
 
 /** Every way billing refuses. */
 export type BillingErrorCode =
@@ -125,3 +125,8 @@ export class InsufficientCreditsError extends BillingError {
     this.available = available
   }
 }
+/** Whether `error` is billing's refusal of this code. */
+export const isBillingError = (
+  error: unknown,
+  code: BillingErrorCode,
+): error is TollgateError<BillingErrorCode> => isTollgateError(error, code)

@@ -12,6 +12,8 @@ import { requireAmount } from '../amounts.ts'
 import { BillingError } from '../errors.ts'
 import type { Interval } from '../plans.ts'
 import type { SoldProduct } from '../products.ts'
+import { createKeys } from './keys.ts'
+import { guarded } from './local-guard.ts'
 import { parseLocalWebhook, signedRequest } from './local-webhook.ts'
 import {
   type CheckoutInput,
@@ -69,7 +71,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
   const checkouts = new Map<string, Sold>()
   const payments = new Map<string, ProviderPayment>()
   const subscriptions = new Map<string, ProviderSubscription & { product: SoldProduct }>()
-  const answers = new Map<string, { question: string; answer: Promise<unknown> }>()
+  const { once } = createKeys()
   const events: ProviderHint[] = []
 
   const id = (prefix: string) => `${prefix}_local_${randomUUID().replaceAll('-', '')}`
@@ -82,22 +84,6 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       await options.deliver?.(signedRequest(secret, event))
     } catch {
       // What could not be delivered has happened all the same; `pull` tells of it.
-    }
-  }
-
-  /** Under one key the same question gets the first answer; another question is refused. */
-  async function once<T>(key: string, asked: unknown, act: () => Promise<T>): Promise<T> {
-    const question = JSON.stringify(asked)
-    const first = answers.get(key) ?? { question, answer: act() }
-    if (first.question !== question) {
-      throw rejected('The idempotency key was used for another request.')
-    }
-    answers.set(key, first)
-    try {
-      return structuredClone(await first.answer) as T
-    } catch (error) {
-      answers.delete(key)
-      throw error
     }
   }
 
@@ -294,7 +280,6 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     },
     parseWebhook: (headers, body) => parseLocalWebhook(secret, headers, body),
     async *pull(since) {
-      if (controls.isDown) throw unavailable()
       yield* events.filter(({ occurredAt }) => occurredAt !== null && occurredAt >= since)
     },
   }
@@ -304,8 +289,6 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
 type Missing = 'checkout_not_found' | 'payment_not_found' | 'subscription_not_found'
 
 const rejected = (why: string) => new BillingError('provider_rejected', why)
-const unavailable = () =>
-  new BillingError('provider_unavailable', 'The local provider is said to be down.')
 
 /** The same moment one interval later; the last of a shorter month where it has no such day. */
 function after(date: Date, interval: Interval): Date {
@@ -314,24 +297,4 @@ function after(date: Date, interval: Interval): Date {
   next.setUTCMonth(date.getUTCMonth() + (interval === 'year' ? 12 : 1))
   if (next.getUTCDate() !== day) next.setUTCDate(0)
   return next
-}
-
-/** Every function that asks the provider, refused while it is down. */
-function guarded(provider: PaymentProvider, isDown: () => boolean): PaymentProvider {
-  const ask =
-    <Args extends unknown[], R>(act: (...args: Args) => Promise<R>) =>
-    async (...args: Args): Promise<R> => {
-      if (isDown()) throw unavailable()
-      return act(...args)
-    }
-  return {
-    ...provider,
-    createCheckout: ask(provider.createCheckout),
-    retrieveCheckout: ask(provider.retrieveCheckout),
-    expireCheckout: ask(provider.expireCheckout),
-    retrievePayment: ask(provider.retrievePayment),
-    refund: ask(provider.refund),
-    retrieveSubscription: ask(provider.retrieveSubscription),
-    cancelSubscription: ask(provider.cancelSubscription),
-  }
 }
