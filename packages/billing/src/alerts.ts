@@ -18,6 +18,8 @@ export type Alert =
   | { code: 'processing_slow'; seconds: number }
   /** Events wait longer than they should: is a worker running? */
   | { code: 'backlog_old'; ageSeconds: number; size: number }
+  /** Of too many accounts the balance is not what the transactions say; see `reconcileCredits`. */
+  | { code: 'credits_drifted'; rate: number; threshold: number }
 
 export interface AlertLimits {
   /** Alert below this share of events processed in the last hour. Default 0.95. */
@@ -26,6 +28,8 @@ export interface AlertLimits {
   processingSeconds?: number
   /** Alert when an event that is due has waited longer. Default 300. */
   backlogSeconds?: number
+  /** Alert when a larger share of credit accounts has drifted. Default 0.05. */
+  creditDrift?: number
 }
 
 const REPEAT_MS = 60 * 60 * 1000

@@ -7,6 +7,7 @@
 import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
 
+export { type LedgerViolation, ledgerViolations } from './credits/violations.ts'
 export * from './drill/index.ts'
 
 export interface StripeRequestOptions {

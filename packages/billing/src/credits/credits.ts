@@ -8,6 +8,7 @@ import type { BillingContext } from '../context.ts'
 import * as balance from './balance.ts'
 import * as changes from './changes.ts'
 import * as holds from './holds.ts'
+import { reconcileCredits } from './reconcile.ts'
 
 type Rest<F> = F extends (ctx: BillingContext, ...args: infer Args) => infer R
   ? (...args: Args) => R
@@ -31,6 +32,7 @@ export function createCredits(ctx: BillingContext) {
     getBalance: given(balance.getBalance),
     listTransactions: given(balance.listTransactions),
     expireCredits: given(balance.expireCredits),
+    reconcileCredits: given(reconcileCredits),
     /** Holds credits, does the work, keeps what it captured; see `withCredits`. */
     withCredits: <T>(...args: Parameters<Rest<typeof holds.withCredits<T>>>): Promise<T> =>
       holds.withCredits<T>(ctx, ...args),

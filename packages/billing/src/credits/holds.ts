@@ -87,7 +87,7 @@ async function hold(
  * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `invalid_amount`,
  * `credits_not_installed`
  */
-export function captureHold(
+export async function captureHold(
   ctx: BillingContext,
   holdId: string,
   amount?: number,
@@ -97,7 +97,7 @@ export function captureHold(
 }
 
 /** Gives all of a hold back. @throws `hold_not_found`, `hold_settled`, `credits_not_installed` */
-export function releaseHold(
+export async function releaseHold(
   ctx: BillingContext,
   holdId: string,
   options: Pick<CreditOptions, 'tx'> = {},

@@ -20,6 +20,8 @@ export const listTransactions: Billing['listTransactions'] = (...args) =>
 export const expireCredits: Billing['expireCredits'] = (...args) => billing.expireCredits(...args)
 export const releaseOverdueHolds: Billing['releaseOverdueHolds'] = (...args) =>
   billing.releaseOverdueHolds(...args)
+export const reconcileCredits: Billing['reconcileCredits'] = (...args) =>
+  billing.reconcileCredits(...args)
 
 export { InsufficientCreditsError } from '../errors.ts'
 export type {
@@ -45,3 +47,10 @@ export type { HeldCredits, Hold, HoldOptions, SettledHold } from './holds.ts'
 export { MAX_CREDITS } from './input.ts'
 export type { CreditOptions } from './ledger.ts'
 export type { CreditSettings, LowBalance } from './low-balance.ts'
+export type { CreditsReport, ReconcileCreditsOptions } from './reconcile.ts'
+export {
+  type LedgerCheck,
+  type LedgerViolation,
+  ledgerViolations,
+  type OwnerRange,
+} from './violations.ts'

@@ -10,6 +10,7 @@ import type { BillingContext } from '../context.ts'
 import { expireCredits } from './balance.ts'
 import { releaseOverdueHolds } from './holds.ts'
 import { lowBalanceJob } from './low-balance.ts'
+import { reconcileCredits } from './reconcile.ts'
 
 const HOUR = 60 * 60 * 1000
 
@@ -20,10 +21,12 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
     lowBalanceJob(ctx),
     job('billing.releaseHolds', ({ signal }) => releaseOverdueHolds(ctx, { signal })),
     job('billing.expireCredits', ({ signal }) => expireCredits(ctx, { signal })),
+    job('billing.reconcileCredits', ({ signal }) => reconcileCredits(ctx, { signal })),
   ]
 }
 
 export const creditCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: 'billing.releaseHolds' },
   { pattern: '29 * * * *', job: 'billing.expireCredits', backfillMs: HOUR },
+  { pattern: '53 3 * * *', job: 'billing.reconcileCredits', backfillMs: 24 * HOUR },
 ]
