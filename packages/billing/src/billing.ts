@@ -13,6 +13,7 @@ import { createCredits } from './credits/credits.ts'
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
+import { createOrders } from './orders/orders.ts'
 import * as owners from './owners.ts'
 import * as payments from './payments.ts'
 import * as planChange from './plan-change.ts'
@@ -62,6 +63,7 @@ export function createBilling(options: BillingOptions = {}) {
     confirmPayment: given(ctx, payments.confirmPayment),
     listPayments: given(ctx, payments.listPayments),
     ...createCredits(ctx),
+    ...createOrders(ctx),
     createCalComBookingLink: given(ctx, createLink),
     listInvoices: given(ctx, listOwnInvoices),
     listBookings: given(ctx, listBookings),

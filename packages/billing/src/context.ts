@@ -14,8 +14,12 @@ import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
+import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
-import { readStripe, readStripeSecrets } from './providers/env.ts'
+import { type Products, products } from './products.ts'
+import { createProvider } from './providers/choose.ts'
+import { readPayments, readStripeSecrets } from './providers/env.ts'
+import type { PaymentProvider, ProviderName } from './providers/provider.ts'
 import { livemodeOf, stripe } from './stripe.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
@@ -39,6 +43,12 @@ export interface BillingContext {
   readonly db: Database
   readonly stripe: Stripe
   readonly plans: Plans
+  readonly products: Products
+  /** Who takes new payments. */
+  readonly provider: PaymentProvider
+  /** Who took a payment, which may be one that takes no new ones. */
+  providerNamed(name: string): PaymentProvider
+  readonly orders: OrderSettings
   readonly sender: Sender
   readonly logger: Logger
   readonly clock: Clock
@@ -81,6 +91,11 @@ export interface BillingOptions {
   stripe?: Stripe
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
+  /** Default: packs of credits and the plans above. */
+  products?: Products
+  /** Default: the one that `PAYMENT_PROVIDER` names. */
+  provider?: PaymentProvider
+  orders?: OrderSettings
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: Sender
   /** Put behind the mask. Default: JSON lines on standard error. */
@@ -127,16 +142,41 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   const livemode = once(() => {
     if (options.livemode !== undefined) return options.livemode
     if (options.stripe) return livemodeOf(options.stripe)
-    return readStripe().environment === 'production'
+    if (options.provider?.name === 'local') return false
+    return readPayments().environment === 'production'
   })
+  const providers = new Map<string, PaymentProvider>()
+  const clock = options.clock ?? systemClock
+  const catalogue = { plans: options.plans ?? plans, products: options.products ?? products }
+  const chosen = (name?: ProviderName) =>
+    createProvider({
+      ...catalogue,
+      clock,
+      stripe: options.stripe ?? stripe,
+      appUrl,
+      stripeWebhookSecrets: secrets,
+      ...(name && {
+        choice: { provider: name, environment: livemode() ? 'production' : 'test' },
+      }),
+    })
+  const provider = options.provider ?? chosen()
+  const providerNamed = (name: string): PaymentProvider => {
+    if (name === provider.name) return provider
+    const other = providers.get(name) ?? chosen(name as ProviderName)
+    providers.set(name, other)
+    return other
+  }
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {
     db: database,
     stripe: options.stripe ?? stripe,
-    plans: options.plans ?? plans,
+    ...catalogue,
+    provider,
+    providerNamed,
+    orders: options.orders ?? {},
     sender: options.sender ?? { sendEmail },
     logger,
-    clock: options.clock ?? systemClock,
+    clock,
     get appUrl() {
       return appUrl()
     },
@@ -160,6 +200,8 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       processingSeconds: 10,
       backlogSeconds: 300,
       creditDrift: 0.05,
+      fulfilmentRate: 0.9,
+      refundRate: 0.1,
       ...options.limits,
     },
     alert: createAlert(logger, options.onAlert),

@@ -22,14 +22,18 @@ export type BillingErrorCode =
   | 'invalid_currency'
   | 'invalid_input'
   | 'invalid_options'
-  | 'invalid_quote'
   | 'invalid_payload'
+  | 'invalid_quote'
   | 'invalid_reference'
   | 'invalid_return_url'
   | 'invalid_signature'
   | 'invalid_webhook_url'
   | 'missing_signature'
+  | 'not_supported'
   | 'nothing_to_refund'
+  | 'order_not_found'
+  | 'order_not_paid'
+  | 'order_processing'
   | 'owner_not_found'
   | 'owner_required'
   | 'payload_too_large'
@@ -46,11 +50,13 @@ export type BillingErrorCode =
   | 'refund_exceeds_deduction'
   | 'refund_exceeds_payment'
   | 'refund_not_supported'
+  | 'sign_in_required'
   | 'stale_signature'
   | 'subscription_ending'
   | 'subscription_not_active'
   | 'subscription_not_found'
   | 'transaction_not_found'
+  | 'unsupported_media_type'
 
 const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
@@ -80,7 +86,11 @@ const STATUS: Record<BillingErrorCode, number> = {
   invalid_signature: 400,
   invalid_webhook_url: 400,
   missing_signature: 400,
+  not_supported: 422,
   nothing_to_refund: 409,
+  order_not_found: 404,
+  order_not_paid: 409,
+  order_processing: 409,
   owner_not_found: 404,
   owner_required: 400,
   payload_too_large: 413,
@@ -97,11 +107,13 @@ const STATUS: Record<BillingErrorCode, number> = {
   refund_exceeds_deduction: 409,
   refund_exceeds_payment: 409,
   refund_not_supported: 422,
+  sign_in_required: 401,
   stale_signature: 400,
   subscription_ending: 409,
   subscription_not_active: 409,
   subscription_not_found: 404,
   transaction_not_found: 404,
+  unsupported_media_type: 415,
 }
 
 /** A refusal by the billing domain. Branch on `code`; nothing was changed unless it says so. */

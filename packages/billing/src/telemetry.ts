@@ -80,3 +80,8 @@ export function inSpan<T>(
     }
   })
 }
+
+/** One change of an order: `completed`, `cancelled`, or why somebody has to look at it. */
+export function countOrder(provider: string, outcome: string): void {
+  counter('tollgate.orders', 'Orders by outcome').add(1, { provider, outcome })
+}

@@ -60,6 +60,8 @@ export interface GrantOptions extends CreditOptions, LotOptions {
   idempotencyKey: string
   /** For people, without personal data: it is never deleted. Up to 500 characters. */
   description?: string
+  /** Who did it by hand, by id. */
+  actor?: string
 }
 
 export interface RefundOptions extends CreditOptions {
@@ -127,6 +129,7 @@ export async function grantCredits(
     description: requireDescription(description),
     expiresAt: expiryOf(options.expiresAt),
     priority: priorityOf(options.priority),
+    ...(options.actor === undefined ? {} : { actor: requireActor(options.actor) }),
   }
   const idempotencyKey = requireKey(options.idempotencyKey)
   return changeOf(required(await post(ctx, change, { ...options, idempotencyKey }), change))
