@@ -4,6 +4,7 @@ export default defineConfig({
   entry: [
     'src/index.ts',
     'src/credits/index.ts',
+    'src/orders/index.ts',
     'src/webhooks/index.ts',
     'src/worker.ts',
     'src/testing.ts',

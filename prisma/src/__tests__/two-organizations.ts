@@ -167,6 +167,18 @@ async function seedBilling(db: Database, ownerId: string, ownerType: 'organizati
       endsAt: later,
     },
   })
+  await db.order.create({
+    data: {
+      id: `order_${mark}`,
+      ownerId,
+      customerId,
+      sku: mark,
+      provider: 'local',
+      amount: 1,
+      currency: 'usd',
+      returnKey: mark,
+    },
+  })
   await seedCredits(db, ownerId, mark)
   await db.effect.create({
     data: { key: `${mark}_BETA`, customerId, name: 'BETA', payload: {} },

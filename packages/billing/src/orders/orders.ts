@@ -7,6 +7,7 @@
 import type { BillingContext } from '../context.ts'
 import { cancelOrder } from './cancel.ts'
 import { createOrder } from './create.ts'
+import { handleCreateOrder, handlePaymentCallback } from './handle.ts'
 import { refundOrder } from './refund.ts'
 import { settleOrder } from './settle.ts'
 
@@ -19,6 +20,8 @@ export function createOrders(ctx: BillingContext) {
     f.bind(null, ctx) as Rest<F>
   return {
     createOrder: given(createOrder),
+    handleCreateOrder: given(handleCreateOrder),
+    handlePaymentCallback: given(handlePaymentCallback),
     settleOrder: given(settleOrder),
     cancelOrder: given(cancelOrder),
     refundOrder: given(refundOrder),
