@@ -8,6 +8,7 @@ import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
 
 export * from './drill/index.ts'
+export * from './providers/conformance/index.ts'
 
 export interface StripeRequestOptions {
   secret: string
