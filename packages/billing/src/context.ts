@@ -14,7 +14,10 @@ import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
 import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
-import { readStripe, readStripeSecrets } from './providers/env.ts'
+import { type Products, products } from './products.ts'
+import { createProvider } from './providers/choose.ts'
+import { readPayments, readStripe, readStripeSecrets } from './providers/env.ts'
+import type { PaymentProvider } from './providers/provider.ts'
 import { livemodeOf, stripe } from './stripe.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
@@ -38,6 +41,9 @@ export interface BillingContext {
   readonly db: Database
   readonly stripe: Stripe
   readonly plans: Plans
+  readonly products: Products
+  /** Who takes the payments. */
+  readonly provider: PaymentProvider
   readonly sender: Sender
   readonly logger: Logger
   readonly clock: Clock
@@ -79,6 +85,10 @@ export interface BillingOptions {
   stripe?: Stripe
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
+  /** Default: two packs of credits and the default plans. */
+  products?: Products
+  /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
+  provider?: PaymentProvider
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: Sender
   /** Put behind the mask. Default: JSON lines on standard error. */
@@ -125,11 +135,23 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     if (options.stripe) return livemodeOf(options.stripe)
     return readStripe().environment === 'production'
   })
+  const sold = { plans: options.plans ?? plans, products: options.products ?? products }
+  const provider =
+    options.provider ??
+    createProvider({
+      ...sold,
+      stripe: options.stripe ?? stripe,
+      clock: options.clock ?? systemClock,
+      appUrl,
+      stripeWebhookSecrets: secrets,
+      choice: () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null),
+    })
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {
     db: database,
     stripe: options.stripe ?? stripe,
-    plans: options.plans ?? plans,
+    ...sold,
+    provider,
     sender: options.sender ?? { sendEmail },
     logger,
     clock: options.clock ?? systemClock,

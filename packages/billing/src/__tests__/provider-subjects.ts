@@ -2,12 +2,13 @@
 
 import { createHmac } from 'node:crypto'
 import { createTestLogger } from '@repo/core/testing'
-import { createSandbox } from '@repo/sandbox'
+import { createSandbox, type Sandbox } from '@repo/sandbox'
 import { createStripe, plans, pushPlans } from '../index.ts'
 import { type Product, productOf, products } from '../products.ts'
 import { createCreemProvider } from '../providers/creem.ts'
-import { createCreemClient } from '../providers/creem-client.ts'
+import { type CreemClient, createCreemClient } from '../providers/creem-client.ts'
 import { createLocalProvider } from '../providers/local.ts'
+import type { PaymentProvider } from '../providers/provider.ts'
 import { createStripeProvider } from '../providers/stripe.ts'
 import type { ConformanceSubject } from '../testing.ts'
 import { stripeWebhookRequest } from '../testing.ts'
@@ -77,7 +78,13 @@ export const CREEM_KEY = 'creem_test_conformance'
 const CREEM_SECRET = 'creem-secret-conformance'
 
 /** Our client over HTTP against the stand-in. */
-export async function creemSubject(): Promise<ConformanceSubject> {
+export async function creemSubject(): Promise<
+  ConformanceSubject & {
+    sandbox: Sandbox
+    via(client: CreemClient): PaymentProvider
+    client: CreemClient
+  }
+> {
   const sandbox = createSandbox({
     stripe: { secretKey: STRIPE_KEY },
     creem: { apiKey: CREEM_KEY, webhooks: [{ url: HOOK, secret: CREEM_SECRET }] },
@@ -93,18 +100,20 @@ export async function creemSubject(): Promise<ConformanceSubject> {
       return [sku, { ...product, productIds: { creem: { test: creem.createProduct(made).id } } }]
     }),
   )
-  const make = () => {
-    const client = createCreemClient(CREEM_KEY, { apiBase: creemUrl, retries: 0 })
-    return createCreemProvider({
-      client: () => client,
+  const client = createCreemClient(CREEM_KEY, { apiBase: creemUrl, retries: 0 })
+  const via = (through: CreemClient) =>
+    createCreemProvider({
+      client: () => through,
       products: named,
       environment: () => 'test',
       webhookSecrets: () => ['an-older-one', CREEM_SECRET],
     })
-  }
   return {
-    provider: make(),
-    other: make(),
+    sandbox,
+    client,
+    via,
+    provider: via(client),
+    other: via(client),
     once: productOf(named, once.sku),
     plan: productOf(named, plan.sku),
     secrets: [CREEM_KEY, CREEM_SECRET],

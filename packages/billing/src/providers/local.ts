@@ -61,6 +61,10 @@ export interface LocalControls {
 
 export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
 
+/** Whether a provider is the local one, whose checkouts the host's own page completes. */
+export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>
+  provider.name === 'local'
+
 interface Sold {
   checkout: ProviderCheckout
   product: SoldProduct
