@@ -87,6 +87,9 @@ export function createBilling(options: BillingOptions = {}) {
     /** Brings the provider's prices in line with the plans; see `pushPlans`. */
     pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
     plans: ctx.plans,
+    products: ctx.products,
+    /** Who takes the payments; see `PaymentProvider`. */
+    provider: ctx.provider,
   }
 }
 

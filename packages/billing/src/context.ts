@@ -18,7 +18,7 @@ import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
 import { type Products, products } from './products.ts'
 import { createProvider } from './providers/choose.ts'
-import { readPayments, readStripeSecrets } from './providers/env.ts'
+import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
 import type { PaymentProvider, ProviderName } from './providers/provider.ts'
 import { livemodeOf, stripe } from './stripe.ts'
 import { createWaker } from './wake.ts'
@@ -44,7 +44,7 @@ export interface BillingContext {
   readonly stripe: Stripe
   readonly plans: Plans
   readonly products: Products
-  /** Who takes new payments. */
+  /** Who takes the payments. */
   readonly provider: PaymentProvider
   /** Who took a payment, which may be one that takes no new ones. */
   providerNamed(name: string): PaymentProvider
@@ -91,9 +91,9 @@ export interface BillingOptions {
   stripe?: Stripe
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
-  /** Default: packs of credits and the plans above. */
+  /** Default: two packs of credits and the default plans. */
   products?: Products
-  /** Default: the one that `PAYMENT_PROVIDER` names. */
+  /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
   provider?: PaymentProvider
   orders?: OrderSettings
   /** Default: `sendEmail` of `@repo/email`. */
@@ -145,32 +145,32 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     if (options.provider?.name === 'local') return false
     return readPayments().environment === 'production'
   })
-  const providers = new Map<string, PaymentProvider>()
+  const sold = { plans: options.plans ?? plans, products: options.products ?? products }
   const clock = options.clock ?? systemClock
-  const catalogue = { plans: options.plans ?? plans, products: options.products ?? products }
-  const chosen = (name?: ProviderName) =>
+  const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
+  const chosen = (choice: () => PaymentChoice) =>
     createProvider({
-      ...catalogue,
-      clock,
+      ...sold,
       stripe: options.stripe ?? stripe,
+      clock,
       appUrl,
       stripeWebhookSecrets: secrets,
-      ...(name && {
-        choice: { provider: name, environment: livemode() ? 'production' : 'test' },
-      }),
+      choice,
     })
-  const provider = options.provider ?? chosen()
+  const provider = options.provider ?? chosen(choice)
+  const others = new Map<string, PaymentProvider>()
   const providerNamed = (name: string): PaymentProvider => {
     if (name === provider.name) return provider
-    const other = providers.get(name) ?? chosen(name as ProviderName)
-    providers.set(name, other)
+    const other =
+      others.get(name) ?? chosen(() => ({ ...choice(), provider: name as ProviderName }))
+    others.set(name, other)
     return other
   }
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {
     db: database,
     stripe: options.stripe ?? stripe,
-    ...catalogue,
+    ...sold,
     provider,
     providerNamed,
     orders: options.orders ?? {},

@@ -61,6 +61,15 @@ describe('the provider is', () => {
   })
 })
 
+test('a client that was handed over is used, unless another provider is named', () => {
+  const given = { livemode: true }
+  const real = { provider: 'stripe', environment: 'production' }
+  expect(readPayments({ PAYMENT_ENV: 'test' }, given)).toEqual(real)
+  expect(readPayments({}, { livemode: null })).toEqual({ ...real, environment: 'test' })
+  const named = { PAYMENT_PROVIDER: 'local', PAYMENT_ENV: 'test' }
+  expect(readPayments(named, given)).toEqual({ provider: 'local', environment: 'test' })
+})
+
 test.each([
   { PAYMENT_PROVIDER: 'local', PAYMENT_ENV: 'production' },
   { PAYMENT_PROVIDER: 'local', NODE_ENV: 'production' },

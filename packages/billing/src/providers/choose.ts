@@ -1,5 +1,5 @@
 /**
- * The provider that the environment names. Its key is read when it is first asked.
+ * The provider that was chosen. Its key is read when it is first asked something.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Plans } from '../plans.ts'
 import type { Products } from '../products.ts'
 import { createCreemProvider } from './creem.ts'
 import { createCreemClient } from './creem-client.ts'
-import { type PaymentChoice, readCreem, readCreemSecrets, readPayments } from './env.ts'
+import { type PaymentChoice, readCreem, readCreemSecrets } from './env.ts'
 import { createLocalProvider } from './local.ts'
 import type { PaymentProvider } from './provider.ts'
 import { createStripeProvider } from './stripe.ts'
@@ -22,14 +22,16 @@ export interface ProviderOptions {
   clock: Clock
   appUrl(): URL
   stripeWebhookSecrets(): readonly string[]
-  /** Default: from the environment. */
-  choice?: PaymentChoice
+  /** Who and where; asked on first use. */
+  choice(): PaymentChoice
+  /** Takes the webhooks of the local provider. Default: none are sent; `pull` finds them. */
+  deliver?: (request: Request) => unknown
 }
 
 /** @throws `invalid_environment` on first use. */
 export function createProvider(options: ProviderOptions): PaymentProvider {
   return lazy(() => {
-    const { provider, environment } = options.choice ?? readPayments()
+    const { provider, environment } = options.choice()
     if (provider === 'stripe') {
       return createStripeProvider({
         ...options,
@@ -52,6 +54,7 @@ export function createProvider(options: ProviderOptions): PaymentProvider {
     return createLocalProvider({
       checkoutUrl: new URL('/billing/checkout', options.appUrl()).href,
       clock: options.clock,
+      ...(options.deliver && { deliver: options.deliver }),
     })
   })
 }

@@ -163,15 +163,19 @@ export interface PaymentChoice {
 }
 
 /**
- * Who takes the payments and where, from the environment.
+ * Who takes the payments and where, from the environment. `given` is what a host hands over in the
+ * place of variables: a client of Stripe, and whether its money is real.
  *
  * @throws `invalid_environment`, also for the local provider where money is real.
  */
-export function readPayments(source: Environment = process.env): PaymentChoice {
+export function readPayments(
+  source: Environment = process.env,
+  given: { livemode: boolean | null } | null = null,
+): PaymentChoice {
   const env = readEnv(paymentEnv, source)
   const has = (...names: string[]) => names.some((name) => source[name])
   const fits = env.PAYMENT_ENV === 'production' ? 'PROD' : 'TEST'
-  const hasStripe = has('STRIPE_SECRET_KEY', `STRIPE_${fits}_API_KEY`)
+  const hasStripe = given !== null || has('STRIPE_SECRET_KEY', `STRIPE_${fits}_API_KEY`)
   const provider =
     env.PAYMENT_PROVIDER ??
     (hasStripe
@@ -183,6 +187,9 @@ export function readPayments(source: Environment = process.env): PaymentChoice {
           : 'stripe')
   const key = provider === 'stripe' ? source.STRIPE_SECRET_KEY : undefined
   const environment = stripeEnvironment({ ...env, STRIPE_SECRET_KEY: key })
+  if (provider === 'stripe' && given !== null) {
+    return { provider, environment: given.livemode ? 'production' : 'test' }
+  }
   if (provider === 'stripe') return { provider, environment }
   const isReal = environment === 'production' || (!env.PAYMENT_ENV && isProduction(source))
   if (provider === 'local' && isReal) {

@@ -55,9 +55,15 @@ export interface LocalControls {
   webhook(eventId: string): Request | undefined
   /** All that happened, the oldest first. */
   readonly events: readonly ProviderHint[]
+  /** Every checkout with what it is for, as a page shows it. */
+  readonly checkouts: readonly { checkout: ProviderCheckout; product: SoldProduct }[]
 }
 
 export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
+
+/** Whether a provider is the local one, whose checkouts the host's own page completes. */
+export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>
+  provider.name === 'local'
 
 interface Sold {
   checkout: ProviderCheckout
@@ -149,6 +155,9 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     isDown: false,
     get events() {
       return [...events]
+    },
+    get checkouts() {
+      return structuredClone([...checkouts.values()])
     },
     webhook(eventId) {
       const event = events.find((each) => each.eventId === eventId)
