@@ -9,7 +9,7 @@ import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from '../context.ts'
 import { expireCredits } from './balance.ts'
 import { releaseOverdueHolds } from './holds.ts'
-import { lowBalanceJob } from './low-balance.ts'
+import { lowBalanceJob, topUpJob } from './low-balance.ts'
 import { reconcileCredits } from './reconcile.ts'
 
 const HOUR = 60 * 60 * 1000
@@ -19,6 +19,7 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
   return [
     lowBalanceJob(ctx),
+    topUpJob(ctx),
     job('billing.releaseHolds', ({ signal }) => releaseOverdueHolds(ctx, { signal })),
     job('billing.expireCredits', ({ signal }) => expireCredits(ctx, { signal })),
     job('billing.reconcileCredits', ({ signal }) => reconcileCredits(ctx, { signal })),

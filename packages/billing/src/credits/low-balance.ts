@@ -6,6 +6,8 @@
  */
 
 import { defineJob, type JobDefinition } from '@repo/core'
+import { atomically } from '@repo/db'
+import { enqueue } from '@repo/jobs'
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 import { ask, domainNow } from './ledger.ts'
@@ -55,20 +57,40 @@ export const lowBalanceJob = (ctx: BillingContext): JobDefinition<object> =>
   })
 
 async function tell(ctx: BillingContext, event: LowBalance): Promise<void> {
-  const { onLowBalance, topUp } = ctx.credits
-  const { ownerId, creditType, transactionId } = event
+  const { topUp, onLowBalance } = ctx.credits
+  if (topUp) await beginTopUp(ctx, event, topUp.perDay)
   await onLowBalance?.(event)
-  if (!topUp) return
-  const [row] = await ask(
-    ctx,
-    undefined,
-    (db) => db.$queryRaw<{ claim: 'claimed' | 'replayed' | 'limit_reached' }[]>`
-      SELECT "Credit_claim_top_up"(${ownerId}::text, ${creditType}::text, ${transactionId}::bigint,
-        ${topUp.perDay}::int, ${domainNow(ctx)}::timestamptz) AS "claim"`,
-  )
-  if (row?.claim === 'limit_reached') {
-    ctx.logger.warn({ ownerId, creditType }, 'no top-up: the limit of the day is reached')
-    return
-  }
-  await topUp.run(ownerId, creditType, `top-up:${transactionId}`)
 }
+
+/** Counts it and queues it in one transaction, so that a job that is run again begins no second one. */
+async function beginTopUp(ctx: BillingContext, event: LowBalance, perDay: number): Promise<void> {
+  const { ownerId, creditType, transactionId } = event
+  const claim = await atomically(ctx.db, async (tx) => {
+    const [row] = await ask(
+      ctx,
+      tx,
+      (db) => db.$queryRaw<[{ claim: 'claimed' | 'replayed' | 'limit_reached' }]>`
+        SELECT "Credit_claim_top_up"(${ownerId}::text, ${creditType}::text, ${transactionId}::bigint,
+          ${perDay}::int, ${domainNow(ctx)}::timestamptz) AS "claim"`,
+    )
+    if (row.claim === 'claimed') {
+      await enqueue(tx, topUpJob(ctx), { ownerId, creditType, key: `top-up:${transactionId}` })
+    }
+    return row.claim
+  })
+  if (claim === 'limit_reached') {
+    ctx.logger.warn({ ownerId, creditType }, 'no top-up: the limit of the day is reached')
+  }
+}
+
+const purchase = z.object({ ownerId: z.string(), creditType: z.string(), key: z.string() })
+
+export const topUpJob = (ctx: BillingContext): JobDefinition<object> =>
+  defineJob<object>({
+    name: 'billing.topUp',
+    parse: (payload) => purchase.parse(payload),
+    async run(payload) {
+      const { ownerId, creditType, key } = payload as z.output<typeof purchase>
+      await ctx.credits.topUp?.run(ownerId, creditType, key)
+    },
+  })
