@@ -18,6 +18,14 @@ export type Alert =
   | { code: 'processing_slow'; seconds: number }
   /** Events wait longer than they should: is a worker running? */
   | { code: 'backlog_old'; ageSeconds: number; size: number }
+  /** Of too many accounts the balance is not what the transactions say; see `reconcileCredits`. */
+  | { code: 'credits_drifted'; rate: number; threshold: number }
+  /** An order a person has to look at; see `pnpm billing orders`. */
+  | { code: 'order_needs_attention'; id: string; reason: string }
+  /** Of the orders that were paid in a day, too few were fulfilled. */
+  | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
+  /** Of the orders that were paid in a day, too many were refunded. */
+  | { code: 'refund_rate_high'; rate: number; threshold: number }
 
 export interface AlertLimits {
   /** Alert below this share of events processed in the last hour. Default 0.95. */
@@ -26,6 +34,12 @@ export interface AlertLimits {
   processingSeconds?: number
   /** Alert when an event that is due has waited longer. Default 300. */
   backlogSeconds?: number
+  /** Alert when a larger share of credit accounts has drifted. Default 0.05. */
+  creditDrift?: number
+  /** Alert when a smaller share of a day's paid orders was fulfilled. Default 0.9. */
+  fulfilmentRate?: number
+  /** Alert when a larger share of a day's paid orders was refunded. Default 0.1. */
+  refundRate?: number
 }
 
 const REPEAT_MS = 60 * 60 * 1000

@@ -9,9 +9,11 @@ import { listBookings } from './bookings.ts'
 import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
 import { type BillingContext, type BillingOptions, createContext } from './context.ts'
+import { createCredits } from './credits/credits.ts'
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
+import { createOrders } from './orders/orders.ts'
 import * as owners from './owners.ts'
 import * as payments from './payments.ts'
 import * as planChange from './plan-change.ts'
@@ -60,6 +62,8 @@ export function createBilling(options: BillingOptions = {}) {
     createPaymentIntent: given(ctx, payments.createPaymentIntent),
     confirmPayment: given(ctx, payments.confirmPayment),
     listPayments: given(ctx, payments.listPayments),
+    ...createCredits(ctx),
+    ...createOrders(ctx),
     createCalComBookingLink: given(ctx, createLink),
     listInvoices: given(ctx, listOwnInvoices),
     listBookings: given(ctx, listBookings),
@@ -83,6 +87,9 @@ export function createBilling(options: BillingOptions = {}) {
     /** Brings the provider's prices in line with the plans; see `pushPlans`. */
     pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
     plans: ctx.plans,
+    products: ctx.products,
+    /** Who takes the payments; see `PaymentProvider`. */
+    provider: ctx.provider,
   }
 }
 

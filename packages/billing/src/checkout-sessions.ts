@@ -100,7 +100,7 @@ export async function requireNoSubscription(ctx: BillingContext, ownerId: string
 }
 
 /** Completed or expired ones refuse, and that is as good. */
-async function expire(ctx: BillingContext, id: string): Promise<void> {
+export async function expire(ctx: Pick<BillingContext, 'stripe'>, id: string): Promise<void> {
   await ask('checkout.session', ctx.stripe.checkout.sessions.expire(id)).catch((error: unknown) => {
     if (!(error instanceof BillingError) || error.code !== 'provider_rejected') throw error
   })

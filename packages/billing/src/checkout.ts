@@ -5,6 +5,7 @@
  */
 
 import type Stripe from 'stripe'
+import { requireAmount, requireCurrency } from './amounts.ts'
 import {
   type Checkout,
   checkoutOf,
@@ -15,7 +16,6 @@ import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
-import { requireAmount, requireCurrency } from './payments.ts'
 import { type Interval, priceOf, stripePriceOf, trialDaysOf } from './plans.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'
@@ -129,11 +129,12 @@ async function trialFor(
   return { days: isFirst ? days : 0, needsCard }
 }
 
-function paymentTerms({
+/** What a checkout for one item asks of Stripe. */
+export function paymentTerms({
   ownerId,
   item,
   metadata,
-}: PaymentCheckout): Stripe.Checkout.SessionCreateParams {
+}: Pick<PaymentCheckout, 'ownerId' | 'item' | 'metadata'>): Stripe.Checkout.SessionCreateParams {
   const marked = { ...metadata, ownerId, [PAYMENT_MARK]: 'checkout' }
   return {
     mode: 'payment',

@@ -6,9 +6,8 @@
  * @module
  */
 
-import { isTollgateError, maskText, readEnv } from '@repo/core'
+import { isTollgateError, maskText, requireEnv } from '@repo/core'
 import { databaseEnv, db } from '@repo/db'
-import { z } from 'zod'
 import { say, UsageError } from './cli/command.ts'
 import { parse, usage } from './cli/parse.ts'
 
@@ -19,7 +18,7 @@ async function main(): Promise<void> {
     return
   }
   const { command, args, flags } = invocation
-  readEnv(z.object(Object.assign({}, ...command.needs.map(({ shape }) => shape))))
+  requireEnv(command.needs)
   try {
     const result = await command.run(args, flags)
     if (flags.json) process.stdout.write(`${JSON.stringify(result)}\n`)

@@ -12,9 +12,15 @@ import type Stripe from 'stripe'
 import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
+import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
+import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
-import { livemodeOf, stripe, stripeEnv, stripeWebhookEnv } from './stripe.ts'
+import { type Products, products } from './products.ts'
+import { createProvider } from './providers/choose.ts'
+import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
+import type { PaymentProvider, ProviderName } from './providers/provider.ts'
+import { livemodeOf, stripe } from './stripe.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
 
@@ -37,6 +43,12 @@ export interface BillingContext {
   readonly db: Database
   readonly stripe: Stripe
   readonly plans: Plans
+  readonly products: Products
+  /** Who takes the payments. */
+  readonly provider: PaymentProvider
+  /** Who took a payment, which may be one that takes no new ones. */
+  providerNamed(name: string): PaymentProvider
+  readonly orders: OrderSettings
   readonly sender: Sender
   readonly logger: Logger
   readonly clock: Clock
@@ -47,6 +59,7 @@ export interface BillingContext {
   readonly livemode: boolean | null
   readonly calcom: Calcom
   readonly effects: EffectHandlers
+  readonly credits: CreditSettings
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
   alert(alert: Alert): void
@@ -78,6 +91,11 @@ export interface BillingOptions {
   stripe?: Stripe
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
+  /** Default: two packs of credits and the default plans. */
+  products?: Products
+  /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
+  provider?: PaymentProvider
+  orders?: OrderSettings
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: Sender
   /** Put behind the mask. Default: JSON lines on standard error. */
@@ -93,6 +111,8 @@ export interface BillingOptions {
   calcom?: Calcom
   /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
   effects?: EffectHandlers
+  /** Thresholds of credit balances, and what happens below them. */
+  credits?: CreditSettings
   events?: EventSettings
   /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
   onAlert?: (alert: Alert) => unknown
@@ -118,26 +138,45 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   const database = options.db ?? db
   const logger = createLogger(options.logger)
   const appUrl = once(() => new URL(options.appUrl ?? readEnv(appEnv).APP_URL))
-  const secrets = once(
-    () =>
-      options.stripeWebhookSecrets ??
-      readEnv(stripeWebhookEnv)
-        .STRIPE_WEBHOOK_SECRET.split(',')
-        .map((secret) => secret.trim()),
-  )
+  const secrets = once(() => options.stripeWebhookSecrets ?? readStripeSecrets())
   const livemode = once(() => {
     if (options.livemode !== undefined) return options.livemode
     if (options.stripe) return livemodeOf(options.stripe)
-    return /^[sr]k_live_/.test(readEnv(stripeEnv).STRIPE_SECRET_KEY)
+    if (options.provider?.name === 'local') return false
+    return readPayments().environment === 'production'
   })
+  const sold = { plans: options.plans ?? plans, products: options.products ?? products }
+  const clock = options.clock ?? systemClock
+  const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
+  const chosen = (choice: () => PaymentChoice) =>
+    createProvider({
+      ...sold,
+      stripe: options.stripe ?? stripe,
+      clock,
+      appUrl,
+      stripeWebhookSecrets: secrets,
+      choice,
+    })
+  const provider = options.provider ?? chosen(choice)
+  const others = new Map<string, PaymentProvider>()
+  const providerNamed = (name: string): PaymentProvider => {
+    if (name === provider.name) return provider
+    const other =
+      others.get(name) ?? chosen(() => ({ ...choice(), provider: name as ProviderName }))
+    others.set(name, other)
+    return other
+  }
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   return {
     db: database,
     stripe: options.stripe ?? stripe,
-    plans: options.plans ?? plans,
+    ...sold,
+    provider,
+    providerNamed,
+    orders: options.orders ?? {},
     sender: options.sender ?? { sendEmail },
     logger,
-    clock: options.clock ?? systemClock,
+    clock,
     get appUrl() {
       return appUrl()
     },
@@ -148,6 +187,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       return livemode()
     },
     effects: options.effects ?? {},
+    credits: options.credits ?? {},
     events: {
       lanes: 4,
       leaseMs: 120_000,
@@ -155,7 +195,15 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       keepPayloadDays: 90,
       ...options.events,
     },
-    limits: { successRate: 0.95, processingSeconds: 10, backlogSeconds: 300, ...options.limits },
+    limits: {
+      successRate: 0.95,
+      processingSeconds: 10,
+      backlogSeconds: 300,
+      creditDrift: 0.05,
+      fulfilmentRate: 0.9,
+      refundRate: 0.1,
+      ...options.limits,
+    },
     alert: createAlert(logger, options.onAlert),
     storeRow: createEventStore(database),
     wake: createWaker(database, logger),

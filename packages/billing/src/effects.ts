@@ -7,10 +7,9 @@
  * @module
  */
 
-import type { Db } from '@repo/db'
+import type { Customer, Db } from '@repo/db'
 import { enqueue } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
-import type { LinkedCustomer } from './customers.ts'
 import { mailJob } from './mails.ts'
 import type { ProviderState } from './provider-state.ts'
 
@@ -55,6 +54,18 @@ export interface EffectPayloads {
   /** A chargeback was begun. */
   'dispute.created': DisputeFact
   'dispute.closed': DisputeFact
+  /** The provider has confirmed that an order is paid, or that nothing was due. */
+  'order.completed': OrderFact
+  /** More of its money went back than before. `amount` is all that has so far. */
+  'order.refunded': OrderFact
+}
+
+interface OrderFact {
+  orderId: string
+  /** Null: an amount the host named. */
+  sku: string | null
+  amount: number
+  currency: string
 }
 
 interface DisputeFact {
@@ -86,7 +97,9 @@ export type EffectHandlers = {
   [Name in EffectName]?: (tx: Db, effect: Effect<Name>) => Promise<unknown>
 }
 
-type Fact = { [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'> }[EffectName]
+export type Fact = {
+  [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'>
+}[EffectName]
 
 const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000
 
@@ -205,7 +218,7 @@ export interface TakenEffects {
 export async function takeEffects(
   ctx: BillingContext,
   tx: Db,
-  customer: LinkedCustomer,
+  customer: Pick<Customer, 'id' | 'ownerId'>,
   facts: Fact[],
 ): Promise<TakenEffects> {
   const result: TakenEffects = { taken: [], failed: [] }

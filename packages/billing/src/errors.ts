@@ -1,25 +1,39 @@
-import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
+import { type ErrorOptionsWithHeaders, isTollgateError, TollgateError } from '@repo/core'
 
 /** Every way billing refuses. */
 export type BillingErrorCode =
   | 'already_subscribed'
+  | 'capture_exceeds_hold'
   | 'card_declined'
   | 'checkout_not_found'
+  | 'credit_limit_exceeded'
+  | 'credits_not_installed'
   | 'customer_not_found'
   | 'effect_failed'
   | 'event_not_found'
   | 'event_type_not_found'
+  | 'hold_not_found'
+  | 'hold_open'
+  | 'hold_settled'
+  | 'idempotency_conflict'
+  | 'insufficient_credits'
   | 'invalid_amount'
   | 'invalid_cancellation'
   | 'invalid_currency'
+  | 'invalid_input'
   | 'invalid_options'
-  | 'invalid_quote'
   | 'invalid_payload'
+  | 'invalid_quote'
   | 'invalid_reference'
   | 'invalid_return_url'
   | 'invalid_signature'
   | 'invalid_webhook_url'
   | 'missing_signature'
+  | 'not_supported'
+  | 'nothing_to_refund'
+  | 'order_not_found'
+  | 'order_not_paid'
+  | 'order_processing'
   | 'owner_not_found'
   | 'owner_required'
   | 'payload_too_large'
@@ -28,26 +42,42 @@ export type BillingErrorCode =
   | 'plan_not_found'
   | 'price_not_found'
   | 'processing_failed'
+  | 'product_not_found'
   | 'provider_rejected'
   | 'provider_unavailable'
   | 'quote_changed'
   | 'quote_expired'
+  | 'refund_exceeds_deduction'
+  | 'refund_exceeds_payment'
+  | 'refund_not_supported'
+  | 'sign_in_required'
   | 'stale_signature'
   | 'subscription_ending'
   | 'subscription_not_active'
   | 'subscription_not_found'
+  | 'transaction_not_found'
+  | 'unsupported_media_type'
 
 const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
+  capture_exceeds_hold: 409,
   card_declined: 402,
   checkout_not_found: 404,
+  credit_limit_exceeded: 409,
+  credits_not_installed: 500,
   customer_not_found: 404,
   effect_failed: 500,
   event_not_found: 404,
   event_type_not_found: 404,
+  hold_not_found: 404,
+  hold_open: 409,
+  hold_settled: 409,
+  idempotency_conflict: 409,
+  insufficient_credits: 402,
   invalid_amount: 400,
   invalid_cancellation: 400,
   invalid_currency: 400,
+  invalid_input: 400,
   invalid_options: 500,
   invalid_quote: 400,
   invalid_payload: 400,
@@ -56,6 +86,11 @@ const STATUS: Record<BillingErrorCode, number> = {
   invalid_signature: 400,
   invalid_webhook_url: 400,
   missing_signature: 400,
+  not_supported: 422,
+  nothing_to_refund: 409,
+  order_not_found: 404,
+  order_not_paid: 409,
+  order_processing: 409,
   owner_not_found: 404,
   owner_required: 400,
   payload_too_large: 413,
@@ -64,14 +99,21 @@ const STATUS: Record<BillingErrorCode, number> = {
   plan_not_found: 404,
   price_not_found: 404,
   processing_failed: 500,
+  product_not_found: 404,
   provider_rejected: 502,
   provider_unavailable: 503,
   quote_changed: 409,
   quote_expired: 409,
+  refund_exceeds_deduction: 409,
+  refund_exceeds_payment: 409,
+  refund_not_supported: 422,
+  sign_in_required: 401,
   stale_signature: 400,
   subscription_ending: 409,
   subscription_not_active: 409,
   subscription_not_found: 404,
+  transaction_not_found: 404,
+  unsupported_media_type: 415,
 }
 
 /** A refusal by the billing domain. Branch on `code`; nothing was changed unless it says so. */
@@ -82,3 +124,21 @@ export class BillingError extends TollgateError<BillingErrorCode> {
     super(code, STATUS[code], message, options)
   }
 }
+
+/** Work that needs credits was not begun, because there are not so many. */
+export class InsufficientCreditsError extends BillingError {
+  readonly required: number
+  readonly available: number
+
+  constructor(ownerId: string, required: number, available: number) {
+    const message = `${ownerId} has ${available} credits; ${required} are needed.`
+    super('insufficient_credits', message)
+    this.required = required
+    this.available = available
+  }
+}
+/** Whether `error` is billing's refusal of this code. */
+export const isBillingError = (
+  error: unknown,
+  code: BillingErrorCode,
+): error is TollgateError<BillingErrorCode> => isTollgateError(error, code)

@@ -58,7 +58,36 @@ export {
   trialEnv,
 } from './plans.ts'
 export type { PortalInput } from './portal.ts'
+export {
+  defineProducts,
+  type Product,
+  type Products,
+  productEnv,
+  productOf,
+  products,
+  type Sku,
+  type SoldProduct,
+} from './products.ts'
 export type { Problem } from './provider-state.ts'
+export { createCreemProvider } from './providers/creem.ts'
+export { createCreemClient } from './providers/creem-client.ts'
+export { creemEnv, paymentEnv, stripeEnv, stripeWebhookEnv } from './providers/env.ts'
+export {
+  createLocalProvider,
+  isLocalProvider,
+  type LocalControls,
+  type LocalProvider,
+} from './providers/local.ts'
+export type {
+  CheckoutInput,
+  PaymentProvider,
+  ProviderCheckout,
+  ProviderHint,
+  ProviderPayment,
+  ProviderRefund,
+  ProviderSubscription,
+} from './providers/provider.ts'
+export { createStripeProvider } from './providers/stripe.ts'
 export type { Difference, ReconcileOptions, ReconcileResult } from './reconcile.ts'
 export type { FlaggedSubscription, Resolution, ResolveOptions } from './resolve.ts'
 export type { SubscriptionStatus } from './shapes.ts'
@@ -67,8 +96,6 @@ export {
   STRIPE_API_VERSION,
   type StripeOptions,
   stripe,
-  stripeEnv,
-  stripeWebhookEnv,
 } from './stripe.ts'
 export {
   CANCEL_REASONS,

@@ -7,6 +7,7 @@
 import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
+import { creditCron, creditJobs } from './credits/jobs.ts'
 import { mailJob } from './mails.ts'
 import { reconcile } from './reconcile.ts'
 import { PROCESS_EVENTS } from './wake.ts'
@@ -34,6 +35,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     job('billing.pullEvents', ({ signal }) => pullEvents(ctx, { signal })),
     job('billing.reconcile', ({ signal }) => reconcile(ctx, { signal })),
     job('billing.emptyPayloads', () => emptyPayloads(ctx)),
+    ...creditJobs(ctx),
   ]
 }
 
@@ -44,4 +46,5 @@ export const billingCron: readonly CronEntry[] = [
   { pattern: '17 * * * *', job: 'billing.pullEvents', backfillMs: HOUR },
   { pattern: '23 3 * * *', job: 'billing.reconcile', backfillMs: 24 * HOUR },
   { pattern: '41 3 * * *', job: 'billing.emptyPayloads', backfillMs: 24 * HOUR },
+  ...creditCron,
 ]

@@ -24,6 +24,7 @@ export async function exportOwner(
       payments: true,
       refunds: true,
       bookings: true,
+      orders: { omit: { returnKey: true, settledTicket: true } },
     },
   })
   if (!customer) return null
@@ -51,8 +52,16 @@ export async function forgetOwner(
   if (!customer) return
   if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
   const { id: customerId, stripeCustomerId, formerStripeIds } = customer
-  const subjects = [...formerStripeIds, ...(stripeCustomerId ? [stripeCustomerId] : [])]
   const customerOf = { customerId }
+  const orders = await ctx.db.order.findMany({
+    where: { ...customerOf, providerCustomerId: { not: null } },
+    distinct: ['providerCustomerId'],
+  })
+  const subjects = [
+    ...formerStripeIds,
+    ...(stripeCustomerId ? [stripeCustomerId] : []),
+    ...orders.flatMap(({ providerCustomerId }) => providerCustomerId ?? []),
+  ]
   const bookings = await ctx.db.booking.findMany({ where: customerOf, select: { calUids: true } })
   const mentions = bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${uid}"%`))
   await ctx.db.$transaction([

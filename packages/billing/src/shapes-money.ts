@@ -151,7 +151,7 @@ export function invoiceSubscription(invoice: unknown): string | null {
 }
 
 /** The payment of an invoice: its own member, or since basil the paid one of its payments. */
-function invoicePaymentIntent(invoice: Raw): string | null {
+export function invoicePaymentIntent(invoice: Raw): string | null {
   const payments = rows(invoice.payments)
   const made = payments.find(({ status }) => status === 'paid') ?? payments[0]
   return idOf(record(made?.payment)?.payment_intent) ?? idOf(invoice.payment_intent)

@@ -4,29 +4,13 @@
  * @module
  */
 
-import { lazy, readEnv } from '@repo/core'
+import { lazy } from '@repo/core'
 import Stripe from 'stripe'
-import { z } from 'zod'
 import { BillingError } from './errors.ts'
+import { readStripe } from './providers/env.ts'
 
 /** Requests are answered in this version's shape; `shapes.ts` reads it and every later one. */
 export const STRIPE_API_VERSION = '2024-04-10'
-
-export const stripeEnv = z.object({
-  /** A secret or a restricted key. */
-  STRIPE_SECRET_KEY: z
-    .string()
-    .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret (sk_…) or restricted (rk_…) key'),
-  /** Another server that speaks Stripe's API, such as the local stand-in. Default: Stripe. */
-  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
-})
-
-export const stripeWebhookEnv = z.object({
-  /** One signing secret, or several with commas between while one replaces another. */
-  STRIPE_WEBHOOK_SECRET: z
-    .string()
-    .regex(/^\s*whsec_\w+(\s*,\s*whsec_\w+)*\s*$/, 'must be whsec_…'),
-})
 
 export interface StripeOptions {
   /** See `STRIPE_API_BASE`. */
@@ -69,11 +53,8 @@ export function createStripe(secretKey: string, options: StripeOptions = {}): St
 
 /** The process-wide client, made from the environment on first use. */
 export const stripe: Stripe = lazy(() => {
-  const env = readEnv(stripeEnv)
-  return createStripe(
-    env.STRIPE_SECRET_KEY,
-    env.STRIPE_API_BASE ? { apiBase: env.STRIPE_API_BASE } : {},
-  )
+  const { secretKey, apiBase } = readStripe()
+  return createStripe(secretKey, apiBase ? { apiBase } : {})
 })
 
 /**

@@ -219,7 +219,7 @@ export async function resumeSubscription(
 
 /** Stripe refuses to change a subscription that a schedule manages: the schedule lets go of it. */
 export async function releaseSchedule(
-  ctx: BillingContext,
+  ctx: Pick<BillingContext, 'stripe'>,
   { stripeScheduleId }: Pick<SubscriptionRow, 'stripeScheduleId'>,
 ): Promise<void> {
   if (!stripeScheduleId) return

@@ -40,6 +40,12 @@ export function recordBacklog(ageSeconds: number, size: number): void {
     .record(size)
 }
 
+/** The share of credit accounts that drifted, by the latest reconciliation. */
+export function recordDrift(rate: number): void {
+  const description = 'Share of credit accounts whose balance is not the sum of its transactions'
+  meter().createGauge('tollgate.credits.drift', { description }).record(rate)
+}
+
 /** Payments by outcome and refunds, counted once per fact: their quotients are the rates. */
 export function countEffects(effects: readonly Effect[]): void {
   for (const { name } of effects) {
@@ -73,4 +79,9 @@ export function inSpan<T>(
       span.end()
     }
   })
+}
+
+/** One change of an order: `completed`, `cancelled`, or why somebody has to look at it. */
+export function countOrder(provider: string, outcome: string): void {
+  counter('tollgate.orders', 'Orders by outcome').add(1, { provider, outcome })
 }

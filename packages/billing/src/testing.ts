@@ -7,7 +7,9 @@
 import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
 
+export { type LedgerViolation, ledgerViolations } from './credits/violations.ts'
 export * from './drill/index.ts'
+export * from './providers/conformance/index.ts'
 
 export interface StripeRequestOptions {
   secret: string

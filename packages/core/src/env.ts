@@ -20,21 +20,43 @@ export function readEnv<Schema extends z.ZodObject>(
   schema: Schema,
   source: Environment = process.env,
 ): z.output<Schema> {
+  const { data, lines } = parsed(schema, source)
+  if (data !== undefined) return data
+  throw incomplete(lines)
+}
+
+/**
+ * Checks the variables of several schemas before anything is begun.
+ *
+ * @throws `invalid_environment`, one error for all of them.
+ */
+export function requireEnv(
+  schemas: readonly z.ZodObject[],
+  source: Environment = process.env,
+): void {
+  const lines = schemas.flatMap((schema) => parsed(schema, source).lines)
+  if (lines.length > 0) throw incomplete(lines)
+}
+
+function parsed<Schema extends z.ZodObject>(schema: Schema, source: Environment) {
   const values = Object.fromEntries(
     Object.keys(schema.shape).map((name) => [name, source[name] === '' ? undefined : source[name]]),
   )
   const result = schema.safeParse(values)
-  if (result.success) return result.data
+  if (result.success) return { data: result.data, lines: [] }
   const lines = result.error.issues.map((issue) => {
     const name = issue.path.join('.')
     return values[name] === undefined ? `  ${name} is missing` : `  ${name}: ${issue.message}`
   })
-  throw new TollgateError(
+  return { data: undefined, lines }
+}
+
+const incomplete = (lines: string[]): TollgateError =>
+  new TollgateError(
     'invalid_environment',
     500,
     `The environment is not complete (see .env.example):\n${[...new Set(lines)].join('\n')}`,
   )
-}
 
 /** Whether this process serves real customers. */
 export const isProduction = (source: Environment = process.env): boolean =>

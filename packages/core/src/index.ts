@@ -1,5 +1,5 @@
 export * from './edge.ts'
-export { type Environment, isProduction, readEnv } from './env.ts'
+export { type Environment, isProduction, readEnv, requireEnv } from './env.ts'
 export {
   consoleLogger,
   createLogger,

@@ -9,6 +9,7 @@
 import { Hono } from 'hono'
 import type { CalcomBooking, CalcomEventType } from './calcom/bookings.ts'
 import type { CalcomSandbox } from './calcom/sandbox.ts'
+import type { CreemSandbox } from './creem/sandbox.ts'
 import type { DeliveryRecord } from './deliveries.ts'
 import { day, minute, money, notFound, Page, render, sameOrigin } from './layout.tsx'
 import type { MailboxSandbox } from './mailbox/sandbox.ts'
@@ -20,13 +21,15 @@ const SHOWN = 50
 
 interface FrontPageOptions {
   stripe: StripeSandbox
+  creem: CreemSandbox
   calcom: CalcomSandbox
   mailbox: MailboxSandbox
   eventTypes: readonly CalcomEventType[]
 }
 
 /** The app that answers `/`. */
-export function createFrontPage({ stripe, calcom, mailbox, eventTypes }: FrontPageOptions): Hono {
+export function createFrontPage(options: FrontPageOptions): Hono {
+  const { stripe, creem, calcom, mailbox, eventTypes } = options
   const app = new Hono()
   app.get('/', async (c) => {
     const { tables, deliveries } = stripe.snapshot()
@@ -37,6 +40,8 @@ export function createFrontPage({ stripe, calcom, mailbox, eventTypes }: FrontPa
         <Customers tables={tables} />
         <Subscriptions tables={tables} />
         <StripeEvents tables={tables} deliveries={deliveries} />
+        <CreemCheckouts creem={creem} />
+        <CreemEvents creem={creem} />
         <Bookings bookings={calcom.bookings} eventTypes={eventTypes} />
         <CalcomEvents deliveries={calcom.deliveries} />
       </Page>
@@ -62,6 +67,10 @@ function Services(props: {
       <div class="row">
         <span>Stripe API</span>
         <code>{props.origin}/v1</code>
+      </div>
+      <div class="row">
+        <span>Creem API</span>
+        <code>{props.origin}/creem/v1</code>
       </div>
       {props.eventTypes.map((type) => (
         <div class="row">
@@ -149,11 +158,16 @@ function Subscriptions({ tables }: { tables: StripeTables }) {
   return <Table title="Subscriptions" heads={heads} rows={rows} />
 }
 
-function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[] }) {
+function byEvent(deliveries: readonly DeliveryRecord[]): Map<string, DeliveryRecord[]> {
   const own = new Map<string, DeliveryRecord[]>()
-  for (const delivery of props.deliveries) {
+  for (const delivery of deliveries) {
     own.set(delivery.eventId, [...(own.get(delivery.eventId) ?? []), delivery])
   }
+  return own
+}
+
+function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[] }) {
+  const own = byEvent(props.deliveries)
   const rows = props.tables.events.toReversed().map((event) => (
     <tr>
       <td>
@@ -167,6 +181,41 @@ function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[
     </tr>
   ))
   return <Table title="Stripe events" heads={['Type', 'At', 'Delivery', '']} rows={rows} />
+}
+
+function CreemCheckouts({ creem }: { creem: CreemSandbox }) {
+  const { checkouts, products } = creem.snapshot().tables
+  const names = new Map(products.map(({ id, name }) => [id, name]))
+  const rows = checkouts.toReversed().map((checkout) => (
+    <tr>
+      <td>
+        <a href={`/creem/checkout/${checkout.id}`}>
+          <code>{checkout.id}</code>
+        </a>
+      </td>
+      <td>{names.get(checkout.product) ?? ''}</td>
+      <td>{checkout.status}</td>
+      <td class="soft">{minute(new Date(checkout.created))}</td>
+    </tr>
+  ))
+  return <Table title="Creem checkouts" heads={['Id', 'Product', 'Status', 'At']} rows={rows} />
+}
+
+function CreemEvents({ creem }: { creem: CreemSandbox }) {
+  const own = byEvent(creem.deliveries)
+  const rows = creem.events.toReversed().map((event) => (
+    <tr>
+      <td>
+        <code>{event.eventType}</code>
+      </td>
+      <td class="soft">{minute(new Date(event.created_at))}</td>
+      <DeliveryCells
+        deliveries={own.get(event.id) ?? []}
+        action={`/creem/events/${event.id}/redeliver`}
+      />
+    </tr>
+  ))
+  return <Table title="Creem webhooks" heads={['Type', 'At', 'Delivery', '']} rows={rows} />
 }
 
 function DeliveryCells(props: { deliveries: readonly DeliveryRecord[]; action: string }) {

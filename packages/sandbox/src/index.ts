@@ -6,6 +6,13 @@ export {
   createCalcomSandbox,
 } from './calcom/sandbox.ts'
 export type { CalcomTrigger, CalcomWebhookTarget } from './calcom/webhooks.ts'
+export {
+  type CreemSandbox,
+  type CreemSandboxOptions,
+  type CreemSnapshot,
+  type CreemWebhookTarget,
+  createCreemSandbox,
+} from './creem/sandbox.ts'
 export type {
   Delivery,
   DeliveryAttempt,

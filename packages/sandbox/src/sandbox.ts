@@ -1,6 +1,6 @@
 /**
- * The stand-ins behind one HTTP server: Stripe's API and pages, Cal.com's pages, the mailbox, and a
- * front page that shows what is inside. It listens on 127.0.0.1, which is another site than the
+ * The stand-ins behind one HTTP server: Stripe's and Creem's APIs and pages, Cal.com's pages, the
+ * mailbox, and a front page that shows what is inside. It listens on 127.0.0.1, which is another site than the
  * `localhost` of a host app, so that cookies and redirects behave as between a host and a provider.
  *
  * @module
@@ -17,6 +17,12 @@ import {
   type CalcomSnapshot,
   createCalcomSandbox,
 } from './calcom/sandbox.ts'
+import {
+  type CreemSandbox,
+  type CreemSandboxOptions,
+  type CreemSnapshot,
+  createCreemSandbox,
+} from './creem/sandbox.ts'
 import { SandboxError } from './errors.ts'
 import { createFrontPage } from './front-page.tsx'
 import { notFound, showError } from './layout.tsx'
@@ -37,11 +43,13 @@ export interface SandboxOptions {
   /** Default 127.0.0.1. On a loopback address, requests that name another host are refused. */
   hostname?: string
   stripe: Omit<StripeSandboxOptions, Shared>
+  /** Default no receiver. */
+  creem?: Omit<CreemSandboxOptions, Shared>
   /** Default no event type and no receiver. */
   calcom?: Omit<CalcomSandboxOptions, Shared>
   /** The folder that `@repo/email` writes mails to. Default none, and an empty mailbox. */
   outboxDir?: string
-  /** Where the Stripe and Cal.com state outlives the process. Default nowhere. */
+  /** Where the state of all but the mailbox outlives the process. Default nowhere. */
   stateFile?: string
   /** Domain time; the machine's unless given. */
   clock?: Clock
@@ -55,6 +63,8 @@ export interface SandboxUrls {
   url: string
   /** What a Stripe client talks to; it adds `/v1/…` itself. */
   stripeUrl: string
+  /** What a Creem client talks to; it adds `/v1/…` itself. */
+  creemUrl: string
   /** What stands before `user/event` in a booking link. */
   calcomUrl: string
   mailboxUrl: string
@@ -62,6 +72,7 @@ export interface SandboxUrls {
 
 export interface Sandbox {
   stripe: StripeSandbox
+  creem: CreemSandbox
   calcom: CalcomSandbox
   mailbox: MailboxSandbox
   /** All areas as one app, for a host that serves it itself. */
@@ -81,6 +92,8 @@ export interface Sandbox {
 interface SavedState {
   version: 1
   stripe: StripeSnapshot
+  /** Absent in a file from before there was one. */
+  creem?: CreemSnapshot
   calcom: CalcomSnapshot
 }
 
@@ -96,16 +109,18 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const shared = { ...(options.clock ? { clock: options.clock } : {}), logger, onChange }
 
   const stripe = createStripeSandbox({ ...options.stripe, ...shared })
+  const creem = createCreemSandbox({ ...options.creem, ...shared })
   const calcom = createCalcomSandbox({ eventTypes: [], ...options.calcom, ...shared })
   const mailbox = createMailboxSandbox({
     ...(options.outboxDir === undefined ? {} : { outboxDir: options.outboxDir }),
     logger,
   })
-  const app = composeApp({ stripe, calcom, mailbox, logger, hostname, options })
+  const app = composeApp({ stripe, creem, calcom, mailbox, logger, hostname, options })
 
   const state = (): SavedState => ({
     version: 1,
     stripe: stripe.snapshot(),
+    creem: creem.snapshot(),
     calcom: calcom.snapshot(),
   })
   const file =
@@ -133,10 +148,17 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       const bound = await open(server, port, hostname)
       const url = `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${bound}`
       stripe.setOrigin(url)
+      creem.setOrigin(url)
       calcom.setOrigin(url)
-      if (saved !== undefined) restore({ stripe, calcom }, saved, stateFile ?? '')
+      if (saved !== undefined) restore({ stripe, creem, calcom }, saved, stateFile ?? '')
       isRead = true
-      return { url, stripeUrl: url, calcomUrl: `${url}/cal`, mailboxUrl: `${url}/mailbox` }
+      return {
+        url,
+        stripeUrl: url,
+        creemUrl: `${url}/creem`,
+        calcomUrl: `${url}/cal`,
+        mailboxUrl: `${url}/mailbox`,
+      }
     } catch (error) {
       await close(server)
       phase = 'new'
@@ -147,12 +169,13 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const stop = async (): Promise<void> => {
     phase = 'stopped'
     await close(server)
-    await Promise.all([stripe.stop(), calcom.stop()])
+    await Promise.all([stripe.stop(), creem.stop(), calcom.stop()])
     await file?.flush()
   }
 
   return {
     stripe,
+    creem,
     calcom,
     mailbox,
     app,
@@ -166,20 +189,28 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 
 function composeApp(parts: {
   stripe: StripeSandbox
+  creem: CreemSandbox
   calcom: CalcomSandbox
   mailbox: MailboxSandbox
   logger: Logger
   hostname: string
   options: SandboxOptions
 }): Hono {
-  const { stripe, calcom, mailbox, logger, hostname, options } = parts
+  const { stripe, creem, calcom, mailbox, logger, hostname, options } = parts
   const app = new Hono()
   app.use(ownHost(hostname))
   app.route(
     '/',
-    createFrontPage({ stripe, calcom, mailbox, eventTypes: options.calcom?.eventTypes ?? [] }),
+    createFrontPage({
+      stripe,
+      creem,
+      calcom,
+      mailbox,
+      eventTypes: options.calcom?.eventTypes ?? [],
+    }),
   )
   app.route('/', stripe.app)
+  app.route('/', creem.app)
   app.route('/', calcom.app)
   app.route('/', mailbox.app)
   app.notFound((c) => notFound(c, 'Sandbox'))
@@ -220,7 +251,11 @@ function close(server: Server | undefined): Promise<void> {
   })
 }
 
-function restore(parts: Pick<Sandbox, 'stripe' | 'calcom'>, saved: unknown, path: string): void {
+function restore(
+  parts: Pick<Sandbox, 'stripe' | 'creem' | 'calcom'>,
+  saved: unknown,
+  path: string,
+): void {
   if (!isSavedState(saved)) {
     throw new SandboxError(
       'state_file_unreadable',
@@ -229,10 +264,12 @@ function restore(parts: Pick<Sandbox, 'stripe' | 'calcom'>, saved: unknown, path
     )
   }
   parts.stripe.restore(saved.stripe)
+  if (saved.creem) parts.creem.restore(saved.creem)
   parts.calcom.restore(saved.calcom)
 }
 
 function isSavedState(value: unknown): value is SavedState {
   const saved = value as Partial<SavedState> | null
-  return saved?.version === 1 && saved.stripe?.version === 1 && saved.calcom?.version === 1
+  const isKnown = saved?.version === 1 && (saved.creem?.version ?? 1) === 1
+  return isKnown && saved.stripe?.version === 1 && saved.calcom?.version === 1
 }

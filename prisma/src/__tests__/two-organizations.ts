@@ -167,9 +167,44 @@ async function seedBilling(db: Database, ownerId: string, ownerType: 'organizati
       endsAt: later,
     },
   })
+  await db.order.create({
+    data: {
+      id: `order_${mark}`,
+      ownerId,
+      customerId,
+      sku: mark,
+      provider: 'local',
+      amount: 1,
+      currency: 'usd',
+      returnKey: mark,
+    },
+  })
+  await seedCredits(db, ownerId, mark)
   await db.effect.create({
     data: { key: `${mark}_BETA`, customerId, name: 'BETA', payload: {} },
   })
+}
+
+async function seedCredits(db: Database, ownerId: string, mark: string) {
+  const account = { ownerId, creditType: 'credits' }
+  await db.creditAccount.create({ data: { ...account, updatedAt: new Date(0) } })
+  const lot = { ...account, amount: 2, remaining: 1, priority: 50 }
+  const { id: grantId } = await db.creditGrant.create({ data: lot })
+  const row = { ...account, description: mark, idempotencyKey: mark }
+  const came = { ...row, type: 'grant', amount: 2, balanceAfter: 2, lots: [[`${grantId}`, 2]] }
+  await db.creditTransaction.create({ data: came })
+  const { id: transactionId } = await db.creditTransaction.create({
+    data: {
+      ...row,
+      type: 'deduction',
+      amount: -1,
+      balanceAfter: 1,
+      idempotencyKey: `${mark} hold`,
+      lots: [[`${grantId}`, -1]],
+    },
+  })
+  await db.creditHold.create({ data: { ...account, transactionId, expiresAt: later } })
+  await db.creditTopUp.create({ data: { ...account, transactionId, day: later, number: 1 } })
 }
 
 /** What the database notes by itself of the changes an organization makes. */

@@ -43,8 +43,9 @@ function ownRows(name: ModelName, model: Model): { for: string; using: string } 
   }
   if (tenancy === 'global') return by.includes('readable') ? { for: READ, using: 'true' } : null
   if (by.includes('ownerId')) {
-    const using = `"ownerId" = ${ORGANIZATION} AND "ownerType" = 'organization'`
-    return { for: READ, using }
+    const own = `"ownerId" = ${ORGANIZATION}`
+    const isTyped = model.columns.includes('ownerType')
+    return { for: READ, using: isTyped ? `${own} AND "ownerType" = 'organization'` : own }
   }
   const ways = by.flatMap((way) => {
     const relation = relations[way]

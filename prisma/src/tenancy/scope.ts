@@ -11,11 +11,14 @@ import { type Args, isRecord, type ModelName } from './model.ts'
 
 /** The filter for the organization's rows; `{}` where everybody may read, null where nobody may. */
 export function scopeOf(model: ModelName, organizationId: string): Args | null {
-  const { tenancy, by, relations } = models[model]
+  const { tenancy, by, columns, relations } = models[model]
   if (tenancy === 'organization') return { [columnOf(model)]: organizationId }
   if (tenancy === 'global') return by.includes('readable') ? {} : null
   if (tenancy !== 'owner') return null
-  if (by.includes('ownerId')) return { ownerId: organizationId, ownerType: 'organization' }
+  if (by.includes('ownerId')) {
+    const isTyped = columns.includes('ownerType')
+    return { ownerId: organizationId, ...(isTyped ? { ownerType: 'organization' } : {}) }
+  }
   const ways: Args[] = []
   for (const name of by) {
     const relation = relations[name]

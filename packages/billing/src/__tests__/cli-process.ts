@@ -18,7 +18,7 @@ export interface Run {
 }
 
 /** Runs commands against the harness's database and stand-in. */
-export function createCli(h: Harness) {
+export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>) {
   const database = new URL(h.databaseUrl)
   // A trusting server takes any password, and no message may show it.
   if (!database.password) database.password = DB_PASSWORD

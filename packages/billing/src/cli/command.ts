@@ -11,6 +11,11 @@ export interface Flags {
   limit?: string
   keep?: string
   yes?: boolean
+  amount?: string
+  by?: string
+  key?: string
+  note?: string
+  type?: string
   /** The result goes to standard output, so nothing else does. */
   json: boolean
 }

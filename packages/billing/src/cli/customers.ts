@@ -9,7 +9,7 @@ import { billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { createProgress } from '../progress.ts'
-import { stripeEnv } from '../stripe.ts'
+import { stripeEnv } from '../providers/env.ts'
 import { type Command, say } from './command.ts'
 
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]

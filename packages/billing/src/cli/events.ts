@@ -8,7 +8,7 @@ import { databaseEnv } from '@repo/db'
 import { billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { createProgress } from '../progress.ts'
-import { stripeEnv } from '../stripe.ts'
+import { stripeEnv } from '../providers/env.ts'
 import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'
 import { type Command, say, UsageError } from './command.ts'
 

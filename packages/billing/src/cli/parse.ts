@@ -6,12 +6,14 @@
 
 import { parseArgs } from 'node:util'
 import { argumentsOf, type Command, type Flags, synopsis, UsageError } from './command.ts'
+import { creditCommands } from './credits.ts'
 import { customerCommands } from './customers.ts'
 import { eventCommands } from './events.ts'
 import { webhookCommands } from './webhooks.ts'
 
 const COMMANDS: Record<string, Command> = {
   ...customerCommands,
+  ...creditCommands,
   ...eventCommands,
   ...webhookCommands,
 }
@@ -66,6 +68,11 @@ function read(args: string[]) {
         limit: { type: 'string' },
         keep: { type: 'string' },
         yes: { type: 'boolean' },
+        amount: { type: 'string' },
+        by: { type: 'string' },
+        key: { type: 'string' },
+        note: { type: 'string' },
+        type: { type: 'string' },
       },
     })
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 
 import { billing } from '../billing.ts'
-import { stripeEnv } from '../stripe.ts'
+import { stripeEnv } from '../providers/env.ts'
 import type { EndpointDifference, WebhookEndpoint } from '../webhooks/endpoints.ts'
 import { type Command, say } from './command.ts'
 

@@ -87,7 +87,9 @@ export async function emptyPayloads(ctx: BillingContext): Promise<number> {
         WHERE ("receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
             OR "subject" IN (
               SELECT unnest("formerStripeIds" || "stripeCustomerId") FROM "Customer"
-              WHERE "forgottenAt" IS NOT NULL))
+              WHERE "forgottenAt" IS NOT NULL
+              UNION SELECT o."providerCustomerId" FROM "Order" o
+              JOIN "Customer" c ON c."id" = o."customerId" WHERE c."forgottenAt" IS NOT NULL))
           AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
         LIMIT ${EMPTY_AT_ONCE})`
     emptied += count

@@ -8,6 +8,7 @@
 import { toResponse } from '@repo/core'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import type { ProviderName } from '../providers/provider.ts'
 import { countEvent } from '../telemetry.ts'
 
 /** Stripe's largest events are a few hundred kilobytes. */
@@ -15,7 +16,7 @@ export const MAX_BODY_BYTES = 512 * 1024
 
 /** An event as its provider's module has read it. */
 export interface ReceivedEvent {
-  provider: 'stripe' | 'calcom'
+  provider: ProviderName | 'calcom'
   eventId: string
   type: string
   /** The provider's id of whom it is about; null where it does not say. */
@@ -93,15 +94,15 @@ export async function storeEvent(
  * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` for bytes that
  * are no UTF-8, which no provider signs and PostgreSQL would not store.
  */
-async function readBody(req: Request): Promise<string> {
+export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<string> {
   const tooLarge = () =>
-    new BillingError('payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`)
-  if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+    new BillingError('payload_too_large', `The body is larger than ${limit} bytes.`)
+  if (Number(req.headers.get('content-length') ?? 0) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of req.body ?? []) {
     size += chunk.length
-    if (size > MAX_BODY_BYTES) throw tooLarge()
+    if (size > limit) throw tooLarge()
     chunks.push(chunk)
   }
   try {

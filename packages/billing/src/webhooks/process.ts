@@ -7,6 +7,7 @@
 
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import { processOrders } from '../orders/events.ts'
 import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
 import { processCalcom } from './calcom.ts'
 import { type Claim, claimEvents, postponeEvents } from './queue.ts'
@@ -15,7 +16,12 @@ import { processStripe } from './stripe-sync.ts'
 /** Does what the claimed events ask for and finishes them. A throw puts them off. */
 export type Process = (ctx: BillingContext, claim: Claim) => Promise<void>
 
-const PROCESS: Record<string, Process> = { stripe: processStripe, calcom: processCalcom }
+const PROCESS: Record<string, Process> = {
+  stripe: processStripe,
+  creem: processOrders,
+  local: processOrders,
+  calcom: processCalcom,
+}
 
 export interface ProcessOptions {
   /** Stop taking more. */

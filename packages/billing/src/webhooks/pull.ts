@@ -66,9 +66,8 @@ async function pull(
   result: PullResult,
   known: Set<string>,
 ): Promise<void> {
-  let page = await ask('list', ctx.stripe.events.list({ ...filter, limit: 100 }))
-  for (;;) {
-    const fresh = page.data.filter(({ id }) => !known.has(id))
+  for await (const page of eventPages(ctx.stripe, filter)) {
+    const fresh = page.filter(({ id }) => !known.has(id))
     result.seen += fresh.length
     for (const { id } of fresh) known.add(id)
     for (const event of await missing(ctx, fresh)) {
@@ -76,10 +75,22 @@ async function pull(
       if (await storeEvent(ctx, read, 'pull')) result.pulled.push(read.eventId)
     }
     onProgress?.(result.seen)
+    if (signal?.aborted) return
+  }
+}
+
+/** The events that fit, the newest first, page by page. */
+export async function* eventPages(
+  stripe: Stripe,
+  filter: Stripe.EventListParams,
+): AsyncGenerator<Stripe.Event[]> {
+  let page = await ask('list', stripe.events.list({ ...filter, limit: 100 }))
+  for (;;) {
+    yield page.data
     const last = page.data.at(-1)
-    if (!page.has_more || !last || signal?.aborted) return
+    if (!page.has_more || !last) return
     const next = { ...filter, limit: 100, starting_after: last.id }
-    page = await ask('list', ctx.stripe.events.list(next))
+    page = await ask('list', stripe.events.list(next))
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * What Stripe's events ask for: a sync of the customer they are about. Payloads are not applied, so
- * their order, their number and their API version do not matter.
+ * What Stripe's events ask for: a sync of the customer they are about, and the settling of the orders
+ * they mention. Payloads are not applied, so their order, their number and their API version do not
+ * matter.
  *
  * @module
  */
@@ -8,12 +9,15 @@
 import type { BillingContext } from '../context.ts'
 import { isLinked, type LinkedCustomer } from '../customers.ts'
 import { BillingError } from '../errors.ts'
+import { settleMentioned } from '../orders/events.ts'
 import { idOf, record } from '../shapes.ts'
 import { ask, isMissing } from '../stripe.ts'
 import { type SyncResult, syncLinked } from '../sync.ts'
 import { type Claim, finishEvents, type Outcome, payloadsOf } from './queue.ts'
 
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
+  // Before the sync, whose transaction finishes the events.
+  await settleMentioned(ctx, 'stripe', await payloadsOf(ctx, claim), { isSynced: true })
   const customer = await customerOf(ctx, claim)
   if ('status' in customer) {
     await finishEvents(ctx.db, claim, customer)

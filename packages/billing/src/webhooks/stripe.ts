@@ -87,21 +87,33 @@ const listened: ReadonlySet<string> = new Set(LISTENED)
 
 /** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/stripe`. */
 export const handleStripeWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
-  receive(ctx, req, 'stripe', verify)
+  receive(ctx, req, 'stripe', (_, headers, payload) => {
+    const event = verifyStripe(ctx.stripeWebhookSecrets, headers, payload)
+    return readStripeEvent(event, payload)
+  })
 
 /**
- * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload` for a body
- * that is signed and yet no event: a signed `null` passes Stripe's own check.
+ * What a delivery says, once it is known to be Stripe's.
+ *
+ * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
  */
-function verify(ctx: BillingContext, headers: Headers, payload: string): ReceivedEvent {
+export function verifyStripe(
+  secrets: readonly string[],
+  headers: Headers,
+  payload: string,
+): unknown {
   const header = headers.get('stripe-signature')
   if (!header) throw new BillingError('missing_signature', 'There is no Stripe-Signature header.')
-  const event = readStripeEvent(constructEvent(ctx.stripeWebhookSecrets, payload, header), payload)
+  const event = constructEvent(secrets, payload, header)
   requireFresh(header)
   return event
 }
 
-/** An event of Stripe's as one to store. @throws `invalid_payload` unless it is one. */
+/**
+ * An event of Stripe's as one to store.
+ *
+ * @throws `invalid_payload` unless it is one: a signed `null` passes Stripe's own check.
+ */
 export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent {
   const event = record(parsed)
   const object = record(record(event?.data)?.object)
@@ -123,7 +135,9 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
 }
 
 function constructEvent(secrets: readonly string[], payload: string, header: string): unknown {
-  for (const secret of secrets) {
+  // The SDK fails on an empty signature with an error like that of a signed body which is no event.
+  const isEmpty = /v1=\s*(,|$)/.test(header)
+  for (const secret of isEmpty ? [] : secrets) {
     try {
       // Verification needs no key; the age is checked by us, because Stripe checks only one side.
       return webhooks().constructEvent(payload, header, secret, Number.MAX_SAFE_INTEGER)

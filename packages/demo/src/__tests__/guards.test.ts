@@ -6,7 +6,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { authEnv, integrationEnv } from '@repo/auth'
-import { appEnv, calcomEnv, stripeEnv, stripeWebhookEnv, trialEnv } from '@repo/billing'
+import {
+  appEnv,
+  calcomEnv,
+  creemEnv,
+  paymentEnv,
+  productEnv,
+  products,
+  stripeEnv,
+  stripeWebhookEnv,
+  trialEnv,
+} from '@repo/billing'
 import { rateLimitEnv } from '@repo/core/rate-limit'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
@@ -30,6 +40,9 @@ const SCHEMAS = [
   rateLimitEnv,
   stripeEnv,
   stripeWebhookEnv,
+  paymentEnv,
+  creemEnv,
+  productEnv(products),
   trialEnv,
   calcomEnv,
   resendEnv,

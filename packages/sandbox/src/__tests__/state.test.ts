@@ -100,6 +100,7 @@ test('the exports are these', () => {
     'SandboxError',
     'StripeApiError',
     'createCalcomSandbox',
+    'createCreemSandbox',
     'createMailboxSandbox',
     'createSandbox',
     'createStripeSandbox',

@@ -10,7 +10,11 @@ import type { Recurring } from './objects.ts'
 const DAY = 86_400
 
 /** The end of the period that begins at `start`; all times in Unix seconds. */
-export function periodEnd(start: number, anchor: number, recurring: Recurring): number {
+export function periodEnd(
+  start: number,
+  anchor: number,
+  recurring: Pick<Recurring, 'interval' | 'interval_count'>,
+): number {
   const { interval, interval_count: count } = recurring
   if (interval === 'day') return start + count * DAY
   if (interval === 'week') return start + count * 7 * DAY

@@ -1,0 +1,385 @@
+/**
+ * Do the checks bite? Each mutant is a wrong version of one function of the ledger, put into a database
+ * of its own, and the check that is named has to find it. The right version passes all of them.
+ */
+
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { createBilling } from '../index.ts'
+import * as checks from './credits-crowd.ts'
+import { createLedger } from './credits-harness.ts'
+import { history, play } from './credits-history.ts'
+
+/** The checks: throw where the ledger in this database is wrong. */
+const CHECKS = {
+  /** One caller, compared with the model after each step. Always the same histories. */
+  async model({ db }: TestDatabase, runs = 150) {
+    const property = fc.asyncProperty(history, (steps) => play(db, steps))
+    await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+  },
+  overspend: (database: TestDatabase) => crowded(database, (c) => checks.overspend(c, 600, 200)),
+  duplicates: (database: TestDatabase) => crowded(database, (c) => checks.duplicates(c, 40)),
+  settlements: (database: TestDatabase) => crowded(database, checks.settlements),
+  beginnings: (database: TestDatabase) => crowded(database, checks.beginnings),
+  /** A key and what it stands for, each fact by itself. */
+  async keys({ db }: TestDatabase) {
+    const { grantCredits, deductCredits, refundCredits, holdCredits, clawBackCredits } =
+      createBilling({ db, appUrl: 'http://localhost' })
+    const idempotencyKey = 'k'
+    const given = { idempotencyKey, priority: 10, expiresAt: new Date('2099-01-01') }
+    const isConflict = (call: Promise<unknown>) =>
+      expect(call).rejects.toMatchObject({ code: 'idempotency_conflict' })
+    await grantCredits('ada', 5, given)
+    await isConflict(grantCredits('ada', 6, given))
+    await isConflict(grantCredits('ada', 5, { ...given, type: 'purchase' }))
+    await isConflict(grantCredits('ada', 5, { ...given, priority: 11 }))
+    await isConflict(grantCredits('ada', 5, { ...given, expiresAt: null }))
+    await isConflict(grantCredits('ada', 5, { ...given, creditType: 'other' }))
+    const taken = [await deductCredits('ada', 1, ''), await deductCredits('ada', 1, '')]
+    const of = taken.map((done) => (done.success ? done.transactionId : ''))
+    const refund = (transactionId = '') =>
+      refundCredits('ada', 1, '', { idempotencyKey: 'r', transactionId })
+    await refund(of[0])
+    await isConflict(refund(of[1]))
+    await deductCredits('ada', 1, '', { idempotencyKey: 'd' })
+    await isConflict(holdCredits('ada', 1, '', { idempotencyKey: 'd' }))
+    await clawBackCredits('ada', 10, '', { idempotencyKey: 'c' })
+    const first = await grantCredits('ada', 20, { idempotencyKey: 'paying' })
+    expect(await grantCredits('ada', 20, { idempotencyKey: 'paying' })).toEqual(first)
+  },
+  /** The most an account may hold, to the credit. */
+  async limit({ db }: TestDatabase) {
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    const most = 1_000_000_000_000_000
+    await billing.grantCredits('rich', most - 1, { idempotencyKey: '1' })
+    await billing.grantCredits('rich', 1, { idempotencyKey: '2' })
+    const more = billing.grantCredits('rich', 1, { idempotencyKey: '3' })
+    await expect(more).rejects.toMatchObject({ code: 'credit_limit_exceeded' })
+  },
+  /** A deadline that has not passed is not kept. */
+  async deadline({ db }: TestDatabase) {
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    await billing.grantCredits('holder', 10, { idempotencyKey: '1' })
+    const held = await billing.holdCredits('holder', 4, '')
+    const [{ status }] = await db.$queryRawUnsafe<[{ status: string }]>(
+      `SELECT * FROM "Credit_settle"(${held.success ? held.holdId : 0}, 0, true)`,
+    )
+    expect(status).toBe('not_due')
+  },
+}
+
+async function crowded(database: TestDatabase, check: (crowd: checks.Crowd) => Promise<void>) {
+  const crowd = checks.createCrowd(database.url)
+  try {
+    await check(crowd)
+  } finally {
+    await crowd.close()
+  }
+}
+
+interface Mutant {
+  name: string
+  in: 'Credit_post' | 'Credit_burn' | 'Credit_settle' | 'Credit_restore'
+  from: string | RegExp
+  to: string
+  by: keyof typeof CHECKS
+}
+
+const mutant = (
+  by: Mutant['by'],
+  name: string,
+  where: Mutant['in'],
+  from: Mutant['from'],
+  to: string,
+): Mutant => ({ by, name, in: where, from, to })
+
+const POST = 'Credit_post'
+const BURN = 'Credit_burn'
+const SETTLE = 'Credit_settle'
+
+const MUTANTS: Mutant[] = [
+  // The lock and the key.
+  mutant('overspend', 'the account is not locked', POST, / FOR UPDATE/g, ''),
+  mutant('duplicates', 'the account is not locked, with keys', POST, / FOR UPDATE/g, ''),
+  mutant('settlements', 'settling does not lock the account', SETTLE, ' FOR UPDATE', ''),
+  mutant(
+    'beginnings',
+    'a new account is not locked',
+    POST,
+    /(ON CONFLICT DO NOTHING;[^;]*) FOR UPDATE/,
+    '$1',
+  ),
+  mutant('duplicates', 'the key is not looked up', POST, 't."idempotencyKey" = p_key', 'false'),
+  mutant('keys', 'another type is taken for a replay', POST, `v_past."type" = p_type`, 'true'),
+  mutant(
+    'keys',
+    'another amount is taken for a replay',
+    POST,
+    `v_past."amount" - v_past."debt" = p_amount`,
+    'true',
+  ),
+  mutant(
+    'keys',
+    'another expiry is taken for a replay',
+    POST,
+    `v_past."expiresAt" IS NOT DISTINCT FROM p_expires_at`,
+    'true',
+  ),
+  mutant(
+    'keys',
+    'another priority is taken for a replay',
+    POST,
+    `v_past."priority" IS NOT DISTINCT FROM p_priority`,
+    'true',
+  ),
+  mutant(
+    'keys',
+    'another deduction is taken for a replay',
+    POST,
+    `v_past."refundOf" IS NOT DISTINCT FROM p_refund_of OR`,
+    'true OR',
+  ),
+  mutant(
+    'keys',
+    'a deduction is taken for a hold',
+    POST,
+    '(hold_id IS NULL) = (p_hold_seconds IS NULL)',
+    'true',
+  ),
+  mutant(
+    'keys',
+    'a replay forgets the debt it paid',
+    POST,
+    `coalesce(balance, v_past."balanceAfter")`,
+    `v_past."balanceAfter"`,
+  ),
+  mutant(
+    'keys',
+    'another credit type is taken for a replay',
+    POST,
+    'v_past."creditType" = p_credit_type',
+    'true',
+  ),
+  // Time.
+  mutant('model', 'nothing lapses', POST, `g."expiresAt" <= v_now\n    ORDER`, 'false\n    ORDER'),
+  mutant(
+    'model',
+    'a lot lapses a moment late',
+    POST,
+    `g."expiresAt" <= v_now\n    ORDER`,
+    `g."expiresAt" < v_now\n    ORDER`,
+  ),
+  mutant(
+    'model',
+    'what lapses stays in the balance',
+    POST,
+    `v_balance := v_balance - v_lot."remaining";`,
+    '',
+  ),
+  mutant(
+    'model',
+    'time runs back with the clock',
+    POST,
+    `, v_account."updatedAt")`,
+    `, '-infinity')`,
+  ),
+  mutant('model', 'a lot that has lapsed is granted', POST, 'p_expires_at <= v_now', 'false'),
+  // What there is.
+  mutant(
+    'model',
+    'one credit more than there is',
+    POST,
+    'v_balance + p_amount < 0',
+    'v_balance + p_amount < -1',
+  ),
+  mutant(
+    'model',
+    'the last credit is never spent',
+    POST,
+    'v_balance + p_amount < 0',
+    'v_balance + p_amount <= 0',
+  ),
+  mutant(
+    'limit',
+    'one credit more than fits',
+    POST,
+    'v_balance + p_amount > v_limit',
+    'v_balance + p_amount > v_limit + 1',
+  ),
+  // The lots.
+  mutant('model', 'priority is ignored', BURN, `g."priority", g."expiresAt"`, `g."expiresAt"`),
+  mutant('model', 'expiry is ignored', BURN, `g."expiresAt" NULLS LAST, `, ''),
+  mutant('model', 'what never lapses goes first', BURN, 'NULLS LAST', 'NULLS FIRST'),
+  mutant(
+    'model',
+    'the youngest lot goes first',
+    BURN,
+    `NULLS LAST, g."id"`,
+    `NULLS LAST, g."id" DESC`,
+  ),
+  mutant(
+    'model',
+    'the purchase that is undone is not burnt first',
+    BURN,
+    'p_first IS NOT NULL',
+    'false',
+  ),
+  mutant(
+    'model',
+    'a lot is emptied whatever was taken',
+    BURN,
+    /"remaining" = v_lot."remaining" - v_took/g,
+    '"remaining" = 0',
+  ),
+  // Refunds.
+  mutant(
+    'model',
+    'more than was taken is refunded',
+    POST,
+    `v_part + p_amount > v_past."debt" - v_past."amount"`,
+    'false',
+  ),
+  mutant(
+    'model',
+    'one less than was taken is refunded',
+    POST,
+    `v_part + p_amount > v_past`,
+    `v_part + p_amount >= v_past`,
+  ),
+  mutant(
+    'model',
+    'earlier refunds are forgotten',
+    POST,
+    `coalesce(sum(t."amount"), 0), coalesce`,
+    '0, coalesce',
+  ),
+  mutant('model', 'the first burnt gets back first', POST, 'ORDER BY o DESC', 'ORDER BY o'),
+  mutant(
+    'model',
+    'a lot that has lapsed gets back and lapses',
+    POST,
+    `WHEN g."expiresAt" <= v_now THEN`,
+    'WHEN false THEN',
+  ),
+  mutant(
+    'model',
+    'every lot that gets back lives a week',
+    POST,
+    `WHEN g."expiresAt" <= v_now THEN`,
+    'WHEN true THEN',
+  ),
+  mutant('model', 'an open hold is refunded', POST, `h."transactionId" = v_refund_of`, 'false'),
+  mutant(
+    'model',
+    'an open hold is found to be refunded',
+    POST,
+    `h."transactionId" = t."id"`,
+    'false',
+  ),
+  mutant(
+    'model',
+    'the oldest deduction is refunded',
+    POST,
+    `t."id" DESC LIMIT 1`,
+    `t."id" LIMIT 1`,
+  ),
+  mutant(
+    'model',
+    'any deduction is found to be refunded',
+    POST,
+    '-t."amount" - p_amount >= (',
+    '0 <= (',
+  ),
+  // Debt.
+  mutant('model', 'nothing becomes debt', POST, 'v_debt := v_amount - p_amount', 'v_debt := 0'),
+  mutant('model', 'what comes in pays no debt', POST, 'v_amount > 0 AND v_part > 0', 'false'),
+  mutant(
+    'model',
+    'more debt is paid than there is',
+    POST,
+    `least(v_balance, v_account."debt" + v_debt)`,
+    'v_balance',
+  ),
+  mutant(
+    'model',
+    'what is restored forgives no debt',
+    POST,
+    `v_debt := -least(`,
+    'v_debt := 0 * least(',
+  ),
+  mutant(
+    'model',
+    'what is restored forgives the debt of others',
+    POST,
+    `v_account."debt", v_past."debt", p_amount`,
+    `v_account."debt", p_amount`,
+  ),
+  // Holds.
+  mutant('model', 'a hold is settled again', SETTLE, `v_hold."status" <> 'open'`, 'false'),
+  mutant(
+    'model',
+    'settled otherwise is taken for a replay',
+    SETTLE,
+    `v_hold."captured" = v_captured`,
+    'true',
+  ),
+  mutant('model', 'more than was held is captured', SETTLE, 'v_captured > v_amount', 'false'),
+  mutant(
+    'model',
+    'all of a hold is refunded',
+    SETTLE,
+    `'refund', v_amount - v_captured`,
+    `'refund', v_amount`,
+  ),
+  mutant('model', 'nothing of a hold is refunded', SETTLE, 'v_captured < v_amount', 'false'),
+  mutant(
+    'deadline',
+    'a hold is overdue at once',
+    SETTLE,
+    `v_hold."expiresAt" > clock_timestamp()`,
+    'false',
+  ),
+]
+
+let right: Awaited<ReturnType<typeof createLedger>>
+const sources = new Map<string, string>()
+beforeAll(async () => {
+  right = await createLedger(inject('postgres'))
+  for (const name of new Set(MUTANTS.map((each) => each.in))) {
+    const [row] = await right.db.$queryRawUnsafe<[{ source: string }]>(
+      `SELECT pg_get_functiondef('"${name}"'::regproc) AS source`,
+    )
+    sources.set(name, row.source)
+  }
+})
+afterAll(() => right.close())
+
+async function within(work: (database: TestDatabase) => Promise<void>): Promise<void> {
+  const database = await createTestDatabase(inject('postgres'))
+  try {
+    await work(database)
+  } finally {
+    await database.drop()
+  }
+}
+
+describe('promise 3: the right ledger passes', () => {
+  test.each(Object.keys(CHECKS) as (keyof typeof CHECKS)[])('%s', (name) =>
+    within(async (database) => {
+      await (name === 'model' ? CHECKS.model(database, 40) : CHECKS[name](database))
+    }),
+  )
+})
+
+describe('promise 3: a ledger is caught in which', () => {
+  test.each(MUTANTS)('$name, by $by', async ({ in: where, from, to, by }) => {
+    const source = sources.get(where) ?? ''
+    const wrong = source.replace(from as string, to)
+    expect(wrong).not.toBe(source)
+    await within(async (database) => {
+      await database.db.$executeRawUnsafe(wrong)
+      await expect(CHECKS[by](database)).rejects.toThrow()
+    })
+  })
+})

@@ -1,0 +1,93 @@
+/** Orders on a real database, paid at a provider within the process, whose deliveries are real requests. */
+
+import { randomUUID } from 'node:crypto'
+import { createTestLogger } from '@repo/core/testing'
+import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
+import type { Alert } from '../alerts.ts'
+import { type BillingOptions, createBilling } from '../index.ts'
+import { createLocalProvider, type LocalProvider } from '../providers/local.ts'
+import type { CheckoutInput, PaymentProvider } from '../providers/provider.ts'
+
+export interface ShopOptions {
+  settings?: BillingOptions
+  /** The provider as billing sees it. Default: as it is. */
+  through?: (provider: LocalProvider) => PaymentProvider
+}
+
+export async function createShop(postgres: TestPostgres, options: ShopOptions = {}) {
+  const database = await createTestDatabase(postgres)
+  const { db } = database
+  await migrateJobs(database.url)
+  const logger = createTestLogger()
+  const alerts: Alert[] = []
+  const provider = createLocalProvider({ checkoutUrl: 'http://localhost:3000/billing/checkout' })
+  const asked = new Map<string, CheckoutInput>()
+  const seen = options.through?.(provider) ?? provider
+  const settings: BillingOptions = {
+    db,
+    logger,
+    appUrl: 'http://localhost:3000',
+    provider: {
+      ...seen,
+      createCheckout(input) {
+        asked.set(input.orderId, input)
+        return seen.createCheckout(input)
+      },
+    },
+    onAlert: (alert) => alerts.push(alert),
+    ...options.settings,
+  }
+  const billing = createBilling(settings)
+  return {
+    db,
+    billing,
+    settings,
+    logger,
+    alerts,
+    provider,
+    controls: provider.controls,
+    databaseUrl: database.url,
+    /** A user of the host. */
+    async owner() {
+      const id = randomUUID()
+      await db.user.create({ data: { id, name: 'Ada', email: `${id}@example.com` } })
+      return id
+    },
+    /** An owner with an order that is open. */
+    async order(productId = 'CREDITS_SMALL') {
+      const ownerId = await this.owner()
+      const created = await billing.createOrder({ ownerId, productId })
+      return { ownerId, ...created }
+    },
+    /** An owner with an order that is paid and settled. */
+    async paid(productId = 'CREDITS_SMALL') {
+      const order = await this.order(productId)
+      const { paymentId, subscriptionId } = await provider.controls.completeCheckout(
+        order.checkoutId,
+      )
+      await billing.settleOrder(order.orderId)
+      return { ...order, paymentId: paymentId ?? '', subscriptionId: subscriptionId ?? '' }
+    },
+    /** The order as it is stored. */
+    row: (id: string) => db.order.findUniqueOrThrow({ where: { id } }),
+    /** Where the provider's page would lead the browser. */
+    back(orderId: string, status: 'success' | 'cancel'): string {
+      const input = asked.get(orderId)
+      return (status === 'success' ? input?.successUrl : input?.cancelUrl) ?? ''
+    },
+    /** The owner's ledger, the oldest first: type and amount. */
+    async ledger(ownerId: string) {
+      const rows = await db.creditTransaction.findMany({
+        where: { ownerId },
+        orderBy: { id: 'asc' },
+      })
+      return rows.map(({ type, amount }) => `${type} ${amount}`)
+    },
+    async close() {
+      await database.drop()
+    },
+  }
+}
+
+export type Shop = Awaited<ReturnType<typeof createShop>>

@@ -1,0 +1,66 @@
+/** Products: what can be sold is checked when it is defined. */
+
+import { expect, expectTypeOf, test } from 'vitest'
+import {
+  defineProducts,
+  type Product,
+  productEnv,
+  productOf,
+  products,
+  type Sku,
+  skuOfPlan,
+} from '../products.ts'
+
+const priced = { name: 'Pack', amount: 100, currency: 'usd' }
+
+test.each<[string, string, unknown]>([
+  ['a SKU in small letters', 'pack', priced],
+  ['a SKU that begins with a digit', '1PACK', priced],
+  ['an amount of 0', 'PACK', { ...priced, amount: 0 }],
+  ['a fraction', 'PACK', { ...priced, amount: 9.99 }],
+  ['a negative amount', 'PACK', { ...priced, amount: -1 }],
+  ['no number', 'PACK', { ...priced, amount: Number.NaN }],
+  ['a currency in capitals', 'PACK', { ...priced, currency: 'USD' }],
+  ['no currency', 'PACK', { ...priced, currency: 'dollars' }],
+  ['half a credit', 'PACK', { ...priced, credits: 0.5 }],
+  ['no credits', 'PACK', { ...priced, credits: 0 }],
+  ['a plan without an interval', 'PACK', { ...priced, plan: 'PRO' }],
+  ['an interval without a plan', 'PACK', { ...priced, interval: 'month' }],
+])('%s is refused', (_, sku, product) => {
+  expect(() => defineProducts({ [sku]: product as Product })).toThrow(
+    expect.objectContaining({ code: 'invalid_options' }),
+  )
+})
+
+test('a plan is sold once per interval', () => {
+  const plan = { ...priced, plan: 'PRO', interval: 'month' } as const
+  expect(() => defineProducts({ A: plan, B: plan })).toThrow(/PRO per month is sold twice/)
+})
+
+test('a product is found by its SKU, and nothing by what every object has', () => {
+  expect(productOf(products, 'CREDITS_SMALL')).toMatchObject({ sku: 'CREDITS_SMALL', credits: 100 })
+  for (const sku of ['constructor', '__proto__', 'NONE', '']) {
+    expect(() => productOf(products, sku)).toThrow(
+      expect.objectContaining({ code: 'product_not_found', status: 404 }),
+    )
+  }
+  expect(skuOfPlan(products, 'PRO', 'year')).toBe('PRO_YEARLY')
+  expect(skuOfPlan(products, 'PRO', 'week')).toBeNull()
+})
+
+test('SKUs are known to the compiler', () => {
+  const own = defineProducts({ PACK: priced })
+  expectTypeOf<Sku<typeof own>>().toEqualTypeOf<'PACK'>()
+  // @ts-expect-error There is no such SKU.
+  const none: Sku<typeof products> = 'CREDITS_HUGE'
+  expect(Object.hasOwn(products, none)).toBe(false)
+})
+
+test('each product has a variable per provider and environment', () => {
+  expect(Object.keys(productEnv({ PACK: priced }).shape).sort()).toEqual([
+    'CREEM_PROD_PACK_PRODUCT_ID',
+    'CREEM_TEST_PACK_PRODUCT_ID',
+    'STRIPE_PROD_PACK_PRODUCT_ID',
+    'STRIPE_TEST_PACK_PRODUCT_ID',
+  ])
+})

@@ -1,0 +1,131 @@
+/**
+ * Commands about credits.
+ *
+ * @module
+ */
+
+import { databaseEnv } from '@repo/db'
+import { billing } from '../billing.ts'
+import type { LedgerEntry } from '../credits/balance.ts'
+import type { LedgerViolation } from '../credits/violations.ts'
+import { createProgress } from '../progress.ts'
+import { type Command, type Flags, say, UsageError } from './command.ts'
+
+export const creditCommands: Record<string, Command> = {
+  'credits balance': {
+    takes: '<owner>',
+    flags: { type: 'credits' },
+    does: 'what an owner has, owes and holds, and what lapses soon',
+    needs: [databaseEnv],
+    async run([ownerId = ''], flags) {
+      const held = await billing.getBalance(ownerId, ofType(flags))
+      say(`${held.balance} to spend, ${held.holds} held, ${held.debt} owed`)
+      for (const { amount, expiresAt } of held.expiring) {
+        say(`${amount} lapse ${expiresAt.toISOString()}`)
+      }
+      return { ownerId, ...held }
+    },
+  },
+
+  'credits list': {
+    takes: '<owner>',
+    flags: { type: 'credits', limit: '50' },
+    does: "an owner's transactions, the newest first",
+    needs: [databaseEnv],
+    async run([ownerId = ''], flags) {
+      const { limit } = flags
+      const page = await billing.listTransactions(ownerId, {
+        ...ofType(flags),
+        ...(limit === undefined ? {} : { limit: requireNumber('limit', limit) }),
+      })
+      for (const entry of page.transactions) say(line(entry))
+      if (page.transactions.length === 0) say('There are none.')
+      return { ownerId, ...page }
+    },
+  },
+
+  'credits grant': {
+    takes: '<owner>',
+    flags: { amount: '<n>', key: '<key>', note: '<text>', type: 'credits' },
+    does: 'give credits, once for a key however often it is said',
+    needs: [databaseEnv],
+    async run([ownerId = ''], flags) {
+      const change = await billing.grantCredits(ownerId, requireAmount(flags), {
+        ...ofType(flags),
+        idempotencyKey: requireFlag('key', flags.key),
+        description: flags.note ?? '',
+      })
+      say(`${ownerId} has ${change.balance} credits (transaction ${change.transactionId}).`)
+      return { ownerId, ...change }
+    },
+  },
+
+  'credits adjust': {
+    takes: '<owner>',
+    flags: { amount: '<±n>', by: '<name>', note: '<text>', key: '<key>', type: 'credits' },
+    does: 'change a balance by hand, --amount=-5 takes five; the row names who did it, and why',
+    needs: [databaseEnv],
+    async run([ownerId = ''], flags) {
+      const { by, note, key } = flags
+      const options = { ...ofType(flags), ...(key === undefined ? {} : { idempotencyKey: key }) }
+      const change = await billing.adjustCredits(
+        ownerId,
+        requireAmount(flags),
+        requireFlag('note', note),
+        { ...options, actor: requireFlag('by', by) },
+      )
+      say(`${ownerId} has ${change.balance} credits (transaction ${change.transactionId}).`)
+      return { ownerId, ...change }
+    },
+  },
+
+  'credits reconcile': {
+    does: 'check every account against its transactions; mends nothing',
+    needs: [databaseEnv],
+    async run() {
+      const progress = createProgress('accounts')
+      const report = await billing.reconcileCredits({ onProgress: progress.show })
+      progress.end()
+      for (const violation of report.violations) say(wrong(violation))
+      const { accounts, transactions, drifted } = report
+      say(`${accounts} accounts, ${transactions} transactions, ${drifted} accounts drifted.`)
+      if (report.violations.length > 0) process.exitCode = 1
+      return report
+    },
+  },
+}
+
+const ofType = ({ type }: Flags) => (type === undefined ? {} : { creditType: type })
+
+function requireFlag(name: string, value: string | undefined): string {
+  if (value !== undefined && value.trim() !== '') return value
+  throw new UsageError(`Say --${name}.`)
+}
+
+function requireNumber(name: string, text: string): number {
+  if (/^[+-]?\d+$/.test(text)) return Number(text)
+  throw new UsageError(`--${name} must be a whole number, not ${text}.`)
+}
+
+const requireAmount = ({ amount }: Flags): number =>
+  requireNumber('amount', requireFlag('amount', amount))
+
+const line = (entry: LedgerEntry): string =>
+  [
+    entry.createdAt.toISOString(),
+    entry.id,
+    entry.type,
+    entry.amount > 0 ? `+${entry.amount}` : entry.amount,
+    `→ ${entry.balanceAfter}`,
+    ...(entry.debt === 0 ? [] : [`debt ${entry.debt > 0 ? '+' : ''}${entry.debt}`]),
+    entry.idempotencyKey,
+    ...(entry.actor === null ? [] : [`by ${entry.actor}`]),
+    entry.description,
+  ].join('  ')
+
+function wrong(violation: LedgerViolation): string {
+  const { check, ownerId, creditType, transactionId, expected, found } = violation
+  if (check === 'guards') return `The trigger ${expected} is missing or off.`
+  const first = transactionId === null ? '' : `, first wrong transaction ${transactionId}`
+  return `${ownerId} ${creditType}: ${check} is ${found ?? 'missing'} and should be ${expected}${first}`
+}

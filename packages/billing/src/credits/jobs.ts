@@ -1,0 +1,33 @@
+/**
+ * The ledger's jobs, and when cron runs them.
+ *
+ * @module
+ */
+
+import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
+import type { CronEntry } from '@repo/jobs'
+import type { BillingContext } from '../context.ts'
+import { expireCredits } from './balance.ts'
+import { releaseOverdueHolds } from './holds.ts'
+import { lowBalanceJob, topUpJob } from './low-balance.ts'
+import { reconcileCredits } from './reconcile.ts'
+
+const HOUR = 60 * 60 * 1000
+
+export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
+  const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
+    defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
+  return [
+    lowBalanceJob(ctx),
+    topUpJob(ctx),
+    job('billing.releaseHolds', ({ signal }) => releaseOverdueHolds(ctx, { signal })),
+    job('billing.expireCredits', ({ signal }) => expireCredits(ctx, { signal })),
+    job('billing.reconcileCredits', ({ signal }) => reconcileCredits(ctx, { signal })),
+  ]
+}
+
+export const creditCron: readonly CronEntry[] = [
+  { pattern: '* * * * *', job: 'billing.releaseHolds' },
+  { pattern: '29 * * * *', job: 'billing.expireCredits', backfillMs: HOUR },
+  { pattern: '53 3 * * *', job: 'billing.reconcileCredits', backfillMs: 24 * HOUR },
+]

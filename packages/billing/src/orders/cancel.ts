@@ -1,0 +1,34 @@
+/**
+ * Cancelling an order: the provider's checkout is closed first, and the order is cancelled if the
+ * provider says that it is. A payment that was quicker wins.
+ *
+ * @module
+ */
+
+import type { Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { isBillingError } from '../errors.ts'
+import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
+
+/**
+ * Returns the order as it then is: `pending` where the provider cannot close its checkout, unless it
+ * `givesUp`; `completed` where it was paid.
+ *
+ * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`.
+ */
+export async function cancelOrder(
+  ctx: BillingContext,
+  orderId: string,
+  options: Pick<SettleOptions, 'givesUp' | 'operator'> = {},
+): Promise<Order> {
+  const { status, provider, checkoutId } = await findOrder(ctx, orderId)
+  if (status === 'pending' && checkoutId !== null) {
+    await ctx
+      .providerNamed(provider)
+      .expireCheckout(checkoutId)
+      .catch((error: unknown) => {
+        if (!isBillingError(error, 'checkout_not_found')) throw error
+      })
+  }
+  return settleOrder(ctx, orderId, options)
+}

@@ -1,0 +1,86 @@
+/**
+ * What events have to do with orders: an event is searched for ids, and every order that has one of them
+ * is settled. Nothing else in it is believed, so it makes no difference which event told, in which order
+ * and how often. Promise 1.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+import type { ProviderHint } from '../providers/provider.ts'
+import { record, text } from '../shapes.ts'
+import { type ReceivedEvent, receive } from '../webhooks/ingest.ts'
+import { type Claim, finishEvents, payloadsOf } from '../webhooks/queue.ts'
+import { handleStripeWebhook } from '../webhooks/stripe.ts'
+import { settleOrder } from './settle.ts'
+
+/** A delivery of the provider that takes payments: verified, stored, then answered. */
+export function handleProviderWebhook(ctx: BillingContext, req: Request): Promise<Response> {
+  const { provider } = ctx
+  if (provider.name === 'stripe') return handleStripeWebhook(ctx, req)
+  return receive(ctx, req, provider.name, (_, headers, payload) => {
+    const [hint] = provider.parseWebhook(headers, payload)
+    if (hint) return eventOf(provider.name, hint, payload)
+    throw new BillingError('invalid_payload', 'The body is signed but tells of nothing.')
+  })
+}
+
+/** A hint as an event to store. */
+export const eventOf = (
+  provider: ReceivedEvent['provider'],
+  hint: ProviderHint,
+  payload: string,
+): ReceivedEvent => ({
+  provider,
+  eventId: hint.eventId,
+  type: hint.type,
+  subject: hint.customerId ?? hint.checkoutId ?? hint.paymentId,
+  providerCreatedAt: hint.occurredAt,
+  apiVersion: null,
+  livemode: hint.livemode,
+  payload,
+  isListened: true,
+})
+
+/** Does what events of a provider other than Stripe ask for. */
+export async function processOrders(ctx: BillingContext, claim: Claim): Promise<void> {
+  const settled = await settleMentioned(ctx, claim.provider, await payloadsOf(ctx, claim))
+  const reason = settled.length > 0 ? null : 'no_order'
+  await finishEvents(ctx.db, claim, { status: 'processed', reason })
+}
+
+/** Settles the orders that the events mention; returns their ids. @throws as `settleOrder`. */
+export async function settleMentioned(
+  ctx: BillingContext,
+  provider: string,
+  payloads: readonly string[],
+  options: { isSynced?: boolean } = {},
+): Promise<string[]> {
+  const bodies = payloads.flatMap((payload) => parsed(payload) ?? [])
+  const ids = [...new Set(bodies.flatMap(stringsIn))]
+  // A plan's later payments are orders without a checkout; they are settled when they are named.
+  const orders = await ctx.db.$queryRaw<{ id: string }[]>`
+    SELECT "id" FROM "Order"
+    WHERE "provider" = ${provider} AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
+      OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
+    ORDER BY "id"`
+  const payments = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
+  for (const { id } of orders) await settleOrder(ctx, id, { ...options, payments })
+  return orders.map(({ id }) => id)
+}
+
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload)
+  } catch {
+    return null
+  }
+}
+
+/** Every text in a body that may be an id. */
+function stringsIn(value: unknown): string[] {
+  if (typeof value === 'string') return /^[\w-]{8,255}$/.test(value) ? [value] : []
+  if (typeof value !== 'object' || value === null) return []
+  return Object.values(value).flatMap(stringsIn)
+}

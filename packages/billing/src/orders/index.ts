@@ -1,0 +1,19 @@
+/** Orders: the default instance's functions. `createBilling(…)` has the same. */
+
+import { type Billing, billing } from '../billing.ts'
+
+export const createOrder: Billing['createOrder'] = (...args) => billing.createOrder(...args)
+export const settleOrder: Billing['settleOrder'] = (...args) => billing.settleOrder(...args)
+export const cancelOrder: Billing['cancelOrder'] = (...args) => billing.cancelOrder(...args)
+export const refundOrder: Billing['refundOrder'] = (...args) => billing.refundOrder(...args)
+export const handleCreateOrder: Billing['handleCreateOrder'] = (...args) =>
+  billing.handleCreateOrder(...args)
+export const handlePaymentCallback: Billing['handlePaymentCallback'] = (...args) =>
+  billing.handlePaymentCallback(...args)
+
+export type { CreatedOrder, OrderInput } from './create.ts'
+export type { CreateOrderRoute } from './handle.ts'
+export type { RefundOrderOptions } from './refund.ts'
+export type { OrderSettings } from './settings.ts'
+export type { SettleOptions } from './settle.ts'
+export type { OrderProblem, OrderStatus } from './verdict.ts'

@@ -1,0 +1,79 @@
+/**
+ * What the provider says of one order now. Nothing is written here.
+ *
+ * @module
+ */
+
+import type { Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { isBillingError } from '../errors.ts'
+import type {
+  PaymentProvider,
+  ProviderCheckout,
+  ProviderPayment,
+  ProviderSubscription,
+} from '../providers/provider.ts'
+
+export interface Seen {
+  /** Null where the order has none, or where it is not needed any more. `gone`: the provider has none. */
+  checkout: ProviderCheckout | 'gone' | null
+  payment: ProviderPayment | null
+  /** Of a plan's first order. */
+  subscription: ProviderSubscription | null
+  /** Later payments of that subscription which have succeeded. */
+  renewals: ProviderPayment[]
+}
+
+/** @throws `provider_unavailable`, `provider_rejected`. `hinted`: payments that an event named. */
+export async function look(
+  ctx: BillingContext,
+  order: Order,
+  hinted: readonly string[] = [],
+): Promise<Seen> {
+  const provider = ctx.providerNamed(order.provider)
+  const isOpen = order.status !== 'completed'
+  const checkout =
+    isOpen && order.checkoutId !== null
+      ? ((await orMissing(provider.retrieveCheckout(order.checkoutId))) ?? 'gone')
+      : null
+  const told = checkout === 'gone' ? null : checkout
+  const paymentId = told?.paymentId ?? order.paymentId
+  const payment = paymentId ? await orMissing(provider.retrievePayment(paymentId)) : null
+  // A renewal is an order of its own, without a checkout; the first order asks for them all.
+  const isFirst = order.plan !== null && order.checkoutId !== null
+  const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
+  const subscription = subscriptionId
+    ? await orMissing(provider.retrieveSubscription(subscriptionId))
+    : null
+  return {
+    checkout,
+    payment,
+    subscription,
+    renewals: subscription ? await renewalsOf(provider, subscription, paymentId, hinted) : [],
+  }
+}
+
+async function renewalsOf(
+  provider: PaymentProvider,
+  { id, latestPaymentId }: ProviderSubscription,
+  first: string | null,
+  hinted: readonly string[],
+): Promise<ProviderPayment[]> {
+  const renewals: ProviderPayment[] = []
+  for (const paymentId of new Set([...(latestPaymentId ? [latestPaymentId] : []), ...hinted])) {
+    if (paymentId === first) continue
+    const payment = await orMissing(provider.retrievePayment(paymentId))
+    const isIts = paymentId === latestPaymentId || payment?.subscriptionId === id
+    if (payment?.status === 'succeeded' && isIts) renewals.push(payment)
+  }
+  return renewals
+}
+
+const MISSING = ['checkout_not_found', 'payment_not_found', 'subscription_not_found'] as const
+
+async function orMissing<T>(answer: Promise<T>): Promise<T | null> {
+  return answer.catch((error: unknown) => {
+    if (MISSING.some((code) => isBillingError(error, code))) return null
+    throw error
+  })
+}

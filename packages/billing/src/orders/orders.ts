@@ -1,0 +1,29 @@
+/**
+ * The orders' functions over one billing context.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { cancelOrder } from './cancel.ts'
+import { createOrder } from './create.ts'
+import { handleCreateOrder, handlePaymentCallback } from './handle.ts'
+import { refundOrder } from './refund.ts'
+import { settleOrder } from './settle.ts'
+
+type Rest<F> = F extends (ctx: BillingContext, ...args: infer Args) => infer R
+  ? (...args: Args) => R
+  : never
+
+export function createOrders(ctx: BillingContext) {
+  const given = <F extends (ctx: BillingContext, ...args: never[]) => unknown>(f: F) =>
+    f.bind(null, ctx) as Rest<F>
+  return {
+    createOrder: given(createOrder),
+    handleCreateOrder: given(handleCreateOrder),
+    handlePaymentCallback: given(handlePaymentCallback),
+    settleOrder: given(settleOrder),
+    cancelOrder: given(cancelOrder),
+    refundOrder: given(refundOrder),
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Later payments of a plan: each is an order of its own, so that its credits, its refunds and its
+ * disputes are those of any other.
+ *
+ * @module
+ */
+
+import type { Db, Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import type { ProviderPayment } from '../providers/provider.ts'
+import { giveCredits } from './give.ts'
+import { newReturnKey } from './returns.ts'
+
+/** Writes down payments that have succeeded, each once. Joins the transaction of the plan's first order. */
+export async function addRenewals(
+  ctx: BillingContext,
+  tx: Db,
+  first: Order,
+  payments: readonly ProviderPayment[],
+): Promise<void> {
+  const { ownerId, customerId, sku, provider, credits, plan, interval } = first
+  for (const payment of payments) {
+    const [order] = await tx.order.createManyAndReturn({
+      data: [
+        {
+          ownerId,
+          customerId,
+          sku,
+          provider,
+          credits,
+          plan,
+          interval,
+          amount: payment.amount,
+          currency: payment.currency,
+          status: 'completed',
+          paymentId: payment.id,
+          subscriptionId: first.subscriptionId,
+          providerCustomerId: first.providerCustomerId,
+          amountPaid: payment.amountPaid,
+          amountRefunded: payment.amountRefunded,
+          disputeId: payment.disputeId,
+          disputeStatus: payment.disputeStatus,
+          paidAt: payment.paidAt,
+          completedAt: ctx.clock.now(),
+          returnKey: newReturnKey(),
+        },
+      ],
+      skipDuplicates: true,
+    })
+    if (!order) continue
+    const fresh = { ...order, disputeId: null, disputeStatus: null }
+    await giveCredits(ctx, tx, { before: fresh, order, payment, options: {} })
+  }
+}

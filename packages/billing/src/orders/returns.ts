@@ -1,0 +1,59 @@
+/**
+ * The addresses to which a provider leads the browser back. Each is signed with its order's own key, so
+ * that nobody can make the return of an order they were never given. Even a true one only says which
+ * order the provider is to be asked about. No cookie is read: these are cross-site navigations.
+ *
+ * @module
+ */
+
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { hmacHex } from '../providers/signature.ts'
+import { returnUrl } from '../return-url.ts'
+
+/** How the browser comes back, by the provider's page and not by the provider's word. */
+export type ReturnStatus = 'success' | 'cancel'
+
+export const newReturnKey = (): string => randomBytes(32).toString('base64url')
+
+const CALLBACK_PATH = '/api/payments/callback'
+
+/** Providers add parameters of their own, some of which are called `signature`. */
+const SIGNATURE = 'return_signature'
+
+/** Absolute, and the same for the same order at any time. */
+export function returnAddress(
+  ctx: BillingContext,
+  order: Pick<Order, 'id' | 'returnKey'>,
+  status: ReturnStatus,
+): string {
+  const url = new URL(returnUrl(ctx.appUrl, ctx.orders.callbackPath ?? CALLBACK_PATH))
+  url.searchParams.set('order_id', order.id)
+  url.searchParams.set('status', status)
+  url.searchParams.set(SIGNATURE, signatureOf(order, status))
+  return url.href
+}
+
+const signatureOf = ({ id, returnKey }: Pick<Order, 'id' | 'returnKey'>, status: ReturnStatus) =>
+  hmacHex(returnKey, `return:${id}:${status}`)
+
+/** The order of a return and how it came back; null where no order has signed it. */
+export async function readReturn(
+  ctx: BillingContext,
+  { searchParams }: URL,
+): Promise<{ order: Order; status: ReturnStatus } | null> {
+  const [signature = ''] = searchParams.getAll(SIGNATURE)
+  // A provider may have put its own order's id in place of ours, and ours under another name.
+  const ids = [...searchParams.getAll('order_id'), ...searchParams.getAll('request_id')]
+  const named = ids.filter((id) => /^[0-9a-f-]{36}$/.test(id)).slice(0, 4)
+  if (named.length === 0 || !/^[0-9a-f]{64}$/.test(signature)) return null
+  const orders = await ctx.db.order.findMany({ where: { id: { in: named } } })
+  for (const order of orders) {
+    for (const status of ['success', 'cancel'] as const) {
+      const expected = Buffer.from(signatureOf(order, status))
+      if (timingSafeEqual(expected, Buffer.from(signature))) return { order, status }
+    }
+  }
+  return null
+}

@@ -1,0 +1,197 @@
+/**
+ * `settleOrder`: asks the provider about one order and does what follows from the answer. The return of
+ * the browser, the webhook, the job and a person all end here, so that it makes no difference who comes
+ * first or how often. Promises 1, 3 and 4.
+ *
+ * Everything is asked before the transaction opens. In it the order's row is locked by a ticket drawn
+ * before the first question, so that of two answers the newer stands, and every change has a key made of
+ * the fact: `order:<id>:fulfil`, `refund:<order id>:<number>`, `dispute:<id>`.
+ *
+ * @module
+ */
+
+import { atomically, type Db, type Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { isLinked } from '../customers.ts'
+import { type Fact, takeEffects } from '../effects.ts'
+import { BillingError } from '../errors.ts'
+import { syncLinked } from '../sync.ts'
+import { countOrder, inSpan } from '../telemetry.ts'
+import { giveCredits } from './give.ts'
+import { look, type Seen } from './look.ts'
+import { addRenewals } from './renewals.ts'
+import { verdictOf } from './verdict.ts'
+
+export interface SettleOptions {
+  /** The person who asked for it, by id or name: stands beside what is done. Default: nobody. */
+  operator?: string
+  /** Cancels it unless a payment is made or under way. Default false. */
+  givesUp?: boolean
+  /** Payments that an event named. */
+  payments?: readonly string[]
+  /** Stripe's own rows of the customer are brought up to date by the caller. Default false. */
+  isSynced?: boolean
+}
+
+/**
+ * The order as it stands by the provider's word.
+ *
+ * @throws `order_not_found`; `provider_unavailable`, `provider_rejected`: nothing was changed;
+ * `effect_failed`: all but the host's own handler is done, and it is tried again.
+ */
+export function settleOrder(
+  ctx: BillingContext,
+  orderId: string,
+  options: SettleOptions = {},
+): Promise<Order> {
+  return inSpan('settle order', {}, async () => {
+    const began = performance.now()
+    const order = await settle(ctx, orderId, options)
+    const seconds = (performance.now() - began) / 1000
+    if (seconds > ctx.limits.processingSeconds) ctx.alert({ code: 'processing_slow', seconds })
+    return order
+  })
+}
+
+async function settle(
+  ctx: BillingContext,
+  orderId: string,
+  options: SettleOptions,
+): Promise<Order> {
+  const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
+    SELECT nextval('sync_ticket') AS ticket`
+  const before = await findOrder(ctx, orderId)
+  const seen = await look(ctx, before, options.payments)
+  const result = await atomically(ctx.db, (tx) =>
+    write(ctx, tx, { orderId, ticket, seen, options }),
+  )
+  if (result === 'overtaken') {
+    // A later one has asked for the same; only what an event named may be unknown to it.
+    return options.payments?.length || options.givesUp
+      ? settle(ctx, orderId, options)
+      : findOrder(ctx, orderId)
+  }
+  await report(ctx, before, result, options)
+  return result.order
+}
+
+interface Writing {
+  orderId: string
+  ticket: bigint
+  seen: Seen
+  options: SettleOptions
+}
+
+interface Written {
+  order: Order
+  failedEffects: string[]
+  isChanged: boolean
+}
+
+async function write(
+  ctx: BillingContext,
+  tx: Db,
+  { orderId, ticket, seen, options }: Writing,
+): Promise<Written | 'overtaken'> {
+  const taken = await tx.$executeRaw`
+    UPDATE "Order" SET "settledTicket" = ${ticket}
+    WHERE "id" = ${orderId} AND "settledTicket" < ${ticket}`
+  if (taken === 0) return 'overtaken'
+  const before = await tx.order.findUniqueOrThrow({ where: { id: orderId } })
+  const verdict = verdictOf(before, seen, options.givesUp ?? false)
+  const { status } = verdict
+  const { payment, subscription } = seen
+  const checkout = seen.checkout === 'gone' ? null : seen.checkout
+  const isPaid = payment?.status === 'succeeded' && verdict.needsAttention !== 'order_mismatch'
+  let order = await tx.order.update({
+    where: { id: orderId },
+    data: {
+      status,
+      needsAttention: verdict.needsAttention,
+      ...(status === 'completed' && before.completedAt === null
+        ? { completedAt: ctx.clock.now() }
+        : {}),
+      ...(status === 'pending' && verdict.needsAttention === null ? {} : { nextCheckAt: null }),
+      ...(isPaid && before.status !== 'completed' ? { paymentId: payment.id } : {}),
+      ...(isPaid
+        ? {
+            amountPaid: payment.amountPaid,
+            amountRefunded: payment.amountRefunded,
+            disputeId: payment.disputeId,
+            disputeStatus: payment.disputeStatus,
+            paidAt: payment.paidAt,
+          }
+        : {}),
+      ...(subscription ? { subscriptionId: subscription.id } : {}),
+      ...(checkout?.customerId ? { providerCustomerId: checkout.customerId } : {}),
+    },
+  })
+  if (status !== 'completed') return { order, failedEffects: [], isChanged: differs(before, order) }
+  const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
+  const { failed } = await takeEffects(ctx, tx, customer, factsOf(order))
+  if (failed.length > 0) {
+    const nextCheckAt = new Date(Date.now() + RETRY_EFFECT_MS)
+    const data = { needsAttention: 'effect_failed', nextCheckAt }
+    order = await tx.order.update({ where: { id: orderId }, data })
+  }
+  await addRenewals(ctx, tx, order, seen.renewals)
+  // The ledger last: its account stays locked until the end.
+  if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
+  return { order, failedEffects: failed, isChanged: differs(before, order) }
+}
+
+const RETRY_EFFECT_MS = 60_000
+
+function factsOf(order: Order): Fact[] {
+  const { id: orderId, sku, amount, currency, amountRefunded } = order
+  const payload = { orderId, sku, amount, currency }
+  const facts: Fact[] = [{ key: `order:${orderId}:fulfil`, name: 'order.completed', payload }]
+  if (amountRefunded > 0) {
+    facts.push({
+      key: `order:${orderId}:refunded:${amountRefunded}`,
+      name: 'order.refunded',
+      payload: { ...payload, amount: amountRefunded },
+    })
+  }
+  return facts
+}
+
+const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'paymentId'] as const
+
+const differs = (before: Order, after: Order): boolean =>
+  FACTS.some((fact) => before[fact] !== after[fact])
+
+/** What a log and a person should hear of it, and Stripe's rows, after the commit. */
+async function report(
+  ctx: BillingContext,
+  before: Order,
+  { order, failedEffects, isChanged }: Written,
+  { operator, isSynced }: SettleOptions,
+): Promise<void> {
+  const { id: orderId, provider, status, needsAttention } = order
+  const who = operator === undefined ? {} : { operator }
+  if (isChanged || operator !== undefined) {
+    ctx.logger.info({ orderId, from: before.status, to: status, needsAttention, ...who }, 'order')
+  }
+  if (isChanged) countOrder(provider, needsAttention ?? status)
+  if (needsAttention !== null && needsAttention !== before.needsAttention) {
+    ctx.alert({ code: 'order_needs_attention', id: orderId, reason: needsAttention })
+  }
+  if (isChanged && provider === 'stripe' && !isSynced) await syncStripe(ctx, order)
+  const [key] = failedEffects
+  if (key) throw new BillingError('effect_failed', `The effect ${key} failed.`)
+}
+
+async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
+  const customer = await ctx.db.customer.findUnique({ where: { id: order.customerId } })
+  if (!isLinked(customer)) return
+  const ids = [order.paymentId, order.subscriptionId]
+  await syncLinked(ctx, customer, { also: async () => ids.flatMap((id) => id ?? []) })
+}
+
+/** @throws `order_not_found`. */
+export async function findOrder(ctx: BillingContext, orderId: string): Promise<Order> {
+  const order = await ctx.db.order.findUnique({ where: { id: orderId } })
+  if (order) return order
+  throw new BillingError('order_not_found', 'There is no such order.')
+}

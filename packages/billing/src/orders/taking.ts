@@ -1,0 +1,74 @@
+/**
+ * How many of an order's credits refunds and disputes take back, worked out from the provider's totals
+ * and from what was taken before. Of a partial refund it is the refunded share of all credits, rounded
+ * down over all refunds together: their sum never exceeds the credits, and a full refund takes exactly
+ * all. A dispute takes what is left and gives it back if it is won.
+ *
+ * @module
+ */
+
+import type { Order } from '@repo/db'
+import type { ProviderPayment } from '../providers/provider.ts'
+
+export type Step =
+  /** The how-manieth refund, from 1. */
+  | { kind: 'refund' | 'refund_failed'; number: number; credits: number }
+  | { kind: 'dispute' | 'dispute_won'; disputeId: string; credits: number }
+
+/** What is taken once the steps are done. */
+export interface Taking {
+  creditsRefunded: number[]
+  creditsDisputed: number
+  /** In this order. */
+  steps: Step[]
+}
+
+type Taken = Pick<
+  Order,
+  'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputeStatus'
+>
+type Paid = Pick<ProviderPayment, 'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'>
+
+export function takingOf(order: Taken, payment: Paid): Taking {
+  const { credits } = order
+  const steps: Step[] = []
+  const refunds = [...order.creditsRefunded]
+  let disputed = order.creditsDisputed
+  const isHeld = holdsMoney(payment.disputeStatus)
+  if (disputed > 0 && !isHeld && order.disputeId !== null) {
+    steps.push({ kind: 'dispute_won', disputeId: order.disputeId, credits: disputed })
+    disputed = 0
+  }
+  const target = Math.min(shareOf(credits, payment), credits - disputed)
+  // A refund that failed later: the newest are undone until no more is taken than is due.
+  for (let index = refunds.length - 1; sum(refunds) > target && index >= 0; index -= 1) {
+    const undone = refunds[index] ?? 0
+    if (undone === 0) continue
+    steps.push({ kind: 'refund_failed', number: index + 1, credits: undone })
+    refunds[index] = 0
+  }
+  const due = target - sum(refunds)
+  if (due > 0) {
+    refunds.push(due)
+    steps.push({ kind: 'refund', number: refunds.length, credits: due })
+  }
+  const left = credits - sum(refunds) - disputed
+  const wasWon = order.disputeId === payment.disputeId && order.disputeStatus === 'won'
+  if (isHeld && !wasWon && disputed === 0 && left > 0 && payment.disputeId !== null) {
+    steps.push({ kind: 'dispute', disputeId: payment.disputeId, credits: left })
+    disputed = left
+  }
+  return { creditsRefunded: refunds, creditsDisputed: disputed, steps }
+}
+
+/** Whether a dispute of this status holds or has taken the money: an inquiry does not. */
+const holdsMoney = (status: string | null): boolean =>
+  status !== null && status !== 'won' && status !== 'prevented' && !status.startsWith('warning_')
+
+function shareOf(credits: number, { amountPaid, amountRefunded }: Paid): number {
+  if (amountRefunded === 0 || amountPaid === 0) return 0
+  if (amountRefunded >= amountPaid) return credits
+  return Number((BigInt(credits) * BigInt(amountRefunded)) / BigInt(amountPaid))
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)

@@ -1,0 +1,60 @@
+/**
+ * The provider that was chosen. Its key is read when it is first asked something.
+ *
+ * @module
+ */
+
+import { type Clock, lazy } from '@repo/core'
+import type Stripe from 'stripe'
+import type { Plans } from '../plans.ts'
+import type { Products } from '../products.ts'
+import { createCreemProvider } from './creem.ts'
+import { createCreemClient } from './creem-client.ts'
+import { type PaymentChoice, readCreem, readCreemSecrets } from './env.ts'
+import { createLocalProvider } from './local.ts'
+import type { PaymentProvider } from './provider.ts'
+import { createStripeProvider } from './stripe.ts'
+
+export interface ProviderOptions {
+  stripe: Stripe
+  plans: Plans
+  products: Products
+  clock: Clock
+  appUrl(): URL
+  stripeWebhookSecrets(): readonly string[]
+  /** Who and where; asked on first use. */
+  choice(): PaymentChoice
+  /** Takes the webhooks of the local provider. Default: none are sent; `pull` finds them. */
+  deliver?: (request: Request) => unknown
+}
+
+/** @throws `invalid_environment` on first use. */
+export function createProvider(options: ProviderOptions): PaymentProvider {
+  return lazy(() => {
+    const { provider, environment } = options.choice()
+    if (provider === 'stripe') {
+      return createStripeProvider({
+        ...options,
+        environment: () => environment,
+        webhookSecrets: options.stripeWebhookSecrets,
+      })
+    }
+    if (provider === 'creem') {
+      const client = lazy(() => {
+        const { apiKey, apiBase } = readCreem(environment)
+        return createCreemClient(apiKey, apiBase ? { apiBase } : {})
+      })
+      return createCreemProvider({
+        client: () => client,
+        products: options.products,
+        environment: () => environment,
+        webhookSecrets: () => readCreemSecrets(environment),
+      })
+    }
+    return createLocalProvider({
+      checkoutUrl: new URL('/billing/checkout', options.appUrl()).href,
+      clock: options.clock,
+      ...(options.deliver && { deliver: options.deliver }),
+    })
+  })
+}

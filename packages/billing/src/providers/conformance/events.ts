@@ -1,0 +1,157 @@
+/**
+ * Checks of webhooks and of the pull, and of a provider that is away.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import {
+  bought,
+  type Check,
+  type ConformanceSubject,
+  checkoutInput,
+  pulled,
+  refused,
+  subscribed,
+} from './subject.ts'
+
+const EPOCH = new Date(0)
+
+/** The first delivery after something was bought. */
+async function delivered(subject: ConformanceSubject) {
+  const checkout = await bought(subject, subject.once)
+  const [delivery] = subject.world.deliveries()
+  assert.ok(delivery)
+  return { ...delivery, checkout }
+}
+
+export function eventChecks(check: Check): void {
+  check('deliveries name what they are about, and say the same each time', async (subject) => {
+    const { provider, other, world } = subject
+    const once = await bought(subject, subject.once)
+    const plan = await subscribed(subject)
+    await provider.refund({ paymentId: once.paymentId, idempotencyKey: 'refund' })
+    const cancellation = { at: 'now', idempotencyKey: 'cancel' } as const
+    await provider.cancelSubscription(plan.subscriptionId, cancellation)
+    const deliveries = world.deliveries()
+    const hints = deliveries.flatMap(({ headers, body }) => provider.parseWebhook(headers, body))
+    const again = deliveries.flatMap(({ headers, body }) => other.parseWebhook(headers, body))
+    assert.deepEqual(again, hints)
+    assert.equal(new Set(hints.map(({ eventId }) => eventId)).size, deliveries.length)
+    assert.ok(hints.some(({ checkoutId }) => checkoutId === once.id))
+    assert.ok(hints.some(({ checkoutId }) => checkoutId === plan.id))
+    assert.ok(hints.some((hint) => hint.refundId && hint.paymentId === once.paymentId))
+    assert.ok(hints.some(({ subscriptionId }) => subscriptionId === plan.subscriptionId))
+    for (const { livemode, occurredAt, type } of hints) {
+      assert.equal(livemode === true, false)
+      assert.ok(occurredAt && !Number.isNaN(occurredAt.getTime()), type)
+    }
+  })
+
+  check('a body that was changed, cut or signed by another is refused', async (subject) => {
+    const { headers, body } = await delivered(subject)
+    const { provider, world } = subject
+    const parse = (given: Headers, text: string) => () => provider.parseWebhook(given, text)
+    await refused(subject, 'invalid_signature', parse(headers, body.replace('{', '{ ')))
+    await refused(subject, 'invalid_signature', parse(headers, body.slice(0, -10)))
+    await refused(subject, 'invalid_signature', parse(headers, ''))
+    await refused(subject, 'invalid_signature', parse(world.sign(body, 'wrong'), body))
+    await refused(subject, 'missing_signature', parse(new Headers(), body))
+    const [name = ''] = [...headers.keys()].filter((key) => key.includes('signature'))
+    for (const signature of ['0', '0'.repeat(64), 't=1,v1=', 't=,v1=00']) {
+      await refused(subject, 'invalid_signature', parse(new Headers({ [name]: signature }), body))
+    }
+    assert.equal(provider.parseWebhook(headers, body).length, 1)
+  })
+
+  check('what is signed and no event is refused', async (subject) => {
+    const { provider, world } = subject
+    for (const body of [
+      'null',
+      '[]',
+      '"text"',
+      '7',
+      '{}',
+      '{"id":"evt_1"}',
+      '{"id":7,"object":{}}',
+      'no',
+    ]) {
+      await refused(subject, 'invalid_payload', () =>
+        provider.parseWebhook(world.sign(body, 'right'), body),
+      )
+    }
+  })
+
+  check('a pull tells of what was never delivered', async (subject) => {
+    const { provider, world, once } = subject
+    const open = await provider.createCheckout(checkoutInput(once))
+    const known = { checkoutIds: [open.id] }
+    assert.ok(
+      !(await pulled(provider, EPOCH, known)).some(({ checkoutId }) => checkoutId === open.id),
+    )
+    await world.pay(open.id)
+    const { paymentId } = await provider.retrieveCheckout(open.id)
+    const hints = await pulled(provider, EPOCH, known)
+    assert.ok(hints.some(({ checkoutId }) => checkoutId === open.id))
+    // Without knowing of it, too, at least by its payment.
+    assert.ok((await pulled(provider, EPOCH)).some((hint) => hint.paymentId === paymentId))
+    assert.deepEqual(await pulled(provider, EPOCH, known), hints)
+  })
+
+  check('a pull tells of money that went back and of ends', async (subject) => {
+    const { provider, world } = subject
+    const { paymentId } = await bought(subject, subject.once)
+    const plan = await subscribed(subject)
+    const { subscriptionId } = plan
+    const known = {
+      checkoutIds: ['unknown', plan.id],
+      paymentIds: ['unknown', paymentId],
+      subscriptionIds: ['unknown', subscriptionId],
+    }
+    const before = new Set((await pulled(provider, EPOCH, known)).map(({ eventId }) => eventId))
+    await world.refund(paymentId, 300)
+    await provider.cancelSubscription(subscriptionId, { at: 'now', idempotencyKey: 'end' })
+    const news = (await pulled(provider, EPOCH, known)).filter(
+      ({ eventId }) => !before.has(eventId),
+    )
+    assert.ok(news.some((hint) => hint.paymentId === paymentId))
+    assert.ok(news.some((hint) => hint.subscriptionId === subscriptionId))
+  })
+
+  check('nothing has happened since tomorrow', async (subject) => {
+    await bought(subject, subject.once)
+    assert.deepEqual(await pulled(subject.provider, new Date(Date.now() + 86_400_000)), [])
+  })
+
+  check(
+    'while the provider is away nothing is done, and afterwards everything',
+    async (subject) => {
+      const { provider, world, once } = subject
+      const { paymentId } = await bought(subject, once)
+      const plan = await subscribed(subject)
+      const input = checkoutInput(once)
+      const key = { idempotencyKey: 'away' }
+      const [delivery] = world.deliveries()
+      const count = world.count()
+      world.setDown(true)
+      const attempts = [
+        () => provider.createCheckout(input),
+        () => provider.retrieveCheckout(plan.id),
+        () => provider.expireCheckout(plan.id),
+        () => provider.retrievePayment(paymentId),
+        () => provider.refund({ paymentId, ...key }),
+        () => provider.retrieveSubscription(plan.subscriptionId),
+        () => provider.cancelSubscription(plan.subscriptionId, { at: 'now', ...key }),
+        () => pulled(provider, EPOCH, { checkoutIds: [plan.id] }),
+      ]
+      for (const attempt of attempts) await refused(subject, 'provider_unavailable', attempt)
+      if (delivery) assert.equal(provider.parseWebhook(delivery.headers, delivery.body).length, 1)
+      world.setDown(false)
+      assert.equal(world.count(), count)
+      assert.equal((await provider.retrieveSubscription(plan.subscriptionId)).status, 'active')
+      assert.equal((await provider.createCheckout(input)).status, 'open')
+      assert.equal((await provider.refund({ paymentId, ...key })).status, 'succeeded')
+      assert.equal(world.count(), count + 2)
+    },
+  )
+}

@@ -1,0 +1,88 @@
+/**
+ * Checks of subscriptions: what they are, how they renew and end.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { type Check, subscribed } from './subject.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+export function subscriptionChecks(check: Check): void {
+  check('a plan that was bought runs, is known, and was paid', async (subject) => {
+    const { provider, plan } = subject
+    const checkout = await subscribed(subject)
+    const subscription = await provider.retrieveSubscription(checkout.subscriptionId)
+    assert.equal(subscription.status, 'active')
+    assert.deepEqual([subscription.sku, subscription.quantity], [plan.sku, 1])
+    assert.equal(subscription.orderId, checkout.orderId)
+    assert.equal(subscription.customerId, checkout.customerId)
+    assert.deepEqual([subscription.cancelAtPeriodEnd, subscription.canceledAt], [false, null])
+    assert.deepEqual([subscription.endedAt, subscription.trialEnd], [null, null])
+    const { currentPeriodStart: start, currentPeriodEnd: end } = subscription
+    assert.ok(start && end)
+    const days = Math.round((end.getTime() - start.getTime()) / DAY_MS)
+    assert.ok(plan.interval === 'year' ? days >= 365 : days >= 28 && days <= 31, `${days} days`)
+    assert.equal(subscription.latestPaymentId, checkout.paymentId)
+    const payment = await provider.retrievePayment(checkout.paymentId)
+    assert.deepEqual([payment.amount, payment.status], [plan.amount, 'succeeded'])
+  })
+
+  check(
+    'it renews: the next period begins where the last ended, with a payment',
+    async (subject) => {
+      const { provider, world } = subject
+      const { subscriptionId } = await subscribed(subject)
+      const before = await provider.retrieveSubscription(subscriptionId)
+      await world.endPeriod(subscriptionId)
+      const after = await provider.retrieveSubscription(subscriptionId)
+      assert.deepEqual(after.currentPeriodStart, before.currentPeriodEnd)
+      assert.ok(
+        (after.currentPeriodEnd?.getTime() ?? 0) > (before.currentPeriodEnd?.getTime() ?? 0),
+      )
+      assert.notEqual(after.latestPaymentId, before.latestPaymentId)
+      const payment = await provider.retrievePayment(after.latestPaymentId ?? '')
+      assert.equal(payment.status, 'succeeded')
+    },
+  )
+
+  check('canceled at the end of its period, it runs until then', async (subject) => {
+    const { provider, other, world } = subject
+    const { subscriptionId } = await subscribed(subject)
+    const before = await provider.retrieveSubscription(subscriptionId)
+    const input = { at: 'period_end', idempotencyKey: 'end' } as const
+    const canceled = await provider.cancelSubscription(subscriptionId, input)
+    assert.deepEqual([canceled.status, canceled.cancelAtPeriodEnd], ['active', true])
+    assert.equal(canceled.endedAt, null)
+    assert.deepEqual(canceled.currentPeriodEnd, before.currentPeriodEnd)
+    assert.deepEqual(await other.cancelSubscription(subscriptionId, input), canceled)
+    await world.endPeriod(subscriptionId)
+    const ended = await provider.retrieveSubscription(subscriptionId)
+    assert.equal(ended.status, 'canceled')
+    assert.ok(ended.endedAt)
+  })
+
+  check('canceled now, it has ended; and once more changes nothing', async (subject) => {
+    const { provider } = subject
+    const { subscriptionId } = await subscribed(subject)
+    const input = { at: 'now', idempotencyKey: 'now' } as const
+    const ended = await provider.cancelSubscription(subscriptionId, input)
+    assert.equal(ended.status, 'canceled')
+    assert.ok(ended.endedAt)
+    assert.ok(ended.canceledAt)
+    assert.deepEqual(await provider.cancelSubscription(subscriptionId, input), ended)
+    const later = { at: 'period_end', idempotencyKey: 'later' } as const
+    assert.deepEqual(await provider.cancelSubscription(subscriptionId, later), ended)
+    assert.deepEqual(await provider.retrieveSubscription(subscriptionId), ended)
+  })
+
+  check('a customer has a page where the provider has one', async (subject) => {
+    const { customerId } = await subscribed(subject)
+    const { createPortal } = subject.provider
+    if (!createPortal) return
+    const returnUrl = 'http://localhost:3000/billing'
+    const { url } = await createPortal({ customerId: customerId ?? '', returnUrl })
+    assert.match(new URL(url).protocol, /^https?:$/)
+  })
+}

@@ -1,0 +1,209 @@
+/**
+ * Which provider takes the payments, whether its money is real, and with which key. A key that does
+ * not fit the environment is refused wherever it is read.
+ *
+ * @module
+ */
+
+import { type Environment, isProduction, readEnv, TollgateError } from '@repo/core'
+import { z } from 'zod'
+import type { ProviderName } from './provider.ts'
+
+/** Where money is real, and where it is not. */
+export type PaymentEnvironment = 'production' | 'test'
+
+const PAYMENT_ENV = z.enum(['production', 'test']).optional()
+
+export const paymentEnv = z.object({
+  /** Who takes the payments. Default: Stripe, or Creem where it alone has a key; see `PAYMENT_ENV`. */
+  PAYMENT_PROVIDER: z.enum(['stripe', 'creem', 'local']).optional(),
+  /**
+   * Selects keys, webhook secrets and product ids. `test` without any key is the local provider.
+   * Default: what `STRIPE_SECRET_KEY` is, else `test`.
+   */
+  PAYMENT_ENV,
+})
+
+const stripeKey = (mode: 'live' | 'test', word: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^(sk|rk)_${mode}_\\w+$`), `must be a ${word} key`)
+    .optional()
+
+const stripeFields = z.object({
+  /** A secret or a restricted key. Wins over the two below. */
+  STRIPE_SECRET_KEY: z
+    .string()
+    .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret (sk_…) or restricted (rk_…) key')
+    .optional(),
+  /** The key with `PAYMENT_ENV=production`. */
+  STRIPE_PROD_API_KEY: stripeKey('live', 'live (sk_live_…)'),
+  /** The key with `PAYMENT_ENV=test`. */
+  STRIPE_TEST_API_KEY: stripeKey('test', 'test (sk_test_…)'),
+  /** Another server that speaks Stripe's API, such as the local stand-in. Default: Stripe. */
+  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  PAYMENT_ENV,
+})
+
+type StripeFields = Partial<z.output<typeof stripeFields>>
+
+const isLive = (key: string): boolean => /^[sr]k_live_/.test(key)
+
+/** What the two say; a malformed environment is looked at as far as it goes. */
+const stripeEnvironment = (env: StripeFields): PaymentEnvironment =>
+  env.PAYMENT_ENV ??
+  (env.STRIPE_SECRET_KEY && isLive(env.STRIPE_SECRET_KEY) ? 'production' : 'test')
+
+const stripeKeyOf = (env: StripeFields): string | undefined =>
+  env.STRIPE_SECRET_KEY ??
+  (stripeEnvironment(env) === 'production' ? env.STRIPE_PROD_API_KEY : env.STRIPE_TEST_API_KEY)
+
+/** Checked with the rest, so that one error lists everything. */
+const always = { when: () => true }
+
+export const stripeEnv = stripeFields
+  .refine((env) => stripeKeyOf(env) !== undefined, { ...always, path: ['STRIPE_SECRET_KEY'] })
+  .refine(
+    (env) =>
+      env.PAYMENT_ENV === undefined ||
+      typeof env.STRIPE_SECRET_KEY !== 'string' ||
+      isLive(env.STRIPE_SECRET_KEY) === (env.PAYMENT_ENV === 'production'),
+    {
+      ...always,
+      path: ['STRIPE_SECRET_KEY'],
+      error: 'is of the other kind than PAYMENT_ENV: production takes a live key, test a test key',
+    },
+  )
+
+/** The settings of Stripe. @throws `invalid_environment`. */
+export function readStripe(source?: Environment) {
+  const env = readEnv(stripeEnv, source)
+  return {
+    secretKey: stripeKeyOf(env) as string,
+    apiBase: env.STRIPE_API_BASE,
+    environment: stripeEnvironment(env),
+  }
+}
+
+const secret = z
+  .string()
+  .regex(/^\s*whsec_\w+(\s*,\s*whsec_\w+)*\s*$/, 'must be whsec_…')
+  .optional()
+
+const stripeSecretFields = z.object({
+  /** One signing secret, or several with commas between while one replaces another. Wins. */
+  STRIPE_WEBHOOK_SECRET: secret,
+  /** With `PAYMENT_ENV=production`. */
+  STRIPE_PROD_WEBHOOK_SECRET: secret,
+  /** With `PAYMENT_ENV=test`. */
+  STRIPE_TEST_WEBHOOK_SECRET: secret,
+  STRIPE_SECRET_KEY: z.string().optional(),
+  PAYMENT_ENV,
+})
+
+const stripeSecretOf = (env: Partial<z.output<typeof stripeSecretFields>>): string | undefined =>
+  env.STRIPE_WEBHOOK_SECRET ??
+  (stripeEnvironment(env) === 'production'
+    ? env.STRIPE_PROD_WEBHOOK_SECRET
+    : env.STRIPE_TEST_WEBHOOK_SECRET)
+
+export const stripeWebhookEnv = stripeSecretFields.refine(
+  (env) => stripeSecretOf(env) !== undefined,
+  { ...always, path: ['STRIPE_WEBHOOK_SECRET'] },
+)
+
+/** @throws `invalid_environment`. */
+export const readStripeSecrets = (source?: Environment): string[] =>
+  listed(stripeSecretOf(readEnv(stripeWebhookEnv, source)) as string)
+
+export const creemEnv = z.object({
+  /** The key with `PAYMENT_ENV=production`. */
+  CREEM_PROD_API_KEY: z
+    .string()
+    .regex(/^creem_(?!test_)\w+$/, 'must be a live key (creem_… and not creem_test_…)')
+    .optional(),
+  /** The key with `PAYMENT_ENV=test`. */
+  CREEM_TEST_API_KEY: z
+    .string()
+    .regex(/^creem_test_\w+$/, 'must be a test key (creem_test_…)')
+    .optional(),
+  /** The signing secrets of the webhook; several with commas between while one replaces another. */
+  CREEM_PROD_WEBHOOK_SECRET: z.string().optional(),
+  CREEM_TEST_WEBHOOK_SECRET: z.string().optional(),
+  /** Another server that speaks Creem's API, such as the local stand-in. Default: Creem. */
+  CREEM_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  PAYMENT_ENV,
+})
+
+/** The settings of Creem in `environment`. @throws `invalid_environment`. */
+export function readCreem(environment: PaymentEnvironment, source?: Environment) {
+  const env = readEnv(creemEnv, source)
+  const [name, apiKey] =
+    environment === 'production'
+      ? (['CREEM_PROD_API_KEY', env.CREEM_PROD_API_KEY] as const)
+      : (['CREEM_TEST_API_KEY', env.CREEM_TEST_API_KEY] as const)
+  if (apiKey === undefined) throw misconfigured(`${name} is missing`)
+  return { apiKey, apiBase: env.CREEM_API_BASE }
+}
+
+/** @throws `invalid_environment`. */
+export function readCreemSecrets(environment: PaymentEnvironment, source?: Environment): string[] {
+  const env = readEnv(creemEnv, source)
+  const [name, secrets] =
+    environment === 'production'
+      ? (['CREEM_PROD_WEBHOOK_SECRET', env.CREEM_PROD_WEBHOOK_SECRET] as const)
+      : (['CREEM_TEST_WEBHOOK_SECRET', env.CREEM_TEST_WEBHOOK_SECRET] as const)
+  if (secrets === undefined) throw misconfigured(`${name} is missing`)
+  return listed(secrets)
+}
+
+export interface PaymentChoice {
+  provider: ProviderName
+  environment: PaymentEnvironment
+}
+
+/**
+ * Who takes the payments and where, from the environment. `given` is what a host hands over in the
+ * place of variables: a client of Stripe, and whether its money is real.
+ *
+ * @throws `invalid_environment`, also for the local provider where money is real.
+ */
+export function readPayments(
+  source: Environment = process.env,
+  given: { livemode: boolean | null } | null = null,
+): PaymentChoice {
+  const env = readEnv(paymentEnv, source)
+  const has = (...names: string[]) => names.some((name) => source[name])
+  const fits = env.PAYMENT_ENV === 'production' ? 'PROD' : 'TEST'
+  const hasStripe = given !== null || has('STRIPE_SECRET_KEY', `STRIPE_${fits}_API_KEY`)
+  const provider =
+    env.PAYMENT_PROVIDER ??
+    (hasStripe
+      ? 'stripe'
+      : has(`CREEM_${fits}_API_KEY`)
+        ? 'creem'
+        : env.PAYMENT_ENV === 'test'
+          ? 'local'
+          : 'stripe')
+  const key = provider === 'stripe' ? source.STRIPE_SECRET_KEY : undefined
+  const environment = stripeEnvironment({ ...env, STRIPE_SECRET_KEY: key })
+  if (provider === 'stripe' && given !== null) {
+    return { provider, environment: given.livemode ? 'production' : 'test' }
+  }
+  if (provider === 'stripe') return { provider, environment }
+  const isReal = environment === 'production' || (!env.PAYMENT_ENV && isProduction(source))
+  if (provider === 'local' && isReal) {
+    throw misconfigured('PAYMENT_PROVIDER: local takes no money, so production refuses it')
+  }
+  return { provider, environment }
+}
+
+const listed = (secrets: string): string[] =>
+  secrets.split(',').flatMap((each) => each.trim() || [])
+
+const misconfigured = (line: string): TollgateError =>
+  new TollgateError(
+    'invalid_environment',
+    500,
+    `The environment is not complete (see .env.example):\n  ${line}`,
+  )

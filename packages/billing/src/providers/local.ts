@@ -1,0 +1,309 @@
+/**
+ * A payment provider within the process, for tests and for development without any key: no request
+ * leaves it. What it knows is in memory and ends with the process; two processes have two of them.
+ * It is refused where money is real.
+ *
+ * @module
+ */
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type Clock, systemClock } from '@repo/core'
+import { requireAmount } from '../amounts.ts'
+import { BillingError } from '../errors.ts'
+import type { Interval } from '../plans.ts'
+import type { SoldProduct } from '../products.ts'
+import { createKeys } from './keys.ts'
+import { guarded } from './local-guard.ts'
+import { parseLocalWebhook, signedRequest } from './local-webhook.ts'
+import {
+  type CheckoutInput,
+  emptyHint,
+  type PaymentProvider,
+  type ProviderCheckout,
+  type ProviderHint,
+  type ProviderPayment,
+  type ProviderRefund,
+  type ProviderSubscription,
+  type RefundInput,
+} from './provider.ts'
+
+export interface LocalOptions {
+  /** The host's page of a checkout; `checkout_id` is added. */
+  checkoutUrl: string
+  /** Takes the webhooks, as the host's route would. Default: none are sent; `pull` finds them. */
+  deliver?: (request: Request) => unknown
+  /** Default: a new one for each provider. */
+  webhookSecret?: string
+  clock?: Clock
+}
+
+/** What a person, a page or a test does at this provider. Each tells of it by webhook. */
+export interface LocalControls {
+  /** Pays. Returns the checkout, complete. A plan begins its first period. */
+  completeCheckout(checkoutId: string): Promise<ProviderCheckout>
+  /** A card was declined: the payment failed and the checkout stays open. */
+  failCheckout(checkoutId: string): Promise<ProviderCheckout>
+  /** Refunds past us, as from a dashboard. Default: all that is left. */
+  refundPayment(paymentId: string, amount?: number): Promise<ProviderRefund>
+  /** Opens a dispute, or says how it ended. */
+  dispute(paymentId: string, status?: 'needs_response' | 'won' | 'lost'): Promise<ProviderPayment>
+  /** Ends the present period: it renews, with a payment, or ends where that was asked for. */
+  endPeriod(subscriptionId: string): Promise<ProviderSubscription>
+  /** While true, every question is answered `provider_unavailable`. */
+  isDown: boolean
+  /** The signed webhook of an event, to deliver by hand. Undefined: there is no such event. */
+  webhook(eventId: string): Request | undefined
+  /** All that happened, the oldest first. */
+  readonly events: readonly ProviderHint[]
+  /** Every checkout with what it is for, as a page shows it. */
+  readonly checkouts: readonly { checkout: ProviderCheckout; product: SoldProduct }[]
+}
+
+export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
+
+/** Whether a provider is the local one, whose checkouts the host's own page completes. */
+export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>
+  provider.name === 'local'
+
+interface Sold {
+  checkout: ProviderCheckout
+  product: SoldProduct
+}
+
+/** A provider that has nothing yet. */
+export function createLocalProvider(options: LocalOptions): LocalProvider {
+  const clock = options.clock ?? systemClock
+  const secret = options.webhookSecret ?? randomBytes(24).toString('base64url')
+  const checkouts = new Map<string, Sold>()
+  const payments = new Map<string, ProviderPayment>()
+  const subscriptions = new Map<string, ProviderSubscription & { product: SoldProduct }>()
+  const { once } = createKeys()
+  const events: ProviderHint[] = []
+
+  const id = (prefix: string) => `${prefix}_local_${randomUUID().replaceAll('-', '')}`
+
+  async function happened(type: string, about: Partial<ProviderHint>): Promise<void> {
+    const occurredAt = clock.now()
+    const event = { ...emptyHint, livemode: false, ...about, eventId: id('evt'), type, occurredAt }
+    events.push(event)
+    try {
+      await options.deliver?.(signedRequest(secret, event))
+    } catch {
+      // What could not be delivered has happened all the same; `pull` tells of it.
+    }
+  }
+
+  function found<T>(map: Map<string, T>, key: string, code: Missing): T {
+    const value = map.get(key)
+    if (value === undefined) throw new BillingError(code, 'The local provider has no such object.')
+    return value
+  }
+
+  function pay(product: SoldProduct, about: Partial<ProviderPayment>): ProviderPayment {
+    const payment: ProviderPayment = {
+      id: id('pay'),
+      status: 'succeeded',
+      amount: product.amount,
+      amountPaid: product.amount,
+      amountRefunded: 0,
+      currency: product.currency,
+      disputeStatus: null,
+      disputeId: null,
+      orderId: null,
+      customerId: null,
+      subscriptionId: null,
+      paidAt: clock.now(),
+      ...about,
+    }
+    payments.set(payment.id, payment)
+    return payment
+  }
+
+  async function giveBack(paymentId: string, amount?: number): Promise<ProviderRefund> {
+    const payment = found(payments, paymentId, 'payment_not_found')
+    const left = payment.amountPaid - payment.amountRefunded
+    const back = amount === undefined ? left : requireAmount(amount)
+    if (back === 0 || back > left || payment.status !== 'succeeded') {
+      throw new BillingError('refund_exceeds_payment', `${left} of the payment are left.`)
+    }
+    payment.amountRefunded += back
+    const refund = { id: id('ref'), paymentId, amount: back, currency: payment.currency }
+    const { customerId, subscriptionId } = payment
+    await happened('refund.created', {
+      paymentId,
+      refundId: refund.id,
+      customerId,
+      subscriptionId,
+    })
+    return { ...refund, status: 'succeeded' }
+  }
+
+  async function end(subscription: ProviderSubscription): Promise<void> {
+    subscription.status = 'canceled'
+    subscription.canceledAt ??= clock.now()
+    subscription.endedAt = clock.now()
+    const { id: subscriptionId, customerId } = subscription
+    await happened('subscription.canceled', { subscriptionId, customerId })
+  }
+
+  const shown = ({
+    product: _,
+    ...subscription
+  }: ProviderSubscription & { product: SoldProduct }) => structuredClone(subscription)
+
+  const controls: LocalControls = {
+    isDown: false,
+    get events() {
+      return [...events]
+    },
+    get checkouts() {
+      return structuredClone([...checkouts.values()])
+    },
+    webhook(eventId) {
+      const event = events.find((each) => each.eventId === eventId)
+      return event && signedRequest(secret, event)
+    },
+    async completeCheckout(checkoutId) {
+      const { checkout, product } = found(checkouts, checkoutId, 'checkout_not_found')
+      if (checkout.status !== 'open') throw rejected(`The checkout is ${checkout.status}.`)
+      const { orderId } = checkout
+      const customerId = checkout.customerId ?? id('cus')
+      const subscriptionId = product.plan === undefined ? null : id('sub')
+      const payment = pay(product, { orderId, customerId, subscriptionId })
+      if (subscriptionId !== null) {
+        const start = clock.now()
+        subscriptions.set(subscriptionId, {
+          id: subscriptionId,
+          status: 'active',
+          customerId,
+          orderId,
+          sku: product.sku,
+          quantity: 1,
+          currentPeriodStart: start,
+          currentPeriodEnd: after(start, product.interval ?? 'month'),
+          cancelAtPeriodEnd: false,
+          canceledAt: null,
+          endedAt: null,
+          trialEnd: null,
+          latestPaymentId: payment.id,
+          product,
+        })
+      }
+      const paymentId = payment.id
+      const done = { status: 'complete' as const, url: null, paymentId, subscriptionId, customerId }
+      Object.assign(checkout, done)
+      await happened('checkout.completed', { checkoutId, paymentId, subscriptionId, customerId })
+      return { ...checkout }
+    },
+    async failCheckout(checkoutId) {
+      const { checkout, product } = found(checkouts, checkoutId, 'checkout_not_found')
+      if (checkout.status !== 'open') throw rejected(`The checkout is ${checkout.status}.`)
+      const { orderId } = checkout
+      const failed = pay(product, { orderId, status: 'failed', amountPaid: 0, paidAt: null })
+      checkout.paymentId = failed.id
+      await happened('payment.failed', { checkoutId, paymentId: failed.id })
+      return { ...checkout }
+    },
+    refundPayment: giveBack,
+    async dispute(paymentId, status = 'needs_response') {
+      const payment = found(payments, paymentId, 'payment_not_found')
+      const type = payment.disputeId === null ? 'dispute.created' : 'dispute.updated'
+      const disputeId = payment.disputeId ?? id('dis')
+      Object.assign(payment, { disputeId, disputeStatus: status })
+      await happened(type, { paymentId, disputeId, customerId: payment.customerId })
+      return { ...payment }
+    },
+    async endPeriod(subscriptionId) {
+      const subscription = found(subscriptions, subscriptionId, 'subscription_not_found')
+      const { product, customerId, orderId, currentPeriodEnd } = subscription
+      if (subscription.endedAt !== null || currentPeriodEnd === null) return shown(subscription)
+      if (subscription.cancelAtPeriodEnd) {
+        await end(subscription)
+        return shown(subscription)
+      }
+      const payment = pay(product, { orderId, customerId, subscriptionId })
+      Object.assign(subscription, {
+        currentPeriodStart: currentPeriodEnd,
+        currentPeriodEnd: after(currentPeriodEnd, product.interval ?? 'month'),
+        latestPaymentId: payment.id,
+      })
+      await happened('subscription.paid', { subscriptionId, paymentId: payment.id, customerId })
+      return shown(subscription)
+    },
+  }
+
+  const provider: PaymentProvider = {
+    name: 'local',
+    capabilities: {
+      partialRefunds: true,
+      expiresCheckouts: true,
+      keys: 'provider',
+      listsEvents: true,
+    },
+    createCheckout: (input: CheckoutInput) =>
+      once(`checkout:${input.idempotencyKey}`, input, async () => {
+        requireAmount(input.product.amount)
+        const checkoutId = id('chk')
+        const url = new URL(options.checkoutUrl)
+        url.searchParams.set('checkout_id', checkoutId)
+        const checkout: ProviderCheckout = {
+          id: checkoutId,
+          url: url.href,
+          status: 'open',
+          orderId: input.orderId,
+          paymentId: null,
+          subscriptionId: null,
+          customerId: input.customer.id,
+        }
+        checkouts.set(checkoutId, { checkout, product: input.product })
+        return { ...checkout }
+      }),
+    retrieveCheckout: async (checkoutId) => ({
+      ...found(checkouts, checkoutId, 'checkout_not_found').checkout,
+    }),
+    async expireCheckout(checkoutId) {
+      const { checkout } = found(checkouts, checkoutId, 'checkout_not_found')
+      if (checkout.status === 'open') {
+        Object.assign(checkout, { status: 'expired', url: null })
+        await happened('checkout.expired', { checkoutId, customerId: checkout.customerId })
+      }
+      return { ...checkout }
+    },
+    retrievePayment: async (paymentId) => ({
+      ...found(payments, paymentId, 'payment_not_found'),
+    }),
+    refund: ({ paymentId, amount, idempotencyKey }: RefundInput) =>
+      once(`refund:${idempotencyKey}`, [paymentId, amount], () => giveBack(paymentId, amount)),
+    retrieveSubscription: async (subscriptionId) =>
+      shown(found(subscriptions, subscriptionId, 'subscription_not_found')),
+    async cancelSubscription(subscriptionId, { at }) {
+      const subscription = found(subscriptions, subscriptionId, 'subscription_not_found')
+      if (subscription.endedAt !== null) return shown(subscription)
+      if (at === 'now') await end(subscription)
+      else if (!subscription.cancelAtPeriodEnd) {
+        Object.assign(subscription, { cancelAtPeriodEnd: true, canceledAt: clock.now() })
+        const { customerId } = subscription
+        await happened('subscription.updated', { subscriptionId, customerId })
+      }
+      return shown(subscription)
+    },
+    parseWebhook: (headers, body) => parseLocalWebhook(secret, headers, body),
+    async *pull(since) {
+      yield* events.filter(({ occurredAt }) => occurredAt !== null && occurredAt >= since)
+    },
+  }
+  return { ...guarded(provider, () => controls.isDown), controls }
+}
+
+type Missing = 'checkout_not_found' | 'payment_not_found' | 'subscription_not_found'
+
+const rejected = (why: string) => new BillingError('provider_rejected', why)
+
+/** The same moment one interval later; the last of a shorter month where it has no such day. */
+function after(date: Date, interval: Interval): Date {
+  const next = new Date(date)
+  const day = date.getUTCDate()
+  next.setUTCMonth(date.getUTCMonth() + (interval === 'year' ? 12 : 1))
+  if (next.getUTCDate() !== day) next.setUTCDate(0)
+  return next
+}

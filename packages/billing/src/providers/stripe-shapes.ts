@@ -1,0 +1,138 @@
+/**
+ * Stripe's objects as the contract's.
+ *
+ * @module
+ */
+
+import { BillingError } from '../errors.ts'
+import { dateOf, idOf, type Raw, record, type SubscriptionShape, text } from '../shapes.ts'
+import {
+  invoicePaymentIntent,
+  invoiceSubscription,
+  type PaymentShape,
+  paymentShape,
+  refundShape,
+} from '../shapes-money.ts'
+import type {
+  ProviderCheckout,
+  ProviderHint,
+  ProviderPayment,
+  ProviderRefund,
+  ProviderSubscription,
+} from './provider.ts'
+
+const unreadable = (what: string) =>
+  new BillingError('provider_unavailable', `Stripe's ${what} cannot be read.`)
+
+/** A session whose `invoice` is expanded where it has one. */
+export function checkoutOfStripe(session: unknown): ProviderCheckout {
+  const raw = record(session)
+  const id = text(raw?.id)
+  if (!raw || !id) throw unreadable('checkout')
+  const invoice = record(raw.invoice)
+  const status = raw.status === 'complete' || raw.status === 'expired' ? raw.status : 'open'
+  return {
+    id,
+    url: status === 'open' ? text(raw.url) : null,
+    status,
+    orderId: text(record(raw.metadata)?.orderId),
+    paymentId: idOf(raw.payment_intent) ?? (invoice && invoicePaymentIntent(invoice)),
+    subscriptionId: idOf(raw.subscription),
+    customerId: idOf(raw.customer),
+  }
+}
+
+/** Whatever a payment still waits for is `pending`: a card that was declined can be replaced. */
+const statusOf = ({ status }: PaymentShape): ProviderPayment['status'] =>
+  status === 'succeeded' || status === 'canceled' ? status : 'pending'
+
+/** An intent whose `latest_charge.dispute` is expanded. */
+export function paymentOfStripe(intent: unknown): ProviderPayment {
+  const payment = paymentShape(intent)
+  if (!payment) throw unreadable('payment')
+  const status = statusOf(payment)
+  return {
+    id: payment.stripePaymentIntentId,
+    status,
+    amount: payment.amount,
+    amountPaid: status === 'succeeded' ? payment.amount : 0,
+    amountRefunded: payment.amountRefunded,
+    currency: payment.currency,
+    disputeStatus: payment.dispute?.status ?? null,
+    disputeId: payment.dispute?.stripeDisputeId ?? null,
+    orderId: payment.metadata.orderId ?? null,
+    customerId: payment.stripeCustomerId,
+    subscriptionId: null,
+    paidAt: payment.paidAt,
+  }
+}
+
+export function refundOfStripe(refund: unknown, paymentId: string): ProviderRefund {
+  const shape = refundShape(refund)
+  if (!shape) throw unreadable('refund')
+  const { stripeRefundId: id, amount, currency, status } = shape
+  const isOver = status === 'failed' || status === 'canceled'
+  return {
+    id,
+    paymentId,
+    status: status === 'succeeded' ? status : isOver ? 'failed' : 'pending',
+    amount,
+    currency,
+  }
+}
+
+/** A subscription whose `latest_invoice` is expanded. */
+export function subscriptionOfStripe(
+  shape: SubscriptionShape,
+  value: unknown,
+  sku: string | null,
+): ProviderSubscription {
+  const raw = record(value)
+  const invoice = record(raw?.latest_invoice)
+  return {
+    id: shape.stripeSubscriptionId,
+    status: shape.status,
+    customerId: idOf(raw?.customer),
+    orderId: text(record(raw?.metadata)?.orderId),
+    sku,
+    quantity: shape.quantity,
+    currentPeriodStart: shape.currentPeriodStart,
+    currentPeriodEnd: shape.currentPeriodEnd,
+    // The portal schedules an end either way, depending on the account's billing mode.
+    cancelAtPeriodEnd: shape.cancelAtPeriodEnd || shape.cancelAt !== null,
+    canceledAt: shape.canceledAt,
+    endedAt: shape.endedAt,
+    trialEnd: shape.trialEnd,
+    latestPaymentId: invoice && invoicePaymentIntent(invoice),
+  }
+}
+
+/** What an event's object names. @throws `invalid_payload` for what is no event. */
+export function hintOfStripe(value: unknown): ProviderHint {
+  const event = record(value)
+  const object = record(record(event?.data)?.object)
+  const eventId = text(event?.id)
+  const type = text(event?.type)
+  if (event?.object !== 'event' || !object || !eventId || !type) {
+    throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
+  }
+  return {
+    eventId,
+    type,
+    occurredAt: dateOf(event.created),
+    livemode: typeof event.livemode === 'boolean' ? event.livemode : null,
+    checkoutId: own(object, 'checkout.session'),
+    paymentId:
+      own(object, 'payment_intent') ??
+      (object.object === 'invoice' ? invoicePaymentIntent(object) : idOf(object.payment_intent)),
+    subscriptionId:
+      own(object, 'subscription') ??
+      (object.object === 'invoice' ? invoiceSubscription(object) : idOf(object.subscription)),
+    refundId: own(object, 'refund'),
+    disputeId: own(object, 'dispute'),
+    customerId: own(object, 'customer') ?? idOf(object.customer),
+  }
+}
+
+const own = (object: Raw, kind: string): string | null =>
+  object.object === kind ? text(object.id) : null

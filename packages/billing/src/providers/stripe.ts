@@ -1,0 +1,207 @@
+/**
+ * Stripe behind the contract, over the same client, shapes and functions as the rest of billing.
+ *
+ * @module
+ */
+
+import type Stripe from 'stripe'
+import { requireAmount } from '../amounts.ts'
+import { paymentTerms } from '../checkout.ts'
+import { expire } from '../checkout-sessions.ts'
+import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
+import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
+import { type Products, productIdOf, skuOfPlan } from '../products.ts'
+import { idOf, type PriceShape, record, subscriptionShape } from '../shapes.ts'
+import { ask, hasNewShape, isMissing } from '../stripe.ts'
+import { isEndedStatus, releaseSchedule } from '../subscriptions.ts'
+import { eventPages } from '../webhooks/pull.ts'
+import { verifyStripe } from '../webhooks/stripe.ts'
+import type { PaymentEnvironment } from './env.ts'
+import type { CheckoutInput, PaymentProvider, ProviderPayment } from './provider.ts'
+import {
+  checkoutOfStripe,
+  hintOfStripe,
+  paymentOfStripe,
+  refundOfStripe,
+  subscriptionOfStripe,
+} from './stripe-shapes.ts'
+
+export interface StripeProviderOptions {
+  stripe: Stripe
+  plans: Plans
+  products: Products
+  /** Each is asked for when it is needed. */
+  environment(): PaymentEnvironment
+  webhookSecrets(): readonly string[]
+}
+
+export function createStripeProvider(options: StripeProviderOptions): PaymentProvider {
+  const { stripe, plans, products } = options
+
+  /** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
+  const paid = (invoice: string) => [hasNewShape(stripe) ? `${invoice}.payments` : invoice]
+
+  async function terms(input: CheckoutInput): Promise<Stripe.Checkout.SessionCreateParams> {
+    const { ownerId, product, customer } = input
+    const metadata = { ownerId, orderId: input.orderId, sku: product.sku }
+    const addresses = {
+      success_url: input.successUrl,
+      cancel_url: input.cancelUrl,
+      client_reference_id: ownerId,
+      ...(customer.id ? { customer: customer.id } : { customer_email: customer.email }),
+    }
+    if (product.plan !== undefined) {
+      const price = await stripePriceOf(stripe, plans, product.plan, product.interval)
+      return {
+        ...addresses,
+        mode: 'subscription',
+        line_items: [{ price: price.id, quantity: 1 }],
+        metadata,
+        subscription_data: { metadata },
+      }
+    }
+    const once = paymentTerms({ ownerId, item: product, metadata })
+    const productId = productIdOf(product, 'stripe', options.environment())
+    const [item] = once.line_items ?? []
+    if (productId && item?.price_data) {
+      const { product_data: _, ...price } = item.price_data
+      once.line_items = [{ ...item, price_data: { ...price, product: productId } }]
+    }
+    // Without this, what is bought once by somebody new leaves no customer behind.
+    return { ...addresses, ...once, ...(customer.id ? {} : { customer_creation: 'always' }) }
+  }
+
+  const retrieveCheckout = async (id: string) =>
+    checkoutOfStripe(
+      await found(id, /^cs_\w{1,250}$/, 'checkout_not_found', () =>
+        ask('checkout.session', stripe.checkout.sessions.retrieve(id, { expand: paid('invoice') })),
+      ),
+    )
+
+  const retrievePayment = async (id: string): Promise<ProviderPayment> =>
+    paymentOfStripe(
+      await found(id, /^pi_\w{1,250}$/, 'payment_not_found', () =>
+        ask(
+          'payment_intent',
+          stripe.paymentIntents.retrieve(id, { expand: ['latest_charge.dispute'] }),
+        ),
+      ),
+    )
+
+  async function skuOf(price: PriceShape): Promise<string | null> {
+    const { lookupKey, interval, stripeProductId } = price
+    const known = planOfPrice(plans, { lookupKey, interval, product: { plan: null } })
+    const sold = known ?? (await planOfReplaced(price))
+    const sku = sold && skuOfPlan(products, sold.plan, sold.interval)
+    if (sku) return sku
+    const own = Object.entries(products).find(
+      ([name, product]) =>
+        product.interval === interval &&
+        productIdOf({ ...product, sku: name }, 'stripe', options.environment()) === stripeProductId,
+    )
+    return own?.[0] ?? null
+  }
+
+  /** A price that was replaced has lost its lookup key; its product still says which plan it is. */
+  async function planOfReplaced({ lookupKey, interval, stripeProductId }: PriceShape) {
+    const product = await ask('product', stripe.products.retrieve(stripeProductId))
+    const plan = product.metadata?.plan ?? null
+    return planOfPrice(plans, { lookupKey, interval, product: { plan } })
+  }
+
+  async function loadSubscription(id: string) {
+    const raw = await found(id, /^sub_\w{1,250}$/, 'subscription_not_found', () =>
+      ask('subscription', stripe.subscriptions.retrieve(id, { expand: paid('latest_invoice') })),
+    )
+    const shape = subscriptionShape(raw)
+    if ('unreadable' in shape) {
+      throw new BillingError('provider_unavailable', `A subscription has ${shape.unreadable}.`)
+    }
+    return subscriptionOfStripe(shape, raw, await skuOf(shape.price))
+  }
+
+  return {
+    name: 'stripe',
+    capabilities: {
+      partialRefunds: true,
+      expiresCheckouts: true,
+      keys: 'provider',
+      listsEvents: true,
+    },
+    async createCheckout(input) {
+      requireAmount(input.product.amount)
+      const { idempotencyKey } = input
+      const created = stripe.checkout.sessions.create(await terms(input), { idempotencyKey })
+      return checkoutOfStripe(await ask('checkout.session', created))
+    },
+    retrieveCheckout,
+    async expireCheckout(id) {
+      const checkout = await retrieveCheckout(id)
+      if (checkout.status !== 'open') return checkout
+      await expire({ stripe }, id)
+      return retrieveCheckout(id)
+    },
+    retrievePayment,
+    async refund({ paymentId, amount, idempotencyKey }) {
+      if (amount !== undefined) requireAmount(amount)
+      const params = { payment_intent: paymentId, ...(amount === undefined ? {} : { amount }) }
+      try {
+        const made = await found(paymentId, /^pi_\w{1,250}$/, 'payment_not_found', () =>
+          ask('refund', stripe.refunds.create(params, { idempotencyKey })),
+        )
+        return refundOfStripe(made, paymentId)
+      } catch (error) {
+        if (!isBillingError(error, 'provider_rejected')) throw error
+        // Stripe has a code of its own for what was refunded whole, and none for too much.
+        const payment = await retrievePayment(paymentId)
+        const left = payment.amountPaid - payment.amountRefunded
+        if ((amount ?? 1) <= left) throw error
+        throw new BillingError('refund_exceeds_payment', `${left} of the payment are left.`)
+      }
+    },
+    retrieveSubscription: loadSubscription,
+    async cancelSubscription(id, { at, idempotencyKey }) {
+      const subscription = await loadSubscription(id)
+      if (isEndedStatus(subscription.status)) return subscription
+      if (at === 'now') {
+        await ask('subscription', stripe.subscriptions.cancel(id, {}, { idempotencyKey }))
+      } else if (!subscription.cancelAtPeriodEnd) {
+        const { schedule } = await ask('subscription', stripe.subscriptions.retrieve(id))
+        await releaseSchedule({ stripe }, { stripeScheduleId: idOf(schedule) })
+        const change = { cancel_at_period_end: true }
+        await ask('subscription', stripe.subscriptions.update(id, change, { idempotencyKey }))
+      } else return subscription
+      return loadSubscription(id)
+    },
+    parseWebhook: (headers, body) => [
+      hintOfStripe(verifyStripe(options.webhookSecrets(), headers, body)),
+    ],
+    async *pull(since) {
+      const created = { gte: Math.floor(since.getTime() / 1000) }
+      for await (const page of eventPages(stripe, { created })) {
+        for (const event of page) yield hintOfStripe(record(event))
+      }
+    },
+    async createPortal({ customerId, returnUrl }) {
+      const made = stripe.billingPortal.sessions.create({
+        customer: customerId,
+        return_url: returnUrl,
+      })
+      return { url: (await ask('billing_portal.session', made)).url }
+    },
+  }
+}
+
+/** What `retrieve` finds. @throws `code` where it finds nothing, or where `id` cannot be one. */
+async function found<T>(
+  id: string,
+  form: RegExp,
+  code: BillingErrorCode,
+  retrieve: () => Promise<T>,
+): Promise<T> {
+  const missing = new BillingError(code, 'Stripe has no such object.')
+  if (!form.test(id)) throw missing
+  return retrieve().catch((error: unknown) => {
+    throw isMissing(error) ? missing : error
+  })
+}
