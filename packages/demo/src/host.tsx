@@ -11,6 +11,7 @@ import { createLogger, isTollgateError, toResponse } from '@repo/core'
 import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { secureHeaders } from 'hono/secure-headers'
+import { creditRoutes } from './credits.tsx'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
 import { CALL, type HostOptions } from './product.ts'
@@ -27,9 +28,10 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     return page.problem(c, toResponse(error))
   })
 
-  // Providers call these two: no session, no form, only a signed body.
+  // Providers call these: no session, no form, only a signed body or address.
   app.post('/api/webhooks/stripe', (c) => billing.handleStripeWebhook(c.req.raw))
   app.post('/api/webhooks/calcom', (c) => billing.handleCalComWebhook(c.req.raw))
+  app.all('/api/payment/callback', (c) => billing.handlePaymentCallback(c.req.raw))
   app.all('/api/auth/*', (c) => auth.handler(c.req.raw))
   app.get('/health', (c) => c.json({ status: 'healthy', service: 'demo' }))
 
@@ -168,6 +170,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     await billing.syncCustomer(await owner(c))
     return c.redirect('/dashboard', 303)
   })
+
+  // Credits: bought in packs, spent on work that may fail.
+  app.route('/', creditRoutes(auth, billing))
 
   // A call: bought once, then booked.
   app.post('/calls/buy', async (c) => {

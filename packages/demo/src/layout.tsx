@@ -20,6 +20,7 @@ const STYLE = `
   button, .button { font: inherit; font-weight: 600; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: 8px; background: var(--accent); color: #fff; cursor: pointer; text-decoration: none; }
   .quiet { background: transparent; color: var(--accent); border-color: var(--line); }
   .hint { color: var(--soft); font-size: .92rem; } form { margin: .5rem 0; } label + p { margin: -.5rem 0 .75rem; }
+  table { width: 100%; border-collapse: collapse; font-size: .92rem; } th { text-align: left; color: var(--soft); font-weight: 600; } th, td { padding: .35rem .5rem .35rem 0; border-top: 1px solid var(--line); } thead th { border: 0; } .number { text-align: right; font-variant-numeric: tabular-nums; } input[type=checkbox] { display: inline; width: auto; margin: 0 .35rem 0 0; }
   .notice, .error { padding: .7rem 1rem; border-radius: 8px; background: var(--good); } .error { background: var(--bad); }
 `
 

@@ -23,6 +23,7 @@ const NOTICES: Record<string, string> = {
   role: 'The role is changed.',
   transferred: 'The organization is handed over; you are an admin of it now.',
   left: 'You have left the organization.',
+  drawn: 'Your picture is drawn.',
   booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
 }
 
@@ -38,6 +39,8 @@ const ERRORS: Record<string, string> = {
   you_are_not_allowed_to_update_this_member: 'That role is above yours.',
   you_cannot_leave_the_organization_as_the_only_owner:
     'An organization needs an owner: hand it over first.',
+  drawing_failed: 'The drawing failed, and your credits are back.',
+  insufficient_credits: 'Not enough credits: buy some first.',
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
 }
@@ -208,6 +211,7 @@ export const dashboard = (c: Context, data: Dashboard) =>
     <Layout title="Dashboard">
       <header class="row">
         <h1>Hello, {data.user.name}</h1>
+        <a href="/credits">Credits</a>
         <a href="/team">Team</a>
         <form method="post" action="/sign-out">
           <button class="quiet" type="submit">

@@ -250,7 +250,7 @@ describe('the return of the browser', () => {
 
   test('a hundred a minute and address; deliveries are not counted', async () => {
     const from = { 'x-forwarded-for': '203.0.113.7' }
-    const url = 'http://localhost:3000/api/payments/callback?order_id=x'
+    const url = 'http://localhost:3000/api/payment/callback?order_id=x'
     const codes: number[] = []
     for (let n = 0; n < 101; n += 1) codes.push((await get(url, from)).status)
     expect(codes.filter((code) => code === 400)).toHaveLength(100)

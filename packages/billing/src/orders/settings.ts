@@ -8,7 +8,7 @@ import type { RateLimiter } from '@repo/core/rate-limit'
 
 export interface OrderSettings {
   /**
-   * Where `handlePaymentCallback` is mounted. Default `/api/payments/callback`. Providers lead browsers
+   * Where `handlePaymentCallback` is mounted. Default `/api/payment/callback`. Providers lead browsers
    * back to it.
    */
   callbackPath?: string

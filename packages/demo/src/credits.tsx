@@ -1,0 +1,141 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+
+/**
+ * Credits: buying a pack, spending some on work that may fail, and the ledger of it all. The browser comes
+ * back from the provider through billing's own route, which asks the provider and then leads on to here.
+ */
+
+import type { Auth } from '@repo/auth'
+import type { Billing } from '@repo/billing'
+import { isTollgateError } from '@repo/core'
+import { type Context, Hono } from 'hono'
+import { Card, Layout } from './layout.tsx'
+import { Notices } from './pages.tsx'
+import { day, money } from './plan-pages.tsx'
+
+/** What a picture costs. */
+const PICTURE = 20
+
+const PACKS = ['CREDITS_SMALL', 'CREDITS_LARGE'] as const
+
+const OUTCOMES: Record<string, string> = {
+  completed: 'Thank you – your credits are there.',
+  pending: 'The payment is under way; the credits come as soon as it has arrived.',
+  cancelled: 'Nothing was bought.',
+  refunded: 'The purchase was refunded.',
+}
+
+export function creditRoutes(auth: Auth, billing: Billing): Hono {
+  const app = new Hono()
+  const owner = async (c: Context) => (await auth.requireAuth(c.req.raw)).userId
+
+  app.post('/credits/buy', async (c) => {
+    const order = await billing.createOrder({
+      ownerId: await owner(c),
+      productId: String((await c.req.formData()).get('productId') ?? ''),
+      successUrl: '/credits',
+      cancelUrl: '/credits',
+    })
+    return c.redirect(order.url, 303)
+  })
+
+  // The credits are held while the work is done, kept when it is, and back where it was when it fails.
+  app.post('/credits/draw', async (c) => {
+    const fails = (await c.req.formData()).has('fails')
+    const ownerId = await owner(c)
+    try {
+      await billing.withCredits(ownerId, PICTURE, 'a picture', () => {
+        if (fails) throw new PencilBroke()
+      })
+      return c.redirect('/credits?done=drawn', 303)
+    } catch (error) {
+      if (error instanceof PencilBroke) return c.redirect('/credits?error=drawing_failed', 303)
+      if (!isTollgateError(error, 'insufficient_credits')) throw error
+      return c.redirect('/credits?error=insufficient_credits', 303)
+    }
+  })
+
+  app.get('/credits', async (c) => {
+    const session = await auth.getSession(c.req.raw)
+    if (!session) return c.redirect('/sign-in?next=/credits')
+    const { balance, debt, holds, expiring } = await billing.getBalance(session.userId)
+    const { transactions } = await billing.listTransactions(session.userId, { limit: 20 })
+    const outcome = OUTCOMES[c.req.query('status') ?? '']
+    return c.html(
+      <Layout title="Credits">
+        <header class="row">
+          <h1>Credits</h1>
+          <a href="/dashboard">Dashboard</a>
+        </header>
+        <Notices c={c} />
+        {outcome && <p class="notice">{outcome}</p>}
+        <Card title="Your balance">
+          <p>
+            <strong data-testid="balance">{balance}</strong> credits
+            {holds > 0 && ` · ${holds} held`}
+            {debt > 0 && ` · ${debt} owed`}
+          </p>
+          {expiring.map(({ amount, expiresAt }) => (
+            <p class="hint">
+              {amount} expire on {day(expiresAt)}.
+            </p>
+          ))}
+          <form method="post" action="/credits/draw">
+            <button type="submit">Draw a picture · {PICTURE} credits</button>
+            <label>
+              <input type="checkbox" name="fails" /> Let it fail half-way
+            </label>
+          </form>
+        </Card>
+        <Card title="Buy more">
+          {PACKS.map((sku) => {
+            const { name, amount, currency } = billing.products[
+              sku
+            ] as (typeof billing.products)[string]
+            return (
+              <form method="post" action="/credits/buy">
+                <button class="quiet" name="productId" value={sku} type="submit">
+                  {name} · {money(amount, currency)}
+                </button>
+              </form>
+            )
+          })}
+        </Card>
+        {transactions.length > 0 && (
+          <Card title="History">
+            <table>
+              <thead>
+                <tr>
+                  <th>Date</th>
+                  <th>What</th>
+                  <th class="number">Credits</th>
+                  <th class="number">Balance</th>
+                </tr>
+              </thead>
+              <tbody>
+                {transactions.map(({ type, description, amount, balanceAfter, createdAt }) => (
+                  <tr data-testid="transaction">
+                    <td>{day(createdAt)}</td>
+                    <td>
+                      {type}
+                      {description && ` · ${description}`}
+                    </td>
+                    <td class="number">{signed(amount)}</td>
+                    <td class="number">{balanceAfter}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Card>
+        )}
+      </Layout>,
+    )
+  })
+
+  return app
+}
+
+class PencilBroke extends Error {}
+
+const signed = (amount: number) => (amount > 0 ? `+${amount}` : String(amount).replace('-', '−'))
