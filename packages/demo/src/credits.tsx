@@ -13,6 +13,7 @@ import { type Context, Hono } from 'hono'
 import { Card, Layout } from './layout.tsx'
 import { Notices } from './pages.tsx'
 import { day, money } from './plan-pages.tsx'
+import { products } from './product.ts'
 
 /** What a picture costs. */
 const PICTURE = 20
@@ -82,17 +83,15 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
             </p>
           ))}
           <form method="post" action="/credits/draw">
-            <button type="submit">Draw a picture · {PICTURE} credits</button>
             <label>
               <input type="checkbox" name="fails" /> Let it fail half-way
             </label>
+            <button type="submit">Draw a picture · {PICTURE} credits</button>
           </form>
         </Card>
         <Card title="Buy more">
           {PACKS.map((sku) => {
-            const { name, amount, currency } = billing.products[
-              sku
-            ] as (typeof billing.products)[string]
+            const { name, amount, currency } = products[sku]
             return (
               <form method="post" action="/credits/buy">
                 <button class="quiet" name="productId" value={sku} type="submit">
@@ -116,7 +115,7 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
               <tbody>
                 {transactions.map(({ type, description, amount, balanceAfter, createdAt }) => (
                   <tr data-testid="transaction">
-                    <td>{day(createdAt)}</td>
+                    <td>{shortDay(createdAt)}</td>
                     <td>
                       {type}
                       {description && ` · ${description}`}
@@ -137,5 +136,8 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
 }
 
 class PencilBroke extends Error {}
+
+const shortDay = (date: Date) =>
+  new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', timeZone: 'UTC' }).format(date)
 
 const signed = (amount: number) => (amount > 0 ? `+${amount}` : String(amount).replace('-', '−'))

@@ -21,7 +21,7 @@ import { createWorker, migrateJobs } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import type { Hono } from 'hono'
 import { createHost } from './host.tsx'
-import { CALL } from './product.ts'
+import { CALL_EVENT_TYPE, products } from './product.ts'
 
 export interface DemoOptions {
   /** Where the data lies. */
@@ -84,7 +84,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       calcom: {
         webhooks: [{ url: `${url}/api/webhooks/calcom`, secret: KEYS.calcomWebhook }],
         eventTypes: [
-          { id: CALL.eventTypeId, slug: 'acme/strategy-call', title: 'Strategy call', minutes: 30 },
+          { id: CALL_EVENT_TYPE, slug: 'acme/strategy-call', title: 'Strategy call', minutes: 30 },
         ],
         redirectUrl: `${url}/calls/booked`,
       },
@@ -103,12 +103,13 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       db,
       logger,
       sender,
+      products,
       appUrl: url,
       stripe: createStripe(KEYS.stripe, { apiBase: sandboxUrl }),
       stripeWebhookSecrets: [KEYS.stripeWebhook],
       calcom: {
         origin: `${sandboxUrl}/cal`,
-        eventTypes: { [CALL.eventTypeId]: 'acme/strategy-call' },
+        eventTypes: { [CALL_EVENT_TYPE]: 'acme/strategy-call' },
         webhookSecret: KEYS.calcomWebhook,
       },
     })

@@ -14,7 +14,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { creditRoutes } from './credits.tsx'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
-import { CALL, type HostOptions } from './product.ts'
+import { CALL_EVENT_TYPE, type HostOptions, isCall } from './product.ts'
 import { teamRoutes } from './team.tsx'
 
 export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
@@ -176,22 +176,20 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
 
   // A call: bought once, then booked.
   app.post('/calls/buy', async (c) => {
-    const checkout = await billing.createCheckoutSession({
+    const order = await billing.createOrder({
       ownerId: await owner(c),
-      item: CALL,
-      successUrl: '/calls/success?session_id={CHECKOUT_SESSION_ID}',
+      productId: 'STRATEGY_CALL',
+      successUrl: '/dashboard?done=bought',
       cancelUrl: '/dashboard',
     })
-    return c.redirect(checkout.url, 303)
-  })
-  app.get('/calls/success', async (c) => {
-    await billing.confirmCheckout(await owner(c), c.req.query('session_id') ?? '')
-    return c.redirect('/dashboard?done=bought', 303)
+    return c.redirect(order.url, 303)
   })
   app.post('/calls/book', async (c) => {
-    const paymentId = await form(c, 'paymentId')
     const ownerId = await owner(c)
-    const link = await billing.createCalComBookingLink(CALL.eventTypeId, { ownerId, paymentId })
+    const paymentId = await form(c, 'paymentId')
+    const calls = (await billing.listPayments(ownerId)).filter(isCall)
+    if (!calls.some(({ id }) => id === paymentId)) return c.notFound()
+    const link = await billing.createCalComBookingLink(CALL_EVENT_TYPE, { ownerId, paymentId })
     return c.redirect(link, 303)
   })
   app.get('/calls/booked', (c) => c.redirect('/dashboard?done=booked', 303))

@@ -9,7 +9,7 @@ import type { Context } from 'hono'
 import type { PropsWithChildren } from 'hono/jsx'
 import { Card, Layout } from './layout.tsx'
 import { InvoicesCard, money, PlanCard } from './plan-pages.tsx'
-import { CALL } from './product.ts'
+import { isCall, products } from './product.ts'
 
 const NOTICES: Record<string, string> = {
   verified: 'Your address is confirmed. Sign in.',
@@ -228,7 +228,9 @@ export const dashboard = (c: Context, data: Dashboard) =>
 
 function CallsCard({ payments, bookings }: Dashboard) {
   const booked = new Set(bookings.map((booking) => booking.paymentId))
-  const open = payments.filter((payment) => payment.paidAt && !booked.has(payment.id))
+  const open = payments.filter(
+    (payment) => isCall(payment) && payment.paidAt && !booked.has(payment.id),
+  )
   return (
     <Card title="Calls">
       {bookings.map((booking) => (
@@ -245,7 +247,7 @@ function CallsCard({ payments, bookings }: Dashboard) {
       ))}
       <form method="post" action="/calls/buy">
         <button class="quiet" type="submit">
-          Buy a call · {money(CALL.amount, CALL.currency)}
+          Buy a call · {money(products.STRATEGY_CALL.amount, products.STRATEGY_CALL.currency)}
         </button>
       </form>
     </Card>

@@ -1,5 +1,5 @@
 import type { Auth } from '@repo/auth'
-import type { Billing } from '@repo/billing'
+import { type Billing, products as defaultProducts, defineProducts } from '@repo/billing'
 import type { Logger } from '@repo/core'
 
 export interface HostOptions {
@@ -10,10 +10,15 @@ export interface HostOptions {
   logger?: Logger
 }
 
-/** What is sold beside the plans: one call, booked on Cal.com. */
-export const CALL = {
-  name: 'Strategy call, 30 minutes',
-  amount: 4900,
-  currency: 'usd',
-  eventTypeId: 101,
-} as const
+/** What is sold: the packs of credits and the plans of the package, and a call that is booked on Cal.com. */
+export const products = defineProducts({
+  ...defaultProducts,
+  STRATEGY_CALL: { name: 'Strategy call, 30 minutes', amount: 4900, currency: 'usd' },
+})
+
+/** Cal.com's id of the call's event type. */
+export const CALL_EVENT_TYPE = 101
+
+/** Whether a payment was for a call. An order leaves its SKU on its payment. */
+export const isCall = ({ metadata }: { metadata: unknown }): boolean =>
+  (metadata as { sku?: unknown }).sku === 'STRATEGY_CALL'

@@ -210,5 +210,5 @@ test('the same job without a browser, as `demo --smoke` walks it', {
 }, async () => {
   const steps: string[] = []
   await smoke(demo, (step) => steps.push(step))
-  expect(steps).toHaveLength(7)
+  expect(steps).toHaveLength(8)
 })
