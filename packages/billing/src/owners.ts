@@ -6,6 +6,7 @@
 
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
+import { cancelElsewhere } from './orders/subscriptions.ts'
 import { ask, isMissing } from './stripe.ts'
 import { isEndedStatus } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
@@ -53,6 +54,12 @@ export async function forgetOwner(
   if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
   const { id: customerId, stripeCustomerId, formerStripeIds } = customer
   const customerOf = { customerId }
+  const elsewhere = await ctx.db.subscription.findMany({
+    where: { ...customerOf, provider: { not: 'stripe' }, endedAt: null },
+  })
+  for (const each of elsewhere) {
+    if (!isEndedStatus(each.status)) await cancelElsewhere(ctx, each, 'now')
+  }
   const orders = await ctx.db.order.findMany({
     where: { ...customerOf, providerCustomerId: { not: null } },
     distinct: ['providerCustomerId'],
