@@ -119,7 +119,7 @@ async function write(
       ...(isPaid
         ? {
             amountPaid: payment.amountPaid,
-            amountRefunded: payment.amountRefunded,
+            amountRefunded: Math.min(payment.amountRefunded, payment.amountPaid),
             disputeId: payment.disputeId,
             disputeStatus: payment.disputeStatus,
             paidAt: payment.paidAt,
@@ -132,6 +132,11 @@ async function write(
   if (status !== 'completed') {
     return { order, failedEffects: [], isChanged: differs(before, order), problem: null }
   }
+  // Stripe's are written by the sync of their customer.
+  const problem =
+    subscription && order.provider !== 'stripe'
+      ? await writeSubscription(ctx, tx, order, subscription)
+      : null
   const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
   const { failed } = await takeEffects(ctx, tx, customer, factsOf(order))
   if (failed.length > 0) {
@@ -139,11 +144,6 @@ async function write(
     const data = { needsAttention: 'effect_failed', nextCheckAt }
     order = await tx.order.update({ where: { id: orderId }, data })
   }
-  // Stripe's are written by the sync of their customer.
-  const problem =
-    subscription && order.provider !== 'stripe'
-      ? await writeSubscription(ctx, tx, order, subscription)
-      : null
   await addRenewals(ctx, tx, order, seen.renewals)
   // The ledger last: its account stays locked until the end.
   if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })

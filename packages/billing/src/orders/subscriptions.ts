@@ -20,8 +20,9 @@ export async function writeSubscription(
   { customerId, provider }: Order,
   shape: ProviderSubscription,
 ): Promise<SubscriptionProblem | null> {
-  // Whether another one counts is asked and answered by one at a time.
-  await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR UPDATE`
+  // Whether another one counts is asked and answered by one at a time. As a sync locks it: whoever only
+  // refers to the customer need not wait.
+  await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
   const key = { provider, providerSubscriptionId: shape.id }
   const where = { provider_providerSubscriptionId: key }
   const row = await tx.subscription.findUnique({ where })
