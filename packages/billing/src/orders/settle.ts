@@ -140,7 +140,9 @@ async function write(
   const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
   const { failed } = await takeEffects(ctx, tx, customer, factsOf(order))
   if (failed.length > 0) {
-    const nextCheckAt = new Date(Date.now() + RETRY_EFFECT_MS)
+    const soon = new Date(Date.now() + RETRY_EFFECT_MS)
+    // Ever less often: whoever checks has put it off before.
+    const nextCheckAt = before.nextCheckAt && before.nextCheckAt > soon ? before.nextCheckAt : soon
     const data = { needsAttention: 'effect_failed', nextCheckAt }
     order = await tx.order.update({ where: { id: orderId }, data })
   }
