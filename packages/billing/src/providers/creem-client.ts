@@ -60,6 +60,7 @@ export function createCreemClient(apiKey: string, options: CreemOptions = {}): C
     try {
       response = await fetch(url, {
         ...init,
+        // Another host would be told the key.
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       })
