@@ -3,6 +3,7 @@
  * failure in our words. The key stands in a header and in no message.
  *
  * @see https://docs.creem.io/api-reference/error-codes
+ * @see https://docs.creem.io/api-reference/rate-limits
  * @module
  */
 
