@@ -127,10 +127,10 @@ test('it is cancelled there, runs to the end of its period, and then has ended f
 test('what only Stripe can do is refused', async () => {
   const { ownerId } = await shop.paid('PRO_MONTHLY')
   for (const asked of [
-    shop.billing.resumeSubscription(ownerId),
-    shop.billing.changePlan(ownerId, { plan: 'ENTERPRISE' }),
+    () => shop.billing.resumeSubscription(ownerId),
+    () => shop.billing.changePlan(ownerId, { plan: 'ENTERPRISE' }),
   ]) {
-    await expect(asked).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+    await expect(asked()).rejects.toMatchObject({ code: 'not_supported', status: 422 })
   }
 })
 
