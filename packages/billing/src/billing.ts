@@ -25,6 +25,7 @@ import * as subscriptions from './subscriptions.ts'
 import { syncCustomer as sync } from './sync.ts'
 import * as archive from './webhooks/archive.ts'
 import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
+import { diagnoseWebhooks } from './webhooks/diagnose.ts'
 import * as endpoints from './webhooks/endpoints.ts'
 import { processEvents as processWaiting } from './webhooks/process.ts'
 import { pullEvents } from './webhooks/pull.ts'
@@ -79,6 +80,7 @@ export function createBilling(options: BillingOptions = {}) {
     watchEvents: given(ctx, watchEvents),
     pullEvents: given(ctx, pullEvents),
     reconcile: given(ctx, reconcile),
+    diagnoseWebhooks: given(ctx, diagnoseWebhooks),
     createWebhookEndpoint: given(ctx, endpoints.createWebhookEndpoint),
     listWebhookEndpoints: given(ctx, endpoints.listWebhookEndpoints),
     /** For a worker of `@repo/jobs`, with the times at which cron runs them. */

@@ -16,6 +16,7 @@ import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
+import { settleSynced, withOrder } from './orders/own-amount.ts'
 import { type Interval, priceOf, stripePriceOf, trialDaysOf } from './plans.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'
@@ -78,14 +79,18 @@ export async function createCheckoutSession(
     const customer = await ensureCustomer(ctx, input.ownerId)
     return openPlanCheckout(ctx, customer, { ...addresses, ...terms })
   }
-  const terms = paymentTerms(input)
-  const { stripeCustomerId: customer } = await ensureCustomer(ctx, input.ownerId)
-  return checkoutOf(
-    await ask(
+  const amount = requireAmount(input.item.amount)
+  const currency = requireCurrency(input.item.currency)
+  const customer = await ensureCustomer(ctx, input.ownerId)
+  const session = await withOrder(ctx, customer, { amount, currency }, 'checkoutId', (orderId) => {
+    const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
+    const params = { ...addresses, ...terms, customer: customer.stripeCustomerId }
+    return ask(
       'checkout.session',
-      ctx.stripe.checkout.sessions.create({ ...addresses, ...terms, customer }),
-    ),
-  )
+      ctx.stripe.checkout.sessions.create(params, { idempotencyKey: `order:${orderId}` }),
+    )
+  })
+  return checkoutOf(session)
 }
 
 async function planTerms(
@@ -187,6 +192,7 @@ export async function confirmCheckout(
     throw missing
   }
   await syncCustomer(ctx, ownerId, { also: async () => idsOf(session) })
+  await settleSynced(ctx, { checkoutId: sessionId })
   const intent = session.mode === 'payment' ? idOf(session.payment_intent) : null
   const payment = intent
     ? await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intent } })

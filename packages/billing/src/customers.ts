@@ -115,6 +115,7 @@ export async function unlinkCustomer(
   await tx.subscription.updateMany({
     where: {
       customerId: customer.id,
+      provider: 'stripe',
       status: { notIn: ['canceled', 'incomplete_expired'] },
     },
     data: { status: 'canceled', endedAt: ctx.clock.now() },

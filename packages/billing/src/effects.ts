@@ -10,6 +10,7 @@
 import type { Customer, Db } from '@repo/db'
 import { enqueue } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
+import { grantPlanCredits } from './credits/plan-credits.ts'
 import { mailJob } from './mails.ts'
 import type { ProviderState } from './provider-state.ts'
 
@@ -240,14 +241,25 @@ export async function takeEffects(
   return result
 }
 
+/** What billing itself hangs on a fact, before the host. */
+const OWN: {
+  [Name in EffectName]?: (ctx: BillingContext, tx: Db, effect: Effect<Name>) => Promise<unknown>
+} = {
+  'invoice.paid': grantPlanCredits,
+}
+
 async function run(ctx: BillingContext, tx: Db, effect: Effect): Promise<boolean> {
+  const own = OWN[effect.name] as
+    | ((ctx: BillingContext, tx: Db, effect: Effect) => Promise<unknown>)
+    | undefined
   const handler = ctx.effects[effect.name] as
     | ((tx: Db, effect: Effect) => Promise<unknown>)
     | undefined
-  if (handler) {
+  if (own || handler) {
     await tx.$executeRaw`SAVEPOINT effect`
     try {
-      await handler(tx, effect)
+      await own?.(ctx, tx, effect)
+      await handler?.(tx, effect)
       await tx.$executeRaw`RELEASE SAVEPOINT effect`
     } catch (error) {
       await tx.$executeRaw`ROLLBACK TO SAVEPOINT effect`

@@ -9,6 +9,7 @@ import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
 import { creditCron, creditJobs } from './credits/jobs.ts'
 import { mailJob } from './mails.ts'
+import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
 import { PROCESS_EVENTS } from './wake.ts'
 import { emptyPayloads } from './webhooks/archive.ts'
@@ -36,6 +37,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     job('billing.reconcile', ({ signal }) => reconcile(ctx, { signal })),
     job('billing.emptyPayloads', () => emptyPayloads(ctx)),
     ...creditJobs(ctx),
+    ...orderJobs(ctx),
   ]
 }
 
@@ -47,4 +49,5 @@ export const billingCron: readonly CronEntry[] = [
   { pattern: '23 3 * * *', job: 'billing.reconcile', backfillMs: 24 * HOUR },
   { pattern: '41 3 * * *', job: 'billing.emptyPayloads', backfillMs: 24 * HOUR },
   ...creditCron,
+  ...orderCron,
 ]

@@ -43,12 +43,12 @@ export const mailJob = (ctx: BillingContext): JobDefinition<object> =>
 async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<void> {
   const facts = await recipient(ctx, payload.stripeSubscriptionId)
   if (!facts) return
-  const { owner, planName, subscription } = facts
+  const { owner, planName, price, subscription } = facts
   const manageUrl = new URL('/billing', ctx.appUrl).href
   try {
     if (name === 'subscription.activated') {
       if (ctx.clock.now().getTime() - subscription.createdAt.getTime() > MAX_AGE_MS) return
-      const { price, quantity, currentPeriodEnd, trialEnd, status } = subscription
+      const { quantity, currentPeriodEnd, trialEnd, status } = subscription
       await ctx.sender.sendEmail(
         'SubscriptionConfirmedEmail',
         owner.email,
@@ -95,7 +95,12 @@ async function recipient(ctx: BillingContext, stripeSubscriptionId: string | nul
   })
   if (!subscription) return null
   const owner = await ctx.owner(subscription.customer.ownerId)
-  const sold = planOfPrice(ctx.plans, subscription.price)
-  if (!owner || !sold) return null
-  return { subscription, owner, planName: ctx.plans[sold.plan]?.name ?? sold.plan }
+  const sold = subscription.price && planOfPrice(ctx.plans, subscription.price)
+  if (!owner || !sold || !subscription.price) return null
+  return {
+    subscription,
+    price: subscription.price,
+    owner,
+    planName: ctx.plans[sold.plan]?.name ?? sold.plan,
+  }
 }

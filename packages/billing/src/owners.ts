@@ -6,6 +6,7 @@
 
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
+import { cancelElsewhere } from './orders/subscriptions.ts'
 import { ask, isMissing } from './stripe.ts'
 import { isEndedStatus } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
@@ -27,8 +28,15 @@ export async function exportOwner(
       orders: { omit: { returnKey: true, settledTicket: true } },
     },
   })
-  if (!customer) return null
-  return JSON.parse(JSON.stringify({ exportedAt: new Date(), customer }))
+  const credits = await ctx.db.creditAccount.findMany({
+    where: { ownerId },
+    include: { transactions: { orderBy: { id: 'asc' } }, holds: true },
+  })
+  if (!customer && credits.length === 0) return null
+  const held = { exportedAt: new Date(), customer, credits }
+  return JSON.parse(
+    JSON.stringify(held, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
+  )
 }
 
 export interface ForgetOptions {
@@ -38,7 +46,8 @@ export interface ForgetOptions {
 
 /**
  * What the host calls when a user or organization is deleted: ends its subscriptions at once, and
- * takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books.
+ * takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books, and
+ * so do credits, whose ledger knows an owner by id alone.
  * Called again it does what is left to do; an owner billing never met is nothing to do.
  *
  * @throws `provider_unavailable`, `provider_rejected`: nothing was forgotten yet, call again.
@@ -53,6 +62,12 @@ export async function forgetOwner(
   if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
   const { id: customerId, stripeCustomerId, formerStripeIds } = customer
   const customerOf = { customerId }
+  const elsewhere = await ctx.db.subscription.findMany({
+    where: { ...customerOf, provider: { not: 'stripe' }, endedAt: null },
+  })
+  for (const each of elsewhere) {
+    if (!isEndedStatus(each.status)) await cancelElsewhere(ctx, each, 'now')
+  }
   const orders = await ctx.db.order.findMany({
     where: { ...customerOf, providerCustomerId: { not: null } },
     distinct: ['providerCustomerId'],

@@ -10,6 +10,7 @@ import type { BillingContext } from './context.ts'
 import { ensureCustomer, isLinked } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
+import { settleSynced, withOrder } from './orders/own-amount.ts'
 import { paymentShape } from './shapes-money.ts'
 import { ask, isMissing } from './stripe.ts'
 import { syncLinked } from './sync.ts'
@@ -17,6 +18,7 @@ import { syncLinked } from './sync.ts'
 export interface PaymentMetadata {
   /** Who pays. */
   ownerId: string
+  /** `orderId` is ours: each payment has an order. */
   [key: string]: string
 }
 
@@ -50,20 +52,26 @@ export async function createPaymentIntent(
   if (!metadata?.ownerId) {
     throw new BillingError('owner_required', 'metadata.ownerId must say who pays.')
   }
-  const { id: customerId, stripeCustomerId } = await ensureCustomer(ctx, metadata.ownerId)
-  const intent = await ask(
-    'payment_intent',
-    ctx.stripe.paymentIntents.create(
-      {
-        ...terms,
-        customer: stripeCustomerId,
-        metadata: { ...metadata, [PAYMENT_MARK]: 'intent' },
-        automatic_payment_methods: { enabled: true },
-      },
-      options.idempotencyKey
-        ? { idempotencyKey: `pi:${customerId}:${options.idempotencyKey}` }
-        : {},
-    ),
+  const customer = await ensureCustomer(ctx, metadata.ownerId)
+  const { idempotencyKey } = options
+  const intent = await withOrder(
+    ctx,
+    customer,
+    { ...terms, idempotencyKey },
+    'paymentId',
+    (orderId) =>
+      ask(
+        'payment_intent',
+        ctx.stripe.paymentIntents.create(
+          {
+            ...terms,
+            customer: customer.stripeCustomerId,
+            metadata: { ...metadata, orderId, [PAYMENT_MARK]: 'intent' },
+            automatic_payment_methods: { enabled: true },
+          },
+          { idempotencyKey: `pi:${customer.id}:${idempotencyKey ?? orderId}` },
+        ),
+      ),
   )
   if (!intent.client_secret) {
     throw new BillingError('provider_unavailable', 'Stripe gave the payment no client secret.')
@@ -112,6 +120,7 @@ export async function confirmPayment(
     : null
   if (!isLinked(customer)) throw missing
   await syncLinked(ctx, customer, { also: async () => [intentId] })
+  await settleSynced(ctx, { paymentId: intentId })
   const payment = await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intentId } })
   if (!payment) throw missing
   const { id, status, amount, currency } = payment

@@ -14,6 +14,7 @@ import { type Interval, type Plans, stripePriceOf } from './plans.ts'
 import { periodOf } from './shapes.ts'
 import { ask } from './stripe.ts'
 import {
+  atStripe,
   getSubscription,
   type OwnerSubscription,
   releaseSchedule,
@@ -92,7 +93,7 @@ export interface Target {
 
 async function resolve(ctx: BillingContext, ownerId: string, change: PlanChange): Promise<Target> {
   const { plan, at } = change
-  const row = await requireCurrent(ctx, ownerId)
+  const row = atStripe(await requireCurrent(ctx, ownerId))
   const now = await getSubscription(ctx, ownerId)
   const interval = change.interval ?? now.interval ?? 'month'
   const quantity = change.quantity ?? row.quantity

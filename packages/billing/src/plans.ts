@@ -8,6 +8,7 @@
 import { readEnv } from '@repo/core'
 import type Stripe from 'stripe'
 import { z } from 'zod'
+import { checkPlanCredits, type PlanCredits } from './credits/plan-terms.ts'
 import { BillingError } from './errors.ts'
 import { ask } from './stripe.ts'
 
@@ -31,6 +32,8 @@ export interface Plan {
   trialDays?: number
   /** Default true. False: a trial begins without a card, and ends by itself where none is added. */
   trialNeedsCard?: boolean
+  /** What a month of it gives, also where a year is paid at once. Default: nothing. */
+  credits?: PlanCredits
 }
 
 export type Plans<Name extends string = string> = Readonly<Record<Name, Readonly<Plan>>>
@@ -64,6 +67,7 @@ export function definePlans<const P extends Plans>(plans: P): P {
       }
       seen.add(price.lookupKey)
     }
+    checkPlanCredits(name, plan)
     if (plan.trialDays !== undefined && !(plan.trialDays >= 0 && plan.trialDays <= 730)) {
       throw new BillingError('invalid_options', `${name}: ${plan.trialDays} trial days.`)
     }

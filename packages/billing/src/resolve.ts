@@ -15,6 +15,7 @@ import { syncLinked } from './sync.ts'
 
 export interface FlaggedSubscription {
   ownerId: string
+  /** Stripe's id, or that of the provider that bills it. */
   stripeSubscriptionId: string
   status: string
   /** `second_current_subscription`, `trial_already_used`, `unknown_price`. */
@@ -33,9 +34,9 @@ export async function listFlagged(
   })
   return rows
     .filter(({ status }) => isCurrentStatus(status))
-    .map(({ customer, stripeSubscriptionId, status, needsAttention }) => ({
+    .map(({ customer, status, needsAttention, ...ids }) => ({
       ownerId: customer.ownerId,
-      stripeSubscriptionId,
+      stripeSubscriptionId: ids.stripeSubscriptionId ?? ids.providerSubscriptionId ?? ids.id,
       status,
       needsAttention: needsAttention as string,
     }))
@@ -72,7 +73,11 @@ export async function resolveSubscriptions(
   }
   await syncLinked(ctx, customer, { depth: 'full' })
   const rows = await ctx.db.subscription.findMany({ where: { customerId: customer.id } })
-  const running = rows.filter(({ status }) => isCurrentStatus(status))
+  // Another provider's stays, or is cancelled through its order.
+  const running = rows.flatMap((row) => {
+    const { stripeSubscriptionId, status } = row
+    return stripeSubscriptionId && isCurrentStatus(status) ? [{ ...row, stripeSubscriptionId }] : []
+  })
   const kept = running.find((row) =>
     options.keep ? row.stripeSubscriptionId === options.keep : row.needsAttention === null,
   )

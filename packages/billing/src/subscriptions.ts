@@ -7,6 +7,7 @@
 import type { Prisma } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
+import { cancelElsewhere } from './orders/subscriptions.ts'
 import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
 import type { SubscriptionStatus } from './shapes.ts'
 import { ask } from './stripe.ts'
@@ -108,17 +109,24 @@ const WITH_PRICES = {
 
 export type SubscriptionRow = Prisma.SubscriptionGetPayload<{ include: typeof WITH_PRICES }>
 
+/** One that Stripe bills. */
+export type StripeSubscriptionRow = SubscriptionRow & {
+  stripeSubscriptionId: string
+  price: NonNullable<SubscriptionRow['price']>
+}
+
 function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription {
   const free = freePlanOf(ctx.plans)
   const status = row.status as SubscriptionStatus
-  const sold = planOfPrice(ctx.plans, row.price)
+  const sold = soldAs(ctx, row)
+  const amount = row.price ? row.price.amount : (sold?.amount ?? null)
   return {
     plan: sold && isActive({ status }) ? sold.plan : free,
     status,
     stripeSubscriptionId: row.stripeSubscriptionId,
     interval: sold?.interval ?? null,
-    amount: row.price.amount === null ? null : row.price.amount * row.quantity,
-    currency: row.price.currency,
+    amount: amount === null ? null : amount * row.quantity,
+    currency: row.price?.currency ?? sold?.currency ?? null,
     quantity: row.quantity,
     currentPeriodEnd: row.currentPeriodEnd,
     // The portal schedules an end either way, depending on the account's billing mode.
@@ -126,6 +134,16 @@ function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription 
     trialEnd: row.trialEnd,
     scheduledChange: scheduledChange(ctx, row),
   }
+}
+
+/** As which plan: by its price at Stripe, elsewhere by its product. */
+function soldAs(ctx: BillingContext, { price, sku }: SubscriptionRow) {
+  if (price) {
+    const sold = planOfPrice(ctx.plans, price)
+    return sold && { ...sold, amount: price.amount, currency: price.currency }
+  }
+  const product = sku === null ? undefined : ctx.products[sku]
+  return product?.plan === undefined ? null : product
 }
 
 function scheduledChange(
@@ -163,6 +181,8 @@ export interface CancelOptions {
  * Cancels the owner's current subscription and returns what they have then. A change of plan that
  * was scheduled falls away.
  *
+ * Providers other than Stripe are not told the reason.
+ *
  * @throws `subscription_not_found`, `invalid_cancellation`, `provider_unavailable`, `provider_rejected`.
  */
 export async function cancelSubscription(
@@ -178,7 +198,11 @@ export async function cancelSubscription(
     throw new BillingError('invalid_cancellation', 'A comment has at most 500 characters.')
   }
   const row = await requireCurrent(ctx, ownerId)
-  const id = row.stripeSubscriptionId
+  if (row.provider !== 'stripe') {
+    await cancelElsewhere(ctx, row, at)
+    return getSubscription(ctx, ownerId)
+  }
+  const { stripeSubscriptionId: id } = atStripe(row)
   const details = {
     ...(reason ? { feedback: reason } : {}),
     ...(comment ? { comment } : {}),
@@ -197,13 +221,13 @@ export async function cancelSubscription(
 
 /**
  * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. Throws like
- * `cancelSubscription`.
+ * `cancelSubscription`, and `not_supported` (422) for one that another provider than Stripe bills.
  */
 export async function resumeSubscription(
   ctx: BillingContext,
   ownerId: string,
 ): Promise<OwnerSubscription> {
-  const row = await requireCurrent(ctx, ownerId)
+  const row = atStripe(await requireCurrent(ctx, ownerId))
   const id = row.stripeSubscriptionId
   await releaseSchedule(ctx, row)
   if (row.cancelAt || row.cancelAtPeriodEnd) {
@@ -239,6 +263,16 @@ export async function requireCurrent(
   const row = await findCurrent(ctx, ownerId)
   if (row) return row
   throw new BillingError('subscription_not_found', `${ownerId} has no current subscription.`)
+}
+
+/** @throws `not_supported` for one that another provider bills. */
+export function atStripe(row: SubscriptionRow): StripeSubscriptionRow {
+  const { stripeSubscriptionId, price } = row
+  if (stripeSubscriptionId && price) return { ...row, stripeSubscriptionId, price }
+  throw new BillingError(
+    'not_supported',
+    `Subscriptions at ${row.provider} cannot be changed here.`,
+  )
 }
 
 /** The row that the database allows once per customer. */

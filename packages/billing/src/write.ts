@@ -60,7 +60,9 @@ type Subscriptions = Map<string, Subscription>
 async function writeSubscriptions(writing: Writing): Promise<Written & { rows: Subscriptions }> {
   const { ctx, tx, customer, state, prices, repeatedTrials } = writing
   const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
-  const rowOf: Subscriptions = new Map(rows.map((row) => [row.stripeSubscriptionId, row]))
+  const rowOf: Subscriptions = new Map(
+    rows.flatMap((row) => (row.stripeSubscriptionId ? [[row.stripeSubscriptionId, row]] : [])),
+  )
   const isSold = ({ price }: SubscriptionShape) => {
     const row = prices.get(price.stripePriceId)
     return row !== undefined && planOfPrice(ctx.plans, row) !== null

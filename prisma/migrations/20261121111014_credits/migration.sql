@@ -45,6 +45,7 @@ CREATE TABLE "CreditGrant" (
     "open" BOOLEAN NOT NULL DEFAULT true,
     "priority" SMALLINT NOT NULL,
     "expiresAt" TIMESTAMPTZ(3),
+    "series" TEXT,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "CreditGrant_pkey" PRIMARY KEY ("id")

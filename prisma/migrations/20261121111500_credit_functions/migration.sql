@@ -44,7 +44,9 @@ BEGIN
 END $$;
 
 -- Makes one change, or says why not. Positive amounts come in, negative ones go out.
---   purchase, grant, adjustment > 0   a new lot, with p_expires_at and p_priority
+--   purchase, grant, adjustment > 0   a new lot, with p_expires_at and p_priority; with p_series it takes the
+--                                     place of the open lots of that name, of which p_rollover are carried
+--                                     over, to lapse with it, and the rest lapses
 --   deduction, adjustment < 0         burns lots; with p_hold_seconds it is a hold; with p_owing what is
 --                                     not there becomes debt, and the lot of p_purchase_key is burnt first
 --   refund                            gives back to the lots of the deduction p_refund_of, or of the newest
@@ -61,6 +63,7 @@ CREATE FUNCTION "Credit_post"(
   p_actor text DEFAULT NULL, p_expires_at timestamptz DEFAULT NULL, p_priority int DEFAULT NULL,
   p_refund_of bigint DEFAULT NULL, p_owing boolean DEFAULT false, p_purchase_key text DEFAULT NULL,
   p_hold_seconds int DEFAULT NULL, p_threshold bigint DEFAULT NULL, p_now timestamptz DEFAULT NULL,
+  p_series text DEFAULT NULL, p_rollover bigint DEFAULT NULL,
   OUT status text, OUT id bigint, OUT balance bigint, OUT amount bigint, OUT debt bigint,
   OUT hold_id bigint, OUT hold_status text
 ) LANGUAGE plpgsql AS $$
@@ -216,9 +219,32 @@ BEGIN
     ELSE
       IF v_balance + p_amount > v_limit THEN status := 'over_limit'; EXIT posting; END IF;
       IF p_expires_at <= v_now THEN status := 'expired'; EXIT posting; END IF;
-      INSERT INTO "CreditGrant"
-          ("ownerId", "creditType", "amount", "remaining", "priority", "expiresAt", "createdAt")
-        VALUES (p_owner, p_credit_type, p_amount, p_amount, p_priority, p_expires_at, v_now)
+      IF p_series IS NOT NULL THEN
+        v_left := p_rollover;
+        FOR v_lot IN
+          SELECT g."id", g."remaining" FROM "CreditGrant" g
+          WHERE g."ownerId" = p_owner AND g."creditType" = p_credit_type AND g."open" AND g."series" = p_series
+          ORDER BY g."id" DESC
+        LOOP
+          v_part := least(v_lot."remaining", v_left);
+          v_left := v_left - v_part;
+          UPDATE "CreditGrant" g
+            SET "remaining" = v_part, "open" = v_part > 0, "expiresAt" = greatest(g."expiresAt", p_expires_at)
+            WHERE g."id" = v_lot."id";
+          CONTINUE WHEN v_part = v_lot."remaining";
+          v_part := v_lot."remaining" - v_part;
+          v_balance := v_balance - v_part;
+          INSERT INTO "CreditTransaction" ("ownerId", "creditType", "type", "amount", "balanceAfter",
+              "idempotencyKey", "lots", "description", "createdAt")
+            VALUES (p_owner, p_credit_type, 'expiry', -v_part, v_balance,
+              'ledger:expiry:' || gen_random_uuid(),
+              jsonb_build_array(jsonb_build_array(v_lot."id", -v_part)), 'not rolled over', v_now)
+            RETURNING "CreditTransaction"."id" INTO v_last;
+        END LOOP;
+      END IF;
+      INSERT INTO "CreditGrant" ("ownerId", "creditType", "amount", "remaining", "priority", "expiresAt",
+          "series", "createdAt")
+        VALUES (p_owner, p_credit_type, p_amount, p_amount, p_priority, p_expires_at, p_series, v_now)
         RETURNING "CreditGrant"."id" INTO v_part;
       v_lots := jsonb_build_array(jsonb_build_array(v_part, p_amount));
     END IF;

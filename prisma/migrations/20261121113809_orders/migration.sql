@@ -23,6 +23,7 @@ CREATE TABLE "Order" (
     "disputeId" TEXT,
     "disputeStatus" TEXT,
     "creditsDisputed" INTEGER NOT NULL DEFAULT 0,
+    "disputes" INTEGER NOT NULL DEFAULT 0,
     "needsAttention" TEXT,
     "successUrl" TEXT,
     "cancelUrl" TEXT,

@@ -80,7 +80,7 @@ test('promise 4: a checkout that completed unpaid grants nothing until the money
   h.sandbox.stripe.settleCheckout(id, 'succeeded')
   await h.deliverAll()
   expect(await h.billing.listPayments(ownerId)).toMatchObject([{ status: 'succeeded' }])
-  expect(await effects(ownerId)).toEqual(['payment.succeeded'])
+  expect(await effects(ownerId)).toEqual(['order.completed', 'payment.succeeded'])
 })
 
 test.each([

@@ -7,6 +7,7 @@ import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling } from '../index.ts'
+import { ledgerViolations } from '../testing.ts'
 import * as checks from './credits-crowd.ts'
 import { createLedger } from './credits-harness.ts'
 import { history, play } from './credits-history.ts'
@@ -56,6 +57,33 @@ const CHECKS = {
     await billing.grantCredits('rich', 1, { idempotencyKey: '2' })
     const more = billing.grantCredits('rich', 1, { idempotencyKey: '3' })
     await expect(more).rejects.toMatchObject({ code: 'credit_limit_exceeded' })
+  },
+  /** The months of a plan take each other's place, all but so much. */
+  async series({ db }: TestDatabase) {
+    const month = (key: number, rollover: number) =>
+      db.$executeRawUnsafe(`SELECT "Credit_post"('planned', 'credits', 'grant', 100, 'month-${key}', '',
+        p_priority => 50, p_expires_at => '2099-0${key}-01', p_series => 'plan', p_rollover => ${rollover})`)
+    const lots = async () => {
+      const found = await db.creditGrant.findMany({
+        where: { ownerId: 'planned' },
+        orderBy: { id: 'asc' },
+      })
+      return found.map(
+        ({ remaining, expiresAt }) => `${remaining} ${(expiresAt?.getUTCMonth() ?? 0) + 1}`,
+      )
+    }
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    await billing.grantCredits('planned', 7, { idempotencyKey: 'bought', priority: 90 })
+    await month(1, 30)
+    await billing.deductCredits('planned', 90, '')
+    await month(2, 30)
+    expect(await lots()).toEqual(['7 1', '10 2', '100 2'])
+    await month(3, 105)
+    expect(await lots()).toEqual(['7 1', '5 3', '100 3', '100 3'])
+    await month(4, 0)
+    expect(await lots()).toEqual(['7 1', '0 4', '0 4', '0 4', '100 4'])
+    expect((await billing.getBalance('planned')).balance).toBe(107)
+    expect(await ledgerViolations(db)).toEqual([])
   },
   /** A deadline that has not passed is not kept. */
   async deadline({ db }: TestDatabase) {
@@ -231,6 +259,37 @@ const MUTANTS: Mutant[] = [
     BURN,
     /"remaining" = v_lot."remaining" - v_took/g,
     '"remaining" = 0',
+  ),
+  mutant('series', 'nothing is carried over', POST, 'v_left := p_rollover', 'v_left := 0'),
+  mutant('series', 'all is carried over', POST, 'v_left := p_rollover', 'v_left := NULL'),
+  mutant(
+    'series',
+    'each lot is carried over by itself',
+    POST,
+    'v_left := v_left - v_part;\n          UPDATE',
+    'UPDATE',
+  ),
+  mutant(
+    'series',
+    'what is carried over lapses as before',
+    POST,
+    'greatest(g."expiresAt", p_expires_at)',
+    'g."expiresAt"',
+  ),
+  mutant(
+    'series',
+    'the oldest is carried over first',
+    POST,
+    'ORDER BY g."id" DESC',
+    'ORDER BY g."id"',
+  ),
+  mutant('series', 'every lot is of the series', POST, 'AND g."series" = p_series', ''),
+  mutant(
+    'series',
+    'what is not carried over stays in the balance',
+    POST,
+    'v_balance := v_balance - v_part;\n          INSERT',
+    'INSERT',
   ),
   // Refunds.
   mutant(

@@ -89,7 +89,13 @@ describe('no answer that helps:', () => {
     ['a list', say(200, '[]')],
     ['null', say(200, 'null')],
     ['a page', say(200, '<html>')],
-    ['another place', say(302, '{}', { location: 'http://127.0.0.1:1/' })],
+    [
+      'another place, which would be told the key',
+      (request, response) =>
+        request.url === '/elsewhere'
+          ? OK(request, response)
+          : say(302, '{}', { location: '/elsewhere' })(request, response),
+    ],
   ])('%s', async (_, answer) => {
     const { apiBase } = await serve(answer)
     const client = createCreemClient(CREEM_KEY, { apiBase, retries: 0, timeoutMs: 200 })

@@ -76,6 +76,22 @@ test('an export is all of it, as JSON', async () => {
   expect(await h.billing.exportOwner('nobody')).toBeNull()
 })
 
+test('credits are part of it, also of somebody who never was a customer', async () => {
+  const ownerId = randomUUID()
+  await h.billing.grantCredits(ownerId, 5, { idempotencyKey: 'g', description: 'welcome' })
+  await h.billing.holdCredits(ownerId, 2, 'at work')
+  expect(await h.billing.exportOwner(ownerId)).toMatchObject({
+    customer: null,
+    credits: [
+      {
+        balance: '3',
+        transactions: [{ amount: '5', description: 'welcome' }, { amount: '-2' }],
+        holds: [{ status: 'open' }],
+      },
+    ],
+  })
+})
+
 test.each([
   ['and kept at the provider', false],
   ['and deleted at the provider', true],

@@ -15,6 +15,8 @@ export interface Flags {
   by?: string
   key?: string
   note?: string
+  operator?: string
+  order?: string
   type?: string
   /** The result goes to standard output, so nothing else does. */
   json: boolean

@@ -9,12 +9,14 @@ import { argumentsOf, type Command, type Flags, synopsis, UsageError } from './c
 import { creditCommands } from './credits.ts'
 import { customerCommands } from './customers.ts'
 import { eventCommands } from './events.ts'
+import { orderCommands } from './orders.ts'
 import { webhookCommands } from './webhooks.ts'
 
 const COMMANDS: Record<string, Command> = {
   ...customerCommands,
   ...creditCommands,
   ...eventCommands,
+  ...orderCommands,
   ...webhookCommands,
 }
 
@@ -72,6 +74,8 @@ function read(args: string[]) {
         by: { type: 'string' },
         key: { type: 'string' },
         note: { type: 'string' },
+        operator: { type: 'string' },
+        order: { type: 'string' },
         type: { type: 'string' },
       },
     })

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { databaseEnv } from '@repo/db'
 import { billing } from '../billing.ts'
-import { stripeEnv } from '../providers/env.ts'
+import { appEnv } from '../context.ts'
+import { paymentEnv, stripeEnv } from '../providers/env.ts'
 import type { EndpointDifference, WebhookEndpoint } from '../webhooks/endpoints.ts'
 import { type Command, say } from './command.ts'
 
@@ -30,6 +32,21 @@ export const webhookCommands: Record<string, Command> = {
         process.exitCode = 1
       } else say('It is as it should be. Its signing secret is at Stripe, Developers → Webhooks.')
       return created
+    },
+  },
+
+  'webhooks diagnose': {
+    takes: '[<url>]',
+    does: 'walk through what keeps webhooks from coming: address, https, secret, limits, deliveries',
+    needs: [databaseEnv, appEnv, paymentEnv],
+    async run([url]) {
+      const diagnosis = await billing.diagnoseWebhooks(url)
+      say(`${diagnosis.provider} → ${diagnosis.url}`)
+      for (const { check, isOk, says } of diagnosis.checks) {
+        say(`${isOk ? 'ok   ' : 'WRONG'}  ${check.padEnd(10)}  ${says}`)
+      }
+      if (!diagnosis.isOk) process.exitCode = 1
+      return diagnosis
     },
   },
 

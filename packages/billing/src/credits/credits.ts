@@ -8,6 +8,7 @@ import type { BillingContext } from '../context.ts'
 import * as balance from './balance.ts'
 import * as changes from './changes.ts'
 import * as holds from './holds.ts'
+import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
 
 type Rest<F> = F extends (ctx: BillingContext, ...args: infer Args) => infer R
@@ -32,6 +33,7 @@ export function createCredits(ctx: BillingContext) {
     getBalance: given(balance.getBalance),
     listTransactions: given(balance.listTransactions),
     expireCredits: given(balance.expireCredits),
+    grantMonthlyCredits: given(grantMonthlyCredits),
     reconcileCredits: given(reconcileCredits),
     /** Holds credits, does the work, keeps what it captured; see `withCredits`. */
     withCredits: <T>(...args: Parameters<Rest<typeof holds.withCredits<T>>>): Promise<T> =>

@@ -10,6 +10,7 @@ import type { BillingContext } from '../context.ts'
 import { expireCredits } from './balance.ts'
 import { releaseOverdueHolds } from './holds.ts'
 import { lowBalanceJob, topUpJob } from './low-balance.ts'
+import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
 
 const HOUR = 60 * 60 * 1000
@@ -22,6 +23,7 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
     topUpJob(ctx),
     job('billing.releaseHolds', ({ signal }) => releaseOverdueHolds(ctx, { signal })),
     job('billing.expireCredits', ({ signal }) => expireCredits(ctx, { signal })),
+    job('billing.monthlyCredits', ({ signal }) => grantMonthlyCredits(ctx, { signal })),
     job('billing.reconcileCredits', ({ signal }) => reconcileCredits(ctx, { signal })),
   ]
 }
@@ -29,5 +31,6 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
 export const creditCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: 'billing.releaseHolds' },
   { pattern: '29 * * * *', job: 'billing.expireCredits', backfillMs: HOUR },
+  { pattern: '37 * * * *', job: 'billing.monthlyCredits', backfillMs: HOUR },
   { pattern: '53 3 * * *', job: 'billing.reconcileCredits', backfillMs: 24 * HOUR },
 ]

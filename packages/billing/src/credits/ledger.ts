@@ -40,6 +40,8 @@ export interface Post {
   owing?: boolean
   purchaseKey?: string
   holdSeconds?: number
+  series?: string
+  rollover?: number
 }
 
 export interface Posted {
@@ -96,7 +98,8 @@ export async function post(
         ${change.expiresAt ?? null}::timestamptz, ${priority ?? null}::int,
         ${refundOf ?? null}::bigint, ${change.owing ?? false}::boolean,
         ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
-        ${thresholdOf(ctx, creditType)}::bigint, ${domainNow(ctx)}::timestamptz)`
+        ${thresholdOf(ctx, creditType)}::bigint, ${domainNow(ctx)}::timestamptz,
+        ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`
   })
   return outcomeOf(row as PostRow, key)
 }

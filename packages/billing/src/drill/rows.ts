@@ -20,14 +20,17 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
   const customer = { select: { ownerId: true } }
   const [customers, subscriptions, invoices, payments, refunds] = await Promise.all([
     db.customer.findMany({ where: where.customer }),
-    db.subscription.findMany({ where, include: { customer, price: true } }),
+    db.subscription.findMany({
+      where: { ...where, provider: 'stripe' },
+      include: { customer, price: true },
+    }),
     db.invoice.findMany({ where, include: { customer, subscription: true } }),
     db.payment.findMany({ where, include: { customer } }),
     db.refund.findMany({ where, include: { customer, payment: true, invoice: true } }),
   ])
   const flagged = new Map<string, string>()
   for (const { stripeSubscriptionId, needsAttention } of subscriptions) {
-    if (needsAttention) flagged.set(stripeSubscriptionId, needsAttention)
+    if (needsAttention && stripeSubscriptionId) flagged.set(stripeSubscriptionId, needsAttention)
   }
   return {
     flagged,
@@ -36,13 +39,13 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
       { stripeCustomerId: row.stripeCustomerId },
     ]),
     subscriptions: objects(subscriptions, (row) => [
-      row.stripeSubscriptionId,
+      row.stripeSubscriptionId as string,
       {
         ownerId: row.customer.ownerId,
         status: row.status,
-        price: row.price.stripePriceId,
-        lookupKey: row.price.lookupKey,
-        amount: row.price.amount,
+        price: row.price?.stripePriceId ?? null,
+        lookupKey: row.price?.lookupKey ?? null,
+        amount: row.price?.amount ?? null,
         quantity: row.quantity,
         periodStart: seconds(row.currentPeriodStart),
         periodEnd: seconds(row.currentPeriodEnd),

@@ -65,7 +65,8 @@ export async function settleMentioned(
     WHERE "provider" = ${provider} AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
       OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
     ORDER BY "id"`
-  const payments = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
+  const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
+  const payments = [...hinted, ...ids.filter((id) => /^pi_\w+$/.test(id))]
   for (const { id } of orders) await settleOrder(ctx, id, { ...options, payments })
   return orders.map(({ id }) => id)
 }

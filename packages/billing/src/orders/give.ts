@@ -42,7 +42,7 @@ export async function giveCredits(
   })
   const purchaseKey = fulfilKey(id)
   for (const step of steps) {
-    const key = 'number' in step ? `refund:${id}:${step.number}` : `dispute:${step.disputeId}`
+    const key = 'number' in step ? `refund:${id}:${step.number}` : `dispute:${step.dispute}`
     if (step.kind === 'refund' || step.kind === 'dispute') {
       const how = { idempotencyKey: key, purchaseKey, ...actor, tx }
       await clawBackCredits(ctx, ownerId, step.credits, step.kind, how)

@@ -11,9 +11,18 @@ export const handleCreateOrder: Billing['handleCreateOrder'] = (...args) =>
 export const handlePaymentCallback: Billing['handlePaymentCallback'] = (...args) =>
   billing.handlePaymentCallback(...args)
 
+export const listOrders: Billing['listOrders'] = (...args) => billing.listOrders(...args)
+export const showOrder: Billing['showOrder'] = (...args) => billing.showOrder(...args)
+export const reconcileOrders: Billing['reconcileOrders'] = (...args) =>
+  billing.reconcileOrders(...args)
+
 export type { CreatedOrder, OrderInput } from './create.ts'
 export type { CreateOrderRoute } from './handle.ts'
+export type { ListOrdersOptions, OwnerOrder, ShownOrder } from './list.ts'
+export type { DayTotals, OrdersReport, ReconcileOrdersOptions, Totals } from './reconcile.ts'
 export type { RefundOrderOptions } from './refund.ts'
 export type { OrderSettings } from './settings.ts'
 export type { SettleOptions } from './settle.ts'
+export type { CheckOrdersResult } from './stuck.ts'
 export type { OrderProblem, OrderStatus } from './verdict.ts'
+export type { OrderRates } from './watch.ts'

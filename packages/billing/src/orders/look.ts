@@ -38,7 +38,9 @@ export async function look(
       : null
   const told = checkout === 'gone' ? null : checkout
   const paymentId = told?.paymentId ?? order.paymentId
-  const payment = paymentId ? await orMissing(provider.retrievePayment(paymentId)) : null
+  const payment = paymentId
+    ? await orMissing(provider.retrievePayment(paymentId))
+    : await ownOf(provider, order, hinted)
   // A renewal is an order of its own, without a checkout; the first order asks for them all.
   const isFirst = order.plan !== null && order.checkoutId !== null
   const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
@@ -51,6 +53,20 @@ export async function look(
     subscription,
     renewals: subscription ? await renewalsOf(provider, subscription, paymentId, hinted) : [],
   }
+}
+
+/** Of an order that was cut off before it knew its payment: the one that names the order. */
+async function ownOf(
+  provider: PaymentProvider,
+  { id, checkoutId }: Order,
+  hinted: readonly string[],
+): Promise<ProviderPayment | null> {
+  if (checkoutId !== null) return null
+  for (const paymentId of hinted) {
+    const payment = await orMissing(provider.retrievePayment(paymentId))
+    if (payment?.orderId === id) return payment
+  }
+  return null
 }
 
 async function renewalsOf(

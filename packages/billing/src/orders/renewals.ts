@@ -48,7 +48,6 @@ export async function addRenewals(
       skipDuplicates: true,
     })
     if (!order) continue
-    const fresh = { ...order, disputeId: null, disputeStatus: null }
-    await giveCredits(ctx, tx, { before: fresh, order, payment, options: {} })
+    await giveCredits(ctx, tx, { before: order, order, payment, options: {} })
   }
 }

@@ -17,7 +17,7 @@ export type ReturnStatus = 'success' | 'cancel'
 
 export const newReturnKey = (): string => randomBytes(32).toString('base64url')
 
-const CALLBACK_PATH = '/api/payment/callback'
+export const CALLBACK_PATH = '/api/payment/callback'
 
 /** Providers add parameters of their own, some of which are called `signature`. */
 const SIGNATURE = 'return_signature'

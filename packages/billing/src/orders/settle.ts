@@ -20,6 +20,7 @@ import { countOrder, inSpan } from '../telemetry.ts'
 import { giveCredits } from './give.ts'
 import { look, type Seen } from './look.ts'
 import { addRenewals } from './renewals.ts'
+import { type SubscriptionProblem, writeSubscription } from './subscriptions.ts'
 import { verdictOf } from './verdict.ts'
 
 export interface SettleOptions {
@@ -86,6 +87,8 @@ interface Written {
   order: Order
   failedEffects: string[]
   isChanged: boolean
+  /** What is wrong with its subscription and was not before. */
+  problem: SubscriptionProblem | null
 }
 
 async function write(
@@ -116,7 +119,7 @@ async function write(
       ...(isPaid
         ? {
             amountPaid: payment.amountPaid,
-            amountRefunded: payment.amountRefunded,
+            amountRefunded: Math.min(payment.amountRefunded, payment.amountPaid),
             disputeId: payment.disputeId,
             disputeStatus: payment.disputeStatus,
             paidAt: payment.paidAt,
@@ -126,18 +129,27 @@ async function write(
       ...(checkout?.customerId ? { providerCustomerId: checkout.customerId } : {}),
     },
   })
-  if (status !== 'completed') return { order, failedEffects: [], isChanged: differs(before, order) }
+  if (status !== 'completed') {
+    return { order, failedEffects: [], isChanged: differs(before, order), problem: null }
+  }
+  // Stripe's are written by the sync of their customer.
+  const problem =
+    subscription && order.provider !== 'stripe'
+      ? await writeSubscription(ctx, tx, order, subscription)
+      : null
   const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
   const { failed } = await takeEffects(ctx, tx, customer, factsOf(order))
   if (failed.length > 0) {
-    const nextCheckAt = new Date(Date.now() + RETRY_EFFECT_MS)
+    const soon = new Date(Date.now() + RETRY_EFFECT_MS)
+    // Ever less often: whoever checks has put it off before.
+    const nextCheckAt = before.nextCheckAt && before.nextCheckAt > soon ? before.nextCheckAt : soon
     const data = { needsAttention: 'effect_failed', nextCheckAt }
     order = await tx.order.update({ where: { id: orderId }, data })
   }
   await addRenewals(ctx, tx, order, seen.renewals)
   // The ledger last: its account stays locked until the end.
   if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
-  return { order, failedEffects: failed, isChanged: differs(before, order) }
+  return { order, failedEffects: failed, isChanged: differs(before, order), problem }
 }
 
 const RETRY_EFFECT_MS = 60_000
@@ -165,7 +177,7 @@ const differs = (before: Order, after: Order): boolean =>
 async function report(
   ctx: BillingContext,
   before: Order,
-  { order, failedEffects, isChanged }: Written,
+  { order, failedEffects, isChanged, problem }: Written,
   { operator, isSynced }: SettleOptions,
 ): Promise<void> {
   const { id: orderId, provider, status, needsAttention } = order
@@ -176,6 +188,10 @@ async function report(
   if (isChanged) countOrder(provider, needsAttention ?? status)
   if (needsAttention !== null && needsAttention !== before.needsAttention) {
     ctx.alert({ code: 'order_needs_attention', id: orderId, reason: needsAttention })
+  }
+  if (problem !== null) {
+    const { ownerId, subscriptionId } = order
+    ctx.alert({ code: problem, ownerId, id: subscriptionId ?? orderId })
   }
   if (isChanged && provider === 'stripe' && !isSynced) await syncStripe(ctx, order)
   const [key] = failedEffects

@@ -13,19 +13,20 @@ import type { ProviderPayment } from '../providers/provider.ts'
 export type Step =
   /** The how-manieth refund, from 1. */
   | { kind: 'refund' | 'refund_failed'; number: number; credits: number }
-  | { kind: 'dispute' | 'dispute_won'; disputeId: string; credits: number }
+  | { kind: 'dispute' | 'dispute_won'; dispute: string; credits: number }
 
 /** What is taken once the steps are done. */
 export interface Taking {
   creditsRefunded: number[]
   creditsDisputed: number
+  disputes: number
   /** In this order. */
   steps: Step[]
 }
 
 type Taken = Pick<
   Order,
-  'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputeStatus'
+  'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputes'
 >
 type Paid = Pick<ProviderPayment, 'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'>
 
@@ -33,10 +34,11 @@ export function takingOf(order: Taken, payment: Paid): Taking {
   const { credits } = order
   const steps: Step[] = []
   const refunds = [...order.creditsRefunded]
-  let disputed = order.creditsDisputed
+  let { creditsDisputed: disputed, disputes } = order
   const isHeld = holdsMoney(payment.disputeStatus)
   if (disputed > 0 && !isHeld && order.disputeId !== null) {
-    steps.push({ kind: 'dispute_won', disputeId: order.disputeId, credits: disputed })
+    const dispute = nameOf(order.disputeId, disputes)
+    steps.push({ kind: 'dispute_won', dispute, credits: disputed })
     disputed = 0
   }
   const target = Math.min(shareOf(credits, payment), credits - disputed)
@@ -53,13 +55,17 @@ export function takingOf(order: Taken, payment: Paid): Taking {
     steps.push({ kind: 'refund', number: refunds.length, credits: due })
   }
   const left = credits - sum(refunds) - disputed
-  const wasWon = order.disputeId === payment.disputeId && order.disputeStatus === 'won'
-  if (isHeld && !wasWon && disputed === 0 && left > 0 && payment.disputeId !== null) {
-    steps.push({ kind: 'dispute', disputeId: payment.disputeId, credits: left })
+  if (isHeld && disputed === 0 && left > 0 && payment.disputeId !== null) {
+    disputes += 1
+    steps.push({ kind: 'dispute', dispute: nameOf(payment.disputeId, disputes), credits: left })
     disputed = left
   }
-  return { creditsRefunded: refunds, creditsDisputed: disputed, steps }
+  return { creditsRefunded: refunds, creditsDisputed: disputed, disputes, steps }
 }
+
+/** One that was given up and taken up again takes under another name. */
+const nameOf = (disputeId: string, number: number): string =>
+  number === 1 ? disputeId : `${disputeId}:${number}`
 
 /** Whether a dispute of this status holds or has taken the money: an inquiry does not. */
 const holdsMoney = (status: string | null): boolean =>

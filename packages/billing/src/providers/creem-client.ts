@@ -3,6 +3,7 @@
  * failure in our words. The key stands in a header and in no message.
  *
  * @see https://docs.creem.io/api-reference/error-codes
+ * @see https://docs.creem.io/api-reference/rate-limits
  * @module
  */
 
@@ -60,6 +61,7 @@ export function createCreemClient(apiKey: string, options: CreemOptions = {}): C
     try {
       response = await fetch(url, {
         ...init,
+        // Another host would be told the key.
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       })

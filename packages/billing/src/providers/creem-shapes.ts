@@ -66,7 +66,7 @@ const PAYMENT: Record<string, ProviderPayment['status']> = {
  * A transaction. It tells of a chargeback by its status alone, open or lost, and counts the amount
  * as refunded; here that is a dispute under the payment's own id and no refund.
  *
- * @see https://docs.creem.io/api-reference/endpoint/get-transaction
+ * @see https://docs.creem.io/api-reference/endpoint/get-transactions
  */
 export function paymentOfCreem(value: unknown): ProviderPayment {
   const raw = record(value)
@@ -99,7 +99,7 @@ export function paymentOfCreem(value: unknown): ProviderPayment {
  * Creem goes on charging one whose period ended unpaid and calls it expired; only `canceled` is the
  * end. A word that is missing here grants nothing.
  *
- * @see https://docs.creem.io/features/subscriptions/introduction
+ * @see https://docs.creem.io/learn/webhooks/event-types
  */
 const SUBSCRIPTION: Record<string, SubscriptionStatus> = {
   active: 'active',

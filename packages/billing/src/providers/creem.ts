@@ -55,7 +55,10 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       ([sku, product]) => productId !== null && idOfProduct({ ...product, sku }) === productId,
     )?.[0] ?? null
 
-  /** @throws `price_not_found`, `invalid_amount`. */
+  /**
+   * @see https://docs.creem.io/api-reference/endpoint/create-checkout
+   * @throws `price_not_found`, `invalid_amount`.
+   */
   function terms(input: CheckoutInput): object {
     const { product, customer, orderId, ownerId } = input
     const productId = idOfProduct(product)
@@ -86,11 +89,24 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
     return { ...checkout, paymentId: await paymentOfOrder(text(record(raw.order)?.id)) }
   }
 
-  /** Creem may leave the transaction out of a checkout's order; it is found by the order, too. */
+  /**
+   * Creem may leave the transaction out of a checkout's order; it is found by the order, too. Tries
+   * before it may have failed, and renewals may come after it.
+   */
   async function paymentOfOrder(orderId: string | null): Promise<string | null> {
     if (!orderId) return null
-    const { items } = await transactions({ order_id: orderId })
-    return text(record(items[0])?.id)
+    const query = { order_id: orderId, page_size: '50' }
+    const newest = await transactions(query)
+    const { items } =
+      newest.pages > 1
+        ? await transactions({ ...query, page_number: String(newest.pages) })
+        : newest
+    const payments = items
+      .map(paymentOfCreem)
+      .reverse()
+      .sort((a, b) => (a.paidAt?.getTime() ?? 0) - (b.paidAt?.getTime() ?? 0))
+    const paid = payments.find(({ status }) => status === 'succeeded')
+    return (paid ?? payments[0])?.id ?? null
   }
 
   async function transactions(query: Record<string, string>): Promise<TransactionPage> {
@@ -119,6 +135,8 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
   /**
    * Creem refunds all that is left, and nothing twice: a call that repeats one whose answer was lost
    * finds nothing left and answers with what was done.
+   *
+   * @see https://docs.creem.io/api-reference/endpoint/refund-payment
    */
   async function refund({
     paymentId,

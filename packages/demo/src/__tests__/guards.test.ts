@@ -30,6 +30,7 @@ const READMES = [
   'README.md',
   'prisma/README.md',
   ...PACKAGES.map((name) => `packages/${name}/README.md`),
+  'packages/billing/src/credits/README.md',
 ]
 
 const SCHEMAS = [

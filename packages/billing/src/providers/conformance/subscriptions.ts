@@ -33,9 +33,10 @@ export function subscriptionChecks(check: Check): void {
     'it renews: the next period begins where the last ended, with a payment',
     async (subject) => {
       const { provider, world } = subject
-      const { subscriptionId } = await subscribed(subject)
+      const { id, subscriptionId, paymentId } = await subscribed(subject)
       const before = await provider.retrieveSubscription(subscriptionId)
       await world.endPeriod(subscriptionId)
+      assert.equal((await provider.retrieveCheckout(id)).paymentId, paymentId)
       const after = await provider.retrieveSubscription(subscriptionId)
       assert.deepEqual(after.currentPeriodStart, before.currentPeriodEnd)
       assert.ok(

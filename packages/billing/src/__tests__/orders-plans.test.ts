@@ -1,0 +1,160 @@
+/** Plans bought by an order at a provider other than Stripe. */
+
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { defineProducts, onGracePeriod, plans } from '../index.ts'
+import { createShop, type Shop } from './orders-harness.ts'
+
+const { month, year } = plans.PRO.prices
+const products = defineProducts({
+  CREDITS_SMALL: { name: '100 credits', amount: 1000, currency: 'usd', credits: 100 },
+  PRO_MONTHLY: {
+    name: 'Pro, monthly',
+    ...{ amount: month.amount, currency: month.currency, plan: 'PRO', interval: 'month' },
+    credits: 50,
+  },
+  PRO_YEARLY: {
+    name: 'Pro, yearly',
+    ...{ amount: year.amount, currency: year.currency, plan: 'PRO', interval: 'year' },
+  },
+})
+
+let shop: Shop
+beforeAll(async () => {
+  shop = await createShop(inject('postgres'), { settings: { products } })
+})
+afterAll(() => shop.close())
+
+/** Delivers and works through all that has happened. */
+async function deliver() {
+  for (const { eventId } of shop.controls.events) {
+    const req = shop.controls.webhook(eventId) as Request
+    expect((await shop.billing.handlePaymentCallback(req)).status).toBe(200)
+  }
+  await shop.billing.processEvents()
+}
+
+test('a plan bought there is what the owner has, with its period', async () => {
+  const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
+  const there = await shop.provider.retrieveSubscription(subscriptionId)
+  expect(await shop.billing.getSubscription(ownerId)).toEqual({
+    plan: 'PRO',
+    status: 'active',
+    stripeSubscriptionId: null,
+    interval: 'month',
+    amount: month.amount,
+    currency: 'usd',
+    quantity: 1,
+    currentPeriodEnd: there.currentPeriodEnd,
+    endsAt: null,
+    trialEnd: null,
+    scheduledChange: null,
+  })
+  expect(await shop.row(orderId)).toMatchObject({ status: 'completed', subscriptionId })
+  expect(await shop.ledger(ownerId)).toEqual(['purchase 50'])
+})
+
+test('promise 2: who has a plan is not sold another', async () => {
+  const { ownerId } = await shop.paid('PRO_MONTHLY')
+  await expect(
+    shop.billing.createOrder({ ownerId, productId: 'PRO_YEARLY' }),
+  ).rejects.toMatchObject({ code: 'already_subscribed', status: 409 })
+  await shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
+})
+
+test('promise 2: two bought at once are both stored, one counts, and somebody is told', async () => {
+  const ownerId = await shop.owner()
+  const monthly = await shop.billing.createOrder({ ownerId, productId: 'PRO_MONTHLY' })
+  const yearly = await shop.billing.createOrder({ ownerId, productId: 'PRO_YEARLY' })
+  for (const { checkoutId } of [monthly, yearly]) await shop.controls.completeCheckout(checkoutId)
+  shop.alerts.length = 0
+  await Promise.all([
+    shop.billing.settleOrder(monthly.orderId),
+    shop.billing.settleOrder(yearly.orderId),
+  ])
+  const rows = await shop.db.subscription.findMany({ where: { customer: { ownerId } } })
+  const flags = rows.map(({ needsAttention }) => needsAttention).sort()
+  expect(flags).toEqual([null, 'second_current_subscription'])
+  expect(shop.alerts).toMatchObject([{ code: 'second_current_subscription', ownerId }])
+  expect(await shop.billing.listFlagged(ownerId)).toHaveLength(1)
+})
+
+test('a renewal is an order of its own: its credits come once, and go with its refund', async () => {
+  const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
+  const renewed = await shop.controls.endPeriod(subscriptionId)
+  await deliver()
+  await Promise.all([1, 2, 3].map(() => shop.billing.settleOrder(orderId)))
+  const { currentPeriodEnd } = await shop.billing.getSubscription(ownerId)
+  expect(currentPeriodEnd).toEqual(renewed.currentPeriodEnd)
+  expect(await shop.ledger(ownerId)).toEqual(['purchase 50', 'purchase 50'])
+  const orders = await shop.db.order.findMany({ where: { ownerId }, orderBy: { createdAt: 'asc' } })
+  expect(orders).toMatchObject([
+    { id: orderId, status: 'completed' },
+    { status: 'completed', paymentId: renewed.latestPaymentId, checkoutId: null, credits: 50 },
+  ])
+  await shop.controls.refundPayment(renewed.latestPaymentId ?? '')
+  await deliver()
+  expect(await shop.ledger(ownerId)).toEqual(['purchase 50', 'purchase 50', 'adjustment -50'])
+  expect(await shop.row(orderId)).toMatchObject({ amountRefunded: 0 })
+})
+
+test('a renewal whose event was overtaken by the next is found by its own', async () => {
+  const { ownerId, subscriptionId } = await shop.paid('PRO_MONTHLY')
+  await shop.controls.endPeriod(subscriptionId)
+  await shop.controls.endPeriod(subscriptionId)
+  await deliver()
+  expect(await shop.ledger(ownerId)).toEqual(['purchase 50', 'purchase 50', 'purchase 50'])
+})
+
+test('it is cancelled there, runs to the end of its period, and then has ended for good', async () => {
+  const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
+  const cancelled = await shop.billing.cancelSubscription(ownerId)
+  expect(onGracePeriod(cancelled)).toBe(true)
+  expect(await shop.provider.retrieveSubscription(subscriptionId)).toMatchObject({
+    status: 'active',
+    cancelAtPeriodEnd: true,
+  })
+  await shop.controls.endPeriod(subscriptionId)
+  await deliver()
+  expect(await shop.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE', status: null })
+  await shop.billing.settleOrder(orderId)
+  expect(await shop.db.subscription.findFirst({ where: { customer: { ownerId } } })).toMatchObject({
+    provider: 'local',
+    providerSubscriptionId: subscriptionId,
+    status: 'canceled',
+  })
+})
+
+test('what only Stripe can do is refused', async () => {
+  const { ownerId } = await shop.paid('PRO_MONTHLY')
+  for (const asked of [
+    () => shop.billing.resumeSubscription(ownerId),
+    () => shop.billing.changePlan(ownerId, { plan: 'ENTERPRISE' }),
+  ]) {
+    await expect(asked()).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+  }
+})
+
+test('an owner who is forgotten has it ended there', async () => {
+  const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
+  await shop.billing.forgetOwner(ownerId)
+  expect(await shop.provider.retrieveSubscription(subscriptionId)).toMatchObject({
+    status: 'canceled',
+  })
+  expect(await shop.row(orderId)).toMatchObject({ ownerId, status: 'completed' })
+})
+
+test('the database has one row of a subscription, and says whose ids it has', async () => {
+  const { subscriptionId } = await shop.paid('PRO_MONTHLY')
+  const { id } = await shop.db.subscription.findFirstOrThrow({
+    where: { providerSubscriptionId: subscriptionId },
+  })
+  for (const data of [
+    { provider: 'stripe' },
+    { stripeSubscriptionId: 'sub_1' },
+    { providerSubscriptionId: null },
+    { provider: 'elsewhere' },
+  ]) {
+    const change = shop.db.subscription.update({ where: { id }, data })
+    await expect(change).rejects.toThrow('Subscription_provider_check')
+  }
+})

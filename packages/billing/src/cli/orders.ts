@@ -1,0 +1,165 @@
+/**
+ * Commands about orders.
+ *
+ * @module
+ */
+
+import { userInfo } from 'node:os'
+import { databaseEnv } from '@repo/db'
+import { billing } from '../billing.ts'
+import { appEnv } from '../context.ts'
+import type { OwnerOrder } from '../orders/list.ts'
+import type { DayTotals } from '../orders/reconcile.ts'
+import type { OrderStatus } from '../orders/verdict.ts'
+import { createProgress } from '../progress.ts'
+import { paymentEnv } from '../providers/env.ts'
+import { type Command, type Flags, say, UsageError } from './command.ts'
+
+// Whoever takes the payments is asked; its key is read when that is known.
+const EVERYTHING = [databaseEnv, appEnv, paymentEnv]
+
+export const orderCommands: Record<string, Command> = {
+  'orders list': {
+    takes: '[<owner>]',
+    flags: { status: 'pending,…', limit: '100' },
+    does: 'orders, the newest first; --status attention for those somebody has to look at',
+    needs: [databaseEnv],
+    async run([ownerId], { status, limit }) {
+      const isAttention = status === 'attention'
+      const orders = await billing.listOrders({
+        ...(ownerId === undefined ? {} : { ownerId }),
+        ...(status === undefined || isAttention
+          ? {}
+          : { status: status.split(',').map(requireStatus) }),
+        needsAttention: isAttention,
+        ...(limit === undefined ? {} : { limit: requireWhole('limit', limit) }),
+      })
+      for (const order of orders) say(line(order))
+      if (orders.length === 0) say('There are none.')
+      return { orders }
+    },
+  },
+
+  'orders show': {
+    takes: '<id>',
+    does: 'one order, and what the ledger has of it',
+    needs: [databaseEnv],
+    async run([id = '']) {
+      const order = await billing.showOrder(id)
+      say(line(order))
+      for (const { id, type, amount, key } of order.transactions) {
+        say(`  ${id}  ${type}  ${amount > 0 ? '+' : ''}${amount}  ${key}`)
+      }
+      if (order.transactions.length === 0) say('  The ledger has nothing of it.')
+      return order
+    },
+  },
+
+  'orders reconcile': {
+    flags: { order: '<id>', operator: '<name>' },
+    does: 'ask the provider about one order, or compare all of two days, and mend what differs',
+    needs: EVERYTHING,
+    async run(_, flags) {
+      const operator = operatorOf(flags)
+      if (flags.order === undefined) return reconcileAll(operator)
+      const before = await billing.showOrder(flags.order)
+      await billing.settleOrder(flags.order, { operator })
+      const order = await billing.showOrder(flags.order)
+      const had = new Set(before.transactions.map(({ id }) => id))
+      const added = order.transactions.filter(({ id }) => !had.has(id))
+      say(`${before.status} → ${line(order)}`)
+      say(
+        added.length > 0
+          ? `Wrote ${added.length} transactions, as ${operator}.`
+          : 'The ledger had all of it.',
+      )
+      if (order.needsAttention !== null) process.exitCode = 1
+      return { order, added, operator }
+    },
+  },
+
+  'orders refund': {
+    takes: '<id>',
+    flags: { amount: '<n>', note: '<reason>', key: '<key>', operator: '<name>' },
+    does: 'give the money of an order back, all or --amount in minor units, and take its credits back',
+    needs: EVERYTHING,
+    async run([id = ''], flags) {
+      const { amount, note, key } = flags
+      const order = await billing.refundOrder(id, {
+        ...(amount === undefined ? {} : { amount: requireWhole('amount', amount) }),
+        ...(note === undefined ? {} : { reason: note }),
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+        operator: operatorOf(flags),
+      })
+      say(`${order.amountRefunded} of ${order.amountPaid} ${order.currency} are refunded.`)
+      const { orderId, ...rest } = { orderId: order.id, ...(await billing.showOrder(id)) }
+      return { orderId, ...rest }
+    },
+  },
+}
+
+async function reconcileAll(operator: string): Promise<object> {
+  const progress = createProgress('payments')
+  const report = await billing.reconcileOrders({
+    operator,
+    onProgress: (done) => progress.show(done, done),
+  })
+  progress.end()
+  for (const day of report.days) say(dayLine(day))
+  const { paidWithoutTransaction, transactionsWithoutOrder, differing, mended } = report
+  const list = (what: string, ids: readonly string[]) => {
+    for (const id of ids) say(`${id}: ${what}`)
+  }
+  list('mended', mended)
+  list('paid, without a transaction', paidWithoutTransaction)
+  list('a transaction without an order', transactionsWithoutOrder)
+  list('differs from the provider', differing)
+  const wrong = paidWithoutTransaction.length + transactionsWithoutOrder.length + differing.length
+  say(`${report.payments} payments compared, ${mended.length} orders mended, ${wrong} wrong.`)
+  if (wrong > 0) process.exitCode = 1
+  return report
+}
+
+function dayLine({ day, provider, currency, ours, theirs }: DayTotals): string {
+  const isSame =
+    ours.payments === theirs.payments &&
+    ours.paid === theirs.paid &&
+    ours.refunded === theirs.refunded
+  const cell = ({ payments, paid, refunded }: DayTotals['ours']) =>
+    `${payments} paid ${paid} refunded ${refunded}`.padEnd(34)
+  return [day, provider.padEnd(6), currency, `ours ${cell(ours)}`, `theirs ${cell(theirs)}`]
+    .concat(isSame ? 'same' : 'DIFFERS')
+    .join('  ')
+}
+
+/** Who does it: as said, else the name under which the machine knows them. */
+function operatorOf({ operator }: Flags): string {
+  if (operator === undefined) return userInfo().username
+  if (operator.trim() !== '') return operator
+  throw new UsageError('Say who you are after --operator.')
+}
+
+const STATUSES: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
+
+function requireStatus(status: string): OrderStatus {
+  const known = STATUSES.find((each) => each === status)
+  if (known) return known
+  throw new UsageError(`There is no status ${status}: ${STATUSES.join(', ')}, or attention alone.`)
+}
+
+function requireWhole(name: string, text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
+  throw new UsageError(`--${name} must be a whole number above 0, not ${text}.`)
+}
+
+const line = (order: OwnerOrder): string =>
+  [
+    order.createdAt.toISOString(),
+    order.id,
+    order.ownerId,
+    order.sku ?? 'own amount',
+    `${order.amount} ${order.currency}`,
+    order.status,
+    ...(order.amountRefunded > 0 ? [`${order.amountRefunded} refunded`] : []),
+    ...(order.needsAttention === null ? [] : [order.needsAttention]),
+  ].join('  ')

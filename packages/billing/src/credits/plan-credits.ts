@@ -1,0 +1,160 @@
+/**
+ * The credits of a plan, once a month. Where a month is paid they come with its paid invoice, in the
+ * transaction that records it; where a year is paid, with that and then month by month by a job. A trial's
+ * first invoice, over nothing, is a paid one: a trial has the credits of its plan. A subscription that is
+ * flagged gives none, nor does a month that is over when it becomes known, so that an import does not
+ * give years.
+ *
+ * @module
+ */
+
+import { isTollgateError } from '@repo/core'
+import type { Db, Prisma } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import type { Effect } from '../effects.ts'
+import { planOfPrice } from '../plans.ts'
+import { creditTypeOf, priorityOf } from './input.ts'
+import { post, required } from './ledger.ts'
+import type { PlanCredits } from './plan-terms.ts'
+
+const HOUR = 60 * 60 * 1000
+/** How long a month's credits outlive it, while the next month's invoice is being paid. */
+const GRACE_MS = 72 * HOUR
+/** An invoice is made within this of the period it is for. */
+const SLACK_MS = 24 * HOUR
+
+const withPlan = {
+  customer: true,
+  price: { include: { product: true } },
+} satisfies Prisma.SubscriptionInclude
+
+type PlannedSubscription = Prisma.SubscriptionGetPayload<{ include: typeof withPlan }>
+
+/** What follows from a paid invoice, in the transaction of the sync that found it. */
+export async function grantPlanCredits(
+  ctx: BillingContext,
+  tx: Db,
+  effect: Effect<'invoice.paid'>,
+): Promise<void> {
+  const { stripeInvoiceId, stripeSubscriptionId, billingReason } = effect.payload
+  if (!stripeSubscriptionId) return
+  const subscription = await tx.subscription.findUnique({
+    where: { stripeSubscriptionId },
+    include: withPlan,
+  })
+  const terms = subscription && termsOf(ctx, subscription)
+  if (!terms) return
+  if (terms.interval === 'year') return grantMonths(ctx, subscription, terms.credits, tx)
+  // A change in mid-period is invoiced, too; the credits of the new plan come with its next month.
+  if (billingReason !== 'subscription_create' && billingReason !== 'subscription_cycle') return
+  const invoice = await tx.invoice.findUnique({ where: { stripeInvoiceId } })
+  if (!invoice) return
+  const { currentPeriodStart, currentPeriodEnd } = subscription
+  const isPresent = invoice.createdAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS
+  const end = isPresent ? currentPeriodEnd : monthsAfter(invoice.createdAt, 1)
+  const key = `invoice:${stripeInvoiceId}:credits`
+  await grantMonth(ctx, subscription, terms.credits, { key, end, tx })
+}
+
+const PAGE = 100
+
+/** Grants the months that have begun of subscriptions that are paid by the year. */
+export async function grantMonthlyCredits(
+  ctx: BillingContext,
+  options: { signal?: AbortSignal } = {},
+): Promise<void> {
+  let after = ''
+  for (;;) {
+    const page = await ctx.db.subscription.findMany({
+      where: {
+        id: { gt: after },
+        status: { in: ['active', 'trialing'] },
+        needsAttention: null,
+        price: { interval: 'year' },
+      },
+      include: withPlan,
+      orderBy: { id: 'asc' },
+      take: PAGE,
+    })
+    for (const subscription of page) {
+      if (options.signal?.aborted) return
+      const terms = termsOf(ctx, subscription)
+      if (terms?.interval === 'year') await grantMonths(ctx, subscription, terms.credits)
+    }
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return
+    after = last.id
+  }
+}
+
+function termsOf(ctx: BillingContext, subscription: PlannedSubscription) {
+  if (subscription.needsAttention !== null) return null
+  const sold = subscription.price && planOfPrice(ctx.plans, subscription.price)
+  const credits = sold && ctx.plans[sold.plan]?.credits
+  return credits ? { credits, interval: sold.interval } : null
+}
+
+/** The months of the present period that have begun and are not over, each under its first day. */
+async function grantMonths(
+  ctx: BillingContext,
+  subscription: PlannedSubscription,
+  credits: PlanCredits,
+  tx?: Db,
+): Promise<void> {
+  const { stripeSubscriptionId, currentPeriodStart, currentPeriodEnd } = subscription
+  const now = ctx.clock.now()
+  for (let month = 0; ; month += 1) {
+    const start = monthsAfter(currentPeriodStart, month)
+    if (start > now || start >= currentPeriodEnd) return
+    const next = monthsAfter(currentPeriodStart, month + 1)
+    const end = new Date(Math.min(next.getTime(), currentPeriodEnd.getTime()))
+    const key = `subscription:${stripeSubscriptionId}:credits:${start.toISOString().slice(0, 10)}`
+    await grantMonth(ctx, subscription, credits, { key, end, ...(tx ? { tx } : {}) })
+  }
+}
+
+async function grantMonth(
+  ctx: BillingContext,
+  { customer: { ownerId } }: PlannedSubscription,
+  credits: PlanCredits,
+  { key, end, tx }: { key: string; end: Date; tx?: Db },
+): Promise<void> {
+  if (end <= ctx.clock.now()) return
+  const db = tx ?? ctx.db
+  // Granted is granted: terms that have changed since must not make it a conflict.
+  const where = { ownerId_idempotencyKey: { ownerId, idempotencyKey: key } }
+  if (await db.creditTransaction.findUnique({ where, select: { id: true } })) return
+  const { amount, rollover, priority = 40 } = credits
+  const creditType = creditTypeOf(credits.creditType)
+  const change = {
+    ownerId,
+    type: 'grant' as const,
+    amount,
+    description: 'plan credits',
+    expiresAt: rollover === 'unlimited' ? null : new Date(end.getTime() + GRACE_MS),
+    priority: priorityOf(priority),
+    ...(rollover === 'unlimited'
+      ? {}
+      : { series: 'plan', rollover: rollover === 'none' ? 0 : rollover.max }),
+  }
+  try {
+    required(
+      await post(ctx, change, { creditType, idempotencyKey: key, ...(tx ? { tx } : {}) }),
+      change,
+    )
+  } catch (error) {
+    // The account is full, or its time is ahead of the clock: nothing another try would change.
+    if (!isTollgateError(error) || error.status >= 500) throw error
+    ctx.logger.error({ ownerId, key, code: error.code }, 'plan credits were not granted')
+  }
+}
+
+/** `months` later on the same day, or on the last of a shorter month; UTC. */
+export function monthsAfter(date: Date, months: number): Date {
+  const later = new Date(date)
+  later.setUTCDate(1)
+  later.setUTCMonth(later.getUTCMonth() + months)
+  const days = new Date(Date.UTC(later.getUTCFullYear(), later.getUTCMonth() + 1, 0)).getUTCDate()
+  later.setUTCDate(Math.min(date.getUTCDate(), days))
+  return later
+}

@@ -1,0 +1,69 @@
+/**
+ * Orders as people see them.
+ *
+ * @module
+ */
+
+import type { Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { fulfilKey } from './give.ts'
+import { findOrder } from './settle.ts'
+import type { OrderStatus } from './verdict.ts'
+
+/** An order without what is ours alone. */
+export type OwnerOrder = Omit<Order, 'returnKey' | 'settledTicket'>
+
+export interface ListOrdersOptions {
+  /** Default: everybody's. */
+  ownerId?: string
+  /** Default: any. */
+  status?: readonly OrderStatus[]
+  /** Only those a person has to look at. Default false. */
+  needsAttention?: boolean
+  /** Default 100. */
+  limit?: number
+}
+
+/** Orders, the newest first. */
+export function listOrders(
+  ctx: BillingContext,
+  options: ListOrdersOptions = {},
+): Promise<OwnerOrder[]> {
+  const { ownerId, status, needsAttention = false, limit = 100 } = options
+  return ctx.db.order.findMany({
+    where: {
+      ...(ownerId === undefined ? {} : { ownerId }),
+      ...(status === undefined ? {} : { status: { in: [...status] } }),
+      ...(needsAttention ? { needsAttention: { not: null } } : {}),
+    },
+    omit: { returnKey: true, settledTicket: true },
+    orderBy: { createdAt: 'desc' },
+    take: limit,
+  })
+}
+
+export interface ShownOrder extends OwnerOrder {
+  /** What the ledger has of it, the oldest first. */
+  transactions: { id: string; type: string; amount: number; key: string; createdAt: Date }[]
+}
+
+/** One order with its transactions. @throws `order_not_found`. */
+export async function showOrder(ctx: BillingContext, orderId: string): Promise<ShownOrder> {
+  const { returnKey, settledTicket, ...order } = await findOrder(ctx, orderId)
+  const { id, ownerId, disputeId } = order
+  const rows = await ctx.db.creditTransaction.findMany({
+    where: {
+      ownerId,
+      OR: [
+        { idempotencyKey: fulfilKey(id) },
+        { idempotencyKey: { startsWith: `refund:${id}:` } },
+        ...(disputeId ? [{ idempotencyKey: { startsWith: `dispute:${disputeId}` } }] : []),
+      ],
+    },
+    orderBy: { id: 'asc' },
+  })
+  const transactions = rows.map(({ id, type, amount, idempotencyKey: key, createdAt }) => {
+    return { id: `${id}`, type, amount: Number(amount), key, createdAt }
+  })
+  return { ...order, transactions }
+}

@@ -1,0 +1,78 @@
+/**
+ * Orders of an amount that the host names, through Stripe's payment intents and item checkouts: they have
+ * no product, and what follows from them is the host's.
+ *
+ * @module
+ */
+
+import type { Order } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import type { LinkedCustomer } from '../customers.ts'
+import { BillingError } from '../errors.ts'
+import { FIRST_CHECK_MS } from './create.ts'
+import { newReturnKey } from './returns.ts'
+import { settleOrder } from './settle.ts'
+
+interface OwnAmount {
+  amount: number
+  currency: string
+  /** The host's name for the purchase. Absent: each call is another. */
+  idempotencyKey?: string | undefined
+}
+
+/** The order of this purchase, made where there is none; then what `begin` makes at Stripe is its own. */
+export async function withOrder<T extends { id: string }>(
+  ctx: BillingContext,
+  { id: customerId, ownerId, stripeCustomerId }: LinkedCustomer,
+  { amount, currency, idempotencyKey }: OwnAmount,
+  kind: 'checkoutId' | 'paymentId',
+  begin: (orderId: string) => Promise<T>,
+): Promise<T> {
+  const row = {
+    ownerId,
+    customerId,
+    provider: 'stripe',
+    providerCustomerId: stripeCustomerId,
+    amount,
+    currency,
+    idempotencyKey: idempotencyKey ?? null,
+    returnKey: newReturnKey(),
+    nextCheckAt: new Date(Date.now() + FIRST_CHECK_MS),
+  }
+  const [made] = await ctx.db.order.createManyAndReturn({ data: [row], skipDuplicates: true })
+  const order =
+    made ??
+    (await ctx.db.order.findFirstOrThrow({
+      where: { ownerId, idempotencyKey: idempotencyKey ?? null },
+    }))
+  try {
+    const begun = await begin(order.id)
+    await ctx.db.order.updateMany({
+      where: { id: order.id, [kind]: null, status: 'pending' },
+      data: { [kind]: begun.id },
+    })
+    return begun
+  } catch (error) {
+    if (made && error instanceof BillingError && error.code !== 'provider_unavailable') {
+      await discard(ctx, made)
+    }
+    throw error
+  }
+}
+
+/** The provider made nothing of it. */
+async function discard(ctx: BillingContext, { id }: Order): Promise<void> {
+  await ctx.db.order.updateMany({
+    where: { id, status: 'pending', checkoutId: null, paymentId: null },
+    data: { status: 'cancelled', nextCheckAt: null, idempotencyKey: null },
+  })
+}
+
+/** Settles the order of a payment or a checkout whose customer was just synced, if there is one. */
+export async function settleSynced(
+  ctx: BillingContext,
+  where: { paymentId: string } | { checkoutId: string },
+): Promise<void> {
+  const order = await ctx.db.order.findFirst({ where: { provider: 'stripe', ...where } })
+  if (order) await settleOrder(ctx, order.id, { isSynced: true })
+}

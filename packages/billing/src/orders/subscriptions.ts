@@ -1,0 +1,84 @@
+/**
+ * Subscriptions that another provider than Stripe bills: the same rows, written when the order with which
+ * they began is settled. An ended one stays ended, and one per customer counts. Promise 2.
+ *
+ * @module
+ */
+
+import type { Db, Order, Subscription } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import type { ProviderSubscription } from '../providers/provider.ts'
+import { isCurrentStatus, isEndedStatus } from '../subscriptions.ts'
+import { settleOrder } from './settle.ts'
+
+export type SubscriptionProblem = 'second_current_subscription' | 'unknown_price'
+
+/** Joins the transaction of the order. Returns why a person has to look, if that is new. */
+export async function writeSubscription(
+  ctx: BillingContext,
+  tx: Db,
+  { customerId, provider }: Order,
+  shape: ProviderSubscription,
+): Promise<SubscriptionProblem | null> {
+  // Whether another one counts is asked and answered by one at a time. As a sync locks it: whoever only
+  // refers to the customer need not wait.
+  await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
+  const key = { provider, providerSubscriptionId: shape.id }
+  const where = { provider_providerSubscriptionId: key }
+  const row = await tx.subscription.findUnique({ where })
+  if (row && isEndedStatus(row.status)) return null
+  const currentPeriodStart = shape.currentPeriodStart ?? row?.currentPeriodStart
+  const currentPeriodEnd = shape.currentPeriodEnd ?? row?.currentPeriodEnd
+  // The provider has not said yet; it is asked again.
+  if (!currentPeriodStart || !currentPeriodEnd) return null
+  const needsAttention = await problemOf(ctx, tx, customerId, shape, row)
+  const { status, sku, quantity, cancelAtPeriodEnd, canceledAt, endedAt, trialEnd } = shape
+  const facts = {
+    status,
+    sku,
+    quantity,
+    currentPeriodStart,
+    currentPeriodEnd,
+    cancelAtPeriodEnd,
+    canceledAt,
+    endedAt,
+    trialEnd,
+    needsAttention,
+  }
+  await tx.subscription.upsert({ where, create: { ...key, customerId, ...facts }, update: facts })
+  return needsAttention === row?.needsAttention ? null : needsAttention
+}
+
+async function problemOf(
+  ctx: BillingContext,
+  tx: Db,
+  customerId: string,
+  { status, sku }: ProviderSubscription,
+  row: Subscription | null,
+): Promise<SubscriptionProblem | null> {
+  if (sku === null || ctx.products[sku]?.plan === undefined) return 'unknown_price'
+  if (!isCurrentStatus(status)) return null
+  const others = await tx.subscription.findMany({
+    where: { customerId, needsAttention: null, ...(row ? { NOT: { id: row.id } } : {}) },
+  })
+  const isSecond = others.some((other) => isCurrentStatus(other.status))
+  return isSecond ? 'second_current_subscription' : null
+}
+
+/** Asks the provider to end one, and writes what it then says. */
+export async function cancelElsewhere(
+  ctx: BillingContext,
+  { id, provider, providerSubscriptionId, updatedAt }: Subscription,
+  at: 'period_end' | 'now',
+): Promise<void> {
+  if (providerSubscriptionId === null) return
+  await ctx.providerNamed(provider).cancelSubscription(providerSubscriptionId, {
+    at,
+    // Cancelled again after it was resumed, it is another request.
+    idempotencyKey: `cancel:${id}:${at}:${updatedAt.getTime()}`,
+  })
+  const order = await ctx.db.order.findFirst({
+    where: { provider, subscriptionId: providerSubscriptionId, checkoutId: { not: null } },
+  })
+  if (order) await settleOrder(ctx, order.id)
+}

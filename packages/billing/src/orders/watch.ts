@@ -1,0 +1,48 @@
+/**
+ * A look at the last day's orders: what share of the paid ones was fulfilled, and how many were refunded.
+ * What is wrong goes to `onAlert`.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+
+export interface OrderRates {
+  /** Of the orders that were paid in the last 24 hours, the share that is fulfilled. Aim: above 0.95. */
+  fulfilmentRate: number | null
+  /** Orders refunded in the last 24 hours, for each that was completed in them. */
+  refundRate: number | null
+}
+
+/** Fewer than this say nothing about a rate. */
+const MIN_SAMPLE = 20
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** Rates are null where there was nothing in that time. */
+export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
+  const since = new Date(ctx.clock.now().getTime() - DAY_MS)
+  const [paid] = await ctx.db.$queryRaw<[{ all: number; fulfilled: number }]>`
+    SELECT count(*)::int AS "all",
+      (count(*) FILTER (WHERE "status" = 'completed' AND "needsAttention" IS NULL))::int AS "fulfilled"
+    FROM "Order" WHERE "paidAt" > ${since}`
+  const [told] = await ctx.db.$queryRaw<[{ completed: number; refunded: number }]>`
+    SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
+      count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"
+    FROM "Effect" WHERE "createdAt" > clock_timestamp() - interval '1 day'
+      AND "name" IN ('order.completed', 'order.refunded')`
+  const rates = {
+    fulfilmentRate: paid.all === 0 ? null : paid.fulfilled / paid.all,
+    refundRate: told.completed === 0 ? null : told.refunded / told.completed,
+  }
+  const { fulfilmentRate, refundRate } = ctx.limits
+  if (paid.all >= MIN_SAMPLE && (rates.fulfilmentRate ?? 1) < fulfilmentRate) {
+    const rate = rates.fulfilmentRate as number
+    ctx.alert({ code: 'fulfilment_rate_low', rate, threshold: fulfilmentRate })
+  }
+  if (told.completed >= MIN_SAMPLE && (rates.refundRate ?? 0) > refundRate) {
+    const rate = rates.refundRate as number
+    ctx.alert({ code: 'refund_rate_high', rate, threshold: refundRate })
+  }
+  return rates
+}
