@@ -174,12 +174,7 @@ function settings({
     socialProviders: socialProviders(options),
     rateLimit: {
       enabled: options.rateLimit ?? true,
-      customRules: {
-        ...BETTER_AUTH_RULES,
-        '/get-session': false,
-        '/access/refresh': false,
-        '/access/renew': false,
-      },
+      customRules: BETTER_AUTH_RULES,
       customStorage: {
         async consume(key, { window, max }) {
           const policy = { name: 'auth', limit: max, windowSeconds: window }
