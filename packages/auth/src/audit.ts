@@ -9,19 +9,28 @@
 import type { Db, Prisma } from '@repo/db'
 
 export type AuditAction =
+  | 'account_linked'
+  | 'account_unlinked'
+  | 'backup_codes_replaced'
   | 'impersonation_started'
   | 'impersonation_stopped'
   | 'member_added'
   | 'member_removed'
+  | 'passkey_added'
+  | 'passkey_removed'
   | 'password_changed'
   | 'password_reset'
   | 'password_reset_requested'
   | 'role_changed'
+  | 'second_factor'
+  | 'second_factor_failed'
   | 'session_reused'
   | 'session_revoked'
   | 'sign_in'
   | 'sign_in_failed'
   | 'sign_out'
+  | 'two_factor_disabled'
+  | 'two_factor_enabled'
 
 export interface AuditEntry {
   action: AuditAction

@@ -123,6 +123,7 @@ export function createBetterAuth({
         pages,
         mails,
         redeem,
+        record: protection.record,
       }),
       tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
       ...protection.last,
