@@ -40,9 +40,35 @@ const isVerification = ({ path }: Asked) => path === TOTP || path === BACKUP
 const codeIn = ({ body }: Ctx) => (body as { code?: unknown } | undefined)?.code
 
 /** What a session without its second factor may ask for: to add it, to leave, to begin anew. */
-const OPEN =
-  /^\/(two-factor\/verify-(totp|backup-code)|passkey\/(generate-authenticate-options|verify-authentication)|sign-(in|up|out)(\/|$)|callback\/|access\/|magic-link\/verify|confirm-email|request-password-reset|reset-password|send-verification-email|jwks|ok|error)/
+const OPEN = new Set([
+  TOTP,
+  BACKUP,
+  '/passkey/generate-authenticate-options',
+  '/passkey/verify-authentication',
+  '/sign-in/email',
+  '/sign-in/social',
+  '/callback/:id',
+  '/sign-in/magic-link',
+  '/sign-in/magic-link/confirm',
+  '/magic-link/verify',
+  '/sign-up/email',
+  '/confirm-email',
+  '/send-verification-email',
+  '/request-password-reset',
+  '/reset-password',
+  '/reset-password/:token',
+  '/sign-out',
+  '/access/refresh',
+  '/access/renew',
+  '/jwks',
+  '/ok',
+  '/error',
+])
 
+/** Where Better Auth asks for the password, and for nothing of who has none. */
+const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-codes)$/
+
+const FRESH_MS = 24 * 60 * 60 * 1000
 const MAX_TRIES = 10
 const LOCK_SECONDS = 900
 const STEP_MS = 30_000
@@ -56,6 +82,17 @@ export function secondFactor({ db, appName, secret, record }: SecondFactorOption
     throw new APIError('FORBIDDEN', {
       code: 'MFA_REQUIRED',
       message: 'A second factor is required first.',
+    })
+  })
+
+  const refuseStale = createAuthMiddleware(async (ctx) => {
+    const session = await sessionOf(ctx)
+    if (!session || Date.now() - session.createdAt.getTime() < FRESH_MS) return
+    const where = { userId: session.userId, password: { not: null } }
+    if (await db.account.findFirst({ where })) return
+    throw new APIError('FORBIDDEN', {
+      code: 'SESSION_NOT_FRESH',
+      message: 'Sign in again first.',
     })
   })
 
@@ -74,6 +111,7 @@ export function secondFactor({ db, appName, secret, record }: SecondFactorOption
     const userId = await userIdOf(ctx, session)
     const row = userId ? await db.twoFactor.findUnique({ where: { userId } }) : null
     if (typeof code !== 'string' || !row) return
+    if (ctx.path === BACKUP && !row.verified) throw NOT_ENABLED
     try {
       // Better Auth counts tries of a sign-in, and none of a session.
       if (session) await countTry(db, row.userId)
@@ -151,7 +189,7 @@ export function secondFactor({ db, appName, secret, record }: SecondFactorOption
   return [
     twoFactor({
       issuer: appName,
-      // Who has no password confirms with a fresh second factor alone.
+      // Who has no password must have signed in within a day instead.
       allowPasswordless: true,
       accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
       backupCodeOptions: { storeBackupCodes: backupCodes },
@@ -160,7 +198,8 @@ export function secondFactor({ db, appName, secret, record }: SecondFactorOption
       id: 'tollgate-second-factor',
       hooks: {
         before: [
-          { matcher: ({ path }: Asked) => !OPEN.test(path ?? ''), handler: refusePending },
+          { matcher: ({ path }: Asked) => !OPEN.has(path ?? ''), handler: refusePending },
+          { matcher: ({ path }: Asked) => CHANGES.test(path ?? ''), handler: refuseStale },
           { matcher: isVerification, handler: beforeVerification },
         ],
         after: [{ matcher: isVerification, handler: afterVerification }],
@@ -168,6 +207,12 @@ export function secondFactor({ db, appName, secret, record }: SecondFactorOption
     },
   ] satisfies BetterAuthPlugin[]
 }
+
+/** Backup codes stand in for an app that has been shown to work. */
+const NOT_ENABLED = new APIError('BAD_REQUEST', {
+  code: 'TOTP_NOT_ENABLED',
+  message: 'The second factor is not turned on yet.',
+})
 
 /** Counted before the code is looked at, so that no number of requests at once gets more tries. */
 async function countTry(db: Database, userId: string): Promise<void> {
