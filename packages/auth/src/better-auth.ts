@@ -58,7 +58,7 @@ export function createBetterAuth({
     (await instance.$context) as unknown as AuthContext
   const verifyEmail = async (value: string): Promise<unknown> => {
     if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
-    if (await proveBySignUp(await context(), JSON.parse(value))) return
+    if (await proveBySignUp(options.db ?? db, JSON.parse(value))) return
     throw invalidToken()
   }
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
@@ -83,7 +83,7 @@ export function createBetterAuth({
       password: passwords,
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
-        await proveByReset(await context(), user.id)
+        await proveByReset(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
       async onExistingUserSignUp({ user }, req) {
