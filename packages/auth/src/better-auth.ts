@@ -15,7 +15,7 @@ import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
-import { proveByReset, proveBySignUp, signUpBody } from './linking.ts'
+import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
@@ -91,6 +91,7 @@ export function createBetterAuth({
         if (user.emailVerified || !req) return
         const { name, password } = await signUpBody(req)
         run('claim', async () => {
+          await contest(options.db ?? db, user.id)
           const claim = { userId: user.id, name, password: await passwords.hash(password) }
           await mails.request({ mail: 'claim', to: user.email, claim })
         })

@@ -97,6 +97,18 @@ export async function proveByReset(db: Database, userId: string): Promise<void> 
   })
 }
 
+/**
+ * A second sign-up came for an address that nobody has proven: from now on only a link that was mailed for
+ * one of the two brings a password along. One that is asked for later could be pressed by either.
+ */
+export async function contest(db: Database, userId: string): Promise<void> {
+  await atomically(db, async (tx) => {
+    const unproven = await tx.$queryRaw<unknown[]>`
+      SELECT 1 FROM "User" WHERE "id" = ${userId} AND NOT "emailVerified" FOR UPDATE`
+    if (unproven.length > 0) await tx.account.deleteMany({ where: { userId } })
+  })
+}
+
 export interface PendingSignUp {
   userId: string
   name: string
@@ -113,8 +125,8 @@ export async function signUpBody(request: Request) {
 }
 
 /**
- * A sign-up with an address that somebody else had signed up with and never proved: whose link is
- * pressed first gets the address, with their own password. False when it was proven before.
+ * Of several who signed up with an address, whose link is pressed first gets it, with the password of that
+ * sign-up. False when it was proven before.
  */
 export const proveBySignUp = (
   db: Database,

@@ -127,6 +127,39 @@ test('a sign-up that was pending when the address was proven is worth nothing', 
   expect(await signIn(email, SQUATTER)).toBe(401)
 })
 
+test.each([
+  ['a password', (email: string) => signUp(email, SQUATTER)],
+  ['a provider’s account', (email: string) => comeFromGitHub(email, false)],
+])('a link that is asked for again does not confirm a squatter’s %s', async (way, squat) => {
+  const email = `again-${way.length}@example.com`
+  await squat(email)
+  const first = await signUp(email, TEST_PASSWORD, 'Owner')
+  await auth.post('/send-verification-email', { email })
+  await auth.settled()
+  const again = tokenOf(auth.outbox, 'WelcomeEmail')
+  expect(again).not.toBe(first)
+  expect((await auth.post('/confirm-email', { token: again })).status).toBe(200)
+  expect(await accountsOf(email)).toEqual([])
+  expect(await signIn(email, SQUATTER)).toBe(401)
+  // Whose link it was is not known, so the owner chooses a password in the mailbox.
+  await auth.post('/request-password-reset', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+  await auth.post('/reset-password', { token, newPassword: TEST_PASSWORD })
+  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+  expect(await accountsOf(email)).toEqual(['credential'])
+})
+
+test('a link that is asked for again confirms the password where nobody else signed up', async () => {
+  const email = 'alone@example.com'
+  await signUp(email, TEST_PASSWORD)
+  await auth.post('/send-verification-email', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'WelcomeEmail')
+  expect((await auth.post('/confirm-email', { token })).status).toBe(200)
+  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+})
+
 test('a proof that breaks off halfway has proven nothing, and nobody comes in', async () => {
   const email = 'halfway@example.com'
   await signUp(email, SQUATTER)
@@ -140,7 +173,7 @@ test('a proof that breaks off halfway has proven nothing, and nobody comes in', 
   await setup.db.$executeRaw`DROP TRIGGER "breaks_off" ON "Account"`
   const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
   expect(user.emailVerified).toBe(false)
-  expect(await signIn(email, SQUATTER)).toBe(403)
+  expect(await signIn(email, SQUATTER)).toBe(401)
 })
 
 test.each([
