@@ -31,6 +31,7 @@ export type AuditAction =
   | 'sign_out'
   | 'two_factor_disabled'
   | 'two_factor_enabled'
+  | 'users_purged'
 
 export interface AuditEntry {
   action: AuditAction
@@ -42,8 +43,8 @@ export interface AuditEntry {
   sessionId?: string | null
   /** A keyed hash that stands for somebody unknown; see `subjectOf`. */
   subject?: string | null
-  /** Codes and roles, no texts. */
-  detail?: { reason?: string; from?: string; to?: string }
+  /** Codes, roles and numbers, no texts. */
+  detail?: { reason?: string; from?: string; to?: string; count?: number }
   /** Whole; its network is kept. */
   ip?: string | null
   /** The header; the browser's family is kept. */
