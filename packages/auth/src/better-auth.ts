@@ -160,6 +160,9 @@ function settings({
       // Codes by mail are no second factor to who has the mailbox.
       '/two-factor/send-otp',
       '/two-factor/verify-otp',
+      // A provider's tokens are for the host's own code, which asks `auth.api`.
+      '/get-access-token',
+      '/refresh-token',
     ],
     session: {
       expiresIn: tokens.idleSeconds,
