@@ -9,19 +9,29 @@
 import type { Db, Prisma } from '@repo/db'
 
 export type AuditAction =
+  | 'account_linked'
+  | 'account_unlinked'
+  | 'backup_codes_replaced'
   | 'impersonation_started'
   | 'impersonation_stopped'
   | 'member_added'
   | 'member_removed'
+  | 'passkey_added'
+  | 'passkey_removed'
   | 'password_changed'
   | 'password_reset'
   | 'password_reset_requested'
   | 'role_changed'
+  | 'second_factor'
+  | 'second_factor_failed'
   | 'session_reused'
   | 'session_revoked'
   | 'sign_in'
   | 'sign_in_failed'
   | 'sign_out'
+  | 'two_factor_disabled'
+  | 'two_factor_enabled'
+  | 'users_purged'
 
 export interface AuditEntry {
   action: AuditAction
@@ -33,8 +43,8 @@ export interface AuditEntry {
   sessionId?: string | null
   /** A keyed hash that stands for somebody unknown; see `subjectOf`. */
   subject?: string | null
-  /** Codes and roles, no texts. */
-  detail?: { reason?: string; from?: string; to?: string }
+  /** Codes, roles and numbers, no texts. */
+  detail?: { reason?: string; from?: string; to?: string; count?: number }
   /** Whole; its network is kept. */
   ip?: string | null
   /** The header; the browser's family is kept. */

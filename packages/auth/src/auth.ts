@@ -62,10 +62,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     logger,
     context: async () => (await betterAuthInstance.$context) as unknown as AuthContext,
     handler: (req) => handler(req),
-    onAudit: ({ userId, sessionId }) =>
-      background.run('audit', () =>
-        protection.record({ action: 'session_reused', userId, sessionId }, undefined),
-      ),
+    record: (entry, req) => background.run('audit', () => protection.record(entry, req)),
   })
   const { instance: betterAuthInstance, mails } = createBetterAuth({
     options,

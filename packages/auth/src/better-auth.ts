@@ -15,7 +15,7 @@ import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
-import { proveByReset, proveBySignUp, signUpBody } from './linking.ts'
+import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
@@ -58,7 +58,7 @@ export function createBetterAuth({
     (await instance.$context) as unknown as AuthContext
   const verifyEmail = async (value: string): Promise<unknown> => {
     if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
-    if (await proveBySignUp(await context(), JSON.parse(value))) return
+    if (await proveBySignUp(options.db ?? db, JSON.parse(value))) return
     throw invalidToken()
   }
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
@@ -83,7 +83,7 @@ export function createBetterAuth({
       password: passwords,
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
-        await proveByReset(await context(), user.id)
+        await proveByReset(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
       async onExistingUserSignUp({ user }, req) {
@@ -91,6 +91,7 @@ export function createBetterAuth({
         if (user.emailVerified || !req) return
         const { name, password } = await signUpBody(req)
         run('claim', async () => {
+          await contest(options.db ?? db, user.id)
           const claim = { userId: user.id, name, password: await passwords.hash(password) }
           await mails.request({ mail: 'claim', to: user.email, claim })
         })
@@ -123,6 +124,7 @@ export function createBetterAuth({
         pages,
         mails,
         redeem,
+        record: protection.record,
       }),
       tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
       ...protection.last,
@@ -158,6 +160,9 @@ function settings({
       // Codes by mail are no second factor to who has the mailbox.
       '/two-factor/send-otp',
       '/two-factor/verify-otp',
+      // A provider's tokens are for the host's own code, which asks `auth.api`.
+      '/get-access-token',
+      '/refresh-token',
     ],
     session: {
       expiresIn: tokens.idleSeconds,
@@ -174,12 +179,7 @@ function settings({
     socialProviders: socialProviders(options),
     rateLimit: {
       enabled: options.rateLimit ?? true,
-      customRules: {
-        ...BETTER_AUTH_RULES,
-        '/get-session': false,
-        '/access/refresh': false,
-        '/access/renew': false,
-      },
+      customRules: BETTER_AUTH_RULES,
       customStorage: {
         async consume(key, { window, max }) {
           const policy = { name: 'auth', limit: max, windowSeconds: window }

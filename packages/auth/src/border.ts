@@ -23,7 +23,8 @@ const MAX_LENGTH: Record<string, number> = {
 /**
  * The request with its body read, or as it was where it has none.
  *
- * @throws `untrusted_origin` (403), `body_too_large` (413), `invalid_request` (400)
+ * @throws `untrusted_origin` (403), `body_too_large` (413), `unsupported_media_type` (415),
+ *   `invalid_request` (400)
  */
 export async function checkRequest(req: Request, baseURL: string): Promise<Request> {
   if (/%00/.test(req.url)) throw new AuthError('invalid_request', 'The address holds a null byte.')
@@ -86,14 +87,18 @@ export async function readBody(req: Request): Promise<string> {
 }
 
 function checkText(text: string, contentType: string): void {
-  if (/^application\/json\b/i.test(contentType)) {
+  // As a whole: Better Auth takes whatever begins or ends like one of the two.
+  const type = contentType.replace(/;.*/s, '').trim().toLowerCase()
+  if (type === 'application/json') {
     const body = parse(text)
     if ('name' in body && typeof body.name !== 'string') {
       throw new AuthError('invalid_request', 'name is no text.')
     }
     checkValue(body)
-  } else if (/^application\/x-www-form-urlencoded\b/i.test(contentType)) {
+  } else if (type === 'application/x-www-form-urlencoded') {
     for (const [key, value] of new URLSearchParams(text)) checkValue({ [key]: value })
+  } else {
+    throw new AuthError('unsupported_media_type', 'The body is neither JSON nor a form.')
   }
 }
 

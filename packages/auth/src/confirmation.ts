@@ -1,7 +1,8 @@
 /**
  * The token in a confirmation mail: random, stored hashed, good once and for an hour. Better Auth's
- * own is a JWT that holds the address, readable in every log of addresses, and good until it ends; it
- * stays in the row.
+ * own is a JWT that holds the address, readable in every log of addresses, and good until it ends; where it
+ * is used it stays in the row. For a sign-up with a password the row holds that, hashed: who presses the link
+ * of one sign-up does not confirm the password of another.
  *
  * @module
  */
@@ -17,7 +18,7 @@ export type Tokens = Pick<AuthContext, 'internalAdapter'>
 
 const identifier = (token: string) => `confirm-email:${token}`
 
-/** The token for the mail, standing for `value`: Better Auth's JWT, or a pending sign-up. */
+/** The token for the mail, standing for `value`: a sign-up, or Better Auth's JWT. */
 export async function issueConfirmation(
   { internalAdapter }: Tokens,
   value: string,

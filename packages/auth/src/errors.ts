@@ -18,6 +18,7 @@ export type AuthErrorCode =
   | 'organization_required'
   | 'too_busy'
   | 'unknown_session'
+  | 'unsupported_media_type'
   | 'untrusted_origin'
 
 /** The others are 400. Short, because it is part of the edge entry. */
@@ -34,6 +35,7 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   not_authenticated: 401,
   too_busy: 503,
   unknown_session: 404,
+  unsupported_media_type: 415,
   untrusted_origin: 403,
 }
 

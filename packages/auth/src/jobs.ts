@@ -11,19 +11,23 @@ import { pruneAuditLog } from './audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
 import type { Mails } from './mails.ts'
 import type { AnyAuthOptions } from './options.ts'
+import { purgeUnconfirmed } from './unconfirmed.ts'
 
 const YEAR_DAYS = 365
+const MONTH_DAYS = 30
+const DAY_MS = 24 * 60 * 60 * 1000
 
 /** The jobs there are, so that a list of them can be had before anything is configured. */
 export const JOBS = [
   // About an hour and a half: a link that comes later is no longer expected.
   { name: 'auth.mail', maxAttempts: 8 },
   { name: 'auth.pruneAuditLog', maxAttempts: 3 },
+  { name: 'auth.purgeUnconfirmed', maxAttempts: 3 },
   { name: DELIVER_EVENTS, maxAttempts: 3 },
 ] as const
 
 export function createJobs(
-  options: Pick<AnyAuthOptions, 'db' | 'keepAuditDays'>,
+  options: Pick<AnyAuthOptions, 'db' | 'keepAuditDays' | 'keepUnconfirmedDays'>,
   mails: Mails,
   events: EventDelivery,
 ): readonly JobDefinition<object>[] {
@@ -32,6 +36,10 @@ export function createJobs(
     'auth.pruneAuditLog': {
       parse: () => ({}),
       run: () => pruneAuditLog(options.db ?? db, options.keepAuditDays ?? YEAR_DAYS),
+    },
+    'auth.purgeUnconfirmed': {
+      parse: () => ({}),
+      run: () => purgeUnconfirmed(options.db ?? db, options.keepUnconfirmedDays ?? MONTH_DAYS),
     },
     [DELIVER_EVENTS]: { parse: () => ({}), run: events.work },
   }
@@ -43,5 +51,6 @@ export function createJobs(
 /** Times are UTC. A run that was missed is made good. */
 export const authCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: DELIVER_EVENTS },
-  { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: 24 * 60 * 60 * 1000 },
+  { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: DAY_MS },
+  { pattern: '23 4 * * *', job: 'auth.purgeUnconfirmed', backfillMs: DAY_MS },
 ]

@@ -29,8 +29,8 @@ export function createKeyFinder(
     staleAt = searchAt
     loading ??= load()
       .then((set) => {
+        keys = keysIn(set)
         staleAt = Date.now() + freshMs
-        keys = structuredClone(set).keys
         return keys
       })
       .catch((error: unknown) => {
@@ -54,6 +54,13 @@ export function createKeyFinder(
   }
   // Not a promise where the key is at hand: each one costs.
   return (header) => known(header.kid) ?? find(header)
+}
+
+/** A copy, so that nobody changes them. What is no key set at all counts as not had. */
+function keysIn(set: JSONWebKeySet): JWK[] {
+  const { keys } = (structuredClone(set) ?? {}) as { keys?: unknown }
+  if (!Array.isArray(keys)) throw new Error('There is no key set.')
+  return keys.filter((key) => typeof key === 'object' && key !== null)
 }
 
 type Header = Parameters<JWTVerifyGetKey>[0]

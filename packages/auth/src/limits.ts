@@ -46,16 +46,25 @@ const LIMITS: Record<string, Limits> = {
   '/sign-in/magic-link': limitsOf('magic-link', 10, 50),
 }
 
+/** Of what an office does together, and nobody can guess: links are too long, and codes lock. */
+const SHARED = { window: 60, max: 100 }
+
 /**
- * Better Auth's own limits, by address and path: off where those above are, and for reading the session,
- * which pages do often and offices together.
+ * Better Auth's own limits, by address and path, the first that fits: off where those above are, and for
+ * reading and refreshing the session, which pages do often and offices together.
  */
 export const BETTER_AUTH_RULES = {
   ...Object.fromEntries(Object.keys(LIMITS).map((path) => [path, false as const])),
   '/get-session': false as const,
-  '/sign-in/social': { window: 60, max: 100 },
+  '/access/refresh': false as const,
+  '/access/renew': false as const,
+  '/sign-in/social': SHARED,
+  '/sign-in/magic-link/confirm': SHARED,
+  '/two-factor/verify-totp': SHARED,
+  '/two-factor/verify-backup-code': SHARED,
   // A stolen session must not try out the password, nor a new account write to the world.
   '/change-password': { window: WINDOW_SECONDS, max: 20 },
+  '/two-factor/*': { window: WINDOW_SECONDS, max: 20 },
   '/organization/invite-member': { window: WINDOW_SECONDS, max: 50 },
 }
 

@@ -7,13 +7,15 @@
  * @module
  */
 
+import { atomically, type Database, type Db } from '@repo/db'
 import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
+import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
 import { z } from 'zod'
 
 /** Better Auth's side, as far as it is used here. */
-export type Users = Pick<AuthContext, 'internalAdapter' | 'adapter'>
+type Users = Pick<AuthContext, 'internalAdapter'>
 
 export interface LinkingOptions {
   /** Where somebody's first sign-in leads; undefined: where any does. */
@@ -88,14 +90,23 @@ async function clearUnproven(context: Users, email: string, name?: string): Prom
  * A reset link came to the owner's mailbox: the address is proven, and only the new password stays.
  * For a user whose address was proven before nothing changes.
  */
-export async function proveByReset(
-  { internalAdapter, adapter }: Users,
-  userId: string,
-): Promise<void> {
-  if (!(await becomesProven(adapter, userId))) return
-  for (const { id, providerId } of await internalAdapter.findAccounts(userId)) {
-    if (providerId !== 'credential') await internalAdapter.deleteAccount(id)
-  }
+export async function proveByReset(db: Database, userId: string): Promise<void> {
+  await atomically(db, async (tx) => {
+    if (!(await becomesProven(tx, userId))) return
+    await tx.account.deleteMany({ where: { userId, providerId: { not: 'credential' } } })
+  })
+}
+
+/**
+ * A second sign-up came for an address that nobody has proven: from now on only a link that was mailed for
+ * one of the two brings a password along. One that is asked for later could be pressed by either.
+ */
+export async function contest(db: Database, userId: string): Promise<void> {
+  await atomically(db, async (tx) => {
+    const unproven = await tx.$queryRaw<unknown[]>`
+      SELECT 1 FROM "User" WHERE "id" = ${userId} AND NOT "emailVerified" FOR UPDATE`
+    if (unproven.length > 0) await tx.account.deleteMany({ where: { userId } })
+  })
 }
 
 export interface PendingSignUp {
@@ -114,36 +125,32 @@ export async function signUpBody(request: Request) {
 }
 
 /**
- * A sign-up with an address that somebody else had signed up with and never proved: whose link is
- * pressed first gets the address, with their own password. False when it was proven before.
+ * Of several who signed up with an address, whose link is pressed first gets it, with the password of that
+ * sign-up. False when it was proven before.
  */
-export async function proveBySignUp(
-  { internalAdapter, adapter }: Users,
+export const proveBySignUp = (
+  db: Database,
   { userId, name, password }: PendingSignUp,
-): Promise<boolean> {
-  if (!(await becomesProven(adapter, userId))) return false
-  for (const { id } of await internalAdapter.findAccounts(userId)) {
-    await internalAdapter.deleteAccount(id)
-  }
-  await internalAdapter.createAccount({
-    userId,
-    providerId: 'credential',
-    accountId: userId,
-    password,
+): Promise<boolean> =>
+  atomically(db, async (tx) => {
+    if (!(await becomesProven(tx, userId))) return false
+    await tx.account.deleteMany({ where: { userId } })
+    const credential = { providerId: 'credential', accountId: userId, password }
+    await tx.account.create({ data: { id: generateRandomString(32), userId, ...credential } })
+    await tx.user.update({ where: { id: userId }, data: { name } })
+    return true
   })
-  await internalAdapter.updateUser(userId, { name })
-  return true
-}
 
-/** Of several at once one makes the address proven. */
-async function becomesProven(adapter: Users['adapter'], userId: string): Promise<boolean> {
-  const changed = await adapter.updateMany({
-    model: 'user',
-    where: [
-      { field: 'id', value: userId },
-      { field: 'emailVerified', value: false },
-    ],
-    update: { emailVerified: true },
+/**
+ * Of several at once one makes the address proven. In one transaction with what takes the other ways in
+ * away: a proven address must not have them for a moment, nor after a crash.
+ */
+async function becomesProven(tx: Db, userId: string): Promise<boolean> {
+  const { count } = await tx.user.updateMany({
+    where: { id: userId, emailVerified: false },
+    data: { emailVerified: true },
   })
-  return changed === 1
+  if (count === 0) return false
+  await tx.session.deleteMany({ where: { userId } })
+  return true
 }

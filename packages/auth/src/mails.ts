@@ -106,17 +106,21 @@ export function createMails(options: MailOptions): Mails {
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
       await audit(db, { action: 'password_reset_requested', userId: id })
     } else if (!emailVerified) {
-      const value =
-        request.mail === 'claim'
-          ? JSON.stringify(request.claim)
-          : await createEmailVerificationToken(key, email, undefined, CONFIRMATION_SECONDS)
+      const signUp = request.mail === 'claim' ? request.claim : await signUpOf(id, name)
+      const value = signUp
+        ? JSON.stringify(signUp)
+        : await createEmailVerificationToken(key, email, undefined, CONFIRMATION_SECONDS)
       const token = await issueConfirmation({ internalAdapter }, value)
-      const props = {
-        name: request.mail === 'claim' ? request.claim.name : name,
-        verifyUrl: link(pages.verifyEmail, { token }),
-      }
+      const props = { name: signUp?.name ?? name, verifyUrl: link(pages.verifyEmail, { token }) }
       await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
     }
+  }
+
+  /** The sign-up that made the user; null for one by a provider, or once another has contested it. */
+  async function signUpOf(userId: string, name: string): Promise<PendingSignUp | null> {
+    const where = { userId, providerId: 'credential' }
+    const password = (await db.account.findFirst({ where }))?.password
+    return password ? { userId, name, password } : null
   }
 
   async function sendLink(

@@ -94,6 +94,8 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   listenUrl?: string
   /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */
   keepAuditDays?: number
+  /** After how many days users who never confirmed their address are deleted; 1 or more. Default 30. */
+  keepUnconfirmedDays?: number
   /** Counts the limits in Redis. Default: in PostgreSQL. */
   redisUrl?: string
 }

@@ -38,7 +38,7 @@ interface RawSession {
 }
 
 /** After these nobody is signed in. */
-const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
+const ENDING = ['/sign-out', '/revoke-sessions']
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const { refresh } = options

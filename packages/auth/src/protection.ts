@@ -9,8 +9,8 @@ import { createRateLimiter, type RateLimiter } from '@repo/core/rate-limit'
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { type AddressOf, checkProxies, createAddressOf } from './addresses.ts'
-import { type AuditEntry, audit, networkOf } from './audit.ts'
-import { auditHooks } from './audit-hooks.ts'
+import { audit, networkOf } from './audit.ts'
+import { auditHooks, type Recorder } from './audit-hooks.ts'
 import { limits } from './limits.ts'
 import type { AnyAuthOptions } from './options.ts'
 
@@ -20,8 +20,7 @@ export interface Protection {
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
   last: BetterAuthPlugin[]
-  /** Adds to the audit log what a callback of Better Auth tells of. */
-  record(entry: AuditEntry, req: Request | undefined): Promise<void>
+  record: Recorder
 }
 
 /** @throws `invalid_options` for proxies that cannot be read */
@@ -43,14 +42,25 @@ export function createProtection(
     return (await db.auditLog.findFirst({ where })) !== null
   }
 
+  const record: Recorder = async (entry, source) => {
+    try {
+      const headers = source instanceof Headers ? source : source?.headers
+      const from = source && {
+        ip: addressOf(source),
+        userAgent: headers?.get('user-agent') ?? null,
+      }
+      await audit(db, { ...entry, ...from })
+    } catch (error) {
+      // What has happened cannot be undone for want of an entry.
+      logger.error({ action: entry.action, error }, 'not in the audit log')
+    }
+  }
+
   return {
     addressOf,
     limiter,
     first: (options.rateLimit ?? true) ? [limits({ limiter, addressOf, isFamiliar })] : [],
-    last: [auditHooks({ db, secret, addressOf, logger })],
-    async record(entry, req) {
-      const source = req && { ip: addressOf(req), userAgent: req.headers.get('user-agent') }
-      await audit(db, { ...entry, ...source })
-    },
+    last: [auditHooks({ db, secret, record })],
+    record,
   }
 }

@@ -8,6 +8,7 @@ import type { Logger } from '@repo/core'
 import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerifier } from './access-token.ts'
+import type { AuditEntry } from './audit.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
@@ -21,13 +22,6 @@ const SECONDS_PER_DAY = 86_400
 /** Browsers keep no cookie longer. */
 const LONGEST_DAYS = 400
 
-/** What is recorded about sessions. Ids only. */
-export interface SessionEvent {
-  action: 'session.reused'
-  userId: string
-  sessionId: string
-}
-
 export interface SessionTokensOptions {
   options: AnyAuthOptions
   db: Database
@@ -36,7 +30,8 @@ export interface SessionTokensOptions {
   context(): Promise<AuthContext>
   /** Better Auth's endpoints. */
   handler(req: Request): Promise<Response>
-  onAudit(event: SessionEvent): void
+  /** Adds to the audit log; nobody waits for it. */
+  record(entry: AuditEntry, req?: Request): void
 }
 
 /** @throws `invalid_options` for lifetimes or signing keys that cannot be meant */
@@ -63,7 +58,7 @@ export function createSessionTokens({
   const rows = createSessionRows({
     db,
     absoluteSeconds,
-    onReuse: (session) => rest.onAudit({ action: 'session.reused', ...session }),
+    onReuse: (session) => rest.record({ action: 'session_reused', ...session }),
   })
   const denials = createDenials(() => options.listenUrl ?? databaseUrlOf(db), logger)
   const refresh = (cookie: string) =>
@@ -78,7 +73,15 @@ export function createSessionTokens({
     idleSeconds,
     jwt: keys.jwt,
     refresh: createRefresh({ origin, rows, keys, cookies, idleSeconds }),
-    sessions: createSessions({ db, rows, verifier, denials, cookies, refresh }),
+    sessions: createSessions({
+      db,
+      rows,
+      verifier,
+      denials,
+      cookies,
+      refresh,
+      record: rest.record,
+    }),
     settle: denials.settle,
     close: denials.close,
   }

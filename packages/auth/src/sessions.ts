@@ -8,6 +8,7 @@
 
 import type { Database } from '@repo/db'
 import { readStatement, type Statement, type Verifier } from './access-token.ts'
+import type { AuditEntry } from './audit.ts'
 import { readCookie, SESSION_COOKIE } from './cookies.ts'
 import type { Denials } from './denials.ts'
 import { AuthError } from './errors.ts'
@@ -58,10 +59,12 @@ export interface SessionsOptions {
   cookies: CookieSigner
   /** The refresh endpoint's answer to a request with this `Cookie` header. */
   refresh(cookie: string): Promise<Response>
+  /** Adds to the audit log. */
+  record(entry: AuditEntry, req: Request): void
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { db, rows, verifier, denials, cookies } = options
+  const { db, rows, verifier, denials, cookies, record } = options
   const outdated = new WeakSet<Request>()
 
   const getSession: GetSession = (req, { fresh = false } = {}) => {
@@ -123,11 +126,15 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { userId } = await requireFresh(req)
       const { count } = await db.session.deleteMany({ where: { id: sessionId, userId } })
       if (count === 0) throw new AuthError('unknown_session', 'There is no such session.')
+      const detail = { reason: 'revoke-session' }
+      record({ action: 'session_revoked', userId, actorId: userId, sessionId, detail }, req)
       await denials.settle()
     },
     async revokeOtherSessions(req) {
       const { userId, sessionId } = await requireFresh(req)
       const { count } = await db.session.deleteMany({ where: { userId, id: { not: sessionId } } })
+      const detail = { reason: 'revoke-other-sessions' }
+      record({ action: 'session_revoked', userId, actorId: userId, detail }, req)
       await denials.settle()
       return count
     },

@@ -151,8 +151,10 @@ async function given(keys: GivenKeys): Promise<Jwk[]> {
 }
 
 /** @throws `invalid_options` */
-function requireKeys({ keys }: JSONWebKeySet): void {
-  if (keys[0]?.d && keys.every(algOf)) return
+function requireKeys(set: JSONWebKeySet): void {
+  // A key service may answer with anything.
+  const keys: unknown = (set as Partial<JSONWebKeySet> | null)?.keys
+  if (Array.isArray(keys) && keys[0]?.d && keys.every((key) => key && algOf(key))) return
   throw new AuthError(
     'invalid_options',
     'The signing keys must be a JSON Web Key Set of EC keys on P-256 or RSA keys, the first private.',

@@ -16,7 +16,8 @@ import { APIError, createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { setSessionCookie } from 'better-auth/cookies'
 import { symmetricDecrypt } from 'better-auth/crypto'
 import { twoFactor } from 'better-auth/plugins/two-factor'
-import { SESSION_COOKIE } from './cookies.ts'
+import type { Recorder } from './audit-hooks.ts'
+import { type HookContext as Ctx, presentedSession } from './presented.ts'
 
 export interface SecondFactorOptions {
   db: Database
@@ -24,9 +25,10 @@ export interface SecondFactorOptions {
   appName: string
   /** Keys the hashes of backup codes. */
   secret: string
+  /** Told of codes that were refused. */
+  record: Recorder
 }
 
-type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 /** The part of a request that says what is asked for. */
 export interface Asked {
   path?: string
@@ -35,38 +37,62 @@ export interface Asked {
 const TOTP = '/two-factor/verify-totp'
 const BACKUP = '/two-factor/verify-backup-code'
 const isVerification = ({ path }: Asked) => path === TOTP || path === BACKUP
+const codeIn = ({ body }: Ctx) => (body as { code?: unknown } | undefined)?.code
 
 /** What a session without its second factor may ask for: to add it, to leave, to begin anew. */
-const OPEN =
-  /^\/(two-factor\/verify-(totp|backup-code)|passkey\/(generate-authenticate-options|verify-authentication)|sign-(in|up|out)(\/|$)|callback\/|access\/|magic-link\/verify|confirm-email|request-password-reset|reset-password|send-verification-email|jwks|ok|error)/
+const OPEN = new Set([
+  TOTP,
+  BACKUP,
+  '/passkey/generate-authenticate-options',
+  '/passkey/verify-authentication',
+  '/sign-in/email',
+  '/sign-in/social',
+  '/callback/:id',
+  '/sign-in/magic-link',
+  '/sign-in/magic-link/confirm',
+  '/magic-link/verify',
+  '/sign-up/email',
+  '/confirm-email',
+  '/send-verification-email',
+  '/request-password-reset',
+  '/reset-password',
+  '/reset-password/:token',
+  '/sign-out',
+  '/access/refresh',
+  '/access/renew',
+  '/jwks',
+  '/ok',
+  '/error',
+])
 
+/** Where Better Auth asks for the password, and for nothing of who has none. */
+const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-codes)$/
+
+const FRESH_MS = 24 * 60 * 60 * 1000
 const MAX_TRIES = 10
 const LOCK_SECONDS = 900
 const STEP_MS = 30_000
 
-export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
+export function secondFactor({ db, appName, secret, record }: SecondFactorOptions) {
   const backupCodes = createBackupCodes(secret)
-
-  /** The user of the request's session, and whether its second factor is missing. */
-  async function sessionOf(ctx: Ctx) {
-    const token = await ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
-    if (!token) return null
-    // The token names its session, also the one before the current.
-    const session = await db.session.findFirst({
-      where: {
-        OR: [{ token }, { id: token.slice(0, token.indexOf('-')) }],
-        expiresAt: { gt: new Date() },
-      },
-      include: { user: true },
-    })
-    return session && { ...session, isPending: session.user.twoFactorEnabled && session.aal < 2 }
-  }
+  const sessionOf = (ctx: Ctx) => presentedSession(ctx, db)
 
   const refusePending = createAuthMiddleware(async (ctx) => {
     if (!(await sessionOf(ctx))?.isPending) return
     throw new APIError('FORBIDDEN', {
       code: 'MFA_REQUIRED',
       message: 'A second factor is required first.',
+    })
+  })
+
+  const refuseStale = createAuthMiddleware(async (ctx) => {
+    const session = await sessionOf(ctx)
+    if (!session || Date.now() - session.createdAt.getTime() < FRESH_MS) return
+    const where = { userId: session.userId, password: { not: null } }
+    if (await db.account.findFirst({ where })) return
+    throw new APIError('FORBIDDEN', {
+      code: 'SESSION_NOT_FRESH',
+      message: 'Sign in again first.',
     })
   })
 
@@ -80,14 +106,20 @@ export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
   }
 
   const beforeVerification = createAuthMiddleware(async (ctx) => {
-    const code = (ctx.body as { code?: unknown } | undefined)?.code
+    const code = codeIn(ctx)
     const session = await sessionOf(ctx)
     const userId = await userIdOf(ctx, session)
     const row = userId ? await db.twoFactor.findUnique({ where: { userId } }) : null
     if (typeof code !== 'string' || !row) return
-    // Better Auth counts tries of a sign-in, and none of a session.
-    if (session) await countTry(db, row.userId)
-    if (ctx.path === TOTP) await useUp(ctx, row, code)
+    if (ctx.path === BACKUP && !row.verified) throw NOT_ENABLED
+    try {
+      // Better Auth counts tries of a sign-in, and none of a session.
+      if (session) await countTry(db, row.userId)
+      if (ctx.path === TOTP) await useUp(ctx, row, code)
+    } catch (error) {
+      await recordFailure(ctx, error)
+      throw error
+    }
     const body = { ...ctx.body, trustDevice: false }
     return {
       context: { body: ctx.path === BACKUP ? { ...body, code: backupCodes.hash(code) } : body },
@@ -116,8 +148,19 @@ export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
     }
   }
 
+  async function recordFailure(ctx: Ctx, error: unknown): Promise<void> {
+    const session = await sessionOf(ctx)
+    const userId = await userIdOf(ctx, session)
+    if (!userId || !isAPIError(error) || typeof codeIn(ctx) !== 'string') return
+    const reason = String(error.body?.code ?? 'refused').toLowerCase()
+    const sessionId = session?.id ?? null
+    const entry = { action: 'second_factor_failed', userId, sessionId, detail: { reason } } as const
+    await record(entry, ctx.request ?? ctx.headers)
+  }
+
   const afterVerification = createAuthMiddleware(async (ctx) => {
-    if (isAPIError(ctx.context.returned)) return
+    const { returned } = ctx.context
+    if (isAPIError(returned)) return recordFailure(ctx, returned)
     const present = await sessionOf(ctx)
     let session = ctx.context.newSession?.session
     // More may be done from now on, so it is another session, and the one before it ends.
@@ -146,7 +189,7 @@ export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
   return [
     twoFactor({
       issuer: appName,
-      // Who has no password confirms with a fresh second factor alone.
+      // Who has no password must have signed in within a day instead.
       allowPasswordless: true,
       accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
       backupCodeOptions: { storeBackupCodes: backupCodes },
@@ -155,7 +198,8 @@ export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
       id: 'tollgate-second-factor',
       hooks: {
         before: [
-          { matcher: ({ path }: Asked) => !OPEN.test(path ?? ''), handler: refusePending },
+          { matcher: ({ path }: Asked) => !OPEN.has(path ?? ''), handler: refusePending },
+          { matcher: ({ path }: Asked) => CHANGES.test(path ?? ''), handler: refuseStale },
           { matcher: isVerification, handler: beforeVerification },
         ],
         after: [{ matcher: isVerification, handler: afterVerification }],
@@ -163,6 +207,12 @@ export function secondFactor({ db, appName, secret }: SecondFactorOptions) {
     },
   ] satisfies BetterAuthPlugin[]
 }
+
+/** Backup codes stand in for an app that has been shown to work. */
+const NOT_ENABLED = new APIError('BAD_REQUEST', {
+  code: 'TOTP_NOT_ENABLED',
+  message: 'The second factor is not turned on yet.',
+})
 
 /** Counted before the code is looked at, so that no number of requests at once gets more tries. */
 async function countTry(db: Database, userId: string): Promise<void> {

@@ -6,6 +6,7 @@
  */
 
 import type { Database } from '@repo/db'
+import type { Recorder } from './audit-hooks.ts'
 import { linking } from './linking.ts'
 import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
 import { oauthServer } from './oauth-server.ts'
@@ -21,9 +22,10 @@ export interface WaysIn extends MagicLinkOptions {
   origin: string
   db: Database
   pages: Pages
+  record: Recorder
 }
 
-export function waysIn({ options, origin, db, pages, mails, redeem }: WaysIn) {
+export function waysIn({ options, origin, db, pages, mails, redeem, record }: WaysIn) {
   const appName = options.appName ?? new URL(origin).hostname
   return [
     oidcProviders(options.oidc ?? {}),
@@ -33,6 +35,6 @@ export function waysIn({ options, origin, db, pages, mails, redeem }: WaysIn) {
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
     ...(options.oauth ? oauthServer(options.oauth, origin, pages.signIn) : []),
-    ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret }) : []),
+    ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret, record }) : []),
   ]
 }

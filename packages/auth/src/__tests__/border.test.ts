@@ -105,6 +105,24 @@ test.each([
   expect(answer.status).toBe(status)
 })
 
+const NEST = `{"token":${'['.repeat(30_000)}${']'.repeat(30_000)}}`
+test.each([
+  ['application/jsonx', NEST],
+  ['application/json-seq+json', NEST],
+  ['application/x+json', NEST],
+  ['text/application/json', NEST],
+  ['xapplication/x-www-form-urlencoded', 'token=a%00b'],
+  ['application/x-www-form-urlencodedx', 'token=a%00b'],
+])('a body of the type %s, which is only like one of ours, is refused', async (type, body) => {
+  for (const path of ['/confirm-email', '/sign-in/email', '/oauth2/token', '/update-user']) {
+    const headers = { origin: TEST_ORIGIN, 'content-type': type }
+    const request = setup.auth.request(`/api/auth${path}`, { method: 'POST', body, headers })
+    const answer = await setup.auth.handler(request)
+    expect([path, answer.status]).toEqual([path, 415])
+    expect(await answer.json()).toMatchObject({ code: 'unsupported_media_type' })
+  }
+})
+
 test.each([
   '/reset-password/%00?callbackURL=/',
   '/reset-password/%zz?callbackURL=/',

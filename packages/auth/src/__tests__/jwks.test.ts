@@ -2,7 +2,7 @@
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { type CryptoKey, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ACCESS_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
@@ -15,13 +15,17 @@ let url: URL
 let asked = 0
 let status = 200
 let keys: object[] = []
+/** In place of the keys. */
+let nonsense: string | undefined
 beforeEach(async () => {
   asked = 0
   status = 200
   keys = []
+  nonsense = undefined
   server = createServer((_, res) => {
     asked += 1
-    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
+    const type = { 'content-type': 'application/json' }
+    res.writeHead(status, type).end(nonsense ?? JSON.stringify({ keys }))
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
@@ -33,21 +37,24 @@ afterEach(() => {
   server.close()
 })
 
+/** A request with a token of this key, whose header names what `header` does. */
+async function requestOf(key: CryptoKey | Uint8Array, header: { kid?: string; alg?: string }) {
+  const token = await new SignJWT({ sid: 's', n: Math.random() })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...header })
+    .setIssuer(TEST_ORIGIN)
+    .setAudience(TEST_ORIGIN)
+    .setSubject('u')
+    .setIssuedAt()
+    .setExpirationTime('5m')
+    .sign(key)
+  return new Request(TEST_ORIGIN, { headers: { cookie: `${ACCESS_COOKIE}=${token}` } })
+}
+
 /** A key that the server publishes, and tokens of it. */
 async function publish(kid: string) {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   keys.push({ ...(await exportJWK(publicKey)), kid, alg: 'ES256' })
-  return async () => {
-    const token = await new SignJWT({ sid: 's', n: Math.random() })
-      .setProtectedHeader({ alg: 'ES256', kid, typ: 'at+jwt' })
-      .setIssuer(TEST_ORIGIN)
-      .setAudience(TEST_ORIGIN)
-      .setSubject('u')
-      .setIssuedAt()
-      .setExpirationTime('5m')
-      .sign(privateKey)
-    return new Request(TEST_ORIGIN, { headers: { cookie: `${ACCESS_COOKIE}=${token}` } })
-  }
+  return () => requestOf(privateKey, { kid })
 }
 
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
@@ -97,4 +104,92 @@ test('while the keys cannot be had the known ones are kept, and without any nobo
   pass(11 * MINUTE_MS)
   for (let n = 0; n < 3; n += 1) expect(await edge.getSession(await next())).not.toBeNull()
   expect(asked).toBe(3)
+})
+
+test.each(['null', '{}', '{"keys":{}}', '[]', '7', 'no JSON'])(
+  'the answer %s is no key set: the known keys are kept',
+  async (answer) => {
+    const next = await publish('a')
+    const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
+    nonsense = answer
+    expect(await edge.getSession(await next())).toBeNull()
+    nonsense = undefined
+    expect(await edge.getSession(await next())).not.toBeNull()
+    nonsense = answer
+    pass(11 * MINUTE_MS)
+    for (let n = 0; n < 3; n += 1) expect(await edge.getSession(await next())).not.toBeNull()
+    expect(asked).toBe(3)
+  },
+)
+
+test('what is no key in a set spoils none of the others', async () => {
+  keys.push(null as never, 7 as never, [], {})
+  const next = await publish('a')
+  const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
+  expect(await edge.getSession(await next())).not.toBeNull()
+})
+
+/** A key pair as a set would hold it, and who signs with it. */
+async function pair(alg: 'ES256' | 'RS256' = 'ES256') {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+  return {
+    privateKey,
+    publicKey: await exportJWK(publicKey),
+    secret: await exportJWK(privateKey),
+  }
+}
+const seenBy = (set: object[], req: Request) =>
+  createEdge({ baseURL: TEST_ORIGIN, jwks: { keys: set } as JSONWebKeySet }).getSession(req)
+
+test('a key is taken for what it is and for nothing else', async () => {
+  const { privateKey, publicKey, secret } = await pair()
+  const req = () => requestOf(privateKey, { kid: 'a' })
+  expect(await seenBy([{ ...publicKey, kid: 'a' }], await req())).not.toBeNull()
+  for (const other of [
+    { alg: 'RS256' },
+    { alg: 'ES384' },
+    { use: 'enc' },
+    { key_ops: ['sign'] },
+    { kty: 'RSA' },
+    { crv: 'P-384' },
+    { x: 'AA' },
+    { kid: 'b' },
+    { kid: undefined },
+  ]) {
+    expect([other, await seenBy([{ ...publicKey, kid: 'a', ...other }], await req())]).toEqual([
+      other,
+      null,
+    ])
+  }
+  // A private key has no place here; it is not used, so that the mistake is noticed.
+  expect(await seenBy([{ ...secret, kid: 'a' }], await req())).toBeNull()
+})
+
+test('no algorithm is talked into a key of another kind', async () => {
+  const rsa = await pair('RS256')
+  const { privateKey } = await pair()
+  const set = [{ ...rsa.publicKey, kid: 'a' }]
+  expect(await seenBy(set, await requestOf(rsa.privateKey, { kid: 'a', alg: 'RS256' }))).toEqual(
+    expect.objectContaining({ userId: 'u' }),
+  )
+  expect(await seenBy(set, await requestOf(privateKey, { kid: 'a' }))).toBeNull()
+  const text = new TextEncoder().encode(rsa.publicKey.n)
+  const mac = await requestOf(text, { kid: 'a', alg: 'HS256' })
+  expect(await seenBy(set, mac)).toBeNull()
+  const shared = [{ kty: 'oct', k: rsa.publicKey.n, kid: 'a', alg: 'HS256' }]
+  expect(await seenBy(shared, mac)).toBeNull()
+})
+
+test('of two keys with one name the first counts; a token that names none finds no key with a name', async () => {
+  const first = await pair()
+  const second = await pair()
+  const set = [
+    { ...first.publicKey, kid: 'a' },
+    { ...second.publicKey, kid: 'a' },
+  ]
+  expect(await seenBy(set, await requestOf(first.privateKey, { kid: 'a' }))).not.toBeNull()
+  expect(await seenBy(set, await requestOf(second.privateKey, { kid: 'a' }))).toBeNull()
+  expect(await seenBy(set, await requestOf(first.privateKey, {}))).toBeNull()
+  expect(await seenBy([first.publicKey], await requestOf(first.privateKey, {}))).not.toBeNull()
+  expect(await seenBy([first.publicKey], await requestOf(second.privateKey, {}))).toBeNull()
 })

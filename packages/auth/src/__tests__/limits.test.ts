@@ -31,6 +31,7 @@ test.each([
   ['/sign-up/email', 200],
   ['/request-password-reset', 200],
   ['/send-verification-email', 200],
+  ['/sign-in/magic-link', 200],
 ])(
   'an account from one address may try %s five times, over all processes',
   async (path, allowed) => {
@@ -91,6 +92,25 @@ test('the sixth try is refused though its password is right; one that succeeds c
   for (let n = 0; n < 8; n += 1) {
     expect((await signIn(auth, email, address, TEST_PASSWORD)).status).toBe(200)
   }
+})
+
+test('an office presses its links and types its codes together; passwords are tried less often', async () => {
+  const auth = limited({ twoFactor: true })
+  const address = newAddress()
+  const statuses = async (path: string, body: object, times: number) => {
+    const seen: number[] = []
+    for (let n = 0; n < times; n += 1)
+      seen.push((await auth.post(path, body, from(address))).status)
+    return seen
+  }
+  const pressed = await statuses('/sign-in/magic-link/confirm', { token: 'x' }, 40)
+  expect(pressed).toEqual(Array(40).fill(400))
+  for (const way of ['totp', 'backup-code']) {
+    const typed = await statuses(`/two-factor/verify-${way}`, { code: 'x' }, 40)
+    expect(typed).toEqual(Array(40).fill(401))
+  }
+  const tried = await statuses('/two-factor/disable', { password: 'x' }, 22)
+  expect(tried).toEqual([...Array(20).fill(401), 429, 429])
 })
 
 test('with Redis the limits are counted there', async () => {

@@ -127,6 +127,86 @@ test('a sign-up that was pending when the address was proven is worth nothing', 
   expect(await signIn(email, SQUATTER)).toBe(401)
 })
 
+test.each([
+  ['a password', (email: string) => signUp(email, SQUATTER)],
+  ['a provider’s account', (email: string) => comeFromGitHub(email, false)],
+])('a link that is asked for again does not confirm a squatter’s %s', async (way, squat) => {
+  const email = `again-${way.length}@example.com`
+  await squat(email)
+  const first = await signUp(email, TEST_PASSWORD, 'Owner')
+  await auth.post('/send-verification-email', { email })
+  await auth.settled()
+  const again = tokenOf(auth.outbox, 'WelcomeEmail')
+  expect(again).not.toBe(first)
+  expect((await auth.post('/confirm-email', { token: again })).status).toBe(200)
+  expect(await accountsOf(email)).toEqual([])
+  expect(await signIn(email, SQUATTER)).toBe(401)
+  // Whose link it was is not known, so the owner chooses a password in the mailbox.
+  await auth.post('/request-password-reset', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+  await auth.post('/reset-password', { token, newPassword: TEST_PASSWORD })
+  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+  expect(await accountsOf(email)).toEqual(['credential'])
+})
+
+test('a link that is asked for again confirms the password where nobody else signed up', async () => {
+  const email = 'alone@example.com'
+  await signUp(email, TEST_PASSWORD)
+  await auth.post('/send-verification-email', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'WelcomeEmail')
+  expect((await auth.post('/confirm-email', { token })).status).toBe(200)
+  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+})
+
+test('a proof that breaks off halfway has proven nothing, and nobody comes in', async () => {
+  const email = 'halfway@example.com'
+  await signUp(email, SQUATTER)
+  const owners = await signUp(email, TEST_PASSWORD, 'Owner')
+  await setup.db.$executeRaw`
+    CREATE FUNCTION "breaks_off"() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the connection is lost'; END $$`
+  await setup.db.$executeRaw`
+    CREATE TRIGGER "breaks_off" BEFORE DELETE ON "Account" EXECUTE FUNCTION "breaks_off"()`
+  expect((await auth.post('/confirm-email', { token: owners })).status).toBe(500)
+  await setup.db.$executeRaw`DROP TRIGGER "breaks_off" ON "Account"`
+  const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
+  expect(user.emailVerified).toBe(false)
+  expect(await signIn(email, SQUATTER)).toBe(401)
+})
+
+test.each([
+  ['a second sign-up', 'sign-up'],
+  ['a reset', 'reset'],
+  ['a magic link', 'link'],
+  ['a provider', 'provider'],
+])('whoever proves an address by %s ends the sessions that were there', async (_, how) => {
+  const email = `session-${how}@example.com`
+  await signUp(email, SQUATTER)
+  const { id: userId } = await setup.db.user.findUniqueOrThrow({ where: { email } })
+  const old = { id: `old-${how}`, token: `old-${how}`, userId }
+  await setup.db.session.create({ data: { ...old, expiresAt: new Date(Date.now() + 60_000) } })
+  if (how === 'sign-up') {
+    const token = await signUp(email, TEST_PASSWORD, 'Owner')
+    expect((await auth.post('/confirm-email', { token })).status).toBe(200)
+  } else if (how === 'provider') {
+    await comeFromGitHub(email)
+  } else {
+    const isReset = how === 'reset'
+    await auth.post(isReset ? '/request-password-reset' : '/sign-in/magic-link', { email })
+    await auth.settled()
+    const token = tokenOf(auth.outbox, isReset ? 'PasswordResetEmail' : 'MagicLinkEmail')
+    const path = isReset ? '/reset-password' : '/sign-in/magic-link/confirm'
+    const answer = await auth.post(path, { token, newPassword: TEST_PASSWORD })
+    expect(answer.status).toBe(200)
+  }
+  expect(await setup.db.user.findUniqueOrThrow({ where: { email } })).toMatchObject({
+    emailVerified: true,
+  })
+  expect(await setup.db.session.count({ where: { id: old.id } })).toBe(0)
+})
+
 test('a form that signs up a second time gets its own link, too', async () => {
   const email = 'by-form@example.com'
   await signUp(email, SQUATTER)

@@ -78,6 +78,20 @@ test('provider tokens are encrypted at rest', async () => {
   expect(row.accessToken).not.toContain(github.tokens[0])
 })
 
+test('a provider’s token is given to the host’s own code, and to no script of a page', async () => {
+  github.profile = { id: 12, email: 'scripted@example.com', verified: true }
+  const { target, stateCookie } = await begin()
+  const cookie = cookiesOf(await comeBack(await consent(target), stateCookie))
+  const { id } = await setup.db.account.findFirstOrThrow({ where: { accountId: '12' } })
+  const body = { accountId: id }
+  for (const path of ['/get-access-token', '/refresh-token']) {
+    expect([path, (await auth.post(path, body, { cookie })).status]).toEqual([path, 404])
+  }
+  const { headers } = auth.request('/', { cookie })
+  const given = await auth.api.getAccessToken({ body, headers })
+  expect(given.accessToken).toBe(github.tokens.at(-1))
+})
+
 test('a code that was stolen on the way is worth nothing to another browser', async () => {
   github.profile = { id: 11, email: 'victim@example.com', verified: true }
   const victim = await consent((await begin()).target)

@@ -1,16 +1,14 @@
 /** Tokens for other programs: by code and PKCE, by client credentials, for their scopes only. */
 
-import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEdge, type Edge } from '../edge.ts'
 import { createRequireScope, type RequireScope } from '../scopes.ts'
 import { cookiesOf, createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
+import { CALLBACK, createPrograms, RESOURCE } from './programs.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
-const RESOURCE = `${TEST_ORIGIN}/api`
 const SCOPE = 'openid bookings:read'
-const CALLBACK = 'https://client.example/callback'
 
 let auth: TestAuth
 let edge: Edge
@@ -34,30 +32,7 @@ afterAll(async () => {
   await auth.close()
 })
 
-const make = (client: Parameters<TestAuth['createOAuthClient']>[1], cookie = admin) =>
-  auth.createOAuthClient(auth.request('/', { cookie, headers: { origin: TEST_ORIGIN } }), client)
-
-async function token(body: Record<string, string>, basic?: [string, string | null]) {
-  const answer = await auth.handler(
-    auth.request('/api/auth/oauth2/token', {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded',
-        ...(basic ? { authorization: `Basic ${btoa(basic.join(':'))}` } : {}),
-      },
-      body: new URLSearchParams(body).toString(),
-    }),
-  )
-  const json = (await answer.json()) as Record<string, string>
-  return { status: answer.status, ...json } as {
-    status: number
-    access_token: string
-    refresh_token?: string
-    error?: string
-  }
-}
-const bearing = (value: string) =>
-  auth.request('/api/bookings', { headers: { authorization: `Bearer ${value}` } })
+const { make, token, authorize, consent, bearing } = createPrograms(() => ({ auth, admin }))
 
 test('a service gets a token for its scopes, and the edge holds it to them', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
@@ -100,41 +75,6 @@ test('neither kind of token is taken for the other', async () => {
   }
 })
 
-/** A public client's request for a user, and what came of it. */
-async function authorize(clientId: string, cookie: string, changes: Record<string, string> = {}) {
-  const verifier = randomBytes(32).toString('base64url')
-  const query = new URLSearchParams({
-    response_type: 'code',
-    client_id: clientId,
-    redirect_uri: CALLBACK,
-    scope: 'openid bookings:read offline_access',
-    state: 'abc',
-    resource: RESOURCE,
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-    code_challenge_method: 'S256',
-    ...changes,
-  })
-  const answer = await auth.handler(
-    auth.request(`/api/auth/oauth2/authorize?${query}`, {
-      cookie,
-      headers: { accept: 'text/html' },
-    }),
-  )
-  return { answer, verifier, location: answer.headers.get('location') ?? '' }
-}
-
-/** Presses the button of the consent page. */
-async function consent(location: string, cookie: string, accept = true) {
-  const { search } = new URL(location, TEST_ORIGIN)
-  const answer = await auth.post(
-    '/oauth2/consent',
-    { accept, oauth_query: search.slice(1) },
-    { cookie },
-  )
-  const body = (await answer.json()) as { redirect_uri?: string; url?: string }
-  return new URL(body.redirect_uri ?? body.url ?? '')
-}
-
 test('a public client gets a token on behalf of a user, by code and PKCE, once', async () => {
   const { clientId, clientSecret } = await make({
     name: 'Phone',
@@ -174,6 +114,77 @@ test('a public client gets a token on behalf of a user, by code and PKCE, once',
   expect(stolen.status).toBeGreaterThanOrEqual(400)
   expect(stolen.access_token).toBeUndefined()
 })
+
+test('a public client in a browser gets its token from its own origin; the cookies there are nobody’s', async () => {
+  const { clientId } = await make({
+    name: 'Single page',
+    scopes: ['openid', 'bookings:read'],
+    redirectUris: [CALLBACK],
+    isConfidential: false,
+  })
+  const { cookie, userId } = await auth.signIn()
+  const codeFor = async () => {
+    const asked = await authorize(clientId, cookie, { scope: SCOPE })
+    const back = /[?&]code=/.test(asked.location)
+      ? new URL(asked.location)
+      : await consent(asked.location, cookie)
+    return { code: back.searchParams.get('code') ?? '', code_verifier: asked.verifier }
+  }
+  const send = (path: string, fields: Record<string, string>, as: string) =>
+    auth.handler(
+      auth.request(`/api/auth/oauth2/${path}`, {
+        method: 'POST',
+        cookie: as,
+        headers: {
+          origin: 'https://client.example',
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: new URLSearchParams({ client_id: clientId, ...fields }).toString(),
+      }),
+    )
+  const exchange = {
+    grant_type: 'authorization_code',
+    redirect_uri: CALLBACK,
+    resource: RESOURCE,
+  }
+  const given = await send('token', { ...exchange, ...(await codeFor()) }, '')
+  expect(given.status).toBe(200)
+  const { access_token: own } = (await given.json()) as { access_token: string }
+  expect(await requireScope(bearing(own), 'bookings:read')).toMatchObject({ clientId, userId })
+
+  // A page of another site sends the cookies along: without a code and its verifier they get nothing.
+  const { code } = await codeFor()
+  for (const fields of [
+    exchange,
+    { ...exchange, code },
+    { ...exchange, code, code_verifier: 'x'.repeat(43) },
+    { grant_type: 'client_credentials', resource: RESOURCE, scope: 'bookings:read' },
+    { grant_type: 'refresh_token', refresh_token: 'x' },
+  ]) {
+    const answer = await send('token', fields, cookie)
+    expect(answer.status).toBeGreaterThanOrEqual(400)
+    expect(answer.status).toBeLessThan(500)
+    expect(answer.headers.getSetCookie()).toEqual([])
+    expect(await answer.text()).not.toContain('access_token')
+  }
+  for (const path of ['introspect', 'revoke']) {
+    const bare = await send(path, { token: own }, '')
+    const withCookie = await send(path, { token: own }, cookie)
+    expect([path, withCookie.status]).toEqual([path, bare.status])
+    expect(await withCookie.text()).toBe(await bare.text())
+  }
+  expect(await auth.getSession(auth.request('/', { cookie }))).not.toBeNull()
+})
+
+test.each(['/oauth2/consent', '/oauth2/create-client', '/oauth2/token/', '/oauth2/Token'])(
+  'another site cannot post to %s with the cookies of who is signed in',
+  async (path) => {
+    const headers = { origin: 'https://client.example' }
+    const answer = await auth.post(path, { accept: true }, { cookie: admin, headers })
+    expect(answer.status).toBe(403)
+    expect(await answer.json()).toMatchObject({ code: 'untrusted_origin' })
+  },
+)
 
 test('without PKCE, to another address or for another scope there is no code', async () => {
   const { clientId } = await make({

@@ -264,6 +264,8 @@ test.each([
   ['no key', { keys: [] }],
   ['a public key only', () => ({ keys: [own.publicKey] })],
   ['a key of another kind', { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x', d: 'd' }] }],
+  ['a set that is none', {} as JSONWebKeySet],
+  ['something that is no key', () => ({ keys: [own.privateKey, null as never] })],
 ])('%s to sign with is refused at once', (_, keys) => {
   const given = typeof keys === 'function' ? keys() : keys
   expect(() => createTestAuth({ db: setup.db, accessToken: { keys: given } })).toThrow(

@@ -1,0 +1,67 @@
+/** Addresses that look like another person's are not theirs, whichever way somebody comes in with them. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { createBrowser } from './browser.ts'
+import { type Issuer, OIDC_CLIENT, startIssuer } from './issuer.ts'
+import { setUpAuth } from './setup.ts'
+
+const setup = setUpAuth()
+let issuer: Issuer
+let auth: TestAuth
+beforeAll(async () => {
+  issuer = await startIssuer({ redirectUri: `${TEST_ORIGIN}/api/auth/callback/acme` })
+  auth = createTestAuth({ db: setup.db, oidc: { acme: { issuer: issuer.url, ...OIDC_CLIENT } } })
+  await auth.signIn('victim@example.com')
+})
+afterAll(async () => {
+  await auth.settled()
+  await auth.close()
+  await issuer.close()
+})
+
+const LOOKALIKES = [
+  ['a Cyrillic a', 'victim@exаmple.com'],
+  ['a Kelvin sign', 'vi\u212ator@example.com'],
+  ['a dotless i', 'vıctim@example.com'],
+  ['full width', 'ｖictim@example.com'],
+  ['a zero-width space', 'victim\u200b@example.com'],
+  ['a line break', 'victim@example.com\r\nBcc: eve@example.com'],
+  ['a space', ' victim@example.com'],
+] as const
+
+test.each(LOOKALIKES)('an address with %s is nobody else’s', async (_, email) => {
+  await auth.signIn('viktor@example.com')
+  const before = [await setup.db.user.count(), auth.outbox.sent.length]
+  for (const path of [
+    '/sign-up/email',
+    '/sign-in/email',
+    '/sign-in/magic-link',
+    '/request-password-reset',
+    '/send-verification-email',
+  ]) {
+    const answer = await auth.post(path, { name: 'Eve', email, password: TEST_PASSWORD })
+    expect([400, 401, 422]).toContain(answer.status)
+  }
+  issuer.profile = { sub: `eve-${email}`, email, email_verified: true, name: 'Eve' }
+  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
+  const { url } = (await begun.json()) as { url: string }
+  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
+  const answer = await auth.handler(
+    auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }),
+  )
+  expect(cookiesOf(answer)).not.toContain('session_token')
+  await auth.settled()
+  expect([await setup.db.user.count(), auth.outbox.sent.length]).toEqual(before)
+})
+
+test('an address in capitals is the same person', async () => {
+  const { userId } = await auth.signIn('capital@example.com')
+  const answer = await auth.post('/sign-in/email', {
+    email: 'CAPITAL@Example.COM',
+    password: TEST_PASSWORD,
+  })
+  expect(await auth.getSession(auth.request('/', { cookie: cookiesOf(answer) }))).toMatchObject({
+    userId,
+  })
+})

@@ -1,0 +1,152 @@
+/** A session without its second factor, and changing the second factor: what neither may do. */
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  cookiesOf,
+  createTestAuth,
+  TEST_ORIGIN,
+  TEST_PASSWORD,
+  type TestAuth,
+  tokenOf,
+} from '../testing.ts'
+import { codeOf, secretIn } from './authenticator.ts'
+import { answered } from './endpoints.ts'
+import { CLIENT } from './github.ts'
+import { setUpAuth } from './setup.ts'
+
+const setup = setUpAuth()
+let auth: TestAuth
+beforeAll(() => {
+  const oauth = { scopes: ['bookings:read'] }
+  auth = createTestAuth({ db: setup.db, twoFactor: true, oauth, github: CLIENT })
+})
+afterAll(async () => {
+  await auth.settled()
+  await auth.close()
+})
+
+const DAY_MS = 86_400_000
+
+const ask = (cookie: string) => auth.requireAuth(auth.request('/', { cookie }))
+const codeIn = async (answer: Response) =>
+  ((await answer.json().catch(() => ({}))) as { code?: string }).code
+const enable = (cookie: string, body = { password: TEST_PASSWORD } as object) =>
+  auth.post('/two-factor/enable', body, { cookie })
+/** As if somebody had signed in so long ago. */
+const age = (userId: string, days: number) =>
+  setup.db.session.updateMany({
+    where: { userId },
+    data: { createdAt: new Date(Date.now() - days * DAY_MS) },
+  })
+
+/** Somebody who has turned the second factor on. */
+async function withSecondFactor() {
+  const { email, userId, cookie } = await auth.signIn()
+  const { totpURI } = (await (await enable(cookie)).json()) as { totpURI: string }
+  const code = await codeOf(secretIn(totpURI), 0)
+  expect((await auth.post('/two-factor/verify-totp', { code }, { cookie })).status).toBe(200)
+  return { email, userId }
+}
+
+async function byLink(email: string): Promise<string> {
+  await auth.post('/sign-in/magic-link', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'MagicLinkEmail')
+  return cookiesOf(await auth.post('/sign-in/magic-link/confirm', { token }))
+}
+
+/** What is left to a session without its second factor. */
+const LEFT = [
+  '/access/refresh',
+  '/access/renew',
+  '/callback/:id',
+  '/confirm-email',
+  '/error',
+  '/jwks',
+  '/ok',
+  '/passkey/generate-authenticate-options',
+  '/passkey/verify-authentication',
+  '/request-password-reset',
+  '/reset-password',
+  '/reset-password/:token',
+  '/send-verification-email',
+  '/sign-in/email',
+  '/sign-in/magic-link',
+  '/sign-in/magic-link/confirm',
+  '/sign-in/social',
+  '/sign-out',
+  '/sign-up/email',
+  '/two-factor/verify-backup-code',
+  '/two-factor/verify-totp',
+]
+
+/** The status and the code of what `path` answers to a request that says next to nothing. */
+async function probe(path: string, method: string, cookie: string) {
+  const send = (type: string, body: string) =>
+    auth.handler(
+      auth.request(`/api/auth${path.replace(/:\w+/, 'github')}`, {
+        method,
+        cookie,
+        headers: { origin: TEST_ORIGIN, 'content-type': type },
+        ...(method === 'GET' ? {} : { body }),
+      }),
+    )
+  const json = await send('application/json', '{"response":{"id":"x"}}')
+  const answer = json.status === 415 ? await send('application/x-www-form-urlencoded', 'x=y') : json
+  return { status: answer.status, code: await codeIn(answer) }
+}
+
+test('of all endpoints that there are a session without its second factor reaches only these', async () => {
+  const { email, userId } = await withSecondFactor()
+  const cookie = await byLink(email)
+  const reached = new Set<string>()
+  const endpoints = answered(auth)
+  expect(endpoints.length).toBeGreaterThan(70)
+  for (const { path, method } of endpoints) {
+    // Cookies count nothing at these; see border.ts.
+    if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
+    // It would be another session, or none.
+    const changes = path === '/sign-out' || path.startsWith('/access/')
+    const { status, code } = changes ? { status: 200, code: '' } : await probe(path, method, cookie)
+    if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+  }
+  expect([...reached].sort()).toEqual(LEFT)
+  expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
+})
+
+test('a reset of the password does not pass the second factor', async () => {
+  const { email } = await withSecondFactor()
+  await auth.post('/request-password-reset', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+  const reset = await auth.post('/reset-password', { token, newPassword: TEST_PASSWORD })
+  expect([reset.status, cookiesOf(reset)]).toEqual([200, ''])
+  const signedIn = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  expect(await signedIn.json()).toMatchObject({ twoFactorRedirect: true })
+})
+
+test('backup codes are good once an app has shown its first code', async () => {
+  const { cookie } = await auth.signIn()
+  const { backupCodes } = (await (await enable(cookie)).json()) as { backupCodes: string[] }
+  const code = backupCodes[0]
+  const early = await auth.post('/two-factor/verify-backup-code', { code }, { cookie })
+  expect([early.status, await codeIn(early)]).toEqual([400, 'TOTP_NOT_ENABLED'])
+  expect(await ask(cookie)).toMatchObject({ acr: 'aal1' })
+})
+
+test('who has no password turns it on soon after signing in, and not with a session of days', async () => {
+  const cookie = await byLink('no-password@example.com')
+  const { userId } = await ask(cookie)
+  await age(userId, 2)
+  for (const what of ['enable', 'disable', 'get-totp-uri', 'generate-backup-codes']) {
+    const late = await auth.post(`/two-factor/${what}`, {}, { cookie })
+    expect([what, late.status, await codeIn(late)]).toEqual([what, 403, 'SESSION_NOT_FRESH'])
+  }
+  expect(await setup.db.twoFactor.count({ where: { userId } })).toBe(0)
+  await age(userId, 0.5)
+  expect((await enable(cookie, {})).status).toBe(200)
+
+  const other = await auth.signIn()
+  await age(other.userId, 2)
+  expect((await enable(other.cookie)).status).toBe(200)
+})

@@ -1,0 +1,44 @@
+/**
+ * Users who signed up and never confirmed their address are not kept. Whoever has shown in any way that
+ * they are there stays: by a verified address, a provider's account, a passkey or a membership.
+ *
+ * @module
+ */
+
+import { atomically, type Database, Prisma } from '@repo/db'
+import { audit } from './audit.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const BATCH = 500
+
+/** Of the user `u`. */
+const NEVER_CAME = Prisma.sql`NOT u."emailVerified"
+  AND NOT EXISTS (SELECT 1 FROM "Account" a WHERE a."userId" = u."id" AND a."providerId" <> 'credential')
+  AND NOT EXISTS (SELECT 1 FROM "Passkey" p WHERE p."userId" = u."id")
+  AND NOT EXISTS (SELECT 1 FROM "Member" m WHERE m."userId" = u."id")`
+
+/** Deletes those who signed up more than `keepDays` ago, one day or more. Returns how many. */
+export async function purgeUnconfirmed(
+  db: Database,
+  keepDays: number,
+  now = new Date(),
+): Promise<number> {
+  const before = new Date(now.getTime() - Math.max(keepDays, 1) * DAY_MS)
+  let purged = 0
+  for (let found = BATCH; found === BATCH; ) {
+    await atomically(db, async (tx) => {
+      const users = await tx.$queryRaw<{ id: string }[]>`
+        SELECT u."id" FROM "User" u WHERE u."createdAt" < ${before} AND ${NEVER_CAME}
+        ORDER BY u."createdAt" LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`
+      found = users.length
+      if (found === 0) return
+      // Asked again now that they are locked: one may have come while they were looked for.
+      const ids = users.map(({ id }) => id)
+      const count = await tx.$executeRaw`
+        DELETE FROM "User" u WHERE u."id" = ANY(${ids}) AND ${NEVER_CAME}`
+      if (count > 0) await audit(tx, { action: 'users_purged', detail: { count } })
+      purged += count
+    })
+  }
+  return purged
+}
