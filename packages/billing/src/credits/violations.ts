@@ -35,11 +35,10 @@ const within = (table: string) =>
 const firstBreak = (where: string) => `
   SELECT DISTINCT ON (${ACCOUNT}) ${ACCOUNT}, "id", "before" + "amount" AS "expected", "balanceAfter" AS "found"
   FROM (SELECT ${ACCOUNT}, "id", "amount", "balanceAfter", "createdAt",
-      coalesce(lag("balanceAfter") OVER w, 0) AS "before", lag("createdAt") OVER w AS "beforeAt",
-      sum("debt") OVER w AS "owed"
+      coalesce(lag("balanceAfter") OVER w, 0) AS "before", lag("createdAt") OVER w AS "beforeAt"
     FROM "CreditTransaction" t WHERE ${where}
     WINDOW w AS (PARTITION BY ${ACCOUNT} ORDER BY "id")) chain
-  WHERE "balanceAfter" <> "before" + "amount" OR "createdAt" < "beforeAt" OR "owed" < 0
+  WHERE "balanceAfter" <> "before" + "amount" OR "createdAt" < "beforeAt"
   ORDER BY ${ACCOUNT}, "id"`
 
 /** Each selects `ownerId`, `creditType`, `id`, `expected`, `found`, and nothing where all is well. */
@@ -52,14 +51,18 @@ const CHECKS = {
       LEFT JOIN (SELECT ${ACCOUNT}, sum("amount") AS "sum", max("id") AS "last" FROM "CreditTransaction" t
         WHERE ${within('t')} GROUP BY ${ACCOUNT}) s USING (${ACCOUNT})
     WHERE ${within('a')} AND a."balance" <> coalesce(s."sum", 0)`,
-  /** A debt is the sum of what its transactions changed of it. */
+  /** A debt is the sum of what its transactions changed of it, and was never below 0. */
   debt: `
     SELECT ${accountOf('a')}, s."last" AS "id", coalesce(s."sum", 0) AS "expected", a."debt" AS "found"
     FROM "CreditAccount" a
       LEFT JOIN (SELECT ${ACCOUNT}, sum("debt") AS "sum", max("id") FILTER (WHERE "debt" <> 0) AS "last"
         FROM "CreditTransaction" t WHERE ${within('t')} GROUP BY ${ACCOUNT}) s USING (${ACCOUNT})
-    WHERE ${within('a')} AND a."debt" <> coalesce(s."sum", 0)`,
-  /** Each balance follows from the one before, time never runs back, and no debt was ever below 0. */
+    WHERE ${within('a')} AND a."debt" <> coalesce(s."sum", 0)
+    UNION ALL SELECT ${ACCOUNT}, "id", 0, "owed"
+    FROM (SELECT ${ACCOUNT}, "id", sum("debt") OVER (PARTITION BY ${ACCOUNT} ORDER BY "id") AS "owed"
+      FROM "CreditTransaction" t WHERE "debt" <> 0 AND ${within('t')}) owing
+    WHERE "owed" < 0`,
+  /** Each balance follows from the one before, and time never runs back. */
   chain: firstBreak(within('t')),
   /** Where there is debt there is no balance. */
   owing: `
