@@ -237,3 +237,28 @@ test('a call of its own is tried once more when its connection is cut, and done 
   await db.$executeRaw`DROP TRIGGER "Cut" ON "CreditTransaction"`
   await db.$disconnect()
 })
+
+test('a call whose answer is lost after it was done is not done again', async () => {
+  const owner = await h.owner(100)
+  let lost = 0
+  const db = new Proxy(h.db, {
+    get(target, name) {
+      const member = Reflect.get(target, name)
+      if (name !== '$queryRaw') return member
+      return async (...args: Parameters<typeof h.db.$queryRaw>) => {
+        const answer = await target.$queryRaw(...args)
+        lost += 1
+        if (lost % 2 === 1) throw new Error('Connection terminated unexpectedly')
+        return answer
+      }
+    },
+  })
+  const billing = createBilling({ ...h.settings, db })
+  expect(await billing.deductCredits(owner, 5, '')).toMatchObject({ success: true, balance: 95 })
+  const held = await billing.holdCredits(owner, 5, '')
+  await billing.captureHold(held.success ? held.holdId : '', 3)
+  await billing.clawBackCredits(owner, 200, '', { idempotencyKey: 'dispute:1' })
+  await billing.restoreCredits(owner, '', { clawBackKey: 'dispute:1' })
+  expect(lost).toBe(10)
+  expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 92, debt: 0, holds: 0 })
+})

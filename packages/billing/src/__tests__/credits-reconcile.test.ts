@@ -81,6 +81,13 @@ test.each<[string, () => string, string, number | null]>([
     'lots',
     null,
   ],
+  [
+    'debt paid before it was made',
+    () =>
+      `UPDATE "CreditTransaction" SET type = 'adjustment', "refundOf" = NULL, debt = CASE WHEN ${nth(2)} THEN -1 ELSE debt + 1 END WHERE "id" IN (${ids[2]}, ${ids[6]})`,
+    'debt',
+    2,
+  ],
   ['lot deleted', () => `DELETE FROM "CreditGrant" WHERE ${mine()}`, 'lot', 6],
   [
     'provenance changed',

@@ -1,0 +1,102 @@
+/** What a ledger has to pass: each check throws where the one in its database is wrong. */
+
+import type { TestDatabase } from '@repo/db/testing'
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { createBilling } from '../index.ts'
+import { ledgerViolations } from '../testing.ts'
+import * as checks from './credits-crowd.ts'
+import { history, play } from './credits-history.ts'
+
+export const CHECKS = {
+  /** One caller, compared with the model after each step. Always the same histories. */
+  async model({ db }: TestDatabase, runs = 150) {
+    const property = fc.asyncProperty(history, (steps) => play(db, steps))
+    await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+  },
+  overspend: (database: TestDatabase) => crowded(database, (c) => checks.overspend(c, 600, 200)),
+  duplicates: (database: TestDatabase) => crowded(database, (c) => checks.duplicates(c, 40)),
+  settlements: (database: TestDatabase) => crowded(database, checks.settlements),
+  beginnings: (database: TestDatabase) => crowded(database, checks.beginnings),
+  /** A key and what it stands for, each fact by itself. */
+  async keys({ db }: TestDatabase) {
+    const { grantCredits, deductCredits, refundCredits, holdCredits, clawBackCredits } =
+      createBilling({ db, appUrl: 'http://localhost' })
+    const idempotencyKey = 'k'
+    const given = { idempotencyKey, priority: 10, expiresAt: new Date('2099-01-01') }
+    const isConflict = (call: Promise<unknown>) =>
+      expect(call).rejects.toMatchObject({ code: 'idempotency_conflict' })
+    await grantCredits('ada', 5, given)
+    await isConflict(grantCredits('ada', 6, given))
+    await isConflict(grantCredits('ada', 5, { ...given, type: 'purchase' }))
+    await isConflict(grantCredits('ada', 5, { ...given, priority: 11 }))
+    await isConflict(grantCredits('ada', 5, { ...given, expiresAt: null }))
+    await isConflict(grantCredits('ada', 5, { ...given, creditType: 'other' }))
+    const taken = [await deductCredits('ada', 1, ''), await deductCredits('ada', 1, '')]
+    const of = taken.map((done) => (done.success ? done.transactionId : ''))
+    const refund = (transactionId = '') =>
+      refundCredits('ada', 1, '', { idempotencyKey: 'r', transactionId })
+    await refund(of[0])
+    await isConflict(refund(of[1]))
+    await deductCredits('ada', 1, '', { idempotencyKey: 'd' })
+    await isConflict(holdCredits('ada', 1, '', { idempotencyKey: 'd' }))
+    await clawBackCredits('ada', 10, '', { idempotencyKey: 'c' })
+    const first = await grantCredits('ada', 20, { idempotencyKey: 'paying' })
+    expect(await grantCredits('ada', 20, { idempotencyKey: 'paying' })).toEqual(first)
+  },
+  /** The most an account may hold, to the credit. */
+  async limit({ db }: TestDatabase) {
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    const most = 1_000_000_000_000_000
+    await billing.grantCredits('rich', most - 1, { idempotencyKey: '1' })
+    await billing.grantCredits('rich', 1, { idempotencyKey: '2' })
+    const more = billing.grantCredits('rich', 1, { idempotencyKey: '3' })
+    await expect(more).rejects.toMatchObject({ code: 'credit_limit_exceeded' })
+  },
+  /** The months of a plan take each other's place, all but so much. */
+  async series({ db }: TestDatabase) {
+    const month = (key: number, rollover: number) =>
+      db.$executeRawUnsafe(`SELECT "Credit_post"('planned', 'credits', 'grant', 100, 'month-${key}', '',
+        p_priority => 50, p_expires_at => '2099-0${key}-01', p_series => 'plan', p_rollover => ${rollover})`)
+    const lots = async () => {
+      const found = await db.creditGrant.findMany({
+        where: { ownerId: 'planned' },
+        orderBy: { id: 'asc' },
+      })
+      return found.map(
+        ({ remaining, expiresAt }) => `${remaining} ${(expiresAt?.getUTCMonth() ?? 0) + 1}`,
+      )
+    }
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    await billing.grantCredits('planned', 7, { idempotencyKey: 'bought', priority: 90 })
+    await month(1, 30)
+    await billing.deductCredits('planned', 90, '')
+    await month(2, 30)
+    expect(await lots()).toEqual(['7 1', '10 2', '100 2'])
+    await month(3, 105)
+    expect(await lots()).toEqual(['7 1', '5 3', '100 3', '100 3'])
+    await month(4, 0)
+    expect(await lots()).toEqual(['7 1', '0 4', '0 4', '0 4', '100 4'])
+    expect((await billing.getBalance('planned')).balance).toBe(107)
+    expect(await ledgerViolations(db)).toEqual([])
+  },
+  /** A deadline that has not passed is not kept. */
+  async deadline({ db }: TestDatabase) {
+    const billing = createBilling({ db, appUrl: 'http://localhost' })
+    await billing.grantCredits('holder', 10, { idempotencyKey: '1' })
+    const held = await billing.holdCredits('holder', 4, '')
+    const [{ status }] = await db.$queryRawUnsafe<[{ status: string }]>(
+      `SELECT * FROM "Credit_settle"(${held.success ? held.holdId : 0}, 0, true)`,
+    )
+    expect(status).toBe('not_due')
+  },
+}
+
+async function crowded(database: TestDatabase, check: (crowd: checks.Crowd) => Promise<void>) {
+  const crowd = checks.createCrowd(database.url)
+  try {
+    await check(crowd)
+  } finally {
+    await crowd.close()
+  }
+}
