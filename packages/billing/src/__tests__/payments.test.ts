@@ -149,6 +149,15 @@ describe('every payment has an order', () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
     await h.db.order.updateMany({ where: { ownerId }, data: { paymentId: null } })
+    const [order] = await ordersOf(ownerId)
+    const foreign = await h.stripe.paymentIntents.create({
+      amount: 4900,
+      currency: 'usd',
+      payment_method: 'pm_card_visa',
+      confirm: true,
+    })
+    await h.billing.settleOrder(order?.id ?? '', { payments: [foreign.id] })
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'pending', paymentId: null }])
     await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
     await h.deliverAll()
     expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
