@@ -142,9 +142,15 @@ test('what only Stripe can do is refused', async () => {
   }
 })
 
-test('an owner who is forgotten has it ended there', async () => {
+test('an owner who is forgotten has it ended there, and open orders cancelled', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
+  const open = await shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
+  expect(await shop.billing.exportOwner(ownerId)).toMatchObject({
+    customer: { orders: expect.arrayContaining([expect.objectContaining({ id: orderId })]) },
+  })
   await shop.billing.forgetOwner(ownerId)
+  expect(await shop.row(open.orderId)).toMatchObject({ status: 'cancelled', successUrl: null })
+  await expect(shop.controls.completeCheckout(open.checkoutId)).rejects.toThrow('expired')
   expect(await shop.provider.retrieveSubscription(subscriptionId)).toMatchObject({
     status: 'canceled',
   })

@@ -46,6 +46,21 @@ describe.each([
     expect(await balance(ownerId)).toBe(100)
   })
 
+  test('promise 1: told by nobody, it is found by asking for what was never delivered', async () => {
+    const { orderId, checkoutId, ownerId } = await order()
+    await market.pay(checkoutId)
+    const { billing } = market
+    const pull = () =>
+      billing.provider.name === 'stripe' ? billing.pullEvents() : billing.pullOrders()
+    expect((await pull()).pulled.length).toBeGreaterThan(0)
+    expect((await pull()).pulled).toEqual([])
+    await billing.processEvents()
+    expect(await row(orderId)).toMatchObject({ status: 'completed' })
+    expect(await balance(ownerId)).toBe(100)
+    await market.deliver()
+    expect(await balance(ownerId)).toBe(100)
+  })
+
   test('promise 3: a refund past us takes the credits back, once', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
