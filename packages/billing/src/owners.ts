@@ -6,6 +6,7 @@
 
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
+import { cancelOrder } from './orders/cancel.ts'
 import { cancelElsewhere } from './orders/subscriptions.ts'
 import { ask, isMissing } from './stripe.ts'
 import { isEndedStatus } from './subscriptions.ts'
@@ -45,8 +46,8 @@ export interface ForgetOptions {
 }
 
 /**
- * What the host calls when a user or organization is deleted: ends its subscriptions at once, and
- * takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books, and
+ * What the host calls when a user or organization is deleted: cancels its open orders, ends its
+ * subscriptions at once, and takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books, and
  * so do credits, whose ledger knows an owner by id alone.
  * Called again it does what is left to do; an owner billing never met is nothing to do.
  *
@@ -62,6 +63,8 @@ export async function forgetOwner(
   if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
   const { id: customerId, stripeCustomerId, formerStripeIds } = customer
   const customerOf = { customerId }
+  const open = await ctx.db.order.findMany({ where: { ...customerOf, status: 'pending' } })
+  for (const { id } of open) await cancelOrder(ctx, id, { givesUp: true })
   const elsewhere = await ctx.db.subscription.findMany({
     where: { ...customerOf, provider: { not: 'stripe' }, endedAt: null },
   })
@@ -91,6 +94,7 @@ export async function forgetOwner(
     }),
     ctx.db.subscription.updateMany({ where: customerOf, data: { cancellationComment: null } }),
     ctx.db.effect.updateMany({ where: customerOf, data: { payload: {} } }),
+    ctx.db.order.updateMany({ where: customerOf, data: { successUrl: null, cancelUrl: null } }),
     ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
     ctx.db.webhookEvent.updateMany({
       where: { subject: { in: subjects }, status: { in: ['processed', 'ignored'] } },

@@ -55,7 +55,10 @@ export function defineProducts<const P extends Products>(products: P): P {
       throw refuse(`${sku}: ${product.amount} ${product.currency} is no price.`)
     }
     const { credits, plan, interval } = product
-    if (credits !== undefined && !(Number.isSafeInteger(credits) && credits > 0)) {
+    if (
+      credits !== undefined &&
+      !(Number.isSafeInteger(credits) && credits > 0 && credits < 2 ** 31)
+    ) {
       throw refuse(`${sku}: ${credits} credits.`)
     }
     if ((plan === undefined) !== (interval === undefined)) {

@@ -1,6 +1,7 @@
 /** Orders over HTTP: the route that makes them, the browser's return, and the provider's webhooks. */
 
 import { randomUUID } from 'node:crypto'
+import { TollgateError } from '@repo/core'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createShop, type Shop } from './orders-harness.ts'
 
@@ -118,6 +119,24 @@ describe('ordering', () => {
     expect(status).toBe(200)
     const orders = await shop.db.order.findMany({ where: { ownerId } })
     expect(orders).toMatchObject([{ id: answer.orderId, status: 'pending' }])
+  })
+
+  test("answers with the host's own refusal, and keeps what else it throws to itself", async () => {
+    const throwing = async (error: Error) => {
+      const req = new Request(ORDER, {
+        method: 'POST',
+        headers: JSON_TYPE,
+        body: JSON.stringify({ productId: 'CREDITS_SMALL' }),
+      })
+      const getOwner = () => Promise.reject(error)
+      const res = await shop.billing.handleCreateOrder(req, { getOwner })
+      return [res.status, await res.text()] as const
+    }
+    const [refused, why] = await throwing(new TollgateError('session_expired', 401, 'Sign in.'))
+    expect([refused, JSON.parse(why).code]).toEqual([401, 'session_expired'])
+    const [broken, said] = await throwing(new Error('the password is hunter2'))
+    expect(broken).toBe(500)
+    expect(said).not.toContain('hunter2')
   })
 
   test('ten a minute and owner', async () => {

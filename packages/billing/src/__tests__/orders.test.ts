@@ -131,6 +131,35 @@ test.each([
   expect(await shop.db.order.count({ where: { ownerId: input.ownerId } })).toBe(0)
 })
 
+test('promise 3: of two answers the newer stands, in whatever order they are written', async () => {
+  let isHeld = false
+  const waiting: (() => void)[] = []
+  const odd = await createShop(inject('postgres'), {
+    through: (provider) => ({
+      ...provider,
+      async retrievePayment(id) {
+        const payment = await provider.retrievePayment(id)
+        if (isHeld) await new Promise<void>((done) => waiting.push(done))
+        return payment
+      },
+    }),
+  })
+  try {
+    const { orderId, ownerId, paymentId } = await odd.paid()
+    isHeld = true
+    const older = odd.billing.settleOrder(orderId)
+    while (waiting.length === 0) await new Promise((done) => setTimeout(done, 5))
+    isHeld = false
+    await odd.controls.refundPayment(paymentId, 500)
+    await odd.billing.settleOrder(orderId)
+    for (const done of waiting) done()
+    expect(await older).toMatchObject({ amountRefunded: 500 })
+    expect(await odd.ledger(ownerId)).toEqual(['purchase 100', 'adjustment -50'])
+  } finally {
+    await odd.close()
+  }
+})
+
 test('a provider that is away is asked again about the same order', async () => {
   const { orderId } = await shop.order()
   shop.controls.isDown = true
@@ -208,6 +237,9 @@ describe('a crash', () => {
       expect(left).toMatchObject({ status: 'pending', checkoutId: null })
       const created = await odd.billing.createOrder(input)
       expect(created).toMatchObject({ orderId: left?.id, isNew: false })
+      expect(odd.controls.checkouts.map(({ checkout }) => checkout.id)).toEqual([
+        created.checkoutId,
+      ])
       await odd.controls.completeCheckout(created.checkoutId)
       await odd.billing.settleOrder(created.orderId)
       expect(await odd.db.order.count({ where: { ownerId } })).toBe(1)

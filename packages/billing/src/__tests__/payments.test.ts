@@ -1,6 +1,6 @@
 /** One-time payments: through Elements, and on the provider's page. */
 
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createHarness, type Harness } from './harness.ts'
 
 let h: Harness
@@ -105,4 +105,78 @@ test('an item bought on the page is a payment, and a subscription is not', async
       metadata: expect.objectContaining({ sku: 'call', ownerId }),
     }),
   ])
+})
+
+describe('every payment has an order', () => {
+  const ordersOf = (ownerId: string) =>
+    h.db.order.findMany({ where: { ownerId }, orderBy: { createdAt: 'asc' } })
+
+  test('an intent has one from the start, which is completed when it is confirmed', async () => {
+    const ownerId = await h.owner()
+    const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId, orderId: 'mine' })
+    const [order] = await ordersOf(ownerId)
+    expect(order).toMatchObject({
+      sku: null,
+      provider: 'stripe',
+      amount: 4900,
+      credits: 0,
+      status: 'pending',
+      paymentId: id,
+    })
+    const { metadata } = await h.stripe.paymentIntents.retrieve(id)
+    expect(metadata.orderId).toBe(order?.id)
+    await h.billing.confirmPayment(id)
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'pending' }])
+    await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+    await h.billing.confirmPayment(id)
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', amountPaid: 4900 }])
+    await h.billing.refundOrder(order?.id ?? '', { amount: 900 })
+    expect(await ordersOf(ownerId)).toMatchObject([{ amountRefunded: 900 }])
+  })
+
+  test('calls under one key have one order, and the webhook completes it', async () => {
+    const ownerId = await h.owner()
+    const pay = () =>
+      h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'call-7' })
+    const [{ id }] = await Promise.all([pay(), pay(), pay()])
+    expect(await ordersOf(ownerId)).toHaveLength(1)
+    await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+    await h.deliverAll()
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
+  })
+
+  test('one that was cut off before it knew its intent is found by the webhook', async () => {
+    const ownerId = await h.owner()
+    const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
+    await h.db.order.updateMany({ where: { ownerId }, data: { paymentId: null } })
+    const [order] = await ordersOf(ownerId)
+    const foreign = await h.stripe.paymentIntents.create({
+      amount: 4900,
+      currency: 'usd',
+      payment_method: 'pm_card_visa',
+      confirm: true,
+    })
+    await h.billing.settleOrder(order?.id ?? '', { payments: [foreign.id] })
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'pending', paymentId: null }])
+    await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+    await h.deliverAll()
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
+  })
+
+  test('an item on the page has one, and one that Stripe refused is cancelled', async () => {
+    const ownerId = await h.owner()
+    const item = { name: 'Call', amount: 4900, currency: 'usd' }
+    const { id } = await h.billing.createCheckoutSession({ ownerId, item })
+    await h.pay(id)
+    await h.billing.confirmCheckout(ownerId, id)
+    expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', checkoutId: id }])
+    h.sandbox.stripe.failNext({ status: 400, times: 1 })
+    await expect(
+      h.billing.createPaymentIntent(100, 'usd', { ownerId }, { idempotencyKey: 'refused' }),
+    ).rejects.toMatchObject({ code: 'provider_rejected' })
+    expect(await ordersOf(ownerId)).toMatchObject([{}, { status: 'cancelled', amount: 100 }])
+    // The name is free again.
+    await h.billing.createPaymentIntent(100, 'usd', { ownerId }, { idempotencyKey: 'refused' })
+    expect(await ordersOf(ownerId)).toHaveLength(3)
+  })
 })

@@ -24,6 +24,7 @@ test.each<[string, string, unknown]>([
   ['no currency', 'PACK', { ...priced, currency: 'dollars' }],
   ['half a credit', 'PACK', { ...priced, credits: 0.5 }],
   ['no credits', 'PACK', { ...priced, credits: 0 }],
+  ['more credits than an order holds', 'PACK', { ...priced, credits: 2 ** 31 }],
   ['a plan without an interval', 'PACK', { ...priced, plan: 'PRO' }],
   ['an interval without a plan', 'PACK', { ...priced, interval: 'month' }],
 ])('%s is refused', (_, sku, product) => {

@@ -182,13 +182,12 @@ async function theirsOf(
   provider: string,
   payment: ProviderPayment,
 ): Promise<Theirs> {
-  const order = await ctx.db.order.findFirst({
-    where: {
-      provider,
-      OR: [{ paymentId: payment.id }, ...(payment.orderId ? [{ id: payment.orderId }] : [])],
-    },
-    orderBy: { paymentId: { sort: 'asc', nulls: 'last' } },
-  })
+  // A renewal may name the plan's first order, and has one of its own.
+  const own = await ctx.db.order.findFirst({ where: { provider, paymentId: payment.id } })
+  const named = payment.orderId
+    ? await ctx.db.order.findUnique({ where: { id: payment.orderId } })
+    : null
+  const order = own ?? named
   return {
     provider,
     paymentId: payment.id,

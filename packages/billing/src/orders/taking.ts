@@ -72,9 +72,9 @@ const holdsMoney = (status: string | null): boolean =>
   status !== null && status !== 'won' && status !== 'prevented' && !status.startsWith('warning_')
 
 function shareOf(credits: number, { amountPaid, amountRefunded }: Paid): number {
-  if (amountRefunded === 0 || amountPaid === 0) return 0
-  if (amountRefunded >= amountPaid) return credits
-  return Number((BigInt(credits) * BigInt(amountRefunded)) / BigInt(amountPaid))
+  if (amountPaid === 0) return 0
+  const refunded = Math.min(amountRefunded, amountPaid)
+  return Number((BigInt(credits) * BigInt(refunded)) / BigInt(amountPaid))
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)

@@ -1,0 +1,107 @@
+/** The three providers as orders meet them: billing on a database, the provider over its real transport. */
+
+import { randomUUID } from 'node:crypto'
+import { createTestLogger } from '@repo/core/testing'
+import type { Database } from '@repo/db'
+import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
+import { type Billing, createBilling, defineProducts } from '../index.ts'
+import { type ConformanceSubject, stripeWebhookRequest } from '../testing.ts'
+import { createHarness, WEBHOOK_SECRET } from './harness.ts'
+import { creemSubject, localSubject } from './provider-subjects.ts'
+
+export interface Market {
+  billing: Billing
+  db: Database
+  owner(): Promise<string>
+  pay(checkoutId: string): unknown
+  /** Refunds past us. */
+  refund(paymentId: string, amount: number): unknown
+  dispute(paymentId: string): unknown
+  endPeriod(subscriptionId: string): unknown
+  /** Delivers all there is, twice and the newest first, and works through it. */
+  deliver(): Promise<void>
+  close(): Promise<void>
+}
+
+async function deliverAll(billing: Billing, requests: (() => Request)[]): Promise<void> {
+  for (const request of [...requests, ...requests].reverse()) {
+    const { status } = await billing.handlePaymentCallback(request())
+    if (status !== 200) throw new Error(`A delivery was answered ${status}.`)
+  }
+  const { waiting, dead } = await billing.processEvents()
+  if (waiting + dead > 0) throw new Error('An event was not processed.')
+}
+
+async function userOf(db: Database): Promise<string> {
+  const id = randomUUID()
+  await db.user.create({ data: { id, name: 'Ada', email: `${id}@example.com` } })
+  return id
+}
+
+/** Through the SDK and the stand-in, with the sync of the customer beside it. */
+export async function stripeMarket(postgres: TestPostgres): Promise<Market> {
+  const h = await createHarness(postgres)
+  const { stripe } = h.sandbox
+  return {
+    billing: h.billing,
+    db: h.db,
+    owner: () => h.owner(),
+    pay: (id) => h.pay(id),
+    refund: (payment_intent, amount) => h.stripe.refunds.create({ payment_intent, amount }),
+    dispute: (id) => stripe.dispute(id),
+    endPeriod: (id) => stripe.renew(id),
+    async deliver() {
+      await deliverAll(
+        h.billing,
+        stripe.events.map((event) => () => stripeWebhookRequest(event, { secret: WEBHOOK_SECRET })),
+      )
+    },
+    close: () => h.close(),
+  }
+}
+
+async function marketOf(postgres: TestPostgres, subject: ConformanceSubject): Promise<Market> {
+  const database = await createTestDatabase(postgres)
+  const { db } = database
+  await migrateJobs(database.url)
+  const { provider, world } = subject
+  const billing = createBilling({
+    db,
+    logger: createTestLogger(),
+    appUrl: 'http://localhost:3000',
+    provider,
+    products: defineProducts({
+      CREDITS_SMALL: subject.once,
+      PRO_MONTHLY: subject.plan,
+    }),
+  })
+  return {
+    billing,
+    db,
+    owner: () => userOf(db),
+    pay: (id) => world.pay(id),
+    refund: (id, amount) => world.refund(id, amount),
+    dispute: (id) => world.dispute(id),
+    endPeriod: (id) => world.endPeriod(id),
+    deliver: () =>
+      deliverAll(
+        billing,
+        world.deliveries().map(
+          ({ headers, body }) =>
+            () =>
+              new Request('http://localhost:3000/x', { method: 'POST', headers, body }),
+        ),
+      ),
+    async close() {
+      await subject.close()
+      await database.drop()
+    },
+  }
+}
+
+export const creemMarket = async (postgres: TestPostgres): Promise<Market> =>
+  marketOf(postgres, await creemSubject())
+
+export const localMarket = async (postgres: TestPostgres): Promise<Market> =>
+  marketOf(postgres, await localSubject())
