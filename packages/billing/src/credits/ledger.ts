@@ -103,9 +103,8 @@ export async function post(
     options.idempotencyKey === undefined ? randomUUID() : requireKey(options.idempotencyKey)
   const threshold = thresholdOf(ctx, creditType)
   const call = { change, creditType, key, threshold, now: domainNow(ctx) }
-  // A plan's credits come once a month; groups are for what comes often.
   const row =
-    ctx.postInGroup && !options.tx && change.series === undefined
+    ctx.postInGroup && !options.tx
       ? await ctx.postInGroup(call)
       : await postAlone(ctx, options.tx, call)
   return outcomeOf(row, key)
@@ -126,8 +125,8 @@ export async function postAlone(
         ${change.expiresAt ?? null}::timestamptz, ${priority ?? null}::int,
         ${refundOf ?? null}::bigint, ${change.owing ?? false}::boolean,
         ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
-        ${threshold}::bigint, ${now}::timestamptz, ${change.series ?? null}::text,
-        ${change.rollover ?? null}::bigint)`,
+        ${threshold}::bigint, ${now}::timestamptz,
+        ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`,
   )
   return row as PostRow
 }
