@@ -35,6 +35,8 @@ export {
   type Owner,
   type Sender,
 } from './context.ts'
+export type { CreditSettings, LowBalance } from './credits/low-balance.ts'
+export type { PlanCredits } from './credits/plan-terms.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
 export type { ForgetOptions } from './owners.ts'
