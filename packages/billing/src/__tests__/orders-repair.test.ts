@@ -160,8 +160,11 @@ describe('reconciliation', () => {
       where: { id: lost.orderId },
       data: { status: 'completed', completedAt: new Date(), paymentId, amountPaid: 1000 },
     })
+    const back = await shop.paid()
+    await shop.controls.refundPayment(back.paymentId, 500)
     const report = await shop.billing.reconcileOrders({ operator: 'grace' })
-    expect(report.mended.sort()).toEqual([unheard.orderId, lost.orderId].sort())
+    expect(report.mended.sort()).toEqual([unheard.orderId, lost.orderId, back.orderId].sort())
+    expect(await shop.ledger(back.ownerId)).toEqual(['purchase 100', 'adjustment -50'])
     expect(report).toMatchObject({ paidWithoutTransaction: [], differing: [] })
     for (const { ownerId } of [unheard, lost]) {
       expect(await shop.db.creditTransaction.findMany({ where: { ownerId } })).toMatchObject([
