@@ -12,6 +12,7 @@ import type Stripe from 'stripe'
 import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
+import { createGroup, type PostInGroup } from './credits/group.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
 import { type Plans, plans } from './plans.ts'
@@ -49,6 +50,8 @@ export interface BillingContext {
   readonly calcom: Calcom
   readonly effects: EffectHandlers
   readonly credits: CreditSettings
+  /** Null: each change is a statement of its own. */
+  readonly postInGroup: PostInGroup | null
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
   alert(alert: Alert): void
@@ -95,7 +98,7 @@ export interface BillingOptions {
   calcom?: Calcom
   /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
   effects?: EffectHandlers
-  /** Thresholds of credit balances, and what happens below them. */
+  /** Thresholds of credit balances, what happens below them, and group commit. */
   credits?: CreditSettings
   events?: EventSettings
   /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
@@ -153,6 +156,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     effects: options.effects ?? {},
     credits: options.credits ?? {},
+    postInGroup: options.credits?.groupCommit ? createGroup({ db: database, logger }) : null,
     events: {
       lanes: 4,
       leaseMs: 120_000,

@@ -57,7 +57,18 @@ export interface Posted {
 /** `posted` now or before; else why not, with the balance as it is. */
 export type Outcome = { ok: true; posted: Posted } | { ok: false; status: string; balance: number }
 
-interface PostRow {
+/** What one call of the writer takes. */
+export interface PostCall {
+  change: Post
+  creditType: string
+  key: string
+  threshold: number | null
+  now: Date | null
+}
+
+export interface PostRow {
+  /** In a group: which of the calls it answers. */
+  number?: bigint
   status: string
   id: bigint | null
   balance: bigint
@@ -90,18 +101,34 @@ export async function post(
   const creditType = creditTypeOf(options.creditType)
   const key =
     options.idempotencyKey === undefined ? randomUUID() : requireKey(options.idempotencyKey)
-  const [row] = await ask(ctx, options.tx, (db) => {
-    const { ownerId, type, amount, description, actor, priority, refundOf, holdSeconds } = change
-    return db.$queryRaw<PostRow[]>`
+  const threshold = thresholdOf(ctx, creditType)
+  const call = { change, creditType, key, threshold, now: domainNow(ctx) }
+  const row =
+    ctx.postInGroup && !options.tx
+      ? await ctx.postInGroup(call)
+      : await postAlone(ctx, options.tx, call)
+  return outcomeOf(row, key)
+}
+
+export async function postAlone(
+  ledger: Ledger,
+  tx: Db | undefined,
+  { change, creditType, key, threshold, now }: PostCall,
+): Promise<PostRow> {
+  const { ownerId, type, amount, description, actor, priority, refundOf, holdSeconds } = change
+  const [row] = await ask(
+    ledger,
+    tx,
+    (db) => db.$queryRaw<PostRow[]>`
       SELECT * FROM "Credit_post"(${ownerId}::text, ${creditType}::text, ${type}::text,
         ${amount}::bigint, ${key}::text, ${description}::text, ${actor ?? null}::text,
         ${change.expiresAt ?? null}::timestamptz, ${priority ?? null}::int,
         ${refundOf ?? null}::bigint, ${change.owing ?? false}::boolean,
         ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
-        ${thresholdOf(ctx, creditType)}::bigint, ${domainNow(ctx)}::timestamptz,
-        ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`
-  })
-  return outcomeOf(row as PostRow, key)
+        ${threshold}::bigint, ${now}::timestamptz,
+        ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`,
+  )
+  return row as PostRow
 }
 
 /** What the functions answer, in our words. */
@@ -158,6 +185,9 @@ export function toNumber(value: bigint): number {
   return number
 }
 
+/** The part of the context that statements need. */
+export type Ledger = Pick<BillingContext, 'db' | 'logger'>
+
 /**
  * Runs one statement in `tx`, or by itself and, where the connection is lost, once more.
  *
@@ -165,7 +195,7 @@ export function toNumber(value: bigint): number {
  * used for two credit types at once.
  */
 export async function ask<T>(
-  ctx: BillingContext,
+  ctx: Ledger,
   tx: Db | undefined,
   statement: (db: Db) => Promise<T>,
 ): Promise<T> {

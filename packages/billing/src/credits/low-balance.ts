@@ -23,6 +23,11 @@ export interface LowBalance {
 }
 
 export interface CreditSettings {
+  /**
+   * Changes of this process that arrive together share one statement and one commit. For accounts that
+   * more than some hundred changes a second meet. Default false.
+   */
+  groupCommit?: boolean
   /** By credit type: below how many credits a balance is low. Default: none is. */
   lowBalance?: Readonly<Record<string, number>>
   /**

@@ -6,6 +6,7 @@
  */
 
 import { type Database, Prisma } from '@repo/db'
+import { gather } from '../gather.ts'
 
 export interface EventRow {
   provider: string
@@ -24,52 +25,16 @@ export interface EventRow {
 /** Stores one event, durably. False: it was there. Throws when it is not known to be stored. */
 export type StoreRow = (row: EventRow) => Promise<boolean>
 
-/** Statements at the same time: while one is at its commit, the next is made. */
-const LANES = 2
-const MOST_ROWS = 64
-
-interface Waiting {
-  row: EventRow
-  done(isNew: boolean): void
-  fail(error: unknown): void
-}
-
-export function createEventStore(db: Database): StoreRow {
-  const queue: Waiting[] = []
-  let lanes = 0
-  let isAsked = false
-  const work = async () => {
-    lanes += 1
-    while (queue.length > 0) await write(queue.splice(0, MOST_ROWS))
-    lanes -= 1
-  }
-  const write = async (batch: Waiting[]): Promise<void> => {
-    try {
-      const stored = await insert(
-        db,
-        batch.map(({ row }) => row),
-      )
+/** Two statements at a time, of up to 64 events. */
+export const createEventStore = (db: Database): StoreRow =>
+  gather(
+    async (rows: EventRow[]) => {
+      const stored = await insert(db, rows)
       // Of two deliveries in one batch the first is the new one.
-      for (const { row, done } of batch) done(stored.delete(keyOf(row)))
-    } catch (error) {
-      const [first] = batch
-      if (batch.length === 1) first?.fail(error)
-      // One that cannot be stored must not keep the others from it.
-      else for (const each of batch) await write([each])
-    }
-  }
-  return (row) =>
-    new Promise((done, fail) => {
-      queue.push({ row, done, fail })
-      if (lanes === LANES || isAsked) return
-      isAsked = true
-      // What arrives in the same turn of the event loop goes along.
-      setImmediate(() => {
-        isAsked = false
-        if (lanes < LANES) void work()
-      })
-    })
-}
+      return rows.map((row) => stored.delete(keyOf(row)))
+    },
+    { lanes: 2, most: 64 },
+  )
 
 const keyOf = ({ provider, eventId }: Pick<EventRow, 'provider' | 'eventId'>): string =>
   `${provider} ${eventId}`

@@ -1,0 +1,196 @@
+/** Group commit: changes that share a statement are answered as if each were alone. */
+
+import { asSystem, atomically } from '@repo/db'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { type Billing, createBilling } from '../index.ts'
+import { createLedger, type Ledger } from './credits-harness.ts'
+
+// Every test of the ledger once more: each call in a group with another's.
+vi.mock('./credits-harness.ts', async (original) => {
+  const harness = await original<typeof import('./credits-harness.ts')>()
+  const createLedger: typeof harness.createLedger = async (postgres, options = {}) => {
+    const credits = { ...options.credits, groupCommit: true }
+    const ledger = await harness.createLedger(postgres, { ...options, credits })
+    return { ...ledger, billing: inCompany(ledger.billing) }
+  }
+  return { ...harness, createLedger }
+})
+
+/** `billing`, each of whose calls meets another owner's on the way. */
+const inCompany = (billing: Billing): Billing =>
+  new Proxy(billing, {
+    get(target, name) {
+      const method = Reflect.get(target, name)
+      if (typeof method !== 'function') return method
+      return (...args: unknown[]) => {
+        void target.deductCredits('company', 1, '').catch(() => {})
+        return method(...args)
+      }
+    },
+  })
+
+await import('./credits.test.ts')
+
+describe('a group', () => {
+  let h: Ledger
+  let admin: pg.Client
+  beforeAll(async () => {
+    h = await createLedger(inject('postgres'))
+    admin = new pg.Client({ connectionString: asSystem(h.databaseUrl) })
+    admin.on('error', () => {})
+    await admin.connect()
+  })
+  afterAll(async () => {
+    await admin.end()
+    await h.close()
+  })
+
+  const times = <T>(count: number, make: (at: number) => T): T[] =>
+    Array.from({ length: count }, (_, at) => make(at))
+  const balanceOf = async (owner: string) => (await h.billing.getBalance(owner)).balance
+
+  test('promise 1: of 1,500 tries by 64 callers at 500 credits 500 succeed, in few commits', async () => {
+    const owner = await h.owner(500)
+    let left = 1_500
+    let taken = 0
+    const caller = async () => {
+      while (left > 0) {
+        left -= 1
+        const answer = await h.billing.deductCredits(owner, 1, '')
+        if (answer.success) taken += 1
+        else expect(answer).toMatchObject({ balance: 0, required: 1 })
+      }
+    }
+    await Promise.all(times(64, caller))
+    expect(taken).toBe(500)
+    expect(await balanceOf(owner)).toBe(0)
+    const { rows } = await admin.query(
+      `SELECT count(DISTINCT xmin::text)::int AS commits, count(*)::int AS rows,
+        min("balanceAfter")::int AS least FROM "CreditTransaction" WHERE "ownerId" = $1`,
+      [owner],
+    )
+    expect(rows[0]).toMatchObject({ rows: 501, least: 0 })
+    expect(rows[0].commits).toBeLessThan(60)
+  })
+
+  test('promise 2: of many calls under one key in one group one is made, and all answer it', async () => {
+    const owner = await h.owner(100)
+    const answers = await Promise.all(
+      times(50, () => h.billing.deductCredits(owner, 7, '', { idempotencyKey: 'same' })),
+    )
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1)
+    expect(await balanceOf(owner)).toBe(93)
+  })
+
+  test('one that the database refuses fails alone', async () => {
+    const owners = await Promise.all(times(20, () => h.owner(10)))
+    const [bad] = owners as [string]
+    await admin.query('UPDATE "CreditGrant" SET "remaining" = 2 WHERE "ownerId" = $1', [bad])
+    const answers = await Promise.allSettled(
+      owners.flatMap((owner) => [
+        h.billing.deductCredits(owner, 3, ''),
+        h.billing.deductCredits(owner, 11, ''),
+        h.billing.grantCredits(owner, 1, { idempotencyKey: 'first' }),
+      ]),
+    )
+    for (const [at, owner] of owners.entries()) {
+      const [first, second, conflict] = answers.slice(at * 3, at * 3 + 3)
+      expect(conflict).toMatchObject({ reason: { code: 'idempotency_conflict', status: 409 } })
+      expect(second).toMatchObject({ value: { success: false, required: 11 } })
+      if (owner === bad) expect(first).toMatchObject({ status: 'rejected' })
+      else expect(first).toMatchObject({ value: { success: true, balance: 7 } })
+      expect(await h.rows(owner)).toEqual(
+        owner === bad ? ['grant 10'] : ['grant 10', 'deduction -3'],
+      )
+    }
+  })
+
+  test('promise 2: connections that are lost under groups double and lose nothing', async () => {
+    const owner = await h.owner(10_000)
+    const acknowledged = new Map<string, string>()
+    let calls = 0
+    let cuts = 0
+    let isOver = false
+    const caller = async () => {
+      while (calls < 1_000) {
+        calls += 1
+        const idempotencyKey = `call-${calls}`
+        for (;;) {
+          const answer = await h.billing
+            .deductCredits(owner, 1, '', { idempotencyKey })
+            .catch(() => null)
+          if (!answer?.success) continue
+          acknowledged.set(idempotencyKey, answer.transactionId)
+          break
+        }
+      }
+    }
+    const cutting = (async () => {
+      while (!isOver) {
+        const { rowCount } = await admin.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'`,
+        )
+        cuts += rowCount ?? 0
+        await new Promise((done) => setTimeout(done, 20))
+      }
+    })()
+    await Promise.all(times(64, caller))
+    isOver = true
+    await cutting
+    expect(cuts).toBeGreaterThan(5)
+    expect(acknowledged.size).toBe(1_000)
+    expect(await balanceOf(owner)).toBe(9_000)
+    const rows = await h.db.creditTransaction.findMany({
+      where: { ownerId: owner, type: 'deduction' },
+    })
+    expect(new Map(rows.map(({ idempotencyKey, id }) => [idempotencyKey, `${id}`]))).toEqual(
+      acknowledged,
+    )
+    expect(rows).toHaveLength(1_000)
+  })
+
+  test('an account that somebody keeps locked keeps the others waiting for no longer than a second', async () => {
+    const [locked, free] = [await h.owner(5), await h.owner(5)]
+    let blocked: Promise<unknown> = Promise.resolve()
+    await atomically(h.db, async (tx) => {
+      await h.billing.deductCredits(locked, 1, '', { tx })
+      blocked = h.billing.deductCredits(locked, 1, '')
+      // The two meet in one group, and this transaction waits for its end.
+      expect(await h.billing.deductCredits(free, 1, '')).toMatchObject({ balance: 4 })
+    })
+    expect(await blocked).toMatchObject({ success: true, balance: 3 })
+  })
+
+  test('a host’s transaction is joined, not grouped', async () => {
+    const owner = await h.owner(5)
+    const failing = atomically(h.db, async (tx) => {
+      const both = [1, 2].map((amount) => h.billing.deductCredits(owner, amount, '', { tx }))
+      await Promise.all(both)
+      throw new Error('after it')
+    })
+    await expect(failing).rejects.toThrow('after it')
+    expect(await balanceOf(owner)).toBe(5)
+  })
+
+  test('groups of two processes over the same owners wait for each other in one order', async () => {
+    const owners = await Promise.all(times(40, () => h.owner(1_000)))
+    const other = createBilling(h.settings)
+    const deadlocks = async () => {
+      const { rows } = await admin.query(
+        'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+      )
+      return rows[0].deadlocks
+    }
+    const before = await deadlocks()
+    for (let round = 0; round < 20; round += 1) {
+      await Promise.all([
+        ...owners.map((owner) => h.billing.deductCredits(owner, 1, '')),
+        ...[...owners].reverse().map((owner) => other.deductCredits(owner, 1, '')),
+      ])
+    }
+    expect(await deadlocks()).toBe(before)
+    for (const owner of owners) expect(await balanceOf(owner)).toBe(960)
+  })
+})
