@@ -6,6 +6,7 @@
 
 const BENCHES: Record<string, string> = {
   auth: '../../auth/bench/main.ts',
+  credits: '../../billing/bench/credits/main.ts',
   webhooks: '../../billing/bench/main.ts',
 }
 

@@ -1,0 +1,105 @@
+/**
+ * Ways that take turns in short rounds, so that whatever else the machine does meets them all. Of rounds
+ * the median is reported, and a ratio is the median of the rounds' ratios.
+ *
+ * @module
+ */
+
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { PostgresServer } from '@repo/db/testing'
+import { say } from '../../../core/bench/command.ts'
+import { median } from '../../../core/bench/report.ts'
+import type { Scope } from '../../../core/bench/scope.ts'
+import type { Options } from './options.ts'
+
+/** What each measurement is given. */
+export interface Setting {
+  options: Options
+  postgres: PostgresServer
+  scope: Scope
+}
+
+/** Connections that each way gets. */
+export const CONNECTIONS = 16
+export const ACCOUNTS = 1_000
+
+export interface Figures {
+  perSecond: number
+  /** Milliseconds. */
+  p50: number
+  p99: number
+}
+
+export interface Way {
+  name: string
+  /** So many callers, each again and again for so long. */
+  run(callers: number, ms: number): Promise<Figures>
+}
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** Callers that each do `once` again and again. */
+export const calling =
+  (once: () => Promise<unknown>): Way['run'] =>
+  async (callers, ms) => {
+    collectGarbage()
+    const latencies: number[] = []
+    const began = performance.now()
+    const caller = async () => {
+      for (let last = performance.now(); last - began < ms; ) {
+        await once()
+        const now = performance.now()
+        latencies.push(now - last)
+        last = now
+      }
+    }
+    await Promise.all(Array.from({ length: callers }, caller))
+    const seconds = (performance.now() - began) / 1000
+    latencies.sort((a, b) => a - b)
+    const quantile = (share: number) => latencies[Math.floor(share * (latencies.length - 1))] ?? 0
+    return { perSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99) }
+  }
+
+export interface Rounds {
+  of(name: string): Figures
+  /** The median of `name`'s rate by that of `other`, of each round. */
+  ratio(name: string, other: string): number
+}
+
+/** Lets `ways` take turns. */
+export async function takeTurns(
+  what: string,
+  ways: readonly Way[],
+  callers: number,
+  { seconds, rounds }: Options,
+): Promise<Rounds> {
+  const found = new Map<string, Figures[]>(ways.map(({ name }) => [name, []]))
+  for (const way of ways) await way.run(callers, 200)
+  for (let round = 0; round < rounds; round += 1) {
+    say(`${what}, round ${round + 1} of ${rounds}`)
+    // Each is first in its turn: what one leaves to the disk, the next has to wait for.
+    for (const index of ways.keys()) {
+      const way = ways[(index + round) % ways.length] as Way
+      found.get(way.name)?.push(await way.run(callers, (seconds * 1000) / rounds))
+    }
+  }
+  const rates = (name: string) => (found.get(name) ?? []).map(({ perSecond }) => perSecond)
+  const medianOf = (name: string, figure: keyof Figures) =>
+    median((found.get(name) ?? []).map((figures) => figures[figure]))
+  return {
+    of: (name) => ({
+      perSecond: medianOf(name, 'perSecond'),
+      p50: medianOf(name, 'p50'),
+      p99: medianOf(name, 'p99'),
+    }),
+    ratio: (name, other) => {
+      const others = rates(other)
+      return median(rates(name).map((rate, round) => rate / (others[round] ?? Number.NaN)))
+    },
+  }
+}
+
+/** A number from 0, below `below`. */
+export const anyOf = (below: number): number => Math.floor(Math.random() * below)
