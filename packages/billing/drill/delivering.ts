@@ -10,9 +10,9 @@ import { createProgress } from '../src/progress.ts'
 import { createPost, type Due } from '../src/testing.ts'
 import type { Options } from './options.ts'
 import { createPostman } from './postman.ts'
+import type { Product } from './product.ts'
 import type { Provider } from './provider-process.ts'
 import type { Remote } from './remote.ts'
-import type { System } from './system.ts'
 
 /** Things that happen between two looks at what there is to deliver. */
 const STEPS_AT_ONCE = 20
@@ -30,7 +30,7 @@ const LATE = { rate: 0.2, kinds: ['late'] as const }
 export interface DeliveringOptions {
   options: Options
   provider: Remote<Provider>
-  system: System
+  system: Product
   backlog(): Promise<number>
 }
 
@@ -40,7 +40,7 @@ export function createDelivering({ options, provider, system, backlog }: Deliver
   let done = 0
   const postman = createPostman({
     seed,
-    hosts: system.hosts,
+    hosts: () => system.urls('host'),
     onDelivered() {
       done += 1
       progress.show(done, total)

@@ -52,6 +52,10 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
   const system = createSystem({
     scope,
     folder,
+    files: {
+      host: new URL('host-process.ts', import.meta.url),
+      worker: new URL('worker-process.ts', import.meta.url),
+    },
     settings: { databaseUrl: database.url, stripeUrl, seed, mails },
     count: { host: HOSTS, worker: workers },
   })

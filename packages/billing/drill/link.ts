@@ -6,9 +6,9 @@
 
 import type { DrillOwner } from '../src/testing.ts'
 import { type DrillDatabase, patiently } from './database.ts'
-import type { System } from './system.ts'
+import type { Product } from './product.ts'
 
-export function linkCustomers({ db }: DrillDatabase, system: System) {
+export function linkCustomers({ db }: DrillDatabase, system: Product) {
   let signUps = 0
   let visits = 0
   return {
@@ -32,7 +32,7 @@ export function linkCustomers({ db }: DrillDatabase, system: System) {
     },
     /** Nobody waits for the answer, and a visit that fails is one. */
     visit({ ownerId }: DrillOwner): void {
-      const hosts = system.hosts()
+      const hosts = system.urls('host')
       const host = hosts[visits % hosts.length]
       visits += 1
       void fetch(`${host}/visit/${ownerId}`, { signal: AbortSignal.timeout(8_000) }).catch(() => {})

@@ -1,23 +1,60 @@
 /**
  * `pnpm drill webhooks`: customers live at a stand-in of Stripe while deliveries are lost, doubled and
  * forged, processes are killed, and the database and the provider fail; in the end our tables have to
- * say what the provider says. Exit code 0: all holds; 1: something does not; 2: an option cannot be
- * meant. It leaves nothing behind, also on Ctrl-C.
+ * say what the provider says. `pnpm drill credits`: callers change credits while processes are killed and
+ * the database fails; in the end the ledger has to hold together and to hold what callers were answered.
+ * Exit code 0: all holds; 1: something does not; 2: an option cannot be meant. It leaves nothing behind,
+ * also on Ctrl-C.
  *
  * @module
  */
 
 import { writeFileSync } from 'node:fs'
-import { runCommand } from '../../core/bench/command.ts'
+import { runCommand, UsageError } from '../../core/bench/command.ts'
+import type { Scope } from '../../core/bench/scope.ts'
+import { drill as drillCredits } from './credits/drill.ts'
+import * as creditsOptions from './credits/options.ts'
+import { draw as drawCredits } from './credits/report.ts'
 import { drill } from './drill.ts'
 import { readOptions, USAGE } from './options.ts'
 import { draw } from './report.ts'
 
-await runCommand(USAGE, async (args, scope) => {
-  const options = readOptions(args)
-  const report = await drill(options, scope)
-  const json = `${JSON.stringify(report, null, 2)}\n`
-  if (options.out) writeFileSync(options.out, json)
-  process.stdout.write(options.json ? json : draw(report))
-  return report.violations.length === 0 ? 0 : 1
-})
+interface Drill<Options, Report> {
+  usage: string
+  readOptions(args: string[]): Options
+  drill(options: Options, scope: Scope): Promise<Report>
+  draw(report: Report): string
+}
+
+async function run<
+  Options extends { json: boolean; out: string | undefined },
+  Report extends { violations: readonly unknown[] },
+>({ usage, readOptions, drill, draw }: Drill<Options, Report>): Promise<never> {
+  return runCommand(usage, async (args, scope) => {
+    const options = readOptions(args)
+    const report = await drill(options, scope)
+    const json = `${JSON.stringify(report, null, 2)}\n`
+    if (options.out) writeFileSync(options.out, json)
+    process.stdout.write(options.json ? json : draw(report))
+    return report.violations.length === 0 ? 0 : 1
+  })
+}
+
+const DRILLS = {
+  webhooks: () => run({ usage: USAGE, readOptions, drill, draw }),
+  credits: () =>
+    run({
+      usage: creditsOptions.USAGE,
+      readOptions: creditsOptions.readOptions,
+      drill: drillCredits,
+      draw: drawCredits,
+    }),
+}
+
+const name = process.argv.slice(2).find((argument) => argument in DRILLS)
+if (name === undefined) {
+  await runCommand(`${USAGE}\n${creditsOptions.USAGE}`, async () => {
+    throw new UsageError('A drill is of webhooks or of credits.')
+  })
+}
+await DRILLS[name as keyof typeof DRILLS]()

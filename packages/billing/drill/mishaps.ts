@@ -1,7 +1,5 @@
 /**
- * What befalls the system while it works. Which mishap comes next is drawn from the seed like a card
- * from a pack, so that each comes about as often as it should also in a short run; when it comes
- * depends on the machine.
+ * What befalls the system while it works.
  *
  * @module
  */
@@ -10,8 +8,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { FaultKind, Faults } from '@repo/sandbox'
 import { createRandom, type Random } from '../src/testing.ts'
 import type { DrillDatabase } from './database.ts'
-import { LEASE_MS } from './product.ts'
-import type { System } from './system.ts'
+import { type Pack, playPack, shuffled } from './pack.ts'
+import { LEASE_MS, type Product } from './product.ts'
 
 /** How many of each are in a pack. */
 const PACK = {
@@ -26,9 +24,6 @@ const PACK = {
 } as const
 
 export type Mishap = keyof typeof PACK
-const MISHAPS = Object.entries(PACK).flatMap(([name, count]) =>
-  Array<Mishap>(count).fill(name as Mishap),
-)
 
 const KINDS: readonly FaultKind[] = ['429', '500', 'hang', 'reset', 'applied', 'late']
 
@@ -39,47 +34,29 @@ const PAUSE_MS = { least: 600, more: 1_800 }
 
 export interface MishapOptions {
   seed: number
-  system: System
+  system: Product
   database: DrillDatabase
   setFaults(faults: Required<Faults> | null): Promise<unknown>
 }
 
-export interface Mishaps {
-  /** How often each came. */
-  readonly counts: ReadonlyMap<Mishap, number>
-  /** No more of them; resolves once the last is over. */
-  stop(): Promise<void>
-}
+export type Mishaps = Pack<Mishap>
 
 export function startMishaps(options: MishapOptions): Mishaps {
   const random = createRandom(options.seed, 5)
-  const counts = new Map<Mishap, number>()
-  const open = new Set<Promise<void>>()
-  let isOver = false
-  const run = async () => {
-    await options.setFaults({ ...USUAL, seed: random.whole(1e9) })
-    while (!isOver) {
-      for (const mishap of shuffled(random, MISHAPS)) {
-        await wait(PAUSE_MS.least + random.whole(PAUSE_MS.more))
-        if (isOver) break
-        counts.set(mishap, (counts.get(mishap) ?? 0) + 1)
-        // Some last; the next does not wait for them, and may come between.
-        const happening = befall(mishap, random, options)
-          .catch(() => {})
-          .finally(() => open.delete(happening))
-        open.add(happening)
-        if (mishap.startsWith('database')) await happening
-      }
-    }
-    await Promise.all(open)
-    await options.setFaults(null)
-  }
-  const running = run()
+  const usual = options.setFaults({ ...USUAL, seed: random.whole(1e9) })
+  const pack = playPack({
+    random,
+    pack: PACK,
+    pauseMs: PAUSE_MS,
+    befall: (mishap: Mishap) => befall(mishap, random, options),
+    isAlone: (mishap) => mishap.startsWith('database'),
+  })
   return {
-    counts,
-    stop() {
-      isOver = true
-      return running
+    counts: pack.counts,
+    async stop() {
+      await usual
+      await pack.stop()
+      await options.setFaults(null)
     },
   }
 }
@@ -113,9 +90,4 @@ async function befall(
       await setFaults({ ...USUAL, seed: random.whole(1e9) })
     }
   }
-}
-
-function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
-  const left = [...items]
-  return items.flatMap(() => left.splice(random.whole(left.length), 1))
 }

@@ -40,7 +40,8 @@ export function readOptions(args: string[]): Options {
   }
 }
 
-function seedOf(text: string | undefined): number {
+/** @throws UsageError */
+export function seedOf(text: string | undefined): number {
   if (text === undefined) return Math.floor(Math.random() * 1_000_000)
   const seed = Number(text)
   if (text.trim() !== '' && Number.isSafeInteger(seed) && seed >= 0) return seed

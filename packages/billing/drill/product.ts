@@ -11,6 +11,7 @@ import { createDb } from '@repo/db'
 import { silent } from '../bench/silent.ts'
 import { createBilling, createStripe } from '../src/index.ts'
 import { countingEffects, createRandom, type DrillOwner } from '../src/testing.ts'
+import type { LifeSettings, System } from './system.ts'
 
 export const SECRET_KEY = 'sk_test_drill'
 export const WEBHOOK_SECRET = 'whsec_drill'
@@ -19,17 +20,16 @@ export const APP_URL = 'http://localhost:3000'
 /** How long a pass may take over a customer before another may. */
 export const LEASE_MS = 3_000
 
-export interface ProductSettings {
+export interface ProductSettings extends LifeSettings {
   databaseUrl: string
   stripeUrl: string
   seed: number
-  /** Which process of the run this is. */
-  number: number
   /** The file that takes the key of each mail. */
   mails: string
-  /** True: handlers do not fail. */
-  isCalm: boolean
 }
+
+/** The processes of the product. When it is calm, handlers do not fail. */
+export type Product = System<'host' | 'worker'>
 
 const SHARE_THROWS = 0.01
 const SHARE_DIES = 0.0015

@@ -65,20 +65,25 @@ const SHOWN_VIOLATIONS = 8
 const SHOWN_CUSTOMERS = 4
 const SHOWN_STEPS = 40
 
-function explain({ seed, violations, concerned }: Report): string[] {
-  if (violations.length === 0) return []
+/** Each broken promise with some of what breaks it. */
+export function explainViolations(violations: readonly Violation[]): string[] {
   const groups = new Map<string, Violation[]>()
   for (const violation of violations) {
     const { invariant } = violation
     groups.set(invariant, [...(groups.get(invariant) ?? []), violation])
   }
+  return [...groups].flatMap(([invariant, group]) => [
+    '',
+    `${invariant}: ${group.length}`,
+    ...group.slice(0, SHOWN_VIOLATIONS).map(({ id, message }) => `  ${id} ${message}`),
+    ...(group.length > SHOWN_VIOLATIONS ? ['  …'] : []),
+  ])
+}
+
+function explain({ seed, violations, concerned }: Report): string[] {
+  if (violations.length === 0) return []
   return [
-    ...[...groups].flatMap(([invariant, group]) => [
-      '',
-      `${invariant}: ${group.length}`,
-      ...group.slice(0, SHOWN_VIOLATIONS).map(({ id, message }) => `  ${id} ${message}`),
-      ...(group.length > SHOWN_VIOLATIONS ? ['  …'] : []),
-    ]),
+    ...explainViolations(violations),
     ...concerned
       .slice(0, SHOWN_CUSTOMERS)
       .flatMap(({ stripeCustomerId, ids, steps }) => [

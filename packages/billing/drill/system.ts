@@ -5,38 +5,44 @@
  * @module
  */
 
-import { openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Scope } from '../../core/bench/scope.ts'
 import { type Child, startChild } from '../bench/child.ts'
 import type { Random, Violation } from '../src/testing.ts'
-import type { ProductSettings } from './product.ts'
 
-export type Kind = 'host' | 'worker'
-
-const FILES = {
-  host: new URL('host-process.ts', import.meta.url),
-  worker: new URL('worker-process.ts', import.meta.url),
-}
-
-export interface SystemOptions {
+export interface SystemOptions<Kind extends string> {
   scope: Scope
   /** For what the processes write. */
   folder: string
-  settings: Omit<ProductSettings, 'number' | 'isCalm'>
+  /** What each kind of process runs. */
+  files: Record<Kind, URL>
+  /** Told to each, beside `LifeSettings`. */
+  settings: object
   count: Record<Kind, number>
+  /** What processes say after they are ready. */
+  onMessage?(slot: number, message: unknown): void
 }
 
-export interface System {
+/** What a process is told of itself. */
+export interface LifeSettings {
+  /** Counted over all processes that were started: one after another has a higher one. */
+  number: number
+  /** Which of its kind it is; the one that follows it is the same. */
+  slot: number
+  isCalm: boolean
+}
+
+export interface System<Kind extends string> {
   readonly violations: readonly Violation[]
   /** Processes started after another had ended, and those that a handler of theirs ended. */
   readonly restarts: number
   readonly handlerDeaths: number
   /** Resolves once all run. */
   start(): Promise<void>
-  /** Where webhooks are taken in now. */
-  hosts(): string[]
+  /** Where those of a kind that listen do so now. */
+  urls(kind: Kind): string[]
   /** Ends one as a power cut would. */
   kill(kind: Kind, random: Random): void
   /** Lets one stand still for a while, like a machine that is moved. */
@@ -47,22 +53,35 @@ export interface System {
 
 type Running = Child<{ url?: string }>
 
-export function createSystem({ scope, folder, settings, count }: SystemOptions): System {
-  const running: Record<Kind, Set<Running>> = { host: new Set(), worker: new Set() }
+export function createSystem<Kind extends string>({
+  scope,
+  folder,
+  files,
+  settings,
+  count,
+  onMessage,
+}: SystemOptions<Kind>): System<Kind> {
+  const kinds = Object.keys(count) as Kind[]
+  const running = Object.fromEntries(kinds.map((kind) => [kind, new Set()])) as Record<
+    Kind,
+    Set<Running>
+  >
+  const everyone = () => kinds.flatMap((kind) => [...running[kind]])
   const killed = new Set<Running>()
   const violations: Violation[] = []
   let [number, restarts, handlerDeaths] = [0, 0, 0]
   let [isCalm, isOver] = [false, false]
   scope.add(async () => {
     isOver = true
-    const all = [...running.host, ...running.worker]
+    const all = everyone()
     // Also one that stands still hears this.
     for (const child of all) child.process.kill('SIGKILL')
     await Promise.all(all.map((child) => child.stop()))
   })
 
-  const watch = (kind: Kind, child: Running, log: string) => {
+  const watch = (kind: Kind, slot: number, child: Running, log: string) => {
     running[kind].add(child)
+    child.process.on('message', (message) => onMessage?.(slot, message))
     if (isOver) child.process.kill('SIGKILL')
     child.process.once('exit', (code, signal) => {
       running[kind].delete(child)
@@ -73,20 +92,24 @@ export function createSystem({ scope, folder, settings, count }: SystemOptions):
         violations.push({ invariant: 'process', id: `${kind} ${child.process.pid}`, message })
       }
       restarts += 1
-      void begin(kind)
+      void begin(kind, slot)
     })
   }
-  const begin = async (kind: Kind): Promise<void> => {
+  const begin = async (kind: Kind, slot: number): Promise<void> => {
     while (!isOver) {
       number += 1
       const log = join(folder, `${kind}-${number}.log`)
-      const given: ProductSettings = { ...settings, number, isCalm }
+      const life: LifeSettings = { number, slot, isCalm }
+      const given = { ...settings, ...life }
+      const out = openSync(log, 'a')
       try {
-        watch(kind, await startChild<{ url?: string }>(FILES[kind], given, openSync(log, 'a')), log)
+        watch(kind, slot, await startChild<{ url?: string }>(files[kind], given, out), log)
         return
       } catch {
         // The database may be gone at this moment, and a process that begins may give up over it.
         await wait(200)
+      } finally {
+        closeSync(out)
       }
     }
   }
@@ -102,12 +125,13 @@ export function createSystem({ scope, folder, settings, count }: SystemOptions):
       return handlerDeaths
     },
     async start() {
-      const kinds = Object.entries(count) as [Kind, number][]
       await Promise.all(
-        kinds.flatMap(([kind, many]) => Array.from({ length: many }, () => begin(kind))),
+        kinds.flatMap((kind) =>
+          Array.from({ length: count[kind] }, (_, slot) => begin(kind, slot)),
+        ),
       )
     },
-    hosts: () => [...running.host].flatMap(({ ready }) => ready.url ?? []),
+    urls: (kind) => [...running[kind]].flatMap(({ ready }) => ready.url ?? []),
     kill(kind, random) {
       const child = one(kind, random)
       if (!child) return
@@ -122,7 +146,7 @@ export function createSystem({ scope, folder, settings, count }: SystemOptions):
     },
     calm() {
       isCalm = true
-      for (const { process } of [...running.host, ...running.worker]) {
+      for (const { process } of everyone()) {
         if (process.connected) process.send('calm')
       }
     },

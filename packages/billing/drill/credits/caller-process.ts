@@ -1,0 +1,106 @@
+/** A process of the product in which callers change credits, one call after the other. */
+
+import { setTimeout as wait } from 'node:timers/promises'
+import { systemClock } from '@repo/core'
+import { createDb } from '@repo/db'
+import { serve, settingsOf } from '../../bench/child.ts'
+import { silent } from '../../bench/silent.ts'
+import { createBilling } from '../../src/index.ts'
+import type { LifeSettings } from '../system.ts'
+import { call, Wrong } from './calls.ts'
+import { openJournal } from './journal.ts'
+import { nextOperation, type Operation } from './operations.ts'
+
+export interface CallerSettings {
+  databaseUrl: string
+  seed: number
+  folder: string
+  /** In each process, and how many calls each of them makes. */
+  callers: number
+  calls: number
+}
+
+/** So long without an answer, and something is stuck. */
+const STUCK_MS = 60_000
+const TOLD_EVERY_MS = 250
+
+const settings = settingsOf<CallerSettings & LifeSettings>()
+const { seed, slot, callers: count, calls } = settings
+const db = createDb(settings.databaseUrl, { maxConnections: 10 })
+let stepped = 0
+const now = () => new Date(Date.now() + stepped)
+const billing = createBilling({
+  db,
+  logger: silent,
+  // One process goes by its own clock, which is stepped; the other by the database's.
+  clock: slot === 0 ? { ...systemClock, now } : systemClock,
+  credits: { groupCommit: slot === 0, lowBalance: { credits: 50 }, onLowBalance: () => {} },
+})
+const journal = openJournal(settings.folder, slot, count)
+let retried = 0
+
+async function run(number: number): Promise<void> {
+  const caller = journal.callers[number] as (typeof journal.callers)[number]
+  while (caller.done < calls) {
+    let isRetry = caller.pending !== null
+    if (!caller.pending) {
+      const stream = { seed, caller: slot * count + number, number: caller.done }
+      const operation = nextOperation(stream, caller.memory)
+      journal.asks(
+        number,
+        operation.does === 'grant' || operation.does === 'purchase' ? dated(operation) : operation,
+      )
+    }
+    const operation = caller.pending as unknown as Operation
+    if (operation.does === 'stepClock') stepped += (operation.seconds ?? 0) * 1000
+    for (const began = Date.now(); caller.pending; isRetry = true) {
+      try {
+        journal.answered(number, await call({ billing, db }, operation, isRetry))
+      } catch (error) {
+        const wrong = wrongIn(error)
+        if (wrong) journal.wrong(number, wrong)
+        else if (Date.now() - began > STUCK_MS) journal.wrong(number, `stuck: ${error}`)
+        else await wait(50)
+        retried += 1
+      }
+    }
+  }
+}
+
+const dated = (operation: Operation): Operation =>
+  operation.seconds === undefined
+    ? operation
+    : {
+        ...operation,
+        expiresAt: new Date(now().getTime() + operation.seconds * 1000).toISOString(),
+      }
+
+/** What is no mishap: null for one. A connection that is lost, a server that begins or ends is. */
+function wrongIn(error: unknown): string | null {
+  if (error instanceof Wrong) return error.message
+  const { name = '', message = '', code = '' } = error as Error & { code?: string }
+  const cause = (error as DatabaseError).meta?.driverAdapterError?.cause
+  const state = cause?.originalCode
+  if (state !== undefined) {
+    return /^(57P|08|53300|25P03)/.test(state) ? null : `${state} ${cause?.originalMessage}`
+  }
+  const isMishap = name.startsWith('Prisma') || /^E[A-Z]+$/.test(code) || /onnection/.test(message)
+  return isMishap ? null : `${name} ${message}`
+}
+
+interface DatabaseError {
+  meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } }
+}
+
+const told = () => {
+  const done = journal.callers.reduce((sum, caller) => sum + caller.done, 0)
+  process.send?.({ done, retried, isOver: done === count * calls })
+  retried = 0
+}
+serve({}, async () => {
+  await db.$disconnect()
+})
+const telling = setInterval(told, TOLD_EVERY_MS)
+await Promise.all(Array.from({ length: count }, (_, number) => run(number)))
+clearInterval(telling)
+told()

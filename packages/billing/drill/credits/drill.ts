@@ -1,0 +1,145 @@
+/**
+ * One drill of the ledger: callers in two processes change credits under mishaps until each has made its
+ * calls; then what must hold is checked.
+ *
+ * @module
+ */
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { say } from '../../../core/bench/command.ts'
+import type { Scope } from '../../../core/bench/scope.ts'
+import { createProgress } from '../../src/progress.ts'
+import { createRandom } from '../../src/testing.ts'
+import { type DrillDatabase, startDatabase } from '../database.ts'
+import { playPack } from '../pack.ts'
+import { createSystem, type System } from '../system.ts'
+import type { CallerSettings } from './caller-process.ts'
+import { checkPromises } from './checks.ts'
+import type { Options } from './options.ts'
+import type { Report } from './report.ts'
+
+const PROCESSES = 2
+const CALLERS = 64
+
+/** How many of each are in a pack. */
+const PACK = {
+  'caller killed': 8,
+  'caller frozen': 2,
+  'connections cut': 14,
+  'database restarted': 1,
+  'database crashed': 1,
+}
+const QUICK_PACK = { ...PACK, 'caller killed': 3, 'caller frozen': 1, 'connections cut': 3 }
+
+/** No caller ends a call for so long, and none will. */
+const STUCK_MS = 120_000
+
+/** @param prepare changes the database before it begins, to see whether the drill finds that. */
+export async function drill(
+  { seed, operations, quick }: Options,
+  scope: Scope,
+  prepare: (database: DrillDatabase) => Promise<unknown> = async () => {},
+): Promise<Report> {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-drill-'))
+  scope.add(async () => rmSync(folder, { recursive: true, force: true }))
+  const journals = join(folder, 'journals')
+  mkdirSync(journals)
+  say(`seed ${seed}: starting PostgreSQL and ${PROCESSES} processes of callers`)
+  const database = await startDatabase(folder, scope)
+  await prepare(database)
+  const calls = Math.ceil(operations / CALLERS)
+  const settings: CallerSettings = {
+    databaseUrl: database.url,
+    seed,
+    folder: journals,
+    callers: CALLERS / PROCESSES,
+    calls,
+  }
+  const told = new Map<number, { done: number; isOver: boolean }>()
+  let retries = 0
+  const system = createSystem({
+    scope,
+    folder,
+    files: { caller: new URL('caller-process.ts', import.meta.url) },
+    settings,
+    count: { caller: PROCESSES },
+    onMessage(slot, message) {
+      const { done, retried, isOver } = message as {
+        done: number
+        retried: number
+        isOver: boolean
+      }
+      told.set(slot, { done, isOver })
+      retries += retried
+    },
+  })
+  const began = Date.now()
+  await system.start()
+  const mishaps = startMishaps(seed, quick, system, database)
+  scope.add(() => mishaps.stop())
+
+  const progress = createProgress('calls')
+  let most = 0
+  let moved = Date.now()
+  for (;;) {
+    const done = [...told.values()].reduce((sum, each) => sum + each.done, 0)
+    if (done > most) moved = Date.now()
+    most = Math.max(most, done)
+    progress.show(done, calls * CALLERS)
+    if (told.size === PROCESSES && [...told.values()].every(({ isOver }) => isOver)) break
+    if (Date.now() - moved > STUCK_MS || scope.isClosed) break
+    await wait(100)
+  }
+  progress.end()
+  const calledMs = Date.now() - began
+  await mishaps.stop()
+
+  say('checking what must hold')
+  const { violations, ...checked } = await checkPromises(database.url, journals)
+  if (most < calls * CALLERS) {
+    violations.push({ invariant: 'process', id: 'callers', message: `stopped at call ${most}` })
+  }
+  return {
+    seed,
+    ...checked,
+    calls: most,
+    retries,
+    mishaps: Object.fromEntries(mishaps.counts),
+    restarts: system.restarts,
+    seconds: { called: calledMs / 1000, all: (Date.now() - began) / 1000 },
+    perSecond: most / (calledMs / 1000),
+    violations: [...system.violations, ...violations],
+  }
+}
+
+function startMishaps(
+  seed: number,
+  quick: boolean,
+  system: System<'caller'>,
+  database: DrillDatabase,
+) {
+  const random = createRandom(seed, 5)
+  return playPack({
+    random,
+    pack: quick ? QUICK_PACK : PACK,
+    pauseMs: quick ? { least: 200, more: 600 } : { least: 300, more: 1_700 },
+    isAlone: (mishap) => mishap.startsWith('database'),
+    befall(mishap) {
+      switch (mishap) {
+        case 'caller killed':
+          return system.kill('caller', random)
+        case 'caller frozen':
+          return system.freeze('caller', random, 500 + random.whole(1_000))
+        case 'connections cut':
+          return database.cut(0.2 + random.next() * 0.8)
+        case 'database restarted':
+          return database.restart({ isImmediate: false })
+        case 'database crashed':
+          return database.restart({ isImmediate: true })
+      }
+    },
+  })
+}

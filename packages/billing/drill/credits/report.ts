@@ -1,0 +1,55 @@
+/**
+ * The outcome: for people as a table, for programs as JSON.
+ *
+ * @module
+ */
+
+import type { Violation } from '../../src/testing.ts'
+import { explainViolations } from '../report.ts'
+import type { Checked } from './checks.ts'
+
+export interface Report extends Omit<Checked, 'violations'> {
+  seed: number
+  calls: number
+  /** Tries that were answered by no more than an error. */
+  retries: number
+  mishaps: Record<string, number>
+  /** Processes that were started after another had ended. */
+  restarts: number
+  seconds: { called: number; all: number }
+  /** Calls. */
+  perSecond: number
+  violations: Violation[]
+}
+
+/** The report as a table. */
+export function draw(report: Report): string {
+  const { answers, seconds, violations } = report
+  const counted = (counts: Record<string, number>, what: string): [string, number][] =>
+    Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([name, count]) => [`${name}, ${what}`, count])
+  const rows: [string, number][] = [
+    ['seed', report.seed],
+    ['calls', report.calls],
+    ...counted(answers.carriedOut, 'carried out'),
+    ...counted(answers.refused, 'refused'),
+    ['tries that failed', report.retries],
+    ['accounts', report.accounts],
+    ['transactions', report.transactions],
+    ...Object.entries(report.mishaps),
+    ['processes started again', report.restarts],
+    ['calls a second', Math.round(report.perSecond)],
+    ['seconds of calls', Math.round(seconds.called)],
+    ['seconds', Math.round(seconds.all)],
+    ['violations', violations.length],
+  ]
+  const width = Math.max(...rows.map(([name]) => name.length))
+  const lines = rows.map(([name, value]) => {
+    const number = name === 'seed' ? String(value) : value.toLocaleString('en')
+    return `${name.padEnd(width)} ${number.padStart(9)}`
+  })
+  const repeat =
+    violations.length > 0 ? ['', `--seed ${report.seed} repeats the calls; not their moments.`] : []
+  return `${[...lines, ...explainViolations(violations), ...repeat].join('\n')}\n`
+}
