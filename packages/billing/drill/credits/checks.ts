@@ -73,8 +73,9 @@ const PROMISES: Record<string, string> = {
     FROM drill_settled s JOIN "CreditHold" h USING (id) WHERE h.captured IS DISTINCT FROM s.captured`,
   'work under a hold is paid for once, or not at all': `
     SELECT w."ownerId" || ' ' || w.key AS id, 'captured ' || coalesce(sum(h.captured), 0) || ' of ' || w.captured AS message
-    FROM drill_work w LEFT JOIN "CreditTransaction" t ON t."ownerId" = w."ownerId" AND t."idempotencyKey" IN (
-        SELECT w.key || CASE WHEN n = 1 THEN '' ELSE ':' || n END FROM generate_series(1, 9) n)
+    FROM drill_work w CROSS JOIN generate_series(1, 9) n
+      LEFT JOIN "CreditTransaction" t ON t."ownerId" = w."ownerId"
+        AND t."idempotencyKey" = w.key || CASE WHEN n = 1 THEN '' ELSE ':' || n END
       LEFT JOIN "CreditHold" h ON h."transactionId" = t.id
     GROUP BY w."ownerId", w.key, w.captured
     HAVING coalesce(sum(h.captured), 0) <> w.captured OR w.captured > 0 AND count(*) FILTER (WHERE h.status = 'open') > 0`,

@@ -125,7 +125,7 @@ function startMishaps(
   return playPack({
     random,
     pack: quick ? QUICK_PACK : PACK,
-    pauseMs: quick ? { least: 200, more: 600 } : { least: 300, more: 1_700 },
+    pauseMs: quick ? { least: 300, more: 1_200 } : { least: 500, more: 3_500 },
     isAlone: (mishap) => mishap.startsWith('database'),
     befall(mishap) {
       switch (mishap) {

@@ -120,7 +120,7 @@ const REPEATABLE = new Set<Doing>([
 const HOT = 4
 const MANY = 1_000
 /** The share of calls that meet on a few accounts. */
-const HOT_SHARE = 0.6
+const HOT_SHARE = 0.5
 
 /** The operation that a caller makes as its `number`th, with what it remembers by then. */
 export function nextOperation(
