@@ -15,14 +15,14 @@ DECLARE
 BEGIN
   PERFORM set_config('lock_timeout', '1s', true);
   FOR v IN
-    SELECT * FROM jsonb_to_recordset(p_changes) AS c(number bigint, owner text, credit_type text, type text,
-      amount bigint, key text, description text, actor text, expires_at timestamptz, priority int,
-      refund_of bigint, owing boolean, purchase_key text, hold_seconds int, threshold bigint,
-      now timestamptz)
-    ORDER BY c.owner COLLATE "C", c.credit_type COLLATE "C", c.number
+    SELECT * FROM jsonb_to_recordset(p_changes) AS c("number" bigint, "ownerId" text, "creditType" text,
+      "type" text, "amount" bigint, "key" text, "description" text, "actor" text, "expiresAt" timestamptz,
+      "priority" int, "refundOf" bigint, "owing" boolean, "purchaseKey" text, "holdSeconds" int,
+      "threshold" bigint, "now" timestamptz, "series" text, "rollover" bigint)
+    ORDER BY c."ownerId" COLLATE "C", c."creditType" COLLATE "C", c."number"
   LOOP
-    RETURN QUERY SELECT v.number, p.* FROM "Credit_post"(v.owner, v.credit_type, v.type, v.amount, v.key,
-      v.description, v.actor, v.expires_at, v.priority, v.refund_of, v.owing, v.purchase_key,
-      v.hold_seconds, v.threshold, v.now) p;
+    RETURN QUERY SELECT v."number", p.* FROM "Credit_post"(v."ownerId", v."creditType", v."type", v."amount",
+      v."key", v."description", v."actor", v."expiresAt", v."priority", v."refundOf", v."owing",
+      v."purchaseKey", v."holdSeconds", v."threshold", v."now", v."series", v."rollover") p;
   END LOOP;
 END $$;

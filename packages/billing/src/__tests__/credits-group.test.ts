@@ -3,6 +3,8 @@
 import { asSystem, atomically } from '@repo/db'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { createContext } from '../context.ts'
+import { post } from '../credits/ledger.ts'
 import { type Billing, createBilling } from '../index.ts'
 import { createLedger, type Ledger } from './credits-harness.ts'
 
@@ -31,6 +33,9 @@ const inCompany = (billing: Billing): Billing =>
   })
 
 await import('./credits.test.ts')
+await import('./credits-debt.test.ts')
+await import('./credits-holds.test.ts')
+await import('./credits-low-balance.test.ts')
 
 describe('a group', () => {
   let h: Ledger
@@ -84,6 +89,17 @@ describe('a group', () => {
     )
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1)
     expect(await balanceOf(owner)).toBe(93)
+  })
+
+  test('a lot in place of another is that in a group, too', async () => {
+    const [owner, other] = [await h.owner(), await h.owner()]
+    const ctx = createContext(h.settings)
+    const grant = (ownerId: string, idempotencyKey: string) => {
+      const change = { ownerId, type: 'grant', amount: 10, description: '', priority: 50 } as const
+      return post(ctx, { ...change, series: 'plan', rollover: 3 }, { idempotencyKey })
+    }
+    await Promise.all([grant(owner, '1'), grant(owner, '2'), grant(other, '1')])
+    expect(await h.rows(owner)).toEqual(['grant 10', 'expiry -7', 'grant 10'])
   })
 
   test('one that the database refuses fails alone', async () => {

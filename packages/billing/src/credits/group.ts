@@ -7,7 +7,7 @@
  */
 
 import { gather } from '../gather.ts'
-import { ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
+import { ask, type Ledger, type Post, type PostCall, type PostRow, postAlone } from './ledger.ts'
 
 /** Makes one change, with others. */
 export type PostInGroup = (call: PostCall) => Promise<PostRow>
@@ -30,25 +30,27 @@ export const createGroup = (ledger: Ledger): PostInGroup =>
     { lanes: 2, most: 64 },
   )
 
+/** As "Credit_post_all" reads it: every field of a change by its name. */
 const textOf = (calls: PostCall[]): string =>
   JSON.stringify(
-    calls.map(({ change, creditType, key, threshold, now }, number) => ({
-      number,
-      owner: change.ownerId,
-      credit_type: creditType,
-      type: change.type,
-      amount: change.amount,
-      key,
-      description: change.description,
-      actor: change.actor,
-      expires_at: change.expiresAt,
-      priority: change.priority,
-      // A number of JSON holds fewer digits.
-      refund_of: change.refundOf === undefined ? undefined : `${change.refundOf}`,
-      owing: change.owing ?? false,
-      purchase_key: change.purchaseKey,
-      hold_seconds: change.holdSeconds,
-      threshold,
-      now,
-    })),
+    calls.map(({ change, creditType, key, threshold, now }, number) => {
+      const { owing = false, refundOf } = change
+      const fields: Record<keyof Post, unknown> = {
+        ownerId: change.ownerId,
+        type: change.type,
+        amount: change.amount,
+        description: change.description,
+        actor: change.actor,
+        expiresAt: change.expiresAt,
+        priority: change.priority,
+        // A number of JSON holds fewer digits.
+        refundOf: refundOf === undefined ? undefined : `${refundOf}`,
+        owing,
+        purchaseKey: change.purchaseKey,
+        holdSeconds: change.holdSeconds,
+        series: change.series,
+        rollover: change.rollover,
+      }
+      return { ...fields, number, creditType, key, threshold, now }
+    }),
   )
