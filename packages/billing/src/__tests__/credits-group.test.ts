@@ -35,7 +35,6 @@ const inCompany = (billing: Billing): Billing =>
 await import('./credits.test.ts')
 await import('./credits-debt.test.ts')
 await import('./credits-holds.test.ts')
-await import('./credits-low-balance.test.ts')
 
 describe('a group', () => {
   let h: Ledger
