@@ -8,9 +8,10 @@ import { lazy } from '@repo/core'
 import { listBookings } from './bookings.ts'
 import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
-import { type BillingContext, type BillingOptions, createContext } from './context.ts'
+import { type BillingOptions, createContext } from './context.ts'
 import { createCredits } from './credits/credits.ts'
 import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
+import { given } from './given.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
 import { createOrders } from './orders/orders.ts'
@@ -31,14 +32,6 @@ import { processEvents as processWaiting } from './webhooks/process.ts'
 import { pullEvents } from './webhooks/pull.ts'
 import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
 import { watchEvents } from './webhooks/watch.ts'
-
-/** `f` with its first argument given. */
-function given<Args extends unknown[], R>(
-  ctx: BillingContext,
-  f: (ctx: BillingContext, ...args: Args) => R,
-): (...args: Args) => R {
-  return (...args) => f(ctx, ...args)
-}
 
 /** Billing over `options`; what they leave out comes from the environment, on first use. */
 export function createBilling(options: BillingOptions = {}) {

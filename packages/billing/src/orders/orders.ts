@@ -5,6 +5,7 @@
  */
 
 import type { BillingContext } from '../context.ts'
+import { given } from '../given.ts'
 import { cancelOrder } from './cancel.ts'
 import { createOrder } from './create.ts'
 import { handleCreateOrder, handlePaymentCallback } from './handle.ts'
@@ -16,25 +17,19 @@ import { settleOrder } from './settle.ts'
 import { checkOrders } from './stuck.ts'
 import { watchOrders } from './watch.ts'
 
-type Rest<F> = F extends (ctx: BillingContext, ...args: infer Args) => infer R
-  ? (...args: Args) => R
-  : never
-
 export function createOrders(ctx: BillingContext) {
-  const given = <F extends (ctx: BillingContext, ...args: never[]) => unknown>(f: F) =>
-    f.bind(null, ctx) as Rest<F>
   return {
-    createOrder: given(createOrder),
-    handleCreateOrder: given(handleCreateOrder),
-    handlePaymentCallback: given(handlePaymentCallback),
-    settleOrder: given(settleOrder),
-    cancelOrder: given(cancelOrder),
-    refundOrder: given(refundOrder),
-    listOrders: given(listOrders),
-    showOrder: given(showOrder),
-    checkOrders: given(checkOrders),
-    pullOrders: given(pullOrders),
-    reconcileOrders: given(reconcileOrders),
-    watchOrders: given(watchOrders),
+    createOrder: given(ctx, createOrder),
+    handleCreateOrder: given(ctx, handleCreateOrder),
+    handlePaymentCallback: given(ctx, handlePaymentCallback),
+    settleOrder: given(ctx, settleOrder),
+    cancelOrder: given(ctx, cancelOrder),
+    refundOrder: given(ctx, refundOrder),
+    listOrders: given(ctx, listOrders),
+    showOrder: given(ctx, showOrder),
+    checkOrders: given(ctx, checkOrders),
+    pullOrders: given(ctx, pullOrders),
+    reconcileOrders: given(ctx, reconcileOrders),
+    watchOrders: given(ctx, watchOrders),
   }
 }
