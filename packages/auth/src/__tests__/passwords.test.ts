@@ -123,21 +123,22 @@ test.each(['', 'plain text', '$2b$12$short', 'hs384:none:', 'hs384:none:plain'])
   },
 )
 
-test('every refusal takes as long as a full comparison', async () => {
+test('every refusal takes as long as a full comparison', { timeout: 60_000 }, async () => {
   const passwords = createPasswords()
   const timed = async (hash: string) => {
-    const times: number[] = []
-    for (let n = 0; n < 5; n += 1) {
-      const start = performance.now()
-      await passwords.verify({ hash, password: 'not the password' })
-      times.push(performance.now() - start)
-    }
-    return Math.min(...times)
+    const start = performance.now()
+    await passwords.verify({ hash, password: 'not the password' })
+    return performance.now() - start
   }
-  const full = await timed(await passwords.hash(TEST_PASSWORD))
+  const full = await passwords.hash(TEST_PASSWORD)
   const cheap = [await bcrypt.hash(TEST_PASSWORD, 10), 'hs384:0badc0de:$2b$12$', 'nonsense']
+  const least = new Map([full, ...cheap].map((hash) => [hash, Number.POSITIVE_INFINITY]))
+  // In turns, so that whatever else the machine does hits all alike.
+  for (let n = 0; n < 6; n += 1) {
+    for (const [hash, ms] of least) least.set(hash, Math.min(ms, await timed(hash)))
+  }
   // A comparison of ten rounds alone would be a quarter.
-  for (const hash of cheap) expect(await timed(hash)).toBeGreaterThan(full * 0.6)
+  for (const hash of cheap) expect(least.get(hash)).toBeGreaterThan((least.get(full) ?? 0) * 0.5)
 })
 
 test('eight sign-ins at once delay no token verification by more than 25 ms', {
