@@ -1,7 +1,7 @@
 /** Whose requests are counted together. */
 
 import { expect, test } from 'vitest'
-import { createAddressOf } from '../orders/limits.ts'
+import { createAddressOf, limitEnv } from '../orders/limits.ts'
 
 const req = (forwarded?: string) =>
   new Request('http://localhost/', forwarded ? { headers: { 'x-forwarded-for': forwarded } } : {})
@@ -19,4 +19,15 @@ test.each([
   ['the shortest', '::1', [], '0:0:0:0::/64'],
 ])('%s', (_, forwarded, proxies, expected) => {
   expect(createAddressOf('x-forwarded-for', proxies)(req(forwarded))).toBe(expected)
+})
+
+test.each([
+  ['10.0.0.1, 10.1.0.0/16,::1/128', true],
+  ['', true],
+  ['10.0.0.1/33', false],
+  ['::1/129', false],
+  ['proxy.example.com', false],
+  ['10.0.0.1/8/8', false],
+])('TRUSTED_PROXIES of %j is taken or named as malformed: %s', (TRUSTED_PROXIES, isTaken) => {
+  expect(limitEnv.safeParse({ TRUSTED_PROXIES }).success).toBe(isTaken)
 })

@@ -28,10 +28,13 @@ export const CALLBACKS: RateLimitPolicy = {
 }
 
 /** Shared with sign-in, which asks for the first; all are optional here. */
-const limitEnv = rateLimitEnv.extend({
+export const limitEnv = rateLimitEnv.extend({
   BETTER_AUTH_SECRET: z.string().optional(),
   CLIENT_IP_HEADER: z.string().optional(),
-  TRUSTED_PROXIES: z.string().optional(),
+  TRUSTED_PROXIES: z
+    .string()
+    .refine((list) => proxiesIn(list).every(isRange), 'must be addresses or CIDR ranges')
+    .optional(),
 })
 
 const limiters = new WeakMap<BillingContext, RateLimiter>()
@@ -67,11 +70,18 @@ export function addressOf(ctx: BillingContext, req: Request): string | null {
   let read = ctx.orders.addressOf ?? addresses.get(ctx)
   if (!read) {
     const { CLIENT_IP_HEADER = 'x-forwarded-for', TRUSTED_PROXIES = '' } = readEnv(limitEnv)
-    const proxies = TRUSTED_PROXIES.split(',').flatMap((each) => each.trim() || [])
-    read = createAddressOf(CLIENT_IP_HEADER, proxies)
+    read = createAddressOf(CLIENT_IP_HEADER, proxiesIn(TRUSTED_PROXIES))
     addresses.set(ctx, read)
   }
   return read(req)
+}
+
+const proxiesIn = (list: string): string[] => list.split(',').flatMap((each) => each.trim() || [])
+
+function isRange(text: string): boolean {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  return version !== 0 && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128))
 }
 
 /** A list of addresses says nothing unless the proxies are known: anyone can begin one. */
