@@ -138,7 +138,7 @@ test('every refusal takes as long as a full comparison', { timeout: 60_000 }, as
     for (const [hash, ms] of least) least.set(hash, Math.min(ms, await timed(hash)))
   }
   // A comparison of ten rounds alone would be a quarter.
-  for (const hash of cheap) expect(least.get(hash)).toBeGreaterThan((least.get(full) ?? 0) * 0.5)
+  for (const hash of cheap) expect(least.get(hash)).toBeGreaterThan((least.get(full) ?? 0) * 0.6)
 })
 
 test('eight sign-ins at once delay no token verification by more than 25 ms', {
