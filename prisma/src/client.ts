@@ -4,11 +4,10 @@
  * @module
  */
 
-import { PrismaPg } from '@prisma/adapter-pg'
 import { lazy, readEnv } from '@repo/core'
 import { z } from 'zod'
-import { connectionTo } from './connection.ts'
 import { type Prisma, PrismaClient } from './generated/client.ts'
+import { createAdapter, useAs } from './query-named.ts'
 
 /** What domain functions take: a client or a transaction of one. */
 export type Db = Prisma.TransactionClient
@@ -36,8 +35,10 @@ export interface DbOptions {
  * @throws `invalid_database_url`
  */
 export function createDb(url: string, options: DbOptions = {}): Database {
-  const adapter = new PrismaPg({ max: options.maxConnections ?? 10, ...connectionTo(url) })
-  return Object.defineProperty(new PrismaClient({ adapter }), ADDRESS, { value: url })
+  const { adapter, useFor } = createAdapter(url, options.maxConnections ?? 10)
+  const client = Object.defineProperty(new PrismaClient({ adapter }), ADDRESS, { value: url })
+  useFor(client)
+  return client
 }
 
 const ADDRESS = Symbol.for('@repo/db/address')
@@ -55,6 +56,7 @@ const DB = Symbol.for('@repo/db')
  */
 export const db: Database = lazy(() => {
   shared[DB] ??= createDb(readEnv(databaseEnv).DATABASE_URL)
+  useAs(shared[DB], db)
   return shared[DB]
 })
 

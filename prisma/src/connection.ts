@@ -35,18 +35,26 @@ function urlOf(text: string): URL {
   throw new TollgateError('invalid_database_url', 500, 'The database URL is not a URL.')
 }
 
+interface Connection {
+  connectionString: string
+  Client: typeof pg.Client
+  /** Whether it may be another one with each transaction. */
+  isShared: boolean
+}
+
 /**
  * How the pool of `createDb` connects.
  *
  * @throws `invalid_database_url`
  */
-export function connectionTo(url: string): { connectionString: string; Client: typeof pg.Client } {
+export function connectionTo(url: string): Connection {
   const address = urlOf(url)
   if (address.searchParams.get('pgbouncer') !== 'true') {
-    return { connectionString: asSystem(url), Client: ListenedClient }
+    return { connectionString: asSystem(url), Client: ListenedClient, isShared: false }
   }
   address.searchParams.delete('pgbouncer')
-  return { connectionString: address.href, Client: SharedClient as unknown as typeof pg.Client }
+  const Client = SharedClient as unknown as typeof pg.Client
+  return { connectionString: address.href, Client, isShared: true }
 }
 
 /**

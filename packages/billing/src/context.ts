@@ -12,7 +12,7 @@ import type Stripe from 'stripe'
 import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
-import { createGroup, type PostInGroup } from './credits/group.ts'
+import { createGroup, createTurns, type PostCredits } from './credits/group.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import type { EffectHandlers } from './effects.ts'
 import type { OrderSettings } from './orders/settings.ts'
@@ -61,8 +61,8 @@ export interface BillingContext {
   readonly calcom: Calcom
   readonly effects: EffectHandlers
   readonly credits: CreditSettings
-  /** Null: each change is a statement of its own. */
-  readonly postInGroup: PostInGroup | null
+  /** The way into the ledger for a change that joins no transaction. */
+  readonly postCredits: PostCredits
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
   alert(alert: Alert): void
@@ -191,7 +191,10 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     effects: options.effects ?? {},
     credits: options.credits ?? {},
-    postInGroup: options.credits?.groupCommit ? createGroup({ db: database, logger }) : null,
+    postCredits: (options.credits?.groupCommit ? createGroup : createTurns)({
+      db: database,
+      logger,
+    }),
     events: {
       lanes: 4,
       leaseMs: 120_000,

@@ -48,8 +48,8 @@ test.each<[string, string, string]>([
   ['a changed transaction', `UPDATE "CreditTransaction" SET description = 'x'`, 'append_only'],
   ['a deleted transaction', `DELETE FROM "CreditTransaction"`, 'append_only'],
   ['an emptied ledger', `TRUNCATE "CreditTransaction" CASCADE`, 'append_only'],
-  ['an account emptied with it', `TRUNCATE "CreditAccount" CASCADE`, 'append_only'],
-  ['an account without its ledger', `DELETE FROM "CreditAccount" WHERE "ownerId" = 'ada'`, 'fkey'],
+  ['emptied accounts', `TRUNCATE "CreditAccount" CASCADE`, 'stays'],
+  ['an account without its ledger', `DELETE FROM "CreditAccount" WHERE "ownerId" = 'ada'`, 'stays'],
   ['another balance', `UPDATE "CreditAccount" SET balance = 7`, 'CreditAccount_follows'],
   ['another debt', `UPDATE "CreditAccount" SET debt = 7`, 'CreditAccount_follows'],
   [
@@ -63,11 +63,11 @@ test.each<[string, string, string]>([
     'CreditAccount_follows',
   ],
   ['a balance below 0', insert({ ...next, type: 'deduction', amount: -7, after: -1 }), 'check'],
-  ['a debt below 0', insert({ ...next, type: 'adjustment', amount: 0, debt: -1 }), 'debt_check'],
+  ['a debt below 0', insert({ ...next, type: 'adjustment', amount: 0, debt: -1 }), 'bounds_check'],
   [
     'a balance beyond exact numbers',
     insert({ ...next, type: 'grant', amount: 2 ** 53, after: 2 ** 53 + 6 }),
-    'balance_check',
+    'bounds_check',
   ],
   [
     'a balance that does not follow',
@@ -112,26 +112,26 @@ test.each<[string, string, string]>([
   [
     'a refund of more than was taken',
     insert({ ...next, type: 'refund', amount: 5, after: 11, of: 'went' }),
-    'refund_fits',
+    'more than was taken',
   ],
   [
     'a refund of a grant',
     insert({ ...next, type: 'refund', amount: 1, after: 7, of: 'came' }),
-    'refund_fits',
+    'more than was taken',
   ],
   [
     'a refund of another’s deduction',
     insert({ ...next, type: 'refund', amount: 1, after: 1, of: 'went', owner: 'bob' }),
-    'refund_fits',
+    'more than was taken',
   ],
   [
     'an adjustment that takes a deduction back',
     insert({ ...next, type: 'adjustment', amount: 1, after: 7, of: 'went' }),
-    'refund_fits',
+    'more than was taken',
   ],
-  ['a lot with more than came', lot(1, 2), 'remaining_check'],
-  ['a lot with less than nothing', lot(1, -1, false), 'remaining_check'],
-  ['an open lot with nothing in it', lot(1, 0), 'open_check'],
+  ['a lot with more than came', lot(1, 2), 'bounds_check'],
+  ['a lot with less than nothing', lot(1, -1, false), 'bounds_check'],
+  ['an open lot with nothing in it', lot(1, 0), 'bounds_check'],
   ['a hold that is ajar', hold('ajar', 'NULL', 'NULL'), 'status_check'],
   ['an open hold that was captured', hold('open', '1', 'now()'), 'status_check'],
   ['a released hold that kept something', hold('released', '1', 'now()'), 'status_check'],
@@ -145,7 +145,7 @@ test('promise 3: refunds are summed up, and the last that fits is taken', async 
   const { db } = database
   await run(insert({ key: 'back', type: 'refund', amount: 3, after: 9, of: 'went' }))
   const more = insert({ key: 'more', type: 'refund', amount: 2, after: 11, of: 'went' })
-  await expect(run(more)).rejects.toThrow('refund_fits')
+  await expect(run(more)).rejects.toThrow('more than was taken')
   await run(insert({ key: 'rest', type: 'refund', amount: 1, after: 10, of: 'went' }))
   const account = await db.creditAccount.findFirstOrThrow({ where: { ownerId: 'ada' } })
   expect(account.balance).toBe(10n)

@@ -9,26 +9,26 @@ import { ledgerViolations } from '../testing.ts'
 
 export interface Crowd {
   db: Database
-  /** Two instances with connections of their own, as two processes have. */
-  billings: [Billing, Billing]
+  /** As so many processes: each lets two of its callers at an account. */
+  billings: readonly [Billing, ...Billing[]]
   close(): Promise<void>
 }
 
 export function createCrowd(url: string): Crowd {
   const clients = [createDb(url, { maxConnections: 8 }), createDb(url, { maxConnections: 8 })]
-  const [first, second] = clients.map((db) =>
+  const billings = [...clients, ...clients, ...clients, ...clients].map((db) =>
     createBilling({ db, logger: createTestLogger(), appUrl: 'http://localhost' }),
   )
   return {
     db: clients[0] as Database,
-    billings: [first as Billing, second as Billing],
+    billings: billings as [Billing, ...Billing[]],
     async close() {
       await Promise.all(clients.map((db) => db.$disconnect()))
     },
   }
 }
 
-/** Runs `count` tasks, `callers` at a time, over both instances. */
+/** Runs `count` tasks, `callers` at a time, over all instances. */
 async function crowd<T>(
   { billings }: Crowd,
   count: number,
@@ -40,7 +40,7 @@ async function crowd<T>(
   const caller = async (own: number) => {
     for (let at = next; at < count; at = next) {
       next += 1
-      results[at] = await task(billings[own % 2] as Billing, at)
+      results[at] = await task(billings[own % billings.length] as Billing, at)
     }
   }
   await Promise.all(Array.from({ length: callers }, (_, own) => caller(own)))

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CreditTransaction } from '@repo/db'
+import { type CreditTransaction, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { creditTypeOf, idOf, requireOwner } from './input.ts'
@@ -36,10 +36,11 @@ export async function getBalance(
 ): Promise<Balance> {
   const owner = requireOwner(ownerId)
   const creditType = creditTypeOf(options.creditType)
-  const [row] = await ask(
+  const [row] = await ask<BalanceRow>(
     ctx,
     undefined,
-    (db) => db.$queryRaw<BalanceRow[]>`
+    'Credit_balance',
+    Prisma.sql`
       WITH account AS (
         SELECT *, greatest(coalesce(${domainNow(ctx)}::timestamptz, clock_timestamp()), "updatedAt") AS "now"
         FROM "CreditAccount" WHERE "ownerId" = ${owner} AND "creditType" = ${creditType}

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import {
@@ -24,6 +25,7 @@ import {
   domainNow,
   outcomeOf,
   type Posted,
+  type PostRow,
   post,
   required,
   thresholdOf,
@@ -275,15 +277,16 @@ export async function restoreCredits(
   const text = requireDescription(description)
   const actor = options.actor === undefined ? null : requireActor(options.actor)
   const creditType = creditTypeOf(options.creditType)
-  const [row] = await ask(
+  const [row] = await ask<PostRow>(
     ctx,
     options.tx,
-    (db) => db.$queryRaw<Parameters<typeof outcomeOf>[0][]>`
-      SELECT *, NULL::bigint AS hold_id, NULL AS hold_status FROM "Credit_restore"(${owner}::text,
-        ${creditType}::text, ${of}::text, ${key}::text, ${text}::text, ${actor}::text,
-        ${thresholdOf(ctx, creditType)}::bigint, ${domainNow(ctx)}::timestamptz)`,
+    'Credit_restore',
+    Prisma.sql`SELECT *, NULL::bigint AS hold_id, NULL AS hold_status
+      FROM "Credit_restore"(${owner}::text, ${creditType}::text, ${of}::text, ${key}::text,
+        ${text}::text, ${actor}::text, ${thresholdOf(ctx, creditType)}::bigint,
+        ${domainNow(ctx)}::timestamptz)`,
   )
-  const outcome = outcomeOf(row as Parameters<typeof outcomeOf>[0], key)
+  const outcome = outcomeOf(row as PostRow, key)
   const posted = required(outcome, { ownerId: owner, amount: 0 })
   return { ...changeOf(posted), given: posted.amount, forgiven: 0 - posted.debt }
 }

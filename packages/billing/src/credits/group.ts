@@ -6,22 +6,37 @@
  * @module
  */
 
+import { Prisma } from '@repo/db'
 import { gather } from '../gather.ts'
+import { createLanes } from '../lanes.ts'
 import { ask, type Ledger, type Post, type PostCall, type PostRow, postAlone } from './ledger.ts'
 
-/** Makes one change, with others. */
-export type PostInGroup = (call: PostCall) => Promise<PostRow>
+/** Makes one change, when its turn has come. */
+export type PostCredits = (call: PostCall) => Promise<PostRow>
+
+/**
+ * Each change by itself, two of an account at a time: while one is on its way, the other is at its commit.
+ * More would wait in the database for its lock, each on a connection that nobody else has then.
+ */
+export function createTurns(ledger: Ledger): PostCredits {
+  const inTurn = createLanes(2)
+  return (call) =>
+    inTurn(accountOf(call.change.ownerId, call.creditType), () =>
+      postAlone(ledger, undefined, call),
+    )
+}
 
 /** Two statements at a time, of up to 64 changes: so many accounts are locked until it commits. */
-export const createGroup = (ledger: Ledger): PostInGroup =>
+export const createGroup = (ledger: Ledger): PostCredits =>
   gather(
     async (calls: PostCall[]) => {
       const [first] = calls
       if (first && calls.length === 1) return [await postAlone(ledger, undefined, first)]
-      const rows = await ask(
+      const rows = await ask<PostRow>(
         ledger,
         undefined,
-        (db) => db.$queryRaw<PostRow[]>`SELECT * FROM "Credit_post_all"(${textOf(calls)}::jsonb)`,
+        'Credit_post_all',
+        Prisma.sql`SELECT * FROM "Credit_post_all"(${textOf(calls)}::jsonb)`,
       )
       const inOrder: PostRow[] = []
       for (const row of rows) inOrder[Number(row.number)] = row
@@ -30,27 +45,25 @@ export const createGroup = (ledger: Ledger): PostInGroup =>
     { lanes: 2, most: 64 },
   )
 
-/** As "Credit_post_all" reads it: every field of a change by its name. */
-const textOf = (calls: PostCall[]): string =>
-  JSON.stringify(
-    calls.map(({ change, creditType, key, threshold, now }, number) => {
-      const { owing = false, refundOf } = change
-      const fields: Record<keyof Post, unknown> = {
-        ownerId: change.ownerId,
-        type: change.type,
-        amount: change.amount,
-        description: change.description,
-        actor: change.actor,
-        expiresAt: change.expiresAt,
-        priority: change.priority,
-        // A number of JSON holds fewer digits.
-        refundOf: refundOf === undefined ? undefined : `${refundOf}`,
-        owing,
-        purchaseKey: change.purchaseKey,
-        holdSeconds: change.holdSeconds,
-        series: change.series,
-        rollover: change.rollover,
-      }
-      return { ...fields, number, creditType, key, threshold, now }
-    }),
-  )
+/** As "Credit_post_all" reads it: by account, every field of a change by its name. */
+function textOf(calls: PostCall[]): string {
+  const accounts = new Map<string, Record<string, unknown> & { changes: unknown[] }>()
+  for (const [number, { change, creditType, key, threshold, now }] of calls.entries()) {
+    const { ownerId, owing = false, refundOf, ...rest } = change
+    const name = accountOf(ownerId, creditType)
+    const account = accounts.get(name) ?? { ownerId, creditType, threshold, changes: [] }
+    accounts.set(name, account)
+    account.changes.push({
+      ...rest,
+      owing,
+      // A number of JSON holds fewer digits.
+      refundOf: refundOf === undefined ? undefined : `${refundOf}`,
+      number,
+      key,
+      now,
+    })
+  }
+  return JSON.stringify([...accounts.values()])
+}
+
+const accountOf = (ownerId: string, creditType: string) => `${creditType}:${ownerId}`

@@ -7,6 +7,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
@@ -120,10 +121,10 @@ const callSettle = (
   ask(
     ctx,
     options.tx,
-    (db) => db.$queryRaw<SettleRow[]>`
-      SELECT * FROM "Credit_settle"(${id}::bigint, ${captured}::bigint,
-        ${options.isOverdue ?? false}::boolean, ${JSON.stringify(thresholdsOf(ctx))}::jsonb,
-        ${domainNow(ctx)}::timestamptz)`,
+    'Credit_settle',
+    Prisma.sql`SELECT * FROM "Credit_settle"(${id}::bigint, ${captured}::bigint,
+      ${options.isOverdue ?? false}::boolean, ${JSON.stringify(thresholdsOf(ctx))}::jsonb,
+      ${domainNow(ctx)}::timestamptz)`,
   )
 
 async function settle(

@@ -7,7 +7,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '@repo/core'
-import type { Db } from '@repo/db'
+import { type Db, Prisma, queryNamed, sqlErrorOf } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import { creditTypeOf, requireKey } from './input.ts'
@@ -103,11 +103,8 @@ export async function post(
     options.idempotencyKey === undefined ? randomUUID() : requireKey(options.idempotencyKey)
   const threshold = thresholdOf(ctx, creditType)
   const call = { change, creditType, key, threshold, now: domainNow(ctx) }
-  const row =
-    ctx.postInGroup && !options.tx
-      ? await ctx.postInGroup(call)
-      : await postAlone(ctx, options.tx, call)
-  return outcomeOf(row, key)
+  const { tx } = options
+  return outcomeOf(await (tx ? postAlone(ctx, tx, call) : ctx.postCredits(call)), key)
 }
 
 export async function postAlone(
@@ -116,17 +113,17 @@ export async function postAlone(
   { change, creditType, key, threshold, now }: PostCall,
 ): Promise<PostRow> {
   const { ownerId, type, amount, description, actor, priority, refundOf, holdSeconds } = change
-  const [row] = await ask(
+  const [row] = await ask<PostRow>(
     ledger,
     tx,
-    (db) => db.$queryRaw<PostRow[]>`
-      SELECT * FROM "Credit_post"(${ownerId}::text, ${creditType}::text, ${type}::text,
-        ${amount}::bigint, ${key}::text, ${description}::text, ${actor ?? null}::text,
-        ${change.expiresAt ?? null}::timestamptz, ${priority ?? null}::int,
-        ${refundOf ?? null}::bigint, ${change.owing ?? false}::boolean,
-        ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
-        ${threshold}::bigint, ${now}::timestamptz,
-        ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`,
+    'Credit_post',
+    Prisma.sql`SELECT * FROM "Credit_post"(${ownerId}::text, ${creditType}::text, ${type}::text,
+      ${amount}::bigint, ${key}::text, ${description}::text, ${actor ?? null}::text,
+      ${change.expiresAt ?? null}::timestamptz, ${priority ?? null}::int,
+      ${refundOf ?? null}::bigint, ${change.owing ?? false}::boolean,
+      ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
+      ${threshold}::bigint, ${now}::timestamptz,
+      ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`,
   )
   return row as PostRow
 }
@@ -189,50 +186,40 @@ export function toNumber(value: bigint): number {
 export type Ledger = Pick<BillingContext, 'db' | 'logger'>
 
 /**
- * Runs one statement in `tx`, or by itself and, where the connection is lost, once more.
+ * The rows that one statement answers, in `tx` or by itself; by itself it is kept under its name, and
+ * where the connection is lost, asked once more.
  *
  * @throws `credits_not_installed` where the functions are missing, `idempotency_conflict` where a key is
  * used for two credit types at once.
  */
-export async function ask<T>(
+export async function ask<Row>(
   ctx: Ledger,
   tx: Db | undefined,
-  statement: (db: Db) => Promise<T>,
-): Promise<T> {
+  name: string,
+  sql: Prisma.Sql,
+): Promise<Row[]> {
   try {
-    return await statement(tx ?? ctx.db)
+    return await queryNamed<Row>(tx ?? ctx.db, name, sql)
   } catch (error) {
     if (tx || !isConnectionLost(error)) throw named(error)
     ctx.logger.warn({ error }, 'lost the connection to the ledger, trying once more')
   }
-  return statement(ctx.db).catch((error: unknown) => {
+  return queryNamed<Row>(ctx.db, name, sql).catch((error: unknown) => {
     throw named(error)
   })
 }
 
-interface DatabaseError {
-  code?: string
-  message?: string
-  meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } }
-}
-
-const causeOf = (error: unknown) =>
-  (error as DatabaseError | null)?.meta?.driverAdapterError?.cause ?? {}
-
 function named(error: unknown): unknown {
-  const { originalCode, originalMessage = '' } = causeOf(error)
+  const { code, message } = sqlErrorOf(error)
   // Unknown function, table, column or schema.
-  if (/^(42883|42P01|42703|3F000)$/.test(originalCode ?? '')) {
+  if (/^(42883|42P01|42703|3F000)$/.test(code ?? '')) {
     return new BillingError(
       'credits_not_installed',
       'The database lacks what the ledger is made of: run db:migrate. db push does not create it.',
       { cause: error },
     )
   }
-  if (
-    originalCode === '23505' &&
-    originalMessage.includes('CreditTransaction_ownerId_idempotency')
-  ) {
+  if (code === '23505' && message.includes('CreditTransaction_ownerId_idempotency')) {
     return new BillingError('idempotency_conflict', 'The key was used for another credit type.')
   }
   return error
@@ -250,7 +237,6 @@ const LOST = new Set([
 ])
 
 function isConnectionLost(error: unknown): boolean {
-  const { code = '', message = '' } = (error ?? {}) as DatabaseError
-  const { originalCode = '' } = causeOf(error)
-  return LOST.has(code) || LOST.has(originalCode) || /Connection terminated/.test(message)
+  const { code, message } = sqlErrorOf(error)
+  return LOST.has(code ?? '') || /Connection terminated|connection error/.test(message)
 }

@@ -6,7 +6,7 @@
  */
 
 import { defineJob, type JobDefinition } from '@repo/core'
-import { atomically } from '@repo/db'
+import { atomically, Prisma } from '@repo/db'
 import { enqueue } from '@repo/jobs'
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
@@ -71,17 +71,17 @@ async function tell(ctx: BillingContext, event: LowBalance): Promise<void> {
 async function beginTopUp(ctx: BillingContext, event: LowBalance, perDay: number): Promise<void> {
   const { ownerId, creditType, transactionId } = event
   const claim = await atomically(ctx.db, async (tx) => {
-    const [row] = await ask(
+    const [row] = await ask<{ claim: 'claimed' | 'replayed' | 'limit_reached' }>(
       ctx,
       tx,
-      (db) => db.$queryRaw<[{ claim: 'claimed' | 'replayed' | 'limit_reached' }]>`
-        SELECT "Credit_claim_top_up"(${ownerId}::text, ${creditType}::text, ${transactionId}::bigint,
-          ${perDay}::int, ${domainNow(ctx)}::timestamptz) AS "claim"`,
+      'Credit_claim_top_up',
+      Prisma.sql`SELECT "Credit_claim_top_up"(${ownerId}::text, ${creditType}::text,
+        ${transactionId}::bigint, ${perDay}::int, ${domainNow(ctx)}::timestamptz) AS "claim"`,
     )
-    if (row.claim === 'claimed') {
+    if (row?.claim === 'claimed') {
       await enqueue(tx, topUpJob(ctx), { ownerId, creditType, key: `top-up:${transactionId}` })
     }
-    return row.claim
+    return row?.claim
   })
   if (claim === 'limit_reached') {
     ctx.logger.warn({ ownerId, creditType }, 'no top-up: the limit of the day is reached')

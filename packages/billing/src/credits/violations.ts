@@ -128,9 +128,10 @@ const GUARDS = [
   'CreditTransaction_append_only',
   'CreditTransaction_no_truncate',
   'CreditTransaction_applies',
-  'CreditTransaction_refund_fits',
   'CreditAccount_follows',
   'CreditAccount_begins_empty',
+  'CreditAccount_stays',
+  'CreditAccount_no_truncate',
   'CreditHold_settled_is_final',
 ]
 

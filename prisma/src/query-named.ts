@@ -1,0 +1,95 @@
+/**
+ * Statements that are asked all the time. Prisma has PostgreSQL parse and plan a query anew each time;
+ * one with a name is prepared once on each connection.
+ *
+ * @module
+ */
+
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import { connectionTo } from './connection.ts'
+import type { Prisma } from './generated/client.ts'
+
+/** Makes connections for Prisma that others may use, too. */
+class SharingPg extends PrismaPg {
+  #pool: pg.Pool | null = null
+
+  override async connect() {
+    const adapter = await super.connect()
+    this.#pool = adapter.underlyingDriver()
+    return adapter
+  }
+
+  /** Null before the client's first query and after its last. */
+  get pool(): pg.Pool | null {
+    return this.#pool && !this.#pool.ending ? this.#pool : null
+  }
+}
+
+const ADAPTERS = new WeakMap<object, SharingPg>()
+
+/**
+ * What a client at `url` connects by; `queryNamed` finds it by the client once it is told of it.
+ *
+ * @throws `invalid_database_url`
+ */
+export function createAdapter(url: string, maxConnections: number) {
+  const { isShared, ...connection } = connectionTo(url)
+  const config = { max: maxConnections, ...connection }
+  // Where a pooler shares connections, nothing can be prepared on them.
+  if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
+  const adapter = new SharingPg(config)
+  return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
+}
+
+/** Lets `alias`, which passes everything on to `client`, be as good as it. */
+export function useAs(client: object, alias: object): void {
+  const adapter = ADAPTERS.get(client)
+  if (adapter) ADAPTERS.set(alias, adapter)
+}
+
+const types = {
+  // As Prisma has it: a number would not hold every one.
+  getTypeParser: ((oid, format) =>
+    oid === pg.types.builtins.INT8
+      ? BigInt
+      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+}
+
+/**
+ * The rows that `sql` answers. A client of `createDb` prepares it under `name`, which stands for this
+ * text alone; a transaction and any other client ask it through Prisma. A bigint is one either way.
+ *
+ * @throws PostgreSQL's errors as either way has them; `sqlErrorOf` reads both.
+ */
+export async function queryNamed<Row>(
+  db: { $queryRaw<T>(sql: Prisma.Sql): Promise<T> },
+  name: string,
+  sql: Prisma.Sql,
+): Promise<Row[]> {
+  const pool = ADAPTERS.get(db)?.pool
+  if (!pool) return db.$queryRaw<Row[]>(sql)
+  const { rows } = await pool.query({ name, text: sql.text, values: sql.values, types })
+  return rows
+}
+
+export interface SqlError {
+  /** `23505` and the like, also Node's `ECONNRESET`. Null: neither said one. */
+  code: string | null
+  message: string
+}
+
+/** What PostgreSQL said where `error` is its own or Prisma's around it. */
+export function sqlErrorOf(error: unknown): SqlError {
+  const {
+    code,
+    message = '',
+    meta,
+  } = (error ?? {}) as {
+    code?: string
+    message?: string
+    meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } }
+  }
+  const cause = meta?.driverAdapterError?.cause
+  return { code: cause?.originalCode ?? code ?? null, message: cause?.originalMessage ?? message }
+}
