@@ -11,34 +11,36 @@ import type { Customer, Db } from '@repo/db'
 import { enqueue } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
 import { grantPlanCredits } from './credits/plan-credits.ts'
+import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from './facts.ts'
 import { mailJob } from './mails.ts'
 import type { ProviderState } from './provider-state.ts'
 
-/** The facts and what is known of each. Amounts are minor units, times ISO 8601. */
+/**
+ * The facts and what is known of each, at whichever provider: what only Stripe has is null elsewhere.
+ * Amounts are minor units, times ISO 8601.
+ */
 export interface EffectPayloads {
   /** It runs for the first time, paid or on trial. */
-  'subscription.activated': { stripeSubscriptionId: string }
-  'subscription.ended': { stripeSubscriptionId: string }
+  'subscription.activated': SubscriptionFact
+  'subscription.ended': SubscriptionFact
   /** In three days or less. */
-  'subscription.trial_will_end': { stripeSubscriptionId: string; trialEnd: string }
-  'invoice.paid': {
-    stripeInvoiceId: string
-    stripeSubscriptionId: string | null
+  'subscription.trial_will_end': SubscriptionFact & { trialEnd: string }
+  'invoice.paid': InvoiceFact & {
     amount: number
     currency: string
+    /** Stripe's word, at every provider: `subscription_create`, `subscription_cycle`, … */
     billingReason: string | null
   }
-  /** Once per try. */
-  'invoice.payment_failed': {
-    stripeInvoiceId: string
-    stripeSubscriptionId: string | null
+  /** Once per try at Stripe; elsewhere once per period that could not be paid. */
+  'invoice.payment_failed': InvoiceFact & {
     amount: number
     currency: string
-    attemptCount: number
+    /** Null where the provider does not count them. */
+    attemptCount: number | null
     nextPaymentAttempt: string | null
   }
   /** The bank wants to hear from the card's holder, on the invoice's page. */
-  'invoice.payment_action_required': { stripeInvoiceId: string; hostedInvoiceUrl: string | null }
+  'invoice.payment_action_required': InvoiceFact & { hostedInvoiceUrl: string | null }
   /** A one-time purchase. */
   'payment.succeeded': {
     stripePaymentIntentId: string
@@ -102,51 +104,46 @@ export type Fact = {
   [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'>
 }[EffectName]
 
-const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000
+export interface Known {
+  /** Subscriptions that do not count. */
+  flagged: { has(stripeSubscriptionId: string): boolean }
+  /** Our rows of subscriptions, by Stripe's id. */
+  rows: ReadonlyMap<string, { id: string }>
+  now: Date
+}
 
-/** Every fact in the state that sets something off. `flagged`: subscriptions that do not count. */
-export function factsOf(state: ProviderState, flagged: ReadonlySet<string>, now: Date): Fact[] {
-  const subscriptions = state.subscriptions.filter(
-    ({ stripeSubscriptionId }) => !flagged.has(stripeSubscriptionId),
-  )
+/** Every fact in Stripe's state that sets something off. */
+export function factsOf(state: ProviderState, { flagged, rows, now }: Known): Fact[] {
+  const subscriptions = state.subscriptions.flatMap((shape) => {
+    const { stripeSubscriptionId } = shape
+    const row = rows.get(stripeSubscriptionId)
+    if (!row || flagged.has(stripeSubscriptionId)) return []
+    const payload = { provider: 'stripe', subscriptionId: row.id, stripeSubscriptionId } as const
+    return subscriptionFacts(`subscription:${stripeSubscriptionId}`, shape, payload, now)
+  })
   return [
-    ...subscriptions.flatMap((subscription) => subscriptionFacts(subscription, now)),
-    ...state.invoices.flatMap((invoice) => invoiceFacts(invoice, state)),
+    ...subscriptions,
+    ...state.invoices.flatMap((invoice) => invoiceFacts(invoice, state, rows)),
     ...state.payments.flatMap(paymentFacts),
     ...state.refunds.flatMap(refundFacts),
   ]
 }
 
-function subscriptionFacts(
-  { stripeSubscriptionId, status, trialEnd }: ProviderState['subscriptions'][number],
-  now: Date,
+function invoiceFacts(
+  invoice: ProviderState['invoices'][number],
+  state: ProviderState,
+  rows: Known['rows'],
 ): Fact[] {
-  const payload = { stripeSubscriptionId }
-  const key = `subscription:${stripeSubscriptionId}`
-  const isTrialEnding =
-    status === 'trialing' && trialEnd && trialEnd.getTime() - now.getTime() <= TRIAL_NOTICE_MS
-  const facts: Fact[] = []
-  if (status === 'active' || status === 'trialing') {
-    facts.push({ key: `${key}:activated`, name: 'subscription.activated', payload })
-  }
-  if (isTrialEnding) {
-    facts.push({
-      key: `${key}:trial_will_end:${trialEnd.getTime() / 1000}`,
-      name: 'subscription.trial_will_end',
-      payload: { ...payload, trialEnd: trialEnd.toISOString() },
-    })
-  }
-  if (status === 'canceled')
-    facts.push({ key: `${key}:ended`, name: 'subscription.ended', payload })
-  return facts
-}
-
-function invoiceFacts(invoice: ProviderState['invoices'][number], state: ProviderState): Fact[] {
   const { stripeInvoiceId, stripeSubscriptionId, currency, attemptCount } = invoice
   const key = `invoice:${stripeInvoiceId}`
+  const subscriptionId = rows.get(stripeSubscriptionId ?? '')?.id ?? null
+  const which: InvoiceFact = {
+    ...{ provider: 'stripe', stripeInvoiceId, orderId: null },
+    ...{ subscriptionId, stripeSubscriptionId },
+  }
   if (invoice.status === 'paid') {
     const { amountPaid: amount, billingReason } = invoice
-    const payload = { stripeInvoiceId, stripeSubscriptionId, amount, currency, billingReason }
+    const payload = { ...which, amount, currency, billingReason }
     return [{ key: `${key}:paid`, name: 'invoice.paid', payload }]
   }
   if (invoice.status !== 'open') return []
@@ -155,13 +152,12 @@ function invoiceFacts(invoice: ProviderState['invoices'][number], state: Provide
     ({ stripePaymentIntentId: id }) => id === invoice.stripePaymentIntentId,
   )
   if (payment?.status === 'requires_action') {
-    const payload = { stripeInvoiceId, hostedInvoiceUrl: invoice.hostedInvoiceUrl }
+    const payload = { ...which, hostedInvoiceUrl: invoice.hostedInvoiceUrl }
     facts.push({ key: `${key}:action_required`, name: 'invoice.payment_action_required', payload })
   }
   if (attemptCount > 0) {
     const payload = {
-      stripeInvoiceId,
-      stripeSubscriptionId,
+      ...which,
       amount: invoice.amountDue,
       currency,
       attemptCount,

@@ -7,7 +7,7 @@
 import { defineJob, isTollgateError, type JobDefinition } from '@repo/core'
 import { z } from 'zod'
 import type { BillingContext } from './context.ts'
-import { planOfPrice } from './plans.ts'
+import { soldAs } from './sold.ts'
 
 /** A mail about what is older than this surprises more than it tells, e.g. after an import. */
 const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
@@ -16,13 +16,13 @@ const mail = z.discriminatedUnion('name', [
   z.object({
     key: z.string(),
     name: z.literal('subscription.activated'),
-    payload: z.object({ stripeSubscriptionId: z.string() }),
+    payload: z.object({ subscriptionId: z.string() }),
   }),
   z.object({
     key: z.string(),
     name: z.literal('invoice.payment_failed'),
     payload: z.object({
-      stripeSubscriptionId: z.string().nullable(),
+      subscriptionId: z.string().nullable(),
       amount: z.number(),
       currency: z.string(),
       nextPaymentAttempt: z.string().nullable(),
@@ -41,9 +41,9 @@ export const mailJob = (ctx: BillingContext): JobDefinition<object> =>
   })
 
 async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<void> {
-  const facts = await recipient(ctx, payload.stripeSubscriptionId)
+  const facts = await recipient(ctx, payload.subscriptionId)
   if (!facts) return
-  const { owner, planName, price, subscription } = facts
+  const { owner, planName, sold, subscription } = facts
   const manageUrl = new URL('/billing', ctx.appUrl).href
   try {
     if (name === 'subscription.activated') {
@@ -55,9 +55,9 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
         {
           name: owner.name,
           planName,
-          amount: (price.amount ?? 0) * quantity,
-          currency: price.currency,
-          interval: price.interval === 'year' ? 'year' : 'month',
+          amount: (sold.amount ?? 0) * quantity,
+          currency: sold.currency,
+          interval: sold.interval,
           currentPeriodEnd,
           ...(status === 'trialing' && trialEnd ? { trialEnd } : {}),
           manageUrl,
@@ -87,20 +87,15 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
 }
 
 /** Whom to write to about a subscription; null if it or its owner is gone. */
-async function recipient(ctx: BillingContext, stripeSubscriptionId: string | null) {
-  if (!stripeSubscriptionId) return null
+async function recipient(ctx: BillingContext, subscriptionId: string | null) {
+  if (!subscriptionId) return null
   const subscription = await ctx.db.subscription.findUnique({
-    where: { stripeSubscriptionId },
+    where: { id: subscriptionId },
     include: { price: { include: { product: true } }, customer: true },
   })
   if (!subscription) return null
   const owner = await ctx.owner(subscription.customer.ownerId)
-  const sold = subscription.price && planOfPrice(ctx.plans, subscription.price)
-  if (!owner || !sold || !subscription.price) return null
-  return {
-    subscription,
-    price: subscription.price,
-    owner,
-    planName: ctx.plans[sold.plan]?.name ?? sold.plan,
-  }
+  const sold = soldAs(ctx, subscription)
+  if (!owner || !sold) return null
+  return { subscription, sold, owner, planName: ctx.plans[sold.plan]?.name ?? sold.plan }
 }

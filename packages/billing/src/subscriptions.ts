@@ -10,6 +10,7 @@ import { BillingError } from './errors.ts'
 import { cancelElsewhere } from './orders/subscriptions.ts'
 import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
 import type { SubscriptionStatus } from './shapes.ts'
+import { soldAs } from './sold.ts'
 import { ask } from './stripe.ts'
 import { syncCustomer } from './sync.ts'
 
@@ -134,16 +135,6 @@ function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription 
     trialEnd: row.trialEnd,
     scheduledChange: scheduledChange(ctx, row),
   }
-}
-
-/** As which plan: by its price at Stripe, elsewhere by its product. */
-function soldAs(ctx: BillingContext, { price, sku }: SubscriptionRow) {
-  if (price) {
-    const sold = planOfPrice(ctx.plans, price)
-    return sold && { ...sold, amount: price.amount, currency: price.currency }
-  }
-  const product = sku === null ? undefined : ctx.products[sku]
-  return product?.plan === undefined ? null : product
 }
 
 function scheduledChange(

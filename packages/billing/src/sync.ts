@@ -98,7 +98,7 @@ export async function syncLinked(
     if (result.written) {
       const repeatedTrials = await redeemTrials(tx, trials)
       const written = await writeState({ ctx, tx, customer, state, prices, repeatedTrials })
-      const facts = factsOf(state, new Set(written.flagged.keys()), ctx.clock.now())
+      const facts = factsOf(state, { ...written, now: ctx.clock.now() })
       const effects = await takeEffects(ctx, tx, customer, facts)
       taken = effects.taken
       alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))

@@ -42,25 +42,24 @@ export interface Written {
   flagged: Map<string, Problem['reason']>
   /** Those flagged now that were not before. */
   newlyFlagged: string[]
+  /** Our rows of the customer's subscriptions, by the provider's id. */
+  rows: ReadonlyMap<string, Subscription>
 }
 
 export async function writeState(writing: Writing): Promise<Written> {
-  const { rows, ...written } = await writeSubscriptions(writing)
+  const written = await writeSubscriptions(writing)
   written.changes.push(
-    ...(await writeInvoices(writing, rows)),
+    ...(await writeInvoices(writing, written.rows)),
     ...(await writePayments(writing)),
     ...(await writeRefunds(writing)),
   )
   return written
 }
 
-/** Our rows of the customer's subscriptions, by the provider's id. */
-type Subscriptions = Map<string, Subscription>
-
-async function writeSubscriptions(writing: Writing): Promise<Written & { rows: Subscriptions }> {
+async function writeSubscriptions(writing: Writing): Promise<Written> {
   const { ctx, tx, customer, state, prices, repeatedTrials } = writing
   const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
-  const rowOf: Subscriptions = new Map(
+  const rowOf = new Map(
     rows.flatMap((row) => (row.stripeSubscriptionId ? [[row.stripeSubscriptionId, row]] : [])),
   )
   const isSold = ({ price }: SubscriptionShape) => {
@@ -78,7 +77,7 @@ async function writeSubscriptions(writing: Writing): Promise<Written & { rows: S
     if (!isCurrentStatus(status) || id === current) return null
     return pending.has(id) ? 'first_payment_pending' : 'second_current_subscription'
   }
-  const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [] }
+  const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [], rows: rowOf }
   for (const shape of state.subscriptions) {
     const { stripeSubscriptionId: id } = shape
     const reason = flagOf(shape)
@@ -111,7 +110,7 @@ async function writeSubscriptions(writing: Writing): Promise<Written & { rows: S
     const from = row?.status ?? null
     written.changes.push({ object: 'subscription', id, from, to: status })
   }
-  return { ...written, rows: rowOf }
+  return written
 }
 
 /**
@@ -174,7 +173,7 @@ function differs(row: Subscription, data: object): boolean {
   )
 }
 
-async function writeInvoices(writing: Writing, subscriptions: Subscriptions): Promise<Change[]> {
+async function writeInvoices(writing: Writing, subscriptions: Written['rows']): Promise<Change[]> {
   const { tx, customer, state } = writing
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)

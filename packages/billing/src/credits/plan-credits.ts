@@ -12,7 +12,7 @@ import { isTollgateError } from '@repo/core'
 import type { Db, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect } from '../effects.ts'
-import { planOfPrice } from '../plans.ts'
+import { soldAs } from '../sold.ts'
 import { creditTypeOf, priorityOf } from './input.ts'
 import { post, required } from './ledger.ts'
 import type { PlanCredits } from './plan-terms.ts'
@@ -36,10 +36,10 @@ export async function grantPlanCredits(
   tx: Db,
   effect: Effect<'invoice.paid'>,
 ): Promise<void> {
-  const { stripeInvoiceId, stripeSubscriptionId, billingReason } = effect.payload
-  if (!stripeSubscriptionId) return
+  const { stripeInvoiceId, orderId, subscriptionId, billingReason } = effect.payload
+  if (!subscriptionId) return
   const subscription = await tx.subscription.findUnique({
-    where: { stripeSubscriptionId },
+    where: { id: subscriptionId },
     include: withPlan,
   })
   const terms = subscription && termsOf(ctx, subscription)
@@ -47,13 +47,26 @@ export async function grantPlanCredits(
   if (terms.interval === 'year') return grantMonths(ctx, subscription, terms.credits, tx)
   // A change in mid-period is invoiced, too; the credits of the new plan come with its next month.
   if (billingReason !== 'subscription_create' && billingReason !== 'subscription_cycle') return
-  const invoice = await tx.invoice.findUnique({ where: { stripeInvoiceId } })
-  if (!invoice) return
+  const invoicedAt = await whenInvoiced(tx, effect.payload)
+  if (!invoicedAt) return
   const { currentPeriodStart, currentPeriodEnd } = subscription
-  const isPresent = invoice.createdAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS
-  const end = isPresent ? currentPeriodEnd : monthsAfter(invoice.createdAt, 1)
-  const key = `invoice:${stripeInvoiceId}:credits`
+  const isPresent = invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS
+  const end = isPresent ? currentPeriodEnd : monthsAfter(invoicedAt, 1)
+  const key = stripeInvoiceId ? `invoice:${stripeInvoiceId}:credits` : `order:${orderId}:credits`
   await grantMonth(ctx, subscription, terms.credits, { key, end, tx })
+}
+
+/** Elsewhere than at Stripe the order is the invoice. */
+async function whenInvoiced(
+  tx: Db,
+  { stripeInvoiceId, orderId }: Effect<'invoice.paid'>['payload'],
+): Promise<Date | null> {
+  if (stripeInvoiceId) {
+    const invoice = await tx.invoice.findUnique({ where: { stripeInvoiceId } })
+    return invoice?.createdAt ?? null
+  }
+  const order = orderId ? await tx.order.findUnique({ where: { id: orderId } }) : null
+  return order?.paidAt ?? order?.completedAt ?? null
 }
 
 const PAGE = 100
@@ -63,6 +76,7 @@ export async function grantMonthlyCredits(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
 ): Promise<void> {
+  const yearly = Object.keys(ctx.products).filter((sku) => ctx.products[sku]?.interval === 'year')
   let after = ''
   for (;;) {
     const page = await ctx.db.subscription.findMany({
@@ -70,7 +84,7 @@ export async function grantMonthlyCredits(
         id: { gt: after },
         status: { in: ['active', 'trialing'] },
         needsAttention: null,
-        price: { interval: 'year' },
+        OR: [{ price: { interval: 'year' } }, { sku: { in: yearly } }],
       },
       include: withPlan,
       orderBy: { id: 'asc' },
@@ -89,7 +103,7 @@ export async function grantMonthlyCredits(
 
 function termsOf(ctx: BillingContext, subscription: PlannedSubscription) {
   if (subscription.needsAttention !== null) return null
-  const sold = subscription.price && planOfPrice(ctx.plans, subscription.price)
+  const sold = soldAs(ctx, subscription)
   const credits = sold && ctx.plans[sold.plan]?.credits
   return credits ? { credits, interval: sold.interval } : null
 }
@@ -101,14 +115,15 @@ async function grantMonths(
   credits: PlanCredits,
   tx?: Db,
 ): Promise<void> {
-  const { stripeSubscriptionId, currentPeriodStart, currentPeriodEnd } = subscription
+  const { currentPeriodStart, currentPeriodEnd, ...ids } = subscription
+  const name = ids.stripeSubscriptionId ?? `${ids.provider}:${ids.providerSubscriptionId}`
   const now = ctx.clock.now()
   for (let month = 0; ; month += 1) {
     const start = monthsAfter(currentPeriodStart, month)
     if (start > now || start >= currentPeriodEnd) return
     const next = monthsAfter(currentPeriodStart, month + 1)
     const end = new Date(Math.min(next.getTime(), currentPeriodEnd.getTime()))
-    const key = `subscription:${stripeSubscriptionId}:credits:${start.toISOString().slice(0, 10)}`
+    const key = `subscription:${name}:credits:${start.toISOString().slice(0, 10)}`
     await grantMonth(ctx, subscription, credits, { key, end, ...(tx ? { tx } : {}) })
   }
 }

@@ -55,7 +55,7 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
     where: {
       ownerId,
       OR: [
-        { idempotencyKey: fulfilKey(id) },
+        { idempotencyKey: { in: [fulfilKey(id), `order:${id}:credits`] } },
         { idempotencyKey: { startsWith: `refund:${id}:` } },
         ...(disputeId ? [{ idempotencyKey: { startsWith: `dispute:${disputeId}` } }] : []),
       ],

@@ -8,16 +8,24 @@
 import type { Db, Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
-import { giveCredits } from './give.ts'
 import { newReturnKey } from './returns.ts'
 
-/** Writes down payments that have succeeded, each once. Joins the transaction of the plan's first order. */
+export interface Renewal {
+  order: Order
+  payment: ProviderPayment
+}
+
+/**
+ * Writes down payments that have succeeded, each once, and returns those that are new. Joins the transaction
+ * of the plan's first order.
+ */
 export async function addRenewals(
   ctx: BillingContext,
   tx: Db,
   first: Order,
   payments: readonly ProviderPayment[],
-): Promise<void> {
+): Promise<Renewal[]> {
+  const renewals: Renewal[] = []
   const { ownerId, customerId, sku, provider, credits, plan, interval } = first
   for (const payment of payments) {
     const [order] = await tx.order.createManyAndReturn({
@@ -47,7 +55,7 @@ export async function addRenewals(
       ],
       skipDuplicates: true,
     })
-    if (!order) continue
-    await giveCredits(ctx, tx, { before: order, order, payment, options: {} })
+    if (order) renewals.push({ order, payment })
   }
+  return renewals
 }

@@ -13,14 +13,14 @@
 import { atomically, type Db, type Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers.ts'
-import { type Fact, takeEffects } from '../effects.ts'
 import { BillingError } from '../errors.ts'
 import { syncLinked } from '../sync.ts'
-import { countOrder, inSpan } from '../telemetry.ts'
+import { countEffects, countOrder, inSpan } from '../telemetry.ts'
+import { soon, type Told, tell } from './facts.ts'
 import { giveCredits } from './give.ts'
 import { look, type Seen } from './look.ts'
 import { addRenewals } from './renewals.ts'
-import { type SubscriptionProblem, writeSubscription } from './subscriptions.ts'
+import { type SubscriptionProblem, subscriptionOf } from './subscriptions.ts'
 import { verdictOf } from './verdict.ts'
 
 export interface SettleOptions {
@@ -83,9 +83,7 @@ interface Writing {
   options: SettleOptions
 }
 
-interface Written {
-  order: Order
-  failedEffects: string[]
+interface Written extends Told {
   isChanged: boolean
   /** What is wrong with its subscription and was not before. */
   problem: SubscriptionProblem | null
@@ -130,42 +128,27 @@ async function write(
     },
   })
   if (status !== 'completed') {
-    return { order, failedEffects: [], isChanged: differs(before, order), problem: null }
+    return { order, taken: [], failed: [], isChanged: differs(before, order), problem: null }
   }
-  // Stripe's are written by the sync of their customer.
-  const problem =
-    subscription && order.provider !== 'stripe'
-      ? await writeSubscription(ctx, tx, order, subscription)
-      : null
-  const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
-  const { failed } = await takeEffects(ctx, tx, customer, factsOf(order))
-  if (failed.length > 0) {
-    const soon = new Date(Date.now() + RETRY_EFFECT_MS)
-    // Ever less often: whoever checks has put it off before.
-    const nextCheckAt = before.nextCheckAt && before.nextCheckAt > soon ? before.nextCheckAt : soon
-    const data = { needsAttention: 'effect_failed', nextCheckAt }
+  const { row, problem } = await subscriptionOf(ctx, tx, order, subscription)
+  const told = await tell(ctx, tx, order, row, before.nextCheckAt)
+  order = told.order
+  if (subscription && !row && order.provider !== 'stripe') {
+    const data = { nextCheckAt: soon(before.nextCheckAt) }
     order = await tx.order.update({ where: { id: orderId }, data })
   }
-  await addRenewals(ctx, tx, order, seen.renewals)
-  // The ledger last: its account stays locked until the end.
-  if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
-  return { order, failedEffects: failed, isChanged: differs(before, order), problem }
-}
-
-const RETRY_EFFECT_MS = 60_000
-
-function factsOf(order: Order): Fact[] {
-  const { id: orderId, sku, amount, currency, amountRefunded } = order
-  const payload = { orderId, sku, amount, currency }
-  const facts: Fact[] = [{ key: `order:${orderId}:fulfil`, name: 'order.completed', payload }]
-  if (amountRefunded > 0) {
-    facts.push({
-      key: `order:${orderId}:refunded:${amountRefunded}`,
-      name: 'order.refunded',
-      payload: { ...payload, amount: amountRefunded },
-    })
+  const renewals = await addRenewals(ctx, tx, order, seen.renewals)
+  for (const renewal of renewals) {
+    const { taken, failed } = await tell(ctx, tx, renewal.order, row)
+    told.taken.push(...taken)
+    told.failed.push(...failed)
   }
-  return facts
+  // The ledger last: its accounts stay locked until the end.
+  for (const renewal of renewals) {
+    await giveCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
+  }
+  if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
+  return { ...told, order, isChanged: differs(before, order), problem }
 }
 
 const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'paymentId'] as const
@@ -177,7 +160,7 @@ const differs = (before: Order, after: Order): boolean =>
 async function report(
   ctx: BillingContext,
   before: Order,
-  { order, failedEffects, isChanged, problem }: Written,
+  { order, taken, failed, isChanged, problem }: Written,
   { operator, isSynced }: SettleOptions,
 ): Promise<void> {
   const { id: orderId, provider, status, needsAttention } = order
@@ -186,6 +169,7 @@ async function report(
     ctx.logger.info({ orderId, from: before.status, to: status, needsAttention, ...who }, 'order')
   }
   if (isChanged) countOrder(provider, needsAttention ?? status)
+  countEffects(taken)
   if (needsAttention !== null && needsAttention !== before.needsAttention) {
     ctx.alert({ code: 'order_needs_attention', id: orderId, reason: needsAttention })
   }
@@ -194,7 +178,7 @@ async function report(
     ctx.alert({ code: problem, ownerId, id: subscriptionId ?? orderId })
   }
   if (isChanged && provider === 'stripe' && !isSynced) await syncStripe(ctx, order)
-  const [key] = failedEffects
+  const [key] = failed
   if (key) throw new BillingError('effect_failed', `The effect ${key} failed.`)
 }
 

@@ -13,24 +13,32 @@ import { settleOrder } from './settle.ts'
 
 export type SubscriptionProblem = 'second_current_subscription' | 'unknown_price'
 
-/** Joins the transaction of the order. Returns why a person has to look, if that is new. */
-export async function writeSubscription(
+export interface WrittenSubscription {
+  /** As it stands. Null at Stripe, for what is bought once, and where its period is not known yet. */
+  row: Subscription | null
+  /** Why a person has to look, if that is new. */
+  problem: SubscriptionProblem | null
+}
+
+/** The subscription of an order, brought up to date by its first one. Joins the order's transaction. */
+export async function subscriptionOf(
   ctx: BillingContext,
   tx: Db,
-  { customerId, provider }: Order,
-  shape: ProviderSubscription,
-): Promise<SubscriptionProblem | null> {
+  { customerId, provider, subscriptionId }: Order,
+  shape: ProviderSubscription | null,
+): Promise<WrittenSubscription> {
+  if (provider === 'stripe' || subscriptionId === null) return { row: null, problem: null }
   // Whether another one counts is asked and answered by one at a time. As a sync locks it: whoever only
   // refers to the customer need not wait.
   await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
-  const key = { provider, providerSubscriptionId: shape.id }
+  const key = { provider, providerSubscriptionId: subscriptionId }
   const where = { provider_providerSubscriptionId: key }
   const row = await tx.subscription.findUnique({ where })
-  if (row && isEndedStatus(row.status)) return null
+  if (!shape || (row && isEndedStatus(row.status))) return { row, problem: null }
   const currentPeriodStart = shape.currentPeriodStart ?? row?.currentPeriodStart
   const currentPeriodEnd = shape.currentPeriodEnd ?? row?.currentPeriodEnd
   // The provider has not said yet; it is asked again.
-  if (!currentPeriodStart || !currentPeriodEnd) return null
+  if (!currentPeriodStart || !currentPeriodEnd) return { row: null, problem: null }
   const needsAttention = await problemOf(ctx, tx, customerId, shape, row)
   const { status, sku, quantity, cancelAtPeriodEnd, canceledAt, endedAt, trialEnd } = shape
   const facts = {
@@ -45,8 +53,15 @@ export async function writeSubscription(
     trialEnd,
     needsAttention,
   }
-  await tx.subscription.upsert({ where, create: { ...key, customerId, ...facts }, update: facts })
-  return needsAttention === row?.needsAttention ? null : needsAttention
+  const written = await tx.subscription.upsert({
+    where,
+    create: { ...key, customerId, ...facts },
+    update: facts,
+  })
+  return {
+    row: written,
+    problem: needsAttention === row?.needsAttention ? null : needsAttention,
+  }
 }
 
 async function problemOf(

@@ -49,6 +49,8 @@ export interface LocalControls {
   dispute(paymentId: string, status?: 'needs_response' | 'won' | 'lost'): Promise<ProviderPayment>
   /** Ends the present period: it renews, with a payment, or ends where that was asked for. */
   endPeriod(subscriptionId: string): Promise<ProviderSubscription>
+  /** Ends it without a payment: the card was declined. `endPeriod` is the try that succeeds. */
+  failPeriod(subscriptionId: string): Promise<ProviderSubscription>
   /** While true, every question is answered `provider_unavailable`. */
   isDown: boolean
   /** The signed webhook of an event, to deliver by hand. Undefined: there is no such event. */
@@ -225,9 +227,20 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       Object.assign(subscription, {
         currentPeriodStart: currentPeriodEnd,
         currentPeriodEnd: after(currentPeriodEnd, product.interval ?? 'month'),
+        status: 'active',
         latestPaymentId: payment.id,
       })
       await happened('subscription.paid', { subscriptionId, paymentId: payment.id, customerId })
+      return shown(subscription)
+    },
+    async failPeriod(subscriptionId) {
+      const subscription = found(subscriptions, subscriptionId, 'subscription_not_found')
+      if (subscription.endedAt !== null || subscription.cancelAtPeriodEnd) {
+        throw rejected('The subscription does not renew.')
+      }
+      subscription.status = 'past_due'
+      const { customerId } = subscription
+      await happened('subscription.past_due', { subscriptionId, customerId })
       return shown(subscription)
     },
   }

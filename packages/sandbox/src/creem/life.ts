@@ -186,6 +186,7 @@ export function renew(store: CreemStore, id: string): CreemSubscription {
   const transaction = charge(store, order, id, period)
   const ends = period.end.toISOString()
   Object.assign(subscription, {
+    status: 'active',
     last_transaction_id: transaction.id,
     last_transaction_date: store.clock.now().toISOString(),
     next_transaction_date: ends,
@@ -194,6 +195,18 @@ export function renew(store: CreemStore, id: string): CreemSubscription {
     updated_at: store.clock.now().toISOString(),
   })
   emitSubscription(store, 'paid', subscription)
+  return subscription
+}
+
+/** The card is declined when the next period is charged; `renew` is the try that succeeds. */
+export function failRenewal(store: CreemStore, id: string): CreemSubscription {
+  const subscription = find(store, 'subscriptions', id)
+  if (subscription.status !== 'active' && subscription.status !== 'past_due') {
+    throw new SandboxError('invalid_state', 409, `The subscription is ${subscription.status}.`)
+  }
+  subscription.status = 'past_due'
+  subscription.updated_at = store.clock.now().toISOString()
+  emitSubscription(store, 'past_due', subscription)
   return subscription
 }
 

@@ -79,7 +79,7 @@ export interface CreemSubscription extends Dated {
   customer: string
   order: string
   collection_method: 'charge_automatically'
-  status: 'active' | 'scheduled_cancel' | 'canceled'
+  status: 'active' | 'past_due' | 'scheduled_cancel' | 'canceled'
   last_transaction_id: string
   last_transaction_date: string
   next_transaction_date: string | null

@@ -19,7 +19,7 @@ import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
 import { createFaultSource, type Faults } from '../stripe/faults.ts'
 import { createCreemApi, createProduct } from './api.ts'
-import { dispute, expireCheckout, payCheckout, refund, renew } from './life.ts'
+import { dispute, expireCheckout, failRenewal, payCheckout, refund, renew } from './life.ts'
 import {
   type CreemCheckout,
   type CreemEvent,
@@ -84,6 +84,8 @@ export interface CreemSandbox {
   expireCheckout(id: string): CreemCheckout
   /** Ends the present period: the next is charged, or a scheduled end takes effect. */
   renew(subscriptionId: string): CreemSubscription
+  /** The period ends and the card is declined. @throws `invalid_state` for one that will not renew */
+  failRenewal(subscriptionId: string): CreemSubscription
   /** Refunds as from the dashboard, which can refund a part. Default: all that is left. */
   refund(transactionId: string, amount?: number): CreemTransaction
   /** A bank takes a payment back. @throws `invalid_state` for one it has taken before */
@@ -204,6 +206,7 @@ export function createCreemSandbox(options: CreemSandboxOptions = {}): CreemSand
     completeCheckout: (id, { email } = {}) => act(() => payCheckout(store, id, email)),
     expireCheckout: (id) => act(() => expireCheckout(store, id)),
     renew: (id) => act(() => renew(store, id)),
+    failRenewal: (id) => act(() => failRenewal(store, id)),
     refund: (id, amount) => act(() => refund(store, id, amount)),
     dispute: (id) => act(() => dispute(store, id)),
     get events() {
