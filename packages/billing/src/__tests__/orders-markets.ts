@@ -5,8 +5,8 @@ import { createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
-import { type Billing, createBilling, defineProducts } from '../index.ts'
-import { type ConformanceSubject, stripeWebhookRequest } from '../testing.ts'
+import { type Billing, type BillingOptions, createBilling, defineProducts } from '../index.ts'
+import { type ConformanceSubject, type EffectsSubject, stripeWebhookRequest } from '../testing.ts'
 import { createHarness, WEBHOOK_SECRET } from './harness.ts'
 import { creemSubject, localSubject } from './provider-subjects.ts'
 
@@ -19,6 +19,8 @@ export interface Market {
   refund(paymentId: string, amount: number): unknown
   dispute(paymentId: string): unknown
   endPeriod(subscriptionId: string): unknown
+  /** Ends it with a card that is declined; `endPeriod` then pays. */
+  failPeriod(subscriptionId: string): unknown
   /** Delivers all there is, twice and the newest first, and works through it. */
   deliver(): Promise<void>
   close(): Promise<void>
@@ -40,8 +42,12 @@ async function userOf(db: Database): Promise<string> {
 }
 
 /** Through the SDK and the stand-in, with the sync of the customer beside it. */
-export async function stripeMarket(postgres: TestPostgres): Promise<Market> {
-  const h = await createHarness(postgres)
+export async function stripeMarket(
+  postgres: TestPostgres,
+  settings: BillingOptions = {},
+): Promise<Market> {
+  const h = await createHarness(postgres, { settings })
+  const overdue = new Map<string, string>()
   const { stripe } = h.sandbox
   return {
     billing: h.billing,
@@ -50,7 +56,12 @@ export async function stripeMarket(postgres: TestPostgres): Promise<Market> {
     pay: (id) => h.pay(id),
     refund: (payment_intent, amount) => h.stripe.refunds.create({ payment_intent, amount }),
     dispute: (id) => stripe.dispute(id),
-    endPeriod: (id) => stripe.renew(id),
+    async endPeriod(id) {
+      const invoice = overdue.get(id)
+      overdue.delete(id)
+      return invoice ? h.stripe.invoices.pay(invoice) : stripe.renew(id)
+    },
+    failPeriod: (id) => overdue.set(id, stripe.failPayment(id).id as string),
     async deliver() {
       await deliverAll(
         h.billing,
@@ -61,7 +72,11 @@ export async function stripeMarket(postgres: TestPostgres): Promise<Market> {
   }
 }
 
-async function marketOf(postgres: TestPostgres, subject: ConformanceSubject): Promise<Market> {
+async function marketOf(
+  postgres: TestPostgres,
+  subject: ConformanceSubject & Pick<Market, 'failPeriod'>,
+  settings: BillingOptions = {},
+): Promise<Market> {
   const database = await createTestDatabase(postgres)
   const { db } = database
   await migrateJobs(database.url)
@@ -75,6 +90,7 @@ async function marketOf(postgres: TestPostgres, subject: ConformanceSubject): Pr
       CREDITS_SMALL: subject.once,
       PRO_MONTHLY: subject.plan,
     }),
+    ...settings,
   })
   return {
     billing,
@@ -84,6 +100,7 @@ async function marketOf(postgres: TestPostgres, subject: ConformanceSubject): Pr
     refund: (id, amount) => world.refund(id, amount),
     dispute: (id) => world.dispute(id),
     endPeriod: (id) => world.endPeriod(id),
+    failPeriod: (id) => subject.failPeriod(id),
     deliver: () =>
       deliverAll(
         billing,
@@ -100,8 +117,27 @@ async function marketOf(postgres: TestPostgres, subject: ConformanceSubject): Pr
   }
 }
 
-export const creemMarket = async (postgres: TestPostgres): Promise<Market> =>
-  marketOf(postgres, await creemSubject())
+export async function creemMarket(
+  postgres: TestPostgres,
+  settings: BillingOptions = {},
+): Promise<Market> {
+  const subject = await creemSubject()
+  const failPeriod = (id: string) => subject.sandbox.creem.failRenewal(id)
+  return marketOf(postgres, { ...subject, failPeriod }, settings)
+}
 
-export const localMarket = async (postgres: TestPostgres): Promise<Market> =>
-  marketOf(postgres, await localSubject())
+export async function localMarket(
+  postgres: TestPostgres,
+  settings: BillingOptions = {},
+): Promise<Market> {
+  const subject = await localSubject()
+  const failPeriod = (id: string) => subject.provider.controls.failPeriod(id)
+  return marketOf(postgres, { ...subject, failPeriod }, settings)
+}
+
+/** As the suite of effects wants it. */
+export const effectsSubject = (market: Market): EffectsSubject => ({
+  ...market,
+  world: market,
+  plan: 'PRO_MONTHLY',
+})

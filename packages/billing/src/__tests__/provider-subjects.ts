@@ -7,7 +7,7 @@ import { createStripe, plans, pushPlans } from '../index.ts'
 import { type Product, productOf, products } from '../products.ts'
 import { createCreemProvider } from '../providers/creem.ts'
 import { type CreemClient, createCreemClient } from '../providers/creem-client.ts'
-import { createLocalProvider } from '../providers/local.ts'
+import { createLocalProvider, type LocalProvider } from '../providers/local.ts'
 import type { PaymentProvider } from '../providers/provider.ts'
 import { createStripeProvider } from '../providers/stripe.ts'
 import type { ConformanceSubject } from '../testing.ts'
@@ -147,7 +147,7 @@ export async function creemSubject(): Promise<
 
 const LOCAL_SECRET = 'local-secret-conformance'
 
-export async function localSubject(): Promise<ConformanceSubject> {
+export async function localSubject(): Promise<ConformanceSubject & { provider: LocalProvider }> {
   const checkoutUrl = 'http://localhost:3000/billing/checkout'
   const provider = createLocalProvider({ checkoutUrl, webhookSecret: LOCAL_SECRET })
   const { controls } = provider

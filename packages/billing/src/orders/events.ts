@@ -66,7 +66,8 @@ export async function settleMentioned(
       OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
     ORDER BY "id"`
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
-  const payments = [...hinted, ...ids.filter((id) => /^pi_\w+$/.test(id))]
+  // As Stripe's and Creem's payments are called.
+  const payments = [...hinted, ...ids.filter((id) => /^(pi|tran)_\w+$/.test(id))]
   for (const { id } of orders) await settleOrder(ctx, id, { ...options, payments })
   return orders.map(({ id }) => id)
 }

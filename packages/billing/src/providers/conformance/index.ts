@@ -11,6 +11,7 @@ import { refundChecks } from './refunds.ts'
 import type { Check, ConformanceSubject, Runner } from './subject.ts'
 import { subscriptionChecks } from './subscriptions.ts'
 
+export { type EffectsSubject, effectsConformance } from './effects.ts'
 export type { ConformanceSubject, Delivered, ProviderWorld, Runner } from './subject.ts'
 
 /** Declares the checks with the test runner's `describe` and `test`; each makes its own subject. */

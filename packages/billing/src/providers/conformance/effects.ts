@@ -1,0 +1,165 @@
+/**
+ * What hosts are told of a plan's life, at every provider: the same facts in the same order, each once.
+ * Where `providerConformance` asks the provider alone, this asks billing over it.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { Billing } from '../../billing.ts'
+import type { Effect, EffectHandlers, EffectName } from '../../effects.ts'
+import type { ProviderWorld, Runner } from './subject.ts'
+
+export interface EffectsSubject {
+  /** Over a database of its own, made with the handlers that `setup` was given. */
+  billing: Billing
+  /** The SKU of a plan that it sells, without credits of its own. */
+  plan: string
+  /** A new owner. */
+  owner(): Promise<string>
+  world: Pick<ProviderWorld, 'pay' | 'endPeriod'> & {
+    /** Ends a subscription's present period with a card that is declined; `endPeriod` then pays. */
+    failPeriod(subscriptionId: string): unknown
+  }
+  /** Delivers all that ever happened, twice and the newest first, and works through it. */
+  deliver(): Promise<unknown>
+  close(): Promise<unknown>
+}
+
+const NAMES = [
+  'subscription.activated',
+  'subscription.ended',
+  'invoice.paid',
+  'invoice.payment_failed',
+  'order.completed',
+] as const satisfies EffectName[]
+
+type Told = { [Name in (typeof NAMES)[number]]: Effect<Name> }[(typeof NAMES)[number]]
+
+interface Life {
+  subject: EffectsSubject
+  ownerId: string
+  subscriptionId: string
+  /** The names of what was told since it was asked last, after a delivery. */
+  news(): Promise<EffectName[]>
+  /** All that was told, the oldest first. */
+  told: Told[]
+}
+
+/** Declares the checks; each makes its own subject, whose billing tells `effects`. */
+export function effectsConformance(
+  { describe, test }: Runner,
+  setup: (effects: EffectHandlers) => Promise<EffectsSubject>,
+): void {
+  const check = (title: string, body: (life: Life) => Promise<void>) =>
+    test(title, async () => {
+      const told: Told[] = []
+      const record = async (_: unknown, effect: Told) => void told.push(effect)
+      const handlers = Object.fromEntries(NAMES.map((name) => [name, record])) as EffectHandlers
+      const subject = await setup(handlers)
+      try {
+        await body(await begin(subject, told))
+      } finally {
+        await subject.close()
+      }
+    })
+  describe('effects', () => effectChecks(check))
+}
+
+/** A plan that was bought, of which nothing but webhooks has told. */
+async function begin(subject: EffectsSubject, told: Told[]): Promise<Life> {
+  const { billing, world, plan } = subject
+  const ownerId = await subject.owner()
+  let seen = 0
+  const news = async () => {
+    await subject.deliver()
+    const names = told.slice(seen).map(({ name }) => name)
+    seen = told.length
+    return names
+  }
+  const { checkoutId } = await billing.createOrder({ ownerId, productId: plan })
+  await world.pay(checkoutId)
+  assert.deepEqual(await news(), ['order.completed', 'subscription.activated', 'invoice.paid'])
+  const [order] = await billing.listOrders({ ownerId })
+  return { subject, ownerId, told, news, subscriptionId: order?.subscriptionId ?? '' }
+}
+
+function effectChecks(check: (title: string, body: (life: Life) => Promise<void>) => void): void {
+  check('a plan that was bought is told once, with what was paid', async (life) => {
+    const { subject, ownerId, told, news } = life
+    const { billing, plan } = subject
+    assert.deepEqual(await news(), [])
+    assert.ok(told.every((effect) => effect.ownerId === ownerId))
+    assert.equal(new Set(told.map(({ key }) => key)).size, told.length)
+    const [, activated, paid] = told
+    assert.ok(activated?.name === 'subscription.activated' && paid?.name === 'invoice.paid')
+    const { name: provider } = billing.provider
+    const { subscriptionId } = activated.payload
+    assert.ok(subscriptionId)
+    const isStripe = provider === 'stripe'
+    assert.deepEqual(activated.payload, {
+      provider,
+      subscriptionId,
+      stripeSubscriptionId: isStripe ? life.subscriptionId : null,
+    })
+    const { stripeInvoiceId, orderId, amount, ...rest } = paid.payload
+    const product = (billing.products as Record<string, { amount: number; currency: string }>)[plan]
+    assert.deepEqual(rest, {
+      ...activated.payload,
+      currency: product?.currency,
+      billingReason: 'subscription_create',
+    })
+    assert.ok(amount >= (product?.amount ?? Number.NaN))
+    const [order] = await billing.listOrders({ ownerId })
+    assert.deepEqual([stripeInvoiceId !== null, orderId], [isStripe, isStripe ? null : order?.id])
+  })
+
+  check('each renewal is paid once, also told together', async (life) => {
+    const { subject, subscriptionId, news, told } = life
+    await subject.world.endPeriod(subscriptionId)
+    assert.deepEqual(await news(), ['order.completed', 'invoice.paid'])
+    const paid = told.at(-1)
+    assert.ok(paid?.name === 'invoice.paid')
+    assert.equal(paid.payload.billingReason, 'subscription_cycle')
+    await subject.world.endPeriod(subscriptionId)
+    await subject.world.endPeriod(subscriptionId)
+    const names = await news()
+    assert.equal(names.filter((name) => name === 'invoice.paid').length, 2)
+    const keys = told.flatMap(({ name, key }) => (name === 'invoice.paid' ? [key] : []))
+    assert.equal(new Set(keys).size, 4)
+  })
+
+  check('a renewal that fails is told, and that it was paid later', async (life) => {
+    const { subject, ownerId, subscriptionId, news, told } = life
+    await subject.world.failPeriod(subscriptionId)
+    assert.deepEqual(await news(), ['invoice.payment_failed'])
+    const failed = told.at(-1)
+    const activated = told.find(({ name }) => name === 'subscription.activated')
+    assert.ok(failed?.name === 'invoice.payment_failed')
+    assert.ok(activated?.name === 'subscription.activated')
+    assert.equal(failed.payload.subscriptionId, activated.payload.subscriptionId)
+    assert.ok(failed.payload.amount > 0)
+    assert.equal((await subject.billing.getSubscription(ownerId)).status, 'past_due')
+    assert.deepEqual(await news(), [])
+    await subject.world.endPeriod(subscriptionId)
+    assert.deepEqual(await news(), ['order.completed', 'invoice.paid'])
+    assert.equal((await subject.billing.getSubscription(ownerId)).status, 'active')
+  })
+
+  check('an end that is asked for is told when it comes', async (life) => {
+    const { subject, ownerId, subscriptionId, news } = life
+    await subject.billing.cancelSubscription(ownerId)
+    assert.deepEqual(await news(), [])
+    await subject.world.endPeriod(subscriptionId)
+    assert.deepEqual(await news(), ['subscription.ended'])
+    assert.deepEqual(await news(), [])
+  })
+
+  check('an end at once is told at once, and never again', async (life) => {
+    const { subject, ownerId, news, told } = life
+    await subject.billing.cancelSubscription(ownerId, { at: 'now' })
+    assert.equal(told.at(-1)?.name, 'subscription.ended')
+    assert.deepEqual(await news(), ['subscription.ended'])
+    assert.deepEqual(await news(), [])
+  })
+}
