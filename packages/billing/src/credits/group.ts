@@ -9,7 +9,7 @@
 import { Prisma } from '@repo/db'
 import { gather } from '../gather.ts'
 import { createLanes } from '../lanes.ts'
-import { ask, type Ledger, type Post, type PostCall, type PostRow, postAlone } from './ledger.ts'
+import { ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
 
 /** Makes one change, when its turn has come. */
 export type PostCredits = (call: PostCall) => Promise<PostRow>
