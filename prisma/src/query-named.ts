@@ -74,22 +74,20 @@ export async function queryNamed<Row>(
 }
 
 export interface SqlError {
-  /** `23505` and the like, also Node's `ECONNRESET`. Null: neither said one. */
-  code: string | null
+  /** `23505` and the like. Null: the server said none. */
+  state: string | null
   message: string
 }
 
-/** What PostgreSQL said where `error` is its own or Prisma's around it. */
+/** What PostgreSQL said, where `error` is its own or Prisma's around it. */
 export function sqlErrorOf(error: unknown): SqlError {
-  const {
-    code,
-    message = '',
-    meta,
-  } = (error ?? {}) as {
-    code?: string
+  if (error instanceof pg.DatabaseError) {
+    return { state: error.code ?? null, message: error.message }
+  }
+  const { message = '', meta } = (error ?? {}) as {
     message?: string
     meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } }
   }
   const cause = meta?.driverAdapterError?.cause
-  return { code: cause?.originalCode ?? code ?? null, message: cause?.originalMessage ?? message }
+  return { state: cause?.originalCode ?? null, message: cause?.originalMessage ?? message }
 }

@@ -27,11 +27,14 @@ interface Row {
   at?: string
 }
 
-const insert = ({ key, type, amount, after, of, debt = 0, owner = 'ada', at = 'now()' }: Row) => `
+const values = ({ key, type, amount, after, of, debt = 0, owner = 'ada', at = 'now()' }: Row) => `
+  ('${owner}', 'credits', '${type}', ${amount}, ${after}, ${debt}, '${key}',
+    (SELECT id FROM "CreditTransaction" WHERE "idempotencyKey" = '${of}'), '[]', '', ${at})`
+
+const insert = (...rows: Row[]) => `
   INSERT INTO "CreditTransaction" ("ownerId", "creditType", type, amount, "balanceAfter", debt,
     "idempotencyKey", "refundOf", lots, description, "createdAt")
-  VALUES ('${owner}', 'credits', '${type}', ${amount}, ${after}, ${debt}, '${key}',
-    (SELECT id FROM "CreditTransaction" WHERE "idempotencyKey" = '${of}'), '[]', '', ${at})`
+  VALUES ${rows.map(values)}`
 
 const lot = (amount: number, remaining: number, open = true) => `
   INSERT INTO "CreditGrant" ("ownerId", "creditType", amount, remaining, open, priority)
@@ -167,4 +170,28 @@ test('a settled hold stays settled', async () => {
   ]) {
     await expect(run(statement)).rejects.toThrow('CreditHold_settled_is_final')
   }
+})
+
+test('promise 3: what one statement adds follows in itself, and what it gives back is summed up', async () => {
+  const { db } = database
+  const more: Row = { key: 'more', type: 'grant', amount: 2, after: 12 }
+  const less: Row = { key: 'less', type: 'deduction', amount: -5, after: 7 }
+  const wrong: [Row[], string][] = [
+    [[more, { ...less, after: 8 }], 'does not follow'],
+    [[less, more], 'does not follow'],
+    [[{ ...more, at: "now() + interval '1 hour'" }, less], 'does not follow'],
+    [[more, { ...less, owner: 'bob' }], 'does not follow'],
+  ]
+  for (const [rows, reason] of wrong) {
+    await expect(run(insert(...rows))).rejects.toThrow(reason)
+  }
+  await run(insert(more, less))
+  const back: Row = { key: 'back 1', type: 'refund', amount: 3, after: 10, of: 'less' }
+  const again: Row = { ...back, key: 'back 2', after: 13 }
+  await expect(run(insert(back, again))).rejects.toThrow('more than was taken')
+  await run(insert(back, { ...again, amount: 2, after: 12 }))
+  const account = await db.creditAccount.findFirstOrThrow({ where: { ownerId: 'ada' } })
+  expect(account).toMatchObject({ balance: 12n, debt: 0n })
+  const none = `INSERT INTO "CreditTransaction" SELECT * FROM "CreditTransaction" WHERE false`
+  expect(await run(none)).toBe(0)
 })

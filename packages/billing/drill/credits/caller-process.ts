@@ -2,7 +2,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { systemClock } from '@repo/core'
-import { createDb } from '@repo/db'
+import { createDb, sqlErrorOf } from '@repo/db'
 import { serve, settingsOf } from '../../bench/child.ts'
 import { silent } from '../../bench/silent.ts'
 import { createBilling } from '../../src/index.ts'
@@ -78,18 +78,11 @@ const dated = (operation: Operation): Operation =>
 /** What is no mishap: null for one. A connection that is lost, a server that begins or ends is. */
 function wrongIn(error: unknown): string | null {
   if (error instanceof Wrong) return error.message
-  const { name = '', message = '', code = '' } = error as Error & { code?: string }
-  const cause = (error as DatabaseError).meta?.driverAdapterError?.cause
-  const state = cause?.originalCode
-  if (state !== undefined) {
-    return /^(57P|08|53300|25P03)/.test(state) ? null : `${state} ${cause?.originalMessage}`
-  }
+  const { state, message } = sqlErrorOf(error)
+  if (state) return /^(57P|08|53300|25P03)/.test(state) ? null : `${state} ${message}`
+  const { name = '', code = '' } = error as Error & { code?: string }
   const isMishap = name.startsWith('Prisma') || /^E[A-Z]+$/.test(code) || /onnection/.test(message)
   return isMishap ? null : `${name} ${message}`
-}
-
-interface DatabaseError {
-  meta?: { driverAdapterError?: { cause?: { originalCode?: string; originalMessage?: string } } }
 }
 
 const told = () => {

@@ -1,18 +1,54 @@
 /** What a ledger has to pass: each check throws where the one in its database is wrong. */
 
+import { createTestClock } from '@repo/core/testing'
 import type { TestDatabase } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { createBilling } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import * as checks from './credits-crowd.ts'
-import { history, play } from './credits-history.ts'
+import { bursts, history, play, playTogether } from './credits-history.ts'
 
 export const CHECKS = {
   /** One caller, compared with the model after each step. Always the same histories. */
   async model({ db }: TestDatabase, runs = 150) {
     const property = fc.asyncProperty(history, (steps) => play(db, steps))
     await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+  },
+  /** Many callers at once in groups, compared with the model as if one came after the other. */
+  async together({ db }: TestDatabase, runs = 60) {
+    const property = fc.asyncProperty(bursts, (together) => playTogether(db, together))
+    await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+  },
+  /** A threshold that is crossed is told once, by whichever deduction, alone and in a group. */
+  async threshold({ db, url }: TestDatabase) {
+    await migrateJobs(url)
+    for (const groupCommit of [false, true]) {
+      const credits = { groupCommit, lowBalance: { credits: 10 }, onLowBalance: () => {} }
+      const billing = createBilling({ db, appUrl: 'http://localhost', credits })
+      const owner = `told ${groupCommit}`
+      await billing.grantCredits(owner, 100, { idempotencyKey: 'first' })
+      const deduct = () => billing.deductCredits(owner, 2, '')
+      await Promise.all(Array.from({ length: 48 }, deduct))
+      const jobs = await db.$queryRaw<{ balance: number }[]>`
+        SELECT ("payload" ->> 'balance')::int AS "balance" FROM graphile_worker._private_jobs
+        WHERE "payload" ->> 'ownerId' = ${owner}`
+      expect(jobs).toEqual([{ balance: 8 }])
+    }
+  },
+  /** A lot lapses at its moment, also behind one that is spent first, before anything is taken. */
+  async lapsing({ db }: TestDatabase) {
+    const clock = createTestClock('2030-01-01T00:00:00Z')
+    const billing = createBilling({ db, clock, appUrl: 'http://localhost' })
+    const grant = (idempotencyKey: string, priority: number, expiresAt: Date | null) =>
+      billing.grantCredits('lapsing', 10, { idempotencyKey, priority, expiresAt })
+    const soon = new Date('2030-01-01T00:00:01Z')
+    await grant('first', 10, null)
+    await grant('behind', 50, soon)
+    expect(await billing.deductCredits('lapsing', 1, '')).toMatchObject({ balance: 19 })
+    clock.set(soon)
+    expect(await billing.deductCredits('lapsing', 1, '')).toMatchObject({ balance: 8 })
   },
   overspend: (database: TestDatabase) => crowded(database, (c) => checks.overspend(c, 600, 200)),
   duplicates: (database: TestDatabase) => crowded(database, (c) => checks.duplicates(c, 40)),

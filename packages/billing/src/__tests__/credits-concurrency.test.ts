@@ -1,7 +1,9 @@
-/** Promise 3: however many ask at once, in two processes, nothing is lost and nothing doubled. */
+/** Promise 3: however many ask at once, in many processes, nothing is lost and nothing doubled. */
 
+import { atomically, createDb } from '@repo/db'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { createBilling } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import * as checks from './credits-crowd.ts'
 
@@ -28,3 +30,27 @@ test('promise 3: a key for two credit types at once is one’s and refused to th
 test('promise 3: a hold that many settle at once is settled once', () => checks.settlements(crowd))
 test('promise 3: of everything at once each answer is in the ledger, once', () =>
   checks.mixture(crowd))
+
+test('however many wait for one account, they hold two connections and the others go on', async () => {
+  const db = createDb(database.url, { maxConnections: 4 })
+  const billing = createBilling({ db, appUrl: 'http://localhost' })
+  const [busy, free] = ['busy', 'free']
+  for (const owner of [busy, free]) {
+    await billing.grantCredits(owner, 100, { idempotencyKey: 'first' })
+  }
+  let waiting: Promise<unknown>[] = []
+  await atomically(database.db, async (tx) => {
+    await billing.deductCredits(busy, 1, '', { tx })
+    waiting = Array.from({ length: 20 }, () => billing.deductCredits(busy, 1, ''))
+    for (let left = 99; left > 79; left -= 1) {
+      expect(await billing.deductCredits(free, 1, '')).toMatchObject({ balance: left })
+    }
+    const [{ blocked }] = await database.db.$queryRaw<[{ blocked: number }]>`
+      SELECT count(*)::int AS blocked FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock'`
+    expect(blocked).toBe(2)
+  })
+  const balances = (await Promise.all(waiting)).map((done) => (done as { balance: number }).balance)
+  expect(new Set(balances)).toEqual(new Set(Array.from({ length: 20 }, (_, at) => 98 - at)))
+  await db.$disconnect()
+})

@@ -5,7 +5,7 @@ import { isTollgateError } from '@repo/core'
 import { createTestClock, createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import fc from 'fast-check'
-import { type Billing, createBilling } from '../index.ts'
+import { type Billing, type BillingOptions, createBilling } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createModel, type Model, type Op } from './credits-model.ts'
 
@@ -64,17 +64,78 @@ export const history: fc.Arbitrary<Op[]> = fc.array(step, {
   size: 'max',
 })
 
+const few = fc.integer({ min: 1, max: 4 })
+const seldom = fc.oneof(
+  { weight: 12, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: fc.nat({ max: 3 }) },
+)
+
+const sudden = fc.oneof<{ arbitrary: fc.Arbitrary<Op>; weight: number }[]>(
+  { weight: 12, arbitrary: fc.record({ op: kind('deduct'), amount: few, key: seldom }) },
+  { weight: 1, arbitrary: fc.record({ op: kind('hold'), amount: few, key: seldom }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: kind('grant'),
+      amount: fc.integer({ min: 10, max: 60 }),
+      key: seldom,
+      days: fc.option(fc.integer({ min: 1, max: 4 }), { nil: null, freq: 2 }),
+      priority: fc.constantFrom(40, 50),
+      paid: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      op: kind('adjust'),
+      amount: fc.integer({ min: -4, max: 4 }).filter((n) => n !== 0),
+      key: seldom,
+    }),
+  },
+)
+
+/** Calls that are made at once, and how many days pass after them. */
+export interface Burst {
+  ops: Op[]
+  days: number
+}
+
+export const bursts: fc.Arbitrary<Burst[]> = fc.array(
+  fc.record({
+    ops: fc.array(sudden, { minLength: 1, maxLength: 12, size: 'max' }),
+    days: fc.nat({ max: 2 }),
+  }),
+  { minLength: 2, maxLength: 12, size: 'max' },
+)
+
+/** Plays bursts in groups; throws where that is not as if one call came after the other. */
+export async function playTogether(db: Database, together: readonly Burst[]): Promise<void> {
+  const { ownerId, clock, billing, model } = begin(db, { groupCommit: true })
+  let index = 0
+  for (const { ops, days } of together) {
+    const calls = ops.map((op, at) => prepare(db, billing, model, ownerId, index + at, op))
+    const expected = ops.map((op, at) => model.apply(index + at, op))
+    const answered = await Promise.all(calls.map(answerOf))
+    index += ops.length
+    const what = `until step ${index} ${JSON.stringify(ops)}`
+    agree(`${what} answered`, answered, expected)
+    agree(`after ${what}`, await stateOf(db, ownerId), model.state())
+    model.apply(index, { op: 'wait', days })
+    clock.set(new Date(model.now()))
+  }
+  agree('violations', await ledgerViolations(db, { from: ownerId, to: ownerId }), [])
+}
+
+function begin(db: Database, credits: BillingOptions['credits'] = {}) {
+  const clock = createTestClock(new Date(START))
+  const logger = createTestLogger()
+  const billing = createBilling({ db, clock, logger, appUrl: 'http://localhost', credits })
+  return { ownerId: randomUUID(), clock, billing, model: createModel(START) }
+}
+
 /** Plays one history; throws where the ledger and the model disagree. */
 export async function play(db: Database, steps: readonly Op[]): Promise<void> {
-  const ownerId = randomUUID()
-  const clock = createTestClock(new Date(START))
-  const billing = createBilling({
-    db,
-    clock,
-    logger: createTestLogger(),
-    appUrl: 'http://localhost',
-  })
-  const model = createModel(START)
+  const { ownerId, clock, billing, model } = begin(db)
   for (const [index, op] of steps.entries()) {
     // What a step means is said by the state before it.
     const call = prepare(db, billing, model, ownerId, index, op)

@@ -10,7 +10,13 @@ import { createLedger } from './credits-harness.ts'
 
 interface Mutant {
   name: string
-  in: 'Credit_post' | 'Credit_burn' | 'Credit_settle' | 'Credit_restore'
+  in:
+    | 'Credit_post'
+    | 'Credit_burn'
+    | 'Credit_lot_in_turn'
+    | 'Credit_deduct_run'
+    | 'Credit_settle'
+    | 'Credit_restore'
   from: string | RegExp
   to: string
   by: keyof typeof CHECKS
@@ -27,6 +33,8 @@ const mutant = (
 const POST = 'Credit_post'
 const BURN = 'Credit_burn'
 const SETTLE = 'Credit_settle'
+const LOT = 'Credit_lot_in_turn'
+const RUN = 'Credit_deduct_run'
 
 const MUTANTS: Mutant[] = [
   // The lock and the key.
@@ -192,6 +200,69 @@ const MUTANTS: Mutant[] = [
     POST,
     'v_balance := v_balance - v_part;\n          INSERT',
     'INSERT',
+  ),
+  // The plain deduction, and many of them at once. What breaks a constraint there is no mutant: the database
+  // refuses it, and each is made by itself.
+  mutant('model', 'a plain one ignores priority', LOT, 'g."priority", ', ''),
+  mutant('model', 'a plain one ignores expiry', LOT, 'g."expiresAt" NULLS LAST, ', ''),
+  mutant('model', 'a plain one takes first what never lapses', LOT, 'NULLS LAST', 'NULLS FIRST'),
+  mutant('model', 'a plain one takes the youngest', LOT, 'g."id" LIMIT', 'g."id" DESC LIMIT'),
+  mutant('lapsing', 'a plain one sees what lapses too late', LOT, '<= p_now', '< p_now'),
+  mutant('lapsing', 'a plain one lets nothing lapse', POST, ' AND NOT v_lot."lapses"', ''),
+  mutant('model', 'a plain one uses a lot up', POST, 'v_lot."remaining" > -', '1 > 0 * -'),
+  mutant('model', 'a hold is a plain one', POST, ` AND p_hold_seconds IS NULL THEN`, ' THEN'),
+  mutant(
+    'model',
+    'a plain one takes one more',
+    POST,
+    `v_lot."id", p_amount`,
+    `v_lot."id", p_amount - 1`,
+  ),
+  mutant(
+    'keys',
+    'a plain one forgets its key',
+    POST,
+    /\n\s+p_key, jsonb/,
+    ' gen_random_uuid(), jsonb',
+  ),
+  mutant(
+    'threshold',
+    'a plain one crosses a threshold and tells nobody',
+    POST,
+    `(v_account."balance" >= p_threshold AND v_balance < p_threshold) IS NOT TRUE`,
+    'true',
+  ),
+  mutant('together', 'a run lets nothing lapse', RUN, ` AND NOT v_lot."lapses"`, ''),
+  mutant('together', 'a hold is part of a run', RUN, ` AND c."holdSeconds" IS NULL`, ''),
+  mutant('together', 'what else takes is part of a run', RUN, `c."type" = 'deduction' AND `, ''),
+  mutant(
+    'together',
+    'a run takes from its lot what the first takes',
+    RUN,
+    `SET "remaining" = v_lot."remaining" + v_run."amount"`,
+    `SET "remaining" = v_lot."remaining" - 1`,
+  ),
+  mutant(
+    'together',
+    'a run says it took more of its lot',
+    RUN,
+    `(v_lot."id", r."amount")`,
+    `(v_lot."id", r."amount" - 1)`,
+  ),
+  mutant(
+    'together',
+    'a run answers the last balance',
+    RUN,
+    'r."id", r."balance", r',
+    'r."id", 0::bigint, r',
+  ),
+  mutant('together', 'a run is kept under other keys', RUN, 'r."key",', 'gen_random_uuid(),'),
+  mutant(
+    'threshold',
+    'a run crosses a threshold and tells nobody',
+    RUN,
+    `OR v_account."balance" >= p_threshold AND`,
+    'OR false AND',
   ),
   // Refunds.
   mutant(

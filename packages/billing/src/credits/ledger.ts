@@ -210,33 +210,26 @@ export async function ask<Row>(
 }
 
 function named(error: unknown): unknown {
-  const { code, message } = sqlErrorOf(error)
+  const { state, message } = sqlErrorOf(error)
   // Unknown function, table, column or schema.
-  if (/^(42883|42P01|42703|3F000)$/.test(code ?? '')) {
+  if (/^(42883|42P01|42703|3F000)$/.test(state ?? '')) {
     return new BillingError(
       'credits_not_installed',
       'The database lacks what the ledger is made of: run db:migrate. db push does not create it.',
       { cause: error },
     )
   }
-  if (code === '23505' && message.includes('CreditTransaction_ownerId_idempotency')) {
+  if (state === '23505' && message.includes('CreditTransaction_ownerId_idempotency')) {
     return new BillingError('idempotency_conflict', 'The key was used for another credit type.')
   }
   return error
 }
 
-const LOST = new Set([
-  '57P01',
-  '57P02',
-  '57P03',
-  '08006',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'P1017',
-])
+/** The server ends or begins; the socket; Prisma's word for either. */
+const LOST = /^(57P0[123]|08006|ECONNREFUSED|ECONNRESET|EPIPE|P1017)$/
 
 function isConnectionLost(error: unknown): boolean {
-  const { code, message } = sqlErrorOf(error)
-  return LOST.has(code ?? '') || /Connection terminated|connection error/.test(message)
+  const { state, message } = sqlErrorOf(error)
+  const { code } = (error ?? {}) as { code?: string }
+  return LOST.test(state ?? code ?? '') || /Connection terminated|connection error/.test(message)
 }

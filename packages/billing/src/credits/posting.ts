@@ -1,7 +1,7 @@
 /**
- * Group commit of the ledger: changes of this process that arrive together are made by one statement and
- * one commit, each as if it were alone. On an account that many change at once, a commit is what takes
- * the time.
+ * How changes that join no transaction reach the ledger: each when its turn at the account has come, or,
+ * by option, together with what else arrives, in one statement and one commit, each as if it were alone.
+ * On an account that many change at once, a commit is what takes the time.
  *
  * @module
  */
@@ -9,9 +9,9 @@
 import { Prisma } from '@repo/db'
 import { gather } from '../gather.ts'
 import { createLanes } from '../lanes.ts'
-import { ask, type Ledger, type Post, type PostCall, type PostRow, postAlone } from './ledger.ts'
+import { ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
 
-/** Makes one change, when its turn has come. */
+/** Makes one change. */
 export type PostCredits = (call: PostCall) => Promise<PostRow>
 
 /**

@@ -1,0 +1,147 @@
+/** Statements with names: prepared where they can be, and the same rows and errors where they cannot. */
+
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
+import {
+  atomically,
+  createDb,
+  type Database,
+  forOrganization,
+  Prisma,
+  queryNamed,
+  sqlErrorOf,
+} from '../index.ts'
+import { useAs } from '../query-named.ts'
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+import { ALPHA, seedTwoOrganizations } from './two-organizations.ts'
+
+let database: TestDatabase
+let db: Database
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  await seedTwoOrganizations(database.db)
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  await db?.$disconnect()
+  // One connection, so that what is prepared is seen by whoever asks.
+  db = createDb(database.url, { maxConnections: 1 })
+})
+
+const EVERY_TYPE = Prisma.sql`SELECT ${2}::int AS "int", ${2n ** 60n}::bigint AS "bigint",
+  ${'x'}::text AS "text", ${true}::boolean AS "boolean", ${null}::text AS "null",
+  ${new Date(1)}::timestamptz AS "time", ${'{"a":[1]}'}::jsonb AS "json"`
+
+const everyType = {
+  int: 2,
+  bigint: 2n ** 60n,
+  text: 'x',
+  boolean: true,
+  null: null,
+  time: new Date(1),
+  json: { a: [1] },
+}
+
+const ask = (client: Parameters<typeof queryNamed>[0]) =>
+  queryNamed(client, 'every_type', EVERY_TYPE)
+
+const prepared = async () => {
+  const rows = await db.$queryRaw<{ name: string }[]>`SELECT name FROM pg_prepared_statements`
+  return rows.map(({ name }) => name)
+}
+
+test('a client of ours prepares once what it asks again, and the rows are Prisma’s', async () => {
+  expect(await ask(db)).toEqual([everyType])
+  expect(await prepared()).toEqual([])
+  for (let again = 0; again < 3; again += 1) expect(await ask(db)).toEqual([everyType])
+  expect(await prepared()).toEqual(['every_type'])
+  expect(await db.$queryRaw(EVERY_TYPE)).toEqual([everyType])
+})
+
+test('a transaction is kept to, and what it does is undone with it', async () => {
+  await ask(db)
+  const undone = atomically(db, async (tx) => {
+    expect(await ask(tx)).toEqual([everyType])
+    await queryNamed(tx, 'job', Prisma.sql`DELETE FROM "Member" RETURNING id`)
+    throw new Error('undone')
+  })
+  await expect(undone).rejects.toThrow('undone')
+  expect(await prepared()).toEqual([])
+  expect(await db.member.count()).toBeGreaterThan(0)
+})
+
+test('promise 6: a client that is held to an organization is not led around its walls', async () => {
+  await ask(db)
+  const held = forOrganization(db, ALPHA) as unknown as Parameters<typeof queryNamed>[0]
+  await expect(
+    queryNamed(held, 'members', Prisma.sql`SELECT id FROM "Member"`),
+  ).rejects.toMatchObject({ code: 'unscoped_query' })
+})
+
+test('a client extended by the host is asked through its extension', async () => {
+  await ask(db)
+  const seen: string[] = []
+  const extended = db.$extends({
+    query: {
+      $queryRaw({ args, query }) {
+        seen.push(args.sql)
+        return query(args)
+      },
+    },
+  })
+  expect(await ask(extended as never)).toEqual([everyType])
+  expect(seen).toHaveLength(1)
+})
+
+test('what passes everything on to a client is as good as it', async () => {
+  const alias = new Proxy(db, {})
+  await ask(db)
+  await ask(alias)
+  expect(await prepared()).toEqual([])
+  useAs(db, alias)
+  await ask(alias)
+  expect(await prepared()).toEqual(['every_type'])
+})
+
+test('nothing is prepared on a connection that a pooler shares', async () => {
+  const shared = createDb(`${database.url}?pgbouncer=true`, { maxConnections: 1 })
+  for (let again = 0; again < 3; again += 1) expect(await ask(shared)).toEqual([everyType])
+  const rows = await shared.$queryRaw`SELECT name FROM pg_prepared_statements`
+  expect(rows).toEqual([])
+  await shared.$disconnect()
+})
+
+test('a client that was disconnected connects again', async () => {
+  await ask(db)
+  await ask(db)
+  await db.$disconnect()
+  expect(await ask(db)).toEqual([everyType])
+  expect(await ask(db)).toEqual([everyType])
+  expect(await prepared()).toEqual(['every_type'])
+})
+
+test('both ways fail with what PostgreSQL said, and without what was asked', async () => {
+  const wrong = Prisma.sql`SELECT 1 / ${0}::int, ${'secret'}::text`
+  await ask(db)
+  for (const way of [() => queryNamed(db, 'wrong', wrong), () => db.$queryRaw(wrong)]) {
+    const error = await way().catch((thrown: unknown) => thrown)
+    expect(sqlErrorOf(error)).toEqual({ state: '22012', message: 'division by zero' })
+    expect(JSON.stringify(error)).not.toContain('secret')
+  }
+  expect(sqlErrorOf(new Error('other'))).toEqual({ state: null, message: 'other' })
+  expect(sqlErrorOf(null)).toEqual({ state: null, message: '' })
+})
+
+test('a connection that is cut fails its statement and nothing else', async () => {
+  await ask(db)
+  const asleep = queryNamed(db, 'asleep', Prisma.sql`SELECT pg_sleep(${5}::int)`)
+  const cut = async () => {
+    const [row] = await database.db.$queryRaw<[{ cut: number }]>`
+      SELECT count(pg_terminate_backend(pid))::int AS cut FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_sleep%'`
+    return row.cut > 0
+  }
+  const failed = expect(asleep).rejects.toThrow()
+  await expect.poll(cut).toBe(true)
+  await failed
+  expect(await ask(db)).toEqual([everyType])
+})
