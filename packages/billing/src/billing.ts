@@ -33,7 +33,11 @@ import { pullEvents } from './webhooks/pull.ts'
 import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
 import { watchEvents } from './webhooks/watch.ts'
 
-/** Billing over `options`; what they leave out comes from the environment, on first use. */
+/**
+ * Billing over `options`; what they leave out comes from the environment, on first use.
+ *
+ * @throws `invalid_options` for products with credits beside those of their plan.
+ */
 export function createBilling(options: BillingOptions = {}) {
   const ctx = createContext(options)
   return {

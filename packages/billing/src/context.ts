@@ -17,7 +17,7 @@ import { createGroup, createTurns, type PostCredits } from './credits/posting.ts
 import type { EffectHandlers } from './effects.ts'
 import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
-import { type Products, products } from './products.ts'
+import { checkProductCredits, type Products, products } from './products.ts'
 import { createProvider } from './providers/choose.ts'
 import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
 import type { PaymentProvider, ProviderName } from './providers/provider.ts'
@@ -129,7 +129,11 @@ export const appEnv = z.object({
   APP_URL: z.url({ protocol: /^https?$/ }),
 })
 
-/** Fills in what `options` leaves out, from the environment and on first use. */
+/**
+ * Fills in what `options` leaves out, from the environment and on first use.
+ *
+ * @throws `invalid_options` for products with credits beside those of their plan.
+ */
 export function createContext(options: BillingOptions = {}): BillingContext {
   const once = <T>(make: () => T): (() => T) => {
     let made: { value: T } | undefined
@@ -149,6 +153,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     return readPayments().environment === 'production'
   })
   const sold = { plans: options.plans ?? plans, products: options.products ?? products }
+  checkProductCredits(sold.products, sold.plans)
   const clock = options.clock ?? systemClock
   const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
   const chosen = (choice: () => PaymentChoice) =>

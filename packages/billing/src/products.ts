@@ -8,7 +8,7 @@ import { readEnv } from '@repo/core'
 import { z } from 'zod'
 import { requireAmount, requireCurrency } from './amounts.ts'
 import { BillingError } from './errors.ts'
-import { type Interval, plans } from './plans.ts'
+import { type Interval, type Plans, plans } from './plans.ts'
 import type { PaymentEnvironment } from './providers/env.ts'
 
 interface Priced {
@@ -18,7 +18,7 @@ interface Priced {
   amount: number
   /** Lower case. */
   currency: string
-  /** Whole credits that come with each payment. */
+  /** Whole credits that come with each payment. Not where the plan of the product gives credits itself. */
   credits?: number
   /** The product's ids at providers. An environment variable of the product wins. */
   productIds?: Partial<Record<'stripe' | 'creem', Partial<Record<PaymentEnvironment, string>>>>
@@ -69,6 +69,23 @@ export function defineProducts<const P extends Products>(products: P): P {
     sold.add(term)
   }
   return Object.freeze(products)
+}
+
+/**
+ * Checks that no credits come twice: a plan that gives credits gives them each month it is paid for, by
+ * whichever product it was sold.
+ *
+ * @throws `invalid_options` for products that have credits beside those of their plan; names the SKUs.
+ */
+export function checkProductCredits(products: Products, plans: Plans): void {
+  const twice = Object.keys(products).filter((sku) => {
+    const { plan, credits } = products[sku] as Product
+    return credits !== undefined && plan !== undefined && plans[plan]?.credits !== undefined
+  })
+  if (twice.length === 0) return
+  const which = twice.map((sku) => `${sku} (plan ${products[sku]?.plan})`).join(', ')
+  const why = `Products whose plan gives credits must not have credits of their own: ${which}.`
+  throw new BillingError('invalid_options', why)
 }
 
 /** Two packs of credits, and the plans of `plans` with credits that come with each payment. */

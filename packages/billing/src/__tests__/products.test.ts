@@ -1,6 +1,7 @@
 /** Products: what can be sold is checked when it is defined. */
 
-import { expect, expectTypeOf, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import { createBilling, definePlans } from '../index.ts'
 import {
   defineProducts,
   type Product,
@@ -36,6 +37,42 @@ test.each<[string, string, unknown]>([
 test('a plan is sold once per interval', () => {
   const plan = { ...priced, plan: 'PRO', interval: 'month' } as const
   expect(() => defineProducts({ A: plan, B: plan })).toThrow(/PRO per month is sold twice/)
+})
+
+describe('credits of a product beside those of its plan', () => {
+  const plan = { name: 'Plan', prices: { month: { lookupKey: 'm', amount: 900, currency: 'usd' } } }
+  const credits = { amount: 100, rollover: 'none' as const }
+  const plans = definePlans({
+    FREE: { name: 'Free' },
+    GIVING: { ...plan, credits },
+    BARE: { name: 'Bare', prices: { month: { ...plan.prices.month, lookupKey: 'bare' } } },
+  })
+  const monthly = { ...priced, interval: 'month' } as const
+
+  test('are refused at configuration, by every SKU that has them', () => {
+    const products = defineProducts({
+      PACK: { ...priced, credits: 10 },
+      GIVING_MONTHLY: { ...monthly, plan: 'GIVING', credits: 10 },
+      GIVING_YEARLY: { ...priced, plan: 'GIVING', interval: 'year', credits: 10 },
+      BARE_MONTHLY: { ...monthly, plan: 'BARE', credits: 10 },
+    })
+    const message =
+      'Products whose plan gives credits must not have credits of their own: ' +
+      'GIVING_MONTHLY (plan GIVING), GIVING_YEARLY (plan GIVING).'
+    expect(() => createBilling({ plans, products })).toThrow(
+      expect.objectContaining({ code: 'invalid_options', message }),
+    )
+  })
+
+  test('are taken where one of the two gives them', () => {
+    const products = defineProducts({
+      PACK: { ...priced, credits: 10 },
+      GIVING_MONTHLY: { ...monthly, plan: 'GIVING' },
+      BARE_MONTHLY: { ...monthly, plan: 'BARE', credits: 10 },
+      ELSEWHERE: { ...monthly, plan: 'constructor', credits: 10 },
+    })
+    expect(createBilling({ plans, products }).products).toBe(products)
+  })
 })
 
 test('a product is found by its SKU, and nothing by what every object has', () => {
