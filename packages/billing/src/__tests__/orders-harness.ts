@@ -1,6 +1,7 @@
 /** Orders on a real database, paid at a provider within the process, whose deliveries are real requests. */
 
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
@@ -11,6 +12,8 @@ import type { CheckoutInput, PaymentProvider } from '../providers/provider.ts'
 
 export interface ShopOptions {
   settings?: BillingOptions
+  /** The provider's. */
+  clock?: Clock
   /** The provider as billing sees it. Default: as it is. */
   through?: (provider: LocalProvider) => PaymentProvider
 }
@@ -21,7 +24,10 @@ export async function createShop(postgres: TestPostgres, options: ShopOptions = 
   await migrateJobs(database.url)
   const logger = createTestLogger()
   const alerts: Alert[] = []
-  const provider = createLocalProvider({ checkoutUrl: 'http://localhost:3000/billing/checkout' })
+  const provider = createLocalProvider({
+    checkoutUrl: 'http://localhost:3000/billing/checkout',
+    ...(options.clock && { clock: options.clock }),
+  })
   const asked = new Map<string, CheckoutInput>()
   const seen = options.through?.(provider) ?? provider
   const settings: BillingOptions = {

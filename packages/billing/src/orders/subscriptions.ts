@@ -55,7 +55,7 @@ export async function subscriptionOf(
   }
   const written = await tx.subscription.upsert({
     where,
-    create: { ...key, customerId, ...facts },
+    create: { ...key, customerId, createdAt: ctx.clock.now(), ...facts },
     update: facts,
   })
   return {
