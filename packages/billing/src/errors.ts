@@ -29,6 +29,7 @@ export type BillingErrorCode =
   | 'invalid_signature'
   | 'invalid_webhook_url'
   | 'missing_signature'
+  | 'not_known_here'
   | 'not_supported'
   | 'nothing_to_refund'
   | 'order_not_found'
@@ -86,6 +87,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   invalid_signature: 400,
   invalid_webhook_url: 400,
   missing_signature: 400,
+  not_known_here: 409,
   not_supported: 422,
   nothing_to_refund: 409,
   order_not_found: 404,

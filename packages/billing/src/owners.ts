@@ -6,6 +6,7 @@
 
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
+import { isBillingError } from './errors.ts'
 import { cancelOrder } from './orders/cancel.ts'
 import { cancelElsewhere } from './orders/subscriptions.ts'
 import { ask, isMissing } from './stripe.ts'
@@ -77,7 +78,11 @@ export async function forgetOwner(
     where: { ...customerOf, provider: { not: 'stripe' }, endedAt: null },
   })
   for (const each of elsewhere) {
-    if (!isEndedStatus(each.status)) await cancelElsewhere(ctx, each, 'now')
+    if (isEndedStatus(each.status)) continue
+    await cancelElsewhere(ctx, each, 'now').catch((error: unknown) => {
+      // Of a local provider that is gone with its process there is nothing left to end.
+      if (!isBillingError(error, 'not_known_here')) throw error
+    })
   }
   const orders = await ctx.db.order.findMany({
     where: { ...customerOf, providerCustomerId: { not: null } },

@@ -168,6 +168,21 @@ describe('handlers', () => {
     expect(await shop.row(order.id)).toMatchObject({ needsAttention: null })
   })
 
+  test('one that throws at the end is tried again, although what has ended is final', async () => {
+    const { ownerId, orderId } = await shop.paid('MONTHLY')
+    handle = ({ name }) => {
+      if (name === 'subscription.ended') throw new Error('the host is away')
+    }
+    const cancelled = shop.billing.cancelSubscription(ownerId, { at: 'now' })
+    await expect(cancelled).rejects.toMatchObject({ code: 'effect_failed' })
+    expect((await shop.billing.getSubscription(ownerId)).plan).toBe('FREE')
+    handle = null
+    told.length = 0
+    await shop.billing.settleOrder(orderId)
+    await shop.billing.settleOrder(orderId)
+    expect(names()).toEqual(['subscription.ended'])
+  })
+
   test('a second subscription that is flagged was paid and is not activated', async () => {
     const ownerId = await shop.owner()
     for (const productId of ['MONTHLY', 'YEARLY']) {

@@ -8,6 +8,7 @@ import { userInfo } from 'node:os'
 import { databaseEnv } from '@repo/db'
 import { billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
+import { isBillingError } from '../errors.ts'
 import type { OwnerOrder } from '../orders/list.ts'
 import type { DayTotals } from '../orders/reconcile.ts'
 import type { OrderStatus } from '../orders/verdict.ts'
@@ -63,7 +64,12 @@ export const orderCommands: Record<string, Command> = {
       const operator = operatorOf(flags)
       if (flags.order === undefined) return reconcileAll(operator)
       const before = await billing.showOrder(flags.order)
-      await billing.settleOrder(flags.order, { operator })
+      const skipped = await settleOrSkip(flags.order, operator)
+      if (skipped) {
+        say(`${before.status}, skipped: ${skipped.message}`)
+        process.exitCode = 1
+        return { order: before, added: [], operator, skipped: skipped.code }
+      }
       const order = await billing.showOrder(flags.order)
       const had = new Set(before.transactions.map(({ id }) => id))
       const added = order.transactions.filter(({ id }) => !had.has(id))
@@ -74,7 +80,7 @@ export const orderCommands: Record<string, Command> = {
           : 'The ledger had all of it.',
       )
       if (order.needsAttention !== null) process.exitCode = 1
-      return { order, added, operator }
+      return { order, added, operator, skipped: null }
     },
   },
 
@@ -98,6 +104,17 @@ export const orderCommands: Record<string, Command> = {
   },
 }
 
+/** Settles an order; the refusal where only another process can say anything about it. */
+async function settleOrSkip(id: string, operator: string) {
+  try {
+    await billing.settleOrder(id, { operator })
+    return null
+  } catch (error) {
+    if (isBillingError(error, 'not_known_here')) return error
+    throw error
+  }
+}
+
 async function reconcileAll(operator: string): Promise<object> {
   const progress = createProgress('payments')
   const report = await billing.reconcileOrders({
@@ -114,6 +131,7 @@ async function reconcileAll(operator: string): Promise<object> {
   list('paid, without a transaction', paidWithoutTransaction)
   list('a transaction without an order', transactionsWithoutOrder)
   list('differs from the provider', differing)
+  for (const { orderId, reason } of report.skipped) say(`${orderId}: skipped, ${reason}`)
   const wrong = paidWithoutTransaction.length + transactionsWithoutOrder.length + differing.length
   say(`${report.payments} payments compared, ${mended.length} orders mended, ${wrong} wrong.`)
   if (wrong > 0) process.exitCode = 1

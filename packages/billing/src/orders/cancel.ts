@@ -14,7 +14,8 @@ import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
  * Returns the order as it then is: `pending` where the provider cannot close its checkout, unless it
  * `givesUp`; `completed` where it was paid.
  *
- * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`.
+ * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`; `not_known_here`
+ * unless it `givesUp`.
  */
 export async function cancelOrder(
   ctx: BillingContext,
@@ -27,7 +28,8 @@ export async function cancelOrder(
       .providerNamed(provider)
       .expireCheckout(checkoutId)
       .catch((error: unknown) => {
-        if (!isBillingError(error, 'checkout_not_found')) throw error
+        const isGone = options.givesUp && isBillingError(error, 'not_known_here')
+        if (!isGone && !isBillingError(error, 'checkout_not_found')) throw error
       })
   }
   return settleOrder(ctx, orderId, options)

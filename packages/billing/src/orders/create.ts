@@ -164,8 +164,14 @@ async function offer(
   if (order.checkoutId === null) return openCheckout(ctx, order, product, owner, isNew)
   const checkout = await ctx.provider.retrieveCheckout(order.checkoutId).catch((error: unknown) => {
     if (isBillingError(error, 'checkout_not_found')) return null
+    if (isBillingError(error, 'not_known_here')) return 'elsewhere' as const
     throw error
   })
+  if (checkout === 'elsewhere') {
+    // Its page is another process's, or is gone with it. Paid there all the same, the order is completed.
+    await cancelOrder(ctx, order.id, { givesUp: true })
+    return null
+  }
   if (checkout?.status === 'open' && checkout.url) return checkout
   const settled = await settleOrder(ctx, order.id)
   if (settled.status !== 'pending' || settled.needsAttention !== null) return null

@@ -19,7 +19,13 @@ export const reconcileOrders: Billing['reconcileOrders'] = (...args) =>
 export type { CreatedOrder, OrderInput } from './create.ts'
 export type { CreateOrderRoute } from './handle.ts'
 export type { ListOrdersOptions, OwnerOrder, ShownOrder } from './list.ts'
-export type { DayTotals, OrdersReport, ReconcileOrdersOptions, Totals } from './reconcile.ts'
+export type {
+  DayTotals,
+  OrdersReport,
+  ReconcileOrdersOptions,
+  SkippedOrder,
+  Totals,
+} from './reconcile.ts'
 export type { RefundOrderOptions } from './refund.ts'
 export type { OrderSettings } from './settings.ts'
 export type { SettleOptions } from './settle.ts'

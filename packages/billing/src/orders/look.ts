@@ -24,28 +24,35 @@ export interface Seen {
   renewals: ProviderPayment[]
 }
 
-/** @throws `provider_unavailable`, `provider_rejected`. `hinted`: payments that an event named. */
+export interface LookOptions {
+  /** Payments that an event named. */
+  payments?: readonly string[]
+  /** What is not known here is taken as gone. Default false. */
+  givesUp?: boolean
+}
+
+/** @throws `provider_unavailable`, `provider_rejected`, `not_known_here`. */
 export async function look(
   ctx: BillingContext,
   order: Order,
-  hinted: readonly string[] = [],
+  { payments: hinted = [], givesUp = false }: LookOptions = {},
 ): Promise<Seen> {
   const provider = ctx.providerNamed(order.provider)
   const isOpen = order.status !== 'completed'
   const checkout =
     isOpen && order.checkoutId !== null
-      ? ((await orMissing(provider.retrieveCheckout(order.checkoutId))) ?? 'gone')
+      ? ((await orMissing(provider.retrieveCheckout(order.checkoutId), givesUp)) ?? 'gone')
       : null
   const told = checkout === 'gone' ? null : checkout
   const paymentId = told?.paymentId ?? order.paymentId
   const payment = paymentId
-    ? await orMissing(provider.retrievePayment(paymentId))
+    ? await orMissing(provider.retrievePayment(paymentId), givesUp)
     : await ownOf(provider, order, hinted)
   // A renewal is an order of its own, without a checkout; the first order asks for them all.
   const isFirst = order.plan !== null && order.checkoutId !== null
   const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
   const subscription = subscriptionId
-    ? await orMissing(provider.retrieveSubscription(subscriptionId))
+    ? await orMissing(provider.retrieveSubscription(subscriptionId), givesUp)
     : null
   return {
     checkout,
@@ -87,8 +94,9 @@ async function renewalsOf(
 
 const MISSING = ['checkout_not_found', 'payment_not_found', 'subscription_not_found'] as const
 
-async function orMissing<T>(answer: Promise<T>): Promise<T | null> {
+async function orMissing<T>(answer: Promise<T>, givesUp = false): Promise<T | null> {
   return answer.catch((error: unknown) => {
+    if (givesUp && isBillingError(error, 'not_known_here')) return null
     if (MISSING.some((code) => isBillingError(error, code))) return null
     throw error
   })

@@ -40,6 +40,12 @@ export interface DayTotals {
   theirs: Totals
 }
 
+export interface SkippedOrder {
+  orderId: string
+  /** A local provider in another process has it. */
+  reason: 'not_known_here'
+}
+
 export interface OrdersReport extends OrderRates {
   since: Date
   /** Payments that were asked about. */
@@ -54,6 +60,8 @@ export interface OrdersReport extends OrderRates {
   withoutOrder: number
   /** Ids of orders that were wrong and are right now. */
   mended: string[]
+  /** Orders that are left as they are, because nobody can be asked about them here. */
+  skipped: SkippedOrder[]
   days: DayTotals[]
 }
 
@@ -66,10 +74,11 @@ export function reconcileOrders(
   return inSpan('reconcile orders', {}, async (span) => {
     const since = options.since ?? new Date(ctx.clock.now().getTime() - WINDOW_MS)
     const before = [...(await paidWithoutTransaction(ctx))]
-    const theirs = await paymentsOf(ctx, since, options)
+    const skipped = new Set<string>()
+    const theirs = await paymentsOf(ctx, since, options, skipped)
     const wrong = await differing(ctx, theirs)
     const suspects = [...new Set([...before, ...wrong])]
-    for (const id of suspects) await mend(ctx, id, options)
+    for (const id of suspects) await mend(ctx, id, options, skipped)
     const paidWithout = await paidWithoutTransaction(ctx)
     const still = await differing(ctx, theirs)
     const isRight = (id: string) => !paidWithout.includes(id) && !still.includes(id)
@@ -81,6 +90,7 @@ export function reconcileOrders(
       differing: still,
       withoutOrder: theirs.filter(({ orderId }) => orderId === null).length,
       mended: suspects.filter(isRight),
+      skipped: [...skipped].map((orderId) => ({ orderId, reason: 'not_known_here' })),
       days: await totalsOf(ctx, since, theirs),
       ...(await watchOrders(ctx)),
     }
@@ -93,7 +103,8 @@ export function reconcileOrders(
 function tell(ctx: BillingContext, report: OrdersReport): void {
   const { payments, paidWithoutTransaction, transactionsWithoutOrder, differing, mended } = report
   const wrong = [...paidWithoutTransaction, ...transactionsWithoutOrder, ...differing].length
-  ctx.logger.info({ payments, wrong, mended: mended.length }, 'orders reconciled')
+  const counts = { payments, wrong, mended: mended.length, skipped: report.skipped.length }
+  ctx.logger.info(counts, 'orders reconciled')
   for (const id of new Set([...paidWithoutTransaction, ...differing])) {
     ctx.alert({ code: 'order_needs_attention', id, reason: 'differs' })
   }
@@ -103,11 +114,13 @@ async function mend(
   ctx: BillingContext,
   orderId: string,
   { operator }: ReconcileOrdersOptions,
+  skipped: Set<string>,
 ): Promise<void> {
   try {
     await settleOrder(ctx, orderId, operator === undefined ? {} : { operator })
   } catch (error) {
-    ctx.logger.error({ orderId, error }, 'order could not be reconciled')
+    if (isBillingError(error, 'not_known_here')) skipped.add(orderId)
+    else ctx.logger.error({ orderId, error }, 'order could not be reconciled')
   }
 }
 
@@ -140,11 +153,15 @@ interface Theirs extends Totals {
   orderId: string | null
 }
 
-/** What the providers say of our payments since then, and of those they tell of by themselves. */
+/**
+ * What the providers say of our payments since then, and of those they tell of by themselves. Adds to
+ * `skipped` the orders whose payment is not known here.
+ */
 async function paymentsOf(
   ctx: BillingContext,
   since: Date,
   { signal, onProgress }: ReconcileOrdersOptions,
+  skipped: Set<string>,
 ): Promise<Theirs[]> {
   const orders = await ctx.db.order.findMany({
     where: {
@@ -167,7 +184,9 @@ async function paymentsOf(
       if (signal?.aborted) break
       const payment = await provider.retrievePayment(paymentId).catch((error: unknown) => {
         if (isBillingError(error, 'payment_not_found')) return null
-        throw error
+        if (!isBillingError(error, 'not_known_here')) throw error
+        for (const order of known) if (order.paymentId === paymentId) skipped.add(order.id)
+        return null
       })
       onProgress?.(found.size)
       if (payment?.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) continue

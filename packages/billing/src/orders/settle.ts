@@ -38,6 +38,7 @@ export interface SettleOptions {
  * The order as it stands by the provider's word.
  *
  * @throws `order_not_found`; `provider_unavailable`, `provider_rejected`: nothing was changed;
+ * `not_known_here`: nor was it, and the process whose local provider has the order can settle it;
  * `effect_failed`: all but the host's own handler is done, and it is tried again.
  */
 export function settleOrder(
@@ -62,7 +63,7 @@ async function settle(
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   const before = await findOrder(ctx, orderId)
-  const seen = await look(ctx, before, options.payments)
+  const seen = await look(ctx, before, options)
   const result = await atomically(ctx.db, (tx) =>
     write(ctx, tx, { orderId, ticket, seen, options }),
   )

@@ -7,7 +7,7 @@
 
 import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { BillingError } from '../errors.ts'
+import { BillingError, isBillingError } from '../errors.ts'
 import { cancelOrder } from './cancel.ts'
 import { settleOrder } from './settle.ts'
 
@@ -30,6 +30,8 @@ export interface CheckOrdersResult {
   cancelled: number
   /** Orders a person has to look at. */
   flagged: number
+  /** Orders of a local provider in another process: left as they are. */
+  skipped: number
   /** Orders about which the provider could not be asked. */
   failed: number
 }
@@ -43,7 +45,7 @@ export async function checkOrders(
   ctx: BillingContext,
   { signal }: CheckOrdersOptions = {},
 ): Promise<CheckOrdersResult> {
-  const result = { checked: 0, completed: 0, cancelled: 0, flagged: 0, failed: 0 }
+  const result = { checked: 0, completed: 0, cancelled: 0, flagged: 0, skipped: 0, failed: 0 }
   while (!signal?.aborted) {
     const claimed = await claim(ctx)
     if (!claimed) return result
@@ -54,6 +56,11 @@ export async function checkOrders(
       else if (order.status === 'completed') result.completed += 1
       else if (order.status === 'cancelled') result.cancelled += 1
     } catch (error) {
+      if (isBillingError(error, 'not_known_here')) {
+        result.skipped += 1
+        ctx.logger.info({ orderId: claimed.id, reason: error.code }, 'order skipped')
+        continue
+      }
       result.failed += 1
       const code = error instanceof BillingError ? error.code : 'internal_error'
       ctx.logger.error({ orderId: claimed.id, code, error }, 'order not checked')

@@ -1,7 +1,8 @@
 /**
  * A payment provider within the process, for tests and for development without any key: no request
- * leaves it. What it knows is in memory and ends with the process; two processes have two of them.
- * It is refused where money is real.
+ * leaves it. What it knows is in memory and ends with the process; two processes have two of them, and of
+ * what is the other's each says `not_known_here`, never that it is not there. It is refused where money is
+ * real.
  *
  * @module
  */
@@ -13,6 +14,7 @@ import { BillingError } from '../errors.ts'
 import type { Interval } from '../plans.ts'
 import type { SoldProduct } from '../products.ts'
 import { createKeys } from './keys.ts'
+import type { LocalControls, LocalProvider } from './local-controls.ts'
 import { guarded } from './local-guard.ts'
 import { parseLocalWebhook, signedRequest } from './local-webhook.ts'
 import {
@@ -37,40 +39,12 @@ export interface LocalOptions {
   clock?: Clock
 }
 
-/** What a person, a page or a test does at this provider. Each tells of it by webhook. */
-export interface LocalControls {
-  /** Pays. Returns the checkout, complete. A plan begins its first period. */
-  completeCheckout(checkoutId: string): Promise<ProviderCheckout>
-  /** A card was declined: the payment failed and the checkout stays open. */
-  failCheckout(checkoutId: string): Promise<ProviderCheckout>
-  /** Refunds past us, as from a dashboard. Default: all that is left. */
-  refundPayment(paymentId: string, amount?: number): Promise<ProviderRefund>
-  /** Opens a dispute, or says how it ended. */
-  dispute(paymentId: string, status?: 'needs_response' | 'won' | 'lost'): Promise<ProviderPayment>
-  /** Ends the present period: it renews, with a payment, or ends where that was asked for. */
-  endPeriod(subscriptionId: string): Promise<ProviderSubscription>
-  /** Ends it without a payment: the card was declined. `endPeriod` is the try that succeeds. */
-  failPeriod(subscriptionId: string): Promise<ProviderSubscription>
-  /** While true, every question is answered `provider_unavailable`. */
-  isDown: boolean
-  /** The signed webhook of an event, to deliver by hand. Undefined: there is no such event. */
-  webhook(eventId: string): Request | undefined
-  /** All that happened, the oldest first. */
-  readonly events: readonly ProviderHint[]
-  /** Every checkout with what it is for, as a page shows it. */
-  readonly checkouts: readonly { checkout: ProviderCheckout; product: SoldProduct }[]
-}
-
-export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
-
-/** Whether a provider is the local one, whose checkouts the host's own page completes. */
-export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>
-  provider.name === 'local'
-
 interface Sold {
   checkout: ProviderCheckout
   product: SoldProduct
 }
+
+export { isLocalProvider, type LocalControls, type LocalProvider } from './local-controls.ts'
 
 /** A provider that has nothing yet. */
 export function createLocalProvider(options: LocalOptions): LocalProvider {
@@ -97,8 +71,10 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
 
   function found<T>(map: Map<string, T>, key: string, code: Missing): T {
     const value = map.get(key)
-    if (value === undefined) throw new BillingError(code, 'The local provider has no such object.')
-    return value
+    if (value !== undefined) return value
+    // It forgets nothing, so what it would have named itself and does not have is another's.
+    if (OWN_ID.test(key)) throw new BillingError('not_known_here', ELSEWHERE)
+    throw new BillingError(code, 'The local provider has no such object.')
   }
 
   function pay(product: SoldProduct, about: Partial<ProviderPayment>): ProviderPayment {
@@ -307,6 +283,10 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
   }
   return { ...guarded(provider, () => controls.isDown), controls }
 }
+
+/** As this provider names checkouts, payments and subscriptions, in whichever process. */
+const OWN_ID = /^(chk|pay|sub)_local_[0-9a-f]{32}$/
+const ELSEWHERE = 'The local provider of another process has it, or of one that has ended.'
 
 type Missing = 'checkout_not_found' | 'payment_not_found' | 'subscription_not_found'
 

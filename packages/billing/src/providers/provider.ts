@@ -5,8 +5,8 @@
  * idempotency key is done once, as far as `capabilities.keys` says.
  *
  * All functions throw `BillingError`: `provider_unavailable` (503; nothing is known, try again with
- * the same key), `provider_rejected` (502; the provider said no, trying again will not help), and
- * what they name themselves.
+ * the same key), `provider_rejected` (502; the provider said no, trying again will not help),
+ * `not_known_here` (409; the local provider of another process may know it), and what they name themselves.
  *
  * @module
  */
