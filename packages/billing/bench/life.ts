@@ -51,6 +51,7 @@ export async function playLife(db: Database): Promise<Life> {
   const email = `${ownerId}@example.com`
   await db.user.create({ data: { id: ownerId, name: 'Ada', email, emailVerified: true } })
   const { stripeCustomerId: customer } = await billing.ensureCustomer(ownerId)
+  if (customer === null) throw new Error('The customer was not made at Stripe.')
   const card = await stripe.paymentMethods.attach('pm_card_visa', { customer })
   const [price] = (await stripe.prices.list({ lookup_keys: ['pro_monthly'] })).data
   if (!price) throw new Error('The plan PRO has no monthly price.')

@@ -10,11 +10,12 @@ import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
 import { type BillingOptions, createContext } from './context.ts'
 import { createCredits } from './credits/credits.ts'
-import { ensureCustomer as ensure, updateCustomer as update } from './customers.ts'
+import { registerCustomer, updateCustomer as update } from './customers.ts'
 import { given } from './given.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
 import { createOrders } from './orders/orders.ts'
+import { syncOwner } from './owner-sync.ts'
 import * as owners from './owners.ts'
 import * as payments from './payments.ts'
 import * as planChange from './plan-change.ts'
@@ -23,7 +24,6 @@ import { createBillingPortalSession as createPortal } from './portal.ts'
 import { reconcile } from './reconcile.ts'
 import { listFlagged, resolveSubscriptions } from './resolve.ts'
 import * as subscriptions from './subscriptions.ts'
-import { syncCustomer as sync } from './sync.ts'
 import * as archive from './webhooks/archive.ts'
 import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
 import { diagnoseWebhooks } from './webhooks/diagnose.ts'
@@ -41,9 +41,9 @@ import { watchEvents } from './webhooks/watch.ts'
 export function createBilling(options: BillingOptions = {}) {
   const ctx = createContext(options)
   return {
-    ensureCustomer: given(ctx, ensure),
+    ensureCustomer: given(ctx, registerCustomer),
     updateCustomer: given(ctx, update),
-    syncCustomer: given(ctx, sync),
+    syncCustomer: given(ctx, syncOwner),
     createCheckoutSession: given(ctx, checkout.createCheckoutSession),
     confirmCheckout: given(ctx, checkout.confirmCheckout),
     createBillingPortalSession: given(ctx, createPortal),

@@ -10,7 +10,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { readEnv } from '@repo/core'
 import { z } from 'zod'
 import type { BillingContext } from './context.ts'
-import { ensureCustomer } from './customers.ts'
+import { registerCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
 
 export interface Calcom {
@@ -75,7 +75,7 @@ export async function createCalComBookingLink(
   if (!owner) {
     throw new BillingError('owner_not_found', `There is no owner ${metadata.ownerId}.`)
   }
-  const customer = await ensureCustomer(ctx, metadata.ownerId)
+  const customer = await registerCustomer(ctx, metadata.ownerId)
   if (metadata.paymentId !== undefined) {
     const payment = await ctx.db.payment.findUnique({ where: { id: metadata.paymentId } })
     if (payment?.customerId !== customer.id) {

@@ -48,6 +48,21 @@ export async function ensureCustomer(
 }
 
 /**
+ * The owner's customer, made where it is missing, with whoever takes the payments: at Stripe there is one
+ * before anything is bought, elsewhere the first purchase makes it. Throws like `ensureCustomer`.
+ */
+export async function registerCustomer(ctx: BillingContext, ownerId: string): Promise<Customer> {
+  if (ctx.provider.name === 'stripe') return ensureCustomer(ctx, ownerId)
+  const owner = await ctx.owner(ownerId)
+  if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
+  await ctx.db.customer.createMany({
+    data: [{ ownerId, ownerType: owner.type }],
+    skipDuplicates: true,
+  })
+  return ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
+}
+
+/**
  * One that was made and not linked, because we crashed between. Its idempotency key lapses after a
  * day, so it is searched for first; the search lags behind by seconds, so the key is needed too.
  */

@@ -56,7 +56,8 @@ export async function previewPlanChange(
  * @throws `subscription_not_found`; `subscription_not_active` while a payment is open;
  * `subscription_ending` when it was cancelled: resume it first; `plan_not_found`, `price_not_found`,
  * `invalid_amount`, `invalid_currency`; `invalid_quote`; `quote_changed` and `quote_expired`: ask for a new one;
- * `card_declined`: nothing has changed; `provider_unavailable`, `provider_rejected`.
+ * `card_declined`: nothing has changed; `not_supported` (422) for a plan that another provider than Stripe
+ * bills; `provider_unavailable`, `provider_rejected`.
  */
 export async function changePlan(
   ctx: BillingContext,

@@ -7,7 +7,7 @@
 import type { Prisma } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
-import { cancelElsewhere } from './orders/subscriptions.ts'
+import { cancelElsewhere, resumeElsewhere } from './orders/subscriptions.ts'
 import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
 import type { SubscriptionStatus } from './shapes.ts'
 import { soldAs } from './sold.ts'
@@ -212,13 +212,18 @@ export async function cancelSubscription(
 
 /**
  * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. Throws like
- * `cancelSubscription`, and `not_supported` (422) for one that another provider than Stripe bills.
+ * `cancelSubscription`, and `not_supported` (422) where the provider does not take a cancellation back.
  */
 export async function resumeSubscription(
   ctx: BillingContext,
   ownerId: string,
 ): Promise<OwnerSubscription> {
-  const row = atStripe(await requireCurrent(ctx, ownerId))
+  const current = await requireCurrent(ctx, ownerId)
+  if (current.provider !== 'stripe') {
+    await resumeElsewhere(ctx, current)
+    return getSubscription(ctx, ownerId)
+  }
+  const row = atStripe(current)
   const id = row.stripeSubscriptionId
   await releaseSchedule(ctx, row)
   if (row.cancelAt || row.cancelAtPeriodEnd) {
@@ -262,7 +267,7 @@ export function atStripe(row: SubscriptionRow): StripeSubscriptionRow {
   if (stripeSubscriptionId && price) return { ...row, stripeSubscriptionId, price }
   throw new BillingError(
     'not_supported',
-    `Subscriptions at ${row.provider} cannot be changed here.`,
+    `A plan at ${row.provider} cannot be changed: cancel it, and buy the other once it has ended.`,
   )
 }
 

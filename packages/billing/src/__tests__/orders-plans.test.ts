@@ -132,14 +132,51 @@ test('it is cancelled there, runs to the end of its period, and then has ended f
   })
 })
 
-test('what only Stripe can do is refused', async () => {
+test('what only Stripe can do is refused, in words that name the provider', async () => {
   const { ownerId } = await shop.paid('PRO_MONTHLY')
   for (const asked of [
-    () => shop.billing.resumeSubscription(ownerId),
+    () => shop.billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' }),
     () => shop.billing.changePlan(ownerId, { plan: 'ENTERPRISE' }),
+    () => shop.billing.createBillingPortalSession({ ownerId }),
   ]) {
-    await expect(asked()).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+    const message = expect.stringContaining('local')
+    await expect(asked()).rejects.toMatchObject({ code: 'not_supported', status: 422, message })
   }
+})
+
+test('a cancellation is taken back, and may come again', async () => {
+  const { ownerId, subscriptionId } = await shop.paid('PRO_MONTHLY')
+  expect(await shop.billing.resumeSubscription(ownerId)).toMatchObject({ endsAt: null })
+  for (let times = 0; times < 2; times += 1) {
+    expect((await shop.billing.cancelSubscription(ownerId)).endsAt).toBeInstanceOf(Date)
+    expect((await shop.billing.resumeSubscription(ownerId)).endsAt).toBeNull()
+    const there = await shop.provider.retrieveSubscription(subscriptionId)
+    expect(there).toMatchObject({ cancelAtPeriodEnd: false, canceledAt: null })
+  }
+})
+
+test('an owner is a customer, and in step, without any key of Stripe', async () => {
+  const { ownerId, orderId, checkoutId } = await shop.order('PRO_MONTHLY')
+  const none = await shop.owner()
+  expect(await shop.billing.ensureCustomer(none)).toMatchObject({
+    ownerId: none,
+    stripeCustomerId: null,
+  })
+  await expect(shop.billing.ensureCustomer('nobody')).rejects.toMatchObject({
+    code: 'owner_not_found',
+  })
+  await shop.billing.updateCustomer(none)
+  await shop.controls.completeCheckout(checkoutId)
+  expect(await shop.billing.syncCustomer(ownerId)).toMatchObject({
+    problems: [],
+    failedEffects: [],
+  })
+  expect(await shop.row(orderId)).toMatchObject({ status: 'completed' })
+  const { subscriptionId } = await shop.row(orderId)
+  const renewed = await shop.controls.endPeriod(subscriptionId ?? '')
+  await shop.billing.syncCustomer(ownerId)
+  const { currentPeriodEnd } = await shop.billing.getSubscription(ownerId)
+  expect(currentPeriodEnd).toEqual(renewed.currentPeriodEnd)
 })
 
 test('an owner who is forgotten has it ended there, and open orders cancelled', async () => {

@@ -141,6 +141,25 @@ describe.each([
     })
   })
 
+  test('the page of the provider is opened where it has one, and a cancellation taken back', async () => {
+    const { billing } = market
+    const { provider } = billing
+    const nobody = await market.owner()
+    const open = (ownerId: string) => billing.createBillingPortalSession({ ownerId })
+    const { checkoutId, ownerId } = await order('PRO_MONTHLY')
+    await market.pay(checkoutId)
+    await market.deliver()
+    if (provider.createPortal) expect((await open(ownerId)).url).toMatch(/^http/)
+    else await expect(open(ownerId)).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+    if (provider.name === 'creem') {
+      await expect(open(nobody)).rejects.toMatchObject({ code: 'customer_not_found', status: 404 })
+    }
+    await billing.cancelSubscription(ownerId)
+    const resumed = billing.resumeSubscription(ownerId)
+    if (provider.resumeSubscription) expect(await resumed).toMatchObject({ endsAt: null })
+    else await expect(resumed).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+  })
+
   test('reconciliation finds nothing wrong with any of it', async () => {
     const report = await market.billing.reconcileOrders()
     expect(report).toMatchObject({

@@ -28,8 +28,9 @@ export async function cancelOrder(
       .providerNamed(provider)
       .expireCheckout(checkoutId)
       .catch((error: unknown) => {
-        const isGone = options.givesUp && isBillingError(error, 'not_known_here')
-        if (!isGone && !isBillingError(error, 'checkout_not_found')) throw error
+        // What is not known here is refused, or given up, when the order is settled.
+        const isKnown = !isBillingError(error, 'not_known_here')
+        if (isKnown && !isBillingError(error, 'checkout_not_found')) throw error
       })
   }
   return settleOrder(ctx, orderId, options)

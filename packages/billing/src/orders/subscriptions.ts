@@ -7,6 +7,7 @@
 
 import type { Db, Order, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
 import type { ProviderSubscription } from '../providers/provider.ts'
 import { isCurrentStatus, isEndedStatus } from '../subscriptions.ts'
 import { settleOrder } from './settle.ts'
@@ -80,6 +81,26 @@ async function problemOf(
   return isSecond ? 'second_current_subscription' : null
 }
 
+/**
+ * Asks the provider to take back that one will end, and writes what it then says.
+ *
+ * @throws `not_supported` where the provider cannot.
+ */
+export async function resumeElsewhere(
+  ctx: BillingContext,
+  { id, provider, providerSubscriptionId, cancelAtPeriodEnd, updatedAt }: Subscription,
+): Promise<void> {
+  if (providerSubscriptionId === null || !cancelAtPeriodEnd) return
+  const { resumeSubscription } = ctx.providerNamed(provider)
+  if (!resumeSubscription) {
+    const why = `${provider} does not take a cancellation back: buy the plan again once it has ended.`
+    throw new BillingError('not_supported', why)
+  }
+  const idempotencyKey = `resume:${id}:${updatedAt.getTime()}`
+  await resumeSubscription(providerSubscriptionId, { idempotencyKey })
+  await settleFirst(ctx, provider, providerSubscriptionId)
+}
+
 /** Asks the provider to end one, and writes what it then says. */
 export async function cancelElsewhere(
   ctx: BillingContext,
@@ -92,8 +113,16 @@ export async function cancelElsewhere(
     // Cancelled again after it was resumed, it is another request.
     idempotencyKey: `cancel:${id}:${at}:${updatedAt.getTime()}`,
   })
+  await settleFirst(ctx, provider, providerSubscriptionId)
+}
+
+async function settleFirst(
+  ctx: BillingContext,
+  provider: string,
+  subscriptionId: string,
+): Promise<void> {
   const order = await ctx.db.order.findFirst({
-    where: { provider, subscriptionId: providerSubscriptionId, checkoutId: { not: null } },
+    where: { provider, subscriptionId, checkoutId: { not: null } },
   })
   if (order) await settleOrder(ctx, order.id)
 }

@@ -18,8 +18,10 @@ export function guarded(provider: PaymentProvider, isDown: () => boolean): Payme
       if (isDown()) throw unavailable()
       return act(...args)
     }
+  const { resumeSubscription } = provider
   return {
     ...provider,
+    ...(resumeSubscription && { resumeSubscription: ask(resumeSubscription) }),
     createCheckout: ask(provider.createCheckout),
     retrieveCheckout: ask(provider.retrieveCheckout),
     expireCheckout: ask(provider.expireCheckout),

@@ -276,6 +276,16 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       }
       return shown(subscription)
     },
+    async resumeSubscription(subscriptionId) {
+      const subscription = found(subscriptions, subscriptionId, 'subscription_not_found')
+      if (subscription.endedAt !== null) throw rejected('The subscription has ended.')
+      if (subscription.cancelAtPeriodEnd) {
+        Object.assign(subscription, { cancelAtPeriodEnd: false, canceledAt: null })
+        const { customerId } = subscription
+        await happened('subscription.updated', { subscriptionId, customerId })
+      }
+      return shown(subscription)
+    },
     parseWebhook: (headers, body) => parseLocalWebhook(secret, headers, body),
     async *pull(since) {
       yield* events.filter(({ occurredAt }) => occurredAt !== null && occurredAt >= since)

@@ -59,6 +59,17 @@ export interface PaymentProvider {
   ): Promise<ProviderSubscription>
 
   /**
+   * Takes back a cancellation at the end of the period, and does nothing where there is none. Absent: the
+   * provider cannot.
+   *
+   * @throws `subscription_not_found`; `provider_rejected` for one that has ended.
+   */
+  resumeSubscription?(
+    subscriptionId: string,
+    options: { idempotencyKey: string },
+  ): Promise<ProviderSubscription>
+
+  /**
    * Checks that a delivery is the provider's and tells what it is about. `body` is the raw text.
    * The same delivery always gives the same hints.
    *

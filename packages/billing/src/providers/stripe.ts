@@ -173,6 +173,21 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       } else return subscription
       return loadSubscription(id)
     },
+    async resumeSubscription(id, { idempotencyKey }) {
+      const subscription = await loadSubscription(id)
+      if (isEndedStatus(subscription.status)) {
+        throw new BillingError('provider_rejected', 'The subscription has ended.')
+      }
+      if (!subscription.cancelAtPeriodEnd) return subscription
+      const { cancel_at_period_end: isFlagged } = await ask(
+        'subscription',
+        stripe.subscriptions.retrieve(id),
+      )
+      // Stripe takes only one of the two in a request: the one that was set is taken back.
+      const change = isFlagged ? { cancel_at_period_end: false } : { cancel_at: '' as const }
+      await ask('subscription', stripe.subscriptions.update(id, change, { idempotencyKey }))
+      return loadSubscription(id)
+    },
     parseWebhook: (headers, body) => [
       hintOfStripe(verifyStripe(options.webhookSecrets(), headers, body)),
     ],

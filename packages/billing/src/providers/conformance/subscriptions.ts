@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type Check, subscribed } from './subject.ts'
+import { type Check, refused, subscribed } from './subject.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -62,6 +62,26 @@ export function subscriptionChecks(check: Check): void {
     const ended = await provider.retrieveSubscription(subscriptionId)
     assert.equal(ended.status, 'canceled')
     assert.ok(ended.endedAt)
+  })
+
+  check('a cancellation is taken back where the provider can', async (subject) => {
+    const { provider, other, world } = subject
+    const { resumeSubscription } = provider
+    if (!resumeSubscription) return
+    const { subscriptionId } = await subscribed(subject)
+    const before = await provider.retrieveSubscription(subscriptionId)
+    const key = (idempotencyKey: string) => ({ idempotencyKey })
+    assert.deepEqual(await resumeSubscription(subscriptionId, key('nothing')), before)
+    await provider.cancelSubscription(subscriptionId, { at: 'period_end', ...key('end') })
+    assert.deepEqual(await resumeSubscription(subscriptionId, key('resume')), before)
+    assert.deepEqual(await other.retrieveSubscription(subscriptionId), before)
+    await world.endPeriod(subscriptionId)
+    assert.equal((await provider.retrieveSubscription(subscriptionId)).status, 'active')
+    await provider.cancelSubscription(subscriptionId, { at: 'now', ...key('now') })
+    await refused(subject, 'provider_rejected', () =>
+      resumeSubscription(subscriptionId, key('late')),
+    )
+    await refused(subject, 'subscription_not_found', () => resumeSubscription('none', key('none')))
   })
 
   check('canceled now, it has ended; and once more changes nothing', async (subject) => {
