@@ -105,6 +105,27 @@ test('a subscription begins, renews and ends', async () => {
   ])
 })
 
+test('a renewal that is declined is past due, with the period that was paid, until it is paid', async () => {
+  const { creem } = running.sandbox
+  const { id } = await open({ product_id: plan })
+  const subscription = String(creem.completeCheckout(id).subscription)
+  const path = `/subscriptions?subscription_id=${subscription}`
+  const paid = (await call(path)).json
+  creem.failRenewal(subscription)
+  const { status, current_period_end_date, last_transaction_id } = (await call(path)).json
+  expect(status).toBe('past_due')
+  expect(current_period_end_date).toBe(paid.current_period_end_date)
+  expect(last_transaction_id).toBe(paid.last_transaction_id)
+  expect(creem.events.at(-1)?.eventType).toBe('subscription.past_due')
+  creem.renew(subscription)
+  expect((await call(path)).json).toMatchObject({
+    status: 'active',
+    current_period_start_date: paid.current_period_end_date,
+  })
+  await call(`/subscriptions/${subscription}/cancel`, { mode: 'scheduled' })
+  expect(() => creem.failRenewal(subscription)).toThrow('scheduled_cancel')
+})
+
 test('all that is left goes back by the API, a part from the dashboard, and nothing twice', async () => {
   const { creem } = running.sandbox
   creem.completeCheckout((await open()).id)
