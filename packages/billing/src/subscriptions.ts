@@ -226,15 +226,21 @@ export async function resumeSubscription(
   const row = atStripe(current)
   const id = row.stripeSubscriptionId
   await releaseSchedule(ctx, row)
-  if (row.cancelAt || row.cancelAtPeriodEnd) {
-    // Stripe takes only one of the two in a request: take back the one that was set.
-    const change = row.cancelAtPeriodEnd
-      ? { cancel_at_period_end: false }
-      : { cancel_at: '' as const }
-    await ask('subscription', ctx.stripe.subscriptions.update(id, change))
-  }
+  if (row.cancelAt || row.cancelAtPeriodEnd) await takeBack(ctx, id, row)
   await syncCustomer(ctx, ownerId, { also: async () => [id] })
   return getSubscription(ctx, ownerId)
+}
+
+/** Takes an end back that is scheduled in either of Stripe's two ways. */
+export async function takeBack(
+  { stripe }: Pick<BillingContext, 'stripe'>,
+  id: string,
+  { cancelAtPeriodEnd }: Pick<SubscriptionRow, 'cancelAtPeriodEnd'>,
+  options: { idempotencyKey?: string } = {},
+): Promise<void> {
+  // Stripe takes only one of the two in a request: take back the one that was set.
+  const change = cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' as const }
+  await ask('subscription', stripe.subscriptions.update(id, change, options))
 }
 
 /** Stripe refuses to change a subscription that a schedule manages: the schedule lets go of it. */

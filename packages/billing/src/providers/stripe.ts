@@ -13,7 +13,7 @@ import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../products.ts'
 import { idOf, type PriceShape, record, subscriptionShape } from '../shapes.ts'
 import { ask, hasNewShape, isMissing } from '../stripe.ts'
-import { isEndedStatus, releaseSchedule } from '../subscriptions.ts'
+import { isEndedStatus, releaseSchedule, takeBack } from '../subscriptions.ts'
 import { eventPages } from '../webhooks/pull.ts'
 import { verifyStripe } from '../webhooks/stripe.ts'
 import type { PaymentEnvironment } from './env.ts'
@@ -179,13 +179,9 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         throw new BillingError('provider_rejected', 'The subscription has ended.')
       }
       if (!subscription.cancelAtPeriodEnd) return subscription
-      const { cancel_at_period_end: isFlagged } = await ask(
-        'subscription',
-        stripe.subscriptions.retrieve(id),
-      )
-      // Stripe takes only one of the two in a request: the one that was set is taken back.
-      const change = isFlagged ? { cancel_at_period_end: false } : { cancel_at: '' as const }
-      await ask('subscription', stripe.subscriptions.update(id, change, { idempotencyKey }))
+      const now = await ask('subscription', stripe.subscriptions.retrieve(id))
+      const how = { cancelAtPeriodEnd: now.cancel_at_period_end }
+      await takeBack({ stripe }, id, how, { idempotencyKey })
       return loadSubscription(id)
     },
     parseWebhook: (headers, body) => [
