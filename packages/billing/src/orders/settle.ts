@@ -156,6 +156,8 @@ const RETRY_EFFECT_MS = 60_000
 
 function factsOf(order: Order): Fact[] {
   const { id: orderId, sku, amount, currency, amountRefunded } = order
+  // The facts of a plan's invoice are the sync's: `invoice.paid`, `refund.succeeded`.
+  if (order.invoiceId !== null) return []
   const payload = { orderId, sku, amount, currency }
   const facts: Fact[] = [{ key: `order:${orderId}:fulfil`, name: 'order.completed', payload }]
   if (amountRefunded > 0) {
