@@ -1,9 +1,9 @@
 /** Plans bought at a checkout of Stripe's: each payment of theirs is an order, told by whomever. */
 
-import type Stripe from 'stripe'
+import Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createBilling, defineProducts, plans } from '../index.ts'
-import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
+import { createBilling, defineProducts, plans, STRIPE_API_VERSION } from '../index.ts'
+import { API_VERSIONS, createHarness, type Harness, SECRET_KEY } from './harness.ts'
 import { heldBack } from './held-back.ts'
 
 const PRO = plans.PRO.prices.month.amount
@@ -208,6 +208,22 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     ])
   })
 
+  test('what a credit at the provider covers is no payment: the order is over the rest', async () => {
+    const { ownerId, subscriptionId } = await h.subscriber()
+    const { customer } = await h.stripe.subscriptions.retrieve(subscriptionId)
+    for (const balance of [-1000, -PRO]) {
+      await h.stripe.customers.update(customer as string, { balance })
+      h.sandbox.stripe.renew(subscriptionId)
+      await h.deliverAll()
+    }
+    const orders = await ordersOf(h, ownerId)
+    expect(orders.map(({ amount, amountPaid }) => [amount, amountPaid])).toEqual([
+      [PRO, PRO],
+      [PRO - 1000, PRO - 1000],
+    ])
+    expect(await h.billing.listInvoices(ownerId)).toHaveLength(3)
+  })
+
   test('a checkout that nobody pays leaves no order', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
@@ -371,6 +387,29 @@ describe('what else becomes of them', () => {
     expect((await reconciled(h)).report).toMatchObject({ mended: [after[1]?.id], differing: [] })
     expect(await ordersOf(h, ownerId)).toMatchObject([{}, { amountRefunded: 5 }])
     expect((await reconciled(h)).report).toMatchObject({ mended: [] })
+  })
+
+  test('an invoice of no subscription is stored and is no order', async () => {
+    const { hostname: host, port } = new URL(h.url)
+    const stripe = new Stripe(SECRET_KEY, {
+      ...{ host, port, protocol: 'http' },
+      apiVersion: STRIPE_API_VERSION as Stripe.LatestApiVersion,
+      httpClient: Stripe.createFetchHttpClient(async (...args) => {
+        const answer = await fetch(...args)
+        if (!String(args[0]).includes('/v1/invoices')) return answer
+        const text = await answer.text()
+        return new Response(text.replaceAll(/"subscription": *"sub_\w+"/g, '"subscription":null'))
+      }),
+    })
+    const billing = createBilling({ ...h.settings, stripe })
+    const ownerId = await h.owner()
+    const { id } = await billing.createCheckoutSession({ ownerId, plan: 'PRO' })
+    await h.pay(id)
+    await billing.confirmCheckout(ownerId, id)
+    expect(await billing.listInvoices(ownerId)).toMatchObject([{ subscriptionId: null }])
+    expect(await ordersOf(h, ownerId)).toEqual([])
+    await h.billing.syncCustomer(ownerId)
+    expect(await ordersOf(h, ownerId)).toHaveLength(1)
   })
 
   test('a payment of a customer who is none of ours stays without an order', async () => {
