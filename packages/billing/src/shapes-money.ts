@@ -94,6 +94,10 @@ function disputeOf(charge: Raw | null): PaymentShape['dispute'] {
 export interface InvoiceShape {
   stripeInvoiceId: string
   stripeSubscriptionId: string | null
+  /** Of the order that began the subscription. Null: none of ours did. */
+  orderId: string | null
+  /** What it is for. Null: not told. */
+  stripePriceId: string | null
   number: string | null
   status: string
   billingReason: string | null
@@ -124,6 +128,8 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
   return {
     stripeInvoiceId,
     stripeSubscriptionId: invoiceSubscription(raw),
+    orderId: invoiceOrder(raw),
+    stripePriceId: invoicePrice(raw),
     number: text(raw.number),
     status,
     billingReason: text(raw.billing_reason),
@@ -148,6 +154,18 @@ export function invoiceSubscription(invoice: unknown): string | null {
   const raw = record(invoice)
   const details = record(record(raw?.parent)?.subscription_details)
   return idOf(details?.subscription) ?? idOf(raw?.subscription)
+}
+
+/** The order its subscription named in its metadata when the invoice was made. */
+function invoiceOrder(raw: Raw): string | null {
+  const details = record(record(raw.parent)?.subscription_details) ?? raw.subscription_details
+  return text(record(record(details)?.metadata)?.orderId)
+}
+
+/** Of its lines the dearest one's: a change in mid-period gives the old price back in another. */
+function invoicePrice(raw: Raw): string | null {
+  const [line] = rows(raw.lines).sort((a, b) => (whole(b.amount) ?? 0) - (whole(a.amount) ?? 0))
+  return idOf(line?.price) ?? idOf(record(record(line?.pricing)?.price_details)?.price)
 }
 
 /** The payment of an invoice: its own member, or since basil the paid one of its payments. */

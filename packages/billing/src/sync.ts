@@ -13,6 +13,7 @@ import { ensurePrices } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer, type LinkedCustomer, unlinkCustomer } from './customers.ts'
 import { type Effect, factsOf, takeEffects } from './effects.ts'
+import { bookInvoices } from './orders/invoices.ts'
 import {
   type LoadOptions,
   loadProviderState,
@@ -98,6 +99,7 @@ export async function syncLinked(
     if (result.written) {
       const repeatedTrials = await redeemTrials(tx, trials)
       const written = await writeState({ ctx, tx, customer, state, prices, repeatedTrials })
+      await bookInvoices(ctx, tx, { customer, state, ticket })
       const facts = factsOf(state, { ...written, now: ctx.clock.now() })
       const effects = await takeEffects(ctx, tx, customer, facts)
       taken = effects.taken

@@ -177,17 +177,19 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
   const { tx, customer, state } = writing
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)
-  const rows = state.invoices.map(({ stripeSubscriptionId, ...invoice }) => {
-    const payment = payments.get(invoice.stripePaymentIntentId ?? '')
-    const kept = before.get(invoice.stripeInvoiceId)
-    return {
-      ...invoice,
-      customerId: customer.id,
-      subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
-      amountRefunded: payment?.amountRefunded ?? kept?.amountRefunded ?? 0,
-      disputeStatus: payment?.dispute?.status ?? kept?.disputeStatus ?? null,
-    }
-  })
+  const rows = state.invoices.map(
+    ({ stripeSubscriptionId, orderId, stripePriceId, ...invoice }) => {
+      const payment = payments.get(invoice.stripePaymentIntentId ?? '')
+      const kept = before.get(invoice.stripeInvoiceId)
+      return {
+        ...invoice,
+        customerId: customer.id,
+        subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
+        amountRefunded: payment?.amountRefunded ?? kept?.amountRefunded ?? 0,
+        disputeStatus: payment?.dispute?.status ?? kept?.disputeStatus ?? null,
+      }
+    },
+  )
   return (await upsert(tx, 'Invoice', 'stripeInvoiceId', rows)).map((id) => ({
     object: 'invoice',
     id,

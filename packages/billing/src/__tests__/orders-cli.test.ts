@@ -63,6 +63,21 @@ describe('orders', () => {
     expect(json()).toMatchObject({ mended: [], differing: [], paidWithoutTransaction: [] })
   })
 
+  test('list names a payment of a plan by its product, else by plan and interval', async () => {
+    const { ownerId } = await h.subscriber()
+    const listed = async () => (await cli.run(['orders', 'list', ownerId])).stderr
+    expect(await listed()).toContain(`${ownerId}  PRO_MONTHLY  2900 usd  completed`)
+    const [order] = await h.db.order.findMany({ where: { ownerId }, omit: { id: true } })
+    const other = { ...(order as NonNullable<typeof order>), sku: null }
+    const terms = { paymentId: 'pi_2', invoiceId: 'in_2' }
+    await h.db.order.create({ data: { ...other, ...terms } })
+    expect(await listed()).toContain(`${ownerId}  PRO per month  2900 usd  completed`)
+    const unknown = { plan: null, interval: null, paymentId: 'pi_3', invoiceId: 'in_3' }
+    await h.db.order.create({ data: { ...other, ...unknown } })
+    expect(await listed()).toContain(`${ownerId}  subscription  2900 usd  completed`)
+    await h.db.order.deleteMany({ where: { paymentId: { in: ['pi_2', 'pi_3'] } } })
+  })
+
   test('list and show tell what there is', async () => {
     const { orderId, ownerId } = await unheard()
     await h.billing.settleOrder(orderId)

@@ -1,44 +1,15 @@
 /** A sync that looked for something old and was overtaken by one that did not. */
 
-import Stripe from 'stripe'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { createBilling, STRIPE_API_VERSION } from '../index.ts'
 import { stripeWebhookRequest } from '../testing.ts'
-import { createHarness, type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
+import { createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
+import { heldBack } from './held-back.ts'
 
 let h: Harness
 beforeAll(async () => {
   h = await createHarness(inject('postgres'))
 })
 afterAll(() => h.close())
-
-/** Billing whose answers from the provider are held back until `release`, once `path` was asked for. */
-function heldBack(path: string) {
-  let release = () => {}
-  let arrive = () => {}
-  const held = new Promise<void>((done) => {
-    release = done
-  })
-  const arrived = new Promise<void>((done) => {
-    arrive = done
-  })
-  const { hostname: host, port } = new URL(h.url)
-  const stripe = new Stripe(SECRET_KEY, {
-    host,
-    port,
-    protocol: 'http',
-    apiVersion: STRIPE_API_VERSION as Stripe.LatestApiVersion,
-    httpClient: Stripe.createFetchHttpClient(async (...args) => {
-      const answer = await fetch(...args)
-      if (String(args[0]).includes(path)) {
-        arrive()
-        await held
-      }
-      return answer
-    }),
-  })
-  return { billing: createBilling({ ...h.settings, stripe }), arrived, release: () => release() }
-}
 
 test('promise 1: an event about an old invoice takes effect although a visit overtakes its sync', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
@@ -51,7 +22,7 @@ test('promise 1: an event about an old invoice takes effect although a visit ove
   const [event] = await h.events('charge.refunded')
   await h.billing.handleStripeWebhook(stripeWebhookRequest(event, { secret: WEBHOOK_SECRET }))
 
-  const slow = heldBack(`/v1/invoices/${first?.id}`)
+  const slow = heldBack(h, `/v1/invoices/${first?.id}`)
   const processing = slow.billing.processEvents()
   await slow.arrived
   expect(await h.billing.syncCustomer(ownerId)).toMatchObject({ written: true })

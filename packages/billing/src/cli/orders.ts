@@ -170,12 +170,16 @@ function requireWhole(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number above 0, not ${text}.`)
 }
 
+/** What is paid by an invoice and is no product. */
+const planOf = ({ plan, interval, invoiceId }: OwnerOrder): string | null =>
+  plan !== null ? `${plan} per ${interval}` : invoiceId && 'subscription'
+
 const line = (order: OwnerOrder): string =>
   [
     order.createdAt.toISOString(),
     order.id,
     order.ownerId,
-    order.sku ?? 'own amount',
+    order.sku ?? planOf(order) ?? 'own amount',
     `${order.amount} ${order.currency}`,
     order.status,
     ...(order.amountRefunded > 0 ? [`${order.amountRefunded} refunded`] : []),

@@ -10,7 +10,7 @@ import type { Violation } from './invariants.ts'
 import type { Facts, ProviderTruth } from './provider.ts'
 import type { OurRows } from './rows.ts'
 
-const OBJECTS = ['customers', 'subscriptions', 'invoices', 'payments', 'refunds'] as const
+const OBJECTS = ['customers', 'subscriptions', 'invoices', 'payments', 'refunds', 'orders'] as const
 
 const ENDED = new Set(['canceled', 'incomplete_expired'])
 const CURRENT = new Set(['trialing', 'active', 'past_due', 'unpaid', 'paused'])

@@ -21,6 +21,8 @@ export interface ProviderTruth {
   invoices: Objects
   payments: Objects
   refunds: Objects
+  /** The payments of subscriptions' invoices, by the payment's id: each has to be an order. */
+  orders: Objects
 }
 
 /** Objects as the API of 2024-04-10 answers; the SDK's types describe another version. */
@@ -44,6 +46,7 @@ export async function readTruth(
     invoices: new Map(),
     payments: new Map(),
     refunds: new Map(),
+    orders: new Map(),
   }
   const refunds = await refundsByIntent(stripe)
   const queue = [...customers]
@@ -91,6 +94,20 @@ async function readCustomer(
     if (intent && each.id) invoiceOf.set(intent, each.id)
     const facts = { ownerId, ...invoiceFacts(old(each)), amountRefunded: given(intent) }
     truth.invoices.set(each.id ?? '', facts)
+    const subscription = idIn(old(each).subscription)
+    const made = intents.get(intent ?? '')
+    if (made?.status !== 'succeeded' || subscription === null) continue
+    truth.orders.set(made.id, {
+      ownerId,
+      subscription,
+      invoice: each.id ?? null,
+      status: 'completed',
+      amount: made.amount,
+      amountPaid: made.amount_received,
+      amountRefunded: given(intent),
+      currency: made.currency,
+      credits: 0,
+    })
   }
   for (const [id, intent] of intents) {
     const isOneTime = intent.metadata[MARK] !== undefined

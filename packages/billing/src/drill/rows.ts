@@ -18,7 +18,7 @@ const seconds = (date: Date | null): number | null => date && Math.floor(date.ge
 export async function readRows(db: Database, ownerIds: readonly string[]): Promise<OurRows> {
   const where = { customer: { ownerId: { in: [...ownerIds] } } }
   const customer = { select: { ownerId: true } }
-  const [customers, subscriptions, invoices, payments, refunds] = await Promise.all([
+  const [customers, subscriptions, invoices, payments, refunds, orders] = await Promise.all([
     db.customer.findMany({ where: where.customer }),
     db.subscription.findMany({
       where: { ...where, provider: 'stripe' },
@@ -27,6 +27,7 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
     db.invoice.findMany({ where, include: { customer, subscription: true } }),
     db.payment.findMany({ where, include: { customer } }),
     db.refund.findMany({ where, include: { customer, payment: true, invoice: true } }),
+    db.order.findMany({ where }),
   ])
   const flagged = new Map<string, string>()
   for (const { stripeSubscriptionId, needsAttention } of subscriptions) {
@@ -88,6 +89,16 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
         status,
         payment: row.payment?.stripePaymentIntentId ?? null,
         invoice: row.invoice?.stripeInvoiceId ?? null,
+      },
+    ]),
+    orders: objects(orders, ({ status, amount, amountPaid, amountRefunded, ...row }) => [
+      row.paymentId ?? row.id,
+      {
+        ...{ ownerId: row.ownerId, status, amount, amountPaid, amountRefunded },
+        subscription: row.subscriptionId,
+        invoice: row.invoiceId,
+        currency: row.currency,
+        credits: row.credits,
       },
     ]),
   }

@@ -59,10 +59,11 @@ export async function settleMentioned(
 ): Promise<string[]> {
   const bodies = payloads.flatMap((payload) => parsed(payload) ?? [])
   const ids = [...new Set(bodies.flatMap(stringsIn))]
-  // A plan's later payments are orders without a checkout; they are settled when they are named.
+  // A plan's later payments are orders without a checkout; they are settled when they are named. Those of
+  // invoices are written by the sync that follows.
   const orders = await ctx.db.$queryRaw<{ id: string }[]>`
     SELECT "id" FROM "Order"
-    WHERE "provider" = ${provider} AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
+    WHERE "provider" = ${provider} AND "invoiceId" IS NULL AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
       OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
     ORDER BY "id"`
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])

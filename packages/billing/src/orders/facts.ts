@@ -45,7 +45,10 @@ export async function tell(
   return { order: await tx.order.update({ where: { id: order.id }, data }), taken, failed }
 }
 
-function orderFacts({ id: orderId, sku, amount, currency, amountRefunded }: Order): Fact[] {
+function orderFacts(order: Order): Fact[] {
+  const { id: orderId, sku, amount, currency, amountRefunded } = order
+  // The facts of a plan's invoice are the sync's: `invoice.paid`, `refund.succeeded`.
+  if (order.invoiceId !== null) return []
   const payload = { orderId, sku, amount, currency }
   const facts: Fact[] = [{ key: `order:${orderId}:fulfil`, name: 'order.completed', payload }]
   if (amountRefunded > 0) {

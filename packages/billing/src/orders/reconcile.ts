@@ -8,8 +8,10 @@
 
 import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { isLinked } from '../customers.ts'
 import { isBillingError } from '../errors.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { syncLinked } from '../sync.ts'
 import { inSpan } from '../telemetry.ts'
 import { settleOrder } from './settle.ts'
 import { type OrderRates, watchOrders } from './watch.ts'
@@ -56,9 +58,9 @@ export interface OrdersReport extends OrderRates {
   transactionsWithoutOrder: string[]
   /** Ids of orders whose money at the provider is other than here. */
   differing: string[]
-  /** Payments that belong to no order of ours: sold elsewhere, or a plan's own invoices. */
+  /** Payments that belong to no order of ours: sold past us, to somebody we do not know. */
   withoutOrder: number
-  /** Ids of orders that were wrong and are right now. */
+  /** Ids of orders that were wrong, or missing, and are right now. */
   mended: string[]
   /** Orders that are left as they are, because nobody can be asked about them here. */
   skipped: SkippedOrder[]
@@ -75,7 +77,9 @@ export function reconcileOrders(
     const since = options.since ?? new Date(ctx.clock.now().getTime() - WINDOW_MS)
     const before = [...(await paidWithoutTransaction(ctx))]
     const skipped = new Set<string>()
-    const theirs = await paymentsOf(ctx, since, options, skipped)
+    const found = await paymentsOf(ctx, since, options, skipped)
+    const theirs = await bookMissing(ctx, found, options)
+    const booked = theirs.filter(({ orderId }, at) => orderId !== found[at]?.orderId)
     const wrong = await differing(ctx, theirs)
     const suspects = [...new Set([...before, ...wrong])]
     for (const id of suspects) await mend(ctx, id, options, skipped)
@@ -89,7 +93,7 @@ export function reconcileOrders(
       transactionsWithoutOrder: await transactionsWithoutOrder(ctx),
       differing: still,
       withoutOrder: theirs.filter(({ orderId }) => orderId === null).length,
-      mended: suspects.filter(isRight),
+      mended: [...suspects, ...booked.flatMap(({ orderId }) => orderId ?? [])].filter(isRight),
       skipped: [...skipped].map((orderId) => ({ orderId, reason: 'not_known_here' })),
       days: await totalsOf(ctx, since, theirs),
       ...(await watchOrders(ctx)),
@@ -149,6 +153,8 @@ interface Theirs extends Totals {
   paymentId: string
   currency: string
   day: string
+  /** The provider's. */
+  customerId: string | null
   /** Of an order of ours that is there; null: of none. */
   orderId: string | null
 }
@@ -212,11 +218,42 @@ async function theirsOf(
     paymentId: payment.id,
     currency: payment.currency,
     day: dayOf(payment.paidAt ?? ctx.clock.now()),
+    customerId: payment.customerId,
     orderId: order?.id ?? null,
     payments: 1,
     paid: payment.amountPaid,
     refunded: payment.amountRefunded,
   }
+}
+
+/** A plan's payment of which no event told has its order after a sync of who paid it. */
+async function bookMissing(
+  ctx: BillingContext,
+  theirs: readonly Theirs[],
+  { signal }: ReconcileOrdersOptions,
+): Promise<Theirs[]> {
+  const missing = new Map<string, string[]>()
+  for (const { provider, orderId, customerId, paymentId } of theirs) {
+    if (provider !== 'stripe' || orderId !== null || customerId === null) continue
+    missing.set(customerId, [...(missing.get(customerId) ?? []), paymentId])
+  }
+  for (const [stripeCustomerId, ids] of missing) {
+    const customer = await ctx.db.customer.findUnique({ where: { stripeCustomerId } })
+    if (!isLinked(customer) || signal?.aborted) continue
+    await syncLinked(ctx, customer, { also: async () => ids }).catch((error: unknown) => {
+      ctx.logger.error({ ownerId: customer.ownerId, error }, 'payments could not be booked')
+    })
+  }
+  const paymentIds = [...missing.values()].flat()
+  const rows = await ctx.db.order.findMany({
+    where: { provider: 'stripe', paymentId: { in: paymentIds } },
+    select: { id: true, paymentId: true },
+  })
+  const idOf = new Map(rows.map(({ id, paymentId }) => [paymentId, id]))
+  return theirs.map((each) => ({
+    ...each,
+    orderId: each.orderId ?? idOf.get(each.paymentId) ?? null,
+  }))
 }
 
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)

@@ -8,7 +8,10 @@
 import type { BillingContext } from '../context.ts'
 
 export interface OrderRates {
-  /** Of the orders that were paid in the last 24 hours, the share that is fulfilled. Aim: above 0.95. */
+  /**
+   * Of the orders that were paid in the last 24 hours, the share that is fulfilled. Aim: above 0.95. Those
+   * of invoices are not counted: they are written fulfilled, and would hide the others.
+   */
   fulfilmentRate: number | null
   /** Orders refunded in the last 24 hours, for each that was completed in them. */
   refundRate: number | null
@@ -25,7 +28,7 @@ export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const [paid] = await ctx.db.$queryRaw<[{ all: number; fulfilled: number }]>`
     SELECT count(*)::int AS "all",
       (count(*) FILTER (WHERE "status" = 'completed' AND "needsAttention" IS NULL))::int AS "fulfilled"
-    FROM "Order" WHERE "paidAt" > ${since}`
+    FROM "Order" WHERE "paidAt" > ${since} AND "invoiceId" IS NULL`
   const [told] = await ctx.db.$queryRaw<[{ completed: number; refunded: number }]>`
     SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
       count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"
