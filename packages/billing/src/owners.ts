@@ -29,11 +29,19 @@ export async function exportOwner(
       orders: { omit: { returnKey: true, settledTicket: true } },
     },
   })
-  const credits = await ctx.db.creditAccount.findMany({
+  const accounts = await ctx.db.creditAccount.findMany({
     where: { ownerId },
-    include: { transactions: { orderBy: { id: 'asc' } }, holds: true },
+    include: { holds: true },
   })
-  if (!customer && credits.length === 0) return null
+  const ledger = await ctx.db.creditTransaction.findMany({
+    where: { ownerId },
+    orderBy: { id: 'asc' },
+  })
+  if (!customer && accounts.length === 0) return null
+  const credits = accounts.map((account) => ({
+    ...account,
+    transactions: ledger.filter(({ creditType }) => creditType === account.creditType),
+  }))
   const held = { exportedAt: new Date(), customer, credits }
   return JSON.parse(
     JSON.stringify(held, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
