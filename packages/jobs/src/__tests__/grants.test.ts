@@ -303,10 +303,13 @@ test('only the owner grants, and only where the tables are', async () => {
 const run = promisify(execFile)
 const CLI = fileURLToPath(new URL('../../../../prisma/src/cli.ts', import.meta.url))
 
-async function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+async function cli(
+  command: string,
+  ...args: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { PATH: process.env.PATH ?? '', DATABASE_URL: database.url }
-  const command = ['--conditions=source', '--import', 'tsx', CLI, 'grant', ...args]
-  return run(process.execPath, command, { env }).then(
+  const all = ['--conditions=source', '--import', 'tsx', CLI, command, ...args]
+  return run(process.execPath, all, { env }).then(
     (done) => ({ code: 0, ...done }),
     ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
   )
@@ -314,12 +317,22 @@ async function cli(...args: string[]): Promise<{ code: number; stdout: string; s
 
 test('db:grant says what it did, or why not', async () => {
   const made = await makeRole()
-  const done = await cli(made.name)
+  const done = await cli('grant', made.name)
   expect(done).toEqual({ code: 0, stdout: '', stderr: expect.stringContaining('may work with') })
   expect(done.stderr).toContain('to AuditLog and CreditTransaction it may only add')
   expect(await rights(made.name)).toEqual(await rights())
-  expect(await cli()).toMatchObject({ code: 1, stderr: expect.stringContaining('db:grant app') })
-  const unknown = await cli('nobody here')
+  expect(await cli('grant')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('db:grant app'),
+  })
+  const unknown = await cli('grant', 'nobody here')
   expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('no role nobody here') })
   expect(unknown.stderr).not.toContain('    at ')
+})
+
+test('db:reset leaves the role what it had', async () => {
+  const before = await rights()
+  expect(await cli('reset', '--force')).toMatchObject({ code: 0 })
+  expect(await rights()).toEqual(before)
+  await app.query(`INSERT INTO "AuditLog" (id, action) VALUES ('1', 'sign_in')`)
 })
