@@ -71,8 +71,8 @@ async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>):
 }
 
 async function grant(client: pg.Client, role: string): Promise<Granted> {
-  await refuseMightyRole(client, role)
   const tables = await readTables(client)
+  await refuseMightyRole(client, role)
   const name = client.escapeIdentifier(role)
   const statements = [
     ...(await forSchemas(client, name)),
