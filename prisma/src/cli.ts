@@ -1,5 +1,6 @@
 /**
- * `db:migrate`, `db:diff --name x`, `db:reset`: the schema's life without an engine download.
+ * `db:migrate`, `db:diff --name x`, `db:reset`, `db:grant <role>`: the schema's life without an engine
+ * download.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { maskText } from '@repo/core'
 import pg from 'pg'
+import { grantRole } from './grants.ts'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
 import { policyDiff } from './tenancy/policies.ts'
@@ -97,17 +99,24 @@ async function runReset(force: boolean): Promise<void> {
   })
 }
 
+async function runGrant(role: string | undefined): Promise<void> {
+  if (!role) throw new Error('db:grant takes the name of a role that exists: db:grant app')
+  const { tables, appendOnly } = await withDatabase((url) => grantRole(url, role))
+  say(`${role} may work with ${tables} tables; to ${appendOnly.join(' and ')} it may only add.`)
+}
+
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: { name: { type: 'string' }, force: { type: 'boolean', default: false } },
   })
-  const [command] = positionals
+  const [command, role] = positionals
   if (command === 'migrate') return runMigrate()
   if (command === 'diff') return runDiff(values.name)
   if (command === 'reset') return runReset(values.force)
+  if (command === 'grant') return runGrant(role)
   throw new Error(
-    `unknown command ${command ?? '(none)'}: migrate, diff [--name x], reset [--force]`,
+    `unknown command ${command ?? '(none)'}: migrate, diff [--name x], reset [--force], grant <role>`,
   )
 }
 

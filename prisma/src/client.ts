@@ -16,7 +16,7 @@ export type Db = Prisma.TransactionClient
 export type Database = PrismaClient
 
 export const databaseEnv = z.object({
-  /** postgresql://user:password@host:port/database, of the role that owns the database. */
+  /** postgresql://user:password@host:port/database, of the role that owns it, or one of `db:grant`. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
 })
 

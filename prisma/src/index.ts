@@ -13,6 +13,7 @@ export {
 export { asSystem } from './connection.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
+export { type Granted, grantRole, repeatGrants } from './grants.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
 export { migrate, pendingMigrations } from './migrate.ts'
 export { queryNamed, type SqlError, sqlErrorOf } from './query-named.ts'

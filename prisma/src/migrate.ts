@@ -11,12 +11,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
+import { PRISMA_LOCK, repeatGrants } from './grants.ts'
 
 /** Both `src/` and `dist/` lie beside `migrations/`. */
 const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
-
-/** The advisory lock Prisma's own engine takes, so that the two exclude each other. */
-const PRISMA_LOCK = 72707369
 
 interface Migration {
   name: string
@@ -33,19 +31,22 @@ interface MigrationRow {
 
 /**
  * Applies every pending migration in order, each in a transaction of its own with its record, and
- * returns their names. Two deployers at once are safe: one waits.
+ * returns their names. Roles that `grantRole` was called with get what the new tables need. Two
+ * deployers at once are safe: one waits.
  *
  * @throws `migration_failed_earlier` if an engine left an unfinished one behind, and
  * `migration_edited` if a file differs from what was applied. Nothing is applied then.
  */
 export async function migrate(databaseUrl: string, folder = MIGRATIONS): Promise<string[]> {
-  return withClient(databaseUrl, async (client) => {
+  const applied = await withClient(databaseUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [PRISMA_LOCK])
     await client.query(MIGRATIONS_TABLE)
     const pending = await findPending(client, folder)
     for (const migration of pending) await apply(client, migration)
     return pending.map(({ name }) => name)
   })
+  await repeatGrants(databaseUrl)
+  return applied
 }
 
 /** The names of the migrations `migrate` would apply. Changes nothing. */

@@ -33,7 +33,10 @@ const ADAPTERS = new WeakMap<object, SharingPg>()
  *
  * @throws `invalid_database_url`
  */
-export function createAdapter(url: string, maxConnections: number) {
+export function createAdapter(
+  url: string,
+  maxConnections: number,
+): { adapter: PrismaPg; useFor(client: object): void } {
   const { isShared, ...connection } = connectionTo(url)
   const config = { max: maxConnections, ...connection }
   // Where a pooler shares connections, nothing can be prepared on them.

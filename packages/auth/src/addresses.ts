@@ -1,27 +1,18 @@
 /**
- * Where a request comes from, as far as the host's own proxy or server says so. Checked when auth is made:
- * a list of proxies that cannot be read would trust nobody, or everybody.
+ * Where a request comes from, for limits and the audit log as for Better Auth. Checked when auth is made: a
+ * list of proxies that cannot be read would trust nobody, or everybody.
  *
  * @module
  */
 
 import { isIP } from 'node:net'
+import { isDevelopment, isTest } from '@better-auth/core/env'
 import type { Logger } from '@repo/core'
-import { getIP } from 'better-auth/api'
-import { AuthError } from './errors.ts'
-
-export interface AddressOptions {
-  /**
-   * Headers that hold the caller's address, the first that is there. They must be set by your own proxy or
-   * server: anyone can send one. Default `x-forwarded-for`.
-   */
-  ipAddressHeaders?: string[]
-  /**
-   * Addresses or CIDR ranges of your proxies, needed when the header lists several: the last that is not
-   * among them is the caller. Default none: a list says nothing.
-   */
-  trustedProxies?: string[]
-}
+import {
+  type AddressOf,
+  type AddressOptions,
+  createAddressOf as createReader,
+} from '@repo/core/rate-limit'
 
 /** Better Auth's `advanced.ipAddress`. */
 export function ipAddressOptions({ ipAddressHeaders, trustedProxies }: AddressOptions) {
@@ -31,26 +22,14 @@ export function ipAddressOptions({ ipAddressHeaders, trustedProxies }: AddressOp
   }
 }
 
-/** The caller's address, of an IPv6 one the network (/64); null where it is not known. */
-export type AddressOf = (source: Request | Headers) => string | null
-
-/** @throws `invalid_options` for what is no header, address or range */
+/**
+ * The caller's address; in development and tests that of this machine where none is known, as with Better Auth.
+ *
+ * @throws `invalid_options` for what is no header, address or range
+ */
 export function createAddressOf(options: AddressOptions): AddressOf {
-  for (const header of options.ipAddressHeaders ?? []) {
-    if (!/^[\w-]+$/.test(header)) {
-      throw new AuthError('invalid_options', `${JSON.stringify(header)} is not a header's name.`)
-    }
-  }
-  for (const proxy of options.trustedProxies ?? []) {
-    if (!isRange(proxy)) {
-      throw new AuthError(
-        'invalid_options',
-        `The trusted proxy ${JSON.stringify(proxy)} is neither an address nor a CIDR range.`,
-      )
-    }
-  }
-  const ipAddress = ipAddressOptions(options)
-  return (source) => getIP(source, { advanced: { ipAddress } })
+  const read = createReader(options)
+  return (source) => read(source) ?? (isDevelopment() || isTest() ? '127.0.0.1' : null)
 }
 
 /**
@@ -65,12 +44,4 @@ export function checkProxies(options: AddressOptions, baseURL: string, logger: L
     { header: 'x-forwarded-for' },
     'Neither ipAddressHeaders nor trustedProxies is set: rate limits go by an x-forwarded-for that anyone can send unless a proxy of yours replaces it.',
   )
-}
-
-function isRange(value: string): boolean {
-  const [address = '', bits, ...more] = value.split('/')
-  const version = isIP(address)
-  if (version === 0 || more.length > 0) return false
-  if (bits === undefined) return true
-  return /^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { networkOf } from '@repo/core/rate-limit'
 import type { Db, Prisma } from '@repo/db'
 
 export type AuditAction =
@@ -111,24 +112,16 @@ export const MIN_AUDIT_DAYS = 90
 
 /** Deletes entries older than `keepDays`, 90 or more. Returns how many. */
 export async function pruneAuditLog(
-  db: Pick<Db, 'auditLog'>,
+  db: Pick<Db, '$queryRaw'>,
   keepDays: number,
   now = new Date(),
 ): Promise<number> {
   const days = Math.max(keepDays, MIN_AUDIT_DAYS)
   const before = new Date(now.getTime() - days * DAY_MS)
-  const { count } = await db.auditLog.deleteMany({ where: { createdAt: { lt: before } } })
-  return count
-}
-
-/** The network of an address: /24 of an IPv4, /48 of an IPv6 address; null for anything else. */
-export function networkOf(ip: string): string | null {
-  const v4 = /^(?:::ffff:)?(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$/i.exec(ip)?.[1]
-  if (v4) return `${v4}.0`
-  if (!/^[\da-f:]+$/i.test(ip) || !ip.includes(':')) return null
-  const [head = ''] = ip.split('::')
-  const groups = [...head.split(':').filter(Boolean), '0', '0', '0'].slice(0, 3)
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::`
+  // By a function, because the app's role need not be allowed to delete entries.
+  const [row] = await db.$queryRaw<[{ count: number }]>`
+    SELECT "AuditLog_prune"(${before}::timestamptz)::int AS count`
+  return row.count
 }
 
 /** In this order: each also names those that follow. */

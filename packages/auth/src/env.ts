@@ -26,13 +26,6 @@ export const authEnv = z.object({
     .string()
     .optional()
     .transform((text) => text?.split(',').map((pepper) => pepper.trim())),
-  /** The header in which your proxy or host puts the caller's address. */
-  CLIENT_IP_HEADER: z.string().optional(),
-  /** Addresses and CIDR ranges of your proxies, with commas between. */
-  TRUSTED_PROXIES: z
-    .string()
-    .optional()
-    .transform((text) => text?.split(',').map((proxy) => proxy.trim())),
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),

@@ -10,6 +10,7 @@
  */
 
 import {
+  type AddressOf,
   RateLimitError,
   type RateLimiter,
   type RateLimitPolicy,
@@ -18,7 +19,6 @@ import {
 } from '@repo/core/rate-limit'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
-import type { AddressOf } from './addresses.ts'
 
 const WINDOW_SECONDS = 15 * 60
 

@@ -5,11 +5,11 @@
  */
 
 import type { Logger } from '@repo/core'
+import type { AddressOptions } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { Access } from './access.ts'
 import type { AccessTokenAlg } from './access-token.ts'
-import type { AddressOptions } from './addresses.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'

@@ -5,11 +5,16 @@
  */
 
 import type { Logger } from '@repo/core'
-import { createRateLimiter, type RateLimiter } from '@repo/core/rate-limit'
+import {
+  type AddressOf,
+  createRateLimiter,
+  networkOf,
+  type RateLimiter,
+} from '@repo/core/rate-limit'
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { type AddressOf, checkProxies, createAddressOf } from './addresses.ts'
-import { audit, networkOf } from './audit.ts'
+import { checkProxies, createAddressOf } from './addresses.ts'
+import { audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import { limits } from './limits.ts'
 import type { AnyAuthOptions } from './options.ts'

@@ -11,7 +11,7 @@
 
 import { EventEmitter } from 'node:events'
 import { type Clock, createLogger, type JobDefinition, type Logger, systemClock } from '@repo/core'
-import { createDb, type Database } from '@repo/db'
+import { createDb, type Database, repeatGrants } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
 import { type CronEntry, enqueueDue, parseCron } from './cron.ts'
@@ -43,7 +43,10 @@ export interface Worker {
   stop(): Promise<void>
 }
 
-/** Creates or updates the engine's schema. Part of a deployment, after the migrations. */
+/**
+ * Creates or updates the engine's schema. Part of a deployment, after the migrations, and as the same
+ * role. Roles that `grantRole` was called with get what new tables need.
+ */
 export async function migrateJobs(databaseUrl: string): Promise<void> {
   const { runMigrations } = await import('graphile-worker')
   const pool = createPool(databaseUrl, 1)
@@ -52,6 +55,7 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
   } finally {
     await pool.end()
   }
+  await repeatGrants(databaseUrl)
 }
 
 /**

@@ -12,6 +12,8 @@ export {
   startPostgres,
 } from './postgres.ts'
 
+export { createTestRole, type TestRole } from './role.ts'
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** `inject('postgres')`, for `createTestDatabase`. */

@@ -1,14 +1,16 @@
 /**
- * Rate limits: the limiter, what an answer says of it, and the refusal. Not part of the main entry, because
- * it has dependencies of its own.
+ * Rate limits: the limiter, the address it counts by, what an answer says of it, and the refusal. Not part of
+ * the main entry, because it has dependencies of its own.
  *
  * @module
  */
 
 import { z } from 'zod'
 import { TollgateError } from '../errors.ts'
+import { entriesOf, isHeader, isRange } from './address.ts'
 import type { RateLimitPolicy, RateLimitResult } from './limiter.ts'
 
+export { type AddressOf, type AddressOptions, createAddressOf, networkOf } from './address.ts'
 export {
   createRateLimiter,
   type RateLimiter,
@@ -21,6 +23,14 @@ export type { RateLimitDatabase } from './store.ts'
 export const rateLimitEnv = z.object({
   /** Counts rate limits in Redis instead of PostgreSQL: `redis://` or `rediss://`. */
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' }).optional(),
+  /** The header in which your proxy or host puts the caller's address. */
+  CLIENT_IP_HEADER: z.string().refine(isHeader, "must be a header's name").optional(),
+  /** Addresses and CIDR ranges of your proxies, with commas between. */
+  TRUSTED_PROXIES: z
+    .string()
+    .transform(entriesOf)
+    .refine((proxies) => proxies.every(isRange), 'must be addresses or CIDR ranges')
+    .optional(),
 })
 
 /**

@@ -1,0 +1,112 @@
+/** Whose requests are counted together, and what a log keeps of where they came from. */
+
+import { expect, test } from 'vitest'
+import { readEnv } from '../index.ts'
+import { createAddressOf, networkOf, rateLimitEnv } from '../rate-limit/index.ts'
+
+const from = (forwarded?: string) =>
+  new Headers(forwarded === undefined ? {} : { 'x-forwarded-for': forwarded })
+
+test.each([
+  ['an address', '203.0.113.7', [], '203.0.113.7'],
+  ['nothing', undefined, [], null],
+  ['an empty header', '', [], null],
+  ['commas', ', ,', ['10.0.0.1'], null],
+  ['no address', 'unknown', [], null],
+  ['an address with a port', '203.0.113.7:443', [], null],
+  ['numbers that are none', '203.0.113.256', [], null],
+  ['a list, which anyone can begin', '203.0.113.7, 198.51.100.1', [], null],
+  ['a list behind a known proxy', '203.0.113.7, 198.51.100.1', ['198.51.100.0/24'], '203.0.113.7'],
+  ['a list behind two', '203.0.113.7, 10.1.2.3,::1', ['10.0.0.0/8', '::1/128'], '203.0.113.7'],
+  ['a list that was begun by the caller', '1.1.1.1, 203.0.113.7', ['198.51.100.1'], '203.0.113.7'],
+  ['what no proxy writes', '203.0.113.7, unknown, 10.0.0.1', ['10.0.0.1'], null],
+  ['proxies alone', '198.51.100.1', ['198.51.100.1'], null],
+  ['a caller beside the range', '198.51.101.1', ['198.51.100.0/24'], '198.51.101.1'],
+  ['IPv4 behind every IPv6', '203.0.113.7, ::1', ['::/0'], '203.0.113.7'],
+  ['IPv6, by its network', '2001:db8:1:2:3:4:5:6', [], '2001:db8:1:2::'],
+  ['IPv6, written otherwise', '2001:0DB8:0001:2::FFFF', [], '2001:db8:1:2::'],
+  ['short IPv6', '2001:db8::1', [], '2001:db8:0:0::'],
+  ['the shortest', '::1', [], '0:0:0:0::'],
+  ['IPv6 with a zone', 'fe80::1%eth0', [], null],
+  ['IPv4 as IPv6', '::ffff:203.0.113.7', [], '203.0.113.7'],
+  ['IPv4 as IPv6, in groups', '0:0:0:0:0:ffff:cb00:7107', [], '203.0.113.7'],
+  [
+    'a proxy that writes itself as IPv6',
+    '203.0.113.7, ::ffff:10.0.0.1',
+    ['10.0.0.0/8'],
+    '203.0.113.7',
+  ],
+  ['a proxy known as IPv6', '203.0.113.7, 10.0.0.1', ['::ffff:10.0.0.1'], '203.0.113.7'],
+  [
+    'IPv6 behind a proxy of IPv6',
+    '2001:db8::1, 2001:db8:ffff::9',
+    ['2001:db8:ffff::/48'],
+    '2001:db8:0:0::',
+  ],
+])('%s', (_, forwarded, trustedProxies, expected) => {
+  const headers = from(forwarded)
+  expect(createAddressOf({ trustedProxies })(headers)).toBe(expected)
+  expect(createAddressOf({ trustedProxies })(new Request('http://localhost', { headers }))).toBe(
+    expected,
+  )
+})
+
+test('only the headers that were named count, the first that says an address', () => {
+  const read = createAddressOf({ ipAddressHeaders: ['cf-connecting-ip', 'x-real-ip'] })
+  const headers = from('203.0.113.7')
+  expect(read(headers)).toBeNull()
+  headers.set('x-real-ip', '203.0.113.8')
+  expect(read(headers)).toBe('203.0.113.8')
+  headers.set('cf-connecting-ip', 'unknown')
+  expect(read(headers)).toBe('203.0.113.8')
+  headers.set('cf-connecting-ip', '203.0.113.9')
+  expect(read(headers)).toBe('203.0.113.9')
+})
+
+test.each([
+  { trustedProxies: ['10.0.0.0/33'] },
+  { trustedProxies: ['10.0.0.1', '::1/129'] },
+  { trustedProxies: ['proxy.example.com'] },
+  { trustedProxies: ['10.0.0.1/8/8'] },
+  { trustedProxies: ['fe80::1%eth0'] },
+  { trustedProxies: [''] },
+  { ipAddressHeaders: ['x-forwarded-for, x-real-ip'] },
+])('%j is refused when the reader is made', (options) => {
+  expect(() => createAddressOf(options)).toThrow(
+    expect.objectContaining({ code: 'invalid_options', status: 500 }),
+  )
+})
+
+test.each([
+  ['10.0.0.1, 10.1.0.0/16,::1/128', ['10.0.0.1', '10.1.0.0/16', '::1/128']],
+  ['10.0.0.1,', ['10.0.0.1']],
+  ['', undefined],
+])('TRUSTED_PROXIES of %j is %j', (TRUSTED_PROXIES, proxies) => {
+  expect(readEnv(rateLimitEnv, { TRUSTED_PROXIES }).TRUSTED_PROXIES).toEqual(proxies)
+})
+
+test.each(['10.0.0.1/33', '::1/129', 'proxy.example.com', '10.0.0.1/8/8', '10.0.0.1 10.0.0.2'])(
+  'TRUSTED_PROXIES of %j is named as malformed, beside whatever else is',
+  (TRUSTED_PROXIES) => {
+    const env = { TRUSTED_PROXIES, CLIENT_IP_HEADER: 'x-real-ip, cf', REDIS_URL: 'localhost' }
+    expect(() => readEnv(rateLimitEnv, env)).toThrow(
+      expect.objectContaining({
+        code: 'invalid_environment',
+        message: expect.stringMatching(/REDIS_URL.*CLIENT_IP_HEADER.*TRUSTED_PROXIES/s),
+      }),
+    )
+  },
+)
+
+test.each([
+  ['203.0.113.77', '203.0.113.0'],
+  ['::ffff:203.0.113.77', '203.0.113.0'],
+  ['2001:0db8:0001:0002:0000:0000:0000:0000', '2001:db8:1::'],
+  ['2001:db8:1:2::', '2001:db8:1::'],
+  ['2001:db8::1', '2001:db8:0::'],
+  ['::1', '0:0:0::'],
+  ['unknown', null],
+  ['', null],
+])('of the address %j a log keeps %j', (address, network) => {
+  expect(networkOf(address)).toBe(network)
+})
