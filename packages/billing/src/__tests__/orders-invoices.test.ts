@@ -2,7 +2,7 @@
 
 import Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createBilling, defineProducts, plans, STRIPE_API_VERSION } from '../index.ts'
+import { createBilling, createStripe, defineProducts, plans, STRIPE_API_VERSION } from '../index.ts'
 import { API_VERSIONS, createHarness, type Harness, SECRET_KEY } from './harness.ts'
 import { heldBack } from './held-back.ts'
 
@@ -351,6 +351,39 @@ describe('what else becomes of them', () => {
       { status: 'completed', invoiceId: null, amountPaid: PRO },
     ])
   })
+
+  test.each(API_VERSIONS)(
+    'a plan that was ordered has an order for each renewal, also where the next overtook it, at %s',
+    async (apiVersion) => {
+      const settings = {
+        ...h.settings,
+        stripe: createStripe(SECRET_KEY, { apiBase: h.url, apiVersion }),
+      }
+      const billing = createBilling(settings)
+      const productId = 'PRO_MONTHLY'
+      const ordered = async () => {
+        const ownerId = await h.owner()
+        const { orderId, checkoutId } = await billing.createOrder({ ownerId, productId })
+        await h.pay(checkoutId)
+        const { subscriptionId } = await billing.settleOrder(orderId)
+        for (const _ of [1, 2]) h.sandbox.stripe.renew(subscriptionId as string)
+        return ownerId
+      }
+      const told = await ordered()
+      for (const event of h.sandbox.stripe.events) await h.deliver(event)
+      await billing.processEvents()
+      const untold = await ordered()
+      expect(await ordersOf(h, told)).toHaveLength(3)
+      const { mended } = await billing.reconcileOrders({ since: new Date(0) })
+      expect(mended).toHaveLength(2)
+      for (const ownerId of [told, untold]) {
+        const orders = await ordersOf(h, ownerId)
+        expect(orders.map(({ amountPaid, invoiceId }) => [amountPaid, invoiceId])).toEqual(
+          Array(3).fill([PRO, null]),
+        )
+      }
+    },
+  )
 
   test('of two answers the newer stands, whether a sync or a settlement had it', async () => {
     const { ownerId } = await h.subscriber()

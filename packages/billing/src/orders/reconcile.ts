@@ -8,11 +8,10 @@
 
 import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { isLinked } from '../customers.ts'
 import { isBillingError } from '../errors.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
-import { syncLinked } from '../sync.ts'
 import { inSpan } from '../telemetry.ts'
+import { bookMissing } from './missing.ts'
 import { settleOrder } from './settle.ts'
 import { type OrderRates, watchOrders } from './watch.ts'
 
@@ -148,13 +147,14 @@ async function transactionsWithoutOrder(ctx: BillingContext): Promise<string[]> 
   return rows.map(({ id }) => `${id}`)
 }
 
-interface Theirs extends Totals {
+export interface Theirs extends Totals {
   provider: string
   paymentId: string
   currency: string
   day: string
-  /** The provider's. */
+  /** The provider's, as the next. */
   customerId: string | null
+  subscriptionId: string | null
   /** Of an order of ours that is there; null: of none. */
   orderId: string | null
 }
@@ -219,41 +219,12 @@ async function theirsOf(
     currency: payment.currency,
     day: dayOf(payment.paidAt ?? ctx.clock.now()),
     customerId: payment.customerId,
+    subscriptionId: payment.subscriptionId,
     orderId: order?.id ?? null,
     payments: 1,
     paid: payment.amountPaid,
     refunded: payment.amountRefunded,
   }
-}
-
-/** A plan's payment of which no event told has its order after a sync of who paid it. */
-async function bookMissing(
-  ctx: BillingContext,
-  theirs: readonly Theirs[],
-  { signal }: ReconcileOrdersOptions,
-): Promise<Theirs[]> {
-  const missing = new Map<string, string[]>()
-  for (const { provider, orderId, customerId, paymentId } of theirs) {
-    if (provider !== 'stripe' || orderId !== null || customerId === null) continue
-    missing.set(customerId, [...(missing.get(customerId) ?? []), paymentId])
-  }
-  for (const [stripeCustomerId, ids] of missing) {
-    const customer = await ctx.db.customer.findUnique({ where: { stripeCustomerId } })
-    if (!isLinked(customer) || signal?.aborted) continue
-    await syncLinked(ctx, customer, { also: async () => ids }).catch((error: unknown) => {
-      ctx.logger.error({ ownerId: customer.ownerId, error }, 'payments could not be booked')
-    })
-  }
-  const paymentIds = [...missing.values()].flat()
-  const rows = await ctx.db.order.findMany({
-    where: { provider: 'stripe', paymentId: { in: paymentIds } },
-    select: { id: true, paymentId: true },
-  })
-  const idOf = new Map(rows.map(({ id, paymentId }) => [paymentId, id]))
-  return theirs.map((each) => ({
-    ...each,
-    orderId: each.orderId ?? idOf.get(each.paymentId) ?? null,
-  }))
 }
 
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)

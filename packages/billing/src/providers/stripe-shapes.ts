@@ -46,8 +46,8 @@ export function checkoutOfStripe(session: unknown): ProviderCheckout {
 const statusOf = ({ status }: PaymentShape): ProviderPayment['status'] =>
   status === 'succeeded' || status === 'canceled' ? status : 'pending'
 
-/** An intent whose `latest_charge.dispute` is expanded. */
-export function paymentOfStripe(intent: unknown): ProviderPayment {
+/** An intent whose `latest_charge.dispute` is expanded, and the invoice that it pays, if it pays one. */
+export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPayment {
   const payment = paymentShape(intent)
   if (!payment) throw unreadable('payment')
   const status = statusOf(payment)
@@ -62,7 +62,7 @@ export function paymentOfStripe(intent: unknown): ProviderPayment {
     disputeId: payment.dispute?.stripeDisputeId ?? null,
     orderId: payment.metadata.orderId ?? null,
     customerId: payment.stripeCustomerId,
-    subscriptionId: null,
+    subscriptionId: invoiceSubscription(invoice),
     paidAt: payment.paidAt,
   }
 }

@@ -78,15 +78,23 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       ),
     )
 
-  const retrievePayment = async (id: string): Promise<ProviderPayment> =>
-    paymentOfStripe(
-      await found(id, /^pi_\w{1,250}$/, 'payment_not_found', () =>
-        ask(
-          'payment_intent',
-          stripe.paymentIntents.retrieve(id, { expand: ['latest_charge.dispute'] }),
-        ),
-      ),
+  const retrievePayment = async (id: string): Promise<ProviderPayment> => {
+    const isNew = hasNewShape(stripe)
+    const expand = ['latest_charge.dispute', ...(isNew ? [] : ['invoice'])]
+    const intent = await found(id, /^pi_\w{1,250}$/, 'payment_not_found', () =>
+      ask('payment_intent', stripe.paymentIntents.retrieve(id, { expand })),
     )
+    const isOurs = intent.metadata?.orderId !== undefined
+    const invoice = isNew && !isOurs ? await invoiceOf(id) : record(intent)?.invoice
+    return paymentOfStripe(intent, invoice)
+  }
+
+  /** Since basil a payment does not tell which invoice it pays. */
+  async function invoiceOf(paymentId: string): Promise<unknown> {
+    const payment = { type: 'payment_intent' as const, payment_intent: paymentId }
+    const listed = stripe.invoicePayments.list({ payment, limit: 1, expand: ['data.invoice'] })
+    return (await ask('list', listed)).data[0]?.invoice
+  }
 
   async function skuOf(price: PriceShape): Promise<string | null> {
     const { lookupKey, interval, stripeProductId } = price

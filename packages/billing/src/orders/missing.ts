@@ -1,0 +1,54 @@
+/**
+ * Payments that have no order although they are a plan's: no event told of them. Whoever writes such an
+ * order is asked to: the order that began the plan, else the sync of who paid.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { isLinked } from '../customers.ts'
+import { syncLinked } from '../sync.ts'
+import type { ReconcileOrdersOptions, Theirs } from './reconcile.ts'
+import { settleOrder } from './settle.ts'
+
+/** The same payments, with the orders they now have. One that cannot be booked does not hold up the rest. */
+export async function bookMissing(
+  ctx: BillingContext,
+  theirs: readonly Theirs[],
+  options: ReconcileOrdersOptions,
+): Promise<Theirs[]> {
+  const known: Theirs[] = []
+  for (const each of theirs) {
+    const isMissing = each.orderId === null && !options.signal?.aborted
+    known.push(isMissing ? { ...each, orderId: await book(ctx, each, options) } : each)
+  }
+  return known
+}
+
+async function book(
+  ctx: BillingContext,
+  { provider, paymentId, subscriptionId, customerId }: Theirs,
+  { operator }: ReconcileOrdersOptions,
+): Promise<string | null> {
+  const find = () => ctx.db.order.findFirst({ where: { provider, paymentId } })
+  // The sync for another payment of the same customer may have written this one, too.
+  const booked = await find()
+  if (booked) return booked.id
+  try {
+    const first = subscriptionId
+      ? await ctx.db.order.findFirst({
+          where: { provider, subscriptionId, checkoutId: { not: null } },
+        })
+      : null
+    if (first) {
+      const who = operator === undefined ? {} : { operator }
+      await settleOrder(ctx, first.id, { ...who, payments: [paymentId] })
+    } else if (provider === 'stripe' && customerId !== null) {
+      const customer = await ctx.db.customer.findUnique({ where: { stripeCustomerId: customerId } })
+      if (isLinked(customer)) await syncLinked(ctx, customer, { also: async () => [paymentId] })
+    }
+  } catch (error) {
+    ctx.logger.error({ provider, paymentId, error }, 'payment could not be booked')
+  }
+  return (await find())?.id ?? null
+}
