@@ -125,7 +125,8 @@ $$;
 --   deduction, adjustment < 0         burns lots; with p_hold_seconds it is a hold; with p_owing what is
 --                                     not there becomes debt, and the lot of p_purchase_key is burnt first
 --   refund                            gives back to the lots of the deduction p_refund_of, or of the newest
---                                     that has so much left
+--                                     that has so much left, of the last 10,000 transactions: the account is
+--                                     locked while they are looked at
 --   adjustment with p_refund_of       takes an adjustment back: lowers the debt that made, then gives back
 --   expiry                            only takes out what has lapsed, as every call does first
 -- Status: posted, replayed (the key has been here with the same facts), conflict (with others),
@@ -145,6 +146,7 @@ CREATE OR REPLACE FUNCTION "Credit_post"(
 #variable_conflict use_column
 DECLARE
   v_limit constant bigint := 1000000000000000;
+  v_newest constant int := 10000;
   v_account "CreditAccount";
   v_past "CreditTransaction";
   v_lot record;
@@ -265,9 +267,11 @@ BEGIN
 
     ELSIF p_type = 'refund' OR p_refund_of IS NOT NULL THEN
       IF p_refund_of IS NULL THEN
-        SELECT t."id" INTO v_refund_of FROM "CreditTransaction" t
-          WHERE t."ownerId" = p_owner AND t."creditType" = p_credit_type
-            AND t."type" = 'deduction' AND t."amount" <= -p_amount
+        SELECT t."id" INTO v_refund_of FROM (
+            SELECT n."id", n."type", n."amount" FROM "CreditTransaction" n
+            WHERE n."ownerId" = p_owner AND n."creditType" = p_credit_type
+            ORDER BY n."id" DESC LIMIT v_newest) t
+          WHERE t."type" = 'deduction' AND t."amount" <= -p_amount
             AND NOT EXISTS (
               SELECT FROM "CreditHold" h WHERE h."transactionId" = t."id" AND h."status" = 'open')
             AND -t."amount" - p_amount >= (

@@ -195,3 +195,29 @@ test('promise 3: what one statement adds follows in itself, and what it gives ba
   const none = `INSERT INTO "CreditTransaction" SELECT * FROM "CreditTransaction" WHERE false`
   expect(await run(none)).toBe(0)
 })
+
+test('a refund without a transaction looks at the newest 10,000', async () => {
+  const { db } = database
+  const post = async (type: string, amount: number, key: string, of = 'NULL') => {
+    const [row] = await db.$queryRawUnsafe<[{ status: string }]>(
+      `SELECT status FROM "Credit_post"('old', 'credits', '${type}', ${amount}, '${key}', '',
+        p_priority => 50, p_refund_of => ${of})`,
+    )
+    return row.status
+  }
+  const others = (from: number, count: number, balance: number) =>
+    run(`INSERT INTO "CreditTransaction" ("ownerId", "creditType", type, amount, "balanceAfter",
+        "idempotencyKey", lots, description, "createdAt")
+      SELECT 'old', 'credits', 'adjustment', 1 - n % 2 * 2, ${balance} - n % 2, 'other ' || n, '[]', '', now()
+      FROM generate_series(${from}, ${from + count - 1}) n`)
+  await post('grant', 100, 'came')
+  await post('deduction', -5, 'went')
+  await others(1, 9_998, 95)
+  expect(await post('refund', 1, 'found')).toBe('posted')
+  await others(9_999, 2, 96)
+  expect(await post('refund', 1, 'too old')).toBe('nothing_to_refund')
+  const { id } = await db.creditTransaction.findFirstOrThrow({
+    where: { ownerId: 'old', idempotencyKey: 'went' },
+  })
+  expect(await post('refund', 1, 'named', `${id}`)).toBe('posted')
+})

@@ -67,7 +67,10 @@ export interface GrantOptions extends CreditOptions, LotOptions {
 }
 
 export interface RefundOptions extends CreditOptions {
-  /** Of a deduction. Default: the newest that has so much left to refund. */
+  /**
+   * Of a deduction. Default: the newest that has so much left to refund, among the account's last 10,000
+   * transactions.
+   */
   transactionId?: string
 }
 
