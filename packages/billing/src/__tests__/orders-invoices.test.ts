@@ -353,6 +353,44 @@ describe('what else becomes of them', () => {
   })
 
   test.each(API_VERSIONS)(
+    'what a change of an ordered plan costs brings no credits, and its next period the new ones, at %s',
+    async (apiVersion) => {
+      const month = { name: 'Some plan', currency: 'usd', interval: 'month' } as const
+      const settings = {
+        ...h.settings,
+        stripe: createStripe(SECRET_KEY, { apiBase: h.url, apiVersion }),
+        products: defineProducts({
+          PRO: { ...month, amount: PRO, plan: 'PRO', credits: 9 },
+          ENTERPRISE: { ...month, amount: ENTERPRISE, plan: 'ENTERPRISE', credits: 30 },
+        }),
+      }
+      const billing = createBilling(settings)
+      const ownerId = await h.owner()
+      const { orderId, checkoutId } = await billing.createOrder({ ownerId, productId: 'PRO' })
+      await h.pay(checkoutId)
+      const { subscriptionId } = await billing.settleOrder(orderId)
+      const quote = await billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' })
+      await billing.changePlan(ownerId, { plan: 'ENTERPRISE', quote })
+      await billing.settleOrder(orderId)
+      h.sandbox.stripe.renew(subscriptionId as string)
+      await billing.settleOrder(orderId)
+      expect(await ordersOf(h, ownerId)).toMatchObject([
+        { sku: 'PRO', plan: 'PRO', amountPaid: PRO, credits: 9 },
+        { sku: 'ENTERPRISE', plan: 'ENTERPRISE', amountPaid: quote.amountDue, credits: 0 },
+        { sku: 'ENTERPRISE', plan: 'ENTERPRISE', amountPaid: ENTERPRISE, credits: 30 },
+      ])
+      const rows = await h.db.creditTransaction.findMany({
+        where: { ownerId },
+        orderBy: { id: 'asc' },
+      })
+      expect(rows.map(({ type, amount }) => `${type} ${amount}`)).toEqual([
+        'purchase 9',
+        'purchase 30',
+      ])
+    },
+  )
+
+  test.each(API_VERSIONS)(
     'a plan that was ordered has an order for each renewal, also where the next overtook it, at %s',
     async (apiVersion) => {
       const settings = {

@@ -47,6 +47,7 @@ const payment = (status: ProviderPayment['status'], more: Partial<ProviderPaymen
     orderId: 'order',
     customerId: null,
     subscriptionId: null,
+    isForChange: false,
     paidAt: null,
     ...more,
   },

@@ -1,6 +1,7 @@
 /**
  * Later payments of a plan: each is an order of its own, so that its credits, its refunds and its
- * disputes are those of any other.
+ * disputes are those of any other. One for a change in mid-period brings no credits: those of what it was
+ * changed to come with its next period.
  *
  * @module
  */
@@ -17,27 +18,27 @@ export interface Renewal {
 
 /**
  * Writes down payments that have succeeded, each once, and returns those that are new. Joins the transaction
- * of the plan's first order.
+ * of the plan's first order. `soldNow` is the SKU of what the subscription is now; null where that is none
+ * of our products.
  */
 export async function addRenewals(
   ctx: BillingContext,
   tx: Db,
   first: Order,
-  payments: readonly ProviderPayment[],
+  { payments, soldNow }: { payments: readonly ProviderPayment[]; soldNow: string | null },
 ): Promise<Renewal[]> {
   const renewals: Renewal[] = []
-  const { ownerId, customerId, sku, provider, credits, plan, interval } = first
+  const { ownerId, customerId, provider } = first
+  const terms = termsOf(ctx, first, soldNow)
   for (const payment of payments) {
     const [order] = await tx.order.createManyAndReturn({
       data: [
         {
+          ...terms,
+          ...(payment.isForChange ? { credits: 0 } : {}),
           ownerId,
           customerId,
-          sku,
           provider,
-          credits,
-          plan,
-          interval,
           amount: payment.amount,
           currency: payment.currency,
           status: 'completed',
@@ -58,4 +59,17 @@ export async function addRenewals(
     if (order) renewals.push({ order, payment })
   }
   return renewals
+}
+
+/** Of the first order, unless the plan has been changed since. */
+function termsOf(ctx: BillingContext, first: Order, soldNow: string | null) {
+  const { sku, credits, plan, interval } = first
+  const product = soldNow === null || soldNow === sku ? undefined : ctx.products[soldNow]
+  if (!product) return { sku, credits, plan, interval }
+  return {
+    sku: soldNow,
+    credits: product.credits ?? 0,
+    plan: product.plan ?? null,
+    interval: product.interval ?? null,
+  }
 }

@@ -138,7 +138,10 @@ async function write(
     const data = { nextCheckAt: soon(before.nextCheckAt) }
     order = await tx.order.update({ where: { id: orderId }, data })
   }
-  const renewals = await addRenewals(ctx, tx, order, seen.renewals)
+  const renewals = await addRenewals(ctx, tx, order, {
+    payments: seen.renewals,
+    soldNow: subscription?.sku ?? null,
+  })
   for (const renewal of renewals) {
     const { taken, failed } = await tell(ctx, tx, renewal.order, row)
     told.taken.push(...taken)

@@ -91,6 +91,8 @@ export function paymentOfCreem(value: unknown): ProviderPayment {
     orderId: null,
     customerId: idOf(raw.customer),
     subscriptionId: idOf(raw.subscription),
+    // Plans are not changed there through us.
+    isForChange: false,
     paidAt: status === 'succeeded' ? timeOf(raw.created_at) : null,
   }
 }

@@ -90,6 +90,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       orderId: null,
       customerId: null,
       subscriptionId: null,
+      isForChange: false,
       paidAt: clock.now(),
       ...about,
     }

@@ -149,6 +149,8 @@ export interface ProviderPayment {
   orderId: string | null
   customerId: string | null
   subscriptionId: string | null
+  /** Whether it is for a change of a plan in mid-period, and begins none. */
+  isForChange: boolean
   /** Null until it has succeeded. */
   paidAt: Date | null
 }

@@ -63,6 +63,7 @@ export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPaym
     orderId: payment.metadata.orderId ?? null,
     customerId: payment.stripeCustomerId,
     subscriptionId: invoiceSubscription(invoice),
+    isForChange: text(record(invoice)?.billing_reason) === 'subscription_update',
     paidAt: payment.paidAt,
   }
 }
