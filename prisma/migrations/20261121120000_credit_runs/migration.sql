@@ -57,15 +57,17 @@ BEGIN
       USING ERRCODE = 'check_violation';
   END IF;
 
-  IF v_refunds AND EXISTS (
-    SELECT FROM added n LEFT JOIN "CreditTransaction" t
+  -- Inside, because an IF that holds a query is one, also where it need not ask.
+  IF v_refunds THEN
+    PERFORM FROM added n LEFT JOIN "CreditTransaction" t
       ON t."id" = n."refundOf" AND t."ownerId" = n."ownerId" AND t."creditType" = n."creditType"
         AND t."type" = CASE n."type" WHEN 'refund' THEN 'deduction' ELSE 'adjustment' END
     WHERE n."refundOf" IS NOT NULL AND (t."id" IS NULL OR t."debt" - t."amount" < (
-      SELECT sum(r."amount" - r."debt") FROM "CreditTransaction" r WHERE r."refundOf" = t."id"))
-  ) THEN
-    RAISE EXCEPTION 'CreditTransaction_applies: it would give back more than was taken.'
-      USING ERRCODE = 'check_violation';
+      SELECT sum(r."amount" - r."debt") FROM "CreditTransaction" r WHERE r."refundOf" = t."id"));
+    IF FOUND THEN
+      RAISE EXCEPTION 'CreditTransaction_applies: it would give back more than was taken.'
+        USING ERRCODE = 'check_violation';
+    END IF;
   END IF;
   RETURN NULL;
 END $$;
