@@ -15,7 +15,7 @@ function work() {
 const turn = () => new Promise((done) => setImmediate(done))
 
 test('no more than so many of a key are under way, in the order in which they came', async () => {
-  const inTurn = createLanes(2)
+  const inTurn = createLanes(() => 2)
   const begun: string[] = []
   const jobs = Array.from({ length: 5 }, work)
   const all = jobs.map((job, at) =>
@@ -38,7 +38,7 @@ test('no more than so many of a key are under way, in the order in which they ca
 })
 
 test('what fails, at once or later, leaves its lane to the next', async () => {
-  const inTurn = createLanes(1)
+  const inTurn = createLanes(() => 1)
   const failing = work()
   const first = inTurn('a', failing.run)
   const second = inTurn('a', () => {
@@ -53,7 +53,7 @@ test('what fails, at once or later, leaves its lane to the next', async () => {
 })
 
 test('who comes while a lane changes hands waits behind those who wait', async () => {
-  const inTurn = createLanes(1)
+  const inTurn = createLanes(() => 1)
   const begun: number[] = []
   const add = (at: number) => inTurn('a', async () => void begun.push(at))
   const first = inTurn('a', async () => {
@@ -64,4 +64,34 @@ test('who comes while a lane changes hands waits behind those who wait', async (
   others.push(add(3))
   await Promise.all(others)
   expect(begun).toEqual([0, 1, 2, 3])
+})
+
+test('more begin as soon as there may be more, and fewer when there may be fewer', async () => {
+  let most = 1
+  const inTurn = createLanes(() => most)
+  const begun: number[] = []
+  const jobs = Array.from({ length: 6 }, work)
+  const all = jobs.map((job, at) =>
+    inTurn('a', () => {
+      begun.push(at)
+      return job.run()
+    }),
+  )
+  await turn()
+  expect(begun).toEqual([0])
+  most = 3
+  jobs[0]?.done()
+  await turn()
+  expect(begun).toEqual([0, 1, 2, 3])
+  most = 1
+  jobs[1]?.done()
+  jobs[2]?.done()
+  await turn()
+  expect(begun).toEqual([0, 1, 2, 3])
+  jobs[3]?.done()
+  await turn()
+  expect(begun).toEqual([0, 1, 2, 3, 4])
+  for (const job of jobs) job.done()
+  await Promise.all(all)
+  expect(begun).toEqual([0, 1, 2, 3, 4, 5])
 })

@@ -14,16 +14,26 @@ import { ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledg
 /** Makes one change. */
 export type PostCredits = (call: PostCall) => Promise<PostRow>
 
+/** What a change takes where the database is far or its disk is slow. */
+const LONG_MS = 1
+
 /**
- * Each change by itself, two of an account at a time: while one is on its way, the other is at its commit.
- * More would wait in the database for its lock, each on a connection that nobody else has then.
+ * Each change by itself, one of an account at a time; two where they take long, so that one is on its way
+ * while the other is at its commit. More would wait in the database for its lock, each on a connection that
+ * nobody else has then, and take longer for that.
  */
 export function createTurns(ledger: Ledger): PostCredits {
-  const inTurn = createLanes(2)
-  return (call) =>
-    inTurn(accountOf(call.change.ownerId, call.creditType), () =>
-      postAlone(ledger, undefined, call),
-    )
+  let tookMs = 0
+  const inTurn = createLanes(() => (tookMs > LONG_MS ? 2 : 1))
+  const postNow = async (call: PostCall) => {
+    const began = performance.now()
+    try {
+      return await postAlone(ledger, undefined, call)
+    } finally {
+      tookMs = performance.now() - began
+    }
+  }
+  return (call) => inTurn(accountOf(call.change.ownerId, call.creditType), () => postNow(call))
 }
 
 /** Two statements at a time, of up to 64 changes: so many accounts are locked until it commits. */
