@@ -150,7 +150,11 @@ async function readTables(client: pg.Client): Promise<Table[]> {
   for (const own of ['public._prisma_migrations', 'graphile_worker.migrations']) {
     const found = rows.find(({ name }) => name === own)
     if (!found) {
-      throw new TollgateError('not_migrated', 409, 'Run db:migrate first: there are no tables yet.')
+      throw new TollgateError(
+        'not_migrated',
+        409,
+        `Run db:migrate first, with this DATABASE_URL: ${own} is missing.`,
+      )
     }
     if (!found.isOwned) {
       throw new TollgateError(
