@@ -69,9 +69,10 @@ async function settle(
   )
   if (result === 'overtaken') {
     // A later one has asked for the same; only what an event named may be unknown to it.
-    return options.payments?.length || options.givesUp
-      ? settle(ctx, orderId, options)
-      : findOrder(ctx, orderId)
+    if (options.payments?.length || options.givesUp) return settle(ctx, orderId, options)
+    const order = await findOrder(ctx, orderId)
+    if (!options.isSynced) await catchUp(ctx, order)
+    return order
   }
   await report(ctx, before, result, options)
   return result.order
@@ -181,12 +182,31 @@ async function report(
     const { ownerId, subscriptionId } = order
     ctx.alert({ code: problem, ownerId, id: subscriptionId ?? orderId })
   }
-  if (isChanged && provider === 'stripe' && !isSynced) await syncStripe(ctx, order)
+  if (!isSynced) await (isChanged ? syncStripe(ctx, order) : catchUp(ctx, order))
   const [key] = failed
   if (key) throw new BillingError('effect_failed', `The effect ${key} failed.`)
 }
 
+/** Whoever settled it before has committed the order, and may not have come to Stripe's rows yet. */
+async function catchUp(ctx: BillingContext, order: Order): Promise<void> {
+  if (order.status === 'completed' && !(await isWritten(ctx, order))) await syncStripe(ctx, order)
+}
+
+async function isWritten({ db }: BillingContext, order: Order): Promise<boolean> {
+  const { provider, paymentId, subscriptionId } = order
+  if (provider !== 'stripe') return true
+  if (subscriptionId) {
+    const where = { stripeSubscriptionId: subscriptionId }
+    const status = (await db.subscription.findUnique({ where }))?.status ?? 'incomplete'
+    return status !== 'incomplete'
+  }
+  if (!paymentId) return true
+  const payment = await db.payment.findUnique({ where: { stripePaymentIntentId: paymentId } })
+  return payment?.status === 'succeeded'
+}
+
 async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
+  if (order.provider !== 'stripe') return
   const customer = await ctx.db.customer.findUnique({ where: { id: order.customerId } })
   if (!isLinked(customer)) return
   const ids = [order.paymentId, order.subscriptionId]
