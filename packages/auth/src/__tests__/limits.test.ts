@@ -150,9 +150,7 @@ test('letters and spaces around an address open no other limit', async () => {
   expect((await signIn(auth, 'cAsE@example.com', address)).status).toBe(429)
 })
 
-test('one account is guessed at from many addresses fifty times, one address tries a hundred times', {
-  timeout: 120_000,
-}, async () => {
+test('one account is guessed at from many addresses fifty times, one address tries a hundred times', async () => {
   const auth = limited()
   const counted = async (tries: number, send: (n: number) => Promise<Response>) => {
     // A password that is too long is refused before it is hashed, and counts all the same.
@@ -239,9 +237,7 @@ test('the store holds no address, neither of a person nor of a machine', async (
   expect(JSON.stringify(rows.map(({ key }) => key))).not.toMatch(/hidden|example|203\.0/)
 })
 
-test("a host's API: a hundred an hour for an address, a thousand for a user, with the standard headers", {
-  timeout: 60_000,
-}, async () => {
+test("a host's API: a hundred an hour for an address, a thousand for a user, with the standard headers", async () => {
   const processes = [limited(), limited()]
   const statuses = async (count: number, request: () => Request) => {
     const answers = await Promise.all(

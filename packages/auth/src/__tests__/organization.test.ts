@@ -99,9 +99,7 @@ test('an address is made from the name, and one that is taken is refused, also t
   expect(await setup.db.organization.count({ where: { slug: same.slug } })).toBe(1)
 })
 
-test('thirty at once are made, though there are fewer connections', {
-  timeout: 60_000,
-}, async () => {
+test('thirty at once are made, though there are fewer connections', async () => {
   const { owner } = await found()
   const made = await Promise.all(
     Array.from({ length: 30 }, (_, at) => act(owner, 'create', { name: `Many ${at}` })),
@@ -236,9 +234,7 @@ test('the last owner cannot leave, be removed or step down', async () => {
   expect(await owners(organizationId)).toBe(1)
 })
 
-test('of two owners one stays, however many attempts of all kinds there are at once', {
-  timeout: 90_000,
-}, async () => {
+test('of two owners one stays, however many attempts of all kinds there are at once', async () => {
   for (let round = 0; round < 3; round += 1) {
     const { organizationId, owner } = await found()
     const second = await join(organizationId, 'OWNER')
@@ -260,7 +256,7 @@ test('of two owners one stays, however many attempts of all kinds there are at o
   }
 })
 
-test('twenty attempts of a lone owner to go all fail', { timeout: 60_000 }, async () => {
+test('twenty attempts of a lone owner to go all fail', async () => {
   const { organizationId, owner } = await found()
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => act(owner, 'leave', { organizationId })),
@@ -292,9 +288,7 @@ test('an owner hands over to a member, both roles change, and nobody else can', 
   expect((await act(owner, 'leave', { organizationId })).status).toBe(200)
 })
 
-test('handed over to several at once, one owner becomes one owner', {
-  timeout: 60_000,
-}, async () => {
+test('handed over to several at once, one owner becomes one owner', async () => {
   const { organizationId, owner } = await found()
   const heirs = await Promise.all([1, 2, 3, 4].map(() => join(organizationId, 'VIEWER')))
   const answers = await Promise.all(

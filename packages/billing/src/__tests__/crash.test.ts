@@ -95,7 +95,7 @@ async function anotherWorker(): Promise<void> {
   onTestFinished(() => worker.stop())
 }
 
-describe('promise 1: a worker that is killed', { timeout: 30_000 }, () => {
+describe('promise 1: a worker that is killed', () => {
   test.each<[when: string, Place]>([
     ['inside an effect', 'effect'],
     ['while it waits for the provider', 'provider'],

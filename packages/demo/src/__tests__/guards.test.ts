@@ -82,7 +82,7 @@ test('promise 8: every entry of every package is imported without reading a vari
   expect(readByUs).toEqual([])
 })
 
-test('every TypeScript block of every README type-checks', { timeout: 120_000 }, async () => {
+test('every TypeScript block of every README type-checks', async () => {
   const folder = join(ROOT, 'packages/demo/node_modules/.readme')
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })

@@ -87,7 +87,7 @@ test('a visitor signs up and in by a mailed link alone', async () => {
 
 const plan = (page: Page) => page.getByTestId('plan').textContent()
 
-test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_000 }, async () => {
+test.skipIf(!browser)('a customer lives through the main job', async () => {
   const context = await (browser as Browser).newContext()
   let page = await context.newPage()
   const foreign: string[] = []
@@ -205,9 +205,7 @@ test.skipIf(!browser)('a customer lives through the main job', { timeout: 120_00
   expect(logger.text).not.toMatch(/[?&]token=ey/)
 })
 
-test('the same job without a browser, as `demo --smoke` walks it', {
-  timeout: 60_000,
-}, async () => {
+test('the same job without a browser, as `demo --smoke` walks it', async () => {
   const steps: string[] = []
   await smoke(demo, (step) => steps.push(step))
   expect(steps).toHaveLength(8)
