@@ -41,7 +41,8 @@ export function createAdapter(
   const config = { max: maxConnections, ...connection }
   // Where a pooler shares connections, nothing can be prepared on them.
   if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
-  const adapter = new SharingPg(config)
+  // For `queryInLine`; whoever waits for each answer notices nothing of it.
+  const adapter = new SharingPg({ ...config, pipeline: true })
   return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
 }
 
@@ -65,14 +66,25 @@ const types = {
  *
  * @throws PostgreSQL's errors as either way has them; `sqlErrorOf` reads both.
  */
-export async function queryNamed<Row>(
-  db: { $queryRaw<T>(sql: Prisma.Sql): Promise<T> },
+export async function queryNamed<Row>(db: Asking, name: string, sql: Prisma.Sql): Promise<Row[]> {
+  const pool = poolOf(db)
+  return pool ? queryOn(pool, name, sql) : db.$queryRaw<Row[]>(sql)
+}
+
+/** A client, or a transaction of one. */
+export interface Asking {
+  $queryRaw<T>(sql: Prisma.Sql): Promise<T>
+}
+
+/** Of a client of `createDb`; null for any other, and before its first query. */
+export const poolOf = (db: Asking): pg.Pool | null => ADAPTERS.get(db)?.pool ?? null
+
+export async function queryOn<Row>(
+  connection: pg.Pool | pg.PoolClient,
   name: string,
-  sql: Prisma.Sql,
+  { text, values }: Prisma.Sql,
 ): Promise<Row[]> {
-  const pool = ADAPTERS.get(db)?.pool
-  if (!pool) return db.$queryRaw<Row[]>(sql)
-  const { rows } = await pool.query({ name, text: sql.text, values: sql.values, types })
+  const { rows } = await connection.query({ name, text, values, types })
   return rows
 }
 

@@ -31,7 +31,7 @@ test('promise 3: a hold that many settle at once is settled once', () => checks.
 test('promise 3: of everything at once each answer is in the ledger, once', () =>
   checks.mixture(crowd))
 
-test('however many wait for one account, they hold two connections at the most and the others go on', async () => {
+test('however many wait for one account, they hold one connection and the others go on', async () => {
   const db = createDb(database.url, { maxConnections: 4 })
   const billing = createBilling({ db, appUrl: 'http://localhost' })
   const [busy, free] = ['busy', 'free']
@@ -48,7 +48,7 @@ test('however many wait for one account, they hold two connections at the most a
     const [{ blocked }] = await database.db.$queryRaw<[{ blocked: number }]>`
       SELECT count(*)::int AS blocked FROM pg_stat_activity
       WHERE datname = current_database() AND wait_event_type = 'Lock'`
-    expect([1, 2]).toContain(blocked)
+    expect(blocked).toBe(1)
   })
   const balances = (await Promise.all(waiting)).map((done) => (done as { balance: number }).balance)
   expect(new Set(balances)).toEqual(new Set(Array.from({ length: 20 }, (_, at) => 98 - at)))

@@ -9,14 +9,14 @@ import { ledgerViolations } from '../testing.ts'
 
 export interface Crowd {
   db: Database
-  /** As so many processes: each lets two of its callers at an account. */
+  /** As so many processes: each has one line to an account. */
   billings: readonly [Billing, ...Billing[]]
   close(): Promise<void>
 }
 
 export function createCrowd(url: string): Crowd {
-  const clients = [createDb(url, { maxConnections: 8 }), createDb(url, { maxConnections: 8 })]
-  const billings = [...clients, ...clients, ...clients, ...clients].map((db) =>
+  const clients = Array.from({ length: 8 }, () => createDb(url, { maxConnections: 2 }))
+  const billings = clients.map((db) =>
     createBilling({ db, logger: createTestLogger(), appUrl: 'http://localhost' }),
   )
   return {

@@ -7,7 +7,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '@repo/core'
-import { type Db, Prisma, queryNamed, sqlErrorOf } from '@repo/db'
+import { type Db, Prisma, queryInLine, queryNamed, sqlErrorOf } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import { creditTypeOf, requireKey } from './input.ts'
@@ -124,9 +124,12 @@ export async function postAlone(
       ${change.purchaseKey ?? null}::text, ${holdSeconds ?? null}::int,
       ${threshold}::bigint, ${now}::timestamptz,
       ${change.series ?? null}::text, ${change.rollover ?? null}::bigint)`,
+    accountOf(ownerId, creditType),
   )
   return row as PostRow
 }
+
+export const accountOf = (ownerId: string, creditType: string) => `${creditType}:${ownerId}`
 
 /** What the functions answer, in our words. */
 export function outcomeOf(row: PostRow, key: string): Outcome {
@@ -186,8 +189,8 @@ export function toNumber(value: bigint): number {
 export type Ledger = Pick<BillingContext, 'db' | 'logger'>
 
 /**
- * The rows that one statement answers, in `tx` or by itself; by itself it is kept under its name, and
- * where the connection is lost, asked once more.
+ * The rows that one statement answers, in `tx` or by itself; by itself it is kept under its name, behind
+ * the others of its `line`, and where the connection is lost, asked once more.
  *
  * @throws `credits_not_installed` where the functions are missing, `idempotency_conflict` where a key is
  * used for two credit types at once.
@@ -197,14 +200,19 @@ export async function ask<Row>(
   tx: Db | undefined,
   name: string,
   sql: Prisma.Sql,
+  line?: string,
 ): Promise<Row[]> {
+  const once = () =>
+    tx || line === undefined
+      ? queryNamed<Row>(tx ?? ctx.db, name, sql)
+      : queryInLine<Row>(ctx.db, line, name, sql)
   try {
-    return await queryNamed<Row>(tx ?? ctx.db, name, sql)
+    return await once()
   } catch (error) {
     if (tx || !isConnectionLost(error)) throw named(error)
     ctx.logger.warn({ error }, 'lost the connection to the ledger, trying once more')
   }
-  return queryNamed<Row>(ctx.db, name, sql).catch((error: unknown) => {
+  return once().catch((error: unknown) => {
     throw named(error)
   })
 }

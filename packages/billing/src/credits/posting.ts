@@ -1,6 +1,6 @@
 /**
- * How changes that join no transaction reach the ledger: each when its turn at the account has come, or,
- * by option, together with what else arrives, in one statement and one commit, each as if it were alone.
+ * How changes that join no transaction reach the ledger: each by itself behind the others of its account,
+ * or, by option, together with what else arrives, in one statement and one commit, each as if it were alone.
  * On an account that many change at once, a commit is what takes the time.
  *
  * @module
@@ -8,33 +8,16 @@
 
 import { Prisma } from '@repo/db'
 import { gather } from '../gather.ts'
-import { createLanes } from '../lanes.ts'
-import { ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
+import { accountOf, ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
 
 /** Makes one change. */
 export type PostCredits = (call: PostCall) => Promise<PostRow>
 
-/** What a change takes where the database is far or its disk is slow. */
-const LONG_MS = 1
-
-/**
- * Each change by itself, one of an account at a time; two where they take long, so that one is on its way
- * while the other is at its commit. More would wait in the database for its lock, each on a connection that
- * nobody else has then, and take longer for that.
- */
-export function createTurns(ledger: Ledger): PostCredits {
-  let tookMs = 0
-  const inTurn = createLanes(() => (tookMs > LONG_MS ? 2 : 1))
-  const postNow = async (call: PostCall) => {
-    const began = performance.now()
-    try {
-      return await postAlone(ledger, undefined, call)
-    } finally {
-      tookMs = performance.now() - began
-    }
-  }
-  return (call) => inTurn(accountOf(call.change.ownerId, call.creditType), () => postNow(call))
-}
+/** Each change by itself, in the line of its account. */
+export const createTurns =
+  (ledger: Ledger): PostCredits =>
+  (call) =>
+    postAlone(ledger, undefined, call)
 
 /** Two statements at a time, of up to 64 changes: so many accounts are locked until it commits. */
 export const createGroup = (ledger: Ledger): PostCredits =>
@@ -75,5 +58,3 @@ function textOf(calls: PostCall[]): string {
   }
   return JSON.stringify([...accounts.values()])
 }
-
-const accountOf = (ownerId: string, creditType: string) => `${creditType}:${ownerId}`
