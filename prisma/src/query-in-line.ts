@@ -34,7 +34,7 @@ interface Connection {
 const LINES = new WeakMap<object, Map<string, Line>>()
 
 /**
- * The rows that `sql` answers, behind those of the same `line` that were asked before in this process.
+ * The rows that `sql` answers, behind those of the same `line` that were asked of this client before.
  * Otherwise as `queryNamed`; not for transactions, which have a connection.
  *
  * @throws as `queryNamed`; those under way on a connection that is lost fail together

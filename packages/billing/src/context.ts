@@ -13,7 +13,7 @@ import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
-import { createGroup, createTurns, type PostCredits } from './credits/posting.ts'
+import { createGroup, createSingle, type PostCredits } from './credits/posting.ts'
 import type { EffectHandlers } from './effects.ts'
 import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
@@ -196,7 +196,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     effects: options.effects ?? {},
     credits: options.credits ?? {},
-    postCredits: (options.credits?.groupCommit ? createGroup : createTurns)({
+    postCredits: (options.credits?.groupCommit ? createGroup : createSingle)({
       db: database,
       logger,
     }),

@@ -1,12 +1,11 @@
 /** Listening: what was sent arrives, and a connection that says nothing counts as none. */
 
-import type { AddressInfo } from 'node:net'
-import { createServer, connect as open, type Server, type Socket } from 'node:net'
 import { lazy } from '@repo/core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest'
 import { asDatabase, databaseUrlOf } from '../client.ts'
 import { type Listener, listen } from '../listen.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+import { createWire, type Wire } from './wire.ts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -14,10 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-/** A wire to the server that can be held: nothing passes, and nobody is told. */
-let wire: Server
+let wire: Wire
+/** While it is, nothing passes, and nobody is told. */
 let isHeld = false
-let sockets: Socket[] = []
 let heard: string[] = []
 let connections = 0
 let listener: Listener
@@ -25,24 +23,12 @@ beforeEach(async () => {
   isHeld = false
   heard = []
   connections = 0
-  const { hostname, port } = new URL(database.url)
-  wire = createServer((near) => {
-    const far = open(Number(port), hostname)
-    sockets.push(near, far)
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      from.on('data', (chunk) => isHeld || to.write(chunk))
-      from.on('close', () => to.destroy())
-      from.on('error', () => {})
-    }
-  })
-  await new Promise<void>((done) => wire.listen(0, '127.0.0.1', done))
-  const url = new URL(database.url)
-  url.port = String((wire.address() as AddressInfo).port)
+  const passing = (chunk: Buffer, pass: (chunk: Buffer) => void) => {
+    if (!isHeld) pass(chunk)
+  }
+  wire = await createWire(database.url, { asked: passing, answered: passing })
   listener = listen({
-    url: url.href,
+    url: wire.url,
     channel: 'test channel',
     async onConnect() {
       connections += 1
@@ -53,8 +39,6 @@ beforeEach(async () => {
 })
 afterEach(() => {
   listener.close()
-  for (const socket of sockets) socket.destroy()
-  sockets = []
   wire.close()
 })
 
@@ -74,7 +58,7 @@ test('what was committed before is here once it has settled', async () => {
 })
 
 test('a connection that was cut is replaced', async () => {
-  for (const socket of sockets) socket.destroy()
+  wire.cut()
   await vi.waitFor(() => expect(connections).toBe(2))
   await current(true)
   await send('after')

@@ -116,6 +116,14 @@ export async function createHarness(
       }
       return this.work()
     },
+    /** The owner's, the oldest first. */
+    orders: (ownerId: string) =>
+      db.order.findMany({ where: { ownerId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+    /** Of the newest invoice, the provider's id of its payment. */
+    async newestPayment(ownerId: string) {
+      const [invoice] = await billing.listInvoices(ownerId)
+      return invoice?.stripePaymentIntentId as string
+    },
     /** The customer's events at the provider of one type, the oldest first. */
     async events(type: string) {
       const list = await stripe.events.list({ type, limit: 100 })

@@ -1,11 +1,12 @@
 /** Stripe's events through the real handler: signed, unsigned, twice, late, out of order. */
 
 import { createHmac } from 'node:crypto'
-import Stripe from 'stripe'
+import type Stripe from 'stripe'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createBilling, STRIPE_API_VERSION } from '../index.ts'
+import { createBilling } from '../index.ts'
 import { stripeWebhookRequest } from '../testing.ts'
 import { createHarness, type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
+import { heldBack } from './held-back.ts'
 
 let h: Harness
 beforeAll(async () => {
@@ -243,37 +244,14 @@ describe('promise 2: late events', () => {
 
   test('a sync that began earlier does not overwrite one that began later', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
-    let release = () => {}
-    const held = new Promise<void>((done) => {
-      release = done
-    })
-    let reached = () => {}
-    const loaded = new Promise<void>((done) => {
-      reached = done
-    })
     // The slow sync has the old answers in hand, and then is overtaken.
-    const slowFetch: typeof fetch = async (...args) => {
-      const answer = await fetch(...args)
-      if (String(args[0]).includes('/v1/invoices')) {
-        reached()
-        await held
-      }
-      return answer
-    }
-    const { hostname: host, port } = new URL(h.url)
-    const slowStripe = new Stripe(SECRET_KEY, {
-      host,
-      port,
-      protocol: 'http',
-      apiVersion: STRIPE_API_VERSION as Stripe.LatestApiVersion,
-      httpClient: Stripe.createFetchHttpClient(slowFetch),
-    })
-    const slow = createBilling({ ...h.settings, stripe: slowStripe }).syncCustomer(ownerId)
-    await loaded
+    const slow = heldBack(h, '/v1/invoices')
+    const sync = slow.billing.syncCustomer(ownerId)
+    await slow.arrived
     await h.stripe.subscriptions.cancel(subscriptionId)
     expect((await h.billing.syncCustomer(ownerId)).written).toBe(true)
-    release()
-    expect((await slow).written).toBe(false)
+    slow.release()
+    expect((await sync).written).toBe(false)
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE' })
   })
 })

@@ -14,7 +14,7 @@ import { accountOf, ask, type Ledger, type PostCall, type PostRow, postAlone } f
 export type PostCredits = (call: PostCall) => Promise<PostRow>
 
 /** Each change by itself, in the line of its account. */
-export const createTurns =
+export const createSingle =
   (ledger: Ledger): PostCredits =>
   (call) =>
     postAlone(ledger, undefined, call)
