@@ -17,16 +17,14 @@ export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined
 
 export interface AuditHooksOptions {
   db: Database
-  secret: string
+  /** Hashes addresses that nobody has. */
+  key: string
   record: Recorder
 }
 
 /** A keyed hash of an e-mail address: the same for the same address, and readable by nobody. */
-export const subjectOf = (secret: string, email: string): string =>
-  createHmac('sha256', secret)
-    .update(`audit:${email.trim().toLowerCase()}`)
-    .digest('hex')
-    .slice(0, 24)
+export const subjectOf = (key: string, email: string): string =>
+  createHmac('sha256', key).update(email.trim().toLowerCase()).digest('hex').slice(0, 24)
 
 /** Where a sign-in may end. */
 const SIGNS_IN = /^\/(sign-in\/|callback\/|magic-link\/verify|passkey\/verify-authentication)/
@@ -63,7 +61,7 @@ interface Before {
   provider: string | null
 }
 
-export function auditHooks({ db, secret, record }: AuditHooksOptions): BetterAuthPlugin {
+export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPlugin {
   const seen = new WeakMap<object, Before>()
 
   const before = createAuthMiddleware(async (ctx) => {
@@ -178,9 +176,7 @@ export function auditHooks({ db, secret, record }: AuditHooksOptions): BetterAut
     }
     if (ctx.path !== '/sign-in/email' || typeof email !== 'string') return []
     const user = await db.user.findUnique({ where: { email: email.toLowerCase() } })
-    return [
-      { ...failed, userId: user?.id ?? null, subject: user ? null : subjectOf(secret, email) },
-    ]
+    return [{ ...failed, userId: user?.id ?? null, subject: user ? null : subjectOf(key, email) }]
   }
 
   /** Wherever it is linked, also by signing in. */

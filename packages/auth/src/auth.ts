@@ -12,15 +12,17 @@ import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf } from './border.ts'
+import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
+import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, keys, originOf } from './options.ts'
+import { type AuthOptions, keysOf, originOf } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -53,10 +55,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db
-  const protection = createProtection(options, baseURL, logger)
+  const keys = createKeys(options.secret)
+  const cookies = createCookieKeys(keys)
+  const protection = createProtection({ options, keys, baseURL, logger })
   const { addressOf, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,
+    cookies,
     db: database,
     origin: baseURL,
     logger,
@@ -66,6 +71,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   })
   const { instance: betterAuthInstance, mails } = createBetterAuth({
     options,
+    keys,
     baseURL,
     logger,
     run: background.run,
@@ -73,7 +79,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
     protection,
   })
-  const { api } = betterAuthInstance
+  const api = withCookieKeys(betterAuthInstance.api, cookies)
   const { getSession, ...sessions } = tokens.sessions
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
@@ -84,7 +90,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
       const checked = await checkRequest(req, baseURL)
-      return finish(req, await betterAuthInstance.handler(checked), baseURL)
+      const headers = await cookies.inward(checked.headers)
+      const answer = await betterAuthInstance.handler(new Request(checked, { headers }))
+      return finish(req, await translatedResponse(answer, cookies.outward), baseURL)
     } catch (thrown) {
       const refusal = refusalOf(thrown)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
@@ -167,8 +175,8 @@ export const auth: Auth = lazy(() => {
     ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
     ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
     ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
-    ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
-    ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
+    ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
+    ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
     ...microsoftFrom(env),
     ...oidcFrom(env),
   })

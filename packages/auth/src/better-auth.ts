@@ -14,6 +14,7 @@ import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
+import type { Keys } from './keys.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
 import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
@@ -29,10 +30,12 @@ import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { adapterOf } from './transaction.ts'
+import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
 export interface Parts {
   options: AnyAuthOptions
+  keys: Keys
   baseURL: string
   logger: Logger
   run: Background['run']
@@ -44,6 +47,7 @@ export interface Parts {
 /** Better Auth over `options`, and the mails that it queues. */
 export function createBetterAuth({
   options,
+  keys,
   baseURL,
   logger,
   run,
@@ -65,14 +69,14 @@ export function createBetterAuth({
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
   const mails: Mails = createMails({
     db: options.db ?? db,
-    secret: options.secret,
+    keys,
     sender: options.sender ?? { sendEmail },
     pages,
     baseURL,
     context,
   })
   const instance = betterAuth({
-    ...settings({ options, baseURL, logger, tokens, limiter: protection.limiter }),
+    ...settings({ options, keys, baseURL, logger, tokens, limiter: protection.limiter }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -119,6 +123,7 @@ export function createBetterAuth({
       jwt(tokens.jwt),
       ...waysIn({
         options,
+        keys,
         origin: baseURL,
         db: options.db ?? db,
         pages,
@@ -136,14 +141,17 @@ export function createBetterAuth({
 /** What needs neither mails nor plugins. */
 function settings({
   options,
+  keys,
   baseURL,
   logger,
   tokens,
   limiter,
-}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
+}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
   return {
     baseURL,
     basePath: '/api/auth',
+    // Encrypts and signs with the first; the second reads what was encrypted before keys had purposes.
+    secrets: [{ version: 1, value: keys.betterAuth }],
     secret: options.secret,
     trustedOrigins: [baseURL],
     // With transactions parallel sign-ups time out waiting for connections.
@@ -171,7 +179,10 @@ function settings({
       cookieCache: { enabled: false },
     },
     user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
-    verification: { modelName: 'verificationToken', storeIdentifier: 'hashed' },
+    verification: {
+      modelName: 'verificationToken',
+      storeIdentifier: { hash: createIdentifierHash(keys) },
+    },
     account: {
       encryptOAuthTokens: true,
       accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },

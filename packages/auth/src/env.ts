@@ -1,7 +1,7 @@
 import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { AuthError } from './errors.ts'
-import { type AuthOptions, keys } from './options.ts'
+import { type AuthOptions, keysOf } from './options.ts'
 
 export const authEnv = z.object({
   /** Signs cookies, encrypts provider tokens and signing keys. */
@@ -51,7 +51,7 @@ type OfOidc = Pick<AuthEnv, `OIDC_${'PROVIDER_ID' | 'ISSUER' | 'CLIENT_ID' | 'CL
 
 /** The option `microsoft`. @throws `invalid_options` for half a pair */
 export function microsoftFrom(env: OfMicrosoft): Pick<AuthOptions, 'microsoft'> {
-  const { microsoft } = keys('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
+  const { microsoft } = keysOf('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
   const tenantId = env.MICROSOFT_TENANT_ID
   return microsoft ? { microsoft: { ...microsoft, ...(tenantId ? { tenantId } : {}) } } : {}
 }

@@ -2,7 +2,7 @@
  * The mails of auth, as a job: a request queues one and never waits for it, so that neither its time nor
  * its answer tells who is known here. Who is, is looked up when the job runs, and links are made then.
  *
- * A queued job holds no link and nothing about a person that can be read: it is encrypted with the auth
+ * A queued job holds no link and nothing about a person that can be read: it is encrypted with a key of the auth
  * secret. Replacing the secret loses the mails that wait, and people ask for them again.
  *
  * @module
@@ -20,8 +20,9 @@ import { z } from 'zod'
 import { audit } from './audit.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
+import type { Keys } from './keys.ts'
 import type { PendingSignUp } from './linking.ts'
-import { linkIdentifier, MAGIC_LINK_MINUTES } from './magic-link.ts'
+import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from './magic-link.ts'
 import type { Pages } from './options.ts'
 
 /** A reset link is good for so long. */
@@ -53,7 +54,7 @@ type ToUser =
 
 export interface MailOptions {
   db: Database
-  secret: string
+  keys: Keys
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   baseURL: string
@@ -69,7 +70,7 @@ export interface Mails {
 }
 
 export function createMails(options: MailOptions): Mails {
-  const { db, secret: key, sender, pages, baseURL, context } = options
+  const { db, keys, sender, pages, baseURL, context } = options
 
   const link = (path: string, query: Record<string, string> = {}) => {
     const url = new URL(path, baseURL)
@@ -78,12 +79,14 @@ export function createMails(options: MailOptions): Mails {
   }
 
   const seal = (request: Addressed): Promise<string> =>
-    symmetricEncrypt({ key, data: JSON.stringify(request) })
+    symmetricEncrypt({ key: keys.mail, data: JSON.stringify(request) })
 
   async function deliver(queued: Mail): Promise<void> {
     const { key: idempotencyKey } = queued
     if (queued.mail === 'invite') return invite(queued.invitationId, idempotencyKey)
-    const request: Addressed = JSON.parse(await symmetricDecrypt({ key, data: queued.sealed }))
+    const request: Addressed = JSON.parse(
+      await symmetricDecrypt({ key: keys.mail, data: queued.sealed }),
+    )
     if (request.mail === 'link') return sendLink(request, idempotencyKey)
     const user = await db.user.findUnique({ where: { email: request.to } })
     if (user) await sendTo(user, request, idempotencyKey)
@@ -109,7 +112,12 @@ export function createMails(options: MailOptions): Mails {
       const signUp = request.mail === 'claim' ? request.claim : await signUpOf(id, name)
       const value = signUp
         ? JSON.stringify(signUp)
-        : await createEmailVerificationToken(key, email, undefined, CONFIRMATION_SECONDS)
+        : await createEmailVerificationToken(
+            keys.betterAuth,
+            email,
+            undefined,
+            CONFIRMATION_SECONDS,
+          )
       const token = await issueConfirmation({ internalAdapter }, value)
       const props = { name: signUp?.name ?? name, verifyUrl: link(pages.verifyEmail, { token }) }
       await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
@@ -127,8 +135,7 @@ export function createMails(options: MailOptions): Mails {
     { to, name, next }: Extract<Addressed, { mail: 'link' }>,
     idempotencyKey: string,
   ): Promise<void> {
-    const value = JSON.stringify({ email: to, name })
-    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, value)
+    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to, name))
     const signInUrl = link(pages.magicLink, { token, ...(next ? { next } : {}) })
     const props = { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES }
     await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })

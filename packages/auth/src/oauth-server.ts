@@ -7,11 +7,13 @@
  * @module
  */
 
+import { createHmac } from 'node:crypto'
 import { oauthProvider } from '@better-auth/oauth-provider'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { ACCESS_SECONDS } from './access-token.ts'
 import { AuthError } from './errors.ts'
+import type { Keys } from './keys.ts'
 import { apiResource } from './scopes.ts'
 
 export interface OAuthServerOptions {
@@ -24,11 +26,18 @@ export interface OAuthServerOptions {
 /** The user's own data, for clients that sign people in. */
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
 
-/** @throws `invalid_options` for a scope that is none */
+export interface OAuthServerParts {
+  keys: Keys
+  /** The host's, which its API's audience is made of. */
+  origin: string
+  /** The page where people sign in. */
+  signIn: string
+}
+
+/** @throws `invalid_options` for a scope that cannot be one */
 export function oauthServer(
   options: OAuthServerOptions,
-  origin: string,
-  signIn: string,
+  { keys, origin, signIn }: OAuthServerParts,
 ): BetterAuthPlugin[] {
   for (const scope of options.scopes) {
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
@@ -65,6 +74,7 @@ export function oauthServer(
       grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
       accessTokenExpiresIn: ACCESS_SECONDS,
       m2mAccessTokenExpiresIn: ACCESS_SECONDS,
+      storeTokens: { hash: tokenHash(keys) },
       allowDynamicClientRegistration: false,
       clientPrivileges: isAdmin,
       resourcePrivileges: isAdmin,
@@ -73,6 +83,10 @@ export function oauthServer(
     }) as unknown as BetterAuthPlugin,
   ]
 }
+
+/** Codes and tokens are stored as a keyed hash that names their type, so one is never found as another. */
+const tokenHash = (keys: Keys) => async (token: string, type: string) =>
+  `${type}:${createHmac('sha256', keys.oauthTokens).update(`${type}:${token}`).digest('base64url')}`
 
 /** A program that is to get tokens. */
 export interface NewOAuthClient {

@@ -136,7 +136,7 @@ export const PAGES: Pages = {
 }
 
 /** A provider of two variables, which belong together; nothing without both. @throws `invalid_options` */
-export function keys(
+export function keysOf(
   provider: 'github' | 'google' | 'microsoft',
   clientId: string | undefined,
   clientSecret: string | undefined,

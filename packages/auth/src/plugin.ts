@@ -37,6 +37,30 @@ interface RawSession {
   session: { id: string; token: string }
 }
 
+/** They lead to a provider, and keep what the body says in the state. */
+const TO_PROVIDER = ['/sign-in/social', '/link-social']
+
+/** Better Auth takes `additionalData` as well and spreads it into the state, where a caller could name anything. */
+const TO_PROVIDER_FIELDS = [
+  'provider',
+  'callbackURL',
+  'errorCallbackURL',
+  'newUserCallbackURL',
+  'disableRedirect',
+  'requestSignUp',
+  'loginHint',
+  'scopes',
+  'idToken',
+]
+
+function requireKnownFields(body: Record<string, unknown>): void {
+  if (Object.keys(body).every((name) => TO_PROVIDER_FIELDS.includes(name))) return
+  throw new APIError('BAD_REQUEST', {
+    code: 'UNKNOWN_FIELD',
+    message: `The body may have these fields only: ${TO_PROVIDER_FIELDS.join(', ')}.`,
+  })
+}
+
 /** After these nobody is signed in. */
 const ENDING = ['/sign-out', '/revoke-sessions']
 
@@ -61,6 +85,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
         message: 'Text must not contain null bytes.',
       })
     }
+    if (TO_PROVIDER.includes(ctx.path ?? '')) requireKnownFields(body)
     if (ctx.path === '/sign-in/social') {
       // On the way back from the provider the strict cookie is absent, so the session that the new
       // one replaces is remembered in the state, on the server.

@@ -16,6 +16,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { checkProxies, createAddressOf } from './addresses.ts'
 import { audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
+import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
 import type { AnyAuthOptions } from './options.ts'
 
@@ -28,16 +29,29 @@ export interface Protection {
   record: Recorder
 }
 
+export interface ProtectionOptions {
+  options: AnyAuthOptions
+  keys: Keys
+  baseURL: string
+  logger: Logger
+}
+
 /** @throws `invalid_options` for proxies that cannot be read */
-export function createProtection(
-  options: AnyAuthOptions,
-  baseURL: string,
-  logger: Logger,
-): Protection {
-  const { db = defaultDb, secret, redisUrl } = options
+export function createProtection({
+  options,
+  keys,
+  baseURL,
+  logger,
+}: ProtectionOptions): Protection {
+  const { db = defaultDb, redisUrl } = options
   const addressOf = createAddressOf(options)
   checkProxies(options, baseURL, logger)
-  const limiter = createRateLimiter({ db, redisUrl, secret, logger: options.logger })
+  const limiter = createRateLimiter({
+    db,
+    redisUrl,
+    secret: keys.rateLimit,
+    logger: options.logger,
+  })
 
   async function isFamiliar(email: string, address: string): Promise<boolean> {
     const user = await db.user.findUnique({ where: { email } })
@@ -65,7 +79,7 @@ export function createProtection(
     addressOf,
     limiter,
     first: (options.rateLimit ?? true) ? [limits({ limiter, addressOf, isFamiliar })] : [],
-    last: [auditHooks({ db, secret, record })],
+    last: [auditHooks({ db, key: keys.audit, record })],
     record,
   }
 }

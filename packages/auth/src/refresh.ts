@@ -23,6 +23,7 @@ export interface RefreshOptions {
   origin: string
   rows: SessionRows
   keys: SigningKeys
+  /** As Better Auth signs cookies. */
   cookies: CookieSigner
   idleSeconds: number
 }
@@ -76,24 +77,18 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     return minted
   }
 
-  /**
-   * The request's headers where its session cookie has to be another: with the token that is good now
-   * in place of its predecessor, and without any where there are two.
-   */
+  /** The request's headers with the token that is good now, where its session cookie holds a predecessor. */
   async function withCurrentToken(ctx: Ctx & { path?: string }): Promise<Headers | null> {
     const pairs = (ctx.headers?.get('cookie') ?? '').split(';')
     const others = pairs.filter((pair) => !pair.trim().startsWith(`${SESSION_COOKIE}=`))
-    const replaced = (own: string[]) => {
-      const headers = new Headers(ctx.headers)
-      headers.set('cookie', [...others, ...own].join(';'))
-      return headers
-    }
-    if (pairs.length - others.length > 1) return replaced([])
     if (pairs.length === others.length || ctx.path?.startsWith('/access/')) return null
     const token = await presented(ctx)
     const current = token ? await rows.present(token) : null
     if (!current || current.token === token) return null
-    return replaced([`${SESSION_COOKIE}=${await cookies.seal(current.token)}`])
+    const headers = new Headers(ctx.headers)
+    const own = `${SESSION_COOKIE}=${await cookies.seal(current.token)}`
+    headers.set('cookie', [...others, own].join(';'))
+    return headers
   }
 
   const endpoints = {

@@ -9,13 +9,14 @@ import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
+import type { CookieKeys } from './cookie-keys.ts'
+import { SESSION_COOKIE } from './cookies.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
 import { createSessions } from './sessions.ts'
-import { createCookieSigner } from './signed-cookie.ts'
 import { createSigningKeys } from './signing-keys.ts'
 
 const SECONDS_PER_DAY = 86_400
@@ -24,6 +25,7 @@ const LONGEST_DAYS = 400
 
 export interface SessionTokensOptions {
   options: AnyAuthOptions
+  cookies: CookieKeys
   db: Database
   origin: string
   logger: Logger
@@ -37,6 +39,7 @@ export interface SessionTokensOptions {
 /** @throws `invalid_options` for lifetimes or signing keys that cannot be meant */
 export function createSessionTokens({
   options,
+  cookies,
   db,
   origin,
   logger,
@@ -54,7 +57,6 @@ export function createSessionTokens({
   const absoluteSeconds = Math.ceil(absoluteDays * SECONDS_PER_DAY)
   const { alg = 'ES256', keys: given } = options.accessToken ?? {}
   const keys = createSigningKeys({ origin, alg, keys: given, context })
-  const cookies = createCookieSigner(options.secret)
   const rows = createSessionRows({
     db,
     absoluteSeconds,
@@ -72,13 +74,13 @@ export function createSessionTokens({
   return {
     idleSeconds,
     jwt: keys.jwt,
-    refresh: createRefresh({ origin, rows, keys, cookies, idleSeconds }),
+    refresh: createRefresh({ origin, rows, keys, cookies: cookies.inner, idleSeconds }),
     sessions: createSessions({
       db,
       rows,
       verifier,
       denials,
-      cookies,
+      cookies: cookies.signerOf(SESSION_COOKIE),
       refresh,
       record: rest.record,
     }),

@@ -1,5 +1,5 @@
 /**
- * Better Auth's signed cookies, read and written without it: `value.signature`, percent-encoded, the
+ * Signed cookies in Better Auth's form, read and written without it: `value.signature`, percent-encoded, the
  * signature an HMAC-SHA-256 in base64.
  *
  * @module
@@ -14,11 +14,11 @@ export interface CookieSigner {
   seal(value: string): Promise<string>
 }
 
-export function createCookieSigner(secret: string): CookieSigner {
+export function createCookieSigner(signingKey: string): CookieSigner {
   const bytes = new TextEncoder()
   let imported: ReturnType<typeof crypto.subtle.importKey> | undefined
   const key = () => {
-    imported ??= crypto.subtle.importKey('raw', bytes.encode(secret), HMAC, false, [
+    imported ??= crypto.subtle.importKey('raw', bytes.encode(signingKey), HMAC, false, [
       'sign',
       'verify',
     ])

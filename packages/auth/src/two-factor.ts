@@ -24,7 +24,7 @@ export interface SecondFactorOptions {
   /** The product's name in authenticator apps. */
   appName: string
   /** Keys the hashes of backup codes. */
-  secret: string
+  backupCodeKey: string
   /** Told of codes that were refused. */
   record: Recorder
 }
@@ -73,8 +73,8 @@ const MAX_TRIES = 10
 const LOCK_SECONDS = 900
 const STEP_MS = 30_000
 
-export function secondFactor({ db, appName, secret, record }: SecondFactorOptions) {
-  const backupCodes = createBackupCodes(secret)
+export function secondFactor({ db, appName, backupCodeKey, record }: SecondFactorOptions) {
+  const backupCodes = createBackupCodes(backupCodeKey)
   const sessionOf = (ctx: Ctx) => presentedSession(ctx, db)
 
   const refusePending = createAuthMiddleware(async (ctx) => {
@@ -234,9 +234,9 @@ async function countTry(db: Database, userId: string): Promise<void> {
  * Backup codes as keyed hashes. Better Auth looks for the code it was sent in the list it stored, so
  * the code is hashed on the way in, and the hashes are what the list holds.
  */
-function createBackupCodes(secret: string) {
+function createBackupCodes(key: string) {
   const hash = (code: string) =>
-    `hs256:${createHmac('sha256', secret).update(`backup-code:${code}`).digest('base64url')}`
+    `hs256:${createHmac('sha256', key).update(code).digest('base64url')}`
   const kept = (code: string) => (code.startsWith('hs256:') ? code : hash(code))
   return {
     hash,

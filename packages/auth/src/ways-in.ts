@@ -7,6 +7,7 @@
 
 import type { Database } from '@repo/db'
 import type { Recorder } from './audit-hooks.ts'
+import type { Keys } from './keys.ts'
 import { linking } from './linking.ts'
 import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
 import { oauthServer } from './oauth-server.ts'
@@ -19,13 +20,14 @@ import { unlinking } from './ways.ts'
 
 export interface WaysIn extends MagicLinkOptions {
   options: AnyAuthOptions
+  keys: Keys
   origin: string
   db: Database
   pages: Pages
   record: Recorder
 }
 
-export function waysIn({ options, origin, db, pages, mails, redeem, record }: WaysIn) {
+export function waysIn({ options, keys, origin, db, pages, mails, redeem, record }: WaysIn) {
   const appName = options.appName ?? new URL(origin).hostname
   return [
     oidcProviders(options.oidc ?? {}),
@@ -34,7 +36,9 @@ export function waysIn({ options, origin, db, pages, mails, redeem, record }: Wa
     unlinking(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
-    ...(options.oauth ? oauthServer(options.oauth, origin, pages.signIn) : []),
-    ...(options.twoFactor ? secondFactor({ db, appName, secret: options.secret, record }) : []),
+    ...(options.oauth ? oauthServer(options.oauth, { keys, origin, signIn: pages.signIn }) : []),
+    ...(options.twoFactor
+      ? secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })
+      : []),
   ]
 }

@@ -137,7 +137,7 @@ test('names and addresses of members are for those who may read users', async ()
   expect(statuses).toEqual({
     OWNER: [200, 200, 200, 200],
     ADMIN: [200, 200, 200, 200],
-    MANAGER: [200, 200, 200, 200],
+    MANAGER: [200, 200, 403, 200],
     OPERATOR: [403, 403, 403, 403],
     VIEWER: [200, 403, 403, 403],
   })

@@ -1,0 +1,137 @@
+/**
+ * A signed cookie is good under its own name alone. Better Auth signs all cookies, and other texts as well,
+ * with one key and does not sign the name, so a value of one cookie would pass as another. Browsers get each
+ * cookie signed with the key of its name; Better Auth sees it signed with its own key, which never leaves.
+ *
+ * What Better Auth sees is also canonical: cookies of this host only, each name once.
+ *
+ * @module
+ */
+
+import { ACCESS_COOKIE, COOKIE_PREFIX, RENEWED_COOKIE } from './cookies.ts'
+import type { Keys } from './keys.ts'
+import { type CookieSigner, createCookieSigner } from './signed-cookie.ts'
+
+/** These hold what needs no signature: a signed token, and a mark. */
+const UNSIGNED = [ACCESS_COOKIE, RENEWED_COOKIE]
+
+/** Has the form of a signed cookie and no signature that fits, so Better Auth refuses it. */
+const REFUSED = `refused.${'A'.repeat(43)}=`
+
+export interface CookieKeys {
+  /** The signer of the cookie `name`, as browsers hold it. */
+  signerOf(name: string): CookieSigner
+  /** The signer of all cookies, as Better Auth sees them. */
+  inner: CookieSigner
+  /** A copy of `headers` with the cookies of a browser as Better Auth is to see them. */
+  inward(headers: Headers): Promise<Headers>
+  /** Changes the `Set-Cookie` lines of `headers`, which Better Auth wrote, to those for a browser. */
+  outward(headers: Headers): Promise<void>
+}
+
+export function createCookieKeys(keys: Keys): CookieKeys {
+  const signers = new Map<string, CookieSigner>()
+  const inner = createCookieSigner(keys.betterAuth)
+
+  function signerOf(name: string): CookieSigner {
+    const known = signers.get(name)
+    if (known) return known
+    const signer = createCookieSigner(keys.cookie(name))
+    signers.set(name, signer)
+    return signer
+  }
+
+  async function inside(name: string, value: string): Promise<string> {
+    if (UNSIGNED.includes(name)) return value
+    const opened = await signerOf(name).open(value)
+    return opened === null ? REFUSED : inner.seal(opened)
+  }
+
+  async function outside(line: string): Promise<string> {
+    const [, name = '', value = '', attributes = ''] = /^([^=]+)=([^;]*)(.*)$/s.exec(line) ?? []
+    // An empty value takes the cookie away.
+    if (UNSIGNED.includes(name) || value === '') return line
+    const opened = await inner.open(value)
+    return opened === null ? line : `${name}=${await signerOf(name).seal(opened)}${attributes}`
+  }
+
+  return {
+    signerOf,
+    inner,
+    async inward(headers) {
+      const copy = new Headers(headers)
+      const cookie = headers.get('cookie')
+      if (cookie === null) return copy
+      const own = ownCookies(cookie)
+      const pairs = await Promise.all(
+        [...own].map(async ([name, value]) => `${name}=${await inside(name, value)}`),
+      )
+      copy.delete('cookie')
+      if (pairs.length > 0) copy.set('cookie', pairs.join('; '))
+      return copy
+    },
+    async outward(headers) {
+      const lines = headers.getSetCookie()
+      if (lines.length === 0) return
+      headers.delete('set-cookie')
+      for (const line of lines) headers.append('set-cookie', await outside(line))
+    },
+  }
+}
+
+/** How many names are read at the most: a header may hold thousands, and each costs a signature. */
+const MOST_NAMES = 16
+
+/** The cookies of this host by name. Of two with one name neither: a browser keeps one, so the other was planted. */
+function ownCookies(header: string): Map<string, string> {
+  const found = new Map<string, string>()
+  const twice = new Set<string>()
+  for (const pair of header.split(';')) {
+    const at = pair.indexOf('=')
+    const name = pair.slice(0, Math.max(at, 0)).trim()
+    if (!name.startsWith(`${COOKIE_PREFIX}.`)) continue
+    if (found.has(name)) twice.add(name)
+    else if (found.size < MOST_NAMES) found.set(name, pair.slice(at + 1).trim())
+  }
+  for (const name of twice) found.delete(name)
+  return found
+}
+
+interface Called {
+  headers?: ConstructorParameters<typeof Headers>[0]
+  asResponse?: boolean
+  returnHeaders?: boolean
+}
+
+/**
+ * Better Auth's server functions as a host calls them: with the headers of a browser's request, and with
+ * `Set-Cookie` lines for a browser in what they return.
+ */
+export function withCookieKeys<Api extends object>(api: Api, { inward, outward }: CookieKeys): Api {
+  const wrapped = Object.entries(api).map(([name, call]) => {
+    if (typeof call !== 'function') return [name, call]
+    const translated = async (input?: Called) => {
+      const headers = input?.headers && (await inward(new Headers(input.headers)))
+      const returned = await call({ ...input, ...(headers ? { headers } : {}) })
+      if (returned instanceof Response) return translatedResponse(returned, outward)
+      if (input?.returnHeaders && returned?.headers instanceof Headers) {
+        await outward(returned.headers)
+      }
+      return returned
+    }
+    return [name, Object.assign(translated, { path: call.path, options: call.options })]
+  })
+  return Object.fromEntries(wrapped)
+}
+
+/** The answer with cookies for a browser. The headers of some answers cannot be changed, so it is a copy. */
+export async function translatedResponse(
+  answer: Response,
+  outward: CookieKeys['outward'],
+): Promise<Response> {
+  if (answer.headers.getSetCookie().length === 0) return answer
+  const headers = new Headers(answer.headers)
+  await outward(headers)
+  const { status, statusText, body } = answer
+  return new Response(body, { status, statusText, headers })
+}

@@ -1,0 +1,54 @@
+/**
+ * One key for each purpose, derived from the auth secret. A value that was signed, hashed or encrypted for one
+ * purpose cannot be checked with the key of another, so no cookie, link, code or signed query passes for a
+ * value of another kind.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc5869 (HKDF)
+ * @module
+ */
+
+import { hkdfSync } from 'node:crypto'
+import type { VerificationPurpose } from './verification.ts'
+
+/** Keys are 64 hexadecimal digits, because Better Auth takes its secret as text. */
+export interface Keys {
+  /** Better Auth's own: encryption, and the signature of an OAuth authorization query. */
+  betterAuth: string
+  /** Signs the cookie of this name, and no other. */
+  cookie(name: string): string
+  /** Hashes the identifiers of verification rows of one purpose. */
+  verification(purpose: VerificationPurpose): string
+  /** Hashes the codes and tokens of the OAuth server. */
+  oauthTokens: string
+  /** Hashes the second factor's backup codes. */
+  backupCodes: string
+  /** Hashes what rate limits are counted by. */
+  rateLimit: string
+  /** Hashes the e-mail addresses in the audit log. */
+  audit: string
+  /** Encrypts the mails that wait in the queue. */
+  mail: string
+}
+
+/** Derives the keys from `secret`, which has 32 characters or more. */
+export function createKeys(secret: string): Keys {
+  const derived = new Map<string, string>()
+  const derive = (purpose: string): string => {
+    const known = derived.get(purpose)
+    if (known) return known
+    const bytes = hkdfSync('sha256', secret, 'tollgate auth', purpose, 32)
+    const key = Buffer.from(bytes).toString('hex')
+    derived.set(purpose, key)
+    return key
+  }
+  return {
+    betterAuth: derive('better-auth'),
+    cookie: (name) => derive(`cookie ${name}`),
+    verification: (purpose) => derive(`verification ${purpose}`),
+    oauthTokens: derive('oauth tokens'),
+    backupCodes: derive('backup codes'),
+    rateLimit: derive('rate limit'),
+    audit: derive('audit'),
+    mail: derive('mail'),
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What a verification row is for. Better Auth finds the rows of links, states, challenges and codes by one
+ * column, and each of its endpoints asks for whatever identifier a caller sends. Here the stored identifier
+ * names its purpose and holds a hash under the key of that purpose: a value that was issued for one purpose
+ * leads to no row of another, and a stored identifier cannot be asked for. The database has CHECK
+ * "VerificationToken_identifier_check".
+ *
+ * @module
+ */
+
+import { createHmac } from 'node:crypto'
+import type { Keys } from './keys.ts'
+
+/** The beginnings of Better Auth's identifiers and of ours, each with its purpose. */
+const PURPOSES = {
+  'auth-state:': 'oauth-state',
+  'authorization_code:': 'authorization-code',
+  'confirm-email:': 'email-confirmation',
+  'magic-link:': 'magic-link',
+  'reset-password:': 'password-reset',
+  'revoke-unproven-account-access:': 'unproven-access-lock',
+  // Before the one below, which begins alike.
+  '2fa-attempts-': 'second-factor-attempts',
+  '2fa-': 'second-factor-challenge',
+} as const
+
+/** Better Auth's passkey plugin is the only one whose identifiers begin with nothing of their own. */
+const PASSKEY_CHALLENGE = /^[A-Za-z0-9_-]{32}$/
+
+/** What a value is good for. */
+export type VerificationPurpose = (typeof PURPOSES)[keyof typeof PURPOSES] | 'passkey-challenge'
+
+/** The purpose that an identifier names; null for an identifier that nothing here issues. */
+export function purposeOf(identifier: string): VerificationPurpose | null {
+  for (const [beginning, purpose] of Object.entries(PURPOSES)) {
+    if (identifier.startsWith(beginning)) return purpose
+  }
+  return PASSKEY_CHALLENGE.test(identifier) ? 'passkey-challenge' : null
+}
+
+/**
+ * Better Auth's `storeIdentifier`: `<purpose>:<HMAC-SHA-256, base64url>`. An identifier without a purpose gets
+ * `none`, which no row has: the CHECK refuses it.
+ */
+export const createIdentifierHash = (keys: Keys) => async (identifier: string) => {
+  const purpose = purposeOf(identifier)
+  if (purpose === null) return 'none'
+  const hash = createHmac('sha256', keys.verification(purpose)).update(identifier)
+  return `${purpose}:${hash.digest('base64url')}`
+}

@@ -1,0 +1,7 @@
+-- A verification row names what it is for, so a value of one purpose is never redeemed for another. Rows from
+-- before name nothing, live an hour at the most and are deleted: links that wait in mails are asked for again.
+DELETE FROM "VerificationToken";
+
+ALTER TABLE "VerificationToken" ADD CONSTRAINT "VerificationToken_identifier_check" CHECK (
+  "identifier" ~ '^(authorization-code|email-confirmation|magic-link|oauth-state|passkey-challenge|password-reset|second-factor-attempts|second-factor-challenge|unproven-access-lock):[A-Za-z0-9_-]{43}$'
+);
