@@ -52,7 +52,10 @@ export function createCookieKeys(keys: Keys): CookieKeys {
     // An empty value takes the cookie away.
     if (UNSIGNED.includes(name) || value === '') return line
     const opened = await inner.open(value)
-    return opened === null ? line : `${name}=${await signerOf(name).seal(opened)}${attributes}`
+    if (opened === null) return line
+    // Browsers refuse a cookie whose name begins with `__Host-` for any other path.
+    const forHost = attributes.replace(/; *path=[^;]*/i, '; Path=/')
+    return `${name}=${await signerOf(name).seal(opened)}${forHost}`
   }
 
   return {

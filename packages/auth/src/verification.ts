@@ -39,12 +39,13 @@ export function purposeOf(identifier: string): VerificationPurpose | null {
 }
 
 /**
- * Better Auth's `storeIdentifier`: `<purpose>:<HMAC-SHA-256, base64url>`. An identifier without a purpose gets
- * `none`, which no row has: the CHECK refuses it.
+ * Better Auth's `storeIdentifier`: `hashed:<purpose>:<HMAC-SHA-256, base64url>`. An identifier without a purpose
+ * gets `none`, which no row has: the CHECK refuses it. Where no row has the hash, Better Auth asks for the
+ * identifier itself, so no identifier may begin with `hashed:`; else a reader of the table could redeem a row.
  */
 export const createIdentifierHash = (keys: Keys) => async (identifier: string) => {
   const purpose = purposeOf(identifier)
   if (purpose === null) return 'none'
   const hash = createHmac('sha256', keys.verification(purpose)).update(identifier)
-  return `${purpose}:${hash.digest('base64url')}`
+  return `hashed:${purpose}:${hash.digest('base64url')}`
 }

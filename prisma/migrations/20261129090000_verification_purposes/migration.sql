@@ -3,5 +3,5 @@
 DELETE FROM "VerificationToken";
 
 ALTER TABLE "VerificationToken" ADD CONSTRAINT "VerificationToken_identifier_check" CHECK (
-  "identifier" ~ '^(authorization-code|email-confirmation|magic-link|oauth-state|passkey-challenge|password-reset|second-factor-attempts|second-factor-challenge|unproven-access-lock):[A-Za-z0-9_-]{43}$'
+  "identifier" ~ '^hashed:[a-z-]+:[A-Za-z0-9_-]{43}$'
 );

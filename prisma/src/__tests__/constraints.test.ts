@@ -113,7 +113,7 @@ test.each([
     `INSERT INTO "CheckoutSession" (id, "customerId", terms, status) VALUES ('1', '1', '1', 'ajar')`,
     'CheckoutSession_status_check',
   ],
-  ...['x', 'magic-link:x', `unheard-of:${'x'.repeat(43)}`].map((identifier) => [
+  ...['x', 'hashed:magic-link:x', `magic-link:${'x'.repeat(43)}`].map((identifier) => [
     `promise 5: a verification row called ${identifier}, which names no purpose or holds no hash,`,
     `INSERT INTO "VerificationToken" (id, identifier, value, "expiresAt") VALUES ('1', '${identifier}', '', now())`,
     'VerificationToken_identifier_check',
