@@ -115,7 +115,9 @@ export async function collect(auth: TestAuth, db: Database) {
   add('a client id', service.clientId, /client_id/)
   add('a client secret', service.clientSecret, /client_secret/)
   const { cookie } = await auth.signIn('reader@example.com')
-  const asked = await authorize(program.clientId, cookie, { [`${admin.userId}-`]: 'x' })
+  // A session token begins with its session's id, and parameters are signed in the order of their names.
+  const theirs = await db.session.findFirstOrThrow({ where: { userId: admin.userId } })
+  const asked = await authorize(program.clientId, cookie, { [`${theirs.id}-`]: 'x' })
   const query = new URL(asked.location, TEST_ORIGIN).searchParams
   add('a signed query', query.toString(), /oauth_query/)
   const signature = query.get('sig')
@@ -155,10 +157,10 @@ export async function collect(auth: TestAuth, db: Database) {
   expect([...purposes.keys()].sort()).toEqual(IN_ROWS)
   for (const [purpose, row] of purposes) {
     add(`the stored identifier of ${purpose}`, row.identifier)
-    add(`its end`, row.identifier.slice('hashed:'.length))
+    add('its end', row.identifier.slice('hashed:'.length))
     add(`the hash stored for ${purpose}`, row.identifier.split(':')[2])
-    add(`the row id of ${purpose}`, row.id)
   }
+  add('the id of a row', rows[0]?.id)
   for (const row of await db.oauthRefreshToken.findMany()) add('a stored refresh token', row.token)
   const stored = await db.twoFactor.findFirstOrThrow({ where: { verified: true } })
   add('a stored backup code', (JSON.parse(stored.backupCodes) as string[])[0])
