@@ -49,3 +49,14 @@ export function createTestLogger(): Logger & { entries: LogEntry[]; readonly tex
     error: keep('error'),
   }
 }
+
+/**
+ * Waits until `condition` holds, asking every `intervalMs`. It has no time limit but the test's own, so
+ * that a slow machine is given the time it needs.
+ */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  intervalMs = 5,
+): Promise<void> {
+  while (!(await condition())) await new Promise((done) => setTimeout(done, intervalMs))
+}
