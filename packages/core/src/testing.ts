@@ -1,11 +1,14 @@
 /**
- * Doubles for tests: a clock that stands still until moved, a logger that keeps what it was told.
+ * For tests: a clock that stands still until moved, a logger that keeps what it was told, waiting without a
+ * time limit, and how the time of some work grows with its text.
  *
  * @module
  */
 
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
+
+export { growsLinearly, HOSTILE_TEXTS } from './hostile-text.ts'
 
 export interface TestClock extends Clock {
   advance(milliseconds: number): void
