@@ -54,7 +54,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const background = createBackground(logger)
   const database = options.db ?? db
   const protection = createProtection(options, baseURL, logger)
-  const { addressOf, limiter } = protection
+  const { addressOf, addresses, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,
     db: database,
@@ -83,7 +83,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
-      const checked = await checkRequest(req, baseURL)
+      const checked = addresses.tell(await checkRequest(req, baseURL))
       return finish(req, await betterAuthInstance.handler(checked), baseURL)
     } catch (thrown) {
       const refusal = refusalOf(thrown)

@@ -5,12 +5,10 @@
  */
 
 import type { Logger } from '@repo/core'
-import type { RateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
-import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -72,7 +70,7 @@ export function createBetterAuth({
     context,
   })
   const instance = betterAuth({
-    ...settings({ options, baseURL, logger, tokens, limiter: protection.limiter }),
+    ...settings({ options, baseURL, logger, tokens, protection }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -139,8 +137,8 @@ function settings({
   baseURL,
   logger,
   tokens,
-  limiter,
-}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
+  protection: { addresses, limiter },
+}: Pick<Parts, 'options' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -198,7 +196,7 @@ function settings({
       defaultCookieAttributes: COOKIE_ATTRIBUTES,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: ipAddressOptions(options),
+      ipAddress: addresses.options,
     },
   } satisfies BetterAuthOptions
 }

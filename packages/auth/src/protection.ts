@@ -13,7 +13,12 @@ import {
 } from '@repo/core/rate-limit'
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { checkProxies, createAddressOf } from './addresses.ts'
+import {
+  type AddressTeller,
+  checkProxies,
+  createAddressOf,
+  createAddressTeller,
+} from './addresses.ts'
 import { audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import { limits } from './limits.ts'
@@ -21,6 +26,7 @@ import type { AnyAuthOptions } from './options.ts'
 
 export interface Protection {
   addressOf: AddressOf
+  addresses: AddressTeller
   limiter: RateLimiter
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
@@ -63,6 +69,7 @@ export function createProtection(
 
   return {
     addressOf,
+    addresses: createAddressTeller(options, addressOf),
     limiter,
     first: (options.rateLimit ?? true) ? [limits({ limiter, addressOf, isFamiliar })] : [],
     last: [auditHooks({ db, secret, record })],

@@ -8,8 +8,11 @@
 /** Each four times as long as the one before: work whose time grows with the square of its text takes sixteen times as long. */
 const STEPS = [4, 16, 64].map((kib) => kib * 1024)
 const MOST_GROWTH = 8
-/** As many times as long as reading each character once: noise on a machine where that is microseconds. */
-const MOST_READINGS = 50
+/**
+ * So many times as long as reading each character once is linear, whatever the growth: of short times the noise is
+ * large. A square is some thousand times as long at 16 KiB.
+ */
+const MOST_READINGS = 500
 const ROUNDS = { least: 3, most: 15 }
 const ENOUGH_MS = 2_000
 

@@ -1,6 +1,7 @@
 /** requireRole: 403 for the wrong role, and no role is ever taken from input. */
 
 import { expect, test } from 'vitest'
+import type { OrganizationRole } from '../index.ts'
 import { cookiesOf, TEST_PASSWORD, tokenOf } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -47,7 +48,7 @@ test('in an organization the role there counts, not the own one', async () => {
     data: { id: 'other', organizationId: id, userId: other, role: 'OWNER' },
   })
   await setup.db.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
-  const refusal = (role: string | string[]) =>
+  const refusal = (role: OrganizationRole | OrganizationRole[]) =>
     setup.auth.requireRole(req, role).catch((error: unknown) => error)
   await expect.poll(() => refusal('OWNER')).toMatchObject(insufficient)
 
