@@ -5,6 +5,7 @@
  * @module
  */
 
+import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { isDevelopment, isTest } from '@better-auth/core/env'
 import type { Logger } from '@repo/core'
@@ -13,12 +14,38 @@ import {
   type AddressOptions,
   createAddressOf as createReader,
 } from '@repo/core/rate-limit'
+import { withHeaders } from './border.ts'
 
-/** Better Auth's `advanced.ipAddress`. */
-export function ipAddressOptions({ ipAddressHeaders, trustedProxies }: AddressOptions) {
+/** The address of a request, told to Better Auth so that its sessions and limits have the same. */
+export interface AddressTeller {
+  /** `req` with the address in a header of its own. */
+  tell(req: Request): Request
+  /** Better Auth's `advanced.ipAddress`. */
+  options: { ipAddressHeaders: string[]; trustedProxies?: string[] }
+}
+
+/**
+ * Better Auth has a reader of its own, which knows no ports and no brackets. It is asked for the header that
+ * we set first, and reads the others where the host calls `auth.api` with headers. The name of ours is
+ * random, so that no caller can send it.
+ */
+export function createAddressTeller(
+  { ipAddressHeaders = ['x-forwarded-for'], trustedProxies }: AddressOptions,
+  addressOf: AddressOf,
+): AddressTeller {
+  const header = `x-address-${randomBytes(16).toString('hex')}`
   return {
-    ipAddressHeaders: ipAddressHeaders ?? ['x-forwarded-for'],
-    ...(trustedProxies ? { trustedProxies } : {}),
+    tell(req) {
+      const address = addressOf(req)
+      if (address === null) return req
+      const headers = new Headers(req.headers)
+      headers.set(header, address)
+      return withHeaders(req, headers)
+    },
+    options: {
+      ipAddressHeaders: [header, ...ipAddressHeaders],
+      ...(trustedProxies ? { trustedProxies } : {}),
+    },
   }
 }
 

@@ -11,7 +11,7 @@ import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
-import { checkRequest, conflictOf } from './border.ts'
+import { checkRequest, conflictOf, withHeaders } from './border.ts'
 import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
@@ -58,7 +58,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const keys = createKeys(options.secret)
   const cookies = createCookieKeys(keys)
   const protection = createProtection({ options, keys, baseURL, logger })
-  const { addressOf, limiter } = protection
+  const { addressOf, addresses, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,
     cookies,
@@ -89,9 +89,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
-      const checked = await checkRequest(req, baseURL)
+      const checked = addresses.tell(await checkRequest(req, baseURL))
       const headers = await cookies.inward(checked.headers)
-      const answer = await betterAuthInstance.handler(new Request(checked, { headers }))
+      const answer = await betterAuthInstance.handler(withHeaders(checked, headers))
       return finish(req, await translatedResponse(answer, cookies.outward), baseURL)
     } catch (thrown) {
       const refusal = refusalOf(thrown)

@@ -5,12 +5,10 @@
  */
 
 import type { Logger } from '@repo/core'
-import type { RateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
-import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
@@ -76,7 +74,7 @@ export function createBetterAuth({
     context,
   })
   const instance = betterAuth({
-    ...settings({ options, keys, baseURL, logger, tokens, limiter: protection.limiter }),
+    ...settings({ options, keys, baseURL, logger, tokens, protection }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -145,8 +143,8 @@ function settings({
   baseURL,
   logger,
   tokens,
-  limiter,
-}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
+  protection: { addresses, limiter },
+}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -209,7 +207,7 @@ function settings({
       defaultCookieAttributes: COOKIE_ATTRIBUTES,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
-      ipAddress: ipAddressOptions(options),
+      ipAddress: addresses.options,
     },
   } satisfies BetterAuthOptions
 }

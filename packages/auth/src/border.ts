@@ -65,6 +65,10 @@ const isForProgram = ({ headers }: Request): boolean =>
 const isTokenEndpoint = ({ url }: Request): boolean =>
   /^\/api\/auth\/oauth2\/(token|introspect|revoke)$/.test(new URL(url).pathname)
 
+/** The request with other headers. A host's may be of a class that `Request` takes only by its parts. */
+export const withHeaders = (req: Request, headers: Headers): Request =>
+  req.body ? new Request(req, { headers }) : new Request(req.url, { method: req.method, headers })
+
 /** The whole body as text; empty where there is none. @throws `body_too_large` (413) */
 export async function readBody(req: Request): Promise<string> {
   const tooLarge = () =>

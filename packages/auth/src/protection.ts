@@ -13,7 +13,12 @@ import {
 } from '@repo/core/rate-limit'
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { checkProxies, createAddressOf } from './addresses.ts'
+import {
+  type AddressTeller,
+  checkProxies,
+  createAddressOf,
+  createAddressTeller,
+} from './addresses.ts'
 import { audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
@@ -22,6 +27,7 @@ import type { AnyAuthOptions } from './options.ts'
 
 export interface Protection {
   addressOf: AddressOf
+  addresses: AddressTeller
   limiter: RateLimiter
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
@@ -77,6 +83,7 @@ export function createProtection({
 
   return {
     addressOf,
+    addresses: createAddressTeller(options, addressOf),
     limiter,
     first: (options.rateLimit ?? true) ? [limits({ limiter, addressOf, isFamiliar })] : [],
     last: [auditHooks({ db, key: keys.audit, record })],

@@ -1,11 +1,14 @@
 /**
- * Doubles for tests: a clock that stands still until moved, a logger that keeps what it was told.
+ * For tests: a clock that stands still until moved, a logger that keeps what it was told, waiting without a
+ * time limit, and how the time of some work grows with its text.
  *
  * @module
  */
 
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
+
+export { growsLinearly, HOSTILE_TEXTS } from './hostile-text.ts'
 
 export interface TestClock extends Clock {
   advance(milliseconds: number): void
@@ -48,4 +51,15 @@ export function createTestLogger(): Logger & { entries: LogEntry[]; readonly tex
     warn: keep('warn'),
     error: keep('error'),
   }
+}
+
+/**
+ * Waits until `condition` holds, asking every `intervalMs`. It has no time limit but the test's own, so
+ * that a slow machine is given the time it needs.
+ */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  intervalMs = 5,
+): Promise<void> {
+  while (!(await condition())) await new Promise((done) => setTimeout(done, intervalMs))
 }

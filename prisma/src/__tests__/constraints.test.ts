@@ -1,8 +1,14 @@
 /** The database keeps the promises: each named constraint exists and refuses what it is there for. */
 
+import { until } from '@repo/core/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { atomically } from '../client.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+import {
+  countLockWaits,
+  createTestDatabase,
+  type TestDatabase,
+  WITHOUT_HURRY,
+} from '../testing/database.ts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -160,21 +166,22 @@ test('of two owners who leave at once the second is refused, though the first ha
   const owners = await found('pair', 2)
   // It writes one row for both, and so would make the second wait by chance.
   await db.$executeRaw`ALTER TABLE "Member" DISABLE TRIGGER "Member_tells"`
-  let checked = () => {}
-  const first = new Promise<void>((done) => {
-    checked = done
+  const leave = (id: string, andThen: () => Promise<unknown> = async () => {}) =>
+    atomically(
+      db,
+      async (tx) => {
+        await tx.member.delete({ where: { id } })
+        await tx.$executeRaw`SET CONSTRAINTS ALL IMMEDIATE`
+        await andThen()
+      },
+      WITHOUT_HURRY,
+    )
+  let second: Promise<unknown> = Promise.resolve()
+  await leave(owners[0] ?? '', async () => {
+    second = expect(leave(owners[1] ?? '')).rejects.toThrow('must have an owner')
+    await until(async () => (await countLockWaits(db)) === 1)
   })
-  const leave = (id: string, pauseMs: number) =>
-    atomically(db, async (tx) => {
-      await tx.member.delete({ where: { id } })
-      await tx.$executeRaw`SET CONSTRAINTS ALL IMMEDIATE`
-      checked()
-      await new Promise((done) => setTimeout(done, pauseMs))
-    })
-  const going = leave(owners[0] ?? '', 300)
-  await first
-  await expect(leave(owners[1] ?? '', 0)).rejects.toThrow('must have an owner')
-  await going
+  await second
   await db.$executeRaw`ALTER TABLE "Member" ENABLE TRIGGER "Member_tells"`
   expect(await db.member.count({ where: { organizationId: 'pair', role: 'OWNER' } })).toBe(1)
 })

@@ -1,5 +1,6 @@
 /** Lines: one connection each, in order, and what fails there fails alone. */
 
+import { until } from '@repo/core/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import { createDb, type Database, Prisma, queryInLine } from '../index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
@@ -101,7 +102,7 @@ test('while the statement cannot be prepared each is told why', async () => {
 
 test('a connection that is cut fails what was sent on it; the rest go on with another', async () => {
   await note('connected')
-  const sleeping = sleep(30, 'a').catch((error: unknown) => error)
+  const sleeping = sleep(3_600, 'a').catch((error: unknown) => error)
   // Behind it in its own line.
   const behind = numbers(40).map(() =>
     sleep(0, 'a').then(
@@ -134,7 +135,7 @@ test('more busy lines than connections all go on', async () => {
   )
   const least = () => Math.min(...numbers(6).map((line) => counts.get(`line ${line}`) ?? 0))
   try {
-    await expect.poll(least).toBeGreaterThan(100)
+    await until(() => least() > 100)
     // Neither is anybody shut out who is in no line.
     expect(await db.$queryRaw`SELECT 1 AS one`).toEqual([{ one: 1 }])
   } finally {

@@ -133,7 +133,7 @@ test('both ways fail with what PostgreSQL said, and without what was asked', asy
 
 test('a connection that is cut fails its statement and nothing else', async () => {
   await ask(db)
-  const asleep = queryNamed(db, 'asleep', Prisma.sql`SELECT pg_sleep(${5}::int)`)
+  const asleep = queryNamed(db, 'asleep', Prisma.sql`SELECT pg_sleep(${3_600}::int)`)
   const cut = async () => {
     const [row] = await database.db.$queryRaw<[{ cut: number }]>`
       SELECT count(pg_terminate_backend(pid))::int AS cut FROM pg_stat_activity

@@ -5,7 +5,7 @@
  */
 
 import pg from 'pg'
-import { createDb, type Database } from '../client.ts'
+import { createDb, type Database, type TransactionOptions } from '../client.ts'
 
 export interface TestDatabase {
   db: Database
@@ -13,6 +13,17 @@ export interface TestDatabase {
   url: string
   /** Closes the client and drops the database. */
   drop(): Promise<void>
+}
+
+/** For `atomically` in a test that keeps its transaction open: no limit but the test's own. */
+export const WITHOUT_HURRY: TransactionOptions = { maxWaitMs: 600_000, timeoutMs: 600_000 }
+
+/** How many connections to this database wait for a lock that another one holds. */
+export async function countLockWaits(db: Pick<Database, '$queryRaw'>): Promise<number> {
+  const [{ waits }] = await db.$queryRaw<[{ waits: number }]>`
+    SELECT count(*)::int AS waits FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  return waits
 }
 
 export interface TestPostgres {

@@ -1,7 +1,13 @@
 import type {} from 'vitest'
 import type { TestPostgres } from './database.ts'
 
-export { createTestDatabase, type TestDatabase, type TestPostgres } from './database.ts'
+export {
+  countLockWaits,
+  createTestDatabase,
+  type TestDatabase,
+  type TestPostgres,
+  WITHOUT_HURRY,
+} from './database.ts'
 export {
   freePort,
   OWNER,

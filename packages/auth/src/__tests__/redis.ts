@@ -18,6 +18,9 @@ export interface TestRedis {
   stop(): Promise<void>
 }
 
+/** A client gives an answer up after a second, which the stand-in under load may take; here none does. */
+const urlAt = (port: number) => `redis://127.0.0.1:${port}?commandTimeout=none`
+
 export async function startRedis(): Promise<TestRedis> {
   return (await startServer()) ?? (await startStandIn())
 }
@@ -37,7 +40,7 @@ async function startServer(): Promise<TestRedis | null> {
   })
   if (!isUp) return null
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: urlAt(port),
     kind: 'redis-server',
     async stop() {
       const gone = once(server, 'exit')
@@ -99,7 +102,7 @@ async function startStandIn(): Promise<TestRedis> {
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: urlAt(port),
     kind: 'ioredis-mock',
     async stop() {
       for (const socket of sockets) socket.destroy()

@@ -9,7 +9,7 @@ import { history, play } from './credits-history.ts'
 const RUNS = Number(process.env.CREDITS_RUNS ?? 80)
 const SEED = Number(process.env.CREDITS_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
-test('promise 3: the ledger does what the model does', { timeout: 600_000 }, async () => {
+test('promise 3: the ledger does what the model does', async () => {
   process.stderr.write(`CREDITS_SEED=${SEED} CREDITS_RUNS=${RUNS}\n`)
   const database = await createTestDatabase(inject('postgres'))
   const property = fc.asyncProperty(history, (steps) => play(database.db, steps))

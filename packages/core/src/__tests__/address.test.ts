@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { readEnv } from '../index.ts'
 import { createAddressOf, networkOf, rateLimitEnv } from '../rate-limit/index.ts'
+import { growsLinearly, HOSTILE_TEXTS } from '../testing.ts'
 
 const from = (forwarded?: string) =>
   new Headers(forwarded === undefined ? {} : { 'x-forwarded-for': forwarded })
@@ -13,7 +14,36 @@ test.each([
   ['an empty header', '', [], null],
   ['commas', ', ,', ['10.0.0.1'], null],
   ['no address', 'unknown', [], null],
-  ['an address with a port', '203.0.113.7:443', [], null],
+  ['an address with a port', '203.0.113.7:4711', [], '203.0.113.7'],
+  ['an address with the port nought', '203.0.113.7:0', [], '203.0.113.7'],
+  ['an address in quotes', '"203.0.113.7"', [], '203.0.113.7'],
+  ['an address with a port, in quotes', '"203.0.113.7:4711"', [], '203.0.113.7'],
+  ['IPv6 in brackets', '[2001:db8:1:2::9]', [], '2001:db8:1:2::'],
+  ['IPv6 with a port', '[2001:db8:1:2::9]:443', [], '2001:db8:1:2::'],
+  ['IPv6 with a port, in quotes', '"[2001:DB8:1:2::9]:443"', [], '2001:db8:1:2::'],
+  ['IPv4 as IPv6 with a port', '[::ffff:203.0.113.7]:4711', [], '203.0.113.7'],
+  ['IPv4 as IPv6 in groups with a port', '"[::FFFF:cb00:7107]:4711"', [], '203.0.113.7'],
+  ['a list with ports', '203.0.113.7:4711, 10.1.2.3:80', ['10.0.0.0/8'], '203.0.113.7'],
+  [
+    'a list with ports behind IPv6',
+    '203.0.113.7:4711, "[2001:db8::1]:443", [::1]',
+    ['2001:db8::/32', '::1'],
+    '203.0.113.7',
+  ],
+  ['a list with ports and no proxy', '203.0.113.7:4711, 198.51.100.1:80', [], null],
+  ['a port that is none', '203.0.113.7:65536', [], null],
+  ['a port of letters', '203.0.113.7:http', [], null],
+  ['a port of nothing', '203.0.113.7:', [], null],
+  ['two ports', '203.0.113.7:1:2', [], null],
+  ['IPv4 in brackets', '[203.0.113.7]:80', [], null],
+  ['brackets that are left open', '[2001:db8::1', [], null],
+  ['brackets that are closed twice', '[2001:db8::1]]', [], null],
+  ['a name in brackets', '[localhost]:80', [], null],
+  ['IPv6 with a zone in brackets', '[fe80::1%eth0]:80', [], null],
+  ['quotes that are left open', '"203.0.113.7', [], null],
+  ['quotes in quotes', '""203.0.113.7""', [], null],
+  ['an address in single quotes', "'203.0.113.7'", [], null],
+  ['IPv6 that ends like a port', '2001:db8:1:2::443', [], '2001:db8:1:2::'],
   ['numbers that are none', '203.0.113.256', [], null],
   ['a list, which anyone can begin', '203.0.113.7, 198.51.100.1', [], null],
   ['a list behind a known proxy', '203.0.113.7, 198.51.100.1', ['198.51.100.0/24'], '203.0.113.7'],
@@ -63,6 +93,57 @@ test('only the headers that were named count, the first that says an address', (
   expect(read(headers)).toBe('203.0.113.9')
 })
 
+const FORWARDED = { ipAddressHeaders: ['Forwarded'], trustedProxies: ['10.0.0.0/8', '::1'] }
+
+test.each([
+  ['for=203.0.113.7', '203.0.113.7'],
+  ['For="203.0.113.7:4711";proto=https;by=10.0.0.1', '203.0.113.7'],
+  ['proto=https;for="[2001:db8:1:2::9]:443"', '2001:db8:1:2::'],
+  ['for=203.0.113.7, for=10.0.0.1;host=a.example', '203.0.113.7'],
+  ['for=1.1.1.1, for=203.0.113.7, for="[::1]"', '203.0.113.7'],
+  ['for="x, for=203.0.113.9, for=10.0.0.1', '203.0.113.9'],
+  ['for=203.0.113.7, for=unknown', null],
+  ['for=203.0.113.7, for=_hidden, for=10.0.0.1', null],
+  ['proto=https', null],
+  ['203.0.113.7', null],
+  ['for=203.0.113.7;for=203.0.113.8', null],
+])('Forwarded: %s is a request from %s', (forwarded, expected) => {
+  expect(createAddressOf(FORWARDED)(new Headers({ forwarded }))).toBe(expected)
+})
+
+test('what `Forwarded` alone says is nothing in another header', () => {
+  expect(createAddressOf({})(from('for=203.0.113.7'))).toBeNull()
+})
+
+test('a header of 64 KiB is read in linear time', () => {
+  const options = { trustedProxies: ['10.0.0.0/8', '::/1', '1.0.0.0/8'] }
+  for (const read of [createAddressOf(options), createAddressOf(), createAddressOf(FORWARDED)]) {
+    const reading = (text: string) => {
+      const headers = new Map([
+        ['x-forwarded-for', text],
+        ['Forwarded', text],
+      ])
+      return read({ headers: { get: (name: string) => headers.get(name) ?? null } } as Request)
+    }
+    const slow = [...HOSTILE_TEXTS, ...ADDRESSES].filter(
+      ([, textOf]) => !growsLinearly(reading, textOf),
+    )
+    expect(slow.map(([name]) => name)).toEqual([])
+  }
+  const slow = HOSTILE_TEXTS.filter(([, textOf]) => !growsLinearly(networkOf, textOf))
+  expect(slow.map(([name]) => name)).toEqual([])
+})
+
+/** Lists of what has to be looked at. */
+const ADDRESSES = [
+  '10.0.0.1:80,',
+  '::1,',
+  '[::1]:80,',
+  '"10.0.0.1",',
+  'for=10.0.0.1;',
+  'for="[::1]",',
+].map((unit) => [unit, (length: number) => unit.repeat(Math.ceil(length / unit.length))] as const)
+
 test.each([
   { trustedProxies: ['10.0.0.0/33'] },
   { trustedProxies: ['10.0.0.1', '::1/129'] },
@@ -105,6 +186,8 @@ test.each([
   ['2001:db8:1:2::', '2001:db8:1::'],
   ['2001:db8::1', '2001:db8:0::'],
   ['::1', '0:0:0::'],
+  ['203.0.113.77:4711', '203.0.113.0'],
+  ['[2001:db8:1:2::9]:443', '2001:db8:1::'],
   ['unknown', null],
   ['', null],
 ])('of the address %j a log keeps %j', (address, network) => {

@@ -11,7 +11,7 @@ import { TollgateError } from '../errors.ts'
 export interface AddressOptions {
   /**
    * Headers that hold the caller's address, the first that says one. They must be set by your own proxy or
-   * server: anyone can send one. Default `x-forwarded-for`.
+   * server: anyone can send one. `forwarded` is read by RFC 7239. Default `x-forwarded-for`.
    */
   ipAddressHeaders?: string[]
   /**
@@ -27,23 +27,30 @@ export interface AddressOptions {
  */
 export type AddressOf = (source: Request | Headers) => string | null
 
+const MAX_PROXIES = 100
+
 /** @throws `invalid_options` for what is no header, address or range */
 export function createAddressOf(options: AddressOptions = {}): AddressOf {
   const { ipAddressHeaders = ['x-forwarded-for'], trustedProxies = [] } = options
   const stranger = ipAddressHeaders.find((name) => !isHeader(name))
   if (stranger !== undefined) throw refused(`${JSON.stringify(stranger)} is not a header's name.`)
   const isTrusted = trusting(trustedProxies)
-  const callerIn = (header: string): string | null => {
-    const listed = entriesOf(header).map(addressIn)
+  const callerIn = (listed: string[], read: (entry: string) => string | null): string | null => {
     if (listed.length > 1 && trustedProxies.length === 0) return null
-    // What is no address was written by nobody we know, and so was all that stands before it.
-    const caller = listed.findLast((each) => each === null || !isTrusted(each))
-    return caller ? (isIP(caller) === 4 ? caller : networkOfIPv6(caller, 4)) : null
+    // From its end: what stands before the caller may be anyone's. Nobody has so many proxies.
+    for (const entry of listed.slice(-MAX_PROXIES).reverse()) {
+      const address = read(entry)
+      // What is no address was written by nobody we know, and so was all that stands before it.
+      if (address === null) return null
+      if (!isTrusted(address)) return isIP(address) === 4 ? address : networkOfIPv6(address, 4)
+    }
+    return null
   }
   return (source) => {
     const headers = source instanceof Headers ? source : source.headers
     for (const name of ipAddressHeaders) {
-      const caller = callerIn(headers.get(name) ?? '')
+      const read = name.toLowerCase() === 'forwarded' ? forwardedFor : addressIn
+      const caller = callerIn(entriesOf(headers.get(name) ?? ''), read)
       if (caller) return caller
     }
     return null
@@ -92,8 +99,27 @@ const refused = (message: string) => new TollgateError('invalid_options', 500, m
 
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-/** An IPv4 address, or the eight groups of an IPv6 one that is none; null for what is no address. */
+/** Whose an element of `Forwarded` says that a request is. @see https://www.rfc-editor.org/rfc/rfc7239 */
+function forwardedFor(element: string): string | null {
+  const pairs = element.split(';').map((pair) => pair.trim())
+  const [node, ...others] = pairs.filter((pair) => /^for=/i.test(pair))
+  return node === undefined || others.length > 0 ? null : addressIn(node.slice('for='.length))
+}
+
+/**
+ * The address of what a proxy wrote: also in quotes, in brackets and with a port. An IPv4 address, or the eight
+ * groups of an IPv6 one that is none; null for what is no address.
+ */
 function addressIn(text: string): string | null {
+  const [, quoted] = /^"([^"]*)"$/.exec(text) ?? []
+  const [, inBrackets, single, port = '0'] =
+    /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(quoted ?? text) ?? []
+  if (Number(port) > 65_535) return null
+  if (inBrackets !== undefined) return isIP(inBrackets) === 6 ? canonical(inBrackets) : null
+  return canonical(single ?? quoted ?? text)
+}
+
+function canonical(text: string): string | null {
   const version = isIP(text)
   if (version === 4) return text
   // With a zone it is an address of this machine's own network.

@@ -133,15 +133,19 @@ test('beside a worker with the same entries each minute is run once', async () =
   // Two tenths of a second before a minute that only this process believes in.
   vi.useFakeTimers({ toFake: ['Date'], shouldAdvanceTime: true, now: at('02T10:00:59.800').now() })
   const worker = await createWorker({ databaseUrl, jobs, cron: [MINUTELY], logger })
-  for (let call = 0; call < 12; call++) {
+  for (let since = 0; since < 8; ) {
     await Promise.all(
       [1, 2, 3].map(() => runPending({ databaseUrl, jobs, cron: [MINUTELY], logger })),
     )
+    if (Date.now() >= at('02T10:01:00').now().getTime()) since += 1
   }
   await worker.stop()
-  expect(new Date().toISOString()).toMatch(/10:01:/)
-  expect(runs).toEqual(['often'])
-  expect(await ticks()).toEqual(['02 10:01'])
+  await runPending({ databaseUrl, jobs, logger })
+  // Where this takes longer, other minutes come.
+  const minutes = await ticks()
+  expect(minutes[0]).toBe('02 10:01')
+  expect(new Set(minutes).size).toBe(minutes.length)
+  expect(runs).toHaveLength(minutes.length)
 })
 
 test('a worker that makes minutes good does so once, beside calls that do the same', async () => {
@@ -151,10 +155,13 @@ test('a worker that makes minutes good does so once, beside calls that do the sa
   vi.useFakeTimers({ toFake: ['Date'], shouldAdvanceTime: true, now: at('02T10:20:10').now() })
   const started = createWorker({ databaseUrl, jobs, cron, logger })
   await Promise.all([1, 2, 3].map(() => runPending({ databaseUrl, jobs, cron, logger })))
-  await expect.poll(() => runs.length).toBe(20)
+  await expect.poll(() => runs.length).toBeGreaterThanOrEqual(20)
   await (await started).stop()
-  expect(new Set(await ticks()).size).toBe(20)
-  expect(runs).toHaveLength(20)
+  await runPending({ databaseUrl, jobs, logger })
+  const minutes = await ticks()
+  expect(minutes.slice(0, 20).at(-1)).toBe('02 10:20')
+  expect(new Set(minutes).size).toBe(minutes.length)
+  expect(runs).toHaveLength(minutes.length)
 })
 
 test('what is due runs in the same call, even where the database is behind in time', async () => {

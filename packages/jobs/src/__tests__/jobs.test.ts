@@ -95,13 +95,10 @@ test('one key is one waiting job, with the newest payload and the first time', a
   await enqueue(db, job, { n: 2 }, { key: 'only', runAt: new Date(Date.now() + 3_600_000) })
   expect(await waiting()).toBe(1)
   await expect
-    .poll(
-      async () => {
-        await runPending({ databaseUrl: database.url, jobs: [[job]], logger })
-        return runs
-      },
-      { timeout: 5_000 },
-    )
+    .poll(async () => {
+      await runPending({ databaseUrl: database.url, jobs: [[job]], logger })
+      return runs
+    })
     .toEqual([2])
   expect(Date.now()).toBeGreaterThanOrEqual(runAt.getTime())
 })
@@ -153,11 +150,17 @@ test('a job whose tries are used up is dead, is listed, and can be given another
 
 test('stopping waits for the job under way and takes no other', async () => {
   const order: string[] = []
+  let stop = () => {}
+  const isStopping = new Promise<void>((done) => {
+    stop = done
+  })
   const slow = defineJob<Payload>({
     name: 'slow',
     parse,
     async run() {
       order.push('begun')
+      await isStopping
+      // A stop that did not wait for the job would be over before it.
       await new Promise((done) => setTimeout(done, 300))
       order.push('done')
     },
@@ -167,7 +170,9 @@ test('stopping waits for the job under way and takes no other', async () => {
   await enqueue(db, slow, { n: 2 })
   await expect.poll(() => order).toEqual(['begun'])
   workers.length = 0
-  await worker.stop()
+  const stopped = worker.stop()
+  stop()
+  await stopped
   expect(order).toEqual(['begun', 'done'])
   expect(await waiting()).toBe(1)
   expect(await db.jobWorker.count()).toBe(0)
@@ -204,7 +209,7 @@ test('four workers share a hundred jobs and run each once', async () => {
   const { job, runs } = noting()
   await Promise.all([1, 2, 3, 4].map(() => start([[job]])))
   await Promise.all(Array.from({ length: 100 }, (_, n) => enqueue(db, job, { n })))
-  await expect.poll(() => runs.length, { timeout: 15_000 }).toBe(100)
+  await expect.poll(() => runs.length).toBe(100)
   expect(new Set(runs).size).toBe(100)
 })
 
@@ -221,10 +226,10 @@ test('promise 1: a worker outlives the loss of all its connections, and so do it
   }
   await start([[cutting]])
   await enqueue(db, job, { n: 1 })
-  await expect.poll(() => runs, { timeout: 15_000 }).toEqual([1, 1])
+  await expect.poll(() => runs).toEqual([1, 1])
   const left = () => db.$queryRaw`SELECT 1 FROM graphile_worker.jobs`
-  await expect.poll(left, { timeout: 15_000 }).toEqual([])
-}, 40_000)
+  await expect.poll(left).toEqual([])
+})
 
 test('promise 1: the jobs of a worker that was killed before it said that it lives are run', async () => {
   const { job, runs } = noting('orphan')
@@ -232,8 +237,8 @@ test('promise 1: the jobs of a worker that was killed before it said that it liv
   await db.$executeRaw`
     UPDATE graphile_worker._private_jobs SET locked_by = 'nobody', locked_at = now()`
   await start([[job]], { beatMs: 100, silentMs: 500 })
-  await expect.poll(() => runs, { timeout: 10_000 }).toEqual([1])
-}, 20_000)
+  await expect.poll(() => runs).toEqual([1])
+})
 
 test('promise 1: the jobs of a worker that was killed are run by another', async () => {
   const script = fileURLToPath(new URL('./killed-worker.ts', import.meta.url))
@@ -250,5 +255,5 @@ test('promise 1: the jobs of a worker that was killed are run by another', async
   await new Promise((done) => child.once('exit', done))
 
   await start([[job]], { beatMs: 100, silentMs: 1_000 })
-  await expect.poll(() => runs, { timeout: 15_000 }).toEqual([7])
+  await expect.poll(() => runs).toEqual([7])
 })

@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createTestLogger } from '@repo/core/testing'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Running, start, startReceiver } from './harness.ts'
 
@@ -226,12 +227,23 @@ test('webhooks are signed over the raw body, tried again, and sent again from th
 test('by default it is tried again four times in about an hour, as Creem does', async () => {
   const receiver = await startReceiver()
   receiver.answer(500)
+  const logger = createTestLogger()
+  running = await start({ logger })
   const { creem } = running.sandbox
+  product = creem.createProduct({ name: 'Pack', price: 1000, currency: 'EUR' }).id
   creem.addWebhook({ url: receiver.url, secret: SECRET })
   creem.completeCheckout((await open()).id)
+  const id = creem.events[0]?.id ?? ''
   await expect.poll(() => creem.deliveries[0]?.attempts.length).toBe(1)
-  await new Promise((resolve) => setTimeout(resolve, 100))
-  expect(creem.deliveries).toMatchObject([{ state: 'pending', attempts: { length: 1 } }])
+  for (let tries = 2; tries <= 4; tries += 1) {
+    expect(creem.deliveries).toMatchObject([{ state: 'pending', attempts: { length: tries - 1 } }])
+    await creem.redeliver(id)
+  }
+  expect(creem.deliveries).toMatchObject([{ state: 'pending' }])
+  await creem.redeliver(id)
+  expect(creem.deliveries).toMatchObject([{ state: 'failed', attempts: { length: 5 } }])
+  const delays = logger.entries.flatMap(({ fields }) => ('delay' in fields ? [fields.delay] : []))
+  expect(delays).toEqual([30_000, 60_000, 300_000, 3_600_000])
 })
 
 test('a person pays on the page and comes back, signed', async () => {

@@ -71,8 +71,8 @@ test('a late answer tells what was so when it was made', async () => {
   const { id } = await stripe.customers.create({ name: 'Ada' })
   running.sandbox.stripe.setFaults(always('late'))
   const began = performance.now()
-  const asked = stripe.customers.retrieve(id)
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  const asked = stripe.customers.update(id, { description: 'late' })
+  await expect.poll(() => typesOf(running)).toContain('customer.updated')
   running.sandbox.stripe.setFaults(null)
   await stripe.customers.update(id, { name: 'Ada Lovelace' })
   expect(await asked).toMatchObject({ name: 'Ada' })
@@ -82,12 +82,13 @@ test('a late answer tells what was so when it was made', async () => {
 test('a request that hangs is answered when the caller has gone', async () => {
   const running = await start()
   running.sandbox.stripe.setFaults(always('hang'))
-  const ask = () =>
+  const ask = (init: RequestInit = {}) =>
     fetch(new URL('/v1/customers', running.url), {
       headers: { authorization: `Bearer ${KEY}` },
-      signal: AbortSignal.timeout(50),
+      ...init,
     })
-  await expect(ask()).rejects.toMatchObject({ name: 'TimeoutError' })
+  const impatient = ask({ signal: AbortSignal.timeout(50) })
+  await expect(impatient).rejects.toMatchObject({ name: 'TimeoutError' })
   running.sandbox.stripe.setFaults(null)
   expect((await ask()).status).toBe(200)
 })
@@ -102,9 +103,13 @@ test('without a server, a reset is an error and a hang ends with its request', a
   sandbox.setFaults(always('reset'))
   expect((await sandbox.fetch(request())).status).toBe(500)
   sandbox.setFaults(always('hang'))
-  const began = performance.now()
-  expect((await sandbox.fetch(request(AbortSignal.timeout(20)))).status).toBe(500)
-  expect(performance.now() - began).toBeLessThan(2500)
+  const caller = new AbortController()
+  const patient = sandbox.fetch(request())
+  const gone = sandbox.fetch(request(caller.signal))
+  caller.abort()
+  expect(await Promise.race([gone, patient])).toBe(await gone)
+  expect((await gone).status).toBe(500)
+  await patient
 })
 
 test('the SDK’s own tries get through faults, and nothing is made twice', async () => {
@@ -127,7 +132,7 @@ test('the SDK’s own tries get through faults, and nothing is made twice', asyn
   running.sandbox.stripe.setFaults(null)
   const listed = (await stripe.customers.list({ limit: 100 })).data.map(({ id }) => id)
   expect(listed.reverse()).toEqual(made)
-}, 20_000)
+})
 
 test('a drill delivers by itself where delivery is off', async () => {
   const receiver = await startReceiver()

@@ -58,6 +58,7 @@ test('what happens before the state file is read does not replace it', async () 
   const second = createSandbox({ stripe: { secretKey: KEY }, stateFile })
   onTestFinished(() => second.stop())
   second.stripe.addWebhook({ url: 'http://127.0.0.1:1/', secret: SECRET })
-  await new Promise((resolve) => setTimeout(resolve, 400))
+  // A change that is still to be written is written by the stop.
+  await second.stop()
   expect(await readFile(stateFile, 'utf8')).toContain(customer.id)
 })

@@ -68,7 +68,7 @@ export type Overrides = Omit<Partial<SandboxOptions>, 'stripe' | 'calcom'> & {
 
 /** A listening sandbox; it is stopped after the test. */
 export async function start(overrides: Overrides = {}): Promise<Running> {
-  const delivery = { retryDelaysMs: [5, 5], timeoutMs: 200 }
+  const delivery = { retryDelaysMs: [5, 5] }
   const sandbox = createSandbox({
     logger: createTestLogger(),
     ...overrides,

@@ -57,12 +57,7 @@ test('a restart forgets nothing: records, keys, bookings and what was still to b
 test('the state is written soon after a change, without a stop', async () => {
   const running = await start({ stateFile })
   const customer = await running.client().customers.create({})
-  let text = ''
-  for (let tries = 0; tries < 100 && !text.includes(customer.id); tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    text = await readFile(stateFile, 'utf8').catch(() => '')
-  }
-  expect(text).toContain(customer.id)
+  await expect.poll(() => readFile(stateFile, 'utf8').catch(() => '')).toContain(customer.id)
 })
 
 test.each(['{"half":', 'null', '{"version":2}'])(

@@ -1,13 +1,17 @@
 /** Events and how they are delivered. */
 
+import { until } from '@repo/core/testing'
 import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
+import type { DeliveryOptions } from '../deliveries.ts'
 import { at, NEW, OLD, type Receiver, SECRET, start, startReceiver, subscribe } from './harness.ts'
 
-async function running(apiVersion?: string) {
+async function running(apiVersion?: string, delivery?: DeliveryOptions) {
   const receiver = await startReceiver()
   const target = { url: receiver.url, secret: SECRET, ...(apiVersion ? { apiVersion } : {}) }
-  const made = await start({ stripe: { webhooks: [target] } })
+  const made = await start({
+    stripe: { webhooks: [target], ...(delivery === undefined ? {} : { delivery }) },
+  })
   return { ...made, receiver, stripe: made.client(), control: made.sandbox.stripe }
 }
 
@@ -74,10 +78,12 @@ test('previous attributes are of the receiver’s version, too', async () => {
 })
 
 test('a failed delivery is tried again until it arrives, with the same event', async () => {
-  const { stripe, control, receiver } = await running()
+  // More tries than are made until the receiver has been told to answer otherwise.
+  const delivery = { retryDelaysMs: Array<number>(10_000).fill(5) }
+  const { stripe, control, receiver } = await running(undefined, delivery)
   receiver.answer(500)
   await stripe.customers.create({})
-  while (receiver.received.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  await until(() => receiver.received.length > 0, 2)
   receiver.answer(200)
   await control.settled()
   const ids = receiver.received.map(({ body }) => JSON.parse(body).id)
@@ -95,7 +101,8 @@ test.each([
   [404, 404, null],
   [0, null, 'timeout'],
 ])('an answer %s is a failure, and the last try gives up', async (answer, status, error) => {
-  const { stripe, control, receiver } = await running()
+  const delivery = { retryDelaysMs: [5, 5], ...(answer === 0 ? { timeoutMs: 200 } : {}) }
+  const { stripe, control, receiver } = await running(undefined, delivery)
   receiver.answer(answer)
   await stripe.customers.create({})
   await control.settled()
@@ -106,8 +113,10 @@ test.each([
   expect((await stripe.events.list({ delivery_success: true })).data).toHaveLength(0)
 
   receiver.answer(200)
-  await control.redeliver(String(control.events[0]?.id))
-  expect(control.deliveries[0]).toMatchObject({ state: 'delivered' })
+  await until(async () => {
+    await control.redeliver(String(control.events[0]?.id))
+    return control.deliveries[0]?.state === 'delivered'
+  })
   expect((await stripe.events.list({ delivery_success: false })).data).toHaveLength(0)
 })
 
