@@ -9,7 +9,7 @@
 
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
-import { ORGANIZATION_SETTING, SYSTEM_SETTING } from '../connection.ts'
+import { connectionStringOf, ORGANIZATION_SETTING, SYSTEM_SETTING } from '../connection.ts'
 import { models } from './generated/models.ts'
 import type { Model, ModelName } from './model.ts'
 import { columnOf } from './scope.ts'
@@ -118,7 +118,7 @@ interface TableRow {
  * @throws `tenancy_undeclared`, naming every table that has not said whose its rows are
  */
 export async function policyDiff(url: string): Promise<string | null> {
-  const client = new pg.Client({ connectionString: url })
+  const client = new pg.Client({ connectionString: connectionStringOf(url) })
   client.on('error', () => {})
   await client.connect()
   try {
