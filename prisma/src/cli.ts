@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { maskText } from '@repo/core'
 import pg from 'pg'
+import { connectionStringOf } from './connection.ts'
 import { grantRole } from './grants.ts'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
@@ -71,7 +72,7 @@ async function runDiff(name: string | undefined): Promise<void> {
 async function completeDiff(url: string): Promise<string | null> {
   const tables = await schemaDiff(url)
   if (tables !== null) {
-    const client = new pg.Client({ connectionString: url })
+    const client = new pg.Client({ connectionString: connectionStringOf(url) })
     await client.connect()
     await client.query(tables)
     await client.end()
@@ -89,7 +90,7 @@ async function runReset(force: boolean): Promise<void> {
         `db:reset deletes everything on ${hostname}; it takes --force, never in production`,
       )
     }
-    const client = new pg.Client({ connectionString: url })
+    const client = new pg.Client({ connectionString: connectionStringOf(url) })
     await client.connect()
     await client.query('DROP SCHEMA public CASCADE')
     await client.query('CREATE SCHEMA public')

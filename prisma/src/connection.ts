@@ -1,6 +1,7 @@
 /**
- * Connections that say that they act for the system, which is what row-level security asks for: once,
- * as they begin, or, where a pooler shares them, in each transaction.
+ * Connections that say that they act for the system, which is what row-level security asks for, and that
+ * their times are UTC, which is what Prisma's adapter takes for granted: once, as they begin, or, where a
+ * pooler shares them, in each transaction.
  *
  * @module
  */
@@ -13,20 +14,45 @@ export const SYSTEM_SETTING = 'tollgate.system'
 export const ORGANIZATION_SETTING = 'tollgate.organization'
 
 /**
+ * What a connection sets, whatever its server, its role and its address say. The adapter writes times without
+ * an offset and reads them past the one they have, so that in another zone each would be shifted.
+ */
+const SETTINGS = [
+  [SYSTEM_SETTING, 'on'],
+  ['TimeZone', 'UTC'],
+  ['DateStyle', 'ISO'],
+] as const
+
+/**
  * `url` for connections that act for the system and see every row: jobs, webhooks, billing, auth. A
  * connection that does not say so sees no row at all, and a transaction that names an organization
- * sees that organization's. Not for a pooler that shares connections.
+ * sees that organization's. Its times are UTC. Not for a pooler that shares connections.
  *
  * @throws `invalid_database_url`
  */
 export function asSystem(url: string): string {
   const system = urlOf(url)
   const given = system.searchParams.get('options')
-  const setting = `-c ${SYSTEM_SETTING}=on`
-  system.searchParams.set('options', given ? `${given} ${setting}` : setting)
+  // Of two values of one setting the last counts.
+  const settings = SETTINGS.map(([name, value]) => `-c ${name}=${value}`)
+  system.searchParams.set('options', [given, ...settings].filter(Boolean).join(' '))
   // Where libpq reads the address, a plus is a plus.
   system.search = system.search.replaceAll('+', '%20')
   return system.href
+}
+
+/**
+ * `url` as `pg` takes it. `sslmode=require` and `prefer` encrypt and do not ask who signed the certificate, as
+ * libpq has it and as managed databases with a certificate of their own need it; `verify-full` asks.
+ */
+export function connectionStringOf(url: string): string {
+  if (!URL.canParse(url)) return url
+  const address = new URL(url)
+  const { searchParams: given } = address
+  const isLoose = ['require', 'prefer'].includes(given.get('sslmode') ?? '')
+  if (!isLoose || given.has('uselibpqcompat')) return url
+  given.set('uselibpqcompat', 'true')
+  return address.href
 }
 
 function urlOf(text: string): URL {
@@ -50,11 +76,12 @@ interface Connection {
 export function connectionTo(url: string): Connection {
   const address = urlOf(url)
   if (address.searchParams.get('pgbouncer') !== 'true') {
-    return { connectionString: asSystem(url), Client: ListenedClient, isShared: false }
+    const connectionString = connectionStringOf(asSystem(url))
+    return { connectionString, Client: ListenedClient, isShared: false }
   }
   address.searchParams.delete('pgbouncer')
   const Client = SharedClient as unknown as typeof pg.Client
-  return { connectionString: address.href, Client, isShared: true }
+  return { connectionString: connectionStringOf(address.href), Client, isShared: true }
 }
 
 /**
@@ -71,7 +98,7 @@ class ListenedClient extends pg.Client {
 const BEGINS = /^\s*(BEGIN|START\s+TRANSACTION)\b/i
 const ENDS = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO\b))\b/i
 // No query yet to PostgreSQL, so that an isolation level may still follow.
-const SAY_SO = `SET LOCAL ${SYSTEM_SETTING} = 'on'`
+const SAY_SO = SETTINGS.map(([name, value]) => `SET LOCAL ${name} = '${value}'`).join('; ')
 
 type Answer = (error: unknown, result?: unknown) => void
 type Query = (query: string | { text: string }, values?: unknown) => Promise<unknown>

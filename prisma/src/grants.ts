@@ -11,6 +11,7 @@
 
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
+import { connectionStringOf } from './connection.ts'
 
 /** The tables, and those of the queue that @repo/jobs makes. */
 const SCHEMAS = ['public', 'graphile_worker']
@@ -54,7 +55,7 @@ export async function repeatGrants(databaseUrl: string): Promise<void> {
 
 /** One transaction, one at a time. */
 async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+  const client = new pg.Client({ connectionString: connectionStringOf(url) })
   client.on('error', () => {})
   await client.connect()
   try {

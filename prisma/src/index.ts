@@ -10,7 +10,7 @@ export {
   db,
   type TransactionOptions,
 } from './client.ts'
-export { asSystem } from './connection.ts'
+export { asSystem, connectionStringOf } from './connection.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { type Granted, grantRole, repeatGrants } from './grants.ts'

@@ -8,6 +8,7 @@
 
 import type { Socket } from 'node:net'
 import pg from 'pg'
+import { connectionStringOf } from './connection.ts'
 
 const BEAT_MS = 500
 const SILENT_MS = 2_000
@@ -59,7 +60,10 @@ export function listen(options: ListenOptions): Listener {
   }
 
   function connect(): void {
-    const next = new pg.Client({ connectionString: options.url, keepAlive: true })
+    const next = new pg.Client({
+      connectionString: connectionStringOf(options.url),
+      keepAlive: true,
+    })
     client = next
     ask = shared(() => next.query('SELECT 1'))
     next.on('error', (error) => replace(next, error))

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
+import { connectionStringOf } from './connection.ts'
 import { PRISMA_LOCK, repeatGrants } from './grants.ts'
 
 /** Both `src/` and `dist/` lie beside `migrations/`. */
@@ -116,7 +117,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
 
 /** A connection of its own: closing it also releases the session's advisory lock. */
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
+  const client = new pg.Client({ connectionString: connectionStringOf(url) })
   // A server that goes away also fails the query under way; unhandled, the event ends the process.
   client.on('error', () => {})
   await client.connect()

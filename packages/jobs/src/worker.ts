@@ -11,7 +11,7 @@
 
 import { EventEmitter } from 'node:events'
 import { type Clock, createLogger, type JobDefinition, type Logger, systemClock } from '@repo/core'
-import { createDb, type Database, repeatGrants } from '@repo/db'
+import { connectionStringOf, createDb, type Database, repeatGrants } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
 import { type CronEntry, enqueueDue, parseCron } from './cron.ts'
@@ -148,8 +148,8 @@ async function shared(
   }
 }
 
-function createPool(connectionString: string, max: number): pg.Pool {
-  const pool = new pg.Pool({ connectionString, max })
+function createPool(databaseUrl: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: connectionStringOf(databaseUrl), max })
   // An idle connection that is lost reports here; unhandled, the event would end the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => {

@@ -76,6 +76,10 @@ test('promise 6: a table without a declaration, or without its policies, is repo
     'ALTER POLICY "of_organization" ON "Member" USING (true)',
     'ALTER POLICY "of_organization" ON "Member" WITH CHECK (true)',
     'CREATE POLICY "more" ON "Member" USING (true)',
+    'DROP TRIGGER "Member_user_is_inside" ON "Member"',
+    'ALTER TABLE "Member" DISABLE TRIGGER "Member_user_is_inside"',
+    `CREATE OR REPLACE TRIGGER "Member_user_is_inside" BEFORE INSERT ON "Member" FOR EACH ROW
+       EXECUTE FUNCTION "Tenancy_refers_inside"('User', 'userId', 'id')`,
   ]) {
     await db.$executeRawUnsafe(statement)
     const missing = (await policyDiff(url)) ?? ''
@@ -142,6 +146,12 @@ test('promise 6: in SQL, an organization finds no other row, however it asks', a
     `UPDATE "Member" SET "organizationId" = '${BETA}' WHERE id = 'member_alpha_alpha'`,
     `INSERT INTO "Member" VALUES ('member_BETA_BETA', '${ALPHA}', 'user_BETA', 'X')
        ON CONFLICT (id) DO UPDATE SET role = 'X'`,
+    `INSERT INTO "Member" VALUES ('x', '${ALPHA}', 'user_BETA', 'X')`,
+    `INSERT INTO "Member" VALUES ('x', '${ALPHA}', 'user_nobody', 'X')`,
+    `UPDATE "Member" SET "userId" = 'user_BETA' WHERE id = 'member_alpha_alpha'`,
+    `UPDATE "Invitation" SET "inviterId" = 'user_BETA'`,
+    `MERGE INTO "Invitation" USING (SELECT 1) AS one ON true
+       WHEN MATCHED THEN UPDATE SET "inviterId" = 'user_BETA'`,
     `INSERT INTO "Product" (id, "stripeProductId", name, active, "updatedAt") VALUES ('x', 'x', 'x', true, now())`,
     `INSERT INTO "WebhookEvent" (provider, "eventId", type, payload) VALUES ('stripe', 'x', 'x', 'x')`,
   ]) {

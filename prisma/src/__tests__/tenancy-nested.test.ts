@@ -21,7 +21,7 @@ const CANNOT_WRITE: Attack[] = [
         {
           connectOrCreate: {
             where: { id: 'member_BETA_BETA' },
-            create: { ...member, id: 'member_BETA_BETA', userId: 'user_BETA' },
+            create: { ...member, id: 'member_BETA_BETA' },
           },
         },
         'P2002',

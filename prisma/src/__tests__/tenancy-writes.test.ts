@@ -199,8 +199,16 @@ describe.each(WALLS)('with %s', (walls) => {
   test('promise 6: a row is stamped with the organization, in every way of making one', async () => {
     const { db, alpha, unharmed, settle } = setup
     const row = { role: 'MADE' }
-    await db.user.createMany({
-      data: [1, 2, 3, 4, 5, 6].map((n) => ({ id: `new${n}`, name: 'new', email: `new${n}` })),
+    const people = [1, 2, 3, 4, 5, 6].map((n) => `new${n}`)
+    await db.user.createMany({ data: people.map((id) => ({ id, name: 'new', email: id })) })
+    // Only people whom the organization knows can be named by it.
+    await db.invitation.createMany({
+      data: people.map((id) => ({
+        ...invitation,
+        id: `by ${id}`,
+        inviterId: id,
+        organizationId: ALPHA,
+      })),
     })
     await settle()
     const made = await alpha.member.create({ data: { id: 'made1', userId: 'new1', ...row } })

@@ -211,16 +211,21 @@ async function seedCredits(db: Database, ownerId: string, mark: string) {
 const NOTES = new Set(['AccessDenial', 'AuthEvent'])
 
 /** Every row of every table as text, but those of the first organization that it may change. */
-export async function everythingElse(db: Database): Promise<string[]> {
-  const lines: string[] = []
-  for (const { table, tenancy, by } of Object.values(models)) {
-    if (NOTES.has(table)) continue
-    const rows = await db.$queryRawUnsafe<{ row: string }[]>(
-      `SELECT to_jsonb(t)::text AS row FROM "${table}" t ${
-        tenancy === 'organization' ? `WHERE "${by[0] ?? 'organizationId'}" <> '${ALPHA}'` : ''
-      } ORDER BY 1`,
-    )
-    lines.push(...rows.map(({ row }) => `${table} ${row}`))
-  }
-  return lines
+export const everythingElse = (db: Database): Promise<string[]> =>
+  rowsOf(db, (column) => (column ? `WHERE "${column}" IS DISTINCT FROM '${ALPHA}'` : ''))
+
+/** The rows that the first organization may change. */
+export const ownRows = (db: Database): Promise<string[]> =>
+  rowsOf(db, (column) => (column ? `WHERE "${column}" = '${ALPHA}'` : 'WHERE false'))
+
+/** `where` gets the column that names the organization, and null for a table that is not an organization's. */
+async function rowsOf(db: Database, where: (column: string | null) => string): Promise<string[]> {
+  const tables = Object.values(models).filter(({ table }) => !NOTES.has(table))
+  const queries = tables.map(({ table, tenancy, by }) => {
+    const column = tenancy === 'organization' ? (by[0] ?? 'organizationId') : null
+    return `SELECT '${table} ' || to_jsonb(t)::text AS row FROM "${table}" t ${where(column)}`
+  })
+  const sql = `${queries.join(' UNION ALL ')} ORDER BY 1`
+  const rows = await db.$queryRawUnsafe<{ row: string }[]>(sql)
+  return rows.map(({ row }) => row)
 }

@@ -1,5 +1,6 @@
 /** What tenant isolation knows of the schema; written by `generator/tenancy.mjs`. */
 
+import type { Db } from '../client.ts'
 import type { Prisma } from '../generated/client.ts'
 
 export interface Model {
@@ -32,3 +33,10 @@ export type Args = Record<string, unknown>
 /** A record and not a list, a date, a decimal or another value. */
 export const isRecord = (value: unknown): value is Args =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** `db.invitation` for `Invitation`. */
+export const delegateIn = (db: Db, model: ModelName) =>
+  Reflect.get(
+    db,
+    model.replace(/^./, (letter) => letter.toLowerCase()),
+  ) as Readonly<Record<string, (args: Args) => PromiseLike<unknown>>>

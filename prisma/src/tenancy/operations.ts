@@ -7,10 +7,17 @@
 
 import type { Args, ModelName } from './model.ts'
 import { read } from './reads.ts'
+import { type Reference, withoutMade } from './references.ts'
 import { all, unique, visible, writable } from './scope.ts'
 import { change, creation } from './writes.ts'
 
-type Rewrite = (model: ModelName, args: Args, organizationId: string) => Args
+/** `references` gets what the data refers to, which has to be checked before the query is sent. */
+type Rewrite = (
+  model: ModelName,
+  args: Args,
+  organizationId: string,
+  references?: Reference[],
+) => Args
 
 const find: Rewrite = (model, args, organizationId) => {
   const { args: walked, must } = read(model, args, organizationId)
@@ -22,15 +29,19 @@ const findOne: Rewrite = (model, args, organizationId) => {
   return { ...walked, where: unique(walked.where, visible(model, organizationId), ...must) }
 }
 
-/** What a new row points to was checked as it was written, so there is nothing it must satisfy. */
-const create: Rewrite = (model, args, organizationId) => ({
-  ...read(model, args, organizationId).args,
-  data: creation(model, args.data, organizationId),
-})
+/** What a new row points to is checked before it is written, so there is nothing it must satisfy. */
+const create: Rewrite = (model, args, organizationId, references = []) => {
+  const found: Reference[] = []
+  const data = creation(model, args.data, { organizationId, references: found })
+  // A row that is a duplicate and skipped may be another organization's.
+  const made = args.skipDuplicates ? [] : [data].flat()
+  references.push(...withoutMade(found, model, made))
+  return { ...read(model, args, organizationId).args, data }
+}
 
-const changeMany: Rewrite = (model, args, organizationId) => ({
+const changeMany: Rewrite = (model, args, organizationId, references = []) => ({
   ...find(model, args, organizationId),
-  data: change(model, args.data, organizationId),
+  data: change(model, args.data, { organizationId, references }),
 })
 
 export const OPERATIONS: Readonly<Record<string, Rewrite>> = {
@@ -45,16 +56,16 @@ export const OPERATIONS: Readonly<Record<string, Rewrite>> = {
   create,
   createMany: create,
   createManyAndReturn: create,
-  update: (model, args, organizationId) => ({
+  update: (model, args, organizationId, references = []) => ({
     ...findOne(model, args, organizationId),
-    data: change(model, args.data, organizationId),
+    data: change(model, args.data, { organizationId, references }),
   }),
   updateMany: changeMany,
   updateManyAndReturn: changeMany,
-  upsert: (model, args, organizationId) => ({
+  upsert: (model, args, organizationId, references = []) => ({
     ...findOne(model, args, organizationId),
-    create: creation(model, args.create, organizationId),
-    update: change(model, args.update, organizationId),
+    create: creation(model, args.create, { organizationId, references }),
+    update: change(model, args.update, { organizationId, references }),
   }),
   delete: (model, args, organizationId) => {
     writable(model)

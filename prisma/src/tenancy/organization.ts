@@ -11,10 +11,11 @@ import { ORGANIZATION_SETTING } from '../connection.ts'
 import type { Prisma } from '../generated/client.ts'
 import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
-import { type Args, isRecord, type ModelName } from './model.ts'
+import { delegateIn, isRecord, type ModelName } from './model.ts'
 import { OPERATIONS } from './operations.ts'
-import { Query, type Run } from './query.ts'
+import { type Prepared, Query, type Run } from './query.ts'
 import { unscoped } from './reads.ts'
+import { type Reference, requireOwn } from './references.ts'
 import type { OrganizationDb } from './types.ts'
 
 /**
@@ -43,7 +44,7 @@ export function forOrganization(db: Database | Db, organizationId: string): Orga
   if (!('$extends' in db)) return scoped(organizationId, inTransactionOf(db, organizationId))
   const hold = (client: Database) =>
     scoped(organizationId, onItsOwn(client, organizationId), (work, options) =>
-      transaction(client, organizationId, work, options),
+      transaction(client, organizationId, callersWork(organizationId, work), options),
     )
   // Prisma's types want of an extension that it can be extended itself; this one must not.
   return db.$extends(hold as never) as unknown as OrganizationDb
@@ -60,24 +61,35 @@ const nameOrganization = (db: Db, organizationId: string) =>
 
 const onItsOwn =
   (db: Database, organizationId: string): Run =>
-  async (query) => {
+  async (prepare) => {
+    const query = prepare()
+    if (query.references.length > 0) {
+      return transaction(db, organizationId, (tx) => sendChecked(tx, query, organizationId))
+    }
     const [, result] = await db.$transaction([
       nameOrganization(db, organizationId),
-      query(db) as Prisma.PrismaPromise<unknown>,
+      query.send(db) as Prisma.PrismaPromise<unknown>,
     ])
     return result
   }
+
+/** @throws `foreign_organization` where it refers to a row that the organization does not have */
+async function sendChecked(tx: Db, { references, send }: Prepared, organizationId: string) {
+  await requireOwn(tx, references, organizationId)
+  return send(tx)
+}
 
 const QUEUES = new WeakMap<object, Promise<unknown>>()
 
 /** In the caller's transaction: one query after the other, and afterwards all is as it was. */
 function inTransactionOf(tx: Db, organizationId: string): Run {
-  return (query) => {
+  return (prepare) => {
     const turn = (QUEUES.get(tx) ?? Promise.resolve()).then(async () => {
+      const query = prepare()
       const [found] = await nameOrganization(tx, organizationId)
       const restore = () => nameOrganization(tx, found?.before ?? '')
       try {
-        const result = await query(tx)
+        const result = await sendChecked(tx, query, organizationId)
         await restore()
         return result
       } catch (error) {
@@ -98,27 +110,31 @@ function inTransactionOf(tx: Db, organizationId: string): Run {
 function transaction(
   db: Database,
   organizationId: string,
-  work: unknown,
+  work: (tx: Db) => unknown,
   options?: object,
 ): Promise<unknown> {
   return db.$transaction(async (tx) => {
     await nameOrganization(tx, organizationId)
-    if (typeof work === 'function') {
-      return work(scoped(organizationId, async (query) => query(tx)))
-    }
-    const results: unknown[] = []
-    for (const query of work as unknown[]) {
-      const found = query instanceof Query && query.organizationId === organizationId
-      if (!found) {
-        throw new TenancyError(
-          'unscoped_query',
-          'A transaction of an organization takes its own queries only.',
-        )
-      }
-      results.push(await query.send(tx))
-    }
-    return results
+    return work(tx)
   }, options)
+}
+
+/** The caller's `work`, a function of the held transaction or a list of held queries. */
+const callersWork = (organizationId: string, work: unknown) => async (tx: Db) => {
+  const run: Run = async (prepare) => sendChecked(tx, prepare(), organizationId)
+  if (typeof work === 'function') return work(scoped(organizationId, run))
+  const results: unknown[] = []
+  for (const query of work as unknown[]) {
+    const found = query instanceof Query && query.organizationId === organizationId
+    if (!found) {
+      throw new TenancyError(
+        'unscoped_query',
+        'A transaction of an organization takes its own queries only.',
+      )
+    }
+    results.push(await run(() => query.prepare()))
+  }
+  return results
 }
 
 /** The client: its models, `$transaction` where it can open one, and nothing else. */
@@ -156,15 +172,13 @@ function delegateOf(model: ModelName, organizationId: string, run: Run): object 
           : undefined
       if (!rewrite) return refusedUnlessProbed(operation, model)
       return (args: unknown = {}) =>
-        new Query(model, organizationId, run, args, (db, given) => {
+        new Query(model, organizationId, run, args, (given) => {
           // Taken for "no arguments", anything else would mean every row.
           if (!isRecord(given)) throw unscoped(model, `${operation.toString()} of no known form`)
-          const delegate = Reflect.get(
-            db,
-            model.replace(/^./, (letter) => letter.toLowerCase()),
-          )
-          const send = Reflect.get(delegate, operation) as (args: Args) => PromiseLike<unknown>
-          return send(rewrite(model, given, organizationId))
+          const references: Reference[] = []
+          const rewritten = rewrite(model, given, organizationId, references)
+          const send = (db: Db) => Reflect.get(delegateIn(db, model), operation)(rewritten)
+          return { references, send }
         }).withRelations()
     },
   })

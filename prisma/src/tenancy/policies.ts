@@ -1,14 +1,15 @@
 /**
  * The second wall: row-level security, forced, so that it binds the owner of the tables, too. The
  * database shows a transaction what the settings say: an organization's rows where one is named, all
- * where the connection is the system's, and else none. Written into migrations by `db:diff`.
+ * where the connection is the system's, and else none. A trigger holds foreign keys to the rows that are
+ * shown, because PostgreSQL checks them past the policies. Written into migrations by `db:diff`.
  *
  * @module
  */
 
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
-import { ORGANIZATION_SETTING, SYSTEM_SETTING } from '../connection.ts'
+import { connectionStringOf, ORGANIZATION_SETTING, SYSTEM_SETTING } from '../connection.ts'
 import { models } from './generated/models.ts'
 import type { Model, ModelName } from './model.ts'
 import { columnOf } from './scope.ts'
@@ -32,8 +33,39 @@ export function policiesOf(name: ModelName): string {
     `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;`,
     `CREATE POLICY "as_system" ON ${table} USING (${SYSTEM});`,
     ...(own ? [`CREATE POLICY "of_organization" ON ${table}${own.for} USING (${own.using});`] : []),
+    ...triggersOf(name, model),
   ].join('\n')
 }
+
+/** Of the migrations: looks for the row that a foreign key names, in a transaction of an organization. */
+const CHECK = 'Tenancy_refers_inside'
+
+/** One trigger for each foreign key of an organization's table that could lead out of the organization. */
+function triggersOf(name: ModelName, model: Model): string[] {
+  if (model.tenancy !== 'organization') return []
+  return Object.entries(model.relations).flatMap(([relation, { model: other, from, to }]) => {
+    const carried = from.indexOf(columnOf(name))
+    const isHeld = carried >= 0 && (to[carried] === ownColumnOf(other) || from.length === 1)
+    if (from.length === 0 || isHeld) return []
+    const table = quote(model.table)
+    const given = [
+      models[other].table,
+      ...from.flatMap((column, index) => [column, to[index] ?? '']),
+    ]
+    // Looking for the row before the write: whoever becomes a member would be seen as one. Rows of an
+    // organization's own table may come in one statement with those that they refer to.
+    const time = models[other].tenancy === 'organization' ? 'AFTER' : 'BEFORE'
+    return [
+      `CREATE TRIGGER ${quote(`${model.table}_${relation}_is_inside`)} ${time} INSERT OR UPDATE OF ` +
+        `${from.map(quote).join(', ')} ON ${table} FOR EACH ROW ` +
+        `WHEN (current_setting('${ORGANIZATION_SETTING}', true) <> '') ` +
+        `EXECUTE FUNCTION ${quote(CHECK)}(${given.map(literal).join(', ')});`,
+    ]
+  })
+}
+
+const ownColumnOf = (name: ModelName) =>
+  models[name].tenancy === 'organization' ? columnOf(name) : null
 
 /** Which rows are the organization's, and for which commands; null for none. As `scopeOf`. */
 function ownRows(name: ModelName, model: Model): { for: string; using: string } | null {
@@ -70,21 +102,23 @@ function ownRows(name: ModelName, model: Model): { for: string; using: string } 
 
 const READ = ' FOR SELECT'
 const quote = (identifier: string) => `"${identifier.replaceAll('"', '""')}"`
+const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 interface TableRow {
   table: string
   forced: boolean
-  policies: unknown
+  policies: [name: string, ...rest: unknown[]][] | null
+  triggers: [name: string, ...rest: unknown[]][] | null
 }
 
 /**
- * SQL that would bring the policies of the database at `url` in line with the schema; null when they
- * agree. Changes nothing.
+ * SQL that would bring the policies of the database at `url`, and the triggers that belong to them, in line
+ * with the schema; null when they agree. Changes nothing.
  *
  * @throws `tenancy_undeclared`, naming every table that has not said whose its rows are
  */
 export async function policyDiff(url: string): Promise<string | null> {
-  const client = new pg.Client({ connectionString: url })
+  const client = new pg.Client({ connectionString: connectionStringOf(url) })
   client.on('error', () => {})
   await client.connect()
   try {
@@ -99,13 +133,11 @@ export async function policyDiff(url: string): Promise<string | null> {
     if (undeclared.length > 0) throw silent(undeclared.map(({ table }) => table))
     await client.query('BEGIN')
     const statements = new Map<string, string>()
-    for (const { table } of before) {
+    for (const { table, policies, triggers } of before) {
       const name = declared.get(table) as ModelName
-      const { rows } = await client.query(
-        'SELECT policyname FROM pg_policies WHERE tablename = $1',
-        [table],
-      )
-      const drops = rows.map((row) => `DROP POLICY ${quote(row.policyname)} ON ${quote(table)};\n`)
+      const drop = (kind: string, rows: TableRow['policies']) =>
+        (rows ?? []).map(([each]) => `DROP ${kind} ${quote(each)} ON ${quote(table)};\n`)
+      const drops = [...drop('POLICY', policies), ...drop('TRIGGER', triggers)]
       const sql = `${drops.join('')}${policiesOf(name)}`
       statements.set(table, sql)
       await client.query(sql)
@@ -127,7 +159,9 @@ async function readTables(client: pg.Client): Promise<TableRow[]> {
     SELECT relname AS table, relrowsecurity AND relforcerowsecurity AS forced,
            (SELECT json_agg(json_build_array(policyname, permissive, roles, cmd, qual, with_check)
                             ORDER BY policyname)
-            FROM pg_policies WHERE schemaname = 'public' AND tablename = relname) AS policies
+            FROM pg_policies WHERE schemaname = 'public' AND tablename = relname) AS policies,
+           (SELECT json_agg(json_build_array(tgname, tgenabled, pg_get_triggerdef(oid)) ORDER BY tgname)
+            FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgfoid = to_regproc('"${CHECK}"')) AS triggers
     FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
       AND relname <> '_prisma_migrations'

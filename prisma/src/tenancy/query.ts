@@ -3,9 +3,17 @@
 import type { Db } from '../client.ts'
 import { models } from './generated/models.ts'
 import { isRecord, type ModelName } from './model.ts'
+import type { Reference } from './references.ts'
 
-/** Runs one query, given as what to do with a client. */
-export type Run = (query: (db: Db) => PromiseLike<unknown>) => Promise<unknown>
+/** A query that was rewritten for one organization. */
+export interface Prepared {
+  /** Which rows have to be the organization's before the query is sent. */
+  references: readonly Reference[]
+  send(db: Db): PromiseLike<unknown>
+}
+
+/** Runs one query; `prepare` throws where the query is refused. */
+export type Run = (prepare: () => Prepared) => Promise<unknown>
 
 export class Query implements PromiseLike<unknown> {
   #answer: Promise<unknown> | undefined
@@ -13,7 +21,7 @@ export class Query implements PromiseLike<unknown> {
   readonly organizationId: string
   readonly #run: Run
   readonly #args: unknown
-  readonly #send: (db: Db, args: unknown) => PromiseLike<unknown>
+  readonly #prepare: (args: unknown) => Prepared
   readonly [Symbol.toStringTag] = 'Query'
 
   constructor(
@@ -21,17 +29,17 @@ export class Query implements PromiseLike<unknown> {
     organizationId: string,
     run: Run,
     args: unknown,
-    send: (db: Db, args: unknown) => PromiseLike<unknown>,
+    prepare: (args: unknown) => Prepared,
   ) {
     this.#model = model
     this.organizationId = organizationId
     this.#run = run
     this.#args = args
-    this.#send = send
+    this.#prepare = prepare
   }
 
-  send(db: Db): PromiseLike<unknown> {
-    return this.#send(db, this.#args)
+  prepare(): Prepared {
+    return this.#prepare(this.#args)
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a query of Prisma's is sent when it is awaited, too.
@@ -41,7 +49,7 @@ export class Query implements PromiseLike<unknown> {
   finally = (done: () => void) => this.#settle().finally(done)
 
   #settle(): Promise<unknown> {
-    this.#answer ??= this.#run((db) => this.send(db))
+    this.#answer ??= this.#run(() => this.prepare())
     return this.#answer
   }
 
@@ -51,7 +59,7 @@ export class Query implements PromiseLike<unknown> {
       Object.defineProperty(this, name, {
         value: async (args: unknown = true) => {
           const { select: _, include: __, ...rest } = isRecord(this.#args) ? this.#args : {}
-          const row = await this.#run((db) => this.#send(db, { ...rest, select: { [name]: args } }))
+          const row = await this.#run(() => this.#prepare({ ...rest, select: { [name]: args } }))
           return isRecord(row) ? (row[name] ?? null) : null
         },
       })

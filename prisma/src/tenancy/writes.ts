@@ -1,6 +1,7 @@
 /**
  * Writing: every row that is made is stamped with the organization, another organization's id is
- * refused, and nested writes reach the organization's own tables and rows only.
+ * refused, nested writes reach the organization's own tables and rows only, and what foreign keys name
+ * is noted, to be checked before the query is sent.
  *
  * @module
  */
@@ -9,39 +10,57 @@ import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName, type Relation } from './model.ts'
 import { filter, unscoped } from './reads.ts'
+import { type Reference, referencesOf } from './references.ts'
 import { all, columnOf, unique, visible, writable } from './scope.ts'
 
+/** For whom is written, and what the rows refer to as far as they have been looked through. */
+export interface Write {
+  organizationId: string
+  references: Reference[]
+}
+
 /**
- * The data of a row to be made. `stamped`: the relation it is made through already says whose it is.
+ * The data of a row to be made. `through`: the columns that the relation fills through which it is made.
  *
  * @throws `foreign_organization`, `outside_organization`, `unscoped_query`
  */
 export function creation(
   model: ModelName,
   data: unknown,
-  organizationId: string,
-  stamped = false,
+  write: Write,
+  through: readonly string[] = [],
 ): unknown {
   if (Array.isArray(data)) {
-    return data.map((row) => creation(model, row, organizationId, stamped))
+    return data.map((row) => creation(model, row, write, through))
   }
   writable(model)
   if (!isRecord(data)) return data
+  const written = fields(model, data, write)
+  return { ...written, ...stamp(model, written, write.organizationId, through) }
+}
+
+/** Prisma takes ids or relations and no mixture, so the stamp follows what the caller uses. */
+function stamp(
+  model: ModelName,
+  written: Args,
+  organizationId: string,
+  through: readonly string[],
+): Args {
+  const column = columnOf(model)
   const { relations } = models[model]
-  const written = fields(model, data, organizationId)
-  if (stamped) return written
-  // Prisma takes ids or relations and no mixture, so the stamp follows what the caller uses.
   const link = linkOf(model)
-  const byRelation = Object.keys(written).some((name) => (relations[name]?.from.length ?? 0) > 0)
-  return link && byRelation
-    ? { ...written, [link]: { connect: { id: organizationId } } }
-    : { ...written, [columnOf(model)]: organizationId }
+  const used = Object.keys(written).flatMap((name) => relations[name]?.from ?? [])
+  if (link && used.length > 0 && `${relations[link]?.from}` !== `${through}`) {
+    return { [link]: { connect: { id: organizationId } } }
+  }
+  // A relation whose key carries the organization has stamped the row.
+  return [...used, ...through].includes(column) ? {} : { [column]: organizationId }
 }
 
 /** The data of a change. @throws as `creation` */
-export function change(model: ModelName, data: unknown, organizationId: string): unknown {
+export function change(model: ModelName, data: unknown, write: Write): unknown {
   writable(model)
-  return isRecord(data) ? fields(model, data, organizationId) : data
+  return isRecord(data) ? fields(model, data, write) : data
 }
 
 /** The relation that leads from a model to its organization, where there is one. */
@@ -53,7 +72,7 @@ function linkOf(model: ModelName): string | undefined {
 }
 
 /** All that is written but whose the row is, which is checked and left out. */
-function fields(model: ModelName, data: Args, organizationId: string): Args {
+function fields(model: ModelName, data: Args, write: Write): Args {
   const column = columnOf(model)
   const link = linkOf(model)
   const written: Args = {}
@@ -61,120 +80,110 @@ function fields(model: ModelName, data: Args, organizationId: string): Args {
     if (value === undefined) continue
     if (key === column) {
       const named = isRecord(value) ? value.set : value
-      if (named !== organizationId) throw foreign(model)
+      if (named !== write.organizationId) throw foreign(model)
     } else if (key === link && !isRecord(value)) {
       throw foreign(model)
     } else if (key === link && isRecord(value) && 'connect' in value) {
       const { connect, ...others } = value
       const named = isRecord(connect) ? Object.entries(connect) : []
-      const own = named.length === 1 && named[0]?.[0] === 'id' && named[0][1] === organizationId
+      const own =
+        named.length === 1 && named[0]?.[0] === 'id' && named[0][1] === write.organizationId
       if (!own || Object.keys(others).length > 0) throw foreign(model)
     } else {
       const relation = models[model].relations[key]
-      written[key] = relation ? nested(model, relation, value, organizationId) : value
+      written[key] = relation ? nested(model, relation, value, write) : value
     }
   }
+  write.references.push(...referencesOf(model, written, write.organizationId))
   return written
 }
 
 /** The writes that a relation's field asks for. */
-function nested(
-  model: ModelName,
-  relation: Relation,
-  value: unknown,
-  organizationId: string,
-): unknown {
+function nested(model: ModelName, relation: Relation, value: unknown, write: Write): unknown {
   if (!isRecord(value)) return value
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, part]) => part !== undefined)
       .map(([operation, part]) => {
-        const write = Object.hasOwn(NESTED, operation) ? NESTED[operation] : undefined
-        if (!write) throw unscoped(model, `the nested ${operation}`)
+        const nest = Object.hasOwn(NESTED, operation) ? NESTED[operation] : undefined
+        if (!nest) throw unscoped(model, `the nested ${operation}`)
         // Connecting sets columns on one side only; everything else writes the other model.
         const here = relation.from.length > 0 && LINKING.includes(operation)
         if (!here) writable(relation.model)
-        return [operation, write(relation, part, organizationId)]
+        return [operation, nest(relation, part, write)]
       }),
   )
 }
 
 const LINKING = ['connect', 'disconnect']
 
-type Nested = (relation: Relation, part: unknown, organizationId: string) => unknown
+type Nested = (relation: Relation, part: unknown, write: Write) => unknown
 
-const each = (part: unknown, write: (one: unknown) => unknown): unknown =>
-  Array.isArray(part) ? part.map(write) : write(part)
+const each = (part: unknown, rewrite: (one: unknown) => unknown): unknown =>
+  Array.isArray(part) ? part.map(rewrite) : rewrite(part)
 
-const ownFilter: Nested = (relation, part, organizationId) => {
+const ownFilter: Nested = (relation, part, { organizationId }) => {
   const scope = visible(relation.model, organizationId)
   return all(part === true ? undefined : filter(relation.model, part, organizationId), scope)
 }
 
-const ownUnique: Nested = ({ model }, part, organizationId) =>
+const ownUnique: Nested = ({ model }, part, { organizationId }) =>
   unique(filter(model, part, organizationId), visible(model, organizationId))
 
 /** Lists name a row by a unique field; a single relation by any filter, or not at all. */
-const own: Nested = (relation, part, organizationId) =>
+const own: Nested = (relation, part, write) =>
   each(part, (one) =>
-    one === false ? false : (relation.list ? ownUnique : ownFilter)(relation, one, organizationId),
+    one === false ? false : (relation.list ? ownUnique : ownFilter)(relation, one, write),
   )
 
-const create: Nested = (relation, part, organizationId) =>
-  creation(
-    relation.model,
-    part,
-    organizationId,
-    relation.backwards.includes(columnOf(relation.model)),
-  )
+const create: Nested = (relation, part, write) =>
+  creation(relation.model, part, write, relation.backwards)
 
 /** `create`, `update`, `data` and `where` of one nested operation, as far as they are there. */
-const parts: Nested = (relation, part, organizationId) =>
+const parts: Nested = (relation, part, write) =>
   each(part, (one) => {
     if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
     const { model } = relation
     return {
       ...one,
-      where: own(relation, one.where ?? true, organizationId),
-      ...('create' in one ? { create: create(relation, one.create, organizationId) } : {}),
-      ...('update' in one ? { update: change(model, one.update, organizationId) } : {}),
-      ...('data' in one ? { data: change(model, one.data, organizationId) } : {}),
+      where: own(relation, one.where ?? true, write),
+      ...('create' in one ? { create: create(relation, one.create, write) } : {}),
+      ...('update' in one ? { update: change(model, one.update, write) } : {}),
+      ...('data' in one ? { data: change(model, one.data, write) } : {}),
     }
   })
 
 /** Many by any filter, whatever the relation. */
-const many: Nested = (relation, part, organizationId) =>
+const many: Nested = (relation, part, write) =>
   each(part, (one) => {
     if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
     return {
-      where: ownFilter(relation, one.where ?? true, organizationId),
-      data: change(relation.model, one.data, organizationId),
+      where: ownFilter(relation, one.where ?? true, write),
+      data: change(relation.model, one.data, write),
     }
   })
 
 /** `set` is missing: it would cut off rows that it does not name. */
 const NESTED: Record<string, Nested> = {
-  connect: (relation, part, organizationId) =>
-    each(part, (one) => ownUnique(relation, one, organizationId)),
-  connectOrCreate: (relation, part, organizationId) =>
+  connect: (relation, part, write) => each(part, (one) => ownUnique(relation, one, write)),
+  connectOrCreate: (relation, part, write) =>
     each(part, (one) => {
       if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
       return {
-        where: ownUnique(relation, one.where, organizationId),
-        create: create(relation, one.create, organizationId),
+        where: ownUnique(relation, one.where, write),
+        create: create(relation, one.create, write),
       }
     }),
   create,
-  createMany: (relation, part, organizationId) =>
-    isRecord(part) ? { ...part, data: create(relation, part.data, organizationId) } : part,
+  createMany: (relation, part, write) =>
+    isRecord(part) ? { ...part, data: create(relation, part.data, write) } : part,
   delete: own,
-  deleteMany: (relation, part, organizationId) =>
-    each(part, (one) => ownFilter(relation, one, organizationId)),
+  deleteMany: (relation, part, write) => each(part, (one) => ownFilter(relation, one, write)),
   disconnect: own,
-  update: (relation, part, organizationId) => {
+  update: (relation, part, write) => {
     // A single relation also takes the change itself, without `where` and `data` around it.
     const whole = isRecord(part) && 'data' in part
-    return parts(relation, relation.list || whole ? part : { data: part }, organizationId)
+    return parts(relation, relation.list || whole ? part : { data: part }, write)
   },
   updateMany: many,
   upsert: parts,

@@ -39,13 +39,22 @@ let count = 0
 
 /**
  * Clones the template. In a test file: `await createTestDatabase(inject('postgres'))`, and `drop()`
- * in `afterAll`.
+ * in `afterAll`. `timeZone` is where the database lives; default: where its server does.
  */
-export async function createTestDatabase(postgres: TestPostgres): Promise<TestDatabase> {
+export async function createTestDatabase(
+  postgres: TestPostgres,
+  options: { timeZone?: string } = {},
+): Promise<TestDatabase> {
   count += 1
   const random = Math.random().toString(36).slice(2, 8)
   const name = `test_${process.pid}_${count}_${random}`
   const url = await cloneDatabase(postgres, name)
+  if (options.timeZone) {
+    await asAdmin(
+      postgres.adminUrl,
+      `ALTER DATABASE "${name}" SET TimeZone = '${options.timeZone}'`,
+    )
+  }
   const db = createDb(url)
   return {
     db,

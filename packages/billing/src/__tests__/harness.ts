@@ -19,9 +19,15 @@ export const CALCOM_SECRET = 'calcom-harness-secret'
 
 export async function createHarness(
   postgres: TestPostgres,
-  options: { apiVersion?: string; settings?: BillingOptions; clock?: Clock } = {},
+  options: {
+    apiVersion?: string
+    settings?: BillingOptions
+    clock?: Clock
+    timeZone?: string
+  } = {},
 ) {
-  const database = await createTestDatabase(postgres)
+  const { timeZone } = options
+  const database = await createTestDatabase(postgres, timeZone ? { timeZone } : {})
   const { db } = database
   await migrateJobs(database.url)
   // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
