@@ -20,7 +20,7 @@ import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, keys, originOf } from './options.ts'
+import { type AuthOptions, keys, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -46,7 +46,7 @@ const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   options: AuthOptions<P, R>,
 ) {
-  const baseURL = originOf(options.baseURL)
+  const baseURL = requireOrigin(options.baseURL)
   if (options.secret.length < 32) {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
   }
@@ -100,8 +100,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
     ...guards,
     ...sessions,
     can: access.can,
-    /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
-    handler,
+    /** The host's origin, as browsers write it. */
+    baseURL,
+    /** Better Auth's endpoints. Mount it at `/api/auth/*`; in Node by `toNodeHandler(auth)`. */
+    handler: Object.assign(handler, { baseURL }),
     /** Better Auth's server functions, for what has no guard or form here. */
     api,
     /** The signed-in user with name and address; null when nobody is. */

@@ -66,21 +66,34 @@ export function mask(value: unknown, depth = 6): unknown {
   )
 }
 
-/** `sink` behind the mask. Every package puts the host's logger through this. */
+/**
+ * `sink` behind the mask. Every package puts the host's logger through this. It never throws: a logger
+ * that fails, at once or in a promise, must not end what was worth a line, let alone the process.
+ */
 export function createLogger(sink: Logger = consoleLogger): Logger {
   const through =
     (level: keyof Logger): LogMethod =>
-    (fields, message) =>
-      sink[level](
-        mask(fields) as object,
-        ...(message === undefined ? [] : ([maskText(message)] as const)),
-      )
+    (fields, message) => {
+      try {
+        const masked = mask(fields) as object
+        const text = message === undefined ? [] : ([maskText(message)] as const)
+        const outcome: unknown = sink[level](masked, ...text)
+        if (outcome instanceof Promise) outcome.catch(lost)
+      } catch {
+        lost()
+      }
+    }
   return {
     debug: through('debug'),
     info: through('info'),
     warn: through('warn'),
     error: through('error'),
   }
+}
+
+/** Without the entry, which may be what the logger failed over. */
+function lost(): void {
+  print('error', {}, 'an entry could not be logged')
 }
 
 /** One JSON line an entry, on standard error, `debug` left out. Not masked: see `createLogger`. */

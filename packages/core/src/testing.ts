@@ -7,6 +7,8 @@
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 
+export { beginRaw, sendRaw, statusesOf } from './raw-request.ts'
+
 export interface TestClock extends Clock {
   advance(milliseconds: number): void
   set(now: Date): void
