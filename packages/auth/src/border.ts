@@ -84,7 +84,10 @@ export async function readBody(req: Request): Promise<string> {
     })
   if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
   if (req.bodyUsed || req.body?.locked) {
-    throw new AuthError('raw_body_required', 'The body was read before: hand the request on unread.')
+    throw new AuthError(
+      'raw_body_required',
+      'The body was read before: hand the request on unread.',
+    )
   }
   if (!req.body) return ''
   const parts: Uint8Array[] = []

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { BetterAuthPlugin } from 'better-auth'
+import type { BetterAuthOptions, BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
   addOAuthServerContext,
@@ -16,9 +16,10 @@ import {
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'
+import { createCookieGetter, getCookies } from 'better-auth/cookies'
 import { z } from 'zod'
 import { redeemConfirmation } from './confirmation.ts'
-import { SESSION_COOKIE } from './cookies.ts'
+import { cookiesAt } from './cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 
@@ -97,7 +98,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
   const presentedToken = (ctx: Ctx): Promise<string | null | undefined | false> =>
-    ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
+    ctx.getSignedCookie(ctx.context.authCookies.sessionToken.name, ctx.context.secret)
 
   const presentedId = async (ctx: Ctx): Promise<string | null> => {
     const token = await presentedToken(ctx)
@@ -129,7 +130,8 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
         },
       },
     },
-    init: () => ({
+    init: ({ options: { baseURL, ...rest } }) => ({
+      context: cookieContext(rest, String(baseURL)),
       options: {
         databaseHooks: { session: { create: { before: async () => ({ data: newSession() }) } } },
       },
@@ -158,6 +160,18 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       after: [{ matcher: () => true, handler: after }],
     },
   }
+}
+
+/** Better Auth's own cookies, named and set as ours are. */
+function cookieContext(options: BetterAuthOptions, origin: string) {
+  const { prefix, attributes } = cookiesAt(origin)
+  const advanced = {
+    ...options.advanced,
+    cookiePrefix: prefix,
+    defaultCookieAttributes: attributes,
+  }
+  const settings = { ...options, advanced }
+  return { authCookies: getCookies(settings), createAuthCookie: createCookieGetter(settings) }
 }
 
 function hasNullByte(value: unknown): boolean {

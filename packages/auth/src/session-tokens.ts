@@ -9,6 +9,7 @@ import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
+import { cookiesAt } from './cookies.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
@@ -79,6 +80,7 @@ export function createSessionTokens({
       verifier,
       denials,
       cookies,
+      sessionCookie: cookiesAt(origin).session,
       refresh,
       record: rest.record,
     }),
