@@ -8,9 +8,13 @@ import { connect, type Socket } from 'node:net'
 
 /**
  * Sends `bytes`, one character each, over a connection of their own. Resolves with everything that comes
- * back until the server closes, so ask it to: `Connection: close`.
+ * back until the server closes, so ask it to: `Connection: close`. `end` closes our side after the bytes.
  */
-export function sendRaw(port: number, bytes: string): Promise<string> {
+export function sendRaw(
+  port: number,
+  bytes: string,
+  { end = false }: { end?: boolean } = {},
+): Promise<string> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
@@ -21,7 +25,8 @@ export function sendRaw(port: number, bytes: string): Promise<string> {
     // A server that has enough may cut the connection while we still write.
     socket.on('error', () => {})
     socket.on('close', () => done(text))
-    socket.write(bytes, 'latin1')
+    if (end) socket.end(bytes, 'latin1')
+    else socket.write(bytes, 'latin1')
   })
 }
 
