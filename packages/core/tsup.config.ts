@@ -5,6 +5,7 @@ export default defineConfig({
     'src/index.ts',
     'src/edge.ts',
     'src/encryption.ts',
+    'src/node/index.ts',
     'src/rate-limit/index.ts',
     'src/testing.ts',
   ],

@@ -6,7 +6,7 @@
  */
 
 import { type CryptoKey, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
-import { ACCESS_COOKIE, readCookie } from './cookies.ts'
+import { cookiesAt, readCookie } from './cookies.ts'
 import type { Session } from './session.ts'
 
 /** A token lives this long; at the edge a revoked session does, too. */
@@ -28,6 +28,8 @@ export interface Statement {
 }
 
 export interface Verifier {
+  /** The name of the cookie that holds a token. */
+  cookie: string
   /** The statement of a token that was verified before and has not ended; null for any other. */
   recall(token: string): Statement | null
   /** The token's statement; null for anything expired, forged, or meant for others. */
@@ -85,6 +87,7 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
     newer.set(key, verified)
   }
   return {
+    cookie: cookiesAt(origin).access,
     recall(token) {
       const key = keyOf(token)
       const known = newer.get(key) ?? older.get(key)
@@ -148,9 +151,9 @@ const textOf = (value: unknown): string | null => (typeof value === 'string' ? v
  */
 export function readStatement(
   req: Request,
-  { recall, verify }: Verifier,
+  { cookie: name, recall, verify }: Verifier,
 ): Statement | null | Promise<Statement | null> {
-  const cookie = readCookie(req, ACCESS_COOKIE)
+  const cookie = readCookie(req, name)
   const bearer = cookie === null ? bearerOf(req) : null
   const token = cookie ?? bearer
   if (token === null) return null

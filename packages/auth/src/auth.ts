@@ -22,7 +22,7 @@ import { authCron, createJobs } from './jobs.ts'
 import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, keysOf, originOf } from './options.ts'
+import { type AuthOptions, keysOf, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -48,7 +48,7 @@ const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   options: AuthOptions<P, R>,
 ) {
-  const baseURL = originOf(options.baseURL)
+  const baseURL = requireOrigin(options.baseURL)
   if (options.secret.length < 32) {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
   }
@@ -56,7 +56,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const background = createBackground(logger)
   const database = options.db ?? db
   const keys = createKeys(options.secret)
-  const cookies = createCookieKeys(keys)
+  const cookies = createCookieKeys(keys, baseURL)
   const protection = createProtection({ options, keys, baseURL, logger })
   const { addressOf, addresses, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
@@ -108,8 +108,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
     ...guards,
     ...sessions,
     can: access.can,
-    /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
-    handler,
+    /** The host's origin, as browsers write it. */
+    baseURL,
+    /** Better Auth's endpoints. Mount it at `/api/auth/*`; in Node by `toNodeHandler(auth)`. */
+    handler: Object.assign(handler, { baseURL }),
     /** Better Auth's server functions, for what has no guard or form here. */
     api,
     /** The signed-in user with name and address; null when nobody is. */

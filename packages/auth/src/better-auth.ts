@@ -11,7 +11,7 @@ import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-aut
 import { jwt } from 'better-auth/plugins/jwt'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
-import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
+import { cookiesAt } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
 import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
@@ -145,6 +145,7 @@ function settings({
   tokens,
   protection: { addresses, limiter },
 }: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
+  const cookies = cookiesAt(baseURL)
   return {
     baseURL,
     basePath: '/api/auth',
@@ -203,8 +204,8 @@ function settings({
       disableCSRFCheck: false,
       // The prefix already says `Host`; Better Auth would put `Secure` in front of it.
       useSecureCookies: false,
-      cookiePrefix: COOKIE_PREFIX,
-      defaultCookieAttributes: COOKIE_ATTRIBUTES,
+      cookiePrefix: cookies.prefix,
+      defaultCookieAttributes: cookies.attributes,
       // The state comes back with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
       ipAddress: addresses.options,

@@ -23,11 +23,17 @@ const MAX_LENGTH: Record<string, number> = {
 /**
  * The request with its body read, or as it was where it has none.
  *
- * @throws `untrusted_origin` (403), `body_too_large` (413), `unsupported_media_type` (415),
- *   `invalid_request` (400)
+ * @throws `untrusted_origin` (403), `method_not_allowed` (405), `body_too_large` (413),
+ *   `unsupported_media_type` (415), `invalid_request` (400), `raw_body_required` (500)
  */
 export async function checkRequest(req: Request, baseURL: string): Promise<Request> {
   if (/%00/.test(req.url)) throw new AuthError('invalid_request', 'The address holds a null byte.')
+  // No Web request may have them, and yet servers hand them on in what looks like one.
+  if (/^(connect|trace|track)$/i.test(req.method)) {
+    throw new AuthError('method_not_allowed', 'The method is not supported.', {
+      headers: { allow: 'GET, POST' },
+    })
+  }
   if (/^(GET|HEAD|OPTIONS)$/.test(req.method)) return req
   const { method, url } = req
   const headers = new Headers(req.headers)
@@ -69,19 +75,34 @@ const isTokenEndpoint = ({ url }: Request): boolean =>
 export const withHeaders = (req: Request, headers: Headers): Request =>
   req.body ? new Request(req, { headers }) : new Request(req.url, { method: req.method, headers })
 
-/** The whole body as text; empty where there is none. @throws `body_too_large` (413) */
+/**
+ * The whole body as text; empty where there is none.
+ *
+ * @throws `body_too_large` (413); `invalid_request` (400) for one that breaks off; `raw_body_required` (500)
+ *   for one that the host has read before
+ */
 export async function readBody(req: Request): Promise<string> {
   const tooLarge = () =>
     new AuthError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
       headers: { connection: 'close' },
     })
   if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  if (req.bodyUsed || req.body?.locked) {
+    throw new AuthError(
+      'raw_body_required',
+      'The body was read before: hand the request on unread.',
+    )
+  }
   if (!req.body) return ''
   const parts: Uint8Array[] = []
   let size = 0
   const reader = req.body.getReader()
+  const read = () =>
+    reader.read().catch((cause: unknown) => {
+      throw new AuthError('invalid_request', 'The body ended before it was complete.', { cause })
+    })
   // The header may be missing or wrong, so what comes is counted.
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+  for (let next = await read(); !next.done; next = await read()) {
     size += next.value.byteLength
     // The rest is left where it is: cancelling would cut the connection before the answer, not after it.
     if (size > MAX_BODY_BYTES) throw tooLarge()

@@ -8,12 +8,9 @@
  * @module
  */
 
-import { ACCESS_COOKIE, COOKIE_PREFIX, RENEWED_COOKIE } from './cookies.ts'
+import { cookiesAt } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { type CookieSigner, createCookieSigner } from './signed-cookie.ts'
-
-/** These hold what needs no signature: a signed token, and a mark. */
-const UNSIGNED = [ACCESS_COOKIE, RENEWED_COOKIE]
 
 /** Has the form of a signed cookie and no signature that fits, so Better Auth refuses it. */
 const REFUSED = `refused.${'A'.repeat(43)}=`
@@ -29,7 +26,11 @@ export interface CookieKeys {
   outward(headers: Headers): Promise<void>
 }
 
-export function createCookieKeys(keys: Keys): CookieKeys {
+/** Of the host at `origin`. */
+export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
+  const { prefix, access, renewed } = cookiesAt(origin)
+  // These hold what needs no signature: a signed token, and a mark.
+  const unsigned = [access, renewed]
   const signers = new Map<string, CookieSigner>()
   const inner = createCookieSigner(keys.betterAuth)
 
@@ -42,7 +43,7 @@ export function createCookieKeys(keys: Keys): CookieKeys {
   }
 
   async function inside(name: string, value: string): Promise<string> {
-    if (UNSIGNED.includes(name)) return value
+    if (unsigned.includes(name)) return value
     const opened = await signerOf(name).open(value)
     return opened === null ? REFUSED : inner.seal(opened)
   }
@@ -50,7 +51,7 @@ export function createCookieKeys(keys: Keys): CookieKeys {
   async function outside(line: string): Promise<string> {
     const [, name = '', value = '', attributes = ''] = /^([^=]+)=([^;]*)(.*)$/s.exec(line) ?? []
     // An empty value takes the cookie away.
-    if (UNSIGNED.includes(name) || value === '') return line
+    if (unsigned.includes(name) || value === '') return line
     const opened = await inner.open(value)
     if (opened === null) return line
     // Browsers refuse a cookie whose name begins with `__Host-` for any other path.
@@ -65,7 +66,7 @@ export function createCookieKeys(keys: Keys): CookieKeys {
       const copy = new Headers(headers)
       const cookie = headers.get('cookie')
       if (cookie === null) return copy
-      const own = ownCookies(cookie)
+      const own = ownCookies(cookie, prefix)
       const pairs = await Promise.all(
         [...own].map(async ([name, value]) => `${name}=${await inside(name, value)}`),
       )
@@ -86,13 +87,13 @@ export function createCookieKeys(keys: Keys): CookieKeys {
 const MOST_NAMES = 16
 
 /** The cookies of this host by name. Of two with one name neither: a browser keeps one, so the other was planted. */
-function ownCookies(header: string): Map<string, string> {
+function ownCookies(header: string, prefix: string): Map<string, string> {
   const found = new Map<string, string>()
   const twice = new Set<string>()
   for (const pair of header.split(';')) {
     const at = pair.indexOf('=')
     const name = pair.slice(0, Math.max(at, 0)).trim()
-    if (!name.startsWith(`${COOKIE_PREFIX}.`)) continue
+    if (!name.startsWith(`${prefix}.`)) continue
     if (found.has(name)) twice.add(name)
     else if (found.size < MOST_NAMES) found.set(name, pair.slice(at + 1).trim())
   }

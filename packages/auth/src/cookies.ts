@@ -17,6 +17,25 @@ export const COOKIE_ATTRIBUTES = {
   path: '/',
 } as const
 
+/** A host on the developer's own machine, without TLS. */
+const LOCAL = /^http:\/\/(([\w-]+\.)*localhost|127(\.\d+){3}|\[::1])(:\d+)?$/
+
+/**
+ * The cookies of a host at `origin`. Safari keeps no `Secure` cookie from http://localhost, so there they
+ * have neither the attribute nor the prefix that asks for it; every other origin has both.
+ */
+export function cookiesAt(origin: string) {
+  const secure = !LOCAL.test(origin)
+  const prefix = secure ? COOKIE_PREFIX : 'tollgate'
+  return {
+    prefix,
+    access: `${prefix}.access_token`,
+    session: `${prefix}.session_token`,
+    renewed: `${prefix}.renewed`,
+    attributes: { ...COOKIE_ATTRIBUTES, secure },
+  }
+}
+
 /**
  * The value of a cookie; null when the request has none. Of two with one name neither is taken: a
  * browser keeps one, so the other was slipped in.

@@ -5,10 +5,12 @@
  * @module
  */
 
+import { originOf } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { createVerifier, readStatement } from './access-token.ts'
-import { RENEWED_COOKIE, readCookie, SESSION_COOKIE } from './cookies.ts'
+import { cookiesAt, readCookie } from './cookies.ts'
+import { AuthError } from './errors.ts'
 import { onePath } from './hop.ts'
 import { createKeyFinder } from './jwks.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
@@ -43,12 +45,14 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
 /**
  * Guards over the access token, from its cookie or as a bearer token.
  *
- * @throws TypeError when `baseURL` is no address
+ * @throws `invalid_options` (500) when `baseURL` is not an origin
  */
 export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
   options: EdgeOptions<P, R>,
 ): Edge<P, R> {
-  const origin = new URL(options.baseURL).origin
+  const origin = originOf(options.baseURL)
+  if (origin === null) throw new AuthError('invalid_options', 'The base URL must be an origin.')
+  const cookies = cookiesAt(origin)
   const source = options.jwks ?? new URL('/api/auth/jwks', origin)
   const keys =
     source instanceof URL
@@ -56,12 +60,12 @@ export function createEdge<P extends string = Permission, R extends string = Org
       : createKeyFinder(async () => source, { freshMs: Infinity, searchMs: Infinity })
   const verifier = createVerifier(origin, keys)
   const getSession = async (req: Request) => (await readStatement(req, verifier))?.session ?? null
-  const canRefresh = (req: Request) => readCookie(req, SESSION_COOKIE) !== null
+  const canRefresh = (req: Request) => readCookie(req, cookies.session) !== null
   return {
     ...createGuards(getSession, { access: options.access, canRefresh }),
     async renew(req) {
       const isPage = req.method === 'GET' && req.headers.get('sec-fetch-mode') === 'navigate'
-      if (!isPage || !canRefresh(req) || readCookie(req, RENEWED_COOKIE) !== null) return null
+      if (!isPage || !canRefresh(req) || readCookie(req, cookies.renewed) !== null) return null
       if (await getSession(req)) return null
       const { pathname, search } = new URL(req.url)
       const next = encodeURIComponent(`${onePath(pathname)}${search}`)

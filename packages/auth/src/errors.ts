@@ -16,6 +16,7 @@ export type AuthErrorCode =
   | 'mfa_required'
   | 'not_authenticated'
   | 'organization_required'
+  | 'raw_body_required'
   | 'too_busy'
   | 'unknown_session'
   | 'unsupported_media_type'
@@ -33,6 +34,7 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   method_not_allowed: 405,
   mfa_required: 403,
   not_authenticated: 401,
+  raw_body_required: 500,
   too_busy: 503,
   unknown_session: 404,
   unsupported_media_type: 415,

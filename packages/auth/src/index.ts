@@ -1,10 +1,10 @@
+export { type NodeHandlerOptions, toNodeHandler } from '@repo/core/node'
 export {
   forOrganization,
   type OrganizationDb,
   TenancyError,
   type TenancyErrorCode,
 } from '@repo/db'
-export { toNodeHandler } from 'better-auth/node'
 export {
   type Access,
   type AccessOptions,

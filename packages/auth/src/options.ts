@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Logger } from '@repo/core'
+import { type Logger, originOf } from '@repo/core'
 import type { AddressOptions } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
@@ -150,14 +150,16 @@ export function keysOf(
   return clientId && clientSecret ? { [provider]: { clientId, clientSecret } } : {}
 }
 
-/** @throws `invalid_options` for anything but an origin */
-export function originOf(baseURL: string): string {
-  const url = URL.canParse(baseURL) ? new URL(baseURL) : null
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/') {
-    throw new AuthError(
-      'invalid_options',
-      'The base URL must be an origin, http or https, without a path.',
-    )
-  }
-  return url.origin
+/**
+ * The base URL as browsers write it: `HTTPS://App.Example.com:443/` is `https://app.example.com`.
+ *
+ * @throws `invalid_options` for anything but an origin
+ */
+export function requireOrigin(baseURL: string): string {
+  const origin = originOf(baseURL)
+  if (origin !== null) return origin
+  throw new AuthError(
+    'invalid_options',
+    'The base URL must be an origin, http or https, without path, query and user.',
+  )
 }

@@ -18,7 +18,6 @@ import {
 } from 'better-auth/api'
 import { z } from 'zod'
 import { redeemConfirmation } from './confirmation.ts'
-import { SESSION_COOKIE } from './cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 
@@ -122,7 +121,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
   const presentedToken = (ctx: Ctx): Promise<string | null | undefined | false> =>
-    ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
+    ctx.getSignedCookie(ctx.context.authCookies.sessionToken.name, ctx.context.secret)
 
   const presentedId = async (ctx: Ctx): Promise<string | null> => {
     const token = await presentedToken(ctx)

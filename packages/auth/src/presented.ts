@@ -7,7 +7,6 @@
 
 import type { Database } from '@repo/db'
 import type { createAuthMiddleware } from 'better-auth/api'
-import { SESSION_COOKIE } from './cookies.ts'
 import { sessionIdOf } from './session-rows.ts'
 
 /** What a hook of Better Auth is given. */
@@ -15,7 +14,8 @@ export type HookContext = Parameters<Parameters<typeof createAuthMiddleware>[0]>
 
 /** Null for nobody. `isPending`: the user has a second factor, and the session has not. */
 export async function presentedSession(ctx: HookContext, db: Database) {
-  const token = await ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
+  const { name } = ctx.context.authCookies.sessionToken
+  const token = await ctx.getSignedCookie(name, ctx.context.secret)
   if (!token) return null
   const session = await db.session.findFirst({
     where: { OR: [{ token }, { id: sessionIdOf(token) ?? '' }], expiresAt: { gt: new Date() } },

@@ -9,7 +9,7 @@ import type { GenericEndpointContext } from 'better-auth'
 import { APIError, createAuthEndpoint } from 'better-auth/api'
 import { z } from 'zod'
 import { signAccessToken } from './access-token.ts'
-import { ACCESS_COOKIE, COOKIE_ATTRIBUTES, RENEWED_COOKIE, SESSION_COOKIE } from './cookies.ts'
+import { cookiesAt } from './cookies.ts'
 import { safePath } from './forms.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
@@ -36,7 +36,8 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     'context' | 'headers' | 'getSignedCookie' | 'setCookie' | 'setSignedCookie'
   >
 
-  const presented = (ctx: Ctx) => ctx.getSignedCookie(SESSION_COOKIE, ctx.context.secret)
+  const { access, session: sessionCookie, renewed, attributes } = cookiesAt(origin)
+  const presented = (ctx: Ctx) => ctx.getSignedCookie(sessionCookie, ctx.context.secret)
 
   /** Sets the access token of a session, if there is one still. Returns what it says and the token. */
   async function mint(ctx: Ctx, sessionId: string) {
@@ -45,12 +46,12 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     const token = await signAccessToken(origin, await keys.signer(), statement)
     const { expiresAt } = statement.session
     const maxAge = Math.ceil((expiresAt.getTime() - Date.now()) / 1000)
-    ctx.setCookie(ACCESS_COOKIE, token, { ...COOKIE_ATTRIBUTES, maxAge: Math.max(maxAge, 0) })
+    ctx.setCookie(access, token, { ...attributes, maxAge: Math.max(maxAge, 0) })
     return { token, expiresAt }
   }
 
   function clear(ctx: Ctx): void {
-    ctx.setCookie(ACCESS_COOKIE, '', { ...COOKIE_ATTRIBUTES, maxAge: 0 })
+    ctx.setCookie(access, '', { ...attributes, maxAge: 0 })
   }
 
   /**
@@ -67,11 +68,11 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     const minted = session && (await mint(ctx, session.session.sessionId))
     if (!minted) {
       clear(ctx)
-      ctx.setCookie(SESSION_COOKIE, '', { ...COOKIE_ATTRIBUTES, maxAge: 0 })
+      ctx.setCookie(sessionCookie, '', { ...attributes, maxAge: 0 })
       return null
     }
-    await ctx.setSignedCookie(SESSION_COOKIE, session.token, ctx.context.secret, {
-      ...COOKIE_ATTRIBUTES,
+    await ctx.setSignedCookie(sessionCookie, session.token, ctx.context.secret, {
+      ...attributes,
       ...(isBrief ? {} : { maxAge: idle }),
     })
     return minted
@@ -80,13 +81,13 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
   /** The request's headers with the token that is good now, where its session cookie holds a predecessor. */
   async function withCurrentToken(ctx: Ctx & { path?: string }): Promise<Headers | null> {
     const pairs = (ctx.headers?.get('cookie') ?? '').split(';')
-    const others = pairs.filter((pair) => !pair.trim().startsWith(`${SESSION_COOKIE}=`))
+    const others = pairs.filter((pair) => !pair.trim().startsWith(`${sessionCookie}=`))
     if (pairs.length === others.length || ctx.path?.startsWith('/access/')) return null
     const token = await presented(ctx)
     const current = token ? await rows.present(token) : null
     if (!current || current.token === token) return null
     const headers = new Headers(ctx.headers)
-    const own = `${SESSION_COOKIE}=${await cookies.seal(current.token)}`
+    const own = `${sessionCookie}=${await cookies.seal(current.token)}`
     headers.set('cookie', [...others, own].join(';'))
     return headers
   }
@@ -126,7 +127,7 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
       async (ctx) => {
         ctx.setHeader('cache-control', 'no-store')
         await exchange(ctx)
-        ctx.setCookie(RENEWED_COOKIE, '1', { ...COOKIE_ATTRIBUTES, maxAge: RENEWED_SECONDS })
+        ctx.setCookie(renewed, '1', { ...attributes, maxAge: RENEWED_SECONDS })
         throw ctx.redirect(safePath(ctx.query.next, '/'))
       },
     ),

@@ -10,7 +10,7 @@ import type { AuthContext } from 'better-auth'
 import { createVerifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
 import type { CookieKeys } from './cookie-keys.ts'
-import { SESSION_COOKIE } from './cookies.ts'
+import { cookiesAt } from './cookies.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions } from './options.ts'
@@ -53,6 +53,7 @@ export function createSessionTokens({
       `A session lives for more than 0 idle days, not more than absolute days, ${LONGEST_DAYS} at the most.`,
     )
   }
+  const sessionCookie = cookiesAt(origin).session
   const idleSeconds = Math.ceil(idleDays * SECONDS_PER_DAY)
   const absoluteSeconds = Math.ceil(absoluteDays * SECONDS_PER_DAY)
   const { alg = 'ES256', keys: given } = options.accessToken ?? {}
@@ -80,7 +81,8 @@ export function createSessionTokens({
       rows,
       verifier,
       denials,
-      cookies: cookies.signerOf(SESSION_COOKIE),
+      cookies: cookies.signerOf(sessionCookie),
+      sessionCookie,
       refresh,
       record: rest.record,
     }),

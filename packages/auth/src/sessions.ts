@@ -9,7 +9,7 @@
 import type { Database } from '@repo/db'
 import { readStatement, type Statement, type Verifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
-import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { readCookie } from './cookies.ts'
 import type { Denials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import { complete, type GetSession } from './session.ts'
@@ -57,6 +57,8 @@ export interface SessionsOptions {
   verifier: Verifier
   denials: Denials
   cookies: CookieSigner
+  /** The name of the cookie that holds a session's token. */
+  sessionCookie: string
   /** The refresh endpoint's answer to a request with this `Cookie` header. */
   refresh(cookie: string): Promise<Response>
   /** Adds to the audit log. */
@@ -64,7 +66,7 @@ export interface SessionsOptions {
 }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { db, rows, verifier, denials, cookies, record } = options
+  const { db, rows, verifier, denials, cookies, sessionCookie, record } = options
   const outdated = new WeakSet<Request>()
 
   const getSession: GetSession = (req, { fresh = false } = {}) => {
@@ -87,7 +89,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function fromCookie(req: Request) {
-    const cookie = readCookie(req, SESSION_COOKIE)
+    const cookie = readCookie(req, sessionCookie)
     const token = cookie === null ? null : await cookies.open(cookie)
     return token === null ? null : ((await rows.present(token))?.session ?? null)
   }
@@ -102,7 +104,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   return {
     getSession,
     async renewCookies(req) {
-      if (!outdated.delete(req) || readCookie(req, SESSION_COOKIE) === null) return []
+      if (!outdated.delete(req) || readCookie(req, sessionCookie) === null) return []
       const answer = await options.refresh(req.headers.get('cookie') as string)
       return answer.headers.getSetCookie()
     },

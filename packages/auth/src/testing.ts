@@ -12,7 +12,8 @@ import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
 import { type Auth, createAuth } from './auth.ts'
 import type { AuthOptions } from './options.ts'
 
-export const TEST_ORIGIN = 'http://localhost:3000'
+/** Where hosts run that people reach. On http://localhost cookies have other names. */
+export const TEST_ORIGIN = 'https://localhost:3000'
 
 export interface TestAuth extends Auth {
   outbox: CapturedOutbox
@@ -47,7 +48,7 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
   let count = 0
 
   const request: TestAuth['request'] = (path, { method, cookie, headers, body } = {}) =>
-    new Request(`${TEST_ORIGIN}${path}`, {
+    new Request(`${auth.baseURL}${path}`, {
       method: method ?? 'GET',
       headers: { ...(cookie ? { cookie } : {}), ...headers },
       ...(body === undefined ? {} : { body }),
@@ -57,7 +58,7 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
       request(`/api/auth${path}`, {
         method: 'POST',
         body: JSON.stringify(body),
-        headers: { 'content-type': 'application/json', origin: TEST_ORIGIN, ...headers },
+        headers: { 'content-type': 'application/json', origin: auth.baseURL, ...headers },
         ...rest,
       }),
     )

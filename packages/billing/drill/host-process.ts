@@ -2,27 +2,22 @@
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { toNodeHandler } from 'better-auth/node'
+import { toNodeHandler } from '@repo/core/node'
 import { serve, settingsOf } from '../bench/child.ts'
+import { silent } from '../bench/silent.ts'
 import { APP_URL, createProduct, type ProductSettings } from './product.ts'
 
 const { db, billing } = createProduct(settingsOf<ProductSettings>())
 
 async function route(request: Request): Promise<Response> {
-  const [, what, ownerId = ''] = new URL(request.url, APP_URL).pathname.split('/')
+  const [, what, ownerId = ''] = new URL(request.url).pathname.split('/')
   if (what === 'api') return billing.handleStripeWebhook(request)
   // As the page does that a buyer comes back to.
   const { written } = await billing.syncCustomer(ownerId)
   return Response.json({ written })
 }
 
-const answer = toNodeHandler(route)
-const server = createServer((req, res) => {
-  answer(req, res).catch(() => {
-    if (!res.headersSent) res.statusCode = 500
-    res.end()
-  })
-})
+const server = createServer(toNodeHandler(route, { baseURL: APP_URL, logger: silent }))
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
   serve({ url: `http://127.0.0.1:${port}` }, async () => {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Clock, createLogger, type Logger, readEnv, systemClock } from '@repo/core'
+import { type Clock, createLogger, type Logger, originOf, readEnv, systemClock } from '@repo/core'
 import { type Database, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
@@ -15,6 +15,7 @@ import { type Calcom, calcomFromEnv } from './calcom.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import { createGroup, createSingle, type PostCredits } from './credits/posting.ts'
 import type { EffectHandlers } from './effects.ts'
+import { BillingError } from './errors.ts'
 import type { OrderSettings } from './orders/settings.ts'
 import { type Plans, plans } from './plans.ts'
 import { checkProductCredits, type Products, products } from './products.ts'
@@ -144,7 +145,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   }
   const database = options.db ?? db
   const logger = createLogger(options.logger)
-  const appUrl = once(() => new URL(options.appUrl ?? readEnv(appEnv).APP_URL))
+  const appUrl = once(() => requireAppUrl(options.appUrl ?? readEnv(appEnv).APP_URL))
   const secrets = once(() => options.stripeWebhookSecrets ?? readStripeSecrets())
   const livemode = once(() => {
     if (options.livemode !== undefined) return options.livemode
@@ -224,6 +225,16 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     owner: options.owner ?? ((ownerId) => ownerInDatabase(database, ownerId)),
   }
+}
+
+/** @throws `invalid_options` for anything but an origin */
+function requireAppUrl(address: string): URL {
+  const origin = originOf(address)
+  if (origin !== null) return new URL(origin)
+  throw new BillingError(
+    'invalid_options',
+    'APP_URL must be an origin, http or https, without path, query and user.',
+  )
 }
 
 async function ownerInDatabase(db: Database, ownerId: string): Promise<Owner | null> {

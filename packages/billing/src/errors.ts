@@ -48,6 +48,7 @@ export type BillingErrorCode =
   | 'provider_unavailable'
   | 'quote_changed'
   | 'quote_expired'
+  | 'raw_body_required'
   | 'refund_exceeds_deduction'
   | 'refund_exceeds_payment'
   | 'refund_not_supported'
@@ -106,6 +107,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   provider_unavailable: 503,
   quote_changed: 409,
   quote_expired: 409,
+  raw_body_required: 500,
   refund_exceeds_deduction: 409,
   refund_exceeds_payment: 409,
   refund_not_supported: 422,

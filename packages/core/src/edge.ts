@@ -8,3 +8,5 @@ export {
 } from './errors.ts'
 export { defineJob, type JobDefinition, type JobInfo } from './job.ts'
 export { lazy } from './lazy.ts'
+export { originOf } from './origin.ts'
+export { wasParsed } from './parsed-body.ts'

@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
 
 export { growsLinearly, HOSTILE_TEXTS } from './hostile-text.ts'
+export { beginRaw, sendRaw, statusesOf } from './raw-request.ts'
 
 export interface TestClock extends Clock {
   advance(milliseconds: number): void

@@ -10,7 +10,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
-import { type HttpBindings, serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
 import { createBilling, createStripe } from '@repo/billing'
 import type { Logger } from '@repo/core'
@@ -19,8 +18,8 @@ import { freePort, startPostgres } from '@repo/db/testing'
 import { createSender, outboxTransport } from '@repo/email'
 import { createWorker, migrateJobs } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
-import type { Hono } from 'hono'
 import { createHost } from './host.tsx'
+import { listen } from './listen.ts'
 import { CALL_EVENT_TYPE, products } from './product.ts'
 
 export interface DemoOptions {
@@ -208,21 +207,6 @@ async function usablePort(preferred: number): Promise<number> {
     probe.listen(preferred, () => probe.close(() => done(true)))
   })
   return free && preferred !== 0 ? preferred : freePort()
-}
-
-/**
- * Listens without a host name, so that `localhost` reaches it over IPv4 and IPv6. There is no proxy
- * in front, so the caller's address is the socket's, whatever the request says of itself.
- */
-function listen(host: Hono, port: number): Promise<Server> {
-  return new Promise((done, fail) => {
-    const fetch = (req: Request, { incoming }: HttpBindings) => {
-      req.headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
-      return host.fetch(req)
-    }
-    const server = serve({ fetch: fetch as Hono['fetch'], port }, () => done(server)) as Server
-    server.once('error', fail)
-  })
 }
 
 function close(server: Server): Promise<void> {

@@ -122,7 +122,7 @@ test('the field `next` leads to a page of this host only', async () => {
 })
 
 const arriving = (headers: Record<string, string>, method = 'GET') =>
-  new Request('http://localhost:3000/billing/success?session_id=cs_1&x="><script>', {
+  new Request('https://localhost:3000/billing/success?session_id=cs_1&x="><script>', {
     method,
     headers,
   })
@@ -154,7 +154,7 @@ test.each([
 })
 
 test('a path that would name another host is folded to one of ours', async () => {
-  const hop = sameSiteHop(new Request('http://localhost:3000//evil.example/x', { headers: CROSS }))
+  const hop = sameSiteHop(new Request('https://localhost:3000//evil.example/x', { headers: CROSS }))
   expect(await hop?.text()).toContain('content="0;url=/evil.example/x"')
   expect(sameOriginPath('/.//evil.example', TEST_ORIGIN)).toBe('/evil.example')
 })
@@ -175,7 +175,7 @@ test.each([
 })
 
 test('a hop leads to this origin only', () => {
-  expect(sameOriginPath('http://localhost:3000/a?b', TEST_ORIGIN)).toBe('/a?b')
+  expect(sameOriginPath('https://localhost:3000/a?b', TEST_ORIGIN)).toBe('/a?b')
   for (const elsewhere of [
     'https://evil.example/',
     '//evil.example',

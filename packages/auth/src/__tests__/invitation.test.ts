@@ -25,7 +25,7 @@ test('an invited person accepts, is a member in that role, and acts for the orga
   await setup.auth.settled()
   const mail = setup.auth.outbox.last('TeamInviteEmail')
   expect(mail.to).toBe(bob.email)
-  expect(mail.text).toContain(`http://localhost:3000/accept-invitation?id=${id}`)
+  expect(mail.text).toContain(`https://localhost:3000/accept-invitation?id=${id}`)
   expect((await read(bob, `get-invitation?id=${id}`)).body).toMatchObject({ role: 'MANAGER' })
   expect((await accept(bob, id)).status).toBe(200)
   expect(await sessionOf(bob)).toMatchObject({ organizationId, organizationRole: 'MANAGER' })

@@ -293,7 +293,7 @@ test('a public host that says nothing about its proxies is warned when it starts
   expect(warnings({})).toBe(1)
   expect(warnings({ trustedProxies: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'] })).toBe(0)
   expect(warnings({ ipAddressHeaders: ['x-forwarded-for'] })).toBe(0)
-  expect(warnings({ baseURL: 'http://localhost:3000' })).toBe(0)
+  expect(warnings({ baseURL: 'https://localhost:3000' })).toBe(0)
 })
 
 test.each([

@@ -213,7 +213,7 @@ test('a form that signs up a second time gets its own link, too', async () => {
   const body = new URLSearchParams({ name: 'Owner', email, password: TEST_PASSWORD }).toString()
   const headers = {
     'content-type': 'application/x-www-form-urlencoded',
-    origin: 'http://localhost:3000',
+    origin: 'https://localhost:3000',
   }
   await auth.handler(auth.request('/api/auth/sign-up/email', { method: 'POST', headers, body }))
   await auth.settled()

@@ -326,7 +326,7 @@ test('a form does it all without script', async () => {
         method: 'POST',
         cookie,
         headers: {
-          origin: 'http://localhost:3000',
+          origin: 'https://localhost:3000',
           'content-type': 'application/x-www-form-urlencoded',
         },
         body: new URLSearchParams(fields).toString(),

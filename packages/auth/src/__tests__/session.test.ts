@@ -70,8 +70,8 @@ test('promise 5: the access token is a short ES256 statement without personal da
   expect(exp - iat).toBe(300)
   const session = await sessionOf(cookie)
   expect(claims).toEqual({
-    iss: 'http://localhost:3000',
-    aud: 'http://localhost:3000',
+    iss: 'https://localhost:3000',
+    aud: 'https://localhost:3000',
     sub: userId,
     sid: session?.sessionId,
     role: 'USER',

@@ -31,7 +31,7 @@ test('the mail links to a page, opening it confirms nothing, the button does', a
   expect(created).toHaveLength(1)
   const mail = setup.auth.outbox.last('WelcomeEmail')
   expect(mail.to).toBe(email)
-  expect(mail.text).toContain('http://localhost:3000/verify-email?token=')
+  expect(mail.text).toContain('https://localhost:3000/verify-email?token=')
   const token = tokenOf(setup.auth.outbox, 'WelcomeEmail')
 
   const early = await signIn(email)
@@ -108,7 +108,7 @@ test('another site cannot press the button, this one can by a plain form', async
     )
   expect((await press('https://evil.example')).status).toBe(403)
   expect(await confirmed('pressed@example.com')).toBe(false)
-  expect((await press('http://localhost:3000')).status).toBe(200)
+  expect((await press('https://localhost:3000')).status).toBe(200)
   expect(await confirmed('pressed@example.com')).toBe(true)
 })
 
@@ -192,7 +192,7 @@ test.each([
   ['no origin', { baseURL: 'localhost' }],
   ['an origin with a path', { baseURL: 'http://localhost/app' }],
 ])('auth with %s is not made', (_, options) => {
-  const good = { baseURL: 'http://localhost:3000', secret: 'x'.repeat(32), db: setup.db }
+  const good = { baseURL: 'https://localhost:3000', secret: 'x'.repeat(32), db: setup.db }
   expect(() => createAuth({ ...good, ...options })).toThrow(
     expect.objectContaining({ code: 'invalid_options' }),
   )

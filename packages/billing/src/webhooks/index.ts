@@ -1,3 +1,4 @@
+export { type NodeHandlerOptions, toNodeHandler } from '@repo/core/node'
 export { handleCalComWebhook, handleStripeWebhook, processEvents } from '../billing.ts'
 export type { EventStatus, ListEventsOptions, StoredEvent } from './archive.ts'
 export type { CreatedEndpoint, EndpointDifference, WebhookEndpoint } from './endpoints.ts'

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { toResponse } from '@repo/core'
+import { isTollgateError, toResponse, wasParsed } from '@repo/core'
 import type { BillingContext } from '../context.ts'
-import { BillingError } from '../errors.ts'
+import { BillingError, isBillingError } from '../errors.ts'
 import type { ProviderName } from '../providers/provider.ts'
 import { countEvent } from '../telemetry.ts'
 
@@ -47,16 +47,33 @@ export async function receive(
       return new Response(null, { status: 405, headers: { allow: 'POST' } })
     }
     const payload = await readBody(req)
-    const event = verify(ctx, req.headers, payload)
+    const event = verified(ctx, req, payload, verify)
     const isNew = await storeEvent(ctx, event, 'delivery')
     return Response.json(isNew ? { received: true } : { received: true, duplicate: true })
   } catch (error) {
-    const isRefusal = error instanceof BillingError
+    const isRefusal = isTollgateError(error) && error.status < 500
     countEvent(provider, 'unknown', isRefusal ? 'refused' : 'failed')
     if (!isRefusal) ctx.logger.error({ provider, error }, 'webhook failed')
     return toResponse(error)
   }
 }
+
+/** @throws `raw_body_required` where a body parser is why the signature does not fit. */
+function verified(ctx: BillingContext, req: Request, payload: string, verify: Verify) {
+  try {
+    return verify(ctx, req.headers, payload)
+  } catch (error) {
+    if (isBillingError(error, 'invalid_signature') && wasParsed(req)) throw rawBodyRequired()
+    throw error
+  }
+}
+
+const rawBodyRequired = () =>
+  new BillingError(
+    'raw_body_required',
+    'The body was read before the webhook handler got it, and a signature is over the raw bytes. ' +
+      'Mount the webhook before body parsers, or give its route express.raw({ type: () => true }).',
+  )
 
 /** Stores an event and lets a worker know; false if it was there. */
 export async function storeEvent(
@@ -91,19 +108,27 @@ export async function storeEvent(
 /**
  * The body as it arrived, byte for byte.
  *
- * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` for bytes that
- * are no UTF-8, which no provider signs and PostgreSQL would not store.
+ * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` for one that breaks
+ * off, and for bytes that are no UTF-8, which no provider signs and PostgreSQL would not store;
+ * `raw_body_required` (500) where it was read before.
  */
 export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<string> {
   const tooLarge = () =>
     new BillingError('payload_too_large', `The body is larger than ${limit} bytes.`)
+  if (req.bodyUsed || req.body?.locked) throw rawBodyRequired()
   if (Number(req.headers.get('content-length') ?? 0) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of req.body ?? []) {
-    size += chunk.length
+  const reader = req.body?.getReader()
+  const read = () =>
+    reader?.read().catch((cause: unknown) => {
+      throw new BillingError('invalid_payload', 'The body ended before it was complete.', { cause })
+    })
+  for (let next = await read(); next && !next.done; next = await read()) {
+    size += next.value.length
+    // The rest is left where it is: giving it up may cut the connection before the answer.
     if (size > limit) throw tooLarge()
-    chunks.push(chunk)
+    chunks.push(next.value)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))

@@ -1,0 +1,63 @@
+/**
+ * The body of Node's request as a stream of the Web's: read as fast as somebody asks for it, and in error
+ * when the caller goes away before its end.
+ *
+ * @module
+ */
+
+import type { IncomingMessage } from 'node:http'
+import { TollgateError } from '../errors.ts'
+
+export interface BodyStream {
+  body: ReadableStream<Uint8Array>
+  /** For when the answer was sent: what is still coming is thrown away, so that the next request is read. */
+  release: () => void
+}
+
+/** Node's own bridge destroys the connection when a reader stops early; then there is no answer. */
+export function streamOf(req: IncomingMessage): BodyStream {
+  let controller: ReadableStreamDefaultController<Uint8Array>
+  let isOver = false
+  const onData = (chunk: Buffer | string) => {
+    controller.enqueue(typeof chunk === 'string' ? Buffer.from(chunk, encodingOf(req)) : chunk)
+    if ((controller.desiredSize ?? 0) <= 0) req.pause()
+  }
+  const onEnd = () => finish(() => controller.close())
+  const onCut = () => finish(() => controller.error(aborted()))
+  const finish = (how: () => void) => {
+    if (isOver) return
+    isOver = true
+    req.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
+    how()
+  }
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(given) {
+        controller = given
+        // A new listener for data would start the flow before anybody reads.
+        req.pause()
+        req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
+        if (req.destroyed) onCut()
+      },
+      pull() {
+        req.resume()
+      },
+      cancel() {
+        finish(() => {})
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return {
+    body,
+    release() {
+      onCut()
+      req.resume()
+    },
+  }
+}
+
+const encodingOf = (req: IncomingMessage): BufferEncoding => req.readableEncoding ?? 'utf8'
+
+const aborted = () =>
+  new TollgateError('request_aborted', 400, 'The body ended before it was complete.')
