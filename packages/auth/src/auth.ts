@@ -4,15 +4,14 @@
  * @module
  */
 
-import { createLogger, isTollgateError, lazy, readEnv, TollgateError, toResponse } from '@repo/core'
-import { rateLimitEnv } from '@repo/core/rate-limit'
+import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf } from './border.ts'
-import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
+import { authFromEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
@@ -20,7 +19,7 @@ import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, keys, originOf } from './options.ts'
+import { type AuthOptions, originOf } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -100,6 +99,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
     ...guards,
     ...sessions,
     can: access.can,
+    /** The host's origin. */
+    baseURL,
     /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
     handler,
     /** Better Auth's server functions, for what has no guard or form here. */
@@ -157,22 +158,7 @@ export type Auth<P extends string = Permission, R extends string = OrganizationR
 >
 
 /** The default instance, from the environment on first use. */
-export const auth: Auth = lazy(() => {
-  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
-  return createAuth({
-    baseURL: env.APP_URL,
-    secret: env.BETTER_AUTH_SECRET,
-    ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
-    passwordPeppers: env.PASSWORD_PEPPER ?? [],
-    ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
-    ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
-    ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
-    ...keys('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
-    ...keys('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
-    ...microsoftFrom(env),
-    ...oidcFrom(env),
-  })
-})
+export const auth: Auth = lazy(() => createAuth(authFromEnv()))
 
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)
