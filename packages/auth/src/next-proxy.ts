@@ -42,15 +42,24 @@ export function createProxy(
     if (!/^(GET|HEAD)$/.test(req.method)) return undefined
     const url = new URL(req.url)
     const path = onePath(url.pathname)
-    const isProtected = protect.some((one) => path === one || path.startsWith(`${one}/`))
+    if (path === signIn || !protect.some((one) => isBelow(path, one))) return undefined
     // A session cookie may be good although the token has ended: the page asks the database.
-    if (!isProtected || readCookie(req, SESSION_COOKIE) !== null) return undefined
+    if (readCookie(req, SESSION_COOKIE) !== null) return undefined
     if (await edge.getSession(req)) return undefined
     url.searchParams.delete('_rsc')
     const next = encodeURIComponent(`${path}${url.search}`)
     const headers = { location: `${origin}${signIn}?next=${next}`, 'cache-control': 'no-store' }
     return new Response(null, { status: 303, headers })
   }
+}
+
+/** Whether `path`, in whichever way its letters are written, is `folder` or below it. */
+function isBelow(path: string, folder: string): boolean {
+  const start = folder.replace(/\/+$/, '')
+  const written = path.replace(/%[0-9a-f]{2}/gi, (code) =>
+    String.fromCharCode(Number.parseInt(code.slice(1), 16)),
+  )
+  return written === start || written.startsWith(`${start}/`)
 }
 
 function prepare({ baseURL = process.env.APP_URL, jwks }: ProxyOptions) {

@@ -51,7 +51,11 @@ const REACT_FIELD = /^\$ACTION_/
 export function createNext(auth: NextAuth, options: NextOptions = {}) {
   const { signIn = '/sign-in', twoFactor = '/two-factor' } = options
 
-  /** The request that is being answered, for every function that takes one. Its path is not known. */
+  /**
+   * The request that is being answered, for every function that takes one. Its path is not known. It is
+   * awaited before a member of `auth` is touched: in `next build` it ends the rendering, and auth would read
+   * the environment.
+   */
   async function request(): Promise<Request> {
     const sent = await headers()
     const jar = await cookies()
@@ -84,11 +88,13 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
     request,
     /** Who is signed in, in a server component or a server action; null when nobody is. */
     async getSession(options?: ReadOptions): Promise<Session | null> {
-      return auth.getSession(await request(), options)
+      const req = await request()
+      return auth.getSession(req, options)
     },
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(): Promise<AuthUser | null> {
-      return auth.getUser(await request())
+      const req = await request()
+      return auth.getUser(req)
     },
     /**
      * The session. A browser without one is redirected to the sign-in page, and one that lacks its

@@ -31,6 +31,10 @@ export interface Visitor {
   follow(text: string): Promise<void>
   /** Presses the button that begins with this text; `fields` are by input name. */
   press(button: string, fields?: Record<string, string>): Promise<void>
+  /** The cookies of the page's host, as a `cookie` header. */
+  readonly cookie: string
+  /** Every line of `set-cookie` there has been. */
+  readonly setCookies: readonly string[]
   /** Whether there is a cookie of this name for the page's host. */
   holds(cookie: string): boolean
   /** Loses a cookie of the page's host, as when it has ended. */
@@ -48,6 +52,7 @@ const siteOf = (url: URL) => url.hostname
 
 export function createVisitor(): Visitor {
   const jar = new Map<string, Map<string, Cookie>>()
+  const setCookies: string[] = []
   let current = new URL('about:blank')
   let html = ''
 
@@ -130,6 +135,7 @@ export function createVisitor(): Visitor {
     const own = jar.get(url.hostname) ?? new Map<string, Cookie>()
     jar.set(url.hostname, own)
     for (const line of Array.isArray(set) ? set : []) {
+      setCookies.push(line)
       const [pair = '', ...attributes] = line.split(/;\s*/)
       const name = pair.slice(0, pair.indexOf('='))
       const flags = attributes.join(';').toLowerCase()
@@ -195,6 +201,11 @@ export function createVisitor(): Visitor {
       }
       throw new Error(`No button "${button}" on ${current.pathname}: ${words(html)}`)
     },
+    get cookie() {
+      const own = [...(jar.get(current.hostname) ?? [])]
+      return own.map(([name, { value }]) => `${name}=${value}`).join('; ')
+    },
+    setCookies,
     holds: (cookie) => jar.get(current.hostname)?.has(cookie) ?? false,
     drop(cookie) {
       jar.get(current.hostname)?.delete(cookie)

@@ -100,7 +100,8 @@ export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<st
   if (Number(req.headers.get('content-length') ?? 0) > limit) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of req.body ?? []) {
+  // The types of the browser, which a host may have, know no loop over a body; there is one.
+  for await (const chunk of (req.body ?? []) as unknown as AsyncIterable<Uint8Array>) {
     size += chunk.length
     if (size > limit) throw tooLarge()
     chunks.push(chunk)

@@ -2,7 +2,7 @@
 
 import { isTollgateError } from '@repo/core'
 import { redirect } from 'next/navigation'
-import { formAction, requireAuth } from '@/lib/session'
+import { formAction, post, requireAuth } from '@/lib/session'
 import { billing } from '@/lib/tollgate'
 
 export const signUp = formAction({
@@ -39,6 +39,17 @@ export const resetPassword = formAction({
   failure: '/reset-password',
   keep: ['token'],
 })
+
+/** For `useActionState`: no redirect, the answer is a message. */
+export async function changePassword(_: string, form: FormData): Promise<string> {
+  const answer = await post('/change-password', {
+    currentPassword: form.get('currentPassword'),
+    newPassword: form.get('newPassword'),
+    revokeOtherSessions: true,
+  })
+  if (answer.ok) return 'Your password is changed. Other devices are signed out.'
+  return answer.code === 'invalid_password' ? 'That is not your password.' : answer.message
+}
 
 export async function upgrade() {
   const { userId } = await requireAuth()

@@ -1,3 +1,4 @@
+import Link from 'next/link'
 import { Notice, type Search } from '@/components/notice'
 import { getUser, requireAuth } from '@/lib/session'
 import { billing } from '@/lib/tollgate'
@@ -29,6 +30,7 @@ export default async function Dashboard({ searchParams }: { searchParams: Search
       <form action={drawPicture}>
         <button type="submit">Draw a picture for 20 credits</button>
       </form>
+      <Link href="/account">Account</Link>
       <form action={signOut}>
         <button type="submit">Sign out</button>
       </form>
