@@ -25,5 +25,11 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
 }
 
 export default defineConfig({
-  test: { projects: ['packages/*/vitest.config.ts', 'prisma/vitest.config.ts'] },
+  test: {
+    projects: [
+      'packages/*/vitest.config.ts',
+      'packages/demo/vitest.next.config.ts',
+      'prisma/vitest.config.ts',
+    ],
+  },
 })

@@ -7,6 +7,8 @@ export default defineConfig({
     'src/edge.ts',
     'src/scopes.ts',
     'src/client.ts',
+    'src/next.ts',
+    'src/next-proxy.ts',
     'src/worker.ts',
     'src/testing.ts',
   ],

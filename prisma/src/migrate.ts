@@ -7,15 +7,19 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
 import { connectionStringOf } from './connection.ts'
 import { PRISMA_LOCK, repeatGrants } from './grants.ts'
 
-/** Both `src/` and `dist/` lie beside `migrations/`. */
-const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
+/**
+ * Both `src/` and `dist/` lie beside `migrations/`. Looked up when it is needed, and not written as
+ * `new URL('…', import.meta.url)`: bundlers take that for a file to bundle.
+ */
+const migrationsFolder = (): string =>
+  join(dirname(fileURLToPath(import.meta.url)), '..', 'migrations')
 
 interface Migration {
   name: string
@@ -38,7 +42,7 @@ interface MigrationRow {
  * @throws `migration_failed_earlier` if an engine left an unfinished one behind, and
  * `migration_edited` if a file differs from what was applied. Nothing is applied then.
  */
-export async function migrate(databaseUrl: string, folder = MIGRATIONS): Promise<string[]> {
+export async function migrate(databaseUrl: string, folder = migrationsFolder()): Promise<string[]> {
   const applied = await withClient(databaseUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [PRISMA_LOCK])
     await client.query(MIGRATIONS_TABLE)
@@ -53,7 +57,7 @@ export async function migrate(databaseUrl: string, folder = MIGRATIONS): Promise
 /** The names of the migrations `migrate` would apply. Changes nothing. */
 export async function pendingMigrations(
   databaseUrl: string,
-  folder = MIGRATIONS,
+  folder = migrationsFolder(),
 ): Promise<string[]> {
   return withClient(databaseUrl, async (client) => {
     const { rows } = await client.query("SELECT to_regclass('_prisma_migrations') AS found")

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { createLogger, isTollgateError, lazy, readEnv, TollgateError, toResponse } from '@repo/core'
-import { rateLimitEnv } from '@repo/core/rate-limit'
+import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
@@ -13,7 +12,7 @@ import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf, withHeaders } from './border.ts'
 import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
-import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
+import { authFromEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
@@ -22,7 +21,7 @@ import { authCron, createJobs } from './jobs.ts'
 import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, keysOf, requireOrigin } from './options.ts'
+import { type AuthOptions, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -167,22 +166,7 @@ export type Auth<P extends string = Permission, R extends string = OrganizationR
 >
 
 /** The default instance, from the environment on first use. */
-export const auth: Auth = lazy(() => {
-  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
-  return createAuth({
-    baseURL: env.APP_URL,
-    secret: env.BETTER_AUTH_SECRET,
-    ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
-    passwordPeppers: env.PASSWORD_PEPPER ?? [],
-    ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
-    ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
-    ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
-    ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
-    ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
-    ...microsoftFrom(env),
-    ...oidcFrom(env),
-  })
-})
+export const auth: Auth = lazy(() => createAuth(authFromEnv()))
 
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)

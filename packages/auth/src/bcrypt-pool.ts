@@ -6,7 +6,6 @@
  * @module
  */
 
-import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import { AuthError } from './errors.ts'
 
@@ -45,6 +44,10 @@ parentPort.on('message', ({ text, hash, rounds }) => {
   parentPort.postMessage(fits)
 })`
 
+const WITHOUT_THREADS =
+  'Passwords are hashed without threads of their own, which holds up other requests: no thread could load ' +
+  'the native module bcrypt. Keep it out of your bundle; in Next.js add it to serverExternalPackages.'
+
 export interface BcryptPool {
   hash(text: string, rounds: number): Promise<string>
   /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
@@ -55,12 +58,13 @@ export interface BcryptPool {
 
 export interface BcryptPoolOptions {
   /** Where the native module is. Default: found from here. */
-  resolve?: () => string
+  resolve?: () => string | Promise<string>
 }
 
 /** Each call makes threads of its own; `bcryptPool` is the process's. Nothing starts before its use. */
 export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
-  const resolve = options.resolve ?? (() => createRequire(import.meta.url).resolve('bcrypt'))
+  const { resolve = locateBcrypt } = options
+  let file: string | undefined
   const idle: Worker[] = []
   const waiting: Waiting[] = []
   let running = 0
@@ -97,20 +101,21 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
   async function perform(task: Task): Promise<unknown> {
     if (withoutThreads) return performHere(task)
     try {
-      return await performIn(idle.pop() ?? start(), task)
+      file ??= await resolve()
+      return await performIn(idle.pop() ?? start(file), task)
     } catch {
       // A host whose bundler hides the module, or that has no threads: slower for others, but right.
       withoutThreads = true
-      process.emitWarning('Passwords are hashed without threads of their own.', '@repo/auth')
+      process.emitWarning(WITHOUT_THREADS, '@repo/auth')
       return performHere(task)
     }
   }
 
-  function start(): Worker {
+  function start(workerData: string): Worker {
     // The thread needs nothing of the process: not its loaders, not its secrets.
     const worker = new Worker(THREAD, {
       eval: true,
-      workerData: resolve(),
+      workerData,
       execArgv: [],
       env: {},
     })
@@ -148,6 +153,25 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
     hash: (text, rounds) => submit({ text, hash: null, rounds }) as Promise<string>,
     compare: (text, hash, rounds) => submit({ text, hash, rounds }) as Promise<boolean>,
     requireRoom: () => requireRoom(MAX_WAITING / 2),
+  }
+}
+
+/**
+ * The file of the native module, which a thread loads by its path. A bundler puts a number of its own in the
+ * place of `createRequire` where it sees one, so Node's is fetched at run time. Where the sources have been
+ * left behind, as in Next.js' `output: 'standalone'`, the module is loaded first and then found among what
+ * is loaded.
+ */
+async function locateBcrypt(): Promise<string> {
+  const { createRequire } = process.getBuiltinModule('node:module')
+  const ours = createRequire(import.meta.url)
+  try {
+    return ours.resolve('bcrypt')
+  } catch {
+    await import('bcrypt')
+    const file = Object.keys(ours.cache).find((path) => /[\\/]bcrypt[\\/]bcrypt\.js$/.test(path))
+    if (file) return file
+    throw new Error('The native module bcrypt is not a file that a thread can load.')
   }
 }
 

@@ -70,7 +70,7 @@ export function createEdge<P extends string = Permission, R extends string = Org
       const { pathname, search } = new URL(req.url)
       const next = encodeURIComponent(`${onePath(pathname)}${search}`)
       const headers = {
-        location: `/api/auth/access/renew?next=${next}`,
+        location: `${origin}/api/auth/access/renew?next=${next}`,
         'cache-control': 'no-store',
       }
       return new Response(null, { status: 303, headers })

@@ -1,3 +1,5 @@
+import { readEnv } from '@repo/core'
+import { rateLimitEnv } from '@repo/core/rate-limit'
 import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { AuthError } from './errors.ts'
@@ -68,4 +70,27 @@ export function oidcFrom(env: OfOidc): Pick<AuthOptions, 'oidc'> {
   if (!issuer || !clientId) return {}
   const provider = { issuer, clientId, ...(clientSecret ? { clientSecret } : {}) }
   return { oidc: { [env.OIDC_PROVIDER_ID ?? 'oidc']: provider } }
+}
+
+/**
+ * The options that the environment gives: what the default instance is made of, to which an instance of your
+ * own adds its events, pages and so on.
+ *
+ * @throws `invalid_environment`, one error that lists every missing or malformed variable
+ */
+export function authFromEnv(): AuthOptions {
+  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
+  return {
+    baseURL: env.APP_URL,
+    secret: env.BETTER_AUTH_SECRET,
+    ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
+    passwordPeppers: env.PASSWORD_PEPPER ?? [],
+    ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
+    ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
+    ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
+    ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
+    ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
+    ...microsoftFrom(env),
+    ...oidcFrom(env),
+  }
 }

@@ -45,7 +45,7 @@ export {
   revokeSession,
 } from './auth.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
-export { authEnv } from './env.ts'
+export { authEnv, authFromEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export type { AuthEvents } from './events.ts'
 export { type FormAction, safePath } from './forms.ts'

@@ -31,6 +31,20 @@ export interface Visitor {
   follow(text: string): Promise<void>
   /** Presses the button that begins with this text; `fields` are by input name. */
   press(button: string, fields?: Record<string, string>): Promise<void>
+  /** The cookies of the page's host, as a `cookie` header. */
+  readonly cookie: string
+  /** Every line of `set-cookie` there has been. */
+  readonly setCookies: readonly string[]
+  /** Whether there is a cookie of this name for the page's host. */
+  holds(cookie: string): boolean
+  /** Loses a cookie of the page's host, as when it has ended. */
+  drop(cookie: string): void
+}
+
+/** What a form sends, and how its `enctype` says it is written. */
+interface Sent {
+  type: string
+  text: string
 }
 
 /** `localhost` and `127.0.0.1` are different sites; ports do not matter. */
@@ -38,10 +52,11 @@ const siteOf = (url: URL) => url.hostname
 
 export function createVisitor(): Visitor {
   const jar = new Map<string, Map<string, Cookie>>()
+  const setCookies: string[] = []
   let current = new URL('about:blank')
   let html = ''
 
-  async function navigate(method: string, target: URL, form?: URLSearchParams): Promise<void> {
+  async function navigate(method: string, target: URL, form?: Sent): Promise<void> {
     let url = target
     let initiator = current.protocol === 'about:' ? null : current
     let verb = method
@@ -91,7 +106,7 @@ export function createVisitor(): Visitor {
     url: URL,
     site: string,
     origin: string,
-    form: URLSearchParams | undefined,
+    form: Sent | undefined,
   ): Promise<Answer> {
     const cookies = [...(jar.get(url.hostname) ?? [])]
       .filter(([, cookie]) => !cookie.strict || site !== 'cross-site')
@@ -102,7 +117,7 @@ export function createVisitor(): Visitor {
       'sec-fetch-dest': 'document',
       'sec-fetch-site': site,
       ...(cookies.length > 0 ? { cookie: cookies.join('; ') } : {}),
-      ...(form ? { 'content-type': 'application/x-www-form-urlencoded', origin } : {}),
+      ...(form ? { 'content-type': form.type, origin } : {}),
     }
     return new Promise((done, fail) => {
       const req = request(url, { method, headers }, async (res) => {
@@ -111,7 +126,7 @@ export function createVisitor(): Visitor {
         done({ status: res.statusCode ?? 0, headers: res.headers, body })
       })
       req.on('error', fail)
-      req.end(form?.toString())
+      req.end(form?.text)
     })
   }
 
@@ -120,6 +135,7 @@ export function createVisitor(): Visitor {
     const own = jar.get(url.hostname) ?? new Map<string, Cookie>()
     jar.set(url.hostname, own)
     for (const line of Array.isArray(set) ? set : []) {
+      setCookies.push(line)
       const [pair = '', ...attributes] = line.split(/;\s*/)
       const name = pair.slice(0, pair.indexOf('='))
       const flags = attributes.join(';').toLowerCase()
@@ -180,11 +196,35 @@ export function createVisitor(): Visitor {
         const name = attribute(pressed[1] ?? '', 'name')
         if (name !== undefined) form.set(name, attribute(pressed[1] ?? '', 'value') ?? '')
         for (const [field, value] of Object.entries(fields)) form.set(field, value)
-        const action = new URL(attribute(head, 'action') ?? '', current)
-        return navigate('POST', action, form)
+        const action = new URL(attribute(head, 'action') || current, current)
+        return navigate('POST', action, encoded(form, attribute(head, 'enctype')))
       }
       throw new Error(`No button "${button}" on ${current.pathname}: ${words(html)}`)
     },
+    get cookie() {
+      const own = [...(jar.get(current.hostname) ?? [])]
+      return own.map(([name, { value }]) => `${name}=${value}`).join('; ')
+    },
+    setCookies,
+    holds: (cookie) => jar.get(current.hostname)?.has(cookie) ?? false,
+    drop(cookie) {
+      jar.get(current.hostname)?.delete(cookie)
+    },
+  }
+}
+
+function encoded(form: URLSearchParams, enctype: string | undefined): Sent {
+  if (enctype !== 'multipart/form-data') {
+    return { type: 'application/x-www-form-urlencoded', text: String(form) }
+  }
+  const boundary = 'visitor-7b1f5f0e'
+  const parts = [...form].map(
+    ([name, value]) =>
+      `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  )
+  return {
+    type: `multipart/form-data; boundary=${boundary}`,
+    text: `${parts.join('')}--${boundary}--\r\n`,
   }
 }
 
@@ -196,14 +236,15 @@ function refreshOf({ status, headers, body }: Answer): string | undefined {
 }
 
 function attribute(tag: string, name: string): string | undefined {
-  const found = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(tag)?.[1]
+  // Names of attributes are in whichever case the page has written them.
+  const found = new RegExp(`(?:^|\\s)${name}="([^"]*)"`, 'i').exec(tag)?.[1]
   return found === undefined ? undefined : plain(found)
 }
 
 const words = (html: string): string =>
   plain(
     html
-      .replace(/<!--[\s\S]*?-->|<(style|title)[\s\S]*?<\/\1>/g, '')
+      .replace(/<!--[\s\S]*?-->|<(style|title|script)[\s\S]*?<\/\1>/g, '')
       .replace(/<[^>]+>/g, ' ')
       .replace(/\s+/g, ' '),
   ).trim()

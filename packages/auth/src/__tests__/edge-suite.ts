@@ -77,7 +77,8 @@ export async function edgeSuite(): Promise<string[]> {
     check(`${alg}: an ended token says so`, ended === 'access_expired')
     const away = await edge.renew(request(page, '/a?b=1'))
     const location = away?.headers.get('location')
-    check(`${alg}: a page is renewed`, location === '/api/auth/access/renew?next=%2Fa%3Fb%3D1')
+    const renewal = `${ORIGIN}/api/auth/access/renew?next=%2Fa%3Fb%3D1`
+    check(`${alg}: a page is renewed, by an absolute address`, location === renewal)
     const foreign = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
     const hop = sameSiteHop(request({ ...foreign, 'sec-fetch-site': 'cross-site' }, '/a'))
     check(`${alg}: a page from another site hops`, (await hop?.text())?.includes('url=/a') === true)

@@ -20,6 +20,7 @@ import {
 import { rateLimitEnv } from '@repo/core/rate-limit'
 import { databaseEnv } from '@repo/db'
 import { emailEnv, resendEnv } from '@repo/email'
+import { build, transform } from 'esbuild'
 import { expect, test } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
@@ -80,6 +81,50 @@ test('promise 8: every entry of every package is imported without reading a vari
   expect(entries.length).toBeGreaterThanOrEqual(14)
   const readByUs = (JSON.parse(stdout) as string[]).filter((name) => VARIABLES.has(name))
   expect(readByUs).toEqual([])
+})
+
+test('no module that a host bundles asks at import where it lies, and none names a file as an asset', async () => {
+  const entries: string[] = []
+  for (const folder of ['prisma', ...PACKAGES.map((name) => `packages/${name}`)]) {
+    const { exports } = JSON.parse(await read(`${folder}/package.json`)) as {
+      exports: Record<string, { source?: string }>
+    }
+    for (const [path, { source }] of Object.entries(exports)) {
+      if (source && path !== './testing') entries.push(join(ROOT, folder, source))
+    }
+  }
+  const { metafile } = await build({
+    entryPoints: entries,
+    outdir: 'nowhere',
+    bundle: true,
+    write: false,
+    metafile: true,
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+    absWorkingDir: ROOT,
+    jsx: 'automatic',
+  })
+  const sources = Object.keys(metafile.inputs).filter((path) => !path.includes('/generated/'))
+  expect(sources.length).toBeGreaterThan(200)
+  const found: string[] = []
+  for (const path of sources) {
+    // Printed anew, without comments, and each statement of the module at the margin.
+    const loader = path.endsWith('x') ? 'tsx' : 'ts'
+    const { code: text } = await transform(await read(path), { loader, jsx: 'preserve' })
+    // Turbopack and webpack take this for a file to copy, wherever it stands.
+    if (/new URL\(\s*['"`][^'"`]*['"`],\s*import\.meta\.url/.test(text)) found.push(path)
+    let statement = ''
+    for (const line of text.split('\n')) {
+      if (/^[^\s})\]/*]/.test(line)) statement = line
+      const isFunction = /=>|^(export )?(default )?(async )?function|^(export )?class/.test(
+        statement,
+      )
+      const asks = /import\.meta|createRequire\(|__dirname|__filename/.test(line)
+      if (asks && !isFunction) found.push(`${path}: ${line}`)
+    }
+  }
+  expect(found).toEqual([])
 })
 
 test('every TypeScript block of every README type-checks', async () => {

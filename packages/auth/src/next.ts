@@ -1,0 +1,191 @@
+/**
+ * Auth in a Next.js app: the session in server components and server actions, forms as server actions,
+ * and the route handlers. A server component has no `Request`, so one is made of `headers()` and
+ * `cookies()`; both are awaited before auth is touched, so that a page which asks for the session is
+ * rendered at request time and `next build` needs no variable.
+ *
+ * The proxy is an entry of its own, `@repo/auth/next/proxy`, because it carries no database.
+ *
+ * @module
+ */
+
+import { isTollgateError } from '@repo/core'
+import { cookies, headers } from 'next/headers.js'
+import { type Auth, type AuthUser, auth as defaultAuth } from './auth.ts'
+import type { FormAction } from './forms.ts'
+import { cookieHeader, parseSetCookie } from './next-cookies.ts'
+import type { ReadOptions, Session } from './session.ts'
+
+/** What is used of auth, whatever a host's roles are. */
+export type NextAuth = Pick<
+  Auth,
+  'baseURL' | 'formAction' | 'getSession' | 'getUser' | 'handler' | 'requireAuth'
+>
+
+export interface NextOptions {
+  /** The page that asks for a sign-in. Default `/sign-in`. */
+  signIn?: string
+  /** The page that asks for the second factor. Default `/two-factor`. */
+  twoFactor?: string
+}
+
+export interface RequireOptions extends ReadOptions {
+  /** The page to come back to after the sign-in. Default: the page after any sign-in. */
+  next?: string
+}
+
+/** How an endpoint answered; `code` in lower case, as in `?error=` of forms. */
+export type AuthAnswer =
+  | { ok: true; data: unknown }
+  | { ok: false; status: number; code: string; message: string }
+
+/** A server action for `<form action>` and for `useActionState`. */
+export interface NextFormAction {
+  (form: FormData): Promise<void>
+  (state: unknown, form: FormData): Promise<void>
+}
+
+/** Fields that React adds to a form of a server action. */
+const REACT_FIELD = /^\$ACTION_/
+
+export function createNext(auth: NextAuth, options: NextOptions = {}) {
+  const { signIn = '/sign-in', twoFactor = '/two-factor' } = options
+
+  /**
+   * The request that is being answered, for every function that takes one. Its path is not known. It is
+   * awaited before a member of `auth` is touched: in `next build` it ends the rendering, and auth would read
+   * the environment.
+   */
+  async function request(): Promise<Request> {
+    const sent = await headers()
+    const jar = await cookies()
+    const own = new Headers(sent)
+    const cookie = cookieHeader(sent.get('cookie'), jar.getAll())
+    if (cookie) own.set('cookie', cookie)
+    else own.delete('cookie')
+    return new Request(`${auth.baseURL}/`, { headers: own })
+  }
+
+  /** A request of the same browser that posts `body`, with its address and origin. */
+  async function posting(path: string, type: string, body: string): Promise<Request> {
+    const { headers: own } = await request()
+    for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) {
+      own.delete(name)
+    }
+    own.set('content-type', type)
+    return new Request(`${auth.baseURL}${path}`, { method: 'POST', headers: own, body })
+  }
+
+  async function setCookies(answer: Response): Promise<void> {
+    const jar = await cookies()
+    for (const line of answer.headers.getSetCookie()) {
+      const { name, value, ...attributes } = parseSetCookie(line)
+      jar.set(name, value, attributes)
+    }
+  }
+
+  return {
+    request,
+    /** Who is signed in, in a server component or a server action; null when nobody is. */
+    async getSession(options?: ReadOptions): Promise<Session | null> {
+      const req = await request()
+      return auth.getSession(req, options)
+    },
+    /** The signed-in user with name and address; null when nobody is. */
+    async getUser(): Promise<AuthUser | null> {
+      const req = await request()
+      return auth.getUser(req)
+    },
+    /**
+     * The session. A browser without one is redirected to the sign-in page, and one that lacks its
+     * second factor to the page for that. In a route handler that answers JSON, call
+     * `auth.requireAuth(req)` instead, which throws.
+     */
+    async requireAuth({ next, ...options }: RequireOptions = {}): Promise<Session> {
+      const query = next ? `?next=${encodeURIComponent(next)}` : ''
+      const req = await request()
+      try {
+        return await auth.requireAuth(req, options)
+      } catch (error) {
+        if (isTollgateError(error, 'mfa_required')) return redirect(`${twoFactor}${query}`)
+        const isNobody =
+          isTollgateError(error, 'not_authenticated') || isTollgateError(error, 'access_expired')
+        if (!isNobody) throw error
+        return redirect(`${signIn}${query}`)
+      }
+    },
+    /**
+     * A server action that posts a form to one of Better Auth's endpoints, as `auth.formAction` does for
+     * routes: limits see the browser's address, the origin is checked, and the cookies of the answer
+     * are set. It ends with a redirect to `success`, or to `failure` with `?error=<code>`.
+     *
+     * Export it from a file with `'use server'`.
+     */
+    formAction(action: FormAction): NextFormAction {
+      return async (...args: [FormData] | [unknown, FormData]) => {
+        const form = args.at(-1) as FormData
+        const fields = new URLSearchParams()
+        for (const [name, value] of form) {
+          if (typeof value === 'string' && !REACT_FIELD.test(name)) fields.append(name, value)
+        }
+        const type = 'application/x-www-form-urlencoded'
+        const req = await posting('/', type, String(fields))
+        let answer: Response
+        try {
+          answer = await auth.formAction(req, action)
+        } catch (error) {
+          if (!isTollgateError(error)) throw error
+          return redirect(withError(action.failure, error.code))
+        }
+        await setCookies(answer)
+        return redirect(answer.headers.get('location') ?? action.success)
+      }
+    },
+    /**
+     * Posts `body` to one of Better Auth's endpoints in a server action, with the browser's address and
+     * origin, and sets the cookies of the answer. For actions that show an error without a redirect,
+     * and for buttons without a form.
+     */
+    async post(path: string, body: Record<string, unknown> = {}): Promise<AuthAnswer> {
+      const req = await posting(`/api/auth${path}`, 'application/json', JSON.stringify(body))
+      const answer = await auth.handler(req)
+      await setCookies(answer)
+      const data: unknown = await answer.json().catch(() => null)
+      if (answer.ok) return { ok: true, data }
+      const { code, message, detail } = (data ?? {}) as Record<string, unknown>
+      return {
+        ok: false,
+        status: answer.status,
+        code: String(code ?? 'request_failed').toLowerCase(),
+        message: String(detail ?? message ?? 'The request failed.'),
+      }
+    },
+    /** For `app/api/auth/[...all]/route.ts`: `export const { GET, POST } = handlers`. */
+    handlers: {
+      GET: (req: Request): Promise<Response> => auth.handler(req),
+      POST: (req: Request): Promise<Response> => auth.handler(req),
+    },
+  }
+}
+
+export type Next = ReturnType<typeof createNext>
+
+/**
+ * Loaded with the first redirect and without its extension: Next.js has another module under this name for
+ * server components than for the browser, and finds it by the name alone.
+ */
+async function redirect(path: string): Promise<never> {
+  const navigation = await import('next/navigation')
+  return navigation.redirect(path)
+}
+
+function withError(failure: string, code: string): string {
+  const [path, query] = failure.split('?')
+  const search = new URLSearchParams(query)
+  search.set('error', code)
+  return `${path}?${search}`
+}
+
+/** Those of the default instance. */
+export const { request, getSession, getUser, requireAuth, formAction, post, handlers } =
+  createNext(defaultAuth)

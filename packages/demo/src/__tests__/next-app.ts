@@ -1,0 +1,199 @@
+/**
+ * The Next.js app as a host has it: the packages copied into a workspace of its own, installed, built
+ * without a variable and started beside its services and its worker.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '@repo/db/testing'
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
+
+/** What a host takes along; the README of the app says so. */
+const TAKEN = [
+  'packages/core',
+  'packages/jobs',
+  'packages/email',
+  'packages/auth',
+  'packages/billing',
+  'packages/sandbox',
+  'packages/web',
+  'prisma',
+  'package.json',
+  'pnpm-lock.yaml',
+  'pnpm-workspace.yaml',
+  'tsconfig.base.json',
+  'vitest.workspace.ts',
+  'turbo.json',
+  '.npmrc',
+]
+/** What is made and not written, and so not in a fresh checkout. */
+const MADE =
+  /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.env\.local|next-env\.d\.ts|.*\.tsbuildinfo)$/
+
+export interface NextApp {
+  url: string
+  mailboxUrl: string
+  databaseUrl: string
+  /** What `next build` printed. */
+  built: string
+  /** What the services, the worker and the app have printed, to standard output and standard error. */
+  printed(): string
+  stop(): Promise<void>
+}
+
+/** `tell` hears of each step with its seconds. */
+export async function startNextApp(tell: (step: string) => void): Promise<NextApp> {
+  const folder = await mkdtemp(join(tmpdir(), 'tollgate-next-'))
+  const web = join(folder, 'packages/web')
+  const running: Running[] = []
+  const stop = async () => {
+    for (const one of running.splice(0).reverse()) await one.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  const timed = async <T>(step: string, work: () => Promise<T>): Promise<T> => {
+    const start = performance.now()
+    const result = await work()
+    tell(`${step} ${((performance.now() - start) / 1000).toFixed(1)} s`)
+    return result
+  }
+  try {
+    await timed('copied', () => copyHost(folder))
+    const { packageManager, scripts } = await readManifests(folder)
+    const pnpm = `npx -y ${packageManager.replace(/\+.*/, '')}`
+    await timed('installed', () =>
+      run(`${pnpm} install --frozen-lockfile --prefer-offline`, folder, { CI: 'true' }),
+    )
+    const built = await timed('built', () => run(inFolder(scripts.build), web))
+
+    const [database, stripe, port] = [await freePort(), await freePort(), await freePort()]
+    const url = `http://localhost:${port}`
+    const databaseUrl = `postgresql://tollgate@127.0.0.1:${database}/acme`
+    await writeFile(join(web, '.env.local'), await environment(web, { database, stripe, port }))
+    await timed('started', async () => {
+      running.push(await start(scripts.services, web, /Mailbox: http/))
+      const others = [
+        start(scripts.worker, web, /The worker runs/),
+        start(`${scripts.start} -p ${port}`, web, /Ready in/),
+      ]
+      running.push(...(await Promise.all(others)))
+    })
+    return {
+      url,
+      mailboxUrl: `http://127.0.0.1:${stripe}/mailbox`,
+      databaseUrl,
+      built,
+      printed: () => running.map((one) => one.printed()).join('\n'),
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function copyHost(folder: string): Promise<void> {
+  await mkdir(join(folder, 'packages'))
+  await Promise.all(
+    TAKEN.map((path) =>
+      cp(join(ROOT, path), join(folder, path), {
+        recursive: true,
+        filter: (source) => !MADE.test(basename(source)),
+      }),
+    ),
+  )
+}
+
+interface Scripts {
+  build: string
+  start: string
+  services: string
+  worker: string
+}
+
+async function readManifests(folder: string) {
+  const read = async (path: string) => JSON.parse(await readFile(join(folder, path), 'utf8'))
+  const { packageManager } = (await read('package.json')) as { packageManager: string }
+  const { scripts } = (await read('packages/web/package.json')) as { scripts: Scripts }
+  return { packageManager, scripts }
+}
+
+/** The app's example, with ports that are free on this machine. */
+async function environment(
+  web: string,
+  ports: { database: number; stripe: number; port: number },
+): Promise<string> {
+  const example = await readFile(join(web, '.env.local.example'), 'utf8')
+  const text = example
+    .replace('127.0.0.1:5433', `127.0.0.1:${ports.database}`)
+    .replace('127.0.0.1:4242', `127.0.0.1:${ports.stripe}`)
+    .replace('localhost:3000', `localhost:${ports.port}`)
+  for (const port of Object.values(ports)) {
+    if (!text.includes(`:${port}`)) throw new Error('The example names another port by now.')
+  }
+  return text
+}
+
+/** As a package manager runs it, and in place of the shell, so that a signal reaches the process. */
+const inFolder = (script: string) => `PATH="$PWD/node_modules/.bin:$PATH" exec ${script}`
+
+/** Nothing of the test's own environment but where programs are. */
+const bare = (): NodeJS.ProcessEnv => {
+  const { PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS } = process.env
+  return JSON.parse(
+    JSON.stringify({ PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS, NEXT_TELEMETRY_DISABLED: '1' }),
+  ) as NodeJS.ProcessEnv
+}
+
+interface Running {
+  printed(): string
+  exited: Promise<number | null>
+  stop(): Promise<void>
+}
+
+function begin(command: string, cwd: string, env: Record<string, string> = {}): Running {
+  let output = ''
+  const child: ChildProcess = spawn('sh', ['-c', command], {
+    cwd,
+    env: { ...bare(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      output += chunk
+    })
+  }
+  const exited = new Promise<number | null>((done) => child.once('close', done))
+  return {
+    printed: () => output,
+    exited,
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+async function run(command: string, cwd: string, env?: Record<string, string>): Promise<string> {
+  const running = begin(command, cwd, env)
+  const code = await running.exited
+  if (code === 0) return running.printed()
+  throw new Error(`${command} ended with ${code}:\n${running.printed()}`)
+}
+
+/** Resolves once the process has printed that it is ready. */
+async function start(script: string, cwd: string, ready: RegExp): Promise<Running> {
+  const running = begin(inFolder(script), cwd)
+  let hasExited = false
+  void running.exited.then(() => {
+    hasExited = true
+  })
+  while (!ready.test(running.printed())) {
+    if (hasExited) throw new Error(`${script} ended:\n${running.printed()}`)
+    await new Promise((done) => setTimeout(done, 50))
+  }
+  return running
+}

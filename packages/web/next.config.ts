@@ -1,0 +1,3 @@
+import { withTollgate } from '@repo/core/next-config'
+
+export default withTollgate({})

@@ -1,0 +1,37 @@
+/** For development: PostgreSQL, and stand-ins for Stripe and the mailbox, where `.env.local` says. */
+
+import { migrate } from '@repo/db'
+import { startPostgres } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
+import { createSandbox } from '@repo/sandbox'
+import { billing } from './lib/tollgate.ts'
+
+const { DATABASE_URL = '', STRIPE_API_BASE = '', APP_URL = '' } = process.env
+const { STRIPE_SECRET_KEY = '', STRIPE_WEBHOOK_SECRET = '' } = process.env
+const portOf = (address: string) => Number(new URL(address).port)
+
+const postgres = await startPostgres({ folder: '.tollgate/postgres', port: portOf(DATABASE_URL) })
+await postgres.createDatabase(new URL(DATABASE_URL).pathname.slice(1))
+await migrate(DATABASE_URL)
+await migrateJobs(DATABASE_URL)
+
+const sandbox = createSandbox({
+  port: portOf(STRIPE_API_BASE),
+  stripe: {
+    secretKey: STRIPE_SECRET_KEY,
+    webhooks: [{ url: `${APP_URL}/api/webhooks/stripe`, secret: STRIPE_WEBHOOK_SECRET }],
+  },
+  outboxDir: '.tollgate/outbox',
+  stateFile: '.tollgate/sandbox.json',
+})
+const { url, mailboxUrl } = await sandbox.listen()
+await billing.pushPlans()
+console.log(`Stripe: ${url}\nMailbox: ${mailboxUrl}`)
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await sandbox.stop()
+    await postgres.stop()
+    process.exit(0)
+  })
+}
