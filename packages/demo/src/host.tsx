@@ -10,6 +10,7 @@ import { sameSiteHop } from '@repo/auth/edge'
 import { createLogger, isTollgateError, toResponse } from '@repo/core'
 import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
+import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { creditRoutes } from './credits.tsx'
 import * as page from './pages.tsx'
@@ -24,6 +25,8 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
 
   const log = createLogger(logger)
   app.onError((error, c) => {
+    // What Hono's own middleware refuses, such as a form of another site.
+    if (error instanceof HTTPException) return error.getResponse()
     if (!isTollgateError(error)) log.error({ error }, 'request failed')
     return page.problem(c, toResponse(error))
   })

@@ -144,7 +144,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     phase = 'listening'
     try {
       const saved = await file?.read()
-      server = createAdaptorServer({ fetch: app.fetch, hostname }) as Server
+      // A promise always: Hono's server leaves the failure of an answer that was there at once unhandled.
+      server = createAdaptorServer({
+        fetch: async (req, env) => app.fetch(req, env),
+        hostname,
+      }) as Server
       const bound = await open(server, port, hostname)
       const url = `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${bound}`
       stripe.setOrigin(url)

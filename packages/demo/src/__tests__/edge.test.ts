@@ -14,7 +14,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { launchChromium } from './chromium.ts'
 
 const browser: Browser | null = await launchChromium()
-const ACCESS = '__Host-tollgate.access_token'
+const ACCESS = 'tollgate.access_token'
 
 let database: TestDatabase
 let stop: () => Promise<void>
@@ -91,7 +91,7 @@ test.skipIf(!browser)('hop and renewal lead to the page, and end there', async (
 
   for (const from of ['our own site', 'another site']) {
     await context.clearCookies({ name: ACCESS })
-    await context.clearCookies({ name: '__Host-tollgate.renewed' })
+    await context.clearCookies({ name: 'tollgate.renewed' })
     asked.length = 0
     if (from === 'another site') {
       await page.goto(elsewhere)
@@ -113,7 +113,7 @@ test.skipIf(!browser)('hop and renewal lead to the page, and end there', async (
   // A session that was ended elsewhere is nobody's, at once as soon as the access token is gone.
   await database.db.session.deleteMany()
   await context.clearCookies({ name: ACCESS })
-  await context.clearCookies({ name: '__Host-tollgate.renewed' })
+  await context.clearCookies({ name: 'tollgate.renewed' })
   await page.goto(`${url}/page`)
   expect(await page.textContent('body')).toBe('Nobody')
 })
