@@ -28,7 +28,7 @@ export default defineConfig({
   test: {
     projects: [
       'packages/*/vitest.config.ts',
-      'packages/demo/vitest.next.config.ts',
+      'packages/*/vitest.next.config.ts',
       'prisma/vitest.config.ts',
     ],
   },

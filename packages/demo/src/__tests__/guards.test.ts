@@ -164,6 +164,17 @@ test("the README shows the demo's route file as it is", async () => {
   expect(readme.includes(await read('packages/demo/src/host.tsx'))).toBe(true)
 })
 
+test('the page on Next.js shows the files of the app as they are', async () => {
+  const page = await read('packages/web/README.md')
+  let shown = 0
+  for (const { 1: code = '', index } of page.matchAll(/^```(?:tsx?|json)\n([\s\S]*?)^```/gm)) {
+    const path = [...page.slice(0, index).matchAll(/`([\w./[\]-]+\.(?:tsx?|json))`/g)].at(-1)?.[1]
+    expect(await read(`packages/web/${path}`), path).toContain(code.trimEnd())
+    shown += 1
+  }
+  expect(shown).toBeGreaterThan(10)
+})
+
 test('the top level holds what it is meant to hold', async () => {
   const visible = (await readdir(ROOT)).filter(
     (name) => !name.startsWith('.') && name !== 'node_modules',

@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,24 +12,6 @@ import { freePort } from '@repo/db/testing'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
-/** What a host takes along; the README of the app says so. */
-const TAKEN = [
-  'packages/core',
-  'packages/jobs',
-  'packages/email',
-  'packages/auth',
-  'packages/billing',
-  'packages/sandbox',
-  'packages/web',
-  'prisma',
-  'package.json',
-  'pnpm-lock.yaml',
-  'pnpm-workspace.yaml',
-  'tsconfig.base.json',
-  'vitest.workspace.ts',
-  'turbo.json',
-  '.npmrc',
-]
 /** What is made and not written, and so not in a fresh checkout. */
 const MADE =
   /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.env\.local|next-env\.d\.ts|.*\.tsbuildinfo)$/
@@ -48,6 +30,8 @@ export interface NextApp {
 /** `tell` hears of each step with its seconds. */
 export async function startNextApp(tell: (step: string) => void): Promise<NextApp> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-next-'))
+  // PostgreSQL may run as another user, and has to get to its files.
+  await chmod(folder, 0o755)
   const web = join(folder, 'packages/web')
   const running: Running[] = []
   const stop = async () => {
@@ -95,15 +79,19 @@ export async function startNextApp(tell: (step: string) => void): Promise<NextAp
   }
 }
 
+/** Copies what the page of the app tells its reader to copy, as it is now and not as it was committed. */
 async function copyHost(folder: string): Promise<void> {
+  const page = await readFile(join(ROOT, 'packages/web/README.md'), 'utf8')
+  const named = /archive HEAD (.+) \| tar/.exec(page)?.[1]
+  if (!named) throw new Error('packages/web/README.md does not say what to copy.')
+  const paths = named.split(' ').flatMap((path) => {
+    const [, before, choices] = /^(.*)\{(.*)\}$/.exec(path) ?? []
+    return choices ? choices.split(',').map((choice) => `${before}${choice}`) : [path]
+  })
   await mkdir(join(folder, 'packages'))
+  const filter = (source: string) => !MADE.test(basename(source))
   await Promise.all(
-    TAKEN.map((path) =>
-      cp(join(ROOT, path), join(folder, path), {
-        recursive: true,
-        filter: (source) => !MADE.test(basename(source)),
-      }),
-    ),
+    paths.map((path) => cp(join(ROOT, path), join(folder, path), { recursive: true, filter })),
   )
 }
 

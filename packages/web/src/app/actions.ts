@@ -51,16 +51,16 @@ export async function changePassword(_: string, form: FormData): Promise<string>
   return answer.code === 'invalid_password' ? 'That is not your password.' : answer.message
 }
 
-export async function upgrade() {
-  const { userId } = await requireAuth()
-  const checkout = await billing.createCheckoutSession({ ownerId: userId, plan: 'PRO' })
-  redirect(checkout.url)
-}
-
 export async function manageBilling() {
   const { userId } = await requireAuth()
   const portal = await billing.createBillingPortalSession({ ownerId: userId })
   redirect(portal.url)
+}
+
+export async function upgrade() {
+  const { userId } = await requireAuth()
+  const checkout = await billing.createCheckoutSession({ ownerId: userId, plan: 'PRO' })
+  redirect(checkout.url)
 }
 
 export async function drawPicture() {

@@ -1,4 +1,5 @@
 import { createNext } from '@repo/auth/next'
 import { auth } from './tollgate'
 
-export const { getSession, getUser, requireAuth, formAction, post, handlers } = createNext(auth)
+export const { formAction, getSession, getUser, handlers, post, request, requireAuth } =
+  createNext(auth)
