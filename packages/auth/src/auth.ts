@@ -189,6 +189,9 @@ export const requirePermission: Auth['requirePermission'] = (req, ...permissions
   auth.requirePermission(req, ...permissions)
 export const requireOrganization: Auth['requireOrganization'] = (req) =>
   auth.requireOrganization(req)
+export const requireAal2: Auth['requireAal2'] = (req) => auth.requireAal2(req)
+export const requireRecentSignIn: Auth['requireRecentSignIn'] = (req, options) =>
+  auth.requireRecentSignIn(req, options)
 export const can: Auth['can'] = defaultAccess.can
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)

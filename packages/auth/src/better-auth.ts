@@ -24,6 +24,7 @@ import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { passwordHooks } from './password-hooks.ts'
+import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
 import type { Protection } from './protection.ts'
@@ -111,6 +112,7 @@ export function createBetterAuth({
     },
     plugins: [
       ...protection.first,
+      refusePending(options.db ?? db),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
       organizations({

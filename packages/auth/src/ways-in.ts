@@ -38,7 +38,7 @@ export function waysIn({ options, keys, origin, db, pages, mails, redeem, record
     magicLinks({ mails, redeem }),
     ...(options.oauth ? oauthServer(options.oauth, { keys, origin, signIn: pages.signIn }) : []),
     ...(options.twoFactor
-      ? secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })
+      ? [secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })]
       : []),
   ]
 }
