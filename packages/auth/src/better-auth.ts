@@ -13,6 +13,7 @@ import { jwt } from 'better-auth/plugins/jwt'
 import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
+import { continuation } from './continuation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
@@ -23,7 +24,7 @@ import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
-import { passwordHooks } from './password-hooks.ts'
+import { observed, passwordHooks } from './password-hooks.ts'
 import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
@@ -31,6 +32,7 @@ import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { adapterOf } from './transaction.ts'
+import { typedAddresses } from './typed-addresses.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
@@ -82,10 +84,11 @@ export function createBetterAuth({
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      maxPasswordLength: MAX_PASSWORD_LENGTH,
+      // In UTF-16, which takes two units for some characters; `passwordHooks` counts characters.
+      maxPasswordLength: 2 * MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
-      password: passwords,
+      password: observed(passwords),
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
@@ -113,6 +116,8 @@ export function createBetterAuth({
     plugins: [
       ...protection.first,
       refusePending(options.db ?? db),
+      continuation(options.db ?? db),
+      typedAddresses(),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
       organizations({

@@ -93,7 +93,8 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       if (previousSessionId) await addOAuthServerContext({ previousSessionId })
       return { body: { callbackURL: options.afterSignIn, ...body } }
     }
-    if (ctx.path === '/change-password') return { body: { ...body, revokeOtherSessions: true } }
+    // This field alone: what another hook makes of the others must stay.
+    if (ctx.path === '/change-password') return { body: { revokeOtherSessions: true } }
     return undefined
   }
 
