@@ -12,7 +12,9 @@ import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf } from './border.ts'
+import { type ConfirmationState, confirmationState } from './confirmation.ts'
 import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
+import { readCookie, SIGN_UP_COOKIE } from './cookies.ts'
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
@@ -120,6 +122,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
         where: { id: session.userId },
         select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
       })
+    },
+    /** What the page behind a confirmation mail has to show to this browser; see `ConfirmationState`. */
+    async confirmation(req: Request, token: string): Promise<ConfirmationState> {
+      const cookie = readCookie(req, SIGN_UP_COOKIE)
+      const signUpId = cookie && (await cookies.signerOf(SIGN_UP_COOKIE).open(cookie))
+      const rows = (await betterAuthInstance.$context) as unknown as AuthContext
+      return confirmationState(rows, token, signUpId)
     },
     /**
      * Counts a request to the host's own API: 1,000 an hour for a user, 100 for an address that is not

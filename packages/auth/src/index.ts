@@ -46,6 +46,7 @@ export {
   revokeOtherSessions,
   revokeSession,
 } from './auth.ts'
+export type { ConfirmationState } from './confirmation.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'

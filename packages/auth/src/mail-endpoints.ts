@@ -8,6 +8,7 @@
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, originCheck } from 'better-auth/api'
 import { z } from 'zod'
+import { SIGN_UP_COOKIE } from './cookies.ts'
 import type { Mails } from './mails.ts'
 
 const ANSWER = {
@@ -40,7 +41,9 @@ export function mailEndpoints(mails: Mails) {
           body: z.object({ email: z.email().max(254), callbackURL: z.string().optional() }),
         },
         async (ctx) => {
-          await mails.request({ mail: 'confirm', to: ctx.body.email })
+          // The browser that signed up gets a link for its own sign-up.
+          const id = await ctx.getSignedCookie(SIGN_UP_COOKIE, ctx.context.secret)
+          await mails.request({ mail: 'confirm', to: ctx.body.email, ...(id ? { id } : {}) })
           return ctx.json(ANSWER)
         },
       ),

@@ -1,7 +1,7 @@
 /**
- * What Better Auth does not do by itself: a new session ends the one before it, a signed-in browser
- * gets an access token, an address is confirmed by a POST. Placed last among the plugins, because
- * others may still take back a session in their own after-hooks.
+ * What Better Auth does not do by itself: a new session ends the one before it, and a signed-in browser
+ * gets an access token. Placed last among the plugins, because others may still take back a session in
+ * their own after-hooks.
  *
  * @module
  */
@@ -10,14 +10,10 @@ import type { BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
   addOAuthServerContext,
-  createAuthEndpoint,
   createAuthMiddleware,
-  formCsrfMiddleware,
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'
-import { z } from 'zod'
-import { redeemConfirmation } from './confirmation.ts'
 import { SESSION_COOKIE } from './cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
@@ -26,8 +22,6 @@ export interface TollgateOptions {
   refresh: Refresh
   /** Waits until this process has heard of the sessions that a request ended. */
   settle(): Promise<void>
-  /** Checks Better Auth's own token and marks the address as confirmed. */
-  verifyEmail(jwt: string): Promise<unknown>
   /** Where a sign-in with a provider leads when the request names no page. */
   afterSignIn: string
 }
@@ -160,25 +154,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
         databaseHooks: { session: { create: { before: async () => ({ data: newSession() }) } } },
       },
     }),
-    endpoints: {
-      ...refresh.endpoints,
-      confirmEmail: createAuthEndpoint(
-        '/confirm-email',
-        {
-          method: 'POST',
-          // Better Auth checks the origin of requests with cookies; this one has none.
-          use: [formCsrfMiddleware],
-          body: z.object({ token: z.string().min(1).max(256) }),
-          metadata: {
-            allowedMediaTypes: ['application/x-www-form-urlencoded', 'application/json'],
-          },
-        },
-        async (ctx) => {
-          await options.verifyEmail(await redeemConfirmation(ctx.context, ctx.body.token))
-          return ctx.json({ status: true })
-        },
-      ),
-    },
+    endpoints: refresh.endpoints,
     hooks: {
       before: [{ matcher: () => true, handler: before }],
       after: [{ matcher: () => true, handler: after }],

@@ -75,10 +75,14 @@ export async function countTry(db: Database, userId: string): Promise<void> {
         THEN now() + make_interval(secs => ${LOCK_SECONDS}) END
     WHERE "userId" = ${userId} AND ("lockedUntil" IS NULL OR "lockedUntil" <= now())`
   if (counted === 1) return
-  throw new APIError('TOO_MANY_REQUESTS', {
-    code: 'ACCOUNT_TEMPORARILY_LOCKED',
-    message: 'Too many wrong codes. Try again in a quarter of an hour.',
-  })
+  throw new APIError(
+    'TOO_MANY_REQUESTS',
+    {
+      code: 'ACCOUNT_TEMPORARILY_LOCKED',
+      message: 'Too many wrong codes. Try again in a quarter of an hour.',
+    },
+    { 'x-retry-after': String(LOCK_SECONDS) },
+  )
 }
 
 /** A right code ends the count of wrong ones. */
