@@ -15,11 +15,13 @@ import {
   isAPIError,
 } from 'better-auth/api'
 import { SESSION_COOKIE } from './cookies.ts'
+import type { FlowCookies } from './flow-cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 
 export interface TollgateOptions {
   refresh: Refresh
+  flows: FlowCookies
   /** Waits until this process has heard of the sessions that a request ended. */
   settle(): Promise<void>
   /** Where a sign-in with a provider leads when the request names no page. */
@@ -59,10 +61,12 @@ function requireKnownFields(body: Record<string, unknown>): void {
 const ENDING = ['/sign-out', '/revoke-sessions']
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
-  const { refresh } = options
+  const { refresh, flows } = options
 
   const before = createAuthMiddleware(async (ctx) => {
-    const headers = await refresh.withCurrentToken(ctx)
+    const ofFlow = await flows.inward(ctx)
+    const asked = ofFlow ? { ...ctx, headers: ofFlow } : ctx
+    const headers = (await refresh.withCurrentToken(asked)) ?? ofFlow
     const context = await prepare(ctx)
     return headers || context
       ? { context: { ...context, ...(headers ? { headers } : {}) } }
@@ -93,6 +97,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   }
 
   const after = createAuthMiddleware(async (ctx) => {
+    flows.outward(ctx)
     const fresh = ctx.context.newSession as RawSession | null
     if (fresh) {
       await endPrevious(ctx, fresh.session.token)
