@@ -9,22 +9,52 @@
 
 import { atomically, type Database, type Db } from '@repo/db'
 import type { AuthContext, BetterAuthPlugin, GenericEndpointContext } from 'better-auth'
-import { createAuthMiddleware } from 'better-auth/api'
+import { addOAuthServerContext, createAuthMiddleware } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
 import { z } from 'zod'
+import { presentedSession } from './presented.ts'
 import type { SignUp } from './sign-ups.ts'
 
 /** Better Auth's side, as far as it is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
 
 export interface LinkingOptions {
+  db: Database
   /** Where somebody's first sign-in leads; undefined: where any does. */
   onboarding: string | undefined
 }
 
 /** Placed after the plugins that add providers. */
-export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
+export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
+  /** A refresh exchanges the session's token, and Better Auth would ask for the one from before. */
+  const nameSession = createAuthMiddleware(async (ctx) => {
+    const session = await presentedSession(ctx, db)
+    if (session) await addOAuthServerContext({ linkSessionId: session.id })
+  })
+
+  const findSession = createAuthMiddleware(async ({ query, context }) => {
+    const state = query?.state
+    const row =
+      typeof state === 'string'
+        ? await context.internalAdapter.findVerificationValue(`auth-state:${state}`)
+        : null
+    const { link, serverContext = {}, ...rest } = JSON.parse(row?.value ?? '{}') as LinkState
+    const { linkSessionId: id } = serverContext
+    if (!row || !link || !id) return
+    const where = { id, userId: link.userId, expiresAt: { gt: new Date() } }
+    const session = await db.session.findFirst({ where, include: { user: true } })
+    const isGood = session && (session.aal > 1 || !session.user.twoFactorEnabled)
+    // Without a token Better Auth asks for no session; with one that it cannot read it refuses.
+    const { encryptedSessionToken: _, ...own } = link
+    const changed = isGood ? own : { ...own, encryptedSessionToken: 'ended' }
+    await context.adapter.update({
+      model: 'verification',
+      where: [{ field: 'id', value: row.id }],
+      update: { value: JSON.stringify({ ...rest, serverContext, link: changed }) },
+    })
+  })
+
   return {
     id: 'tollgate-linking',
     init(context) {
@@ -47,6 +77,8 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
     },
     hooks: {
       before: [
+        { matcher: ({ path }) => path === '/link-social', handler: nameSession },
+        { matcher: ({ path }) => path === '/callback/:id', handler: findSession },
         {
           matcher: ({ path }) => path === '/sign-in/social' && onboarding !== undefined,
           handler: createAuthMiddleware(async ({ body }) => ({
@@ -56,6 +88,12 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
       ],
     },
   }
+}
+
+/** The state of a flow that links a provider, as far as it is used here. */
+interface LinkState {
+  link?: { userId: string; encryptedSessionToken?: string }
+  serverContext?: { linkSessionId?: string }
 }
 
 /** As long as a mail may greet. */

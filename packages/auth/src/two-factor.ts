@@ -22,6 +22,7 @@ import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
 import { z } from 'zod'
 import type { Recorder } from './audit-hooks.ts'
+import { SESSION_COOKIE } from './cookies.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import {
   backupCodes,
@@ -76,6 +77,19 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       code: 'SESSION_NOT_FRESH',
       message: 'Sign in again first.',
     })
+  })
+
+  /** A sign-in that waits for its code is none yet: the session of this browser stays until it is. */
+  const keepSession = createAuthMiddleware(async ({ headers, context }) => {
+    const answer = context.returned as { twoFactorRedirect?: unknown } | null
+    const { responseHeaders } = context
+    if (!answer?.twoFactorRedirect || !responseHeaders) return
+    if (!headers?.get('cookie')?.includes(`${SESSION_COOKIE}=`)) return
+    const lines = responseHeaders.getSetCookie()
+    responseHeaders.delete('set-cookie')
+    for (const line of lines) {
+      if (!line.startsWith(`${SESSION_COOKIE}=`)) responseHeaders.append('set-cookie', line)
+    }
   })
 
   /** Takes the code, or throws. Says whether the second factor is turned on by it. */
@@ -173,7 +187,10 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       ),
     },
     hooks: {
-      ...plugin.hooks,
+      after: [
+        ...plugin.hooks.after,
+        { matcher: ({ path }: { path?: string }) => path === '/sign-in/email', handler: keepSession },
+      ],
       before: [
         {
           matcher: ({ path }: { path?: string }) => CHANGES.test(path ?? ''),

@@ -32,7 +32,7 @@ export function waysIn({ options, keys, origin, db, pages, mails, redeem, record
   return [
     oidcProviders(options.oidc ?? {}),
     standIns(options),
-    linking({ onboarding: pages.onboarding }),
+    linking({ db, onboarding: pages.onboarding }),
     unlinking(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
