@@ -106,6 +106,7 @@ export function permission({ auth, userId }: Setting): Subject {
     organizationId,
     organizationRole: 'OPERATOR',
     acr: 'aal1',
+    authenticatedAt: new Date(),
     expiresAt: new Date(0),
   }
   const call = { organizationId, ownerId: userId }

@@ -52,6 +52,7 @@ export function signAccessToken(
     sid: session.sessionId,
     role: session.role,
     acr: session.acr,
+    auth_time: Math.floor(session.authenticatedAt.getTime() / 1000),
     ...(session.mfaRequired ? { mfa: 'required' } : {}),
     ...(session.organizationId
       ? { org: session.organizationId, orgRole: session.organizationRole }
@@ -119,12 +120,16 @@ interface Verified {
 
 /** For the caller to keep and to change. */
 const copyOf = ({ session, issuedAt }: Statement): Statement => ({
-  session: { ...session, expiresAt: new Date(session.expiresAt) },
+  session: {
+    ...session,
+    authenticatedAt: new Date(session.authenticatedAt),
+    expiresAt: new Date(session.expiresAt),
+  },
   issuedAt,
 })
 
 function statementOf(claims: Record<string, unknown>): Statement | null {
-  const { sub, sid, role, org, orgRole, acr, mfa, iat, exp, client_id } = claims
+  const { sub, sid, role, org, orgRole, acr, auth_time, mfa, iat, exp, client_id } = claims
   const userId = textOf(sub)
   const sessionId = textOf(sid)
   // Another program's token is not a session, whatever it is for.
@@ -138,6 +143,8 @@ function statementOf(claims: Record<string, unknown>): Statement | null {
     organizationRole: textOf(orgRole),
     acr: textOf(acr) ?? 'aal1',
     ...(mfa ? { mfaRequired: true } : {}),
+    // A token that does not say when is as old as can be.
+    authenticatedAt: new Date(typeof auth_time === 'number' ? auth_time * 1000 : 0),
     expiresAt: new Date(exp * 1000),
   }
   return { session, issuedAt: iat }

@@ -11,7 +11,9 @@ import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf, withHeaders } from './border.ts'
+import { type ConfirmationState, confirmationState } from './confirmation.ts'
 import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
+import { cookiesAt, readCookie } from './cookies.ts'
 import { authFromEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
@@ -122,6 +124,14 @@ export function createAuth<P extends string = Permission, R extends string = Org
         select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
       })
     },
+    /** What the page behind a confirmation mail has to show to this browser; see `ConfirmationState`. */
+    async confirmation(req: Request, token: string): Promise<ConfirmationState> {
+      const name = cookiesAt(baseURL).signUp
+      const cookie = readCookie(req, name)
+      const signUpId = cookie && (await cookies.signerOf(name).open(cookie))
+      const rows = (await betterAuthInstance.$context) as unknown as AuthContext
+      return confirmationState(rows, token, signUpId)
+    },
     /**
      * Counts a request to the host's own API: 1,000 an hour for a user, 100 for an address that is not
      * signed in. Returns the `RateLimit-…` headers for the answer.
@@ -175,6 +185,9 @@ export const requirePermission: Auth['requirePermission'] = (req, ...permissions
   auth.requirePermission(req, ...permissions)
 export const requireOrganization: Auth['requireOrganization'] = (req) =>
   auth.requireOrganization(req)
+export const requireAal2: Auth['requireAal2'] = (req) => auth.requireAal2(req)
+export const requireRecentSignIn: Auth['requireRecentSignIn'] = (req, options) =>
+  auth.requireRecentSignIn(req, options)
 export const can: Auth['can'] = defaultAccess.can
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
 export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)

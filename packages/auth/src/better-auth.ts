@@ -10,24 +10,29 @@ import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
 import type { Background } from './background.ts'
-import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
+import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
+import { continuation } from './continuation.ts'
 import { cookiesAt } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
-import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
+import { proveByReset } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
-import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
+import { createMails, type Mails } from './mails.ts'
 import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
-import { passwordHooks } from './password-hooks.ts'
+import { observed, passwordHooks } from './password-hooks.ts'
+import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
 import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
+import { RESET_MINUTES } from './resets.ts'
 import type { SessionTokens } from './session-tokens.ts'
+import { providerSignUp, signUps } from './sign-ups.ts'
 import { adapterOf } from './transaction.ts'
+import { typedAddresses } from './typed-addresses.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
@@ -58,11 +63,6 @@ export function createBetterAuth({
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext
-  const verifyEmail = async (value: string): Promise<unknown> => {
-    if (!value.startsWith('{')) return instance.api.verifyEmail({ query: { token: value } })
-    if (await proveBySignUp(options.db ?? db, JSON.parse(value))) return
-    throw invalidToken()
-  }
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
   const mails: Mails = createMails({
@@ -79,24 +79,15 @@ export function createBetterAuth({
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      maxPasswordLength: MAX_PASSWORD_LENGTH,
+      // In UTF-16, which takes two units for some characters; `passwordHooks` counts characters.
+      maxPasswordLength: 2 * MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
-      password: passwords,
+      password: observed(passwords),
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
-      },
-      async onExistingUserSignUp({ user }, req) {
-        await mails.request({ mail: 'known', to: user.email })
-        if (user.emailVerified || !req) return
-        const { name, password } = await signUpBody(req)
-        run('claim', async () => {
-          await contest(options.db ?? db, user.id)
-          const claim = { userId: user.id, name, password: await passwords.hash(password) }
-          await mails.request({ mail: 'claim', to: user.email, claim })
-        })
       },
     },
     // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
@@ -105,12 +96,17 @@ export function createBetterAuth({
       sendOnSignUp: true,
       expiresIn: CONFIRMATION_SECONDS,
       autoSignInAfterVerification: false,
-      sendVerificationEmail: ({ user }) => mails.request({ mail: 'confirm', to: user.email }),
+      sendVerificationEmail: ({ user }) => providerSignUp({ db: options.db ?? db, mails }, user),
     },
     plugins: [
       ...protection.first,
+      refusePending(options.db ?? db),
+      continuation(options.db ?? db),
+      typedAddresses(),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       mailEndpoints(mails),
+      signUps(mails),
+      confirmation({ db: options.db ?? db, keys, passwords }),
       organizations({
         db: options.db ?? db,
         roles,
@@ -129,7 +125,7 @@ export function createBetterAuth({
         redeem,
         record: protection.record,
       }),
-      tollgate({ ...tokens, verifyEmail, afterSignIn: pages.afterSignIn }),
+      tollgate({ ...tokens, afterSignIn: pages.afterSignIn }),
       ...protection.last,
     ],
   })

@@ -15,6 +15,9 @@ import { type CookieSigner, createCookieSigner } from './signed-cookie.ts'
 /** Has the form of a signed cookie and no signature that fits, so Better Auth refuses it. */
 const REFUSED = `refused.${'A'.repeat(43)}=`
 
+/** How many signers are kept. */
+const MOST_SIGNERS = 256
+
 export interface CookieKeys {
   /** The signer of the cookie `name`, as browsers hold it. */
   signerOf(name: string): CookieSigner
@@ -37,6 +40,8 @@ export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
   function signerOf(name: string): CookieSigner {
     const known = signers.get(name)
     if (known) return known
+    // The names come from callers.
+    if (signers.size >= MOST_SIGNERS) signers.clear()
     const signer = createCookieSigner(keys.cookie(name))
     signers.set(name, signer)
     return signer

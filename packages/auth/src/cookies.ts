@@ -6,6 +6,9 @@ export const ACCESS_COOKIE = `${COOKIE_PREFIX}.access_token`
 /** The refresh credential, signed. */
 export const SESSION_COOKIE = `${COOKIE_PREFIX}.session_token`
 
+/** Signed; names the sign-up that this browser has begun. */
+export const SIGN_UP_COOKIE = `${COOKIE_PREFIX}.sign_up`
+
 /** Set for seconds after a page was sent to have its session renewed. */
 export const RENEWED_COOKIE = `${COOKIE_PREFIX}.renewed`
 
@@ -32,6 +35,7 @@ export function cookiesAt(origin: string) {
     access: `${prefix}.access_token`,
     session: `${prefix}.session_token`,
     renewed: `${prefix}.renewed`,
+    signUp: `${prefix}.sign_up`,
     attributes: { ...COOKIE_ATTRIBUTES, secure },
   }
 }

@@ -2,6 +2,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
 /** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
 export type AuthErrorCode =
+  | 'aal2_required'
   | 'access_expired'
   | 'body_too_large'
   | 'conflict'
@@ -17,6 +18,7 @@ export type AuthErrorCode =
   | 'not_authenticated'
   | 'organization_required'
   | 'raw_body_required'
+  | 'recent_sign_in_required'
   | 'too_busy'
   | 'unknown_session'
   | 'unsupported_media_type'
@@ -24,6 +26,7 @@ export type AuthErrorCode =
 
 /** The others are 400. Short, because it is part of the edge entry. */
 const STATUS: { [Code in AuthErrorCode]?: number } = {
+  aal2_required: 403,
   access_expired: 401,
   body_too_large: 413,
   conflict: 409,
@@ -35,6 +38,7 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   mfa_required: 403,
   not_authenticated: 401,
   raw_body_required: 500,
+  recent_sign_in_required: 403,
   too_busy: 503,
   unknown_session: 404,
   unsupported_media_type: 415,

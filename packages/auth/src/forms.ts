@@ -24,6 +24,11 @@ export interface FormAction {
    * Default `/two-factor`.
    */
   twoFactor?: string
+  /**
+   * Where a confirmation leads that brought no password, with a `token` for a new one. Default
+   * `/reset-password`.
+   */
+  resetPassword?: string
   /** Makes the endpoint's body. Default: every text field but `next`. */
   fields?: (form: FormData) => Record<string, unknown>
   /** Fields that go back to the failure page, such as the `token` of a reset. Default: none. */
@@ -77,13 +82,17 @@ export async function runFormAction(
   return new Response(null, { status: 303, headers })
 }
 
-/** On to the provider, to the second factor, or to where the form leads. */
+/** On to the provider, to the second factor, to a new password, or to where the form leads. */
 async function onward(answer: Response, success: string, action: FormAction): Promise<string> {
   const body = (await answer.json().catch(() => null)) as {
     url?: unknown
     twoFactorRedirect?: unknown
+    resetToken?: unknown
   } | null
   if (action.path === '/sign-in/social' && typeof body?.url === 'string') return body.url
+  if (typeof body?.resetToken === 'string') {
+    return `${action.resetPassword ?? '/reset-password'}?token=${encodeURIComponent(body.resetToken)}`
+  }
   if (body?.twoFactorRedirect !== true) return success
   return `${action.twoFactor ?? '/two-factor'}?next=${encodeURIComponent(success)}`
 }

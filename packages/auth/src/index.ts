@@ -37,13 +37,16 @@ export {
   listSessions,
   rateLimit,
   renewCookies,
+  requireAal2,
   requireAuth,
   requireOrganization,
   requirePermission,
+  requireRecentSignIn,
   requireRole,
   revokeOtherSessions,
   revokeSession,
 } from './auth.ts'
+export type { ConfirmationState } from './confirmation.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv, authFromEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'

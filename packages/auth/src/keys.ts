@@ -30,12 +30,17 @@ export interface Keys {
   mail: string
 }
 
+/** How many derived keys are kept. */
+const MOST_KEPT = 256
+
 /** Derives the keys from `secret`, which has 32 characters or more. */
 export function createKeys(secret: string): Keys {
   const derived = new Map<string, string>()
   const derive = (purpose: string): string => {
     const known = derived.get(purpose)
     if (known) return known
+    // Names of cookies come from callers.
+    if (derived.size >= MOST_KEPT) derived.clear()
     const bytes = hkdfSync('sha256', secret, 'tollgate auth', purpose, 32)
     const key = Buffer.from(bytes).toString('hex')
     derived.set(purpose, key)

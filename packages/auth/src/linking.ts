@@ -8,22 +8,53 @@
  */
 
 import { atomically, type Database, type Db } from '@repo/db'
-import type { AuthContext, BetterAuthPlugin } from 'better-auth'
-import { createAuthMiddleware } from 'better-auth/api'
+import type { AuthContext, BetterAuthPlugin, GenericEndpointContext } from 'better-auth'
+import { addOAuthServerContext, createAuthMiddleware } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
 import { z } from 'zod'
+import { presentedSession } from './presented.ts'
+import type { SignUp } from './sign-ups.ts'
 
 /** Better Auth's side, as far as it is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
 
 export interface LinkingOptions {
+  db: Database
   /** Where somebody's first sign-in leads; undefined: where any does. */
   onboarding: string | undefined
 }
 
 /** Placed after the plugins that add providers. */
-export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
+export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
+  /** A refresh exchanges the session's token, and Better Auth would ask for the one from before. */
+  const nameSession = createAuthMiddleware(async (ctx) => {
+    const session = await presentedSession(ctx, db)
+    if (session) await addOAuthServerContext({ linkSessionId: session.id })
+  })
+
+  const findSession = createAuthMiddleware(async ({ query, context }) => {
+    const state = query?.state
+    const row =
+      typeof state === 'string'
+        ? await context.internalAdapter.findVerificationValue(`auth-state:${state}`)
+        : null
+    const { link, serverContext = {}, ...rest } = JSON.parse(row?.value ?? '{}') as LinkState
+    const { linkSessionId: id } = serverContext
+    if (!row || !link || !id) return
+    const where = { id, userId: link.userId, expiresAt: { gt: new Date() } }
+    const session = await db.session.findFirst({ where, include: { user: true } })
+    const isGood = session && (session.aal > 1 || !session.user.twoFactorEnabled)
+    // Without a token Better Auth asks for no session; with one that it cannot read it refuses.
+    const { encryptedSessionToken: _, ...own } = link
+    const changed = isGood ? own : { ...own, encryptedSessionToken: 'ended' }
+    await context.adapter.update({
+      model: 'verification',
+      where: [{ field: 'id', value: row.id }],
+      update: { value: JSON.stringify({ ...rest, serverContext, link: changed }) },
+    })
+  })
+
   return {
     id: 'tollgate-linking',
     init(context) {
@@ -46,6 +77,8 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
     },
     hooks: {
       before: [
+        { matcher: ({ path }) => path === '/link-social', handler: nameSession },
+        { matcher: ({ path }) => path === '/callback/:id', handler: findSession },
         {
           matcher: ({ path }) => path === '/sign-in/social' && onboarding !== undefined,
           handler: createAuthMiddleware(async ({ body }) => ({
@@ -57,15 +90,37 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
   }
 }
 
+/** The state of a flow that links a provider, as far as it is used here. */
+interface LinkState {
+  link?: { userId: string; encryptedSessionToken?: string }
+  serverContext?: { linkSessionId?: string }
+}
+
 /** As long as a mail may greet. */
 const LONGEST_NAME = 200
 
-/** A link in a mail or a provider without a profile says no name; mails greet people by one. */
+/** For a person who has given no name. */
+const nameFrom = (email: string): string =>
+  email.slice(0, email.indexOf('@')).slice(0, LONGEST_NAME)
+
+interface Named {
+  id: string
+  name: string
+  email: string
+}
+
 const NAMED = {
   create: {
+    /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
     async before({ name, email }: { name: string; email: string }) {
-      const known = name.trim() || email.slice(0, email.indexOf('@'))
-      return { data: { name: known.slice(0, LONGEST_NAME) } }
+      return { data: { name: name.trim().slice(0, LONGEST_NAME) || nameFrom(email) } }
+    },
+  },
+  update: {
+    /** There a user is changed only when the link proves the address: the name was chosen by nobody known. */
+    async after({ id, name, email }: Named, ctx: GenericEndpointContext | null) {
+      if (ctx?.path !== '/magic-link/verify' || name === nameFrom(email)) return
+      await ctx.context.internalAdapter.updateUser(id, { name: nameFrom(email) })
     },
   },
 }
@@ -83,7 +138,8 @@ async function clearUnproven(context: Users, email: string, name?: string): Prom
   if (!found || found.user.emailVerified) return
   const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
   // The name was the squatter's choice.
-  if (promoted && name) await context.internalAdapter.updateUser(promoted.id, { name })
+  if (!promoted) return
+  await context.internalAdapter.updateUser(promoted.id, { name: name || nameFrom(email) })
 }
 
 /**
@@ -92,51 +148,32 @@ async function clearUnproven(context: Users, email: string, name?: string): Prom
  */
 export async function proveByReset(db: Database, userId: string): Promise<void> {
   await atomically(db, async (tx) => {
-    if (!(await becomesProven(tx, userId))) return
+    const user = await becomesProven(tx, userId)
+    if (!user) return
     await tx.account.deleteMany({ where: { userId, providerId: { not: 'credential' } } })
+    await tx.user.update({ where: { id: userId }, data: { name: nameFrom(user.email) } })
   })
 }
 
 /**
- * A second sign-up came for an address that nobody has proven: from now on only a link that was mailed for
- * one of the two brings a password along. One that is asked for later could be pressed by either.
+ * Whoever proves the address first gets it, with what was chosen in the sign-up that is theirs, and with nothing
+ * of other sign-ups: not their passwords, providers' accounts or names. False when it was proven before.
  */
-export async function contest(db: Database, userId: string): Promise<void> {
-  await atomically(db, async (tx) => {
-    const unproven = await tx.$queryRaw<unknown[]>`
-      SELECT 1 FROM "User" WHERE "id" = ${userId} AND NOT "emailVerified" FOR UPDATE`
-    if (unproven.length > 0) await tx.account.deleteMany({ where: { userId } })
-  })
-}
-
-export interface PendingSignUp {
-  userId: string
-  name: string
-  /** Hashed. */
-  password: string
-}
-
-/** A sign-up that Better Auth has already checked, sent as JSON or as a form. */
-export async function signUpBody(request: Request) {
-  const text = await request.text()
-  const form = request.headers.get('content-type')?.includes('x-www-form-urlencoded')
-  const body = form ? Object.fromEntries(new URLSearchParams(text)) : JSON.parse(text)
-  return body as { name: string; password: string }
-}
-
-/**
- * Of several who signed up with an address, whose link is pressed first gets it, with the password of that
- * sign-up. False when it was proven before.
- */
-export const proveBySignUp = (
+export const proveAddress = (
   db: Database,
-  { userId, name, password }: PendingSignUp,
+  userId: string,
+  signUp: SignUp | null,
 ): Promise<boolean> =>
   atomically(db, async (tx) => {
-    if (!(await becomesProven(tx, userId))) return false
-    await tx.account.deleteMany({ where: { userId } })
-    const credential = { providerId: 'credential', accountId: userId, password }
-    await tx.account.create({ data: { id: generateRandomString(32), userId, ...credential } })
+    const user = await becomesProven(tx, userId)
+    if (!user) return false
+    const { account, password } = signUp ?? {}
+    await tx.account.deleteMany({ where: { userId, ...(account ? { NOT: account } : {}) } })
+    if (password) {
+      const credential = { providerId: 'credential', accountId: userId, password }
+      await tx.account.create({ data: { id: generateRandomString(32), userId, ...credential } })
+    }
+    const name = signUp?.name.trim().slice(0, LONGEST_NAME) || nameFrom(user.email)
     await tx.user.update({ where: { id: userId }, data: { name } })
     return true
   })
@@ -145,12 +182,12 @@ export const proveBySignUp = (
  * Of several at once one makes the address proven. In one transaction with what takes the other ways in
  * away: a proven address must not have them for a moment, nor after a crash.
  */
-async function becomesProven(tx: Db, userId: string): Promise<boolean> {
+async function becomesProven(tx: Db, userId: string): Promise<{ email: string } | null> {
   const { count } = await tx.user.updateMany({
     where: { id: userId, emailVerified: false },
     data: { emailVerified: true },
   })
-  if (count === 0) return false
+  if (count === 0) return null
   await tx.session.deleteMany({ where: { userId } })
-  return true
+  return tx.user.findUniqueOrThrow({ where: { id: userId } })
 }

@@ -40,7 +40,10 @@ export function mailEndpoints(mails: Mails) {
           body: z.object({ email: z.email().max(254), callbackURL: z.string().optional() }),
         },
         async (ctx) => {
-          await mails.request({ mail: 'confirm', to: ctx.body.email })
+          // The browser that signed up gets a link for its own sign-up.
+          const { name } = ctx.context.createAuthCookie('sign_up')
+          const id = await ctx.getSignedCookie(name, ctx.context.secret)
+          await mails.request({ mail: 'confirm', to: ctx.body.email, ...(id ? { id } : {}) })
           return ctx.json(ANSWER)
         },
       ),

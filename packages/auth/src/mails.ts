@@ -14,26 +14,23 @@ import type { Database, Db, User } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import { enqueue } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
-import { createEmailVerificationToken } from 'better-auth/api'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import { z } from 'zod'
 import { audit } from './audit.ts'
-import { CONFIRMATION_SECONDS, issueConfirmation } from './confirmation.ts'
+import { issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
 import type { Keys } from './keys.ts'
-import type { PendingSignUp } from './linking.ts'
 import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from './magic-link.ts'
 import type { Pages } from './options.ts'
-
-/** A reset link is good for so long. */
-export const RESET_MINUTES = 60
+import { issueReset, RESET_MINUTES } from './resets.ts'
+import { findSignUp, keepSignUp, type SignUp } from './sign-ups.ts'
 
 const [MAIL] = JOBS
 
 const mail = z.discriminatedUnion('mail', [
   z.object({
     key: z.string(),
-    mail: z.enum(['confirm', 'reset', 'known', 'claim', 'link']),
+    mail: z.enum(['confirm', 'reset', 'sign-up', 'link']),
     sealed: z.string(),
   }),
   z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
@@ -41,16 +38,17 @@ const mail = z.discriminatedUnion('mail', [
 type Mail = z.output<typeof mail>
 
 /**
- * What is asked for. `known` tells the owner of an account that somebody signed up with their address;
- * `claim` lets somebody confirm an address that another has signed up with and never confirmed; `link` is
- * a magic link that leads on to the path `next`.
+ * What is asked for. `sign-up` lets somebody confirm the address they signed up with; the owner of an account is
+ * told instead that somebody did. `confirm` is another link, for the sign-up `id` of the browser that asks if it
+ * has one. `link` is a magic link that leads on to the path `next`.
  */
 export type MailRequest = Addressed | { mail: 'invite'; invitationId: string }
 
 type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
 type ToUser =
-  | { mail: 'confirm' | 'reset' | 'known'; to: string }
-  | { mail: 'claim'; to: string; claim: PendingSignUp }
+  | { mail: 'reset'; to: string }
+  | { mail: 'confirm'; to: string; id?: string }
+  | { mail: 'sign-up'; to: string; id: string; signUp: SignUp }
 
 export interface MailOptions {
   db: Database
@@ -97,38 +95,25 @@ export function createMails(options: MailOptions): Mails {
     request: ToUser,
     idempotencyKey: string,
   ): Promise<void> {
-    const { internalAdapter } = await context()
-    if (request.mail === 'known') {
-      const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
-      if (!emailVerified) return
-      await sender.sendEmail('AccountExistsEmail', email, { name, ...urls }, { idempotencyKey })
-    } else if (request.mail === 'reset') {
-      const token = await issue(RESET_MINUTES, (token) => `reset-password:${token}`, id)
-      const resetUrl = link(pages.resetPassword, { token })
+    const rows = await context()
+    if (request.mail === 'reset') {
+      const resetUrl = link(pages.resetPassword, { token: await issueReset(rows, id) })
       const props = { name, resetUrl, expiresInMinutes: RESET_MINUTES }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
       await audit(db, { action: 'password_reset_requested', userId: id })
     } else if (!emailVerified) {
-      const signUp = request.mail === 'claim' ? request.claim : await signUpOf(id, name)
-      const value = signUp
-        ? JSON.stringify(signUp)
-        : await createEmailVerificationToken(
-            keys.betterAuth,
-            email,
-            undefined,
-            CONFIRMATION_SECONDS,
-          )
-      const token = await issueConfirmation({ internalAdapter }, value)
-      const props = { name: signUp?.name ?? name, verifyUrl: link(pages.verifyEmail, { token }) }
+      const signUp = request.mail === 'sign-up' ? request.signUp : { name }
+      if (request.mail === 'sign-up') await keepSignUp(rows, request.id, { ...signUp, userId: id })
+      // The browser that asks for another link may have signed up with another address.
+      const isFor = await findSignUp(rows, request.id, id)
+      const signUpId = isFor ? request.id : undefined
+      const token = await issueConfirmation(rows, { userId: id, ...(signUpId ? { signUpId } : {}) })
+      const props = { name: signUp.name, verifyUrl: link(pages.verifyEmail, { token }) }
       await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
+    } else if (request.mail === 'sign-up') {
+      const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
+      await sender.sendEmail('AccountExistsEmail', email, { name, ...urls }, { idempotencyKey })
     }
-  }
-
-  /** The sign-up that made the user; null for one by a provider, or once another has contested it. */
-  async function signUpOf(userId: string, name: string): Promise<PendingSignUp | null> {
-    const where = { userId, providerId: 'credential' }
-    const password = (await db.account.findFirst({ where }))?.password
-    return password ? { userId, name, password } : null
   }
 
   async function sendLink(

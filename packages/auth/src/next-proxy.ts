@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readCookie, SESSION_COOKIE } from './cookies.ts'
+import { cookiesAt, readCookie } from './cookies.ts'
 import { createEdge, type Edge, type EdgeOptions, sameSiteHop } from './edge.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './hop.ts'
@@ -44,7 +44,7 @@ export function createProxy(
     const path = onePath(url.pathname)
     if (path === signIn || !protect.some((one) => isBelow(path, one))) return undefined
     // A session cookie may be good although the token has ended: the page asks the database.
-    if (readCookie(req, SESSION_COOKIE) !== null) return undefined
+    if (readCookie(req, cookiesAt(origin).session) !== null) return undefined
     if (await edge.getSession(req)) return undefined
     url.searchParams.delete('_rsc')
     const next = encodeURIComponent(`${path}${url.search}`)

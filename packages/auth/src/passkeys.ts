@@ -8,7 +8,7 @@
 
 import { passkey } from '@better-auth/passkey'
 import type { Database } from '@repo/db'
-import type { BetterAuthPlugin } from 'better-auth'
+import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
   createAuthEndpoint,
@@ -17,6 +17,7 @@ import {
   isAPIError,
 } from 'better-auth/api'
 import { z } from 'zod'
+import type { Endpoint } from './transaction.ts'
 import { removeWayIn } from './ways.ts'
 
 export interface PasskeyOptions {
@@ -42,6 +43,7 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
+      verifyPasskeyAuthentication: withoutCounter(plugin.endpoints.verifyPasskeyAuthentication),
       // In place of the plugin's own, which would delete the last way in, or one of two twice.
       deletePasskey: createAuthEndpoint(
         '/passkey/delete-passkey',
@@ -64,6 +66,49 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
 }
 
 /**
+ * A device that does not count says 0 each time, and so does a passkey that is kept on several devices, also one
+ * that has counted before it came to others. 0 is therefore no sign of a copy; a number that does not rise is.
+ *
+ * @see https://www.w3.org/TR/webauthn-3/#sctn-sign-counter
+ */
+function withoutCounter<E extends Endpoint>(endpoint: E): E {
+  const wrapped = async (ctx: Verification) => {
+    if (dataOf(ctx.body)?.readUInt32BE(COUNTER_AT) !== 0) return endpoint(ctx)
+    // Of this request alone, and kept, because the hooks look at what is set on it.
+    const { context } = ctx
+    const { adapter } = context
+    context.adapter = {
+      ...adapter,
+      async findOne(query) {
+        const found = await adapter.findOne<{ counter?: number }>(query)
+        return (found && query.model === 'passkey' ? { ...found, counter: 0 } : found) as never
+      },
+    }
+    try {
+      return await endpoint(ctx)
+    } finally {
+      context.adapter = adapter
+    }
+  }
+  return Object.assign(wrapped, endpoint) as unknown as E
+}
+
+interface Verification {
+  body: unknown
+  context: AuthContext
+}
+
+/** The authenticator data of an answer; null where it is too short to be any. */
+function dataOf(body: unknown): Buffer | null {
+  const { response } = (body ?? {}) as { response?: { response?: { authenticatorData?: unknown } } }
+  const encoded = response?.response?.authenticatorData
+  const data = typeof encoded === 'string' ? Buffer.from(encoded, 'base64url') : null
+  return data && data.length >= COUNTER_AT + 4 ? data : null
+}
+const FLAGS_AT = 32
+const COUNTER_AT = 33
+
+/**
  * A passkey that asked for a fingerprint, a face or a PIN is two factors in one: what one has, and
  * what one is or knows. The device says so in what it signed.
  *
@@ -74,9 +119,7 @@ const countBoth = (db: Database) => ({
   handler: createAuthMiddleware(async ({ body, context }) => {
     const session = context.newSession?.session
     if (!session || isAPIError(context.returned)) return
-    const { authenticatorData } = body.response.response as { authenticatorData: string }
-    const flags = Buffer.from(authenticatorData, 'base64url')[32] ?? 0
-    if ((flags & USER_VERIFIED) === 0) return
+    if (((dataOf(body)?.[FLAGS_AT] ?? 0) & USER_VERIFIED) === 0) return
     await db.session.updateMany({ where: { id: session.id }, data: { aal: 2 } })
   }),
 })

@@ -15,6 +15,7 @@ import { createHmac } from 'node:crypto'
 import { bcryptPool } from './bcrypt-pool.ts'
 import { AuthError } from './errors.ts'
 
+/** In characters, which are Unicode's code points, of the normal form. */
 export const MIN_PASSWORD_LENGTH = 10
 export const MAX_PASSWORD_LENGTH = 128
 
@@ -74,7 +75,7 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
       const stored = read(hash)
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
-        const plain = password.normalize('NFKC')
+        const plain = normalPassword(password)
         const fits = await pool.compare(plain, stored.bcrypt, rounds)
         // bcrypt would take any password that begins with the 72 bytes it knows.
         return fits && Buffer.byteLength(plain) <= PLAIN_BYTES
@@ -105,6 +106,9 @@ const named = (key: string) => ({
   key,
 })
 
-/** 64 characters. Composed and decomposed letters are the same password. */
+/** The form in which a password counts: composed and decomposed letters are the same one, blanks stay. */
+export const normalPassword = (typed: string): string => typed.normalize('NFKC')
+
+/** 64 characters. */
 const keyed = (key: string, password: string): string =>
-  createHmac('sha384', key).update(password.normalize('NFKC')).digest('base64')
+  createHmac('sha384', key).update(normalPassword(password)).digest('base64')

@@ -1,7 +1,7 @@
 /**
- * What Better Auth does not do by itself: a new session ends the one before it, a signed-in browser
- * gets an access token, an address is confirmed by a POST. Placed last among the plugins, because
- * others may still take back a session in their own after-hooks.
+ * What Better Auth does not do by itself: a new session ends the one before it, and a signed-in browser
+ * gets an access token. Placed last among the plugins, because others may still take back a session in
+ * their own after-hooks.
  *
  * @module
  */
@@ -10,23 +10,19 @@ import type { BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
   addOAuthServerContext,
-  createAuthEndpoint,
   createAuthMiddleware,
-  formCsrfMiddleware,
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'
-import { z } from 'zod'
-import { redeemConfirmation } from './confirmation.ts'
+import type { FlowCookies } from './flow-cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 
 export interface TollgateOptions {
   refresh: Refresh
+  flows: FlowCookies
   /** Waits until this process has heard of the sessions that a request ended. */
   settle(): Promise<void>
-  /** Checks Better Auth's own token and marks the address as confirmed. */
-  verifyEmail(jwt: string): Promise<unknown>
   /** Where a sign-in with a provider leads when the request names no page. */
   afterSignIn: string
 }
@@ -64,10 +60,12 @@ function requireKnownFields(body: Record<string, unknown>): void {
 const ENDING = ['/sign-out', '/revoke-sessions']
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
-  const { refresh } = options
+  const { refresh, flows } = options
 
   const before = createAuthMiddleware(async (ctx) => {
-    const headers = await refresh.withCurrentToken(ctx)
+    const ofFlow = await flows.inward(ctx)
+    const asked = ofFlow ? { ...ctx, headers: ofFlow } : ctx
+    const headers = (await refresh.withCurrentToken(asked)) ?? ofFlow
     const context = await prepare(ctx)
     return headers || context
       ? { context: { ...context, ...(headers ? { headers } : {}) } }
@@ -92,11 +90,13 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       if (previousSessionId) await addOAuthServerContext({ previousSessionId })
       return { body: { callbackURL: options.afterSignIn, ...body } }
     }
-    if (ctx.path === '/change-password') return { body: { ...body, revokeOtherSessions: true } }
+    // This field alone: what another hook makes of the others must stay.
+    if (ctx.path === '/change-password') return { body: { revokeOtherSessions: true } }
     return undefined
   }
 
   const after = createAuthMiddleware(async (ctx) => {
+    flows.outward(ctx)
     const fresh = ctx.context.newSession as RawSession | null
     if (fresh) {
       await endPrevious(ctx, fresh.session.token)
@@ -158,25 +158,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
         databaseHooks: { session: { create: { before: async () => ({ data: newSession() }) } } },
       },
     }),
-    endpoints: {
-      ...refresh.endpoints,
-      confirmEmail: createAuthEndpoint(
-        '/confirm-email',
-        {
-          method: 'POST',
-          // Better Auth checks the origin of requests with cookies; this one has none.
-          use: [formCsrfMiddleware],
-          body: z.object({ token: z.string().min(1).max(256) }),
-          metadata: {
-            allowedMediaTypes: ['application/x-www-form-urlencoded', 'application/json'],
-          },
-        },
-        async (ctx) => {
-          await options.verifyEmail(await redeemConfirmation(ctx.context, ctx.body.token))
-          return ctx.json({ status: true })
-        },
-      ),
-    },
+    endpoints: refresh.endpoints,
     hooks: {
       before: [{ matcher: () => true, handler: before }],
       after: [{ matcher: () => true, handler: after }],

@@ -33,6 +33,8 @@ interface Row {
   userId: string
   expiresAt: Date
   aal: number
+  /** Of the session's row: a step-up makes a new one. */
+  authenticatedAt: Date
   /** The user has a second factor, and the session has not. */
   isPending: boolean
   organizationId: string | null
@@ -66,7 +68,8 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
   /** Null for a session that was ended or has run out. */
   async function read(sessionId: string): Promise<Session | null> {
     const [row] = await db.$queryRaw<Row[]>`
-      SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+      SELECT s."id", s."userId", s."expiresAt", s."aal", s."createdAt" AS "authenticatedAt",
+        s."activeOrganizationId" AS "organizationId",
         u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", m."role" AS "organizationRole"
       FROM "Session" s JOIN "User" u ON u."id" = s."userId"
@@ -83,7 +86,8 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
    */
   async function present(token: string): Promise<Presented | null> {
     const [row] = await db.$queryRaw<PresentedRow[]>`
-      SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+      SELECT s."id", s."userId", s."expiresAt", s."aal", s."createdAt" AS "authenticatedAt",
+        s."activeOrganizationId" AS "organizationId",
         u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", m."role" AS "organizationRole", s."token",
         s."predecessorHash" = ${hashOf(token)} AND (s."successorSeenAt" IS NULL
@@ -137,7 +141,8 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
    */
   async function state(sessionId: string): Promise<Statement | null> {
     const [row] = await db.$queryRaw<(Row & { seconds: number; issuedAt: number })[]>`
-      SELECT s."id", s."userId", s."expiresAt", s."aal", s."activeOrganizationId" AS "organizationId",
+      SELECT s."id", s."userId", s."expiresAt", s."aal", s."createdAt" AS "authenticatedAt",
+        s."activeOrganizationId" AS "organizationId",
         u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", NULL AS "organizationRole", t."seconds",
         greatest(t."seconds", (SELECT max("notBefore") FROM "AccessDenial"
@@ -169,5 +174,6 @@ const sessionOf = (row: Row): Session => ({
   organizationRole: row.organizationRole,
   acr: `aal${row.aal}`,
   ...(row.isPending ? { mfaRequired: true } : {}),
+  authenticatedAt: row.authenticatedAt,
   expiresAt: row.expiresAt,
 })

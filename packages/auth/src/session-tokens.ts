@@ -13,6 +13,7 @@ import type { CookieKeys } from './cookie-keys.ts'
 import { cookiesAt } from './cookies.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
+import { createFlowCookies } from './flow-cookies.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
@@ -75,6 +76,7 @@ export function createSessionTokens({
   return {
     idleSeconds,
     jwt: keys.jwt,
+    flows: createFlowCookies(cookies.inner),
     refresh: createRefresh({ origin, rows, keys, cookies: cookies.inner, idleSeconds }),
     sessions: createSessions({
       db,

@@ -27,6 +27,8 @@ export interface Session {
   acr: string
   /** There while a second factor is missing. The guards refuse such a session. */
   mfaRequired?: true
+  /** When the person last signed in here or showed the second factor. */
+  authenticatedAt: Date
   /** When this statement ends: the access token, or the session where its row was read. */
   expiresAt: Date
 }
@@ -78,6 +80,20 @@ export interface Guards<P extends string = Permission, R extends string = Organi
    * @throws `not_authenticated` (401), `organization_required` (400)
    */
   requireOrganization(req: Request): Promise<OrganizationSession>
+  /**
+   * Asks for a session of `aal2`: a second factor was shown, or a passkey that asked for a fingerprint, a
+   * face or a PIN.
+   *
+   * @throws `not_authenticated` (401); `mfa_required` (403) where the person has a second factor to show;
+   *   `aal2_required` (403) where the person has none, and has to turn it on first
+   */
+  requireAal2(req: Request): Promise<Session>
+  /**
+   * Asks that the person signed in or showed the second factor within the last `withinSeconds`.
+   *
+   * @throws `not_authenticated` (401), `mfa_required` (403), `recent_sign_in_required` (403)
+   */
+  requireRecentSignIn(req: Request, options: { withinSeconds: number }): Promise<Session>
 }
 
 export interface GuardOptions<P extends string, R extends string> {
@@ -134,6 +150,16 @@ export function createGuards<P extends string = Permission, R extends string = O
       throw new AuthError('organization_required', 'Join one first.', {
         title: 'Organization not set up',
       })
+    },
+    async requireAal2(req) {
+      const session = await requireAuth(req)
+      if (session.acr === 'aal2') return session
+      throw new AuthError('aal2_required', 'Turn on a second factor first.')
+    },
+    async requireRecentSignIn(req, { withinSeconds }) {
+      const session = await requireAuth(req)
+      if (Date.now() - session.authenticatedAt.getTime() <= withinSeconds * 1000) return session
+      throw new AuthError('recent_sign_in_required', 'Sign in again first.')
     },
   }
 }

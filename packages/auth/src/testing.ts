@@ -19,7 +19,10 @@ export interface TestAuth extends Auth {
   outbox: CapturedOutbox
   /** A request of the same browser, to a path of the host. */
   request(path: string, options?: TestRequest): Request
-  /** Posts JSON to one of Better Auth's endpoints. */
+  /**
+   * Posts JSON to one of Better Auth's endpoints. A confirmation that is given no `cookie` comes from the browser
+   * of the latest sign-up, unless another link was asked for since.
+   */
   post(path: string, body: unknown, options?: TestRequest): Promise<Response>
   /** Signs up, confirms the address, and signs in. Returns the cookies. */
   signIn(email?: string): Promise<{ cookie: string; email: string; userId: string }>
@@ -53,15 +56,21 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
       headers: { ...(cookie ? { cookie } : {}), ...headers },
       ...(body === undefined ? {} : { body }),
     })
-  const post: TestAuth['post'] = (path, body, { headers, ...rest } = {}) =>
-    auth.handler(
+  let signUp = ''
+  const post: TestAuth['post'] = async (path, body, { headers, ...rest } = {}) => {
+    const answer = await auth.handler(
       request(`/api/auth${path}`, {
         method: 'POST',
         body: JSON.stringify(body),
         headers: { 'content-type': 'application/json', origin: auth.baseURL, ...headers },
+        ...(path === '/confirm-email' && signUp ? { cookie: signUp } : {}),
         ...rest,
       }),
     )
+    if (path === '/sign-up/email') signUp = cookiesOf(answer)
+    if (path === '/send-verification-email' && !rest.cookie) signUp = ''
+    return answer
+  }
   const settled = async () => {
     await auth.settled()
     for (const job of auth.jobs) await workOff(options.db, job, logger)

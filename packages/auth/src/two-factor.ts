@@ -1,23 +1,37 @@
 /**
  * The second factor: codes of an authenticator app, and backup codes. Asked for whatever the first
  * one was, because Better Auth asks only after a password: a session that lacks it can do nothing
- * but add it. No code is good twice, and guessing is stopped after ten tries.
+ * but add it. A code is checked against the person it is for, the sign-in that waits for it or the session that
+ * sends it, and not against whatever other cookies came along.
  *
- * @see https://www.rfc-editor.org/rfc/rfc6238#section-5.2
- * @see https://pages.nist.gov/800-63-4/sp800-63b.html
  * @module
  */
 
-import { createHmac } from 'node:crypto'
-import { createOTP } from '@better-auth/utils/otp'
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { APIError, createAuthMiddleware, isAPIError } from 'better-auth/api'
-import { setSessionCookie } from 'better-auth/cookies'
+import {
+  APIError,
+  createAuthEndpoint,
+  createAuthMiddleware,
+  getAuthoritativeSessionFromCtx,
+  isAPIError,
+} from 'better-auth/api'
+import { expireCookie, setSessionCookie } from 'better-auth/cookies'
 import { symmetricDecrypt } from 'better-auth/crypto'
+import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
+import { z } from 'zod'
 import type { Recorder } from './audit-hooks.ts'
-import { type HookContext as Ctx, presentedSession } from './presented.ts'
+import { type HookContext, presentedSession } from './presented.ts'
+import {
+  backupCodes,
+  countTry,
+  forgetTries,
+  LOCK_SECONDS,
+  MAX_TRIES,
+  takeBackupCode,
+  takeTotp,
+} from './second-factor-codes.ts'
 
 export interface SecondFactorOptions {
   db: Database
@@ -29,64 +43,32 @@ export interface SecondFactorOptions {
   record: Recorder
 }
 
-/** The part of a request that says what is asked for. */
-export interface Asked {
-  path?: string
+/** An endpoint's context, as far as it is used here. */
+type Ctx = Parameters<typeof getAuthoritativeSessionFromCtx>[0]
+type Sessions = Awaited<ReturnType<typeof getAuthoritativeSessionFromCtx>>
+type Present = NonNullable<Sessions>['session'] & { activeOrganizationId?: string | null }
+
+/** Whose code it may be. */
+interface Candidate {
+  userId: string
+  /** The sign-in by password that waits for the code. */
+  challenge?: string
+  /** The session that is to be stepped up, or that turns the second factor on. */
+  session?: Present
 }
 
-const TOTP = '/two-factor/verify-totp'
-const BACKUP = '/two-factor/verify-backup-code'
-const isVerification = ({ path }: Asked) => path === TOTP || path === BACKUP
-const codeIn = ({ body }: Ctx) => (body as { code?: unknown } | undefined)?.code
-
-/** What a session without its second factor may ask for: to add it, to leave, to begin anew. */
-const OPEN = new Set([
-  TOTP,
-  BACKUP,
-  '/passkey/generate-authenticate-options',
-  '/passkey/verify-authentication',
-  '/sign-in/email',
-  '/sign-in/social',
-  '/callback/:id',
-  '/sign-in/magic-link',
-  '/sign-in/magic-link/confirm',
-  '/magic-link/verify',
-  '/sign-up/email',
-  '/confirm-email',
-  '/send-verification-email',
-  '/request-password-reset',
-  '/reset-password',
-  '/reset-password/:token',
-  '/sign-out',
-  '/access/refresh',
-  '/access/renew',
-  '/jwks',
-  '/ok',
-  '/error',
-])
+type Kind = 'totp' | 'backup-code'
 
 /** Where Better Auth asks for the password, and for nothing of who has none. */
 const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-codes)$/
 
 const FRESH_MS = 24 * 60 * 60 * 1000
-const MAX_TRIES = 10
-const LOCK_SECONDS = 900
-const STEP_MS = 30_000
 
 export function secondFactor({ db, appName, backupCodeKey, record }: SecondFactorOptions) {
-  const backupCodes = createBackupCodes(backupCodeKey)
-  const sessionOf = (ctx: Ctx) => presentedSession(ctx, db)
-
-  const refusePending = createAuthMiddleware(async (ctx) => {
-    if (!(await sessionOf(ctx))?.isPending) return
-    throw new APIError('FORBIDDEN', {
-      code: 'MFA_REQUIRED',
-      message: 'A second factor is required first.',
-    })
-  })
+  const codes = backupCodes(backupCodeKey)
 
   const refuseStale = createAuthMiddleware(async (ctx) => {
-    const session = await sessionOf(ctx)
+    const session = await presentedSession(ctx as HookContext, db)
     if (!session || Date.now() - session.createdAt.getTime() < FRESH_MS) return
     const where = { userId: session.userId, password: { not: null } }
     if (await db.account.findFirst({ where })) return
@@ -96,151 +78,159 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     })
   })
 
-  /** Whose code it is: of the session, else of the sign-in that waits for it. */
-  async function userIdOf(ctx: Ctx, session: { userId: string } | null): Promise<string | null> {
-    if (session) return session.userId
-    const { name } = ctx.context.createAuthCookie('two_factor')
-    const challenge = await ctx.getSignedCookie(name, ctx.context.secret)
-    if (!challenge) return null
-    return (await ctx.context.internalAdapter.findVerificationValue(challenge))?.value ?? null
-  }
-
-  const beforeVerification = createAuthMiddleware(async (ctx) => {
-    const code = codeIn(ctx)
-    const session = await sessionOf(ctx)
-    const userId = await userIdOf(ctx, session)
-    const row = userId ? await db.twoFactor.findUnique({ where: { userId } }) : null
-    if (typeof code !== 'string' || !row) return
-    if (ctx.path === BACKUP && !row.verified) throw NOT_ENABLED
-    try {
-      // Better Auth counts tries of a sign-in, and none of a session.
-      if (session) await countTry(db, row.userId)
-      if (ctx.path === TOTP) await useUp(ctx, row, code)
-    } catch (error) {
-      await recordFailure(ctx, error)
-      throw error
-    }
-    const body = { ...ctx.body, trustDevice: false }
-    return {
-      context: { body: ctx.path === BACKUP ? { ...body, code: backupCodes.hash(code) } : body },
+  /** A sign-in that waits for its code is none yet: the session of this browser stays until it is. */
+  const keepSession = createAuthMiddleware(async ({ headers, context }) => {
+    const answer = context.returned as { twoFactorRedirect?: unknown } | null
+    const { responseHeaders } = context
+    if (!answer?.twoFactorRedirect || !responseHeaders) return
+    const { name } = context.authCookies.sessionToken
+    if (!headers?.get('cookie')?.includes(`${name}=`)) return
+    const lines = responseHeaders.getSetCookie()
+    responseHeaders.delete('set-cookie')
+    for (const line of lines) {
+      if (!line.startsWith(`${name}=`)) responseHeaders.append('set-cookie', line)
     }
   })
 
-  /** Takes the code's half-minute, which no other request can take again. */
-  async function useUp(ctx: Ctx, row: { userId: string; secret: string }, code: string) {
-    const key = ctx.context.secretConfig
-    const otp = createOTP(await symmetricDecrypt({ key, data: row.secret }))
-    const now = Math.floor(Date.now() / STEP_MS)
-    for (const step of [now - 1, now, now + 1]) {
-      if ((await otp.hotp(step)) !== code) continue
-      const { count } = await db.twoFactor.updateMany({
-        where: {
-          userId: row.userId,
-          OR: [{ lastUsedStep: null }, { lastUsedStep: { lt: step } }],
-        },
-        data: { lastUsedStep: step },
-      })
-      if (count === 1) return
-      throw new APIError('UNAUTHORIZED', {
-        code: 'CODE_USED',
-        message: 'The code was used already. Wait for the next one.',
+  /** Takes the code, or throws. Says whether the second factor is turned on by it. */
+  async function redeem(ctx: Ctx, candidate: Candidate, kind: Kind, code: string) {
+    const { userId, session } = candidate
+    const row = await db.twoFactor.findUnique({ where: { userId } })
+    // Backup codes stand in for an app that has been shown to work.
+    if (!row || (!row.verified && (kind === 'backup-code' || !session))) {
+      throw new APIError('BAD_REQUEST', {
+        code: 'TOTP_NOT_ENABLED',
+        message: 'The second factor is not turned on yet.',
       })
     }
+    await countTry(db, userId)
+    if (kind === 'backup-code') await takeBackupCode(db, userId, codes.hash(code))
+    else {
+      const secret = await symmetricDecrypt({ key: ctx.context.secretConfig, data: row.secret })
+      await takeTotp(db, userId, secret, code)
+    }
+    await forgetTries(db, userId)
+    return { turnsOn: !row.verified }
   }
 
-  async function recordFailure(ctx: Ctx, error: unknown): Promise<void> {
-    const session = await sessionOf(ctx)
-    const userId = await userIdOf(ctx, session)
-    if (!userId || !isAPIError(error) || typeof codeIn(ctx) !== 'string') return
-    const reason = String(error.body?.code ?? 'refused').toLowerCase()
-    const sessionId = session?.id ?? null
-    const entry = { action: 'second_factor_failed', userId, sessionId, detail: { reason } } as const
-    await record(entry, ctx.request ?? ctx.headers)
-  }
-
-  const afterVerification = createAuthMiddleware(async (ctx) => {
-    const { returned } = ctx.context
-    if (isAPIError(returned)) return recordFailure(ctx, returned)
-    const present = await sessionOf(ctx)
-    let session = ctx.context.newSession?.session
-    // More may be done from now on, so it is another session, and the one before it ends.
-    if (!session && present) session = await succeed(ctx, present)
-    if (!session) return
-    const { id, userId } = session
-    await db.session.updateMany({ where: { id }, data: { aal: 2 } })
-    // Sessions elsewhere that have not shown it, such as those from before it was turned on.
-    await db.session.deleteMany({ where: { userId, aal: { lt: 2 } } })
-    await db.twoFactor.updateMany({
-      where: { userId },
-      data: { failedVerificationCount: 0, lockedUntil: null },
-    })
-  })
-
-  type Present = NonNullable<Awaited<ReturnType<typeof sessionOf>>>
-  async function succeed(ctx: Ctx, { userId, activeOrganizationId }: Present) {
-    const { internalAdapter } = ctx.context
-    const session = await internalAdapter.createSession(userId, false, { activeOrganizationId })
-    const user = await internalAdapter.findUserById(userId)
-    if (!session || !user) throw new APIError('UNAUTHORIZED')
-    await setSessionCookie(ctx, { session, user })
-    return session
-  }
-
-  return [
-    twoFactor({
-      issuer: appName,
-      // Who has no password must have signed in within a day instead.
-      allowPasswordless: true,
-      accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
-      backupCodeOptions: { storeBackupCodes: backupCodes },
-    }),
-    {
-      id: 'tollgate-second-factor',
-      hooks: {
-        before: [
-          { matcher: ({ path }: Asked) => !OPEN.has(path ?? ''), handler: refusePending },
-          { matcher: ({ path }: Asked) => CHANGES.test(path ?? ''), handler: refuseStale },
-          { matcher: isVerification, handler: beforeVerification },
-        ],
-        after: [{ matcher: isVerification, handler: afterVerification }],
+  /** More may be done from now on, so it is another session, and the one before it ends. */
+  async function complete(ctx: Ctx, { userId, challenge, session }: Candidate, turnsOn: boolean) {
+    const { internalAdapter, authCookies } = ctx.context
+    if (challenge) {
+      const consumed = await internalAdapter.consumeVerificationValue(challenge)
+      if (!consumed && !session) throw noChallenge()
+      expireCookie(ctx, ctx.context.createAuthCookie('two_factor'))
+    }
+    const user = turnsOn
+      ? await internalAdapter.updateUser(userId, { twoFactorEnabled: true })
+      : await internalAdapter.findUserById(userId)
+    if (!user) throw noChallenge()
+    if (turnsOn) await db.twoFactor.updateMany({ where: { userId }, data: { verified: true } })
+    const isBrief = Boolean(
+      await ctx.getSignedCookie(authCookies.dontRememberToken.name, ctx.context.secret),
+    )
+    const made = await internalAdapter.createSession(
+      userId,
+      isBrief,
+      {
+        activeOrganizationId: session?.activeOrganizationId ?? null,
+        aal: 2,
+        // The first code of an app that was set up just now shows nothing that the session had not shown.
+        ...(turnsOn && session ? { createdAt: new Date(session.createdAt) } : {}),
       },
-    },
-  ] satisfies BetterAuthPlugin[]
-}
+      true,
+    )
+    // Sessions elsewhere from before it was turned on.
+    if (turnsOn) await db.session.deleteMany({ where: { userId, aal: { lt: 2 } } })
+    await setSessionCookie(ctx, { session: made, user }, isBrief)
+    return ctx.json({ token: made.token, user: parseUserOutput(ctx.context.options, user) })
+  }
 
-/** Backup codes stand in for an app that has been shown to work. */
-const NOT_ENABLED = new APIError('BAD_REQUEST', {
-  code: 'TOTP_NOT_ENABLED',
-  message: 'The second factor is not turned on yet.',
-})
+  const verify = async (ctx: Ctx, kind: Kind, code: string) => {
+    const candidates = await candidatesOf(ctx)
+    let refusal: unknown = candidates.length > 0 ? null : noChallenge()
+    for (const candidate of candidates) {
+      try {
+        const { turnsOn } = await redeem(ctx, candidate, kind, code)
+        return await complete(ctx, candidate, turnsOn)
+      } catch (error) {
+        if (!isAPIError(error)) throw error
+        refusal ??= error
+        const { userId, session } = candidate
+        const reason = String(error.body?.code ?? 'refused').toLowerCase()
+        const detail = { reason }
+        const sessionId = session?.id ?? null
+        const entry = { action: 'second_factor_failed', userId, sessionId, detail } as const
+        await record(entry, ctx.request ?? ctx.headers)
+      }
+    }
+    throw refusal
+  }
 
-/** Counted before the code is looked at, so that no number of requests at once gets more tries. */
-async function countTry(db: Database, userId: string): Promise<void> {
-  const counted = await db.$executeRaw`
-    UPDATE "TwoFactor" SET
-      "failedVerificationCount" = CASE WHEN "lockedUntil" IS NULL
-        THEN "failedVerificationCount" + 1 ELSE 1 END,
-      "lockedUntil" = CASE WHEN "lockedUntil" IS NULL AND "failedVerificationCount" + 1 >= ${MAX_TRIES}
-        THEN now() + make_interval(secs => ${LOCK_SECONDS}) END
-    WHERE "userId" = ${userId} AND ("lockedUntil" IS NULL OR "lockedUntil" <= now())`
-  if (counted === 1) return
-  throw new APIError('TOO_MANY_REQUESTS', {
-    code: 'ACCOUNT_TEMPORARILY_LOCKED',
-    message: 'Too many wrong codes. Try again in a quarter of an hour.',
+  const plugin = twoFactor({
+    issuer: appName,
+    // Who has no password must have signed in within a day instead.
+    allowPasswordless: true,
+    accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
+    backupCodeOptions: codes,
   })
+  return {
+    ...plugin,
+    endpoints: {
+      ...plugin.endpoints,
+      // In place of the plugin's own, which do not use a code up and go by the cookie they see first.
+      verifyTOTP: createAuthEndpoint('/two-factor/verify-totp', VERIFICATION, (ctx) =>
+        verify(ctx, 'totp', ctx.body.code),
+      ),
+      verifyBackupCode: createAuthEndpoint('/two-factor/verify-backup-code', VERIFICATION, (ctx) =>
+        verify(ctx, 'backup-code', ctx.body.code),
+      ),
+    },
+    hooks: {
+      after: [
+        ...plugin.hooks.after,
+        {
+          matcher: ({ path }: { path?: string }) => path === '/sign-in/email',
+          handler: keepSession,
+        },
+      ],
+      before: [
+        {
+          matcher: ({ path }: { path?: string }) => CHANGES.test(path ?? ''),
+          handler: refuseStale,
+        },
+      ],
+    },
+  } satisfies BetterAuthPlugin
 }
+
+const VERIFICATION = {
+  method: 'POST',
+  // A trusted device would need no code; there is none here, whatever the body asks for.
+  body: z.object({ code: z.string().min(1).max(256) }),
+} as const
 
 /**
- * Backup codes as keyed hashes. Better Auth looks for the code it was sent in the list it stored, so
- * the code is hashed on the way in, and the hashes are what the list holds.
+ * The sign-in that waits is the later of the two, so its person comes first; but a browser may hold the sign-in
+ * of one person and the session of another, and the code may be either's.
  */
-function createBackupCodes(key: string) {
-  const hash = (code: string) =>
-    `hs256:${createHmac('sha256', key).update(code).digest('base64url')}`
-  const kept = (code: string) => (code.startsWith('hs256:') ? code : hash(code))
-  return {
-    hash,
-    encrypt: async (codes: string) => JSON.stringify((JSON.parse(codes) as string[]).map(kept)),
-    decrypt: async (stored: string) => stored,
-  }
+async function candidatesOf(ctx: Ctx): Promise<Candidate[]> {
+  const session = (await getAuthoritativeSessionFromCtx(ctx))?.session as Present | undefined
+  const { name } = ctx.context.createAuthCookie('two_factor')
+  const challenge = (await ctx.getSignedCookie(name, ctx.context.secret)) || undefined
+  const waiting = challenge && (await ctx.context.internalAdapter.findVerificationValue(challenge))
+  const ofChallenge =
+    challenge && waiting && waiting.expiresAt > new Date()
+      ? { userId: waiting.value, challenge }
+      : null
+  if (!ofChallenge) return session ? [{ userId: session.userId, session }] : []
+  if (!session) return [ofChallenge]
+  if (session.userId === ofChallenge.userId) return [{ ...ofChallenge, session }]
+  return [ofChallenge, { userId: session.userId, session }]
 }
+
+const noChallenge = () =>
+  new APIError('UNAUTHORIZED', {
+    code: 'INVALID_TWO_FACTOR_COOKIE',
+    message: 'No sign-in waits for a code here, or it has ended. Sign in again.',
+  })

@@ -19,6 +19,7 @@ const PURPOSES = {
   'magic-link:': 'magic-link',
   'reset-password:': 'password-reset',
   'revoke-unproven-account-access:': 'unproven-access-lock',
+  'sign-up:': 'sign-up',
   // Before the one below, which begins alike.
   '2fa-attempts-': 'second-factor-attempts',
   '2fa-': 'second-factor-challenge',

@@ -32,13 +32,13 @@ export function waysIn({ options, keys, origin, db, pages, mails, redeem, record
   return [
     oidcProviders(options.oidc ?? {}),
     standIns(options),
-    linking({ onboarding: pages.onboarding }),
+    linking({ db, onboarding: pages.onboarding }),
     unlinking(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
     ...(options.oauth ? oauthServer(options.oauth, { keys, origin, signIn: pages.signIn }) : []),
     ...(options.twoFactor
-      ? secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })
+      ? [secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })]
       : []),
   ]
 }

@@ -69,13 +69,24 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     }),
   )
   app.get('/check-mail', (c) => page.checkMail(c))
-  app.get('/verify-email', (c) => page.verifyEmail(c))
+  app.get('/verify-email', async (c) => {
+    const state = await auth.confirmation(c.req.raw, c.req.query('token') ?? '')
+    return page.verifyEmail(c, state)
+  })
   app.post('/verify-email', (c) =>
     auth.formAction(c.req.raw, {
       path: '/confirm-email',
       success: '/sign-in?done=verified',
       failure: '/verify-email',
       keep: ['token'],
+    }),
+  )
+  app.get('/send-again', (c) => page.sendAgain(c))
+  app.post('/send-again', (c) =>
+    auth.formAction(c.req.raw, {
+      path: '/send-verification-email',
+      success: '/check-mail',
+      failure: '/send-again',
     }),
   )
   app.get('/sign-in', (c) => page.signIn(c))

@@ -3,7 +3,7 @@
 
 /** The host's pages: server-rendered, no script. */
 
-import type { Auth } from '@repo/auth'
+import type { Auth, ConfirmationState } from '@repo/auth'
 import type { Billing } from '@repo/billing'
 import type { Context } from 'hono'
 import type { PropsWithChildren } from 'hono/jsx'
@@ -31,6 +31,8 @@ const NOTICES: Record<string, string> = {
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password: 'Address and password do not fit together.',
+  invalid_password: 'This is not the password that was chosen at this sign-up.',
+  too_many_attempts: 'Too many wrong passwords. Leave the field empty, and choose a new one.',
   invalid_token: 'This link is used up or too old. If you have used it, just sign in.',
   invitation_not_found: 'This invitation is used up, too old or withdrawn.',
   user_is_already_invited_to_this_organization: 'This address has an invitation already.',
@@ -67,6 +69,7 @@ export function Field(props: {
   type?: string
   autocomplete?: string
   minlength?: number
+  optional?: boolean
 }) {
   return (
     <label>
@@ -76,7 +79,7 @@ export function Field(props: {
         type={props.type ?? 'text'}
         autocomplete={props.autocomplete}
         minlength={props.minlength}
-        required
+        required={!props.optional}
       />
     </label>
   )
@@ -140,11 +143,31 @@ export const checkMail = (c: Context) =>
     </Layout>,
   )
 
-export const verifyEmail = (c: Context) =>
+export const verifyEmail = (c: Context, state: ConfirmationState) =>
   c.html(
     <FormPage c={c} title="Confirm your address" action="/verify-email" submit="Confirm">
       <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
-      <p>One click, and your account is ready.</p>
+      {state === 'begun_elsewhere' ? (
+        <>
+          <p>
+            You signed up in another browser. Type the password that you chose there, or leave the
+            field empty and choose a new one.
+          </p>
+          <Field label="Password" name="password" type="password" optional />
+        </>
+      ) : (
+        <p>One click, and your account is ready.</p>
+      )}
+      <p class="hint">
+        <a href="/send-again">Send another link</a>
+      </p>
+    </FormPage>,
+  )
+
+export const sendAgain = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Send another link" action="/send-again" submit="Send another link">
+      <Field label="E-mail" name="email" type="email" autocomplete="email" />
     </FormPage>,
   )
 

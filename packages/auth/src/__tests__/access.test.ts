@@ -27,6 +27,7 @@ const session: fc.Arbitrary<Session> = fc.record({
   organizationId: organization,
   organizationRole: role,
   acr: fc.constant('aal1'),
+  authenticatedAt: fc.constant(new Date()),
   expiresAt: fc.constant(new Date(0)),
 })
 const resource: fc.Arbitrary<Resource | null> = fc.option(
@@ -171,6 +172,7 @@ const member = (organizationRole: string): Session => ({
   userId: 'me',
   role: 'USER',
   acr: 'aal1',
+  authenticatedAt: new Date(),
   organizationId: 'acme',
   organizationRole,
   expiresAt: new Date(0),

@@ -2,6 +2,7 @@
 
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { cookiesOf, TEST_ORIGIN, type TestAuth } from '../testing.ts'
+import type { Jar } from './jar.ts'
 
 const PRESENT = 0b1
 const VERIFIED = 0b100
@@ -41,6 +42,19 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
     return { challenge, cookie: [cookie, cookiesOf(answer)].filter(Boolean).join('; ') }
   }
 
+  const answerTo = (challenge: string, signature?: Buffer) => {
+    const clientDataJSON = clientData('webauthn.get', challenge)
+    const data = authenticatorData(0)
+    const signed = Buffer.concat([data, sha256(clientDataJSON)])
+    return {
+      response: credential({
+        clientDataJSON,
+        authenticatorData: data,
+        signature: signature ?? sign('sha256', signed, privateKey),
+      }),
+    }
+  }
+
   return {
     /** Adds the device's passkey to who is signed in. */
     async register(signedIn: string): Promise<Response> {
@@ -74,15 +88,19 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
     /** Signs in; `signature` in place of the true one. */
     async signIn(signature?: Buffer): Promise<Response> {
       const { challenge, cookie } = await begin('authenticate', '')
-      const clientDataJSON = clientData('webauthn.get', challenge)
-      const data = authenticatorData(0)
-      const signed = Buffer.concat([data, sha256(clientDataJSON)])
-      const response = credential({
-        clientDataJSON,
-        authenticatorData: data,
-        signature: signature ?? sign('sha256', signed, privateKey),
-      })
-      return auth.post('/passkey/verify-authentication', { response }, { cookie })
+      return auth.post('/passkey/verify-authentication', answerTo(challenge, signature), { cookie })
+    },
+    /** Begins to sign in, in a browser with this jar; the result signs in. */
+    async begin(jar: Jar): Promise<() => Promise<Response>> {
+      const path = '/api/auth/passkey/generate-authenticate-options'
+      const answer = jar.keep(await auth.handler(auth.request(path, { cookie: jar.cookie })))
+      const { challenge } = (await answer.json()) as { challenge: string }
+      return async () =>
+        jar.keep(
+          await auth.post('/passkey/verify-authentication', answerTo(challenge), {
+            cookie: jar.cookie,
+          }),
+        )
     },
   }
 }

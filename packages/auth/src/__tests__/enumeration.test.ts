@@ -62,7 +62,9 @@ async function send(path: string, email: string): Promise<Sample> {
   const body = await answer.json()
   const ms = performance.now() - start
   const headers = [...answer.headers].map(([name, value]) =>
-    /date|length/.test(name) ? name : [name, value],
+    /date|length/.test(name)
+      ? name
+      : [name, value.replace(/^(__Host-tollgate\.sign_up)=[^;]+/, '$1')],
   )
   return { ms, status: answer.status, shape: { headers, body: shapeOf(body) } }
 }
@@ -127,9 +129,9 @@ test('promise 7: a mail that waits shows neither an address nor a link', async (
     SELECT payload FROM graphile_worker._private_jobs`
   expect(queued).toHaveLength(2)
   expect(JSON.stringify(queued)).not.toMatch(/known|secretive|example\.com|token|http/)
-  // The tokens do not exist yet.
+  // The tokens do not exist yet, nor the row that keeps the sign-up.
   await auth.settled()
-  expect(await setup.db.verificationToken.count()).toBe(before + 2)
+  expect(await setup.db.verificationToken.count()).toBe(before + 3)
 })
 
 test('a mail that was sent by a try that failed is not sent again', async () => {

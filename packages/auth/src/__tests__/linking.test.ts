@@ -38,11 +38,15 @@ async function comeFromGitHub(email: string, verified = true, id = somebodyNew()
 const leadsTo = async (answer: Response) => /content="0;url=([^"]+)"/.exec(await answer.text())?.[1]
 
 const SQUATTER = 'the squatter’s password'
+/** Signs up in a browser of its own. */
 const signUp = async (email: string, password: string, name = 'Mallory') => {
-  await auth.post('/sign-up/email', { name, email, password })
+  const answer = await auth.post('/sign-up/email', { name, email, password })
   await auth.settled()
-  return tokenOf(auth.outbox, 'WelcomeEmail')
+  return { token: tokenOf(auth.outbox, 'WelcomeEmail'), cookie: cookiesOf(answer) }
 }
+/** Presses the link of a sign-up in the browser that began it. */
+const confirm = async ({ token, cookie }: { token: string; cookie: string }) =>
+  (await auth.post('/confirm-email', { token }, { cookie })).status
 const signIn = async (email: string, password: string) =>
   (await auth.post('/sign-in/email', { email, password })).status
 const accountsOf = async (email: string) =>
@@ -52,7 +56,7 @@ const accountsOf = async (email: string) =>
 
 test('an unproven sign-up neither blocks the owner who comes with a provider nor keeps a way in', async () => {
   const email = 'squatted@example.com'
-  const token = await signUp(email, SQUATTER)
+  const squat = await signUp(email, SQUATTER)
   const { answer, cookie } = await comeFromGitHub(email)
   expect(await leadsTo(answer)).toBe('/')
   expect(await auth.getUser(auth.request('/', { cookie }))).toMatchObject({
@@ -64,7 +68,7 @@ test('an unproven sign-up neither blocks the owner who comes with a provider nor
   expect(await signIn(email, SQUATTER)).toBe(401)
 
   // The squatter's mail lies in the owner's mailbox; its button brings nothing back.
-  await auth.post('/confirm-email', { token })
+  expect(await confirm(squat)).toBe(400)
   expect(await signIn(email, SQUATTER)).toBe(401)
   expect(await accountsOf(email)).toEqual(['github'])
 })
@@ -105,12 +109,12 @@ test('of two who sign up with an address, the one whose link is pressed gets it,
   const email = 'both-want@example.com'
   const theirs = await signUp(email, SQUATTER)
   const owners = await signUp(email, TEST_PASSWORD, 'Owner')
-  expect(owners).not.toBe(theirs)
+  expect(owners.token).not.toBe(theirs.token)
   expect(await signIn(email, TEST_PASSWORD)).toBe(401)
-  expect((await auth.post('/confirm-email', { token: owners })).status).toBe(200)
+  expect(await confirm(owners)).toBe(200)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
   expect(await signIn(email, SQUATTER)).toBe(401)
-  await auth.post('/confirm-email', { token: theirs })
+  expect(await confirm(theirs)).toBe(400)
   expect(await signIn(email, SQUATTER)).toBe(401)
   const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
   expect(user.name).toBe('Owner')
@@ -121,8 +125,8 @@ test('a sign-up that was pending when the address was proven is worth nothing', 
   const email = 'first-come@example.com'
   const first = await signUp(email, TEST_PASSWORD, 'Owner')
   const second = await signUp(email, SQUATTER)
-  expect((await auth.post('/confirm-email', { token: first })).status).toBe(200)
-  expect((await auth.post('/confirm-email', { token: second })).status).toBe(400)
+  expect(await confirm(first)).toBe(200)
+  expect(await confirm(second)).toBe(400)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
   expect(await signIn(email, SQUATTER)).toBe(401)
 })
@@ -133,31 +137,22 @@ test.each([
 ])('a link that is asked for again does not confirm a squatter’s %s', async (way, squat) => {
   const email = `again-${way.length}@example.com`
   await squat(email)
-  const first = await signUp(email, TEST_PASSWORD, 'Owner')
-  await auth.post('/send-verification-email', { email })
-  await auth.settled()
-  const again = tokenOf(auth.outbox, 'WelcomeEmail')
-  expect(again).not.toBe(first)
-  expect((await auth.post('/confirm-email', { token: again })).status).toBe(200)
-  expect(await accountsOf(email)).toEqual([])
-  expect(await signIn(email, SQUATTER)).toBe(401)
-  // Whose link it was is not known, so the owner chooses a password in the mailbox.
-  await auth.post('/request-password-reset', { email })
-  await auth.settled()
-  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
-  await auth.post('/reset-password', { token, newPassword: TEST_PASSWORD })
-  expect(await signIn(email, TEST_PASSWORD)).toBe(200)
-  expect(await accountsOf(email)).toEqual(['credential'])
-})
-
-test('a link that is asked for again confirms the password where nobody else signed up', async () => {
-  const email = 'alone@example.com'
-  await signUp(email, TEST_PASSWORD)
   await auth.post('/send-verification-email', { email })
   await auth.settled()
   const token = tokenOf(auth.outbox, 'WelcomeEmail')
-  expect((await auth.post('/confirm-email', { token })).status).toBe(200)
+  const answer = await auth.post('/confirm-email', { token }, { cookie: '' })
+  expect(answer.status).toBe(200)
+  expect(await accountsOf(email)).toEqual([])
+  expect(await signIn(email, SQUATTER)).toBe(401)
+  const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
+  expect(user).toMatchObject({ emailVerified: true, name: email.split('@')[0] })
+  // Whoever has the mailbox chooses a password then and there.
+  const { resetToken } = (await answer.json()) as { resetToken: string }
+  const chosen = { token: resetToken, newPassword: TEST_PASSWORD }
+  expect((await auth.post('/reset-password', chosen)).status).toBe(200)
+  expect((await auth.post('/reset-password', chosen)).status).toBe(400)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
+  expect(await accountsOf(email)).toEqual(['credential'])
 })
 
 test('a proof that breaks off halfway has proven nothing, and nobody comes in', async () => {
@@ -169,11 +164,12 @@ test('a proof that breaks off halfway has proven nothing, and nobody comes in', 
     $$ BEGIN RAISE EXCEPTION 'the connection is lost'; END $$`
   await setup.db.$executeRaw`
     CREATE TRIGGER "breaks_off" BEFORE DELETE ON "Account" EXECUTE FUNCTION "breaks_off"()`
-  expect((await auth.post('/confirm-email', { token: owners })).status).toBe(500)
+  expect(await confirm(owners)).toBe(500)
   await setup.db.$executeRaw`DROP TRIGGER "breaks_off" ON "Account"`
   const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
   expect(user.emailVerified).toBe(false)
-  expect(await signIn(email, SQUATTER)).toBe(401)
+  expect(await signIn(email, SQUATTER)).toBe(403)
+  expect(await signIn(email, TEST_PASSWORD)).toBe(401)
 })
 
 test.each([
@@ -188,8 +184,7 @@ test.each([
   const old = { id: `old-${how}`, token: `old-${how}`, userId }
   await setup.db.session.create({ data: { ...old, expiresAt: new Date(Date.now() + 60_000) } })
   if (how === 'sign-up') {
-    const token = await signUp(email, TEST_PASSWORD, 'Owner')
-    expect((await auth.post('/confirm-email', { token })).status).toBe(200)
+    expect(await confirm(await signUp(email, TEST_PASSWORD, 'Owner'))).toBe(200)
   } else if (how === 'provider') {
     await comeFromGitHub(email)
   } else {
@@ -215,9 +210,12 @@ test('a form that signs up a second time gets its own link, too', async () => {
     'content-type': 'application/x-www-form-urlencoded',
     origin: 'https://localhost:3000',
   }
-  await auth.handler(auth.request('/api/auth/sign-up/email', { method: 'POST', headers, body }))
+  const answer = await auth.handler(
+    auth.request('/api/auth/sign-up/email', { method: 'POST', headers, body }),
+  )
   await auth.settled()
-  await auth.post('/confirm-email', { token: tokenOf(auth.outbox, 'WelcomeEmail') })
+  const owners = { token: tokenOf(auth.outbox, 'WelcomeEmail'), cookie: cookiesOf(answer) }
+  expect(await confirm(owners)).toBe(200)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
 })
 
@@ -230,6 +228,7 @@ test('a magic link proves the address and leaves nothing of the squatter', async
   expect((await auth.post('/sign-in/magic-link/confirm', { token })).status).toBe(200)
   expect(await signIn(email, SQUATTER)).toBe(401)
   expect(await accountsOf(email)).toEqual([])
+  expect((await setup.db.user.findUniqueOrThrow({ where: { email } })).name).toBe('by-link')
 })
 
 /** Somebody with a password and GitHub. */

@@ -27,8 +27,20 @@ const LOOKALIKES = [
   ['full width', 'ｖictim@example.com'],
   ['a zero-width space', 'victim\u200b@example.com'],
   ['a line break', 'victim@example.com\r\nBcc: eve@example.com'],
-  ['a space', ' victim@example.com'],
+  ['a space', 'vic tim@example.com'],
 ] as const
+
+/** Comes from a provider that says the address is proven. */
+async function fromProvider(email: string): Promise<string> {
+  issuer.profile = { sub: `eve-${email}`, email, email_verified: true, name: 'Eve' }
+  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
+  const { url } = (await begun.json()) as { url: string }
+  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
+  const answer = await auth.handler(
+    auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }),
+  )
+  return cookiesOf(answer)
+}
 
 test.each(LOOKALIKES)('an address with %s is nobody else’s', async (_, email) => {
   await auth.signIn('viktor@example.com')
@@ -43,16 +55,21 @@ test.each(LOOKALIKES)('an address with %s is nobody else’s', async (_, email) 
     const answer = await auth.post(path, { name: 'Eve', email, password: TEST_PASSWORD })
     expect([400, 401, 422]).toContain(answer.status)
   }
-  issuer.profile = { sub: `eve-${email}`, email, email_verified: true, name: 'Eve' }
-  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
-  const { url } = (await begun.json()) as { url: string }
-  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
-  const answer = await auth.handler(
-    auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }),
-  )
-  expect(cookiesOf(answer)).not.toContain('session_token')
+  expect(await fromProvider(email)).not.toContain('session_token')
   await auth.settled()
   expect([await setup.db.user.count(), auth.outbox.sent.length]).toEqual(before)
+})
+
+test('a blank around an address is nothing to who types it, and another address to a provider', async () => {
+  const { userId } = await auth.signIn('blank@example.com')
+  for (const email of ['blank@example.com ', ' blank@example.com', '\u00a0blank@example.com\t']) {
+    const answer = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+    const session = await auth.getSession(auth.request('/', { cookie: cookiesOf(answer) }))
+    expect(session).toMatchObject({ userId })
+  }
+  const users = await setup.db.user.count()
+  expect(await fromProvider(' blank@example.com')).not.toContain('session_token')
+  expect(await setup.db.user.count()).toBe(users)
 })
 
 test('an address in capitals is the same person', async () => {

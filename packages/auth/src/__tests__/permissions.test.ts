@@ -29,6 +29,7 @@ const session = (organizationRole: string | null): Session => ({
   userId: 'me',
   role: 'USER',
   acr: 'aal1',
+  authenticatedAt: new Date(),
   organizationId: 'acme',
   organizationRole,
   expiresAt: new Date(0),

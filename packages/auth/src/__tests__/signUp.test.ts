@@ -48,7 +48,10 @@ test('the mail links to a page, opening it confirms nothing, the button does', a
 
   const pressed = await setup.auth.post('/confirm-email', { token })
   expect(pressed.status).toBe(200)
-  expect(pressed.headers.getSetCookie()).toEqual([])
+  // The cookie of the sign-up has served.
+  expect(pressed.headers.getSetCookie()).toEqual([
+    expect.stringMatching(/^__Host-tollgate\.sign_up=; Max-Age=0;/),
+  ])
   expect((await signIn(email)).status).toBe(200)
 })
 
