@@ -16,6 +16,7 @@ import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-k
 import { authEnv, microsoftFrom, oidcFrom } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
+import { createFieldCheck } from './fields.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
@@ -80,6 +81,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     protection,
   })
   const api = withCookieKeys(betterAuthInstance.api, cookies)
+  const fields = createFieldCheck(betterAuthInstance.api, '/api/auth')
   const { getSession, ...sessions } = tokens.sessions
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
@@ -89,7 +91,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
-      const checked = await checkRequest(req, baseURL)
+      const checked = await checkRequest(req, baseURL, fields)
       const headers = await cookies.inward(checked.headers)
       const answer = await betterAuthInstance.handler(new Request(checked, { headers }))
       return finish(req, await translatedResponse(answer, cookies.outward), baseURL)

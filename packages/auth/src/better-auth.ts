@@ -10,8 +10,10 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
+import { adapterOf } from './adapter.ts'
 import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
+import { boundsOf } from './bounds.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import type { Keys } from './keys.ts'
@@ -29,7 +31,7 @@ import { tollgate } from './plugin.ts'
 import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
 import type { SessionTokens } from './session-tokens.ts'
-import { adapterOf } from './transaction.ts'
+import { addresses } from './stand-in-address.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
@@ -112,10 +114,12 @@ export function createBetterAuth({
     plugins: [
       ...protection.first,
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
+      addresses(),
       mailEndpoints(mails),
       organizations({
         db: options.db ?? db,
         roles,
+        bounds: boundsOf(options.bounds),
         invite: ({ id }) =>
           run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
         record: async (entry) => logger.info(entry, 'organization changed'),
@@ -155,7 +159,7 @@ function settings({
     secret: options.secret,
     trustedOrigins: [baseURL],
     // With transactions parallel sign-ups time out waiting for connections.
-    database: adapterOf(options.db ?? db),
+    database: adapterOf(options.db ?? db, boundsOf(options.bounds)),
     telemetry: { enabled: false },
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { readBody, requireOwnOrigin } from './border.ts'
+import { readBody } from './body.ts'
+import { requireOwnOrigin } from './border.ts'
 import { AuthError } from './errors.ts'
 import { sameOriginPath } from './hop.ts'
 

@@ -12,7 +12,8 @@ import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
-import { z } from 'zod'
+import { isPictureURL } from './pictures.ts'
+import { accountEmail, fromStandIn } from './stand-in-address.ts'
 
 /** Better Auth's side, as far as it is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
@@ -31,12 +32,13 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
         ...provider,
         async getUserInfo(tokens: Parameters<typeof provider.getUserInfo>[0]) {
           const answer = await provider.getUserInfo(tokens)
-          const { email, emailVerified, name } = answer?.user ?? {}
-          // Lower-casing makes an address of letters that look alike another person's.
-          if (email && !z.email().safeParse(email).success) return null
+          if (!answer) return null
+          const user = userOf(answer.user)
+          if (!user) return null
+          const { email, emailVerified, name } = user
           // Better Auth gets the same context later, with its hooks.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
-          return answer
+          return { ...answer, user }
         },
       }))
       return {
@@ -57,15 +59,35 @@ export function linking({ onboarding }: LinkingOptions): BetterAuthPlugin {
   }
 }
 
+interface Told {
+  email?: string | null | undefined
+  image?: string | null | undefined
+}
+
+/**
+ * A provider's user as an account holds it; null where the address is none. Lower-casing makes an address of
+ * letters that look alike another person's, so the provider has to write it as it is. A picture that is not https
+ * is left out.
+ */
+function userOf<U extends Told>(user: U): U | null {
+  const { image, email } = user
+  const told = { ...user, ...(image && !isPictureURL(image) ? { image: undefined } : {}) }
+  if (!email) return told
+  const known = email === email.trim() ? accountEmail(email) : null
+  return known === null ? null : { ...told, email: known }
+}
+
 /** As long as a mail may greet. */
 const LONGEST_NAME = 200
 
 /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
 const NAMED = {
   create: {
-    async before({ name, email }: { name: string; email: string }) {
+    async before({ name, email: given }: { name: string; email: string }) {
+      const email = fromStandIn(given)
       const known = name.trim() || email.slice(0, email.indexOf('@'))
-      return { data: { name: known.slice(0, LONGEST_NAME) } }
+      // A letter may be two code units long, and half of it is none.
+      return { data: { name: known.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '') } }
     },
   },
 }

@@ -24,6 +24,7 @@ import type { Keys } from './keys.ts'
 import type { PendingSignUp } from './linking.ts'
 import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from './magic-link.ts'
 import type { Pages } from './options.ts'
+import { standIn } from './stand-in-address.ts'
 
 /** A reset link is good for so long. */
 export const RESET_MINUTES = 60
@@ -114,7 +115,7 @@ export function createMails(options: MailOptions): Mails {
         ? JSON.stringify(signUp)
         : await createEmailVerificationToken(
             keys.betterAuth,
-            email,
+            standIn(email),
             undefined,
             CONFIRMATION_SECONDS,
           )

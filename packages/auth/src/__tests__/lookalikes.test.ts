@@ -27,7 +27,10 @@ const LOOKALIKES = [
   ['full width', 'ｖictim@example.com'],
   ['a zero-width space', 'victim\u200b@example.com'],
   ['a line break', 'victim@example.com\r\nBcc: eve@example.com'],
-  ['a space', ' victim@example.com'],
+  ['a space inside', 'vic tim@example.com'],
+  ['a full-width domain', 'victim@ｅxample.com'],
+  ['a Kelvin sign in its domain', 'victim@e\u212aample.com'],
+  ['an ignored letter in its domain', 'victim@exam\u00adple.com'],
 ] as const
 
 test.each(LOOKALIKES)('an address with %s is nobody else’s', async (_, email) => {
@@ -53,6 +56,19 @@ test.each(LOOKALIKES)('an address with %s is nobody else’s', async (_, email) 
   expect(cookiesOf(answer)).not.toContain('session_token')
   await auth.settled()
   expect([await setup.db.user.count(), auth.outbox.sent.length]).toEqual(before)
+})
+
+test('a provider that writes a blank before an address does not vouch for it', async () => {
+  const { userId } = await auth.signIn('blank@example.com')
+  issuer.profile = { sub: 'eve', email: ' blank@example.com', email_verified: true, name: 'Eve' }
+  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
+  const { url } = (await begun.json()) as { url: string }
+  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
+  const answer = await auth.handler(
+    auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }),
+  )
+  expect(cookiesOf(answer)).not.toContain('session_token')
+  expect(await setup.db.account.count({ where: { userId, providerId: 'acme' } })).toBe(0)
 })
 
 test('an address in capitals is the same person', async () => {

@@ -1,0 +1,74 @@
+/**
+ * Better Auth takes fewer addresses than mail does: no `&`, no `/`, no top level like `.xn--p1ai`. Such an address
+ * passes its checks as a stand-in, and the database adapter sees the address again, so no row, no mail and no
+ * answer holds a stand-in.
+ *
+ * @module
+ */
+
+import { canonicalEmail } from '@repo/core'
+import type { BetterAuthPlugin } from 'better-auth'
+import { signInEmail, signUpEmail } from 'better-auth/api'
+import { z } from 'zod'
+import type { Endpoint } from './transaction.ts'
+
+/** No mail goes to `.invalid` (RFC 2606), so nobody has an address here. */
+const DOMAIN = '@address.tollgate.invalid'
+
+const known = z.email()
+
+/**
+ * The address of an account, as `User.email` holds it: what was typed, without blanks around it, in lower case, its
+ * domain in ASCII. Null for what is not one address.
+ */
+export function accountEmail(typed: string): string | null {
+  const email = canonicalEmail(typed.trim())?.toLowerCase() ?? null
+  return email?.endsWith(DOMAIN) ? null : email
+}
+
+/** The field of a body that holds one; an endpoint reads it as `accountEmail` writes it. */
+export const accountAddress = z
+  .string()
+  .refine((typed) => accountEmail(typed) !== null, 'Invalid email address')
+  .transform((typed) => accountEmail(typed) ?? typed)
+
+/** The address, or its stand-in where Better Auth would refuse it. */
+export function standIn(email: string): string {
+  if (known.safeParse(email).success || accountEmail(email) === null) return email
+  return `${Buffer.from(email).toString('hex')}${DOMAIN}`
+}
+
+/** The address of a stand-in; any other text as it is. */
+export function fromStandIn(text: string): string {
+  if (!text.endsWith(DOMAIN)) return text
+  return Buffer.from(text.slice(0, -DOMAIN.length), 'hex').toString()
+}
+
+type Call = { body?: { email?: unknown } }
+type Answer = { response?: { user?: { email?: unknown } } }
+
+/** Signing up and in, for every address of `accountEmail`. */
+export const addresses = () =>
+  ({
+    id: 'tollgate-addresses',
+    endpoints: {
+      // The names are Better Auth's: an endpoint of the same name takes the place of its own.
+      signUpEmail: withStandIns(signUpEmail()),
+      signInEmail: withStandIns(signInEmail()),
+    },
+  }) satisfies BetterAuthPlugin
+
+/** `endpoint`, which sees stand-ins where it needs them. Its answer has the address. */
+export function withStandIns<E extends Endpoint>(endpoint: E): E {
+  const wrapped = async (ctx: Call) => {
+    const { body } = ctx
+    const email = typeof body?.email === 'string' ? (accountEmail(body.email) ?? body.email) : null
+    const answer = await endpoint(
+      email === null ? ctx : { ...ctx, body: { ...body, email: standIn(email) } },
+    )
+    const user = (answer as Answer | undefined)?.response?.user
+    if (typeof user?.email === 'string') user.email = fromStandIn(user.email)
+    return answer
+  }
+  return Object.assign(wrapped, endpoint) as unknown as E
+}
