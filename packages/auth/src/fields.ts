@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { type Body, collect, type Fields, fieldsOf, shown } from './body.ts'
 import { AuthError } from './errors.ts'
 import { picture } from './pictures.ts'
-import { accountEmail, standIn } from './stand-in-address.ts'
+import { accountEmail } from './stand-in-address.ts'
 
 /** Longer texts fit no mail, no page and no column. */
 const MAX_LENGTH: Record<string, number> = {
@@ -174,12 +174,8 @@ type Issue = z.core.$ZodIssue
 
 async function check(schema: z.ZodType | undefined, fields: Fields, where: string): Promise<void> {
   if (!schema) return
-  const values = { ...fields }
-  for (const name of EMAILS) {
-    if (typeof values[name] === 'string') values[name] = standIn(values[name])
-  }
-  const { error } = await schema.safeParseAsync(values)
-  const issue = error?.issues.find((each) => !isMissing(each, values))
+  const { error } = await schema.safeParseAsync(fields)
+  const issue = error?.issues.find((each) => !isMissing(each, fields) && !isEmail(each, fields))
   if (!issue) return
   const at = issue.path.map(String).map(shown).join('.')
   throw new AuthError(
@@ -191,6 +187,13 @@ async function check(schema: z.ZodType | undefined, fields: Fields, where: strin
 /** Zod's words hold no value of the field, but for the keys that it does not know. */
 const said = (issue: Issue): string =>
   issue.code === 'unrecognized_keys' ? 'It has fields that are not known here.' : issue.message
+
+/** An address was looked at before, and Better Auth's schemas know fewer of them. */
+const isEmail = ({ path: [name, ...more] }: Issue, fields: Fields): boolean =>
+  more.length === 0 && EMAILS.includes(String(name)) && isAddress(fields[String(name)])
+
+const isAddress = (value: unknown): value is string =>
+  typeof value === 'string' && value.includes('@')
 
 /** What is missing a hook may still add, and the endpoint looks again. */
 function isMissing(issue: Issue, values: unknown): boolean {
@@ -252,7 +255,7 @@ function listsOf(schema: z.ZodType | undefined): Set<string> {
 function canonicalEmails(fields: Fields): void {
   for (const name of EMAILS) {
     const typed = fields[name]
-    if (typeof typed !== 'string' || !typed.includes('@')) continue
+    if (!isAddress(typed)) continue
     const email = accountEmail(typed)
     if (email === null) throw new AuthError('invalid_email', `${name} is not an e-mail address.`)
     fields[name] = email

@@ -12,7 +12,7 @@ import { magicLink } from 'better-auth/plugins/magic-link'
 import { z } from 'zod'
 import { invalidToken } from './confirmation.ts'
 import type { Mails } from './mails.ts'
-import { accountAddress, standIn } from './stand-in-address.ts'
+import { accountAddress, standIn, withStandIns } from './stand-in-address.ts'
 
 export const MAGIC_LINK_MINUTES = 10
 
@@ -36,6 +36,7 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
+      magicLinkVerify: withStandIns(plugin.endpoints.magicLinkVerify),
       signInMagicLink: createAuthEndpoint(
         '/sign-in/magic-link',
         {

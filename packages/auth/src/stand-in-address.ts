@@ -7,8 +7,8 @@
  */
 
 import { canonicalEmail } from '@repo/core'
-import type { BetterAuthPlugin } from 'better-auth'
-import { signInEmail, signUpEmail } from 'better-auth/api'
+import type { AuthContext, BetterAuthPlugin } from 'better-auth'
+import { signInEmail, signUpEmail, verifyEmail } from 'better-auth/api'
 import { z } from 'zod'
 import type { Endpoint } from './transaction.ts'
 
@@ -44,10 +44,7 @@ export function fromStandIn(text: string): string {
   return Buffer.from(text.slice(0, -DOMAIN.length), 'hex').toString()
 }
 
-type Call = { body?: { email?: unknown } }
-type Answer = { response?: { user?: { email?: unknown } } }
-
-/** Signing up and in, for every address of `accountEmail`. */
+/** Signing up and in and confirming, for every address of `accountEmail`. */
 export const addresses = () =>
   ({
     id: 'tollgate-addresses',
@@ -55,20 +52,40 @@ export const addresses = () =>
       // The names are Better Auth's: an endpoint of the same name takes the place of its own.
       signUpEmail: withStandIns(signUpEmail()),
       signInEmail: withStandIns(signInEmail()),
+      verifyEmail: withStandIns(verifyEmail),
     },
   }) satisfies BetterAuthPlugin
 
-/** `endpoint`, which sees stand-ins where it needs them. Its answer has the address. */
+/** `endpoint`, which sees stand-ins where it checks an address. What it finds and answers has the address. */
 export function withStandIns<E extends Endpoint>(endpoint: E): E {
   const wrapped = async (ctx: Call) => {
-    const { body } = ctx
-    const email = typeof body?.email === 'string' ? (accountEmail(body.email) ?? body.email) : null
-    const answer = await endpoint(
-      email === null ? ctx : { ...ctx, body: { ...body, email: standIn(email) } },
-    )
+    const { body, context } = ctx
+    const typed = body?.email
+    // What is no address Better Auth refuses; a stand-in from outside is none.
+    const email = typeof typed === 'string' ? standIn(accountEmail(typed) ?? '') : null
+    const answer = await endpoint({
+      ...ctx,
+      ...(email === null ? {} : { body: { ...body, email } }),
+      context: { ...context, internalAdapter: withAddresses(context.internalAdapter) },
+    })
     const user = (answer as Answer | undefined)?.response?.user
     if (typeof user?.email === 'string') user.email = fromStandIn(user.email)
     return answer
   }
   return Object.assign(wrapped, endpoint) as unknown as E
 }
+
+interface Call {
+  body?: { email?: unknown }
+  context: { internalAdapter: Users }
+}
+interface Answer {
+  response?: { user?: { email?: unknown } }
+}
+type Users = AuthContext['internalAdapter']
+
+/** Better Auth compares what it finds with what it asked for, so it has to ask for the address. */
+const withAddresses = (users: Users): Users => ({
+  ...users,
+  findUserByEmail: (email, options) => users.findUserByEmail(fromStandIn(email), options),
+})
