@@ -22,6 +22,7 @@ import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
+import { notStored } from './no-store.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
 import { type AuthOptions, keysOf, originOf } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
@@ -87,11 +88,14 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
-  const handler = async (req: Request): Promise<Response> => {
+  const answerTo = async (req: Request): Promise<Response> => {
+    // What is refused here has changed nothing that there is to tell of.
+    let isChecked = false
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
       const checked = await checkRequest(req, baseURL, fields)
+      isChecked = true
       const headers = await cookies.inward(checked.headers)
       const answer = await betterAuthInstance.handler(new Request(checked, { headers }))
       return finish(req, await translatedResponse(answer, cookies.outward), baseURL)
@@ -102,9 +106,11 @@ export function createAuth<P extends string = Permission, R extends string = Org
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     } finally {
-      if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
+      if (isChecked && (req.method === 'POST' || isCallback(req)))
+        background.run('events', events.deliver)
     }
   }
+  const handler = async (req: Request) => notStored(req, await answerTo(req))
 
   return {
     ...guards,

@@ -106,7 +106,12 @@ export function createMails(options: MailOptions): Mails {
     } else if (request.mail === 'reset') {
       const token = await issue(RESET_MINUTES, (token) => `reset-password:${token}`, id)
       const resetUrl = link(pages.resetPassword, { token })
-      const props = { name, resetUrl, expiresInMinutes: RESET_MINUTES }
+      const props = {
+        // Who signed up with the address may not be who has it.
+        ...(emailVerified ? { name } : {}),
+        resetUrl,
+        expiresInMinutes: RESET_MINUTES,
+      }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
       await audit(db, { action: 'password_reset_requested', userId: id })
     } else if (!emailVerified) {
@@ -120,7 +125,7 @@ export function createMails(options: MailOptions): Mails {
             CONFIRMATION_SECONDS,
           )
       const token = await issueConfirmation({ internalAdapter }, value)
-      const props = { name: signUp?.name ?? name, verifyUrl: link(pages.verifyEmail, { token }) }
+      const props = { verifyUrl: link(pages.verifyEmail, { token }) }
       await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
     }
   }
