@@ -24,7 +24,7 @@ test('the confirmation, the one that is asked for again, and that of a second si
   mails.push(await sent('WelcomeEmail'))
   await auth.post('/request-password-reset', { email })
   mails.push(await sent('PasswordResetEmail'))
-  for (const mail of mails) expect(mail).not.toMatch(/evil|won|Eve/)
+  for (const mail of mails) expect(mail).not.toMatch(/evil|You won|Eve /)
   // What was typed stays as it is.
   expect(await db.user.findUnique({ where: { email } })).toMatchObject({ name: LURE })
 })
@@ -38,7 +38,7 @@ test('the reset greets an address that is proven', async () => {
 test('an invitation shows names, and no message', async () => {
   const { auth, db } = setup
   const { cookie, userId } = await auth.signIn()
-  const made = await auth.post('/organization/create', { name: LURE.slice(0, 80) }, { cookie })
+  const made = await auth.post('/organization/create', { name: LURE }, { cookie })
   const { id: organizationId, name } = (await made.json()) as { id: string; name: string }
   expect(name).toBe(LURE)
   const invite = (email: string) =>
