@@ -104,13 +104,15 @@ export function collect(
   parameters: URLSearchParams,
   mayRepeat: (name: string) => boolean = () => false,
 ): Fields {
-  const fields: Fields = Object.create(null)
-  for (const name of new Set(parameters.keys())) {
-    const values = parameters.getAll(name)
-    if (values.length > 1 && !mayRepeat(name)) {
+  const fields: Record<string, string | string[]> = Object.create(null)
+  for (const [name, value] of parameters) {
+    const present = fields[name]
+    if (present !== undefined && !mayRepeat(name)) {
       throw new AuthError('invalid_request', `${shown(name)} occurs more than once.`)
     }
-    fields[name] = values.length > 1 ? values : values[0]
+    // Added to and not copied: a form may have thousands.
+    if (Array.isArray(present)) present.push(value)
+    else fields[name] = present === undefined ? value : [present, value]
   }
   return fields
 }
