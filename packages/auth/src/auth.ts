@@ -17,11 +17,13 @@ import { cookiesAt, readCookie } from './cookies.ts'
 import { authFromEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
+import { createFieldCheck } from './fields.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
+import { notStored } from './no-store.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
 import { type AuthOptions, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
@@ -81,16 +83,20 @@ export function createAuth<P extends string = Permission, R extends string = Org
     protection,
   })
   const api = withCookieKeys(betterAuthInstance.api, cookies)
+  const fields = createFieldCheck(betterAuthInstance.api, '/api/auth')
   const { getSession, ...sessions } = tokens.sessions
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
-  const handler = async (req: Request): Promise<Response> => {
+  const answerTo = async (req: Request): Promise<Response> => {
+    // What is refused here has changed nothing that there is to tell of.
+    let isChecked = false
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
-      const checked = addresses.tell(await checkRequest(req, baseURL))
+      const checked = addresses.tell(await checkRequest(req, baseURL, fields))
+      isChecked = true
       const headers = await cookies.inward(checked.headers)
       const answer = await betterAuthInstance.handler(withHeaders(checked, headers))
       return finish(req, await translatedResponse(answer, cookies.outward), baseURL)
@@ -101,9 +107,11 @@ export function createAuth<P extends string = Permission, R extends string = Org
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
     } finally {
-      if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
+      if (isChecked && (req.method === 'POST' || isCallback(req)))
+        background.run('events', events.deliver)
     }
   }
+  const handler = async (req: Request) => notStored(req, await answerTo(req))
 
   return {
     ...guards,

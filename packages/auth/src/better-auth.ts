@@ -9,7 +9,9 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
+import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
+import { boundsOf } from './bounds.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
 import { continuation } from './continuation.ts'
 import { cookiesAt } from './cookies.ts'
@@ -31,8 +33,7 @@ import { socialProviders } from './providers.ts'
 import { RESET_MINUTES } from './resets.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { providerSignUp, signUps } from './sign-ups.ts'
-import { adapterOf } from './transaction.ts'
-import { typedAddresses } from './typed-addresses.ts'
+import { addresses as standInAddresses } from './stand-in-address.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
@@ -102,14 +103,15 @@ export function createBetterAuth({
       ...protection.first,
       refusePending(options.db ?? db),
       continuation(options.db ?? db),
-      typedAddresses(),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
+      standInAddresses(),
       mailEndpoints(mails),
       signUps(mails),
       confirmation({ db: options.db ?? db, keys, passwords }),
       organizations({
         db: options.db ?? db,
         roles,
+        bounds: boundsOf(options.bounds),
         invite: ({ id }) =>
           run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
         record: async (entry) => logger.info(entry, 'organization changed'),
@@ -150,7 +152,7 @@ function settings({
     secret: options.secret,
     trustedOrigins: [baseURL],
     // With transactions parallel sign-ups time out waiting for connections.
-    database: adapterOf(options.db ?? db),
+    database: adapterOf(options.db ?? db, boundsOf(options.bounds)),
     telemetry: { enabled: false },
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),

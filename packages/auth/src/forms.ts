@@ -5,7 +5,8 @@
  * @module
  */
 
-import { readBody, requireOwnOrigin } from './border.ts'
+import { readBody, shown } from './body.ts'
+import { requireOwnOrigin } from './border.ts'
 import { AuthError } from './errors.ts'
 import { sameOriginPath } from './hop.ts'
 
@@ -55,10 +56,7 @@ export async function runFormAction(
   }
   requireOwnOrigin(req, baseURL)
   const form = await readForm(req)
-  const fields: Record<string, string> = {}
-  for (const [name, value] of form) {
-    if (typeof value === 'string') fields[name] = value
-  }
+  const fields = textsOf(form, action)
   const { next, ...texts } = fields
   const success = safePath(next, action.success)
   const social = action.path === '/sign-in/social'
@@ -80,6 +78,18 @@ export async function runFormAction(
     : failurePath(answer, action, fields))
   headers.set('location', location)
   return new Response(null, { status: 303, headers })
+}
+
+/** The text fields by name. Only a host that makes the body itself can say which of two counts. */
+function textsOf(form: FormData, { fields }: FormAction): Record<string, string> {
+  const texts: Record<string, string> = Object.create(null)
+  for (const [name, value] of form) {
+    if (name in texts && !fields) {
+      throw new AuthError('invalid_form', `${shown(name)} occurs more than once.`)
+    }
+    if (typeof value === 'string') texts[name] = value
+  }
+  return texts
 }
 
 /** On to the provider, to the second factor, to a new password, or to where the form leads. */

@@ -12,9 +12,10 @@ import type { AuthContext, BetterAuthPlugin, GenericEndpointContext } from 'bett
 import { addOAuthServerContext, createAuthMiddleware } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
-import { z } from 'zod'
+import { isPictureURL } from './pictures.ts'
 import { presentedSession } from './presented.ts'
 import type { SignUp } from './sign-ups.ts'
+import { accountEmail, fromStandIn } from './stand-in-address.ts'
 
 /** Better Auth's side, as far as it is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
@@ -62,12 +63,13 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
         ...provider,
         async getUserInfo(tokens: Parameters<typeof provider.getUserInfo>[0]) {
           const answer = await provider.getUserInfo(tokens)
-          const { email, emailVerified, name } = answer?.user ?? {}
-          // Lower-casing makes an address of letters that look alike another person's.
-          if (email && !z.email().safeParse(email).success) return null
+          if (!answer) return null
+          const user = userOf(answer.user)
+          if (!user) return null
+          const { email, emailVerified, name } = user
           // Better Auth gets the same context later, with its hooks.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
-          return answer
+          return { ...answer, user }
         },
       }))
       return {
@@ -96,12 +98,32 @@ interface LinkState {
   serverContext?: { linkSessionId?: string }
 }
 
+interface Told {
+  email?: string | null | undefined
+  image?: string | null | undefined
+}
+
+/**
+ * A provider's user as an account holds it; null where the address is none. Lower-casing makes an address of
+ * letters that look alike another person's, so the provider has to write it as it is. A picture that is not https
+ * is left out.
+ */
+function userOf<U extends Told>(user: U): U | null {
+  const { image, email } = user
+  const told = { ...user, ...(image && !isPictureURL(image) ? { image: undefined } : {}) }
+  if (!email) return told
+  const known = email === email.trim() ? accountEmail(email) : null
+  return known === null ? null : { ...told, email: known }
+}
+
 /** As long as a mail may greet. */
 const LONGEST_NAME = 200
 
 /** For a person who has given no name. */
-const nameFrom = (email: string): string =>
-  email.slice(0, email.indexOf('@')).slice(0, LONGEST_NAME)
+const nameFrom = (email: string): string => cut(email.slice(0, email.indexOf('@')))
+
+/** A letter may be two code units long, and half of it is none. */
+const cut = (name: string): string => name.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')
 
 interface Named {
   id: string
@@ -113,7 +135,7 @@ const NAMED = {
   create: {
     /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
     async before({ name, email }: { name: string; email: string }) {
-      return { data: { name: name.trim().slice(0, LONGEST_NAME) || nameFrom(email) } }
+      return { data: { name: cut(name.trim()) || nameFrom(fromStandIn(email)) } }
     },
   },
   update: {

@@ -12,6 +12,7 @@ import { magicLink } from 'better-auth/plugins/magic-link'
 import { z } from 'zod'
 import { invalidToken } from './confirmation.ts'
 import type { Mails } from './mails.ts'
+import { accountAddress, standIn, withStandIns } from './stand-in-address.ts'
 
 export const MAGIC_LINK_MINUTES = 10
 
@@ -20,7 +21,7 @@ export const linkIdentifier = (token: string): string => `magic-link:${token}`
 
 /** The value of that row, as Better Auth reads it. Without `name` the user gets one from the address. */
 export const linkRecord = (email: string, name?: string): string =>
-  JSON.stringify({ type: 'magic-link', email, name })
+  JSON.stringify({ type: 'magic-link', email: standIn(email), name })
 
 export interface MagicLinkOptions {
   mails: Mails
@@ -35,6 +36,7 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
+      magicLinkVerify: withStandIns(plugin.endpoints.magicLinkVerify),
       signInMagicLink: createAuthEndpoint(
         '/sign-in/magic-link',
         {
@@ -42,7 +44,7 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
           requireHeaders: true,
           use: [formCsrfMiddleware, originCheck((ctx) => ctx.body.callbackURL)],
           body: z.object({
-            email: z.email().max(254),
+            email: accountAddress,
             name: z.string().trim().max(200).optional(),
             callbackURL: z.string().max(2048).optional(),
           }),

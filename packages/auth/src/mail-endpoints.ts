@@ -9,6 +9,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, originCheck } from 'better-auth/api'
 import { z } from 'zod'
 import type { Mails } from './mails.ts'
+import { accountAddress } from './stand-in-address.ts'
 
 const ANSWER = {
   status: true,
@@ -25,7 +26,7 @@ export function mailEndpoints(mails: Mails) {
         {
           method: 'POST',
           use: [originCheck((ctx) => ctx.body.redirectTo)],
-          body: z.object({ email: z.email().max(254), redirectTo: z.string().optional() }),
+          body: z.object({ email: accountAddress, redirectTo: z.string().optional() }),
         },
         async (ctx) => {
           await mails.request({ mail: 'reset', to: ctx.body.email })
@@ -37,7 +38,7 @@ export function mailEndpoints(mails: Mails) {
         {
           method: 'POST',
           use: [originCheck((ctx) => ctx.body.callbackURL)],
-          body: z.object({ email: z.email().max(254), callbackURL: z.string().optional() }),
+          body: z.object({ email: accountAddress, callbackURL: z.string().optional() }),
         },
         async (ctx) => {
           // The browser that signed up gets a link for its own sign-up.

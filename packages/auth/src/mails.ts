@@ -97,18 +97,23 @@ export function createMails(options: MailOptions): Mails {
   ): Promise<void> {
     const rows = await context()
     if (request.mail === 'reset') {
-      const resetUrl = link(pages.resetPassword, { token: await issueReset(rows, id) })
-      const props = { name, resetUrl, expiresInMinutes: RESET_MINUTES }
+      const props = {
+        // Who signed up with the address may not be who has it.
+        ...(emailVerified ? { name } : {}),
+        resetUrl: link(pages.resetPassword, { token: await issueReset(rows, id) }),
+        expiresInMinutes: RESET_MINUTES,
+      }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
       await audit(db, { action: 'password_reset_requested', userId: id })
     } else if (!emailVerified) {
-      const signUp = request.mail === 'sign-up' ? request.signUp : { name }
-      if (request.mail === 'sign-up') await keepSignUp(rows, request.id, { ...signUp, userId: id })
+      if (request.mail === 'sign-up') {
+        await keepSignUp(rows, request.id, { ...request.signUp, userId: id })
+      }
       // The browser that asks for another link may have signed up with another address.
       const isFor = await findSignUp(rows, request.id, id)
       const signUpId = isFor ? request.id : undefined
       const token = await issueConfirmation(rows, { userId: id, ...(signUpId ? { signUpId } : {}) })
-      const props = { name: signUp.name, verifyUrl: link(pages.verifyEmail, { token }) }
+      const props = { verifyUrl: link(pages.verifyEmail, { token }) }
       await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
     } else if (request.mail === 'sign-up') {
       const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }

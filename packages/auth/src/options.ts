@@ -10,6 +10,7 @@ import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { Access } from './access.ts'
 import type { AccessTokenAlg } from './access-token.ts'
+import type { Bounds } from './bounds.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'
@@ -71,6 +72,8 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
    * true.
    */
   rateLimit?: boolean
+  /** How much one user can have. */
+  bounds?: Partial<Bounds>
   session?: {
     /** How long a session lives without being used. Default 7. */
     idleDays?: number

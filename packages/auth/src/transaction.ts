@@ -10,7 +10,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { getCurrentAdapter, runWithTransaction } from '@better-auth/core/context'
 import { atomically, type Database, type Db } from '@repo/db'
 import type { AuthContext, BetterAuthOptions } from 'better-auth'
-import { prismaAdapter } from 'better-auth/adapters/prisma'
+import { adapterOf } from './adapter.ts'
 
 /** Waiting for one another is normal among commands of one organization. */
 const LIMITS = { maxWaitMs: 15_000, timeoutMs: 20_000 }
@@ -19,10 +19,6 @@ const open = new AsyncLocalStorage<Db>()
 
 /** The transaction of the endpoint that is running; undefined outside of one. */
 export const currentTransaction = (): Db | undefined => open.getStore()
-
-/** The adapter, over a client or over a transaction of one. */
-export const adapterOf = (db: Database | Db) =>
-  prismaAdapter(db as Database, { provider: 'postgresql', transaction: false })
 
 /** An endpoint as Better Auth calls it. */
 export interface Endpoint {

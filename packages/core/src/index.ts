@@ -1,4 +1,5 @@
 export * from './edge.ts'
+export { canonicalEmail } from './email-address.ts'
 export { type Environment, isProduction, readEnv, requireEnv } from './env.ts'
 export { consoleLogger, createLogger, type Logger, type LogMethod } from './logger.ts'
 export { mask, maskText } from './mask.ts'

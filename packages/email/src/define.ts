@@ -36,7 +36,7 @@ export function defineEmail<Schema extends z.ZodType>(
 /** An address a button may lead to: http or https, never `javascript:`. */
 export const link = () => z.url({ protocol: /^https?$/ })
 
-/** A name of a person or thing, for a greeting or a subject. */
+/** The host's own name of a thing, such as a plan. What people typed is `words` of words.ts. */
 export const label = () => z.string().trim().min(1).max(200)
 
 /** An amount in minor units. */

@@ -20,3 +20,4 @@ export {
 } from './send.ts'
 export { type BuiltInEmails, builtInEmails } from './templates/index.ts'
 export type { Delivery, EmailMessage, Transport } from './transport.ts'
+export { strangersWords, words } from './words.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isProduction, type Logger, readEnv } from '@repo/core'
+import { canonicalEmail, isProduction, type Logger, readEnv } from '@repo/core'
 import { z } from 'zod'
 import { createResend, resendEnv } from './client.ts'
 import type { EmailProps, EmailTemplates } from './define.ts'
@@ -119,12 +119,10 @@ function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger
   return { transport, from: options.from ?? env.EMAIL_FROM ?? placeholder }
 }
 
-/** One bare address: no list, no display name, nothing that could start a header. */
-const recipient = z.email().max(254)
-
+/** One bare address: no list, no display name, nothing that could start a header. Its domain is in ASCII. */
 function requireRecipient(to: string): string {
-  const parsed = recipient.safeParse(to)
-  if (parsed.success) return parsed.data
+  const recipient = canonicalEmail(to)
+  if (recipient !== null) return recipient
   throw new EmailError('invalid_recipient', 'The recipient must be one bare e-mail address.')
 }
 

@@ -27,7 +27,10 @@ const LOOKALIKES = [
   ['full width', 'ｖictim@example.com'],
   ['a zero-width space', 'victim\u200b@example.com'],
   ['a line break', 'victim@example.com\r\nBcc: eve@example.com'],
-  ['a space', 'vic tim@example.com'],
+  ['a space inside', 'vic tim@example.com'],
+  ['a full-width domain', 'victim@ｅxample.com'],
+  ['a Kelvin sign in its domain', 'victim@e\u212aample.com'],
+  ['an ignored letter in its domain', 'victim@exam\u00adple.com'],
 ] as const
 
 /** Comes from a provider that says the address is proven. */

@@ -2,11 +2,12 @@
 
 import { betterAuth } from 'better-auth'
 import { expect, test } from 'vitest'
+import { adapterOf } from '../adapter.ts'
+import { boundsOf } from '../bounds.ts'
 import { COOKIE_PREFIX } from '../cookies.ts'
 import { defaultRoles } from '../index.ts'
 import { type OrganizationRecord, organizations } from '../organization/plugin.ts'
 import { TEST_ORIGIN } from '../testing.ts'
-import { adapterOf } from '../transaction.ts'
 import { setUpAuth } from './setup.ts'
 import { createTeam, type Person } from './team.ts'
 
@@ -34,6 +35,7 @@ async function run(who: Person, path: string, body: object): Promise<number> {
     plugins: [
       organizations({
         db: setup.db,
+        bounds: boundsOf(),
         roles: defaultRoles,
         invite: () => {},
         async record(entry) {

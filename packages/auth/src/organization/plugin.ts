@@ -13,7 +13,9 @@ import { generateRandomString } from 'better-auth/crypto'
 import { createAccessControl } from 'better-auth/plugins/access'
 import { organization } from 'better-auth/plugins/organization'
 import { defaultStatements } from 'better-auth/plugins/organization/access'
+import type { Bounds } from '../bounds.ts'
 import type { Roles } from '../permissions.ts'
+import { withStandIns } from '../stand-in-address.ts'
 import { currentTransaction, type Endpoint, inTransaction } from '../transaction.ts'
 import { type Act, actIn, beginAct } from './act.ts'
 import { refusalOf } from './refusals.ts'
@@ -45,6 +47,7 @@ export interface OrganizationRecord {
 export interface OrganizationOptions {
   db: Database
   roles: Roles<string, string>
+  bounds: Bounds
   /** Told of each invitation, once it is stored. */
   invite(invitation: Invitation): void
   /** Told of each command that was carried out. Part of the transaction. */
@@ -58,12 +61,13 @@ const INVITATION_SECONDS = 172_800
 const MEMBERS = 10_000
 
 export function organizations(options: OrganizationOptions) {
-  const { roles, invite } = options
+  const { roles, bounds, invite } = options
   const plugin = organization({
     ac: createAccessControl(defaultStatements),
     roles: pluginRoles(roles),
     creatorRole: 'OWNER',
     membershipLimit: MEMBERS,
+    invitationLimit: bounds.invitations,
     invitationExpiresIn: INVITATION_SECONDS,
     requireEmailVerificationOnInvitation: true,
     async sendInvitationEmail({ id, email, role, organization, inviter, invitation }) {
@@ -79,7 +83,7 @@ export function organizations(options: OrganizationOptions) {
       )
     },
   })
-  const rule = rules(roles)
+  const rule = rules(roles, bounds)
   const command = <E extends Endpoint>(
     endpoint: E,
     check: (act: Act) => Promise<void> = async () => {},
@@ -101,7 +105,7 @@ export function organizations(options: OrganizationOptions) {
       createOrganization: command(endpoints.createOrganization, rule.create),
       updateOrganization: command(endpoints.updateOrganization, rule.update),
       deleteOrganization: command(endpoints.deleteOrganization),
-      createInvitation: command(endpoints.createInvitation, rule.invite),
+      createInvitation: withStandIns(command(endpoints.createInvitation, rule.invite)),
       acceptInvitation: command(endpoints.acceptInvitation, rule.accept),
       rejectInvitation: command(endpoints.rejectInvitation),
       cancelInvitation: command(endpoints.cancelInvitation, rule.cancel),
@@ -109,7 +113,7 @@ export function organizations(options: OrganizationOptions) {
       removeMember: command(endpoints.removeMember, rule.remove),
       updateMemberRole: command(endpoints.updateMemberRole, rule.updateRole),
       leaveOrganization: command(endpoints.leaveOrganization),
-      transferOwnership: command(transferOwnership()),
+      transferOwnership: command(transferOwnership(), rule.transfer),
     },
     hooks: { before: [nameAddress] },
   }

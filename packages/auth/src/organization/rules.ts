@@ -9,7 +9,9 @@
 
 import type { Db } from '@repo/db'
 import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
+import { type Bounds, requireRoom } from '../bounds.ts'
 import type { Roles } from '../permissions.ts'
+import { fromStandIn } from '../stand-in-address.ts'
 import { type Act, roleIn } from './act.ts'
 
 type AnyRoles = Roles<string, string>
@@ -30,21 +32,26 @@ function oneRole(roles: AnyRoles, value: unknown): string {
   throw refuse('BAD_REQUEST', 'ROLE_NOT_FOUND', `A role is one of ${roles.names.join(', ')}.`)
 }
 
-export const rules = (roles: AnyRoles) => ({
-  async create({ body }: Act) {
+export const rules = (roles: AnyRoles, bounds: Bounds) => ({
+  async create({ tx, actor, body }: Act) {
     checkNames(body)
+    if (actor) await requireRoom(tx, bounds, 'organizations', actor.userId)
   },
 
   async update({ body }: Act) {
     checkNames((body.data ?? {}) as Record<string, unknown>)
   },
 
-  async invite({ role, body }: Act) {
+  async invite({ tx, organizationId, role, body }: Act) {
     const wanted = oneRole(roles, body.role)
-    if (String(body.email).length > MAX_EMAIL_LENGTH) {
+    const email = fromStandIn(String(body.email))
+    if (email.length > MAX_EMAIL_LENGTH) {
       throw refuse('BAD_REQUEST', 'INVALID_EMAIL', 'An address is 254 characters at the most.')
     }
-    if (role === null || roles.mayGrant(role, wanted)) return
+    if (role === null) return
+    if (roles.mayGrant(role, wanted)) {
+      return requireRoomToInvite(tx, bounds, organizationId, email)
+    }
     throw refuse(
       'FORBIDDEN',
       'YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE',
@@ -64,7 +71,10 @@ export const rules = (roles: AnyRoles) => ({
       )
     }
     const inviter = await roleIn(tx, organizationId, invitation.inviterId)
-    if (holds(roles, inviter, 'users:create') && roles.mayGrant(inviter, invitation.role)) return
+    if (holds(roles, inviter, 'users:create') && roles.mayGrant(inviter, invitation.role)) {
+      if (invitation.role === 'OWNER') await requireRoom(tx, bounds, 'organizations', actor.userId)
+      return
+    }
     throw refuse('BAD_REQUEST', 'INVITATION_NOT_FOUND', 'The invitation is no longer good.')
   },
 
@@ -78,12 +88,22 @@ export const rules = (roles: AnyRoles) => ({
     const wanted = oneRole(roles, body.role)
     const target = await tx.member.findUnique({ where: { id: String(body.memberId) } })
     if (role === null || target?.organizationId !== organizationId) return
-    if (roles.mayGrant(role, wanted) && mayTouch(roles, role, target.role)) return
+    if (roles.mayGrant(role, wanted) && mayTouch(roles, role, target.role)) {
+      if (wanted === 'OWNER') await requireRoomToOwn(tx, bounds, target)
+      return
+    }
     throw refuse(
       'FORBIDDEN',
       'YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER',
       `${role} may not make an ${wanted} of an ${target.role}.`,
     )
+  },
+
+  async transfer({ tx, organizationId, role, body }: Act) {
+    const target = await tx.member.findUnique({ where: { id: String(body.memberId) } })
+    // Whose command it is, and whether there is such a member, the endpoint checks next.
+    if (role !== 'OWNER' || target?.organizationId !== organizationId) return
+    await requireRoomToOwn(tx, bounds, target)
   },
 
   async remove({ tx, organizationId, role, body }: Act) {
@@ -97,6 +117,33 @@ export const rules = (roles: AnyRoles) => ({
     )
   },
 })
+
+async function requireRoomToOwn(
+  tx: Db,
+  bounds: Bounds,
+  { userId, role }: { userId: string; role: string },
+): Promise<void> {
+  if (role !== 'OWNER') await requireRoom(tx, bounds, 'organizations', userId)
+}
+
+/** The organization's row is locked, so invitations at the same time are counted one after the other. */
+async function requireRoomToInvite(
+  tx: Db,
+  bounds: Bounds,
+  organizationId: string | null,
+  email: string,
+): Promise<void> {
+  if (!organizationId) return
+  const waiting = { organizationId, status: 'pending', expiresAt: { gt: new Date() } }
+  // To send the invitation of this address again adds none.
+  const others = { ...waiting, email: { not: email.toLowerCase() } }
+  if ((await tx.invitation.count({ where: others })) < bounds.invitations) return
+  throw refuse(
+    'FORBIDDEN',
+    'TOO_MANY_INVITATIONS',
+    `${bounds.invitations} invitations may wait at a time. Withdraw some first.`,
+  )
+}
 
 /** A role that is no longer in the table stands above nobody. */
 const mayTouch = (roles: AnyRoles, role: string, other: string): boolean =>

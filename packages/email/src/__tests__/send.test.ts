@@ -100,7 +100,7 @@ test('Resend is called with the right template, recipient, subject, HTML and tex
     from: 'Acme <hello@acme.example>',
     to: 'ada@example.com',
     reply_to: 'help@acme.example',
-    subject: 'Welcome, Ada – please confirm your address',
+    subject: 'Please confirm your address',
     tags: [{ name: 'template', value: 'WelcomeEmail' }],
   })
   expect(body.html).toContain('href="https://acme.example/verify?token=t"')
@@ -229,7 +229,7 @@ test("a host's own template is sent and checked like the built-in ones", async (
   expectTypeOf(sendEmail<'PasswordResetEmail'>)
     .parameter(2)
     .toEqualTypeOf<{
-      name: string
+      name?: string | undefined
       resetUrl: string
       expiresInMinutes: number
     }>()

@@ -52,7 +52,10 @@ test('the same props render to the same bytes', async () => {
 
 test('markup in a name is shown, not run', async () => {
   const name = '<script>alert("1")</script> & Co'
-  const { html, text } = await renderEmail(WelcomeEmail, { ...WelcomeEmail.preview, name })
+  const { html, text } = await renderEmail(TeamInviteEmail, {
+    ...TeamInviteEmail.preview,
+    organizationName: name,
+  })
   expect(html).not.toContain('<script>')
   expect(html).toContain('&lt;script&gt;')
   expect(text).toContain('<script>alert("1")</script> & Co')

@@ -12,9 +12,13 @@ import {
   Preview,
   Text,
 } from '@react-email/components'
-import type { ReactNode } from 'react'
+import { Children, type ReactNode } from 'react'
+import { breakable } from '../words.ts'
 
 const FONT = '-apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif'
+
+/** A word that is longer than its line breaks rather than widen the mail. */
+const WRAP = { overflowWrap: 'anywhere', wordBreak: 'break-word' } as const
 
 const style = {
   body: { backgroundColor: '#f4f5f7', margin: 0, padding: '24px 0', fontFamily: FONT },
@@ -24,8 +28,8 @@ const style = {
     padding: '32px',
     maxWidth: '520px',
   },
-  heading: { color: '#1a1f2b', fontSize: '20px', lineHeight: '28px', margin: '0 0 16px' },
-  text: { color: '#3d4554', fontSize: '15px', lineHeight: '24px', margin: '0 0 16px' },
+  heading: { ...WRAP, color: '#1a1f2b', fontSize: '20px', lineHeight: '28px', margin: '0 0 16px' },
+  text: { ...WRAP, color: '#3d4554', fontSize: '15px', lineHeight: '24px', margin: '0 0 16px' },
   button: {
     backgroundColor: '#2f5bea',
     borderRadius: '6px',
@@ -37,7 +41,7 @@ const style = {
     textDecoration: 'none',
   },
   rule: { borderColor: '#dfe3ea', margin: '24px 0 16px' },
-  small: { color: '#6b7280', fontSize: '13px', lineHeight: '20px', margin: 0 },
+  small: { ...WRAP, color: '#6b7280', fontSize: '13px', lineHeight: '20px', margin: 0 },
 }
 
 export interface LayoutProps {
@@ -61,7 +65,7 @@ export function Layout({ title, preview, footer, children }: LayoutProps) {
       <Preview>{preview}</Preview>
       <Body style={style.body}>
         <Container style={style.container}>
-          <Heading style={style.heading}>{title}</Heading>
+          <Heading style={style.heading}>{breaking(title)}</Heading>
           {children}
           <Hr style={style.rule} />
           <Text style={style.small}>{footer}</Text>
@@ -72,8 +76,16 @@ export function Layout({ title, preview, footer, children }: LayoutProps) {
 }
 
 export function Paragraph({ children }: { children: ReactNode }) {
-  return <Text style={style.text}>{children}</Text>
+  return <Text style={style.text}>{breaking(children)}</Text>
 }
+
+/** Texts with places to break at in long words, for mail programs that know no CSS. */
+const breaking = (children: ReactNode): ReactNode =>
+  Children.map(children, (child) =>
+    typeof child === 'string'
+      ? breakable(child).flatMap((part, at) => (at === 0 ? [part] : [<wbr key={at} />, part]))
+      : child,
+  )
 
 /** The one thing the reader is asked to do. */
 export function Action({ href, children }: { href: string; children: ReactNode }) {

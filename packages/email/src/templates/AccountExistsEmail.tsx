@@ -3,11 +3,12 @@
 
 import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
-import { defineEmail, label, link } from '../define.ts'
+import { defineEmail, link } from '../define.ts'
+import { hello, words } from '../words.ts'
 
 /** Sent instead of a welcome, when somebody signs up with an address that has an account. */
 export const AccountExistsEmail = defineEmail({
-  schema: z.object({ name: label(), signInUrl: link(), resetUrl: link() }),
+  schema: z.object({ name: words(), signInUrl: link(), resetUrl: link() }),
   subject: () => 'You already have an account',
   component: ({ name, signInUrl, resetUrl }) => (
     <Layout
@@ -16,7 +17,7 @@ export const AccountExistsEmail = defineEmail({
       footer="If it was not you, do nothing: your account and your password stay as they are."
     >
       <Paragraph>
-        Hello {name}, somebody just signed up with this address, which has an account.
+        {hello(name)} somebody just signed up with this address, which has an account.
       </Paragraph>
       <Action href={signInUrl}>Sign in</Action>
       <Paragraph>Forgot your password? Choose a new one: {resetUrl}</Paragraph>

@@ -3,11 +3,13 @@
 
 import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
-import { defineEmail, label, link } from '../define.ts'
+import { defineEmail, link } from '../define.ts'
+import { hello, words } from '../words.ts'
 
 export const PasswordResetEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    /** Left out until the address is proven: it may be the choice of somebody else. */
+    name: words().optional(),
     resetUrl: link(),
     expiresInMinutes: z.int().min(1),
   }),
@@ -18,7 +20,7 @@ export const PasswordResetEmail = defineEmail({
       preview="Choose a new password."
       footer="If you did not ask for this, do nothing: your password stays as it is."
     >
-      <Paragraph>Hello {name}, choose a new password with the link below.</Paragraph>
+      <Paragraph>{hello(name)} choose a new password with the link below.</Paragraph>
       <Action href={resetUrl}>Choose a new password</Action>
       <Paragraph>
         The link works once, for {expiresInMinutes} minutes. Every device will be signed out.

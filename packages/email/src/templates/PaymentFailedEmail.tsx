@@ -5,10 +5,11 @@ import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { amount, currency, defineEmail, label, link } from '../define.ts'
 import { day, money } from '../format.ts'
+import { hello, words } from '../words.ts'
 
 export const PaymentFailedEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    name: words(),
     planName: label(),
     /** Minor units that are due. */
     amount: amount(),
@@ -25,7 +26,7 @@ export const PaymentFailedEmail = defineEmail({
       footer="You get this because a payment for your account failed."
     >
       <Paragraph>
-        Hello {name}, we could not charge {money(amount, currency)} for {planName}.
+        {hello(name)} we could not charge {money(amount, currency)} for {planName}.
       </Paragraph>
       <Paragraph>
         {nextAttemptAt

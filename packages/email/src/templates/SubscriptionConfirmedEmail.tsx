@@ -5,10 +5,11 @@ import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { amount, currency, defineEmail, label, link } from '../define.ts'
 import { day, money } from '../format.ts'
+import { words } from '../words.ts'
 
 export const SubscriptionConfirmedEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    name: words(),
     planName: label(),
     /** Minor units per interval. */
     amount: amount(),
@@ -36,7 +37,8 @@ export const SubscriptionConfirmedEmail = defineEmail({
       footer="You get this because a plan was taken out for your account."
     >
       <Paragraph>
-        Thank you, {name}. {planName} costs {money(amount, currency)} per {interval}.
+        {name ? `Thank you, ${name}.` : 'Thank you.'} {planName} costs {money(amount, currency)} per{' '}
+        {interval}.
       </Paragraph>
       <Paragraph>
         {trialEnd

@@ -5,25 +5,34 @@ import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, label, link } from '../define.ts'
 import { day } from '../format.ts'
+import { words } from '../words.ts'
 
+interface Names {
+  inviterName: string | null
+  organizationName: string | null
+}
+
+const inviter = ({ inviterName }: Names) => inviterName ?? 'A member'
+const organization = ({ organizationName }: Names) => organizationName ?? 'an organization'
+
+/** Goes to an address that nobody has proven, and says whose invitation it is as far as that is a name. */
 export const TeamInviteEmail = defineEmail({
   schema: z.object({
-    inviterName: label(),
-    organizationName: label(),
+    inviterName: words(),
+    organizationName: words(),
     role: label(),
     acceptUrl: link(),
     expiresAt: z.coerce.date().optional(),
   }),
-  subject: ({ inviterName, organizationName }) =>
-    `${inviterName} invites you to ${organizationName}`,
-  component: ({ inviterName, organizationName, role, acceptUrl, expiresAt }) => (
+  subject: (props) => `${inviter(props)} invites you to ${organization(props)}`,
+  component: ({ role, acceptUrl, expiresAt, ...names }) => (
     <Layout
-      title={`Join ${organizationName}`}
-      preview={`${inviterName} invites you as ${role}.`}
+      title={`Join ${organization(names)}`}
+      preview={`${inviter(names)} invites you as ${role}.`}
       footer="If you do not know the sender, do nothing: you join only by accepting."
     >
       <Paragraph>
-        {inviterName} invites you to {organizationName} as {role}.
+        {inviter(names)} invites you to {organization(names)} as {role}.
       </Paragraph>
       <Action href={acceptUrl}>Accept the invitation</Action>
       {expiresAt && <Paragraph>The invitation ends on {day(expiresAt)}.</Paragraph>}

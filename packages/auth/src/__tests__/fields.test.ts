@@ -1,0 +1,143 @@
+/** Every field of every endpoint, alone, as what it is not: a refusal says whose mistake it is, and none is ours. */
+
+import { createTestLogger } from '@repo/core/testing'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { type Issuer, OIDC_CLIENT, startIssuer } from './issuer.ts'
+import { setUpAuth } from './setup.ts'
+import { type FieldPath, nested, type Shape, shapesOf } from './shapes.ts'
+
+const setup = setUpAuth()
+const logger = createTestLogger()
+const FORM = 'application/x-www-form-urlencoded'
+let issuer: Issuer
+let auth: TestAuth
+let cookie: string
+let shapes: Shape[]
+beforeAll(async () => {
+  issuer = await startIssuer({ redirectUri: `${TEST_ORIGIN}/api/auth/callback/acme` })
+  auth = createTestAuth({
+    db: setup.db,
+    logger,
+    twoFactor: true,
+    oauth: { scopes: ['bookings:read'] },
+    oidc: { acme: { issuer: issuer.url, ...OIDC_CLIENT } },
+    github: { clientId: 'x', clientSecret: 'y' },
+  })
+  cookie = (await auth.signIn('victim@example.com')).cookie
+  shapes = shapesOf(auth, 'acme')
+})
+afterAll(async () => {
+  await auth.settled()
+  await auth.close()
+  await issuer.close()
+})
+
+const VALUES: [string, unknown][] = [
+  ['an object', { a: { b: 1 } }],
+  ['a list', ['a', 1, null]],
+  ['an empty list', []],
+  ['a number', 7],
+  ['a huge number', 1e308],
+  ['true', true],
+  ['null', null],
+  ['an empty text', ''],
+  ['64 KiB of text', 'a'.repeat(64 * 1024 - 300)],
+]
+const asText = (value: unknown) =>
+  typeof value === 'object' ? JSON.stringify(value) : String(value)
+
+type Pair = [string, string]
+
+interface Sent {
+  query?: URLSearchParams
+  body?: string
+  type?: string
+}
+
+async function send({ path, method }: Shape, as: string, { query, body, type }: Sent) {
+  const answer = await auth.handler(
+    new Request(`${TEST_ORIGIN}/api/auth${path}${query ? `?${query}` : ''}`, {
+      method,
+      headers: {
+        origin: TEST_ORIGIN,
+        ...(as ? { cookie: as } : {}),
+        ...(type ? { 'content-type': type } : {}),
+      },
+      ...(body === undefined ? {} : { body }),
+    }),
+  )
+  return answer.status
+}
+
+/** Some endpoints end the session. */
+async function stillIn(): Promise<string> {
+  const present = await auth.getSession(auth.request('/', { cookie }), { fresh: true })
+  if (present) return cookie
+  const answer = await auth.post('/sign-in/email', {
+    email: 'victim@example.com',
+    password: TEST_PASSWORD,
+  })
+  cookie = cookiesOf(answer)
+  return cookie
+}
+
+/** The field alone, and among others as the schema wants them, so that it is looked at. */
+function* bodiesWith(shape: Shape, field: FieldPath, value: unknown): Generator<Sent> {
+  const alone = nested(field, value) as object
+  const others = shape.body.filter(([first, ...more]) => first !== field[0] && more.length === 0)
+  const valid = Object.fromEntries(others.map((other) => [other[0], shape.valid(other)]))
+  yield { body: JSON.stringify(alone), type: 'application/json' }
+  yield { body: JSON.stringify({ ...valid, ...alone }), type: 'application/json' }
+  if (!shape.types.includes(FORM)) return
+  const form = { ...valid, [field.join('.')]: asText(value) }
+  const texts = Object.entries(form).map(([name, each]): Pair => [name, asText(each)])
+  yield { body: new URLSearchParams(texts).toString(), type: FORM }
+}
+
+test.each(VALUES)('%s in the place of each field of a body', async (_, value) => {
+  expect(shapes.length).toBeGreaterThan(70)
+  const failed: string[] = []
+  for (const shape of shapes) {
+    for (const field of shape.body) {
+      for (const sent of bodiesWith(shape, field, value)) {
+        for (const as of ['', await stillIn()]) {
+          const status = await send(shape, as, sent)
+          if (status >= 500) failed.push(`${status} ${shape.path} ${field.join('.')} ${sent.type}`)
+        }
+      }
+    }
+  }
+  expect(failed).toEqual([])
+})
+
+test.each(VALUES)('%s in the place of each parameter of a query', async (_, value) => {
+  const failed: string[] = []
+  const text = asText(value).slice(0, 15_000)
+  for (const shape of shapes) {
+    for (const field of shape.query) {
+      const name = field.join('.')
+      const pairs: Pair[][] = [
+        [[name, text]],
+        [
+          [name, text],
+          [name, 'b'],
+          [`${name}[a]`, 'b'],
+        ],
+      ]
+      for (const query of pairs.map((each) => new URLSearchParams(each))) {
+        const body = shape.method === 'GET' ? {} : { body: '{}', type: 'application/json' }
+        for (const as of ['', await stillIn()]) {
+          const status = await send(shape, as, { query, ...body })
+          if (status >= 500) failed.push(`${status} ${shape.path} ${query.toString().slice(0, 60)}`)
+        }
+      }
+    }
+  }
+  expect(failed).toEqual([])
+})
+
+test('promise 7: of all this no address and no password is in the log', () => {
+  expect(logger.text).not.toContain('victim@example.com')
+  expect(logger.text).not.toContain(TEST_PASSWORD)
+})
