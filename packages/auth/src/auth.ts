@@ -57,7 +57,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const database = options.db ?? db
   const keys = createKeys(options.secret)
   const cookies = createCookieKeys(keys)
-  const protection = createProtection({ options, keys, baseURL, logger })
+  const protection = createProtection({
+    options,
+    keys,
+    baseURL,
+    logger,
+    endpoints: () => betterAuthInstance.api,
+  })
   const { addressOf, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,

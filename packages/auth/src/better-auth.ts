@@ -5,7 +5,6 @@
  */
 
 import type { Logger } from '@repo/core'
-import type { RateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
@@ -15,14 +14,13 @@ import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, invalidToken } from './confirmation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import type { Keys } from './keys.ts'
-import { BETTER_AUTH_RULES } from './limits.ts'
 import { contest, proveByReset, proveBySignUp, signUpBody } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails, RESET_MINUTES } from './mails.ts'
 import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
-import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { passwordHooks } from './password-hooks.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
@@ -55,7 +53,7 @@ export function createBetterAuth({
   roles,
   protection,
 }: Parts) {
-  const passwords = createPasswords(options)
+  const { passwords } = protection
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
@@ -76,7 +74,7 @@ export function createBetterAuth({
     context,
   })
   const instance = betterAuth({
-    ...settings({ options, keys, baseURL, logger, tokens, limiter: protection.limiter }),
+    ...settings({ options, keys, baseURL, logger, tokens }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -145,8 +143,7 @@ function settings({
   baseURL,
   logger,
   tokens,
-  limiter,
-}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens'> & { limiter: RateLimiter }) {
+}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens'>) {
   return {
     baseURL,
     basePath: '/api/auth',
@@ -188,17 +185,8 @@ function settings({
       accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
     },
     socialProviders: socialProviders(options),
-    rateLimit: {
-      enabled: options.rateLimit ?? true,
-      customRules: BETTER_AUTH_RULES,
-      customStorage: {
-        async consume(key, { window, max }) {
-          const policy = { name: 'auth', limit: max, windowSeconds: window }
-          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
-          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
-        },
-      },
-    },
+    // `protection.first` counts, also what Better Auth would count by the path as it was sent.
+    rateLimit: { enabled: false },
     advanced: {
       // Stated, because Better Auth turns both checks off where it sees a test run.
       disableOriginCheck: false,
