@@ -64,12 +64,7 @@ interface Before {
   provider: string | null
 }
 
-export function auditHooks({
-  db,
-  key,
-  endpoints,
-  record,
-}: AuditHooksOptions): BetterAuthPlugin {
+export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): BetterAuthPlugin {
   const seen = new WeakMap<object, Before>()
   const passwordFieldOf = createPasswordFields(endpoints)
 
@@ -111,7 +106,9 @@ export function auditHooks({
     const { returned } = ctx.context
     // A redirect comes as an error, too.
     if (isAPIError(returned) && returned.statusCode >= 400) {
-      return by && isWrongPassword(returned) ? [wrongPassword(path, by)] : failedSignIn(ctx, returned)
+      return by && isWrongPassword(returned)
+        ? [wrongPassword(path, by)]
+        : failedSignIn(ctx, returned)
     }
     if (SIGNS_IN.test(path)) return signedIn(ctx)
     if (SECOND_FACTOR.test(path)) return shown(ctx, by)

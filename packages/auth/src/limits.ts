@@ -138,7 +138,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
   const before = createAuthMiddleware(async (ctx) => {
     const keys = await keysOf(ctx)
     if (!keys) return
-    const { limits, account, address, pair } = keys
+    const { limits, address, pair } = keys
     const isHashed = limits === PASSWORD
     // A caller who cannot be served now has not tried.
     if (isHashed) requireRoom()

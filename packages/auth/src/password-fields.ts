@@ -67,9 +67,7 @@ export function createPasswordFields(
     known ??= new Map(
       withPath(endpoints).flatMap(({ path = '', options }) => {
         const fields = fieldsOf(options?.body)
-        const name = fields.find(
-          (each) => IS_PASSWORD.test(each) && each !== SETS_PASSWORD[path],
-        )
+        const name = fields.find((each) => IS_PASSWORD.test(each) && each !== SETS_PASSWORD[path])
         if (name === undefined) return []
         return [[path, { name, isByEmail: fields.includes('email') }] as const]
       }),

@@ -15,6 +15,7 @@ import { createEdge } from '../edge.ts'
 import type { AuthOptions } from '../index.ts'
 import { createPasswords } from '../password.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { NO_CALLER, type Turn } from '../turns.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -185,10 +186,16 @@ test('passwords come after requests, and nothing else does', async () => {
   expect(getPriority()).toBe(before)
 })
 
-/** Takes every place in the queue for a second or more; resolves when they are free again. */
-function fillQueue(): Promise<PromiseSettledResult<string>[]> {
+/** Where requests without an address come from in tests. */
+const HERE = '127.0.0.1'
+
+/** Takes every place that an address has for a second or more; resolves when they are free again. */
+function fillQueue(address = HERE): Promise<PromiseSettledResult<string>[]> {
   const pool = bcryptPool()
-  return Promise.allSettled([14, 14, ...Array(40).fill(4)].map((rounds) => pool.hash('x', rounds)))
+  const rounds = [14, 14, ...Array<number>(40).fill(4)]
+  return Promise.allSettled(
+    rounds.map((cost, n) => pool.hash('x', cost, { address, account: `account ${n % 10}` })),
+  )
 }
 
 test('who comes while too many wait is told to come again, known or not', async () => {
@@ -226,6 +233,62 @@ test('a reset link outlives a full queue', async () => {
   expect((await setup.auth.post('/reset-password', reset)).status).toBe(200)
   expect(await signIn(email, 'the new one')).toBe(200)
 })
+
+test('a caller who finds the queue full has not tried, and others are served', async () => {
+  const auth = other({ rateLimit: true })
+  const { email } = await setup.auth.signIn()
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+  const post = (address: string) =>
+    auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, from(address))
+  const full = fillQueue('192.0.2.1')
+  for (let n = 0; n < 7; n += 1) expect((await post('192.0.2.1')).status).toBe(503)
+  expect((await post('198.51.100.1')).status).toBe(200)
+  await full
+  expect((await post('192.0.2.1')).status).toBe(200)
+})
+
+test.each([
+  ['from elsewhere', { address: '192.0.2.7' }],
+  ['for another account', { email: 'somebody-else@example.com' }],
+])(
+  'thirty sign-ins at once from one address let one %s through after a few hashes',
+  async (_, honest) => {
+    const pool = bcryptPool()
+    const asked: Turn[] = []
+    const done: Turn[] = []
+    const { hash } = pool
+    vi.spyOn(pool, 'hash').mockImplementation(async (text, rounds, turn = NO_CALLER) => {
+      asked.push(turn)
+      try {
+        return await hash(text, rounds, turn)
+      } finally {
+        done.push(turn)
+      }
+    })
+    const flood = { address: '192.0.2.6', email: 'flood@example.com' }
+    const send = ({ address, email }: typeof flood) =>
+      setup.auth.post(
+        '/sign-in/email',
+        { email, password: TEST_PASSWORD },
+        { headers: { 'x-forwarded-for': address } },
+      )
+    // Four accounts, because one may not have so many waiting.
+    const sent = Array.from({ length: 30 }, (_, n) =>
+      send({ ...flood, email: `flood-${n % 4}@example.com` }),
+    )
+    await expect.poll(() => asked.length).toBe(30)
+    const answer = send({ ...flood, ...honest })
+    await expect.poll(() => asked.length, { interval: 1 }).toBe(31)
+    const before = done.length
+    expect(before).toBeLessThan(15)
+    expect((await answer).status).toBe(401)
+    const mine = asked[30] as Turn
+    // Two were being hashed, each of the others in front has one turn, and one is hashed beside it.
+    const others = 'address' in honest ? 1 : 4
+    expect(done.indexOf(mine) - before).toBeLessThanOrEqual(2 + others + 1)
+    expect((await Promise.all(sent)).map(({ status }) => status)).toEqual(Array(30).fill(401))
+  },
+)
 
 test('without threads passwords are hashed in the process, two at a time', async () => {
   const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})

@@ -76,9 +76,7 @@ export function createPrograms(now: () => { auth: TestAuth; admin: string }) {
   /** The code that a user gives a client, with consent where it is asked for. */
   async function codeFor(clientId: string, cookie: string) {
     const { location, verifier } = await authorize(clientId, cookie)
-    const back = /[?&]code=/.test(location)
-      ? new URL(location)
-      : await consent(location, cookie)
+    const back = /[?&]code=/.test(location) ? new URL(location) : await consent(location, cookie)
     return {
       grant_type: 'authorization_code',
       client_id: clientId,
