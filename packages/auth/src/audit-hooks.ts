@@ -10,6 +10,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import type { AuditAction, AuditEntry } from './audit.ts'
+import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 
 /** Adds an entry, with where it came from; what fails is logged. */
@@ -19,6 +20,8 @@ export interface AuditHooksOptions {
   db: Database
   /** Hashes addresses that nobody has. */
   key: string
+  /** The endpoints of the running instance. */
+  endpoints: Endpoints
   record: Recorder
 }
 
@@ -61,8 +64,9 @@ interface Before {
   provider: string | null
 }
 
-export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPlugin {
+export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): BetterAuthPlugin {
   const seen = new WeakMap<object, Before>()
+  const passwordFieldOf = createPasswordFields(endpoints)
 
   const before = createAuthMiddleware(async (ctx) => {
     const source = ctx.request ?? ctx.headers
@@ -101,7 +105,11 @@ export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPl
     const path = ctx.path ?? ''
     const { returned } = ctx.context
     // A redirect comes as an error, too.
-    if (isAPIError(returned) && returned.statusCode >= 400) return failedSignIn(ctx, returned)
+    if (isAPIError(returned) && returned.statusCode >= 400) {
+      return by && isWrongPassword(returned)
+        ? [wrongPassword(path, by)]
+        : failedSignIn(ctx, returned)
+    }
     if (SIGNS_IN.test(path)) return signedIn(ctx)
     if (SECOND_FACTOR.test(path)) return shown(ctx, by)
     if (!by) return []
@@ -161,6 +169,15 @@ export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPl
     ]
   }
 
+  /** The endpoint asked for the password of the signed-in user, and got another. */
+  const wrongPassword = (path: string, { userId, sessionId }: Before): AuditEntry => ({
+    action: 'password_failed',
+    userId,
+    actorId: userId,
+    sessionId,
+    detail: { reason: path.slice(1) },
+  })
+
   async function failedSignIn(
     ctx: HookContext,
     error: { statusCode: number; body?: { code?: string | undefined } | undefined },
@@ -199,7 +216,10 @@ export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPl
       before: [
         {
           matcher: ({ path = '' }) =>
-            Object.hasOwn(OWN, path) || OTHERS.test(path) || SECOND_FACTOR.test(path),
+            Object.hasOwn(OWN, path) ||
+            OTHERS.test(path) ||
+            SECOND_FACTOR.test(path) ||
+            passwordFieldOf(path)?.isByEmail === false,
           handler: before,
         },
       ],
@@ -207,6 +227,10 @@ export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPl
     },
   }
 }
+
+/** Better Auth says it with this code wherever it asks. */
+const isWrongPassword = ({ body }: { body?: { code?: string | undefined } | undefined }) =>
+  body?.code === 'INVALID_PASSWORD'
 
 const bodyOf = (ctx: HookContext) => (ctx.body ?? {}) as { [field: string]: unknown }
 

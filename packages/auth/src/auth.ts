@@ -60,7 +60,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const database = options.db ?? db
   const keys = createKeys(options.secret)
   const cookies = createCookieKeys(keys, baseURL)
-  const protection = createProtection({ options, keys, baseURL, logger })
+  const protection = createProtection({
+    options,
+    keys,
+    baseURL,
+    logger,
+    endpoints: () => betterAuthInstance.api,
+  })
   const { addressOf, addresses, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
     options,

@@ -1,17 +1,22 @@
 /**
  * bcrypt, two at a time, away from everything else. One hash is a fifth of a second of computing; in
  * libuv's pool a few of them hold up WebCrypto, files and name look-ups for seconds. So two threads of
- * their own do nothing else, and who comes while too many wait is told to come again.
+ * their own do nothing else. Addresses take turns, so no caller makes the others wait for longer than a hash,
+ * and a caller who comes while too many of its own requests wait is told to come again.
  *
  * @module
  */
 
 import { Worker } from 'node:worker_threads'
 import { AuthError } from './errors.ts'
+import { createTurns, NO_CALLER, type Turn } from './turns.ts'
 
 const THREADS = 2
-/** About seven seconds of work at 12 rounds: whoever waits longer has gone. */
-const MAX_WAITING = 32
+/**
+ * How many may wait. Of one address about seven seconds of work at 12 rounds: a caller who waits longer has
+ * gone. Of one account at that address more than a person needs. Of all what the process can hold.
+ */
+const MAX_WAITING = { account: 8, address: 32, all: 256 }
 const RETRY_AFTER_SECONDS = 5
 
 /** Hashes `text`, or compares it with `hash` where one is given. */
@@ -49,11 +54,12 @@ const WITHOUT_THREADS =
   'the native module bcrypt. Keep it out of your bundle; in Next.js add it to serverExternalPackages.'
 
 export interface BcryptPool {
-  hash(text: string, rounds: number): Promise<string>
+  /** @throws `too_busy` (503), as the next one, when too many of this turn, or of all, wait */
+  hash(text: string, rounds: number, turn?: Turn): Promise<string>
   /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
-  compare(text: string, hash: string, rounds: number): Promise<boolean>
-  /** @throws `too_busy` (503) when half of those who may wait do */
-  requireRoom(): void
+  compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
+  /** @throws `too_busy` (503) when `share`, from 0 to 1, of those who may wait do. Default all. */
+  requireRoom(turn?: Turn, share?: number): void
 }
 
 export interface BcryptPoolOptions {
@@ -66,20 +72,24 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
   const { resolve = locateBcrypt } = options
   let file: string | undefined
   const idle: Worker[] = []
-  const waiting: Waiting[] = []
+  const waiting = createTurns<Waiting>()
   let running = 0
   let withoutThreads = false
 
-  async function submit(task: Task): Promise<unknown> {
-    requireRoom(MAX_WAITING)
+  async function submit(task: Task, turn: Turn): Promise<unknown> {
+    requireRoom(turn, 1)
     return new Promise((done, fail) => {
-      waiting.push({ task, done, fail })
+      waiting.add(turn, { task, done, fail })
       next()
     })
   }
 
-  function requireRoom(limit: number): void {
-    if (waiting.length < limit) return
+  function requireRoom(turn: Turn, share: number): void {
+    const { account, address, all } = waiting.waiting(turn)
+    // Work that names no account is that of many, such as resets.
+    const isAccountFree = turn.account === null || account < MAX_WAITING.account * share
+    const isFree = address < MAX_WAITING.address * share && all < MAX_WAITING.all * share
+    if (isAccountFree && isFree) return
     throw new AuthError('too_busy', 'Too many passwords are being checked.', {
       headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
     })
@@ -87,7 +97,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
 
   function next(): void {
     if (running >= THREADS) return
-    const one = waiting.shift()
+    const one = waiting.next()
     if (!one) return
     running += 1
     perform(one.task)
@@ -150,9 +160,11 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
   }
 
   return {
-    hash: (text, rounds) => submit({ text, hash: null, rounds }) as Promise<string>,
-    compare: (text, hash, rounds) => submit({ text, hash, rounds }) as Promise<boolean>,
-    requireRoom: () => requireRoom(MAX_WAITING / 2),
+    hash: (text, rounds, turn = NO_CALLER) =>
+      submit({ text, hash: null, rounds }, turn) as Promise<string>,
+    compare: (text, hash, rounds, turn = NO_CALLER) =>
+      submit({ text, hash, rounds }, turn) as Promise<boolean>,
+    requireRoom: (turn = NO_CALLER, share = 1) => requireRoom(turn, share),
   }
 }
 

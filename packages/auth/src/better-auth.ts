@@ -16,14 +16,13 @@ import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
 import { continuation } from './continuation.ts'
 import { cookiesAt } from './cookies.ts'
 import type { Keys } from './keys.ts'
-import { BETTER_AUTH_RULES } from './limits.ts'
 import { proveByReset } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails } from './mails.ts'
 import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
-import { createPasswords, MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { observed, passwordHooks } from './password-hooks.ts'
 import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
@@ -59,7 +58,7 @@ export function createBetterAuth({
   roles,
   protection,
 }: Parts) {
-  const passwords = createPasswords(options)
+  const { passwords } = protection
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
@@ -141,7 +140,7 @@ function settings({
   baseURL,
   logger,
   tokens,
-  protection: { addresses, limiter },
+  protection: { addresses },
 }: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
   const cookies = cookiesAt(baseURL)
   return {
@@ -185,17 +184,8 @@ function settings({
       accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
     },
     socialProviders: socialProviders(options),
-    rateLimit: {
-      enabled: options.rateLimit ?? true,
-      customRules: BETTER_AUTH_RULES,
-      customStorage: {
-        async consume(key, { window, max }) {
-          const policy = { name: 'auth', limit: max, windowSeconds: window }
-          const { isAllowed, resetSeconds } = await limiter.consume(policy, key)
-          return { allowed: isAllowed, retryAfter: isAllowed ? null : resetSeconds }
-        },
-      },
-    },
+    // `protection.first` counts, also what Better Auth would count by the path as it was sent.
+    rateLimit: { enabled: false },
     advanced: {
       // Stated, because Better Auth turns both checks off where it sees a test run.
       disableOriginCheck: false,

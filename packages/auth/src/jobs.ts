@@ -9,6 +9,7 @@ import { db } from '@repo/db'
 import type { CronEntry } from '@repo/jobs'
 import { pruneAuditLog } from './audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
+import { purgeExpired } from './expired.ts'
 import type { Mails } from './mails.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { purgeUnconfirmed } from './unconfirmed.ts'
@@ -22,6 +23,7 @@ export const JOBS = [
   // About an hour and a half: a link that comes later is no longer expected.
   { name: 'auth.mail', maxAttempts: 8 },
   { name: 'auth.pruneAuditLog', maxAttempts: 3 },
+  { name: 'auth.purgeExpired', maxAttempts: 3 },
   { name: 'auth.purgeUnconfirmed', maxAttempts: 3 },
   { name: DELIVER_EVENTS, maxAttempts: 3 },
 ] as const
@@ -37,6 +39,7 @@ export function createJobs(
       parse: () => ({}),
       run: () => pruneAuditLog(options.db ?? db, options.keepAuditDays ?? YEAR_DAYS),
     },
+    'auth.purgeExpired': { parse: () => ({}), run: () => purgeExpired(options.db ?? db) },
     'auth.purgeUnconfirmed': {
       parse: () => ({}),
       run: () => purgeUnconfirmed(options.db ?? db, options.keepUnconfirmedDays ?? MONTH_DAYS),
@@ -51,6 +54,7 @@ export function createJobs(
 /** Times are UTC. A run that was missed is made good. */
 export const authCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: DELIVER_EVENTS },
+  { pattern: '37 * * * *', job: 'auth.purgeExpired' },
   { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: DAY_MS },
   { pattern: '23 4 * * *', job: 'auth.purgeUnconfirmed', backfillMs: DAY_MS },
 ]

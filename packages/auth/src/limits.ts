@@ -2,140 +2,198 @@
  * How often one may try. An account from one address: five times in a quarter of an hour. An account from
  * anywhere, and an address for whatever account, more often: so that neither many addresses guess one
  * password nor one address many, and yet nobody locks out an office. Nor a victim: what others use up of an
- * account's limit does not bind a network from which the account has signed in before.
+ * account's limit does not bind a network from which the account has signed in before; that network has a
+ * wider limit of its own.
  *
- * Sign-ins that succeed do not count.
+ * The password of an account has one limit over all endpoints that ask for it, so a stolen session guesses no
+ * more often than a stranger. A password that is right counts for nothing there. It counts with all others in
+ * a limit of its own, because each costs a hash.
  *
  * @module
  */
 
 import {
   type AddressOf,
+  networkOf,
   RateLimitError,
   type RateLimiter,
   type RateLimitPolicy,
   type RateLimitResult,
   rateLimitHeaders,
 } from '@repo/core/rate-limit'
+import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { createAuthMiddleware } from 'better-auth/api'
+import { createAuthMiddleware, isAPIError } from 'better-auth/api'
+import { createPasswordFields, type Endpoints } from './password-fields.ts'
+import { pathLimits } from './path-limits.ts'
+import { type HookContext, presentedSession } from './presented.ts'
 
 const WINDOW_SECONDS = 15 * 60
+
+const inWindow = (name: string, limit: number): RateLimitPolicy => ({
+  name,
+  limit,
+  windowSeconds: WINDOW_SECONDS,
+})
 
 interface Limits {
   /** An account from one address. */
   pair: RateLimitPolicy
   /** An account from all addresses. */
   account: RateLimitPolicy
+  /** Beyond that, from each network in which the account has signed in. */
+  familiar: RateLimitPolicy
   /** An address for all accounts. */
   address: RateLimitPolicy
 }
 
 const limitsOf = (name: string, account: number, address: number): Limits => ({
-  pair: { name, limit: 5, windowSeconds: WINDOW_SECONDS },
-  account: { name: `${name}-account`, limit: account, windowSeconds: WINDOW_SECONDS },
-  address: { name: `${name}-address`, limit: address, windowSeconds: WINDOW_SECONDS },
+  pair: inWindow(name, 5),
+  account: inWindow(`${name}-account`, account),
+  familiar: inWindow(`${name}-familiar`, 2 * account),
+  address: inWindow(`${name}-address`, address),
 })
 
-/** The last three send a mail with every request, hence fewer to one account. */
-const LIMITS: Record<string, Limits> = {
-  '/sign-in/email': limitsOf('sign-in', 50, 100),
+/** Of guesses at a password, wherever it is asked for. */
+const PASSWORD = limitsOf('password', 50, 100)
+
+/** With the passwords that are right: far above what people do, and far below what keeps a processor busy. */
+const HASHES = { pair: inWindow('hashes', 30), address: inWindow('hashes-address', 300) }
+
+/** Callers without an address share this, endpoint by endpoint, so that they make no rows without end. */
+const UNKNOWN: RateLimitPolicy = { name: 'unknown-address', limit: 100, windowSeconds: 10 }
+
+/** Each of the last three sends a mail, hence fewer to one account. */
+const LIMITS: Readonly<Record<string, Limits>> = {
   '/sign-up/email': limitsOf('sign-up', 10, 50),
   '/request-password-reset': limitsOf('reset', 10, 50),
   '/send-verification-email': limitsOf('resend', 10, 50),
   '/sign-in/magic-link': limitsOf('magic-link', 10, 50),
 }
 
-/** Of what an office does together, and nobody can guess: links are too long, and codes lock. */
-const SHARED = { window: 60, max: 100 }
-
-/**
- * Better Auth's own limits, by address and path, the first that fits: off where those above are, and for
- * reading and refreshing the session, which pages do often and offices together.
- */
-export const BETTER_AUTH_RULES = {
-  ...Object.fromEntries(Object.keys(LIMITS).map((path) => [path, false as const])),
-  '/get-session': false as const,
-  '/access/refresh': false as const,
-  '/access/renew': false as const,
-  '/sign-in/social': SHARED,
-  '/sign-in/magic-link/confirm': SHARED,
-  '/two-factor/verify-totp': SHARED,
-  '/two-factor/verify-backup-code': SHARED,
-  // A stolen session must not try out the password, nor a new account write to the world.
-  '/change-password': { window: WINDOW_SECONDS, max: 20 },
-  '/two-factor/*': { window: WINDOW_SECONDS, max: 20 },
-  '/organization/invite-member': { window: WINDOW_SECONDS, max: 50 },
-}
-
 export interface LimitsOptions {
+  db: Database
   limiter: RateLimiter
   addressOf: AddressOf
+  /** The endpoints of the running instance. */
+  endpoints: Endpoints
   /** Whether the account has signed in from the network of this address before. */
   isFamiliar(account: string, address: string): Promise<boolean>
+  /** @throws `too_busy` (503) when no hash can wait any more */
+  requireRoom(): void
+}
+
+/** What a request is counted by. */
+interface Keys {
+  limits: Limits
+  account: string
+  address: string | null
+  pair: string
+}
+
+/** What the before-hook counted, for the after-hook of the same request. */
+interface Counted {
+  keys: Keys
+  result: RateLimitResult
+  /** The limit that let the request through, and its key. */
+  wide: [RateLimitPolicy, string]
 }
 
 /** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
-export function limits({ limiter, addressOf, isFamiliar }: LimitsOptions): BetterAuthPlugin {
-  type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
+export function limits(options: LimitsOptions): BetterAuthPlugin {
+  const { db, limiter, addressOf, endpoints, isFamiliar, requireRoom } = options
+  const passwordFieldOf = createPasswordFields(endpoints)
+  const counted = new WeakMap<object, Counted>()
+  const sourceOf = (ctx: HookContext) => ctx.request ?? ctx.headers
 
-  /** What the before-hook found, for the after-hook of the same request. */
-  const counted = new WeakMap<Request, RateLimitResult>()
-
-  const keysOf = (ctx: Ctx) => {
-    const limits = LIMITS[ctx.path ?? '']
-    const source = ctx.request ?? ctx.headers
-    const { email } = (ctx.body ?? {}) as { email?: unknown }
-    if (!limits || !source || typeof email !== 'string') return null
-    const account = email.trim().toLowerCase()
+  async function keysOf(ctx: HookContext): Promise<Keys | null> {
+    const path = ctx.path ?? ''
+    const source = sourceOf(ctx)
+    const body = (ctx.body ?? {}) as Record<string, unknown>
+    const field = passwordFieldOf(path)
+    const guess = field && typeof body[field.name] === 'string' ? field : null
+    const limits = guess ? PASSWORD : LIMITS[path]
+    if (!limits || !source) return null
+    const isNamed = !guess || guess.isByEmail
+    const account = isNamed ? textOf(body.email) : await signedIn(ctx)
+    if (account === null) return null
     const address = addressOf(source)
     return { limits, account, address, pair: `${account}\n${address}` }
   }
 
+  /** The account whose password is asked for: that of the session, else that of a mailed token. */
+  async function signedIn(ctx: HookContext): Promise<string | null> {
+    const session = await presentedSession(ctx, db)
+    if (session) return session.user.email
+    const { token } = (ctx.body ?? {}) as { token?: unknown }
+    return typeof token === 'string' ? `token:${token}` : null
+  }
+
+  async function consume(policy: RateLimitPolicy, key: string): Promise<RateLimitResult> {
+    const result = await limiter.consume(policy, key)
+    if (!result.isAllowed) throw new RateLimitError(policy, result)
+    return result
+  }
+
   const before = createAuthMiddleware(async (ctx) => {
-    const keys = keysOf(ctx)
+    const keys = await keysOf(ctx)
     if (!keys) return
-    const { account, address, pair } = keys
-    const consume = async (policy: RateLimitPolicy, key: string) => {
-      const result = await limiter.consume(policy, key)
-      if (!result.isAllowed) throw new RateLimitError(policy, result)
-      return result
-    }
-    // In this order: who is refused for one reason uses up nothing of what others share. Callers without
-    // an address share none, or they would lock each other out.
-    if (address) await consume(keys.limits.address, address)
-    const result = await consume(keys.limits.pair, pair)
-    const all = await limiter.consume(keys.limits.account, account)
-    if (!all.isAllowed && !(address && (await isFamiliar(account, address)))) {
-      throw new RateLimitError(keys.limits.account, all)
-    }
-    if (ctx.request) counted.set(ctx.request, result)
+    const { limits, address, pair } = keys
+    const isHashed = limits === PASSWORD
+    // A caller who cannot be served now has not tried.
+    if (isHashed) requireRoom()
+    // In this order: a caller who is refused for one reason uses up nothing of what others share.
+    if (address) await consume(limits.address, address)
+    else await consume(UNKNOWN, ctx.path ?? '')
+    if (isHashed && address) await consume(HASHES.address, address)
+    if (isHashed) await consume(HASHES.pair, pair)
+    const result = await consume(limits.pair, pair)
+    const wide = await consumeWide(keys)
+    counted.set(sourceOf(ctx) as object, { keys, result, wide })
   })
 
-  const after = createAuthMiddleware(async (ctx) => {
-    const keys = keysOf(ctx)
-    if (!keys) return
-    const result = ctx.request && counted.get(ctx.request)
-    if (result) {
-      for (const [name, value] of Object.entries(rateLimitHeaders(keys.limits.pair, result))) {
-        ctx.setHeader(name, value)
-      }
+  /** Of an account from everywhere; beyond that from a network it knows. */
+  async function consumeWide({ limits, account, address }: Keys): Promise<Counted['wide']> {
+    const all = await limiter.consume(limits.account, account)
+    if (all.isAllowed) return [limits.account, account]
+    if (!address || !(await isFamiliar(account, address))) {
+      throw new RateLimitError(limits.account, all)
     }
-    if (!ctx.context.newSession) return
-    const { account, address, pair } = keys
-    await limiter.clear(keys.limits.pair, pair)
-    await limiter.giveBack(keys.limits.account, account)
-    if (address) await limiter.giveBack(keys.limits.address, address)
+    const here = `${account}\n${networkOf(address)}`
+    await consume(limits.familiar, here)
+    return [limits.familiar, here]
+  }
+
+  const after = createAuthMiddleware(async (ctx) => {
+    const source = sourceOf(ctx)
+    const done = source && counted.get(source)
+    if (!done) return
+    const { keys, result, wide } = done
+    const { limits, address, pair } = keys
+    for (const [name, value] of Object.entries(rateLimitHeaders(limits.pair, result))) {
+      ctx.setHeader(name, value)
+    }
+    if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
+    await limiter.clear(limits.pair, pair)
+    await limiter.giveBack(...wide)
+    if (address) await limiter.giveBack(limits.address, address)
   })
+
+  const isLimited = ({ path = '' }: { path?: string }) =>
+    Object.hasOwn(LIMITS, path) || passwordFieldOf(path) !== undefined
 
   return {
     id: 'tollgate-limits',
+    onRequest: pathLimits({ limiter, addressOf, endpoints }),
     hooks: {
-      before: [{ matcher: ({ path }) => Object.hasOwn(LIMITS, path ?? ''), handler: before }],
-      after: [{ matcher: ({ path }) => Object.hasOwn(LIMITS, path ?? ''), handler: after }],
+      before: [{ matcher: isLimited, handler: before }],
+      after: [{ matcher: isLimited, handler: after }],
     },
   }
 }
+
+const textOf = (email: unknown): string | null =>
+  typeof email === 'string' ? email.trim().toLowerCase() : null
 
 export interface ApiLimits {
   /** Names what is counted; routes of one name share their count. `[a-z-]`. Default `api`. */

@@ -9,11 +9,14 @@
 
 import { createHmac } from 'node:crypto'
 import { oauthProvider } from '@better-auth/oauth-provider'
+import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { ACCESS_SECONDS } from './access-token.ts'
+import type { Recorder } from './audit-hooks.ts'
 import { AuthError } from './errors.ts'
 import type { Keys } from './keys.ts'
+import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { apiResource } from './scopes.ts'
 
 export interface OAuthServerOptions {
@@ -27,17 +30,20 @@ export interface OAuthServerOptions {
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
 
 export interface OAuthServerParts {
+  db: Database
   keys: Keys
   /** The host's, which its API's audience is made of. */
   origin: string
   /** The page where people sign in. */
   signIn: string
+  /** Told of refresh tokens that were used again. */
+  record: Recorder
 }
 
 /** @throws `invalid_options` for a scope that cannot be one */
 export function oauthServer(
   options: OAuthServerOptions,
-  { keys, origin, signIn }: OAuthServerParts,
+  { db, keys, origin, signIn, record }: OAuthServerParts,
 ): BetterAuthPlugin[] {
   for (const scope of options.scopes) {
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
@@ -46,6 +52,28 @@ export function oauthServer(
   }
   const isAdmin = ({ user }: { user?: Record<string, unknown> | undefined }) =>
     user?.role === 'ADMIN'
+  const scopes = [...IDENTITY, ...options.scopes]
+  const hash = tokenHash(keys)
+  const provider = oauthProvider({
+    loginPage: signIn,
+    consentPage: options.consentPage ?? '/consent',
+    scopes,
+    // A resource takes away the scopes it does not name, and with `offline_access` the rotation of tokens.
+    resources: [{ identifier: apiResource(origin), name: 'API', allowedScopes: scopes }],
+    resourceSeedMode: 'overwrite',
+    enforcePerClientResources: false,
+    grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
+    accessTokenExpiresIn: ACCESS_SECONDS,
+    m2mAccessTokenExpiresIn: ACCESS_SECONDS,
+    refreshTokenReuseInterval: ROTATION_SECONDS,
+    storeTokens: { hash },
+    allowDynamicClientRegistration: false,
+    clientPrivileges: isAdmin,
+    resourcePrivileges: isAdmin,
+    silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
+  })
+  const { oauth2Token } = provider.endpoints
+  const hashOf = (token: string) => hash(token, 'refresh_token')
   return [
     {
       id: 'tollgate-oauth-server',
@@ -64,23 +92,14 @@ export function oauthServer(
         ],
       },
     },
-    oauthProvider({
-      loginPage: signIn,
-      consentPage: options.consentPage ?? '/consent',
-      scopes: [...IDENTITY, ...options.scopes],
-      resources: [{ identifier: apiResource(origin), name: 'API', allowedScopes: options.scopes }],
-      resourceSeedMode: 'overwrite',
-      enforcePerClientResources: false,
-      grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
-      accessTokenExpiresIn: ACCESS_SECONDS,
-      m2mAccessTokenExpiresIn: ACCESS_SECONDS,
-      storeTokens: { hash: tokenHash(keys) },
-      allowDynamicClientRegistration: false,
-      clientPrivileges: isAdmin,
-      resourcePrivileges: isAdmin,
-      silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
+    {
+      ...provider,
+      endpoints: {
+        ...provider.endpoints,
+        oauth2Token: rotating(oauth2Token, { db, hashOf, record }),
+      },
       // Its types were made without exactOptionalPropertyTypes.
-    }) as unknown as BetterAuthPlugin,
+    } as unknown as BetterAuthPlugin,
   ]
 }
 

@@ -14,6 +14,7 @@
 import { createHmac } from 'node:crypto'
 import { bcryptPool } from './bcrypt-pool.ts'
 import { AuthError } from './errors.ts'
+import { NO_CALLER, type Turn } from './turns.ts'
 
 /** In characters, which are Unicode's code points, of the normal form. */
 export const MIN_PASSWORD_LENGTH = 10
@@ -40,8 +41,10 @@ export interface Passwords {
   verify(entry: { hash: string; password: string }): Promise<boolean>
   /** Whether a hash is to be replaced: made without the keyed hash, with another pepper or fewer rounds. */
   isOutdated(hash: string): boolean
-  /** @throws `too_busy` (503) when a hash asked for soon would perhaps be refused */
+  /** @throws `too_busy` (503) when a hash asked for now would be refused */
   requireRoom(): void
+  /** @throws `too_busy` (503) when a hash asked for soon would perhaps be refused */
+  requireAmpleRoom(): void
 }
 
 export interface PasswordOptions {
@@ -51,8 +54,15 @@ export interface PasswordOptions {
   passwordPeppers?: readonly string[] | undefined
 }
 
-/** @throws `invalid_options` for rounds out of range, and for a short pepper. */
-export function createPasswords(options: PasswordOptions = {}): Passwords {
+/**
+ * Hashes in turns: `turnOf` says for whom a hash is that is asked for now. Default: nobody.
+ *
+ * @throws `invalid_options` for rounds out of range, and for a short pepper.
+ */
+export function createPasswords(
+  options: PasswordOptions = {},
+  turnOf: () => Turn = () => NO_CALLER,
+): Passwords {
   const { bcryptRounds: rounds = MIN_ROUNDS, passwordPeppers = [] } = options
   if (!Number.isInteger(rounds) || rounds < MIN_ROUNDS || rounds > MAX_ROUNDS) {
     throw new AuthError(
@@ -69,28 +79,29 @@ export function createPasswords(options: PasswordOptions = {}): Passwords {
 
   return {
     async hash(password) {
-      return `hs384:${current.id}:${await pool.hash(keyed(current.key, password), rounds)}`
+      return `hs384:${current.id}:${await pool.hash(keyed(current.key, password), rounds, turnOf())}`
     },
     async verify({ hash, password }) {
       const stored = read(hash)
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
         const plain = normalPassword(password)
-        const fits = await pool.compare(plain, stored.bcrypt, rounds)
+        const fits = await pool.compare(plain, stored.bcrypt, rounds, turnOf())
         // bcrypt would take any password that begins with the 72 bytes it knows.
         return fits && Buffer.byteLength(plain) <= PLAIN_BYTES
       }
       if (!stored || !pepper) {
-        await pool.hash(keyed(current.key, password), rounds)
+        await pool.hash(keyed(current.key, password), rounds, turnOf())
         return false
       }
-      return pool.compare(keyed(pepper.key, password), stored.bcrypt, rounds)
+      return pool.compare(keyed(pepper.key, password), stored.bcrypt, rounds, turnOf())
     },
     isOutdated(hash) {
       const stored = read(hash)
       return stored?.pepperId !== current.id || stored.rounds < rounds
     },
-    requireRoom: pool.requireRoom,
+    requireRoom: () => pool.requireRoom(turnOf()),
+    requireAmpleRoom: () => pool.requireRoom(turnOf(), 0.5),
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { tryGetCurrentAuthEndpointContext } from '@better-auth/core/context'
 import type { Logger } from '@repo/core'
 import {
   type AddressOf,
@@ -24,11 +25,15 @@ import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
 import type { AnyAuthOptions } from './options.ts'
+import { createPasswords, type Passwords } from './password.ts'
+import type { Endpoints } from './password-fields.ts'
+import { NO_CALLER, type Turn } from './turns.ts'
 
 export interface Protection {
   addressOf: AddressOf
   addresses: AddressTeller
   limiter: RateLimiter
+  passwords: Passwords
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
   last: BetterAuthPlugin[]
@@ -40,14 +45,17 @@ export interface ProtectionOptions {
   keys: Keys
   baseURL: string
   logger: Logger
+  /** Those of the instance that stands behind the protection. */
+  endpoints: Endpoints
 }
 
-/** @throws `invalid_options` for proxies that cannot be read */
+/** @throws `invalid_options` for proxies that cannot be read, and for options of passwords that cannot be meant */
 export function createProtection({
   options,
   keys,
   baseURL,
   logger,
+  endpoints,
 }: ProtectionOptions): Protection {
   const { db = defaultDb, redisUrl } = options
   const addressOf = createAddressOf(options)
@@ -58,6 +66,8 @@ export function createProtection({
     secret: keys.rateLimit,
     logger: options.logger,
   })
+
+  const passwords = createPasswords(options, () => turnOf(addressOf))
 
   async function isFamiliar(email: string, address: string): Promise<boolean> {
     const user = await db.user.findUnique({ where: { email } })
@@ -85,8 +95,34 @@ export function createProtection({
     addressOf,
     addresses: createAddressTeller(options, addressOf),
     limiter,
-    first: (options.rateLimit ?? true) ? [limits({ limiter, addressOf, isFamiliar })] : [],
-    last: [auditHooks({ db, key: keys.audit, record })],
+    passwords,
+    first:
+      (options.rateLimit ?? true)
+        ? [
+            limits({
+              db,
+              limiter,
+              addressOf,
+              endpoints,
+              isFamiliar,
+              requireRoom: passwords.requireRoom,
+            }),
+          ]
+        : [],
+    last: [auditHooks({ db, key: keys.audit, endpoints, record })],
     record,
+  }
+}
+
+/** The caller of the endpoint that is running, for whom passwords are hashed. */
+function turnOf(addressOf: AddressOf): Turn {
+  const running = tryGetCurrentAuthEndpointContext()
+  const source = running?.request ?? running?.headers
+  if (!source) return NO_CALLER
+  const { email } = (running?.body ?? {}) as { email?: unknown }
+  const userId = running?.context.session?.user.id ?? null
+  return {
+    address: addressOf(source instanceof Request ? source : new Headers(source)),
+    account: typeof email === 'string' ? email.trim().toLowerCase() : userId,
   }
 }

@@ -10,6 +10,7 @@ import type { Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { linking } from './linking.ts'
 import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { grantsFollow } from './oauth-grants.ts'
 import { oauthServer } from './oauth-server.ts'
 import { oidcProviders } from './oidc.ts'
 import type { AnyAuthOptions, Pages } from './options.ts'
@@ -36,9 +37,12 @@ export function waysIn({ options, keys, origin, db, pages, mails, redeem, record
     unlinking(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
-    ...(options.oauth ? oauthServer(options.oauth, { keys, origin, signIn: pages.signIn }) : []),
+    ...(options.oauth
+      ? oauthServer(options.oauth, { db, keys, origin, signIn: pages.signIn, record })
+      : []),
     ...(options.twoFactor
       ? [secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })]
       : []),
+    ...(options.oauth ? [grantsFollow(db)] : []),
   ]
 }

@@ -15,6 +15,7 @@ import { createEdge } from '../edge.ts'
 import type { AuthOptions } from '../index.ts'
 import { createPasswords } from '../password.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, tokenOf } from '../testing.ts'
+import { NO_CALLER, type Turn } from '../turns.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -187,20 +188,24 @@ test('passwords come after requests, and nothing else does', async () => {
   expect(getPriority()).toBe(before)
 })
 
-/** Takes every place in the queue, however long others take to come. `empty` says how many there were. */
-function fillQueue() {
+/** Where requests without an address come from in tests. */
+const HERE = '127.0.0.1'
+
+/** Takes every place that an address has, however long others take to come. `empty` says how many there were. */
+function fillQueue(address = HERE) {
   const pool = bcryptPool()
   let isOver = false
   let places = 0
-  const holding = Array.from({ length: 42 }, async () => {
-    const isRefused = await pool.hash('x', 4).then(
+  const holding = Array.from({ length: 42 }, async (_, n) => {
+    const turn = { address, account: `account ${n % 10}` }
+    const isRefused = await pool.hash('x', 4, turn).then(
       () => false,
       () => true,
     )
     if (isRefused) return
     places += 1
     // A place that is left is taken again before anybody else comes.
-    while (!isOver) await pool.hash('x', 4).catch(() => new Promise(setImmediate))
+    while (!isOver) await pool.hash('x', 4, turn).catch(() => new Promise(setImmediate))
   })
   return {
     async empty(): Promise<number> {
@@ -246,6 +251,62 @@ test('a reset link outlives a full queue', async () => {
   expect((await setup.auth.post('/reset-password', reset)).status).toBe(200)
   expect(await signIn(email, 'the new one')).toBe(200)
 })
+
+test('a caller who finds the queue full has not tried, and others are served', async () => {
+  const auth = other({ rateLimit: true })
+  const { email } = await setup.auth.signIn()
+  const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+  const post = (address: string) =>
+    auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, from(address))
+  const full = fillQueue('192.0.2.1')
+  for (let n = 0; n < 7; n += 1) expect((await post('192.0.2.1')).status).toBe(503)
+  expect((await post('198.51.100.1')).status).toBe(200)
+  await full.empty()
+  expect((await post('192.0.2.1')).status).toBe(200)
+})
+
+test.each([
+  ['from elsewhere', { address: '192.0.2.7' }],
+  ['for another account', { email: 'somebody-else@example.com' }],
+])(
+  'thirty sign-ins at once from one address let one %s through after a few hashes',
+  async (_, honest) => {
+    const pool = bcryptPool()
+    const asked: Turn[] = []
+    const done: Turn[] = []
+    const { hash } = pool
+    vi.spyOn(pool, 'hash').mockImplementation(async (text, rounds, turn = NO_CALLER) => {
+      asked.push(turn)
+      try {
+        return await hash(text, rounds, turn)
+      } finally {
+        done.push(turn)
+      }
+    })
+    const flood = { address: '192.0.2.6', email: 'flood@example.com' }
+    const send = ({ address, email }: typeof flood) =>
+      setup.auth.post(
+        '/sign-in/email',
+        { email, password: TEST_PASSWORD },
+        { headers: { 'x-forwarded-for': address } },
+      )
+    // Four accounts, because one may not have so many waiting.
+    const sent = Array.from({ length: 30 }, (_, n) =>
+      send({ ...flood, email: `flood-${n % 4}@example.com` }),
+    )
+    await expect.poll(() => asked.length).toBe(30)
+    const answer = send({ ...flood, ...honest })
+    await expect.poll(() => asked.length, { interval: 1 }).toBe(31)
+    const before = done.length
+    expect(before).toBeLessThan(15)
+    expect((await answer).status).toBe(401)
+    const mine = asked[30] as Turn
+    // Two were being hashed, each of the others in front has one turn, and one is hashed beside it.
+    const others = 'address' in honest ? 1 : 4
+    expect(done.indexOf(mine) - before).toBeLessThanOrEqual(2 + others + 1)
+    expect((await Promise.all(sent)).map(({ status }) => status)).toEqual(Array(30).fill(401))
+  },
+)
 
 test('without threads passwords are hashed in the process, two at a time', async () => {
   const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})

@@ -30,6 +30,8 @@ export function createPrograms(now: () => { auth: TestAuth; admin: string }) {
       status: number
       access_token: string
       refresh_token?: string
+      id_token?: string
+      scope?: string
       error?: string
     }
   }
@@ -71,5 +73,29 @@ export function createPrograms(now: () => { auth: TestAuth; admin: string }) {
     return new URL(body.redirect_uri ?? body.url ?? '')
   }
 
-  return { make, token, authorize, consent, bearing }
+  /** The code that a user gives a client, with consent where it is asked for. */
+  async function codeFor(clientId: string, cookie: string) {
+    const { location, verifier } = await authorize(clientId, cookie)
+    const back = /[?&]code=/.test(location) ? new URL(location) : await consent(location, cookie)
+    return {
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      redirect_uri: CALLBACK,
+      code: back.searchParams.get('code') ?? '',
+      code_verifier: verifier,
+      resource: RESOURCE,
+    }
+  }
+
+  /** A grant of a user to a public client: its first tokens. */
+  const grant = async (clientId: string, cookie: string) => token(await codeFor(clientId, cookie))
+  const refresh = (clientId: string, refreshToken: string | undefined, more = {}) =>
+    token({
+      grant_type: 'refresh_token',
+      client_id: clientId,
+      refresh_token: refreshToken ?? '',
+      ...more,
+    })
+
+  return { make, token, authorize, consent, bearing, codeFor, grant, refresh }
 }

@@ -1,0 +1,277 @@
+/** The password of an account has one limit, wherever it is asked for. */
+
+import { describe, expect, test } from 'vitest'
+import type { AuthOptions } from '../index.ts'
+import { fieldsOf, SETS_PASSWORD, withPath } from '../password-fields.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { startRedis } from './redis.ts'
+import { setUpAuth } from './setup.ts'
+
+const setup = setUpAuth()
+
+/** Auth with limits and everything that can be turned on. Each call is another process. */
+const limited = (options: Partial<AuthOptions> = {}) =>
+  createTestAuth({
+    db: setup.db,
+    rateLimit: true,
+    twoFactor: true,
+    oauth: { scopes: ['a:b'] },
+    ...options,
+  })
+
+let lastAddress = 0
+/** An address nobody has used, in a network nobody has used. */
+function newAddress(): string {
+  lastAddress += 1
+  return `100.${64 + (lastAddress >> 8)}.${lastAddress & 255}.1`
+}
+const from = (address: string, cookie?: string) => ({
+  headers: { 'x-forwarded-for': address },
+  ...(cookie ? { cookie } : {}),
+})
+
+/** Too long for any account, so it is refused without a hash. It counts all the same. */
+const LONG = 'x'.repeat(129)
+
+/** A body in which each field holds a text, and `field` holds `password`. */
+const filled = (fields: string[], field: string, password: string, email: string) => ({
+  ...Object.fromEntries(fields.map((name) => [name, 'x'.repeat(12)])),
+  email,
+  callbackURL: '/',
+  [field]: password,
+})
+
+/** All endpoints that take a password of an account, as they are now. */
+const asking = () =>
+  withPath(() => setupApi).flatMap(({ path = '', options }) => {
+    if (options?.metadata?.SERVER_ONLY) return []
+    const fields = fieldsOf(options?.body)
+    // Wider than what the code looks for, so that a field with a name of its own is seen here.
+    const field = fields.find(
+      (name) => /pass(?!key)|pwd|secret|\bpin\b/i.test(name) && name !== SETS_PASSWORD[path],
+    )
+    return field === undefined || field === 'client_secret' ? [] : [{ path, field, fields }]
+  })
+let setupApi: Record<string, unknown> = {}
+
+describe('endpoints that ask for a password', () => {
+  test('are those of the running handler, and each of them refuses the sixth guess', async () => {
+    const auth = limited()
+    setupApi = auth.api as unknown as Record<string, unknown>
+    const { cookie, email } = await setup.auth.signIn()
+    const found = asking()
+    expect(found.map(({ path }) => path).sort()).toEqual(
+      expect.arrayContaining([
+        '/change-password',
+        '/delete-user',
+        '/sign-in/email',
+        '/two-factor/disable',
+        '/two-factor/enable',
+        '/two-factor/generate-backup-codes',
+        '/two-factor/get-totp-uri',
+        '/verify-password',
+      ]),
+    )
+    // Whose password it is follows from the session everywhere else.
+    expect(found.flatMap(({ path, fields }) => (fields.includes('email') ? [path] : []))).toEqual([
+      '/sign-in/email',
+    ])
+    for (const { path, field, fields } of found) {
+      const address = newAddress()
+      const body = filled(fields, field, LONG, email)
+      const statuses: number[] = []
+      for (let n = 0; n < 6; n += 1) {
+        statuses.push((await auth.post(path, body, from(address, cookie))).status)
+      }
+      expect([path, statuses.slice(0, 5).includes(429), statuses[5]]).toEqual([path, false, 429])
+    }
+  })
+
+  test('share the limit of the account, from one address and from all', async () => {
+    const processes = [limited(), limited()]
+    setupApi = processes[0]?.api as unknown as Record<string, unknown>
+    const { cookie, email } = await setup.auth.signIn()
+    const found = asking()
+    const guess = (n: number, address: string) => {
+      const { path, field, fields } = found[n % found.length] as (typeof found)[number]
+      const auth = processes[n % 2] as TestAuth
+      return auth.post(path, filled(fields, field, LONG, email), from(address, cookie))
+    }
+    const address = newAddress()
+    for (let n = 0; n < 5; n += 1) expect((await guess(n, address)).status).not.toBe(429)
+    for (let n = 0; n < found.length; n += 1) expect((await guess(n, address)).status).toBe(429)
+    for (let n = 5; n < 50; n += 1) expect((await guess(n, newAddress())).status).not.toBe(429)
+    for (let n = 0; n < found.length; n += 1) {
+      expect((await guess(n, newAddress())).status).toBe(429)
+    }
+  })
+})
+
+test.each(['PostgreSQL', 'Redis'])(
+  'a stolen session guesses at the password from sixty addresses fifty times, counted in %s',
+  async (store) => {
+    const redis = store === 'Redis' ? await startRedis() : null
+    const options = redis ? { redisUrl: redis.url } : {}
+    const processes = [limited(options), limited(options)]
+    try {
+      const { cookie, email } = await setup.auth.signIn()
+      const home = newAddress()
+      const signIn = (address: string, password = TEST_PASSWORD) =>
+        setup.auth.post('/sign-in/email', { email, password }, from(address))
+      expect((await signIn(home)).status).toBe(200)
+      const before = await setup.db.rateLimit.count()
+      const guesses = await Promise.all(
+        Array.from({ length: 60 }, (_, n) =>
+          (processes[n % 2] as TestAuth).post(
+            '/change-password',
+            { currentPassword: LONG, newPassword: 'another good password' },
+            from(newAddress(), cookie),
+          ),
+        ),
+      )
+      const refused = guesses.filter(({ status }) => status === 429)
+      expect(refused).toHaveLength(10)
+      expect(await refused[0]?.json()).toMatchObject({ code: 'too_many_requests' })
+      expect(refused[0]?.headers.get('ratelimit-limit')).toBe('50')
+      expect((await setup.db.rateLimit.count()) > before).toBe(store === 'PostgreSQL')
+      const [auth] = processes as [TestAuth]
+      const right = { currentPassword: TEST_PASSWORD, newPassword: 'another good password' }
+      const elsewhere = await auth.post('/change-password', right, from(newAddress(), cookie))
+      expect(elsewhere.status).toBe(429)
+      // The owner is not locked out.
+      expect((await auth.post('/change-password', right, from(home, cookie))).status).toBe(200)
+    } finally {
+      for (const auth of processes) await auth.close()
+      await redis?.stop()
+    }
+  },
+)
+
+test('a familiar network has a wider limit of its own, and it has one', async () => {
+  const auth = limited()
+  const { email } = await setup.auth.signIn()
+  const post = (address: string, password: string) =>
+    auth.post('/sign-in/email', { email, password }, from(address))
+  for (const home of ['192.0.2.10', '203.0.113.10']) {
+    expect((await post(home, TEST_PASSWORD)).status).toBe(200)
+  }
+  const guesses = (addresses: string[], each: number) =>
+    Promise.all(
+      addresses.flatMap((address) => Array.from({ length: each }, () => post(address, LONG))),
+    ).then((answers) => answers.filter(({ status }) => status !== 429).length)
+  expect(await guesses(Array.from({ length: 60 }, newAddress), 1)).toBe(50)
+  const neighbours = Array.from({ length: 30 }, (_, n) => `192.0.2.${n + 20}`)
+  expect(await guesses(neighbours, 5)).toBe(100)
+  expect((await post('192.0.2.11', TEST_PASSWORD)).status).toBe(429)
+  expect((await post('203.0.113.11', TEST_PASSWORD)).status).toBe(200)
+})
+
+test('guesses sent at once get no more tries, and the right password counts for nothing', async () => {
+  const auth = limited()
+  const { cookie } = await setup.auth.signIn()
+  const verify = (address: string, password: string) =>
+    auth.post('/verify-password', { password }, from(address, cookie))
+  const address = newAddress()
+  const burst = await Promise.all(
+    Array.from({ length: 20 }, () => verify(address, 'not the password')),
+  )
+  expect(burst.filter(({ status }) => status === 400)).toHaveLength(5)
+  expect(burst.filter(({ status }) => status === 429)).toHaveLength(15)
+
+  const calm = newAddress()
+  for (let n = 0; n < 4; n += 1) expect((await verify(calm, LONG)).status).toBe(400)
+  for (let n = 0; n < 8; n += 1) expect((await verify(calm, TEST_PASSWORD)).status).toBe(200)
+})
+
+test('nothing but the right password gives tries back, and no field of the body moves them to another account', async () => {
+  const auth = limited()
+  const { cookie } = await setup.auth.signIn()
+  const { email: mine, cookie: own } = await setup.auth.signIn()
+  const address = newAddress()
+  const guess = (more: object = {}) =>
+    auth.post('/verify-password', { password: LONG, ...more }, from(address, cookie))
+  for (let n = 0; n < 4; n += 1) {
+    expect((await guess({ email: `somebody-${n}@example.com`, token: `${n}` })).status).toBe(400)
+    const changed = await auth.post(
+      '/update-user',
+      { name: 'Ada', password: 'x', currentPassword: 'x' },
+      from(address, cookie),
+    )
+    expect(changed.status).not.toBe(429)
+    await auth.post('/get-session', { password: 'x' }, from(address, cookie))
+    const body = { email: mine, password: TEST_PASSWORD }
+    expect((await auth.post('/sign-in/email', body, from(address, own))).status).toBe(200)
+  }
+  expect((await guess()).status).toBe(400)
+  expect((await guess()).status).toBe(429)
+})
+
+test('right passwords have a limit, too: thirty of an account at an address, three hundred of an address', async () => {
+  const auth = limited()
+  const { email } = await setup.auth.signIn()
+  const { email: colleague } = await setup.auth.signIn()
+  const signIn = (address: string, who = email) =>
+    auth.post('/sign-in/email', { email: who, password: TEST_PASSWORD }, from(address))
+  /** As after so many sign-ins. */
+  const used = (policy: string, points: number) =>
+    setup.db.rateLimit.updateMany({
+      where: { key: { startsWith: `${policy}:` } },
+      data: { points },
+    })
+  await setup.db.rateLimit.deleteMany()
+  const address = newAddress()
+  expect((await signIn(address)).status).toBe(200)
+  await used('hashes', 29)
+  expect((await signIn(address)).status).toBe(200)
+  const refused = await signIn(address)
+  expect([refused.status, refused.headers.get('ratelimit-policy')]).toEqual([429, '30;w=900'])
+  expect((await signIn(address, colleague)).status).toBe(200)
+  await used('hashes-address', 300)
+  const full = await signIn(address, colleague)
+  expect([full.status, full.headers.get('ratelimit-policy')]).toEqual([429, '300;w=900'])
+  expect((await signIn(newAddress(), colleague)).status).toBe(200)
+})
+
+test('a wrong password of a signed-in user is in the audit log, wherever it was asked for', async () => {
+  const auth = createTestAuth({ db: setup.db, twoFactor: true })
+  const { cookie, userId } = await setup.auth.signIn()
+  const wrong = { password: 'not the password', currentPassword: 'not the password' }
+  const paths = [
+    'change-password',
+    'verify-password',
+    'two-factor/enable',
+    'two-factor/disable',
+    'two-factor/get-totp-uri',
+    'two-factor/generate-backup-codes',
+  ]
+  for (const path of paths) {
+    const body = { ...wrong, newPassword: 'another good password' }
+    const answer = await auth.post(`/${path}`, body, { cookie, ...from('203.0.113.77', cookie) })
+    expect([path, answer.status]).toEqual([path, 400])
+  }
+  const right = await auth.post('/verify-password', { password: TEST_PASSWORD }, { cookie })
+  expect(right.status).toBe(200)
+  await auth.settled()
+  const failed = await setup.db.auditLog.findMany({
+    where: { userId, action: 'password_failed' },
+    orderBy: { id: 'asc' },
+  })
+  expect(failed.map(({ detail }) => detail)).toEqual(paths.map((reason) => ({ reason })))
+  const [first] = failed
+  const { sessionId } = await auth.requireAuth(auth.request('/', { cookie }))
+  expect(first).toMatchObject({ actorId: userId, sessionId, ip: '203.0.113.0' })
+  expect(JSON.stringify(failed)).not.toContain('not the password')
+})
+
+test('with a second factor the password alone gives its try back, and no session', async () => {
+  const auth = limited()
+  const { email, userId } = await setup.auth.signIn()
+  await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+  const address = newAddress()
+  for (let n = 0; n < 7; n += 1) {
+    const body = { email, password: TEST_PASSWORD }
+    const answer = await auth.post('/sign-in/email', body, from(address))
+    expect(answer.status).toBe(200)
+    expect(cookiesOf(answer)).not.toContain('session_token')
+  }
+})

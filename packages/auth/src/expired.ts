@@ -1,0 +1,48 @@
+/**
+ * Rows that have run out are deleted, so that tables hold what is alive and not all that anybody ever sent. A
+ * session that has run out is kept while a program's grant hangs on it: it still ends with a sign-out
+ * everywhere.
+ *
+ * @module
+ */
+
+import { type Database, Prisma } from '@repo/db'
+
+const BATCH = 1_000
+
+/** Deletes what ended before `now`. Returns how many rows. */
+export async function purgeExpired(db: Database, now = new Date()): Promise<number> {
+  const ended = Prisma.sql`"expiresAt" < ${now}`
+  const steps: [string, Prisma.Sql][] = [
+    ['RateLimit', Prisma.sql`"expire" < ${now.getTime()}`],
+    ['VerificationToken', ended],
+    ['OauthClientAssertion', ended],
+    ['OauthAccessToken', ended],
+    // Before the sessions, which are kept for those that are good.
+    ['OauthRefreshToken', ended],
+    [
+      'Session',
+      Prisma.sql`${ended} AND NOT EXISTS (
+        SELECT 1 FROM "OauthRefreshToken" t WHERE t."sessionId" = "Session"."id" AND t."revoked" IS NULL)`,
+    ],
+  ]
+  let purged = 0
+  for (const [table, condition] of steps) purged += await purge(db, table, condition)
+  // The answers that requests under way together share hold a token.
+  await db.oauthRefreshToken.updateMany({
+    where: { rotationReplayExpiresAt: { lt: now }, rotationReplayResponse: { not: null } },
+    data: { rotationReplayResponse: null },
+  })
+  return purged
+}
+
+/** In batches, past what others have locked. */
+async function purge(db: Database, table: string, condition: Prisma.Sql): Promise<number> {
+  const name = Prisma.raw(`"${table}"`)
+  let purged = 0
+  for (let found = BATCH; found === BATCH; purged += found) {
+    found = await db.$executeRaw`DELETE FROM ${name} WHERE ctid IN (
+      SELECT ctid FROM ${name} WHERE ${condition} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)`
+  }
+  return purged
+}

@@ -1,0 +1,184 @@
+/**
+ * What a user has granted a program lives in refresh tokens, and each of them is good once. A token that is
+ * used again was copied, so the grant ends for all who hold a part of it. Only requests that were under way
+ * together get one answer: none of them has seen it yet.
+ *
+ * A grant ends with the session in which it was given, with the consent, the client and the user; the database
+ * sees to that (foreign keys, triggers "OauthRefreshToken_grant_ended" and "OauthConsent_withdrawn").
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.14
+ * @module
+ */
+
+import { type Database, type Db, sqlErrorOf } from '@repo/db'
+import type { BetterAuthPlugin } from 'better-auth'
+import { APIError, createAuthMiddleware, getOAuthState, isAPIError } from 'better-auth/api'
+import type { Recorder } from './audit-hooks.ts'
+import { type HookContext, presentedSession } from './presented.ts'
+import { currentTransaction, type Endpoint, inTransaction } from './transaction.ts'
+
+/** How long requests that were under way together may take; Better Auth keeps the answer for so long. */
+export const ROTATION_SECONDS = 10
+
+export interface GrantOptions {
+  db: Database
+  /** The keyed hash under which a refresh token is stored. */
+  hashOf(token: string): Promise<string>
+  /** Told of tokens that were used again. */
+  record: Recorder
+}
+
+interface TokenRow {
+  id: string
+  userId: string
+  clientId: string
+  grant: string
+  isUsed: boolean
+  scopes: string[]
+}
+
+/** The token endpoint, with rotation that holds whatever runs beside it. */
+export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions): E {
+  const { db, hashOf, record } = options
+
+  // What is thrown undoes everything, so that a token is not lost to an answer that was never made.
+  const rotate = inTransaction(db, rotateInTransaction as Endpoint, {
+    after: async () => {},
+    refusalOf,
+  })
+
+  async function rotateInTransaction(ctx: HookContext): Promise<unknown> {
+    const tx = currentTransaction() as Db
+    const row = await lock(tx, await hashOf(refreshTokenIn(ctx) as string))
+    const answer = await endpoint(ctx)
+    if (row) await keepScopes(tx, row)
+    return answer
+  }
+
+  const wrapped = async (ctx: HookContext): Promise<unknown> => {
+    const token = refreshTokenIn(ctx)
+    if (token === null) return endpoint(ctx).catch(refuse)
+    const presented = await find(db, await hashOf(token))
+    if (!presented?.isUsed) return rotate(ctx)
+    await end(db, presented)
+    const { userId, clientId } = presented
+    const entry = { action: 'refresh_token_reused', userId, detail: { from: clientId } } as const
+    await record(entry, ctx.request ?? ctx.headers)
+    throw invalidGrant('The refresh token was used before, so the grant has ended.')
+  }
+  return Object.assign(wrapped, endpoint) as unknown as E
+}
+
+function refreshTokenIn(ctx: HookContext): string | null {
+  const { grant_type, refresh_token } = (ctx.body ?? {}) as Record<string, unknown>
+  return grant_type === 'refresh_token' && typeof refresh_token === 'string' ? refresh_token : null
+}
+
+async function find(db: Pick<Db, '$queryRaw'>, hash: string): Promise<TokenRow | undefined> {
+  const [row] = await db.$queryRaw<TokenRow[]>`
+    SELECT "id", "userId", "clientId", coalesce("authorizationCodeId", "id") AS "grant",
+      "revoked" IS NOT NULL AS "isUsed", "scopes"
+    FROM "OauthRefreshToken" WHERE "token" = ${hash}`
+  return row
+}
+
+/**
+ * Requests with tokens of one grant follow each other. What a new token hangs on is locked first, in the order
+ * in which deleting it would lock: a session that ends meanwhile waits, and takes the new token with it.
+ */
+async function lock(tx: Db, hash: string): Promise<TokenRow | undefined> {
+  const found = await find(tx, hash)
+  if (!found) return undefined
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`grant ${found.grant}`}, 0))`
+  await tx.$queryRaw`
+    SELECT 1 FROM "OauthRefreshToken" t JOIN "User" u ON u."id" = t."userId"
+      JOIN "OauthClient" c ON c."clientId" = t."clientId" JOIN "Session" s ON s."id" = t."sessionId"
+    WHERE t."id" = ${found.id} FOR KEY SHARE OF u, c, s`
+  return find(tx, hash)
+}
+
+/**
+ * A next token has the scopes of the one before it, also where the request asked for fewer: Better Auth would
+ * narrow the grant, and stop rotating. A token without a next one has served.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6749#section-6
+ */
+async function keepScopes(tx: Db, { id, grant, scopes }: TokenRow): Promise<void> {
+  await tx.oauthRefreshToken.updateMany({
+    where: { authorizationCodeId: grant, revoked: null, id: { not: id } },
+    data: { scopes },
+  })
+  await tx.$executeRaw`UPDATE "OauthRefreshToken" SET "revoked" = now() WHERE "id" = ${id} AND "revoked" IS NULL`
+}
+
+/** The rest of the grant follows by trigger. */
+async function end(db: Database, { id }: TokenRow): Promise<void> {
+  await db.oauthRefreshToken.deleteMany({ where: { id } })
+}
+
+/** A session, a user or a client was deleted between reading it and writing the token. */
+function refusalOf(error: unknown): Error | null {
+  return sqlErrorOf(error).state === '23503' ? invalidGrant('The grant has ended.') : null
+}
+
+const refuse = (error: unknown): never => {
+  throw refusalOf(error) ?? error
+}
+
+const invalidGrant = (error_description: string) =>
+  new APIError('BAD_REQUEST', { error: 'invalid_grant', error_description })
+
+/**
+ * A grant goes over to the session that takes the place of its own: signing in again in the same browser is
+ * not signing out. Placed after the plugins that may take back a new session.
+ */
+export function grantsFollow(db: Database): BetterAuthPlugin {
+  const follow = createAuthMiddleware(async (ctx) => {
+    const next = ctx.context.newSession
+    const previous = next && (await replacedSession(ctx, db))
+    if (!previous || previous.id === next.session.id || previous.userId !== next.user.id) return
+    await db.oauthRefreshToken.updateMany({
+      where: { sessionId: previous.id, userId: next.user.id },
+      data: { sessionId: next.session.id },
+    })
+  })
+
+  /** Nobody sees these sessions any more, and grants may hang on them. */
+  const endExpired = createAuthMiddleware(async (ctx) => {
+    const userId = ctx.context.session?.user.id
+    if (!userId || isAPIError(ctx.context.returned)) return
+    await db.session.deleteMany({ where: { userId, expiresAt: { lte: new Date() } } })
+  })
+
+  /** What is no longer consented to, no refresh token reaches. */
+  const narrow = createAuthMiddleware(async (ctx) => {
+    const userId = ctx.context.session?.user.id
+    const { id } = (ctx.body ?? {}) as { id?: unknown }
+    if (!userId || typeof id !== 'string' || isAPIError(ctx.context.returned)) return
+    await db.$executeRaw`
+      DELETE FROM "OauthRefreshToken" t USING "OauthConsent" c
+      WHERE c."id" = ${id} AND c."userId" = ${userId} AND t."userId" = c."userId"
+        AND t."clientId" = c."clientId" AND NOT t."scopes" <@ c."scopes"`
+  })
+
+  const at = (path: string) => (asked: { path?: string }) => asked.path === path
+  return {
+    id: 'tollgate-oauth-grants',
+    hooks: {
+      after: [
+        { matcher: () => true, handler: follow },
+        { matcher: at('/revoke-other-sessions'), handler: endExpired },
+        { matcher: at('/oauth2/update-consent'), handler: narrow },
+      ],
+    },
+  }
+}
+
+/** The session of the request; after a provider's answer, which comes without it, that of the state. */
+async function replacedSession(ctx: HookContext, db: Database) {
+  const presented = await presentedSession(ctx, db)
+  if (presented || !ctx.path?.startsWith('/callback/')) return presented
+  const { previousSessionId } = (await getOAuthState())?.serverContext ?? {}
+  if (typeof previousSessionId !== 'string') return null
+  return db.session.findUnique({ where: { id: previousSessionId } })
+}
