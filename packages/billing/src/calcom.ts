@@ -85,7 +85,7 @@ export async function createCalComBookingLink(
       throw new BillingError('payment_not_confirmed', `The payment is ${payment.status}.`)
     }
   }
-  const url = new URL(path, ctx.calcom.origin.replace(/\/*$/, '/'))
+  const url = new URL(path, ctx.calcom.origin.replace(/(?<!\/)\/*$/, '/'))
   url.searchParams.set('name', owner.name)
   url.searchParams.set('email', owner.email)
   url.searchParams.set(

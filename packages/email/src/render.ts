@@ -39,7 +39,7 @@ export async function renderEmail<Schema extends z.ZodType>(
   const { renderToStaticMarkup } = await import('react-dom/server')
   const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data)))
   // React adds a preload hint per image, which mail clients show as an attachment.
-  const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^>]*>/g, '')
+  const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^<>]*>/g, '')
   return { subject: oneLine(template.subject(parsed.data)), html, text: toText(html) }
 }
 
@@ -59,23 +59,26 @@ const ENTITIES: Record<string, string> = {
   '&nbsp;': ' ',
 }
 
+// Each ends at the next beginning of its kind, so that no text makes it read to the end again and again.
+const TAG = /<[^<>]+>/g
+const LINK = /<a\b(?=[^<>]*?href="([^"<>]*)")[^<>]*>((?:(?!<a\b)[\s\S])*?)<\/a>/gi
+const HIDDEN =
+  /<div\b(?=[^<>]*data-skip-in-text)[^<>]*>(?:(?!<div\b[^<>]*data-skip-in-text)[\s\S])*?<\/div>\s*(<\/div>)?/gi
+
 /** Our own markup as plain text: a paragraph per block, a link as its words and its address. */
 function toText(html: string): string {
   const body = html
     .replace(/^[\s\S]*?<body/i, '<body')
-    .replace(/<!--[\s\S]*?-->/g, '')
-    .replace(/<div[^>]*data-skip-in-text[^>]*>[\s\S]*?<\/div>\s*(<\/div>)?/gi, '')
-    .replace(/<(style|script|head)[\s\S]*?<\/\1>/gi, '')
-    .replace(
-      /<a\b[^>]*?href="([^"]*)"[^>]*>([\s\S]*?)<\/a>/gi,
-      (_, href: string, inner: string) => {
-        const words = inner.replace(/<[^>]+>/g, '').trim()
-        return words === '' || words === href ? href : `${words}: ${href}`
-      },
-    )
-    .replace(/<(br|hr)\b[^>]*>/gi, '\n')
+    .replace(/<!--(?:(?!<!--)[\s\S])*?-->/g, '')
+    .replace(HIDDEN, '')
+    .replace(/<(style|script|head)\b(?:(?!<\1)[\s\S])*?<\/\1>/gi, '')
+    .replace(LINK, (_, href: string, inner: string) => {
+      const words = inner.replace(TAG, '').trim()
+      return words === '' || words === href ? href : `${words}: ${href}`
+    })
+    .replace(/<(br|hr)\b[^<>]*>/gi, '\n')
     .replace(/<\/(p|div|h[1-6]|tr|table|li)>/gi, '\n\n')
-    .replace(/<[^>]+>/g, '')
+    .replace(TAG, '')
     .replace(/&(amp|lt|gt|quot|#x27|#39|nbsp);/g, (entity) => ENTITIES[entity] ?? entity)
   const lines = body.split('\n').map((line) => line.replace(/[ \t\u00a0]+/g, ' ').trim())
   return `${lines

@@ -17,7 +17,7 @@ const REFUSALS: readonly [sign: RegExp, status: Status, code: string, message: s
     'An organization needs an owner: hand it over first, or delete it.',
   ],
   [
-    /Organization_slug_key|"Organization".*slug|\(`?slug`?\)/s,
+    /Organization_slug_key|^(?=.*"Organization").*slug|\(`?slug`?\)/s,
     'BAD_REQUEST',
     'ORGANIZATION_ALREADY_EXISTS',
     'There is an organization of this address already.',

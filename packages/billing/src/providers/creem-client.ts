@@ -53,7 +53,7 @@ export const isMissingAtCreem = (error: unknown): boolean =>
 
 export function createCreemClient(apiKey: string, options: CreemOptions = {}): CreemClient {
   const { timeoutMs = 20_000, retries = 2 } = options
-  const base = (options.apiBase ?? hostOf(apiKey)).replace(/\/+$/, '')
+  const base = (options.apiBase ?? hostOf(apiKey)).replace(/(?<!\/)\/+$/, '')
 
   async function attempt(url: URL, init: RequestInit): Promise<{ body: Raw } | Failure> {
     let response: Response

@@ -61,7 +61,7 @@ export function createAddressOf(options: AddressOptions = {}): AddressOf {
 export function networkOf(address: string): string | null {
   const known = addressIn(address)
   if (!known) return null
-  return isIP(known) === 4 ? known.replace(/\d+$/, '0') : networkOfIPv6(known, 3)
+  return isIP(known) === 4 ? known.replace(/(?<!\d)\d+$/, '0') : networkOfIPv6(known, 3)
 }
 
 export const isHeader = (name: string): boolean => /^[\w-]+$/.test(name)

@@ -50,6 +50,13 @@ test('the same props render to the same bytes', async () => {
   expect(await renderEmail(WelcomeEmail, WelcomeEmail.preview)).toEqual(once)
 })
 
+test('a name that is written like what the text leaves out leaves nothing else out or in', async () => {
+  const name = '<div data-skip-in-text> <!-- <style> <a href="x">'
+  const { text } = await renderEmail(WelcomeEmail, { ...WelcomeEmail.preview, name })
+  const { text: plain } = await renderEmail(WelcomeEmail, { ...WelcomeEmail.preview, name: 'Ada' })
+  expect(text).toBe(plain.replaceAll('Ada', name))
+})
+
 test('markup in a name is shown, not run', async () => {
   const name = '<script>alert("1")</script> & Co'
   const { html, text } = await renderEmail(TeamInviteEmail, {

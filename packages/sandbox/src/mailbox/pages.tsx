@@ -156,7 +156,7 @@ function MailHeaders({ headers }: { headers: Record<string, string> }) {
 /** The mail with its links turned to the whole window; the first `base` of a page is the one that counts. */
 function framed(html: string): string {
   const base = '<base target="_top">'
-  return /<head\b[^>]*>/i.test(html)
-    ? html.replace(/<head\b[^>]*>/i, (head) => head + base)
+  return /<head\b[^<>]*>/i.test(html)
+    ? html.replace(/<head\b[^<>]*>/i, (head) => head + base)
     : base + html
 }
