@@ -110,7 +110,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const refusal = refusalOf(thrown)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       const error = conflictOf(thrown)
-      if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
+      if (!isTollgateError(error) || error.status === 500) {
+        logger.error({ error }, 'a request to auth failed')
+      }
       return toResponse(error)
     } finally {
       if (isChecked && (req.method === 'POST' || isCallback(req)))
