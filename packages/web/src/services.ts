@@ -28,8 +28,12 @@ const { url, mailboxUrl } = await sandbox.listen()
 await billing.pushPlans()
 console.log(`Stripe: ${url}\nMailbox: ${mailboxUrl}`)
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
+// A terminal and a package manager both send the signal: the second must not cut off the first.
+let isStopping = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, async () => {
+    if (isStopping) return
+    isStopping = true
     await sandbox.stop()
     await postgres.stop()
     process.exit(0)
