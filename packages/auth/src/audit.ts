@@ -6,6 +6,14 @@
  * @module
  */
 
+import {
+  ArgumentError,
+  optional,
+  requireDate,
+  requireId,
+  requireLimit,
+  requireOptions,
+} from '@repo/core'
 import { networkOf } from '@repo/core/rate-limit'
 import type { Db, Prisma } from '@repo/db'
 
@@ -54,9 +62,20 @@ export interface AuditEntry {
   userAgent?: string | null
 }
 
-/** Adds an entry, in the transaction `tx` or at once where it is a client. */
+const IDS = ['userId', 'actorId', 'organizationId'] as const
+
+/**
+ * Adds an entry, in the transaction `tx` or at once where it is a client.
+ *
+ * @throws `invalid_argument` (400) for an id that is neither null nor text
+ */
 export async function audit(tx: Pick<Db, 'auditLog'>, entry: AuditEntry): Promise<void> {
-  const { ip, userAgent, detail, ...rest } = entry
+  const { ip, userAgent, detail, ...rest } = requireOptions('The entry', entry)
+  requireId('action', rest.action)
+  for (const key of [...IDS, 'sessionId', 'subject'] as const) {
+    const id = rest[key]
+    if (id !== undefined && id !== null) requireId(key, id)
+  }
   await tx.auditLog.create({
     data: {
       ...rest,
@@ -88,17 +107,38 @@ export interface AuditPage {
   nextCursor: string | null
 }
 
-/** Reads a page. It neither skips nor repeats an entry while others are added. */
+const MAX_PAGE = 200
+const FILTERS: readonly string[] = [...IDS, 'action', 'from', 'to', 'cursor', 'limit']
+
+/**
+ * Reads a page of the entries that fit each filter; called without a filter, of every organization. It neither
+ * skips nor repeats an entry while others are added.
+ *
+ * @throws `invalid_argument` (400) for a filter that is undefined, empty, no text or not known
+ */
 export async function listAuditLog(
   db: Pick<Db, 'auditLog'>,
-  filter: AuditFilter = {},
+  ...given: [filter?: AuditFilter]
 ): Promise<AuditPage> {
-  const { action, from, to, cursor, limit = 50, ...ids } = filter
-  const count = Math.min(Math.max(Math.trunc(limit), 1), 200)
+  const filter = given.length === 0 ? {} : requireOptions('The filter', given[0] as AuditFilter)
+  const unknown = Object.keys(filter).find((key) => !FILTERS.includes(key))
+  if (unknown !== undefined) throw new ArgumentError(`There is no filter ${unknown}.`)
+  const ids = Object.fromEntries(
+    IDS.flatMap((key) => {
+      const id = optional(filter, key, requireId)
+      return id === undefined ? [] : [[key, id]]
+    }),
+  )
+  const actions = optional(filter, 'action', requireActions)
+  const from = optional(filter, 'from', requireDate)
+  const to = optional(filter, 'to', requireDate)
+  // Without a cursor it is the first page of the same entries.
+  const cursor = filter.cursor === undefined ? undefined : requireId('cursor', filter.cursor)
+  const count = Math.min(requireLimit(filter.limit ?? 50, Number.MAX_SAFE_INTEGER), MAX_PAGE)
   const found = await db.auditLog.findMany({
     where: {
       ...ids,
-      ...(action ? { action: { in: typeof action === 'string' ? [action] : [...action] } } : {}),
+      ...(actions ? { action: { in: actions } } : {}),
       ...(cursor ? { id: { lt: cursor } } : {}),
       createdAt: { ...(from ? { gte: from } : {}), ...(to ? { lt: to } : {}) },
     },
@@ -109,17 +149,25 @@ export async function listAuditLog(
   return { entries, nextCursor: found.length > count ? (entries.at(-1)?.id ?? null) : null }
 }
 
+const requireActions = (name: string, given: unknown): string[] =>
+  (Array.isArray(given) ? given : [given]).map((action) => requireId(name, action))
+
 const DAY_MS = 24 * 60 * 60 * 1000
 export const MIN_AUDIT_DAYS = 90
 
-/** Deletes entries older than `keepDays`, 90 or more. Returns how many. */
+/**
+ * Deletes entries older than `keepDays`, 90 or more. Returns how many.
+ *
+ * @throws `invalid_argument` (400) for what is no number of days
+ */
 export async function pruneAuditLog(
   db: Pick<Db, '$queryRaw'>,
   keepDays: number,
   now = new Date(),
 ): Promise<number> {
+  if (!Number.isFinite(keepDays)) throw new ArgumentError('keepDays is not a number of days.')
   const days = Math.max(keepDays, MIN_AUDIT_DAYS)
-  const before = new Date(now.getTime() - days * DAY_MS)
+  const before = new Date(requireDate('now', now).getTime() - days * DAY_MS)
   // By a function, because the app's role need not be allowed to delete entries.
   const [row] = await db.$queryRaw<[{ count: number }]>`
     SELECT "AuditLog_prune"(${before}::timestamptz)::int AS count`

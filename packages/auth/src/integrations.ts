@@ -43,10 +43,10 @@ export interface Integrations {
   /**
    * The credentials of a type; null when the organization has none.
    *
-   * @throws `unknown_encryption_key`, `decryption_failed` or `malformed_ciphertext` (500)
+   * @throws `invalid_integration` (400), `unknown_encryption_key`, `decryption_failed` or `malformed_ciphertext` (500)
    */
   getCredentials(organizationId: string, type: string): Promise<Credentials | null>
-  /** Whether there was one. */
+  /** Whether there was one. @throws `invalid_integration` (400) */
   deleteIntegration(organizationId: string, type: string): Promise<boolean>
   /**
    * Puts the credentials of all organizations under the first key, after which the other keys can be
@@ -99,7 +99,7 @@ export function createIntegrations(options: IntegrationsOptions): Integrations {
     async getCredentials(organizationId, type) {
       const organization = forOrganization(database, organizationId)
       const found = await organization.integration.findFirst({
-        where: { type: String(type) },
+        where: { type: requireType(type) },
         select: { credentials: true },
       })
       if (!found) return null
@@ -109,7 +109,9 @@ export function createIntegrations(options: IntegrationsOptions): Integrations {
 
     async deleteIntegration(organizationId, type) {
       const organization = forOrganization(database, organizationId)
-      const { count } = await organization.integration.deleteMany({ where: { type: String(type) } })
+      const { count } = await organization.integration.deleteMany({
+        where: { type: requireType(type) },
+      })
       return count > 0
     },
 
@@ -149,14 +151,16 @@ async function reencrypt(database: Database, encryption: Encryption) {
 
 const contextOf = (organizationId: string, type: string) => ['Integration', organizationId, type]
 
+const refuse = (message: string) => new AuthError('invalid_integration', message)
+
+function requireType(type: unknown): string {
+  if (typeof type === 'string' && TYPE.test(type)) return type
+  throw refuse('An integration has a type of 1 to 64 lower-case letters, digits, ".", "-" or "_".')
+}
+
 /** The credentials as JSON text. Errors say what is wrong with them and nothing of what is in them. */
 function encode(type: string, credentials: Credentials): string {
-  const refuse = (message: string) => new AuthError('invalid_integration', message)
-  if (typeof type !== 'string' || !TYPE.test(type)) {
-    throw refuse(
-      'An integration has a type of 1 to 64 lower-case letters, digits, ".", "-" or "_".',
-    )
-  }
+  requireType(type)
   const plain =
     typeof credentials === 'object' && credentials !== null && !Array.isArray(credentials)
   if (!plain) throw refuse(`The credentials of ${type} are not a JSON object.`)

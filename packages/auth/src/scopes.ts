@@ -60,7 +60,7 @@ export function createRequireScope({ baseURL, jwks }: ScopeOptions): RequireScop
       const headers = { 'www-authenticate': 'Bearer error="invalid_token"' }
       throw new AuthError('not_authenticated', 'There is no token for this.', { headers })
     }
-    const held = typeof scope === 'string' ? scope.split(' ') : []
+    const held = typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
     if (!scopes.every((wanted) => held.includes(wanted))) {
       const headers = {
         'www-authenticate': `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`,

@@ -140,6 +140,10 @@ export function createGuards<P extends string = Permission, R extends string = O
     async requirePermission(req, ...asked) {
       const session = await requireAuth(req)
       if (!access) throw new AuthError('invalid_options', 'No access.')
+      // Asked for nothing, everybody would have it.
+      if (!asked.length || asked.some((each) => typeof each !== 'string')) {
+        throw new AuthError('insufficient_permission', 'No permission was named.')
+      }
       access.require(session, req, asked)
       return session
     },

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { requireId } from '@repo/core'
 import type { Database } from '@repo/db'
 import { readStatement, type Statement, type Verifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
@@ -44,7 +45,8 @@ export interface Sessions {
   /**
    * Ends one of the asking person's sessions, at once in Node.
    *
-   * @throws `not_authenticated` (401), `unknown_session` (404) also for another person's
+   * @throws `not_authenticated` (401), `unknown_session` (404) also for another person's, `invalid_argument`
+   * (400) without an id
    */
   revokeSession(req: Request, sessionId: string): Promise<void>
   /** Ends all but the one that asks. Returns how many. @throws `not_authenticated` (401) */
@@ -125,6 +127,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       }))
     },
     async revokeSession(req, sessionId) {
+      requireId('The session id', sessionId)
       const { userId } = await requireFresh(req)
       const { count } = await db.session.deleteMany({ where: { id: sessionId, userId } })
       if (count === 0) throw new AuthError('unknown_session', 'There is no such session.')

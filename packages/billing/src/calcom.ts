@@ -67,7 +67,8 @@ export async function createCalComBookingLink(
   eventTypeId: number,
   metadata: BookingLinkMetadata,
 ): Promise<string> {
-  const path = ctx.calcom.eventTypes[eventTypeId]
+  const { eventTypes } = ctx.calcom
+  const path = Object.hasOwn(eventTypes, eventTypeId) ? eventTypes[eventTypeId] : undefined
   if (!path) {
     throw new BillingError('event_type_not_found', `There is no event type ${eventTypeId}.`)
   }

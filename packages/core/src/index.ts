@@ -1,3 +1,11 @@
+export {
+  ArgumentError,
+  optional,
+  requireDate,
+  requireId,
+  requireLimit,
+  requireOptions,
+} from './arguments.ts'
 export * from './edge.ts'
 export { canonicalEmail } from './email-address.ts'
 export { type Environment, isProduction, readEnv, requireEnv } from './env.ts'

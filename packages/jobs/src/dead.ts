@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ArgumentError, requireId, requireLimit } from '@repo/core'
 import type { Db } from '@repo/db'
 
 export interface DeadJob {
@@ -14,8 +15,11 @@ export interface DeadJob {
   lastError: string | null
 }
 
-/** The dead jobs, the oldest first. */
-export function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Promise<DeadJob[]> {
+const MAX_LISTED = 10_000
+
+/** The dead jobs, the oldest first. @throws `invalid_argument` (400) */
+export async function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Promise<DeadJob[]> {
+  requireLimit(limit, MAX_LISTED)
   return db.$queryRaw<DeadJob[]>`
     SELECT id::text, task_identifier AS name, attempts::int, last_error AS "lastError"
     FROM graphile_worker.jobs
@@ -23,8 +27,18 @@ export function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Promise<De
     ORDER BY id LIMIT ${limit}`
 }
 
-/** Gives dead jobs all their tries again, at once. Returns the ids of those that were dead. */
+/**
+ * Gives dead jobs all their tries again, at once. Returns the ids of those that were dead.
+ *
+ * @throws `invalid_argument` (400) for ids that are no list, or not the engine's
+ */
 export async function retryDeadJobs(db: Pick<Db, '$queryRaw'>, ids: string[]): Promise<string[]> {
+  if (!Array.isArray(ids)) throw new ArgumentError('ids is not a list.')
+  for (const id of ids) {
+    if (!/^\d{1,18}$/.test(requireId('An id of a job', id))) {
+      throw new ArgumentError('An id of a job is a number as text, as listDeadJobs has it.')
+    }
+  }
   const rows = await db.$queryRaw<{ id: string }[]>`
     SELECT r.id::text FROM (
       SELECT coalesce(array_agg(id), '{}') AS ids FROM graphile_worker.jobs

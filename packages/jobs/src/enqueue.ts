@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { JobDefinition } from '@repo/core'
+import { type JobDefinition, requireDate, requireId } from '@repo/core'
 import type { Db } from '@repo/db'
 import { JobsError } from './errors.ts'
 
@@ -24,7 +24,8 @@ export interface EnqueueOptions {
 /**
  * Adds a job in the transaction `tx`, or at once where `tx` is a client. Returns the engine's id.
  *
- * @throws `invalid_payload` when the job itself would not take it; nothing is added then.
+ * @throws `invalid_payload` when the job itself would not take it, `invalid_argument` for a key that is no
+ * text and a time that is no date; nothing is added then.
  */
 export async function enqueue<Payload>(
   tx: Pick<Db, '$queryRaw'>,
@@ -32,6 +33,9 @@ export async function enqueue<Payload>(
   payload: Payload,
   options: EnqueueOptions = {},
 ): Promise<string> {
+  const { key, runAt } = options
+  if (key !== undefined) requireId('The key of a job', key)
+  if (runAt !== undefined) requireDate('runAt', runAt)
   try {
     job.parse(payload)
   } catch (cause) {
@@ -43,9 +47,9 @@ export async function enqueue<Payload>(
     SELECT id::text FROM graphile_worker.add_job(
       identifier => ${job.name}::text,
       payload => ${JSON.stringify(payload)}::json,
-      run_at => ${options.runAt ?? null}::timestamptz,
+      run_at => ${runAt ?? null}::timestamptz,
       max_attempts => ${job.maxAttempts ?? null}::int,
-      job_key => ${options.key ?? null}::text,
+      job_key => ${key ?? null}::text,
       priority => ${options.priority ?? null}::int,
       job_key_mode => 'preserve_run_at'
     )`

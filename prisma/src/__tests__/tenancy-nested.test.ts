@@ -62,6 +62,15 @@ const CANNOT_WRITE: Attack[] = [
       ] as Attack,
   ),
   [
+    'nested updateMany where null',
+    (a) =>
+      a.organization.update({
+        where: { id: ALPHA },
+        data: { members: { updateMany: { where: null, data: { role: 'X' } } } },
+      }),
+    expect.stringMatching('validation|Invalid'),
+  ],
+  [
     'nested deleteMany',
     (a) =>
       a.organization

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { requireId } from '@repo/core'
 import type { Database, Db } from '../client.ts'
 import { ORGANIZATION_SETTING } from '../connection.ts'
 import type { Prisma } from '../generated/client.ts'
@@ -26,13 +27,15 @@ import type { OrganizationDb } from './types.ts'
  * Given a transaction, it works in that one and leaves it as it was; given a client, each query and
  * each `$transaction` is one of its own.
  *
- * @throws `organization_required` without an id; from its queries `foreign_organization`,
- * `outside_organization`, `unscoped_query`
+ * @throws `organization_required` without an id, `invalid_argument` for one that cannot be stored; from its
+ * queries `foreign_organization`, `outside_organization`, `unscoped_query`, and `invalid_argument` for a filter
+ * that is undefined
  */
 export function forOrganization(db: Database | Db, organizationId: string): OrganizationDb {
-  if (typeof organizationId !== 'string' || organizationId === '') {
+  if (typeof organizationId !== 'string' || organizationId.trim() === '') {
     throw new TenancyError('organization_required', 'There is no organization to act for.')
   }
+  requireId('The organization id', organizationId)
   const held = HELD_TO.get(db)
   if (held === organizationId) return db as unknown as OrganizationDb
   if (held !== undefined) {

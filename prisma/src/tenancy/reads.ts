@@ -8,24 +8,46 @@
  * @module
  */
 
+import { ArgumentError } from '@repo/core'
 import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName, type Relation } from './model.ts'
 import { all, visible } from './scope.ts'
 
-/** `where` with each relation in it held to the organization; not yet held itself. */
+/**
+ * `where` with each relation in it held to the organization; not yet held itself.
+ *
+ * @throws `invalid_argument` for a part that is undefined, which Prisma takes for no filter at all
+ */
 export function filter(model: ModelName, where: unknown, organizationId: string): unknown {
   if (Array.isArray(where)) return where.map((part) => filter(model, part, organizationId))
   if (!isRecord(where)) return where
   return Object.fromEntries(
     Object.entries(where).map(([key, value]) => {
-      if (key === 'AND' || key === 'OR' || key === 'NOT') {
-        return [key, filter(model, value, organizationId)]
-      }
       const relation = models[model].relations[key]
-      return [key, relation ? relationFilter(relation, value, organizationId) : value]
+      const isDeeper = relation || key === 'AND' || key === 'OR' || key === 'NOT'
+      refuseUndefined(model, key, value, !isDeeper)
+      if (relation) return [key, relationFilter(relation, value, organizationId)]
+      return [key, isDeeper ? filter(model, value, organizationId) : value]
     }),
   )
+}
+
+/** Throws where `value` is undefined, or, `isWhole`, anything in it. */
+export function refuseUndefined(
+  model: ModelName,
+  key: string,
+  value: unknown,
+  isWhole = true,
+): void {
+  if (value === undefined) {
+    const message = `${model}: the filter ${key} is undefined. Give it a value, or leave it out.`
+    throw new ArgumentError(message)
+  }
+  if (!isWhole || typeof value !== 'object' || value === null) return
+  const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+  if (!isPlain) return
+  for (const [name, part] of Object.entries(value)) refuseUndefined(model, `${key}.${name}`, part)
 }
 
 const LIST_FILTERS = ['some', 'none', 'every']
@@ -35,7 +57,8 @@ function relationFilter(relation: Relation, value: unknown, organizationId: stri
   if (!isRecord(value)) return value
   const inner = (part: unknown) => filter(relation.model, part, organizationId)
   const own = (part: unknown) => (part === null ? null : all(inner(part), scope))
-  const entries = Object.entries(value).filter(([, part]) => part !== undefined)
+  const entries = Object.entries(value)
+  for (const [key, part] of entries) refuseUndefined(relation.model, key, part, false)
   if (!relation.list) {
     const named = entries.length > 0 && entries.every(([key]) => key === 'is' || key === 'isNot')
     if (!named) return { is: own(value) }
@@ -67,6 +90,9 @@ export function read(
       ]),
     )
   }
+  if ('where' in args) refuseUndefined(model, 'where', args.where, false)
+  for (const kind of ['having', 'cursor'])
+    if (kind in args) refuseUndefined(model, kind, args[kind])
   if ('where' in args) walked.where = filter(model, args.where, organizationId)
   if ('orderBy' in args) walked.orderBy = order(model, args.orderBy, organizationId, must)
   if (args.cursor) walked.cursor = position(model, args.cursor, organizationId)

@@ -9,7 +9,7 @@
 import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName, type Relation } from './model.ts'
-import { filter, unscoped } from './reads.ts'
+import { filter, refuseUndefined, unscoped } from './reads.ts'
 import { type Reference, referencesOf } from './references.ts'
 import { all, columnOf, unique, visible, writable } from './scope.ts'
 
@@ -139,6 +139,13 @@ const own: Nested = (relation, part, write) =>
 const create: Nested = (relation, part, write) =>
   creation(relation.model, part, write, relation.backwards)
 
+/** True: every row that the relation leads to, because none was named. */
+function whereOf(model: ModelName, one: Args): unknown {
+  if (!('where' in one)) return true
+  refuseUndefined(model, 'where', one.where, false)
+  return one.where
+}
+
 /** `create`, `update`, `data` and `where` of one nested operation, as far as they are there. */
 const parts: Nested = (relation, part, write) =>
   each(part, (one) => {
@@ -146,7 +153,7 @@ const parts: Nested = (relation, part, write) =>
     const { model } = relation
     return {
       ...one,
-      where: own(relation, one.where ?? true, write),
+      where: own(relation, whereOf(relation.model, one), write),
       ...('create' in one ? { create: create(relation, one.create, write) } : {}),
       ...('update' in one ? { update: change(model, one.update, write) } : {}),
       ...('data' in one ? { data: change(model, one.data, write) } : {}),
@@ -158,7 +165,7 @@ const many: Nested = (relation, part, write) =>
   each(part, (one) => {
     if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
     return {
-      where: ownFilter(relation, one.where ?? true, write),
+      where: ownFilter(relation, whereOf(relation.model, one), write),
       data: change(relation.model, one.data, write),
     }
   })

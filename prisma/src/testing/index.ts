@@ -1,6 +1,7 @@
 import type {} from 'vitest'
 import type { TestPostgres } from './database.ts'
 
+export { checksums } from './checksums.ts'
 export {
   countLockWaits,
   createTestDatabase,

@@ -68,7 +68,9 @@ export const customerCommands: Record<string, Command> = {
     does: 'subscriptions that run and wait for a decision',
     needs: [databaseEnv],
     async run([ownerId]) {
-      const flagged = await billing.listFlagged(ownerId)
+      const flagged = await (ownerId === undefined
+        ? billing.listFlagged()
+        : billing.listFlagged(ownerId))
       for (const { ownerId: owner, stripeSubscriptionId, status, needsAttention } of flagged) {
         say([owner, stripeSubscriptionId, status, needsAttention].join('  '))
       }

@@ -7,7 +7,8 @@
 import { type CreditTransaction, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
-import { creditTypeOf, idOf, requireOwner } from './input.ts'
+import { requireOwner } from '../owner-id.ts'
+import { creditTypeOf, idOf } from './input.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
 
 export interface Balance {

@@ -7,6 +7,7 @@
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import { requireOwner } from '../owner-id.ts'
 import {
   creditTypeOf,
   expiryOf,
@@ -16,7 +17,6 @@ import {
   requireCredits,
   requireDescription,
   requireKey,
-  requireOwner,
   requireSignedCredits,
 } from './input.ts'
 import {

@@ -5,25 +5,35 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { given } from '../given.ts'
+import { ANY, filters, given, id, OWNER, object } from '../given.ts'
 import * as balance from './balance.ts'
 import * as changes from './changes.ts'
 import * as holds from './holds.ts'
 import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
 
+const HOLD = id('The hold id')
+const OPTIONS = object('The options', {})
+const REFUND = filters({
+  transactionId: id('transactionId'),
+  idempotencyKey: ANY,
+  creditType: ANY,
+  tx: ANY,
+})
+const CLAW_BACK = object('The options', {}, { purchaseKey: id('purchaseKey') })
+
 /** Each a function of its owner: `createBilling(…).deductCredits('user_1', 5, 'a picture')`. */
 export function createCredits(ctx: BillingContext) {
   return {
-    grantCredits: given(ctx, changes.grantCredits),
+    grantCredits: given(ctx, changes.grantCredits, OWNER, ANY, OPTIONS),
     deductCredits: given(ctx, changes.deductCredits),
-    refundCredits: given(ctx, changes.refundCredits),
-    adjustCredits: given(ctx, changes.adjustCredits),
-    clawBackCredits: given(ctx, changes.clawBackCredits),
-    restoreCredits: given(ctx, changes.restoreCredits),
+    refundCredits: given(ctx, changes.refundCredits, OWNER, ANY, ANY, REFUND),
+    adjustCredits: given(ctx, changes.adjustCredits, OWNER, ANY, ANY, OPTIONS),
+    clawBackCredits: given(ctx, changes.clawBackCredits, OWNER, ANY, ANY, CLAW_BACK),
+    restoreCredits: given(ctx, changes.restoreCredits, OWNER, ANY, OPTIONS),
     holdCredits: given(ctx, holds.holdCredits),
-    captureHold: given(ctx, holds.captureHold),
-    releaseHold: given(ctx, holds.releaseHold),
+    captureHold: given(ctx, holds.captureHold, HOLD),
+    releaseHold: given(ctx, holds.releaseHold, HOLD),
     releaseOverdueHolds: given(ctx, holds.releaseOverdueHolds),
     getBalance: given(ctx, balance.getBalance),
     listTransactions: given(ctx, balance.listTransactions),

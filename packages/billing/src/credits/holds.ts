@@ -10,15 +10,9 @@ import { randomUUID } from 'node:crypto'
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
+import { requireOwner } from '../owner-id.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
-import {
-  idOf,
-  requireCredits,
-  requireDescription,
-  requireKey,
-  requireOwner,
-  ttlOf,
-} from './input.ts'
+import { idOf, requireCredits, requireDescription, requireKey, ttlOf } from './input.ts'
 import {
   ask,
   type CreditOptions,

@@ -31,14 +31,6 @@ function text(name: string, value: unknown, max = MAX_TEXT): string {
   return value
 }
 
-/** @throws `owner_required`, `invalid_input` */
-export function requireOwner(ownerId: unknown): string {
-  if (typeof ownerId !== 'string' || ownerId.trim() === '') {
-    throw new BillingError('owner_required', 'Credits belong to an owner; none was named.')
-  }
-  return text('The owner id', ownerId)
-}
-
 /** A whole number of credits from 1 to `MAX_CREDITS`. @throws `invalid_amount` */
 export function requireCredits(amount: unknown): number {
   const isWhole = typeof amount === 'number' && Number.isSafeInteger(amount)

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { optional, requireId } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 
 /** What is wrong, where it begins, and the two values that disagree. */
@@ -20,7 +21,7 @@ export interface LedgerViolation {
   found: string | null
 }
 
-/** The owners to look at, both ends included. Default: all. */
+/** The owners to look at, both ends included. Left out: all. */
 export interface OwnerRange {
   from?: string
   to?: string
@@ -190,6 +191,8 @@ export async function ledgerViolations(
   db: Asks,
   range: OwnerRange = {},
 ): Promise<LedgerViolation[]> {
+  optional(range, 'from', requireId)
+  optional(range, 'to', requireId)
   const found: LedgerViolation[] = []
   for (const check of LEDGER_CHECKS) found.push(...(await checkLedger(db, check, range)))
   return found

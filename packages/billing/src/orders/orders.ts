@@ -5,7 +5,19 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { given } from '../given.ts'
+import {
+  AMOUNT,
+  ANY,
+  date,
+  FLAG,
+  filters,
+  given,
+  id,
+  LIMIT,
+  OWNER,
+  object,
+  words,
+} from '../given.ts'
 import { cancelOrder } from './cancel.ts'
 import { createOrder } from './create.ts'
 import { handleCreateOrder, handlePaymentCallback } from './handle.ts'
@@ -17,19 +29,33 @@ import { settleOrder } from './settle.ts'
 import { checkOrders } from './stuck.ts'
 import { watchOrders } from './watch.ts'
 
+const ORDER = id('The order id')
+const FILTERS = { ownerId: OWNER, status: words('status'), needsAttention: FLAG, limit: LIMIT }
+const REFUND = {
+  amount: AMOUNT,
+  reason: ANY,
+  operator: ANY,
+  idempotencyKey: id('idempotencyKey'),
+}
+const SINCE = { since: date('since'), operator: ANY, signal: ANY, onProgress: ANY }
+
 export function createOrders(ctx: BillingContext) {
   return {
-    createOrder: given(ctx, createOrder),
+    createOrder: given(
+      ctx,
+      createOrder,
+      object('The input', { ownerId: OWNER, productId: id('productId') }),
+    ),
     handleCreateOrder: given(ctx, handleCreateOrder),
     handlePaymentCallback: given(ctx, handlePaymentCallback),
-    settleOrder: given(ctx, settleOrder),
-    cancelOrder: given(ctx, cancelOrder),
-    refundOrder: given(ctx, refundOrder),
-    listOrders: given(ctx, listOrders),
-    showOrder: given(ctx, showOrder),
+    settleOrder: given(ctx, settleOrder, ORDER),
+    cancelOrder: given(ctx, cancelOrder, ORDER),
+    refundOrder: given(ctx, refundOrder, ORDER, filters(REFUND)),
+    listOrders: given(ctx, listOrders, filters(FILTERS)),
+    showOrder: given(ctx, showOrder, ORDER),
     checkOrders: given(ctx, checkOrders),
-    pullOrders: given(ctx, pullOrders),
-    reconcileOrders: given(ctx, reconcileOrders),
+    pullOrders: given(ctx, pullOrders, filters(SINCE)),
+    reconcileOrders: given(ctx, reconcileOrders, filters(SINCE)),
     watchOrders: given(ctx, watchOrders),
   }
 }

@@ -1,0 +1,84 @@
+/**
+ * What callers give to functions that look rows up by it. What is left out never means every row: an id that
+ * is missing, empty or no text is refused before anything is asked of the database, and so is a filter that
+ * is there and undefined, as it comes from a form without the field.
+ *
+ * @module
+ */
+
+import { TollgateError } from './errors.ts'
+
+/** An argument that cannot be meant. Nothing was looked up and nothing changed. */
+export class ArgumentError extends TollgateError<'invalid_argument'> {
+  override readonly name = 'ArgumentError'
+
+  constructor(message: string) {
+    super('invalid_argument', 400, message)
+  }
+}
+
+const MAX_LENGTH = 255
+/** A NUL cannot be stored; half a character would be stored as another. */
+const UNSTORABLE = /\0|\p{Surrogate}/u
+
+/**
+ * `value` as an id or key: text of 1 to 255 characters that is not blank. `name` begins the message:
+ * `The order id`.
+ *
+ * @throws ArgumentError (400, `invalid_argument`)
+ */
+export function requireId(name: string, value: unknown): string {
+  if (typeof value !== 'string') {
+    throw new ArgumentError(`${name} is ${kindOf(value)}. Give it as text.`)
+  }
+  if (value.trim() === '') throw new ArgumentError(`${name} is empty. Name the row that is meant.`)
+  if (value.length > MAX_LENGTH) {
+    throw new ArgumentError(`${name} has ${value.length} characters, and may have ${MAX_LENGTH}.`)
+  }
+  if (UNSTORABLE.test(value)) {
+    throw new ArgumentError(`${name} holds a character that cannot be stored.`)
+  }
+  return value
+}
+
+/**
+ * The filter `key` of `options` as `read` takes it; undefined where the caller left it out altogether. A key
+ * that is there and undefined is refused by `read`.
+ *
+ * @throws ArgumentError (400, `invalid_argument`)
+ */
+export function optional<T>(
+  options: object,
+  key: string,
+  read: (name: string, value: unknown) => T,
+): T | undefined {
+  return key in options ? read(key, Reflect.get(options, key)) : undefined
+}
+
+/** `value` where it is an object with options. @throws ArgumentError (400, `invalid_argument`) */
+export function requireOptions<T extends object>(name: string, value: T): T {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  throw new ArgumentError(`${name} is ${kindOf(value)}. Give an object.`)
+}
+
+/** A whole number from 1 to `most`. @throws ArgumentError (400, `invalid_argument`) */
+export function requireLimit(value: unknown, most: number): number {
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value)
+  throw new ArgumentError(`limit is ${kindOf(value)}. Give a whole number from 1 to ${most}.`)
+}
+
+/** @throws ArgumentError (400, `invalid_argument`) */
+export function requireDate(name: string, value: unknown): Date {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return value
+  throw new ArgumentError(`${name} is ${kindOf(value)}. Give a date.`)
+}
+
+/** What a value is, without what it says: it may be a token or an address. */
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return `${value}`
+  if (typeof value === 'number') return `the number ${value}`
+  if (Array.isArray(value)) return 'a list'
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid date' : 'a date'
+  if (typeof value === 'object') return 'an object'
+  return typeof value === 'string' ? 'text' : `a ${typeof value}`
+}
