@@ -16,6 +16,8 @@ export type AuthErrorCode =
   | 'mfa_required'
   | 'not_authenticated'
   | 'organization_required'
+  | 'organizations_need_owner'
+  | 'session_not_fresh'
   | 'too_busy'
   | 'unknown_session'
   | 'unsupported_media_type'
@@ -33,6 +35,8 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   method_not_allowed: 405,
   mfa_required: 403,
   not_authenticated: 401,
+  organizations_need_owner: 409,
+  session_not_fresh: 403,
   too_busy: 503,
   unknown_session: 404,
   unsupported_media_type: 415,

@@ -64,6 +64,11 @@ export const BETTER_AUTH_RULES = {
   '/two-factor/verify-backup-code': SHARED,
   // A stolen session must not try out the password, nor a new account write to the world.
   '/change-password': { window: WINDOW_SECONDS, max: 20 },
+  '/change-email': { window: WINDOW_SECONDS, max: 20 },
+  '/change-email/*': SHARED,
+  '/delete-user': { window: WINDOW_SECONDS, max: 20 },
+  '/delete-user/*': { window: WINDOW_SECONDS, max: 20 },
+  '/export-user': { window: WINDOW_SECONDS, max: 20 },
   '/two-factor/*': { window: WINDOW_SECONDS, max: 20 },
   '/organization/invite-member': { window: WINDOW_SECONDS, max: 50 },
 }

@@ -17,6 +17,7 @@ import type { AuthContext } from 'better-auth'
 import { createEmailVerificationToken } from 'better-auth/api'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import { z } from 'zod'
+import { type AccountMail, deliverAccountMail } from './account/mails.ts'
 import { audit } from './audit.ts'
 import { CONFIRMATION_SECONDS, issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
@@ -33,7 +34,7 @@ const [MAIL] = JOBS
 const mail = z.discriminatedUnion('mail', [
   z.object({
     key: z.string(),
-    mail: z.enum(['confirm', 'reset', 'known', 'claim', 'link']),
+    mail: z.enum(['confirm', 'reset', 'known', 'claim', 'link', 'account']),
     sealed: z.string(),
   }),
   z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
@@ -43,9 +44,12 @@ type Mail = z.output<typeof mail>
 /**
  * What is asked for. `known` tells the owner of an account that somebody signed up with their address;
  * `claim` lets somebody confirm an address that another has signed up with and never confirmed; `link` is
- * a magic link that leads on to the path `next`.
+ * a magic link that leads on to the path `next`; `account` is about an account that is there.
  */
-export type MailRequest = Addressed | { mail: 'invite'; invitationId: string }
+export type MailRequest =
+  | Addressed
+  | { mail: 'account'; account: AccountMail }
+  | { mail: 'invite'; invitationId: string }
 
 type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
 type ToUser =
@@ -58,6 +62,8 @@ export interface MailOptions {
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   baseURL: string
+  /** For how long a change of address can be taken back. */
+  undoDays: number
   /** Better Auth's own side, which exists only after the mails do. */
   context(): Promise<Pick<AuthContext, 'internalAdapter'>>
 }
@@ -70,7 +76,7 @@ export interface Mails {
 }
 
 export function createMails(options: MailOptions): Mails {
-  const { db, keys, sender, pages, baseURL, context } = options
+  const { db, keys, sender, pages, baseURL, undoDays, context } = options
 
   const link = (path: string, query: Record<string, string> = {}) => {
     const url = new URL(path, baseURL)
@@ -78,15 +84,18 @@ export function createMails(options: MailOptions): Mails {
     return url.href
   }
 
-  const seal = (request: Addressed): Promise<string> =>
+  const seal = (request: Addressed | AccountMail): Promise<string> =>
     symmetricEncrypt({ key: keys.mail, data: JSON.stringify(request) })
 
   async function deliver(queued: Mail): Promise<void> {
     const { key: idempotencyKey } = queued
     if (queued.mail === 'invite') return invite(queued.invitationId, idempotencyKey)
-    const request: Addressed = JSON.parse(
-      await symmetricDecrypt({ key: keys.mail, data: queued.sealed }),
-    )
+    const opened = JSON.parse(await symmetricDecrypt({ key: keys.mail, data: queued.sealed }))
+    if (queued.mail === 'account') {
+      const parts = { db, sender, pages, undoDays, link, issue }
+      return deliverAccountMail(parts, opened as AccountMail, idempotencyKey)
+    }
+    const request = opened as Addressed
     if (request.mail === 'link') return sendLink(request, idempotencyKey)
     const user = await db.user.findUnique({ where: { email: request.to } })
     if (user) await sendTo(user, request, idempotencyKey)
@@ -188,8 +197,11 @@ export function createMails(options: MailOptions): Mails {
       const payload =
         request.mail === 'invite'
           ? { ...named, invitationId: request.invitationId }
-          : { ...named, sealed: await seal({ ...request, to: request.to.toLowerCase() }) }
+          : { ...named, sealed: await seal(sealedPart(request)) }
       await enqueue<object>(tx, { ...MAIL, ...work }, payload)
     },
   }
 }
+
+const sealedPart = (request: Exclude<MailRequest, { mail: 'invite' }>) =>
+  request.mail === 'account' ? request.account : { ...request, to: request.to.toLowerCase() }

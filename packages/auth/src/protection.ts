@@ -14,7 +14,7 @@ import {
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { checkProxies, createAddressOf } from './addresses.ts'
-import { audit } from './audit.ts'
+import { type AuditEntry, audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
@@ -34,6 +34,8 @@ export interface ProtectionOptions {
   keys: Keys
   baseURL: string
   logger: Logger
+  /** Told of each entry once it is written, with where it came from. */
+  onEntry(entry: AuditEntry): void
 }
 
 /** @throws `invalid_options` for proxies that cannot be read */
@@ -42,6 +44,7 @@ export function createProtection({
   keys,
   baseURL,
   logger,
+  onEntry,
 }: ProtectionOptions): Protection {
   const { db = defaultDb, redisUrl } = options
   const addressOf = createAddressOf(options)
@@ -69,6 +72,7 @@ export function createProtection({
         userAgent: headers?.get('user-agent') ?? null,
       }
       await audit(db, { ...entry, ...from })
+      onEntry({ ...entry, ...from })
     } catch (error) {
       // What has happened cannot be undone for want of an entry.
       logger.error({ action: entry.action, error }, 'not in the audit log')

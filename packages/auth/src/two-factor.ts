@@ -53,6 +53,7 @@ const OPEN = new Set([
   '/magic-link/verify',
   '/sign-up/email',
   '/confirm-email',
+  '/change-email/undo',
   '/send-verification-email',
   '/request-password-reset',
   '/reset-password',

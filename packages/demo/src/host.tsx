@@ -11,6 +11,7 @@ import { createLogger, isTollgateError, toResponse } from '@repo/core'
 import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { secureHeaders } from 'hono/secure-headers'
+import { accountRoutes } from './account.tsx'
 import { creditRoutes } from './credits.tsx'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
@@ -132,6 +133,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       bookings: await billing.listBookings(user.id),
     })
   })
+
+  // Sessions, address, password, a copy of the data, deletion.
+  app.route('/', accountRoutes(auth, billing))
 
   // The organization, its members and invitations.
   app.route('/', teamRoutes(auth))
