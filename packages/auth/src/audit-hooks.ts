@@ -47,10 +47,14 @@ const OWN: { [path: string]: AuditAction } = {
   '/two-factor/generate-backup-codes': 'backup_codes_replaced',
   '/organization/leave': 'member_removed',
   '/organization/accept-invitation': 'member_added',
+  '/oauth2/consent': 'program_allowed',
 }
 
 /** What they do to others. */
 const OTHERS = /^\/organization\/(update-member-role|remove-member|transfer-ownership)$/
+
+/** Where an account gets its first password by a way of its own, which is told of otherwise. */
+const SETS_FIRST_PASSWORD = /^\/(sign-up\/email|reset-password)$/
 
 /** What is read before an endpoint has changed it. */
 interface Before {
@@ -117,6 +121,9 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     const action = Object.hasOwn(OWN, path) ? OWN[path] : undefined
     if (!action) return []
     const { userId, sessionId, provider } = by
+    const { accept, oauth_query } = bodyOf(ctx)
+    if (action === 'program_allowed' && accept !== true) return []
+    const program = new URLSearchParams(String(oauth_query ?? '')).get('client_id')
     return [
       {
         action,
@@ -125,6 +132,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
         ...(action === 'sign_out' ? { sessionId } : {}),
         ...(action === 'session_revoked' ? { detail: { reason: path.slice(1) } } : {}),
         ...(provider === null ? {} : { detail: { from: provider } }),
+        ...(action === 'program_allowed' && program ? { detail: { to: program } } : {}),
         ...(path.startsWith('/organization/') ? { organizationId: organizationOf(ctx) } : {}),
       },
     ]
@@ -199,12 +207,16 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
   /** Wherever it is linked, also by signing in. */
   async function linked(
     { userId, providerId }: { userId: string; providerId: string },
-    ctx: Pick<HookContext, 'request' | 'headers'> | null,
+    ctx: Pick<HookContext, 'request' | 'headers' | 'path'> | null,
   ): Promise<void> {
-    if (providerId === 'credential') return
-    const detail = { to: providerId }
-    const entry = { action: 'account_linked', userId, actorId: userId, detail } as const
-    await record(entry, ctx?.request ?? ctx?.headers)
+    const own = { userId, actorId: userId }
+    const source = ctx?.request ?? ctx?.headers
+    if (providerId !== 'credential') {
+      await record({ action: 'account_linked', ...own, detail: { to: providerId } }, source)
+    } else if (ctx && !SETS_FIRST_PASSWORD.test(ctx.path ?? '')) {
+      // By the host's own code, which asks `auth.api.setPassword`.
+      await record({ action: 'password_set', ...own }, source)
+    }
   }
 
   return {

@@ -16,11 +16,18 @@ import {
 } from '@repo/core'
 import { networkOf } from '@repo/core/rate-limit'
 import type { Db, Prisma } from '@repo/db'
+import { familyOf } from './account/device.ts'
 
 export type AuditAction =
   | 'account_linked'
   | 'account_unlinked'
   | 'backup_codes_replaced'
+  | 'deletion_blocked'
+  | 'deletion_cancelled'
+  | 'deletion_requested'
+  | 'email_change_requested'
+  | 'email_change_undone'
+  | 'email_changed'
   | 'impersonation_started'
   | 'impersonation_stopped'
   | 'member_added'
@@ -32,6 +39,9 @@ export type AuditAction =
   | 'password_reset'
   | 'password_reset_requested'
   | 'refresh_token_reused'
+  | 'password_set'
+  | 'program_allowed'
+  | 'reauthentication_failed'
   | 'role_changed'
   | 'second_factor'
   | 'second_factor_failed'
@@ -42,6 +52,8 @@ export type AuditAction =
   | 'sign_out'
   | 'two_factor_disabled'
   | 'two_factor_enabled'
+  | 'user_deleted'
+  | 'user_exported'
   | 'users_purged'
 
 export interface AuditEntry {
@@ -173,16 +185,3 @@ export async function pruneAuditLog(
     SELECT "AuditLog_prune"(${before}::timestamptz)::int AS count`
   return row.count
 }
-
-/** In this order: each also names those that follow. */
-const FAMILIES: [RegExp, string][] = [
-  [/Edg/, 'Edge'],
-  [/OPR\//, 'Opera'],
-  [/Firefox\/|FxiOS/, 'Firefox'],
-  [/Chrome\/|CriOS/, 'Chrome'],
-  [/Safari\//, 'Safari'],
-  [/curl\//, 'curl'],
-]
-
-const familyOf = (userAgent: string): string =>
-  FAMILIES.find(([pattern]) => pattern.test(userAgent))?.[1] ?? 'other'

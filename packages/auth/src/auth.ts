@@ -8,6 +8,10 @@ import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '
 import { db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
+import { tellOf } from './account/alerts.ts'
+import { deleteUserNow } from './account/deletion.ts'
+import { exportOf, type UserExport } from './account/export.ts'
+import { isRecent } from './account/reauthenticate.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf, withHeaders } from './border.ts'
@@ -39,6 +43,8 @@ export interface AuthUser {
   emailVerified: boolean
   image: string | null
   role: string
+  /** When the account will be deleted, because its owner asked for it; null: it stays. */
+  deletionDueAt: Date | null
 }
 
 /** Where other programs send people, who are not known here before the hop. */
@@ -66,6 +72,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
     baseURL,
     logger,
     endpoints: () => betterAuthInstance.api,
+    onEntry: (entry) =>
+      background.run('alert', () => tellOf({ db: database, limiter, mails }, entry)),
   })
   const { addressOf, addresses, limiter } = protection
   const tokens: SessionTokens = createSessionTokens({
@@ -95,6 +103,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
+  const deletion = { db: database, mails, logger }
   const answerTo = async (req: Request): Promise<Response> => {
     // What is refused here has changed nothing that there is to tell of.
     let isChecked = false
@@ -135,10 +144,52 @@ export function createAuth<P extends string = Permission, R extends string = Org
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
       if (!session) return null
-      return database.user.findUnique({
+      const found = await database.user.findUnique({
         where: { id: session.userId },
-        select: { id: true, name: true, email: true, emailVerified: true, image: true, role: true },
+        select: {
+          ...{ id: true, name: true, email: true, emailVerified: true, image: true, role: true },
+          deletion: { select: { dueAt: true } },
+        },
       })
+      if (!found) return null
+      const { deletion, ...user } = found
+      return { ...user, deletionDueAt: deletion?.dueAt ?? null }
+    },
+    /**
+     * Everything that auth keeps about who is asking, for them to take along. Asks for a sign-in of the last
+     * quarter of an hour.
+     *
+     * @throws `not_authenticated` (401), `mfa_required`, `session_not_fresh` (403)
+     */
+    async exportUser(req: Request): Promise<UserExport> {
+      const { userId, sessionId } = await guards.requireAuth(req, { fresh: true })
+      const session = await database.session.findUnique({ where: { id: sessionId } })
+      if (!session || !isRecent(session)) {
+        throw new AuthError('session_not_fresh', 'Sign in again first.')
+      }
+      const document = await exportOf(database, userId, sessionId)
+      if (!document) throw new AuthError('not_authenticated', 'Nobody is signed in.')
+      const entry = { action: 'user_exported', userId, actorId: userId, sessionId } as const
+      await protection.record(entry, req)
+      return document
+    },
+    /**
+     * Deletes a user at once, on the host's decision, such as for a person who asks by letter. A person who is
+     * signed in posts to `/delete-user`. For a user who is gone nothing happens.
+     *
+     * @throws `organizations_need_owner` (409), which names those that nobody else owns
+     */
+    async deleteUser(userId: string): Promise<void> {
+      const { organizationIds } = await deleteUserNow(deletion, userId)
+      if (organizationIds.length > 0) {
+        const named = organizationIds.join(', ')
+        throw new AuthError(
+          'organizations_need_owner',
+          `Hand over or delete the organizations that nobody else owns: ${named}.`,
+        )
+      }
+      background.run('events', events.deliver)
+      await tokens.settle()
     },
     /** What the page behind a confirmation mail has to show to this browser; see `ConfirmationState`. */
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
@@ -172,7 +223,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     /** Answers a form of the host, without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
-    jobs: createJobs(options, mails, events),
+    jobs: createJobs(options, mails, events, deletion),
     cron: authCron,
     /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
@@ -211,6 +262,8 @@ export const listSessions: Auth['listSessions'] = (req) => auth.listSessions(req
 export const revokeSession: Auth['revokeSession'] = (req, id) => auth.revokeSession(req, id)
 export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
   auth.revokeOtherSessions(req)
+export const exportUser: Auth['exportUser'] = (req) => auth.exportUser(req)
+export const deleteUser: Auth['deleteUser'] = (userId) => auth.deleteUser(userId)
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
 /** A provider's answer to a sign-in, which may have made a user. */

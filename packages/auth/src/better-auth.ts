@@ -9,6 +9,8 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
+import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
+import { accounts } from './account/plugin.ts'
 import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
@@ -20,7 +22,7 @@ import { proveByReset } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails } from './mails.ts'
-import { type AnyAuthOptions, PAGES, type Pages } from './options.ts'
+import { type AnyAuthOptions, accountDays, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import { observed, passwordHooks } from './password-hooks.ts'
@@ -59,6 +61,7 @@ export function createBetterAuth({
   protection,
 }: Parts) {
   const { passwords } = protection
+  const days = accountDays(options)
   const pages: Pages = { ...PAGES, ...options.pages }
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
@@ -71,6 +74,7 @@ export function createBetterAuth({
     sender: options.sender ?? { sendEmail },
     pages,
     baseURL,
+    undoDays: days.undoEmailChangeDays,
     context,
   })
   const instance = betterAuth({
@@ -126,7 +130,21 @@ export function createBetterAuth({
         redeem,
         record: protection.record,
       }),
-      tollgate({ ...tokens, afterSignIn: pages.afterSignIn }),
+      accounts({
+        db: options.db ?? db,
+        keys,
+        mails,
+        logger,
+        limiter: (options.rateLimit ?? true) ? protection.limiter : null,
+        record: protection.record,
+        deletionGraceDays: days.deletionGraceDays,
+      }),
+      tollgate({
+        ...tokens,
+        afterSignIn: pages.afterSignIn,
+        organizationAtSignIn: (userId) => organizationAtSignIn(options.db ?? db, userId),
+        rememberOrganization: (...what) => rememberOrganization(options.db ?? db, ...what),
+      }),
       ...protection.last,
     ],
   })
@@ -160,6 +178,7 @@ function settings({
     disabledPaths: [
       '/verify-email',
       '/magic-link/verify',
+      '/delete-user/callback',
       '/token',
       // Codes by mail are no second factor to who has the mailbox.
       '/two-factor/send-otp',

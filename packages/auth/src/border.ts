@@ -104,8 +104,13 @@ const isTokenEndpoint = ({ url }: Request): boolean =>
 export const withHeaders = (req: Request, headers: Headers): Request =>
   req.body ? new Request(req, { headers }) : new Request(req.url, { method: req.method, headers })
 
-/** Two requests that made the same row at once: the slower one may come again. Else what was thrown. */
+/**
+ * Two requests that made the same row at once, or one that needs a row which another has deleted meanwhile: the
+ * slower one may come again. Else what was thrown.
+ */
 export function conflictOf(thrown: unknown): unknown {
-  const isUnique = (thrown as { code?: unknown } | null)?.code === 'P2002'
-  return isUnique ? new AuthError('conflict', 'Another request was faster. Try again.') : thrown
+  const code = (thrown as { code?: unknown } | null)?.code
+  return code === 'P2002' || code === 'P2003'
+    ? new AuthError('conflict', 'Another request was faster. Try again.')
+    : thrown
 }

@@ -21,6 +21,8 @@ export type AuthErrorCode =
   | 'organization_required'
   | 'raw_body_required'
   | 'recent_sign_in_required'
+  | 'organizations_need_owner'
+  | 'session_not_fresh'
   | 'too_busy'
   | 'unknown_session'
   | 'unsupported_media_type'
@@ -41,6 +43,8 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   not_authenticated: 401,
   raw_body_required: 500,
   recent_sign_in_required: 403,
+  organizations_need_owner: 409,
+  session_not_fresh: 403,
   too_busy: 503,
   unknown_session: 404,
   unsupported_media_type: 415,

@@ -17,6 +17,8 @@ export {
   type Resource,
   type Rule,
 } from './access.ts'
+export type { Device } from './account/device.ts'
+export type { UserExport } from './account/export.ts'
 export {
   type AuditAction,
   type AuditEntry,
@@ -32,6 +34,8 @@ export {
   auth,
   can,
   createAuth,
+  deleteUser,
+  exportUser,
   getSession,
   getUser,
   listSessions,

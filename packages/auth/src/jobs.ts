@@ -7,11 +7,13 @@
 import { defineJob, type JobDefinition } from '@repo/core'
 import { db } from '@repo/db'
 import type { CronEntry } from '@repo/jobs'
+import { type DeletionParts, deleteDueUsers } from './account/deletion.ts'
+import { forgetEmailChanges } from './account/email-change.ts'
 import { pruneAuditLog } from './audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
 import { purgeExpired } from './expired.ts'
 import type { Mails } from './mails.ts'
-import type { AnyAuthOptions } from './options.ts'
+import { type AnyAuthOptions, accountDays } from './options.ts'
 import { purgeUnconfirmed } from './unconfirmed.ts'
 
 const YEAR_DAYS = 365
@@ -25,14 +27,18 @@ export const JOBS = [
   { name: 'auth.pruneAuditLog', maxAttempts: 3 },
   { name: 'auth.purgeExpired', maxAttempts: 3 },
   { name: 'auth.purgeUnconfirmed', maxAttempts: 3 },
+  { name: 'auth.deleteUsers', maxAttempts: 3 },
+  { name: 'auth.forgetEmailChanges', maxAttempts: 3 },
   { name: DELIVER_EVENTS, maxAttempts: 3 },
 ] as const
 
 export function createJobs(
-  options: Pick<AnyAuthOptions, 'db' | 'keepAuditDays' | 'keepUnconfirmedDays'>,
+  options: AnyAuthOptions,
   mails: Mails,
   events: EventDelivery,
+  deletion: DeletionParts,
 ): readonly JobDefinition<object>[] {
+  const { undoEmailChangeDays } = accountDays(options)
   const work: Record<(typeof JOBS)[number]['name'], Mails['work']> = {
     'auth.mail': mails.work,
     'auth.pruneAuditLog': {
@@ -43,6 +49,11 @@ export function createJobs(
     'auth.purgeUnconfirmed': {
       parse: () => ({}),
       run: () => purgeUnconfirmed(options.db ?? db, options.keepUnconfirmedDays ?? MONTH_DAYS),
+    },
+    'auth.deleteUsers': { parse: () => ({}), run: () => deleteDueUsers(deletion) },
+    'auth.forgetEmailChanges': {
+      parse: () => ({}),
+      run: () => forgetEmailChanges(deletion.db, undoEmailChangeDays),
     },
     [DELIVER_EVENTS]: { parse: () => ({}), run: events.work },
   }
@@ -57,4 +68,6 @@ export const authCron: readonly CronEntry[] = [
   { pattern: '37 * * * *', job: 'auth.purgeExpired' },
   { pattern: '53 3 * * *', job: 'auth.pruneAuditLog', backfillMs: DAY_MS },
   { pattern: '23 4 * * *', job: 'auth.purgeUnconfirmed', backfillMs: DAY_MS },
+  { pattern: '41 * * * *', job: 'auth.deleteUsers', backfillMs: DAY_MS },
+  { pattern: '47 4 * * *', job: 'auth.forgetEmailChanges', backfillMs: DAY_MS },
 ]

@@ -16,6 +16,7 @@ import { enqueue } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import { z } from 'zod'
+import { type AccountMail, deliverAccountMail } from './account/mails.ts'
 import { audit } from './audit.ts'
 import { issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
@@ -30,7 +31,7 @@ const [MAIL] = JOBS
 const mail = z.discriminatedUnion('mail', [
   z.object({
     key: z.string(),
-    mail: z.enum(['confirm', 'reset', 'sign-up', 'link']),
+    mail: z.enum(['confirm', 'reset', 'sign-up', 'link', 'account']),
     sealed: z.string(),
   }),
   z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
@@ -40,9 +41,12 @@ type Mail = z.output<typeof mail>
 /**
  * What is asked for. `sign-up` lets somebody confirm the address they signed up with; the owner of an account is
  * told instead that somebody did. `confirm` is another link, for the sign-up `id` of the browser that asks if it
- * has one. `link` is a magic link that leads on to the path `next`.
+ * has one. `link` is a magic link that leads on to the path `next`; `account` is about an account that is there.
  */
-export type MailRequest = Addressed | { mail: 'invite'; invitationId: string }
+export type MailRequest =
+  | Addressed
+  | { mail: 'account'; account: AccountMail }
+  | { mail: 'invite'; invitationId: string }
 
 type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
 type ToUser =
@@ -56,6 +60,8 @@ export interface MailOptions {
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   baseURL: string
+  /** For how long a change of address can be taken back. */
+  undoDays: number
   /** Better Auth's own side, which exists only after the mails do. */
   context(): Promise<Pick<AuthContext, 'internalAdapter'>>
 }
@@ -68,7 +74,7 @@ export interface Mails {
 }
 
 export function createMails(options: MailOptions): Mails {
-  const { db, keys, sender, pages, baseURL, context } = options
+  const { db, keys, sender, pages, baseURL, undoDays, context } = options
 
   const link = (path: string, query: Record<string, string> = {}) => {
     const url = new URL(path, baseURL)
@@ -76,15 +82,18 @@ export function createMails(options: MailOptions): Mails {
     return url.href
   }
 
-  const seal = (request: Addressed): Promise<string> =>
+  const seal = (request: Addressed | AccountMail): Promise<string> =>
     symmetricEncrypt({ key: keys.mail, data: JSON.stringify(request) })
 
   async function deliver(queued: Mail): Promise<void> {
     const { key: idempotencyKey } = queued
     if (queued.mail === 'invite') return invite(queued.invitationId, idempotencyKey)
-    const request: Addressed = JSON.parse(
-      await symmetricDecrypt({ key: keys.mail, data: queued.sealed }),
-    )
+    const opened = JSON.parse(await symmetricDecrypt({ key: keys.mail, data: queued.sealed }))
+    if (queued.mail === 'account') {
+      const parts = { db, sender, pages, undoDays, link, issue }
+      return deliverAccountMail(parts, opened as AccountMail, idempotencyKey)
+    }
+    const request = opened as Addressed
     if (request.mail === 'link') return sendLink(request, idempotencyKey)
     const user = await db.user.findUnique({ where: { email: request.to } })
     if (user) await sendTo(user, request, idempotencyKey)
@@ -178,8 +187,11 @@ export function createMails(options: MailOptions): Mails {
       const payload =
         request.mail === 'invite'
           ? { ...named, invitationId: request.invitationId }
-          : { ...named, sealed: await seal({ ...request, to: request.to.toLowerCase() }) }
+          : { ...named, sealed: await seal(sealedPart(request)) }
       await enqueue<object>(tx, { ...MAIL, ...work }, payload)
     },
   }
 }
+
+const sealedPart = (request: Exclude<MailRequest, { mail: 'invite' }>) =>
+  request.mail === 'account' ? request.account : { ...request, to: request.to.toLowerCase() }

@@ -10,6 +10,8 @@ import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { Access } from './access.ts'
 import type { AccessTokenAlg } from './access-token.ts'
+import { GRACE_DAYS } from './account/deletion.ts'
+import { UNDO_DAYS } from './account/email-change.ts'
 import type { Bounds } from './bounds.ts'
 import type { IsBreached } from './breached.ts'
 import { AuthError } from './errors.ts'
@@ -99,6 +101,16 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   keepAuditDays?: number
   /** After how many days users who never confirmed their address are deleted; 1 or more. Default 30. */
   keepUnconfirmedDays?: number
+  /**
+   * For how many days after it was asked for the owner of the old e-mail address can take a change of it back.
+   * From 0, never, to 90. Default 7.
+   */
+  undoEmailChangeDays?: number
+  /**
+   * After how many days an account is deleted whose owner asked for it, and until when it can be cancelled.
+   * From 0, at once, to 365. Default 30.
+   */
+  deletionGraceDays?: number
   /** Counts the limits in Redis. Default: in PostgreSQL. */
   redisUrl?: string
 }
@@ -115,6 +127,12 @@ export interface Pages {
   forgotPassword: string
   /** Gets a `token`, and `next` where the request named a page. Default `/magic-link`. */
   magicLink: string
+  /** Where people look after their account: sessions, password, address. Default `/account`. */
+  account: string
+  /** Gets a `token`, and confirms a new address with it. Default `/change-email`. */
+  changeEmail: string
+  /** Gets a `token`, and takes a change of address back with it. Default `/undo-email-change`. */
+  undoEmailChange: string
   /** Gets an `id`. Default `/accept-invitation`. */
   acceptInvitation: string
   /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
@@ -133,9 +151,27 @@ export const PAGES: Pages = {
   resetPassword: '/reset-password',
   forgotPassword: '/forgot-password',
   magicLink: '/magic-link',
+  account: '/account',
+  changeEmail: '/change-email',
+  undoEmailChange: '/undo-email-change',
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',
+}
+
+/** The days of an account's two periods, as they are or by default. @throws `invalid_options` */
+export function accountDays({
+  undoEmailChangeDays = UNDO_DAYS,
+  deletionGraceDays = GRACE_DAYS,
+}: Pick<AnyAuthOptions, 'undoEmailChangeDays' | 'deletionGraceDays'>) {
+  const limits = { undoEmailChangeDays: 90, deletionGraceDays: 365 }
+  const days = { undoEmailChangeDays, deletionGraceDays }
+  for (const [name, most] of Object.entries(limits)) {
+    const given = days[name as keyof typeof days]
+    if (Number.isInteger(given) && given >= 0 && given <= most) continue
+    throw new AuthError('invalid_options', `${name} is a whole number from 0 to ${most}.`)
+  }
+  return days
 }
 
 /** A provider of two variables, which belong together; nothing without both. @throws `invalid_options` */

@@ -47,7 +47,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   '/passkey/verify-authentication': { window: QUARTER, max: 300 },
   '/change-password': OWN,
   '/change-email': OWN,
+  '/change-email/*': SHARED,
   '/delete-user': OWN,
+  '/delete-user/*': OWN,
+  '/export-user': OWN,
   '/two-factor/*': OWN,
   '/organization/invite-member': { window: QUARTER, max: 50 },
 }

@@ -23,6 +23,7 @@ const OPEN = new Set([
   '/sign-in/magic-link/confirm',
   '/magic-link/verify',
   '/sign-up/email',
+  '/change-email/undo',
   '/confirm-email',
   '/send-verification-email',
   '/request-password-reset',

@@ -25,6 +25,10 @@ export interface TollgateOptions {
   settle(): Promise<void>
   /** Where a sign-in with a provider leads when the request names no page. */
   afterSignIn: string
+  /** What a new session of the user acts for. */
+  organizationAtSignIn(userId: string): Promise<string | null>
+  /** Notes what a session acts for now. */
+  rememberOrganization(sessionId: string, how: { isChosen: boolean }): Promise<void>
 }
 
 /** The parts of Better Auth's session that are read here. */
@@ -57,7 +61,7 @@ function requireKnownFields(body: Record<string, unknown>): void {
 }
 
 /** After these nobody is signed in. */
-const ENDING = ['/sign-out', '/revoke-sessions']
+const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
 
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const { refresh, flows } = options
@@ -107,6 +111,8 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     } else if (isOrganizationChange(ctx)) {
       // Several of these change the active organization or a role without saying so.
       const sessionId = await presentedId(ctx)
+      const isChosen = ctx.path === '/organization/set-active'
+      if (sessionId) await options.rememberOrganization(sessionId, { isChosen })
       if (sessionId) await refresh.mint(ctx, sessionId)
     } else if (ENDING.includes(ctx.path ?? '')) {
       refresh.clear(ctx)
@@ -142,6 +148,13 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     })
   }
 
+  /** A session that takes the place of another acts for what that one acted for. */
+  const begin = async (session: { userId: string; activeOrganizationId?: unknown }) => {
+    if (session.activeOrganizationId !== undefined) return { data: newSession() }
+    const activeOrganizationId = await options.organizationAtSignIn(session.userId)
+    return { data: { ...newSession(), activeOrganizationId } }
+  }
+
   return {
     id: 'tollgate',
     schema: {
@@ -155,7 +168,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     },
     init: () => ({
       options: {
-        databaseHooks: { session: { create: { before: async () => ({ data: newSession() }) } } },
+        databaseHooks: { session: { create: { before: begin } } },
       },
     }),
     endpoints: refresh.endpoints,

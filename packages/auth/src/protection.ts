@@ -20,7 +20,7 @@ import {
   createAddressOf,
   createAddressTeller,
 } from './addresses.ts'
-import { audit } from './audit.ts'
+import { type AuditEntry, audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
@@ -47,6 +47,8 @@ export interface ProtectionOptions {
   logger: Logger
   /** Those of the instance that stands behind the protection. */
   endpoints: Endpoints
+  /** Told of each entry once it is written, with where it came from. */
+  onEntry(entry: AuditEntry): void
 }
 
 /** @throws `invalid_options` for proxies that cannot be read, and for options of passwords that cannot be meant */
@@ -56,6 +58,7 @@ export function createProtection({
   baseURL,
   logger,
   endpoints,
+  onEntry,
 }: ProtectionOptions): Protection {
   const { db = defaultDb, redisUrl } = options
   const addressOf = createAddressOf(options)
@@ -85,6 +88,7 @@ export function createProtection({
         userAgent: headers?.get('user-agent') ?? null,
       }
       await audit(db, { ...entry, ...from })
+      onEntry({ ...entry, ...from })
     } catch (error) {
       // What has happened cannot be undone for want of an entry.
       logger.error({ action: entry.action, error }, 'not in the audit log')

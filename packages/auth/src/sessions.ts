@@ -7,8 +7,10 @@
  */
 
 import { requireId } from '@repo/core'
+import { networkOf } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import { readStatement, type Statement, type Verifier } from './access-token.ts'
+import { type Device, deviceOf } from './account/device.ts'
 import type { AuditEntry } from './audit.ts'
 import { readCookie } from './cookies.ts'
 import type { Denials } from './denials.ts'
@@ -18,17 +20,20 @@ import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 
 /** One of a person's sessions: a browser or program that is signed in. */
-export interface SessionInfo {
+export interface SessionInfo extends Device {
   sessionId: string
   /** Whether it is the one that asks. */
   isCurrent: boolean
   createdAt: Date
   /** When it was last refreshed, which an active one is every few minutes. */
-  updatedAt: Date
+  lastUsedAt: Date
   /** When it ends unless it is refreshed. */
   expiresAt: Date
   /** Of the sign-in; null when not known. */
   ipAddress: string | null
+  /** The network of that address, /24 or /48; null when not known. */
+  network: string | null
+  /** The header of the sign-in; null when there was none. */
   userAgent: string | null
 }
 
@@ -120,9 +125,11 @@ export function createSessions(options: SessionsOptions): Sessions {
         sessionId: id,
         isCurrent: id === sessionId,
         createdAt,
-        updatedAt,
+        lastUsedAt: updatedAt,
         expiresAt,
+        ...deviceOf(userAgent),
         ipAddress: ipAddress || null,
+        network: ipAddress ? networkOf(ipAddress) : null,
         userAgent: userAgent || null,
       }))
     },

@@ -15,11 +15,13 @@ import type { Keys } from './keys.ts'
 const PURPOSES = {
   'auth-state:': 'oauth-state',
   'authorization_code:': 'authorization-code',
+  'change-email:': 'email-change',
   'confirm-email:': 'email-confirmation',
   'magic-link:': 'magic-link',
   'reset-password:': 'password-reset',
   'revoke-unproven-account-access:': 'unproven-access-lock',
   'sign-up:': 'sign-up',
+  'undo-email-change:': 'email-change-undo',
   // Before the one below, which begins alike.
   '2fa-attempts-': 'second-factor-attempts',
   '2fa-': 'second-factor-challenge',

@@ -121,7 +121,12 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       events: {
         userCreated: ({ id }) => billing.ensureCustomer(id),
         userDeleted: ({ id }) => billing.forgetOwner(id),
-        emailChanged: ({ id }) => billing.updateCustomer(id),
+        emailChanged: async ({ id }) => {
+          const where = { userId: id, role: 'OWNER' }
+          const owned = await db.member.findMany({ where, select: { organizationId: true } })
+          const owners = [id, ...owned.map(({ organizationId }) => organizationId)]
+          for (const ownerId of owners) await billing.updateCustomer(ownerId)
+        },
         // An organization is billed at its owner's address, and not at all once it is gone.
         membersChanged: ({ id, members }) =>
           members > 0 ? billing.updateCustomer(id) : billing.forgetOwner(id),

@@ -12,6 +12,7 @@ import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
 import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
+import { accountRoutes } from './account.tsx'
 import { creditRoutes } from './credits.tsx'
 import * as page from './pages.tsx'
 import { planChange } from './plan-pages.tsx'
@@ -146,6 +147,9 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       bookings: await billing.listBookings(user.id),
     })
   })
+
+  // Sessions, address, password, a copy of the data, deletion.
+  app.route('/', accountRoutes(auth, billing))
 
   // The organization, its members and invitations.
   app.route('/', teamRoutes(auth))

@@ -19,6 +19,7 @@ const STYLE = `
   form.row, .row > form { margin: 0; } .member + .member { border-top: 1px solid var(--line); padding-top: .5rem; margin-top: .75rem; } .member .row { justify-content: flex-start; flex-wrap: wrap; gap: .5rem; } .member select { width: auto; margin: 0; } .member select, .member button { padding: .35rem .65rem; font-size: .92rem; }
   button, .button { font: inherit; font-weight: 600; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: 8px; background: var(--accent); color: #fff; cursor: pointer; text-decoration: none; }
   .quiet { background: transparent; color: var(--accent); border-color: var(--line); }
+  .danger { background: #b3261e; border-color: #b3261e; }
   .hint { color: var(--soft); font-size: .92rem; } form { margin: .5rem 0; } label + p { margin: -.5rem 0 .75rem; }
   table { width: 100%; border-collapse: collapse; font-size: .92rem; } th { text-align: left; color: var(--soft); font-weight: 600; } th, td { padding: .35rem .5rem .35rem 0; border-top: 1px solid var(--line); } thead th { border: 0; } .number { text-align: right; font-variant-numeric: tabular-nums; } input[type=checkbox] { display: inline; width: auto; margin: 0 .35rem 0 0; }
   .notice, .error { padding: .7rem 1rem; border-radius: 8px; background: var(--good); } .error { background: var(--bad); }

@@ -23,6 +23,14 @@ const NOTICES: Record<string, string> = {
   role: 'The role is changed.',
   transferred: 'The organization is handed over; you are an admin of it now.',
   left: 'You have left the organization.',
+  session: 'The session has ended.',
+  sessions: 'All other sessions have ended.',
+  address: 'We sent a link to the new address. Your address changes once you have used it.',
+  moved: 'Your account has its new address.',
+  undone: 'The change is taken back. Choose a new password with the link in your mail.',
+  password: 'Your password is changed, and every other session has ended.',
+  deletion: 'Your account will be deleted in 30 days. Until then, sign in to keep it.',
+  account_kept: 'Your account stays.',
   drawn: 'Your picture is drawn.',
   booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
 }
@@ -31,7 +39,6 @@ const NOTICES: Record<string, string> = {
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password: 'Address and password do not fit together.',
-  invalid_password: 'This is not the password that was chosen at this sign-up.',
   too_many_attempts: 'Too many wrong passwords. Leave the field empty, and choose a new one.',
   invalid_token: 'This link is used up or too old. If you have used it, just sign in.',
   invitation_not_found: 'This invitation is used up, too old or withdrawn.',
@@ -45,6 +52,15 @@ const ERRORS: Record<string, string> = {
   insufficient_credits: 'Not enough credits: buy some first.',
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
+  invalid_password: 'This is not the password.',
+  session_not_fresh: 'Sign in again for this, or type your password.',
+  invalid_email: 'Check the e-mail address: it could not be read.',
+  email_unchanged: 'Your account has this address already.',
+  email_taken: 'Another account has this address by now.',
+  other_account: 'This link belongs to another account. Sign in to that one first.',
+  not_authenticated: 'Sign in first, then use the link again.',
+  organizations_need_owner: 'You alone own an organization: hand it over or delete it first.',
+  too_many_requests: 'Too many tries. Come back in a while.',
 }
 
 export function Notices({ c }: { c: Context }) {
@@ -85,7 +101,7 @@ export function Field(props: {
   )
 }
 
-function FormPage(
+export function FormPage(
   props: PropsWithChildren<{ c: Context; title: string; action: string; submit: string }>,
 ) {
   return (
@@ -236,6 +252,7 @@ export const dashboard = (c: Context, data: Dashboard) =>
         <h1>Hello, {data.user.name}</h1>
         <a href="/credits">Credits</a>
         <a href="/team">Team</a>
+        <a href="/account">Account</a>
         <form method="post" action="/sign-out">
           <button class="quiet" type="submit">
             Sign out
@@ -243,6 +260,12 @@ export const dashboard = (c: Context, data: Dashboard) =>
         </form>
       </header>
       <Notices c={c} />
+      {data.user.deletionDueAt && (
+        <p class="error" role="alert">
+          This account will be deleted on {time(data.user.deletionDueAt)}.{' '}
+          <a href="/account">Keep it</a>
+        </p>
+      )}
       <PlanCard {...data} />
       <CallsCard {...data} />
       <InvoicesCard {...data} />
@@ -297,5 +320,5 @@ export async function problem(c: Context, response: Response): Promise<Response>
   )
 }
 
-const time = (date: Date) =>
+export const time = (date: Date) =>
   `${new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`

@@ -14,3 +14,14 @@ export function money(amount: number, currency: string): string {
 export function day(date: Date): string {
   return new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' }).format(date)
 }
+
+/** Day and minute in UTC: `March 1, 2026 at 14:05 UTC`. */
+export function moment(date: Date): string {
+  const time = new Intl.DateTimeFormat('en', {
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+    timeZone: 'UTC',
+  })
+  return `${day(date)} at ${time.format(date)} UTC`
+}

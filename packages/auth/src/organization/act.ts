@@ -7,7 +7,7 @@
  */
 
 import type { Db } from '@repo/db'
-import { createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
+import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
 import { currentTransaction } from '../transaction.ts'
 
 export interface Act {
@@ -50,11 +50,27 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
         SELECT 1 FROM "Organization" WHERE "id" = ${organizationId} FOR NO KEY UPDATE`
     }
     const actor = session ? { userId: session.user.id, email: session.user.email } : null
+    if (actor) await requireUser(tx, actor.userId)
     const role = await roleIn(tx, organizationId, actor?.userId ?? null)
     const act: Act = { tx, actor, organizationId, role, body }
     acts.set(tx, act)
     await rule(act)
   })
+
+/**
+ * An account that is being deleted is waited for, and one that is gone acts no more.
+ *
+ * @throws NOT_AUTHENTICATED (401)
+ */
+async function requireUser(tx: Db, userId: string): Promise<void> {
+  const found = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM "User" WHERE "id" = ${userId} FOR KEY SHARE`
+  if (found.length > 0) return
+  throw new APIError('UNAUTHORIZED', {
+    code: 'NOT_AUTHENTICATED',
+    message: 'The account was deleted.',
+  })
+}
 
 /** The role of a user in an organization; null for none. */
 export async function roleIn(

@@ -6,18 +6,18 @@ import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 import { hello, words } from '../words.ts'
 
-/** Sent instead of a welcome, when somebody signs up with an address that has an account. */
+/** Sent when somebody signs up with an address that has an account, or asks for it as their new address. */
 export const AccountExistsEmail = defineEmail({
   schema: z.object({ name: words(), signInUrl: link(), resetUrl: link() }),
   subject: () => 'You already have an account',
   component: ({ name, signInUrl, resetUrl }) => (
     <Layout
       title="You already have an account"
-      preview="Somebody signed up with your address."
+      preview="Somebody wants to use your address."
       footer="If it was not you, do nothing: your account and your password stay as they are."
     >
       <Paragraph>
-        {hello(name)} somebody just signed up with this address, which has an account.
+        {hello(name)} somebody just wanted to use this address for an account. It has one already.
       </Paragraph>
       <Action href={signInUrl}>Sign in</Action>
       <Paragraph>Forgot your password? Choose a new one: {resetUrl}</Paragraph>

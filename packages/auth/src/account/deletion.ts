@@ -1,0 +1,177 @@
+/**
+ * Deleting an account: asked for, then carried out by a job after some days in which the person can sign in and
+ * cancel it. An organization never loses its only owner by it: the person hands the organization over or deletes
+ * it first, and one who becomes the only owner meanwhile is told and waits.
+ *
+ * @module
+ */
+
+import type { Logger } from '@repo/core'
+import { atomically, type Database, type Db } from '@repo/db'
+import { audit } from '../audit.ts'
+import type { Mails } from '../mails.ts'
+import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
+import { endSessions, type LockedUser, lockUser } from './rows.ts'
+
+/** From the request to the deletion. */
+export const GRACE_DAYS = 30
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const BATCH = 200
+
+export interface DeletionParts {
+  db: Database
+  mails: Pick<Mails, 'request'>
+  logger: Logger
+}
+
+/**
+ * Schedules the deletion of an account and ends all of its sessions; without days of grace it is deleted at once.
+ * Asked twice, the first day stands. Returns when it is due; null once it is deleted.
+ *
+ * @throws ORGANIZATIONS_NEED_OWNER (409), which names them; NOT_AUTHENTICATED (401) for a user who is gone
+ */
+export async function requestDeletion(
+  { db, mails }: DeletionParts,
+  userId: string,
+  graceDays: number,
+): Promise<Date | null> {
+  return atomically(db, async (tx) => {
+    const user = await lockWithOrganizations(tx, userId)
+    if (!user) throw notAuthenticated()
+    const alone = await ownedAlone(tx, userId)
+    if (alone.length > 0) throw organizationsNeedOwner(alone)
+    if (graceDays === 0) {
+      await remove(tx, mails, user)
+      return null
+    }
+    const scheduled = await tx.userDeletion.findUnique({ where: { userId } })
+    await endSessions(tx, userId)
+    if (scheduled) return scheduled.dueAt
+    const dueAt = new Date(Date.now() + graceDays * DAY_MS)
+    await tx.userDeletion.create({ data: { userId, dueAt } })
+    await tell(tx, mails, user, { stage: 'requested', dueAt })
+    return dueAt
+  })
+}
+
+/** @throws DELETION_NOT_SCHEDULED (400), NOT_AUTHENTICATED (401) for a user who is gone */
+export async function cancelDeletion({ db, mails }: DeletionParts, userId: string): Promise<void> {
+  await atomically(db, async (tx) => {
+    const user = await lockUser(tx, userId)
+    if (!user) throw notAuthenticated()
+    const { count } = await tx.userDeletion.deleteMany({ where: { userId } })
+    if (count === 0) throw deletionNotScheduled()
+    await tell(tx, mails, user, { stage: 'canceled' })
+  })
+}
+
+/** What became of an attempt to delete a user. `organizationIds`: those that need another owner first. */
+export interface DeletionOutcome {
+  isDeleted: boolean
+  organizationIds: string[]
+}
+
+/** Deletes a user at once, as a host decides. A user who is gone already is no error. */
+export const deleteUserNow = (parts: DeletionParts, userId: string): Promise<DeletionOutcome> =>
+  atomically(parts.db, async (tx) => {
+    const user = await lockWithOrganizations(tx, userId)
+    const organizationIds = user ? await ownedAlone(tx, userId) : []
+    const isDeleted = user !== null && organizationIds.length === 0
+    if (isDeleted) await remove(tx, parts.mails, user)
+    return { isDeleted, organizationIds }
+  })
+
+/** What the job does: deletes the users whose day has come. One that fails holds up no other. Returns how many. */
+export async function deleteDueUsers(parts: DeletionParts, now = new Date()): Promise<number> {
+  const { db, logger } = parts
+  let deleted = 0
+  for (let after = '', found = BATCH; found === BATCH; ) {
+    const due = await db.userDeletion.findMany({
+      where: { dueAt: { lte: now }, userId: { gt: after } },
+      orderBy: { userId: 'asc' },
+      take: BATCH,
+    })
+    found = due.length
+    for (const { userId } of due) {
+      after = userId
+      try {
+        if (await deleteDue(parts, userId, now)) deleted += 1
+      } catch (error) {
+        logger.error({ userId, error }, 'a user whose deletion is due could not be deleted')
+      }
+    }
+  }
+  return deleted
+}
+
+const deleteDue = ({ db, mails }: DeletionParts, userId: string, now: Date): Promise<boolean> =>
+  atomically(db, async (tx) => {
+    const user = await lockWithOrganizations(tx, userId)
+    // Read under the lock: the person may be cancelling it.
+    const deletion = user && (await tx.userDeletion.findUnique({ where: { userId } }))
+    if (!deletion || deletion.dueAt > now) return false
+    if ((await ownedAlone(tx, userId)).length === 0) {
+      await remove(tx, mails, user)
+      return true
+    }
+    if (deletion.blockedAt === null) {
+      await tx.userDeletion.update({ where: { userId }, data: { blockedAt: now } })
+      await tell(tx, mails, user, { stage: 'blocked' })
+      await audit(tx, { action: 'deletion_blocked', userId })
+    }
+    return false
+  })
+
+/**
+ * The user's row, after the organizations the user owns: commands on an organization lock it first, and touch the
+ * user's row after it.
+ */
+async function lockWithOrganizations(tx: Db, userId: string): Promise<LockedUser | null> {
+  await tx.$queryRaw`
+    SELECT 1 FROM "Organization" WHERE "id" IN (
+      SELECT "organizationId" FROM "Member" WHERE "userId" = ${userId} AND "role" = 'OWNER')
+    ORDER BY "id" FOR NO KEY UPDATE`
+  return lockUser(tx, userId)
+}
+
+/** The organizations that would have no owner without the user. */
+async function ownedAlone(tx: Db, userId: string): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT m."organizationId" AS "id" FROM "Member" m
+    WHERE m."userId" = ${userId} AND m."role" = 'OWNER' AND NOT EXISTS (
+      SELECT 1 FROM "Member" o WHERE o."organizationId" = m."organizationId"
+        AND o."role" = 'OWNER' AND o."userId" <> m."userId")
+    ORDER BY 1`
+  return rows.map(({ id }) => id)
+}
+
+/** Foreign keys take along what is the user's; these rows are found by address or value alone. */
+async function remove(tx: Db, mails: DeletionParts['mails'], user: LockedUser): Promise<void> {
+  const { id: userId, email } = user
+  await tell(tx, mails, user, { stage: 'done' })
+  await tx.invitation.deleteMany({ where: { email } })
+  await tx.verificationToken.deleteMany({ where: { value: userId } })
+  await tx.user.delete({ where: { id: userId } })
+  await audit(tx, { action: 'user_deleted', userId })
+}
+
+interface Told {
+  stage: 'requested' | 'blocked' | 'canceled' | 'done'
+  dueAt?: Date
+}
+
+/** To the address as it is now, because the user's row may be gone when the mail is sent. */
+async function tell(
+  tx: Db,
+  mails: DeletionParts['mails'],
+  { email: to, name, emailVerified }: LockedUser,
+  { stage, dueAt }: Told,
+): Promise<void> {
+  if (!emailVerified) return
+  const due = dueAt ? { dueAt: dueAt.toISOString() } : {}
+  await mails.request(
+    { mail: 'account', account: { kind: 'deletion', stage, to, name, ...due } },
+    tx,
+  )
+}

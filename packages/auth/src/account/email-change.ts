@@ -1,0 +1,173 @@
+/**
+ * Another e-mail address for an account. The owner of the new address confirms it, in a browser that is signed in
+ * to the account; the owner of the old address is told twice, and for some days can take the change back, whatever
+ * happened since. Nobody learns which addresses have accounts: the answer is the same for every address, and what
+ * is mailed to it is decided when the mail is sent.
+ *
+ * @module
+ */
+
+import { atomically, type Database, type Db } from '@repo/db'
+import { invalidToken } from '../confirmation.ts'
+import type { Keys } from '../keys.ts'
+import type { Mails } from '../mails.ts'
+import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
+import { endResetLinks, endSessions, lockUser } from './rows.ts'
+import { redeem } from './tokens.ts'
+
+/** The link that confirms a new address is good for so long. */
+export const CONFIRM_MINUTES = 60
+
+/** The owner of the old address can take a change back for so many days. */
+export const UNDO_DAYS = 7
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+export interface EmailChangeParts {
+  db: Database
+  keys: Keys
+  mails: Pick<Mails, 'request'>
+}
+
+/** The session that asks for a change. */
+interface Asking {
+  userId: string
+  /** Of the session. */
+  createdAt: Date
+}
+
+/**
+ * Notes the change and queues its two mails. A change that waits already can no longer be confirmed.
+ *
+ * @throws EMAIL_UNCHANGED (400)
+ */
+export async function requestEmailChange(
+  { db, mails }: EmailChangeParts,
+  { userId, createdAt }: Asking,
+  newEmail: string,
+): Promise<void> {
+  await atomically(db, async (tx) => {
+    const user = await lockUser(tx, userId)
+    if (!user) throw notAuthenticated()
+    const oldEmail = user.email
+    if (oldEmail === newEmail) throw emailUnchanged()
+    const trustedUntil = new Date(Math.max(createdAt.getTime(), Date.now() - DAY_MS))
+    const change = { userId, oldEmail, newEmail, trustedUntil }
+    const { id } = await tx.emailChange.create({ data: change })
+    const changeId = String(id)
+    await mails.request({ mail: 'account', account: { kind: 'new_address', changeId } }, tx)
+    const notice = { kind: 'address_change', stage: 'requested', changeId } as const
+    await mails.request({ mail: 'account', account: notice }, tx)
+  })
+}
+
+/**
+ * Gives the account its new address. Invitations that wait for the old address stay there: each was sent to an
+ * address, and taking the change back must find them where they were.
+ *
+ * @throws INVALID_TOKEN (400); OTHER_ACCOUNT (403) and EMAIL_TAKEN (409), which leave the link good
+ */
+export async function confirmEmailChange(
+  { db, keys, mails }: EmailChangeParts,
+  userId: string,
+  token: string,
+): Promise<void> {
+  await atomically(db, async (tx) => {
+    const changeId = await redeem(tx, keys, 'change-email', token)
+    const id = BigInt(changeId)
+    const change = await tx.emailChange.findUnique({ where: { id } })
+    if (!change) throw invalidToken()
+    if (change.userId !== userId) throw otherAccount()
+    const user = await lockUser(tx, userId)
+    // Asked under the lock: another change may have been asked for meanwhile, or this one taken back.
+    const later = await tx.emailChange.findFirst({ where: { userId, id: { gt: id } } })
+    const { count } = await tx.emailChange.updateMany({
+      where: { id, confirmedAt: null, oldEmail: user?.email ?? '' },
+      data: { confirmedAt: new Date() },
+    })
+    if (later || count === 0) throw invalidToken()
+    await giveAddress(tx, userId, change.newEmail)
+    const notice = { kind: 'address_change', stage: 'done', changeId } as const
+    await mails.request({ mail: 'account', account: notice }, tx)
+  })
+}
+
+/**
+ * Takes a change back, with every later one: the account has its old address, no session, no password and none of
+ * the ways in that came since, and a link to choose a new password goes to the old address. A change that nobody
+ * has confirmed is stopped, with the same end of sessions and ways in. Returns whose account it is.
+ *
+ * @throws INVALID_TOKEN (400); EMAIL_TAKEN (409), which leaves the link good
+ */
+export async function undoEmailChange(
+  { db, keys, mails }: EmailChangeParts,
+  token: string,
+): Promise<string> {
+  return atomically(db, async (tx) => {
+    const id = BigInt(await redeem(tx, keys, 'undo-email-change', token))
+    const asked = await tx.emailChange.findUnique({ where: { id } })
+    const user = asked && (await lockUser(tx, asked.userId))
+    // Read again: another link may have taken it back while the row was waited for.
+    const change = user && (await tx.emailChange.findUnique({ where: { id } }))
+    if (!change) throw invalidToken()
+    const { userId, oldEmail, trustedUntil } = change
+    await tx.emailChange.deleteMany({ where: { userId, id: { gte: id } } })
+    if (user.email !== oldEmail) {
+      await giveAddress(tx, userId, oldEmail)
+      const { name, email: to } = user
+      const notice = { kind: 'address_change', stage: 'undone', to, name } as const
+      await mails.request({ mail: 'account', account: notice }, tx)
+    }
+    await distrust(tx, userId, trustedUntil)
+    await mails.request({ mail: 'reset', to: oldEmail }, tx)
+    return userId
+  })
+}
+
+/** The unique index of the addresses decides between two who come at the same time. @throws EMAIL_TAKEN (409) */
+async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
+  // An address belongs to who proves it first; a sign-up that nobody confirmed has never been anybody's account.
+  await tx.$executeRaw`
+    DELETE FROM "User" u WHERE u."email" = ${to} AND NOT u."emailVerified"
+      AND NOT EXISTS (SELECT 1 FROM "Member" m WHERE m."userId" = u."id")
+      AND NOT EXISTS (SELECT 1 FROM "Passkey" p WHERE p."userId" = u."id")
+      AND NOT EXISTS (SELECT 1 FROM "Session" s WHERE s."userId" = u."id")`
+  await tx.user
+    .update({ where: { id: userId }, data: { email: to, emailVerified: true } })
+    .catch((error: { code?: unknown }) => {
+      throw error.code === 'P2002' ? emailTaken() : error
+    })
+  await endResetLinks(tx, userId)
+}
+
+/** Takes away what somebody else may have brought to the account since `since`. The password they may know. */
+async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
+  await endSessions(tx, userId)
+  await endResetLinks(tx, userId)
+  await tx.passkey.deleteMany({ where: { userId, createdAt: { gte: since } } })
+  await tx.account.deleteMany({
+    where: { userId, OR: [{ providerId: 'credential' }, { createdAt: { gte: since } }] },
+  })
+  await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } })
+  await tx.userDeletion.deleteMany({ where: { userId, requestedAt: { gte: since } } })
+  const { count } = await tx.twoFactor.deleteMany({
+    where: { userId, secretSetAt: { gte: since } },
+  })
+  if (count > 0) await tx.user.update({ where: { id: userId }, data: { twoFactorEnabled: false } })
+}
+
+/** Forgets changes that nobody can take back any more. Returns how many. */
+export async function forgetEmailChanges(
+  db: Database,
+  undoDays: number,
+  now = new Date(),
+): Promise<number> {
+  // A mail that had to wait carries a link that is good for as long as every other.
+  const before = new Date(now.getTime() - (undoDays + 1) * DAY_MS)
+  const { count } = await db.emailChange.deleteMany({
+    where: {
+      OR: [{ confirmedAt: { lt: before } }, { confirmedAt: null, createdAt: { lt: before } }],
+    },
+  })
+  return count
+}

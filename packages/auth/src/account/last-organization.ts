@@ -1,0 +1,33 @@
+/**
+ * The organization a person acted for last: the next sign-in begins with it, whichever way the person comes in.
+ * Somebody who has never chosen and is a member of one organization acts for that one.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+
+/** What a new session of the user acts for; null: for the user alone. */
+export async function organizationAtSignIn(db: Database, userId: string): Promise<string | null> {
+  const last = await db.lastOrganization.findUnique({ where: { userId } })
+  // Chosen, by switching to no organization.
+  if (last && last.organizationId === null) return null
+  const where = { userId, ...(last?.organizationId ? { organizationId: last.organizationId } : {}) }
+  const member = last && (await db.member.findFirst({ where }))
+  if (member) return member.organizationId
+  const [only, ...more] = await db.member.findMany({ where: { userId }, take: 2 })
+  return only && more.length === 0 ? only.organizationId : null
+}
+
+/** Notes what a session acts for now. `isChosen`: no organization was chosen, too, and not left behind. */
+export async function rememberOrganization(
+  db: Pick<Database, '$executeRaw'>,
+  sessionId: string,
+  { isChosen }: { isChosen: boolean },
+): Promise<void> {
+  await db.$executeRaw`
+    INSERT INTO "LastOrganization" ("userId", "organizationId")
+    SELECT "userId", "activeOrganizationId" FROM "Session"
+    WHERE "id" = ${sessionId} AND (${isChosen} OR "activeOrganizationId" IS NOT NULL)
+    ON CONFLICT ("userId") DO UPDATE SET "organizationId" = EXCLUDED."organizationId"`
+}

@@ -1,0 +1,156 @@
+/**
+ * The mails about an account: a new address to confirm, the old one to be told, a deletion, an alert. Parts of the
+ * job `auth.mail`, which makes the links when it sends.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import type { BuiltInEmails, EmailProps, sendEmail } from '@repo/email'
+import type { Pages } from '../options.ts'
+import { CONFIRM_MINUTES } from './email-change.ts'
+import { type AccountLink, linkIdentifier } from './tokens.ts'
+
+/** What of the account's security an alert tells of. */
+export type SecurityAlert = EmailProps<BuiltInEmails, 'SecurityAlertEmail'>['alert']
+
+/** What is to be mailed, as it waits in the queue, encrypted. Dates are texts: it is stored as JSON. */
+export type AccountMail =
+  | { kind: 'new_address'; changeId: string }
+  | { kind: 'address_change'; stage: 'requested' | 'done'; changeId: string }
+  | { kind: 'address_change'; stage: 'undone'; to: string; name: string }
+  | {
+      kind: 'deletion'
+      stage: 'requested' | 'blocked' | 'canceled' | 'done'
+      to: string
+      name: string
+      dueAt?: string
+    }
+  | {
+      kind: 'alert'
+      userId: string
+      alert: SecurityAlert
+      at: string
+      /** A provider's or a program's id. */
+      about?: string
+      device?: string
+      network?: string
+    }
+
+export interface AccountMailParts {
+  db: Database
+  sender: { sendEmail: typeof sendEmail }
+  pages: Pages
+  undoDays: number
+  /** An address of the host. */
+  link(path: string, query?: Record<string, string>): string
+  /** A token good once, for so many minutes. */
+  issue(minutes: number, identifierOf: (token: string) => string, value: string): Promise<string>
+}
+
+/** Sends one of them; nothing where the reason for it is gone. */
+export async function deliverAccountMail(
+  parts: AccountMailParts,
+  mail: AccountMail,
+  idempotencyKey: string,
+): Promise<void> {
+  const { sender, pages, link } = parts
+  if (mail.kind === 'new_address') return newAddress(parts, mail.changeId, idempotencyKey)
+  if (mail.kind === 'alert') return alert(parts, mail, idempotencyKey)
+  if (mail.kind === 'deletion') {
+    const { stage, to, name, dueAt } = mail
+    const signInUrl = stage === 'done' ? {} : { signInUrl: link(pages.signIn) }
+    const props = { name, stage, ...signInUrl, ...(dueAt ? { dueAt } : {}) }
+    await sender.sendEmail('AccountDeletionEmail', to, props, { idempotencyKey })
+  } else if (mail.stage === 'undone') {
+    const { to, name, stage } = mail
+    await sender.sendEmail('AddressChangeEmail', to, { name, stage }, { idempotencyKey })
+  } else {
+    await addressChange(parts, mail, idempotencyKey)
+  }
+}
+
+const changeOf = ({ db }: AccountMailParts, changeId: string) =>
+  db.emailChange.findUnique({ where: { id: BigInt(changeId) }, include: { user: true } })
+
+/** Who has an account with the address is told that somebody wants it; anybody else can confirm it. */
+async function newAddress(
+  parts: AccountMailParts,
+  changeId: string,
+  idempotencyKey: string,
+): Promise<void> {
+  const { db, sender, pages, link } = parts
+  const change = await changeOf(parts, changeId)
+  if (!change || change.confirmedAt) return
+  const { newEmail } = change
+  const owner = await db.user.findUnique({ where: { email: newEmail } })
+  if (owner?.emailVerified) {
+    const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
+    const props = { name: owner.name, ...urls }
+    await sender.sendEmail('AccountExistsEmail', newEmail, props, { idempotencyKey })
+    return
+  }
+  const token = await issueLink(parts, 'change-email', CONFIRM_MINUTES, changeId)
+  const props = {
+    confirmUrl: link(pages.changeEmail, { token }),
+    expiresInMinutes: CONFIRM_MINUTES,
+  }
+  await sender.sendEmail('NewAddressEmail', newEmail, props, { idempotencyKey })
+}
+
+async function addressChange(
+  parts: AccountMailParts,
+  { stage, changeId }: { stage: 'requested' | 'done'; changeId: string },
+  idempotencyKey: string,
+): Promise<void> {
+  const { sender, pages, link, undoDays } = parts
+  const change = await changeOf(parts, changeId)
+  if (!change) return
+  const undo = async () => {
+    const token = await issueLink(parts, 'undo-email-change', undoDays * 24 * 60, changeId)
+    return { undoUrl: link(pages.undoEmailChange, { token }), expiresInDays: undoDays }
+  }
+  const props = { name: change.user.name, stage, ...(undoDays > 0 ? await undo() : {}) }
+  await sender.sendEmail('AddressChangeEmail', change.oldEmail, props, { idempotencyKey })
+}
+
+const issueLink = (
+  { issue }: AccountMailParts,
+  kind: AccountLink,
+  minutes: number,
+  changeId: string,
+) => issue(minutes, (token) => linkIdentifier(kind, token), changeId)
+
+/** Providers by the names that people know. */
+const PROVIDERS: { [id: string]: string } = {
+  github: 'GitHub',
+  google: 'Google',
+  microsoft: 'Microsoft',
+}
+
+/** To a proven address: who only typed an address is told nothing about an account. */
+async function alert(
+  { db, sender, pages, link }: AccountMailParts,
+  { userId, alert, at, about, device, network }: Extract<AccountMail, { kind: 'alert' }>,
+  idempotencyKey: string,
+): Promise<void> {
+  const user = await db.user.findUnique({ where: { id: userId } })
+  if (!user?.emailVerified) return
+  const named = about && (await nameOf(db, alert, about))
+  const props = {
+    name: user.name,
+    alert,
+    at,
+    ...(named ? { about: named } : {}),
+    ...(device ? { device } : {}),
+    ...(network ? { network } : {}),
+    accountUrl: link(pages.account),
+    resetUrl: link(pages.forgotPassword),
+  }
+  await sender.sendEmail('SecurityAlertEmail', user.email, props, { idempotencyKey })
+}
+
+async function nameOf(db: Database, alert: SecurityAlert, about: string): Promise<string> {
+  if (alert !== 'program_allowed') return PROVIDERS[about] ?? about
+  return (await db.oauthClient.findUnique({ where: { clientId: about } }))?.name ?? about
+}

@@ -1,0 +1,148 @@
+/**
+ * The endpoints of an account: another address, deletion, export; in place of Better Auth's own, which ask for
+ * less and tell nobody.
+ *
+ * @module
+ */
+
+import type { BetterAuthPlugin } from 'better-auth'
+import { createAuthEndpoint, createAuthMiddleware, isAPIError } from 'better-auth/api'
+import { deleteSessionCookie } from 'better-auth/cookies'
+import { z } from 'zod'
+import type { AuditAction, AuditEntry } from '../audit.ts'
+import type { Keys } from '../keys.ts'
+import type { HookContext } from '../presented.ts'
+import { sessionIdOf } from '../session-rows.ts'
+import { accountEmail } from '../stand-in-address.ts'
+import { cancelDeletion, type DeletionParts, requestDeletion } from './deletion.ts'
+import { confirmEmailChange, requestEmailChange, undoEmailChange } from './email-change.ts'
+import { exportOf } from './export.ts'
+import {
+  count,
+  isRecent,
+  type ReauthenticationOptions,
+  reauthenticate,
+  requireSession,
+} from './reauthenticate.ts'
+import { invalidEmail, notFresh } from './refusals.ts'
+
+export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
+  keys: Keys
+  deletionGraceDays: number
+}
+
+/** Each request mails an address that the caller chose. */
+const CHANGES = { name: 'change-email', limit: 5, windowSeconds: 3600 }
+
+const password = z.string().max(256).optional()
+const token = z.object({ token: z.string().min(1).max(256) })
+
+/** Where a sign-in may end that answers a script or a form. */
+const SIGNS_IN =
+  /^\/(sign-in\/(email|social|magic-link\/confirm)|passkey\/verify-authentication|two-factor\/verify-(totp|backup-code))$/
+
+export function accounts(options: AccountOptions) {
+  const { db, limiter, record, deletionGraceDays } = options
+
+  /** For the audit log, by the person whose account it is. */
+  const note = (
+    ctx: HookContext,
+    action: AuditAction,
+    userId: string,
+    more: Partial<AuditEntry> = {},
+  ) => record({ action, userId, actorId: userId, ...more }, ctx.request ?? ctx.headers)
+
+  /** A sign-in says so when the account is to be deleted, and when. */
+  const sayDeletion = createAuthMiddleware(async (ctx) => {
+    const { returned } = ctx.context
+    if (isAPIError(returned) || typeof returned !== 'object' || returned === null) return
+    const where = await signedIn(ctx)
+    const deletion = where && (await db.userDeletion.findFirst({ where }))
+    if (!deletion) return
+    return ctx.json({ ...returned, deletionDueAt: deletion.dueAt.toISOString() })
+  })
+
+  return {
+    id: 'tollgate-account',
+    // `changeEmail` and `deleteUser` are Better Auth's names: an endpoint of the same name takes the place of its own.
+    endpoints: {
+      changeEmail: createAuthEndpoint(
+        '/change-email',
+        { method: 'POST', body: z.object({ newEmail: z.string().max(254), password }) },
+        async (ctx) => {
+          const session = await reauthenticate(ctx, options, ctx.body.password)
+          const newEmail = accountEmail(ctx.body.newEmail)
+          if (newEmail === null) throw invalidEmail()
+          const { userId, id: sessionId } = session
+          await count(limiter, CHANGES, userId)
+          await requestEmailChange(options, session, newEmail)
+          await note(ctx, 'email_change_requested', userId, { sessionId })
+          return ctx.json({ status: true })
+        },
+      ),
+      confirmEmailChange: createAuthEndpoint(
+        '/change-email/confirm',
+        { method: 'POST', body: token },
+        async (ctx) => {
+          const { userId, id: sessionId } = await requireSession(ctx, db)
+          await confirmEmailChange(options, userId, ctx.body.token)
+          await note(ctx, 'email_changed', userId, { sessionId })
+          return ctx.json({ status: true })
+        },
+      ),
+      undoEmailChange: createAuthEndpoint(
+        '/change-email/undo',
+        { method: 'POST', body: token },
+        async (ctx) => {
+          const userId = await undoEmailChange(options, ctx.body.token)
+          await note(ctx, 'email_change_undone', userId, { actorId: null })
+          return ctx.json({ status: true })
+        },
+      ),
+      deleteUser: createAuthEndpoint(
+        '/delete-user',
+        { method: 'POST', body: z.object({ password }) },
+        async (ctx) => {
+          const { userId, id: sessionId } = await reauthenticate(ctx, options, ctx.body.password)
+          const dueAt = await requestDeletion(options, userId, deletionGraceDays)
+          if (dueAt) await note(ctx, 'deletion_requested', userId, { sessionId })
+          deleteSessionCookie(ctx)
+          return ctx.json({ status: true, deletionDueAt: dueAt?.toISOString() ?? null })
+        },
+      ),
+      cancelDeletion: createAuthEndpoint('/delete-user/cancel', { method: 'POST' }, async (ctx) => {
+        const { userId, id: sessionId } = await requireSession(ctx, db)
+        await cancelDeletion(options, userId)
+        await note(ctx, 'deletion_cancelled', userId, { sessionId })
+        return ctx.json({ status: true })
+      }),
+      exportUser: createAuthEndpoint('/export-user', { method: 'GET' }, async (ctx) => {
+        const session = await requireSession(ctx, db)
+        if (!isRecent(session)) throw notFresh()
+        const { userId, id: sessionId } = session
+        const document = await exportOf(db, userId, sessionId)
+        await note(ctx, 'user_exported', userId, { sessionId })
+        ctx.setHeader('cache-control', 'no-store')
+        ctx.setHeader('content-disposition', 'attachment; filename="account.json"')
+        return ctx.json(document)
+      }),
+    },
+    hooks: {
+      after: [{ matcher: ({ path = '' }) => SIGNS_IN.test(path), handler: sayDeletion }],
+    },
+  } satisfies BetterAuthPlugin
+}
+
+/** Who a request has just signed in, as the deletion's row is found; null for nobody. */
+async function signedIn({ context }: HookContext) {
+  if (context.newSession) return { userId: context.newSession.user.id }
+  // A mailed link is redeemed by an endpoint within the endpoint, which leaves the cookie alone.
+  const [, token] =
+    context.responseHeaders
+      ?.getSetCookie()
+      .map((line) => /^([^=]+)=([^;.]+)/.exec(line) ?? [])
+      .find(([, name]) => name === ctx.context.authCookies.sessionToken.name)
+      ?.slice(1) ?? []
+  const id = token ? sessionIdOf(token) : null
+  return id === null ? null : { user: { sessions: { some: { id } } } }
+}

@@ -1,0 +1,57 @@
+/**
+ * How the endpoints of an account refuse, each reason once.
+ *
+ * @module
+ */
+
+import { APIError } from 'better-auth/api'
+
+type Status = ConstructorParameters<typeof APIError>[0]
+
+const refuse = (status: Status, code: string, message: string, more: object = {}) =>
+  new APIError(status, { code, message, ...more })
+
+export const notAuthenticated = () =>
+  refuse('UNAUTHORIZED', 'NOT_AUTHENTICATED', 'Nobody is signed in.')
+
+export const mfaRequired = () =>
+  refuse('FORBIDDEN', 'MFA_REQUIRED', 'A second factor is required first.')
+
+export const notFresh = () =>
+  refuse('FORBIDDEN', 'SESSION_NOT_FRESH', 'Sign in again first, or send the password.')
+
+export const invalidPassword = () =>
+  refuse('BAD_REQUEST', 'INVALID_PASSWORD', 'The password is wrong.')
+
+export const invalidEmail = () =>
+  refuse('BAD_REQUEST', 'INVALID_EMAIL', 'The new address cannot be an e-mail address.')
+
+export const emailUnchanged = () =>
+  refuse('BAD_REQUEST', 'EMAIL_UNCHANGED', 'The account has this address already.')
+
+/** Only for a caller who has shown a link that was mailed to the address. */
+export const emailTaken = () =>
+  refuse(
+    'CONFLICT',
+    'EMAIL_TAKEN',
+    'Another account has this address. Give that account another address or delete it, then use the link again.',
+  )
+
+export const otherAccount = () =>
+  refuse(
+    'FORBIDDEN',
+    'OTHER_ACCOUNT',
+    'The link belongs to another account. Sign in to the account that asked for the address.',
+  )
+
+export const deletionNotScheduled = () =>
+  refuse('BAD_REQUEST', 'DELETION_NOT_SCHEDULED', 'The account is not to be deleted.')
+
+/** Of an only owner. The answer lists the organizations in `organizationIds`. */
+export const organizationsNeedOwner = (organizationIds: readonly string[]) =>
+  refuse(
+    'CONFLICT',
+    'ORGANIZATIONS_NEED_OWNER',
+    `Hand over or delete the organizations that nobody else owns: ${organizationIds.join(', ')}.`,
+    { organizationIds },
+  )

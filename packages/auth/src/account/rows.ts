@@ -1,0 +1,35 @@
+/**
+ * What the functions of an account share: the user's row under a lock, and the end of everything that is
+ * signed in.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+
+export interface LockedUser {
+  id: string
+  name: string
+  email: string
+  emailVerified: boolean
+}
+
+/** The user's row, locked until the transaction ends; null for a user who is gone. */
+export async function lockUser(tx: Db, userId: string): Promise<LockedUser | null> {
+  const [user] = await tx.$queryRaw<LockedUser[]>`
+    SELECT "id", "name", "email", "emailVerified" FROM "User" WHERE "id" = ${userId} FOR UPDATE`
+  return user ?? null
+}
+
+/** Ends every session of the user, and the tokens that other programs have on the user's behalf. */
+export async function endSessions(tx: Db, userId: string): Promise<void> {
+  await tx.session.deleteMany({ where: { userId } })
+  await tx.oauthAccessToken.deleteMany({ where: { userId } })
+  await tx.oauthRefreshToken.deleteMany({ where: { userId } })
+}
+
+/** Links to choose a new password that were mailed to an address of the user. */
+export const endResetLinks = (tx: Db, userId: string) =>
+  tx.verificationToken.deleteMany({
+    where: { value: userId, identifier: { startsWith: 'password-reset:' } },
+  })

@@ -1,0 +1,216 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource hono/jsx */
+
+/**
+ * The account: sessions, address, password, a copy of the data, deletion. Forms without script; what a form does is
+ * one of auth's endpoints or functions.
+ */
+
+import type { Auth, AuthUser, SessionInfo } from '@repo/auth'
+import type { Billing } from '@repo/billing'
+import { isTollgateError } from '@repo/core'
+import { type Context, Hono } from 'hono'
+import { Card, Layout } from './layout.tsx'
+import { Field, FormPage, Notices, time } from './pages.tsx'
+
+/** A form of the page, and the endpoint behind it. */
+const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
+  '/account/email': { path: '/change-email', success: '/account?done=address' },
+  '/account/password': { path: '/change-password', success: '/account?done=password' },
+  '/account/delete': { path: '/delete-user', success: '/sign-in?done=deletion' },
+  '/account/keep': { path: '/delete-user/cancel', success: '/account?done=account_kept' },
+  '/change-email': {
+    path: '/change-email/confirm',
+    success: '/account?done=moved',
+    failure: '/change-email',
+  },
+  '/undo-email-change': {
+    path: '/change-email/undo',
+    success: '/sign-in?done=undone',
+    failure: '/undo-email-change',
+  },
+}
+
+export function accountRoutes(auth: Auth, billing: Billing): Hono {
+  const app = new Hono()
+  for (const [route, { path, success, failure = '/account' }] of Object.entries(FORMS)) {
+    app.post(route, (c) => auth.formAction(c.req.raw, { path, success, failure, keep: ['token'] }))
+  }
+
+  app.get('/account', async (c) => {
+    const user = await auth.getUser(c.req.raw)
+    if (!user) return c.redirect('/sign-in?next=/account')
+    return account(c, { user, sessions: await auth.listSessions(c.req.raw) })
+  })
+  app.post('/account/sessions/end', async (c) => {
+    const sessionId = String((await c.req.raw.clone().formData()).get('sessionId') ?? '')
+    await auth.revokeSession(c.req.raw, sessionId)
+    return c.redirect('/account?done=session', 303)
+  })
+  app.post('/account/sessions/end-others', async (c) => {
+    await auth.revokeOtherSessions(c.req.raw)
+    return c.redirect('/account?done=sessions', 303)
+  })
+  app.get('/account/export', async (c) => {
+    try {
+      const document = await auth.exportUser(c.req.raw)
+      const bought = await billing.exportOwner(document.user.id)
+      return c.body(JSON.stringify({ ...document, billing: bought }, exact, 2), 200, {
+        'cache-control': 'no-store',
+        'content-disposition': 'attachment; filename="account.json"',
+        'content-type': 'application/json',
+      })
+    } catch (error) {
+      if (!isTollgateError(error, 'session_not_fresh')) throw error
+      return c.redirect('/account?error=session_not_fresh', 303)
+    }
+  })
+
+  // Opening a link changes nothing: mail scanners open links.
+  app.get('/change-email', (c) => confirmAddress(c))
+  app.get('/undo-email-change', (c) => undoChange(c))
+  return app
+}
+
+/** Amounts of money may be larger than JSON's numbers. */
+const exact = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
+
+const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: SessionInfo[] }) =>
+  c.html(
+    <Layout title="Account">
+      <header class="row">
+        <h1>Account</h1>
+        <a href="/dashboard">Dashboard</a>
+      </header>
+      <Notices c={c} />
+      {user.deletionDueAt && (
+        <Card title="This account will be deleted">
+          <p>It is deleted on {time(user.deletionDueAt)}, and everything in it.</p>
+          <form method="post" action="/account/keep">
+            <button type="submit">Keep my account</button>
+          </form>
+        </Card>
+      )}
+      <SessionsCard sessions={sessions} />
+      <Card title="E-mail address">
+        <p>
+          Your address is <strong data-testid="email">{user.email}</strong>.
+        </p>
+        <form method="post" action="/account/email">
+          <Field label="New address" name="newEmail" type="email" autocomplete="email" />
+          <Password />
+          <button type="submit">Change address</button>
+        </form>
+        <p class="hint">The new address gets a link, and the old one can take the change back.</p>
+      </Card>
+      <Card title="Password">
+        <form method="post" action="/account/password">
+          <Field
+            label="Current password"
+            name="currentPassword"
+            type="password"
+            autocomplete="current-password"
+          />
+          <Field
+            label="New password"
+            name="newPassword"
+            type="password"
+            autocomplete="new-password"
+            minlength={10}
+          />
+          <button type="submit">Change password</button>
+        </form>
+        <p class="hint">
+          Every other session ends. No password yet? <a href="/forgot-password">Choose one</a>
+        </p>
+      </Card>
+      <Card title="A copy of your data">
+        <p>What we keep about you, as one JSON document.</p>
+        <p>
+          <a class="button quiet" href="/account/export">
+            Download
+          </a>
+        </p>
+      </Card>
+      {!user.deletionDueAt && (
+        <Card title="Delete the account">
+          <p>
+            It is deleted in 30 days. Until then you can sign in and keep it. Hand over your
+            organizations first.
+          </p>
+          <form method="post" action="/account/delete">
+            <Password />
+            <button class="danger" type="submit">
+              Delete my account
+            </button>
+          </form>
+        </Card>
+      )}
+    </Layout>,
+  )
+
+function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
+  return (
+    <Card title="Where you are signed in">
+      {sessions.map(({ sessionId, isCurrent, device, network, lastUsedAt }) => (
+        <div class="row" data-testid="session">
+          <p>
+            <strong>{device ?? 'Unknown device'}</strong>
+            {isCurrent && ' · this one'}
+            <br />
+            <span class="hint">
+              {network ? `Network ${network} · ` : ''}last used {time(lastUsedAt)}
+            </span>
+          </p>
+          {!isCurrent && (
+            <form method="post" action="/account/sessions/end">
+              <button class="quiet" name="sessionId" value={sessionId} type="submit">
+                End
+              </button>
+            </form>
+          )}
+        </div>
+      ))}
+      {sessions.length > 1 && (
+        <form method="post" action="/account/sessions/end-others">
+          <button class="quiet" type="submit">
+            End all others
+          </button>
+        </form>
+      )}
+    </Card>
+  )
+}
+
+/** Left empty by who has no password, or has just signed in. */
+const Password = () => (
+  <Field
+    label="Your password"
+    name="password"
+    type="password"
+    autocomplete="current-password"
+    optional
+  />
+)
+
+const confirmAddress = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="Your new address" action="/change-email" submit="Use this address">
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+      <p>One click, and your account has this address. You need to be signed in.</p>
+      <p class="hint">
+        <a href="/sign-in">Sign in</a> first if you are not, then open the link again.
+      </p>
+    </FormPage>,
+  )
+
+const undoChange = (c: Context) =>
+  c.html(
+    <FormPage c={c} title="It was not me" action="/undo-email-change" submit="Take the change back">
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+      <p>
+        Your account gets this address back, and every session ends. New ways to sign in are
+        removed. A mail then lets you choose a new password.
+      </p>
+    </FormPage>,
+  )

@@ -1,0 +1,73 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource react */
+
+import { z } from 'zod'
+import { Action, Layout, Paragraph } from '../components/index.ts'
+import { defineEmail, label, link } from '../define.ts'
+
+const WORDS = {
+  requested: {
+    title: 'Your account is to have another address',
+    preview: 'Somebody who is signed in asked for it.',
+    text: 'somebody who is signed in to your account asked for another e-mail address. The account gets it once that address is confirmed.',
+  },
+  done: {
+    title: 'Your account has another address',
+    preview: 'This address no longer belongs to your account.',
+    text: 'your account has another e-mail address now. Mails of the account no longer come here, and this address no longer signs in.',
+  },
+  undone: {
+    title: 'The change of your address was taken back',
+    preview: 'This address no longer belongs to the account.',
+    text: 'the owner of the former address has taken the change back. The account has its former address again, and all of its sessions have ended.',
+  },
+}
+
+/**
+ * Tells an address that an account leaves it: when the change is asked for, and when it is done. Tells the new
+ * address when the change was taken back.
+ */
+export const AddressChangeEmail = defineEmail({
+  schema: z.object({
+    name: label(),
+    stage: z.enum(['requested', 'done', 'undone']),
+    /** Leads to a page with a button that takes the change back. Absent: it cannot be taken back. */
+    undoUrl: link().optional(),
+    /** How long that link works. */
+    expiresInDays: z.int().min(1).optional(),
+  }),
+  subject: ({ stage }) => WORDS[stage].title,
+  component: ({ name, stage, undoUrl, expiresInDays }) => (
+    <Layout
+      title={WORDS[stage].title}
+      preview={WORDS[stage].preview}
+      footer="If you asked for the change, you need to do nothing."
+    >
+      <Paragraph>
+        Hello {name}, {WORDS[stage].text}
+      </Paragraph>
+      {undoUrl && (
+        <>
+          <Paragraph>
+            Was it not you? The link below{' '}
+            {stage === 'requested' ? 'stops the change' : 'gives the account this address back'},
+            ends all of its sessions, and removes every way to sign in that is new. You then choose
+            a new password.
+          </Paragraph>
+          <Action href={undoUrl}>It was not me</Action>
+          {expiresInDays && (
+            <Paragraph>
+              The link works once, for {expiresInDays} {expiresInDays === 1 ? 'day' : 'days'}.
+            </Paragraph>
+          )}
+        </>
+      )}
+    </Layout>
+  ),
+  preview: {
+    name: 'Ada',
+    stage: 'done',
+    undoUrl: 'https://example.com/undo-email-change?token=sample',
+    expiresInDays: 7,
+  },
+})

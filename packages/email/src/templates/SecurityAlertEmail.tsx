@@ -1,0 +1,70 @@
+/** @jsxRuntime automatic */
+/** @jsxImportSource react */
+
+import { z } from 'zod'
+import { Action, Layout, Paragraph } from '../components/index.ts'
+import { defineEmail, label, link } from '../define.ts'
+import { moment } from '../format.ts'
+
+const TITLES = {
+  new_sign_in: 'New sign-in to your account',
+  passkey_added: 'A passkey was added to your account',
+  passkey_removed: 'A passkey was removed from your account',
+  provider_added: 'A way to sign in was added to your account',
+  provider_removed: 'A way to sign in was removed from your account',
+  password_set: 'A password was set for your account',
+  password_changed: 'Your password was changed',
+  password_reset: 'Your password was reset',
+  two_factor_enabled: 'Two-factor authentication is on',
+  two_factor_disabled: 'Two-factor authentication is off',
+  backup_codes_replaced: 'Your backup codes were replaced',
+  email_changed: 'Your account has this address now',
+  program_allowed: 'A program was given access to your account',
+}
+
+/** Tells an account holder what happened to the account, and what to do where it was somebody else. */
+export const SecurityAlertEmail = defineEmail({
+  schema: z.object({
+    name: label(),
+    alert: z.enum(Object.keys(TITLES) as (keyof typeof TITLES)[]),
+    at: z.coerce.date(),
+    /** The provider or program it is about. Absent where there is none. */
+    about: label().optional(),
+    /** `Chrome 131 on macOS`. Absent where it is not known. */
+    device: label().optional(),
+    /** `203.0.113.0`. Absent where it is not known. */
+    network: label().optional(),
+    /** Where sessions are ended and ways in are removed. */
+    accountUrl: link(),
+    /** Where a new password is asked for. */
+    resetUrl: link(),
+  }),
+  subject: ({ alert }) => TITLES[alert],
+  component: ({ name, alert, at, about, device, network, accountUrl, resetUrl }) => (
+    <Layout
+      title={TITLES[alert]}
+      preview={moment(at)}
+      footer="You get this because something changed that keeps your account safe."
+    >
+      <Paragraph>
+        Hello {name}, this happened on {moment(at)}
+        {device ? `, with ${device}` : ''}
+        {network ? `, from the network ${network}` : ''}.{about ? ` It concerns ${about}.` : ''}
+      </Paragraph>
+      <Paragraph>
+        If it was you, you need to do nothing. If not, end the sessions you do not know:
+      </Paragraph>
+      <Action href={accountUrl}>Look at my account</Action>
+      <Paragraph>Then choose a new password, which ends every session: {resetUrl}</Paragraph>
+    </Layout>
+  ),
+  preview: {
+    name: 'Ada',
+    alert: 'new_sign_in',
+    at: '2026-03-01T14:05:00Z',
+    device: 'Chrome 131 on macOS',
+    network: '203.0.113.0',
+    accountUrl: 'https://example.com/account',
+    resetUrl: 'https://example.com/forgot-password',
+  },
+})
