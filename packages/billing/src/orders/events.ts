@@ -81,9 +81,15 @@ function parsed(payload: string): unknown {
   }
 }
 
-/** Every text in a body that may be an id. */
-function stringsIn(value: unknown): string[] {
-  if (typeof value === 'string') return /^[\w-]{8,255}$/.test(value) ? [value] : []
-  if (typeof value !== 'object' || value === null) return []
-  return Object.values(value).flatMap(stringsIn)
+/** Every text in a body that may be an id, however deep it lies. */
+export function stringsIn(body: unknown): string[] {
+  const found: string[] = []
+  const left = [body]
+  while (left.length > 0) {
+    const value = left.pop()
+    if (typeof value === 'string' && /^[\w-]{8,255}$/.test(value)) found.push(value)
+    if (typeof value === 'object' && value !== null)
+      for (const each of Object.values(value)) left.push(each)
+  }
+  return found
 }
