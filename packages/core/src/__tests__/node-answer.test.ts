@@ -246,8 +246,10 @@ test('requests sent at once by a caller that leaves end nothing', async () => {
 
 test('HTTP/2 is served the same', async () => {
   const seen: string[] = []
+  let signal: AbortSignal | undefined
   const listener = toNodeHandler(
     async (req) => {
+      signal = req.signal
       seen.push(`${req.method} ${req.url} ${await req.text()}`)
       return new Response('hello', { headers: { connection: 'close', 'x-a': 'b' } })
     },
@@ -264,8 +266,9 @@ test('HTTP/2 is served the same', async () => {
     status = headers[':status']
   })
   for await (const part of stream) text += part
-  client.close()
-  server.close()
+  await new Promise<void>((done) => client.close(done))
+  await new Promise((done) => server.close(done))
+  expect(signal?.aborted).toBe(false)
   expect({ status, text, seen }).toEqual({
     status: 200,
     text: 'hello',

@@ -64,11 +64,9 @@ export function toNodeHandler(
     req.on('error', ignore)
     res.on('error', ignore)
     const cut = new AbortController()
-    const onClose = () => {
-      if (!res.writableFinished) cut.abort()
-    }
+    const onClose = () => cut.abort()
     if (res.destroyed) onClose()
-    else res.once('close', onClose)
+    else res.once('close', onClose).once('finish', () => res.off('close', onClose))
     let release = () => {}
     try {
       const answer = await answerTo()
