@@ -14,7 +14,7 @@ const otherThan = (value: unknown): unknown => {
   if (value instanceof Date) return new Date('2031-02-03T04:05:06Z')
   if (typeof value === 'boolean') return !value
   if (typeof value === 'number') return value + 1
-  return 'other'
+  return value === 'USER' ? 'ADMIN' : 'other'
 }
 
 /** What Prisma would write through, if it were passed on. */
