@@ -1,8 +1,18 @@
 /** Better Auth's browser client, configured for this package's server. */
 
 import { passkeyClient } from '@better-auth/passkey/client'
+import type { BetterAuthClientPlugin } from 'better-auth/client'
 import { createAuthClient as create } from 'better-auth/client'
 import { magicLinkClient, organizationClient, twoFactorClient } from 'better-auth/client/plugins'
+import type { accounts } from './account/plugin.ts'
+
+/** `changeEmail.confirm`, `changeEmail.undo`, `deleteUser.cancel` and `exportUser`, as the server has them. */
+const accountClient = () =>
+  ({
+    id: 'tollgate-account',
+    $InferServerPlugin: {} as ReturnType<typeof accounts>,
+    pathMethods: { '/delete-user/cancel': 'POST', '/export-user': 'GET' },
+  }) satisfies BetterAuthClientPlugin
 
 /**
  * @param baseURL the host's origin. Default: where the page is.
@@ -12,7 +22,13 @@ export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {
   return create({
     ...(baseURL ? { baseURL } : {}),
     ...(fetchImpl ? { fetchOptions: { customFetchImpl: fetchImpl } } : {}),
-    plugins: [organizationClient(), magicLinkClient(), passkeyClient(), twoFactorClient()],
+    plugins: [
+      organizationClient(),
+      magicLinkClient(),
+      passkeyClient(),
+      twoFactorClient(),
+      accountClient(),
+    ],
   })
 }
 

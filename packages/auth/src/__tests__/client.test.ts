@@ -172,3 +172,22 @@ test('an organization after the first sign-in', async () => {
   const session = await client.getSession()
   expect(session.data?.session.activeOrganizationId).toBe(made.data?.id)
 })
+
+test('an account is moved, taken back, copied, deleted and kept', async () => {
+  const { client } = openBrowser()
+  const email = 'account@example.com'
+  await signUp(client, email)
+  const newEmail = 'moved@example.com'
+  expect((await client.changeEmail({ newEmail })).error).toBeNull()
+  const token = await mailed('NewAddressEmail')
+  expect((await client.changeEmail.confirm({ token })).error).toBeNull()
+  expect((await client.exportUser()).data?.user.email).toBe(newEmail)
+  expect((await client.deleteUser({ password: TEST_PASSWORD })).error).toBeNull()
+  expect((await client.getSession()).data).toBeNull()
+  const back = await client.signIn.email({ email: newEmail, password: TEST_PASSWORD })
+  expect(back.data).toHaveProperty('deletionDueAt')
+  expect((await client.deleteUser.cancel()).error).toBeNull()
+  const undo = await mailed('AddressChangeEmail')
+  expect((await client.changeEmail.undo({ token: undo })).error).toBeNull()
+  expect((await client.getSession()).data).toBeNull()
+})
