@@ -56,8 +56,8 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
   }
 
   return {
-    /** Adds the device's passkey to who is signed in. */
-    async register(signedIn: string): Promise<Response> {
+    /** Adds the device's passkey to who is signed in; `also` is sent beside its answer. */
+    async register(signedIn: string, also: object = {}): Promise<Response> {
       const { challenge, cookie } = await begin('register', signedIn)
       const key = Buffer.concat([
         Buffer.from([0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21]),
@@ -83,7 +83,7 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
       ])
       const clientDataJSON = clientData('webauthn.create', challenge)
       const response = credential({ clientDataJSON, attestationObject })
-      return auth.post('/passkey/verify-registration', { response }, { cookie })
+      return auth.post('/passkey/verify-registration', { response, ...also }, { cookie })
     },
     /** Signs in; `signature` in place of the true one. */
     async signIn(signature?: Buffer): Promise<Response> {
