@@ -41,7 +41,6 @@ export type AuditAction =
   | 'refresh_token_reused'
   | 'password_set'
   | 'program_allowed'
-  | 'reauthentication_failed'
   | 'role_changed'
   | 'second_factor'
   | 'second_factor_failed'

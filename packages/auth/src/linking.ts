@@ -98,9 +98,11 @@ interface LinkState {
   serverContext?: { linkSessionId?: string }
 }
 
+/** A provider may send anything in the place of a text. */
 interface Told {
-  email?: string | null | undefined
-  image?: string | null | undefined
+  name?: unknown
+  email?: unknown
+  image?: unknown
 }
 
 /**
@@ -109,10 +111,14 @@ interface Told {
  * is left out.
  */
 function userOf<U extends Told>(user: U): U | null {
-  const { image, email } = user
-  const told = { ...user, ...(image && !isPictureURL(image) ? { image: undefined } : {}) }
+  const { name, image, email } = user
+  const told = {
+    ...user,
+    name: typeof name === 'string' ? name : '',
+    image: typeof image === 'string' && isPictureURL(image) ? image : undefined,
+  }
   if (!email) return told
-  const known = email === email.trim() ? accountEmail(email) : null
+  const known = typeof email === 'string' && email === email.trim() ? accountEmail(email) : null
   return known === null ? null : { ...told, email: known }
 }
 

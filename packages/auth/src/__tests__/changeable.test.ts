@@ -196,6 +196,15 @@ test.each(NO_PICTURES)('%j is no picture of a user, nor an organization’s logo
   expect(await db.organization.count({ where: { logo: url } })).toBe(0)
 })
 
+/** Signs in by the provider, which tells this of its user. */
+async function byProvider(profile: Issuer['profile']): Promise<Response> {
+  issuer.profile = profile
+  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
+  const { url } = (await begun.json()) as { url: string }
+  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
+  return auth.handler(auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }))
+}
+
 test.each([
   ['https://cdn.example.com/a.png', 'https://cdn.example.com/a.png'],
   ['http://cdn.example.com/a.png', null],
@@ -204,13 +213,22 @@ test.each([
 ])('a provider’s picture %j is kept as %j, and its user comes in', async (picture, kept) => {
   const sub = `pictured-${picture.length}`
   const email = `${sub}@example.com`
-  issuer.profile = { sub, email, email_verified: true, name: 'Ada', picture }
-  const begun = await auth.post('/sign-in/social', { provider: 'acme', callbackURL: '/' })
-  const { url } = (await begun.json()) as { url: string }
-  const { pathname, search } = await createBrowser().until(TEST_ORIGIN, url)
-  const answer = await auth.handler(
-    auth.request(`${pathname}${search}`, { cookie: cookiesOf(begun) }),
-  )
+  const answer = await byProvider({ sub, email, email_verified: true, name: 'Ada', picture })
   expect(cookiesOf(answer)).toContain('session_token')
   expect(await setup.db.user.findUnique({ where: { email } })).toMatchObject({ image: kept })
+})
+
+test.each([
+  ['a name', { name: { a: 1 } }],
+  ['a name of many letters', { name: '🙂'.repeat(5_000) }],
+  ['a picture', { picture: ['https://cdn.example.com/a.png'] }],
+  ['an address', { email: 7 }],
+  ['a list of addresses', { email: ['ada@example.com'] }],
+  ['an address in an object', { email: { address: 'ada@example.com' } }],
+])('a provider’s nonsense for %s is no error of ours', async (what, told) => {
+  const sub = `nonsense-${what.replaceAll(' ', '-')}`
+  const user = { sub, email: `${sub}@example.com`, email_verified: true, name: 'Ada' }
+  const answer = await byProvider({ ...user, ...told })
+  expect(answer.status).toBeLessThan(500)
+  expect(await setup.db.user.count({ where: { email: { contains: '7' } } })).toBe(0)
 })

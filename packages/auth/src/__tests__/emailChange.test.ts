@@ -128,7 +128,7 @@ test('who is asked: the password, or a sign-in of the last quarter of an hour', 
   const wrong = await ask(cookie, newAddress(), { password: 'wrong horse battery' })
   expect([wrong.status, await codeIn(wrong)]).toEqual([400, 'INVALID_PASSWORD'])
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(0)
-  const failed = { userId, action: 'reauthentication_failed' }
+  const failed = { userId, action: 'password_failed' }
   expect(await setup.db.auditLog.count({ where: failed })).toBe(1)
   expect((await ask(cookie, newAddress(), { password: TEST_PASSWORD })).status).toBe(200)
 })

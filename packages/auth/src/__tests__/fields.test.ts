@@ -33,16 +33,21 @@ afterAll(async () => {
   await issuer.close()
 })
 
+const LONG = 'a'.repeat(64 * 1024 - 300)
 const VALUES: [string, unknown][] = [
   ['an object', { a: { b: 1 } }],
   ['a list', ['a', 1, null]],
-  ['an empty list', []],
-  ['a number', 7],
-  ['a huge number', 1e308],
+  ['a number', 1e308],
   ['true', true],
   ['null', null],
   ['an empty text', ''],
-  ['64 KiB of text', 'a'.repeat(64 * 1024 - 300)],
+  ['64 KiB of text', LONG],
+]
+const TEXTS: [string, string][] = [
+  ['text', 'x'],
+  ['nothing', ''],
+  ['JSON', '{"a":["b"]}'],
+  ['15 KiB', LONG.slice(0, 15_000)],
 ]
 const asText = (value: unknown) =>
   typeof value === 'object' ? JSON.stringify(value) : String(value)
@@ -70,7 +75,9 @@ async function send({ path, method }: Shape, as: string, { query, body, type }: 
   return answer.status
 }
 
-/** Some endpoints end the session. */
+/** Some endpoints end the session or change what it is good for. */
+const ENDS = /sign-out|revoke|delete|change-password|two-factor/
+
 async function stillIn(): Promise<string> {
   const present = await auth.getSession(auth.request('/', { cookie }), { fresh: true })
   if (present) return cookie
@@ -99,9 +106,11 @@ test.each(VALUES)('%s in the place of each field of a body', async (_, value) =>
   expect(shapes.length).toBeGreaterThan(70)
   const failed: string[] = []
   for (const shape of shapes) {
+    let signedIn = await stillIn()
     for (const field of shape.body) {
+      if (ENDS.test(shape.path)) signedIn = await stillIn()
       for (const sent of bodiesWith(shape, field, value)) {
-        for (const as of ['', await stillIn()]) {
+        for (const as of ['', signedIn]) {
           const status = await send(shape, as, sent)
           if (status >= 500) failed.push(`${status} ${shape.path} ${field.join('.')} ${sent.type}`)
         }
@@ -111,10 +120,10 @@ test.each(VALUES)('%s in the place of each field of a body', async (_, value) =>
   expect(failed).toEqual([])
 })
 
-test.each(VALUES)('%s in the place of each parameter of a query', async (_, value) => {
+test.each(TEXTS)('%s in the place of each parameter of a query', async (_, text) => {
   const failed: string[] = []
-  const text = asText(value).slice(0, 15_000)
   for (const shape of shapes) {
+    const signedIn = await stillIn()
     for (const field of shape.query) {
       const name = field.join('.')
       const pairs: Pair[][] = [
@@ -127,7 +136,7 @@ test.each(VALUES)('%s in the place of each parameter of a query', async (_, valu
       ]
       for (const query of pairs.map((each) => new URLSearchParams(each))) {
         const body = shape.method === 'GET' ? {} : { body: '{}', type: 'application/json' }
-        for (const as of ['', await stillIn()]) {
+        for (const as of ['', signedIn]) {
           const status = await send(shape, as, { query, ...body })
           if (status >= 500) failed.push(`${status} ${shape.path} ${query.toString().slice(0, 60)}`)
         }

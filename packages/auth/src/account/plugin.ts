@@ -5,11 +5,13 @@
  * @module
  */
 
+import type { RateLimiter } from '@repo/core/rate-limit'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { deleteSessionCookie } from 'better-auth/cookies'
 import { z } from 'zod'
 import type { AuditAction, AuditEntry } from '../audit.ts'
+import type { Recorder } from '../audit-hooks.ts'
 import type { Keys } from '../keys.ts'
 import type { HookContext } from '../presented.ts'
 import { sessionIdOf } from '../session-rows.ts'
@@ -27,6 +29,9 @@ import {
 import { invalidEmail, notFresh } from './refusals.ts'
 
 export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
+  /** Null: nothing is limited. */
+  limiter: RateLimiter | null
+  record: Recorder
   keys: Keys
   deletionGraceDays: number
 }
@@ -141,7 +146,7 @@ async function signedIn({ context }: HookContext) {
     context.responseHeaders
       ?.getSetCookie()
       .map((line) => /^([^=]+)=([^;.]+)/.exec(line) ?? [])
-      .find(([, name]) => name === ctx.context.authCookies.sessionToken.name)
+      .find(([, name]) => name === context.authCookies.sessionToken.name)
       ?.slice(1) ?? []
   const id = token ? sessionIdOf(token) : null
   return id === null ? null : { user: { sessions: { some: { id } } } }

@@ -7,25 +7,14 @@
 
 import { RateLimitError, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
-import type { Recorder } from '../audit-hooks.ts'
 import type { HookContext } from '../presented.ts'
 import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refusals.ts'
 
 /** A sign-in is recent for so long. */
 export const RECENT_SECONDS = 15 * 60
 
-/** Of one account, wherever the tries come from. */
-const PASSWORD_LIMIT: RateLimitPolicy = {
-  name: 'password-account',
-  limit: 10,
-  windowSeconds: RECENT_SECONDS,
-}
-
 export interface ReauthenticationOptions {
   db: Database
-  /** Null: nothing is limited. */
-  limiter: RateLimiter | null
-  record: Recorder
 }
 
 /**
@@ -55,12 +44,11 @@ export const isRecent = ({ createdAt }: { createdAt: Date }): boolean =>
  * The session that asks, of a person who has just shown to be there. An empty password is none: a form sends
  * one for a field that was left out.
  *
- * @throws NOT_AUTHENTICATED (401), MFA_REQUIRED and SESSION_NOT_FRESH (403), INVALID_PASSWORD (400),
- *   RateLimitError (429) after ten wrong passwords
+ * @throws NOT_AUTHENTICATED (401), MFA_REQUIRED and SESSION_NOT_FRESH (403), INVALID_PASSWORD (400), which `limits` counts
  */
 export async function reauthenticate(
   ctx: HookContext,
-  { db, limiter, record }: ReauthenticationOptions,
+  { db }: ReauthenticationOptions,
   password: string | undefined,
 ): Promise<PresentSession> {
   const session = await requireSession(ctx, db)
@@ -69,17 +57,11 @@ export async function reauthenticate(
     throw notFresh()
   }
   const { userId } = session
-  await count(limiter, PASSWORD_LIMIT, userId)
   const account = await db.account.findFirst({ where: { userId, providerId: 'credential' } })
   const hash = account?.password
   if (hash && (await ctx.context.password.verify({ hash, password }))) {
-    await limiter?.clear(PASSWORD_LIMIT, userId)
     return session
   }
-  const about = { userId, actorId: userId, sessionId: session.id }
-  const detail = { reason: 'invalid_password' }
-  const entry = { action: 'reauthentication_failed', ...about, detail } as const
-  await record(entry, ctx.request ?? ctx.headers)
   throw invalidPassword()
 }
 
