@@ -172,7 +172,9 @@ async function tidy(): Promise<void> {
   if (!present) Object.assign(material.cookies, await signedIn())
 }
 
-test(`${REQUESTS} requests of seed ${SEED} are answered, none by an error of ours`, async () => {
+test(`${REQUESTS} requests of seed ${SEED} are answered, none by an error of ours`, {
+  timeout: 0,
+}, async () => {
   const result: Result = {
     statuses: new Map(),
     failures: [],
