@@ -11,6 +11,7 @@ import { z } from 'zod'
 import { type Body, collect, type Fields, fieldsOf, shown } from './body.ts'
 import { AuthError } from './errors.ts'
 import { picture } from './pictures.ts'
+import { isOpen, listsOf, namesOf } from './schema-fields.ts'
 import { accountEmail } from './stand-in-address.ts'
 
 /** Longer texts fit no mail, no page and no column. */
@@ -92,8 +93,7 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
 
   async function query(method: string, { pathname, searchParams }: URL): Promise<void> {
     const schema = find(method, pathname)?.options?.query
-    const takesLists = listsOf(schema)
-    const fields = collect(searchParams, (name) => takesLists.has(name))
+    const fields = collect(searchParams, (name) => listsOf(schema).has(name))
     for (const name of Object.keys(fields)) {
       // Better Auth collects the parameters in an object that has these already.
       if (name in Object.prototype) refuse(name, 'cannot be a parameter')
@@ -110,8 +110,7 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
   ): Promise<string> {
     const endpoint = find(method, pathname)
     const schema = endpoint?.options?.body
-    const takesLists = listsOf(schema)
-    const read = fieldsOf(text, contentType, (name) => takesLists.has(name))
+    const read = fieldsOf(text, contentType, (name) => listsOf(schema).has(name))
     const path = endpoint?.path ?? ''
     if (endpoint) keepKnown(read, path, schema)
     checkValue(read.fields)
@@ -205,49 +204,6 @@ function isMissing(issue: Issue, values: unknown): boolean {
     issue.errors.some(
       (branch) => branch.length > 0 && branch.every((each) => isMissing(each, value)),
     )
-  )
-}
-
-interface Definition {
-  type: string
-  shape?: Record<string, z.ZodType>
-  catchall?: z.ZodType
-  options?: z.ZodType[]
-  left?: z.ZodType
-  right?: z.ZodType
-  innerType?: z.ZodType
-  in?: z.ZodType
-}
-
-const definitionOf = (schema: z.ZodType): Definition => schema._zod.def as unknown as Definition
-
-/** The parts that a schema is made of side by side, or itself. */
-function partsOf(schema: z.ZodType): z.ZodType[] {
-  const { options, left, right, innerType, in: input } = definitionOf(schema)
-  const inner = [options, left, right, innerType, input].flat().filter((part) => part !== undefined)
-  return inner.length > 0 ? inner.flatMap(partsOf) : [schema]
-}
-
-/** The names that a schema knows; null where it takes any. */
-function namesOf(schema: z.ZodType): Set<string> | null {
-  if (isOpen(schema)) return null
-  return new Set(partsOf(schema).flatMap((part) => Object.keys(definitionOf(part).shape ?? {})))
-}
-
-const isOpen = (schema: z.ZodType): boolean =>
-  partsOf(schema).some((part) => {
-    const { type, catchall } = definitionOf(part)
-    return type !== 'object' || (catchall !== undefined && definitionOf(catchall).type !== 'never')
-  })
-
-/** The fields of a schema that may be lists. */
-function listsOf(schema: z.ZodType | undefined): Set<string> {
-  const shapes = schema ? partsOf(schema).map((part) => definitionOf(part).shape ?? {}) : []
-  const entries = shapes.flatMap((shape) => Object.entries(shape))
-  return new Set(
-    entries
-      .filter(([, field]) => partsOf(field).some((part) => definitionOf(part).type === 'array'))
-      .map(([name]) => name),
   )
 }
 

@@ -95,8 +95,20 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
   return customer.id
 }
 
-/** Tells Stripe the owner's present name and address. Does nothing for an owner it never met. */
+/**
+ * Tells Stripe the owner's present name and address, and those of the organizations that a user owns, because the
+ * invoices of an organization go to its first owner. Does nothing for an owner it never met.
+ */
 export async function updateCustomer(ctx: BillingContext, ownerId: string): Promise<void> {
+  await tell(ctx, ownerId)
+  const owned = await ctx.db.member.findMany({
+    where: { userId: ownerId, role: 'OWNER' },
+    select: { organizationId: true },
+  })
+  for (const { organizationId } of owned) await tell(ctx, organizationId)
+}
+
+async function tell(ctx: BillingContext, ownerId: string): Promise<void> {
   const [row, owner] = await Promise.all([
     ctx.db.customer.findUnique({ where: { ownerId } }),
     ctx.owner(ownerId),

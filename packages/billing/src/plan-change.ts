@@ -8,7 +8,8 @@
 
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
-import { BillingError } from './errors.ts'
+import { updateCustomer } from './customers.ts'
+import { BillingError, isBillingError } from './errors.ts'
 import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { type Interval, type Plans, stripePriceOf } from './plans.ts'
 import { periodOf } from './shapes.ts'
@@ -66,12 +67,28 @@ export async function changePlan(
 ): Promise<OwnerSubscription> {
   const target = await resolve(ctx, ownerId, change)
   const { row, isSame, at } = target
+  await updateOrganization(ctx, ownerId)
   if (isSame) return row.stripeScheduleId ? resumeSubscription(ctx, ownerId) : present(ctx, ownerId)
   const now = Math.floor(ctx.clock.now().getTime() / 1000)
   const moment = change.quote ? await requireQuote(ctx, target, change.quote) : now
   if (at === 'period_end') await schedule(ctx, target)
   else await changeNow(ctx, target, moment)
   return present(ctx, ownerId)
+}
+
+/** Seats change when members do, and the owner to whom an organization's invoices go may be another now. */
+async function updateOrganization(ctx: BillingContext, ownerId: string): Promise<void> {
+  if ((await ctx.owner(ownerId))?.type !== 'organization') return
+  try {
+    await updateCustomer(ctx, ownerId)
+  } catch (error) {
+    // A name or an address that the provider does not take is no reason to keep the plan.
+    if (!isBillingError(error, 'provider_rejected')) throw error
+    ctx.logger.warn(
+      { ownerId, error },
+      'the provider did not take the name or address of the owner',
+    )
+  }
 }
 
 async function present(ctx: BillingContext, ownerId: string): Promise<OwnerSubscription> {

@@ -44,6 +44,13 @@ const FOREIGN: [string, Record<string, string>][] = [
   ['another port', { origin: 'http://localhost:3001' }],
   ['a longer name', { origin: `${TEST_ORIGIN}.evil.example` }],
   ['an opaque origin', { origin: 'null' }],
+  ['an opaque origin elsewhere', { origin: 'null', 'sec-fetch-site': 'cross-site' }],
+  ['an opaque origin next door', { origin: 'null', 'sec-fetch-site': 'same-site' }],
+  ['an opaque origin of nowhere', { origin: 'null', 'sec-fetch-site': 'none' }],
+  [
+    'another origin that says it is ours',
+    { origin: 'https://evil.example', 'sec-fetch-site': 'same-origin' },
+  ],
   ['another site', { 'sec-fetch-site': 'cross-site' }],
   ['a referrer alone', { referer: `${TEST_ORIGIN}/` }],
   ['a program with cookies', { authorization: 'Bearer x' }],
@@ -78,12 +85,17 @@ test('no endpoint changes anything for a request of another site, signed in or n
 test('the same request from our own origin does change something', async () => {
   const { body } = await full()
   const before = await everything()
-  for (const headers of [{ origin: TEST_ORIGIN }, { 'sec-fetch-site': 'same-origin' }]) {
+  for (const headers of [
+    { origin: TEST_ORIGIN },
+    { 'sec-fetch-site': 'same-origin' },
+    // From a page that sends no referrer.
+    { origin: 'null', 'sec-fetch-site': 'same-origin' },
+  ]) {
     const answer = await setup.auth.handler(
       setup.auth.request('/api/auth/sign-in/email', {
         method: 'POST',
         body,
-        headers: { 'content-type': 'application/json', ...headers },
+        headers: { 'content-type': 'application/json', ...headers } as Record<string, string>,
       }),
     )
     expect(answer.status).toBe(200)
