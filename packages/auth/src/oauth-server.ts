@@ -29,6 +29,12 @@ export interface OAuthServerOptions {
 /** The user's own data, for clients that sign people in. */
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
 
+interface SeededResource {
+  identifier: string
+  name: string
+  allowedScopes: string[]
+}
+
 export interface OAuthServerParts {
   db: Database
   keys: Keys
@@ -54,24 +60,31 @@ export function oauthServer(
     user?.role === 'ADMIN'
   const scopes = [...IDENTITY, ...options.scopes]
   const hash = tokenHash(keys)
-  const provider = oauthProvider({
-    loginPage: signIn,
-    consentPage: options.consentPage ?? '/consent',
-    scopes,
-    // A resource takes away the scopes it does not name, and with `offline_access` the rotation of tokens.
-    resources: [{ identifier: apiResource(origin), name: 'API', allowedScopes: scopes }],
-    resourceSeedMode: 'overwrite',
-    enforcePerClientResources: false,
-    grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
-    accessTokenExpiresIn: ACCESS_SECONDS,
-    m2mAccessTokenExpiresIn: ACCESS_SECONDS,
-    refreshTokenReuseInterval: ROTATION_SECONDS,
-    storeTokens: { hash },
-    allowDynamicClientRegistration: false,
-    clientPrivileges: isAdmin,
-    resourcePrivileges: isAdmin,
-    silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
-  })
+  const providerOf = (resources: SeededResource[]) =>
+    oauthProvider({
+      loginPage: signIn,
+      consentPage: options.consentPage ?? '/consent',
+      scopes,
+      resources,
+      resourceSeedMode: 'overwrite',
+      enforcePerClientResources: false,
+      grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
+      accessTokenExpiresIn: ACCESS_SECONDS,
+      m2mAccessTokenExpiresIn: ACCESS_SECONDS,
+      refreshTokenReuseInterval: ROTATION_SECONDS,
+      storeTokens: { hash },
+      allowDynamicClientRegistration: false,
+      clientPrivileges: isAdmin,
+      resourcePrivileges: isAdmin,
+      silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
+    })
+  // A resource takes away the scopes it does not name, and with `offline_access` the rotation of tokens.
+  const api = { identifier: apiResource(origin), name: 'API', allowedScopes: scopes }
+  const provider = providerOf([api])
+  // It writes its resource when auth is made, and a database that is away at that moment would fail every
+  // request from then on. Ours writes it with the first request that needs it.
+  const { init } = providerOf([])
+  const seed = onceDone((context) => provider.init(context as never))
   const { oauth2Token } = provider.endpoints
   const hashOf = (token: string) => hash(token, 'refresh_token')
   return [
@@ -79,6 +92,12 @@ export function oauthServer(
       id: 'tollgate-oauth-server',
       hooks: {
         before: [
+          {
+            matcher: ({ path }) => path?.includes('/oauth2/') ?? false,
+            handler: createAuthMiddleware(async ({ context }) => {
+              await seed(context)
+            }),
+          },
           {
             // It would go on to the client before a second factor was shown.
             matcher: ({ path, body }) => body?.oauth_query && !path?.startsWith('/oauth2/'),
@@ -94,6 +113,7 @@ export function oauthServer(
     },
     {
       ...provider,
+      init,
       endpoints: {
         ...provider.endpoints,
         oauth2Token: rotating(oauth2Token, { db, hashOf, record }),
@@ -101,6 +121,18 @@ export function oauthServer(
       // Its types were made without exactOptionalPropertyTypes.
     } as unknown as BetterAuthPlugin,
   ]
+}
+
+/** `work` until it succeeds once. Of several at once one works, and the others wait for it. */
+function onceDone<T>(work: (input: T) => Promise<unknown>): (input: T) => Promise<unknown> {
+  let done: Promise<unknown> | undefined
+  return (input) => {
+    done ??= work(input).catch((error: unknown) => {
+      done = undefined
+      throw error
+    })
+    return done
+  }
 }
 
 /** Codes and tokens are stored as a keyed hash that names their type, so one is never found as another. */

@@ -66,7 +66,7 @@ export function withStandIns<E extends Endpoint>(endpoint: E): E {
     const answer = await endpoint({
       ...ctx,
       ...(email === null ? {} : { body: { ...body, email } }),
-      context: { ...context, internalAdapter: withAddresses(context.internalAdapter) },
+      context: withUsers(context, withAddresses(context.internalAdapter)),
     })
     const user = (answer as Answer | undefined)?.response?.user
     if (typeof user?.email === 'string') user.email = fromStandIn(user.email)
@@ -74,6 +74,12 @@ export function withStandIns<E extends Endpoint>(endpoint: E): E {
   }
   return Object.assign(wrapped, endpoint) as unknown as E
 }
+
+/** The context with other users. No copy: hooks read from it what an endpoint writes to it, such as a new session. */
+const withUsers = <C extends { internalAdapter: Users }>(context: C, users: Users): C =>
+  new Proxy(context, {
+    get: (target, key) => (key === 'internalAdapter' ? users : Reflect.get(target, key)),
+  })
 
 interface Call {
   body?: { email?: unknown }

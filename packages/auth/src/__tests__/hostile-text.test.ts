@@ -26,6 +26,7 @@ const NAVIGATION = {
 }
 const asked: string[] = []
 const verifier = {
+  cookie: ACCESS_COOKIE,
   recall: () => null,
   verify: async (token: string) => {
     asked.push(token)

@@ -58,6 +58,24 @@ test('a service gets a token for its scopes, and the edge holds it to them', asy
   expect(row.clientSecret).not.toContain(clientSecret)
 })
 
+test('a database that is away when auth is made fails no request after it is back', async () => {
+  const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
+  let isAway = true
+  const db = new Proxy(setup.db, {
+    get(target, key) {
+      if (isAway && String(key).startsWith('oauth')) throw new Error('The database is away.')
+      return Reflect.get(target, key)
+    },
+  })
+  const late = createTestAuth({ db, oauth: { scopes: ['bookings:read'] } })
+  const programs = createPrograms(() => ({ auth: late, admin }))
+  const grant = { grant_type: 'client_credentials', resource: RESOURCE, scope: 'bookings:read' }
+  expect((await programs.token(grant, [clientId, clientSecret])).status).toBe(500)
+  isAway = false
+  expect((await programs.token(grant, [clientId, clientSecret])).status).toBe(200)
+  await late.close()
+})
+
 test('neither kind of token is taken for the other', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
   const { access_token: given } = await token(
