@@ -45,7 +45,8 @@ test('a busy or broken server is asked again, as late as it says', async () => {
   const client = createCreemClient(CREEM_KEY, { apiBase })
   expect(await client.get('/v1/checkouts', { checkout_id: 'a&b' })).toEqual({ id: 'ch_1' })
   expect(seen).toEqual(Array(3).fill('GET /v1/checkouts?checkout_id=a%26b'))
-  expect(Date.now() - before).toBeGreaterThanOrEqual(1000)
+  // A timer may be a little early by the clock.
+  expect(Date.now() - before).toBeGreaterThanOrEqual(990)
 })
 
 test("a longer wait is the caller's, who is told how long", async () => {
@@ -96,9 +97,10 @@ describe('no answer that helps:', () => {
           ? OK(request, response)
           : say(302, '{}', { location: '/elsewhere' })(request, response),
     ],
-  ])('%s', async (_, answer) => {
+  ])('%s', async (name, answer) => {
     const { apiBase } = await serve(answer)
-    const client = createCreemClient(CREEM_KEY, { apiBase, retries: 0, timeoutMs: 200 })
+    const patience = name === 'silence' ? { timeoutMs: 200 } : {}
+    const client = createCreemClient(CREEM_KEY, { apiBase, retries: 0, ...patience })
     const failure = client.get('/v1/checkouts', {})
     await expect(failure).rejects.toMatchObject({ code: 'provider_unavailable' })
     await expect(failure).rejects.not.toThrow(CREEM_KEY)

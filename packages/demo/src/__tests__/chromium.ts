@@ -67,10 +67,22 @@ async function within<T>(folder: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-const launch = (executablePath: string, env: Record<string, string> = {}): Promise<Browser> =>
-  chromium.launch({
+/** For what hangs: a slow machine is given the time it needs. */
+const TIMEOUT_MS = 120_000
+
+async function launch(executablePath: string, env: Record<string, string> = {}): Promise<Browser> {
+  const browser = await chromium.launch({
     executablePath,
     args: FLAGS,
     headless: true,
+    timeout: TIMEOUT_MS,
     env: { ...(process.env as Record<string, string>), ...env },
   })
+  const newContext = browser.newContext.bind(browser)
+  browser.newContext = async (options) => {
+    const context = await newContext(options)
+    context.setDefaultTimeout(TIMEOUT_MS)
+    return context
+  }
+  return browser
+}

@@ -70,7 +70,7 @@ beforeEach(() => {
 })
 afterEach(() => vi.unstubAllEnvs())
 
-const sender = (timeoutMs = 5_000) =>
+const sender = (timeoutMs = 60_000) =>
   createSender({
     transport: resendTransport(createResend('re_test_key', { baseUrl }), {
       pauseMs: 1,
@@ -127,8 +127,10 @@ test('after three tries the error says that later may work', async () => {
 
 test('a server that hangs is given up on and tried again', async () => {
   answers = [{ status: 0, hang: true }]
-  await sender(300).sendEmail('WelcomeEmail', 'ada@example.com', props, { idempotencyKey: 'k' })
-  expect(received).toHaveLength(2)
+  await sender(1_000).sendEmail('WelcomeEmail', 'ada@example.com', props, { idempotencyKey: 'k' })
+  // A third, where this machine itself hung for a second.
+  expect(received.length).toBeGreaterThanOrEqual(2)
+  expect(delivered.size).toBe(1)
 })
 
 test.each([
