@@ -124,9 +124,7 @@ test.skipIf(!browser)(
     })
     await page.waitForURL(/127\.0\.0\.1.*\/interaction\//)
     const begun = await context.cookies(ORIGIN)
-    expect(begun.map(({ name, sameSite }) => [name, sameSite])).toEqual([
-      ['tollgate.state', 'Lax'],
-    ])
+    expect(begun.map(({ name, sameSite }) => [name, sameSite])).toEqual([['tollgate.state', 'Lax']])
     await page.getByRole('button', { name: 'Continue to the app' }).click()
     await page.waitForURL(`${ORIGIN}/dashboard`)
     expect(await who(page)).toBe('grace@example.com')
