@@ -6,8 +6,8 @@
 
 /**
  * The origin of a base URL in the form of the `Origin` header: lower case, without a default port and
- * without a slash at its end, an international host in ASCII. Null for whatever is not an http or https
- * origin: a path, query, fragment or user in it would be lost without a word.
+ * without a slash at its end, an international host in ASCII. Null for anything else than an http or https
+ * origin, also where there is a path, query, fragment or user, which an origin would silently lose.
  */
 export function originOf(baseURL: string): string | null {
   if (!URL.canParse(baseURL)) return null

@@ -1,19 +1,19 @@
 /**
- * A Web response as Node's: cookies apart, no faster than the caller takes it, and cut off where it cannot
- * be completed, so that nobody takes a part for the whole.
+ * A Web response written to Node's: each cookie in a header of its own, the body no faster than the caller
+ * takes it.
  *
  * @module
  */
 
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 
-/** Belong to one connection; HTTP/2 refuses them. */
+/** Headers of one connection, which HTTP/2 refuses. */
 const CONNECTION = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade'])
 
-/** Added to what middleware has set; any other header takes its place. */
+/** Added to the values that middleware has set; other headers replace them. */
 const ADDED = new Set(['set-cookie', 'vary'])
 
-/** Writes status and headers. @throws TypeError, before anything is changed, for what cannot be sent */
+/** Writes status and headers. @throws TypeError for an answer that cannot be sent, and has changed nothing */
 export function writeHead(res: ServerResponse, answer: Response): void {
   if (!(answer.status >= 200 && answer.status <= 599)) {
     throw new TypeError(`${answer.status} is not the status of an answer.`)
@@ -34,7 +34,7 @@ export function writeHead(res: ServerResponse, answer: Response): void {
   }
 }
 
-/** Writes the body to its end, or until the caller is gone. @throws what the body throws */
+/** Writes the body to its end, or until the caller leaves. @throws the error of a body that fails */
 export async function writeBody(res: ServerResponse, answer: Response): Promise<void> {
   const reader = answer.body?.getReader()
   const giveUp = () => void reader?.cancel().catch(() => {})
@@ -56,7 +56,7 @@ export async function writeBody(res: ServerResponse, answer: Response): Promise<
   }
 }
 
-/** Until there is room again, or nobody to take more. */
+/** Waits until the connection takes more, or is closed. */
 function drained(res: ServerResponse): Promise<void> {
   return new Promise((done) => {
     if (res.destroyed) return done()

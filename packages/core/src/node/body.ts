@@ -1,6 +1,6 @@
 /**
- * The body of Node's request as a stream of the Web's: read as fast as somebody asks for it, and in error
- * when the caller goes away before its end.
+ * The body of Node's request as a Web stream. It is read as fast as the handler asks for it, and fails when
+ * the caller closes the connection before its end.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { TollgateError } from '../errors.ts'
 
 export interface BodyStream {
   body: ReadableStream<Uint8Array>
-  /** For when the answer was sent: what is still coming is thrown away, so that the next request is read. */
+  /** To be called once the answer was sent: discards the rest, so that the next request can be read. */
   release: () => void
 }
 
-/** Node's own bridge destroys the connection when a reader stops early; then there is no answer. */
+/** `Readable.toWeb` destroys the connection when a reader stops early, and then no answer can be sent. */
 export function streamOf(req: IncomingMessage): BodyStream {
   let controller: ReadableStreamDefaultController<Uint8Array>
   let isOver = false
@@ -34,7 +34,7 @@ export function streamOf(req: IncomingMessage): BodyStream {
     {
       start(given) {
         controller = given
-        // A new listener for data would start the flow before anybody reads.
+        // Without the pause a new listener for data starts the flow before the handler reads.
         req.pause()
         req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
         if (req.destroyed) onCut()

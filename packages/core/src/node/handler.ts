@@ -15,7 +15,7 @@ import { originOf } from '../origin.ts'
 import { writeBody, writeHead } from './answer.ts'
 import { webRequestOf } from './request.ts'
 
-/** A handler of Web requests; it may know the base URL that it was configured with. */
+/** A handler of Web requests. `baseURL`, where it is set, is the origin that the handler was made with. */
 export interface WebHandler {
   (req: Request): Response | Promise<Response>
   baseURL?: string
@@ -23,8 +23,8 @@ export interface WebHandler {
 
 export interface NodeHandlerOptions {
   /**
-   * The host's origin: requests get addresses on it, whatever their `Host` says. Default: the one that the
-   * handler was made with (`auth`), else `APP_URL`.
+   * The host's origin. Every request gets an address on it, whatever its `Host` header says. Default: the
+   * base URL of the handler, which `auth` has, else the variable `APP_URL`.
    */
   baseURL?: string
   /** Put behind the mask. Default: JSON lines on standard error. */
@@ -38,8 +38,9 @@ const env = z.object({
 
 /**
  * `handler` as a listener for `node:http`, Express and Connect: `app.all('/api/auth/*splat',
- * toNodeHandler(auth))`. What it throws becomes a problem: a refusal of ours with its status, anything else
- * a bare 500 that is logged. The request's `signal` is aborted when the caller goes away.
+ * toNodeHandler(auth))`. An error that the handler throws becomes a problem+json answer: a `TollgateError`
+ * with its own status, any other error as a bare 500 that is logged. The request's `signal` is aborted when
+ * the caller closes the connection before the answer was sent.
  *
  * @throws `invalid_options` (500) for a `baseURL` that is not an origin
  */
@@ -49,7 +50,7 @@ export function toNodeHandler(
 ): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const logger = createLogger(options.logger)
   let origin = options.baseURL === undefined ? undefined : requireOrigin(options.baseURL)
-  // Looked at with the first request: touching a default instance reads the environment.
+  // Read with the first request, because a default instance reads the environment when it is touched.
   const known = (): string => {
     origin ??= requireOrigin(baseURLOf(handler) ?? readEnv(env).APP_URL)
     return origin
@@ -60,7 +61,7 @@ export function toNodeHandler(
   }
 
   return async (req, res) => {
-    // Without listeners Node would throw what a cut connection leaves behind.
+    // Node throws the `error` event of a stream that nobody listens to.
     req.on('error', ignore)
     res.on('error', ignore)
     const cut = new AbortController()
@@ -70,7 +71,7 @@ export function toNodeHandler(
     let release = () => {}
     try {
       const answer = await answerTo()
-      // The caller may be gone by now, or middleware may have answered in our place.
+      // The caller may have left, or middleware may have answered first, after a time limit for one.
       if (res.headersSent || res.destroyed) return void answer?.body?.cancel().catch(ignore)
       await writeBody(res, begin(answer))
     } catch (error) {
@@ -88,7 +89,7 @@ export function toNodeHandler(
           ? handler(made.request)
           : handler.handler(made.request))
       } catch (error) {
-        // A handler that stops because nobody waits any more has not failed.
+        // The handler stopped because the caller left; that is not a failure.
         if (cut.signal.aborted && error === cut.signal.reason) return new Response()
         return failed(error, 'a request failed')
       }

@@ -1,6 +1,7 @@
 /**
- * A body that was read before us, by a body parser of Express for one: its bytes where they were kept, else
- * the same content written anew. What cannot be written anew without changing its meaning is refused.
+ * A body that a body parser, such as `express.json()`, read before the adapter. Its bytes are used where the
+ * parser kept them; else the parsed value is written anew. A value that cannot be written anew without
+ * changing its meaning is refused.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { TollgateError } from '../errors.ts'
 
 export interface KeptBody {
   bytes: Uint8Array
-  /** These are not the bytes that were sent: a signature over those does not fit them. */
+  /** The bytes differ from those that were sent, so a signature over the body does not fit. */
   isRebuilt: boolean
 }
 
@@ -20,7 +21,7 @@ export interface KeptBody {
  * @throws `body_not_rebuildable` (400), `raw_body_required` (500)
  */
 export function keptBody(req: IncomingMessage): KeptBody | null {
-  // A parser that does not know the type of a body leaves it unread, and may set `body` all the same.
+  // A body parser leaves a body of another type unread, and may set `req.body` all the same.
   if (!req.readableDidRead && !req.readableEnded) return null
   const { rawBody, body } = req as { rawBody?: unknown; body?: unknown }
   if (!req.readableEnded) throw rawBodyRequired()
@@ -35,7 +36,7 @@ function textOf(body: unknown, contentType: string): string {
   const type = contentType.replace(/;.*/s, '').trim().toLowerCase()
   if (type === 'application/x-www-form-urlencoded') return formOf(body)
   if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) return jsonOf(body)
-  throw notRebuildable(`of the type ${type === '' ? 'none' : type}`)
+  throw notRebuildable(type === '' ? 'without a content type' : `of the type ${type}`)
 }
 
 function jsonOf(body: unknown): string {
@@ -43,12 +44,12 @@ function jsonOf(body: unknown): string {
     const text = JSON.stringify(body)
     if (typeof text === 'string') return text
   } catch {
-    // A parser may make what JSON cannot say.
+    // The parser has made a value that JSON does not have.
   }
-  throw notRebuildable('that JSON cannot say')
+  throw notRebuildable('with values that JSON does not have')
 }
 
-/** Texts and lists of texts; `a[b]=c` cannot be told from what else a parser makes an object of. */
+/** Takes strings and lists of strings. A nested field (`a[b]=c`) can be written in more than one way. */
 function formOf(body: unknown): string {
   const form = new URLSearchParams()
   if (typeof body !== 'object' || body === null) throw notRebuildable('that is not a form')

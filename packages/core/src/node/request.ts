@@ -11,14 +11,14 @@ import { streamOf } from './body.ts'
 import { keptBody } from './kept-body.ts'
 import { urlOf } from './target.ts'
 
-/** How methods are written. HTTP/2 hands on whatever was sent. */
+/** The syntax of a method. Node checks it for HTTP/1 and not for HTTP/2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 
-/** Fields of which the second would be lost or would change the first. */
+/** Headers that may stand in a request once. Node would drop the second or join it to the first. */
 const SINGLE = new Set(['authorization', 'content-type', 'host', 'origin'])
 
 /**
- * The request, whose `signal` is `signal`, and what to call when its answer was sent.
+ * The request with the given signal, and `release`, to be called once the answer was sent.
  *
  * @throws `method_not_allowed` (405), `invalid_target`, `invalid_header`, `body_not_rebuildable` (400),
  *   `raw_body_required` (500)
@@ -35,7 +35,7 @@ export function webRequestOf(
   if (!hasBody(req, method)) return { request: new Request(url, init), release() {} }
   const kept = keptBody(req)
   if (kept) {
-    // They tell of the bytes as they came: compressed perhaps, and of another length.
+    // These headers describe the bytes on the wire, which may have been compressed.
     for (const name of ['content-encoding', 'transfer-encoding']) headers.delete(name)
     headers.set('content-length', String(kept.bytes.byteLength))
     const request = new Request(url, { ...init, body: kept.bytes as Uint8Array<ArrayBuffer> })
@@ -46,7 +46,7 @@ export function webRequestOf(
   return { request: new Request(url, { ...init, body, duplex: 'half' } as RequestInit), release }
 }
 
-/** @throws `method_not_allowed` (405) for what a Web request may not have */
+/** @throws `method_not_allowed` (405) for a method that the Web's `Request` refuses */
 function methodOf({ method = 'GET' }: IncomingMessage): string {
   if (TOKEN.test(method) && !/^(connect|trace|track)$/i.test(method)) return method
   throw new TollgateError('method_not_allowed', 405, 'The method is not supported.', {
@@ -55,7 +55,7 @@ function methodOf({ method = 'GET' }: IncomingMessage): string {
 }
 
 /**
- * The headers as middleware left them, so that one which was taken away stays away.
+ * The headers as middleware left them: a header that middleware has removed stays removed.
  *
  * @throws `invalid_header` (400)
  */
@@ -79,7 +79,7 @@ function append(headers: Headers, name: string, value: string): void {
   try {
     headers.append(name, value)
   } catch {
-    throw invalidHeader('A header holds what no header may hold.')
+    throw invalidHeader('A header holds a character that headers must not hold.')
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * The address of a request, made of what is configured and never of what the request says of its host.
+ * The address of a request: the configured origin with the path and query of the request target. The host
+ * that a request names has no part in it.
  *
  * @module
  */
@@ -7,17 +8,19 @@
 import type { IncomingMessage } from 'node:http'
 import { TollgateError } from '../errors.ts'
 
-/** A segment that leads to another path once it is resolved. */
+/** A segment that a URL parser resolves away. */
 const DOTS = /^(\.|%2e){1,2}$/i
 
 /**
- * The request's path and query on `origin`. An absolute target, as proxies send it, gives its path alone.
+ * The request's path and query on `origin`. Of an absolute target (`GET http://host/path`) only the path and
+ * query are taken.
  *
- * @throws `invalid_target` (400) for `*`, fragments, and paths that a URL parser would turn into other
- *   paths (`..`, backslashes): whatever stands in front has matched the path as it was sent.
+ * @throws `invalid_target` (400) for `*`, fragments, characters outside ASCII, and paths that a URL parser
+ *   changes (`..`, backslashes). A router or proxy in front has matched the path as it was sent, so a path
+ *   that changes afterwards would pass its rules by.
  */
 export function urlOf(req: IncomingMessage, origin: string): URL {
-  // Express and its like take the mount point out of `url` and keep the whole here.
+  // Express and Connect cut the mount path off `url` and keep the whole target here.
   const { originalUrl } = req as { originalUrl?: unknown }
   const target = typeof originalUrl === 'string' ? originalUrl : (req.url ?? '')
   const rest = target.replace(/^https?:\/\/[^/?#]*/i, '')
