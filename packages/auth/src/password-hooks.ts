@@ -39,7 +39,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     if (length < MIN_PASSWORD_LENGTH || length > MAX_PASSWORD_LENGTH) return
     await requireUnbreached(password, breachedPasswords, logger)
     // The token is used up before the password is hashed; nobody should lose theirs to a full queue.
-    if (ctx.path === '/reset-password') passwords.requireAmpleRoom()
+    if (ctx.path === '/reset-password') passwords.requireRoom()
   })
 
   const after = createAuthMiddleware(async (ctx) => {

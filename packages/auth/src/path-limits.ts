@@ -39,7 +39,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   '/get-session': false,
   '/access/refresh': false,
   '/access/renew': false,
+  // These two make a row for each request, which lives for minutes.
   '/sign-in/social': SHARED,
+  '/passkey/generate-authenticate-options': SHARED,
   '/sign-in/magic-link/confirm': SHARED,
   // Each refusal is an entry of the audit log.
   '/two-factor/verify-totp': { window: QUARTER, max: 300 },
@@ -47,7 +49,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   '/passkey/verify-authentication': { window: QUARTER, max: 300 },
   '/change-password': OWN,
   '/change-email': OWN,
+  '/change-email/*': SHARED,
   '/delete-user': OWN,
+  '/delete-user/*': OWN,
+  '/export-user': OWN,
   '/two-factor/*': OWN,
   '/organization/invite-member': { window: QUARTER, max: 50 },
 }
