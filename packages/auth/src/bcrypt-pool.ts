@@ -58,8 +58,10 @@ export interface BcryptPool {
   hash(text: string, rounds: number, turn?: Turn): Promise<string>
   /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
-  /** @throws `too_busy` (503) when `share`, from 0 to 1, of those who may wait do. Default all. */
-  requireRoom(turn?: Turn, share?: number): void
+  /** @throws `too_busy` (503) when half of those who may wait do */
+  requireRoom(turn?: Turn): void
+  /** @throws `too_busy` (503) when all of those who may wait do */
+  requirePlace(turn?: Turn): void
 }
 
 export interface BcryptPoolOptions {
@@ -164,7 +166,8 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       submit({ text, hash: null, rounds }, turn) as Promise<string>,
     compare: (text, hash, rounds, turn = NO_CALLER) =>
       submit({ text, hash, rounds }, turn) as Promise<boolean>,
-    requireRoom: (turn = NO_CALLER, share = 1) => requireRoom(turn, share),
+    requireRoom: (turn = NO_CALLER) => requireRoom(turn, 0.5),
+    requirePlace: (turn = NO_CALLER) => requireRoom(turn, 1),
   }
 }
 
@@ -186,6 +189,13 @@ async function locateBcrypt(): Promise<string> {
     throw new Error('The native module bcrypt is not a file that a thread can load.')
   }
 }
+/** `pool` for callers who do not say whose turn it is: `turnOf` does, each time. */
+export const inTurns = (pool: BcryptPool, turnOf: () => Turn): BcryptPool => ({
+  hash: (text, rounds) => pool.hash(text, rounds, turnOf()),
+  compare: (text, hash, rounds) => pool.compare(text, hash, rounds, turnOf()),
+  requireRoom: () => pool.requireRoom(turnOf()),
+  requirePlace: () => pool.requirePlace(turnOf()),
+})
 
 async function performHere({ text, hash, rounds }: Task): Promise<unknown> {
   const { default: bcrypt } = await import('bcrypt')

@@ -80,7 +80,7 @@ export interface LimitsOptions {
   /** Whether the account has signed in from the network of this address before. */
   isFamiliar(account: string, address: string): Promise<boolean>
   /** @throws `too_busy` (503) when no hash can wait any more */
-  requireRoom(): void
+  requirePlace(): void
 }
 
 /** What a request is counted by. */
@@ -89,6 +89,8 @@ interface Keys {
   account: string
   address: string | null
   pair: string
+  /** Whether an answer that is no error says that a password was right. An empty one was perhaps not looked at. */
+  isTelling: boolean
 }
 
 /** What the before-hook counted, for the after-hook of the same request. */
@@ -101,7 +103,7 @@ interface Counted {
 
 /** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
 export function limits(options: LimitsOptions): BetterAuthPlugin {
-  const { db, limiter, addressOf, endpoints, isFamiliar, requireRoom } = options
+  const { db, limiter, addressOf, endpoints, isFamiliar, requirePlace } = options
   const passwordFieldOf = createPasswordFields(endpoints)
   const counted = new WeakMap<object, Counted>()
   const sourceOf = (ctx: HookContext) => ctx.request ?? ctx.headers
@@ -118,7 +120,8 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const account = isNamed ? textOf(body.email) : await signedIn(ctx)
     if (account === null) return null
     const address = addressOf(source)
-    return { limits, account, address, pair: `${account}\n${address}` }
+    const isTelling = guess !== null && body[guess.name] !== ''
+    return { limits, account, address, pair: `${account}\n${address}`, isTelling }
   }
 
   /** The account whose password is asked for: that of the session, else that of a mailed token. */
@@ -141,7 +144,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const { limits, address, pair } = keys
     const isHashed = limits === PASSWORD
     // A caller who cannot be served now has not tried.
-    if (isHashed) requireRoom()
+    if (isHashed || ctx.path === '/sign-up/email') requirePlace()
     // In this order: a caller who is refused for one reason uses up nothing of what others share.
     if (address) await consume(limits.address, address)
     else await consume(UNKNOWN, ctx.path ?? '')
@@ -169,11 +172,11 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const done = source && counted.get(source)
     if (!done) return
     const { keys, result, wide } = done
-    const { limits, address, pair } = keys
+    const { limits, address, pair, isTelling } = keys
     for (const [name, value] of Object.entries(rateLimitHeaders(limits.pair, result))) {
       ctx.setHeader(name, value)
     }
-    if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
+    if (!isTelling || isAPIError(ctx.context.returned)) return
     await limiter.clear(limits.pair, pair)
     await limiter.giveBack(...wide)
     if (address) await limiter.giveBack(limits.address, address)

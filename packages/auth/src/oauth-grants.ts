@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Database, type Db, sqlErrorOf } from '@repo/db'
+import { atomically, type Database, type Db, sqlErrorOf } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware, getOAuthState, isAPIError } from 'better-auth/api'
 import type { Recorder } from './audit-hooks.ts'
@@ -89,7 +89,7 @@ async function find(db: Pick<Db, '$queryRaw'>, hash: string): Promise<TokenRow |
 async function lock(tx: Db, hash: string): Promise<TokenRow | undefined> {
   const found = await find(tx, hash)
   if (!found) return undefined
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`grant ${found.grant}`}, 0))`
+  await lockGrant(tx, found)
   await tx.$queryRaw`
     SELECT 1 FROM "OauthRefreshToken" t JOIN "User" u ON u."id" = t."userId"
       JOIN "OauthClient" c ON c."clientId" = t."clientId" JOIN "Session" s ON s."id" = t."sessionId"
@@ -112,9 +112,14 @@ async function keepScopes(tx: Db, { id, grant, scopes }: TokenRow): Promise<void
 }
 
 /** The rest of the grant follows by trigger. */
-async function end(db: Database, { id }: TokenRow): Promise<void> {
-  await db.oauthRefreshToken.deleteMany({ where: { id } })
-}
+const end = (db: Database, row: TokenRow): Promise<unknown> =>
+  atomically(db, async (tx) => {
+    await lockGrant(tx, row)
+    await tx.oauthRefreshToken.deleteMany({ where: { id: row.id } })
+  })
+
+const lockGrant = (tx: Db, { grant }: TokenRow): Promise<number> =>
+  tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`grant ${grant}`}, 0))`
 
 /** A session, a user or a client was deleted between reading it and writing the token. */
 function refusalOf(error: unknown): Error | null {

@@ -18,6 +18,7 @@ import { AuthError } from './errors.ts'
 import type { Keys } from './keys.ts'
 import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { apiResource } from './scopes.ts'
+import type { Endpoint } from './transaction.ts'
 
 export interface OAuthServerOptions {
   /** What tokens can allow, in the host's own words: `bookings:read`. */
@@ -114,9 +115,10 @@ export function oauthServer(
     {
       ...provider,
       init,
+      onRequest: withoutDpop(provider.onRequest),
       endpoints: {
         ...provider.endpoints,
-        oauth2Token: rotating(oauth2Token, { db, hashOf, record }),
+        oauth2Token: rotating(ignoringDpop(oauth2Token), { db, hashOf, record }),
       },
       // Its types were made without exactOptionalPropertyTypes.
     } as unknown as BetterAuthPlugin,
@@ -134,6 +136,37 @@ function onceDone<T>(work: (input: T) => Promise<unknown>): (input: T) => Promis
     return done
   }
 }
+
+type OnRequest = NonNullable<BetterAuthPlugin['onRequest']>
+
+/**
+ * Tokens are not bound to keys of their senders (DPoP), because the guards of a host's API ask for no proof. So
+ * the metadata offers none, and the header is ignored as by a server that has not heard of it.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9449#section-5
+ */
+const ignoringDpop = <E extends Endpoint>(endpoint: E): E => {
+  const wrapped = (ctx: { headers?: Headers }) => {
+    const headers = new Headers(ctx.headers)
+    headers.delete('dpop')
+    return endpoint({ ...ctx, headers })
+  }
+  return Object.assign(wrapped, endpoint) as unknown as E
+}
+
+const withoutDpop =
+  (onRequest: OnRequest): OnRequest =>
+  async (req, ctx) => {
+    const answered = await onRequest(req, ctx)
+    if (!answered || !('response' in answered)) return answered
+    const { response } = answered
+    if (req.method !== 'GET' || !response.ok) return answered
+    const { dpop_signing_alg_values_supported: _, ...metadata } = (await response.json()) as Record<
+      string,
+      unknown
+    >
+    return { response: Response.json(metadata, { headers: response.headers }) }
+  }
 
 /** Codes and tokens are stored as a keyed hash that names their type, so one is never found as another. */
 const tokenHash = (keys: Keys) => async (token: string, type: string) =>

@@ -15,14 +15,10 @@ interface Endpoint {
   options?: { body?: unknown; metadata?: { SERVER_ONLY?: boolean } }
 }
 
-/** Where a new password is set, and the field that holds it. Any other field with a password is a guess. */
-export const SETS_PASSWORD: Readonly<Record<string, string>> = {
-  '/sign-up/email': 'password',
-  '/change-password': 'newPassword',
-  '/reset-password': 'newPassword',
-}
-
 const IS_PASSWORD = /passw|passphrase|passcode|pwd/i
+
+/** A new password guesses at none. Any other field with a password does. */
+const isNew = (path: string, field: string) => path === '/sign-up/email' || field === 'newPassword'
 
 /** The endpoints of `endpoints` that are reached over HTTP or by server code under a path. */
 export const withPath = (endpoints: Endpoints): Endpoint[] =>
@@ -67,7 +63,7 @@ export function createPasswordFields(
     known ??= new Map(
       withPath(endpoints).flatMap(({ path = '', options }) => {
         const fields = fieldsOf(options?.body)
-        const name = fields.find((each) => IS_PASSWORD.test(each) && each !== SETS_PASSWORD[path])
+        const name = fields.find((each) => IS_PASSWORD.test(each) && !isNew(path, each))
         if (name === undefined) return []
         return [[path, { name, isByEmail: fields.includes('email') }] as const]
       }),

@@ -79,7 +79,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
       requireAtLeast(set)
       await requireUnbreached(set, breachedPasswords, logger)
       // The token is used up before the password is hashed; nobody should lose theirs to a full queue.
-      if (ctx.path === '/reset-password') passwords.requireAmpleRoom()
+      if (ctx.path === '/reset-password') passwords.requireRoom()
     }
     return { context: { body } }
   })

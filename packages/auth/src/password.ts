@@ -12,7 +12,7 @@
  */
 
 import { createHmac } from 'node:crypto'
-import { bcryptPool } from './bcrypt-pool.ts'
+import { bcryptPool, inTurns } from './bcrypt-pool.ts'
 import { AuthError } from './errors.ts'
 import { NO_CALLER, type Turn } from './turns.ts'
 
@@ -41,10 +41,10 @@ export interface Passwords {
   verify(entry: { hash: string; password: string }): Promise<boolean>
   /** Whether a hash is to be replaced: made without the keyed hash, with another pepper or fewer rounds. */
   isOutdated(hash: string): boolean
-  /** @throws `too_busy` (503) when a hash asked for now would be refused */
-  requireRoom(): void
   /** @throws `too_busy` (503) when a hash asked for soon would perhaps be refused */
-  requireAmpleRoom(): void
+  requireRoom(): void
+  /** @throws `too_busy` (503) when a hash asked for now would be refused */
+  requirePlace(): void
 }
 
 export interface PasswordOptions {
@@ -75,33 +75,33 @@ export function createPasswords(
   }
   const peppers = [...passwordPeppers.map(named), NO_PEPPER]
   const [current = NO_PEPPER] = peppers
-  const pool = bcryptPool()
+  const pool = inTurns(bcryptPool(), turnOf)
 
   return {
     async hash(password) {
-      return `hs384:${current.id}:${await pool.hash(keyed(current.key, password), rounds, turnOf())}`
+      return `hs384:${current.id}:${await pool.hash(keyed(current.key, password), rounds)}`
     },
     async verify({ hash, password }) {
       const stored = read(hash)
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
         const plain = normalPassword(password)
-        const fits = await pool.compare(plain, stored.bcrypt, rounds, turnOf())
+        const fits = await pool.compare(plain, stored.bcrypt, rounds)
         // bcrypt would take any password that begins with the 72 bytes it knows.
         return fits && Buffer.byteLength(plain) <= PLAIN_BYTES
       }
       if (!stored || !pepper) {
-        await pool.hash(keyed(current.key, password), rounds, turnOf())
+        await pool.hash(keyed(current.key, password), rounds)
         return false
       }
-      return pool.compare(keyed(pepper.key, password), stored.bcrypt, rounds, turnOf())
+      return pool.compare(keyed(pepper.key, password), stored.bcrypt, rounds)
     },
     isOutdated(hash) {
       const stored = read(hash)
       return stored?.pepperId !== current.id || stored.rounds < rounds
     },
-    requireRoom: () => pool.requireRoom(turnOf()),
-    requireAmpleRoom: () => pool.requireRoom(turnOf(), 0.5),
+    requireRoom: pool.requireRoom,
+    requirePlace: pool.requirePlace,
   }
 }
 

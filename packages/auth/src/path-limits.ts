@@ -39,7 +39,9 @@ const RULES: Readonly<Record<string, Rule>> = {
   '/get-session': false,
   '/access/refresh': false,
   '/access/renew': false,
+  // These two make a row for each request, which lives for minutes.
   '/sign-in/social': SHARED,
+  '/passkey/generate-authenticate-options': SHARED,
   '/sign-in/magic-link/confirm': SHARED,
   // Each refusal is an entry of the audit log.
   '/two-factor/verify-totp': { window: QUARTER, max: 300 },

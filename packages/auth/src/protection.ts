@@ -109,7 +109,7 @@ export function createProtection({
               addressOf,
               endpoints,
               isFamiliar,
-              requireRoom: passwords.requireRoom,
+              requirePlace: passwords.requirePlace,
             }),
           ]
         : [],

@@ -38,7 +38,12 @@ export async function seedTwoOrganizations(db: Database): Promise<void> {
     data: { id: 'BETA', publicKey: 'BETA', privateKey: 'BETA', createdAt: later },
   })
   await db.verificationToken.create({
-    data: { id: 'BETA', identifier: 'BETA', value: 'BETA', expiresAt: later },
+    data: {
+      id: 'BETA',
+      identifier: `oauth-state:${'B'.repeat(43)}`,
+      value: 'BETA',
+      expiresAt: later,
+    },
   })
   await db.webhookEvent.create({
     data: { provider: 'stripe', eventId: 'BETA', type: 'BETA', payload: 'BETA' },

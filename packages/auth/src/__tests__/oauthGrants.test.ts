@@ -91,6 +91,22 @@ test('a token that is used again ends the grant for all who hold a part of it, a
   expect(exp - iat).toBe(300)
 })
 
+test('however many used tokens come at once, the grant ends once', async () => {
+  const { cookie, userId } = await auth.signIn()
+  const used = [await grant(phone, cookie)]
+  for (let n = 0; n < 4; n += 1) used.push(await refresh(phone, used[n]?.refresh_token))
+  const answers = await Promise.all(
+    used
+      .slice(0, 4)
+      .flatMap(({ refresh_token }) => [
+        refresh(phone, refresh_token),
+        other.refresh(phone, refresh_token),
+      ]),
+  )
+  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(400))
+  expect(await tokensOf(userId)).toEqual([])
+})
+
 test('asking for fewer scopes narrows the access token, and neither the grant nor its rotation', async () => {
   const { cookie, userId } = await auth.signIn()
   const { refresh_token } = await grant(phone, cookie)

@@ -1,5 +1,6 @@
 /** Tokens for other programs: by code and PKCE, by client credentials, for their scopes only. */
 
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEdge, type Edge } from '../edge.ts'
 import { createRequireScope, type RequireScope } from '../scopes.ts'
@@ -32,7 +33,10 @@ afterAll(async () => {
   await auth.close()
 })
 
-const { make, token, authorize, consent, bearing } = createPrograms(() => ({ auth, admin }))
+const { make, token, authorize, consent, bearing, codeFor } = createPrograms(() => ({
+  auth,
+  admin,
+}))
 
 test('a service gets a token for its scopes, and the edge holds it to them', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
@@ -297,6 +301,37 @@ test('the metadata is at the issuer’s own address', async () => {
       code_challenge_methods_supported: ['S256'],
     })
   }
+})
+
+test('tokens bound to their sender are not offered, and a proof is ignored', async () => {
+  const { clientId } = await make({
+    name: 'Phone',
+    scopes: ['openid', 'offline_access', 'bookings:read'],
+    redirectUris: [CALLBACK],
+    isConfidential: false,
+  })
+  const { cookie } = await auth.signIn()
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const htu = `${TEST_ORIGIN}/api/auth/oauth2/token`
+  const proof = await new SignJWT({ jti: 'once', htm: 'POST', htu })
+    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: await exportJWK(publicKey) })
+    .setIssuedAt()
+    .sign(privateKey)
+  const answer = await auth.handler(
+    auth.request('/api/auth/oauth2/token', {
+      method: 'POST',
+      headers: { dpop: proof, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(await codeFor(clientId, cookie)).toString(),
+    }),
+  )
+  expect(answer.status).toBe(200)
+  const given = (await answer.json()) as { token_type: string; access_token: string }
+  expect(given.token_type).toBe('Bearer')
+  expect(await requireScope(bearing(given.access_token), 'bookings:read')).toMatchObject({
+    clientId,
+  })
+  const metadata = await auth.handler(auth.request('/.well-known/oauth-authorization-server'))
+  expect(await metadata.text()).not.toContain('dpop')
 })
 
 test('cookies are left to the sessions', async () => {

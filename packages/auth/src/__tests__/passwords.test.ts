@@ -15,7 +15,8 @@ import { createEdge } from '../edge.ts'
 import type { AuthOptions } from '../index.ts'
 import { createPasswords } from '../password.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, tokenOf } from '../testing.ts'
-import { NO_CALLER, type Turn } from '../turns.ts'
+import type { Turn } from '../turns.ts'
+import { observeHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -271,18 +272,7 @@ test.each([
 ])(
   'thirty sign-ins at once from one address let one %s through after a few hashes',
   async (_, honest) => {
-    const pool = bcryptPool()
-    const asked: Turn[] = []
-    const done: Turn[] = []
-    const { hash } = pool
-    vi.spyOn(pool, 'hash').mockImplementation(async (text, rounds, turn = NO_CALLER) => {
-      asked.push(turn)
-      try {
-        return await hash(text, rounds, turn)
-      } finally {
-        done.push(turn)
-      }
-    })
+    const { asked, done } = observeHashes()
     const flood = { address: '192.0.2.6', email: 'flood@example.com' }
     const send = ({ address, email }: typeof flood) =>
       setup.auth.post(

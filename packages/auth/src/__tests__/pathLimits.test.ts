@@ -1,6 +1,6 @@
 /** Limits by address and endpoint: what leads nowhere shares one, and so do the paths of one route. */
 
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createTestAuth, type TestAuth } from '../testing.ts'
 import { answered } from './endpoints.ts'
@@ -53,35 +53,43 @@ const many = (path: (n: number) => string, count = 150) =>
   Array.from({ length: count }, (_, n) => path(n))
 const random = () => Math.random().toString(36).slice(2)
 
-describe.each(['PostgreSQL', 'Redis'])('counted in %s', (store) => {
-  test('paths that lead nowhere share one limit and make one row, over all processes', async () => {
-    const redis = store === 'Redis' ? await startRedis() : null
-    const options = redis ? { redisUrl: redis.url } : {}
-    const processes = [limited(options), limited(options)]
-    try {
-      const address = newAddress()
-      const send = () =>
-        flood(
-          many(() => `/api/auth/${random()}`),
-          address,
-          processes,
-        )
-      let { refused, rows } = await send()
-      // A real Redis has a clock of its own.
-      while (redis?.kind === 'redis-server' && refused.length === 0)
-        ({ refused, rows } = await send())
-      if (redis?.kind !== 'redis-server') expect(refused).toHaveLength(50)
-      expect(refused[0]?.headers.get('content-type')).toBe('application/problem+json')
-      expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0)
-      expect(rows).toBe(redis ? 0 : 1)
-      const [auth] = processes as [TestAuth]
-      expect((await ask(auth, '/api/auth/ok', address)).status).toBe(200)
-      expect((await ask(auth, `/api/auth/${random()}`, newAddress())).status).toBe(404)
-    } finally {
-      for (const auth of processes) await auth.close()
-      await redis?.stop()
-    }
-  })
+test('paths that lead nowhere share one limit and make one row, over all processes', async () => {
+  const processes = [limited(), limited()]
+  const address = newAddress()
+  const { refused, rows } = await flood(
+    many(() => `/api/auth/${random()}`),
+    address,
+    processes,
+  )
+  expect([refused.length, rows]).toEqual([50, 1])
+  expect(refused[0]?.headers.get('content-type')).toBe('application/problem+json')
+  expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(0)
+  const [auth] = processes as [TestAuth]
+  expect((await ask(auth, '/api/auth/ok', address)).status).toBe(200)
+  expect((await ask(auth, `/api/auth/${random()}`, newAddress())).status).toBe(404)
+})
+
+test('with Redis they are counted there', async () => {
+  // It has a clock of its own.
+  vi.useRealTimers()
+  const redis = await startRedis()
+  const processes = [limited({ redisUrl: redis.url }), limited({ redisUrl: redis.url })]
+  try {
+    const address = newAddress()
+    const send = () =>
+      flood(
+        many(() => `/api/auth/${random()}`),
+        address,
+        processes,
+      )
+    let { refused, rows } = await send()
+    // A slow machine may send the first of them in a window that ends.
+    while (refused.length === 0) ({ refused, rows } = await send())
+    expect(rows).toBe(0)
+  } finally {
+    for (const auth of processes) await auth.close()
+    await redis.stop()
+  }
 })
 
 test.each([

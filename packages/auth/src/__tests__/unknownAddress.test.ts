@@ -4,6 +4,7 @@ import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { bcryptPool } from '../bcrypt-pool.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { NO_CALLER, type Turn } from '../turns.ts'
+import { observeHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'
 
 // Better Auth reads it when it is loaded.
@@ -50,18 +51,7 @@ test('an account has its limit, and all callers together one that lasts for seco
 })
 
 test('accounts take turns at the queue, and the server has one of its own', async () => {
-  const pool = bcryptPool()
-  const asked: Turn[] = []
-  const done: Turn[] = []
-  const { hash } = pool
-  vi.spyOn(pool, 'hash').mockImplementation(async (text, rounds, turn = NO_CALLER) => {
-    asked.push(turn)
-    try {
-      return await hash(text, rounds, turn)
-    } finally {
-      done.push(turn)
-    }
-  })
+  const { asked, done } = observeHashes()
   const flood = Array.from({ length: 24 }, (_, n) =>
     signIn(setup.auth, `flood-${n % 3}@example.com`, TEST_PASSWORD),
   )
@@ -69,7 +59,7 @@ test('accounts take turns at the queue, and the server has one of its own', asyn
   expect(new Set(asked.map(({ address }) => address))).toEqual(new Set([null]))
   const honest = signIn(setup.auth, 'honest@example.com', TEST_PASSWORD)
   await expect.poll(() => asked.length, { interval: 1 }).toBe(25)
-  const server = pool.hash('x', 4)
+  const server = bcryptPool().hash('x', 4)
   const seen = done.length
   expect(seen).toBeLessThan(12)
   await Promise.all([honest, server])
