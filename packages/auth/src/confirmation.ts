@@ -102,10 +102,7 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
     const found = signUpId
       ? await findSignUp(rows, signUpId, userId)
       : await firstSignUp(db, userId)
-    if (
-      found?.password &&
-      (await passwords.verify({ hash: found.password, password: text }))
-    ) {
+    if (found?.password && (await passwords.verify({ hash: found.password, password: text }))) {
       return found
     }
     throw new APIError('BAD_REQUEST', {
@@ -139,8 +136,7 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
           const { userId } = found
           const id = await ctx.getSignedCookie(SIGN_UP_COOKIE, ctx.context.secret)
           const own = await findSignUp(ctx.context, id, userId)
-          const signUp =
-            own ?? (password ? await typed(ctx.context, token, found, password) : null)
+          const signUp = own ?? (password ? await typed(ctx.context, token, found, password) : null)
           // Of several at once one goes on.
           if (!(await ctx.context.internalAdapter.consumeVerificationValue(identifier(token)))) {
             throw invalidToken()
@@ -164,7 +160,9 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
 async function firstSignUp(db: Database, userId: string): Promise<SignUp | null> {
   const where = { userId, providerId: 'credential' }
   const found = await db.account.findFirst({ where, include: { user: true } })
-  return found?.password ? { name: found.user.name, password: found.password } : null
+  if (!found?.password) return null
+  const { name, image } = found.user
+  return { name, image, password: found.password }
 }
 
 export const invalidToken = () =>

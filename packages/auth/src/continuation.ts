@@ -68,9 +68,7 @@ export function continuation(db: Database): BetterAuthPlugin {
       },
     }),
     hooks: {
-      before: [
-        { matcher: ({ path }) => Object.hasOwn(CONTINUES, path ?? ''), handler: remember },
-      ],
+      before: [{ matcher: ({ path }) => Object.hasOwn(CONTINUES, path ?? ''), handler: remember }],
       after: [{ matcher: ({ path }) => path === '/change-password', handler: endOthers }],
     },
   }

@@ -120,9 +120,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
   return {
     id: 'tollgate-passwords',
     hooks: {
-      before: [
-        { matcher: (ctx) => passwordsIn(ctx as HookContext).length > 0, handler: before },
-      ],
+      before: [{ matcher: (ctx) => passwordsIn(ctx as HookContext).length > 0, handler: before }],
       after: [{ matcher: ({ path }) => path === '/sign-in/email', handler: after }],
     },
   }

@@ -189,7 +189,10 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     hooks: {
       after: [
         ...plugin.hooks.after,
-        { matcher: ({ path }: { path?: string }) => path === '/sign-in/email', handler: keepSession },
+        {
+          matcher: ({ path }: { path?: string }) => path === '/sign-in/email',
+          handler: keepSession,
+        },
       ],
       before: [
         {
@@ -215,8 +218,7 @@ async function candidatesOf(ctx: Ctx): Promise<Candidate[]> {
   const session = (await getAuthoritativeSessionFromCtx(ctx))?.session as Present | undefined
   const { name } = ctx.context.createAuthCookie('two_factor')
   const challenge = (await ctx.getSignedCookie(name, ctx.context.secret)) || undefined
-  const waiting =
-    challenge && (await ctx.context.internalAdapter.findVerificationValue(challenge))
+  const waiting = challenge && (await ctx.context.internalAdapter.findVerificationValue(challenge))
   const ofChallenge =
     challenge && waiting && waiting.expiresAt > new Date()
       ? { userId: waiting.value, challenge }

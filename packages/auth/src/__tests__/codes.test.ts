@@ -168,7 +168,10 @@ test.each([
   ['with a dash', (code: string) => `${code.slice(0, 3)}-${code.slice(3)}`],
   ['with a long dash', (code: string) => `${code.slice(0, 3)}\u2013${code.slice(3)}`],
   ['with blanks around', (code: string) => `\u00a0 ${code}\n`],
-  ['with marks that nobody sees', (code: string) => `\u200e${code.slice(0, 3)}\u200b${code.slice(3)}`],
+  [
+    'with marks that nobody sees',
+    (code: string) => `\u200e${code.slice(0, 3)}\u200b${code.slice(3)}`,
+  ],
   ['in full width', fullWidth],
   ['in Arabic digits', arabic],
 ])('a code of an app counts %s', async (_, typed) => {
@@ -184,7 +187,10 @@ test.each([
   ['in capitals', (code: string) => code.toUpperCase()],
   ['with a blank in place of the dash', (code: string) => ` ${code.replace('-', ' ')} `],
   ['in full width', (code: string) => fullWidth(code)],
-  ['with letters that look like digits', (code: string) => code.replaceAll('0', 'O').replaceAll('1', 'l')],
+  [
+    'with letters that look like digits',
+    (code: string) => code.replaceAll('0', 'O').replaceAll('1', 'l'),
+  ],
 ])('a backup code counts %s', async (_, typed) => {
   const code = backupCode()
   const pending = [await byLink(setup.auth, ada.email), await byLink(setup.auth, ada.email)]
@@ -201,7 +207,16 @@ test('codes of a sheet cannot be read wrongly, and none is like another', () => 
 
 test('what is no code is refused, and is no error', async () => {
   const cookie = await byLink(setup.auth, ada.email)
-  for (const text of ['', '     ', '12345', '1234567', '12345a', '---', '½23456', 'x'.repeat(256)]) {
+  for (const text of [
+    '',
+    '     ',
+    '12345',
+    '1234567',
+    '12345a',
+    '---',
+    '½23456',
+    'x'.repeat(256),
+  ]) {
     for (const kind of KINDS) {
       await setup.db.twoFactor.updateMany({ data: { failedVerificationCount: 0 } })
       const answer = await send(kind, text, cookie)

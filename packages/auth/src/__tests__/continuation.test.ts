@@ -30,7 +30,11 @@ const sessionOf = (cookie: string) =>
 /** Somebody with a second factor who acts for an organization, and signed in an hour ago. */
 async function member() {
   const person = await personWithFactor(auth)
-  const created = await auth.post('/organization/create', { name: 'Acme' }, { cookie: person.cookie })
+  const created = await auth.post(
+    '/organization/create',
+    { name: 'Acme' },
+    { cookie: person.cookie },
+  )
   const { id: organizationId } = (await created.json()) as { id: string }
   const createdAt = new Date(Date.now() - 3_600_000)
   const { userId } = person
@@ -42,7 +46,11 @@ async function member() {
 type Member = Awaited<ReturnType<typeof member>>
 
 /** Another session, in everything else as the one before it, which has ended. */
-async function expectContinued({ before, cookie, createdAt }: Member, answer: Response, acr = 'aal2') {
+async function expectContinued(
+  { before, cookie, createdAt }: Member,
+  answer: Response,
+  acr = 'aal2',
+) {
   expect(answer.status).toBe(200)
   const after = await sessionOf(cookiesOf(answer))
   const { userId, organizationId, organizationRole } = before ?? {}

@@ -62,7 +62,9 @@ async function send(path: string, email: string): Promise<Sample> {
   const body = await answer.json()
   const ms = performance.now() - start
   const headers = [...answer.headers].map(([name, value]) =>
-    /date|length/.test(name) ? name : [name, value.replace(/^(__Host-tollgate\.sign_up)=[^;]+/, '$1')],
+    /date|length/.test(name)
+      ? name
+      : [name, value.replace(/^(__Host-tollgate\.sign_up)=[^;]+/, '$1')],
   )
   return { ms, status: answer.status, shape: { headers, body: shapeOf(body) } }
 }

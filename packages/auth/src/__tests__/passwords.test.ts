@@ -88,8 +88,18 @@ test.each([
   ['with blanks around and not without', '  spaced out  ', 'spaced out', 401],
   ['of ten emoji', EMOJI, EMOJI, 200],
   ['of ten emoji and not of ten others', EMOJI, EMOJI.replace('😊', '😋'), 401],
-  ['of 128 emoji', EMOJI.repeat(12) + EMOJI.slice(0, 16), EMOJI.repeat(12) + EMOJI.slice(0, 16), 200],
-  ['of a hundred letters that take two units to type', '\u00e9'.repeat(100), 'e\u0301'.repeat(100), 200],
+  [
+    'of 128 emoji',
+    EMOJI.repeat(12) + EMOJI.slice(0, 16),
+    EMOJI.repeat(12) + EMOJI.slice(0, 16),
+    200,
+  ],
+  [
+    'of a hundred letters that take two units to type',
+    '\u00e9'.repeat(100),
+    'e\u0301'.repeat(100),
+    200,
+  ],
   ['in full width as in plain letters', 'ｃｏｒｒｅｃｔ\u3000ｈｏｒｓｅ', 'correct horse', 200],
 ])('a password counts %s', async (_, chosen, typed, status) => {
   const email = nobodyYet()

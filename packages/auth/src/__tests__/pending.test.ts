@@ -103,26 +103,29 @@ test.each([
     () => off,
     LEFT.filter((path) => !path.startsWith('/two-factor/verify-')),
   ],
-])('of all endpoints that there are a session without its second factor reaches only these%s', async (_, instance, left) => {
-  const at = instance()
-  const { email, userId } = await withSecondFactor()
-  const cookie = await byLink(at, email)
-  const reached = new Set<string>()
-  const endpoints = answered(at)
-  expect(endpoints.length).toBeGreaterThan(65)
-  for (const { path, method } of endpoints) {
-    // Cookies count nothing at these; see border.ts.
-    if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
-    // It would be another session, or none.
-    const changes = path === '/sign-out' || path.startsWith('/access/')
-    const { status, code } = changes
-      ? { status: 200, code: '' }
-      : await probe(at, path, method, cookie)
-    if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
-  }
-  expect([...reached].sort()).toEqual(left)
-  expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
-})
+])(
+  'of all endpoints that there are a session without its second factor reaches only these%s',
+  async (_, instance, left) => {
+    const at = instance()
+    const { email, userId } = await withSecondFactor()
+    const cookie = await byLink(at, email)
+    const reached = new Set<string>()
+    const endpoints = answered(at)
+    expect(endpoints.length).toBeGreaterThan(65)
+    for (const { path, method } of endpoints) {
+      // Cookies count nothing at these; see border.ts.
+      if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
+      // It would be another session, or none.
+      const changes = path === '/sign-out' || path.startsWith('/access/')
+      const { status, code } = changes
+        ? { status: 200, code: '' }
+        : await probe(at, path, method, cookie)
+      if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+    }
+    expect([...reached].sort()).toEqual(left)
+    expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
+  },
+)
 
 test.each([
   ['a password', byPassword],

@@ -2,13 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEdge, type Edge } from '../edge.ts'
-import {
-  cookiesOf,
-  createTestAuth,
-  TEST_ORIGIN,
-  TEST_PASSWORD,
-  type TestAuth,
-} from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { codeOf, secretIn } from './authenticator.ts'
 import { withoutAccess } from './cookies.ts'
 import { createDevice } from './device.ts'
@@ -29,7 +23,10 @@ afterAll(async () => {
 })
 
 /** What both say, and the row where there is no access token. */
-async function everywhere(cookie: string, ask: (guards: Pick<Edge, keyof Edge>) => (req: Request) => Promise<unknown>) {
+async function everywhere(
+  cookie: string,
+  ask: (guards: Pick<Edge, keyof Edge>) => (req: Request) => Promise<unknown>,
+) {
   const req = () => auth.request('/', { cookie })
   const said = (asked: Promise<unknown>) =>
     asked.then(
@@ -136,7 +133,11 @@ test('signing in again makes it recent, and so does showing the second factor', 
 
 test('a step-up stays in the organization', async () => {
   const person = await personWithFactor(auth)
-  const created = await auth.post('/organization/create', { name: 'Acme' }, { cookie: person.cookie })
+  const created = await auth.post(
+    '/organization/create',
+    { name: 'Acme' },
+    { cookie: person.cookie },
+  )
   const { id } = (await created.json()) as { id: string }
   const within = (cookie: string) =>
     auth.requireOrganization(auth.request('/', { cookie: withoutAccess(cookie) }))

@@ -1,13 +1,7 @@
 /** Several tabs of one browser that sign in at the same time: each comes through, or is told what is wrong. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  cookiesOf,
-  createTestAuth,
-  TEST_ORIGIN,
-  TEST_PASSWORD,
-  type TestAuth,
-} from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { codeOf, secretIn } from './authenticator.ts'
 import { createDevice } from './device.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
@@ -60,7 +54,11 @@ test.each([
   ['the later one first', true],
 ])('two tabs that go to a provider both come back, %s', async (_, isReversed) => {
   const jar = createJar()
-  github.profile = { id: isReversed ? 1 : 2, email: `tabs-${isReversed}@example.com`, verified: true }
+  github.profile = {
+    id: isReversed ? 1 : 2,
+    email: `tabs-${isReversed}@example.com`,
+    verified: true,
+  }
   const tabs = [
     { back: await leave(jar, { next: '/one' }), next: '/one' },
     { back: await leave(jar, { next: '/two' }), next: '/two' },
