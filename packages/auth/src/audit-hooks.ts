@@ -153,8 +153,9 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     if (!session) return []
     const own = { userId: session.userId, actorId: session.userId, sessionId: session.id }
     const reason = ctx.path === '/two-factor/verify-totp' ? 'totp' : 'backup_code'
+    const isAnother = by?.userId !== session.userId
     const completed: AuditAction | null =
-      !by || by.isPending ? 'sign_in' : by.hasSecondFactor ? null : 'two_factor_enabled'
+      !by || by.isPending || isAnother ? 'sign_in' : by.hasSecondFactor ? null : 'two_factor_enabled'
     return [
       { action: 'second_factor', ...own, detail: { reason } },
       ...(completed ? [{ action: completed, ...own }] : []),

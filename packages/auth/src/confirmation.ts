@@ -160,7 +160,9 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
 async function firstSignUp(db: Database, userId: string): Promise<SignUp | null> {
   const where = { userId, providerId: 'credential' }
   const found = await db.account.findFirst({ where, include: { user: true } })
-  return found?.password ? { name: found.user.name, password: found.password } : null
+  if (!found?.password) return null
+  const { name, image } = found.user
+  return { name, image, password: found.password }
 }
 
 export const invalidToken = () =>

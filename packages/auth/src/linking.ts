@@ -131,10 +131,14 @@ const nameFrom = (email: string): string => cut(email.slice(0, email.indexOf('@'
 /** A letter may be two code units long, and half of it is none. */
 const cut = (name: string): string => name.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')
 
+/** What is known of the owner of an address, once what others have said is forgotten. */
+const unnamed = (email: string) => ({ name: nameFrom(email), image: null })
+
 interface Named {
   id: string
   name: string
   email: string
+  image?: string | null | undefined
 }
 
 const NAMED = {
@@ -146,9 +150,10 @@ const NAMED = {
   },
   update: {
     /** There a user is changed only when the link proves the address: the name was chosen by nobody known. */
-    async after({ id, name, email }: Named, ctx: GenericEndpointContext | null) {
-      if (ctx?.path !== '/magic-link/verify' || name === nameFrom(email)) return
-      await ctx.context.internalAdapter.updateUser(id, { name: nameFrom(email) })
+    async after({ id, name, image, email }: Named, ctx: GenericEndpointContext | null) {
+      const known = unnamed(email)
+      if (ctx?.path !== '/magic-link/verify' || (name === known.name && !image)) return
+      await ctx.context.internalAdapter.updateUser(id, known)
     },
   },
 }
@@ -165,9 +170,10 @@ async function clearUnproven(context: Users, email: string, name?: string): Prom
   const found = await context.internalAdapter.findUserByEmail(email.toLowerCase())
   if (!found || found.user.emailVerified) return
   const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
-  // The name was the squatter's choice.
+  // Name and picture were the squatter's choice.
   if (!promoted) return
-  await context.internalAdapter.updateUser(promoted.id, { name: name || nameFrom(email) })
+  const known = unnamed(email)
+  await context.internalAdapter.updateUser(promoted.id, { ...known, name: name || known.name })
 }
 
 /**
@@ -179,7 +185,7 @@ export async function proveByReset(db: Database, userId: string): Promise<void> 
     const user = await becomesProven(tx, userId)
     if (!user) return
     await tx.account.deleteMany({ where: { userId, providerId: { not: 'credential' } } })
-    await tx.user.update({ where: { id: userId }, data: { name: nameFrom(user.email) } })
+    await tx.user.update({ where: { id: userId }, data: unnamed(user.email) })
   })
 }
 
@@ -201,8 +207,10 @@ export const proveAddress = (
       const credential = { providerId: 'credential', accountId: userId, password }
       await tx.account.create({ data: { id: generateRandomString(32), userId, ...credential } })
     }
-    const name = signUp?.name.trim().slice(0, LONGEST_NAME) || nameFrom(user.email)
-    await tx.user.update({ where: { id: userId }, data: { name } })
+    const data = unnamed(user.email)
+    const name = signUp?.name.trim().slice(0, LONGEST_NAME) || data.name
+    const image = signUp?.image ?? data.image
+    await tx.user.update({ where: { id: userId }, data: { name, image } })
     return true
   })
 

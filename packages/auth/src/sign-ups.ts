@@ -25,6 +25,7 @@ export const SIGN_UP_SECONDS = 86_400
 /** What somebody chose at sign-up: a password, or a provider's account whose address is not proven. */
 export const signUp = z.object({
   name: z.string(),
+  image: z.string().nullish(),
   /** Hashed. */
   password: z.string().optional(),
   account: z.object({ providerId: z.string(), accountId: z.string() }).optional(),
@@ -80,30 +81,29 @@ interface ProviderSignUps {
  */
 export async function providerSignUp(
   { db, mails }: ProviderSignUps,
-  user: { id: string; name: string; email: string },
+  user: { id: string; name: string; email: string; image?: string | null | undefined },
 ): Promise<void> {
   const path = tryGetCurrentAuthEndpointContext()?.path
   if (path === '/sign-up/email') return
-  const account = await db.account.findFirst({ where: { userId: user.id } })
+  const { name, image, email } = user
+  const linked = await db.account.findFirst({ where: { userId: user.id } })
+  const account = linked
+    ? { providerId: linked.providerId, accountId: linked.accountId }
+    : undefined
   const id = generateRandomString(32)
   await begun.set({ id })
-  const { name } = user
-  const chosen = account
-    ? { providerId: account.providerId, accountId: account.accountId }
-    : undefined
-  const kept: SignUp = { name, ...(chosen ? { account: chosen } : {}) }
-  await mails.request({ mail: 'sign-up', to: user.email, id, signUp: kept })
+  await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, image, account } })
 }
 
 /** Placed after the plugins that may refuse a sign-up. */
 export function signUps(mails: Pick<Mails, 'request'>): BetterAuthPlugin {
   const begin = createAuthMiddleware(async (ctx) => {
     if (isAPIError(ctx.context.returned)) return
-    const { email, name } = ctx.body as { email: string; name: string }
+    const { email, name, image } = ctx.body as { email: string; name: string; image?: string }
     const password = await hashedPassword()
     if (password === undefined) return
     const id = generateRandomString(32)
-    await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, password } })
+    await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, image, password } })
     await begun.set({ id })
   })
 

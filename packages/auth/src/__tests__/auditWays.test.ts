@@ -113,6 +113,32 @@ test('a passkey that asks for nothing is one factor', async () => {
   })
 })
 
+test.each([
+  ['that stays 0', 0, 0, 200],
+  ['that was 5 and is 0, as of a passkey that is kept on several devices now', 5, 0, 200],
+  ['that rises', 5, 6, 200],
+  ['that stays as it was', 5, 5, 400],
+  ['that falls, as of a copy', 5, 4, 400],
+])('a passkey with a counter %s', async (_, stored, counter, status) => {
+  const { cookie, userId } = await auth.signIn()
+  const device = createDevice(auth)
+  await device.register(cookie)
+  await setup.db.passkey.updateMany({ where: { userId }, data: { counter: stored } })
+  const answer = await device.signIn(undefined, counter)
+  expect(answer.status).toBe(status)
+  const row = await setup.db.passkey.findFirstOrThrow({ where: { userId } })
+  expect(row.counter).toBe(status === 200 ? counter : stored)
+  const session = await auth.getSession(auth.request('/', { cookie: cookiesOf(answer) }))
+  expect(session?.acr).toBe(status === 200 ? 'aal2' : undefined)
+  if (status !== 200) return
+  expect((await device.signIn(undefined, counter && counter + 1)).status).toBe(200)
+  // A signature that is not the device's resets nothing.
+  const forged = await device.signIn(Buffer.from('3006020101020101', 'hex'), 0)
+  expect(forged.status).toBe(401)
+  const after = await setup.db.passkey.findFirstOrThrow({ where: { userId } })
+  expect(after.counter).toBe(counter && counter + 1)
+})
+
 test('the second factor is turned on, shown, replaced and turned off', async () => {
   const { userId, email, cookie } = await auth.signIn()
   const own = { userId, actorId: userId }

@@ -33,9 +33,12 @@ interface Begun {
   cookie: string
 }
 
+const IMAGE = 'https://pictures.example/1.png'
+
 /** Signs up in a browser of its own: the token of the mail, and the browser's cookie. */
 async function signUp(email: string, password = TEST_PASSWORD, name = 'Owner'): Promise<Begun> {
-  const answer = await auth.post('/sign-up/email', { name, email, password })
+  const image = `${IMAGE}?${name}`
+  const answer = await auth.post('/sign-up/email', { name, email, password, image })
   expect(answer.status).toBe(200)
   await auth.settled()
   return { token: tokenOf(auth.outbox, 'WelcomeEmail'), cookie: cookiesOf(answer) }
@@ -63,7 +66,8 @@ async function expectBare(email: string, answer: Response): Promise<void> {
   expect(answer.status).toBe(200)
   expect(await answer.json()).toEqual({ status: true, resetToken: expect.any(String) })
   expect(await accountsOf(email)).toEqual([])
-  expect(await userOf(email)).toMatchObject({ emailVerified: true, name: email.split('@')[0] })
+  const [name] = email.split('@')
+  expect(await userOf(email)).toMatchObject({ emailVerified: true, name, image: null })
 }
 
 test('the browser that signed up confirms by a button, with its password and its name', async () => {
@@ -72,7 +76,7 @@ test('the browser that signed up confirms by a button, with its password and its
   const answer = await confirm(token, cookie)
   expect([answer.status, await answer.json()]).toEqual([200, { status: true }])
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
-  expect(await userOf(email)).toMatchObject({ name: 'Owner', emailVerified: true })
+  expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
 })
 
 test('another browser confirms with the password of the sign-up', async () => {
@@ -80,7 +84,7 @@ test('another browser confirms with the password of the sign-up', async () => {
   const { token } = await signUp(email)
   expect((await confirm(token, '', TEST_PASSWORD)).status).toBe(200)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
-  expect(await userOf(email)).toMatchObject({ name: 'Owner' })
+  expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
 })
 
 test('another browser that gives no password proves the address and nothing else', async () => {
@@ -114,7 +118,7 @@ test('pressing the wrong of two mails hands nothing over, wherever it is pressed
       // Whichever mail it is, this browser brings what was chosen in it.
       expect((await confirm(theirs.token, owners.cookie)).status).toBe(200)
       expect(await signIn(email, TEST_PASSWORD)).toBe(200)
-      expect(await userOf(email)).toMatchObject({ name: 'Owner' })
+      expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
     } else if (where === 'elsewhere') {
       await expectBare(email, await confirm(theirs.token))
     } else {
@@ -136,7 +140,7 @@ test('the first of two who sign up is not bothered by the second', async () => {
   expect(await signIn(email, TEST_PASSWORD)).toBe(403)
   expect((await confirm(theirs.token, owners.cookie)).status).toBe(200)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
-  expect(await userOf(email)).toMatchObject({ name: 'Owner' })
+  expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
 })
 
 test('a link that is asked for again brings no password of somebody else', async () => {

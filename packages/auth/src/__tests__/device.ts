@@ -21,10 +21,10 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
 
   const clientData = (type: string, challenge: string) =>
     Buffer.from(JSON.stringify({ type, challenge, origin: TEST_ORIGIN, crossOrigin: false }))
-  const authenticatorData = (flags: number) =>
+  const authenticatorData = (flags: number, counter = 0) =>
     Buffer.concat([
       sha256(new URL(TEST_ORIGIN).hostname),
-      Buffer.from([flags | PRESENT | (asks ? VERIFIED : 0), 0, 0, 0, 0]),
+      Buffer.from([flags | PRESENT | (asks ? VERIFIED : 0), 0, 0, 0, counter]),
     ])
   const credential = (response: Record<string, Buffer>) => ({
     id: id.toString('base64url'),
@@ -38,13 +38,14 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
   const begin = async (what: string, cookie: string) => {
     const path = `/api/auth/passkey/generate-${what}-options`
     const answer = await auth.handler(auth.request(path, { cookie }))
-    const { challenge } = (await answer.json()) as { challenge: string }
+    // None where the session may not ask for one.
+    const { challenge } = (await answer.json()) as { challenge?: string }
     return { challenge, cookie: [cookie, cookiesOf(answer)].filter(Boolean).join('; ') }
   }
 
-  const answerTo = (challenge: string, signature?: Buffer) => {
+  const answerTo = (challenge: string, signature?: Buffer, counter?: number) => {
     const clientDataJSON = clientData('webauthn.get', challenge)
-    const data = authenticatorData(0)
+    const data = authenticatorData(0, counter)
     const signed = Buffer.concat([data, sha256(clientDataJSON)])
     return {
       response: credential({
@@ -58,7 +59,7 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
   return {
     /** Adds the device's passkey to who is signed in; `also` is sent beside its answer. */
     async register(signedIn: string, also: object = {}): Promise<Response> {
-      const { challenge, cookie } = await begin('register', signedIn)
+      const { challenge = '', cookie } = await begin('register', signedIn)
       const key = Buffer.concat([
         Buffer.from([0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21]),
         bytes(Buffer.from(x, 'base64url')),
@@ -85,10 +86,11 @@ export function createDevice(auth: TestAuth, { asks = true } = {}) {
       const response = credential({ clientDataJSON, attestationObject })
       return auth.post('/passkey/verify-registration', { response, ...also }, { cookie })
     },
-    /** Signs in; `signature` in place of the true one. */
-    async signIn(signature?: Buffer): Promise<Response> {
-      const { challenge, cookie } = await begin('authenticate', '')
-      return auth.post('/passkey/verify-authentication', answerTo(challenge, signature), { cookie })
+    /** Signs in; `signature` in place of the true one, and a counter below 256. */
+    async signIn(signature?: Buffer, counter?: number): Promise<Response> {
+      const { challenge = '', cookie } = await begin('authenticate', '')
+      const answer = answerTo(challenge, signature, counter)
+      return auth.post('/passkey/verify-authentication', answer, { cookie })
     },
     /** Begins to sign in, in a browser with this jar; the result signs in. */
     async begin(jar: Jar): Promise<() => Promise<Response>> {

@@ -44,6 +44,18 @@ export async function edgeSuite(): Promise<string[]> {
     const refused = await codeOf(edge.requireRole(withCookie(token), 'ADMIN'))
     check(`${alg}: another role is refused`, refused === 'insufficient_role')
 
+    const raised = withCookie(await sign({ acr: 'aal2', auth_time: now - 60 }))
+    const old = withCookie(await sign({ auth_time: now - 60 }))
+    check(`${alg}: aal2 is enough`, (await edge.requireAal2(raised)).acr === 'aal2')
+    check(`${alg}: aal1 is not`, (await codeOf(edge.requireAal2(old))) === 'aal2_required')
+    const recent = (req: Request, withinSeconds: number) =>
+      codeOf(edge.requireRecentSignIn(req, { withinSeconds }))
+    check(`${alg}: a recent sign-in is`, (await recent(old, 90)) === 'nothing thrown')
+    const late = 'recent_sign_in_required'
+    check(`${alg}: an old one is not`, (await recent(old, 30)) === late)
+    // The tokens of an earlier version do not say.
+    check(`${alg}: nor one of no known time`, (await recent(withCookie(token), 1e6)) === late)
+
     const stranger = await generateKeyPair(alg)
     const [head, body, signature] = token.split('.')
     const forged: Record<string, string> = {

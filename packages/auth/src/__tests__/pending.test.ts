@@ -10,26 +10,32 @@ import {
   tokenOf,
 } from '../testing.ts'
 import { codeOf, secretIn } from './authenticator.ts'
+import { createDevice } from './device.ts'
 import { answered } from './endpoints.ts'
 import { CLIENT } from './github.ts'
+import { createJar } from './jar.ts'
+import { byLink, byPassword, codeIn } from './people.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
 let auth: TestAuth
+/** Another instance or service over the same database, where nobody can turn a second factor on. */
+let off: TestAuth
 beforeAll(() => {
   const oauth = { scopes: ['bookings:read'] }
   auth = createTestAuth({ db: setup.db, twoFactor: true, oauth, github: CLIENT })
+  off = createTestAuth({ db: setup.db, oauth, github: CLIENT })
 })
 afterAll(async () => {
   await auth.settled()
   await auth.close()
+  await off.settled()
+  await off.close()
 })
 
 const DAY_MS = 86_400_000
 
 const ask = (cookie: string) => auth.requireAuth(auth.request('/', { cookie }))
-const codeIn = async (answer: Response) =>
-  ((await answer.json().catch(() => ({}))) as { code?: string }).code
 const enable = (cookie: string, body = { password: TEST_PASSWORD } as object) =>
   auth.post('/two-factor/enable', body, { cookie })
 /** As if somebody had signed in so long ago. */
@@ -44,15 +50,9 @@ async function withSecondFactor() {
   const { email, userId, cookie } = await auth.signIn()
   const { totpURI } = (await (await enable(cookie)).json()) as { totpURI: string }
   const code = await codeOf(secretIn(totpURI), 0)
-  expect((await auth.post('/two-factor/verify-totp', { code }, { cookie })).status).toBe(200)
-  return { email, userId }
-}
-
-async function byLink(email: string): Promise<string> {
-  await auth.post('/sign-in/magic-link', { email })
-  await auth.settled()
-  const token = tokenOf(auth.outbox, 'MagicLinkEmail')
-  return cookiesOf(await auth.post('/sign-in/magic-link/confirm', { token }))
+  const answer = await auth.post('/two-factor/verify-totp', { code }, { cookie })
+  expect(answer.status).toBe(200)
+  return { email, userId, cookie: cookiesOf(answer) }
 }
 
 /** What is left to a session without its second factor. */
@@ -81,10 +81,10 @@ const LEFT = [
 ]
 
 /** The status and the code of what `path` answers to a request that says next to nothing. */
-async function probe(path: string, method: string, cookie: string) {
+async function probe(at: TestAuth, path: string, method: string, cookie: string) {
   const send = (type: string, body: string) =>
-    auth.handler(
-      auth.request(`/api/auth${path.replace(/:\w+/, 'github')}`, {
+    at.handler(
+      at.request(`/api/auth${path.replace(/:\w+/, 'github')}`, {
         method,
         cookie,
         headers: { origin: TEST_ORIGIN, 'content-type': type },
@@ -96,22 +96,93 @@ async function probe(path: string, method: string, cookie: string) {
   return { status: answer.status, code: await codeIn(answer) }
 }
 
-test('of all endpoints that there are a session without its second factor reaches only these', async () => {
+test.each([
+  ['', () => auth, LEFT],
+  [
+    ', where the option is off',
+    () => off,
+    LEFT.filter((path) => !path.startsWith('/two-factor/verify-')),
+  ],
+])(
+  'of all endpoints that there are a session without its second factor reaches only these%s',
+  async (_, instance, left) => {
+    const at = instance()
+    const { email, userId } = await withSecondFactor()
+    const cookie = await byLink(at, email)
+    const reached = new Set<string>()
+    const endpoints = answered(at)
+    expect(endpoints.length).toBeGreaterThan(65)
+    for (const { path, method } of endpoints) {
+      // Cookies count nothing at these; see border.ts.
+      if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
+      // It would be another session, or none.
+      const changes = path === '/sign-out' || path.startsWith('/access/')
+      const { status, code } = changes
+        ? { status: 200, code: '' }
+        : await probe(at, path, method, cookie)
+      if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+    }
+    expect([...reached].sort()).toEqual(left)
+    expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
+  },
+)
+
+test.each([
+  ['a password', byPassword],
+  ['a mailed link', byLink],
+])('where the option is off %s makes a session that can do nothing but leave', async (_, way) => {
   const { email, userId } = await withSecondFactor()
-  const cookie = await byLink(email)
-  const reached = new Set<string>()
-  const endpoints = answered(auth)
-  expect(endpoints.length).toBeGreaterThan(70)
-  for (const { path, method } of endpoints) {
-    // Cookies count nothing at these; see border.ts.
-    if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
-    // It would be another session, or none.
-    const changes = path === '/sign-out' || path.startsWith('/access/')
-    const { status, code } = changes ? { status: 200, code: '' } : await probe(path, method, cookie)
-    if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+  const cookie = await way(off, email)
+  const req = () => off.request('/', { cookie })
+  for (const asked of [
+    () => off.requireAuth(req()),
+    () => off.requireAal2(req()),
+    () => off.requireRecentSignIn(req(), { withinSeconds: 60 }),
+    () => off.listSessions(req()),
+    () => off.revokeOtherSessions(req()),
+  ]) {
+    await expect(asked()).rejects.toMatchObject({ status: 403, code: 'mfa_required' })
   }
-  expect([...reached].sort()).toEqual(LEFT)
-  expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
+  expect(await off.getUser(req())).toBeNull()
+
+  // Nothing by the host's own code that passes the headers on, either.
+  const { headers } = req()
+  const { api } = off
+  const refused = { statusCode: 403, body: { code: 'MFA_REQUIRED' } }
+  for (const asked of [
+    () => api.getSession({ headers }),
+    () => api.listSessions({ headers }),
+    () => api.updateUser({ headers, body: { name: 'Eve' } }),
+    () => api.setPassword({ headers, body: { newPassword: 'another long password' } }),
+    () => api.listUserAccounts({ headers }),
+  ]) {
+    await expect(asked()).rejects.toMatchObject(refused)
+  }
+  expect(await setup.db.user.findUniqueOrThrow({ where: { id: userId } })).toMatchObject({
+    name: 'Ada',
+  })
+
+  // It makes no passkey that would be two factors elsewhere.
+  await expect(createDevice(off).register(cookie)).resolves.toMatchObject({ status: 403 })
+  expect(await setup.db.passkey.count({ where: { userId } })).toBe(0)
+
+  expect((await off.post('/sign-out', {}, { cookie })).status).toBe(200)
+  expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(0)
+})
+
+test('where the option is off a passkey that checks the person is the second factor', async () => {
+  const { email, userId, cookie } = await withSecondFactor()
+  const device = createDevice(off)
+  expect((await device.register(cookie)).status).toBe(200)
+  const pending = await byLink(off, email)
+  const jar = createJar()
+  for (const pair of pending.split('; ')) {
+    jar.keep(new Response(null, { headers: { 'set-cookie': `${pair}; Path=/` } }))
+  }
+  const answer = await (await device.begin(jar))()
+  expect(answer.status).toBe(200)
+  const req = off.request('/', { cookie: jar.cookie })
+  expect(await off.requireAal2(req)).toMatchObject({ userId, acr: 'aal2' })
 })
 
 test('a reset of the password does not pass the second factor', async () => {
@@ -135,7 +206,7 @@ test('backup codes are good once an app has shown its first code', async () => {
 })
 
 test('who has no password turns it on soon after signing in, and not with a session of days', async () => {
-  const cookie = await byLink('no-password@example.com')
+  const cookie = await byLink(auth, 'no-password@example.com')
   const { userId } = await ask(cookie)
   await age(userId, 2)
   for (const what of ['enable', 'disable', 'get-totp-uri', 'generate-backup-codes']) {
