@@ -41,6 +41,9 @@ export function purposeOf(identifier: string): VerificationPurpose | null {
   return PASSKEY_CHALLENGE.test(identifier) ? 'passkey-challenge' : null
 }
 
+/** What the stored identifiers of one purpose begin with. */
+export const storedPrefix = (purpose: VerificationPurpose): string => `hashed:${purpose}:`
+
 /**
  * Better Auth's `storeIdentifier`: `hashed:<purpose>:<HMAC-SHA-256, base64url>`. An identifier without a purpose
  * gets `none`, which no row has: the CHECK refuses it. Where no row has the hash, Better Auth asks for the
@@ -50,5 +53,5 @@ export const createIdentifierHash = (keys: Keys) => async (identifier: string) =
   const purpose = purposeOf(identifier)
   if (purpose === null) return 'none'
   const hash = createHmac('sha256', keys.verification(purpose)).update(identifier)
-  return `hashed:${purpose}:${hash.digest('base64url')}`
+  return `${storedPrefix(purpose)}${hash.digest('base64url')}`
 }

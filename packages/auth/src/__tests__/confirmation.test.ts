@@ -196,7 +196,7 @@ test('the cookie of a sign-up is good for that one, for a day, and not for its n
     )
   }
   await setup.db.verificationToken.updateMany({
-    where: { identifier: { startsWith: 'sign-up:' } },
+    where: { identifier: { startsWith: 'hashed:sign-up:' } },
     data: { expiresAt: new Date(0) },
   })
   await expectBare(email, await confirm(token, cookie))

@@ -9,7 +9,7 @@ const setup = setUpAuth()
 
 const NOW = new Date()
 const minutes = (count: number) => new Date(NOW.getTime() + count * 60_000)
-const IDENTIFIER = `oauth-state:${'x'.repeat(43)}`
+const IDENTIFIER = `hashed:oauth-state:${'x'.repeat(43)}`
 
 test('counts, links, codes, tokens and sessions go when they have run out, and not before', async () => {
   const { db } = setup

@@ -6,6 +6,7 @@
  */
 
 import type { Db } from '@repo/db'
+import { storedPrefix } from '../verification.ts'
 
 export interface LockedUser {
   id: string
@@ -31,5 +32,5 @@ export async function endSessions(tx: Db, userId: string): Promise<void> {
 /** Links to choose a new password that were mailed to an address of the user. */
 export const endResetLinks = (tx: Db, userId: string) =>
   tx.verificationToken.deleteMany({
-    where: { value: userId, identifier: { startsWith: 'password-reset:' } },
+    where: { value: userId, identifier: { startsWith: storedPrefix('password-reset') } },
   })
