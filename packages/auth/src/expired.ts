@@ -7,19 +7,22 @@
  */
 
 import { type Database, Prisma } from '@repo/db'
+import { USED_DAYS } from './oauth-grants.ts'
 
 const BATCH = 1_000
+const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Deletes what ended before `now`. Returns how many rows. */
 export async function purgeExpired(db: Database, now = new Date()): Promise<number> {
   const ended = Prisma.sql`"expiresAt" < ${now}`
+  const usedUntil = new Date(now.getTime() - USED_DAYS * DAY_MS)
   const steps: [string, Prisma.Sql][] = [
     ['RateLimit', Prisma.sql`"expire" < ${now.getTime()}`],
     ['VerificationToken', ended],
     ['OauthClientAssertion', ended],
     ['OauthAccessToken', ended],
     // Before the sessions, which are kept for those that are good.
-    ['OauthRefreshToken', ended],
+    ['OauthRefreshToken', Prisma.sql`${ended} OR "revoked" < ${usedUntil}`],
     [
       'Session',
       Prisma.sql`${ended} AND NOT EXISTS (

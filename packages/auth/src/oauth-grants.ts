@@ -13,12 +13,16 @@
 import { atomically, type Database, type Db, sqlErrorOf } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware, getOAuthState, isAPIError } from 'better-auth/api'
+import type { JwtOptions } from 'better-auth/plugins/jwt'
 import type { Recorder } from './audit-hooks.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { currentTransaction, type Endpoint, inTransaction } from './transaction.ts'
 
 /** How long requests that were under way together may take; Better Auth keeps the answer for so long. */
 export const ROTATION_SECONDS = 10
+
+/** How long a used token is known as one. Later it is refused like any text, and ends nothing. */
+export const USED_DAYS = 7
 
 export interface GrantOptions {
   db: Database
@@ -59,7 +63,10 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
     const token = refreshTokenIn(ctx)
     if (token === null) return endpoint(ctx).catch(refuse)
     const presented = await find(db, await hashOf(token))
-    if (!presented?.isUsed) return rotate(ctx)
+    if (!presented?.isUsed) {
+      await loadKeys(ctx)
+      return rotate(ctx)
+    }
     await end(db, presented)
     const { userId, clientId } = presented
     const entry = { action: 'refresh_token_reused', userId, detail: { from: clientId } } as const
@@ -72,6 +79,12 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
 function refreshTokenIn(ctx: HookContext): string | null {
   const { grant_type, refresh_token } = (ctx.body ?? {}) as Record<string, unknown>
   return grant_type === 'refresh_token' && typeof refresh_token === 'string' ? refresh_token : null
+}
+
+/** Loaded within the transactions of many, they would wait for a connection that those transactions hold. */
+async function loadKeys(ctx: HookContext): Promise<void> {
+  const plugin = ctx.context.getPlugin('jwt') as { options?: JwtOptions } | null
+  await plugin?.options?.adapter?.getJwks?.(ctx)
 }
 
 async function find(db: Pick<Db, '$queryRaw'>, hash: string): Promise<TokenRow | undefined> {
@@ -89,7 +102,7 @@ async function find(db: Pick<Db, '$queryRaw'>, hash: string): Promise<TokenRow |
 async function lock(tx: Db, hash: string): Promise<TokenRow | undefined> {
   const found = await find(tx, hash)
   if (!found) return undefined
-  await lockGrant(tx, found)
+  await lockGrant(tx, found.grant)
   await tx.$queryRaw`
     SELECT 1 FROM "OauthRefreshToken" t JOIN "User" u ON u."id" = t."userId"
       JOIN "OauthClient" c ON c."clientId" = t."clientId" JOIN "Session" s ON s."id" = t."sessionId"
@@ -111,14 +124,15 @@ async function keepScopes(tx: Db, { id, grant, scopes }: TokenRow): Promise<void
   await tx.$executeRaw`UPDATE "OauthRefreshToken" SET "revoked" = now() WHERE "id" = ${id} AND "revoked" IS NULL`
 }
 
-/** The rest of the grant follows by trigger. */
-const end = (db: Database, row: TokenRow): Promise<unknown> =>
+const end = (db: Database, { id, grant }: TokenRow): Promise<unknown> =>
   atomically(db, async (tx) => {
-    await lockGrant(tx, row)
-    await tx.oauthRefreshToken.deleteMany({ where: { id: row.id } })
+    await lockGrant(tx, grant)
+    await tx.oauthRefreshToken.deleteMany({
+      where: { OR: [{ id }, { authorizationCodeId: grant }] },
+    })
   })
 
-const lockGrant = (tx: Db, { grant }: TokenRow): Promise<number> =>
+const lockGrant = (tx: Db, grant: string): Promise<number> =>
   tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`grant ${grant}`}, 0))`
 
 /** A session, a user or a client was deleted between reading it and writing the token. */

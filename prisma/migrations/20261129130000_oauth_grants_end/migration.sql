@@ -12,17 +12,18 @@ ALTER TABLE "OauthRefreshToken" ADD CONSTRAINT "OauthRefreshToken_sessionId_fkey
 ALTER TABLE "OauthAccessToken" DROP CONSTRAINT "OauthAccessToken_sessionId_fkey";
 ALTER TABLE "OauthAccessToken" ADD CONSTRAINT "OauthAccessToken_sessionId_fkey" FOREIGN KEY ("sessionId") REFERENCES "Session"("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
--- A grant is all refresh tokens that come from one authorization code. Whoever deletes a good one ends the
--- grant, also the token that another request is writing meanwhile: a statement of the trigger sees it. Tokens
--- that have run out are cleared away one by one.
+-- A grant is all refresh tokens that come from one authorization code. Whoever deletes one that is good, or was
+-- a day ago, ends the grant, also the token that another request is writing meanwhile: a statement of the trigger
+-- sees it. Older ones are cleared away one by one.
 CREATE FUNCTION "OauthRefreshToken_grant_ended"() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  v_grants text[] := ARRAY(
+    SELECT DISTINCT "authorizationCodeId" FROM "gone"
+    WHERE "expiresAt" > now() AND coalesce("revoked", now()) > now() - interval '1 day'
+  );
 BEGIN
-  IF EXISTS (
-    SELECT 1 FROM "gone" g JOIN "OauthRefreshToken" t ON t."authorizationCodeId" = g."authorizationCodeId"
-    WHERE g."expiresAt" > now()
-  ) THEN
-    DELETE FROM "OauthRefreshToken" t USING "gone" g
-      WHERE t."authorizationCodeId" = g."authorizationCodeId" AND g."expiresAt" > now();
+  IF EXISTS (SELECT 1 FROM "OauthRefreshToken" WHERE "authorizationCodeId" = ANY(v_grants)) THEN
+    DELETE FROM "OauthRefreshToken" WHERE "authorizationCodeId" = ANY(v_grants);
   END IF;
   RETURN NULL;
 END $$;

@@ -56,6 +56,17 @@ test('counts, links, codes, tokens and sessions go when they have run out, and n
   }
   await db.oauthRefreshToken.create({
     data: {
+      id: 'used-long-ago',
+      token: 'used-long-ago',
+      sessionId: 'old',
+      authorizationCodeId: 'grant',
+      expiresAt: minutes(1),
+      revoked: minutes(-8 * 24 * 60),
+      ...common,
+    },
+  })
+  await db.oauthRefreshToken.create({
+    data: {
       id: 'rotated',
       token: 'rotated',
       sessionId: 'old',
@@ -68,7 +79,7 @@ test('counts, links, codes, tokens and sessions go when they have run out, and n
     },
   })
 
-  expect(await purgeExpired(db, NOW)).toBe(6)
+  expect(await purgeExpired(db, NOW)).toBe(7)
   const left = async (rows: Promise<{ id: string }[]>) => (await rows).map(({ id }) => id).sort()
   expect((await db.rateLimit.findMany()).map(({ key }) => key)).toEqual(['young'])
   expect(await left(db.verificationToken.findMany())).toEqual(['young'])

@@ -1,6 +1,6 @@
 /** What a user has granted a program: tokens good once, and the ends of a grant. */
 
-import { atomically } from '@repo/db'
+import { atomically, createDb } from '@repo/db'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRequireScope, type RequireScope } from '../scopes.ts'
@@ -89,6 +89,19 @@ test('a token that is used again ends the grant for all who hold a part of it, a
   // What is a JWT lives on for the rest of its five minutes.
   const { exp = 0, iat = 0 } = decodeJwt(second.access_token)
   expect(exp - iat).toBe(300)
+})
+
+test('a token that was used days ago ends the grant, too', async () => {
+  const { cookie, userId } = await auth.signIn()
+  const first = await grant(phone, cookie)
+  const second = await refresh(phone, first.refresh_token)
+  await setup.db.oauthRefreshToken.updateMany({
+    where: { userId, revoked: { not: null } },
+    data: { revoked: new Date(Date.now() - 3 * 86_400_000) },
+  })
+  expect(await isGood(phone, first.refresh_token)).toBe(false)
+  expect(await isGood(phone, second.refresh_token)).toBe(false)
+  expect(await reuses(userId)).toHaveLength(1)
 })
 
 test('however many used tokens come at once, the grant ends once', async () => {
@@ -186,6 +199,21 @@ test.each(['first', 'last'])(
     expect(await tokensOf(userId)).toEqual([])
   },
 )
+
+test('more exchanges at once than there are connections all come through, also in a process that has just begun', async () => {
+  const { cookie } = await auth.signIn()
+  const grants: Awaited<ReturnType<typeof grant>>[] = []
+  for (let n = 0; n < 8; n += 1) grants.push(await grant(phone, cookie))
+  const db = createDb(setup.url, { maxConnections: 3 })
+  const fresh = createTestAuth({ db, oauth })
+  const programs = createPrograms(() => ({ auth: fresh, admin }))
+  const answers = await Promise.all(
+    grants.map(({ refresh_token }) => programs.refresh(phone, refresh_token)),
+  )
+  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200))
+  await fresh.close()
+  await db.$disconnect()
+})
 
 test('a code whose session ends meanwhile gives no tokens', async () => {
   const { cookie, userId } = await auth.signIn()
