@@ -29,6 +29,7 @@ const NOTHING = /^$/
 
 export async function collect(auth: TestAuth, db: Database) {
   const values: Value[] = []
+  const cookieNames = new Set(COOKIE_NAMES)
   const add = (label: string, value: string | null | undefined, own: RegExp = NOTHING) => {
     if (!value) throw new Error(`There is no ${label}.`)
     values.push({ label, value, own, isRow: / (state|token|code|:token)\b/.test(own.source) })
@@ -37,6 +38,7 @@ export async function collect(auth: TestAuth, db: Database) {
   const addCookies = (answer: Response, from: string) => {
     for (const pair of cookiesOf(answer).split('; ').filter(Boolean)) {
       const name = pair.slice(0, pair.indexOf('='))
+      cookieNames.add(name)
       const value = pair.slice(name.length + 1)
       const own = new RegExp(`^cookie ${name.replaceAll('.', '\\.')}$`)
       const isAccess = name === ACCESS_COOKIE
@@ -64,11 +66,12 @@ export async function collect(auth: TestAuth, db: Database) {
   add('a passkey challenge', (await json(passkeys)).challenge)
 
   // What mails bring: to an address nobody has proven, and to one's own.
-  await auth.post('/sign-up/email', {
+  const signUp = await auth.post('/sign-up/email', {
     name: 'New',
     email: 'unproven@example.com',
     password: TEST_PASSWORD,
   })
+  addCookies(signUp, 'a sign-up')
   await auth.settled()
   const confirmation = tokenOf(auth.outbox, 'WelcomeEmail')
   add('a confirmation token', confirmation, /^POST \/confirm-email token$/)
@@ -84,6 +87,15 @@ export async function collect(auth: TestAuth, db: Database) {
   add('a reset token', reset, /^(POST \/reset-password token|GET \/reset-password\/:token :token)$/)
   const link = tokenOf(auth.outbox, 'MagicLinkEmail')
   add('a magic link', link, /^POST \/sign-in\/magic-link\/confirm token$/)
+
+  // What the mails of a change of address bring, to the new one and to the old one.
+  const mover = await auth.signIn('mover@example.com')
+  await auth.post('/change-email', { newEmail: 'moved@example.com' }, { cookie: mover.cookie })
+  await auth.settled()
+  const moved = tokenOf(auth.outbox, 'NewAddressEmail')
+  add('a link to a new address', moved, /^POST \/change-email\/confirm token$/)
+  const undone = tokenOf(auth.outbox, 'AddressChangeEmail')
+  add('a link that takes a change back', undone, /^POST \/change-email\/undo token$/)
 
   // What somebody with a second factor of their own gets.
   const careful = await auth.signIn('careful@example.com')
@@ -167,6 +179,9 @@ export async function collect(auth: TestAuth, db: Database) {
   add('a stored TOTP secret', stored.secret)
   return {
     values,
+    cookieNames: [...cookieNames],
+    mover,
+    undone,
     mallory,
     program,
     asked,
@@ -182,6 +197,8 @@ export async function collect(auth: TestAuth, db: Database) {
 /** The purposes of which there is a row by then. */
 const IN_ROWS = [
   'authorization-code',
+  'email-change',
+  'email-change-undo',
   'email-confirmation',
   'magic-link',
   'oauth-state',
@@ -189,6 +206,7 @@ const IN_ROWS = [
   'password-reset',
   'second-factor-attempts',
   'second-factor-challenge',
+  'sign-up',
 ]
 
 /** What is asked of the handler: the cookie names that mean something here. */
