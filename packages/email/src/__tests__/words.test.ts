@@ -5,7 +5,7 @@ import { type EmailTemplate, renderEmail, strangersWords } from '../index.ts'
 import { builtInEmails } from '../templates/index.ts'
 
 /** Props that the host writes and nobody else. A new prop is a stranger's until it stands here. */
-const HOSTS_OWN = ['planName', 'role', 'currency', 'interval']
+const HOSTS_OWN = ['planName', 'role', 'currency', 'interval', 'alert', 'stage', 'network']
 const isAddressOrDate = (value: string) => /^https?:|^\d{4}-/.test(value)
 
 /** Each template with each of its props that hold words of strangers. */
@@ -120,7 +120,7 @@ describe.each(cases)('%s, %s', (template, prop) => {
 test('every template was tried', () => {
   const names = new Set(cases.map(([name]) => name))
   const withoutNames = Object.keys(builtInEmails).filter((name) => !names.has(name as never))
-  expect(withoutNames).toEqual(['MagicLinkEmail'])
+  expect(withoutNames).toEqual(['MagicLinkEmail', 'NewAddressEmail'])
 })
 
 test.each([

@@ -3,8 +3,9 @@
 
 import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
-import { defineEmail, label, link } from '../define.ts'
+import { defineEmail, link } from '../define.ts'
 import { day } from '../format.ts'
+import { hello, words } from '../words.ts'
 
 const TITLES = {
   requested: 'Your account will be deleted',
@@ -16,7 +17,7 @@ const TITLES = {
 /** Tells of a deletion: asked for, held up, cancelled, done. */
 export const AccountDeletionEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    name: words(),
     /** `blocked`: the person alone owns an organization, which has to be handed over or deleted first. */
     stage: z.enum(['requested', 'blocked', 'canceled', 'done']),
     /** The day of the deletion. Absent where none is to come. */
@@ -34,7 +35,7 @@ export const AccountDeletionEmail = defineEmail({
       {stage === 'requested' && (
         <>
           <Paragraph>
-            Hello {name}, your account and what belongs to it will be deleted
+            {hello(name)} your account and what belongs to it will be deleted
             {dueAt ? ` on ${day(dueAt)}` : ''}. All of your sessions have ended.
           </Paragraph>
           <Paragraph>
@@ -45,19 +46,19 @@ export const AccountDeletionEmail = defineEmail({
       )}
       {stage === 'blocked' && (
         <Paragraph>
-          Hello {name}, you are the only owner of an organization. Hand it over or delete it, and
+          {hello(name)} you are the only owner of an organization. Hand it over or delete it, and
           your account is deleted within the hour. Or cancel the deletion.
         </Paragraph>
       )}
       {stage === 'canceled' && (
         <Paragraph>
-          Hello {name}, the deletion of your account was cancelled, and everything stays as it is.
+          {hello(name)} the deletion of your account was cancelled, and everything stays as it is.
           Was it not you? Sign in and end the sessions you do not know.
         </Paragraph>
       )}
       {stage === 'done' && (
         <Paragraph>
-          Hello {name}, your account is deleted, as you asked. This is the last mail about it.
+          {hello(name)} your account is deleted, as you asked. This is the last mail about it.
         </Paragraph>
       )}
       {signInUrl && <Action href={signInUrl}>Sign in</Action>}

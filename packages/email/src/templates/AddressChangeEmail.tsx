@@ -3,7 +3,8 @@
 
 import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
-import { defineEmail, label, link } from '../define.ts'
+import { defineEmail, link } from '../define.ts'
+import { hello, words } from '../words.ts'
 
 const WORDS = {
   requested: {
@@ -29,7 +30,7 @@ const WORDS = {
  */
 export const AddressChangeEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    name: words(),
     stage: z.enum(['requested', 'done', 'undone']),
     /** Leads to a page with a button that takes the change back. Absent: it cannot be taken back. */
     undoUrl: link().optional(),
@@ -44,7 +45,7 @@ export const AddressChangeEmail = defineEmail({
       footer="If you asked for the change, you need to do nothing."
     >
       <Paragraph>
-        Hello {name}, {WORDS[stage].text}
+        {hello(name)} {WORDS[stage].text}
       </Paragraph>
       {undoUrl && (
         <>

@@ -3,8 +3,9 @@
 
 import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
-import { defineEmail, label, link } from '../define.ts'
+import { defineEmail, link } from '../define.ts'
 import { moment } from '../format.ts'
+import { hello, words } from '../words.ts'
 
 const TITLES = {
   new_sign_in: 'New sign-in to your account',
@@ -25,15 +26,15 @@ const TITLES = {
 /** Tells an account holder what happened to the account, and what to do where it was somebody else. */
 export const SecurityAlertEmail = defineEmail({
   schema: z.object({
-    name: label(),
+    name: words(),
     alert: z.enum(Object.keys(TITLES) as (keyof typeof TITLES)[]),
     at: z.coerce.date(),
     /** The provider or program it is about. Absent where there is none. */
-    about: label().optional(),
+    about: words().optional(),
     /** `Chrome 131 on macOS`. Absent where it is not known. */
-    device: label().optional(),
+    device: words().optional(),
     /** `203.0.113.0`. Absent where it is not known. */
-    network: label().optional(),
+    network: z.union([z.ipv4(), z.ipv6()]).optional(),
     /** Where sessions are ended and ways in are removed. */
     accountUrl: link(),
     /** Where a new password is asked for. */
@@ -47,7 +48,7 @@ export const SecurityAlertEmail = defineEmail({
       footer="You get this because something changed that keeps your account safe."
     >
       <Paragraph>
-        Hello {name}, this happened on {moment(at)}
+        {hello(name)} this happened on {moment(at)}
         {device ? `, with ${device}` : ''}
         {network ? `, from the network ${network}` : ''}.{about ? ` It concerns ${about}.` : ''}
       </Paragraph>
