@@ -38,7 +38,7 @@ afterAll(async () => {
 })
 
 /** They need no body to do what they are for. */
-const ENDING = ['/sign-out', '/revoke-sessions', '/revoke-other-sessions']
+const ENDING = ['/sign-out', '/revoke-sessions', '/revoke-other-sessions', '/delete-user']
 
 const FIELDS = [
   'email',
