@@ -40,7 +40,7 @@ export async function seedTwoOrganizations(db: Database): Promise<void> {
   await db.verificationToken.create({
     data: {
       id: 'BETA',
-      identifier: `oauth-state:${'B'.repeat(43)}`,
+      identifier: `hashed:oauth-state:${'B'.repeat(43)}`,
       value: 'BETA',
       expiresAt: later,
     },

@@ -177,6 +177,7 @@ test('an account is moved, taken back, copied, deleted and kept', async () => {
   const { client } = openBrowser()
   const email = 'account@example.com'
   await signUp(client, email)
+  await signIn(client, email)
   const newEmail = 'moved@example.com'
   expect((await client.changeEmail({ newEmail })).error).toBeNull()
   const token = await mailed('NewAddressEmail')
