@@ -52,9 +52,7 @@ test.each(LOCAL)(
       expect(line).not.toMatch(/;\s*(secure|domain)/i)
       expect(line).toMatch(/;\s*path=\/(;|$)/i)
       expect(line).toMatch(/;\s*httponly/i)
-      expect(line).toMatch(
-        /^tollgate\.state[-=]/.test(line) ? /samesite=lax/i : /samesite=strict/i,
-      )
+      expect(line).toMatch(/^tollgate\.state[-=]/.test(line) ? /samesite=lax/i : /samesite=strict/i)
     }
     await auth.close()
   },

@@ -4,8 +4,10 @@ import { betterAuth } from 'better-auth'
 import { expect, test } from 'vitest'
 import { adapterOf } from '../adapter.ts'
 import { boundsOf } from '../bounds.ts'
+import { createCookieKeys } from '../cookie-keys.ts'
 import { COOKIE_PREFIX } from '../cookies.ts'
 import { defaultRoles } from '../index.ts'
+import { createKeys } from '../keys.ts'
 import { type OrganizationRecord, organizations } from '../organization/plugin.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
@@ -18,6 +20,9 @@ const revoked: string[] = []
 const records: OrganizationRecord[] = []
 let failing = false
 
+const keys = createKeys('a-secret-for-tests-of-32-characters')
+const cookies = createCookieKeys(keys, TEST_ORIGIN)
+
 /** The same users and cookies, with the plugin's own seams in reach. */
 async function run(who: Person, path: string, body: object): Promise<number> {
   revoked.length = 0
@@ -25,7 +30,7 @@ async function run(who: Person, path: string, body: object): Promise<number> {
   await setup.db.accessDenial.deleteMany()
   const auth = betterAuth({
     baseURL: TEST_ORIGIN,
-    secret: 'a-secret-for-tests-of-32-characters',
+    secret: keys.betterAuth,
     database: adapterOf(setup.db),
     telemetry: { enabled: false },
     verification: { modelName: 'verificationToken' },
@@ -45,14 +50,13 @@ async function run(who: Person, path: string, body: object): Promise<number> {
       }),
     ],
   })
-  const answer = auth.handler(
-    setup.auth.request(`/api/auth/organization/${path}`, {
-      method: 'POST',
-      cookie: who.cookie,
-      headers: { 'content-type': 'application/json', origin: TEST_ORIGIN },
-      body: JSON.stringify(body),
-    }),
-  )
+  const asked = setup.auth.request(`/api/auth/organization/${path}`, {
+    method: 'POST',
+    cookie: who.cookie,
+    headers: { 'content-type': 'application/json', origin: TEST_ORIGIN },
+    body: JSON.stringify(body),
+  })
+  const answer = auth.handler(new Request(asked, { headers: await cookies.inward(asked.headers) }))
   const status = await answer.then(
     (given) => given.status,
     () => 500,

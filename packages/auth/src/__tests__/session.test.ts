@@ -33,6 +33,7 @@ test('a session says who and in which role, and nothing personal', async () => {
     organizationId: null,
     organizationRole: null,
     acr: 'aal1',
+    authenticatedAt: expect.any(Date),
     expiresAt: expect.any(Date),
   })
   expect(await setup.auth.getUser(setup.auth.request('/', { cookie }))).toEqual({
@@ -42,6 +43,7 @@ test('a session says who and in which role, and nothing personal', async () => {
     emailVerified: true,
     image: null,
     role: 'USER',
+    deletionDueAt: null,
   })
 })
 
@@ -76,6 +78,7 @@ test('promise 5: the access token is a short ES256 statement without personal da
     sid: session?.sessionId,
     role: 'USER',
     acr: 'aal1',
+    auth_time: Math.floor((session?.authenticatedAt.getTime() ?? 0) / 1000),
   })
   const row = await setup.db.session.findUniqueOrThrow({
     where: { id: session?.sessionId as string },

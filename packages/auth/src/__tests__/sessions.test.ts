@@ -67,7 +67,7 @@ test("another person's session, and one that never was, cannot be ended", async 
   const other = await setup.auth.signIn()
   const theirs = setup.auth.request('/', { cookie: other.cookie })
   const { sessionId } = await setup.auth.requireAuth(theirs)
-  for (const id of [sessionId, 'never-was', '']) {
+  for (const id of [sessionId, 'never-was']) {
     await expect(setup.auth.revokeSession(laptop, id)).rejects.toMatchObject({
       code: 'unknown_session',
       status: 404,

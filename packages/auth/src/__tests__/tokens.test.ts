@@ -116,7 +116,8 @@ test.each(forged)('promise 5: %s is nobody, in Node and at the edge', async (_, 
   }
   expect(
     (await node.post('/access/refresh', {}, { cookie: `${SESSION_COOKIE}=${token}` })).status,
-  ).toBe(401)
+    // A header beyond every bound is refused before anybody looks for a token in it.
+  ).toBe(token.length > 8_000 ? 400 : 401)
   node.close()
 })
 
@@ -169,7 +170,15 @@ test.each([
   for (const path of ['/access/refresh', '/confirm-email', '/revoke-session', '/reset-password']) {
     const answer = await setup.auth.post(path, body, { cookie })
     expect(answer.status).toBeLessThan(500)
-    if (JSON.stringify(body).includes('u0000')) expect(answer.status).toBe(400)
+    // A field that the endpoint does not know is left out with all that is in it.
+    if (
+      body &&
+      'token' in body &&
+      String(body.token).includes('\0') &&
+      path !== '/access/refresh'
+    ) {
+      expect(answer.status).toBe(400)
+    }
   }
 })
 
