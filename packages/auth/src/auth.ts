@@ -4,7 +4,14 @@
  * @module
  */
 
-import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '@repo/core'
+import {
+  createLogger,
+  isTollgateError,
+  lazy,
+  requireId,
+  TollgateError,
+  toResponse,
+} from '@repo/core'
 import { db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
@@ -159,13 +166,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
      * Everything that auth keeps about who is asking, for them to take along. Asks for a sign-in of the last
      * quarter of an hour.
      *
-     * @throws `not_authenticated` (401), `mfa_required`, `session_not_fresh` (403)
+     * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403)
      */
     async exportUser(req: Request): Promise<UserExport> {
       const { userId, sessionId } = await guards.requireAuth(req, { fresh: true })
       const session = await database.session.findUnique({ where: { id: sessionId } })
       if (!session || !isRecent(session)) {
-        throw new AuthError('session_not_fresh', 'Sign in again first.')
+        throw new AuthError('recent_sign_in_required', 'Sign in again first.')
       }
       const document = await exportOf(database, userId, sessionId)
       if (!document) throw new AuthError('not_authenticated', 'Nobody is signed in.')
@@ -180,6 +187,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
      * @throws `organizations_need_owner` (409), which names those that nobody else owns
      */
     async deleteUser(userId: string): Promise<void> {
+      requireId('The user id', userId)
       const { organizationIds } = await deleteUserNow(deletion, userId)
       if (organizationIds.length > 0) {
         const named = organizationIds.join(', ')
@@ -193,7 +201,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     /** What the page behind a confirmation mail has to show to this browser; see `ConfirmationState`. */
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
-      const name = cookiesAt(baseURL).signUp
+      const name = `${cookiesAt(baseURL).prefix}.sign_up`
       const cookie = readCookie(req, name)
       const signUpId = cookie && (await cookies.signerOf(name).open(cookie))
       const rows = (await betterAuthInstance.$context) as unknown as AuthContext

@@ -21,7 +21,7 @@ export const COOKIE_ATTRIBUTES = {
 } as const
 
 /** A host on the developer's own machine, without TLS. */
-const LOCAL = /^http:\/\/(([\w-]+\.)*localhost|127(\.\d+){3}|\[::1])(:\d+)?$/
+const LOCAL = /^http:\/\/(([\w-]+\.)*localhost|127\.[\d.]+|\[::1])(:|$)/
 
 /**
  * The cookies of a host at `origin`. Safari keeps no `Secure` cookie from http://localhost, so there they
@@ -35,7 +35,6 @@ export function cookiesAt(origin: string) {
     access: `${prefix}.access_token`,
     session: `${prefix}.session_token`,
     renewed: `${prefix}.renewed`,
-    signUp: `${prefix}.sign_up`,
     attributes: { ...COOKIE_ATTRIBUTES, secure },
   }
 }

@@ -22,7 +22,6 @@ export type AuthErrorCode =
   | 'raw_body_required'
   | 'recent_sign_in_required'
   | 'organizations_need_owner'
-  | 'session_not_fresh'
   | 'too_busy'
   | 'unknown_session'
   | 'unsupported_media_type'
@@ -44,7 +43,6 @@ const STATUS: { [Code in AuthErrorCode]?: number } = {
   raw_body_required: 500,
   recent_sign_in_required: 403,
   organizations_need_owner: 409,
-  session_not_fresh: 403,
   too_busy: 503,
   unknown_session: 404,
   unsupported_media_type: 415,

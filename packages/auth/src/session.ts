@@ -142,7 +142,7 @@ export function createGuards<P extends string = Permission, R extends string = O
       if (!access) throw new AuthError('invalid_options', 'No access.')
       // Asked for nothing, everybody would have it.
       if (!asked.length || asked.some((each) => typeof each !== 'string')) {
-        throw new AuthError('insufficient_permission', 'No permission was named.')
+        throw new AuthError('insufficient_permission', 'Name a permission.')
       }
       access.require(session, req, asked)
       return session
@@ -158,7 +158,7 @@ export function createGuards<P extends string = Permission, R extends string = O
     async requireAal2(req) {
       const session = await requireAuth(req)
       if (session.acr === 'aal2') return session
-      throw new AuthError('aal2_required', 'Turn on a second factor first.')
+      throw new AuthError('aal2_required', 'Turn on a second factor.')
     },
     async requireRecentSignIn(req, { withinSeconds }) {
       const session = await requireAuth(req)

@@ -61,7 +61,7 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
         'content-type': 'application/json',
       })
     } catch (error) {
-      if (!isTollgateError(error, 'session_not_fresh')) throw error
+      if (!isTollgateError(error, 'recent_sign_in_required')) throw error
       return c.redirect('/account?error=session_not_fresh', 303)
     }
   })

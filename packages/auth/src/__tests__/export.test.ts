@@ -151,7 +151,7 @@ test('it asks for a recent sign-in, with its second factor', async () => {
   const stale = await setup.auth.handler(page())
   expect([stale.status, await stale.json()]).toMatchObject([403, { code: 'SESSION_NOT_FRESH' }])
   await expect(setup.auth.exportUser(page())).rejects.toMatchObject({
-    code: 'session_not_fresh',
+    code: 'recent_sign_in_required',
     status: 403,
   })
   const again = cookiesOf(

@@ -60,6 +60,7 @@ const LEFT = [
   '/access/refresh',
   '/access/renew',
   '/callback/:id',
+  '/change-email/undo',
   '/confirm-email',
   '/error',
   '/jwks',
