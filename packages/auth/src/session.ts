@@ -116,7 +116,7 @@ export function createGuards<P extends string = Permission, R extends string = O
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
     if (session) return complete(session)
-    if (canRefresh?.(req)) throw new AuthError('access_expired', 'It has ended.')
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'It ended.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
