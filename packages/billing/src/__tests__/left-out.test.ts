@@ -1,6 +1,6 @@
 /**
  * What is left out never means everything: each function of the instance refuses an id that is missing, empty or
- * no text, and changes nothing then.
+ * not text, and changes nothing then.
  */
 
 import { isTollgateError } from '@repo/core'
@@ -219,7 +219,7 @@ describe('with rows of two owners', () => {
     expect([await checksums(h.db), h.sandbox.stripe.events.length]).toEqual(before)
   })
 
-  test('an option that nobody knows is refused, because it would be passed over', async () => {
+  test('an unknown option is refused, because it would be ignored', async () => {
     for (const name of [
       'listOrders',
       'listEvents',
