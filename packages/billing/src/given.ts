@@ -39,6 +39,13 @@ export const id =
   (value) =>
     void requireId(name, value)
 
+/** Text of which the function itself says whether it can be an id: any other finds nothing. */
+export const text =
+  (name: string): Check =>
+  (value) => {
+    if (typeof value !== 'string') throw new ArgumentError(`${name} is not text.`)
+  }
+
 export const date =
   (name: string): Check =>
   (value) =>
