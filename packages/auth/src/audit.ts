@@ -125,7 +125,7 @@ const FILTERS: readonly string[] = [...IDS, 'action', 'from', 'to', 'cursor', 'l
  * Reads a page of the entries that fit each filter; called without a filter, of every organization. It neither
  * skips nor repeats an entry while others are added.
  *
- * @throws `invalid_argument` (400) for a filter that is undefined, empty, no text or not known
+ * @throws `invalid_argument` (400) for a filter that is undefined, empty, not text or unknown
  */
 export async function listAuditLog(
   db: Pick<Db, 'auditLog'>,
@@ -133,7 +133,10 @@ export async function listAuditLog(
 ): Promise<AuditPage> {
   const filter = given.length === 0 ? {} : requireOptions('The filter', given[0] as AuditFilter)
   const unknown = Object.keys(filter).find((key) => !FILTERS.includes(key))
-  if (unknown !== undefined) throw new ArgumentError(`There is no filter ${unknown}.`)
+  if (unknown !== undefined)
+    throw new ArgumentError(
+      `${unknown} is an unknown filter. The filters are ${FILTERS.join(', ')}.`,
+    )
   const ids = Object.fromEntries(
     IDS.flatMap((key) => {
       const id = optional(filter, key, requireId)
@@ -169,7 +172,7 @@ export const MIN_AUDIT_DAYS = 90
 /**
  * Deletes entries older than `keepDays`, 90 or more. Returns how many.
  *
- * @throws `invalid_argument` (400) for what is no number of days
+ * @throws `invalid_argument` (400) where keepDays is not a number
  */
 export async function pruneAuditLog(
   db: Pick<Db, '$queryRaw'>,

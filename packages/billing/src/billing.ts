@@ -22,6 +22,7 @@ import {
   OWNER,
   object,
   optional,
+  text,
   words,
 } from './given.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
@@ -61,7 +62,7 @@ export function createBilling(options: BillingOptions = {}) {
       checkout.createCheckoutSession,
       object('The input', { ownerId: OWNER }),
     ),
-    confirmCheckout: given(ctx, checkout.confirmCheckout, OWNER, id('The checkout session id')),
+    confirmCheckout: given(ctx, checkout.confirmCheckout, OWNER, text('The checkout session id')),
     createBillingPortalSession: given(ctx, createPortal, object('The input', { ownerId: OWNER })),
     getSubscription: given(ctx, subscriptions.getSubscription, OWNER),
     cancelSubscription: given(ctx, subscriptions.cancelSubscription, OWNER),
@@ -85,7 +86,7 @@ export function createBilling(options: BillingOptions = {}) {
       ANY,
       object('The metadata', { ownerId: OWNER }),
     ),
-    confirmPayment: given(ctx, payments.confirmPayment, id('The payment intent id')),
+    confirmPayment: given(ctx, payments.confirmPayment, text('The payment intent id')),
     listPayments: given(ctx, payments.listPayments, OWNER),
     ...createCredits(ctx),
     ...createOrders(ctx),

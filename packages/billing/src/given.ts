@@ -1,6 +1,6 @@
 /**
  * The border of the instance: what callers give is looked at here, before a function of billing works with it.
- * Promise: an id that is missing, empty or no text never reaches a query, where it would stand for every row.
+ * Promise: an id that is missing, empty or not text never reaches a query, where it would stand for every row.
  *
  * @module
  */
@@ -38,6 +38,13 @@ export const id =
   (name: string): Check =>
   (value) =>
     void requireId(name, value)
+
+/** Text of which the function itself says whether it can be an id: any other finds nothing. */
+export const text =
+  (name: string): Check =>
+  (value) => {
+    if (typeof value !== 'string') throw new ArgumentError(`${name} is not text.`)
+  }
 
 export const date =
   (name: string): Check =>
@@ -91,12 +98,15 @@ export const object =
     }
   }
 
-/** Options that may be left out. One that is not among `known` would be passed over, and all rows found. */
+/** Options that may be left out. An unknown option would be ignored, and the query would find all rows. */
 export const filters = (known: Record<string, Check>): Check => {
   const check = object('The options', {}, known)
   return optional((value) => {
     check(value, true)
     const unknown = Object.keys(value as object).find((key) => !Object.hasOwn(known, key))
-    if (unknown !== undefined) throw new ArgumentError(`There is no option ${unknown}.`)
+    if (unknown !== undefined)
+      throw new ArgumentError(
+        `${unknown} is an unknown option. The options are ${Object.keys(known).join(', ')}.`,
+      )
   })
 }

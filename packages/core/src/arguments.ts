@@ -1,7 +1,7 @@
 /**
  * What callers give to functions that look rows up by it. What is left out never means every row: an id that
- * is missing, empty or no text is refused before anything is asked of the database, and so is a filter that
- * is there and undefined, as it comes from a form without the field.
+ * is missing, empty or not text is refused before any query, and so is a filter that is undefined, as it comes
+ * from a form without the field.
  *
  * @module
  */

@@ -30,7 +30,7 @@ export async function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Prom
 /**
  * Gives dead jobs all their tries again, at once. Returns the ids of those that were dead.
  *
- * @throws `invalid_argument` (400) for ids that are no list, or not the engine's
+ * @throws `invalid_argument` (400) where `ids` is not a list of the engine's ids
  */
 export async function retryDeadJobs(db: Pick<Db, '$queryRaw'>, ids: string[]): Promise<string[]> {
   if (!Array.isArray(ids)) throw new ArgumentError('ids is not a list.')

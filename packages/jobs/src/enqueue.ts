@@ -24,8 +24,8 @@ export interface EnqueueOptions {
 /**
  * Adds a job in the transaction `tx`, or at once where `tx` is a client. Returns the engine's id.
  *
- * @throws `invalid_payload` when the job itself would not take it, `invalid_argument` for a key that is no
- * text and a time that is no date; nothing is added then.
+ * @throws `invalid_payload` when the job itself would not take it, `invalid_argument` where the key is not text
+ * or the time is not a date; nothing is added then.
  */
 export async function enqueue<Payload>(
   tx: Pick<Db, '$queryRaw'>,

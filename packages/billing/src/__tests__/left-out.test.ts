@@ -1,6 +1,6 @@
 /**
  * What is left out never means everything: each function of the instance refuses an id that is missing, empty or
- * no text, and changes nothing then.
+ * not text, and changes nothing then.
  */
 
 import { isTollgateError } from '@repo/core'
@@ -13,6 +13,8 @@ import { createHarness, type Harness } from './harness.ts'
 /** What a form that lacks a field, or JSON, can put where something else should stand. */
 const WRONG = {
   id: [undefined, null, '', ' ', {}, { not: '' }, [], ['x'], 0, Number.NaN, true, 'a\0'],
+  /** Text that cannot be an id finds nothing there: 404. */
+  text: [undefined, null, {}, { not: '' }, [], ['x'], 0, Number.NaN, true],
   object: [undefined, null, '', 'x', [], 0, Number.NaN, true],
   list: [undefined, null, '', 'pending', {}, 0, Number.NaN, [undefined], [{ not: '' }], ['']],
   number: [undefined, null, '', '5', {}, { gt: 0 }, [], Number.NaN, 0, 1.5],
@@ -31,6 +33,7 @@ interface Call {
 }
 
 const id = (at: number, key?: string): Place => ({ at, kind: 'id', ...(key ? { key } : {}) })
+const text = (at: number, key?: string): Place => ({ at, kind: 'text', ...(key ? { key } : {}) })
 const object = (at: number): Place => ({ at, kind: 'object' })
 const call = (args: Call['args'], ...places: Place[]): Call => ({ args, places })
 const ofOwner = (...more: unknown[]) => call((owner) => [owner, ...more], id(0))
@@ -48,7 +51,7 @@ const CALLS: Record<string, Call | null> = {
   updateCustomer: ofOwner(),
   syncCustomer: ofOwner(),
   createCheckoutSession: input({ plan: 'PRO' }),
-  confirmCheckout: call((owner) => [owner, 'cs_1'], id(0), id(1)),
+  confirmCheckout: call((owner) => [owner, 'cs_1'], id(0), text(1)),
   createBillingPortalSession: input(),
   getSubscription: ofOwner(),
   cancelSubscription: ofOwner(),
@@ -65,7 +68,7 @@ const CALLS: Record<string, Call | null> = {
   forgetOwner: ofOwner(),
   exportOwner: ofOwner(),
   createPaymentIntent: call((ownerId) => [500, 'usd', { ownerId }], object(2), id(2, 'ownerId')),
-  confirmPayment: ofId(),
+  confirmPayment: call(() => ['pi_1'], text(0)),
   listPayments: ofOwner(),
   grantCredits: call(
     (owner) => [owner, 1, { idempotencyKey: 'k' }],
@@ -77,7 +80,7 @@ const CALLS: Record<string, Call | null> = {
   refundCredits: call(
     (owner) => [owner, 1, 'x', { transactionId: '1' }],
     id(0),
-    id(3, 'transactionId'),
+    text(3, 'transactionId'),
   ),
   adjustCredits: call(
     (owner) => [owner, 1, 'x', { actor: 'ada' }],
@@ -99,8 +102,8 @@ const CALLS: Record<string, Call | null> = {
     id(2, 'clawBackKey'),
   ),
   holdCredits: ofOwner(1, 'x'),
-  captureHold: ofId(),
-  releaseHold: ofId(),
+  captureHold: call(() => ['1'], text(0)),
+  releaseHold: call(() => ['1'], text(0)),
   withCredits: ofOwner(1, 'x', () => 'done'),
   getBalance: ofOwner(),
   listTransactions: ofOwner(),
@@ -219,7 +222,24 @@ describe('with rows of two owners', () => {
     expect([await checksums(h.db), h.sandbox.stripe.events.length]).toEqual(before)
   })
 
-  test('an option that nobody knows is refused, because it would be passed over', async () => {
+  test('text that cannot be an id finds nothing and changes nothing', async () => {
+    const before = await checksums(h.db)
+    const { billing } = h
+    for (const wrong of ['', ' ', 'x', '%', 'cs_', '1;2']) {
+      for (const ask of [
+        () => billing.confirmCheckout(owner, wrong),
+        () => billing.confirmPayment(wrong),
+        () => billing.captureHold(wrong),
+        () => billing.releaseHold(wrong),
+        () => billing.refundCredits(owner, 1, 'x', { transactionId: wrong }),
+      ]) {
+        await expect(ask()).rejects.toMatchObject({ status: 404 })
+      }
+    }
+    expect(await checksums(h.db)).toEqual(before)
+  })
+
+  test('an unknown option is refused, because it would be ignored', async () => {
     for (const name of [
       'listOrders',
       'listEvents',

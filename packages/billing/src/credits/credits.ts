@@ -5,17 +5,17 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { ANY, filters, given, id, OWNER, object } from '../given.ts'
+import { ANY, filters, given, id, OWNER, object, text } from '../given.ts'
 import * as balance from './balance.ts'
 import * as changes from './changes.ts'
 import * as holds from './holds.ts'
 import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
 
-const HOLD = id('The hold id')
+const HOLD = text('The hold id')
 const OPTIONS = object('The options', {})
 const REFUND = filters({
-  transactionId: id('transactionId'),
+  transactionId: text('transactionId'),
   idempotencyKey: ANY,
   creditType: ANY,
   tx: ANY,
