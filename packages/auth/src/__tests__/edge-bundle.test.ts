@@ -91,10 +91,12 @@ const main :Workerd.Worker = (
   const { default: binary } = createRequire(import.meta.url)('workerd') as { default: string }
   const stdio = ['ignore', 'inherit', 'inherit'] as const
   workerd = spawn(binary, ['serve', join(folder, 'config.capnp')], { stdio: [...stdio] })
-  let answer: Response | undefined
-  await until(async () => {
-    answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)
-    return answer !== undefined
-  }, 50)
-  expect(await answer?.json()).toEqual([])
+  const ask = () => fetch(`http://127.0.0.1:${port}/`)
+  const isUp = () =>
+    ask().then(
+      () => true,
+      () => false,
+    )
+  await until(isUp, 50)
+  expect(await (await ask()).json()).toEqual([])
 })
