@@ -20,7 +20,7 @@ const SWEEP_MS = 1_000
 /** Cron pulls every hour; a drill is over sooner. */
 const SWEEPS_PER_PULL = 30
 /** So long without any progress, and what is left will stay. */
-const STUCK_MS = 45_000
+const STUCK_MS = 300_000
 
 export interface Figures {
   /** Customer syncs begun. */

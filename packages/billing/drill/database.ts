@@ -62,9 +62,9 @@ export async function startDatabase(folder: string, scope: Scope): Promise<Drill
   }
 }
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 300_000
 
-/** Does `work` again until no mishap comes between. @throws its error after half a minute */
+/** Does `work` again until no mishap comes between. @throws its error after five minutes */
 export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
   const began = Date.now()
   for (;;) {

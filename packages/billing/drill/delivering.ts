@@ -65,6 +65,10 @@ export function createDelivering({ options, provider, system, backlog }: Deliver
     get steps() {
       return steps
     },
+    /** Deliveries that are over. */
+    get done() {
+      return done
+    },
     /** Plays the history until there are as many deliveries as it gets, and makes them. */
     async play(): Promise<void> {
       const began = Date.now()

@@ -26,6 +26,8 @@ import type { Report } from './report.ts'
 import { createSystem } from './system.ts'
 
 const HOSTS = 2
+/** Times of the product, and how long a process takes to start on the machine that they are made for. */
+const TIMES = { leaseMs: 3_000, timeoutMs: 1_500, startMs: 3_000 }
 const PROVIDER_ID = /\b[a-z]+_\w{8,}|\b[0-9a-f]{8}-[0-9a-f-]{27}/g
 
 export async function drill(options: Options, scope: Scope): Promise<Report> {
@@ -43,11 +45,16 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
     steps: events,
     customers: Math.max(20, Math.round(events / 60)),
   }
+  const starting = Date.now()
   const child = await startChild<{ stripeUrl: string }>(
     new URL('provider-process.ts', import.meta.url),
     settings,
   )
   scope.add(() => child.stop())
+  // On a slower machine a pass takes longer too, and one that always loses its lease gets nothing done.
+  const pace = Math.max(1, (Date.now() - starting) / TIMES.startMs)
+  const leaseMs = Math.ceil(TIMES.leaseMs * pace)
+  const timeoutMs = Math.ceil(TIMES.timeoutMs * pace)
   const { stripeUrl } = child.ready
   const system = createSystem({
     scope,
@@ -56,7 +63,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
       host: new URL('host-process.ts', import.meta.url),
       worker: new URL('worker-process.ts', import.meta.url),
     },
-    settings: { databaseUrl: database.url, stripeUrl, seed, mails },
+    settings: { databaseUrl: database.url, stripeUrl, seed, mails, leaseMs, timeoutMs },
     count: { host: HOSTS, worker: workers },
   })
   const customers = linkCustomers(database, system)
@@ -66,10 +73,17 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
   await system.start()
 
   const calm = createCalm(database)
-  const mishaps = startMishaps({ seed, system, database, setFaults: provider.setFaults })
+  const delivering = createDelivering({ options, provider, system, backlog: calm.backlog })
+  const mishaps = startMishaps({
+    seed,
+    leaseMs,
+    progress: () => delivering.done / events,
+    system,
+    database,
+    setFaults: provider.setFaults,
+  })
   scope.add(() => mishaps.stop())
   const sweeping = calm.sweep()
-  const delivering = createDelivering({ options, provider, system, backlog: calm.backlog })
   await delivering.play()
   await mishaps.stop()
   await delivering.race()

@@ -9,7 +9,7 @@ import type { FaultKind, Faults } from '@repo/sandbox'
 import { createRandom, type Random } from '../src/testing.ts'
 import type { DrillDatabase } from './database.ts'
 import { type Pack, playPack, shuffled } from './pack.ts'
-import { LEASE_MS, type Product } from './product.ts'
+import type { Product } from './product.ts'
 
 /** How many of each are in a pack. */
 const PACK = {
@@ -34,6 +34,8 @@ const PAUSE_MS = { least: 600, more: 1_800 }
 
 export interface MishapOptions {
   seed: number
+  leaseMs: number
+  progress(): number
   system: Product
   database: DrillDatabase
   setFaults(faults: Required<Faults> | null): Promise<unknown>
@@ -48,6 +50,7 @@ export function startMishaps(options: MishapOptions): Mishaps {
     random,
     pack: PACK,
     pauseMs: PAUSE_MS,
+    progress: options.progress,
     befall: (mishap: Mishap) => befall(mishap, random, options),
     isAlone: (mishap) => mishap.startsWith('database'),
   })
@@ -64,7 +67,7 @@ export function startMishaps(options: MishapOptions): Mishaps {
 async function befall(
   mishap: Mishap,
   random: Random,
-  { system, database, setFaults }: MishapOptions,
+  { system, database, setFaults, leaseMs }: MishapOptions,
 ): Promise<void> {
   switch (mishap) {
     case 'host killed':
@@ -72,10 +75,10 @@ async function befall(
     case 'worker killed':
       return system.kill('worker', random)
     case 'host frozen':
-      return system.freeze('host', random, LEASE_MS / 3)
+      return system.freeze('host', random, leaseMs / 3)
     case 'worker frozen':
       // Longer than a lease: when it moves again, what it held is another's.
-      return system.freeze('worker', random, LEASE_MS * 1.3)
+      return system.freeze('worker', random, leaseMs * 1.3)
     case 'connections cut':
       return database.cut(0.2 + random.next() * 0.8)
     case 'database restarted':

@@ -17,10 +17,10 @@ import {
 import { WEBHOOK_SECRET } from './product.ts'
 
 const AT_ONCE = 24
-const ANSWER_MS = 4_000
+const ANSWER_MS = 20_000
 const RETRY_MS = { first: 100, most: 1_500 }
-/** The longest that the system is down for is a few seconds. */
-const GIVE_UP_MS = 90_000
+/** For so long nothing gets through, and nothing will; or all but this delivery does. */
+const GIVE_UP = { stillMs: 300_000, tries: 500 }
 
 export interface PostmanOptions {
   seed: number
@@ -49,6 +49,7 @@ export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Pos
   const violations: Violation[] = []
   const open = new Set<Promise<void>>()
   let tries = 0
+  let answeredAt = Date.now()
 
   /** The status of the answer; null where none came. */
   const attempt = async (body: string, signature: string): Promise<number | null> => {
@@ -72,21 +73,25 @@ export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Pos
   const run = async ({ kind, body, eventId: id }: Due): Promise<void> => {
     const wanted = kind === 'genuine' ? 200 : 400
     const began = Date.now()
-    for (let pause = RETRY_MS.first; ; pause = Math.min(2 * pause, RETRY_MS.most)) {
+    let pause = RETRY_MS.first
+    for (let count = 1; ; count += 1) {
       // Signed anew for each try, as the provider does.
       const signed = signDelivery(kind, body, WEBHOOK_SECRET)
       const status = await attempt(signed.body, signed.signature)
       if (status === wanted) {
+        answeredAt = Date.now()
         if (kind === 'genuine') answered.set(id, hashOf(signed.body))
         return
       }
       const isRefused = status !== null && status < 500
-      if (isRefused || Date.now() - began > GIVE_UP_MS) {
+      const isStill = Date.now() - Math.max(began, answeredAt) > GIVE_UP.stillMs
+      if (isRefused || isStill || count >= GIVE_UP.tries) {
         const message = `${kind}: ${status ?? 'no answer'} in place of ${wanted}`
         violations.push({ invariant: kind === 'genuine' ? 'event' : 'refused', id, message })
         return
       }
       await wait(pause)
+      pause = Math.min(2 * pause, RETRY_MS.most)
     }
   }
   return {

@@ -17,13 +17,13 @@ export const SECRET_KEY = 'sk_test_drill'
 export const WEBHOOK_SECRET = 'whsec_drill'
 export const APP_URL = 'http://localhost:3000'
 
-/** How long a pass may take over a customer before another may. */
-export const LEASE_MS = 3_000
-
 export interface ProductSettings extends LifeSettings {
   databaseUrl: string
   stripeUrl: string
   seed: number
+  /** How long a pass may take over a customer before another may, and an answer of the provider. */
+  leaseMs: number
+  timeoutMs: number
   /** The file that takes the key of each mail. */
   mails: string
 }
@@ -36,6 +36,7 @@ const SHARE_DIES = 0.0015
 
 /** Billing over its own connections. The parent's word `calm` ends the failing. */
 export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: ProductSettings) {
+  const { leaseMs, timeoutMs } = settings
   const random = createRandom(settings.seed, 4, settings.number)
   let { isCalm } = settings
   process.on('message', (message) => {
@@ -52,7 +53,7 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
     db,
     stripe: createStripe(SECRET_KEY, {
       apiBase: stripeUrl,
-      timeoutMs: 1_500,
+      timeoutMs,
       maxNetworkRetries: 1,
     }),
     stripeWebhookSecrets: [WEBHOOK_SECRET],
@@ -60,7 +61,7 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
     livemode: false,
     logger: silent,
     effects: countingEffects(fails),
-    events: { leaseMs: LEASE_MS, retryDelaysMs: Array(60).fill(400) },
+    events: { leaseMs, retryDelaysMs: Array(300).fill(400) },
     sender: {
       async sendEmail(_template, _to, _props, options) {
         appendFileSync(mails, `${options?.idempotencyKey ?? ''}\n`)

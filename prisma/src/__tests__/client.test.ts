@@ -2,8 +2,8 @@
 
 import { until } from '@repo/core/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { createDb } from '../client.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/index.ts'
+import { atomically, createDb } from '../client.ts'
+import { createTestDatabase, type TestDatabase, WITHOUT_HURRY } from '../testing/index.ts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -17,19 +17,18 @@ test('connections that are cut at any moment fail their queries and nothing else
   let steps = 0
   for (let round = 0; round < 60; round += 1) {
     const work = Array.from({ length: 12 }, () =>
-      db
-        .$transaction(
-          async (tx) => {
-            steps += 1
-            await tx.$queryRaw`SELECT 1`
-            steps += 1
-          },
-          { maxWait: 120_000, timeout: 120_000 },
-        )
-        .then(
-          () => outcomes.add('done'),
-          () => outcomes.add('failed'),
-        ),
+      atomically(
+        db,
+        async (tx) => {
+          steps += 1
+          await tx.$queryRaw`SELECT 1`
+          steps += 1
+        },
+        WITHOUT_HURRY,
+      ).then(
+        () => outcomes.add('done'),
+        () => outcomes.add('failed'),
+      ),
     )
     // By their steps and not by time, so that a slow machine is cut where a fast one is.
     const cutAt = steps + (round % 8)

@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { EdgeVM } from '@edge-runtime/vm'
+import { until } from '@repo/core/testing'
 import { freePort } from '@repo/db/testing'
 import { build } from 'esbuild'
-import { afterAll, expect, test, vi } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { edgeSuite } from './edge-suite.ts'
 
 const here = (path: string) => new URL(path, import.meta.url).pathname
@@ -90,6 +91,12 @@ const main :Workerd.Worker = (
   const { default: binary } = createRequire(import.meta.url)('workerd') as { default: string }
   const stdio = ['ignore', 'inherit', 'inherit'] as const
   workerd = spawn(binary, ['serve', join(folder, 'config.capnp')], { stdio: [...stdio] })
-  const answer = await vi.waitFor(() => fetch(`http://127.0.0.1:${port}/`), { timeout: 120_000 })
-  expect(await answer.json()).toEqual([])
+  const ask = () => fetch(`http://127.0.0.1:${port}/`)
+  const isUp = () =>
+    ask().then(
+      () => true,
+      () => false,
+    )
+  await until(isUp, 50)
+  expect(await (await ask()).json()).toEqual([])
 })

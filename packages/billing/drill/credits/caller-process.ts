@@ -21,7 +21,7 @@ export interface CallerSettings {
 }
 
 /** So long without an answer, and something is stuck. */
-const STUCK_MS = 60_000
+const STUCK_MS = 300_000
 const TOLD_EVERY_MS = 250
 
 const settings = settingsOf<CallerSettings & LifeSettings>()

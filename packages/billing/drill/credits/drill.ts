@@ -35,7 +35,7 @@ const PACK = {
 const QUICK_PACK = { ...PACK, 'caller killed': 3, 'caller frozen': 1, 'connections cut': 3 }
 
 /** No caller ends a call for so long, and none will. */
-const STUCK_MS = 120_000
+const STUCK_MS = 600_000
 
 /** @param prepare changes the database before it begins, to see whether the drill finds that. */
 export async function drill(
@@ -78,17 +78,17 @@ export async function drill(
   })
   const began = Date.now()
   await system.start()
-  const mishaps = startMishaps(seed, quick, system, database)
+  const done = () => [...told.values()].reduce((sum, each) => sum + each.done, 0)
+  const mishaps = startMishaps(seed, quick, system, database, () => done() / operations)
   scope.add(() => mishaps.stop())
 
   const progress = createProgress('calls')
   let most = 0
   let moved = Date.now()
   for (;;) {
-    const done = [...told.values()].reduce((sum, each) => sum + each.done, 0)
-    if (done > most) moved = Date.now()
-    most = Math.max(most, done)
-    progress.show(done, calls * CALLERS)
+    if (done() > most) moved = Date.now()
+    most = Math.max(most, done())
+    progress.show(most, calls * CALLERS)
     if (told.size === PROCESSES && [...told.values()].every(({ isOver }) => isOver)) break
     if (Date.now() - moved > STUCK_MS || scope.isClosed) break
     await wait(100)
@@ -120,11 +120,13 @@ function startMishaps(
   quick: boolean,
   system: System<'caller'>,
   database: DrillDatabase,
+  progress: () => number,
 ) {
   const random = createRandom(seed, 5)
   return playPack({
     random,
     pack: quick ? QUICK_PACK : PACK,
+    progress,
     pauseMs: quick ? { least: 300, more: 1_200 } : { least: 500, more: 3_500 },
     isAlone: (mishap) => mishap.startsWith('database'),
     befall(mishap) {

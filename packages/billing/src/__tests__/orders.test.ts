@@ -1,5 +1,6 @@
 /** Orders from the first click to the last refund; what HTTP does with them is in `orders-http.test.ts`. */
 
+import { until } from '@repo/core/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { BillingError, createBilling } from '../index.ts'
 import type { LocalProvider } from '../providers/local.ts'
@@ -148,7 +149,7 @@ test('promise 3: of two answers the newer stands, in whatever order they are wri
     const { orderId, ownerId, paymentId } = await odd.paid()
     isHeld = true
     const older = odd.billing.settleOrder(orderId)
-    while (waiting.length === 0) await new Promise((done) => setTimeout(done, 5))
+    await until(() => waiting.length > 0)
     isHeld = false
     await odd.controls.refundPayment(paymentId, 500)
     await odd.billing.settleOrder(orderId)

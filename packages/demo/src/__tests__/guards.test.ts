@@ -197,6 +197,26 @@ test('the top level holds what it is meant to hold', async () => {
   )
 })
 
+/** `until` and `expect.poll` wait for what a test needs; what hangs is ended by `vitest.workspace.ts`. */
+const OWN_LIMIT = /vi\.wait(?:For|Until)\(|\btimeout: ?\d|^ *\}, [\d_]{4,}\)|interruptAfterTimeLimit/m
+
+test('no test has a time limit of its own, because a slow machine is not a fault', async () => {
+  const tests: string[] = []
+  for (const folder of ['prisma', 'packages']) {
+    for (const path of await readdir(join(ROOT, folder), { recursive: true })) {
+      if (/src\/__tests__\/[^/]+\.tsx?$/.test(path) && !path.includes('node_modules'))
+        tests.push(`${folder}/${path}`)
+    }
+  }
+  expect(tests.length).toBeGreaterThan(150)
+  const own = fileURLToPath(import.meta.url)
+  const limited: string[] = []
+  for (const path of tests) {
+    if (join(ROOT, path) !== own && OWN_LIMIT.test(await read(path))) limited.push(path)
+  }
+  expect(limited).toEqual([])
+})
+
 test('packages depend in one direction', async () => {
   const allowed: Record<string, string[]> = {
     core: [],
