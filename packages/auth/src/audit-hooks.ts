@@ -154,12 +154,16 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     const own = { userId: session.userId, actorId: session.userId, sessionId: session.id }
     const reason = ctx.path === '/two-factor/verify-totp' ? 'totp' : 'backup_code'
     const isAnother = by?.userId !== session.userId
-    const completed: AuditAction | null =
-      !by || by.isPending || isAnother
+    // A password was shown before, whichever session the browser had.
+    const { name } = ctx.context.createAuthCookie('two_factor')
+    const isSignIn =
+      !by || by.isPending || isAnother || (await ctx.getSignedCookie(name, ctx.context.secret))
+    const turnsOn = by && !by.isPending && !isAnother && !by.hasSecondFactor
+    const completed: AuditAction | null = turnsOn
+      ? 'two_factor_enabled'
+      : isSignIn
         ? 'sign_in'
-        : by.hasSecondFactor
-          ? null
-          : 'two_factor_enabled'
+        : null
     return [
       { action: 'second_factor', ...own, detail: { reason } },
       ...(completed ? [{ action: completed, ...own }] : []),

@@ -11,6 +11,7 @@ import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-aut
 import { jwt } from 'better-auth/plugins/jwt'
 import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
+import { endChallenges } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
@@ -91,6 +92,7 @@ export function createBetterAuth({
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
+        await endChallenges(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },

@@ -10,6 +10,7 @@ import { defineRequestState, hasRequestState } from '@better-auth/core/context'
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
+import { endChallenges } from './account/rows.ts'
 import { presentedSession } from './presented.ts'
 
 /** Where a new session goes on for the one before it, and whether it keeps the second factor. */
@@ -48,6 +49,7 @@ export function continuation(db: Database): BetterAuthPlugin {
     if (!session) return
     const { id, userId } = session
     await db.session.deleteMany({ where: { userId, id: { not: id } } })
+    await endChallenges(db, userId)
   })
 
   return {

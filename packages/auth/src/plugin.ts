@@ -114,7 +114,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       const isChosen = ctx.path === '/organization/set-active'
       if (sessionId) await options.rememberOrganization(sessionId, { isChosen })
       if (sessionId) await refresh.mint(ctx, sessionId)
-    } else if (ENDING.includes(ctx.path ?? '')) {
+    } else if (ENDING.includes(ctx.path ?? '') && !isAPIError(ctx.context.returned)) {
       refresh.clear(ctx)
     }
     await options.settle()

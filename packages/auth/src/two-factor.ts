@@ -133,7 +133,8 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       userId,
       isBrief,
       {
-        activeOrganizationId: session?.activeOrganizationId ?? null,
+        // A sign-in acts for the organization of the last one, which is looked up where nothing is said.
+        ...(session ? { activeOrganizationId: session.activeOrganizationId ?? null } : {}),
         aal: 2,
         // The first code of an app that was set up just now shows nothing that the session had not shown.
         ...(turnsOn && session ? { createdAt: new Date(session.createdAt) } : {}),

@@ -297,3 +297,63 @@ test('who has a second factor is not let in where the option is off', async () =
   expect((await off.post('/two-factor/enable', {}, {})).status).toBe(404)
   await off.close()
 })
+
+type Ending = (person: Person) => Promise<Response>
+const ENDINGS: [string, Ending][] = [
+  [
+    'a changed password',
+    ({ cookie }) =>
+      auth.post(
+        '/change-password',
+        { currentPassword: TEST_PASSWORD, newPassword: 'another horse battery' },
+        { cookie },
+      ),
+  ],
+  [
+    'a password that was reset',
+    async ({ email }) => {
+      await auth.post('/request-password-reset', { email })
+      await auth.settled()
+      const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+      return auth.post('/reset-password', { token, newPassword: 'another horse battery' })
+    },
+  ],
+  [
+    'a deletion that was asked for',
+    ({ cookie }) => auth.post('/delete-user', { password: TEST_PASSWORD }, { cookie }),
+  ],
+]
+
+test.each(ENDINGS)('a sign-in that waits for its code does not outlive %s', async (_, end) => {
+  const person = await withSecondFactor()
+  const { email } = person
+  const waiting = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const cookie = cookiesOf(waiting)
+  expect(cookie).toContain('two_factor')
+  expect((await end(person)).status).toBe(200)
+  const [code] = person.codes
+  const late = await auth.post('/two-factor/verify-backup-code', { code }, { cookie })
+  expect([late.status, cookiesOf(late)]).toEqual([401, ''])
+})
+
+test('a password and a code are a sign-in in the log, whichever session the browser had, and act for the last organization', async () => {
+  const { email, userId, cookie, codes } = await withSecondFactor()
+  await auth.post('/organization/create', { name: 'Acme' }, { cookie })
+  const before = await setup.db.auditLog.count({ where: { userId, action: 'sign_in' } })
+  const waiting = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, { cookie })
+  const both = [cookie, cookiesOf(waiting)].join('; ')
+  const [code] = codes
+  const shown = await auth.post('/two-factor/verify-backup-code', { code }, { cookie: both })
+  expect(shown.status).toBe(200)
+  await auth.settled()
+  expect(await setup.db.auditLog.count({ where: { userId, action: 'sign_in' } })).toBe(before + 1)
+  const again = await auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
+  const [, next] = codes
+  const alone = await auth.post(
+    '/two-factor/verify-backup-code',
+    { code: next },
+    { cookie: cookiesOf(again) },
+  )
+  const session = await auth.requireAuth(auth.request('/', { cookie: cookiesOf(alone) }))
+  expect(session.organizationId).not.toBeNull()
+})

@@ -25,9 +25,16 @@ export async function lockUser(tx: Db, userId: string): Promise<LockedUser | nul
 /** Ends every session of the user, and the tokens that other programs have on the user's behalf. */
 export async function endSessions(tx: Db, userId: string): Promise<void> {
   await tx.session.deleteMany({ where: { userId } })
+  await endChallenges(tx, userId)
   await tx.oauthAccessToken.deleteMany({ where: { userId } })
   await tx.oauthRefreshToken.deleteMany({ where: { userId } })
 }
+
+/** Sign-ins by password that wait for their second factor: the password was shown before what ends them. */
+export const endChallenges = (db: Pick<Db, 'verificationToken'>, userId: string) =>
+  db.verificationToken.deleteMany({
+    where: { value: userId, identifier: { startsWith: storedPrefix('second-factor-challenge') } },
+  })
 
 /** Links to choose a new password that were mailed to an address of the user. */
 export const endResetLinks = (tx: Db, userId: string) =>

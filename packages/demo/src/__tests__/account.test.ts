@@ -65,7 +65,7 @@ test.skipIf(!browser)(
     await laptop.getByLabel('E-mail').fill('ada@old.example')
     await laptop.getByLabel('Password').fill(PASSWORD)
     await press(laptop, 'Create account')
-    await laptop.goto(await linkIn('Welcome, Ada', '/verify-email'))
+    await laptop.goto(await linkIn('Please confirm your address', '/verify-email'))
     await press(laptop, 'Confirm')
     await signIn(laptop, 'ada@old.example')
 

@@ -198,7 +198,8 @@ test('the top level holds what it is meant to hold', async () => {
 })
 
 /** `until` and `expect.poll` wait for what a test needs; what hangs is ended by `vitest.workspace.ts`. */
-const OWN_LIMIT = /vi\.wait(?:For|Until)\(|\btimeout: ?\d|^ *\}, [\d_]{4,}\)|interruptAfterTimeLimit/m
+const OWN_LIMIT =
+  /vi\.wait(?:For|Until)\(|\btimeout: ?\d|^ *\}, [\d_]{4,}\)|interruptAfterTimeLimit/m
 
 test('no test has a time limit of its own, because a slow machine is not a fault', async () => {
   const tests: string[] = []
