@@ -17,7 +17,10 @@ let ids: bigint[] = []
 beforeEach(async () => {
   owner = await h.owner(100)
   const done = await h.billing.deductCredits(owner, 30, 'one')
-  if (done.success) await h.billing.refundCredits(owner, 10, 'some of it', done)
+  if (done.success) {
+    const { transactionId } = done
+    await h.billing.refundCredits(owner, 10, 'some of it', { transactionId })
+  }
   const held = await h.billing.holdCredits(owner, 20, 'two')
   if (held.success) await h.billing.captureHold(held.holdId, 5)
   const open = await h.billing.holdCredits(owner, 3, 'three')
