@@ -55,7 +55,7 @@ export function createProxy(
 
 /** Whether `path`, in whichever way its letters are written, is `folder` or below it. */
 function isBelow(path: string, folder: string): boolean {
-  const start = folder.replace(/\/+$/, '')
+  const start = folder.endsWith('/') ? folder.slice(0, -1) : folder
   const written = path.replace(/%[0-9a-f]{2}/gi, (code) =>
     String.fromCharCode(Number.parseInt(code.slice(1), 16)),
   )
