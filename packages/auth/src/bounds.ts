@@ -44,10 +44,12 @@ export function boundsOf(given: Partial<Bounds> = {}): Bounds {
   return bounds
 }
 
-const COUNT = {
-  organizations: (tx: Db, userId: string) => tx.member.count({ where: { userId, role: 'OWNER' } }),
-  passkeys: (tx: Db, userId: string) => tx.passkey.count({ where: { userId } }),
-  accounts: (tx: Db, userId: string) => tx.account.count({ where: { userId } }),
+type Counted = 'organizations' | 'passkeys' | 'accounts'
+
+const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
+  organizations: (tx, userId) => tx.member.count({ where: { userId, role: 'OWNER' } }),
+  passkeys: (tx, userId) => tx.passkey.count({ where: { userId } }),
+  accounts: (tx, userId) => tx.account.count({ where: { userId } }),
 }
 
 /**
@@ -58,7 +60,7 @@ const COUNT = {
 export async function requireRoom(
   tx: Db,
   bounds: Bounds,
-  kind: keyof typeof COUNT,
+  kind: Counted,
   userId: string,
 ): Promise<void> {
   await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR NO KEY UPDATE`

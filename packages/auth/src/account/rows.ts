@@ -31,13 +31,18 @@ export async function endSessions(tx: Db, userId: string): Promise<void> {
 }
 
 /** Sign-ins by password that wait for their second factor: the password was shown before what ends them. */
-export const endChallenges = (db: Pick<Db, 'verificationToken'>, userId: string) =>
-  db.verificationToken.deleteMany({
+export async function endChallenges(
+  db: Pick<Db, 'verificationToken'>,
+  userId: string,
+): Promise<void> {
+  await db.verificationToken.deleteMany({
     where: { value: userId, identifier: { startsWith: storedPrefix('second-factor-challenge') } },
   })
+}
 
 /** Links to choose a new password that were mailed to an address of the user. */
-export const endResetLinks = (tx: Db, userId: string) =>
-  tx.verificationToken.deleteMany({
+export async function endResetLinks(tx: Db, userId: string): Promise<void> {
+  await tx.verificationToken.deleteMany({
     where: { value: userId, identifier: { startsWith: storedPrefix('password-reset') } },
   })
+}
