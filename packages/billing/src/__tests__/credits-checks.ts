@@ -51,7 +51,7 @@ export const CHECKS = {
     expect(await billing.deductCredits('lapsing', 1, '')).toMatchObject({ balance: 8 })
   },
   overspend: (database: TestDatabase) => crowded(database, (c) => checks.overspend(c, 600, 200)),
-  duplicates: (database: TestDatabase) => crowded(database, (c) => checks.duplicates(c, 40)),
+  duplicates: (database: TestDatabase) => crowded(database, (c) => checks.duplicates(c, 400)),
   settlements: (database: TestDatabase) => crowded(database, checks.settlements),
   beginnings: (database: TestDatabase) => crowded(database, checks.beginnings),
   /** A key and what it stands for, each fact by itself. */
