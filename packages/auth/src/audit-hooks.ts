@@ -12,6 +12,7 @@ import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
+import { accountEmail } from './stand-in-address.ts'
 
 /** Adds an entry, with where it came from; what fails is logged. */
 export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined) => Promise<void>
@@ -27,7 +28,10 @@ export interface AuditHooksOptions {
 
 /** A keyed hash of an e-mail address: the same for the same address, and readable by nobody. */
 export const subjectOf = (key: string, email: string): string =>
-  createHmac('sha256', key).update(email.trim().toLowerCase()).digest('hex').slice(0, 24)
+  createHmac('sha256', key)
+    .update(accountEmail(email) ?? email.trim().toLowerCase())
+    .digest('hex')
+    .slice(0, 24)
 
 /** Where a sign-in may end. */
 const SIGNS_IN = /^\/(sign-in\/|callback\/|magic-link\/verify|passkey\/verify-authentication)/
@@ -209,7 +213,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
       return passkey ? [{ ...failed, userId: passkey.userId }] : []
     }
     if (ctx.path !== '/sign-in/email' || typeof email !== 'string') return []
-    const user = await db.user.findUnique({ where: { email: email.toLowerCase() } })
+    const user = await db.user.findUnique({ where: { email: accountEmail(email) ?? '' } })
     return [{ ...failed, userId: user?.id ?? null, subject: user ? null : subjectOf(key, email) }]
   }
 

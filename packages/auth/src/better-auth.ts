@@ -11,6 +11,7 @@ import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-aut
 import { jwt } from 'better-auth/plugins/jwt'
 import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
+import { RECENT_SECONDS } from './account/reauthenticate.ts'
 import { endChallenges } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
@@ -112,7 +113,7 @@ export function createBetterAuth({
       standInAddresses(),
       mailEndpoints(mails),
       signUps(mails),
-      confirmation({ db: options.db ?? db, keys, passwords }),
+      confirmation({ db: options.db ?? db, keys, passwords: observed(passwords) }),
       organizations({
         db: options.db ?? db,
         roles,
@@ -194,6 +195,8 @@ function settings({
       // A refresh does it, together with the exchange of the token.
       disableSessionRefresh: true,
       cookieCache: { enabled: false },
+      // Where Better Auth asks for a fresh session: passkeys, and accounts of providers that are taken away.
+      freshAge: RECENT_SECONDS,
     },
     user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
     verification: {

@@ -25,8 +25,10 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
+import { hasShownPassword } from './password-hooks.ts'
 import { pathLimits } from './path-limits.ts'
 import { type HookContext, presentedSession } from './presented.ts'
+import { accountEmail } from './stand-in-address.ts'
 
 const WINDOW_SECONDS = 15 * 60
 
@@ -89,8 +91,6 @@ interface Keys {
   account: string
   address: string | null
   pair: string
-  /** Whether an answer that is no error says that a password was right. An empty one was perhaps not looked at. */
-  isTelling: boolean
 }
 
 /** What the before-hook counted, for the after-hook of the same request. */
@@ -120,8 +120,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const account = isNamed ? textOf(body.email) : await signedIn(ctx)
     if (account === null) return null
     const address = addressOf(source)
-    const isTelling = guess !== null && body[guess.name] !== ''
-    return { limits, account, address, pair: `${account}\n${address}`, isTelling }
+    return { limits, account, address, pair: `${account}\n${address}` }
   }
 
   /** The account whose password is asked for: that of the session, else that of a mailed token. */
@@ -172,11 +171,13 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const done = source && counted.get(source)
     if (!done) return
     const { keys, result, wide } = done
-    const { limits, address, pair, isTelling } = keys
+    const { limits, address, pair } = keys
     for (const [name, value] of Object.entries(rateLimitHeaders(limits.pair, result))) {
       ctx.setHeader(name, value)
     }
-    if (!isTelling || isAPIError(ctx.context.returned)) return
+    // An endpoint that did without the password says nothing of it by its success.
+    if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
+    if (!(await hasShownPassword())) return
     await limiter.clear(limits.pair, pair)
     await limiter.giveBack(...wide)
     if (address) await limiter.giveBack(limits.address, address)
@@ -195,8 +196,9 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
   }
 }
 
+/** An account has one address, however its domain and its accents are written. */
 const textOf = (email: unknown): string | null =>
-  typeof email === 'string' ? email.trim().toLowerCase() : null
+  typeof email === 'string' ? (accountEmail(email) ?? email.trim().toLowerCase()) : null
 
 export interface ApiLimits {
   /** Names what is counted; routes of one name share their count. `[a-z-]`. Default `api`. */

@@ -21,6 +21,8 @@ import { symmetricDecrypt } from 'better-auth/crypto'
 import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
 import { z } from 'zod'
+import { isRecent } from './account/reauthenticate.ts'
+import { notFresh } from './account/refusals.ts'
 import type { Recorder } from './audit-hooks.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import {
@@ -62,20 +64,15 @@ type Kind = 'totp' | 'backup-code'
 /** Where Better Auth asks for the password, and for nothing of who has none. */
 const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-codes)$/
 
-const FRESH_MS = 24 * 60 * 60 * 1000
-
 export function secondFactor({ db, appName, backupCodeKey, record }: SecondFactorOptions) {
   const codes = backupCodes(backupCodeKey)
 
   const refuseStale = createAuthMiddleware(async (ctx) => {
     const session = await presentedSession(ctx as HookContext, db)
-    if (!session || Date.now() - session.createdAt.getTime() < FRESH_MS) return
+    if (!session || isRecent(session)) return
     const where = { userId: session.userId, password: { not: null } }
     if (await db.account.findFirst({ where })) return
-    throw new APIError('FORBIDDEN', {
-      code: 'SESSION_NOT_FRESH',
-      message: 'Sign in again first.',
-    })
+    throw notFresh()
   })
 
   /** A sign-in that waits for its code is none yet: the session of this browser stays until it is. */
@@ -170,7 +167,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
 
   const plugin = twoFactor({
     issuer: appName,
-    // Who has no password must have signed in within a day instead.
+    // Who has no password must have signed in just now instead.
     allowPasswordless: true,
     accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
     backupCodeOptions: codes,

@@ -17,7 +17,7 @@ import type { AnyAuthOptions, Pages } from './options.ts'
 import { passkeys } from './passkeys.ts'
 import { standIns } from './providers.ts'
 import { secondFactor } from './two-factor.ts'
-import { unlinking } from './ways.ts'
+import { ways } from './ways.ts'
 
 export interface WaysIn extends MagicLinkOptions {
   options: AnyAuthOptions
@@ -34,7 +34,7 @@ export function waysIn({ options, keys, origin, db, pages, mails, redeem, record
     oidcProviders(options.oidc ?? {}),
     standIns(options),
     linking({ db, onboarding: pages.onboarding }),
-    unlinking(db),
+    ways(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
     ...(options.oauth

@@ -1,23 +1,62 @@
 /**
- * Ways in can be taken away, but never the last: a provider's account, the password, a passkey. Of
- * several requests at the same time each sees what the one before it left.
+ * The ways in of an account: a provider's account, the password, a passkey. Who adds one has signed in just now,
+ * because a session that somebody left open, or stole, would become a way in that lasts. Any can be taken away,
+ * but never the last; of several requests at the same time each sees what the one before it left.
  *
  * @module
  */
 
 import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { APIError, createAuthEndpoint, freshSessionMiddleware } from 'better-auth/api'
+import {
+  APIError,
+  createAuthEndpoint,
+  createAuthMiddleware,
+  freshSessionMiddleware,
+} from 'better-auth/api'
 import { z } from 'zod'
+import { isRecent } from './account/reauthenticate.ts'
+import { notFresh } from './account/refusals.ts'
+import { type HookContext, presentedSession } from './presented.ts'
 
-/**
- * Replaces Better Auth's own `/unlink-account`, which counts before it deletes: two at once would
- * leave nothing.
- */
-export function unlinking(db: Database): BetterAuthPlugin {
+/** Where an account gets its first password without a session: its mailbox has been shown. */
+const SHOWS_MAILBOX = /^\/(sign-up\/email|reset-password)$/
+
+/** Passkeys ask for a fresh session themselves, `freshAge` in Better Auth's settings. */
+export function ways(db: Database): BetterAuthPlugin {
+  const requireRecent = async (ctx: HookContext) => {
+    const session = await presentedSession(ctx, db)
+    if (session && !isRecent(session)) throw notFresh()
+  }
+
   return {
-    id: 'tollgate-unlinking',
+    id: 'tollgate-ways',
+    init: () => ({
+      options: {
+        databaseHooks: {
+          account: {
+            create: {
+              // `auth.api.setPassword` has no path that a hook could go by.
+              async before({ providerId }, ctx) {
+                if (providerId !== 'credential' || !ctx || SHOWS_MAILBOX.test(ctx.path ?? ''))
+                  return
+                await requireRecent(ctx as HookContext)
+              },
+            },
+          },
+        },
+      },
+    }),
+    hooks: {
+      before: [
+        {
+          matcher: ({ path }) => path === '/link-social',
+          handler: createAuthMiddleware(requireRecent),
+        },
+      ],
+    },
     endpoints: {
+      // In place of Better Auth's own, which counts before it deletes: two at once would leave nothing.
       unlinkAccount: createAuthEndpoint(
         '/unlink-account',
         {

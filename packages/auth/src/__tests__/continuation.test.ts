@@ -27,7 +27,7 @@ const NEW = 'another long password'
 const sessionOf = (cookie: string) =>
   auth.getSession(auth.request('/', { cookie: withoutAccess(cookie) }))
 
-/** Somebody with a second factor who acts for an organization, and signed in an hour ago. */
+/** Somebody with a second factor who acts for an organization, and signed in ten minutes ago. */
 async function member() {
   const person = await personWithFactor(auth)
   const created = await auth.post(
@@ -36,7 +36,7 @@ async function member() {
     { cookie: person.cookie },
   )
   const { id: organizationId } = (await created.json()) as { id: string }
-  const createdAt = new Date(Date.now() - 3_600_000)
+  const createdAt = new Date(Date.now() - 600_000)
   const { userId } = person
   await setup.db.session.updateMany({ where: { userId }, data: { createdAt } })
   const before = await sessionOf(person.cookie)
@@ -213,8 +213,10 @@ test('a reset ends the session of who is signed in, and what follows is a new si
   const code = await codeOf(person.secret, 0)
   const again = await auth.post('/two-factor/verify-totp', { code }, { cookie: waiting })
   const session = await sessionOf(cookiesOf(again))
-  expect(session).toMatchObject({ acr: 'aal2', organizationId: null })
-  expect(session?.authenticatedAt.getTime()).toBeGreaterThan(Date.now() - 60_000)
+  // Every sign-in acts for the organization of the last one.
+  expect(session).toMatchObject({ acr: 'aal2', organizationId: person.organizationId })
+  expect(session?.authenticatedAt.getTime()).toBeGreaterThan(person.createdAt.getTime())
+  expect(session?.expiresAt.getTime()).toBeGreaterThan(person.before?.expiresAt.getTime() ?? 0)
 })
 
 test('nothing is taken over from the session of another person', async () => {

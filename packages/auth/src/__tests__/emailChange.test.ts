@@ -375,6 +375,38 @@ test('a second factor whose secret was replaced since the change is not the pers
   expect(await setup.db.twoFactor.count({ where: { userId: again.userId } })).toBe(0)
 })
 
+test('backup codes that were made since the change are nobody’s, and older ones stay', async () => {
+  const withCodes = async (backupCodes: string[]) => {
+    const { userId, cookie } = await setup.auth.signIn()
+    const years = new Date(Date.now() - 400 * DAY_MS)
+    const dates = { secretSetAt: years, backupCodesSetAt: years }
+    const id = `tf-${userId}`
+    const codes = JSON.stringify(backupCodes)
+    await setup.db.twoFactor.create({
+      data: { id, userId, secret: 'x', backupCodes: codes, ...dates },
+    })
+    await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+    await setup.db.session.updateMany({ where: { userId }, data: { aal: 2 } })
+    await ask(cookie, newAddress())
+    return { userId, undoToken: await mailed('AddressChangeEmail') }
+  }
+  const left = async (userId: string) =>
+    JSON.parse((await setup.db.twoFactor.findUniqueOrThrow({ where: { userId } })).backupCodes)
+
+  // A code that is used is taken out of the list, which is no new one.
+  const own = await withCodes(['a', 'b', 'c'])
+  const update = (userId: string, backupCodes: string) =>
+    setup.db.twoFactor.update({ where: { userId }, data: { backupCodes } })
+  await update(own.userId, '["a","c"]')
+  expect((await undo(own.undoToken)).status).toBe(200)
+  expect(await left(own.userId)).toEqual(['a', 'c'])
+
+  const theirs = await withCodes(['a', 'b', 'c'])
+  await update(theirs.userId, '["x","y"]')
+  expect((await undo(theirs.undoToken)).status).toBe(200)
+  expect(await left(theirs.userId)).toEqual([])
+})
+
 test('a change that waits is stopped by the first mail, and its link confirms nothing any more', async () => {
   const { cookie, email: old, userId } = await setup.auth.signIn()
   await ask(cookie, newAddress())

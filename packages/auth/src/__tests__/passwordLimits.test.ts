@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { AuthOptions } from '../index.ts'
 import { fieldsOf, withPath } from '../password-fields.ts'
-import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { startRedis } from './redis.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -185,6 +185,48 @@ test('a familiar network has a wider limit of its own, and it has one', async ()
   expect(await guesses(neighbours, 5)).toBe(100)
   expect((await post('192.0.2.11', TEST_PASSWORD)).status).toBe(429)
   expect((await post('203.0.113.11', TEST_PASSWORD)).status).toBe(200)
+})
+
+test('a confirmation that looks at no password gives back no guesses', async () => {
+  const auth = limited()
+  const victim = await setup.auth.signIn()
+  const address = newAddress()
+  const guess = () =>
+    auth.post('/verify-password', { password: LONG }, from(address, victim.cookie))
+  for (let n = 0; n < 4; n += 1) expect((await guess()).status).toBe(400)
+  const body = { name: 'Own', email: 'own-sign-up@example.com', password: TEST_PASSWORD }
+  const begun = await auth.post('/sign-up/email', body, from(address))
+  await auth.settled()
+  const confirmation = { token: tokenOf(auth.outbox, 'WelcomeEmail'), password: 'whatever it is' }
+  const cookie = `${victim.cookie}; ${cookiesOf(begun)}`
+  const confirmed = await auth.post('/confirm-email', confirmation, from(address, cookie))
+  expect(confirmed.status).toBe(200)
+  expect((await guess()).status).toBe(429)
+})
+
+test('an account has one limit, however its address is written', async () => {
+  const auth = limited()
+  const address = newAddress()
+  const ways = [
+    'zoe@mu\u0308nchen.example',
+    'ZOE@xn--mnchen-3ya.example',
+    ' zoe@M\u00dcNCHEN.example',
+  ]
+  const guess = (n: number) => {
+    const { headers } = auth.request('/', from(address))
+    const body = { email: ways[n % ways.length] as string, password: 'not the password' }
+    return auth.api.signInEmail({ body, headers }).then(
+      () => 200,
+      (error: { status: unknown }) => error.status,
+    )
+  }
+  for (let n = 0; n < 5; n += 1) expect(await guess(n)).toBe('UNAUTHORIZED')
+  expect(await guess(5)).toBe(429)
+  const entries = await setup.db.auditLog.findMany({
+    where: { action: 'sign_in_failed', subject: { not: null } },
+    select: { subject: true },
+  })
+  expect(new Set(entries.map(({ subject }) => subject)).size).toBe(1)
 })
 
 test('guesses sent at once get no more tries, and the right password counts for nothing', async () => {

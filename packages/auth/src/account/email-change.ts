@@ -141,6 +141,11 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   })
   await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } })
   await tx.userDeletion.deleteMany({ where: { userId, requestedAt: { gte: since } } })
+  // The secret may be older, and codes beside it newer.
+  await tx.twoFactor.updateMany({
+    where: { userId, backupCodesSetAt: { gte: since } },
+    data: { backupCodes: '[]' },
+  })
   const { count } = await tx.twoFactor.deleteMany({
     where: { userId, secretSetAt: { gte: since } },
   })

@@ -47,7 +47,7 @@ export async function exportOf(db: Database, userId: string, sessionId: string) 
     passkeys: await db.passkey.findMany({ where, select: PASSKEY }),
     twoFactor: await db.twoFactor.findUnique({
       where,
-      select: { verified: true, secretSetAt: true },
+      select: { verified: true, secretSetAt: true, backupCodesSetAt: true },
     }),
     memberships: await db.member.findMany({
       where,

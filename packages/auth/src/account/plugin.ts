@@ -143,7 +143,8 @@ export function accounts(options: AccountOptions) {
 
 /** Who a request has just signed in, as the deletion's row is found; null for nobody. */
 async function signedIn({ context }: HookContext) {
-  if (context.newSession) return { userId: context.newSession.user.id }
+  const made = context.newSession?.session.id
+  if (made) return completeSession(made)
   // A mailed link is redeemed by an endpoint within the endpoint, which leaves the cookie alone.
   const [, token] =
     context.responseHeaders
@@ -152,5 +153,12 @@ async function signedIn({ context }: HookContext) {
       .find(([, name]) => name === context.authCookies.sessionToken.name)
       ?.slice(1) ?? []
   const id = token ? sessionIdOf(token) : null
-  return id === null ? null : { user: { sessions: { some: { id } } } }
+  return id === null ? null : completeSession(id)
 }
+
+/** A sign-in that lacks its second factor is none yet, and is told nothing. */
+const completeSession = (id: string) => ({
+  user: {
+    sessions: { some: { id, OR: [{ aal: { gte: 2 } }, { user: { twoFactorEnabled: false } }] } },
+  },
+})

@@ -18,7 +18,11 @@ export const mfaRequired = () =>
   refuse('FORBIDDEN', 'MFA_REQUIRED', 'A second factor is required first.')
 
 export const notFresh = () =>
-  refuse('FORBIDDEN', 'SESSION_NOT_FRESH', 'Sign in again first, or send the password.')
+  refuse(
+    'FORBIDDEN',
+    'SESSION_NOT_FRESH',
+    'Sign in again first, or send the password where the endpoint takes one.',
+  )
 
 export const invalidPassword = () =>
   refuse('BAD_REQUEST', 'INVALID_PASSWORD', 'The password is wrong.')
