@@ -6,6 +6,7 @@
 
 import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '@repo/core'
 import { db } from '@repo/db'
+import { createBacklogWatch } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { createBackground } from './background.ts'
@@ -16,7 +17,7 @@ import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
-import { authCron, createJobs } from './jobs.ts'
+import { authCron, createJobs, JOBS } from './jobs.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
 import { type AuthOptions, originOf } from './options.ts'
@@ -34,6 +35,9 @@ export interface AuthUser {
   image: string | null
   role: string
 }
+
+/** The jobs that send mails. */
+const MAIL_JOBS = [JOBS[0].name]
 
 /** Where other programs send people, who are not known here before the hop. */
 const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
@@ -78,6 +82,12 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
+  const backlog = createBacklogWatch({
+    db: database,
+    logger,
+    jobs: MAIL_JOBS,
+    advice: 'Start a worker with auth.jobs, or call runPending: until then no mail is sent.',
+  })
   const handler = async (req: Request): Promise<Response> => {
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
@@ -92,6 +102,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       return toResponse(error)
     } finally {
       if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
+      if (req.method === 'POST') background.run('backlog', backlog.look)
     }
   }
 
