@@ -4,11 +4,12 @@
  * @module
  */
 
-import { createLogger, isTollgateError, lazy, TollgateError, toResponse } from '@repo/core'
+import { createLogger, isTollgateError, lazy, toResponse } from '@repo/core'
 import { db } from '@repo/db'
 import { createBacklogWatch } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
+import { asProblem, withPlainError } from './answers.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf } from './border.ts'
@@ -88,18 +89,22 @@ export function createAuth<P extends string = Permission, R extends string = Org
     jobs: MAIL_JOBS,
     advice: 'Start a worker with auth.jobs, or call runPending: until then no mail is sent.',
   })
-  const handler = async (req: Request): Promise<Response> => {
+  const answer = async (req: Request): Promise<Response> => {
     try {
       const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
       if (hop) return hop
-      const checked = await checkRequest(req, baseURL)
-      return finish(req, await betterAuthInstance.handler(checked), baseURL)
+      return await betterAuthInstance.handler(await checkRequest(req, baseURL))
     } catch (thrown) {
       const refusal = refusalOf(thrown)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
       const error = conflictOf(thrown)
       if (!isTollgateError(error)) logger.error({ error }, 'a request to auth failed')
       return toResponse(error)
+    }
+  }
+  const handler = async (req: Request): Promise<Response> => {
+    try {
+      return await finish(req, await answer(req), baseURL)
     } finally {
       if (req.method === 'POST' || isCallback(req)) background.run('events', events.deliver)
       if (req.method === 'POST') background.run('backlog', backlog.look)
@@ -114,8 +119,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
     baseURL,
     /** Better Auth's endpoints. Mount it at `/api/auth/*`. */
     handler,
-    /** Better Auth's server functions, for what has no guard or form here. */
+    /** Better Auth's server functions, for what has no guard or form here. Their errors have codes in capitals. */
     api,
+    /** Better Auth's codes, as answers of the handler have them, each with its sentence. */
+    errorCodes: sentencesOf(betterAuthInstance.$ERROR_CODES),
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
@@ -190,18 +197,21 @@ export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req,
 /** A provider's answer to a sign-in, which may have made a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
 
-/** The hop after OAuth; and Better Auth's own 429 as ours are, with the standard header. */
-function finish(req: Request, answer: Response, baseURL: string): Response {
+/** The hop after OAuth; and every refusal in one shape. */
+async function finish(req: Request, answer: Response, baseURL: string): Promise<Response> {
   const location = answer.headers.get('location')
-  if (location && isCallback(req)) {
-    const path = sameOriginPath(location, baseURL) ?? '/'
-    const headers = new Headers()
-    for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
-    return hopTo(path, headers)
-  }
-  if (answer.status !== 429) return answer
-  const retryAfter = answer.headers.get('x-retry-after') ?? '60'
-  const detail = `Too many requests. Come back in ${retryAfter} s.`
-  const headers = { 'retry-after': retryAfter }
-  return toResponse(new TollgateError('too_many_requests', 429, detail, { headers }))
+  if (!location || !isCallback(req)) return asProblem(answer)
+  const path = withPlainError(sameOriginPath(location, baseURL) ?? '/')
+  const headers = new Headers()
+  for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
+  return hopTo(path, headers)
+}
+
+function sentencesOf(codes: object): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(codes as Record<string, { message: string }>).map(([code, { message }]) => [
+      code.toLowerCase(),
+      message,
+    ]),
+  )
 }

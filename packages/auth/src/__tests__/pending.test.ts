@@ -108,7 +108,7 @@ test('of all endpoints that there are a session without its second factor reache
     // It would be another session, or none.
     const changes = path === '/sign-out' || path.startsWith('/access/')
     const { status, code } = changes ? { status: 200, code: '' } : await probe(path, method, cookie)
-    if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+    if (code !== 'mfa_required' && status !== 404) reached.add(path)
   }
   expect([...reached].sort()).toEqual(LEFT)
   expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
@@ -130,7 +130,7 @@ test('backup codes are good once an app has shown its first code', async () => {
   const { backupCodes } = (await (await enable(cookie)).json()) as { backupCodes: string[] }
   const code = backupCodes[0]
   const early = await auth.post('/two-factor/verify-backup-code', { code }, { cookie })
-  expect([early.status, await codeIn(early)]).toEqual([400, 'TOTP_NOT_ENABLED'])
+  expect([early.status, await codeIn(early)]).toEqual([400, 'totp_not_enabled'])
   expect(await ask(cookie)).toMatchObject({ acr: 'aal1' })
 })
 
@@ -140,7 +140,7 @@ test('who has no password turns it on soon after signing in, and not with a sess
   await age(userId, 2)
   for (const what of ['enable', 'disable', 'get-totp-uri', 'generate-backup-codes']) {
     const late = await auth.post(`/two-factor/${what}`, {}, { cookie })
-    expect([what, late.status, await codeIn(late)]).toEqual([what, 403, 'SESSION_NOT_FRESH'])
+    expect([what, late.status, await codeIn(late)]).toEqual([what, 403, 'session_not_fresh'])
   }
   expect(await setup.db.twoFactor.count({ where: { userId } })).toBe(0)
   await age(userId, 0.5)
