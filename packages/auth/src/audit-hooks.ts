@@ -255,7 +255,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
 
 /** Better Auth says it with this code wherever it asks. */
 const isWrongPassword = ({ body }: { body?: { code?: string | undefined } | undefined }) =>
-  body?.code === 'INVALID_PASSWORD'
+  body?.code?.toLowerCase() === 'invalid_password'
 
 const bodyOf = (ctx: HookContext) => (ctx.body ?? {}) as { [field: string]: unknown }
 

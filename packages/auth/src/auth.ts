@@ -4,21 +4,16 @@
  * @module
  */
 
-import {
-  createLogger,
-  isTollgateError,
-  lazy,
-  requireId,
-  TollgateError,
-  toResponse,
-} from '@repo/core'
+import { createLogger, isTollgateError, lazy, requireId, toResponse } from '@repo/core'
 import { db } from '@repo/db'
+import { createBacklogWatch } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { tellOf } from './account/alerts.ts'
 import { deleteUserNow } from './account/deletion.ts'
 import { exportOf, type UserExport } from './account/export.ts'
 import { isRecent } from './account/reauthenticate.ts'
+import { answerOf, plainErrors, sentencesOf } from './answers.ts'
 import { createBackground } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import { checkRequest, conflictOf, withHeaders } from './border.ts'
@@ -30,8 +25,8 @@ import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { createFieldCheck } from './fields.ts'
 import { type FormAction, runFormAction } from './forms.ts'
-import { hopTo, sameOriginPath, sameSiteHop } from './hop.ts'
-import { authCron, createJobs } from './jobs.ts'
+import { sameSiteHop } from './hop.ts'
+import { authCron, createJobs, JOBS } from './jobs.ts'
 import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { notStored } from './no-store.ts'
@@ -53,6 +48,9 @@ export interface AuthUser {
   /** When the account will be deleted, because its owner asked for it; null: it stays. */
   deletionDueAt: Date | null
 }
+
+/** The jobs that send mails. */
+const MAIL_JOBS = [JOBS[0].name]
 
 /** Where other programs send people, who are not known here before the hop. */
 const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
@@ -103,7 +101,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
     protection,
   })
-  const api = withCookieKeys(betterAuthInstance.api, cookies)
+  const api = plainErrors(withCookieKeys(betterAuthInstance.api, cookies))
   const fields = createFieldCheck(betterAuthInstance.api, '/api/auth')
   const { getSession, ...sessions } = tokens.sessions
 
@@ -111,7 +109,18 @@ export function createAuth<P extends string = Permission, R extends string = Org
   const guards: Guards<P, R> = createGuards(getSession, { access })
   const events = createEvents(database, options.events ?? {}, logger)
   const deletion = { db: database, mails, logger }
-  const answerTo = async (req: Request): Promise<Response> => {
+  const backlog = createBacklogWatch({
+    db: database,
+    logger,
+    jobs: MAIL_JOBS,
+    advice: 'Start a worker with auth.jobs, or call runPending: until then no mail is sent.',
+  })
+  const tell = (req: Request) => {
+    if (req.method !== 'POST' && !isCallback(req)) return
+    background.run('events', events.deliver)
+    background.run('backlog', backlog.look)
+  }
+  const reply = async (req: Request): Promise<Response> => {
     // What is refused here has changed nothing that there is to tell of.
     let isChecked = false
     try {
@@ -121,7 +130,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       isChecked = true
       const headers = await cookies.inward(checked.headers)
       const answer = await betterAuthInstance.handler(withHeaders(checked, headers))
-      return finish(req, await translatedResponse(answer, cookies.outward), baseURL)
+      return await translatedResponse(answer, cookies.outward)
     } catch (thrown) {
       const refusal = refusalOf(thrown)
       if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
@@ -131,11 +140,11 @@ export function createAuth<P extends string = Permission, R extends string = Org
       }
       return toResponse(error)
     } finally {
-      if (isChecked && (req.method === 'POST' || isCallback(req)))
-        background.run('events', events.deliver)
+      if (isChecked) tell(req)
     }
   }
-  const handler = async (req: Request) => notStored(req, await answerTo(req))
+  const handler = async (req: Request) =>
+    notStored(req, await answerOf(await reply(req), isCallback(req), baseURL))
 
   return {
     ...guards,
@@ -147,6 +156,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
     handler: Object.assign(handler, { baseURL }),
     /** Better Auth's server functions, for what has no guard or form here. */
     api,
+    /** Better Auth's codes, as answers of the handler have them, each with its sentence. */
+    errorCodes: sentencesOf(betterAuthInstance.$ERROR_CODES),
     /** The signed-in user with name and address; null when nobody is. */
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
@@ -276,19 +287,3 @@ export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req,
 
 /** A provider's answer to a sign-in, which may have made a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
-
-/** The hop after OAuth; and Better Auth's own 429 as ours are, with the standard header. */
-function finish(req: Request, answer: Response, baseURL: string): Response {
-  const location = answer.headers.get('location')
-  if (location && isCallback(req)) {
-    const path = sameOriginPath(location, baseURL) ?? '/'
-    const headers = new Headers()
-    for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
-    return hopTo(path, headers)
-  }
-  if (answer.status !== 429) return answer
-  const retryAfter = answer.headers.get('x-retry-after') ?? '60'
-  const detail = `Too many requests. Come back in ${retryAfter} s.`
-  const headers = { 'retry-after': retryAfter }
-  return toResponse(new TollgateError('too_many_requests', 429, detail, { headers }))
-}

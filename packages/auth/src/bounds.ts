@@ -55,7 +55,7 @@ const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
 /**
  * Leaves the user's row locked until the transaction ends, so that the next to ask sees what this one added.
  *
- * @throws `TOO_MANY_ORGANIZATIONS`, `TOO_MANY_PASSKEYS`, `TOO_MANY_ACCOUNTS` (403)
+ * @throws `too_many_organizations`, `too_many_passkeys`, `too_many_accounts` (403)
  */
 export async function requireRoom(
   tx: Db,

@@ -18,7 +18,7 @@ export type IsBreached = (password: string) => Promise<boolean>
 
 const TIMEOUT_MS = 2_000
 
-/** @throws PASSWORD_COMPROMISED, an HTTP 400 */
+/** @throws `password_compromised`, an HTTP 400 */
 export async function requireUnbreached(
   password: string,
   option: boolean | IsBreached,
@@ -44,7 +44,7 @@ export async function requireUnbreached(
   asked.catch(() => {})
   if (!found) return
   throw new APIError('BAD_REQUEST', {
-    code: 'PASSWORD_COMPROMISED',
+    code: 'password_compromised',
     message: 'The password is known from a breach. Choose another.',
   })
 }

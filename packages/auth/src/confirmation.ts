@@ -84,7 +84,7 @@ export interface ConfirmationOptions {
 export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
   const hashOf = createIdentifierHash(keys)
 
-  /** The sign-up whose password was typed in. @throws INVALID_PASSWORD, TOO_MANY_ATTEMPTS (400) */
+  /** The sign-up whose password was typed in. @throws `invalid_password`, `too_many_attempts` (400) */
   async function typed(rows: Rows, token: string, { userId, signUpId }: Confirmed, text: string) {
     // Before the password is looked at, so that no number of requests at once gets more tries.
     const counted = await db.$executeRaw`
@@ -94,7 +94,7 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
         AND coalesce(("value"::jsonb ->> 'tries')::int, 0) < ${MAX_TRIES}`
     if (counted === 0) {
       throw new APIError('BAD_REQUEST', {
-        code: 'TOO_MANY_ATTEMPTS',
+        code: 'too_many_attempts',
         message: 'Too many wrong passwords. Confirm without one, and choose a new one.',
       })
     }
@@ -105,7 +105,7 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
       return found
     }
     throw new APIError('BAD_REQUEST', {
-      code: 'INVALID_PASSWORD',
+      code: 'invalid_password',
       message: 'This is not the password of the sign-up that the mail was sent for.',
     })
   }
@@ -167,6 +167,6 @@ async function firstSignUp(db: Database, userId: string): Promise<SignUp | null>
 
 export const invalidToken = () =>
   new APIError('BAD_REQUEST', {
-    code: 'INVALID_TOKEN',
+    code: 'invalid_token',
     message: 'The token is unknown, used or expired.',
   })

@@ -1,6 +1,6 @@
 import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
-/** Every way the guards and forms refuse. Better Auth's endpoints have codes of their own. */
+/** Every way the guards and forms refuse. Better Auth's endpoints have more codes: `ERRORS.md`. */
 export type AuthErrorCode =
   | 'aal2_required'
   | 'access_expired'
@@ -28,7 +28,7 @@ export type AuthErrorCode =
   | 'untrusted_origin'
 
 /** The others are 400. Short, because it is part of the edge entry. */
-const STATUS: { [Code in AuthErrorCode]?: number } = {
+export const STATUS: { [Code in AuthErrorCode]?: number } = {
   aal2_required: 403,
   access_expired: 401,
   body_too_large: 413,

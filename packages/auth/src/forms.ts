@@ -134,9 +134,9 @@ async function failurePath(
   fields: Record<string, string>,
 ): Promise<string> {
   const body = (await answer.json().catch(() => null)) as { code?: unknown } | null
-  const code = answer.status === 429 ? 'too_many_requests' : (body?.code ?? 'request_failed')
+  const code = body?.code ?? 'request_failed'
   const url = new URL(failure, 'http://localhost')
-  url.searchParams.set('error', String(code).toLowerCase())
+  url.searchParams.set('error', String(code))
   for (const name of keep) if (fields[name]) url.searchParams.set(name, fields[name])
   return `${url.pathname}${url.search}`
 }

@@ -34,7 +34,7 @@ export interface RequireOptions extends ReadOptions {
   next?: string
 }
 
-/** How an endpoint answered; `code` in lower case, as in `?error=` of forms. */
+/** How an endpoint answered; `code` as in `?error=` of forms. */
 export type AuthAnswer =
   | { ok: true; data: unknown }
   | { ok: false; status: number; code: string; message: string }
@@ -152,12 +152,12 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
       await setCookies(answer)
       const data: unknown = await answer.json().catch(() => null)
       if (answer.ok) return { ok: true, data }
-      const { code, message, detail } = (data ?? {}) as Record<string, unknown>
+      const { code, message } = (data ?? {}) as Record<string, unknown>
       return {
         ok: false,
         status: answer.status,
-        code: String(code ?? 'request_failed').toLowerCase(),
-        message: String(detail ?? message ?? 'The request failed.'),
+        code: String(code ?? 'request_failed'),
+        message: String(message ?? 'The request failed.'),
       }
     },
     /** For `app/api/auth/[...all]/route.ts`: `export const { GET, POST } = handlers`. */

@@ -104,7 +104,7 @@ export function oauthServer(
             matcher: ({ path, body }) => body?.oauth_query && !path?.startsWith('/oauth2/'),
             handler: createAuthMiddleware(async () => {
               throw new APIError('BAD_REQUEST', {
-                code: 'OAUTH_QUERY_REFUSED',
+                code: 'oauth_query_refused',
                 message: 'Sign in first, then ask for the authorization again.',
               })
             }),

@@ -121,6 +121,6 @@ async function discover(id: string, options: OidcProvider, build: Build): Promis
 
 const unavailable = (id: string) =>
   new APIError('SERVICE_UNAVAILABLE', {
-    code: 'PROVIDER_UNAVAILABLE',
+    code: 'provider_unavailable',
     message: `The provider "${id}" does not answer as an OpenID Connect provider.`,
   })

@@ -145,6 +145,6 @@ const BLAME_THE_CALLER = {
 
 const refused = () =>
   new APIError('BAD_REQUEST', {
-    code: 'PASSKEY_REFUSED',
+    code: 'passkey_refused',
     message: 'The answer is no passkey for this host and this challenge.',
   })

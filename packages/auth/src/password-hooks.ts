@@ -102,7 +102,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
       deleteSessionCookie(ctx)
       ctx.context.setNewSession(null)
       throw new APIError('UNAUTHORIZED', {
-        code: 'INVALID_EMAIL_OR_PASSWORD',
+        code: 'invalid_email_or_password',
         message: 'Invalid email or password',
       })
     }
@@ -141,11 +141,11 @@ function passwordsIn({ body }: Pick<HookContext, 'body'>): [string, string][] {
 
 const lengthOf = (password: string): number => [...password].length
 
-/** @throws PASSWORD_TOO_LONG, an HTTP 400 */
+/** @throws `password_too_long`, an HTTP 400 */
 export function requireAtMost(password: string): void {
   if (lengthOf(password) <= MAX_PASSWORD_LENGTH) return
   throw new APIError('BAD_REQUEST', {
-    code: 'PASSWORD_TOO_LONG',
+    code: 'password_too_long',
     message: `A password has ${MAX_PASSWORD_LENGTH} characters at the most.`,
   })
 }
@@ -153,7 +153,7 @@ export function requireAtMost(password: string): void {
 function requireAtLeast(password: string): void {
   if (lengthOf(password) >= MIN_PASSWORD_LENGTH) return
   throw new APIError('BAD_REQUEST', {
-    code: 'PASSWORD_TOO_SHORT',
+    code: 'password_too_short',
     message: `A password has ${MIN_PASSWORD_LENGTH} characters or more.`,
   })
 }

@@ -42,7 +42,7 @@ export function refusePending(db: Database): BetterAuthPlugin {
   const handler = createAuthMiddleware(async (ctx) => {
     if (!(await presentedSession(ctx, db))?.isPending) return
     throw new APIError('FORBIDDEN', {
-      code: 'MFA_REQUIRED',
+      code: 'mfa_required',
       message: 'A second factor is required first.',
     })
   })

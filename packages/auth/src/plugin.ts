@@ -55,7 +55,7 @@ const TO_PROVIDER_FIELDS = [
 function requireKnownFields(body: Record<string, unknown>): void {
   if (Object.keys(body).every((name) => TO_PROVIDER_FIELDS.includes(name))) return
   throw new APIError('BAD_REQUEST', {
-    code: 'UNKNOWN_FIELD',
+    code: 'unknown_field',
     message: `The body may have these fields only: ${TO_PROVIDER_FIELDS.join(', ')}.`,
   })
 }
@@ -82,7 +82,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     if (hasNullByte(body) || hasNullByte(ctx.query)) {
       // PostgreSQL has no text for it, and would fail.
       throw new APIError('BAD_REQUEST', {
-        code: 'INVALID_TEXT',
+        code: 'invalid_text',
         message: 'Text must not contain null bytes.',
       })
     }

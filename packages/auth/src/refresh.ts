@@ -106,7 +106,7 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
         const minted = await exchange(ctx)
         if (!minted) {
           throw new APIError('UNAUTHORIZED', {
-            code: 'NOT_AUTHENTICATED',
+            code: 'not_authenticated',
             message: 'There is no session, or it has ended.',
           })
         }

@@ -64,7 +64,7 @@ export function backupCodes(key: string) {
 /**
  * Counts a try before the code is looked at, so that no number of requests at once gets more tries.
  *
- * @throws ACCOUNT_TEMPORARILY_LOCKED (429)
+ * @throws `account_temporarily_locked` (429)
  */
 export async function countTry(db: Database, userId: string): Promise<void> {
   const counted = await db.$executeRaw`
@@ -78,7 +78,7 @@ export async function countTry(db: Database, userId: string): Promise<void> {
   throw new APIError(
     'TOO_MANY_REQUESTS',
     {
-      code: 'ACCOUNT_TEMPORARILY_LOCKED',
+      code: 'account_temporarily_locked',
       message: 'Too many wrong codes. Try again in a quarter of an hour.',
     },
     { 'x-retry-after': String(LOCK_SECONDS) },
@@ -96,7 +96,7 @@ export async function forgetTries(db: Database, userId: string): Promise<void> {
 /**
  * Takes the half-minute of a code of the app with this `secret`: nobody takes it again, nor an older one.
  *
- * @throws INVALID_CODE, CODE_USED (401)
+ * @throws `invalid_code`, `code_used` (401)
  */
 export async function takeTotp(
   db: Database,
@@ -114,17 +114,17 @@ export async function takeTotp(
       data: { lastUsedStep: step },
     })
     if (count === 1) return
-    throw refusal('CODE_USED', 'The code was used already. Wait for the next one.')
+    throw refusal('code_used', 'The code was used already. Wait for the next one.')
   }
-  throw refusal('INVALID_CODE', 'The code is wrong.')
+  throw refusal('invalid_code', 'The code is wrong.')
 }
 
-/** Takes the backup code with this hash out of the list. @throws INVALID_BACKUP_CODE (401) */
+/** Takes the backup code with this hash out of the list. @throws `invalid_backup_code` (401) */
 export async function takeBackupCode(db: Database, userId: string, hash: string): Promise<void> {
   const taken = await db.$executeRaw`
     UPDATE "TwoFactor" SET "backupCodes" = ("backupCodes"::jsonb - ${hash}::text)::text
     WHERE "userId" = ${userId} AND jsonb_exists("backupCodes"::jsonb, ${hash}::text)`
-  if (taken !== 1) throw refusal('INVALID_BACKUP_CODE', 'The backup code is wrong or used.')
+  if (taken !== 1) throw refusal('invalid_backup_code', 'The backup code is wrong or used.')
 }
 
 const refusal = (code: string, message: string) => new APIError('UNAUTHORIZED', { code, message })

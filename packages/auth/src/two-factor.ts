@@ -96,7 +96,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     // Backup codes stand in for an app that has been shown to work.
     if (!row || (!row.verified && (kind === 'backup-code' || !session))) {
       throw new APIError('BAD_REQUEST', {
-        code: 'TOTP_NOT_ENABLED',
+        code: 'totp_not_enabled',
         message: 'The second factor is not turned on yet.',
       })
     }
@@ -229,6 +229,6 @@ async function candidatesOf(ctx: Ctx): Promise<Candidate[]> {
 
 const noChallenge = () =>
   new APIError('UNAUTHORIZED', {
-    code: 'INVALID_TWO_FACTOR_COOKIE',
+    code: 'invalid_two_factor_cookie',
     message: 'No sign-in waits for a code here, or it has ended. Sign in again.',
   })

@@ -78,16 +78,16 @@ export function ways(db: Database): BetterAuthPlugin {
 
 type Remove = (tx: Db, userId: string) => Promise<{ count: number }>
 
-/** @throws FAILED_TO_UNLINK_LAST_ACCOUNT and ACCOUNT_NOT_FOUND, HTTP 400 */
+/** @throws `failed_to_unlink_last_account` and `account_not_found`, HTTP 400 */
 export async function removeWayIn(db: Database, userId: string, remove: Remove): Promise<void> {
   await atomically(db, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
     const accounts = await tx.account.count({ where: { userId } })
     const passkeys = await tx.passkey.count({ where: { userId } })
     const { count } = await remove(tx, userId)
-    if (count === 0) throw refusal('ACCOUNT_NOT_FOUND', 'There is no such way in.')
+    if (count === 0) throw refusal('account_not_found', 'There is no such way in.')
     if (accounts + passkeys === count) {
-      throw refusal('FAILED_TO_UNLINK_LAST_ACCOUNT', 'This is the only way in.')
+      throw refusal('failed_to_unlink_last_account', 'This is the only way in.')
     }
   })
 }

@@ -7,7 +7,7 @@
 
 import type { JobDefinition, Logger } from '@repo/core'
 import type { Database } from '@repo/db'
-import { enqueue } from '@repo/jobs'
+import { createBacklogWatch, enqueue } from '@repo/jobs'
 
 /** The job that works through stored events. Its definition is in `worker.ts`. */
 export const PROCESS_EVENTS = 'billing.processEvents'
@@ -21,6 +21,12 @@ const signal: JobDefinition<object> = {
 }
 
 export function createWaker(db: Database, logger: Logger): () => void {
+  const backlog = createBacklogWatch({
+    db,
+    logger,
+    jobs: [PROCESS_EVENTS],
+    advice: 'Start a worker with billing.jobs, or call runPending: until then webhooks only wait.',
+  })
   let isBusy = false
   let isAsked = false
   const ring = async () => {
@@ -28,6 +34,7 @@ export function createWaker(db: Database, logger: Logger): () => void {
     isAsked = false
     try {
       await enqueue(db, signal, {}, { key: PROCESS_EVENTS })
+      await backlog.look()
     } catch (error) {
       logger.warn({ error }, 'no worker could be told of an event; the next sweep finds it')
     }

@@ -1,3 +1,4 @@
+export { type BacklogWatch, type BacklogWatchOptions, createBacklogWatch } from './backlog.ts'
 export type { CronEntry } from './cron.ts'
 export { type DeadJob, listDeadJobs, retryDeadJobs } from './dead.ts'
 export { type EnqueueOptions, enqueue } from './enqueue.ts'

@@ -28,7 +28,7 @@ test('of eight organizations at the same time three are made', async () => {
   )
   expect(statuses(answers)).toEqual([200, 200, 200, 403, 403, 403, 403, 403])
   const refused = answers.find(({ status }) => status === 403)
-  expect(await refused?.json()).toMatchObject({ code: 'TOO_MANY_ORGANIZATIONS' })
+  expect(await refused?.json()).toMatchObject({ code: 'too_many_organizations' })
   expect(await db.member.count({ where: { userId, role: 'OWNER' } })).toBe(3)
   expect(await db.organization.count()).toBe(3)
 })
@@ -65,7 +65,7 @@ test('nobody is made the owner of a fourth, by a hand-over, a role or an invitat
   for (const answer of [handed, raised, accepted]) {
     expect([answer.status, await answer.json()]).toMatchObject([
       403,
-      { code: 'TOO_MANY_ORGANIZATIONS' },
+      { code: 'too_many_organizations' },
     ])
   }
   expect(await db.member.count({ where: { userId: rich.userId, role: 'OWNER' } })).toBe(3)
@@ -83,7 +83,7 @@ test('of eight invitations at the same time four wait; one that is withdrawn or 
   const answers = await Promise.all(times(8, (n) => invite(`guest-${n}@example.com`)))
   expect(statuses(answers)).toEqual([200, 200, 200, 200, 403, 403, 403, 403])
   const refused = answers.find(({ status }) => status === 403)
-  expect(await refused?.json()).toMatchObject({ code: 'TOO_MANY_INVITATIONS' })
+  expect(await refused?.json()).toMatchObject({ code: 'too_many_invitations' })
   const waiting = await db.invitation.findMany({ where: { organizationId } })
   expect(waiting).toHaveLength(4)
   const [first, second] = waiting as [(typeof waiting)[0], (typeof waiting)[0]]
@@ -123,7 +123,7 @@ test('of four passkeys at the same time two are added', async () => {
   const answers = await Promise.all(times(4, () => createDevice(auth).register(cookie)))
   expect(statuses(answers)).toEqual([200, 200, 403, 403])
   const refused = answers.find(({ status }) => status === 403)
-  expect(await refused?.json()).toMatchObject({ code: 'TOO_MANY_PASSKEYS' })
+  expect(await refused?.json()).toMatchObject({ code: 'too_many_passkeys' })
   expect(await db.passkey.count({ where: { userId } })).toBe(2)
 })
 
@@ -148,7 +148,7 @@ test('of four accounts that are linked at the same time one joins the password',
   const answers = await Promise.all(returns.map(auth.handler))
   expect(statuses(answers)).toEqual([200, 403, 403, 403])
   const refused = answers.find(({ status }) => status === 403)
-  expect(await refused?.json()).toMatchObject({ code: 'TOO_MANY_ACCOUNTS' })
+  expect(await refused?.json()).toMatchObject({ code: 'too_many_accounts' })
   expect(await db.account.count({ where: { userId } })).toBe(2)
   await auth.close()
   await github.close()

@@ -19,7 +19,7 @@ test('a password known from a breach is refused where one is set, and uses nothi
   const email = 'breached@example.com'
   const refused = await auth.post('/sign-up/email', { name: 'A', email, password: breached })
   expect(refused.status).toBe(400)
-  expect(await refused.json()).toMatchObject({ code: 'PASSWORD_COMPROMISED' })
+  expect(await refused.json()).toMatchObject({ code: 'password_compromised' })
   expect(await setup.db.user.count({ where: { email } })).toBe(0)
 
   const user = await auth.signIn('unbreached@example.com')

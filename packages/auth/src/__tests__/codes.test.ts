@@ -114,7 +114,7 @@ describe.each(KINDS)('%s', (kind) => {
     const code = await goodCode(kind)
     const answers = await Promise.all(cookies.map((cookie) => send(kind, code, cookie)))
     const codes = await Promise.all(answers.map(codeIn))
-    const used = kind === 'totp' ? 'CODE_USED' : 'INVALID_BACKUP_CODE'
+    const used = kind === 'totp' ? 'code_used' : 'invalid_backup_code'
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
     expect(codes.filter((each) => each === used)).toHaveLength(5)
   })
@@ -179,7 +179,7 @@ test.each([
   const pending = [await byLink(setup.auth, ada.email), await byLink(setup.auth, ada.email)]
   expect((await send('totp', typed(code), pending[0] as string)).status).toBe(200)
   // It is the same code, and so it is used.
-  expect(await codeIn(await send('totp', code, pending[1] as string))).toBe('CODE_USED')
+  expect(await codeIn(await send('totp', code, pending[1] as string))).toBe('code_used')
 })
 
 test.each([

@@ -101,11 +101,11 @@ test('a wrong password leaves the link as it is; five of them leave it without p
     Array.from({ length: 8 }, (_, n) => confirm(token, '', `guess number ${n}`)),
   )
   const codes = await Promise.all(guesses.map(codeIn))
-  expect(codes.filter((code) => code === 'INVALID_PASSWORD')).toHaveLength(5)
-  expect(codes.filter((code) => code === 'TOO_MANY_ATTEMPTS')).toHaveLength(3)
+  expect(codes.filter((code) => code === 'invalid_password')).toHaveLength(5)
+  expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(3)
   expect((await userOf(email)).emailVerified).toBe(false)
   const right = await confirm(token, '', SQUATTER)
-  expect([right.status, await codeIn(right)]).toEqual([400, 'TOO_MANY_ATTEMPTS'])
+  expect([right.status, await codeIn(right)]).toEqual([400, 'too_many_attempts'])
   await expectBare(email, await confirm(token))
 })
 
@@ -123,7 +123,7 @@ test('pressing the wrong of two mails hands nothing over, wherever it is pressed
       await expectBare(email, await confirm(theirs.token))
     } else {
       const refused = await confirm(theirs.token, '', TEST_PASSWORD)
-      expect([refused.status, await codeIn(refused)]).toEqual([400, 'INVALID_PASSWORD'])
+      expect([refused.status, await codeIn(refused)]).toEqual([400, 'invalid_password'])
       expect((await confirm(owners.token, '', TEST_PASSWORD)).status).toBe(200)
       expect(await signIn(email, TEST_PASSWORD)).toBe(200)
     }

@@ -149,7 +149,7 @@ test('a sign-in whose password is replaced before its session is made is refused
       expect(reset.status).toBe(200)
     },
   )
-  expect([signedIn.status, await codeIn(signedIn)]).toEqual([401, 'INVALID_EMAIL_OR_PASSWORD'])
+  expect([signedIn.status, await codeIn(signedIn)]).toEqual([401, 'invalid_email_or_password'])
   expect(cookiesOf(signedIn)).toBe('')
   expect(await setup.db.session.count({ where: { userId } })).toBe(0)
   const again = await auth.post('/sign-in/email', { email, password: NEW })
@@ -198,7 +198,7 @@ test('a first password changes nothing about the session', async () => {
   await auth.api.setPassword({ body: { newPassword: NEW }, headers })
   expect(await sessionOf(person.cookie)).toEqual(person.before)
   const short = auth.api.setPassword({ body: { newPassword: '😀😁😂🤣😃' }, headers })
-  await expect(short).rejects.toMatchObject({ body: { code: 'PASSWORD_TOO_SHORT' } })
+  await expect(short).rejects.toMatchObject({ body: { code: 'password_too_short' } })
 })
 
 test('a reset ends the session of who is signed in, and what follows is a new sign-in', async () => {
@@ -236,5 +236,5 @@ test('a session that lacks its second factor changes no password', async () => {
   const cookie = await byLink(auth, person.email)
   const body = { currentPassword: TEST_PASSWORD, newPassword: NEW }
   const answer = await auth.post('/change-password', body, { cookie })
-  expect([answer.status, await codeIn(answer)]).toEqual([403, 'MFA_REQUIRED'])
+  expect([answer.status, await codeIn(answer)]).toEqual([403, 'mfa_required'])
 })

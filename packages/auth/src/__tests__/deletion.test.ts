@@ -119,7 +119,7 @@ test('a sign-in in the days between says so on every way, and the person can can
   await due(31)
   expect(await isThere(userId)).toBe(true)
   const [status, body] = await bodyOf(await cancel())
-  expect([status, body]).toMatchObject([400, { code: 'DELETION_NOT_SCHEDULED' }])
+  expect([status, body]).toMatchObject([400, { code: 'deletion_not_scheduled' }])
   expect(await subjects(email)).toEqual([
     'Your account will be deleted',
     'Your account will not be deleted',
@@ -131,19 +131,19 @@ test('who is asked: the password, or a recent sign-in; and never without the sec
   const who = await person()
   expect((await remove('')).status).toBe(401)
   const wrong = await bodyOf(await remove(who.cookie, { password: 'wrong horse battery' }))
-  expect(wrong).toMatchObject([400, { code: 'INVALID_PASSWORD' }])
+  expect(wrong).toMatchObject([400, { code: 'invalid_password' }])
   await setup.db.session.updateMany({
     where: { userId: who.userId },
     data: { createdAt: new Date(Date.now() - 16 * 60_000) },
   })
   const stale = await bodyOf(await remove(who.cookie, {}))
-  expect(stale).toMatchObject([403, { code: 'SESSION_NOT_FRESH' }])
+  expect(stale).toMatchObject([403, { code: 'recent_sign_in_required' }])
   for (const password of [7, null, ['x'], {}]) {
     expect((await remove(who.cookie, { password })).status).toBe(400)
   }
   await setup.db.user.update({ where: { id: who.userId }, data: { twoFactorEnabled: true } })
   const pending = await bodyOf(await remove(who.cookie))
-  expect(pending).toMatchObject([403, { code: 'MFA_REQUIRED' }])
+  expect(pending).toMatchObject([403, { code: 'mfa_required' }])
   expect(await setup.db.userDeletion.count({ where: { userId: who.userId } })).toBe(0)
 })
 
@@ -155,7 +155,7 @@ test('an only owner hands the organizations over or deletes them first; the answ
   await join(shared.organizationId, 'OWNER', owner)
   const answer = await bodyOf(await remove(owner.cookie))
   const organizationIds = [first.organizationId, second.id].sort()
-  expect(answer).toMatchObject([409, { code: 'ORGANIZATIONS_NEED_OWNER', organizationIds }])
+  expect(answer).toMatchObject([409, { code: 'organizations_need_owner', organizationIds }])
   expect(await setup.auth.getSession(setup.auth.request('/', owner))).not.toBeNull()
 
   const heir = await join(first.organizationId, 'ADMIN')

@@ -92,7 +92,7 @@ test('the new address confirms, the old one is told twice, and the host and the 
     'email_changed',
   ])
   expect(JSON.stringify(entries)).not.toContain('@')
-  expect(await codeIn(await confirm(cookie, token))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await confirm(cookie, token))).toBe('invalid_token')
 })
 
 test('the mail to the new address greets nobody and repeats nothing of the account', async () => {
@@ -123,11 +123,11 @@ test('who is asked: the password, or a sign-in of the last quarter of an hour', 
   const { cookie, userId } = await setup.auth.signIn()
   await age(userId, 16 * 60_000)
   const stale = await ask(cookie, newAddress())
-  expect([stale.status, await codeIn(stale)]).toEqual([403, 'SESSION_NOT_FRESH'])
+  expect([stale.status, await codeIn(stale)]).toEqual([403, 'recent_sign_in_required'])
   const empty = await ask(cookie, newAddress(), { password: '' })
-  expect(await codeIn(empty)).toBe('SESSION_NOT_FRESH')
+  expect(await codeIn(empty)).toBe('recent_sign_in_required')
   const wrong = await ask(cookie, newAddress(), { password: 'wrong horse battery' })
-  expect([wrong.status, await codeIn(wrong)]).toEqual([400, 'INVALID_PASSWORD'])
+  expect([wrong.status, await codeIn(wrong)]).toEqual([400, 'invalid_password'])
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(0)
   const failed = { userId, action: 'password_failed' }
   expect(await setup.db.auditLog.count({ where: failed })).toBe(1)
@@ -141,7 +141,7 @@ test('nobody, and a session that lacks its second factor, changes nothing', asyn
   // The option is off here, and on at another service that shares the database.
   await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
   const pending = await ask(cookie, newAddress(), { password: TEST_PASSWORD })
-  expect([pending.status, await codeIn(pending)]).toEqual([403, 'MFA_REQUIRED'])
+  expect([pending.status, await codeIn(pending)]).toEqual([403, 'mfa_required'])
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(0)
 })
 
@@ -175,7 +175,7 @@ test('the own address in other letters is no change', async () => {
   const { cookie, email } = await setup.auth.signIn('Ada.Own@Example.com')
   for (const same of ['ada.own@example.com', 'ADA.OWN@EXAMPLE.COM', ` ${email} `]) {
     const answer = await ask(cookie, same)
-    expect([answer.status, await codeIn(answer)]).toEqual([400, 'EMAIL_UNCHANGED'])
+    expect([answer.status, await codeIn(answer)]).toEqual([400, 'email_unchanged'])
   }
 })
 
@@ -228,7 +228,7 @@ test('an address that was taken meanwhile is refused, and the link stays good', 
   const token = await mailed('NewAddressEmail')
   const other = await setup.auth.signIn(email)
   const answer = await confirm(cookie, token)
-  expect([answer.status, await codeIn(answer)]).toEqual([409, 'EMAIL_TAKEN'])
+  expect([answer.status, await codeIn(answer)]).toEqual([409, 'email_taken'])
   expect(await addressOf(userId)).toBe(old)
   await setup.db.user.delete({ where: { id: other.userId } })
   expect((await confirm(cookie, token)).status).toBe(200)
@@ -254,7 +254,7 @@ test('of two changes of one account the later one counts, also when they are ask
   const replaced = await mailed('NewAddressEmail')
   await Promise.all([ask(cookie, last), ask(cookie, last)])
   await setup.auth.settled()
-  expect(await codeIn(await confirm(cookie, replaced))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await confirm(cookie, replaced))).toBe('invalid_token')
   const tokens = mailsTo(last, 'NewAddressEmail').map(
     ({ text }) => /token=([\w-]+)/.exec(text)?.[1] ?? '',
   )
@@ -270,7 +270,7 @@ test('the link is for the account that asked, in a browser that is signed in to 
   const token = await mailed('NewAddressEmail')
   const stranger = await setup.auth.signIn()
   const theirs = await confirm(stranger.cookie, token)
-  expect([theirs.status, await codeIn(theirs)]).toEqual([403, 'OTHER_ACCOUNT'])
+  expect([theirs.status, await codeIn(theirs)]).toEqual([403, 'other_account'])
   expect((await confirm('', token)).status).toBe(401)
   expect(await addressOf(userId)).toBe(old)
   const identifier = { startsWith: storedPrefix('email-change') }
@@ -278,7 +278,7 @@ test('the link is for the account that asked, in a browser that is signed in to 
     where: { identifier },
     data: { expiresAt: new Date(Date.now() - 1) },
   })
-  expect(await codeIn(await confirm(cookie, token))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await confirm(cookie, token))).toBe('invalid_token')
 })
 
 test('a link does one thing: the one that confirms takes nothing back, and the other way round', async () => {
@@ -286,8 +286,8 @@ test('a link does one thing: the one that confirms takes nothing back, and the o
   await ask(cookie, newAddress())
   const undoToken = await mailed('AddressChangeEmail')
   const token = await mailed('NewAddressEmail')
-  expect(await codeIn(await confirm(cookie, undoToken))).toBe('INVALID_TOKEN')
-  expect(await codeIn(await undo(token))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await confirm(cookie, undoToken))).toBe('invalid_token')
+  expect(await codeIn(await undo(token))).toBe('invalid_token')
   for (const path of ['/confirm-email', '/sign-in/magic-link/confirm']) {
     expect((await setup.auth.post(path, { token })).status).toBe(400)
   }
@@ -351,7 +351,7 @@ test('the old address takes a change back: address, sessions, password, and all 
     newPassword,
   })
   expect((await signIn(old, newPassword)).status).toBe(200)
-  expect(await codeIn(await undo(undoToken))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await undo(undoToken))).toBe('invalid_token')
   expect(await db.auditLog.count({ where: { userId, action: 'email_change_undone' } })).toBe(1)
 })
 
@@ -418,7 +418,7 @@ test('a change that waits is stopped by the first mail, and its link confirms no
   const reset = tokenOf(setup.auth.outbox, 'PasswordResetEmail')
   await setup.auth.post('/reset-password', { token: reset, newPassword })
   const again = cookiesOf(await signIn(old, newPassword))
-  expect(await codeIn(await confirm(again, token))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await confirm(again, token))).toBe('invalid_token')
   expect(await addressOf(userId)).toBe(old)
 })
 
@@ -435,7 +435,7 @@ test('the first mail takes back what was made of it and every later change', asy
   expect(await addressOf(userId)).toBe(old)
   expect(mailsTo(third, 'AddressChangeEmail')).toHaveLength(1)
   // Nor does who had the address in between get it back.
-  expect(await codeIn(await undo(fromSecond))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await undo(fromSecond))).toBe('invalid_token')
   expect(mailsTo(email, 'AddressChangeEmail').length).toBeGreaterThan(0)
 })
 
@@ -465,7 +465,7 @@ test('an old address that has an account by now is not taken from it, and the li
   const { old, email, undoToken, userId, cookie } = await changed()
   const other = await setup.auth.signIn(old)
   const answer = await undo(undoToken)
-  expect([answer.status, await codeIn(answer)]).toEqual([409, 'EMAIL_TAKEN'])
+  expect([answer.status, await codeIn(answer)]).toEqual([409, 'email_taken'])
   expect(await addressOf(userId)).toBe(email)
   expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).not.toBeNull()
   await setup.auth.deleteUser(other.userId)
@@ -504,7 +504,7 @@ test('a link lasts seven days, and the change is forgotten after that', async ()
     where: { identifier: { startsWith: storedPrefix('email-change-undo') } },
     data: { expiresAt: new Date(Date.now() - 1) },
   })
-  expect(await codeIn(await undo(undoToken))).toBe('INVALID_TOKEN')
+  expect(await codeIn(await undo(undoToken))).toBe('invalid_token')
   expect(await addressOf(userId)).toBe(email)
   await forgetEmailChanges(setup.db, 7, new Date(Date.now() + 8 * DAY_MS))
   expect(await setup.db.emailChange.count()).toBe(0)

@@ -149,7 +149,10 @@ test('it asks for a recent sign-in, with its second factor', async () => {
     data: { createdAt: new Date(Date.now() - 16 * 60_000) },
   })
   const stale = await setup.auth.handler(page())
-  expect([stale.status, await stale.json()]).toMatchObject([403, { code: 'SESSION_NOT_FRESH' }])
+  expect([stale.status, await stale.json()]).toMatchObject([
+    403,
+    { code: 'recent_sign_in_required' },
+  ])
   await expect(setup.auth.exportUser(page())).rejects.toMatchObject({
     code: 'recent_sign_in_required',
     status: 403,

@@ -43,6 +43,6 @@ test.each([
     expect(await refused.json()).toMatchObject({ code: 'body_too_large' })
     const next = await fetch(url, { method: 'POST', headers, body: '{"token":"x"}' })
     expect(next.status).toBe(400)
-    expect(await next.json()).toMatchObject({ code: 'INVALID_TOKEN' })
+    expect(await next.json()).toMatchObject({ code: 'invalid_token' })
   }
 })

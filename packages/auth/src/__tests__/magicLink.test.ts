@@ -76,7 +76,7 @@ test('a link is good once, also for several who press at the same time', async (
   expect(await setup.db.session.count({ where: { user: { email: 'once@example.com' } } })).toBe(1)
   const late = await press(token)
   expect(late.status).toBe(400)
-  expect(await late.json()).toMatchObject({ code: 'INVALID_TOKEN' })
+  expect(await late.json()).toMatchObject({ code: 'invalid_token' })
   expect(late.headers.getSetCookie()).toEqual([])
 })
 

@@ -63,7 +63,7 @@ test.each(Object.entries(ADDS))('%s: not by an old session', async (_way, ask) =
   await age(userId)
   const before = await waysOf(userId)
   const answer = await ask(cookie)
-  expect([answer.status, await codeIn(answer)]).toEqual([403, 'SESSION_NOT_FRESH'])
+  expect([answer.status, await codeIn(answer)]).toEqual([403, 'recent_sign_in_required'])
   expect(await waysOf(userId)).toEqual(before)
 })
 
@@ -83,7 +83,7 @@ test('neither does a code of the app, which an old session could have turned on,
   const enabled = await auth.post('/two-factor/enable', {}, { cookie })
   expect(enabled.status).toBe(400)
   const change = await auth.post('/change-email', { newEmail: `new-${email}` }, { cookie })
-  expect([change.status, await codeIn(change)]).toEqual([403, 'SESSION_NOT_FRESH'])
+  expect([change.status, await codeIn(change)]).toEqual([403, 'recent_sign_in_required'])
 })
 
 test('by the password, or after another sign-in, each is added', async () => {

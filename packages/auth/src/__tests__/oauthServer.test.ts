@@ -269,7 +269,7 @@ test('signing in does not itself go on to the client, which a missing second fac
     oauth_query: 'client_id=x',
   })
   expect(answer.status).toBe(400)
-  expect(await answer.json()).toMatchObject({ code: 'OAUTH_QUERY_REFUSED' })
+  expect(await answer.json()).toMatchObject({ code: 'oauth_query_refused' })
 })
 
 test('only an administrator registers a program, and nobody where the option is off', async () => {

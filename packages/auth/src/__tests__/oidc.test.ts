@@ -147,7 +147,7 @@ describe('a provider found by its issuer', () => {
     for (let n = 0; n < 2; n += 1) {
       const answer = await away.post('/sign-in/social', { provider: 'away' })
       expect(answer.status).toBe(503)
-      expect(await answer.json()).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' })
+      expect(await answer.json()).toMatchObject({ code: 'provider_unavailable' })
     }
   })
 

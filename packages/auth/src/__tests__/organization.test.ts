@@ -94,7 +94,7 @@ test('an address is made from the name, and one that is taken is refused, also t
   const answers = await Promise.all(people.map((who) => act(who, 'create', same)))
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400])
   for (const { status, body } of answers) {
-    if (status === 400) expect(body.code).toBe('ORGANIZATION_ALREADY_EXISTS')
+    if (status === 400) expect(body.code).toBe('organization_already_exists')
   }
   expect(await setup.db.organization.count({ where: { slug: same.slug } })).toBe(1)
 })
@@ -273,9 +273,9 @@ test('an owner hands over to a member, both roles change, and nobody else can', 
   const transfer = (who: typeof owner | null, memberId: unknown) =>
     act(who, 'transfer-ownership', { memberId, organizationId })
   expect((await transfer(null, heir.memberId)).status).toBe(401)
-  expect((await transfer(admin, heir.memberId)).body.code).toBe('OWNER_REQUIRED')
+  expect((await transfer(admin, heir.memberId)).body.code).toBe('owner_required')
   expect((await transfer(stranger.owner, heir.memberId)).status).toBe(403)
-  expect((await transfer(owner, stranger.owner.memberId)).body.code).toBe('MEMBER_NOT_FOUND')
+  expect((await transfer(owner, stranger.owner.memberId)).body.code).toBe('member_not_found')
   expect((await transfer(owner, owner.memberId)).status).toBe(400)
   expect((await transfer(owner, 7)).status).toBe(400)
   expect(await owners(organizationId)).toBe(1)

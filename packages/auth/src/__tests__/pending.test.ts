@@ -121,7 +121,7 @@ test.each([
       const { status, code } = changes
         ? { status: 200, code: '' }
         : await probe(at, path, method, cookie)
-      if (code !== 'MFA_REQUIRED' && status !== 404) reached.add(path)
+      if (code !== 'mfa_required' && status !== 404) reached.add(path)
     }
     expect([...reached].sort()).toEqual(left)
     expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(1)
@@ -149,7 +149,7 @@ test.each([
   // Nothing by the host's own code that passes the headers on, either.
   const { headers } = req()
   const { api } = off
-  const refused = { statusCode: 403, body: { code: 'MFA_REQUIRED' } }
+  const refused = { statusCode: 403, body: { code: 'mfa_required' } }
   for (const asked of [
     () => api.getSession({ headers }),
     () => api.listSessions({ headers }),
@@ -202,7 +202,7 @@ test('backup codes are good once an app has shown its first code', async () => {
   const { backupCodes } = (await (await enable(cookie)).json()) as { backupCodes: string[] }
   const code = backupCodes[0]
   const early = await auth.post('/two-factor/verify-backup-code', { code }, { cookie })
-  expect([early.status, await codeIn(early)]).toEqual([400, 'TOTP_NOT_ENABLED'])
+  expect([early.status, await codeIn(early)]).toEqual([400, 'totp_not_enabled'])
   expect(await ask(cookie)).toMatchObject({ acr: 'aal1' })
 })
 
@@ -212,7 +212,7 @@ test('who has no password turns it on soon after signing in, and not with a sess
   await age(userId, 2)
   for (const what of ['enable', 'disable', 'get-totp-uri', 'generate-backup-codes']) {
     const late = await auth.post(`/two-factor/${what}`, {}, { cookie })
-    expect([what, late.status, await codeIn(late)]).toEqual([what, 403, 'SESSION_NOT_FRESH'])
+    expect([what, late.status, await codeIn(late)]).toEqual([what, 403, 'session_not_fresh'])
   }
   expect(await setup.db.twoFactor.count({ where: { userId } })).toBe(0)
   await age(userId, 0.5)

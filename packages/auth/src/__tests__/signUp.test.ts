@@ -81,7 +81,7 @@ test('a token is good once, also for several who press at the same time', async 
   expect(await confirmed('once@example.com')).toBe(true)
   const late = await setup.auth.post('/confirm-email', { token })
   expect(late.status).toBe(400)
-  expect(await late.json()).toMatchObject({ code: 'INVALID_TOKEN' })
+  expect(await late.json()).toMatchObject({ code: 'invalid_token' })
 })
 
 test('an expired token confirms nothing', async () => {

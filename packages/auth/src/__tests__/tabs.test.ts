@@ -223,7 +223,7 @@ test('two people in two tabs: the code is for whose sign-in waits, or for who is
   const neither = await post(jar, '/two-factor/verify-totp', { code: '000000' })
   expect([neither.status, ((await neither.json()) as { code: string }).code]).toEqual([
     401,
-    'INVALID_CODE',
+    'invalid_code',
   ])
   // Ada's tab shows her factor again, and stays hers.
   const again = await post(jar, '/two-factor/verify-totp', { code: await codeOf(ada.secret) })
@@ -239,7 +239,7 @@ test('a request of no tab has a clear answer', async () => {
   const none = await auth.post('/two-factor/verify-totp', { code: '123456' })
   expect([none.status, await none.json()]).toEqual([
     401,
-    expect.objectContaining({ code: 'INVALID_TWO_FACTOR_COOKIE' }),
+    expect.objectContaining({ code: 'invalid_two_factor_cookie' }),
   ])
   const passkey = await auth.post('/passkey/verify-authentication', {
     response: { id: 'x', response: { clientDataJSON: 'bm8', authenticatorData: 'bm8' } },

@@ -136,7 +136,7 @@ test.each([
     '/revoke-other-sessions',
   ]) {
     const answer = await auth.post(path, body, { cookie })
-    expect([path, answer.status, await codeIn(answer)]).toEqual([path, 403, 'MFA_REQUIRED'])
+    expect([path, answer.status, await codeIn(answer)]).toEqual([path, 403, 'mfa_required'])
   }
   for (const path of [
     '/get-session',
@@ -145,7 +145,7 @@ test.each([
     '/passkey/generate-register-options',
   ]) {
     const answer = await auth.handler(auth.request(`/api/auth${path}`, { cookie }))
-    expect([path, answer.status, await codeIn(answer)]).toEqual([path, 403, 'MFA_REQUIRED'])
+    expect([path, answer.status, await codeIn(answer)]).toEqual([path, 403, 'mfa_required'])
   }
 
   const done = await verify({ code: await codeOf(person.secret) }, cookie)

@@ -29,7 +29,7 @@ export interface DeletionParts {
  * Schedules the deletion of an account and ends all of its sessions; without days of grace it is deleted at once.
  * Asked twice, the first day stands. Returns when it is due; null once it is deleted.
  *
- * @throws ORGANIZATIONS_NEED_OWNER (409), which names them; NOT_AUTHENTICATED (401) for a user who is gone
+ * @throws `organizations_need_owner` (409), which names them; `not_authenticated` (401) for a user who is gone
  */
 export async function requestDeletion(
   { db, mails }: DeletionParts,
@@ -55,7 +55,7 @@ export async function requestDeletion(
   })
 }
 
-/** @throws DELETION_NOT_SCHEDULED (400), NOT_AUTHENTICATED (401) for a user who is gone */
+/** @throws `deletion_not_scheduled` (400), `not_authenticated` (401) for a user who is gone */
 export async function cancelDeletion({ db, mails }: DeletionParts, userId: string): Promise<void> {
   await atomically(db, async (tx) => {
     const user = await lockUser(tx, userId)

@@ -32,7 +32,7 @@ export interface EmailChangeParts {
 /**
  * Notes the change and queues its two mails. A change that waits already can no longer be confirmed.
  *
- * @throws EMAIL_UNCHANGED (400)
+ * @throws `email_unchanged` (400)
  */
 export async function requestEmailChange(
   { db, mails }: EmailChangeParts,
@@ -56,7 +56,7 @@ export async function requestEmailChange(
  * Gives the account its new address. Invitations that wait for the old address stay there: each was sent to an
  * address, and taking the change back must find them where they were.
  *
- * @throws INVALID_TOKEN (400); OTHER_ACCOUNT (403) and EMAIL_TAKEN (409), which leave the link good
+ * @throws `invalid_token` (400); `other_account` (403) and `email_taken` (409), which leave the link good
  */
 export async function confirmEmailChange(
   { db, keys, mails }: EmailChangeParts,
@@ -88,7 +88,7 @@ export async function confirmEmailChange(
  * the ways in that came since or the day before, and a link to choose a new password goes to the old address. A change that nobody
  * has confirmed is stopped, with the same end of sessions and ways in. Returns whose account it is.
  *
- * @throws INVALID_TOKEN (400); EMAIL_TAKEN (409), which leaves the link good
+ * @throws `invalid_token` (400); `email_taken` (409), which leaves the link good
  */
 export async function undoEmailChange(
   { db, keys, mails }: EmailChangeParts,
@@ -115,7 +115,7 @@ export async function undoEmailChange(
   })
 }
 
-/** The unique index of the addresses decides between two who come at the same time. @throws EMAIL_TAKEN (409) */
+/** The unique index of the addresses decides between two who come at the same time. @throws `email_taken` (409) */
 async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
   // An address belongs to who proves it first; a sign-up that nobody confirmed has never been anybody's account.
   await tx.$executeRaw`

@@ -21,7 +21,7 @@ export interface ReauthenticationOptions {
  * The session that asks, by the token that is good now. A predecessor has been replaced by it before an endpoint
  * runs, and one that is too old has ended its session.
  *
- * @throws NOT_AUTHENTICATED (401), MFA_REQUIRED (403)
+ * @throws `not_authenticated` (401), `mfa_required` (403)
  */
 export async function requireSession(ctx: HookContext, db: Database) {
   const token = await ctx.getSignedCookie(
@@ -44,7 +44,7 @@ export const isRecent = ({ createdAt }: { createdAt: Date }): boolean =>
  * The session that asks, of a person who has just shown to be there. An empty password is none: a form sends
  * one for a field that was left out.
  *
- * @throws NOT_AUTHENTICATED (401), MFA_REQUIRED and SESSION_NOT_FRESH (403), INVALID_PASSWORD (400), which `limits` counts
+ * @throws `not_authenticated` (401), `mfa_required` and `recent_sign_in_required` (403), `invalid_password` (400), which `limits` counts
  */
 export async function reauthenticate(
   ctx: HookContext,

@@ -12,50 +12,50 @@ const refuse = (status: Status, code: string, message: string, more: object = {}
   new APIError(status, { code, message, ...more })
 
 export const notAuthenticated = () =>
-  refuse('UNAUTHORIZED', 'NOT_AUTHENTICATED', 'Nobody is signed in.')
+  refuse('UNAUTHORIZED', 'not_authenticated', 'Nobody is signed in.')
 
 export const mfaRequired = () =>
-  refuse('FORBIDDEN', 'MFA_REQUIRED', 'A second factor is required first.')
+  refuse('FORBIDDEN', 'mfa_required', 'A second factor is required first.')
 
 export const notFresh = () =>
   refuse(
     'FORBIDDEN',
-    'SESSION_NOT_FRESH',
+    'recent_sign_in_required',
     'Sign in again first, or send the password where the endpoint takes one.',
   )
 
 export const invalidPassword = () =>
-  refuse('BAD_REQUEST', 'INVALID_PASSWORD', 'The password is wrong.')
+  refuse('BAD_REQUEST', 'invalid_password', 'The password is wrong.')
 
 export const invalidEmail = () =>
-  refuse('BAD_REQUEST', 'INVALID_EMAIL', 'The new address cannot be an e-mail address.')
+  refuse('BAD_REQUEST', 'invalid_email', 'The new address cannot be an e-mail address.')
 
 export const emailUnchanged = () =>
-  refuse('BAD_REQUEST', 'EMAIL_UNCHANGED', 'The account has this address already.')
+  refuse('BAD_REQUEST', 'email_unchanged', 'The account has this address already.')
 
 /** Only for a caller who has shown a link that was mailed to the address. */
 export const emailTaken = () =>
   refuse(
     'CONFLICT',
-    'EMAIL_TAKEN',
+    'email_taken',
     'Another account has this address. Give that account another address or delete it, then use the link again.',
   )
 
 export const otherAccount = () =>
   refuse(
     'FORBIDDEN',
-    'OTHER_ACCOUNT',
+    'other_account',
     'The link belongs to another account. Sign in to the account that asked for the address.',
   )
 
 export const deletionNotScheduled = () =>
-  refuse('BAD_REQUEST', 'DELETION_NOT_SCHEDULED', 'The account is not to be deleted.')
+  refuse('BAD_REQUEST', 'deletion_not_scheduled', 'The account is not to be deleted.')
 
 /** Of an only owner. The answer lists the organizations in `organizationIds`. */
 export const organizationsNeedOwner = (organizationIds: readonly string[]) =>
   refuse(
     'CONFLICT',
-    'ORGANIZATIONS_NEED_OWNER',
+    'organizations_need_owner',
     `Hand over or delete the organizations that nobody else owns: ${organizationIds.join(', ')}.`,
     { organizationIds },
   )

@@ -19,7 +19,7 @@ export const linkIdentifier = (link: AccountLink, token: string): string => `${l
 /**
  * Uses up `token` and returns what it stands for.
  *
- * @throws INVALID_TOKEN, an HTTP 400, for a token that is unknown, used or expired
+ * @throws `invalid_token`, an HTTP 400, for a token that is unknown, used or expired
  */
 export async function redeem(
   tx: Db,

@@ -60,14 +60,14 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
 /**
  * An account that is being deleted is waited for, and one that is gone acts no more.
  *
- * @throws NOT_AUTHENTICATED (401)
+ * @throws `not_authenticated` (401)
  */
 async function requireUser(tx: Db, userId: string): Promise<void> {
   const found = await tx.$queryRaw<unknown[]>`
     SELECT 1 FROM "User" WHERE "id" = ${userId} FOR KEY SHARE`
   if (found.length > 0) return
   throw new APIError('UNAUTHORIZED', {
-    code: 'NOT_AUTHENTICATED',
+    code: 'not_authenticated',
     message: 'The account was deleted.',
   })
 }

@@ -13,19 +13,19 @@ const REFUSALS: readonly [sign: RegExp, status: Status, code: string, message: s
   [
     /must have an owner/,
     'BAD_REQUEST',
-    'YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER',
+    'you_cannot_leave_the_organization_as_the_only_owner',
     'An organization needs an owner: hand it over first, or delete it.',
   ],
   [
     /Organization_slug_key|^(?=.*"Organization").*slug|\(`?slug`?\)/s,
     'BAD_REQUEST',
-    'ORGANIZATION_ALREADY_EXISTS',
+    'organization_already_exists',
     'There is an organization of this address already.',
   ],
   [
     /Member_organizationId_userId_key|\(`?organizationId`?,`?userId`?\)/,
     'BAD_REQUEST',
-    'USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION',
+    'user_is_already_a_member_of_this_organization',
     'The user is a member of this organization already.',
   ],
 ]
@@ -39,7 +39,7 @@ export function refusalOf(error: unknown): APIError | null {
   }
   if ((error as { code?: unknown }).code !== 'P2028') return null
   return new APIError('SERVICE_UNAVAILABLE', {
-    code: 'ORGANIZATION_BUSY',
+    code: 'organization_busy',
     message: 'Others are changing this organization; try again.',
   })
 }

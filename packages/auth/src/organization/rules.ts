@@ -29,7 +29,7 @@ export const holds = (roles: AnyRoles, role: string | null, permission: string):
 function oneRole(roles: AnyRoles, value: unknown): string {
   const [role, ...more] = Array.isArray(value) ? value : [value]
   if (more.length === 0 && roles.isRole(role)) return role
-  throw refuse('BAD_REQUEST', 'ROLE_NOT_FOUND', `A role is one of ${roles.names.join(', ')}.`)
+  throw refuse('BAD_REQUEST', 'role_not_found', `A role is one of ${roles.names.join(', ')}.`)
 }
 
 export const rules = (roles: AnyRoles, bounds: Bounds) => ({
@@ -46,7 +46,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     const wanted = oneRole(roles, body.role)
     const email = fromStandIn(String(body.email))
     if (email.length > MAX_EMAIL_LENGTH) {
-      throw refuse('BAD_REQUEST', 'INVALID_EMAIL', 'An address is 254 characters at the most.')
+      throw refuse('BAD_REQUEST', 'invalid_email', 'An address is 254 characters at the most.')
     }
     if (role === null) return
     if (roles.mayGrant(role, wanted)) {
@@ -54,7 +54,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     }
     throw refuse(
       'FORBIDDEN',
-      'YOU_ARE_NOT_ALLOWED_TO_INVITE_USER_WITH_THIS_ROLE',
+      'you_are_not_allowed_to_invite_user_with_this_role',
       `${role} may not invite an ${wanted}.`,
     )
   },
@@ -66,7 +66,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     if (role !== null) {
       throw refuse(
         'BAD_REQUEST',
-        'USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION',
+        'user_is_already_a_member_of_this_organization',
         'You are a member of this organization already.',
       )
     }
@@ -75,13 +75,13 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
       if (invitation.role === 'OWNER') await requireRoom(tx, bounds, 'organizations', actor.userId)
       return
     }
-    throw refuse('BAD_REQUEST', 'INVITATION_NOT_FOUND', 'The invitation is no longer good.')
+    throw refuse('BAD_REQUEST', 'invitation_not_found', 'The invitation is no longer good.')
   },
 
   async cancel({ tx, body }: Act) {
     const invitation = await tx.invitation.findUnique({ where: { id: String(body.invitationId) } })
     if (!invitation || invitation.status === 'pending') return
-    throw refuse('BAD_REQUEST', 'INVITATION_NOT_FOUND', `The invitation is ${invitation.status}.`)
+    throw refuse('BAD_REQUEST', 'invitation_not_found', `The invitation is ${invitation.status}.`)
   },
 
   async updateRole({ tx, organizationId, role, body }: Act) {
@@ -94,7 +94,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     }
     throw refuse(
       'FORBIDDEN',
-      'YOU_ARE_NOT_ALLOWED_TO_UPDATE_THIS_MEMBER',
+      'you_are_not_allowed_to_update_this_member',
       `${role} may not make an ${wanted} of an ${target.role}.`,
     )
   },
@@ -112,7 +112,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     if (holds(roles, role, 'users:delete') && mayTouch(roles, role, target.role)) return
     throw refuse(
       'FORBIDDEN',
-      'YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER',
+      'you_are_not_allowed_to_delete_this_member',
       `${role} may not remove an ${target.role}.`,
     )
   },
@@ -140,7 +140,7 @@ async function requireRoomToInvite(
   if ((await tx.invitation.count({ where: others })) < bounds.invitations) return
   throw refuse(
     'FORBIDDEN',
-    'TOO_MANY_INVITATIONS',
+    'too_many_invitations',
     `${bounds.invitations} invitations may wait at a time. Withdraw some first.`,
   )
 }
@@ -158,12 +158,12 @@ const SLUG = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i
 
 function checkNames({ name, slug }: Readonly<Record<string, unknown>>): void {
   if (typeof name === 'string' && (name.trim() === '' || name.length > 100)) {
-    throw refuse('BAD_REQUEST', 'INVALID_NAME', 'A name has from 1 to 100 characters.')
+    throw refuse('BAD_REQUEST', 'invalid_name', 'A name has from 1 to 100 characters.')
   }
   if (typeof slug === 'string' && !SLUG.test(slug)) {
     throw refuse(
       'BAD_REQUEST',
-      'INVALID_SLUG',
+      'invalid_slug',
       'A slug has letters, digits and dashes, 63 at the most.',
     )
   }
@@ -207,7 +207,7 @@ const LISTING: Record<string, (value: string) => boolean> = {
 function checkListing(query: Record<string, unknown>): void {
   for (const [name, fits] of Object.entries(LISTING)) {
     if (query[name] === undefined || fits(String(query[name]))) continue
-    throw refuse('BAD_REQUEST', 'INVALID_QUERY', `The list cannot be asked for by this ${name}.`)
+    throw refuse('BAD_REQUEST', 'invalid_query', `The list cannot be asked for by this ${name}.`)
   }
 }
 
@@ -234,5 +234,5 @@ export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
     const member = await find<{ role: string }>('member', { organizationId, userId })
     const missing = member && permissions.find((name) => !holds(roles, member.role, name))
     if (!missing) return
-    throw refuse('FORBIDDEN', 'INSUFFICIENT_PERMISSION', `${missing} is required.`)
+    throw refuse('FORBIDDEN', 'insufficient_permission', `${missing} is required.`)
   })

@@ -36,14 +36,14 @@ export const transferOwnership = () =>
       const { organizationId, actor, role } = act
       if (role !== 'OWNER') {
         throw new APIError('FORBIDDEN', {
-          code: 'OWNER_REQUIRED',
+          code: 'owner_required',
           message: 'Only an owner can hand an organization over.',
         })
       }
       const target = await act.tx.member.findUnique({ where: { id: ctx.body.memberId } })
       if (target?.organizationId !== organizationId || target.userId === actor.userId) {
         throw new APIError('BAD_REQUEST', {
-          code: 'MEMBER_NOT_FOUND',
+          code: 'member_not_found',
           message: 'The new owner must be another member of the organization.',
         })
       }

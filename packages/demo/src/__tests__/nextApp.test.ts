@@ -198,6 +198,7 @@ test('a webhook without its signature is refused by the route', async () => {
 
 test.skipIf(!browser)('in a browser: the same, and pages that do not load anew', async () => {
   const context: BrowserContext = await (browser as Browser).newContext()
+  context.setDefaultTimeout(0)
   const page: Page = await context.newPage()
   const errors: string[] = []
   page.on('pageerror', (error) => errors.push(error.message))

@@ -1,0 +1,131 @@
+/**
+ * How the handler refuses: every answer with an error has one shape, problem+json (RFC 9457), and a `code`
+ * in lower case, whoever made it. `message` says the same as `detail`, for Better Auth's browser client.
+ * Answers of the OAuth server keep the shape of RFC 6749, because other programs read them.
+ *
+ * @module
+ */
+
+import { TollgateError, toResponse } from '@repo/core'
+import { isAPIError } from 'better-auth/api'
+import { hopTo, sameOriginPath } from './hop.ts'
+
+/** For a refusal without a code of its own, such as the router's. */
+const CODES: Record<number, string> = {
+  400: 'invalid_request',
+  401: 'not_authenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  409: 'conflict',
+  413: 'body_too_large',
+  415: 'unsupported_media_type',
+  422: 'invalid_request',
+  429: 'too_many_requests',
+}
+
+/** Better Auth's codes for what has a code already. */
+const SAME: Record<string, string> = {
+  session_not_fresh: 'recent_sign_in_required',
+  unauthorized: 'not_authenticated',
+}
+
+/** A code as everybody sees it. Better Auth writes its own in capitals. */
+const plainCode = (code: string): string => {
+  const plain = code.toLowerCase()
+  return SAME[plain] ?? plain
+}
+
+/** The codes of `CODES`, and the one for everything above. */
+export const GENERAL_CODES = [...new Set(Object.values(CODES)), 'internal_error']
+
+/** `answer` as it is where it refuses nothing, else in the one shape, with its headers and cookies. */
+export async function asProblem(answer: Response): Promise<Response> {
+  const isPage = answer.headers.get('content-type')?.includes('html')
+  if (answer.status < 400 || isPage) return answer
+  if (answer.status === 429) return asProblemOf(tooManyRequests(answer), new Headers())
+  const said: unknown = await answer
+    .clone()
+    .json()
+    .catch(() => null)
+  const { code, message, detail, error, ...rest } = (said ?? {}) as Record<string, unknown>
+  if (typeof error === 'string' && code === undefined) return answer
+  const fallback = CODES[answer.status] ?? 'internal_error'
+  const problem = toResponse(
+    new TollgateError(
+      typeof code === 'string' ? plainCode(code) : fallback,
+      answer.status,
+      String(detail ?? message ?? ''),
+    ),
+  )
+  return asProblemOf(problem, answer.headers, rest)
+}
+
+/** The wait of Better Auth's limits has a header of its own. */
+function tooManyRequests({ headers }: Response): Response {
+  const retryAfter = headers.get('retry-after') ?? headers.get('x-retry-after') ?? '60'
+  const detail = `Too many requests. Come back in ${retryAfter} s.`
+  const options = { headers: { 'retry-after': retryAfter } }
+  return toResponse(new TollgateError('too_many_requests', 429, detail, options))
+}
+
+async function asProblemOf(problem: Response, headers: Headers, rest: object = {}) {
+  const body = (await problem.json()) as { title: string; detail: string }
+  const detail = body.detail || body.title
+  const all = new Headers(headers)
+  for (const [name, value] of problem.headers) all.set(name, value)
+  all.delete('content-length')
+  return new Response(JSON.stringify({ ...rest, ...body, detail, message: detail }), {
+    status: problem.status,
+    headers: all,
+  })
+}
+
+/** A path of the host whose `error` is in lower case, as in every answer. */
+export function withPlainError(path: string): string {
+  const url = new URL(path, 'http://localhost')
+  const code = url.searchParams.get('error')
+  if (code === null || code === plainCode(code)) return path
+  url.searchParams.set('error', plainCode(code))
+  return `${url.pathname}${url.search}${url.hash}`
+}
+
+/** What the handler answers: the hop after a provider's callback, and every refusal in one shape. */
+export async function answerOf(
+  answer: Response,
+  isCallback: boolean,
+  baseURL: string,
+): Promise<Response> {
+  const location = answer.headers.get('location')
+  if (!location || !isCallback) return asProblem(answer)
+  const path = withPlainError(sameOriginPath(location, baseURL) ?? '/')
+  const headers = new Headers()
+  for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
+  return hopTo(path, headers)
+}
+
+/** Better Auth's server functions, whose errors have the codes of the handler's answers. */
+export function plainErrors<Api extends object>(api: Api): Api {
+  const plain = Object.entries(api).map(([name, call]) => {
+    if (typeof call !== 'function') return [name, call]
+    const calling = async (input?: object) => {
+      try {
+        return await call(input)
+      } catch (error) {
+        if (isAPIError(error) && error.body?.code) error.body.code = plainCode(error.body.code)
+        throw error
+      }
+    }
+    return [name, Object.assign(calling, { path: call.path, options: call.options })]
+  })
+  return Object.fromEntries(plain)
+}
+
+/** Better Auth's codes, each with its sentence. */
+export const sentencesOf = (codes: object): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(codes as Record<string, { message: string }>).map(([code, { message }]) => [
+      plainCode(code),
+      message,
+    ]),
+  )
