@@ -114,6 +114,8 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
     const path = endpoint?.path ?? ''
     if (endpoint) keepKnown(read, path, schema)
     checkValue(read.fields)
+    const { name } = read.fields
+    if (typeof name === 'string' && name.trim() === '') refuse('name', 'is empty')
     canonicalEmails(read.fields)
     if (endpoint) await checkBody(read, path, endpoint)
     return written(read)
@@ -245,7 +247,6 @@ function checkText(text: string, key: string): void {
   if (text.includes('\0')) refuse(key, 'holds a null byte')
   const max = Object.hasOwn(MAX_LENGTH, key) ? (MAX_LENGTH[key] as number) : MAX_TEXT
   if (text.length > max) refuse(key, `has more than ${max} characters`)
-  if (key === 'name' && text.trim() === '') refuse(key, 'is empty')
 }
 
 function refuse(name: string, why: string): never {
