@@ -12,7 +12,6 @@ CREATE TABLE "EmailChange" (
     "oldEmail" TEXT NOT NULL,
     "newEmail" TEXT NOT NULL,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    "trustedUntil" TIMESTAMPTZ(3) NOT NULL,
     "confirmedAt" TIMESTAMPTZ(3),
 
     CONSTRAINT "EmailChange_pkey" PRIMARY KEY ("id")

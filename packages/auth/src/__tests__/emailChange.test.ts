@@ -311,9 +311,10 @@ test('the old address takes a change back: address, sessions, password, and all 
   const token = tokenOf(setup.auth.outbox, 'NewAddressEmail')
   await confirm(person.cookie, token)
   const undoToken = await mailed('AddressChangeEmail')
-  // What somebody else brings along.
+  // What somebody else brings along, a part of it hours before the change.
+  const hours = new Date(Date.now() - 20 * 3_600_000)
   await setup.db.passkey.create({
-    data: { ...key, id: `new-${userId}`, credentialID: `new-${userId}` },
+    data: { ...key, id: `new-${userId}`, credentialID: `new-${userId}`, createdAt: hours },
   })
   await setup.db.account.create({ data: { ...account, id: `gg-${userId}`, providerId: 'google' } })
   await setup.db.twoFactor.create({
@@ -498,6 +499,18 @@ test('an account asks for five changes an hour, and ten passwords are tried', as
   expect(refused.status).toBe(429)
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3000)
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(5)
+  // Many accounts do not fill one mailbox.
+  const target = newAddress()
+  for (const n of [1, 2, 3]) {
+    const some = await limited.signIn(`many-${n}@example.com`)
+    const answers: number[] = []
+    for (let at = 0; at < 4; at += 1) {
+      const options = { cookie: some.cookie, headers: { 'x-forwarded-for': `198.51.100.${n}` } }
+      const asked = await limited.post('/change-email', { newEmail: target }, options)
+      answers.push(asked.status)
+    }
+    expect(answers).toEqual(n < 3 ? [200, 200, 200, 200] : [200, 200, 429, 429])
+  }
 
   const other = await limited.signIn('guessed@example.com')
   const statuses: number[] = []

@@ -59,7 +59,7 @@ async function complete() {
     data: { id: `tf-${userId}`, userId, secret: secret('totp'), backupCodes: secret('codes') },
   })
   await db.emailChange.create({
-    data: { userId, oldEmail: 'before@example.com', newEmail: email, trustedUntil: new Date() },
+    data: { userId, oldEmail: 'before@example.com', newEmail: email },
   })
   await db.userDeletion.create({ data: { userId, dueAt: soon } })
   const client = { clientId: `app-${userId}`, clientSecret: secret('client'), name: 'Reports' }

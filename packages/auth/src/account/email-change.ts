@@ -29,13 +29,6 @@ export interface EmailChangeParts {
   mails: Pick<Mails, 'request'>
 }
 
-/** The session that asks for a change. */
-interface Asking {
-  userId: string
-  /** Of the session. */
-  createdAt: Date
-}
-
 /**
  * Notes the change and queues its two mails. A change that waits already can no longer be confirmed.
  *
@@ -43,7 +36,7 @@ interface Asking {
  */
 export async function requestEmailChange(
   { db, mails }: EmailChangeParts,
-  { userId, createdAt }: Asking,
+  userId: string,
   newEmail: string,
 ): Promise<void> {
   await atomically(db, async (tx) => {
@@ -51,9 +44,7 @@ export async function requestEmailChange(
     if (!user) throw notAuthenticated()
     const oldEmail = user.email
     if (oldEmail === newEmail) throw emailUnchanged()
-    const trustedUntil = new Date(Math.max(createdAt.getTime(), Date.now() - DAY_MS))
-    const change = { userId, oldEmail, newEmail, trustedUntil }
-    const { id } = await tx.emailChange.create({ data: change })
+    const { id } = await tx.emailChange.create({ data: { userId, oldEmail, newEmail } })
     const changeId = String(id)
     await mails.request({ mail: 'account', account: { kind: 'new_address', changeId } }, tx)
     const notice = { kind: 'address_change', stage: 'requested', changeId } as const
@@ -94,7 +85,7 @@ export async function confirmEmailChange(
 
 /**
  * Takes a change back, with every later one: the account has its old address, no session, no password and none of
- * the ways in that came since, and a link to choose a new password goes to the old address. A change that nobody
+ * the ways in that came since or the day before, and a link to choose a new password goes to the old address. A change that nobody
  * has confirmed is stopped, with the same end of sessions and ways in. Returns whose account it is.
  *
  * @throws INVALID_TOKEN (400); EMAIL_TAKEN (409), which leaves the link good
@@ -110,7 +101,7 @@ export async function undoEmailChange(
     // Read again: another link may have taken it back while the row was waited for.
     const change = user && (await tx.emailChange.findUnique({ where: { id } }))
     if (!change) throw invalidToken()
-    const { userId, oldEmail, trustedUntil } = change
+    const { userId, oldEmail, createdAt } = change
     await tx.emailChange.deleteMany({ where: { userId, id: { gte: id } } })
     if (user.email !== oldEmail) {
       await giveAddress(tx, userId, oldEmail)
@@ -118,7 +109,7 @@ export async function undoEmailChange(
       const notice = { kind: 'address_change', stage: 'undone', to, name } as const
       await mails.request({ mail: 'account', account: notice }, tx)
     }
-    await distrust(tx, userId, trustedUntil)
+    await distrust(tx, userId, new Date(createdAt.getTime() - DAY_MS))
     await mails.request({ mail: 'reset', to: oldEmail }, tx)
     return userId
   })

@@ -35,6 +35,9 @@ export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
 /** Each request mails an address that the caller chose. */
 const CHANGES = { name: 'change-email', limit: 5, windowSeconds: 3600 }
 
+/** Whichever accounts ask. */
+const TO_ADDRESS = { name: 'change-email-to', limit: 10, windowSeconds: 3600 }
+
 const password = z.string().max(256).optional()
 const token = z.object({ token: z.string().min(1).max(256) })
 
@@ -71,12 +74,12 @@ export function accounts(options: AccountOptions) {
         '/change-email',
         { method: 'POST', body: z.object({ newEmail: z.string().max(254), password }) },
         async (ctx) => {
-          const session = await reauthenticate(ctx, options, ctx.body.password)
+          const { userId, id: sessionId } = await reauthenticate(ctx, options, ctx.body.password)
           const newEmail = readAddress(ctx.body.newEmail)
           if (newEmail === null) throw invalidEmail()
-          const { userId, id: sessionId } = session
           await count(limiter, CHANGES, userId)
-          await requestEmailChange(options, session, newEmail)
+          await count(limiter, TO_ADDRESS, newEmail)
+          await requestEmailChange(options, userId, newEmail)
           await note(ctx, 'email_change_requested', userId, { sessionId })
           return ctx.json({ status: true })
         },

@@ -4,8 +4,11 @@ import { readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { renderEmail } from '../render.ts'
 import {
+  AccountDeletionEmail,
+  AddressChangeEmail,
   builtInEmails,
   PaymentFailedEmail,
+  SecurityAlertEmail,
   SubscriptionConfirmedEmail,
   TeamInviteEmail,
   WelcomeEmail,
@@ -88,4 +91,43 @@ test('a trial says when the first payment is due', async () => {
   })
   expect(text).toContain('January 15, 2026')
   expect(text).not.toContain('renews')
+})
+
+test('an alert says what happened, when, with what and where; what is not known is left out', async () => {
+  const { alert } = SecurityAlertEmail.schema.shape
+  const subjects = new Set<string>()
+  for (const kind of alert.options) {
+    const props = { ...SecurityAlertEmail.preview, alert: kind, about: 'GitHub' }
+    const { subject, text } = await renderEmail(SecurityAlertEmail, props)
+    subjects.add(subject)
+    expect(text).toContain(
+      'March 1, 2026 at 14:05 UTC, with Chrome 131 on macOS, from the network 203.0.113.0. It concerns GitHub.',
+    )
+  }
+  expect(subjects.size).toBe(alert.options.length)
+  const { device, network, ...known } = SecurityAlertEmail.preview
+  const { text } = await renderEmail(SecurityAlertEmail, known)
+  expect(text).toContain('March 1, 2026 at 14:05 UTC.')
+  expect(text).not.toMatch(/with|from the network|concerns/)
+})
+
+test('each stage of a change of address and of a deletion has words of its own', async () => {
+  const { undoUrl, expiresInDays, ...told } = AddressChangeEmail.preview
+  for (const stage of ['requested', 'done', 'undone'] as const) {
+    const { text } = await renderEmail(AddressChangeEmail, { ...told, stage })
+    expect(text).not.toMatch(/It was not me|undefined/)
+  }
+  const week = await renderEmail(AddressChangeEmail, AddressChangeEmail.preview)
+  expect(week.text).toContain('for 7 days')
+  const day = { ...AddressChangeEmail.preview, expiresInDays: 1 }
+  expect((await renderEmail(AddressChangeEmail, day)).text).toContain('for 1 day.')
+
+  const texts = new Set<string>()
+  for (const stage of ['requested', 'blocked', 'canceled', 'done'] as const) {
+    const { subject, text } = await renderEmail(AccountDeletionEmail, { name: 'Ada', stage })
+    expect(text).not.toMatch(/undefined|Sign in\n/)
+    texts.add(subject)
+    texts.add(text)
+  }
+  expect(texts.size).toBe(8)
 })
