@@ -103,6 +103,5 @@ test.skipIf(!browser)(
     await laptop.getByText('Your password is changed').waitFor()
     await setup.linkIn('Your password was changed', /http:\S+\/account/)
     expect(setup.logger.text).not.toMatch(/@(old|new)\.example/)
-    if (process.env.SHOT) await laptop.screenshot({ path: process.env.SHOT, fullPage: true })
   },
 )
