@@ -3,38 +3,19 @@
  * is handed the organization, and the first one leaves. No script anywhere.
  */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createTestLogger } from '@repo/core/testing'
-import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { type Demo, startDemo } from '../demo.ts'
+import { expect, test } from 'vitest'
 import { launchChromium } from './chromium.ts'
+import { setUpDemo } from './setup.ts'
 
 const browser: Browser | null = await launchChromium()
-const logger = createTestLogger()
-let database: TestDatabase
-let folder: string
-let demo: Demo
-beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
-  folder = await mkdtemp(join(tmpdir(), 'tollgate-demo-'))
-  demo = await startDemo({ folder, databaseUrl: database.url, hostPort: 0, sandboxPort: 0, logger })
-})
-afterAll(async () => {
-  await browser?.close()
-  await demo?.stop()
-  await database?.drop()
-  await rm(folder, { recursive: true, force: true })
-})
+const setup = setUpDemo(browser)
+const { linkIn } = setup
 
 /** A newcomer in a browser of their own, without script, signed in on the dashboard. */
 async function newcomer(name: string, email: string): Promise<Page> {
-  const context = await (browser as Browser).newContext({ javaScriptEnabled: false })
-  const page = await context.newPage()
-  await page.goto(`${demo.url}/sign-up`)
+  const page = await setup.newPage()
+  await page.goto(`${setup.demo.url}/sign-up`)
   await page.getByLabel('Name').fill(name)
   await page.getByLabel('E-mail').fill(email)
   await page.getByLabel('Password').fill('correct horse battery')
@@ -52,19 +33,6 @@ async function signIn(page: Page, email: string) {
   await page.getByLabel('E-mail').fill(email)
   await page.getByLabel('Password').fill('correct horse battery')
   await page.getByRole('button', { name: 'Sign in' }).click()
-}
-
-/** The link in the newest mail whose subject begins so, as a person would find it in the mailbox. */
-async function linkIn(subject: string, link: RegExp): Promise<string> {
-  await demo.settled()
-  const page = await (browser as Browser).newPage()
-  await page.goto(demo.mailboxUrl)
-  await page.getByRole('link', { name: subject }).first().click()
-  const frame = await page.locator('iframe').getAttribute('srcdoc')
-  await page.close()
-  const found = link.exec(frame ?? '')?.[0]
-  if (!found) throw new Error(`No link in "${subject}"`)
-  return found.replaceAll('&amp;', '&')
 }
 
 const role = (page: Page) => page.getByTestId('role').textContent()
@@ -99,11 +67,11 @@ test.skipIf(!browser)('a team is founded, joined, handed over and left', async (
   await bob.goto(link)
   await bob.getByText('used up or too old').waitFor()
 
-  await ada.goto(`${demo.url}/team`)
+  await ada.goto(`${setup.demo.url}/team`)
   await ada.getByLabel('Role of Bob').selectOption('ADMIN')
   await ada.getByRole('button', { name: 'Change' }).click()
   await ada.getByText('The role is changed.').waitFor()
-  await bob.goto(`${demo.url}/team`)
+  await bob.goto(`${setup.demo.url}/team`)
   expect(await role(bob)).toBe('ADMIN')
   expect(await bob.getByLabel('Role', { exact: true }).textContent()).not.toContain('OWNER')
 
@@ -116,5 +84,5 @@ test.skipIf(!browser)('a team is founded, joined, handed over and left', async (
   expect(await ada.getByTestId('role').count()).toBe(0)
   await bob.reload()
   expect(await bob.getByTestId('member').count()).toBe(1)
-  expect(logger.text).not.toContain('@team.example')
+  expect(setup.logger.text).not.toContain('@team.example')
 })
