@@ -104,7 +104,11 @@ export function signUps(mails: Pick<Mails, 'request'>): BetterAuthPlugin {
     const password = await hashedPassword()
     if (password === undefined) return
     const id = generateRandomString(32)
-    await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, image, password } })
+    const request = { mail: 'sign-up', to: email, id, signUp: { name, image, password } } as const
+    // Whoever gets no mail asks for another; a sign-up that has happened is not taken back for it.
+    await mails.request(request).catch((error: unknown) => {
+      ctx.context.logger.error('a confirmation could not be queued', { error })
+    })
     await begun.set({ id })
   })
 
