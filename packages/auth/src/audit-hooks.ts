@@ -139,7 +139,11 @@ export function auditHooks({ db, key, record }: AuditHooksOptions): BetterAuthPl
     const reason = ctx.path === '/two-factor/verify-totp' ? 'totp' : 'backup_code'
     const isAnother = by?.userId !== session.userId
     const completed: AuditAction | null =
-      !by || by.isPending || isAnother ? 'sign_in' : by.hasSecondFactor ? null : 'two_factor_enabled'
+      !by || by.isPending || isAnother
+        ? 'sign_in'
+        : by.hasSecondFactor
+          ? null
+          : 'two_factor_enabled'
     return [
       { action: 'second_factor', ...own, detail: { reason } },
       ...(completed ? [{ action: completed, ...own }] : []),

@@ -13,7 +13,7 @@ import { jwt } from 'better-auth/plugins/jwt'
 import { ipAddressOptions } from './addresses.ts'
 import type { Background } from './background.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
-import { continuation } from './continuation.ts'
+import { continuation, endWaiting } from './continuation.ts'
 import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { BETTER_AUTH_RULES } from './limits.ts'
@@ -89,6 +89,7 @@ export function createBetterAuth({
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
+        await endWaiting(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },

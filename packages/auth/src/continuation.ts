@@ -48,6 +48,7 @@ export function continuation(db: Database): BetterAuthPlugin {
     if (!session) return
     const { id, userId } = session
     await db.session.deleteMany({ where: { userId, id: { not: id } } })
+    await endWaiting(db, userId)
   })
 
   return {
@@ -72,4 +73,10 @@ export function continuation(db: Database): BetterAuthPlugin {
       after: [{ matcher: ({ path }) => path === '/change-password', handler: endOthers }],
     },
   }
+}
+
+/** Ends the sign-ins that wait for a second factor: the password that began them is good no more. */
+export async function endWaiting(db: Database, userId: string): Promise<void> {
+  const identifier = { startsWith: 'second-factor-challenge:' }
+  await db.verificationToken.deleteMany({ where: { value: userId, identifier } })
 }

@@ -38,3 +38,16 @@ export function readCookie(req: Request, name: string): string | null {
   }
   return value
 }
+
+/** Changes each `Set-Cookie` line of an answer; null takes it out. */
+export function changeSetCookies(
+  headers: Headers | undefined,
+  change: (line: string) => string | null,
+): void {
+  const lines = headers?.getSetCookie() ?? []
+  headers?.delete('set-cookie')
+  for (const line of lines) {
+    const changed = change(line)
+    if (changed !== null) headers?.append('set-cookie', changed)
+  }
+}

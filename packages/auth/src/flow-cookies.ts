@@ -8,7 +8,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { COOKIE_ATTRIBUTES, COOKIE_PREFIX } from './cookies.ts'
+import { COOKIE_ATTRIBUTES, COOKIE_PREFIX, changeSetCookies } from './cookies.ts'
 import type { HookContext } from './presented.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 
@@ -95,7 +95,12 @@ export function createFlowCookies(inner: CookieSigner) {
       if (typeof key !== 'string') continue
       const name = nameOf(flow, key)
       const sent = sentNames(flow, ctx.headers)
-      if (isBegun) rename(ctx.context.responseHeaders, flow.name, name)
+      // The signature of what Better Auth wrote says nothing of the name.
+      changeSetCookies(ctx.context.responseHeaders, (line) =>
+        isBegun && line.startsWith(`${flow.name}=`)
+          ? `${name}${line.slice(flow.name.length)}`
+          : line,
+      )
       const served = isBegun ? sent.slice(0, Math.max(sent.length + 1 - MOST, 0)) : [name]
       for (const old of served.filter((each) => sent.includes(each))) {
         ctx.setCookie(old, '', { ...COOKIE_ATTRIBUTES, maxAge: 0 })
@@ -104,18 +109,6 @@ export function createFlowCookies(inner: CookieSigner) {
   }
 
   return { inward, outward }
-}
-
-/** The signature of what Better Auth wrote says nothing of the name. */
-function rename(headers: Headers | undefined, from: string, to: string): void {
-  const lines = headers?.getSetCookie() ?? []
-  headers?.delete('set-cookie')
-  for (const line of lines) {
-    headers?.append(
-      'set-cookie',
-      line.startsWith(`${from}=`) ? `${to}${line.slice(from.length)}` : line,
-    )
-  }
 }
 
 export type FlowCookies = ReturnType<typeof createFlowCookies>

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Database } from '@repo/db'
+import { atomically, type Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
@@ -22,7 +22,7 @@ import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
 import { z } from 'zod'
 import type { Recorder } from './audit-hooks.ts'
-import { SESSION_COOKIE } from './cookies.ts'
+import { changeSetCookies, SESSION_COOKIE } from './cookies.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import {
   backupCodes,
@@ -82,14 +82,11 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
   /** A sign-in that waits for its code is none yet: the session of this browser stays until it is. */
   const keepSession = createAuthMiddleware(async ({ headers, context }) => {
     const answer = context.returned as { twoFactorRedirect?: unknown } | null
-    const { responseHeaders } = context
-    if (!answer?.twoFactorRedirect || !responseHeaders) return
+    if (!answer?.twoFactorRedirect) return
     if (!headers?.get('cookie')?.includes(`${SESSION_COOKIE}=`)) return
-    const lines = responseHeaders.getSetCookie()
-    responseHeaders.delete('set-cookie')
-    for (const line of lines) {
-      if (!line.startsWith(`${SESSION_COOKIE}=`)) responseHeaders.append('set-cookie', line)
-    }
+    changeSetCookies(context.responseHeaders, (line) =>
+      line.startsWith(`${SESSION_COOKIE}=`) ? null : line,
+    )
   })
 
   /** Takes the code, or throws. Says whether the second factor is turned on by it. */
@@ -113,6 +110,15 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     return { turnsOn: !row.verified }
   }
 
+  /** All at once: neither half of it may be left by a crash. */
+  const turnOn = (userId: string): Promise<void> =>
+    atomically(db, async (tx) => {
+      await tx.twoFactor.updateMany({ where: { userId }, data: { verified: true } })
+      await tx.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+      // Sessions from before, which have not shown it.
+      await tx.session.deleteMany({ where: { userId, aal: { lt: 2 } } })
+    })
+
   /** More may be done from now on, so it is another session, and the one before it ends. */
   async function complete(ctx: Ctx, { userId, challenge, session }: Candidate, turnsOn: boolean) {
     const { internalAdapter, authCookies } = ctx.context
@@ -121,11 +127,9 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       if (!consumed && !session) throw noChallenge()
       expireCookie(ctx, ctx.context.createAuthCookie('two_factor'))
     }
-    const user = turnsOn
-      ? await internalAdapter.updateUser(userId, { twoFactorEnabled: true })
-      : await internalAdapter.findUserById(userId)
+    if (turnsOn) await turnOn(userId)
+    const user = await internalAdapter.findUserById(userId)
     if (!user) throw noChallenge()
-    if (turnsOn) await db.twoFactor.updateMany({ where: { userId }, data: { verified: true } })
     const isBrief = Boolean(
       await ctx.getSignedCookie(authCookies.dontRememberToken.name, ctx.context.secret),
     )
@@ -140,8 +144,6 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       },
       true,
     )
-    // Sessions elsewhere from before it was turned on.
-    if (turnsOn) await db.session.deleteMany({ where: { userId, aal: { lt: 2 } } })
     await setSessionCookie(ctx, { session: made, user }, isBrief)
     return ctx.json({ token: made.token, user: parseUserOutput(ctx.context.options, user) })
   }
