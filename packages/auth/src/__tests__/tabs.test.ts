@@ -1,7 +1,7 @@
 /** Several tabs of one browser that sign in at the same time: each comes through, or is told what is wrong. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { codeOf } from './authenticator.ts'
 import { createDevice } from './device.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
