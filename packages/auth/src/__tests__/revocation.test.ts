@@ -2,8 +2,10 @@
 
 import { betterAuth } from 'better-auth'
 import { expect, test } from 'vitest'
+import { createCookieKeys } from '../cookie-keys.ts'
 import { COOKIE_PREFIX } from '../cookies.ts'
 import { defaultRoles } from '../index.ts'
+import { createKeys } from '../keys.ts'
 import { type OrganizationRecord, organizations } from '../organization/plugin.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { adapterOf } from '../transaction.ts'
@@ -13,6 +15,8 @@ import { createTeam, type Person } from './team.ts'
 const setup = setUpAuth()
 const { found, join, person, roleOf } = createTeam(setup)
 
+/** Those of the test instance. */
+const keys = createKeys('a-secret-for-tests-of-32-characters')
 const revoked: string[] = []
 const records: OrganizationRecord[] = []
 let failing = false
@@ -24,7 +28,7 @@ async function run(who: Person, path: string, body: object): Promise<number> {
   await setup.db.accessDenial.deleteMany()
   const auth = betterAuth({
     baseURL: TEST_ORIGIN,
-    secret: 'a-secret-for-tests-of-32-characters',
+    secret: keys.betterAuth,
     database: adapterOf(setup.db),
     telemetry: { enabled: false },
     verification: { modelName: 'verificationToken' },
@@ -43,14 +47,14 @@ async function run(who: Person, path: string, body: object): Promise<number> {
       }),
     ],
   })
-  const answer = auth.handler(
-    setup.auth.request(`/api/auth/organization/${path}`, {
-      method: 'POST',
-      cookie: who.cookie,
-      headers: { 'content-type': 'application/json', origin: TEST_ORIGIN },
-      body: JSON.stringify(body),
-    }),
-  )
+  const req = setup.auth.request(`/api/auth/organization/${path}`, {
+    method: 'POST',
+    cookie: who.cookie,
+    headers: { 'content-type': 'application/json', origin: TEST_ORIGIN },
+    body: JSON.stringify(body),
+  })
+  const headers = await createCookieKeys(keys).inward(req.headers)
+  const answer = auth.handler(new Request(req, { headers }))
   const status = await answer.then(
     (given) => given.status,
     () => 500,

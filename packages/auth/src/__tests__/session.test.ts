@@ -33,6 +33,7 @@ test('a session says who and in which role, and nothing personal', async () => {
     organizationId: null,
     organizationRole: null,
     acr: 'aal1',
+    authenticatedAt: expect.any(Date),
     expiresAt: expect.any(Date),
   })
   expect(await setup.auth.getUser(setup.auth.request('/', { cookie }))).toEqual({
@@ -76,10 +77,12 @@ test('promise 5: the access token is a short ES256 statement without personal da
     sid: session?.sessionId,
     role: 'USER',
     acr: 'aal1',
+    auth_time: expect.any(Number),
   })
   const row = await setup.db.session.findUniqueOrThrow({
     where: { id: session?.sessionId as string },
   })
+  expect(claims.auth_time).toBe(Math.floor(row.createdAt.getTime() / 1000))
   expect(token).not.toContain(row.token)
 })
 
