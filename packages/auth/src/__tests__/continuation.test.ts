@@ -156,6 +156,27 @@ test('a sign-in whose password is replaced before its session is made is refused
   expect(again.status).toBe(200)
 })
 
+test('a sign-in that waits for its code ends with the password that began it', async () => {
+  const person = await personWithFactor(auth)
+  const { email } = person
+  const byCode = async (cookie: string) => {
+    const code = person.backupCodes.pop()
+    return (await auth.post('/two-factor/verify-backup-code', { code }, { cookie })).status
+  }
+  const waiting = await byPassword(auth, email)
+  const body = { currentPassword: TEST_PASSWORD, newPassword: NEW }
+  expect((await auth.post('/change-password', body, { cookie: person.cookie })).status).toBe(200)
+  expect(await byCode(waiting)).toBe(401)
+
+  const again = await auth.post('/sign-in/email', { email, password: NEW })
+  await auth.post('/request-password-reset', { email })
+  await auth.settled()
+  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
+  await auth.post('/reset-password', { token, newPassword: TEST_PASSWORD })
+  expect(await byCode(cookiesOf(again))).toBe(401)
+  expect(await byCode(await byPassword(auth, email))).toBe(200)
+})
+
 test('a passkey that is added with a session of its own keeps both', async () => {
   const person = await member()
   const answer = await createDevice(auth).register(person.cookie, { createSession: true })

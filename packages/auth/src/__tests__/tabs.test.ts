@@ -1,11 +1,12 @@
 /** Several tabs of one browser that sign in at the same time: each comes through, or is told what is wrong. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
-import { codeOf, secretIn } from './authenticator.ts'
+import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { codeOf } from './authenticator.ts'
 import { createDevice } from './device.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
 import { createJar, type Jar } from './jar.ts'
+import { personWithFactor } from './people.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()
@@ -180,18 +181,9 @@ test('two tabs that ask for a passkey both come through, whichever answers first
 
 /** Somebody with a second factor, signed in nowhere. */
 async function withSecondFactor() {
-  const { email, cookie } = await auth.signIn()
-  const enabled = await auth.post('/two-factor/enable', { password: TEST_PASSWORD }, { cookie })
-  const { totpURI, backupCodes } = (await enabled.json()) as {
-    totpURI: string
-    backupCodes: string[]
-  }
-  const secret = secretIn(totpURI)
-  const code = await codeOf(secret, -1)
-  const turnedOn = await auth.post('/two-factor/verify-totp', { code }, { cookie })
-  expect(turnedOn.status).toBe(200)
-  await auth.post('/sign-out', {}, { cookie: cookiesOf(turnedOn) })
-  return { email, secret, backupCodes }
+  const person = await personWithFactor(auth)
+  await auth.post('/sign-out', {}, { cookie: person.cookie })
+  return person
 }
 
 test('two tabs with a password wait for their codes, and both come through', async () => {

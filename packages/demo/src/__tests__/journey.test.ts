@@ -205,6 +205,34 @@ test.skipIf(!browser)('a customer lives through the main job', async () => {
   expect(logger.text).not.toMatch(/[?&]token=ey/)
 })
 
+test('a confirmation on another device asks for the password, or lets the person choose one', async () => {
+  for (const [email, typed] of [
+    ['phone-1@example.com', PASSWORD],
+    ['phone-2@example.com', ''],
+  ] as const) {
+    const laptop = createVisitor()
+    await laptop.open(`${demo.url}/sign-up`)
+    await laptop.press('Create account', { name: 'Ada', email, password: PASSWORD })
+    await demo.settled()
+    const phone = createVisitor()
+    await phone.open(demo.mailboxUrl)
+    await phone.follow('Please confirm your address')
+    phone.enterFrame()
+    await phone.follow('Confirm my address')
+    expect(phone.text).toContain('You signed up in another browser.')
+    await phone.press('Confirm', { password: 'not the password' })
+    expect(phone.text).toContain('This is not the password')
+    await phone.press('Confirm', { password: typed })
+    if (typed === '') {
+      expect(phone.url).toContain('/reset-password?token=')
+      await phone.press('Change password', { newPassword: 'chosen on the phone' })
+    }
+    expect(phone.url).toContain('/sign-in')
+    await phone.press('Sign in', { email, password: typed || 'chosen on the phone' })
+    expect(phone.text).toContain('FREE')
+  }
+})
+
 test('the same job without a browser, as `demo --smoke` walks it', async () => {
   const steps: string[] = []
   await smoke(demo, (step) => steps.push(step))
