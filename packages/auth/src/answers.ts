@@ -43,13 +43,16 @@ export const GENERAL_CODES = [...new Set(Object.values(CODES)), 'internal_error'
 export async function asProblem(answer: Response): Promise<Response> {
   const isPage = answer.headers.get('content-type')?.includes('html')
   if (answer.status < 400 || isPage) return answer
-  if (answer.status === 429) return asProblemOf(tooManyRequests(answer), new Headers())
   const said: unknown = await answer
     .clone()
     .json()
     .catch(() => null)
   const { code, message, detail, error, ...rest } = (said ?? {}) as Record<string, unknown>
   if (typeof error === 'string' && code === undefined) return answer
+  const headers = new Headers(answer.headers)
+  // The wait of Better Auth's limits has a header of its own.
+  const wait = headers.get('x-retry-after')
+  if (wait && !headers.has('retry-after')) headers.set('retry-after', wait)
   const fallback = CODES[answer.status] ?? 'internal_error'
   const problem = toResponse(
     new TollgateError(
@@ -58,26 +61,13 @@ export async function asProblem(answer: Response): Promise<Response> {
       String(detail ?? message ?? ''),
     ),
   )
-  return asProblemOf(problem, answer.headers, rest)
-}
-
-/** The wait of Better Auth's limits has a header of its own. */
-function tooManyRequests({ headers }: Response): Response {
-  const retryAfter = headers.get('retry-after') ?? headers.get('x-retry-after') ?? '60'
-  const detail = `Too many requests. Come back in ${retryAfter} s.`
-  const options = { headers: { 'retry-after': retryAfter } }
-  return toResponse(new TollgateError('too_many_requests', 429, detail, options))
-}
-
-async function asProblemOf(problem: Response, headers: Headers, rest: object = {}) {
   const body = (await problem.json()) as { title: string; detail: string }
-  const detail = body.detail || body.title
-  const all = new Headers(headers)
-  for (const [name, value] of problem.headers) all.set(name, value)
-  all.delete('content-length')
-  return new Response(JSON.stringify({ ...rest, ...body, detail, message: detail }), {
+  const says = body.detail || body.title
+  for (const [name, value] of problem.headers) headers.set(name, value)
+  headers.delete('content-length')
+  return new Response(JSON.stringify({ ...rest, ...body, detail: says, message: says }), {
     status: problem.status,
-    headers: all,
+    headers,
   })
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { sqlErrorOf } from '@repo/db'
 import { readBody } from './body.ts'
 import { AuthError } from './errors.ts'
 import type { FieldCheck } from './fields.ts'
@@ -104,13 +105,16 @@ const isTokenEndpoint = ({ url }: Request): boolean =>
 export const withHeaders = (req: Request, headers: Headers): Request =>
   req.body ? new Request(req, { headers }) : new Request(req.url, { method: req.method, headers })
 
+/** A unique index and a foreign key, by Prisma's names and by PostgreSQL's. */
+const CONFLICTS = new Set<unknown>(['P2002', 'P2003', '23503', '23505'])
+
 /**
  * Two requests that made the same row at once, or one that needs a row which another has deleted meanwhile: the
  * slower one may come again. Else what was thrown.
  */
 export function conflictOf(thrown: unknown): unknown {
-  const code = (thrown as { code?: unknown } | null)?.code
-  return code === 'P2002' || code === 'P2003'
+  const { code } = (thrown ?? {}) as { code?: unknown }
+  return CONFLICTS.has(code) || CONFLICTS.has(sqlErrorOf(thrown).state)
     ? new AuthError('conflict', 'Another request was faster. Try again.')
     : thrown
 }

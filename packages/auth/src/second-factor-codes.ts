@@ -81,7 +81,7 @@ export async function countTry(db: Database, userId: string): Promise<void> {
       code: 'account_temporarily_locked',
       message: 'Too many wrong codes. Try again in a quarter of an hour.',
     },
-    { 'x-retry-after': String(LOCK_SECONDS) },
+    { 'retry-after': String(LOCK_SECONDS) },
   )
 }
 

@@ -11,6 +11,10 @@ import type { Database } from '@repo/db'
 import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
 import { type Auth, createAuth } from './auth.ts'
 import type { AuthOptions } from './options.ts'
+import { TEST_ROUNDS } from './password.ts'
+
+/** bcrypt's least. A test that is about the hashes gives `bcryptRounds` itself. */
+const FAST = { [TEST_ROUNDS]: 4 }
 
 /** Where hosts run that people reach. On http://localhost cookies have other names. */
 export const TEST_ORIGIN = 'https://localhost:3000'
@@ -46,6 +50,7 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
     sender: outbox.sender,
     logger,
     rateLimit: false,
+    ...FAST,
     ...options,
   })
   let count = 0

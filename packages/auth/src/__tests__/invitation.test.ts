@@ -166,7 +166,7 @@ test('a member is not invited again, nor an invited person twice, but may be rem
   const bob = await join(organizationId, 'VIEWER')
   expect((await invite(owner, bob.email)).status).toBe(400)
   const first = await invite(owner, 'twice@example.com')
-  expect((await invite(owner, 'twice@example.com')).code).toMatch(/ALREADY_INVITED/)
+  expect((await invite(owner, 'twice@example.com')).code).toMatch(/already_invited/)
   await setup.auth.settled()
   const mails = setup.auth.outbox.to('twice@example.com').length
   expect(await invite(owner, 'twice@example.com', 'MANAGER', { resend: true })).toMatchObject({

@@ -19,11 +19,14 @@ import type { Turn } from '../turns.ts'
 import { observeHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'
 
-const setup = setUpAuth()
+// Everything here is about the hashes that hosts have.
+const ROUNDS = { bcryptRounds: 12 }
+const setup = setUpAuth(ROUNDS)
 afterEach(() => vi.restoreAllMocks())
 
 const PEPPERS = ['a-pepper-for-tests-of-32-characters', 'another-pepper-of-32-characters-or-more']
-const other = (options: Partial<AuthOptions>) => createTestAuth({ db: setup.db, ...options })
+const other = (options: Partial<AuthOptions>) =>
+  createTestAuth({ db: setup.db, ...ROUNDS, ...options })
 const signIn = (email: string, password: string, auth = setup.auth) =>
   auth.post('/sign-in/email', { email, password }).then(({ status }) => status)
 

@@ -19,7 +19,7 @@ export async function organizationAtSignIn(db: Database, userId: string): Promis
   return only && more.length === 0 ? only.organizationId : null
 }
 
-/** Notes what a session acts for now. `isChosen`: no organization was chosen, too, and not left behind. */
+/** Notes what a session acts for now, unless its user is deleted meanwhile. `isChosen`: no organization was chosen, too, and not left behind. */
 export async function rememberOrganization(
   db: Pick<Database, '$executeRaw'>,
   sessionId: string,
@@ -27,7 +27,8 @@ export async function rememberOrganization(
 ): Promise<void> {
   await db.$executeRaw`
     INSERT INTO "LastOrganization" ("userId", "organizationId")
-    SELECT "userId", "activeOrganizationId" FROM "Session"
-    WHERE "id" = ${sessionId} AND (${isChosen} OR "activeOrganizationId" IS NOT NULL)
+    SELECT s."userId", s."activeOrganizationId" FROM "Session" s JOIN "User" u ON u."id" = s."userId"
+    WHERE s."id" = ${sessionId} AND (${isChosen} OR s."activeOrganizationId" IS NOT NULL)
+    FOR KEY SHARE OF u
     ON CONFLICT ("userId") DO UPDATE SET "organizationId" = EXCLUDED."organizationId"`
 }
