@@ -26,6 +26,8 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
 
 export default defineConfig({
   test: {
+    // Vitest leaves a processor free, which with two of them is half of the machine.
+    maxWorkers: '100%',
     projects: [
       'packages/*/vitest.config.ts',
       'packages/*/vitest.next.config.ts',
