@@ -52,7 +52,7 @@ export function createEvents(db: Database, handlers: AuthEvents, logger: Logger)
         "nextAttemptAt" = clock_timestamp() + interval '1 minute' * least(60, 2 ^ least("attempts", 6))
       WHERE ("name", "subjectId") = (
         SELECT "name", "subjectId" FROM "AuthEvent"
-        WHERE "name" = ANY(${handled}) AND "nextAttemptAt" <= clock_timestamp()
+        WHERE "name" = ANY(${handled}) AND "nextAttemptAt" <= now()
         ORDER BY "nextAttemptAt" LIMIT 1 FOR UPDATE SKIP LOCKED)
       RETURNING "name", "subjectId", "version", "attempts"`
     return row
@@ -107,7 +107,7 @@ export function createEvents(db: Database, handlers: AuthEvents, logger: Logger)
   /** Events that no process has a handler for are kept for a month, in case one comes to have it. */
   const forget = () => db.$executeRaw`
     DELETE FROM "AuthEvent"
-    WHERE "attempts" = 0 AND "createdAt" < clock_timestamp() - interval '30 days'
+    WHERE "attempts" = 0 AND "createdAt" < now() - interval '30 days'
       AND "name" <> ALL(${handled})`
 
   return {

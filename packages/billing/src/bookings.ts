@@ -75,18 +75,17 @@ export async function applyBooking(
 }
 
 async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promise<void> {
-  // Two events of one chain may share no uid, so there is no row to lock: bookings wait in line.
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('tollgate:bookings'))`
-  const row = await findChain(tx, event.payload)
+  const row = await lockChain(tx, event.payload)
   const reference = await referenceOf(tx, ctx, event.payload)
   if (!row) {
-    await tx.booking.create({
+    const { id } = await tx.booking.create({
       data: {
         ...factsOf(event),
         calUids: uidsOf(event.payload),
         ...(await ownership(tx, reference, null)),
       },
     })
+    await noteUids(tx, id, event.payload)
     return
   }
   const calUids = [...new Set([...row.calUids, ...uidsOf(event.payload)])]
@@ -96,14 +95,36 @@ async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promis
     where: { id: row.id },
     data: { calUids, ...(isNewer(event, row) ? factsOf(event) : {}), ...owner },
   })
+  await noteUids(tx, row.id, event.payload)
 }
 
-function findChain(tx: Db, { uid, rescheduleUid, iCalUID }: BookingPayload) {
-  const known = [{ calUids: { hasSome: rescheduleUid ? [uid, rescheduleUid] : [uid] } }]
-  return tx.booking.findFirst({
-    where: { OR: iCalUID ? [...known, { calICalUid: iCalUID }] : known },
-  })
+/**
+ * The row of an event's chain; null where there is none yet. Two events of one chain share a uid or Cal.com's uid of
+ * the calendar entry, so whoever locks all of those waits for the other. In one order, so that none waits in a circle.
+ */
+async function lockChain(tx: Db, payload: BookingPayload): Promise<Booking | null> {
+  const { iCalUID } = payload
+  const uids = uidsOf(payload)
+  const keys = [...uids, ...(iCalUID ? [`ical:${iCalUID}`] : [])].map((key) => `booking:${key}`)
+  await lockKeys(tx, keys)
+  const known = await tx.bookingUid.findFirst({ where: { uid: { in: uids } } })
+  if (known) return tx.booking.findUnique({ where: { id: known.bookingId } })
+  return iCalUID ? tx.booking.findFirst({ where: { calICalUid: iCalUID } }) : null
 }
+
+/** Waits for every other transaction that has locked one of `keys`. */
+async function lockKeys(tx: Db, keys: readonly string[]): Promise<void> {
+  for (const key of [...keys].sort()) {
+    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`
+  }
+}
+
+/** A uid stays with the booking that had it first. */
+const noteUids = (tx: Db, bookingId: string, payload: BookingPayload) =>
+  tx.bookingUid.createMany({
+    data: uidsOf(payload).map((uid) => ({ uid, bookingId })),
+    skipDuplicates: true,
+  })
 
 const uidsOf = ({ uid, rescheduleUid }: BookingPayload): string[] =>
   rescheduleUid ? [rescheduleUid, uid] : [uid]
@@ -163,6 +184,8 @@ async function referenceOf(
 /** One payment serves one booking that stands; a second one is stored and flagged. */
 async function ownership(tx: Db, reference: Reference, bookingId: string | null) {
   if (!reference.paymentId) return reference
+  // The last lock of a transaction, so it closes no circle.
+  await lockKeys(tx, [`payment:${reference.paymentId}`])
   const others = await tx.booking.count({
     where: {
       paymentId: reference.paymentId,

@@ -139,6 +139,10 @@ export async function unlinkCustomer(
     },
   })
   if (count === 0) return
+  await tx.formerCustomer.createMany({
+    data: [{ stripeCustomerId: customer.stripeCustomerId, customerId: customer.id }],
+    skipDuplicates: true,
+  })
   await tx.subscription.updateMany({
     where: {
       customerId: customer.id,

@@ -110,7 +110,11 @@ export async function forgetOwner(
     ctx.db.order.updateMany({ where: customerOf, data: { successUrl: null, cancelUrl: null } }),
     ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
     ctx.db.webhookEvent.updateMany({
-      where: { subject: { in: subjects }, status: { in: ['processed', 'ignored'] } },
+      where: {
+        subject: { in: subjects },
+        status: { in: ['processed', 'ignored'] },
+        payload: { not: null },
+      },
       data: { payload: null },
     }),
     // Cal.com's events name no customer, but the booking. They are few, so they are searched.

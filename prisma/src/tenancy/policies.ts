@@ -21,10 +21,7 @@ const SYSTEM =
   `(SELECT current_setting('${SYSTEM_SETTING}', true) = 'on' ` +
   `AND coalesce(current_setting('${ORGANIZATION_SETTING}', true), '') = '')`
 
-/**
- * The statements that put a table behind its policies. PostgreSQL asks them in the order of their
- * names, and the system's first, so that its queries look nothing up.
- */
+/** The statements that put a table behind its policies. */
 export function policiesOf(name: ModelName): string {
   const model = models[name]
   const table = quote(model.table)
@@ -69,35 +66,45 @@ const ownColumnOf = (name: ModelName) =>
 
 /** Which rows are the organization's, and for which commands; null for none. As `scopeOf`. */
 function ownRows(name: ModelName, model: Model): { for: string; using: string } | null {
-  const { tenancy, by, relations } = model
-  if (tenancy === 'organization') {
-    return { for: '', using: `${quote(columnOf(name))} = ${ORGANIZATION}` }
+  if (model.tenancy === 'global') {
+    return model.by.includes('readable') ? { for: READ, using: 'true' } : null
   }
-  if (tenancy === 'global') return by.includes('readable') ? { for: READ, using: 'true' } : null
+  const using = conditionOf(name)
+  return using === null ? null : { for: model.tenancy === 'organization' ? '' : READ, using }
+}
+
+/** The condition on a row of the model that makes it the organization's; null where none is. */
+function conditionOf(name: ModelName): string | null {
+  const model = models[name]
+  const { tenancy, by, relations } = model
+  const column = (of: string) => `${quote(model.table)}.${quote(of)}`
+  if (tenancy === 'organization') return `${column(columnOf(name))} = ${ORGANIZATION}`
   if (by.includes('ownerId')) {
-    const own = `"ownerId" = ${ORGANIZATION}`
+    const own = `${column('ownerId')} = ${ORGANIZATION}`
     const isTyped = model.columns.includes('ownerType')
-    return { for: READ, using: isTyped ? `${own} AND "ownerType" = 'organization'` : own }
+    return isTyped ? `${own} AND ${column('ownerType')} = 'organization'` : own
   }
   const ways = by.flatMap((way) => {
     const relation = relations[way]
-    if (!relation) return []
+    const condition = relation && conditionOf(relation.model)
+    if (!condition) return []
     const other = models[relation.model]
     // A list is pointed at from the other side, by the relation that has the same columns.
     const back = Object.values(other.relations).find(
       (candidate) => candidate.model === name && `${candidate.from}` === `${relation.backwards}`,
     )
-    const here = relation.list ? back?.to : relation.from
+    const here = (relation.list ? back?.to : relation.from) ?? []
     const there = relation.list ? relation.backwards : relation.to
-    const match = there.map(
-      (column, index) =>
-        `${quote(other.table)}.${quote(column)} = ${quote(model.table)}.${quote(here?.[index] ?? '')}`,
-    )
-    // A look-up for each row that the query has already found; the policies of the other table hold.
-    // In a function, whose plan is kept, it would be made for rows that the query throws away.
-    return `EXISTS (SELECT FROM ${quote(other.table)} WHERE ${match.join(' AND ')})`
+    const theirs = there.map((each) => `${quote(other.table)}.${quote(each)}`)
+    // Asked once for a query, by an index, and not at all for the system. A look-up for each row would be made into
+    // one of the whole table, whoever asks.
+    const rows = `FROM ${quote(other.table)} WHERE ${condition}`
+    if (theirs.length === 1)
+      return `${column(here[0] ?? '')} = ANY (ARRAY(SELECT ${theirs[0]} ${rows}))`
+    const match = theirs.map((each, index) => `${each} = ${column(here[index] ?? '')}`)
+    return `(${ORGANIZATION} IS NOT NULL AND EXISTS (SELECT ${rows} AND ${match.join(' AND ')}))`
   })
-  return ways.length === 0 ? null : { for: READ, using: ways.join(' OR ') }
+  return ways.length === 0 ? null : ways.join(' OR ')
 }
 
 const READ = ' FOR SELECT'

@@ -161,8 +161,10 @@ export async function forgetEmailChanges(
   // A mail that had to wait carries a link that is good for as long as every other.
   const before = new Date(now.getTime() - (undoDays + 1) * DAY_MS)
   const { count } = await db.emailChange.deleteMany({
+    // It was made before it was confirmed, and the index is of that.
     where: {
-      OR: [{ confirmedAt: { lt: before } }, { confirmedAt: null, createdAt: { lt: before } }],
+      createdAt: { lt: before },
+      OR: [{ confirmedAt: null }, { confirmedAt: { lt: before } }],
     },
   })
   return count

@@ -78,7 +78,7 @@ async function claim(ctx: BillingContext): Promise<Claimed | null> {
   const [order] = await ctx.db.$queryRaw<Claimed[]>`
     UPDATE "Order" SET "checks" = "checks" + 1, "nextCheckAt" = clock_timestamp()
       + interval '1 second' * coalesce((${delays}::int[])["checks" + 1], ${DAY_MS / 1000})
-    WHERE "id" = (SELECT "id" FROM "Order" WHERE "nextCheckAt" <= clock_timestamp()
+    WHERE "id" = (SELECT "id" FROM "Order" WHERE "nextCheckAt" <= now()
       ORDER BY "nextCheckAt" LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING "id", "checks", "createdAt"`
   return order ?? null

@@ -32,7 +32,7 @@ export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const [told] = await ctx.db.$queryRaw<[{ completed: number; refunded: number }]>`
     SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
       count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"
-    FROM "Effect" WHERE "createdAt" > clock_timestamp() - interval '1 day'
+    FROM "Effect" WHERE "createdAt" > now() - interval '1 day'
       AND "name" IN ('order.completed', 'order.refunded')`
   const rates = {
     fulfilmentRate: paid.all === 0 ? null : paid.fulfilled / paid.all,

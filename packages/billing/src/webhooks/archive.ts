@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WebhookEvent } from '@repo/db'
+import { Prisma, type WebhookEvent } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 
@@ -20,17 +20,26 @@ export interface ListEventsOptions {
 }
 
 /** Stored events, the oldest first, without their payloads. */
-export function listEvents(
+export async function listEvents(
   ctx: BillingContext,
   options: ListEventsOptions = {},
 ): Promise<StoredEvent[]> {
   const { status = ['pending', 'needs_attention', 'dead'], limit = 100 } = options
-  return ctx.db.webhookEvent.findMany({
-    where: { status: { in: [...status] } },
-    omit: { payload: true, lease: true },
-    orderBy: { receivedAt: 'asc' },
-    take: limit,
-  })
+  // One by one, because the index of each has its own condition.
+  const found = await Promise.all(
+    [...new Set(status)].map((each) =>
+      ctx.db.webhookEvent.findMany({
+        where: { status: each },
+        omit: { payload: true, lease: true },
+        orderBy: { receivedAt: 'asc' },
+        take: limit,
+      }),
+    ),
+  )
+  return found
+    .flat()
+    .sort((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
+    .slice(0, limit)
 }
 
 /** One event with its payload, which names people: not for a log. @throws `event_not_found`. */
@@ -78,21 +87,25 @@ const EMPTY_AT_ONCE = 5_000
  * times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {
+  const aged = Prisma.sql`"receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'`
+  const forgotten = Prisma.sql`"subject" IN (
+    SELECT unnest("formerStripeIds" || "stripeCustomerId") FROM "Customer"
+    WHERE "forgottenAt" IS NOT NULL
+    UNION SELECT o."providerCustomerId" FROM "Order" o
+    JOIN "Customer" c ON c."id" = o."customerId" WHERE c."forgottenAt" IS NOT NULL)`
+  // One after the other, because each has an index of its own.
+  return (await emptyThose(ctx, aged)) + (await emptyThose(ctx, forgotten))
+}
+
+async function emptyThose(ctx: BillingContext, condition: Prisma.Sql): Promise<number> {
   let emptied = 0
-  for (;;) {
-    const count = await ctx.db.$executeRaw`
+  for (let count = EMPTY_AT_ONCE; count === EMPTY_AT_ONCE; emptied += count) {
+    count = await ctx.db.$executeRaw`
       UPDATE "WebhookEvent" SET "payload" = NULL
       WHERE ("provider", "eventId") IN (
         SELECT "provider", "eventId" FROM "WebhookEvent"
-        WHERE ("receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'
-            OR "subject" IN (
-              SELECT unnest("formerStripeIds" || "stripeCustomerId") FROM "Customer"
-              WHERE "forgottenAt" IS NOT NULL
-              UNION SELECT o."providerCustomerId" FROM "Order" o
-              JOIN "Customer" c ON c."id" = o."customerId" WHERE c."forgottenAt" IS NOT NULL))
-          AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
+        WHERE ${condition} AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
         LIMIT ${EMPTY_AT_ONCE})`
-    emptied += count
-    if (count < EMPTY_AT_ONCE) return emptied
   }
+  return emptied
 }

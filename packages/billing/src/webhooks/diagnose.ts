@@ -154,12 +154,16 @@ async function lately(ctx: BillingContext, provider: string): Promise<DiagnosisC
   const [came] = await ctx.db.$queryRaw<
     [{ newest: Date | null; delivered: number; pulled: number; dead: number; waiting: number }]
   >`
-    SELECT max("receivedAt") FILTER (WHERE "source" = 'delivery') AS "newest",
-      count(*) FILTER (WHERE "source" = 'delivery' AND "receivedAt" > now() - interval '1 day')::int AS "delivered",
-      count(*) FILTER (WHERE "source" = 'pull' AND "receivedAt" > now() - interval '1 day')::int AS "pulled",
-      count(*) FILTER (WHERE "status" = 'dead')::int AS "dead",
-      count(*) FILTER (WHERE "status" = 'pending' AND "nextAttemptAt" < now() - interval '5 minutes')::int AS "waiting"
-    FROM "WebhookEvent" WHERE "provider" = ${provider}`
+    SELECT (
+        SELECT "receivedAt" FROM "WebhookEvent" WHERE "provider" = ${provider} AND "source" = 'delivery'
+        ORDER BY "receivedAt" DESC LIMIT 1) AS "newest",
+      count(*) FILTER (WHERE "source" = 'delivery')::int AS "delivered",
+      count(*) FILTER (WHERE "source" = 'pull')::int AS "pulled",
+      (SELECT count(*)::int FROM "WebhookEvent"
+        WHERE "provider" = ${provider} AND "status" = 'dead') AS "dead",
+      (SELECT count(*)::int FROM "WebhookEvent" WHERE "provider" = ${provider}
+        AND "status" = 'pending' AND "nextAttemptAt" < now() - interval '5 minutes') AS "waiting"
+    FROM "WebhookEvent" WHERE "provider" = ${provider} AND "receivedAt" > now() - interval '1 day'`
   const { newest, delivered, pulled, dead, waiting } = came
   const last = newest === null ? 'None ever came' : `The last came ${newest.toISOString()}`
   const missed = pulled === 0 ? '' : `, ${pulled} had to be fetched because they never came`

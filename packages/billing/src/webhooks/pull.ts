@@ -51,11 +51,16 @@ export function pullEvents(ctx: BillingContext, options: PullOptions = {}): Prom
   })
 }
 
+/** Deliveries come out of order, but not further than this. */
+const LATEST = 1_000
+
 async function sinceNewest(ctx: BillingContext): Promise<number> {
   const oldest = Math.floor(Date.now() / 1000) - KEPT_DAYS * DAY_SECONDS
   const [{ newest }] = await ctx.db.$queryRaw<[{ newest: Date | null }]>`
-    SELECT max("providerCreatedAt") AS newest FROM "WebhookEvent"
-    WHERE "provider" = 'stripe' AND "receivedAt" > now() - ${KEPT_DAYS} * interval '1 day'`
+    SELECT max("providerCreatedAt") AS newest FROM (
+      SELECT "providerCreatedAt" FROM "WebhookEvent"
+      WHERE "provider" = 'stripe' AND "receivedAt" > now() - ${KEPT_DAYS} * interval '1 day'
+      ORDER BY "receivedAt" DESC LIMIT ${LATEST}) latest`
   return newest ? Math.max(oldest, Math.floor(newest.getTime() / 1000) - OVERLAP_SECONDS) : oldest
 }
 

@@ -51,7 +51,7 @@ async function customerOf(ctx: BillingContext, claim: Claim): Promise<LinkedCust
   if (!id) return attention('no_customer')
   const linked = await ctx.db.customer.findUnique({ where: { stripeCustomerId: id } })
   if (isLinked(linked)) return linked
-  const former = await ctx.db.customer.count({ where: { formerStripeIds: { has: id } } })
+  const former = await ctx.db.formerCustomer.count({ where: { stripeCustomerId: id } })
   if (former > 0) return { status: 'processed', reason: 'customer_deleted' }
   const customer = await ask('customer', ctx.stripe.customers.retrieve(id)).catch(
     (error: unknown) => {

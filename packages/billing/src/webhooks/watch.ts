@@ -27,7 +27,7 @@ export async function watchEvents(ctx: BillingContext): Promise<QueueHealth> {
     SELECT count(*)::int AS "all",
       (count(*) FILTER (WHERE "status" NOT IN ('pending', 'dead')))::int AS "well"
     FROM "WebhookEvent"
-    WHERE "receivedAt" > clock_timestamp() - interval '1 hour' AND "attempts" > 0`
+    WHERE "receivedAt" > now() - interval '1 hour' AND "attempts" > 0`
   const successRate = tried.all === 0 ? null : tried.well / tried.all
   recordBacklog(waiting.ageSeconds, waiting.size)
   const { limits } = ctx

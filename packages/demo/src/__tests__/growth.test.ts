@@ -1,0 +1,173 @@
+/**
+ * What a host with a million customers asks: no statement that runs for an event, each minute or for a page reads a
+ * growing table whole. The demo is used and every job runs, and each statement that reaches the database is
+ * explained with scans of whole tables priced out: one that is still there has no index that could serve it.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAuth } from '@repo/auth'
+import { authCron } from '@repo/auth/worker'
+import { createBilling } from '@repo/billing'
+import { billingCron } from '@repo/billing/worker'
+import { createTestLogger } from '@repo/core/testing'
+import { createDb } from '@repo/db'
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { type Demo, startDemo } from '../demo.ts'
+import { smoke } from '../smoke.ts'
+
+type Query = (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }>
+interface Client {
+  query: Query
+  connect(): Promise<void>
+  end(): Promise<void>
+}
+/** The copy of `pg` that every client here uses. */
+const pg: { Client: { new (config: { connectionString: string }): Client; prototype: Client } } =
+  createRequire(import.meta.resolve('@repo/db'))('pg')
+
+/** Statements that reached the database, each with the values it came with first. */
+const asked = new Map<string, unknown[]>()
+const { query } = pg.Client.prototype
+pg.Client.prototype.query = function (this: unknown, ...args: unknown[]) {
+  const [first, second] = args as [string | { text?: string; values?: unknown[] }, unknown]
+  const { text, values } =
+    typeof first === 'string' ? { text: first, values: second as unknown[] } : first
+  if (text && /^\s*(select|insert|update|delete|with)\b/i.test(text) && !asked.has(text)) {
+    asked.set(text, Array.isArray(values) ? values : [])
+  }
+  return Reflect.apply(query, this, args)
+} as Query
+
+const logger = createTestLogger()
+let database: TestDatabase
+let folder: string
+let demo: Demo
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  folder = await mkdtemp(join(tmpdir(), 'tollgate-demo-'))
+  const ports = { hostPort: 0, sandboxPort: 0 }
+  demo = await startDemo({ folder, databaseUrl: database.url, ...ports, logger })
+})
+afterAll(async () => {
+  pg.Client.prototype.query = query
+  await demo?.stop()
+  await database?.drop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+interface Node {
+  'Node Type': string
+  'Relation Name'?: string
+  'Index Name'?: string
+  'Index Cond'?: string
+  Filter?: string
+  Plans?: Node[]
+}
+
+/** Tables that do not grow with customers or time, and those of the queue's own engine. */
+const SMALL = /^(Price|Product|JobWorker|Jwks|_private_\w+|_prisma_migrations|migrations)$/
+
+/** Partial indexes of what waits: as long as the backlog, and read whole on purpose. */
+const BACKLOG =
+  /^(WebhookEvent_(due|pending_subject|open)|Order_(due|flagged)|Subscription_flagged|CreditHold_open|CreditGrant_due|AuthEvent_nextAttemptAt_idx|AccessDenial_\w+)$/
+
+/** Reads of a whole table that are meant: the ledger is checked against itself once a night, in time linear in it. */
+const NIGHTLY = [
+  { relation: /^CreditGrant$/, statement: /FULL JOIN/ },
+  { relation: /^CreditHold$/, statement: /h\."captured" END AS "expected"/ },
+  { relation: /^CreditTransaction$/, statement: /LIKE 'order:%:fulfil'/ },
+]
+const isNightly = (of: string, text: string) =>
+  NIGHTLY.some(({ relation, statement }) => relation.test(of) && statement.test(text))
+
+/** The relations that a plan reads whole. Below a LIMIT an index may be walked in its order. */
+function* whole(node: Node, isLimited = false): Generator<string> {
+  const { 'Node Type': type, 'Relation Name': relation, 'Index Name': index } = node
+  const isWalked = /^Index (Only )?Scan/.test(type) && !node['Index Cond']
+  const isWhole = type === 'Seq Scan' || (isWalked && !isLimited && !BACKLOG.test(index ?? ''))
+  if (isWhole && relation && !SMALL.test(relation)) yield relation
+  for (const inner of node.Plans ?? []) {
+    yield* whole(inner, isLimited || type === 'Limit')
+  }
+}
+
+test('no statement reads a growing table whole', async () => {
+  await smoke(demo, () => {})
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  for (const { job } of [...authCron, ...billingCron]) {
+    await client.query('SELECT graphile_worker.add_job($1)', [job])
+  }
+  await demo.settled()
+  const db = createDb(database.url)
+  await pages(db)
+  await db.$disconnect()
+
+  await client.query(`SELECT set_config('tollgate.system', 'on', false)`)
+  const explain = async (text: string, values: unknown[], isWalked: 'on' | 'off') => {
+    await client.query(
+      `SET enable_seqscan = off; SET enable_indexscan = ${isWalked}; SET enable_indexonlyscan = ${isWalked}`,
+    )
+    const { rows } = await client.query(`EXPLAIN (FORMAT JSON) ${text}`, values)
+    const [{ 'QUERY PLAN': plan }] = rows as [{ 'QUERY PLAN': [{ Plan: Node }] }]
+    return new Set(whole(plan[0].Plan))
+  }
+  const found: string[] = []
+  const statements = [...asked]
+  expect(statements.length).toBeGreaterThan(150)
+  for (const [text, values] of statements) {
+    // By a condition, which a bitmap needs; else by an index in its order.
+    const byCondition = await explain(text, values, 'off')
+    if (byCondition.size === 0) continue
+    const byOrder = await explain(text, values, 'on')
+    for (const relation of byCondition) {
+      if (!byOrder.has(relation) || isNightly(relation, text)) continue
+      found.push(`${relation}: ${text.replace(/\s+/g, ' ').slice(0, 500)}`)
+    }
+  }
+  await client.end()
+  expect(found.sort()).toEqual([])
+})
+
+/** What people look at, beside the demo's own pages. */
+async function pages(db: ReturnType<typeof createDb>): Promise<void> {
+  const secret = 'a-secret-for-tests-of-32-characters'
+  const auth = createAuth({ db, baseURL: demo.url, secret, logger })
+  const billing = createBilling({ db, logger })
+  const [{ ownerId } = { ownerId: '' }] = await db.customer.findMany({ take: 1 })
+  await billing.listEvents()
+  await billing.listFlagged()
+  await billing.diagnoseWebhooks()
+  await billing.orders.list()
+  await billing.orders.list({ needsAttention: true })
+  await billing.orders.list({ ownerId })
+  for (const filter of [
+    { action: 'sign_in' },
+    { userId: ownerId },
+    { actorId: ownerId },
+  ] as const) {
+    await auth.listAuditLog(filter)
+  }
+  await billing.exportOwner(ownerId)
+  await auth.deleteUser(ownerId)
+  await auth.settled()
+  await billing.forgetOwner(ownerId)
+  await auth.close()
+}
+
+test('every foreign key has an index, by which a deleted row is looked for', async () => {
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  const { rows } = await client.query(`
+    SELECT conrelid::regclass::text AS "table", conname AS "key" FROM pg_constraint c
+    WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND NOT EXISTS (
+      SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
+        AND c.conkey <@ (i.indkey::int2[])[0:cardinality(c.conkey) - 1])
+    ORDER BY 1, 2`)
+  await client.end()
+  expect(rows).toEqual([])
+})
