@@ -1,6 +1,7 @@
 /**
- * Better Auth's way to the database. Stand-ins of addresses end here, and what one user can have is bounded here,
- * because every endpoint of Better Auth creates its rows through it.
+ * Better Auth's way to the database. Stand-ins of addresses end here, what one user can have is bounded here, and
+ * what would outlive the end of a user's access is refused here, because every endpoint of Better Auth writes its
+ * rows through it.
  *
  * @module
  */
@@ -8,21 +9,38 @@
 import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthOptions } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
+import { APIError } from 'better-auth/api'
+import { requireAccess } from './account/access-end.ts'
 import { type Bounds, boundsOf, endOldSessions, requireRoom } from './bounds.ts'
+import { verifiedPassword } from './password-hooks.ts'
 import { fromStandIn } from './stand-in-address.ts'
 
 type Make = ReturnType<typeof prismaAdapter>
 type Adapter = ReturnType<Make>
 type Create = Adapter['create']
 type Row = Record<string, unknown>
-type Where = Parameters<Adapter['findOne']>[0]['where']
+type Where = NonNullable<Parameters<Adapter['findOne']>[0]['where']>
 
 /** Models of which a user has so many, with the name of the bound. */
 const BOUNDED = { passkey: 'passkeys', account: 'accounts' } as const
 
+/** Models by which somebody comes in, or acts for a user. */
+const GIVES_ACCESS = new Set([
+  'session',
+  'passkey',
+  'account',
+  'twoFactor',
+  'oauthConsent',
+  'oauthAccessToken',
+  'oauthRefreshToken',
+])
+
+/** Models in which a change or a deletion gives access, too. */
+const CHANGES_ACCESS = new Set(['user', 'passkey', 'account', 'twoFactor'])
+
 /** The adapter, over a client or over a transaction of one. */
 export function adapterOf(db: Database | Db, bounds: Bounds = boundsOf()): Make {
-  return (options) => bounded(plain(db)(options), { db, bounds, options })
+  return (options) => guarded(plain(db)(options), { db, bounds, options })
 }
 
 const plain = (db: Database | Db): Make =>
@@ -34,36 +52,83 @@ interface Parts {
   options: BetterAuthOptions
 }
 
-function bounded(adapter: Adapter, parts: Parts): Adapter {
+interface Changed {
+  model: string
+  where: Where
+  update?: Row
+}
+
+function guarded(adapter: Adapter, parts: Parts): Adapter {
   const { db, bounds, options } = parts
+
   const create = async (args: Parameters<Create>[0]) => {
     const { model } = args
     const { userId } = args.data as { userId?: unknown }
     const given = { ...args, data: realRow(args.data) }
-    if (typeof userId === 'string' && Object.hasOwn(BOUNDED, model)) {
-      return atomically(db, async (tx) => {
+    if (typeof userId !== 'string' || !GIVES_ACCESS.has(model)) return adapter.create(given)
+    const row = await atomically(db, async (tx) => {
+      await requireAccess(tx, userId)
+      if (Object.hasOwn(BOUNDED, model)) {
         await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId)
-        return plain(tx)(options).create(given)
-      })
-    }
-    const row = await adapter.create(given)
-    if (typeof userId === 'string' && model === 'session') await endOldSessions(db, bounds, userId)
+      }
+      return plain(tx)(options).create(given)
+    })
+    if (model === 'session') await endOldSessions(db, bounds, userId)
     return row
   }
+
+  /** Makes the change while the access of those whose rows it is about is held. */
+  async function change<T>(args: Changed, run: (adapter: Adapter, args: Changed) => Promise<T>) {
+    const given = real(args)
+    if (!CHANGES_ACCESS.has(args.model)) return run(adapter, given)
+    return atomically(db, async (tx) => {
+      const inner = plain(tx)(options)
+      const isUpdated = args.model === 'user'
+      for (const userId of await ownersOf(inner, given))
+        await requireAccess(tx, userId, { isUpdated })
+      const isPassword =
+        args.model === 'account' &&
+        args.update?.password !== undefined &&
+        !given.where.some(({ field }) => field === 'password')
+      const verified = isPassword ? await verifiedPassword() : undefined
+      if (verified === undefined) return run(inner, given)
+      // Only over the password that was shown: another may have been chosen meanwhile.
+      const same = { field: 'password', value: verified } as Where[number]
+      const changed = await run(inner, { ...given, where: [...given.where, same] })
+      if (changed === 0 || changed === null) throw passwordReplaced()
+      return changed
+    })
+  }
+
   return {
     ...adapter,
     create: create as Create,
     findOne: (args) => adapter.findOne(real(args)),
     findMany: (args) => adapter.findMany(real(args)),
     count: (args) => adapter.count(real(args)),
-    update: (args) => adapter.update(real(args)),
-    updateMany: (args) => adapter.updateMany(real(args)),
-    delete: (args) => adapter.delete(real(args)),
-    deleteMany: (args) => adapter.deleteMany(real(args)),
+    update: (args) => change(args, (inner, given) => inner.update(given as never)) as never,
+    updateMany: (args) => change(args, (inner, given) => inner.updateMany(given as never)),
+    delete: (args) => change(args, (inner, given) => inner.delete(given)),
+    deleteMany: (args) => change(args, (inner, given) => inner.deleteMany(given)),
     consumeOne: (args) => adapter.consumeOne(real(args)),
-    transaction: (work) => adapter.transaction((inner) => work(bounded(inner as Adapter, parts))),
+    transaction: (work) => adapter.transaction((inner) => work(guarded(inner as Adapter, parts))),
   }
 }
+
+/** The users whose rows a change is about. */
+async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<string[]> {
+  const column = model === 'user' ? 'id' : 'userId'
+  const named = where.find(({ field, operator }) => field === column && (operator ?? 'eq') === 'eq')
+  if (typeof named?.value === 'string') return [named.value]
+  const rows = await adapter.findMany<Row>({ model, where })
+  return [...new Set(rows.map((row) => String(row[column])))].sort()
+}
+
+const passwordReplaced = () =>
+  new APIError('CONFLICT', {
+    code: 'conflict',
+    message: 'The password was changed meanwhile. Try again.',
+  })
 
 function real<T extends { where?: Where | undefined; update?: Row }>(args: T): T {
   const { where, update } = args

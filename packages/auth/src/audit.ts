@@ -21,6 +21,7 @@ import { familyOf } from './account/device.ts'
 export type AuditAction =
   | 'account_linked'
   | 'account_unlinked'
+  | 'address_given_up'
   | 'backup_codes_replaced'
   | 'deletion_blocked'
   | 'deletion_cancelled'

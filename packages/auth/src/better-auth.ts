@@ -9,10 +9,11 @@ import { db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
+import { endAccess, notedBeginnings } from './account/access-end.ts'
 import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
-import { endChallenges } from './account/rows.ts'
+import { endStarted } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
@@ -93,7 +94,8 @@ export function createBetterAuth({
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
-        await endChallenges(options.db ?? db, user.id)
+        await endAccess(options.db ?? db, user.id)
+        await endStarted(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },
@@ -106,6 +108,7 @@ export function createBetterAuth({
       sendVerificationEmail: ({ user }) => providerSignUp({ db: options.db ?? db, mails }, user),
     },
     plugins: [
+      notedBeginnings(options.db ?? db),
       ...protection.first,
       refusePending(options.db ?? db),
       continuation(options.db ?? db),

@@ -147,7 +147,9 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
             expireCookie(ctx, cookie)
           }
           if (signUp) return ctx.json({ status: true })
-          const resetToken = await issueReset(ctx.context, userId)
+          const { email } = await db.user.findUniqueOrThrow({ where: { id: userId } })
+          const resetToken = await issueReset(db, ctx.context, { id: userId, email })
+          if (resetToken === null) throw invalidToken()
           await audit(db, { action: 'password_reset_requested', userId })
           return ctx.json({ status: true, resetToken })
         },

@@ -10,7 +10,8 @@ import { defineRequestState, hasRequestState } from '@better-auth/core/context'
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
-import { endChallenges } from './account/rows.ts'
+import { endAccess } from './account/access-end.ts'
+import { endStarted } from './account/rows.ts'
 import { presentedSession } from './presented.ts'
 
 /** Where a new session goes on for the one before it, and whether it keeps the second factor. */
@@ -19,6 +20,9 @@ const CONTINUES: Record<string, { keepsFactor: boolean }> = {
   '/passkey/verify-registration': { keepsFactor: true },
   '/two-factor/disable': { keepsFactor: false },
 }
+
+/** Where people end sessions, and what those have under way. */
+const REVOKES = /^\/(revoke-session|revoke-sessions|revoke-other-sessions)$/
 
 interface Before {
   userId: string
@@ -48,8 +52,14 @@ export function continuation(db: Database): BetterAuthPlugin {
     const session = context.newSession?.session
     if (!session) return
     const { id, userId } = session
+    await endAccess(db, userId)
     await db.session.deleteMany({ where: { userId, id: { not: id } } })
-    await endChallenges(db, userId)
+    await endStarted(db, userId)
+  })
+
+  const endUnderWay = createAuthMiddleware(async (ctx) => {
+    const session = await presentedSession(ctx, db)
+    if (session) await endAccess(db, session.userId)
   })
 
   return {
@@ -70,7 +80,10 @@ export function continuation(db: Database): BetterAuthPlugin {
       },
     }),
     hooks: {
-      before: [{ matcher: ({ path }) => Object.hasOwn(CONTINUES, path ?? ''), handler: remember }],
+      before: [
+        { matcher: ({ path }) => Object.hasOwn(CONTINUES, path ?? ''), handler: remember },
+        { matcher: ({ path }) => REVOKES.test(path ?? ''), handler: endUnderWay },
+      ],
       after: [{ matcher: ({ path }) => path === '/change-password', handler: endOthers }],
     },
   }

@@ -25,7 +25,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
-import { hasShownPassword } from './password-hooks.ts'
+import { verifiedPassword } from './password-hooks.ts'
 import { pathLimits } from './path-limits.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { accountEmail } from './stand-in-address.ts'
@@ -177,7 +177,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     }
     // An endpoint that did without the password says nothing of it by its success.
     if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
-    if (!(await hasShownPassword())) return
+    if ((await verifiedPassword()) === undefined) return
     await limiter.clear(limits.pair, pair)
     await limiter.giveBack(...wide)
     if (address) await limiter.giveBack(limits.address, address)

@@ -106,10 +106,12 @@ export function createMails(options: MailOptions): Mails {
   ): Promise<void> {
     const rows = await context()
     if (request.mail === 'reset') {
+      const token = await issueReset(db, rows, { id, email })
+      if (token === null) return
       const props = {
         // Who signed up with the address may not be who has it.
         ...(emailVerified ? { name } : {}),
-        resetUrl: link(pages.resetPassword, { token: await issueReset(rows, id) }),
+        resetUrl: link(pages.resetPassword, { token }),
         expiresInMinutes: RESET_MINUTES,
       }
       await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })

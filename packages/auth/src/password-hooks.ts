@@ -47,9 +47,9 @@ const seen = defineRequestState<{ hashed?: string; fitted?: string }>(() => ({})
 /** The hash that the present request has made; undefined before it has. */
 export const hashedPassword = async (): Promise<string | undefined> => (await seen.get()).hashed
 
-/** Whether the present request has shown a password that is right. */
-export const hasShownPassword = async (): Promise<boolean> =>
-  (await hasRequestState()) && (await seen.get()).fitted !== undefined
+/** The hash that the present request has shown the password of; undefined where it has shown none. */
+export const verifiedPassword = async (): Promise<string | undefined> =>
+  (await hasRequestState()) ? (await seen.get()).fitted : undefined
 
 /** `passwords` for Better Auth, which keeps to itself what it hashes and verifies. */
 export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 'verify'> {

@@ -10,6 +10,7 @@ import { requireId } from '@repo/core'
 import { networkOf } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import { readStatement, type Statement, type Verifier } from './access-token.ts'
+import { endAccess } from './account/access-end.ts'
 import { type Device, deviceOf } from './account/device.ts'
 import type { AuditEntry } from './audit.ts'
 import { readCookie } from './cookies.ts'
@@ -136,6 +137,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     async revokeSession(req, sessionId) {
       requireId('The session id', sessionId)
       const { userId } = await requireFresh(req)
+      await endAccess(db, userId)
       const { count } = await db.session.deleteMany({ where: { id: sessionId, userId } })
       if (count === 0) throw new AuthError('unknown_session', 'There is no such session.')
       const detail = { reason: 'revoke-session' }
@@ -144,6 +146,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     async revokeOtherSessions(req) {
       const { userId, sessionId } = await requireFresh(req)
+      await endAccess(db, userId)
       const { count } = await db.session.deleteMany({ where: { userId, id: { not: sessionId } } })
       const detail = { reason: 'revoke-other-sessions' }
       record({ action: 'session_revoked', userId, actorId: userId, detail }, req)

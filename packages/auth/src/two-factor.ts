@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Database } from '@repo/db'
+import { atomically, type Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import {
   APIError,
@@ -21,6 +21,7 @@ import { symmetricDecrypt } from 'better-auth/crypto'
 import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
 import { z } from 'zod'
+import { requireAccess } from './account/access-end.ts'
 import { isRecent } from './account/reauthenticate.ts'
 import { notFresh } from './account/refusals.ts'
 import type { Recorder } from './audit-hooks.ts'
@@ -118,11 +119,9 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       if (!consumed && !session) throw noChallenge()
       expireCookie(ctx, ctx.context.createAuthCookie('two_factor'))
     }
-    const user = turnsOn
-      ? await internalAdapter.updateUser(userId, { twoFactorEnabled: true })
-      : await internalAdapter.findUserById(userId)
+    if (turnsOn) await turnOn(db, userId)
+    const user = await internalAdapter.findUserById(userId)
     if (!user) throw noChallenge()
-    if (turnsOn) await db.twoFactor.updateMany({ where: { userId }, data: { verified: true } })
     const isBrief = Boolean(
       await ctx.getSignedCookie(authCookies.dontRememberToken.name, ctx.context.secret),
     )
@@ -201,6 +200,18 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     },
   } satisfies BetterAuthPlugin
 }
+
+/** The user has a second factor if and only if there is a verified one. */
+const turnOn = (db: Database, userId: string): Promise<void> =>
+  atomically(db, async (tx) => {
+    await requireAccess(tx, userId, { isUpdated: true })
+    const { count } = await tx.twoFactor.updateMany({
+      where: { userId, verified: false },
+      data: { verified: true },
+    })
+    if (count === 0) throw noChallenge()
+    await tx.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+  })
 
 const VERIFICATION = {
   method: 'POST',

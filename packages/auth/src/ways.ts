@@ -15,8 +15,9 @@ import {
   freshSessionMiddleware,
 } from 'better-auth/api'
 import { z } from 'zod'
+import { endAccess } from './account/access-end.ts'
 import { isRecent } from './account/reauthenticate.ts'
-import { notFresh } from './account/refusals.ts'
+import { notAuthenticated, notFresh } from './account/refusals.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 
 /** Where an account gets its first password without a session: its mailbox has been shown. */
@@ -26,7 +27,8 @@ const SHOWS_MAILBOX = /^\/(sign-up\/email|reset-password)$/
 export function ways(db: Database): BetterAuthPlugin {
   const requireRecent = async (ctx: HookContext) => {
     const session = await presentedSession(ctx, db)
-    if (session && !isRecent(session)) throw notFresh()
+    if (!session) throw notAuthenticated()
+    if (!isRecent(session)) throw notFresh()
   }
 
   return {
@@ -84,6 +86,7 @@ export async function removeWayIn(db: Database, userId: string, remove: Remove):
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
     const accounts = await tx.account.count({ where: { userId } })
     const passkeys = await tx.passkey.count({ where: { userId } })
+    await endAccess(tx, userId)
     const { count } = await remove(tx, userId)
     if (count === 0) throw refusal('account_not_found', 'There is no such way in.')
     if (accounts + passkeys === count) {

@@ -1,5 +1,7 @@
 -- Backup codes are dated, so that those of somebody else can be taken back. A code that is used is taken out of
 -- the list, which makes no new one.
+SELECT set_config('tollgate.system', 'on', true);
+
 ALTER TABLE "TwoFactor" ADD COLUMN "backupCodesSetAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
 UPDATE "TwoFactor" SET "backupCodesSetAt" = "secretSetAt";
 

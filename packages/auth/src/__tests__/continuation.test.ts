@@ -136,26 +136,6 @@ test('a sign-in with the old password while the new one is being stored does not
   expect(left.map(({ id }) => id)).toEqual([(await sessionOf(cookiesOf(changed)))?.sessionId])
 })
 
-test('a sign-in whose password is replaced before its session is made is refused', async () => {
-  const { email, userId } = await auth.signIn()
-  await auth.post('/request-password-reset', { email })
-  await auth.settled()
-  const token = tokenOf(auth.outbox, 'PasswordResetEmail')
-  const signedIn = await whileLocked(
-    (tx) => tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`,
-    () => auth.post('/sign-in/email', { email, password: TEST_PASSWORD }),
-    async () => {
-      const reset = await auth.post('/reset-password', { token, newPassword: NEW })
-      expect(reset.status).toBe(200)
-    },
-  )
-  expect([signedIn.status, await codeIn(signedIn)]).toEqual([401, 'invalid_email_or_password'])
-  expect(cookiesOf(signedIn)).toBe('')
-  expect(await setup.db.session.count({ where: { userId } })).toBe(0)
-  const again = await auth.post('/sign-in/email', { email, password: NEW })
-  expect(again.status).toBe(200)
-})
-
 test('a sign-in that waits for its code ends with the password that began it', async () => {
   const person = await personWithFactor(auth)
   const { email } = person

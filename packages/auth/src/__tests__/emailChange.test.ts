@@ -258,9 +258,10 @@ test('of two changes of one account the later one counts, also when they are ask
   const tokens = mailsTo(last, 'NewAddressEmail').map(
     ({ text }) => /token=([\w-]+)/.exec(text)?.[1] ?? '',
   )
-  expect(tokens).toHaveLength(2)
+  // One that was replaced before its mail was sent gets none.
+  expect([1, 2]).toContain(tokens.length)
   const answers = await Promise.all(tokens.map((token) => confirm(cookie, token)))
-  expect(answers.map(({ status }) => status).sort()).toEqual([200, 400])
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
   expect(await addressOf(userId)).toBe(last)
 })
 
@@ -428,15 +429,16 @@ test('the first mail takes back what was made of it and every later change', asy
   await ask(cookie, third, { password: TEST_PASSWORD })
   const token = await mailed('NewAddressEmail')
   await confirm(cookie, token)
-  const fromSecond = await mailed('AddressChangeEmail')
+  await setup.auth.settled()
   expect(await addressOf(userId)).toBe(third)
   expect((await undo(early)).status).toBe(200)
   await setup.auth.settled()
   expect(await addressOf(userId)).toBe(old)
   expect(mailsTo(third, 'AddressChangeEmail')).toHaveLength(1)
-  // Nor does who had the address in between get it back.
-  expect(await codeIn(await undo(fromSecond))).toBe('invalid_token')
-  expect(mailsTo(email, 'AddressChangeEmail').length).toBeGreaterThan(0)
+  // The address in between is told, and cannot take anything back.
+  const between = mailsTo(email, 'AddressChangeEmail').map(({ text }) => text)
+  expect(between.length).toBeGreaterThan(0)
+  for (const text of between) expect(text).not.toContain('token=')
 })
 
 test('asking again does not take the first mail’s link away', async () => {

@@ -10,6 +10,7 @@ import type { Logger } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 import { audit } from '../audit.ts'
 import type { Mails } from '../mails.ts'
+import { requireAccess } from './access-end.ts'
 import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
 import { endSessions, type LockedUser, lockUser } from './rows.ts'
 
@@ -39,6 +40,7 @@ export async function requestDeletion(
   return atomically(db, async (tx) => {
     const user = await lockWithOrganizations(tx, userId)
     if (!user) throw notAuthenticated()
+    await requireAccess(tx, userId)
     const alone = await ownedAlone(tx, userId)
     if (alone.length > 0) throw organizationsNeedOwner(alone)
     if (graceDays === 0) {
@@ -60,6 +62,7 @@ export async function cancelDeletion({ db, mails }: DeletionParts, userId: strin
   await atomically(db, async (tx) => {
     const user = await lockUser(tx, userId)
     if (!user) throw notAuthenticated()
+    await requireAccess(tx, userId)
     const { count } = await tx.userDeletion.deleteMany({ where: { userId } })
     if (count === 0) throw deletionNotScheduled()
     await tell(tx, mails, user, { stage: 'canceled' })

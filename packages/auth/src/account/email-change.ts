@@ -8,11 +8,13 @@
  */
 
 import { atomically, type Database, type Db } from '@repo/db'
+import { audit } from '../audit.ts'
 import { invalidToken } from '../confirmation.ts'
 import type { Keys } from '../keys.ts'
 import type { Mails } from '../mails.ts'
+import { requireAccess } from './access-end.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
-import { endResetLinks, endSessions, lockUser } from './rows.ts'
+import { endSessions, endStarted, lockUser } from './rows.ts'
 import { redeem } from './tokens.ts'
 
 /** The link that confirms a new address is good for so long. */
@@ -42,8 +44,13 @@ export async function requestEmailChange(
   await atomically(db, async (tx) => {
     const user = await lockUser(tx, userId)
     if (!user) throw notAuthenticated()
+    await requireAccess(tx, userId)
     const oldEmail = user.email
     if (oldEmail === newEmail) throw emailUnchanged()
+    await tx.emailChange.updateMany({
+      where: { userId, confirmedAt: null, closedAt: null },
+      data: { closedAt: new Date() },
+    })
     const { id } = await tx.emailChange.create({ data: { userId, oldEmail, newEmail } })
     const changeId = String(id)
     await mails.request({ mail: 'account', account: { kind: 'new_address', changeId } }, tx)
@@ -70,13 +77,13 @@ export async function confirmEmailChange(
     if (!change) throw invalidToken()
     if (change.userId !== userId) throw otherAccount()
     const user = await lockUser(tx, userId)
+    await requireAccess(tx, userId)
     // Asked under the lock: another change may have been asked for meanwhile, or this one taken back.
-    const later = await tx.emailChange.findFirst({ where: { userId, id: { gt: id } } })
     const { count } = await tx.emailChange.updateMany({
-      where: { id, confirmedAt: null, oldEmail: user?.email ?? '' },
+      where: { id, confirmedAt: null, closedAt: null, oldEmail: user?.email ?? '' },
       data: { confirmedAt: new Date() },
     })
-    if (later || count === 0) throw invalidToken()
+    if (count === 0) throw invalidToken()
     await giveAddress(tx, userId, change.newEmail)
     const notice = { kind: 'address_change', stage: 'done', changeId } as const
     await mails.request({ mail: 'account', account: notice }, tx)
@@ -104,6 +111,7 @@ export async function undoEmailChange(
     const { userId, oldEmail, createdAt } = change
     await tx.emailChange.deleteMany({ where: { userId, id: { gte: id } } })
     if (user.email !== oldEmail) {
+      await moveAside(tx, oldEmail, change.confirmedAt)
       await giveAddress(tx, userId, oldEmail)
       const { name, email: to } = user
       const notice = { kind: 'address_change', stage: 'undone', to, name } as const
@@ -128,13 +136,34 @@ async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
     .catch((error: { code?: unknown }) => {
       throw error.code === 'P2002' ? emailTaken() : error
     })
-  await endResetLinks(tx, userId)
+  await endStarted(tx, userId)
 }
+
+/**
+ * A mailed link to the old address makes an account there, which is what its owner tries first. Whoever holds the
+ * link that takes the change back holds that mailbox, so the account gives way; one that has come to more than an
+ * address since then stays, and the change is not taken back.
+ */
+async function moveAside(tx: Db, email: string, since: Date | null): Promise<void> {
+  if (!since) return
+  const [moved] = await tx.$queryRaw<{ id: string }[]>`
+    UPDATE "User" u SET "email" = u."id" || ${ASIDE}, "emailVerified" = false
+    WHERE u."email" = ${email} AND u."createdAt" >= ${since}
+      AND NOT EXISTS (SELECT 1 FROM "Member" m WHERE m."userId" = u."id")
+      AND NOT EXISTS (SELECT 1 FROM "Passkey" p WHERE p."userId" = u."id")
+      AND NOT EXISTS (SELECT 1 FROM "Account" a WHERE a."userId" = u."id")
+    RETURNING u."id"`
+  if (!moved) return
+  await endSessions(tx, moved.id)
+  await audit(tx, { action: 'address_given_up', userId: moved.id })
+}
+
+/** No mail goes there (RFC 2606); the job that forgets unconfirmed sign-ups deletes such a user. */
+const ASIDE = '@moved-aside.tollgate.invalid'
 
 /** Takes away what somebody else may have brought to the account since `since`. The password they may know. */
 async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   await endSessions(tx, userId)
-  await endResetLinks(tx, userId)
   await tx.passkey.deleteMany({ where: { userId, createdAt: { gte: since } } })
   await tx.account.deleteMany({
     where: { userId, OR: [{ providerId: 'credential' }, { createdAt: { gte: since } }] },
@@ -146,10 +175,13 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
     where: { userId, backupCodesSetAt: { gte: since } },
     data: { backupCodes: '[]' },
   })
-  const { count } = await tx.twoFactor.deleteMany({
-    where: { userId, secretSetAt: { gte: since } },
+  await tx.twoFactor.deleteMany({
+    where: { userId, OR: [{ secretSetAt: { gte: since } }, { verified: false }] },
   })
-  if (count > 0) await tx.user.update({ where: { id: userId }, data: { twoFactorEnabled: false } })
+  await tx.user.updateMany({
+    where: { id: userId, twoFactor: { is: null } },
+    data: { twoFactorEnabled: false },
+  })
 }
 
 /** Forgets changes that nobody can take back any more. Returns how many. */

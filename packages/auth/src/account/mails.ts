@@ -81,7 +81,7 @@ async function newAddress(
 ): Promise<void> {
   const { db, sender, pages, link } = parts
   const change = await changeOf(parts, changeId)
-  if (!change || change.confirmedAt) return
+  if (!change || change.confirmedAt || change.closedAt) return
   const { newEmail } = change
   const owner = await db.user.findUnique({ where: { email: newEmail } })
   if (owner?.emailVerified) {
@@ -110,9 +110,24 @@ async function addressChange(
     const token = await issueLink(parts, 'undo-email-change', undoDays * 24 * 60, changeId)
     return { undoUrl: link(pages.undoEmailChange, { token }), expiresInDays: undoDays }
   }
-  const props = { name: change.user.name, stage, ...(undoDays > 0 ? await undo() : {}) }
+  const mayUndo = undoDays > 0 && !(await canItselfBeUndone(parts, change))
+  const props = { name: change.user.name, stage, ...(mayUndo ? await undo() : {}) }
   await sender.sendEmail('AddressChangeEmail', change.oldEmail, props, { idempotencyKey })
 }
+
+/**
+ * Whether the old address of a change came by another change that can still be taken back. It gets no link then: a
+ * thief who moved an account to another mailbox would hold a key to it once its owner has moved it away again.
+ */
+async function canItselfBeUndone(
+  { db, undoDays }: AccountMailParts,
+  { id, userId, createdAt }: { id: bigint; userId: string; createdAt: Date },
+): Promise<boolean> {
+  const since = new Date(createdAt.getTime() - undoDays * DAY_MS)
+  const where = { userId, id: { lt: id }, confirmedAt: { gte: since } }
+  return (await db.emailChange.count({ where })) > 0
+}
+const DAY_MS = 24 * 60 * 60 * 1000
 
 const issueLink = (
   { issue }: AccountMailParts,

@@ -7,6 +7,7 @@
 
 import type { Db } from '@repo/db'
 import { storedPrefix } from '../verification.ts'
+import { endAccess } from './access-end.ts'
 
 export interface LockedUser {
   id: string
@@ -22,27 +23,32 @@ export async function lockUser(tx: Db, userId: string): Promise<LockedUser | nul
   return user ?? null
 }
 
-/** Ends every session of the user, and the tokens that other programs have on the user's behalf. */
+/** Ends every session of the user with what is under way, and the tokens that other programs have on the user's behalf. */
 export async function endSessions(tx: Db, userId: string): Promise<void> {
+  await endAccess(tx, userId)
   await tx.session.deleteMany({ where: { userId } })
-  await endChallenges(tx, userId)
+  await endStarted(tx, userId)
   await tx.oauthAccessToken.deleteMany({ where: { userId } })
   await tx.oauthRefreshToken.deleteMany({ where: { userId } })
 }
 
-/** Sign-ins by password that wait for their second factor: the password was shown before what ends them. */
-export async function endChallenges(
-  db: Pick<Db, 'verificationToken'>,
-  userId: string,
-): Promise<void> {
-  await db.verificationToken.deleteMany({
-    where: { value: userId, identifier: { startsWith: storedPrefix('second-factor-challenge') } },
-  })
-}
+/** What was begun with the user's former password or address, and waits for its second step. */
+const STARTED = ['second-factor-challenge', 'password-reset'] as const
 
-/** Links to choose a new password that were mailed to an address of the user. */
-export async function endResetLinks(tx: Db, userId: string): Promise<void> {
-  await tx.verificationToken.deleteMany({
-    where: { value: userId, identifier: { startsWith: storedPrefix('password-reset') } },
+/**
+ * Ends sign-ins that wait for their second factor, links to choose a new password, and changes of address that
+ * nobody has confirmed yet. What may have set them off is not trusted any more.
+ */
+export async function endStarted(db: Started, userId: string): Promise<void> {
+  await db.verificationToken.deleteMany({
+    where: {
+      value: userId,
+      OR: STARTED.map((purpose) => ({ identifier: { startsWith: storedPrefix(purpose) } })),
+    },
+  })
+  await db.emailChange.updateMany({
+    where: { userId, confirmedAt: null, closedAt: null },
+    data: { closedAt: new Date() },
   })
 }
+type Started = Pick<Db, 'verificationToken' | 'emailChange'>

@@ -26,6 +26,7 @@ const CALLS: Record<string, ((wrong: never) => Promise<unknown>)[] | null> = {
     (wrong) => entry.enqueue(database.db, job, {}, { key: wrong }),
     (wrong) => entry.enqueue(database.db, job, {}, { runAt: wrong }),
   ],
+  createBacklogWatch: null,
   createWorker: null,
   migrateJobs: null,
   runPending: null,
