@@ -5,6 +5,7 @@
 
 CREATE INDEX IF NOT EXISTS "AuditLog_action_id_idx" ON "AuditLog"("action", "id");
 CREATE INDEX IF NOT EXISTS "AuthEvent_untried" ON "AuthEvent" ("createdAt") WHERE "attempts" = 0;
+CREATE INDEX IF NOT EXISTS "CreditHold_ownerId_creditType_idx" ON "CreditHold"("ownerId", "creditType");
 CREATE INDEX IF NOT EXISTS "Customer_forgotten" ON "Customer" ("id") WHERE "forgottenAt" IS NOT NULL;
 CREATE INDEX IF NOT EXISTS "Effect_of_orders" ON "Effect" ("createdAt") WHERE "name" IN ('order.completed', 'order.refunded');
 CREATE INDEX IF NOT EXISTS "Invitation_inviterId_idx" ON "Invitation"("inviterId");

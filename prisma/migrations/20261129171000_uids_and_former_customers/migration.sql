@@ -35,6 +35,7 @@ CREATE POLICY "as_system" ON "BookingUid" USING ((SELECT current_setting('tollga
 ALTER TABLE "FormerCustomer" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY "as_system" ON "FormerCustomer" USING ((SELECT current_setting('tollgate.system', true) = 'on' AND coalesce(current_setting('tollgate.organization', true), '') = ''));
 
+SELECT set_config('tollgate.system', 'on', true);
 INSERT INTO "BookingUid" ("uid", "bookingId")
 SELECT unnest("calUids"), "id" FROM "Booking" ORDER BY "createdAt" ON CONFLICT DO NOTHING;
 INSERT INTO "FormerCustomer" ("stripeCustomerId", "customerId")

@@ -8,9 +8,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createAuth } from '@repo/auth'
+import { createAuth, listAuditLog } from '@repo/auth'
 import { authCron } from '@repo/auth/worker'
-import { createBilling } from '@repo/billing'
+import { createBilling, createStripe } from '@repo/billing'
 import { billingCron } from '@repo/billing/worker'
 import { createTestLogger } from '@repo/core/testing'
 import { createDb } from '@repo/db'
@@ -133,24 +133,25 @@ test('no statement reads a growing table whole', async () => {
   expect(found.sort()).toEqual([])
 })
 
-/** What people look at, beside the demo's own pages. */
+/** What people and hosts look at, beside the demo's own pages. */
 async function pages(db: ReturnType<typeof createDb>): Promise<void> {
   const secret = 'a-secret-for-tests-of-32-characters'
   const auth = createAuth({ db, baseURL: demo.url, secret, logger })
-  const billing = createBilling({ db, logger })
+  const stripe = createStripe('sk_test_tollgatedemo', { apiBase: new URL(demo.mailboxUrl).origin })
+  const billing = createBilling({ db, logger, stripe, appUrl: demo.url })
   const [{ ownerId } = { ownerId: '' }] = await db.customer.findMany({ take: 1 })
   await billing.listEvents()
   await billing.listFlagged()
   await billing.diagnoseWebhooks()
-  await billing.orders.list()
-  await billing.orders.list({ needsAttention: true })
-  await billing.orders.list({ ownerId })
+  await billing.listOrders()
+  await billing.listOrders({ needsAttention: true })
+  await billing.listOrders({ ownerId })
   for (const filter of [
     { action: 'sign_in' },
     { userId: ownerId },
     { actorId: ownerId },
   ] as const) {
-    await auth.listAuditLog(filter)
+    await listAuditLog(db, filter)
   }
   await billing.exportOwner(ownerId)
   await auth.deleteUser(ownerId)
@@ -159,15 +160,21 @@ async function pages(db: ReturnType<typeof createDb>): Promise<void> {
   await auth.close()
 }
 
+/** Rows that are there for good, so nobody looks for what refers to one that goes. */
+const NEVER_DELETED = ['"CreditAccount"', '"CreditTransaction"', '"Price"', '"Product"']
+
 test('every foreign key has an index, by which a deleted row is looked for', async () => {
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
-  const { rows } = await client.query(`
+  const { rows } = await client.query(
+    `
     SELECT conrelid::regclass::text AS "table", conname AS "key" FROM pg_constraint c
-    WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND NOT EXISTS (
+    WHERE contype = 'f' AND confrelid::regclass::text <> ALL($1) AND connamespace = 'public'::regnamespace AND NOT EXISTS (
       SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
         AND c.conkey <@ (i.indkey::int2[])[0:cardinality(c.conkey) - 1])
-    ORDER BY 1, 2`)
+    ORDER BY 1, 2`,
+    [NEVER_DELETED],
+  )
   await client.end()
   expect(rows).toEqual([])
 })
