@@ -12,7 +12,7 @@ import { jwt } from 'better-auth/plugins/jwt'
 import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
-import { endChallenges } from './account/rows.ts'
+import { endChallenges, withdrawSent } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
@@ -24,9 +24,11 @@ import { proveByReset } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails } from './mails.ts'
+import { limitOldSessions } from './old-sessions.ts'
 import { type AnyAuthOptions, accountDays, PAGES, type Pages } from './options.ts'
 import { organizations } from './organization/plugin.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import type { Endpoints } from './password-fields.ts'
 import { observed, passwordHooks } from './password-hooks.ts'
 import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
@@ -68,6 +70,7 @@ export function createBetterAuth({
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext
+  const endpoints: Endpoints = () => instance.api
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
   const mails: Mails = createMails({
@@ -94,6 +97,7 @@ export function createBetterAuth({
       async onPasswordReset({ user }, req) {
         await proveByReset(options.db ?? db, user.id)
         await endChallenges(options.db ?? db, user.id)
+        await withdrawSent(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },
@@ -108,12 +112,22 @@ export function createBetterAuth({
     plugins: [
       ...protection.first,
       refusePending(options.db ?? db),
+      limitOldSessions({
+        db: options.db ?? db,
+        endpoints,
+        signIn: new URL(pages.signIn, baseURL),
+      }),
       continuation(options.db ?? db),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       standInAddresses(),
       mailEndpoints(mails),
       signUps(mails),
-      confirmation({ db: options.db ?? db, keys, passwords: observed(passwords) }),
+      confirmation({
+        db: options.db ?? db,
+        keys,
+        passwords: observed(passwords),
+        record: protection.record,
+      }),
       organizations({
         db: options.db ?? db,
         roles,

@@ -22,12 +22,27 @@ export async function lockUser(tx: Db, userId: string): Promise<LockedUser | nul
   return user ?? null
 }
 
-/** Ends every session of the user, and the tokens that other programs have on the user's behalf. */
+/**
+ * Ends every session of the user, and what was done in them and still waits: the tokens that other programs have on
+ * the user's behalf, and invitations.
+ */
 export async function endSessions(tx: Db, userId: string): Promise<void> {
   await tx.session.deleteMany({ where: { userId } })
+  await withdrawSent(tx, userId)
   await endChallenges(tx, userId)
   await tx.oauthAccessToken.deleteMany({ where: { userId } })
   await tx.oauthRefreshToken.deleteMany({ where: { userId } })
+}
+
+/**
+ * Invitations that the user sent and nobody has accepted: whoever had the account may have sent them to themselves.
+ * After the sessions have ended, so that none of them sends another.
+ */
+export async function withdrawSent(db: Pick<Db, 'invitation'>, userId: string): Promise<void> {
+  await db.invitation.updateMany({
+    where: { inviterId: userId, status: 'pending' },
+    data: { status: 'canceled' },
+  })
 }
 
 /** Sign-ins by password that wait for their second factor: the password was shown before what ends them. */
