@@ -28,7 +28,7 @@ export type AuditAction =
   | 'email_change_requested'
   | 'email_change_undone'
   | 'email_changed'
-  | 'email_confirmed'
+  | 'address_confirmed'
   | 'impersonation_started'
   | 'impersonation_stopped'
   | 'invitation_canceled'

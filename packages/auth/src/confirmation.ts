@@ -144,7 +144,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
             throw invalidToken()
           }
           if (!(await proveAddress(db, userId, signUp))) throw invalidToken()
-          await record({ action: 'email_confirmed', userId }, ctx.request ?? ctx.headers)
+          await record({ action: 'address_confirmed', userId }, ctx.request ?? ctx.headers)
           if (own && id) {
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)

@@ -141,7 +141,7 @@ test('an invitation that is turned down', async () => {
 test('a confirmed address, and a changed name', async () => {
   const entries = await added(() => auth.signIn('new@example.com'))
   expect(entries).toMatchObject([
-    { action: 'email_confirmed', userId: expect.any(String), actorId: null },
+    { action: 'address_confirmed', userId: expect.any(String), actorId: null },
     { action: 'sign_in' },
   ])
   const rename = () => auth.post('/update-user', { name: 'Grace' }, from())

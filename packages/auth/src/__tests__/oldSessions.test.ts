@@ -1,5 +1,6 @@
 /** A session whose sign-in is older than a quarter of an hour makes nothing that outlasts it or that others suffer. */
 
+import { readFile } from 'node:fs/promises'
 import { atomically } from '@repo/db'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RECENT_SECONDS } from '../account/reauthenticate.ts'
@@ -122,6 +123,7 @@ const REACHED = [
 test('of all endpoints that change something an old session reaches only these', async () => {
   const { email, userId } = await auth.signIn()
   const reached = new Set<string>()
+  const closed = new Set<string>()
   const endpoints = answered(auth).filter(({ method }) => method !== 'GET')
   expect(endpoints.length).toBeGreaterThan(60)
   for (const { path, method } of endpoints) {
@@ -136,9 +138,14 @@ test('of all endpoints that change something an old session reaches only these',
       }),
     )
     const isClosed = (await codeIn(answer)) === 'recent_sign_in_required'
-    if (!isClosed && answer.status !== 404) reached.add(path)
+    if (isClosed) closed.add(path)
+    else if (answer.status !== 404) reached.add(path)
   }
   expect([...reached].sort()).toEqual(REACHED)
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const [, table = ''] = readme.split('### What needs a recent sign-in')
+  expect(closed.size).toBeGreaterThan(12)
+  for (const path of closed) expect(table.split('\n## ')[0]).toContain(`\`${path}\``)
 })
 
 test('what a day brings works with an old session', async () => {
