@@ -5,7 +5,7 @@
  */
 
 import type { Logger } from '@repo/core'
-import { db } from '@repo/db'
+import { type Db, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
@@ -14,6 +14,7 @@ import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
 import { endChallenges, withdrawSent } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
+import { audit } from './audit.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
@@ -26,7 +27,7 @@ import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails } from './mails.ts'
 import { limitOldSessions } from './old-sessions.ts'
 import { type AnyAuthOptions, accountDays, PAGES, type Pages } from './options.ts'
-import { organizations } from './organization/plugin.ts'
+import { type OrganizationRecord, organizations } from './organization/plugin.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
 import type { Endpoints } from './password-fields.ts'
 import { observed, passwordHooks } from './password-hooks.ts'
@@ -134,7 +135,10 @@ export function createBetterAuth({
         bounds: boundsOf(options.bounds),
         invite: ({ id }) =>
           run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
-        record: async (entry) => logger.info(entry, 'organization changed'),
+        record: async (entry, tx) => {
+          logger.info(entry, 'organization changed')
+          await recordAdded(entry, tx)
+        },
       }),
       jwt(tokens.jwt),
       ...waysIn({
@@ -166,6 +170,13 @@ export function createBetterAuth({
     ],
   })
   return { instance, mails }
+}
+
+/** By the host's own code, which has no endpoint that the audit log could go by. */
+async function recordAdded(entry: OrganizationRecord, tx: Db): Promise<void> {
+  const { action, role, ...about } = entry
+  if (action !== 'organization.add-member') return
+  await audit(tx, { action: 'member_added', ...about, ...(role ? { detail: { to: role } } : {}) })
 }
 
 /** What needs neither mails nor plugins. */

@@ -57,7 +57,10 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
   async function rotateInTransaction(ctx: HookContext): Promise<unknown> {
     const tx = currentTransaction() as Db
     const row = await lock(tx, await hashOf(refreshTokenIn(ctx) as string, 'refresh_token'))
-    if (row) await requireConsent(tx, row)
+    if (row) {
+      await requireConsent(tx, row)
+      await requireSession(tx, row.id)
+    }
     const answer = await endpoint(ctx)
     if (row) await keepScopes(tx, row)
     return answer
@@ -139,6 +142,19 @@ async function requireConsent(
     SELECT 1 FROM "OauthClient" WHERE "clientId" = ${clientId} AND "skipConsent"`
   if (trusted.length > 0) return
   throw invalidGrant('The user no longer consents to this.')
+}
+
+/**
+ * A grant outlives a session that has run out, but not where it was given when the sign-in was no longer recent.
+ *
+ * @throws `invalid_grant`
+ */
+async function requireSession(tx: Db, tokenId: string): Promise<void> {
+  const found = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM "OauthRefreshToken" t JOIN "Session" s ON s."id" = t."sessionId"
+    WHERE t."id" = ${tokenId} AND (s."expiresAt" > now()
+      OR t."grantedAt" < s."createdAt" + make_interval(secs => ${RECENT_SECONDS}))`
+  if (found.length === 0) throw invalidGrant('The session in which it was granted has ended.')
 }
 
 /** Loaded within the transactions of many, they would wait for a connection that those transactions hold. */

@@ -125,6 +125,16 @@ test('what an owner does to an organization', async () => {
   expect(await added(remove)).toMatchObject([{ action: 'organization_deleted', ...about }])
 })
 
+test('a member that the host’s own code adds', async () => {
+  const { userId } = await auth.signIn()
+  const made = await auth.post('/organization/create', { name: 'Acme' }, from())
+  const { id: organizationId } = (await made.json()) as { id: string }
+  const body = { userId, role: 'VIEWER' as never, organizationId }
+  expect(await added(() => auth.api.addMember({ body }))).toMatchObject([
+    { action: 'member_added', userId, actorId: null, organizationId, detail: { to: 'VIEWER' } },
+  ])
+})
+
 test('an invitation that is turned down', async () => {
   const guest = await auth.signIn()
   const made = await auth.post('/organization/create', { name: 'Acme' }, from())

@@ -283,6 +283,11 @@ describe('an invitation', () => {
     expect((await recover(owner)).status).toBe(200)
     const accepted = await accept(sent)
     expect([accepted.status, await codeIn(accepted)]).toEqual([400, 'invitation_not_found'])
+    const detail = { reason: 'sessions_ended', count: 1 }
+    const entries = await setup.db.auditLog.findMany({
+      where: { userId: owner.userId, action: 'invitation_canceled' },
+    })
+    expect(entries).toMatchObject([{ detail }])
     const members = await setup.db.member.count({ where: { organizationId: owner.organizationId } })
     expect(members).toBe(1)
   })
@@ -351,6 +356,22 @@ describe('of a program an old session', () => {
     expect(new URL(url).searchParams.get('client_id')).toBe(clientId)
     expect(await setup.db.oauthConsent.count({ where: { userId } })).toBe(0)
     expect((await say(false)).status).toBe(200)
+  })
+
+  test('gets a grant that ends when the session runs out', async () => {
+    const { clientId } = await phone()
+    const { cookie, userId } = await auth.signIn()
+    await programs.grant(clientId, cookie)
+    await age(userId)
+    const late = await programs.grant(clientId, cookie)
+    const next = await programs.refresh(clientId, late.refresh_token)
+    expect(next.status).toBe(200)
+    const expiresAt = new Date(Date.now() - 1_000)
+    await setup.db.session.updateMany({ where: { userId }, data: { expiresAt } })
+    expect(await programs.refresh(clientId, next.refresh_token)).toMatchObject({
+      status: 400,
+      error: 'invalid_grant',
+    })
   })
 
   test('gets a grant that does not go over to the next session', async () => {

@@ -6,6 +6,7 @@
  */
 
 import type { Db } from '@repo/db'
+import { audit } from '../audit.ts'
 import { storedPrefix } from '../verification.ts'
 
 export interface LockedUser {
@@ -38,11 +39,17 @@ export async function endSessions(tx: Db, userId: string): Promise<void> {
  * Invitations that the user sent and nobody has accepted: whoever had the account may have sent them to themselves.
  * After the sessions have ended, so that none of them sends another.
  */
-export async function withdrawSent(db: Pick<Db, 'invitation'>, userId: string): Promise<void> {
-  await db.invitation.updateMany({
-    where: { inviterId: userId, status: 'pending' },
+export async function withdrawSent(
+  db: Pick<Db, 'invitation' | 'auditLog'>,
+  userId: string,
+): Promise<void> {
+  const { count } = await db.invitation.updateMany({
+    where: { inviterId: userId, status: 'pending', expiresAt: { gt: new Date() } },
     data: { status: 'canceled' },
   })
+  if (count === 0) return
+  const detail = { reason: 'sessions_ended', count }
+  await audit(db, { action: 'invitation_canceled', userId, detail })
 }
 
 /** Sign-ins by password that wait for their second factor: the password was shown before what ends them. */
