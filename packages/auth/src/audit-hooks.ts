@@ -10,6 +10,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import type { AuditAction, AuditEntry } from './audit.ts'
+import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR, SIGNS_IN } from './audit-endpoints.ts'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { accountEmail } from './stand-in-address.ts'
@@ -33,30 +34,6 @@ export const subjectOf = (key: string, email: string): string =>
     .digest('hex')
     .slice(0, 24)
 
-/** Where a sign-in may end. */
-const SIGNS_IN = /^\/(sign-in\/|callback\/|magic-link\/verify|passkey\/verify-authentication)/
-const SECOND_FACTOR = /^\/two-factor\/verify-(totp|backup-code)$/
-
-/** What people do to what is theirs, by endpoint. */
-const OWN: { [path: string]: AuditAction } = {
-  '/sign-out': 'sign_out',
-  '/change-password': 'password_changed',
-  '/revoke-session': 'session_revoked',
-  '/revoke-sessions': 'session_revoked',
-  '/revoke-other-sessions': 'session_revoked',
-  '/unlink-account': 'account_unlinked',
-  '/passkey/verify-registration': 'passkey_added',
-  '/passkey/delete-passkey': 'passkey_removed',
-  '/two-factor/disable': 'two_factor_disabled',
-  '/two-factor/generate-backup-codes': 'backup_codes_replaced',
-  '/organization/leave': 'member_removed',
-  '/organization/accept-invitation': 'member_added',
-  '/oauth2/consent': 'program_allowed',
-}
-
-/** What they do to others. */
-const OTHERS = /^\/organization\/(update-member-role|remove-member|transfer-ownership)$/
-
 /** Where an account gets its first password by a way of its own, which is told of otherwise. */
 const SETS_FIRST_PASSWORD = /^\/(sign-up\/email|reset-password)$/
 
@@ -70,6 +47,8 @@ interface Before {
   target: { userId: string; role: string } | null
   /** Of the account it is about. */
   provider: string | null
+  /** The program that a consent is about. */
+  clientId: string | null
 }
 
 export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): BetterAuthPlugin {
@@ -81,7 +60,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     const session = source && (await presentedSession(ctx, db))
     if (!session) return
     const { id: sessionId, userId, isPending, user } = session
-    const { accountId, memberId, memberIdOrEmail } = bodyOf(ctx)
+    const { accountId, memberId, memberIdOrEmail, id } = bodyOf(ctx)
     seen.set(source, {
       userId,
       sessionId,
@@ -91,6 +70,10 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
       provider:
         ctx.path === '/unlink-account' && typeof accountId === 'string'
           ? ((await db.account.findFirst({ where: { id: accountId, userId } }))?.providerId ?? null)
+          : null,
+      clientId:
+        ctx.path?.endsWith('-consent') && typeof id === 'string'
+          ? ((await db.oauthConsent.findFirst({ where: { id, userId } }))?.clientId ?? null)
           : null,
     })
   })
@@ -121,13 +104,19 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     if (SIGNS_IN.test(path)) return signedIn(ctx)
     if (SECOND_FACTOR.test(path)) return shown(ctx, by)
     if (!by) return []
-    if (OTHERS.test(path)) return toOthers(ctx, by)
-    const action = Object.hasOwn(OWN, path) ? OWN[path] : undefined
-    if (!action) return []
+    if (Object.hasOwn(OTHERS, path)) return toOthers(ctx, by)
+    if (Object.hasOwn(ORGANIZATIONS, path)) return [toOrganization(ctx, by)]
+    if (Object.hasOwn(PROGRAMS, path)) return toProgram(ctx, by)
+    return Object.hasOwn(OWN, path) ? toOwn(ctx, by) : []
+  }
+
+  async function toOwn(ctx: HookContext, by: Before): Promise<AuditEntry[]> {
+    const { path = '' } = ctx
+    const action = OWN[path] as AuditAction
     const { userId, sessionId, provider } = by
-    const { accept, oauth_query } = bodyOf(ctx)
-    if (action === 'program_allowed' && accept !== true) return []
-    const program = new URLSearchParams(String(oauth_query ?? '')).get('client_id')
+    // A program may ask for the end of a session, and the person refuse.
+    if (path.startsWith('/oauth2/') && (await db.session.count({ where: { id: sessionId } })) > 0)
+      return []
     return [
       {
         action,
@@ -135,11 +124,39 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
         actorId: userId,
         ...(action === 'sign_out' ? { sessionId } : {}),
         ...(action === 'session_revoked' ? { detail: { reason: path.slice(1) } } : {}),
+        ...(action === 'member_added' ? { detail: invitedBy(ctx) } : {}),
         ...(provider === null ? {} : { detail: { from: provider } }),
-        ...(action === 'program_allowed' && program ? { detail: { to: program } } : {}),
         ...(path.startsWith('/organization/') ? { organizationId: organizationOf(ctx) } : {}),
       },
     ]
+  }
+
+  function toProgram(ctx: HookContext, { userId, clientId: consented }: Before): AuditEntry[] {
+    const { accept, oauth_query, client_id } = bodyOf(ctx)
+    const action = PROGRAMS[ctx.path ?? ''] as AuditAction
+    if (action === 'program_allowed' && accept !== true) return []
+    const asked = new URLSearchParams(String(oauth_query ?? '')).get('client_id')
+    const made = (ctx.context.returned as { client_id?: unknown } | null)?.client_id
+    const to = consented ?? client_id ?? asked ?? made
+    return [
+      {
+        action,
+        userId,
+        actorId: userId,
+        ...(typeof to === 'string' ? { detail: { to } } : {}),
+      },
+    ]
+  }
+
+  /** It is about nobody that is known here. */
+  function toOrganization(ctx: HookContext, { userId }: Before): AuditEntry {
+    const { role } = (ctx.context.returned ?? {}) as { role?: unknown }
+    return {
+      action: ORGANIZATIONS[ctx.path ?? ''] as AuditAction,
+      actorId: userId,
+      organizationId: organizationOf(ctx),
+      ...(typeof role === 'string' ? { detail: { to: role } } : {}),
+    }
   }
 
   async function signedIn({ context }: HookContext): Promise<AuditEntry[]> {
@@ -241,8 +258,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
       before: [
         {
           matcher: ({ path = '' }) =>
-            Object.hasOwn(OWN, path) ||
-            OTHERS.test(path) ||
+            [OWN, OTHERS, ORGANIZATIONS, PROGRAMS].some((each) => Object.hasOwn(each, path)) ||
             SECOND_FACTOR.test(path) ||
             passwordFieldOf(path)?.isByEmail === false,
           handler: before,
@@ -259,12 +275,23 @@ const isWrongPassword = ({ body }: { body?: { code?: string | undefined } | unde
 
 const bodyOf = (ctx: HookContext) => (ctx.body ?? {}) as { [field: string]: unknown }
 
+/** Which role an accepted invitation gave, and the user who sent it. */
+function invitedBy(ctx: HookContext): { to: string; by: string } {
+  const { member, invitation } = ctx.context.returned as {
+    member: { role: string }
+    invitation: { inviterId: string }
+  }
+  return { to: member.role, by: invitation.inviterId }
+}
+
 /** The organization that an endpoint's answer is about, where the request names none. */
 function organizationOf(ctx: HookContext): string | null {
   const { organizationId } = bodyOf(ctx)
   if (typeof organizationId === 'string') return organizationId
   const returned = ctx.context.returned as { [part: string]: { organizationId?: string } } | null
-  const direct = returned as { organizationId?: unknown } | null
+  const direct = returned as { organizationId?: unknown; id?: unknown } | null
   if (typeof direct?.organizationId === 'string') return direct.organizationId
+  // The organization itself.
+  if (typeof direct?.id === 'string') return direct.id
   return returned?.member?.organizationId ?? returned?.invitation?.organizationId ?? null
 }

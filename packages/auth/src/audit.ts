@@ -29,22 +29,39 @@ export type AuditAction =
   | 'email_change_requested'
   | 'email_change_undone'
   | 'email_changed'
+  | 'address_confirmed'
   | 'impersonation_started'
   | 'impersonation_stopped'
+  | 'invitation_canceled'
+  | 'invitation_rejected'
   | 'member_added'
+  | 'member_invited'
   | 'member_removed'
+  | 'organization_changed'
+  | 'organization_created'
+  | 'organization_deleted'
   | 'passkey_added'
   | 'passkey_removed'
+  | 'passkey_renamed'
   | 'password_changed'
   | 'password_failed'
   | 'password_reset'
   | 'password_reset_requested'
-  | 'refresh_token_reused'
   | 'password_set'
+  | 'profile_changed'
   | 'program_allowed'
+  | 'program_changed'
+  | 'program_consent_changed'
+  | 'program_consent_withdrawn'
+  | 'program_created'
+  | 'program_deleted'
+  | 'program_secret_replaced'
+  | 'refresh_token_reused'
   | 'role_changed'
   | 'second_factor'
   | 'second_factor_failed'
+  | 'second_factor_prepared'
+  | 'second_factor_shown'
   | 'session_reused'
   | 'session_revoked'
   | 'sign_in'
@@ -66,8 +83,8 @@ export interface AuditEntry {
   sessionId?: string | null
   /** A keyed hash that stands for somebody unknown; see `subjectOf`. */
   subject?: string | null
-  /** Codes, roles and numbers, no texts. */
-  detail?: { reason?: string; from?: string; to?: string; count?: number }
+  /** Codes, roles, numbers and ids, no texts. `by`: the user who sent the invitation that was accepted. */
+  detail?: { reason?: string; from?: string; to?: string; by?: string; count?: number }
   /** Whole; its network is kept. */
   ip?: string | null
   /** The header; the browser's family is kept. */

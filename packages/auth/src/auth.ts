@@ -107,6 +107,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
+  /** By the session's row, which a refresh makes no younger. */
+  const requireRecent = async (req: Request) => {
+    const session = await guards.requireAuth(req, { fresh: true })
+    const row = await database.session.findUnique({ where: { id: session.sessionId } })
+    if (row && isRecent(row)) return session
+    throw new AuthError('recent_sign_in_required', 'Sign in again first.')
+  }
   const events = createEvents(database, options.events ?? {}, logger)
   const deletion = { db: database, mails, logger }
   const backlog = createBacklogWatch({
@@ -180,11 +187,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
      * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403)
      */
     async exportUser(req: Request): Promise<UserExport> {
-      const { userId, sessionId } = await guards.requireAuth(req, { fresh: true })
-      const session = await database.session.findUnique({ where: { id: sessionId } })
-      if (!session || !isRecent(session)) {
-        throw new AuthError('recent_sign_in_required', 'Sign in again first.')
-      }
+      const { userId, sessionId } = await requireRecent(req)
       const document = await exportOf(database, userId, sessionId)
       if (!document) throw new AuthError('not_authenticated', 'Nobody is signed in.')
       const entry = { action: 'user_exported', userId, actorId: userId, sessionId } as const
@@ -230,12 +233,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     /**
      * Registers a program for tokens, where the option `oauth` is on. For a user whose own role is
-     * `ADMIN`.
+     * `ADMIN`, and who signed in within the last quarter of an hour. The program gets tokens for as long as
+     * that user has the role.
      *
-     * @throws `not_authenticated` (401), `mfa_required`, `insufficient_role` (403)
+     * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required`, `insufficient_role` (403)
      */
     async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
-      const { role } = await guards.requireAuth(req, { fresh: true })
+      const { role } = await requireRecent(req)
       if (role === 'ADMIN') return createOAuthClient(api, req, client)
       throw new AuthError('insufficient_role', `ADMIN is required, the role is ${role}.`)
     },

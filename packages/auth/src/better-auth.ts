@@ -5,7 +5,7 @@
  */
 
 import type { Logger } from '@repo/core'
-import { db } from '@repo/db'
+import { type Db, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
 import { jwt } from 'better-auth/plugins/jwt'
@@ -13,8 +13,9 @@ import { endAccess, notedBeginnings } from './account/access-end.ts'
 import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
-import { endStarted } from './account/rows.ts'
+import { endStarted, withdrawSent } from './account/rows.ts'
 import { adapterOf } from './adapter.ts'
+import { audit } from './audit.ts'
 import type { Background } from './background.ts'
 import { boundsOf } from './bounds.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './confirmation.ts'
@@ -25,9 +26,11 @@ import { proveByReset } from './linking.ts'
 import type { MagicLinkOptions } from './magic-link.ts'
 import { mailEndpoints } from './mail-endpoints.ts'
 import { createMails, type Mails } from './mails.ts'
+import { limitOldSessions } from './old-sessions.ts'
 import { type AnyAuthOptions, accountDays, PAGES, type Pages } from './options.ts'
-import { organizations } from './organization/plugin.ts'
+import { type OrganizationRecord, organizations } from './organization/plugin.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './password.ts'
+import type { Endpoints } from './password-fields.ts'
 import { observed, passwordHooks } from './password-hooks.ts'
 import { refusePending } from './pending.ts'
 import type { Roles } from './permissions.ts'
@@ -69,6 +72,7 @@ export function createBetterAuth({
   // Mails and the plugin call the instance that they are a part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext
+  const endpoints: Endpoints = () => instance.api
   const redeem: MagicLinkOptions['redeem'] = (token, headers) =>
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
   const mails: Mails = createMails({
@@ -96,6 +100,7 @@ export function createBetterAuth({
         await proveByReset(options.db ?? db, user.id)
         await endAccess(options.db ?? db, user.id)
         await endStarted(options.db ?? db, user.id)
+        await withdrawSent(options.db ?? db, user.id)
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },
@@ -111,19 +116,32 @@ export function createBetterAuth({
       notedBeginnings(options.db ?? db),
       ...protection.first,
       refusePending(options.db ?? db),
+      limitOldSessions({
+        db: options.db ?? db,
+        endpoints,
+        signIn: new URL(pages.signIn, baseURL),
+      }),
       continuation(options.db ?? db),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       standInAddresses(),
       mailEndpoints(mails),
       signUps(mails),
-      confirmation({ db: options.db ?? db, keys, passwords: observed(passwords) }),
+      confirmation({
+        db: options.db ?? db,
+        keys,
+        passwords: observed(passwords),
+        record: protection.record,
+      }),
       organizations({
         db: options.db ?? db,
         roles,
         bounds: boundsOf(options.bounds),
         invite: ({ id }) =>
           run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
-        record: async (entry) => logger.info(entry, 'organization changed'),
+        record: async (entry, tx) => {
+          logger.info(entry, 'organization changed')
+          await recordAdded(entry, tx)
+        },
       }),
       jwt(tokens.jwt),
       ...waysIn({
@@ -155,6 +173,13 @@ export function createBetterAuth({
     ],
   })
   return { instance, mails }
+}
+
+/** By the host's own code, which has no endpoint that the audit log could go by. */
+async function recordAdded(entry: OrganizationRecord, tx: Db): Promise<void> {
+  const { action, role, ...about } = entry
+  if (action !== 'organization.add-member') return
+  await audit(tx, { action: 'member_added', ...about, ...(role ? { detail: { to: role } } : {}) })
 }
 
 /** What needs neither mails nor plugins. */

@@ -16,6 +16,7 @@ import { expireCookie } from 'better-auth/cookies'
 import { generateRandomString } from 'better-auth/crypto'
 import { z } from 'zod'
 import { audit } from './audit.ts'
+import type { Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { proveAddress } from './linking.ts'
 import type { Passwords } from './password.ts'
@@ -79,9 +80,10 @@ export interface ConfirmationOptions {
   db: Database
   keys: Keys
   passwords: Pick<Passwords, 'verify'>
+  record: Recorder
 }
 
-export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
+export function confirmation({ db, keys, passwords, record }: ConfirmationOptions) {
   const hashOf = createIdentifierHash(keys)
 
   /** The sign-up whose password was typed in. @throws `invalid_password`, `too_many_attempts` (400) */
@@ -142,6 +144,7 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
             throw invalidToken()
           }
           if (!(await proveAddress(db, userId, signUp))) throw invalidToken()
+          await record({ action: 'address_confirmed', userId }, ctx.request ?? ctx.headers)
           if (own && id) {
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)

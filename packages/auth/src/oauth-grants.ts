@@ -4,7 +4,8 @@
  * together get one answer: none of them has seen it yet.
  *
  * A grant ends with the session in which it was given, with the consent, the client and the user; the database
- * sees to that (foreign keys, triggers "OauthRefreshToken_grant_ended" and "OauthConsent_withdrawn").
+ * sees to that (foreign keys, triggers "OauthRefreshToken_grant_ended" and "OauthConsent_withdrawn"), and refuses a
+ * token for what the present consent does not allow (trigger "OauthRefreshToken_has_consent").
  *
  * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.14
  * @module
@@ -14,6 +15,8 @@ import { atomically, type Database, type Db, sqlErrorOf } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware, getOAuthState, isAPIError } from 'better-auth/api'
 import type { JwtOptions } from 'better-auth/plugins/jwt'
+import { z } from 'zod'
+import { RECENT_SECONDS } from './account/reauthenticate.ts'
 import type { Recorder } from './audit-hooks.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { currentTransaction, type Endpoint, inTransaction } from './transaction.ts'
@@ -26,8 +29,8 @@ export const USED_DAYS = 7
 
 export interface GrantOptions {
   db: Database
-  /** The keyed hash under which a refresh token is stored. */
-  hashOf(token: string): Promise<string>
+  /** The keyed hash under which a code or a token is stored. */
+  hashOf(token: string, type: 'authorization_code' | 'refresh_token'): Promise<string>
   /** Told of tokens that were used again. */
   record: Recorder
 }
@@ -53,16 +56,31 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
 
   async function rotateInTransaction(ctx: HookContext): Promise<unknown> {
     const tx = currentTransaction() as Db
-    const row = await lock(tx, await hashOf(refreshTokenIn(ctx) as string))
+    const row = await lock(tx, await hashOf(refreshTokenIn(ctx) as string, 'refresh_token'))
+    if (row) {
+      await requireConsent(tx, row)
+      await requireSession(tx, row.id)
+    }
     const answer = await endpoint(ctx)
     if (row) await keepScopes(tx, row)
     return answer
   }
 
+  /**
+   * A code, or a service's own credentials. Access tokens of a code have no row that would hang on the consent, so
+   * it is looked at once they are there: what is still consented to then, the tokens were given for.
+   */
+  async function exchange(ctx: HookContext): Promise<unknown> {
+    const granted = await grantedBy(ctx, hashOf)
+    const answer = await endpoint(ctx)
+    if (granted) await requireConsent(db, granted)
+    return answer
+  }
+
   const wrapped = async (ctx: HookContext): Promise<unknown> => {
     const token = refreshTokenIn(ctx)
-    if (token === null) return endpoint(ctx).catch(refuse)
-    const presented = await find(db, await hashOf(token))
+    if (token === null) return exchange(ctx).catch(refuse)
+    const presented = await find(db, await hashOf(token, 'refresh_token'))
     if (!presented?.isUsed) {
       await loadKeys(ctx)
       return rotate(ctx)
@@ -79,6 +97,64 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
 function refreshTokenIn(ctx: HookContext): string | null {
   const { grant_type, refresh_token } = (ctx.body ?? {}) as Record<string, unknown>
   return grant_type === 'refresh_token' && typeof refresh_token === 'string' ? refresh_token : null
+}
+
+interface Granted {
+  userId: string
+  clientId: string
+  scopes: string[]
+}
+
+/** What the code of a request was given for; null for a request without one, or with one that leads nowhere. */
+async function grantedBy(
+  ctx: HookContext,
+  hashOf: GrantOptions['hashOf'],
+): Promise<Granted | null> {
+  const { grant_type, code } = (ctx.body ?? {}) as Record<string, unknown>
+  if (grant_type !== 'authorization_code' || typeof code !== 'string') return null
+  const identifier = await hashOf(code, 'authorization_code')
+  const row = await ctx.context.internalAdapter.findVerificationValue(identifier)
+  const stored = row && codeValue.safeParse(JSON.parse(row.value))
+  if (!stored?.success) return null
+  const { userId, query } = stored.data
+  return { userId, clientId: query.client_id, scopes: query.scope.split(' ').filter(Boolean) }
+}
+
+const codeValue = z.object({
+  userId: z.string(),
+  query: z.object({ client_id: z.string(), scope: z.string().default('') }),
+})
+
+/**
+ * Held until the end of the transaction, so that a withdrawal waits and takes along what is being written.
+ *
+ * @throws `invalid_grant` where the user does not consent to these scopes
+ */
+async function requireConsent(
+  db: Pick<Db, '$queryRaw'>,
+  { userId, clientId, scopes }: Granted,
+): Promise<void> {
+  const found = await db.$queryRaw<unknown[]>`
+    SELECT 1 FROM "OauthConsent" WHERE "userId" = ${userId} AND "clientId" = ${clientId}
+      AND ${scopes}::text[] <@ "scopes" FOR SHARE`
+  if (found.length > 0) return
+  const trusted = await db.$queryRaw<unknown[]>`
+    SELECT 1 FROM "OauthClient" WHERE "clientId" = ${clientId} AND "skipConsent"`
+  if (trusted.length > 0) return
+  throw invalidGrant('The user no longer consents to this.')
+}
+
+/**
+ * A grant outlives a session that has run out, but not where it was given when the sign-in was no longer recent.
+ *
+ * @throws `invalid_grant`
+ */
+async function requireSession(tx: Db, tokenId: string): Promise<void> {
+  const found = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM "OauthRefreshToken" t JOIN "Session" s ON s."id" = t."sessionId"
+    WHERE t."id" = ${tokenId} AND (s."expiresAt" > now()
+      OR t."grantedAt" < s."createdAt" + make_interval(secs => ${RECENT_SECONDS}))`
+  if (found.length === 0) throw invalidGrant('The session in which it was granted has ended.')
 }
 
 /** Loaded within the transactions of many, they would wait for a connection that those transactions hold. */
@@ -149,15 +225,16 @@ const invalidGrant = (error_description: string) =>
 
 /**
  * A grant goes over to the session that takes the place of its own: signing in again in the same browser is
- * not signing out. Placed after the plugins that may take back a new session.
+ * not signing out. One that was given when the sign-in was no longer recent ends with it. Placed after the plugins that may take back a new session.
  */
 export function grantsFollow(db: Database): BetterAuthPlugin {
   const follow = createAuthMiddleware(async (ctx) => {
     const next = ctx.context.newSession
     const previous = next && (await replacedSession(ctx, db))
     if (!previous || previous.id === next.session.id || previous.userId !== next.user.id) return
+    const recentUntil = new Date(previous.createdAt.getTime() + RECENT_SECONDS * 1000)
     await db.oauthRefreshToken.updateMany({
-      where: { sessionId: previous.id, userId: next.user.id },
+      where: { sessionId: previous.id, userId: next.user.id, grantedAt: { lt: recentUntil } },
       data: { sessionId: next.session.id },
     })
   })
@@ -169,17 +246,6 @@ export function grantsFollow(db: Database): BetterAuthPlugin {
     await db.session.deleteMany({ where: { userId, expiresAt: { lte: new Date() } } })
   })
 
-  /** What is no longer consented to, no refresh token reaches. */
-  const narrow = createAuthMiddleware(async (ctx) => {
-    const userId = ctx.context.session?.user.id
-    const { id } = (ctx.body ?? {}) as { id?: unknown }
-    if (!userId || typeof id !== 'string' || isAPIError(ctx.context.returned)) return
-    await db.$executeRaw`
-      DELETE FROM "OauthRefreshToken" t USING "OauthConsent" c
-      WHERE c."id" = ${id} AND c."userId" = ${userId} AND t."userId" = c."userId"
-        AND t."clientId" = c."clientId" AND NOT t."scopes" <@ c."scopes"`
-  })
-
   const at = (path: string) => (asked: { path?: string }) => asked.path === path
   return {
     id: 'tollgate-oauth-grants',
@@ -187,7 +253,6 @@ export function grantsFollow(db: Database): BetterAuthPlugin {
       after: [
         { matcher: () => true, handler: follow },
         { matcher: at('/revoke-other-sessions'), handler: endExpired },
-        { matcher: at('/oauth2/update-consent'), handler: narrow },
       ],
     },
   }

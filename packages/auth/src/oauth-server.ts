@@ -17,6 +17,7 @@ import type { Recorder } from './audit-hooks.ts'
 import { AuthError } from './errors.ts'
 import type { Keys } from './keys.ts'
 import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
+import { whileMadeByAdmins } from './oauth-makers.ts'
 import { apiResource } from './scopes.ts'
 import type { Endpoint } from './transaction.ts'
 
@@ -86,8 +87,7 @@ export function oauthServer(
   // request from then on. Ours writes it with the first request that needs it.
   const { init } = providerOf([])
   const seed = onceDone((context) => provider.init(context as never))
-  const { oauth2Token } = provider.endpoints
-  const hashOf = (token: string) => hash(token, 'refresh_token')
+  const endpoints = whileMadeByAdmins(provider.endpoints, db)
   return [
     {
       id: 'tollgate-oauth-server',
@@ -117,8 +117,8 @@ export function oauthServer(
       init,
       onRequest: withoutDpop(provider.onRequest),
       endpoints: {
-        ...provider.endpoints,
-        oauth2Token: rotating(ignoringDpop(oauth2Token), { db, hashOf, record }),
+        ...endpoints,
+        oauth2Token: rotating(ignoringDpop(endpoints.oauth2Token), { db, hashOf: hash, record }),
       },
       // Its types were made without exactOptionalPropertyTypes.
     } as unknown as BetterAuthPlugin,

@@ -12,7 +12,11 @@ export type Endpoints = () => Readonly<Record<string, unknown>>
 
 interface Endpoint {
   path?: string
-  options?: { body?: unknown; metadata?: { SERVER_ONLY?: boolean } }
+  options?: {
+    method?: string | string[]
+    body?: unknown
+    metadata?: { SERVER_ONLY?: boolean }
+  }
 }
 
 const IS_PASSWORD = /passw|passphrase|passcode|pwd/i

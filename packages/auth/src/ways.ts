@@ -8,12 +8,7 @@
 
 import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import {
-  APIError,
-  createAuthEndpoint,
-  createAuthMiddleware,
-  freshSessionMiddleware,
-} from 'better-auth/api'
+import { APIError, createAuthEndpoint, freshSessionMiddleware } from 'better-auth/api'
 import { z } from 'zod'
 import { endAccess } from './account/access-end.ts'
 import { isRecent } from './account/reauthenticate.ts'
@@ -23,7 +18,7 @@ import { type HookContext, presentedSession } from './presented.ts'
 /** Where an account gets its first password without a session: its mailbox has been shown. */
 const SHOWS_MAILBOX = /^\/(sign-up\/email|reset-password)$/
 
-/** Passkeys ask for a fresh session themselves, `freshAge` in Better Auth's settings. */
+/** Who may ask for these endpoints is in `old-sessions`. */
 export function ways(db: Database): BetterAuthPlugin {
   const requireRecent = async (ctx: HookContext) => {
     const session = await presentedSession(ctx, db)
@@ -49,14 +44,6 @@ export function ways(db: Database): BetterAuthPlugin {
         },
       },
     }),
-    hooks: {
-      before: [
-        {
-          matcher: ({ path }) => path === '/link-social',
-          handler: createAuthMiddleware(requireRecent),
-        },
-      ],
-    },
     endpoints: {
       // In place of Better Auth's own, which counts before it deletes: two at once would leave nothing.
       unlinkAccount: createAuthEndpoint(

@@ -62,7 +62,7 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
       })
     } catch (error) {
       if (!isTollgateError(error, 'recent_sign_in_required')) throw error
-      return c.redirect('/account?error=session_not_fresh', 303)
+      return c.redirect('/account?error=recent_sign_in_required', 303)
     }
   })
 

@@ -53,7 +53,7 @@ const ERRORS: Record<string, string> = {
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
   invalid_password: 'This is not the password.',
-  session_not_fresh: 'Sign in again for this, or type your password.',
+  recent_sign_in_required: 'Sign in again for this, or type your password.',
   invalid_email: 'Check the e-mail address: it could not be read.',
   email_unchanged: 'Your account has this address already.',
   email_taken: 'Another account has this address by now.',
@@ -73,6 +73,12 @@ export function Notices({ c }: { c: Context }) {
       {known && (
         <p class="error" role="alert">
           {known}
+          {code === 'recent_sign_in_required' && (
+            <>
+              {' '}
+              <a href={`/sign-in?next=${c.req.path}`}>Sign in again</a>
+            </>
+          )}
         </p>
       )}
     </>

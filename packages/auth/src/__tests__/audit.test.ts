@@ -108,7 +108,14 @@ test('a role given is there with who gave it, to whom, where, and what it was', 
   const accept = { invitationId }
   expect(
     await added(() => setup.auth.post('/organization/accept-invitation', accept, member)),
-  ).toMatchObject([{ action: 'member_added', actorId: member.userId, ...about }])
+  ).toMatchObject([
+    {
+      action: 'member_added',
+      actorId: member.userId,
+      ...about,
+      detail: { to: 'VIEWER', by: owner.userId },
+    },
+  ])
 
   const row = await setup.db.member.findFirstOrThrow({ where: about })
   const change = { memberId: row.id, role: 'ADMIN', organizationId }

@@ -148,9 +148,12 @@ test('the second factor is turned on, shown, replaced and turned off', async () 
       person = await enroll(cookie)
     }),
   ).toMatchObject([
+    { action: 'second_factor_prepared', ...own },
     { action: 'second_factor', ...own, detail: { reason: 'totp' } },
     { action: 'two_factor_enabled', ...own, ip: '203.0.113.0' },
   ])
+  const show = () => auth.post('/two-factor/get-totp-uri', { password: TEST_PASSWORD }, person)
+  expect(await added(show)).toMatchObject([{ action: 'second_factor_shown', ...own }])
 
   let challenge = ''
   const password = async () => {

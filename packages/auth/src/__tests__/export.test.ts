@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { EXPORTED } from '../account/export.ts'
+import { audit } from '../audit.ts'
 import { cookiesOf, TEST_PASSWORD } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 import { createTeam } from './team.ts'
@@ -129,6 +130,32 @@ test('nothing of other people is in it', async () => {
     expect(text).not.toContain(part)
   }
 })
+
+test('of what others did to the person it tells neither network nor browser nor session', async () => {
+  const { organizationId, owner } = await found()
+  const member = await join(organizationId, 'VIEWER')
+  const headers = { 'x-forwarded-for': '198.51.100.77', 'user-agent': FIREFOX }
+  const change = { memberId: member.memberId, role: 'MANAGER', organizationId }
+  const from = { cookie: owner.cookie, headers }
+  const changed = await setup.auth.post('/organization/update-member-role', change, from)
+  expect(changed.status).toBe(200)
+  await setup.auth.post('/update-user', { name: 'Grace' }, { cookie: member.cookie, headers: OWN })
+  await setup.auth.post('/sign-in/email', { email: member.email, password: 'a wrong one' }, from)
+  const fields = { actorId: owner.userId, sessionId: 'session-of-another', ip: '198.51.100.9' }
+  await audit(setup.db, { action: 'impersonation_started', userId: member.userId, ...fields })
+  const { auditLog } = await setup.auth.exportUser(
+    setup.auth.request('/', { cookie: member.cookie }),
+  )
+  const seen = (action: string) => auditLog.find((entry) => entry.action === action)
+  const nothing = { ip: null, userAgent: null, sessionId: null }
+  expect(seen('role_changed')).toMatchObject({ actorId: owner.userId, ...nothing })
+  expect(seen('impersonation_started')).toMatchObject(nothing)
+  expect(seen('profile_changed')).toMatchObject({ ip: '203.0.113.0' })
+  // Nobody knows whose it was, and the person has to see it.
+  expect(seen('sign_in_failed')).toMatchObject({ ip: '198.51.100.0', userAgent: 'Firefox' })
+})
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+const OWN = { 'x-forwarded-for': '203.0.113.77' }
 
 test('over HTTP it is a download that nobody keeps, and the audit log knows of it', async () => {
   const { cookie, userId } = await setup.auth.signIn()

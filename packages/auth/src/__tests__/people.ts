@@ -46,4 +46,4 @@ export async function byLink(auth: TestAuth, email: string): Promise<string> {
 }
 
 export const codeIn = async (answer: Response): Promise<string | undefined> =>
-  ((await answer.json().catch(() => ({}))) as { code?: string }).code
+  ((await answer.json().catch(() => null)) as { code?: string } | null)?.code

@@ -137,7 +137,10 @@ async function programsOf(db: Database, userId: string) {
   }
 }
 
-/** What happened to the person, and what the person did. */
+/**
+ * What happened to the person, and what the person did. Of what others did, not from where: the network, the
+ * browser and the session are theirs.
+ */
 async function auditLogOf(db: Database, userId: string) {
   const read = (after: string) =>
     db.auditLog.findMany({
@@ -148,8 +151,16 @@ async function auditLogOf(db: Database, userId: string) {
     })
   const entries: Awaited<ReturnType<typeof read>> = []
   for (let page = await read(''); page.length > 0; page = await read(entries.at(-1)?.id ?? '')) {
-    entries.push(...page)
+    entries.push(
+      ...page.map((entry) => (isOfOther(entry, userId) ? { ...entry, ...UNSEEN } : entry)),
+    )
     if (page.length < AUDIT_PAGE) break
   }
   return entries
 }
+
+const UNSEEN = { ip: null, userAgent: null, sessionId: null } as const
+
+/** Nobody signed in is nobody else: who tried to sign in to the account is for the person to see. */
+const isOfOther = ({ actorId }: { actorId: string | null }, userId: string): boolean =>
+  actorId !== null && actorId !== userId

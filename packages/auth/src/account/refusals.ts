@@ -17,11 +17,12 @@ export const notAuthenticated = () =>
 export const mfaRequired = () =>
   refuse('FORBIDDEN', 'mfa_required', 'A second factor is required first.')
 
-export const notFresh = () =>
+export const notFresh = (more: { url?: string } = {}) =>
   refuse(
     'FORBIDDEN',
     'recent_sign_in_required',
     'Sign in again first, or send the password where the endpoint takes one.',
+    more,
   )
 
 export const invalidPassword = () =>

@@ -6,6 +6,7 @@
  */
 
 import type { Db } from '@repo/db'
+import { audit } from '../audit.ts'
 import { storedPrefix } from '../verification.ts'
 import { endAccess } from './access-end.ts'
 
@@ -23,13 +24,34 @@ export async function lockUser(tx: Db, userId: string): Promise<LockedUser | nul
   return user ?? null
 }
 
-/** Ends every session of the user with what is under way, and the tokens that other programs have on the user's behalf. */
+/**
+ * Ends every session of the user with what is under way, and what was done in them and still waits: the tokens that
+ * other programs have on the user's behalf, and invitations.
+ */
 export async function endSessions(tx: Db, userId: string): Promise<void> {
   await endAccess(tx, userId)
   await tx.session.deleteMany({ where: { userId } })
+  await withdrawSent(tx, userId)
   await endStarted(tx, userId)
   await tx.oauthAccessToken.deleteMany({ where: { userId } })
   await tx.oauthRefreshToken.deleteMany({ where: { userId } })
+}
+
+/**
+ * Invitations that the user sent and nobody has accepted: whoever had the account may have sent them to themselves.
+ * After the sessions have ended, so that none of them sends another.
+ */
+export async function withdrawSent(
+  db: Pick<Db, 'invitation' | 'auditLog'>,
+  userId: string,
+): Promise<void> {
+  const { count } = await db.invitation.updateMany({
+    where: { inviterId: userId, status: 'pending', expiresAt: { gt: new Date() } },
+    data: { status: 'canceled' },
+  })
+  if (count === 0) return
+  const detail = { reason: 'sessions_ended', count }
+  await audit(db, { action: 'invitation_canceled', userId, detail })
 }
 
 /** What was begun with the user's former password or address, and waits for its second step. */

@@ -8,12 +8,13 @@
 
 import type { Db } from '@repo/db'
 import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
+import { isRecent } from '../account/reauthenticate.ts'
 import { currentTransaction } from '../transaction.ts'
 
 export interface Act {
   tx: Db
   /** Null where the server itself acts, without a session. */
-  actor: { userId: string; email: string } | null
+  actor: { userId: string; email: string; isRecent: boolean } | null
   /** Null for one that is only being made, or that was not found. */
   organizationId: string | null
   /** The actor's role in it; null for somebody who is no member. */
@@ -49,8 +50,12 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
       await tx.$queryRaw`
         SELECT 1 FROM "Organization" WHERE "id" = ${organizationId} FOR NO KEY UPDATE`
     }
-    const actor = session ? { userId: session.user.id, email: session.user.email } : null
-    if (actor) await requireUser(tx, actor.userId)
+    const actor = session && {
+      userId: session.user.id,
+      email: session.user.email,
+      isRecent: isRecent(session.session),
+    }
+    if (actor) await requireUser(tx, actor.userId, session.session.id)
     const role = await roleIn(tx, organizationId, actor?.userId ?? null)
     const act: Act = { tx, actor, organizationId, role, body }
     acts.set(tx, act)
@@ -58,17 +63,20 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
   })
 
 /**
- * An account that is being deleted is waited for, and one that is gone acts no more.
+ * An account or a session that is just ending is waited for, and with one that is gone nobody acts. Whoever ends a
+ * session sees what it did, such as an invitation.
  *
  * @throws `not_authenticated` (401)
  */
-async function requireUser(tx: Db, userId: string): Promise<void> {
-  const found = await tx.$queryRaw<unknown[]>`
+async function requireUser(tx: Db, userId: string, sessionId: string): Promise<void> {
+  const user = await tx.$queryRaw<unknown[]>`
     SELECT 1 FROM "User" WHERE "id" = ${userId} FOR KEY SHARE`
-  if (found.length > 0) return
+  const session = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM "Session" WHERE "id" = ${sessionId} FOR KEY SHARE`
+  if (user.length > 0 && session.length > 0) return
   throw new APIError('UNAUTHORIZED', {
     code: 'not_authenticated',
-    message: 'The account was deleted.',
+    message: 'The account was deleted, or the session has ended.',
   })
 }
 

@@ -109,7 +109,7 @@ export function organizations(options: OrganizationOptions) {
       acceptInvitation: command(endpoints.acceptInvitation, rule.accept),
       rejectInvitation: command(endpoints.rejectInvitation),
       cancelInvitation: command(endpoints.cancelInvitation, rule.cancel),
-      addMember: command(endpoints.addMember),
+      addMember: command(endpoints.addMember, rule.add),
       removeMember: command(endpoints.removeMember, rule.remove),
       updateMemberRole: command(endpoints.updateMemberRole, rule.updateRole),
       leaveOrganization: command(endpoints.leaveOrganization),

@@ -1,6 +1,7 @@
 /**
  * What Better Auth's organization plugin leaves open. A member holds one role. Nobody gives a role
- * above their own, nor touches who holds one. An invitation is good for as long as its inviter could
+ * above their own, nor touches who holds one; a role that decides who belongs to the organization asks for a
+ * recent sign-in of whoever gives it. An invitation is good for as long as its inviter could
  * still send it, and removing a member takes back the invitations they hold. Names and addresses are
  * for those who may read users.
  *
@@ -9,6 +10,7 @@
 
 import type { Db } from '@repo/db'
 import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
+import { notFresh } from '../account/refusals.ts'
 import { type Bounds, requireRoom } from '../bounds.ts'
 import type { Roles } from '../permissions.ts'
 import { fromStandIn } from '../stand-in-address.ts'
@@ -26,6 +28,13 @@ const refuse = (status: 'BAD_REQUEST' | 'FORBIDDEN', code: string, message: stri
 export const holds = (roles: AnyRoles, role: string | null, permission: string): boolean =>
   role === 'OWNER' || roles.has(role, permission)
 
+/** What lets a role change who belongs to the organization, or end it. */
+const POWERS = ['users:create', 'users:update', 'users:delete', 'org:delete']
+
+/** Whoever gets such a role can keep others out, also those who invited them. */
+const hasPower = (roles: AnyRoles, role: string): boolean =>
+  POWERS.some((permission) => holds(roles, role, permission))
+
 function oneRole(roles: AnyRoles, value: unknown): string {
   const [role, ...more] = Array.isArray(value) ? value : [value]
   if (more.length === 0 && roles.isRole(role)) return role
@@ -42,7 +51,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     checkNames((body.data ?? {}) as Record<string, unknown>)
   },
 
-  async invite({ tx, organizationId, role, body }: Act) {
+  async invite({ tx, actor, organizationId, role, body }: Act) {
     const wanted = oneRole(roles, body.role)
     const email = fromStandIn(String(body.email))
     if (email.length > MAX_EMAIL_LENGTH) {
@@ -50,6 +59,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     }
     if (role === null) return
     if (roles.mayGrant(role, wanted)) {
+      if (actor && !actor.isRecent && hasPower(roles, wanted)) throw notFresh()
       return requireRoomToInvite(tx, bounds, organizationId, email)
     }
     throw refuse(
@@ -59,8 +69,16 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     )
   },
 
+  /** By the host's own code; with somebody's headers it is theirs. */
+  async add({ actor }: Act) {
+    if (actor && !actor.isRecent) throw notFresh()
+  },
+
   async accept({ tx, actor, organizationId, role, body }: Act) {
-    const invitation = await tx.invitation.findUnique({ where: { id: String(body.invitationId) } })
+    const id = String(body.invitationId)
+    // Somebody may be withdrawing it.
+    await tx.$queryRaw`SELECT 1 FROM "Invitation" WHERE "id" = ${id} FOR UPDATE`
+    const invitation = await tx.invitation.findUnique({ where: { id } })
     // Whose it is, whether it is open and for how long, Better Auth checks next.
     if (!actor || invitation?.email.toLowerCase() !== actor.email.toLowerCase()) return
     if (role !== null) {
