@@ -48,7 +48,7 @@ export type MailRequest =
   | { mail: 'account'; account: AccountMail }
   | { mail: 'invite'; invitationId: string }
 
-type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
+type Addressed = ToUser | { mail: 'link'; to: string; next?: string }
 type ToUser =
   | { mail: 'reset'; to: string }
   | { mail: 'confirm'; to: string; id?: string }
@@ -131,10 +131,10 @@ export function createMails(options: MailOptions): Mails {
   }
 
   async function sendLink(
-    { to, name, next }: Extract<Addressed, { mail: 'link' }>,
+    { to, next }: Extract<Addressed, { mail: 'link' }>,
     idempotencyKey: string,
   ): Promise<void> {
-    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to, name))
+    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to))
     const signInUrl = link(pages.magicLink, { token, ...(next ? { next } : {}) })
     const props = { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES }
     await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })
