@@ -146,7 +146,8 @@ export function confirmation({ db, keys, passwords }: ConfirmationOptions) {
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)
           }
-          if (signUp) return ctx.json({ status: true })
+          // A provider's account that was not kept is no way in.
+          if (signUp?.password || signUp?.account) return ctx.json({ status: true })
           const resetToken = await issueReset(ctx.context, userId)
           await audit(db, { action: 'password_reset_requested', userId })
           return ctx.json({ status: true, resetToken })

@@ -24,6 +24,7 @@ import { type AuditEntry, audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { createMailLimits, type MailLimits } from './mail-limits.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createPasswords, type Passwords } from './password.ts'
 import type { Endpoints } from './password-fields.ts'
@@ -34,6 +35,8 @@ export interface Protection {
   addresses: AddressTeller
   limiter: RateLimiter
   passwords: Passwords
+  /** Null: nothing is limited. */
+  mailLimits: MailLimits | null
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
   last: BetterAuthPlugin[]
@@ -60,7 +63,7 @@ export function createProtection({
   endpoints,
   onEntry,
 }: ProtectionOptions): Protection {
-  const { db = defaultDb, redisUrl } = options
+  const { db = defaultDb, redisUrl, rateLimit: isLimited = true } = options
   const addressOf = createAddressOf(options)
   checkProxies(options, baseURL, logger)
   const limiter = createRateLimiter({
@@ -100,19 +103,19 @@ export function createProtection({
     addresses: createAddressTeller(options, addressOf),
     limiter,
     passwords,
-    first:
-      (options.rateLimit ?? true)
-        ? [
-            limits({
-              db,
-              limiter,
-              addressOf,
-              endpoints,
-              isFamiliar,
-              requirePlace: passwords.requirePlace,
-            }),
-          ]
-        : [],
+    mailLimits: isLimited ? createMailLimits({ limiter, addressOf, logger, isFamiliar }) : null,
+    first: isLimited
+      ? [
+          limits({
+            db,
+            limiter,
+            addressOf,
+            endpoints,
+            isFamiliar,
+            requirePlace: passwords.requirePlace,
+          }),
+        ]
+      : [],
     last: [auditHooks({ db, key: keys.audit, endpoints, record })],
     record,
   }

@@ -71,7 +71,10 @@ test('whoever is new is signed up by the button, not by asking', async () => {
 
 test('the name that came with the request is not the account’s: a stranger may have asked', async () => {
   const email = 'newbie@example.com'
-  const asked = await setup.auth.post('/sign-in/magic-link', { email, name: 'Chosen by a stranger' })
+  const asked = await setup.auth.post('/sign-in/magic-link', {
+    email,
+    name: 'Chosen by a stranger',
+  })
   expect(asked.status).toBe(200)
   await setup.auth.settled()
   const mail = setup.auth.outbox.last('MagicLinkEmail')
