@@ -73,7 +73,9 @@ export function createProtection({
     logger: options.logger,
   })
 
-  const passwords = createPasswords(options, () => turnOf(addressOf))
+  /** Requests from a network that their account knows, as far as it was looked up. */
+  const familiar = new WeakSet<object>()
+  const passwords = createPasswords(options, () => turnOf(addressOf, familiar))
 
   async function isFamiliar(email: string, address: string): Promise<boolean> {
     const user = await db.user.findUnique({ where: { email } })
@@ -112,7 +114,8 @@ export function createProtection({
             addressOf,
             endpoints,
             isFamiliar,
-            requirePlace: passwords.requirePlace,
+            noteFamiliar: (source) => familiar.add(source),
+            passwords,
           }),
         ]
       : [],
@@ -121,8 +124,11 @@ export function createProtection({
   }
 }
 
+/** What uses up a token, or a try of one, before it hashes. */
+const USES_UP = new Set(['/reset-password', '/confirm-email'])
+
 /** The caller of the endpoint that is running, for whom passwords are hashed. */
-function turnOf(addressOf: AddressOf): Turn {
+function turnOf(addressOf: AddressOf, familiar: WeakSet<object>): Turn {
   const running = tryGetCurrentAuthEndpointContext()
   const source = running?.request ?? running?.headers
   if (!source) return NO_CALLER
@@ -131,5 +137,7 @@ function turnOf(addressOf: AddressOf): Turn {
   return {
     address: addressOf(source instanceof Request ? source : new Headers(source)),
     account: typeof email === 'string' ? email.trim().toLowerCase() : userId,
+    ...(familiar.has(source) ? { isFamiliar: true } : {}),
+    ...(USES_UP.has(running?.path ?? '') ? { isKept: true } : {}),
   }
 }
