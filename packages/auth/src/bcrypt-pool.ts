@@ -1,8 +1,9 @@
 /**
  * bcrypt, two at a time, away from everything else. One hash is a fifth of a second of computing; in
  * libuv's pool a few of them hold up WebCrypto, files and name look-ups for seconds. So two threads of
- * their own do nothing else. Addresses take turns, so no caller makes the others wait for longer than a hash,
- * and a caller who comes while too many of its own requests wait is told to come again.
+ * their own do nothing else. Networks take turns, so no caller makes the others wait for longer than a hash,
+ * and a caller who comes while too many of its own requests wait is told to come again. A full queue refuses whoever
+ * has the most in it, and nobody who comes from a quiet network.
  *
  * @module
  */
@@ -18,6 +19,8 @@ const THREADS = 2
  */
 const MAX_WAITING = { account: 8, address: 32, all: 256 }
 const RETRY_AFTER_SECONDS = 5
+/** From here on it matters whose turn it is: at 12 rounds a newcomer waits for a second or so. */
+const BUSY = 8
 
 /** Hashes `text`, or compares it with `hash` where one is given. */
 interface Task {
@@ -54,14 +57,19 @@ const WITHOUT_THREADS =
   'the native module bcrypt. Keep it out of your bundle; in Next.js add it to serverExternalPackages.'
 
 export interface BcryptPool {
-  /** @throws `too_busy` (503), as the next one, when too many of this turn, or of all, wait */
+  /**
+   * @throws `too_busy` (503), as the next one: too many of this turn wait; all places are taken and nobody has more of
+   * them; or while it waits somebody with less comes, and all places are taken
+   */
   hash(text: string, rounds: number, turn?: Turn): Promise<string>
   /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
-  /** @throws `too_busy` (503) when half of those who may wait do */
+  /** @throws `too_busy` (503) when half of those who may wait do, of this turn or with it as the fullest of all */
   requireRoom(turn?: Turn): void
-  /** @throws `too_busy` (503) when all of those who may wait do */
+  /** @throws `too_busy` (503) when a hash asked for now would be refused */
   requirePlace(turn?: Turn): void
+  /** Whether so many wait that a caller notices. */
+  isBusy(): boolean
 }
 
 export interface BcryptPoolOptions {
@@ -82,6 +90,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
     requireRoom(turn, 1)
     return new Promise((done, fail) => {
       waiting.add(turn, { task, done, fail })
+      if (waiting.waiting(turn).all > MAX_WAITING.all) waiting.shed(turn)?.fail(tooBusy())
       next()
     })
   }
@@ -90,11 +99,9 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
     const { account, address, all } = waiting.waiting(turn)
     // Work that names no account is that of many, such as resets.
     const isAccountFree = turn.account === null || account < MAX_WAITING.account * share
-    const isFree = address < MAX_WAITING.address * share && all < MAX_WAITING.all * share
-    if (isAccountFree && isFree) return
-    throw new AuthError('too_busy', 'Too many passwords are being checked.', {
-      headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
-    })
+    const isFree = address < MAX_WAITING.address * share
+    const isOpen = all < MAX_WAITING.all * share || !waiting.isFirstToShed(turn)
+    if (!isAccountFree || !isFree || !isOpen) throw tooBusy()
   }
 
   function next(): void {
@@ -168,8 +175,14 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       submit({ text, hash, rounds }, turn) as Promise<boolean>,
     requireRoom: (turn = NO_CALLER) => requireRoom(turn, 0.5),
     requirePlace: (turn = NO_CALLER) => requireRoom(turn, 1),
+    isBusy: () => waiting.waiting(NO_CALLER).all >= BUSY,
   }
 }
+
+const tooBusy = () =>
+  new AuthError('too_busy', 'Too many passwords are being checked.', {
+    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
+  })
 
 /**
  * The file of the native module, which a thread loads by its path. A bundler puts a number of its own in the
@@ -195,6 +208,7 @@ export const inTurns = (pool: BcryptPool, turnOf: () => Turn): BcryptPool => ({
   compare: (text, hash, rounds) => pool.compare(text, hash, rounds, turnOf()),
   requireRoom: () => pool.requireRoom(turnOf()),
   requirePlace: () => pool.requirePlace(turnOf()),
+  isBusy: pool.isBusy,
 })
 
 async function performHere({ text, hash, rounds }: Task): Promise<unknown> {

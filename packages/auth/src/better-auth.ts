@@ -38,9 +38,10 @@ import { tollgate } from './plugin.ts'
 import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
 import { RESET_MINUTES } from './resets.ts'
+import { passwordEndpoints } from './same-answers.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { providerSignUp, signUps } from './sign-ups.ts'
-import { addresses as standInAddresses } from './stand-in-address.ts'
+import { unproven } from './unproven.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
@@ -81,6 +82,7 @@ export function createBetterAuth({
     sender: options.sender ?? { sendEmail },
     pages,
     baseURL,
+    limits: protection.mailLimits,
     undoDays: days.undoEmailChangeDays,
     context,
   })
@@ -123,8 +125,9 @@ export function createBetterAuth({
       }),
       continuation(options.db ?? db),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
-      standInAddresses(),
+      passwordEndpoints(),
       mailEndpoints(mails),
+      unproven({ db: options.db ?? db, mails, run }),
       signUps(mails),
       confirmation({
         db: options.db ?? db,
@@ -136,6 +139,7 @@ export function createBetterAuth({
         db: options.db ?? db,
         roles,
         bounds: boundsOf(options.bounds),
+        mailLimits: protection.mailLimits,
         invite: ({ id }) =>
           run('invitation', () => mails.request({ mail: 'invite', invitationId: id })),
         record: async (entry, tx) => {

@@ -149,7 +149,8 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)
           }
-          if (signUp) return ctx.json({ status: true })
+          // A provider's account that was not kept is no way in.
+          if (signUp?.password || signUp?.account) return ctx.json({ status: true })
           const { email } = await db.user.findUniqueOrThrow({ where: { id: userId } })
           const resetToken = await issueReset(db, ctx.context, { id: userId, email })
           if (resetToken === null) throw invalidToken()

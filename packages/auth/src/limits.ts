@@ -24,6 +24,7 @@ import {
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
+import type { Passwords } from './password.ts'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { verifiedPassword } from './password-hooks.ts'
 import { pathLimits } from './path-limits.ts'
@@ -59,7 +60,7 @@ const limitsOf = (name: string, account: number, address: number): Limits => ({
 /** Of guesses at a password, wherever it is asked for. */
 const PASSWORD = limitsOf('password', 50, 100)
 
-/** With the passwords that are right: far above what people do, and far below what keeps a processor busy. */
+/** With the passwords that are right, and with what a full queue refused: far above what people do, and far below what keeps a processor busy. */
 const HASHES = { pair: inWindow('hashes', 30), address: inWindow('hashes-address', 300) }
 
 /** Callers without an address share this, endpoint by endpoint, so that they make no rows without end. */
@@ -81,8 +82,9 @@ export interface LimitsOptions {
   endpoints: Endpoints
   /** Whether the account has signed in from the network of this address before. */
   isFamiliar(account: string, address: string): Promise<boolean>
-  /** @throws `too_busy` (503) when no hash can wait any more */
-  requirePlace(): void
+  /** Told of requests from such a network: their hashes come before those of strangers. */
+  noteFamiliar(source: object): void
+  passwords: Pick<Passwords, 'isBusy' | 'requirePlace'>
 }
 
 /** What a request is counted by. */
@@ -103,7 +105,7 @@ interface Counted {
 
 /** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
 export function limits(options: LimitsOptions): BetterAuthPlugin {
-  const { db, limiter, addressOf, endpoints, isFamiliar, requirePlace } = options
+  const { db, limiter, addressOf, endpoints, isFamiliar, noteFamiliar, passwords } = options
   const passwordFieldOf = createPasswordFields(endpoints)
   const counted = new WeakMap<object, Counted>()
   const sourceOf = (ctx: HookContext) => ctx.request ?? ctx.headers
@@ -142,8 +144,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     if (!keys) return
     const { limits, address, pair } = keys
     const isHashed = limits === PASSWORD
-    // A caller who cannot be served now has not tried.
-    if (isHashed || ctx.path === '/sign-up/email') requirePlace()
+    if (isHashed || ctx.path === '/sign-up/email') await requirePlace(ctx, keys)
     // In this order: a caller who is refused for one reason uses up nothing of what others share.
     if (address) await consume(limits.address, address)
     else await consume(UNKNOWN, ctx.path ?? '')
@@ -153,6 +154,19 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const wide = await consumeWide(keys)
     counted.set(sourceOf(ctx) as object, { keys, result, wide })
   })
+
+  /** A caller who cannot be served now has not tried; but asking again and again has a limit, too. */
+  async function requirePlace(ctx: HookContext, { limits, account, address }: Keys): Promise<void> {
+    // Looked up only where it matters, because it is a question more to the database.
+    const isAsked = limits === PASSWORD && address && passwords.isBusy()
+    if (isAsked && (await isFamiliar(account, address))) noteFamiliar(sourceOf(ctx) as object)
+    try {
+      passwords.requirePlace()
+    } catch (error) {
+      if (address) await consume(HASHES.address, address)
+      throw error
+    }
+  }
 
   /** Of an account from everywhere; beyond that from a network it knows. */
   async function consumeWide({ limits, account, address }: Keys): Promise<Counted['wide']> {

@@ -16,6 +16,7 @@ import { isPictureURL } from './pictures.ts'
 import { presentedSession } from './presented.ts'
 import type { SignUp } from './sign-ups.ts'
 import { accountEmail, fromStandIn } from './stand-in-address.ts'
+import { noteLinked, noteUnvouched } from './unproven.ts'
 
 /** Better Auth's side, as far as it is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
@@ -69,6 +70,8 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
           const { email, emailVerified, name } = user
           // Better Auth gets the same context later, with its hooks.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
+          else if (email)
+            await noteUnvouched({ email, name: name ?? '', image: user.image || null })
           return { ...answer, user }
         },
       }))
@@ -131,6 +134,10 @@ const nameFrom = (email: string): string => cut(email.slice(0, email.indexOf('@'
 /** A letter may be two code units long, and half of it is none. */
 const cut = (name: string): string => name.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')
 
+/** The name as a row holds it: cut, or made of the address where there is none. */
+export const namedOr = (name: string, email: string): string =>
+  cut(name.trim()) || nameFrom(fromStandIn(email))
+
 /** What is known of the owner of an address, once what others have said is forgotten. */
 const unnamed = (email: string) => ({ name: nameFrom(email), image: null })
 
@@ -145,7 +152,7 @@ const NAMED = {
   create: {
     /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
     async before({ name, email }: { name: string; email: string }) {
-      return { data: { name: cut(name.trim()) || nameFrom(fromStandIn(email)) } }
+      return { data: { name: namedOr(name, email) } }
     },
   },
   update: {
@@ -162,7 +169,7 @@ const NAMED = {
 const forgetIdToken = async () => ({ data: { idToken: null } })
 const WITHOUT_ID_TOKEN = {
   create: { before: forgetIdToken },
-  update: { before: forgetIdToken },
+  update: { before: forgetIdToken, after: noteLinked },
 }
 
 /** Makes room for the owner of `email`: a user who never proved the address loses all ways in. */

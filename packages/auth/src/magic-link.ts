@@ -19,9 +19,12 @@ export const MAGIC_LINK_MINUTES = 10
 /** The identifier of a link's verification row, as Better Auth looks for it. */
 export const linkIdentifier = (token: string): string => `magic-link:${token}`
 
-/** The value of that row, as Better Auth reads it. Without `name` the user gets one from the address. */
-export const linkRecord = (email: string, name?: string): string =>
-  JSON.stringify({ type: 'magic-link', email: standIn(email), name })
+/**
+ * The value of that row, as Better Auth reads it. It holds no name, because a stranger may have asked for the link:
+ * a new user is named after the address.
+ */
+export const linkRecord = (email: string): string =>
+  JSON.stringify({ type: 'magic-link', email: standIn(email) })
 
 export interface MagicLinkOptions {
   mails: Mails
@@ -45,7 +48,6 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
           use: [formCsrfMiddleware, originCheck((ctx) => ctx.body.callbackURL)],
           body: z.object({
             email: accountAddress,
-            name: z.string().trim().max(200).optional(),
             callbackURL: z.string().max(2048).optional(),
           }),
           metadata: {
@@ -53,13 +55,8 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
           },
         },
         async (ctx) => {
-          const { email, name, callbackURL: next } = ctx.body
-          await mails.request({
-            mail: 'link',
-            to: email,
-            ...(name ? { name } : {}),
-            ...(next ? { next } : {}),
-          })
+          const { email, callbackURL: next } = ctx.body
+          await mails.request({ mail: 'link', to: email, ...(next ? { next } : {}) })
           return ctx.json({ status: true })
         },
       ),

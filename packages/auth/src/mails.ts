@@ -22,6 +22,7 @@ import { issueConfirmation } from './confirmation.ts'
 import { JOBS } from './jobs.ts'
 import type { Keys } from './keys.ts'
 import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from './magic-link.ts'
+import type { MailLimits } from './mail-limits.ts'
 import type { Pages } from './options.ts'
 import { issueReset, RESET_MINUTES } from './resets.ts'
 import { findSignUp, keepSignUp, type SignUp } from './sign-ups.ts'
@@ -48,10 +49,10 @@ export type MailRequest =
   | { mail: 'account'; account: AccountMail }
   | { mail: 'invite'; invitationId: string }
 
-type Addressed = ToUser | { mail: 'link'; to: string; name?: string; next?: string }
+type Addressed = ToUser | { mail: 'link'; to: string; next?: string }
 type ToUser =
   | { mail: 'reset'; to: string }
-  | { mail: 'confirm'; to: string; id?: string }
+  | { mail: 'confirm'; to: string; id?: string; isReminder?: boolean }
   | { mail: 'sign-up'; to: string; id: string; signUp: SignUp }
 
 export interface MailOptions {
@@ -60,6 +61,8 @@ export interface MailOptions {
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   baseURL: string
+  /** Null: nothing is limited. */
+  limits: MailLimits | null
   /** For how long a change of address can be taken back. */
   undoDays: number
   /** Better Auth's own side, which exists only after the mails do. */
@@ -67,14 +70,18 @@ export interface MailOptions {
 }
 
 export interface Mails {
-  /** Queues a mail, whether or not there is anybody to get it; in the transaction `tx` if there is one. */
+  /**
+   * Queues a mail, whether or not there is anybody to get it; in the transaction `tx` if there is one. A mail that an
+   * anonymous caller asks for is left out, without a word, where its recipient has had too many of its kind; a mail
+   * that belongs to a transaction follows from what the owner did, and is never left out.
+   */
   request(request: MailRequest, tx?: Pick<Db, '$queryRaw'>): Promise<void>
   /** Of the job `auth.mail`. */
   work: Pick<JobDefinition<object>, 'parse' | 'run'>
 }
 
 export function createMails(options: MailOptions): Mails {
-  const { db, keys, sender, pages, baseURL, undoDays, context } = options
+  const { db, keys, sender, pages, baseURL, undoDays, limits, context } = options
 
   const link = (path: string, query: Record<string, string> = {}) => {
     const url = new URL(path, baseURL)
@@ -133,10 +140,10 @@ export function createMails(options: MailOptions): Mails {
   }
 
   async function sendLink(
-    { to, name, next }: Extract<Addressed, { mail: 'link' }>,
+    { to, next }: Extract<Addressed, { mail: 'link' }>,
     idempotencyKey: string,
   ): Promise<void> {
-    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to, name))
+    const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to))
     const signInUrl = link(pages.magicLink, { token, ...(next ? { next } : {}) })
     const props = { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES }
     await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })
@@ -182,15 +189,25 @@ export function createMails(options: MailOptions): Mails {
     },
   }
 
+  async function hasRoom(request: MailRequest): Promise<boolean> {
+    if (!limits || request.mail === 'account' || request.mail === 'invite') return true
+    const { mail, to } = request
+    if (mail === 'reset' || mail === 'link') return limits.allows(mail, to)
+    return limits.allows('address', to, {
+      isReminder: request.mail === 'confirm' && request.isReminder,
+    })
+  }
+
   return {
     work,
-    async request(request, tx = db) {
+    async request(request, tx) {
+      if (!tx && !(await hasRoom(request))) return
       const named = { key: `auth/${randomUUID()}`, mail: request.mail }
       const payload =
         request.mail === 'invite'
           ? { ...named, invitationId: request.invitationId }
           : { ...named, sealed: await seal(sealedPart(request)) }
-      await enqueue<object>(tx, { ...MAIL, ...work }, payload)
+      await enqueue<object>(tx ?? db, { ...MAIL, ...work }, payload)
     },
   }
 }

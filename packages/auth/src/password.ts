@@ -51,6 +51,8 @@ export interface Passwords {
   requireRoom(): void
   /** @throws `too_busy` (503) when a hash asked for now would be refused */
   requirePlace(): void
+  /** Whether so many hashes wait that a caller notices. */
+  isBusy(): boolean
 }
 
 export interface PasswordOptions {
@@ -111,6 +113,7 @@ export function createPasswords(
     },
     requireRoom: pool.requireRoom,
     requirePlace: pool.requirePlace,
+    isBusy: pool.isBusy,
   }
 }
 

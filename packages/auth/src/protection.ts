@@ -24,6 +24,7 @@ import { type AuditEntry, audit } from './audit.ts'
 import { auditHooks, type Recorder } from './audit-hooks.ts'
 import type { Keys } from './keys.ts'
 import { limits } from './limits.ts'
+import { createMailLimits, type MailLimits } from './mail-limits.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createPasswords, type Passwords } from './password.ts'
 import type { Endpoints } from './password-fields.ts'
@@ -34,6 +35,8 @@ export interface Protection {
   addresses: AddressTeller
   limiter: RateLimiter
   passwords: Passwords
+  /** Null: nothing is limited. */
+  mailLimits: MailLimits | null
   /** Plugins that come before all others, and after them. */
   first: BetterAuthPlugin[]
   last: BetterAuthPlugin[]
@@ -60,7 +63,7 @@ export function createProtection({
   endpoints,
   onEntry,
 }: ProtectionOptions): Protection {
-  const { db = defaultDb, redisUrl } = options
+  const { db = defaultDb, redisUrl, rateLimit: isLimited = true } = options
   const addressOf = createAddressOf(options)
   checkProxies(options, baseURL, logger)
   const limiter = createRateLimiter({
@@ -70,7 +73,9 @@ export function createProtection({
     logger: options.logger,
   })
 
-  const passwords = createPasswords(options, () => turnOf(addressOf))
+  /** Requests from a network that their account knows, as far as it was looked up. */
+  const familiar = new WeakSet<object>()
+  const passwords = createPasswords(options, () => turnOf(addressOf, familiar))
 
   async function isFamiliar(email: string, address: string): Promise<boolean> {
     const user = await db.user.findUnique({ where: { email } })
@@ -100,26 +105,30 @@ export function createProtection({
     addresses: createAddressTeller(options, addressOf),
     limiter,
     passwords,
-    first:
-      (options.rateLimit ?? true)
-        ? [
-            limits({
-              db,
-              limiter,
-              addressOf,
-              endpoints,
-              isFamiliar,
-              requirePlace: passwords.requirePlace,
-            }),
-          ]
-        : [],
+    mailLimits: isLimited ? createMailLimits({ limiter, addressOf, logger, isFamiliar }) : null,
+    first: isLimited
+      ? [
+          limits({
+            db,
+            limiter,
+            addressOf,
+            endpoints,
+            isFamiliar,
+            noteFamiliar: (source) => familiar.add(source),
+            passwords,
+          }),
+        ]
+      : [],
     last: [auditHooks({ db, key: keys.audit, endpoints, record })],
     record,
   }
 }
 
+/** What uses up a token, or a try of one, before it hashes. */
+const USES_UP = new Set(['/reset-password', '/confirm-email'])
+
 /** The caller of the endpoint that is running, for whom passwords are hashed. */
-function turnOf(addressOf: AddressOf): Turn {
+function turnOf(addressOf: AddressOf, familiar: WeakSet<object>): Turn {
   const running = tryGetCurrentAuthEndpointContext()
   const source = running?.request ?? running?.headers
   if (!source) return NO_CALLER
@@ -128,5 +137,7 @@ function turnOf(addressOf: AddressOf): Turn {
   return {
     address: addressOf(source instanceof Request ? source : new Headers(source)),
     account: typeof email === 'string' ? email.trim().toLowerCase() : userId,
+    ...(familiar.has(source) ? { isFamiliar: true } : {}),
+    ...(USES_UP.has(running?.path ?? '') ? { isKept: true } : {}),
   }
 }

@@ -70,6 +70,20 @@ export const forgetSignUp = ({ internalAdapter }: Rows, id: string): Promise<voi
 /** The sign-up that the present request has begun. */
 const begun = defineRequestState<{ id: string | null }>(() => ({ id: null }))
 
+/** Begins a sign-up: queues its mail, and gives the browser its cookie with the answer. */
+export async function beginSignUp(
+  mails: Pick<Mails, 'request'>,
+  to: string,
+  signUp: SignUp,
+): Promise<void> {
+  const id = generateRandomString(32)
+  await mails.request({ mail: 'sign-up', to, id, signUp })
+  await begun.set({ id })
+}
+
+/** Whether the present request has begun a sign-up. */
+export const hasBegunSignUp = async (): Promise<boolean> => (await begun.get()).id !== null
+
 interface ProviderSignUps {
   db: Database
   mails: Pick<Mails, 'request'>
@@ -90,9 +104,7 @@ export async function providerSignUp(
   const account = linked
     ? { providerId: linked.providerId, accountId: linked.accountId }
     : undefined
-  const id = generateRandomString(32)
-  await begun.set({ id })
-  await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, image, account } })
+  await beginSignUp(mails, email, { name, image, account })
 }
 
 /** Placed after the plugins that may refuse a sign-up. */
@@ -102,9 +114,7 @@ export function signUps(mails: Pick<Mails, 'request'>): BetterAuthPlugin {
     const { email, name, image } = ctx.body as { email: string; name: string; image?: string }
     const password = await hashedPassword()
     if (password === undefined) return
-    const id = generateRandomString(32)
-    await mails.request({ mail: 'sign-up', to: email, id, signUp: { name, image, password } })
-    await begun.set({ id })
+    await beginSignUp(mails, email, { name, image, password })
   })
 
   const remember = createAuthMiddleware(async (ctx) => {

@@ -7,8 +7,7 @@
  */
 
 import { canonicalEmail } from '@repo/core'
-import type { AuthContext, BetterAuthPlugin } from 'better-auth'
-import { signInEmail, signUpEmail, verifyEmail } from 'better-auth/api'
+import type { AuthContext } from 'better-auth'
 import { z } from 'zod'
 import type { Endpoint } from './transaction.ts'
 
@@ -44,18 +43,6 @@ export function fromStandIn(text: string): string {
   return Buffer.from(text.slice(0, -DOMAIN.length), 'hex').toString()
 }
 
-/** Signing up and in and confirming, for every address of `accountEmail`. */
-export const addresses = () =>
-  ({
-    id: 'tollgate-addresses',
-    endpoints: {
-      // The names are Better Auth's: an endpoint of the same name takes the place of its own.
-      signUpEmail: withStandIns(signUpEmail()),
-      signInEmail: withStandIns(signInEmail()),
-      verifyEmail: withStandIns(verifyEmail),
-    },
-  }) satisfies BetterAuthPlugin
-
 /** `endpoint`, which sees stand-ins where it checks an address. What it finds and answers has the address. */
 export function withStandIns<E extends Endpoint>(endpoint: E): E {
   const wrapped = async (ctx: Call) => {
@@ -66,7 +53,7 @@ export function withStandIns<E extends Endpoint>(endpoint: E): E {
     const answer = await endpoint({
       ...ctx,
       ...(email === null ? {} : { body: { ...body, email } }),
-      context: withUsers(context, withAddresses(context.internalAdapter)),
+      context: withOwn(context, { internalAdapter: withAddresses(context.internalAdapter) }),
     })
     const user = (answer as Answer | undefined)?.response?.user
     if (typeof user?.email === 'string') user.email = fromStandIn(user.email)
@@ -75,10 +62,10 @@ export function withStandIns<E extends Endpoint>(endpoint: E): E {
   return Object.assign(wrapped, endpoint) as unknown as E
 }
 
-/** The context with other users. No copy: hooks read from it what an endpoint writes to it, such as a new session. */
-const withUsers = <C extends { internalAdapter: Users }>(context: C, users: Users): C =>
+/** The context with parts of our own. No copy: hooks read from it what an endpoint writes to it, such as a new session. */
+export const withOwn = <C extends object>(context: C, own: Partial<C>): C =>
   new Proxy(context, {
-    get: (target, key) => (key === 'internalAdapter' ? users : Reflect.get(target, key)),
+    get: (target, key) => Reflect.get(Object.hasOwn(own, key) ? own : target, key),
   })
 
 interface Call {

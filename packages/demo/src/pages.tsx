@@ -38,7 +38,8 @@ const NOTICES: Record<string, string> = {
 /** Codes of failed forms, in words. Any other code is shown as it is. */
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
-  invalid_email_or_password: 'Address and password do not fit together.',
+  invalid_email_or_password:
+    'The address or the password is wrong, or the address is not confirmed yet. If it was that, we have sent another confirmation.',
   too_many_attempts: 'Too many wrong passwords. Leave the field empty, and choose a new one.',
   invalid_token: 'This link is used up or too old. If you have used it, just sign in.',
   invitation_not_found: 'This invitation is used up, too old or withdrawn.',

@@ -137,7 +137,7 @@ test('the first of two who sign up is not bothered by the second', async () => {
   const email = 'first@example.com'
   const owners = await signUp(email)
   const theirs = await signUp(email, SQUATTER, 'Mallory')
-  expect(await signIn(email, TEST_PASSWORD)).toBe(403)
+  expect(await signIn(email, TEST_PASSWORD)).toBe(401)
   expect((await confirm(theirs.token, owners.cookie)).status).toBe(200)
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
   expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })

@@ -168,7 +168,7 @@ test('a proof that breaks off halfway has proven nothing, and nobody comes in', 
   await setup.db.$executeRaw`DROP TRIGGER "breaks_off" ON "Account"`
   const user = await setup.db.user.findUniqueOrThrow({ where: { email } })
   expect(user.emailVerified).toBe(false)
-  expect(await signIn(email, SQUATTER)).toBe(403)
+  expect(await signIn(email, SQUATTER)).toBe(401)
   expect(await signIn(email, TEST_PASSWORD)).toBe(401)
 })
 

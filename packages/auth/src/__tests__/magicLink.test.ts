@@ -69,6 +69,20 @@ test('whoever is new is signed up by the button, not by asking', async () => {
   })
 })
 
+test('the name that came with the request is not the account’s: a stranger may have asked', async () => {
+  const email = 'newbie@example.com'
+  const asked = await setup.auth.post('/sign-in/magic-link', {
+    email,
+    name: 'Chosen by a stranger',
+  })
+  expect(asked.status).toBe(200)
+  await setup.auth.settled()
+  const mail = setup.auth.outbox.last('MagicLinkEmail')
+  expect(`${mail.subject}${mail.text}`).not.toContain('stranger')
+  expect((await press(tokenOf(setup.auth.outbox, 'MagicLinkEmail'))).status).toBe(200)
+  expect((await setup.db.user.findUniqueOrThrow({ where: { email } })).name).toBe('newbie')
+})
+
 test('a link is good once, also for several who press at the same time', async () => {
   const token = await tokenFor('once@example.com')
   const answers = await Promise.all([1, 2, 3, 4].map(() => press(token)))

@@ -197,7 +197,7 @@ describe('Microsoft', () => {
     const owner = await setup.db.user.findUnique({ where: { email: 'owner-of@example.com' } })
     const userId = owner?.id ?? (await auth.signIn('owner-of@example.com')).userId
     microsoft.profile = person('owner-of', claims)
-    expect(await leadsTo(await come('microsoft'))).toBe('/sign-in?error=account_not_linked')
+    expect(await leadsTo(await come('microsoft'))).toBe('/sign-in?error=email_not_verified')
     expect(await setup.db.account.count({ where: { userId } })).toBe(1)
   })
 

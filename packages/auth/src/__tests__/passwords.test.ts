@@ -260,20 +260,24 @@ test('passwords come after requests, and nothing else does', async () => {
 const HERE = '127.0.0.1'
 
 /** Takes every place that an address has, however long others take to come. `empty` says how many there were. */
-function fillQueue(address = HERE) {
+const fillQueue = (address = HERE) =>
+  holdPlaces(42, (n) => ({ address, account: `account ${n % 10}` }))
+
+/** So many callers who ask again as soon as they are answered. */
+function holdPlaces(callers: number, turnOf: (n: number) => Turn, rounds = 4) {
   const pool = bcryptPool()
   let isOver = false
   let places = 0
-  const holding = Array.from({ length: 42 }, async (_, n) => {
-    const turn = { address, account: `account ${n % 10}` }
-    const isRefused = await pool.hash('x', 4, turn).then(
+  const holding = Array.from({ length: callers }, async (_, n) => {
+    const turn = turnOf(n)
+    const isRefused = await pool.hash('x', rounds, turn).then(
       () => false,
       () => true,
     )
     if (isRefused) return
     places += 1
     // A place that is left is taken again before anybody else comes.
-    while (!isOver) await pool.hash('x', 4, turn).catch(() => new Promise(setImmediate))
+    while (!isOver) await pool.hash('x', rounds, turn).catch(() => new Promise(setImmediate))
   })
   return {
     async empty(): Promise<number> {
@@ -364,6 +368,99 @@ test.each([
     expect((await Promise.all(sent)).map(({ status }) => status)).toEqual(Array(30).fill(401))
   },
 )
+
+test('an IPv6 network that fills the queue gives its places up to callers from elsewhere', async () => {
+  const pool = createBcryptPool()
+  const refused: string[] = []
+  const done: string[] = []
+  const send = async (name: string, turn: Turn) => {
+    try {
+      await pool.hash(name, 4, turn)
+      done.push(name)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'too_busy', status: 503 })
+      refused.push(name)
+    }
+  }
+  const flood = (n: number) =>
+    send('flood', { address: `2001:db8:1:${n.toString(16)}::`, account: `nobody-${n}` })
+  // Two are hashed, and 256 wait.
+  const sent = Array.from({ length: 258 }, (_, n) => flood(n))
+  const honest = Array.from({ length: 40 }, (_, n) => ({
+    address: `203.${n}.113.77`,
+    account: `honest-${n}`,
+  }))
+  for (const turn of honest) {
+    expect(() => pool.requirePlace(turn)).not.toThrow()
+    expect(() => pool.requireRoom(turn)).not.toThrow()
+    sent.push(send('honest', turn))
+  }
+  sent.push(flood(300))
+  const late = { address: '2001:db8:1:5::', account: 'nobody' }
+  expect(() => pool.requirePlace(late)).toThrow(expect.objectContaining({ code: 'too_busy' }))
+  await Promise.all(sent)
+  expect(refused).toEqual(Array(41).fill('flood'))
+  // Each honest caller has a turn before the flood has a second one.
+  expect(done.slice(0, 46).filter((name) => name === 'honest').length).toBe(40)
+})
+
+/** More callers than there are places for, and the hashes that two threads and the queue have. */
+const CALLERS = 264
+
+test('a sign-in from elsewhere comes through while one site of 264 networks keeps guessing', async () => {
+  const auth = other({ rateLimit: true })
+  const { email } = await setup.auth.signIn()
+  const site = (n: number) => `2001:db8:1:${n.toString(16)}::`
+  const flood = holdPlaces(CALLERS, (n) => ({ address: site(n), account: `nobody-${n}` }), 8)
+  const signInFrom = async (address: string) => {
+    const from = { headers: { 'x-forwarded-for': address } }
+    return (await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, from)).status
+  }
+  expect(await signInFrom(`${site(5)}1`)).toBe(503)
+  const elsewhere = await signInFrom('203.0.113.77')
+  await flood.empty()
+  expect(elsewhere).toBe(200)
+})
+
+test('while strangers fill the queue a caller from a network of the account is served at once', async () => {
+  const auth = other({ rateLimit: true })
+  const { email } = await setup.auth.signIn()
+  const home = { headers: { 'x-forwarded-for': '203.0.113.80' } }
+  const body = { email, password: TEST_PASSWORD }
+  expect((await auth.post('/sign-in/email', body, home)).status).toBe(200)
+  await auth.settled()
+  const compared = vi.spyOn(bcryptPool(), 'compare')
+  // One each of more networks than there are places, which is the worst that a newcomer can meet.
+  const networkOf = (n: number) => `${10 + (n >> 8)}.${n & 255}.0.1`
+  const flood = holdPlaces(CALLERS, (n) => ({ address: networkOf(n), account: null }), 8)
+  const stranger = { headers: { 'x-forwarded-for': '198.51.100.9' } }
+  const nobody = { ...body, email: 'stranger@example.com' }
+  const refused = await auth.post('/sign-in/email', nobody, stranger)
+  const served = await auth.post('/sign-in/email', body, home)
+  await flood.empty()
+  expect([refused.status, served.status]).toEqual([503, 200])
+  expect(compared.mock.lastCall?.at(-1)).toMatchObject({ isFamiliar: true })
+})
+
+test('asking a full queue again and again has a limit', async () => {
+  const auth = other({ rateLimit: true })
+  const address = '192.0.2.99'
+  // Long ones, so that no place gets free in between.
+  const full = Array.from({ length: 34 }, (_, n) =>
+    bcryptPool().hash('x', 12, { address, account: `${n % 10}` }),
+  )
+  const statuses = await Promise.all(
+    Array.from({ length: 310 }, async (_, n) => {
+      const body = { email: `again-${n}@example.com`, password: TEST_PASSWORD }
+      const from = { headers: { 'x-forwarded-for': address } }
+      return (await auth.post('/sign-in/email', body, from)).status
+    }),
+  )
+  await Promise.all(full)
+  // A few were served when the first of the long ones were done, and count just the same.
+  expect(statuses.filter((status) => status !== 429).length).toBe(300)
+  expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(250)
+})
 
 test('without threads passwords are hashed in the process, two at a time', async () => {
   const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})

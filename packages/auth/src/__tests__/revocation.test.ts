@@ -40,6 +40,7 @@ async function run(who: Person, path: string, body: object): Promise<number> {
     plugins: [
       organizations({
         db: setup.db,
+        mailLimits: null,
         bounds: boundsOf(),
         roles: defaultRoles,
         invite: () => {},

@@ -35,7 +35,7 @@ test('the mail links to a page, opening it confirms nothing, the button does', a
   const token = tokenOf(setup.auth.outbox, 'WelcomeEmail')
 
   const early = await signIn(email)
-  expect(early.status).toBe(403)
+  expect(early.status).toBe(401)
   expect(early.headers.getSetCookie()).toEqual([])
 
   const scanned = await setup.auth.handler(

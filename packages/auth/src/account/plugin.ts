@@ -13,6 +13,7 @@ import { z } from 'zod'
 import type { AuditAction, AuditEntry } from '../audit.ts'
 import type { Recorder } from '../audit-hooks.ts'
 import type { Keys } from '../keys.ts'
+import { MAILS, mailboxOf } from '../mail-limits.ts'
 import type { HookContext } from '../presented.ts'
 import { sessionIdOf } from '../session-rows.ts'
 import { accountEmail } from '../stand-in-address.ts'
@@ -38,9 +39,6 @@ export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
 
 /** Each request mails an address that the caller chose. */
 const CHANGES = { name: 'change-email', limit: 5, windowSeconds: 3600 }
-
-/** Whichever accounts ask. */
-const TO_ADDRESS = { name: 'change-email-to', limit: 10, windowSeconds: 3600 }
 
 const password = z.string().max(256).optional()
 const token = z.object({ token: z.string().min(1).max(256) })
@@ -82,7 +80,7 @@ export function accounts(options: AccountOptions) {
           const newEmail = accountEmail(ctx.body.newEmail)
           if (newEmail === null) throw invalidEmail()
           await count(limiter, CHANGES, userId)
-          await count(limiter, TO_ADDRESS, newEmail)
+          await count(limiter, MAILS.address, mailboxOf(newEmail))
           await requestEmailChange(options, userId, newEmail)
           await note(ctx, 'email_change_requested', userId, { sessionId })
           return ctx.json({ status: true })

@@ -6,18 +6,20 @@
  * @module
  */
 
-import { queueAfterTransactionHook } from '@better-auth/core/context'
+import { defineRequestState, queueAfterTransactionHook } from '@better-auth/core/context'
 import type { Database, Db } from '@repo/db'
-import { createAuthMiddleware } from 'better-auth/api'
+import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { createAccessControl } from 'better-auth/plugins/access'
 import { organization } from 'better-auth/plugins/organization'
 import { defaultStatements } from 'better-auth/plugins/organization/access'
 import type { Bounds } from '../bounds.ts'
+import type { MailLimits } from '../mail-limits.ts'
 import type { Roles } from '../permissions.ts'
+import { presentedSession } from '../presented.ts'
 import { withStandIns } from '../stand-in-address.ts'
 import { currentTransaction, type Endpoint, inTransaction } from '../transaction.ts'
-import { type Act, actIn, beginAct } from './act.ts'
+import { type Act, actIn, beginAct, roleIn } from './act.ts'
 import { refusalOf } from './refusals.ts'
 import { holds, requireToRead, rules, slugOf, withdrawInvitations } from './rules.ts'
 import { transferOwnership } from './transfer.ts'
@@ -48,6 +50,8 @@ export interface OrganizationOptions {
   db: Database
   roles: Roles<string, string>
   bounds: Bounds
+  /** Null: nothing is limited. */
+  mailLimits: MailLimits | null
   /** Told of each invitation, once it is stored. */
   invite(invitation: Invitation): void
   /** Told of each command that was carried out. Part of the transaction. */
@@ -61,7 +65,8 @@ const INVITATION_SECONDS = 172_800
 const MEMBERS = 10_000
 
 export function organizations(options: OrganizationOptions) {
-  const { roles, bounds, invite } = options
+  const { roles, bounds, invite, mailLimits } = options
+  const counted = invitationLimit(options)
   const plugin = organization({
     ac: createAccessControl(defaultStatements),
     roles: pluginRoles(roles),
@@ -115,7 +120,10 @@ export function organizations(options: OrganizationOptions) {
       leaveOrganization: command(endpoints.leaveOrganization),
       transferOwnership: command(transferOwnership(), rule.transfer),
     },
-    hooks: { before: [nameAddress] },
+    hooks: {
+      before: [nameAddress, ...(mailLimits ? [counted.before] : [])],
+      after: mailLimits ? [counted.after] : [],
+    },
   }
 }
 
@@ -128,6 +136,33 @@ const nameAddress = {
     const random = generateRandomString(6, 'a-z', '0-9')
     return { context: { body: { ...ctx.body, slug: slugOf(name, random) } } }
   }),
+}
+
+/** The recipient that the present request has counted an invitation to. */
+const invited = defineRequestState<{ to: string | null }>(() => ({ to: null }))
+
+/**
+ * Counts the invitations to one address, of whichever organization. Outside the command's transaction, which should
+ * not wait for another connection; and only of members who may invite, so that nobody else uses the limit up.
+ */
+function invitationLimit({ db, roles, mailLimits }: OrganizationOptions) {
+  const matcher = ({ path }: { path?: string }) => path === '/organization/invite-member'
+  const before = createAuthMiddleware(async (ctx) => {
+    const { email, organizationId } = (ctx.body ?? {}) as Record<string, unknown>
+    const session = await presentedSession(ctx, db)
+    if (!mailLimits || !session || typeof email !== 'string') return
+    const id = typeof organizationId === 'string' ? organizationId : session.activeOrganizationId
+    if (!holds(roles, await roleIn(db, id, session.userId), 'users:create')) return
+    await mailLimits.requireInvitation(email)
+    Object.assign(await invited.get(), { to: email })
+  })
+  const after = createAuthMiddleware(async (ctx) => {
+    const { to } = await invited.get()
+    if (mailLimits && to !== null && isAPIError(ctx.context.returned)) {
+      await mailLimits.giveBackInvitation(to)
+    }
+  })
+  return { before: { matcher, handler: before }, after: { matcher, handler: after } }
 }
 
 /** Our permissions in the plugin's own words. */

@@ -160,7 +160,7 @@ test('an action is limited as the endpoint is, and says so', async () => {
   await visitor.open(`${app.url}/sign-in?next=/account`)
   for (let tries = 0; tries < 5; tries += 1) {
     await visitor.press('Sign in', { email: 'nobody@example.com', password: 'not this one' })
-    expect(visitor.text).toContain('The address or the password is wrong.')
+    expect(visitor.text).toContain('The address or the password is wrong, or')
   }
   await visitor.press('Sign in', { email: 'nobody@example.com', password: 'not this one' })
   expect(visitor.text).toContain('That was too often.')
