@@ -203,11 +203,17 @@ const MUTANTS: Mutant[] = [
   ),
   // The plain deduction, and many of them at once. What breaks a constraint there is no mutant: the database
   // refuses it, and each is made by itself.
-  mutant('model', 'a plain one ignores priority', LOT, 'g."priority", ', ''),
-  mutant('model', 'a plain one ignores expiry', LOT, 'g."expiresAt" NULLS LAST, ', ''),
-  mutant('model', 'a plain one takes first what never lapses', LOT, 'NULLS LAST', 'NULLS FIRST'),
-  mutant('model', 'a plain one takes the youngest', LOT, 'g."id" LIMIT', 'g."id" DESC LIMIT'),
-  mutant('lapsing', 'a plain one sees what lapses too late', LOT, '<= p_now', '< p_now'),
+  mutant('model', 'a plain one ignores priority', LOT, 'g.priority, ', ''),
+  mutant('model', 'a plain one ignores expiry', LOT, 'g."expiresAt", ', ''),
+  mutant(
+    'model',
+    'a plain one takes first what never lapses',
+    LOT,
+    '"expiresAt", g.id',
+    '"expiresAt" NULLS FIRST, g.id',
+  ),
+  mutant('model', 'a plain one takes the youngest', LOT, /g\.id(\s+LIMIT)/, 'g.id DESC$1'),
+  mutant('lapsing', 'a plain one sees what lapses too late', LOT, '<= "', '< "'),
   mutant('lapsing', 'a plain one lets nothing lapse', POST, ' AND NOT v_lot."lapses"', ''),
   mutant('model', 'a plain one uses a lot up', POST, 'v_lot."remaining" > -', '1 > 0 * -'),
   mutant('model', 'a hold is a plain one', POST, ` AND p_hold_seconds IS NULL THEN`, ' THEN'),
