@@ -86,8 +86,41 @@ export const CHECKS = {
     const most = 1_000_000_000_000_000
     await billing.grantCredits('rich', most - 1, { idempotencyKey: '1' })
     await billing.grantCredits('rich', 1, { idempotencyKey: '2' })
-    const more = billing.grantCredits('rich', 1, { idempotencyKey: '3' })
-    await expect(more).rejects.toMatchObject({ code: 'credit_limit_exceeded' })
+    const isOver = (call: Promise<unknown>) =>
+      expect(call).rejects.toMatchObject({ code: 'credit_limit_exceeded', status: 409 })
+    await isOver(billing.grantCredits('rich', 1, { idempotencyKey: '3' }))
+    // What is given back is held to it, too: a refund, a restored clawback, what a hold does not keep.
+    const spent = await billing.deductCredits('rich', 5, '')
+    await billing.clawBackCredits('rich', 5, '', { idempotencyKey: 'refund:1' })
+    const held = await billing.holdCredits('rich', 5, '')
+    const holdId = held.success ? held.holdId : ''
+    const transactionId = spent.success ? spent.transactionId : ''
+    await billing.grantCredits('rich', 13, { idempotencyKey: '4' })
+    const refund = (amount: number) => billing.refundCredits('rich', amount, '', { transactionId })
+    await isOver(refund(3))
+    await isOver(billing.restoreCredits('rich', '', { clawBackKey: 'refund:1' }))
+    await isOver(billing.releaseHold(holdId))
+    await isOver(billing.captureHold(holdId, 2))
+    expect(await billing.getBalance('rich')).toMatchObject({ balance: most - 2, holds: 5 })
+    expect(await billing.captureHold(holdId, 3)).toEqual({ captured: 3, balance: most })
+    await isOver(refund(1))
+    await billing.deductCredits('rich', 5, '')
+    await refund(5)
+    expect(await billing.getBalance('rich')).toMatchObject({ balance: most, holds: 0 })
+    expect(await ledgerViolations(db)).toEqual([])
+  },
+  /** What has lapsed makes room for what a hold gives back. */
+  async room({ db }: TestDatabase) {
+    const clock = createTestClock('2030-01-01T00:00:00Z')
+    const billing = createBilling({ db, clock, appUrl: 'http://localhost' })
+    const most = 1_000_000_000_000_000
+    await billing.grantCredits('full', most, { idempotencyKey: '1' })
+    const held = await billing.holdCredits('full', 5, '')
+    const expiresAt = new Date('2030-01-02T00:00:00Z')
+    await billing.grantCredits('full', 5, { idempotencyKey: '2', expiresAt })
+    clock.set(expiresAt)
+    const released = await billing.releaseHold(held.success ? held.holdId : '')
+    expect(released).toEqual({ captured: 0, balance: most })
   },
   /** The months of a plan take each other's place, all but so much. */
   async series({ db }: TestDatabase) {

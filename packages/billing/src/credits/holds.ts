@@ -79,8 +79,8 @@ async function hold(
  * Keeps what was held, or `amount` of it, and gives the rest back. Again with the same amount it answers
  * the same.
  *
- * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `invalid_amount`,
- * `credits_not_installed`
+ * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `credit_limit_exceeded` (the
+ * account is so full that the rest does not fit; the hold stays open), `invalid_amount`, `credits_not_installed`
  */
 export async function captureHold(
   ctx: BillingContext,
@@ -91,7 +91,11 @@ export async function captureHold(
   return settle(ctx, holdId, amount === undefined ? null : requireCredits(amount), options)
 }
 
-/** Gives all of a hold back. @throws `hold_not_found`, `hold_settled`, `credits_not_installed` */
+/**
+ * Gives all of a hold back.
+ *
+ * @throws `hold_not_found`, `hold_settled`, `credit_limit_exceeded`, `credits_not_installed`
+ */
 export async function releaseHold(
   ctx: BillingContext,
   holdId: string,
@@ -134,6 +138,12 @@ async function settle(
   }
   if (row.status === 'over_capture') {
     throw new BillingError('capture_exceeds_hold', `Hold ${holdId} is for less than ${captured}.`)
+  }
+  if (row.status === 'over_limit') {
+    throw new BillingError(
+      'credit_limit_exceeded',
+      `Hold ${holdId} stays open: with what it gives back the account would hold more than it may.`,
+    )
   }
   if (row.status === 'conflict') {
     throw new BillingError('hold_settled', `Hold ${holdId} has been settled otherwise.`)
