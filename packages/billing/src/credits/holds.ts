@@ -6,13 +6,12 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto'
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { BillingError, InsufficientCreditsError } from '../errors.ts'
+import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
-import { idOf, requireCredits, requireDescription, requireKey, ttlOf } from './input.ts'
+import { idOf, requireCredits, requireDescription, ttlOf } from './input.ts'
 import {
   ask,
   type CreditOptions,
@@ -56,7 +55,8 @@ export async function holdCredits(
   return { success: true, holdId: holdId as string, transactionId, balance }
 }
 
-async function hold(
+/** As `holdCredits`, with all that the ledger answered. */
+export async function hold(
   ctx: BillingContext,
   ownerId: string,
   amount: number,
@@ -104,7 +104,7 @@ export async function releaseHold(
   return settle(ctx, holdId, 0, options)
 }
 
-interface SettleRow {
+export interface SettleRow {
   status: string
   captured: bigint
   balance: bigint
@@ -133,6 +133,15 @@ async function settle(
 ): Promise<SettledHold> {
   const id = idOf(holdId)
   const [row] = id === null ? [] : await callSettle(ctx, id, captured, options)
+  return settledOf(row, holdId, captured)
+}
+
+/** What the ledger answered to the settling of a hold. @throws as `captureHold` */
+export function settledOf(
+  row: SettleRow | undefined,
+  holdId: string,
+  captured: number | null,
+): SettledHold {
   if (!row || row.status === 'not_found') {
     throw new BillingError('hold_not_found', 'There is no such hold.')
   }
@@ -149,73 +158,6 @@ async function settle(
     throw new BillingError('hold_settled', `Hold ${holdId} has been settled otherwise.`)
   }
   return { captured: toNumber(row.captured), balance: toNumber(row.balance) }
-}
-
-/** What work under a hold is given. */
-export interface HeldCredits {
-  holdId: string
-  /** How much of it is kept when the work is done, up to all. Not called: all of it. */
-  capture(amount: number): void
-}
-
-/**
- * Holds credits, does `work`, keeps what it captured and returns what it returned. If it throws, all is
- * released; if the process dies, the deadline does it. With a key, work that was done is not done again
- * (`hold_settled`), and work that threw may be.
- *
- * @throws `insufficient_credits`, and as `deductCredits` and `captureHold`; and what `work` throws.
- */
-export async function withCredits<T>(
-  ctx: BillingContext,
-  ownerId: string,
-  amount: number,
-  description: string,
-  work: (held: HeldCredits) => Promise<T> | T,
-  options: Omit<HoldOptions, 'tx'> = {},
-): Promise<T> {
-  const holdId = await holdForWork(ctx, ownerId, amount, description, options)
-  let captured = amount
-  const capture = (part: number): void => {
-    captured = part === 0 ? 0 : requireCredits(part)
-    if (captured > amount) {
-      throw new BillingError('capture_exceeds_hold', `The hold is for ${amount}, not ${part}.`)
-    }
-  }
-  let result: T
-  try {
-    result = await work({ holdId, capture })
-  } catch (error) {
-    await releaseHold(ctx, holdId).catch((cause: unknown) => {
-      ctx.logger.warn({ holdId, error: cause }, 'a hold was not released; its deadline will do it')
-    })
-    throw error
-  }
-  await settle(ctx, holdId, captured, {})
-  return result
-}
-
-const MAX_TRIES = 100
-
-/** A hold under the key; where earlier work under it threw, one of its next try. */
-async function holdForWork(
-  ctx: BillingContext,
-  ownerId: string,
-  amount: number,
-  description: string,
-  options: HoldOptions,
-): Promise<string> {
-  const { idempotencyKey } = options
-  const key = idempotencyKey === undefined ? randomUUID() : requireKey(idempotencyKey)
-  for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
-    const held = await hold(ctx, ownerId, amount, description, {
-      ...options,
-      idempotencyKey: attempt === 1 ? key : `${key}:${attempt}`,
-    })
-    if ('success' in held) throw new InsufficientCreditsError(ownerId, amount, held.balance)
-    if (held.holdStatus === 'open') return held.holdId as string
-    if (held.holdStatus === 'captured') break
-  }
-  throw new BillingError('hold_settled', `The work under ${key} has been done.`)
 }
 
 const PAGE = 200
