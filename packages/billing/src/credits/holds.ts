@@ -10,6 +10,7 @@ import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
+import { isolated } from '../sweep.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
 import { idOf, requireCredits, requireDescription, ttlOf } from './input.ts'
 import {
@@ -162,7 +163,10 @@ export function settledOf(
 
 const PAGE = 200
 
-/** Releases holds whose deadline has passed, and returns how many. */
+/**
+ * Releases holds whose deadline has passed, and returns how many. A hold that cannot be released is logged and stays
+ * open; the others are released.
+ */
 export async function releaseOverdueHolds(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
@@ -176,12 +180,25 @@ export async function releaseOverdueHolds(
       ORDER BY "id" LIMIT ${PAGE}`
     for (const { id } of due) {
       if (options.signal?.aborted) return released
-      const [row] = await callSettle(ctx, id, 0, { isOverdue: true })
-      if (row?.status === 'posted') released += 1
       after = id
+      const isReleased = await isolated(
+        ctx,
+        'an overdue hold was not released',
+        { holdId: `${id}` },
+        () => releaseOverdue(ctx, id),
+      )
+      if (isReleased) released += 1
     }
     if (due.length < PAGE) break
   }
   if (released > 0) ctx.logger.info({ released }, 'overdue holds released')
   return released
+}
+
+async function releaseOverdue(ctx: BillingContext, id: bigint): Promise<boolean> {
+  const [row] = await callSettle(ctx, id, 0, { isOverdue: true })
+  // Another call settled it, or gave it more time.
+  if (row?.status === 'conflict' || row?.status === 'not_due') return false
+  settledOf(row, `${id}`, 0)
+  return row?.status === 'posted'
 }
