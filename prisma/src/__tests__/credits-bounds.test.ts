@@ -171,7 +171,7 @@ test.each<[string, string]>([
   ['a hold with an id below 0', settle('"id" = -1')],
   ['a hold moved', settle(`"ownerId" = 'bob'`)],
   ['an open hold deleted', `DELETE ${OPEN}`],
-  ['holds emptied', 'TRUNCATE "CreditHold"'],
+  ['holds emptied', 'TRUNCATE "CreditHold" CASCADE'],
   ['a hold of a grant', hold('came')],
   ['a hold of another account’s deduction', hold('went', undefined, 'bob')],
   ['a new hold without an end', hold('went', "'infinity'")],
