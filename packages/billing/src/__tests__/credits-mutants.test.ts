@@ -17,6 +17,8 @@ interface Mutant {
     | 'Credit_deduct_run'
     | 'Credit_settle'
     | 'Credit_restore'
+    | 'Credit_begin_work'
+    | 'Credit_end_work'
   from: string | RegExp
   to: string
   by: keyof typeof CHECKS
@@ -35,6 +37,8 @@ const BURN = 'Credit_burn'
 const SETTLE = 'Credit_settle'
 const LOT = 'Credit_lot_in_turn'
 const RUN = 'Credit_deduct_run'
+const BEGIN = 'Credit_begin_work'
+const END = 'Credit_end_work'
 
 const MUTANTS: Mutant[] = [
   // The lock and the key.
@@ -407,6 +411,40 @@ const MUTANTS: Mutant[] = [
     `v_hold."expiresAt" > clock_timestamp()`,
     'false',
   ),
+  // Work under a key.
+  mutant('work', 'whoever asks takes work over', BEGIN, 'v_work."worker" = p_worker', 'true'),
+  mutant(
+    'work',
+    'work under way is not waited for',
+    BEGIN,
+    `"expiresAt" > clock_timestamp() THEN`,
+    `"expiresAt" IS NULL THEN`,
+  ),
+  mutant(
+    'work',
+    'what threw is never done anew',
+    BEGIN,
+    'v_work."finishedAt" >= to_timestamp(p_began / 1000)',
+    'true',
+  ),
+  mutant(
+    'work',
+    'a call that overlapped is told nothing',
+    BEGIN,
+    'v_work."finishedAt" >= to_timestamp(p_began / 1000)',
+    'false',
+  ),
+  mutant('work', 'what was done is done again', BEGIN, `v_work."status" = 'done'`, 'false'),
+  mutant('work', 'another amount is waited for', BEGIN, 'v_work."amount" <> p_amount', 'false'),
+  mutant(
+    'work',
+    'a second try uses a key of the caller’s',
+    BEGIN,
+    `'ledger:work:' || v_attempt || ':' || p_key`,
+    `p_key || ':' || v_attempt`,
+  ),
+  mutant('work', 'what threw was done', END, `CASE WHEN p_failed`, 'CASE WHEN false'),
+  mutant('work', 'the end is not written down', END, `status IN ('posted', 'replayed')`, 'false'),
 ]
 
 let right: Awaited<ReturnType<typeof createLedger>>
