@@ -208,20 +208,22 @@ async function forSchemas(client: pg.Client, role: string): Promise<string[]> {
 }
 
 async function forSequencesAndFunctions(client: pg.Client, role: string): Promise<string[]> {
-  const { rows } = await client.query<{ name: string; right: string }>(
+  // A trigger's function needs no right to fire; with one, it could be hung on a table of the role's own.
+  const { rows } = await client.query<{ name: string; right: string | null }>(
     `SELECT format('SEQUENCE %I.%I', n.nspname, c.relname) AS name, 'USAGE' AS right
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'S' AND n.nspname = ANY ($1) AND pg_get_userbyid(c.relowner) = current_user
      UNION ALL
-     SELECT format('ROUTINE %I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), 'EXECUTE'
+     SELECT format('ROUTINE %I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+       CASE WHEN p.prorettype <> 'trigger'::regtype THEN 'EXECUTE' END
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-     WHERE p.prorettype <> 'trigger'::regtype AND n.nspname = ANY ($1)
+     WHERE n.nspname = ANY ($1)
        AND pg_get_userbyid(p.proowner) = current_user`,
     [SCHEMAS],
   )
   return rows.flatMap(({ name, right }) => [
     `REVOKE ALL ON ${name} FROM ${role}`,
-    `GRANT ${right} ON ${name} TO ${role}`,
+    ...(right === null ? [] : [`GRANT ${right} ON ${name} TO ${role}`]),
   ])
 }
 

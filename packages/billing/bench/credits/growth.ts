@@ -120,6 +120,8 @@ async function fill(adminUrl: string, database: string, rows: number): Promise<v
         CASE WHEN at = 0 THEN 50 END, 'one', date_trunc('milliseconds', now() - interval '1 hour')
       FROM generate_series(0, ${deductions}) at, generate_series(0, ${ACCOUNTS - 1}) account`,
     ...indexes.rows.map(({ definition }) => definition),
+    `UPDATE "CreditAccount" a SET "lastTransactionId" = (SELECT max(t."id") FROM "CreditTransaction" t
+      WHERE t."ownerId" = a."ownerId" AND t."creditType" = a."creditType")`,
     `VACUUM (ANALYZE) "CreditTransaction"`,
     `VACUUM (ANALYZE) "CreditGrant"`,
     `VACUUM (ANALYZE) "CreditAccount"`,

@@ -99,7 +99,8 @@ async function make(billing: Billing, db: Database, operation: Operation): Promi
           if (fails) throw new WorkFailed()
           capture(1)
         },
-        options,
+        // Work of a process that was killed is waited for until its deadline.
+        { ...options, ttlSeconds: 20 },
       )
       return done.then(
         () => ({}),

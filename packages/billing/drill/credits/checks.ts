@@ -75,7 +75,7 @@ const PROMISES: Record<string, string> = {
     SELECT w."ownerId" || ' ' || w.key AS id, 'captured ' || coalesce(sum(h.captured), 0) || ' of ' || w.captured AS message
     FROM drill_work w CROSS JOIN generate_series(1, 9) n
       LEFT JOIN "CreditTransaction" t ON t."ownerId" = w."ownerId"
-        AND t."idempotencyKey" = w.key || CASE WHEN n = 1 THEN '' ELSE ':' || n END
+        AND t."idempotencyKey" = CASE WHEN n = 1 THEN '' ELSE 'ledger:work:' || n || ':' END || w.key
       LEFT JOIN "CreditHold" h ON h."transactionId" = t.id
     GROUP BY w."ownerId", w.key, w.captured
     HAVING coalesce(sum(h.captured), 0) <> w.captured OR w.captured > 0 AND count(*) FILTER (WHERE h.status = 'open') > 0`,

@@ -1,11 +1,12 @@
 /** What a ledger has to pass: each check throws where the one in its database is wrong. */
 
-import { createTestClock } from '@repo/core/testing'
+import { createTestClock, until } from '@repo/core/testing'
+import { createDb } from '@repo/db'
 import type { TestDatabase } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import { createBilling } from '../index.ts'
+import { type Billing, createBilling } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import * as checks from './credits-crowd.ts'
 import { bursts, history, play, playTogether } from './credits-history.ts'
@@ -86,8 +87,41 @@ export const CHECKS = {
     const most = 1_000_000_000_000_000
     await billing.grantCredits('rich', most - 1, { idempotencyKey: '1' })
     await billing.grantCredits('rich', 1, { idempotencyKey: '2' })
-    const more = billing.grantCredits('rich', 1, { idempotencyKey: '3' })
-    await expect(more).rejects.toMatchObject({ code: 'credit_limit_exceeded' })
+    const isOver = (call: Promise<unknown>) =>
+      expect(call).rejects.toMatchObject({ code: 'credit_limit_exceeded', status: 409 })
+    await isOver(billing.grantCredits('rich', 1, { idempotencyKey: '3' }))
+    // What is given back is held to it, too: a refund, a restored clawback, what a hold does not keep.
+    const spent = await billing.deductCredits('rich', 5, '')
+    await billing.clawBackCredits('rich', 5, '', { idempotencyKey: 'refund:1' })
+    const held = await billing.holdCredits('rich', 5, '')
+    const holdId = held.success ? held.holdId : ''
+    const transactionId = spent.success ? spent.transactionId : ''
+    await billing.grantCredits('rich', 13, { idempotencyKey: '4' })
+    const refund = (amount: number) => billing.refundCredits('rich', amount, '', { transactionId })
+    await isOver(refund(3))
+    await isOver(billing.restoreCredits('rich', '', { clawBackKey: 'refund:1' }))
+    await isOver(billing.releaseHold(holdId))
+    await isOver(billing.captureHold(holdId, 2))
+    expect(await billing.getBalance('rich')).toMatchObject({ balance: most - 2, holds: 5 })
+    expect(await billing.captureHold(holdId, 3)).toEqual({ captured: 3, balance: most })
+    await isOver(refund(1))
+    await billing.deductCredits('rich', 5, '')
+    await refund(5)
+    expect(await billing.getBalance('rich')).toMatchObject({ balance: most, holds: 0 })
+    expect(await ledgerViolations(db)).toEqual([])
+  },
+  /** What has lapsed makes room for what a hold gives back. */
+  async room({ db }: TestDatabase) {
+    const clock = createTestClock('2030-01-01T00:00:00Z')
+    const billing = createBilling({ db, clock, appUrl: 'http://localhost' })
+    const most = 1_000_000_000_000_000
+    await billing.grantCredits('full', most, { idempotencyKey: '1' })
+    const held = await billing.holdCredits('full', 5, '')
+    const expiresAt = new Date('2030-01-02T00:00:00Z')
+    await billing.grantCredits('full', 5, { idempotencyKey: '2', expiresAt })
+    clock.set(expiresAt)
+    const released = await billing.releaseHold(held.success ? held.holdId : '')
+    expect(released).toEqual({ captured: 0, balance: most })
   },
   /** The months of a plan take each other's place, all but so much. */
   async series({ db }: TestDatabase) {
@@ -116,6 +150,24 @@ export const CHECKS = {
     expect((await billing.getBalance('planned')).balance).toBe(107)
     expect(await ledgerViolations(db)).toEqual([])
   },
+  /** Work under a key is done once by two instances, waited for, done anew where it threw, and taken over late. */
+  async work({ db, url }: TestDatabase) {
+    const other = createDb(url)
+    try {
+      const appUrl = 'http://localhost'
+      const both = [createBilling({ db, appUrl }), createBilling({ db: other, appUrl })]
+      await both[0]?.grantCredits('worker', 100, { idempotencyKey: 'first' })
+      await theWork(
+        both as [Billing, Billing],
+        (ownerId) =>
+          db.$executeRaw`UPDATE "CreditHold" SET "expiresAt" = clock_timestamp()
+          WHERE "ownerId" = ${ownerId} AND "status" = 'open'`,
+      )
+      expect((await both[0]?.getBalance('worker'))?.balance).toBe(96)
+    } finally {
+      await other.$disconnect()
+    }
+  },
   /** A deadline that has not passed is not kept. */
   async deadline({ db }: TestDatabase) {
     const billing = createBilling({ db, appUrl: 'http://localhost' })
@@ -135,4 +187,65 @@ async function crowded(database: TestDatabase, check: (crowd: checks.Crowd) => P
   } finally {
     await crowd.close()
   }
+}
+
+async function theWork(
+  both: [Billing, Billing],
+  passDeadline: (ownerId: string) => Promise<unknown>,
+) {
+  let runs = 0
+  const does = (billing: Billing, idempotencyKey: string, work: () => unknown, amount = 1) =>
+    billing.withCredits(
+      'worker',
+      amount,
+      '',
+      () => {
+        runs += 1
+        return work()
+      },
+      { idempotencyKey },
+    )
+  const once = async (key: string, end: () => unknown) => {
+    runs = 0
+    let finish = () => {}
+    const ended = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const calls = both.map((billing) => does(billing, key, () => ended.then(end)))
+    const settled = Promise.allSettled(calls)
+    await until(() => runs > 0)
+    const other = does(both[1], key, end, 2)
+    await expect(other).rejects.toMatchObject({ code: 'idempotency_conflict' })
+    finish()
+    const results = await settled
+    expect(runs).toBe(1)
+    return results
+  }
+  const value = { status: 'fulfilled', value: 'done' }
+  expect(await once('done', () => 'done')).toEqual([value, value])
+  const isDone = { code: 'hold_settled' }
+  await expect(does(both[1], 'done', () => 'again')).rejects.toMatchObject(isDone)
+
+  const fails = () => Promise.reject(new Error('no'))
+  const reason = { status: 'rejected', reason: { message: 'no' } }
+  expect(await once('fails', fails)).toMatchObject([reason, reason])
+  expect(await does(both[1], 'fails', () => 'anew')).toBe('anew')
+  expect(await does(both[0], 'fails:2', () => 'other')).toBe('other')
+
+  let late = () => {}
+  const first = does(
+    both[0],
+    'late',
+    () =>
+      new Promise<void>((resolve) => {
+        late = resolve
+      }),
+  )
+  const overtaken = expect(first).rejects.toMatchObject(isDone)
+  runs = 0
+  await until(() => runs > 0)
+  await passDeadline('worker')
+  expect(await does(both[1], 'late', () => 'overtook')).toBe('overtook')
+  late()
+  await overtaken
 }

@@ -50,6 +50,10 @@ test('credits come in, are spent, given back, held and lapse', async () => {
   const other = await billing.holdCredits(owner, 5, 'another')
   if (!other.success) throw new Error(other.error)
   await billing.releaseHold(other.holdId)
+  const options = { idempotencyKey: 'work' }
+  expect(await billing.withCredits(owner, 5, 'work', ({ capture }) => capture(0), options)).toBe(
+    undefined,
+  )
   expect(await billing.getBalance(owner)).toMatchObject({ balance: 75, holds: 0 })
   h.clock.advance(2 * DAY)
   await billing.deductCredits(owner, 1, 'after a while')

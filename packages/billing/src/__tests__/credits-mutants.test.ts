@@ -17,6 +17,8 @@ interface Mutant {
     | 'Credit_deduct_run'
     | 'Credit_settle'
     | 'Credit_restore'
+    | 'Credit_begin_work'
+    | 'Credit_end_work'
   from: string | RegExp
   to: string
   by: keyof typeof CHECKS
@@ -35,6 +37,8 @@ const BURN = 'Credit_burn'
 const SETTLE = 'Credit_settle'
 const LOT = 'Credit_lot_in_turn'
 const RUN = 'Credit_deduct_run'
+const BEGIN = 'Credit_begin_work'
+const END = 'Credit_end_work'
 
 const MUTANTS: Mutant[] = [
   // The lock and the key.
@@ -145,6 +149,29 @@ const MUTANTS: Mutant[] = [
     'v_balance + p_amount > v_limit',
     'v_balance + p_amount > v_limit + 1',
   ),
+  mutant('limit', 'more than fits is refunded', POST, 'v_balance + v_amount > v_limit', 'false'),
+  mutant(
+    'limit',
+    'the last credit that fits is not refunded',
+    POST,
+    'v_balance + v_amount > v_limit',
+    'v_balance + v_amount >= v_limit',
+  ),
+  mutant(
+    'limit',
+    'a hold that does not fit is refused without a word',
+    SETTLE,
+    / +IF balance \+ v_amount - v_captured > v_limit THEN status.*\n/,
+    '',
+  ),
+  mutant(
+    'limit',
+    'the last of a hold that fits is not given back',
+    SETTLE,
+    /balance \+ v_amount - v_captured > v_limit/g,
+    'balance + v_amount - v_captured >= v_limit',
+  ),
+  mutant('room', 'what has lapsed makes no room', SETTLE, `'expiry', 0,`, `'grant', 0,`),
   // The lots.
   mutant('model', 'priority is ignored', BURN, `g."priority", g."expiresAt"`, `g."expiresAt"`),
   mutant('model', 'expiry is ignored', BURN, `g."expiresAt" NULLS LAST, `, ''),
@@ -203,11 +230,17 @@ const MUTANTS: Mutant[] = [
   ),
   // The plain deduction, and many of them at once. What breaks a constraint there is no mutant: the database
   // refuses it, and each is made by itself.
-  mutant('model', 'a plain one ignores priority', LOT, 'g."priority", ', ''),
-  mutant('model', 'a plain one ignores expiry', LOT, 'g."expiresAt" NULLS LAST, ', ''),
-  mutant('model', 'a plain one takes first what never lapses', LOT, 'NULLS LAST', 'NULLS FIRST'),
-  mutant('model', 'a plain one takes the youngest', LOT, 'g."id" LIMIT', 'g."id" DESC LIMIT'),
-  mutant('lapsing', 'a plain one sees what lapses too late', LOT, '<= p_now', '< p_now'),
+  mutant('model', 'a plain one ignores priority', LOT, 'g.priority, ', ''),
+  mutant('model', 'a plain one ignores expiry', LOT, 'g."expiresAt", ', ''),
+  mutant(
+    'model',
+    'a plain one takes first what never lapses',
+    LOT,
+    '"expiresAt", g.id',
+    '"expiresAt" NULLS FIRST, g.id',
+  ),
+  mutant('model', 'a plain one takes the youngest', LOT, /g\.id(\s+LIMIT)/, 'g.id DESC$1'),
+  mutant('lapsing', 'a plain one sees what lapses too late', LOT, '<= "', '< "'),
   mutant('lapsing', 'a plain one lets nothing lapse', POST, ' AND NOT v_lot."lapses"', ''),
   mutant('model', 'a plain one uses a lot up', POST, 'v_lot."remaining" > -', '1 > 0 * -'),
   mutant('model', 'a hold is a plain one', POST, ` AND p_hold_seconds IS NULL THEN`, ' THEN'),
@@ -364,7 +397,13 @@ const MUTANTS: Mutant[] = [
     `'refund', v_amount - v_captured`,
     `'refund', v_amount`,
   ),
-  mutant('model', 'nothing of a hold is refunded', SETTLE, 'v_captured < v_amount', 'false'),
+  mutant(
+    'model',
+    'nothing of a hold is refunded',
+    SETTLE,
+    'IF v_captured < v_amount THEN',
+    'IF false THEN',
+  ),
   mutant(
     'deadline',
     'a hold is overdue at once',
@@ -372,6 +411,40 @@ const MUTANTS: Mutant[] = [
     `v_hold."expiresAt" > clock_timestamp()`,
     'false',
   ),
+  // Work under a key.
+  mutant('work', 'whoever asks takes work over', BEGIN, 'v_work."worker" = p_worker', 'true'),
+  mutant(
+    'work',
+    'work under way is not waited for',
+    BEGIN,
+    `"expiresAt" > clock_timestamp() THEN`,
+    `"expiresAt" IS NULL THEN`,
+  ),
+  mutant(
+    'work',
+    'what threw is never done anew',
+    BEGIN,
+    'v_work."finishedAt" >= to_timestamp(p_began / 1000)',
+    'true',
+  ),
+  mutant(
+    'work',
+    'a call that overlapped is told nothing',
+    BEGIN,
+    'v_work."finishedAt" >= to_timestamp(p_began / 1000)',
+    'false',
+  ),
+  mutant('work', 'what was done is done again', BEGIN, `v_work."status" = 'done'`, 'false'),
+  mutant('work', 'another amount is waited for', BEGIN, 'v_work."amount" <> p_amount', 'false'),
+  mutant(
+    'work',
+    'a second try uses a key of the caller’s',
+    BEGIN,
+    `'ledger:work:' || v_attempt || ':' || p_key`,
+    `p_key || ':' || v_attempt`,
+  ),
+  mutant('work', 'what threw was done', END, `CASE WHEN p_failed`, 'CASE WHEN false'),
+  mutant('work', 'the end is not written down', END, `status IN ('posted', 'replayed')`, 'false'),
 ]
 
 let right: Awaited<ReturnType<typeof createLedger>>

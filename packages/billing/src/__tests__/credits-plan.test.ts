@@ -6,6 +6,7 @@ import { monthsAfter } from '../credits/plan-credits.ts'
 import { createBilling, definePlans } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createHarness, type Harness } from './harness.ts'
+import { poison } from './poison.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 const clock = createTestClock('2030-01-31T09:00:00Z')
@@ -213,6 +214,22 @@ describe('paid by the year', () => {
     clock.advance(40 * DAY)
     await h.billing.grantMonthlyCredits()
     expect(await balance(ownerId)).toBe(100)
+  })
+
+  test('a subscription that fails leaves the others to be granted', async () => {
+    const both = [await subscribed('ALL', 'year'), await subscribed('ALL', 'year')]
+    const rows = await h.db.subscription.findMany({
+      where: { stripeSubscriptionId: { in: both.map(({ subscriptionId }) => subscriptionId) } },
+      include: { customer: true },
+      orderBy: { id: 'asc' },
+    })
+    const [bad, good] = rows.map(({ customer }) => customer.ownerId) as [string, string]
+    await poison(h.db, 'CreditTransaction', 'ownerId', bad)
+    clock.advance(40 * DAY)
+    await h.billing.grantMonthlyCredits()
+    expect(await balance(good)).toBe(200)
+    expect(await balance(bad)).toBe(100)
+    expect(h.logger.text).toContain('the months of a plan were not granted')
   })
 })
 

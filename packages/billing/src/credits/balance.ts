@@ -8,6 +8,7 @@ import { type CreditTransaction, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
+import { isolated } from '../sweep.ts'
 import { creditTypeOf, idOf } from './input.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
 
@@ -148,7 +149,8 @@ const PAGE = 200
 
 /**
  * Takes what has lapsed out of every account, and returns from how many. Nothing depends on it: each
- * change does so first. It makes the rows that people read agree with the day.
+ * change does so first. It makes the rows that people read agree with the day. An account that fails is logged, and
+ * the others go on.
  */
 export async function expireCredits(
   ctx: BillingContext,
@@ -165,11 +167,19 @@ export async function expireCredits(
       ORDER BY 1, 2 LIMIT ${PAGE}`
     for (const account of due) {
       if (options.signal?.aborted) return accounts
-      const { ownerId, creditType } = account
-      const sweep = { ownerId, type: 'expiry' as const, amount: 0, description: '' }
-      required(await post(ctx, sweep, { creditType }), sweep)
-      accounts += 1
       after = account
+      const isSwept = await isolated(
+        ctx,
+        'lapsed credits were not taken out',
+        account,
+        async () => {
+          const { ownerId, creditType } = account
+          const sweep = { ownerId, type: 'expiry' as const, amount: 0, description: '' }
+          required(await post(ctx, sweep, { creditType }), sweep)
+          return true
+        },
+      )
+      if (isSwept) accounts += 1
     }
     if (due.length < PAGE) break
   }

@@ -180,7 +180,8 @@ export const insufficient = (
  * meanwhile lives seven days more. All refunds of a deduction together never exceed it.
  *
  * @throws `transaction_not_found`, `refund_exceeds_deduction`, `nothing_to_refund`, `hold_open`,
- * `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`, `credits_not_installed`
+ * `credit_limit_exceeded`, `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
+ * `credits_not_installed`
  */
 export async function refundCredits(
   ctx: BillingContext,
@@ -266,7 +267,7 @@ export async function clawBackCredits(
  * what it took, to the very lots, and what has been paid of the debt since.
  *
  * @throws `transaction_not_found`, `refund_exceeds_deduction` (it was restored under another key),
- * `invalid_input`, `owner_required`, `idempotency_conflict`, `credits_not_installed`
+ * `credit_limit_exceeded`, `invalid_input`, `owner_required`, `idempotency_conflict`, `credits_not_installed`
  */
 export async function restoreCredits(
   ctx: BillingContext,

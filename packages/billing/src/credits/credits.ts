@@ -11,6 +11,7 @@ import * as changes from './changes.ts'
 import * as holds from './holds.ts'
 import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
+import { type HeldCredits, type WorkOptions, withCredits } from './work.ts'
 
 const HOLD = text('The hold id')
 const OPTIONS = object('The options', {})
@@ -45,8 +46,8 @@ export function createCredits(ctx: BillingContext) {
       ownerId: string,
       amount: number,
       description: string,
-      work: (held: holds.HeldCredits) => Promise<T> | T,
-      options?: Omit<holds.HoldOptions, 'tx'>,
-    ): Promise<T> => holds.withCredits(ctx, ownerId, amount, description, work, options),
+      work: (held: HeldCredits) => Promise<T> | T,
+      options?: WorkOptions,
+    ): Promise<T> => withCredits(ctx, ownerId, amount, description, work, options),
   }
 }

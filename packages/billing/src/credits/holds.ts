@@ -6,13 +6,13 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto'
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { BillingError, InsufficientCreditsError } from '../errors.ts'
+import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
+import { isolated } from '../sweep.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
-import { idOf, requireCredits, requireDescription, requireKey, ttlOf } from './input.ts'
+import { idOf, requireCredits, requireDescription, ttlOf } from './input.ts'
 import {
   ask,
   type CreditOptions,
@@ -56,7 +56,8 @@ export async function holdCredits(
   return { success: true, holdId: holdId as string, transactionId, balance }
 }
 
-async function hold(
+/** As `holdCredits`, with all that the ledger answered. */
+export async function hold(
   ctx: BillingContext,
   ownerId: string,
   amount: number,
@@ -79,8 +80,8 @@ async function hold(
  * Keeps what was held, or `amount` of it, and gives the rest back. Again with the same amount it answers
  * the same.
  *
- * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `invalid_amount`,
- * `credits_not_installed`
+ * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `credit_limit_exceeded` (the
+ * account is so full that the rest does not fit; the hold stays open), `invalid_amount`, `credits_not_installed`
  */
 export async function captureHold(
   ctx: BillingContext,
@@ -91,7 +92,11 @@ export async function captureHold(
   return settle(ctx, holdId, amount === undefined ? null : requireCredits(amount), options)
 }
 
-/** Gives all of a hold back. @throws `hold_not_found`, `hold_settled`, `credits_not_installed` */
+/**
+ * Gives all of a hold back.
+ *
+ * @throws `hold_not_found`, `hold_settled`, `credit_limit_exceeded`, `credits_not_installed`
+ */
 export async function releaseHold(
   ctx: BillingContext,
   holdId: string,
@@ -100,7 +105,7 @@ export async function releaseHold(
   return settle(ctx, holdId, 0, options)
 }
 
-interface SettleRow {
+export interface SettleRow {
   status: string
   captured: bigint
   balance: bigint
@@ -129,11 +134,26 @@ async function settle(
 ): Promise<SettledHold> {
   const id = idOf(holdId)
   const [row] = id === null ? [] : await callSettle(ctx, id, captured, options)
+  return settledOf(row, holdId, captured)
+}
+
+/** What the ledger answered to the settling of a hold. @throws as `captureHold` */
+export function settledOf(
+  row: SettleRow | undefined,
+  holdId: string,
+  captured: number | null,
+): SettledHold {
   if (!row || row.status === 'not_found') {
     throw new BillingError('hold_not_found', 'There is no such hold.')
   }
   if (row.status === 'over_capture') {
     throw new BillingError('capture_exceeds_hold', `Hold ${holdId} is for less than ${captured}.`)
+  }
+  if (row.status === 'over_limit') {
+    throw new BillingError(
+      'credit_limit_exceeded',
+      `Hold ${holdId} stays open: with what it gives back the account would hold more than it may.`,
+    )
   }
   if (row.status === 'conflict') {
     throw new BillingError('hold_settled', `Hold ${holdId} has been settled otherwise.`)
@@ -141,76 +161,12 @@ async function settle(
   return { captured: toNumber(row.captured), balance: toNumber(row.balance) }
 }
 
-/** What work under a hold is given. */
-export interface HeldCredits {
-  holdId: string
-  /** How much of it is kept when the work is done, up to all. Not called: all of it. */
-  capture(amount: number): void
-}
-
-/**
- * Holds credits, does `work`, keeps what it captured and returns what it returned. If it throws, all is
- * released; if the process dies, the deadline does it. With a key, work that was done is not done again
- * (`hold_settled`), and work that threw may be.
- *
- * @throws `insufficient_credits`, and as `deductCredits` and `captureHold`; and what `work` throws.
- */
-export async function withCredits<T>(
-  ctx: BillingContext,
-  ownerId: string,
-  amount: number,
-  description: string,
-  work: (held: HeldCredits) => Promise<T> | T,
-  options: Omit<HoldOptions, 'tx'> = {},
-): Promise<T> {
-  const holdId = await holdForWork(ctx, ownerId, amount, description, options)
-  let captured = amount
-  const capture = (part: number): void => {
-    captured = part === 0 ? 0 : requireCredits(part)
-    if (captured > amount) {
-      throw new BillingError('capture_exceeds_hold', `The hold is for ${amount}, not ${part}.`)
-    }
-  }
-  let result: T
-  try {
-    result = await work({ holdId, capture })
-  } catch (error) {
-    await releaseHold(ctx, holdId).catch((cause: unknown) => {
-      ctx.logger.warn({ holdId, error: cause }, 'a hold was not released; its deadline will do it')
-    })
-    throw error
-  }
-  await settle(ctx, holdId, captured, {})
-  return result
-}
-
-const MAX_TRIES = 100
-
-/** A hold under the key; where earlier work under it threw, one of its next try. */
-async function holdForWork(
-  ctx: BillingContext,
-  ownerId: string,
-  amount: number,
-  description: string,
-  options: HoldOptions,
-): Promise<string> {
-  const { idempotencyKey } = options
-  const key = idempotencyKey === undefined ? randomUUID() : requireKey(idempotencyKey)
-  for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
-    const held = await hold(ctx, ownerId, amount, description, {
-      ...options,
-      idempotencyKey: attempt === 1 ? key : `${key}:${attempt}`,
-    })
-    if ('success' in held) throw new InsufficientCreditsError(ownerId, amount, held.balance)
-    if (held.holdStatus === 'open') return held.holdId as string
-    if (held.holdStatus === 'captured') break
-  }
-  throw new BillingError('hold_settled', `The work under ${key} has been done.`)
-}
-
 const PAGE = 200
 
-/** Releases holds whose deadline has passed, and returns how many. */
+/**
+ * Releases holds whose deadline has passed, and returns how many. A hold that cannot be released is logged and stays
+ * open; the others are released.
+ */
 export async function releaseOverdueHolds(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
@@ -224,12 +180,25 @@ export async function releaseOverdueHolds(
       ORDER BY "id" LIMIT ${PAGE}`
     for (const { id } of due) {
       if (options.signal?.aborted) return released
-      const [row] = await callSettle(ctx, id, 0, { isOverdue: true })
-      if (row?.status === 'posted') released += 1
       after = id
+      const isReleased = await isolated(
+        ctx,
+        'an overdue hold was not released',
+        { holdId: `${id}` },
+        () => releaseOverdue(ctx, id),
+      )
+      if (isReleased) released += 1
     }
     if (due.length < PAGE) break
   }
   if (released > 0) ctx.logger.info({ released }, 'overdue holds released')
   return released
+}
+
+async function releaseOverdue(ctx: BillingContext, id: bigint): Promise<boolean> {
+  const [row] = await callSettle(ctx, id, 0, { isOverdue: true })
+  // Another call settled it, or gave it more time.
+  if (row?.status === 'conflict' || row?.status === 'not_due') return false
+  settledOf(row, `${id}`, 0)
+  return row?.status === 'posted'
 }

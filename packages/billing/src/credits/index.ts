@@ -43,7 +43,7 @@ export type {
   Restored,
   RestoreOptions,
 } from './changes.ts'
-export type { HeldCredits, Hold, HoldOptions, SettledHold } from './holds.ts'
+export type { Hold, HoldOptions, SettledHold } from './holds.ts'
 export { MAX_CREDITS } from './input.ts'
 export type { CreditOptions } from './ledger.ts'
 export type { CreditSettings, LowBalance } from './low-balance.ts'
@@ -54,3 +54,4 @@ export {
   ledgerViolations,
   type OwnerRange,
 } from './violations.ts'
+export type { HeldCredits, WorkOptions } from './work.ts'

@@ -12,6 +12,7 @@ import { releaseOverdueHolds } from './holds.ts'
 import { lowBalanceJob, topUpJob } from './low-balance.ts'
 import { grantMonthlyCredits } from './plan-credits.ts'
 import { reconcileCredits } from './reconcile.ts'
+import { forgetEndedWork } from './work.ts'
 
 const HOUR = 60 * 60 * 1000
 
@@ -21,7 +22,10 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
   return [
     lowBalanceJob(ctx),
     topUpJob(ctx),
-    job('billing.releaseHolds', ({ signal }) => releaseOverdueHolds(ctx, { signal })),
+    job('billing.releaseHolds', async ({ signal }) => {
+      await releaseOverdueHolds(ctx, { signal })
+      await forgetEndedWork(ctx)
+    }),
     job('billing.expireCredits', ({ signal }) => expireCredits(ctx, { signal })),
     job('billing.monthlyCredits', ({ signal }) => grantMonthlyCredits(ctx, { signal })),
     job('billing.reconcileCredits', ({ signal }) => reconcileCredits(ctx, { signal })),

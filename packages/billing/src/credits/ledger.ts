@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '@repo/core'
 import { type Db, Prisma, queryInLine, queryNamed, sqlErrorOf } from '@repo/db'
+import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import { creditTypeOf, requireKey } from './input.ts'
@@ -231,13 +232,4 @@ function named(error: unknown): unknown {
     return new BillingError('idempotency_conflict', 'The key was used for another credit type.')
   }
   return error
-}
-
-/** The server ends or begins; the socket; Prisma's word for either. */
-const LOST = /^(57P0[123]|08006|ECONNREFUSED|ECONNRESET|EPIPE|P1017)$/
-
-function isConnectionLost(error: unknown): boolean {
-  const { state, message } = sqlErrorOf(error)
-  const { code } = (error ?? {}) as { code?: string }
-  return LOST.test(state ?? code ?? '') || /Connection terminated|connection error/.test(message)
 }

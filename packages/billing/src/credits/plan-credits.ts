@@ -13,6 +13,7 @@ import type { Db, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect } from '../effects.ts'
 import { soldAs } from '../sold.ts'
+import { isolated } from '../sweep.ts'
 import { creditTypeOf, priorityOf } from './input.ts'
 import { post, required } from './ledger.ts'
 import type { PlanCredits } from './plan-terms.ts'
@@ -71,7 +72,10 @@ async function whenInvoiced(
 
 const PAGE = 100
 
-/** Grants the months that have begun of subscriptions that are paid by the year. */
+/**
+ * Grants the months that have begun of subscriptions that are paid by the year. A subscription that fails is logged,
+ * and the others go on.
+ */
 export async function grantMonthlyCredits(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
@@ -92,8 +96,11 @@ export async function grantMonthlyCredits(
     })
     for (const subscription of page) {
       if (options.signal?.aborted) return
-      const terms = termsOf(ctx, subscription)
-      if (terms?.interval === 'year') await grantMonths(ctx, subscription, terms.credits)
+      const { id: subscriptionId } = subscription
+      await isolated(ctx, 'the months of a plan were not granted', { subscriptionId }, async () => {
+        const terms = termsOf(ctx, subscription)
+        if (terms?.interval === 'year') await grantMonths(ctx, subscription, terms.credits)
+      })
     }
     const last = page.at(-1)
     if (!last || page.length < PAGE) return

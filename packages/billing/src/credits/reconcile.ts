@@ -7,6 +7,7 @@
 
 import type { BillingContext } from '../context.ts'
 import { inSpan, recordDrift } from '../telemetry.ts'
+import { domainNow } from './ledger.ts'
 import { checkLedger, LEDGER_CHECKS, type LedgerViolation } from './violations.ts'
 
 export interface ReconcileCreditsOptions {
@@ -47,10 +48,11 @@ export function reconcileCredits(
         SELECT DISTINCT "ownerId" FROM "CreditAccount" WHERE "ownerId" >= ${from}
         ORDER BY 1 LIMIT ${PAGE + 1}`
       const next = page[PAGE]?.ownerId
-      const to = page[Math.min(page.length, PAGE) - 1]?.ownerId
-      if (to === undefined || signal?.aborted) break
+      if (signal?.aborted) break
+      // Up to the next page, so that rows whose account is gone are between no two pages.
+      const look = { from, ...(next === undefined ? {} : { before: next }), ...latestOf(ctx) }
       for (const check of LEDGER_CHECKS) {
-        if (check !== 'guards') violations.push(...(await checkLedger(db, check, { from, to })))
+        if (check !== 'guards') violations.push(...(await checkLedger(db, check, look)))
       }
       done += Math.min(page.length, PAGE)
       onProgress?.(done, Math.max(done, counted.accounts))
@@ -63,6 +65,12 @@ export function reconcileCredits(
     return report
   })
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Where domain time is the machine's, nothing is dated later than tomorrow. */
+const latestOf = (ctx: BillingContext) =>
+  domainNow(ctx) === null ? { latest: new Date(ctx.clock.now().getTime() + DAY_MS) } : {}
 
 function reportOf(
   counted: { accounts: number; transactions: number },

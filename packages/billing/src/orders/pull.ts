@@ -7,6 +7,7 @@
 
 import type { BillingContext } from '../context.ts'
 import type { KnownObjects } from '../providers/provider.ts'
+import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
 import { storeEvent } from '../webhooks/ingest.ts'
 import type { PullOptions, PullResult } from '../webhooks/pull.ts'
@@ -35,8 +36,11 @@ export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Prom
       if (options.signal?.aborted) break
       result.seen += 1
       options.onProgress?.(result.seen)
-      const event = eventOf(name, hint, JSON.stringify(hint))
-      if (await storeEvent(ctx, event, 'pull')) result.pulled.push(hint.eventId)
+      const { eventId } = hint
+      const isStored = await isolated(ctx, 'a pulled event was not stored', { eventId }, () =>
+        storeEvent(ctx, eventOf(name, hint, JSON.stringify(hint)), 'pull'),
+      )
+      if (isStored) result.pulled.push(eventId)
     }
     if (result.pulled.length > 0) {
       ctx.logger.warn({ seen: result.seen, pulled: result.pulled.length }, 'events were missing')

@@ -10,6 +10,7 @@ import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
 import { bookMissing } from './missing.ts'
 import { settleOrder } from './settle.ts'
@@ -188,15 +189,18 @@ async function paymentsOf(
     }
     for (const paymentId of ids) {
       if (signal?.aborted) break
-      const payment = await provider.retrievePayment(paymentId).catch((error: unknown) => {
-        if (isBillingError(error, 'payment_not_found')) return null
-        if (!isBillingError(error, 'not_known_here')) throw error
-        for (const order of known) if (order.paymentId === paymentId) skipped.add(order.id)
-        return null
+      const ids = { provider: name, paymentId }
+      await isolated(ctx, 'payment could not be reconciled', ids, async () => {
+        const payment = await provider.retrievePayment(paymentId).catch((error: unknown) => {
+          if (isBillingError(error, 'payment_not_found')) return null
+          if (!isBillingError(error, 'not_known_here')) throw error
+          for (const order of known) if (order.paymentId === paymentId) skipped.add(order.id)
+          return null
+        })
+        onProgress?.(found.size)
+        if (payment?.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) return
+        found.set(`${name} ${paymentId}`, await theirsOf(ctx, name, payment))
       })
-      onProgress?.(found.size)
-      if (payment?.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) continue
-      found.set(`${name} ${paymentId}`, await theirsOf(ctx, name, payment))
     }
   }
   return [...found.values()]

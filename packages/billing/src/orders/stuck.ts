@@ -8,6 +8,7 @@
 import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import { isolated } from '../sweep.ts'
 import { cancelOrder } from './cancel.ts'
 import { settleOrder } from './settle.ts'
 
@@ -46,8 +47,17 @@ export async function checkOrders(
   { signal }: CheckOrdersOptions = {},
 ): Promise<CheckOrdersResult> {
   const result = { checked: 0, completed: 0, cancelled: 0, flagged: 0, skipped: 0, failed: 0 }
+  const unclaimable: string[] = []
   while (!signal?.aborted) {
-    const claimed = await claim(ctx)
+    const claimed = await isolated(ctx, 'order not claimed', {}, () => claim(ctx, unclaimable))
+    if (claimed === undefined) {
+      const id = await dueFirst(ctx, unclaimable)
+      if (id === undefined) return result
+      result.failed += 1
+      unclaimable.push(id)
+      ctx.logger.error({ orderId: id }, 'order passed over')
+      continue
+    }
     if (!claimed) return result
     result.checked += 1
     try {
@@ -64,7 +74,10 @@ export async function checkOrders(
       result.failed += 1
       const code = error instanceof BillingError ? error.code : 'internal_error'
       ctx.logger.error({ orderId: claimed.id, code, error }, 'order not checked')
-      await flagUnreachable(ctx, claimed, code)
+      const { id: orderId } = claimed
+      await isolated(ctx, 'order not flagged', { orderId }, () =>
+        flagUnreachable(ctx, claimed, code),
+      )
     }
   }
   return result
@@ -73,15 +86,25 @@ export async function checkOrders(
 type Claimed = Pick<Order, 'id' | 'checks' | 'createdAt'>
 
 /** Takes the order that is due the longest, and puts it off to its next check first. */
-async function claim(ctx: BillingContext): Promise<Claimed | null> {
+async function claim(ctx: BillingContext, except: string[]): Promise<Claimed | null> {
   const delays = DELAYS_MS.map((ms) => ms / 1000)
   const [order] = await ctx.db.$queryRaw<Claimed[]>`
     UPDATE "Order" SET "checks" = "checks" + 1, "nextCheckAt" = clock_timestamp()
       + interval '1 second' * coalesce((${delays}::int[])["checks" + 1], ${DAY_MS / 1000})
     WHERE "id" = (SELECT "id" FROM "Order" WHERE "nextCheckAt" <= now()
-      ORDER BY "nextCheckAt" LIMIT 1 FOR UPDATE SKIP LOCKED)
+      AND "id" <> ALL (${except}::text[]) ORDER BY "nextCheckAt" LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING "id", "checks", "createdAt"`
   return order ?? null
+}
+
+/** The order whose claim fails: the database does not let it be written. */
+async function dueFirst(ctx: BillingContext, except: string[]): Promise<string | undefined> {
+  const order = await ctx.db.order.findFirst({
+    where: { nextCheckAt: { lte: new Date() }, id: { notIn: except } },
+    orderBy: { nextCheckAt: 'asc' },
+    select: { id: true },
+  })
+  return order?.id
 }
 
 async function check(ctx: BillingContext, { id, createdAt }: Claimed): Promise<Order> {

@@ -9,6 +9,7 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { ask } from '../stripe.ts'
+import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
 import { storeEvent } from './ingest.ts'
 import { readStripeEvent } from './stripe.ts'
@@ -76,8 +77,11 @@ async function pull(
     result.seen += fresh.length
     for (const { id } of fresh) known.add(id)
     for (const event of await missing(ctx, fresh)) {
-      const read = readStripeEvent(event, JSON.stringify(event))
-      if (await storeEvent(ctx, read, 'pull')) result.pulled.push(read.eventId)
+      const { id: eventId } = event
+      const isStored = await isolated(ctx, 'a pulled event was not stored', { eventId }, () =>
+        storeEvent(ctx, readStripeEvent(event, JSON.stringify(event)), 'pull'),
+      )
+      if (isStored) result.pulled.push(eventId)
     }
     onProgress?.(result.seen)
     if (signal?.aborted) return
