@@ -8,6 +8,7 @@ import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
 import { creditCron, creditJobs } from './credits/jobs.ts'
+import { requireOwnInstance } from './declarations.ts'
 import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
@@ -26,7 +27,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     // Cron comes again by itself, so a failure is not tried for days.
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
-  return [
+  const jobs = [
     job(PROCESS_EVENTS, async ({ signal }) => {
       const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
       if (!isDrained) ctx.wake()
@@ -39,6 +40,13 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     ...creditJobs(ctx),
     ...orderJobs(ctx),
   ]
+  return jobs.map((each) => ({
+    ...each,
+    async run(payload: object, info: JobInfo) {
+      await requireOwnInstance(ctx)
+      return each.run(payload, info)
+    },
+  }))
 }
 
 /** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */
