@@ -77,7 +77,7 @@ export async function takeWaitingEffects(
 export interface RedeliveredEffect {
   key: string
   name: string
-  /** The parts that were done now. `plan_credits` gives nothing for a key that has given. */
+  /** The parts that were done now. Empty: nothing was left to do. */
   did: EffectPart[]
   /** Whether a handler of the host has taken it, now or before. */
   handled: boolean | null
@@ -97,7 +97,11 @@ export async function redeliverEffect(
   const found = await ctx.db.effect.findUnique({ where: { key } })
   if (!found) throw new BillingError('effect_not_found', `There is no effect ${key}.`)
   const { name, customerId } = found
-  const did = await atomically(ctx.db, (tx) => takeLocked(ctx, tx, key, customerId, lostParts))
+  const { did, credited } = await atomically(ctx.db, async (tx) => {
+    const before = await grantsOf(tx, customerId)
+    const did = await takeLocked(ctx, tx, key, customerId, lostParts)
+    return { did, credited: (await grantsOf(tx, customerId)) > before }
+  })
   if (did === 'failed') {
     throw new BillingError('effect_failed', `The handler of ${key} threw; nothing was changed.`)
   }
@@ -106,7 +110,15 @@ export async function redeliverEffect(
     const message = `This instance has no handler for ${name} and no credits for ${key}.`
     throw new BillingError('effect_not_handled', message)
   }
-  return { key, name, did, handled }
+  // The ledger gives once for a key, and nothing for a month that is over.
+  return { key, name, did: did.filter((part) => part !== 'plan_credits' || credited), handled }
+}
+
+/** How many credit transactions a customer's owner has. Locks the customer first, as its sync does. */
+async function grantsOf(tx: Db, customerId: string): Promise<number> {
+  const [found] = await tx.$queryRaw<{ ownerId: string }[]>`
+    SELECT "ownerId" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
+  return tx.creditTransaction.count({ where: { ownerId: found?.ownerId ?? '' } })
 }
 
 type Choose = (ctx: BillingContext, tx: Db, row: EffectRow, effect: Effect) => Promise<EffectPart[]>

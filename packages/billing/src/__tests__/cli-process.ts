@@ -42,7 +42,7 @@ export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>, { cwd }: { cw
     async run(args: string[], env: Record<string, string> = {}): Promise<Run> {
       const [code, stdout, whole] = await spawned(args, { ...environment, ...env }, cwd)
       said.push(stdout, whole)
-      const [, actsOn = '', stderr = ''] = /^(On [^\n]*\n)?([^]*)$/.exec(whole) ?? []
+      const [, actsOn = '', stderr = ''] = /^(On [^\n]*\n)?([\s\S]*)$/.exec(whole) ?? []
       const document = () => {
         expect(stdout.trimEnd()).not.toContain('\n')
         return JSON.parse(stdout) as { target: Record<string, unknown> }
@@ -63,12 +63,14 @@ export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>, { cwd }: { cw
   }
 }
 
-async function spawned(
+/** `args` to the command line in `script`; without anything in the environment but `env`. */
+export async function spawned(
   args: string[],
   env: Record<string, string>,
   cwd?: string,
+  script = CLI,
 ): Promise<[code: number | null, stdout: string, stderr: string]> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', TSX, CLI, ...args], {
+  const child = spawn(process.execPath, ['--conditions=source', '--import', TSX, script, ...args], {
     ...(cwd === undefined ? {} : { cwd }),
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

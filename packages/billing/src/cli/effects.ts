@@ -33,7 +33,7 @@ export const effectCommands: Record<string, Command> = {
       for (const key of keys) {
         const effect = await billing.redeliverEffect(key)
         redelivered.push(effect)
-        say(`${key}: ${effect.did.length === 0 ? 'was done before' : effect.did.join(', ')}`)
+        say(`${key}: ${effect.did.length === 0 ? 'nothing was left to do' : effect.did.join(', ')}`)
       }
       return { redelivered }
     },
