@@ -23,10 +23,27 @@ const HOUR = 60 * 60 * 1000
 /** Long enough to be worth it, short enough that other jobs get their turn. */
 const PASS_MS = 20_000
 
+/** Jobs that write what plans and products say. An instance that lacks those of the host does not run them. */
+const WRITES: ReadonlySet<string> = new Set([
+  PROCESS_EVENTS,
+  'billing.pullEvents',
+  'billing.reconcile',
+  'billing.checkOrders',
+  'billing.pullOrders',
+  'billing.reconcileOrders',
+])
+
 export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     // Cron comes again by itself, so a failure is not tried for days.
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
+  const own = (each: JobDefinition<object>): JobDefinition<object> => ({
+    ...each,
+    async run(payload, info) {
+      await requireOwnInstance(ctx)
+      return each.run(payload, info)
+    },
+  })
   const jobs = [
     job(PROCESS_EVENTS, async ({ signal }) => {
       const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
@@ -40,13 +57,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     ...creditJobs(ctx),
     ...orderJobs(ctx),
   ]
-  return jobs.map((each) => ({
-    ...each,
-    async run(payload: object, info: JobInfo) {
-      await requireOwnInstance(ctx)
-      return each.run(payload, info)
-    },
-  }))
+  return jobs.map((each) => (WRITES.has(each.name) ? own(each) : each))
 }
 
 /** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */
