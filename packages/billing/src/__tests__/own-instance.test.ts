@@ -119,6 +119,17 @@ describe('beside the default instance', () => {
     expect(await stateOf(ownerId)).toEqual({ plan: 'PRO', balance: 1000, calls: 1 })
   })
 
+  test('a mail about a plan that it does not know is left to the host', async () => {
+    const { ownerId } = await paid('TEAM')
+    await h.billing.syncCustomer(ownerId)
+    const mails = () => h.outbox.to(`${ownerId}@example.com`)
+    await runPending({ databaseUrl: h.databaseUrl, jobs: [other.jobs], logger: h.logger })
+    expect(mails()).toEqual([])
+    await h.skipDelays()
+    await h.work()
+    expect(mails()).toHaveLength(1)
+  })
+
   test('where nobody listens an effect is done, and one that is added later hears of nothing', async () => {
     const { ownerId } = await paid('PRO')
     await h.db.billingDeclaration.deleteMany()
