@@ -44,7 +44,7 @@ export interface Sender {
 export interface BillingContext {
   /** Which parts the host gave. What it did not give comes from the environment. */
   readonly given: Readonly<Record<'db' | 'stripe' | 'provider' | 'appUrl', boolean>>
-  /** Whether plans, products or effects are the host's own: only then the instance declares them. */
+  /** Whether plans, products, effects or credits are the host's own: only then the instance declares them. */
   readonly isOwn: boolean
   readonly db: Database
   readonly stripe: Stripe
@@ -188,7 +188,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       provider: has('provider'),
       appUrl: has('appUrl'),
     },
-    isOwn: has('plans') || has('products') || has('effects'),
+    isOwn: has('plans') || has('products') || has('effects') || has('credits'),
     db: database,
     stripe: options.stripe ?? stripe,
     ...sold,

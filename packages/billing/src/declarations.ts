@@ -22,10 +22,10 @@ export const DECLARED_DAYS = 30
 
 const REPEAT_MS = 60_000
 
-type Made = Pick<BillingContext, 'plans' | 'products' | 'effects'>
+type Made = Pick<BillingContext, 'plans' | 'products' | 'effects' | 'credits'>
 
 /** `<kind>:<name>` of everything that an instance is made of. */
-export function declarationsOf({ plans, products, effects }: Made): Set<string> {
+export function declarationsOf({ plans, products, effects, credits }: Made): Set<string> {
   const all = new Set<string>()
   const add = (kind: DeclaredKind, names: readonly string[]) => {
     for (const name of names) all.add(`${kind}:${name}`)
@@ -34,6 +34,8 @@ export function declarationsOf({ plans, products, effects }: Made): Set<string> 
   add('price', Object.values(plans).flatMap(lookupKeysOf))
   add('product', Object.keys(products))
   add('effect', Object.keys(effects))
+  if (credits.onLowBalance) add('effect', ['credits.lowBalance'])
+  if (credits.topUp) add('effect', ['credits.topUp'])
   for (const [name, plan] of Object.entries(plans)) {
     if (!plan.credits) continue
     const skus = Object.keys(products).filter((sku) => products[sku]?.plan === name)
@@ -97,6 +99,32 @@ export function inWords(lacking: readonly string[]): string {
   const words = named.map((each) => each.replace(/^price:/, 'lookup key ').replace(':', ' '))
   const more = words.length - 5
   return `${words.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** What else than effects a job tells the host of, by its name. */
+const TELLS: Readonly<Record<string, readonly string[]>> = {
+  'billing.lowBalance': ['effect:credits.lowBalance', 'effect:credits.topUp'],
+  'billing.topUp': ['effect:credits.topUp'],
+}
+
+/** Whether a job calls a function of the host that another instance may have. */
+export const tellsHost = (job: string): boolean => Object.hasOwn(TELLS, job)
+
+/**
+ * Before a job that calls a function of the host: refuses where another instance has declared one and this one
+ * has none, so that the job is tried again by a worker that has it.
+ *
+ * @throws `other_instance`
+ */
+export async function requireListener(ctx: BillingContext, job: string): Promise<void> {
+  await declare(ctx)
+  const lacking = await lackingIn(ctx)
+  const missing = TELLS[job]?.filter((each) => lacking.includes(each)) ?? []
+  if (missing.length === 0) return
+  throw new BillingError(
+    'other_instance',
+    `${job} is for the host's own instance of billing; this one lacks ${inWords(missing)}.`,
+  )
 }
 
 /**

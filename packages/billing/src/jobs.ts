@@ -8,7 +8,7 @@ import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
 import { creditCron, creditJobs } from './credits/jobs.ts'
-import { requireOwnInstance } from './declarations.ts'
+import { requireListener, requireOwnInstance, tellsHost } from './declarations.ts'
 import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
@@ -37,13 +37,16 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     // Cron comes again by itself, so a failure is not tried for days.
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
-  const own = (each: JobDefinition<object>): JobDefinition<object> => ({
-    ...each,
-    async run(payload, info) {
-      await requireOwnInstance(ctx)
-      return each.run(payload, info)
-    },
-  })
+  const after =
+    (check: (ctx: BillingContext, job: string) => Promise<void>) =>
+    (each: JobDefinition<object>): JobDefinition<object> => ({
+      ...each,
+      async run(payload, info) {
+        await check(ctx, each.name)
+        return each.run(payload, info)
+      },
+    })
+  const [own, heard] = [after(requireOwnInstance), after(requireListener)]
   const jobs = [
     job(PROCESS_EVENTS, async ({ signal }) => {
       const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
@@ -57,7 +60,9 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     ...creditJobs(ctx),
     ...orderJobs(ctx),
   ]
-  return jobs.map((each) => (WRITES.has(each.name) ? own(each) : each))
+  return jobs.map((each) =>
+    WRITES.has(each.name) ? own(each) : tellsHost(each.name) ? heard(each) : each,
+  )
 }
 
 /** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */

@@ -130,6 +130,31 @@ describe('beside the default instance', () => {
     expect(mails()).toHaveLength(1)
   })
 
+  test('a low balance waits for the host, and is told once', async () => {
+    const told: string[] = []
+    const own = createBilling({
+      ...h.settings,
+      credits: {
+        lowBalance: { credits: 10 },
+        onLowBalance: ({ ownerId }) => told.push(ownerId),
+      },
+    })
+    const ownerId = await h.owner()
+    await own.syncCustomer(ownerId)
+    await own.grantCredits(ownerId, 20, { idempotencyKey: 'gift' })
+    await own.deductCredits(ownerId, 15, 'a picture')
+    const run = async ({ jobs }: Billing) => {
+      await h.skipDelays()
+      await runPending({ databaseUrl: h.databaseUrl, jobs: [jobs], logger: h.logger })
+    }
+    await run(other)
+    await run(h.billing)
+    expect(told).toEqual([])
+    await run(own)
+    await run(own)
+    expect(told).toEqual([ownerId])
+  })
+
   test('where nobody listens an effect is done, and one that is added later hears of nothing', async () => {
     const { ownerId } = await paid('PRO')
     await h.db.billingDeclaration.deleteMany()
