@@ -9,7 +9,7 @@
 import { isTollgateError, maskText } from '@repo/core'
 import { databaseEnv } from '@repo/db'
 import { say, UsageError } from './cli/command.ts'
-import { requireFit } from './cli/fit.ts'
+import { noteLacking, requireFit } from './cli/fit.ts'
 import { parse, usage } from './cli/parse.ts'
 import { inWords, openTarget } from './cli/target.ts'
 
@@ -24,6 +24,7 @@ async function main(): Promise<void> {
   try {
     say(inWords(target))
     if (target.config === null) await requireFit(ctx, command)
+    else await noteLacking(ctx, command, target.config)
     const result = await command.run(args, flags, billing)
     if (flags.json) process.stdout.write(`${JSON.stringify({ ...result, target })}\n`)
   } finally {

@@ -210,8 +210,12 @@ describe('from the folder of the host', () => {
     const key = await keyOf(ownerId)
     await h.db.effect.update({ where: { key }, data: { handled: null } })
 
+    const gone = { kind: 'plan', name: 'GONE', seenAt: new Date() }
+    await h.db.billingDeclaration.create({ data: gone })
     const first = await host.billing('effects', 'redeliver', key, '--json')
     expect(first.code).toBe(0)
+    expect(first.stderr).toContain('Another instance over this database has plan GONE, and ')
+    await h.db.billingDeclaration.deleteMany()
     expect(first.json()).toMatchObject({
       redelivered: [{ key, did: ['plan_credits', 'handler'], handled: true }],
     })

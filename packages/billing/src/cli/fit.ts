@@ -5,10 +5,11 @@
  * @module
  */
 
+import { databaseEnv } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { inWords, lackingIn } from '../declarations.ts'
 import { BillingError } from '../errors.ts'
-import type { Command } from './command.ts'
+import { type Command, say } from './command.ts'
 
 const CREATE =
   'Create tollgate.config.ts in the folder of your app and run the command there, or name the file with ' +
@@ -27,6 +28,17 @@ export async function requireFit(ctx: BillingContext, command: Command): Promise
   if (unknown.length === 0) return
   const what = `The database holds what the default instance of billing does not know: ${inWords(unknown)}`
   throw new BillingError('other_instance', `${what}. Nothing was done. ${CREATE}`)
+}
+
+/** Says what another instance over this database has and the configured one lacks: it may be the wrong database. */
+export async function noteLacking(ctx: BillingContext, command: Command, config: string) {
+  if (!command.acts || !command.needs.includes(databaseEnv)) return
+  const lacking = await lackingIn(ctx)
+  if (lacking.length === 0) return
+  say(
+    `Another instance over this database has ${inWords(lacking)}, and ${config} has not. ` +
+      'What needs it is left to that instance.',
+  )
 }
 
 /** Plans and lookup keys of the mirrored catalogue that are none of this instance's. */
