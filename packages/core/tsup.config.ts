@@ -3,6 +3,8 @@ import { defineConfig } from 'tsup'
 export default defineConfig({
   entry: [
     'src/index.ts',
+    'src/cli/index.ts',
+    'src/config.ts',
     'src/edge.ts',
     'src/encryption.ts',
     'src/node/index.ts',

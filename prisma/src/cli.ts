@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { maskText } from '@repo/core'
 import pg from 'pg'
 import { connectionStringOf } from './connection.ts'
+import { databaseOfCommand } from './database-of-command.ts'
 import { grantRole } from './grants.ts'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
@@ -19,24 +20,11 @@ import { policyDiff } from './tenancy/policies.ts'
 import { startPostgres } from './testing/postgres.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const LOCAL_CLUSTER = join(ROOT, '.tollgate/postgres')
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
-/** `DATABASE_URL`, or the demo's own database, started for as long as `work` takes. */
-async function withDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const url = process.env.DATABASE_URL
-  if (url) return work(url)
-  const server = await startPostgres({ folder: LOCAL_CLUSTER })
-  try {
-    return await work(await server.createDatabase('tollgate'))
-  } finally {
-    await server.stop()
-  }
-}
-
 async function runMigrate(): Promise<void> {
-  const applied = await withDatabase((url) => migrate(url))
+  const applied = await migrate(databaseOfCommand('db:migrate'))
   for (const name of applied) say(`applied ${name}`)
   say(applied.length === 0 ? 'Nothing to apply.' : `${applied.length} applied.`)
 }
@@ -82,27 +70,26 @@ async function completeDiff(url: string): Promise<string | null> {
 }
 
 async function runReset(force: boolean): Promise<void> {
-  await withDatabase(async (url) => {
-    const { hostname } = new URL(url)
-    const local = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
-    if (process.env.NODE_ENV === 'production' || (!local && !force)) {
-      throw new Error(
-        `db:reset deletes everything on ${hostname}; it takes --force, never in production`,
-      )
-    }
-    const client = new pg.Client({ connectionString: connectionStringOf(url) })
-    await client.connect()
-    await client.query('DROP SCHEMA public CASCADE')
-    await client.query('CREATE SCHEMA public')
-    await client.end()
-    const applied = await migrate(url)
-    say(`The database is empty again; ${applied.length} migrations applied.`)
-  })
+  const url = databaseOfCommand('db:reset')
+  const { hostname } = new URL(url)
+  const local = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  if (process.env.NODE_ENV === 'production' || (!local && !force)) {
+    throw new Error(
+      `db:reset deletes everything on ${hostname}; it takes --force, never in production`,
+    )
+  }
+  const client = new pg.Client({ connectionString: connectionStringOf(url) })
+  await client.connect()
+  await client.query('DROP SCHEMA public CASCADE')
+  await client.query('CREATE SCHEMA public')
+  await client.end()
+  const applied = await migrate(url)
+  say(`The database is empty again; ${applied.length} migrations applied.`)
 }
 
 async function runGrant(role: string | undefined): Promise<void> {
   if (!role) throw new Error('db:grant takes the name of a role that exists: db:grant app')
-  const { tables, appendOnly } = await withDatabase((url) => grantRole(url, role))
+  const { tables, appendOnly } = await grantRole(databaseOfCommand('db:grant'), role)
   say(`${role} may work with ${tables} tables; to ${appendOnly.join(' and ')} it may only add.`)
 }
 

@@ -55,6 +55,25 @@ export function connectionStringOf(url: string): string {
   return address.href
 }
 
+/** Which database an address names, without its user and its password. */
+export interface DatabaseTarget {
+  /** With its port, where the address has one; the folder of a socket. */
+  host: string
+  name: string
+}
+
+/**
+ * Which database `url` names, for a person to read.
+ *
+ * @throws `invalid_database_url`
+ */
+export function databaseTargetOf(url: string): DatabaseTarget {
+  const { host, hostname, username, pathname, searchParams } = urlOf(url)
+  // As `pg` reads it: without a name the database is called as its user.
+  const name = decodeURIComponent(pathname.slice(1) || username)
+  return { host: searchParams.get('host') ?? (hostname === '' ? 'localhost' : host), name }
+}
+
 function urlOf(text: string): URL {
   // Node's own error would carry the address with its password.
   if (URL.canParse(text)) return new URL(text)

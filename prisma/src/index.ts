@@ -10,7 +10,12 @@ export {
   db,
   type TransactionOptions,
 } from './client.ts'
-export { asSystem, connectionStringOf } from './connection.ts'
+export {
+  asSystem,
+  connectionStringOf,
+  type DatabaseTarget,
+  databaseTargetOf,
+} from './connection.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { type Granted, grantRole, repeatGrants } from './grants.ts'

@@ -20,7 +20,7 @@ import { checkRequest, conflictOf, withHeaders } from './border.ts'
 import { type ConfirmationState, confirmationState } from './confirmation.ts'
 import { createCookieKeys, translatedResponse, withCookieKeys } from './cookie-keys.ts'
 import { cookiesAt, readCookie } from './cookies.ts'
-import { authFromEnv } from './env.ts'
+import { withEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
 import { createFieldCheck } from './fields.ts'
@@ -31,7 +31,7 @@ import { createKeys } from './keys.ts'
 import { type ApiLimits, limitRequest } from './limits.ts'
 import { notStored } from './no-store.ts'
 import { createOAuthClient, type NewOAuthClient, type OAuthClientKeys } from './oauth-server.ts'
-import { type AuthOptions, requireOrigin } from './options.ts'
+import { type GivenAuthOptions, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
@@ -56,12 +56,16 @@ const MAIL_JOBS = [JOBS[0].name]
 const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
 
 /**
- * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a base URL that is
+ * Auth over `given`. What it leaves out comes from the environment: the documented variables are the default of
+ * their options, and one whose option is given is not read.
+ *
+ * @throws `invalid_environment`, which lists every variable that is missing or malformed; `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a base URL that is
  * none, lifetimes or signing keys that cannot be meant.
  */
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
-  options: AuthOptions<P, R>,
+  given: GivenAuthOptions<P, R> = {},
 ) {
+  const options = withEnv(given)
   const baseURL = requireOrigin(options.baseURL)
   if (options.secret.length < 32) {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
@@ -266,7 +270,7 @@ export type Auth<P extends string = Permission, R extends string = OrganizationR
 >
 
 /** The default instance, from the environment on first use. */
-export const auth: Auth = lazy(() => createAuth(authFromEnv()))
+export const auth: Auth = lazy(() => createAuth())
 
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)

@@ -3,7 +3,7 @@ import { rateLimitEnv } from '@repo/core/rate-limit'
 import type { JSONWebKeySet } from 'jose'
 import { z } from 'zod'
 import { AuthError } from './errors.ts'
-import { type AuthOptions, keysOf } from './options.ts'
+import { type AuthOptions, type GivenAuthOptions, keysOf } from './options.ts'
 
 export const authEnv = z.object({
   /** Signs cookies, encrypts provider tokens and signing keys. */
@@ -72,25 +72,67 @@ export function oidcFrom(env: OfOidc): Pick<AuthOptions, 'oidc'> {
   return { oidc: { [env.OIDC_PROVIDER_ID ?? 'oidc']: provider } }
 }
 
+/** Which option each variable is for. */
+const OPTION_OF = {
+  BETTER_AUTH_SECRET: 'secret',
+  APP_URL: 'baseURL',
+  AUTH_SIGNING_KEYS: 'accessToken',
+  PASSWORD_PEPPER: 'passwordPeppers',
+  GITHUB_CLIENT_ID: 'github',
+  GITHUB_CLIENT_SECRET: 'github',
+  GOOGLE_CLIENT_ID: 'google',
+  GOOGLE_CLIENT_SECRET: 'google',
+  MICROSOFT_CLIENT_ID: 'microsoft',
+  MICROSOFT_CLIENT_SECRET: 'microsoft',
+  MICROSOFT_TENANT_ID: 'microsoft',
+  OIDC_PROVIDER_ID: 'oidc',
+  OIDC_ISSUER: 'oidc',
+  OIDC_CLIENT_ID: 'oidc',
+  OIDC_CLIENT_SECRET: 'oidc',
+  REDIS_URL: 'redisUrl',
+  CLIENT_IP_HEADER: 'ipAddressHeaders',
+  TRUSTED_PROXIES: 'trustedProxies',
+} as const satisfies Record<keyof AuthEnv | keyof typeof rateLimitEnv.shape, keyof AuthOptions>
+
 /**
- * The options that the environment gives: what the default instance is made of, to which an instance of your
- * own adds its events, pages and so on.
+ * The options that the environment gives: what the default instance is made of. `createAuth` takes them for what it
+ * is not given.
  *
  * @throws `invalid_environment`, one error that lists every missing or malformed variable
  */
-export function authFromEnv(): AuthOptions {
-  const env = readEnv(authEnv.extend(rateLimitEnv.shape))
+export const authFromEnv = (): AuthOptions => fromEnv({})
+
+/** `given`, and the environment's options for what it leaves out. A variable of a given option is not read. */
+export function withEnv<P extends string, R extends string>(
+  given: GivenAuthOptions<P, R>,
+): AuthOptions<P, R> {
+  const { accessToken, ...rest } = fromEnv(given)
+  const keys = { ...accessToken, ...given.accessToken }
+  const all = Object.keys(keys).length > 0 ? { accessToken: keys } : {}
+  return { ...rest, ...given, ...all } as AuthOptions<P, R>
+}
+
+function fromEnv(given: object): AuthOptions {
+  const all = authEnv.extend(rateLimitEnv.shape)
+  const { accessToken } = given as Pick<Partial<AuthOptions>, 'accessToken'>
+  const isGiven = (option: string) =>
+    option === 'accessToken' ? accessToken?.keys !== undefined : option in given
+  const read = Object.entries(OPTION_OF).filter(([, option]) => !isGiven(option))
+  const names = Object.fromEntries(read.map(([name]) => [name, true as const]))
+  const env = readEnv(all.pick(names as Record<keyof typeof OPTION_OF, true>)) as Partial<
+    z.output<typeof all>
+  >
   return {
-    baseURL: env.APP_URL,
-    secret: env.BETTER_AUTH_SECRET,
+    ...(env.APP_URL ? { baseURL: env.APP_URL } : {}),
+    ...(env.BETTER_AUTH_SECRET ? { secret: env.BETTER_AUTH_SECRET } : {}),
     ...(env.AUTH_SIGNING_KEYS ? { accessToken: { keys: env.AUTH_SIGNING_KEYS } } : {}),
-    passwordPeppers: env.PASSWORD_PEPPER ?? [],
+    ...('PASSWORD_PEPPER' in names ? { passwordPeppers: env.PASSWORD_PEPPER ?? [] } : {}),
     ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
     ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
     ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
     ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
     ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
-    ...microsoftFrom(env),
-    ...oidcFrom(env),
-  }
+    ...microsoftFrom(env as AuthEnv),
+    ...oidcFrom(env as AuthEnv),
+  } as AuthOptions
 }

@@ -74,7 +74,7 @@ export {
 export type { ApiLimits } from './limits.ts'
 export type { NewOAuthClient, OAuthClientKeys, OAuthServerOptions } from './oauth-server.ts'
 export type { OidcProvider, OidcProviders } from './oidc.ts'
-export type { AuthOptions, Pages } from './options.ts'
+export type { AuthOptions, GivenAuthOptions, Pages } from './options.ts'
 export {
   defaultRoles,
   defineRoles,

@@ -115,6 +115,13 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   redisUrl?: string
 }
 
+/** What `createAuth` takes: `baseURL` and `secret` may come from the environment, as the rest. */
+export type GivenAuthOptions<
+  P extends string = Permission,
+  R extends string = OrganizationRole,
+> = Omit<AuthOptions<P, R>, 'baseURL' | 'secret'> &
+  Partial<Pick<AuthOptions<P, R>, 'baseURL' | 'secret'>>
+
 /** The options whatever a host's roles are. */
 export type AnyAuthOptions = Omit<AuthOptions, 'access'>
 

@@ -26,6 +26,8 @@ export type Alert =
   | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
   /** Of the orders that were paid in a day, too many were refunded. */
   | { code: 'refund_rate_high'; rate: number; threshold: number }
+  /** A worker runs the default instance beside the host's own: effects wait; see `pnpm billing effects`. */
+  | { code: 'other_instance'; lacking: string }
 
 export interface AlertLimits {
   /** Alert below this share of events processed in the last hour. Default 0.95. */

@@ -11,6 +11,7 @@ import * as checkout from './checkout.ts'
 import { type BillingOptions, createContext } from './context.ts'
 import { createCredits } from './credits/credits.ts'
 import { registerCustomer, updateCustomer as update } from './customers.ts'
+import { listWaitingEffects, redeliverEffect } from './effects-waiting.ts'
 import {
   ANY,
   date,
@@ -25,6 +26,7 @@ import {
   text,
   words,
 } from './given.ts'
+import { withContext } from './instance.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
 import { createOrders } from './orders/orders.ts'
@@ -53,7 +55,7 @@ import { watchEvents } from './webhooks/watch.ts'
  */
 export function createBilling(options: BillingOptions = {}) {
   const ctx = createContext(options)
-  return {
+  const instance = {
     ensureCustomer: given(ctx, registerCustomer, OWNER),
     updateCustomer: given(ctx, update, OWNER),
     syncCustomer: given(ctx, syncOwner, OWNER),
@@ -108,6 +110,8 @@ export function createBilling(options: BillingOptions = {}) {
     retryDeadEvents: given(ctx, archive.retryDeadEvents),
     emptyPayloads: given(ctx, archive.emptyPayloads),
     watchEvents: given(ctx, watchEvents),
+    listWaitingEffects: given(ctx, listWaitingEffects, filters({ limit: LIMIT })),
+    redeliverEffect: given(ctx, redeliverEffect, id('The effect key')),
     pullEvents: given(
       ctx,
       pullEvents,
@@ -127,6 +131,7 @@ export function createBilling(options: BillingOptions = {}) {
     /** Who takes the payments; see `PaymentProvider`. */
     provider: ctx.provider,
   }
+  return withContext(instance, ctx)
 }
 
 export type Billing = ReturnType<typeof createBilling>

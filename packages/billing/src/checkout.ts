@@ -14,6 +14,7 @@ import {
 } from './checkout-sessions.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
+import { declare } from './declarations.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { settleSynced, withOrder } from './orders/own-amount.ts'
@@ -66,6 +67,7 @@ export async function createCheckoutSession(
   ctx: BillingContext,
   input: PlanCheckout | PaymentCheckout,
 ): Promise<Checkout> {
+  await declare(ctx)
   const addresses = {
     success_url: returnUrl(
       ctx.appUrl,

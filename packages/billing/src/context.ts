@@ -42,6 +42,10 @@ export interface Sender {
 }
 
 export interface BillingContext {
+  /** Which parts the host gave. What it did not give comes from the environment. */
+  readonly given: Readonly<Record<'db' | 'stripe' | 'provider' | 'appUrl', boolean>>
+  /** Whether plans, products, effects or credits are the host's own: only then the instance declares them. */
+  readonly isOwn: boolean
   readonly db: Database
   readonly stripe: Stripe
   readonly plans: Plans
@@ -176,7 +180,15 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     return other
   }
   const calcom = once(() => options.calcom ?? calcomFromEnv())
+  const has = (name: keyof BillingOptions) => options[name] !== undefined
   return {
+    given: {
+      db: has('db'),
+      stripe: has('stripe'),
+      provider: has('provider'),
+      appUrl: has('appUrl'),
+    },
+    isOwn: has('plans') || has('products') || has('effects') || has('credits'),
     db: database,
     stripe: options.stripe ?? stripe,
     ...sold,

@@ -1,18 +1,13 @@
 /**
  * Effects: what a business fact sets off, once. Facts are read from the provider's present state and
  * not from events, and each has a key made of the fact: told twice, out of order or by another event,
- * it takes effect once. An effect happens in the transaction that records it; what has to leave the
- * process is queued there as a job.
+ * it takes effect once. `take-effects.ts` records them and does what they set off.
  *
  * @module
  */
 
-import type { Customer, Db } from '@repo/db'
-import { enqueue } from '@repo/jobs'
-import type { BillingContext } from './context.ts'
-import { grantPlanCredits } from './credits/plan-credits.ts'
+import type { Db } from '@repo/db'
 import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from './facts.ts'
-import { mailJob } from './mails.ts'
 import type { ProviderState } from './provider-state.ts'
 
 /**
@@ -203,69 +198,3 @@ export const PAYMENT_MARK = 'tollgate_payment'
 /** An invoice's own payment is part of its subscription; only what we marked is one-time. */
 export const isOneTime = ({ metadata }: { metadata: Record<string, string> }): boolean =>
   metadata[PAYMENT_MARK] !== undefined
-
-export interface TakenEffects {
-  /** Those that were new. */
-  taken: Effect[]
-  /** Keys of those whose handler threw: not recorded, tried again by the next sync. */
-  failed: string[]
-}
-
-/** Records the facts that are new, and does what each sets off. */
-export async function takeEffects(
-  ctx: BillingContext,
-  tx: Db,
-  customer: Pick<Customer, 'id' | 'ownerId'>,
-  facts: Fact[],
-): Promise<TakenEffects> {
-  const result: TakenEffects = { taken: [], failed: [] }
-  if (facts.length === 0) return result
-  const { id: customerId, ownerId } = customer
-  const rows = JSON.stringify(facts.map((fact) => ({ ...fact, customerId })))
-  const added = await tx.$queryRaw<{ key: string }[]>`
-    INSERT INTO "Effect" ("key", "customerId", "name", "payload")
-    SELECT "key", "customerId", "name", "payload"
-    FROM jsonb_populate_recordset(NULL::"Effect", ${rows}::jsonb)
-    ON CONFLICT ("key") DO NOTHING RETURNING "key"`
-  const keys = new Set(added.map(({ key }) => key))
-  for (const fact of facts) {
-    if (!keys.has(fact.key)) continue
-    const effect = { ...fact, customerId, ownerId } as Effect
-    if (await run(ctx, tx, effect)) result.taken.push(effect)
-    else result.failed.push(effect.key)
-  }
-  return result
-}
-
-/** What billing itself hangs on a fact, before the host. */
-const OWN: {
-  [Name in EffectName]?: (ctx: BillingContext, tx: Db, effect: Effect<Name>) => Promise<unknown>
-} = {
-  'invoice.paid': grantPlanCredits,
-}
-
-async function run(ctx: BillingContext, tx: Db, effect: Effect): Promise<boolean> {
-  const own = OWN[effect.name] as
-    | ((ctx: BillingContext, tx: Db, effect: Effect) => Promise<unknown>)
-    | undefined
-  const handler = ctx.effects[effect.name] as
-    | ((tx: Db, effect: Effect) => Promise<unknown>)
-    | undefined
-  if (own || handler) {
-    await tx.$executeRaw`SAVEPOINT effect`
-    try {
-      await own?.(ctx, tx, effect)
-      await handler?.(tx, effect)
-      await tx.$executeRaw`RELEASE SAVEPOINT effect`
-    } catch (error) {
-      await tx.$executeRaw`ROLLBACK TO SAVEPOINT effect`
-      await tx.$executeRaw`DELETE FROM "Effect" WHERE "key" = ${effect.key}`
-      ctx.logger.error({ key: effect.key, error }, 'effect failed, will be tried again')
-      return false
-    }
-  }
-  if (effect.name === 'subscription.activated' || effect.name === 'invoice.payment_failed') {
-    await enqueue(tx, mailJob(ctx), effect)
-  }
-  return true
-}

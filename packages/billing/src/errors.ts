@@ -10,6 +10,8 @@ export type BillingErrorCode =
   | 'credits_not_installed'
   | 'customer_not_found'
   | 'effect_failed'
+  | 'effect_not_found'
+  | 'effect_not_handled'
   | 'event_not_found'
   | 'event_type_not_found'
   | 'hold_not_found'
@@ -35,6 +37,7 @@ export type BillingErrorCode =
   | 'order_not_found'
   | 'order_not_paid'
   | 'order_processing'
+  | 'other_instance'
   | 'owner_not_found'
   | 'owner_required'
   | 'payload_too_large'
@@ -69,6 +72,8 @@ const STATUS: Record<BillingErrorCode, number> = {
   credits_not_installed: 500,
   customer_not_found: 404,
   effect_failed: 500,
+  effect_not_found: 404,
+  effect_not_handled: 409,
   event_not_found: 404,
   event_type_not_found: 404,
   hold_not_found: 404,
@@ -94,6 +99,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   order_not_found: 404,
   order_not_paid: 409,
   order_processing: 409,
+  other_instance: 409,
   owner_not_found: 404,
   owner_required: 400,
   payload_too_large: 413,

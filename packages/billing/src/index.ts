@@ -38,6 +38,7 @@ export {
 export type { CreditSettings, LowBalance } from './credits/low-balance.ts'
 export type { PlanCredits } from './credits/plan-terms.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
+export type { RecordedEffect, RedeliveredEffect } from './effects-waiting.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
 export type { ForgetOptions } from './owners.ts'
 export type {

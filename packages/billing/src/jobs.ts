@@ -8,6 +8,7 @@ import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from './context.ts'
 import { creditCron, creditJobs } from './credits/jobs.ts'
+import { requireListener, requireOwnInstance, tellsHost } from './declarations.ts'
 import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
@@ -22,11 +23,31 @@ const HOUR = 60 * 60 * 1000
 /** Long enough to be worth it, short enough that other jobs get their turn. */
 const PASS_MS = 20_000
 
+/** Jobs that write what plans and products say. An instance that lacks those of the host does not run them. */
+const WRITES: ReadonlySet<string> = new Set([
+  PROCESS_EVENTS,
+  'billing.pullEvents',
+  'billing.reconcile',
+  'billing.checkOrders',
+  'billing.pullOrders',
+  'billing.reconcileOrders',
+])
+
 export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     // Cron comes again by itself, so a failure is not tried for days.
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
-  return [
+  const after =
+    (check: (ctx: BillingContext, job: string) => Promise<void>) =>
+    (each: JobDefinition<object>): JobDefinition<object> => ({
+      ...each,
+      async run(payload, info) {
+        await check(ctx, each.name)
+        return each.run(payload, info)
+      },
+    })
+  const [own, heard] = [after(requireOwnInstance), after(requireListener)]
+  const jobs = [
     job(PROCESS_EVENTS, async ({ signal }) => {
       const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
       if (!isDrained) ctx.wake()
@@ -39,6 +60,9 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     ...creditJobs(ctx),
     ...orderJobs(ctx),
   ]
+  return jobs.map((each) =>
+    WRITES.has(each.name) ? own(each) : tellsHost(each.name) ? heard(each) : each,
+  )
 }
 
 /** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */

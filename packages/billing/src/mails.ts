@@ -7,7 +7,9 @@
 import { defineJob, isTollgateError, type JobDefinition } from '@repo/core'
 import { z } from 'zod'
 import type { BillingContext } from './context.ts'
-import { soldAs } from './sold.ts'
+import { inWords, lackingIn } from './declarations.ts'
+import { BillingError } from './errors.ts'
+import { type SoldRow, soldAs } from './sold.ts'
 
 /** A mail about what is older than this surprises more than it tells, e.g. after an import. */
 const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
@@ -86,6 +88,16 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
   }
 }
 
+/** A plan that the host's own instance sells has its mail: a worker of that instance is to send it. */
+async function requireNotElsewhere(ctx: BillingContext, row: SoldRow): Promise<void> {
+  const { lookupKey = null, product } = row.price ?? {}
+  const names = [`price:${lookupKey}`, `plan:${product?.plan}`, `product:${row.sku}`]
+  const lacking = await lackingIn(ctx)
+  const name = names.find((each) => lacking.includes(each))
+  if (name)
+    throw new BillingError('other_instance', `This instance of billing has no ${inWords([name])}.`)
+}
+
 /** Whom to write to about a subscription; null if it or its owner is gone. */
 async function recipient(ctx: BillingContext, subscriptionId: string | null) {
   if (!subscriptionId) return null
@@ -95,7 +107,11 @@ async function recipient(ctx: BillingContext, subscriptionId: string | null) {
   })
   if (!subscription) return null
   const owner = await ctx.owner(subscription.customer.ownerId)
+  if (!owner) return null
   const sold = soldAs(ctx, subscription)
-  if (!owner || !sold) return null
+  if (!sold) {
+    await requireNotElsewhere(ctx, subscription)
+    return null
+  }
   return { subscription, sold, owner, planName: ctx.plans[sold.plan]?.name ?? sold.plan }
 }

@@ -7,6 +7,7 @@
 
 import type { BillingContext } from './context.ts'
 import { isLinked, registerCustomer } from './customers.ts'
+import { takeWaitingEffects } from './effects-waiting.ts'
 import { BillingError } from './errors.ts'
 import { settleOrder } from './orders/settle.ts'
 import { isEndedStatus } from './subscriptions.ts'
@@ -36,6 +37,7 @@ export async function syncOwner(
       else if (code !== 'not_known_here') throw error
     }
   }
+  await takeWaitingEffects(ctx, { customerId: customer.id })
   return result
 }
 

@@ -12,7 +12,8 @@ import { atomically, type Db } from '@repo/db'
 import { ensurePrices } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer, type LinkedCustomer, unlinkCustomer } from './customers.ts'
-import { type Effect, factsOf, takeEffects } from './effects.ts'
+import { declare } from './declarations.ts'
+import { type Effect, factsOf } from './effects.ts'
 import { bookInvoices } from './orders/invoices.ts'
 import {
   type LoadOptions,
@@ -22,6 +23,7 @@ import {
   withoutNames,
 } from './provider-state.ts'
 import { ask, isMissing } from './stripe.ts'
+import { takeEffects } from './take-effects.ts'
 import { countEffects } from './telemetry.ts'
 import { redeemTrials, runningTrials } from './trials.ts'
 import { type Change, writeState } from './write.ts'
@@ -73,6 +75,7 @@ export async function syncLinked(
   options: SyncOptions = {},
 ): Promise<SyncResult> {
   const { depth = 'recent', also = async () => [], within } = options
+  await declare(ctx)
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   const isGone = options.mayBeDeleted ? await isDeleted(ctx, customer) : false

@@ -6,7 +6,7 @@ export {
   TollgateError,
   toResponse,
 } from './errors.ts'
-export { defineJob, type JobDefinition, type JobInfo } from './job.ts'
+export { type CronEntry, defineJob, type JobDefinition, type JobInfo } from './job.ts'
 export { lazy } from './lazy.ts'
 export { originOf } from './origin.ts'
 export { wasParsed } from './parsed-body.ts'

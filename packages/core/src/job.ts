@@ -25,5 +25,15 @@ export interface JobInfo {
   signal: AbortSignal
 }
 
+/** When cron runs a job. */
+export interface CronEntry {
+  /** Five fields, UTC: `0 * * * *`. */
+  pattern: string
+  /** The job's name; its payload is `{}`. */
+  job: string
+  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
+  backfillMs?: number
+}
+
 /** Checks a job's parts against each other. */
 export const defineJob = <Payload>(job: JobDefinition<Payload>): JobDefinition<Payload> => job

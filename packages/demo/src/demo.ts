@@ -134,8 +134,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     })
     closing.push(async () => auth.close())
 
-    const jobs = { jobs: [auth.jobs, billing.jobs], cron: [...auth.cron, ...billing.cron] }
-    const worker = await createWorker({ databaseUrl, logger, ...jobs })
+    const worker = await createWorker({ databaseUrl, logger, config: { auth, billing } })
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')
 

@@ -63,7 +63,7 @@ export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails>
   templates?: Templates
   /** Default: Resend with a key, the outbox without one outside production. */
   transport?: Transport
-  /** Default `EMAIL_FROM`; in the outbox a placeholder. */
+  /** Default `EMAIL_FROM`; in the outbox and with a transport a placeholder where that is empty. */
   from?: string
   logger?: Logger
 }
@@ -97,7 +97,8 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
 function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger'>) {
   const placeholder = 'Tollgate <outbox@localhost>'
   if (options.transport) {
-    return { transport: options.transport, from: options.from ?? placeholder }
+    const from = options.from ?? readEnv(emailEnv.pick({ EMAIL_FROM: true })).EMAIL_FROM
+    return { transport: options.transport, from: from ?? placeholder }
   }
   const env = readEnv(emailEnv)
   if (env.RESEND_API_KEY || isProduction()) {

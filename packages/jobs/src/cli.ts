@@ -1,22 +1,59 @@
 /**
- * `jobs migrate`: creates or updates the queue's own tables. Part of `pnpm db:migrate`.
+ * `jobs migrate` creates or updates the queue's own tables; part of `pnpm db:migrate`. `jobs worker` runs the
+ * jobs of the host's `tollgate.config.ts` until it is told to stop; with `--once` it runs what is due and ends.
  *
  * @module
  */
 
-import { maskText, readEnv } from '@repo/core'
-import { databaseEnv } from '@repo/db'
-import { migrateJobs } from './worker.ts'
+import { parseArgs } from 'node:util'
+import { maskText, TollgateError } from '@repo/core'
+import { openHost } from '@repo/core/cli'
+import { databaseOfCommand } from '@repo/db/cli'
+import { createWorker, migrateJobs, runPending } from './worker.ts'
 
-async function main(): Promise<void> {
-  if (process.argv[2] !== 'migrate') throw new Error('usage: jobs migrate')
-  // Without a database of one's own `pnpm demo` makes both, whenever it starts.
-  if (!process.env.DATABASE_URL) return
-  await migrateJobs(readEnv(databaseEnv).DATABASE_URL)
-  process.stderr.write('The queue is up to date.\n')
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+async function runWorker(path: string | undefined, once: boolean): Promise<void> {
+  const { config, file } = await openHost(path === undefined ? {} : { path })
+  if (config === null) {
+    throw new TollgateError(
+      'config_not_found',
+      404,
+      'The worker runs the jobs of your own instances, and found no tollgate.config.ts in this folder or ' +
+        'above it. Create one: export default defineConfig({ auth, billing })',
+    )
+  }
+  const databaseUrl = databaseOfCommand('worker')
+  if (once) {
+    await runPending({ databaseUrl, config })
+    return
+  }
+  const worker = await createWorker({ databaseUrl, config })
+  say(`The worker runs the jobs of ${file}: mails are sent, and webhooks are processed.`)
+  await new Promise<void>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => done())
+  })
+  await worker.stop()
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${maskText(error instanceof Error ? error.message : String(error))}\n`)
-  process.exitCode = 1
-})
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { config: { type: 'string' }, once: { type: 'boolean', default: false } },
+  })
+  const [command] = positionals
+  if (command === 'worker') return runWorker(values.config, values.once)
+  if (command !== 'migrate') {
+    throw new Error('usage: jobs migrate | jobs worker [--once] [--config <path>]')
+  }
+  await migrateJobs(databaseOfCommand('db:migrate'))
+  say('The queue is up to date.')
+}
+
+main()
+  .catch((error: unknown) => {
+    say(maskText(error instanceof Error ? error.message : String(error)))
+    process.exitCode = 1
+  })
+  // An instance may hold connections of its own; a process that is done does not wait for them.
+  .finally(() => void setTimeout(() => process.exit(), 1_000).unref())

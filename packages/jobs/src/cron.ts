@@ -6,20 +6,11 @@
  * @module
  */
 
-import type { Clock } from '@repo/core'
+import type { Clock, CronEntry } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 import type { ParsedCronItem } from 'graphile-worker'
 import { JobsError } from './errors.ts'
 import type { Jobs } from './worker.ts'
-
-export interface CronEntry {
-  /** Five fields, UTC: `0 * * * *`. */
-  pattern: string
-  /** The job's name; its payload is `{}`. */
-  job: string
-  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
-  backfillMs?: number
-}
 
 const MINUTE_MS = 60_000
 

@@ -1,10 +1,11 @@
 import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 
-export type JobsErrorCode = 'duplicate_job' | 'invalid_payload' | 'unknown_job'
+export type JobsErrorCode = 'duplicate_job' | 'invalid_payload' | 'no_jobs' | 'unknown_job'
 
 const STATUS: Record<JobsErrorCode, number> = {
   duplicate_job: 500,
   invalid_payload: 422,
+  no_jobs: 500,
   unknown_job: 404,
 }
 

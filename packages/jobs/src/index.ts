@@ -1,5 +1,5 @@
+export type { CronEntry } from '@repo/core'
 export { type BacklogWatch, type BacklogWatchOptions, createBacklogWatch } from './backlog.ts'
-export type { CronEntry } from './cron.ts'
 export { type DeadJob, listDeadJobs, retryDeadJobs } from './dead.ts'
 export { type EnqueueOptions, enqueue } from './enqueue.ts'
 export { JobsError, type JobsErrorCode } from './errors.ts'

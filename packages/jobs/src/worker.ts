@@ -10,11 +10,19 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { type Clock, createLogger, type JobDefinition, type Logger, systemClock } from '@repo/core'
+import {
+  type Clock,
+  type CronEntry,
+  createLogger,
+  type JobDefinition,
+  type Logger,
+  systemClock,
+} from '@repo/core'
+import { type TollgateConfig, workOf } from '@repo/core/config'
 import { connectionStringOf, createDb, type Database, repeatGrants } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
-import { type CronEntry, enqueueDue, parseCron } from './cron.ts'
+import { enqueueDue, parseCron } from './cron.ts'
 import { JobsError } from './errors.ts'
 
 const BEAT_MS = 10_000
@@ -25,10 +33,13 @@ export type Jobs = readonly (readonly JobDefinition<any>[])[]
 
 export interface WorkerOptions {
   databaseUrl: string
-  /** Each package's list. */
-  jobs: Jobs
+  /** What `tollgate.config.ts` exports: the jobs and the times of the host's own instances, and its own. */
+  config?: TollgateConfig
+  /** Further lists of jobs. One of `config` and `jobs` has to be there. */
+  jobs?: Jobs
   /** Jobs at the same time. Default 4. */
   concurrency?: number
+  /** When further jobs run. */
   cron?: readonly CronEntry[]
   logger?: Logger
   /** How long `stop` waits before jobs under way are told by their signal. Default 5,000. */
@@ -61,14 +72,15 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
 /**
  * Starts a worker. It listens for new jobs and runs them as they come.
  *
- * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one.
+ * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one, `no_jobs`.
  */
 export async function createWorker(options: WorkerOptions): Promise<Worker> {
   const { run } = await import('graphile-worker')
   const { concurrency = 4, beatMs = BEAT_MS, silentMs = SILENT_MS } = options
   const logger = createLogger(options.logger)
-  const taskList = tasksOf(options.jobs, logger)
-  const parsedCronItems = await parseCron(options.cron ?? [], options.jobs)
+  const { jobs, entries } = allWork(options)
+  const taskList = tasksOf(jobs, logger)
+  const parsedCronItems = await parseCron(entries, jobs)
   const pool = createPool(options.databaseUrl, concurrency + 2)
   const db = createDb(options.databaseUrl, { maxConnections: 1 })
   const heart = beat({ db, logger, beatMs, silentMs })
@@ -112,14 +124,15 @@ export interface PendingOptions extends Omit<WorkerOptions, 'concurrency' | 'gra
  * each. Minutes more than two days past are left out unless `backfillMs` reaches them. One minute of
  * one entry is enqueued once, however many calls and workers with the same entries there are.
  *
- * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one.
+ * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one, `no_jobs`.
  */
 export async function runPending(options: PendingOptions): Promise<void> {
   const { runOnce } = await import('graphile-worker')
   const { beatMs = BEAT_MS, silentMs = SILENT_MS } = options
   const logger = createLogger(options.logger)
-  const taskList = tasksOf(options.jobs, logger)
-  const cron = await parseCron(options.cron ?? [], options.jobs)
+  const { jobs, entries } = allWork(options)
+  const taskList = tasksOf(jobs, logger)
+  const cron = await parseCron(entries, jobs)
   const pool = createPool(options.databaseUrl, 2)
   const db = createDb(options.databaseUrl, { maxConnections: 1 })
   const heart = beat({ db, logger, beatMs, silentMs })
@@ -178,6 +191,21 @@ function asRetryable<F>(call: F): F {
     const result = (call as (...args: unknown[]) => unknown)(...args)
     return result instanceof Promise ? result.catch(retryable) : result
   }) as F
+}
+
+/** What the configuration says and what is said beside it. */
+function allWork({
+  config,
+  jobs = [],
+  cron = [],
+}: Pick<WorkerOptions, 'config' | 'jobs' | 'cron'>) {
+  const host = config === undefined ? { jobs: [], cron: [] } : workOf(config)
+  const all = { jobs: [...host.jobs, ...jobs], entries: [...host.cron, ...cron] }
+  if (all.jobs.flat().length > 0) return all
+  throw new JobsError(
+    'no_jobs',
+    'The worker has no jobs: give it the config of tollgate.config.ts.',
+  )
 }
 
 function tasksOf(jobs: Jobs, logger: Logger): TaskList {

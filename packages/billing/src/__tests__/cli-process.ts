@@ -7,18 +7,24 @@ import { expect } from 'vitest'
 import { type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
 
 const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
+// From a host's folder, too, which need not have it.
+export const TSX = import.meta.resolve('tsx')
 export const DB_PASSWORD = 'a-database-password'
 
 export interface Run {
   code: number | null
   stdout: string
+  /** Without the line that says what it acts on. */
   stderr: string
-  /** Standard output as the one JSON document it must be. */
+  /** That line; empty where the command was refused before. */
+  actsOn: string
+  /** Standard output as the one JSON document it must be, without the `target` that each has. */
   json(): Record<string, unknown>
+  target(): Record<string, unknown>
 }
 
 /** Runs commands against the harness's database and stand-in. */
-export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>) {
+export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>, { cwd }: { cwd?: string } = {}) {
   const database = new URL(h.databaseUrl)
   // A trusting server takes any password, and no message may show it.
   if (!database.password) database.password = DB_PASSWORD
@@ -34,26 +40,38 @@ export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>) {
     said: () => said.join(''),
     /** Without a terminal. `env` lies over the complete environment. */
     async run(args: string[], env: Record<string, string> = {}): Promise<Run> {
-      const [code, stdout, stderr] = await spawned(args, { ...environment, ...env })
-      said.push(stdout, stderr)
+      const [code, stdout, whole] = await spawned(args, { ...environment, ...env }, cwd)
+      said.push(stdout, whole)
+      const [, actsOn = '', stderr = ''] = /^(On [^\n]*\n)?([\s\S]*)$/.exec(whole) ?? []
+      const document = () => {
+        expect(stdout.trimEnd()).not.toContain('\n')
+        return JSON.parse(stdout) as { target: Record<string, unknown> }
+      }
       return {
         code,
         stdout,
         stderr,
+        actsOn,
         json() {
-          expect(stdout.trimEnd()).not.toContain('\n')
-          return JSON.parse(stdout) as Record<string, unknown>
+          const { target, ...result } = document()
+          expect(target).toHaveProperty('database')
+          return result
         },
+        target: () => document().target,
       }
     },
   }
 }
 
-async function spawned(
+/** `args` to the command line in `script`; without anything in the environment but `env`. */
+export async function spawned(
   args: string[],
   env: Record<string, string>,
+  cwd?: string,
+  script = CLI,
 ): Promise<[code: number | null, stdout: string, stderr: string]> {
-  const child = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', CLI, ...args], {
+  const child = spawn(process.execPath, ['--conditions=source', '--import', TSX, script, ...args], {
+    ...(cwd === undefined ? {} : { cwd }),
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,10 +1,14 @@
 /** The real command, as a process, against a real database and the Stripe stand-in. */
 
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { UsageError } from '../cli/command.ts'
 import { parse, usage } from '../cli/parse.ts'
 import { createCli, DB_PASSWORD } from './cli-process.ts'
 import { createHarness, type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
+
+/** The default instance, said to be the host's. */
+const DEFAULT_CONFIG = fileURLToPath(new URL('default.config.ts', import.meta.url))
 
 let h: Harness
 let made: ReturnType<typeof createCli>
@@ -30,9 +34,11 @@ const statusOf = async (eventId: string) => (await h.billing.showEvent(eventId))
 
 describe('customers', () => {
   test('plans push says what it made, and needs no database', async () => {
-    const run = await cli(['plans', 'push', '--json'], { DATABASE_URL: '', APP_URL: '' })
+    const args = ['plans', 'push', '--json', '--config', DEFAULT_CONFIG]
+    const run = await cli(args, { DATABASE_URL: '', APP_URL: '' })
     expect(run).toMatchObject({ code: 0, stderr: 'Every price is in place.\n' })
     expect(run.json()).toEqual({ made: [] })
+    expect(run.target()).toMatchObject({ database: null, stripe: { mode: 'test' } })
   })
 
   test('sync writes what the provider says, of each owner it is told', async () => {

@@ -129,6 +129,8 @@ const CALLS: Record<string, Call | null> = {
     limit,
   ),
   listEvents: call(() => [{ status: ['pending'], limit: 5 }], object(0), status, limit),
+  listWaitingEffects: call(() => [{ limit: 5 }], object(0), limit),
+  redeliverEffect: ofId(),
   createCalComBookingLink: call(
     (ownerId) => [101, { ownerId, paymentId: 'x' }],
     { at: 0, kind: 'number' },

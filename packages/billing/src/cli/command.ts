@@ -5,6 +5,7 @@
  */
 
 import type { z } from 'zod'
+import type { Billing } from '../billing.ts'
 
 export interface Flags {
   status?: string
@@ -18,6 +19,7 @@ export interface Flags {
   operator?: string
   order?: string
   type?: string
+  config?: string
   /** The result goes to standard output, so nothing else does. */
   json: boolean
 }
@@ -25,12 +27,16 @@ export interface Flags {
 export interface Command {
   /** Its argument as the usage shows it: `<owner>`, `[<owner>]` where it may be left out, `<owner>…`. */
   takes?: string
-  /** The flags it knows, and how the usage shows them. `--json` is everyone's. */
-  flags?: { [Name in Exclude<keyof Flags, 'json'>]?: string }
+  /** The flags it knows, and how the usage shows them. `--json` and `--config` are everyone's. */
+  flags?: { [Name in Exclude<keyof Flags, 'json' | 'config'>]?: string }
   does: string
   /** The variables it reads sooner or later: all are asked for before it begins. */
   needs: readonly z.ZodObject[]
-  run(args: string[], flags: Flags): Promise<object>
+  /** It changes plans, events, effects or money, which an instance that is not the host's would do wrongly. */
+  acts?: true
+  /** What it does is said by the host's plans alone, so that it never takes the default ones unasked. */
+  ownPlans?: true
+  run(args: string[], flags: Flags, billing: Billing): Promise<object>
 }
 
 /** It was called in a way that means nothing; nothing was done. */

@@ -5,7 +5,6 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { billing } from '../billing.ts'
 import type { LedgerEntry } from '../credits/balance.ts'
 import type { LedgerViolation } from '../credits/violations.ts'
 import { createProgress } from '../progress.ts'
@@ -17,7 +16,7 @@ export const creditCommands: Record<string, Command> = {
     flags: { type: 'credits' },
     does: 'what an owner has, owes and holds, and what lapses soon',
     needs: [databaseEnv],
-    async run([ownerId = ''], flags) {
+    async run([ownerId = ''], flags, billing) {
       const held = await billing.getBalance(ownerId, ofType(flags))
       say(`${held.balance} to spend, ${held.holds} held, ${held.debt} owed`)
       for (const { amount, expiresAt } of held.expiring) {
@@ -32,7 +31,7 @@ export const creditCommands: Record<string, Command> = {
     flags: { type: 'credits', limit: '50' },
     does: "an owner's transactions, the newest first",
     needs: [databaseEnv],
-    async run([ownerId = ''], flags) {
+    async run([ownerId = ''], flags, billing) {
       const { limit } = flags
       const page = await billing.listTransactions(ownerId, {
         ...ofType(flags),
@@ -49,7 +48,8 @@ export const creditCommands: Record<string, Command> = {
     flags: { amount: '<n>', key: '<key>', note: '<text>', type: 'credits' },
     does: 'give credits, once for a key however often it is said',
     needs: [databaseEnv],
-    async run([ownerId = ''], flags) {
+    acts: true,
+    async run([ownerId = ''], flags, billing) {
       const change = await billing.grantCredits(ownerId, requireAmount(flags), {
         ...ofType(flags),
         idempotencyKey: requireFlag('key', flags.key),
@@ -65,7 +65,8 @@ export const creditCommands: Record<string, Command> = {
     flags: { amount: '<±n>', by: '<name>', note: '<text>', key: '<key>', type: 'credits' },
     does: 'change a balance by hand, --amount=-5 takes five; the row names who did it, and why',
     needs: [databaseEnv],
-    async run([ownerId = ''], flags) {
+    acts: true,
+    async run([ownerId = ''], flags, billing) {
       const { by, note, key } = flags
       const options = { ...ofType(flags), ...(key === undefined ? {} : { idempotencyKey: key }) }
       const change = await billing.adjustCredits(
@@ -82,7 +83,7 @@ export const creditCommands: Record<string, Command> = {
   'credits reconcile': {
     does: 'check every account against its transactions; mends nothing',
     needs: [databaseEnv],
-    async run() {
+    async run(_, __, billing) {
       const progress = createProgress('accounts')
       const report = await billing.reconcileCredits({ onProgress: progress.show })
       progress.end()

@@ -5,7 +5,6 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { createProgress } from '../progress.ts'
@@ -18,7 +17,9 @@ export const customerCommands: Record<string, Command> = {
   'plans push': {
     does: "make the plans' products and prices at Stripe",
     needs: [stripeEnv],
-    async run() {
+    acts: true,
+    ownPlans: true,
+    async run(_, __, billing) {
       const made = await billing.pushPlans()
       say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
       return { made }
@@ -29,7 +30,8 @@ export const customerCommands: Record<string, Command> = {
     takes: '<owner>…',
     does: 'write what Stripe says of these owners now',
     needs: EVERYTHING,
-    async run(owners) {
+    acts: true,
+    async run(owners, _, billing) {
       const results: object[] = []
       for (const [index, ownerId] of owners.entries()) {
         const { written, problems, changes } = await billing.syncCustomer(ownerId, {
@@ -46,7 +48,8 @@ export const customerCommands: Record<string, Command> = {
   reconcile: {
     does: 'compare every customer with Stripe, report and mend differences',
     needs: EVERYTHING,
-    async run() {
+    acts: true,
+    async run(_, __, billing) {
       const progress = createProgress('customers')
       const result = await billing.reconcile({ onProgress: progress.show })
       progress.end()
@@ -67,7 +70,7 @@ export const customerCommands: Record<string, Command> = {
     takes: '[<owner>]',
     does: 'subscriptions that run and wait for a decision',
     needs: [databaseEnv],
-    async run([ownerId]) {
+    async run([ownerId], _, billing) {
       const flagged = await (ownerId === undefined
         ? billing.listFlagged()
         : billing.listFlagged(ownerId))
@@ -84,7 +87,8 @@ export const customerCommands: Record<string, Command> = {
     flags: { keep: '<id>', yes: '' },
     does: 'end all but one and refund them; without --yes only say so',
     needs: EVERYTHING,
-    async run([ownerId = ''], { keep, yes = false }) {
+    acts: true,
+    async run([ownerId = ''], { keep, yes = false }, billing) {
       const resolutions = await billing.resolveSubscriptions(ownerId, {
         confirmed: yes,
         ...(keep ? { keep } : {}),
@@ -105,7 +109,7 @@ export const customerCommands: Record<string, Command> = {
     takes: '<owner>',
     does: 'all that billing holds of an owner, as JSON',
     needs: [databaseEnv],
-    async run([ownerId = ''], { json }) {
+    async run([ownerId = ''], { json }, billing) {
       const held = await billing.exportOwner(ownerId)
       if (!held) {
         throw new BillingError('owner_not_found', `Billing holds nothing of ${ownerId}.`)

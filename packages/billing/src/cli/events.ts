@@ -5,7 +5,7 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { billing } from '../billing.ts'
+import type { Billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'
@@ -20,7 +20,7 @@ export const eventCommands: Record<string, Command> = {
     flags: { status: 'pending,dead,…', limit: '100' },
     does: 'stored events; without --status those that wait for something',
     needs: [databaseEnv],
-    async run(_, { status, limit }) {
+    async run(_, { status, limit }, billing) {
       const events = await billing.listEvents({
         ...(status !== undefined ? { status: status.split(',').map(requireStatus) } : {}),
         ...(limit !== undefined ? { limit: requireLimit(limit) } : {}),
@@ -35,7 +35,7 @@ export const eventCommands: Record<string, Command> = {
     takes: '<id>',
     does: 'one event with its payload',
     needs: [databaseEnv],
-    async run([id = '']) {
+    async run([id = ''], _, billing) {
       const { payload, lease, ...event } = await billing.showEvent(id)
       say(line(event))
       say(payload === null ? 'Its payload has been emptied.' : payload)
@@ -47,42 +47,46 @@ export const eventCommands: Record<string, Command> = {
     takes: '<id>…',
     does: 'process these events once more',
     needs: EVERYTHING,
-    async run(ids) {
+    acts: true,
+    async run(ids, _, billing) {
       for (const id of ids) await billing.replayEvent(id)
-      return processWaiting()
+      return processWaiting(billing)
     },
   },
 
   'events retry-dead': {
     does: 'give the events whose tries are used up all their tries again',
     needs: EVERYTHING,
-    async run() {
+    acts: true,
+    async run(_, __, billing) {
       const retried = await billing.retryDeadEvents()
       say(`${retried} events are due again.`)
-      return { retried, ...(await processWaiting()) }
+      return { retried, ...(await processWaiting(billing)) }
     },
   },
 
   'events process': {
     does: 'process what is due, here and now',
     needs: EVERYTHING,
-    run: processWaiting,
+    acts: true,
+    run: (_, __, billing) => processWaiting(billing),
   },
 
   'events pull': {
     does: 'store what Stripe has and never delivered',
     needs: EVERYTHING,
-    async run() {
+    acts: true,
+    async run(_, __, billing) {
       const progress = createProgress('events')
       const result = await billing.pullEvents({ onProgress: (seen) => progress.show(seen) })
       progress.end()
       say(`Stripe told of ${result.seen} events; ${result.pulled.length} were missing.`)
-      return { ...result, ...(await processWaiting()) }
+      return { ...result, ...(await processWaiting(billing)) }
     },
   },
 }
 
-async function processWaiting(): Promise<object> {
+async function processWaiting(billing: Billing): Promise<object> {
   const { processed, waiting, dead } = await billing.processEvents()
   say(`${processed} processed, ${waiting} put off, ${dead} dead`)
   return { processed, waiting, dead }

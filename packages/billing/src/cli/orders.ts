@@ -6,7 +6,7 @@
 
 import { userInfo } from 'node:os'
 import { databaseEnv } from '@repo/db'
-import { billing } from '../billing.ts'
+import type { Billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { OwnerOrder } from '../orders/list.ts'
@@ -25,7 +25,7 @@ export const orderCommands: Record<string, Command> = {
     flags: { status: 'pending,…', limit: '100' },
     does: 'orders, the newest first; --status attention for those somebody has to look at',
     needs: [databaseEnv],
-    async run([ownerId], { status, limit }) {
+    async run([ownerId], { status, limit }, billing) {
       const isAttention = status === 'attention'
       const orders = await billing.listOrders({
         ...(ownerId === undefined ? {} : { ownerId }),
@@ -45,7 +45,7 @@ export const orderCommands: Record<string, Command> = {
     takes: '<id>',
     does: 'one order, and what the ledger has of it',
     needs: [databaseEnv],
-    async run([id = '']) {
+    async run([id = ''], _, billing) {
       const order = await billing.showOrder(id)
       say(line(order))
       for (const { id, type, amount, key } of order.transactions) {
@@ -60,11 +60,12 @@ export const orderCommands: Record<string, Command> = {
     flags: { order: '<id>', operator: '<name>' },
     does: 'ask the provider about one order, or compare all of two days, and mend what differs',
     needs: EVERYTHING,
-    async run(_, flags) {
+    acts: true,
+    async run(_, flags, billing) {
       const operator = operatorOf(flags)
-      if (flags.order === undefined) return reconcileAll(operator)
+      if (flags.order === undefined) return reconcileAll(billing, operator)
       const before = await billing.showOrder(flags.order)
-      const skipped = await settleOrSkip(flags.order, operator)
+      const skipped = await settleOrSkip(billing, flags.order, operator)
       if (skipped) {
         say(`${before.status}, skipped: ${skipped.message}`)
         process.exitCode = 1
@@ -89,7 +90,8 @@ export const orderCommands: Record<string, Command> = {
     flags: { amount: '<n>', note: '<reason>', key: '<key>', operator: '<name>' },
     does: 'give the money of an order back, all or --amount in minor units, and take its credits back',
     needs: EVERYTHING,
-    async run([id = ''], flags) {
+    acts: true,
+    async run([id = ''], flags, billing) {
       const { amount, note, key } = flags
       const order = await billing.refundOrder(id, {
         ...(amount === undefined ? {} : { amount: requireWhole('amount', amount) }),
@@ -105,7 +107,7 @@ export const orderCommands: Record<string, Command> = {
 }
 
 /** Settles an order; the refusal where only another process can say anything about it. */
-async function settleOrSkip(id: string, operator: string) {
+async function settleOrSkip(billing: Billing, id: string, operator: string) {
   try {
     await billing.settleOrder(id, { operator })
     return null
@@ -115,7 +117,7 @@ async function settleOrSkip(id: string, operator: string) {
   }
 }
 
-async function reconcileAll(operator: string): Promise<object> {
+async function reconcileAll(billing: Billing, operator: string): Promise<object> {
   const progress = createProgress('payments')
   const report = await billing.reconcileOrders({
     operator,

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { argumentsOf, type Command, type Flags, synopsis, UsageError } from './command.ts'
 import { creditCommands } from './credits.ts'
 import { customerCommands } from './customers.ts'
+import { effectCommands } from './effects.ts'
 import { eventCommands } from './events.ts'
 import { orderCommands } from './orders.ts'
 import { webhookCommands } from './webhooks.ts'
@@ -16,6 +17,7 @@ const COMMANDS: Record<string, Command> = {
   ...customerCommands,
   ...creditCommands,
   ...eventCommands,
+  ...effectCommands,
   ...orderCommands,
   ...webhookCommands,
 }
@@ -25,7 +27,11 @@ export function usage(): string {
   const lines = Object.entries(COMMANDS).map(
     ([name, command]) => `${synopsis(name, command)}\n    ${command.does}`,
   )
-  return [...lines, 'With --json the result is one JSON document on standard output.'].join('\n')
+  return [
+    ...lines,
+    'With --json the result is one JSON document on standard output.',
+    'A command works with the instance of the nearest tollgate.config.ts, or of --config <path>.',
+  ].join('\n')
 }
 
 export interface Invocation {
@@ -52,7 +58,7 @@ export function parse(argv: string[]): Invocation | null {
   if (args.length < min || args.includes('')) throw wrong(`needs ${command.takes}`)
   if (args.length > max) throw wrong(`does not take ${args[max]}`)
   for (const flag of Object.keys(flags)) {
-    const isKnown = flag === 'json' || Object.hasOwn(command.flags ?? {}, flag)
+    const isKnown = flag === 'json' || flag === 'config' || Object.hasOwn(command.flags ?? {}, flag)
     if (!isKnown) throw wrong(`takes no --${flag}`)
   }
   return { command, args, flags: { json: false, ...flags } as Flags }
@@ -77,6 +83,7 @@ function read(args: string[]) {
         operator: { type: 'string' },
         order: { type: 'string' },
         type: { type: 'string' },
+        config: { type: 'string' },
       },
     })
   } catch (error) {

@@ -5,7 +5,6 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { billing } from '../billing.ts'
 import { appEnv } from '../context.ts'
 import { paymentEnv, stripeEnv } from '../providers/env.ts'
 import type { EndpointDifference, WebhookEndpoint } from '../webhooks/endpoints.ts'
@@ -16,7 +15,7 @@ export const webhookCommands: Record<string, Command> = {
     takes: '<url>',
     does: 'make the endpoint at Stripe that sends to this address, and print its signing secret',
     needs: [stripeEnv],
-    async run([url = ''], { json }) {
+    async run([url = ''], { json }, billing) {
       const created = await billing.createWebhookEndpoint(url)
       if (created.isNew) {
         say(`made ${line(created.endpoint)}`)
@@ -39,7 +38,7 @@ export const webhookCommands: Record<string, Command> = {
     takes: '[<url>]',
     does: 'walk through what keeps webhooks from coming: address, https, secret, limits, deliveries',
     needs: [databaseEnv, appEnv, paymentEnv],
-    async run([url]) {
+    async run([url], _, billing) {
       const diagnosis = await billing.diagnoseWebhooks(url)
       say(`${diagnosis.provider} → ${diagnosis.url}`)
       for (const { check, isOk, says } of diagnosis.checks) {
@@ -53,7 +52,7 @@ export const webhookCommands: Record<string, Command> = {
   'webhooks list': {
     does: "the account's webhook endpoints",
     needs: [stripeEnv],
-    async run() {
+    async run(_, __, billing) {
       const endpoints = await billing.listWebhookEndpoints()
       for (const endpoint of endpoints) say(line(endpoint))
       if (endpoints.length === 0) say('There are none.')

@@ -9,6 +9,7 @@ import type { Order } from '@repo/db'
 import { requireNoSubscription } from '../checkout-sessions.ts'
 import type { BillingContext, Owner } from '../context.ts'
 import { ensureCustomer } from '../customers.ts'
+import { declare } from '../declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import { productOf, type SoldProduct } from '../products.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
@@ -60,6 +61,7 @@ export async function createOrder(ctx: BillingContext, input: OrderInput): Promi
     successUrl: returnUrl(ctx.appUrl, input.successUrl ?? '/billing/success'),
     cancelUrl: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
   }
+  await declare(ctx)
   for (let round = 0; round < ROUNDS; round += 1) {
     if (product.plan !== undefined) await requireNoSubscription(ctx, input.ownerId)
     const buyer = await buyerOf(ctx, input.ownerId)

@@ -8,10 +8,11 @@
 
 import type { Db, Order, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { type Effect, type Fact, takeEffects } from '../effects.ts'
+import type { Effect, Fact } from '../effects.ts'
 import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from '../facts.ts'
 import type { ProviderName } from '../providers/provider.ts'
 import { soldAs } from '../sold.ts'
+import { takeEffects } from '../take-effects.ts'
 
 export interface Told {
   order: Order

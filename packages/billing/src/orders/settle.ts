@@ -13,6 +13,7 @@
 import { atomically, type Db, type Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers.ts'
+import { declare } from '../declarations.ts'
 import { BillingError } from '../errors.ts'
 import { syncLinked } from '../sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
@@ -60,6 +61,7 @@ async function settle(
   orderId: string,
   options: SettleOptions,
 ): Promise<Order> {
+  await declare(ctx)
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   const before = await findOrder(ctx, orderId)

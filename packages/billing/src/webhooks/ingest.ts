@@ -7,6 +7,7 @@
 
 import { isTollgateError, toResponse, wasParsed } from '@repo/core'
 import type { BillingContext } from '../context.ts'
+import { declare } from '../declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import type { ProviderName } from '../providers/provider.ts'
 import { countEvent } from '../telemetry.ts'
@@ -99,7 +100,11 @@ export async function storeEvent(
     reason,
   })
   const outcome = !isNew ? 'duplicate' : status === 'ignored' ? 'ignored' : 'stored'
-  if (outcome === 'stored') ctx.wake()
+  if (outcome === 'stored') {
+    // Before another instance may come to process it.
+    await declare(ctx)
+    ctx.wake()
+  }
   countEvent(provider, type, outcome)
   ctx.logger.info({ provider, eventId, type, reason }, `webhook ${outcome}`)
   return isNew

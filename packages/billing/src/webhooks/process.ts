@@ -6,6 +6,7 @@
  */
 
 import type { BillingContext } from '../context.ts'
+import { takeWaitingEffects } from '../effects-waiting.ts'
 import { BillingError } from '../errors.ts'
 import { processOrders } from '../orders/events.ts'
 import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
@@ -65,6 +66,7 @@ export async function processEvents(
   const lanes = await Promise.allSettled(Array.from({ length: ctx.events.lanes }, lane))
   // Told when all have ended: a host that closes its database after a failure must not cut the rest.
   for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
+  await takeWaitingEffects(ctx, options.signal ? { signal: options.signal } : {})
   return result
 }
 

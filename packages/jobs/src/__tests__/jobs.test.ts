@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import {
   createWorker,
   enqueue,
+  type Jobs,
   listDeadJobs,
   migrateJobs,
   retryDeadJobs,
@@ -57,7 +58,7 @@ function noting(name = 'note', fail: (info: JobInfo) => boolean = () => false) {
 
 const logger = createTestLogger()
 
-async function start(jobs: WorkerOptions['jobs'], options: Partial<WorkerOptions> = {}) {
+async function start(jobs: Jobs, options: Partial<WorkerOptions> = {}) {
   const worker = await createWorker({ databaseUrl: database.url, jobs, logger, ...options })
   workers.push(worker)
   return worker

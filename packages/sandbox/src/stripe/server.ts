@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
+import { accountEndpoints } from './account.ts'
 import { authenticate, checkVersion, type Failure, failureError } from './admission.ts'
 import { catalogEndpoints } from './catalog.ts'
 import { chargeEndpoints } from './charges.ts'
@@ -68,6 +69,7 @@ interface Answer {
 export function createApi(options: ApiOptions): Hono {
   const app = new Hono()
   const endpoints = [
+    ...accountEndpoints(options.secretKey),
     ...catalogEndpoints,
     ...chargeEndpoints,
     ...checkoutEndpoints,

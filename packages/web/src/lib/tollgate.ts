@@ -1,4 +1,4 @@
-import { authFromEnv, createAuth } from '@repo/auth'
+import { createAuth } from '@repo/auth'
 import { createBilling, definePlans } from '@repo/billing'
 import { lazy } from '@repo/core'
 
@@ -19,7 +19,6 @@ export const billing = lazy(() =>
 
 export const auth = lazy(() =>
   createAuth({
-    ...authFromEnv(),
     events: {
       userCreated: ({ id }) => billing.ensureCustomer(id),
       emailChanged: ({ id }) => billing.updateCustomer(id),

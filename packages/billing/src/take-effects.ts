@@ -1,0 +1,163 @@
+/**
+ * Recording effects, and doing what they set off. An effect happens in the transaction that records it, once
+ * under its key; what has to leave the process is queued there as a job.
+ *
+ * An effect has two parts: the host's handler, and for a paid invoice the credits of its plan. What another
+ * instance has declared and this one lacks is not done here and not recorded as done: it stays in `awaits`,
+ * and an instance that has it does it (`effects-waiting.ts`).
+ *
+ * @module
+ */
+
+import type { Customer, Db } from '@repo/db'
+import { enqueue } from '@repo/jobs'
+import type { BillingContext } from './context.ts'
+import { grantPlanCredits } from './credits/plan-credits.ts'
+import { DECLARED_DAYS, declarationsOf } from './declarations.ts'
+import type { Effect, Fact } from './effects.ts'
+import { mailJob } from './mails.ts'
+
+/** A part of an effect. */
+export type EffectPart = 'handler' | 'plan_credits'
+
+export interface TakenEffects {
+  /** Those that were new. */
+  taken: Effect[]
+  /** Keys of those whose handler threw: not recorded, tried again by the next sync. */
+  failed: string[]
+}
+
+/** Records the facts that are new, and does what each sets off. */
+export async function takeEffects(
+  ctx: BillingContext,
+  tx: Db,
+  customer: Pick<Customer, 'id' | 'ownerId'>,
+  facts: Fact[],
+): Promise<TakenEffects> {
+  const result: TakenEffects = { taken: [], failed: [] }
+  if (facts.length === 0) return result
+  const { id: customerId, ownerId } = customer
+  const rows = facts.map((fact) => ({ ...fact, customerId, handled: handles(ctx, fact.name) }))
+  // The declarations are read once, whatever the number of rows.
+  const added = await tx.$queryRaw<{ key: string; declared: string[] | null }[]>`
+    INSERT INTO "Effect" ("key", "customerId", "name", "payload", "handled")
+    SELECT "key", "customerId", "name", "payload", "handled"
+    FROM jsonb_populate_recordset(NULL::"Effect", ${JSON.stringify(rows)}::jsonb)
+    ON CONFLICT ("key") DO NOTHING RETURNING "key", (
+      SELECT array_agg("kind" || ':' || "name") FROM "BillingDeclaration"
+      WHERE "kind" IN ('effect', 'plan_credits')
+        AND "seenAt" > clock_timestamp() - ${DECLARED_DAYS} * interval '1 day'
+    ) AS "declared"`
+  const declared = new Map(added.map((row) => [row.key, row.declared ?? []]))
+  for (const fact of facts) {
+    const elsewhere = declared.get(fact.key)
+    if (elsewhere === undefined) continue
+    const effect = { ...fact, customerId, ownerId } as Effect
+    const awaits = await partsFor(ctx, tx, effect, elsewhere)
+    if (await take(ctx, tx, effect, awaits)) result.taken.push(effect)
+    else result.failed.push(effect.key)
+  }
+  return result
+}
+
+/** Does a new effect but for what awaits another instance; false, and no row, where its handler throws. */
+async function take(
+  ctx: BillingContext,
+  tx: Db,
+  effect: Effect,
+  awaits: EffectPart[],
+): Promise<boolean> {
+  if (!(await doParts(ctx, tx, effect, partsOf(ctx, effect, awaits)))) {
+    await tx.$executeRaw`DELETE FROM "Effect" WHERE "key" = ${effect.key}`
+    return false
+  }
+  if (awaits.length > 0) {
+    await tx.effect.update({ where: { key: effect.key }, data: { awaits } })
+    ctx.logger.warn({ key: effect.key, awaits }, 'effect waits for the instance that takes it')
+  }
+  if (effect.name === 'subscription.activated' || effect.name === 'invoice.payment_failed') {
+    await enqueue(tx, mailJob(ctx), effect)
+  }
+  return true
+}
+
+/** Whether the instance has a handler for effects of this name. */
+export const handles = (ctx: BillingContext, name: string): boolean =>
+  Reflect.get(ctx.effects, name) !== undefined
+
+/** The parts of an effect that this instance does, but for `without`. */
+function partsOf(ctx: BillingContext, { name }: Effect, without: EffectPart[]): EffectPart[] {
+  const parts: EffectPart[] = []
+  if (name === 'invoice.paid') parts.push('plan_credits')
+  if (handles(ctx, name)) parts.push('handler')
+  return parts.filter((part) => !without.includes(part))
+}
+
+/** The parts of an effect that others have declared, as `<kind>:<name>`, and that this instance lacks. */
+async function partsFor(
+  ctx: BillingContext,
+  tx: Db,
+  effect: Effect,
+  declared: readonly string[],
+): Promise<EffectPart[]> {
+  const own = declarationsOf(ctx)
+  const lacking = declared.filter((each) => !own.has(each))
+  const parts: EffectPart[] = lacking.includes(`effect:${effect.name}`) ? ['handler'] : []
+  if (effect.name === 'invoice.paid' && lacking.some((each) => each.startsWith('plan_credits:'))) {
+    const { identities } = await soldBy(tx, effect as Effect<'invoice.paid'>)
+    if (identities.some((each) => lacking.includes(each))) parts.push('plan_credits')
+  }
+  return parts
+}
+
+/** What the invoice's subscription is sold by, as it is declared where its plan gives credits. */
+export async function soldBy(
+  tx: Db,
+  { payload }: Effect<'invoice.paid'>,
+): Promise<{ identities: string[]; isFlagged: boolean }> {
+  const { subscriptionId } = payload
+  const subscription =
+    subscriptionId === null
+      ? null
+      : await tx.subscription.findUnique({
+          where: { id: subscriptionId },
+          select: {
+            sku: true,
+            needsAttention: true,
+            price: { select: { lookupKey: true, product: { select: { plan: true } } } },
+          },
+        })
+  const { sku, price } = subscription ?? {}
+  const identities = [
+    ...(sku ? [`sku:${sku}`] : []),
+    ...(price?.lookupKey ? [`price:${price.lookupKey}`] : []),
+    ...(price?.product.plan ? [`plan:${price.product.plan}`] : []),
+  ].map((each) => `plan_credits:${each}`)
+  return { identities, isFlagged: (subscription?.needsAttention ?? null) !== null }
+}
+
+/** Does parts of an effect together: all of them, or none and false. The credits come before the host. */
+export async function doParts(
+  ctx: BillingContext,
+  tx: Db,
+  effect: Effect,
+  parts: readonly EffectPart[],
+): Promise<boolean> {
+  if (parts.length === 0) return true
+  const handler = Reflect.get(ctx.effects, effect.name) as
+    | ((tx: Db, effect: Effect) => Promise<unknown>)
+    | undefined
+  await tx.$executeRaw`SAVEPOINT effect`
+  try {
+    if (parts.includes('plan_credits')) {
+      await grantPlanCredits(ctx, tx, effect as Effect<'invoice.paid'>)
+    }
+    if (parts.includes('handler')) await handler?.(tx, effect)
+    await tx.$executeRaw`RELEASE SAVEPOINT effect`
+    return true
+  } catch (error) {
+    await tx.$executeRaw`ROLLBACK TO SAVEPOINT effect`
+    ctx.logger.error({ key: effect.key, error }, 'effect failed, will be tried again')
+    return false
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * What the commands of the packages share: the host's folder, its environment files and its configuration.
+ *
+ * @module
+ */
+
+export { findConfig, type Host, loadConfig, openHost } from './config-file.ts'
+export { readEnvFiles } from './env-files.ts'
