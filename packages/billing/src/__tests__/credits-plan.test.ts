@@ -224,12 +224,13 @@ describe('paid by the year', () => {
       orderBy: { id: 'asc' },
     })
     const [bad, good] = rows.map(({ customer }) => customer.ownerId) as [string, string]
-    await poison(h.db, 'CreditTransaction', 'ownerId', bad)
+    const cure = await poison(h.db, 'CreditTransaction', 'ownerId', bad)
     clock.advance(40 * DAY)
     await h.billing.grantMonthlyCredits()
     expect(await balance(good)).toBe(200)
     expect(await balance(bad)).toBe(100)
     expect(h.logger.text).toContain('the months of a plan were not granted')
+    await cure()
   })
 })
 

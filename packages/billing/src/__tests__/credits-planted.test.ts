@@ -1,8 +1,6 @@
 /** Promise 3: a fault of each kind is planted past the guards, and reconciliation finds it; so it does a guard that fell. */
 
-import { systemClock } from '@repo/core'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { createBilling } from '../index.ts'
 import { createLedger, type Ledger } from './credits-harness.ts'
 
 let h: Ledger
@@ -357,15 +355,4 @@ describe('promise 3: a guard that fell is named', () => {
     const nowhere = { check: 'guards', ownerId: null, creditType: null, transactionId: null }
     expect(violations).toContainEqual({ ...nowhere, expected: name, found })
   })
-})
-
-test('what is dated after tomorrow is found where domain time is the machine’s', async () => {
-  const billing = createBilling({ ...h.settings, clock: systemClock })
-  await billing.grantCredits('ada', 5, { idempotencyKey: 'now' })
-  expect(await billing.reconcileCredits()).toMatchObject({ violations: [] })
-  await h.billing.grantCredits('bob', 5, { idempotencyKey: 'in 2030' })
-  const { violations } = await billing.reconcileCredits()
-  expect(new Set(violations.map(({ check, ownerId }) => `${check} ${ownerId}`))).toEqual(
-    new Set(['times bob']),
-  )
 })

@@ -4,13 +4,13 @@ import type { Database } from '@repo/db'
 
 let count = 0
 
-/** Has every write to the rows of `table` fail whose `column` is `value`. */
+/** Has every write to the rows of `table` fail whose `column` is `value`; what it returns ends that. */
 export async function poison(
   db: Pick<Database, '$executeRawUnsafe'>,
   table: string,
   column: string,
   value: string,
-): Promise<void> {
+): Promise<() => Promise<unknown>> {
   count += 1
   const name = `poison_${count}`
   await db.$executeRawUnsafe(`
@@ -21,4 +21,5 @@ export async function poison(
   await db.$executeRawUnsafe(`
     CREATE TRIGGER ${name} BEFORE INSERT OR UPDATE ON "${table}"
     FOR EACH ROW EXECUTE FUNCTION ${name}()`)
+  return () => db.$executeRawUnsafe(`DROP FUNCTION ${name} CASCADE`)
 }

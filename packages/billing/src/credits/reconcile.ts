@@ -7,7 +7,6 @@
 
 import type { BillingContext } from '../context.ts'
 import { inSpan, recordDrift } from '../telemetry.ts'
-import { domainNow } from './ledger.ts'
 import { checkLedger, LEDGER_CHECKS, type LedgerViolation } from './violations.ts'
 
 export interface ReconcileCreditsOptions {
@@ -50,7 +49,7 @@ export function reconcileCredits(
       const next = page[PAGE]?.ownerId
       if (signal?.aborted) break
       // Up to the next page, so that rows whose account is gone are between no two pages.
-      const look = { from, ...(next === undefined ? {} : { before: next }), ...latestOf(ctx) }
+      const look = { from, ...(next === undefined ? {} : { before: next }) }
       for (const check of LEDGER_CHECKS) {
         if (check !== 'guards') violations.push(...(await checkLedger(db, check, look)))
       }
@@ -65,12 +64,6 @@ export function reconcileCredits(
     return report
   })
 }
-
-const DAY_MS = 24 * 60 * 60 * 1000
-
-/** Where domain time is the machine's, nothing is dated later than tomorrow. */
-const latestOf = (ctx: BillingContext) =>
-  domainNow(ctx) === null ? { latest: new Date(ctx.clock.now().getTime() + DAY_MS) } : {}
 
 function reportOf(
   counted: { accounts: number; transactions: number },
