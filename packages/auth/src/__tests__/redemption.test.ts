@@ -212,7 +212,8 @@ test('promise 5: nor with a session of one’s own', LONG, async () => {
   const values = collected.values.filter(({ isRow, label }) => isRow || /stored|signed/.test(label))
   for (const field of endpointsOf(auth)) {
     const here = `${field.method} ${field.path} ${field.name}`
-    if (!REDEEMS.test(field.name)) continue
+    // A recent session deletes its own account, whatever else is sent; that ends the values of the account.
+    if (!REDEEMS.test(field.name) || field.path === '/delete-user') continue
     for (const { value, own } of values) {
       if (!own.test(here)) await auth.handler(requestOf(staged, field, value, { cookie }))
     }
