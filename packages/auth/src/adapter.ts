@@ -67,8 +67,10 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     const given = { ...args, data: realRow(args.data) }
     if (typeof userId !== 'string' || !GIVES_ACCESS.has(model)) return adapter.create(given)
     const row = await atomically(db, async (tx) => {
-      await requireAccess(tx, userId)
-      if (Object.hasOwn(BOUNDED, model)) {
+      const isBounded = Object.hasOwn(BOUNDED, model)
+      // What is counted is counted under the row's own lock, and two who share it first would wait for each other.
+      await requireAccess(tx, userId, { isUpdated: isBounded })
+      if (isBounded) {
         await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId)
       }
       return plain(tx)(options).create(given)

@@ -61,7 +61,7 @@ export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Pr
  * Holds the user's access as it is until the transaction ends, so that a write to the account comes before the end
  * of access, which then takes it along, or is refused after it. For a user who is gone the foreign key refuses.
  *
- * @param isUpdated whether the user's own row is written next
+ * @param isUpdated whether the row is written or locked by its own next
  * @throws `access_ended` (401) where access was ended since the request began
  */
 export async function requireAccess(
