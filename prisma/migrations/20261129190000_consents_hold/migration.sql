@@ -12,8 +12,12 @@ UPDATE "OauthRefreshToken" t SET "grantedAt" = coalesce(
   t."createdAt");
 
 -- A next token is of the same grant as the one before it.
-CREATE FUNCTION "OauthRefreshToken_dates_grant"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION "OauthRefreshToken_dates_grant"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
+  IF TG_RELID <> 'public."OauthRefreshToken"'::regclass THEN
+    RAISE EXCEPTION 'OauthRefreshToken_dates_grant: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   NEW."grantedAt" := coalesce(
     (SELECT min("grantedAt") FROM "OauthRefreshToken" WHERE "authorizationCodeId" = NEW."authorizationCodeId"),
     clock_timestamp());
@@ -25,8 +29,12 @@ CREATE TRIGGER "OauthRefreshToken_dates_grant" BEFORE INSERT ON "OauthRefreshTok
 -- A token for a user's scopes stands on the user's consent. The consent is locked first: a withdrawal that comes
 -- at the same time waits and takes the token with it, and one that came before refuses the token. A token without
 -- scopes allows nothing. The error is that of a foreign key, which this is in all but form.
-CREATE FUNCTION "Oauth_token_has_consent"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION "Oauth_token_has_consent"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
+  IF TG_RELID <> ALL (ARRAY['public."OauthAccessToken"', 'public."OauthRefreshToken"']::regclass[]) THEN
+    RAISE EXCEPTION 'Oauth_token_has_consent: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   IF NEW."userId" IS NULL OR coalesce(cardinality(NEW."scopes"), 0) = 0 OR EXISTS (
     SELECT 1 FROM "OauthClient" WHERE "clientId" = NEW."clientId" AND "skipConsent"
   ) THEN
@@ -49,8 +57,12 @@ CREATE TRIGGER "OauthAccessToken_has_consent" BEFORE INSERT OR UPDATE OF "scopes
 
 -- Two requests at once may have written two consents of one user and program. They are withdrawn and narrowed as
 -- one. A code of a withdrawn consent is not good under the next one, either.
-CREATE OR REPLACE FUNCTION "OauthConsent_withdrawn"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION "OauthConsent_withdrawn"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
+  IF TG_RELID <> 'public."OauthConsent"'::regclass THEN
+    RAISE EXCEPTION 'OauthConsent_withdrawn: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   DELETE FROM "OauthConsent" WHERE "userId" = OLD."userId" AND "clientId" = OLD."clientId";
   DELETE FROM "OauthRefreshToken" WHERE "userId" = OLD."userId" AND "clientId" = OLD."clientId";
   DELETE FROM "OauthAccessToken" WHERE "userId" = OLD."userId" AND "clientId" = OLD."clientId";
@@ -61,8 +73,12 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION "OauthConsent_narrowed"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION "OauthConsent_narrowed"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
+  IF TG_RELID <> 'public."OauthConsent"'::regclass THEN
+    RAISE EXCEPTION 'OauthConsent_narrowed: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   UPDATE "OauthConsent" SET "scopes" = NEW."scopes"
     WHERE "userId" = NEW."userId" AND "clientId" = NEW."clientId" AND "scopes" IS DISTINCT FROM NEW."scopes";
   DELETE FROM "OauthRefreshToken"
@@ -75,8 +91,12 @@ CREATE TRIGGER "OauthConsent_narrowed" AFTER UPDATE OF "scopes" ON "OauthConsent
   FOR EACH ROW WHEN (NOT OLD."scopes" <@ NEW."scopes") EXECUTE FUNCTION "OauthConsent_narrowed"();
 
 -- People consented to a program that answers at the addresses it had.
-CREATE FUNCTION "OauthClient_moved"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION "OauthClient_moved"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
+  IF TG_RELID <> 'public."OauthClient"'::regclass THEN
+    RAISE EXCEPTION 'OauthClient_moved: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   DELETE FROM "OauthConsent" WHERE "clientId" = NEW."clientId";
   RETURN NULL;
 END $$;
