@@ -68,8 +68,9 @@ interface Node {
   Plans?: Node[]
 }
 
-/** Tables that do not grow with customers or time, and those of the queue's own engine. */
-const SMALL = /^(Price|Product|JobWorker|Jwks|_private_\w+|_prisma_migrations|migrations)$/
+/** Tables that do not grow with customers or time, what is kept for an hour, and those of the queue's own engine. */
+const SMALL =
+  /^(Price|Product|JobWorker|Jwks|CreditWork|_private_\w+|_prisma_migrations|migrations)$/
 
 /** Partial indexes of what waits: as long as the backlog, and read whole on purpose. */
 const BACKLOG =
@@ -77,8 +78,10 @@ const BACKLOG =
 
 /** Reads of a whole table that are meant: the ledger is checked against itself once a night, in time linear in it. */
 const NIGHTLY = [
-  { relation: /^CreditGrant$/, statement: /FULL JOIN/ },
-  { relation: /^CreditHold$/, statement: /h\."captured" END AS "expected"/ },
+  {
+    relation: /^Credit\w+$/,
+    statement: /"expected"::text AS "expected", "found"::text AS "found"/,
+  },
   { relation: /^CreditTransaction$/, statement: /LIKE 'order:%:fulfil'/ },
 ]
 const isNightly = (of: string, text: string) =>
