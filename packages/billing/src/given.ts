@@ -39,7 +39,7 @@ export const id =
   (value) =>
     void requireId(name, value)
 
-/** Text of which the function itself says whether it can be an id: any other finds nothing. */
+/** Any text. The function that gets it finds nothing for text that is not an id. */
 export const text =
   (name: string): Check =>
   (value) => {

@@ -14,7 +14,7 @@ import {
   hasRequestState,
   tryGetCurrentAuthEndpointContext,
 } from '@better-auth/core/context'
-import type { Database, Db } from '@repo/db'
+import { type Database, type Db, Prisma } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 
@@ -61,7 +61,7 @@ export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Pr
  * Holds the user's access as it is until the transaction ends, so that a write to the account comes before the end
  * of access, which then takes it along, or is refused after it. For a user who is gone the foreign key refuses.
  *
- * @param isUpdated whether the row is written or locked by its own next
+ * @param isUpdated whether the transaction goes on to write or lock the user's row: it takes that lock at once
  * @throws `access_ended` (401) where access was ended since the request began
  */
 export async function requireAccess(
@@ -71,15 +71,11 @@ export async function requireAccess(
 ): Promise<void> {
   const snapshot = (await hasRequestState()) ? (await begun.get()).snapshot : null
   if (snapshot === null) return
-  const [row] = isUpdated
-    ? await tx.$queryRaw<{ isHeld: boolean }[]>`
-        SELECT ("accessEndedBy" IS NULL OR "accessEndedAt" < now() - ${LONGEST_REQUEST}::interval
-          OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot)) AS "isHeld"
-        FROM "User" WHERE "id" = ${userId} FOR NO KEY UPDATE`
-    : await tx.$queryRaw<{ isHeld: boolean }[]>`
-        SELECT ("accessEndedBy" IS NULL OR "accessEndedAt" < now() - ${LONGEST_REQUEST}::interval
-          OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot)) AS "isHeld"
-        FROM "User" WHERE "id" = ${userId} FOR SHARE`
+  const lock = isUpdated ? Prisma.sql`FOR NO KEY UPDATE` : Prisma.sql`FOR SHARE`
+  const [row] = await tx.$queryRaw<{ isHeld: boolean }[]>`
+    SELECT ("accessEndedBy" IS NULL OR "accessEndedAt" < now() - ${LONGEST_REQUEST}::interval
+      OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot)) AS "isHeld"
+    FROM "User" WHERE "id" = ${userId} ${lock}`
   if (row && !row.isHeld) throw accessEnded()
 }
 

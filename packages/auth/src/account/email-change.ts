@@ -14,7 +14,7 @@ import type { Keys } from '../keys.ts'
 import type { Mails } from '../mails.ts'
 import { requireAccess } from './access-end.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
-import { endSessions, endStarted, lockUser } from './rows.ts'
+import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'
 import { redeem } from './tokens.ts'
 
 /** The link that confirms a new address is good for so long. */
@@ -47,10 +47,7 @@ export async function requestEmailChange(
     await requireAccess(tx, userId)
     const oldEmail = user.email
     if (oldEmail === newEmail) throw emailUnchanged()
-    await tx.emailChange.updateMany({
-      where: { userId, confirmedAt: null, closedAt: null },
-      data: { closedAt: new Date() },
-    })
+    await closeChanges(tx, userId)
     const { id } = await tx.emailChange.create({ data: { userId, oldEmail, newEmail } })
     const changeId = String(id)
     await mails.request({ mail: 'account', account: { kind: 'new_address', changeId } }, tx)

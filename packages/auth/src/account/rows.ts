@@ -68,6 +68,11 @@ export async function endStarted(db: Started, userId: string): Promise<void> {
       OR: STARTED.map((purpose) => ({ identifier: { startsWith: storedPrefix(purpose) } })),
     },
   })
+  await closeChanges(db, userId)
+}
+
+/** Changes of address that nobody has confirmed can be confirmed no more. */
+export async function closeChanges(db: Pick<Db, 'emailChange'>, userId: string): Promise<void> {
   await db.emailChange.updateMany({
     where: { userId, confirmedAt: null, closedAt: null },
     data: { closedAt: new Date() },
