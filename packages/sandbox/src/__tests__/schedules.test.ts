@@ -33,6 +33,8 @@ const thenPrice = (
   price: string,
 ): Stripe.SubscriptionScheduleUpdateParams => {
   const [phase] = schedule.phases
+  // What a phase does not name is unset.
+  const same = { default_payment_method: String(phase?.default_payment_method) }
   return {
     end_behavior: 'release',
     phases: [
@@ -40,8 +42,9 @@ const thenPrice = (
         items: [{ price: String(phase?.items[0]?.price), quantity: 1 }],
         start_date: Number(phase?.start_date),
         end_date: Number(phase?.end_date),
+        ...same,
       },
-      { items: [{ price, quantity: 1 }], proration_behavior: 'none' },
+      { items: [{ price, quantity: 1 }], proration_behavior: 'none', ...same },
     ],
   }
 }

@@ -386,9 +386,6 @@ test('the behaviour decides what a refused payment leaves of a change', async ()
   const change = { items: [{ id: item, price: yearly.id }] }
   const update = (payment_behavior: Stripe.SubscriptionUpdateParams.PaymentBehavior) =>
     stripe.subscriptions.update(subscription.id, { ...change, payment_behavior })
-  await expect(update('pending_if_incomplete')).rejects.toMatchObject({
-    param: 'payment_behavior',
-  })
   await expect(update('error_if_incomplete')).rejects.toMatchObject({
     statusCode: 402,
     code: 'card_declined',
@@ -406,6 +403,53 @@ test('the behaviour decides what a refused payment leaves of a change', async ()
   await stripe.invoices.pay(String(owed.id), { payment_method: 'pm_card_visa' })
   expect((await stripe.subscriptions.retrieve(subscription.id)).status).toBe('active')
 })
+
+test.each([OLD, NEW])(
+  'in %s a change can wait for its payment, and is made with it',
+  async (version) => {
+    const { running, subscription, item, yearly, customer } = await plans()
+    const stripe = running.client(version)
+    await stripe.subscriptions.update(subscription.id, {
+      default_payment_method: 'pm_card_authenticationRequired',
+    })
+    const update = (more: Stripe.SubscriptionUpdateParams = {}) =>
+      stripe.subscriptions.update(subscription.id, {
+        items: [{ id: item, price: yearly.id }],
+        proration_behavior: 'always_invoice',
+        payment_behavior: 'pending_if_incomplete',
+        expand: ['latest_invoice'],
+        ...more,
+      })
+    await expect(update({ metadata: { a: 'b' } })).rejects.toMatchObject({ param: 'metadata' })
+    const waiting = await update()
+    expect(waiting).toMatchObject({
+      status: 'active',
+      items: { data: [{ id: item, price: { recurring: { interval: 'month' } } }] },
+      latest_invoice: { status: 'open', billing_reason: 'subscription_update' },
+      pending_update: { subscription_items: [{ id: item, price: { id: yearly.id } }] },
+    })
+    expect('pending_invoice' in waiting).toBe(false)
+    const invoice = waiting.latest_invoice as Stripe.Invoice
+
+    running.sandbox.stripe.expireUpdate(subscription.id)
+    expect(await stripe.subscriptions.retrieve(subscription.id)).toMatchObject({
+      pending_update: null,
+      status: 'active',
+    })
+    expect((await stripe.invoices.retrieve(String(invoice.id))).status).toBe('void')
+    expect(typesOf(running)).toContain('customer.subscription.pending_update_expired')
+
+    const again = (await update()).latest_invoice as Stripe.Invoice
+    await stripe.invoices.pay(String(again.id), { payment_method: 'pm_card_visa' })
+    expect(await stripe.subscriptions.retrieve(subscription.id)).toMatchObject({
+      pending_update: null,
+      status: 'active',
+      items: { data: [{ id: item, price: { id: yearly.id } }] },
+    })
+    expect(typesOf(running)).toContain('customer.subscription.pending_update_applied')
+    expect((await stripe.invoices.list({ customer: customer.id, status: 'open' })).data).toEqual([])
+  },
+)
 
 test('a change whose payment is refused leaves the subscription past due by default', async () => {
   const { running, stripe, subscription, item, yearly } = await plans()

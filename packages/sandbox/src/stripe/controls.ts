@@ -8,6 +8,7 @@ import type { Outcome } from './charging.ts'
 import { type Buyer, payCheckout, settleCheckout, settlePayment } from './checkout-payment.ts'
 import { copy } from './copy.ts'
 import { closeDispute, type DisputeDetails, openDispute } from './disputes.ts'
+import { expirePendingUpdate } from './pending-expiry.ts'
 import { type Shown, show } from './shapes.ts'
 import { find, type Store } from './store.ts'
 import {
@@ -47,6 +48,8 @@ export interface LifeControls {
   renew(subscriptionId: string): Shown
   /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
   failPayment(subscriptionId: string): Shown
+  /** Lets the time of a change run out that waits for its payment; see `pending_if_incomplete`. */
+  expireUpdate(subscriptionId: string): Shown
   /** Ends a subscription now, as Stripe does after the last failed retry. */
   endSubscription(subscriptionId: string): Shown
 
@@ -97,6 +100,12 @@ export function lifeControls({
       }),
     trialWillEnd: (id: string): Shown => act(() => announceTrialEnd(store, subscriptionOf(id))),
     failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
+    expireUpdate: (id: string): Shown =>
+      act(() => {
+        const subscription = subscriptionOf(id)
+        expirePendingUpdate(store, subscription)
+        return subscription
+      }),
     endSubscription: (id: string): Shown =>
       act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
     dispute: (id, details): Shown => act(() => openDispute(store, id, details)),

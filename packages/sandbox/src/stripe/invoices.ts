@@ -10,6 +10,7 @@ import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
 import { cancelIntent, createIntent } from './payments.ts'
+import { applyPendingUpdate } from './pending-update.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, innerId, insert, newId, refer, type Store, seconds } from './store.ts'
 
@@ -62,6 +63,11 @@ function giveUp(
     emit(store, 'invoice.marked_uncollectible', invoice)
     return
   }
+  voidInvoice(store, invoice)
+}
+
+/** Says that an open invoice is not owed. */
+export function voidInvoice(store: Store, invoice: Invoice): void {
   invoice.status = 'void'
   invoice.status_transitions.voided_at = seconds(store)
   const intent = store.tables.paymentIntents.get(invoice.payment_intent ?? '')
@@ -237,6 +243,8 @@ function markFailed(store: Store, invoice: Invoice, needsBuyer: boolean): void {
   emit(store, 'invoice.payment_failed', invoice)
   if (needsBuyer) emit(store, 'invoice.payment_action_required', invoice)
   const subscription = subscriptionOf(store, invoice)
+  // A change that waits for its payment leaves the subscription as it was.
+  if (subscription?.pending_invoice === invoice.id) return
   if (subscription && ['active', 'trialing'].includes(subscription.status)) {
     change(store, 'customer.subscription.updated', subscription, (current) => {
       current.status = 'past_due'
@@ -256,6 +264,8 @@ function markPaid(store: Store, invoice: Invoice): void {
   emit(store, 'invoice.payment_succeeded', invoice)
   const subscription = subscriptionOf(store, invoice)
   if (subscription) activate(store, subscription)
+  const changed = store.tables.subscriptions.get(invoice.subscription ?? '')
+  if (changed) applyPendingUpdate(store, changed, invoice)
 }
 
 /** Makes a subscription active that waited for a payment, and says so where it was paused. */

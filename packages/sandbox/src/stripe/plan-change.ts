@@ -10,6 +10,7 @@ import { copy } from './copy.ts'
 import { invalid, type StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } from './objects.ts'
+import { holdUpdate } from './pending-update.ts'
 import { periodEnd } from './periods.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
@@ -43,6 +44,8 @@ export interface PlannedChange {
   apply(current: Subscription): void
   /** Invoices what is due at once. @returns why the payment was refused, or null where it was not */
   settle(): StripeApiError | null
+  /** Invoices the change and tries its payment; it is made once that is paid, and not before. */
+  hold(): void
 }
 
 /**
@@ -92,6 +95,11 @@ export function planItems(
     settle() {
       const isInvoiced = proration === 'always_invoice' && subscription.pending_lines.length > 0
       return isReset || isInvoiced ? invoiceNow(store, subscription, isReset, isDeferred) : null
+    },
+    hold() {
+      const draft = copy(subscription)
+      this.apply(draft)
+      invoiceHeld(store, subscription, draft, isReset)
     },
   }
 }
@@ -220,4 +228,29 @@ function invoiceNow(
     })
   }
   return null
+}
+
+/** The invoice of a change that is made once it is paid. Nobody is in arrears with it. */
+function invoiceHeld(
+  store: Store,
+  subscription: Subscription,
+  draft: Subscription,
+  isReset: boolean,
+): void {
+  const customer = find(store, 'customers', subscription.customer)
+  const item = draft.items.data[0]?.id ?? null
+  holdUpdate(store, subscription, draft, isReset)
+  subscription.pending_lines = []
+  const invoice = createInvoice(store, customer, {
+    subscription,
+    reason: 'subscription_update',
+    lines: [
+      ...draft.pending_lines.map((line) => ({ ...line, proration: true, item })),
+      ...(isReset ? itemLines(draft) : []),
+    ],
+    period: { start: draft.current_period_start, end: draft.current_period_end },
+  })
+  subscription.latest_invoice = invoice.id
+  subscription.pending_invoice = invoice.id
+  payInvoice(store, invoice, defaultCard(store, customer.id, subscription))
 }

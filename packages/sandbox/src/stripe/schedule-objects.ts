@@ -24,7 +24,8 @@ export interface SchedulePhase {
   billing_thresholds: null
   collection_method: null
   currency: string
-  default_payment_method: null
+  /** Null: the customer's default. */
+  default_payment_method: string | null
   default_tax_rates: []
   description: null
   discounts: []
@@ -37,7 +38,7 @@ export interface SchedulePhase {
   proration_behavior: 'always_invoice' | 'create_prorations' | 'none'
   start_date: number
   transfer_data: null
-  trial_end: null
+  trial_end: number | null
 }
 
 export interface SubscriptionSchedule extends Base {

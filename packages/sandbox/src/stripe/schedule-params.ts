@@ -40,6 +40,9 @@ export function blankPhase(
 }
 
 const PHASE = [
+  'collection_method',
+  'currency',
+  'default_payment_method',
   'duration',
   'end_date',
   'items',
@@ -47,6 +50,7 @@ const PHASE = [
   'metadata',
   'proration_behavior',
   'start_date',
+  'trial_end',
 ]
 
 /** The phases a request sends, each beginning where the one before it ends. */
@@ -78,6 +82,8 @@ export function phasesOf(
       ...blankPhase(subscription),
       items,
       metadata: sent.metadata(),
+      default_payment_method: sent.text('default_payment_method') ?? null,
+      trial_end: momentOf(store, sent, 'trial_end') ?? null,
       proration_behavior: sent.choice('proration_behavior', PRORATIONS) ?? 'create_prorations',
       start_date: start,
       end_date: end,

@@ -60,7 +60,14 @@ function create({ store, params }: Call): SubscriptionSchedule {
     end_behavior: ends ? 'cancel' : 'release',
     metadata: params.metadata(),
     phases: [
-      { ...blankPhase(subscription), items: phaseItems(subscription), start_date, end_date },
+      {
+        ...blankPhase(subscription),
+        default_payment_method: subscription.default_payment_method,
+        items: phaseItems(subscription),
+        start_date,
+        end_date,
+        trial_end: subscription.status === 'trialing' ? subscription.trial_end : null,
+      },
     ],
     released_at: null,
     released_subscription: null,

@@ -87,7 +87,8 @@ function showCustomer(customer: Customer): Shown {
 }
 
 function showSubscription(subscription: Subscription, isNew: boolean): Shown {
-  const { pending_lines: _, ...rest } = subscription
+  const { pending_lines: _, pending_invoice: __, ...record } = subscription
+  const rest = { ...record, pending_update: showPending(record.pending_update, isNew) }
   const items = {
     ...rest.items,
     data: rest.items.data.map((item) => showItem(item, isNew)),
@@ -103,6 +104,15 @@ function showSubscription(subscription: Subscription, isNew: boolean): Shown {
     }
   }
   return { ...without(rest, ['current_period_start', 'current_period_end']), items }
+}
+
+function showPending(pending: Subscription['pending_update'], isNew: boolean): Shown | null {
+  if (!pending) return null
+  const subscription_items = pending.subscription_items.map((item) => showItem(item, isNew))
+  const shown = { ...pending, subscription_items }
+  return isNew
+    ? shown
+    : without(shown, ['cancel_at_period_end', 'discount', 'discounts', 'metadata'])
 }
 
 function showItem(item: SubscriptionItem, isNew: boolean): Shown {

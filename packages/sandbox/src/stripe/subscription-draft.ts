@@ -98,6 +98,7 @@ export function newSubscription(store: Store, draft: SubscriptionDraft): Subscri
     pending_lines: [],
     pending_setup_intent: null,
     pending_update: null,
+    pending_invoice: null,
     schedule: null,
     start_date: now,
     status: draft.trialEnd === null ? 'incomplete' : 'trialing',

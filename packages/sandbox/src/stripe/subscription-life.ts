@@ -9,6 +9,7 @@ import { SandboxError } from '../errors.ts'
 import type { StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
+import { expirePendingUpdate } from './pending-expiry.ts'
 import { periodEnd } from './periods.ts'
 import {
   closeSchedule,
@@ -121,6 +122,7 @@ export function renewSubscription(
       `Subscription ${subscription.id} is ${subscription.status} and does not renew.`,
     )
   }
+  expirePendingUpdate(store, subscription)
   const start = subscription.current_period_end
   if (subscription.cancel_at_period_end || (subscription.cancel_at ?? Infinity) <= start) {
     const done = scheduleOf(store, subscription)
@@ -228,6 +230,7 @@ export function endSubscription(
   reason: 'cancellation_requested' | 'payment_failed' | null,
 ): Subscription {
   if (isEnded(subscription)) return subscription
+  expirePendingUpdate(store, subscription)
   const now = seconds(store)
   subscription.status = 'canceled'
   subscription.ended_at = now

@@ -41,6 +41,19 @@ export interface PendingLine {
   period: { start: number; end: number }
 }
 
+/** A change of a subscription that is made once its invoice is paid. */
+export interface PendingUpdate {
+  billing_cycle_anchor: number | null
+  cancel_at_period_end: null
+  discount: null
+  discounts: null
+  expires_at: number
+  metadata: null
+  subscription_items: SubscriptionItem[]
+  trial_end: null
+  trial_from_plan: null
+}
+
 export interface Subscription extends Base {
   object: 'subscription'
   application: null
@@ -88,7 +101,10 @@ export interface Subscription extends Base {
   /** The stand-in's own: never answered. */
   pending_lines: PendingLine[]
   pending_setup_intent: null
-  pending_update: null
+  /** The change that waits for its payment. */
+  pending_update: PendingUpdate | null
+  /** The invoice that pays it. The stand-in's own: never answered. */
+  pending_invoice: string | null
   schedule: string | null
   start_date: number
   status: SubscriptionStatus

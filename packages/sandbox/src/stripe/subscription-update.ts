@@ -9,6 +9,8 @@ import type { Call } from './endpoint.ts'
 import { invalid, missing, noSuch, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Metadata, Subscription } from './objects.ts'
+import { expirePendingUpdate } from './pending-expiry.ts'
+import { checkPending } from './pending-update.ts'
 import { type ItemChange, planItems } from './plan-change.ts'
 import { rehearsalOf } from './rehearsal.ts'
 import { phaseAt, phaseItems, scheduleOf } from './schedule-phases.ts'
@@ -66,14 +68,11 @@ export function prorationDate(store: Store, params: Params, subscription: Subscr
   )
 }
 
-/** How a change may be paid. @throws for `pending_if_incomplete`, which is not covered */
+/** How a change may be paid. */
 function behaviourOf(params: Params) {
   const behaviour = params.choice('payment_behavior', BEHAVIOURS) ?? 'allow_incomplete'
-  if (behaviour !== 'pending_if_incomplete') return behaviour
-  throw invalid(
-    'The sandbox does not cover `pending_if_incomplete` and its pending updates.',
-    params.name('payment_behavior'),
-  )
+  if (behaviour === 'pending_if_incomplete') checkPending(params)
+  return behaviour
 }
 
 /** Changes a subscription as a request asks. */
@@ -86,6 +85,10 @@ export function updateSubscription(call: Call): Subscription {
     // Tried without a trace first: a payment that is refused must leave everything as it was.
     const { refused } = apply({ ...call, store: rehearsalOf(store, subscription.customer) })
     if (refused !== null) throw withoutTrace(refused)
+  }
+  if (behaviour === 'pending_if_incomplete') {
+    const { refused } = apply({ ...call, store: rehearsalOf(store, subscription.customer) })
+    if (refused !== null) return apply(call, true).subscription
   }
   return apply(call).subscription
 }
@@ -103,7 +106,8 @@ function checkEnded(params: Params, subscription: Subscription): void {
   throw invalid('A canceled subscription can only update its cancellation_details and metadata.')
 }
 
-function apply({ store, params, id, version }: Call) {
+/** `isHeld`: the change is made once it is paid. */
+function apply({ store, params, id, version }: Call, isHeld = false) {
   const subscription = find(store, 'subscriptions', id)
   const metadata = params.metadata(subscription.metadata)
   const schedule = cancellation(store, params, subscription)
@@ -124,6 +128,12 @@ function apply({ store, params, id, version }: Call) {
   // Everything is checked before anything is changed, and then told in one event.
   const planned = isChanged ? planItems(store, subscription, items, terms, isTrial) : undefined
   const card = cardOf(store, params, subscription.customer)
+  // Another change takes the place of the one that waits for its payment.
+  if (isChanged) expirePendingUpdate(store, subscription)
+  if (isHeld) {
+    planned?.hold()
+    return { subscription, refused: null }
+  }
 
   change(store, 'customer.subscription.updated', subscription, (current) => {
     current.metadata = metadata
