@@ -15,7 +15,7 @@ const atStripe = (id: string) => h.stripe.checkout.sessions.retrieve(id)
 
 test('the same checkout is offered again, also to twenty calls at once', async () => {
   const ownerId = await h.owner()
-  const open = () => h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
+  const open = () => h.patient.createCheckoutSession({ ownerId, plan: 'PRO' })
   const first = await open()
   const more = await Promise.all(Array.from({ length: 20 }, open))
   for (const checkout of more) expect(checkout).toEqual(first)
@@ -23,7 +23,7 @@ test('the same checkout is offered again, also to twenty calls at once', async (
   const racing = await h.owner()
   const sessions = await Promise.all(
     Array.from({ length: 20 }, () =>
-      h.billing.createCheckoutSession({ ownerId: racing, plan: 'PRO' }),
+      h.patient.createCheckoutSession({ ownerId: racing, plan: 'PRO' }),
     ),
   )
   expect(new Set(sessions.map(({ id }) => id)).size).toBe(1)

@@ -66,6 +66,11 @@ export async function createHarness(
     url,
     billing,
     settings,
+    /** The same with the SDK's own tries, as in production: for calls at once under one key. */
+    patient: createBilling({
+      ...settings,
+      stripe: createStripe(SECRET_KEY, { ...stripeOptions, maxNetworkRetries: 2 }),
+    }),
     stripe,
     sandbox,
     outbox,

@@ -45,7 +45,7 @@ test('a declined card is an error and nothing is paid', async () => {
 test('the same idempotency key is the same payment', async () => {
   const ownerId = await h.owner()
   const pay = () =>
-    h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'order-1' })
+    h.patient.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'order-1' })
   const [first, second] = await Promise.all([pay(), pay()])
   expect(first.id).toBe(second.id)
 })
@@ -137,7 +137,7 @@ describe('every payment has an order', () => {
   test('calls under one key have one order, and the webhook completes it', async () => {
     const ownerId = await h.owner()
     const pay = () =>
-      h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'call-7' })
+      h.patient.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'call-7' })
     const [{ id }] = await Promise.all([pay(), pay(), pay()])
     expect(await ordersOf(ownerId)).toHaveLength(1)
     await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })

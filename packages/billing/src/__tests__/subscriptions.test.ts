@@ -178,7 +178,7 @@ test('the portal is a page of the provider that leads back', async () => {
 test('fifty parallel calls make one customer', async () => {
   const ownerId = await h.owner()
   const customers = await Promise.all(
-    Array.from({ length: 50 }, () => h.billing.ensureCustomer(ownerId)),
+    Array.from({ length: 50 }, () => h.patient.ensureCustomer(ownerId)),
   )
   expect(new Set(customers.map((customer) => customer.stripeCustomerId)).size).toBe(1)
   expect(await h.db.customer.count({ where: { ownerId } })).toBe(1)

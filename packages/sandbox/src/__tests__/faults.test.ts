@@ -41,19 +41,19 @@ test('a seed makes the same faults again, at about the rate, until they are ende
 
 const always = (kind: FaultKind) => ({ rate: 1, kinds: [kind] })
 
-test('an applied fault did what was asked, and the key finds it', async () => {
+test('an applied fault did what was asked, its answer is lost, and the key finds it', async () => {
   const running = await start()
   const stripe = running.client()
   const create = () => stripe.customers.create({ name: 'Ada' }, { idempotencyKey: 'k1' })
   running.sandbox.stripe.setFaults(always('applied'))
-  await expect(create()).rejects.toMatchObject({ statusCode: 500 })
+  await expect(create()).rejects.toMatchObject({ statusCode: 502 })
   running.sandbox.stripe.setFaults(null)
   expect(typesOf(running)).toEqual(['customer.created'])
   const { id } = await create()
   expect((await stripe.customers.list()).data.map((one) => one.id)).toEqual([id])
 })
 
-test.each(['429', '500', 'reset'] as const)('a fault %s did nothing', async (kind) => {
+test.each(['429', '500', '503', 'reset'] as const)('a fault %s did nothing', async (kind) => {
   const running = await start()
   const stripe = running.client()
   running.sandbox.stripe.setFaults(always(kind))
@@ -64,6 +64,29 @@ test.each(['429', '500', 'reset'] as const)('a fault %s did nothing', async (kin
   expect(typesOf(running)).toEqual([])
   await stripe.customers.create({})
 })
+
+test.each([
+  ['500', 0],
+  ['broken', 1],
+] as const)(
+  'a fault %s is kept under its key, whether anything was done or not',
+  async (kind, done) => {
+    const running = await start()
+    const stripe = running.client()
+    const create = (key: string) =>
+      stripe.customers.create({ name: 'Ada' }, { idempotencyKey: key, maxNetworkRetries: 1 })
+    running.sandbox.stripe.setFaults(always(kind))
+    await expect(create('k1')).rejects.toMatchObject({ statusCode: 500 })
+    running.sandbox.stripe.setFaults(null)
+    expect((await stripe.customers.list()).data).toHaveLength(done)
+    await expect(create('k1')).rejects.toMatchObject({
+      statusCode: 500,
+      headers: { 'idempotent-replayed': 'true' },
+    })
+    await create('k2')
+    expect((await stripe.customers.list()).data).toHaveLength(done + 1)
+  },
+)
 
 test('a late answer tells what was so when it was made', async () => {
   const running = await start()
@@ -101,14 +124,14 @@ test('without a server, a reset is an error and a hang ends with its request', a
       ...(signal ? { signal } : {}),
     })
   sandbox.setFaults(always('reset'))
-  expect((await sandbox.fetch(request())).status).toBe(500)
+  expect((await sandbox.fetch(request())).status).toBe(503)
   sandbox.setFaults(always('hang'))
   const caller = new AbortController()
   const patient = sandbox.fetch(request())
   const gone = sandbox.fetch(request(caller.signal))
   caller.abort()
   expect(await Promise.race([gone, patient])).toBe(await gone)
-  expect((await gone).status).toBe(500)
+  expect((await gone).status).toBe(503)
   await patient
 })
 
@@ -123,7 +146,7 @@ test('the SDK’s own tries get through faults, and nothing is made twice', asyn
     maxNetworkRetries: 2,
     telemetry: false,
   })
-  running.sandbox.stripe.setFaults({ rate: 0.3, kinds: ['500', 'applied', 'reset'], seed: 3 })
+  running.sandbox.stripe.setFaults({ rate: 0.3, kinds: ['503', 'applied', 'reset'], seed: 3 })
   const made: string[] = []
   for (let index = 0; index < 6; index += 1) {
     const customer = await stripe.customers.create({ name: `customer ${index}` })

@@ -5,13 +5,21 @@
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { StripeApiError } from './errors.ts'
+import { StripeApiError, type StripeErrorCode } from './errors.ts'
 
 /** What the next API requests answer instead of their result. */
 export interface Failure {
-  /** 429, or 500 and above. */
+  /** 429 and 502 and above come before a request begins. */
   status: number
   times: number
+  /** Stripe's error code; by the status unless given. */
+  code?: StripeErrorCode
+  message?: string
+  /**
+   * Whether the request had begun, so that this answer is kept under its idempotency key. Default
+   * true for 500 only.
+   */
+  isKept?: boolean
 }
 
 /** Refuses every key but the account's, in a Bearer or Basic header. @throws `invalid_api_key` */
@@ -42,12 +50,18 @@ export function checkVersion(version: string): void {
   throw new StripeApiError('invalid_request', 400, message)
 }
 
+/**
+ * Whether a failure broke a request off that had begun, so that it is kept under its key. 502 and
+ * above come from what stands before the API, 429 from its limiter: there nothing began.
+ */
+export const isBroken = ({ status, isKept }: Failure): boolean => isKept ?? status === 500
+
 /** What a failure on demand answers. */
-export function failureError({ status }: Pick<Failure, 'status'>): StripeApiError {
-  if (status === 429) {
-    return new StripeApiError('rate_limit', 429, 'Request rate limit exceeded.')
-  }
-  return new StripeApiError('api_error', status, 'An unknown error occurred.', {
-    type: 'api_error',
-  })
+export function failureError(
+  failure: Pick<Failure, 'code' | 'message' | 'status'>,
+): StripeApiError {
+  const { status, code = status === 429 ? 'rate_limit' : 'api_error' } = failure
+  const words = status === 429 ? 'Request rate limit exceeded.' : 'An unknown error occurred.'
+  const type = status >= 500 ? 'api_error' : 'invalid_request_error'
+  return new StripeApiError(code, status, failure.message ?? words, { type })
 }

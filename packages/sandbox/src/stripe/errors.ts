@@ -12,12 +12,14 @@ import { TollgateError } from '@repo/core'
 export type StripeErrorCode =
   | 'api_error'
   | 'idempotency_error'
+  | 'idempotency_key_in_use'
   | 'invalid_api_key'
   | 'invalid_request'
   | 'unrecognized_url'
   | 'amount_too_large'
   | 'amount_too_small'
   | 'authentication_required'
+  | 'balance_insufficient'
   | 'card_declined'
   | 'charge_already_refunded'
   | 'charge_disputed'
@@ -31,9 +33,12 @@ export type StripeErrorCode =
   | 'invalid_cvc'
   | 'invoice_payment_intent_requires_action'
   | 'invoice_upcoming_none'
+  | 'lock_timeout'
   | 'lookup_key_in_use'
+  | 'not_covered'
   | 'parameter_invalid_empty'
   | 'parameter_invalid_integer'
+  | 'parameter_malformed'
   | 'parameter_missing'
   | 'parameter_unknown'
   | 'payment_intent_authentication_failure'
@@ -48,6 +53,8 @@ const OFF_THE_WIRE = new Set<StripeErrorCode>([
   'idempotency_error',
   'invalid_api_key',
   'invalid_request',
+  'not_covered',
+  'parameter_malformed',
   'unrecognized_url',
 ])
 
@@ -62,6 +69,31 @@ export interface StripeErrorDetails {
   payment_intent?: object
 }
 
+/**
+ * Refusals of a request for what it says and not for what is stored: they come before it begins, and
+ * its key stays free.
+ *
+ * @see https://docs.stripe.com/error-low-level#sending-idempotency-keys
+ */
+const BEFORE_THE_BEGIN = new Set<StripeErrorCode>([
+  'amount_too_large',
+  'amount_too_small',
+  'email_invalid',
+  'idempotency_error',
+  'idempotency_key_in_use',
+  'invalid_api_key',
+  'lock_timeout',
+  'not_covered',
+  'parameter_invalid_empty',
+  'parameter_invalid_integer',
+  'parameter_malformed',
+  'parameter_missing',
+  'parameter_unknown',
+  'rate_limit',
+  'unrecognized_url',
+  'url_invalid',
+])
+
 /** An error as Stripe answers it. `details.type` is `invalid_request_error` unless given. */
 export class StripeApiError extends TollgateError<StripeErrorCode> {
   override readonly name = 'StripeApiError'
@@ -75,6 +107,11 @@ export class StripeApiError extends TollgateError<StripeErrorCode> {
   ) {
     super(code, status, message)
     this.details = details
+  }
+
+  /** Whether the request had begun, so that this answer is kept under its idempotency key. */
+  get hasBegun(): boolean {
+    return !BEFORE_THE_BEGIN.has(this.code)
   }
 
   /** The body of the HTTP answer. */
@@ -111,3 +148,11 @@ export function noSuch(noun: string, id: string, param = 'id'): StripeApiError {
   const status = param === 'id' ? 404 : 400
   return new StripeApiError('resource_missing', status, `No such ${noun}: '${id}'`, { param })
 }
+
+/** A parameter or a value of Stripe's that the stand-in does not play: refused, never passed over. */
+export const notCovered = (what: string, param: string): StripeApiError =>
+  invalid(`The sandbox does not cover ${what}.`, param, 'not_covered')
+
+/** A value of the wrong kind, found before the request begins. */
+export const malformed = (message: string, param: string): StripeApiError =>
+  invalid(message, param, 'parameter_malformed')

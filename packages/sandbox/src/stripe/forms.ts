@@ -5,7 +5,7 @@
  * @module
  */
 
-import { invalid, missing } from './errors.ts'
+import { invalid, malformed, missing } from './errors.ts'
 import type { Metadata } from './objects.ts'
 
 /** A decoded form: every leaf is a string, a list is an array. */
@@ -43,7 +43,8 @@ function pathOf(name: string): string[] {
   if (open <= 0) return [name]
   const rest = [...name.slice(open).matchAll(/\[([^[\]]*)\]/g)].map((match) => match[1] ?? '')
   const path = [name.slice(0, open), ...rest]
-  if (path.length > MAX_DEPTH) throw invalid('The request nests its parameters too deeply.')
+  if (path.length > MAX_DEPTH)
+    throw malformed('The request nests its parameters too deeply.', name.slice(0, open))
   return path
 }
 
@@ -112,9 +113,9 @@ export class Params {
     const value = this.#values[key]
     if (value === undefined) return undefined
     if (typeof value !== 'string')
-      throw invalid(`Invalid string: ${this.name(key)}`, this.name(key))
+      throw malformed(`Invalid string: ${this.name(key)}`, this.name(key))
     if (value.length > maxLength) {
-      throw invalid(`Invalid string: must be at most ${maxLength} characters`, this.name(key))
+      throw malformed(`Invalid string: must be at most ${maxLength} characters`, this.name(key))
     }
     return value === '' ? null : value
   }
@@ -146,7 +147,7 @@ export class Params {
     const value = this.text(key)
     if (value === undefined || value === null) return undefined
     if (value !== 'true' && value !== 'false') {
-      throw invalid(`Invalid boolean: ${value}`, this.name(key))
+      throw malformed(`Invalid boolean: ${value}`, this.name(key))
     }
     return value === 'true'
   }
@@ -159,7 +160,7 @@ export class Params {
     if (found !== undefined) return found
     const last = options.at(-1)
     const list = options.length < 2 ? last : `${options.slice(0, -1).join(', ')} or ${last}`
-    throw invalid(`Invalid ${this.name(key)}: must be one of ${list}`, this.name(key))
+    throw malformed(`Invalid ${this.name(key)}: must be one of ${list}`, this.name(key))
   }
 
   /** An absolute http(s) URL, kept as it was sent, because it may hold a template in braces. */
@@ -180,7 +181,7 @@ export class Params {
     const value = this.#values[key]
     if (value === undefined || value === '') return undefined
     if (typeof value === 'string' || Array.isArray(value)) {
-      throw invalid(`Invalid object: ${this.name(key)}`, this.name(key))
+      throw malformed(`Invalid object: ${this.name(key)}`, this.name(key))
     }
     return new Params(value, this.name(key))
   }
@@ -190,7 +191,7 @@ export class Params {
     return this.#list(key).map((item, index) => {
       const path = `${this.name(key)}[${index}]`
       if (typeof item === 'string' || Array.isArray(item)) {
-        throw invalid(`Invalid object: ${path}`, path)
+        throw malformed(`Invalid object: ${path}`, path)
       }
       return new Params(item, path)
     })
@@ -200,7 +201,7 @@ export class Params {
   strings(key: string): string[] {
     return this.#list(key).map((item, index) => {
       const path = `${this.name(key)}[${index}]`
-      if (typeof item !== 'string') throw invalid(`Invalid string: ${path}`, path)
+      if (typeof item !== 'string') throw malformed(`Invalid string: ${path}`, path)
       return item
     })
   }
@@ -215,14 +216,14 @@ export class Params {
     const next = { ...current }
     for (const name of sent?.keys() ?? []) {
       if (name.length > 40) {
-        throw invalid('Metadata keys must be at most 40 characters.', this.name(key))
+        throw malformed('Metadata keys must be at most 40 characters.', this.name(key))
       }
       const value = sent?.text(name, 500)
       if (value === null || value === undefined) delete next[name]
       else next[name] = value
     }
     if (Object.keys(next).length > 50) {
-      throw invalid('Metadata can have at most 50 keys.', this.name(key))
+      throw malformed('Metadata can have at most 50 keys.', this.name(key))
     }
     return next
   }
@@ -243,7 +244,7 @@ export class Params {
   #list(key: string): FormValue[] {
     const value = this.#values[key]
     if (value === undefined || value === '') return []
-    if (!Array.isArray(value)) throw invalid(`Invalid array: ${this.name(key)}`, this.name(key))
+    if (!Array.isArray(value)) throw malformed(`Invalid array: ${this.name(key)}`, this.name(key))
     return value
   }
 }

@@ -52,6 +52,11 @@ export interface StripeSandboxOptions {
    * `requestsOf`; events are still listed, each as delivered.
    */
   delivery?: DeliveryOptions | false
+  /**
+   * How long each API request takes, in milliseconds. Default 0. While one runs, another under the
+   * same idempotency key is refused: 409 `idempotency_key_in_use`.
+   */
+  latencyMs?: number
   /** Domain time; the machine's unless given. */
   clock?: Clock
   /** Default one JSON line an entry on standard error. */
@@ -85,8 +90,12 @@ export interface StripeSandbox extends LifeControls {
   requestsOf(eventId: string): DeliveryRequest[]
   /** Sends an event once more to everyone who was sent it. @throws `not_found` */
   redeliver(eventId: string): Promise<Delivery[]>
-  /** Makes the next API requests fail with `status` (429, or 500 and above); `times` is 1 unless given. */
-  failNext(failure: { status: number; times?: number }): void
+  /**
+   * Makes the next API requests fail with `status`; `times` is 1 unless given. A 500 breaks a request
+   * off that had begun and is kept under its idempotency key; others come before the begin, unless
+   * `isKept` says so: `{ status: 400, code: 'balance_insufficient', isKept: true }`.
+   */
+  failNext(failure: Omit<Failure, 'times'> & { times?: number }): void
   /** Makes a share of the API requests fail from now on; null ends it. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 
@@ -113,7 +122,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
   const { store, queue, onChange } = parts
   configureEndpoints(store, targets)
 
-  const failure: Failure = { status: 500, times: 0 }
+  let failure: Failure = { status: 500, times: 0 }
   const takeFailure = (): Failure | null => {
     if (failure.times === 0) return null
     failure.times -= 1
@@ -145,6 +154,8 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       statusOf,
       takeFailure,
       takeFault: faults.next,
+      latencyMs: options.latencyMs ?? 0,
+      busyKeys: new Set(),
       onChange,
     }),
   )
@@ -169,8 +180,8 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       )
     },
     ...deliveryControls(parts),
-    failNext({ status, times = 1 }) {
-      Object.assign(failure, { status, times })
+    failNext(next) {
+      failure = { times: 1, ...next }
     },
     setFaults: faults.set,
     ...lifeControls(parts),

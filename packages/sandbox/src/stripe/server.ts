@@ -5,11 +5,11 @@
  * @module
  */
 
-import { createHash } from 'node:crypto'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
 import { accountEndpoints } from './account.ts'
-import { authenticate, checkVersion, type Failure, failureError } from './admission.ts'
+import { authenticate, checkVersion, type Failure, failureError, isBroken } from './admission.ts'
 import { catalogEndpoints } from './catalog.ts'
 import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
@@ -22,6 +22,7 @@ import { type DeliveryStatus, eventEndpoints } from './events.ts'
 import { expand } from './expand.ts'
 import { delay, type FaultKind, hang, tearDown } from './faults.ts'
 import { Params, parseForm } from './forms.ts'
+import { type Answer, keyOf, runOnce, takeKey } from './idempotency.ts'
 import { invoiceEndpoints } from './invoice-endpoints.ts'
 import { paymentIntentEndpoints } from './payment-intents.ts'
 import { paymentMethodEndpoints } from './payment-methods.ts'
@@ -30,7 +31,7 @@ import { previewEndpoints } from './preview.ts'
 import { refundEndpoints } from './refunds.ts'
 import { scheduleEndpoints } from './schedules.ts'
 import { type Shown, show } from './shapes.ts'
-import { type KeptAnswer, randomText, type Store } from './store.ts'
+import { randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
 import { webhookEndpointEndpoints } from './webhook-endpoints.ts'
 
@@ -43,27 +44,16 @@ export interface ApiOptions {
   takeFailure(): Failure | null
   /** How this request fails, of what `setFaults` asked for; null where it does not. */
   takeFault(): FaultKind | null
+  /** How long each request takes, in milliseconds. */
+  latencyMs: number
+  /** The keys whose requests are running. */
+  busyKeys: Set<string>
   /** Told after every request that may have changed something. */
   onChange(): void
 }
 
-/** How long an answer is kept under its idempotency key, in milliseconds of wall time. */
-const ANSWER_LIFE_MS = 24 * 60 * 60 * 1000
-
-/**
- * Beyond so many kept answers the oldest leaves before its time. A caller's tries with one key lie
- * close together, and a long run must not fill the memory.
- */
-const MAX_ANSWERS = 20_000
-
 /** Larger than any request the API takes. */
 const MAX_BODY_BYTES = 1024 * 1024
-
-interface Answer {
-  status: number
-  body: string
-  requestId: string
-}
 
 /** The app that answers `/v1/*`. */
 export function createApi(options: ApiOptions): Hono {
@@ -101,33 +91,54 @@ async function answer(
   endpoint: Endpoint | null,
 ): Promise<Response> {
   const requestId = `req_${randomText(14)}`
-  const accountVersion = options.store.apiVersion
-  const version = c.req.header('stripe-version') ?? accountVersion
+  const version = c.req.header('stripe-version') ?? options.store.apiVersion
+  let giveBack = (): void => {}
   try {
     authenticate(c.req.header('authorization'), options.secretKey)
     checkVersion(version)
     const failure = options.takeFailure()
-    if (failure !== null) throw failureError(failure)
+    if (failure !== null && !isBroken(failure)) throw failureError(failure)
     const fault = options.takeFault()
-    const isDone = fault === null || fault === 'applied' || fault === 'late'
-    if (!isDone) throw await fail(c, fault)
+    await fail(c, fault)
     if (endpoint === null) throw unrecognized(c)
+    const key = keyOf(c.req.method, c.req.header('idempotency-key'))
+    giveBack = takeKey(options.store, options.busyKeys, key)
     const text = c.req.method === 'POST' ? await readBody(c) : new URL(c.req.url).search.slice(1)
-    // From here on nothing awaits: the request is one step, and two with one key cannot both act.
-    const answered = runOnce(options, c, endpoint, { text, version, requestId })
-    if (fault === 'applied') throw failureError({ status: 500 })
+    const isBrokenOff = fault === '500' || failure !== null
+    const { answer: made, isReplay } = runOnce(
+      options.store,
+      { key, path: c.req.path, text },
+      () => {
+        const broken = (): Answer =>
+          errorAnswer(options, failureError(failure ?? { status: 500 }), version, requestId)
+        if (isBrokenOff) return broken()
+        const done = runEndpoint(options, c, endpoint, { key, text, version, requestId })
+        return fault === 'broken' ? broken() : done
+      },
+    )
+    if (!isReplay) await take(options.latencyMs, key)
     if (fault === 'late') await delay(c.req.raw.signal)
-    return respond(answered.answer, version, answered.isReplay)
+    if (fault === 'applied') throw failureError({ status: 502 })
+    return respond(made, version, isReplay)
   } catch (error) {
     return respond(errorAnswer(options, error, version, requestId), version, false)
+  } finally {
+    giveBack()
   }
 }
 
+/** Lets the time pass that a request takes; under a key at least one turn, in which another may come. */
+async function take(latencyMs: number, key: string | undefined): Promise<void> {
+  if (latencyMs > 0) await sleep(latencyMs)
+  else if (key !== undefined) await turn()
+}
+
 /** Lets a request fail before anything is done; the error is for a caller who still listens. */
-async function fail(c: HonoContext, fault: FaultKind): Promise<StripeApiError> {
+async function fail(c: HonoContext, fault: FaultKind | null): Promise<void> {
   if (fault === 'hang') await hang(c.req.raw.signal)
   if (fault === 'reset') tearDown(c.env)
-  return failureError({ status: fault === '429' ? 429 : 500 })
+  if (fault === '429') throw failureError({ status: 429 })
+  if (fault === '503' || fault === 'hang' || fault === 'reset') throw failureError({ status: 503 })
 }
 
 function unrecognized(c: HonoContext): StripeApiError {
@@ -142,67 +153,25 @@ async function readBody(c: HonoContext): Promise<string> {
   throw new StripeApiError('invalid_request', 413, 'The request body is too large.')
 }
 
-/** Runs the request, or repeats the answer kept under its idempotency key. */
-function runOnce(
+/** Runs an endpoint as one step: nothing in it awaits, so no other request sees half of it. */
+function runEndpoint(
   options: ApiOptions,
   c: HonoContext,
   endpoint: Endpoint,
-  request: { text: string; version: string; requestId: string },
-): { answer: Answer; isReplay: boolean } {
+  request: { key: string | undefined; text: string; version: string; requestId: string },
+): Answer {
   const { store } = options
-  const key = c.req.method === 'POST' ? c.req.header('idempotency-key') : undefined
-  if (key !== undefined && (key === '' || key.length > 255)) {
-    throw idempotencyError(400, 'Idempotency keys must be between 1 and 255 characters long.')
-  }
-  const run = (): Answer => {
-    store.request = { id: request.requestId, idempotency_key: key ?? null }
-    try {
-      return runEndpoint(options, c.req.param('id') ?? '', endpoint, request)
-    } finally {
-      store.request = { id: null, idempotency_key: null }
-      if (c.req.method !== 'GET') options.onChange()
-    }
-  }
-  if (key === undefined) return { answer: run(), isReplay: false }
-
-  const fingerprint = createHash('sha256').update(`${c.req.path}\n${request.text}`).digest('hex')
-  const kept = keptAnswer(store, key)
-  if (kept !== undefined && kept.fingerprint !== fingerprint) {
-    throw idempotencyError(
-      400,
-      'Keys for idempotent requests can only be used with the same parameters they were first used with.',
-    )
-  }
-  if (kept !== undefined) return { answer: kept, isReplay: true }
-  const made = run()
-  // A refused parameter began nothing, so a corrected request may use the key; the rest is kept.
-  if (isKept(made)) keepAnswer(store, key, { ...made, fingerprint, at: Date.now() })
-  return { answer: made, isReplay: false }
-}
-
-const isKept = ({ status }: Answer): boolean => status < 400 || status === 402
-
-/** Keeps an answer and sweeps out the oldest, which are first, where they are past their time. */
-function keepAnswer(store: Store, key: string, answer: KeptAnswer): void {
-  store.answers.set(key, answer)
-  for (const [oldest, { at }] of store.answers) {
-    if (store.answers.size <= MAX_ANSWERS && answer.at - at < ANSWER_LIFE_MS) break
-    store.answers.delete(oldest)
+  store.request = { id: request.requestId, idempotency_key: request.key ?? null }
+  try {
+    return answerOf(options, c.req.param('id') ?? '', endpoint, request)
+  } finally {
+    store.request = { id: null, idempotency_key: null }
+    if (c.req.method !== 'GET') options.onChange()
   }
 }
-
-function keptAnswer(store: Store, key: string) {
-  const kept = store.answers.get(key)
-  if (kept === undefined || Date.now() - kept.at < ANSWER_LIFE_MS) return kept
-  store.answers.delete(key)
-  return undefined
-}
-
-const idempotencyError = (status: number, message: string): StripeApiError =>
-  new StripeApiError('idempotency_error', status, message, { type: 'idempotency_error' })
 
 /** One run of an endpoint; its refusals become answers, so that they can be kept, too. */
-function runEndpoint(
+function answerOf(
   options: ApiOptions,
   id: string,
   endpoint: Endpoint,
@@ -218,7 +187,7 @@ function runEndpoint(
     const result = paths.length > 0 ? copy(made) : made
     const shown = endpoint.isShown ? (result as Shown) : showResult(result, version)
     for (const path of paths) expand(store, shown, path, version)
-    return { status: 200, body: JSON.stringify(shown, null, 2), requestId }
+    return { status: 200, body: JSON.stringify(shown, null, 2), requestId, isKept: true }
   } catch (error) {
     return errorAnswer(options, error, version, requestId)
   }
@@ -240,12 +209,17 @@ function errorAnswer(
     const unknown = new StripeApiError('api_error', 500, 'The sandbox failed; see its log.', {
       type: 'api_error',
     })
-    return { status: 500, body: JSON.stringify(unknown.toBody(), null, 2), requestId }
+    return { status: 500, body: JSON.stringify(unknown.toBody(), null, 2), requestId, isKept: true }
   }
   const body = error.toBody()
   const intent = error.details.payment_intent
   if (intent) body.error.payment_intent = show(intent, version)
-  return { status: error.status, body: JSON.stringify(body, null, 2), requestId }
+  return {
+    status: error.status,
+    body: JSON.stringify(body, null, 2),
+    requestId,
+    isKept: error.hasBegun,
+  }
 }
 
 function respond(
