@@ -8,11 +8,11 @@
 import { createHash } from 'node:crypto'
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
-import type { LinkedCustomer } from './customers.ts'
+import { isLinked, type LinkedCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
 import { idOf } from './shapes.ts'
 import { ask, isMissing } from './stripe.ts'
-import { isCurrentStatus, listSubscriptions } from './subscriptions.ts'
+import { CURRENT } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
 
 export interface Checkout {
@@ -87,17 +87,51 @@ async function requireNone(
   await requireNoSubscription(ctx, customer.ownerId)
 }
 
-/** @throws `already_subscribed`, also where the one that runs does not count, or not yet. */
+/**
+ * Refuses a second subscription, also beside one that is flagged, and beside one whose first payment is under
+ * way. Of that payment the provider is asked first. A subscription whose first payment has failed blocks
+ * nothing: nothing was paid for it, so it ends at the provider before another purchase begins.
+ *
+ * @throws `already_subscribed`.
+ */
 export async function requireNoSubscription(ctx: BillingContext, ownerId: string): Promise<void> {
-  const running = (await listSubscriptions(ctx, ownerId)).find(
-    ({ status }) => status !== null && isCurrentStatus(status),
-  )
+  let running = await findRunning(ctx, ownerId)
+  const id = running?.stripeSubscriptionId
+  if (running && id && isLinked(running.customer) && isUnpaid(running)) {
+    await syncLinked(ctx, running.customer, { also: async () => [id] })
+    running = await findRunning(ctx, ownerId)
+    if (running?.needsAttention === 'first_payment_failed' && isLinked(running.customer)) {
+      await ask('subscription', ctx.stripe.subscriptions.cancel(id)).catch((error: unknown) => {
+        if (!isMissing(error)) throw error
+      })
+      await syncLinked(ctx, running.customer, { also: async () => [id] })
+      running = await findRunning(ctx, ownerId)
+    }
+  }
   if (!running) return
-  throw new BillingError(
-    'already_subscribed',
-    `${ownerId} already has a subscription that is ${running.status}.`,
-  )
+  const why =
+    running.needsAttention === 'first_payment_pending'
+      ? 'already has a subscription whose first payment is under way.'
+      : `already has a subscription that is ${running.status}.`
+  throw new BillingError('already_subscribed', `${ownerId} ${why}`)
 }
+
+const UNPAID: readonly (string | null)[] = ['first_payment_pending', 'first_payment_failed']
+const isUnpaid = ({ needsAttention }: { needsAttention: string | null }): boolean =>
+  UNPAID.includes(needsAttention)
+
+const findRunning = (ctx: BillingContext, ownerId: string) =>
+  ctx.db.subscription.findFirst({
+    where: {
+      customer: { ownerId },
+      OR: [
+        { status: { in: [...CURRENT] } },
+        { status: 'incomplete', needsAttention: 'first_payment_pending' },
+      ],
+    },
+    include: { customer: true },
+    orderBy: { createdAt: 'asc' },
+  })
 
 /** Completed or expired ones refuse, and that is as good. */
 export async function expire(ctx: Pick<BillingContext, 'stripe'>, id: string): Promise<void> {

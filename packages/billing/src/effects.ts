@@ -43,6 +43,15 @@ export interface EffectPayloads {
     currency: string
     metadata: Record<string, string>
   }
+  /** A one-time payment that was under way, a bank debit for instance, has failed. Once per try. */
+  'payment.failed': {
+    stripePaymentIntentId: string
+    amount: number
+    currency: string
+    metadata: Record<string, string>
+    /** The provider's word: `insufficient_funds`, … Null: it did not say. */
+    reason: string | null
+  }
   'refund.succeeded': {
     stripeRefundId: string
     stripePaymentIntentId: string | null
@@ -150,7 +159,8 @@ function invoiceFacts(
     const payload = { ...which, hostedInvoiceUrl: invoice.hostedInvoiceUrl }
     facts.push({ key: `${key}:action_required`, name: 'invoice.payment_action_required', payload })
   }
-  if (attemptCount > 0) {
+  // A bank debit that is under way is counted as a try before anybody knows how it ends.
+  if (attemptCount > 0 && payment?.status !== 'processing') {
     const payload = {
       ...which,
       amount: invoice.amountDue,
@@ -172,6 +182,16 @@ function paymentFacts(payment: ProviderState['payments'][number]): Fact[] {
       key: `payment:${stripePaymentIntentId}:succeeded`,
       name: 'payment.succeeded',
       payload: { stripePaymentIntentId, amount, currency, metadata },
+    })
+  }
+  const { failure } = payment
+  // The buyer of a card that is declined is still on the page, and may try another.
+  if (failure?.isDelayed && isOneTime(payment)) {
+    const { stripeChargeId, reason } = failure
+    facts.push({
+      key: `payment:${stripePaymentIntentId}:failed:${stripeChargeId}`,
+      name: 'payment.failed',
+      payload: { stripePaymentIntentId, amount, currency, metadata, reason },
     })
   }
   if (dispute) {

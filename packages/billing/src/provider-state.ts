@@ -22,6 +22,7 @@ export interface Problem {
   /** The provider's id of the object. */
   id: string
   reason:
+    | 'first_payment_failed'
     | 'first_payment_pending'
     | 'missing_period'
     | 'missing_price'

@@ -46,11 +46,49 @@ export interface PaymentShape {
   /** Minor units given back. */
   amountRefunded: number
   dispute: { stripeDisputeId: string; status: string; amount: number | null } | null
+  /** Of its newest try, while it waits for another method of payment. Null: none has failed. */
+  failure: PaymentFailure | null
   refunds: RefundShape[]
   /** True: the provider has more refunds of it than it told. */
   hasMoreRefunds: boolean
   paidAt: Date | null
   createdAt: Date
+}
+
+export interface PaymentFailure {
+  stripeChargeId: string
+  /** The provider's word: `insufficient_funds`, … Null: it did not say. */
+  reason: string | null
+  /** Whether the buyer had left by then: a bank debit says days later how it ends. */
+  isDelayed: boolean
+}
+
+/**
+ * Methods that tell later whether the money comes.
+ *
+ * @see https://docs.stripe.com/payments/payment-methods/payment-method-support
+ */
+const DELAYED: readonly string[] = [
+  'acss_debit',
+  'au_becs_debit',
+  'bacs_debit',
+  'boleto',
+  'customer_balance',
+  'konbini',
+  'multibanco',
+  'nz_bank_account',
+  'oxxo',
+  'sepa_debit',
+  'us_bank_account',
+]
+
+function failureOf(status: string, charge: Raw | null): PaymentFailure | null {
+  const stripeChargeId = text(charge?.id)
+  if (status !== 'requires_payment_method' && status !== 'canceled') return null
+  if (stripeChargeId === null || charge?.status !== 'failed') return null
+  const method = text(record(charge.payment_method_details)?.type)
+  const reason = text(record(charge.outcome)?.reason) ?? text(charge.failure_code)
+  return { stripeChargeId, reason, isDelayed: method !== null && DELAYED.includes(method) }
 }
 
 export function paymentShape(value: unknown): PaymentShape | null {
@@ -73,6 +111,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
     metadata: Object.fromEntries(metadata),
     amountRefunded: whole(charge?.amount_refunded) ?? 0,
     dispute: disputeOf(charge),
+    failure: failureOf(status, charge),
     refunds: rows(charge?.refunds).flatMap((refund) => refundShape(refund) ?? []),
     hasMoreRefunds: record(charge?.refunds)?.has_more === true,
     paidAt: status === 'succeeded' ? (dateOf(charge?.created) ?? dateOf(raw.created)) : null,

@@ -41,7 +41,8 @@ export interface ScheduledChange {
   at: Date
 }
 
-const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
+/** The statuses of a subscription that takes its owner's one place. */
+export const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
 const ENDED: readonly string[] = ['canceled', 'incomplete_expired']
 
 /** Whether a subscription of this status takes the owner's one place. */

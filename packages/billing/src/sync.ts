@@ -125,9 +125,9 @@ export async function syncLinked(
   return result
 }
 
-/** A debit that is under way settles by itself; nobody has to look at it. */
+/** A debit that is under way settles by itself, and a failed one grants nothing; nobody has to look at it. */
 const isProblem = (reason: Problem['reason'] | undefined): boolean =>
-  reason !== 'first_payment_pending'
+  reason !== 'first_payment_pending' && reason !== 'first_payment_failed'
 
 /** Locks the customer's row and takes the ticket; false where a later one has written. */
 async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<boolean> {

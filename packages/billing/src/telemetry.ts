@@ -50,8 +50,9 @@ export function recordDrift(rate: number): void {
 export function countEffects(effects: readonly Effect[]): void {
   for (const { name } of effects) {
     if (name === 'invoice.paid' || name === 'payment.succeeded') countPayment('succeeded')
-    else if (name === 'invoice.payment_failed') countPayment('failed')
-    else if (name === 'refund.succeeded') {
+    else if (name === 'invoice.payment_failed' || name === 'payment.failed') {
+      countPayment('failed')
+    } else if (name === 'refund.succeeded') {
       counter('tollgate.refunds', 'Refunds that succeeded').add(1)
     } else if (name === 'dispute.created') {
       counter('tollgate.disputes', 'Chargebacks begun').add(1)

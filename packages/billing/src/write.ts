@@ -74,8 +74,9 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     const { stripeSubscriptionId: id, status } = shape
     if (repeatedTrials.has(id)) return 'trial_already_used'
     if (!isSold(shape)) return 'unknown_price'
+    if (pending.has(id)) return pending.get(id) ?? null
     if (!isCurrentStatus(status) || id === current) return null
-    return pending.has(id) ? 'first_payment_pending' : 'second_current_subscription'
+    return 'second_current_subscription'
   }
   const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [], rows: rowOf }
   for (const shape of state.subscriptions) {
@@ -114,20 +115,37 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
 }
 
 /**
- * Subscriptions that run although their first invoice is not paid: the provider lets them begin while
- * a bank debit is under way, and nothing is granted before the money is there.
+ * Subscriptions that run although their first payment has not come, or that wait for it, and how it stands.
+ * The provider lets a subscription run, or leaves it `incomplete`, while a bank debit is under way. Nothing
+ * is granted before the money is there, and no second purchase begins beside it.
  */
-function awaitingFirstPayment({ subscriptions, invoices }: ProviderState): Set<string> {
-  const charged = new Set(
-    subscriptions.flatMap((each) => (each.isCharged ? each.stripeSubscriptionId : [])),
+function awaitingFirstPayment({
+  subscriptions,
+  invoices,
+  payments,
+}: ProviderState): Map<string, 'first_payment_pending' | 'first_payment_failed'> {
+  const statusOf = new Map(
+    payments.map(({ stripePaymentIntentId, status }) => [stripePaymentIntentId, status]),
   )
-  const unpaid = invoices.filter(
-    ({ billingReason, status, amountDue }) =>
-      billingReason === 'subscription_create' && status === 'open' && amountDue > 0,
-  )
-  return new Set(
-    unpaid.flatMap(({ stripeSubscriptionId: id }) => (id && charged.has(id) ? id : [])),
-  )
+  const awaiting = new Map<string, 'first_payment_pending' | 'first_payment_failed'>()
+  for (const { stripeSubscriptionId: id, status, isCharged } of subscriptions) {
+    const unpaid = invoices.find(
+      (invoice) =>
+        invoice.stripeSubscriptionId === id &&
+        invoice.billingReason === 'subscription_create' &&
+        invoice.status === 'open' &&
+        invoice.amountDue > 0,
+    )
+    if (!isCharged || !unpaid) continue
+    const payment = statusOf.get(unpaid.stripePaymentIntentId ?? '')
+    const hasFailed = payment === 'requires_payment_method' || payment === 'canceled'
+    if (isCurrentStatus(status)) {
+      awaiting.set(id, hasFailed ? 'first_payment_failed' : 'first_payment_pending')
+    } else if (payment === 'processing' && !isEndedStatus(status)) {
+      awaiting.set(id, 'first_payment_pending')
+    }
+  }
+  return awaiting
 }
 
 /**
@@ -214,7 +232,7 @@ async function unseenPayments(
 
 async function writePayments({ tx, customer, state }: Writing): Promise<Change[]> {
   const rows = state.payments.filter(isOneTime).map((payment) => {
-    const { stripeCustomerId, dispute, refunds, hasMoreRefunds, ...facts } = payment
+    const { stripeCustomerId, dispute, failure, refunds, hasMoreRefunds, ...facts } = payment
     // The host's words about a purchase go with the owner they are about.
     const metadata = customer.forgottenAt ? {} : facts.metadata
     return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }

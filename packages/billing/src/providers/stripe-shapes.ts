@@ -42,9 +42,14 @@ export function checkoutOfStripe(session: unknown): ProviderCheckout {
   }
 }
 
-/** Whatever a payment still waits for is `pending`: a card that was declined can be replaced. */
-const statusOf = ({ status }: PaymentShape): ProviderPayment['status'] =>
-  status === 'succeeded' || status === 'canceled' ? status : 'pending'
+/**
+ * Whatever a payment still waits for is `pending`. One whose newest try has failed is `failed`: another
+ * method can pay it as long as its page is open.
+ */
+const statusOf = ({ status, failure }: PaymentShape): ProviderPayment['status'] => {
+  if (status === 'succeeded' || status === 'canceled') return status
+  return failure ? 'failed' : 'pending'
+}
 
 /** An intent whose `latest_charge.dispute` is expanded, and the invoice that it pays, if it pays one. */
 export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPayment {
