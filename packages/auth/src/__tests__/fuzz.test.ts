@@ -1,6 +1,7 @@
 /**
  * Ten thousand requests at random, or `FUZZ_REQUESTS` of them: none is answered with an error of ours, none leaves a
- * promise that nobody waits for, and nobody becomes what they are not. `FUZZ_SEED` makes the same requests again.
+ * promise that nobody waits for, and nobody becomes what they are not. `FUZZ_SEED` makes the same requests again,
+ * `FUZZ_FROM` begins with a later one of them.
  */
 
 import type { Logger } from '@repo/core'
@@ -15,6 +16,7 @@ import { shapesOf } from './shapes.ts'
 
 const REQUESTS = Number(process.env.FUZZ_REQUESTS ?? 10_000)
 const SEED = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const FROM = Number(process.env.FUZZ_FROM ?? 0)
 const AT_ONCE = 8
 const SLOW_MS = 10_000
 
@@ -156,7 +158,10 @@ async function run(from: number, to: number, result: Result): Promise<void> {
     const { status } = await (number % 4 === 0 ? limited : auth).handler(made.request)
     const ms = performance.now() - started
     result.statuses.set(status, (result.statuses.get(status) ?? 0) + 1)
-    if (status >= 500) result.failures.push(`${status} #${number} ${made.title}`)
+    if (status >= 500) {
+      result.failures.push(`${status} #${number} ${made.title}`)
+      console.log(result.failures.at(-1), errors.at(-1))
+    }
     if (ms > result.slowest.ms) result.slowest = { ms, title: `#${number} ${made.title}` }
   }
 }
@@ -183,7 +188,7 @@ test(`${REQUESTS} requests of seed ${SEED} are answered, none by an error of our
   }
   const started = performance.now()
   const batch = 1_000
-  for (let from = 0; from < REQUESTS; from += batch) {
+  for (let from = FROM; from < REQUESTS; from += batch) {
     const size = Math.ceil(Math.min(batch, REQUESTS - from) / AT_ONCE)
     const parts = Array.from({ length: AT_ONCE }, (_, n) => {
       const first = from + n * size

@@ -148,15 +148,19 @@ test('names and addresses of members are for those who may read users', async ()
 })
 
 test.each([
-  'filterField=nope&filterValue=1',
-  'filterField=role&filterOperator=in&filterValue=1',
-  'sortBy=nope',
-  'limit=x',
-  'offset=-1',
-  'limit=-5',
-])('a list asked for by %s is refused', async (query) => {
+  'list-members?filterField=nope&filterValue=1',
+  'list-members?filterField=role&filterOperator=in&filterValue=1',
+  'list-members?sortBy=nope',
+  'list-members?limit=x',
+  'list-members?offset=-1',
+  'list-members?limit=-5',
+  'list-members?limit=1e400',
+  'get-full-organization?membersLimit=99999999999999999999',
+  'get-full-organization?membersLimit=-1',
+  'get-full-organization?membersLimit=ten',
+])('a list asked for by %s is refused', async (path) => {
   const { owner } = await found()
-  expect((await read(owner, `list-members?${query}`)).status).toBe(400)
+  expect((await read(owner, path)).status).toBe(400)
   const plain = 'limit=10&offset=0&sortBy=role&filterField=role&filterValue=OWNER'
   expect((await read(owner, `list-members?${plain}`)).body.total).toBe(1)
 })

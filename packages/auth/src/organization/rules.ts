@@ -218,8 +218,14 @@ const LISTING: Record<string, (value: string) => boolean> = {
   filterField: (value) => ['id', 'role', 'userId'].includes(value),
   filterOperator: (value) => !['in', 'not_in'].includes(value),
   sortBy: (value) => ['createdAt', 'id', 'role', 'userId'].includes(value),
-  limit: (value) => /^\d{1,6}$/.test(value),
-  offset: (value) => /^\d{1,6}$/.test(value),
+  limit: isCount,
+  offset: isCount,
+  membersLimit: isCount,
+}
+
+/** Six digits at the most: the database would refuse a greater number with an error of its own. */
+function isCount(value: string): boolean {
+  return /^\d{1,6}$/.test(value)
 }
 
 function checkListing(query: Record<string, unknown>): void {
