@@ -38,21 +38,44 @@ export function copySnapshot(snapshot: StripeSnapshot, count: number): StripeSna
   return { ...snapshot, tables: Object.fromEntries(copied) as StripeSnapshot['tables'] }
 }
 
-/** In the order in which one refers to another. */
-const TABLES = ['User', 'Customer', 'Subscription', 'Invoice', 'Payment', 'Effect']
+/**
+ * The tables of the database, each behind the tables that its rows refer to. Asked of the catalog: a
+ * table that a later migration adds is copied as well.
+ */
+async function tablesInOrder(db: Db): Promise<string[]> {
+  const tables = await db.$queryRaw<{ name: string; refersTo: string[] }[]>`
+    SELECT c.relname AS "name", array(
+      SELECT r.relname::text FROM pg_constraint k JOIN pg_class r ON r.oid = k.confrelid
+      WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid) AS "refersTo"
+    FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> '_prisma_migrations'
+    ORDER BY 1`
+  const ordered: string[] = []
+  while (ordered.length < tables.length) {
+    const next = tables.filter(
+      ({ name, refersTo }) =>
+        !ordered.includes(name) && refersTo.every((other) => ordered.includes(other)),
+    )
+    if (next.length === 0) throw new Error('Tables refer to each other in a circle.')
+    ordered.push(...next.map(({ name }) => name))
+  }
+  return ordered
+}
 
-/** Replaces the one life in the database by `count` copies. */
+/** Replaces the one life in the database by `count` copies. A row that everybody shares stays. */
 export async function copyRows(db: Db, count: number): Promise<void> {
-  // A price is everybody's: under an id that a copy leaves as it is, all copies refer to the one.
+  // Products and prices are everybody's: under an id that a copy leaves as it is, all copies refer to
+  // the one row.
+  await db.$executeRaw`UPDATE "Product" SET "id" = "stripeProductId"`
   await db.$executeRaw`UPDATE "Price" SET "id" = "stripePriceId"`
   const originals: [table: string, rows: string][] = []
-  for (const name of TABLES) {
+  for (const name of await tablesInOrder(db)) {
     const table = Prisma.raw(`"${name}"`)
     const [found] = await db.$queryRaw<[{ rows: string | null }]>`
       SELECT jsonb_agg(to_jsonb(t))::text AS "rows" FROM ${table} t`
-    if (found.rows) originals.push([name, found.rows])
+    if (found.rows && copyOf(found.rows, 0) !== found.rows) originals.push([name, found.rows])
   }
-  for (const name of [...TABLES].reverse())
+  for (const [name] of [...originals].reverse())
     await db.$executeRaw`DELETE FROM ${Prisma.raw(`"${name}"`)}`
   for (const [name, rows] of originals) {
     const table = Prisma.raw(`"${name}"`)
