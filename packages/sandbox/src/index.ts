@@ -31,14 +31,16 @@ export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } fr
 export type { Outcome } from './stripe/charging.ts'
 export type { Buyer } from './stripe/checkout-payment.ts'
 export type { LifeControls, Payment } from './stripe/controls.ts'
-export type { DisputeDetails } from './stripe/disputes.ts'
+export type { DisputeDetails, DisputeEnd } from './stripe/disputes.ts'
 export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
 export type { WebhookTarget } from './stripe/events.ts'
 export type { FaultKind, Faults } from './stripe/faults.ts'
+export type { RefundOutcome } from './stripe/refunds.ts'
 export {
   createStripeSandbox,
   type StripeSandbox,
   type StripeSandboxOptions,
 } from './stripe/sandbox.ts'
+export type { StripeSettings } from './stripe/settings.ts'
 export type { Shown } from './stripe/shapes.ts'
 export type { StripeSnapshot } from './stripe/store.ts'

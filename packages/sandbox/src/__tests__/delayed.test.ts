@@ -114,6 +114,60 @@ test.each([
   },
 )
 
+test.each([
+  ['succeeded', 'active', 'paid'],
+  ['failed', 'incomplete', 'open'],
+] as const)(
+  'a subscription may be incomplete while its first debit is under way, and the debit %s',
+  async (outcome, status, paid) => {
+    const running = await start({ stripe: { settings: { firstDebit: 'incomplete' } } })
+    const stripe = running.client()
+    const { customer, price } = await shop(stripe)
+    const session = await stripe.checkout.sessions.create({
+      mode: 'subscription',
+      customer: customer.id,
+      line_items: [{ price: price.id, quantity: 1 }],
+      success_url: SUCCESS,
+    })
+    const done = running.sandbox.stripe.completeCheckout(session.id, { delayed: true })
+    const id = String(done.subscription)
+    expect(await stripe.subscriptions.retrieve(id)).toMatchObject({ status: 'incomplete' })
+    running.sandbox.stripe.settleCheckout(session.id, outcome)
+    const settled = await stripe.subscriptions.retrieve(id, { expand: ['latest_invoice'] })
+    expect(settled).toMatchObject({ status, latest_invoice: { status: paid } })
+    if (outcome === 'succeeded') {
+      expect(() => running.sandbox.stripe.expireSubscription(id)).toThrow('not incomplete')
+      return
+    }
+    expect(running.sandbox.stripe.expireSubscription(id)).toMatchObject({
+      status: 'incomplete_expired',
+    })
+    expect(await stripe.invoices.retrieve(String(done.invoice))).toMatchObject({ status: 'void' })
+    expect(
+      (await stripe.subscriptions.list({ customer: customer.id, status: 'ended' })).data,
+    ).toHaveLength(1)
+  },
+)
+
+test('a debit that comes out after its subscription expired pays nothing there', async () => {
+  const running = await start({ stripe: { settings: { firstDebit: 'incomplete' } } })
+  const stripe = running.client()
+  const { customer, price } = await shop(stripe)
+  const session = await stripe.checkout.sessions.create({
+    mode: 'subscription',
+    customer: customer.id,
+    line_items: [{ price: price.id, quantity: 1 }],
+    success_url: SUCCESS,
+  })
+  const done = running.sandbox.stripe.completeCheckout(session.id, { delayed: true })
+  running.sandbox.stripe.expireSubscription(String(done.subscription))
+  running.sandbox.stripe.settleCheckout(session.id, 'succeeded')
+  expect(await stripe.invoices.retrieve(String(done.invoice))).toMatchObject({ status: 'void' })
+  expect(await stripe.subscriptions.retrieve(String(done.subscription))).toMatchObject({
+    status: 'incomplete_expired',
+  })
+})
+
 test('the card that always asks pays on the page and needs its buyer at the renewal', async () => {
   const running = await start()
   const stripe = running.client()

@@ -1,22 +1,8 @@
-/** Refunds, charges and disputes. */
+/** Refunds: how they begin, and how they come out. */
 
-import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
-import { at, NEW, OLD, start, subscribe, typesOf } from './harness.ts'
-
-async function paid(version = OLD) {
-  const running = await start({ stripe: { apiVersion: version } })
-  const stripe = running.client(version)
-  const customer = await stripe.customers.create({})
-  const intent = await stripe.paymentIntents.create({
-    amount: 1000,
-    currency: 'usd',
-    customer: customer.id,
-    payment_method: 'pm_card_visa',
-    confirm: true,
-  })
-  return { running, stripe, customer, intent, charge: String(intent.latest_charge) }
-}
+import { at, NEW, OLD, SUCCESS, start, subscribe, typesOf } from './harness.ts'
+import { paid } from './paid.ts'
 
 test('a refund by charge or by intent says so in events, and never more than was paid', async () => {
   const { running, stripe, intent, charge } = await paid()
@@ -114,50 +100,66 @@ test('an intent without a charge is no obstacle to expansion, and payments come 
 })
 
 test.each([
-  ['won', ['charge.dispute.closed', 'charge.dispute.funds_reinstated']],
-  ['lost', ['charge.dispute.closed']],
-] as const)('a dispute takes the money at once, and is %s', async (status, types) => {
-  const { running, stripe, intent, charge } = await paid()
+  ['pm_card_pendingRefund', 'pending'],
+  ['pm_card_refundFail', 'succeeded'],
+])('a refund to %s begins %s and fails; its amount can be refunded again', async (card, status) => {
+  const { running, stripe, charge } = await paid(OLD, card)
+  const { settleRefund } = running.sandbox.stripe
+  const made = await stripe.refunds.create({ charge, amount: 400 })
+  expect(made.status).toBe(status)
   const before = typesOf(running).length
-  const opened = running.sandbox.stripe.dispute(charge, { amount: 400, reason: 'duplicate' })
-  expect(opened).toMatchObject({
-    object: 'dispute',
-    amount: 400,
-    reason: 'duplicate',
-    charge,
-    payment_intent: intent.id,
-    status: 'needs_response',
-  })
+  const failed = settleRefund(made.id, 'failed', 'lost_or_stolen_card')
+  expect(failed).toMatchObject({ status: 'failed', failure_reason: 'lost_or_stolen_card' })
   expect(typesOf(running).slice(before)).toEqual([
-    'charge.dispute.created',
-    'charge.dispute.funds_withdrawn',
+    'refund.updated',
+    'charge.refund.updated',
+    'refund.failed',
   ])
-  expect(() => running.sandbox.stripe.dispute(intent.id)).toThrow('disputed already')
-  await expect(stripe.refunds.create({ charge })).rejects.toMatchObject({
-    code: 'charge_disputed',
-  })
-
-  const id = String(opened.id)
-  expect(running.sandbox.stripe.closeDispute(id, status)).toMatchObject({ status })
-  expect(typesOf(running).slice(before + 2)).toEqual(types)
-  expect(() => running.sandbox.stripe.closeDispute(id, 'won')).toThrow(status)
-  expect(await stripe.disputes.retrieve(id)).toMatchObject({ status })
-  const listed = await stripe.disputes.list({ payment_intent: intent.id })
-  expect(listed.data.map((one) => one.id)).toEqual([id])
-  expect((await stripe.disputes.list({ charge: 'ch_none' })).data).toEqual([])
-  const refund = () => stripe.refunds.create({ charge })
-  if (status === 'won') expect((await refund()).amount).toBe(1000)
-  else await expect(refund()).rejects.toThrow('charged back')
+  expect(await stripe.charges.retrieve(charge)).toMatchObject({ amount_refunded: 0 })
+  expect(() => settleRefund(made.id, 'succeeded')).toThrow('is failed')
+  expect((await stripe.refunds.create({ charge })).amount).toBe(1000)
 })
 
-test('what was not paid, or less of it, cannot be disputed', async () => {
+test('a pending refund succeeds later, and one of a debit is pending by itself', async () => {
+  const running = await start()
+  const stripe = running.client()
+  const line_items = [
+    {
+      price_data: { currency: 'eur', unit_amount: 900, product_data: { name: 'Credits' } },
+      quantity: 1,
+    },
+  ]
+  const session = await stripe.checkout.sessions.create({
+    mode: 'payment',
+    customer_email: 'ada@example.com',
+    line_items,
+    success_url: SUCCESS,
+  })
+  const { payment_intent } = running.sandbox.stripe.completeCheckout(session.id, { delayed: true })
+  running.sandbox.stripe.settleCheckout(session.id, 'succeeded')
+  const made = await stripe.refunds.create({ payment_intent: String(payment_intent) })
+  expect(made).toMatchObject({ status: 'pending', destination_details: { type: 'sepa_debit' } })
+  running.sandbox.stripe.settleRefund(made.id, 'succeeded')
+  expect(await stripe.refunds.retrieve(made.id)).toMatchObject({ status: 'succeeded' })
+  expect(typesOf(running)).not.toContain('refund.failed')
+})
+
+test('a refund that needs its buyer can be canceled, and a low balance refuses one', async () => {
   const { running, stripe, charge } = await paid()
-  const { dispute } = running.sandbox.stripe
-  expect(() => dispute(charge, { amount: 1001 })).toThrow('cannot be disputed')
-  expect(() => dispute('ch_none')).toThrow('No such charge')
-  const open = await stripe.paymentIntents.create({ amount: 500, currency: 'usd' })
-  expect(() => dispute(open.id)).toThrow('No such charge')
-  const noted = await stripe.charges.update(charge, { description: 'seat' })
-  expect((noted as Stripe.Charge).description).toBe('seat')
-  expect(typesOf(running).slice(-2)).toEqual(['payment_intent.created', 'charge.updated'])
+  const { configure, settleRefund } = running.sandbox.stripe
+  configure({ refunds: 'requires_action' })
+  const made = await stripe.refunds.create({ charge })
+  expect(made).toMatchObject({
+    status: 'requires_action',
+    next_action: { type: 'display_details' },
+  })
+  expect(await stripe.refunds.cancel(made.id)).toMatchObject({ status: 'canceled' })
+  await expect(stripe.refunds.cancel(made.id)).rejects.toMatchObject({ statusCode: 400 })
+  expect(() => settleRefund(made.id, 'failed')).toThrow('is canceled')
+  configure({ refunds: 'refused' })
+  const again = () => stripe.refunds.create({ charge }, { idempotencyKey: 'r1' })
+  await expect(again()).rejects.toMatchObject({ code: 'balance_insufficient' })
+  configure({ refunds: 'by_method' })
+  await expect(again()).rejects.toMatchObject({ code: 'balance_insufficient' })
+  expect((await stripe.refunds.create({ charge })).status).toBe('succeeded')
 })

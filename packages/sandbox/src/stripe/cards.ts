@@ -33,6 +33,8 @@ const numbers: Record<string, { brand: string; behaviour: CardBehaviour }> = {
   '4000000000009987': { brand: 'visa', behaviour: 'lost_card' },
   '4000000000000069': { brand: 'visa', behaviour: 'expired_card' },
   '4000000000000127': { brand: 'visa', behaviour: 'incorrect_cvc' },
+  '4000000000005126': { brand: 'visa', behaviour: 'refund_fails' },
+  '4000000000007726': { brand: 'visa', behaviour: 'refund_waits' },
 }
 
 /** Names that stand for a card in an API call, and the number behind each. */
@@ -50,6 +52,8 @@ const names: Record<string, string> = {
   pm_card_visa_chargeDeclinedLostCard: '4000000000009987',
   pm_card_chargeDeclinedExpiredCard: '4000000000000069',
   pm_card_chargeDeclinedIncorrectCvc: '4000000000000127',
+  pm_card_refundFail: '4000000000005126',
+  pm_card_pendingRefund: '4000000000007726',
 }
 
 /** The number a name such as `pm_card_visa` stands for; undefined where it is none. */

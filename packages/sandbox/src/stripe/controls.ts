@@ -7,13 +7,21 @@
 import type { Outcome } from './charging.ts'
 import { type Buyer, payCheckout, settleCheckout, settlePayment } from './checkout-payment.ts'
 import { copy } from './copy.ts'
-import { closeDispute, type DisputeDetails, openDispute } from './disputes.ts'
+import {
+  closeDispute,
+  type DisputeDetails,
+  type DisputeEnd,
+  escalateDispute,
+  openDispute,
+} from './disputes.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
+import { type RefundOutcome, settleRefund } from './refunds.ts'
 import { type Shown, show } from './shapes.ts'
 import { find, type Store } from './store.ts'
 import {
   announceTrialEnd,
   endSubscription,
+  expireSubscription,
   failSubscription,
   renewSubscription,
 } from './subscription-life.ts'
@@ -52,15 +60,33 @@ export interface LifeControls {
   expireUpdate(subscriptionId: string): Shown
   /** Ends a subscription now, as Stripe does after the last failed retry. */
   endSubscription(subscriptionId: string): Shown
+  /**
+   * Lets the 23 hours pass in which a first payment may be made: `incomplete_expired`, its invoice
+   * void. @throws `invalid_state` where the subscription is not incomplete
+   */
+  expireSubscription(subscriptionId: string): Shown
 
   /**
-   * A bank disputes a charge, named by its own id or its intent's; the money is withdrawn at once.
+   * Lets a refund come out. `failed`, also after it had succeeded, gives its amount back to the
+   * charge, for `reason`; `canceled` is what a buyer's silence does to one that `requires_action`.
+   *
+   * @throws `invalid_state` where it came out already
+   */
+  settleRefund(refundId: string, outcome: RefundOutcome, reason?: string): Shown
+  /**
+   * A bank disputes a charge, named by its own id or its intent's, or inquires about it.
    *
    * @throws `invalid_state` for what was not paid or is disputed already
    */
   dispute(chargeOrIntentId: string, details?: DisputeDetails): Shown
-  /** The bank decides; a dispute that is won gives the money back. @throws `invalid_state` */
-  closeDispute(disputeId: string, status: 'lost' | 'won'): Shown
+  /** The bank makes an inquiry a dispute. @throws `invalid_state` where it is no open inquiry */
+  escalateDispute(disputeId: string): Shown
+  /**
+   * The bank decides: a dispute that is won gives the money back, an inquiry is `warning_closed`.
+   *
+   * @throws `invalid_state`
+   */
+  closeDispute(disputeId: string, status: DisputeEnd): Shown
 }
 
 /** What a buyer, a bank or the passing of time would do. */
@@ -108,7 +134,12 @@ export function lifeControls({
       }),
     endSubscription: (id: string): Shown =>
       act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
+    expireSubscription: (id: string): Shown =>
+      act(() => expireSubscription(store, subscriptionOf(id))),
     dispute: (id, details): Shown => act(() => openDispute(store, id, details)),
+    settleRefund: (id, outcome, reason): Shown =>
+      act(() => settleRefund(store, id, outcome, reason)),
+    escalateDispute: (id): Shown => act(() => escalateDispute(store, id)),
     closeDispute: (id, status): Shown => act(() => closeDispute(store, id, status)),
   }
 }

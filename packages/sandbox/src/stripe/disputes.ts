@@ -9,7 +9,7 @@ import { SandboxError } from '../errors.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import type { Charge, Dispute } from './objects.ts'
 import { daysAfter } from './periods.ts'
-import { change, emit, find, insert, newId, type Store, seconds } from './store.ts'
+import { change, emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 
 /** What a test says about a dispute. */
 export interface DisputeDetails {
@@ -17,29 +17,61 @@ export interface DisputeDetails {
   amount?: number
   /** Default `fraudulent`. */
   reason?: Dispute['reason']
+  /**
+   * How it begins. Default `needs_response`, and the money is withdrawn. `warning_needs_response` is
+   * an inquiry, which withdraws nothing; `prevented` is settled before it became one.
+   */
+  status?: 'needs_response' | 'prevented' | 'warning_needs_response'
 }
+
+/** How a dispute or an inquiry ends. */
+export type DisputeEnd = 'lost' | 'warning_closed' | 'won'
 
 /** Days in which evidence may be given. */
 const ANSWER_DAYS = 9
 
+const isClosed = ({ status }: Dispute): boolean =>
+  ['lost', 'prevented', 'warning_closed', 'won'].includes(status)
+
 /**
- * A bank disputes a charge, named by its own id or its intent's: the money is withdrawn at once.
+ * A bank disputes a charge, named by its own id or its intent's, or asks about it. A charge may have
+ * several disputes, one after another or for parts of it.
  *
  * @throws `resource_missing`, and `invalid_state` for what was not paid or is disputed already.
  */
 export function openDispute(store: Store, id: string, details: DisputeDetails = {}): Dispute {
   const charge = chargeOf(store, id)
-  const { amount = charge.amount_captured, reason = 'fraudulent' } = details
-  if (!charge.paid || charge.disputed || amount < 1 || amount > charge.amount_captured) {
-    const state = charge.disputed ? 'disputed already' : `of ${charge.amount_captured}`
+  const { reason = 'fraudulent', status = 'needs_response' } = details
+  const taken = referring(store, 'disputes', 'charge', charge.id)
+    .filter((dispute) => !['warning_closed', 'won'].includes(dispute.status))
+    .reduce((sum, dispute) => sum + dispute.amount, 0)
+  const left = charge.amount_captured - taken
+  const { amount = charge.amount_captured } = details
+  if (!charge.paid || amount < 1 || amount > left) {
+    const state = taken > 0 ? 'disputed already' : `of ${charge.amount_captured}`
     throw new SandboxError(
       'invalid_state',
       409,
       `Charge ${charge.id} is ${state}, so ${amount} of it cannot be disputed.`,
     )
   }
+  const dispute = insert(store, 'disputes', newDispute(store, charge, { amount, reason, status }))
+  charge.disputed = true
+  charge.dispute = dispute.id
+  emit(store, 'charge.dispute.created', dispute)
+  if (status === 'needs_response') emit(store, 'charge.dispute.funds_withdrawn', dispute)
+  if (status === 'prevented') emit(store, 'charge.dispute.closed', dispute)
+  return dispute
+}
+
+function newDispute(
+  store: Store,
+  charge: Charge,
+  { amount, reason, status }: Required<DisputeDetails>,
+): Dispute {
   const now = seconds(store)
-  const dispute = insert(store, 'disputes', {
+  const isInquiry = status === 'warning_needs_response'
+  return {
     id: newId('disputes'),
     object: 'dispute',
     created: now,
@@ -48,29 +80,66 @@ export function openDispute(store: Store, id: string, details: DisputeDetails = 
     balance_transactions: [],
     charge: charge.id,
     currency: charge.currency,
-    evidence: {},
+    enhanced_eligibility_types: [],
+    evidence: noEvidence(),
     evidence_details: {
-      due_by: daysAfter(now, ANSWER_DAYS),
+      due_by: status === 'prevented' ? null : daysAfter(now, ANSWER_DAYS),
+      enhanced_eligibility: {},
       has_evidence: false,
       past_due: false,
       submission_count: 0,
     },
-    is_charge_refundable: false,
+    is_charge_refundable: isInquiry,
     metadata: {},
     payment_intent: charge.payment_intent,
     payment_method_details: {
       type: 'card',
-      card: { brand: 'visa', case_type: 'chargeback', network_reason_code: '10' },
+      card: {
+        brand: 'visa',
+        case_type: isInquiry ? 'inquiry' : 'chargeback',
+        network_reason_code: '10',
+      },
     },
     reason,
-    status: 'needs_response',
-  })
-  charge.disputed = true
-  charge.dispute = dispute.id
-  emit(store, 'charge.dispute.created', dispute)
-  emit(store, 'charge.dispute.funds_withdrawn', dispute)
-  return dispute
+    status,
+  }
 }
+
+/** The members of evidence, none of which was given. */
+const noEvidence = (): object => ({
+  ...Object.fromEntries(EVIDENCE.map((name) => [name, null])),
+  enhanced_evidence: {},
+})
+
+const EVIDENCE = [
+  'access_activity_log',
+  'billing_address',
+  'cancellation_policy',
+  'cancellation_policy_disclosure',
+  'cancellation_rebuttal',
+  'customer_communication',
+  'customer_email_address',
+  'customer_name',
+  'customer_purchase_ip',
+  'customer_signature',
+  'duplicate_charge_documentation',
+  'duplicate_charge_explanation',
+  'duplicate_charge_id',
+  'product_description',
+  'receipt',
+  'refund_policy',
+  'refund_policy_disclosure',
+  'refund_refusal_explanation',
+  'service_date',
+  'service_documentation',
+  'shipping_address',
+  'shipping_carrier',
+  'shipping_date',
+  'shipping_documentation',
+  'shipping_tracking_number',
+  'uncategorized_file',
+  'uncategorized_text',
+]
 
 function chargeOf(store: Store, id: string): Charge {
   if (!id.startsWith('pi_')) return find(store, 'charges', id)
@@ -78,14 +147,34 @@ function chargeOf(store: Store, id: string): Charge {
 }
 
 /**
- * The bank decides. A dispute that is won gives the money back.
+ * The bank makes an inquiry a dispute: the money is withdrawn.
  *
- * @throws `resource_missing`, and `invalid_state` where it is decided already.
+ * @throws `resource_missing`, and `invalid_state` where it is no open inquiry.
  */
-export function closeDispute(store: Store, id: string, status: 'lost' | 'won'): Dispute {
+export function escalateDispute(store: Store, id: string): Dispute {
   const dispute = find(store, 'disputes', id)
-  if (dispute.status === 'lost' || dispute.status === 'won') {
-    throw new SandboxError('invalid_state', 409, `Dispute ${id} is ${dispute.status} already.`)
+  if (!dispute.status.startsWith('warning_') || isClosed(dispute)) {
+    throw new SandboxError('invalid_state', 409, `Dispute ${id} is ${dispute.status}: no inquiry.`)
+  }
+  change(store, 'charge.dispute.updated', dispute, (current) => {
+    current.status = 'needs_response'
+    current.is_charge_refundable = false
+  })
+  emit(store, 'charge.dispute.funds_withdrawn', dispute)
+  return dispute
+}
+
+/**
+ * The bank decides. A dispute that is won gives the money back; an inquiry is closed.
+ *
+ * @throws `resource_missing`, and `invalid_state` where it is decided already or cannot end so.
+ */
+export function closeDispute(store: Store, id: string, status: DisputeEnd): Dispute {
+  const dispute = find(store, 'disputes', id)
+  const isInquiry = dispute.status.startsWith('warning_')
+  if (isClosed(dispute) || isInquiry !== (status === 'warning_closed')) {
+    const message = `Dispute ${id} is ${dispute.status}${isClosed(dispute) ? ' already' : ''} and cannot become ${status}.`
+    throw new SandboxError('invalid_state', 409, message)
   }
   dispute.status = status
   emit(store, 'charge.dispute.closed', dispute)

@@ -71,7 +71,9 @@ export function voidInvoice(store: Store, invoice: Invoice): void {
   invoice.status = 'void'
   invoice.status_transitions.voided_at = seconds(store)
   const intent = store.tables.paymentIntents.get(invoice.payment_intent ?? '')
-  if (intent !== undefined) cancelIntent(store, intent, 'void_invoice')
+  if (intent !== undefined && intent.status !== 'processing') {
+    cancelIntent(store, intent, 'void_invoice')
+  }
   emit(store, 'invoice.voided', invoice)
 }
 
@@ -231,7 +233,8 @@ export function recordPayment(store: Store, invoice: Invoice, isCounted = false)
   invoice.charge = intent.latest_charge
   invoice.attempted = true
   if (!isCounted) invoice.attempt_count += 1
-  if (intent.status === 'processing') return
+  // A debit that comes out after its invoice was made void pays nothing there.
+  if (intent.status === 'processing' || invoice.status === 'void') return
   if (intent.status === 'succeeded') markPaid(store, invoice)
   else markFailed(store, invoice, intent.status === 'requires_action')
 }

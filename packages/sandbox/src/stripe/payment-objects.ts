@@ -97,18 +97,26 @@ export interface Refund extends Base {
   charge: string
   currency: string
   destination_details: {
-    card: {
+    type: string
+    card?: {
       reference_status: 'available' | 'pending'
       reference_type: 'acquirer_reference_number'
       type: 'refund'
     }
-    type: 'card'
+    sepa_debit?: object
+    us_bank_account?: object
   }
+  failure_balance_transaction?: null
+  failure_reason?: string
   metadata: Metadata
+  next_action?: object
   payment_intent: string | null
+  pending_reason?: 'charge_pending' | 'insufficient_funds' | 'processing'
   reason: string | null
   receipt_number: null
-  status: 'succeeded' | 'pending' | 'failed' | 'canceled'
+  source_transfer_reversal: null
+  status: 'succeeded' | 'pending' | 'failed' | 'canceled' | 'requires_action'
+  transfer_reversal: null
 }
 
 export interface Dispute extends Base {
@@ -117,9 +125,11 @@ export interface Dispute extends Base {
   balance_transactions: []
   charge: string
   currency: string
+  enhanced_eligibility_types: []
   evidence: object
   evidence_details: {
-    due_by: number
+    due_by: number | null
+    enhanced_eligibility: object
     has_evidence: boolean
     past_due: boolean
     submission_count: number
@@ -137,7 +147,16 @@ export interface Dispute extends Base {
     | 'product_unacceptable'
     | 'subscription_canceled'
     | 'unrecognized'
-  status: 'lost' | 'needs_response' | 'under_review' | 'won'
+  /** `warning_*` is an inquiry: the money stays until it is escalated. */
+  status:
+    | 'lost'
+    | 'needs_response'
+    | 'prevented'
+    | 'under_review'
+    | 'warning_closed'
+    | 'warning_needs_response'
+    | 'warning_under_review'
+    | 'won'
 }
 
 /** How the stand-in's bank treats a card. */
@@ -153,6 +172,8 @@ export type CardBehaviour =
   | 'expired_card'
   | 'incorrect_cvc'
   | 'test_mode_live_card'
+  | 'refund_fails'
+  | 'refund_waits'
 
 export interface PaymentMethod extends Base {
   object: 'payment_method'

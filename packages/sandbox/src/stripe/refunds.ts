@@ -1,13 +1,16 @@
 /**
- * Refunds: money that goes back on a charge, at most what the charge took.
+ * Refunds: money that goes back on a charge, at most what the charge took. One begins as its payment
+ * method lets it, and comes out later where it has to wait.
  *
+ * @see https://docs.stripe.com/refunds
  * @module
  */
 
+import { SandboxError } from '../errors.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
-import { invalid, missing } from './errors.ts'
-import type { Charge, Refund } from './objects.ts'
-import { change, emit, find, insert, newId, type Store, seconds } from './store.ts'
+import { invalid, missing, StripeApiError } from './errors.ts'
+import type { Charge, Dispute, Refund } from './objects.ts'
+import { change, emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 
 /** The charge a request names, by itself or by its intent. */
 function chargeOf({ store, params }: Call): Charge {
@@ -28,12 +31,14 @@ function chargeOf({ store, params }: Call): Charge {
   )
 }
 
+/** Whether the bank has the money of a dispute. An inquiry takes none, and a won one gave it back. */
+const holdsMoney = ({ status }: Dispute): boolean =>
+  status !== 'won' && !status.startsWith('warning_')
+
 /** Refuses what cannot go back. @throws `charge_already_refunded`, `charge_disputed` */
 function checkRefundable(store: Store, charge: Charge, amount: number): void {
   if (!charge.paid) throw invalid(`Charge ${charge.id} was not paid.`, 'charge')
-  // The bank has taken the money already, unless it gave the dispute up.
-  const dispute = store.tables.disputes.get(charge.dispute ?? '')
-  if (dispute !== undefined && dispute.status !== 'won') {
+  if (referring(store, 'disputes', 'charge', charge.id).some(holdsMoney)) {
     throw invalid(`Charge ${charge.id} has been charged back.`, 'charge', 'charge_disputed')
   }
   const left = charge.amount_captured - charge.amount_refunded
@@ -41,12 +46,53 @@ function checkRefundable(store: Store, charge: Charge, amount: number): void {
     const message = `Charge ${charge.id} has already been refunded.`
     throw invalid(message, 'charge', 'charge_already_refunded')
   }
-  if (amount >= 1 && amount <= left) return
+  if (amount >= 1 && amount <= left) {
+    if (store.settings.refunds !== 'refused') return
+    throw new StripeApiError(
+      'balance_insufficient',
+      400,
+      'Insufficient funds in your Stripe balance to refund this amount.',
+    )
+  }
   throw invalid(
     `Refund amount (${amount}) is greater than unrefunded amount on charge (${left}).`,
     'amount',
   )
 }
+
+/** How a refund of the charge begins. */
+function beginningOf(
+  store: Store,
+  charge: Charge,
+): Pick<Refund, 'destination_details' | 'next_action' | 'pending_reason' | 'status'> {
+  const method = store.tables.paymentMethods.get(charge.payment_method ?? '')
+  const type = method?.type ?? 'card'
+  const { refunds } = store.settings
+  const waits = refunds === 'pending' || type !== 'card' || method?.behaviour === 'refund_waits'
+  const status = refunds === 'requires_action' ? refunds : waits ? 'pending' : 'succeeded'
+  const card = {
+    reference_status: 'pending' as const,
+    reference_type: 'acquirer_reference_number' as const,
+    type: 'refund' as const,
+  }
+  return {
+    status,
+    destination_details: type === 'card' ? { card, type } : { [type]: {}, type },
+    ...(status === 'pending' ? { pending_reason: 'processing' as const } : {}),
+    ...(status === 'requires_action' ? { next_action: nextAction(store, charge) } : {}),
+  }
+}
+
+const nextAction = (store: Store, charge: Charge): object => ({
+  type: 'display_details',
+  display_details: {
+    email_sent: {
+      email_sent_at: seconds(store),
+      email_sent_to: charge.billing_details.email ?? 'buyer@example.com',
+    },
+    expires_at: seconds(store) + 45 * 86_400,
+  },
+})
 
 function refund(call: Call): Refund {
   const { store, params } = call
@@ -65,30 +111,77 @@ function refund(call: Call): Refund {
     balance_transaction: null,
     charge: charge.id,
     currency: charge.currency,
-    destination_details: {
-      card: {
-        reference_status: 'pending',
-        reference_type: 'acquirer_reference_number',
-        type: 'refund',
-      },
-      type: 'card',
-    },
     metadata,
     payment_intent: charge.payment_intent,
     reason,
     receipt_number: null,
-    status: 'succeeded',
+    source_transfer_reversal: null,
+    transfer_reversal: null,
+    ...beginningOf(store, charge),
   })
   emit(store, 'refund.created', made)
-  // The bank's reference follows; here it is there at once.
-  change(store, 'refund.updated', made, (current) => {
-    const card = { ...current.destination_details.card, reference_status: 'available' as const }
-    current.destination_details = { ...current.destination_details, card }
-  })
+  if (made.status === 'succeeded') tellReference(store, made)
   change(store, 'charge.refunded', charge, (current) => {
     current.amount_refunded += amount
     current.refunded = current.amount_refunded === current.amount_captured
   })
+  return made
+}
+
+/** The bank's reference of a card's refund follows; here it is there at once. */
+function tellReference(store: Store, made: Refund): void {
+  const { card } = made.destination_details
+  if (card === undefined) return
+  change(store, 'refund.updated', made, (current) => {
+    current.destination_details = {
+      ...current.destination_details,
+      card: { ...card, reference_status: 'available' },
+    }
+  })
+}
+
+/** How a refund comes out, and why where it fails. */
+export type RefundOutcome = 'canceled' | 'failed' | 'succeeded'
+
+/**
+ * Lets a refund come out. One that fails or is canceled gives its amount back to the charge, so it
+ * can be refunded again; a card's refund can fail after it had succeeded.
+ *
+ * @throws `resource_missing`, and `invalid_state` where it came out already.
+ */
+export function settleRefund(
+  store: Store,
+  id: string,
+  outcome: RefundOutcome,
+  reason = 'unknown',
+): Refund {
+  const made = find(store, 'refunds', id)
+  const canFail = made.status === 'succeeded' && outcome === 'failed'
+  if (!canFail && made.status !== 'pending' && made.status !== 'requires_action') {
+    const message = `Refund ${id} is ${made.status} and cannot become ${outcome}.`
+    throw new SandboxError('invalid_state', 409, message)
+  }
+  return come(store, made, outcome, reason)
+}
+
+function come(store: Store, made: Refund, outcome: RefundOutcome, reason: string): Refund {
+  const apply = (current: Refund): void => {
+    current.status = outcome
+    delete current.pending_reason
+    delete current.next_action
+    if (outcome === 'succeeded') return
+    current.failure_balance_transaction = null
+    current.failure_reason = outcome === 'canceled' ? 'merchant_request' : reason
+  }
+  if (outcome !== 'succeeded') {
+    // The charge first: its events tell what can be refunded when the refund's failure is heard.
+    const charge = find(store, 'charges', made.charge)
+    charge.amount_refunded -= made.amount
+    charge.refunded = false
+  }
+  change(store, 'refund.updated', made, apply)
+  emit(store, 'charge.refund.updated', made)
+  if (outcome === 'failed') emit(store, 'refund.failed', made)
   return made
 }
 
@@ -120,6 +213,15 @@ export const refundEndpoints: Endpoint[] = [
       return change(store, 'refund.updated', made, (current) => {
         current.metadata = metadata
       })
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/refunds/:id/cancel',
+    run({ store, id }) {
+      const made = find(store, 'refunds', id)
+      if (made.status === 'requires_action') return come(store, made, 'canceled', '')
+      throw invalid(`You cannot cancel a refund that is ${made.status}.`)
     },
   },
 ]

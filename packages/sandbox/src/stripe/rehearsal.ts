@@ -14,8 +14,8 @@ const OWN = ['paymentMethods', 'schedules', 'subscriptions'] as const satisfies 
 
 /** A store of its own with what belongs to `customer`; nothing that happens in it is announced. */
 export function rehearsalOf(store: Store, customer: string): Store {
-  const { clock, apiVersion } = store
-  const made = createStore({ clock, apiVersion, onEvent() {} })
+  const { clock, apiVersion, settings } = store
+  const made = createStore({ clock, apiVersion, settings, onEvent() {} })
   made.origin = store.origin
   // The catalogue is only read.
   made.tables.prices = store.tables.prices

@@ -29,6 +29,7 @@ import {
 import { createFaultSource, type Faults } from './faults.ts'
 import { createStripePages } from './pages.tsx'
 import { createApi } from './server.ts'
+import type { StripeSettings } from './settings.ts'
 import { type Shown, showEvent } from './shapes.ts'
 import {
   createStore,
@@ -57,6 +58,8 @@ export interface StripeSandboxOptions {
    * same idempotency key is refused: 409 `idempotency_key_in_use`.
    */
   latencyMs?: number
+  /** How the account behaves where Stripe's accounts differ; see {@link StripeSettings}. */
+  settings?: Partial<StripeSettings>
   /** Domain time; the machine's unless given. */
   clock?: Clock
   /** Default one JSON line an entry on standard error. */
@@ -99,6 +102,8 @@ export interface StripeSandbox extends LifeControls {
   /** Makes a share of the API requests fail from now on; null ends it. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 
+  /** Changes how the account behaves from now on; what is not named stays. */
+  configure(settings: Partial<StripeSettings>): void
   /** The whole state as JSON. */
   snapshot(): StripeSnapshot
   /** Puts a snapshot in the place of the state; the options' receivers and key stay. */
@@ -184,6 +189,9 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       failure = { times: 1, ...next }
     },
     setFaults: faults.set,
+    configure(settings) {
+      store.settings = { ...store.settings, ...settings }
+    },
     ...lifeControls(parts),
     snapshot: () => ({ ...snapshotStore(store), deliveries: queue.records() }),
     restore(snapshot) {
@@ -201,6 +209,7 @@ function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
   const store: Store = createStore({
     clock,
     apiVersion,
+    settings: options.settings ?? {},
     onEvent(event) {
       for (const endpoint of store.tables.endpoints.values()) {
         if (options.delivery === false || !wants(endpoint, event.type)) continue

@@ -30,6 +30,7 @@ import type {
   SubscriptionSchedule,
   WebhookEndpoint,
 } from './objects.ts'
+import { defaultSettings, type StripeSettings } from './settings.ts'
 
 /** The record types by table name. */
 export interface Tables {
@@ -107,6 +108,7 @@ export interface StripeSnapshot {
 
 export interface Store {
   readonly clock: Clock
+  settings: StripeSettings
   tables: { [Name in TableName]: Map<string, Tables[Name]> }
   indexes: { [Name in TableName]: TableIndex<Tables[Name]> }
   /** Oldest first. */
@@ -124,10 +126,12 @@ export interface Store {
 export function createStore(options: {
   clock: Clock
   apiVersion: string
+  settings?: Partial<StripeSettings>
   onEvent(event: EventRecord): void
 }): Store {
   return {
     ...options,
+    settings: { ...defaultSettings, ...options.settings },
     tables: emptyTables(),
     indexes: emptyIndexes(),
     answers: new Map(),

@@ -7,7 +7,7 @@
 
 import { SandboxError } from '../errors.ts'
 import type { StripeApiError } from './errors.ts'
-import { createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
+import { createInvoice, defaultCard, type LineDraft, payInvoice, voidInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { periodEnd } from './periods.ts'
@@ -172,10 +172,11 @@ export function renewSubscription(
   return invoice
 }
 
-/** Whether an invoice is paid or will be: a debit under way lets its subscription begin, as on Stripe. */
+/** Whether an invoice is paid, or will be by a debit under way that lets its subscription begin. */
 const isPayingOff = (store: Store, invoice: Invoice): boolean =>
   invoice.paid ||
-  store.tables.paymentIntents.get(invoice.payment_intent ?? '')?.status === 'processing'
+  (store.settings.firstDebit === 'active' &&
+    store.tables.paymentIntents.get(invoice.payment_intent ?? '')?.status === 'processing')
 
 const isDueAfterTrial = (subscription: Subscription): boolean =>
   subscription.items.data.some((item) => item.price.unit_amount * item.quantity > 0)
@@ -221,6 +222,25 @@ export function failSubscription(store: Store, subscription: Subscription): Invo
     )
   }
   return invoice
+}
+
+/**
+ * Lets the time pass in which a first payment may be made: the subscription expires and its invoice
+ * is void. A debit that comes out later changes neither.
+ *
+ * @throws `invalid_state` where the subscription is not incomplete.
+ */
+export function expireSubscription(store: Store, subscription: Subscription): Subscription {
+  if (subscription.status !== 'incomplete') {
+    const message = `Subscription ${subscription.id} is ${subscription.status} and not incomplete.`
+    throw new SandboxError('invalid_state', 409, message)
+  }
+  const invoice = store.tables.invoices.get(subscription.latest_invoice ?? '')
+  if (invoice?.status === 'open') voidInvoice(store, invoice)
+  return change(store, 'customer.subscription.updated', subscription, (current) => {
+    current.status = 'incomplete_expired'
+    current.ended_at = seconds(store)
+  })
 }
 
 /** Ends a subscription now. An ended one stays as it is. */
