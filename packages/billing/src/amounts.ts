@@ -1,21 +1,23 @@
 /**
- * What counts as an amount of money.
+ * What counts as an amount of money. The bounds of each currency and its minor units are in `@repo/core`.
  *
  * @module
  */
 
+import { amountProblem, MAX_AMOUNT } from '@repo/core'
 import { BillingError } from './errors.ts'
 
-/** Eight digits: the most Stripe and Creem take in most currencies. */
-const MAX_AMOUNT = 99_999_999
-
-/** @throws `invalid_amount` unless `amount` is a whole number of minor units above 0. */
-export function requireAmount(amount: number): number {
-  if (Number.isSafeInteger(amount) && amount >= 1 && amount <= MAX_AMOUNT) return amount
-  throw new BillingError(
-    'invalid_amount',
-    `The amount must be a whole number of minor units from 1 to ${MAX_AMOUNT}, not ${amount}.`,
-  )
+/**
+ * Without `currency` the bounds are those that hold for all: a refund has its payment's currency.
+ *
+ * @throws `invalid_amount` unless `amount` is a whole number of minor units above 0 that can be charged in `currency`.
+ */
+export function requireAmount(amount: number, currency?: string): number {
+  const isAny = Number.isSafeInteger(amount) && amount >= 1 && amount <= MAX_AMOUNT
+  const any = isAny ? null : `must be a whole number of minor units from 1 to ${MAX_AMOUNT}`
+  const problem = currency === undefined ? any : amountProblem(amount, currency)
+  if (problem === null) return amount
+  throw new BillingError('invalid_amount', `The amount ${problem}; it is ${amount}.`)
 }
 
 /** @throws `invalid_currency` unless it is a three-letter code. Returns it in lower case. */

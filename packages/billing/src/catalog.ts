@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { Price, Product } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import type { ProviderState } from './provider-state.ts'
+import { inNumbers } from './rows.ts'
 import { type PriceShape, priceShape } from './shapes.ts'
 import { ask } from './stripe.ts'
 
@@ -42,7 +43,7 @@ async function retrieve(ctx: BillingContext, id: string): Promise<PriceShape | n
 
 const differs = (row: PriceRow, shape: PriceShape): boolean =>
   row.lookupKey !== shape.lookupKey ||
-  row.amount !== shape.amount ||
+  inNumbers(row).amount !== shape.amount ||
   row.currency !== shape.currency ||
   row.interval !== shape.interval ||
   row.active !== shape.active

@@ -81,8 +81,8 @@ export async function createCheckoutSession(
     const customer = await ensureCustomer(ctx, input.ownerId)
     return openPlanCheckout(ctx, customer, { ...addresses, ...terms })
   }
-  const amount = requireAmount(input.item.amount)
   const currency = requireCurrency(input.item.currency)
+  const amount = requireAmount(input.item.amount, currency)
   const customer = await ensureCustomer(ctx, input.ownerId)
   const session = await withOrder(ctx, customer, { amount, currency }, 'checkoutId', (orderId) => {
     const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
@@ -150,7 +150,7 @@ export function paymentTerms({
         quantity: 1,
         price_data: {
           currency: requireCurrency(item.currency),
-          unit_amount: requireAmount(item.amount),
+          unit_amount: requireAmount(item.amount, item.currency),
           product_data: { name: item.name },
         },
       },

@@ -4,14 +4,15 @@
  * @module
  */
 
-import type { Invoice } from '@repo/db'
 import type { BillingContext } from './context.ts'
+import { type Invoice, inNumbers } from './rows.ts'
 
 /** The owner's invoices, the newest first; drafts, which may still change, are left out. */
-export function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
-  return ctx.db.invoice.findMany({
+export async function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
+  const rows = await ctx.db.invoice.findMany({
     where: { customer: { ownerId }, status: { not: 'draft' } },
     // The provider's times are whole seconds; numbers count on.
     orderBy: [{ createdAt: 'desc' }, { number: 'desc' }],
   })
+  return rows.map(inNumbers)
 }

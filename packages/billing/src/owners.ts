@@ -43,11 +43,17 @@ export async function exportOwner(
     ...account,
     transactions: log.filter(({ creditType }) => creditType === account.creditType),
   }))
-  const held = { exportedAt: new Date(), customer, credits }
-  return JSON.parse(
-    JSON.stringify(held, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
-  )
+  return {
+    exportedAt: new Date().toJSON(),
+    customer: asJson(customer, Number),
+    // The ledger's are larger than a number may hold.
+    credits: asJson(credits, String),
+  }
 }
+
+/** `value` as JSON has it, with its bigints as `read` reads them. */
+const asJson = (value: unknown, read: (bigint: bigint) => unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? read(each) : each)))
 
 export interface ForgetOptions {
   /** Also delete the customer at the provider, who keeps what the law asks for. Default false. */

@@ -4,13 +4,13 @@
  * @module
  */
 
-import type { Payment } from '@repo/db'
 import { requireAmount, requireCurrency } from './amounts.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer, isLinked } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { settleSynced, withOrder } from './orders/own-amount.ts'
+import { inNumbers, type Payment } from './rows.ts'
 import { paymentShape } from './shapes-money.ts'
 import { ask, isMissing } from './stripe.ts'
 import { syncLinked } from './sync.ts'
@@ -48,7 +48,8 @@ export async function createPaymentIntent(
   metadata: PaymentMetadata,
   options: PaymentIntentOptions = {},
 ): Promise<CreatedPaymentIntent> {
-  const terms = { amount: requireAmount(amount), currency: requireCurrency(currency) }
+  const code = requireCurrency(currency)
+  const terms = { amount: requireAmount(amount, code), currency: code }
   if (!metadata?.ownerId) {
     throw new BillingError('owner_required', 'metadata.ownerId must say who pays.')
   }
@@ -123,14 +124,15 @@ export async function confirmPayment(
   await settleSynced(ctx, { paymentId: intentId })
   const payment = await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intentId } })
   if (!payment) throw missing
-  const { id, status, amount, currency } = payment
+  const { id, status, amount, currency } = inNumbers(payment)
   return { id, paid: status === 'succeeded', status, amount, currency }
 }
 
 /** The owner's one-time payments, the newest first. */
-export function listPayments(ctx: BillingContext, ownerId: string): Promise<Payment[]> {
-  return ctx.db.payment.findMany({
+export async function listPayments(ctx: BillingContext, ownerId: string): Promise<Payment[]> {
+  const rows = await ctx.db.payment.findMany({
     where: { customer: { ownerId } },
     orderBy: { createdAt: 'desc' },
   })
+  return rows.map(inNumbers)
 }

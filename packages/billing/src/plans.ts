@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readEnv } from '@repo/core'
+import { amountProblem, readEnv } from '@repo/core'
 import type Stripe from 'stripe'
 import { z } from 'zod'
 import { checkPlanCredits, type PlanCredits } from './credits/plan-terms.ts'
@@ -56,11 +56,12 @@ export function definePlans<const P extends Plans>(plans: P): P {
   const seen = new Set<string>()
   for (const [name, plan] of all) {
     for (const price of Object.values(plan.prices ?? {})) {
-      if (!Number.isSafeInteger(price.amount) || price.amount < 1) {
-        throw new BillingError('invalid_options', `${name}: ${price.amount} is no amount.`)
-      }
       if (!/^[a-z]{3}$/.test(price.currency)) {
         throw new BillingError('invalid_options', `${name}: ${price.currency} is no currency.`)
+      }
+      const problem = amountProblem(price.amount, price.currency)
+      if (problem !== null) {
+        throw new BillingError('invalid_options', `${name}: the amount ${problem}.`)
       }
       if (seen.has(price.lookupKey)) {
         throw new BillingError('invalid_options', `Two prices are called ${price.lookupKey}.`)

@@ -49,8 +49,8 @@ export function defineProducts<const P extends Products>(products: P): P {
   for (const [sku, product] of Object.entries<Product>(products)) {
     if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(sku)) throw refuse(`${sku} is no SKU: use A-Z, 0-9 and _.`)
     try {
-      requireAmount(product.amount)
       if (requireCurrency(product.currency) !== product.currency) throw refuse('capitals')
+      requireAmount(product.amount, product.currency)
     } catch {
       throw refuse(`${sku}: ${product.amount} ${product.currency} is no price.`)
     }

@@ -9,6 +9,7 @@
 import type { BillingContext } from './context.ts'
 import { isLinked } from './customers.ts'
 import { BillingError } from './errors.ts'
+import { inNumbers } from './rows.ts'
 import { ask } from './stripe.ts'
 import { isCurrentStatus } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
@@ -105,10 +106,11 @@ async function newestPaid(
   ctx: BillingContext,
   subscriptionId: string,
 ): Promise<PaidInvoice | null> {
-  const invoice = await ctx.db.invoice.findFirst({
+  const row = await ctx.db.invoice.findFirst({
     where: { subscriptionId, status: 'paid', amountPaid: { gt: 0 } },
     orderBy: { createdAt: 'desc' },
   })
+  const invoice = inNumbers(row)
   if (!invoice?.stripePaymentIntentId) return null
   const amount = invoice.amountPaid - invoice.amountRefunded
   if (amount <= 0) return null

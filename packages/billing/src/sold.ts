@@ -6,10 +6,11 @@
 
 import type { BillingContext } from './context.ts'
 import { type Interval, planOfPrice, type SoldPrice } from './plans.ts'
+import { inNumbers } from './rows.ts'
 
 /** What of a row says it. */
 export interface SoldRow {
-  price?: (SoldPrice & { amount: number | null; currency: string }) | null
+  price?: (SoldPrice & { amount: bigint | number | null; currency: string }) | null
   sku: string | null
 }
 
@@ -28,7 +29,8 @@ export function soldAs(
 ): Sold | null {
   if (price) {
     const sold = planOfPrice(ctx.plans, price)
-    return sold && { ...sold, amount: price.amount, currency: price.currency }
+    const { amount, currency } = inNumbers(price)
+    return sold && { ...sold, amount, currency }
   }
   const product = sku === null ? undefined : ctx.products[sku]
   if (product?.plan === undefined) return null

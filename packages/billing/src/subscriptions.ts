@@ -9,6 +9,7 @@ import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
 import { cancelElsewhere, resumeElsewhere } from './orders/subscriptions.ts'
 import { freePlanOf, type Interval, planOfPrice } from './plans.ts'
+import { inNumbers } from './rows.ts'
 import type { SubscriptionStatus } from './shapes.ts'
 import { soldAs } from './sold.ts'
 import { ask } from './stripe.ts'
@@ -121,7 +122,7 @@ function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription 
   const free = freePlanOf(ctx.plans)
   const status = row.status as SubscriptionStatus
   const sold = soldAs(ctx, row)
-  const amount = row.price ? row.price.amount : (sold?.amount ?? null)
+  const amount = row.price ? inNumbers(row.price).amount : (sold?.amount ?? null)
   return {
     plan: sold && isActive({ status }) ? sold.plan : free,
     status,

@@ -13,6 +13,7 @@ import type { LinkedCustomer } from './customers.ts'
 import { isOneTime } from './effects.ts'
 import { planOfPrice } from './plans.ts'
 import type { Problem, ProviderState } from './provider-state.ts'
+import { inNumbers } from './rows.ts'
 import type { SubscriptionShape } from './shapes.ts'
 import { isCurrentStatus, isEndedStatus } from './subscriptions.ts'
 
@@ -227,7 +228,7 @@ async function unseenPayments(
     where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
     select: { stripeInvoiceId: true, amountRefunded: true, disputeStatus: true },
   })
-  return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, facts]))
+  return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, inNumbers(facts)]))
 }
 
 async function writePayments({ tx, customer, state }: Writing): Promise<Change[]> {

@@ -6,6 +6,16 @@ export {
   requireLimit,
   requireOptions,
 } from './arguments.ts'
+export {
+  amountProblem,
+  amountStep,
+  formatMoney,
+  MAX_AMOUNT,
+  majorUnits,
+  maxAmount,
+  minorDigits,
+  payoutStep,
+} from './currency.ts'
 export * from './edge.ts'
 export { canonicalEmail } from './email-address.ts'
 export { type Environment, isProduction, readEnv, requireEnv } from './env.ts'

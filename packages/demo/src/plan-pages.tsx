@@ -4,6 +4,7 @@
 /** What a customer sees of their plan: what they have, what a change costs, what was charged. */
 
 import type { PlanChangeQuote } from '@repo/billing'
+import { formatMoney } from '@repo/core'
 import type { Context } from 'hono'
 import { Card, Layout } from './layout.tsx'
 import type { Dashboard } from './pages.tsx'
@@ -105,9 +106,6 @@ export function InvoicesCard({ invoices }: Pick<Dashboard, 'invoices'>) {
   )
 }
 
-export const money = (amount: number, currency: string) => {
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency })
-  return format.format(amount / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
-}
+export const money = (amount: number, currency: string) => formatMoney(amount, currency)
 export const day = (date: Date) =>
   new Intl.DateTimeFormat('en', { dateStyle: 'long', timeZone: 'UTC' }).format(date)

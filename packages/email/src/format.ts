@@ -1,14 +1,9 @@
 /** Money and dates as people read them. */
 
-/** `amount` in minor units of `currency`: 2900 usd is $29.00, 2900 jpy is ¥2,900. */
-export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat('en', {
-    style: 'currency',
-    currency: currency.toUpperCase(),
-  })
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
-  return format.format(amount / 10 ** digits)
-}
+import { formatMoney } from '@repo/core'
+
+/** `amount` in minor units of `currency`, as Stripe has them: 2900 usd is $29.00, 2900 jpy is ¥2,900. */
+export const money = (amount: number, currency: string): string => formatMoney(amount, currency)
 
 /** The day in UTC: `March 1, 2026`. */
 export function day(date: Date): string {

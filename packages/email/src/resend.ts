@@ -21,6 +21,9 @@ export interface ResendTransportOptions {
 /** A server that asks for more patience than this gets it from the caller's own retry. */
 const MAX_PAUSE_MS = 10_000
 
+/** Of a day or a month: the mail may go later, in a later job, and not after a pause. */
+const QUOTA = /_quota_exceeded$/
+
 export function resendTransport(client: Resend, options: ResendTransportOptions = {}): Transport {
   const { attempts = 3, timeoutMs = 10_000, pauseMs = 500 } = options
   return {
@@ -29,7 +32,9 @@ export function resendTransport(client: Resend, options: ResendTransportOptions 
         const result = await tryOnce(client, message, timeoutMs, signal)
         if ('id' in result) return result
         const { error, retryAfterMs } = result
-        if (!error.retryable || attempt >= attempts || signal?.aborted) throw error
+        const isSpent =
+          attempt >= attempts || signal?.aborted || QUOTA.test(`${error.providerCode}`)
+        if (!error.retryable || isSpent) throw error
         const backoff = pauseMs * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
         await new Promise((done) =>
           setTimeout(done, Math.min(retryAfterMs ?? backoff, MAX_PAUSE_MS)),
@@ -80,6 +85,7 @@ function fromResend(error: { name: string; statusCode: number | null } | null): 
     status === null ||
     status >= 500 ||
     name === 'rate_limit_exceeded' ||
+    QUOTA.test(name) ||
     name === 'concurrent_idempotent_requests'
   return transient
     ? new EmailError('provider_unavailable', `Resend did not take the mail (${name}).`, about)

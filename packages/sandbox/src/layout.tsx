@@ -8,7 +8,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { isTollgateError, type Logger } from '@repo/core'
+import { formatMoney, isTollgateError, type Logger } from '@repo/core'
 import type { ErrorHandler, Context as HonoContext, MiddlewareHandler } from 'hono'
 import type { Child } from 'hono/jsx'
 import { SandboxError } from './errors.ts'
@@ -139,11 +139,8 @@ export async function readForm(c: HonoContext): Promise<Record<string, string>> 
 }
 
 /** An amount in minor units as people read it. */
-export function money(amount: number, currency: string): string {
-  const format = new Intl.NumberFormat('en-US', { style: 'currency', currency })
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2
-  return format.format(amount / 10 ** digits)
-}
+export const money = (amount: number, currency: string): string =>
+  formatMoney(amount, currency, 'en-US')
 
 /** A time in Unix seconds as a date. */
 export const day = (seconds: number): string =>

@@ -182,8 +182,8 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(after).toMatchObject({ amountRefunded: 2900, status: 'paid' })
     const refunds = await h.db.refund.findMany({ where: { invoiceId: invoice?.id as string } })
     expect(refunds.map(({ amount, status }) => [amount, status]).sort()).toEqual([
-      [2000, 'succeeded'],
-      [900, 'succeeded'],
+      [2000n, 'succeeded'],
+      [900n, 'succeeded'],
     ])
     expect(told(ownerId).filter((name) => name === 'refund.succeeded')).toHaveLength(2)
   })
@@ -211,7 +211,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     await h.deliverAll()
     expect((await h.billing.listPayments(ownerId))[0]).toMatchObject({ disputeStatus: 'lost' })
     const [refund] = await h.db.refund.findMany({ where: { paymentId: payment?.id as string } })
-    expect(refund).toMatchObject({ amount: 100, invoiceId: null })
+    expect(refund).toMatchObject({ amount: 100n, invoiceId: null })
     expect(told(ownerId).sort()).toEqual([
       'dispute.closed',
       'dispute.created',

@@ -9,6 +9,7 @@ import { migrateJobs, runPending } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import Stripe from 'stripe'
 import { type BillingOptions, createBilling, createStripe, STRIPE_API_VERSION } from '../index.ts'
+import { inNumbers } from '../rows.ts'
 import { stripeWebhookRequest } from '../testing.ts'
 
 export const SECRET_KEY = 'sk_test_harness'
@@ -128,8 +129,11 @@ export async function createHarness(
       return this.work()
     },
     /** The owner's, the oldest first. */
-    orders: (ownerId: string) =>
-      db.order.findMany({ where: { ownerId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] }),
+    async orders(ownerId: string) {
+      const orderBy = [{ createdAt: 'asc' }, { id: 'asc' }] as const
+      const rows = await db.order.findMany({ where: { ownerId }, orderBy: [...orderBy] })
+      return rows.map(inNumbers)
+    },
     /** Of the newest invoice, the provider's id of its payment. */
     async newestPayment(ownerId: string) {
       const [invoice] = await billing.listInvoices(ownerId)

@@ -9,6 +9,7 @@ import type { Alert } from '../alerts.ts'
 import { type BillingOptions, createBilling } from '../index.ts'
 import { createLocalProvider, type LocalProvider } from '../providers/local.ts'
 import type { CheckoutInput, PaymentProvider } from '../providers/provider.ts'
+import { inNumbers } from '../rows.ts'
 
 export interface ShopOptions {
   settings?: BillingOptions
@@ -76,7 +77,7 @@ export async function createShop(postgres: TestPostgres, options: ShopOptions = 
       return { ...order, paymentId: paymentId ?? '', subscriptionId: subscriptionId ?? '' }
     },
     /** The order as it is stored. */
-    row: (id: string) => db.order.findUniqueOrThrow({ where: { id } }),
+    row: async (id: string) => inNumbers(await db.order.findUniqueOrThrow({ where: { id } })),
     /** Where the provider's page would lead the browser. */
     back(orderId: string, status: 'success' | 'cancel'): string {
       const input = asked.get(orderId)

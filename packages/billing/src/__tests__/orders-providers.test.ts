@@ -1,6 +1,7 @@
 /** The same orders at all three providers: switching changes the configuration and nothing else. */
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { inNumbers } from '../rows.ts'
 import { creemMarket, localMarket, type Market, stripeMarket } from './orders-markets.ts'
 
 describe.each([
@@ -14,7 +15,8 @@ describe.each([
   })
   afterAll(() => market.close())
 
-  const row = (id: string) => market.db.order.findUniqueOrThrow({ where: { id } })
+  const row = async (id: string) =>
+    inNumbers(await market.db.order.findUniqueOrThrow({ where: { id } }))
   const balance = async (ownerId: string) => (await market.billing.getBalance(ownerId)).balance
   const order = async (productId = 'CREDITS_SMALL') => {
     const ownerId = await market.owner()

@@ -29,7 +29,7 @@ test('promise 1: an event about an old invoice takes effect although a visit ove
   slow.release()
   expect(await processing).toMatchObject({ processed: 1, isDrained: true })
   const where = { stripeInvoiceId: first?.id as string }
-  expect(await h.db.invoice.findUnique({ where })).toMatchObject({ amountRefunded: 700 })
+  expect(await h.db.invoice.findUnique({ where })).toMatchObject({ amountRefunded: 700n })
 })
 
 /** An owner back from a checkout that is paid and told of, and what they see of it. */

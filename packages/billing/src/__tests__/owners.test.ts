@@ -45,7 +45,7 @@ async function customerWithHistory() {
 /** Every value of every row that hangs on the customer. */
 async function everything(customerId: string, stripeId: string | null) {
   const where = { customerId }
-  return JSON.stringify([
+  const tables = [
     await h.db.customer.findUnique({ where: { id: customerId }, omit: { syncedTicket: true } }),
     await h.db.subscription.findMany({ where }),
     await h.db.invoice.findMany({ where }),
@@ -55,7 +55,8 @@ async function everything(customerId: string, stripeId: string | null) {
     await h.db.effect.findMany({ where }),
     await h.db.webhookEvent.findMany({ where: { subject: stripeId ?? '-' } }),
     await h.db.webhookEvent.findMany({ where: { provider: 'calcom' } }),
-  ])
+  ]
+  return JSON.stringify(tables, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
 test('an export is all of it, as JSON', async () => {
@@ -113,7 +114,7 @@ test.each([
   expect(left).not.toMatch(personal)
   expect(left).not.toContain(ownerId)
   expect(await h.db.invoice.findMany({ where: { customerId } })).toMatchObject([
-    { status: 'paid', amountPaid: 2900 },
+    { status: 'paid', amountPaid: 2900n },
   ])
   expect(await h.db.payment.count({ where: { customerId } })).toBe(1)
   expect(await h.db.subscription.findMany({ where: { customerId } })).toMatchObject([
@@ -154,7 +155,7 @@ test('promise 2: a second subscription ends, and is given back, by command alone
   expect(await h.billing.resolveSubscriptions(ownerId, { confirmed: true })).toEqual(plan)
   expect((await h.stripe.subscriptions.retrieve(second.id)).status).toBe('canceled')
   expect(await h.db.refund.findMany({ where: { customer: { ownerId } } })).toMatchObject([
-    { amount: 19900, reason: 'duplicate', status: 'succeeded' },
+    { amount: 19900n, reason: 'duplicate', status: 'succeeded' },
   ])
   expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
   expect(await h.billing.resolveSubscriptions(ownerId, { confirmed: true })).toEqual([])

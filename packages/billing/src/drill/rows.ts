@@ -5,6 +5,7 @@
  */
 
 import type { Database } from '@repo/db'
+import { inNumbers } from '../rows.ts'
 import type { Facts, Objects, ProviderTruth } from './provider.ts'
 
 export interface OurRows extends ProviderTruth {
@@ -46,7 +47,7 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
         status: row.status,
         price: row.price?.stripePriceId ?? null,
         lookupKey: row.price?.lookupKey ?? null,
-        amount: row.price?.amount ?? null,
+        amount: inNumbers(row.price)?.amount ?? null,
         quantity: row.quantity,
         periodStart: seconds(row.currentPeriodStart),
         periodEnd: seconds(row.currentPeriodEnd),
@@ -58,7 +59,7 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
         createdAt: seconds(row.createdAt),
       },
     ]),
-    invoices: objects(invoices, (row) => [
+    invoices: objects(invoices.map(inNumbers), (row) => [
       row.stripeInvoiceId,
       {
         ownerId: row.customer.ownerId,
@@ -76,11 +77,14 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
         amountRefunded: row.amountRefunded,
       },
     ]),
-    payments: objects(payments, ({ status, amount, currency, amountRefunded, ...row }) => [
-      row.stripePaymentIntentId,
-      { ownerId: row.customer.ownerId, status, amount, currency, amountRefunded },
-    ]),
-    refunds: objects(refunds, ({ amount, currency, status, ...row }) => [
+    payments: objects(
+      payments.map(inNumbers),
+      ({ status, amount, currency, amountRefunded, ...row }) => [
+        row.stripePaymentIntentId,
+        { ownerId: row.customer.ownerId, status, amount, currency, amountRefunded },
+      ],
+    ),
+    refunds: objects(refunds.map(inNumbers), ({ amount, currency, status, ...row }) => [
       row.stripeRefundId,
       {
         ownerId: row.customer.ownerId,
@@ -91,16 +95,19 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
         invoice: row.invoice?.stripeInvoiceId ?? null,
       },
     ]),
-    orders: objects(orders, ({ status, amount, amountPaid, amountRefunded, ...row }) => [
-      row.paymentId ?? row.id,
-      {
-        ...{ ownerId: row.ownerId, status, amount, amountPaid, amountRefunded },
-        subscription: row.subscriptionId,
-        invoice: row.invoiceId,
-        currency: row.currency,
-        credits: row.credits,
-      },
-    ]),
+    orders: objects(
+      orders.map(inNumbers),
+      ({ status, amount, amountPaid, amountRefunded, ...row }) => [
+        row.paymentId ?? row.id,
+        {
+          ...{ ownerId: row.ownerId, status, amount, amountPaid, amountRefunded },
+          subscription: row.subscriptionId,
+          invoice: row.invoiceId,
+          currency: row.currency,
+          credits: row.credits,
+        },
+      ],
+    ),
   }
 }
 

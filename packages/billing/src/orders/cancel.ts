@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
+import type { Order } from '../rows.ts'
 import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
 
 /**

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import { requireNoSubscription } from '../checkout-sessions.ts'
 import type { BillingContext, Owner } from '../context.ts'
 import { ensureCustomer } from '../customers.ts'
@@ -14,6 +13,7 @@ import { BillingError, isBillingError } from '../errors.ts'
 import { productOf, type SoldProduct } from '../products.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
 import { returnUrl } from '../return-url.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { cancelOrder } from './cancel.ts'
 import { newReturnKey, returnAddress } from './returns.ts'
 import { findOrder, settleOrder } from './settle.ts'
@@ -117,7 +117,7 @@ async function openOrder(
   const where = { ownerId, sku, status: 'pending', needsAttention: null }
   for (;;) {
     const open = await ctx.db.order.findFirst({ where })
-    if (open) return { order: open, isNew: false }
+    if (open) return { order: inNumbers(open), isNew: false }
     const [made] = await ctx.db.order.createManyAndReturn({
       data: [
         {
@@ -136,7 +136,7 @@ async function openOrder(
     })
     if (made) {
       ctx.logger.info({ orderId: made.id, sku }, 'order begun')
-      return { order: made, isNew: true }
+      return { order: inNumbers(made), isNew: true }
     }
   }
 }

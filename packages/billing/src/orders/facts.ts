@@ -6,11 +6,12 @@
  * @module
  */
 
-import type { Db, Order, Subscription } from '@repo/db'
+import type { Db, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect, Fact } from '../effects.ts'
 import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from '../facts.ts'
 import type { ProviderName } from '../providers/provider.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { soldAs } from '../sold.ts'
 import { takeEffects } from '../take-effects.ts'
 
@@ -43,7 +44,8 @@ export async function tell(
   const { taken, failed } = await takeEffects(ctx, tx, customer, facts)
   if (failed.length === 0) return { order, taken, failed }
   const data = { needsAttention: 'effect_failed', nextCheckAt: soon(nextCheckAt) }
-  return { order: await tx.order.update({ where: { id: order.id }, data }), taken, failed }
+  const flagged = await tx.order.update({ where: { id: order.id }, data })
+  return { order: inNumbers(flagged), taken, failed }
 }
 
 function orderFacts(order: Order): Fact[] {

@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Db, Order } from '@repo/db'
+import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { clawBackCredits, grantCredits, restoreCredits } from '../credits/changes.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { takingOf } from './taking.ts'
 
 /** The key under which an order's credits are given. */
@@ -30,7 +31,8 @@ export async function giveCredits(
   const { id, ownerId, credits, sku } = order
   if (credits === 0) return order
   const { steps, ...taken } = takingOf(before, payment)
-  const after = steps.length > 0 ? await tx.order.update({ where: { id }, data: taken }) : order
+  const after =
+    steps.length > 0 ? inNumbers(await tx.order.update({ where: { id }, data: taken })) : order
   const { operator } = options
   const actor = operator === undefined ? {} : { actor: operator }
   await grantCredits(ctx, ownerId, credits, {

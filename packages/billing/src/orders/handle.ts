@@ -6,10 +6,10 @@
  */
 
 import { isTollgateError, toResponse } from '@repo/core'
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { returnUrl } from '../return-url.ts'
+import type { Order } from '../rows.ts'
 import { record } from '../shapes.ts'
 import { readBody } from '../webhooks/ingest.ts'
 import { cancelOrder } from './cancel.ts'

@@ -9,12 +9,13 @@
  * @module
  */
 
-import type { Db, Order, Prisma } from '@repo/db'
+import type { Db, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { LinkedCustomer } from '../customers.ts'
 import { planOfPrice } from '../plans.ts'
 import { skuOfPlan } from '../products.ts'
 import type { ProviderState } from '../provider-state.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import type { InvoiceShape, PaymentShape } from '../shapes-money.ts'
 import { newReturnKey } from './returns.ts'
 
@@ -39,7 +40,7 @@ export async function bookInvoices(
     where: { provider: 'stripe', paymentId: { in: ids } },
     select: SEEN,
   })
-  const orders = new Map(rows.map((order) => [order.paymentId, order]))
+  const orders = new Map(rows.map((order) => [order.paymentId, inNumbers(order)]))
   const missing = paid.filter(({ payment }) => !orders.has(payment.stripePaymentIntentId))
   if (missing.length > 0) await add(ctx, tx, customer, ticket, missing)
   for (const { payment } of paid) {

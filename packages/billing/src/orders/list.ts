@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { fulfilKey } from './give.ts'
 import { findOrder } from './settle.ts'
 import type { OrderStatus } from './verdict.ts'
@@ -25,12 +25,12 @@ export interface ListOrdersOptions {
 }
 
 /** Orders, the newest first. */
-export function listOrders(
+export async function listOrders(
   ctx: BillingContext,
   options: ListOrdersOptions = {},
 ): Promise<OwnerOrder[]> {
   const { ownerId, status, needsAttention = false, limit = 100 } = options
-  return ctx.db.order.findMany({
+  const rows = await ctx.db.order.findMany({
     where: {
       ...(ownerId === undefined ? {} : { ownerId }),
       ...(status === undefined ? {} : { status: { in: [...status] } }),
@@ -40,6 +40,7 @@ export function listOrders(
     orderBy: { createdAt: 'desc' },
     take: limit,
   })
+  return rows.map(inNumbers)
 }
 
 export interface ShownOrder extends OwnerOrder {

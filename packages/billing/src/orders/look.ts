@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type {
@@ -13,6 +12,7 @@ import type {
   ProviderPayment,
   ProviderSubscription,
 } from '../providers/provider.ts'
+import type { Order } from '../rows.ts'
 
 export interface Seen {
   /** Null where the order has none, or where it is not needed any more. `gone`: the provider has none. */

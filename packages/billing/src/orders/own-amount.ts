@@ -5,10 +5,10 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { LinkedCustomer } from '../customers.ts'
 import { BillingError } from '../errors.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { FIRST_CHECK_MS } from './create.ts'
 import { newReturnKey } from './returns.ts'
 import { settleOrder } from './settle.ts'
@@ -54,7 +54,7 @@ export async function withOrder<T extends { id: string }>(
     return begun
   } catch (error) {
     if (made && error instanceof BillingError && error.code !== 'provider_unavailable') {
-      await discard(ctx, made)
+      await discard(ctx, inNumbers(made))
     }
     throw error
   }

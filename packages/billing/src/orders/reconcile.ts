@@ -6,10 +6,10 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
 import { bookMissing } from './missing.ts'
@@ -237,7 +237,7 @@ const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
   const ids = theirs.flatMap(({ orderId }) => orderId ?? [])
   const orders = await ctx.db.order.findMany({ where: { id: { in: ids } } })
-  const byId = new Map(orders.map((order) => [order.id, order]))
+  const byId = new Map(orders.map((order) => [order.id, inNumbers(order)]))
   const wrong = theirs.filter((payment) => {
     const order = byId.get(payment.orderId ?? '')
     return order !== undefined && !agrees(order, payment)

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import type { Order } from '../rows.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
 export interface RefundOrderOptions {

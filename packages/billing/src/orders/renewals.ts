@@ -6,9 +6,10 @@
  * @module
  */
 
-import type { Db, Order } from '@repo/db'
+import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { newReturnKey } from './returns.ts'
 
 export interface Renewal {
@@ -56,7 +57,7 @@ export async function addRenewals(
       ],
       skipDuplicates: true,
     })
-    if (order) renewals.push({ order, payment })
+    if (order) renewals.push({ order: inNumbers(order), payment })
   }
   return renewals
 }

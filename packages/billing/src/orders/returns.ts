@@ -7,10 +7,10 @@
  */
 
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { hmacHex } from '../providers/signature.ts'
 import { returnUrl } from '../return-url.ts'
+import { inNumbers, type Order } from '../rows.ts'
 
 /** How the browser comes back, by the provider's page and not by the provider's word. */
 export type ReturnStatus = 'success' | 'cancel'
@@ -49,7 +49,7 @@ export async function readReturn(
   const named = ids.filter((id) => /^[0-9a-f-]{36}$/.test(id)).slice(0, 4)
   if (named.length === 0 || !/^[0-9a-f]{64}$/.test(signature)) return null
   const orders = await ctx.db.order.findMany({ where: { id: { in: named } } })
-  for (const order of orders) {
+  for (const order of orders.map(inNumbers)) {
     for (const status of ['success', 'cancel'] as const) {
       const expected = Buffer.from(signatureOf(order, status))
       if (timingSafeEqual(expected, Buffer.from(signature))) return { order, status }

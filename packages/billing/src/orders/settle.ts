@@ -10,11 +10,12 @@
  * @module
  */
 
-import { atomically, type Db, type Order } from '@repo/db'
+import { atomically, type Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers.ts'
 import { declare } from '../declarations.ts'
 import { BillingError } from '../errors.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { syncLinked } from '../sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
 import { soon, type Told, tell } from './facts.ts'
@@ -102,13 +103,13 @@ async function write(
     UPDATE "Order" SET "settledTicket" = ${ticket}
     WHERE "id" = ${orderId} AND "settledTicket" < ${ticket}`
   if (taken === 0) return 'overtaken'
-  const before = await tx.order.findUniqueOrThrow({ where: { id: orderId } })
+  const before = inNumbers(await tx.order.findUniqueOrThrow({ where: { id: orderId } }))
   const verdict = verdictOf(before, seen, options.givesUp ?? false)
   const { status } = verdict
   const { payment, subscription } = seen
   const checkout = seen.checkout === 'gone' ? null : seen.checkout
   const isPaid = payment?.status === 'succeeded' && verdict.needsAttention !== 'order_mismatch'
-  let order = await tx.order.update({
+  const after = await tx.order.update({
     where: { id: orderId },
     data: {
       status,
@@ -131,6 +132,7 @@ async function write(
       ...(checkout?.customerId ? { providerCustomerId: checkout.customerId } : {}),
     },
   })
+  let order = inNumbers(after)
   if (status !== 'completed') {
     return { order, taken: [], failed: [], isChanged: differs(before, order), problem: null }
   }
@@ -139,7 +141,7 @@ async function write(
   order = told.order
   if (subscription && !row && order.provider !== 'stripe') {
     const data = { nextCheckAt: soon(before.nextCheckAt) }
-    order = await tx.order.update({ where: { id: orderId }, data })
+    order = inNumbers(await tx.order.update({ where: { id: orderId }, data }))
   }
   const renewals = await addRenewals(ctx, tx, order, {
     payments: seen.renewals,
@@ -217,7 +219,7 @@ async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
 
 /** @throws `order_not_found`. */
 export async function findOrder(ctx: BillingContext, orderId: string): Promise<Order> {
-  const order = await ctx.db.order.findUnique({ where: { id: orderId } })
+  const order = inNumbers(await ctx.db.order.findUnique({ where: { id: orderId } }))
   if (order) return order
   throw new BillingError('order_not_found', 'There is no such order.')
 }

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import type { Order } from '../rows.ts'
 import { isolated } from '../sweep.ts'
 import { cancelOrder } from './cancel.ts'
 import { settleOrder } from './settle.ts'

@@ -5,10 +5,11 @@
  * @module
  */
 
-import type { Db, Order, Subscription } from '@repo/db'
+import type { Db, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import type { ProviderSubscription } from '../providers/provider.ts'
+import type { Order } from '../rows.ts'
 import { isCurrentStatus, isEndedStatus } from '../subscriptions.ts'
 import { settleOrder } from './settle.ts'
 

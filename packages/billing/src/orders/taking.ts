@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
 import type { ProviderPayment } from '../providers/provider.ts'
+import type { Order } from '../rows.ts'
 
 export type Step =
   /** The how-manieth refund, from 1. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Order } from '@repo/db'
+import type { Order } from '../rows.ts'
 import { isActive } from '../subscriptions.ts'
 import type { Seen } from './look.ts'
 

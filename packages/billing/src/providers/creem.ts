@@ -66,7 +66,7 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       const message = `${product.sku} has no product id at Creem; see .env.example.`
       throw new BillingError('price_not_found', message)
     }
-    if (requireAmount(product.amount) < MIN_AMOUNT) {
+    if (requireAmount(product.amount, product.currency) < MIN_AMOUNT) {
       throw new BillingError('invalid_amount', `Creem takes no amount below ${MIN_AMOUNT}.`)
     }
     return {

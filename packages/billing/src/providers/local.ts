@@ -232,7 +232,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     },
     createCheckout: (input: CheckoutInput) =>
       once(`checkout:${input.idempotencyKey}`, input, async () => {
-        requireAmount(input.product.amount)
+        requireAmount(input.product.amount, input.product.currency)
         const checkoutId = id('chk')
         const url = new URL(options.checkoutUrl)
         url.searchParams.set('checkout_id', checkoutId)

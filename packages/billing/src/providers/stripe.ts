@@ -137,7 +137,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       listsEvents: true,
     },
     async createCheckout(input) {
-      requireAmount(input.product.amount)
+      requireAmount(input.product.amount, input.product.currency)
       const { idempotencyKey } = input
       const created = stripe.checkout.sessions.create(await terms(input), { idempotencyKey })
       return checkoutOfStripe(await ask('checkout.session', created))

@@ -136,7 +136,6 @@ test('a server that hangs is given up on and tried again', async () => {
 test.each([
   ['validation_error', 422],
   ['invalid_api_key', 401],
-  ['daily_quota_exceeded', 429],
 ])('%s is not retried', async (name, status) => {
   answers = [{ status, body: { name, statusCode: status, message: 'no' } }]
   const sending = sender().sendEmail('WelcomeEmail', 'ada@example.com', props)
@@ -147,6 +146,20 @@ test.each([
   })
   expect(received).toHaveLength(1)
 })
+
+test.each(['daily_quota_exceeded', 'monthly_quota_exceeded'])(
+  '%s passes: a later job may send the mail, and no pause of this one',
+  async (name) => {
+    answers = [{ status: 429, body: { name, statusCode: 429, message: 'no' } }]
+    const sending = sender().sendEmail('WelcomeEmail', 'ada@example.com', props)
+    await expect(sending).rejects.toMatchObject({
+      code: 'provider_unavailable',
+      providerCode: name,
+      retryable: true,
+    })
+    expect(received).toHaveLength(1)
+  },
+)
 
 test('one key for two different mails is a conflict', async () => {
   const { sendEmail } = sender()
@@ -246,5 +259,27 @@ test('nothing of the key, the recipient or the link is in an error or a log', as
   const text = `${logger.text} ${JSON.stringify(failed)} ${(failed as Error).stack}`
   for (const secret of ['re_test_key', 'ada@example.com', 'token=t']) {
     expect(text).not.toContain(secret)
+  }
+})
+
+test('money has the decimals that Stripe has, not those of ICU', async () => {
+  const payment = {
+    name: 'Ada',
+    planName: 'Pro',
+    updateUrl: 'https://acme.example/pay',
+    nextAttemptAt: null,
+  }
+  for (const [amount, currency, text] of [
+    [290_000, 'huf', 'HUF 2,900'],
+    [15_000_000, 'IDR', 'IDR 150,000'],
+    [2900, 'jpy', '¥2,900'],
+  ] as const) {
+    await sender().sendEmail('PaymentFailedEmail', 'ada@example.com', {
+      ...payment,
+      amount,
+      currency,
+    })
+    const sent = String(received.at(-1)?.body.text).replace(/\u00a0/g, ' ')
+    expect(sent).toContain(`charge ${text} for Pro`)
   }
 })

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { amountStep, maxAmount } from '@repo/core'
 import { copy } from './copy.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
@@ -48,8 +49,13 @@ export function checkAmount(amount: number, currency: string, param = 'amount'):
       'amount_too_small',
     )
   }
-  if (amount > 99_999_999) {
-    throw invalid('Amount must be no more than 99999999.', param, 'amount_too_large')
+  const most = maxAmount(currency)
+  if (amount > most) {
+    throw invalid(`Amount must be no more than ${most}.`, param, 'amount_too_large')
+  }
+  const step = amountStep(currency)
+  if (amount % step !== 0) {
+    throw invalid(`Amounts in ${currency} must be evenly divisible by ${step}.`, param)
   }
 }
 
