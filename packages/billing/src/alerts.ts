@@ -12,6 +12,8 @@ export type Alert =
   | { code: Problem['reason']; ownerId: string; id: string }
   /** An event's tries are used up. */
   | { code: 'event_dead'; provider: string; eventId: string; type: string; reason: string | null }
+  /** The database refuses to let anybody take an event. */
+  | { code: 'event_stuck'; provider: string; eventId: string }
   /** The newest hundred tries: too few ended well. */
   | { code: 'success_rate_low'; rate: number; threshold: number }
   /** Processing one customer's events took long. */

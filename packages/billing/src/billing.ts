@@ -104,7 +104,17 @@ export function createBilling(options: BillingOptions = {}) {
     handleCalComWebhook: given(ctx, handleCalCom),
     /** Works through stored events until none is due; what the worker's job does. */
     processEvents: given(ctx, processWaiting),
-    listEvents: given(ctx, archive.listEvents, filters({ status: words('status'), limit: LIMIT })),
+    listEvents: given(
+      ctx,
+      archive.listEvents,
+      filters({ status: words('status'), limit: LIMIT, after: id('after') }),
+    ),
+    acknowledgeEvents: given(
+      ctx,
+      archive.acknowledgeEvents,
+      words('The event ids'),
+      object('The options', { by: id('by') }),
+    ),
     showEvent: given(ctx, archive.showEvent, id('The event id')),
     replayEvent: given(ctx, archive.replayEvent, id('The event id')),
     retryDeadEvents: given(ctx, archive.retryDeadEvents),

@@ -229,7 +229,9 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
   test('asked for help it shows every command', () => {
     expect(parse(['events', 'list', '--help'])).toBeNull()
     expect(usage()).toContain(`${SYNC}\n`)
-    expect(usage()).toContain('pnpm billing events list [--status pending,dead,…] [--limit 100]\n')
+    expect(usage()).toContain(
+      'pnpm billing events list [--status pending,dead,…] [--limit 100] [--after <id>]\n',
+    )
   })
 })
 

@@ -366,17 +366,17 @@ describe('bad input changes nothing', () => {
     },
   )
 
-  test("an event about a customer who is not ours needs a person's attention", async () => {
+  test("an event about a customer who is not ours is kept, and is another product's", async () => {
     const customer = await h.stripe.customers.create({ email: 'walk-in@example.com' })
     const about = { ...event, id: 'evt_walk_in', data: { object: { customer: customer.id } } }
     expect((await deliver(about)).status).toBe(200)
     expect((await deliver({ ...event, id: 'evt_nobody' })).status).toBe(200)
     await h.work()
     expect(await stored('evt_walk_in')).toMatchObject({
-      status: 'needs_attention',
+      status: 'ignored',
       reason: 'unknown_customer',
     })
-    expect(await stored('evt_nobody')).toMatchObject({ reason: 'no_customer' })
+    expect(await stored('evt_nobody')).toMatchObject({ status: 'ignored', reason: 'no_customer' })
   })
 
   test('a price of no plan keeps what we had and needs attention', async () => {

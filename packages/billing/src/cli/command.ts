@@ -10,6 +10,9 @@ import type { Billing } from '../billing.ts'
 export interface Flags {
   status?: string
   limit?: string
+  after?: string
+  customer?: string
+  all?: boolean
   keep?: string
   yes?: boolean
   amount?: string

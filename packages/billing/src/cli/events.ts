@@ -17,15 +17,19 @@ const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
 
 export const eventCommands: Record<string, Command> = {
   'events list': {
-    flags: { status: 'pending,dead,…', limit: '100' },
-    does: 'stored events; without --status those that wait for something',
+    flags: { status: 'pending,dead,…', limit: '100', after: '<id>' },
+    does: 'stored events; without --status those that wait for something, the dead first',
     needs: [databaseEnv],
-    async run(_, { status, limit }, billing) {
+    async run(_, { status, limit, after }, billing) {
+      const most = limit === undefined ? 100 : requireLimit(limit)
       const events = await billing.listEvents({
         ...(status !== undefined ? { status: status.split(',').map(requireStatus) } : {}),
-        ...(limit !== undefined ? { limit: requireLimit(limit) } : {}),
+        limit: most,
+        ...(after !== undefined ? { after } : {}),
       })
       for (const event of events) say(line(event))
+      const last = events.at(-1)
+      if (last && events.length === most) say(`There may be more: --after=${last.eventId}`)
       if (events.length === 0) say('There are none.')
       return { events }
     },
@@ -40,6 +44,20 @@ export const eventCommands: Record<string, Command> = {
       say(line(event))
       say(payload === null ? 'Its payload has been emptied.' : payload)
       return { event: { ...event, payload } }
+    },
+  },
+
+  'events acknowledge': {
+    takes: '<id>…',
+    flags: { by: '<name>' },
+    does: 'mark flagged and dead events as seen, so that they are not listed any more',
+    needs: [databaseEnv],
+    acts: true,
+    async run(ids, { by }, billing) {
+      if (by === undefined || by.trim() === '') throw new UsageError('Say --by, who has looked.')
+      const acknowledged = await billing.acknowledgeEvents(ids, { by })
+      say(`${acknowledged.length} of ${ids.length} were waiting for that.`)
+      return { acknowledged }
     },
   },
 

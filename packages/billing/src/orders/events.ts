@@ -7,7 +7,7 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { BillingError } from '../errors.ts'
+import { BillingError, isBillingError } from '../errors.ts'
 import type { ProviderHint } from '../providers/provider.ts'
 import { record, text } from '../shapes.ts'
 import { type ReceivedEvent, receive } from '../webhooks/ingest.ts'
@@ -50,7 +50,8 @@ export async function processOrders(ctx: BillingContext, claim: Claim): Promise<
   await finishEvents(ctx.db, claim, { status: 'processed', reason })
 }
 
-/** Settles the orders that the events mention; returns their ids. @throws as `settleOrder`. */
+/** Settles the orders that the events mention; returns their ids. @throws as `settleOrder`, but for
+ * `effect_failed`. */
 export async function settleMentioned(
   ctx: BillingContext,
   provider: string,
@@ -69,7 +70,14 @@ export async function settleMentioned(
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
   // As Stripe's and Creem's payments are called.
   const payments = [...hinted, ...ids.filter((id) => /^(pi|tran)_\w+$/.test(id))]
-  for (const { id } of orders) await settleOrder(ctx, id, { ...options, payments })
+  for (const { id } of orders) {
+    try {
+      await settleOrder(ctx, id, { ...options, payments })
+    } catch (error) {
+      // The order is settled but for a handler of the host, and tries that again by itself: no event waits for it.
+      if (!isBillingError(error, 'effect_failed')) throw error
+    }
+  }
   return orders.map(({ id }) => id)
 }
 

@@ -13,33 +13,86 @@ export type EventStatus = 'pending' | 'processed' | 'ignored' | 'needs_attention
 export type StoredEvent = Omit<WebhookEvent, 'payload' | 'lease'>
 
 export interface ListEventsOptions {
-  /** Default: those that wait for something: pending, needs_attention, dead. */
+  /** Default: those that wait for something: dead, needs_attention, pending. */
   status?: readonly EventStatus[]
   /** Default 100. */
   limit?: number
+  /** The id of the last event of the page before. Default: the first page. */
+  after?: string
 }
 
-/** Stored events, the oldest first, without their payloads. */
+/** What a person has to look at comes first. */
+const URGENCY: readonly EventStatus[] = [
+  'dead',
+  'needs_attention',
+  'pending',
+  'processed',
+  'ignored',
+]
+
+/**
+ * Stored events without their payloads: the dead first, then the flagged, then those that wait, and of each the
+ * oldest first. Further pages come with `after`.
+ *
+ * @throws `event_not_found` where there is no event `after`.
+ */
 export async function listEvents(
   ctx: BillingContext,
   options: ListEventsOptions = {},
 ): Promise<StoredEvent[]> {
-  const { status = ['pending', 'needs_attention', 'dead'], limit = 100 } = options
-  // One by one, because the index of each has its own condition.
-  const found = await Promise.all(
-    [...new Set(status)].map((each) =>
-      ctx.db.webhookEvent.findMany({
-        where: { status: each },
-        omit: { payload: true, lease: true },
-        orderBy: { receivedAt: 'asc' },
-        take: limit,
-      }),
-    ),
-  )
+  const { status = ['pending', 'needs_attention', 'dead'], limit = 100, after } = options
+  const last = after === undefined ? null : await showEvent(ctx, after)
+  const wanted = URGENCY.filter((each) => status.includes(each))
+  // An event that has changed its status since the page before goes on from where it was received.
+  const from = last ? Math.max(0, wanted.indexOf(last.status as EventStatus)) : 0
+  const found: StoredEvent[] = []
+  for (const each of wanted.slice(from)) {
+    if (found.length >= limit) break
+    // One by one, because the index of each has its own condition.
+    const isSame = last !== null && last.status === each
+    const page = await ctx.db.webhookEvent.findMany({
+      where: {
+        status: each,
+        ...(isSame
+          ? {
+              OR: [
+                { receivedAt: { gt: last.receivedAt } },
+                { receivedAt: last.receivedAt, eventId: { gt: last.eventId } },
+              ],
+            }
+          : {}),
+      },
+      omit: { payload: true, lease: true },
+      orderBy: [{ receivedAt: 'asc' }, { eventId: 'asc' }],
+      take: limit - found.length,
+    })
+    found.push(...page)
+  }
   return found
-    .flat()
-    .sort((a, b) => a.receivedAt.getTime() - b.receivedAt.getTime())
-    .slice(0, limit)
+}
+
+/** What a person says of flagged events. */
+export interface AcknowledgeOptions {
+  /** Who says it, by id or name. */
+  by: string
+}
+
+/**
+ * Marks flagged and dead events as seen: they need nothing more, and are not listed among those that wait. They keep
+ * their reason. Returns the ids of those that were marked; an event that waits for nothing is left as it is.
+ */
+export async function acknowledgeEvents(
+  ctx: BillingContext,
+  eventIds: readonly string[],
+  { by }: AcknowledgeOptions,
+): Promise<string[]> {
+  const rows = await ctx.db.$queryRaw<{ eventId: string }[]>`
+    UPDATE "WebhookEvent" SET "status" = 'ignored', "acknowledgedAt" = clock_timestamp(),
+      "acknowledgedBy" = ${by}
+    WHERE "eventId" = ANY(${[...eventIds]}) AND "status" IN ('needs_attention', 'dead')
+    RETURNING "eventId"`
+  ctx.logger.info({ events: rows.length, by }, 'events acknowledged')
+  return rows.map(({ eventId }) => eventId)
 }
 
 /** One event with its payload, which names people: not for a log. @throws `event_not_found`. */

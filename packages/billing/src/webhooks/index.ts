@@ -1,6 +1,6 @@
 export { type NodeHandlerOptions, toNodeHandler } from '@repo/core/node'
 export { handleCalComWebhook, handleStripeWebhook, processEvents } from '../billing.ts'
-export type { EventStatus, ListEventsOptions, StoredEvent } from './archive.ts'
+export type { AcknowledgeOptions, EventStatus, ListEventsOptions, StoredEvent } from './archive.ts'
 export type { CreatedEndpoint, EndpointDifference, WebhookEndpoint } from './endpoints.ts'
 export { MAX_BODY_BYTES } from './ingest.ts'
 export type { ProcessOptions, ProcessResult } from './process.ts'

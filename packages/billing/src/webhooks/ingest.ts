@@ -28,6 +28,8 @@ export interface ReceivedEvent {
   payload: string
   /** False: the type changes nothing here, so the event is kept and not processed. */
   isListened: boolean
+  /** Why an event is another party's, and so kept and not processed. Default: it is ours. */
+  foreign?: 'connected_account'
 }
 
 /** Verifies a delivery and reads its envelope. @throws the refusals of `BillingError`. */
@@ -84,8 +86,8 @@ export async function storeEvent(
 ): Promise<boolean> {
   const { provider, eventId, type, subject, livemode, isListened } = event
   const isForeign = livemode !== null && ctx.livemode !== null && livemode !== ctx.livemode
-  const status = isForeign || !isListened ? 'ignored' : 'pending'
-  const reason = isForeign ? 'livemode_mismatch' : null
+  const reason = isForeign ? 'livemode_mismatch' : (event.foreign ?? null)
+  const status = reason !== null || !isListened ? 'ignored' : 'pending'
   const isNew = await ctx.storeRow({
     provider,
     eventId,

@@ -5,13 +5,14 @@
  * @module
  */
 
+import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { takeWaitingEffects } from '../effects-waiting.ts'
 import { BillingError } from '../errors.ts'
 import { processOrders } from '../orders/events.ts'
 import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
 import { processCalcom } from './calcom.ts'
-import { type Claim, claimEvents, postponeEvents } from './queue.ts'
+import { type Claim, claimAround, claimEvents, type EventKey, postponeEvents } from './queue.ts'
 import { processStripe } from './stripe-sync.ts'
 
 /** Does what the claimed events ask for and finishes them. A throw puts them off. */
@@ -49,6 +50,7 @@ export async function processEvents(
 ): Promise<ProcessResult> {
   const result: ProcessResult = { processed: 0, waiting: 0, dead: 0, isDrained: true }
   const until = Date.now() + (options.limitMs ?? Number.POSITIVE_INFINITY)
+  const stuck: EventKey[] = []
   let claims = 0
   const lane = async () => {
     for (;;) {
@@ -56,7 +58,7 @@ export async function processEvents(
         result.isDrained = false
         return
       }
-      const claim = await claimEvents(ctx)
+      const claim = await claimOr(ctx, stuck)
       if (!claim) return
       // More than these lanes can take at once: another worker should lend a hand.
       if (++claims === 2 * ctx.events.lanes) ctx.wake()
@@ -68,6 +70,25 @@ export async function processEvents(
   for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
   await takeWaitingEffects(ctx, options.signal ? { signal: options.signal } : {})
   return result
+}
+
+/** The next claim. Events that the database will not let anybody take are left aside for the rest of the pass. */
+async function claimOr(ctx: BillingContext, stuck: EventKey[]): Promise<Claim | null> {
+  for (;;) {
+    try {
+      return await claimEvents(ctx, stuck)
+    } catch (error) {
+      if (isConnectionLost(error)) throw error
+      const refused = await claimAround(ctx, stuck)
+      // Without a culprit the fault lies elsewhere, and the pass ends with it.
+      if (refused.length === 0) throw error
+      for (const { key, error: why } of refused) {
+        stuck.push(key)
+        ctx.logger.error({ ...key, error: why }, 'an event cannot be claimed')
+        ctx.alert({ code: 'event_stuck', ...key })
+      }
+    }
+  }
 }
 
 async function work(ctx: BillingContext, claim: Claim, result: ProcessResult): Promise<void> {
@@ -112,6 +133,9 @@ async function putOff(
 ): Promise<void> {
   const { provider } = claim
   const put = await postponeEvents(ctx, claim, reason)
+  // What else the claim held was finished before the failure, or was not due.
+  const due = claim.events.filter(({ isDue }) => isDue).length
+  result.processed += due - put.length
   for (const { eventId, type, attempts } of put) {
     const isDead = attempts > ctx.events.retryDelaysMs.length
     ctx.logger.error({ provider, eventId, type, attempts, reason, error }, 'webhook waits')

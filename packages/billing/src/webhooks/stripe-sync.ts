@@ -12,56 +12,89 @@ import { BillingError } from '../errors.ts'
 import { settleMentioned } from '../orders/events.ts'
 import { idOf, record } from '../shapes.ts'
 import { ask, isMissing } from '../stripe.ts'
-import { type SyncResult, syncLinked } from '../sync.ts'
-import { type Claim, finishEvents, type Outcome, payloadsOf } from './queue.ts'
+import { syncLinked } from '../sync.ts'
+import { eventsToHold, type HeldEvents, NONE_HELD, without } from './hold.ts'
+import { type Claim, finishEvents, letGo, type Outcome, payloadsOf } from './queue.ts'
 
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
+  const payloads = await payloadsOf(ctx, claim)
   // Before the sync, whose transaction finishes the events.
-  await settleMentioned(ctx, 'stripe', await payloadsOf(ctx, claim), { isSynced: true })
-  const customer = await customerOf(ctx, claim)
+  const settled = await settleMentioned(ctx, 'stripe', payloads, { isSynced: true })
+  const customer = await customerOf(ctx, claim, payloads)
   if ('status' in customer) {
-    await finishEvents(ctx.db, claim, customer)
+    const outcome = settled.length > 0 && customer.status === 'ignored' ? DONE : customer
+    await finishEvents(ctx.db, claim, outcome)
     return
   }
+  let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
-    mayBeDeleted: claim.events.some(({ type }) => /^customer\.[a-z]+$/.test(type)),
-    also: async () => (await payloadsOf(ctx, claim)).flatMap(idsIn),
+    mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
+    also: async () => payloads.flatMap(idsIn),
     within: async (tx, result) => {
-      // Thrown here it would undo the whole write; see below.
-      if (result.failedEffects.length > 0) return
+      // An effect whose handler threw keeps one event that tries again, and no other one.
+      held = await eventsToHold(tx, claim, result.failedEffects)
+      const others = without(claim, [...held.due, ...held.waiting])
       for (const { id, reason } of result.problems) {
-        await finishEvents(tx, claim, { status: 'needs_attention', reason }, id)
+        await finishEvents(tx, others, { status: 'needs_attention', reason }, id)
       }
-      await finishEvents(tx, claim, { status: 'processed', reason: null })
+      await finishEvents(tx, others, DONE)
     },
-  }).then(requireEffects)
+  })
+  if (held.due.length > 0) {
+    throw new BillingError('effect_failed', `The effect ${held.effects.join(', ')} failed.`)
+  }
+  if (held.waiting.length > 0) await letGo(ctx, claim)
 }
 
-function requireEffects({ failedEffects: [key] }: SyncResult): void {
-  if (key) throw new BillingError('effect_failed', `The effect ${key} failed.`)
-}
+const DONE: Outcome = { status: 'processed', reason: null }
 
 /** The objects an event names, in case they are older than what a sync loads by itself. */
 const idsIn = (payload: string): string[] =>
   [...payload.matchAll(/"((?:sub|in|pi)_\w+)"/g)].flatMap(([, id]) => id ?? [])
 
-async function customerOf(ctx: BillingContext, claim: Claim): Promise<LinkedCustomer | Outcome> {
-  const attention = (reason: string): Outcome => ({ status: 'needs_attention', reason })
-  const id = claim.subject ?? (await subjectOf(ctx, claim))
-  if (!id) return attention('no_customer')
+/**
+ * The customer that the events are about, or how they end. Stripe tells an account's events to all that listen to
+ * it, so an event of a customer that we do not know belongs to another product on the account: it is kept and
+ * counted, and no person has to look at it.
+ */
+async function customerOf(
+  ctx: BillingContext,
+  claim: Claim,
+  payloads: readonly string[],
+): Promise<LinkedCustomer | Outcome> {
+  const stranger = (reason: string): Outcome => ({ status: 'ignored', reason })
+  const id = claim.subject ?? (await subjectOf(ctx, payloads))
+  if (!id) return stranger('no_customer')
   const linked = await ctx.db.customer.findUnique({ where: { stripeCustomerId: id } })
   if (isLinked(linked)) return linked
   const former = await ctx.db.formerCustomer.count({ where: { stripeCustomerId: id } })
   if (former > 0) return { status: 'processed', reason: 'customer_deleted' }
+  if (isStranger(ctx, id)) return stranger('unknown_customer')
   const customer = await ask('customer', ctx.stripe.customers.retrieve(id)).catch(
     (error: unknown) => {
       if (isMissing(error)) return null
       throw error
     },
   )
-  if (!customer) return attention('unknown_customer')
-  if (customer.deleted) return { status: 'processed', reason: 'customer_deleted' }
-  return (await link(ctx, customer)) ?? attention('unknown_customer')
+  if (customer?.deleted) return { status: 'processed', reason: 'customer_deleted' }
+  const ours = customer && (await link(ctx, customer))
+  if (ours) return ours
+  noteStranger(ctx, id)
+  return stranger('unknown_customer')
+}
+
+const STRANGER_MS = 10 * 60_000
+const MOST_STRANGERS = 10_000
+const strangers = new WeakMap<BillingContext, Map<string, number>>()
+
+/** Whether Stripe was asked about the customer a moment ago. A customer that is linked meanwhile is found before. */
+const isStranger = (ctx: BillingContext, id: string): boolean =>
+  (strangers.get(ctx)?.get(id) ?? 0) > Date.now()
+
+function noteStranger(ctx: BillingContext, id: string): void {
+  const known = strangers.get(ctx) ?? new Map<string, number>()
+  if (known.size >= MOST_STRANGERS) known.clear()
+  strangers.set(ctx, known.set(id, Date.now() + STRANGER_MS))
 }
 
 /** A customer we made and could not link yet says in its metadata whose it is. */
@@ -80,8 +113,10 @@ async function link(
 }
 
 /** Refunds and disputes name no customer, but the payment, which does. */
-async function subjectOf(ctx: BillingContext, claim: Claim): Promise<string | null> {
-  const [payload] = await payloadsOf(ctx, claim)
+async function subjectOf(
+  ctx: BillingContext,
+  [payload]: readonly string[],
+): Promise<string | null> {
   const object = payload ? record(record(record(JSON.parse(payload))?.data)?.object) : null
   const intent = idOf(object?.payment_intent)
   const charge = idOf(object?.charge)

@@ -131,6 +131,10 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
     livemode: typeof event.livemode === 'boolean' ? event.livemode : null,
     payload,
     isListened: listened.has(type),
+    // Stripe names the account where the event is one of a connected account.
+    ...(typeof event.account === 'string' && event.account !== ''
+      ? { foreign: 'connected_account' as const }
+      : {}),
   }
 }
 

@@ -1,0 +1,63 @@
+/**
+ * Which events wait for an effect whose handler threw. Promise: such an effect holds up one event, whose tries it
+ * uses, and all other events of its customer are finished.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+import type { Claim } from './queue.ts'
+
+/** Claimed events that wait for effects. */
+export interface HeldEvents {
+  /** Keys of the effects. */
+  effects: readonly string[]
+  /** Events whose try was due, and is used. */
+  due: readonly string[]
+  /** Events that were put off before, and wait on. */
+  waiting: readonly string[]
+}
+
+/** No event waits. */
+export const NONE_HELD: HeldEvents = { effects: [], due: [], waiting: [] }
+
+/** The claim without some of its events. */
+export const without = (claim: Claim, ids: readonly string[]): Claim => ({
+  ...claim,
+  events: claim.events.filter(({ eventId }) => !ids.includes(eventId)),
+})
+
+/**
+ * For each failed effect the event that tries again: one that waits for it already, else the oldest due event that
+ * names its object, else the oldest due one. Where an event has used up its tries over the effect, a person has been
+ * told, and no further event waits.
+ */
+export async function eventsToHold(
+  tx: Db,
+  claim: Claim,
+  effects: readonly string[],
+): Promise<HeldEvents> {
+  const due = new Set<string>()
+  const waiting = new Set<string>()
+  for (const key of effects) {
+    // The key of a fact is `<kind>:<the provider's id>:<fact>`.
+    const mention = `"${key.split(':')[1] ?? key}"`
+    const rows = await tx.$queryRaw<
+      { eventId: string; names: boolean; waits: boolean; isDead: boolean }[]
+    >`
+      SELECT "eventId", position(${mention} IN coalesce("payload", '')) > 0 AS "names",
+        "reason" IS NOT DISTINCT FROM 'effect_failed' AS "waits", "status" = 'dead' AS "isDead"
+      FROM "WebhookEvent"
+      WHERE "provider" = ${claim.provider} AND (
+        ("eventId" = ANY(${claim.events.map(({ eventId }) => eventId)}) AND "lease" = ${claim.lease})
+        OR ("status" = 'dead' AND "reason" = 'effect_failed' AND "subject" = ${claim.subject}))
+      ORDER BY "receivedAt", "eventId"`
+    const isDue = new Set(claim.events.flatMap((each) => (each.isDue ? each.eventId : [])))
+    if (rows.some(({ isDead, names }) => isDead && names)) continue
+    const before = rows.find(({ isDead, waits, names }) => !isDead && waits && names)
+    const ready = rows.filter(({ eventId, isDead }) => !isDead && isDue.has(eventId))
+    const held = before ?? ready.find(({ names }) => names) ?? ready[0]
+    if (held) (isDue.has(held.eventId) ? due : waiting).add(held.eventId)
+  }
+  return { effects, due: [...due], waiting: [...waiting] }
+}
