@@ -6,11 +6,12 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { storable } from '@repo/core'
 import type { Price, Product } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import type { ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
-import { type PriceShape, priceShape } from './shapes.ts'
+import { type PriceShape, priceShape, text } from './shapes.ts'
 import { ask } from './stripe.ts'
 
 export type PriceRow = Price & { product: Product }
@@ -76,7 +77,7 @@ async function ensureProduct(ctx: BillingContext, stripeProductId: string): Prom
     ctx.stripe.products.retrieve(stripeProductId),
   )
   await ctx.db.product.createMany({
-    data: [{ stripeProductId, name, active, plan: metadata?.plan ?? null }],
+    data: [{ stripeProductId, name: storable(name), active, plan: text(metadata?.plan) }],
     skipDuplicates: true,
   })
   return (await ctx.db.product.findUniqueOrThrow({ where })).id

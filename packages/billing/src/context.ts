@@ -5,7 +5,15 @@
  * @module
  */
 
-import { type Clock, createLogger, type Logger, originOf, readEnv, systemClock } from '@repo/core'
+import {
+  type Clock,
+  createLogger,
+  type Logger,
+  originOf,
+  readEnv,
+  storable,
+  systemClock,
+} from '@repo/core'
 import { type Database, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
@@ -235,7 +243,11 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     get calcom() {
       return calcom()
     },
-    owner: options.owner ?? ((ownerId) => ownerInDatabase(database, ownerId)),
+    async owner(ownerId) {
+      const owner = await (options.owner?.(ownerId) ?? ownerInDatabase(database, ownerId))
+      // A host's own store may hold what neither Stripe nor PostgreSQL takes.
+      return owner && { ...owner, name: storable(owner.name), email: storable(owner.email) }
+    },
   }
 }
 

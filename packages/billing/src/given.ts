@@ -5,7 +5,14 @@
  * @module
  */
 
-import { ArgumentError, requireDate, requireId, requireLimit, requireOptions } from '@repo/core'
+import {
+  ArgumentError,
+  requireDate,
+  requireId,
+  requireLimit,
+  requireOptions,
+  requireStorable,
+} from '@repo/core'
 import { requireAmount } from './amounts.ts'
 import type { BillingContext } from './context.ts'
 import { requireOwner } from './owner-id.ts'
@@ -23,6 +30,7 @@ export function given<Args extends unknown[], R>(
   return (...args) => {
     try {
       for (const [at, check] of checks.entries()) check(args[at], at < args.length)
+      for (const arg of args) if (typeof arg === 'object') requireStorable('The input', arg)
     } catch (error) {
       // All that have checks answer with a promise.
       return Promise.reject(error) as R

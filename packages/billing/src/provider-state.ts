@@ -32,6 +32,18 @@ export interface Problem {
     | 'unknown_status'
     | 'unreadable_invoice'
     | 'unreadable_payment'
+    | 'unwritable'
+}
+
+/** `state` without the objects whose ids are in `ids`. */
+export function withoutObjects(state: ProviderState, ids: ReadonlySet<string>): ProviderState {
+  return {
+    ...state,
+    subscriptions: state.subscriptions.filter((each) => !ids.has(each.stripeSubscriptionId)),
+    invoices: state.invoices.filter((each) => !ids.has(each.stripeInvoiceId)),
+    payments: state.payments.filter((each) => !ids.has(each.stripePaymentIntentId)),
+    refunds: state.refunds.filter((each) => !ids.has(each.stripeRefundId)),
+  }
 }
 
 export interface ProviderState {

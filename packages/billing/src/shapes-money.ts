@@ -5,6 +5,7 @@
  * @module
  */
 
+import { storable } from '@repo/core'
 import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
 
 export interface RefundShape {
@@ -23,7 +24,7 @@ export function refundShape(value: unknown): RefundShape | null {
   const stripeRefundId = text(raw?.id)
   const amount = whole(raw?.amount)
   const currency = text(raw?.currency)
-  if (!raw || !stripeRefundId || !amount || !currency) return null
+  if (!raw || !stripeRefundId || !amount || amount < 1 || !currency) return null
   return {
     stripeRefundId,
     stripePaymentIntentId: idOf(raw.payment_intent),
@@ -98,8 +99,9 @@ export function paymentShape(value: unknown): PaymentShape | null {
   const currency = text(raw?.currency)
   const status = text(raw?.status)
   if (!raw || !stripePaymentIntentId || amount === null || !currency || !status) return null
+  if (amount < 1) return null
   const metadata = Object.entries(record(raw.metadata) ?? {}).flatMap(([key, item]) =>
-    typeof item === 'string' ? [[key, item] as const] : [],
+    typeof item === 'string' ? [[storable(key), storable(item)] as const] : [],
   )
   const charge = record(raw.latest_charge) ?? rows(raw.charges)[0] ?? null
   return {

@@ -7,12 +7,15 @@
  * @module
  */
 
+import { storable } from '@repo/core'
+
 export type Raw = Record<string, unknown>
 
 export const record = (value: unknown): Raw | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : null
+/** A NUL and half a character, which PostgreSQL does not take, become the sign for such. */
 export const text = (value: unknown): string | null =>
-  typeof value === 'string' && value !== '' ? value : null
+  typeof value === 'string' && value !== '' ? storable(value) : null
 export const whole = (value: unknown): number | null =>
   Number.isSafeInteger(value) ? (value as number) : null
 export const rows = (list: unknown): Raw[] => {
@@ -23,10 +26,13 @@ export const rows = (list: unknown): Raw[] => {
 /** The id of an object that Stripe gives as an id or, expanded, as the object. */
 export const idOf = (value: unknown): string | null => text(value) ?? text(record(value)?.id)
 
-/** Stripe's epoch seconds; null when absent. */
+/** The last second of the year 9999: later times can be neither written nor read. */
+const MAX_SECONDS = 253_402_300_799
+
+/** Stripe's epoch seconds; null when absent, or no time that can be written. */
 export const dateOf = (seconds: unknown): Date | null => {
   const value = whole(seconds)
-  return value === null ? null : new Date(value * 1000)
+  return value === null || Math.abs(value) > MAX_SECONDS ? null : new Date(value * 1000)
 }
 
 /** Start and end of the present period: on the subscription, or since basil on its items. */
@@ -34,10 +40,10 @@ export function periodOf(subscription: unknown): { start: Date; end: Date } | nu
   const raw = record(subscription)
   if (!raw) return null
   const places = [raw, ...rows(raw.items)]
-  const starts = places.flatMap((place) => whole(place.current_period_start) ?? [])
-  const ends = places.flatMap((place) => whole(place.current_period_end) ?? [])
+  const starts = places.flatMap((place) => dateOf(place.current_period_start)?.getTime() ?? [])
+  const ends = places.flatMap((place) => dateOf(place.current_period_end)?.getTime() ?? [])
   if (starts.length === 0 || ends.length === 0) return null
-  return { start: new Date(Math.min(...starts) * 1000), end: new Date(Math.max(...ends) * 1000) }
+  return { start: new Date(Math.min(...starts)), end: new Date(Math.max(...ends)) }
 }
 
 export interface PriceShape {

@@ -21,12 +21,14 @@ import {
   type Problem,
   type ProviderState,
   withoutNames,
+  withoutObjects,
 } from './provider-state.ts'
 import { ask, isMissing } from './stripe.ts'
 import { takeEffects } from './take-effects.ts'
 import { countEffects } from './telemetry.ts'
 import { redeemTrials, runningTrials } from './trials.ts'
 import { type Change, writeState } from './write.ts'
+import { isRefusedValue } from './write-alone.ts'
 
 export interface SyncOptions {
   /** `recent` (default): the newest hundred of each object. `full`: all there is. */
@@ -82,26 +84,30 @@ export async function syncLinked(
   // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
   const loaded = await load(ctx, customer, { depth: isGone ? 'full' : depth, also })
   if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
-  const state = customer.forgottenAt ? withoutNames(loaded) : loaded
+  const loadedState = customer.forgottenAt ? withoutNames(loaded) : loaded
   const looksFurther = isGone || depth === 'full' || options.also !== undefined
 
-  const prices = await ensurePrices(ctx, state)
-  const trials = await runningTrials(ctx, customer.ownerId, state.subscriptions)
+  const prices = await ensurePrices(ctx, loadedState)
+  const trials = await runningTrials(ctx, customer.ownerId, loadedState.subscriptions)
   const result: SyncResult = {
     written: false,
-    problems: state.problems,
+    problems: loadedState.problems,
     changes: [],
     failedEffects: [],
     deleted: isGone,
   }
   let taken: Effect[] = []
   let alarms: string[] = []
-  await atomically(ctx.db, async (tx) => {
+  await writeApart(ctx, async (tx, refused) => {
     result.written = await takeTurn(tx, customer.id, ticket)
     if (looksFurther && !result.written) return
     if (result.written) {
       const repeatedTrials = await redeemTrials(tx, trials)
-      const written = await writeState({ ctx, tx, customer, state, prices, repeatedTrials })
+      const writing = { ctx, tx, customer, state: loadedState, prices, repeatedTrials, refused }
+      const written = await writeState(writing)
+      const state = refused ? withoutObjects(loadedState, refused) : loadedState
+      result.problems = [...state.problems]
+      for (const id of refused ?? []) result.problems.push({ id, reason: 'unwritable' })
       await bookInvoices(ctx, tx, { customer, state, ticket })
       const facts = factsOf(state, { ...written, now: ctx.clock.now() })
       const effects = await takeEffects(ctx, tx, customer, facts)
@@ -128,6 +134,19 @@ export async function syncLinked(
 /** A debit that is under way settles by itself, and a failed one grants nothing; nobody has to look at it. */
 const isProblem = (reason: Problem['reason'] | undefined): boolean =>
   reason !== 'first_payment_pending' && reason !== 'first_payment_failed'
+
+/** In a transaction; where the database refuses the values of an object, once more, to write the others. */
+async function writeApart(
+  ctx: BillingContext,
+  write: (tx: Db, refused: Set<string> | null) => Promise<unknown>,
+): Promise<void> {
+  try {
+    await atomically(ctx.db, (tx) => write(tx, null))
+  } catch (error) {
+    if (!isRefusedValue(error)) throw error
+    await atomically(ctx.db, (tx) => write(tx, new Set()))
+  }
+}
 
 /** Locks the customer's row and takes the ticket; false where a later one has written. */
 async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<boolean> {

@@ -16,6 +16,7 @@ import type { Problem, ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
 import type { SubscriptionShape } from './shapes.ts'
 import { isCurrentStatus, isEndedStatus } from './subscriptions.ts'
+import { writeAlone } from './write-alone.ts'
 
 /** A row that the provider's state changed. */
 export interface Change {
@@ -35,6 +36,8 @@ export interface Writing {
   prices: Map<string, PriceRow>
   /** Trialing subscriptions whose trial this person has had before. */
   repeatedTrials: ReadonlySet<string>
+  /** Writes each row alone, and adds to this the provider's ids of those that the database refuses. */
+  refused: Set<string> | null
 }
 
 export interface Written {
@@ -98,17 +101,24 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     if (row && isEndedStatus(row.status) && row.status !== status) continue
     const data = subscriptionData(shape, prices, reason)
     if (row && !differs(row, data)) continue
-    const after = await tx.subscription.upsert({
-      where: { stripeSubscriptionId: id },
-      create: {
-        ...data,
-        customerId: customer.id,
-        stripeSubscriptionId: id,
-        createdAt: shape.createdAt,
-      },
-      update: data,
-    })
-    rowOf.set(id, after)
+    const write = async () => {
+      const after = await tx.subscription.upsert({
+        where: { stripeSubscriptionId: id },
+        create: {
+          ...data,
+          customerId: customer.id,
+          stripeSubscriptionId: id,
+          createdAt: shape.createdAt,
+        },
+        update: data,
+      })
+      rowOf.set(id, after)
+    }
+    if (!writing.refused) await write()
+    else if (!(await writeAlone(tx, write))) {
+      writing.refused.add(id)
+      continue
+    }
     const from = row?.status ?? null
     written.changes.push({ object: 'subscription', id, from, to: status })
   }
@@ -209,7 +219,7 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
       }
     },
   )
-  return (await upsert(tx, 'Invoice', 'stripeInvoiceId', rows)).map((id) => ({
+  return (await upsert(writing, 'Invoice', 'stripeInvoiceId', rows)).map((id) => ({
     object: 'invoice',
     id,
   }))
@@ -231,20 +241,22 @@ async function unseenPayments(
   return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, inNumbers(facts)]))
 }
 
-async function writePayments({ tx, customer, state }: Writing): Promise<Change[]> {
+async function writePayments(writing: Writing): Promise<Change[]> {
+  const { customer, state } = writing
   const rows = state.payments.filter(isOneTime).map((payment) => {
     const { stripeCustomerId, dispute, failure, refunds, hasMoreRefunds, ...facts } = payment
     // The host's words about a purchase go with the owner they are about.
     const metadata = customer.forgottenAt ? {} : facts.metadata
     return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }
   })
-  return (await upsert(tx, 'Payment', 'stripePaymentIntentId', rows)).map((id) => ({
+  return (await upsert(writing, 'Payment', 'stripePaymentIntentId', rows)).map((id) => ({
     object: 'payment',
     id,
   }))
 }
 
-async function writeRefunds({ tx, customer, state }: Writing): Promise<Change[]> {
+async function writeRefunds(writing: Writing): Promise<Change[]> {
+  const { tx, customer, state } = writing
   if (state.refunds.length === 0) return []
   const where = {
     stripePaymentIntentId: {
@@ -262,22 +274,35 @@ async function writeRefunds({ tx, customer, state }: Writing): Promise<Change[]>
     paymentId: idIn(payments, refund.stripePaymentIntentId),
     invoiceId: idIn(invoices, refund.stripePaymentIntentId),
   }))
-  return (await upsert(tx, 'Refund', 'stripeRefundId', rows)).map((id) => ({
+  return (await upsert(writing, 'Refund', 'stripeRefundId', rows)).map((id) => ({
     object: 'refund',
     id,
   }))
+}
+
+type Table = 'Invoice' | 'Payment' | 'Refund'
+
+/** All rows in one statement; each in its own where it is to be seen which of them the database refuses. */
+async function upsert<Key extends string>(
+  { tx, refused }: Writing,
+  table: Table,
+  key: Key,
+  rows: { [key in Key]: string }[],
+): Promise<string[]> {
+  if (!refused) return upsertAll(tx, table, key, rows)
+  const changed: string[] = []
+  for (const row of rows) {
+    const write = async () => changed.push(...(await upsertAll(tx, table, key, [row])))
+    if (!(await writeAlone(tx, write))) refused.add(row[key])
+  }
+  return changed
 }
 
 /**
  * Inserts rows or updates those that differ, in one statement, and returns the keys of both. The
  * rows' own members name the columns; no text from outside becomes SQL.
  */
-async function upsert(
-  tx: Db,
-  table: 'Invoice' | 'Payment' | 'Refund',
-  key: string,
-  rows: object[],
-): Promise<string[]> {
+async function upsertAll(tx: Db, table: Table, key: string, rows: object[]): Promise<string[]> {
   const [first] = rows
   if (!first) return []
   const quoted = (name: string) => `"${name}"`

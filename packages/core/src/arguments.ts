@@ -20,6 +20,7 @@ export class ArgumentError extends TollgateError<'invalid_argument'> {
 const MAX_LENGTH = 255
 /** A NUL cannot be stored; half a character would be stored as another. */
 const UNSTORABLE = /\0|\p{Surrogate}/u
+const UNSTORABLE_EACH = new RegExp(UNSTORABLE, 'gu')
 
 /**
  * `value` as an id or key: text of 1 to 255 characters that is not blank. `name` begins the message:
@@ -39,6 +40,35 @@ export function requireId(name: string, value: unknown): string {
     throw new ArgumentError(`${name} holds a character that cannot be stored.`)
   }
   return value
+}
+
+/** `text` with a sign in place of each character that cannot be stored: a NUL, and half a character. */
+export const storable = (text: string): string => text.replace(UNSTORABLE_EACH, '\ufffd')
+
+/**
+ * Refuses text that cannot be stored, however deep it lies in the lists and plain objects of `value`; others, as
+ * a client or a signal, are not looked into. `name` begins the message: `The input`.
+ *
+ * @throws ArgumentError (400, `invalid_argument`)
+ */
+export function requireStorable(name: string, value: unknown, depth = 8): void {
+  if (typeof value === 'string') {
+    if (!UNSTORABLE.test(value)) return
+    throw new ArgumentError(
+      `${name} holds a character that cannot be stored: a NUL, or half of one that takes two.`,
+    )
+  }
+  if (depth === 0 || !isPlain(value)) return
+  for (const [key, each] of Object.entries(value)) {
+    requireStorable(name, key, 1)
+    requireStorable(`${name}, ${key}`, each, depth - 1)
+  }
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
 }
 
 /**

@@ -5,6 +5,8 @@ export {
   requireId,
   requireLimit,
   requireOptions,
+  requireStorable,
+  storable,
 } from './arguments.ts'
 export {
   amountProblem,
