@@ -1,9 +1,12 @@
-/** `pnpm billing …` as a process of its own, and all that it ever said. */
+/**
+ * `pnpm billing …`, and all that it ever said: inside the test's own process with modules that are loaded anew,
+ * and as a process of its own where that is what a test is about.
+ */
 
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { type Harness, SECRET_KEY, WEBHOOK_SECRET } from './harness.ts'
 
 const CLI = fileURLToPath(new URL('../cli.ts', import.meta.url))
@@ -36,11 +39,23 @@ export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>, { cwd }: { cw
     APP_URL: 'http://localhost:3000',
   }
   const said: string[] = []
+  let last: Promise<unknown> = Promise.resolve()
   return {
     said: () => said.join(''),
-    /** Without a terminal. `env` lies over the complete environment. */
-    async run(args: string[], env: Record<string, string> = {}): Promise<Run> {
-      const [code, stdout, whole] = await spawned(args, { ...environment, ...env }, cwd)
+    /**
+     * Without a terminal. `env` lies over the complete environment. A process of its own takes two seconds,
+     * and is needed where the database is another one: its client is the process's.
+     */
+    async run(
+      args: string[],
+      env: Record<string, string> = {},
+      { asProcess = false }: { asProcess?: boolean } = {},
+    ): Promise<Run> {
+      const all = { ...environment, ...env }
+      // One at a time: environment and streams are the process's.
+      const turn = last.then(() => (asProcess ? spawned : ran)(args, all, cwd))
+      last = turn.catch(() => {})
+      const [code, stdout, whole] = await turn
       said.push(stdout, whole)
       const [, actsOn = '', stderr = ''] = /^(On [^\n]*\n)?([\s\S]*)$/.exec(whole) ?? []
       const document = () => {
@@ -60,6 +75,41 @@ export function createCli(h: Pick<Harness, 'databaseUrl' | 'url'>, { cwd }: { cw
         target: () => document().target,
       }
     },
+  }
+}
+
+/**
+ * `args` to the command line, with nothing in the environment but `env`. The modules are loaded anew, so that
+ * the default instance is made of this environment.
+ */
+async function ran(
+  args: string[],
+  env: Record<string, string>,
+  cwd?: string,
+): Promise<[code: number, stdout: string, stderr: string]> {
+  const before = { env: process.env, cwd: process.cwd() }
+  const out: string[] = []
+  const err: string[] = []
+  const into = (lines: string[]) => (chunk: unknown) => {
+    lines.push(String(chunk))
+    return true
+  }
+  const streams = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(into(out)),
+    vi.spyOn(process.stderr, 'write').mockImplementation(into(err)),
+  ]
+  process.env = { PATH: process.env.PATH ?? '', ...env }
+  if (cwd !== undefined) process.chdir(cwd)
+  try {
+    vi.resetModules()
+    const { runCommand } = await import('../cli/run.ts')
+    const code = await runCommand(args)
+    return [code || Number(process.exitCode ?? 0), out.join(''), err.join('')]
+  } finally {
+    process.exitCode = undefined
+    for (const stream of streams) stream.mockRestore()
+    process.env = before.env
+    process.chdir(before.cwd)
   }
 }
 

@@ -210,9 +210,9 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
     expect(() => parse(args)).toThrow(message)
   })
 
-  test('as a process, too, also for a value that means nothing', async () => {
+  test('as a process, too, and for a value that means nothing', async () => {
     const runs = await Promise.all([
-      cli(['sync', '--json']),
+      cli(['sync', '--json'], {}, { asProcess: true }),
       cli(['events', 'list', '--limit', '0']),
       cli(['events', 'list', '--status', 'pending,lost']),
     ])
@@ -264,9 +264,11 @@ describe('what cannot be done is said in a sentence, with 1', () => {
   test('a database or a provider that does not answer, or does not know the key', async () => {
     const { ownerId } = await h.subscriber()
     const [database, provider, key] = await Promise.all([
-      cli(['events', 'list', '--json'], {
-        DATABASE_URL: `postgresql://tollgate:${DB_PASSWORD}@127.0.0.1:1/none`,
-      }),
+      cli(
+        ['events', 'list', '--json'],
+        { DATABASE_URL: `postgresql://tollgate:${DB_PASSWORD}@127.0.0.1:1/none` },
+        { asProcess: true },
+      ),
       cli(['sync', ownerId, '--json'], { STRIPE_API_BASE: 'http://127.0.0.1:1' }),
       cli(['sync', ownerId, '--json'], { STRIPE_SECRET_KEY: 'sk_test_anotherkey' }),
     ])

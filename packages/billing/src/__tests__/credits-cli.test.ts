@@ -82,7 +82,10 @@ test('reconcile says that all is well, and fails naming what is not', async () =
     h.db.$executeRaw`ALTER TABLE "CreditAccount" ENABLE TRIGGER USER`,
   ])
   const { transactions } = await h.billing.listTransactions('cli-3')
-  const broken = await cli('reconcile', '--json')
+  // As a process, whose exit code a cron job reads.
+  const broken = await made.run(['credits', 'reconcile', '--json'], NO_PROVIDER, {
+    asProcess: true,
+  })
   expect(broken).toMatchObject({ code: 1 })
   expect(broken.json()).toMatchObject({ drifted: 1, violations: [{ check: 'balance' }, {}] })
   expect(broken.stderr).toContain(
