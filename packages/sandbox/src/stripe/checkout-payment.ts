@@ -9,7 +9,9 @@ import { SandboxError } from '../errors.ts'
 import { bankDecline, type CardEntry, createCard, createDebit } from './cards.ts'
 import { chargeIntent, type Outcome, settleIntent } from './charging.ts'
 import { detailsOf, findSession } from './checkout.ts'
+import { enterCode, sessionRedemptions } from './checkout-discounts.ts'
 import { createCustomer } from './customers.ts'
+import { redeem } from './discounts.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import { recordPayment } from './invoices.ts'
 import type { CheckoutSession, Customer, PaymentIntent, PaymentMethod } from './objects.ts'
@@ -24,6 +26,8 @@ export interface Buyer {
   /** Asked for where the session knows no address. */
   email?: string
   name?: string
+  /** The code typed where the session takes one. */
+  promotionCode?: string
 }
 
 /** Whether the page has to ask for an e-mail address. */
@@ -35,6 +39,7 @@ export function needsEmail(store: Store, session: CheckoutSession): boolean {
 /** Whether a session may be completed without a card: it asks for none where nothing is due yet. */
 export function needsCard(session: CheckoutSession): boolean {
   const { trial_period_days: days, trial_end } = session.subscription_data
+  if (session.mode === 'payment') return session.amount_total > 0
   const isFree = days !== null || trial_end !== null || session.amount_total === 0
   return session.payment_method_collection !== 'if_required' || !isFree
 }
@@ -57,6 +62,7 @@ export function payCheckout(
     const message = `This Checkout Session is ${session.status} and cannot be paid.`
     throw new StripeApiError('checkout_session_not_open', 400, message)
   }
+  if (buyer.promotionCode) enterCode(store, session, buyer.promotionCode)
   const email = emailOf(store, session, buyer)
   const name = buyer.name || null
   const card = methodOf(store, entry, { email, name })
@@ -64,7 +70,7 @@ export function payCheckout(
     const message = 'Your card number is incomplete.'
     throw new StripeApiError('incorrect_number', 402, message, { type: 'card_error' })
   }
-  if (session.mode === 'payment' && card !== null) payOnce(store, session, card, email, name)
+  if (session.mode === 'payment') payOnce(store, session, card, email, name)
   else subscribe(store, session, card, email, name)
   session.status = 'complete'
   session.customer_details = detailsOf(email, name)
@@ -120,10 +126,17 @@ function emailOf(store: Store, session: CheckoutSession, buyer: Buyer): string |
 function payOnce(
   store: Store,
   session: CheckoutSession,
-  card: PaymentMethod,
+  card: PaymentMethod | null,
   email: string | null,
   name: string | null,
 ): void {
+  const whose = { customer: session.customer, session: session.id }
+  if (card === null || session.amount_total === 0) {
+    // Nothing is due, so nothing is charged: no intent is made.
+    redeem(store, sessionRedemptions(store, session), whose)
+    session.payment_status = 'no_payment_required'
+    return
+  }
   // A declined card leaves its intent on the session, and the next card pays the same one.
   const kept = store.tables.paymentIntents.get(session.payment_intent ?? '')
   const isNewCustomer = session.customer === null && session.customer_creation === 'always'
@@ -146,6 +159,7 @@ function payOnce(
   insert(store, 'paymentMethods', card)
   const refused = chargeIntent(store, intent, card, true)
   if (refused !== null) throw refused
+  redeem(store, sessionRedemptions(store, session), { ...whose, customer })
   refer(store, 'sessions', session, 'customer', customer)
   session.payment_status = intent.status === 'processing' ? 'unpaid' : 'paid'
 }
@@ -187,6 +201,7 @@ function subscribe(
       saveDefaultPaymentMethod: 'off',
       billingMode: session.subscription_data.billing_mode,
       missingPaymentMethod: session.subscription_data.missing_payment_method,
+      redemptions: sessionRedemptions(store, session),
     },
     { card, isPresent: true, isDeferred: false },
   )

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { discountLines, discountsAsked, redeemed } from './checkout-discounts.ts'
 import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
@@ -54,8 +55,11 @@ function create({ store, params, version }: Call): CheckoutSession {
   }
   const fields = modeFields(store, params, mode, version)
   const items = lineItems(store, params, mode)
-  const amount = items.reduce((sum, item) => sum + item.amount_total, 0)
-  checkItems(items, mode, amount)
+  const currency = items[0]?.currency ?? 'usd'
+  const redemptions = discountsAsked(store, params, currency, customer)
+  const taken = discountLines(items, redemptions)
+  const amount = items.reduce((sum, item) => sum + item.amount_subtotal, 0)
+  checkItems(items, mode, amount - taken)
 
   const id = newId('sessions')
   const list = {
@@ -72,13 +76,14 @@ function create({ store, params, version }: Call): CheckoutSession {
     ...blank(),
     allow_promotion_codes: params.flag('allow_promotion_codes') ?? null,
     amount_subtotal: amount,
-    amount_total: amount,
+    amount_total: amount - taken,
     cancel_url: cancelUrl,
     client_reference_id: params.text('client_reference_id', 200) ?? null,
-    currency: items[0]?.currency ?? 'usd',
+    currency,
     customer,
     customer_details: email === null ? null : detailsOf(email, null),
     customer_email: email,
+    ...redeemed(redemptions),
     expires_at: expiryOf(store, params),
     line_items: list,
     locale: params.text('locale') ?? null,
@@ -86,6 +91,7 @@ function create({ store, params, version }: Call): CheckoutSession {
     mode,
     submit_type: params.text('submit_type') ?? null,
     success_url: successUrl,
+    total_details: { amount_discount: taken, amount_shipping: 0, amount_tax: 0 },
     url: `${store.origin}/stripe/checkout/${id}`,
     ...fields,
   })
@@ -122,7 +128,6 @@ function blank() {
     shipping_options: [],
     status: 'open',
     subscription: null,
-    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
     ui_mode: 'hosted',
   } satisfies Partial<CheckoutSession>
 }
@@ -218,6 +223,7 @@ const PARAMS = [
   'customer',
   'customer_creation',
   'customer_email',
+  'discounts',
   'expires_at',
   'line_items',
   'locale',

@@ -24,6 +24,7 @@ export type StripeErrorCode =
   | 'charge_already_refunded'
   | 'charge_disputed'
   | 'checkout_session_not_open'
+  | 'coupon_expired'
   | 'email_invalid'
   | 'expired_card'
   | 'incorrect_cvc'
@@ -43,6 +44,7 @@ export type StripeErrorCode =
   | 'parameter_unknown'
   | 'payment_intent_authentication_failure'
   | 'payment_intent_unexpected_state'
+  | 'promotion_code_invalid'
   | 'rate_limit'
   | 'resource_already_exists'
   | 'resource_missing'
@@ -55,6 +57,7 @@ const OFF_THE_WIRE = new Set<StripeErrorCode>([
   'invalid_request',
   'not_covered',
   'parameter_malformed',
+  'promotion_code_invalid',
   'unrecognized_url',
 ])
 

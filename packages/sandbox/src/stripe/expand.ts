@@ -43,9 +43,12 @@ function includable(store: Store, value: Shown, key: string, version: string): u
 /** Ids that may be expanded, by the name of the member that holds them. */
 const EXPANDABLE = new Set([
   'charge',
+  'coupon',
   'customer',
   'default_payment_method',
   'default_price',
+  'discount',
+  'discounts',
   'dispute',
   'invoice',
   'latest_charge',
@@ -54,6 +57,7 @@ const EXPANDABLE = new Set([
   'payment_method',
   'price',
   'product',
+  'promotion_code',
   'released_subscription',
   'schedule',
   'setup_intent',
@@ -91,14 +95,25 @@ function expandKeys(
   if (key === undefined) return
   const member = key in value ? value[key] : copy(includable(store, value, key, version))
   if (member === undefined) throw cannotExpand(path)
-  const shown =
-    typeof member === 'string' ? shownReference(store, key, member, path, version) : member
+  const shown = Array.isArray(member)
+    ? member.map((one: unknown) => shownMember(store, key, one, path, version))
+    : shownMember(store, key, member, path, version)
   value[key] = shown
   if (rest.length === 0 && isLeaf(member, key)) throw cannotExpand(path)
   for (const next of Array.isArray(shown) ? shown : [shown]) {
     if (isPlain(next)) expandKeys(store, next, rest, path, version)
   }
 }
+
+/** A member, or one of a list, as expansion leaves it. */
+const shownMember = (
+  store: Store,
+  key: string,
+  member: unknown,
+  path: string,
+  version: string,
+): unknown =>
+  typeof member === 'string' ? shownReference(store, key, member, path, version) : member
 
 /** Whether a path may not end here: at a number, a flag, or text that is no reference. */
 const isLeaf = (member: unknown, key: string): boolean =>
@@ -113,7 +128,8 @@ function shownReference(
   path: string,
   version: string,
 ): Shown {
-  const table = EXPANDABLE.has(key) ? tableOf(id) : undefined
+  // A coupon's id is its maker's choice, so it has no beginning to know it by.
+  const table = key === 'coupon' ? 'coupons' : EXPANDABLE.has(key) ? tableOf(id) : undefined
   if (table === undefined) throw cannotExpand(path)
   return show(copy(find(store, table, id)), version)
 }

@@ -6,20 +6,13 @@
  */
 
 import { chargeIntent } from './charging.ts'
-import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
-import type { Customer, Invoice, PaymentMethod, PendingLine, Subscription } from './objects.ts'
+import { draftInvoice, type InvoiceFields } from './invoice-draft.ts'
+import type { Customer, Invoice, PaymentMethod, Subscription } from './objects.ts'
 import { cancelIntent, createIntent } from './payments.ts'
 import { applyPendingUpdate } from './pending-update.ts'
 import { daysAfter } from './periods.ts'
-import { change, emit, find, innerId, insert, newId, refer, type Store, seconds } from './store.ts'
-
-/** One line to be invoiced. `amount` is in minor units and may be negative. */
-export interface LineDraft extends PendingLine {
-  proration: boolean
-  /** The subscription item it is for; null where it is for none. */
-  item: string | null
-}
+import { change, emit, find, insert, refer, type Store, seconds } from './store.ts'
 
 /** Days until a failed payment is said to be tried again. */
 const RETRY_AFTER_DAYS = 3
@@ -27,16 +20,7 @@ const RETRY_AFTER_DAYS = 3
 /**
  * An invoice, announced and finalized. Where nothing is due it is paid at once, without an intent.
  */
-export function createInvoice(
-  store: Store,
-  customer: Customer,
-  fields: {
-    subscription: Subscription
-    reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update'
-    lines: LineDraft[]
-    period: { start: number; end: number }
-  },
-): Invoice {
+export function createInvoice(store: Store, customer: Customer, fields: InvoiceFields): Invoice {
   const invoice = draftInvoice(store, customer, fields)
   insert(store, 'invoices', invoice)
   emit(store, 'invoice.created', invoice)
@@ -75,96 +59,6 @@ export function voidInvoice(store: Store, invoice: Invoice): void {
     cancelIntent(store, intent, 'void_invoice')
   }
   emit(store, 'invoice.voided', invoice)
-}
-
-function draftInvoice(
-  store: Store,
-  customer: Customer,
-  { subscription, reason, lines, period }: Parameters<typeof createInvoice>[2],
-): Invoice {
-  const id = newId('invoices')
-  const total = lines.reduce((sum, line) => sum + line.amount, 0)
-  return {
-    id,
-    object: 'invoice',
-    created: seconds(store),
-    livemode: false,
-    account_country: 'US',
-    account_name: 'Sandbox',
-    amount_due: Math.max(0, total + customer.balance),
-    amount_paid: 0,
-    amount_remaining: Math.max(0, total + customer.balance),
-    attempt_count: 0,
-    attempted: false,
-    auto_advance: true,
-    billing_reason: reason,
-    charge: null,
-    collection_method: 'charge_automatically',
-    currency: subscription.currency,
-    customer: customer.id,
-    customer_address: customer.address,
-    customer_email: customer.email,
-    customer_name: customer.name,
-    customer_phone: customer.phone,
-    default_payment_method: null,
-    default_source: null,
-    description: null,
-    discounts: [],
-    due_date: null,
-    effective_at: null,
-    ending_balance: null,
-    hosted_invoice_url: null,
-    invoice_pdf: null,
-    lines: {
-      object: 'list',
-      data: lines.map((line) => lineOf(line, id, subscription)),
-      has_more: false,
-      total_count: lines.length,
-      url: `/v1/invoices/${id}/lines`,
-    },
-    metadata: {},
-    next_payment_attempt: null,
-    number: null,
-    paid: false,
-    payment_intent: null,
-    period_end: period.end,
-    period_start: period.start,
-    starting_balance: customer.balance,
-    status: 'draft',
-    status_transitions: {
-      finalized_at: null,
-      marked_uncollectible_at: null,
-      paid_at: null,
-      voided_at: null,
-    },
-    subscription: subscription.id,
-    subscription_details: { metadata: { ...subscription.metadata } },
-    subtotal: total,
-    tax: null,
-    total,
-  }
-}
-
-function lineOf(line: LineDraft, invoice: string, subscription: Subscription) {
-  return {
-    id: innerId('il_'),
-    object: 'line_item' as const,
-    amount: line.amount,
-    currency: subscription.currency,
-    description: line.description,
-    discount_amounts: [] as [],
-    discountable: true as const,
-    discounts: [] as [],
-    invoice,
-    livemode: false as const,
-    metadata: { ...subscription.metadata },
-    period: { ...line.period },
-    price: copy(line.price),
-    proration: line.proration,
-    quantity: line.quantity,
-    subscription: subscription.id,
-    subscription_item: line.item,
-  }
 }
 
 function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): void {

@@ -75,7 +75,8 @@ export function checkItems(items: LineItem[], mode: CheckoutSession['mode'], amo
     throw invalid('All line items must have the same currency.', 'line_items')
   }
   if (mode === 'payment') {
-    checkAmount(amount, currency, 'line_items')
+    // An order that costs nothing is one, too.
+    if (amount > 0) checkAmount(amount, currency, 'line_items')
     return
   }
   const recurring = items.filter((item) => item.price.recurring !== null)

@@ -6,10 +6,12 @@
  * @module
  */
 
+import type { Coupon, Discount, PromotionCode } from './discount-objects.ts'
 import type { Charge, Dispute, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
+export type * from './discount-objects.ts'
 export type * from './payment-objects.ts'
 export type * from './schedule-objects.ts'
 export type * from './subscription-objects.ts'
@@ -163,6 +165,7 @@ export interface CheckoutSession extends Base {
     tax_ids: []
   } | null
   customer_email: string | null
+  discounts: { coupon: string; promotion_code: string | null }[] | null
   expires_at: number
   invoice: string | null
   invoice_creation: null
@@ -180,6 +183,8 @@ export interface CheckoutSession extends Base {
   payment_status: 'unpaid' | 'paid' | 'no_payment_required'
   phone_number_collection: { enabled: false }
   recovered_from: null
+  /** The stand-in's own: ids of what is redeemed when the session is paid. */
+  redemptions: { coupon: string; code: string | null }[]
   setup_intent: null
   shipping_address_collection: null
   shipping_cost: null
@@ -249,13 +254,16 @@ export interface WebhookEndpoint extends Base {
 export type Subject =
   | Charge
   | CheckoutSession
+  | Coupon
   | Customer
+  | Discount
   | Dispute
   | Invoice
   | PaymentIntent
   | PaymentMethod
   | Price
   | Product
+  | PromotionCode
   | Refund
   | Subscription
   | SubscriptionSchedule

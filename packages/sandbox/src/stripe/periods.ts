@@ -30,3 +30,7 @@ export function periodEnd(
 
 /** `days` from `start`, in Unix seconds. */
 export const daysAfter = (start: number, days: number): number => start + days * DAY
+
+/** The same day and time `months` later, or the last day of a shorter month. */
+export const monthsAfter = (start: number, months: number): number =>
+  periodEnd(start, start, { interval: 'month', interval_count: months })

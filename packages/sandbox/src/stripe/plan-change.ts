@@ -7,6 +7,7 @@
  */
 
 import { copy } from './copy.ts'
+import { shareLeft } from './discounts.ts'
 import { invalid, type StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } from './objects.ts'
@@ -76,7 +77,7 @@ export function planItems(
   const isFirstPaid = anchor !== 'unchanged' && costOf(old) === 0 && costOf(next) > 0
   const isReset = !isTrial && (isOtherRhythm || isFirstPaid || anchor === 'now')
   const isProrated = !isTrial && proration !== 'none'
-  const credits = isProrated ? remaining(subscription, old, -1, at) : []
+  const credits = isProrated ? remaining(store, subscription, old, -1, at) : []
   return {
     apply(current) {
       current.items.data = next
@@ -89,7 +90,7 @@ export function planItems(
         // A trial set by the same request may have moved the period since the items were planned.
         setPeriod(current, current.current_period_start, current.current_period_end)
       }
-      const debits = isProrated && !isReset ? remaining(current, next, 1, at) : []
+      const debits = isProrated && !isReset ? remaining(store, current, next, 1, at) : []
       current.pending_lines = [...current.pending_lines, ...unequal(credits, debits)]
     },
     settle() {
@@ -173,6 +174,7 @@ function nextItems(
 
 /** The rest of the period at these items' prices: given back with sign −1, charged with 1. */
 export function remaining(
+  store: Store,
   subscription: Subscription,
   items: SubscriptionItem[],
   sign: 1 | -1,
@@ -180,9 +182,10 @@ export function remaining(
 ): PendingLine[] {
   const { current_period_start: start, current_period_end: end } = subscription
   const now = Math.min(Math.max(at, start), end)
+  // Stripe prorates what the customer pays: a share that a coupon takes off is off here, too.
+  const share = (shareLeft(store, subscription, now) * (end - now)) / (end - start)
   return items.map((item) => ({
-    amount:
-      sign * Math.round((item.price.unit_amount * item.quantity * (end - now)) / (end - start)),
+    amount: sign * Math.round(item.price.unit_amount * item.quantity * share),
     description: sign < 0 ? 'Unused time' : 'Remaining time',
     price: item.price,
     quantity: item.quantity,

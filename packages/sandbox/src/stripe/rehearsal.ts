@@ -20,6 +20,9 @@ export function rehearsalOf(store: Store, customer: string): Store {
   // The catalogue is only read.
   made.tables.prices = store.tables.prices
   made.tables.products = store.tables.products
+  for (const table of ['coupons', 'discounts', 'promotionCodes'] as const) {
+    for (const record of store.tables[table].values()) insert(made, table, copy(record) as never)
+  }
   insert(made, 'customers', copy(find(store, 'customers', customer, 'customer')))
   for (const table of OWN) {
     for (const record of referring(store, table, 'customer', customer)) {

@@ -17,6 +17,13 @@ export interface PhaseItem {
   tax_rates: []
 }
 
+/** A discount of a phase: one that is there already, or a coupon or code that it redeems. */
+export interface PhaseDiscount {
+  coupon: string | null
+  discount: string | null
+  promotion_code: string | null
+}
+
 export interface SchedulePhase {
   add_invoice_items: []
   application_fee_percent: null
@@ -27,8 +34,10 @@ export interface SchedulePhase {
   /** Null: the customer's default. */
   default_payment_method: string | null
   default_tax_rates: []
-  description: null
-  discounts: []
+  /** Null: the subscription loses its own. */
+  description: string | null
+  /** What the subscription has in this phase; one that is not named ends when the phase begins. */
+  discounts: PhaseDiscount[]
   end_date: number
   invoice_settings: null
   items: PhaseItem[]

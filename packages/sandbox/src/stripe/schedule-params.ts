@@ -4,11 +4,17 @@
  * @module
  */
 
+import { redemptionsOf } from './discounts.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Recurring, Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
-import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
+import type {
+  PhaseDiscount,
+  PhaseItem,
+  SchedulePhase,
+  SubscriptionSchedule,
+} from './schedule-objects.ts'
 import { find, type Store, seconds } from './store.ts'
 import { quantityOf, recurringPrice } from './subscription-params.ts'
 import { PRORATIONS } from './subscription-update.ts'
@@ -43,6 +49,8 @@ const PHASE = [
   'collection_method',
   'currency',
   'default_payment_method',
+  'description',
+  'discounts',
   'duration',
   'end_date',
   'items',
@@ -82,6 +90,8 @@ export function phasesOf(
       ...blankPhase(subscription),
       items,
       metadata: sent.metadata(),
+      description: sent.text('description') ?? null,
+      discounts: phaseDiscounts(store, sent, subscription),
       default_payment_method: sent.text('default_payment_method') ?? null,
       trial_end: momentOf(store, sent, 'trial_end') ?? null,
       proration_behavior: sent.choice('proration_behavior', PRORATIONS) ?? 'create_prorations',
@@ -94,6 +104,20 @@ export function phasesOf(
     throw invalid('The last phase must end in the future.', 'phases')
   }
   return phases
+}
+
+/** The discounts a phase names. They are checked now and redeemed when the phase begins. */
+function phaseDiscounts(
+  store: Store,
+  sent: Params,
+  { currency, customer }: Subscription,
+): PhaseDiscount[] {
+  const named = redemptionsOf(store, sent, currency, customer) ?? []
+  return named.map(({ coupon, code, kept }) => ({
+    coupon: kept || code ? null : coupon.id,
+    discount: kept?.id ?? null,
+    promotion_code: code?.id ?? null,
+  }))
 }
 
 /** A time in Unix seconds or `now`; undefined where absent. */

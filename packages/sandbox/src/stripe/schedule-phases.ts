@@ -6,6 +6,7 @@
  */
 
 import { copy } from './copy.ts'
+import { redeem, setDiscounts } from './discounts.ts'
 import type { Subscription, SubscriptionItem } from './objects.ts'
 import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
 import { change, emit, find, type Store, seconds } from './store.ts'
@@ -55,7 +56,35 @@ export function enterPhase(store: Store, subscription: Subscription, phase: Sche
   })
   subscription.items.total_count = subscription.items.data.length
   subscription.metadata = { ...subscription.metadata, ...phase.metadata }
+  unsetBy(store, subscription, phase)
 }
+
+/**
+ * Brings what a phase says beside its items onto the subscription: what it does not name is unset,
+ * as on Stripe. Metadata is laid over and never unset.
+ */
+export function unsetBy(store: Store, subscription: Subscription, phase: SchedulePhase): void {
+  subscription.description = phase.description
+  subscription.default_payment_method = phase.default_payment_method
+  const { currency, customer, id } = subscription
+  const ids = phase.discounts.flatMap((named): string[] => {
+    if (named.discount !== null)
+      return subscription.discounts.includes(named.discount) ? [named.discount] : []
+    const coupon = find(store, 'coupons', named.coupon ?? couponOf(store, named.promotion_code))
+    // One that is there already by the same coupon goes on; its time does not begin anew.
+    const own = subscription.discounts.find(
+      (one) => find(store, 'discounts', one).coupon.id === coupon.id,
+    )
+    if (own !== undefined) return [own]
+    if (coupon.currency !== null && coupon.currency !== currency) return []
+    const code = store.tables.promotionCodes.get(named.promotion_code ?? '') ?? null
+    return redeem(store, [{ coupon, code, kept: null }], { customer, subscription: id })
+  })
+  setDiscounts(store, subscription, ids)
+}
+
+const couponOf = (store: Store, code: string | null): string =>
+  find(store, 'promotionCodes', code ?? '').coupon
 
 /** Says which phase is the present one. */
 export function markPhase(store: Store, schedule: SubscriptionSchedule, at: number): void {

@@ -11,10 +11,10 @@ import type { Subscription } from './objects.ts'
 import { changeItems } from './plan-change.ts'
 import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
 import { blankPhase, phasesOf } from './schedule-params.ts'
-import { closeSchedule, phaseAt, phaseItems, releaseSchedule } from './schedule-phases.ts'
+import { closeSchedule, phaseAt, phaseItems, releaseSchedule, unsetBy } from './schedule-phases.ts'
 import { change, emit, find, insert, newId, type Store, seconds } from './store.ts'
 import { endSubscription, isEnded } from './subscription-life.ts'
-import { PRORATIONS } from './subscription-update.ts'
+import { endTrial, PRORATIONS } from './subscription-update.ts'
 
 function create({ store, params }: Call): SubscriptionSchedule {
   const named = params.text('from_subscription')
@@ -63,6 +63,12 @@ function create({ store, params }: Call): SubscriptionSchedule {
       {
         ...blankPhase(subscription),
         default_payment_method: subscription.default_payment_method,
+        description: subscription.description,
+        discounts: subscription.discounts.map((discount) => ({
+          coupon: null,
+          discount,
+          promotion_code: null,
+        })),
         items: phaseItems(subscription),
         start_date,
         end_date,
@@ -127,7 +133,13 @@ function update(call: Call): SubscriptionSchedule {
     Object.assign(current, endOf(store, schedule, current)),
   )
   const phase = phaseAt(schedule, now)
-  if (phase) applyNow(store, subscription, phase, proration)
+  if (phase === undefined) return schedule
+  // What the present phase does not name, the subscription loses at once.
+  change(store, 'customer.subscription.updated', subscription, (current) =>
+    unsetBy(store, current, phase),
+  )
+  if (subscription.status === 'trialing' && phase.trial_end === null) endTrial(store, subscription)
+  else applyNow(store, subscription, phase, proration)
   return schedule
 }
 

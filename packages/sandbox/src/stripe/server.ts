@@ -14,6 +14,7 @@ import { catalogEndpoints } from './catalog.ts'
 import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
 import { copy } from './copy.ts'
+import { couponEndpoints } from './coupons.ts'
 import { customerEndpoints } from './customers.ts'
 import { disputeEndpoints } from './disputes.ts'
 import type { Endpoint, List } from './endpoint.ts'
@@ -63,6 +64,7 @@ export function createApi(options: ApiOptions): Hono {
     ...catalogEndpoints,
     ...chargeEndpoints,
     ...checkoutEndpoints,
+    ...couponEndpoints,
     ...customerEndpoints,
     ...disputeEndpoints,
     ...eventEndpoints(options.statusOf),

@@ -9,11 +9,13 @@
 import type {
   CheckoutSession,
   Customer,
+  Discount,
   EventRecord,
   Invoice,
   InvoiceLine,
   PaymentMethod,
   Price,
+  PromotionCode,
   Subscription,
   SubscriptionItem,
   WebhookEndpoint,
@@ -48,6 +50,10 @@ export function show(record: object, version: string): Shown {
       return showMethod(record as PaymentMethod)
     case 'checkout.session':
       return showSession(record as CheckoutSession, version)
+    case 'discount':
+      return showDiscount(record as Discount, version)
+    case 'promotion_code':
+      return showCode(record as PromotionCode, version)
     case 'webhook_endpoint':
       return without(record as WebhookEndpoint, ['configured', 'secret'])
     default:
@@ -74,6 +80,22 @@ function without<T extends object>(record: T, keys: (keyof T | string)[]): Shown
   return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
 }
 
+/** Since 2025-09-30 a discount and a promotion code name their coupon in an object. */
+const namesCoupon = (version: string): boolean => version.slice(0, 10) >= '2025-09-30'
+
+function showDiscount(discount: Discount, version: string): Shown {
+  const { coupon, created: _, ...rest } = discount
+  if (!namesCoupon(version)) return { ...rest, coupon: { ...coupon } }
+  return { ...rest, customer_account: null, source: { type: 'coupon', coupon: coupon.id } }
+}
+
+function showCode(code: PromotionCode, version: string): Shown {
+  const { coupon_record, ...rest } = code
+  if (!namesCoupon(version)) return { ...rest, coupon: { ...coupon_record } }
+  const { coupon, ...others } = rest
+  return { ...others, customer_account: null, promotion: { type: 'coupon', coupon } }
+}
+
 function showMethod(method: PaymentMethod): Shown {
   if (method.type === 'card') return without(method, ['behaviour'])
   const { fingerprint, last4 } = method.card
@@ -87,23 +109,22 @@ function showCustomer(customer: Customer): Shown {
 }
 
 function showSubscription(subscription: Subscription, isNew: boolean): Shown {
-  const { pending_lines: _, pending_invoice: __, ...record } = subscription
+  const { pending_lines: _, pending_invoice: __, first_discount, ...record } = subscription
   const rest = { ...record, pending_update: showPending(record.pending_update, isNew) }
   const items = {
     ...rest.items,
     data: rest.items.data.map((item) => showItem(item, isNew)),
   }
-  if (!isNew) {
-    const first = subscription.items.data.length === 1 ? subscription.items.data[0] : undefined
-    return {
-      ...without(rest, ['billing_mode']),
-      items,
-      discount: null,
-      plan: first ? planOf(first.price) : null,
-      quantity: first?.quantity ?? null,
-    }
+  const first = subscription.items.data.length === 1 ? subscription.items.data[0] : undefined
+  const shown = {
+    ...rest,
+    items,
+    plan: first ? planOf(first.price) : null,
+    quantity: first?.quantity ?? null,
   }
-  return { ...without(rest, ['current_period_start', 'current_period_end']), items }
+  if (isNew) return without(shown, ['current_period_start', 'current_period_end'])
+  const discount = first_discount && showDiscount(first_discount, '')
+  return { ...without(shown, ['billing_mode']), discount }
 }
 
 function showPending(pending: Subscription['pending_update'], isNew: boolean): Shown | null {
@@ -142,19 +163,20 @@ function planOf(price: Price): Shown {
 }
 
 function showInvoice(invoice: Invoice, isNew: boolean): Shown {
+  const { first_discount, ...record } = invoice
   const lines = { ...invoice.lines, data: invoice.lines.data.map((line) => showLine(line, isNew)) }
   if (!isNew) {
     return {
-      ...invoice,
+      ...record,
       lines,
-      discount: null,
+      discount: first_discount && showDiscount(first_discount, ''),
       subscription_details: invoice.subscription_details ?? { metadata: null },
       total_tax_amounts: [],
     }
   }
   const gone = ['subscription', 'subscription_details', 'payment_intent', 'charge', 'paid', 'tax']
   return {
-    ...without(invoice, gone),
+    ...without(record, gone),
     lines,
     amount_overpaid: 0,
     parent: invoice.subscription
@@ -203,7 +225,9 @@ function showLine(line: InvoiceLine, isNew: boolean): Shown {
 }
 
 function showSession(session: CheckoutSession, version: string): Shown {
-  const shown = without(session, ['line_items', 'payment_intent_data', 'subscription_data'])
+  const isNew = isNewShape(version)
+  const own = ['line_items', 'payment_intent_data', 'redemptions', 'subscription_data']
+  const shown = without(session, isNew ? own : [...own, 'discounts'])
   // The value was renamed in 2026-03-25.
   return version.slice(0, 10) >= '2026-03-25' ? { ...shown, ui_mode: 'hosted_page' } : shown
 }

@@ -14,7 +14,9 @@ import { addRow, createIndex, moveRow, removeRow, type TableIndex } from './inde
 import type {
   Charge,
   CheckoutSession,
+  Coupon,
   Customer,
+  Discount,
   Dispute,
   EventRecord,
   Invoice,
@@ -24,6 +26,7 @@ import type {
   PortalSession,
   Price,
   Product,
+  PromotionCode,
   Refund,
   Subject,
   Subscription,
@@ -35,7 +38,9 @@ import { defaultSettings, type StripeSettings } from './settings.ts'
 /** The record types by table name. */
 export interface Tables {
   charges: Charge
+  coupons: Coupon
   customers: Customer
+  discounts: Discount
   disputes: Dispute
   endpoints: WebhookEndpoint
   events: EventRecord
@@ -46,6 +51,7 @@ export interface Tables {
   portalSessions: PortalSession
   prices: Price
   products: Product
+  promotionCodes: PromotionCode
   refunds: Refund
   schedules: SubscriptionSchedule
   sessions: CheckoutSession
@@ -57,7 +63,9 @@ export type TableName = keyof Tables
 /** What Stripe calls a record of each table in its errors, and how its ids begin. */
 const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   charges: { noun: 'charge', prefix: 'ch_' },
+  coupons: { noun: 'coupon', prefix: 'co_' },
   customers: { noun: 'customer', prefix: 'cus_' },
+  discounts: { noun: 'discount', prefix: 'di_' },
   disputes: { noun: 'dispute', prefix: 'du_' },
   endpoints: { noun: 'webhook endpoint', prefix: 'we_' },
   events: { noun: 'event', prefix: 'evt_' },
@@ -68,6 +76,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   portalSessions: { noun: 'portal session', prefix: 'bps_' },
   prices: { noun: 'price', prefix: 'price_' },
   products: { noun: 'product', prefix: 'prod_' },
+  promotionCodes: { noun: 'promotion code', prefix: 'promo_' },
   refunds: { noun: 'refund', prefix: 're_' },
   schedules: { noun: 'subscription schedule', prefix: 'sub_sched_' },
   sessions: { noun: 'checkout.session', prefix: 'cs_' },
@@ -82,6 +91,7 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   invoices: ['customer', 'payment_intent', 'subscription'],
   paymentIntents: ['customer'],
   paymentMethods: ['customer'],
+  promotionCodes: ['coupon', 'customer'],
   refunds: ['charge', 'payment_intent'],
   schedules: ['customer'],
   sessions: ['customer', 'payment_intent', 'subscription'],
@@ -163,6 +173,7 @@ export function randomText(length: number): string {
 
 /** A new id of the table, such as `cus_…`. */
 export function newId(table: TableName): string {
+  if (table === 'coupons') return randomText(8)
   if (table === 'sessions') return `cs_test_${randomText(58)}`
   return `${kinds[table].prefix}${randomText(table === 'customers' ? 14 : 24)}`
 }

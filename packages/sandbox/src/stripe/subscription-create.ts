@@ -6,6 +6,7 @@
  */
 
 import { requireCustomer } from './customers.ts'
+import { asDiscounts, redemptionsOf, takeOff } from './discounts.ts'
 import type { Call } from './endpoint.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
@@ -68,9 +69,12 @@ export function createSubscription({ store, params, version }: Call): Subscripti
     saveDefaultPaymentMethod: save ?? 'off',
     missingPaymentMethod: missingPaymentMethodOf(params) ?? 'create_invoice',
     billingMode: mode ?? billingModeOf(version),
+    redemptions: redemptionsOf(store, params, items[0]?.price.currency ?? '', customer.id) ?? [],
   }
   const card = cardOf(store, params, customer.id)
-  const isDue = draft.trialEnd === null && items.some((item) => item.price.unit_amount > 0)
+  const amounts = items.map(({ price, quantity }) => price.unit_amount * quantity)
+  const off = takeOff(amounts, asDiscounts(draft.redemptions)).total
+  const isDue = draft.trialEnd === null && amounts.reduce((sum, one) => sum + one, 0) > off
   const isDeferred = behaviour === 'default_incomplete'
   const paying = card ?? defaultCard(store, customer.id)
   if (isDue && !isDeferred && paying === null) {

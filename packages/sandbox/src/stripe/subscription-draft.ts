@@ -6,6 +6,7 @@
 
 import { SandboxError } from '../errors.ts'
 import { copy } from './copy.ts'
+import type { Redemption } from './discounts.ts'
 import type {
   Metadata,
   MissingPaymentMethod,
@@ -36,6 +37,8 @@ export interface SubscriptionDraft {
   defaultPaymentMethod: string | null
   saveDefaultPaymentMethod: 'off' | 'on_subscription'
   billingMode: 'classic' | 'flexible'
+  /** What it begins with; default nothing. */
+  redemptions?: Redemption[]
   /** What the trial's end does where there is no card. Default `create_invoice`. */
   missingPaymentMethod?: MissingPaymentMethod
 }
@@ -77,6 +80,7 @@ export function newSubscription(store: Store, draft: SubscriptionDraft): Subscri
     description: draft.description,
     discounts: [],
     ended_at: null,
+    first_discount: null,
     items: {
       object: 'list',
       data: draft.items.map((item) => newItem(store, id, item, { start: now, end })),

@@ -6,8 +6,10 @@
  */
 
 import { SandboxError } from '../errors.ts'
+import { redeem, setDiscounts } from './discounts.ts'
 import type { StripeApiError } from './errors.ts'
-import { createInvoice, defaultCard, type LineDraft, payInvoice, voidInvoice } from './invoices.ts'
+import type { LineDraft } from './invoice-draft.ts'
+import { createInvoice, defaultCard, payInvoice, voidInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { periodEnd } from './periods.ts'
@@ -58,6 +60,8 @@ export function beginSubscription(
 ): { subscription: Subscription; refused: StripeApiError | null } {
   const subscription = newSubscription(store, draft)
   const customer = find(store, 'customers', draft.customer)
+  const whose = { customer: draft.customer, subscription: subscription.id }
+  setDiscounts(store, subscription, redeem(store, draft.redemptions ?? [], whose))
   const { current_period_start: start, current_period_end: end } = subscription
   const invoice = createInvoice(store, customer, {
     subscription,

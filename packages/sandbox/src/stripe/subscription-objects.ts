@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Address, Base, Embedded, Metadata, Price } from './objects.ts'
+import type { Address, Base, Discount, Embedded, Metadata, Price } from './objects.ts'
 
 export interface SubscriptionItem extends Omit<Base, 'livemode'> {
   object: 'subscription_item'
@@ -80,8 +80,11 @@ export interface Subscription extends Base {
   default_source: null
   default_tax_rates: []
   description: string | null
-  discounts: []
+  /** Ids, in the order they are laid over. */
+  discounts: string[]
   ended_at: number | null
+  /** The stand-in's own: what the old shape shows as `discount`. */
+  first_discount: Discount | null
   items: Embedded<SubscriptionItem>
   latest_invoice: string | null
   metadata: Metadata
@@ -121,8 +124,8 @@ export interface InvoiceLine {
   amount: number
   currency: string
   description: string
-  discount_amounts: []
-  discountable: true
+  discount_amounts: { amount: number; discount: string }[]
+  discountable: boolean
   discounts: []
   invoice: string
   livemode: false
@@ -157,10 +160,13 @@ export interface Invoice extends Base {
   default_payment_method: null
   default_source: null
   description: string | null
-  discounts: []
+  /** Ids. */
+  discounts: string[]
   due_date: null
   effective_at: number | null
   ending_balance: number | null
+  /** The stand-in's own: what the old shape shows as `discount`. */
+  first_discount: Discount | null
   hosted_invoice_url: string | null
   invoice_pdf: string | null
   lines: Embedded<InvoiceLine>
@@ -185,4 +191,5 @@ export interface Invoice extends Base {
   subtotal: number
   tax: number | null
   total: number
+  total_discount_amounts: { amount: number; discount: string }[]
 }

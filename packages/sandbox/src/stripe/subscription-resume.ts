@@ -7,7 +7,8 @@
 
 import type { Call } from './endpoint.ts'
 import { invalid } from './errors.ts'
-import { activate, createInvoice, defaultCard, type LineDraft, payInvoice } from './invoices.ts'
+import type { LineDraft } from './invoice-draft.ts'
+import { activate, createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
 import { remaining } from './plan-change.ts'
@@ -37,7 +38,7 @@ export function resumeSubscription({ store, params, id, version }: Call): Subscr
     ? itemLines(subscription)
     : proration === 'none'
       ? []
-      : remainingLines(subscription, at)
+      : remainingLines(store, subscription, at)
   if (lines.length === 0) {
     activate(store, subscription)
     return subscription
@@ -67,9 +68,9 @@ function moveOn(store: Store, subscription: Subscription, isNew: boolean): void 
   setPeriod(subscription, start, end)
 }
 
-function remainingLines(subscription: Subscription, at: number): LineDraft[] {
+function remainingLines(store: Store, subscription: Subscription, at: number): LineDraft[] {
   const item = subscription.items.data[0]?.id ?? null
-  return remaining(subscription, subscription.items.data, 1, at).map((line) => ({
+  return remaining(store, subscription, subscription.items.data, 1, at).map((line) => ({
     ...line,
     proration: true,
     item,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { redeem, redemptionsOf, setDiscounts } from './discounts.ts'
 import type { Call } from './endpoint.ts'
 import { invalid, missing, noSuch, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
@@ -123,6 +124,8 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
   const details = detailsOf(params)
   const pause = pauseOf(params)
   const missingCard = missingPaymentMethodOf(params)
+  const { currency, customer } = subscription
+  const redemptions = redemptionsOf(store, params, currency, customer)
   const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
   const isTrial = Boolean(trialEnd) || subscription.status === 'trialing'
   // Everything is checked before anything is changed, and then told in one event.
@@ -142,6 +145,9 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
     if (card !== null) current.default_payment_method = card.id
     if (details) current.cancellation_details = { ...current.cancellation_details, ...details }
     if (pause !== undefined) current.pause_collection = pause
+    if (redemptions) {
+      setDiscounts(store, current, redeem(store, redemptions, { customer, subscription: id }))
+    }
     if (missingCard) {
       current.trial_settings = { end_behavior: { missing_payment_method: missingCard } }
     }
@@ -166,7 +172,8 @@ function moveTrial(subscription: Subscription, trialEnd: number): void {
   for (const item of subscription.items.data) item.current_period_end = trialEnd
 }
 
-function endTrial(store: Store, subscription: Subscription): void {
+/** Ends a trial now: the renewal that was due at its end. */
+export function endTrial(store: Store, subscription: Subscription): void {
   moveTrial(subscription, seconds(store))
   renewSubscription(store, subscription)
 }

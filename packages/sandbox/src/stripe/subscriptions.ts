@@ -20,6 +20,7 @@ const PARAMS = [
   'customer',
   'default_payment_method',
   'description',
+  'discounts',
   'items',
   'metadata',
   'trial_end',

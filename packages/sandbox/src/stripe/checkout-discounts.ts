@@ -1,0 +1,83 @@
+/**
+ * Coupons and promotion codes at a Checkout Session: named by the host, or typed by the buyer.
+ *
+ * @see https://docs.stripe.com/payments/checkout/discounts
+ * @module
+ */
+
+import { asDiscounts, type Redemption, redemptionOf, redemptionsOf, takeOff } from './discounts.ts'
+import { invalid } from './errors.ts'
+import type { Params } from './forms.ts'
+import type { CheckoutSession, LineItem } from './objects.ts'
+import { find, type Store } from './store.ts'
+
+/** What a request for a session redeems: one coupon or code at most, and none beside a typed one. */
+export function discountsAsked(
+  store: Store,
+  params: Params,
+  currency: string,
+  customer: string | null,
+): Redemption[] {
+  const asked = redemptionsOf(store, params, currency, customer) ?? []
+  if (asked.length > 0 && params.has('allow_promotion_codes')) {
+    throw invalid(
+      'You may only specify one of these parameters: allow_promotion_codes, discounts.',
+      'allow_promotion_codes',
+    )
+  }
+  if (asked.length > 1) throw invalid('A session takes one discount at most.', 'discounts')
+  return asked
+}
+
+/** Takes redemptions off lines. @returns what they take off in all */
+export function discountLines(items: LineItem[], redemptions: readonly Redemption[]): number {
+  const amounts = items.map((item) => item.amount_subtotal)
+  const taken = takeOff(amounts, asDiscounts(redemptions))
+  for (const [index, item] of items.entries()) {
+    item.amount_discount = (taken.lines[index] ?? []).reduce((sum, { amount }) => sum + amount, 0)
+    item.amount_total = item.amount_subtotal - item.amount_discount
+  }
+  return taken.total
+}
+
+/** A session's members that say what it redeems. */
+export const redeemed = (
+  redemptions: readonly Redemption[],
+): Pick<CheckoutSession, 'discounts' | 'redemptions'> => ({
+  discounts: redemptions.map(({ coupon, code }) => ({
+    coupon: coupon.id,
+    promotion_code: code?.id ?? null,
+  })),
+  redemptions: redemptions.map(({ coupon, code }) => ({
+    coupon: coupon.id,
+    code: code?.id ?? null,
+  })),
+})
+
+/**
+ * Puts the code that a buyer types on the page into a session.
+ *
+ * @throws `promotion_code_invalid` where it is unknown, over, or the session takes none
+ */
+export function enterCode(store: Store, session: CheckoutSession, typed: string): void {
+  const code = store.indexes.promotionCodes.rows.find(
+    (one) => one.active && one.code.toLowerCase() === typed.trim().toLowerCase(),
+  )
+  if (code === undefined || !session.allow_promotion_codes) {
+    throw invalid('This code is invalid.', 'promotion_code', 'promotion_code_invalid')
+  }
+  const { currency, customer } = session
+  const redemption = redemptionOf(store, code, currency, customer, 'promotion_code')
+  const taken = discountLines(session.line_items.data, [redemption])
+  Object.assign(session, redeemed([redemption]))
+  session.amount_total = session.amount_subtotal - taken
+  session.total_details = { ...session.total_details, amount_discount: taken }
+}
+
+/** What a session redeems, as records. */
+export const sessionRedemptions = (store: Store, session: CheckoutSession): Redemption[] =>
+  session.redemptions.map(({ coupon, code }) => ({
+    coupon: find(store, 'coupons', coupon),
+    code: code === null ? null : find(store, 'promotionCodes', code),
+    kept: null,
+  }))

@@ -1,0 +1,136 @@
+/**
+ * An invoice before it is finalized: its lines, what discounts take off them, and what is due.
+ *
+ * @module
+ */
+
+import { copy } from './copy.ts'
+import { discountsOf, spend, takeOff } from './discounts.ts'
+import type { Customer, Invoice, InvoiceLine, PendingLine, Subscription } from './objects.ts'
+import { innerId, newId, type Store, seconds } from './store.ts'
+
+/** One line to be invoiced. `amount` is in minor units and may be negative. */
+export interface LineDraft extends PendingLine {
+  proration: boolean
+  /** The subscription item it is for; null where it is for none. */
+  item: string | null
+}
+
+/** What an invoice is made of. */
+export interface InvoiceFields {
+  subscription: Subscription
+  reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update'
+  lines: LineDraft[]
+  period: { start: number; end: number }
+}
+
+/** A draft that is not kept yet. Discounts for one invoice are used up by it. */
+export function draftInvoice(
+  store: Store,
+  customer: Customer,
+  { subscription, reason, lines, period }: InvoiceFields,
+): Invoice {
+  const id = newId('invoices')
+  const subtotal = lines.reduce((sum, line) => sum + line.amount, 0)
+  const discounts = discountsOf(store, subscription, seconds(store))
+  // A proration was reckoned at the discounted price, so nothing is taken off it again.
+  const amounts = lines.map((line) => (line.proration ? 0 : line.amount))
+  const taken = takeOff(amounts, discounts)
+  spend(store, subscription, taken)
+  const total = subtotal - taken.total
+  return {
+    ...blankInvoice(store, customer),
+    id,
+    amount_due: Math.max(0, total + customer.balance),
+    amount_remaining: Math.max(0, total + customer.balance),
+    billing_reason: reason,
+    currency: subscription.currency,
+    discounts: discounts.map((discount) => discount.id),
+    first_discount: discounts[0] ?? null,
+    lines: {
+      object: 'list',
+      data: lines.map((line, index) => lineOf(line, id, subscription, taken.lines[index] ?? [])),
+      has_more: false,
+      total_count: lines.length,
+      url: `/v1/invoices/${id}/lines`,
+    },
+    period_end: period.end,
+    period_start: period.start,
+    subscription: subscription.id,
+    subscription_details: { metadata: { ...subscription.metadata } },
+    subtotal,
+    total,
+    total_discount_amounts: taken.totals,
+  }
+}
+
+/** What every invoice begins with. */
+function blankInvoice(store: Store, customer: Customer) {
+  return {
+    object: 'invoice',
+    created: seconds(store),
+    livemode: false,
+    account_country: 'US',
+    account_name: 'Sandbox',
+    amount_paid: 0,
+    attempt_count: 0,
+    attempted: false,
+    auto_advance: true,
+    charge: null,
+    collection_method: 'charge_automatically',
+    customer: customer.id,
+    customer_address: customer.address,
+    customer_email: customer.email,
+    customer_name: customer.name,
+    customer_phone: customer.phone,
+    default_payment_method: null,
+    default_source: null,
+    description: null,
+    due_date: null,
+    effective_at: null,
+    ending_balance: null,
+    hosted_invoice_url: null,
+    invoice_pdf: null,
+    metadata: {},
+    next_payment_attempt: null,
+    number: null,
+    paid: false,
+    payment_intent: null,
+    starting_balance: customer.balance,
+    status: 'draft',
+    status_transitions: {
+      finalized_at: null,
+      marked_uncollectible_at: null,
+      paid_at: null,
+      voided_at: null,
+    },
+    tax: null,
+  } satisfies Partial<Invoice>
+}
+
+function lineOf(
+  line: LineDraft,
+  invoice: string,
+  subscription: Subscription,
+  discounts: InvoiceLine['discount_amounts'],
+): InvoiceLine {
+  return {
+    id: innerId('il_'),
+    object: 'line_item',
+    amount: line.amount,
+    currency: subscription.currency,
+    description: line.description,
+    discount_amounts: discounts,
+    discountable: !line.proration,
+    discounts: [],
+    invoice,
+    livemode: false,
+    metadata: { ...subscription.metadata },
+    period: { ...line.period },
+    price: copy(line.price),
+    proration: line.proration,
+    quantity: line.quantity,
+    subscription: subscription.id,
+    subscription_item: line.item,
+  }
+}
