@@ -222,16 +222,31 @@ async function schedule(ctx: BillingContext, target: Target): Promise<void> {
           start_date: phase.start_date,
           end_date: end,
           proration_behavior: 'none',
+          ...keptOf(phase),
         },
         {
           items: [{ price: price.id, quantity }],
           start_date: end,
           end_date: intervalAfter(period.end, price.recurring),
           proration_behavior: 'none',
+          ...keptOf(phase),
         },
       ],
     }),
   )
+}
+
+/** What a phase that does not name it would take from the subscription: Stripe unsets it. */
+function keptOf(phase: Stripe.SubscriptionSchedule.Phase) {
+  const { default_payment_method: method, description, discounts } = phase
+  const named = (discounts ?? []).flatMap(({ discount }) =>
+    discount ? [{ discount: typeof discount === 'string' ? discount : discount.id }] : [],
+  )
+  return {
+    ...(method ? { default_payment_method: typeof method === 'string' ? method : method.id } : {}),
+    ...(description ? { description } : {}),
+    ...(named.length > 0 ? { discounts: named } : {}),
+  }
 }
 
 /** The end of the first period at the new price, in epoch seconds; its last day where months differ. */
