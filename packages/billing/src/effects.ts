@@ -7,7 +7,12 @@
  */
 
 import type { Db } from '@repo/db'
-import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from './facts.ts'
+import {
+  type InvoiceFact,
+  type PaidFor,
+  type SubscriptionFact,
+  subscriptionFacts,
+} from './facts.ts'
 import type { ProviderState } from './provider-state.ts'
 
 /**
@@ -20,12 +25,13 @@ export interface EffectPayloads {
   'subscription.ended': SubscriptionFact
   /** In three days or less. */
   'subscription.trial_will_end': SubscriptionFact & { trialEnd: string }
-  'invoice.paid': InvoiceFact & {
-    amount: number
-    currency: string
-    /** Stripe's word, at every provider: `subscription_create`, `subscription_cycle`, … */
-    billingReason: string | null
-  }
+  'invoice.paid': InvoiceFact &
+    PaidFor & {
+      amount: number
+      currency: string
+      /** Stripe's word, at every provider: `subscription_create`, `subscription_cycle`, … */
+      billingReason: string | null
+    }
   /** Once per try at Stripe; elsewhere once per period that could not be paid. */
   'invoice.payment_failed': InvoiceFact & {
     amount: number
@@ -113,11 +119,14 @@ export interface Known {
   flagged: { has(stripeSubscriptionId: string): boolean }
   /** Our rows of subscriptions, by Stripe's id. */
   rows: ReadonlyMap<string, { id: string }>
+  /** What an invoice is for, by the price that it names. */
+  paidFor(invoice: ProviderState['invoices'][number]): PaidFor
   now: Date
 }
 
 /** Every fact in Stripe's state that sets something off. */
-export function factsOf(state: ProviderState, { flagged, rows, now }: Known): Fact[] {
+export function factsOf(state: ProviderState, known: Known): Fact[] {
+  const { flagged, rows, now } = known
   const subscriptions = state.subscriptions.flatMap((shape) => {
     const { stripeSubscriptionId } = shape
     const row = rows.get(stripeSubscriptionId)
@@ -127,7 +136,7 @@ export function factsOf(state: ProviderState, { flagged, rows, now }: Known): Fa
   })
   return [
     ...subscriptions,
-    ...state.invoices.flatMap((invoice) => invoiceFacts(invoice, state, rows)),
+    ...state.invoices.flatMap((invoice) => invoiceFacts(invoice, state, known)),
     ...state.payments.flatMap(paymentFacts),
     ...state.refunds.flatMap(refundFacts),
   ]
@@ -136,7 +145,7 @@ export function factsOf(state: ProviderState, { flagged, rows, now }: Known): Fa
 function invoiceFacts(
   invoice: ProviderState['invoices'][number],
   state: ProviderState,
-  rows: Known['rows'],
+  { rows, paidFor }: Known,
 ): Fact[] {
   const { stripeInvoiceId, stripeSubscriptionId, currency, attemptCount } = invoice
   const key = `invoice:${stripeInvoiceId}`
@@ -147,7 +156,7 @@ function invoiceFacts(
   }
   if (invoice.status === 'paid') {
     const { amountPaid: amount, billingReason } = invoice
-    const payload = { ...which, amount, currency, billingReason }
+    const payload = { ...which, ...paidFor(invoice), amount, currency, billingReason }
     return [{ key: `${key}:paid`, name: 'invoice.paid', payload }]
   }
   if (invoice.status !== 'open') return []

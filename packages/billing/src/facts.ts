@@ -5,6 +5,7 @@
  */
 
 import type { Fact } from './effects.ts'
+import type { Interval } from './plans.ts'
 import type { ProviderName } from './providers/provider.ts'
 
 /** Which subscription, at whichever provider. */
@@ -24,6 +25,12 @@ export interface InvoiceFact {
   /** Ours. Null: a one-off invoice. */
   subscriptionId: string | null
   stripeSubscriptionId: string | null
+}
+
+/** What a payment was for. Both null: no plan of ours, or the provider did not say. */
+export interface PaidFor {
+  plan: string | null
+  interval: Interval | null
 }
 
 const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000

@@ -137,8 +137,8 @@ export interface InvoiceShape {
   stripeSubscriptionId: string | null
   /** Of the order that began the subscription. Null: none of ours did. */
   orderId: string | null
-  /** What it is for. Null: not told. */
-  stripePriceId: string | null
+  /** The prices of its lines, the dearest line's first. */
+  stripePriceIds: string[]
   number: string | null
   status: string
   billingReason: string | null
@@ -170,7 +170,7 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
     stripeInvoiceId,
     stripeSubscriptionId: invoiceSubscription(raw),
     orderId: invoiceOrder(raw),
-    stripePriceId: invoicePrice(raw),
+    stripePriceIds: [...new Set(invoiceLines(raw).flatMap((line) => linePrice(line) ?? []))],
     number: text(raw.number),
     status,
     billingReason: text(raw.billing_reason),
@@ -203,11 +203,13 @@ function invoiceOrder(raw: Raw): string | null {
   return text(record(record(details)?.metadata)?.orderId)
 }
 
-/** Of its lines the dearest one's: a change in mid-period gives the old price back in another. */
-function invoicePrice(raw: Raw): string | null {
-  const [line] = rows(raw.lines).sort((a, b) => (whole(b.amount) ?? 0) - (whole(a.amount) ?? 0))
-  return idOf(line?.price) ?? idOf(record(record(line?.pricing)?.price_details)?.price)
-}
+/** An invoice's lines, the dearest first: a change in mid-period gives the old price back in another. */
+export const invoiceLines = (raw: Raw): Raw[] =>
+  rows(raw.lines).sort((a, b) => (whole(b.amount) ?? 0) - (whole(a.amount) ?? 0))
+
+/** The price of an invoice's line. Null: not told. */
+export const linePrice = (line: Raw): string | null =>
+  idOf(line.price) ?? idOf(record(record(line.pricing)?.price_details)?.price)
 
 /** The payment of an invoice: its own member, or since basil the paid one of its payments. */
 export function invoicePaymentIntent(invoice: Raw): string | null {

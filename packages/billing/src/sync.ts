@@ -15,6 +15,7 @@ import { ensureCustomer, type LinkedCustomer, unlinkCustomer } from './customers
 import { declare } from './declarations.ts'
 import { type Effect, factsOf } from './effects.ts'
 import { bookInvoices } from './orders/invoices.ts'
+import { followInvoices, grantUnflagged, paidForOf } from './plan-months.ts'
 import {
   type LoadOptions,
   loadProviderState,
@@ -109,8 +110,11 @@ export async function syncLinked(
       result.problems = [...state.problems]
       for (const id of refused ?? []) result.problems.push({ id, reason: 'unwritable' })
       await bookInvoices(ctx, tx, { customer, state, ticket })
-      const facts = factsOf(state, { ...written, now: ctx.clock.now() })
+      const paidFor = paidForOf(ctx, prices)
+      const facts = factsOf(state, { ...written, paidFor, now: ctx.clock.now() })
       const effects = await takeEffects(ctx, tx, customer, facts)
+      await grantUnflagged(ctx, tx, facts, written.unflagged)
+      await followInvoices(ctx, tx, customer, { state, paidFor })
       taken = effects.taken
       alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))
       result.changes = written.changes

@@ -46,6 +46,8 @@ export interface Written {
   flagged: Map<string, Problem['reason']>
   /** Those flagged now that were not before. */
   newlyFlagged: string[]
+  /** Our ids of those that were flagged before and count now. */
+  unflagged: Set<string>
   /** Our rows of the customer's subscriptions, by the provider's id. */
   rows: ReadonlyMap<string, Subscription>
 }
@@ -82,7 +84,10 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     if (!isCurrentStatus(status) || id === current) return null
     return 'second_current_subscription'
   }
-  const written: Written = { changes: [], flagged: new Map(), newlyFlagged: [], rows: rowOf }
+  const written: Written = {
+    ...{ changes: [], flagged: new Map(), newlyFlagged: [] },
+    ...{ unflagged: new Set(), rows: rowOf },
+  }
   for (const shape of state.subscriptions) {
     const { stripeSubscriptionId: id } = shape
     const reason = flagOf(shape)
@@ -119,6 +124,7 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
       writing.refused.add(id)
       continue
     }
+    if (row && row.needsAttention !== null && reason === null) written.unflagged.add(row.id)
     const from = row?.status ?? null
     written.changes.push({ object: 'subscription', id, from, to: status })
   }
@@ -207,7 +213,7 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)
   const rows = state.invoices.map(
-    ({ stripeSubscriptionId, orderId, stripePriceId, ...invoice }) => {
+    ({ stripeSubscriptionId, orderId, stripePriceIds, ...invoice }) => {
       const payment = payments.get(invoice.stripePaymentIntentId ?? '')
       const kept = before.get(invoice.stripeInvoiceId)
       return {

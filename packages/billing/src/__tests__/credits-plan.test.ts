@@ -2,7 +2,7 @@
 
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { monthsAfter } from '../credits/plan-credits.ts'
+import { monthsAfter } from '../credits/months.ts'
 import { createBilling, definePlans } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createHarness, type Harness } from './harness.ts'

@@ -9,13 +9,16 @@
  */
 
 import { isTollgateError } from '@repo/core'
-import type { Db, Prisma } from '@repo/db'
+import { atomically, type Db, type Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect } from '../effects.ts'
+import type { PaidFor } from '../facts.ts'
 import { soldAs } from '../sold.ts'
 import { isolated } from '../sweep.ts'
 import { creditTypeOf, priorityOf } from './input.ts'
 import { post, required } from './ledger.ts'
+import { monthKey, monthsAfter, nameInKey, paidKey } from './months.ts'
+import { followMoney } from './plan-money.ts'
 import type { PlanCredits } from './plan-terms.ts'
 
 const HOUR = 60 * 60 * 1000
@@ -35,25 +38,31 @@ type PlannedSubscription = Prisma.SubscriptionGetPayload<{ include: typeof withP
 export async function grantPlanCredits(
   ctx: BillingContext,
   tx: Db,
-  effect: Effect<'invoice.paid'>,
+  effect: Pick<Effect<'invoice.paid'>, 'payload'>,
 ): Promise<void> {
-  const { stripeInvoiceId, orderId, subscriptionId, billingReason } = effect.payload
+  const { subscriptionId, billingReason } = effect.payload
   if (!subscriptionId) return
   const subscription = await tx.subscription.findUnique({
     where: { id: subscriptionId },
     include: withPlan,
   })
-  const terms = subscription && termsOf(ctx, subscription)
+  const now = subscription && termsOf(ctx, subscription)
+  const terms = subscription && termsOf(ctx, subscription, effect.payload)
   if (!terms) return
-  if (terms.interval === 'year') return grantMonths(ctx, subscription, terms.credits, tx)
+  if (terms.interval === 'year') {
+    // Of a year that a change to monthly payment has ended, there is no month to come.
+    if (now?.interval === 'year') await grantMonths(ctx, subscription, terms.credits, tx)
+    return
+  }
   // A change in mid-period is invoiced, too; the credits of the new plan come with its next month.
   if (billingReason !== 'subscription_create' && billingReason !== 'subscription_cycle') return
   const invoicedAt = await whenInvoiced(tx, effect.payload)
   if (!invoicedAt) return
   const { currentPeriodStart, currentPeriodEnd } = subscription
-  const isPresent = invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS
+  const isPresent =
+    invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS && now?.interval === 'month'
   const end = isPresent ? currentPeriodEnd : monthsAfter(invoicedAt, 1)
-  const key = stripeInvoiceId ? `invoice:${stripeInvoiceId}:credits` : `order:${orderId}:credits`
+  const key = paidKey(effect.payload)
   await grantMonth(ctx, subscription, terms.credits, { key, end, tx })
 }
 
@@ -99,7 +108,9 @@ export async function grantMonthlyCredits(
       const { id: subscriptionId } = subscription
       await isolated(ctx, 'the months of a plan were not granted', { subscriptionId }, async () => {
         const terms = termsOf(ctx, subscription)
-        if (terms?.interval === 'year') await grantMonths(ctx, subscription, terms.credits)
+        if (terms?.interval !== 'year') return
+        await grantMonths(ctx, subscription, terms.credits)
+        await followYear(ctx, subscription)
       })
     }
     const last = page.at(-1)
@@ -108,9 +119,15 @@ export async function grantMonthlyCredits(
   }
 }
 
-function termsOf(ctx: BillingContext, subscription: PlannedSubscription) {
+/** By what was paid for, where that was told, and else by what the subscription is sold as now. */
+function termsOf(
+  ctx: BillingContext,
+  subscription: PlannedSubscription,
+  paid: Partial<PaidFor> = {},
+) {
   if (subscription.needsAttention !== null) return null
-  const sold = soldAs(ctx, subscription)
+  const { plan, interval } = paid
+  const sold = plan && interval ? { plan, interval } : soldAs(ctx, subscription)
   const credits = sold && ctx.plans[sold.plan]?.credits
   return credits ? { credits, interval: sold.interval } : null
 }
@@ -123,16 +140,40 @@ async function grantMonths(
   tx?: Db,
 ): Promise<void> {
   const { currentPeriodStart, currentPeriodEnd, ...ids } = subscription
-  const name = ids.stripeSubscriptionId ?? `${ids.provider}:${ids.providerSubscriptionId}`
+  const name = nameInKey(ids)
   const now = ctx.clock.now()
   for (let month = 0; ; month += 1) {
     const start = monthsAfter(currentPeriodStart, month)
     if (start > now || start >= currentPeriodEnd) return
     const next = monthsAfter(currentPeriodStart, month + 1)
     const end = new Date(Math.min(next.getTime(), currentPeriodEnd.getTime()))
-    const key = `subscription:${name}:credits:${start.toISOString().slice(0, 10)}`
+    const key = monthKey(name, start)
     await grantMonth(ctx, subscription, credits, { key, end, ...(tx ? { tx } : {}) })
   }
+}
+
+/** The months of a year whose money went back, all or a part, go back with it. */
+async function followYear(ctx: BillingContext, subscription: PlannedSubscription): Promise<void> {
+  const { customer, provider, currentPeriodStart } = subscription
+  const { stripeSubscriptionId, providerSubscriptionId } = subscription
+  const where = {
+    provider,
+    subscriptionId: stripeSubscriptionId ?? providerSubscriptionId,
+    paidAt: { gte: new Date(currentPeriodStart.getTime() - SLACK_MS) },
+    OR: [{ amountRefunded: { gt: 0 } }, { disputeId: { not: null } }],
+  }
+  if ((await ctx.db.order.count({ where })) === 0) return
+  await atomically(ctx.db, async (tx) => {
+    // As a sync and a settlement do, so that what they record meanwhile is seen here or follows after it.
+    await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
+    for (const order of await tx.order.findMany({ where })) {
+      if (!order.paidAt) continue
+      const paid = { stripeInvoiceId: order.invoiceId, orderId: order.id }
+      const year = { subscription: nameInKey(subscription), paidAt: order.paidAt }
+      const { ownerId } = customer
+      await followMoney(ctx, tx, { ...order, ownerId, key: paidKey(paid), year })
+    }
+  })
 }
 
 async function grantMonth(
@@ -169,14 +210,4 @@ async function grantMonth(
     if (!isTollgateError(error) || error.status >= 500) throw error
     ctx.logger.error({ ownerId, key, code: error.code }, 'plan credits were not granted')
   }
-}
-
-/** `months` later on the same day, or on the last of a shorter month; UTC. */
-export function monthsAfter(date: Date, months: number): Date {
-  const later = new Date(date)
-  later.setUTCDate(1)
-  later.setUTCMonth(later.getUTCMonth() + months)
-  const days = new Date(Date.UTC(later.getUTCFullYear(), later.getUTCMonth() + 1, 0)).getUTCDate()
-  later.setUTCDate(Math.min(date.getUTCDate(), days))
-  return later
 }

@@ -10,6 +10,7 @@ import type { Db, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect, Fact } from '../effects.ts'
 import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from '../facts.ts'
+import type { Interval } from '../plans.ts'
 import type { ProviderName } from '../providers/provider.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { soldAs } from '../sold.ts'
@@ -64,6 +65,22 @@ function orderFacts(order: Order): Fact[] {
   return facts
 }
 
+/** That a plan's order was paid, where another provider than Stripe bills it. */
+export function paidFact(order: Order, row: Subscription): Extract<Fact, { name: 'invoice.paid' }> {
+  return {
+    key: `order:${order.id}:paid`,
+    name: 'invoice.paid',
+    payload: {
+      ...{ provider: order.provider as ProviderName, subscriptionId: row.id },
+      ...{ stripeSubscriptionId: null, stripeInvoiceId: null, orderId: order.id },
+      ...{ plan: order.plan, interval: order.interval as Interval | null },
+      amount: order.amountPaid,
+      currency: order.currency,
+      billingReason: order.checkoutId === null ? 'subscription_cycle' : 'subscription_create',
+    },
+  }
+}
+
 function planFacts(ctx: BillingContext, order: Order, row: Subscription | null): Fact[] {
   // Without a row its period is not known yet, on which the credits of a plan depend.
   if (order.provider === 'stripe' || order.plan === null || !row) return []
@@ -73,16 +90,7 @@ function planFacts(ctx: BillingContext, order: Order, row: Subscription | null):
   }
   const invoice: InvoiceFact = { ...subscription, stripeInvoiceId: null, orderId: order.id }
   const isFirst = order.checkoutId !== null
-  const paid: Fact = {
-    key: `order:${order.id}:paid`,
-    name: 'invoice.paid',
-    payload: {
-      ...invoice,
-      amount: order.amountPaid,
-      currency: order.currency,
-      billingReason: isFirst ? 'subscription_create' : 'subscription_cycle',
-    },
-  }
+  const paid = paidFact(order, row)
   // One that is flagged does not count, as at Stripe; what was paid for it was paid.
   if (!isFirst || row.needsAttention !== null) return [paid]
   const key = `subscription:${provider}:${row.providerSubscriptionId}`

@@ -147,15 +147,17 @@ async function orderedOf(tx: Db, paid: Paid[]): Promise<(of: Paid) => boolean> {
 
 /** What an invoice is for: all null where its price is no plan of ours, or none we have seen. */
 async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[]) {
-  const ids = paid.flatMap(({ invoice }) => invoice.stripePriceId ?? [])
+  const ids = paid.flatMap(({ invoice }) => invoice.stripePriceIds)
   const prices = await tx.price.findMany({
     where: { stripePriceId: { in: ids } },
     include: { product: true },
   })
   const rows = new Map(prices.map((price) => [price.stripePriceId, price]))
-  return ({ stripePriceId }: InvoiceShape) => {
-    const price = rows.get(stripePriceId ?? '')
-    const sold = price ? planOfPrice(ctx.plans, price) : null
+  return ({ stripePriceIds }: InvoiceShape) => {
+    const [sold] = stripePriceIds.flatMap((id) => {
+      const price = rows.get(id)
+      return (price && planOfPrice(ctx.plans, price)) ?? []
+    })
     if (!sold) return { sku: null, plan: null, interval: null }
     return { ...sold, sku: skuOfPlan(ctx.products, sold.plan, sold.interval) }
   }

@@ -5,6 +5,7 @@
  */
 
 import type { BillingContext } from '../context.ts'
+import { paidKey } from '../credits/months.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { fulfilKey } from './give.ts'
 import { findOrder } from './settle.ts'
@@ -52,11 +53,13 @@ export interface ShownOrder extends OwnerOrder {
 export async function showOrder(ctx: BillingContext, orderId: string): Promise<ShownOrder> {
   const { returnKey, settledTicket, ...order } = await findOrder(ctx, orderId)
   const { id, ownerId, disputeId } = order
+  const planKey = paidKey(await paidWith(ctx, order))
   const rows = await ctx.db.creditTransaction.findMany({
     where: {
       ownerId,
       OR: [
-        { idempotencyKey: { in: [fulfilKey(id), `order:${id}:credits`] } },
+        { idempotencyKey: { in: [fulfilKey(id), planKey] } },
+        { idempotencyKey: { startsWith: `${planKey}:` } },
         { idempotencyKey: { startsWith: `refund:${id}:` } },
         ...(disputeId ? [{ idempotencyKey: { startsWith: `dispute:${disputeId}` } }] : []),
       ],
@@ -67,4 +70,23 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
     return { id: `${id}`, type, amount: Number(amount), key, createdAt }
   })
   return { ...order, transactions }
+}
+
+/** What the credits of a plan's month are granted under: at Stripe the invoice, elsewhere the order. */
+async function paidWith(
+  ctx: BillingContext,
+  {
+    id: orderId,
+    provider,
+    plan,
+    invoiceId,
+    paymentId,
+  }: Pick<Order, 'id' | 'provider' | 'plan' | 'invoiceId' | 'paymentId'>,
+): Promise<{ stripeInvoiceId: string | null; orderId: string }> {
+  if (provider !== 'stripe' || plan === null || invoiceId !== null || paymentId === null) {
+    return { stripeInvoiceId: invoiceId, orderId }
+  }
+  const where = { stripePaymentIntentId: paymentId }
+  const invoice = await ctx.db.invoice.findFirst({ where, select: { stripeInvoiceId: true } })
+  return { stripeInvoiceId: invoice?.stripeInvoiceId ?? null, orderId }
 }

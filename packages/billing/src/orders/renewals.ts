@@ -19,8 +19,8 @@ export interface Renewal {
 
 /**
  * Writes down payments that have succeeded, each once, and returns those that are new. Joins the transaction
- * of the plan's first order. `soldNow` is the SKU of what the subscription is now; null where that is none
- * of our products.
+ * of the plan's first order. A payment that does not say what it was for was for `soldNow`, the SKU of what the
+ * subscription is now; null where that is none of our products.
  */
 export async function addRenewals(
   ctx: BillingContext,
@@ -30,8 +30,8 @@ export async function addRenewals(
 ): Promise<Renewal[]> {
   const renewals: Renewal[] = []
   const { ownerId, customerId, provider } = first
-  const terms = termsOf(ctx, first, soldNow)
   for (const payment of payments) {
+    const terms = termsOf(ctx, first, payment.sku ?? soldNow)
     const [order] = await tx.order.createManyAndReturn({
       data: [
         {
@@ -62,13 +62,13 @@ export async function addRenewals(
   return renewals
 }
 
-/** Of the first order, unless the plan has been changed since. */
-function termsOf(ctx: BillingContext, first: Order, soldNow: string | null) {
+/** Of the first order, unless the payment was for another product. */
+function termsOf(ctx: BillingContext, first: Order, paidFor: string | null) {
   const { sku, credits, plan, interval } = first
-  const product = soldNow === null || soldNow === sku ? undefined : ctx.products[soldNow]
+  const product = paidFor === null || paidFor === sku ? undefined : ctx.products[paidFor]
   if (!product) return { sku, credits, plan, interval }
   return {
-    sku: soldNow,
+    sku: paidFor,
     credits: product.credits ?? 0,
     plan: product.plan ?? null,
     interval: product.interval ?? null,

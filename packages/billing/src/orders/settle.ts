@@ -21,6 +21,7 @@ import { countEffects, countOrder, inSpan } from '../telemetry.ts'
 import { soon, type Told, tell } from './facts.ts'
 import { giveCredits } from './give.ts'
 import { look, type Seen } from './look.ts'
+import { followOrder } from './plan-months.ts'
 import { addRenewals } from './renewals.ts'
 import { type SubscriptionProblem, subscriptionOf } from './subscriptions.ts'
 import { verdictOf } from './verdict.ts'
@@ -136,7 +137,7 @@ async function write(
   if (status !== 'completed') {
     return { order, taken: [], failed: [], isChanged: differs(before, order), problem: null }
   }
-  const { row, problem } = await subscriptionOf(ctx, tx, order, subscription)
+  const { row, problem, isUnflagged } = await subscriptionOf(ctx, tx, order, subscription)
   const told = await tell(ctx, tx, order, row, before.nextCheckAt)
   order = told.order
   if (subscription && !row && order.provider !== 'stripe') {
@@ -157,6 +158,7 @@ async function write(
     await giveCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
   }
   if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
+  await followOrder(ctx, tx, { before, order, row, isUnflagged })
   return { ...told, order, isChanged: differs(before, order), problem }
 }
 

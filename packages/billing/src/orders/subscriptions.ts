@@ -20,7 +20,11 @@ export interface WrittenSubscription {
   row: Subscription | null
   /** Why a person has to look, if that is new. */
   problem: SubscriptionProblem | null
+  /** Whether it was flagged before, and counts now. */
+  isUnflagged: boolean
 }
+
+const NOTHING: WrittenSubscription = { row: null, problem: null, isUnflagged: false }
 
 /** The subscription of an order, brought up to date by its first one. Joins the order's transaction. */
 export async function subscriptionOf(
@@ -29,18 +33,18 @@ export async function subscriptionOf(
   { customerId, provider, subscriptionId }: Order,
   shape: ProviderSubscription | null,
 ): Promise<WrittenSubscription> {
-  if (provider === 'stripe' || subscriptionId === null) return { row: null, problem: null }
+  if (provider === 'stripe' || subscriptionId === null) return NOTHING
   // Whether another one counts is asked and answered by one at a time. As a sync locks it: whoever only
   // refers to the customer need not wait.
   await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
   const key = { provider, providerSubscriptionId: subscriptionId }
   const where = { provider_providerSubscriptionId: key }
   const row = await tx.subscription.findUnique({ where })
-  if (!shape || (row && isEndedStatus(row.status))) return { row, problem: null }
+  if (!shape || (row && isEndedStatus(row.status))) return { ...NOTHING, row }
   const currentPeriodStart = shape.currentPeriodStart ?? row?.currentPeriodStart
   const currentPeriodEnd = shape.currentPeriodEnd ?? row?.currentPeriodEnd
   // The provider has not said yet; it is asked again.
-  if (!currentPeriodStart || !currentPeriodEnd) return { row: null, problem: null }
+  if (!currentPeriodStart || !currentPeriodEnd) return NOTHING
   const needsAttention = await problemOf(ctx, tx, customerId, shape, row)
   const { status, sku, quantity, cancelAtPeriodEnd, canceledAt, endedAt, trialEnd } = shape
   const facts = {
@@ -63,6 +67,7 @@ export async function subscriptionOf(
   return {
     row: written,
     problem: needsAttention === row?.needsAttention ? null : needsAttention,
+    isUnflagged: row !== null && row.needsAttention !== null && needsAttention === null,
   }
 }
 

@@ -11,9 +11,10 @@ import type { ProviderPayment } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 
 export type Step =
-  /** The how-manieth refund, from 1. */
+  /** The refund's number among those that took any, from 1. */
   | { kind: 'refund' | 'refund_failed'; number: number; credits: number }
-  | { kind: 'dispute' | 'dispute_won'; dispute: string; credits: number }
+  /** The dispute's number likewise. */
+  | { kind: 'dispute' | 'dispute_won'; disputeNumber: number; dispute: string; credits: number }
 
 /** What is taken once the steps are done. */
 export interface Taking {
@@ -24,24 +25,31 @@ export interface Taking {
   steps: Step[]
 }
 
-type Taken = Pick<
+/** What was given, and what was taken of it before. */
+export type Taken = Pick<
   Order,
   'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputes'
 >
-type Paid = Pick<ProviderPayment, 'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'>
+/** What was paid, and what of it went back. */
+export type Paid = Pick<
+  ProviderPayment,
+  'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'
+>
 
-export function takingOf(order: Taken, payment: Paid): Taking {
-  const { credits } = order
+/** `lapsed` credits are gone without any refund, and are not taken. */
+export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Taking {
+  const { credits, lapsed = 0 } = order
   const steps: Step[] = []
   const refunds = [...order.creditsRefunded]
   let { creditsDisputed: disputed, disputes } = order
   const isHeld = holdsMoney(payment.disputeStatus)
   if (disputed > 0 && !isHeld && order.disputeId !== null) {
     const dispute = nameOf(order.disputeId, disputes)
-    steps.push({ kind: 'dispute_won', dispute, credits: disputed })
+    steps.push({ kind: 'dispute_won', disputeNumber: disputes, dispute, credits: disputed })
     disputed = 0
   }
-  const target = Math.min(shareOf(credits, payment), credits - disputed)
+  const most = Math.max(credits - lapsed - disputed, sum(refunds))
+  const target = Math.min(shareOf(credits, payment), credits - disputed, most)
   // A refund that failed later: the newest are undone until no more is taken than is due.
   for (let index = refunds.length - 1; sum(refunds) > target && index >= 0; index -= 1) {
     const undone = refunds[index] ?? 0
@@ -54,10 +62,11 @@ export function takingOf(order: Taken, payment: Paid): Taking {
     refunds.push(due)
     steps.push({ kind: 'refund', number: refunds.length, credits: due })
   }
-  const left = credits - sum(refunds) - disputed
+  const left = credits - lapsed - sum(refunds) - disputed
   if (isHeld && disputed === 0 && left > 0 && payment.disputeId !== null) {
     disputes += 1
-    steps.push({ kind: 'dispute', dispute: nameOf(payment.disputeId, disputes), credits: left })
+    const dispute = nameOf(payment.disputeId, disputes)
+    steps.push({ kind: 'dispute', disputeNumber: disputes, dispute, credits: left })
     disputed = left
   }
   return { creditsRefunded: refunds, creditsDisputed: disputed, disputes, steps }

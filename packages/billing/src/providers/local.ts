@@ -91,6 +91,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       customerId: null,
       subscriptionId: null,
       isForChange: false,
+      sku: product.sku,
       paidAt: clock.now(),
       ...about,
     }

@@ -151,6 +151,8 @@ export interface ProviderPayment {
   subscriptionId: string | null
   /** Whether it is for a change of a plan in mid-period, and begins none. */
   isForChange: boolean
+  /** Which of our products it paid for. Null or absent: the provider does not say. */
+  sku?: string | null
   /** Null until it has succeeded. */
   paidAt: Date | null
 }

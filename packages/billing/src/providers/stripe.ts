@@ -11,7 +11,8 @@ import { expire } from '../checkout-sessions.ts'
 import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
 import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../products.ts'
-import { idOf, type PriceShape, record, subscriptionShape } from '../shapes.ts'
+import { idOf, type PriceShape, priceShape, record, subscriptionShape } from '../shapes.ts'
+import { invoiceLines, linePrice } from '../shapes-money.ts'
 import { ask, hasNewShape, isMissing } from '../stripe.ts'
 import { isEndedStatus, releaseSchedule, takeBack } from '../subscriptions.ts'
 import { eventPages } from '../webhooks/pull.ts'
@@ -86,7 +87,21 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     )
     const isOurs = intent.metadata?.orderId !== undefined
     const invoice = isNew && !isOurs ? await invoiceOf(id) : record(intent)?.invoice
-    return paymentOfStripe(intent, invoice)
+    return { ...paymentOfStripe(intent, invoice), sku: await skuOfInvoice(invoice) }
+  }
+
+  /** What an invoice is for. Null: none of our products, or a payment without an invoice. */
+  async function skuOfInvoice(invoice: unknown): Promise<string | null> {
+    // Beside the plan there may be add-ons.
+    for (const line of invoiceLines(record(invoice) ?? {})) {
+      const id = linePrice(line)
+      if (id === null) continue
+      const told = priceShape(line.price)
+      const price = told ?? priceShape(await ask('price', stripe.prices.retrieve(id)))
+      const sku = price && (await skuOf(price))
+      if (sku) return sku
+    }
+    return null
   }
 
   /** Since basil a payment does not tell which invoice it pays. */

@@ -1,0 +1,77 @@
+/**
+ * The months of plans that Stripe bills, in the transaction of a sync: what an invoice was for, the credits of
+ * months that were paid while their subscription was flagged, and the credits of money that went back.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+import type { PriceRow } from './catalog.ts'
+import type { BillingContext } from './context.ts'
+import { paidKey } from './credits/months.ts'
+import { grantPlanCredits } from './credits/plan-credits.ts'
+import { followMoney } from './credits/plan-money.ts'
+import type { LinkedCustomer } from './customers.ts'
+import type { Effect, Fact } from './effects.ts'
+import type { PaidFor } from './facts.ts'
+import { planOfPrice } from './plans.ts'
+import type { ProviderState } from './provider-state.ts'
+import type { InvoiceShape } from './shapes-money.ts'
+
+/** What an invoice is for, by the price that it names. */
+export const paidForOf =
+  (ctx: BillingContext, prices: ReadonlyMap<string, PriceRow>) =>
+  ({ stripePriceIds }: InvoiceShape): PaidFor => {
+    // Beside the plan there may be add-ons.
+    for (const id of stripePriceIds) {
+      const price = prices.get(id)
+      const sold = price && planOfPrice(ctx.plans, price)
+      if (sold) return sold
+    }
+    return { plan: null, interval: null }
+  }
+
+/** A month that was paid while its subscription was flagged gives its credits when the flag goes. */
+export async function grantUnflagged(
+  ctx: BillingContext,
+  tx: Db,
+  facts: readonly Fact[],
+  unflagged: ReadonlySet<string>,
+): Promise<void> {
+  if (unflagged.size === 0) return
+  for (const fact of facts) {
+    if (fact.name !== 'invoice.paid' || !unflagged.has(fact.payload.subscriptionId ?? '')) continue
+    await grantPlanCredits(ctx, tx, fact as Pick<Effect<'invoice.paid'>, 'payload'>)
+  }
+}
+
+/** The credits of invoices follow the money of their payments; see `followMoney`. */
+export async function followInvoices(
+  ctx: BillingContext,
+  tx: Db,
+  { ownerId }: LinkedCustomer,
+  { state, paidFor }: { state: ProviderState; paidFor(invoice: InvoiceShape): PaidFor },
+): Promise<void> {
+  for (const payment of state.payments) {
+    const { status, amount, amountRefunded, dispute, refunds } = payment
+    // A refund that failed later counts nothing any more, and its credits come back.
+    const hasMoved = amountRefunded > 0 || refunds.length > 0 || dispute !== null
+    if (status !== 'succeeded' || !hasMoved) continue
+    const invoice = state.invoices.find(
+      ({ stripePaymentIntentId }) => stripePaymentIntentId === payment.stripePaymentIntentId,
+    )
+    if (!invoice?.stripeSubscriptionId) continue
+    const { stripeInvoiceId, stripeSubscriptionId: subscription, createdAt } = invoice
+    const { interval } = paidFor(invoice)
+    await followMoney(ctx, tx, {
+      ownerId,
+      key: paidKey({ stripeInvoiceId, orderId: null }),
+      // Of an old invoice it is not known any more what it was for.
+      year: interval === 'month' ? null : { subscription, paidAt: createdAt },
+      amountPaid: amount,
+      amountRefunded,
+      disputeId: dispute?.stripeDisputeId ?? null,
+      disputeStatus: dispute?.status ?? null,
+    })
+  }
+}
