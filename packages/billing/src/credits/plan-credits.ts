@@ -13,6 +13,7 @@ import { atomically, type Db, type Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect } from '../effects.ts'
 import type { PaidFor } from '../facts.ts'
+import { inNumbers } from '../rows.ts'
 import { soldAs } from '../sold.ts'
 import { isolated } from '../sweep.ts'
 import { creditTypeOf, priorityOf } from './input.ts'
@@ -166,7 +167,8 @@ async function followYear(ctx: BillingContext, subscription: PlannedSubscription
   await atomically(ctx.db, async (tx) => {
     // As a sync and a settlement do, so that what they record meanwhile is seen here or follows after it.
     await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
-    for (const order of await tx.order.findMany({ where })) {
+    for (const row of await tx.order.findMany({ where })) {
+      const order = inNumbers(row)
       if (!order.paidAt) continue
       const paid = { stripeInvoiceId: order.invoiceId, orderId: order.id }
       const year = { subscription: nameInKey(subscription), paidAt: order.paidAt }

@@ -6,11 +6,12 @@
  * @module
  */
 
-import type { Db, Order, Subscription } from '@repo/db'
+import type { Db, Subscription } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { nameInKey, paidKey } from '../credits/months.ts'
 import { grantPlanCredits } from '../credits/plan-credits.ts'
 import { followMoney } from '../credits/plan-money.ts'
+import { inNumbers, type Order } from '../rows.ts'
 import { paidFact } from './facts.ts'
 
 export interface Settled {
@@ -32,7 +33,7 @@ export async function followOrder(
   if (row && isUnflagged) {
     const where = { provider, subscriptionId, status: 'completed' }
     for (const paid of await tx.order.findMany({ where, orderBy: { createdAt: 'asc' } })) {
-      await grantPlanCredits(ctx, tx, paidFact(paid, row))
+      await grantPlanCredits(ctx, tx, paidFact(inNumbers(paid), row))
     }
   }
   const hasMoved = [before, order].some((of) => of.amountRefunded > 0 || of.disputeId !== null)
