@@ -209,7 +209,7 @@ function differs(row: Subscription, data: object): boolean {
 }
 
 async function writeInvoices(writing: Writing, subscriptions: Written['rows']): Promise<Change[]> {
-  const { tx, customer, state } = writing
+  const { customer, state } = writing
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)
   const rows = state.invoices.map(
@@ -262,7 +262,7 @@ async function writePayments(writing: Writing): Promise<Change[]> {
 }
 
 async function writeRefunds(writing: Writing): Promise<Change[]> {
-  const { tx, customer, state } = writing
+  const { customer, state } = writing
   if (state.refunds.length === 0) return []
   const where = {
     stripePaymentIntentId: {
