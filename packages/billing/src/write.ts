@@ -262,7 +262,7 @@ async function writePayments(writing: Writing): Promise<Change[]> {
 }
 
 async function writeRefunds(writing: Writing): Promise<Change[]> {
-  const { customer, state } = writing
+  const { tx, customer, state } = writing
   if (state.refunds.length === 0) return []
   const where = {
     stripePaymentIntentId: {
