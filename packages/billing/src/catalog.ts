@@ -22,16 +22,22 @@ const RECENT_MS = 35 * 24 * 60 * 60 * 1000
 /** Our rows of every price in the state, by the provider's id, made or brought up to date. */
 export async function ensurePrices(
   ctx: BillingContext,
-  { subscriptions, invoices }: ProviderState,
+  { subscriptions, invoices }: Pick<ProviderState, 'subscriptions' | 'invoices'>,
 ): Promise<Map<string, PriceRow>> {
-  const shapes = new Map(subscriptions.map(({ price }) => [price.stripePriceId, price]))
-  const scheduled = subscriptions.flatMap(({ schedule }) => schedule?.next?.stripePriceId ?? [])
+  const shapes = new Map(
+    subscriptions.flatMap(({ prices }) => prices.map((price) => [price.stripePriceId, price])),
+  )
+  const later = subscriptions.flatMap(({ schedule, pending }) =>
+    [...(schedule?.next?.items ?? []), ...(pending?.items ?? [])].map(
+      ({ stripePriceId }) => stripePriceId,
+    ),
+  )
   // An invoice of long ago gives nothing any more, so what it was for need not be known.
   const recent = ctx.clock.now().getTime() - RECENT_MS
   const invoiced = invoices.flatMap(({ stripeSubscriptionId, stripePriceIds, createdAt }) =>
     stripeSubscriptionId && createdAt.getTime() > recent ? stripePriceIds : [],
   )
-  const ids = [...new Set([...shapes.keys(), ...scheduled, ...invoiced])]
+  const ids = [...new Set([...shapes.keys(), ...later, ...invoiced])]
   if (ids.length === 0) return new Map()
   const rows = await ctx.db.price.findMany({
     where: { stripePriceId: { in: ids } },

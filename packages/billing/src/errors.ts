@@ -3,6 +3,7 @@ import { type ErrorOptionsWithHeaders, isTollgateError, TollgateError } from '@r
 /** Every way billing refuses. */
 export type BillingErrorCode =
   | 'already_subscribed'
+  | 'authentication_required'
   | 'capture_exceeds_hold'
   | 'card_declined'
   | 'checkout_not_found'
@@ -41,6 +42,7 @@ export type BillingErrorCode =
   | 'owner_not_found'
   | 'owner_required'
   | 'payload_too_large'
+  | 'payment_method_required'
   | 'payment_not_confirmed'
   | 'payment_not_found'
   | 'plan_not_found'
@@ -65,6 +67,7 @@ export type BillingErrorCode =
 
 const STATUS: Record<BillingErrorCode, number> = {
   already_subscribed: 409,
+  authentication_required: 402,
   capture_exceeds_hold: 409,
   card_declined: 402,
   checkout_not_found: 404,
@@ -103,6 +106,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   owner_not_found: 404,
   owner_required: 400,
   payload_too_large: 413,
+  payment_method_required: 402,
   payment_not_confirmed: 402,
   payment_not_found: 404,
   plan_not_found: 404,

@@ -1,7 +1,8 @@
 /**
  * Changing what is paid for: plan, interval, seats. What costs more begins now and is charged now,
  * for the rest of the period; what costs less begins with the next period. What a quote names is what
- * is charged: both count from the same moment.
+ * is charged: both count from the same moment. Plan and seats are two changes: one leaves the other as it is
+ * scheduled. What else a subscription has stays: add-ons, discounts, taxes, trial, payment method.
  *
  * @module
  */
@@ -9,27 +10,26 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { updateCustomer } from './customers.ts'
-import { BillingError, isBillingError } from './errors.ts'
+import { isBillingError } from './errors.ts'
+import { dropIntent, finishIntent, recordIntent } from './plan-intent.ts'
 import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
-import { type Interval, type Plans, stripePriceOf } from './plans.ts'
-import { periodOf } from './shapes.ts'
-import { ask } from './stripe.ts'
-import {
-  atStripe,
-  getSubscription,
-  type OwnerSubscription,
-  releaseSchedule,
-  requireCurrent,
-  resumeSubscription,
-  type SubscriptionRow,
-} from './subscriptions.ts'
+import { isEnding, type Target, targetOf } from './plan-target.ts'
+import type { Interval } from './plans.ts'
+import { releaseSchedule, scheduleIdOf, scheduleNext, type Terms } from './schedules.ts'
+import { idOf, record } from './shapes.ts'
+import { ask, needsHolder } from './stripe.ts'
+import { getSubscription, type OwnerSubscription } from './subscriptions.ts'
 import { syncCustomer } from './sync.ts'
 
 export interface PlanChange {
-  plan: string
+  /** Default: as it is. */
+  plan?: string
   /** Default: as it is. */
   interval?: Interval
-  /** Seats. Default: as it is. */
+  /**
+   * Seats. Default: as it is. Beside the plan that the owner has, or without one, only the seats change: a change of plan
+   * that is scheduled still comes, with as many seats.
+   */
   quantity?: number
   /** Default: now for what costs more, `period_end` for what costs less. */
   at?: 'now' | 'period_end'
@@ -45,14 +45,20 @@ export async function previewPlanChange(
   ownerId: string,
   change: PlanChange,
 ): Promise<PlanChangeQuote> {
-  const target = await resolve(ctx, ownerId, change)
+  const target = await targetOf(ctx, ownerId, change)
   return quoteOf(ctx, target, Math.floor(ctx.clock.now().getTime() / 1000))
 }
 
 /**
- * Changes the owner's subscription and returns what they have then. Changing to what they have takes
- * back a change that is scheduled. With a `quote`, or its JSON as a form brings it back, nothing is
- * charged but what it says.
+ * Changes the owner's subscription and returns what they have then. A plan that the owner has keeps the price they
+ * pay. Changing to that plan without naming seats takes back a change that is scheduled. With a `quote`, or its JSON
+ * as a form brings it back, nothing is charged but what it says.
+ *
+ * Where the bank asks the card's holder to confirm the payment, nothing has changed yet: `pendingChange` of the answer
+ * has the provider's page, and the change is made once it is paid there.
+ *
+ * A change of seats alone is also possible while an end is scheduled or a payment is open: more seats are then charged
+ * with the next invoice where a payment is open, and fewer seats change nothing where an end is scheduled.
  *
  * @throws `subscription_not_found`; `subscription_not_active` while a payment is open;
  * `subscription_ending` when it was cancelled: resume it first; `plan_not_found`, `price_not_found`,
@@ -65,15 +71,17 @@ export async function changePlan(
   ownerId: string,
   change: PlanChange & { quote?: PlanChangeQuote | string },
 ): Promise<OwnerSubscription> {
-  const target = await resolve(ctx, ownerId, change)
-  const { row, isSame, at } = target
+  const target = await targetOf(ctx, ownerId, change)
   await updateOrganization(ctx, ownerId)
-  if (isSame) return row.stripeScheduleId ? resumeSubscription(ctx, ownerId) : present(ctx, ownerId)
-  const now = Math.floor(ctx.clock.now().getTime() / 1000)
-  const moment = change.quote ? await requireQuote(ctx, target, change.quote) : now
-  if (at === 'period_end') await schedule(ctx, target)
-  else await changeNow(ctx, target, moment)
-  return present(ctx, ownerId)
+  const isAsked = target.isSame && !target.isSeats
+  const moment =
+    change.quote && !target.isSame ? await requireQuote(ctx, target, change.quote) : null
+  if (isAsked) await keep(ctx, target)
+  else if (target.isSeats) await changeSeats(ctx, target, moment)
+  else if (target.at === 'period_end') await changeLater(ctx, target, termsOf(target))
+  else await changeNow(ctx, target, { moment, next: null })
+  await syncCustomer(ctx, ownerId)
+  return getSubscription(ctx, ownerId)
 }
 
 /** Seats change when members do, and the owner to whom an organization's invoices go may be another now. */
@@ -91,172 +99,122 @@ async function updateOrganization(ctx: BillingContext, ownerId: string): Promise
   }
 }
 
-async function present(ctx: BillingContext, ownerId: string): Promise<OwnerSubscription> {
-  await syncCustomer(ctx, ownerId)
-  return getSubscription(ctx, ownerId)
+const termsOf = ({ price, quantity }: Target): Terms => ({ stripePriceId: price.id, quantity })
+
+/** The owner keeps what they have: what is scheduled falls away. */
+async function keep(ctx: BillingContext, { subscription }: Target): Promise<void> {
+  const scheduleId = scheduleIdOf(subscription)
+  if (scheduleId) await releaseSchedule(ctx, scheduleId)
 }
 
-/** A change as the provider will be asked for it. */
-export interface Target {
-  row: SubscriptionRow
-  /** As Stripe has it now. */
-  subscription: Stripe.Subscription
-  item: Stripe.SubscriptionItem
-  price: Stripe.Price
-  quantity: number
-  at: 'now' | 'period_end'
-  isSame: boolean
-  onTrial: boolean
-}
-
-async function resolve(ctx: BillingContext, ownerId: string, change: PlanChange): Promise<Target> {
-  const { plan, at } = change
-  const row = atStripe(await requireCurrent(ctx, ownerId))
-  const now = await getSubscription(ctx, ownerId)
-  const interval = change.interval ?? now.interval ?? 'month'
-  const quantity = change.quantity ?? row.quantity
-  if (!Number.isSafeInteger(quantity) || quantity < 1) {
-    throw new BillingError('invalid_amount', `${quantity} is no number of seats.`)
-  }
-  const price = await stripePriceOf(ctx.stripe, ctx.plans, plan, interval)
-  if (row.status !== 'active' && row.status !== 'trialing') {
-    throw new BillingError('subscription_not_active', `The subscription is ${row.status}.`)
-  }
-  if (row.cancelAt || row.cancelAtPeriodEnd) {
-    throw new BillingError(
-      'subscription_ending',
-      'The subscription was cancelled: resume it first.',
-    )
-  }
-  if (price.currency !== row.price.currency) {
-    const message = `${plan} costs ${price.currency}, and the subscription ${row.price.currency}.`
-    throw new BillingError('invalid_currency', message)
-  }
-  const subscription = await ask(
-    'subscription',
-    ctx.stripe.subscriptions.retrieve(row.stripeSubscriptionId),
-  )
-  const [item] = subscription.items.data
-  if (!item) throw new BillingError('subscription_not_found', 'The subscription has no item.')
-  const from = { plan: now.plan, interval: now.interval ?? interval, quantity: row.quantity }
-  const isSame = price.id === item.price.id && quantity === (item.quantity ?? 1)
-  const onTrial = subscription.status === 'trialing'
-  const natural = costsMore(ctx.plans, from, { plan, interval, quantity }) ? 'now' : 'period_end'
-  // A trial has no period that was paid for, so there is nothing to wait for.
-  return {
-    row,
-    subscription,
-    item,
-    price,
-    quantity,
-    at: at ?? (onTrial ? 'now' : natural),
-    isSame,
-    onTrial,
+/** Changes the number of seats and leaves the plan, now and as scheduled. */
+async function changeSeats(
+  ctx: BillingContext,
+  target: Target,
+  moment: number | null,
+): Promise<void> {
+  const { subscription, item, quantity, scheduled, at } = target
+  const before = item.quantity ?? 1
+  // A change of plan that is scheduled comes with as many seats. Scheduled seats alone are replaced.
+  const next =
+    scheduled && scheduled.stripePriceId !== item.price.id ? { ...scheduled, quantity } : null
+  if (isEnding(subscription)) {
+    if (quantity > before) await changeNow(ctx, target, { moment, next: null })
+  } else if (quantity === before) {
+    if (next && scheduled?.quantity !== quantity) await changeLater(ctx, target, next)
+    else if (!next) await keep(ctx, target)
+  } else if (at === 'now' || subscription.status === 'unpaid' || subscription.status === 'paused') {
+    await changeNow(ctx, target, { moment, next })
+  } else {
+    await changeLater(ctx, target, next ?? termsOf(target))
   }
 }
 
-interface Terms {
-  plan: string
-  interval: Interval
-  quantity: number
+/** From the next period on. What is scheduled so already stays. */
+async function changeLater(ctx: BillingContext, target: Target, next: Terms): Promise<void> {
+  const { row, subscription, item, scheduled } = target
+  const isScheduled =
+    scheduled?.stripePriceId === next.stripePriceId && scheduled.quantity === next.quantity
+  if (isScheduled) return
+  await dropIntent(ctx, row.id)
+  await scheduleNext(ctx, subscription, item.id, next)
 }
 
-/** A higher plan, else a longer interval, else more seats. */
-function costsMore(plans: Plans, from: Terms, to: Terms): boolean {
-  const rank = ({ plan }: Terms) => {
-    const { month, year } = plans[plan]?.prices ?? {}
-    return month?.amount ?? (year ? year.amount / 12 : 0)
+interface Now {
+  /** The second that prorations count from; null: now. */
+  moment: number | null
+  /** What stays scheduled; null: nothing. */
+  next: Terms | null
+}
+
+/**
+ * Changes the subscription first and its schedule after that: a refused payment leaves both as they were, and
+ * what a crash leaves undone is written down.
+ */
+async function changeNow(
+  ctx: BillingContext,
+  target: Target,
+  { moment, next }: Now,
+): Promise<void> {
+  const { row, subscription } = target
+  if (isPending(target)) return
+  // A schedule that ends its subscription has nothing to be brought in line with.
+  const scheduleId = isEnding(subscription) ? null : scheduleIdOf(subscription)
+  const intent = scheduleId ? { scheduleId, now: termsOf(target), next } : null
+  if (intent) await recordIntent(ctx, row.id, intent)
+  let changed: Stripe.Subscription
+  try {
+    changed = await update(ctx, target, moment)
+  } catch (error) {
+    const isRefused =
+      isBillingError(error, 'card_declined') || isBillingError(error, 'provider_rejected')
+    if (intent && isRefused) await dropIntent(ctx, row.id)
+    throw error
   }
-  if (rank(to) !== rank(from)) return rank(to) > rank(from)
-  if (to.interval !== from.interval) return to.interval === 'year'
-  return to.quantity > from.quantity
+  // The schedule stays as it is until the change is paid; the sync that sees it finishes it.
+  if (!intent || changed.pending_update) return
+  await finishIntent(ctx, subscription.id, intent)
+  await dropIntent(ctx, row.id)
 }
 
-async function changeNow(ctx: BillingContext, target: Target, moment: number): Promise<void> {
-  const { row, subscription, item, price, quantity, onTrial } = target
-  await releaseSchedule(ctx, row)
-  await ask(
-    'subscription',
-    ctx.stripe.subscriptions.update(subscription.id, {
-      items: [{ id: item.id, price: price.id, quantity }],
-      ...(onTrial
-        ? { proration_behavior: 'none' }
-        : {
-            proration_behavior: 'always_invoice',
-            proration_date: moment,
-            // A declined card leaves everything as it was.
-            payment_behavior: 'error_if_incomplete',
-          }),
-    }),
-  )
+/** Whether this very change waits for its payment already: the page of its invoice is still good. */
+function isPending({ subscription, item, price, quantity }: Target): boolean {
+  const items = subscription.pending_update?.subscription_items ?? []
+  const pending = items.find(({ id }) => id === item.id)
+  return idOf(pending?.price) === price.id && (record(pending)?.quantity ?? 1) === quantity
 }
 
-/** Two phases: what is paid for until the period ends, then the new price, then free of schedule. */
-async function schedule(ctx: BillingContext, target: Target): Promise<void> {
-  const { subscription, item, price, quantity } = target
-  const { subscriptionSchedules } = ctx.stripe
-  const present = subscription.schedule
-  const id = typeof present === 'string' ? present : present?.id
-  const found = await ask(
-    'subscription_schedule',
-    id
-      ? subscriptionSchedules.retrieve(id)
-      : subscriptionSchedules.create({ from_subscription: subscription.id }),
-  )
-  const phase = found.phases.find(
-    ({ start_date }) => start_date === found.current_phase?.start_date,
-  )
-  const period = periodOf(subscription)
-  if (!phase || !period) {
-    throw new BillingError('provider_rejected', 'The subscription has no period to wait for.')
+async function update(
+  ctx: BillingContext,
+  target: Target,
+  moment: number | null,
+): Promise<Stripe.Subscription> {
+  const { subscriptions } = ctx.stripe
+  const { subscription, item, price, quantity, onTrial } = target
+  const { status } = subscription
+  const isSamePrice = price.id === item.price.id
+  const items = [{ id: item.id, ...(isSamePrice ? {} : { price: price.id }), quantity }]
+  if (onTrial || status === 'unpaid' || status === 'paused') {
+    const free = { items, proration_behavior: 'none' as const }
+    return ask('subscription', subscriptions.update(subscription.id, free))
   }
-  const end = Math.floor(period.end.getTime() / 1000)
-  await ask(
-    'subscription_schedule',
-    subscriptionSchedules.update(found.id, {
-      end_behavior: 'release',
-      proration_behavior: 'none',
-      phases: [
-        {
-          items: [{ price: item.price.id, quantity: item.quantity ?? 1 }],
-          start_date: phase.start_date,
-          end_date: end,
-          proration_behavior: 'none',
-          ...keptOf(phase),
-        },
-        {
-          items: [{ price: price.id, quantity }],
-          start_date: end,
-          end_date: intervalAfter(period.end, price.recurring),
-          proration_behavior: 'none',
-          ...keptOf(phase),
-        },
-      ],
-    }),
-  )
-}
-
-/** What a phase that does not name it would take from the subscription: Stripe unsets it. */
-function keptOf(phase: Stripe.SubscriptionSchedule.Phase) {
-  const { default_payment_method: method, description, discounts } = phase
-  const named = (discounts ?? []).flatMap(({ discount }) =>
-    discount ? [{ discount: typeof discount === 'string' ? discount : discount.id }] : [],
-  )
-  return {
-    ...(method ? { default_payment_method: typeof method === 'string' ? method : method.id } : {}),
-    ...(description ? { description } : {}),
-    ...(named.length > 0 ? { discounts: named } : {}),
+  // While a payment is open another one would fail as well: the next invoice has it.
+  if (status === 'past_due') {
+    const later = { items, proration_behavior: 'create_prorations' as const }
+    return ask('subscription', subscriptions.update(subscription.id, later))
   }
-}
-
-/** The end of the first period at the new price, in epoch seconds; its last day where months differ. */
-function intervalAfter(start: Date, recurring: Stripe.Price['recurring']): number {
-  const months = (recurring?.interval === 'year' ? 12 : 1) * (recurring?.interval_count ?? 1)
-  const end = new Date(start)
-  const day = end.getUTCDate()
-  end.setUTCDate(1)
-  end.setUTCMonth(end.getUTCMonth() + months)
-  const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
-  end.setUTCDate(Math.min(day, lastDay))
-  return Math.floor(end.getTime() / 1000)
+  const paid = {
+    items,
+    proration_behavior: 'always_invoice' as const,
+    ...(moment === null ? {} : { proration_date: moment }),
+  }
+  try {
+    // A declined card leaves everything as it was.
+    const now = { ...paid, payment_behavior: 'error_if_incomplete' as const }
+    return await ask('subscription', subscriptions.update(subscription.id, now))
+  } catch (error) {
+    if (!needsHolder(error)) throw error
+    const waiting = { ...paid, payment_behavior: 'pending_if_incomplete' as const }
+    return ask('subscription', subscriptions.update(subscription.id, waiting))
+  }
 }

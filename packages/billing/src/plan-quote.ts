@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
-import type { Target } from './plan-change.ts'
+import type { Target } from './plan-target.ts'
 import { dateOf, periodOf } from './shapes.ts'
 import { ask } from './stripe.ts'
 
@@ -36,6 +36,7 @@ const quoteShape = z.object({
   at: z.enum(['now', 'period_end']),
   amountDue: z.number().int().min(0),
   prorationDate: z.coerce.date().nullable(),
+  nextInvoice: z.object({ at: z.coerce.date() }).optional(),
 })
 
 /** What the change costs if its time counts from `moment`, in epoch seconds. */
@@ -44,14 +45,15 @@ export async function quoteOf(
   target: Target,
   moment: number,
 ): Promise<PlanChangeQuote> {
-  const { subscription, price, quantity, at, isSame, onTrial } = target
-  const amount = (price.unit_amount ?? 0) * quantity
+  const { subscription, item, price, quantity, at, isSame, onTrial } = target
+  const amount = await nextAmount(ctx, target)
   const { currency } = price
   const period = periodOf(subscription)
   const periodEnd = (onTrial ? dateOf(subscription.trial_end) : period?.end) ?? ctx.clock.now()
   const nextInvoice = { amount, at: periodEnd }
   const free = { amountDue: 0, credit: 0, nextInvoice, prorationDate: null }
-  if (at === 'period_end' || onTrial || isSame) return { at, currency, ...free }
+  const isCharged = subscription.status === 'active'
+  if (at === 'period_end' || onTrial || isSame || !isCharged) return { at, currency, ...free }
 
   const preview = await ask(
     'invoice',
@@ -59,7 +61,9 @@ export async function quoteOf(
       customer: target.subscription.customer as string,
       subscription: subscription.id,
       subscription_details: {
-        items: [{ id: target.item.id, price: price.id, quantity }],
+        items: [
+          { id: item.id, ...(price.id === item.price.id ? {} : { price: price.id }), quantity },
+        ],
         proration_behavior: 'always_invoice',
         proration_date: moment,
       },
@@ -69,7 +73,7 @@ export async function quoteOf(
   const credit = -lines.reduce((sum, line) => sum + Math.min(0, line.amount), 0)
   // What is left of the credit is set off against the next invoice.
   const left = Math.max(0, -preview.total)
-  const isNewPeriod = price.recurring?.interval !== target.item.price.recurring?.interval
+  const isNewPeriod = price.recurring?.interval !== item.price.recurring?.interval
   const ends = lines.flatMap((line) => (line.amount > 0 ? [line.period.end] : []))
   return {
     at,
@@ -82,6 +86,22 @@ export async function quoteOf(
     },
     prorationDate: new Date(moment * 1000),
   }
+}
+
+/** What the next invoice says: the plan that comes then, and the add-ons beside it. */
+async function nextAmount(
+  ctx: BillingContext,
+  { subscription, item, price, quantity, isSeats, scheduled }: Target,
+): Promise<number> {
+  const isOther = isSeats && scheduled !== null && scheduled.stripePriceId !== item.price.id
+  const next = isOther
+    ? await ask('price', ctx.stripe.prices.retrieve(scheduled.stripePriceId))
+    : price
+  const addOns = subscription.items.data.filter(({ id }) => id !== item.id)
+  return addOns.reduce(
+    (sum, each) => sum + (each.price.unit_amount ?? 0) * (each.quantity ?? 1),
+    (next.unit_amount ?? 0) * quantity,
+  )
 }
 
 /** Returns the moment of a quote that still holds. */
@@ -97,6 +117,14 @@ export async function requireQuote(
     throw new BillingError('quote_expired', 'The quote is more than an hour old.')
   }
   const seconds = Math.floor(moment / 1000)
+  const start = periodOf(target.subscription)?.start.getTime() ?? 0
+  const next = quote.nextInvoice?.at.getTime() ?? Number.POSITIVE_INFINITY
+  if (seconds * 1000 < start || next <= start) {
+    throw new BillingError(
+      'quote_expired',
+      'The subscription was renewed after the quote was made.',
+    )
+  }
   const again = await quoteOf(ctx, target, seconds)
   if (again.at !== quote.at || again.amountDue !== quote.amountDue) {
     const message = `The change costs ${again.amountDue} ${again.currency} now, not ${quote.amountDue}.`
@@ -109,6 +137,7 @@ function readQuote(given: PlanChangeQuote | string): z.output<typeof quoteShape>
   try {
     return quoteShape.parse(typeof given === 'string' ? JSON.parse(given) : given)
   } catch (cause) {
-    throw new BillingError('invalid_quote', 'This is no quote.', { cause })
+    const message = 'The quote could not be read. Ask for a new one with previewPlanChange.'
+    throw new BillingError('invalid_quote', message, { cause })
   }
 }

@@ -194,7 +194,11 @@ async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise
 export function withoutNames(state: ProviderState): ProviderState {
   return {
     ...state,
-    subscriptions: state.subscriptions.map((each) => ({ ...each, cancellationComment: null })),
+    subscriptions: state.subscriptions.map((each) => ({
+      ...each,
+      cancellationComment: null,
+      pending: null,
+    })),
     invoices: state.invoices.map((each) => ({ ...each, hostedInvoiceUrl: null, invoicePdf: null })),
   }
 }

@@ -86,11 +86,38 @@ const SUBSCRIPTION_STATUSES = [
 
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number]
 
+/** One line of a subscription or of a phase of its schedule: the plan, or an add-on beside it. */
+export interface ItemShape {
+  /** Null in a schedule, which knows prices only. */
+  stripeItemId: string | null
+  stripePriceId: string
+  quantity: number
+}
+
+/** How invoices are dealt with while the collection of payments is paused, and until when. */
+export interface PauseShape {
+  /** The provider's word: `keep_as_draft`, `mark_uncollectible`, `void`. */
+  behavior: string
+  /** Null: until somebody resumes it. */
+  resumesAt: Date | null
+}
+
+/** A change that the provider makes once its invoice is paid. */
+export interface PendingShape {
+  items: ItemShape[]
+  expiresAt: Date
+  stripeInvoiceId: string | null
+}
+
 export interface SubscriptionShape {
   stripeSubscriptionId: string
   status: SubscriptionStatus
+  /** Of the plan's item. `plan-item.ts` says which of `items` that is; until then it is the first one. */
   quantity: number
   price: PriceShape
+  items: ItemShape[]
+  /** The prices that `items` name. */
+  prices: PriceShape[]
   currentPeriodStart: Date
   currentPeriodEnd: Date
   cancelAtPeriodEnd: boolean
@@ -104,6 +131,8 @@ export interface SubscriptionShape {
   /** False: its invoices are sent and paid by hand, some time later. */
   isCharged: boolean
   schedule: ScheduleShape | null
+  pause: PauseShape | null
+  pending: PendingShape | null
   /** The provider's fingerprint of the card it is paid with; null where not expanded or no card. */
   cardFingerprint: string | null
   createdAt: Date
@@ -113,7 +142,17 @@ export interface SubscriptionShape {
 export interface ScheduleShape {
   stripeScheduleId: string
   /** Null: nothing more will change. */
-  next: { stripePriceId: string; quantity: number; startsAt: Date } | null
+  next: { stripePriceId: string; quantity: number; startsAt: Date; items: ItemShape[] } | null
+}
+
+/** The items of a subscription or of a phase, in the provider's order. */
+function itemShapes(list: unknown): ItemShape[] {
+  const items: Raw[] = Array.isArray(list) ? list.map((item) => record(item) ?? {}) : []
+  return items.flatMap((raw): ItemShape[] => {
+    const stripePriceId = idOf(raw.price)
+    if (!stripePriceId) return []
+    return [{ stripeItemId: text(raw.id), stripePriceId, quantity: whole(raw.quantity) ?? 1 }]
+  })
 }
 
 function scheduleShape(value: unknown): ScheduleShape | null {
@@ -124,11 +163,11 @@ function scheduleShape(value: unknown): ScheduleShape | null {
   const phases = Array.isArray(raw?.phases) ? raw.phases : []
   const later = phases.flatMap((phase) => {
     const start = whole(record(phase)?.start_date)
-    const items = record(phase)?.items
-    const item = Array.isArray(items) ? record(items[0]) : null
-    const stripePriceId = idOf(item?.price)
-    if (start === null || currentEnd === null || start < currentEnd || !stripePriceId) return []
-    return [{ stripePriceId, quantity: whole(item?.quantity) ?? 1, startsAt: start }]
+    const items = itemShapes(record(phase)?.items)
+    const [first] = items
+    if (start === null || currentEnd === null || start < currentEnd || !first) return []
+    const { stripePriceId, quantity } = first
+    return [{ stripePriceId, quantity, items, startsAt: start }]
   })
   const [next] = later.sort((a, b) => a.startsAt - b.startsAt)
   return {
@@ -137,14 +176,31 @@ function scheduleShape(value: unknown): ScheduleShape | null {
   }
 }
 
+function pauseShape(value: unknown): PauseShape | null {
+  const raw = record(value)
+  const behavior = text(raw?.behavior)
+  return behavior ? { behavior, resumesAt: dateOf(raw?.resumes_at) } : null
+}
+
+function pendingShape(raw: Raw): PendingShape | null {
+  const pending = record(raw.pending_update)
+  const expiresAt = dateOf(pending?.expires_at)
+  if (!pending || !expiresAt) return null
+  const items = itemShapes(pending.subscription_items)
+  return { items, expiresAt, stripeInvoiceId: idOf(raw.latest_invoice) }
+}
+
 /** A subscription, or the reason it cannot be read. */
 export function subscriptionShape(
   value: unknown,
 ): SubscriptionShape | { unreadable: 'missing_price' | 'missing_period' | 'unknown_status' } {
   const raw = record(value) ?? {}
   const status = SUBSCRIPTION_STATUSES.find((known) => known === raw.status)
-  const [item] = rows(raw.items)
-  const price = priceShape(item?.price)
+  const list = rows(raw.items)
+  const items = itemShapes(list)
+  const prices = list.flatMap((item) => priceShape(item.price) ?? [])
+  const [item] = items
+  const price = prices.find(({ stripePriceId }) => stripePriceId === item?.stripePriceId)
   const period = periodOf(raw)
   const stripeSubscriptionId = text(raw.id)
   if (!status || !stripeSubscriptionId) return { unreadable: 'unknown_status' }
@@ -153,8 +209,10 @@ export function subscriptionShape(
   return {
     stripeSubscriptionId,
     status,
-    quantity: whole(item?.quantity) ?? 1,
+    quantity: item?.quantity ?? 1,
     price,
+    items,
+    prices,
     currentPeriodStart: period.start,
     currentPeriodEnd: period.end,
     cancelAtPeriodEnd: raw.cancel_at_period_end === true,
@@ -167,6 +225,8 @@ export function subscriptionShape(
     cancellationComment: text(record(raw.cancellation_details)?.comment),
     isCharged: raw.collection_method !== 'send_invoice',
     schedule: scheduleShape(raw.schedule),
+    pause: pauseShape(raw.pause_collection),
+    pending: pendingShape(raw),
     cardFingerprint: text(record(record(raw.default_payment_method)?.card)?.fingerprint),
     createdAt: dateOf(raw.created) ?? new Date(0),
   }

@@ -89,6 +89,24 @@ export const isMissing = (error: unknown): boolean => {
   return (cause as { code?: unknown } | undefined)?.code === 'resource_missing'
 }
 
+/** What Stripe says where the card's bank asks its holder to confirm a payment. */
+const HOLDER_CODES: readonly unknown[] = [
+  'authentication_required',
+  'invoice_payment_intent_requires_action',
+  'subscription_payment_intent_requires_action',
+]
+
+/**
+ * Whether a caught error says that the card's holder has to confirm the payment (3-D Secure).
+ *
+ * @see https://docs.stripe.com/error-codes
+ */
+export const needsHolder = (error: unknown): boolean => {
+  const cause = error instanceof BillingError ? error.cause : error
+  const { code, decline_code } = (cause ?? {}) as { code?: unknown; decline_code?: unknown }
+  return HOLDER_CODES.includes(code) || decline_code === 'authentication_required'
+}
+
 function fromStripe(error: unknown): BillingError {
   // Compared by name: the SDK's ESM and CommonJS builds have different classes.
   const { type, code, statusCode, requestId } = error as Record<string, unknown>

@@ -13,6 +13,7 @@ import { inNumbers } from './rows.ts'
 import type { SubscriptionStatus } from './shapes.ts'
 import { soldAs } from './sold.ts'
 import { ask } from './stripe.ts'
+import { endAtPeriodEnd, resume } from './subscription-end.ts'
 import { syncCustomer } from './sync.ts'
 
 /** What an owner has now. Without a current subscription: the free plan and nulls. */
@@ -33,6 +34,29 @@ export interface OwnerSubscription {
   trialEnd: Date | null
   /** What it changes to by itself at the end of the period; null: nothing. */
   scheduledChange: ScheduledChange | null
+  /** A change that is made once the owner has paid for it on the provider's page; null: nothing waits. */
+  pendingChange: PendingChange | null
+  /** What becomes of invoices while their collection is paused; null: it is not. The status stays as it is. */
+  pauseCollection: PauseCollection | null
+}
+
+/** A change whose payment the card's holder has to confirm. Abandoned, nothing changes. */
+export interface PendingChange {
+  plan: string
+  interval: Interval
+  quantity: number
+  /** The provider's page of the invoice: send the browser there. Null until the invoice is known here. */
+  url: string | null
+  /** Until then it can be paid. */
+  expiresAt: Date
+}
+
+/** As the provider says it. */
+export interface PauseCollection {
+  /** `keep_as_draft`, `mark_uncollectible` or `void`. */
+  behavior: string
+  /** Null: until somebody resumes it. */
+  resumesAt: Date | null
 }
 
 export interface ScheduledChange {
@@ -83,6 +107,8 @@ export async function getSubscription(
       endsAt: null,
       trialEnd: null,
       scheduledChange: null,
+      pendingChange: null,
+      pauseCollection: null,
     }
   }
   return describe(ctx, row)
@@ -136,7 +162,28 @@ function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription 
     endsAt: row.cancelAt ?? (row.cancelAtPeriodEnd ? row.currentPeriodEnd : null),
     trialEnd: row.trialEnd,
     scheduledChange: scheduledChange(ctx, row),
+    pendingChange: pendingChange(ctx, row),
+    pauseCollection:
+      row.pauseBehavior === null
+        ? null
+        : { behavior: row.pauseBehavior, resumesAt: row.pauseResumesAt },
   }
+}
+
+function pendingChange(
+  { clock }: BillingContext,
+  {
+    pendingPlan: plan,
+    pendingInterval,
+    pendingQuantity,
+    pendingUntil,
+    pendingUrl,
+  }: SubscriptionRow,
+): PendingChange | null {
+  if (plan === null || pendingUntil === null || pendingUntil <= clock.now()) return null
+  const interval = pendingInterval === 'year' ? 'year' : 'month'
+  const quantity = pendingQuantity ?? 1
+  return { plan, interval, quantity, url: pendingUrl, expiresAt: pendingUntil }
 }
 
 function scheduledChange(
@@ -201,20 +248,20 @@ export async function cancelSubscription(
     ...(comment ? { comment } : {}),
   }
   const said = Object.keys(details).length > 0 ? { cancellation_details: details } : {}
-  if (at === 'now') {
-    await ask('subscription', ctx.stripe.subscriptions.cancel(id, said))
-  } else {
-    await releaseSchedule(ctx, row)
-    const change = { cancel_at_period_end: true, ...said }
-    await ask('subscription', ctx.stripe.subscriptions.update(id, change))
-  }
+  if (at === 'now') await ask('subscription', ctx.stripe.subscriptions.cancel(id, said))
+  else await endAtPeriodEnd(ctx, id, said)
   await syncCustomer(ctx, ownerId, { also: async () => [id] })
   return getSubscription(ctx, ownerId)
 }
 
 /**
- * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. Throws like
- * `cancelSubscription`, and `not_supported` (422) where the provider does not take a cancellation back.
+ * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. A subscription that is paused
+ * because its trial ended without a card begins anew and is charged. Where nothing is scheduled and the collection
+ * of payments is paused, it is collected again.
+ *
+ * @throws as `cancelSubscription`; `not_supported` (422) where the provider does not take a cancellation back; of a
+ * paused one: `payment_method_required`, `card_declined`, and `authentication_required` where the card's holder
+ * has to confirm the payment on the page of the open invoice. It stays paused then.
  */
 export async function resumeSubscription(
   ctx: BillingContext,
@@ -225,39 +272,13 @@ export async function resumeSubscription(
     await resumeElsewhere(ctx, current)
     return getSubscription(ctx, ownerId)
   }
-  const row = atStripe(current)
-  const id = row.stripeSubscriptionId
-  await releaseSchedule(ctx, row)
-  if (row.cancelAt || row.cancelAtPeriodEnd) await takeBack(ctx, id, row)
-  await syncCustomer(ctx, ownerId, { also: async () => [id] })
+  const { stripeSubscriptionId: id } = atStripe(current)
+  try {
+    await resume(ctx, id)
+  } finally {
+    await syncCustomer(ctx, ownerId, { also: async () => [id] })
+  }
   return getSubscription(ctx, ownerId)
-}
-
-/** Takes an end back that is scheduled in either of Stripe's two ways. */
-export async function takeBack(
-  { stripe }: Pick<BillingContext, 'stripe'>,
-  id: string,
-  { cancelAtPeriodEnd }: Pick<SubscriptionRow, 'cancelAtPeriodEnd'>,
-  options: { idempotencyKey?: string } = {},
-): Promise<void> {
-  // Stripe takes only one of the two in a request: take back the one that was set.
-  const change = cancelAtPeriodEnd ? { cancel_at_period_end: false } : { cancel_at: '' as const }
-  await ask('subscription', stripe.subscriptions.update(id, change, options))
-}
-
-/** Stripe refuses to change a subscription that a schedule manages: the schedule lets go of it. */
-export async function releaseSchedule(
-  ctx: Pick<BillingContext, 'stripe'>,
-  { stripeScheduleId }: Pick<SubscriptionRow, 'stripeScheduleId'>,
-): Promise<void> {
-  if (!stripeScheduleId) return
-  const { stripe } = ctx
-  const schedule = await ask(
-    'subscription_schedule',
-    stripe.subscriptionSchedules.retrieve(stripeScheduleId),
-  )
-  if (schedule.status !== 'active' && schedule.status !== 'not_started') return
-  await ask('subscription_schedule', stripe.subscriptionSchedules.release(stripeScheduleId))
 }
 
 export async function requireCurrent(

@@ -15,6 +15,8 @@ import { ensureCustomer, type LinkedCustomer, unlinkCustomer } from './customers
 import { declare } from './declarations.ts'
 import { type Effect, factsOf } from './effects.ts'
 import { bookInvoices } from './orders/invoices.ts'
+import { finishIntents } from './plan-intent.ts'
+import { withPlanItem } from './plan-item.ts'
 import { followInvoices, grantUnflagged, paidForOf } from './plan-months.ts'
 import {
   type LoadOptions,
@@ -85,11 +87,13 @@ export async function syncLinked(
   // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
   const loaded = await load(ctx, customer, { depth: isGone ? 'full' : depth, also })
   if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
-  const loadedState = customer.forgottenAt ? withoutNames(loaded) : loaded
+  const named = customer.forgottenAt ? withoutNames(loaded) : loaded
   const looksFurther = isGone || depth === 'full' || options.also !== undefined
 
-  const prices = await ensurePrices(ctx, loadedState)
-  const trials = await runningTrials(ctx, customer.ownerId, loadedState.subscriptions)
+  const prices = await ensurePrices(ctx, named)
+  const subscriptions = named.subscriptions.map((each) => withPlanItem(ctx.plans, prices, each))
+  const loadedState = { ...named, subscriptions }
+  const trials = await runningTrials(ctx, customer.ownerId, subscriptions)
   const result: SyncResult = {
     written: false,
     problems: loadedState.problems,
@@ -132,6 +136,10 @@ export async function syncLinked(
   if (looksFurther && !result.written) return syncLinked(ctx, customer, options)
   report(ctx, customer, result, alarms)
   countEffects(taken)
+  if (!isGone && (await finishIntents(ctx, customer, loadedState))) {
+    const { within: _, ...again } = options
+    result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
+  }
   return result
 }
 

@@ -11,6 +11,8 @@ import type { PriceRow } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import type { LinkedCustomer } from './customers.ts'
 import { isOneTime } from './effects.ts'
+import { isFinished, NO_INTENT } from './plan-intent.ts'
+import { planItemOf } from './plan-item.ts'
 import { planOfPrice } from './plans.ts'
 import type { Problem, ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
@@ -104,7 +106,10 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     // What cannot be read does not overwrite what could: the old price and status stand.
     if (row && reason === 'unknown_price' && !isEndedStatus(status)) continue
     if (row && isEndedStatus(row.status) && row.status !== status) continue
-    const data = subscriptionData(shape, prices, reason)
+    const data = {
+      ...subscriptionData(writing, shape, reason),
+      ...(row && isFinished(row, shape) ? NO_INTENT : {}),
+    }
     if (row && !differs(row, data)) continue
     const write = async () => {
       const after = await tx.subscription.upsert({
@@ -181,13 +186,38 @@ function chooseCurrent(
   return shapes.find((shape) => may(shape) && isSold(shape))?.stripeSubscriptionId ?? null
 }
 
+/** A change that waits for its payment, with the page on which it is paid. */
+function pendingData(
+  { ctx, state, prices }: Writing,
+  pending: SubscriptionShape['pending'],
+): Pick<
+  Subscription,
+  'pendingPlan' | 'pendingInterval' | 'pendingQuantity' | 'pendingUntil' | 'pendingUrl'
+> {
+  const item = pending && planItemOf(ctx.plans, prices, pending.items)
+  const row = item && prices.get(item.stripePriceId)
+  const sold = row ? planOfPrice(ctx.plans, row) : null
+  const invoice = state.invoices.find(
+    ({ stripeInvoiceId }) => stripeInvoiceId === pending?.stripeInvoiceId,
+  )
+  return {
+    pendingPlan: sold?.plan ?? null,
+    pendingInterval: sold?.interval ?? null,
+    pendingQuantity: sold ? (item?.quantity ?? null) : null,
+    pendingUntil: sold ? (pending?.expiresAt ?? null) : null,
+    pendingUrl: sold ? (invoice?.hostedInvoiceUrl ?? null) : null,
+  }
+}
+
 function subscriptionData(
+  writing: Writing,
   shape: SubscriptionShape,
-  prices: Map<string, PriceRow>,
   needsAttention: string | null,
 ) {
-  const { price, schedule, createdAt, isCharged, stripeSubscriptionId, cardFingerprint, ...facts } =
+  const { prices } = writing
+  const { price, schedule, pause, pending, createdAt, isCharged, stripeSubscriptionId, ...rest } =
     shape
+  const { cardFingerprint, items, prices: _, ...facts } = rest
   const next = schedule?.next ?? null
   const scheduledPriceId = next ? (prices.get(next.stripePriceId)?.id ?? null) : null
   return {
@@ -197,6 +227,9 @@ function subscriptionData(
     scheduledPriceId,
     scheduledFor: scheduledPriceId ? (next?.startsAt ?? null) : null,
     scheduledQuantity: scheduledPriceId ? (next?.quantity ?? null) : null,
+    pauseBehavior: pause?.behavior ?? null,
+    pauseResumesAt: pause?.resumesAt ?? null,
+    ...pendingData(writing, pending),
     needsAttention,
   }
 }

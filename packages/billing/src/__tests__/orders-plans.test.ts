@@ -48,6 +48,8 @@ test('a plan bought there is what the owner has, with its period', async () => {
     endsAt: null,
     trialEnd: null,
     scheduledChange: null,
+    pendingChange: null,
+    pauseCollection: null,
   })
   expect(await shop.row(orderId)).toMatchObject({ status: 'completed', subscriptionId })
   expect(await shop.ledger(ownerId)).toEqual(['purchase 50'])

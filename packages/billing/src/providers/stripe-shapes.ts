@@ -90,8 +90,8 @@ export function refundOfStripe(refund: unknown, paymentId: string): ProviderRefu
 /** A subscription whose `latest_invoice` is expanded. */
 export function subscriptionOfStripe(
   shape: SubscriptionShape,
-  value: unknown,
   sku: string | null,
+  value: unknown,
 ): ProviderSubscription {
   const raw = record(value)
   const invoice = record(raw?.latest_invoice)

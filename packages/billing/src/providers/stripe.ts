@@ -11,10 +11,17 @@ import { expire } from '../checkout-sessions.ts'
 import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
 import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../products.ts'
-import { idOf, type PriceShape, priceShape, record, subscriptionShape } from '../shapes.ts'
+import {
+  type PriceShape,
+  priceShape,
+  record,
+  type SubscriptionShape,
+  subscriptionShape,
+} from '../shapes.ts'
 import { invoiceLines, linePrice } from '../shapes-money.ts'
 import { ask, hasNewShape, isMissing } from '../stripe.ts'
-import { isEndedStatus, releaseSchedule, takeBack } from '../subscriptions.ts'
+import { endAtPeriodEnd, resume } from '../subscription-end.ts'
+import { isEndedStatus } from '../subscriptions.ts'
 import { eventPages } from '../webhooks/pull.ts'
 import { verifyStripe } from '../webhooks/stripe.ts'
 import type { PaymentEnvironment } from './env.ts'
@@ -132,6 +139,16 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     return planOfPrice(plans, { lookupKey, interval, product: { plan } })
   }
 
+  /** The item that is one of our products, and which; the first item and null where none is. */
+  async function withSku(shape: SubscriptionShape): Promise<[SubscriptionShape, string | null]> {
+    for (const { stripePriceId, quantity } of shape.items) {
+      const price = shape.prices.find((each) => each.stripePriceId === stripePriceId)
+      const sku = price ? await skuOf(price) : null
+      if (price && sku) return [{ ...shape, price, quantity }, sku]
+    }
+    return [shape, null]
+  }
+
   async function loadSubscription(id: string) {
     const raw = await found(id, /^sub_\w{1,250}$/, 'subscription_not_found', () =>
       ask('subscription', stripe.subscriptions.retrieve(id, { expand: paid('latest_invoice') })),
@@ -140,7 +157,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     if ('unreadable' in shape) {
       throw new BillingError('provider_unavailable', `A subscription has ${shape.unreadable}.`)
     }
-    return subscriptionOfStripe(shape, raw, await skuOf(shape.price))
+    return subscriptionOfStripe(...(await withSku(shape)), raw)
   }
 
   return {
@@ -189,10 +206,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       if (at === 'now') {
         await ask('subscription', stripe.subscriptions.cancel(id, {}, { idempotencyKey }))
       } else if (!subscription.cancelAtPeriodEnd) {
-        const { schedule } = await ask('subscription', stripe.subscriptions.retrieve(id))
-        await releaseSchedule({ stripe }, { stripeScheduleId: idOf(schedule) })
-        const change = { cancel_at_period_end: true }
-        await ask('subscription', stripe.subscriptions.update(id, change, { idempotencyKey }))
+        await endAtPeriodEnd({ stripe }, id, {}, { idempotencyKey })
       } else return subscription
       return loadSubscription(id)
     },
@@ -202,9 +216,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         throw new BillingError('provider_rejected', 'The subscription has ended.')
       }
       if (!subscription.cancelAtPeriodEnd) return subscription
-      const now = await ask('subscription', stripe.subscriptions.retrieve(id))
-      const how = { cancelAtPeriodEnd: now.cancel_at_period_end }
-      await takeBack({ stripe }, id, how, { idempotencyKey })
+      await resume({ stripe }, id, { idempotencyKey })
       return loadSubscription(id)
     },
     parseWebhook: (headers, body) => [
