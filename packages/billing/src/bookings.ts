@@ -1,115 +1,131 @@
 /**
- * Bookings, as Cal.com tells of them. A reschedule brings a new uid, and events come in any order:
- * one row follows the chain, and the event with the highest sequence decides.
+ * Bookings, as Cal.com tells of them. A reschedule brings a new uid, events come in any order, and the attendees of a
+ * booking with seats share one: each chain, and each seat, is one row, and the latest of its events decides.
  *
  * @module
  */
 
 import { atomically, type Booking, type Db } from '@repo/db'
-import { z } from 'zod'
+import {
+  type Attendee,
+  attendeesOf,
+  type BookingEvent,
+  type BookingPayload,
+  hasEnded,
+  isLater,
+  latestFirst,
+  statusOf,
+  uidsOf,
+} from './booking-events.ts'
 import { readReference } from './calcom.ts'
 import type { BillingContext } from './context.ts'
-
-/** Cal.com's trigger for each status we store. Others are received and ignored. */
-const STATUS_OF = {
-  BOOKING_CREATED: 'accepted',
-  BOOKING_RESCHEDULED: 'accepted',
-  BOOKING_REQUESTED: 'pending',
-  BOOKING_CANCELLED: 'cancelled',
-  BOOKING_REJECTED: 'rejected',
-} as const
-
-export type BookingTrigger = keyof typeof STATUS_OF
-
-export const isBookingTrigger = (trigger: string): trigger is BookingTrigger =>
-  Object.hasOwn(STATUS_OF, trigger)
-
-const optionalText = z.string().min(1).nullish().catch(null)
-
-/** What is read of an event's payload. Everything Cal.com leaves out or sends as null may be absent. */
-const bookingPayload = z.object({
-  uid: z.string().min(1),
-  rescheduleUid: optionalText,
-  iCalUID: optionalText,
-  iCalSequence: z.number().int().min(0).nullish().catch(null),
-  eventTypeId: z.number().int().nullish().catch(null),
-  title: optionalText,
-  startTime: z.coerce.date(),
-  endTime: z.coerce.date(),
-  attendees: z
-    .array(z.object({ name: optionalText, email: optionalText }))
-    .nullish()
-    .catch(null),
-  metadata: z.record(z.string(), z.unknown()).nullish().catch(null),
-  videoCallData: z.object({ url: optionalText }).nullish().catch(null),
-  cancellationReason: optionalText,
-  rejectionReason: optionalText,
-})
-
-export type BookingPayload = z.output<typeof bookingPayload>
-
-/** The payload, or null where it lacks what a booking cannot be without. */
-export const readBookingPayload = (value: unknown): BookingPayload | null =>
-  bookingPayload.safeParse(value).data ?? null
-
-export interface BookingEvent {
-  trigger: BookingTrigger
-  /** When Cal.com made it. */
-  createdAt: Date
-  payload: BookingPayload
-}
+import { BillingError } from './errors.ts'
 
 /**
- * Applies an event to the row of its chain. Applying it again, or an older one, changes nothing.
- * `within` runs in the same transaction, last.
+ * Applies an event to the rows of its chain. Applying it again, or an older one, changes nothing.
+ * `within` runs in the same transaction, last; it is told whether the booking is a forgotten owner's.
+ *
+ * @throws `processing_failed` for the end of a booking without times that is not known yet: later it may be.
  */
 export async function applyBooking(
   ctx: BillingContext,
   event: BookingEvent,
-  within: (tx: Db) => Promise<unknown>,
+  within: (tx: Db, isForgotten: boolean) => Promise<unknown>,
 ): Promise<void> {
   await atomically(ctx.db, async (tx) => {
-    await applyTo(tx, ctx, event)
-    await within(tx)
+    await within(tx, await applyTo(tx, ctx, event))
   })
 }
 
-async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promise<void> {
-  const row = await lockChain(tx, event.payload)
+type Row = Booking & { customer: { forgottenAt: Date | null } | null }
+
+async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promise<boolean> {
+  const rows = await lockChain(tx, event.payload)
   const reference = await referenceOf(tx, ctx, event.payload)
-  if (!row) {
-    const { id } = await tx.booking.create({
-      data: {
-        ...factsOf(event),
-        calUids: uidsOf(event.payload),
-        ...(await ownership(tx, reference, null)),
-      },
-    })
-    await noteUids(tx, id, event.payload)
-    return
+  const seats = rows.map(({ calSeat }) => calSeat)
+  const about = attendeesOf(event, ctx.calcom.webhookSecret, seats)
+  const everybody = () =>
+    rows.map((row) => ({ name: row.attendeeName, email: row.attendeeEmail, seat: row.calSeat }))
+  let isForgotten = false
+  const nobody = { name: null, email: null, seat: '' }
+  const affected = about.length > 0 ? about : rows.length > 0 ? everybody() : [nobody]
+  for (const attendee of affected) {
+    const own = rows.filter(({ calSeat }) => calSeat === attendee.seat)
+    const isOf = await applyToSeat(tx, event, { attendee, rows: own, reference })
+    isForgotten ||= isOf
   }
-  const calUids = [...new Set([...row.calUids, ...uidsOf(event.payload)])]
-  // An older event may still be the one that carries the reference: a cancellation has none.
-  const owner = row.customerId ? {} : await ownership(tx, reference, row.id)
+  return isForgotten
+}
+
+interface Seat {
+  attendee: Attendee
+  /** Those that turn out to be one, where an event joins what came apart. */
+  rows: Row[]
+  reference: Reference
+}
+
+/** True: whoever the booking is of was forgotten, and no name of theirs was written. */
+async function applyToSeat(
+  tx: Db,
+  event: BookingEvent,
+  { attendee, rows, reference }: Seat,
+): Promise<boolean> {
+  const { payload } = event
+  const [latest, ...others] = latestFirst(rows, payload)
+  if (!latest) {
+    const data = factsOf(event, attendee, null)
+    const facts = reference.isForgotten ? withoutNames(data) : data
+    const calUids = uidsOf(payload)
+    const calRecurringId = recurringIdOf(payload)
+    const owned = await ownership(tx, reference, calRecurringId, null)
+    const { id } = await tx.booking.create({
+      data: { ...facts, calSeat: attendee.seat, calUids, calRecurringId, ...owned },
+    })
+    await noteUids(tx, id, calUids)
+    return reference.isForgotten
+  }
+  const calUids = [...new Set([...rows.flatMap((row) => row.calUids), ...uidsOf(payload)])]
+  const owned = rows.find(({ customerId }) => customerId !== null)
+  const kept = owned ?? others.at(-1) ?? latest
+  // Their uids are free before the row that stays takes one of them.
+  const gone = rows.filter(({ id }) => id !== kept.id).map(({ id }) => id)
+  if (gone.length > 0) await tx.booking.deleteMany({ where: { id: { in: gone } } })
+  const later = isLater(event, latest)
+  const data = later ? factsOf(event, attendee, latest) : stateOf(latest)
+  const isForgotten = owned?.customer ? owned.customer.forgottenAt !== null : reference.isForgotten
+  const calRecurringId = latest.calRecurringId ?? recurringIdOf(payload)
+  // A seat that is taken again is paid for again. Else an older event may still be the one that carries the
+  // reference: a cancellation has none.
+  const isTakenAgain = later && hasEnded(latest.status) && !hasEnded(data.status)
+  const isNamed = reference.customerId !== null || reference.needsAttention !== null
+  const whose =
+    isNamed && (!owned || isTakenAgain)
+      ? await ownership(tx, reference, calRecurringId, kept.id)
+      : await stillOwned(tx, { ...(owned ?? latest), id: kept.id, calRecurringId })
   await tx.booking.update({
-    where: { id: row.id },
-    data: { calUids, ...(isNewer(event, row) ? factsOf(event) : {}), ...owner },
+    where: { id: kept.id },
+    data: { ...(isForgotten ? withoutNames(data) : data), calUids, calRecurringId, ...whose },
   })
-  await noteUids(tx, row.id, event.payload)
+  await noteUids(tx, kept.id, calUids)
+  return isForgotten
 }
 
 /**
- * The row of an event's chain; null where there is none yet. Two events of one chain share a uid or Cal.com's uid of
- * the calendar entry, so whoever locks all of those waits for the other. In one order, so that none waits in a circle.
+ * The rows of an event's chain, and of every seat of its bookings. Two events of one chain share a uid or Cal.com's
+ * uid of the calendar entry, so whoever locks all of those waits for the other. In one order, so that none waits in a
+ * circle. The calls of a recurring booking may share the entry and are bookings of their own.
  */
-async function lockChain(tx: Db, payload: BookingPayload): Promise<Booking | null> {
-  const { iCalUID } = payload
+async function lockChain(tx: Db, payload: BookingPayload): Promise<Row[]> {
   const uids = uidsOf(payload)
+  const iCalUID = payload.recurringEventId || payload.recurringEvent ? null : payload.iCalUID
   const keys = [...uids, ...(iCalUID ? [`ical:${iCalUID}`] : [])].map((key) => `booking:${key}`)
   await lockKeys(tx, keys)
-  const known = await tx.bookingUid.findFirst({ where: { uid: { in: uids } } })
-  if (known) return tx.booking.findUnique({ where: { id: known.bookingId } })
-  return iCalUID ? tx.booking.findFirst({ where: { calICalUid: iCalUID } }) : null
+  const known = await tx.bookingUid.findMany({ where: { uid: { in: uids } } })
+  const ids = known.map(({ bookingId }) => bookingId)
+  return tx.booking.findMany({
+    where: { OR: [{ id: { in: ids } }, ...(iCalUID ? [{ calICalUid: iCalUID }] : [])] },
+    include: { customer: { select: { forgottenAt: true } } },
+  })
 }
 
 /** Waits for every other transaction that has locked one of `keys`. */
@@ -119,52 +135,76 @@ async function lockKeys(tx: Db, keys: readonly string[]): Promise<void> {
   }
 }
 
-/** A uid stays with the booking that had it first. */
-const noteUids = (tx: Db, bookingId: string, payload: BookingPayload) =>
-  tx.bookingUid.createMany({
-    data: uidsOf(payload).map((uid) => ({ uid, bookingId })),
-    skipDuplicates: true,
-  })
+const noteUids = (tx: Db, bookingId: string, uids: readonly string[]) =>
+  tx.bookingUid.createMany({ data: uids.map((uid) => ({ uid, bookingId })), skipDuplicates: true })
 
-const uidsOf = ({ uid, rescheduleUid }: BookingPayload): string[] =>
-  rescheduleUid ? [rescheduleUid, uid] : [uid]
+/** What the calls of one recurring booking share. A server that sends no id sends the rule of its recurrence. */
+const recurringIdOf = ({ recurringEventId, recurringEvent }: BookingPayload): string | null =>
+  recurringEventId ?? (recurringEvent ? 'without-id' : null)
 
-function isNewer(
-  { payload, createdAt }: BookingEvent,
-  row: { calICalSequence: number; calCreatedAt: Date },
-): boolean {
-  const sequence = payload.iCalSequence ?? row.calICalSequence
-  if (sequence !== row.calICalSequence) return sequence > row.calICalSequence
-  return createdAt > row.calCreatedAt
-}
+const FACTS = [
+  ...['calBookingUid', 'calICalUid', 'calICalSequence', 'calCreatedAt', 'calEventTypeId', 'title'],
+  ...['status', 'startsAt', 'endsAt', 'attendeeName', 'attendeeEmail', 'meetingUrl', 'reason'],
+] as const
 
-function factsOf({ trigger, createdAt, payload }: BookingEvent) {
-  const [booker] = payload.attendees ?? []
+type Facts = ReturnType<typeof factsOf>
+
+const stateOf = (row: Row): Facts =>
+  Object.fromEntries(FACTS.map((name) => [name, Reflect.get(row, name)])) as Facts
+
+/** What the event says; what it leaves out stays as `before` has it. */
+function factsOf(event: BookingEvent, attendee: Attendee, before: Row | null) {
+  const { createdAt, payload } = event
+  const startsAt = payload.startTime ?? before?.startsAt
+  const endsAt = payload.endTime ?? before?.endsAt
+  if (!startsAt || !endsAt) {
+    throw new BillingError('processing_failed', 'The booking has no times, and is not known yet.')
+  }
   const videoUrl = payload.metadata?.videoCallUrl
   return {
     calBookingUid: payload.uid,
-    calICalUid: payload.iCalUID ?? null,
-    calICalSequence: payload.iCalSequence ?? 0,
+    calICalUid: payload.iCalUID ?? before?.calICalUid ?? null,
+    calICalSequence: payload.iCalSequence ?? before?.calICalSequence ?? 0,
     calCreatedAt: createdAt,
-    calEventTypeId: payload.eventTypeId ?? null,
-    title: payload.title ?? '',
-    status: STATUS_OF[trigger],
-    startsAt: payload.startTime,
-    endsAt: payload.endTime,
-    attendeeName: booker?.name ?? null,
-    attendeeEmail: booker?.email ?? null,
+    calEventTypeId: payload.eventTypeId ?? before?.calEventTypeId ?? null,
+    title: payload.title ?? before?.title ?? '',
+    status: statusOf(event) as string,
+    startsAt,
+    endsAt,
+    attendeeName: attendee.name ?? before?.attendeeName ?? null,
+    attendeeEmail: attendee.email ?? before?.attendeeEmail ?? null,
     meetingUrl: payload.videoCallData?.url ?? (typeof videoUrl === 'string' ? videoUrl : null),
     reason: payload.cancellationReason ?? payload.rejectionReason ?? null,
   }
 }
 
-interface Reference {
+/** What of a booking names people, as it is once they are forgotten. Cal.com's titles hold the attendee's name. */
+export const NAMELESS = {
+  title: '',
+  attendeeName: null,
+  attendeeEmail: null,
+  meetingUrl: null,
+  reason: null,
+} as const
+
+const withoutNames = (facts: Facts): Facts => ({ ...facts, ...NAMELESS })
+
+interface Owned {
   customerId: string | null
   paymentId: string | null
   needsAttention: string | null
 }
 
-const NOBODY: Reference = { customerId: null, paymentId: null, needsAttention: null }
+interface Reference extends Owned {
+  isForgotten: boolean
+}
+
+const NOBODY: Reference = {
+  customerId: null,
+  paymentId: null,
+  needsAttention: null,
+  isForgotten: false,
+}
 
 async function referenceOf(
   tx: Db,
@@ -178,22 +218,41 @@ async function referenceOf(
     ? await tx.customer.findUnique({ where: { id: reference.customerId } })
     : null
   if (!reference || !customer) return { ...NOBODY, needsAttention: 'invalid_reference' }
-  return { ...reference, needsAttention: null }
+  return { ...reference, needsAttention: null, isForgotten: customer.forgottenAt !== null }
 }
 
-/** One payment serves one booking that stands; a second one is stored and flagged. */
-async function ownership(tx: Db, reference: Reference, bookingId: string | null) {
-  if (!reference.paymentId) return reference
+/** One payment serves one booking that stands, or the calls of one that recurs; another is stored and flagged. */
+async function ownership(
+  tx: Db,
+  { customerId, paymentId, needsAttention }: Owned,
+  recurringId: string | null,
+  bookingId: string | null,
+): Promise<Owned> {
+  if (!paymentId) return { customerId, paymentId, needsAttention }
   // The last lock of a transaction, so it closes no circle.
-  await lockKeys(tx, [`payment:${reference.paymentId}`])
+  await lockKeys(tx, [`payment:${paymentId}`])
   const others = await tx.booking.count({
     where: {
-      paymentId: reference.paymentId,
+      paymentId,
       status: { in: ['accepted', 'pending'] },
       ...(bookingId ? { id: { not: bookingId } } : {}),
+      ...(recurringId
+        ? { OR: [{ calRecurringId: null }, { NOT: { calRecurringId: recurringId } }] }
+        : {}),
     },
   })
-  return others === 0 ? reference : { ...reference, needsAttention: 'payment_already_used' }
+  return { customerId, paymentId, needsAttention: others === 0 ? null : 'payment_already_used' }
+}
+
+/** Rows that came apart may have been flagged for each other. */
+async function stillOwned(
+  tx: Db,
+  { id, customerId, paymentId, needsAttention, calRecurringId }: Booking,
+): Promise<Owned> {
+  const owned = { customerId, paymentId, needsAttention }
+  return needsAttention === 'payment_already_used'
+    ? ownership(tx, owned, calRecurringId, id)
+    : owned
 }
 
 /** The owner's bookings, the latest start first. */

@@ -225,7 +225,7 @@ test('a reference that is not ours gives the booking to nobody', async () => {
   for (const reference of forged) {
     const event = chain().created(reference)
     await deliver({ ...event, payload: { ...event.payload, metadata: { ref: reference } } })
-    const row = await h.db.booking.findUniqueOrThrow({
+    const row = await h.db.booking.findFirstOrThrow({
       where: { calBookingUid: event.payload.uid },
     })
     expect(row).toMatchObject({ customerId: null, needsAttention: 'invalid_reference' })

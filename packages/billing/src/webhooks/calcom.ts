@@ -7,15 +7,20 @@
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { applyBooking, isBookingTrigger, readBookingPayload } from '../bookings.ts'
+import { isBookingTrigger, readBookingPayload } from '../booking-events.ts'
+import { applyBooking } from '../bookings.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { nameOrNull, parseBody, type ReceivedEvent, receive, requireName } from './ingest.ts'
-import { type Claim, finishEvents, payloadsOf } from './queue.ts'
+import { type Claim, emptyEvents, finishEvents, payloadsOf } from './queue.ts'
 
 const envelope = z.object({
   triggerEvent: z.string().min(1),
-  createdAt: z.coerce.date(),
+  // As text alone: null would be the beginning of 1970.
+  createdAt: z
+    .string()
+    .transform((written) => new Date(written))
+    .refine((date) => !Number.isNaN(date.getTime())),
   payload: z.unknown().optional(),
 })
 
@@ -52,18 +57,22 @@ function verify(secret: string, body: string, signature: string | null): void {
   }
 }
 
-/** Several deliveries may share a uid: one per seat of an event with seats. */
+const identity = z
+  .object({
+    uid: z.string(),
+    attendeeSeatId: z.string().optional().catch(undefined),
+    attendees: z.array(z.object({ email: z.string() })).catch([]),
+  })
+  .partial()
+
+/** Several deliveries may share a uid: one for each seat of an event with seats. */
 function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope>): string {
-  const facts = z
-    .object({ uid: z.string(), attendees: z.array(z.object({ email: z.string() })).catch([]) })
-    .partial()
-    .safeParse(payload).data
-  const parts = [
-    triggerEvent,
-    facts?.uid ?? '',
-    createdAt.toISOString(),
-    facts?.attendees?.[0]?.email ?? '',
-  ]
+  const facts = identity.safeParse(payload).data
+  const [first = '', ...more] = facts?.attendees?.map(({ email }) => email) ?? []
+  const seat = facts?.attendeeSeatId
+  // What most events have comes first, so that an event that was stored long ago keeps its id.
+  const parts = [triggerEvent, facts?.uid ?? '', createdAt.toISOString(), first, ...more]
+  if (seat !== undefined) parts.push(seat)
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
@@ -72,16 +81,21 @@ export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<
   for (const payload of await payloadsOf(ctx, claim)) {
     const event = envelope.parse(JSON.parse(payload))
     const trigger = event.triggerEvent
-    const booking = readBookingPayload(event.payload)
+    const read = readBookingPayload(event.payload)
+    // The end of one that is known needs no times.
+    const isWhole = read?.startTime && read.endTime
+    const booking = isWhole || /_(CANCELLED|REJECTED)$/.test(trigger) ? read : null
     if (!isBookingTrigger(trigger)) {
       await finishEvents(ctx.db, claim, { status: 'ignored', reason: null })
     } else if (!booking) {
       const reason = 'unreadable_booking'
       await finishEvents(ctx.db, claim, { status: 'needs_attention', reason })
     } else {
-      await applyBooking(ctx, { trigger, createdAt: event.createdAt, payload: booking }, (tx) =>
-        finishEvents(tx, claim, { status: 'processed', reason: null }),
-      )
+      const told = { trigger, createdAt: event.createdAt, payload: booking }
+      await applyBooking(ctx, told, async (tx, isForgotten) => {
+        await finishEvents(tx, claim, { status: 'processed', reason: null })
+        if (isForgotten) await emptyEvents(tx, claim)
+      })
     }
   }
 }

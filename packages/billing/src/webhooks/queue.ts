@@ -178,6 +178,12 @@ export async function finishEvents(
       AND (${mentioning}::text IS NULL OR position('"' || ${mentioning} || '"' IN "payload") > 0)`
 }
 
+/** Takes the bodies of the claimed events away: they name somebody who was forgotten. */
+export const emptyEvents = (tx: Pick<Db, '$executeRaw'>, claim: Claim): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE "WebhookEvent" SET "payload" = NULL
+    WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})`
+
 /**
  * Puts the claimed events off to their next try; those whose tries are used up are dead. Events whose try was not
  * due wait on as before. Gives those whose try was used.
