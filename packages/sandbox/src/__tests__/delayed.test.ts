@@ -285,7 +285,7 @@ test('a customer’s open sessions are listed until they expire', async () => {
     success_url: SUCCESS,
   })
   expect(await open(customer.id)).toEqual([next.id])
-  expect(await open('cus_none')).toEqual([])
+  await expect(open('cus_none')).rejects.toMatchObject({ code: 'resource_missing' })
   expect((await stripe.checkout.sessions.expire(next.id)).status).toBe('expired')
   expect(typesOf(running).at(-1)).toBe('checkout.session.expired')
   expect(await open(customer.id)).toEqual([])

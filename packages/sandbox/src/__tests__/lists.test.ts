@@ -22,7 +22,10 @@ test('a customer’s list is newest first and holds no one else’s', async () =
     (await stripe.paymentIntents.list({ customer, ...more })).data.map(({ amount }) => amount)
   expect(await amounts(ada.id)).toEqual([104, 101])
   expect(await amounts(bob.id)).toEqual([103, 102])
-  expect(await amounts('cus_none')).toEqual([])
+  await expect(amounts('cus_none')).rejects.toMatchObject({
+    code: 'resource_missing',
+    param: 'customer',
+  })
 
   // A cursor that has left the list since still says where the page begins.
   expect(await amounts(ada.id, { starting_after: second.id })).toEqual([101])

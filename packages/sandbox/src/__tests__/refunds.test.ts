@@ -60,7 +60,8 @@ test.each([OLD, NEW])('in %s refunds and the dispute come by expansion only', as
   const plain = (await stripe.charges.list({ customer: customer.id })).data
   expect(plain.map(({ id }) => id)).toEqual([charge])
   expect(plain[0]).not.toHaveProperty('refunds')
-  expect(plain[0]).toMatchObject({ dispute: dispute.id, disputed: true })
+  expect(plain[0]).toMatchObject({ disputed: true })
+  expect(plain[0]).not.toHaveProperty('dispute')
   expect('invoice' in (plain[0] ?? {})).toBe(version === OLD)
 
   const list = await stripe.paymentIntents.list({
@@ -75,7 +76,16 @@ test.each([OLD, NEW])('in %s refunds and the dispute come by expansion only', as
     id: dispute.id,
     status: 'needs_response',
   })
-  expect((await stripe.charges.list({ customer: 'cus_none' })).data).toEqual([])
+  running.sandbox.stripe.configure({ chargeDispute: 'gone' })
+  await expect(stripe.charges.retrieve(charge, { expand: ['dispute'] })).rejects.toMatchObject({
+    param: 'expand',
+  })
+  expect((await stripe.disputes.list({ charge })).data.map(({ id }) => id)).toEqual([dispute.id])
+  await expect(stripe.charges.list({ customer: 'cus_none' })).rejects.toMatchObject({
+    statusCode: 400,
+    code: 'resource_missing',
+    param: 'customer',
+  })
 })
 
 test('an intent without a charge is no obstacle to expansion, and payments come with a list', async () => {

@@ -56,10 +56,21 @@ export function checkVersion(version: string): void {
  */
 export const isBroken = ({ status, isKept }: Failure): boolean => isKept ?? status === 500
 
+/** Another request holds the object; the SDK is told to try again. */
+export const lockTimeout = (): StripeApiError =>
+  new StripeApiError(
+    'lock_timeout',
+    429,
+    'This object cannot be accessed right now because another API request or Stripe process is currently accessing it.',
+    {},
+    { 'stripe-should-retry': 'true' },
+  )
+
 /** What a failure on demand answers. */
 export function failureError(
   failure: Pick<Failure, 'code' | 'message' | 'status'>,
 ): StripeApiError {
+  if (failure.code === 'lock_timeout') return lockTimeout()
   const { status, code = status === 429 ? 'rate_limit' : 'api_error' } = failure
   const words = status === 429 ? 'Request rate limit exceeded.' : 'An unknown error occurred.'
   const type = status >= 500 ? 'api_error' : 'invalid_request_error'

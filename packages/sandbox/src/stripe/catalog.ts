@@ -5,6 +5,7 @@
  * @module
  */
 
+import { maxAmount } from '@repo/core'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
@@ -142,6 +143,11 @@ function unitAmount(params: Params): number {
   }
   const amount = params.integer('unit_amount') ?? (decimal ? Number(decimal) : undefined)
   if (amount === undefined) throw missing(params.name('unit_amount'))
+  const most = maxAmount(currencyOf(params))
+  if (amount > most) {
+    const message = `Amount must be no more than ${most}.`
+    throw invalid(message, params.name('unit_amount'), 'amount_too_large')
+  }
   if (amount >= 0) return amount
   throw invalid(
     'This value must be greater than or equal to 0.',

@@ -9,13 +9,12 @@ import { invalid, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Address, Customer } from './objects.ts'
 import { attachCard, resolveCard } from './payment-methods.ts'
-import { customerFilter } from './search.ts'
+import { customerFilter, searchable } from './search.ts'
 import {
   change,
   emit,
   find,
   insert,
-  newestFirst,
   newId,
   randomText,
   referring,
@@ -179,8 +178,9 @@ export const customerEndpoints: Endpoint[] = [
     path: '/v1/customers/search',
     params: ['query', 'limit', 'page'],
     run(call) {
-      const matches = customerFilter(call.params.required('query'))
-      const found = newestFirst(call.store, 'customers').filter(
+      const { searchMatchesCase } = call.store.settings
+      const matches = customerFilter(call.params.required('query'), searchMatchesCase)
+      const found = searchable(call.store).filter(
         (customer) => !customer.deleted && matches(customer),
       )
       const after = call.params.text('page')

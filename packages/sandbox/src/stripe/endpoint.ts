@@ -53,6 +53,8 @@ export type Narrowed<Name extends TableName> = {
 /**
  * A page of a table, newest first, of the records for which `keep` holds. What `by` names is looked
  * up in the table's index where it has one, and nothing is read beyond the page.
+ *
+ * @throws `resource_missing`, 400, where `by` names a customer that never was
  */
 export function listTable<Name extends TableName>(
   call: Call,
@@ -63,6 +65,10 @@ export function listTable<Name extends TableName>(
 ): List {
   const index = call.store.indexes[table]
   const named = Object.entries<string | null | undefined>(by).filter(([, value]) => value)
+  const customer = named.find(([name]) => name === 'customer')?.[1]
+  if (customer && !call.store.tables.customers.has(customer)) {
+    throw noSuch('customer', customer, 'customer')
+  }
   const [key, value] = named.find(([name]) => index.by.has(name)) ?? []
   const rows = key && value ? (index.by.get(key)?.get(value) ?? []) : index.rows
   const rest = named.filter(([name]) => name !== key) as [keyof Tables[Name], string][]

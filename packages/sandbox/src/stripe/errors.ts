@@ -101,15 +101,19 @@ const BEFORE_THE_BEGIN = new Set<StripeErrorCode>([
 export class StripeApiError extends TollgateError<StripeErrorCode> {
   override readonly name = 'StripeApiError'
   readonly details: StripeErrorDetails
+  /** Headers of the answer, such as `stripe-should-retry`. */
+  readonly answerHeaders: Readonly<Record<string, string>>
 
   constructor(
     code: StripeErrorCode,
     status: number,
     message: string,
     details: StripeErrorDetails = {},
+    answerHeaders: Readonly<Record<string, string>> = {},
   ) {
     super(code, status, message)
     this.details = details
+    this.answerHeaders = answerHeaders
   }
 
   /** Whether the request had begun, so that this answer is kept under its idempotency key. */

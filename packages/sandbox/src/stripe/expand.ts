@@ -26,6 +26,10 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     const secret = find(store, 'paymentIntents', intent).client_secret
     return { type: 'payment_intent', client_secret: secret }
   }
+  if (value.object === 'charge' && key === 'dispute') {
+    if (store.settings.chargeDispute === 'gone') return undefined
+    return find(store, 'charges', value.id).dispute
+  }
   if (value.object === 'charge' && key === 'refunds') {
     const data = referring(store, 'refunds', 'charge', value.id).toReversed()
     return { object: 'list', data, has_more: false, url: `/v1/charges/${value.id}/refunds` }

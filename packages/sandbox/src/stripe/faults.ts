@@ -9,13 +9,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '../errors.ts'
 
 /**
- * How a request fails. Before it begins: `429`; `503`; `hang` without an answer until the caller
+ * How a request fails. Before it begins: `429`; `503`; `lock_timeout`, a 429 because another request
+ * holds the object; `hang` without an answer until the caller
  * gives up; `reset` with the connection torn down. After it begins: `500` with nothing done, and
  * `broken` with everything done, are kept under its idempotency key as a 500; `applied` was done and
  * kept, and the answer is lost on its way, as a 502; `late` is no failure, but the answer comes a
  * second after it was made and may tell what is no longer so.
  */
-export type FaultKind = '429' | '500' | '503' | 'applied' | 'broken' | 'hang' | 'late' | 'reset'
+export type FaultKind =
+  | '429'
+  | '500'
+  | '503'
+  | 'applied'
+  | 'broken'
+  | 'hang'
+  | 'late'
+  | 'lock_timeout'
+  | 'reset'
 
 export interface Faults {
   /** The share of requests that fail: 0 to 1. */

@@ -28,6 +28,7 @@ import {
 } from './events.ts'
 import { createFaultSource, type Faults } from './faults.ts'
 import { createStripePages } from './pages.tsx'
+import { createRateLimiter } from './rate-limits.ts'
 import { createApi } from './server.ts'
 import type { StripeSettings } from './settings.ts'
 import { type Shown, showEvent } from './shapes.ts'
@@ -161,6 +162,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       takeFault: faults.next,
       latencyMs: options.latencyMs ?? 0,
       busyKeys: new Set(),
+      limiter: createRateLimiter(),
       onChange,
     }),
   )

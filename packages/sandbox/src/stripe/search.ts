@@ -7,6 +7,28 @@
 
 import { invalid } from './errors.ts'
 import type { Customer } from './objects.ts'
+import { newestFirst, type Store, seconds } from './store.ts'
+
+/**
+ * The customers that search knows, newest first: as they were when its index was last written.
+ *
+ * @throws `invalid_request` where the account has no search
+ */
+export function searchable(store: Store): Customer[] {
+  const { search } = store.settings
+  if (search === 'unavailable') {
+    throw invalid('The search feature is not available for your account.')
+  }
+  if (search <= 0) return newestFirst(store, 'customers')
+  const known = new Map<string, Customer>()
+  const until = seconds(store) - search
+  for (const { type, created, subject } of store.indexes.events.rows) {
+    if (created > until || !/^customer\.(created|updated|deleted)$/.test(type)) continue
+    if (type === 'customer.deleted') known.delete(subject.id)
+    else known.set(subject.id, subject as Customer)
+  }
+  return [...known.values()].reverse()
+}
 
 type Test = (customer: Customer) => boolean
 
@@ -18,14 +40,14 @@ const CLAUSE =
  *
  * @throws `invalid_request` where the query is outside the language.
  */
-export function customerFilter(query: string): Test {
+export function customerFilter(query: string, matchesCase: boolean): Test {
   const tests: Test[] = []
   const joints = new Set<string>()
   let rest = query
   while (true) {
     const match = CLAUSE.exec(rest)
     if (match === null) throw unreadable()
-    tests.push(clause(match))
+    tests.push(clause(match, matchesCase))
     rest = rest.slice(match[0].length)
     if (rest === '') break
     const joint = /^(AND|OR)\b/i.exec(rest)
@@ -38,7 +60,7 @@ export function customerFilter(query: string): Test {
   return (customer) => tests.every((test) => test(customer))
 }
 
-function clause(match: RegExpExecArray): Test {
+function clause(match: RegExpExecArray, matchesCase: boolean): Test {
   const [, minus, field, , key, operator, , quoted, bare] = match
   const wanted = quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? ''
   const holds = (customer: Customer): boolean => {
@@ -51,7 +73,8 @@ function clause(match: RegExpExecArray): Test {
           : null
     if (bare === 'null') return value === null || value === undefined
     if (value === null || value === undefined) return false
-    // Stripe compares without regard to case; metadata only ever as a whole.
+    // Metadata is compared as it was written, and only ever as a whole.
+    if (key !== undefined && matchesCase) return value === wanted
     const [has, asks] = [value.toLowerCase(), wanted.toLowerCase()]
     return operator === '~' ? has.includes(asks) : has === asks
   }

@@ -9,7 +9,14 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Logger } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
 import { accountEndpoints } from './account.ts'
-import { authenticate, checkVersion, type Failure, failureError, isBroken } from './admission.ts'
+import {
+  authenticate,
+  checkVersion,
+  type Failure,
+  failureError,
+  isBroken,
+  lockTimeout,
+} from './admission.ts'
 import { catalogEndpoints } from './catalog.ts'
 import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
@@ -29,6 +36,7 @@ import { paymentIntentEndpoints } from './payment-intents.ts'
 import { paymentMethodEndpoints } from './payment-methods.ts'
 import { portalEndpoints } from './portal.ts'
 import { previewEndpoints } from './preview.ts'
+import type { RateLimiter } from './rate-limits.ts'
 import { refundEndpoints } from './refunds.ts'
 import { scheduleEndpoints } from './schedules.ts'
 import { type Shown, show } from './shapes.ts'
@@ -47,6 +55,7 @@ export interface ApiOptions {
   takeFault(): FaultKind | null
   /** How long each request takes, in milliseconds. */
   latencyMs: number
+  limiter: RateLimiter
   /** The keys whose requests are running. */
   busyKeys: Set<string>
   /** Told after every request that may have changed something. */
@@ -98,6 +107,7 @@ async function answer(
   try {
     authenticate(c.req.header('authorization'), options.secretKey)
     checkVersion(version)
+    options.limiter.take(options.store.settings.rateLimits, endpoint?.path ?? '')
     const failure = options.takeFailure()
     if (failure !== null && !isBroken(failure)) throw failureError(failure)
     const fault = options.takeFault()
@@ -123,7 +133,8 @@ async function answer(
     if (fault === 'applied') throw failureError({ status: 502 })
     return respond(made, version, isReplay)
   } catch (error) {
-    return respond(errorAnswer(options, error, version, requestId), version, false)
+    const headers = error instanceof StripeApiError ? error.answerHeaders : {}
+    return respond(errorAnswer(options, error, version, requestId), version, false, headers)
   } finally {
     giveBack()
   }
@@ -139,6 +150,7 @@ async function take(latencyMs: number, key: string | undefined): Promise<void> {
 async function fail(c: HonoContext, fault: FaultKind | null): Promise<void> {
   if (fault === 'hang') await hang(c.req.raw.signal)
   if (fault === 'reset') tearDown(c.env)
+  if (fault === 'lock_timeout') throw lockTimeout()
   if (fault === '429') throw failureError({ status: 429 })
   if (fault === '503' || fault === 'hang' || fault === 'reset') throw failureError({ status: 503 })
 }
@@ -228,6 +240,7 @@ function respond(
   { status, body, requestId }: Answer,
   version: string,
   isReplay: boolean,
+  more: Readonly<Record<string, string>> = {},
 ): Response {
   return new Response(body, {
     status,
@@ -236,6 +249,7 @@ function respond(
       'cache-control': 'no-cache, no-store',
       'request-id': requestId,
       'stripe-version': version,
+      ...more,
       ...(isReplay ? { 'idempotent-replayed': 'true', 'original-request': requestId } : {}),
     },
   })

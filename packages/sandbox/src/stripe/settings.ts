@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { RateLimits } from './rate-limits.ts'
+
 /** What may be changed at any time with `configure`. */
 export interface StripeSettings {
   /**
@@ -21,10 +23,30 @@ export interface StripeSettings {
    * @see https://docs.stripe.com/refunds#failed-refunds
    */
   refunds: 'by_method' | 'pending' | 'refused' | 'requires_action'
+  /**
+   * How far search is behind: `unavailable` as for accounts in India, or seconds of domain time after
+   * which a change is found, up to an hour at Stripe. Default 0.
+   *
+   * @see https://docs.stripe.com/search#data-freshness
+   */
+  search: 'unavailable' | number
+  /** Whether search tells capitals apart in metadata. Default true; no document promises either. */
+  searchMatchesCase: boolean
+  /** Requests a second after which 429 is answered. Default null: none are counted. */
+  rateLimits: RateLimits | null
+  /**
+   * Whether a charge's `dispute` can still be expanded. Stripe has taken it out of its documents and
+   * types, and lists disputes instead; no answer shows it unasked. Default `expandable`.
+   */
+  chargeDispute: 'expandable' | 'gone'
 }
 
 /** The settings of a new stand-in. */
 export const defaultSettings: StripeSettings = {
   firstDebit: 'active',
   refunds: 'by_method',
+  search: 0,
+  searchMatchesCase: true,
+  rateLimits: null,
+  chargeDispute: 'expandable',
 }

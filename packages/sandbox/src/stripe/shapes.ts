@@ -43,7 +43,7 @@ export function show(record: object, version: string): Shown {
     case 'payment_intent':
       return isNew ? without(record, ['invoice']) : { ...record }
     case 'charge':
-      return isNew ? without(record, ['invoice']) : { ...record }
+      return without(record, isNew ? ['dispute', 'invoice'] : ['dispute'])
     case 'subscription_schedule':
       return isNew ? { ...record } : without(record, ['billing_mode'])
     case 'payment_method':

@@ -1,0 +1,53 @@
+/**
+ * Stripe's rate limits, where the settings have any: so many requests a second in all, for one
+ * endpoint, and for search. They come before idempotency keys are looked at, and count in wall time.
+ *
+ * @see https://docs.stripe.com/rate-limits
+ * @module
+ */
+
+import { StripeApiError } from './errors.ts'
+
+/** Requests a second. Stripe's own: 100 in all in live mode and 25 in test mode, 25 for an endpoint. */
+export interface RateLimits {
+  perSecond: number
+  perEndpoint: number
+  /** Default 20, for all search endpoints together. */
+  search?: number
+}
+
+export interface RateLimiter {
+  /** Counts a request. @throws `rate_limit`, 429, with `Stripe-Rate-Limited-Reason` */
+  take(limits: RateLimits | null, endpoint: string): void
+}
+
+/** A limiter that remembers the last second. */
+export function createRateLimiter(): RateLimiter {
+  const taken = new Map<string, number[]>()
+  const isOver = (name: string, limit: number, now: number): boolean => {
+    const recent = (taken.get(name) ?? []).filter((at) => now - at < 1000)
+    taken.set(name, recent)
+    if (recent.length >= limit) return true
+    recent.push(now)
+    return false
+  }
+  return {
+    take(limits, endpoint) {
+      if (limits === null) return
+      const now = performance.now()
+      if (isOver('', limits.perSecond, now)) throw limited('global-rate')
+      if (isOver(endpoint, limits.perEndpoint, now)) throw limited('endpoint-rate')
+      if (!endpoint.endsWith('/search')) return
+      if (isOver('search', limits.search ?? 20, now)) throw limited('endpoint-rate')
+    },
+  }
+}
+
+const limited = (reason: 'endpoint-rate' | 'global-rate'): StripeApiError =>
+  new StripeApiError(
+    'rate_limit',
+    429,
+    'Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.',
+    {},
+    { 'stripe-rate-limited-reason': reason },
+  )
