@@ -14,6 +14,10 @@ export type Alert =
   | { code: 'event_dead'; provider: string; eventId: string; type: string; reason: string | null }
   /** The database refuses to let anybody take an event. */
   | { code: 'event_stuck'; provider: string; eventId: string }
+  /** The key at Stripe is of another account than the customers, or of the other mode. Null: not known. */
+  | { code: 'other_account'; account: string | null; noted: string | null }
+  /** A comparison with Stripe has stopped, because more than a few customers are gone there. */
+  | { code: 'customers_gone'; gone: number; compared: number }
   /** The newest hundred tries: too few ended well. */
   | { code: 'success_rate_low'; rate: number; threshold: number }
   /** Processing one customer's events took long. */

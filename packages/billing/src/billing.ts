@@ -5,6 +5,7 @@
  */
 
 import { lazy } from '@repo/core'
+import { getAccount, replaceAccount } from './account.ts'
 import { listBookings } from './bookings.ts'
 import { createCalComBookingLink as createLink } from './calcom.ts'
 import * as checkout from './checkout.ts'
@@ -15,6 +16,7 @@ import { listWaitingEffects, redeliverEffect } from './effects-waiting.ts'
 import {
   ANY,
   date,
+  FLAG,
   filters,
   given,
   id,
@@ -26,9 +28,11 @@ import {
   text,
   words,
 } from './given.ts'
+import { guardHandlers } from './in-effect.ts'
 import { withContext } from './instance.ts'
 import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
+import { linkCustomer, restoreCustomer } from './link.ts'
 import { createOrders } from './orders/orders.ts'
 import { syncOwner } from './owner-sync.ts'
 import * as owners from './owners.ts'
@@ -57,8 +61,12 @@ export function createBilling(options: BillingOptions = {}) {
   const ctx = createContext(options)
   const instance = {
     ensureCustomer: given(ctx, registerCustomer, OWNER),
-    updateCustomer: given(ctx, update, OWNER),
+    updateCustomer: given(ctx, update, OWNER, filters({ billingEmail: ANY })),
     syncCustomer: given(ctx, syncOwner, OWNER),
+    linkCustomer: given(ctx, linkCustomer, OWNER, id('The customer id')),
+    restoreCustomer: given(ctx, restoreCustomer, OWNER),
+    getAccount: given(ctx, getAccount),
+    replaceAccount: given(ctx, replaceAccount),
     createCheckoutSession: given(
       ctx,
       checkout.createCheckoutSession,
@@ -127,7 +135,11 @@ export function createBilling(options: BillingOptions = {}) {
       pullEvents,
       filters({ since: date('since'), signal: ANY, onProgress: ANY }),
     ),
-    reconcile: given(ctx, reconcile),
+    reconcile: given(
+      ctx,
+      reconcile,
+      filters({ signal: ANY, limitMs: ANY, all: FLAG, onProgress: ANY }),
+    ),
     diagnoseWebhooks: given(ctx, diagnoseWebhooks),
     createWebhookEndpoint: given(ctx, endpoints.createWebhookEndpoint),
     listWebhookEndpoints: given(ctx, endpoints.listWebhookEndpoints),
@@ -141,7 +153,7 @@ export function createBilling(options: BillingOptions = {}) {
     /** Who takes the payments; see `PaymentProvider`. */
     provider: ctx.provider,
   }
-  return withContext(instance, ctx)
+  return withContext(guardHandlers(instance), ctx)
 }
 
 export type Billing = ReturnType<typeof createBilling>

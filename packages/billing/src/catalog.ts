@@ -9,10 +9,11 @@ import { randomUUID } from 'node:crypto'
 import { storable } from '@repo/core'
 import type { Price, Product } from '@repo/db'
 import type { BillingContext } from './context.ts'
+import { planOfPrice } from './plans.ts'
 import type { ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
 import { type PriceShape, priceShape, text } from './shapes.ts'
-import { ask } from './stripe.ts'
+import { ask, isMissing } from './stripe.ts'
 
 export type PriceRow = Price & { product: Product }
 
@@ -47,9 +48,51 @@ export async function ensurePrices(
   for (const id of ids) {
     const row = found.get(id)
     const shape = shapes.get(id) ?? (row ? null : await retrieve(ctx, id))
-    if (shape && (!row || differs(row, shape))) found.set(id, await write(ctx, shape))
+    const known = shape && (!row || differs(row, shape)) ? await write(ctx, shape) : row
+    if (known) found.set(id, await mended(ctx, known))
   }
   return found
+}
+
+/** How often a product that stands for no plan is asked about by syncs. */
+const ASK_AGAIN_MS = 60_000
+
+/**
+ * The row again, with its product as Stripe has it now, where it stands for no plan: its metadata may have been set
+ * since it was read, and the event of that may be lost.
+ */
+async function mended(ctx: BillingContext, row: PriceRow): Promise<PriceRow> {
+  const isFresh = Date.now() - row.product.updatedAt.getTime() < ASK_AGAIN_MS
+  if (isFresh || planOfPrice(ctx.plans, row) !== null) return row
+  const product = await refreshProduct(ctx, row.product.stripeProductId)
+  return product ? { ...row, product } : row
+}
+
+/** Brings a product's row up to date. Null: there is no row of it, or Stripe does not have the product any more. */
+export async function refreshProduct(
+  ctx: BillingContext,
+  stripeProductId: string,
+): Promise<Product | null> {
+  const where = { stripeProductId }
+  if ((await ctx.db.product.count({ where })) === 0) return null
+  const request = ctx.stripe.products.retrieve(stripeProductId)
+  const found = await ask('product', request).catch((error: unknown) => {
+    if (isMissing(error)) return null
+    throw error
+  })
+  if (!found) return null
+  const { name, active, metadata } = found
+  return ctx.db.product.update({ where, data: { name, active, plan: metadata?.plan ?? null } })
+}
+
+/** Brings a price's row up to date, where there is one and Stripe has the price. */
+export async function refreshPrice(ctx: BillingContext, stripePriceId: string): Promise<void> {
+  if ((await ctx.db.price.count({ where: { stripePriceId } })) === 0) return
+  const shape = await retrieve(ctx, stripePriceId).catch((error: unknown) => {
+    if (isMissing(error)) return null
+    throw error
+  })
+  if (shape) await write(ctx, shape)
 }
 
 async function retrieve(ctx: BillingContext, id: string): Promise<PriceShape | null> {

@@ -5,8 +5,9 @@
  */
 
 import type { Customer, Db } from '@repo/db'
+import { requireAccount } from './account.ts'
 import type { BillingContext, Owner } from './context.ts'
-import { BillingError } from './errors.ts'
+import { BillingError, isBillingError } from './errors.ts'
 import { ask } from './stripe.ts'
 
 export type LinkedCustomer = Customer & { stripeCustomerId: string }
@@ -29,16 +30,16 @@ export async function ensureCustomer(
   const owner = await ctx.owner(ownerId)
   if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
 
-  await ctx.db.customer.createMany({
+  await requireAccount(ctx)
+  const { count } = await ctx.db.customer.createMany({
     data: [{ ownerId, ownerType: owner.type }],
     skipDuplicates: true,
   })
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  const stripeCustomerId = (await findAtStripe(ctx, ownerId)) ?? (await create(ctx, row, owner))
-  await ask(
-    'customer',
-    ctx.stripe.customers.update(stripeCustomerId, { email: owner.email, name: owner.name }),
-  )
+  const mayBeLost = count === 0 && Date.now() - row.createdAt.getTime() > KEY_LIVES_MS
+  const lost = mayBeLost ? await findAtStripe(ctx, ownerId, owner) : null
+  const stripeCustomerId = lost ?? (await create(ctx, row, owner))
+  await tellStripe(ctx, { ...row, stripeCustomerId }, owner)
   await ctx.db.customer.updateMany({
     where: { id: row.id, stripeCustomerId: null },
     data: { stripeCustomerId },
@@ -46,6 +47,9 @@ export async function ensureCustomer(
   const linked = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
   return { ...linked, stripeCustomerId: linked.stripeCustomerId ?? stripeCustomerId }
 }
+
+/** Stripe keeps an idempotency key for a day at least: until then the key finds what was made under it. */
+const KEY_LIVES_MS = 23 * 60 * 60_000
 
 /**
  * The owner's customer, made where it is missing, with whoever takes the payments: at Stripe there is one
@@ -63,17 +67,34 @@ export async function registerCustomer(ctx: BillingContext, ownerId: string): Pr
 }
 
 /**
- * One that was made and not linked, because we crashed between. Its idempotency key lapses after a
- * day, so it is searched for first; the search lags behind by seconds, so the key is needed too.
+ * One that was made and not linked, because we crashed between, and whose idempotency key has lapsed. Stripe's search
+ * ignores case, lags behind and is not available in every country; where it is refused, the customers with the
+ * owner's address are listed. Either way only the metadata says whose a customer is.
  */
-async function findAtStripe(ctx: BillingContext, ownerId: string): Promise<string | null> {
+async function findAtStripe(
+  ctx: BillingContext,
+  ownerId: string,
+  { email }: Owner,
+): Promise<string | null> {
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const query = [
     `metadata['ownerId']:${quote(ownerId)}`,
     `metadata['environment']:${quote(ctx.appUrl.host)}`,
   ].join(' AND ')
-  const found = await ask('search_result', ctx.stripe.customers.search({ query, limit: 1 }))
-  return found.data[0]?.id ?? null
+  const found = await ask(
+    'search_result',
+    ctx.stripe.customers.search({ query, limit: 100 }),
+  ).catch((error: unknown) => {
+    if (!isBillingError(error, 'provider_rejected')) throw error
+    ctx.logger.warn({ ownerId, error }, 'search is refused, so customers are listed by address')
+    return ask('list', ctx.stripe.customers.list({ email, limit: 100 }))
+  })
+  const isOwners = ({ metadata }: { metadata: Record<string, string> }) =>
+    metadata.ownerId === ownerId && metadata.environment === ctx.appUrl.host
+  const own = found.data.filter(isOwners)
+  // Several: the oldest, which is what the first call has made.
+  const [first] = own.sort((a, b) => a.created - b.created)
+  return first?.id ?? null
 }
 
 /**
@@ -95,11 +116,32 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
   return customer.id
 }
 
+/** What a host says of a customer. */
+export interface UpdateCustomerOptions {
+  /**
+   * Where invoices go instead of to the owner, which for an organization is its first owner. Null: to the owner
+   * again. Default: as it was.
+   */
+  billingEmail?: string | null
+}
+
 /**
  * Tells Stripe the owner's present name and address, and those of the organizations that a user owns, because the
- * invoices of an organization go to its first owner. Does nothing for an owner it never met.
+ * invoices of an organization go to its first owner. Call it where an address changes, and where the owners of an
+ * organization do. Does nothing for an owner it never met.
+ *
+ * @throws `invalid_input` for an address that is none; `provider_unavailable`, `provider_rejected`.
  */
-export async function updateCustomer(ctx: BillingContext, ownerId: string): Promise<void> {
+export async function updateCustomer(
+  ctx: BillingContext,
+  ownerId: string,
+  { billingEmail }: UpdateCustomerOptions = {},
+): Promise<void> {
+  if (billingEmail !== undefined) {
+    requireAddress(billingEmail)
+    const customer = await registerCustomer(ctx, ownerId)
+    await ctx.db.customer.update({ where: { id: customer.id }, data: { billingEmail } })
+  }
   await tell(ctx, ownerId)
   const owned = await ctx.db.member.findMany({
     where: { userId: ownerId, role: 'OWNER' },
@@ -108,16 +150,48 @@ export async function updateCustomer(ctx: BillingContext, ownerId: string): Prom
   for (const { organizationId } of owned) await tell(ctx, organizationId)
 }
 
+function requireAddress(email: string | null): void {
+  if (email === null || (email.length <= 254 && /^[^\s@]+@[^\s@]+$/.test(email))) return
+  throw new BillingError('invalid_input', 'billingEmail must be an e-mail address.')
+}
+
 async function tell(ctx: BillingContext, ownerId: string): Promise<void> {
   const [row, owner] = await Promise.all([
     ctx.db.customer.findUnique({ where: { ownerId } }),
     ctx.owner(ownerId),
   ])
-  if (!isLinked(row) || !owner) return
+  if (isLinked(row) && owner) await tellStripe(ctx, row, owner)
+}
+
+/** Brings name, address and metadata of a customer at Stripe in line with its owner. */
+export async function tellStripe(
+  ctx: BillingContext,
+  { ownerId, stripeCustomerId, billingEmail }: LinkedCustomer,
+  owner: Owner,
+): Promise<void> {
+  await requireAccount(ctx)
   await ask(
     'customer',
-    ctx.stripe.customers.update(row.stripeCustomerId, { email: owner.email, name: owner.name }),
+    ctx.stripe.customers.update(stripeCustomerId, {
+      email: billingEmail ?? owner.email,
+      name: owner.name,
+      metadata: { ownerId, ownerType: owner.type, environment: ctx.appUrl.host },
+    }),
   )
+}
+
+/**
+ * Lets an organization's customer follow its owner: whoever owned it first may have left, and its invoices would go to
+ * them. Asks Stripe for the customer, and changes it only where it differs.
+ */
+export async function followOwner(ctx: BillingContext, customer: LinkedCustomer): Promise<void> {
+  if (customer.ownerType !== 'organization' || customer.forgottenAt !== null) return
+  const owner = await ctx.owner(customer.ownerId)
+  if (!owner) return
+  const told = await ask('customer', ctx.stripe.customers.retrieve(customer.stripeCustomerId))
+  if (told.deleted) return
+  const isSame = told.email === (customer.billingEmail ?? owner.email) && told.name === owner.name
+  if (!isSame) await tellStripe(ctx, customer, owner)
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   subscriptionFacts,
 } from './facts.ts'
 import type { ProviderState } from './provider-state.ts'
+import { isClosedDispute } from './shapes-money.ts'
 
 /**
  * The facts and what is known of each, at whichever provider: what only Stripe has is null elsewhere.
@@ -86,7 +87,7 @@ interface DisputeFact {
   stripePaymentIntentId: string
   amount: number | null
   currency: string
-  /** The provider's word: `needs_response`, …; once closed `won` or `lost`. */
+  /** The provider's word: `needs_response`, …; once closed `won`, `lost`, `warning_closed` or `prevented`. */
   status: string
 }
 
@@ -111,7 +112,10 @@ export type EffectHandlers = {
 }
 
 export type Fact = {
-  [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'>
+  [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'> & {
+    /** When it came about, as far as that is known. */
+    at?: Date | undefined
+  }
 }[EffectName]
 
 export interface Known {
@@ -149,6 +153,7 @@ function invoiceFacts(
 ): Fact[] {
   const { stripeInvoiceId, stripeSubscriptionId, currency, attemptCount } = invoice
   const key = `invoice:${stripeInvoiceId}`
+  const at = invoice.createdAt
   const subscriptionId = rows.get(stripeSubscriptionId ?? '')?.id ?? null
   const which: InvoiceFact = {
     ...{ provider: 'stripe', stripeInvoiceId, orderId: null },
@@ -157,7 +162,7 @@ function invoiceFacts(
   if (invoice.status === 'paid') {
     const { amountPaid: amount, billingReason } = invoice
     const payload = { ...which, ...paidFor(invoice), amount, currency, billingReason }
-    return [{ key: `${key}:paid`, name: 'invoice.paid', payload }]
+    return [{ key: `${key}:paid`, name: 'invoice.paid', payload, at: invoice.paidAt ?? at }]
   }
   if (invoice.status !== 'open') return []
   const facts: Fact[] = []
@@ -166,7 +171,8 @@ function invoiceFacts(
   )
   if (payment?.status === 'requires_action') {
     const payload = { ...which, hostedInvoiceUrl: invoice.hostedInvoiceUrl }
-    facts.push({ key: `${key}:action_required`, name: 'invoice.payment_action_required', payload })
+    const name = 'invoice.payment_action_required'
+    facts.push({ key: `${key}:action_required`, name, payload, at })
   }
   // A bank debit that is under way is counted as a try before anybody knows how it ends.
   if (attemptCount > 0 && payment?.status !== 'processing') {
@@ -178,19 +184,20 @@ function invoiceFacts(
       nextPaymentAttempt: invoice.nextPaymentAttempt?.toISOString() ?? null,
     }
     const name = 'invoice.payment_failed'
-    facts.push({ key: `${key}:attempt:${attemptCount}:failed`, name, payload })
+    facts.push({ key: `${key}:attempt:${attemptCount}:failed`, name, payload, at })
   }
   return facts
 }
 
 function paymentFacts(payment: ProviderState['payments'][number]): Fact[] {
-  const { stripePaymentIntentId, amount, currency, metadata, dispute } = payment
+  const { stripePaymentIntentId, amount, currency, metadata } = payment
   const facts: Fact[] = []
   if (payment.status === 'succeeded' && isOneTime(payment)) {
     facts.push({
       key: `payment:${stripePaymentIntentId}:succeeded`,
       name: 'payment.succeeded',
       payload: { stripePaymentIntentId, amount, currency, metadata },
+      at: payment.paidAt ?? payment.createdAt,
     })
   }
   const { failure } = payment
@@ -201,14 +208,16 @@ function paymentFacts(payment: ProviderState['payments'][number]): Fact[] {
       key: `payment:${stripePaymentIntentId}:failed:${stripeChargeId}`,
       name: 'payment.failed',
       payload: { stripePaymentIntentId, amount, currency, metadata, reason },
+      at: payment.createdAt,
     })
   }
-  if (dispute) {
+  for (const { createdAt, ...dispute } of payment.disputes) {
     const payload = { ...dispute, stripePaymentIntentId, currency }
     const key = `dispute:${dispute.stripeDisputeId}`
-    facts.push({ key: `${key}:created`, name: 'dispute.created', payload })
-    if (dispute.status === 'won' || dispute.status === 'lost') {
-      facts.push({ key: `${key}:closed`, name: 'dispute.closed', payload })
+    const at = createdAt ?? undefined
+    facts.push({ key: `${key}:created`, name: 'dispute.created', payload, at })
+    if (isClosedDispute(dispute)) {
+      facts.push({ key: `${key}:closed`, name: 'dispute.closed', payload, at })
     }
   }
   return facts
@@ -218,7 +227,9 @@ function refundFacts(refund: ProviderState['refunds'][number]): Fact[] {
   if (refund.status !== 'succeeded') return []
   const { stripeRefundId, stripePaymentIntentId, amount, currency } = refund
   const payload = { stripeRefundId, stripePaymentIntentId, amount, currency }
-  return [{ key: `refund:${stripeRefundId}`, name: 'refund.succeeded', payload }]
+  return [
+    { key: `refund:${stripeRefundId}`, name: 'refund.succeeded', payload, at: refund.createdAt },
+  ]
 }
 
 /** The metadata key that tells a one-time payment of ours from an invoice's own payment. */

@@ -10,6 +10,7 @@ export type BillingErrorCode =
   | 'credit_limit_exceeded'
   | 'credits_not_installed'
   | 'customer_not_found'
+  | 'customer_taken'
   | 'effect_failed'
   | 'effect_not_found'
   | 'effect_not_handled'
@@ -38,6 +39,7 @@ export type BillingErrorCode =
   | 'order_not_found'
   | 'order_not_paid'
   | 'order_processing'
+  | 'other_account'
   | 'other_instance'
   | 'owner_not_found'
   | 'owner_required'
@@ -63,6 +65,7 @@ export type BillingErrorCode =
   | 'subscription_not_active'
   | 'subscription_not_found'
   | 'transaction_not_found'
+  | 'transaction_required'
   | 'unsupported_media_type'
 
 const STATUS: Record<BillingErrorCode, number> = {
@@ -74,6 +77,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   credit_limit_exceeded: 409,
   credits_not_installed: 500,
   customer_not_found: 404,
+  customer_taken: 409,
   effect_failed: 500,
   effect_not_found: 404,
   effect_not_handled: 409,
@@ -102,6 +106,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   order_not_found: 404,
   order_not_paid: 409,
   order_processing: 409,
+  other_account: 500,
   other_instance: 409,
   owner_not_found: 404,
   owner_required: 400,
@@ -127,6 +132,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   subscription_not_active: 409,
   subscription_not_found: 404,
   transaction_not_found: 404,
+  transaction_required: 500,
   unsupported_media_type: 415,
 }
 

@@ -38,7 +38,12 @@ const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000
 /** What a subscription's state sets off, at any provider, under keys that begin with `key`. */
 export function subscriptionFacts(
   key: string,
-  { status, trialEnd }: { status: string; trialEnd: Date | null },
+  {
+    status,
+    trialEnd,
+    createdAt,
+    endedAt,
+  }: { status: string; trialEnd: Date | null; createdAt: Date; endedAt: Date | null },
   payload: SubscriptionFact,
   now: Date,
 ): Fact[] {
@@ -46,7 +51,7 @@ export function subscriptionFacts(
     status === 'trialing' && trialEnd && trialEnd.getTime() - now.getTime() <= TRIAL_NOTICE_MS
   const facts: Fact[] = []
   if (status === 'active' || status === 'trialing') {
-    facts.push({ key: `${key}:activated`, name: 'subscription.activated', payload })
+    facts.push({ key: `${key}:activated`, name: 'subscription.activated', payload, at: createdAt })
   }
   if (isTrialEnding) {
     facts.push({
@@ -55,7 +60,10 @@ export function subscriptionFacts(
       payload: { ...payload, trialEnd: trialEnd.toISOString() },
     })
   }
-  if (status === 'canceled')
-    facts.push({ key: `${key}:ended`, name: 'subscription.ended', payload })
+  // Told of what was activated, and of nothing else; see `takeEffects`.
+  if (status === 'canceled') {
+    const at = endedAt ?? undefined
+    facts.push({ key: `${key}:ended`, name: 'subscription.ended', payload, at })
+  }
   return facts
 }

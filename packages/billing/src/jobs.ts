@@ -12,6 +12,7 @@ import { requireListener, requireOwnInstance, tellsHost } from './declarations.t
 import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
+import { PASS_MS, repairJob } from './repair-job.ts'
 import { PROCESS_EVENTS } from './wake.ts'
 import { emptyPayloads } from './webhooks/archive.ts'
 import { processEvents } from './webhooks/process.ts'
@@ -19,9 +20,6 @@ import { pullEvents } from './webhooks/pull.ts'
 import { watchEvents } from './webhooks/watch.ts'
 
 const HOUR = 60 * 60 * 1000
-
-/** Long enough to be worth it, short enough that other jobs get their turn. */
-const PASS_MS = 20_000
 
 /** Jobs that write what plans and products say. An instance that lacks those of the host does not run them. */
 const WRITES: ReadonlySet<string> = new Set([
@@ -54,8 +52,8 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     }),
     mailJob(ctx),
     job('billing.watchEvents', () => watchEvents(ctx)),
-    job('billing.pullEvents', ({ signal }) => pullEvents(ctx, { signal })),
-    job('billing.reconcile', ({ signal }) => reconcile(ctx, { signal })),
+    repairJob(ctx, 'billing.pullEvents', (how) => pullEvents(ctx, how)),
+    repairJob(ctx, 'billing.reconcile', (how) => reconcile(ctx, how)),
     job('billing.emptyPayloads', () => emptyPayloads(ctx)),
     ...creditJobs(ctx),
     ...orderJobs(ctx),

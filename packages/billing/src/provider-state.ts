@@ -6,6 +6,7 @@
 
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
+import { addDisputes } from './disputes.ts'
 import { idOf, type SubscriptionShape, subscriptionShape } from './shapes.ts'
 import {
   type InvoiceShape,
@@ -56,6 +57,8 @@ export interface ProviderState {
   problems: Problem[]
   /** False: the customer has more of something than was loaded. */
   isWhole: boolean
+  /** All invoices that were made since then are there. Null: not known. */
+  invoicesSince: Date | null
 }
 
 /** How much is loaded: the newest hundred of each and what `also` names, or all there is. */
@@ -63,9 +66,18 @@ export interface LoadOptions {
   depth: 'recent' | 'full'
   /** Ids of subscriptions, invoices and payment intents that must be part of it. */
   also(): Promise<readonly string[]>
+  /** Payments whose disputes events have told of. */
+  disputed?: () => Promise<readonly string[]>
 }
 
-/** @throws `customer_deleted` when Stripe no longer has the customer; `provider_unavailable`. */
+/** Stripe's objects as they were loaded. */
+export interface RawState {
+  subscriptions: object[]
+  invoices: object[]
+  intents: object[]
+}
+
+/** @throws `provider_unavailable`, `provider_rejected`. */
 export async function loadProviderState(
   ctx: BillingContext,
   customer: string,
@@ -87,21 +99,42 @@ export async function loadProviderState(
       retrieve: (id) => ask('payment_intent', stripe.paymentIntents.retrieve(id, one(INTENTS))),
     }),
   ])
+  const named = options.disputed ? await options.disputed() : []
+  await addDisputes(stripe, intents.items, new Set(named))
+  const raw = {
+    subscriptions: subscriptions.items,
+    invoices: invoices.items,
+    intents: intents.items,
+  }
+  const isWhole = subscriptions.isWhole && invoices.isWhole && intents.isWhole
+  const oldest = Math.min(...invoices.items.map(({ created }) => created))
+  const invoicesSince =
+    invoices.isWhole || oldest === Infinity ? new Date(0) : new Date(oldest * 1000)
+  return { ...(await stateOf(ctx, raw, { isWhole })), invoicesSince }
+}
+
+/** What was loaded, in our shapes. */
+export async function stateOf(
+  ctx: BillingContext,
+  raw: RawState,
+  { isWhole }: { isWhole: boolean },
+): Promise<ProviderState> {
   const problems: Problem[] = []
   const shapes: SubscriptionShape[] = []
-  for (const raw of subscriptions.items) {
-    const shape = subscriptionShape(raw)
-    if ('unreadable' in shape) problems.push({ id: raw.id, reason: shape.unreadable })
+  for (const each of raw.subscriptions) {
+    const shape = subscriptionShape(each)
+    if ('unreadable' in shape) problems.push({ id: idOf(each) ?? '', reason: shape.unreadable })
     else shapes.push(shape)
   }
-  const payments = readable(intents.items, paymentShape, 'unreadable_payment', problems)
+  const payments = readable(raw.intents, paymentShape, 'unreadable_payment', problems)
   return {
     subscriptions: shapes.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime()),
-    invoices: readable(invoices.items, invoiceShape, 'unreadable_invoice', problems),
+    invoices: readable(raw.invoices, invoiceShape, 'unreadable_invoice', problems),
     payments,
     refunds: await refundsOf(ctx, payments),
     problems,
-    isWhole: subscriptions.isWhole && invoices.isWhole && intents.isWhole,
+    isWhole,
+    invoicesSince: null,
   }
 }
 
@@ -111,7 +144,7 @@ const SUBSCRIPTIONS = {
 }
 const INTENTS = {
   limit: 100,
-  expand: ['data.latest_charge.refunds', 'data.latest_charge.dispute'],
+  expand: ['data.latest_charge.refunds'],
 }
 /** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
 const invoiceParams = (stripe: Stripe) => ({
@@ -162,14 +195,14 @@ async function read<T extends Listed>(
 }
 
 function readable<T>(
-  items: { id: string }[],
+  items: object[],
   shapeOf: (item: unknown) => T | null,
   reason: Problem['reason'],
   problems: Problem[],
 ): T[] {
   return items.flatMap((item) => {
     const shape = shapeOf(item)
-    if (shape === null) problems.push({ id: item.id, reason })
+    if (shape === null) problems.push({ id: idOf(item) ?? '', reason })
     return shape ?? []
   })
 }

@@ -1,19 +1,24 @@
 /**
- * The daily comparison with the provider: every customer is synced in full, and what differed is
- * reported. It finds what no event told of.
+ * The daily comparison with Stripe. Promise: each customer whose state may have changed is compared, in one request; a
+ * customer that differs is synced in full, and reported. A comparison that is stopped goes on where it was, and one in
+ * which more than a few customers are gone stops by itself. It finds what no event told of.
  *
  * @module
  */
 
+import { Prisma } from '@repo/db'
+import { requireAccount } from './account.ts'
 import type { BillingContext } from './context.ts'
-import { isLinked } from './customers.ts'
-import { BillingError } from './errors.ts'
+import { isLinked, type LinkedCustomer } from './customers.ts'
+import { BillingError, isBillingError } from './errors.ts'
+import { type Run, type RunOptions, withRun } from './repair-run.ts'
 import { syncLinked } from './sync.ts'
 import { inSpan } from './telemetry.ts'
 import type { Change } from './write.ts'
 
-export interface ReconcileOptions {
-  signal?: AbortSignal
+export interface ReconcileOptions extends RunOptions {
+  /** Every customer at Stripe, in full. Default: those whose state may have changed. */
+  all?: boolean
   onProgress?: (done: number, total: number) => void
 }
 
@@ -25,72 +30,166 @@ export interface Difference {
 }
 
 export interface ReconcileResult {
-  /** Customers compared. */
+  /** Customers compared by this run. */
   customers: number
   /** Those whose rows differed, and are right now. */
   differences: Difference[]
   /** Owners that could not be compared, with the code of the reason. */
   failed: { ownerId: string; reason: string }[]
+  /**
+   * `done`: every customer has been compared, by this run and those before. `stopped`: the next run goes on from here.
+   * `busy`: another run is under way, and this one did nothing. `gone`: more than a few customers are gone at Stripe,
+   * so a person has to look.
+   */
+  outcome: 'done' | 'stopped' | 'busy' | 'gone'
 }
 
-const PAGE = 200
+/** Customers between two notes of the place. */
+const PAGE = 20
 
-/** Syncs every customer the provider knows. One that fails does not hold up the rest. */
+/** So many customers that are gone may be people who left; more are a mistake, which is not carried on. */
+const MOST_GONE = 3
+
+/** Compares the customers that Stripe knows. One that fails does not hold up the rest. */
 export function reconcile(
   ctx: BillingContext,
   options: ReconcileOptions = {},
 ): Promise<ReconcileResult> {
   return inSpan('reconcile', {}, async (span) => {
-    const { signal, onProgress } = options
-    const result: ReconcileResult = { customers: 0, differences: [], failed: [] }
-    const where = { stripeCustomerId: { not: null } }
-    const total = await ctx.db.customer.count({ where })
-    let after = ''
-    for (;;) {
-      const page = await ctx.db.customer.findMany({
-        where: { ...where, id: { gt: after } },
-        orderBy: { id: 'asc' },
-        take: PAGE,
-      })
-      const queue = page.filter(isLinked)
-      const lane = async () => {
-        for (let customer = queue.shift(); customer; customer = queue.shift()) {
-          if (signal?.aborted) return
-          await compare(ctx, customer, result)
-          onProgress?.(result.customers, total)
-        }
-      }
-      await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
-      const last = page.at(-1)
-      if (!last || signal?.aborted) break
-      after = last.id
+    await requireAccount(ctx)
+    const result: ReconcileResult = { customers: 0, differences: [], failed: [], outcome: 'done' }
+    const state = { result, gone: 0 }
+    const name = options.all ? 'reconcile:all' : 'reconcile'
+    const outcome = await withRun<Position>(ctx, name, options, (run) =>
+      pages(ctx, run, options, state),
+    )
+    result.outcome = state.gone > MOST_GONE ? 'gone' : outcome
+    if (result.outcome === 'gone') {
+      ctx.alert({ code: 'customers_gone', gone: state.gone, compared: result.customers })
     }
     span.setAttribute('tollgate.differences', result.differences.length)
     const { customers, differences, failed } = result
     const summary = { customers, differences: differences.length, failed: failed.length }
-    ctx.logger.info(summary, 'reconciled')
+    ctx.logger.info({ ...summary, outcome: result.outcome }, 'reconciled')
     return result
   })
 }
 
+interface Position {
+  [key: string]: string
+  /** The id of the last customer that was compared. */
+  after: string
+}
+
+interface Comparing {
+  result: ReconcileResult
+  /** Customers that Stripe has deleted, or does not know. */
+  gone: number
+}
+
+async function pages(
+  ctx: BillingContext,
+  run: Run<Position>,
+  { all = false, onProgress }: ReconcileOptions,
+  state: Comparing,
+): Promise<boolean> {
+  let after = run.position?.after ?? ''
+  const total = onProgress ? await countOf(ctx, all, after) : 0
+  for (;;) {
+    const page = await pageOf(ctx, all, after)
+    let taken = 0
+    const lane = async () => {
+      for (;;) {
+        if (run.isOver() || state.gone > MOST_GONE) return
+        const customer = page[taken]
+        if (!customer) return
+        taken += 1
+        if (isLinked(customer)) await compare(ctx, customer, all, state)
+        onProgress?.(state.result.customers, total)
+      }
+    }
+    await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
+    // Every customer that was taken has been compared, because the lanes have ended.
+    after = page[taken - 1]?.id ?? after
+    if (state.gone > MOST_GONE) return false
+    if (taken === page.length && page.length < PAGE) return true
+    if (!(await run.save({ after })) || run.isOver()) return false
+  }
+}
+
+/**
+ * Customers whose state may have changed since they were synced: a subscription that runs, an invoice or a payment
+ * that is open, a checkout that was begun, an event that came since. Who has only signed up is left out.
+ */
+const MAY_HAVE_CHANGED = Prisma.sql`AND (
+  EXISTS (SELECT FROM "Subscription" s WHERE s."customerId" = c."id" AND s."provider" = 'stripe'
+    AND s."status" NOT IN ('canceled', 'incomplete_expired'))
+  OR EXISTS (SELECT FROM "Invoice" i WHERE i."customerId" = c."id" AND i."status" IN ('draft', 'open'))
+  OR EXISTS (SELECT FROM "Payment" p WHERE p."customerId" = c."id"
+    AND p."status" NOT IN ('succeeded', 'canceled'))
+  OR EXISTS (SELECT FROM "CheckoutSession" k WHERE k."customerId" = c."id" AND k."status" = 'open')
+  OR EXISTS (SELECT FROM "Order" o WHERE o."customerId" = c."id" AND o."provider" = 'stripe'
+    AND o."status" = 'pending')
+  OR EXISTS (SELECT FROM "WebhookEvent" e WHERE e."provider" = 'stripe'
+    AND e."subject" = c."stripeCustomerId" AND e."status" = 'pending'))`
+
+async function pageOf(ctx: BillingContext, all: boolean, after: string): Promise<LinkedCustomer[]> {
+  const rows = await ctx.db.$queryRaw<{ id: string }[]>`
+    SELECT c."id" FROM "Customer" c WHERE c."stripeCustomerId" IS NOT NULL AND c."id" > ${after}
+      ${all ? Prisma.empty : MAY_HAVE_CHANGED}
+    ORDER BY c."id" LIMIT ${PAGE}`
+  const customers = await ctx.db.customer.findMany({
+    where: { id: { in: rows.map(({ id }) => id) }, stripeCustomerId: { not: null } },
+    orderBy: { id: 'asc' },
+  })
+  return customers.filter(isLinked)
+}
+
+async function countOf(ctx: BillingContext, all: boolean, after: string): Promise<number> {
+  const [{ count }] = await ctx.db.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS "count" FROM "Customer" c
+    WHERE c."stripeCustomerId" IS NOT NULL AND c."id" > ${after}
+      ${all ? Prisma.empty : MAY_HAVE_CHANGED}`
+  return count
+}
+
 async function compare(
   ctx: BillingContext,
-  customer: Parameters<typeof syncLinked>[1],
-  result: ReconcileResult,
+  customer: LinkedCustomer,
+  all: boolean,
+  state: Comparing,
 ): Promise<void> {
   const { ownerId } = customer
+  const { result } = state
   result.customers += 1
   try {
-    const { changes, deleted } = await syncLinked(ctx, customer, {
-      depth: 'full',
-      mayBeDeleted: true,
-    })
+    const { changes, deleted } = await differencesOf(ctx, customer, all)
+    if (deleted) state.gone += 1
     if (changes.length === 0 && !deleted) return
     result.differences.push({ ownerId, changes, deleted })
     ctx.logger.warn({ ownerId, changes, deleted }, 'differed from the provider')
   } catch (error) {
+    if (isBillingError(error, 'customer_not_found')) state.gone += 1
     const reason = error instanceof BillingError ? error.code : 'internal_error'
     result.failed.push({ ownerId, reason })
     ctx.logger.error({ ownerId, reason, error }, 'could not be reconciled')
   }
+}
+
+async function differencesOf(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  all: boolean,
+): Promise<{ changes: Change[]; deleted: boolean }> {
+  const full = { depth: 'full', asksDeleted: true } as const
+  if (all) return syncLinked(ctx, customer, full)
+  const first = await syncLinked(ctx, customer, {
+    part: 'subscriptions',
+    depth: 'full',
+    asksDeleted: true,
+  })
+  if (!first.isPart || first.changes.length === 0) return first
+  // What a part of it shows may not be all that differs.
+  const { changes, deleted } = await syncLinked(ctx, customer, full)
+  return { changes: [...first.changes, ...changes], deleted }
 }

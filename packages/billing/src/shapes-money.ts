@@ -37,6 +37,20 @@ export function refundShape(value: unknown): RefundShape | null {
   }
 }
 
+export interface DisputeShape {
+  stripeDisputeId: string
+  /** Stripe's word: `needs_response`, `warning_needs_response` for an inquiry, … */
+  status: string
+  amount: number | null
+  createdAt: Date | null
+}
+
+const CLOSED: readonly string[] = ['won', 'lost', 'warning_closed', 'prevented']
+
+/** Whether a dispute or an inquiry has come to its end. */
+export const isClosedDispute = ({ status }: Pick<DisputeShape, 'status'>): boolean =>
+  CLOSED.includes(status)
+
 export interface PaymentShape {
   stripePaymentIntentId: string
   stripeCustomerId: string | null
@@ -46,7 +60,10 @@ export interface PaymentShape {
   metadata: Record<string, string>
   /** Minor units given back. */
   amountRefunded: number
-  dispute: { stripeDisputeId: string; status: string; amount: number | null } | null
+  /** The one that counts: the newest that is open, else one that was lost, else the newest. */
+  dispute: DisputeShape | null
+  /** All of them, the oldest first. */
+  disputes: DisputeShape[]
   /** Of its newest try, while it waits for another method of payment. Null: none has failed. */
   failure: PaymentFailure | null
   refunds: RefundShape[]
@@ -104,6 +121,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
     typeof item === 'string' ? [[storable(key), storable(item)] as const] : [],
   )
   const charge = record(raw.latest_charge) ?? rows(raw.charges)[0] ?? null
+  const disputes = disputesOf(raw, charge)
   return {
     stripePaymentIntentId,
     stripeCustomerId: idOf(raw.customer),
@@ -112,7 +130,8 @@ export function paymentShape(value: unknown): PaymentShape | null {
     status,
     metadata: Object.fromEntries(metadata),
     amountRefunded: whole(charge?.amount_refunded) ?? 0,
-    dispute: disputeOf(charge),
+    dispute: thatCounts(disputes),
+    disputes,
     failure: failureOf(status, charge),
     refunds: rows(charge?.refunds).flatMap((refund) => refundShape(refund) ?? []),
     hasMoreRefunds: record(charge?.refunds)?.has_more === true,
@@ -121,15 +140,35 @@ export function paymentShape(value: unknown): PaymentShape | null {
   }
 }
 
-function disputeOf(charge: Raw | null): PaymentShape['dispute'] {
-  const stripeDisputeId = idOf(charge?.dispute)
-  if (!stripeDisputeId) return null
-  const dispute = record(charge?.dispute)
-  return {
-    stripeDisputeId,
-    status: text(dispute?.status) ?? 'needs_response',
-    amount: whole(dispute?.amount),
-  }
+/** As `addDisputes` has listed them; else the one that an earlier version's charge has. */
+function disputesOf(raw: Raw, charge: Raw | null): DisputeShape[] {
+  const listed = rows(raw.disputes)
+  const told = listed.length > 0 ? listed : [charge?.dispute]
+  return told
+    .flatMap((value): DisputeShape[] => {
+      const stripeDisputeId = idOf(value)
+      if (!stripeDisputeId) return []
+      const dispute = record(value)
+      return [
+        {
+          stripeDisputeId,
+          status: text(dispute?.status) ?? 'needs_response',
+          amount: whole(dispute?.amount),
+          createdAt: dateOf(dispute?.created),
+        },
+      ]
+    })
+    .sort((a, b) => (a.createdAt?.getTime() ?? 0) - (b.createdAt?.getTime() ?? 0))
+}
+
+function thatCounts(disputes: DisputeShape[]): DisputeShape | null {
+  const newest = [...disputes].reverse()
+  return (
+    newest.find((each) => !isClosedDispute(each)) ??
+    newest.find(({ status }) => status === 'lost') ??
+    newest[0] ??
+    null
+  )
 }
 
 export interface InvoiceShape {

@@ -4,10 +4,17 @@
  * @module
  */
 
+import { createHash } from 'node:crypto'
 import { lazy } from '@repo/core'
 import Stripe from 'stripe'
 import { BillingError } from './errors.ts'
 import { readStripe } from './providers/env.ts'
+import {
+  createLimitedClient,
+  type LimitedClient,
+  type RequestLimits,
+  stripeLimits,
+} from './requests.ts'
 
 /** Requests are answered in this version's shape; `shapes.ts` reads it and every later one. */
 export const STRIPE_API_VERSION = '2024-04-10'
@@ -21,12 +28,31 @@ export interface StripeOptions {
   maxNetworkRetries?: number
   /** Default 20,000; the SDK's own is 80,000, longer than most hosts let a request live. */
   timeoutMs?: number
+  /** Default: what Stripe documents, and none where `apiBase` is given. */
+  limits?: RequestLimits
 }
 
-const livemodes = new WeakMap<Stripe, boolean>()
+/** What a client says of itself. A symbol, so that it is found through a proxy and from another copy of the package. */
+const ABOUT = Symbol.for('@repo/billing/stripe')
+
+interface About {
+  livemode: boolean
+  fingerprint: string
+  limit: LimitedClient['limit']
+}
+
+const aboutOf = (client: Stripe): About | null =>
+  (Reflect.get(client, ABOUT) as About | undefined) ?? null
 
 /** Whether a client works with real money; null for one that `createStripe` did not make. */
-export const livemodeOf = (client: Stripe): boolean | null => livemodes.get(client) ?? null
+export const livemodeOf = (client: Stripe): boolean | null => aboutOf(client)?.livemode ?? null
+
+/** A hash that tells a client's key from another key; null for a client that `createStripe` did not make. */
+export const fingerprintOf = (client: Stripe): string | null => aboutOf(client)?.fingerprint ?? null
+
+/** Sets the limits of a client that `createStripe` made; another client keeps its own ways. */
+export const limitRequests = (client: Stripe, limits: RequestLimits): void =>
+  aboutOf(client)?.limit(limits)
 
 /** Whether a client is answered in the shape of 2025-03-31 ("basil") and later. */
 export const hasNewShape = (client: Stripe): boolean =>
@@ -35,7 +61,10 @@ export const hasNewShape = (client: Stripe): boolean =>
 /** A client of the official SDK. */
 export function createStripe(secretKey: string, options: StripeOptions = {}): Stripe {
   const base = options.apiBase ? new URL(options.apiBase) : undefined
+  const livemode = /^[sr]k_live_/.test(secretKey)
+  const limited = createLimitedClient(options.limits ?? (base ? {} : stripeLimits(livemode)))
   const client = new Stripe(secretKey, {
+    httpClient: limited.httpClient,
     // The SDK's type allows its own newest version only; at run time any version goes out.
     apiVersion: (options.apiVersion ?? STRIPE_API_VERSION) as Stripe.LatestApiVersion,
     maxNetworkRetries: options.maxNetworkRetries ?? 2,
@@ -47,8 +76,9 @@ export function createStripe(secretKey: string, options: StripeOptions = {}): St
       protocol: base.protocol === 'https:' ? 'https' : 'http',
     }),
   })
-  livemodes.set(client, /^[sr]k_live_/.test(secretKey))
-  return client
+  const fingerprint = createHash('sha256').update(`stripe:${secretKey}`).digest('hex').slice(0, 32)
+  const about: About = { livemode, fingerprint, limit: limited.limit }
+  return Object.defineProperty(client, ABOUT, { value: about })
 }
 
 /** The process-wide client, made from the environment on first use. */

@@ -1,6 +1,9 @@
 /**
  * `syncCustomer`: loads the provider's present state of one customer and writes it.
  *
+ * A sync of a part loads only what events name, where the rest cannot have changed with it. It has a ticket of its own,
+ * and a whole sync that a part has overtaken begins anew, because the part has not seen all that the whole one has.
+ *
  * The success redirect, the webhook, the reconciler and the repair command all call it; a payload is
  * never believed. A sync draws a ticket before its first request and writes only over a lower one: a
  * lock alone does not order two fetches, and the older of two would overwrite the newer.
@@ -9,28 +12,27 @@
  */
 
 import { atomically, type Db } from '@repo/db'
+import { requireAccount } from './account.ts'
 import { ensurePrices } from './catalog.ts'
 import type { BillingContext } from './context.ts'
-import { ensureCustomer, type LinkedCustomer, unlinkCustomer } from './customers.ts'
+import { ensureCustomer, followOwner, type LinkedCustomer, unlinkCustomer } from './customers.ts'
 import { declare } from './declarations.ts'
-import { type Effect, factsOf } from './effects.ts'
-import { bookInvoices } from './orders/invoices.ts'
+import { BillingError } from './errors.ts'
+import { isPlainPart, loadPart, type Part } from './part.ts'
 import { finishIntents } from './plan-intent.ts'
 import { withPlanItem } from './plan-item.ts'
-import { followInvoices, grantUnflagged, paidForOf } from './plan-months.ts'
 import {
   type LoadOptions,
   loadProviderState,
   type Problem,
   type ProviderState,
   withoutNames,
-  withoutObjects,
 } from './provider-state.ts'
 import { ask, isMissing } from './stripe.ts'
-import { takeEffects } from './take-effects.ts'
+import { type Found, type Written, writeFound } from './sync-write.ts'
 import { countEffects } from './telemetry.ts'
-import { redeemTrials, runningTrials } from './trials.ts'
-import { type Change, writeState } from './write.ts'
+import { runningTrials } from './trials.ts'
+import type { Change } from './write.ts'
 import { isRefusedValue } from './write-alone.ts'
 
 export interface SyncOptions {
@@ -38,8 +40,19 @@ export interface SyncOptions {
   depth?: 'recent' | 'full'
   /** The provider's ids of objects that must be part of it. Asked for when there are older ones. */
   also?: () => Promise<readonly string[]>
-  /** Asks first whether the provider still has the customer. */
+  /** Payments whose disputes an event has told of: these are listed, whatever the charge says. */
+  disputed?: () => Promise<readonly string[]>
+  /** Asks first whether the provider still has the customer, because an event says that it was deleted. */
   mayBeDeleted?: boolean
+  /** Asks whether the provider still has the customer, of whom no event says so. Default false. */
+  asksDeleted?: boolean
+  /** Records what has happened and tells nobody: no handler, no mail. Default: what is new is told. */
+  silent?: boolean
+  /**
+   * What to load, where that is enough: the objects that events name, or the subscriptions alone. A customer whose
+   * state is not simple is loaded whole.
+   */
+  part?: Part
   /**
    * Runs in the transaction of the write, last, also where a later sync has already written; one that
    * looks further than others do begins anew before.
@@ -58,6 +71,8 @@ export interface SyncResult {
   failedEffects: string[]
   /** True: the provider has deleted the customer, whose subscriptions have ended. */
   deleted: boolean
+  /** True: only a part of the customer was loaded and written. */
+  isPart?: boolean
 }
 
 /**
@@ -70,7 +85,15 @@ export async function syncCustomer(
   ownerId: string,
   options: SyncOptions = {},
 ): Promise<SyncResult> {
-  return syncLinked(ctx, await ensureCustomer(ctx, ownerId), options)
+  const customer = await ensureCustomer(ctx, ownerId)
+  const result = await syncLinked(ctx, customer, options)
+  // What was asked for is written: an address that cannot be told now is told by the next one.
+  if (!result.deleted) {
+    await followOwner(ctx, customer).catch((error: unknown) => {
+      ctx.logger.warn({ ownerId, error }, 'the customer could not follow its owner')
+    })
+  }
+  return result
 }
 
 /** As `syncCustomer`, for a customer in hand; makes none. */
@@ -79,73 +102,144 @@ export async function syncLinked(
   customer: LinkedCustomer,
   options: SyncOptions = {},
 ): Promise<SyncResult> {
-  const { depth = 'recent', also = async () => [], within } = options
-  await declare(ctx)
+  await Promise.all([declare(ctx), requireAccount(ctx)])
+  for (;;) {
+    const done =
+      (options.part ? await syncPart(ctx, customer, options, options.part) : null) ??
+      (await syncWhole(ctx, customer, options))
+    // Overtaken by a sync that may have loaded less.
+    if (done !== 'again') return done
+  }
+}
+
+async function nextTicket(ctx: BillingContext): Promise<bigint> {
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
-  const isGone = options.mayBeDeleted ? await isDeleted(ctx, customer) : false
-  // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
-  const loaded = await load(ctx, customer, { depth: isGone ? 'full' : depth, also })
-  if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
-  const named = customer.forgottenAt ? withoutNames(loaded) : loaded
-  const looksFurther = isGone || depth === 'full' || options.also !== undefined
+  return ticket
+}
 
-  const prices = await ensurePrices(ctx, named)
-  const subscriptions = named.subscriptions.map((each) => withPlanItem(ctx.plans, prices, each))
-  const loadedState = { ...named, subscriptions }
-  const trials = await runningTrials(ctx, customer.ownerId, subscriptions)
-  const result: SyncResult = {
-    written: false,
-    problems: loadedState.problems,
-    changes: [],
-    failedEffects: [],
-    deleted: isGone,
-  }
-  let taken: Effect[] = []
-  let alarms: string[] = []
+async function syncWhole(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  options: SyncOptions,
+): Promise<SyncResult | 'again'> {
+  const { depth = 'recent', also = async () => [], within } = options
+  const ticket = await nextTicket(ctx)
+  const { mayBeDeleted = false, asksDeleted = false } = options
+  const isGone =
+    mayBeDeleted || asksDeleted ? await isDeleted(ctx, customer, { isTold: mayBeDeleted }) : false
+  // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
+  const { disputed } = options
+  const how = { depth: isGone ? 'full' : depth, also, ...(disputed ? { disputed } : {}) } as const
+  const loaded = await load(ctx, customer, how, isGone)
+  if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
+  const looksFurther = isGone || depth === 'full' || options.also !== undefined
+  const found = await prepare(ctx, customer, loaded)
+  const result = newResult(found.state, isGone)
+  let written: Written | null = null
+  let turn: Turn = 'overtaken'
   await writeApart(ctx, async (tx, refused) => {
-    result.written = await takeTurn(tx, customer.id, ticket)
-    if (looksFurther && !result.written) return
+    turn = await takeTurn(tx, customer.id, ticket)
+    result.written = turn === 'taken'
+    if (turn === 'overtaken by a part' || (looksFurther && !result.written)) return
     if (result.written) {
-      const repeatedTrials = await redeemTrials(tx, trials)
-      const writing = { ctx, tx, customer, state: loadedState, prices, repeatedTrials, refused }
-      const written = await writeState(writing)
-      const state = refused ? withoutObjects(loadedState, refused) : loadedState
-      result.problems = [...state.problems]
-      for (const id of refused ?? []) result.problems.push({ id, reason: 'unwritable' })
-      await bookInvoices(ctx, tx, { customer, state, ticket })
-      const paidFor = paidForOf(ctx, prices)
-      const facts = factsOf(state, { ...written, paidFor, now: ctx.clock.now() })
-      const effects = await takeEffects(ctx, tx, customer, facts)
-      await grantUnflagged(ctx, tx, facts, written.unflagged)
-      await followInvoices(ctx, tx, customer, { state, paidFor })
-      taken = effects.taken
-      alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))
-      result.changes = written.changes
-      result.failedEffects = effects.failed
-      for (const [id, reason] of written.flagged) {
-        if (isProblem(reason)) result.problems.push({ id, reason })
-      }
+      const { silent } = options
+      written = await writeFound(ctx, tx, customer, { ...found, ticket, result, silent, refused })
       // A failed effect is tried by the next sync, which has to find the customer.
-      if (isGone && effects.failed.length === 0) await unlinkCustomer(ctx, tx, customer)
+      if (isGone && result.failedEffects.length === 0) await unlinkCustomer(ctx, tx, customer)
     }
     await within?.(tx, result)
   })
   // The later sync may know nothing of the deletion, or of objects as old as those this one was told
   // of, and nobody else is going to tell.
-  if (looksFurther && !result.written) return syncLinked(ctx, customer, options)
-  report(ctx, customer, result, alarms)
-  countEffects(taken)
-  if (!isGone && (await finishIntents(ctx, customer, loadedState))) {
-    const { within: _, ...again } = options
-    result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
-  }
+  if ((turn as Turn) === 'overtaken by a part' || (looksFurther && !result.written)) return 'again'
+  tellOf(ctx, customer, result, written)
+  if (!isGone) await finish(ctx, customer, found, options, result)
   return result
 }
 
-/** A debit that is under way settles by itself, and a failed one grants nothing; nobody has to look at it. */
-const isProblem = (reason: Problem['reason'] | undefined): boolean =>
-  reason !== 'first_payment_pending' && reason !== 'first_payment_failed'
+/** Does what a change that was cut off has left to do, and writes what came of that. */
+async function finish(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  { state }: Found,
+  options: SyncOptions,
+  result: SyncResult,
+): Promise<void> {
+  if (!(await finishIntents(ctx, customer, state))) return
+  const { within: _, ...again } = options
+  result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
+}
+
+/** Null: a part is not enough. */
+async function syncPart(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  options: SyncOptions,
+  part: Part,
+): Promise<SyncResult | 'again' | null> {
+  // The first sync tells the past from the present, and a deletion concerns all there is.
+  if (options.mayBeDeleted || customer.syncedAt === null || customer.forgottenAt !== null)
+    return null
+  const ticket = await nextTicket(ctx)
+  const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
+  if (loaded === null || loaded.problems.length > 0) return null
+  const found = await prepare(ctx, customer, loaded)
+  const result = newResult(found.state, false)
+  let written: Written | null = null
+  let turn: Turn = 'overtaken'
+  let isPlain = false
+  const write = async (tx: Db) => {
+    await tx.$executeRaw`SELECT 1 FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
+    isPlain = await isPlainPart(tx, customer, found.state)
+    if (!isPlain) return
+    turn = await takePartTurn(tx, customer.id, ticket)
+    if (turn !== 'taken') return
+    result.written = true
+    result.isPart = true
+    const { silent } = options
+    written = await writeFound(ctx, tx, customer, {
+      ...found,
+      ticket,
+      result,
+      silent,
+      refused: null,
+    })
+    await options.within?.(tx, result)
+  }
+  try {
+    await atomically(ctx.db, write)
+  } catch (error) {
+    // The whole customer is written with that object apart.
+    if (isRefusedValue(error)) return null
+    throw error
+  }
+  if (!isPlain) return null
+  if ((turn as Turn) !== 'taken') return 'again'
+  tellOf(ctx, customer, result, written)
+  await finish(ctx, customer, found, options, result)
+  return result
+}
+
+async function prepare(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  loaded: ProviderState,
+): Promise<Found> {
+  const named = customer.forgottenAt ? withoutNames(loaded) : loaded
+  const prices = await ensurePrices(ctx, named)
+  const subscriptions = named.subscriptions.map((each) => withPlanItem(ctx.plans, prices, each))
+  const trials = await runningTrials(ctx, customer.ownerId, subscriptions)
+  return { state: { ...named, subscriptions }, prices, trials }
+}
+
+const newResult = ({ problems }: ProviderState, deleted: boolean): SyncResult => ({
+  written: false,
+  problems,
+  changes: [],
+  failedEffects: [],
+  deleted,
+})
 
 /** In a transaction; where the database refuses the values of an object, once more, to write the others. */
 async function writeApart(
@@ -160,37 +254,63 @@ async function writeApart(
   }
 }
 
-/** Locks the customer's row and takes the ticket; false where a later one has written. */
-async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<boolean> {
+type Turn = 'taken' | 'overtaken' | 'overtaken by a part'
+
+/** Locks the customer's row and takes the ticket, unless a later sync has written. */
+async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<Turn> {
   const updated = await tx.$executeRaw`
     UPDATE "Customer" SET "syncedTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-    WHERE "id" = ${customerId} AND "syncedTicket" < ${ticket}`
-  return updated === 1
+    WHERE "id" = ${customerId} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}`
+  if (updated === 1) return 'taken'
+  const [row] = await tx.$queryRaw<{ isWhole: boolean }[]>`
+    SELECT "syncedTicket" >= ${ticket} AS "isWhole" FROM "Customer" WHERE "id" = ${customerId}`
+  return row?.isWhole === false ? 'overtaken by a part' : 'overtaken'
+}
+
+async function takePartTurn(tx: Db, customerId: string, ticket: bigint): Promise<Turn> {
+  const updated = await tx.$executeRaw`
+    UPDATE "Customer" SET "partTicket" = ${ticket}, "syncedAt" = clock_timestamp()
+    WHERE "id" = ${customerId} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}`
+  return updated === 1 ? 'taken' : 'overtaken'
 }
 
 async function load(
   ctx: BillingContext,
   customer: LinkedCustomer,
   options: LoadOptions,
+  isGone: boolean,
 ): Promise<ProviderState | null> {
   try {
     return await loadProviderState(ctx, customer.stripeCustomerId, options)
   } catch (error) {
-    if (isMissing(error) && (await isDeleted(ctx, customer))) return null
+    if (isMissing(error) && (isGone || (await isDeleted(ctx, customer)))) return null
     throw error
   }
 }
 
+/**
+ * Whether Stripe says that it has deleted the customer. That it does not know the customer is no deletion: it answers
+ * so to a key of another account, too. Only together with an event of the deletion it is.
+ *
+ * @throws `customer_not_found` where Stripe does not know the customer, and no event has told of a deletion.
+ */
 async function isDeleted(
   ctx: BillingContext,
-  { stripeCustomerId }: LinkedCustomer,
+  { ownerId, stripeCustomerId }: LinkedCustomer,
+  { isTold = false }: { isTold?: boolean } = {},
 ): Promise<boolean> {
   try {
     const customer = await ask('customer', ctx.stripe.customers.retrieve(stripeCustomerId))
     return customer.deleted === true
   } catch (error) {
-    if (isMissing(error)) return true
-    throw error
+    if (!isMissing(error)) throw error
+    if (isTold) return true
+    throw new BillingError(
+      'customer_not_found',
+      `Stripe does not know the customer ${stripeCustomerId} of ${ownerId}, and has not said that it was deleted. ` +
+        'Nothing was changed.',
+      { cause: error },
+    )
   }
 }
 
@@ -203,12 +323,22 @@ async function finishDeleted(
 ): Promise<SyncResult> {
   const result = { written: false, problems: [], changes: [], failedEffects: [], deleted: true }
   await atomically(ctx.db, async (tx) => {
-    result.written = await takeTurn(tx, customer.id, ticket)
+    result.written = (await takeTurn(tx, customer.id, ticket)) === 'taken'
     // Not knowing of the deletion, a later sync found nothing to write either.
     await unlinkCustomer(ctx, tx, customer)
     await within?.(tx, result)
   })
   return result
+}
+
+function tellOf(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  result: SyncResult,
+  written: Written | null,
+): void {
+  report(ctx, customer, result, written?.alarms ?? [])
+  countEffects(written?.taken ?? [])
 }
 
 /** What a log and a person should hear of it, after the commit. */

@@ -15,6 +15,7 @@ import type { BillingContext } from './context.ts'
 import { grantPlanCredits } from './credits/plan-credits.ts'
 import { DECLARED_DAYS, declarationsOf } from './declarations.ts'
 import type { Effect, Fact } from './effects.ts'
+import { inEffect } from './in-effect.ts'
 import { mailJob } from './mails.ts'
 
 /** A part of an effect. */
@@ -27,17 +28,33 @@ export interface TakenEffects {
   failed: string[]
 }
 
-/** Records the facts that are new, and does what each sets off. */
+export interface TakeOptions {
+  /** Facts that are recorded and tell nothing: of the past. A plan's credits of the present month are given. */
+  isSilent?: (fact: Fact) => boolean
+  /** Whether a subscription whose end is told has begun, though its beginning is not recorded. Default: it has not. */
+  hasBegun?: (ended: Fact) => boolean
+}
+
+/**
+ * Records the facts that are new, and does what each sets off. The end of a subscription is a fact only where its
+ * beginning was one.
+ */
 export async function takeEffects(
   ctx: BillingContext,
   tx: Db,
   customer: Pick<Customer, 'id' | 'ownerId'>,
-  facts: Fact[],
+  all: Fact[],
+  { isSilent = () => false, hasBegun = () => false }: TakeOptions = {},
 ): Promise<TakenEffects> {
   const result: TakenEffects = { taken: [], failed: [] }
+  const facts = await withoutUnbegun(tx, all, hasBegun)
   if (facts.length === 0) return result
   const { id: customerId, ownerId } = customer
-  const rows = facts.map((fact) => ({ ...fact, customerId, handled: handles(ctx, fact.name) }))
+  const silent = new Set(facts.filter(isSilent).map(({ key }) => key))
+  const rows = facts.map(({ key, name, payload }) => ({
+    ...{ key, name, payload, customerId },
+    handled: handles(ctx, name) && !silent.has(key),
+  }))
   // The declarations are read once, whatever the number of rows.
   const added = await tx.$queryRaw<{ key: string; declared: string[] | null }[]>`
     INSERT INTO "Effect" ("key", "customerId", "name", "payload", "handled")
@@ -52,13 +69,34 @@ export async function takeEffects(
   for (const fact of facts) {
     const elsewhere = declared.get(fact.key)
     if (elsewhere === undefined) continue
-    const effect = { ...fact, customerId, ownerId } as Effect
-    const awaits = await partsFor(ctx, tx, effect, elsewhere)
-    if (await take(ctx, tx, effect, awaits)) result.taken.push(effect)
+    const { key, name, payload } = fact
+    const effect = { key, name, payload, customerId, ownerId } as Effect
+    const lacking = await partsFor(ctx, tx, effect, elsewhere)
+    const awaits = silent.has(key) ? lacking.filter((part) => part !== 'handler') : lacking
+    if (await take(ctx, tx, effect, awaits, silent.has(key))) result.taken.push(effect)
     else result.failed.push(effect.key)
   }
   return result
 }
+
+/** The facts, but for the end of a subscription that was never activated. */
+async function withoutUnbegun(
+  tx: Db,
+  facts: Fact[],
+  hasBegun: (ended: Fact) => boolean,
+): Promise<Fact[]> {
+  const begins = facts.flatMap(({ key, name }) =>
+    name === 'subscription.ended' ? beginOf(key) : [],
+  )
+  if (begins.length === 0) return facts
+  const rows = await tx.effect.findMany({ where: { key: { in: begins } }, select: { key: true } })
+  const begun = new Set(rows.map(({ key }) => key))
+  return facts.filter(
+    (fact) => fact.name !== 'subscription.ended' || begun.has(beginOf(fact.key)) || hasBegun(fact),
+  )
+}
+
+const beginOf = (endedKey: string): string => endedKey.replace(/:ended$/, ':activated')
 
 /** Does a new effect but for what awaits another instance; false, and no row, where its handler throws. */
 async function take(
@@ -66,8 +104,10 @@ async function take(
   tx: Db,
   effect: Effect,
   awaits: EffectPart[],
+  isSilent: boolean,
 ): Promise<boolean> {
-  if (!(await doParts(ctx, tx, effect, partsOf(ctx, effect, awaits)))) {
+  const left: EffectPart[] = isSilent ? ['handler', ...awaits] : awaits
+  if (!(await doParts(ctx, tx, effect, partsOf(ctx, effect, left)))) {
     await tx.$executeRaw`DELETE FROM "Effect" WHERE "key" = ${effect.key}`
     return false
   }
@@ -75,11 +115,16 @@ async function take(
     await tx.effect.update({ where: { key: effect.key }, data: { awaits } })
     ctx.logger.warn({ key: effect.key, awaits }, 'effect waits for the instance that takes it')
   }
-  if (effect.name === 'subscription.activated' || effect.name === 'invoice.payment_failed') {
+  if (!isSilent && isMailed(effect)) {
     await enqueue(tx, mailJob(ctx), effect)
   }
   return true
 }
+
+/** A subscription that a person has brought back is activated anew, without a second confirmation. */
+const isMailed = ({ key, name }: Effect): boolean =>
+  (name === 'subscription.activated' && key.endsWith(':activated')) ||
+  name === 'invoice.payment_failed'
 
 /** Whether the instance has a handler for effects of this name. */
 export const handles = (ctx: BillingContext, name: string): boolean =>
@@ -152,7 +197,7 @@ export async function doParts(
     if (parts.includes('plan_credits')) {
       await grantPlanCredits(ctx, tx, effect as Effect<'invoice.paid'>)
     }
-    if (parts.includes('handler')) await handler?.(tx, effect)
+    if (parts.includes('handler')) await inEffect(effect.key, async () => handler?.(tx, effect))
     await tx.$executeRaw`RELEASE SAVEPOINT effect`
     return true
   } catch (error) {

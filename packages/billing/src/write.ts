@@ -58,6 +58,7 @@ export async function writeState(writing: Writing): Promise<Written> {
   const written = await writeSubscriptions(writing)
   written.changes.push(
     ...(await writeInvoices(writing, written.rows)),
+    ...(await removeDrafts(writing)),
     ...(await writePayments(writing)),
     ...(await writeRefunds(writing)),
   )
@@ -264,6 +265,18 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
   }))
 }
 
+/** A draft that Stripe does not list any more was deleted there: only drafts can be. */
+async function removeDrafts({ tx, customer, state }: Writing): Promise<Change[]> {
+  if (state.invoicesSince === null) return []
+  const gone = await tx.$queryRaw<{ stripeInvoiceId: string }[]>`
+    DELETE FROM "Invoice" WHERE "customerId" = ${customer.id} AND "status" = 'draft'
+      AND "createdAt" >= ${state.invoicesSince}
+      AND "stripeInvoiceId" <> ALL(${state.invoices.map(({ stripeInvoiceId }) => stripeInvoiceId)})
+      AND "stripeInvoiceId" <> ALL(${state.problems.map(({ id }) => id)})
+    RETURNING "stripeInvoiceId"`
+  return gone.map(({ stripeInvoiceId: id }) => ({ object: 'invoice', id, to: 'deleted' }))
+}
+
 /** What we knew of invoices whose payment is older than what was loaded. */
 async function unseenPayments(
   { tx, state }: Writing,
@@ -283,7 +296,8 @@ async function unseenPayments(
 async function writePayments(writing: Writing): Promise<Change[]> {
   const { customer, state } = writing
   const rows = state.payments.filter(isOneTime).map((payment) => {
-    const { stripeCustomerId, dispute, failure, refunds, hasMoreRefunds, ...facts } = payment
+    const { stripeCustomerId, dispute, disputes, failure, refunds, hasMoreRefunds, ...facts } =
+      payment
     // The host's words about a purchase go with the owner they are about.
     const metadata = customer.forgottenAt ? {} : facts.metadata
     return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }

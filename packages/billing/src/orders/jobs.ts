@@ -7,6 +7,7 @@
 import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from '../context.ts'
+import { repairJob } from '../repair-job.ts'
 import { pullOrders } from './pull.ts'
 import { reconcileOrders } from './reconcile.ts'
 import { checkOrders } from './stuck.ts'
@@ -22,7 +23,7 @@ export function orderJobs(ctx: BillingContext): JobDefinition<object>[] {
       await checkOrders(ctx, { signal })
       await watchOrders(ctx)
     }),
-    job('billing.pullOrders', ({ signal }) => pullOrders(ctx, { signal })),
+    repairJob(ctx, 'billing.pullOrders', (how) => pullOrders(ctx, how)),
     job('billing.reconcileOrders', ({ signal }) => reconcileOrders(ctx, { signal })),
   ]
 }

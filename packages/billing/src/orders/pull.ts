@@ -1,12 +1,15 @@
 /**
  * What a provider other than Stripe never delivered: it is asked, and what it tells is stored as events
- * like any others. Stripe's own list is read by `pullEvents`.
+ * like any others. A pull that is stopped goes on where it was. Stripe's own list is read by `pullEvents`.
  *
  * @module
  */
 
+import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
+import { isBillingError } from '../errors.ts'
 import type { KnownObjects } from '../providers/provider.ts'
+import { type Run, withRun } from '../repair-run.ts'
 import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
 import { storeEvent } from '../webhooks/ingest.ts'
@@ -20,28 +23,34 @@ const DAY_MS = 24 * HOUR_MS
 const OVERLAP_MS = 2 * HOUR_MS
 const FIRST_MS = 30 * DAY_MS
 
-/** How long after its payment an order is looked at for refunds and disputes, and how many are. */
+/** How long after its payment an order is looked at for refunds and disputes. */
 const DISPUTABLE_MS = 120 * DAY_MS
-const MOST = 500
+
+/** Objects that are asked about between two notes of the place. */
+const PAGE = 50
+
+/** What a pull looks at, in turn: what is not settled here, and then what happened since. */
+type Phase = 'orders' | 'subscriptions' | 'new'
+
+interface Position {
+  [key: string]: string | null
+  /** Everything that happened before is stored, ISO 8601. */
+  since: string
+  /** When the walk began, ISO 8601. Null: none is under way. */
+  from: string | null
+  phase: Phase
+  /** The last row of the phase that was asked about. */
+  after: string
+}
 
 /** Stores what the provider knows and we do not. Does nothing for Stripe. */
 export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Promise<PullResult> {
   return inSpan('pull orders', {}, async () => {
-    const result: PullResult = { seen: 0, pulled: [] }
-    const { provider } = ctx
-    const { name } = provider
+    const result: PullResult = { seen: 0, pulled: [], outcome: 'done' }
+    const { name } = ctx.provider
     if (name === 'stripe') return result
-    const since = options.since ?? (await sinceNewest(ctx, name))
-    for await (const hint of provider.pull(since, await knownOf(ctx, name))) {
-      if (options.signal?.aborted) break
-      result.seen += 1
-      options.onProgress?.(result.seen)
-      const { eventId } = hint
-      const isStored = await isolated(ctx, 'a pulled event was not stored', { eventId }, () =>
-        storeEvent(ctx, eventOf(name, hint, JSON.stringify(hint)), 'pull'),
-      )
-      if (isStored) result.pulled.push(eventId)
-    }
+    const run = (each: Run<Position>) => phases(ctx, each, options, result)
+    result.outcome = await withRun<Position>(ctx, `pullOrders:${name}`, options, run)
     if (result.pulled.length > 0) {
       ctx.logger.warn({ seen: result.seen, pulled: result.pulled.length }, 'events were missing')
     }
@@ -49,40 +58,147 @@ export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Prom
   })
 }
 
+async function phases(
+  ctx: BillingContext,
+  run: Run<Position>,
+  options: PullOptions,
+  result: PullResult,
+): Promise<boolean> {
+  const { name, capabilities } = ctx.provider
+  const known = run.position
+  const now = ctx.clock.now().toISOString()
+  const isUnderWay = known !== null && known.from !== null && options.since === undefined
+  let position: Position = isUnderWay
+    ? known
+    : {
+        since:
+          options.since?.toISOString() ??
+          known?.since ??
+          (await sinceNewest(ctx, name)).toISOString(),
+        from: now,
+        // A provider that lists its events tells of all there is.
+        phase: capabilities.listsEvents ? 'new' : 'orders',
+        after: '',
+      }
+  while (position.phase !== 'new') {
+    if (run.isOver()) return false
+    const { ids, last } = await knownPage(ctx, name, position.phase, position.after)
+    if (!(await askAbout(ctx, ids, run, options, result))) return false
+    const next: Phase = position.phase === 'orders' ? 'subscriptions' : 'new'
+    position =
+      last === null ? { ...position, phase: next, after: '' } : { ...position, after: last }
+    if (!(await run.save(position))) return false
+  }
+  if (!(await storeAll(ctx, new Date(position.since), NOTHING, run, options, result))) return false
+  const from = Date.parse(position.from ?? now) - OVERLAP_MS
+  const since = new Date(Math.max(from, Date.parse(position.since))).toISOString()
+  run.keep({ since, from: null, phase: 'orders', after: '' })
+  return true
+}
+
+const NOTHING: KnownObjects = { checkoutIds: [], paymentIds: [], subscriptionIds: [] }
+
+/** Asks about a page of objects; where the provider fails over one of them, about each alone. */
+async function askAbout(
+  ctx: BillingContext,
+  ids: KnownObjects,
+  run: Run<Position>,
+  options: PullOptions,
+  result: PullResult,
+): Promise<boolean> {
+  // Of what the provider lists by itself nothing is that new.
+  const since = new Date(8.64e15)
+  try {
+    return await storeAll(ctx, since, ids, run, options, result)
+  } catch (error) {
+    if (isConnectionLost(error) || isBillingError(error, 'provider_unavailable')) throw error
+  }
+  for (const kind of ['checkoutIds', 'paymentIds', 'subscriptionIds'] as const) {
+    for (const id of ids[kind]) {
+      if (run.isOver()) return false
+      await isolated(ctx, 'the provider could not be asked about an object', { id }, () =>
+        storeAll(ctx, since, { ...NOTHING, [kind]: [id] }, run, options, result),
+      )
+    }
+  }
+  return true
+}
+
+/** False: stopped. */
+async function storeAll(
+  ctx: BillingContext,
+  since: Date,
+  known: KnownObjects,
+  run: Run<Position>,
+  options: PullOptions,
+  result: PullResult,
+): Promise<boolean> {
+  const { provider } = ctx
+  for await (const hint of provider.pull(since, known)) {
+    if (run.isOver()) return false
+    result.seen += 1
+    options.onProgress?.(result.seen)
+    const { eventId } = hint
+    const isStored = await isolated(ctx, 'a pulled event was not stored', { eventId }, () =>
+      storeEvent(ctx, eventOf(provider.name, hint, JSON.stringify(hint)), 'pull'),
+    )
+    if (isStored) result.pulled.push(eventId)
+  }
+  return true
+}
+
+/** Where no pull has come to its end before. */
 async function sinceNewest(ctx: BillingContext, provider: string): Promise<Date> {
-  const { _max } = await ctx.db.webhookEvent.aggregate({
-    where: { provider },
-    _max: { providerCreatedAt: true },
+  const newestFirst = await ctx.db.webhookEvent.findFirst({
+    where: { provider, providerCreatedAt: { not: null } },
+    orderBy: { receivedAt: 'desc' },
+    select: { providerCreatedAt: true },
   })
-  const newest = _max.providerCreatedAt?.getTime() ?? 0
+  const newest = newestFirst?.providerCreatedAt?.getTime() ?? 0
   return new Date(Math.max(newest - OVERLAP_MS, ctx.clock.now().getTime() - FIRST_MS))
 }
 
 /** What is not settled here: open checkouts, payments that may yet go back, subscriptions that run. */
-async function knownOf(ctx: BillingContext, provider: string): Promise<KnownObjects> {
-  const orders = (where: object) =>
-    ctx.db.order.findMany({
-      where: { provider, ...where },
-      orderBy: { createdAt: 'desc' },
-      take: MOST,
+async function knownPage(
+  ctx: BillingContext,
+  provider: string,
+  phase: Exclude<Phase, 'new'>,
+  after: string,
+): Promise<{ ids: KnownObjects; last: string | null }> {
+  const page = { id: { gt: after } }
+  if (phase === 'subscriptions') {
+    const rows = await ctx.db.subscription.findMany({
+      where: { ...page, provider, status: { notIn: ['canceled', 'incomplete_expired'] } },
+      orderBy: { id: 'asc' },
+      take: PAGE,
     })
+    const subscriptionIds = rows.flatMap(({ providerSubscriptionId: id }) => id ?? [])
+    return { ids: { ...NOTHING, subscriptionIds }, last: rows.at(-1)?.id ?? null }
+  }
   const since = new Date(ctx.clock.now().getTime() - DISPUTABLE_MS)
-  const [open, paid, subscriptions] = await Promise.all([
-    orders({ status: 'pending', checkoutId: { not: null } }),
-    orders({ status: 'completed', paymentId: { not: null }, completedAt: { gt: since } }),
-    ctx.db.subscription.findMany({
-      where: { provider, status: { notIn: ['canceled', 'incomplete_expired'] } },
-      orderBy: { updatedAt: 'asc' },
-      take: MOST,
-    }),
-  ])
+  const rows = await ctx.db.order.findMany({
+    where: {
+      ...page,
+      provider,
+      OR: [
+        { status: 'pending', checkoutId: { not: null } },
+        { status: 'completed', paymentId: { not: null }, completedAt: { gt: since } },
+      ],
+    },
+    orderBy: { id: 'asc' },
+    take: PAGE,
+  })
+  const paid = rows.filter(
+    ({ status, amountRefunded, amountPaid }) =>
+      status === 'completed' && amountRefunded < amountPaid,
+  )
+  const open = rows.filter(({ status }) => status === 'pending')
   return {
-    checkoutIds: open.flatMap(({ checkoutId }) => checkoutId ?? []),
-    paymentIds: paid
-      .filter(({ amountRefunded, amountPaid }) => amountRefunded < amountPaid)
-      .flatMap(({ paymentId }) => paymentId ?? []),
-    subscriptionIds: subscriptions.flatMap(
-      ({ providerSubscriptionId }) => providerSubscriptionId ?? [],
-    ),
+    ids: {
+      ...NOTHING,
+      checkoutIds: open.flatMap(({ checkoutId }) => checkoutId ?? []),
+      paymentIds: paid.flatMap(({ paymentId }) => paymentId ?? []),
+    },
+    last: rows.at(-1)?.id ?? null,
   }
 }

@@ -51,7 +51,7 @@ const statusOf = ({ status, failure }: PaymentShape): ProviderPayment['status'] 
   return failure ? 'failed' : 'pending'
 }
 
-/** An intent whose `latest_charge.dispute` is expanded, and the invoice that it pays, if it pays one. */
+/** An intent whose `latest_charge` is expanded and whose disputes are listed, and the invoice that it pays, if it pays one. */
 export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPayment {
   const payment = paymentShape(intent)
   if (!payment) throw unreadable('payment')

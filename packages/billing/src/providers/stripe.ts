@@ -8,6 +8,7 @@ import type Stripe from 'stripe'
 import { requireAmount } from '../amounts.ts'
 import { paymentTerms } from '../checkout.ts'
 import { expire } from '../checkout-sessions.ts'
+import { addDisputes } from '../disputes.ts'
 import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
 import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../products.ts'
@@ -88,10 +89,11 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
 
   const retrievePayment = async (id: string): Promise<ProviderPayment> => {
     const isNew = hasNewShape(stripe)
-    const expand = ['latest_charge.dispute', ...(isNew ? [] : ['invoice'])]
+    const expand = ['latest_charge', ...(isNew ? [] : ['invoice'])]
     const intent = await found(id, /^pi_\w{1,250}$/, 'payment_not_found', () =>
       ask('payment_intent', stripe.paymentIntents.retrieve(id, { expand })),
     )
+    await addDisputes(stripe, [intent])
     const isOurs = intent.metadata?.orderId !== undefined
     const invoice = isNew && !isOurs ? await invoiceOf(id) : record(intent)?.invoice
     return { ...paymentOfStripe(intent, invoice), sku: await skuOfInvoice(invoice) }

@@ -5,10 +5,11 @@
  * @module
  */
 
+import { requireAccount } from '../account.ts'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { takeWaitingEffects } from '../effects-waiting.ts'
-import { BillingError } from '../errors.ts'
+import { BillingError, isBillingError } from '../errors.ts'
 import { processOrders } from '../orders/events.ts'
 import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
 import { processCalcom } from './calcom.ts'
@@ -50,6 +51,7 @@ export async function processEvents(
 ): Promise<ProcessResult> {
   const result: ProcessResult = { processed: 0, waiting: 0, dead: 0, isDrained: true }
   const until = Date.now() + (options.limitMs ?? Number.POSITIVE_INFINITY)
+  await requireOwnKey(ctx)
   const stuck: EventKey[] = []
   let claims = 0
   const lane = async () => {
@@ -70,6 +72,16 @@ export async function processEvents(
   for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
   await takeWaitingEffects(ctx, options.signal ? { signal: options.signal } : {})
   return result
+}
+
+/** A key of another account takes no events, and so costs them no tries. @throws `other_account` */
+async function requireOwnKey(ctx: BillingContext): Promise<void> {
+  if (ctx.provider.name !== 'stripe' && !ctx.given.stripe) return
+  await requireAccount(ctx).catch((error: unknown) => {
+    // What does not depend on Stripe goes on while Stripe is away.
+    if (isBillingError(error, 'other_account')) throw error
+    ctx.logger.warn({ error }, 'the account at Stripe could not be checked')
+  })
 }
 
 /** The next claim. Events that the database will not let anybody take are left aside for the rest of the pass. */

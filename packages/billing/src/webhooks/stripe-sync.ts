@@ -10,14 +10,20 @@ import type { BillingContext } from '../context.ts'
 import { isLinked, type LinkedCustomer } from '../customers.ts'
 import { BillingError } from '../errors.ts'
 import { settleMentioned } from '../orders/events.ts'
+import { partOf } from '../part.ts'
 import { idOf, record } from '../shapes.ts'
 import { ask, isMissing } from '../stripe.ts'
 import { syncLinked } from '../sync.ts'
+import { isAboutCatalog, processCatalog } from './catalog-events.ts'
 import { eventsToHold, type HeldEvents, NONE_HELD, without } from './hold.ts'
 import { type Claim, finishEvents, letGo, type Outcome, payloadsOf } from './queue.ts'
 
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
   const payloads = await payloadsOf(ctx, claim)
+  if (isAboutCatalog(claim)) {
+    await finishEvents(ctx.db, claim, await processCatalog(ctx, payloads))
+    return
+  }
   // Before the sync, whose transaction finishes the events.
   const settled = await settleMentioned(ctx, 'stripe', payloads, { isSynced: true })
   const customer = await customerOf(ctx, claim, payloads)
@@ -26,10 +32,13 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     await finishEvents(ctx.db, claim, outcome)
     return
   }
+  const part = partOf(payloads)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
     also: async () => payloads.flatMap(idsIn),
+    disputed: async () => payloads.flatMap(disputedIn),
+    ...(part ? { part } : {}),
     within: async (tx, result) => {
       // An effect whose handler threw keeps one event that tries again, and no other one.
       held = await eventsToHold(tx, claim, result.failedEffects)
@@ -47,6 +56,13 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
 }
 
 const DONE: Outcome = { status: 'processed', reason: null }
+
+/** The payment of a dispute that an event tells of: its charge may not say yet that it is disputed. */
+function disputedIn(payload: string): string[] {
+  const object = record(record(record(JSON.parse(payload))?.data)?.object)
+  const payment = object?.object === 'dispute' ? idOf(object.payment_intent) : null
+  return payment === null ? [] : [payment]
+}
 
 /** The objects an event names, in case they are older than what a sync loads by itself. */
 const idsIn = (payload: string): string[] =>

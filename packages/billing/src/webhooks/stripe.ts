@@ -54,6 +54,9 @@ export const LISTENED = [
   'invoice.payment_succeeded',
   'invoice.updated',
   'invoice.voided',
+  // What a plan is called and sold as.
+  'price.updated',
+  'product.updated',
   // A one-time payment.
   'payment_intent.amount_capturable_updated',
   'payment_intent.canceled',
