@@ -57,8 +57,9 @@ export interface Resolution {
 }
 
 /**
- * Ends every other running subscription of the owner at once, and gives back what its newest paid
- * invoice took. A payment that was given back already is not given back again.
+ * Gives back what the newest paid invoice of every other running subscription of the owner took, and ends it at
+ * once. A payment that was given back already is not given back again. Refused or cut off, the command is
+ * repeated and does what is left to do.
  *
  * @throws `customer_not_found`; `subscription_not_found` where `keep` is none of the owner's running
  * ones; `provider_unavailable`, `provider_rejected`.
@@ -118,20 +119,29 @@ async function newestPaid(
   return { stripePaymentIntentId, refund: { amount, currency } }
 }
 
-/** Repeated after a crash, both steps find that they were done. */
+/**
+ * The refund comes first: refused or cut off, the subscription still runs and is still flagged, so the repeated
+ * command finds it and gives back what is left of the payment. All that is left is asked for, and the provider
+ * gives no payment back twice, so a try needs no key: under one, a refusal would be repeated for a day.
+ */
 async function end(
   ctx: BillingContext,
   stripeSubscriptionId: string,
   invoice: PaidInvoice | null,
 ): Promise<void> {
+  if (invoice) await giveBack(ctx, invoice)
   await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
-  if (!invoice) return
-  const { stripePaymentIntentId: payment_intent, refund } = invoice
-  await ask(
-    'refund',
-    ctx.stripe.refunds.create(
-      { payment_intent, amount: refund.amount, reason: 'duplicate' },
-      { idempotencyKey: `resolve:${stripeSubscriptionId}:${payment_intent}` },
-    ),
-  )
+}
+
+async function giveBack(
+  { stripe }: Pick<BillingContext, 'stripe'>,
+  { stripePaymentIntentId: payment_intent }: PaidInvoice,
+): Promise<void> {
+  try {
+    await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
+  } catch (error) {
+    // Somebody gave it back since it was looked at.
+    const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
+    if (code !== 'charge_already_refunded') throw error
+  }
 }

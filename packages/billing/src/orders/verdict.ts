@@ -43,8 +43,11 @@ export function verdictOf(
     return { status, needsAttention: 'order_mismatch' }
   }
   if (payment?.status === 'succeeded') {
-    const isRight = payment.amount === order.amount && payment.currency === order.currency
-    if (isRight) return { status: 'completed', needsAttention: null }
+    // A coupon or a tax at the checkout: the price is the order's, and what was due of it was paid.
+    const isDue = told?.price === order.amount && told.due === payment.amountPaid
+    const isRight = payment.amount === order.amount || isDue
+    if (isRight && payment.currency === order.currency)
+      return { status: 'completed', needsAttention: null }
     if (payment.amountRefunded >= payment.amountPaid)
       return { status: 'cancelled', needsAttention: null }
     const needsAttention =

@@ -129,6 +129,12 @@ export interface ProviderCheckout {
   /** Null for what is bought once. */
   subscriptionId: string | null
   customerId: string | null
+  /**
+   * The price of what the page sells, and what of it was due after discounts and with taxes; minor units. Null or
+   * absent: the provider does not say.
+   */
+  price?: number | null
+  due?: number | null
 }
 
 export interface ProviderPayment {

@@ -5,7 +5,16 @@
  */
 
 import { BillingError } from '../errors.ts'
-import { dateOf, idOf, type Raw, record, type SubscriptionShape, text } from '../shapes.ts'
+import {
+  dateOf,
+  idOf,
+  type Raw,
+  record,
+  rows,
+  type SubscriptionShape,
+  text,
+  whole,
+} from '../shapes.ts'
 import {
   invoicePaymentIntent,
   invoiceSubscription,
@@ -39,6 +48,8 @@ export function checkoutOfStripe(session: unknown): ProviderCheckout {
     paymentId: idOf(raw.payment_intent) ?? (invoice && invoicePaymentIntent(invoice)),
     subscriptionId: idOf(raw.subscription),
     customerId: idOf(raw.customer),
+    price: whole(raw.amount_subtotal),
+    due: whole(raw.amount_total),
   }
 }
 
@@ -51,16 +62,21 @@ const statusOf = ({ status, failure }: PaymentShape): ProviderPayment['status'] 
   return failure ? 'failed' : 'pending'
 }
 
-/** An intent whose `latest_charge` is expanded and whose disputes are listed, and the invoice that it pays, if it pays one. */
+/**
+ * An intent whose `latest_charge` is expanded and whose disputes are listed, and the invoice that it pays, if it pays
+ * one. What was sold and whether it is paid is then what the invoice says: a balance, a coupon or another
+ * payment may have paid a part of it, or somebody past Stripe all of it.
+ */
 export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPayment {
   const payment = paymentShape(intent)
   if (!payment) throw unreadable('payment')
-  const status = statusOf(payment)
+  const isMade = payment.status === 'succeeded'
+  const billed = billedOf(invoice)
   return {
     id: payment.stripePaymentIntentId,
-    status,
-    amount: payment.amount,
-    amountPaid: status === 'succeeded' ? payment.amount : 0,
+    status: billed ? billed.statusFor(statusOf(payment)) : statusOf(payment),
+    amount: billed?.amount ?? payment.amount,
+    amountPaid: isMade ? payment.amount : 0,
     amountRefunded: payment.amountRefunded,
     currency: payment.currency,
     disputeStatus: payment.dispute?.status ?? null,
@@ -69,7 +85,25 @@ export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPaym
     customerId: payment.stripeCustomerId,
     subscriptionId: invoiceSubscription(invoice),
     isForChange: text(record(invoice)?.billing_reason) === 'subscription_update',
-    paidAt: payment.paidAt,
+    paidAt: payment.paidAt ?? billed?.paidAt ?? null,
+  }
+}
+
+/** What an invoice says of its payments; null for what is none, and for one that is not settled either way. */
+function billedOf(value: unknown) {
+  const invoice = record(value)
+  if (!invoice) return null
+  const isPaid = invoice.status === 'paid'
+  const lines = rows(invoice.lines).reduce((sum, line) => sum + (whole(line.amount) ?? 0), 0)
+  return {
+    /** The lines come before discounts, taxes on top and the customer's balance. */
+    amount: isPaid && lines > 0 ? lines : null,
+    paidAt: isPaid ? dateOf(record(invoice.status_transitions)?.paid_at) : null,
+    statusFor(own: ProviderPayment['status']): ProviderPayment['status'] {
+      if (isPaid) return 'succeeded'
+      // One of several payments of an invoice that is not paid yet.
+      return own === 'succeeded' && invoice.status === 'open' ? 'pending' : own
+    },
   }
 }
 
