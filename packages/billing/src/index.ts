@@ -110,6 +110,8 @@ export {
   type OwnerSubscription,
   onGracePeriod,
   onTrial,
+  type PauseCollection,
+  type PendingChange,
   type ScheduledChange,
 } from './subscriptions.ts'
 export type { SyncOptions, SyncResult } from './sync.ts'
