@@ -108,7 +108,12 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     findOne: (args) => adapter.findOne(real(args)),
     findMany: (args) => adapter.findMany(real(args)),
     count: (args) => adapter.count(real(args)),
-    update: (args) => change(args, (inner, given) => inner.update(given as never)) as never,
+    update: (async (args: Changed) => {
+      const row = await change(args, (inner, given) => inner.update(given as never))
+      // Better Auth goes on with the row, and a session may have ended since it was read.
+      if (row === null && args.model === 'session') throw sessionOver()
+      return row
+    }) as never,
     updateMany: (args) => change(args, (inner, given) => inner.updateMany(given as never)),
     delete: (args) => change(args, (inner, given) => inner.delete(given)),
     deleteMany: (args) => change(args, (inner, given) => inner.deleteMany(given)),
@@ -125,6 +130,9 @@ async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<st
   const rows = await adapter.findMany<Row>({ model, where })
   return [...new Set(rows.map((row) => String(row[column])))].sort()
 }
+
+const sessionOver = () =>
+  new APIError('UNAUTHORIZED', { code: 'not_authenticated', message: 'The session has ended.' })
 
 const passwordReplaced = () =>
   new APIError('CONFLICT', {

@@ -15,6 +15,7 @@ import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { ACCESS_SECONDS } from './access-token.ts'
 import type { Recorder } from './audit-hooks.ts'
 import { AuthError } from './errors.ts'
+import { withKnownToken, withOwnToken, withSilentRevocation } from './foreign-tokens.ts'
 import type { Keys } from './keys.ts'
 import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { whileMadeByAdmins } from './oauth-makers.ts'
@@ -118,6 +119,9 @@ export function oauthServer(
       onRequest: withoutDpop(provider.onRequest),
       endpoints: {
         ...endpoints,
+        oauth2Introspect: withKnownToken(endpoints.oauth2Introspect),
+        oauth2Revoke: withSilentRevocation(endpoints.oauth2Revoke),
+        oauth2UserInfo: withOwnToken(endpoints.oauth2UserInfo),
         oauth2Token: rotating(ignoringDpop(endpoints.oauth2Token), { db, hashOf: hash, record }),
       },
       // Its types were made without exactOptionalPropertyTypes.

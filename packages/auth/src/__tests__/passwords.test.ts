@@ -192,19 +192,19 @@ test.each(['', 'plain text', '$2b$12$short', 'hs384:none:', 'hs384:none:plain'])
   },
 )
 
-test('every refusal takes as long as a full comparison', async () => {
+test('every refusal takes as much work as a full comparison', async () => {
   const passwords = createPasswords()
-  const timed = async (hash: string) => {
-    const start = performance.now()
+  // The processor's time of all threads: the clock also counts what the machine does besides.
+  const worked = async (hash: string) => {
+    const before = process.cpuUsage()
     await passwords.verify({ hash, password: 'not the password' })
-    return performance.now() - start
+    return process.cpuUsage(before).user
   }
   const full = await passwords.hash(TEST_PASSWORD)
   const cheap = [await bcrypt.hash(TEST_PASSWORD, 10), 'hs384:0badc0de:$2b$12$', 'nonsense']
   const least = new Map([full, ...cheap].map((hash) => [hash, Number.POSITIVE_INFINITY]))
-  // In turns, so that whatever else the machine does hits all alike.
-  for (let n = 0; n < 6; n += 1) {
-    for (const [hash, ms] of least) least.set(hash, Math.min(ms, await timed(hash)))
+  for (let n = 0; n < 4; n += 1) {
+    for (const [hash, work] of least) least.set(hash, Math.min(work, await worked(hash)))
   }
   // A comparison of ten rounds alone would be a quarter.
   for (const hash of cheap) expect(least.get(hash)).toBeGreaterThan((least.get(full) ?? 0) * 0.6)
