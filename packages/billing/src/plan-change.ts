@@ -10,7 +10,7 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { updateCustomer } from './customers.ts'
-import { isBillingError } from './errors.ts'
+import { BillingError, isBillingError } from './errors.ts'
 import { dropIntent, finishIntent, recordIntent } from './plan-intent.ts'
 import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { isEnding, type Target, targetOf } from './plan-target.ts'
@@ -62,8 +62,9 @@ export async function previewPlanChange(
  *
  * @throws `subscription_not_found`; `subscription_not_active` while a payment is open;
  * `subscription_ending` when it was cancelled: resume it first; `plan_not_found`, `price_not_found`,
- * `invalid_amount`, `invalid_currency`; `invalid_quote`; `quote_changed` and `quote_expired`: ask for a new one;
- * `card_declined`: nothing has changed; `not_supported` (422) for a plan that another provider than Stripe
+ * `invalid_amount`, `invalid_currency`, `invalid_input`; `invalid_quote`; `quote_changed` and `quote_expired`: ask for a new one;
+ * `card_declined`: nothing has changed; `authentication_required` where the bank asks the card's holder and Stripe
+ * lets this change not wait for that; `not_supported` (422) for a plan that another provider than Stripe
  * bills; `provider_unavailable`, `provider_rejected`.
  */
 export async function changePlan(
@@ -166,9 +167,8 @@ async function changeNow(
   try {
     changed = await update(ctx, target, moment)
   } catch (error) {
-    const isRefused =
-      isBillingError(error, 'card_declined') || isBillingError(error, 'provider_rejected')
-    if (intent && isRefused) await dropIntent(ctx, row.id)
+    // Without an answer it may have been made.
+    if (intent && !isBillingError(error, 'provider_unavailable')) await dropIntent(ctx, row.id)
     throw error
   }
   // The schedule stays as it is until the change is paid; the sync that sees it finishes it.
@@ -215,6 +215,13 @@ async function update(
   } catch (error) {
     if (!needsHolder(error)) throw error
     const waiting = { ...paid, payment_behavior: 'pending_if_incomplete' as const }
-    return ask('subscription', subscriptions.update(subscription.id, waiting))
+    return ask('subscription', subscriptions.update(subscription.id, waiting)).catch(
+      (refused: unknown) => {
+        // Stripe lets some changes not wait, as those of subscriptions that are paid by invoice.
+        if (!isBillingError(refused, 'provider_rejected')) throw refused
+        const message = "The card's bank asks its holder to confirm, and this change cannot wait."
+        throw new BillingError('authentication_required', message, { cause: refused })
+      },
+    )
   }
 }

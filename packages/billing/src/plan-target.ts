@@ -63,17 +63,12 @@ export async function targetOf(
   ownerId: string,
   change: PlanChange,
 ): Promise<Target> {
+  checkChange(change)
   const row = atStripe(await requireCurrent(ctx, ownerId))
   const found = await presentOf(ctx, row)
   const { subscription, item, has, scheduled } = found
   const { status } = subscription
   const quantity = change.quantity ?? item.quantity ?? 1
-  if (!Number.isSafeInteger(quantity) || quantity < 1) {
-    throw new BillingError(
-      'invalid_amount',
-      `The number of seats is ${quantity}; it must be 1 or more.`,
-    )
-  }
   // Of a subscription that grants nothing `getSubscription` tells the free plan, and that comes back here.
   const told = isActive({ status: status as SubscriptionStatus }) ? has.plan : freePlanOf(ctx.plans)
   const plan = change.plan === undefined || change.plan === told ? has.plan : change.plan
@@ -92,6 +87,22 @@ export async function targetOf(
   // A trial has no period that was paid for, so there is nothing to wait for.
   const at = change.at ?? (onTrial || natural ? 'now' : 'period_end')
   return { row, subscription, item, price, quantity, at, isSame, isSeats, onTrial, scheduled }
+}
+
+/** More than this is no number of seats that the provider or a row can hold. */
+const MAX_SEATS = 1_000_000
+
+function checkChange({ quantity = 1, interval = 'month', at = 'now' }: PlanChange): void {
+  if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > MAX_SEATS) {
+    const message = `The number of seats is ${quantity}; it must be a whole number from 1 to ${MAX_SEATS}.`
+    throw new BillingError('invalid_amount', message)
+  }
+  if (interval !== 'month' && interval !== 'year') {
+    throw new BillingError('price_not_found', 'The interval must be `month` or `year`.')
+  }
+  if (at !== 'now' && at !== 'period_end') {
+    throw new BillingError('invalid_input', 'A change begins `now` or at the `period_end`.')
+  }
 }
 
 interface Present {

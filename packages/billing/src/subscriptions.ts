@@ -234,6 +234,10 @@ export async function cancelSubscription(
   if (reason !== undefined && !CANCEL_REASONS.includes(reason)) {
     throw new BillingError('invalid_cancellation', `There is no such reason to cancel.`)
   }
+  if (at !== 'period_end' && at !== 'now') {
+    const message = 'A subscription is cancelled `now` or at the `period_end`.'
+    throw new BillingError('invalid_cancellation', message)
+  }
   if (comment !== undefined && comment.length > 500) {
     throw new BillingError('invalid_cancellation', 'A comment has at most 500 characters.')
   }

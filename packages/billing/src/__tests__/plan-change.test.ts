@@ -205,6 +205,49 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await charged(ownerId, 1)).toBe(0)
   })
 
+  test('a quote from before a renewal is expired, for what begins now and for what begins later', async () => {
+    const { ownerId, subscriptionId } = await h.subscriber()
+    await h.billing.changePlan(ownerId, { plan: 'PRO', quantity: 2 })
+    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() - 5 * 60_000))
+    const changes: PlanChange[] = [{ plan: 'ENTERPRISE' }, { quantity: 3 }, { quantity: 1 }]
+    const quotes = []
+    for (const change of changes) quotes.push(await h.billing.previewPlanChange(ownerId, change))
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + 60_000))
+    h.sandbox.stripe.renew(subscriptionId)
+    await h.billing.syncCustomer(ownerId)
+    const before = await h.billing.getSubscription(ownerId)
+    for (const [at, change] of changes.entries()) {
+      const quote = JSON.stringify(quotes[at])
+      const attempt = h.billing.changePlan(ownerId, { ...change, quote })
+      await expect(attempt).rejects.toMatchObject({ code: 'quote_expired', status: 409 })
+    }
+    expect(await h.billing.getSubscription(ownerId)).toEqual(before)
+    const quote = await h.billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' })
+    expect(await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE', quote })).toMatchObject({
+      plan: 'ENTERPRISE',
+    })
+  })
+
+  test('a declined card leaves a downgrade that was scheduled', async () => {
+    const { ownerId, subscriptionId } = await h.subscriber()
+    await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
+    await h.billing.changePlan(ownerId, { plan: 'PRO' })
+    const { customer } = await h.stripe.subscriptions.retrieve(subscriptionId)
+    const bad = await h.stripe.paymentMethods.attach('pm_card_chargeCustomerFail', {
+      customer: customer as string,
+    })
+    await h.stripe.subscriptions.update(subscriptionId, { default_payment_method: bad.id })
+    const before = await h.billing.getSubscription(ownerId)
+    expect(before.scheduledChange).toMatchObject({ plan: 'PRO' })
+    for (const change of [{ interval: 'year' }, { quantity: 3 }] as const) {
+      const attempt = h.billing.changePlan(ownerId, { plan: 'ENTERPRISE', ...change })
+      await expect(attempt).rejects.toMatchObject({ code: 'card_declined', status: 402 })
+    }
+    await h.deliverAll()
+    expect(await h.billing.getSubscription(ownerId)).toEqual(before)
+  })
+
   test('what makes no sense is refused', async () => {
     const { ownerId } = await h.subscriber()
     const attempts: [PlanChange, string][] = [
