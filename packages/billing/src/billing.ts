@@ -13,6 +13,7 @@ import { type BillingOptions, createContext } from './context.ts'
 import { createCredits } from './credits/credits.ts'
 import { registerCustomer, updateCustomer as update } from './customers.ts'
 import { listWaitingEffects, redeliverEffect } from './effects-waiting.ts'
+import { exportOwner as exportData } from './export-owner.ts'
 import {
   ANY,
   date,
@@ -88,7 +89,7 @@ export function createBilling(options: BillingOptions = {}) {
       filters({ keep: id('keep'), confirmed: ANY }),
     ),
     forgetOwner: given(ctx, owners.forgetOwner, OWNER),
-    exportOwner: given(ctx, owners.exportOwner, OWNER),
+    exportOwner: given(ctx, exportData, OWNER),
     createPaymentIntent: given(
       ctx,
       payments.createPaymentIntent,

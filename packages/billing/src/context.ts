@@ -31,6 +31,7 @@ import { createProvider } from './providers/choose.ts'
 import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
 import type { PaymentProvider, ProviderName } from './providers/provider.ts'
 import { livemodeOf, stripe } from './stripe.ts'
+import { readTrialSecrets } from './trials.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
 
@@ -72,6 +73,8 @@ export interface BillingContext {
   /** Whether money is real here. Null: not known, so events of either kind are applied. */
   readonly livemode: boolean | null
   readonly calcom: Calcom
+  /** Key the hashes of trials, the first for new ones. */
+  readonly trialSecrets: readonly string[]
   readonly effects: EffectHandlers
   readonly credits: CreditSettings
   /** The way into the ledger for a change that joins no transaction. */
@@ -125,6 +128,11 @@ export interface BillingOptions {
   livemode?: boolean
   /** Default: the `CALCOM_…` variables. */
   calcom?: Calcom
+  /**
+   * Key the hashes of addresses and cards that had a trial, the first for new ones. Default: `ENCRYPTION_KEYS`, then
+   * `BETTER_AUTH_SECRET`.
+   */
+  trialSecrets?: readonly string[]
   /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
   effects?: EffectHandlers
   /** Thresholds of credit balances, what happens below them, and group commit. */
@@ -187,6 +195,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     others.set(name, other)
     return other
   }
+  const trialSecrets = once(() => options.trialSecrets ?? readTrialSecrets())
   const calcom = once(() => options.calcom ?? calcomFromEnv())
   const has = (name: keyof BillingOptions) => options[name] !== undefined
   return {
@@ -242,6 +251,9 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     wake: createWaker(database, logger),
     get calcom() {
       return calcom()
+    },
+    get trialSecrets() {
+      return trialSecrets()
     },
     async owner(ownerId) {
       const owner = await (options.owner?.(ownerId) ?? ownerInDatabase(database, ownerId))

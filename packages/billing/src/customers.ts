@@ -37,7 +37,7 @@ export async function ensureCustomer(
   })
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
   const mayBeLost = count === 0 && Date.now() - row.createdAt.getTime() > KEY_LIVES_MS
-  const lost = mayBeLost ? await findAtStripe(ctx, ownerId, owner) : null
+  const lost = mayBeLost ? await findAtStripe(ctx, row, owner) : null
   const stripeCustomerId = lost ?? (await create(ctx, row, owner))
   await tellStripe(ctx, { ...row, stripeCustomerId }, owner)
   await ctx.db.customer.updateMany({
@@ -73,9 +73,10 @@ export async function registerCustomer(ctx: BillingContext, ownerId: string): Pr
  */
 async function findAtStripe(
   ctx: BillingContext,
-  ownerId: string,
+  row: Customer,
   { email }: Owner,
 ): Promise<string | null> {
+  const { ownerId } = row
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
   const query = [
     `metadata['ownerId']:${quote(ownerId)}`,
@@ -91,10 +92,26 @@ async function findAtStripe(
   })
   const isOwners = ({ metadata }: { metadata: Record<string, string> }) =>
     metadata.ownerId === ownerId && metadata.environment === ctx.appUrl.host
-  const own = found.data.filter(isOwners)
+  const named = found.data.filter(isOwners)
+  const ids = named.map(({ id }) => id)
+  const taken = await takenBy(ctx, ids, row.id)
+  const own = named.filter(({ id }) => !taken.has(id))
   // Several: the oldest, which is what the first call has made.
   const [first] = own.sort((a, b) => a.created - b.created)
   return first?.id ?? null
+}
+
+/**
+ * Those of `ids` that another customer of ours has or had: an owner's who was forgotten is nobody's any more. `own` is
+ * the row that may have them.
+ */
+async function takenBy(ctx: BillingContext, ids: string[], own: string): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await ctx.db.$queryRaw<{ id: string }[]>`
+    SELECT "stripeCustomerId" AS "id" FROM "Customer"
+    WHERE "stripeCustomerId" = ANY (${ids}) AND "id" <> ${own}
+    UNION ALL SELECT "stripeCustomerId" FROM "FormerCustomer" WHERE "stripeCustomerId" = ANY (${ids})`
+  return new Set(rows.map(({ id }) => id))
 }
 
 /**
@@ -106,14 +123,18 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
   const { ownerId, unlinkedAt } = row
   const environment = ctx.appUrl.host
   const generation = unlinkedAt ? `:${unlinkedAt.getTime()}` : ''
-  const customer = await ask(
-    'customer',
-    ctx.stripe.customers.create(
-      { metadata: { ownerId, ownerType: owner.type, environment } },
-      { idempotencyKey: `cus:${environment}:${ownerId}${generation}` },
-    ),
-  )
-  return customer.id
+  const make = (key: string) =>
+    ask(
+      'customer',
+      ctx.stripe.customers.create(
+        { metadata: { ownerId, ownerType: owner.type, environment } },
+        { idempotencyKey: `cus:${environment}:${ownerId}${generation}${key}` },
+      ),
+    )
+  const { id } = await make('')
+  // An owner who was forgotten and is there again: under the key Stripe answers with the customer from before.
+  const isTaken = (await takenBy(ctx, [id], row.id)).has(id)
+  return isTaken ? (await make(`:${row.id}`)).id : id
 }
 
 /** What a host says of a customer. */

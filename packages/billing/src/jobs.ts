@@ -13,6 +13,7 @@ import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
 import { PASS_MS, repairJob } from './repair-job.ts'
+import { keyTrials } from './trials.ts'
 import { PROCESS_EVENTS } from './wake.ts'
 import { emptyPayloads } from './webhooks/archive.ts'
 import { processEvents } from './webhooks/process.ts'
@@ -54,7 +55,10 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     job('billing.watchEvents', () => watchEvents(ctx)),
     repairJob(ctx, 'billing.pullEvents', (how) => pullEvents(ctx, how)),
     repairJob(ctx, 'billing.reconcile', (how) => reconcile(ctx, how)),
-    job('billing.emptyPayloads', () => emptyPayloads(ctx)),
+    job('billing.emptyPayloads', async () => {
+      await keyTrials(ctx)
+      await emptyPayloads(ctx)
+    }),
     ...creditJobs(ctx),
     ...orderJobs(ctx),
   ]

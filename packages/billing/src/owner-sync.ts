@@ -27,7 +27,13 @@ export async function syncOwner(
   const customer = await registerCustomer(ctx, ownerId)
   const result: SyncResult = isLinked(customer)
     ? await syncCustomer(ctx, ownerId, options)
-    : { written: true, problems: [], changes: [], failedEffects: [], deleted: false }
+    : {
+        written: true,
+        problems: [],
+        changes: [],
+        failedEffects: [],
+        deleted: false,
+      }
   for (const id of await ordersElsewhere(ctx, customer.id)) {
     try {
       await settleOrder(ctx, id)

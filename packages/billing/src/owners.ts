@@ -1,9 +1,11 @@
 /**
- * An owner's data as a whole: given to them, and forgotten.
+ * Forgetting an owner: what names them goes, what the books need stays. What is said of them later is written without
+ * names, by the sync, by bookings and by the webhooks; see `withoutNames` and `NAMELESS`.
  *
  * @module
  */
 
+import { NAMELESS } from './bookings.ts'
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
 import { isBillingError } from './errors.ts'
@@ -12,48 +14,6 @@ import { cancelElsewhere } from './orders/subscriptions.ts'
 import { ask, isMissing } from './stripe.ts'
 import { isEndedStatus } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
-
-/** Everything billing holds of one owner, as JSON values; null where it holds nothing. */
-export async function exportOwner(
-  ctx: BillingContext,
-  ownerId: string,
-): Promise<Record<string, unknown> | null> {
-  const customer = await ctx.db.customer.findUnique({
-    where: { ownerId },
-    omit: { syncedTicket: true },
-    include: {
-      subscriptions: { include: { price: { include: { product: true } } } },
-      invoices: true,
-      payments: true,
-      refunds: true,
-      bookings: true,
-      orders: { omit: { returnKey: true, settledTicket: true } },
-    },
-  })
-  const accounts = await ctx.db.creditAccount.findMany({
-    where: { ownerId },
-    include: { holds: true },
-  })
-  const log = await ctx.db.creditTransaction.findMany({
-    where: { ownerId },
-    orderBy: { id: 'asc' },
-  })
-  if (!customer && accounts.length === 0) return null
-  const credits = accounts.map((account) => ({
-    ...account,
-    transactions: log.filter(({ creditType }) => creditType === account.creditType),
-  }))
-  return {
-    exportedAt: new Date().toJSON(),
-    customer: asJson(customer, Number),
-    // The ledger's are larger than a number may hold.
-    credits: asJson(credits, String),
-  }
-}
-
-/** `value` as JSON has it, with its bigints as `read` reads them. */
-const asJson = (value: unknown, read: (bigint: bigint) => unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? read(each) : each)))
 
 export interface ForgetOptions {
   /** Also delete the customer at the provider, who keeps what the law asks for. Default false. */
@@ -99,26 +59,29 @@ export async function forgetOwner(
     ...(stripeCustomerId ? [stripeCustomerId] : []),
     ...orders.flatMap(({ providerCustomerId }) => providerCustomerId ?? []),
   ]
-  const bookings = await ctx.db.booking.findMany({ where: customerOf, select: { calUids: true } })
-  const mentions = bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${uid}"%`))
+  const mentions = await mentionsOf(ctx, customerId)
   await ctx.db.$transaction([
     ctx.db.booking.updateMany({
       where: customerOf,
-      data: { attendeeName: null, attendeeEmail: null, meetingUrl: null, reason: null },
+      data: NAMELESS,
     }),
     ctx.db.payment.updateMany({ where: customerOf, data: { metadata: {} } }),
     ctx.db.invoice.updateMany({
       where: customerOf,
       data: { hostedInvoiceUrl: null, invoicePdf: null },
     }),
-    ctx.db.subscription.updateMany({ where: customerOf, data: { cancellationComment: null } }),
+    ctx.db.subscription.updateMany({
+      where: customerOf,
+      data: { cancellationComment: null, pendingUrl: null },
+    }),
     ctx.db.effect.updateMany({ where: customerOf, data: { payload: {} } }),
     ctx.db.order.updateMany({ where: customerOf, data: { successUrl: null, cancelUrl: null } }),
     ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
     ctx.db.webhookEvent.updateMany({
       where: {
         subject: { in: subjects },
-        status: { in: ['processed', 'ignored'] },
+        // Those that are still worked on are emptied once they are done.
+        status: { not: 'pending' },
         payload: { not: null },
       },
       data: { payload: null },
@@ -126,15 +89,25 @@ export async function forgetOwner(
     // Cal.com's events name no customer, but the booking. They are few, so they are searched.
     ctx.db.$executeRaw`
       UPDATE "WebhookEvent" SET "payload" = NULL
-      WHERE "provider" = 'calcom' AND "status" IN ('processed', 'ignored')
-        AND "payload" LIKE ANY(${mentions})`,
+      WHERE "provider" = 'calcom' AND "status" <> 'pending' AND "payload" LIKE ANY(${mentions})`,
     ctx.db.customer.update({
       where: { id: customerId },
-      data: { ownerId: `deleted:${customerId}`, forgottenAt: new Date() },
+      data: { ownerId: `deleted:${customerId}`, billingEmail: null, forgottenAt: new Date() },
     }),
   ])
   ctx.logger.info({ customerId }, 'owner forgotten')
 }
+
+/** What an event about one of the customer's bookings holds, for `LIKE`. */
+export async function mentionsOf(ctx: BillingContext, customerId: string): Promise<string[]> {
+  const bookings = await ctx.db.booking.findMany({
+    where: { customerId },
+    select: { calUids: true },
+  })
+  return bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${escapeLike(uid)}"%`))
+}
+
+const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&')
 
 async function leaveProvider(
   ctx: BillingContext,

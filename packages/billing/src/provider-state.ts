@@ -7,6 +7,7 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { addDisputes } from './disputes.ts'
+import { PAYMENT_MARK } from './effects.ts'
 import { idOf, type SubscriptionShape, subscriptionShape } from './shapes.ts'
 import {
   type InvoiceShape,
@@ -223,7 +224,13 @@ async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise
   return refunds
 }
 
-/** What is still written of a forgotten owner: no address of a page, no word of theirs. */
+/** Of a payment's metadata what is ours: which purchase it is of, and no word of the host's. */
+const ownMetadata = (metadata: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => key === PAYMENT_MARK || key === 'orderId'),
+  )
+
+/** What is still written of a forgotten owner: no address of a page, no word of theirs or of the host's. */
 export function withoutNames(state: ProviderState): ProviderState {
   return {
     ...state,
@@ -233,5 +240,6 @@ export function withoutNames(state: ProviderState): ProviderState {
       pending: null,
     })),
     invoices: state.invoices.map((each) => ({ ...each, hostedInvoiceUrl: null, invoicePdf: null })),
+    payments: state.payments.map((each) => ({ ...each, metadata: ownMetadata(each.metadata) })),
   }
 }

@@ -73,6 +73,8 @@ export interface SyncResult {
   deleted: boolean
   /** True: only a part of the customer was loaded and written. */
   isPart?: boolean
+  /** True: the owner was forgotten, and nothing that names them is kept. */
+  isForgotten?: boolean
 }
 
 /**
@@ -103,13 +105,18 @@ export async function syncLinked(
   options: SyncOptions = {},
 ): Promise<SyncResult> {
   await Promise.all([declare(ctx), requireAccount(ctx)])
-  for (;;) {
+  for (let current = customer; ; current = await asItStands(ctx, current)) {
     const done =
-      (options.part ? await syncPart(ctx, customer, options, options.part) : null) ??
-      (await syncWhole(ctx, customer, options))
-    // Overtaken by a sync that may have loaded less.
+      (options.part ? await syncPart(ctx, current, options, options.part) : null) ??
+      (await syncWhole(ctx, current, options))
+    // Overtaken by a sync that may have loaded less, or by somebody who forgot the owner.
     if (done !== 'again') return done
   }
+}
+
+async function asItStands(ctx: BillingContext, customer: LinkedCustomer): Promise<LinkedCustomer> {
+  const row = await ctx.db.customer.findUniqueOrThrow({ where: { id: customer.id } })
+  return { ...row, stripeCustomerId: row.stripeCustomerId ?? customer.stripeCustomerId }
 }
 
 async function nextTicket(ctx: BillingContext): Promise<bigint> {
@@ -136,12 +143,13 @@ async function syncWhole(
   const looksFurther = isGone || depth === 'full' || options.also !== undefined
   const found = await prepare(ctx, customer, loaded)
   const result = newResult(found.state, isGone)
+  result.isForgotten = customer.forgottenAt !== null
   let written: Written | null = null
   let turn: Turn = 'overtaken'
   await writeApart(ctx, async (tx, refused) => {
-    turn = await takeTurn(tx, customer.id, ticket)
+    turn = await takeTurn(tx, customer, ticket)
     result.written = turn === 'taken'
-    if (turn === 'overtaken by a part' || (looksFurther && !result.written)) return
+    if (startsAnew(turn) || (looksFurther && !result.written)) return
     if (result.written) {
       const { silent } = options
       written = await writeFound(ctx, tx, customer, { ...found, ticket, result, silent, refused })
@@ -152,7 +160,7 @@ async function syncWhole(
   })
   // The later sync may know nothing of the deletion, or of objects as old as those this one was told
   // of, and nobody else is going to tell.
-  if ((turn as Turn) === 'overtaken by a part' || (looksFurther && !result.written)) return 'again'
+  if (startsAnew(turn) || (looksFurther && !result.written)) return 'again'
   tellOf(ctx, customer, result, written)
   if (!isGone) await finish(ctx, customer, found, options, result)
   return result
@@ -193,7 +201,7 @@ async function syncPart(
     await tx.$executeRaw`SELECT 1 FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
     isPlain = await isPlainPart(tx, customer, found.state)
     if (!isPlain) return
-    turn = await takePartTurn(tx, customer.id, ticket)
+    turn = await takePartTurn(tx, customer, ticket)
     if (turn !== 'taken') return
     result.written = true
     result.isPart = true
@@ -254,23 +262,40 @@ async function writeApart(
   }
 }
 
-type Turn = 'taken' | 'overtaken' | 'overtaken by a part'
+type Turn = 'taken' | 'overtaken' | 'overtaken by a part' | 'owner forgotten'
+
+const startsAnew = (turn: Turn): boolean =>
+  turn === 'overtaken by a part' || turn === 'owner forgotten'
 
 /** Locks the customer's row and takes the ticket, unless a later sync has written. */
-async function takeTurn(tx: Db, customerId: string, ticket: bigint): Promise<Turn> {
+async function takeTurn(
+  tx: Db,
+  { id, forgottenAt }: LinkedCustomer,
+  ticket: bigint,
+): Promise<Turn> {
+  const isNamed = forgottenAt === null
   const updated = await tx.$executeRaw`
     UPDATE "Customer" SET "syncedTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-    WHERE "id" = ${customerId} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}`
+    WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
+      AND ("forgottenAt" IS NULL) = ${isNamed}`
   if (updated === 1) return 'taken'
-  const [row] = await tx.$queryRaw<{ isWhole: boolean }[]>`
-    SELECT "syncedTicket" >= ${ticket} AS "isWhole" FROM "Customer" WHERE "id" = ${customerId}`
+  const [row] = await tx.$queryRaw<{ isWhole: boolean; isNamed: boolean }[]>`
+    SELECT "syncedTicket" >= ${ticket} AS "isWhole", "forgottenAt" IS NULL AS "isNamed"
+    FROM "Customer" WHERE "id" = ${id}`
+  // Forgotten while the provider was asked: no name may come back.
+  if (row && row.isNamed !== isNamed) return 'owner forgotten'
   return row?.isWhole === false ? 'overtaken by a part' : 'overtaken'
 }
 
-async function takePartTurn(tx: Db, customerId: string, ticket: bigint): Promise<Turn> {
+async function takePartTurn(
+  tx: Db,
+  { id, forgottenAt }: LinkedCustomer,
+  ticket: bigint,
+): Promise<Turn> {
   const updated = await tx.$executeRaw`
     UPDATE "Customer" SET "partTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-    WHERE "id" = ${customerId} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}`
+    WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
+      AND ("forgottenAt" IS NULL) = ${forgottenAt === null}`
   return updated === 1 ? 'taken' : 'overtaken'
 }
 
@@ -321,9 +346,11 @@ async function finishDeleted(
   ticket: bigint,
   within: SyncOptions['within'],
 ): Promise<SyncResult> {
-  const result = { written: false, problems: [], changes: [], failedEffects: [], deleted: true }
+  const isForgotten = customer.forgottenAt !== null
+  const ended = { problems: [], changes: [], failedEffects: [], deleted: true }
+  const result = { ...ended, written: false, isForgotten }
   await atomically(ctx.db, async (tx) => {
-    result.written = (await takeTurn(tx, customer.id, ticket)) === 'taken'
+    result.written = (await takeTurn(tx, customer, ticket)) === 'taken'
     // Not knowing of the deletion, a later sync found nothing to write either.
     await unlinkCustomer(ctx, tx, customer)
     await within?.(tx, result)

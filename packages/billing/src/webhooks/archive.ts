@@ -125,7 +125,7 @@ const REPLAYABLE = [{ reason: null }, { reason: { not: 'livemode_mismatch' } }]
 /** Makes all dead events due again; returns how many. */
 export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
   const { count } = await ctx.db.webhookEvent.updateMany({
-    where: { status: 'dead' },
+    where: { status: 'dead', payload: { not: null } },
     data: { ...due(), status: 'pending' },
   })
   if (count > 0) ctx.wake()
@@ -135,9 +135,9 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
 const EMPTY_AT_ONCE = 5_000
 
 /**
- * Empties the payloads of events that are dealt with and older than `keepPayloadDays`, or about an
- * owner who was forgotten; ids, types and
- * times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
+ * Empties the payloads of events that wait for nothing by themselves and are older than `keepPayloadDays`, or about an
+ * owner who was forgotten: of dead and flagged ones, too, which can then be looked at and not be replayed. Ids, types
+ * and times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {
   const aged = Prisma.sql`"receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'`
@@ -157,7 +157,7 @@ async function emptyThose(ctx: BillingContext, condition: Prisma.Sql): Promise<n
       UPDATE "WebhookEvent" SET "payload" = NULL
       WHERE ("provider", "eventId") IN (
         SELECT "provider", "eventId" FROM "WebhookEvent"
-        WHERE ${condition} AND "status" IN ('processed', 'ignored') AND "payload" IS NOT NULL
+        WHERE ${condition} AND "status" <> 'pending' AND "payload" IS NOT NULL
         LIMIT ${EMPTY_AT_ONCE})`
   }
   return emptied

@@ -178,6 +178,16 @@ export async function finishEvents(
       AND (${mentioning}::text IS NULL OR position('"' || ${mentioning} || '"' IN "payload") > 0)`
 }
 
+/** Writes down whom the claimed events are about, where they do not say it themselves. */
+export const noteSubject = (
+  tx: Pick<Db, '$executeRaw'>,
+  claim: Claim,
+  subject: string,
+): Promise<number> =>
+  tx.$executeRaw`
+    UPDATE "WebhookEvent" SET "subject" = ${subject}
+    WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})`
+
 /** Takes the bodies of the claimed events away: they name somebody who was forgotten. */
 export const emptyEvents = (tx: Pick<Db, '$executeRaw'>, claim: Claim): Promise<number> =>
   tx.$executeRaw`

@@ -16,7 +16,15 @@ import { ask, isMissing } from '../stripe.ts'
 import { syncLinked } from '../sync.ts'
 import { isAboutCatalog, processCatalog } from './catalog-events.ts'
 import { eventsToHold, type HeldEvents, NONE_HELD, without } from './hold.ts'
-import { type Claim, finishEvents, letGo, type Outcome, payloadsOf } from './queue.ts'
+import {
+  type Claim,
+  emptyEvents,
+  finishEvents,
+  letGo,
+  noteSubject,
+  type Outcome,
+  payloadsOf,
+} from './queue.ts'
 
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
   const payloads = await payloadsOf(ctx, claim)
@@ -30,6 +38,7 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
   if ('status' in customer) {
     const outcome = settled.length > 0 && customer.status === 'ignored' ? DONE : customer
     await finishEvents(ctx.db, claim, outcome)
+    if (customer.isForgotten) await emptyEvents(ctx.db, claim)
     return
   }
   const part = partOf(payloads)
@@ -47,6 +56,8 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
         await finishEvents(tx, others, { status: 'needs_attention', reason }, id)
       }
       await finishEvents(tx, others, DONE)
+      if (claim.subject === null) await noteSubject(tx, claim, customer.stripeCustomerId)
+      if (result.isForgotten) await emptyEvents(tx, others)
     },
   })
   if (held.due.length > 0) {
@@ -64,6 +75,12 @@ function disputedIn(payload: string): string[] {
   return payment === null ? [] : [payment]
 }
 
+/** How events without a customer that can be synced end. */
+interface Ended extends Outcome {
+  /** They name an owner who was forgotten. */
+  isForgotten?: boolean
+}
+
 /** The objects an event names, in case they are older than what a sync loads by itself. */
 const idsIn = (payload: string): string[] =>
   [...payload.matchAll(/"((?:sub|in|pi)_\w+)"/g)].flatMap(([, id]) => id ?? [])
@@ -77,14 +94,20 @@ async function customerOf(
   ctx: BillingContext,
   claim: Claim,
   payloads: readonly string[],
-): Promise<LinkedCustomer | Outcome> {
-  const stranger = (reason: string): Outcome => ({ status: 'ignored', reason })
+): Promise<LinkedCustomer | Ended> {
+  const stranger = (reason: string): Ended => ({ status: 'ignored', reason })
   const id = claim.subject ?? (await subjectOf(ctx, payloads))
   if (!id) return stranger('no_customer')
   const linked = await ctx.db.customer.findUnique({ where: { stripeCustomerId: id } })
   if (isLinked(linked)) return linked
-  const former = await ctx.db.formerCustomer.count({ where: { stripeCustomerId: id } })
-  if (former > 0) return { status: 'processed', reason: 'customer_deleted' }
+  const former = await ctx.db.formerCustomer.findUnique({
+    where: { stripeCustomerId: id },
+    select: { customer: { select: { forgottenAt: true } } },
+  })
+  if (former) {
+    const isForgotten = former.customer.forgottenAt !== null
+    return { status: 'processed', reason: 'customer_deleted', isForgotten }
+  }
   if (isStranger(ctx, id)) return stranger('unknown_customer')
   const customer = await ask('customer', ctx.stripe.customers.retrieve(id)).catch(
     (error: unknown) => {
