@@ -35,11 +35,11 @@ const TOKENS: [string, string][] = [
   ['a critical extension', withHeader({ alg: 'EdDSA', crit: ['b64'], b64: false })],
   ['an unknown key', withHeader({ alg: 'EdDSA', kid: 'nobody' })],
   ['a key’s id that is an object', withHeader({ alg: 'EdDSA', kid: {} })],
-  ['an encrypted token', 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0.a.b.c.d'],
+  ['a form of five parts', 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0.a.b.c.d'],
   ['no JSON', 'e30x.e30x.e30x'],
   ['claims that are a list', `${part({ alg: 'EdDSA' })}.${part([])}.c2ln`],
-  ['three dots', '...'],
-  ['two dots', '..'],
+  ['three dots and nothing else', '...'],
+  ['two dots and nothing else', '..'],
   ['no dot', 'opaque'],
 ]
 
@@ -55,7 +55,7 @@ const basic = () => ({
 })
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-test.each(TOKENS)('%s', async (_, token) => {
+test.each(TOKENS)('a token with %s is unknown, wherever it is presented', async (_, token) => {
   const get = (path: string, headers = {}) => auth.request(`/api/auth${path}`, { headers })
   const asked = {
     'userinfo, header': get('/oauth2/userinfo', bearer(token)),
