@@ -159,7 +159,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
             {isCurrent && ' · this one'}
             <br />
             <span class="hint">
-              {network ? `Network ${network} · ` : ''}last used {time(lastUsedAt)}
+              {network ? `${placeOf(network)} · ` : ''}last used {time(lastUsedAt)}
             </span>
           </p>
           {!isCurrent && (
@@ -214,3 +214,7 @@ const undoChange = (c: Context) =>
       </p>
     </FormPage>,
   )
+
+/** Where a session was used last, as people read it. */
+const placeOf = (network: string): string =>
+  /^(127\.|0:0:0::)/.test(network) ? 'This computer' : `Network ${network}`
