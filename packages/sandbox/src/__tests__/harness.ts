@@ -8,8 +8,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createTestLogger } from '@repo/core/testing'
 import Stripe from 'stripe'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from '../index.ts'
+import { showEvent } from '../stripe/shapes.ts'
+import { faultsOf } from './published.ts'
 
 export const KEY = 'sk_test_sandbox000000'
 export const SECRET = 'whsec_sandbox0000000000'
@@ -66,20 +68,43 @@ export type Overrides = Omit<Partial<SandboxOptions>, 'stripe' | 'calcom'> & {
   calcom?: Partial<NonNullable<SandboxOptions['calcom']>>
 }
 
+/** Stripe's published schema is asked about everything that a test makes the sandbox say. */
+function checkedAnswers() {
+  const faults = new Set<string>()
+  const check = (body: unknown, version: string): void => {
+    if (version !== OLD && version !== NEW) return
+    for (const fault of faultsOf(body, version)) faults.add(fault)
+  }
+  return {
+    onAnswer: ({ body, version }: { body: string; version: string }) =>
+      check(JSON.parse(body), version),
+    finish(sandbox: Sandbox): void {
+      for (const event of sandbox.stripe.snapshot().tables.events) {
+        for (const version of [OLD, NEW]) check(showEvent(event, version, 0), version)
+      }
+      expect([...faults]).toEqual([])
+    },
+  }
+}
+
 /** A listening sandbox; it is stopped after the test. */
 export async function start(overrides: Overrides = {}): Promise<Running> {
   const delivery = { retryDelaysMs: [5, 5] }
+  const answers = checkedAnswers()
   const sandbox = createSandbox({
     logger: createTestLogger(),
     ...overrides,
-    stripe: { secretKey: KEY, delivery, ...overrides.stripe },
+    stripe: { secretKey: KEY, delivery, onAnswer: answers.onAnswer, ...overrides.stripe },
     calcom: {
       eventTypes: [{ id: 11, slug: 'acme/strategy-call', title: 'Strategy call', minutes: 30 }],
       delivery,
       ...overrides.calcom,
     },
   })
-  onTestFinished(() => sandbox.stop())
+  onTestFinished(async () => {
+    await sandbox.stop()
+    answers.finish(sandbox)
+  })
   const urls = await sandbox.listen()
   return {
     ...urls,

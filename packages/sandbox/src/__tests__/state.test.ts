@@ -13,7 +13,8 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'sandbox-state-'))
   stateFile = join(root, 'deep', 'state.json')
 })
-afterEach(() => rm(root, { recursive: true, force: true }))
+// A sandbox may still be writing: it stops after this.
+afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5 }))
 
 test('a restart forgets nothing: records, keys, bookings and what was still to be sent', async () => {
   const receiver = await startReceiver()

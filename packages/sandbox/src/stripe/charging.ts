@@ -10,7 +10,6 @@ import { bankDecline, type Decline } from './cards.ts'
 import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
-import { show } from './shapes.ts'
 import { emit, find, insert, newId, type Store, seconds } from './store.ts'
 
 /**
@@ -104,7 +103,7 @@ function refuse(
     code: refused.code,
     decline_code: refused.declineCode,
     message: refused.message,
-    ...(card ? { payment_method: show(card, store.apiVersion) } : {}),
+    ...(card ? { payment_method: copy(card) } : {}),
   })
   return new StripeApiError(refused.code, 402, refused.message, {
     type: 'card_error',
@@ -129,9 +128,10 @@ function failIntent(
 
 /** A charge of which the bank has said nothing yet. */
 function createCharge(store: Store, intent: PaymentIntent, card: PaymentMethod): Charge {
-  const { brand, exp_month, exp_year, fingerprint, last4 } = card.card
+  const { brand, checks, country, exp_month, exp_year, fingerprint, funding, last4 } = card.card
+  const id = newId('charges')
   return insert(store, 'charges', {
-    id: newId('charges'),
+    id,
     object: 'charge',
     created: seconds(store),
     livemode: false,
@@ -155,9 +155,22 @@ function createCharge(store: Store, intent: PaymentIntent, card: PaymentMethod):
     payment_method: card.id,
     payment_method_details:
       card.type === 'card'
-        ? { type: 'card', card: { brand, exp_month, exp_year, fingerprint, last4 } }
+        ? {
+            type: 'card',
+            card: {
+              brand,
+              checks,
+              country,
+              exp_month,
+              exp_year,
+              fingerprint,
+              funding,
+              last4,
+              network: brand,
+            },
+          }
         : { type: 'sepa_debit', sepa_debit: { country: 'DE', fingerprint, last4 } },
-    receipt_url: null,
+    receipt_url: `${store.origin}/stripe/receipt/${id}`,
     refunded: false,
     status: 'pending',
   })
@@ -189,7 +202,7 @@ export function settleIntent(store: Store, intent: PaymentIntent, outcome: Outco
       code: 'payment_intent_authentication_failure',
       message:
         'The buyer did not confirm the payment. Choose another payment method and try again.',
-      payment_method: show(card, store.apiVersion),
+      payment_method: copy(card),
     })
   }
 }

@@ -7,6 +7,7 @@
 
 import { copy } from './copy.ts'
 import { invalid } from './errors.ts'
+import { complete } from './members.ts'
 import { invoicePayments, isNewShape, isPlain, type Shown, show } from './shapes.ts'
 import { find, referring, type Store, tableOf } from './store.ts'
 
@@ -42,6 +43,12 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     return { object: 'list', data, has_more: false, url: `/v1/customers/${value.id}/subscriptions` }
   }
   return undefined
+}
+
+/** The same as an answer of the version has it. */
+function included(store: Store, value: Shown, key: string, version: string): unknown {
+  const member = copy(includable(store, value, key, version))
+  return isPlain(member) ? complete(member, isNewShape(version)) : member
 }
 
 /** Ids that may be expanded, by the name of the member that holds them. */
@@ -97,7 +104,7 @@ function expandKeys(
 ): void {
   const [key, ...rest] = keys
   if (key === undefined) return
-  const member = key in value ? value[key] : copy(includable(store, value, key, version))
+  const member = key in value ? value[key] : included(store, value, key, version)
   if (member === undefined) throw cannotExpand(path)
   const shown = Array.isArray(member)
     ? member.map((one: unknown) => shownMember(store, key, one, path, version))

@@ -59,7 +59,9 @@ export function draftInvoice(
     subscription: subscription.id,
     subscription_details: { metadata: { ...subscription.metadata } },
     subtotal,
+    subtotal_excluding_tax: subtotal,
     total,
+    total_excluding_tax: total,
     total_discount_amounts: taken.totals,
   }
 }

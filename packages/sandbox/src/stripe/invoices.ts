@@ -152,6 +152,7 @@ function markFailed(store: Store, invoice: Invoice, needsBuyer: boolean): void {
 function markPaid(store: Store, invoice: Invoice): void {
   invoice.status = 'paid'
   invoice.paid = true
+  invoice.auto_advance = false
   invoice.attempted = true
   invoice.amount_paid = invoice.amount_due
   invoice.amount_remaining = 0

@@ -42,6 +42,14 @@ export function createStripePages(options: {
     if (invoice === undefined) return notFound(c, AREA, 'There is no such invoice.')
     return render(c, <InvoicePage invoice={invoice} />)
   })
+  app.get('/stripe/receipt/:id', (c) => {
+    const charge = store.tables.charges.get(c.req.param('id'))
+    if (charge === undefined) return notFound(c, AREA, 'There is no such receipt.')
+    const { amount_captured: paid, amount_refunded: back, currency } = charge
+    return c.text(
+      `Receipt ${charge.id}: paid ${paid} ${currency}, refunded ${back}, in minor units.`,
+    )
+  })
   app.post('/stripe/events/:id/redeliver', async (c) => {
     const id = c.req.param('id')
     if (!store.tables.events.has(id)) return notFound(c, AREA, 'There is no such event.')

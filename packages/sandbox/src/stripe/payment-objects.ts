@@ -13,7 +13,7 @@ export interface PaymentError {
   doc_url: string
   message: string
   param?: string
-  payment_method?: object
+  payment_method?: PaymentMethod
   type: 'card_error'
 }
 
@@ -95,22 +95,22 @@ export interface Refund extends Base {
   amount: number
   balance_transaction: null
   charge: string
+  customer: string | null
   currency: string
-  destination_details: {
-    type: string
-    card?: {
+  /** Only a card's refund has a reference. */
+  destination_details?: {
+    type: 'card'
+    card: {
       reference_status: 'available' | 'pending'
       reference_type: 'acquirer_reference_number'
       type: 'refund'
     }
-    sepa_debit?: object
-    us_bank_account?: object
   }
-  failure_balance_transaction?: null
   failure_reason?: string
   metadata: Metadata
   next_action?: object
   payment_intent: string | null
+  payment_method: string | null
   pending_reason?: 'charge_pending' | 'insufficient_funds' | 'processing'
   reason: string | null
   receipt_number: null

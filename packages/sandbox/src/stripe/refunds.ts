@@ -77,7 +77,7 @@ function beginningOf(
   }
   return {
     status,
-    destination_details: type === 'card' ? { card, type } : { [type]: {}, type },
+    ...(type === 'card' ? { destination_details: { card, type } } : {}),
     ...(status === 'pending' ? { pending_reason: 'processing' as const } : {}),
     ...(status === 'requires_action' ? { next_action: nextAction(store, charge) } : {}),
   }
@@ -110,9 +110,11 @@ function refund(call: Call): Refund {
     amount,
     balance_transaction: null,
     charge: charge.id,
+    customer: charge.customer,
     currency: charge.currency,
     metadata,
     payment_intent: charge.payment_intent,
+    payment_method: charge.payment_method,
     reason,
     receipt_number: null,
     source_transfer_reversal: null,
@@ -130,11 +132,11 @@ function refund(call: Call): Refund {
 
 /** The bank's reference of a card's refund follows; here it is there at once. */
 function tellReference(store: Store, made: Refund): void {
-  const { card } = made.destination_details
+  const card = made.destination_details?.card
   if (card === undefined) return
   change(store, 'refund.updated', made, (current) => {
     current.destination_details = {
-      ...current.destination_details,
+      type: 'card',
       card: { ...card, reference_status: 'available' },
     }
   })
@@ -170,7 +172,6 @@ function come(store: Store, made: Refund, outcome: RefundOutcome, reason: string
     delete current.pending_reason
     delete current.next_action
     if (outcome === 'succeeded') return
-    current.failure_balance_transaction = null
     current.failure_reason = outcome === 'canceled' ? 'merchant_request' : reason
   }
   if (outcome !== 'succeeded') {

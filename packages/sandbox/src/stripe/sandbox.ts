@@ -65,6 +65,8 @@ export interface StripeSandboxOptions {
   clock?: Clock
   /** Default one JSON line an entry on standard error. */
   logger?: Logger
+  /** Told of every answer of the API before it leaves, for a test that checks or records them. */
+  onAnswer?: (answer: { body: string; status: number; version: string }) => void
   /** Told whenever the state has changed. */
   onChange?: () => void
 }
@@ -163,6 +165,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       latencyMs: options.latencyMs ?? 0,
       busyKeys: new Set(),
       limiter: createRateLimiter(),
+      onAnswer: options.onAnswer ?? (() => {}),
       onChange,
     }),
   )

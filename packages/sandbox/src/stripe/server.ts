@@ -58,6 +58,8 @@ export interface ApiOptions {
   limiter: RateLimiter
   /** The keys whose requests are running. */
   busyKeys: Set<string>
+  /** Told of every answer before it leaves. */
+  onAnswer(answer: { body: string; status: number; version: string }): void
   /** Told after every request that may have changed something. */
   onChange(): void
 }
@@ -131,10 +133,16 @@ async function answer(
     if (!isReplay) await take(options.latencyMs, key)
     if (fault === 'late') await delay(c.req.raw.signal)
     if (fault === 'applied') throw failureError({ status: 502 })
-    return respond(made, version, isReplay)
+    return respond(options, made, version, isReplay)
   } catch (error) {
     const headers = error instanceof StripeApiError ? error.answerHeaders : {}
-    return respond(errorAnswer(options, error, version, requestId), version, false, headers)
+    return respond(
+      options,
+      errorAnswer(options, error, version, requestId),
+      version,
+      false,
+      headers,
+    )
   } finally {
     giveBack()
   }
@@ -237,11 +245,13 @@ function errorAnswer(
 }
 
 function respond(
+  options: ApiOptions,
   { status, body, requestId }: Answer,
   version: string,
   isReplay: boolean,
   more: Readonly<Record<string, string>> = {},
 ): Response {
+  options.onAnswer({ body, status, version })
   return new Response(body, {
     status,
     headers: {

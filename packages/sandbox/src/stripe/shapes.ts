@@ -6,6 +6,7 @@
  * @module
  */
 
+import { complete } from './members.ts'
 import type {
   CheckoutSession,
   Customer,
@@ -13,6 +14,7 @@ import type {
   EventRecord,
   Invoice,
   InvoiceLine,
+  PaymentIntent,
   PaymentMethod,
   Price,
   PromotionCode,
@@ -28,7 +30,10 @@ export type Shown = Record<string, unknown>
 export const isNewShape = (version: string): boolean => version.slice(0, 10) >= '2025-03-31'
 
 /** `record` as `version` shows it, references as ids and without what only `expand[]` adds. */
-export function show(record: object, version: string): Shown {
+export const show = (record: object, version: string): Shown =>
+  complete(shaped(record, version), isNewShape(version))
+
+function shaped(record: object, version: string): Shown {
   const value = record as { object?: string }
   const isNew = isNewShape(version)
   switch (value.object) {
@@ -40,8 +45,10 @@ export function show(record: object, version: string): Shown {
       return showItem(record as SubscriptionItem, isNew)
     case 'invoice':
       return showInvoice(record as Invoice, isNew)
+    case 'line_item':
+      return showLine(record as InvoiceLine, isNew)
     case 'payment_intent':
-      return isNew ? without(record, ['invoice']) : { ...record }
+      return showIntent(record as PaymentIntent, version)
     case 'charge':
       return without(record, isNew ? ['dispute', 'invoice'] : ['dispute'])
     case 'subscription_schedule':
@@ -74,6 +81,13 @@ export function showEvent(event: EventRecord, version: string, pendingWebhooks: 
     pending_webhooks: pendingWebhooks,
     request,
   }
+}
+
+function showIntent(intent: PaymentIntent, version: string): Shown {
+  const { last_payment_error: error, ...rest } = intent
+  const method = error?.payment_method
+  const shown = method ? { ...error, payment_method: show(method, version) } : error
+  return without({ ...rest, last_payment_error: shown }, isNewShape(version) ? ['invoice'] : [])
 }
 
 function without<T extends object>(record: T, keys: (keyof T | string)[]): Shown {

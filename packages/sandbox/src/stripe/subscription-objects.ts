@@ -189,7 +189,9 @@ export interface Invoice extends Base {
   /** The subscription's metadata when the invoice was made; null on a manual invoice. */
   subscription_details: { metadata: Metadata } | null
   subtotal: number
+  subtotal_excluding_tax: number
   tax: number | null
   total: number
+  total_excluding_tax: number
   total_discount_amounts: { amount: number; discount: string }[]
 }

@@ -1,0 +1,218 @@
+/**
+ * Writes what Stripe publishes of the objects that the stand-in speaks as a JSON Schema: which
+ * members are required, of what type, and which values an enum has. The source is the type
+ * declarations of the official `stripe` package (MIT licence, https://github.com/stripe/stripe-node),
+ * which Stripe generates from its OpenAPI specification; no text of theirs is copied.
+ *
+ *     npm install --prefix /tmp/schema stripe@15.12.0 typescript@5.9.3
+ *     node scripts/stripe-schema.mjs /tmp/schema 2024-04-10
+ *     npm install --prefix /tmp/schema stripe@23.1.0 typescript@5.9.3
+ *     node scripts/stripe-schema.mjs /tmp/schema 2026-10-28.endive
+ *
+ * @module
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+
+const [folder, version] = process.argv.slice(2)
+if (!folder || !version) throw new Error('Usage: stripe-schema.mjs <folder> <API version>')
+const ts = createRequire(join(resolve(folder), 'package.json'))('typescript')
+
+/** The type of each object by the value of its `object` member. */
+const ROOTS = {
+  account: 'Account',
+  'billing_portal.configuration': 'BillingPortal.Configuration',
+  'billing_portal.session': 'BillingPortal.Session',
+  charge: 'Charge',
+  'checkout.session': 'Checkout.Session',
+  coupon: 'Coupon',
+  customer: 'Customer',
+  customer_balance_transaction: 'CustomerBalanceTransaction',
+  discount: 'Discount',
+  dispute: 'Dispute',
+  invoice: 'Invoice',
+  invoice_payment: 'InvoicePayment',
+  item: 'LineItem',
+  line_item: 'InvoiceLineItem',
+  payment_intent: 'PaymentIntent',
+  payment_method: 'PaymentMethod',
+  plan: 'Plan',
+  price: 'Price',
+  product: 'Product',
+  promotion_code: 'PromotionCode',
+  refund: 'Refund',
+  subscription: 'Subscription',
+  subscription_item: 'SubscriptionItem',
+  subscription_schedule: 'SubscriptionSchedule',
+  webhook_endpoint: 'WebhookEndpoint',
+}
+
+/** Members with a type for each payment method or kind of account; only these are looked into. */
+const METHODS = new Set([
+  'card',
+  'display_details',
+  'redirect_to_url',
+  'sepa_debit',
+  'type',
+  'us_bank_account',
+  'use_stripe_sdk',
+])
+
+/** What the stand-in never answers is not described. */
+const PRUNED =
+  /^(SetupIntent|setup_intent|BankAccount|Card$|Source|CashBalance|TaxI|Account(\.|$)(?!.*account$)|.*LastFinalizationError|ConnectCollection|Quote|Application|Review|Transfer|Treasury|Issuing|Identity|Reserve|Mandate|PaymentRecord)/
+const BY_METHOD =
+  /PaymentMethod(Details|Options)?$|NextAction$|PaymentSettings\.PaymentMethodOptions|DestinationDetails$|PaymentMethod$|Account\.(Capabilities|Settings|Requirements|FutureRequirements|Company|Controller|BusinessProfile)|Person$|EvidenceDetails\.Enhanced|EnhancedEvidence/
+
+const entry = join(resolve(folder), 'entry.ts')
+const aliases = Object.entries(ROOTS).map(([object, type], index) => [object, `R${index}`, type])
+// InvoicePayment came in 2025-03-31.
+const known =
+  version >= '2025-03-31' ? aliases : aliases.filter(([object]) => object !== 'invoice_payment')
+writeFileSync(
+  entry,
+  [
+    "import Stripe from 'stripe'",
+    ...known.map(([, name, type]) => `export type ${name} = Stripe.${type}`),
+  ].join('\n'),
+)
+const program = ts.createProgram([entry], {
+  strict: true,
+  skipLibCheck: true,
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  target: ts.ScriptTarget.ES2022,
+  types: [],
+  noEmit: true,
+})
+const checker = program.getTypeChecker()
+const source = program.getSourceFile(entry)
+const declared = new Map()
+source.forEachChild((node) => {
+  if (ts.isTypeAliasDeclaration(node)) declared.set(node.name.text, checker.getTypeAtLocation(node))
+})
+
+const defs = {}
+const rootOf = new Map()
+for (const [object, name] of known) rootOf.set(declared.get(name), object)
+
+const nameOf = (type) =>
+  checker
+    .getFullyQualifiedName(type.symbol)
+    .replace(/^.*?Stripe\./, '')
+    .replace(/^".*"\./, '')
+
+function schemaOf(type, where) {
+  if (type.isUnion()) return unionOf(type, where)
+  if (type.flags & ts.TypeFlags.StringLiteral) return { enum: [type.value] }
+  if (type.flags & ts.TypeFlags.NumberLiteral) return { enum: [type.value] }
+  if (type.flags & ts.TypeFlags.BooleanLiteral)
+    return { enum: [checker.typeToString(type) === 'true'] }
+  if (type.flags & ts.TypeFlags.StringLike) return { type: 'string' }
+  if (type.flags & ts.TypeFlags.NumberLike) return { type: 'number' }
+  if (type.flags & ts.TypeFlags.BooleanLike) return { type: 'boolean' }
+  if (type.flags & ts.TypeFlags.Null) return { type: 'null' }
+  if (type.isIntersection()) return { type: 'string' }
+  if (type.flags & ts.TypeFlags.Object) return objectOf(type, where)
+  return {}
+}
+
+function unionOf(type, where) {
+  const parts = type.types.filter(
+    (one) => !(one.flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Void)),
+  )
+  const literals = parts.filter((one) => one.isStringLiteral())
+  // An enum is closed here: the SDK's open end stands for values that are not published.
+  const rest = parts.filter(
+    (one) => !one.isStringLiteral() && !(one.isIntersection() && literals.length > 0),
+  )
+  const hasString = rest.some((one) => one.flags & ts.TypeFlags.String)
+  const shown = rest.filter((one) => {
+    const isObject = one.flags & ts.TypeFlags.Object && !checker.isArrayType(one)
+    // An id that may be expanded: into what the stand-in speaks, else it stays an id.
+    return !(hasString && isObject && !rootOf.has(one) && !isDeleted(one))
+  })
+  const any = shown.filter((one) => !isDeleted(one)).map((one) => schemaOf(one, where))
+  if (literals.length > 0) any.push({ enum: literals.map((one) => one.value).sort() })
+  const unique = [...new Map(any.map((one) => [JSON.stringify(one), one])).values()]
+  const types = unique.filter(
+    (one) => Object.keys(one).length === 1 && typeof one.type === 'string',
+  )
+  const others = unique.filter((one) => !types.includes(one))
+  const merged =
+    types.length === 0
+      ? []
+      : [{ type: types.length === 1 ? types[0].type : types.map((one) => one.type).sort() }]
+  const all = [...merged, ...others]
+  return all.length === 1 ? all[0] : { anyOf: all }
+}
+
+const isDeleted = (type) => /Deleted/.test(type.symbol?.name ?? '')
+
+function objectOf(type, where) {
+  if (checker.isArrayType(type))
+    return { type: 'array', items: schemaOf(checker.getTypeArguments(type)[0], where) }
+  const symbol = type.symbol?.name ?? ''
+  if (symbol === 'Decimal') return { type: 'string' }
+  if (symbol === 'ApiList') {
+    const [item] = type.aliasTypeArguments ?? checker.getTypeArguments(type)
+    return {
+      type: 'object',
+      required: ['data', 'has_more', 'object', 'url'],
+      properties: {
+        data: { type: 'array', items: schemaOf(item, where) },
+        has_more: { type: 'boolean' },
+        object: { enum: ['list'] },
+        url: { type: 'string' },
+      },
+    }
+  }
+  const values = type.getStringIndexType()
+  if (values && type.getProperties().length === 0)
+    return { type: 'object', additionalProperties: schemaOf(values, where) }
+  const name = rootOf.get(type) ?? nameOf(type)
+  if (symbol === '__type' || symbol === '') return members(type, where)
+  if (!rootOf.has(type) && PRUNED.test(name)) return {}
+  if (!(name in defs)) {
+    defs[name] = {}
+    defs[name] = members(type, name)
+  }
+  return { $ref: `#/$defs/${name}` }
+}
+
+function members(type, where) {
+  const properties = {}
+  const required = []
+  for (const property of type.getProperties()) {
+    if (property.name === 'lastResponse') continue
+    const own = checker.getTypeOfSymbolAtLocation(property, source)
+    const isOptional = (property.flags & ts.SymbolFlags.Optional) !== 0
+    if (property.name === 'deleted' && !(own.flags & ts.TypeFlags.BooleanLike)) continue
+    const isPruned = BY_METHOD.test(where) && isOptional && !METHODS.has(property.name)
+    properties[property.name] = isPruned ? {} : schemaOf(own, `${where}.${property.name}`)
+    if (!isOptional) required.push(property.name)
+  }
+  // An empty interface stands for members that are not published.
+  if (type.getProperties().length === 0) return { type: 'object' }
+  return { type: 'object', required: required.sort(), properties, additionalProperties: false }
+}
+
+for (const [, name] of known) objectOf(declared.get(name), '')
+const { version: sdk } = JSON.parse(
+  readFileSync(join(resolve(folder), 'node_modules/stripe/package.json'), 'utf8'),
+)
+const text = JSON.stringify({
+  $comment: `Facts of Stripe's API ${version}, from the types of stripe ${sdk} (MIT); made by scripts/stripe-schema.mjs.`,
+  $defs: Object.fromEntries(Object.entries(defs).sort(([one], [other]) => (one < other ? -1 : 1))),
+})
+const out = new URL(`../src/__tests__/stripe-${version}.schema.json`, import.meta.url)
+writeFileSync(
+  out,
+  `${text.replaceAll(
+    /,"([\w.]+)":\{"type":"object","required"/g,
+    ',\n"$1":{"type":"object","required"',
+  )}\n`,
+)
+console.log(out.pathname, text.length, Object.keys(defs).length)
