@@ -6,11 +6,20 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { CheckoutSession } from '@repo/db'
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { isLinked, type LinkedCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
-import { idOf } from './shapes.ts'
+import {
+  awaitPage,
+  closePlace,
+  endSession,
+  retrieveSession,
+  seeCompleted,
+  takePlace,
+} from './purchases.ts'
+import { underKey } from './request-keys.ts'
 import { ask, isMissing } from './stripe.ts'
 import { CURRENT } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
@@ -27,64 +36,71 @@ export function checkoutOf({ id, url }: Stripe.Checkout.Session): Checkout {
   throw new BillingError('provider_unavailable', 'Stripe gave the checkout no address.')
 }
 
-/** The open checkout of these terms, or a new one. Those of other terms are closed. */
+/** How often a purchase that had to give way begins anew. */
+const ROUNDS = 8
+
+/**
+ * The open checkout of these terms, or a new one. Another open purchase of the customer is closed first.
+ *
+ * @throws `already_subscribed`; `order_processing` where another purchase is under way and cannot be closed.
+ */
 export async function openPlanCheckout(
   ctx: BillingContext,
   customer: LinkedCustomer,
   params: Stripe.Checkout.SessionCreateParams,
 ): Promise<Checkout> {
-  const { id: customerId, stripeCustomerId } = customer
   const terms = createHash('sha256').update(JSON.stringify(params)).digest('hex')
-  const open = await ctx.db.checkoutSession.findMany({ where: { customerId, status: 'open' } })
-  for (const row of open) {
-    if (row.terms === terms && row.stripeSessionId) {
-      const session = await retrieve(ctx, row.stripeSessionId)
-      if (session?.status === 'open') return checkoutOf(session)
-      if (session?.status === 'complete') await requireNone(ctx, customer, session)
-    }
-    if (row.terms !== terms && row.stripeSessionId) await expire(ctx, row.stripeSessionId)
-    // One without an answer yet may be a call that is under way beside this one: it is joined.
-    if (row.terms !== terms || row.stripeSessionId) {
-      await ctx.db.checkoutSession.update({ where: { id: row.id }, data: { status: 'closed' } })
-    }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const place = await takePlace(ctx, customer, { terms, orderId: null })
+    const session = place && (await sessionOf(ctx, customer, params, place))
+    if (session) return checkoutOf(session)
+    // What had the place may have been paid.
+    await requireNoSubscription(ctx, customer.ownerId)
   }
-  // Two calls at once make one row, and its id is the key under which Stripe makes one session.
-  await ctx.db.checkoutSession.createMany({ data: [{ customerId, terms }], skipDuplicates: true })
-  const row = await ctx.db.checkoutSession.findFirstOrThrow({
-    where: { customerId, terms, status: 'open' },
-  })
-  const session = await ask(
-    'checkout.session',
-    ctx.stripe.checkout.sessions.create(
-      { ...params, customer: stripeCustomerId },
-      { idempotencyKey: `cs:${row.id}` },
-    ),
-  )
-  await ctx.db.checkoutSession.update({
-    where: { id: row.id },
-    data: { stripeSessionId: session.id },
-  })
-  return checkoutOf(session)
-}
-
-async function retrieve(ctx: BillingContext, id: string): Promise<Stripe.Checkout.Session | null> {
-  return ask('checkout.session', ctx.stripe.checkout.sessions.retrieve(id)).catch(
-    (error: unknown) => {
-      if (isMissing(error)) return null
-      throw error
-    },
+  throw new BillingError(
+    'order_processing',
+    `${customer.ownerId} begins purchases of plans faster than they can be closed.`,
   )
 }
 
-/** A checkout that was paid a moment ago may not have reached our rows yet. */
-async function requireNone(
+/** The page of the purchase that has the place; null where it has lost the place, or can be used no more. */
+async function sessionOf(
   ctx: BillingContext,
   customer: LinkedCustomer,
-  { subscription }: Stripe.Checkout.Session,
-): Promise<void> {
-  const also = async () => [idOf(subscription)].flatMap((id) => id ?? [])
-  await syncLinked(ctx, customer, { also })
-  await requireNoSubscription(ctx, customer.ownerId)
+  params: Stripe.Checkout.SessionCreateParams,
+  { purchase, isNew }: { purchase: CheckoutSession; isNew: boolean },
+): Promise<Stripe.Checkout.Session | null> {
+  // Of calls at once one makes the page and the others wait for it.
+  const row = isNew || purchase.stripeSessionId ? purchase : await awaitPage(ctx, purchase)
+  if (row === null) return null
+  if (row.stripeSessionId !== null) {
+    const known = await retrieveSession(ctx, row.stripeSessionId)
+    if (known?.status === 'open') return known
+    if (known?.status === 'complete') await seeCompleted(ctx, known)
+    await closePlace(ctx, row)
+    return null
+  }
+  const session = await underKey(ctx, `cs:${row.id}`, (idempotencyKey) =>
+    ask(
+      'checkout.session',
+      ctx.stripe.checkout.sessions.create(
+        { ...params, customer: customer.stripeCustomerId },
+        { idempotencyKey },
+      ),
+    ),
+  )
+  const { count } = await ctx.db.checkoutSession.updateMany({
+    where: {
+      id: row.id,
+      status: 'open',
+      OR: [{ stripeSessionId: null }, { stripeSessionId: session.id }],
+    },
+    data: { stripeSessionId: session.id },
+  })
+  if (count === 1) return session
+  // Nobody was given it, and another purchase has the place.
+  await endSession(ctx, session.id)
+  return null
 }
 
 /**

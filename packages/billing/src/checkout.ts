@@ -19,6 +19,7 @@ import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { settleSynced, withOrder } from './orders/own-amount.ts'
 import { type Interval, priceOf, stripePriceOf, trialDaysOf } from './plans.ts'
+import { underKey } from './request-keys.ts'
 import { returnUrl } from './return-url.ts'
 import { idOf } from './shapes.ts'
 import { ask, isMissing } from './stripe.ts'
@@ -84,14 +85,17 @@ export async function createCheckoutSession(
   const currency = requireCurrency(input.item.currency)
   const amount = requireAmount(input.item.amount, currency)
   const customer = await ensureCustomer(ctx, input.ownerId)
-  const session = await withOrder(ctx, customer, { amount, currency }, 'checkoutId', (orderId) => {
+  const { sessions } = ctx.stripe.checkout
+  const begin = (orderId: string) => {
     const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
     const params = { ...addresses, ...terms, customer: customer.stripeCustomerId }
-    return ask(
-      'checkout.session',
-      ctx.stripe.checkout.sessions.create(params, { idempotencyKey: `order:${orderId}` }),
+    return underKey(ctx, `order:${orderId}`, (idempotencyKey) =>
+      ask('checkout.session', sessions.create(params, { idempotencyKey })),
     )
-  })
+  }
+  const retrieve = (id: string) => ask('checkout.session', sessions.retrieve(id))
+  const how = { kind: 'checkoutId', begin, retrieve } as const
+  const session = await withOrder(ctx, customer, { amount, currency }, how)
   return checkoutOf(session)
 }
 

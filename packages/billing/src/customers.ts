@@ -8,6 +8,7 @@ import type { Customer, Db } from '@repo/db'
 import { requireAccount } from './account.ts'
 import type { BillingContext, Owner } from './context.ts'
 import { BillingError, isBillingError } from './errors.ts'
+import { underKey } from './request-keys.ts'
 import { ask } from './stripe.ts'
 
 export type LinkedCustomer = Customer & { stripeCustomerId: string }
@@ -123,13 +124,10 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
   const { ownerId, unlinkedAt } = row
   const environment = ctx.appUrl.host
   const generation = unlinkedAt ? `:${unlinkedAt.getTime()}` : ''
+  const metadata = { ownerId, ownerType: owner.type, environment }
   const make = (key: string) =>
-    ask(
-      'customer',
-      ctx.stripe.customers.create(
-        { metadata: { ownerId, ownerType: owner.type, environment } },
-        { idempotencyKey: `cus:${environment}:${ownerId}${generation}${key}` },
-      ),
+    underKey(ctx, `cus:${environment}:${ownerId}${generation}${key}`, (idempotencyKey) =>
+      ask('customer', ctx.stripe.customers.create({ metadata }, { idempotencyKey })),
     )
   const { id } = await make('')
   // An owner who was forgotten and is there again: under the key Stripe answers with the customer from before.

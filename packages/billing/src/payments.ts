@@ -4,13 +4,15 @@
  * @module
  */
 
+import type Stripe from 'stripe'
 import { requireAmount, requireCurrency } from './amounts.ts'
 import type { BillingContext } from './context.ts'
-import { ensureCustomer, isLinked } from './customers.ts'
+import { ensureCustomer, isLinked, type LinkedCustomer } from './customers.ts'
 import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { settleSynced, withOrder } from './orders/own-amount.ts'
-import { inNumbers, type Payment } from './rows.ts'
+import { underKey } from './request-keys.ts'
+import { inNumbers, type Order, type Payment } from './rows.ts'
 import { paymentShape } from './shapes-money.ts'
 import { ask, isMissing } from './stripe.ts'
 import { syncLinked } from './sync.ts'
@@ -23,7 +25,10 @@ export interface PaymentMetadata {
 }
 
 export interface PaymentIntentOptions {
-  /** Names the purchase: the same key always returns the same intent. Default: a new one a call. */
+  /**
+   * Names the purchase: the same key always returns the same intent, also a year later and when it is paid.
+   * Default: a new one a call.
+   */
   idempotencyKey?: string
 }
 
@@ -38,8 +43,8 @@ export interface CreatedPaymentIntent {
 /**
  * Begins a payment whose card is entered on the host's own page, through Stripe Elements.
  *
- * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`,
- * `provider_unavailable`, `provider_rejected`.
+ * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`, `idempotency_conflict` where the
+ * key names a purchase of another amount, `provider_unavailable`, `provider_rejected`.
  */
 export async function createPaymentIntent(
   ctx: BillingContext,
@@ -59,26 +64,50 @@ export async function createPaymentIntent(
     ctx,
     customer,
     { ...terms, idempotencyKey },
-    'paymentId',
-    (orderId) =>
-      ask(
-        'payment_intent',
-        ctx.stripe.paymentIntents.create(
-          {
-            ...terms,
-            customer: customer.stripeCustomerId,
-            metadata: { ...metadata, orderId, [PAYMENT_MARK]: 'intent' },
-            automatic_payment_methods: { enabled: true },
-          },
-          { idempotencyKey: `pi:${customer.id}:${idempotencyKey ?? orderId}` },
+    {
+      kind: 'paymentId',
+      begin: (orderId) =>
+        underKey(ctx, `pi:${orderId}`, (key) =>
+          ask(
+            'payment_intent',
+            ctx.stripe.paymentIntents.create(
+              {
+                ...terms,
+                customer: customer.stripeCustomerId,
+                metadata: { ...metadata, orderId, [PAYMENT_MARK]: 'intent' },
+                automatic_payment_methods: { enabled: true },
+              },
+              { idempotencyKey: key },
+            ),
+          ),
         ),
-      ),
+      retrieve: (id) => ask('payment_intent', ctx.stripe.paymentIntents.retrieve(id)),
+      find: (order) => findIntent(ctx, customer, order),
+    },
   )
   if (!intent.client_secret) {
     throw new BillingError('provider_unavailable', 'Stripe gave the payment no client secret.')
   }
   return { id: intent.id, clientSecret: intent.client_secret, status: intent.status }
 }
+
+/** The intent of an order that was cut off before it knew it. Nobody else can name the order. */
+async function findIntent(
+  ctx: BillingContext,
+  { stripeCustomerId: customer }: LinkedCustomer,
+  { id, createdAt }: Pick<Order, 'id' | 'createdAt'>,
+): Promise<Stripe.PaymentIntent | null> {
+  const created = { gte: Math.floor(createdAt.getTime() / 1000) - CLOCKS_APART_SECONDS }
+  const listed = ctx.stripe.paymentIntents.list({ customer, created, limit: 100 })
+  await ask('list', listed)
+  for await (const intent of listed) {
+    if (intent.metadata?.orderId === id) return ask('payment_intent', Promise.resolve(intent))
+  }
+  return null
+}
+
+/** By how much the provider's clock may be behind the database's. */
+const CLOCKS_APART_SECONDS = 600
 
 export interface ConfirmedPayment {
   /** Ours. */
@@ -110,9 +139,9 @@ export async function confirmPayment(
   )
   if (paymentShape(intent)?.metadata[PAYMENT_MARK] === undefined) throw missing
   if (intent.status === 'requires_confirmation') {
-    intent = await ask(
-      'payment_intent',
-      ctx.stripe.paymentIntents.confirm(intentId, {}, { idempotencyKey: `confirm:${intentId}` }),
+    // A card that was declined is followed by another: that is a new try.
+    intent = await underKey(ctx, `confirm:${intentId}`, (idempotencyKey) =>
+      ask('payment_intent', ctx.stripe.paymentIntents.confirm(intentId, {}, { idempotencyKey })),
     )
   }
   const stripeCustomerId = paymentShape(intent)?.stripeCustomerId

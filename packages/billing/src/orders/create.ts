@@ -12,6 +12,8 @@ import { declare } from '../declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import { productOf, type SoldProduct } from '../products.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
+import { takePlace } from '../purchases.ts'
+import { underKey } from '../request-keys.ts'
 import { returnUrl } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { cancelOrder } from './cancel.ts'
@@ -42,7 +44,7 @@ export interface CreatedOrder {
 export const FIRST_CHECK_MS = 15 * 60_000
 
 /** How often an order that turns out to be over is followed by another. */
-const ROUNDS = 4
+const ROUNDS = 8
 
 /**
  * Begins to buy a product. An open order of the same owner and product is offered again.
@@ -66,11 +68,18 @@ export async function createOrder(ctx: BillingContext, input: OrderInput): Promi
     if (product.plan !== undefined) await requireNoSubscription(ctx, input.ownerId)
     const buyer = await buyerOf(ctx, input.ownerId)
     const { order, isNew } = await openOrder(ctx, product, buyer, addresses)
+    if (product.plan !== undefined && !(await hasPlace(ctx, order))) continue
     const checkout = await offer(ctx, order, product, buyer.owner, isNew)
     if (!checkout?.url) continue
     return { orderId: order.id, checkoutId: checkout.id, url: checkout.url, isNew }
   }
   throw new BillingError('order_processing', 'Orders of this product end as fast as they begin.')
+}
+
+/** Whether the order has its customer's one place for the purchase of a plan. */
+async function hasPlace(ctx: BillingContext, { id: orderId, customerId, sku }: Order) {
+  const wanted = { terms: `order:${sku}`, orderId }
+  return (await takePlace(ctx, { id: customerId }, wanted)) !== null
 }
 
 interface Buyer {
@@ -189,15 +198,17 @@ async function openCheckout(
 ): Promise<ProviderCheckout | null> {
   let checkout: ProviderCheckout
   try {
-    checkout = await ctx.provider.createCheckout({
-      orderId: order.id,
-      ownerId: order.ownerId,
-      product,
-      customer: { id: order.providerCustomerId, email: owner.email },
-      successUrl: returnAddress(ctx, order, 'success'),
-      cancelUrl: returnAddress(ctx, order, 'cancel'),
-      idempotencyKey: `order:${order.id}`,
-    })
+    checkout = await underKey(ctx, `order:${order.id}`, (idempotencyKey) =>
+      ctx.provider.createCheckout({
+        orderId: order.id,
+        ownerId: order.ownerId,
+        product,
+        customer: { id: order.providerCustomerId, email: owner.email },
+        successUrl: returnAddress(ctx, order, 'success'),
+        cancelUrl: returnAddress(ctx, order, 'cancel'),
+        idempotencyKey,
+      }),
+    )
   } catch (error) {
     if (!isRefusal(error)) throw error
     // Nobody was given its checkout, if there is one, so nobody can pay.

@@ -20,13 +20,29 @@ interface OwnAmount {
   idempotencyKey?: string | undefined
 }
 
-/** The order of this purchase, made where there is none; then what `begin` makes at Stripe is its own. */
+/** How Stripe's object of such an order is made and found again. */
+interface Begin<T> {
+  kind: 'checkoutId' | 'paymentId'
+  begin(orderId: string): Promise<T>
+  retrieve(id: string): Promise<T>
+  /** The object that an earlier call made and did not write down. */
+  find?(order: Pick<Order, 'id' | 'createdAt'>): Promise<T | null>
+}
+
+/** After this an order's key may be forgotten at Stripe, which keeps them for a day at least. */
+const KEY_KEPT_MS = 12 * 60 * 60_000
+
+/**
+ * The order of this purchase, made where there is none; then what `begin` makes at Stripe is its own. An order that has
+ * its object is never given another.
+ *
+ * @throws `idempotency_conflict` where the key names a purchase of another amount or currency.
+ */
 export async function withOrder<T extends { id: string }>(
   ctx: BillingContext,
   { id: customerId, ownerId, stripeCustomerId }: LinkedCustomer,
   { amount, currency, idempotencyKey }: OwnAmount,
-  kind: 'checkoutId' | 'paymentId',
-  begin: (orderId: string) => Promise<T>,
+  { kind, begin, retrieve, find }: Begin<T>,
 ): Promise<T> {
   const row = {
     ownerId,
@@ -40,13 +56,21 @@ export async function withOrder<T extends { id: string }>(
     nextCheckAt: new Date(Date.now() + FIRST_CHECK_MS),
   }
   const [made] = await ctx.db.order.createManyAndReturn({ data: [row], skipDuplicates: true })
-  const order =
+  const order = inNumbers(
     made ??
-    (await ctx.db.order.findFirstOrThrow({
-      where: { ownerId, idempotencyKey: idempotencyKey ?? null },
-    }))
+      (await ctx.db.order.findFirstOrThrow({
+        where: { ownerId, idempotencyKey: idempotencyKey ?? null },
+      })),
+  )
+  if (order.amount !== amount || order.currency !== currency) {
+    const message = `The key names a purchase of ${order.amount} ${order.currency}, not of ${amount} ${currency}.`
+    throw new BillingError('idempotency_conflict', message)
+  }
+  const known = order[kind]
+  if (known !== null) return retrieve(known)
+  const isOld = Date.now() - order.createdAt.getTime() > KEY_KEPT_MS
   try {
-    const begun = await begin(order.id)
+    const begun = ((isOld && (await find?.(order))) || null) ?? (await begin(order.id))
     await ctx.db.order.updateMany({
       where: { id: order.id, [kind]: null, status: 'pending' },
       data: { [kind]: begun.id },
@@ -54,7 +78,7 @@ export async function withOrder<T extends { id: string }>(
     return begun
   } catch (error) {
     if (made && error instanceof BillingError && error.code !== 'provider_unavailable') {
-      await discard(ctx, inNumbers(made))
+      await discard(ctx, order)
     }
     throw error
   }

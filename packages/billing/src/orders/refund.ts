@@ -5,7 +5,8 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { BillingError } from '../errors.ts'
+import { BillingError, isBillingError } from '../errors.ts'
+import { underKey } from '../request-keys.ts'
 import type { Order } from '../rows.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
@@ -22,7 +23,8 @@ export interface RefundOrderOptions {
 
 /**
  * Gives the money of a paid order back, all or a part, and takes the credits of it back: what is spent
- * becomes debt. An order that was paid and not fulfilled is cancelled by a full refund.
+ * becomes debt. An order that was paid and not fulfilled is cancelled by a full refund. Asked for without an amount
+ * where all is back already, it changes nothing.
  *
  * @throws `order_not_found`; `order_not_paid` (409); `refund_exceeds_payment`, `refund_not_supported`,
  * `invalid_amount`, `provider_unavailable`, `provider_rejected`: nothing was given back.
@@ -37,13 +39,28 @@ export async function refundOrder(
   if (paymentId === null || amountPaid === 0) {
     throw new BillingError('order_not_paid', `Order ${orderId} has no payment to give back.`)
   }
+  const who = operator === undefined ? {} : { operator }
+  // All of it is back already: asked for once more, that is the same refund.
+  const isBack = (of: Order) => amount === undefined && of.amountRefunded >= of.amountPaid
+  const settled = amountRefunded >= amountPaid ? await settleOrder(ctx, orderId, who) : null
+  if (settled && isBack(settled)) return settled
   // The same refund asked for twice at once is one; asked for again after it is done, it is another.
   const key = options.idempotencyKey ?? `${amountRefunded}:${amount ?? 'rest'}`
-  const { status } = await ctx.providerNamed(provider).refund({
-    paymentId,
-    ...(amount === undefined ? {} : { amount }),
-    idempotencyKey: `refund:${orderId}:${key}`,
-  })
-  ctx.logger.info({ orderId, amount, reason, operator, status }, 'order refunded')
-  return settleOrder(ctx, orderId, operator === undefined ? {} : { operator })
+  const name = `refund:${orderId}:${key}`
+  try {
+    const { status } = await underKey(ctx, name, (idempotencyKey, refusals) =>
+      ctx.providerNamed(provider).refund({
+        paymentId,
+        ...(amount === undefined ? {} : { amount }),
+        ...{ idempotencyKey, name, isRetry: refusals > 0 },
+      }),
+    )
+    ctx.logger.info({ orderId, amount, reason, operator, status }, 'order refunded')
+  } catch (error) {
+    if (!isBillingError(error, 'refund_exceeds_payment')) throw error
+    const order = await settleOrder(ctx, orderId, who)
+    if (!isBack(order)) throw error
+    return order
+  }
+  return settleOrder(ctx, orderId, who)
 }

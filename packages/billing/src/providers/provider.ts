@@ -168,6 +168,10 @@ export interface RefundInput {
   /** Default: all that is left. */
   amount?: number
   idempotencyKey: string
+  /** The key of the first try, where this may be another. Default: the idempotency key. */
+  name?: string
+  /** Whether an earlier try was answered with an error. The provider may have done it all the same. */
+  isRetry?: boolean
 }
 
 export interface ProviderRefund {

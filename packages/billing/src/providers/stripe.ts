@@ -35,6 +35,9 @@ import {
   subscriptionOfStripe,
 } from './stripe-shapes.ts'
 
+/** The metadata key under which a refund says which request made it. */
+const REFUND_MARK = 'tollgate_refund'
+
 export interface StripeProviderOptions {
   stripe: Stripe
   plans: Plans
@@ -120,6 +123,15 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     return (await ask('list', listed)).data[0]?.invoice
   }
 
+  /** The refund of this name, made by a try whose answer was an error. */
+  async function refundNamed(paymentId: string, name: string): Promise<Stripe.Refund | null> {
+    for await (const refund of stripe.refunds.list({ payment_intent: paymentId, limit: 100 })) {
+      const isOver = refund.status === 'failed' || refund.status === 'canceled'
+      if (refund.metadata?.[REFUND_MARK] === name && !isOver) return refund
+    }
+    return null
+  }
+
   async function skuOf(price: PriceShape): Promise<string | null> {
     const { lookupKey, interval, stripeProductId } = price
     const known = planOfPrice(plans, { lookupKey, interval, product: { plan: null } })
@@ -184,9 +196,15 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       return retrieveCheckout(id)
     },
     retrievePayment,
-    async refund({ paymentId, amount, idempotencyKey }) {
+    async refund({ paymentId, amount, idempotencyKey, name = idempotencyKey, isRetry }) {
       if (amount !== undefined) requireAmount(amount)
-      const params = { payment_intent: paymentId, ...(amount === undefined ? {} : { amount }) }
+      const params = {
+        payment_intent: paymentId,
+        ...(amount === undefined ? {} : { amount }),
+        metadata: { [REFUND_MARK]: name },
+      }
+      const before = isRetry ? await refundNamed(paymentId, name) : null
+      if (before) return refundOfStripe(before, paymentId)
       try {
         const made = await found(paymentId, /^pi_\w{1,250}$/, 'payment_not_found', () =>
           ask('refund', stripe.refunds.create(params, { idempotencyKey })),
