@@ -19,7 +19,6 @@ import {
   seeCompleted,
   takePlace,
 } from './purchases.ts'
-import { underKey } from './request-keys.ts'
 import { ask, isMissing } from './stripe.ts'
 import { CURRENT } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
@@ -80,15 +79,17 @@ async function sessionOf(
     await closePlace(ctx, row)
     return null
   }
-  const session = await underKey(ctx, `cs:${row.id}`, (idempotencyKey) =>
-    ask(
-      'checkout.session',
-      ctx.stripe.checkout.sessions.create(
-        { ...params, customer: customer.stripeCustomerId },
-        { idempotencyKey },
-      ),
+  const session = await ask(
+    'checkout.session',
+    ctx.stripe.checkout.sessions.create(
+      { ...params, customer: customer.stripeCustomerId },
+      { idempotencyKey: `cs:${row.id}` },
     ),
-  )
+  ).catch(async (error: unknown) => {
+    // Nobody was given a page, if there is one. The next try is another purchase, with another key.
+    await closePlace(ctx, row)
+    throw error
+  })
   const { count } = await ctx.db.checkoutSession.updateMany({
     where: {
       id: row.id,

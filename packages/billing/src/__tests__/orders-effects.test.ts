@@ -184,11 +184,10 @@ describe('handlers', () => {
   })
 
   test('a second subscription that is flagged was paid and is not activated', async () => {
-    const ownerId = await shop.owner()
-    for (const productId of ['MONTHLY', 'YEARLY']) {
-      const { checkoutId } = await shop.billing.createOrder({ ownerId, productId })
-      await shop.controls.completeCheckout(checkoutId)
-    }
+    const { ownerId, checkoutId } = await shop.order('MONTHLY')
+    await shop.controls.completeCheckout(checkoutId)
+    const second = await shop.second(ownerId, 'YEARLY')
+    await shop.controls.completeCheckout(second.checkoutId)
     const orders = await shop.db.order.findMany({ where: { ownerId } })
     for (const { id } of orders) await shop.billing.settleOrder(id)
     expect(names().sort()).toEqual(['invoice.paid', 'invoice.paid', 'subscription.activated'])

@@ -6,7 +6,7 @@ import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
 import type { Alert } from '../alerts.ts'
-import { type BillingOptions, createBilling } from '../index.ts'
+import { type BillingOptions, createBilling, productOf } from '../index.ts'
 import { createLocalProvider, type LocalProvider } from '../providers/local.ts'
 import type { CheckoutInput, PaymentProvider } from '../providers/provider.ts'
 import { inNumbers } from '../rows.ts'
@@ -75,6 +75,25 @@ export async function createShop(postgres: TestPostgres, options: ShopOptions = 
       )
       await billing.settleOrder(order.orderId)
       return { ...order, paymentId: paymentId ?? '', subscriptionId: subscriptionId ?? '' }
+    },
+    /** An order whose page was opened past us, although another plan's was: we open no second one. */
+    async second(ownerId: string, productId: string) {
+      const product = productOf(billing.products, productId)
+      const opened = await provider.createCheckout({
+        ...{ orderId: randomUUID(), ownerId, product, idempotencyKey: randomUUID() },
+        customer: { id: null, email: 'ada@example.com' },
+        ...{ successUrl: 'http://localhost:3000/s', cancelUrl: 'http://localhost:3000/c' },
+      })
+      const { id: customerId } = await db.customer.findUniqueOrThrow({ where: { ownerId } })
+      const { amount, currency, plan = null, interval = null, credits = 0 } = product
+      const { id: orderId } = await db.order.create({
+        data: {
+          ...{ id: opened.orderId as string, ownerId, customerId, provider: 'local' },
+          ...{ sku: productId, amount, currency, plan, interval, credits },
+          ...{ checkoutId: opened.id, returnKey: randomUUID() },
+        },
+      })
+      return { orderId, checkoutId: opened.id }
     },
     /** The order as it is stored. */
     row: async (id: string) => inNumbers(await db.order.findUniqueOrThrow({ where: { id } })),

@@ -64,14 +64,17 @@ export async function createOrder(ctx: BillingContext, input: OrderInput): Promi
     cancelUrl: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
   }
   await declare(ctx)
+  const made = new Set<string>()
   for (let round = 0; round < ROUNDS; round += 1) {
     if (product.plan !== undefined) await requireNoSubscription(ctx, input.ownerId)
     const buyer = await buyerOf(ctx, input.ownerId)
     const { order, isNew } = await openOrder(ctx, product, buyer, addresses)
+    if (isNew) made.add(order.id)
     if (product.plan !== undefined && !(await hasPlace(ctx, order))) continue
     const checkout = await offer(ctx, order, product, buyer.owner, isNew)
     if (!checkout?.url) continue
-    return { orderId: order.id, checkoutId: checkout.id, url: checkout.url, isNew }
+    const { id, url } = checkout
+    return { orderId: order.id, checkoutId: id, url, isNew: made.has(order.id) }
   }
   throw new BillingError('order_processing', 'Orders of this product end as fast as they begin.')
 }
