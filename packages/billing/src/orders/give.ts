@@ -7,9 +7,8 @@
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { clawBackCredits, grantCredits, restoreCredits } from '../credits/changes.ts'
-import type { ProviderPayment } from '../providers/provider.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { takingOf } from './taking.ts'
+import { type Paid, takingOf } from './taking.ts'
 
 /** The key under which an order's credits are given. */
 export const fulfilKey = (orderId: string): string => `order:${orderId}:fulfil`
@@ -18,7 +17,7 @@ export interface Giving {
   /** With what was taken back before. */
   before: Order
   order: Order
-  payment: ProviderPayment
+  payment: Paid
   options: { operator?: string }
 }
 

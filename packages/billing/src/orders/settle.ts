@@ -157,10 +157,16 @@ async function write(
   for (const renewal of renewals) {
     await giveCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
   }
+  // What a balance or a discount pays whole is sold all the same; of a trial nothing is sold yet.
+  const isCovered = payment === null && checkout?.price === before.amount
   if (isPaid) order = await giveCredits(ctx, tx, { before, order, payment, options })
+  else if (isCovered) order = await giveCredits(ctx, tx, { before, order, payment: FREE, options })
   await followOrder(ctx, tx, { before, order, row, isUnflagged })
   return { ...told, order, isChanged: differs(before, order), problem }
 }
+
+/** Nothing was paid, so nothing can go back. */
+const FREE = { amountPaid: 0, amountRefunded: 0, disputeId: null, disputeStatus: null }
 
 const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'paymentId'] as const
 

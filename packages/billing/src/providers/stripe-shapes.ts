@@ -48,7 +48,8 @@ export function checkoutOfStripe(session: unknown): ProviderCheckout {
     paymentId: idOf(raw.payment_intent) ?? (invoice && invoicePaymentIntent(invoice)),
     subscriptionId: idOf(raw.subscription),
     customerId: idOf(raw.customer),
-    price: whole(raw.amount_subtotal),
+    // Of a trial nothing is sold yet: the lines of its invoice come to nothing.
+    price: invoice ? linesOf(invoice) : whole(raw.amount_subtotal),
     due: whole(raw.amount_total),
   }
 }
@@ -89,14 +90,17 @@ export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPaym
   }
 }
 
+/** What an invoice is over, before discounts, taxes on top and the customer's balance. */
+const linesOf = (invoice: Raw): number =>
+  rows(invoice.lines).reduce((sum, line) => sum + (whole(line.amount) ?? 0), 0)
+
 /** What an invoice says of its payments; null for what is none, and for one that is not settled either way. */
 function billedOf(value: unknown) {
   const invoice = record(value)
   if (!invoice) return null
   const isPaid = invoice.status === 'paid'
-  const lines = rows(invoice.lines).reduce((sum, line) => sum + (whole(line.amount) ?? 0), 0)
+  const lines = linesOf(invoice)
   return {
-    /** The lines come before discounts, taxes on top and the customer's balance. */
     amount: isPaid && lines > 0 ? lines : null,
     paidAt: isPaid ? dateOf(record(invoice.status_transitions)?.paid_at) : null,
     statusFor(own: ProviderPayment['status']): ProviderPayment['status'] {
