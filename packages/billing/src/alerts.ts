@@ -20,7 +20,7 @@ export type Alert =
   | { code: 'customers_gone'; gone: number; compared: number }
   /** The newest hundred tries: too few ended well. */
   | { code: 'success_rate_low'; rate: number; threshold: number }
-  /** Processing one customer's events took long. */
+  /** From an event's arrival to the commit of what it asked for it took long, waits included. */
   | { code: 'processing_slow'; seconds: number }
   /** Events wait longer than they should: is a worker running? */
   | { code: 'backlog_old'; ageSeconds: number; size: number }
@@ -28,7 +28,7 @@ export type Alert =
   | { code: 'credits_drifted'; rate: number; threshold: number }
   /** An order a person has to look at; see `pnpm billing orders`. */
   | { code: 'order_needs_attention'; id: string; reason: string }
-  /** Of the orders that were paid in a day, too few were fulfilled. */
+  /** Of the orders that were paid in a day, or whose payment failed, too few were fulfilled. */
   | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
   /** Of the orders that were paid in a day, too many were refunded. */
   | { code: 'refund_rate_high'; rate: number; threshold: number }
@@ -38,7 +38,7 @@ export type Alert =
 export interface AlertLimits {
   /** Alert below this share of events processed in the last hour. Default 0.95. */
   successRate?: number
-  /** Alert when processing takes longer. Default 10. */
+  /** Alert when it takes longer from an event's arrival to its commit. Default 10. */
   processingSeconds?: number
   /** Alert when an event that is due has waited longer. Default 300. */
   backlogSeconds?: number

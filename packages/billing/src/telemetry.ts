@@ -24,14 +24,15 @@ export function countEvent(provider: string, type: string, outcome: string, by =
   })
 }
 
-/** How long processing took, and how long the oldest event has waited; both in seconds. */
+/** How long it took from an event's arrival to the commit of what it asked for, waits included. Aim: under 5 s. */
 export function recordProcessing(provider: string, outcome: string, seconds: number): void {
-  const description = 'Time to process the waiting events of one customer'
+  const description = 'Time from the arrival of an event to the commit of what it asked for'
   meter()
     .createHistogram('tollgate.webhook.processing.duration', { description, unit: 's' })
     .record(seconds, { provider, outcome })
 }
 
+/** How long the oldest event that is due has waited, and how many wait. */
 export function recordBacklog(ageSeconds: number, size: number): void {
   const description = 'Age of the oldest event that is due'
   meter().createGauge('tollgate.webhook.backlog.age', { description, unit: 's' }).record(ageSeconds)

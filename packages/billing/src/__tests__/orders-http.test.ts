@@ -178,7 +178,6 @@ describe('the return of the browser', () => {
   })
 
   test.each([
-    ['without a signature', (url: URL) => url.searchParams.delete('return_signature')],
     ['with a made up one', (url: URL) => url.searchParams.set('return_signature', 'a'.repeat(64))],
     ['with one of another length', (url: URL) => url.searchParams.set('return_signature', 'aa')],
     ['of no order', (url: URL) => url.searchParams.delete('order_id')],

@@ -6,24 +6,30 @@
  * @module
  */
 
+import { isTollgateError } from '@repo/core'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import type { ProviderHint } from '../providers/provider.ts'
 import { record, text } from '../shapes.ts'
-import { type ReceivedEvent, receive } from '../webhooks/ingest.ts'
+import { type ReceivedEvent, receive, type Verify } from '../webhooks/ingest.ts'
 import { type Claim, finishEvents, payloadsOf } from '../webhooks/queue.ts'
 import { handleStripeWebhook } from '../webhooks/stripe.ts'
 import { settleOrder } from './settle.ts'
 
 /** A delivery of the provider that takes payments: verified, stored, then answered. */
-export function handleProviderWebhook(ctx: BillingContext, req: Request): Promise<Response> {
+export function handleProviderWebhook(
+  ctx: BillingContext,
+  req: Request,
+  admit?: () => Promise<void>,
+): Promise<Response> {
   const { provider } = ctx
-  if (provider.name === 'stripe') return handleStripeWebhook(ctx, req)
-  return receive(ctx, req, provider.name, (_, headers, payload) => {
+  if (provider.name === 'stripe') return handleStripeWebhook(ctx, req, admit)
+  const verify: Verify = (_, headers, payload) => {
     const [hint] = provider.parseWebhook(headers, payload)
     if (hint) return eventOf(provider.name, hint, payload)
     throw new BillingError('invalid_payload', 'The body is signed but tells of nothing.')
-  })
+  }
+  return receive(ctx, req, provider.name, verify, admit)
 }
 
 /** A hint as an event to store. */
@@ -75,7 +81,10 @@ export async function settleMentioned(
       await settleOrder(ctx, id, { ...options, payments })
     } catch (error) {
       // The order is settled but for a handler of the host, and tries that again by itself: no event waits for it.
-      if (!isBillingError(error, 'effect_failed')) throw error
+      if (isBillingError(error, 'effect_failed')) continue
+      const code = isTollgateError(error) ? error.code : 'internal_error'
+      ctx.logger.error({ orderId: id, provider, code, error }, 'order not settled')
+      throw error
     }
   }
   return orders.map(({ id }) => id)

@@ -15,8 +15,8 @@ import { readBody } from '../webhooks/ingest.ts'
 import { cancelOrder } from './cancel.ts'
 import { createOrder } from './create.ts'
 import { handleProviderWebhook } from './events.ts'
-import { addressOf, CALLBACKS, limit, ORDERS } from './limits.ts'
-import { type ReturnStatus, readReturn } from './returns.ts'
+import { addressOf, CALLBACKS, DELIVERIES, limit, ORDERS } from './limits.ts'
+import { namedIn, type ReturnStatus, readReturn, readUnsigned } from './returns.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
 export interface CreateOrderRoute {
@@ -27,7 +27,7 @@ export interface CreateOrderRoute {
 const MAX_ORDER_BYTES = 16 * 1024
 
 /**
- * `POST { productId, successUrl?, cancelUrl? }` as JSON. Answers `{ orderId, checkoutId, url, isNew }`:
+ * `POST { productId, successUrl?, cancelUrl? }` as JSON; `product_id` is taken as well. Answers `{ orderId, checkoutId, url, isNew }`:
  * 201 for a new order, 200 for one that was open already. 10 a minute and owner.
  *
  * Refusals: 400 malformed, 401 nobody signed in, 404 no such product, 405, 409 subscribed already or a
@@ -67,11 +67,12 @@ async function inputOf(req: Request) {
     if (error instanceof BillingError) throw error
     throw new BillingError('invalid_payload', 'The order is not JSON.')
   }
-  if (typeof body?.productId !== 'string') {
+  const productId = body?.productId ?? body?.product_id
+  if (!body || typeof productId !== 'string') {
     throw new BillingError('invalid_payload', 'The order names no productId.')
   }
   return {
-    productId: body.productId,
+    productId,
     ...address(body, 'successUrl'),
     ...address(body, 'cancelUrl'),
   }
@@ -88,24 +89,30 @@ function address<Name extends 'successUrl' | 'cancelUrl'>(
 }
 
 /**
- * Where a provider comes back. `GET` is the browser: its address must bear our signature, and all it
- * says is which order to ask the provider about; the answer is a redirect (303) to the order's own page,
- * with `order_id` and `status` (`pending`, `completed`, `cancelled`) added. No session is needed, because
+ * Where a provider comes back. `GET` is the browser: all that its address says is which order to ask the provider
+ * about; the answer is a redirect (303) to the order's own page, with `order_id` and `status` (`pending`, `completed`,
+ * `cancelled`) added. An order is given up only by an address that bears our signature; one without it that names
+ * `order_id` or `checkout_id` has the provider asked, and that is all. No session is needed, because
  * strict cookies do not come along. 100 a minute and address. `POST` is the provider's webhook, as
- * `handleStripeWebhook`, for whichever provider takes payments.
+ * `handleStripeWebhook`, for whichever provider takes payments: 6,000 a minute and address, of those that are signed.
  */
 export async function handlePaymentCallback(ctx: BillingContext, req: Request): Promise<Response> {
   const { method } = req
   if (method === 'POST') {
     ctx.logger.info({ method, provider: ctx.provider.name }, 'payment callback')
-    return handleProviderWebhook(ctx, req)
+    return handleProviderWebhook(ctx, req, async () => {
+      const caller = addressOf(ctx, req)
+      if (caller !== null) await limit(ctx, DELIVERIES, caller)
+    })
   }
   if (method !== 'GET') return notAllowed('GET, POST')
   try {
+    const url = new URL(req.url)
+    const named = namedIn(url)
+    ctx.logger.info({ method, ...named }, 'payment callback')
     const caller = addressOf(ctx, req)
     if (caller !== null) await limit(ctx, CALLBACKS, caller)
-    const back = await readReturn(ctx, new URL(req.url))
-    ctx.logger.info({ method, orderId: back?.order.id ?? null }, 'payment callback')
+    const back = (await readReturn(ctx, url)) ?? (await readUnsigned(ctx, url, named))
     if (!back) {
       throw new BillingError('invalid_signature', 'This is not the return address of any order.')
     }
@@ -118,10 +125,11 @@ export async function handlePaymentCallback(ctx: BillingContext, req: Request): 
 /** Whatever goes wrong, the browser is led on: the webhook or the job will settle the order. */
 async function settled(
   ctx: BillingContext,
-  { order, status }: { order: Order; status: ReturnStatus },
+  { order, status, isSigned }: { order: Order; status: ReturnStatus; isSigned: boolean },
 ): Promise<Order> {
   try {
-    const act = status === 'cancel' ? cancelOrder : settleOrder
+    // Only an address of ours may give an order up.
+    const act = status === 'cancel' && isSigned ? cancelOrder : settleOrder
     return await act(ctx, order.id)
   } catch (error) {
     const code = isTollgateError(error) ? error.code : 'internal_error'

@@ -1,6 +1,6 @@
 /**
- * How often orders may be made and callbacks called, over all processes. Deliveries of providers are not
- * counted here: a burst of them is stored and never refused.
+ * How often orders may be made and callbacks called, over all processes. Deliveries of providers are counted
+ * where they are known to be theirs, and a hundred times as many are taken: a burst of them is stored.
  *
  * @module
  */
@@ -24,6 +24,13 @@ export const ORDERS: RateLimitPolicy = { name: 'orders', limit: 10, windowSecond
 export const CALLBACKS: RateLimitPolicy = {
   name: 'payment-callbacks',
   limit: 100,
+  windowSeconds: 60,
+}
+
+/** Signed deliveries, by the caller's address: no burst of a provider comes near. */
+export const DELIVERIES: RateLimitPolicy = {
+  name: 'payment-deliveries',
+  limit: 6_000,
   windowSeconds: 60,
 }
 

@@ -38,11 +38,59 @@ export function returnAddress(
 const signatureOf = ({ id, returnKey }: Pick<Order, 'id' | 'returnKey'>, status: ReturnStatus) =>
   hmacHex(returnKey, `return:${id}:${status}`)
 
+export interface Return {
+  order: Order
+  status: ReturnStatus
+  /** Whether the address bears our signature. */
+  isSigned: boolean
+}
+
+const ID = /^[\w-]{1,255}$/
+const OURS = /^[0-9a-f-]{36}$/
+
+/** What an address names, as far as it may be an id. */
+export function namedIn({ searchParams }: URL): {
+  orderId: string | null
+  checkoutId: string | null
+} {
+  const named = (...names: string[]) =>
+    names.flatMap((name) => searchParams.getAll(name)).filter((id) => ID.test(id))
+  // A provider may have put its own order's id in place of ours, and ours under another name.
+  const orders = named('order_id', 'request_id')
+  const [checkoutId = null] = named('checkout_id')
+  return { orderId: orders.find((id) => OURS.test(id)) ?? orders[0] ?? null, checkoutId }
+}
+
+/**
+ * The order that an address names which bears no signature at all: a provider may have put its own parameters in place
+ * of ours. Null for none, and where both are named and belong to different orders.
+ */
+export async function readUnsigned(
+  ctx: BillingContext,
+  { searchParams }: URL,
+  { orderId, checkoutId }: ReturnType<typeof namedIn>,
+): Promise<Return | null> {
+  if (searchParams.has(SIGNATURE) || (orderId === null && checkoutId === null)) return null
+  const { name: provider } = ctx.provider
+  const rows = await ctx.db.order.findMany({
+    where: {
+      OR: [
+        ...(orderId === null ? [] : [{ id: orderId }]),
+        ...(checkoutId === null ? [] : [{ provider, checkoutId }]),
+      ],
+    },
+  })
+  const [order, other] = rows.map(inNumbers)
+  if (!order || other) return null
+  const status = searchParams.get('status') === 'cancel' ? 'cancel' : 'success'
+  return { order, status, isSigned: false }
+}
+
 /** The order of a return and how it came back; null where no order has signed it. */
 export async function readReturn(
   ctx: BillingContext,
   { searchParams }: URL,
-): Promise<{ order: Order; status: ReturnStatus } | null> {
+): Promise<Return | null> {
   const [signature = ''] = searchParams.getAll(SIGNATURE)
   // A provider may have put its own order's id in place of ours, and ours under another name.
   const ids = [...searchParams.getAll('order_id'), ...searchParams.getAll('request_id')]
@@ -52,7 +100,9 @@ export async function readReturn(
   for (const order of orders.map(inNumbers)) {
     for (const status of ['success', 'cancel'] as const) {
       const expected = Buffer.from(signatureOf(order, status))
-      if (timingSafeEqual(expected, Buffer.from(signature))) return { order, status }
+      if (timingSafeEqual(expected, Buffer.from(signature))) {
+        return { order, status, isSigned: true }
+      }
     }
   }
   return null

@@ -118,6 +118,9 @@ async function write(
       ...(status === 'completed' && before.completedAt === null
         ? { completedAt: ctx.clock.now() }
         : {}),
+      ...(payment?.status === 'failed' && before.failedAt === null
+        ? { failedAt: ctx.clock.now() }
+        : {}),
       ...(status === 'pending' && verdict.needsAttention === null ? {} : { nextCheckAt: null }),
       ...(isPaid && before.status !== 'completed' ? { paymentId: payment.id } : {}),
       ...(isPaid

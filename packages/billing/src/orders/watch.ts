@@ -1,5 +1,5 @@
 /**
- * A look at the last day's orders: what share of the paid ones was fulfilled, and how many were refunded.
+ * A look at the last day's orders: what share of payments succeeded and was fulfilled, and how many were refunded.
  * What is wrong goes to `onAlert`.
  *
  * @module
@@ -9,7 +9,8 @@ import type { BillingContext } from '../context.ts'
 
 export interface OrderRates {
   /**
-   * Of the orders that were paid in the last 24 hours, the share that is fulfilled. Aim: above 0.95. Those
+   * Of the orders that were paid in the last 24 hours, or whose payment failed in them, the share that is fulfilled:
+   * completed / (completed + failed). Aim: above 0.95. An order that was paid after a failed try counts as paid. Those
    * of invoices are not counted: they are written fulfilled, and would hide the others.
    */
   fulfilmentRate: number | null
@@ -28,7 +29,8 @@ export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const [paid] = await ctx.db.$queryRaw<[{ all: number; fulfilled: number }]>`
     SELECT count(*)::int AS "all",
       (count(*) FILTER (WHERE "status" = 'completed' AND "needsAttention" IS NULL))::int AS "fulfilled"
-    FROM "Order" WHERE "paidAt" > ${since} AND "invoiceId" IS NULL`
+    FROM "Order" WHERE "invoiceId" IS NULL
+      AND ("paidAt" > ${since} OR ("failedAt" > ${since} AND "paidAt" IS NULL))`
   const [told] = await ctx.db.$queryRaw<[{ completed: number; refunded: number }]>`
     SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
       count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"

@@ -37,29 +37,43 @@ export type Verify = (ctx: BillingContext, headers: Headers, payload: string) =>
 
 /**
  * Answers one delivery: 200 once the event is stored, now or before; 4xx where it is not the
- * provider's; 500 where it could not be stored, so that the provider sends it again.
+ * provider's; 500 where it could not be stored, so that the provider sends it again. `admit` may refuse a delivery that
+ * is the provider's.
  */
 export async function receive(
   ctx: BillingContext,
   req: Request,
   provider: ReceivedEvent['provider'],
   verify: Verify,
+  admit?: () => Promise<void>,
 ): Promise<Response> {
+  let named: string | null = null
   try {
     if (req.method !== 'POST') {
       return new Response(null, { status: 405, headers: { allow: 'POST' } })
     }
     const payload = await readBody(req)
+    named = namedIn(payload)
+    ctx.logger.info({ provider, eventId: named }, 'webhook received')
     const event = verified(ctx, req, payload, verify)
+    await admit?.()
     const isNew = await storeEvent(ctx, event, 'delivery')
     return Response.json(isNew ? { received: true } : { received: true, duplicate: true })
   } catch (error) {
     const isRefusal = isTollgateError(error) && error.status < 500
     countEvent(provider, 'unknown', isRefusal ? 'refused' : 'failed')
-    if (!isRefusal) ctx.logger.error({ provider, error }, 'webhook failed')
+    if (isRefusal)
+      ctx.logger.warn({ provider, eventId: named, code: error.code }, 'webhook refused')
+    else ctx.logger.error({ provider, eventId: named, error }, 'webhook failed')
     return toResponse(error)
   }
 }
+
+const BEGINNING = 1_024
+
+/** What a body says its id is, before anybody knows whose body it is. */
+const namedIn = (payload: string): string | null =>
+  /"(?:id|eventId|uid)"\s*:\s*"([\w-]{1,255})"/.exec(payload.slice(0, BEGINNING))?.[1] ?? null
 
 /** @throws `raw_body_required` where a body parser is why the signature does not fit. */
 function verified(ctx: BillingContext, req: Request, payload: string, verify: Verify) {

@@ -16,6 +16,8 @@ export interface ClaimedEvent {
   type: string
   /** Tries begun, this one included. */
   attempts: number
+  /** How long ago it arrived when it was claimed. */
+  ageSeconds: number
   /** False: it waits for a later try of its own, and goes along because its customer is synced anyway. */
   isDue: boolean
 }
@@ -97,14 +99,16 @@ async function take(
       "nextAttemptAt" = now() + ${ctx.events.leaseMs} * interval '1 millisecond'
     FROM "claimed" c
     WHERE e."provider" = c."provider" AND e."eventId" = c."eventId"
-    RETURNING e."provider", e."eventId", e."type", e."subject", e."attempts", c."dueAt", c."isDue"`
+    RETURNING e."provider", e."eventId", e."type", e."subject", e."attempts", c."dueAt", c."isDue",
+      extract(epoch FROM clock_timestamp() - e."receivedAt")::float8 AS "ageSeconds"`
   const [one] = rows
   if (!one) return null
-  const events = rows.map(({ eventId, type, attempts, isDue }) => ({
+  const events = rows.map(({ eventId, type, attempts, isDue, ageSeconds }) => ({
     eventId,
     type,
     attempts,
     isDue,
+    ageSeconds,
   }))
   const waits = rows.filter(({ isDue }) => !isDue)
   return {
@@ -207,7 +211,7 @@ export async function postponeEvents(
   const delays = [...ctx.events.retryDelaysMs]
   const due = claim.events.flatMap(({ eventId, isDue }) => (isDue ? eventId : []))
   // A tenth more or less, so that what failed together does not come back together.
-  const put = (ids: string[]) => ctx.db.$queryRaw<Omit<ClaimedEvent, 'isDue'>[]>`
+  const put = (ids: string[]) => ctx.db.$queryRaw<Omit<ClaimedEvent, 'isDue' | 'ageSeconds'>[]>`
     UPDATE "WebhookEvent"
     SET "lease" = NULL, "reason" = ${reason},
       "status" = CASE WHEN "attempts" > ${delays.length} THEN 'dead' ELSE 'pending' END,
@@ -217,7 +221,7 @@ export async function postponeEvents(
       AND "lease" = ${claim.lease} AND "status" = 'pending'
     RETURNING "eventId", "type", "attempts"`
   const rows = await eachAlone(ctx, claim, due, put)
-  return rows.map((row) => ({ ...row, isDue: true }))
+  return rows.map((row) => ({ ...row, isDue: true, ageSeconds: 0 }))
 }
 
 /** Gives the events back whose own try is later. */

@@ -9,7 +9,7 @@ import Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { dateOf, idOf, record } from '../shapes.ts'
-import { nameOrNull, type ReceivedEvent, receive, requireName } from './ingest.ts'
+import { nameOrNull, type ReceivedEvent, receive, requireName, type Verify } from './ingest.ts'
 
 /** How far a signature's time may be off, before or after now. Stripe's own tolerance. */
 const TOLERANCE_SECONDS = 300
@@ -89,11 +89,14 @@ export const listenedIn = (apiVersion: string): ListenedEvent[] =>
 const listened: ReadonlySet<string> = new Set(LISTENED)
 
 /** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/stripe`. */
-export const handleStripeWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
-  receive(ctx, req, 'stripe', (_, headers, payload) => {
-    const event = verifyStripe(ctx.stripeWebhookSecrets, headers, payload)
-    return readStripeEvent(event, payload)
-  })
+export const handleStripeWebhook = (
+  ctx: BillingContext,
+  req: Request,
+  admit?: () => Promise<void>,
+): Promise<Response> => receive(ctx, req, 'stripe', verifyAndRead, admit)
+
+const verifyAndRead: Verify = (ctx, headers, payload) =>
+  readStripeEvent(verifyStripe(ctx.stripeWebhookSecrets, headers, payload), payload)
 
 /**
  * What a delivery says, once it is known to be Stripe's.
