@@ -81,6 +81,8 @@ export interface BillingContext {
   readonly postCredits: PostCredits
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
+  /** How long what is past due keeps its plan's features. */
+  readonly pastDueGraceDays: number
   alert(alert: Alert): void
   readonly storeRow: StoreRow
   /** Lets a worker know that events wait. */
@@ -141,6 +143,11 @@ export interface BillingOptions {
   /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
   onAlert?: (alert: Alert) => unknown
   limits?: AlertLimits
+  /**
+   * How many days a subscription that is past due keeps its plan's features, from when it became so. Default 14; 0: it
+   * loses them at once.
+   */
+  pastDueGraceDays?: number
   /** Looks up who pays; null if there is no such owner. Default: the User and Organization tables. */
   owner?: (ownerId: string) => Promise<Owner | null>
 }
@@ -237,6 +244,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       keepPayloadDays: 90,
       ...options.events,
     },
+    pastDueGraceDays: requireDays(options.pastDueGraceDays ?? 14),
     limits: {
       successRate: 0.95,
       processingSeconds: 10,
@@ -261,6 +269,11 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       return owner && { ...owner, name: storable(owner.name), email: storable(owner.email) }
     },
   }
+}
+
+function requireDays(days: number): number {
+  if (Number.isFinite(days) && days >= 0) return days
+  throw new BillingError('invalid_options', `pastDueGraceDays must be 0 or more days, not ${days}.`)
 }
 
 /** @throws `invalid_options` for anything but an origin */

@@ -22,7 +22,13 @@ import {
 import type { Terms } from './schedules.ts'
 import { type SubscriptionStatus, subscriptionShape } from './shapes.ts'
 import { ask } from './stripe.ts'
-import { atStripe, isActive, requireCurrent, type StripeSubscriptionRow } from './subscriptions.ts'
+import {
+  atStripe,
+  graceOf,
+  isActive,
+  requireCurrent,
+  type StripeSubscriptionRow,
+} from './subscriptions.ts'
 
 /** A change as the provider will be asked for it. */
 export interface Target {
@@ -70,7 +76,9 @@ export async function targetOf(
   const { status } = subscription
   const quantity = change.quantity ?? item.quantity ?? 1
   // Of a subscription that grants nothing `getSubscription` tells the free plan, and that comes back here.
-  const told = isActive({ status: status as SubscriptionStatus }) ? has.plan : freePlanOf(ctx.plans)
+  const grace = graceOf(ctx, { status, pastDueSince: row.pastDueSince })
+  const isGranted = isActive({ status: status as SubscriptionStatus, ...grace })
+  const told = isGranted ? has.plan : freePlanOf(ctx.plans)
   const plan = change.plan === undefined || change.plan === told ? has.plan : change.plan
   const interval = change.interval ?? has.interval
   const isSeats = change.quantity !== undefined && plan === has.plan && interval === has.interval

@@ -31,6 +31,10 @@ export interface OwnerSubscription {
   currentPeriodEnd: Date | null
   /** When it ends by a cancellation already asked for; null: it renews. */
   endsAt: Date | null
+  /** Past due: when the plan's features end, unless it is paid until then. Null: it is not past due. */
+  graceEndsAt: Date | null
+  /** Whether that time is over. */
+  isGraceOver: boolean
   trialEnd: Date | null
   /** What it changes to by itself at the end of the period; null: nothing. */
   scheduledChange: ScheduledChange | null
@@ -76,16 +80,21 @@ export const isEndedStatus = (status: string): boolean => ENDED.includes(status)
 
 type Stateful = Pick<OwnerSubscription, 'status'>
 
-/** Whether the plan's features apply. A failed payment leaves them in place while it is retried. */
-export const isActive = ({ status }: Stateful): boolean =>
-  status === 'active' || status === 'trialing' || status === 'past_due'
+type Graceful = Stateful & Partial<Pick<OwnerSubscription, 'isGraceOver'>>
+
+/**
+ * Whether the plan's features apply. A failed payment leaves them in place while it is retried, and no longer than
+ * `pastDueGraceDays`.
+ */
+export const isActive = ({ status, isGraceOver = false }: Graceful): boolean =>
+  status === 'active' || status === 'trialing' || (status === 'past_due' && !isGraceOver)
 export const onTrial = ({ status }: Stateful): boolean => status === 'trialing'
 export const isPastDue = ({ status }: Stateful): boolean => status === 'past_due'
 /** Whether it has ended. `getSubscription` tells of the current one only; see `listSubscriptions`. */
 export const isCanceled = ({ status }: Stateful): boolean => status === 'canceled'
 /** Whether it still runs but will not renew. */
 export const onGracePeriod = (
-  subscription: Pick<OwnerSubscription, 'status' | 'endsAt'>,
+  subscription: Graceful & Pick<OwnerSubscription, 'endsAt'>,
 ): boolean => isActive(subscription) && subscription.endsAt !== null
 
 /** What `ownerId` has, from our own rows. An owner unknown to billing has the free plan. */
@@ -105,6 +114,8 @@ export async function getSubscription(
       quantity: 0,
       currentPeriodEnd: null,
       endsAt: null,
+      graceEndsAt: null,
+      isGraceOver: false,
       trialEnd: null,
       scheduledChange: null,
       pendingChange: null,
@@ -147,10 +158,12 @@ export type StripeSubscriptionRow = SubscriptionRow & {
 function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription {
   const free = freePlanOf(ctx.plans)
   const status = row.status as SubscriptionStatus
+  const grace = graceOf(ctx, row)
   const sold = soldAs(ctx, row)
   const amount = row.price ? inNumbers(row.price).amount : (sold?.amount ?? null)
   return {
-    plan: sold && isActive({ status }) ? sold.plan : free,
+    ...grace,
+    plan: sold && isActive({ status, ...grace }) ? sold.plan : free,
     status,
     stripeSubscriptionId: row.stripeSubscriptionId,
     interval: sold?.interval ?? null,
@@ -185,6 +198,26 @@ function pendingChange(
   const quantity = pendingQuantity ?? 1
   return { plan, interval, quantity, url: pendingUrl, expiresAt: pendingUntil }
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** How long a row that is past due still has its plan's features. */
+export function graceOf(
+  { clock, pastDueGraceDays }: Pick<BillingContext, 'clock' | 'pastDueGraceDays'>,
+  { status, pastDueSince }: Pick<SubscriptionRow, 'status' | 'pastDueSince'>,
+): Pick<OwnerSubscription, 'graceEndsAt' | 'isGraceOver'> {
+  if (status !== 'past_due' || !pastDueSince) return { graceEndsAt: null, isGraceOver: false }
+  const graceEndsAt = new Date(pastDueSince.getTime() + pastDueGraceDays * DAY_MS)
+  return { graceEndsAt, isGraceOver: graceEndsAt <= clock.now() }
+}
+
+/** Since when a row of this status is past due. What was unpaid in between does not begin anew. */
+export const pastDueSinceOf = (
+  { clock }: Pick<BillingContext, 'clock'>,
+  status: string,
+  row: Pick<SubscriptionRow, 'pastDueSince'> | null | undefined,
+): Date | null =>
+  status === 'past_due' || status === 'unpaid' ? (row?.pastDueSince ?? clock.now()) : null
 
 function scheduledChange(
   ctx: BillingContext,

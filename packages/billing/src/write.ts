@@ -17,7 +17,7 @@ import { planOfPrice } from './plans.ts'
 import type { Problem, ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
 import type { SubscriptionShape } from './shapes.ts'
-import { isCurrentStatus, isEndedStatus } from './subscriptions.ts'
+import { isCurrentStatus, isEndedStatus, pastDueSinceOf } from './subscriptions.ts'
 import { writeAlone } from './write-alone.ts'
 
 /** A row that the provider's state changed. */
@@ -109,6 +109,7 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     if (row && isEndedStatus(row.status) && row.status !== status) continue
     const data = {
       ...subscriptionData(writing, shape, reason),
+      pastDueSince: pastDueSinceOf(ctx, status, row),
       ...(row && isFinished(row, shape) ? NO_INTENT : {}),
     }
     if (row && !differs(row, data)) continue

@@ -46,6 +46,8 @@ test('a plan bought there is what the owner has, with its period', async () => {
     quantity: 1,
     currentPeriodEnd: there.currentPeriodEnd,
     endsAt: null,
+    graceEndsAt: null,
+    isGraceOver: false,
     trialEnd: null,
     scheduledChange: null,
     pendingChange: null,

@@ -10,7 +10,7 @@ import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import type { ProviderSubscription } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
-import { isCurrentStatus, isEndedStatus } from '../subscriptions.ts'
+import { isCurrentStatus, isEndedStatus, pastDueSinceOf } from '../subscriptions.ts'
 import { settleOrder } from './settle.ts'
 
 export type SubscriptionProblem = 'second_current_subscription' | 'unknown_price'
@@ -57,6 +57,7 @@ export async function subscriptionOf(
     canceledAt,
     endedAt,
     trialEnd,
+    pastDueSince: pastDueSinceOf(ctx, status, row),
     needsAttention,
   }
   const written = await tx.subscription.upsert({
