@@ -95,6 +95,8 @@ source.forEachChild((node) => {
 })
 
 const defs = {}
+/** Where each member leads to, for `expand[]`: a name, and a `!` in front where a path may end there. */
+const edges = {}
 const rootOf = new Map()
 for (const [object, name] of known) rootOf.set(declared.get(name), object)
 
@@ -182,6 +184,28 @@ function objectOf(type, where) {
   return { $ref: `#/$defs/${name}` }
 }
 
+/** What a member holds, once its lists are opened: the name of an object, and whether it is expanded. */
+function edgeOf(own, where, isOptional) {
+  const parts = own.isUnion() ? own.types : [own]
+  const hasString = parts.some((one) => one.flags & ts.TypeFlags.String)
+  for (const part of parts) {
+    if (!(part.flags & ts.TypeFlags.Object) || isDeleted(part)) continue
+    if (checker.isArrayType(part))
+      return edgeOf(checker.getTypeArguments(part)[0], where, isOptional)
+    if (part.symbol?.name === 'ApiList') {
+      const [item] = part.aliasTypeArguments ?? checker.getTypeArguments(part)
+      const list = `[${edgeOf(item, where, false).replace('!', '')}]`
+      return isOptional ? `!${list}` : list
+    }
+    if (part.getStringIndexType() || part.symbol?.name === 'Decimal') continue
+    const name = rootOf.get(part) ?? nameOf(part)
+    return hasString || (isOptional && rootOf.has(part)) || where === 'invoice.confirmation_secret'
+      ? `!${name}`
+      : name
+  }
+  return ''
+}
+
 function members(type, where) {
   const properties = {}
   const required = []
@@ -190,6 +214,8 @@ function members(type, where) {
     const own = checker.getTypeOfSymbolAtLocation(property, source)
     const isOptional = (property.flags & ts.SymbolFlags.Optional) !== 0
     if (property.name === 'deleted' && !(own.flags & ts.TypeFlags.BooleanLike)) continue
+    const edge = edgeOf(own, `${where}.${property.name}`, isOptional)
+    if (edge !== '') edges[where] = { ...edges[where], [property.name]: edge }
     const isPruned = BY_METHOD.test(where) && isOptional && !METHODS.has(property.name)
     properties[property.name] = isPruned ? {} : schemaOf(own, `${where}.${property.name}`)
     if (!isOptional) required.push(property.name)
@@ -214,5 +240,39 @@ writeFileSync(
     /,"([\w.]+)":\{"type":"object","required"/g,
     ',\n"$1":{"type":"object","required"',
   )}\n`,
+)
+for (const name of Object.keys(edges)) {
+  if (/^account|^Account|PaymentMethodDetails|^PaymentMethod\.|BankAccount/.test(name))
+    delete edges[name]
+}
+// Only what leads to something that can be expanded is kept.
+const isUseful = (edge) => edge.startsWith('!') || edge.replace(/[[\]]/g, '') in edges
+for (let count = -1; count !== JSON.stringify(edges).length; ) {
+  count = JSON.stringify(edges).length
+  for (const [name, own] of Object.entries(edges)) {
+    for (const [key, edge] of Object.entries(own)) if (!isUseful(edge)) delete own[key]
+    if (Object.keys(own).length === 0) delete edges[name]
+  }
+}
+const lines = Object.entries(edges)
+  .sort(([one], [other]) => (one < other ? -1 : 1))
+  .map(([name, own]) => `  ${JSON.stringify(name)}: ${JSON.stringify(own)},`)
+writeFileSync(
+  new URL(
+    `../src/stripe/expandable-${version >= '2025-03-31' ? 'new' : 'old'}.ts`,
+    import.meta.url,
+  ),
+  `/**
+ * Which members of Stripe's objects can be expanded in API version ${version}, and where a path goes on: a \`!\`
+ * says that it may end there, brackets are a list. Made by \`scripts/stripe-schema.mjs\` from the types of stripe
+ * ${sdk} (MIT).
+ *
+ * @module
+ */
+
+export const edges: Record<string, Record<string, string>> = {
+${lines.join('\n')}
+}
+`,
 )
 console.log(out.pathname, text.length, Object.keys(defs).length)

@@ -110,6 +110,26 @@ test('expand replaces ids, at most four deep, and refuses what cannot be expande
   }
 })
 
+test('a request that is refused for its expansion did nothing, and its key is free', async () => {
+  const running = await start()
+  const stripe = running.client()
+  const pay = (expand: string[]) =>
+    stripe.paymentIntents.create(
+      { amount: 500, currency: 'usd', payment_method: 'pm_card_visa', confirm: true, expand },
+      { idempotencyKey: 'k1' },
+    )
+  for (const path of ['latest_charge.nothing', 'data.latest_charge', 'amount']) {
+    await expect(pay([path]), path).rejects.toMatchObject({ param: 'expand', statusCode: 400 })
+  }
+  expect((await stripe.charges.list()).data).toEqual([])
+  // What is null or empty here can be expanded all the same.
+  const paid = await pay(['latest_charge.balance_transaction', 'latest_charge.refunds'])
+  expect(paid).toMatchObject({
+    latest_charge: { balance_transaction: null, refunds: { data: [] } },
+  })
+  expect((await stripe.charges.list()).data).toHaveLength(1)
+})
+
 test('failures on demand come in Stripe’s form and as often as asked', async () => {
   const running = await start()
   const stripe = running.client()

@@ -6,7 +6,6 @@
  */
 
 import { copy } from './copy.ts'
-import { invalid } from './errors.ts'
 import { complete } from './members.ts'
 import { invoicePayments, isNewShape, isPlain, type Shown, show } from './shapes.ts'
 import { find, referring, type Store, tableOf } from './store.ts'
@@ -28,7 +27,6 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     return { type: 'payment_intent', client_secret: secret }
   }
   if (value.object === 'charge' && key === 'dispute') {
-    if (store.settings.chargeDispute === 'gone') return undefined
     return find(store, 'charges', value.id).dispute
   }
   if (value.object === 'charge' && key === 'refunds') {
@@ -51,99 +49,32 @@ function included(store: Store, value: Shown, key: string, version: string): unk
   return isPlain(member) ? complete(member, isNewShape(version)) : member
 }
 
-/** Ids that may be expanded, by the name of the member that holds them. */
-const EXPANDABLE = new Set([
-  'charge',
-  'coupon',
-  'customer',
-  'default_payment_method',
-  'default_price',
-  'discount',
-  'discounts',
-  'dispute',
-  'invoice',
-  'latest_charge',
-  'latest_invoice',
-  'payment_intent',
-  'payment_method',
-  'price',
-  'product',
-  'promotion_code',
-  'released_subscription',
-  'schedule',
-  'setup_intent',
-  'pending_setup_intent',
-  'subscription',
-])
-
-/** Stripe's limit on the length of a path. */
-const MAX_EXPANSION = 4
-
 /**
- * Replaces ids along `path` by what they name, in place.
- *
- * @throws `invalid_request` where the path leads nowhere or is deeper than four levels.
+ * Replaces ids along `path` by what they name, in place. The path was checked before; where it leads
+ * to nothing here, such as a member that is null, the answer stays as it is.
  */
 export function expand(store: Store, value: Shown, path: string, version: string): void {
-  const keys = path.split('.')
-  if (keys.length > MAX_EXPANSION + 1) {
-    throw invalid(
-      `You cannot expand more than ${MAX_EXPANSION} levels of a property (${path}).`,
-      'expand',
-    )
-  }
-  expandKeys(store, value, keys, path, version)
+  expandKeys(store, value, path.split('.'), version)
 }
 
-function expandKeys(
-  store: Store,
-  value: Shown,
-  keys: string[],
-  path: string,
-  version: string,
-): void {
+function expandKeys(store: Store, value: Shown, keys: string[], version: string): void {
   const [key, ...rest] = keys
   if (key === undefined) return
   const member = key in value ? value[key] : included(store, value, key, version)
-  if (member === undefined) throw cannotExpand(path)
+  if (member === undefined) return
   const shown = Array.isArray(member)
-    ? member.map((one: unknown) => shownMember(store, key, one, path, version))
-    : shownMember(store, key, member, path, version)
+    ? member.map((one: unknown) => referred(store, key, one, version))
+    : referred(store, key, member, version)
   value[key] = shown
-  if (rest.length === 0 && isLeaf(member, key)) throw cannotExpand(path)
   for (const next of Array.isArray(shown) ? shown : [shown]) {
-    if (isPlain(next)) expandKeys(store, next, rest, path, version)
+    if (isPlain(next)) expandKeys(store, next, rest, version)
   }
 }
 
-/** A member, or one of a list, as expansion leaves it. */
-const shownMember = (
-  store: Store,
-  key: string,
-  member: unknown,
-  path: string,
-  version: string,
-): unknown =>
-  typeof member === 'string' ? shownReference(store, key, member, path, version) : member
-
-/** Whether a path may not end here: at a number, a flag, or text that is no reference. */
-const isLeaf = (member: unknown, key: string): boolean =>
-  typeof member === 'number' ||
-  typeof member === 'boolean' ||
-  (typeof member === 'string' && !EXPANDABLE.has(key))
-
-function shownReference(
-  store: Store,
-  key: string,
-  id: string,
-  path: string,
-  version: string,
-): Shown {
+/** What a member, or one of a list, names. */
+function referred(store: Store, key: string, member: unknown, version: string): unknown {
+  if (typeof member !== 'string') return member
   // A coupon's id is its maker's choice, so it has no beginning to know it by.
-  const table = key === 'coupon' ? 'coupons' : EXPANDABLE.has(key) ? tableOf(id) : undefined
-  if (table === undefined) throw cannotExpand(path)
-  return show(copy(find(store, table, id)), version)
+  const table = key === 'coupon' ? 'coupons' : tableOf(member)
+  return table === undefined ? member : show(copy(find(store, table, member)), version)
 }
-
-const cannotExpand = (path: string): Error =>
-  invalid(`This property cannot be expanded (${path}).`, 'expand')

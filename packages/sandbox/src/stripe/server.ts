@@ -28,6 +28,7 @@ import type { Endpoint, List } from './endpoint.ts'
 import { StripeApiError } from './errors.ts'
 import { type DeliveryStatus, eventEndpoints } from './events.ts'
 import { expand } from './expand.ts'
+import { checkExpansion } from './expansion-paths.ts'
 import { delay, type FaultKind, hang, tearDown } from './faults.ts'
 import { Params, parseForm } from './forms.ts'
 import { type Answer, keyOf, runOnce, takeKey } from './idempotency.ts'
@@ -204,6 +205,7 @@ function answerOf(
     const params = new Params(parseForm(text))
     params.only([...(endpoint.params ?? []), ...(endpoint.ignored ?? []), 'expand'])
     const paths = params.strings('expand')
+    for (const path of paths) checkExpansion(store, path, endpoint, version)
     const made = endpoint.run({ store, params, id, version })
     // Expansion writes into the answer; without it the records themselves are only read.
     const result = paths.length > 0 ? copy(made) : made
