@@ -16,7 +16,7 @@ import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { isEnding, type Target, targetOf } from './plan-target.ts'
 import type { Interval } from './plans.ts'
 import { releaseSchedule, scheduleIdOf, scheduleNext, type Terms } from './schedules.ts'
-import { idOf, record } from './shapes.ts'
+import { idOf, periodOf, record } from './shapes.ts'
 import { ask, needsHolder } from './stripe.ts'
 import { getSubscription, type OwnerSubscription } from './subscriptions.ts'
 import { syncCustomer } from './sync.ts'
@@ -46,7 +46,13 @@ export async function previewPlanChange(
   change: PlanChange,
 ): Promise<PlanChangeQuote> {
   const target = await targetOf(ctx, ownerId, change)
-  return quoteOf(ctx, target, Math.floor(ctx.clock.now().getTime() / 1000))
+  const period = periodOf(target.subscription)
+  const now = ctx.clock.now().getTime()
+  // A renewal may be due and not made yet, and clocks differ: Stripe counts within the period only.
+  const moment = period
+    ? Math.min(Math.max(now, period.start.getTime()), period.end.getTime())
+    : now
+  return quoteOf(ctx, target, Math.floor(moment / 1000))
 }
 
 /**

@@ -36,6 +36,9 @@ export function withPlanItem(
   return {
     ...shape,
     ...(item && price ? { price, quantity: item.quantity } : {}),
+    ...(item?.period
+      ? { currentPeriodStart: item.period.start, currentPeriodEnd: item.period.end }
+      : {}),
     schedule: shape.schedule && {
       ...shape.schedule,
       next:

@@ -97,12 +97,9 @@ async function inSchedule(
 ): Promise<void> {
   const { subscriptionSchedules } = ctx.stripe
   const existing = scheduleIdOf(subscription)
-  const found = await ask(
-    'subscription_schedule',
-    existing
-      ? subscriptionSchedules.retrieve(existing)
-      : subscriptionSchedules.create({ from_subscription: subscription.id }),
-  )
+  const found = existing
+    ? await ask('subscription_schedule', subscriptionSchedules.retrieve(existing))
+    : await makeSchedule(ctx, subscription.id)
   try {
     const phase = found.phases.find(
       ({ start_date }) => start_date === found.current_phase?.start_date,
@@ -131,6 +128,20 @@ async function inSchedule(
       await releaseSchedule(ctx, found.id)
     }
     throw error
+  }
+}
+
+/** A schedule of a subscription that had none. Where another call has made one meanwhile, that one. */
+async function makeSchedule({ stripe }: Client, id: string): Promise<Stripe.SubscriptionSchedule> {
+  const { subscriptionSchedules, subscriptions } = stripe
+  try {
+    const created = subscriptionSchedules.create({ from_subscription: id })
+    return await ask('subscription_schedule', created)
+  } catch (error) {
+    if (!isBillingError(error, 'provider_rejected')) throw error
+    const made = scheduleIdOf(await ask('subscription', subscriptions.retrieve(id)))
+    if (!made) throw error
+    return ask('subscription_schedule', subscriptionSchedules.retrieve(made))
   }
 }
 

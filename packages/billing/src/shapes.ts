@@ -92,6 +92,8 @@ export interface ItemShape {
   stripeItemId: string | null
   stripePriceId: string
   quantity: number
+  /** Since basil each item has its own: an add-on may be billed by the year. Null before, and in a schedule. */
+  period: { start: Date; end: Date } | null
 }
 
 /** How invoices are dealt with while the collection of payments is paused, and until when. */
@@ -151,7 +153,15 @@ function itemShapes(list: unknown): ItemShape[] {
   return items.flatMap((raw): ItemShape[] => {
     const stripePriceId = idOf(raw.price)
     if (!stripePriceId) return []
-    return [{ stripeItemId: text(raw.id), stripePriceId, quantity: whole(raw.quantity) ?? 1 }]
+    const [start, end] = [dateOf(raw.current_period_start), dateOf(raw.current_period_end)]
+    return [
+      {
+        stripeItemId: text(raw.id),
+        stripePriceId,
+        quantity: whole(raw.quantity) ?? 1,
+        period: start && end ? { start, end } : null,
+      },
+    ]
   })
 }
 

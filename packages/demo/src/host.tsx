@@ -177,8 +177,10 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   })
   app.post('/billing/change', async (c) => {
     const quote = await form(c, 'quote')
-    await billing.changePlan(await owner(c), { plan: await form(c, 'plan'), quote })
-    return c.redirect('/dashboard?done=changed', 303)
+    const plan = await form(c, 'plan')
+    const { pendingChange } = await billing.changePlan(await owner(c), { plan, quote })
+    // Where the card's bank asks its holder first, the change is made once it is paid on that page.
+    return c.redirect(pendingChange?.url ?? '/dashboard?done=changed', 303)
   })
   app.post('/billing/keep', async (c) => {
     await billing.resumeSubscription(await owner(c))

@@ -64,7 +64,14 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })).toEqual(asked)
     await openInvoice(subscriptionId)
 
-    h.sandbox.stripe.settlePayment(payment as string, 'succeeded')
+    const { status } = await h.stripe.paymentIntents.retrieve(payment as string)
+    expect(status).toBe('requires_action')
+    const confirmed = await fetch(url as string, {
+      method: 'POST',
+      headers: { origin: h.url, 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'outcome=succeeded',
+    })
+    expect(await confirmed.text()).not.toContain('Confirm')
     await h.deliverAll()
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({
       plan: 'ENTERPRISE',

@@ -257,7 +257,8 @@ export function PortalPage(props: { store: Store; session: PortalSession; error:
 }
 
 /** One invoice. */
-export function InvoicePage({ invoice }: { invoice: Invoice }) {
+/** `asksHolder`: the card's bank waits for its holder, who answers here. */
+export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHolder: boolean }) {
   return (
     <Page title={`Invoice ${invoice.number}`} area={AREA}>
       <section class="card">
@@ -272,6 +273,17 @@ export function InvoicePage({ invoice }: { invoice: Invoice }) {
             <span>{money(line.amount, line.currency)}</span>
           </div>
         ))}
+        {asksHolder && (
+          <form method="post" action={`/stripe/invoice/${invoice.id}`}>
+            <p>Your bank asks you to confirm this payment.</p>
+            <button type="submit" name="outcome" value="succeeded">
+              Confirm {money(invoice.amount_due, invoice.currency)}
+            </button>
+            <button type="submit" name="outcome" value="failed">
+              Do not confirm
+            </button>
+          </form>
+        )}
       </section>
     </Page>
   )

@@ -12,9 +12,9 @@ import type { DeliveryQueue } from '../deliveries.ts'
 import { notFound, readForm, render, sameOrigin } from '../layout.tsx'
 import type { CardEntry } from './cards.ts'
 import { findSession } from './checkout.ts'
-import { needsCard, needsEmail, payCheckout } from './checkout-payment.ts'
+import { needsCard, needsEmail, payCheckout, settlePayment } from './checkout-payment.ts'
 import { StripeApiError } from './errors.ts'
-import type { CheckoutSession, PortalSession } from './objects.ts'
+import type { CheckoutSession, Invoice, PortalSession } from './objects.ts'
 import { CheckoutPage, ClosedCheckoutPage, InvoicePage, PortalPage } from './page-views.tsx'
 import { portalCancel, portalCard, portalResume } from './portal.ts'
 import { type Store, seconds } from './store.ts'
@@ -40,8 +40,9 @@ export function createStripePages(options: {
   app.get('/stripe/invoice/:id', (c) => {
     const invoice = store.tables.invoices.get(c.req.param('id'))
     if (invoice === undefined) return notFound(c, AREA, 'There is no such invoice.')
-    return render(c, <InvoicePage invoice={invoice} />)
+    return render(c, <InvoicePage invoice={invoice} asksHolder={isAsking(store, invoice)} />)
   })
+  app.post('/stripe/invoice/:id', (c) => answerBank(options, c))
   app.get('/stripe/receipt/:id', (c) => {
     const charge = store.tables.charges.get(c.req.param('id'))
     if (charge === undefined) return notFound(c, AREA, 'There is no such receipt.')
@@ -57,6 +58,28 @@ export function createStripePages(options: {
     return c.redirect('/', 303)
   })
   return app
+}
+
+/** Whether the payment of an invoice waits for the card's holder. */
+const isAsking = (store: Store, invoice: Invoice): boolean =>
+  store.tables.paymentIntents.get(invoice.payment_intent ?? '')?.status === 'requires_action'
+
+/** The card's holder confirms a payment with the bank, or does not. */
+async function answerBank(
+  { store, onChange }: { store: Store; onChange(): void },
+  c: HonoContext,
+): Promise<Response> {
+  const { outcome } = await readForm(c)
+  const invoice = store.tables.invoices.get(c.req.param('id') ?? '')
+  const intent = store.tables.paymentIntents.get(invoice?.payment_intent ?? '')
+  if (invoice === undefined || intent === undefined) {
+    return notFound(c, AREA, 'There is no such invoice.')
+  }
+  if (intent.status === 'requires_action') {
+    settlePayment(store, intent, outcome === 'succeeded' ? 'succeeded' : 'failed')
+    onChange()
+  }
+  return c.redirect(`/stripe/invoice/${invoice.id}`, 303)
 }
 
 /** The address to return to, with the session's id in the place of its template. */
