@@ -12,6 +12,12 @@ import {
   openPlanCheckout,
   requireNoSubscription,
 } from './checkout-sessions.ts'
+import {
+  type CheckoutSettings,
+  checkoutParams,
+  quantityParams,
+  requireSettings,
+} from './checkout-settings.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { declare } from './declarations.ts'
@@ -31,6 +37,8 @@ interface ReturnAddresses {
   successUrl?: string
   /** Default `/billing/canceled`. */
   cancelUrl?: string
+  /** What holds for this page, over what `createBilling` was given. */
+  checkout?: CheckoutSettings
 }
 
 export interface PlanCheckout extends ReturnAddresses {
@@ -77,10 +85,12 @@ export async function createCheckoutSession(
     cancel_url: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
     client_reference_id: input.ownerId,
   }
+  const settings = requireSettings({ ...ctx.checkout, ...input.checkout })
+  const set = checkoutParams(settings, { hasCustomer: true })
   if ('plan' in input) {
-    const terms = await planTerms(ctx, input)
+    const terms = await planTerms(ctx, input, settings)
     const customer = await ensureCustomer(ctx, input.ownerId)
-    return openPlanCheckout(ctx, customer, { ...addresses, ...terms })
+    return openPlanCheckout(ctx, customer, { ...addresses, ...set, ...terms })
   }
   const currency = requireCurrency(input.item.currency)
   const amount = requireAmount(input.item.amount, currency)
@@ -88,7 +98,7 @@ export async function createCheckoutSession(
   const { sessions } = ctx.stripe.checkout
   const begin = (orderId: string) => {
     const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
-    const params = { ...addresses, ...terms, customer: customer.stripeCustomerId }
+    const params = { ...addresses, ...set, ...terms, customer: customer.stripeCustomerId }
     return underKey(ctx, `order:${orderId}`, (idempotencyKey) =>
       ask('checkout.session', sessions.create(params, { idempotencyKey })),
     )
@@ -102,11 +112,10 @@ export async function createCheckoutSession(
 async function planTerms(
   ctx: BillingContext,
   { ownerId, plan, interval = 'month', quantity = 1 }: PlanCheckout,
+  { adjustableQuantity }: CheckoutSettings,
 ): Promise<Stripe.Checkout.SessionCreateParams> {
   priceOf(ctx.plans, plan, interval)
-  if (!Number.isSafeInteger(quantity) || quantity < 1) {
-    throw new BillingError('invalid_amount', `${quantity} is no number of seats.`)
-  }
+  const seats = quantityParams(quantity, adjustableQuantity)
   await requireNoSubscription(ctx, ownerId)
   const price = await stripePriceOf(ctx.stripe, ctx.plans, plan, interval)
   const { days, needsCard } = await trialFor(ctx, ownerId, plan)
@@ -118,7 +127,7 @@ async function planTerms(
   }
   return {
     mode: 'subscription',
-    line_items: [{ price: price.id, quantity }],
+    line_items: [{ price: price.id, ...seats }],
     subscription_data: { metadata: { ownerId }, ...(days > 0 ? trial : {}) },
     ...(days > 0 && !needsCard ? { payment_method_collection: 'if_required' as const } : {}),
   }

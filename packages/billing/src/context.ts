@@ -20,6 +20,7 @@ import type Stripe from 'stripe'
 import { z } from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './calcom.ts'
+import { type CheckoutSettings, type PortalSettings, requireSettings } from './checkout-settings.ts'
 import type { CreditSettings } from './credits/low-balance.ts'
 import { createGroup, createSingle, type PostCredits } from './credits/posting.ts'
 import type { EffectHandlers } from './effects.ts'
@@ -81,6 +82,9 @@ export interface BillingContext {
   readonly postCredits: PostCredits
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
+  /** What is set about Stripe's pages. */
+  readonly checkout: CheckoutSettings
+  readonly portal: PortalSettings
   /** How long what is past due keeps its plan's features. */
   readonly pastDueGraceDays: number
   alert(alert: Alert): void
@@ -143,6 +147,10 @@ export interface BillingOptions {
   /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
   onAlert?: (alert: Alert) => unknown
   limits?: AlertLimits
+  /** What holds for every page of Stripe's checkout that does not say otherwise, orders' included. */
+  checkout?: CheckoutSettings
+  /** What holds for Stripe's portal. */
+  portal?: PortalSettings
   /**
    * How many days a subscription that is past due keeps its plan's features, from when it became so. Default 14; 0: it
    * loses them at once.
@@ -183,10 +191,12 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   const sold = { plans: options.plans ?? plans, products: options.products ?? products }
   checkProductCredits(sold.products, sold.plans)
   const clock = options.clock ?? systemClock
+  const checkout = requireSettings(options.checkout ?? {})
   const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
   const chosen = (choice: () => PaymentChoice) =>
     createProvider({
       ...sold,
+      checkout,
       stripe: options.stripe ?? stripe,
       clock,
       appUrl,
@@ -244,6 +254,8 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       keepPayloadDays: 90,
       ...options.events,
     },
+    checkout,
+    portal: options.portal ?? {},
     pastDueGraceDays: requireDays(options.pastDueGraceDays ?? 14),
     limits: {
       successRate: 0.95,

@@ -28,6 +28,7 @@ export {
 export { type BookingLinkMetadata, type Calcom, calcomEnv } from './calcom.ts'
 export type { ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
 export type { Checkout } from './checkout-sessions.ts'
+export type { CheckoutSettings, PortalSettings, QuantityLimits } from './checkout-settings.ts'
 export {
   appEnv,
   type BillingOptions,

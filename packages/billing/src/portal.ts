@@ -4,6 +4,8 @@
  * @module
  */
 
+import type Stripe from 'stripe'
+import type { PortalSettings } from './checkout-settings.ts'
 import type { BillingContext } from './context.ts'
 import { ensureCustomer } from './customers.ts'
 import { BillingError } from './errors.ts'
@@ -15,6 +17,8 @@ export interface PortalInput {
   ownerId: string
   /** A path or address of the host. Default `/billing`. Not every provider's page leads back. */
   returnUrl?: string
+  /** What holds for this page, over what `createBilling` was given. Stripe's alone. */
+  portal?: PortalSettings
 }
 
 /**
@@ -34,9 +38,14 @@ export async function createBillingPortalSession(
   const name = (await billedBy(ctx, ownerId)) ?? ctx.provider.name
   if (name !== 'stripe') return elsewhere(ctx, name, ownerId, return_url)
   const { stripeCustomerId } = await ensureCustomer(ctx, ownerId)
+  const { configuration, locale } = { ...ctx.portal, ...input.portal }
+  const set = {
+    ...(configuration ? { configuration } : {}),
+    ...(locale ? { locale: locale as Stripe.BillingPortal.SessionCreateParams.Locale } : {}),
+  }
   const session = await ask(
     'billing_portal.session',
-    ctx.stripe.billingPortal.sessions.create({ customer: stripeCustomerId, return_url }),
+    ctx.stripe.billingPortal.sessions.create({ customer: stripeCustomerId, return_url, ...set }),
   )
   return { id: session.id, url: session.url }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ProviderCheckout } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 import { isActive } from '../subscriptions.ts'
 import type { Seen } from './look.ts'
@@ -55,8 +56,9 @@ export function verdictOf(
     return { status, needsAttention }
   }
   // A trial, for instance: the plan runs and nothing was due.
-  const isFree = told?.status === 'complete' && payment === null && order.plan !== null
-  if (isFree && subscription && isActive(subscription)) {
+  const isFree = told?.status === 'complete' && payment === null
+  const runs = order.plan !== null && subscription !== null && isActive(subscription)
+  if (isFree && (runs || (order.plan === null && isGiven(order, told)))) {
     return { status: 'completed', needsAttention: null }
   }
   const isOver =
@@ -68,3 +70,9 @@ export function verdictOf(
   if (isOver) return { status: 'cancelled', needsAttention: null }
   return { status, needsAttention: givesUp ? 'stuck' : kept }
 }
+
+/** Whether a page sold the order at its price and nothing of that was due: a coupon took all of it off. */
+export const isGiven = (
+  { amount }: Pick<Order, 'amount'>,
+  { price, due }: Pick<ProviderCheckout, 'price' | 'due'>,
+): boolean => price === amount && due === 0

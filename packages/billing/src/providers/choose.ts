@@ -6,6 +6,7 @@
 
 import { type Clock, lazy } from '@repo/core'
 import type Stripe from 'stripe'
+import type { CheckoutSettings } from '../checkout-settings.ts'
 import type { Plans } from '../plans.ts'
 import type { Products } from '../products.ts'
 import { createCreemProvider } from './creem.ts'
@@ -19,6 +20,8 @@ export interface ProviderOptions {
   stripe: Stripe
   plans: Plans
   products: Products
+  /** What is set about Stripe's pages. */
+  checkout?: CheckoutSettings
   clock: Clock
   appUrl(): URL
   stripeWebhookSecrets(): readonly string[]

@@ -8,6 +8,7 @@ import type Stripe from 'stripe'
 import { requireAmount } from '../amounts.ts'
 import { paymentTerms } from '../checkout.ts'
 import { expire } from '../checkout-sessions.ts'
+import { type CheckoutSettings, checkoutParams } from '../checkout-settings.ts'
 import { addDisputes } from '../disputes.ts'
 import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
 import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
@@ -42,6 +43,8 @@ export interface StripeProviderOptions {
   stripe: Stripe
   plans: Plans
   products: Products
+  /** What holds for every page. Default: nothing is set. */
+  checkout?: CheckoutSettings
   /** Each is asked for when it is needed. */
   environment(): PaymentEnvironment
   webhookSecrets(): readonly string[]
@@ -57,6 +60,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     const { ownerId, product, customer } = input
     const metadata = { ownerId, orderId: input.orderId, sku: product.sku }
     const addresses = {
+      ...checkoutParams(options.checkout ?? {}, { hasCustomer: customer.id !== null }),
       success_url: input.successUrl,
       cancel_url: input.cancelUrl,
       client_reference_id: ownerId,
