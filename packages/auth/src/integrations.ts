@@ -11,10 +11,27 @@ import { type Database, db, forOrganization } from '@repo/db'
 import { z } from 'zod'
 import { AuthError } from './errors.ts'
 
+const keyList = z.string().transform((keys) => keys.split(',').map((key) => key.trim()))
+
 export const integrationEnv = z.object({
   /** 64 hex digits each, commas between: the first encrypts, all decrypt. */
-  ENCRYPTION_KEYS: z.string().transform((keys) => keys.split(',').map((key) => key.trim())),
+  ENCRYPTION_KEYS: keyList.optional(),
+  /** One key, under the name that other systems give it. */
+  ENCRYPTION_KEY: keyList.optional(),
 })
+
+/**
+ * The keys of the environment, `ENCRYPTION_KEYS` before `ENCRYPTION_KEY`, each once.
+ *
+ * @throws `invalid_environment` where neither is set
+ */
+export function readEncryptionKeys(): string[] {
+  const { ENCRYPTION_KEYS: several = [], ENCRYPTION_KEY: one = [] } = readEnv(integrationEnv)
+  const seen = new Set(several.map((key) => key.toLowerCase()))
+  const keys = [...several, ...one.filter((key) => !seen.has(key.toLowerCase()))]
+  // Says what is missing as for every other variable.
+  return keys.length > 0 ? keys : readEnv(z.object({ ENCRYPTION_KEYS: keyList })).ENCRYPTION_KEYS
+}
 
 /** Any JSON object, 16 KiB at the most. */
 export type Credentials = Record<string, unknown>
@@ -61,6 +78,8 @@ export interface IntegrationsOptions {
   db?: Database
   /** As `createEncryption` takes them. */
   keys: readonly string[]
+  /** How credentials are written; see `EncryptionOptions`. Both forms are read. Default `v1`. */
+  format?: 'v1' | 'three-parts'
 }
 
 const MAX_BYTES = 16_384
@@ -71,7 +90,10 @@ const TYPE = /^[a-z0-9._-]{1,64}$/
 /** @throws `invalid_encryption_keys` */
 export function createIntegrations(options: IntegrationsOptions): Integrations {
   const database = options.db ?? db
-  const encryption = createEncryption(options.keys)
+  const encryption = createEncryption(
+    options.keys,
+    options.format ? { format: options.format } : {},
+  )
 
   return {
     async saveIntegration(organizationId, type, credentials) {
@@ -179,7 +201,7 @@ function encode(type: string, credentials: Credentials): string {
 
 /** The default instance, from the environment on first use. */
 export const integrations: Integrations = lazy(() =>
-  createIntegrations({ keys: readEnv(integrationEnv).ENCRYPTION_KEYS }),
+  createIntegrations({ keys: readEncryptionKeys() }),
 )
 
 export const saveIntegration: Integrations['saveIntegration'] = (...given) =>

@@ -59,7 +59,11 @@ export async function scheduleNext(
     end_behavior: 'release',
     phases: [
       { items },
-      { items: changed, start_date: end, end_date: intervalAfter(end, price.recurring) },
+      {
+        items: changed,
+        start_date: end,
+        end_date: intervalAfter(end, subscription.billing_cycle_anchor, price.recurring),
+      },
     ],
   })
 }
@@ -230,10 +234,15 @@ function transferOf({ destination, amount_percent }: Stripe.Subscription.Transfe
 }
 
 /** The end of the first period at the new price, in epoch seconds; its last day where months differ. */
-function intervalAfter(start: number, recurring: Stripe.Price['recurring']): number {
+function intervalAfter(
+  start: number,
+  anchor: number | undefined,
+  recurring: Stripe.Price['recurring'],
+): number {
   const months = (recurring?.interval === 'year' ? 12 : 1) * (recurring?.interval_count ?? 1)
   const end = new Date(start * 1000)
-  const day = end.getUTCDate()
+  // A period that began on 28 February for want of a 31st ends on 31 March.
+  const day = new Date((anchor ?? start) * 1000).getUTCDate()
   end.setUTCDate(1)
   end.setUTCMonth(end.getUTCMonth() + months)
   const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()

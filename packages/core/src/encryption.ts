@@ -29,8 +29,16 @@ export class EncryptionError extends TollgateError<EncryptionErrorCode> {
  */
 export type Context = readonly string[]
 
+export interface EncryptionOptions {
+  /**
+   * How secrets are written; both forms are read. `three-parts` is `iv:authTag:ciphertext` in hex, for others who read
+   * them: it names no key and is bound to no context, so a secret copied into another row opens there. Default `v1`.
+   */
+  format?: 'v1' | 'three-parts'
+}
+
 export interface Encryption {
-  /** Encrypts with the first key: `v1.<key id>.<base64url of nonce, ciphertext and tag>`. */
+  /** Encrypts with the first key: `v1.<key id>.<base64url of nonce, ciphertext and tag>`, unless `format` says otherwise. */
   encrypt(secret: string, context: Context): Promise<string>
   /**
    * Opens what any of the keys has encrypted, and the older form of three hex parts,
@@ -62,7 +70,10 @@ const THREE_PARTS = /^([0-9a-f]{24}|[0-9a-f]{32}):([0-9a-f]{32}):((?:[0-9a-f]{2}
  *
  * @throws `invalid_encryption_keys` for none, a malformed one, or the same one twice
  */
-export function createEncryption(keys: readonly string[]): Encryption {
+export function createEncryption(
+  keys: readonly string[],
+  { format = 'v1' }: EncryptionOptions = {},
+): Encryption {
   check(keys)
   let imported: Promise<Key[]> | undefined
   const ring = () => {
@@ -90,6 +101,7 @@ export function createEncryption(keys: readonly string[]): Encryption {
   async function encrypt(secret: string, context: Context): Promise<string> {
     const [{ id, key }] = (await ring()) as [Key, ...Key[]]
     const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
+    if (format === 'three-parts') return sealThreeParts(key, iv, secret)
     const sealed = await crypto.subtle.encrypt(
       { name: 'AES-GCM', iv, additionalData: bound(id, context) },
       key,
@@ -98,13 +110,23 @@ export function createEncryption(keys: readonly string[]): Encryption {
     return `v1.${id}.${toBase64url(join(iv, new Uint8Array(sealed)))}`
   }
 
+  /** Whether it is in the form that is written now, and under the first key. */
+  async function isCurrent(ciphertext: string, first: Key): Promise<boolean> {
+    if (format === 'v1') return ciphertext.startsWith(`v1.${first.id}.`)
+    if (!THREE_PARTS.test(ciphertext)) return false
+    return decryptThreeParts(ciphertext, [first]).then(
+      () => true,
+      () => false,
+    )
+  }
+
   return {
     encrypt,
     decrypt,
     async reencrypt(ciphertext, context) {
       const [first] = (await ring()) as [Key, ...Key[]]
       const secret = await decrypt(ciphertext, context)
-      return ciphertext.startsWith(`v1.${first.id}.`) ? null : encrypt(secret, context)
+      return (await isCurrent(ciphertext, first)) ? null : encrypt(secret, context)
     },
   }
 }
@@ -124,9 +146,20 @@ function check(keys: readonly string[]): void {
 async function importKey(hex: string): Promise<Key> {
   const bytes = fromHex(hex)
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const id = [...digest.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const id = toHex(digest.subarray(0, 4))
   const key = await crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, ['encrypt', 'decrypt'])
   return { id, key }
+}
+
+async function sealThreeParts(
+  key: CryptoKey,
+  iv: Uint8Array<ArrayBuffer>,
+  secret: string,
+): Promise<string> {
+  const bytes = new TextEncoder().encode(secret)
+  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, bytes))
+  const tag = sealed.subarray(-TAG_BYTES)
+  return [iv, tag, sealed.subarray(0, -TAG_BYTES)].map(toHex).join(':')
 }
 
 /** The form names no key, so each is tried: the tag says which one fits. */
@@ -185,6 +218,9 @@ function fromHex(hex: string): Uint8Array<ArrayBuffer> {
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16)
   return bytes
 }
+
+const toHex = (bytes: Uint8Array) =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 
 const toBase64url = (bytes: Uint8Array) =>
   btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))

@@ -1,5 +1,5 @@
 /**
- * A mask for what is written down: no key, token, password or e-mail address of a text or a value comes out,
+ * A mask for what is written down: no key, token, password, card number or e-mail address of a text or a value comes out,
  * in time that grows with the text and no faster. What comes out is bounded, can be written as JSON, and
  * no value makes it throw.
  *
@@ -20,7 +20,7 @@ const LEFT_OUT = '[…]'
 const UNREADABLE = '[unreadable]'
 
 const SECRET_FIELD =
-  /^(authorization|cookie|set-cookie|passphrase|.*(secret|token|password|api[-_]?key)(s|_?hash)?|private[-_]?key)$/is
+  /^(authorization|cookie|set-cookie|passphrase|number|card[-_]?number|cv[cv]2?|.*(secret|token|password|api[-_]?key)(s|_?hash)?|private[-_]?key)$/is
 
 // Each pattern is tried once for a run of characters and reads it a fixed number of times. One that
 // begins anywhere in a run and reads it to the end takes a time that grows with the square of its length.
@@ -37,7 +37,7 @@ const OPEN_URL_PASSWORD = /(:\/\/[^\s:@/]*):[^\s/]*$/
 const SECRET_QUERY = /([?&#](?:code|state|signature|sig|ref)=)[^&\s"']+/gi
 const SECRET_PAIR = /(?<![\w-])([\w-]*(?:token|secret|password|api[-_]?key)=)[^&\s"']+/gi
 
-/** `text` with every key, token, connection password and e-mail address masked; of a long text its beginning. */
+/** `text` with every key, token, connection password, card number and e-mail address masked; of a long text its beginning. */
 export function maskText(text: string): string {
   const kept = cut(text)
   const masked = maskAll(kept)
@@ -56,7 +56,48 @@ export function maskAll(text: string): string {
   }
   if (masked.includes('eyJ')) masked = masked.replace(JWT, '$1[token]')
   if (masked.includes('_')) masked = masked.replace(PREFIXED_KEY, shortened)
-  return maskAddresses(masked.replace(BEARER, '$1 [token]'))
+  return maskAddresses(maskCards(masked.replace(BEARER, '$1 [token]')))
+}
+
+/** Digits in groups, as card numbers are written, and no part of a word. */
+const DIGITS = /(?<!\w)\d+(?:[ -]\d+)*(?!\w)/g
+const CARD_DIGITS = { least: 13, most: 19 }
+
+/** Each group is looked at with those after it that a card number has room for, so a long run takes no longer. */
+function maskCards(text: string): string {
+  if (!/\d(?:[ -]?\d){12}/.test(text)) return text
+  return text.replace(DIGITS, (run) => {
+    const groups = run.split(/([ -])/)
+    for (let at = 0; at < groups.length; at += 2) {
+      const end = endOfCard(groups, at)
+      if (end === null) continue
+      groups.splice(at, end - at + 1, '[card]')
+    }
+    return groups.join('')
+  })
+}
+
+/** The last group of a card number that begins with the group at `from`; null where none does. */
+function endOfCard(groups: readonly string[], from: number): number | null {
+  let digits = ''
+  for (let at = from; at < groups.length; at += 2) {
+    digits += groups[at]
+    if (digits.length > CARD_DIGITS.most) return null
+    if (digits.length >= CARD_DIGITS.least && isCard(digits)) return at
+  }
+  return null
+}
+
+/** By its first digit, which a time in milliseconds does not have, and its check digit (ISO/IEC 7812, Luhn). */
+function isCard(digits: string): boolean {
+  if (!/^[2-6]/.test(digits)) return false
+  let sum = 0
+  for (let at = 0; at < digits.length; at += 1) {
+    const digit = Number(digits[digits.length - 1 - at])
+    const twice = at % 2 === 1 ? digit * 2 : digit
+    sum += twice > 9 ? twice - 9 : twice
+  }
+  return sum % 10 === 0
 }
 
 const shortened = (_: string, prefix: string, rest: string) => `${prefix}…${rest.slice(-4)}`
@@ -127,6 +168,8 @@ function copy(value: unknown, budget: Budget, above: readonly object[]): unknown
       return written(String(value), budget)
     case 'function':
       return '[function]'
+    case 'number':
+      return isCard(String(value)) && value > 1e12 ? '[card]' : value
     case 'object':
       return value === null ? null : readable(() => copyObject(value, budget, above))
     default:

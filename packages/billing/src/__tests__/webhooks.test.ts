@@ -293,6 +293,24 @@ describe('bad input changes nothing', () => {
       400,
       'stale_signature',
     ],
+    [
+      'a time beside the one that is signed',
+      async () => {
+        // Whoever has an old delivery puts the present time in front of its own.
+        const old = stripeWebhookRequest(event, {
+          secret: WEBHOOK_SECRET,
+          timestamp: seconds(-3600),
+        })
+        const signature = old.headers.get('stripe-signature')
+        const headers = { 'stripe-signature': `t=${seconds(0)},${signature}` }
+        const body = await old.text()
+        return h.billing.handleStripeWebhook(
+          new Request('http://x/', { method: 'POST', body, headers }),
+        )
+      },
+      400,
+      'invalid_signature',
+    ],
     ['a signed text that is no JSON', () => deliver('not json'), 400, 'invalid_payload'],
     ['a signed null', () => deliver('null'), 400, 'invalid_payload'],
     ['a signed array', () => deliver('[1]'), 400, 'invalid_payload'],

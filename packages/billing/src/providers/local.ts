@@ -10,6 +10,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from '@repo/core'
 import { requireAmount } from '../amounts.ts'
+import { monthsAfter } from '../credits/months.ts'
 import { BillingError } from '../errors.ts'
 import type { Interval } from '../plans.ts'
 import type { SoldProduct } from '../products.ts'
@@ -52,7 +53,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
   const secret = options.webhookSecret ?? randomBytes(24).toString('base64url')
   const checkouts = new Map<string, Sold>()
   const payments = new Map<string, ProviderPayment>()
-  const subscriptions = new Map<string, ProviderSubscription & { product: SoldProduct }>()
+  const subscriptions = new Map<string, Running>()
   const { once } = createKeys()
   const events: ProviderHint[] = []
 
@@ -126,10 +127,8 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     await happened('subscription.canceled', { subscriptionId, customerId })
   }
 
-  const shown = ({
-    product: _,
-    ...subscription
-  }: ProviderSubscription & { product: SoldProduct }) => structuredClone(subscription)
+  const shown = ({ product: _, anchor: __, ...subscription }: Running) =>
+    structuredClone(subscription)
 
   const controls: LocalControls = {
     isDown: false,
@@ -160,7 +159,8 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
           sku: product.sku,
           quantity: 1,
           currentPeriodStart: start,
-          currentPeriodEnd: after(start, product.interval ?? 'month'),
+          currentPeriodEnd: after(start, start, product.interval ?? 'month'),
+          anchor: start,
           cancelAtPeriodEnd: false,
           canceledAt: null,
           endedAt: null,
@@ -204,7 +204,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       const payment = pay(product, { orderId, customerId, subscriptionId })
       Object.assign(subscription, {
         currentPeriodStart: currentPeriodEnd,
-        currentPeriodEnd: after(currentPeriodEnd, product.interval ?? 'month'),
+        currentPeriodEnd: after(currentPeriodEnd, subscription.anchor, product.interval ?? 'month'),
         status: 'active',
         latestPaymentId: payment.id,
       })
@@ -304,11 +304,17 @@ type Missing = 'checkout_not_found' | 'payment_not_found' | 'subscription_not_fo
 
 const rejected = (why: string) => new BillingError('provider_rejected', why)
 
-/** The same moment one interval later; the last of a shorter month where it has no such day. */
-function after(date: Date, interval: Interval): Date {
-  const next = new Date(date)
-  const day = date.getUTCDate()
-  next.setUTCMonth(date.getUTCMonth() + (interval === 'year' ? 12 : 1))
-  if (next.getUTCDate() !== day) next.setUTCDate(0)
+/** A subscription as it is kept. */
+interface Running extends ProviderSubscription {
+  product: SoldProduct
+  /** When it began: each period ends on this day of the month, or on the last of a shorter month. */
+  anchor: Date
+}
+
+/** The same moment one interval later, on the day of `anchor`. */
+function after(date: Date, anchor: Date, interval: Interval): Date {
+  const next = monthsAfter(date, interval === 'year' ? 12 : 1)
+  const lastDay = new Date(Date.UTC(next.getUTCFullYear(), next.getUTCMonth() + 1, 0)).getUTCDate()
+  next.setUTCDate(Math.min(anchor.getUTCDate(), lastDay))
   return next
 }

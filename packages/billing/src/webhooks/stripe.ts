@@ -165,8 +165,14 @@ function constructEvent(secrets: readonly string[], payload: string, header: str
 
 const webhooks = () => Stripe.webhooks
 
+/** The signature is over the header's own time. One that has several says two things: of which age, and which is signed. */
 function requireFresh(header: string): void {
-  const seconds = Number(/(?:^|,)\s*t=(\d+)/.exec(header)?.[1])
+  const times = header.split(',').filter((part) => /^\s*t\s*=/.test(part))
+  const [, time] = times.length === 1 ? (/^t=(\d{1,12})$/.exec(times[0] as string) ?? []) : []
+  if (time === undefined) {
+    throw new BillingError('invalid_signature', 'The signature has no time, or several.')
+  }
+  const seconds = Number(time)
   const off = Math.abs(Date.now() / 1000 - seconds)
   if (off <= TOLERANCE_SECONDS) return
   throw new BillingError(

@@ -1,7 +1,7 @@
 /** Secrets open with their key in their own row, and nowhere else. */
 
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createEncryption } from '../encryption.ts'
 
 const OLD = '0f'.repeat(32)
@@ -141,4 +141,36 @@ test.each([
   const create = () => createEncryption(keys)
   expect(create).toThrow(expect.objectContaining({ code: 'invalid_encryption_keys' }))
   for (const key of keys.filter(Boolean)) expect(create).not.toThrow(key)
+})
+
+describe('the three hex parts of other systems', () => {
+  const keys = ['a'.repeat(64), 'b'.repeat(64)]
+  const parts = createEncryption(keys, { format: 'three-parts' })
+
+  test('are written by option, and anybody with the key opens them', async () => {
+    const ciphertext = await parts.encrypt('secret ä', ['Integration', 'org'])
+    const [iv = '', tag = '', body = ''] = ciphertext.split(':')
+    expect([iv.length, tag.length]).toEqual([24, 32])
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      Buffer.from('a'.repeat(64), 'hex'),
+      Buffer.from(iv, 'hex'),
+    )
+    decipher.setAuthTag(Buffer.from(tag, 'hex'))
+    const plain = Buffer.concat([decipher.update(Buffer.from(body, 'hex')), decipher.final()])
+    expect(plain.toString()).toBe('secret ä')
+    expect(await createEncryption(keys).decrypt(ciphertext, [])).toBe('secret ä')
+  })
+
+  test('and ours are read by either, and rotated into the form that is written', async () => {
+    const ours = await createEncryption(keys).encrypt('secret', ['a'])
+    expect(await parts.decrypt(ours, ['a'])).toBe('secret')
+    const rotated = await parts.reencrypt(ours, ['a'])
+    expect(rotated).toMatch(/^[0-9a-f]{24}:[0-9a-f]{32}:[0-9a-f]*$/)
+    expect(await parts.reencrypt(rotated as string, ['a'])).toBeNull()
+    const next = createEncryption(['c'.repeat(64), ...keys], { format: 'three-parts' })
+    const again = await next.reencrypt(rotated as string, ['a'])
+    expect(await next.reencrypt(again as string, ['a'])).toBeNull()
+    expect(await createEncryption(['c'.repeat(64)]).decrypt(again as string, [])).toBe('secret')
+  })
 })

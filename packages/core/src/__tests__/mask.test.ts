@@ -287,3 +287,49 @@ test('what is worth reading stays readable', () => {
   })
   expect((mask(given) as typeof given).many.slice(99)).toEqual([99, '[2 more]'])
 })
+
+describe('card numbers', () => {
+  const CARDS = ['4242424242424242', '378282246310005', '5555555555554444', '6011111111111117']
+  const written = CARDS.flatMap((card) => [
+    card,
+    card.replace(/(\d{4})(?=\d)/g, '$1 '),
+    card.replace(/(\d{4})(?=\d)/g, '$1-'),
+  ])
+
+  test.each(written)('%s is masked, also beside other numbers', (card) => {
+    for (const text of [card, `card ${card}, declined`, `12 ${card} 34`, `"${card}"`]) {
+      const masked = maskText(text)
+      expect(masked).toContain('[card]')
+      expect(masked).not.toContain(card.slice(-4))
+    }
+  })
+
+  test.each([
+    ['a number with a wrong check digit', '4242424242424241'],
+    ['a time in milliseconds', '1764500000000'],
+    ['a date', '2026-11-30 02:33:12'],
+    ['an amount', '999999999999'],
+    ['an id', 'pi_4242424242424242'],
+    ['a UUID', '01a22a2d-431a-719d-a24d-8afaf3e2f6a3'],
+    ['a number that is too long', '42424242424242424242424242'],
+  ])('%s is not', (_, text) => expect(maskText(text)).toBe(text))
+
+  test('a number that is no text is masked alike, and fields by their names', () => {
+    const card = { number: '4000-wrong', cvc: 123, cvv: '123', card_number: 5, last4: '4242' }
+    expect(mask({ paid: 4242424242424242, at: 1764500000000, card })).toEqual({
+      paid: '[card]',
+      at: 1764500000000,
+      card: { number: '***', cvc: '***', cvv: '***', card_number: '***', last4: '4242' },
+    })
+  })
+
+  test.each([
+    ['digits', (length: number) => '4'.repeat(length)],
+    ['digits and a letter', (length: number) => `${'4'.repeat(length)}a`],
+    ['groups', (length: number) => '4 '.repeat(length / 2)],
+    ['groups and a letter', (length: number) => `${'4-'.repeat(length / 2)}a`],
+    ['cards', (length: number) => '4242424242424242 '.repeat(length / 17)],
+  ])('%s take no longer than their length', (_, textOf) => {
+    expect(growsLinearly(maskAll, textOf)).toBe(true)
+  })
+})

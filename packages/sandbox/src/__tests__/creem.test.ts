@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createTestLogger } from '@repo/core/testing'
+import { createTestClock, createTestLogger } from '@repo/core/testing'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Running, start, startReceiver } from './harness.ts'
 
@@ -104,6 +104,22 @@ test('a subscription begins, renews and ends', async () => {
     'subscription.scheduled_cancel',
     'subscription.canceled',
   ])
+})
+
+test('a plan that began on the 31st ends its periods on the last day, and on the 31st again', async () => {
+  const clock = createTestClock('2027-01-31T09:00:00Z')
+  running = await start({ clock })
+  const { creem } = running.sandbox
+  plan = creem.createProduct({ name: 'Pro', price: 2900, currency: 'USD', interval: 'month' }).id
+  const made = await open({ product_id: plan })
+  const { subscription } = creem.completeCheckout(made.id)
+  const ends: string[] = []
+  for (let month = 0; month < 3; month += 1) {
+    const { json } = await call(`/subscriptions?subscription_id=${subscription}`)
+    ends.push(json.current_period_end_date.slice(0, 10))
+    creem.renew(String(subscription))
+  }
+  expect(ends).toEqual(['2027-02-28', '2027-03-31', '2027-04-30'])
 })
 
 test('a renewal that is declined is past due, with the period that was paid, until it is paid', async () => {

@@ -82,10 +82,11 @@ function charge(
   return transaction
 }
 
-const endOf = (start: Date, product: CreemProduct): Date => {
-  const seconds = Math.floor(start.getTime() / 1000)
+/** On the day of the month on which the subscription began, or on the last of a shorter month. */
+const endOf = (start: Date, began: Date, product: CreemProduct): Date => {
+  const [from, anchor] = [start, began].map((date) => Math.floor(date.getTime() / 1000))
   const interval = product.billing_period === 'every-year' ? 'year' : 'month'
-  return new Date(periodEnd(seconds, seconds, { interval, interval_count: 1 }) * 1000)
+  return new Date(periodEnd(from ?? 0, anchor ?? 0, { interval, interval_count: 1 }) * 1000)
 }
 
 /**
@@ -143,7 +144,7 @@ function begin(
 ): CreemSubscription {
   const id = newId('sub')
   const start = store.clock.now()
-  const end = endOf(start, product)
+  const end = endOf(start, start, product)
   const transaction = charge(store, order, id, { start, end })
   const subscription: CreemSubscription = {
     id,
@@ -181,7 +182,9 @@ export function renew(store: CreemStore, id: string): CreemSubscription {
   }
   if (subscription.status === 'scheduled_cancel') return end(store, subscription)
   const start = new Date(subscription.current_period_end_date)
-  const period = { start, end: endOf(start, find(store, 'products', subscription.product)) }
+  const began = new Date(subscription.created_at)
+  const product = find(store, 'products', subscription.product)
+  const period = { start, end: endOf(start, began, product) }
   const order = find(store, 'orders', subscription.order)
   const transaction = charge(store, order, id, period)
   const ends = period.end.toISOString()
