@@ -9,6 +9,7 @@ import {
   type Clock,
   createLogger,
   type Logger,
+  lazy,
   originOf,
   readEnv,
   storable,
@@ -31,7 +32,8 @@ import { checkProductCredits, type Products, products } from './products.ts'
 import { createProvider } from './providers/choose.ts'
 import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
 import type { PaymentProvider, ProviderName } from './providers/provider.ts'
-import { livemodeOf, stripe } from './stripe.ts'
+import type { RequestLimits } from './requests.ts'
+import { limitRequests, livemodeOf, stripe } from './stripe.ts'
 import { readTrialSecrets } from './trials.ts'
 import { createWaker } from './wake.ts'
 import { createEventStore, type StoreRow } from './webhooks/store.ts'
@@ -114,6 +116,8 @@ export interface BillingOptions {
   db?: Database
   /** Default: the process-wide client of `STRIPE_SECRET_KEY`. */
   stripe?: Stripe
+  /** How fast requests go to Stripe. Default: what Stripe documents, and no limit at a stand-in. */
+  requests?: RequestLimits
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
   /** Default: two packs of credits and the default plans. */
@@ -188,6 +192,8 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     if (options.provider?.name === 'local') return false
     return readPayments().environment === 'production'
   })
+  const given = options.stripe ?? stripe
+  const client = options.requests ? limited(given, options.requests) : given
   const sold = { plans: options.plans ?? plans, products: options.products ?? products }
   checkProductCredits(sold.products, sold.plans)
   const clock = options.clock ?? systemClock
@@ -197,7 +203,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     createProvider({
       ...sold,
       checkout,
-      stripe: options.stripe ?? stripe,
+      stripe: client,
       clock,
       appUrl,
       stripeWebhookSecrets: secrets,
@@ -224,7 +230,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     isOwn: has('plans') || has('products') || has('effects') || has('credits'),
     db: database,
-    stripe: options.stripe ?? stripe,
+    stripe: client,
     ...sold,
     provider,
     providerNamed,
@@ -287,6 +293,12 @@ function requireDays(days: number): number {
   if (Number.isFinite(days) && days >= 0) return days
   throw new BillingError('invalid_options', `pastDueGraceDays must be 0 or more days, not ${days}.`)
 }
+/** The client with other limits, which are set when it is used for the first time. */
+const limited = (client: Stripe, limits: RequestLimits): Stripe =>
+  lazy(() => {
+    limitRequests(client, limits)
+    return client
+  })
 
 /** @throws `invalid_options` for anything but an origin */
 function requireAppUrl(address: string): URL {

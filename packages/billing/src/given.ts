@@ -30,7 +30,7 @@ export function given<Args extends unknown[], R>(
   return (...args) => {
     try {
       for (const [at, check] of checks.entries()) check(args[at], at < args.length)
-      for (const arg of args) if (typeof arg === 'object') requireStorable('The input', arg)
+      for (const arg of args) requireStorable('The input', withoutTransaction(arg))
     } catch (error) {
       // All that have checks answer with a promise.
       return Promise.reject(error) as R
@@ -38,6 +38,10 @@ export function given<Args extends unknown[], R>(
     return f(ctx, ...args)
   }
 }
+
+/** A transaction looks like a plain object, and to look through it would take for ever. */
+const withoutTransaction = (arg: unknown): unknown =>
+  typeof arg === 'object' && arg !== null && 'tx' in arg ? { ...arg, tx: null } : arg
 
 /** Who pays. */
 export const OWNER: Check = (value) => void requireOwner(value)

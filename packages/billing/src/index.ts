@@ -1,3 +1,4 @@
+export type { NotedAccount } from './account.ts'
 export type { Alert, AlertLimits } from './alerts.ts'
 export {
   type Billing,
@@ -41,6 +42,7 @@ export type { PlanCredits } from './credits/plan-terms.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
 export type { RecordedEffect, RedeliveredEffect } from './effects-waiting.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
+export type { RestoredCustomer } from './link.ts'
 export type { ForgetOptions } from './owners.ts'
 export type {
   ConfirmedPayment,

@@ -85,6 +85,17 @@ export async function withRun<Position extends Prisma.InputJsonObject>(
   }
 }
 
+/** A run that keeps no place, for what a person asks for. */
+export function unkept<Position>({ signal, limitMs }: RunOptions): Run<Position> {
+  const until = Date.now() + (limitMs ?? Number.POSITIVE_INFINITY)
+  return {
+    position: null,
+    save: async () => true,
+    keep: () => {},
+    isOver: () => (signal?.aborted ?? false) || Date.now() > until,
+  }
+}
+
 /** By the database's clock, which all processes share. */
 const leaseEnd = ({ events }: BillingContext): Prisma.Sql =>
   Prisma.sql`(clock_timestamp() + ${events.leaseMs} * interval '1 millisecond')`

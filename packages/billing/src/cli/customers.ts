@@ -5,11 +5,12 @@
  */
 
 import { databaseEnv } from '@repo/db'
+import type { NotedAccount } from '../account.ts'
 import { appEnv } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'
-import { type Command, say } from './command.ts'
+import { type Command, say, UsageError } from './command.ts'
 
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
 
@@ -46,12 +47,13 @@ export const customerCommands: Record<string, Command> = {
   },
 
   reconcile: {
-    does: 'compare every customer with Stripe, report and mend differences',
+    flags: { all: '' },
+    does: 'compare with Stripe the customers that may have changed, or --all in full, and mend differences',
     needs: EVERYTHING,
     acts: true,
-    async run(_, __, billing) {
+    async run(_, { all = false }, billing) {
       const progress = createProgress('customers')
-      const result = await billing.reconcile({ onProgress: progress.show })
+      const result = await billing.reconcile({ all, onProgress: progress.show })
       progress.end()
       for (const { ownerId, changes, deleted } of result.differences) {
         const what = changes.map(({ object, id, from, to }) =>
@@ -61,8 +63,71 @@ export const customerCommands: Record<string, Command> = {
       }
       for (const { ownerId, reason } of result.failed) say(`${ownerId}: not compared (${reason})`)
       say(`${result.customers} customers, ${result.differences.length} differed and are mended.`)
-      if (result.failed.length > 0) process.exitCode = 1
+      if (result.outcome === 'busy') say('Another comparison is under way: nothing was compared.')
+      if (result.outcome === 'gone') {
+        say(
+          'It stopped, because more than a few customers are gone at Stripe. Is the key the right one?',
+        )
+      }
+      if (result.failed.length > 0 || result.outcome !== 'done') process.exitCode = 1
       return result
+    },
+  },
+
+  'customers link': {
+    takes: '<owner>',
+    flags: { customer: '<cus_…>' },
+    does: 'make a customer of Stripe an owner’s, with its subscriptions; tells nothing of the past',
+    needs: EVERYTHING,
+    acts: true,
+    async run([ownerId = ''], { customer }, billing) {
+      if (customer === undefined) throw new UsageError('Say --customer, the id at Stripe.')
+      const { changes, problems } = await billing.linkCustomer(ownerId, customer)
+      const { plan, status } = await billing.getSubscription(ownerId)
+      say(`${ownerId} is ${customer}: ${plan}${status ? `, ${status}` : ''}`)
+      return { ownerId, customer, plan, status, changes, problems }
+    },
+  },
+
+  'customers restore': {
+    takes: '<owner>',
+    does: 'bring back a customer and subscriptions that a mistake has ended here, and Stripe has still',
+    needs: EVERYTHING,
+    acts: true,
+    async run([ownerId = ''], _, billing) {
+      const restored = await billing.restoreCustomer(ownerId)
+      const { length } = restored.subscriptions
+      say(`${ownerId} is ${restored.stripeCustomerId} again; ${length} subscriptions run again.`)
+      return { ownerId, ...restored }
+    },
+  },
+
+  'account show': {
+    does: 'the account at Stripe whose customers the database holds',
+    needs: [databaseEnv, appEnv],
+    async run(_, __, billing) {
+      const account = await billing.getAccount()
+      say(account ? inWords(account) : 'None is noted yet.')
+      return { account }
+    },
+  },
+
+  'account replace': {
+    flags: { yes: '' },
+    does: 'note the account of the present key instead; only for a database that moves to it',
+    needs: EVERYTHING,
+    acts: true,
+    async run(_, { yes = false }, billing) {
+      const before = await billing.getAccount()
+      if (!yes) {
+        say(
+          `Noted is ${before ? inWords(before) : 'none'}. Nothing was changed. Say --yes to do it.`,
+        )
+        return { done: false, before, account: before }
+      }
+      const account = await billing.replaceAccount()
+      say(`Noted is ${inWords(account)} now.`)
+      return { done: true, before, account }
     },
   },
 
@@ -120,3 +185,6 @@ export const customerCommands: Record<string, Command> = {
     },
   },
 }
+
+const inWords = ({ stripeAccountId, livemode }: NotedAccount): string =>
+  `${stripeAccountId ?? 'an account that is not known'} (${livemode === null ? 'mode not known' : livemode ? 'live' : 'test'})`

@@ -99,6 +99,7 @@ export const eventCommands: Record<string, Command> = {
       const result = await billing.pullEvents({ onProgress: (seen) => progress.show(seen) })
       progress.end()
       say(`Stripe told of ${result.seen} events; ${result.pulled.length} were missing.`)
+      if (result.outcome === 'busy') say('Another pull is under way: nothing was looked at.')
       return { ...result, ...(await processWaiting(billing)) }
     },
   },

@@ -24,7 +24,7 @@ export function orderJobs(ctx: BillingContext): JobDefinition<object>[] {
       await watchOrders(ctx)
     }),
     repairJob(ctx, 'billing.pullOrders', (how) => pullOrders(ctx, how)),
-    job('billing.reconcileOrders', ({ signal }) => reconcileOrders(ctx, { signal })),
+    repairJob(ctx, 'billing.reconcileOrders', (how) => reconcileOrders(ctx, how)),
   ]
 }
 

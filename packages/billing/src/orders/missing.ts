@@ -35,9 +35,10 @@ async function book(
   const booked = await find()
   if (booked) return booked.id
   try {
-    const first = subscriptionId
+    const ofPlan = subscriptionId ?? (await planOf(ctx, provider, paymentId))
+    const first = ofPlan
       ? await ctx.db.order.findFirst({
-          where: { provider, subscriptionId, checkoutId: { not: null } },
+          where: { provider, subscriptionId: ofPlan, checkoutId: { not: null } },
         })
       : null
     if (first) {
@@ -51,4 +52,13 @@ async function book(
     ctx.logger.error({ provider, paymentId, error }, 'payment could not be booked')
   }
   return (await find())?.id ?? null
+}
+
+/** The subscription of a payment that was listed without it. */
+async function planOf(
+  ctx: BillingContext,
+  provider: string,
+  paymentId: string,
+): Promise<string | null> {
+  return (await ctx.providerNamed(provider).retrievePayment(paymentId)).subscriptionId
 }

@@ -9,19 +9,18 @@
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { type Run, type RunOptions, type RunOutcome, unkept, withRun } from '../repair-run.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { isolated } from '../sweep.ts'
 import { inSpan } from '../telemetry.ts'
-import { bookMissing } from './missing.ts'
+import { beginning, comparePages, type Place, type PlaceDay } from './compare-pages.ts'
 import { settleOrder } from './settle.ts'
 import { type OrderRates, watchOrders } from './watch.ts'
 
-export interface ReconcileOrdersOptions {
+export interface ReconcileOrdersOptions extends RunOptions {
   /** Payments from when on are compared with the provider. Default: the last 48 hours. */
   since?: Date
   /** Who asks for it, by id or name: stands beside what is mended. Default: nobody. */
   operator?: string
-  signal?: AbortSignal
   /** Told of payments compared. */
   onProgress?: (done: number) => void
 }
@@ -65,43 +64,74 @@ export interface OrdersReport extends OrderRates {
   /** Orders that are left as they are, because nobody can be asked about them here. */
   skipped: SkippedOrder[]
   days: DayTotals[]
+  /** Payments about which the provider could not be asked, with the code of the reason. */
+  failed: { provider: string; paymentId: string; reason: string }[]
+  /**
+   * `done`: the whole window has been compared, by this run and those before. `stopped`: the next run goes on from
+   * here, and the report is of what was compared so far. `busy`: another run is under way, and nothing was compared.
+   */
+  outcome: RunOutcome
 }
 
 const WINDOW_MS = 48 * 60 * 60_000
 
+/**
+ * Compares orders with the provider and the ledger. The nightly comparison keeps its place, so that one that is stopped
+ * goes on; one with `since` or an operator begins anew each time.
+ */
 export function reconcileOrders(
   ctx: BillingContext,
   options: ReconcileOrdersOptions = {},
 ): Promise<OrdersReport> {
   return inSpan('reconcile orders', {}, async (span) => {
     const since = options.since ?? new Date(ctx.clock.now().getTime() - WINDOW_MS)
-    const before = [...(await paidWithoutTransaction(ctx))]
-    const skipped = new Set<string>()
-    const found = await paymentsOf(ctx, since, options, skipped)
-    const theirs = await bookMissing(ctx, found, options)
-    const booked = theirs.filter(({ orderId }, at) => orderId !== found[at]?.orderId)
-    const wrong = await differing(ctx, theirs)
-    const suspects = [...new Set([...before, ...wrong])]
-    for (const id of suspects) await mend(ctx, id, options, skipped)
-    const paidWithout = await paidWithoutTransaction(ctx)
-    const still = await differing(ctx, theirs)
-    const isRight = (id: string) => !paidWithout.includes(id) && !still.includes(id)
-    const report: OrdersReport = {
-      since,
-      payments: theirs.length,
-      paidWithoutTransaction: paidWithout,
-      transactionsWithoutOrder: await transactionsWithoutOrder(ctx),
-      differing: still,
-      withoutOrder: theirs.filter(({ orderId }) => orderId === null).length,
-      mended: [...suspects, ...booked.flatMap(({ orderId }) => orderId ?? [])].filter(isRight),
-      skipped: [...skipped].map((orderId) => ({ orderId, reason: 'not_known_here' })),
-      days: await totalsOf(ctx, since, theirs),
-      ...(await watchOrders(ctx)),
+    let place = beginning(since)
+    const work = async (run: Run<Place>) => {
+      place = run.position ?? place
+      return comparePages(ctx, run, place, options)
     }
-    span.setAttribute('tollgate.differences', still.length + paidWithout.length)
+    const isAsked = options.since !== undefined || options.operator !== undefined
+    const outcome = isAsked
+      ? (await work(unkept<Place>(options)))
+        ? 'done'
+        : 'stopped'
+      : await withRun<Place>(ctx, 'reconcileOrders', options, work)
+    const report = await reportOf(ctx, place, outcome, options)
+    span.setAttribute(
+      'tollgate.differences',
+      report.differing.length + report.paidWithoutTransaction.length,
+    )
     tell(ctx, report)
     return report
   })
+}
+
+async function reportOf(
+  ctx: BillingContext,
+  place: Place,
+  outcome: RunOutcome,
+  options: ReconcileOrdersOptions,
+): Promise<OrdersReport> {
+  const since = new Date(place.since)
+  const skipped = new Set(place.skipped)
+  const lost = outcome === 'done' ? await paidWithoutTransaction(ctx) : []
+  for (const id of lost) await mend(ctx, id, options, skipped)
+  const paidWithout = lost.length > 0 ? await paidWithoutTransaction(ctx) : lost
+  const mended = [...place.mended, ...lost]
+  return {
+    since,
+    payments: place.payments,
+    paidWithoutTransaction: paidWithout,
+    transactionsWithoutOrder: outcome === 'done' ? await transactionsWithoutOrder(ctx) : [],
+    differing: place.differing,
+    withoutOrder: place.withoutOrder,
+    mended: mended.filter((id) => !paidWithout.includes(id) && !place.differing.includes(id)),
+    skipped: [...skipped].map((orderId) => ({ orderId, reason: 'not_known_here' })),
+    days: await totalsOf(ctx, since, place.days),
+    failed: place.failed,
+    outcome,
+    ...(await watchOrders(ctx)),
+  }
 }
 
 function tell(ctx: BillingContext, report: OrdersReport): void {
@@ -114,7 +144,7 @@ function tell(ctx: BillingContext, report: OrdersReport): void {
   }
 }
 
-async function mend(
+export async function mend(
   ctx: BillingContext,
   orderId: string,
   { operator }: ReconcileOrdersOptions,
@@ -160,53 +190,7 @@ export interface Theirs extends Totals {
   orderId: string | null
 }
 
-/**
- * What the providers say of our payments since then, and of those they tell of by themselves. Adds to
- * `skipped` the orders whose payment is not known here.
- */
-async function paymentsOf(
-  ctx: BillingContext,
-  since: Date,
-  { signal, onProgress }: ReconcileOrdersOptions,
-  skipped: Set<string>,
-): Promise<Theirs[]> {
-  const orders = await ctx.db.order.findMany({
-    where: {
-      paymentId: { not: null },
-      OR: [{ paidAt: { gte: since } }, { completedAt: { gte: since } }],
-    },
-  })
-  const found = new Map<string, Theirs>()
-  const names = new Set([ctx.provider.name as string, ...orders.map(({ provider }) => provider)])
-  for (const name of names) {
-    const provider = ctx.providerNamed(name)
-    const known = orders.filter((order) => order.provider === name)
-    const ids = new Set(known.flatMap(({ paymentId }) => paymentId ?? []))
-    const nothing = { checkoutIds: [], paymentIds: [], subscriptionIds: [] }
-    for await (const { paymentId } of provider.pull(since, nothing)) {
-      if (paymentId) ids.add(paymentId)
-      if (signal?.aborted) break
-    }
-    for (const paymentId of ids) {
-      if (signal?.aborted) break
-      const ids = { provider: name, paymentId }
-      await isolated(ctx, 'payment could not be reconciled', ids, async () => {
-        const payment = await provider.retrievePayment(paymentId).catch((error: unknown) => {
-          if (isBillingError(error, 'payment_not_found')) return null
-          if (!isBillingError(error, 'not_known_here')) throw error
-          for (const order of known) if (order.paymentId === paymentId) skipped.add(order.id)
-          return null
-        })
-        onProgress?.(found.size)
-        if (payment?.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) return
-        found.set(`${name} ${paymentId}`, await theirsOf(ctx, name, payment))
-      })
-    }
-  }
-  return [...found.values()]
-}
-
-async function theirsOf(
+export async function theirsOf(
   ctx: BillingContext,
   provider: string,
   payment: ProviderPayment,
@@ -234,7 +218,7 @@ async function theirsOf(
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 
 /** Orders that do not have what the provider says of their payment. */
-async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
+export async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
   const ids = theirs.flatMap(({ orderId }) => orderId ?? [])
   const orders = await ctx.db.order.findMany({ where: { id: { in: ids } } })
   const byId = new Map(orders.map((order) => [order.id, inNumbers(order)]))
@@ -255,7 +239,7 @@ const agrees = (order: Order, { paymentId, paid, refunded }: Theirs): boolean =>
 async function totalsOf(
   ctx: BillingContext,
   since: Date,
-  theirs: readonly Theirs[],
+  theirs: readonly PlaceDay[],
 ): Promise<DayTotals[]> {
   const rows = await ctx.db.$queryRaw<
     (Totals & { day: string; provider: string; currency: string })[]
@@ -279,9 +263,6 @@ async function totalsOf(
     to.refunded += refunded
   }
   for (const row of rows) add(at(row.day, row.provider, row.currency).ours, row)
-  for (const each of theirs) {
-    // What was sold past us is no order's; it is counted apart.
-    if (each.orderId) add(at(each.day, each.provider, each.currency).theirs, each)
-  }
+  for (const each of theirs) add(at(each.day, each.provider, each.currency).theirs, each)
   return [...days.values()].sort((a, b) => (a.day < b.day ? -1 : 1))
 }

@@ -83,8 +83,19 @@ export interface PaymentProvider {
    */
   pull(since: Date, known: KnownObjects): AsyncIterable<ProviderHint>
 
+  /**
+   * The payments that were made since then, page by page: `last` is what the next page comes `after`, or null. Absent:
+   * the provider has no list of payments that is worth it, and `pull` names them.
+   */
+  listPayments?(since: Date, after: string | null): Promise<PaymentPage>
+
   /** A page on which a customer manages what they bought. Absent: the provider has none. */
   createPortal?(input: { customerId: string; returnUrl: string }): Promise<{ url: string }>
+}
+
+export interface PaymentPage {
+  payments: ProviderPayment[]
+  last: string | null
 }
 
 /** Where providers differ in what they can promise. */

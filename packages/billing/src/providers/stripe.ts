@@ -200,6 +200,17 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       return retrieveCheckout(id)
     },
     retrievePayment,
+    async listPayments(since, after) {
+      const created = { gte: Math.floor(since.getTime() / 1000) }
+      const isNew = hasNewShape(stripe)
+      const expand = ['data.latest_charge', ...(isNew ? [] : ['data.invoice'])]
+      const from = after === null ? {} : { starting_after: after }
+      const listed = stripe.paymentIntents.list({ created, expand, limit: 100, ...from })
+      const { data, has_more } = await ask('list', listed)
+      await addDisputes(stripe, data)
+      const payments = data.map((intent) => paymentOfStripe(intent, record(intent)?.invoice))
+      return { payments, last: has_more ? (data.at(-1)?.id ?? null) : null }
+    },
     async refund({ paymentId, amount, idempotencyKey, name = idempotencyKey, isRetry }) {
       if (amount !== undefined) requireAmount(amount)
       const params = {
