@@ -36,9 +36,12 @@ async function check(ctx: BillingContext): Promise<void> {
   if (noted && keyFingerprint !== null && noted.keyFingerprint === keyFingerprint) return
   const stripeAccountId = await accountOf(ctx)
   if (noted) {
-    if (stripeAccountId !== null && noted.stripeAccountId !== null) {
-      if (stripeAccountId !== noted.stripeAccountId) throw refused(ctx, stripeAccountId, noted)
+    const isKnown = stripeAccountId !== null && noted.stripeAccountId !== null
+    if (isKnown && stripeAccountId !== noted.stripeAccountId) {
+      throw refused(ctx, stripeAccountId, noted)
     }
+    // A key that may not say whose it is has to know our customers.
+    if (stripeAccountId === null) return requireKnownCustomer(ctx, null)
     const data = {
       keyFingerprint,
       livemode: noted.livemode ?? livemode,
@@ -48,7 +51,12 @@ async function check(ctx: BillingContext): Promise<void> {
     return
   }
   await requireKnownCustomer(ctx, stripeAccountId)
-  const row = { environment, stripeAccountId, livemode, keyFingerprint }
+  const row = {
+    environment,
+    stripeAccountId,
+    livemode,
+    keyFingerprint: stripeAccountId && keyFingerprint,
+  }
   await db.stripeAccount.createMany({ data: [row], skipDuplicates: true })
   // Two processes with two keys may have come at once: the row that is there decides.
   const kept = await db.stripeAccount.findUniqueOrThrow({ where: { environment } })
@@ -77,8 +85,9 @@ async function requireKnownCustomer(ctx: BillingContext, account: string | null)
   try {
     await ask('customer', ctx.stripe.customers.retrieve(newest.stripeCustomerId))
   } catch (error) {
-    if (!isMissing(error)) throw error
-    throw refused(ctx, account, { stripeAccountId: null, livemode: null })
+    if (isMissing(error)) throw refused(ctx, account, { stripeAccountId: null })
+    // A key that Stripe refuses altogether fails with what it is used for.
+    if (!isBillingError(error, 'provider_rejected')) throw error
   }
 }
 
@@ -98,7 +107,7 @@ const ADVICE =
 function refused(
   ctx: BillingContext,
   account: string | null,
-  { stripeAccountId }: { stripeAccountId: string | null; livemode: boolean | null },
+  { stripeAccountId }: { stripeAccountId: string | null },
 ): BillingError {
   ctx.alert({ code: 'other_account', account, noted: stripeAccountId })
   const theirs = account ?? 'that is not known'

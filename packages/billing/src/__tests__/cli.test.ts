@@ -32,6 +32,16 @@ async function paidElsewhere() {
 const planOf = async (ownerId: string) => (await h.billing.getSubscription(ownerId)).plan
 const statusOf = async (eventId: string) => (await h.billing.showEvent(eventId)).status
 
+test('events acknowledge takes what a person has looked at off the list', async () => {
+  const { event, eventId } = await paidElsewhere()
+  await h.deliver(event)
+  await h.db.webhookEvent.updateMany({ where: { eventId }, data: { status: 'dead' } })
+  expect(await cli(['events', 'acknowledge', eventId])).toMatchObject({ code: 2 })
+  const run = await cli(['events', 'acknowledge', eventId, '--by', 'ada', '--json'])
+  expect(run.json()).toEqual({ acknowledged: [eventId] })
+  expect(await statusOf(eventId)).toBe('ignored')
+})
+
 describe('customers', () => {
   test('plans push says what it made, and needs no database', async () => {
     const args = ['plans', 'push', '--json', '--config', DEFAULT_CONFIG]
@@ -53,6 +63,28 @@ describe('customers', () => {
     })
     expect(run.stderr).toContain(`2/2 ${second.ownerId}: PRO, active\n`)
     expect(await planOf(first.ownerId)).toBe('PRO')
+  })
+
+  test('link takes a customer over, and restore says where there is nothing to bring back', async () => {
+    const ownerId = await h.owner()
+    const { id } = await h.stripe.customers.create({ name: 'Ada' })
+    const run = await cli(['customers', 'link', ownerId, '--customer', id, '--json'])
+    expect(run).toMatchObject({ code: 0 })
+    expect(run.json()).toMatchObject({ ownerId, customer: id, plan: 'FREE', status: null })
+    const again = await cli(['customers', 'restore', await h.owner(), '--json'])
+    expect(again).toMatchObject({ code: 1, stdout: '' })
+    expect(await cli(['customers', 'link', ownerId])).toMatchObject({ code: 2 })
+  })
+
+  test('account shows what is noted, and replaces it only when it is told to', async () => {
+    await h.billing.ensureCustomer(await h.owner())
+    const noted = await h.billing.getAccount()
+    const shown = await cli(['account', 'show', '--json'])
+    expect(shown.json()).toEqual({ account: noted })
+    const asked = await cli(['account', 'replace', '--json'])
+    expect(asked.json()).toEqual({ done: false, before: noted, account: noted })
+    const done = await cli(['account', 'replace', '--yes', '--json'])
+    expect(done.json()).toEqual({ done: true, before: noted, account: noted })
   })
 
   test('reconcile reports what differed, and fails where it could not compare', async () => {
