@@ -24,7 +24,7 @@ import { look, type Seen } from './look.ts'
 import { followOrder } from './plan-months.ts'
 import { addRenewals } from './renewals.ts'
 import { type SubscriptionProblem, subscriptionOf } from './subscriptions.ts'
-import { isGiven, verdictOf } from './verdict.ts'
+import { verdictOf } from './verdict.ts'
 
 export interface SettleOptions {
   /** The person who asked for it, by id or name: stands beside what is done. Default: nobody. */
@@ -162,17 +162,13 @@ async function write(
   }
   // What a balance or a discount pays whole is sold all the same; of a trial nothing is sold yet.
   const isCovered = payment === null && checkout?.price === before.amount
-  // What a coupon took whole off is given like what was paid.
-  const paid = isPaid ? payment : checkout && isGiven(order, checkout) ? NOTHING_PAID : null
+  const paid = isPaid ? payment : isCovered ? NOTHING_PAID : null
   if (paid) order = await giveCredits(ctx, tx, { before, order, payment: paid, options })
-  else if (isCovered) order = await giveCredits(ctx, tx, { before, order, payment: FREE, options })
   await followOrder(ctx, tx, { before, order, row, isUnflagged })
   return { ...told, order, isChanged: differs(before, order), problem }
 }
 
 /** Nothing was paid, so nothing can go back. */
-const FREE = { amountPaid: 0, amountRefunded: 0, disputeId: null, disputeStatus: null }
-
 const NOTHING_PAID = { amountPaid: 0, amountRefunded: 0, disputeId: null, disputeStatus: null }
 
 const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'paymentId'] as const
