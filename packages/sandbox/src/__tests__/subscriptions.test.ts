@@ -197,13 +197,13 @@ test('a subscription without a card is refused, or waits for its first payment',
 
   const declined = await stripe.subscriptions.create({
     ...base,
-    default_payment_method: 'pm_card_visa_chargeDeclined',
+    default_payment_method: 'pm_card_chargeCustomerFail',
   })
   expect(declined.status).toBe('incomplete')
   await expect(
     stripe.subscriptions.create({
       ...base,
-      default_payment_method: 'pm_card_visa_chargeDeclined',
+      default_payment_method: 'pm_card_chargeCustomerFail',
       payment_behavior: 'error_if_incomplete',
     }),
   ).rejects.toMatchObject({ statusCode: 402, code: 'card_declined' })

@@ -8,8 +8,12 @@
 import { createHash } from 'node:crypto'
 import type { Endpoint } from './endpoint.ts'
 
+/** The id of the account that a key belongs to. */
+export const accountOf = (secretKey: string): string =>
+  `acct_${createHash('sha256').update(secretKey).digest('hex').slice(0, 16)}`
+
 export function accountEndpoints(secretKey: string): Endpoint[] {
-  const id = `acct_${createHash('sha256').update(secretKey).digest('hex').slice(0, 16)}`
+  const id = accountOf(secretKey)
   return [
     {
       method: 'GET',

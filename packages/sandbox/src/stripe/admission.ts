@@ -5,6 +5,7 @@
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { accountOf } from './account.ts'
 import { StripeApiError, type StripeErrorCode } from './errors.ts'
 
 /** What the next API requests answer instead of their result. */
@@ -41,6 +42,20 @@ function keyOf(header = ''): string {
   if (scheme.toLowerCase() === 'bearer') return value
   if (scheme.toLowerCase() !== 'basic') return ''
   return Buffer.from(value, 'base64').toString('utf8').split(':')[0] ?? ''
+}
+
+/**
+ * Refuses to act for another account: a key of the stand-in belongs to one.
+ *
+ * @throws `account_invalid`, 403
+ */
+export function checkAccount(named: string | undefined, secretKey: string): void {
+  if (named === undefined || named === accountOf(secretKey)) return
+  throw new StripeApiError(
+    'account_invalid',
+    403,
+    'The provided key does not have access to the account in the Stripe-Account header (or that account does not exist).',
+  )
 }
 
 /** Refuses what is no API version. */

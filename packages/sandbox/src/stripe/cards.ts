@@ -33,6 +33,19 @@ const numbers: Record<string, { brand: string; behaviour: CardBehaviour }> = {
   '4000000000009987': { brand: 'visa', behaviour: 'lost_card' },
   '4000000000000069': { brand: 'visa', behaviour: 'expired_card' },
   '4000000000000127': { brand: 'visa', behaviour: 'incorrect_cvc' },
+  '6011111111111117': { brand: 'discover', behaviour: 'pays' },
+  '3056930009020004': { brand: 'diners', behaviour: 'pays' },
+  '3566002020360505': { brand: 'jcb', behaviour: 'pays' },
+  '6200000000000005': { brand: 'unionpay', behaviour: 'pays' },
+  '4000056655665556': { brand: 'visa', behaviour: 'pays' },
+  '4000000000000077': { brand: 'visa', behaviour: 'pays' },
+  '4000000000009235': { brand: 'visa', behaviour: 'pays' },
+  '4000002760000016': { brand: 'visa', behaviour: 'pays' },
+  '4000002500003155': { brand: 'visa', behaviour: 'requires_action' },
+  '4000000000003220': { brand: 'visa', behaviour: 'requires_action' },
+  '4000000000000259': { brand: 'visa', behaviour: 'is_disputed' },
+  '4000000000001976': { brand: 'visa', behaviour: 'is_inquired' },
+  '4000000000000119': { brand: 'visa', behaviour: 'processing_error' },
   '4000000000005126': { brand: 'visa', behaviour: 'refund_fails' },
   '4000000000007726': { brand: 'visa', behaviour: 'refund_waits' },
 }
@@ -52,6 +65,20 @@ const names: Record<string, string> = {
   pm_card_visa_chargeDeclinedLostCard: '4000000000009987',
   pm_card_chargeDeclinedExpiredCard: '4000000000000069',
   pm_card_chargeDeclinedIncorrectCvc: '4000000000000127',
+  pm_card_discover: '6011111111111117',
+  pm_card_diners: '3056930009020004',
+  pm_card_jcb: '3566002020360505',
+  pm_card_unionpay: '6200000000000005',
+  pm_card_visa_debit: '4000056655665556',
+  pm_card_us: '4242424242424242',
+  pm_card_de: '4000002760000016',
+  pm_card_bypassPending: '4000000000000077',
+  pm_card_riskLevelElevated: '4000000000009235',
+  pm_card_authenticationRequiredOnSetup: '4000002500003155',
+  pm_card_threeDSecure2Required: '4000000000003220',
+  pm_card_createDispute: '4000000000000259',
+  pm_card_createDisputeInquiry: '4000000000001976',
+  pm_card_chargeDeclinedProcessingError: '4000000000000119',
   pm_card_refundFail: '4000000000005126',
   pm_card_pendingRefund: '4000000000007726',
 }
@@ -62,7 +89,12 @@ export const numberOf = (name: string): string | undefined =>
 
 /** Why the bank says no, in the words of Stripe's error. */
 export interface Decline {
-  code: 'authentication_required' | 'card_declined' | 'expired_card' | 'incorrect_cvc'
+  code:
+    | 'authentication_required'
+    | 'card_declined'
+    | 'expired_card'
+    | 'incorrect_cvc'
+    | 'processing_error'
   declineCode: string
   message: string
 }
@@ -86,6 +118,11 @@ const declines: Partial<Record<CardBehaviour, Decline>> = {
     'incorrect_cvc',
     'incorrect_cvc',
     "Your card's security code is incorrect.",
+  ),
+  processing_error: decline(
+    'processing_error',
+    'processing_error',
+    'An error occurred while processing your card. Try again in a little bit.',
   ),
   test_mode_live_card: decline(
     'card_declined',

@@ -8,6 +8,7 @@
 import { SandboxError } from '../errors.ts'
 import { bankDecline, type Decline } from './cards.ts'
 import { copy } from './copy.ts'
+import { openDispute } from './disputes.ts'
 import { StripeApiError } from './errors.ts'
 import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
 import { emit, find, insert, newId, type Store, seconds } from './store.ts'
@@ -77,6 +78,11 @@ function succeed(store: Store, intent: PaymentIntent, charge: Charge): void {
   intent.last_payment_error = null
   emit(store, 'charge.succeeded', charge)
   emit(store, 'payment_intent.succeeded', intent)
+  const behaviour = store.tables.paymentMethods.get(charge.payment_method ?? '')?.behaviour
+  if (behaviour === 'is_disputed') openDispute(store, charge.id)
+  if (behaviour === 'is_inquired') {
+    openDispute(store, charge.id, { status: 'warning_needs_response' })
+  }
 }
 
 function refuse(

@@ -8,7 +8,7 @@ import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoi
 import { invalid, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Address, Customer } from './objects.ts'
-import { attachCard, resolveCard } from './payment-methods.ts'
+import { attachCard, resolveCard, verified } from './payment-methods.ts'
 import { customerFilter, searchable } from './search.ts'
 import {
   change,
@@ -75,7 +75,13 @@ export function setDefaultCard(store: Store, customer: Customer, card: string): 
 }
 
 /** The changes a request asks for, all checked before any is made. */
-function changes(store: Store, params: Params, current?: Customer): Partial<Customer> {
+function changes(
+  store: Store,
+  params: Params,
+  current?: Customer,
+  /** The card that the same request attaches. */
+  coming?: { named: string; id: string },
+): Partial<Customer> {
   const fields: Partial<Customer> = { metadata: params.metadata(current?.metadata) }
   for (const key of ['description', 'email', 'name', 'phone'] as const) {
     const value = params.text(key, key === 'email' ? 512 : 5000)
@@ -95,7 +101,12 @@ function changes(store: Store, params: Params, current?: Customer): Partial<Cust
     const name = settings.name('default_payment_method')
     fields.invoice_settings = {
       custom_fields: null,
-      default_payment_method: card === null ? null : attached(store, card, name, current),
+      default_payment_method:
+        card === null
+          ? null
+          : card === coming?.named || card === coming?.id
+            ? (coming?.id ?? null)
+            : attached(store, card, name, current),
       footer: null,
       rendering_options: null,
     }
@@ -124,10 +135,14 @@ function addressOf(params: Params | undefined): Address | null {
 }
 
 function create({ store, params }: Call): Customer {
-  const fields = changes(store, params)
   const named = params.text('payment_method')
+  const card = named ? verified(resolveCard(store, named, 'payment_method')) : undefined
+  if (card && card.customer !== null) {
+    throw invalid('This PaymentMethod is attached to another customer.', 'payment_method')
+  }
+  const fields = changes(store, params, undefined, card && { named: String(named), id: card.id })
   const customer = createCustomer(store, fields)
-  if (named) attachCard(store, resolveCard(store, named, 'payment_method'), customer.id)
+  if (card) attachCard(store, card, customer.id)
   return customer
 }
 
@@ -149,7 +164,10 @@ const PARAMS = [
   'phone',
   'preferred_locales',
 ]
-const IGNORED = ['shipping', 'tax', 'tax_exempt', 'tax_id_data', 'test_clock', 'invoice_prefix']
+const IGNORED = ['shipping', 'tax', 'invoice_prefix']
+
+/** Refused by name: each would change what a customer is charged, or when. */
+const REFUSED = ['tax_exempt', 'tax_id_data', 'test_clock']
 
 export const customerEndpoints: Endpoint[] = [
   {
@@ -157,6 +175,7 @@ export const customerEndpoints: Endpoint[] = [
     path: '/v1/customers',
     params: [...PARAMS, 'payment_method'],
     ignored: IGNORED,
+    refused: REFUSED,
     run: create,
   },
   {
@@ -200,6 +219,7 @@ export const customerEndpoints: Endpoint[] = [
     path: '/v1/customers/:id',
     params: [...PARAMS],
     ignored: IGNORED,
+    refused: REFUSED,
     run({ store, params, id }) {
       const customer = findLive(store, id)
       const fields = changes(store, params, customer)

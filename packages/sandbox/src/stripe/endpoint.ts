@@ -29,6 +29,8 @@ export interface Endpoint {
   params?: readonly string[]
   /** Parameters of Stripe's that it takes and that change nothing here. */
   ignored?: readonly string[]
+  /** Parameters of Stripe's that it does not play and refuses by name. */
+  refused?: readonly string[]
   /** Set where `run` answers JSON as it goes out, and not records to be shown by version. */
   isShown?: true
   run(call: Call): object

@@ -16,6 +16,7 @@ export type StripeErrorCode =
   | 'invalid_api_key'
   | 'invalid_request'
   | 'unrecognized_url'
+  | 'account_invalid'
   | 'amount_too_large'
   | 'amount_too_small'
   | 'authentication_required'
@@ -44,6 +45,7 @@ export type StripeErrorCode =
   | 'parameter_unknown'
   | 'payment_intent_authentication_failure'
   | 'payment_intent_unexpected_state'
+  | 'processing_error'
   | 'promotion_code_invalid'
   | 'rate_limit'
   | 'resource_already_exists'
@@ -67,6 +69,8 @@ export interface StripeErrorDetails {
   /** The parameter at fault, in brackets: `items[0][price]`. */
   param?: string
   decline_code?: string
+  /** What to do next, where the bank says it. */
+  advice_code?: string
   charge?: string
   /** A rendered PaymentIntent, where a card was declined. */
   payment_intent?: object
@@ -79,6 +83,7 @@ export interface StripeErrorDetails {
  * @see https://docs.stripe.com/error-low-level#sending-idempotency-keys
  */
 const BEFORE_THE_BEGIN = new Set<StripeErrorCode>([
+  'account_invalid',
   'amount_too_large',
   'amount_too_small',
   'email_invalid',

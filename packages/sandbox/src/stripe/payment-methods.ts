@@ -4,18 +4,39 @@
  * @module
  */
 
-import { createCard, numberOf } from './cards.ts'
+import { bankDecline, createCard, createDebit, numberOf } from './cards.ts'
 import { requireCustomer } from './customers.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
-import { invalid } from './errors.ts'
+import { invalid, StripeApiError } from './errors.ts'
 import type { PaymentMethod } from './objects.ts'
 import { emit, find, insert, refer, type Store } from './store.ts'
 
+/** Names that stand for a bank debit, which is settled days later. */
+const DEBITS = new Set(['pm_sepaDebit', 'pm_usBankAccount'])
+
 /** A card by id, or by a name such as `pm_card_visa`, which makes a new one. */
 export function resolveCard(store: Store, id: string, param: string): PaymentMethod {
+  if (DEBITS.has(id)) return insert(store, 'paymentMethods', createDebit(store))
   const number = numberOf(id)
   if (number !== undefined) return insert(store, 'paymentMethods', createCard(store, { number }))
   return find(store, 'paymentMethods', id, param)
+}
+
+/**
+ * A card that its bank lets a customer keep: attaching one asks the bank, which declines there and then.
+ *
+ * @throws `card_declined` and its like, 402, with `param` `payment_method`
+ */
+export function verified(card: PaymentMethod): PaymentMethod {
+  const isLater = card.behaviour === 'fails_later' || card.behaviour === 'authentication_required'
+  const refused = isLater ? null : bankDecline(card, false)
+  if (refused === null) return card
+  throw new StripeApiError(refused.code, 402, refused.message, {
+    type: 'card_error',
+    param: 'payment_method',
+    decline_code: refused.declineCode,
+    advice_code: 'try_again_later',
+  })
 }
 
 /** Ties a card to a customer. A card belongs to one customer for good. */
@@ -67,7 +88,7 @@ export const paymentMethodEndpoints: Endpoint[] = [
     params: ['customer'],
     run({ store, params, id }) {
       const customer = requireCustomer(store, params.required('customer'))
-      return attachCard(store, resolveCard(store, id, 'id'), customer.id)
+      return attachCard(store, verified(resolveCard(store, id, 'payment_method')), customer.id)
     },
   },
   {

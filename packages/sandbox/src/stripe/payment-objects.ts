@@ -172,6 +172,9 @@ export type CardBehaviour =
   | 'expired_card'
   | 'incorrect_cvc'
   | 'test_mode_live_card'
+  | 'is_disputed'
+  | 'is_inquired'
+  | 'processing_error'
   | 'refund_fails'
   | 'refund_waits'
 

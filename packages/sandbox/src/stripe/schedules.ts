@@ -224,7 +224,7 @@ export const scheduleEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/subscription_schedules/:id/cancel',
-    ignored: ['invoice_now', 'prorate'],
+    refused: ['invoice_now', 'prorate'],
     run: cancel,
   },
 ]

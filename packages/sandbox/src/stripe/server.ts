@@ -11,6 +11,7 @@ import { Hono, type Context as HonoContext } from 'hono'
 import { accountEndpoints } from './account.ts'
 import {
   authenticate,
+  checkAccount,
   checkVersion,
   type Failure,
   failureError,
@@ -25,7 +26,7 @@ import { couponEndpoints } from './coupons.ts'
 import { customerEndpoints } from './customers.ts'
 import { disputeEndpoints } from './disputes.ts'
 import type { Endpoint, List } from './endpoint.ts'
-import { StripeApiError } from './errors.ts'
+import { notCovered, StripeApiError } from './errors.ts'
 import { type DeliveryStatus, eventEndpoints } from './events.ts'
 import { expand } from './expand.ts'
 import { checkExpansion } from './expansion-paths.ts'
@@ -115,7 +116,9 @@ async function answer(
     if (failure !== null && !isBroken(failure)) throw failureError(failure)
     const fault = options.takeFault()
     await fail(c, fault)
-    if (endpoint === null) throw unrecognized(c)
+    // A search of a resource that has none here must not be taken for an id.
+    if (endpoint === null || c.req.param('id') === 'search') throw unrecognized(c)
+    checkAccount(c.req.header('stripe-account'), options.secretKey)
     const key = keyOf(c.req.method, c.req.header('idempotency-key'))
     giveBack = takeKey(options.store, options.busyKeys, key)
     const text = c.req.method === 'POST' ? await readBody(c) : new URL(c.req.url).search.slice(1)
@@ -203,6 +206,8 @@ function answerOf(
   const { store } = options
   try {
     const params = new Params(parseForm(text))
+    const refused = endpoint.refused?.find((name) => params.has(name))
+    if (refused !== undefined) throw notCovered(`\`${refused}\` here`, refused)
     params.only([...(endpoint.params ?? []), ...(endpoint.ignored ?? []), 'expand'])
     const paths = params.strings('expand')
     for (const path of paths) checkExpansion(store, path, endpoint, version)

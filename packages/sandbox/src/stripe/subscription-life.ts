@@ -78,6 +78,11 @@ export function beginSubscription(
   if (draft.cancelAtPeriodEnd) subscription.cancel_at = end
   insert(store, 'subscriptions', subscription)
   emit(store, 'customer.subscription.created', subscription)
+  // Three days before its end a trial is announced, so a shorter one at once.
+  const trialLeft = (subscription.trial_end ?? 0) - seconds(store)
+  if (subscription.status === 'trialing' && trialLeft < 3 * 86_400) {
+    emit(store, 'customer.subscription.trial_will_end', subscription)
+  }
   return { subscription, refused }
 }
 

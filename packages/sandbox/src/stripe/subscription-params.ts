@@ -7,7 +7,7 @@
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { MissingPaymentMethod, PaymentMethod, Price, Subscription } from './objects.ts'
-import { attachCard, resolveCard } from './payment-methods.ts'
+import { attachCard, resolveCard, verified } from './payment-methods.ts'
 import { daysAfter } from './periods.ts'
 import { find, type Store, seconds } from './store.ts'
 
@@ -118,7 +118,7 @@ export const unscheduled = (subscription: Subscription): Partial<Subscription> =
 export function cardOf(store: Store, params: Params, customer: string): PaymentMethod | null {
   const id = params.text('default_payment_method')
   if (!id) return null
-  const card = resolveCard(store, id, 'default_payment_method')
+  const card = verified(resolveCard(store, id, 'default_payment_method'))
   return attachCard(store, card, customer)
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
-import { noSuch } from './errors.ts'
+import { noSuch, notCovered } from './errors.ts'
 import type { Subscription } from './objects.ts'
 import { find } from './store.ts'
 import { createSubscription } from './subscription-create.ts'
@@ -105,6 +105,9 @@ export const subscriptionEndpoints: Endpoint[] = [
     params: ['cancellation_details'],
     ignored: ['invoice_now', 'prorate'],
     run({ store, params, id }) {
+      for (const name of ['invoice_now', 'prorate']) {
+        if (params.flag(name)) throw notCovered('a last invoice or a credit at the end', name)
+      }
       const subscription = find(store, 'subscriptions', id)
       if (isEnded(subscription)) throw noSuch('subscription', id)
       Object.assign(subscription.cancellation_details, detailsOf(params))
