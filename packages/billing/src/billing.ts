@@ -71,7 +71,12 @@ export function createBilling(options: BillingOptions = {}) {
     createCheckoutSession: given(
       ctx,
       checkout.createCheckoutSession,
-      object('The input', { ownerId: OWNER }),
+      (value, isGiven) =>
+        typeof value === 'string'
+          ? OWNER(value, isGiven)
+          : object('The input', { ownerId: OWNER })(value, isGiven),
+      optional(text('The plan')),
+      ANY,
     ),
     confirmCheckout: given(ctx, checkout.confirmCheckout, OWNER, text('The checkout session id')),
     createBillingPortalSession: given(ctx, createPortal, object('The input', { ownerId: OWNER })),

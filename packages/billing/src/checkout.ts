@@ -64,6 +64,17 @@ export interface PaymentCheckout extends ReturnAddresses {
   metadata?: Record<string, string>
 }
 
+/** What is bought and how, or in short who buys which plan, by the month unless `interval` says otherwise. */
+export type CheckoutArguments =
+  | [input: PlanCheckout | PaymentCheckout]
+  | [ownerId: string, plan: string, interval?: Interval]
+
+const inputOf = (asked: CheckoutArguments): PlanCheckout | PaymentCheckout => {
+  const [first, plan, interval] = asked
+  if (typeof first !== 'string') return first
+  return { ownerId: first, plan: plan as string, ...(interval ? { interval } : {}) }
+}
+
 /**
  * Opens a checkout for a plan or for one item. A plan's checkout that is still open is offered again,
  * and one for other terms is closed, so that two tabs cannot buy two plans.
@@ -74,8 +85,9 @@ export interface PaymentCheckout extends ReturnAddresses {
  */
 export async function createCheckoutSession(
   ctx: BillingContext,
-  input: PlanCheckout | PaymentCheckout,
+  ...asked: CheckoutArguments
 ): Promise<Checkout> {
+  const input = inputOf(asked)
   await declare(ctx)
   const addresses = {
     success_url: returnUrl(

@@ -198,3 +198,31 @@ describe('trials', () => {
     expect(normalizeEmail(email)).toBe(mailbox)
   })
 })
+
+describe('in short: who, which plan, by which interval', () => {
+  test.each([
+    [undefined, 'pro_monthly'],
+    ['month', 'pro_monthly'],
+    ['year', 'pro_yearly'],
+  ] as const)('by the %s it is the same checkout as in full', async (interval, lookupKey) => {
+    const ownerId = await h.owner()
+    const args = interval ? ([ownerId, 'PRO', interval] as const) : ([ownerId, 'PRO'] as const)
+    const { id } = await h.billing.createCheckoutSession(...args)
+    const input = { ownerId, plan: 'PRO', ...(interval ? { interval } : {}) }
+    expect((await h.billing.createCheckoutSession(input)).id).toBe(id)
+    const { data } = await h.stripe.checkout.sessions.listLineItems(id)
+    expect(data[0]?.price?.lookup_key).toBe(lookupKey)
+  })
+
+  test('an owner or a plan that is not there is refused', async () => {
+    const ownerId = await h.owner()
+    const ask = h.billing.createCheckoutSession
+    await expect(ask('', 'PRO')).rejects.toMatchObject({ code: 'owner_required' })
+    await expect(ask(ownerId, 'GOLD')).rejects.toMatchObject({ code: 'plan_not_found' })
+    // @ts-expect-error – a plan that is left out.
+    await expect(ask(ownerId)).rejects.toMatchObject({ code: 'plan_not_found' })
+    await expect(ask(ownerId, 'PRO', 'decade' as never)).rejects.toMatchObject({
+      code: 'price_not_found',
+    })
+  })
+})
