@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import { createTestClock } from '@repo/core/testing'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Receiver, start, startReceiver } from './harness.ts'
 
 const SLUG = 'acme/strategy-call'
@@ -164,4 +164,80 @@ test('a person books, moves and cancels on the pages', async () => {
   expect(receiver.received).toHaveLength(3)
   expect(payloads(receiver)[0]?.metadata).toMatchObject({ ref: 'o_1.<sig>' })
   expect((await fetch(new URL('/cal/booking/none', url))).status).toBe(404)
+})
+
+describe('what several people share, what recurs and what the host decides', () => {
+  const types = [
+    { id: 21, slug: 'acme/workshop', title: 'Workshop', minutes: 30, seats: 2 },
+    { id: 22, slug: 'acme/audit', title: 'Audit', minutes: 30, requiresConfirmation: true },
+    { id: 11, slug: SLUG, title: 'Strategy call', minutes: 30 },
+  ]
+  async function typed() {
+    const receiver = await startReceiver()
+    const made = await start({
+      clock: createTestClock('2026-01-02T12:00:00Z'),
+      calcom: { webhooks: [{ url: receiver.url }], eventTypes: types },
+    })
+    return { receiver, calcom: made.sandbox.calcom }
+  }
+  const bob = { name: 'Bob', email: 'bob@example.com' }
+
+  test('two book one time: one uid, each with their own name and metadata, and one leaves', async () => {
+    const { calcom, receiver } = await typed()
+    const at = { slug: 'acme/workshop', start: START }
+    const first = calcom.book({ ...at, attendee, metadata: { ref: 'ada' } })
+    const second = calcom.book({ ...at, attendee: bob, metadata: { ref: 'bob' } })
+    expect(second.uid).toBe(first.uid)
+    expect(() =>
+      calcom.book({ ...at, attendee: { name: 'Eve', email: 'eve@example.com' } }),
+    ).toThrow(expect.objectContaining({ code: 'invalid_state' }))
+    calcom.cancelSeat(first.uid, bob.email)
+    await calcom.settled()
+    const told = payloads(receiver)
+    expect(told).toMatchObject([
+      { triggerEvent: 'BOOKING_CREATED', attendees: [{ name: 'Ada' }], metadata: { ref: 'ada' } },
+      { triggerEvent: 'BOOKING_CREATED', attendees: [{ name: 'Bob' }], metadata: { ref: 'bob' } },
+      { triggerEvent: 'BOOKING_CANCELLED', attendees: [{ name: 'Bob' }], status: 'CANCELLED' },
+    ])
+    expect(told.map(({ seatsPerTimeSlot }) => seatsPerTimeSlot)).toEqual([2, 2, 2])
+    expect(calcom.bookings).toMatchObject([{ status: 'ACCEPTED', seated: [attendee] }])
+  })
+
+  test('a series is a booking each week, with one id', async () => {
+    const { calcom, receiver } = await typed()
+    const bookings = calcom.bookWeekly({ slug: SLUG, start: START, attendee }, 3)
+    await calcom.settled()
+    expect(new Set(bookings.map(({ uid }) => uid)).size).toBe(3)
+    expect(new Set(payloads(receiver).map((told) => told.recurringEventId)).size).toBe(1)
+  })
+
+  test('a request waits, and a rejection has neither calendar id nor counter', async () => {
+    const { calcom, receiver } = await typed()
+    const taken = calcom.book({ slug: 'acme/audit', start: START, attendee })
+    const refused = calcom.book({ slug: 'acme/audit', start: LATER, attendee: bob })
+    expect(calcom.confirm(taken.uid).status).toBe('ACCEPTED')
+    calcom.reject(refused.uid, 'no time')
+    expect(() => calcom.reject(taken.uid)).toThrow(
+      expect.objectContaining({ code: 'invalid_state' }),
+    )
+    await calcom.settled()
+    const [, , created, rejected] = payloads(receiver)
+    expect(created).toMatchObject({ triggerEvent: 'BOOKING_CREATED', status: 'ACCEPTED' })
+    expect(rejected).toMatchObject({ triggerEvent: 'BOOKING_REJECTED', rejectionReason: 'no time' })
+    expect(Object.keys(rejected)).not.toContain('iCalUID')
+    expect(Object.keys(rejected)).not.toContain('iCalSequence')
+  })
+
+  test('the host asks for another time, and the counter stays after the first move', async () => {
+    const { calcom, receiver } = await typed()
+    const first = calcom.book({ slug: SLUG, start: START, attendee })
+    const second = calcom.reschedule(first.uid, LATER)
+    calcom.requestReschedule(second.uid, 'travelling')
+    const third = calcom.reschedule(second.uid, new Date('2026-01-07T13:00:00Z'))
+    await calcom.settled()
+    const told = payloads(receiver)
+    expect(told.map(({ iCalSequence }) => iCalSequence)).toEqual([0, 1, 2, 1])
+    expect(told.at(2)).toMatchObject({ requestReschedule: true, uid: second.uid })
+    expect(told.at(3)).toMatchObject({ rescheduleUid: second.uid, uid: third.uid })
+  })
 })

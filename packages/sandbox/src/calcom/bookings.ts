@@ -16,6 +16,10 @@ export interface CalcomEventType {
   slug: string
   title: string
   minutes: number
+  /** How many may book the same time; they share one booking. Absent: one. */
+  seats?: number
+  /** A booking waits until the host confirms or rejects it. Default false. */
+  requiresConfirmation?: boolean
 }
 
 export interface CalcomAttendee {
@@ -35,10 +39,16 @@ export interface CalcomBooking {
   endTime: string
   attendee: Required<CalcomAttendee>
   metadata: Record<string, string>
-  status: 'ACCEPTED' | 'CANCELLED' | 'RESCHEDULED'
+  status: 'ACCEPTED' | 'PENDING' | 'CANCELLED' | 'REJECTED' | 'RESCHEDULED'
+  /** Of an event type with seats: who has one, the first included. */
+  seated?: Required<CalcomAttendee>[]
+  /** What the calls of a recurring booking have in common. */
+  recurringEventId?: string
+  /** The host has asked for another time: it is cancelled until the attendee takes one. */
+  requestReschedule?: boolean
   /** The first booking's uid at Cal.com; the same over reschedules. */
   iCalUID: string
-  /** 0 at first, one more with each change. */
+  /** 0 at first, 1 once it was moved, one more when it is cancelled. */
   iCalSequence: number
   /** The booking this one replaced. */
   rescheduleUid: string | null
@@ -91,6 +101,7 @@ export function book(
     start: Date
     attendee: CalcomAttendee
     metadata?: Record<string, string>
+    recurringEventId?: string
   },
 ): CalcomBooking {
   const type = findEventType(store, request.slug)
@@ -99,20 +110,72 @@ export function book(
     throw new SandboxError('invalid_body', 400, 'A booking needs a name and an e-mail address.')
   }
   checkMetadata(request.metadata ?? {})
+  const attendee = { name, email, timeZone }
+  const shared = type.seats ? findSeated(store, type, request.start) : undefined
+  if (shared) return takeSeat(shared, type, attendee)
   checkStart(store, type, request.start)
   const uid = newUid()
   return keep(store, {
     uid,
     eventTypeId: type.id,
     ...span(type, request.start),
-    attendee: { name, email, timeZone },
+    attendee,
+    ...(type.seats ? { seated: [attendee] } : {}),
+    ...(request.recurringEventId ? { recurringEventId: request.recurringEventId } : {}),
     metadata: { ...request.metadata },
-    status: 'ACCEPTED',
+    status: type.requiresConfirmation ? 'PENDING' : 'ACCEPTED',
     iCalUID: `${uid}@Cal.com`,
     iCalSequence: 0,
     rescheduleUid: null,
     cancellationReason: null,
   })
+}
+
+const findSeated = (store: BookingStore, type: CalcomEventType, start: Date) =>
+  [...store.bookings.values()].find(
+    ({ eventTypeId, status, startTime }) =>
+      eventTypeId === type.id && status === 'ACCEPTED' && Date.parse(startTime) === start.getTime(),
+  )
+
+/** One more at a time that others have booked: the booking and its uid are theirs. @throws `invalid_state` */
+function takeSeat(
+  booking: CalcomBooking,
+  type: CalcomEventType,
+  attendee: Required<CalcomAttendee>,
+): CalcomBooking {
+  const seated = booking.seated ?? []
+  if (seated.some(({ email }) => email === attendee.email) || seated.length >= (type.seats ?? 1)) {
+    throw new SandboxError('invalid_state', 409, 'There is no seat left for this attendee.')
+  }
+  booking.seated = [...seated, attendee]
+  return booking
+}
+
+/** The host takes or refuses a booking that waits. @throws `not_found`, `invalid_state` */
+export function decide(
+  store: BookingStore,
+  uid: string,
+  status: 'ACCEPTED' | 'REJECTED',
+  reason: string | null = null,
+): CalcomBooking {
+  const booking = findBooking(store, uid)
+  if (booking.status !== 'PENDING') {
+    throw new SandboxError('invalid_state', 409, `Booking ${uid} is ${booking.status}.`)
+  }
+  return Object.assign(booking, { status, cancellationReason: reason })
+}
+
+/** Frees one seat; the last one's cancels the booking. @throws `not_found`, `invalid_state` */
+export function leave(store: BookingStore, uid: string, email: string): CalcomBooking {
+  const booking = findAccepted(store, uid)
+  const seated = booking.seated ?? []
+  const left = seated.filter((attendee) => attendee.email !== email)
+  if (left.length === seated.length) {
+    throw new SandboxError('not_found', 404, `Nobody of that address has a seat in ${uid}.`)
+  }
+  if (left.length === 0) return cancel(store, uid)
+  booking.seated = left
+  return booking
 }
 
 /**
@@ -122,16 +185,19 @@ export function book(
  * the time is taken.
  */
 export function reschedule(store: BookingStore, uid: string, start: Date): CalcomBooking {
-  const old = findAccepted(store, uid)
+  const known = findBooking(store, uid)
+  const old = known.requestReschedule ? known : findAccepted(store, uid)
   const type = eventTypeOf(store, old)
   checkStart(store, type, start, old.uid)
   old.status = 'RESCHEDULED'
+  const { requestReschedule: _, ...same } = old
   return keep(store, {
-    ...old,
+    ...same,
     uid: newUid(),
     ...span(type, start),
     status: 'ACCEPTED',
-    iCalSequence: old.iCalSequence + 1,
+    // Cal.com counts the first move, and no later one.
+    iCalSequence: 1,
     rescheduleUid: old.uid,
   })
 }

@@ -217,7 +217,9 @@ function returnUrl(redirectUrl: string, booking: CalcomBooking, type: CalcomEven
 
 const headings: Record<CalcomBooking['status'], string> = {
   ACCEPTED: 'This meeting is scheduled',
+  PENDING: 'This meeting waits for its host',
   CANCELLED: 'This meeting is cancelled',
+  REJECTED: 'The host cannot take this meeting',
   RESCHEDULED: 'This meeting was moved',
 }
 

@@ -22,10 +22,13 @@ import {
   type CalcomBooking,
   type CalcomEventType,
   cancel,
+  decide,
+  leave,
   reschedule,
 } from './bookings.ts'
 import { createCalcomPages } from './pages.tsx'
 import {
+  type CalcomSeat,
   type CalcomTrigger,
   type CalcomWebhookTarget,
   calcomBody,
@@ -84,6 +87,16 @@ export interface CalcomSandbox {
   reschedule(uid: string, start: Date): CalcomBooking
   /** Cancels a booking; `reason` is empty unless given. @throws `not_found`, `invalid_state` */
   cancel(uid: string, reason?: string): CalcomBooking
+  /** One of those who share a booking gives up the seat. @throws `not_found`, `invalid_state` */
+  cancelSeat(uid: string, email: string): CalcomBooking
+  /** Books the same time in each of so many weeks; each is a booking. @throws as `book` */
+  bookWeekly(request: Parameters<CalcomSandbox['book']>[0], weeks: number): CalcomBooking[]
+  /** The host takes a booking that waits. @throws `not_found`, `invalid_state` */
+  confirm(uid: string): CalcomBooking
+  /** The host refuses a booking that waits. @throws `not_found`, `invalid_state` */
+  reject(uid: string, reason?: string): CalcomBooking
+  /** The host asks for another time, which `reschedule` gives. @throws `not_found`, `invalid_state` */
+  requestReschedule(uid: string, reason?: string): CalcomBooking
 
   /** Holds webhooks back. */
   pause(): void
@@ -100,6 +113,8 @@ export interface CalcomSandbox {
   /** Stops delivering. Pending deliveries stay pending. */
   stop(): Promise<void>
 }
+
+const WEEK_MS = 7 * 24 * 60 * 60_000
 
 /** A Cal.com stand-in. It opens nothing until a request comes or a webhook has to go out. */
 export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbox {
@@ -122,8 +137,12 @@ export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbo
     logger,
   })
 
-  const announce = (type: CalcomTrigger, booking: CalcomBooking): CalcomBooking => {
-    const body = calcomBody(store, type, booking, origin)
+  const announce = (
+    type: CalcomTrigger,
+    booking: CalcomBooking,
+    seat?: CalcomSeat,
+  ): CalcomBooking => {
+    const body = calcomBody(store, type, booking, origin, seat)
     const eventId = randomUUID()
     for (const [index, { url }] of targets.entries()) {
       queue.add({ eventId, type, endpointId: String(index), url, body })
@@ -133,8 +152,31 @@ export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbo
   }
 
   const actions = {
-    book: (request: Parameters<typeof book>[1]) =>
-      announce('BOOKING_CREATED', book(store, request)),
+    book(request: Parameters<typeof book>[1]) {
+      const booking = book(store, request)
+      const { metadata = {} } = request
+      const attendee = booking.seated?.at(-1)
+      const trigger = booking.status === 'PENDING' ? 'BOOKING_REQUESTED' : 'BOOKING_CREATED'
+      return announce(trigger, booking, attendee && { attendee, metadata })
+    },
+    bookWeekly(request: Parameters<typeof book>[1], weeks: number) {
+      const recurringEventId = randomUUID()
+      return Array.from({ length: weeks }, (_, week) => {
+        const start = new Date(request.start.getTime() + week * WEEK_MS)
+        return announce('BOOKING_CREATED', book(store, { ...request, start, recurringEventId }))
+      })
+    },
+    confirm: (uid: string) => announce('BOOKING_CREATED', decide(store, uid, 'ACCEPTED')),
+    reject: (uid: string, reason = '') =>
+      announce('BOOKING_REJECTED', decide(store, uid, 'REJECTED', reason)),
+    cancelSeat(uid: string, email: string) {
+      const attendee = store.bookings.get(uid)?.seated?.find((seat) => seat.email === email)
+      return announce('BOOKING_CANCELLED', leave(store, uid, email), attendee && { attendee })
+    },
+    requestReschedule(uid: string, reason = '') {
+      const booking = Object.assign(cancel(store, uid, reason), { requestReschedule: true })
+      return announce('BOOKING_CANCELLED', booking)
+    },
     reschedule: (uid: string, start: Date) =>
       announce('BOOKING_RESCHEDULED', reschedule(store, uid, start)),
     cancel: (uid: string, reason = '') => announce('BOOKING_CANCELLED', cancel(store, uid, reason)),

@@ -21,7 +21,19 @@ export interface CalcomWebhookTarget {
   secret?: string
 }
 
-export type CalcomTrigger = 'BOOKING_CREATED' | 'BOOKING_RESCHEDULED' | 'BOOKING_CANCELLED'
+export type CalcomTrigger =
+  | 'BOOKING_CREATED'
+  | 'BOOKING_RESCHEDULED'
+  | 'BOOKING_CANCELLED'
+  | 'BOOKING_REQUESTED'
+  | 'BOOKING_REJECTED'
+
+/** What an event says instead of what its booking has: of a seat, whose it is. */
+export interface CalcomSeat {
+  attendee: CalcomBooking['attendee']
+  /** A cancelled seat has none. */
+  metadata?: Record<string, string>
+}
 
 /** The headers of a delivery. */
 export function calcomHeaders(body: string, secret: string | undefined): Record<string, string> {
@@ -38,15 +50,29 @@ export function calcomHeaders(body: string, secret: string | undefined): Record<
 export function calcomBody(
   store: BookingStore,
   triggerEvent: CalcomTrigger,
-  booking: CalcomBooking,
+  booked: CalcomBooking,
   origin: string,
+  seat?: CalcomSeat,
 ): string {
-  const type = eventTypeOf(store, booking)
+  const type = eventTypeOf(store, booked)
+  const booking = seat ? { ...booked, metadata: {}, ...seat } : booked
+  const isRejected = triggerEvent === 'BOOKING_REJECTED'
+  const isCancelled = triggerEvent === 'BOOKING_CANCELLED'
   const payload = {
     ...shared(type, booking),
-    ...(triggerEvent === 'BOOKING_CANCELLED'
+    ...(isRejected || isCancelled
       ? cancelledFields(booking)
       : acceptedFields(booking, type, origin)),
+    // One who gives a seat up cancels it, and the booking stands.
+    ...(isCancelled ? { status: 'CANCELLED' } : {}),
+    // A rejection has neither the calendar's id nor its counter.
+    ...(isRejected
+      ? {
+          iCalUID: undefined,
+          iCalSequence: undefined,
+          rejectionReason: booking.cancellationReason ?? '',
+        }
+      : {}),
     ...(triggerEvent === 'BOOKING_RESCHEDULED' ? rescheduledFields(store, booking) : {}),
   }
   return JSON.stringify({ triggerEvent, createdAt: store.clock.now().toISOString(), payload })
@@ -92,7 +118,8 @@ function shared(type: CalcomEventType, booking: CalcomBooking): object {
     requiresConfirmation: null,
     eventTypeId: type.id,
     seatsShowAttendees: true,
-    seatsPerTimeSlot: null,
+    seatsPerTimeSlot: type.seats ?? null,
+    ...(booking.recurringEventId ? { recurringEventId: booking.recurringEventId } : {}),
     uid: booking.uid,
     bookingId: booking.id,
     iCalUID: booking.iCalUID,
@@ -119,7 +146,7 @@ const cancelledFields = (booking: CalcomBooking): object => ({
   endTime: booking.endTime.replace('Z', '+00:00'),
   price: null,
   cancellationReason: booking.cancellationReason ?? '',
-  requestReschedule: false,
+  requestReschedule: booking.requestReschedule ?? false,
 })
 
 function rescheduledFields(store: BookingStore, booking: CalcomBooking): object {
