@@ -55,6 +55,40 @@ const open = async (more: object = {}) => {
   return (await call('/checkouts', body)).json
 }
 
+test('what the official SDK reads and sends is there', async () => {
+  const made = await call('/products', {
+    name: 'Seats',
+    description: 'Seats',
+    price: 1000,
+    currency: 'USD',
+    billing_type: 'onetime',
+    abandoned_cart_recovery_enabled: false,
+  })
+  expect(made.status).toBe(200)
+  const refused = await call('/products', {
+    name: 'Seats',
+    description: 'Seats',
+    price: 1000,
+    currency: 'USD',
+    billing_type: 'onetime',
+    abandoned_cart_recovery_enabled: true,
+  })
+  expect(refused.status).toBe(400)
+  expect((await call('/products/search?page_size=1')).json.items[0]?.id).toBe(made.json.id)
+
+  const checkout = await open({ product_id: plan })
+  const done = running.sandbox.creem.completeCheckout(checkout.id)
+  const id = String(done.subscription)
+  const found = await call(`/subscriptions?subscription_id=${id}`)
+  expect(found.json).toMatchObject({
+    items: [{ mode: 'test', product_id: plan }],
+    next_transaction_date: expect.any(String),
+  })
+  const ended = await call(`/subscriptions/${id}/cancel`, { mode: 'scheduled' })
+  expect(ended.status).toBe(200)
+  expect(ended.json).not.toHaveProperty('next_transaction_date')
+})
+
 test('a checkout is made, paid and told', async () => {
   const metadata = { orderId: 'o_1' }
   const made = await open({ request_id: 'o_1', metadata, custom_price: 1500 })

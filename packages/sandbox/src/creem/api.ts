@@ -61,6 +61,13 @@ export function createCreemApi(options: CreemApiOptions): Hono {
   app.post(`${BASE}/products`, async (c) =>
     c.json(createProduct(store, await readBody(c, PRODUCT))),
   )
+  app.get(`${BASE}/products/search`, (c) => {
+    const query = readQuery(c, ['page_number', 'page_size', 'status'])
+    const rows = store.tables.products.filter(
+      ({ status }) => query.status === undefined || status === query.status,
+    )
+    return c.json(paged(rows.toReversed(), query))
+  })
   app.get(`${BASE}/products/:id`, (c) => c.json(find(store, 'products', c.req.param('id'))))
   app.post(`${BASE}/checkouts`, async (c) => {
     const checkout = createCheckout(store, await readBody(c, CHECKOUT))
@@ -138,12 +145,18 @@ const PRODUCT = {
   tax_mode: 'text',
   tax_category: 'text',
   default_success_url: 'url',
+  // The official SDK always sends it.
+  abandoned_cart_recovery_enabled: 'flag',
 } as const
 
 const PERIODS: readonly unknown[] = ['every-month', 'every-year']
 
 export function createProduct(store: CreemStore, body: Record<string, unknown>): CreemProduct {
   const { name, description, price, currency, billing_type, billing_period } = body
+  if (body.abandoned_cart_recovery_enabled === true) {
+    const message = 'abandoned_cart_recovery_enabled is not covered by the sandbox'
+    throw new CreemApiError(400, message)
+  }
   if (Number(price) !== 0 && !isPrice(price))
     throw new CreemApiError(400, 'price must be at least 100')
   if (currency !== 'EUR' && currency !== 'USD')

@@ -8,12 +8,13 @@
 import type { Context as HonoContext } from 'hono'
 import { CreemApiError } from './objects.ts'
 
-type Kind = 'text' | 'url' | 'whole' | 'object'
+type Kind = 'flag' | 'text' | 'url' | 'whole' | 'object'
 
 /** The members a body may have; a `!` after the kind makes one required. */
 export type Form = Record<string, Kind | `${Kind}!`>
 
 const FITS: Record<Kind, (value: unknown) => boolean> = {
+  flag: (value) => typeof value === 'boolean',
   text: (value) => typeof value === 'string' && value !== '',
   url: (value) => typeof value === 'string' && URL.canParse(value),
   whole: (value) => Number.isSafeInteger(value),
@@ -21,6 +22,7 @@ const FITS: Record<Kind, (value: unknown) => boolean> = {
 }
 
 const NAMES: Record<Kind, string> = {
+  flag: 'a boolean value',
   text: 'a string',
   url: 'a URL address',
   whole: 'an integer number',

@@ -14,13 +14,23 @@ import {
 
 /** As from the API and in its own events. */
 export function shownSubscription(store: CreemStore, subscription: CreemSubscription) {
-  const { order: _, ...shown } = subscription
+  const { order: _, next_transaction_date: next, ...shown } = subscription
   return {
     ...shown,
+    // Left out where there is none: a null is of no type that Creem's SDK reads.
+    ...(next === null ? {} : { next_transaction_date: next }),
     product: find(store, 'products', subscription.product),
     customer: find(store, 'customers', subscription.customer),
     last_transaction: find(store, 'transactions', subscription.last_transaction_id),
-    items: [{ id: `sitem_${subscription.id.slice(4)}`, object: 'subscription_item', units: 1 }],
+    items: [
+      {
+        id: `sitem_${subscription.id.slice(4)}`,
+        object: 'subscription_item',
+        mode: 'test',
+        product_id: subscription.product,
+        units: 1,
+      },
+    ],
   }
 }
 
