@@ -2,7 +2,7 @@
  * Tokens that this server's keys did not sign. The endpoints of the OAuth server would answer them with an error
  * of their own, 500, because they do not know the error of a signature that does not fit. Here they count as
  * tokens that nobody knows: introspection calls them inactive, revocation has nothing to do, and userinfo refuses
- * them as `invalid_token`.
+ * them as `invalid_token`. A hint about the kind of a token that is wrong does not hide the token.
  *
  * @see RFC 7662, 2.2, RFC 7009, 2.2, and RFC 6750, 3.1
  * @module
@@ -26,8 +26,10 @@ const UNKNOWN = 'unknown'
 /** An endpoint that is asked about a token in its body. */
 export const withKnownToken = <E extends Endpoint>(endpoint: E): E => {
   const wrapped = async (ctx: HookContext) => {
-    const isForeign = await isSignedByOthers(ctx, tokenIn(ctx))
-    return endpoint(isForeign ? { ...ctx, body: { ...ctx.body, token: UNKNOWN } } : ctx)
+    // Without the hint all kinds are searched. With a wrong one only that kind would be.
+    const { token_type_hint: _, ...body } = (ctx.body ?? {}) as Record<string, unknown>
+    const isForeign = await isSignedByOthers(ctx, body.token)
+    return endpoint({ ...ctx, body: isForeign ? { ...body, token: UNKNOWN } : body })
   }
   return Object.assign(wrapped, endpoint) as unknown as E
 }

@@ -52,6 +52,49 @@ const isGood = async (clientId: string, refreshToken: string | undefined) =>
 const reuses = (userId: string) =>
   setup.db.auditLog.findMany({ where: { userId, action: 'refresh_token_reused' } })
 
+const asked = (path: string, fields: Record<string, string>, basic?: string) =>
+  auth.handler(
+    auth.request(`/api/auth/oauth2/${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        ...(basic ? { authorization: `Basic ${btoa(basic)}` } : {}),
+      },
+      body: new URLSearchParams(fields).toString(),
+    }),
+  )
+
+test.each<[string, Record<string, string>]>([
+  ['no hint', {}],
+  ['the hint that it is a refresh token', { token_type_hint: 'refresh_token' }],
+  ['the wrong hint', { token_type_hint: 'access_token' }],
+  ['a hint that nobody knows', { token_type_hint: 'x' }],
+])('a refresh token that is revoked with %s is revoked', async (_, hint) => {
+  const { cookie } = await auth.signIn()
+  const { refresh_token = '' } = await grant(phone, cookie)
+  const fields = { client_id: phone, token: refresh_token, ...hint }
+  expect((await asked('revoke', fields)).status).toBe(200)
+  expect(await isGood(phone, refresh_token)).toBe(false)
+  // Once more there is nothing to do (RFC 7009, 2.2).
+  expect((await asked('revoke', fields)).status).toBe(200)
+})
+
+test.each(['access_token', 'refresh_token'])(
+  'introspection finds a token of either kind with the hint %s',
+  async (token_type_hint) => {
+    const { cookie } = await auth.signIn()
+    const redirect = { redirectUris: [CALLBACK] }
+    const { clientId, clientSecret } = await make({ name: 'Web', scopes: SCOPES, ...redirect })
+    const basic = `${clientId}:${clientSecret}`
+    const code = await codeFor(clientId, cookie)
+    const { access_token, refresh_token = '' } = await token(code, [clientId, clientSecret])
+    for (const each of [access_token, refresh_token]) {
+      const answer = await asked('introspect', { token: each, token_type_hint }, basic)
+      expect(await answer.json()).toMatchObject({ active: true })
+    }
+  },
+)
+
 test('a refresh token is good once, and each use gives the next one, an access token and an id token', async () => {
   const { cookie, userId } = await auth.signIn()
   const first = await grant(phone, cookie)
