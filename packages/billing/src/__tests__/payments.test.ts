@@ -108,8 +108,7 @@ test('an item bought on the page is a payment, and a subscription is not', async
 })
 
 describe('every payment has an order', () => {
-  const ordersOf = (ownerId: string) =>
-    h.db.order.findMany({ where: { ownerId }, orderBy: { createdAt: 'asc' } })
+  const ordersOf = (ownerId: string) => h.orders(ownerId)
 
   test('an intent has one from the start, which is completed when it is confirmed', async () => {
     const ownerId = await h.owner()
