@@ -80,6 +80,18 @@ test('what is not played is refused by name, and nothing is done', async () => {
   await refused(stripe.subscriptions.cancel(subscription.id, { prorate: true }), {
     param: 'prorate',
   })
+  const intent = { amount: 500, currency: 'usd' }
+  await refused(stripe.paymentIntents.create({ ...intent, capture_method: 'manual' }), {
+    param: 'capture_method',
+  })
+  await refused(stripe.paymentIntents.create({ ...intent, error_on_requires_action: true }), {
+    param: 'error_on_requires_action',
+  })
+  const flow_data = { type: 'payment_method_update' } as const
+  const customer = String(subscription.customer)
+  await refused(stripe.billingPortal.sessions.create({ customer, flow_data }), {
+    param: 'flow_data',
+  })
   await refused(stripe.invoices.search({ query: 'total>1' }), { statusCode: 404 })
   await expect(
     stripe.customers.create({}, { stripeAccount: 'acct_other', apiVersion: OLD }),

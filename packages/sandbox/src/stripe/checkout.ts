@@ -11,6 +11,7 @@ import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import { checkItems, lineItems } from './line-items.ts'
 import type { CheckoutSession } from './objects.ts'
+import { refuseManualCapture } from './payments.ts'
 import { emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { billingModeOf, missingPaymentMethodOf, trialEndOf } from './subscription-params.ts'
 
@@ -153,6 +154,7 @@ function modeFields(
       : ['subscription_data', 'payment_intent_data']
   if (params.has(other)) throw invalid(`You can not pass \`${other}\` in \`${mode}\` mode.`, other)
   const data = params.object(own)
+  refuseManualCapture(data)
   if (mode === 'payment') {
     data?.only([
       'capture_method',

@@ -6,7 +6,7 @@
 
 import { inlinePrice } from './catalog.ts'
 import { copy } from './copy.ts'
-import { invalid, missing } from './errors.ts'
+import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { CheckoutSession, LineItem, Price } from './objects.ts'
 import { checkAmount } from './payments.ts'
@@ -18,6 +18,9 @@ export function lineItems(store: Store, params: Params, mode: CheckoutSession['m
   const lines = params.objects('line_items')
   if (lines.length === 0) throw missing('line_items')
   return lines.map((line) => {
+    for (const name of ['dynamic_tax_rates', 'tax_rates']) {
+      if (line.has(name)) throw notCovered('tax rates', line.name(name))
+    }
     line.only([
       'adjustable_quantity',
       'dynamic_tax_rates',

@@ -7,11 +7,19 @@
 import { chargeIntent } from './charging.ts'
 import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
-import { invalid, missing } from './errors.ts'
+import { invalid, missing, notCovered } from './errors.ts'
+import type { Params } from './forms.ts'
 import { recordPayment } from './invoices.ts'
 import type { PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard, resolveCard } from './payment-methods.ts'
-import { cancelIntent, checkAmount, createIntent, currencyOf, unexpectedState } from './payments.ts'
+import {
+  cancelIntent,
+  checkAmount,
+  createIntent,
+  currencyOf,
+  refuseManualCapture,
+  unexpectedState,
+} from './payments.ts'
 import { find, refer, type Store } from './store.ts'
 
 function confirm(
@@ -79,7 +87,15 @@ const INTENT_IGNORED = [
   'mandate',
 ]
 
+/** Refuses `error_on_requires_action`: a payment that needs its buyer waits for them here. */
+function refuseUnasked(params: Params): void {
+  if (!params.flag('error_on_requires_action')) return
+  throw notCovered('an error in the place of the buyer', 'error_on_requires_action')
+}
+
 function createFromCall({ store, params }: Call): PaymentIntent {
+  refuseManualCapture(params)
+  refuseUnasked(params)
   if (!params.has('amount')) throw missing('amount')
   const currency = currencyOf(params)
   const amount = params.integer('amount') ?? 0
@@ -180,6 +196,8 @@ export const paymentIntentEndpoints: Endpoint[] = [
     params: ['payment_method', 'receipt_email', 'setup_future_usage'],
     ignored: INTENT_IGNORED,
     run({ store, params, id }) {
+      refuseManualCapture(params)
+      refuseUnasked(params)
       const intent = find(store, 'paymentIntents', id)
       const named = params.text('payment_method')
       if (intent.status === 'succeeded') throw unexpectedState(intent, 'confirm')

@@ -6,7 +6,7 @@
 
 import { amountStep, maxAmount } from '@repo/core'
 import { copy } from './copy.ts'
-import { invalid, StripeApiError } from './errors.ts'
+import { invalid, notCovered, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { PaymentIntent } from './objects.ts'
 import { emit, insert, newId, randomText, type Store, seconds } from './store.ts'
@@ -31,6 +31,12 @@ export function currencyOf(params: Params): string {
   const currency = params.required('currency').toLowerCase()
   if (/^[a-z]{3}$/.test(currency)) return currency
   throw invalid(`Invalid currency: ${currency}.`, params.name('currency'))
+}
+
+/** Refuses to hold an amount and capture it later: it would be captured at once here. */
+export function refuseManualCapture(params: Params | undefined): void {
+  if (params?.text('capture_method') !== 'manual') return
+  throw notCovered('manual capture', params.name('capture_method'))
 }
 
 /** Refuses what no card can be charged. @throws `amount_too_small`, `amount_too_large` */

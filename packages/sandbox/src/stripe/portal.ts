@@ -73,7 +73,7 @@ export const portalEndpoints: Endpoint[] = [
     method: 'POST',
     path: '/v1/billing_portal/sessions',
     params: ['configuration', 'customer', 'locale', 'return_url'],
-    ignored: ['flow_data'],
+    refused: ['flow_data'],
     run: createSession,
   },
   {
