@@ -52,6 +52,8 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
   const billing = createBilling({
     db,
     stripe: createStripe(SECRET_KEY, {
+      // What was refused is tried again by what asks.
+      limits: { tries: 1 },
       apiBase: stripeUrl,
       timeoutMs,
       maxNetworkRetries: 1,
