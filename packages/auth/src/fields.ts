@@ -13,6 +13,7 @@ import { AuthError } from './errors.ts'
 import { picture } from './pictures.ts'
 import { isOpen, listsOf, namesOf } from './schema-fields.ts'
 import { accountEmail } from './stand-in-address.ts'
+import { flawOf } from './text.ts'
 
 /** Longer texts fit no mail, no page and no column. */
 const MAX_LENGTH: Record<string, number> = {
@@ -243,8 +244,8 @@ function checkValue(value: unknown, key = '', depth = 0): void {
 }
 
 function checkText(text: string, key: string): void {
-  // PostgreSQL has no text for it, and would fail.
-  if (text.includes('\0')) refuse(key, 'holds a null byte')
+  const flaw = flawOf(text)
+  if (flaw !== null) refuse(key, flaw)
   const max = Object.hasOwn(MAX_LENGTH, key) ? (MAX_LENGTH[key] as number) : MAX_TEXT
   if (text.length > max) refuse(key, `has more than ${max} characters`)
 }

@@ -17,6 +17,7 @@ import {
 import type { FlowCookies } from './flow-cookies.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
+import { hasFlaw } from './text.ts'
 
 export interface TollgateOptions {
   refresh: Refresh
@@ -79,11 +80,11 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   /** What a request is given before its endpoint sees it. */
   async function prepare(ctx: Ctx): Promise<{ body: Record<string, unknown> } | undefined> {
     const body = (ctx.body ?? {}) as Record<string, unknown>
-    if (hasNullByte(body) || hasNullByte(ctx.query)) {
-      // PostgreSQL has no text for it, and would fail.
+    // Server code calls endpoints past the handler, which has looked at the fields already.
+    if (hasFlaw(body) || hasFlaw(ctx.query)) {
       throw new APIError('BAD_REQUEST', {
         code: 'invalid_text',
-        message: 'Text must not contain null bytes.',
+        message: 'Text must not contain null bytes or halves of surrogate pairs.',
       })
     }
     if (TO_PROVIDER.includes(ctx.path ?? '')) requireKnownFields(body)
@@ -177,10 +178,4 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       after: [{ matcher: () => true, handler: after }],
     },
   }
-}
-
-function hasNullByte(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0')
-  if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(([key, item]) => key.includes('\0') || hasNullByte(item))
 }

@@ -233,3 +233,31 @@ test('no answer is kept, but for the keys and metadata that others look up', asy
   }
   expect((await auth.handler(auth.request('/api/auth/jwks'))).status).toBe(200)
 })
+
+test.each([
+  ['the first half of a letter', '\ud800'],
+  ['the second half of a letter', '\udc00'],
+  ['two halves in the wrong order', '\udc00\ud800'],
+])('%s is refused wherever a field holds it, and nothing is stored', async (_, half) => {
+  const text = `https://example.com/a${half}b`
+  for (const [path, body] of [
+    ['/sign-up/email', { name: text }],
+    ['/sign-up/email', { image: text }],
+    ['/sign-up/email', { callbackURL: text }],
+    ['/sign-in/email', { password: text }],
+    ['/request-password-reset', { redirectTo: text }],
+    ['/sign-in/social', { provider: 'github', scopes: ['a', text] }],
+    ['/organization/create', { metadata: { [`a${half}b`]: 1 } }],
+  ] as [string, object][]) {
+    const given = { name: 'Eve', email: 'half@example.com', password: TEST_PASSWORD, slug: 'half' }
+    const known = path.startsWith('/sign-in/social') ? {} : given
+    expect([path, ...(await outcome(await setup.auth.post(path, { ...known, ...body })))]).toEqual([
+      ...[path, 400, 'invalid_request'],
+    ])
+  }
+  expect(await setup.db.user.count({ where: { email: 'half@example.com' } })).toBe(0)
+  const call = { body: { name: text, email: 'half@example.com', password: TEST_PASSWORD } }
+  await expect(setup.auth.api.signUpEmail(call)).rejects.toMatchObject({
+    body: { code: 'invalid_text' },
+  })
+})
