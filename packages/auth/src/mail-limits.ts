@@ -26,18 +26,26 @@ const inHour = (name: string, limit = 10): RateLimitPolicy => ({
 })
 
 /**
- * What strangers can have sent. `address` asks for the proof of an address or says that it has an account: after
- * signing up, another confirmation, a change of address.
+ * What strangers can have sent, and are not told when there is no more of it. `address` asks for the proof of an
+ * address or says that it has an account: after signing up, and another confirmation.
  */
-export const MAILS = {
+const MAILS = {
   address: inHour('mail-address'),
   reset: inHour('mail-reset'),
   link: inHour('mail-link'),
-  invite: inHour('mail-invite'),
 } as const
 
 /** Those that an anonymous caller can have sent. */
-type AskedMail = Exclude<keyof typeof MAILS, 'invite'>
+type AskedMail = keyof typeof MAILS
+
+/**
+ * What signed-in callers can have sent, who are refused when there is no more of it. Only their own requests count
+ * here: how many of the others there were depends on whether the address has an account, and on passwords.
+ */
+export const REFUSED_MAILS = {
+  change: inHour('mail-change'),
+  invite: inHour('mail-invite'),
+} as const
 
 /** The second ten, for networks that the owner knows. */
 const FAMILIAR: Record<AskedMail, RateLimitPolicy> = {
@@ -91,10 +99,10 @@ export function createMailLimits(options: MailLimitsOptions): MailLimits {
       return false
     },
     async requireInvitation(to) {
-      const result = await limiter.consume(MAILS.invite, mailboxOf(to))
-      if (!result.isAllowed) throw new RateLimitError(MAILS.invite, result)
+      const result = await limiter.consume(REFUSED_MAILS.invite, mailboxOf(to))
+      if (!result.isAllowed) throw new RateLimitError(REFUSED_MAILS.invite, result)
     },
-    giveBackInvitation: (to) => limiter.giveBack(MAILS.invite, mailboxOf(to)),
+    giveBackInvitation: (to) => limiter.giveBack(REFUSED_MAILS.invite, mailboxOf(to)),
   }
 }
 

@@ -13,7 +13,7 @@ import { z } from 'zod'
 import type { AuditAction, AuditEntry } from '../audit.ts'
 import type { Recorder } from '../audit-hooks.ts'
 import type { Keys } from '../keys.ts'
-import { MAILS, mailboxOf } from '../mail-limits.ts'
+import { mailboxOf, REFUSED_MAILS } from '../mail-limits.ts'
 import type { HookContext } from '../presented.ts'
 import { sessionIdOf } from '../session-rows.ts'
 import { accountEmail } from '../stand-in-address.ts'
@@ -80,7 +80,7 @@ export function accounts(options: AccountOptions) {
           const newEmail = accountEmail(ctx.body.newEmail)
           if (newEmail === null) throw invalidEmail()
           await count(limiter, CHANGES, userId)
-          await count(limiter, MAILS.address, mailboxOf(newEmail))
+          await count(limiter, REFUSED_MAILS.change, mailboxOf(newEmail))
           await requestEmailChange(options, userId, newEmail)
           await note(ctx, 'email_change_requested', userId, { sessionId })
           return ctx.json({ status: true })
