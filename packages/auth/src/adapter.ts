@@ -13,6 +13,7 @@ import { APIError } from 'better-auth/api'
 import { requireAccess } from './account/access-end.ts'
 import { type Bounds, boundsOf, endOldSessions, requireRoom } from './bounds.ts'
 import { verifiedPassword } from './password-hooks.ts'
+import { byId, formerToken } from './session-ends.ts'
 import { fromStandIn } from './stand-in-address.ts'
 
 type Make = ReturnType<typeof prismaAdapter>
@@ -106,7 +107,11 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     ...adapter,
     create: create as Create,
     findOne: (args) => adapter.findOne(real(args)),
-    findMany: (args) => adapter.findMany(real(args)),
+    findMany: async <T>(args: Parameters<Adapter['findMany']>[0]) => {
+      const found = await adapter.findMany<T>(real(args))
+      const former = found.length === 0 && formerToken(args)
+      return former ? adapter.findMany<T>({ ...args, where: former }) : found
+    },
     count: (args) => adapter.count(real(args)),
     update: (async (args: Changed) => {
       const row = await change(args, (inner, given) => inner.update(given as never))
@@ -115,12 +120,14 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
       return row
     }) as never,
     updateMany: (args) => change(args, (inner, given) => inner.updateMany(given as never)),
-    delete: (args) => change(args, (inner, given) => inner.delete(given)),
-    deleteMany: (args) => change(args, (inner, given) => inner.deleteMany(given)),
+    delete: (args) => change(ended(args), (inner, given) => inner.delete(given)),
+    deleteMany: (args) => change(ended(args), (inner, given) => inner.deleteMany(given)),
     consumeOne: (args) => adapter.consumeOne(real(args)),
     transaction: (work) => adapter.transaction((inner) => work(guarded(inner as Adapter, parts))),
   }
 }
+
+const ended = <T extends Changed>(args: T): T => ({ ...args, where: byId(args.model, args.where) })
 
 /** The users whose rows a change is about. */
 async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<string[]> {

@@ -39,6 +39,7 @@ import type { Protection } from './protection.ts'
 import { socialProviders } from './providers.ts'
 import { RESET_MINUTES } from './resets.ts'
 import { passwordEndpoints } from './same-answers.ts'
+import { sessionEnds } from './session-ends.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { providerSignUp, signUps } from './sign-ups.ts'
 import { unproven } from './unproven.ts'
@@ -124,6 +125,7 @@ export function createBetterAuth({
         signIn: new URL(pages.signIn, baseURL),
       }),
       continuation(options.db ?? db),
+      sessionEnds(options.db ?? db),
       passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
       passwordEndpoints(),
       mailEndpoints(mails),

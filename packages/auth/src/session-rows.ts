@@ -60,7 +60,8 @@ const random = () => generateRandomString(ID_LENGTH, 'a-z', 'A-Z', '0-9')
 export const sessionIdOf = (token: string): string | null =>
   token[ID_LENGTH] === '-' ? token.slice(0, ID_LENGTH) : null
 
-const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
+/** As `predecessorHash` keeps it. */
+export const tokenHash = (token: string): string => createHash('sha256').update(token).digest('hex')
 
 export type SessionRows = ReturnType<typeof createSessionRows>
 
@@ -90,7 +91,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
         s."activeOrganizationId" AS "organizationId",
         u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
         u."role", m."role" AS "organizationRole", s."token",
-        s."predecessorHash" = ${hashOf(token)} AND (s."successorSeenAt" IS NULL
+        s."predecessorHash" = ${tokenHash(token)} AND (s."successorSeenAt" IS NULL
           OR s."successorSeenAt" > now() - make_interval(secs => ${GRACE_SECONDS})) AS "isPredecessor",
         s."predecessorHash" IS NOT NULL AND s."successorSeenAt" IS NULL AS "isUnseen"
       FROM "Session" s JOIN "User" u ON u."id" = s."userId"
@@ -122,7 +123,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse }: SessionRowOp
   async function exchange(token: string, idleSeconds: number): Promise<Presented | null> {
     await db.$executeRaw`
       UPDATE "Session" SET "token" = "id" || '-' || ${random()},
-        "predecessorHash" = ${hashOf(token)}, "successorSeenAt" = NULL
+        "predecessorHash" = ${tokenHash(token)}, "successorSeenAt" = NULL
       WHERE "token" = ${token} AND "expiresAt" > now() AND ("predecessorHash" IS NULL
         OR "successorSeenAt" <= now() - make_interval(secs => ${GRACE_SECONDS}))`
     const presented = await present(token)

@@ -10,7 +10,7 @@ import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthEndpoint, freshSessionMiddleware } from 'better-auth/api'
 import { z } from 'zod'
-import { endAccess } from './account/access-end.ts'
+import { endAccess, requireAccess } from './account/access-end.ts'
 import { isRecent } from './account/reauthenticate.ts'
 import { notAuthenticated, notFresh } from './account/refusals.ts'
 import { type HookContext, presentedSession } from './presented.ts'
@@ -71,6 +71,7 @@ type Remove = (tx: Db, userId: string) => Promise<{ count: number }>
 export async function removeWayIn(db: Database, userId: string, remove: Remove): Promise<void> {
   await atomically(db, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
+    await requireAccess(tx, userId, { isUpdated: true })
     const accounts = await tx.account.count({ where: { userId } })
     const passkeys = await tx.passkey.count({ where: { userId } })
     await endAccess(tx, userId)
