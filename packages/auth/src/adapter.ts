@@ -31,13 +31,14 @@ const GIVES_ACCESS = new Set([
   'passkey',
   'account',
   'twoFactor',
+  'oauthClient',
   'oauthConsent',
   'oauthAccessToken',
   'oauthRefreshToken',
 ])
 
 /** Models in which a change or a deletion gives access, too. */
-const CHANGES_ACCESS = new Set(['user', 'passkey', 'account', 'twoFactor'])
+const CHANGES_ACCESS = new Set(['user', 'passkey', 'account', 'twoFactor', 'oauthClient'])
 
 /** The adapter, over a client or over a transaction of one. */
 export function adapterOf(db: Database | Db, bounds: Bounds = boundsOf()): Make {
@@ -135,7 +136,9 @@ async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<st
   const named = where.find(({ field, operator }) => field === column && (operator ?? 'eq') === 'eq')
   if (typeof named?.value === 'string') return [named.value]
   const rows = await adapter.findMany<Row>({ model, where })
-  return [...new Set(rows.map((row) => String(row[column])))].sort()
+  // A program that the host made by itself is nobody's.
+  const owners = rows.map((row) => row[column]).filter((owner) => typeof owner === 'string')
+  return [...new Set(owners)].sort()
 }
 
 const sessionOver = () =>

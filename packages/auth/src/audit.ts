@@ -55,6 +55,7 @@ export type AuditAction =
   | 'program_consent_withdrawn'
   | 'program_created'
   | 'program_deleted'
+  | 'program_disabled'
   | 'program_secret_replaced'
   | 'refresh_token_reused'
   | 'role_changed'

@@ -52,9 +52,6 @@ export interface AuthUser {
 /** The jobs that send mails. */
 const MAIL_JOBS = [JOBS[0].name]
 
-/** Where other programs send people, who are not known here before the hop. */
-const AUTHORIZE = /\/api\/auth\/oauth2\/authorize\?/
-
 /**
  * Auth over `given`. What it leaves out comes from the environment: the documented variables are the default of
  * their options, and one whose option is given is not read.
@@ -135,7 +132,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     // What is refused here has changed nothing that there is to tell of.
     let isChecked = false
     try {
-      const hop = options.oauth && AUTHORIZE.test(req.url) ? sameSiteHop(req) : null
+      const hop = options.oauth && isAuthorization(req) ? sameSiteHop(req) : null
       if (hop) return hop
       const checked = addresses.tell(await checkRequest(req, baseURL, fields))
       isChecked = true
@@ -295,3 +292,6 @@ export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req,
 
 /** A provider's answer to a sign-in, which may have made a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
+
+/** Where other programs send people, who are not known here before the hop. */
+const isAuthorization = (req: Request) => new URL(req.url).pathname === '/api/auth/oauth2/authorize'

@@ -6,8 +6,9 @@
  * @module
  */
 
-import type { Database } from '@repo/db'
+import type { Database, Db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
+import { audit } from './audit.ts'
 import { currentTransaction, type Endpoint } from './transaction.ts'
 
 interface Client {
@@ -47,4 +48,27 @@ function withMakers(endpoint: Endpoint, db: Database): Endpoint {
     }
   }
   return Object.assign(wrapped, endpoint)
+}
+
+/**
+ * Ends what somebody else may have made of the user's programs since `since`, for a user whose account was taken
+ * back: a new program is deleted with the tokens that it has. An older one that was changed may have a secret or an
+ * address of theirs, and others depend on it, so it stays and is disabled.
+ */
+export async function distrustPrograms(tx: Db, userId: string, since: Date): Promise<void> {
+  const made = await tx.$queryRaw<{ clientId: string }[]>`
+    DELETE FROM "OauthClient" WHERE "userId" = ${userId} AND ("createdAt" IS NULL OR "createdAt" >= ${since})
+    RETURNING "clientId"`
+  const changed = await tx.$queryRaw<{ clientId: string }[]>`
+    UPDATE "OauthClient" SET "disabled" = true
+    WHERE "userId" = ${userId} AND "updatedAt" >= ${since} AND "disabled" IS NOT TRUE
+    RETURNING "clientId"`
+  for (const [action, programs] of [
+    ['program_deleted', made],
+    ['program_disabled', changed],
+  ] as const) {
+    for (const { clientId: to } of programs) {
+      await audit(tx, { action, userId, detail: { to, reason: 'email_change_undone' } })
+    }
+  }
 }

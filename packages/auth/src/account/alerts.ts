@@ -27,6 +27,9 @@ const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
   backup_codes_replaced: 'backup_codes_replaced',
   email_changed: 'email_changed',
   program_allowed: 'program_allowed',
+  program_created: 'program_created',
+  program_changed: 'program_changed',
+  program_secret_replaced: 'program_secret_replaced',
 }
 
 const ONE_OF_A_KIND: RateLimitPolicy = { name: 'security-alert', limit: 1, windowSeconds: 600 }

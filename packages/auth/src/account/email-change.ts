@@ -12,6 +12,7 @@ import { audit } from '../audit.ts'
 import { invalidToken } from '../confirmation.ts'
 import type { Keys } from '../keys.ts'
 import type { Mails } from '../mails.ts'
+import { distrustPrograms } from '../oauth-makers.ts'
 import { requireAccess } from './access-end.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
 import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'
@@ -166,6 +167,7 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
     where: { userId, OR: [{ providerId: 'credential' }, { createdAt: { gte: since } }] },
   })
   await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } })
+  await distrustPrograms(tx, userId, since)
   await tx.userDeletion.deleteMany({ where: { userId, requestedAt: { gte: since } } })
   // The secret may be older, and codes beside it newer.
   await tx.twoFactor.updateMany({

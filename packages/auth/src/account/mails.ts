@@ -166,6 +166,6 @@ async function alert(
 }
 
 async function nameOf(db: Database, alert: SecurityAlert, about: string): Promise<string> {
-  if (alert !== 'program_allowed') return PROVIDERS[about] ?? about
+  if (!alert.startsWith('program_')) return PROVIDERS[about] ?? about
   return (await db.oauthClient.findUnique({ where: { clientId: about } }))?.name ?? about
 }

@@ -21,6 +21,9 @@ const TITLES = {
   backup_codes_replaced: 'Your backup codes were replaced',
   email_changed: 'Your account has this address now',
   program_allowed: 'A program was given access to your account',
+  program_created: 'A program was registered with your account',
+  program_changed: 'A program of your account was changed',
+  program_secret_replaced: 'The secret of a program of your account was replaced',
 }
 
 /** Tells an account holder what happened to the account, and what to do where it was somebody else. */
