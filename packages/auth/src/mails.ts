@@ -66,7 +66,7 @@ export interface MailOptions {
   /** For how long a change of address can be taken back. */
   undoDays: number
   /** Better Auth's own side, which exists only after the mails do. */
-  context(): Promise<Pick<AuthContext, 'internalAdapter'>>
+  context(): Promise<Pick<AuthContext, 'internalAdapter' | 'options'>>
 }
 
 export interface Mails {

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { atomically, type Database } from '@repo/db'
+import type { Database } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { generateRandomString } from 'better-auth/crypto'
+import { withinTransaction } from './transaction.ts'
 
 /** A reset is good for so long. */
 export const RESET_MINUTES = 60
@@ -18,11 +19,11 @@ export const RESET_MINUTES = 60
  */
 export async function issueReset(
   db: Database,
-  { internalAdapter }: Pick<AuthContext, 'internalAdapter'>,
+  { internalAdapter, options }: Pick<AuthContext, 'internalAdapter' | 'options'>,
   { id: userId, email }: { id: string; email: string },
 ): Promise<string | null> {
   const token = generateRandomString(32)
-  return atomically(db, async (tx) => {
+  return withinTransaction(db, options, async (tx) => {
     const held = await tx.$queryRaw<unknown[]>`
       SELECT 1 FROM "User" WHERE "id" = ${userId} AND "email" = ${email} FOR SHARE`
     if (held.length === 0) return null

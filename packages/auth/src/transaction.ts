@@ -39,17 +39,29 @@ export interface Around {
   refusalOf(error: unknown): Error | null
 }
 
+/**
+ * `work` in a transaction that Better Auth's side is a part of. Without that its statements would wait for a second
+ * connection, and as many callers at once as there are connections would wait for each other.
+ */
+export async function withinTransaction<T>(
+  db: Database,
+  options: BetterAuthOptions,
+  work: (tx: Db) => Promise<T>,
+): Promise<T> {
+  const transaction = <R>(inner: (adapter: unknown) => Promise<R>): Promise<R> =>
+    atomically(db, (tx) => open.run(tx, () => inner(adapterOf(tx)(options))), LIMITS)
+  const opener = { transaction } as unknown as AuthContext['adapter']
+  return await runWithTransaction(opener, () => work(currentTransaction() as Db))
+}
+
 /** `endpoint` in a transaction: what it throws undoes what it did. */
 export function inTransaction<E extends Endpoint>(
   db: Database,
   endpoint: E,
   { after, refusalOf }: Around,
 ): E {
-  const wrapped = (ctx: Call) => {
-    const transaction = <T>(work: (adapter: unknown) => Promise<T>): Promise<T> =>
-      atomically(db, (tx) => open.run(tx, () => work(adapterOf(tx)(ctx.context.options))), LIMITS)
-    const opener = { transaction } as unknown as AuthContext['adapter']
-    return runWithTransaction(opener, async () => {
+  const wrapped = (ctx: Call) =>
+    withinTransaction(db, ctx.context.options, async () => {
       const adapter = await getCurrentAdapter(ctx.context.adapter)
       const result = await endpoint({ ...ctx, context: { ...ctx.context, adapter } })
       await after((result as { response?: unknown } | undefined)?.response)
@@ -57,6 +69,5 @@ export function inTransaction<E extends Endpoint>(
     }).catch((error: unknown) => {
       throw refusalOf(error) ?? error
     })
-  }
   return Object.assign(wrapped, endpoint) as unknown as E
 }
