@@ -4,6 +4,7 @@
  * @module
  */
 
+import { requireId } from '@repo/core'
 import type Stripe from 'stripe'
 import { requireAmount, requireCurrency } from './amounts.ts'
 import {
@@ -72,7 +73,7 @@ export type CheckoutArguments =
 const inputOf = (asked: CheckoutArguments): PlanCheckout | PaymentCheckout => {
   const [first, plan, interval] = asked
   if (typeof first !== 'string') return first
-  return { ownerId: first, plan: plan as string, ...(interval ? { interval } : {}) }
+  return { ownerId: first, plan: requireId('The plan', plan), ...(interval ? { interval } : {}) }
 }
 
 /**

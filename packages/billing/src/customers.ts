@@ -91,9 +91,7 @@ async function findAtStripe(
     ctx.logger.warn({ ownerId, error }, 'search is refused, so customers are listed by address')
     return ask('list', ctx.stripe.customers.list({ email, limit: 100 }))
   })
-  const isOwners = ({ metadata }: { metadata: Record<string, string> }) =>
-    metadata.ownerId === ownerId && metadata.environment === ctx.appUrl.host
-  const named = found.data.filter(isOwners)
+  const named = found.data.filter(({ metadata }) => isOwnersIn(ctx, ownerId, metadata))
   const ids = named.map(({ id }) => id)
   const taken = await takenBy(ctx, ids, row.id)
   const own = named.filter(({ id }) => !taken.has(id))
@@ -101,6 +99,44 @@ async function findAtStripe(
   const [first] = own.sort((a, b) => a.created - b.created)
   return first?.id ?? null
 }
+
+/** How far a list is read. A customer that was made moments ago stands at its beginning. */
+const NEWEST = 1_000
+
+/** The owner's customer among those that Stripe made last. A list knows of it at once, which search does not. */
+async function findAmongNewest(ctx: BillingContext, row: Customer): Promise<{ id: string } | null> {
+  const gte = Math.floor(row.createdAt.getTime() / 1000) - 3_600
+  const own: { id: string; created: number }[] = []
+  let starting_after: string | undefined
+  for (let seen = 0; seen < NEWEST; ) {
+    const page = await ask(
+      'list',
+      ctx.stripe.customers.list({
+        created: { gte },
+        limit: 100,
+        ...(starting_after ? { starting_after } : {}),
+      }),
+    )
+    own.push(...page.data.filter(({ metadata }) => isOwnersIn(ctx, row.ownerId, metadata)))
+    seen += page.data.length
+    starting_after = page.data.at(-1)?.id
+    if (!page.has_more || !starting_after) break
+  }
+  const taken = await takenBy(
+    ctx,
+    own.map(({ id }) => id),
+    row.id,
+  )
+  const [first] = own.filter(({ id }) => !taken.has(id)).sort((a, b) => a.created - b.created)
+  return first ?? null
+}
+
+/** Only the metadata says whose a customer is, letter by letter. */
+const isOwnersIn = (
+  ctx: BillingContext,
+  ownerId: string,
+  metadata: Record<string, string>,
+): boolean => metadata.ownerId === ownerId && metadata.environment === ctx.appUrl.host
 
 /**
  * Those of `ids` that another customer of ours has or had: an owner's who was forgotten is nobody's any more. `own` is
@@ -115,6 +151,10 @@ async function takenBy(ctx: BillingContext, ids: string[], own: string): Promise
   return new Set(rows.map(({ id }) => id))
 }
 
+/** The idempotency key under which an owner's first customer is made. */
+export const customerKey = (environment: string, ownerId: string): string =>
+  `cus:${environment}:${ownerId}`
+
 /**
  * Parallel calls share the key, so Stripe makes one customer and tells all of them about it. What
  * is sent under a key must never differ; name and address may, so they follow in an update. After
@@ -126,8 +166,15 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
   const generation = unlinkedAt ? `:${unlinkedAt.getTime()}` : ''
   const metadata = { ownerId, ownerType: owner.type, environment }
   const make = (key: string) =>
-    underKey(ctx, `cus:${environment}:${ownerId}${generation}${key}`, (idempotencyKey) =>
-      ask('customer', ctx.stripe.customers.create({ metadata }, { idempotencyKey })),
+    underKey(
+      ctx,
+      `${customerKey(environment, ownerId)}${generation}${key}`,
+      async (key, refusals) => {
+        // A request that was answered 500 may have been done all the same.
+        const made = refusals > 0 ? await findAmongNewest(ctx, row) : null
+        if (made) return made
+        return ask('customer', ctx.stripe.customers.create({ metadata }, { idempotencyKey: key }))
+      },
     )
   const { id } = await make('')
   // An owner who was forgotten and is there again: under the key Stripe answers with the customer from before.

@@ -53,10 +53,14 @@ interface Answered {
 const answerOf = (error: unknown): Answered =>
   ((error as { cause?: unknown } | null)?.cause ?? {}) as Answered
 
-/** Whether the error is an answer that is kept: a conflict and too many requests are not. */
+/**
+ * Whether the error is an answer that is kept. A conflict and too many requests are not; a 502, 503 or 504 comes from
+ * something between, and does not say whether the request was done.
+ */
 function isKept(error: unknown): boolean {
   const { statusCode } = answerOf(error)
-  return typeof statusCode === 'number' && statusCode !== 409 && statusCode !== 429
+  if (typeof statusCode !== 'number' || statusCode === 409 || statusCode === 429) return false
+  return statusCode <= 500
 }
 
 const isReplayed = (error: unknown): boolean =>

@@ -33,8 +33,9 @@ const planOf = async (ownerId: string) => (await h.billing.getSubscription(owner
 const statusOf = async (eventId: string) => (await h.billing.showEvent(eventId)).status
 
 test('events acknowledge takes what a person has looked at off the list', async () => {
-  const { event, eventId } = await paidElsewhere()
+  const { ownerId, event, eventId } = await paidElsewhere()
   await h.deliver(event)
+  await h.billing.syncCustomer(ownerId)
   await h.db.webhookEvent.updateMany({ where: { eventId }, data: { status: 'dead' } })
   expect(await cli(['events', 'acknowledge', eventId])).toMatchObject({ code: 2 })
   const run = await cli(['events', 'acknowledge', eventId, '--by', 'ada', '--json'])

@@ -64,7 +64,9 @@ export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[
     if (!recorded.has(key)) blame(key, 'took effect and is not recorded')
   }
   for (const key of recorded) if (!calls.has(key)) blame(key, 'is recorded and did not take effect')
-  for (const key of impliedBy(truth, rows)) if (!recorded.has(key)) blame(key, 'never took effect')
+  for (const key of impliedBy(truth, rows, recorded)) {
+    if (!recorded.has(key)) blame(key, 'never took effect')
+  }
   for (const key of recorded) {
     const reason = refute(key, truth)
     if (reason) blame(key, reason)
@@ -72,8 +74,12 @@ export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[
   return violations
 }
 
-/** The effects that the final state alone proves to be due. */
-function* impliedBy(truth: ProviderTruth, { flagged }: OurRows): Generator<string> {
+/** The effects that the final state proves to be due. An end is told of what was activated alone. */
+function* impliedBy(
+  truth: ProviderTruth,
+  { flagged }: OurRows,
+  recorded: ReadonlySet<string>,
+): Generator<string> {
   for (const [id, { status, total: _, attemptCount }] of truth.invoices) {
     if (status === 'paid') yield `invoice:${id}:paid`
     if (status === 'open' && Number(attemptCount) > 0) {
@@ -87,7 +93,9 @@ function* impliedBy(truth: ProviderTruth, { flagged }: OurRows): Generator<strin
   for (const [id, { status, lookupKey }] of truth.subscriptions) {
     if (flagged.has(id) || lookupKey === null) continue
     if (status === 'active' || status === 'trialing') yield `subscription:${id}:activated`
-    if (status === 'canceled') yield `subscription:${id}:ended`
+    if (status === 'canceled' && recorded.has(`subscription:${id}:activated`)) {
+      yield `subscription:${id}:ended`
+    }
   }
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type Stripe from 'stripe'
+import { customerKey } from '../customers.ts'
 import { PAYMENT_MARK } from '../effects.ts'
 import type { DrillAct, DrillStep } from './history.ts'
 
@@ -82,11 +83,12 @@ export function createLife(options: LifeOptions): Life {
   const signUp = async (who: number): Promise<DrillCustomer> => {
     const owner = options.ownerOf(who)
     const { environment } = options
-    const { id } = await stripe.customers.create({
-      email: owner.email,
-      name: owner.ownerId,
-      metadata: { ownerId: owner.ownerId, ownerType: 'user', environment },
-    })
+    // As billing makes it: where our row does not name it yet, a host has crashed between the two.
+    const { id } = await stripe.customers.create(
+      { metadata: { ownerId: owner.ownerId, ownerType: 'user', environment } },
+      { idempotencyKey: customerKey(environment, owner.ownerId) },
+    )
+    await stripe.customers.update(id, { email: owner.email, name: owner.ownerId })
     const isLinked = (await options.onSignUp?.(owner, id)) ?? false
     const customer = { ...owner, stripeCustomerId: id, isLinked, isDeleted: false }
     customers.set(who, customer)
