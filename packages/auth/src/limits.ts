@@ -42,23 +42,35 @@ const inWindow = (name: string, limit: number): RateLimitPolicy => ({
 interface Limits {
   /** An account from one address. */
   pair: RateLimitPolicy
-  /** An account from all addresses. */
-  account: RateLimitPolicy
-  /** Beyond that, from each network in which the account has signed in. */
-  familiar: RateLimitPolicy
+  /** Null: `mail-limits.ts` counts what an account gets from everywhere, and leaves out the rest without a word. */
+  wide: Wide | null
   /** An address for all accounts. */
   address: RateLimitPolicy
 }
 
-const limitsOf = (name: string, account: number, address: number): Limits => ({
-  pair: inWindow(name, 5),
-  account: inWindow(`${name}-account`, account),
-  familiar: inWindow(`${name}-familiar`, 2 * account),
-  address: inWindow(`${name}-address`, address),
-})
+interface Wide {
+  /** An account from all addresses. */
+  account: RateLimitPolicy
+  /** Beyond that, from each network in which the account has signed in. */
+  familiar: RateLimitPolicy
+}
 
 /** Of guesses at a password, wherever it is asked for. */
-const PASSWORD = limitsOf('password', 50, 100)
+const PASSWORD: Limits = {
+  pair: inWindow('password', 5),
+  wide: { account: inWindow('password-account', 50), familiar: inWindow('password-familiar', 100) },
+  address: inWindow('password-address', 100),
+}
+
+/**
+ * A network that an account knows would pass a limit that binds others, and so tell its neighbours there that there is
+ * such an account. What sends a mail has none of these limits.
+ */
+const ofMails = (name: string): Limits => ({
+  pair: inWindow(name, 5),
+  wide: null,
+  address: inWindow(`${name}-address`, 50),
+})
 
 /** With the passwords that are right, and with what a full queue refused: far above what people do, and far below what keeps a processor busy. */
 const HASHES = { pair: inWindow('hashes', 30), address: inWindow('hashes-address', 300) }
@@ -66,12 +78,12 @@ const HASHES = { pair: inWindow('hashes', 30), address: inWindow('hashes-address
 /** Callers without an address share this, endpoint by endpoint, so that they make no rows without end. */
 const UNKNOWN: RateLimitPolicy = { name: 'unknown-address', limit: 100, windowSeconds: 10 }
 
-/** Each of the last three sends a mail, hence fewer to one account. */
+/** Each of them sends a mail. */
 const LIMITS: Readonly<Record<string, Limits>> = {
-  '/sign-up/email': limitsOf('sign-up', 10, 50),
-  '/request-password-reset': limitsOf('reset', 10, 50),
-  '/send-verification-email': limitsOf('resend', 10, 50),
-  '/sign-in/magic-link': limitsOf('magic-link', 10, 50),
+  '/sign-up/email': ofMails('sign-up'),
+  '/request-password-reset': ofMails('reset'),
+  '/send-verification-email': ofMails('resend'),
+  '/sign-in/magic-link': ofMails('magic-link'),
 }
 
 export interface LimitsOptions {
@@ -99,8 +111,8 @@ interface Keys {
 interface Counted {
   keys: Keys
   result: RateLimitResult
-  /** The limit that let the request through, and its key. */
-  wide: [RateLimitPolicy, string]
+  /** The limit over all addresses that let the request through, and its key. */
+  wide: [RateLimitPolicy, string] | null
 }
 
 /** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
@@ -170,14 +182,16 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
 
   /** Of an account from everywhere; beyond that from a network it knows. */
   async function consumeWide({ limits, account, address }: Keys): Promise<Counted['wide']> {
-    const all = await limiter.consume(limits.account, account)
-    if (all.isAllowed) return [limits.account, account]
+    const { wide } = limits
+    if (!wide) return null
+    const all = await limiter.consume(wide.account, account)
+    if (all.isAllowed) return [wide.account, account]
     if (!address || !(await isFamiliar(account, address))) {
-      throw new RateLimitError(limits.account, all)
+      throw new RateLimitError(wide.account, all)
     }
     const here = `${account}\n${networkOf(address)}`
-    await consume(limits.familiar, here)
-    return [limits.familiar, here]
+    await consume(wide.familiar, here)
+    return [wide.familiar, here]
   }
 
   const after = createAuthMiddleware(async (ctx) => {
@@ -193,7 +207,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
     if ((await verifiedPassword()) === undefined) return
     await limiter.clear(limits.pair, pair)
-    await limiter.giveBack(...wide)
+    if (wide) await limiter.giveBack(...wide)
     if (address) await limiter.giveBack(limits.address, address)
   })
 

@@ -6,7 +6,7 @@
 import { createTestLogger } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Endpoints, fieldsOf, withPath } from '../password-fields.ts'
-import { cookiesOf, createTestAuth, type TestAuth } from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
 import { codeIn } from './people.ts'
 import { setUpAuth } from './setup.ts'
@@ -177,6 +177,33 @@ describe('two requests of a stranger are answered alike', () => {
       const signedUp = await seenOf(await send('/sign-up/email', body))
       seen.push([signedUp, await seenOf(await send('/sign-in/email', body))])
     }
+    expect(seen[1]).toEqual(seen[0])
+    expect(seen[2]).toEqual(seen[0])
+  })
+
+  test.each([
+    '/request-password-reset',
+    '/send-verification-email',
+    '/sign-in/magic-link',
+    '/sign-up/email',
+  ])('to %s by a neighbour of the owner, after strangers have used up its mails', async (path) => {
+    const seen = []
+    for (const kind of KINDS) {
+      const email = await addressOf(kind)
+      const network = `203.0.${made}`
+      const home = { headers: { 'x-forwarded-for': `${network}.5` } }
+      await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, home)
+      for (let n = 0; n < 12; n += 1) await newCaller()(path, bodyFor(email, STRANGERS))
+      const neighbour = { headers: { 'x-forwarded-for': `${network}.77` } }
+      const answers = []
+      for (let n = 0; n < 6; n += 1) {
+        const answer = await auth.post(path, bodyFor(email, STRANGERS), neighbour)
+        answers.push(await seenOf(answer))
+      }
+      seen.push(answers)
+      await auth.settled()
+    }
+    expect(seen[0]?.map((answer) => (answer as unknown[])[0])).toEqual([...Array(5).fill(200), 429])
     expect(seen[1]).toEqual(seen[0])
     expect(seen[2]).toEqual(seen[0])
   })
