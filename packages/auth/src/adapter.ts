@@ -12,6 +12,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { APIError } from 'better-auth/api'
 import { requireAccess } from './account/access-end.ts'
 import { type Bounds, boundsOf, endOldSessions, requireRoom } from './bounds.ts'
+import { isChangeGuarded, userOfNew, userOfVerification, usersOf } from './guarded-models.ts'
 import { verifiedPassword } from './password-hooks.ts'
 import { byId, formerToken } from './session-ends.ts'
 import { fromStandIn } from './stand-in-address.ts'
@@ -24,21 +25,6 @@ type Where = NonNullable<Parameters<Adapter['findOne']>[0]['where']>
 
 /** Models of which a user has so many, with the name of the bound. */
 const BOUNDED = { passkey: 'passkeys', account: 'accounts' } as const
-
-/** Models by which somebody comes in, or acts for a user. */
-const GIVES_ACCESS = new Set([
-  'session',
-  'passkey',
-  'account',
-  'twoFactor',
-  'oauthClient',
-  'oauthConsent',
-  'oauthAccessToken',
-  'oauthRefreshToken',
-])
-
-/** Models in which a change or a deletion gives access, too. */
-const CHANGES_ACCESS = new Set(['user', 'passkey', 'account', 'twoFactor', 'oauthClient'])
 
 /** The adapter, over a client or over a transaction of one. */
 export function adapterOf(db: Database | Db, bounds: Bounds = boundsOf()): Make {
@@ -65,17 +51,24 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
 
   const create = async (args: Parameters<Create>[0]) => {
     const { model } = args
-    const { userId } = args.data as { userId?: unknown }
+    const userId = userOfNew(model, args.data)
     const given = { ...args, data: realRow(args.data) }
-    if (typeof userId !== 'string' || !GIVES_ACCESS.has(model)) return adapter.create(given)
+    if (userId === null) return adapter.create(given)
     const row = await atomically(db, async (tx) => {
+      const made = () => plain(tx)(options).create(given)
+      if (model === 'verification') {
+        // The end of access deletes the challenges that it sees after it has locked the user's row.
+        const challenge = await made()
+        await requireAccess(tx, userId)
+        return challenge
+      }
       const isBounded = Object.hasOwn(BOUNDED, model)
       // What is counted is counted under the row's own lock, and two who share it first would wait for each other.
       await requireAccess(tx, userId, { isUpdated: isBounded })
       if (isBounded) {
         await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId)
       }
-      return plain(tx)(options).create(given)
+      return made()
     })
     if (model === 'session') await endOldSessions(db, bounds, userId)
     return row
@@ -84,7 +77,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
   /** Makes the change while the access of those whose rows it is about is held. */
   async function change<T>(args: Changed, run: (adapter: Adapter, args: Changed) => Promise<T>) {
     const given = real(args)
-    if (!CHANGES_ACCESS.has(args.model)) return run(adapter, given)
+    if (!isChangeGuarded(args.model)) return run(adapter, given)
     return atomically(db, async (tx) => {
       const inner = plain(tx)(options)
       const isUpdated = args.model === 'user'
@@ -101,6 +94,18 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
       const changed = await run(inner, { ...given, where: [...given.where, same] })
       if (changed === 0 || changed === null) throw passwordReplaced()
       return changed
+    })
+  }
+
+  /** A link, a challenge or a code is used while the access of its user is held, and before anything is done with it. */
+  async function consume<T>(args: Parameters<Adapter['consumeOne']>[0]): Promise<T | null> {
+    if (args.model !== 'verification') return adapter.consumeOne<T>(real(args))
+    return atomically(db, async (tx) => {
+      const inner = plain(tx)(options)
+      const row = await inner.findOne<Row>(args)
+      const userId = userOfVerification(row?.value)
+      if (userId !== null) await requireAccess(tx, userId)
+      return inner.consumeOne<T>(args)
     })
   }
 
@@ -123,7 +128,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     updateMany: (args) => change(args, (inner, given) => inner.updateMany(given as never)),
     delete: (args) => change(ended(args), (inner, given) => inner.delete(given)),
     deleteMany: (args) => change(ended(args), (inner, given) => inner.deleteMany(given)),
-    consumeOne: (args) => adapter.consumeOne(real(args)),
+    consumeOne: consume,
     transaction: (work) => adapter.transaction((inner) => work(guarded(inner as Adapter, parts))),
   }
 }
@@ -134,11 +139,8 @@ const ended = <T extends Changed>(args: T): T => ({ ...args, where: byId(args.mo
 async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<string[]> {
   const column = model === 'user' ? 'id' : 'userId'
   const named = where.find(({ field, operator }) => field === column && (operator ?? 'eq') === 'eq')
-  if (typeof named?.value === 'string') return [named.value]
-  const rows = await adapter.findMany<Row>({ model, where })
-  // A program that the host made by itself is nobody's.
-  const owners = rows.map((row) => row[column]).filter((owner) => typeof owner === 'string')
-  return [...new Set(owners)].sort()
+  if (typeof named?.value === 'string') return usersOf(model, [{ [column]: named.value }])
+  return usersOf(model, await adapter.findMany<Row>({ model, where }))
 }
 
 const sessionOver = () =>

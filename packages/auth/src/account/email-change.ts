@@ -13,7 +13,7 @@ import { invalidToken } from '../confirmation.ts'
 import type { Keys } from '../keys.ts'
 import type { Mails } from '../mails.ts'
 import { distrustPrograms } from '../oauth-makers.ts'
-import { requireAccess } from './access-end.ts'
+import { endAccess, requireAccess } from './access-end.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
 import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'
 import { redeem } from './tokens.ts'
@@ -134,6 +134,8 @@ async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
     .catch((error: { code?: unknown }) => {
       throw error.code === 'P2002' ? emailTaken() : error
     })
+  // Whoever holds a link that was mailed to the former address may be using it just now.
+  await endAccess(tx, userId)
   await endStarted(tx, userId)
 }
 
