@@ -50,7 +50,7 @@ const CANNOT_SEE: Attack[] = [
   ],
   ['count', (a) => a.member.count(), 2],
   ['count of columns', (a) => a.member.count({ select: { _all: true } }), { _all: 2 }],
-  ['aggregate', (a) => a.refund.aggregate({ _sum: { amount: true } }), { _sum: { amount: 1 } }],
+  ['aggregate', (a) => a.refund.aggregate({ _sum: { amount: true } }), { _sum: { amount: 1n } }],
   [
     'groupBy',
     (a) => a.member.groupBy({ by: ['role'], _count: true, orderBy: { role: 'asc' } }),

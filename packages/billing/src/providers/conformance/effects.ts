@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import type { Billing } from '../../billing.ts'
 import type { Effect, EffectHandlers, EffectName } from '../../effects.ts'
+import type { Products } from '../../products.ts'
 import type { ProviderWorld, Runner } from './subject.ts'
 
 export interface EffectsSubject {
@@ -103,11 +104,13 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
       stripeSubscriptionId: isStripe ? life.subscriptionId : null,
     })
     const { stripeInvoiceId, orderId, amount, ...rest } = paid.payload
-    const product = (billing.products as Record<string, { amount: number; currency: string }>)[plan]
+    const product = (billing.products as Products)[plan]
     assert.deepEqual(rest, {
       ...activated.payload,
       currency: product?.currency,
       billingReason: 'subscription_create',
+      plan: product?.plan,
+      interval: product?.interval,
     })
     assert.ok(amount >= (product?.amount ?? Number.NaN))
     const [order] = await billing.listOrders({ ownerId })
