@@ -71,7 +71,11 @@ export async function requireRoom(
   })
 }
 
-/** Ends the sessions above the bound, the least recently used first. The caller has added its own before. */
+/**
+ * Ends the sessions above the bound, the least recently used first. The caller has added its own before. Sessions
+ * that wait for a second factor are counted among themselves: a password or a mailed link alone ends no session of a
+ * person who has shown both factors.
+ */
 export async function endOldSessions(
   db: Pick<Db, '$executeRaw'>,
   { sessions }: Bounds,
@@ -79,6 +83,11 @@ export async function endOldSessions(
 ): Promise<void> {
   await db.$executeRaw`
     DELETE FROM "Session" WHERE "id" IN (
-      SELECT "id" FROM "Session" WHERE "userId" = ${userId}
-      ORDER BY "updatedAt" DESC, "createdAt" DESC, "id" OFFSET ${sessions})`
+      SELECT "id" FROM (
+        SELECT s."id", row_number() OVER (
+          PARTITION BY u."twoFactorEnabled" AND s."aal" < 2
+          ORDER BY s."updatedAt" DESC, s."createdAt" DESC, s."id") AS "place"
+        FROM "Session" s JOIN "User" u ON u."id" = s."userId"
+        WHERE s."userId" = ${userId}) counted
+      WHERE "place" > ${sessions})`
 }
