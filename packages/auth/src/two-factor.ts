@@ -90,6 +90,18 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     }
   })
 
+  /**
+   * Whoever sees the secret can make its codes. So it counts as set anew, and goes where a change of address is
+   * taken back.
+   */
+  const dateShown = createAuthMiddleware(async (ctx) => {
+    if (isAPIError(ctx.context.returned)) return
+    const session = await presentedSession(ctx as HookContext, db)
+    if (!session) return
+    const { userId } = session
+    await db.twoFactor.updateMany({ where: { userId }, data: { secretSetAt: new Date() } })
+  })
+
   /** Takes the code, or throws. Says whether the second factor is turned on by it. */
   async function redeem(ctx: Ctx, candidate: Candidate, kind: Kind, code: string) {
     const { userId, session } = candidate
@@ -189,6 +201,10 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
         {
           matcher: ({ path }: { path?: string }) => path === '/sign-in/email',
           handler: keepSession,
+        },
+        {
+          matcher: ({ path }: { path?: string }) => path === '/two-factor/get-totp-uri',
+          handler: dateShown,
         },
       ],
       before: [

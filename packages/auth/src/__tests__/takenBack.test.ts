@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { cookiesOf, TEST_PASSWORD } from '../testing.ts'
 import { codeOf, secretIn } from './authenticator.ts'
-import { byLink, byPassword, codeIn } from './people.ts'
+import { byLink, byPassword, codeIn, personWithFactor } from './people.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth({ twoFactor: true })
@@ -102,6 +102,26 @@ test('a second factor dates from its first code, however old its secret is', asy
     setup.auth.request('/', { cookie: cookiesOf(signedIn) }),
   )
   expect(session).toMatchObject({ userId: owner.userId })
+})
+
+test('a second factor whose secret was shown since goes as well, and its owner is told', async () => {
+  const { userId, email, cookie } = await personWithFactor(setup.auth)
+  const ago = new Date(Date.now() - 30 * 86_400_000)
+  await setup.db.twoFactor.updateMany({
+    where: { userId },
+    data: { secretSetAt: ago, backupCodesSetAt: ago },
+  })
+  const wrong = await post('/two-factor/get-totp-uri', { password: 'not the password' }, cookie)
+  expect(wrong.status).toBe(400)
+  expect(await setup.db.twoFactor.count({ where: { userId, secretSetAt: ago } })).toBe(1)
+  const shown = await post('/two-factor/get-totp-uri', { password: TEST_PASSWORD }, cookie)
+  expect(shown.status).toBe(200)
+  await move(cookie, 'shown@example.com')
+  expect((await undo(email)).status).toBe(200)
+  expect(await setup.db.twoFactor.count({ where: { userId } })).toBe(0)
+  await setup.auth.settled()
+  const alerts = setup.auth.outbox.to(email).map(({ subject }) => subject)
+  expect(alerts).toContain('The secret of your second factor was shown')
 })
 
 test('a change that a later one replaced stays out of use when that one is taken back', async () => {

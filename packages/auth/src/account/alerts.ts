@@ -24,6 +24,7 @@ const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
   password_reset: 'password_reset',
   two_factor_enabled: 'two_factor_enabled',
   two_factor_disabled: 'two_factor_disabled',
+  second_factor_shown: 'second_factor_shown',
   backup_codes_replaced: 'backup_codes_replaced',
   email_changed: 'email_changed',
   program_allowed: 'program_allowed',

@@ -19,6 +19,7 @@ const TITLES = {
   two_factor_enabled: 'Two-factor authentication is on',
   two_factor_disabled: 'Two-factor authentication is off',
   backup_codes_replaced: 'Your backup codes were replaced',
+  second_factor_shown: 'The secret of your second factor was shown',
   email_changed: 'Your account has this address now',
   program_allowed: 'A program was given access to your account',
   program_created: 'A program was registered with your account',
