@@ -220,7 +220,7 @@ describe('in short: who, which plan, by which interval', () => {
     await expect(ask('', 'PRO')).rejects.toMatchObject({ code: 'owner_required' })
     await expect(ask(ownerId, 'GOLD')).rejects.toMatchObject({ code: 'plan_not_found' })
     // @ts-expect-error – a plan that is left out.
-    await expect(ask(ownerId)).rejects.toMatchObject({ code: 'plan_not_found' })
+    await expect(ask(ownerId)).rejects.toMatchObject({ code: 'invalid_argument' })
     await expect(ask(ownerId, 'PRO', 'decade' as never)).rejects.toMatchObject({
       code: 'price_not_found',
     })
