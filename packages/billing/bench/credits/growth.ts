@@ -84,7 +84,10 @@ async function createLog(
       say(`reconciling ${rows.toLocaleString('en')} rows`)
       const began = performance.now()
       const { violations, transactions } = await billing.reconcileCredits()
-      if (violations.length > 0) throw new Error('The log was not filled as the ledger writes it.')
+      if (violations.length > 0) {
+        const found = JSON.stringify(violations.slice(0, 3))
+        throw new Error(`The log was not filled as the ledger writes it: ${found}`)
+      }
       return ((performance.now() - began) / 1000) * (MILLION / transactions)
     },
   }
@@ -120,7 +123,9 @@ async function fill(adminUrl: string, database: string, rows: number): Promise<v
         CASE WHEN at = 0 THEN 50 END, 'one', date_trunc('milliseconds', now() - interval '1 hour')
       FROM generate_series(0, ${deductions}) at, generate_series(0, ${ACCOUNTS - 1}) account`,
     ...indexes.rows.map(({ definition }) => definition),
-    `UPDATE "CreditAccount" a SET "lastTransactionId" = (SELECT max(t."id") FROM "CreditTransaction" t
+    // An account stands at its newest transaction.
+    `UPDATE "CreditAccount" a SET ("lastTransactionId", "updatedAt") = (
+      SELECT max(t."id"), max(t."createdAt") FROM "CreditTransaction" t
       WHERE t."ownerId" = a."ownerId" AND t."creditType" = a."creditType")`,
     `VACUUM (ANALYZE) "CreditTransaction"`,
     `VACUUM (ANALYZE) "CreditGrant"`,
