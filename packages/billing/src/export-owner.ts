@@ -74,7 +74,13 @@ async function aboutCustomer(
     ctx.db.effect.findMany({ where: { customerId }, orderBy: { createdAt: 'asc' } }),
     ctx.db.trialRedemption.findMany({ where: { stripeSubscriptionId: { in: subscriptionIds } } }),
     ctx.db.webhookEvent.findMany({
-      where: { subject: { in: subjects } },
+      // Emptied ones say nothing of anybody any more.
+      where: {
+        OR: [
+          { subject: { in: subjects }, status: 'pending' },
+          { subject: { in: subjects }, status: { not: 'pending' }, payload: { not: null } },
+        ],
+      },
       select: facts,
       orderBy: { receivedAt: 'asc' },
     }),

@@ -20,7 +20,7 @@ export class ArgumentError extends TollgateError<'invalid_argument'> {
 const MAX_LENGTH = 255
 /** A NUL cannot be stored; half a character would be stored as another. */
 const UNSTORABLE = /\0|\p{Surrogate}/u
-const UNSTORABLE_EACH = new RegExp(UNSTORABLE, 'gu')
+const UNSTORABLE_EACH = /\0|\p{Surrogate}/gu
 
 /**
  * `value` as an id or key: text of 1 to 255 characters that is not blank. `name` begins the message:
