@@ -37,7 +37,7 @@ export function readOptions(args: string[]): Options {
     quick: common.quick,
     json: common.json,
     out: common.out,
-    seconds: positive('seconds', common.quick ? 0.8 : 5),
+    seconds: positive('seconds', common.quick ? 0.4 : 5),
     rounds: whole('rounds', common.quick ? 2 : 5),
     rows,
   }
