@@ -71,15 +71,16 @@ type Remove = (tx: Db, userId: string) => Promise<{ count: number }>
 export async function removeWayIn(db: Database, userId: string, remove: Remove): Promise<void> {
   await atomically(db, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
-    await requireAccess(tx, userId, { isUpdated: true })
     const accounts = await tx.account.count({ where: { userId } })
     const passkeys = await tx.passkey.count({ where: { userId } })
-    await endAccess(tx, userId)
     const { count } = await remove(tx, userId)
     if (count === 0) throw refusal('account_not_found', 'There is no such way in.')
     if (accounts + passkeys === count) {
       throw refusal('failed_to_unlink_last_account', 'This is the only way in.')
     }
+    // Last, because of two that are removed together the second one is told that it is the only one left.
+    await requireAccess(tx, userId, { isUpdated: true })
+    await endAccess(tx, userId)
   })
 }
 

@@ -72,15 +72,12 @@ test.each([0, -0, 0.5, -1.5, Number.NaN, -(2 ** 53), '-5', null])(
   },
 )
 
-/** Options are looked through before the ledger looks at their members. */
-const UNSTORABLE: string = expect.stringMatching(/^invalid_(argument|input)$/)
-
 test.each<[string, CreditOptions, code?: string]>([
   ['an empty key', { idempotencyKey: '' }],
   ['a blank key', { idempotencyKey: ' ' }],
   ['a key too long', { idempotencyKey: 'k'.repeat(256) }],
-  ['a key that cannot be stored', { idempotencyKey: 'k\0' }, UNSTORABLE],
-  ['half a character', { idempotencyKey: 'k\udc00' }, UNSTORABLE],
+  ['a key that cannot be stored', { idempotencyKey: 'k\0' }, 'invalid_argument'],
+  ['half a character', { idempotencyKey: 'k\udc00' }, 'invalid_argument'],
   ['a key of the ledger’s own', { idempotencyKey: 'ledger:debt:1' }],
   ['a key that is no text', { idempotencyKey: 5 as unknown as string }],
   ['an empty credit type', { creditType: '' }],
@@ -105,10 +102,14 @@ test.each<[string, CreditOptions, code?: string]>([
   expect(await h.rows(owner)).toEqual(['grant 10'])
 })
 
-test.each<[string, (owner: string) => Promise<unknown>]>([
+test.each<[string, (owner: string) => Promise<unknown>, code?: string]>([
   ['a description too long', (o) => h.billing.deductCredits(o, 1, 'd'.repeat(501))],
   ['no description', (o) => h.billing.deductCredits(o, 1, null as unknown as string)],
-  ['a description that cannot be stored', (o) => h.billing.deductCredits(o, 1, '\0')],
+  [
+    'a description that cannot be stored',
+    (o) => h.billing.deductCredits(o, 1, '\0'),
+    'invalid_argument',
+  ],
   ['no key for a grant', (o) => h.billing.grantCredits(o, 1, {} as { idempotencyKey: string })],
   ['a grant of a type there is not', (o) => grant(o, { type: 'refund' })],
   ['a priority above 100', (o) => grant(o, { priority: 101 })],
@@ -127,9 +128,9 @@ test.each<[string, (owner: string) => Promise<unknown>]>([
   ['a page of none', (o) => h.billing.listTransactions(o, { limit: 0 })],
   ['a page of too many', (o) => h.billing.listTransactions(o, { limit: 201 })],
   ['a balance of no type', (o) => h.billing.getBalance(o, { creditType: 'A' })],
-])('%s is refused', async (_, call) => {
+])('%s is refused', async (_, call, code = 'invalid_input') => {
   const owner = await h.owner(10)
-  await expect(call(owner)).rejects.toEqual(refused('invalid_input', 400))
+  await expect(call(owner)).rejects.toEqual(refused(code, 400))
   expect(await h.rows(owner)).toEqual(['grant 10'])
 })
 

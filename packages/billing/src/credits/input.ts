@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireStorable } from '@repo/core'
 import { BillingError } from '../errors.ts'
 
 /** The most that one account may hold and one change may move. Numbers stay exact up to nine times that. */
@@ -17,8 +18,6 @@ export const DEFAULT_CREDIT_TYPE = 'credits'
 export const LEDGER_PREFIX = 'ledger:'
 
 const MAX_TEXT = 255
-/** A NUL cannot be stored; half a character would be stored as another, and two keys as one. */
-const UNSTORABLE = /\0|\p{Surrogate}/u
 
 const refuse = (message: string): never => {
   throw new BillingError('invalid_input', message)
@@ -27,7 +26,7 @@ const refuse = (message: string): never => {
 function text(name: string, value: unknown, max = MAX_TEXT): string {
   if (typeof value !== 'string') return refuse(`${name} must be text.`)
   if (value.length > max) return refuse(`${name} has ${value.length} characters; ${max} are taken.`)
-  if (UNSTORABLE.test(value)) return refuse(`${name} holds a character that cannot be stored.`)
+  requireStorable(name, value)
   return value
 }
 
