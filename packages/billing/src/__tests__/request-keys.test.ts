@@ -13,11 +13,11 @@ afterEach(() => {
 })
 afterAll(() => h.close())
 
-/** The next call of a method is answered so by Stripe, which keeps the answer under the call's key. */
+/** The next call of a method is answered so by Stripe. It keeps the 500 of `500` and `broken` under the call's key. */
 function failOnce<Name extends string>(
   of: Record<Name, (...args: never[]) => unknown>,
   name: Name,
-  kind: '500' | 'broken',
+  kind: '500' | '503' | 'applied' | 'broken',
 ): void {
   const send = of[name].bind(of) as (...args: unknown[]) => unknown
   vi.spyOn(of as Record<string, (...args: unknown[]) => unknown>, name).mockImplementationOnce(
@@ -157,3 +157,15 @@ test('a full refund that is asked for again changes nothing', async () => {
     (await h.stripe.refunds.list({ payment_intent: order?.paymentId as string })).data,
   ).toHaveLength(1)
 })
+
+test.each(['500', 'broken', 'applied', '503'] as const)(
+  'a customer whose making was answered by a failure (%s) is one customer',
+  async (kind) => {
+    const ownerId = await h.owner()
+    failOnce(h.stripe.customers, 'create', kind)
+    await expect(h.billing.ensureCustomer(ownerId)).rejects.toMatchObject(away)
+    await h.billing.ensureCustomer(ownerId)
+    const { data } = await h.stripe.customers.list({ limit: 100 })
+    expect(data.filter(({ metadata }) => metadata.ownerId === ownerId)).toHaveLength(1)
+  },
+)
