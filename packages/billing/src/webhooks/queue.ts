@@ -151,14 +151,12 @@ export async function claimAround(
   for (const { provider, eventId } of due) {
     try {
       // What a claim would do to the row, and nothing else.
-      await ctx.db.$transaction([
-        ctx.db.$executeRaw`
-          UPDATE "WebhookEvent" SET "lease" = "lease"
-          WHERE ("provider", "eventId") = (
-            SELECT "provider", "eventId" FROM "WebhookEvent"
-            WHERE "provider" = ${provider} AND "eventId" = ${eventId} AND "status" = 'pending'
-            FOR UPDATE SKIP LOCKED)`,
-      ])
+      await ctx.db.$executeRaw`
+        UPDATE "WebhookEvent" SET "lease" = "lease"
+        WHERE ("provider", "eventId") = (
+          SELECT "provider", "eventId" FROM "WebhookEvent"
+          WHERE "provider" = ${provider} AND "eventId" = ${eventId} AND "status" = 'pending'
+          FOR UPDATE SKIP LOCKED)`
     } catch (error) {
       if (isConnectionLost(error)) throw error
       refused.push({ key: { provider, eventId }, error })
