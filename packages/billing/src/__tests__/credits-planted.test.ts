@@ -231,6 +231,51 @@ const PLANTED: [name: string, check: string, (owner: string) => string[]][] = [
   ['a refund of itself', 'refunds', (o) => [change(o, 'back', '"refundOf" = id')]],
   ['lots that are no lots', 'provenance', (o) => [change(o, 'one', `lots = '{"a": [1]}'`)]],
   ['lots that are no numbers', 'provenance', (o) => [change(o, 'one', `lots = '[["x", "y"]]'`)]],
+  ['lots named by text', 'provenance', (o) => [change(o, 'one', `lots = '[["1", -30]]'`)]],
+  [
+    'a lot that is no whole number',
+    'provenance',
+    (o) => [change(o, 'one', `lots = '[[1.5, -30]]'`)],
+  ],
+  ['a lot that is a list', 'provenance', (o) => [change(o, 'one', `lots = '[[[1], -30]]'`)]],
+  [
+    'a lot beyond all numbers',
+    'provenance',
+    (o) => [change(o, 'one', `lots = '[[99999999999999999999, -30]]'`)],
+  ],
+  ['a lot with a third number', 'provenance', (o) => [change(o, 'one', `lots = '[[1, -30, 0]]'`)]],
+  ['a lot that was taken twice', 'provenance', (o) => [change(o, 'one', `lots = lots || lots`)]],
+  ['a lot that never was', 'lot', (o) => [change(o, 'one', `lots = '[[987654, -30]]'`)]],
+  [
+    'another owner’s lot among several',
+    'lot',
+    (o) => [
+      `INSERT INTO "CreditGrant" ("id", "ownerId", "creditType", "amount", "remaining", "open", "priority") SELECT 777, 'zz ${o}', "creditType", 30, 15, true, 50 FROM "CreditGrant" WHERE "ownerId" = '${o}'`,
+      change(
+        o,
+        'one',
+        `lots = jsonb_build_array(jsonb_build_array(lots -> 0 -> 0, -15), '[777, -15]'::jsonb)`,
+      ),
+    ],
+  ],
+  [
+    'an amount beyond all balances',
+    'chain',
+    (o) => [change(o, 'one', 'amount = 9223372036854775807')],
+  ],
+  [
+    'a balance beyond all numbers',
+    'chain',
+    (o) => [change(o, 'one', '"balanceAfter" = 9223372036854775807')],
+  ],
+  [
+    'two transactions that changed places',
+    'chain',
+    (o) => [
+      change(o, 'one', 'id = -id'),
+      `UPDATE "CreditTransaction" SET id = -(SELECT id FROM "CreditTransaction" WHERE ${of(o, 'one')}) WHERE ${of(o, 'back')}`,
+    ],
+  ],
   ['a chain that breaks', 'chain', (o) => [change(o, 'back', '"balanceAfter" = 81')]],
   [
     'a balance that is no sum',

@@ -8,7 +8,7 @@
 import { optional, requireId } from '@repo/core'
 import { atomically, type Database, type Db, sqlErrorOf } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
-import { CHECKS } from './checks.ts'
+import { PASSES } from './checks.ts'
 import { wrongGuards } from './guards.ts'
 
 /** What is wrong, where it begins, and the two values that disagree. */
@@ -36,14 +36,14 @@ export interface Look extends OwnerRange {
   before?: string
 }
 
-export type LedgerCheck = keyof typeof CHECKS | 'guards'
+export type Pass = (typeof PASSES)[number]
 
-/** The names of the checks, in the order in which they are made. */
-export const LEDGER_CHECKS = [...Object.keys(CHECKS), 'guards'] as LedgerCheck[]
+export type LedgerCheck = Pass['checks'][number] | 'guards'
 
 type Asks = Db | Database
 
 interface Row {
+  check: LedgerCheck
   ownerId: string
   creditType: string
   id: bigint | null
@@ -53,49 +53,69 @@ interface Row {
 
 const NOWHERE = { ownerId: null, creditType: null, transactionId: null }
 
-/** Makes one check. A check that the rows make fail is a violation by itself, so that the others are made. */
-export async function checkLedger(
+/** Whether the guards stand. */
+export const checkGuards = (db: Asks): Promise<LedgerViolation[]> =>
+  orThatItFailed(['guards'], async () => {
+    const wrong = await wrongGuards(db)
+    return wrong.map(({ name, found }) => ({
+      check: 'guards',
+      ...NOWHERE,
+      expected: name,
+      found,
+    }))
+  })
+
+/** Makes the checks of one statement. */
+export const checkLedger = (
   db: Asks,
-  check: LedgerCheck,
+  { checks, ...pass }: Pass,
   look: Look = {},
+): Promise<LedgerViolation[]> =>
+  orThatItFailed(checks, async () => {
+    const rows = await ask(db, pass, look)
+    return rows.map(({ id, ...row }) => ({ ...row, transactionId: id === null ? null : `${id}` }))
+  })
+
+/** A check that the rows make fail is a violation by itself, so that the others are made. */
+async function orThatItFailed(
+  checks: readonly LedgerCheck[],
+  make: () => Promise<LedgerViolation[]>,
 ): Promise<LedgerViolation[]> {
   try {
-    if (check === 'guards') {
-      const wrong = await wrongGuards(db)
-      return wrong.map(({ name, found }) => ({ check, ...NOWHERE, expected: name, found }))
-    }
-    const rows = await ask(db, check, look)
-    return rows.map(({ id, ...row }) => ({
-      check,
-      ...row,
-      transactionId: id === null ? null : `${id}`,
-    }))
+    return await make()
   } catch (error) {
     const { state } = sqlErrorOf(error)
     if (isConnectionLost(error) || !state || !/^(22|2F|P0|XX)/.test(state)) throw error
-    return [{ check, ...NOWHERE, expected: null, found: `could not be checked: ${state}` }]
+    const found = `could not be checked: ${state}`
+    return checks.map((check) => ({ check, ...NOWHERE, expected: null, found }))
   }
 }
 
-function ask(db: Asks, check: keyof typeof CHECKS, look: Look): Promise<Row[]> {
+function ask(
+  db: Asks,
+  { sql, isHashed = false }: { sql: string; isHashed?: boolean },
+  look: Look,
+): Promise<Row[]> {
   const { from = '', to, before } = look
-  const sql = CHECKS[check]
   const bounds = [from, to ?? null, before ?? null]
   return atomically(
     db,
     async (tx) => {
       // Sorting a million rows on disk takes three times as long.
-      await tx.$executeRaw`SELECT set_config('work_mem', '256MB', true)`
+      await tx.$executeRaw`SELECT set_config('work_mem', '256MB', true), set_config('jit', 'off', true),
+        set_config('enable_sort', ${isHashed ? 'off' : 'on'}, true)`
       return tx.$queryRawUnsafe<Row[]>(
-        `SELECT "ownerId", "creditType", "id"::bigint AS "id", "expected"::text AS "expected", "found"::text AS "found"
+        `SELECT "check", "ownerId", "creditType", "id"::bigint AS "id", "expected"::text AS "expected", "found"::text AS "found"
      FROM (${sql}) violations`,
         ...bounds,
         ...(sql.includes('$4') ? [inACentury()] : []),
       )
     },
-    { timeoutMs: 60 * 60 * 1000 },
+    { maxWaitMs: HOUR, timeoutMs: HOUR },
   )
 }
+
+const HOUR = 60 * 60 * 1000
 
 /** No time of the log lies after it; nearer ones may, because domain time may be moved. */
 const inACentury = () => new Date(Date.now() + 100 * 365 * 24 * 60 * 60 * 1000)
@@ -108,6 +128,7 @@ export async function ledgerViolations(
   optional(range, 'from', requireId)
   optional(range, 'to', requireId)
   const found: LedgerViolation[] = []
-  for (const check of LEDGER_CHECKS) found.push(...(await checkLedger(db, check, range)))
+  for (const pass of PASSES) found.push(...(await checkLedger(db, pass, range)))
+  found.push(...(await checkGuards(db)))
   return found
 }
