@@ -18,9 +18,6 @@ const THREE_DECIMAL: ReadonlySet<string> = new Set('bhd jod kwd omr tnd'.split('
 /** Written with two decimals, which must be 00: both had decimals once. */
 const WHOLE_UNITS: ReadonlySet<string> = new Set(['isk', 'ugx'])
 
-/** Pays out whole units only, though two decimals can be charged. */
-const WHOLE_PAYOUTS: ReadonlySet<string> = new Set(['huf', 'isk', 'twd', 'ugx'])
-
 /**
  * Digits of the largest amount, where it is not eight. Rupiah, pesos of Colombia and Indian rupees have theirs for
  * every payment method; the other three for cards, without which little could be sold in them.
@@ -53,10 +50,6 @@ export function amountStep(currency: string): 1 | 10 | 100 {
   if (WHOLE_UNITS.has(code)) return 100
   return THREE_DECIMAL.has(code) ? 10 : 1
 }
-
-/** What every payout in `currency` is a multiple of: 100 for huf, isk, twd and ugx, else as a charge. */
-export const payoutStep = (currency: string): 1 | 10 | 100 =>
-  WHOLE_PAYOUTS.has(currency.toLowerCase()) ? 100 : amountStep(currency)
 
 /** The largest amount of `currency` that can be charged, in minor units. */
 export const maxAmount = (currency: string): number =>

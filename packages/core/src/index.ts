@@ -16,7 +16,6 @@ export {
   majorUnits,
   maxAmount,
   minorDigits,
-  payoutStep,
 } from './currency.ts'
 export * from './edge.ts'
 export { canonicalEmail } from './email-address.ts'
