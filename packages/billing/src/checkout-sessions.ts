@@ -114,14 +114,14 @@ async function sessionOf(
 export async function requireNoSubscription(ctx: BillingContext, ownerId: string): Promise<void> {
   let running = await findRunning(ctx, ownerId)
   const id = running?.stripeSubscriptionId
-  if (running && id && isLinked(running.customer) && isUnpaid(running)) {
-    await syncLinked(ctx, running.customer, { also: async () => [id] })
+  if (id && isUnpaid(running)) {
+    await syncOwner(ctx, ownerId, id)
     running = await findRunning(ctx, ownerId)
-    if (running?.needsAttention === 'first_payment_failed' && isLinked(running.customer)) {
+    if (running?.needsAttention === 'first_payment_failed') {
       await ask('subscription', ctx.stripe.subscriptions.cancel(id)).catch((error: unknown) => {
         if (!isMissing(error)) throw error
       })
-      await syncLinked(ctx, running.customer, { also: async () => [id] })
+      await syncOwner(ctx, ownerId, id)
       running = await findRunning(ctx, ownerId)
     }
   }
@@ -134,8 +134,13 @@ export async function requireNoSubscription(ctx: BillingContext, ownerId: string
 }
 
 const UNPAID: readonly (string | null)[] = ['first_payment_pending', 'first_payment_failed']
-const isUnpaid = ({ needsAttention }: { needsAttention: string | null }): boolean =>
-  UNPAID.includes(needsAttention)
+const isUnpaid = (row: { needsAttention: string | null } | null): boolean =>
+  row !== null && UNPAID.includes(row.needsAttention)
+
+async function syncOwner(ctx: BillingContext, ownerId: string, id: string): Promise<void> {
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  if (isLinked(customer)) await syncLinked(ctx, customer, { also: async () => [id] })
+}
 
 const findRunning = (ctx: BillingContext, ownerId: string) =>
   ctx.db.subscription.findFirst({
@@ -146,7 +151,6 @@ const findRunning = (ctx: BillingContext, ownerId: string) =>
         { status: 'incomplete', needsAttention: 'first_payment_pending' },
       ],
     },
-    include: { customer: true },
     orderBy: { createdAt: 'asc' },
   })
 

@@ -109,12 +109,12 @@ export async function createCheckoutSession(
   const amount = requireAmount(input.item.amount, currency)
   const customer = await ensureCustomer(ctx, input.ownerId)
   const { sessions } = ctx.stripe.checkout
-  const begin = (orderId: string) => {
+  const begin = (orderId: string, isFirst: boolean) => {
     const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
     const params = { ...addresses, ...set, ...terms, customer: customer.stripeCustomerId }
-    return underKey(ctx, `order:${orderId}`, (idempotencyKey) =>
-      ask('checkout.session', sessions.create(params, { idempotencyKey })),
-    )
+    const create = (idempotencyKey: string) =>
+      ask('checkout.session', sessions.create(params, { idempotencyKey }))
+    return underKey(ctx, `order:${orderId}`, create, { isFirst })
   }
   const retrieve = (id: string) => ask('checkout.session', sessions.retrieve(id))
   const how = { kind: 'checkoutId', begin, retrieve } as const

@@ -8,7 +8,7 @@ import type { Customer, Db } from '@repo/db'
 import { requireAccount } from './account.ts'
 import type { BillingContext, Owner } from './context.ts'
 import { BillingError, isBillingError } from './errors.ts'
-import { underKey } from './request-keys.ts'
+import { customerKey, underKey } from './request-keys.ts'
 import { ask } from './stripe.ts'
 
 export type LinkedCustomer = Customer & { stripeCustomerId: string }
@@ -32,21 +32,29 @@ export async function ensureCustomer(
   if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
 
   await requireAccount(ctx)
-  const { count } = await ctx.db.customer.createMany({
-    data: [{ ownerId, ownerType: owner.type }],
-    skipDuplicates: true,
-  })
-  const row = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  const mayBeLost = count === 0 && Date.now() - row.createdAt.getTime() > KEY_LIVES_MS
+  const { row, isNew } = found ? { row: found, isNew: false } : await makeRow(ctx, ownerId, owner)
+  const mayBeLost = !isNew && Date.now() - row.createdAt.getTime() > KEY_LIVES_MS
   const lost = mayBeLost ? await findAtStripe(ctx, row, owner) : null
   const stripeCustomerId = lost ?? (await create(ctx, row, owner))
   await tellStripe(ctx, { ...row, stripeCustomerId }, owner)
-  await ctx.db.customer.updateMany({
+  const [written] = await ctx.db.customer.updateManyAndReturn({
     where: { id: row.id, stripeCustomerId: null },
     data: { stripeCustomerId },
   })
-  const linked = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
+  const linked = written ?? (await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } }))
   return { ...linked, stripeCustomerId: linked.stripeCustomerId ?? stripeCustomerId }
+}
+
+/** The row of an owner who was seen to have none. Of two calls one makes it. */
+export async function makeRow(
+  { db }: Pick<BillingContext, 'db'>,
+  ownerId: string,
+  { type: ownerType }: Pick<Owner, 'type'>,
+): Promise<{ row: Customer; isNew: boolean }> {
+  const data = [{ ownerId, ownerType }]
+  const [made] = await db.customer.createManyAndReturn({ data, skipDuplicates: true })
+  const row = made ?? (await db.customer.findUniqueOrThrow({ where: { ownerId } }))
+  return { row, isNew: made !== undefined }
 }
 
 /** Stripe keeps an idempotency key for a day at least: until then the key finds what was made under it. */
@@ -60,11 +68,8 @@ export async function registerCustomer(ctx: BillingContext, ownerId: string): Pr
   if (ctx.provider.name === 'stripe') return ensureCustomer(ctx, ownerId)
   const owner = await ctx.owner(ownerId)
   if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
-  await ctx.db.customer.createMany({
-    data: [{ ownerId, ownerType: owner.type }],
-    skipDuplicates: true,
-  })
-  return ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
+  const found = await ctx.db.customer.findUnique({ where: { ownerId } })
+  return found ?? (await makeRow(ctx, ownerId, owner)).row
 }
 
 /**
@@ -150,10 +155,6 @@ async function takenBy(ctx: BillingContext, ids: string[], own: string): Promise
     UNION ALL SELECT "stripeCustomerId" FROM "FormerCustomer" WHERE "stripeCustomerId" = ANY (${ids})`
   return new Set(rows.map(({ id }) => id))
 }
-
-/** The idempotency key under which an owner's first customer is made. */
-export const customerKey = (environment: string, ownerId: string): string =>
-  `cus:${environment}:${ownerId}`
 
 /**
  * Parallel calls share the key, so Stripe makes one customer and tells all of them about it. What

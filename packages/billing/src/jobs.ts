@@ -13,6 +13,7 @@ import { mailJob } from './mails.ts'
 import { orderCron, orderJobs } from './orders/jobs.ts'
 import { reconcile } from './reconcile.ts'
 import { PASS_MS, repairJob } from './repair-job.ts'
+import { forgetRefusals } from './request-keys.ts'
 import { keyTrials } from './trials.ts'
 import { PROCESS_EVENTS } from './wake.ts'
 import { emptyPayloads } from './webhooks/archive.ts'
@@ -58,6 +59,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
     job('billing.emptyPayloads', async () => {
       await keyTrials(ctx)
       await emptyPayloads(ctx)
+      await forgetRefusals(ctx)
     }),
     ...creditJobs(ctx),
     ...orderJobs(ctx),

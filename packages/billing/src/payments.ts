@@ -66,8 +66,8 @@ export async function createPaymentIntent(
     { ...terms, idempotencyKey },
     {
       kind: 'paymentId',
-      begin: (orderId) =>
-        underKey(ctx, `pi:${orderId}`, (key) =>
+      begin: (orderId, isFirst) => {
+        const create = (key: string) =>
           ask(
             'payment_intent',
             ctx.stripe.paymentIntents.create(
@@ -79,8 +79,9 @@ export async function createPaymentIntent(
               },
               { idempotencyKey: key },
             ),
-          ),
-        ),
+          )
+        return underKey(ctx, `pi:${orderId}`, create, { isFirst })
+      },
       retrieve: (id) => ask('payment_intent', ctx.stripe.paymentIntents.retrieve(id)),
       find: (order) => findIntent(ctx, customer, order),
     },

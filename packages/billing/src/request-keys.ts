@@ -10,6 +10,10 @@
 
 import type { BillingContext } from './context.ts'
 
+/** The idempotency key under which an owner's first customer is made. */
+export const customerKey = (environment: string, ownerId: string): string =>
+  `cus:${environment}:${ownerId}`
+
 type KeyContext = Pick<BillingContext, 'db'>
 
 /** How often a kept answer is passed over within one call. */
@@ -17,14 +21,16 @@ const MOST_KEPT = 5
 
 /**
  * Sends a request under the key of `name`, or of its next try. `refusals` says how often it was answered with an
- * error before: a request that must not be done twice then looks first whether it was done.
+ * error before: a request that must not be done twice then looks first whether it was done. `isFirst` says that the
+ * caller has made up the name this moment, so that nothing can have been refused under it.
  */
 export async function underKey<T>(
   ctx: KeyContext,
   name: string,
   send: (idempotencyKey: string, refusals: number) => Promise<T>,
+  { isFirst = false } = {},
 ): Promise<T> {
-  const row = await ctx.db.refusedRequest.findUnique({ where: { name } })
+  const row = isFirst ? null : await ctx.db.refusedRequest.findUnique({ where: { name } })
   for (let refusals = row?.refusals ?? 0, kept = 0; ; refusals += 1, kept += 1) {
     try {
       return await send(refusals === 0 ? name : `${name}:${refusals + 1}`, refusals)
@@ -43,6 +49,42 @@ async function noteRefusal({ db }: KeyContext, name: string, refusals: number): 
     INSERT INTO "RefusedRequest" AS r ("name", "refusals") VALUES (${name}, ${refusals + 1})
     ON CONFLICT ("name") DO UPDATE SET "refusals" = excluded."refusals", "refusedAt" = now()
     WHERE r."refusals" < excluded."refusals"`
+}
+
+/** After so many days no provider knows a key any more; 24 hours and 30 days are what they promise. */
+const FORGOTTEN_DAYS = 31
+const AT_ONCE = 5_000
+
+/**
+ * Deletes the refusals whose keys no longer matter: the provider has forgotten them, and what was asked for is done or
+ * over. Those of a customer that is not yet made and of a refund that may be asked for again are kept, because they
+ * say that the request may have been done. Returns how many it deleted.
+ */
+export async function forgetRefusals({
+  db,
+  appUrl,
+}: Pick<BillingContext, 'db' | 'appUrl'>): Promise<number> {
+  const customers = customerKey(appUrl.host, '')
+  let forgotten = 0
+  for (let count = AT_ONCE; count === AT_ONCE; forgotten += count) {
+    count = await db.$executeRaw`
+      DELETE FROM "RefusedRequest" WHERE "name" IN (
+        SELECT "name" FROM (
+          SELECT "name", split_part("name", ':', 1) AS "kind", split_part("name", ':', 2) AS "id",
+            CASE WHEN starts_with("name", ${customers}) THEN substr("name", length(${customers}) + 1) END AS "owner"
+          FROM "RefusedRequest" WHERE "refusedAt" < now() - ${FORGOTTEN_DAYS} * interval '1 day') r
+        WHERE CASE "kind"
+          WHEN 'confirm' THEN true
+          WHEN 'order' THEN NOT EXISTS (SELECT FROM "Order" o WHERE o."id" = r."id" AND o."status" = 'pending')
+          WHEN 'pi' THEN NOT EXISTS (SELECT FROM "Order" o WHERE o."id" = r."id" AND o."status" = 'pending')
+          WHEN 'refund' THEN NOT EXISTS (
+            SELECT FROM "Order" o WHERE o."id" = r."id" AND o."amountRefunded" < o."amountPaid")
+          WHEN 'cus' THEN "owner" IS NOT NULL AND NOT EXISTS (
+            SELECT FROM "Customer" c WHERE c."ownerId" IN (r."owner", regexp_replace(r."owner", ':[^:]*$', ''))
+              AND c."stripeCustomerId" IS NULL AND c."forgottenAt" IS NULL) END
+        LIMIT ${AT_ONCE})`
+  }
+  return forgotten
 }
 
 interface Answered {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Prisma } from '@repo/db'
 import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
 import { cancelElsewhere, resumeElsewhere } from './orders/subscriptions.ts'
@@ -14,6 +13,7 @@ import type { SubscriptionStatus } from './shapes.ts'
 import { soldAs } from './sold.ts'
 import { ask } from './stripe.ts'
 import { endAtPeriodEnd, resume } from './subscription-end.ts'
+import { CURRENT, findCurrent, type SubscriptionRow, WITH_PRICES } from './subscription-row.ts'
 import { syncCustomer } from './sync.ts'
 
 /** What an owner has now. Without a current subscription: the free plan and nulls. */
@@ -70,8 +70,8 @@ export interface ScheduledChange {
   at: Date
 }
 
-/** The statuses of a subscription that takes its owner's one place. */
-export const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
+export { CURRENT, type SubscriptionRow }
+
 const ENDED: readonly string[] = ['canceled', 'incomplete_expired']
 
 /** Whether a subscription of this status takes the owner's one place. */
@@ -141,13 +141,6 @@ export async function listSubscriptions(
     endedAt: row.endedAt,
   }))
 }
-
-const WITH_PRICES = {
-  price: { include: { product: true } },
-  scheduledPrice: { include: { product: true } },
-} as const
-
-export type SubscriptionRow = Prisma.SubscriptionGetPayload<{ include: typeof WITH_PRICES }>
 
 /** One that Stripe bills. */
 export type StripeSubscriptionRow = SubscriptionRow & {
@@ -335,12 +328,4 @@ export function atStripe(row: SubscriptionRow): StripeSubscriptionRow {
     'not_supported',
     `A plan at ${row.provider} cannot be changed: cancel it, and buy the other once it has ended.`,
   )
-}
-
-/** The row that the database allows once per customer. */
-function findCurrent(ctx: BillingContext, ownerId: string): Promise<SubscriptionRow | null> {
-  return ctx.db.subscription.findFirst({
-    where: { customer: { ownerId }, status: { in: [...CURRENT] }, needsAttention: null },
-    include: WITH_PRICES,
-  })
 }

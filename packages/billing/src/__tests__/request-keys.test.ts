@@ -169,3 +169,56 @@ test.each(['500', 'broken', 'applied', '503'] as const)(
     expect(data.filter(({ metadata }) => metadata.ownerId === ownerId)).toHaveLength(1)
   },
 )
+
+test('refusals are deleted once their keys can no longer matter, and not before', async () => {
+  const [unlinked, linked] = [await h.owner(), await h.owner()]
+  await h.db.customer.create({ data: { ownerId: unlinked, ownerType: 'user' } })
+  await h.billing.ensureCustomer(linked)
+  const buyer = await h.owner()
+  const { orderId: open } = await h.billing.createOrder({
+    ownerId: buyer,
+    productId: 'CREDITS_SMALL',
+  })
+  const { orderId: over } = await h.billing.createOrder({
+    ownerId: buyer,
+    productId: 'CREDITS_LARGE',
+  })
+  await h.billing.cancelOrder(over)
+  const [paid] = await h.orders((await h.subscriber()).ownerId)
+  const [back] = await h.orders((await h.subscriber()).ownerId)
+  await h.billing.refundOrder(back?.id as string)
+  const kept = [
+    `cus:localhost:3000:${unlinked}`,
+    `cus:localhost:3000:${unlinked}:1796000000000`,
+    `cus:elsewhere.example:${linked}`,
+    `order:${open}`,
+    `pi:${open}`,
+    `refund:${paid?.id}:0:rest`,
+    `refund:${paid?.id}:ticket:42`,
+  ]
+  const forgotten = [
+    `cus:localhost:3000:${linked}`,
+    `cus:localhost:3000:${linked}:1796000000000`,
+    'cus:localhost:3000:nobody',
+    `order:${over}`,
+    `pi:${over}`,
+    'order:gone',
+    `refund:${back?.id}:0:rest`,
+    'confirm:pi_1',
+  ]
+  const note = (names: string[], days: number) =>
+    h.db.refusedRequest.createMany({
+      data: names.map((name) => ({
+        name,
+        refusals: 1,
+        refusedAt: new Date(Date.now() - days * 86_400_000),
+      })),
+    })
+  await h.db.refusedRequest.deleteMany()
+  await note([...kept, ...forgotten], 32)
+  await note(['confirm:pi_2', 'order:gone too'], 30)
+  await h.db.$queryRaw`SELECT graphile_worker.add_job('billing.emptyPayloads')::text`
+  await h.work()
+  const rows = await h.db.refusedRequest.findMany({ orderBy: { name: 'asc' } })
+  expect(rows.map(({ name }) => name)).toEqual([...kept, 'confirm:pi_2', 'order:gone too'].sort())
+})

@@ -7,7 +7,7 @@
 
 import { requireNoSubscription } from '../checkout-sessions.ts'
 import type { BillingContext, Owner } from '../context.ts'
-import { ensureCustomer } from '../customers.ts'
+import { ensureCustomer, makeRow } from '../customers.ts'
 import { declare } from '../declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import { productOf, type SoldProduct } from '../products.ts'
@@ -100,16 +100,13 @@ async function buyerOf(ctx: BillingContext, ownerId: string): Promise<Buyer> {
     return { owner, ownerId, customerId: id, providerCustomerId: stripeCustomerId }
   }
   const owner = await requireOwner(ctx, ownerId)
-  await ctx.db.customer.createMany({
-    data: [{ ownerId, ownerType: owner.type }],
-    skipDuplicates: true,
-  })
-  const { id } = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  const former = await ctx.db.order.findFirst({
-    where: { ownerId, provider, providerCustomerId: { not: null } },
-    orderBy: { createdAt: 'desc' },
-  })
-  return { owner, ownerId, customerId: id, providerCustomerId: former?.providerCustomerId ?? null }
+  const [known] = await ctx.db.$queryRaw<{ id: string; providerCustomerId: string | null }[]>`
+    SELECT c."id", (SELECT o."providerCustomerId" FROM "Order" o
+        WHERE o."ownerId" = c."ownerId" AND o."provider" = ${provider} AND o."providerCustomerId" IS NOT NULL
+        ORDER BY o."createdAt" DESC LIMIT 1) AS "providerCustomerId"
+    FROM "Customer" c WHERE c."ownerId" = ${ownerId}`
+  const customerId = known?.id ?? (await makeRow(ctx, ownerId, owner)).row.id
+  return { owner, ownerId, customerId, providerCustomerId: known?.providerCustomerId ?? null }
 }
 
 async function requireOwner(ctx: BillingContext, ownerId: string): Promise<Owner> {
@@ -201,7 +198,7 @@ async function openCheckout(
 ): Promise<ProviderCheckout | null> {
   let checkout: ProviderCheckout
   try {
-    checkout = await underKey(ctx, `order:${order.id}`, (idempotencyKey) =>
+    const create = (idempotencyKey: string) =>
       ctx.provider.createCheckout({
         orderId: order.id,
         ownerId: order.ownerId,
@@ -210,8 +207,8 @@ async function openCheckout(
         successUrl: returnAddress(ctx, order, 'success'),
         cancelUrl: returnAddress(ctx, order, 'cancel'),
         idempotencyKey,
-      }),
-    )
+      })
+    checkout = await underKey(ctx, `order:${order.id}`, create, { isFirst: isNew })
   } catch (error) {
     if (!isRefusal(error)) throw error
     // Nobody was given its checkout, if there is one, so nobody can pay.
@@ -223,11 +220,11 @@ async function openCheckout(
     if (!isNew && isBillingError(error, 'provider_rejected')) return null
     throw error
   }
-  await ctx.db.order.updateMany({
+  const [written] = await ctx.db.order.updateManyAndReturn({
     where: { id: order.id, checkoutId: null },
     data: { checkoutId: checkout.id },
   })
-  const { checkoutId, status } = await findOrder(ctx, order.id)
+  const { checkoutId, status } = written ?? (await findOrder(ctx, order.id))
   if (status !== 'pending') return null
   // Where keys hold in one process only, another may have been quicker: its checkout is the order's.
   if (checkoutId === null || checkoutId === checkout.id) return checkout

@@ -23,7 +23,8 @@ interface OwnAmount {
 /** How Stripe's object of such an order is made and found again. */
 interface Begin<T> {
   kind: 'checkoutId' | 'paymentId'
-  begin(orderId: string): Promise<T>
+  /** `isFirst`: the order was made this moment. */
+  begin(orderId: string, isFirst: boolean): Promise<T>
   retrieve(id: string): Promise<T>
   /** The object that an earlier call made and did not write down. */
   find?(order: Pick<Order, 'id' | 'createdAt'>): Promise<T | null>
@@ -70,7 +71,8 @@ export async function withOrder<T extends { id: string }>(
   if (known !== null) return retrieve(known)
   const isOld = Date.now() - order.createdAt.getTime() > KEY_KEPT_MS
   try {
-    const begun = ((isOld && (await find?.(order))) || null) ?? (await begin(order.id))
+    const begun =
+      ((isOld && (await find?.(order))) || null) ?? (await begin(order.id, made !== undefined))
     await ctx.db.order.updateMany({
       where: { id: order.id, [kind]: null, status: 'pending' },
       data: { [kind]: begun.id },
