@@ -13,7 +13,7 @@ import { enterCode, sessionRedemptions } from './checkout-discounts.ts'
 import { createCustomer } from './customers.ts'
 import { redeem } from './discounts.ts'
 import { invalid, StripeApiError } from './errors.ts'
-import { recordPayment } from './invoices.ts'
+import { recordIntent } from './invoices.ts'
 import type { CheckoutSession, Customer, PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
 import { createIntent } from './payments.ts'
@@ -111,8 +111,7 @@ export function settleCheckout(store: Store, id: string, outcome: Outcome): Chec
 /** Lets a payment come out that was under way or waited for its buyer; its invoice follows. */
 export function settlePayment(store: Store, intent: PaymentIntent, outcome: Outcome): void {
   settleIntent(store, intent, outcome)
-  const invoice = store.tables.invoices.get(intent.invoice ?? '')
-  if (invoice) recordPayment(store, invoice, true)
+  recordIntent(store, intent, true)
 }
 
 function emailOf(store: Store, session: CheckoutSession, buyer: Buyer): string | null {

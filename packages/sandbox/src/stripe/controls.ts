@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SandboxError } from '../errors.ts'
 import type { Outcome } from './charging.ts'
 import { type Buyer, payCheckout, settleCheckout, settlePayment } from './checkout-payment.ts'
 import { copy } from './copy.ts'
@@ -14,6 +15,7 @@ import {
   escalateDispute,
   openDispute,
 } from './disputes.ts'
+import { advanceDraft, dueDrafts } from './invoices.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { type RefundOutcome, settleRefund } from './refunds.ts'
 import { type Shown, show } from './shapes.ts'
@@ -54,6 +56,13 @@ export interface LifeControls {
    * trial's end without a card, the subscription's `trial_settings` say what happens.
    */
   renew(subscriptionId: string): Shown
+  /**
+   * Lets the hour pass for which the invoice of a renewal is a draft: it is finalized and charged. See the setting
+   * `renewals`. @throws `invalid_state` where it is no draft
+   */
+  finalizeInvoice(invoiceId: string): Shown
+  /** The same for every draft whose hour is over by the clock. @returns the invoices */
+  finalizeDue(): Shown[]
   /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
   failPayment(subscriptionId: string): Shown
   /** Lets the time of a change run out that waits for its payment; see `pending_if_incomplete`. */
@@ -124,6 +133,20 @@ export function lifeControls({
         renewSubscription(store, subscription)
         return subscription
       }),
+    finalizeInvoice: (id: string): Shown =>
+      act(() => {
+        const invoice = find(store, 'invoices', id)
+        if (invoice.status === 'draft') return advanceDraft(store, invoice)
+        const message = `Invoice ${id} is ${invoice.status} and no draft.`
+        throw new SandboxError('invalid_state', 409, message)
+      }),
+    finalizeDue: (): Shown[] => {
+      const made: Shown[] = []
+      for (const { id } of dueDrafts(store)) {
+        made.push(act(() => advanceDraft(store, find(store, 'invoices', id))))
+      }
+      return made
+    },
     trialWillEnd: (id: string): Shown => act(() => announceTrialEnd(store, subscriptionOf(id))),
     failPayment: (id: string): Shown => act(() => failSubscription(store, subscriptionOf(id))),
     expireUpdate: (id: string): Shown =>

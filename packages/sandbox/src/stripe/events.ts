@@ -10,7 +10,7 @@ import type { DeliveryRecord, DeliveryRequest } from '../deliveries.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid } from './errors.ts'
 import type { EventRecord, WebhookEndpoint } from './objects.ts'
-import { type Shown, showEvent } from './shapes.ts'
+import { isNewShape, type Shown, showEvent } from './shapes.ts'
 import { find, insert, newId, remove, type Store, seconds } from './store.ts'
 
 /** A receiver that the options name. */
@@ -24,9 +24,14 @@ export interface WebhookTarget {
   events?: string[]
 }
 
-/** Whether the endpoint gets events of `type`. */
-export const wants = (endpoint: WebhookEndpoint, type: string): boolean =>
+/** Whether events of `type` are told in a version: payments of invoices are objects since 2025-03-31. */
+export const isTold = (type: string, version: string): boolean =>
+  !type.startsWith('invoice_payment.') || isNewShape(version)
+
+/** Whether the endpoint gets events of `type`; `version` is the account's. */
+export const wants = (endpoint: WebhookEndpoint, type: string, version: string): boolean =>
   endpoint.status === 'enabled' &&
+  isTold(type, endpoint.api_version ?? version) &&
   endpoint.enabled_events.some((enabled) => enabled === '*' || enabled === type)
 
 /**
@@ -126,6 +131,7 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
           'events',
           '/v1/events',
           (event) =>
+            isTold(event.type, version) &&
             (patterns.length === 0 || patterns.some((pattern) => matches(pattern, event.type))) &&
             (isDelivered === undefined || statusOf(event.id).isDelivered === isDelivered),
           isExact ? { type } : {},

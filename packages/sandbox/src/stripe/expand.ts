@@ -7,7 +7,7 @@
 
 import { copy } from './copy.ts'
 import { complete } from './members.ts'
-import { invoicePayments, isNewShape, isPlain, type Shown, show } from './shapes.ts'
+import { isNewShape, isPlain, type Shown, show } from './shapes.ts'
 import { find, referring, type Store, tableOf } from './store.ts'
 
 /** What only `expand[]` adds to a record. */
@@ -17,8 +17,12 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     return find(store, 'sessions', value.id).line_items
   }
   if (value.object === 'invoice' && isNewShape(version) && key === 'payments') {
-    const data = invoicePayments(find(store, 'invoices', value.id))
+    const own = referring(store, 'invoicePayments', 'invoice', value.id)
+    const data = own.map((payment) => show(payment, version))
     return { object: 'list', data, has_more: false, url: '/v1/invoice_payments' }
+  }
+  if (value.object === 'invoice' && isNewShape(version) && key === 'amount_paid_off_stripe') {
+    return find(store, 'invoices', value.id).paid_off_stripe
   }
   if (value.object === 'invoice' && isNewShape(version) && key === 'confirmation_secret') {
     const intent = find(store, 'invoices', value.id).payment_intent

@@ -77,6 +77,8 @@ export function checkExpansion(
   const still: typeof STILL = {
     ...STILL,
     ...(settings.chargeDispute === 'gone' ? { charge: {} } : {}),
+    // An amount that is only told where it is asked for.
+    ...(isNewShape(version) ? { invoice: { amount_paid_off_stripe: '!' } } : {}),
   }
   let name = isList(endpoint) ? `[${answerOf(endpoint.path)}]` : answerOf(endpoint.path)
   let mayEnd = false

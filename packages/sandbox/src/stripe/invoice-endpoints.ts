@@ -1,25 +1,46 @@
 /**
- * Invoices and their payments through the API: list, retrieve, pay.
+ * Invoices and their payments through the API.
  *
  * @module
  */
 
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
-import { invalid, noSuch } from './errors.ts'
-import { defaultCard, payInvoice } from './invoices.ts'
+import { invalid, notCovered } from './errors.ts'
+import { openPayment, paymentsOf } from './invoice-payments.ts'
+import {
+  chargeInvoice,
+  defaultCard,
+  finalize,
+  markUncollectible,
+  payOffStripe,
+  recordIntent,
+  voidInvoice,
+} from './invoices.ts'
 import type { Invoice, PaymentMethod } from './objects.ts'
 import { resolveCard } from './payment-methods.ts'
-import { invoicePayments, type Shown } from './shapes.ts'
-import { find, newestFirst, referring, type Store } from './store.ts'
+import { change, find, type Store, seconds } from './store.ts'
 
 function pay({ store, params, id }: Call): Invoice {
   const invoice = find(store, 'invoices', id)
   if (invoice.paid) throw invalid('Invoice is already paid')
-  if (invoice.status !== 'open')
+  // A draft that is paid is finalized first.
+  if (invoice.status === 'draft') finalize(store, invoice)
+  if (invoice.status !== 'open' && invoice.status !== 'uncollectible') {
+    if (invoice.paid) return invoice
     throw invalid(`You cannot pay an invoice that is ${invoice.status}.`)
+  }
   const named = params.text('payment_method')
+  if (params.flag('paid_out_of_band')) {
+    if (named) {
+      const message =
+        'You may only specify one of these parameters: paid_out_of_band, payment_method.'
+      throw invalid(message, 'paid_out_of_band')
+    }
+    payOffStripe(store, invoice)
+    return invoice
+  }
   const card = named ? resolveCard(store, named, 'payment_method') : cardFor(store, invoice)
-  const refused = payInvoice(store, invoice, card)
+  const refused = chargeInvoice(store, invoice, card)
   if (refused !== null) throw refused
   return invoice
 }
@@ -29,18 +50,90 @@ function cardFor(store: Store, invoice: Invoice): PaymentMethod | null {
   return defaultCard(store, invoice.customer, subscription)
 }
 
+/** Adds a payment to an open invoice; one that was made already is credited at once. */
+function attachPayment({ store, params, id }: Call): Invoice {
+  const invoice = find(store, 'invoices', id)
+  if (params.has('payment_record')) throw notCovered('payment records', 'payment_record')
+  const intent = find(store, 'paymentIntents', params.required('payment_intent'), 'payment_intent')
+  requireStatus(invoice, ['open'], 'attach a payment to')
+  const refuse = (why: string): never => {
+    throw invalid(`The PaymentIntent ${intent.id} ${why}.`, 'payment_intent')
+  }
+  if (intent.customer !== invoice.customer) refuse("is not of the invoice's customer")
+  if (intent.currency !== invoice.currency) refuse("is not in the invoice's currency")
+  if (intent.status === 'canceled') refuse('is canceled')
+  const isAttached = paymentsOf(store, invoice).some((one) => one.payment_intent === intent.id)
+  if (isAttached) refuse('is attached to the invoice already')
+  openPayment(store, invoice, { intent, isDefault: false })
+  recordIntent(store, intent)
+  return invoice
+}
+
+/** @throws `invalid_request` where an invoice is in none of the statuses in which it lets `act` be done. */
+function requireStatus(invoice: Invoice, statuses: Invoice['status'][], act: string): void {
+  if (statuses.includes(invoice.status)) return
+  throw invalid(
+    `You can only ${act} an invoice that is ${statuses.join(' or ')}. This invoice is ${invoice.status}.`,
+  )
+}
+
+function finalizeFromCall({ store, params, id }: Call): Invoice {
+  const invoice = find(store, 'invoices', id)
+  requireStatus(invoice, ['draft'], 'finalize')
+  invoice.auto_advance = params.flag('auto_advance') ?? invoice.auto_advance
+  finalize(store, invoice)
+  return invoice
+}
+
+function updateFromCall({ store, params, id }: Call): Invoice {
+  const invoice = find(store, 'invoices', id)
+  const metadata = params.metadata(invoice.metadata)
+  const advances = params.flag('auto_advance')
+  const isLater = invoice.status !== 'draft' && invoice.status !== 'open'
+  if (advances && isLater)
+    throw invalid(`You cannot advance an invoice that is ${invoice.status}.`, 'auto_advance')
+  if (params.has('description')) requireStatus(invoice, ['draft'], 'describe')
+  return change(store, 'invoice.updated', invoice, (current) => {
+    current.metadata = metadata
+    if (params.has('description')) current.description = params.text('description') ?? null
+    if (advances === undefined) return
+    current.auto_advance = advances
+    if (current.status !== 'draft') return
+    current.automatically_finalizes_at = advances ? seconds(store) + 3600 : null
+  })
+}
+
+/** Every invoice here is of a subscription, and such an invoice is voided and never deleted. */
+function refuseDelete({ store, id }: Call): never {
+  const { status } = find(store, 'invoices', id)
+  if (status !== 'draft') throw invalid('You can only delete draft invoices.')
+  throw invalid("You cannot delete a subscription's invoice. Finalize it, then void it.")
+}
+
+function voidFromCall({ store, id }: Call): Invoice {
+  const invoice = find(store, 'invoices', id)
+  requireStatus(invoice, ['open', 'uncollectible'], 'void')
+  voidInvoice(store, invoice)
+  return invoice
+}
+
+function giveUpFromCall({ store, id }: Call): Invoice {
+  const invoice = find(store, 'invoices', id)
+  requireStatus(invoice, ['open'], 'mark as uncollectible')
+  markUncollectible(store, invoice)
+  return invoice
+}
+
 function listPayments(call: Call): object {
-  const wanted = call.params.text('invoice')
-  const intent = call.params.object('payment')?.text('payment_intent')
-  const invoices = intent
-    ? referring(call.store, 'invoices', 'payment_intent', intent)
-    : wanted
-      ? [call.store.tables.invoices.get(wanted)].filter((invoice) => invoice !== undefined)
-      : newestFirst(call.store, 'invoices')
-  const payments = invoices
-    .filter((invoice) => !wanted || invoice.id === wanted)
-    .flatMap(invoicePayments) as (Shown & { id: string })[]
-  return page(call, payments, '/v1/invoice_payments')
+  const payment = call.params.object('payment')
+  payment?.only(['payment_intent', 'type'])
+  const kinds = ['payment_intent'] as const
+  if (payment) payment.choice('type', kinds)
+  return listTable(call, 'invoicePayments', '/v1/invoice_payments', undefined, {
+    invoice: call.params.text('invoice'),
+    payment_intent: payment?.text('payment_intent'),
+    status: call.params.choice('status', ['canceled', 'open', 'paid'] as const),
+  })
 }
 
 export const invoiceEndpoints: Endpoint[] = [
@@ -73,28 +166,40 @@ export const invoiceEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/invoices/:id/pay',
-    params: ['payment_method'],
+    params: ['paid_out_of_band', 'payment_method'],
     ignored: ['off_session'],
     run: pay,
   },
   {
+    method: 'POST',
+    path: '/v1/invoices/:id',
+    params: ['auto_advance', 'description', 'metadata'],
+    run: updateFromCall,
+  },
+  { method: 'DELETE', path: '/v1/invoices/:id', run: refuseDelete },
+  {
+    method: 'POST',
+    path: '/v1/invoices/:id/finalize',
+    params: ['auto_advance'],
+    run: finalizeFromCall,
+  },
+  { method: 'POST', path: '/v1/invoices/:id/void', run: voidFromCall },
+  { method: 'POST', path: '/v1/invoices/:id/mark_uncollectible', run: giveUpFromCall },
+  {
+    method: 'POST',
+    path: '/v1/invoices/:id/attach_payment',
+    params: ['payment_intent', 'payment_record'],
+    run: attachPayment,
+  },
+  {
     method: 'GET',
     path: '/v1/invoice_payments',
-    params: [...LIST_PARAMS, 'invoice', 'payment'],
-    ignored: ['status'],
+    params: [...LIST_PARAMS, 'invoice', 'payment', 'status'],
     run: listPayments,
   },
   {
     method: 'GET',
     path: '/v1/invoice_payments/:id',
-    run({ store, id }) {
-      const intent = id.replace(/^inpay_/, 'pi_')
-      const payments = referring(store, 'invoices', 'payment_intent', intent).flatMap(
-        invoicePayments,
-      )
-      const found = payments.find((payment) => payment.id === id)
-      if (found === undefined) throw noSuch('invoice_payment', id)
-      return found
-    },
+    run: ({ store, id }) => find(store, 'invoicePayments', id),
   },
 ]

@@ -6,32 +6,82 @@
  */
 
 import { chargeIntent } from './charging.ts'
+import { copy } from './copy.ts'
 import { StripeApiError } from './errors.ts'
 import { draftInvoice, type InvoiceFields } from './invoice-draft.ts'
-import type { Customer, Invoice, PaymentMethod, Subscription } from './objects.ts'
-import { cancelIntent, createIntent } from './payments.ts'
+import {
+  closePayments,
+  creditOffStripe,
+  creditPayment,
+  followRemaining,
+  openPayment,
+  paymentsOf,
+} from './invoice-payments.ts'
+import type { Customer, Invoice, PaymentIntent, PaymentMethod, Subscription } from './objects.ts'
+import { createIntent } from './payments.ts'
 import { applyPendingUpdate } from './pending-update.ts'
 import { daysAfter } from './periods.ts'
-import { change, emit, find, insert, refer, type Store, seconds } from './store.ts'
+import { change, emit, find, insert, refer, referring, type Store, seconds } from './store.ts'
 
 /** Days until a failed payment is said to be tried again. */
 const RETRY_AFTER_DAYS = 3
 
+/** Seconds for which the invoice of a renewal is a draft that may still be changed. */
+const DRAFT_SECONDS = 3600
+
 /**
- * An invoice, announced and finalized. Where nothing is due it is paid at once, without an intent.
+ * An invoice, announced and finalized. Where nothing is due it is paid at once, without an intent. With the
+ * setting `renewals: 'draft'` that of a renewal stays a draft for an hour.
+ *
+ * @see https://docs.stripe.com/billing/invoices/subscription#invoice-lifecycle
  */
 export function createInvoice(store: Store, customer: Customer, fields: InvoiceFields): Invoice {
   const invoice = draftInvoice(store, customer, fields)
-  insert(store, 'invoices', invoice)
-  emit(store, 'invoice.created', invoice)
+  if (fields.reason === 'subscription_cycle') {
+    invoice.automatically_finalizes_at = invoice.created + DRAFT_SECONDS
+    invoice.next_payment_attempt = invoice.created + DRAFT_SECONDS
+  }
   const pause = fields.subscription.pause_collection
   if (pause?.behavior === 'keep_as_draft') {
     invoice.auto_advance = false
-    return invoice
+    invoice.automatically_finalizes_at = null
   }
-  finalizeInvoice(store, customer, invoice)
-  if (pause && invoice.status === 'open') giveUp(store, invoice, pause.behavior)
+  insert(store, 'invoices', invoice)
+  emit(store, 'invoice.created', invoice)
+  const waits = store.settings.renewals === 'draft' && fields.reason === 'subscription_cycle'
+  if (!waits && pause?.behavior !== 'keep_as_draft') finalize(store, invoice)
   return invoice
+}
+
+/** Finalizes a draft: from then on it is owed, and may be paid. */
+export function finalize(store: Store, invoice: Invoice): void {
+  const { pause_collection: pause } =
+    store.tables.subscriptions.get(invoice.subscription ?? '') ?? {}
+  finalizeInvoice(store, find(store, 'customers', invoice.customer), invoice)
+  if (pause && pause.behavior !== 'keep_as_draft' && invoice.status === 'open') {
+    giveUp(store, invoice, pause.behavior)
+  }
+}
+
+/**
+ * Lets the hour of a draft pass: it is finalized and charged. `card` overrides the one on file. A draft that
+ * does not advance by itself stays one.
+ */
+export function advanceDraft(store: Store, invoice: Invoice, card?: PaymentMethod | null): Invoice {
+  if (invoice.status !== 'draft' || !invoice.auto_advance) return invoice
+  finalize(store, invoice)
+  const subscription = store.tables.subscriptions.get(invoice.subscription ?? '')
+  const own = card === undefined ? defaultCard(store, invoice.customer, subscription) : card
+  payInvoice(store, invoice, own)
+  return invoice
+}
+
+/** The drafts whose hour is over by the stand-in's clock, the oldest first. */
+export function dueDrafts(store: Store): Invoice[] {
+  const now = seconds(store)
+  return store.indexes.invoices.rows.filter(
+    ({ status, automatically_finalizes_at: at }) => status === 'draft' && at !== null && at <= now,
+  )
 }
 
 /** Closes an invoice that is not collected because its subscription's collection is paused. */
@@ -40,24 +90,26 @@ function giveUp(
   invoice: Invoice,
   behaviour: 'keep_as_draft' | 'mark_uncollectible' | 'void',
 ): void {
+  if (behaviour === 'void') voidInvoice(store, invoice)
+  else markUncollectible(store, invoice)
+}
+
+/** Says that an open invoice will hardly be paid. */
+export function markUncollectible(store: Store, invoice: Invoice): void {
   invoice.auto_advance = false
-  if (behaviour !== 'void') {
-    invoice.status = 'uncollectible'
-    invoice.status_transitions.marked_uncollectible_at = seconds(store)
-    emit(store, 'invoice.marked_uncollectible', invoice)
-    return
-  }
-  voidInvoice(store, invoice)
+  invoice.next_payment_attempt = null
+  invoice.status = 'uncollectible'
+  invoice.status_transitions.marked_uncollectible_at = seconds(store)
+  emit(store, 'invoice.marked_uncollectible', invoice)
 }
 
 /** Says that an open invoice is not owed. */
 export function voidInvoice(store: Store, invoice: Invoice): void {
+  invoice.auto_advance = false
+  invoice.next_payment_attempt = null
   invoice.status = 'void'
   invoice.status_transitions.voided_at = seconds(store)
-  const intent = store.tables.paymentIntents.get(invoice.payment_intent ?? '')
-  if (intent !== undefined && intent.status !== 'processing') {
-    cancelIntent(store, intent, 'void_invoice')
-  }
+  closePayments(store, invoice, 'void_invoice')
   emit(store, 'invoice.voided', invoice)
 }
 
@@ -71,6 +123,8 @@ function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): vo
   invoice.ending_balance = customer.balance
   invoice.number = `${customer.invoice_prefix}-${sequence}`
   invoice.status = 'open'
+  invoice.automatically_finalizes_at = null
+  invoice.next_payment_attempt = null
   invoice.effective_at = now
   invoice.status_transitions.finalized_at = now
   invoice.hosted_invoice_url = `${store.origin}/stripe/invoice/${invoice.id}`
@@ -88,6 +142,7 @@ function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): vo
       setup_future_usage: invoice.billing_reason === 'subscription_create' ? 'off_session' : null,
     })
     refer(store, 'invoices', invoice, 'payment_intent', intent.id)
+    openPayment(store, invoice, { intent, isDefault: true })
   }
   emit(store, 'invoice.finalized', invoice)
   if (invoice.amount_due === 0) markPaid(store, invoice)
@@ -104,7 +159,17 @@ export function payInvoice(
   card: PaymentMethod | null,
   isPresent = false,
 ): StripeApiError | null {
-  if (invoice.status !== 'open' || invoice.payment_intent === null) return null
+  return invoice.status === 'open' ? chargeInvoice(store, invoice, card, isPresent) : null
+}
+
+/** Tries to pay what is owed, also what was given up; see `payInvoice`. */
+export function chargeInvoice(
+  store: Store,
+  invoice: Invoice,
+  card: PaymentMethod | null,
+  isPresent = false,
+): StripeApiError | null {
+  if (invoice.payment_intent === null) return null
   const intent = find(store, 'paymentIntents', invoice.payment_intent)
   if (card === null) {
     const message = 'This customer has no attached payment source or default payment method.'
@@ -122,15 +187,53 @@ export function payInvoice(
  * Writes what became of its intent onto an invoice and its subscription. `isCounted` says that the
  * try began earlier and only came out now.
  */
-export function recordPayment(store: Store, invoice: Invoice, isCounted = false): void {
+function recordPayment(store: Store, invoice: Invoice, isCounted = false): void {
   const intent = find(store, 'paymentIntents', invoice.payment_intent ?? '')
   invoice.charge = intent.latest_charge
   invoice.attempted = true
   if (!isCounted) invoice.attempt_count += 1
   // A debit that comes out after its invoice was made void pays nothing there.
   if (intent.status === 'processing' || invoice.status === 'void') return
-  if (intent.status === 'succeeded') markPaid(store, invoice)
-  else markFailed(store, invoice, intent.status === 'requires_action')
+  if (intent.status !== 'succeeded') {
+    markFailed(store, invoice, intent.status === 'requires_action')
+    return
+  }
+  const payment = paymentsOf(store, invoice).find(({ is_default }) => is_default)
+  if (payment?.status !== 'open') return
+  credit(store, invoice, () => creditPayment(store, invoice, payment, intent.amount_received))
+}
+
+/** Lets the invoices that an intent pays follow it: its own, and those that it was attached to. */
+export function recordIntent(store: Store, intent: PaymentIntent, isCounted = false): void {
+  const own = store.tables.invoices.get(intent.invoice ?? '')
+  if (own) recordPayment(store, own, isCounted)
+  if (intent.status !== 'succeeded') return
+  let left = intent.amount_received
+  for (const payment of referring(store, 'invoicePayments', 'payment_intent', intent.id)) {
+    if (payment.is_default) continue
+    left -= payment.amount_paid ?? 0
+    const invoice = find(store, 'invoices', payment.invoice)
+    if (payment.status !== 'open' || invoice.status === 'void') continue
+    invoice.charge = intent.latest_charge
+    // Only the last invoice takes what is too much.
+    credit(store, invoice, () => creditPayment(store, invoice, payment, left))
+    left -= payment.amount_paid ?? 0
+  }
+}
+
+/** Pays what remains of an invoice past Stripe. */
+export function payOffStripe(store: Store, invoice: Invoice): void {
+  credit(store, invoice, () => creditOffStripe(store, invoice))
+}
+
+/** Pays a part of an invoice, or lowers what is due of it. It is paid once nothing remains. */
+export function credit(store: Store, invoice: Invoice, apply: () => void): void {
+  const before = copy(invoice)
+  apply()
+  followRemaining(store, invoice)
+  const isOwed = invoice.status === 'open' || invoice.status === 'uncollectible'
+  if (isOwed && invoice.amount_remaining === 0) markPaid(store, invoice)
+  else emit(store, 'invoice.updated', invoice, before)
 }
 
 function markFailed(store: Store, invoice: Invoice, needsBuyer: boolean): void {
@@ -154,12 +257,12 @@ function markPaid(store: Store, invoice: Invoice): void {
   invoice.paid = true
   invoice.auto_advance = false
   invoice.attempted = true
-  invoice.amount_paid = invoice.amount_due
-  invoice.amount_remaining = 0
   invoice.next_payment_attempt = null
   invoice.status_transitions.paid_at = seconds(store)
   emit(store, 'invoice.paid', invoice)
-  emit(store, 'invoice.payment_succeeded', invoice)
+  // What was paid past Stripe, or credited whole, is no payment that succeeded.
+  const isCharged = invoice.amount_paid > invoice.paid_off_stripe || invoice.amount_due === 0
+  if (isCharged) emit(store, 'invoice.payment_succeeded', invoice)
   const subscription = subscriptionOf(store, invoice)
   if (subscription) activate(store, subscription)
   const changed = store.tables.subscriptions.get(invoice.subscription ?? '')

@@ -54,7 +54,7 @@ const NULLS: Record<string, ByShape<string[]>> = {
       'account_tax_ids application custom_fields customer_shipping footer from_invoice last_finalization_error latest_revision on_behalf_of receipt_number rendering shipping_cost shipping_details statement_descriptor test_clock webhooks_delivered_at',
     ),
     old: words('application_fee_amount quote transfer_data'),
-    new: words('automatically_finalizes_at customer_account total_pretax_credit_amounts'),
+    new: words('customer_account total_pretax_credit_amounts'),
   },
   'invoice.automatic_tax': { new: words('disabled_reason provider') },
   item: { new: words('adjustable_quantity metadata') },
@@ -120,10 +120,7 @@ const FIXED: Record<string, ByShape<Record<string, unknown>>> = {
         payment_method_options: null,
         payment_method_types: null,
       },
-      post_payment_credit_notes_amount: 0,
-      pre_payment_credit_notes_amount: 0,
     },
-    old: { paid_out_of_band: false },
   },
   subscription: { both: { invoice_settings: { issuer: SELF } }, new: { billing_schedules: [] } },
   subscription_schedule: { new: { pause_schedules: [] } },
@@ -135,7 +132,7 @@ const ABSENT: Record<string, ByShape<string[]>> = {
   'dispute.evidence': { old: ['enhanced_evidence'] },
   'dispute.evidence_details': { old: ['enhanced_eligibility'] },
   'dispute.payment_method_details.card': { old: ['case_type'] },
-  invoice: { new: ['paid_out_of_band'] },
+  invoice: { old: ['amount_overpaid', 'automatically_finalizes_at'] },
   refund: { both: ['livemode'], old: words('customer payment_method pending_reason') },
 }
 

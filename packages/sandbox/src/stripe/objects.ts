@@ -7,7 +7,14 @@
  */
 
 import type { Coupon, Discount, PromotionCode } from './discount-objects.ts'
-import type { Charge, Dispute, PaymentIntent, PaymentMethod, Refund } from './payment-objects.ts'
+import type {
+  Charge,
+  Dispute,
+  InvoicePayment,
+  PaymentIntent,
+  PaymentMethod,
+  Refund,
+} from './payment-objects.ts'
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
@@ -259,6 +266,7 @@ export type Subject =
   | Discount
   | Dispute
   | Invoice
+  | InvoicePayment
   | PaymentIntent
   | PaymentMethod
   | Price

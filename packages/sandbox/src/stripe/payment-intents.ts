@@ -9,7 +9,7 @@ import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
-import { recordPayment } from './invoices.ts'
+import { recordIntent } from './invoices.ts'
 import type { PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard, resolveCard } from './payment-methods.ts'
 import {
@@ -54,8 +54,7 @@ function confirm(
   const isAlone = isOffSession && chosen.behaviour === 'requires_action'
   const paying = isAlone ? { ...chosen, behaviour: 'authentication_required' as const } : chosen
   const refused = chargeIntent(store, intent, paying)
-  const invoice = store.tables.invoices.get(intent.invoice ?? '')
-  if (invoice) recordPayment(store, invoice)
+  recordIntent(store, intent)
   if (refused !== null && intent.status !== 'requires_action') throw refused
   return intent
 }

@@ -119,6 +119,23 @@ export interface Refund extends Base {
   transfer_reversal: null
 }
 
+/** One payment of an invoice: the one it was finalized with, one attached later, or one past Stripe. */
+export interface InvoicePayment extends Base {
+  object: 'invoice_payment'
+  /** Null until it is paid. */
+  amount_paid: number | null
+  amount_requested: number
+  currency: string
+  invoice: string
+  /** Made with the invoice; its amount follows what remains. */
+  is_default: boolean
+  /** Null where it was paid past Stripe: then `payment_record` names it. */
+  payment_intent: string | null
+  payment_record: string | null
+  status: 'open' | 'paid' | 'canceled'
+  status_transitions: { canceled_at: number | null; paid_at: number | null }
+}
+
 export interface Dispute extends Base {
   object: 'dispute'
   amount: number

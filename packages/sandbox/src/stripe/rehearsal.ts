@@ -35,6 +35,9 @@ export function rehearsalOf(store: Store, customer: string): Store {
     insert(made, 'invoices', copy(invoice))
     const intent = store.tables.paymentIntents.get(invoice.payment_intent ?? '')
     if (intent !== undefined) insert(made, 'paymentIntents', copy(intent))
+    for (const payment of referring(store, 'invoicePayments', 'invoice', invoice.id)) {
+      insert(made, 'invoicePayments', copy(payment))
+    }
   }
   return made
 }

@@ -23,6 +23,7 @@ import {
   composeDelivery,
   configureEndpoints,
   type DeliveryStatus,
+  isTold,
   type WebhookTarget,
   wants,
 } from './events.ts'
@@ -185,9 +186,9 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       return queue.list()
     },
     get events() {
-      return [...store.tables.events.values()].map((event) =>
-        showEvent(event, store.apiVersion, statusOf(event.id).pending),
-      )
+      return [...store.tables.events.values()]
+        .filter(({ type }) => isTold(type, store.apiVersion))
+        .map((event) => showEvent(event, store.apiVersion, statusOf(event.id).pending))
     },
     ...deliveryControls(parts),
     failNext(next) {
@@ -217,7 +218,7 @@ function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
     settings: options.settings ?? {},
     onEvent(event) {
       for (const endpoint of store.tables.endpoints.values()) {
-        if (options.delivery === false || !wants(endpoint, event.type)) continue
+        if (options.delivery === false || !wants(endpoint, event.type, store.apiVersion)) continue
         const { id: endpointId, url } = endpoint
         queue.add({ eventId: event.id, type: event.type, endpointId, url, body: null })
       }
@@ -255,7 +256,7 @@ function deliveryControls({ store, queue }: Parts) {
     requestsOf(eventId: string): DeliveryRequest[] {
       const event = eventOf(eventId)
       return [...store.tables.endpoints.values()]
-        .filter((endpoint) => wants(endpoint, event.type))
+        .filter((endpoint) => wants(endpoint, event.type, store.apiVersion))
         .map(({ id: endpointId }) => composeDelivery(store, { eventId, endpointId }))
         .filter((request) => request !== null)
     },

@@ -32,6 +32,13 @@ export interface StripeSettings {
   search: 'unavailable' | number
   /** Whether search tells capitals apart in metadata. Default true; no document promises either. */
   searchMatchesCase: boolean
+  /**
+   * Whether the invoice of a renewal stays a draft for about an hour, as at Stripe, until `finalizeInvoice` or
+   * `finalizeDue` let that pass; or `renew` lets it pass, too. Default `at_once`.
+   *
+   * @see https://docs.stripe.com/billing/invoices/subscription#invoice-lifecycle
+   */
+  renewals: 'at_once' | 'draft'
   /** Requests a second after which 429 is answered. Default null: none are counted. */
   rateLimits: RateLimits | null
   /**
@@ -47,6 +54,7 @@ export const defaultSettings: StripeSettings = {
   refunds: 'by_method',
   search: 0,
   searchMatchesCase: true,
+  renewals: 'at_once',
   rateLimits: null,
   chargeDispute: 'expandable',
 }

@@ -14,6 +14,7 @@ import type {
   EventRecord,
   Invoice,
   InvoiceLine,
+  InvoicePayment,
   PaymentIntent,
   PaymentMethod,
   Price,
@@ -45,6 +46,8 @@ function shaped(record: object, version: string): Shown {
       return showItem(record as SubscriptionItem, isNew)
     case 'invoice':
       return showInvoice(record as Invoice, isNew)
+    case 'invoice_payment':
+      return showInvoicePayment(record as InvoicePayment)
     case 'line_item':
       return showLine(record as InvoiceLine, isNew)
     case 'payment_intent':
@@ -177,11 +180,15 @@ function planOf(price: Price): Shown {
 }
 
 function showInvoice(invoice: Invoice, isNew: boolean): Shown {
-  const { first_discount, ...record } = invoice
+  const { first_discount, paid_off_stripe, ...record } = invoice
   const lines = { ...invoice.lines, data: invoice.lines.data.map((line) => showLine(line, isNew)) }
   if (!isNew) {
     return {
       ...record,
+      // Before 2025-03-31 the amounts knew nothing of what was paid past Stripe.
+      amount_paid: record.amount_paid - paid_off_stripe,
+      amount_remaining: record.amount_remaining + paid_off_stripe,
+      paid_out_of_band: paid_off_stripe > 0,
       lines,
       discount: first_discount && showDiscount(first_discount, ''),
       subscription_details: invoice.subscription_details ?? { metadata: null },
@@ -192,7 +199,6 @@ function showInvoice(invoice: Invoice, isNew: boolean): Shown {
   return {
     ...without(record, gone),
     lines,
-    amount_overpaid: 0,
     parent: invoice.subscription
       ? {
           type: 'subscription_details',
@@ -246,28 +252,14 @@ function showSession(session: CheckoutSession, version: string): Shown {
   return version.slice(0, 10) >= '2026-03-25' ? { ...shown, ui_mode: 'hosted_page' } : shown
 }
 
-/** An invoice's payments as the new shape lists them; empty where nothing had to be paid. */
-export function invoicePayments(invoice: Invoice): Shown[] {
-  if (invoice.payment_intent === null) return []
-  return [
-    {
-      id: `inpay_${invoice.payment_intent.slice(3)}`,
-      object: 'invoice_payment',
-      amount_paid: invoice.paid ? invoice.amount_paid : null,
-      amount_requested: invoice.amount_due,
-      created: invoice.created,
-      currency: invoice.currency,
-      invoice: invoice.id,
-      is_default: true,
-      livemode: false,
-      payment: { type: 'payment_intent', payment_intent: invoice.payment_intent },
-      status: invoice.paid ? 'paid' : invoice.status === 'void' ? 'canceled' : 'open',
-      status_transitions: {
-        canceled_at: invoice.status_transitions.voided_at,
-        paid_at: invoice.status_transitions.paid_at,
-      },
-    },
-  ]
+function showInvoicePayment({ payment_intent, payment_record, ...payment }: InvoicePayment): Shown {
+  return {
+    ...payment,
+    payment:
+      payment_record === null
+        ? { type: 'payment_intent', payment_intent }
+        : { type: 'payment_record', payment_record },
+  }
 }
 
 /** The members of `before` that differ in `after`, with their old values; arrays count as one. */

@@ -20,6 +20,7 @@ import type {
   Dispute,
   EventRecord,
   Invoice,
+  InvoicePayment,
   PaymentIntent,
   PaymentMethod,
   PortalConfiguration,
@@ -44,6 +45,7 @@ export interface Tables {
   disputes: Dispute
   endpoints: WebhookEndpoint
   events: EventRecord
+  invoicePayments: InvoicePayment
   invoices: Invoice
   paymentIntents: PaymentIntent
   paymentMethods: PaymentMethod
@@ -69,6 +71,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   disputes: { noun: 'dispute', prefix: 'du_' },
   endpoints: { noun: 'webhook endpoint', prefix: 'we_' },
   events: { noun: 'event', prefix: 'evt_' },
+  invoicePayments: { noun: 'invoice_payment', prefix: 'inpay_' },
   invoices: { noun: 'invoice', prefix: 'in_' },
   paymentIntents: { noun: 'payment_intent', prefix: 'pi_' },
   paymentMethods: { noun: 'PaymentMethod', prefix: 'pm_' },
@@ -88,6 +91,7 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   charges: ['customer', 'payment_intent'],
   disputes: ['charge', 'payment_intent'],
   events: ['type'],
+  invoicePayments: ['invoice', 'payment_intent'],
   invoices: ['customer', 'payment_intent', 'subscription'],
   paymentIntents: ['customer'],
   paymentMethods: ['customer'],
@@ -295,6 +299,40 @@ export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
   store.indexes = emptyIndexes()
   for (const name of Object.keys(kinds) as TableName[]) fill(store, name, snapshot.tables[name])
   store.answers = new Map(copy(snapshot.answers))
+  addPayments(store)
+}
+
+/** A snapshot of before payments of invoices had records has one payment an invoice: its intent. */
+function addPayments(store: Store): void {
+  for (const invoice of store.indexes.invoices.rows) {
+    const { id, payment_intent, created, currency, status, amount_due, status_transitions } =
+      invoice
+    invoice.amount_overpaid ??= 0
+    invoice.automatically_finalizes_at ??= null
+    invoice.paid_off_stripe ??= 0
+    invoice.post_payment_credit_notes_amount ??= 0
+    invoice.pre_payment_credit_notes_amount ??= 0
+    if (payment_intent === null || referring(store, 'invoicePayments', 'invoice', id).length > 0)
+      continue
+    insert(store, 'invoicePayments', {
+      id: `inpay_${payment_intent.slice(3)}`,
+      object: 'invoice_payment',
+      created,
+      livemode: false,
+      amount_paid: status === 'paid' ? amount_due : null,
+      amount_requested: amount_due,
+      currency,
+      invoice: id,
+      is_default: true,
+      payment_intent,
+      payment_record: null,
+      status: status === 'paid' ? 'paid' : status === 'void' ? 'canceled' : 'open',
+      status_transitions: {
+        canceled_at: status_transitions.voided_at,
+        paid_at: status_transitions.paid_at,
+      },
+    })
+  }
 }
 
 function fill<Name extends TableName>(

@@ -9,7 +9,7 @@ import { SandboxError } from '../errors.ts'
 import { redeem, setDiscounts } from './discounts.ts'
 import type { StripeApiError } from './errors.ts'
 import type { LineDraft } from './invoice-draft.ts'
-import { createInvoice, defaultCard, payInvoice, voidInvoice } from './invoices.ts'
+import { advanceDraft, createInvoice, defaultCard, payInvoice, voidInvoice } from './invoices.ts'
 import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { periodEnd } from './periods.ts'
@@ -21,7 +21,7 @@ import {
   releaseSchedule,
   scheduleOf,
 } from './schedule-phases.ts'
-import { change, emit, find, insert, type Store, seconds } from './store.ts'
+import { change, emit, find, insert, referring, type Store, seconds } from './store.ts'
 import { newSubscription, type SubscriptionDraft } from './subscription-draft.ts'
 
 /** How the first invoice is paid. */
@@ -218,11 +218,15 @@ export function failSubscription(store: Store, subscription: Subscription): Invo
   const own = defaultCard(store, subscription.customer, subscription)
   const card: PaymentMethod | null = own && { ...own, behaviour: 'generic_decline' }
   const latest = store.tables.invoices.get(subscription.latest_invoice ?? '')
-  if (latest?.status === 'open' && !isEnded(subscription)) {
-    payInvoice(store, latest, card)
-    return latest
+  if (!isEnded(subscription)) {
+    if (latest?.status === 'draft') return advanceDraft(store, latest, card)
+    if (latest?.status === 'open') {
+      payInvoice(store, latest, card)
+      return latest
+    }
   }
   const invoice = renewSubscription(store, subscription, card)
+  if (invoice) advanceDraft(store, invoice, card)
   if (invoice === null || invoice.paid) {
     throw new SandboxError(
       'invalid_state',
@@ -267,7 +271,20 @@ export function endSubscription(
   subscription.cancellation_details = { ...subscription.cancellation_details, reason }
   const schedule = scheduleOf(store, subscription)
   subscription.schedule = null
+  stopCollecting(store, subscription)
   emit(store, 'customer.subscription.deleted', subscription)
   if (schedule) releaseSchedule(store, schedule)
   return subscription
+}
+
+/** What is not paid of an ended subscription is neither finalized nor charged by itself any more. */
+function stopCollecting(store: Store, subscription: Subscription): void {
+  for (const invoice of referring(store, 'invoices', 'subscription', subscription.id)) {
+    if (invoice.status !== 'draft' && invoice.status !== 'open') continue
+    change(store, 'invoice.updated', invoice, (current) => {
+      current.auto_advance = false
+      current.automatically_finalizes_at = null
+      current.next_payment_attempt = null
+    })
+  }
 }

@@ -143,11 +143,16 @@ export interface Invoice extends Base {
   account_country: 'US'
   account_name: string
   amount_due: number
+  /** What was paid beyond what was due; the customer's balance has it. */
+  amount_overpaid: number
+  /** With what was paid past Stripe. */
   amount_paid: number
   amount_remaining: number
   attempt_count: number
   attempted: boolean
   auto_advance: boolean
+  /** When a draft is finalized by itself. */
+  automatically_finalizes_at: number | null
   billing_reason: string
   charge: string | null
   collection_method: 'charge_automatically'
@@ -174,9 +179,13 @@ export interface Invoice extends Base {
   next_payment_attempt: number | null
   number: string | null
   paid: boolean
+  /** Of `amount_paid`, what came past Stripe. The stand-in's own: never answered unasked. */
+  paid_off_stripe: number
   payment_intent: string | null
   period_end: number
   period_start: number
+  post_payment_credit_notes_amount: number
+  pre_payment_credit_notes_amount: number
   starting_balance: number
   status: 'draft' | 'open' | 'paid' | 'uncollectible' | 'void'
   status_transitions: {

@@ -1,0 +1,121 @@
+/**
+ * The payments of an invoice: the default one, which is made with it and whose amount follows what
+ * remains, those that are attached to it, and those that came past Stripe. What they pay is what the
+ * invoice says was paid.
+ *
+ * @see https://docs.stripe.com/invoicing/partial-payments
+ * @module
+ */
+
+import type { Invoice, InvoicePayment, PaymentIntent } from './objects.ts'
+import { cancelIntent } from './payments.ts'
+import { emit, find, insert, newId, randomText, referring, type Store, seconds } from './store.ts'
+
+/** The payments of an invoice, the oldest first. */
+export const paymentsOf = (store: Store, { id }: Pick<Invoice, 'id'>): readonly InvoicePayment[] =>
+  referring(store, 'invoicePayments', 'invoice', id)
+
+/** Adds a payment that is not made yet. */
+export function openPayment(
+  store: Store,
+  invoice: Invoice,
+  { intent, isDefault }: { intent: PaymentIntent; isDefault: boolean },
+): InvoicePayment {
+  // The default one's id says of which intent it is, so that it is the same after a restart.
+  const id = isDefault ? `inpay_${intent.id.slice(3)}` : newId('invoicePayments')
+  return insert(store, 'invoicePayments', {
+    id,
+    object: 'invoice_payment',
+    created: seconds(store),
+    livemode: false,
+    amount_paid: null,
+    amount_requested: intent.amount,
+    currency: invoice.currency,
+    invoice: invoice.id,
+    is_default: isDefault,
+    payment_intent: intent.id,
+    payment_record: null,
+    status: 'open',
+    status_transitions: { canceled_at: null, paid_at: null },
+  })
+}
+
+/** Credits what a payment has brought to its invoice. Whether the invoice is then paid is asked by the caller. */
+export function creditPayment(
+  store: Store,
+  invoice: Invoice,
+  payment: InvoicePayment,
+  received: number,
+): void {
+  const credited = Math.min(received, invoice.amount_remaining)
+  payment.amount_paid = credited
+  payment.status = 'paid'
+  payment.status_transitions.paid_at = seconds(store)
+  invoice.amount_paid += credited
+  invoice.amount_remaining -= credited
+  if (received > credited) {
+    // What is paid too much is the customer's, for the next invoice.
+    invoice.amount_overpaid += received - credited
+    const customer = store.tables.customers.get(invoice.customer)
+    if (customer) customer.balance -= received - credited
+    emit(store, 'invoice.overpaid', invoice)
+  }
+  emit(store, 'invoice_payment.paid', payment)
+}
+
+/** Records that what remains of an invoice was paid past Stripe. */
+export function creditOffStripe(store: Store, invoice: Invoice): void {
+  const amount = invoice.amount_remaining
+  const payment = insert(store, 'invoicePayments', {
+    id: newId('invoicePayments'),
+    object: 'invoice_payment',
+    created: seconds(store),
+    livemode: false,
+    amount_paid: null,
+    amount_requested: amount,
+    currency: invoice.currency,
+    invoice: invoice.id,
+    is_default: false,
+    payment_intent: null,
+    payment_record: `pr_${randomText(24)}`,
+    status: 'open',
+    status_transitions: { canceled_at: null, paid_at: null },
+  })
+  invoice.paid_off_stripe += amount
+  creditPayment(store, invoice, payment, amount)
+}
+
+/** Lets the default payment follow what remains: one of less, or none where nothing does. */
+export function followRemaining(store: Store, invoice: Invoice): void {
+  for (const payment of paymentsOf(store, invoice)) {
+    if (!payment.is_default || payment.status !== 'open' || payment.payment_intent === null)
+      continue
+    const intent = find(store, 'paymentIntents', payment.payment_intent)
+    // A debit under way brings what it was begun with.
+    if (intent.status === 'processing' || intent.status === 'succeeded') continue
+    if (invoice.amount_remaining === 0) closePayment(store, payment, 'automatic')
+    else {
+      payment.amount_requested = invoice.amount_remaining
+      intent.amount = invoice.amount_remaining
+    }
+  }
+}
+
+/** Closes the payments of an invoice that are not made. One that is attached and not the default stays usable. */
+export function closePayments(store: Store, invoice: Invoice, reason: string): void {
+  for (const payment of paymentsOf(store, invoice)) {
+    if (payment.status === 'open') closePayment(store, payment, reason)
+  }
+}
+
+function closePayment(store: Store, payment: InvoicePayment, reason: string): void {
+  const intent = store.tables.paymentIntents.get(payment.payment_intent ?? '')
+  // A debit that is under way comes out all the same.
+  if (intent?.status === 'processing') return
+  payment.status = 'canceled'
+  payment.status_transitions.canceled_at = seconds(store)
+  if (!payment.is_default || intent === undefined) return
+  if (intent.status !== 'succeeded' && intent.status !== 'canceled') {
+    cancelIntent(store, intent, reason)
+  }
+}
