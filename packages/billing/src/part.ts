@@ -10,6 +10,7 @@ import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import type { LinkedCustomer } from './customers.ts'
 import { addDisputes } from './disputes.ts'
+import { addInvoicePayments } from './invoice-payments.ts'
 import { type ProviderState, type RawState, stateOf } from './provider-state.ts'
 import { idOf, record, text } from './shapes.ts'
 import { invoicePaymentIntent, invoiceSubscription } from './shapes-money.ts'
@@ -82,7 +83,13 @@ export async function loadPart(
   const others = [...raw.subscriptions, ...raw.invoices, ...raw.intents]
   if (others.some((each) => idOf(record(each)?.customer) !== customer)) return null
   await addDisputes(ctx.stripe, raw.intents)
-  return stateOf(ctx, raw, { isWhole: false })
+  await addInvoicePayments(ctx.stripe, raw.invoices, raw.intents)
+  const state = await stateOf(ctx, raw, { isWhole: false })
+  // What several payments paid, or a credit note gave back, is told by the whole customer.
+  const isPlain = state.invoices.every(
+    ({ payments, amountCredited }) => payments.length <= 1 && amountCredited === 0,
+  )
+  return isPlain ? state : null
 }
 
 /** All subscriptions with their newest invoices, in one request. */

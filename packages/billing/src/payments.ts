@@ -12,7 +12,9 @@ import { PAYMENT_MARK } from './effects.ts'
 import { BillingError } from './errors.ts'
 import { settleSynced, withOrder } from './orders/own-amount.ts'
 import { underKey } from './request-keys.ts'
+import { returnUrl } from './return-url.ts'
 import { inNumbers, type Order, type Payment } from './rows.ts'
+import { record, text } from './shapes.ts'
 import { paymentShape } from './shapes-money.ts'
 import { ask, isMissing } from './stripe.ts'
 import { syncLinked } from './sync.ts'
@@ -30,6 +32,11 @@ export interface PaymentIntentOptions {
    * Default: a new one a call.
    */
   idempotencyKey?: string
+  /**
+   * Whether methods are offered that lead away from the host's page, such as iDEAL. Their payments return to the
+   * `return_url` of `stripe.confirmPayment` in the browser. Default false: cards, wallets and debits.
+   */
+  allowRedirects?: boolean
 }
 
 export interface CreatedPaymentIntent {
@@ -75,7 +82,10 @@ export async function createPaymentIntent(
                 ...terms,
                 customer: customer.stripeCustomerId,
                 metadata: { ...metadata, orderId, [PAYMENT_MARK]: 'intent' },
-                automatic_payment_methods: { enabled: true },
+                automatic_payment_methods: {
+                  enabled: true,
+                  allow_redirects: options.allowRedirects ? 'always' : 'never',
+                },
               },
               { idempotencyKey: key },
             ),
@@ -119,18 +129,27 @@ export interface ConfirmedPayment {
   /** Minor units. */
   amount: number
   currency: string
+  /** The page on which the customer goes on with it, for instance with 3-D Secure. Null: none is needed. */
+  actionUrl: string | null
+}
+
+export interface ConfirmPaymentOptions {
+  /** Where that page leads back to: a path, or an address below `appUrl`. Default `/billing`. */
+  returnUrl?: string
 }
 
 /**
  * Asks the provider how a payment stands, confirms one that waits for it, and records the answer.
  *
- * @throws `payment_not_found`, also for a payment that is none of ours; `provider_unavailable`;
+ * @throws `payment_not_found`, also for a payment that is none of ours; `invalid_return_url`; `provider_unavailable`;
  * `provider_rejected`, for instance when the card is declined.
  */
 export async function confirmPayment(
   ctx: BillingContext,
   intentId: string,
+  options: ConfirmPaymentOptions = {},
 ): Promise<ConfirmedPayment> {
+  const return_url = returnUrl(ctx.appUrl, options.returnUrl ?? '/billing')
   const missing = new BillingError('payment_not_found', 'There is no such payment.')
   if (!/^pi_\w{1,250}$/.test(intentId)) throw missing
   let intent = await ask('payment_intent', ctx.stripe.paymentIntents.retrieve(intentId)).catch(
@@ -142,7 +161,10 @@ export async function confirmPayment(
   if (intent.status === 'requires_confirmation') {
     // A card that was declined is followed by another: that is a new try.
     intent = await underKey(ctx, `confirm:${intentId}`, (idempotencyKey) =>
-      ask('payment_intent', ctx.stripe.paymentIntents.confirm(intentId, {}, { idempotencyKey })),
+      ask(
+        'payment_intent',
+        ctx.stripe.paymentIntents.confirm(intentId, { return_url }, { idempotencyKey }),
+      ),
     )
   }
   const stripeCustomerId = paymentShape(intent)?.stripeCustomerId
@@ -155,7 +177,9 @@ export async function confirmPayment(
   const payment = await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intentId } })
   if (!payment) throw missing
   const { id, status, amount, currency } = inNumbers(payment)
-  return { id, paid: status === 'succeeded', status, amount, currency }
+  const page = record(record(intent.next_action)?.redirect_to_url)
+  const actionUrl = status === 'requires_action' ? text(page?.url) : null
+  return { id, paid: status === 'succeeded', status, amount, currency, actionUrl }
 }
 
 /** The owner's one-time payments, the newest first. */

@@ -14,6 +14,7 @@ import { followMoney } from './credits/plan-money.ts'
 import type { LinkedCustomer } from './customers.ts'
 import type { Effect, Fact } from './effects.ts'
 import type { PaidFor } from './facts.ts'
+import { moneyOfInvoice } from './invoice-payments.ts'
 import { planOfPrice } from './plans.ts'
 import type { ProviderState } from './provider-state.ts'
 import type { InvoiceShape } from './shapes-money.ts'
@@ -52,26 +53,26 @@ export async function followInvoices(
   { ownerId }: LinkedCustomer,
   { state, paidFor }: { state: ProviderState; paidFor(invoice: InvoiceShape): PaidFor },
 ): Promise<void> {
-  for (const payment of state.payments) {
-    const { status, amount, amountRefunded, dispute, refunds } = payment
+  const loaded = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
+  for (const invoice of state.invoices) {
+    const { payments, stripeSubscriptionId: subscription, createdAt } = invoice
+    if (subscription === null || invoice.amountPaid === 0) continue
+    const money = moneyOfInvoice(invoice, loaded)
     // A refund that failed later counts nothing any more, and its credits come back.
-    const hasMoved = amountRefunded > 0 || refunds.length > 0 || dispute !== null
-    if (status !== 'succeeded' || !hasMoved) continue
-    const invoice = state.invoices.find(
-      ({ stripePaymentIntentId }) => stripePaymentIntentId === payment.stripePaymentIntentId,
-    )
-    if (!invoice?.stripeSubscriptionId) continue
-    const { stripeInvoiceId, stripeSubscriptionId: subscription, createdAt } = invoice
+    const hasMoved = payments.some(({ stripePaymentIntentId }) => {
+      const payment = loaded.get(stripePaymentIntentId)
+      return payment && (payment.refunds.length > 0 || payment.dispute !== null)
+    })
+    if (!money || !(hasMoved || money.amountRefunded > 0)) continue
     const { interval } = paidFor(invoice)
     await followMoney(ctx, tx, {
       ownerId,
-      key: paidKey({ stripeInvoiceId, orderId: null }),
+      key: paidKey({ stripeInvoiceId: invoice.stripeInvoiceId, orderId: null }),
       // Of an old invoice it is not known any more what it was for.
       year: interval === 'month' ? null : { subscription, paidAt: createdAt },
-      amountPaid: amount,
-      amountRefunded,
-      disputeId: dispute?.stripeDisputeId ?? null,
-      disputeStatus: dispute?.status ?? null,
+      amountPaid: invoice.amountPaid,
+      ...money,
+      disputeId: money.disputeStatus === null ? null : invoice.stripeInvoiceId,
     })
   }
 }

@@ -8,6 +8,7 @@ import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
 import { addDisputes } from './disputes.ts'
 import { PAYMENT_MARK } from './effects.ts'
+import { addInvoicePayments } from './invoice-payments.ts'
 import { idOf, type SubscriptionShape, subscriptionShape } from './shapes.ts'
 import {
   type InvoiceShape,
@@ -102,6 +103,7 @@ export async function loadProviderState(
   ])
   const named = options.disputed ? await options.disputed() : []
   await addDisputes(stripe, intents.items, new Set(named))
+  await addInvoicePayments(stripe, invoices.items, intents.items)
   const raw = {
     subscriptions: subscriptions.items,
     invoices: invoices.items,

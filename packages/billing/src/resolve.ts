@@ -99,7 +99,8 @@ export async function resolveSubscriptions(
 }
 
 interface PaidInvoice {
-  stripePaymentIntentId: string
+  /** Several where more than one payment paid it. */
+  stripePaymentIntentIds: string[]
   refund: { amount: number; currency: string }
 }
 
@@ -112,11 +113,24 @@ async function newestPaid(
     orderBy: { createdAt: 'desc' },
   })
   const invoice = inNumbers(row)
+  // Paid past Stripe: there is nothing that Stripe could give back.
   if (!invoice?.stripePaymentIntentId) return null
-  const amount = invoice.amountPaid - invoice.amountRefunded
+  const { stripeInvoiceId, stripePaymentIntentId, currency } = invoice
+  const rows = await ctx.db.order.findMany({
+    where: { provider: 'stripe', invoiceId: stripeInvoiceId },
+    orderBy: { paidAt: 'asc' },
+  })
+  const orders = rows.map(inNumbers)
+  const amount =
+    orders.length === 0
+      ? invoice.amountPaid - invoice.amountRefunded
+      : orders.reduce((sum, each) => sum + each.amountPaid - each.amountRefunded, 0)
   if (amount <= 0) return null
-  const { stripePaymentIntentId, currency } = invoice
-  return { stripePaymentIntentId, refund: { amount, currency } }
+  const ids = orders.flatMap((each) =>
+    each.paymentId !== null && each.amountRefunded < each.amountPaid ? each.paymentId : [],
+  )
+  const stripePaymentIntentIds = orders.length === 0 ? [stripePaymentIntentId] : ids
+  return { stripePaymentIntentIds, refund: { amount, currency } }
 }
 
 /**
@@ -135,13 +149,15 @@ async function end(
 
 async function giveBack(
   { stripe }: Pick<BillingContext, 'stripe'>,
-  { stripePaymentIntentId: payment_intent }: PaidInvoice,
+  { stripePaymentIntentIds }: PaidInvoice,
 ): Promise<void> {
-  try {
-    await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
-  } catch (error) {
-    // Somebody gave it back since it was looked at.
-    const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
-    if (code !== 'charge_already_refunded') throw error
+  for (const payment_intent of stripePaymentIntentIds) {
+    try {
+      await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
+    } catch (error) {
+      // Somebody gave it back since it was looked at.
+      const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
+      if (code !== 'charge_already_refunded') throw error
+    }
   }
 }

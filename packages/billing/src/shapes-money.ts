@@ -6,6 +6,12 @@
  */
 
 import { storable } from '@repo/core'
+import {
+  creditedBack,
+  type InvoicePaymentShape,
+  paidOffStripe,
+  paidPayments,
+} from './invoice-payments.ts'
 import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
 
 export interface RefundShape {
@@ -194,7 +200,12 @@ export interface InvoiceShape {
   periodStart: Date
   periodEnd: Date
   paidAt: Date | null
+  /** The first payment that was made, else the one it waits for. Null: none, or it was paid past Stripe. */
   stripePaymentIntentId: string | null
+  /** The payments through Stripe that were made, the oldest first. */
+  payments: InvoicePaymentShape[]
+  /** Minor units: what credit notes gave back of it otherwise than by a refund. */
+  amountCredited: number
   createdAt: Date
 }
 
@@ -205,6 +216,15 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
   const currency = text(raw?.currency)
   const createdAt = dateOf(raw?.created)
   if (!raw || !stripeInvoiceId || !status || !currency || !createdAt) return null
+  const offStripe = paidOffStripe(raw)
+  // Before 2025-03-31 nothing that was paid past Stripe counted as paid.
+  const amountPaid = (whole(raw.amount_paid) ?? 0) + (raw.paid_out_of_band === true ? offStripe : 0)
+  const intent = invoicePaymentIntent(raw)
+  const told = paidPayments(raw)
+  const byOne = intent && amountPaid > offStripe && !record(raw.payments)
+  const payments = byOne
+    ? [{ stripePaymentIntentId: intent, amount: amountPaid - offStripe }]
+    : told
   return {
     stripeInvoiceId,
     stripeSubscriptionId: invoiceSubscription(raw),
@@ -215,7 +235,7 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
     billingReason: text(raw.billing_reason),
     total: whole(raw.total) ?? 0,
     amountDue: whole(raw.amount_due) ?? 0,
-    amountPaid: whole(raw.amount_paid) ?? 0,
+    amountPaid,
     currency,
     attemptCount: whole(raw.attempt_count) ?? 0,
     nextPaymentAttempt: dateOf(raw.next_payment_attempt),
@@ -224,7 +244,9 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
     periodStart: dateOf(raw.period_start) ?? createdAt,
     periodEnd: dateOf(raw.period_end) ?? createdAt,
     paidAt: dateOf(record(raw.status_transitions)?.paid_at),
-    stripePaymentIntentId: invoicePaymentIntent(raw),
+    stripePaymentIntentId: offStripe > 0 && payments.length === 0 ? null : intent,
+    payments,
+    amountCredited: creditedBack(raw),
     createdAt,
   }
 }
@@ -252,7 +274,9 @@ export const linePrice = (line: Raw): string | null =>
 
 /** The payment of an invoice: its own member, or since basil the paid one of its payments. */
 export function invoicePaymentIntent(invoice: Raw): string | null {
-  const payments = rows(invoice.payments)
+  const payments = rows(invoice.payments).filter((each) =>
+    idOf(record(each.payment)?.payment_intent),
+  )
   const made = payments.find(({ status }) => status === 'paid') ?? payments[0]
   return idOf(record(made?.payment)?.payment_intent) ?? idOf(invoice.payment_intent)
 }

@@ -11,6 +11,7 @@ import type { PriceRow } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import type { LinkedCustomer } from './customers.ts'
 import { isOneTime } from './effects.ts'
+import { moneyOfInvoice } from './invoice-payments.ts'
 import { isFinished, NO_INTENT } from './plan-intent.ts'
 import { planItemOf } from './plan-item.ts'
 import { planOfPrice } from './plans.ts'
@@ -248,15 +249,22 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
   const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
   const before = await unseenPayments(writing, payments)
   const rows = state.invoices.map(
-    ({ stripeSubscriptionId, orderId, stripePriceIds, ...invoice }) => {
-      const payment = payments.get(invoice.stripePaymentIntentId ?? '')
+    ({
+      stripeSubscriptionId,
+      orderId,
+      stripePriceIds,
+      payments: paid,
+      amountCredited,
+      ...invoice
+    }) => {
+      const money = moneyOfInvoice({ payments: paid, amountCredited }, payments)
       const kept = before.get(invoice.stripeInvoiceId)
       return {
         ...invoice,
         customerId: customer.id,
         subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
-        amountRefunded: payment?.amountRefunded ?? kept?.amountRefunded ?? 0,
-        disputeStatus: payment?.dispute?.status ?? kept?.disputeStatus ?? null,
+        amountRefunded: money?.amountRefunded ?? kept?.amountRefunded ?? 0,
+        disputeStatus: money ? money.disputeStatus : (kept?.disputeStatus ?? null),
       }
     },
   )
@@ -284,8 +292,8 @@ async function unseenPayments(
   payments: Map<string, unknown>,
 ): Promise<Map<string, { amountRefunded: number; disputeStatus: string | null }>> {
   if (state.isWhole) return new Map()
-  const unseen = state.invoices.filter(
-    ({ stripePaymentIntentId: id }) => id !== null && !payments.has(id),
+  const unseen = state.invoices.filter(({ payments: paid }) =>
+    paid.some(({ stripePaymentIntentId: id }) => !payments.has(id)),
   )
   const rows = await tx.invoice.findMany({
     where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
@@ -319,19 +327,49 @@ async function writeRefunds(writing: Writing): Promise<Change[]> {
   }
   const select = { id: true, stripePaymentIntentId: true }
   const payments = await tx.payment.findMany({ where, select })
-  const invoices = await tx.invoice.findMany({ where, select })
-  const idIn = (rows: typeof invoices, intent: string | null) =>
-    rows.find((row) => row.stripePaymentIntentId === intent)?.id ?? null
+  const invoices = await invoicesOf(writing, await tx.invoice.findMany({ where, select }))
   const rows = state.refunds.map((refund) => ({
     ...refund,
     customerId: customer.id,
-    paymentId: idIn(payments, refund.stripePaymentIntentId),
-    invoiceId: idIn(invoices, refund.stripePaymentIntentId),
+    paymentId:
+      payments.find((row) => row.stripePaymentIntentId === refund.stripePaymentIntentId)?.id ??
+      null,
+    invoiceId: invoices.get(refund.stripePaymentIntentId) ?? null,
   }))
   return (await upsert(writing, 'Refund', 'stripeRefundId', rows)).map((id) => ({
     object: 'refund',
     id,
   }))
+}
+
+/** Our invoices by their payments. An invoice's row names one payment; of others the loaded state or an order knows. */
+async function invoicesOf(
+  { tx, state }: Writing,
+  named: { id: string; stripePaymentIntentId: string | null }[],
+): Promise<Map<string | null, string>> {
+  const found = new Map(named.map(({ id, stripePaymentIntentId }) => [stripePaymentIntentId, id]))
+  const others = state.refunds.flatMap(({ stripePaymentIntentId: id }) =>
+    id !== null && !found.has(id) ? id : [],
+  )
+  if (others.length === 0) return found
+  const loaded = state.invoices.flatMap(({ stripeInvoiceId: invoiceId, payments }) =>
+    payments.map(({ stripePaymentIntentId: paymentId }) => ({ invoiceId, paymentId })),
+  )
+  const orders = await tx.order.findMany({
+    where: { provider: 'stripe', paymentId: { in: others }, invoiceId: { not: null } },
+    select: { invoiceId: true, paymentId: true },
+  })
+  const pairs = [...orders, ...loaded]
+  const rows = await tx.invoice.findMany({
+    where: { stripeInvoiceId: { in: pairs.flatMap(({ invoiceId }) => invoiceId ?? []) } },
+    select: { id: true, stripeInvoiceId: true },
+  })
+  const idOf = new Map(rows.map(({ id, stripeInvoiceId }) => [stripeInvoiceId, id]))
+  for (const { invoiceId, paymentId } of pairs) {
+    const id = idOf.get(invoiceId ?? '')
+    if (id !== undefined && others.includes(paymentId ?? '')) found.set(paymentId, id)
+  }
+  return found
 }
 
 type Table = 'Invoice' | 'Payment' | 'Refund'

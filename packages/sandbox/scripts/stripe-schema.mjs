@@ -28,6 +28,8 @@ const ROOTS = {
   charge: 'Charge',
   'checkout.session': 'Checkout.Session',
   coupon: 'Coupon',
+  credit_note: 'CreditNote',
+  credit_note_line_item: 'CreditNoteLineItem',
   customer: 'Customer',
   customer_balance_transaction: 'CustomerBalanceTransaction',
   discount: 'Discount',
@@ -46,6 +48,7 @@ const ROOTS = {
   subscription: 'Subscription',
   subscription_item: 'SubscriptionItem',
   subscription_schedule: 'SubscriptionSchedule',
+  tax_rate: 'TaxRate',
   webhook_endpoint: 'WebhookEndpoint',
 }
 

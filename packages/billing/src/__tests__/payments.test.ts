@@ -154,6 +154,7 @@ describe('every payment has an order', () => {
       currency: 'usd',
       payment_method: 'pm_card_visa',
       confirm: true,
+      return_url: 'http://localhost:3000/done',
     })
     await h.billing.settleOrder(order?.id ?? '', { payments: [foreign.id] })
     expect(await ordersOf(ownerId)).toMatchObject([{ status: 'pending', paymentId: null }])

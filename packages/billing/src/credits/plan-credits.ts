@@ -13,6 +13,7 @@ import { atomically, type Db, type Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { Effect } from '../effects.ts'
 import type { PaidFor } from '../facts.ts'
+import { holdsMoney } from '../invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
 import { soldAs } from '../sold.ts'
 import { isolated } from '../sweep.ts'
@@ -155,28 +156,67 @@ async function grantMonths(
 
 /** The months of a year whose money went back, all or a part, go back with it. */
 async function followYear(ctx: BillingContext, subscription: PlannedSubscription): Promise<void> {
-  const { customer, provider, currentPeriodStart } = subscription
-  const { stripeSubscriptionId, providerSubscriptionId } = subscription
-  const where = {
-    provider,
-    subscriptionId: stripeSubscriptionId ?? providerSubscriptionId,
-    paidAt: { gte: new Date(currentPeriodStart.getTime() - SLACK_MS) },
-    OR: [{ amountRefunded: { gt: 0 } }, { disputeId: { not: null } }],
-  }
-  if ((await ctx.db.order.count({ where })) === 0) return
+  const { customer, currentPeriodStart } = subscription
+  const since = new Date(currentPeriodStart.getTime() - SLACK_MS)
+  if ((await movedOf(ctx.db, subscription, since)).length === 0) return
   await atomically(ctx.db, async (tx) => {
     // As a sync and a settlement do, so that what they record meanwhile is seen here or follows after it.
     await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
-    for (const row of await tx.order.findMany({ where })) {
-      const order = inNumbers(row)
-      if (!order.paidAt) continue
-      const paid = { stripeInvoiceId: order.invoiceId, orderId: order.id }
-      const year = { subscription: nameInKey(subscription), paidAt: order.paidAt }
+    for (const { paidAt, paid, ...money } of await movedOf(tx, subscription, since)) {
+      const year = { subscription: nameInKey(subscription), paidAt }
       const { ownerId } = customer
-      await followMoney(ctx, tx, { ...order, ownerId, key: paidKey(paid), year })
+      await followMoney(ctx, tx, { ...money, ownerId, key: paidKey(paid), year })
     }
   })
 }
+
+/** What was paid for a subscription since then, as far as money of it went back. */
+async function movedOf(
+  db: Db,
+  { provider, id, stripeSubscriptionId, providerSubscriptionId }: PlannedSubscription,
+  since: Date,
+) {
+  if (stripeSubscriptionId === null) {
+    const orders = await db.order.findMany({
+      where: { provider, subscriptionId: providerSubscriptionId, paidAt: { gte: since }, ...MOVED },
+    })
+    return orders.map(inNumbers).flatMap((order) => {
+      const paid = { stripeInvoiceId: null, orderId: order.id }
+      return order.paidAt ? [{ ...order, paidAt: order.paidAt, paid }] : []
+    })
+  }
+  // An invoice says what all of its payments and its credit notes come to.
+  const invoices = await db.invoice.findMany({
+    where: {
+      subscriptionId: id,
+      createdAt: { gte: since },
+      status: 'paid',
+      OR: [{ amountRefunded: { gt: 0 } }, { disputeStatus: { not: null } }],
+    },
+  })
+  const moved = []
+  for (const row of invoices) {
+    const { stripeInvoiceId, stripePaymentIntentId, createdAt, ...money } = inNumbers(row)
+    const orders = await db.order.findMany({
+      where: {
+        provider,
+        OR: [{ invoiceId: stripeInvoiceId }, { paymentId: stripePaymentIntentId ?? '' }],
+      },
+    })
+    const amountDisputed = orders
+      .map(inNumbers)
+      .filter(({ disputeStatus }) => holdsMoney(disputeStatus))
+      .reduce((sum, { amountPaid, amountRefunded }) => sum + amountPaid - amountRefunded, 0)
+    const disputeId = money.disputeStatus === null ? null : stripeInvoiceId
+    const paid = { stripeInvoiceId, orderId: null }
+    moved.push({ ...money, amountDisputed, disputeId, paid, paidAt: createdAt })
+  }
+  return moved
+}
+
+const MOVED = {
+  OR: [{ amountRefunded: { gt: 0 } }, { disputeId: { not: null } }],
+} satisfies Prisma.OrderWhereInput
 
 async function grantMonth(
   ctx: BillingContext,

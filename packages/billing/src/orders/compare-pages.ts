@@ -241,7 +241,10 @@ async function compare(
   const found: Theirs[] = []
   for (const payment of payments) {
     if (payment.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) continue
-    found.push(await theirsOf(ctx, name, payment))
+    const each = await theirsOf(ctx, name, payment)
+    // Its invoice was paid past the provider: it took nothing, and needs no order.
+    if (each.paid === 0 && each.orderId === null) continue
+    found.push(each)
     options.onProgress?.(place.payments + found.length)
   }
   const theirs = await bookMissing(ctx, found, options)

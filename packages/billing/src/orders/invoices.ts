@@ -2,7 +2,8 @@
  * The payments of plans that were bought at a checkout for them, as orders: each succeeded payment of a
  * subscription's invoice is one order, written by the sync of its customer, whoever asked for that. It is
  * paid when it is written, has the invoice's id, and gives nothing: the credits of a plan come with its
- * invoices. Where nothing was due there is no payment, and no order.
+ * invoices. Where nothing was due, or all was paid past Stripe, there is no payment, and no order; where several
+ * payments paid an invoice, each is an order.
  *
  * A plan that was ordered is left to its own order, which is settled.
  *
@@ -59,11 +60,18 @@ function paidOf({ invoices, payments }: ProviderState): Paid[] {
       .filter(({ status, amount }) => status === 'succeeded' && amount > 0)
       .map((payment) => [payment.stripePaymentIntentId, payment]),
   )
+  const taken = new Set<string>()
   return invoices.flatMap((invoice) => {
     const { stripeSubscriptionId, stripePaymentIntentId } = invoice
-    const payment = succeeded.get(stripePaymentIntentId ?? '')
-    if (!payment || stripeSubscriptionId === null) return []
-    return [{ invoice: { ...invoice, stripeSubscriptionId }, payment }]
+    if (stripeSubscriptionId === null) return []
+    const ids = invoice.payments.map((each) => each.stripePaymentIntentId)
+    return [...new Set([...ids, stripePaymentIntentId])].flatMap((id): Paid[] => {
+      const payment = succeeded.get(id ?? '')
+      // A payment of two invoices is booked with the first of them.
+      if (!payment || taken.has(payment.stripePaymentIntentId)) return []
+      taken.add(payment.stripePaymentIntentId)
+      return [{ invoice: { ...invoice, stripeSubscriptionId }, payment }]
+    })
   })
 }
 

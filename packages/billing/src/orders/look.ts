@@ -78,15 +78,16 @@ async function ownOf(
 
 async function renewalsOf(
   provider: PaymentProvider,
-  { id, latestPaymentId }: ProviderSubscription,
+  { id, latestPaymentId, otherPaymentIds = [] }: ProviderSubscription,
   first: string | null,
   hinted: readonly string[],
 ): Promise<ProviderPayment[]> {
   const renewals: ProviderPayment[] = []
-  for (const paymentId of new Set([...(latestPaymentId ? [latestPaymentId] : []), ...hinted])) {
+  const latest = [...(latestPaymentId ? [latestPaymentId] : []), ...otherPaymentIds]
+  for (const paymentId of new Set([...latest, ...hinted])) {
     if (paymentId === first) continue
     const payment = await orMissing(provider.retrievePayment(paymentId))
-    const isIts = paymentId === latestPaymentId || payment?.subscriptionId === id
+    const isIts = latest.includes(paymentId) || payment?.subscriptionId === id
     if (payment?.status === 'succeeded' && isIts) renewals.push(payment)
   }
   return renewals

@@ -209,7 +209,7 @@ export async function theirsOf(
     customerId: payment.customerId,
     subscriptionId: payment.subscriptionId,
     orderId: order?.id ?? null,
-    payments: 1,
+    payments: payment.amountPaid === 0 ? 0 : 1,
     paid: payment.amountPaid,
     refunded: payment.amountRefunded,
   }
@@ -245,7 +245,7 @@ async function totalsOf(
     (Totals & { day: string; provider: string; currency: string })[]
   >`
     SELECT to_char("paidAt" AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS "day", "provider", "currency",
-      count(*)::int AS "payments", sum("amountPaid")::float8 AS "paid",
+      count(*) FILTER (WHERE "amountPaid" > 0)::int AS "payments", sum("amountPaid")::float8 AS "paid",
       sum("amountRefunded")::float8 AS "refunded"
     FROM "Order" WHERE "paidAt" >= ${since} AND "paymentId" IS NOT NULL
     GROUP BY 1, 2, 3`

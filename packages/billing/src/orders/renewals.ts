@@ -1,7 +1,7 @@
 /**
  * Later payments of a plan: each is an order of its own, so that its credits, its refunds and its
  * disputes are those of any other. One for a change in mid-period brings no credits: those of what it was
- * changed to come with its next period.
+ * changed to come with its next period. Of several payments of one invoice each brings its share of them.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export async function addRenewals(
       data: [
         {
           ...terms,
-          ...(payment.isForChange ? { credits: 0 } : {}),
+          credits: payment.isForChange ? 0 : shareOf(terms.credits, payment.share),
           ownerId,
           customerId,
           provider,
@@ -73,4 +73,11 @@ function termsOf(ctx: BillingContext, first: Order, paidFor: string | null) {
     plan: product.plan ?? null,
     interval: product.interval ?? null,
   }
+}
+
+/** Rounded down up to the end of each payment, so that all of them together bring exactly all. */
+function shareOf(credits: number, share: ProviderPayment['share']): number {
+  if (!share) return credits
+  const upTo = (amount: number) => Number((BigInt(credits) * BigInt(amount)) / BigInt(share.of))
+  return upTo(share.after) - upTo(share.before)
 }

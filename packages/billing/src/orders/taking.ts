@@ -7,6 +7,7 @@
  * @module
  */
 
+import { holdsMoney } from '../invoice-payments.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 
@@ -34,7 +35,10 @@ export type Taken = Pick<
 export type Paid = Pick<
   ProviderPayment,
   'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'
->
+> & {
+  /** What disputes hold of several payments, in minor units. Default: all that is left. */
+  amountDisputed?: number
+}
 
 /** `lapsed` credits are gone without any refund, and are not taken. */
 export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Taking {
@@ -62,7 +66,7 @@ export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Tak
     refunds.push(due)
     steps.push({ kind: 'refund', number: refunds.length, credits: due })
   }
-  const left = credits - lapsed - sum(refunds) - disputed
+  const left = Math.min(credits - lapsed - sum(refunds) - disputed, disputedShare(credits, payment))
   if (isHeld && disputed === 0 && left > 0 && payment.disputeId !== null) {
     disputes += 1
     const dispute = nameOf(payment.disputeId, disputes)
@@ -76,14 +80,22 @@ export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Tak
 const nameOf = (disputeId: string, number: number): string =>
   number === 1 ? disputeId : `${disputeId}:${number}`
 
-/** Whether a dispute of this status holds or has taken the money: an inquiry does not. */
-const holdsMoney = (status: string | null): boolean =>
-  status !== null && status !== 'won' && status !== 'prevented' && !status.startsWith('warning_')
-
-function shareOf(credits: number, { amountPaid, amountRefunded }: Paid): number {
+function shareOf(
+  credits: number,
+  { amountPaid, amountRefunded }: Pick<Paid, 'amountPaid' | 'amountRefunded'>,
+): number {
   if (amountPaid === 0) return 0
   const refunded = Math.min(amountRefunded, amountPaid)
   return Number((BigInt(credits) * BigInt(refunded)) / BigInt(amountPaid))
+}
+
+/** Of one payment a dispute takes all that is left; of several, the share of those that are disputed. */
+function disputedShare(
+  credits: number,
+  { amountPaid, amountRefunded, amountDisputed }: Paid,
+): number {
+  const isAll = amountDisputed === undefined || amountRefunded + amountDisputed >= amountPaid
+  return isAll ? credits : shareOf(credits, { amountPaid, amountRefunded: amountDisputed })
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)

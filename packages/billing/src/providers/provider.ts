@@ -170,6 +170,11 @@ export interface ProviderPayment {
   isForChange: boolean
   /** Which of our products it paid for. Null or absent: the provider does not say. */
   sku?: string | null
+  /**
+   * Which part of an invoice it is that several payments paid: what was paid before it and with it, of what they paid
+   * together, in minor units. Absent: it is the only one.
+   */
+  share?: { before: number; after: number; of: number }
   /** Null until it has succeeded. */
   paidAt: Date | null
 }
@@ -212,6 +217,8 @@ export interface ProviderSubscription {
   trialEnd: Date | null
   /** The newest payment made for it, where the provider tells. */
   latestPaymentId: string | null
+  /** Further payments of the same invoice, where several paid it. */
+  otherPaymentIds?: readonly string[]
 }
 
 export interface CancellationInput {

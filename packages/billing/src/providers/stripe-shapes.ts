@@ -5,6 +5,7 @@
  */
 
 import { BillingError } from '../errors.ts'
+import { paidPayments } from '../invoice-payments.ts'
 import {
   dateOf,
   idOf,
@@ -104,7 +105,8 @@ function billedOf(value: unknown) {
     amount: isPaid && lines > 0 ? lines : null,
     paidAt: isPaid ? dateOf(record(invoice.status_transitions)?.paid_at) : null,
     statusFor(own: ProviderPayment['status']): ProviderPayment['status'] {
-      if (isPaid) return 'succeeded'
+      // Paid past Stripe; or by other payments, and then this one is what it is.
+      if (isPaid && paidPayments(invoice).length === 0) return 'succeeded'
       // One of several payments of an invoice that is not paid yet.
       return own === 'succeeded' && invoice.status === 'open' ? 'pending' : own
     },
@@ -148,6 +150,11 @@ export function subscriptionOfStripe(
     endedAt: shape.endedAt,
     trialEnd: shape.trialEnd,
     latestPaymentId: invoice && invoicePaymentIntent(invoice),
+    otherPaymentIds: invoice
+      ? paidPayments(invoice)
+          .slice(1)
+          .map((each) => each.stripePaymentIntentId)
+      : [],
   }
 }
 

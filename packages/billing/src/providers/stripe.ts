@@ -11,6 +11,7 @@ import { expire } from '../checkout-sessions.ts'
 import { type CheckoutSettings, checkoutParams } from '../checkout-settings.ts'
 import { addDisputes } from '../disputes.ts'
 import { BillingError, type BillingErrorCode, isBillingError } from '../errors.ts'
+import { addInvoicePayments, laterVersion, paidPayments } from '../invoice-payments.ts'
 import { type Plans, planOfPrice, stripePriceOf } from '../plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../products.ts'
 import {
@@ -55,6 +56,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
 
   /** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
   const paid = (invoice: string) => [hasNewShape(stripe) ? `${invoice}.payments` : invoice]
+  const latest = `latest_invoice.${hasNewShape(stripe) ? 'payments' : 'payment_intent'}`
 
   async function terms(input: CheckoutInput): Promise<Stripe.Checkout.SessionCreateParams> {
     const { ownerId, product, customer } = input
@@ -102,8 +104,16 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     )
     await addDisputes(stripe, [intent])
     const isOurs = intent.metadata?.orderId !== undefined
-    const invoice = isNew && !isOurs ? await invoiceOf(id) : record(intent)?.invoice
-    return { ...paymentOfStripe(intent, invoice), sku: await skuOfInvoice(invoice) }
+    // Before 2025-03-31 a payment names the invoice that made it, and not one that it was attached to.
+    const invoice =
+      (isNew ? null : record(intent)?.invoice) ?? (isOurs ? null : await invoiceOf(id))
+    const raw = record(invoice)
+    if (raw?.status === 'paid') await addInvoicePayments(stripe, [raw], [intent])
+    return {
+      ...paymentOfStripe(intent, invoice),
+      sku: await skuOfInvoice(invoice),
+      ...(raw && shareOf(id, raw)),
+    }
   }
 
   /** What an invoice is for. Null: none of our products, or a payment without an invoice. */
@@ -123,7 +133,8 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
   /** Since basil a payment does not tell which invoice it pays. */
   async function invoiceOf(paymentId: string): Promise<unknown> {
     const payment = { type: 'payment_intent' as const, payment_intent: paymentId }
-    const listed = stripe.invoicePayments.list({ payment, limit: 1, expand: ['data.invoice'] })
+    const params = { payment, limit: 1, expand: ['data.invoice', 'data.invoice.payments'] }
+    const listed = stripe.invoicePayments.list(params, laterVersion(stripe))
     return (await ask('list', listed)).data[0]?.invoice
   }
 
@@ -169,8 +180,10 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
 
   async function loadSubscription(id: string) {
     const raw = await found(id, /^sub_\w{1,250}$/, 'subscription_not_found', () =>
-      ask('subscription', stripe.subscriptions.retrieve(id, { expand: paid('latest_invoice') })),
+      ask('subscription', stripe.subscriptions.retrieve(id, { expand: [latest] })),
     )
+    const invoice = record(raw.latest_invoice)
+    if (invoice) await addInvoicePayments(stripe, [invoice])
     const shape = subscriptionShape(raw)
     if ('unreadable' in shape) {
       throw new BillingError('provider_unavailable', `A subscription has ${shape.unreadable}.`)
@@ -271,6 +284,18 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       return { url: (await ask('billing_portal.session', made)).url }
     },
   }
+}
+
+/** Which part of its invoice a payment is, where several paid it. */
+function shareOf(
+  paymentId: string,
+  invoice: Record<string, unknown>,
+): Pick<ProviderPayment, 'share'> {
+  const payments = paidPayments(invoice)
+  const at = payments.findIndex((each) => each.stripePaymentIntentId === paymentId)
+  if (at < 0 || payments.length < 2) return {}
+  const upTo = (end: number) => payments.slice(0, end).reduce((sum, { amount }) => sum + amount, 0)
+  return { share: { before: upTo(at), after: upTo(at + 1), of: upTo(payments.length) } }
 }
 
 /** What `retrieve` finds. @throws `code` where it finds nothing, or where `id` cannot be one. */

@@ -52,7 +52,7 @@ test('a payment by debit is unpaid when the session completes, and paid when it 
     param: 'payment_intent',
   })
   await expect(
-    stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' }),
+    stripe.paymentIntents.confirm(id, { return_url: SUCCESS, payment_method: 'pm_card_visa' }),
   ).rejects.toMatchObject({ code: 'payment_intent_unexpected_state' })
 
   running.sandbox.stripe.settleCheckout(session.id, 'succeeded')
@@ -219,19 +219,23 @@ test('an intent asks its buyer, and is refused where there is none', async () =>
       currency: 'usd',
       payment_method: 'pm_card_authenticationRequired',
       confirm: true,
+      return_url: SUCCESS,
       ...more,
     })
   const asked = await create()
   expect(asked).toMatchObject({
     status: 'requires_action',
-    next_action: { type: 'use_stripe_sdk' },
+    next_action: { type: 'redirect_to_url' },
   })
   running.sandbox.stripe.settlePayment(asked.id, 'failed')
   expect(await stripe.paymentIntents.retrieve(asked.id)).toMatchObject({
     status: 'requires_payment_method',
     last_payment_error: { code: 'payment_intent_authentication_failure' },
   })
-  const again = await stripe.paymentIntents.confirm(asked.id, { payment_method: 'pm_card_visa' })
+  const again = await stripe.paymentIntents.confirm(asked.id, {
+    return_url: SUCCESS,
+    payment_method: 'pm_card_visa',
+  })
   expect(again.status).toBe('succeeded')
   await expect(create({ off_session: true })).rejects.toMatchObject({
     statusCode: 402,

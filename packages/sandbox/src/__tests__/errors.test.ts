@@ -1,7 +1,7 @@
 /** Refusals and idempotency: every answer is in Stripe's form. */
 
 import { expect, test } from 'vitest'
-import { KEY, OLD, shop, start, subscribe } from './harness.ts'
+import { KEY, OLD, SUCCESS, shop, start, subscribe } from './harness.ts'
 
 const form = (running: { url: string }, path: string, init: RequestInit = {}) =>
   fetch(new URL(path, running.url), {
@@ -115,7 +115,14 @@ test('a request that is refused for its expansion did nothing, and its key is fr
   const stripe = running.client()
   const pay = (expand: string[]) =>
     stripe.paymentIntents.create(
-      { amount: 500, currency: 'usd', payment_method: 'pm_card_visa', confirm: true, expand },
+      {
+        amount: 500,
+        currency: 'usd',
+        payment_method: 'pm_card_visa',
+        confirm: true,
+        return_url: SUCCESS,
+        expand,
+      },
       { idempotencyKey: 'k1' },
     )
   for (const path of ['latest_charge.nothing', 'data.latest_charge', 'amount']) {

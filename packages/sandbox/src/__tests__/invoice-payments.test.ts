@@ -3,7 +3,7 @@
 import { createTestClock } from '@repo/core/testing'
 import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
-import { NEW, OLD, type Running, start, subscribe, typesOf } from './harness.ts'
+import { NEW, OLD, type Running, SUCCESS, start, subscribe, typesOf } from './harness.ts'
 
 /** A subscription whose renewal could not be charged, with its open invoice of 4900. */
 async function open(version = NEW) {
@@ -22,6 +22,7 @@ const pay = (stripe: Stripe, customer: string, amount: number) =>
     payment_method: 'pm_card_visa',
     automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
     confirm: true,
+    return_url: SUCCESS,
   })
 
 const paymentsOf = async (stripe: Stripe, invoice: string) =>
@@ -49,7 +50,10 @@ test('payments that are attached are credited one by one, and the last of them p
   })
   await stripe.invoices.attachPayment(id, { payment_intent: second.id })
   const before = typesOf(running).length
-  await stripe.paymentIntents.confirm(second.id, { payment_method: 'pm_card_visa' })
+  await stripe.paymentIntents.confirm(second.id, {
+    return_url: SUCCESS,
+    payment_method: 'pm_card_visa',
+  })
   const paid = await stripe.invoices.retrieve(id, { expand: ['payments'] })
   expect(paid).toMatchObject({ status: 'paid', amount_paid: 4900, amount_remaining: 0 })
   expect(paid.payments?.data.map(({ status, amount_paid }) => [status, amount_paid])).toEqual([
@@ -94,6 +98,7 @@ test('a payment that is attached and fails leaves the invoice as it was', async 
   })
   await stripe.invoices.attachPayment(id, { payment_intent })
   const declined = stripe.paymentIntents.confirm(payment_intent, {
+    return_url: SUCCESS,
     payment_method: 'pm_card_chargeDeclined',
   })
   await expect(declined).rejects.toMatchObject({ statusCode: 402 })

@@ -1,6 +1,6 @@
 /** A payment of ten dollars that went through. */
 
-import { OLD, start } from './harness.ts'
+import { OLD, SUCCESS, start } from './harness.ts'
 
 export async function paid(version = OLD, card = 'pm_card_visa') {
   const running = await start({ stripe: { apiVersion: version } })
@@ -12,6 +12,7 @@ export async function paid(version = OLD, card = 'pm_card_visa') {
     customer: customer.id,
     payment_method: card,
     confirm: true,
+    return_url: SUCCESS,
   })
   return { running, stripe, customer, intent, charge: String(intent.latest_charge) }
 }

@@ -1,7 +1,7 @@
 /** PaymentIntents, refunds and saved cards. */
 
 import { expect, test } from 'vitest'
-import { start, subscribe, typesOf } from './harness.ts'
+import { SUCCESS, start, subscribe, typesOf } from './harness.ts'
 
 test('an intent has a client secret, is confirmed with a card, and pays once', async () => {
   const running = await start()
@@ -22,6 +22,7 @@ test('an intent has a client secret, is confirmed with a card, and pays once', a
     param: 'payment_method',
   })
   const paid = await stripe.paymentIntents.confirm(intent.id, {
+    return_url: SUCCESS,
     payment_method: 'pm_card_visa',
     expand: ['latest_charge'],
   })
@@ -31,7 +32,10 @@ test('an intent has a client secret, is confirmed with a card, and pays once', a
     latest_charge: { paid: true, amount: 2500, metadata: { orderId: 'o_1' } },
   })
   await expect(
-    stripe.paymentIntents.confirm(intent.id, { payment_method: 'pm_card_visa' }),
+    stripe.paymentIntents.confirm(intent.id, {
+      return_url: SUCCESS,
+      payment_method: 'pm_card_visa',
+    }),
   ).rejects.toMatchObject({ code: 'payment_intent_unexpected_state' })
   await expect(stripe.paymentIntents.cancel(intent.id)).rejects.toMatchObject({ statusCode: 400 })
   expect(typesOf(running).filter((type) => type === 'payment_intent.succeeded')).toHaveLength(1)
@@ -47,7 +51,9 @@ test.each([
   const running = await start()
   const stripe = running.client()
   const { id } = await stripe.paymentIntents.create({ amount: 500, currency: 'usd' })
-  await expect(stripe.paymentIntents.confirm(id, { payment_method: card })).rejects.toMatchObject({
+  await expect(
+    stripe.paymentIntents.confirm(id, { return_url: SUCCESS, payment_method: card }),
+  ).rejects.toMatchObject({
     statusCode: 402,
     type: 'StripeCardError',
     code,
@@ -61,7 +67,7 @@ test.each([
     'charge.failed',
     'payment_intent.payment_failed',
   ])
-  await stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
+  await stripe.paymentIntents.confirm(id, { return_url: SUCCESS, payment_method: 'pm_card_visa' })
 })
 
 test('a declined confirmation is repeated under its key, and charges nothing again', async () => {
@@ -71,7 +77,7 @@ test('a declined confirmation is repeated under its key, and charges nothing aga
   const confirm = () =>
     stripe.paymentIntents.confirm(
       id,
-      { payment_method: 'pm_card_chargeDeclined' },
+      { return_url: SUCCESS, payment_method: 'pm_card_chargeDeclined' },
       { idempotencyKey: 'confirm-1' },
     )
   await expect(confirm()).rejects.toMatchObject({ statusCode: 402 })
@@ -99,6 +105,7 @@ test('a refund gives back at most what was paid', async () => {
     currency: 'usd',
     payment_method: 'pm_card_visa',
     confirm: true,
+    return_url: SUCCESS,
   })
   const part = await stripe.refunds.create({ payment_intent: intent.id, amount: 400 })
   expect(part).toMatchObject({ amount: 400, status: 'succeeded', payment_intent: intent.id })

@@ -44,7 +44,10 @@ test('what was never paid cannot be refunded', async () => {
     param: 'payment_intent',
   })
   await expect(
-    stripe.paymentIntents.confirm(open.id, { payment_method: 'pm_card_chargeDeclined' }),
+    stripe.paymentIntents.confirm(open.id, {
+      return_url: SUCCESS,
+      payment_method: 'pm_card_chargeDeclined',
+    }),
   ).rejects.toThrow()
   const [failed] = (await stripe.charges.list({ payment_intent: open.id })).data
   await expect(stripe.refunds.create({ charge: String(failed?.id) })).rejects.toMatchObject({

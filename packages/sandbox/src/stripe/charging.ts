@@ -14,7 +14,8 @@ import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
 import { emit, find, insert, newId, type Store, seconds } from './store.ts'
 
 /**
- * Charges `card` for the intent and says so in events.
+ * Charges `card` for the intent and says so in events. A buyer whom the bank wants to hear is sent back to
+ * `returnUrl`; null leaves that to Stripe's script in the browser.
  *
  * @returns null where it was paid or is being processed, else why not.
  */
@@ -23,8 +24,11 @@ export function chargeIntent(
   intent: PaymentIntent,
   card: PaymentMethod,
   isPresent = false,
+  returnUrl: string | null = null,
 ): StripeApiError | null {
-  if (card.behaviour === 'requires_action' && !isPresent) return askBuyer(store, intent, card)
+  if (card.behaviour === 'requires_action' && !isPresent) {
+    return askBuyer(store, intent, card, returnUrl)
+  }
   const refused = bankDecline(card, isPresent)
   const charge = createCharge(store, intent, card)
   intent.latest_charge = charge.id
@@ -43,14 +47,28 @@ export function chargeIntent(
 }
 
 /** Leaves the intent to its buyer, who has to confirm the payment with the bank. */
-function askBuyer(store: Store, intent: PaymentIntent, card: PaymentMethod): StripeApiError {
+function askBuyer(
+  store: Store,
+  intent: PaymentIntent,
+  card: PaymentMethod,
+  returnUrl: string | null,
+): StripeApiError {
   intent.status = 'requires_action'
   intent.payment_method = card.id
   intent.last_payment_error = null
-  intent.next_action = {
-    type: 'use_stripe_sdk',
-    use_stripe_sdk: { type: 'three_d_secure_redirect', source: `src_${intent.id.slice(3)}` },
-  }
+  intent.next_action =
+    returnUrl === null
+      ? {
+          type: 'use_stripe_sdk',
+          use_stripe_sdk: { type: 'three_d_secure_redirect', source: `src_${intent.id.slice(3)}` },
+        }
+      : {
+          type: 'redirect_to_url',
+          redirect_to_url: {
+            return_url: returnUrl,
+            url: `${store.origin}/stripe/authenticate/${intent.id}`,
+          },
+        }
   emit(store, 'payment_intent.requires_action', intent)
   return new StripeApiError(
     intent.invoice === null ? 'authentication_required' : 'invoice_payment_intent_requires_action',

@@ -17,6 +17,18 @@ export const edges: Record<string, Record<string, string>> = {
   'Configuration.Features.SubscriptionCancel.CancellationReason': {
     feedback_options: '!FeedbackOption',
   },
+  'CreditNote.DiscountAmount': { discount: '!discount' },
+  'CreditNote.PretaxCreditAmount': {
+    credit_balance_transaction: '!CreditBalanceTransaction',
+    discount: '!discount',
+  },
+  'CreditNote.Refund': { refund: '!refund' },
+  'CreditNote.ShippingCost': { shipping_rate: '!ShippingRate' },
+  'CreditNoteLineItem.DiscountAmount': { discount: '!discount' },
+  'CreditNoteLineItem.PretaxCreditAmount': {
+    credit_balance_transaction: '!CreditBalanceTransaction',
+    discount: '!discount',
+  },
   'Customer.InvoiceSettings': { default_payment_method: '!payment_method' },
   'Discount.Source': { coupon: '!coupon' },
   'Dispute.Evidence': {
@@ -114,6 +126,7 @@ export const edges: Record<string, Record<string, string>> = {
     add_invoice_items: 'SubscriptionSchedule.Phase.AddInvoiceItem',
     automatic_tax: 'SubscriptionSchedule.Phase.AutomaticTax',
     default_payment_method: '!payment_method',
+    default_tax_rates: '!tax_rate',
     discounts: 'SubscriptionSchedule.Phase.Discount',
     invoice_settings: 'SubscriptionSchedule.Phase.InvoiceSettings',
     items: 'SubscriptionSchedule.Phase.Item',
@@ -123,6 +136,7 @@ export const edges: Record<string, Record<string, string>> = {
   'SubscriptionSchedule.Phase.AddInvoiceItem': {
     discounts: 'SubscriptionSchedule.Phase.AddInvoiceItem.Discount',
     price: '!price',
+    tax_rates: '!tax_rate',
   },
   'SubscriptionSchedule.Phase.AddInvoiceItem.Discount': {
     coupon: '!coupon',
@@ -147,6 +161,7 @@ export const edges: Record<string, Record<string, string>> = {
     discounts: 'SubscriptionSchedule.Phase.Item.Discount',
     plan: '!plan',
     price: '!price',
+    tax_rates: '!tax_rate',
   },
   'SubscriptionSchedule.Phase.Item.Discount': {
     coupon: '!coupon',
@@ -189,6 +204,20 @@ export const edges: Record<string, Record<string, string>> = {
     subscription: '!subscription',
     total_details: 'Session.TotalDetails',
   },
+  credit_note: {
+    customer: '!customer',
+    customer_balance_transaction: '!customer_balance_transaction',
+    discount_amounts: 'CreditNote.DiscountAmount',
+    invoice: '!invoice',
+    lines: '[credit_note_line_item]',
+    pretax_credit_amounts: 'CreditNote.PretaxCreditAmount',
+    refunds: 'CreditNote.Refund',
+    shipping_cost: 'CreditNote.ShippingCost',
+  },
+  credit_note_line_item: {
+    discount_amounts: 'CreditNoteLineItem.DiscountAmount',
+    pretax_credit_amounts: 'CreditNoteLineItem.PretaxCreditAmount',
+  },
   customer: {
     default_source: '!account',
     discount: '!discount',
@@ -200,7 +229,7 @@ export const edges: Record<string, Record<string, string>> = {
   },
   customer_balance_transaction: {
     checkout_session: '!checkout.session',
-    credit_note: '!CreditNote',
+    credit_note: '!credit_note',
     customer: '!customer',
     invoice: '!invoice',
   },
@@ -277,6 +306,7 @@ export const edges: Record<string, Record<string, string>> = {
     customer: '!customer',
     default_payment_method: '!payment_method',
     default_source: '!account',
+    default_tax_rates: '!tax_rate',
     discounts: '!discount',
     invoice_settings: 'Subscription.InvoiceSettings',
     items: '[subscription_item]',

@@ -27,6 +27,11 @@ export const edges: Record<string, Record<string, string>> = {
     discounts: 'Checkout.Session.TotalDetails.Breakdown.Discount',
   },
   'Checkout.Session.TotalDetails.Breakdown.Discount': { discount: 'discount' },
+  'CreditNote.DiscountAmount': { discount: '!discount' },
+  'CreditNote.ShippingCost': { shipping_rate: '!ShippingRate' },
+  'CreditNote.TaxAmount': { tax_rate: '!tax_rate' },
+  'CreditNoteLineItem.DiscountAmount': { discount: '!discount' },
+  'CreditNoteLineItem.TaxAmount': { tax_rate: '!tax_rate' },
   'Customer.InvoiceSettings': { default_payment_method: '!payment_method' },
   'Dispute.Evidence': {
     cancellation_policy: '!File',
@@ -45,10 +50,10 @@ export const edges: Record<string, Record<string, string>> = {
   'Invoice.Issuer': { account: '!account' },
   'Invoice.ShippingCost': { shipping_rate: '!ShippingRate' },
   'Invoice.TotalDiscountAmount': { discount: '!discount' },
-  'Invoice.TotalTaxAmount': { tax_rate: '!TaxRate' },
+  'Invoice.TotalTaxAmount': { tax_rate: '!tax_rate' },
   'Invoice.TransferData': { destination: '!account' },
   'InvoiceLineItem.DiscountAmount': { discount: '!discount' },
-  'InvoiceLineItem.TaxAmount': { tax_rate: '!TaxRate' },
+  'InvoiceLineItem.TaxAmount': { tax_rate: '!tax_rate' },
   'LineItem.Discount': { discount: 'discount' },
   'PaymentIntent.LastPaymentError': {
     payment_intent: '!payment_intent',
@@ -87,6 +92,7 @@ export const edges: Record<string, Record<string, string>> = {
     automatic_tax: 'SubscriptionSchedule.Phase.AutomaticTax',
     coupon: '!coupon',
     default_payment_method: '!payment_method',
+    default_tax_rates: '!tax_rate',
     discounts: 'SubscriptionSchedule.Phase.Discount',
     invoice_settings: 'SubscriptionSchedule.Phase.InvoiceSettings',
     items: 'SubscriptionSchedule.Phase.Item',
@@ -96,6 +102,7 @@ export const edges: Record<string, Record<string, string>> = {
   'SubscriptionSchedule.Phase.AddInvoiceItem': {
     discounts: 'SubscriptionSchedule.Phase.AddInvoiceItem.Discount',
     price: '!price',
+    tax_rates: '!tax_rate',
   },
   'SubscriptionSchedule.Phase.AddInvoiceItem.Discount': {
     coupon: '!coupon',
@@ -120,6 +127,7 @@ export const edges: Record<string, Record<string, string>> = {
     discounts: 'SubscriptionSchedule.Phase.Item.Discount',
     plan: '!plan',
     price: '!price',
+    tax_rates: '!tax_rate',
   },
   'SubscriptionSchedule.Phase.Item.Discount': {
     coupon: '!coupon',
@@ -159,6 +167,20 @@ export const edges: Record<string, Record<string, string>> = {
     subscription: '!subscription',
     total_details: 'Checkout.Session.TotalDetails',
   },
+  credit_note: {
+    customer: '!customer',
+    customer_balance_transaction: '!customer_balance_transaction',
+    discount_amounts: 'CreditNote.DiscountAmount',
+    invoice: '!invoice',
+    lines: '[credit_note_line_item]',
+    refund: '!refund',
+    shipping_cost: 'CreditNote.ShippingCost',
+    tax_amounts: 'CreditNote.TaxAmount',
+  },
+  credit_note_line_item: {
+    discount_amounts: 'CreditNoteLineItem.DiscountAmount',
+    tax_amounts: 'CreditNoteLineItem.TaxAmount',
+  },
   customer: {
     default_source: '!account',
     discount: '!discount',
@@ -169,7 +191,7 @@ export const edges: Record<string, Record<string, string>> = {
     test_clock: '!TestHelpers.TestClock',
   },
   customer_balance_transaction: {
-    credit_note: '!CreditNote',
+    credit_note: '!credit_note',
     customer: '!customer',
     invoice: '!invoice',
   },
@@ -214,6 +236,7 @@ export const edges: Record<string, Record<string, string>> = {
     subscription: '!subscription',
     subscription_item: '!subscription_item',
     tax_amounts: 'InvoiceLineItem.TaxAmount',
+    tax_rates: '!tax_rate',
   },
   payment_intent: {
     application: '!Application',
@@ -246,6 +269,7 @@ export const edges: Record<string, Record<string, string>> = {
     customer: '!customer',
     default_payment_method: '!payment_method',
     default_source: '!account',
+    default_tax_rates: '!tax_rate',
     discount: 'discount',
     discounts: '!discount',
     invoice_settings: 'Subscription.InvoiceSettings',

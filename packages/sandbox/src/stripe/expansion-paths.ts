@@ -28,6 +28,8 @@ const ANSWERS: [path: RegExp, object: string][] = [
   [/^\/v1\/invoices\/(:id|upcoming)\/lines$/, 'line_item'],
   [/^\/v1\/invoice_payments/, 'invoice_payment'],
   [/^\/v1\/subscription_items/, 'subscription_item'],
+  [/^\/v1\/credit_notes\/:id\/lines$/, 'credit_note_line_item'],
+  [/^\/v1\/(credit_note)s/, '$1'],
   [/^\/v1\/(charge|coupon|customer|dispute|event|invoice)s/, '$1'],
   [/^\/v1\/(payment_intent|payment_method|price|product)s/, '$1'],
   [/^\/v1\/(promotion_code|refund|subscription_schedule|subscription)s/, '$1'],
@@ -36,7 +38,7 @@ const ANSWERS: [path: RegExp, object: string][] = [
 
 /** Whether an endpoint answers a list. */
 const isList = ({ method, path }: Pick<Endpoint, 'method' | 'path'>): boolean =>
-  method === 'GET' && !/(:id|\/account|\/upcoming)$/.test(path)
+  method === 'GET' && !/(:id|\/account|\/preview|\/upcoming)$/.test(path)
 
 function answerOf(path: string): string {
   for (const [pattern, object] of ANSWERS) {

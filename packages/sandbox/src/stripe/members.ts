@@ -48,6 +48,7 @@ const NULLS: Record<string, ByShape<string[]>> = {
   },
   'checkout.session.automatic_tax': { new: ['provider'] },
   'checkout.session.customer_details': { new: words('business_name individual_name') },
+  credit_note: { new: ['customer_account'] },
   dispute: { new: ['intended_submission_method'] },
   invoice: {
     both: words(
@@ -106,6 +107,8 @@ const NULLS: Record<string, ByShape<string[]>> = {
 
 /** Members that are always the same. */
 const FIXED: Record<string, ByShape<Record<string, unknown>>> = {
+  credit_note: { new: { pretax_credit_amounts: [] } },
+  credit_note_line_item: { new: { pretax_credit_amounts: [] } },
   'dispute.evidence_details': { new: { submission_method: 'not_submitted' } },
   'dispute.payment_method_details.card': { new: { network: 'visa' } },
   invoice: {

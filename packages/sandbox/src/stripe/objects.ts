@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { CreditNote } from './credit-note-objects.ts'
 import type { Coupon, Discount, PromotionCode } from './discount-objects.ts'
 import type {
   Charge,
@@ -18,6 +19,7 @@ import type {
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 
+export type * from './credit-note-objects.ts'
 export type * from './discount-objects.ts'
 export type * from './payment-objects.ts'
 export type * from './schedule-objects.ts'
@@ -262,6 +264,7 @@ export type Subject =
   | Charge
   | CheckoutSession
   | Coupon
+  | CreditNote
   | Customer
   | Discount
   | Dispute

@@ -8,7 +8,14 @@
 
 import { day, money, Notice, Page } from '../layout.tsx'
 import { defaultCard } from './invoices.ts'
-import type { CheckoutSession, Invoice, PortalSession, Recurring, Subscription } from './objects.ts'
+import type {
+  CheckoutSession,
+  Invoice,
+  PaymentIntent,
+  PortalSession,
+  Recurring,
+  Subscription,
+} from './objects.ts'
 import { daysAfter } from './periods.ts'
 import { referring, type Store } from './store.ts'
 import { isEnded } from './subscription-life.ts'
@@ -284,6 +291,26 @@ export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHol
             </button>
           </form>
         )}
+      </section>
+    </Page>
+  )
+}
+
+/** The bank's page on which the card's holder confirms a payment; afterwards the host's page follows. */
+export function BankPage({ intent }: { intent: PaymentIntent }) {
+  return (
+    <Page title="Confirm the payment" area={AREA}>
+      <section class="card">
+        <h1>Your bank asks you to confirm this payment</h1>
+        <p class="amount">{money(intent.amount, intent.currency)}</p>
+        <form method="post" action={`/stripe/authenticate/${intent.id}`}>
+          <button type="submit" name="outcome" value="succeeded">
+            Confirm
+          </button>
+          <button type="submit" name="outcome" value="failed">
+            Do not confirm
+          </button>
+        </form>
       </section>
     </Page>
   )

@@ -15,7 +15,13 @@ import { findSession } from './checkout.ts'
 import { needsCard, needsEmail, payCheckout, settlePayment } from './checkout-payment.ts'
 import { StripeApiError } from './errors.ts'
 import type { CheckoutSession, Invoice, PortalSession } from './objects.ts'
-import { CheckoutPage, ClosedCheckoutPage, InvoicePage, PortalPage } from './page-views.tsx'
+import {
+  BankPage,
+  CheckoutPage,
+  ClosedCheckoutPage,
+  InvoicePage,
+  PortalPage,
+} from './page-views.tsx'
 import { portalCancel, portalCard, portalResume } from './portal.ts'
 import { type Store, seconds } from './store.ts'
 
@@ -43,6 +49,12 @@ export function createStripePages(options: {
     return render(c, <InvoicePage invoice={invoice} asksHolder={isAsking(store, invoice)} />)
   })
   app.post('/stripe/invoice/:id', (c) => answerBank(options, c))
+  app.get('/stripe/authenticate/:id', (c) => {
+    const intent = store.tables.paymentIntents.get(c.req.param('id'))
+    if (intent === undefined) return notFound(c, AREA, 'There is no such payment.')
+    return render(c, <BankPage intent={intent} />, { leaves: true })
+  })
+  app.post('/stripe/authenticate/:id', (c) => authenticate(options, c))
   app.get('/stripe/receipt/:id', (c) => {
     const charge = store.tables.charges.get(c.req.param('id'))
     if (charge === undefined) return notFound(c, AREA, 'There is no such receipt.')
@@ -80,6 +92,31 @@ async function answerBank(
     onChange()
   }
   return c.redirect(`/stripe/invoice/${invoice.id}`, 303)
+}
+
+/** The card's holder answers the bank on a page of its own, and is sent back to the host. */
+async function authenticate(
+  { store, onChange }: { store: Store; onChange(): void },
+  c: HonoContext,
+): Promise<Response> {
+  const { outcome } = await readForm(c)
+  const intent = store.tables.paymentIntents.get(c.req.param('id') ?? '')
+  const next = intent?.next_action as
+    | { redirect_to_url?: { return_url: string } }
+    | null
+    | undefined
+  const back = next?.redirect_to_url?.return_url
+  if (intent === undefined || intent.status !== 'requires_action' || back === undefined) {
+    return notFound(c, AREA, 'No payment waits for its buyer here.')
+  }
+  const isPaid = outcome === 'succeeded'
+  settlePayment(store, intent, isPaid ? 'succeeded' : 'failed')
+  onChange()
+  const url = new URL(back)
+  url.searchParams.set('payment_intent', intent.id)
+  url.searchParams.set('payment_intent_client_secret', intent.client_secret)
+  url.searchParams.set('redirect_status', isPaid ? 'succeeded' : 'failed')
+  return c.redirect(url.href, 303)
 }
 
 /** The address to return to, with the session's id in the place of its template. */

@@ -7,7 +7,7 @@
 import { chargeIntent } from './charging.ts'
 import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
-import { invalid, missing, notCovered } from './errors.ts'
+import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import { recordIntent } from './invoices.ts'
 import type { PaymentIntent, PaymentMethod } from './objects.ts'
@@ -26,7 +26,7 @@ function confirm(
   store: Store,
   intent: PaymentIntent,
   card: PaymentMethod | undefined,
-  isOffSession: boolean,
+  params: Params,
 ): PaymentIntent {
   if (['canceled', 'processing', 'succeeded'].includes(intent.status)) {
     throw unexpectedState(intent, 'confirm')
@@ -47,13 +47,15 @@ function confirm(
       'payment_method',
     )
   }
+  const returnUrl = returnUrlOf(intent.automatic_payment_methods, params)
   if (intent.setup_future_usage !== null && intent.customer !== null) {
     attachCard(store, chosen, intent.customer)
   }
   // Without the buyer there is nobody to ask, so the bank's question is a refusal.
-  const isAlone = isOffSession && chosen.behaviour === 'requires_action'
+  const isUnasked = params.flag('off_session') || params.flag('error_on_requires_action')
+  const isAlone = isUnasked && chosen.behaviour === 'requires_action'
   const paying = isAlone ? { ...chosen, behaviour: 'authentication_required' as const } : chosen
-  const refused = chargeIntent(store, intent, paying)
+  const refused = chargeIntent(store, intent, paying, false, returnUrl)
   recordIntent(store, intent)
   if (refused !== null && intent.status !== 'requires_action') throw refused
   return intent
@@ -73,28 +75,41 @@ const INTENT_PARAMS = [
   'statement_descriptor',
   'statement_descriptor_suffix',
 ]
+/** What says how an intent is confirmed, and nothing where it is not. */
+const CONFIRM_PARAMS = ['error_on_requires_action', 'off_session', 'return_url', 'use_stripe_sdk']
 const INTENT_IGNORED = [
   'payment_method_options',
   'shipping',
   'capture_method',
-  'off_session',
-  'return_url',
-  'use_stripe_sdk',
-  'error_on_requires_action',
   'confirmation_method',
   'mandate_data',
   'mandate',
 ]
 
-/** Refuses `error_on_requires_action`: a payment that needs its buyer waits for them here. */
-function refuseUnasked(params: Params): void {
-  if (!params.flag('error_on_requires_action')) return
-  throw notCovered('an error in the place of the buyer', 'error_on_requires_action')
+/**
+ * Where the buyer is sent back to; null where Stripe's script in the browser does without. An intent that takes the
+ * account's payment methods needs one, whichever of them pays, because some of them redirect.
+ *
+ * @throws `invalid_request`
+ * @see https://docs.stripe.com/api/payment_intents/confirm#confirm_payment_intent-return_url
+ */
+function returnUrlOf(
+  automatic: PaymentIntent['automatic_payment_methods'],
+  params: Params,
+): string | null {
+  // The address may also be one of a mobile app's.
+  const returnUrl = params.text('return_url') ?? null
+  if (returnUrl === null && automatic?.enabled && automatic.allow_redirects !== 'never') {
+    throw invalid(
+      'This PaymentIntent accepts the payment methods enabled in the Dashboard, and some of them redirect the customer: provide a `return_url`, or create it with `automatic_payment_methods[allow_redirects]=never`.',
+      'return_url',
+    )
+  }
+  return params.flag('use_stripe_sdk') ? null : returnUrl
 }
 
 function createFromCall({ store, params }: Call): PaymentIntent {
   refuseManualCapture(params)
-  refuseUnasked(params)
   if (!params.has('amount')) throw missing('amount')
   const currency = currencyOf(params)
   const amount = params.integer('amount') ?? 0
@@ -105,6 +120,10 @@ function createFromCall({ store, params }: Call): PaymentIntent {
   const types = params.strings('payment_method_types')
   const named = params.text('payment_method')
   const isConfirmed = params.flag('confirm') ?? false
+  const stray = isConfirmed ? undefined : CONFIRM_PARAMS.find((name) => params.has(name))
+  if (stray && stray !== 'use_stripe_sdk') {
+    throw invalid(`\`${stray}\` can only be used with \`confirm=true\`.`, stray)
+  }
   const fields = {
     metadata: params.metadata(),
     description: params.text('description') ?? null,
@@ -119,6 +138,7 @@ function createFromCall({ store, params }: Call): PaymentIntent {
         : null,
     payment_method_types: types.length > 0 ? types : ['card'],
   }
+  if (isConfirmed) returnUrlOf(fields.automatic_payment_methods, params)
   const card = named ? resolveCard(store, named, 'payment_method') : undefined
   const intent = createIntent(store, {
     amount,
@@ -127,7 +147,7 @@ function createFromCall({ store, params }: Call): PaymentIntent {
     payment_method: card?.id ?? null,
     ...fields,
   })
-  return isConfirmed ? confirm(store, intent, card, params.flag('off_session') ?? false) : intent
+  return isConfirmed ? confirm(store, intent, card, params) : intent
 }
 
 function updateFromCall({ store, params, id }: Call): PaymentIntent {
@@ -163,7 +183,7 @@ export const paymentIntentEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/payment_intents',
-    params: [...INTENT_PARAMS, 'confirm'],
+    params: [...INTENT_PARAMS, ...CONFIRM_PARAMS, 'confirm'],
     ignored: INTENT_IGNORED,
     run: createFromCall,
   },
@@ -192,16 +212,15 @@ export const paymentIntentEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/payment_intents/:id/confirm',
-    params: ['payment_method', 'receipt_email', 'setup_future_usage'],
+    params: [...CONFIRM_PARAMS, 'payment_method', 'receipt_email', 'setup_future_usage'],
     ignored: INTENT_IGNORED,
     run({ store, params, id }) {
       refuseManualCapture(params)
-      refuseUnasked(params)
       const intent = find(store, 'paymentIntents', id)
       const named = params.text('payment_method')
       if (intent.status === 'succeeded') throw unexpectedState(intent, 'confirm')
       const card = named ? resolveCard(store, named, 'payment_method') : undefined
-      return confirm(store, intent, card, params.flag('off_session') ?? false)
+      return confirm(store, intent, card, params)
     },
   },
   {

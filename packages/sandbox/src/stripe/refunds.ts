@@ -100,7 +100,15 @@ function refund(call: Call): Refund {
   const amount = params.integer('amount') ?? charge.amount_captured - charge.amount_refunded
   const reasons = ['duplicate', 'fraudulent', 'requested_by_customer'] as const
   const reason = params.choice('reason', reasons) ?? null
-  const metadata = params.metadata()
+  return makeRefund(store, charge, { amount, reason, metadata: params.metadata() })
+}
+
+/** Refunds an amount of a charge. @throws `charge_already_refunded` and the other refusals */
+export function makeRefund(
+  store: Store,
+  charge: Charge,
+  { amount, reason = null, metadata = {} }: Pick<Refund, 'amount'> & Partial<Refund>,
+): Refund {
   checkRefundable(store, charge, amount)
   const made = insert(store, 'refunds', {
     id: newId('refunds'),

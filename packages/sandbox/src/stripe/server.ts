@@ -23,6 +23,7 @@ import { chargeEndpoints } from './charges.ts'
 import { checkoutEndpoints } from './checkout.ts'
 import { copy } from './copy.ts'
 import { couponEndpoints } from './coupons.ts'
+import { creditNoteEndpoints } from './credit-note-endpoints.ts'
 import { customerEndpoints } from './customers.ts'
 import { disputeEndpoints } from './disputes.ts'
 import type { Endpoint, List } from './endpoint.ts'
@@ -78,6 +79,7 @@ export function createApi(options: ApiOptions): Hono {
     ...chargeEndpoints,
     ...checkoutEndpoints,
     ...couponEndpoints,
+    ...creditNoteEndpoints,
     ...customerEndpoints,
     ...disputeEndpoints,
     ...eventEndpoints(options.statusOf),

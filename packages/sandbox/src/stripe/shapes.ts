@@ -9,6 +9,8 @@
 import { complete } from './members.ts'
 import type {
   CheckoutSession,
+  CreditNote,
+  CreditNoteLine,
   Customer,
   Discount,
   EventRecord,
@@ -38,6 +40,10 @@ function shaped(record: object, version: string): Shown {
   const value = record as { object?: string }
   const isNew = isNewShape(version)
   switch (value.object) {
+    case 'credit_note':
+      return showCreditNote(record as CreditNote, isNew)
+    case 'credit_note_line_item':
+      return showCreditLine(record as CreditNoteLine, isNew)
     case 'customer':
       return showCustomer(record as Customer)
     case 'subscription':
@@ -250,6 +256,29 @@ function showSession(session: CheckoutSession, version: string): Shown {
   const shown = without(session, isNew ? own : [...own, 'discounts'])
   // The value was renamed in 2026-03-25.
   return version.slice(0, 10) >= '2026-03-25' ? { ...shown, ui_mode: 'hosted_page' } : shown
+}
+
+function showCreditNote(note: CreditNote, isNew: boolean): Shown {
+  const lines = { ...note.lines, data: note.lines.data.map((line) => showCreditLine(line, isNew)) }
+  if (isNew) {
+    const refunds = note.refunds.map((each) => ({ ...each, payment_record_refund: null }))
+    return { ...note, refunds, lines, total_taxes: [] }
+  }
+  const { refunds, ...rest } = without(note, ['post_payment_amount', 'pre_payment_amount'])
+  const [first] = refunds as CreditNote['refunds']
+  // Before 2025-05-28 there were two types, and a mixed one was what it was for the larger part.
+  const type = note.post_payment_amount > 0 ? 'post_payment' : 'pre_payment'
+  return { ...rest, type, lines, refund: first?.refund ?? null, tax_amounts: [] }
+}
+
+function showCreditLine(line: CreditNoteLine, isNew: boolean): Shown {
+  if (isNew) return { ...line, metadata: {}, taxes: [] }
+  return {
+    ...line,
+    amount_excluding_tax: line.amount,
+    tax_amounts: [],
+    unit_amount_excluding_tax: line.unit_amount_decimal,
+  }
 }
 
 function showInvoicePayment({ payment_intent, payment_record, ...payment }: InvoicePayment): Shown {

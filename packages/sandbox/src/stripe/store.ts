@@ -15,6 +15,7 @@ import type {
   Charge,
   CheckoutSession,
   Coupon,
+  CreditNote,
   Customer,
   Discount,
   Dispute,
@@ -40,6 +41,7 @@ import { defaultSettings, type StripeSettings } from './settings.ts'
 export interface Tables {
   charges: Charge
   coupons: Coupon
+  creditNotes: CreditNote
   customers: Customer
   discounts: Discount
   disputes: Dispute
@@ -66,6 +68,7 @@ export type TableName = keyof Tables
 const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   charges: { noun: 'charge', prefix: 'ch_' },
   coupons: { noun: 'coupon', prefix: 'co_' },
+  creditNotes: { noun: 'credit note', prefix: 'cn_' },
   customers: { noun: 'customer', prefix: 'cus_' },
   discounts: { noun: 'discount', prefix: 'di_' },
   disputes: { noun: 'dispute', prefix: 'du_' },
@@ -89,6 +92,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
 /** The members by which a table's records are found without a look at all of them. */
 const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)[] } = {
   charges: ['customer', 'payment_intent'],
+  creditNotes: ['customer', 'invoice'],
   disputes: ['charge', 'payment_intent'],
   events: ['type'],
   invoicePayments: ['invoice', 'payment_intent'],

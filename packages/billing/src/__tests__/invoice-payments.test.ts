@@ -1,0 +1,286 @@
+/** Invoices that several payments paid, that were paid past Stripe, or that wait for an hour: rows, orders, credits. */
+
+import { createTestClock } from '@repo/core/testing'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { monthsAfter } from '../credits/months.ts'
+import { definePlans, defineProducts } from '../index.ts'
+import { ledgerViolations } from '../testing.ts'
+import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
+
+const HOUR = 3_600_000
+const price = { amount: 3000, currency: 'usd' }
+const credits = { amount: 100, rollover: 'unlimited' as const }
+const plans = definePlans({
+  FREE: { name: 'Free' },
+  PRO: {
+    name: 'Pro',
+    prices: {
+      month: { ...price, lookupKey: 'pro_monthly' },
+      year: { ...price, amount: 30_000, lookupKey: 'pro_yearly' },
+    },
+    credits,
+  },
+  PLAIN: { name: 'Plain', prices: { month: { ...price, lookupKey: 'plain_monthly' } } },
+})
+const products = defineProducts({
+  PLAIN: { name: 'Plain', ...price, plan: 'PLAIN', interval: 'month', credits: 200 },
+})
+
+describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
+  const clock = createTestClock('2030-01-10T09:00:00Z')
+  let h: Harness
+  beforeAll(async () => {
+    const settings = { plans, products }
+    h = await createHarness(inject('postgres'), { apiVersion, clock, settings })
+  })
+  afterAll(async () => {
+    expect(await ledgerViolations(h.db)).toEqual([])
+    const report = await h.billing.reconcileOrders({ since: new Date(0) })
+    for (const day of report.days) expect(day.ours).toEqual(day.theirs)
+    expect(report).toMatchObject({ withoutOrder: 0, differing: [], mended: [] })
+    await h.close()
+  })
+
+  async function subscribed(interval: 'month' | 'year' = 'month') {
+    const ownerId = await h.owner()
+    const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO', interval })
+    await h.pay(id)
+    await h.billing.confirmCheckout(ownerId, id)
+    const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)
+    return { ownerId, subscriptionId: stripeSubscriptionId as string }
+  }
+
+  /** The next month, whose card is declined. */
+  async function unpaid({ ownerId, subscriptionId }: Awaited<ReturnType<typeof subscribed>>) {
+    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    return (h.sandbox.stripe.failPayment(subscriptionId) as { id: string }).id
+  }
+
+  /** A payment of its own, attached to an invoice past us. */
+  async function pay(ownerId: string, invoice: string, amount: number) {
+    const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
+    const intent = await h.stripe.paymentIntents.create({
+      amount,
+      currency: 'usd',
+      customer: stripeCustomerId as string,
+      payment_method: 'pm_card_visa',
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      confirm: true,
+    })
+    await h.stripe.invoices.attachPayment(invoice, { payment_intent: intent.id })
+    return intent.id
+  }
+
+  const balance = async (ownerId: string) => (await h.billing.getBalance(ownerId)).balance
+  const paidSums = async (ownerId: string) =>
+    (await h.orders(ownerId)).map(({ amountPaid, amountRefunded }) => [amountPaid, amountRefunded])
+  const invoiceRow = (stripeInvoiceId: string) =>
+    h.db.invoice.findUniqueOrThrow({ where: { stripeInvoiceId } })
+
+  test('each payment is an order, and the credits come once, when the last has paid it', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, invoice, 1000)
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(100)
+    expect(await paidSums(owner.ownerId)).toEqual([
+      [3000, 0],
+      [1000, 0],
+    ])
+    const second = await pay(owner.ownerId, invoice, 2000)
+    await h.deliverAll()
+    await h.billing.syncCustomer(owner.ownerId)
+    expect(await balance(owner.ownerId)).toBe(200)
+    const orders = await h.orders(owner.ownerId)
+    expect(orders.slice(1)).toMatchObject([
+      { invoiceId: invoice, paymentId: first, amountPaid: 1000, credits: 0 },
+      { invoiceId: invoice, paymentId: second, amountPaid: 2000, credits: 0 },
+    ])
+    expect(await invoiceRow(invoice)).toMatchObject({
+      status: 'paid',
+      amountPaid: 3000n,
+      amountRefunded: 0n,
+      stripePaymentIntentId: first,
+    })
+    expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('active')
+  })
+
+  test('promise 3: a refund of either takes its share of the credits, and comes back where it fails', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const payments = [
+      await pay(owner.ownerId, invoice, 1000),
+      await pay(owner.ownerId, invoice, 2000),
+    ]
+    await h.deliverAll()
+    await h.stripe.refunds.create({ payment_intent: payments[1] as string, amount: 500 })
+    await h.deliverAll()
+    // A sixth of 3,000 went back: 16 of 100 credits, rounded down.
+    expect(await balance(owner.ownerId)).toBe(184)
+    const rest = await h.stripe.refunds.create({ payment_intent: payments[0] as string })
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(150)
+    expect(await paidSums(owner.ownerId)).toEqual([
+      [3000, 0],
+      [1000, 1000],
+      [2000, 500],
+    ])
+    const row = await invoiceRow(invoice)
+    expect(row.amountRefunded).toBe(1500n)
+    expect(await h.db.refund.findMany({ where: { invoiceId: row.id } })).toHaveLength(2)
+    h.sandbox.stripe.settleRefund(rest.id, 'failed')
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(184)
+  })
+
+  test('a dispute of one of them takes the share of that one', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    await pay(owner.ownerId, invoice, 1000)
+    const { id } = h.sandbox.stripe.dispute(await pay(owner.ownerId, invoice, 2000))
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(134)
+    expect((await h.orders(owner.ownerId)).map(({ disputeStatus }) => disputeStatus)).toEqual([
+      null,
+      null,
+      'needs_response',
+    ])
+    expect(await invoiceRow(invoice)).toMatchObject({ disputeStatus: 'needs_response' })
+    h.sandbox.stripe.closeDispute(id as string, 'won')
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+  })
+
+  test('what is paid past Stripe gives the month, and is no order and no refund of Stripe', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    await pay(owner.ownerId, invoice, 1000)
+    await h.stripe.invoices.pay(invoice, { paid_out_of_band: true })
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+    expect(await paidSums(owner.ownerId)).toEqual([
+      [3000, 0],
+      [1000, 0],
+    ])
+    expect(await invoiceRow(invoice)).toMatchObject({ status: 'paid', amountPaid: 3000n })
+    const wholly = await unpaid(owner)
+    await h.stripe.invoices.pay(wholly, { paid_out_of_band: true })
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(300)
+    expect(await h.orders(owner.ownerId)).toHaveLength(2)
+    expect(await invoiceRow(wholly)).toMatchObject({
+      status: 'paid',
+      amountPaid: 3000n,
+      stripePaymentIntentId: null,
+    })
+    expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('active')
+  })
+
+  test('a year of two payments gives each further month the share that is left', async () => {
+    const owner = await subscribed('year')
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, invoice, 10_000)
+    await pay(owner.ownerId, invoice, 20_000)
+    await h.deliverAll()
+    const before = await balance(owner.ownerId)
+    await h.stripe.refunds.create({ payment_intent: first })
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(before - 33)
+    const { currentPeriodStart } = await h.db.subscription.findUniqueOrThrow({
+      where: { stripeSubscriptionId: owner.subscriptionId },
+    })
+    clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
+    await h.billing.grantMonthlyCredits()
+    expect(await balance(owner.ownerId)).toBe(before - 33 + 67)
+  })
+
+  test('the renewal of a plan that was ordered brings each of its payments its share of the credits', async () => {
+    const ownerId = await h.owner()
+    const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PLAIN' })
+    await h.pay(checkoutId)
+    await h.deliverAll()
+    const { subscriptionId } = await h.billing.settleOrder(orderId)
+    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    const { id } = h.sandbox.stripe.failPayment(subscriptionId as string) as { id: string }
+    const first = await pay(ownerId, id, 1000)
+    await h.deliverAll()
+    expect(await balance(ownerId)).toBe(200)
+    await pay(ownerId, id, 2000)
+    await h.deliverAll()
+    await h.billing.settleOrder(orderId)
+    expect((await h.orders(ownerId)).map((each) => [each.amountPaid, each.credits])).toEqual([
+      [3000, 200],
+      [1000, 66],
+      [2000, 134],
+    ])
+    expect(await balance(ownerId)).toBe(400)
+    await h.stripe.refunds.create({ payment_intent: first })
+    await h.deliverAll()
+    expect(await balance(ownerId)).toBe(334)
+    const next = await h.billing.getSubscription(ownerId)
+    clock.set(new Date((next.currentPeriodEnd as Date).getTime() + HOUR))
+    const open = h.sandbox.stripe.failPayment(subscriptionId as string) as { id: string }
+    await h.stripe.invoices.pay(open.id, { paid_out_of_band: true })
+    await h.deliverAll()
+    await h.billing.settleOrder(orderId)
+    expect(await balance(ownerId)).toBe(534)
+  })
+
+  test('resolveSubscriptions gives back every payment of the invoice', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    await pay(owner.ownerId, invoice, 1000)
+    await pay(owner.ownerId, invoice, 2000)
+    await h.deliverAll()
+    const first = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
+    const [other] = (await h.stripe.prices.list({ lookup_keys: ['plain_monthly'] })).data
+    const second = await h.stripe.subscriptions.create({
+      customer: first.customer as string,
+      default_payment_method: first.default_payment_method as string,
+      items: [{ price: other?.id as string }],
+    })
+    await h.deliverAll()
+    const done = await h.billing.resolveSubscriptions(owner.ownerId, {
+      keep: second.id,
+      confirmed: true,
+    })
+    expect(done).toMatchObject([{ refund: { amount: 3000 } }])
+    await h.deliverAll()
+    expect((await paidSums(owner.ownerId)).slice(1, 3)).toEqual([
+      [1000, 1000],
+      [2000, 2000],
+    ])
+  })
+
+  test('promise 1: a renewal that is a draft for an hour gives its credits with the payment, and is told once', async () => {
+    h.sandbox.stripe.configure({ renewals: 'draft' })
+    const owner = await subscribed()
+    const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + 1000))
+    h.sandbox.stripe.renew(owner.subscriptionId)
+    await h.deliverAll()
+    await h.billing.syncCustomer(owner.ownerId)
+    expect(await balance(owner.ownerId)).toBe(100)
+    expect(await h.orders(owner.ownerId)).toHaveLength(1)
+    expect(await h.billing.listInvoices(owner.ownerId)).toHaveLength(1)
+    expect(await h.billing.getSubscription(owner.ownerId)).toMatchObject({ status: 'active' })
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR + 2000))
+    expect(h.sandbox.stripe.finalizeDue()).toHaveLength(1)
+    await Promise.all([h.deliverAll(), h.billing.syncCustomer(owner.ownerId)])
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+    expect(await h.orders(owner.ownerId)).toHaveLength(2)
+    const { id: customerId } = await h.db.customer.findUniqueOrThrow({
+      where: { ownerId: owner.ownerId },
+    })
+    expect(await h.db.effect.count({ where: { customerId, name: 'invoice.paid' } })).toBe(2)
+    const failing = await unpaid(owner)
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+    expect(await h.billing.getSubscription(owner.ownerId)).toMatchObject({ status: 'past_due' })
+    await h.stripe.invoices.voidInvoice(failing)
+    h.sandbox.stripe.configure({ renewals: 'at_once' })
+  })
+})
