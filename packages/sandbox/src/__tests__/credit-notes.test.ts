@@ -167,7 +167,10 @@ test('what does not add up, is not covered or has nothing to lower is refused, a
   await refused({ invoice, amount: 5000, credit_amount: 5000 }, 'amount')
   await refused({ invoice }, 'amount')
   await refused({ invoice: 'in_no', amount: 1 }, 'invoice')
-  await refused({ invoice, amount: 100, shipping_cost: { shipping_rate: 'shr_1' } }, 'shipping_cost')
+  await refused(
+    { invoice, amount: 100, shipping_cost: { shipping_rate: 'shr_1' } },
+    'shipping_cost',
+  )
   await refused({ invoice, amount: 100, refunds: [{ refund: 're_no' }] }, 'refunds[0][refund]')
   expect(typesOf(running)).toHaveLength(before)
   expect(await balanceOf(stripe, customer.id)).toBe(0)
