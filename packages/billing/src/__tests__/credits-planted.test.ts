@@ -311,6 +311,26 @@ test.each(PLANTED)('promise 3: %s is found', async (_, check, statements) => {
   expect(violations.filter(({ found: what }) => what?.includes('could not'))).toEqual([])
 })
 
+test('promise 3: a check that the rows make fail is told, and the others are made', async () => {
+  const owner = await seeded()
+  await plant([
+    change(owner, 'back', 'amount = 9223372036854775807, debt = -1'),
+    `DELETE FROM "CreditHold" WHERE ${hold(owner, 'open')}`,
+  ])
+  const { violations } = await h.billing.reconcileCredits()
+  const nowhere = { ownerId: null, creditType: null, transactionId: null, expected: null }
+  expect(violations).toContainEqual({
+    ...nowhere,
+    check: 'refunds',
+    found: 'could not be checked: 22003',
+  })
+  expect(violations.filter(({ found }) => found?.includes('could not'))).toHaveLength(1)
+  const found = violations.filter(({ ownerId }) => ownerId === owner)
+  expect(new Set(found.map(({ check }) => check))).toEqual(
+    new Set(['balance', 'chain', 'debt', 'holds', 'provenance', 'rows']),
+  )
+})
+
 describe('promise 3: a guard that fell is named', () => {
   const trigger = (table: string, how: string, name: string) =>
     `ALTER TABLE "${table}" ${how} TRIGGER "${name}"`

@@ -7,14 +7,8 @@
 
 import type { BillingContext } from '../context.ts'
 import { inSpan, recordDrift } from '../telemetry.ts'
-import { PASSES } from './checks.ts'
-import {
-  checkGuards,
-  checkLedger,
-  type LedgerViolation,
-  type Look,
-  type Pass,
-} from './violations.ts'
+import { PASSES, type Pass } from './checks.ts'
+import { checkGuards, checkLedger, type LedgerViolation, type Look } from './violations.ts'
 
 export interface ReconcileCreditsOptions {
   signal?: AbortSignal
@@ -77,9 +71,7 @@ async function checkPage({ db }: BillingContext, look: Look): Promise<LedgerViol
     for (const pass of passes) found.push(...(await checkLedger(db, pass, look)))
     return found
   }
-  const isLong = ({ checks }: Pass) => (checks as readonly string[]).includes('chain')
-  const lanes = [PASSES.filter(isLong), PASSES.filter((pass) => !isLong(pass))]
-  return (await Promise.all(lanes.map(inTurn))).flat()
+  return (await Promise.all(PASSES.map(inTurn))).flat()
 }
 
 function reportOf(

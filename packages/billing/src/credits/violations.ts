@@ -8,7 +8,7 @@
 import { optional, requireId } from '@repo/core'
 import { atomically, type Database, type Db, sqlErrorOf } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
-import { PASSES } from './checks.ts'
+import { type CheckName, PASSES, type Pass } from './checks.ts'
 import { wrongGuards } from './guards.ts'
 
 /** What is wrong, where it begins, and the two values that disagree. */
@@ -36,9 +36,7 @@ export interface Look extends OwnerRange {
   before?: string
 }
 
-export type Pass = (typeof PASSES)[number]
-
-export type LedgerCheck = Pass['checks'][number] | 'guards'
+export type LedgerCheck = CheckName | 'guards'
 
 type Asks = Db | Database
 
@@ -65,16 +63,26 @@ export const checkGuards = (db: Asks): Promise<LedgerViolation[]> =>
     }))
   })
 
-/** Makes the checks of one statement. */
-export const checkLedger = (
+/** Makes the checks of one statement. Where the rows make it fail, each of its parts is asked alone. */
+export async function checkLedger(
   db: Asks,
-  { checks, ...pass }: Pass,
+  pass: Pass,
   look: Look = {},
-): Promise<LedgerViolation[]> =>
-  orThatItFailed(checks, async () => {
-    const rows = await ask(db, pass, look)
-    return rows.map(({ id, ...row }) => ({ ...row, transactionId: id === null ? null : `${id}` }))
-  })
+): Promise<LedgerViolation[]> {
+  const { parts } = pass
+  const made = () => ask(db, pass, look)
+  const [first] = parts
+  if (parts.length === 1 && first) return orThatItFailed(first.checks, made)
+  try {
+    return await made()
+  } catch (error) {
+    if (!isOfRows(error)) throw error
+    const found: LedgerViolation[] = []
+    for (const part of parts)
+      found.push(...(await checkLedger(db, { ...pass, parts: [part] }, look)))
+    return found
+  }
+}
 
 /** A check that the rows make fail is a violation by itself, so that the others are made. */
 async function orThatItFailed(
@@ -84,21 +92,26 @@ async function orThatItFailed(
   try {
     return await make()
   } catch (error) {
-    const { state } = sqlErrorOf(error)
-    if (isConnectionLost(error) || !state || !/^(22|2F|P0|XX)/.test(state)) throw error
-    const found = `could not be checked: ${state}`
+    if (!isOfRows(error)) throw error
+    const found = `could not be checked: ${sqlErrorOf(error).state}`
     return checks.map((check) => ({ check, ...NOWHERE, expected: null, found }))
   }
 }
 
-function ask(
+/** Whether what the rows hold made a statement fail, and another try would. */
+function isOfRows(error: unknown): boolean {
+  const { state } = sqlErrorOf(error)
+  return !isConnectionLost(error) && state !== null && /^(22|2F|P0|XX)/.test(state)
+}
+
+async function ask(
   db: Asks,
-  { sql, isHashed = false }: { sql: string; isHashed?: boolean },
-  look: Look,
-): Promise<Row[]> {
-  const { from = '', to, before } = look
-  const bounds = [from, to ?? null, before ?? null]
-  return atomically(
+  { parts, isHashed = false }: Pass,
+  { from = '', to, before }: Look,
+): Promise<LedgerViolation[]> {
+  const all = parts.map(({ sql }, at) => `SELECT * FROM (${sql}) part${at}`).join(' UNION ALL ')
+  const values = [from, to ?? null, before ?? null, ...(all.includes('$4') ? [inACentury()] : [])]
+  const rows = await atomically(
     db,
     async (tx) => {
       // Sorting a million rows on disk takes three times as long.
@@ -106,13 +119,13 @@ function ask(
         set_config('enable_sort', ${isHashed ? 'off' : 'on'}, true)`
       return tx.$queryRawUnsafe<Row[]>(
         `SELECT "check", "ownerId", "creditType", "id"::bigint AS "id", "expected"::text AS "expected", "found"::text AS "found"
-     FROM (${sql}) violations`,
-        ...bounds,
-        ...(sql.includes('$4') ? [inACentury()] : []),
+     FROM (${all}) violations`,
+        ...values,
       )
     },
     { maxWaitMs: HOUR, timeoutMs: HOUR },
   )
+  return rows.map(({ id, ...row }) => ({ ...row, transactionId: id === null ? null : `${id}` }))
 }
 
 const HOUR = 60 * 60 * 1000
@@ -128,7 +141,7 @@ export async function ledgerViolations(
   optional(range, 'from', requireId)
   optional(range, 'to', requireId)
   const found: LedgerViolation[] = []
-  for (const pass of PASSES) found.push(...(await checkLedger(db, pass, range)))
+  for (const pass of PASSES.flat()) found.push(...(await checkLedger(db, pass, range)))
   found.push(...(await checkGuards(db)))
   return found
 }
