@@ -32,6 +32,7 @@ import { ask, isMissing } from './stripe.ts'
 import { type Found, type Written, writeFound } from './sync-write.ts'
 import { countEffects } from './telemetry.ts'
 import { runningTrials } from './trials.ts'
+import { voidUnpaidFirst } from './unpaid-first.ts'
 import type { Change } from './write.ts'
 import { isRefusedValue } from './write-alone.ts'
 
@@ -170,11 +171,13 @@ async function syncWhole(
 async function finish(
   ctx: BillingContext,
   customer: LinkedCustomer,
-  { state }: Found,
+  found: Found,
   options: SyncOptions,
   result: SyncResult,
 ): Promise<void> {
-  if (!(await finishIntents(ctx, customer, state))) return
+  const isVoided = await voidUnpaidFirst(ctx, found)
+  const isFinished = await finishIntents(ctx, customer, found.state)
+  if (!isVoided && !isFinished) return
   const { within: _, ...again } = options
   result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
 }

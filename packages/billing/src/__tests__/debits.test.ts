@@ -48,7 +48,12 @@ describe('a plan’s first payment', () => {
     // Nothing was delivered yet: the provider is asked.
     const again = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
     expect(again.id).not.toBe(id)
+    // Nobody can pay for what has ended before it began.
+    const { customer } = await h.stripe.checkout.sessions.retrieve(id)
+    const invoices = await h.stripe.invoices.list({ customer: customer as string })
+    expect(invoices.data.map(({ status }) => status)).toEqual(['void'])
     await h.deliverAll()
+    expect(await h.billing.listInvoices(ownerId)).toMatchObject([{ status: 'void' }])
     await h.billing.syncCustomer(ownerId)
     expect(await told(ownerId)).toEqual(['invoice.payment_failed'])
     await h.pay(again.id)

@@ -177,6 +177,44 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('active')
   })
 
+  test('what a credit note gives back takes its share of the credits, whichever way it goes', async () => {
+    const owner = await subscribed()
+    const [{ stripeInvoiceId: invoice } = { stripeInvoiceId: '' }] = await h.billing.listInvoices(
+      owner.ownerId,
+    )
+    const ways = [{ credit_amount: 300 }, { out_of_band_amount: 600 }, { refund_amount: 900 }]
+    const left: number[] = []
+    for (const way of ways) {
+      const [amount = 0] = Object.values(way)
+      await h.stripe.creditNotes.create({ invoice, amount, ...way })
+      await h.deliverAll()
+      await h.billing.syncCustomer(owner.ownerId)
+      left.push(await balance(owner.ownerId))
+    }
+    expect(left).toEqual([90, 70, 40])
+    expect(await invoiceRow(invoice)).toMatchObject({ amountPaid: 3000n, amountRefunded: 1800n })
+    expect(await paidSums(owner.ownerId)).toEqual([[3000, 900]])
+  })
+
+  test('a credit note of an open invoice lowers what is paid, and gives the month', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    await h.stripe.creditNotes.create({ invoice, amount: 1000 })
+    await pay(owner.ownerId, invoice, 2000)
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+    expect(await invoiceRow(invoice)).toMatchObject({
+      status: 'paid',
+      total: 3000n,
+      amountDue: 2000n,
+      amountPaid: 2000n,
+      amountRefunded: 0n,
+    })
+    await h.stripe.refunds.create({ payment_intent: await h.newestPayment(owner.ownerId) })
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(100)
+  })
+
   test('a year of two payments gives each further month the share that is left', async () => {
     const owner = await subscribed('year')
     const invoice = await unpaid(owner)
