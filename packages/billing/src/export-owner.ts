@@ -6,6 +6,7 @@
 
 import type { Customer } from '@repo/db'
 import type { BillingContext } from './context.ts'
+import { loggedType } from './credits/logged-type.ts'
 import { mentionsOf } from './owners.ts'
 
 /**
@@ -41,7 +42,9 @@ export async function exportOwner(
   if (!customer && accounts.length === 0) return null
   const credits = accounts.map((account) => ({
     ...account,
-    transactions: log.filter(({ creditType }) => creditType === account.creditType),
+    transactions: log
+      .filter(({ creditType }) => creditType === account.creditType)
+      .map((row) => ({ ...row, type: loggedType(row) })),
   }))
   return {
     exportedAt: new Date().toJSON(),

@@ -28,6 +28,9 @@ describe('refunds', () => {
       'adjustment -33',
       'adjustment -1',
     ])
+    // To a reader the log says what it was.
+    const { transactions } = await shop.billing.showOrder(orderId)
+    expect(transactions.map(({ type }) => type)).toEqual(['purchase', ...parts.map(() => 'refund')])
     expect(await shop.row(orderId)).toMatchObject({
       status: 'completed',
       amountRefunded: 1000,

@@ -77,7 +77,10 @@ describe('at Stripe', () => {
     await h.deliverAll()
     expect(await has(ownerId)).toEqual({ balance: 0, debt: 0 })
     expect(await h.billing.listTransactions(ownerId)).toMatchObject({
-      transactions: [{ amount: -100 }, { amount: 100 }],
+      transactions: [
+        { type: 'refund', amount: -100 },
+        { type: 'grant', amount: 100 },
+      ],
     })
   })
 

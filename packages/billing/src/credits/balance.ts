@@ -11,6 +11,7 @@ import { requireOwner } from '../owner-id.ts'
 import { isolated } from '../sweep.ts'
 import { creditTypeOf, idOf } from './input.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
+import { type LoggedType, loggedType } from './logged-type.ts'
 
 export interface Balance {
   /** What can be spent now: what has lapsed is not in it, nor what is held. */
@@ -71,7 +72,8 @@ export async function getBalance(
 
 export interface LedgerEntry {
   id: string
-  type: 'purchase' | 'grant' | 'deduction' | 'refund' | 'expiry' | 'adjustment'
+  /** `refund`, with a negative amount, also where credits were taken because money went back. */
+  type: LoggedType
   /** Positive: came in. 0: only the debt changed. */
   amount: number
   balanceAfter: number
@@ -133,7 +135,7 @@ export async function listTransactions(
 
 const entryOf = (row: CreditTransaction): LedgerEntry => ({
   id: `${row.id}`,
-  type: row.type as LedgerEntry['type'],
+  type: loggedType(row),
   amount: toNumber(row.amount),
   balanceAfter: toNumber(row.balanceAfter),
   debt: toNumber(row.debt),

@@ -5,6 +5,7 @@
  */
 
 import type { BillingContext } from '../context.ts'
+import { loggedType } from '../credits/logged-type.ts'
 import { paidKey } from '../credits/months.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { fulfilKey } from './give.ts'
@@ -66,8 +67,9 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
     },
     orderBy: { id: 'asc' },
   })
-  const transactions = rows.map(({ id, type, amount, idempotencyKey: key, createdAt }) => {
-    return { id: `${id}`, type, amount: Number(amount), key, createdAt }
+  const transactions = rows.map((row) => {
+    const { id, amount, idempotencyKey: key, createdAt } = row
+    return { id: `${id}`, type: loggedType(row), amount: Number(amount), key, createdAt }
   })
   return { ...order, transactions }
 }
