@@ -1,6 +1,5 @@
 /**
- * Statements that are asked all the time. Prisma has PostgreSQL parse and plan a query anew each time;
- * one with a name is prepared once on each connection.
+ * Statements that are asked all the time, past Prisma, whose own work for each statement is more than PostgreSQL's.
  *
  * @module
  */
@@ -9,6 +8,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { connectionTo } from './connection.ts'
 import type { Prisma } from './generated/client.ts'
+import { createStatementNames } from './statement-names.ts'
 
 /** Makes connections for Prisma that others may use, too. */
 class SharingPg extends PrismaPg {
@@ -42,7 +42,9 @@ export function createAdapter(
   // Where a pooler shares connections, nothing can be prepared on them.
   if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
   // For `queryInLine`; whoever waits for each answer notices nothing of it.
-  const adapter = new SharingPg({ ...config, pipeline: true })
+  // Its type has no undefined, which it passes on, and which pg takes as no name.
+  const statementNameGenerator = createStatementNames() as (query: { sql: string }) => string
+  const adapter = new SharingPg({ ...config, pipeline: true }, { statementNameGenerator })
   return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
 }
 

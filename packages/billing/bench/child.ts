@@ -20,7 +20,10 @@ export interface Child<Ready> {
  * @throws when it ends before.
  */
 export function startChild<Ready>(file: URL, settings: object, output = 2): Promise<Child<Ready>> {
-  const child = fork(file, [JSON.stringify(settings)], { stdio: ['ignore', output, output, 'ipc'] })
+  const child = fork(file, [JSON.stringify(settings)], {
+    stdio: ['ignore', output, output, 'ipc'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
   const ended = new Promise<void>((done) => child.once('exit', () => done()))
   const stop = async () => {
     if (child.connected) child.disconnect()

@@ -1,4 +1,4 @@
-/** A worker as a host runs it, in a process of its own. */
+/** A worker as a host runs it in production, in a process of its own. */
 
 import { createDb } from '@repo/db'
 import { createWorker } from '@repo/jobs'

@@ -5,10 +5,9 @@
  * @module
  */
 
-import type { Db } from '@repo/db'
+import type { Subscription } from '@repo/db'
 import type Stripe from 'stripe'
 import type { BillingContext } from './context.ts'
-import type { LinkedCustomer } from './customers.ts'
 import { addDisputes } from './disputes.ts'
 import { addInvoicePayments } from './invoice-payments.ts'
 import { type ProviderState, type RawState, stateOf } from './provider-state.ts'
@@ -181,14 +180,12 @@ const compact = (invoice: object): object => {
 
 /**
  * Whether the state can be written without the rest: each subscription is one that runs here already, in order and as
- * the only one, and runs on. `tx` holds the customer's row.
+ * the only one, and runs on. `rows`: our rows of the customer's subscriptions.
  */
-export async function isPlainPart(
-  tx: Db,
-  customer: LinkedCustomer,
+export function isPlainPart(
+  rows: readonly Subscription[],
   { subscriptions, invoices }: ProviderState,
-): Promise<boolean> {
-  const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
+): boolean {
   const running = rows.filter(({ status }) => !isEndedStatus(status))
   const [only] = running
   if (running.length > 1 || (only && only.needsAttention !== null)) return false

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Db } from '@repo/db'
+import type { Db, Subscription } from '@repo/db'
 import type { ensurePrices } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import type { LinkedCustomer } from './customers.ts'
@@ -42,6 +42,8 @@ export interface Writing extends Found {
   /** What the sync has found goes there. */
   result: Pick<SyncResult, 'problems' | 'changes' | 'failedEffects'>
   silent: boolean | undefined
+  /** Our rows of the subscriptions, where they were read since the customer's row is held. */
+  before: readonly Subscription[] | null
   /** Objects that the database refuses go there. Null: all are written together, or none. */
   refused: Set<string> | null
 }
@@ -51,15 +53,15 @@ export async function writeFound(
   ctx: BillingContext,
   tx: Db,
   customer: LinkedCustomer,
-  { state: found, prices, trials, ticket, result, silent = false, refused }: Writing,
+  { state: found, prices, trials, ticket, result, silent = false, before, refused }: Writing,
 ): Promise<Written> {
   const repeatedTrials = await redeemTrials(tx, trials)
-  const writing = { ctx, tx, customer, state: found, prices, repeatedTrials, refused }
+  const writing = { ctx, tx, customer, state: found, prices, repeatedTrials, before, refused }
   const written = await writeState(writing)
   const state = refused ? withoutObjects(found, refused) : found
   result.problems = [...state.problems]
   for (const id of refused ?? []) result.problems.push({ id, reason: 'unwritable' })
-  await bookInvoices(ctx, tx, { customer, state, ticket })
+  await bookInvoices(ctx, tx, { customer, state, ticket, prices })
   const now = ctx.clock.now()
   const paidFor = paidForOf(ctx, prices)
   const facts = factsOf(state, { ...written, paidFor, now })

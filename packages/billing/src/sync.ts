@@ -33,7 +33,7 @@ import { type Found, type Written, writeFound } from './sync-write.ts'
 import { countEffects } from './telemetry.ts'
 import { runningTrials } from './trials.ts'
 import { voidUnpaidFirst } from './unpaid-first.ts'
-import type { Change } from './write.ts'
+import { type Change, subscriptionsOf } from './write.ts'
 import { isRefusedValue } from './write-alone.ts'
 
 export interface SyncOptions {
@@ -47,6 +47,8 @@ export interface SyncOptions {
   mayBeDeleted?: boolean
   /** Asks whether the provider still has the customer, of whom no event says so. Default false. */
   asksDeleted?: boolean
+  /** A ticket that was drawn before anything was asked for. Default: one is drawn. */
+  ticket?: bigint
   /** Records what has happened and tells nobody: no handler, no mail. Default: what is new is told. */
   silent?: boolean
   /**
@@ -106,12 +108,14 @@ export async function syncLinked(
   options: SyncOptions = {},
 ): Promise<SyncResult> {
   await Promise.all([declare(ctx), requireAccount(ctx)])
+  const { ticket: drawn, ...rest } = options
+  let ticket = drawn ?? (await nextTicket(ctx))
   for (let current = customer; ; current = await asItStands(ctx, current)) {
-    const done =
-      (options.part ? await syncPart(ctx, current, options, options.part) : null) ??
-      (await syncWhole(ctx, current, options))
+    const part = options.part ? await syncPart(ctx, current, rest, options.part, ticket) : null
+    const done = part ?? (await syncWhole(ctx, current, rest, ticket))
     // Overtaken by a sync that may have loaded less, or by somebody who forgot the owner.
     if (done !== 'again') return done
+    ticket = await nextTicket(ctx)
   }
 }
 
@@ -130,9 +134,9 @@ async function syncWhole(
   ctx: BillingContext,
   customer: LinkedCustomer,
   options: SyncOptions,
+  ticket: bigint,
 ): Promise<SyncResult | 'again'> {
   const { depth = 'recent', also = async () => [], within } = options
-  const ticket = await nextTicket(ctx)
   const { mayBeDeleted = false, asksDeleted = false } = options
   const isGone =
     mayBeDeleted || asksDeleted ? await isDeleted(ctx, customer, { isTold: mayBeDeleted }) : false
@@ -153,7 +157,10 @@ async function syncWhole(
     if (startsAnew(turn) || (looksFurther && !result.written)) return
     if (result.written) {
       const { silent } = options
-      written = await writeFound(ctx, tx, customer, { ...found, ticket, result, silent, refused })
+      written = await writeFound(ctx, tx, customer, {
+        ...{ ...found, ticket, result, silent, refused },
+        before: null,
+      })
       // A failed effect is tried by the next sync, which has to find the customer.
       if (isGone && result.failedEffects.length === 0) await unlinkCustomer(ctx, tx, customer)
     }
@@ -188,24 +195,23 @@ async function syncPart(
   customer: LinkedCustomer,
   options: SyncOptions,
   part: Part,
+  ticket: bigint,
 ): Promise<SyncResult | 'again' | null> {
   // The first sync tells the past from the present, and a deletion concerns all there is.
   if (options.mayBeDeleted || customer.syncedAt === null || customer.forgottenAt !== null)
     return null
-  const ticket = await nextTicket(ctx)
   const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
   if (loaded === null || loaded.problems.length > 0) return null
   const found = await prepare(ctx, customer, loaded)
   const result = newResult(found.state, false)
   let written: Written | null = null
   let turn: Turn = 'overtaken'
-  let isPlain = false
   const write = async (tx: Db) => {
-    await tx.$executeRaw`SELECT 1 FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
-    isPlain = await isPlainPart(tx, customer, found.state)
-    if (!isPlain) return
     turn = await takePartTurn(tx, customer, ticket)
     if (turn !== 'taken') return
+    const before = await subscriptionsOf(tx, customer)
+    // Undone, with the turn: the customer is loaded whole.
+    if (!isPlainPart(before, found.state)) throw new NotPlain()
     result.written = true
     result.isPart = true
     const { silent } = options
@@ -214,6 +220,7 @@ async function syncPart(
       ticket,
       result,
       silent,
+      before,
       refused: null,
     })
     await options.within?.(tx, result)
@@ -221,11 +228,10 @@ async function syncPart(
   try {
     await atomically(ctx.db, write)
   } catch (error) {
-    // The whole customer is written with that object apart.
-    if (isRefusedValue(error)) return null
+    // The whole customer is written with an object apart that the database refuses.
+    if (error instanceof NotPlain || isRefusedValue(error)) return null
     throw error
   }
-  if (!isPlain) return null
   if ((turn as Turn) !== 'taken') return 'again'
   tellOf(ctx, customer, result, written)
   await finish(ctx, customer, found, options, result)
@@ -264,6 +270,9 @@ async function writeApart(
     await atomically(ctx.db, (tx) => write(tx, new Set()))
   }
 }
+
+/** A part that depends on the rest of its customer. */
+class NotPlain extends Error {}
 
 type Turn = 'taken' | 'overtaken' | 'overtaken by a part' | 'owner forgotten'
 

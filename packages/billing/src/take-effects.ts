@@ -131,11 +131,19 @@ export const handles = (ctx: BillingContext, name: string): boolean =>
   Reflect.get(ctx.effects, name) !== undefined
 
 /** The parts of an effect that this instance does, but for `without`. */
-function partsOf(ctx: BillingContext, { name }: Effect, without: EffectPart[]): EffectPart[] {
+function partsOf(ctx: BillingContext, effect: Effect, without: EffectPart[]): EffectPart[] {
   const parts: EffectPart[] = []
-  if (name === 'invoice.paid') parts.push('plan_credits')
-  if (handles(ctx, name)) parts.push('handler')
+  if (mayGiveCredits(ctx, effect)) parts.push('plan_credits')
+  if (handles(ctx, effect.name)) parts.push('handler')
   return parts.filter((part) => !without.includes(part))
+}
+
+/** Whether credits of a plan may come with it. Without the plan's name any plan with credits may be meant. */
+function mayGiveCredits({ plans }: BillingContext, effect: Effect): boolean {
+  if (effect.name !== 'invoice.paid') return false
+  const { plan } = (effect as Effect<'invoice.paid'>).payload
+  const named = plan === null ? Object.values(plans) : [plans[plan]]
+  return named.some((each) => each?.credits !== undefined)
 }
 
 /** The parts of an effect that others have declared, as `<kind>:<name>`, and that this instance lacks. */

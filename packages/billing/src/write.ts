@@ -5,8 +5,7 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto'
-import { type Db, Prisma, type Subscription } from '@repo/db'
+import type { Db, Subscription } from '@repo/db'
 import type { PriceRow } from './catalog.ts'
 import type { BillingContext } from './context.ts'
 import type { LinkedCustomer } from './customers.ts'
@@ -17,6 +16,7 @@ import { planItemOf } from './plan-item.ts'
 import { planOfPrice } from './plans.ts'
 import type { Problem, ProviderState } from './provider-state.ts'
 import { inNumbers } from './rows.ts'
+import { type Table, upsertAll } from './rows-in-one.ts'
 import type { SubscriptionShape } from './shapes.ts'
 import { isCurrentStatus, isEndedStatus, pastDueSinceOf } from './subscriptions.ts'
 import { writeAlone } from './write-alone.ts'
@@ -39,6 +39,8 @@ export interface Writing {
   prices: Map<string, PriceRow>
   /** Trialing subscriptions whose trial this person has had before. */
   repeatedTrials: ReadonlySet<string>
+  /** Our rows of the customer's subscriptions, where they were read since the customer's row is held. Null: they are read. */
+  before: readonly Subscription[] | null
   /** Writes each row alone, and adds to this the provider's ids of those that the database refuses. */
   refused: Set<string> | null
 }
@@ -66,9 +68,15 @@ export async function writeState(writing: Writing): Promise<Written> {
   return written
 }
 
+/** Our rows of the customer's subscriptions. `tx` holds the customer's row. */
+export const subscriptionsOf = (
+  tx: Db,
+  { id }: Pick<LinkedCustomer, 'id'>,
+): Promise<Subscription[]> => tx.subscription.findMany({ where: { customerId: id } })
+
 async function writeSubscriptions(writing: Writing): Promise<Written> {
   const { ctx, tx, customer, state, prices, repeatedTrials } = writing
-  const rows = await tx.subscription.findMany({ where: { customerId: customer.id } })
+  const rows = writing.before ?? (await subscriptionsOf(tx, customer))
   const rowOf = new Map(
     rows.flatMap((row) => (row.stripeSubscriptionId ? [[row.stripeSubscriptionId, row]] : [])),
   )
@@ -179,7 +187,7 @@ function awaitingFirstPayment({
  */
 function chooseCurrent(
   shapes: SubscriptionShape[],
-  rows: Subscription[],
+  rows: readonly Subscription[],
   may: (shape: SubscriptionShape) => boolean,
   isSold: (shape: SubscriptionShape) => boolean,
 ): string | null {
@@ -295,6 +303,7 @@ async function unseenPayments(
   const unseen = state.invoices.filter(({ payments: paid }) =>
     paid.some(({ stripePaymentIntentId: id }) => !payments.has(id)),
   )
+  if (unseen.length === 0) return new Map()
   const rows = await tx.invoice.findMany({
     where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
     select: { stripeInvoiceId: true, amountRefunded: true, disputeStatus: true },
@@ -372,8 +381,6 @@ async function invoicesOf(
   return found
 }
 
-type Table = 'Invoice' | 'Payment' | 'Refund'
-
 /** All rows in one statement; each in its own where it is to be seen which of them the database refuses. */
 async function upsert<Key extends string>(
   { tx, refused }: Writing,
@@ -388,29 +395,4 @@ async function upsert<Key extends string>(
     if (!(await writeAlone(tx, write))) refused.add(row[key])
   }
   return changed
-}
-
-/**
- * Inserts rows or updates those that differ, in one statement, and returns the keys of both. The
- * rows' own members name the columns; no text from outside becomes SQL.
- */
-async function upsertAll(tx: Db, table: Table, key: string, rows: object[]): Promise<string[]> {
-  const [first] = rows
-  if (!first) return []
-  const quoted = (name: string) => `"${name}"`
-  const columns = Object.keys(first)
-  const facts = columns.filter((name) => name !== key && name !== 'createdAt')
-  const all = [...columns, 'id', 'updatedAt'].map(quoted).join(', ')
-  const list = (prefix: string) => facts.map((name) => `${prefix}."${name}"`).join(', ')
-  const set = [...facts, 'updatedAt'].map((name) => `"${name}" = excluded."${name}"`).join(', ')
-  const updatedAt = new Date()
-  const json = JSON.stringify(rows.map((row) => ({ ...row, id: randomUUID(), updatedAt })))
-  const changed = await tx.$queryRaw<{ key: string }[]>`
-    INSERT INTO ${Prisma.raw(`"${table}" AS t (${all})`)}
-    SELECT ${Prisma.raw(all)}
-    FROM jsonb_populate_recordset(${Prisma.raw(`NULL::"${table}"`)}, ${json}::jsonb)
-    ON CONFLICT (${Prisma.raw(quoted(key))}) DO UPDATE SET ${Prisma.raw(set)}
-    WHERE (${Prisma.raw(list('t'))}) IS DISTINCT FROM (${Prisma.raw(list('excluded'))})
-    RETURNING ${Prisma.raw(`t."${key}"`)} AS "key"`
-  return changed.map((row) => row.key)
 }

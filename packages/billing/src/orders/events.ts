@@ -7,6 +7,7 @@
  */
 
 import { isTollgateError } from '@repo/core'
+import { Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import type { ProviderHint } from '../providers/provider.ts'
@@ -51,7 +52,7 @@ export const eventOf = (
 
 /** Does what events of a provider other than Stripe ask for. */
 export async function processOrders(ctx: BillingContext, claim: Claim): Promise<void> {
-  const settled = await settleMentioned(ctx, claim.provider, await payloadsOf(ctx, claim))
+  const settled = await settleMentioned(ctx, claim.provider, payloadsOf(claim))
   const reason = settled.length > 0 ? null : 'no_order'
   await finishEvents(ctx.db, claim, { status: 'processed', reason })
 }
@@ -68,11 +69,12 @@ export async function settleMentioned(
   const ids = [...new Set(bodies.flatMap(stringsIn))]
   // A plan's later payments are orders without a checkout; they are settled when they are named. Those of
   // invoices are written by the sync that follows.
-  const orders = await ctx.db.$queryRaw<{ id: string }[]>`
+  const mentioned = Prisma.sql`
     SELECT "id" FROM "Order"
     WHERE "provider" = ${provider} AND "invoiceId" IS NULL AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
       OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
     ORDER BY "id"`
+  const orders = await queryNamed<{ id: string }>(ctx.db, 'orders_mentioned', mentioned)
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
   // As Stripe's and Creem's payments are called.
   const payments = [...hinted, ...ids.filter((id) => /^(pi|tran)_\w+$/.test(id))]

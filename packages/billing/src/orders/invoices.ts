@@ -11,6 +11,7 @@
  */
 
 import type { Db, Prisma } from '@repo/db'
+import type { PriceRow } from '../catalog.ts'
 import type { BillingContext } from '../context.ts'
 import type { LinkedCustomer } from '../customers.ts'
 import { planOfPrice } from '../plans.ts'
@@ -25,6 +26,14 @@ interface Paid {
   payment: PaymentShape
 }
 
+/** What a sync has loaded, with our rows of its prices. */
+interface Loaded {
+  customer: LinkedCustomer
+  state: ProviderState
+  ticket: bigint
+  prices: ReadonlyMap<string, PriceRow>
+}
+
 /**
  * Joins the sync's transaction, which holds the customer's row. `ticket` is the sync's: what a settlement
  * with a later one has written stays.
@@ -32,18 +41,16 @@ interface Paid {
 export async function bookInvoices(
   ctx: BillingContext,
   tx: Db,
-  { customer, state, ticket }: { customer: LinkedCustomer; state: ProviderState; ticket: bigint },
+  { customer, state, ticket, prices }: Loaded,
 ): Promise<void> {
   const paid = paidOf(state)
   if (paid.length === 0) return
-  const ids = paid.map(({ payment }) => payment.stripePaymentIntentId)
-  const rows = await tx.order.findMany({
-    where: { provider: 'stripe', paymentId: { in: ids } },
-    select: SEEN,
-  })
-  const orders = new Map(rows.map((order) => [order.paymentId, inNumbers(order)]))
-  const missing = paid.filter(({ payment }) => !orders.has(payment.stripePaymentIntentId))
-  if (missing.length > 0) await add(ctx, tx, customer, ticket, missing)
+  const rows = (await ordersOf(tx, paid)).map(inNumbers)
+  const orders = new Map(rows.map((order) => [order.paymentId, order]))
+  const missing = paid.filter(
+    (each) => !orders.has(each.payment.stripePaymentIntentId) && !isOrdered(rows, each),
+  )
+  if (missing.length > 0) await add(ctx, tx, { customer, ticket, prices }, missing)
   for (const { payment } of paid) {
     const order = orders.get(payment.stripePaymentIntentId)
     const money = moneyOf(payment)
@@ -83,6 +90,8 @@ const moneyOf = ({ amount, amountRefunded, dispute }: PaymentShape) => ({
 
 const SEEN = {
   id: true,
+  plan: true,
+  subscriptionId: true,
   paymentId: true,
   invoiceId: true,
   amountRefunded: true,
@@ -90,8 +99,38 @@ const SEEN = {
   disputeStatus: true,
 } as const
 
+type SeenOrder = Pick<Order, keyof typeof SEEN>
+
+/** The orders of these payments, and those that began their subscriptions. */
+async function ordersOf(tx: Db, paid: Paid[]) {
+  const payments = paid.map(({ payment }) => payment.stripePaymentIntentId)
+  const named = paid.flatMap(({ invoice }) => invoice.orderId ?? [])
+  const subscriptions = paid.map(({ invoice }) => invoice.stripeSubscriptionId)
+  return tx.order.findMany({
+    where: {
+      provider: 'stripe',
+      OR: [
+        { paymentId: { in: payments } },
+        ...(named.length > 0 ? [{ id: { in: named } }] : []),
+        // Without these the orders of all its months would be read.
+        { subscriptionId: { in: subscriptions }, invoiceId: null },
+      ],
+    },
+    select: SEEN,
+  })
+}
+
+/** Whether an order of ours began the subscription: such an order carries its id, also before it is settled. */
+const isOrdered = (orders: readonly SeenOrder[], { invoice }: Paid): boolean =>
+  orders.some(
+    ({ id, plan, invoiceId, subscriptionId }) =>
+      plan !== null &&
+      invoiceId === null &&
+      (subscriptionId === invoice.stripeSubscriptionId || id === invoice.orderId),
+  )
+
 const differs = (
-  order: Pick<Order, keyof typeof SEEN>,
+  order: Pick<SeenOrder, 'amountRefunded' | 'disputeId' | 'disputeStatus'>,
   money: ReturnType<typeof moneyOf>,
 ): boolean =>
   order.amountRefunded !== money.amountRefunded ||
@@ -101,66 +140,48 @@ const differs = (
 async function add(
   ctx: BillingContext,
   tx: Db,
-  { id: customerId, ownerId, stripeCustomerId }: LinkedCustomer,
-  ticket: bigint,
+  { customer, ticket, prices }: Pick<Loaded, 'customer' | 'ticket' | 'prices'>,
   missing: Paid[],
 ): Promise<void> {
-  const isOrdered = await orderedOf(tx, missing)
-  const termsOf = await namesOf(ctx, tx, missing)
-  const data = missing
-    .filter((each) => !isOrdered(each))
-    .map(({ invoice, payment }): Prisma.OrderCreateManyInput => {
-      const paidAt = payment.paidAt ?? ctx.clock.now()
-      return {
-        ...termsOf(invoice),
-        ...moneyOf(payment),
-        ownerId,
-        customerId,
-        provider: 'stripe',
-        amount: payment.amount,
-        amountPaid: payment.amount,
-        currency: payment.currency,
-        status: 'completed',
-        paymentId: payment.stripePaymentIntentId,
-        subscriptionId: invoice.stripeSubscriptionId,
-        invoiceId: invoice.stripeInvoiceId,
-        providerCustomerId: stripeCustomerId,
-        settledTicket: ticket,
-        paidAt,
-        completedAt: paidAt,
-        createdAt: invoice.createdAt,
-        returnKey: newReturnKey(),
-      }
-    })
-  if (data.length > 0) await tx.order.createMany({ data, skipDuplicates: true })
-}
-
-/** Whether an order of ours began the subscription: such a one carries its id, also before it is settled. */
-async function orderedOf(tx: Db, paid: Paid[]): Promise<(of: Paid) => boolean> {
-  const named = paid.flatMap(({ invoice }) => invoice.orderId ?? [])
-  const subscriptions = paid.map(({ invoice }) => invoice.stripeSubscriptionId)
-  const orders = await tx.order.findMany({
-    where: {
+  const { id: customerId, ownerId, stripeCustomerId } = customer
+  const termsOf = await namesOf(ctx, tx, missing, prices)
+  const data = missing.map(({ invoice, payment }): Prisma.OrderCreateManyInput => {
+    const paidAt = payment.paidAt ?? ctx.clock.now()
+    return {
+      ...termsOf(invoice),
+      ...moneyOf(payment),
+      ownerId,
+      customerId,
       provider: 'stripe',
-      plan: { not: null },
-      invoiceId: null,
-      OR: [{ id: { in: named } }, { subscriptionId: { in: subscriptions } }],
-    },
-    select: { id: true, subscriptionId: true },
+      amount: payment.amount,
+      amountPaid: payment.amount,
+      currency: payment.currency,
+      status: 'completed',
+      paymentId: payment.stripePaymentIntentId,
+      subscriptionId: invoice.stripeSubscriptionId,
+      invoiceId: invoice.stripeInvoiceId,
+      providerCustomerId: stripeCustomerId,
+      settledTicket: ticket,
+      paidAt,
+      completedAt: paidAt,
+      createdAt: invoice.createdAt,
+      returnKey: newReturnKey(),
+    }
   })
-  const known = new Set(orders.flatMap(({ id, subscriptionId }) => [id, subscriptionId ?? id]))
-  return ({ invoice }) =>
-    known.has(invoice.stripeSubscriptionId) || known.has(invoice.orderId ?? '')
+  await tx.order.createMany({ data, skipDuplicates: true })
 }
 
 /** What an invoice is for: all null where its price is no plan of ours, or none we have seen. */
-async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[]) {
+async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[], known: Loaded['prices']) {
+  const rows = new Map(known)
   const ids = paid.flatMap(({ invoice }) => invoice.stripePriceIds)
-  const prices = await tx.price.findMany({
-    where: { stripePriceId: { in: ids } },
-    include: { product: true },
-  })
-  const rows = new Map(prices.map((price) => [price.stripePriceId, price]))
+  const unknown = ids.filter((id) => !rows.has(id))
+  // The sync has read the prices of present subscriptions and of recent invoices.
+  if (unknown.length > 0) {
+    const where = { stripePriceId: { in: unknown } }
+    const prices = await tx.price.findMany({ where, include: { product: true } })
+    for (const price of prices) rows.set(price.stripePriceId, price)
+  }
   return ({ stripePriceIds }: InvoiceShape) => {
     const [sold] = stripePriceIds.flatMap((id) => {
       const price = rows.get(id)

@@ -78,7 +78,7 @@ function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope
 
 /** Applies stored events to the bookings they are about. */
 export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<void> {
-  for (const payload of await payloadsOf(ctx, claim)) {
+  for (const payload of payloadsOf(claim)) {
     const event = envelope.parse(JSON.parse(payload))
     const trigger = event.triggerEvent
     const read = readBookingPayload(event.payload)

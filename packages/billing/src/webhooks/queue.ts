@@ -7,7 +7,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { type Db, Prisma } from '@repo/db'
+import { type Db, Prisma, queryNamed } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 
@@ -20,6 +20,8 @@ export interface ClaimedEvent {
   ageSeconds: number
   /** False: it waits for a later try of its own, and goes along because its customer is synced anyway. */
   isDue: boolean
+  /** The raw body, which names people: not for a log. Null: it was emptied. */
+  payload: string | null
 }
 
 /** Events of one customer, or one event without, held under a lease. */
@@ -28,6 +30,8 @@ export interface Claim {
   provider: string
   subject: string | null
   events: ClaimedEvent[]
+  /** A sync's ticket, drawn with the claim. */
+  ticket: bigint
   /** When the events are due that go along before their own try. */
   dueAt: ReadonlyMap<string, Date>
 }
@@ -68,12 +72,10 @@ export async function claimEvents(
   )
 }
 
-type Row = Omit<ClaimedEvent, 'isDue'> & {
-  provider: string
-  subject: string | null
-  dueAt: Date
-  isDue: boolean
-}
+type Row = ClaimedEvent & { provider: string; subject: string | null; dueAt: Date; ticket: bigint }
+
+/** An event whose try was used up. */
+type Tried = Pick<ClaimedEvent, 'eventId' | 'type' | 'attempts'>
 
 async function take(
   ctx: BillingContext,
@@ -81,7 +83,7 @@ async function take(
   without: readonly EventKey[],
 ): Promise<Claim | null> {
   const lease = randomUUID()
-  const rows = await ctx.db.$queryRaw<Row[]>`
+  const claim = Prisma.sql`
     WITH "first" AS (${first}), "same" AS (
       SELECT e."provider", e."eventId" FROM "WebhookEvent" e, "first" f
       WHERE e."status" = 'pending' AND e."provider" = f."provider" AND e."subject" = f."subject"
@@ -93,28 +95,29 @@ async function take(
       FROM "WebhookEvent" b
       JOIN (SELECT "provider", "eventId" FROM "first" UNION ALL SELECT * FROM "same") k
         ON k."provider" = b."provider" AND k."eventId" = b."eventId"
-    )
+    ), "drawn" AS MATERIALIZED (SELECT nextval('sync_ticket') AS "ticket")
     UPDATE "WebhookEvent" e SET "lease" = ${lease},
       "attempts" = e."attempts" + CASE WHEN c."isDue" THEN 1 ELSE 0 END,
       "nextAttemptAt" = now() + ${ctx.events.leaseMs} * interval '1 millisecond'
-    FROM "claimed" c
+    FROM "claimed" c, "drawn" d
     WHERE e."provider" = c."provider" AND e."eventId" = c."eventId"
-    RETURNING e."provider", e."eventId", e."type", e."subject", e."attempts", c."dueAt", c."isDue",
+    RETURNING e."provider", e."eventId", e."type", e."subject", e."attempts", e."payload", c."dueAt", c."isDue",
+      d."ticket",
       extract(epoch FROM clock_timestamp() - e."receivedAt")::float8 AS "ageSeconds"`
+  // Its text is always the same as long as nothing is left out.
+  const rows =
+    without.length === 0
+      ? await queryNamed<Row>(ctx.db, 'claim_events', claim)
+      : await ctx.db.$queryRaw<Row[]>(claim)
   const [one] = rows
   if (!one) return null
-  const events = rows.map(({ eventId, type, attempts, isDue, ageSeconds }) => ({
-    eventId,
-    type,
-    attempts,
-    isDue,
-    ageSeconds,
-  }))
+  const events = rows.map(({ provider, subject, dueAt, ticket, ...event }) => event)
   const waits = rows.filter(({ isDue }) => !isDue)
   return {
     lease,
     provider: one.provider,
     subject: one.subject,
+    ticket: one.ticket,
     events,
     dueAt: new Map(waits.map(({ eventId, dueAt }) => [eventId, dueAt])),
   }
@@ -204,12 +207,12 @@ export async function postponeEvents(
   ctx: BillingContext,
   claim: Claim,
   reason: string,
-): Promise<ClaimedEvent[]> {
+): Promise<Tried[]> {
   await letGo(ctx, claim)
   const delays = [...ctx.events.retryDelaysMs]
   const due = claim.events.flatMap(({ eventId, isDue }) => (isDue ? eventId : []))
   // A tenth more or less, so that what failed together does not come back together.
-  const put = (ids: string[]) => ctx.db.$queryRaw<Omit<ClaimedEvent, 'isDue' | 'ageSeconds'>[]>`
+  const put = (ids: string[]) => ctx.db.$queryRaw<Tried[]>`
     UPDATE "WebhookEvent"
     SET "lease" = NULL, "reason" = ${reason},
       "status" = CASE WHEN "attempts" > ${delays.length} THEN 'dead' ELSE 'pending' END,
@@ -218,8 +221,7 @@ export async function postponeEvents(
     WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${ids})
       AND "lease" = ${claim.lease} AND "status" = 'pending'
     RETURNING "eventId", "type", "attempts"`
-  const rows = await eachAlone(ctx, claim, due, put)
-  return rows.map((row) => ({ ...row, isDue: true, ageSeconds: 0 }))
+  return eachAlone(ctx, claim, due, put)
 }
 
 /** Gives the events back whose own try is later. */
@@ -265,12 +267,7 @@ function leave(
 }
 
 /** The raw bodies of the claimed events. */
-export async function payloadsOf(ctx: BillingContext, claim: Claim): Promise<string[]> {
-  const rows = await ctx.db.webhookEvent.findMany({
-    where: { provider: claim.provider, eventId: { in: idsOf(claim) } },
-    select: { payload: true },
-  })
-  return rows.flatMap(({ payload }) => payload ?? [])
-}
+export const payloadsOf = ({ events }: Claim): string[] =>
+  events.flatMap(({ payload }) => payload ?? [])
 
 const idsOf = ({ events }: Claim): string[] => events.map(({ eventId }) => eventId)

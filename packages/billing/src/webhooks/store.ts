@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Database, Prisma } from '@repo/db'
+import { type Database, Prisma, queryNamed } from '@repo/db'
 import { gather } from '../gather.ts'
 
 export interface EventRow {
@@ -43,16 +43,15 @@ const keyOf = ({ provider, eventId }: Pick<EventRow, 'provider' | 'eventId'>): s
 async function insert(db: Database, rows: EventRow[]): Promise<Set<string>> {
   // Two statements that meet over the same events wait for each other in one order only.
   const ordered = [...rows].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-  const values = ordered.map(
-    (row) => Prisma.sql`(${row.provider}, ${row.eventId}, ${row.type}, ${row.subject},
-      ${row.providerCreatedAt}, ${row.apiVersion}, ${row.livemode}, ${row.source}, ${row.payload},
-      ${row.status}, ${row.reason})`,
-  )
-  const stored = await db.$queryRaw<{ provider: string; eventId: string }[]>`
+  // One value for any number of rows, so that the text is always the same.
+  const sql = Prisma.sql`
     INSERT INTO "WebhookEvent" ("provider", "eventId", "type", "subject", "providerCreatedAt",
       "apiVersion", "livemode", "source", "payload", "status", "reason")
-    VALUES ${Prisma.join(values)}
+    SELECT "provider", "eventId", "type", "subject", "providerCreatedAt",
+      "apiVersion", "livemode", "source", "payload", "status", "reason"
+    FROM json_populate_recordset(NULL::"WebhookEvent", ${JSON.stringify(ordered)}::json)
     ON CONFLICT ("provider", "eventId") DO NOTHING
     RETURNING "provider", "eventId"`
+  const stored = await queryNamed<{ provider: string; eventId: string }>(db, 'store_events', sql)
   return new Set(stored.map(keyOf))
 }

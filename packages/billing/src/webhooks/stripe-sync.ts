@@ -27,7 +27,7 @@ import {
 } from './queue.ts'
 
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
-  const payloads = await payloadsOf(ctx, claim)
+  const payloads = payloadsOf(claim)
   if (isAboutCatalog(claim)) {
     await finishEvents(ctx.db, claim, await processCatalog(ctx, payloads))
     return
@@ -44,6 +44,8 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
   const part = partOf(payloads)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
+    // A settlement may have written since, by a later ticket.
+    ...(settled.length === 0 ? { ticket: claim.ticket } : {}),
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
     also: async () => payloads.flatMap(idsIn),
     disputed: async () => payloads.flatMap(disputedIn),
