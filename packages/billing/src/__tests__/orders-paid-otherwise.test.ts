@@ -45,6 +45,29 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect((await billing.getBalance(ownerId)).balance).toBe(200)
     expect((await h.orders(ownerId)).map(({ id }) => id)).toEqual([orderId])
   })
+
+  test('a tax that comes on top is paid, and the order is over the price', async () => {
+    h.sandbox.stripe.configure({ taxRegistration: { country: 'DE', percentage: 19 } })
+    const billing = createBilling({ ...h.settings, products, checkout: { automaticTax: true } })
+    const ownerId = await h.owner()
+    const { orderId, checkoutId } = await billing.createOrder({ ownerId, productId: 'PRO_MONTHLY' })
+    await h.pay(checkoutId)
+    await h.deliverAll()
+    const order = await billing.settleOrder(orderId)
+    expect(order).toMatchObject({
+      status: 'completed',
+      needsAttention: null,
+      amount: 2900,
+      amountPaid: 3451,
+    })
+    const { stripeSubscriptionId } = await billing.getSubscription(ownerId)
+    h.sandbox.stripe.renew(stripeSubscriptionId as string)
+    await h.deliverAll()
+    await billing.settleOrder(orderId)
+    expect((await h.orders(ownerId)).map(({ amountPaid }) => amountPaid)).toEqual([3451, 3451])
+    await billing.refundOrder(orderId)
+    expect((await billing.getBalance(ownerId)).balance).toBe(200)
+  })
 })
 
 const intent = (status: string, amount: number) => ({

@@ -28,7 +28,7 @@ test('a request without the right key is refused', async () => {
 test('an unknown route, version or id is an error with a body and a request id', async () => {
   const running = await start()
   const stripe = running.client()
-  await expect(stripe.taxRates.list()).rejects.toMatchObject({
+  await expect(stripe.quotes.list()).rejects.toMatchObject({
     statusCode: 404,
     type: 'StripeInvalidRequestError',
   })

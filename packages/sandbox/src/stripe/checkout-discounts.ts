@@ -10,6 +10,7 @@ import { invalid } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { CheckoutSession, LineItem } from './objects.ts'
 import { find, type Store } from './store.ts'
+import { automaticRates, sumOf, taxesOn } from './taxes.ts'
 
 /** What a request for a session redeems: one coupon or code at most, and none beside a typed one. */
 export function discountsAsked(
@@ -40,6 +41,29 @@ export function discountLines(items: LineItem[], redemptions: readonly Redemptio
   return taken.total
 }
 
+/** Reckons a session from its lines: what they cost, what is taken off, and the taxes on the rest. */
+export function reckonSession(store: Store, session: CheckoutSession): void {
+  const items = session.line_items.data
+  const defaults = session.subscription_data.default_tax_rates
+  for (const item of items) {
+    const own = item.tax_rates.length > 0 ? item.tax_rates : defaults
+    const automatic = session.automatic_tax.enabled ? automaticRates(store, item.price) : []
+    const taxes = taxesOn(
+      item.amount_subtotal - item.amount_discount,
+      own.length > 0 ? own : automatic,
+    )
+    item.amount_tax = sumOf(taxes, true) + sumOf(taxes, false)
+    item.amount_total = item.amount_subtotal - item.amount_discount + sumOf(taxes, false)
+  }
+  const sum = (of: (item: LineItem) => number) => items.reduce((all, item) => all + of(item), 0)
+  session.amount_total = sum((item) => item.amount_total)
+  session.total_details = {
+    ...session.total_details,
+    amount_discount: sum((item) => item.amount_discount),
+    amount_tax: sum((item) => item.amount_tax),
+  }
+}
+
 /** A session's members that say what it redeems. */
 export const redeemed = (
   redemptions: readonly Redemption[],
@@ -68,10 +92,9 @@ export function enterCode(store: Store, session: CheckoutSession, typed: string)
   }
   const { currency, customer } = session
   const redemption = redemptionOf(store, code, currency, customer, 'promotion_code')
-  const taken = discountLines(session.line_items.data, [redemption])
+  discountLines(session.line_items.data, [redemption])
   Object.assign(session, redeemed([redemption]))
-  session.amount_total = session.amount_subtotal - taken
-  session.total_details = { ...session.total_details, amount_discount: taken }
+  reckonSession(store, session)
 }
 
 /** What a session redeems, as records. */

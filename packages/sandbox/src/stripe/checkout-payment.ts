@@ -186,11 +186,14 @@ function subscribe(
     store,
     {
       customer: customer.id,
-      items: session.line_items.data.map(({ price, quantity }) => ({
+      items: session.line_items.data.map(({ price, quantity, tax_rates }) => ({
         price,
         quantity,
         metadata: {},
+        taxRates: tax_rates,
       })),
+      defaultTaxRates: session.subscription_data.default_tax_rates,
+      isTaxed: session.automatic_tax.enabled,
       metadata: { ...metadata },
       description,
       trialEnd,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { discountLines, discountsAsked, redeemed } from './checkout-discounts.ts'
+import { discountLines, discountsAsked, reckonSession, redeemed } from './checkout-discounts.ts'
 import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
@@ -14,6 +14,7 @@ import type { CheckoutSession } from './objects.ts'
 import { refuseManualCapture } from './payments.ts'
 import { emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { billingModeOf, missingPaymentMethodOf, trialEndOf } from './subscription-params.ts'
+import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 
 const HOUR = 3600
 
@@ -69,12 +70,14 @@ function create({ store, params, version }: Call): CheckoutSession {
     has_more: false,
     url: `/v1/checkout/sessions/${id}/line_items`,
   } as const
-  return insert(store, 'sessions', {
+  const isTaxed = automaticTaxOf(params) ?? false
+  const session: CheckoutSession = {
     id,
     object: 'checkout.session',
     created: seconds(store),
     livemode: false,
     ...blank(),
+    automatic_tax: { ...automaticTax(isTaxed), status: isTaxed ? 'complete' : null },
     allow_promotion_codes: params.flag('allow_promotion_codes') ?? null,
     amount_subtotal: amount,
     amount_total: amount - taken,
@@ -95,14 +98,15 @@ function create({ store, params, version }: Call): CheckoutSession {
     total_details: { amount_discount: taken, amount_shipping: 0, amount_tax: 0 },
     url: `${store.origin}/stripe/checkout/${id}`,
     ...fields,
-  })
+  }
+  reckonSession(store, session)
+  return insert(store, 'sessions', session)
 }
 
 /** What every session begins with, whatever was asked for. */
 function blank() {
   return {
     after_expiration: null,
-    automatic_tax: { enabled: false, liability: null, status: null },
     billing_address_collection: null,
     client_secret: null,
     consent: null,
@@ -168,6 +172,7 @@ function modeFields(
   } else {
     data?.only([
       'billing_mode',
+      'default_tax_rates',
       'description',
       'metadata',
       'proration_behavior',
@@ -195,6 +200,7 @@ function modeFields(
         : null,
     subscription_data: {
       billing_mode: billingModeOf(version),
+      default_tax_rates: (data && ratesAsked(store, data, 'default_tax_rates')) ?? [],
       ...(mode === 'subscription' ? shared : { metadata: {}, description: null }),
       trial_period_days:
         (mode === 'subscription' ? data?.integer('trial_period_days') : null) ?? null,
@@ -219,6 +225,7 @@ function expireSession(store: Store, session: CheckoutSession): void {
 }
 
 const PARAMS = [
+  'automatic_tax',
   'allow_promotion_codes',
   'cancel_url',
   'client_reference_id',
@@ -241,7 +248,6 @@ const PARAMS = [
 const IGNORED = [
   'adaptive_pricing',
   'allowed_payment_method_types',
-  'automatic_tax',
   'billing_address_collection',
   'branding_settings',
   'consent_collection',

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Base, Embedded, Metadata } from './objects.ts'
+import type { Base, Embedded, Metadata, Tax, TaxRate } from './objects.ts'
 
 export interface CreditNoteLine {
   id: string
@@ -12,12 +12,13 @@ export interface CreditNoteLine {
   amount: number
   description: string | null
   discount_amount: number
-  discount_amounts: []
+  discount_amounts: { amount: number; discount: string }[]
   /** Absent on a line of its own. */
   invoice_line_item?: string
   livemode: false
   quantity: number | null
-  tax_rates: []
+  tax_rates: TaxRate[]
+  taxes: Tax[]
   type: 'custom_line_item' | 'invoice_line_item'
   unit_amount: number | null
   unit_amount_decimal: string | null
@@ -32,7 +33,7 @@ export interface CreditNote extends Base {
   customer: string
   customer_balance_transaction: string | null
   discount_amount: number
-  discount_amounts: []
+  discount_amounts: { amount: number; discount: string }[]
   effective_at: number | null
   invoice: string
   lines: Embedded<CreditNoteLine>
@@ -52,6 +53,7 @@ export interface CreditNote extends Base {
   subtotal_excluding_tax: number
   total: number
   total_excluding_tax: number
+  total_taxes: Tax[]
   type: 'mixed' | 'post_payment' | 'pre_payment'
   voided_at: number | null
 }

@@ -26,6 +26,7 @@ import {
   type Store,
   seconds,
 } from './store.ts'
+import { sumOf, taxesOn, totalTaxes } from './taxes.ts'
 
 const REASONS = ['duplicate', 'fraudulent', 'order_change', 'product_unsatisfactory'] as const
 
@@ -56,7 +57,12 @@ export function planCreditNote({ store, params }: Call): Planned {
   }
   const id = newId('creditNotes')
   const lines = linesOf(store, params, invoice)
-  const total = lines.reduce((sum, line) => sum + line.amount, 0)
+  const subtotal = lines.reduce((sum, line) => sum + line.amount, 0)
+  const taxes = totalTaxes(lines.map((line) => line.taxes))
+  const taxed = taxes.reduce((sum, { amount }) => sum + amount, 0)
+  const discounts = lines.flatMap((line) => line.discount_amounts)
+  const discount = discounts.reduce((sum, { amount }) => sum + amount, 0)
+  const total = subtotal - discount + sumOf(taxes, false)
   const before = referring(store, 'creditNotes', 'invoice', invoice.id)
   const credited = before.reduce((sum, note) => sum + (note.status === 'void' ? 0 : note.amount), 0)
   if (total < 1) throw invalid('A credit note is over more than nothing.', 'amount')
@@ -80,8 +86,8 @@ export function planCreditNote({ store, params }: Call): Planned {
     currency: invoice.currency,
     customer: invoice.customer,
     customer_balance_transaction: back.credit > 0 ? `cbtxn_${randomText(24)}` : null,
-    discount_amount: 0,
-    discount_amounts: [],
+    discount_amount: discount,
+    discount_amounts: discounts,
     effective_at: seconds(store),
     invoice: invoice.id,
     lines: { object: 'list', data: lines, has_more: false, url: `/v1/credit_notes/${id}/lines` },
@@ -96,10 +102,11 @@ export function planCreditNote({ store, params }: Call): Planned {
     refunds: [...back.linked],
     shipping_cost: null,
     status: 'issued',
-    subtotal: total,
-    subtotal_excluding_tax: total,
+    subtotal,
+    subtotal_excluding_tax: subtotal - sumOf(taxes, true),
     total,
-    total_excluding_tax: total,
+    total_excluding_tax: total - taxed,
+    total_taxes: taxes,
     type: prePayment === total ? 'pre_payment' : prePayment === 0 ? 'post_payment' : 'mixed',
     voided_at: null,
   }
@@ -205,6 +212,11 @@ function invoiceLine(store: Store, line: Params, invoice: Invoice): CreditNoteLi
     )
   }
   const { description } = own
+  const discounts = own.discount_amounts.map(({ amount: off, discount }) => ({
+    amount: Math.round((off * amount) / own.amount),
+    discount,
+  }))
+  const discount = discounts.reduce((sum, { amount: off }) => sum + off, 0)
   return {
     ...lineOf({
       amount,
@@ -214,6 +226,10 @@ function invoiceLine(store: Store, line: Params, invoice: Invoice): CreditNoteLi
     }),
     type: 'invoice_line_item',
     invoice_line_item: own.id,
+    discount_amount: discount,
+    discount_amounts: discounts,
+    tax_rates: own.tax_rates,
+    taxes: taxesOn(amount - discount, own.tax_rates),
   }
 }
 
@@ -245,6 +261,7 @@ const lineOf = ({
   livemode: false,
   quantity,
   tax_rates: [],
+  taxes: [],
   type: 'custom_line_item',
   unit_amount: unit,
   unit_amount_decimal: unit === null ? null : String(unit),

@@ -26,6 +26,7 @@ export type StripeErrorCode =
   | 'charge_disputed'
   | 'checkout_session_not_open'
   | 'coupon_expired'
+  | 'customer_tax_location_invalid'
   | 'email_invalid'
   | 'expired_card'
   | 'incorrect_cvc'

@@ -14,7 +14,8 @@ import { find, referring, type Store, tableOf } from './store.ts'
 function includable(store: Store, value: Shown, key: string, version: string): unknown {
   if (typeof value.id !== 'string') return undefined
   if (value.object === 'checkout.session' && key === 'line_items') {
-    return find(store, 'sessions', value.id).line_items
+    const { line_items: list } = find(store, 'sessions', value.id)
+    return { ...list, data: list.data.map((item) => show(item, version)) }
   }
   if (value.object === 'invoice' && isNewShape(version) && key === 'payments') {
     const own = referring(store, 'invoicePayments', 'invoice', value.id)

@@ -33,6 +33,7 @@ const ANSWERS: [path: RegExp, object: string][] = [
   [/^\/v1\/(charge|coupon|customer|dispute|event|invoice)s/, '$1'],
   [/^\/v1\/(payment_intent|payment_method|price|product)s/, '$1'],
   [/^\/v1\/(promotion_code|refund|subscription_schedule|subscription)s/, '$1'],
+  [/^\/v1\/(tax_rate)s/, '$1'],
   [/^\/v1\/(webhook_endpoint)s/, '$1'],
 ]
 

@@ -6,8 +6,16 @@
 
 import { copy } from './copy.ts'
 import { discountsOf, spend, takeOff } from './discounts.ts'
-import type { Customer, Invoice, InvoiceLine, PendingLine, Subscription } from './objects.ts'
+import type {
+  Customer,
+  Invoice,
+  InvoiceLine,
+  PendingLine,
+  Subscription,
+  TaxRate,
+} from './objects.ts'
 import { innerId, newId, type Store, seconds } from './store.ts'
+import { ratesOf, sumOf, taxesOn, totalTaxes } from './taxes.ts'
 
 /** One line to be invoiced. `amount` is in minor units and may be negative. */
 export interface LineDraft extends PendingLine {
@@ -37,19 +45,33 @@ export function draftInvoice(
   const amounts = lines.map((line) => (line.proration ? 0 : line.amount))
   const taken = takeOff(amounts, discounts)
   spend(store, subscription, taken)
-  const total = subtotal - taken.total
+  const taxes = lines.map((line, index) => {
+    const off = (taken.lines[index] ?? []).reduce((sum, { amount }) => sum + amount, 0)
+    const rates = ratesOf(store, subscription, line)
+    return { rates, all: taxesOn(line.amount - off, rates), full: taxesOn(line.amount, rates) }
+  })
+  const totals = totalTaxes(taxes.map(({ all }) => all))
+  const total = subtotal - taken.total + sumOf(totals, false)
+  const included = taxes.reduce((sum, { full }) => sum + sumOf(full, true), 0)
+  const taxed = totals.reduce((sum, { amount }) => sum + amount, 0)
+  const { automatic_tax } = subscription
   return {
     ...blankInvoice(store, customer),
     id,
     amount_due: Math.max(0, total + customer.balance),
     amount_remaining: Math.max(0, total + customer.balance),
+    automatic_tax: { ...automatic_tax, status: automatic_tax.enabled ? 'complete' : null },
     billing_reason: reason,
     currency: subscription.currency,
     discounts: discounts.map((discount) => discount.id),
     first_discount: discounts[0] ?? null,
     lines: {
       object: 'list',
-      data: lines.map((line, index) => lineOf(line, id, subscription, taken.lines[index] ?? [])),
+      data: lines.map((line, index) => ({
+        ...lineOf(line, id, subscription, taken.lines[index] ?? []),
+        tax_rates: copy(taxes[index]?.rates ?? []) as TaxRate[],
+        taxes: taxes[index]?.all ?? [],
+      })),
       has_more: false,
       total_count: lines.length,
       url: `/v1/invoices/${id}/lines`,
@@ -59,10 +81,12 @@ export function draftInvoice(
     subscription: subscription.id,
     subscription_details: { metadata: { ...subscription.metadata } },
     subtotal,
-    subtotal_excluding_tax: subtotal,
+    subtotal_excluding_tax: subtotal - included,
+    tax: totals.length > 0 ? taxed : null,
     total,
-    total_excluding_tax: total,
+    total_excluding_tax: total - taxed,
     total_discount_amounts: taken.totals,
+    total_taxes: totals,
   }
 }
 
@@ -111,7 +135,6 @@ function blankInvoice(store: Store, customer: Customer) {
       paid_at: null,
       voided_at: null,
     },
-    tax: null,
   } satisfies Partial<Invoice>
 }
 
@@ -120,7 +143,7 @@ function lineOf(
   invoice: string,
   subscription: Subscription,
   discounts: InvoiceLine['discount_amounts'],
-): InvoiceLine {
+): Omit<InvoiceLine, 'tax_rates' | 'taxes'> {
   return {
     id: innerId('il_'),
     object: 'line_item',

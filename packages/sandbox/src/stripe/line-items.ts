@@ -12,14 +12,15 @@ import type { CheckoutSession, LineItem, Price } from './objects.ts'
 import { checkAmount } from './payments.ts'
 import { find, innerId, type Store } from './store.ts'
 import { quantityOf } from './subscription-params.ts'
+import { ratesAsked } from './taxes.ts'
 
 /** The lines of a request, with a price for each. */
 export function lineItems(store: Store, params: Params, mode: CheckoutSession['mode']): LineItem[] {
   const lines = params.objects('line_items')
   if (lines.length === 0) throw missing('line_items')
   return lines.map((line) => {
-    for (const name of ['dynamic_tax_rates', 'tax_rates']) {
-      if (line.has(name)) throw notCovered('tax rates', line.name(name))
+    if (line.has('dynamic_tax_rates')) {
+      throw notCovered('dynamic tax rates', line.name('dynamic_tax_rates'))
     }
     line.only([
       'adjustable_quantity',
@@ -50,6 +51,7 @@ export function lineItems(store: Store, params: Params, mode: CheckoutSession['m
       description: store.tables.products.get(price.product)?.name ?? price.nickname ?? price.id,
       price: copy(price),
       quantity,
+      tax_rates: ratesAsked(store, line, 'tax_rates') ?? [],
     }
   })
 }

@@ -15,7 +15,6 @@ interface ByShape<Value> {
 
 const words = (text: string): string[] => text.split(' ')
 
-const TAX_OFF = { enabled: false, liability: null, status: null }
 const SELF = { type: 'self' }
 
 const chargedCard = {
@@ -103,6 +102,7 @@ const NULLS: Record<string, ByShape<string[]>> = {
     new: words('custom_fields description footer'),
   },
   'subscription_schedule.phases': { old: ['coupon'] },
+  'subscription_schedule.phases.automatic_tax': { new: ['disabled_reason'] },
 }
 
 /** Members that are always the same. */
@@ -114,7 +114,6 @@ const FIXED: Record<string, ByShape<Record<string, unknown>>> = {
   invoice: {
     both: {
       amount_shipping: 0,
-      automatic_tax: TAX_OFF,
       customer_tax_exempt: 'none',
       default_tax_rates: [],
       issuer: SELF,
@@ -136,6 +135,7 @@ const ABSENT: Record<string, ByShape<string[]>> = {
   'dispute.evidence_details': { old: ['enhanced_eligibility'] },
   'dispute.payment_method_details.card': { old: ['case_type'] },
   invoice: { old: ['amount_overpaid', 'automatically_finalizes_at'] },
+  tax_rate: { old: ['flat_amount', 'rate_type'] },
   refund: { both: ['livemode'], old: words('customer payment_method pending_reason') },
 }
 

@@ -18,12 +18,14 @@ import type {
 } from './payment-objects.ts'
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
+import type { TaxRate } from './tax-objects.ts'
 
 export type * from './credit-note-objects.ts'
 export type * from './discount-objects.ts'
 export type * from './payment-objects.ts'
 export type * from './schedule-objects.ts'
 export type * from './subscription-objects.ts'
+export type * from './tax-objects.ts'
 
 /** Keys and values are strings, as Stripe stores them. */
 export type Metadata = Record<string, string>
@@ -145,6 +147,8 @@ export interface LineItem {
   description: string
   price: Price
   quantity: number
+  /** The stand-in's own: the rates that hold for it. */
+  tax_rates: TaxRate[]
 }
 
 export interface CheckoutSession extends Base {
@@ -153,7 +157,11 @@ export interface CheckoutSession extends Base {
   allow_promotion_codes: boolean | null
   amount_subtotal: number
   amount_total: number
-  automatic_tax: { enabled: false; liability: null; status: null }
+  automatic_tax: {
+    enabled: boolean
+    liability: { type: 'self' } | null
+    status: 'complete' | 'requires_location_inputs' | null
+  }
   billing_address_collection: null
   cancel_url: string | null
   client_reference_id: string | null
@@ -203,6 +211,7 @@ export interface CheckoutSession extends Base {
   subscription: string | null
   subscription_data: {
     billing_mode: 'classic' | 'flexible'
+    default_tax_rates: TaxRate[]
     metadata: Metadata
     description: string | null
     trial_period_days: number | null
@@ -278,6 +287,7 @@ export type Subject =
   | Refund
   | Subscription
   | SubscriptionSchedule
+  | TaxRate
 
 export interface EventRecord extends Base {
   object: 'event'

@@ -10,7 +10,14 @@ import { copy } from './copy.ts'
 import { shareLeft } from './discounts.ts'
 import { invalid, type StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
-import type { Metadata, PendingLine, Price, Subscription, SubscriptionItem } from './objects.ts'
+import type {
+  Metadata,
+  PendingLine,
+  Price,
+  Subscription,
+  SubscriptionItem,
+  TaxRate,
+} from './objects.ts'
 import { holdUpdate } from './pending-update.ts'
 import { periodEnd } from './periods.ts'
 import { change, find, type Store, seconds } from './store.ts'
@@ -24,6 +31,8 @@ export interface ItemChange {
   price: Price | null
   quantity: number | null
   metadata: Metadata
+  /** Default: they stay. */
+  taxRates?: TaxRate[] | null
 }
 
 export type Proration = 'create_prorations' | 'always_invoice' | 'none'
@@ -155,15 +164,16 @@ function nextItems(
         price: copy(entry.price ?? item.price),
         quantity: entry.quantity ?? item.quantity,
         metadata: entry.metadata,
+        tax_rates: entry.taxRates ?? item.tax_rates,
       }
     })
-  const added = changes.flatMap(({ id, price, quantity, metadata }) =>
+  const added = changes.flatMap(({ id, price, quantity, metadata, taxRates }) =>
     id === null && price !== null
       ? [
           newItem(
             store,
             subscription.id,
-            { price, quantity: quantity ?? 1, metadata },
+            { price, quantity: quantity ?? 1, metadata, taxRates: taxRates ?? [] },
             { start, end },
           ),
         ]

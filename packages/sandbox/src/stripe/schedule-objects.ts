@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Base, Metadata } from './objects.ts'
+import type { Base, Metadata, TaxRate } from './objects.ts'
 
 export interface PhaseItem {
   billing_thresholds: null
@@ -14,7 +14,7 @@ export interface PhaseItem {
   plan: string
   price: string
   quantity: number
-  tax_rates: []
+  tax_rates: TaxRate[]
 }
 
 /** A discount of a phase: one that is there already, or a coupon or code that it redeems. */
@@ -33,7 +33,9 @@ export interface SchedulePhase {
   currency: string
   /** Null: the customer's default. */
   default_payment_method: string | null
-  default_tax_rates: []
+  default_tax_rates: TaxRate[]
+  /** Absent: no tax is reckoned by itself. */
+  automatic_tax?: { enabled: boolean; liability: { type: 'self' } | null; disabled_reason?: null }
   /** Null: the subscription loses its own. */
   description: string | null
   /** What the subscription has in this phase; one that is not named ends when the phase begins. */

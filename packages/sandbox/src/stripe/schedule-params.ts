@@ -18,6 +18,7 @@ import type {
 import { find, type Store, seconds } from './store.ts'
 import { quantityOf, recurringPrice } from './subscription-params.ts'
 import { PRORATIONS } from './subscription-update.ts'
+import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 
 const INTERVALS = ['day', 'week', 'month', 'year'] as const
 
@@ -46,9 +47,11 @@ export function blankPhase(
 }
 
 const PHASE = [
+  'automatic_tax',
   'collection_method',
   'currency',
   'default_payment_method',
+  'default_tax_rates',
   'description',
   'discounts',
   'duration',
@@ -93,6 +96,8 @@ export function phasesOf(
       description: sent.text('description') ?? null,
       discounts: phaseDiscounts(store, sent, subscription),
       default_payment_method: sent.text('default_payment_method') ?? null,
+      default_tax_rates: ratesAsked(store, sent, 'default_tax_rates') ?? [],
+      ...(automaticTaxOf(sent) ? { automatic_tax: automaticTax(true) } : {}),
       trial_end: momentOf(store, sent, 'trial_end') ?? null,
       proration_behavior: sent.choice('proration_behavior', PRORATIONS) ?? 'create_prorations',
       start_date: start,
@@ -128,7 +133,7 @@ function momentOf(store: Store, params: Params, key: string): number | undefined
 
 function itemsOf(store: Store, phase: Params, currency: string): PhaseItem[] {
   const items = phase.objects('items').map((item): PhaseItem => {
-    item.only(['metadata', 'price', 'quantity'])
+    item.only(['metadata', 'price', 'quantity', 'tax_rates'])
     const price = recurringPrice(store, item.required('price'), item.name('price'))
     if (price.currency !== currency) {
       throw invalid(`The subscription is billed in ${currency}.`, item.name('price'))
@@ -140,7 +145,7 @@ function itemsOf(store: Store, phase: Params, currency: string): PhaseItem[] {
       plan: price.id,
       price: price.id,
       quantity: quantityOf(item),
-      tax_rates: [],
+      tax_rates: ratesAsked(store, item, 'tax_rates') ?? [],
     }
   })
   if (items.length === 0) throw missing(phase.name('items'))

@@ -11,6 +11,7 @@ import type { Subscription, SubscriptionItem } from './objects.ts'
 import type { PhaseItem, SchedulePhase, SubscriptionSchedule } from './schedule-objects.ts'
 import { change, emit, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
+import { automaticTax } from './taxes.ts'
 
 /** The schedule that manages a subscription; undefined where none does. */
 export const scheduleOf = (
@@ -24,14 +25,14 @@ export const phaseAt = (schedule: SubscriptionSchedule, at: number): SchedulePha
 
 /** The subscription's items as a phase tells of them. */
 export const phaseItems = (subscription: Subscription): PhaseItem[] =>
-  subscription.items.data.map(({ price, quantity, metadata }) => ({
+  subscription.items.data.map(({ price, quantity, metadata, tax_rates }) => ({
     billing_thresholds: null,
     discounts: [],
     metadata: { ...metadata },
     plan: price.id,
     price: price.id,
     quantity,
-    tax_rates: [],
+    tax_rates: copy(tax_rates),
   }))
 
 /** Gives the subscription a phase's items and metadata. An item keeps its id where it can. */
@@ -46,13 +47,15 @@ export function enterPhase(store: Store, subscription: Subscription, phase: Sche
     return at < 0 ? undefined : left.splice(at, 1)[0]
   }
   const { current_period_start: start, current_period_end: end } = subscription
-  subscription.items.data = phase.items.map(({ price: id, quantity, metadata }) => {
+  subscription.items.data = phase.items.map(({ price: id, quantity, metadata, tax_rates }) => {
     const price = find(store, 'prices', id)
     const own = take(id)
     if (own === undefined) {
-      return newItem(store, subscription.id, { price, quantity, metadata }, { start, end })
+      const draft = { price, quantity, metadata, taxRates: tax_rates }
+      return newItem(store, subscription.id, draft, { start, end })
     }
-    return { ...own, price: copy(price), quantity, metadata: { ...own.metadata, ...metadata } }
+    const laid = { ...own.metadata, ...metadata }
+    return { ...own, price: copy(price), quantity, metadata: laid, tax_rates: copy(tax_rates) }
   })
   subscription.items.total_count = subscription.items.data.length
   subscription.metadata = { ...subscription.metadata, ...phase.metadata }
@@ -66,6 +69,12 @@ export function enterPhase(store: Store, subscription: Subscription, phase: Sche
 export function unsetBy(store: Store, subscription: Subscription, phase: SchedulePhase): void {
   subscription.description = phase.description
   subscription.default_payment_method = phase.default_payment_method
+  subscription.default_tax_rates = copy(phase.default_tax_rates)
+  subscription.automatic_tax = automaticTax(phase.automatic_tax?.enabled ?? false)
+  for (const item of subscription.items.data) {
+    const named = phase.items.find(({ price }) => price === item.price.id)
+    if (named) item.tax_rates = copy(named.tax_rates)
+  }
   const { currency, customer, id } = subscription
   const ids = phase.discounts.flatMap((named): string[] => {
     if (named.discount !== null)

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { copy } from './copy.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid } from './errors.ts'
 import type { Subscription } from './objects.ts'
@@ -15,6 +16,7 @@ import { closeSchedule, phaseAt, phaseItems, releaseSchedule, unsetBy } from './
 import { change, emit, find, insert, newId, type Store, seconds } from './store.ts'
 import { endSubscription, isEnded } from './subscription-life.ts'
 import { endTrial, PRORATIONS } from './subscription-update.ts'
+import { automaticTax } from './taxes.ts'
 
 function create({ store, params }: Call): SubscriptionSchedule {
   const named = params.text('from_subscription')
@@ -62,6 +64,8 @@ function create({ store, params }: Call): SubscriptionSchedule {
     phases: [
       {
         ...blankPhase(subscription),
+        default_tax_rates: copy(subscription.default_tax_rates),
+        ...(subscription.automatic_tax.enabled ? { automatic_tax: automaticTax(true) } : {}),
         default_payment_method: subscription.default_payment_method,
         description: subscription.description,
         discounts: subscription.discounts.map((discount) => ({
@@ -160,6 +164,7 @@ function applyNow(
     price: find(store, 'prices', item.price),
     quantity: item.quantity,
     metadata: item.metadata,
+    taxRates: item.tax_rates,
   }))
   const gone = own.slice(phase.items.length).map((item) => ({
     id: item.id,

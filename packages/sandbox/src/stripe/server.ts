@@ -45,6 +45,7 @@ import { scheduleEndpoints } from './schedules.ts'
 import { type Shown, show } from './shapes.ts'
 import { randomText, type Store } from './store.ts'
 import { subscriptionEndpoints } from './subscriptions.ts'
+import { taxRateEndpoints } from './tax-rates.ts'
 import { webhookEndpointEndpoints } from './webhook-endpoints.ts'
 
 export interface ApiOptions {
@@ -92,6 +93,7 @@ export function createApi(options: ApiOptions): Hono {
     ...refundEndpoints,
     ...scheduleEndpoints,
     ...subscriptionEndpoints,
+    ...taxRateEndpoints,
     ...webhookEndpointEndpoints,
   ]
   for (const endpoint of endpoints) {

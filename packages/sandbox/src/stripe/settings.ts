@@ -39,6 +39,11 @@ export interface StripeSettings {
    * @see https://docs.stripe.com/billing/invoices/subscription#invoice-lifecycle
    */
   renewals: 'at_once' | 'draft'
+  /**
+   * Where the account is registered for taxes, and at which percentage: what automatic tax reckons with. Default null:
+   * it is registered nowhere and collects none.
+   */
+  taxRegistration: { country: string; percentage: number } | null
   /** Requests a second after which 429 is answered. Default null: none are counted. */
   rateLimits: RateLimits | null
   /**
@@ -55,6 +60,7 @@ export const defaultSettings: StripeSettings = {
   search: 0,
   searchMatchesCase: true,
   renewals: 'at_once',
+  taxRegistration: null,
   rateLimits: null,
   chargeDispute: 'expandable',
 }

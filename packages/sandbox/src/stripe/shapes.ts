@@ -23,6 +23,9 @@ import type {
   PromotionCode,
   Subscription,
   SubscriptionItem,
+  SubscriptionSchedule,
+  Tax,
+  TaxRate,
   WebhookEndpoint,
 } from './objects.ts'
 
@@ -61,7 +64,11 @@ function shaped(record: object, version: string): Shown {
     case 'charge':
       return without(record, isNew ? ['dispute', 'invoice'] : ['dispute'])
     case 'subscription_schedule':
-      return isNew ? { ...record } : without(record, ['billing_mode'])
+      return showSchedule(record as SubscriptionSchedule, isNew)
+    case 'tax_rate':
+      return showTaxRate(record as TaxRate)
+    case 'item':
+      return without(record, ['tax_rates'])
     case 'payment_method':
       return showMethod(record as PaymentMethod)
     case 'checkout.session':
@@ -141,6 +148,7 @@ function showSubscription(subscription: Subscription, isNew: boolean): Shown {
   const first = subscription.items.data.length === 1 ? subscription.items.data[0] : undefined
   const shown = {
     ...rest,
+    default_tax_rates: record.default_tax_rates.map(showTaxRate),
     items,
     plan: first ? planOf(first.price) : null,
     quantity: first?.quantity ?? null,
@@ -160,7 +168,7 @@ function showPending(pending: Subscription['pending_update'], isNew: boolean): S
 }
 
 function showItem(item: SubscriptionItem, isNew: boolean): Shown {
-  const shown = { ...item, plan: planOf(item.price) }
+  const shown = { ...item, plan: planOf(item.price), tax_rates: item.tax_rates.map(showTaxRate) }
   return isNew ? shown : without(shown, ['current_period_start', 'current_period_end'])
 }
 
@@ -186,7 +194,7 @@ function planOf(price: Price): Shown {
 }
 
 function showInvoice(invoice: Invoice, isNew: boolean): Shown {
-  const { first_discount, paid_off_stripe, ...record } = invoice
+  const { first_discount, paid_off_stripe, total_taxes, ...record } = invoice
   const lines = { ...invoice.lines, data: invoice.lines.data.map((line) => showLine(line, isNew)) }
   if (!isNew) {
     return {
@@ -198,7 +206,7 @@ function showInvoice(invoice: Invoice, isNew: boolean): Shown {
       lines,
       discount: first_discount && showDiscount(first_discount, ''),
       subscription_details: invoice.subscription_details ?? { metadata: null },
-      total_tax_amounts: [],
+      total_tax_amounts: total_taxes.map(showOldTax),
     }
   }
   const gone = ['subscription', 'subscription_details', 'payment_intent', 'charge', 'paid', 'tax']
@@ -215,15 +223,52 @@ function showInvoice(invoice: Invoice, isNew: boolean): Shown {
           },
         }
       : null,
-    total_taxes: [],
+    total_taxes: total_taxes.map(showTax),
   }
 }
 
+const showTaxRate = (rate: TaxRate): Shown => without(rate, ['is_automatic'])
+
+/** A tax as the new shape tells it: one by a rate of the host has no reason that Stripe knows. */
+const showTax = ({ amount, inclusive, tax_rate, taxable_amount, is_automatic }: Tax): Shown => ({
+  amount,
+  tax_behavior: inclusive ? 'inclusive' : 'exclusive',
+  tax_rate_details: { tax_rate },
+  taxability_reason: is_automatic ? 'standard_rated' : 'not_available',
+  taxable_amount,
+  type: 'tax_rate_details',
+})
+
+const showOldTax = ({ amount, inclusive, tax_rate, taxable_amount, is_automatic }: Tax): Shown => ({
+  amount,
+  inclusive,
+  tax_rate,
+  taxability_reason: is_automatic ? 'standard_rated' : null,
+  taxable_amount,
+})
+
+function showSchedule(schedule: SubscriptionSchedule, isNew: boolean): Shown {
+  const phases = schedule.phases.map((phase) => ({
+    ...phase,
+    default_tax_rates: phase.default_tax_rates.map(showTaxRate),
+    items: phase.items.map((item) => ({ ...item, tax_rates: item.tax_rates.map(showTaxRate) })),
+  }))
+  return { ...(isNew ? schedule : without(schedule, ['billing_mode'])), phases }
+}
+
 function showLine(line: InvoiceLine, isNew: boolean): Shown {
-  const { price, proration, subscription_item, ...rest } = line
+  const { price, proration, subscription_item, tax_rates, taxes, ...rest } = line
   if (!isNew) {
     const type = line.subscription ? 'subscription' : 'invoiceitem'
-    return { ...line, plan: planOf(price), tax_amounts: [], tax_rates: [], type }
+    const included = taxes.reduce((sum, tax) => sum + (tax.inclusive ? tax.amount : 0), 0)
+    return {
+      ...without(line, ['taxes']),
+      amount_excluding_tax: line.amount - included,
+      plan: planOf(price),
+      tax_amounts: taxes.map(showOldTax),
+      tax_rates: tax_rates.map(showTaxRate),
+      type,
+    }
   }
   return {
     ...rest,
@@ -246,7 +291,7 @@ function showLine(line: InvoiceLine, isNew: boolean): Shown {
       unit_amount_decimal: price.unit_amount_decimal,
     },
     subtotal: line.amount,
-    taxes: [],
+    taxes: taxes.map(showTax),
   }
 }
 
@@ -262,21 +307,31 @@ function showCreditNote(note: CreditNote, isNew: boolean): Shown {
   const lines = { ...note.lines, data: note.lines.data.map((line) => showCreditLine(line, isNew)) }
   if (isNew) {
     const refunds = note.refunds.map((each) => ({ ...each, payment_record_refund: null }))
-    return { ...note, refunds, lines, total_taxes: [] }
+    return { ...note, refunds, lines, total_taxes: note.total_taxes.map(showTax) }
   }
-  const { refunds, ...rest } = without(note, ['post_payment_amount', 'pre_payment_amount'])
+  const gone = ['post_payment_amount', 'pre_payment_amount', 'total_taxes']
+  const { refunds, ...rest } = without(note, gone)
   const [first] = refunds as CreditNote['refunds']
   // Before 2025-05-28 there were two types, and a mixed one was what it was for the larger part.
   const type = note.post_payment_amount > 0 ? 'post_payment' : 'pre_payment'
-  return { ...rest, type, lines, refund: first?.refund ?? null, tax_amounts: [] }
+  return {
+    ...rest,
+    type,
+    lines,
+    refund: first?.refund ?? null,
+    tax_amounts: note.total_taxes.map(showOldTax),
+  }
 }
 
 function showCreditLine(line: CreditNoteLine, isNew: boolean): Shown {
-  if (isNew) return { ...line, metadata: {}, taxes: [] }
+  const tax_rates = line.tax_rates.map(showTaxRate)
+  if (isNew) return { ...line, metadata: {}, tax_rates, taxes: line.taxes.map(showTax) }
+  const included = line.taxes.reduce((sum, tax) => sum + (tax.inclusive ? tax.amount : 0), 0)
   return {
-    ...line,
-    amount_excluding_tax: line.amount,
-    tax_amounts: [],
+    ...without(line, ['taxes']),
+    amount_excluding_tax: line.amount - included,
+    tax_amounts: line.taxes.map(showOldTax),
+    tax_rates,
     unit_amount_excluding_tax: line.unit_amount_decimal,
   }
 }

@@ -33,6 +33,7 @@ import type {
   Subject,
   Subscription,
   SubscriptionSchedule,
+  TaxRate,
   WebhookEndpoint,
 } from './objects.ts'
 import { defaultSettings, type StripeSettings } from './settings.ts'
@@ -60,6 +61,7 @@ export interface Tables {
   schedules: SubscriptionSchedule
   sessions: CheckoutSession
   subscriptions: Subscription
+  taxRates: TaxRate
 }
 
 export type TableName = keyof Tables
@@ -87,6 +89,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   schedules: { noun: 'subscription schedule', prefix: 'sub_sched_' },
   sessions: { noun: 'checkout.session', prefix: 'cs_' },
   subscriptions: { noun: 'subscription', prefix: 'sub_' },
+  taxRates: { noun: 'tax rate', prefix: 'txr_' },
 }
 
 /** The members by which a table's records are found without a look at all of them. */
@@ -314,6 +317,12 @@ function addPayments(store: Store): void {
     invoice.amount_overpaid ??= 0
     invoice.automatically_finalizes_at ??= null
     invoice.paid_off_stripe ??= 0
+    invoice.automatic_tax ??= { enabled: false, liability: null, status: null }
+    invoice.total_taxes ??= []
+    for (const line of invoice.lines.data) {
+      line.taxes ??= []
+      line.tax_rates ??= []
+    }
     invoice.post_payment_credit_notes_amount ??= 0
     invoice.pre_payment_credit_notes_amount ??= 0
     if (payment_intent === null || referring(store, 'invoicePayments', 'invoice', id).length > 0)

@@ -23,14 +23,16 @@ import {
   recurringPrice,
   trialEndOf,
 } from './subscription-params.ts'
+import { automaticTaxOf, ratesAsked, requirePlace } from './taxes.ts'
 
 function itemDrafts(store: Store, params: Params): ItemDraft[] {
   const drafts = params.objects('items').map((item) => {
-    item.only(['price', 'quantity', 'metadata'])
+    item.only(['metadata', 'price', 'quantity', 'tax_rates'])
     return {
       price: recurringPrice(store, item.required('price'), item.name('price')),
       quantity: quantityOf(item),
       metadata: item.metadata(),
+      taxRates: ratesAsked(store, item, 'tax_rates') ?? [],
     }
   })
   if (drafts.length === 0) throw missing('items')
@@ -58,8 +60,12 @@ export function createSubscription({ store, params, version }: Call): Subscripti
   const save = params
     .object('payment_settings')
     ?.choice('save_default_payment_method', ['off', 'on_subscription'] as const)
+  const isTaxed = automaticTaxOf(params) ?? false
+  if (isTaxed) requirePlace(store, customer.id)
   const draft = {
     customer: customer.id,
+    defaultTaxRates: ratesAsked(store, params, 'default_tax_rates') ?? [],
+    isTaxed,
     items,
     metadata: params.metadata(),
     description: params.text('description') ?? null,

@@ -13,15 +13,19 @@ import type {
   Price,
   Subscription,
   SubscriptionItem,
+  TaxRate,
 } from './objects.ts'
 import { periodEnd } from './periods.ts'
 import { innerId, newId, type Store, seconds } from './store.ts'
+import { automaticTax } from './taxes.ts'
 
 /** One thing to subscribe to. */
 export interface ItemDraft {
   price: Price
   quantity: number
   metadata: Metadata
+  /** Default none. */
+  taxRates?: TaxRate[]
 }
 
 /** What a new subscription is made of. */
@@ -39,6 +43,9 @@ export interface SubscriptionDraft {
   billingMode: 'classic' | 'flexible'
   /** What it begins with; default nothing. */
   redemptions?: Redemption[]
+  /** Default none, and not. */
+  defaultTaxRates?: TaxRate[]
+  isTaxed?: boolean
   /** What the trial's end does where there is no card. Default `create_invoice`. */
   missingPaymentMethod?: MissingPaymentMethod
 }
@@ -60,7 +67,7 @@ export function newSubscription(store: Store, draft: SubscriptionDraft): Subscri
     livemode: false,
     application: null,
     application_fee_percent: null,
-    automatic_tax: { enabled: false, liability: null },
+    automatic_tax: automaticTax(draft.isTaxed ?? false),
     billing_cycle_anchor: anchor,
     billing_mode: { type: draft.billingMode },
     billing_thresholds: null,
@@ -76,7 +83,7 @@ export function newSubscription(store: Store, draft: SubscriptionDraft): Subscri
     days_until_due: null,
     default_payment_method: draft.defaultPaymentMethod,
     default_source: null,
-    default_tax_rates: [],
+    default_tax_rates: draft.defaultTaxRates ?? [],
     description: draft.description,
     discounts: [],
     ended_at: null,
@@ -120,7 +127,7 @@ export function newSubscription(store: Store, draft: SubscriptionDraft): Subscri
 export function newItem(
   store: Store,
   subscription: string,
-  { price, quantity, metadata }: ItemDraft,
+  { price, quantity, metadata, taxRates = [] }: ItemDraft,
   period: { start: number; end: number },
 ): SubscriptionItem {
   return {
@@ -135,6 +142,6 @@ export function newItem(
     price: copy(price),
     quantity,
     subscription,
-    tax_rates: [],
+    tax_rates: copy(taxRates),
   }
 }

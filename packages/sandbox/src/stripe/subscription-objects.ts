@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Address, Base, Discount, Embedded, Metadata, Price } from './objects.ts'
+import type { Address, Base, Discount, Embedded, Metadata, Price, Tax, TaxRate } from './objects.ts'
 
 export interface SubscriptionItem extends Omit<Base, 'livemode'> {
   object: 'subscription_item'
@@ -16,7 +16,7 @@ export interface SubscriptionItem extends Omit<Base, 'livemode'> {
   price: Price
   quantity: number
   subscription: string
-  tax_rates: []
+  tax_rates: TaxRate[]
 }
 
 export type SubscriptionStatus =
@@ -58,7 +58,7 @@ export interface Subscription extends Base {
   object: 'subscription'
   application: null
   application_fee_percent: null
-  automatic_tax: { enabled: false; liability: null }
+  automatic_tax: { enabled: boolean; liability: { type: 'self' } | null }
   billing_cycle_anchor: number
   billing_mode: { type: 'classic' | 'flexible' }
   billing_thresholds: null
@@ -78,7 +78,7 @@ export interface Subscription extends Base {
   days_until_due: null
   default_payment_method: string | null
   default_source: null
-  default_tax_rates: []
+  default_tax_rates: TaxRate[]
   description: string | null
   /** Ids, in the order they are laid over. */
   discounts: string[]
@@ -136,6 +136,8 @@ export interface InvoiceLine {
   quantity: number
   subscription: string | null
   subscription_item: string | null
+  tax_rates: TaxRate[]
+  taxes: Tax[]
 }
 
 export interface Invoice extends Base {
@@ -151,6 +153,11 @@ export interface Invoice extends Base {
   attempt_count: number
   attempted: boolean
   auto_advance: boolean
+  automatic_tax: {
+    enabled: boolean
+    liability: { type: 'self' } | null
+    status: 'complete' | null
+  }
   /** When a draft is finalized by itself. */
   automatically_finalizes_at: number | null
   billing_reason: string
@@ -203,4 +210,5 @@ export interface Invoice extends Base {
   total: number
   total_excluding_tax: number
   total_discount_amounts: { amount: number; discount: string }[]
+  total_taxes: Tax[]
 }

@@ -28,10 +28,11 @@ import {
   recurringPrice,
   trialEndOf,
 } from './subscription-params.ts'
+import { automaticTax, automaticTaxOf, ratesAsked, requirePlace } from './taxes.ts'
 
 function itemChanges(store: Store, params: Params, subscription: Subscription): ItemChange[] {
   return params.objects('items').map((item) => {
-    item.only(['id', 'price', 'quantity', 'deleted', 'metadata'])
+    item.only(['id', 'price', 'quantity', 'deleted', 'metadata', 'tax_rates'])
     const id = item.text('id') ?? null
     const own = subscription.items.data.find((candidate) => candidate.id === id)
     if (id !== null && own === undefined) throw noSuch('subscription_item', id, item.name('id'))
@@ -44,6 +45,7 @@ function itemChanges(store: Store, params: Params, subscription: Subscription): 
       price: price ? recurringPrice(store, price, item.name('price')) : null,
       quantity: item.has('quantity') ? quantityOf(item) : null,
       metadata,
+      taxRates: ratesAsked(store, item, 'tax_rates') ?? null,
     }
   })
 }
@@ -120,6 +122,9 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
     isDeferred: params.text('payment_behavior') === 'default_incomplete',
   }
   const description = params.text('description')
+  const taxRates = ratesAsked(store, params, 'default_tax_rates')
+  const isTaxed = automaticTaxOf(params)
+  if (isTaxed) requirePlace(store, subscription.customer)
   const trialEnd = params.has('trial_end') ? trialEndOf(store, params) : undefined
   const details = detailsOf(params)
   const pause = pauseOf(params)
@@ -143,6 +148,8 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
     Object.assign(current, schedule)
     if (description !== undefined) current.description = description
     if (card !== null) current.default_payment_method = card.id
+    if (taxRates) current.default_tax_rates = taxRates
+    if (isTaxed !== undefined) current.automatic_tax = automaticTax(isTaxed)
     if (details) current.cancellation_details = { ...current.cancellation_details, ...details }
     if (pause !== undefined) current.pause_collection = pause
     if (redemptions) {

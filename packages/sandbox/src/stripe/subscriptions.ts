@@ -15,10 +15,12 @@ import { resumeSubscription } from './subscription-resume.ts'
 import { updateSubscription } from './subscription-update.ts'
 
 const PARAMS = [
+  'automatic_tax',
   'cancel_at',
   'cancel_at_period_end',
   'customer',
   'default_payment_method',
+  'default_tax_rates',
   'description',
   'discounts',
   'items',
@@ -26,13 +28,7 @@ const PARAMS = [
   'trial_end',
   'trial_settings',
 ]
-const IGNORED = [
-  'automatic_tax',
-  'collection_method',
-  'currency',
-  'off_session',
-  'payment_settings',
-]
+const IGNORED = ['collection_method', 'currency', 'off_session', 'payment_settings']
 
 export const subscriptionEndpoints: Endpoint[] = [
   {

@@ -1,0 +1,155 @@
+/**
+ * Taxes on amounts: by rates that a host has set, or by the account's registration where automatic tax
+ * is on. One that a price includes is a part of the amount; one that it excludes comes on top, and is
+ * reckoned on the amount without the other.
+ *
+ * @see https://docs.stripe.com/billing/taxes/tax-rates
+ * @module
+ */
+
+import { copy } from './copy.ts'
+import { invalid } from './errors.ts'
+import type { Params } from './forms.ts'
+import type { Price, Subscription, Tax, TaxRate } from './objects.ts'
+import { find, insert, newId, type Store, seconds } from './store.ts'
+
+/** The taxes on an amount, each rounded by itself. */
+export function taxesOn(amount: number, rates: readonly TaxRate[]): Tax[] {
+  const included = rates.filter(({ inclusive }) => inclusive)
+  const percent = included.reduce((sum, { percentage }) => sum + percentage, 0)
+  const net = rounded(amount / (1 + percent / 100))
+  let left = amount - net
+  const inside = included.map((rate, index): Tax => {
+    // The last takes what rounding left, so that they are the difference together.
+    const isLast = index === included.length - 1
+    const part = isLast ? left : rounded((net * rate.percentage) / 100)
+    left -= part
+    return taxOf(rate, part, net)
+  })
+  const onTop = rates
+    .filter(({ inclusive }) => !inclusive)
+    .map((rate) => taxOf(rate, rounded((net * rate.percentage) / 100), net))
+  return [...inside, ...onTop]
+}
+
+/** Half a unit is rounded away from zero, so that what is given back is what was charged. */
+const rounded = (amount: number): number => Math.sign(amount) * Math.round(Math.abs(amount)) || 0
+
+const taxOf = ({ id, inclusive, is_automatic }: TaxRate, amount: number, net: number): Tax => ({
+  amount,
+  inclusive,
+  tax_rate: id,
+  taxable_amount: net,
+  is_automatic,
+})
+
+/** The sum of taxes that come on top, or are included. */
+export const sumOf = (taxes: readonly Tax[], inclusive: boolean): number =>
+  taxes.reduce((sum, tax) => sum + (tax.inclusive === inclusive ? tax.amount : 0), 0)
+
+/** Taxes of lines by rate. */
+export function totalTaxes(lines: readonly (readonly Tax[])[]): Tax[] {
+  const totals = new Map<string, Tax>()
+  for (const tax of lines.flat()) {
+    const same = totals.get(tax.tax_rate)
+    if (same === undefined) totals.set(tax.tax_rate, { ...tax })
+    else {
+      same.amount += tax.amount
+      same.taxable_amount += tax.taxable_amount
+    }
+  }
+  return [...totals.values()]
+}
+
+/** The rates that hold for a line of a subscription: its item's, else the subscription's, else by registration. */
+export function ratesOf(
+  store: Store,
+  subscription: Subscription,
+  line: { item: string | null; price: Price },
+): readonly TaxRate[] {
+  const item = subscription.items.data.find(({ id }) => id === line.item)
+  if (item && item.tax_rates.length > 0) return item.tax_rates
+  if (subscription.default_tax_rates.length > 0) return subscription.default_tax_rates
+  return subscription.automatic_tax.enabled ? automaticRates(store, line.price) : []
+}
+
+/** The rate of the account's registration, as the price takes it; none where it is not registered. */
+export function automaticRates(store: Store, price: Price): TaxRate[] {
+  const { taxRegistration: registration } = store.settings
+  if (registration === null) return []
+  const inclusive = price.tax_behavior === 'inclusive'
+  const { percentage, country } = registration
+  const known = store.indexes.taxRates.rows.find(
+    (rate) =>
+      rate.is_automatic &&
+      rate.inclusive === inclusive &&
+      rate.percentage === percentage &&
+      rate.country === country,
+  )
+  return [known ?? makeRate(store, { percentage, country, inclusive, is_automatic: true })]
+}
+
+/** A new rate. */
+export function makeRate(
+  store: Store,
+  fields: Pick<TaxRate, 'inclusive' | 'percentage'> & Partial<TaxRate>,
+): TaxRate {
+  return insert(store, 'taxRates', {
+    id: newId('taxRates'),
+    object: 'tax_rate',
+    created: seconds(store),
+    livemode: false,
+    active: true,
+    country: null,
+    description: null,
+    display_name: 'Tax',
+    effective_percentage: fields.percentage,
+    flat_amount: null,
+    jurisdiction: fields.country ?? null,
+    jurisdiction_level: fields.country ? 'country' : null,
+    metadata: {},
+    rate_type: 'percentage',
+    state: null,
+    tax_type: null,
+    is_automatic: false,
+    ...fields,
+  })
+}
+
+/** The rates that a request names; undefined where it does not say. */
+export function ratesAsked(store: Store, params: Params, key: string): TaxRate[] | undefined {
+  if (!params.has(key)) return undefined
+  return params.strings(key).map((id, index) => {
+    const rate = find(store, 'taxRates', id, `${params.name(key)}[${index}]`)
+    if (rate.active) return copy(rate)
+    throw invalid(`The tax rate ${id} is not active.`, `${params.name(key)}[${index}]`)
+  })
+}
+
+/** Whether a request turns automatic tax on; undefined where it does not say. */
+export function automaticTaxOf(params: Params | undefined): boolean | undefined {
+  const automatic = params?.object('automatic_tax')
+  automatic?.only(['enabled', 'liability'])
+  return automatic?.flag('enabled')
+}
+
+/** What a subscription says of automatic tax. */
+export const automaticTax = (enabled: boolean): Subscription['automatic_tax'] => ({
+  enabled,
+  liability: enabled ? { type: 'self' } : null,
+})
+
+/**
+ * Refuses automatic tax for a customer whose place is not known.
+ *
+ * @throws `customer_tax_location_invalid`
+ */
+export function requirePlace(store: Store, customer: string): void {
+  const { address } = find(store, 'customers', customer, 'customer')
+  if (address?.country) return
+  throw invalid(
+    "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax.",
+    'automatic_tax[enabled]',
+    'customer_tax_location_invalid',
+  )
+}
