@@ -6,14 +6,19 @@
  * @module
  */
 
+import { hasRequestState } from '@better-auth/core/context'
 import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthOptions } from 'better-auth'
 import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { APIError } from 'better-auth/api'
 import { requireAccess } from './account/access-end.ts'
+import { answering, withAnswers } from './answering.ts'
+import { beginSession } from './begin-session.ts'
 import { type Bounds, boundsOf, endOldSessions, requireRoom } from './bounds.ts'
+import { credentialsOf } from './credentials.ts'
 import { isChangeGuarded, userOfNew, userOfVerification, usersOf } from './guarded-models.ts'
 import { verifiedPassword } from './password-hooks.ts'
+import { forgetPresented, takePresented } from './presented.ts'
 import { byId, formerToken } from './session-ends.ts'
 import { fromStandIn } from './stand-in-address.ts'
 
@@ -32,7 +37,7 @@ export function adapterOf(db: Database | Db, bounds: Bounds = boundsOf()): Make 
 }
 
 const plain = (db: Database | Db): Make =>
-  prismaAdapter(db as Database, { provider: 'postgresql', transaction: false })
+  prismaAdapter(answering(db as Database), { provider: 'postgresql', transaction: false })
 
 interface Parts {
   db: Database | Db
@@ -48,12 +53,15 @@ interface Changed {
 
 function guarded(adapter: Adapter, parts: Parts): Adapter {
   const { db, bounds, options } = parts
+  const isRoot = '$transaction' in db
 
   const create = async (args: Parameters<Create>[0]) => {
     const { model } = args
     const userId = userOfNew(model, args.data)
     const given = { ...args, data: realRow(args.data) }
+    await forgetPresented()
     if (userId === null) return adapter.create(given)
+    if (model === 'session') return createSession(given, userId)
     const row = await atomically(db, async (tx) => {
       const made = () => plain(tx)(options).create(given)
       if (model === 'verification') {
@@ -64,19 +72,45 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
       }
       const isBounded = Object.hasOwn(BOUNDED, model)
       // What is counted is counted under the row's own lock, and two who share it first would wait for each other.
-      await requireAccess(tx, userId, { isUpdated: isBounded })
+      const isLocked = await requireAccess(tx, userId, { isUpdated: isBounded })
       if (isBounded) {
-        await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId)
+        await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId, { isLocked })
       }
       return made()
     })
-    if (model === 'session') await endOldSessions(db, bounds, userId)
     return row
+  }
+
+  /** A request ends the sessions above the bound once it is known how many there are; see `new-session.ts`. */
+  async function createSession(given: Parameters<Create>[0], userId: string) {
+    const create = async ({ data }: { data: Parameters<typeof beginSession>[1] }) =>
+      (await beginSession(db, data)) ?? db.session.create({ data: data as never })
+    const row = await withAnswers({ session: { create } }, () => adapter.create(given))
+    if (!(await hasRequestState())) await endOldSessions(db, bounds, userId)
+    return row
+  }
+
+  /** Two of Better Auth's questions are answered by one statement, or by what the hooks have read. */
+  async function findOne<T>(args: Parameters<Adapter['findOne']>[0]): Promise<T | null> {
+    const given = real(args)
+    const { model, where, join } = given
+    const row = isRoot && join?.user ? await presentedByToken(model, where) : null
+    if (row) {
+      const answers = { session: firstOf(row), user: firstOf(row.user) }
+      return withAnswers(answers, () => adapter.findOne<T>(given))
+    }
+    const email = isRoot && model === 'user' && join?.account ? onlyValue(where, 'email') : null
+    if (email !== null) {
+      const answers = await credentialsOf(db as Database, email)
+      return withAnswers(answers, () => adapter.findOne<T>(given))
+    }
+    return adapter.findOne<T>(given)
   }
 
   /** Makes the change while the access of those whose rows it is about is held. */
   async function change<T>(args: Changed, run: (adapter: Adapter, args: Changed) => Promise<T>) {
     const given = real(args)
+    await forgetPresented()
     if (!isChangeGuarded(args.model)) return run(adapter, given)
     return atomically(db, async (tx) => {
       const inner = plain(tx)(options)
@@ -112,7 +146,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
   return {
     ...adapter,
     create: create as Create,
-    findOne: (args) => adapter.findOne(real(args)),
+    findOne,
     findMany: async <T>(args: Parameters<Adapter['findMany']>[0]) => {
       const found = await adapter.findMany<T>(real(args))
       const former = found.length === 0 && formerToken(args)
@@ -132,6 +166,21 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     transaction: (work) => adapter.transaction((inner) => work(guarded(inner as Adapter, parts))),
   }
 }
+
+/** What the hooks of the request have read of the session with this token; null: nothing. */
+async function presentedByToken(model: string, where: Where | undefined) {
+  const token = model === 'session' ? onlyValue(where, 'token') : null
+  return token === null ? null : takePresented(token)
+}
+
+/** The text that the only condition asks of `field`; null for every other question. */
+function onlyValue(where: Where | undefined, field: string): string | null {
+  const [only, ...others] = where ?? []
+  if (!only || others.length > 0 || only.field !== field) return null
+  return (only.operator ?? 'eq') === 'eq' && typeof only.value === 'string' ? only.value : null
+}
+
+const firstOf = (row: object) => ({ findFirst: async () => ({ ...row }) })
 
 const ended = <T extends Changed>(args: T): T => ({ ...args, where: byId(args.model, args.where) })
 

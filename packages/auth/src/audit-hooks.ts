@@ -11,6 +11,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR, SIGNS_IN } from './audit-endpoints.ts'
+import { knownSession } from './new-session.ts'
 import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { accountEmail } from './stand-in-address.ts'
@@ -161,11 +162,11 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
 
   async function signedIn({ context }: HookContext): Promise<AuditEntry[]> {
     const id = context.newSession?.session.id
-    const session = id && (await db.session.findUnique({ where: { id }, include: { user: true } }))
+    const session = id ? (await knownSession(id))?.statement.session : undefined
     // One that lacks its second factor is recorded when that is shown.
-    if (!session || (session.user.twoFactorEnabled && session.aal < 2)) return []
-    const { userId } = session
-    return [{ action: 'sign_in', userId, actorId: userId, sessionId: session.id }]
+    if (!session || session.mfaRequired) return []
+    const { userId, sessionId } = session
+    return [{ action: 'sign_in', userId, actorId: userId, sessionId }]
   }
 
   /** The code, and what it completed: a sign-in, or turning the second factor on. */

@@ -7,10 +7,12 @@
 import type { Logger } from '@repo/core'
 import { type Db, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import { type AuthContext, type BetterAuthOptions, betterAuth } from 'better-auth'
+import type { AuthContext, BetterAuthOptions } from 'better-auth'
+// Without Kysely: the database is always asked through Prisma.
+import { betterAuth } from 'better-auth/minimal'
 import { jwt } from 'better-auth/plugins/jwt'
 import { endAccess, notedBeginnings } from './account/access-end.ts'
-import { organizationAtSignIn, rememberOrganization } from './account/last-organization.ts'
+import { rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
 import { endStarted, withdrawSent } from './account/rows.ts'
@@ -126,7 +128,13 @@ export function createBetterAuth({
       }),
       continuation(options.db ?? db),
       sessionEnds(options.db ?? db),
-      passwordHooks({ passwords, breachedPasswords: options.breachedPasswords, logger, run }),
+      passwordHooks({
+        passwords,
+        breachedPasswords: options.breachedPasswords,
+        logger,
+        run,
+        begun: tokens.begun,
+      }),
       passwordEndpoints(),
       mailEndpoints(mails),
       unproven({ db: options.db ?? db, mails, run }),
@@ -167,12 +175,12 @@ export function createBetterAuth({
         logger,
         limiter: (options.rateLimit ?? true) ? protection.limiter : null,
         record: protection.record,
+        begun: tokens.begun,
         deletionGraceDays: days.deletionGraceDays,
       }),
       tollgate({
         ...tokens,
         afterSignIn: pages.afterSignIn,
-        organizationAtSignIn: (userId) => organizationAtSignIn(options.db ?? db, userId),
         rememberOrganization: (...what) => rememberOrganization(options.db ?? db, ...what),
       }),
       ...protection.last,

@@ -54,6 +54,7 @@ const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
 
 /**
  * Leaves the user's row locked until the transaction ends, so that the next to ask sees what this one added.
+ * `isLocked`: the transaction has that lock already.
  *
  * @throws `too_many_organizations`, `too_many_passkeys`, `too_many_accounts` (403)
  */
@@ -62,8 +63,9 @@ export async function requireRoom(
   bounds: Bounds,
   kind: Counted,
   userId: string,
+  { isLocked = false } = {},
 ): Promise<void> {
-  await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR NO KEY UPDATE`
+  if (!isLocked) await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR NO KEY UPDATE`
   if ((await COUNT[kind](tx, userId)) < bounds[kind]) return
   throw new APIError('FORBIDDEN', {
     code: `TOO_MANY_${kind.toUpperCase()}`,

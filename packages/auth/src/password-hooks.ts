@@ -16,19 +16,21 @@ import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { deleteSessionCookie } from 'better-auth/cookies'
 import type { Background } from './background.ts'
 import { type IsBreached, requireUnbreached } from './breached.ts'
+import type { BegunSessions } from './new-session.ts'
 import {
   MAX_PASSWORD_LENGTH,
   MIN_PASSWORD_LENGTH,
   normalPassword,
   type Passwords,
 } from './password.ts'
-import type { HookContext } from './presented.ts'
+import { forgetPresented, type HookContext } from './presented.ts'
 
 export interface PasswordHooksOptions {
   passwords: Passwords
   breachedPasswords: boolean | IsBreached | undefined
   logger: Logger
   run: Background['run']
+  begun: BegunSessions
 }
 
 const FIELDS = ['password', 'newPassword', 'currentPassword'] as const
@@ -59,11 +61,13 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
   return {
     async hash(password) {
       const hashed = await hash(password)
+      await forgetPresented()
       await note({ hashed })
       return hashed
     },
     async verify(entry) {
       const fits = await verify(entry)
+      await forgetPresented()
       if (fits) await note({ fitted: entry.hash })
       return fits
     },
@@ -71,7 +75,7 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
 }
 
 export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
-  const { passwords, breachedPasswords = false, logger, run } = options
+  const { passwords, breachedPasswords = false, logger, run, begun } = options
 
   const before = createAuthMiddleware(async (ctx) => {
     const body: { [field: string]: string } = {}
@@ -85,6 +89,8 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
       // The token is used up before the password is hashed; nobody should lose theirs to a full queue.
       if (ctx.path === '/reset-password') passwords.requireRoom()
     }
+    // Other servers may have been asked meanwhile.
+    await forgetPresented()
     return { context: { body } }
   })
 
@@ -92,7 +98,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     const { password } = (ctx.body ?? {}) as { password?: unknown }
     const { newSession, adapter, internalAdapter } = ctx.context
     if (!newSession || typeof password !== 'string') return
-    const account = await internalAdapter.findCredentialAccount(newSession.user.id)
+    const account = await begun(newSession.session.id)
     const hash = account?.password
     const fits =
       hash && (hash === (await seen.get()).fitted || (await passwords.verify({ hash, password })))
@@ -113,7 +119,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
       await adapter.updateMany({
         model: 'account',
         where: [
-          { field: 'id', value: account.id },
+          { field: 'id', value: account.accountId },
           { field: 'password', value: hash },
         ],
         update: { password: replaced },

@@ -14,7 +14,9 @@ import {
   getOAuthState,
   isAPIError,
 } from 'better-auth/api'
+import { GETS_THAT_WRITE } from './account/access-end.ts'
 import type { FlowCookies } from './flow-cookies.ts'
+import type { BegunSessions } from './new-session.ts'
 import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 import { hasFlaw } from './text.ts'
@@ -26,8 +28,7 @@ export interface TollgateOptions {
   settle(): Promise<void>
   /** Where a sign-in with a provider leads when the request names no page. */
   afterSignIn: string
-  /** What a new session of the user acts for. */
-  organizationAtSignIn(userId: string): Promise<string | null>
+  begun: BegunSessions
   /** Notes what a session acts for now. */
   rememberOrganization(sessionId: string, how: { isChosen: boolean }): Promise<void>
 }
@@ -60,6 +61,15 @@ function requireKnownFields(body: Record<string, unknown>): void {
     message: `The body may have these fields only: ${TO_PROVIDER_FIELDS.join(', ')}.`,
   })
 }
+
+/** They end no session by themselves. Where a hook ends one, it is waited for there. */
+const ENDS_NOTHING = [
+  '/get-session',
+  '/sign-in/email',
+  '/sign-up/email',
+  '/access/refresh',
+  '/access/renew',
+]
 
 /** After these nobody is signed in. */
 const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
@@ -103,9 +113,10 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const after = createAuthMiddleware(async (ctx) => {
     flows.outward(ctx)
     const fresh = ctx.context.newSession as RawSession | null
+    let mayHaveEnded = !ENDS_NOTHING.includes(ctx.path ?? '') && !onlyReads(ctx) && !isRefused(ctx)
     if (fresh) {
-      await endPrevious(ctx, fresh.session.token)
-      await refresh.mint(ctx, fresh.session.id)
+      if (await endPrevious(ctx, fresh.session.token)) mayHaveEnded = true
+      await refresh.mintOf(ctx, (await options.begun(fresh.session.id))?.statement ?? null)
     } else if (ctx.path === '/get-session') {
       const present = ctx.context.returned as RawSession | null
       if (present?.session?.id) await refresh.mint(ctx, present.session.id)
@@ -118,12 +129,19 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     } else if (ENDING.includes(ctx.path ?? '') && !isAPIError(ctx.context.returned)) {
       refresh.clear(ctx)
     }
-    await options.settle()
+    if (mayHaveEnded) await options.settle()
     return undefined
   })
 
   const isOrganizationChange = ({ path, method, context }: Ctx) =>
     path?.startsWith('/organization/') && method === 'POST' && !isAPIError(context.returned)
+
+  /** A redirect comes as an error, too. */
+  const isRefused = ({ context: { returned } }: Ctx) =>
+    isAPIError(returned) && returned.statusCode >= 400
+
+  const onlyReads = ({ path = '', request }: Ctx) =>
+    request?.method === 'GET' && !GETS_THAT_WRITE.test(path)
 
   type Ctx = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
@@ -135,26 +153,22 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     return token ? sessionIdOf(token) : null
   }
 
-  async function endPrevious(ctx: Ctx, token: string): Promise<void> {
+  /** Says whether there was one to end. */
+  async function endPrevious(ctx: Ctx, token: string): Promise<boolean> {
     const presented = await presentedToken(ctx)
-    if (presented && presented !== token) {
-      await ctx.context.internalAdapter.deleteSession(presented)
-    }
-    if (!ctx.path?.startsWith('/callback/')) return
+    const isAnother = Boolean(presented) && presented !== token
+    if (presented && isAnother) await ctx.context.internalAdapter.deleteSession(presented)
+    if (!ctx.path?.startsWith('/callback/')) return isAnother
     const { previousSessionId } = (await getOAuthState())?.serverContext ?? {}
-    if (typeof previousSessionId !== 'string') return
+    if (typeof previousSessionId !== 'string') return isAnother
     await ctx.context.adapter.deleteMany({
       model: 'session',
       where: [{ field: 'id', value: previousSessionId }],
     })
+    return true
   }
 
-  /** A session that takes the place of another acts for what that one acted for. */
-  const begin = async (session: { userId: string; activeOrganizationId?: unknown }) => {
-    if (session.activeOrganizationId !== undefined) return { data: newSession() }
-    const activeOrganizationId = await options.organizationAtSignIn(session.userId)
-    return { data: { ...newSession(), activeOrganizationId } }
-  }
+  const begin = async () => ({ data: newSession() })
 
   return {
     id: 'tollgate',

@@ -5,12 +5,14 @@
  * @module
  */
 
+import type { Database } from '@repo/db'
 import type { GenericEndpointContext } from 'better-auth'
 import { APIError, createAuthEndpoint } from 'better-auth/api'
 import { z } from 'zod'
-import { signAccessToken } from './access-token.ts'
+import { type Statement, signAccessToken } from './access-token.ts'
 import { cookiesAt } from './cookies.ts'
 import { safePath } from './forms.ts'
+import { presentedRow } from './presented.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -21,6 +23,7 @@ const RENEWED_SECONDS = 5
 
 export interface RefreshOptions {
   origin: string
+  db: Database
   rows: SessionRows
   keys: SigningKeys
   /** As Better Auth signs cookies. */
@@ -30,7 +33,7 @@ export interface RefreshOptions {
 
 export type Refresh = ReturnType<typeof createRefresh>
 
-export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: RefreshOptions) {
+export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: RefreshOptions) {
   type Ctx = Pick<
     GenericEndpointContext,
     'context' | 'headers' | 'getSignedCookie' | 'setCookie' | 'setSignedCookie'
@@ -41,7 +44,11 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
 
   /** Sets the access token of a session, if there is one still. Returns what it says and the token. */
   async function mint(ctx: Ctx, sessionId: string) {
-    const statement = await rows.state(sessionId)
+    return mintOf(ctx, await rows.state(sessionId))
+  }
+
+  /** The same for what was read already; nothing for null. */
+  async function mintOf(ctx: Ctx, statement: Statement | null) {
     if (!statement) return null
     const token = await signAccessToken(origin, await keys.signer(), statement)
     const { expiresAt } = statement.session
@@ -84,7 +91,7 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     const others = pairs.filter((pair) => !pair.trim().startsWith(`${sessionCookie}=`))
     if (pairs.length === others.length || ctx.path?.startsWith('/access/')) return null
     const token = await presented(ctx)
-    const current = token ? await rows.present(token) : null
+    const current = token ? await rows.present(token, presentedRow(db, token)) : null
     if (!current || current.token === token) return null
     const headers = new Headers(ctx.headers)
     const own = `${sessionCookie}=${await cookies.seal(current.token)}`
@@ -133,5 +140,5 @@ export function createRefresh({ origin, rows, keys, cookies, idleSeconds }: Refr
     ),
   }
 
-  return { mint, clear, withCurrentToken, endpoints }
+  return { mint, mintOf, clear, withCurrentToken, endpoints }
 }

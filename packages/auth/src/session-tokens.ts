@@ -9,11 +9,13 @@ import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { createVerifier } from './access-token.ts'
 import type { AuditEntry } from './audit.ts'
+import { boundsOf } from './bounds.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { cookiesAt } from './cookies.ts'
 import { createDenials } from './denials.ts'
 import { AuthError } from './errors.ts'
 import { createFlowCookies } from './flow-cookies.ts'
+import { createBegunSessions } from './new-session.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
@@ -63,6 +65,7 @@ export function createSessionTokens({
     db,
     absoluteSeconds,
     onReuse: (session) => rest.record({ action: 'session_reused', ...session }),
+    settle: () => denials.settle(),
   })
   const denials = createDenials(() => options.listenUrl ?? databaseUrlOf(db), logger)
   const refresh = (cookie: string) =>
@@ -77,7 +80,7 @@ export function createSessionTokens({
     idleSeconds,
     jwt: keys.jwt,
     flows: createFlowCookies(cookies.inner),
-    refresh: createRefresh({ origin, rows, keys, cookies: cookies.inner, idleSeconds }),
+    refresh: createRefresh({ origin, db, rows, keys, cookies: cookies.inner, idleSeconds }),
     sessions: createSessions({
       db,
       rows,
@@ -87,6 +90,12 @@ export function createSessionTokens({
       sessionCookie,
       refresh,
       record: rest.record,
+    }),
+    begun: createBegunSessions({
+      db,
+      rows,
+      bounds: boundsOf(options.bounds),
+      settle: denials.settle,
     }),
     settle: denials.settle,
     close: denials.close,

@@ -233,6 +233,27 @@ test('denials that no token is old enough for are removed by the next', async ()
   expect(await denials(subject)).toBe(1)
 })
 
+test('a token does not wait in a circle with a transaction that goes on from the member to the session', async () => {
+  const { userId, cookie } = await setup.auth.signIn()
+  const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
+  const organization = { name: 'Acme', slug: `circle-${userId}` }
+  await setup.auth.post('/organization/create', organization, { cookie })
+  const rows = createSessionRows({ db: setup.db, absoluteSeconds: 1e6, onReuse() {} })
+  let stated: ReturnType<typeof rows.state> | undefined
+  await atomically(
+    setup.db,
+    async (tx) => {
+      await tx.member.updateMany({ where: { userId }, data: { createdAt: new Date() } })
+      stated = rows.state(sessionId)
+      await until(async () => (await countLockWaits(setup.db)) > 0)
+      await tx.session.update({ where: { id: sessionId }, data: { updatedAt: new Date() } })
+      await tx.user.update({ where: { id: userId }, data: { name: 'Grace' } })
+    },
+    WITHOUT_HURRY,
+  )
+  expect((await stated)?.session).toMatchObject({ userId, organizationRole: 'OWNER' })
+})
+
 test.each([
   ['User', { organization: false }],
   ['Member', { organization: true }],

@@ -1,6 +1,6 @@
 /** What a command on an organization sets off: access that ends with it, and a record of it. */
 
-import { betterAuth } from 'better-auth'
+import { betterAuth } from 'better-auth/minimal'
 import { expect, test } from 'vitest'
 import { adapterOf } from '../adapter.ts'
 import { boundsOf } from '../bounds.ts'

@@ -28,7 +28,10 @@ const LONGEST_REQUEST = '1 hour'
 const WRITES_NOTHING = /^\/(get-session|access\/refresh|access\/renew|sign-out|jwks|ok|error)$/
 
 /** A provider's answer and a program's request come by GET, and write. */
-const GETS_THAT_WRITE = /^\/(callback\/|oauth2\/)/
+export const GETS_THAT_WRITE = /^\/(callback\/|oauth2\/)/
+
+/** Notes it with the first look at the account: see `credentials.ts`. */
+const NOTES_ITSELF = '/sign-in/email'
 
 /** Placed before every plugin that looks at an account. */
 export function notedBeginnings(db: Database): BetterAuthPlugin {
@@ -38,16 +41,24 @@ export function notedBeginnings(db: Database): BetterAuthPlugin {
       before: [
         {
           matcher: ({ path = '', request }) =>
-            !WRITES_NOTHING.test(path) && (request?.method !== 'GET' || GETS_THAT_WRITE.test(path)),
+            !WRITES_NOTHING.test(path) &&
+            path !== NOTES_ITSELF &&
+            (request?.method !== 'GET' || GETS_THAT_WRITE.test(path)),
           handler: createAuthMiddleware(async () => {
             const [row] = await db.$queryRaw<[{ snapshot: string }]>`
               SELECT pg_current_snapshot()::text AS "snapshot"`
-            await begun.set({ snapshot: row.snapshot })
+            await noteBeginning(row.snapshot)
           }),
         },
       ],
     },
   }
+}
+
+/** Notes what was committed when the present request first looked at an account. A later look changes nothing. */
+export async function noteBeginning(snapshot: string): Promise<void> {
+  if (!(await hasRequestState())) return
+  if ((await begun.get()).snapshot === null) await begun.set({ snapshot })
 }
 
 /** Ends what is under way for the user; what has been written already is the caller's to delete, after this. */
@@ -61,6 +72,8 @@ export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Pr
  * Holds the user's access as it is until the transaction ends, so that a write to the account comes before the end
  * of access, which then takes it along, or is refused after it. For a user who is gone the foreign key refuses.
  *
+ * Returns whether the user's row is locked now.
+ *
  * @param isUpdated whether the transaction goes on to write or lock the user's row: it takes that lock at once
  * @throws `access_ended` (401) where access was ended since the request began
  */
@@ -68,18 +81,25 @@ export async function requireAccess(
   tx: Pick<Db, '$queryRaw'>,
   userId: string,
   { isUpdated = false } = {},
-): Promise<void> {
-  const snapshot = (await hasRequestState()) ? (await begun.get()).snapshot : null
-  if (snapshot === null) return
+): Promise<boolean> {
+  const isHeld = await heldBySnapshot()
+  if (isHeld === null) return false
   const lock = isUpdated ? Prisma.sql`FOR NO KEY UPDATE` : Prisma.sql`FOR SHARE`
   const [row] = await tx.$queryRaw<{ isHeld: boolean }[]>`
-    SELECT ("accessEndedBy" IS NULL OR "accessEndedAt" < now() - ${LONGEST_REQUEST}::interval
-      OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot)) AS "isHeld"
-    FROM "User" WHERE "id" = ${userId} ${lock}`
+    SELECT ${isHeld} AS "isHeld" FROM "User" WHERE "id" = ${userId} ${lock}`
   if (row && !row.isHeld) throw accessEnded()
+  return row !== undefined
 }
 
-function accessEnded(): APIError {
+/** Whether access still lasts, as an expression over the row of "User". Null where the request notes nothing. */
+export async function heldBySnapshot(): Promise<Prisma.Sql | null> {
+  const snapshot = (await hasRequestState()) ? (await begun.get()).snapshot : null
+  if (snapshot === null) return null
+  return Prisma.sql`("accessEndedBy" IS NULL OR "accessEndedAt" < now() - ${LONGEST_REQUEST}::interval
+    OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot))`
+}
+
+export function accessEnded(): APIError {
   const message = 'The access to this account was ended meanwhile. Sign in again.'
   // A program reads RFC 6749, 5.2.
   return tryGetCurrentAuthEndpointContext()?.path?.startsWith('/oauth2/')

@@ -6,7 +6,7 @@
  */
 
 import { networkOf, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
-import type { Database } from '@repo/db'
+import { type Database, Prisma } from '@repo/db'
 import type { AuditAction, AuditEntry } from '../audit.ts'
 import type { Mails } from '../mails.ts'
 import { deviceOf, familyOf } from './device.ts'
@@ -81,13 +81,15 @@ async function isNews(db: Database, entry: AuditEntry): Promise<boolean> {
  */
 async function isUnfamiliar(db: Database, entry: AuditEntry): Promise<boolean> {
   const { userId, sessionId, ip, userAgent } = entry
-  const before = { userId: userId ?? '', action: 'sign_in', sessionId: { not: sessionId ?? '' } }
-  const knows = async (what: { ip?: string; userAgent?: string }) =>
-    (await db.auditLog.findFirst({ where: { ...before, ...what } })) !== null
-  if (!(await knows({}))) return false
   const network = ip ? networkOf(ip) : null
-  if (network && !(await knows({ ip: network }))) return true
-  return Boolean(userAgent) && !(await knows({ userAgent: familyOf(userAgent ?? '') }))
+  const family = userAgent ? familyOf(userAgent) : null
+  const before = Prisma.sql`FROM "AuditLog" WHERE "userId" = ${userId ?? ''} AND "action" = 'sign_in'
+    AND "sessionId" <> ${sessionId ?? ''}`
+  const [known] = await db.$queryRaw<[{ any: boolean; network: boolean; family: boolean }]>`
+    SELECT EXISTS (SELECT ${before}) AS "any", EXISTS (SELECT ${before} AND "ip" = ${network}) AS "network",
+      EXISTS (SELECT ${before} AND "userAgent" = ${family}) AS "family"`
+  if (!known.any) return false
+  return (network !== null && !known.network) || (family !== null && !known.family)
 }
 
 async function hasOtherWayIn(db: Database, userId: string): Promise<boolean> {

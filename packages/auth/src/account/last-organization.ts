@@ -5,18 +5,20 @@
  * @module
  */
 
-import type { Database } from '@repo/db'
+import { type Database, Prisma } from '@repo/db'
 
-/** What a new session of the user acts for; null: for the user alone. */
-export async function organizationAtSignIn(db: Database, userId: string): Promise<string | null> {
-  const last = await db.lastOrganization.findUnique({ where: { userId } })
-  // Chosen, by switching to no organization.
-  if (last && last.organizationId === null) return null
-  const where = { userId, ...(last?.organizationId ? { organizationId: last.organizationId } : {}) }
-  const member = last && (await db.member.findFirst({ where }))
-  if (member) return member.organizationId
-  const [only, ...more] = await db.member.findMany({ where: { userId }, take: 2 })
-  return only && more.length === 0 ? only.organizationId : null
+/** What a new session of the user acts for, as an expression; null: for the user alone. */
+export function organizationAtSignIn(userId: string): Prisma.Sql {
+  return Prisma.sql`(
+    SELECT CASE
+      -- Chosen, by switching to no organization.
+      WHEN l."userId" IS NOT NULL AND l."organizationId" IS NULL THEN NULL
+      WHEN EXISTS (SELECT FROM "Member" m
+        WHERE m."userId" = ${userId} AND m."organizationId" = l."organizationId") THEN l."organizationId"
+      ELSE (SELECT CASE WHEN count(*) = 1 THEN min(two."organizationId") END
+        FROM (SELECT m."organizationId" FROM "Member" m WHERE m."userId" = ${userId} LIMIT 2) two)
+    END
+    FROM (SELECT) always LEFT JOIN "LastOrganization" l ON l."userId" = ${userId})`
 }
 
 /** Notes what a session acts for now, unless its user is deleted meanwhile. `isChosen`: no organization was chosen, too, and not left behind. */

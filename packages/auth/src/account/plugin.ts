@@ -14,6 +14,7 @@ import type { AuditAction, AuditEntry } from '../audit.ts'
 import type { Recorder } from '../audit-hooks.ts'
 import type { Keys } from '../keys.ts'
 import { mailboxOf, REFUSED_MAILS } from '../mail-limits.ts'
+import type { BegunSessions } from '../new-session.ts'
 import type { HookContext } from '../presented.ts'
 import { sessionIdOf } from '../session-rows.ts'
 import { accountEmail } from '../stand-in-address.ts'
@@ -34,6 +35,7 @@ export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
   limiter: RateLimiter | null
   record: Recorder
   keys: Keys
+  begun: BegunSessions
   deletionGraceDays: number
 }
 
@@ -62,10 +64,11 @@ export function accounts(options: AccountOptions) {
   const sayDeletion = createAuthMiddleware(async (ctx) => {
     const { returned } = ctx.context
     if (isAPIError(returned) || typeof returned !== 'object' || returned === null) return
-    const where = await signedIn(ctx)
-    const deletion = where && (await db.userDeletion.findFirst({ where }))
-    if (!deletion) return
-    return ctx.json({ ...returned, deletionDueAt: deletion.dueAt.toISOString() })
+    const id = signedIn(ctx)
+    const session = id === null ? null : await options.begun(id)
+    // A sign-in that lacks its second factor is none yet, and is told nothing.
+    if (!session?.deletionDueAt || session.statement.session.mfaRequired) return
+    return ctx.json({ ...returned, deletionDueAt: session.deletionDueAt.toISOString() })
   })
 
   return {
@@ -139,10 +142,10 @@ export function accounts(options: AccountOptions) {
   } satisfies BetterAuthPlugin
 }
 
-/** Who a request has just signed in, as the deletion's row is found; null for nobody. */
-async function signedIn({ context }: HookContext) {
+/** The session of whoever a request has just signed in; null for nobody. */
+function signedIn({ context }: HookContext): string | null {
   const made = context.newSession?.session.id
-  if (made) return completeSession(made)
+  if (made) return made
   // A mailed link is redeemed by an endpoint within the endpoint, which leaves the cookie alone.
   const [, token] =
     context.responseHeaders
@@ -150,13 +153,5 @@ async function signedIn({ context }: HookContext) {
       .map((line) => /^([^=]+)=([^;.]+)/.exec(line) ?? [])
       .find(([, name]) => name === context.authCookies.sessionToken.name)
       ?.slice(1) ?? []
-  const id = token ? sessionIdOf(token) : null
-  return id === null ? null : completeSession(id)
+  return token ? sessionIdOf(token) : null
 }
-
-/** A sign-in that lacks its second factor is none yet, and is told nothing. */
-const completeSession = (id: string) => ({
-  user: {
-    sessions: { some: { id, OR: [{ aal: { gte: 2 } }, { user: { twoFactorEnabled: false } }] } },
-  },
-})
