@@ -78,7 +78,12 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
   }
   const settled = async () => {
     await auth.settled()
-    for (const job of auth.jobs) await workOff(options.db, job, logger)
+    let waiting = await queuedIn(options.db, auth.jobs)
+    for (const job of auth.jobs) {
+      if (!waiting.has(job.name)) continue
+      await workOff(options.db, job, logger)
+      waiting = await queuedIn(options.db, auth.jobs)
+    }
   }
   return {
     ...auth,
@@ -96,6 +101,18 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
       return { cookie, email, userId: session.userId }
     },
   }
+}
+
+/** The names of the jobs of which some are queued. */
+async function queuedIn(
+  db: Database,
+  jobs: readonly JobDefinition<object>[],
+): Promise<Set<string>> {
+  const names = jobs.map(({ name }) => name)
+  const queued = await db.$queryRaw<{ name: string }[]>`
+    SELECT DISTINCT task_identifier AS "name" FROM graphile_worker.jobs
+    WHERE task_identifier = ANY(${names})`
+  return new Set(queued.map(({ name }) => name))
 }
 
 /** Runs what is queued of one job, as a worker would, once each. */

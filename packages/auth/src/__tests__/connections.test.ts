@@ -5,7 +5,7 @@
 
 import { createDb, type Database } from '@repo/db'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+import { createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { CALLBACK, createPrograms } from './programs.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -134,15 +134,16 @@ const REQUESTS: { [what: string]: (person: Person) => Promise<Send> } = {
 let last = 0
 async function person(): Promise<Person> {
   last += 1
-  const { email, userId } = await setup.auth.signIn()
-  const answer = await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
-  return { n: last, email, userId, cookie: cookiesOf(answer) }
+  return { n: last, ...(await setup.auth.signIn()) }
 }
 
-test.each(Object.keys(REQUESTS))('%s of more people at once than connections', async (what) => {
+beforeAll(async () => {
   const administrator = await person()
   await setup.db.user.update({ where: { id: administrator.userId }, data: { role: 'ADMIN' } })
   admin = administrator.cookie
+})
+
+test.each(Object.keys(REQUESTS))('%s of more people at once than connections', async (what) => {
   const sends: Send[] = []
   for (let n = 0; n < AT_ONCE; n += 1)
     sends.push(await (REQUESTS[what] as (p: Person) => Promise<Send>)(await person()))

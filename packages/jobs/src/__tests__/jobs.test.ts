@@ -151,18 +151,16 @@ test('a job whose tries are used up is dead, is listed, and can be given another
 
 test('stopping waits for the job under way and takes no other', async () => {
   const order: string[] = []
-  let stop = () => {}
-  const isStopping = new Promise<void>((done) => {
-    stop = done
+  let finish = () => {}
+  const isFinished = new Promise<void>((done) => {
+    finish = done
   })
   const slow = defineJob<Payload>({
     name: 'slow',
     parse,
     async run() {
       order.push('begun')
-      await isStopping
-      // A stop that did not wait for the job would be over before it.
-      await new Promise((done) => setTimeout(done, 300))
+      await isFinished
       order.push('done')
     },
   })
@@ -171,10 +169,16 @@ test('stopping waits for the job under way and takes no other', async () => {
   await enqueue(db, slow, { n: 2 })
   await expect.poll(() => order).toEqual(['begun'])
   workers.length = 0
-  const stopped = worker.stop()
-  stop()
+  const stopped = worker.stop().then(() => order.push('stopped'))
+  // Meanwhile a worker without a job is started and stopped, so a stop that did not wait would be over.
+  const idle = defineJob<Payload>({ name: 'idle', parse, async run() {} })
+  const other = await start([[idle]], { concurrency: 1 })
+  workers.length = 0
+  await other.stop()
+  expect(order).toEqual(['begun'])
+  finish()
   await stopped
-  expect(order).toEqual(['begun', 'done'])
+  expect(order).toEqual(['begun', 'done', 'stopped'])
   expect(await waiting()).toBe(1)
   expect(await db.jobWorker.count()).toBe(0)
 })
