@@ -112,3 +112,130 @@ test('a name that only points at this machine is refused', async () => {
   })
   expect(status).toBe(403)
 })
+
+/** A portal whose configuration has these features. */
+async function offering(
+  running: Running,
+  features: Stripe.BillingPortal.ConfigurationCreateParams.Features,
+) {
+  const made = await openPortal(running, NEW)
+  const { stripe, customer } = made
+  const configuration = await stripe.billingPortal.configurations.create({ features })
+  const session = await stripe.billingPortal.sessions.create({
+    customer: customer.id,
+    configuration: configuration.id,
+  })
+  return { ...made, configuration, path: new URL(session.url).pathname }
+}
+
+test('a portal offers what its configuration says, and does nothing else', async () => {
+  const running = await start()
+  const features = { invoice_history: { enabled: true } }
+  const { stripe, subscription, configuration, path } = await offering(running, features)
+  expect(configuration.features).toMatchObject({
+    invoice_history: { enabled: true },
+    payment_method_update: { enabled: false },
+    subscription_cancel: { enabled: false },
+  })
+  const { text } = await visit(running, path)
+  expect(text).toContain('/stripe/invoice/in_')
+  expect(text).not.toContain('Change card')
+  expect(text).not.toContain('Cancel')
+  const before = typesOf(running).length
+  const form = { subscription: subscription.id }
+  const entry = { number: '5555555555554444', expiry: '1/34', cvc: '123' }
+  for (const [action, fields] of [
+    ['cancel', form],
+    ['resume', form],
+    ['card', entry],
+    ['update', { ...form, quantity: '3' }],
+    ['customer', { email: 'other@example.com' }],
+  ] as const) {
+    expect((await running.post(`${path}/${action}`, fields)).status).toBe(402)
+  }
+  expect(typesOf(running)).toHaveLength(before)
+  await stripe.billingPortal.configurations.update(configuration.id, {
+    features: { subscription_cancel: { enabled: true, mode: 'immediately' } },
+  })
+  expect((await visit(running, path)).text).toContain('Cancel now')
+  await running.post(`${path}/cancel`, form)
+  expect((await stripe.subscriptions.retrieve(subscription.id)).status).toBe('canceled')
+  await stripe.billingPortal.configurations.update(configuration.id, { active: false })
+  await expect(
+    stripe.billingPortal.sessions.create({
+      customer: String(subscription.customer),
+      configuration: configuration.id,
+    }),
+  ).rejects.toMatchObject({ param: 'configuration' })
+})
+
+test('a customer changes the plan and the quantity that are offered, and their own address', async () => {
+  const running = await start()
+  const base = await openPortal(running, NEW)
+  const { stripe, product, price, customer, subscription } = base
+  const dearer = await stripe.prices.create({
+    product: product.id,
+    currency: 'usd',
+    unit_amount: 9900,
+    recurring: { interval: 'month' },
+  })
+  const { id: configuration } = await stripe.billingPortal.configurations.create({
+    features: {
+      customer_update: { enabled: true, allowed_updates: ['email'] },
+      subscription_update: {
+        enabled: true,
+        default_allowed_updates: ['price', 'quantity'],
+        products: [{ product: product.id, prices: [price.id, dearer.id] }],
+        proration_behavior: 'always_invoice',
+      },
+    },
+  })
+  const session = await stripe.billingPortal.sessions.create({
+    customer: customer.id,
+    configuration,
+  })
+  const path = new URL(session.url).pathname
+  expect((await visit(running, path)).text).toContain('$99.00 per month')
+  const form = { subscription: subscription.id }
+  await running.post(`${path}/update`, { ...form, price: dearer.id, quantity: '2' })
+  const { items } = await stripe.subscriptions.retrieve(subscription.id)
+  expect(items.data).toMatchObject([{ price: { id: dearer.id }, quantity: 2 }])
+  const [invoice] = (await stripe.invoices.list({ subscription: subscription.id })).data
+  expect(invoice).toMatchObject({ billing_reason: 'subscription_update', status: 'paid' })
+  const foreign = await stripe.prices.create({
+    product: product.id,
+    currency: 'usd',
+    unit_amount: 1,
+    recurring: { interval: 'month' },
+  })
+  expect((await running.post(`${path}/update`, { ...form, price: foreign.id })).status).toBe(402)
+  await running.post(`${path}/customer`, { email: 'grace@example.com' })
+  expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ email: 'grace@example.com' })
+  expect((await running.post(`${path}/customer`, { name: 'Grace' })).status).toBe(402)
+})
+
+test('features of the wrong kind, and those that are not played, are refused by name', async () => {
+  const stripe = (await start()).client(NEW)
+  const refused = (
+    features: Stripe.BillingPortal.ConfigurationCreateParams.Features,
+    param: string,
+  ) =>
+    expect(stripe.billingPortal.configurations.create({ features })).rejects.toMatchObject({
+      statusCode: 400,
+      param,
+    })
+  await refused({ invoice_history: {} as { enabled: boolean } }, 'features')
+  await refused({ nothing: { enabled: true } } as object, 'features[nothing]')
+  await refused(
+    { customer_update: { enabled: true, allowed_updates: ['tax_id'] } },
+    'features[customer_update][allowed_updates]',
+  )
+  await refused(
+    { subscription_cancel: { enabled: true, mode: 'tomorrow' } } as object,
+    'features[subscription_cancel][mode]',
+  )
+  await refused(
+    { subscription_pause: { enabled: true } } as object,
+    'features[subscription_pause][enabled]',
+  )
+})

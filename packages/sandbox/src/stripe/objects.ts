@@ -16,6 +16,7 @@ import type {
   PaymentMethod,
   Refund,
 } from './payment-objects.ts'
+import type { PortalFeatures } from './portal-features.ts'
 import type { SubscriptionSchedule } from './schedule-objects.ts'
 import type { Invoice, MissingPaymentMethod, Subscription } from './subscription-objects.ts'
 import type { TaxRate } from './tax-objects.ts'
@@ -235,7 +236,7 @@ export interface PortalConfiguration extends Base {
     terms_of_service_url: string | null
   }
   default_return_url: string | null
-  features: Record<string, unknown>
+  features: PortalFeatures
   is_default: boolean
   login_page: { enabled: false; url: null }
   metadata: Metadata

@@ -17,6 +17,7 @@ import type {
   Subscription,
 } from './objects.ts'
 import { daysAfter } from './periods.ts'
+import { featuresAt } from './portal.ts'
 import { referring, type Store } from './store.ts'
 import { isEnded } from './subscription-life.ts'
 
@@ -184,6 +185,10 @@ function SubscriptionCard(props: {
     0,
   )
   const action = subscription.cancel_at === null ? 'cancel' : 'resume'
+  const { subscription_cancel: cancel, subscription_update: update } = featuresAt(store, session)
+  const ends = cancel.mode === 'immediately' ? 'Cancel now' : 'Cancel at period end'
+  const offered = (update.products ?? []).flatMap((product) => product.prices)
+  const prices = offered.flatMap((id) => store.tables.prices.get(id) ?? [])
   return (
     <section class="card">
       <h2>{name ?? subscription.id}</h2>
@@ -196,12 +201,37 @@ function SubscriptionCard(props: {
       ) : (
         <p class="bad">Ends on {day(subscription.cancel_at)}.</p>
       )}
-      <form method="post" action={`/stripe/portal/${session.id}/${action}`}>
-        <input type="hidden" name="subscription" value={subscription.id} />
-        <button type="submit">
-          {action === 'cancel' ? 'Cancel at period end' : 'Keep subscription'}
-        </button>
-      </form>
+      {cancel.enabled && (
+        <form method="post" action={`/stripe/portal/${session.id}/${action}`}>
+          <input type="hidden" name="subscription" value={subscription.id} />
+          <button type="submit">{action === 'cancel' ? ends : 'Keep subscription'}</button>
+        </form>
+      )}
+      {update.enabled && (
+        <form method="post" action={`/stripe/portal/${session.id}/update`}>
+          <input type="hidden" name="subscription" value={subscription.id} />
+          {update.default_allowed_updates.includes('price') && (
+            <label>
+              Plan
+              <select name="price">
+                {prices.map((each) => (
+                  <option value={each.id} selected={each.id === price?.id}>
+                    {money(each.unit_amount, each.currency)}
+                    {every(each.recurring)}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          {update.default_allowed_updates.includes('quantity') && (
+            <label>
+              Quantity
+              <input name="quantity" value={String(subscription.items.data[0]?.quantity ?? 1)} />
+            </label>
+          )}
+          <button type="submit">Update subscription</button>
+        </form>
+      )}
     </section>
   )
 }
@@ -214,6 +244,7 @@ export function PortalPage(props: { store: Store; session: PortalSession; error:
     .filter((subscription) => !isEnded(subscription))
   const invoices = referring(store, 'invoices', 'customer', session.customer).toReversed()
   const card = defaultCard(store, session.customer, own[0])
+  const features = featuresAt(store, session)
   return (
     <Page title="Billing" area={AREA}>
       {session.return_url !== null && (
@@ -237,30 +268,55 @@ export function PortalPage(props: { store: Store; session: PortalSession; error:
             ? 'None.'
             : `${card.card.brand} ending in ${card.card.last4}, ${card.card.exp_month} / ${card.card.exp_year}`}
         </p>
-        <details>
-          <summary>Change card</summary>
-          <form method="post" action={`/stripe/portal/${session.id}/card`}>
-            <CardFields />
-            <button class="main" type="submit">
-              Save card
-            </button>
+        {features.payment_method_update.enabled && (
+          <details>
+            <summary>Change card</summary>
+            <form method="post" action={`/stripe/portal/${session.id}/card`}>
+              <CardFields />
+              <button class="main" type="submit">
+                Save card
+              </button>
+            </form>
+          </details>
+        )}
+      </section>
+      {features.customer_update.enabled && (
+        <section class="card">
+          <h2>Billing information</h2>
+          <form method="post" action={`/stripe/portal/${session.id}/customer`}>
+            {features.customer_update.allowed_updates.map((name) => (
+              <label>
+                {name}
+                <input name={name} value={customerField(store, session, name)} />
+              </label>
+            ))}
+            <button type="submit">Save</button>
           </form>
-        </details>
-      </section>
-      <section class="card">
-        <h2>Invoices</h2>
-        {invoices.length === 0 && <p class="soft">None yet.</p>}
-        {invoices.map((invoice) => (
-          <div class="row">
-            <a href={`/stripe/invoice/${invoice.id}`}>{day(invoice.created)}</a>
-            <span>
-              {money(invoice.total, invoice.currency)} · {invoice.status}
-            </span>
-          </div>
-        ))}
-      </section>
+        </section>
+      )}
+      {features.invoice_history.enabled && (
+        <section class="card">
+          <h2>Invoices</h2>
+          {invoices.length === 0 && <p class="soft">None yet.</p>}
+          {invoices.map((invoice) => (
+            <div class="row">
+              <a href={`/stripe/invoice/${invoice.id}`}>{day(invoice.created)}</a>
+              <span>
+                {money(invoice.total, invoice.currency)} · {invoice.status}
+              </span>
+            </div>
+          ))}
+        </section>
+      )}
     </Page>
   )
+}
+
+/** What a customer has told of themselves. */
+function customerField(store: Store, session: PortalSession, name: string): string {
+  const customer = store.tables.customers.get(session.customer)
+  const value = customer && Reflect.get(customer, name)
+  return typeof value === 'string' ? value : ''
 }
 
 /** One invoice. */

@@ -22,7 +22,7 @@ import {
   InvoicePage,
   PortalPage,
 } from './page-views.tsx'
-import { portalCancel, portalCard, portalResume } from './portal.ts'
+import { portalCancel, portalCard, portalCustomer, portalResume, portalUpdate } from './portal.ts'
 import { type Store, seconds } from './store.ts'
 
 const AREA = 'Stripe'
@@ -232,7 +232,13 @@ async function submitPortal(
     if (action === 'cancel') portalCancel(store, session, subscription)
     else if (action === 'resume') portalResume(store, session, subscription)
     else if (action === 'card') portalCard(store, session, cardOf(fields))
-    else return notFound(c, AREA)
+    else if (action === 'customer') portalCustomer(store, session, fields)
+    else if (action === 'update') {
+      portalUpdate(store, session, subscription, {
+        ...(fields.price ? { price: fields.price } : {}),
+        ...(fields.quantity ? { quantity: Number(fields.quantity) } : {}),
+      })
+    } else return notFound(c, AREA)
   } catch (error) {
     if (!(error instanceof StripeApiError)) throw error
     return portalPage(store, c, session, error.message)

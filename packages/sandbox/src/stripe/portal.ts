@@ -8,10 +8,13 @@ import { type CardEntry, createCard } from './cards.ts'
 import { requireCustomer, setDefaultCard } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, StripeApiError } from './errors.ts'
+import type { Params } from './forms.ts'
 import type { PaymentMethod, PortalConfiguration, PortalSession, Subscription } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
+import { changeItems } from './plan-change.ts'
+import { defaultFeatures, featuresOf, type PortalFeatures } from './portal-features.ts'
 import { change, find, insert, newId, referring, type Store, seconds } from './store.ts'
-import { isEnded } from './subscription-life.ts'
+import { endSubscription, isEnded } from './subscription-life.ts'
 import { refuseManaged, scheduled, unscheduled } from './subscription-params.ts'
 
 function addConfiguration(store: Store, fields: Partial<PortalConfiguration>): PortalConfiguration {
@@ -24,13 +27,7 @@ function addConfiguration(store: Store, fields: Partial<PortalConfiguration>): P
     application: null,
     business_profile: { headline: null, privacy_policy_url: null, terms_of_service_url: null },
     default_return_url: null,
-    features: {
-      customer_update: { enabled: false, allowed_updates: [] },
-      invoice_history: { enabled: true },
-      payment_method_update: { enabled: true },
-      subscription_cancel: { enabled: true, mode: 'at_period_end', proration_behavior: 'none' },
-      subscription_update: { enabled: false, default_allowed_updates: [], products: null },
-    },
+    features: defaultFeatures(),
     is_default: false,
     login_page: { enabled: false, url: null },
     metadata: {},
@@ -52,6 +49,9 @@ function createSession({ store, params }: Call): PortalSession {
   const configuration = named
     ? find(store, 'portalConfigurations', named, 'configuration')
     : defaultConfiguration(store)
+  if (!configuration.active) {
+    throw invalid(`The configuration ${configuration.id} is not active.`, 'configuration')
+  }
   const id = newId('portalSessions')
   return insert(store, 'portalSessions', {
     id,
@@ -68,6 +68,8 @@ function createSession({ store, params }: Call): PortalSession {
   })
 }
 
+const CONFIGURATION = ['business_profile', 'default_return_url', 'features', 'metadata']
+
 export const portalEndpoints: Endpoint[] = [
   {
     method: 'POST',
@@ -79,20 +81,16 @@ export const portalEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/billing_portal/configurations',
-    params: ['business_profile', 'default_return_url', 'features', 'metadata'],
+    params: CONFIGURATION,
     ignored: ['login_page', 'name'],
     run({ store, params }) {
       if (params.object('features') === undefined) {
         throw invalid('Missing required param: features.', 'features', 'parameter_missing')
       }
-      const profile = params.object('business_profile')
       return addConfiguration(store, {
-        business_profile: {
-          headline: profile?.text('headline') ?? null,
-          privacy_policy_url: profile?.url('privacy_policy_url') ?? null,
-          terms_of_service_url: profile?.url('terms_of_service_url') ?? null,
-        },
+        business_profile: profileOf(params),
         default_return_url: params.url('default_return_url') ?? null,
+        features: featuresOf(store, params),
         metadata: params.metadata(),
       })
     },
@@ -101,9 +99,66 @@ export const portalEndpoints: Endpoint[] = [
     method: 'GET',
     path: '/v1/billing_portal/configurations',
     params: [...LIST_PARAMS, 'active', 'is_default'],
-    run: (call) => listTable(call, 'portalConfigurations', '/v1/billing_portal/configurations'),
+    run(call) {
+      const active = call.params.flag('active')
+      const isDefault = call.params.flag('is_default')
+      return listTable(
+        call,
+        'portalConfigurations',
+        '/v1/billing_portal/configurations',
+        (one) =>
+          (active === undefined || one.active === active) &&
+          (isDefault === undefined || one.is_default === isDefault),
+      )
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/billing_portal/configurations/:id',
+    run: ({ store, id }) => find(store, 'portalConfigurations', id),
+  },
+  {
+    method: 'POST',
+    path: '/v1/billing_portal/configurations/:id',
+    params: [...CONFIGURATION, 'active'],
+    ignored: ['login_page', 'name'],
+    run({ store, params, id }) {
+      const configuration = find(store, 'portalConfigurations', id)
+      const active = params.flag('active')
+      if (active === false && configuration.is_default) {
+        throw invalid('You cannot deactivate the default configuration.', 'active')
+      }
+      return Object.assign(configuration, {
+        features: featuresOf(store, params, configuration.features),
+        metadata: params.metadata(configuration.metadata),
+        ...(active === undefined ? {} : { active }),
+        ...(params.has('business_profile') ? { business_profile: profileOf(params) } : {}),
+        ...(params.has('default_return_url')
+          ? { default_return_url: params.url('default_return_url') ?? null }
+          : {}),
+        updated: seconds(store),
+      })
+    },
   },
 ]
+
+function profileOf(params: Params): PortalConfiguration['business_profile'] {
+  const profile = params.object('business_profile')
+  return {
+    headline: profile?.text('headline') ?? null,
+    privacy_policy_url: profile?.url('privacy_policy_url') ?? null,
+    terms_of_service_url: profile?.url('terms_of_service_url') ?? null,
+  }
+}
+
+/** What a portal lets its customer do. */
+export const featuresAt = (store: Store, session: PortalSession): PortalFeatures =>
+  find(store, 'portalConfigurations', session.configuration).features
+
+/** Refuses what the portal's configuration does not offer. */
+function requireFeature(isOffered: boolean): void {
+  if (!isOffered) throw invalid('This portal does not offer that.')
+}
 
 /** Who a portal page is for, and that customer's subscription by id. */
 function ownSubscription(store: Store, session: PortalSession, id: string): Subscription {
@@ -118,12 +173,17 @@ function ownSubscription(store: Store, session: PortalSession, id: string): Subs
 }
 
 /**
- * Schedules the end of a subscription. In flexible billing mode Stripe's portal names the time and
+ * Schedules the end of a subscription, or ends it at once, as the configuration says. In flexible billing mode Stripe's portal names the time and
  * leaves `cancel_at_period_end` false, which is why a host has to read both.
  */
 export function portalCancel(store: Store, session: PortalSession, id: string): Subscription {
   const subscription = ownSubscription(store, session, id)
+  const { enabled, mode } = featuresAt(store, session).subscription_cancel
+  requireFeature(enabled)
   refuseManaged(subscription)
+  if (mode === 'immediately') {
+    return endSubscription(store, subscription, 'cancellation_requested')
+  }
   const isPeriodEnd = subscription.billing_mode.type === 'classic'
   return change(store, 'customer.subscription.updated', subscription, (current) => {
     Object.assign(current, scheduled(store, current, current.current_period_end, isPeriodEnd))
@@ -132,6 +192,7 @@ export function portalCancel(store: Store, session: PortalSession, id: string): 
 
 /** Takes a scheduled end back. */
 export function portalResume(store: Store, session: PortalSession, id: string): Subscription {
+  requireFeature(featuresAt(store, session).subscription_cancel.enabled)
   return change(
     store,
     'customer.subscription.updated',
@@ -146,6 +207,7 @@ export function portalResume(store: Store, session: PortalSession, id: string): 
  * @throws `incorrect_number` and the other errors of a mistyped card
  */
 export function portalCard(store: Store, session: PortalSession, entry: CardEntry): PaymentMethod {
+  requireFeature(featuresAt(store, session).payment_method_update.enabled)
   const customer = requireCustomer(store, session.customer)
   const card = insert(
     store,
@@ -162,4 +224,70 @@ export function portalCard(store: Store, session: PortalSession, entry: CardEntr
     })
   }
   return card
+}
+
+/**
+ * Changes a subscription's price or quantity to what the configuration offers.
+ *
+ * @throws `invalid_request` for what it does not offer, and the card's errors
+ */
+export function portalUpdate(
+  store: Store,
+  session: PortalSession,
+  id: string,
+  wanted: { price?: string; quantity?: number },
+): Subscription {
+  const subscription = ownSubscription(store, session, id)
+  const { subscription_update: update } = featuresAt(store, session)
+  requireFeature(update.enabled)
+  refuseManaged(subscription)
+  const [item] = subscription.items.data
+  const price = wanted.price ?? item?.price.id ?? ''
+  const product = update.products?.find(({ prices }) => prices.includes(price))
+  const isOther = price !== item?.price.id
+  requireFeature(
+    !isOther || (update.default_allowed_updates.includes('price') && product !== undefined),
+  )
+  const quantity = wanted.quantity ?? item?.quantity ?? 1
+  if (quantity !== item?.quantity) {
+    requireFeature(update.default_allowed_updates.includes('quantity'))
+    const { enabled, minimum, maximum } = product?.adjustable_quantity ?? NO_LIMITS
+    requireFeature(!enabled || (quantity >= minimum && quantity <= (maximum ?? quantity)))
+    if (quantity < 1) throw invalid('The quantity must be at least 1.', 'quantity')
+  }
+  const changed = {
+    id: item?.id ?? null,
+    isDeleted: false,
+    price: find(store, 'prices', price),
+    quantity,
+    metadata: item?.metadata ?? {},
+  }
+  const refused = changeItems(store, subscription, [changed], {
+    proration: update.proration_behavior,
+    at: seconds(store),
+    anchor: null,
+    isDeferred: false,
+  })
+  if (refused !== null) throw refused
+  return subscription
+}
+
+const NO_LIMITS = { enabled: false, minimum: 1, maximum: null }
+
+/** Changes what the configuration lets a customer change of themselves. */
+export function portalCustomer(
+  store: Store,
+  session: PortalSession,
+  fields: Record<string, string>,
+): void {
+  const { enabled, allowed_updates } = featuresAt(store, session).customer_update
+  const names = (['email', 'name', 'phone'] as const).filter((name) => fields[name] !== undefined)
+  requireFeature(enabled && names.every((name) => allowed_updates.includes(name)))
+  const customer = requireCustomer(store, session.customer)
+  if (fields.email !== undefined && !/^[^\s@]+@[^\s@]+$/.test(fields.email)) {
+    throw invalid('Invalid email address.', 'email', 'email_invalid')
+  }
+  change(store, 'customer.updated', customer, (current) => {
+    for (const name of names) current[name] = fields[name] || null
+  })
 }

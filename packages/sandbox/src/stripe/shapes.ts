@@ -19,6 +19,7 @@ import type {
   InvoicePayment,
   PaymentIntent,
   PaymentMethod,
+  PortalConfiguration,
   Price,
   PromotionCode,
   Subscription,
@@ -55,6 +56,8 @@ function shaped(record: object, version: string): Shown {
       return showItem(record as SubscriptionItem, isNew)
     case 'invoice':
       return showInvoice(record as Invoice, isNew)
+    case 'billing_portal.configuration':
+      return showConfiguration(record as PortalConfiguration, isNew)
     case 'invoice_payment':
       return showInvoicePayment(record as InvoicePayment)
     case 'line_item':
@@ -224,6 +227,29 @@ function showInvoice(invoice: Invoice, isNew: boolean): Shown {
         }
       : null,
     total_taxes: total_taxes.map(showTax),
+  }
+}
+
+function showConfiguration(configuration: PortalConfiguration, isNew: boolean): Shown {
+  if (isNew) return { ...configuration, name: null }
+  const { features } = configuration
+  const { subscription_cancel: cancel, subscription_update: update } = features
+  const later = ['billing_cycle_anchor', 'schedule_at_period_end', 'trial_update_behavior']
+  return {
+    ...configuration,
+    features: {
+      ...without(features, ['subscription_pause']),
+      payment_method_update: { enabled: features.payment_method_update.enabled },
+      subscription_cancel: {
+        ...cancel,
+        cancellation_reason: without(cancel.cancellation_reason, ['feedback_options']),
+      },
+      subscription_update: {
+        ...without(update, later),
+        products:
+          update.products?.map(({ product, prices }) => ({ product, prices })) ?? update.products,
+      },
+    },
   }
 }
 

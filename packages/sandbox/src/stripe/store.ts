@@ -36,6 +36,7 @@ import type {
   TaxRate,
   WebhookEndpoint,
 } from './objects.ts'
+import { defaultFeatures } from './portal-features.ts'
 import { defaultSettings, type StripeSettings } from './settings.ts'
 
 /** The record types by table name. */
@@ -306,6 +307,15 @@ export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
   store.indexes = emptyIndexes()
   for (const name of Object.keys(kinds) as TableName[]) fill(store, name, snapshot.tables[name])
   store.answers = new Map(copy(snapshot.answers))
+  for (const configuration of store.indexes.portalConfigurations.rows) {
+    // Before features were honoured, all configurations had those of a new account.
+    if (!('subscription_pause' in configuration.features))
+      configuration.features = defaultFeatures()
+  }
+  for (const { subscription_data, line_items } of store.indexes.sessions.rows) {
+    subscription_data.default_tax_rates ??= []
+    for (const item of line_items.data) item.tax_rates ??= []
+  }
   addPayments(store)
 }
 

@@ -1,0 +1,199 @@
+/**
+ * What a portal lets its customer do: the features of its configuration, checked as they are sent. What
+ * is not named is off.
+ *
+ * @see https://docs.stripe.com/api/customer_portal/configurations
+ * @module
+ */
+
+import { invalid, missing, notCovered } from './errors.ts'
+import type { Params } from './forms.ts'
+import { find, type Store } from './store.ts'
+import { PRORATIONS } from './subscription-update.ts'
+
+const UPDATES = ['address', 'email', 'name', 'phone', 'shipping', 'tax_id'] as const
+const PLAYED_UPDATES = ['email', 'name', 'phone'] as const
+const SUBSCRIPTION_UPDATES = ['price', 'promotion_code', 'quantity'] as const
+const MODES = ['at_period_end', 'immediately'] as const
+const REASONS = [
+  'customer_service',
+  'low_quality',
+  'missing_features',
+  'other',
+  'switched_service',
+  'too_complex',
+  'too_expensive',
+  'unused',
+] as const
+
+export interface PortalProduct {
+  product: string
+  prices: string[]
+  adjustable_quantity: { enabled: boolean; maximum: number | null; minimum: number }
+}
+
+export interface PortalFeatures {
+  customer_update: { enabled: boolean; allowed_updates: string[] }
+  invoice_history: { enabled: boolean }
+  payment_method_update: { enabled: boolean; payment_method_configuration: null }
+  subscription_cancel: {
+    enabled: boolean
+    mode: (typeof MODES)[number]
+    proration_behavior: 'none'
+    cancellation_reason: { enabled: boolean; feedback_options: null; options: string[] }
+  }
+  subscription_pause: { enabled: false; duration: { interval_options: []; type: 'indefinite' } }
+  subscription_update: {
+    enabled: boolean
+    billing_cycle_anchor: null
+    default_allowed_updates: string[]
+    products: PortalProduct[] | null
+    proration_behavior: (typeof PRORATIONS)[number]
+    schedule_at_period_end: { conditions: [] }
+    trial_update_behavior: 'end_trial'
+  }
+}
+
+/** Features of which none is on. */
+const off = (): PortalFeatures => ({
+  customer_update: { enabled: false, allowed_updates: [] },
+  invoice_history: { enabled: false },
+  payment_method_update: { enabled: false, payment_method_configuration: null },
+  subscription_cancel: {
+    enabled: false,
+    mode: 'at_period_end',
+    proration_behavior: 'none',
+    cancellation_reason: { enabled: false, feedback_options: null, options: [] },
+  },
+  subscription_pause: { enabled: false, duration: { interval_options: [], type: 'indefinite' } },
+  subscription_update: {
+    enabled: false,
+    billing_cycle_anchor: null,
+    default_allowed_updates: [],
+    products: null,
+    proration_behavior: 'none',
+    schedule_at_period_end: { conditions: [] },
+    trial_update_behavior: 'end_trial',
+  },
+})
+
+/** What the portal of a new account lets its customers do. */
+export function defaultFeatures(): PortalFeatures {
+  const features = off()
+  features.invoice_history.enabled = true
+  features.payment_method_update.enabled = true
+  features.subscription_cancel.enabled = true
+  return features
+}
+
+/** Features as a request sends them, over what they were. */
+export function featuresOf(store: Store, params: Params, before = off()): PortalFeatures {
+  const sent = params.object('features')
+  if (sent === undefined) return before
+  sent.only(Object.keys(before))
+  const pause = sent.object('subscription_pause')
+  if (pause && isEnabled(pause)) throw notCovered('pausing in the portal', pause.name('enabled'))
+  const customer = sent.object('customer_update')
+  const invoices = sent.object('invoice_history')
+  const card = sent.object('payment_method_update')
+  const cancel = sent.object('subscription_cancel')
+  const update = sent.object('subscription_update')
+  card?.only(['enabled', 'payment_method_configuration'])
+  invoices?.only(['enabled'])
+  return {
+    ...before,
+    ...(customer ? { customer_update: customerUpdate(customer) } : {}),
+    ...(invoices ? { invoice_history: { enabled: isEnabled(invoices) } } : {}),
+    ...(card
+      ? { payment_method_update: { enabled: isEnabled(card), payment_method_configuration: null } }
+      : {}),
+    ...(cancel ? { subscription_cancel: cancellation(cancel) } : {}),
+    ...(update ? { subscription_update: subscriptionUpdate(store, update) } : {}),
+  }
+}
+
+function isEnabled(feature: Params): boolean {
+  const enabled = feature.flag('enabled')
+  if (enabled === undefined) throw missing(feature.name('enabled'))
+  return enabled
+}
+
+/** A list of which each value is one of `options`. */
+function listOf(params: Params, key: string, options: readonly string[]): string[] {
+  return params.strings(key).map((value, index) => {
+    if (options.includes(value)) return value
+    const name = `${params.name(key)}[${index}]`
+    throw invalid(`Invalid ${name}: must be one of ${options.join(', ')}`, name)
+  })
+}
+
+function customerUpdate(feature: Params): PortalFeatures['customer_update'] {
+  feature.only(['allowed_updates', 'enabled'])
+  const enabled = isEnabled(feature)
+  const allowed_updates = listOf(feature, 'allowed_updates', UPDATES)
+  const other = allowed_updates.find((one) => !PLAYED_UPDATES.some((played) => played === one))
+  if (enabled && other) {
+    throw notCovered(`the ${other} in the portal`, feature.name('allowed_updates'))
+  }
+  return { enabled, allowed_updates }
+}
+
+function cancellation(feature: Params): PortalFeatures['subscription_cancel'] {
+  feature.only(['cancellation_reason', 'enabled', 'mode', 'proration_behavior'])
+  const prorated = feature.choice('proration_behavior', PRORATIONS) ?? 'none'
+  if (prorated !== 'none') {
+    throw notCovered('a credit at the end', feature.name('proration_behavior'))
+  }
+  const reason = feature.object('cancellation_reason')
+  return {
+    enabled: isEnabled(feature),
+    mode: feature.choice('mode', MODES) ?? 'at_period_end',
+    proration_behavior: prorated,
+    cancellation_reason: {
+      enabled: reason ? isEnabled(reason) : false,
+      feedback_options: null,
+      options: reason ? listOf(reason, 'options', REASONS) : [],
+    },
+  }
+}
+
+function subscriptionUpdate(store: Store, feature: Params): PortalFeatures['subscription_update'] {
+  for (const name of ['billing_cycle_anchor', 'schedule_at_period_end', 'trial_update_behavior']) {
+    if (feature.has(name)) throw notCovered(`\`${name}\` of the portal`, feature.name(name))
+  }
+  feature.only(['default_allowed_updates', 'enabled', 'products', 'proration_behavior'])
+  const enabled = isEnabled(feature)
+  const products = feature.objects('products').map((each): PortalProduct => {
+    each.only(['adjustable_quantity', 'prices', 'product'])
+    const quantity = each.object('adjustable_quantity')
+    quantity?.only(['enabled', 'maximum', 'minimum'])
+    const { id } = find(store, 'products', each.required('product'), each.name('product'))
+    const prices = each.strings('prices').map((price, index) => {
+      const param = `${each.name('prices')}[${index}]`
+      const own = find(store, 'prices', price, param)
+      if (own.product === id) return own.id
+      throw invalid(`The price ${price} is not of the product ${id}.`, param)
+    })
+    return {
+      product: id,
+      prices,
+      adjustable_quantity: {
+        enabled: quantity ? isEnabled(quantity) : false,
+        maximum: quantity?.integer('maximum') ?? null,
+        minimum: quantity?.integer('minimum') ?? 1,
+      },
+    }
+  })
+  const updates = listOf(feature, 'default_allowed_updates', SUBSCRIPTION_UPDATES)
+  if (enabled && updates.includes('promotion_code')) {
+    throw notCovered('promotion codes in the portal', feature.name('default_allowed_updates'))
+  }
+  if (enabled && products.length === 0) throw missing(feature.name('products'))
+  return {
+    ...off().subscription_update,
+    enabled,
+    default_allowed_updates: updates,
+    products,
+    proration_behavior: feature.choice('proration_behavior', PRORATIONS) ?? 'none',
+  }
+}
