@@ -17,7 +17,7 @@ import { isEnding, type Target, targetOf } from './plan-target.ts'
 import type { Interval } from './plans.ts'
 import { releaseSchedule, scheduleIdOf, scheduleNext, type Terms } from './schedules.ts'
 import { idOf, periodOf, record } from './shapes.ts'
-import { ask, needsHolder } from './stripe.ts'
+import { anchorNow, ask, needsHolder } from './stripe.ts'
 import { getSubscription, type OwnerSubscription } from './subscriptions.ts'
 import { syncCustomer } from './sync.ts'
 
@@ -204,13 +204,16 @@ async function update(
     const free = { items, proration_behavior: 'none' as const }
     return ask('subscription', subscriptions.update(subscription.id, free))
   }
+  const isOtherInterval = price.recurring?.interval !== item.price.recurring?.interval
+  const anchor = (isOtherInterval ? anchorNow(ctx.stripe) : {}) as object
   // While a payment is open another one would fail as well: the next invoice has it.
   if (status === 'past_due') {
-    const later = { items, proration_behavior: 'create_prorations' as const }
+    const later = { items, ...anchor, proration_behavior: 'create_prorations' as const }
     return ask('subscription', subscriptions.update(subscription.id, later))
   }
   const paid = {
     items,
+    ...anchor,
     proration_behavior: 'always_invoice' as const,
     ...(moment === null ? {} : { proration_date: moment }),
   }

@@ -10,7 +10,7 @@ import type { BillingContext } from './context.ts'
 import { BillingError } from './errors.ts'
 import type { Target } from './plan-target.ts'
 import { dateOf, periodOf } from './shapes.ts'
-import { ask } from './stripe.ts'
+import { anchorNow, ask } from './stripe.ts'
 
 /** What a change costs, before it is made. Amounts are minor units of `currency`. */
 export interface PlanChangeQuote {
@@ -55,6 +55,7 @@ export async function quoteOf(
   const isCharged = subscription.status === 'active'
   if (at === 'period_end' || onTrial || isSame || !isCharged) return { at, currency, ...free }
 
+  const isNewPeriod = price.recurring?.interval !== item.price.recurring?.interval
   const preview = await ask(
     'invoice',
     ctx.stripe.invoices.createPreview({
@@ -64,6 +65,7 @@ export async function quoteOf(
         items: [
           { id: item.id, ...(price.id === item.price.id ? {} : { price: price.id }), quantity },
         ],
+        ...(isNewPeriod ? (anchorNow(ctx.stripe) as object) : {}),
         proration_behavior: 'always_invoice',
         proration_date: moment,
       },
@@ -73,7 +75,6 @@ export async function quoteOf(
   const credit = -lines.reduce((sum, line) => sum + Math.min(0, line.amount), 0)
   // What is left of the credit is set off against the next invoice.
   const left = Math.max(0, -preview.total)
-  const isNewPeriod = price.recurring?.interval !== item.price.recurring?.interval
   const ends = lines.flatMap((line) => (line.amount > 0 ? [line.period.end] : []))
   return {
     at,

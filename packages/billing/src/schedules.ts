@@ -54,6 +54,10 @@ export async function scheduleNext(
   const taxed = { ...(tax_rates ? { tax_rates } : {}), ...(discounts ? { discounts } : {}) }
   const changed = items.with(at, { price: stripePriceId, quantity, ...taxed })
   const { price } = await priceOf(ctx, stripePriceId)
+  // In flexible billing mode another interval alone begins no period, and nothing would be collected for it.
+  const isOther =
+    price.recurring?.interval !== subscription.items.data[at]?.price.recurring?.interval
+  const anchor = isOther ? { billing_cycle_anchor: 'phase_start' as const } : {}
   const end = periodEndOf(subscription)
   await inSchedule(ctx, subscription, {
     end_behavior: 'release',
@@ -61,6 +65,7 @@ export async function scheduleNext(
       { items },
       {
         items: changed,
+        ...anchor,
         start_date: end,
         end_date: intervalAfter(end, subscription.billing_cycle_anchor, price.recurring),
       },

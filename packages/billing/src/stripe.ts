@@ -58,6 +58,19 @@ export const limitRequests = (client: Stripe, limits: RequestLimits): void =>
 export const hasNewShape = (client: Stripe): boolean =>
   client.getApiField('version').slice(0, 10) >= '2025-03-31'
 
+/**
+ * Lets a new billing period begin with a change: in flexible billing mode another interval does not do that by itself,
+ * and a year would be had for what is left of a month.
+ *
+ * @see https://docs.stripe.com/billing/subscriptions/billing-mode/compare
+ */
+export function anchorNow(client: Stripe): { billing_cycle_anchor: 'now' } {
+  // Since 2026-09-30 it is the type of an object; the SDK's types know only their own version's form.
+  const isObject = client.getApiField('version').slice(0, 10) >= '2026-09-30'
+  const anchor: unknown = isObject ? { type: 'now' } : 'now'
+  return { billing_cycle_anchor: anchor as 'now' }
+}
+
 /** A client of the official SDK. */
 export function createStripe(secretKey: string, options: StripeOptions = {}): Stripe {
   const base = options.apiBase ? new URL(options.apiBase) : undefined

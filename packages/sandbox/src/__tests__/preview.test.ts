@@ -68,7 +68,7 @@ test.each(SEEDS.flatMap((seed) => [OLD, NEW].map((version) => [seed, version] as
         subscription_details: change,
       })
       clock.advance(Math.floor(draw() * 600_000))
-      const before = String(now.latest_invoice)
+      const before = (await stripe.subscriptions.retrieve(subscription.id)).latest_invoice
       const changed = await stripe.subscriptions.update(subscription.id, change)
       // Where the change is not invoiced itself, the preview was of the next period's invoice.
       if (changed.latest_invoice === before) running.sandbox.stripe.renew(subscription.id)

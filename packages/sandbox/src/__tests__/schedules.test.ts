@@ -3,7 +3,7 @@
 import { createTestClock } from '@repo/core/testing'
 import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
-import { at, NEW, OLD, type Running, start, subscribe, typesOf } from './harness.ts'
+import { at, NEW, OLD, type Running, shop, start, subscribe, typesOf } from './harness.ts'
 
 const unix = (iso: string) => Date.parse(iso) / 1000
 
@@ -247,4 +247,75 @@ test('a subscription that is canceled leaves its schedule, and a schedule can ca
     'subscription_schedule.canceled',
     'customer.subscription.deleted',
   ])
+})
+
+test('in flexible billing mode another interval keeps the anchor unless it is moved', async () => {
+  const clock = createTestClock('2030-01-10T09:00:00Z')
+  const running = await start({ clock, stripe: { apiVersion: NEW } })
+  const stripe = running.client(NEW)
+  const { product, price, customer } = await shop(stripe)
+  const yearly = await stripe.prices.create({
+    product: product.id,
+    currency: 'usd',
+    unit_amount: 36_500,
+    recurring: { interval: 'year' },
+  })
+  const begin = () =>
+    stripe.subscriptions.create({
+      customer: customer.id,
+      items: [{ price: price.id }],
+      default_payment_method: 'pm_card_visa',
+    })
+  const change = async (id: string, more: object = {}) => {
+    const { items } = await stripe.subscriptions.retrieve(id)
+    return stripe.subscriptions.update(id, {
+      items: [{ id: items.data[0]?.id as string, price: yearly.id }],
+      proration_behavior: 'always_invoice',
+      ...more,
+    })
+  }
+  const [kept, moved] = [await begin(), await begin()]
+  const scheduled = [await begin(), await begin()]
+  clock.set(new Date('2030-01-20T09:00:00Z'))
+  const after = await change(kept.id)
+  expect(after.billing_cycle_anchor).toBe(kept.billing_cycle_anchor)
+  expect(after.items.data[0]).toMatchObject({
+    current_period_end: Date.UTC(2031, 0, 10, 9) / 1000,
+  })
+  const invoice = await stripe.invoices.retrieve(String(after.latest_invoice))
+  // 355 of 365 days, less 21 of 31 days of the month.
+  expect(invoice.lines.data.map(({ amount }) => amount)).toEqual([-3319, 35_500])
+  const whole = await change(moved.id, { billing_cycle_anchor: { type: 'now' } })
+  expect(whole.items.data[0]).toMatchObject({
+    current_period_end: Date.UTC(2031, 0, 20, 9) / 1000,
+  })
+  for (const [index, subscription] of scheduled.entries()) {
+    const { id, phases } = await stripe.subscriptionSchedules.create({
+      from_subscription: subscription.id,
+    })
+    const [phase] = phases
+    await stripe.subscriptionSchedules.update(id, {
+      phases: [
+        {
+          items: [{ price: price.id }],
+          start_date: phase?.start_date as number,
+          end_date: phase?.end_date as number,
+          default_payment_method: String(subscription.default_payment_method),
+        },
+        {
+          items: [{ price: yearly.id }],
+          proration_behavior: 'none',
+          default_payment_method: String(subscription.default_payment_method),
+          ...(index === 0 ? {} : { billing_cycle_anchor: 'phase_start' as const }),
+        },
+      ],
+    })
+  }
+  clock.set(new Date('2030-02-10T09:00:00Z'))
+  for (const [index, subscription] of scheduled.entries()) {
+    running.sandbox.stripe.renew(subscription.id)
+    const { data } = await stripe.invoices.list({ subscription: subscription.id })
+    // The first has the year at nothing: that is why a host says where its period begins.
+    expect(data.map(({ total }) => total)).toEqual(index === 0 ? [4900] : [36_500, 4900])
+  }
 })

@@ -28,6 +28,21 @@ export function periodEnd(
   return Math.floor(end.getTime() / 1000)
 }
 
+/** The period around `at`, of those that are counted from `anchor`. */
+export function periodAround(
+  anchor: number,
+  at: number,
+  recurring: Pick<Recurring, 'interval' | 'interval_count'>,
+): { start: number; end: number } {
+  let start = anchor
+  let end = periodEnd(start, anchor, recurring)
+  while (end <= at) {
+    start = end
+    end = periodEnd(start, anchor, recurring)
+  }
+  return { start, end }
+}
+
 /** `days` from `start`, in Unix seconds. */
 export const daysAfter = (start: number, days: number): number => start + days * DAY
 

@@ -19,7 +19,7 @@ import type {
   TaxRate,
 } from './objects.ts'
 import { holdUpdate } from './pending-update.ts'
-import { periodEnd } from './periods.ts'
+import { periodAround, periodEnd } from './periods.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
 import { isSameRhythm, itemLines, rhythm, setPeriod } from './subscription-life.ts'
@@ -60,7 +60,8 @@ export interface PlannedChange {
 
 /**
  * Plans `changes`. Another interval, a first price above nothing, or the anchor `now` begins a new
- * period now and is invoiced at once; else the period is kept, and the difference waits for the next
+ * period now and is invoiced at once. In flexible billing mode another interval keeps the anchor: the
+ * period is the one around now that is counted from it, and its rest is prorated. Else the period is kept, and the difference waits for the next
  * invoice or, with `always_invoice`, makes one. On trial nothing is due yet.
  *
  * @throws `invalid_request` for items that cannot be billed together.
@@ -77,14 +78,17 @@ export function planItems(
   checkItems(next, subscription.currency)
   const newRhythm = next[0]?.price.recurring ?? rhythm(subscription)
   const isOtherRhythm = !isSameRhythm(newRhythm, rhythm(subscription))
-  if (isOtherRhythm && anchor === 'unchanged' && !isTrial) {
+  // In flexible billing mode only the request moves the anchor; in classic mode another interval does, too.
+  const isFlexible = subscription.billing_mode.type === 'flexible'
+  const keepsAnchor = isOtherRhythm && isFlexible && anchor !== 'now' && !isTrial
+  if (isOtherRhythm && anchor === 'unchanged' && !isTrial && !isFlexible) {
     throw invalid(
       'The sandbox does not cover `billing_cycle_anchor: unchanged` with another billing interval.',
       'billing_cycle_anchor',
     )
   }
   const isFirstPaid = anchor !== 'unchanged' && costOf(old) === 0 && costOf(next) > 0
-  const isReset = !isTrial && (isOtherRhythm || isFirstPaid || anchor === 'now')
+  const isReset = !isTrial && !keepsAnchor && (isOtherRhythm || isFirstPaid || anchor === 'now')
   const isProrated = !isTrial && proration !== 'none'
   const credits = isProrated ? remaining(store, subscription, old, -1, at) : []
   return {
@@ -95,6 +99,9 @@ export function planItems(
         const now = seconds(store)
         current.billing_cycle_anchor = now
         setPeriod(current, now, periodEnd(now, now, newRhythm))
+      } else if (keepsAnchor) {
+        const { start, end } = periodAround(current.billing_cycle_anchor, seconds(store), newRhythm)
+        setPeriod(current, start, end)
       } else {
         // A trial set by the same request may have moved the period since the items were planned.
         setPeriod(current, current.current_period_start, current.current_period_end)

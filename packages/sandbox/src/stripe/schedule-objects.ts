@@ -27,7 +27,8 @@ export interface PhaseDiscount {
 export interface SchedulePhase {
   add_invoice_items: []
   application_fee_percent: null
-  billing_cycle_anchor: null
+  /** What moves the subscription's anchor to the phase's start; null and `automatic`: what the billing mode does. */
+  billing_cycle_anchor: 'automatic' | 'phase_start' | null
   billing_thresholds: null
   collection_method: null
   currency: string

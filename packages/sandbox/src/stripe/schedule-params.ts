@@ -20,6 +20,7 @@ import { quantityOf, recurringPrice } from './subscription-params.ts'
 import { PRORATIONS } from './subscription-update.ts'
 import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 
+const ANCHORS = ['automatic', 'phase_start'] as const
 const INTERVALS = ['day', 'week', 'month', 'year'] as const
 
 /** A phase that changes nothing but the items it will be given. */
@@ -48,6 +49,7 @@ export function blankPhase(
 
 const PHASE = [
   'automatic_tax',
+  'billing_cycle_anchor',
   'collection_method',
   'currency',
   'default_payment_method',
@@ -92,6 +94,7 @@ export function phasesOf(
     phases.push({
       ...blankPhase(subscription),
       items,
+      billing_cycle_anchor: sent.choice('billing_cycle_anchor', ANCHORS) ?? null,
       metadata: sent.metadata(),
       description: sent.text('description') ?? null,
       discounts: phaseDiscounts(store, sent, subscription),

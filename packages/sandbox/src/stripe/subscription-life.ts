@@ -10,9 +10,17 @@ import { redeem, setDiscounts } from './discounts.ts'
 import type { StripeApiError } from './errors.ts'
 import type { LineDraft } from './invoice-draft.ts'
 import { advanceDraft, createInvoice, defaultCard, payInvoice, voidInvoice } from './invoices.ts'
-import type { Invoice, PaymentMethod, Recurring, Subscription } from './objects.ts'
+import type {
+  Invoice,
+  PaymentMethod,
+  PendingLine,
+  Recurring,
+  SchedulePhase,
+  Subscription,
+} from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
-import { periodEnd } from './periods.ts'
+import { periodAround, periodEnd } from './periods.ts'
+import { remaining } from './plan-change.ts'
 import {
   closeSchedule,
   enterPhase,
@@ -150,29 +158,42 @@ export function renewSubscription(
   const previousStart = subscription.current_period_start
   const pending = subscription.pending_lines
   const customer = find(store, 'customers', subscription.customer)
+  let keepsAnchor = false
+  let isWithin = false
   change(store, 'customer.subscription.updated', subscription, (current) => {
     if (phase && phase.start_date !== schedule.current_phase?.start_date) {
       const before = rhythm(current)
       enterPhase(store, current, phase)
-      if (!isSameRhythm(before, rhythm(current))) current.billing_cycle_anchor = start
+      const isOther = !isSameRhythm(before, rhythm(current))
+      const isFlexible = current.billing_mode.type === 'flexible'
+      keepsAnchor = isOther && isFlexible && phase.billing_cycle_anchor !== 'phase_start'
+      const isMoved = isOther || phase.billing_cycle_anchor === 'phase_start'
+      if (isMoved && !keepsAnchor) current.billing_cycle_anchor = start
     }
-    setPeriod(current, start, periodEnd(start, current.billing_cycle_anchor, rhythm(current)))
+    const { billing_cycle_anchor: anchor } = current
+    // In flexible billing mode another interval keeps the anchor, and the phase may begin within a period.
+    const around = keepsAnchor ? periodAround(anchor, start, rhythm(current)) : null
+    isWithin = around !== null && around.start < start
+    if (around && isWithin) setPeriod(current, around.start, around.end)
+    else setPeriod(current, start, periodEnd(start, anchor, rhythm(current)))
     if (current.status === 'trialing') current.status = 'active'
     if ((current.pause_collection?.resumes_at ?? Infinity) <= start) current.pause_collection = null
     current.pending_lines = []
   })
   if (phase) markPhase(store, schedule, start)
   else if (schedule) releaseSchedule(store, schedule)
+  const rest = isWithin ? restOfPeriod(store, subscription, phase?.proration_behavior, start) : null
+  if (rest && phase?.proration_behavior !== 'always_invoice') {
+    // Nothing is due before the period ends: what the rest of it costs waits for that invoice.
+    subscription.pending_lines = [...pending, ...rest]
+    return null
+  }
   const invoice = createInvoice(store, customer, {
     subscription,
     reason: 'subscription_cycle',
     lines: [
-      ...pending.map((line) => ({
-        ...line,
-        proration: true,
-        item: subscription.items.data[0]?.id ?? null,
-      })),
-      ...itemLines(subscription),
+      ...prorated(subscription, pending),
+      ...(rest ? prorated(subscription, rest) : itemLines(subscription)),
     ],
     period: { start: previousStart, end: start },
   })
@@ -287,4 +308,23 @@ function stopCollecting(store: Store, subscription: Subscription): void {
       current.next_payment_attempt = null
     })
   }
+}
+
+/** Lines of a change in mid-period, as an invoice has them. */
+const prorated = (subscription: Subscription, lines: readonly PendingLine[]): LineDraft[] =>
+  lines.map((line) => ({
+    ...line,
+    proration: true,
+    item: subscription.items.data[0]?.id ?? null,
+  }))
+
+/** What the rest of a period costs that was under way when its items came; nothing where that is not prorated. */
+function restOfPeriod(
+  store: Store,
+  subscription: Subscription,
+  proration: SchedulePhase['proration_behavior'] | undefined,
+  at: number,
+): PendingLine[] {
+  if (proration === undefined || proration === 'none') return []
+  return remaining(store, subscription, subscription.items.data, 1, at)
 }
