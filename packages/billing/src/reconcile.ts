@@ -96,60 +96,82 @@ async function pages(
   let after = run.position?.after ?? ''
   const total = onProgress ? await countOf(ctx, all, after) : 0
   for (;;) {
-    const page = await pageOf(ctx, all, after)
+    const { customers, last, isLast } = await pageOf(ctx, all, after)
     let taken = 0
     const lane = async () => {
       for (;;) {
         if (run.isOver() || state.gone > MOST_GONE) return
-        const customer = page[taken]
+        const customer = customers[taken]
         if (!customer) return
         taken += 1
-        if (isLinked(customer)) await compare(ctx, customer, all, state)
+        await compare(ctx, customer, all, state)
         onProgress?.(state.result.customers, total)
       }
     }
     await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
     // Every customer that was taken has been compared, because the lanes have ended.
-    after = page[taken - 1]?.id ?? after
+    const isWhole = taken === customers.length
+    after = isWhole ? last : (customers[taken - 1]?.id ?? after)
     if (state.gone > MOST_GONE) return false
-    if (taken === page.length && page.length < PAGE) return true
+    if (isWhole && isLast) return true
     if (!(await run.save({ after })) || run.isOver()) return false
   }
 }
 
 /**
  * Customers whose state may have changed since they were synced: a subscription that runs, an invoice or a payment
- * that is open, a checkout that was begun, an event that came since. Who has only signed up is left out.
+ * that is open, a checkout that was begun, an event that came since. Who has only signed up is left out. Each of
+ * these has an index of such rows by customer, of which a page is read.
  */
-const MAY_HAVE_CHANGED = Prisma.sql`AND (
-  EXISTS (SELECT FROM "Subscription" s WHERE s."customerId" = c."id" AND s."provider" = 'stripe'
-    AND s."status" NOT IN ('canceled', 'incomplete_expired'))
-  OR EXISTS (SELECT FROM "Invoice" i WHERE i."customerId" = c."id" AND i."status" IN ('draft', 'open'))
-  OR EXISTS (SELECT FROM "Payment" p WHERE p."customerId" = c."id"
-    AND p."status" NOT IN ('succeeded', 'canceled'))
-  OR EXISTS (SELECT FROM "CheckoutSession" k WHERE k."customerId" = c."id" AND k."status" = 'open')
-  OR EXISTS (SELECT FROM "Order" o WHERE o."customerId" = c."id" AND o."provider" = 'stripe'
-    AND o."status" = 'pending')
-  OR EXISTS (SELECT FROM "WebhookEvent" e WHERE e."provider" = 'stripe'
-    AND e."subject" = c."stripeCustomerId" AND e."status" = 'pending'))`
+const mayHaveChanged = (after: string, page: Prisma.Sql): Prisma.Sql => {
+  const of = (rows: Prisma.Sql) => Prisma.sql`(SELECT "customerId" AS "id" FROM ${rows}
+    AND "customerId" > ${after} ${page})`
+  return Prisma.join(
+    [
+      of(
+        Prisma.sql`"Subscription" WHERE "provider" = 'stripe' AND "status" NOT IN ('canceled', 'incomplete_expired')`,
+      ),
+      of(Prisma.sql`"Invoice" WHERE "status" IN ('draft', 'open')`),
+      of(Prisma.sql`"Payment" WHERE "status" NOT IN ('succeeded', 'canceled')`),
+      of(Prisma.sql`"CheckoutSession" WHERE "status" = 'open'`),
+      of(Prisma.sql`"Order" WHERE "status" = 'pending' AND "provider" = 'stripe'`),
+      of(Prisma.sql`(SELECT c."id" AS "customerId" FROM "WebhookEvent" e
+        JOIN "Customer" c ON c."stripeCustomerId" = e."subject"
+        WHERE e."provider" = 'stripe' AND e."status" = 'pending') "waiting" WHERE true`),
+    ],
+    ' UNION ',
+  )
+}
 
-async function pageOf(ctx: BillingContext, all: boolean, after: string): Promise<LinkedCustomer[]> {
-  const rows = await ctx.db.$queryRaw<{ id: string }[]>`
-    SELECT c."id" FROM "Customer" c WHERE c."stripeCustomerId" IS NOT NULL AND c."id" > ${after}
-      ${all ? Prisma.empty : MAY_HAVE_CHANGED}
-    ORDER BY c."id" LIMIT ${PAGE}`
+interface Page {
+  customers: LinkedCustomer[]
+  /** The last id that was looked at. */
+  last: string
+  isLast: boolean
+}
+
+async function pageOf(ctx: BillingContext, all: boolean, after: string): Promise<Page> {
+  const rows = all
+    ? await ctx.db.$queryRaw<{ id: string }[]>`
+        SELECT "id" FROM "Customer" WHERE "stripeCustomerId" IS NOT NULL AND "id" > ${after}
+        ORDER BY "id" LIMIT ${PAGE}`
+    : await ctx.db.$queryRaw<{ id: string }[]>`
+        SELECT "id" FROM (${mayHaveChanged(after, Prisma.sql`ORDER BY "customerId" LIMIT ${PAGE}`)}) c
+        ORDER BY "id" LIMIT ${PAGE}`
   const customers = await ctx.db.customer.findMany({
     where: { id: { in: rows.map(({ id }) => id) }, stripeCustomerId: { not: null } },
     orderBy: { id: 'asc' },
   })
-  return customers.filter(isLinked)
+  const last = rows.at(-1)?.id ?? after
+  return { customers: customers.filter(isLinked), last, isLast: rows.length < PAGE }
 }
 
 async function countOf(ctx: BillingContext, all: boolean, after: string): Promise<number> {
+  const customers = all
+    ? Prisma.sql`SELECT "id" FROM "Customer" WHERE "stripeCustomerId" IS NOT NULL AND "id" > ${after}`
+    : mayHaveChanged(after, Prisma.empty)
   const [{ count }] = await ctx.db.$queryRaw<[{ count: number }]>`
-    SELECT count(*)::int AS "count" FROM "Customer" c
-    WHERE c."stripeCustomerId" IS NOT NULL AND c."id" > ${after}
-      ${all ? Prisma.empty : MAY_HAVE_CHANGED}`
+    SELECT count(*)::int AS "count" FROM (${customers}) c`
   return count
 }
 

@@ -11,7 +11,7 @@ import { isLinked } from './customers.ts'
 import { BillingError } from './errors.ts'
 import { inNumbers } from './rows.ts'
 import { ask } from './stripe.ts'
-import { isCurrentStatus } from './subscriptions.ts'
+import { CURRENT, isCurrentStatus } from './subscriptions.ts'
 import { syncLinked } from './sync.ts'
 
 export interface FlaggedSubscription {
@@ -29,18 +29,20 @@ export async function listFlagged(
   ownerId?: string,
 ): Promise<FlaggedSubscription[]> {
   const rows = await ctx.db.subscription.findMany({
-    where: { needsAttention: { not: null }, ...(ownerId ? { customer: { ownerId } } : {}) },
+    where: {
+      needsAttention: { not: null },
+      status: { in: [...CURRENT] },
+      ...(ownerId ? { customer: { ownerId } } : {}),
+    },
     include: { customer: true },
     orderBy: { createdAt: 'asc' },
   })
-  return rows
-    .filter(({ status }) => isCurrentStatus(status))
-    .map(({ customer, status, needsAttention, ...ids }) => ({
-      ownerId: customer.ownerId,
-      stripeSubscriptionId: ids.stripeSubscriptionId ?? ids.providerSubscriptionId ?? ids.id,
-      status,
-      needsAttention: needsAttention as string,
-    }))
+  return rows.map(({ customer, status, needsAttention, ...ids }) => ({
+    ownerId: customer.ownerId,
+    stripeSubscriptionId: ids.stripeSubscriptionId ?? ids.providerSubscriptionId ?? ids.id,
+    status,
+    needsAttention: needsAttention as string,
+  }))
 }
 
 export interface ResolveOptions {

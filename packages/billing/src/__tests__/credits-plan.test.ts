@@ -7,6 +7,7 @@ import { createBilling, definePlans } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createHarness, type Harness } from './harness.ts'
 import { poison } from './poison.ts'
+import { statementsOf } from './statements.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 const clock = createTestClock('2030-01-31T09:00:00Z')
@@ -60,6 +61,18 @@ async function nextMonth({ ownerId, subscriptionId }: { ownerId: string; subscri
   h.sandbox.stripe.renew(subscriptionId)
   await h.billing.syncCustomer(ownerId)
 }
+
+test('of years whose month is granted, a page asks once for all and not for each', async () => {
+  const grant = () => h.billing.grantMonthlyCredits()
+  await subscribed('ALL', 'year')
+  await grant()
+  const one = await statementsOf(grant)
+  for (let n = 0; n < 4; n += 1) await subscribed('ALL', 'year')
+  await grant()
+  expect((await statementsOf(grant)).length).toBe(one.length)
+  const bare = createBilling({ ...h.settings, plans: definePlans({ BARE: priced('bare') }) })
+  expect(await statementsOf(() => bare.grantMonthlyCredits())).toEqual([])
+})
 
 describe('paid by the month', () => {
   test('they come with each paid invoice, once however often that is told', async () => {

@@ -22,10 +22,11 @@ const EVERYTHING = [databaseEnv, appEnv, paymentEnv]
 export const orderCommands: Record<string, Command> = {
   'orders list': {
     takes: '[<owner>]',
-    flags: { status: 'pending,…', limit: '100' },
+    flags: { status: 'pending,…', limit: '100', after: '<id>' },
     does: 'orders, the newest first; --status attention for those somebody has to look at',
     needs: [databaseEnv],
-    async run([ownerId], { status, limit }, billing) {
+    async run([ownerId], { status, limit, after }, billing) {
+      const most = limit === undefined ? 100 : requireWhole('limit', limit)
       const isAttention = status === 'attention'
       const orders = await billing.listOrders({
         ...(ownerId === undefined ? {} : { ownerId }),
@@ -33,9 +34,12 @@ export const orderCommands: Record<string, Command> = {
           ? {}
           : { status: status.split(',').map(requireStatus) }),
         needsAttention: isAttention,
-        ...(limit === undefined ? {} : { limit: requireWhole('limit', limit) }),
+        limit: most,
+        ...(after === undefined ? {} : { after }),
       })
       for (const order of orders) say(line(order))
+      const last = orders.at(-1)
+      if (last && orders.length === most) say(`There may be more: --after=${last.id}`)
       if (orders.length === 0) say('There are none.')
       return { orders }
     },

@@ -176,7 +176,7 @@ export async function releaseOverdueHolds(
   for (;;) {
     const due = await ctx.db.$queryRaw<{ id: bigint }[]>`
       SELECT "id" FROM "CreditHold"
-      WHERE "status" = 'open' AND "expiresAt" <= clock_timestamp() AND "id" > ${after}
+      WHERE "status" = 'open' AND "expiresAt" <= now() AND "id" > ${after}
       ORDER BY "id" LIMIT ${PAGE}`
     for (const { id } of due) {
       if (options.signal?.aborted) return released

@@ -91,7 +91,10 @@ export async function grantMonthlyCredits(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
 ): Promise<void> {
-  const yearly = Object.keys(ctx.products).filter((sku) => ctx.products[sku]?.interval === 'year')
+  if (!Object.values(ctx.plans).some(({ credits }) => credits)) return
+  const skus = Object.keys(ctx.products).filter((sku) => ctx.products[sku]?.interval === 'year')
+  const prices = await ctx.db.price.findMany({ where: { interval: 'year' }, select: { id: true } })
+  const priceIds = prices.map(({ id }) => id)
   let after = ''
   for (;;) {
     const page = await ctx.db.subscription.findMany({
@@ -99,19 +102,19 @@ export async function grantMonthlyCredits(
         id: { gt: after },
         status: { in: ['active', 'trialing'] },
         needsAttention: null,
-        OR: [{ price: { interval: 'year' } }, { sku: { in: yearly } }],
+        OR: [{ priceId: { in: priceIds } }, { sku: { in: skus } }],
       },
       include: withPlan,
       orderBy: { id: 'asc' },
       take: PAGE,
     })
-    for (const subscription of page) {
+    const yearly = page.filter((subscription) => termsOf(ctx, subscription)?.interval === 'year')
+    for (const subscription of await thoseToDo(ctx, yearly)) {
       if (options.signal?.aborted) return
       const { id: subscriptionId } = subscription
       await isolated(ctx, 'the months of a plan were not granted', { subscriptionId }, async () => {
         const terms = termsOf(ctx, subscription)
-        if (terms?.interval !== 'year') return
-        await grantMonths(ctx, subscription, terms.credits)
+        if (terms) await grantMonths(ctx, subscription, terms.credits)
         await followYear(ctx, subscription)
       })
     }
@@ -119,6 +122,38 @@ export async function grantMonthlyCredits(
     if (!last || page.length < PAGE) return
     after = last.id
   }
+}
+
+/** Of `page`, those whose present month is not granted yet, and those of whose year money went back. */
+async function thoseToDo(
+  ctx: BillingContext,
+  page: readonly PlannedSubscription[],
+): Promise<PlannedSubscription[]> {
+  if (page.length === 0) return []
+  const now = ctx.clock.now()
+  const months = page.map((subscription) => [...presentMonths(subscription, now)])
+  const keys = page.flatMap(({ customer: { ownerId } }, at) =>
+    (months[at] ?? []).map(({ key }) => ({ ownerId, key })),
+  )
+  const rows = await ctx.db.$queryRaw<{ key: string }[]>`
+    SELECT k."key" FROM unnest(${keys.map(({ ownerId }) => ownerId)}::text[], ${keys.map(({ key }) => key)}::text[])
+      AS k("ownerId", "key")
+    WHERE EXISTS (SELECT FROM "CreditTransaction" t WHERE t."ownerId" = k."ownerId" AND t."idempotencyKey" = k."key")`
+  const granted = new Set(rows.map(({ key }) => key))
+  const idOf = (row: PlannedSubscription) => row.stripeSubscriptionId ?? row.providerSubscriptionId
+  const providers = [...new Set(page.map(({ provider }) => provider))]
+  const orders = await ctx.db.order.findMany({
+    where: {
+      provider: { in: providers },
+      subscriptionId: { in: page.flatMap((row) => idOf(row) ?? []) },
+      OR: MONEY_BACK,
+    },
+    select: { subscriptionId: true },
+  })
+  const back = new Set(orders.map(({ subscriptionId }) => subscriptionId))
+  return page.filter(
+    (row, at) => back.has(idOf(row)) || months[at]?.some(({ key }) => !granted.has(key)),
+  )
 }
 
 /** By what was paid for, where that was told, and else by what the subscription is sold as now. */
@@ -141,18 +176,30 @@ async function grantMonths(
   credits: PlanCredits,
   tx?: Db,
 ): Promise<void> {
-  const { currentPeriodStart, currentPeriodEnd, ...ids } = subscription
+  for (const month of presentMonths(subscription, ctx.clock.now())) {
+    await grantMonth(ctx, subscription, credits, { ...month, ...(tx ? { tx } : {}) })
+  }
+}
+
+/** The months of the present period that have begun and are not over. */
+function* presentMonths(
+  { currentPeriodStart, currentPeriodEnd, ...ids }: PlannedSubscription,
+  now: Date,
+): Generator<{ key: string; end: Date }> {
   const name = nameInKey(ids)
-  const now = ctx.clock.now()
   for (let month = 0; ; month += 1) {
     const start = monthsAfter(currentPeriodStart, month)
     if (start > now || start >= currentPeriodEnd) return
     const next = monthsAfter(currentPeriodStart, month + 1)
     const end = new Date(Math.min(next.getTime(), currentPeriodEnd.getTime()))
-    const key = monthKey(name, start)
-    await grantMonth(ctx, subscription, credits, { key, end, ...(tx ? { tx } : {}) })
+    if (end > now) yield { key: monthKey(name, start), end }
   }
 }
+
+const MONEY_BACK: Prisma.OrderWhereInput[] = [
+  { amountRefunded: { gt: 0 } },
+  { disputeId: { not: null } },
+]
 
 /** The months of a year whose money went back, all or a part, go back with it. */
 async function followYear(ctx: BillingContext, subscription: PlannedSubscription): Promise<void> {

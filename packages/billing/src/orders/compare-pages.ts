@@ -86,9 +86,17 @@ export async function comparePages(
   options: ReconcileOrdersOptions,
 ): Promise<boolean> {
   const since = new Date(place.since)
+  // From one provider to the next by the index: all of the orders would be read for DISTINCT.
   const rows = await ctx.db.$queryRaw<{ provider: string }[]>`
-    SELECT DISTINCT "provider" FROM "Order" WHERE "paymentId" IS NOT NULL
-      AND ("paidAt" >= ${since} OR "completedAt" >= ${since}) ORDER BY 1`
+    WITH RECURSIVE "known" AS (
+      SELECT min("provider") AS "provider" FROM "Order" WHERE "paymentId" IS NOT NULL
+      UNION ALL
+      SELECT (SELECT min("provider") FROM "Order" o WHERE o."paymentId" IS NOT NULL AND o."provider" > k."provider")
+      FROM "known" k WHERE k."provider" IS NOT NULL)
+    SELECT k."provider" FROM "known" k WHERE EXISTS (
+      SELECT FROM "Order" o WHERE o."provider" = k."provider" AND o."paymentId" IS NOT NULL
+        AND greatest(o."paidAt", o."completedAt") >= ${since})
+    ORDER BY 1`
   const names = new Set([ctx.provider.name as string, ...rows.map(({ provider }) => provider)])
   for (const name of names) {
     if (place.done.includes(name)) continue
@@ -151,30 +159,34 @@ async function compareOrders(
   provider: PaymentProvider,
 ): Promise<boolean> {
   const { ctx, run, place } = comparing
-  const since = new Date(place.since)
-  const listed = provider.listPayments ? { createdAt: { lt: listedSince(place) } } : {}
+  // Those made later have been listed.
+  const before = provider.listPayments ? listedSince(place) : null
   for (;;) {
-    const orders = await ctx.db.order.findMany({
-      where: {
-        provider: name,
-        paymentId: { not: null },
-        OR: [{ paidAt: { gte: since } }, { completedAt: { gte: since } }],
-        id: { gt: place.after },
-        ...listed,
-      },
-      select: { id: true, paymentId: true },
-      orderBy: { id: 'asc' },
-      take: PAGE,
-    })
-    const ids = orders
-      .flatMap(({ paymentId }) => paymentId ?? [])
-      .filter((id) => !place.seen.includes(id))
+    const orders = await ordersAfter(ctx, name, place, before)
+    const ids = orders.map(({ paymentId }) => paymentId).filter((id) => !place.seen.includes(id))
     if (!(await askAbout(comparing, name, provider, ids))) return false
     const last = orders.at(-1)
     if (!last) return true
-    place.after = last.id
+    place.after = `${last.at.toISOString()} ${last.id}`
     if (!(await run.save(place))) return false
   }
+}
+
+/** The next orders of the window, in the order in which they were paid or completed. */
+async function ordersAfter(
+  ctx: BillingContext,
+  name: string,
+  { since, after }: Place,
+  before: Date | null,
+): Promise<{ id: string; paymentId: string; at: Date }[]> {
+  const [at = '', id] = after.split(' ')
+  const from = id === undefined ? { at: since, id: '' } : { at, id }
+  return ctx.db.$queryRaw`
+    SELECT "id", "paymentId", greatest("paidAt", "completedAt") AS "at" FROM "Order"
+    WHERE "provider" = ${name} AND "paymentId" IS NOT NULL
+      AND (greatest("paidAt", "completedAt"), "id") > (${from.at}::timestamptz, ${from.id})
+      AND (${before}::timestamptz IS NULL OR "createdAt" < ${before})
+    ORDER BY greatest("paidAt", "completedAt"), "id" LIMIT ${PAGE}`
 }
 
 /** Asks about payments one by one. Those that fail are asked about once more, at the end of the page. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { loggedType } from '../credits/logged-type.ts'
 import { paidKey } from '../credits/months.ts'
@@ -24,26 +25,46 @@ export interface ListOrdersOptions {
   needsAttention?: boolean
   /** Default 100. */
   limit?: number
+  /** The id of the last order of the page before. Default: the first page. */
+  after?: string
 }
 
-/** Orders, the newest first. */
+const ALL: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
+
+/** Orders, the newest first. Further pages come with `after`. @throws `order_not_found` where there is no order `after`. */
 export async function listOrders(
   ctx: BillingContext,
   options: ListOrdersOptions = {},
 ): Promise<OwnerOrder[]> {
-  const { ownerId, status, needsAttention = false, limit = 100 } = options
-  const rows = await ctx.db.order.findMany({
-    where: {
-      ...(ownerId === undefined ? {} : { ownerId }),
-      ...(status === undefined ? {} : { status: { in: [...status] } }),
-      ...(needsAttention ? { needsAttention: { not: null } } : {}),
-    },
-    omit: { returnKey: true, settledTicket: true },
-    orderBy: { createdAt: 'desc' },
-    take: limit,
-  })
-  return rows.map(inNumbers)
+  const { ownerId, status, needsAttention = false, limit = 100, after } = options
+  const last = after === undefined ? null : await findOrder(ctx, after)
+  const page = (of: Prisma.OrderWhereInput) =>
+    ctx.db.order.findMany({
+      where: {
+        ...(ownerId === undefined ? {} : { ownerId }),
+        ...(needsAttention ? { needsAttention: { not: null } } : {}),
+        ...(last ? { OR: before(last) } : {}),
+        ...of,
+      },
+      omit: { returnKey: true, settledTicket: true },
+      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      take: limit,
+    })
+  if (status === undefined) return (await page({})).map(inNumbers)
+  const wanted = ALL.filter((each) => status.includes(each))
+  // One by one, because the index has those of each in order.
+  const pages = await Promise.all(wanted.map((each) => page({ status: each })))
+  const newestFirst = (a: OrderRow, b: OrderRow) =>
+    b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1)
+  return pages.flat().sort(newestFirst).slice(0, limit).map(inNumbers)
 }
+
+type OrderRow = Pick<Order, 'id' | 'createdAt'>
+
+const before = ({ id, createdAt }: OrderRow): Prisma.OrderWhereInput[] => [
+  { createdAt: { lt: createdAt } },
+  { createdAt, id: { lt: id } },
+]
 
 export interface ShownOrder extends OwnerOrder {
   /** What the ledger has of it, the oldest first. */

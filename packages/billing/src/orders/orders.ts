@@ -30,7 +30,13 @@ import { checkOrders } from './stuck.ts'
 import { watchOrders } from './watch.ts'
 
 const ORDER = id('The order id')
-const FILTERS = { ownerId: OWNER, status: words('status'), needsAttention: FLAG, limit: LIMIT }
+const FILTERS = {
+  ownerId: OWNER,
+  status: words('status'),
+  needsAttention: FLAG,
+  limit: LIMIT,
+  after: id('after'),
+}
 const REFUND = {
   amount: AMOUNT,
   reason: ANY,
