@@ -61,6 +61,8 @@ export async function forgetOwner(
   ]
   const mentions = await mentionsOf(ctx, customerId)
   await ctx.db.$transaction([
+    // Before its rows, as a sync does: in another order the two would wait for each other.
+    ctx.db.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR UPDATE`,
     ctx.db.booking.updateMany({
       where: customerOf,
       data: NAMELESS,

@@ -67,21 +67,24 @@ export async function forgetRefusals({
   const customers = customerKey(appUrl.host, '')
   let forgotten = 0
   for (let count = AT_ONCE; count === AT_ONCE; forgotten += count) {
+    // With LIMIT each order and customer is looked up; without, all of them would be read into a hash.
     count = await db.$executeRaw`
       DELETE FROM "RefusedRequest" WHERE "name" IN (
-        SELECT "name" FROM (
+        SELECT r."name" FROM (
           SELECT "name", split_part("name", ':', 1) AS "kind", split_part("name", ':', 2) AS "id",
             CASE WHEN starts_with("name", ${customers}) THEN substr("name", length(${customers}) + 1) END AS "owner"
           FROM "RefusedRequest" WHERE "refusedAt" < now() - ${FORGOTTEN_DAYS} * interval '1 day') r
+          LEFT JOIN LATERAL (SELECT o."status" = 'pending' AS "isPending", o."amountRefunded" < o."amountPaid" AS "isPaid"
+            FROM "Order" o WHERE o."id" = r."id" LIMIT 1) o ON true
+          LEFT JOIN LATERAL (SELECT true AS "isUnmade" FROM "Customer" c
+            WHERE c."ownerId" IN (r."owner", regexp_replace(r."owner", ':[^:]*$', ''))
+              AND c."stripeCustomerId" IS NULL AND c."forgottenAt" IS NULL LIMIT 1) c ON true
         WHERE CASE "kind"
           WHEN 'confirm' THEN true
-          WHEN 'order' THEN NOT EXISTS (SELECT FROM "Order" o WHERE o."id" = r."id" AND o."status" = 'pending')
-          WHEN 'pi' THEN NOT EXISTS (SELECT FROM "Order" o WHERE o."id" = r."id" AND o."status" = 'pending')
-          WHEN 'refund' THEN NOT EXISTS (
-            SELECT FROM "Order" o WHERE o."id" = r."id" AND o."amountRefunded" < o."amountPaid")
-          WHEN 'cus' THEN "owner" IS NOT NULL AND NOT EXISTS (
-            SELECT FROM "Customer" c WHERE c."ownerId" IN (r."owner", regexp_replace(r."owner", ':[^:]*$', ''))
-              AND c."stripeCustomerId" IS NULL AND c."forgottenAt" IS NULL) END
+          WHEN 'order' THEN o."isPending" IS NOT TRUE
+          WHEN 'pi' THEN o."isPending" IS NOT TRUE
+          WHEN 'refund' THEN o."isPaid" IS NOT TRUE
+          WHEN 'cus' THEN r."owner" IS NOT NULL AND c."isUnmade" IS NULL END
         LIMIT ${AT_ONCE})`
   }
   return forgotten

@@ -70,7 +70,10 @@ test('of years whose month is granted, a page asks once for all and not for each
   for (let n = 0; n < 4; n += 1) await subscribed('ALL', 'year')
   await grant()
   expect((await statementsOf(grant)).length).toBe(one.length)
-  const bare = createBilling({ ...h.settings, plans: definePlans({ BARE: priced('bare') }) })
+  const bare = createBilling({
+    ...h.settings,
+    plans: definePlans({ FREE: { name: 'free' }, BARE: priced('bare') }),
+  })
   expect(await statementsOf(() => bare.grantMonthlyCredits())).toEqual([])
 })
 

@@ -1,6 +1,9 @@
 /** Nobody who was forgotten can be found: every text and JSON column of every table is searched for them. */
 
 import { randomUUID } from 'node:crypto'
+import { until } from '@repo/core/testing'
+import { atomically } from '@repo/db'
+import { countLockWaits, WITHOUT_HURRY } from '@repo/db/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling, definePlans } from '../index.ts'
@@ -253,5 +256,35 @@ describe('the hashes of trials', () => {
     const rows = await rowsOf('sub_old')
     expect(rows).toHaveLength(2)
     expect(rows.join()).not.toMatch(/aaaa|fingerprint/)
+  })
+})
+
+test('forgetting and a sync do not wait for each other', async () => {
+  const ownerId = await h.owner()
+  const { id: customerId } = await h.db.customer.create({ data: { ownerId, ownerType: 'user' } })
+  const now = new Date()
+  const { id } = await h.db.invoice.create({
+    data: {
+      ...{ customerId, stripeInvoiceId: `in_${ownerId}`, status: 'open', currency: 'usd' },
+      ...{ total: 1, amountDue: 1, amountPaid: 0 },
+      ...{ createdAt: now, periodStart: now, periodEnd: now },
+    },
+  })
+  let forgetting: Promise<unknown> = Promise.resolve()
+  await atomically(
+    h.db,
+    async (tx) => {
+      // What a sync does: the customer's row, then what hangs on it.
+      await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
+      forgetting = h.billing.forgetOwner(ownerId)
+      forgetting.catch(() => {})
+      await until(async () => (await countLockWaits(h.db)) > 0)
+      await tx.invoice.update({ where: { id }, data: { number: 'from the sync' } })
+    },
+    WITHOUT_HURRY,
+  )
+  await forgetting
+  expect(await h.db.customer.findUnique({ where: { id: customerId } })).toMatchObject({
+    ownerId: `deleted:${customerId}`,
   })
 })
