@@ -267,7 +267,7 @@ test('forgetting and a sync do not wait for each other', async () => {
     data: {
       ...{ customerId, stripeInvoiceId: `in_${ownerId}`, status: 'open', currency: 'usd' },
       ...{ total: 1, amountDue: 1, amountPaid: 0 },
-      ...{ createdAt: now, periodStart: now, periodEnd: now },
+      ...{ createdAt: now, updatedAt: now, periodStart: now, periodEnd: now },
     },
   })
   let forgetting: Promise<unknown> = Promise.resolve()
