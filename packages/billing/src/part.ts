@@ -125,12 +125,14 @@ async function named(
 ): Promise<RawState | null> {
   try {
     const raw: RawState = { subscriptions: [], invoices: [], intents: [] }
-    if (invoice) await addInvoice(stripe, raw, invoice, subscription !== undefined)
+    // What a paid invoice gives depends on the period of its subscription, which may not have been told of yet.
+    const owner = invoice ? await addInvoice(stripe, raw, invoice) : null
     const has = (of: readonly object[], id: string) => of.some((each) => idOf(each) === id)
-    if (subscription && !has(raw.subscriptions, subscription)) {
+    for (const id of new Set([subscription, owner])) {
+      if (!id || has(raw.subscriptions, id)) continue
       const expand = ['default_payment_method', 'schedule']
       raw.subscriptions.push(
-        await ask('subscription', stripe.subscriptions.retrieve(subscription, { expand })),
+        await ask('subscription', stripe.subscriptions.retrieve(id, { expand })),
       )
     }
     if (payment && !has(raw.intents, payment)) {
@@ -146,30 +148,28 @@ async function named(
   }
 }
 
-/** An invoice, and in the same request what hangs on it as far as the API version expands that. */
-async function addInvoice(
-  stripe: Stripe,
-  raw: RawState,
-  id: string,
-  withSubscription: boolean,
-): Promise<void> {
+/**
+ * An invoice, and in the same request what hangs on it as far as the API version expands that. Returns the id of its
+ * subscription.
+ */
+async function addInvoice(stripe: Stripe, raw: RawState, id: string): Promise<string | null> {
   const isNew = hasNewShape(stripe)
   const path = isNew ? 'parent.subscription_details.subscription' : 'subscription'
   const expand = [
     isNew ? 'payments' : 'payment_intent.latest_charge.refunds',
-    ...(withSubscription
-      ? [isNew ? path : `${path}.default_payment_method`, `${path}.schedule`]
-      : []),
+    isNew ? path : `${path}.default_payment_method`,
+    `${path}.schedule`,
   ]
   const invoice = record(await ask('invoice', stripe.invoices.retrieve(id, { expand }))) ?? {}
   const details = record(record(invoice.parent)?.subscription_details)
   const subscription = record(details?.subscription) ?? record(invoice.subscription)
   // Not expanded its trial could not be told apart.
   const isEnough = !isNew || subscription?.status !== 'trialing'
-  if (withSubscription && subscription && isEnough) raw.subscriptions.push(subscription)
+  if (subscription && isEnough) raw.subscriptions.push(subscription)
   const intent = record(invoice.payment_intent)
   if (intent) raw.intents.push(intent)
   raw.invoices.push(compact(invoice))
+  return invoiceSubscription(invoice)
 }
 
 /** An invoice with ids where what they name was expanded. */

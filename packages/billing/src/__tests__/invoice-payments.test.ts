@@ -292,6 +292,20 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     ])
   })
 
+  test('promise 1: a renewal whose invoice is told before its subscription gives its credits', async () => {
+    const owner = await subscribed()
+    await h.deliverAll()
+    const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    h.sandbox.stripe.renew(owner.subscriptionId)
+    const [paid] = (await h.events('invoice.paid')).slice(-1)
+    await h.deliver(paid)
+    await h.work()
+    expect(await balance(owner.ownerId)).toBe(200)
+    await h.deliverAll()
+    expect(await balance(owner.ownerId)).toBe(200)
+  })
+
   test('promise 1: a renewal that is a draft for an hour gives its credits with the payment, and is told once', async () => {
     h.sandbox.stripe.configure({ renewals: 'draft' })
     const owner = await subscribed()

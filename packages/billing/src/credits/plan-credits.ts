@@ -61,8 +61,11 @@ export async function grantPlanCredits(
   const invoicedAt = await whenInvoiced(tx, effect.payload)
   if (!invoicedAt) return
   const { currentPeriodStart, currentPeriodEnd } = subscription
+  // An invoice of after the period that is known here is for the next one, which was not told of yet.
   const isPresent =
-    invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS && now?.interval === 'month'
+    invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS &&
+    invoicedAt < currentPeriodEnd &&
+    now?.interval === 'month'
   const end = isPresent ? currentPeriodEnd : monthsAfter(invoicedAt, 1)
   const key = paidKey(effect.payload)
   await grantMonth(ctx, subscription, terms.credits, { key, end, tx })

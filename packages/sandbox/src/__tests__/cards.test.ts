@@ -91,6 +91,16 @@ test('what is not played is refused by name, and nothing is done', async () => {
   await refused(stripe.paymentIntents.create({ ...intent, capture_method: 'manual' }), {
     param: 'capture_method',
   })
+  const sent = { collection_method: 'send_invoice', days_until_due: 7 } as const
+  await refused(
+    stripe.subscriptions.update(subscription.id, { collection_method: 'send_invoice' }),
+    {
+      param: 'collection_method',
+    },
+  )
+  await refused(stripe.subscriptions.update(subscription.id, sent), { param: 'days_until_due' })
+  const shipping = { name: 'Ada', address: { line1: 'Hauptstrasse 1' } }
+  await refused(stripe.paymentIntents.create({ ...intent, shipping }), { param: 'shipping' })
   const flow_data = { type: 'payment_method_update' } as const
   const customer = String(subscription.customer)
   await refused(stripe.billingPortal.sessions.create({ customer, flow_data }), {

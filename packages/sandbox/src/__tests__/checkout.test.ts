@@ -329,3 +329,21 @@ test('an unknown address is asked for, and everything shown is escaped', async (
   expect((await running.post(path, { ...CARD, email: 'ada@example.com' })).status).toBe(303)
   expect((await fetch(new URL('/stripe/checkout/cs_none', running.url))).status).toBe(404)
 })
+
+test('an open session says whom it is for, as far as the host has said', async () => {
+  const stripe = (await start()).client(NEW)
+  const { price, customer } = await shop(stripe)
+  const create = async (more: object) =>
+    (
+      await stripe.checkout.sessions.create({
+        mode: 'subscription',
+        success_url: SUCCESS,
+        line_items: [{ price: price.id, quantity: 1 }],
+        ...more,
+      })
+    ).customer_details
+  expect(await create({})).toBeNull()
+  const known = { email: 'ada@example.com', name: null, tax_exempt: 'none', tax_ids: null }
+  expect(await create({ customer: customer.id })).toMatchObject(known)
+  expect(await create({ customer_email: 'ada@example.com' })).toMatchObject(known)
+})

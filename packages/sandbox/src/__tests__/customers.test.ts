@@ -79,3 +79,22 @@ test('a deleted customer’s schedule goes with the subscription', async () => {
   await stripe.customers.del(customer.id)
   expect((await stripe.subscriptionSchedules.retrieve(id)).status).toBe('released')
 })
+
+test('a customer has a place to ship to, and tells its tax and its credit where they are asked for', async () => {
+  for (const version of [OLD, NEW]) {
+    const stripe = (await start()).client(version)
+    const address = { line1: 'Hauptstrasse 1', country: 'DE' }
+    const { id } = await stripe.customers.create({
+      shipping: { name: 'Ada', address },
+      address,
+      balance: -500,
+    })
+    const expand = ['tax', 'invoice_credit_balance']
+    expect(await stripe.customers.retrieve(id, { expand })).toMatchObject({
+      shipping: { name: 'Ada', phone: null, address: { line1: 'Hauptstrasse 1', city: null } },
+      tax: { automatic_tax: 'not_collecting', location: { country: 'DE' } },
+      invoice_credit_balance: {},
+    })
+    expect(await stripe.customers.retrieve(id)).not.toHaveProperty('tax')
+  }
+})

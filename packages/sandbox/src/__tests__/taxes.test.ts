@@ -155,6 +155,12 @@ test('automatic tax reckons by the registration, and asks where the customer is'
     automatic_tax: { enabled: true, status: 'complete' },
     total_taxes: [{ amount: 931, taxability_reason: 'standard_rated' }],
   })
+  const preview = await stripe.invoices.createPreview({
+    customer: customer.id,
+    subscription_details: { items: [{ price: price.id }] },
+    automatic_tax: { enabled: true },
+  })
+  expect(preview.total).toBe(5831)
   running.sandbox.stripe.configure({ taxRegistration: null })
   running.sandbox.stripe.renew(subscription.id)
   const [next] = (await stripe.invoices.list({ subscription: subscription.id })).data

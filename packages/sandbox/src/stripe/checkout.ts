@@ -85,7 +85,7 @@ function create({ store, params, version }: Call): CheckoutSession {
     client_reference_id: params.text('client_reference_id', 200) ?? null,
     currency,
     customer,
-    customer_details: email === null ? null : detailsOf(email, null),
+    customer_details: openDetails(store, customer, email),
     customer_email: email,
     ...redeemed(redemptions),
     expires_at: expiryOf(store, params),
@@ -135,6 +135,18 @@ function blank() {
     subscription: null,
     ui_mode: 'hosted',
   } satisfies Partial<CheckoutSession>
+}
+
+/** Whom an open session is for, as far as the host has said; null where it has not. */
+function openDetails(
+  store: Store,
+  customer: string | null,
+  email: string | null,
+): CheckoutSession['customer_details'] {
+  if (customer === null && email === null) return null
+  const known = store.tables.customers.get(customer ?? '')
+  // The tax ids are asked for on the page.
+  return { ...detailsOf(email ?? known?.email ?? null, null), tax_ids: null }
 }
 
 /** Who paid, as the session tells it. */

@@ -5,7 +5,7 @@
  */
 
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
-import { invalid, noSuch } from './errors.ts'
+import { invalid, missing, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { Address, Customer } from './objects.ts'
 import { attachCard, resolveCard, verified } from './payment-methods.ts'
@@ -93,6 +93,7 @@ function changes(
   const balance = params.integer('balance')
   if (balance !== undefined) fields.balance = balance
   if (params.has('address')) fields.address = addressOf(params.object('address'))
+  if (params.has('shipping')) fields.shipping = shippingOf(params.object('shipping'))
   if (params.has('preferred_locales'))
     fields.preferred_locales = params.strings('preferred_locales')
   const settings = params.object('invoice_settings')
@@ -134,6 +135,14 @@ function addressOf(params: Params | undefined): Address | null {
   }
 }
 
+function shippingOf(params: Params | undefined): Customer['shipping'] {
+  if (params === undefined) return null
+  params.only(['address', 'name', 'phone'])
+  const address = addressOf(params.object('address'))
+  if (address === null) throw missing(params.name('address'))
+  return { address, name: params.required('name'), phone: params.text('phone') ?? null }
+}
+
 function create({ store, params }: Call): Customer {
   const named = params.text('payment_method')
   const card = named ? verified(resolveCard(store, named, 'payment_method')) : undefined
@@ -163,8 +172,9 @@ const PARAMS = [
   'name',
   'phone',
   'preferred_locales',
+  'shipping',
 ]
-const IGNORED = ['shipping', 'tax', 'invoice_prefix']
+const IGNORED = ['tax', 'invoice_prefix']
 
 /** Refused by name: each would change what a customer is charged, or when. */
 const REFUSED = ['tax_exempt', 'tax_id_data', 'test_clock']

@@ -38,6 +38,11 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     const data = referring(store, 'refunds', 'charge', value.id).toReversed()
     return { object: 'list', data, has_more: false, url: `/v1/charges/${value.id}/refunds` }
   }
+  if (value.object === 'customer' && key === 'tax') return taxOf(store, value.id, version)
+  if (value.object === 'customer' && key === 'invoice_credit_balance') {
+    const { balance, currency } = find(store, 'customers', value.id)
+    return balance === 0 || currency === null ? {} : { [currency]: balance }
+  }
   if (value.object === 'customer' && key === 'subscriptions') {
     const own = referring(store, 'subscriptions', 'customer', value.id).filter(
       (subscription) => subscription.status !== 'canceled',
@@ -46,6 +51,19 @@ function includable(store: Store, value: Shown, key: string, version: string): u
     return { object: 'list', data, has_more: false, url: `/v1/customers/${value.id}/subscriptions` }
   }
   return undefined
+}
+
+/** Where a customer is, for automatic tax. */
+function taxOf(store: Store, id: string, version: string): Shown {
+  const { address } = find(store, 'customers', id)
+  const { country, state = null } = address ?? {}
+  const collects = store.settings.taxRegistration === null ? 'not_collecting' : 'supported'
+  return {
+    automatic_tax: country ? collects : 'unrecognized_location',
+    ip_address: null,
+    location: country ? { country, source: 'billing_address', state } : null,
+    ...(isNewShape(version) ? { provider: 'stripe' } : {}),
+  }
 }
 
 /** The same as an answer of the version has it. */

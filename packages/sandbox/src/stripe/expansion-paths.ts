@@ -52,6 +52,7 @@ function answerOf(path: string): string {
 /** What Stripe still expands and has taken out of its types. */
 const STILL: Record<string, Record<string, string>> = {
   charge: { dispute: '!dispute' },
+  customer: { invoice_credit_balance: '!', tax: '!' },
   plan: { product: '!product' },
   subscription: { plan: 'plan' },
   subscription_item: { plan: 'plan' },

@@ -81,7 +81,7 @@ export interface Customer extends Base {
   next_invoice_sequence: number
   phone: string | null
   preferred_locales: string[]
-  shipping: null
+  shipping: { address: Address; name: string; phone: string | null } | null
   tax_exempt: 'none'
   test_clock: null
   /** Present once deleted; the record stays so that its id can still be answered. */
@@ -180,7 +180,8 @@ export interface CheckoutSession extends Base {
     name: string | null
     phone: null
     tax_exempt: 'none'
-    tax_ids: []
+    /** Null until the session is complete. */
+    tax_ids: [] | null
   } | null
   customer_email: string | null
   discounts: { coupon: string; promotion_code: string | null }[] | null

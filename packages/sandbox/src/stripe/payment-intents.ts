@@ -79,7 +79,6 @@ const INTENT_PARAMS = [
 const CONFIRM_PARAMS = ['error_on_requires_action', 'off_session', 'return_url', 'use_stripe_sdk']
 const INTENT_IGNORED = [
   'payment_method_options',
-  'shipping',
   'capture_method',
   'confirmation_method',
   'mandate_data',
@@ -185,6 +184,7 @@ export const paymentIntentEndpoints: Endpoint[] = [
     path: '/v1/payment_intents',
     params: [...INTENT_PARAMS, ...CONFIRM_PARAMS, 'confirm'],
     ignored: INTENT_IGNORED,
+    refused: ['shipping'],
     run: createFromCall,
   },
   {
@@ -207,6 +207,7 @@ export const paymentIntentEndpoints: Endpoint[] = [
     path: '/v1/payment_intents/:id',
     params: INTENT_PARAMS,
     ignored: INTENT_IGNORED,
+    refused: ['shipping'],
     run: updateFromCall,
   },
   {
@@ -214,6 +215,7 @@ export const paymentIntentEndpoints: Endpoint[] = [
     path: '/v1/payment_intents/:id/confirm',
     params: [...CONFIRM_PARAMS, 'payment_method', 'receipt_email', 'setup_future_usage'],
     ignored: INTENT_IGNORED,
+    refused: ['shipping'],
     run({ store, params, id }) {
       refuseManualCapture(params)
       const intent = find(store, 'paymentIntents', id)

@@ -20,6 +20,7 @@ import { find, randomText, referring, type Store } from './store.ts'
 import { createSubscription } from './subscription-create.ts'
 import { isEnded, renewSubscription } from './subscription-life.ts'
 import { updateSubscription } from './subscription-update.ts'
+import { automaticTax, automaticTaxOf, requirePlace } from './taxes.ts'
 
 /** What a preview may assume of the subscription. */
 const DETAILS = [
@@ -44,13 +45,18 @@ function preview(call: Call, details: Params | undefined): Invoice {
   if (!customer) throw missing('customer')
   requireCustomer(store, customer)
   const copied = rehearsalOf(store, customer)
+  const isTaxed = automaticTaxOf(params) ?? false
+  if (isTaxed) requirePlace(store, customer)
+  const own = copied.tables.subscriptions.get(current?.id ?? '')
+  if (own && isTaxed) own.automatic_tax = automaticTax(true)
   // Whether the customer can pay is no part of what it will cost.
   const request = (details ?? params.below('subscription_', [])).with({
     payment_behavior: 'default_incomplete',
   })
   if (current === undefined) {
     if (!details?.has('items')) throw nothing(customer)
-    createSubscription({ ...call, store: copied, params: request.with({ customer }) })
+    const asked = request.with({ customer, automatic_tax: { enabled: String(isTaxed) } })
+    createSubscription({ ...call, store: copied, params: asked })
   } else if (details !== undefined && details.keys().length > 0) {
     updateSubscription({ ...call, store: copied, params: request, id: current.id, version })
   }
@@ -139,8 +145,8 @@ function previewOld(call: Call): Invoice {
   return preview(call, old.keys().length > 0 ? old : call.params.object('subscription_details'))
 }
 
-const WHOSE = ['customer', 'schedule', 'subscription', 'subscription_details']
-const IGNORED = ['automatic_tax', 'currency', 'preview_mode']
+const WHOSE = ['automatic_tax', 'customer', 'schedule', 'subscription', 'subscription_details']
+const IGNORED = ['currency', 'preview_mode']
 
 export const previewEndpoints: Endpoint[] = [
   {

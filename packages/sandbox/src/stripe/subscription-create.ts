@@ -21,6 +21,7 @@ import {
   missingPaymentMethodOf,
   quantityOf,
   recurringPrice,
+  refuseSent,
   trialEndOf,
 } from './subscription-params.ts'
 import { automaticTaxOf, ratesAsked, requirePlace } from './taxes.ts'
@@ -53,6 +54,7 @@ const BEHAVIOURS = [
  */
 export function createSubscription({ store, params, version }: Call): Subscription {
   const customer = requireCustomer(store, params.required('customer'))
+  refuseSent(params)
   const items = itemDrafts(store, params)
   const behaviour = params.choice('payment_behavior', BEHAVIOURS) ?? 'allow_incomplete'
   const isCancelled = params.flag('cancel_at_period_end') ?? false

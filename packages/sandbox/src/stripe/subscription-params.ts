@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalid, missing } from './errors.ts'
+import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
 import type { MissingPaymentMethod, PaymentMethod, Price, Subscription } from './objects.ts'
 import { attachCard, resolveCard, verified } from './payment-methods.ts'
@@ -182,4 +182,13 @@ export function missingPaymentMethodOf(
   const named = end.choice('missing_payment_method', ['cancel', 'create_invoice', 'pause'] as const)
   if (named === undefined) throw missing(end.name('missing_payment_method'))
   return named
+}
+
+/** Refuses invoices that are sent and paid by hand: here they are charged. */
+export function refuseSent(params: Params): void {
+  const method = params.choice('collection_method', [
+    'charge_automatically',
+    'send_invoice',
+  ] as const)
+  if (method === 'send_invoice') throw notCovered('invoices that are sent', 'collection_method')
 }

@@ -26,6 +26,7 @@ import {
   pauseOf,
   quantityOf,
   recurringPrice,
+  refuseSent,
   trialEndOf,
 } from './subscription-params.ts'
 import { automaticTax, automaticTaxOf, ratesAsked, requirePlace } from './taxes.ts'
@@ -111,6 +112,7 @@ function checkEnded(params: Params, subscription: Subscription): void {
 
 /** `isHeld`: the change is made once it is paid. */
 function apply({ store, params, id, version }: Call, isHeld = false) {
+  refuseSent(params)
   const subscription = find(store, 'subscriptions', id)
   const metadata = params.metadata(subscription.metadata)
   const schedule = cancellation(store, params, subscription)
