@@ -105,3 +105,17 @@ describe('credits', () => {
     await expectAtMost(1, () => work(ownerId))
   })
 })
+
+describe('each minute, where nothing is due', () => {
+  test.each<[number, string, () => Promise<unknown>]>([
+    // One for each lane, of which any may find something.
+    [4, 'processing events', () => h.billing.processEvents()],
+    [1, 'watching events', () => h.billing.watchEvents()],
+    [1, 'checking orders', () => h.billing.checkOrders()],
+    [1, 'watching orders', () => h.billing.watchOrders()],
+    [1, 'releasing holds', () => h.billing.releaseOverdueHolds()],
+  ])('at most %i statements: %s', async (most, _, work) => {
+    await h.work()
+    await expectAtMost(most, work)
+  })
+})

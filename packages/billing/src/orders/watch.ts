@@ -26,26 +26,28 @@ const DAY_MS = 24 * 60 * 60_000
 /** Rates are null where there was nothing in that time. */
 export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const since = new Date(ctx.clock.now().getTime() - DAY_MS)
-  const [paid] = await ctx.db.$queryRaw<[{ all: number; fulfilled: number }]>`
-    SELECT count(*)::int AS "all",
-      (count(*) FILTER (WHERE "status" = 'completed' AND "needsAttention" IS NULL))::int AS "fulfilled"
-    FROM "Order" WHERE "invoiceId" IS NULL
-      AND ("paidAt" > ${since} OR ("failedAt" > ${since} AND "paidAt" IS NULL))`
-  const [told] = await ctx.db.$queryRaw<[{ completed: number; refunded: number }]>`
-    SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
-      count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"
-    FROM "Effect" WHERE "createdAt" > now() - interval '1 day'
-      AND "name" IN ('order.completed', 'order.refunded')`
+  const [row] = await ctx.db.$queryRaw<
+    [{ all: number; fulfilled: number; completed: number; refunded: number }]
+  >`
+    SELECT * FROM (
+      SELECT count(*)::int AS "all",
+        (count(*) FILTER (WHERE "status" = 'completed' AND "needsAttention" IS NULL))::int AS "fulfilled"
+      FROM "Order" WHERE "invoiceId" IS NULL
+        AND ("paidAt" > ${since} OR ("failedAt" > ${since} AND "paidAt" IS NULL))) paid, (
+      SELECT (count(*) FILTER (WHERE "name" = 'order.completed'))::int AS "completed",
+        count(DISTINCT split_part("key", ':', 2)) FILTER (WHERE "name" = 'order.refunded')::int AS "refunded"
+      FROM "Effect" WHERE "createdAt" > now() - interval '1 day'
+        AND "name" IN ('order.completed', 'order.refunded')) told`
   const rates = {
-    fulfilmentRate: paid.all === 0 ? null : paid.fulfilled / paid.all,
-    refundRate: told.completed === 0 ? null : told.refunded / told.completed,
+    fulfilmentRate: row.all === 0 ? null : row.fulfilled / row.all,
+    refundRate: row.completed === 0 ? null : row.refunded / row.completed,
   }
   const { fulfilmentRate, refundRate } = ctx.limits
-  if (paid.all >= MIN_SAMPLE && (rates.fulfilmentRate ?? 1) < fulfilmentRate) {
+  if (row.all >= MIN_SAMPLE && (rates.fulfilmentRate ?? 1) < fulfilmentRate) {
     const rate = rates.fulfilmentRate as number
     ctx.alert({ code: 'fulfilment_rate_low', rate, threshold: fulfilmentRate })
   }
-  if (told.completed >= MIN_SAMPLE && (rates.refundRate ?? 0) > refundRate) {
+  if (row.completed >= MIN_SAMPLE && (rates.refundRate ?? 0) > refundRate) {
     const rate = rates.refundRate as number
     ctx.alert({ code: 'refund_rate_high', rate, threshold: refundRate })
   }
