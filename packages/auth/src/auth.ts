@@ -35,6 +35,7 @@ import { type GivenAuthOptions, requireOrigin } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import { createProtection } from './protection.ts'
+import { createHandler, type Routed } from './router.ts'
 import { createGuards, type Guards } from './session.ts'
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
 
@@ -102,6 +103,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
     protection,
   })
+  const routed = createHandler(betterAuthInstance as unknown as Routed)
   const api = plainErrors(withCookieKeys(betterAuthInstance.api, cookies))
   const fields = createFieldCheck(betterAuthInstance.api, '/api/auth')
   const { getSession, ...sessions } = tokens.sessions
@@ -137,7 +139,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const checked = addresses.tell(await checkRequest(req, baseURL, fields))
       isChecked = true
       const headers = await cookies.inward(checked.headers)
-      const answer = await betterAuthInstance.handler(withHeaders(checked, headers))
+      const answer = await routed(withHeaders(checked, headers))
       return await translatedResponse(answer, cookies.outward)
     } catch (thrown) {
       const refusal = refusalOf(thrown)
