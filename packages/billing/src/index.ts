@@ -46,6 +46,7 @@ export type { RestoredCustomer } from './link.ts'
 export type { ForgetOptions } from './owners.ts'
 export type {
   ConfirmedPayment,
+  ConfirmPaymentOptions,
   CreatedPaymentIntent,
   PaymentIntentOptions,
   PaymentMetadata,
