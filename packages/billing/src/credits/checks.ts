@@ -42,6 +42,11 @@ const WRONG_ROW = `(t."id" <= 0 OR t."balanceAfter" < 0 OR t."balanceAfter" > ${
 const WRONG_TIME = `(NOT (${finite('t."createdAt"')}) OR t."createdAt" > $4::timestamptz
       OR NOT (${finite('t."expiresAt"')}))`
 
+/** Accounts and lots are read once for all of a statement's checks. */
+const PAGE_ROWS = `
+  "pageAccounts" AS MATERIALIZED (SELECT * FROM "CreditAccount" a WHERE ${within('a')}),
+  "pageGrants" AS MATERIALIZED (SELECT * FROM "CreditGrant" g WHERE ${within('g')})`
+
 /** The lot of a transaction that did all it did to one, as text; null where it did otherwise. */
 const ONE_LOT = `CASE WHEN t."lots"::text = '[[' || (t."lots" -> 0 ->> 0) || ', ' || t."amount" || ']]' THEN t."lots" -> 0 ->> 0 END`
 
@@ -74,13 +79,13 @@ const OF_THE_LOG = {
   balance: `
     SELECT 'balance' AS "check", ${accountOf('a')}, coalesce((SELECT "id" FROM (${firstBreakOf('a')}) f), s."last") AS "id",
       coalesce(s."sum", 0)::text AS "expected", a."balance"::text AS "found"
-    FROM "CreditAccount" a LEFT JOIN "sums" s USING (${ACCOUNT})
-    WHERE ${within('a')} AND a."balance" <> coalesce(s."sum", 0)`,
+    FROM "pageAccounts" a LEFT JOIN "sums" s USING (${ACCOUNT})
+    WHERE a."balance" <> coalesce(s."sum", 0)`,
   /** A debt is the sum of what its transactions changed of it, and was never below 0. */
   debt: `
     SELECT 'debt', ${accountOf('a')}, s."lastDebt", coalesce(s."debt", 0)::text, a."debt"::text
-    FROM "CreditAccount" a LEFT JOIN "sums" s USING (${ACCOUNT})
-    WHERE ${within('a')} AND a."debt" <> coalesce(s."debt", 0)
+    FROM "pageAccounts" a LEFT JOIN "sums" s USING (${ACCOUNT})
+    WHERE a."debt" <> coalesce(s."debt", 0)
     UNION ALL SELECT 'debt', ${ACCOUNT}, "id", '0', "owed"::text
     FROM (SELECT ${accountOf('t')}, t."id", sum(t."debt") OVER (PARTITION BY ${accountOf('t')} ORDER BY t."id") AS "owed"
       FROM "sums" s CROSS JOIN LATERAL (SELECT * FROM "CreditTransaction" t
@@ -98,7 +103,7 @@ const OF_THE_LOG = {
   lot: `
     SELECT 'lot', coalesce(g."ownerId", s."ownerId"), coalesce(g."creditType", s."creditType"),
       s."last", coalesce(s."sum", 0)::text, g."remaining"::text
-    FROM (SELECT ${ACCOUNT}, "id", "remaining" FROM "CreditGrant" g WHERE ${within('g')}) g
+    FROM "pageGrants" g
       FULL JOIN (SELECT "lot", sum("sum") AS "sum", max("last") AS "last",
           min("ownerId") AS "ownerId", max("ownerId") AS "toOwner",
           min("creditType") AS "creditType", max("creditType") AS "toType"
@@ -116,10 +121,10 @@ const OF_THE_LOG = {
     SELECT 'accounts', ${accountOf('s')}, s."last", s."last"::text, a."lastTransactionId"::text
     FROM (SELECT ${ACCOUNT}, max("last") AS "last" FROM (
         SELECT ${ACCOUNT}, "last" FROM "sums"
-        UNION ALL SELECT ${ACCOUNT}, NULL FROM "CreditGrant" g WHERE ${within('g')}
+        UNION ALL SELECT ${ACCOUNT}, NULL FROM "pageGrants"
         UNION ALL SELECT ${ACCOUNT}, NULL FROM "CreditHold" h WHERE ${within('h')}
-        UNION ALL SELECT ${ACCOUNT}, NULL FROM "CreditAccount" a WHERE ${within('a')}) every GROUP BY ${ACCOUNT}) s
-      LEFT JOIN "CreditAccount" a USING (${ACCOUNT})
+        UNION ALL SELECT ${ACCOUNT}, NULL FROM "pageAccounts") every GROUP BY ${ACCOUNT}) s
+      LEFT JOIN "pageAccounts" a USING (${ACCOUNT})
     WHERE a."ownerId" IS NULL OR a."lastTransactionId" IS DISTINCT FROM s."last"
       OR a."updatedAt" <> (SELECT t."createdAt" FROM "CreditTransaction" t WHERE t."id" = s."last")`,
   /** Each transaction is within its bounds: no balance or id below 0, sign and type agree. */
@@ -137,34 +142,34 @@ const OF_THE_STATE = {
   /** Where there is debt there is no balance. */
   owing: `
     SELECT 'owing' AS "check", ${ACCOUNT}, NULL::bigint AS "id", '0' AS "expected", "balance"::text AS "found"
-    FROM "CreditAccount" a WHERE ${within('a')} AND "balance" > 0 AND "debt" > 0`,
+    FROM "pageAccounts" WHERE "balance" > 0 AND "debt" > 0`,
   /** A balance is what remains in the lots. */
   lots: `
     SELECT 'lots', ${accountOf('a')}, NULL::bigint, coalesce(g."sum", 0)::text, a."balance"::text
-    FROM "CreditAccount" a
-      LEFT JOIN (SELECT ${ACCOUNT}, sum("remaining") AS "sum" FROM "CreditGrant" g
-        WHERE "open" AND ${within('g')} GROUP BY ${ACCOUNT}) g USING (${ACCOUNT})
-    WHERE ${within('a')} AND a."balance" <> coalesce(g."sum", 0)`,
+    FROM "pageAccounts" a
+      LEFT JOIN (SELECT ${ACCOUNT}, sum("remaining") AS "sum" FROM "pageGrants"
+        WHERE "open" GROUP BY ${ACCOUNT}) g USING (${ACCOUNT})
+    WHERE a."balance" <> coalesce(g."sum", 0)`,
   /** Each row is within its bounds: no balance, debt or id below 0, a lot holds what is left of it. */
   rows: `
     SELECT 'rows', ${ACCOUNT}, NULL::bigint, NULL, least("balance", "debt")::text
-    FROM "CreditAccount" a
-    WHERE ${within('a')} AND (a."balance" NOT BETWEEN 0 AND ${MOST} OR a."debt" NOT BETWEEN 0 AND ${MOST})
+    FROM "pageAccounts" a
+    WHERE (a."balance" NOT BETWEEN 0 AND ${MOST} OR a."debt" NOT BETWEEN 0 AND ${MOST})
     UNION ALL SELECT 'rows', ${ACCOUNT}, NULL, "amount"::text, "remaining"::text
-    FROM "CreditGrant" g
-    WHERE ${within('g')} AND (g."id" <= 0 OR g."amount" <= 0 OR g."remaining" NOT BETWEEN 0 AND g."amount"
+    FROM "pageGrants" g
+    WHERE (g."id" <= 0 OR g."amount" <= 0 OR g."remaining" NOT BETWEEN 0 AND g."amount"
       OR g."open" <> (g."remaining" > 0) OR g."priority" NOT BETWEEN 0 AND 100)
     UNION ALL SELECT 'rows', ${ACCOUNT}, "transactionId", NULL, "id"::text
     FROM "CreditHold" h WHERE ${within('h')} AND h."id" <= 0`,
   /** No time lies further ahead than the clock may be. A hold is open for 30 days at the most. */
   times: `
     SELECT 'times', ${ACCOUNT}, NULL::bigint, extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM greatest("createdAt", "updatedAt"))::text
-    FROM "CreditAccount" a
-    WHERE ${within('a')} AND (NOT (${finite('a."createdAt"')} AND ${finite('a."updatedAt"')})
+    FROM "pageAccounts" a
+    WHERE (NOT (${finite('a."createdAt"')} AND ${finite('a."updatedAt"')})
       OR greatest(a."createdAt", a."updatedAt") > $4::timestamptz)
     UNION ALL SELECT 'times', ${ACCOUNT}, NULL, extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM "createdAt")::text
-    FROM "CreditGrant" g
-    WHERE ${within('g')} AND (NOT (${finite('g."createdAt"')}) OR g."createdAt" > $4::timestamptz
+    FROM "pageGrants" g
+    WHERE (NOT (${finite('g."createdAt"')}) OR g."createdAt" > $4::timestamptz
       OR NOT (${finite('g."expiresAt"')}))
     UNION ALL SELECT 'times', ${ACCOUNT}, "transactionId", extract(epoch FROM clock_timestamp() + interval '31 days')::text, extract(epoch FROM "expiresAt")::text
     FROM "CreditHold" h
@@ -273,12 +278,15 @@ export const PASSES: readonly (readonly Pass[])[] = [
   [{ parts: [{ checks: ['chain'], sql: CHAIN }] }],
   [
     {
-      parts: [{ checks: LOG_CHECKS, sql: `WITH ${LOG} ${together(OF_THE_LOG)}` }],
+      parts: [{ checks: LOG_CHECKS, sql: `WITH ${PAGE_ROWS}, ${LOG} ${together(OF_THE_LOG)}` }],
       isHashed: true,
     },
     {
       parts: [
-        { checks: ['owing', 'lots', 'rows', 'times'], sql: together(OF_THE_STATE) },
+        {
+          checks: ['owing', 'lots', 'rows', 'times'],
+          sql: `WITH ${PAGE_ROWS} ${together(OF_THE_STATE)}`,
+        },
         { checks: ['refunds'], sql: REFUNDS },
         { checks: ['holds'], sql: HOLDS },
         { checks: ['keys'], sql: KEYS },
