@@ -8,8 +8,8 @@ import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import { exportJWK, generateKeyPair, type JWTVerifyResult, jwtVerify } from 'jose'
 import { signAccessToken } from '../src/access-token.ts'
+import type { Session } from '../src/caller.ts'
 import { ACCESS_COOKIE } from '../src/cookies.ts'
-import type { Session } from '../src/session.ts'
 import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../src/testing.ts'
 
 /** More than are remembered, so that in turns none of them ever is. */

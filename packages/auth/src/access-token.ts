@@ -6,8 +6,8 @@
  */
 
 import { type CryptoKey, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
+import type { Session } from './caller.ts'
 import { cookiesAt, readCookie } from './cookies.ts'
-import type { Session } from './session.ts'
 
 /** A token lives this long; at the edge a revoked session does, too. */
 export const ACCESS_SECONDS = 300

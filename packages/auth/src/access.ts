@@ -8,6 +8,7 @@
  */
 
 import { type Clock, systemClock } from '@repo/core/edge'
+import type { Session } from './caller.ts'
 import { AuthError } from './errors.ts'
 import {
   baseOf,
@@ -16,7 +17,6 @@ import {
   type Permission,
   type Roles,
 } from './permissions.ts'
-import type { Session } from './session.ts'
 
 /** What is asked about; a row of the host's, as it is. */
 export interface Resource {

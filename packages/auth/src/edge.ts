@@ -9,12 +9,13 @@ import { originOf } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { createVerifier, readStatement } from './access-token.ts'
+import type { Session } from './caller.ts'
 import { cookiesAt, readCookie } from './cookies.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './hop.ts'
 import { createKeyFinder } from './jwks.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import { createGuards, type Guards, type Session } from './session.ts'
+import { createGuards, type Guards } from './session.ts'
 
 export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
   /** The host's origin: issuer and audience of its tokens. */
@@ -84,6 +85,7 @@ async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
   return (await answer.json()) as JSONWebKeySet
 }
 
+export type { Session } from './caller.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export { sameSiteHop } from './hop.ts'
-export type { Guards, OrganizationSession, Role, Session } from './session.ts'
+export type { Guards, OrganizationSession, Role } from './session.ts'

@@ -10,8 +10,8 @@
 
 import { APIError, isAPIError } from 'better-auth/api'
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose'
+import type { Endpoint } from './endpoint.ts'
 import type { HookContext } from './presented.ts'
-import type { Endpoint } from './transaction.ts'
 
 /** What jose says of a token. Its other codes say that the server's own keys are broken or away. */
 const OF_A_TOKEN =

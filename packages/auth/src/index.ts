@@ -50,6 +50,7 @@ export {
   revokeOtherSessions,
   revokeSession,
 } from './auth.ts'
+export type { Session } from './caller.ts'
 export type { ConfirmationState } from './confirmation.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv, authFromEnv } from './env.ts'
@@ -86,5 +87,5 @@ export {
   type UserRole,
 } from './permissions.ts'
 export type { MicrosoftKeys, ProviderKeys } from './providers.ts'
-export type { Guards, OrganizationSession, ReadOptions, Role, Session } from './session.ts'
+export type { Guards, OrganizationSession, ReadOptions, Role } from './session.ts'
 export type { SessionInfo } from './sessions.ts'

@@ -8,7 +8,7 @@
  */
 
 import { hkdfSync } from 'node:crypto'
-import type { VerificationPurpose } from './verification.ts'
+import type { VerificationPurpose } from './purposes.ts'
 
 /** Keys are 64 hexadecimal digits, because Better Auth takes its secret as text. */
 export interface Keys {

@@ -12,9 +12,10 @@
 import { isTollgateError } from '@repo/core'
 import { cookies, headers } from 'next/headers.js'
 import { type Auth, type AuthUser, auth as defaultAuth } from './auth.ts'
+import type { Session } from './caller.ts'
 import type { FormAction } from './forms.ts'
 import { cookieHeader, parseSetCookie } from './next-cookies.ts'
-import type { ReadOptions, Session } from './session.ts'
+import type { ReadOptions } from './session.ts'
 
 /** What is used of auth, whatever a host's roles are. */
 export type NextAuth = Pick<

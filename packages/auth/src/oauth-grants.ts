@@ -18,8 +18,9 @@ import type { JwtOptions } from 'better-auth/plugins/jwt'
 import { z } from 'zod'
 import { RECENT_SECONDS } from './account/reauthenticate.ts'
 import type { Recorder } from './audit-hooks.ts'
+import type { Endpoint } from './endpoint.ts'
 import { type HookContext, presentedSession } from './presented.ts'
-import { currentTransaction, type Endpoint, inTransaction } from './transaction.ts'
+import { currentTransaction, inTransaction } from './transaction.ts'
 
 /** How long requests that were under way together may take; Better Auth keeps the answer for so long. */
 export const ROTATION_SECONDS = 10

@@ -9,7 +9,8 @@
 import type { Database, Db } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import { audit } from './audit.ts'
-import { currentTransaction, type Endpoint } from './transaction.ts'
+import type { Endpoint } from './endpoint.ts'
+import { currentTransaction } from './transaction.ts'
 
 interface Client {
   userId?: string | null

@@ -14,13 +14,13 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { ACCESS_SECONDS } from './access-token.ts'
 import type { Recorder } from './audit-hooks.ts'
+import type { Endpoint } from './endpoint.ts'
 import { AuthError } from './errors.ts'
 import { withKnownToken, withOwnToken, withSilentRevocation } from './foreign-tokens.ts'
 import type { Keys } from './keys.ts'
 import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { whileMadeByAdmins } from './oauth-makers.ts'
 import { apiResource } from './scopes.ts'
-import type { Endpoint } from './transaction.ts'
 
 export interface OAuthServerOptions {
   /** What tokens can allow, in the host's own words: `bookings:read`. */

@@ -17,7 +17,7 @@ import {
   isAPIError,
 } from 'better-auth/api'
 import { z } from 'zod'
-import type { Endpoint } from './transaction.ts'
+import type { Endpoint } from './endpoint.ts'
 import { removeWayIn } from './ways.ts'
 
 export interface PasskeyOptions {

@@ -7,9 +7,9 @@
 
 import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { APIError, isAPIError, signInEmail, signUpEmail, verifyEmail } from 'better-auth/api'
+import type { Endpoint } from './endpoint.ts'
 import { namedOr } from './linking.ts'
 import { withOwn, withStandIns } from './stand-in-address.ts'
-import type { Endpoint } from './transaction.ts'
 import { noteRightPassword } from './unproven.ts'
 
 /** Signing up and in and confirming, for every address of `accountEmail`. */

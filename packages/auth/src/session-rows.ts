@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { type Database, Prisma, queryNamed } from '@repo/db'
 import { generateRandomString } from 'better-auth/crypto'
 import { ACCESS_SECONDS, type Statement } from './access-token.ts'
-import type { Session } from './session.ts'
+import type { Session } from './caller.ts'
 
 const ID_LENGTH = 32
 /** How long a token outlives the first use of the one that followed it. */

@@ -9,7 +9,7 @@
 import { canonicalEmail } from '@repo/core'
 import type { AuthContext } from 'better-auth'
 import { z } from 'zod'
-import type { Endpoint } from './transaction.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /** No mail goes to `.invalid` (RFC 2606), so nobody has an address here. */
 const DOMAIN = '@address.tollgate.invalid'

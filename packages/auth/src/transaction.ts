@@ -11,6 +11,7 @@ import { getCurrentAdapter, runWithTransaction } from '@better-auth/core/context
 import { atomically, type Database, type Db } from '@repo/db'
 import type { AuthContext, BetterAuthOptions } from 'better-auth'
 import { adapterOf } from './adapter.ts'
+import type { Endpoint } from './endpoint.ts'
 
 /** Waiting for one another is normal among commands of one organization. */
 const LIMITS = { maxWaitMs: 15_000, timeoutMs: 20_000 }
@@ -19,14 +20,6 @@ const open = new AsyncLocalStorage<Db>()
 
 /** The transaction of the endpoint that is running; undefined outside of one. */
 export const currentTransaction = (): Db | undefined => open.getStore()
-
-/** An endpoint as Better Auth calls it. */
-export interface Endpoint {
-  // biome-ignore lint/suspicious/noExplicitAny: each endpoint has a context of its own.
-  (ctx: any): Promise<any>
-  path?: string
-  options?: unknown
-}
 
 interface Call {
   context: AuthContext & { options: BetterAuthOptions }

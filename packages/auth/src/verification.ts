@@ -10,28 +10,10 @@
 
 import { createHmac } from 'node:crypto'
 import type { Keys } from './keys.ts'
-
-/** The beginnings of Better Auth's identifiers and of ours, each with its purpose. */
-const PURPOSES = {
-  'auth-state:': 'oauth-state',
-  'authorization_code:': 'authorization-code',
-  'change-email:': 'email-change',
-  'confirm-email:': 'email-confirmation',
-  'magic-link:': 'magic-link',
-  'reset-password:': 'password-reset',
-  'revoke-unproven-account-access:': 'unproven-access-lock',
-  'sign-up:': 'sign-up',
-  'undo-email-change:': 'email-change-undo',
-  // Before the one below, which begins alike.
-  '2fa-attempts-': 'second-factor-attempts',
-  '2fa-': 'second-factor-challenge',
-} as const
+import { PURPOSES, type VerificationPurpose } from './purposes.ts'
 
 /** Better Auth's passkey plugin is the only one whose identifiers begin with nothing of their own. */
 const PASSKEY_CHALLENGE = /^[A-Za-z0-9_-]{32}$/
-
-/** What a value is good for. */
-export type VerificationPurpose = (typeof PURPOSES)[keyof typeof PURPOSES] | 'passkey-challenge'
 
 /** The purpose that an identifier names; null for an identifier that nothing here issues. */
 export function purposeOf(identifier: string): VerificationPurpose | null {

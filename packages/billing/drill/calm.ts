@@ -11,7 +11,7 @@ import { silent } from '../bench/silent.ts'
 import { createBilling } from '../src/index.ts'
 import { createProgress } from '../src/progress.ts'
 import type { Violation } from '../src/testing.ts'
-import { PROCESS_EVENTS } from '../src/wake.ts'
+import { PROCESS_EVENTS } from '../src/webhooks/wake.ts'
 import { type DrillDatabase, patiently } from './database.ts'
 import { APP_URL } from './product.ts'
 

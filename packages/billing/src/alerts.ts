@@ -5,7 +5,6 @@
  */
 
 import type { Logger } from '@repo/core'
-import type { Problem } from './provider-state.ts'
 
 export type Alert =
   /** Something at the provider a person has to decide about; see `pnpm billing subscriptions`. */
@@ -71,4 +70,22 @@ export function createAlert(
       logger.error({ code: alert.code, error }, 'onAlert failed')
     })
   }
+}
+
+/** Something at the provider that a person has to look at. It does not hold up the rest. */
+export interface Problem {
+  /** The provider's id of the object. */
+  id: string
+  reason:
+    | 'first_payment_failed'
+    | 'first_payment_pending'
+    | 'missing_period'
+    | 'missing_price'
+    | 'second_current_subscription'
+    | 'trial_already_used'
+    | 'unknown_price'
+    | 'unknown_status'
+    | 'unreadable_invoice'
+    | 'unreadable_payment'
+    | 'unwritable'
 }

@@ -5,15 +5,18 @@
  */
 
 import { lazy } from '@repo/core'
-import { getAccount, replaceAccount } from './account.ts'
-import { listBookings } from './bookings.ts'
-import { createCalComBookingLink as createLink } from './calcom.ts'
-import * as checkout from './checkout.ts'
-import { type BillingOptions, createContext } from './context.ts'
+import { listBookings } from './bookings/bookings.ts'
+import { createCalComBookingLink as createLink } from './bookings/calcom.ts'
+import { handleCalComWebhook as handleCalCom } from './bookings/webhook.ts'
+import * as checkout from './checkout/checkout.ts'
+import * as payments from './checkout/payments.ts'
+import { createBillingPortalSession as createPortal } from './checkout/portal.ts'
+import { type BillingOptions, createContext } from './create-context.ts'
 import { createCredits } from './credits/credits.ts'
-import { registerCustomer, updateCustomer as update } from './customers.ts'
-import { listWaitingEffects, redeliverEffect } from './effects-waiting.ts'
-import { exportOwner as exportData } from './export-owner.ts'
+import { getAccount, replaceAccount } from './customers/account.ts'
+import { registerCustomer, updateCustomer as update } from './customers/customers.ts'
+import { guardHandlers } from './effects/in-effect.ts'
+import { listWaitingEffects, redeliverEffect } from './effects/waiting.ts'
 import {
   ANY,
   date,
@@ -29,27 +32,25 @@ import {
   text,
   words,
 } from './given.ts'
-import { guardHandlers } from './in-effect.ts'
 import { withContext } from './instance.ts'
-import { listInvoices as listOwnInvoices } from './invoices.ts'
 import { billingCron, createJobs } from './jobs.ts'
-import { linkCustomer, restoreCustomer } from './link.ts'
+import * as cancel from './lifecycle/cancel.ts'
+import * as planChange from './lifecycle/plan-change.ts'
+import { listFlagged, resolveSubscriptions } from './lifecycle/resolve.ts'
 import { createOrders } from './orders/orders.ts'
-import { syncOwner } from './owner-sync.ts'
-import * as owners from './owners.ts'
-import * as payments from './payments.ts'
-import * as planChange from './plan-change.ts'
-import { pushPlans } from './plans.ts'
-import { createBillingPortalSession as createPortal } from './portal.ts'
-import { reconcile } from './reconcile.ts'
-import { listFlagged, resolveSubscriptions } from './resolve.ts'
-import * as subscriptions from './subscriptions.ts'
+import { exportOwner as exportData } from './owners/export-owner.ts'
+import { syncOwner } from './owners/owner-sync.ts'
+import * as owners from './owners/owners.ts'
+import { pushPlans } from './providers/stripe/prices.ts'
+import * as subscriptions from './subscriptions/subscriptions.ts'
+import { listInvoices as listOwnInvoices } from './sync/invoices.ts'
+import { linkCustomer, restoreCustomer } from './sync/link.ts'
+import { pullEvents } from './sync/pull.ts'
+import { reconcile } from './sync/reconcile.ts'
 import * as archive from './webhooks/archive.ts'
-import { handleCalComWebhook as handleCalCom } from './webhooks/calcom.ts'
 import { diagnoseWebhooks } from './webhooks/diagnose.ts'
 import * as endpoints from './webhooks/endpoints.ts'
 import { processEvents as processWaiting } from './webhooks/process.ts'
-import { pullEvents } from './webhooks/pull.ts'
 import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
 import { watchEvents } from './webhooks/watch.ts'
 
@@ -81,8 +82,8 @@ export function createBilling(options: BillingOptions = {}) {
     confirmCheckout: given(ctx, checkout.confirmCheckout, OWNER, text('The checkout session id')),
     createBillingPortalSession: given(ctx, createPortal, object('The input', { ownerId: OWNER })),
     getSubscription: given(ctx, subscriptions.getSubscription, OWNER),
-    cancelSubscription: given(ctx, subscriptions.cancelSubscription, OWNER),
-    resumeSubscription: given(ctx, subscriptions.resumeSubscription, OWNER),
+    cancelSubscription: given(ctx, cancel.cancelSubscription, OWNER),
+    resumeSubscription: given(ctx, cancel.resumeSubscription, OWNER),
     listSubscriptions: given(ctx, subscriptions.listSubscriptions, OWNER),
     changePlan: given(ctx, planChange.changePlan, OWNER, object('The change', {})),
     previewPlanChange: given(ctx, planChange.previewPlanChange, OWNER, object('The change', {})),

@@ -1,5 +1,4 @@
-export type { NotedAccount } from './account.ts'
-export type { Alert, AlertLimits } from './alerts.ts'
+export type { Alert, AlertLimits, Problem } from './alerts.ts'
 export {
   type Billing,
   billing,
@@ -26,33 +25,9 @@ export {
   syncCustomer,
   updateCustomer,
 } from './billing.ts'
-export { type BookingLinkMetadata, type Calcom, calcomEnv } from './calcom.ts'
-export type { ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout.ts'
-export type { Checkout } from './checkout-sessions.ts'
-export type { CheckoutSettings, PortalSettings, QuantityLimits } from './checkout-settings.ts'
-export {
-  appEnv,
-  type BillingOptions,
-  type EventSettings,
-  type Owner,
-  type Sender,
-} from './context.ts'
-export type { CreditSettings, LowBalance } from './credits/low-balance.ts'
-export type { PlanCredits } from './credits/plan-terms.ts'
-export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects.ts'
-export type { RecordedEffect, RedeliveredEffect } from './effects-waiting.ts'
-export { BillingError, type BillingErrorCode } from './errors.ts'
-export type { RestoredCustomer } from './link.ts'
-export type { ForgetOptions } from './owners.ts'
-export type {
-  ConfirmedPayment,
-  ConfirmPaymentOptions,
-  CreatedPaymentIntent,
-  PaymentIntentOptions,
-  PaymentMetadata,
-} from './payments.ts'
-export type { PlanChange } from './plan-change.ts'
-export type { PlanChangeQuote } from './plan-quote.ts'
+export type { BookingLinkMetadata } from './bookings/calcom.ts'
+export { type Calcom, calcomEnv } from './bookings/settings.ts'
+export type { PlanCredits } from './catalog/plan-credits.ts'
 export {
   definePlans,
   type Interval,
@@ -61,10 +36,8 @@ export {
   type PlanPrice,
   type Plans,
   plans,
-  pushPlans,
   trialEnv,
-} from './plans.ts'
-export type { PortalInput } from './portal.ts'
+} from './catalog/plans.ts'
 export {
   defineProducts,
   type Product,
@@ -74,17 +47,40 @@ export {
   products,
   type Sku,
   type SoldProduct,
-} from './products.ts'
-export type { Problem } from './provider-state.ts'
-export { createCreemProvider } from './providers/creem.ts'
-export { createCreemClient } from './providers/creem-client.ts'
+} from './catalog/products.ts'
+export type { SubscriptionStatus } from './catalog/status.ts'
+export { isActive, isCanceled, isPastDue, onGracePeriod, onTrial } from './catalog/status.ts'
+export type { ConfirmedCheckout, PaymentCheckout, PlanCheckout } from './checkout/checkout.ts'
+export type {
+  ConfirmedPayment,
+  ConfirmPaymentOptions,
+  CreatedPaymentIntent,
+  PaymentIntentOptions,
+  PaymentMetadata,
+} from './checkout/payments.ts'
+export type { PortalInput } from './checkout/portal.ts'
+export type { Checkout } from './checkout/sessions.ts'
+export type { EventSettings, Owner, Sender } from './context.ts'
+export { appEnv, type BillingOptions } from './create-context.ts'
+export type { CreditSettings, LowBalance } from './credits/settings.ts'
+export type { NotedAccount } from './customers/account.ts'
+export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects/facts.ts'
+export type { RecordedEffect, RedeliveredEffect } from './effects/waiting.ts'
+export { BillingError, type BillingErrorCode } from './errors.ts'
+export { CANCEL_REASONS, type CancelOptions, type CancelReason } from './lifecycle/cancel.ts'
+export type { PlanChangeQuote } from './lifecycle/plan-quote.ts'
+export type { PlanChange } from './lifecycle/plan-target.ts'
+export type { FlaggedSubscription, Resolution, ResolveOptions } from './lifecycle/resolve.ts'
+export type { ForgetOptions } from './owners/owners.ts'
+export { createCreemClient } from './providers/creem/client.ts'
+export { createCreemProvider } from './providers/creem/provider.ts'
 export { creemEnv, paymentEnv, stripeEnv, stripeWebhookEnv } from './providers/env.ts'
 export {
   createLocalProvider,
   isLocalProvider,
   type LocalControls,
   type LocalProvider,
-} from './providers/local.ts'
+} from './providers/local/provider.ts'
 export type {
   CheckoutInput,
   PaymentProvider,
@@ -94,29 +90,26 @@ export type {
   ProviderRefund,
   ProviderSubscription,
 } from './providers/provider.ts'
-export { createStripeProvider } from './providers/stripe.ts'
-export type { Difference, ReconcileOptions, ReconcileResult } from './reconcile.ts'
-export type { FlaggedSubscription, Resolution, ResolveOptions } from './resolve.ts'
-export type { SubscriptionStatus } from './shapes.ts'
+export type {
+  CheckoutSettings,
+  PortalSettings,
+  QuantityLimits,
+} from './providers/stripe/checkout-settings.ts'
 export {
   createStripe,
   STRIPE_API_VERSION,
   type StripeOptions,
   stripe,
-} from './stripe.ts'
-export {
-  CANCEL_REASONS,
-  type CancelOptions,
-  type CancelReason,
-  isActive,
-  isCanceled,
-  isPastDue,
-  type OwnerSubscription,
-  onGracePeriod,
-  onTrial,
-  type PauseCollection,
-  type PendingChange,
-  type ScheduledChange,
-} from './subscriptions.ts'
-export type { SyncOptions, SyncResult } from './sync.ts'
-export type { Change } from './write.ts'
+} from './providers/stripe/client.ts'
+export { pushPlans } from './providers/stripe/prices.ts'
+export { createStripeProvider } from './providers/stripe/provider.ts'
+export type {
+  OwnerSubscription,
+  PauseCollection,
+  PendingChange,
+  ScheduledChange,
+} from './subscriptions/subscriptions.ts'
+export type { RestoredCustomer } from './sync/link.ts'
+export type { SyncOptions, SyncResult } from './sync/options.ts'
+export type { Difference, ReconcileOptions, ReconcileResult } from './sync/reconcile.ts'
+export type { Change } from './sync/write.ts'

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { randomBytes } from 'node:crypto'
 import { BillingError } from './errors.ts'
 
 /**
@@ -28,3 +29,5 @@ export function returnUrl(appUrl: URL, candidate: string): string {
   }
   return url.href
 }
+
+export const newReturnKey = (): string => randomBytes(32).toString('base64url')

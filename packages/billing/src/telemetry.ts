@@ -7,7 +7,6 @@
 
 import { metrics, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
 import { isTollgateError } from '@repo/core'
-import type { Effect } from './effects.ts'
 
 const NAME = '@repo/billing'
 const meter = () => metrics.getMeter(NAME)
@@ -48,7 +47,7 @@ export function recordDrift(rate: number): void {
 }
 
 /** Payments by outcome and refunds, counted once per fact: their quotients are the rates. */
-export function countEffects(effects: readonly Effect[]): void {
+export function countEffects(effects: readonly { name: string }[]): void {
   for (const { name } of effects) {
     if (name === 'invoice.paid' || name === 'payment.succeeded') countPayment('succeeded')
     else if (name === 'invoice.payment_failed' || name === 'payment.failed') {

@@ -3,10 +3,10 @@
 
 /** The host's pages: server-rendered, no script. */
 
-import type { Auth, ConfirmationState } from '@repo/auth'
-import type { Billing } from '@repo/billing'
+import type { ConfirmationState } from '@repo/auth'
 import type { Context } from 'hono'
 import type { PropsWithChildren } from 'hono/jsx'
+import type { Dashboard } from './dashboard-data.ts'
 import { Card, Layout } from './layout.tsx'
 import { InvoicesCard, money, PlanCard } from './plan-pages.tsx'
 import { isCall, products } from './product.ts'
@@ -243,14 +243,6 @@ export const resetPassword = (c: Context) =>
       />
     </FormPage>,
   )
-
-export interface Dashboard {
-  user: NonNullable<Awaited<ReturnType<Auth['getUser']>>>
-  subscription: Awaited<ReturnType<Billing['getSubscription']>>
-  invoices: Awaited<ReturnType<Billing['listInvoices']>>
-  payments: Awaited<ReturnType<Billing['listPayments']>>
-  bookings: Awaited<ReturnType<Billing['listBookings']>>
-}
 
 export const dashboard = (c: Context, data: Dashboard) =>
   c.html(

@@ -6,8 +6,8 @@
 import type { PlanChangeQuote } from '@repo/billing'
 import { formatMoney } from '@repo/core'
 import type { Context } from 'hono'
+import type { Dashboard } from './dashboard-data.ts'
 import { Card, Layout } from './layout.tsx'
-import type { Dashboard } from './pages.tsx'
 
 export function PlanCard({ subscription }: Pick<Dashboard, 'subscription'>) {
   const { plan, amount, currency, interval, endsAt, currentPeriodEnd, status } = subscription

@@ -9,8 +9,8 @@
 import type { Clock, CronEntry } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 import type { ParsedCronItem } from 'graphile-worker'
+import type { Jobs } from './definitions.ts'
 import { JobsError } from './errors.ts'
-import type { Jobs } from './worker.ts'
 
 const MINUTE_MS = 60_000
 

@@ -10,26 +10,17 @@
  */
 
 import { EventEmitter } from 'node:events'
-import {
-  type Clock,
-  type CronEntry,
-  createLogger,
-  type JobDefinition,
-  type Logger,
-  systemClock,
-} from '@repo/core'
+import { type Clock, type CronEntry, createLogger, type Logger, systemClock } from '@repo/core'
 import { type TollgateConfig, workOf } from '@repo/core/config'
 import { connectionStringOf, createDb, type Database, repeatGrants } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
 import { enqueueDue, parseCron } from './cron.ts'
+import type { Jobs } from './definitions.ts'
 import { JobsError } from './errors.ts'
 
 const BEAT_MS = 10_000
 const SILENT_MS = 60_000
-
-// biome-ignore lint/suspicious/noExplicitAny: jobs of any payload stand in one list.
-export type Jobs = readonly (readonly JobDefinition<any>[])[]
 
 export interface WorkerOptions {
   databaseUrl: string

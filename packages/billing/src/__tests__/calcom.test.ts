@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { readReference, signReference } from '../calcom.ts'
+import { readReference, signReference } from '../bookings/calcom.ts'
 import { calcomWebhookRequest } from '../testing.ts'
 import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
 

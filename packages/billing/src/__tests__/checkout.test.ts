@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling, definePlans } from '../index.ts'
-import { normalizeEmail } from '../trials.ts'
+import { normalizeEmail } from '../sync/trials.ts'
 import { createHarness, type Harness } from './harness.ts'
 
 let h: Harness

@@ -5,13 +5,13 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BillingError } from '../errors.ts'
 import { bought } from '../providers/conformance/subject.ts'
-import { createCreemClient } from '../providers/creem-client.ts'
+import { createCreemClient } from '../providers/creem/client.ts'
 import {
   checkoutOfCreem,
   hintOfCreem,
   paymentOfCreem,
   subscriptionOfCreem,
-} from '../providers/creem-shapes.ts'
+} from '../providers/creem/shapes.ts'
 import { CREEM_KEY, creemSubject } from './provider-subjects.ts'
 
 /** A server that answers each request in turn; the last answer stays. */

@@ -3,11 +3,11 @@
 import { createHmac } from 'node:crypto'
 import { growsLinearly, HOSTILE_TEXTS } from '@repo/core/testing'
 import { expect, test } from 'vitest'
-import { readReference, signReference } from '../calcom.ts'
+import { readReference, signReference } from '../bookings/calcom.ts'
 import { stringsIn } from '../orders/events.ts'
-import { parseLocalWebhook } from '../providers/local-webhook.ts'
-import { normalizeEmail } from '../trials.ts'
-import { verifyStripe } from '../webhooks/stripe.ts'
+import { parseLocalWebhook } from '../providers/local/webhook.ts'
+import { verifyStripe } from '../providers/stripe/webhook.ts'
+import { normalizeEmail } from '../sync/trials.ts'
 
 const SECRET = 'whsec_hostile'
 /** Headers as far as readers look at them: they may hold what `Headers` would refuse. */

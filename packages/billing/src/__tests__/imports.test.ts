@@ -32,7 +32,7 @@ test('a publishable key is refused without being shown', async () => {
 
 test('Cal.com lists all that is missing at once', async () => {
   for (const name of ['CALCOM_EVENT_TYPES', 'CALCOM_WEBHOOK_SECRET']) vi.stubEnv(name, '')
-  const { calcomFromEnv } = await import('../calcom.ts')
+  const { calcomFromEnv } = await import('../bookings/settings.ts')
   expect(() => calcomFromEnv()).toThrow(
     /CALCOM_EVENT_TYPES is missing\n {2}CALCOM_WEBHOOK_SECRET is missing/,
   )

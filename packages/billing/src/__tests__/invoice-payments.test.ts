@@ -2,8 +2,8 @@
 
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { monthsAfter } from '../credits/months.ts'
 import { definePlans, defineProducts } from '../index.ts'
+import { monthsAfter } from '../months.ts'
 import { ledgerViolations } from '../testing.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 

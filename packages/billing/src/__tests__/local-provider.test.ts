@@ -1,8 +1,8 @@
 /** What is the local provider's own; what all providers promise is in `providers.test.ts`. */
 
 import { expect, test, vi } from 'vitest'
-import { productOf, products } from '../products.ts'
-import { createLocalProvider, type LocalOptions } from '../providers/local.ts'
+import { productOf, products } from '../catalog/products.ts'
+import { createLocalProvider, type LocalOptions } from '../providers/local/provider.ts'
 
 const local = (options: Partial<LocalOptions> = {}) =>
   createLocalProvider({ checkoutUrl: 'http://localhost:3000/billing/checkout', ...options })

@@ -3,7 +3,7 @@
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { definePlans } from '../index.ts'
-import { createLocalProvider } from '../providers/local.ts'
+import { createLocalProvider } from '../providers/local/provider.ts'
 import { createHarness, type Harness } from './harness.ts'
 
 const MONTHS = ['2027-02-28', '2027-03-31', '2027-04-30', '2027-05-31']

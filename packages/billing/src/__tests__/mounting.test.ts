@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } f
 import { createAlert } from '../alerts.ts'
 import { createBilling } from '../index.ts'
 import { calcomWebhookRequest, stripeWebhookRequest } from '../testing.ts'
-import { createWaker } from '../wake.ts'
+import { createWaker } from '../webhooks/wake.ts'
 import { CALCOM_SECRET, createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
 
 let h: Harness

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { type Billing, createBilling } from '../index.ts'
-import { createLocalProvider } from '../providers/local.ts'
+import { createLocalProvider } from '../providers/local/provider.ts'
 import { createCli } from './cli-process.ts'
 import { createShop, type Shop } from './orders-harness.ts'
 

@@ -7,7 +7,7 @@ import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
 import type { Alert } from '../alerts.ts'
 import { type BillingOptions, createBilling, productOf } from '../index.ts'
-import { createLocalProvider, type LocalProvider } from '../providers/local.ts'
+import { createLocalProvider, type LocalProvider } from '../providers/local/provider.ts'
 import type { CheckoutInput, PaymentProvider } from '../providers/provider.ts'
 import { inNumbers } from '../rows.ts'
 

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling, defineProducts } from '../index.ts'
 import { verdictOf } from '../orders/verdict.ts'
-import { checkoutOfStripe, paymentOfStripe } from '../providers/stripe-shapes.ts'
+import { checkoutOfStripe, paymentOfStripe } from '../providers/stripe/provider-shapes.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 
 const products = defineProducts({

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { takingOf } from '../orders/taking.ts'
+import { takingOf } from '../credits/taking.ts'
 import { createShop, type Shop } from './orders-harness.ts'
 
 let shop: Shop

@@ -3,7 +3,7 @@
 import { until } from '@repo/core/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { BillingError, createBilling } from '../index.ts'
-import type { LocalProvider } from '../providers/local.ts'
+import type { LocalProvider } from '../providers/local/provider.ts'
 import type { PaymentProvider } from '../providers/provider.ts'
 import { createShop, type Shop } from './orders-harness.ts'
 

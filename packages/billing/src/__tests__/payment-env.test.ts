@@ -1,7 +1,7 @@
 /** Which provider is chosen, with which key; and promise 8 for it: one clear error, at first use. */
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { productIdOf, productOf, products } from '../products.ts'
+import { productIdOf, productOf, products } from '../catalog/products.ts'
 import {
   readCreem,
   readCreemSecrets,

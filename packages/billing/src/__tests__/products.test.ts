@@ -1,7 +1,6 @@
 /** Products: what can be sold is checked when it is defined. */
 
 import { describe, expect, expectTypeOf, test } from 'vitest'
-import { createBilling, definePlans } from '../index.ts'
 import {
   defineProducts,
   type Product,
@@ -10,7 +9,8 @@ import {
   products,
   type Sku,
   skuOfPlan,
-} from '../products.ts'
+} from '../catalog/products.ts'
+import { createBilling, definePlans } from '../index.ts'
 
 const priced = { name: 'Pack', amount: 100, currency: 'usd' }
 

@@ -3,7 +3,8 @@
 import { randomUUID } from 'node:crypto'
 import { createTestDatabase } from '@repo/db/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { createEventStore, type EventRow } from '../webhooks/store.ts'
+import type { EventRow } from '../webhooks/row.ts'
+import { createEventStore } from '../webhooks/store.ts'
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>
 beforeAll(async () => {

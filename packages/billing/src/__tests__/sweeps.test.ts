@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { createBilling } from '../index.ts'
-import type { createLocalProvider } from '../providers/local.ts'
+import type { createLocalProvider } from '../providers/local/provider.ts'
 import { createLedger, DAY, type Ledger } from './credits-harness.ts'
 import { createHarness, type Harness } from './harness.ts'
 import { createShop, type Shop } from './orders-harness.ts'

@@ -2,8 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling } from '../index.ts'
-import { subscriptionShape } from '../shapes.ts'
-import { invoiceShape, paymentShape } from '../shapes-money.ts'
+import { subscriptionShape } from '../providers/stripe/shapes.ts'
+import { invoiceShape, paymentShape } from '../providers/stripe/shapes-money.ts'
 import { createHarness, type Harness } from './harness.ts'
 
 const NUL = '\u0000'

@@ -1,8 +1,8 @@
 /** The normaliser's edges: what each API version keeps where. `conformance.test.ts` has the whole. */
 
 import { expect, test } from 'vitest'
-import { periodOf, subscriptionShape } from '../shapes.ts'
-import { invoiceSubscription } from '../shapes-money.ts'
+import { periodOf, subscriptionShape } from '../providers/stripe/shapes.ts'
+import { invoiceSubscription } from '../providers/stripe/shapes-money.ts'
 
 const PRICE = { id: 'price_1', product: 'prod_1', currency: 'usd', unit_amount: 1, active: true }
 

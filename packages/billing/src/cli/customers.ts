@@ -5,8 +5,8 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import type { NotedAccount } from '../account.ts'
-import { appEnv } from '../context.ts'
+import { appEnv } from '../create-context.ts'
+import type { NotedAccount } from '../customers/account.ts'
 import { BillingError } from '../errors.ts'
 import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'

@@ -6,7 +6,7 @@
 
 import { databaseEnv } from '@repo/db'
 import type { Billing } from '../billing.ts'
-import { appEnv } from '../context.ts'
+import { appEnv } from '../create-context.ts'
 import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'
 import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'

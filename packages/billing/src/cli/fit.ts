@@ -7,7 +7,7 @@
 
 import { databaseEnv } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { inWords, lackingIn } from '../declarations.ts'
+import { inWords, lackingIn } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { type Command, say } from './command.ts'
 

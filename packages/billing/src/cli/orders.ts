@@ -7,7 +7,7 @@
 import { userInfo } from 'node:os'
 import { databaseEnv } from '@repo/db'
 import type { Billing } from '../billing.ts'
-import { appEnv } from '../context.ts'
+import { appEnv } from '../create-context.ts'
 import { isBillingError } from '../errors.ts'
 import type { OwnerOrder } from '../orders/list.ts'
 import type { DayTotals } from '../orders/reconcile.ts'

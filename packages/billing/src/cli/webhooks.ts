@@ -5,7 +5,7 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { appEnv } from '../context.ts'
+import { appEnv } from '../create-context.ts'
 import { paymentEnv, stripeEnv } from '../providers/env.ts'
 import type { EndpointDifference, WebhookEndpoint } from '../webhooks/endpoints.ts'
 import { type Command, say } from './command.ts'

@@ -6,10 +6,10 @@
 
 import { type CreditTransaction, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { creditTypeOf, idOf } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
 import { isolated } from '../sweep.ts'
-import { creditTypeOf, idOf } from './input.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
 import { type LoggedType, loggedType } from './logged-type.ts'
 

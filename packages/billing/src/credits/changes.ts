@@ -6,8 +6,6 @@
 
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { BillingError } from '../errors.ts'
-import { requireOwner } from '../owner-id.ts'
 import {
   creditTypeOf,
   expiryOf,
@@ -18,18 +16,19 @@ import {
   requireDescription,
   requireKey,
   requireSignedCredits,
-} from './input.ts'
+} from '../credit-input.ts'
+import { BillingError } from '../errors.ts'
+import { requireOwner } from '../owner-id.ts'
 import {
   ask,
   type CreditOptions,
   domainNow,
   outcomeOf,
-  type Posted,
-  type PostRow,
   post,
   required,
   thresholdOf,
 } from './ledger.ts'
+import type { Posted, PostRow } from './settings.ts'
 
 /** A change that was made, now or by an earlier call under the same key. */
 export interface CreditChange {

@@ -8,21 +8,21 @@
 
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { idOf, requireCredits, requireDescription, ttlOf } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
 import { isolated } from '../sweep.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
-import { idOf, requireCredits, requireDescription, ttlOf } from './input.ts'
 import {
   ask,
   type CreditOptions,
   domainNow,
-  type Posted,
   post,
   required,
   thresholdsOf,
   toNumber,
 } from './ledger.ts'
+import type { Posted } from './settings.ts'
 
 export interface HoldOptions extends CreditOptions {
   /** After how long it is released if nobody settles it; wall time. Default 900, at the most 30 days. */

@@ -23,6 +23,7 @@ export const releaseOverdueHolds: Billing['releaseOverdueHolds'] = (...args) =>
 export const reconcileCredits: Billing['reconcileCredits'] = (...args) =>
   billing.reconcileCredits(...args)
 
+export { MAX_CREDITS } from '../credit-input.ts'
 export { InsufficientCreditsError } from '../errors.ts'
 export type {
   Balance,
@@ -44,10 +45,9 @@ export type {
   RestoreOptions,
 } from './changes.ts'
 export type { Hold, HoldOptions, SettledHold } from './holds.ts'
-export { MAX_CREDITS } from './input.ts'
 export type { CreditOptions } from './ledger.ts'
-export type { CreditSettings, LowBalance } from './low-balance.ts'
 export type { CreditsReport, ReconcileCreditsOptions } from './reconcile.ts'
+export type { CreditSettings, LowBalance } from './settings.ts'
 export {
   type LedgerCheck,
   type LedgerViolation,

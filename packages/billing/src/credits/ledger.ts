@@ -10,8 +10,9 @@ import { systemClock } from '@repo/core'
 import { type Db, Prisma, queryInLine, queryNamed, sqlErrorOf } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
+import { creditTypeOf, requireKey } from '../credit-input.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
-import { creditTypeOf, requireKey } from './input.ts'
+import type { Post, PostCall, Posted, PostRow } from './settings.ts'
 
 export interface CreditOptions {
   /**
@@ -28,56 +29,8 @@ export interface CreditOptions {
   tx?: Db
 }
 
-/** One change, as "Credit_post" takes it. */
-export interface Post {
-  ownerId: string
-  type: 'purchase' | 'grant' | 'deduction' | 'refund' | 'expiry' | 'adjustment'
-  amount: number
-  description: string
-  actor?: string
-  expiresAt?: Date | null
-  priority?: number
-  refundOf?: bigint
-  owing?: boolean
-  purchaseKey?: string
-  holdSeconds?: number
-  series?: string
-  rollover?: number
-}
-
-export interface Posted {
-  transactionId: string
-  /** After it. */
-  balance: number
-  amount: number
-  debt: number
-  holdId: string | null
-  holdStatus: 'open' | 'captured' | 'released' | null
-}
-
 /** `posted` now or before; else why not, with the balance as it is. */
 export type Outcome = { ok: true; posted: Posted } | { ok: false; status: string; balance: number }
-
-/** What one call of the writer takes. */
-export interface PostCall {
-  change: Post
-  creditType: string
-  key: string
-  threshold: number | null
-  now: Date | null
-}
-
-export interface PostRow {
-  /** In a group: which of the calls it answers. */
-  number?: bigint
-  status: string
-  id: bigint | null
-  balance: bigint
-  amount: bigint | null
-  debt: bigint | null
-  hold_id: bigint | null
-  hold_status: Posted['holdStatus']
-}
 
 /**
  * Domain time for the database. Null where that is the machine's: the database then reads its own clock

@@ -11,39 +11,7 @@ import { enqueue } from '@repo/jobs'
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 import { ask, domainNow } from './ledger.ts'
-
-export interface LowBalance {
-  ownerId: string
-  creditType: string
-  /** After the change. It may have risen since. */
-  balance: number
-  threshold: number
-  /** The change that crossed it: a key for what is told. */
-  transactionId: string
-}
-
-export interface CreditSettings {
-  /**
-   * Changes of this process that arrive together share one statement and one commit. For accounts that
-   * more than some hundred changes a second meet. Default false.
-   */
-  groupCommit?: boolean
-  /** By credit type: below how many credits a balance is low. Default: none is. */
-  lowBalance?: Readonly<Record<string, number>>
-  /**
-   * Told once for each crossing, by a worker; again, where it throws. `transactionId` names the crossing.
-   */
-  onLowBalance?: (event: LowBalance) => unknown
-  topUp?: {
-    /** How often a day and account, by UTC. The database keeps count. */
-    perDay: number
-    /**
-     * Buys more for an owner who wants that, e.g. charges a saved card. Runs again, where it throws, under
-     * the same key.
-     */
-    run: (ownerId: string, creditType: string, key: string) => unknown
-  }
-}
+import type { LowBalance } from './settings.ts'
 
 const crossing = z.object({
   ownerId: z.string(),

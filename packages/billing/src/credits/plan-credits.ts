@@ -10,18 +10,18 @@
 
 import { isTollgateError } from '@repo/core'
 import { atomically, type Db, type Prisma } from '@repo/db'
+import type { PlanCredits } from '../catalog/plan-credits.ts'
+import { soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
-import type { Effect } from '../effects.ts'
-import type { PaidFor } from '../facts.ts'
-import { holdsMoney } from '../invoice-payments.ts'
+import { creditTypeOf, priorityOf } from '../credit-input.ts'
+import type { Effect, PaidFor } from '../effects/facts.ts'
+import { monthsAfter } from '../months.ts'
+import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
-import { soldAs } from '../sold.ts'
 import { isolated } from '../sweep.ts'
-import { creditTypeOf, priorityOf } from './input.ts'
 import { post, required } from './ledger.ts'
-import { monthKey, monthsAfter, nameInKey, paidKey } from './months.ts'
+import { monthKey, nameInKey, paidKey } from './months.ts'
 import { followMoney } from './plan-money.ts'
-import type { PlanCredits } from './plan-terms.ts'
 
 const HOUR = 60 * 60 * 1000
 /** How long a month's credits outlive it, while the next month's invoice is being paid. */

@@ -10,9 +10,10 @@
 import { isTollgateError } from '@repo/core'
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { type Paid, type Taken, takingOf } from '../orders/taking.ts'
+import { monthsAfter } from '../months.ts'
 import { clawBackCredits, restoreCredits } from './changes.ts'
-import { monthKey, monthsAfter } from './months.ts'
+import { monthKey } from './months.ts'
+import { type Paid, type Taken, takingOf } from './taking.ts'
 
 /** A payment of a plan, and how much of its money went back. */
 export interface PlanPayment extends Paid {

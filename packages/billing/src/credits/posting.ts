@@ -8,10 +8,8 @@
 
 import { Prisma } from '@repo/db'
 import { gather } from '../gather.ts'
-import { accountOf, ask, type Ledger, type PostCall, type PostRow, postAlone } from './ledger.ts'
-
-/** Makes one change. */
-export type PostCredits = (call: PostCall) => Promise<PostRow>
+import { accountOf, ask, type Ledger, postAlone } from './ledger.ts'
+import type { PostCall, PostCredits, PostRow } from './settings.ts'
 
 /** Each change by itself, in the line of its account. */
 export const createSingle =

@@ -11,6 +11,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import {
+  creditTypeOf,
+  requireCredits,
+  requireDescription,
+  requireKey,
+  ttlOf,
+} from '../credit-input.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
 import {
@@ -21,7 +28,6 @@ import {
   type SettleRow,
   settledOf,
 } from './holds.ts'
-import { creditTypeOf, requireCredits, requireDescription, requireKey, ttlOf } from './input.ts'
 import { ask, domainNow, outcomeOf, required, thresholdsOf } from './ledger.ts'
 import { createWatch, type Watch } from './work-clock.ts'
 import { errorOfOutcome, outcomeOfError, outcomeOfResult } from './work-outcome.ts'

@@ -6,10 +6,10 @@
  */
 
 import type { Database, Db } from '@repo/db'
-import type { Effect, EffectHandlers, EffectName } from '../effects.ts'
-import type { Violation } from './invariants.ts'
+import type { Effect, EffectHandlers, EffectName } from '../effects/facts.ts'
 import type { Facts, ProviderTruth } from './provider.ts'
 import type { OurRows } from './rows.ts'
+import type { Violation } from './violation.ts'
 
 const NAMES: readonly EffectName[] = [
   'subscription.activated',

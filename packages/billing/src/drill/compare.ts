@@ -6,9 +6,9 @@
  * @module
  */
 
-import type { Violation } from './invariants.ts'
 import type { Facts, ProviderTruth } from './provider.ts'
 import type { OurRows } from './rows.ts'
+import type { Violation } from './violation.ts'
 
 const OBJECTS = ['customers', 'subscriptions', 'invoices', 'payments', 'refunds', 'orders'] as const
 

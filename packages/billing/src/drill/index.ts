@@ -29,13 +29,7 @@ export {
   drillHistory,
   type HistoryOptions,
 } from './history.ts'
-export {
-  checkInvariants,
-  hashOf,
-  type InvariantOptions,
-  type Violation,
-  type Witness,
-} from './invariants.ts'
+export { checkInvariants, hashOf, type InvariantOptions, type Witness } from './invariants.ts'
 export {
   createLife,
   type DrillCustomer,
@@ -46,3 +40,4 @@ export {
 } from './life.ts'
 export { createPost, type Due, type Post } from './post.ts'
 export { createRandom, type Random } from './random.ts'
+export type { Violation } from './violation.ts'

@@ -15,14 +15,7 @@ import type { DrillCustomer } from './life.ts'
 import { checkMails } from './mails.ts'
 import { readTruth } from './provider.ts'
 import { readRows } from './rows.ts'
-
-export interface Violation {
-  /** `event`, `row`, `effect`, `mail`, `current`, `refused`, or a code of the drill's own. */
-  invariant: string
-  /** The object's id at the provider, or a key. */
-  id: string
-  message: string
-}
+import type { Violation } from './violation.ts'
 
 /** What the drill saw from outside. */
 export interface Witness {

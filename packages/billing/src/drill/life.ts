@@ -6,8 +6,8 @@
  */
 
 import type Stripe from 'stripe'
-import { PAYMENT_MARK } from '../effects.ts'
-import { customerKey } from '../request-keys.ts'
+import { customerKey } from '../customers/request-keys.ts'
+import { PAYMENT_MARK } from '../providers/stripe/terms.ts'
 import type { DrillAct, DrillStep } from './history.ts'
 
 /** The controls of the Stripe stand-in that a history needs. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Violation } from './invariants.ts'
 import type { OurRows } from './rows.ts'
+import type { Violation } from './violation.ts'
 
 interface Recorded {
   key: string

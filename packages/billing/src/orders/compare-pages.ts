@@ -11,16 +11,10 @@ import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { PaymentProvider, ProviderPayment } from '../providers/provider.ts'
-import type { Run } from '../repair-run.ts'
+import type { Run } from '../sync/repair-run.ts'
 import { bookMissing } from './missing.ts'
-import {
-  differing,
-  mend,
-  type ReconcileOrdersOptions,
-  type Theirs,
-  type Totals,
-  theirsOf,
-} from './reconcile.ts'
+import { differing, mend, theirsOf } from './their-payments.ts'
+import type { ReconcileOrdersOptions, Theirs, Totals } from './totals.ts'
 
 /** Of one day, provider and currency. */
 export interface PlaceDay extends Totals {

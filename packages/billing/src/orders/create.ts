@@ -5,19 +5,19 @@
  * @module
  */
 
-import { requireNoSubscription } from '../checkout-sessions.ts'
+import { productOf, type SoldProduct } from '../catalog/products.ts'
 import type { BillingContext, Owner } from '../context.ts'
-import { ensureCustomer, makeRow } from '../customers.ts'
-import { declare } from '../declarations.ts'
+import { ensureCustomer, makeRow } from '../customers/customers.ts'
+import { underKey } from '../customers/request-keys.ts'
+import { declare } from '../effects/declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
-import { productOf, type SoldProduct } from '../products.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
-import { takePlace } from '../purchases.ts'
-import { underKey } from '../request-keys.ts'
-import { returnUrl } from '../return-url.ts'
+import { newReturnKey, returnUrl } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { cancelOrder } from './cancel.ts'
-import { newReturnKey, returnAddress } from './returns.ts'
+import { takePlace } from './purchases.ts'
+import { returnAddress } from './returns.ts'
+import { requireNoSubscription } from './second-plan.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
 export interface OrderInput {

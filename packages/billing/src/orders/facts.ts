@@ -7,14 +7,14 @@
  */
 
 import type { Db, Subscription } from '@repo/db'
+import type { Interval } from '../catalog/plans.ts'
+import { soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
-import type { Effect, Fact } from '../effects.ts'
-import { type InvoiceFact, type SubscriptionFact, subscriptionFacts } from '../facts.ts'
-import type { Interval } from '../plans.ts'
-import type { ProviderName } from '../providers/provider.ts'
+import type { Effect, Fact, InvoiceFact, SubscriptionFact } from '../effects/facts.ts'
+import { subscriptionFacts } from '../effects/plan-facts.ts'
+import { takeEffects } from '../effects/take-effects.ts'
+import type { ProviderName } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { soldAs } from '../sold.ts'
-import { takeEffects } from '../take-effects.ts'
 
 export interface Told {
   order: Order

@@ -7,8 +7,8 @@
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { clawBackCredits, grantCredits, restoreCredits } from '../credits/changes.ts'
+import { type Paid, takingOf } from '../credits/taking.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { type Paid, takingOf } from './taking.ts'
 
 /** The key under which an order's credits are given. */
 export const fulfilKey = (orderId: string): string => `order:${orderId}:fulfil`

@@ -7,7 +7,7 @@
 import { defineJob, type JobDefinition, type JobInfo } from '@repo/core'
 import type { CronEntry } from '@repo/jobs'
 import type { BillingContext } from '../context.ts'
-import { repairJob } from '../repair-job.ts'
+import { repairJob } from '../sync/repair-job.ts'
 import { pullOrders } from './pull.ts'
 import { reconcileOrders } from './reconcile.ts'
 import { checkOrders } from './stuck.ts'

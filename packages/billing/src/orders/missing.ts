@@ -6,10 +6,10 @@
  */
 
 import type { BillingContext } from '../context.ts'
-import { isLinked } from '../customers.ts'
-import { syncLinked } from '../sync.ts'
-import type { ReconcileOrdersOptions, Theirs } from './reconcile.ts'
+import { isLinked } from '../customers/customers.ts'
+import { syncLinked } from '../sync/sync.ts'
 import { settleOrder } from './settle.ts'
+import type { ReconcileOrdersOptions, Theirs } from './totals.ts'
 
 /** The same payments, with the orders they now have. One that cannot be booked does not hold up the rest. */
 export async function bookMissing(

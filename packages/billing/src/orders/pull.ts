@@ -9,11 +9,11 @@ import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type { KnownObjects } from '../providers/provider.ts'
-import { type Run, withRun } from '../repair-run.ts'
 import { isolated } from '../sweep.ts'
+import type { PullOptions, PullResult } from '../sync/pull.ts'
+import { type Run, withRun } from '../sync/repair-run.ts'
 import { inSpan } from '../telemetry.ts'
 import { storeEvent } from '../webhooks/ingest.ts'
-import type { PullOptions, PullResult } from '../webhooks/pull.ts'
 import { eventOf } from './events.ts'
 
 const HOUR_MS = 60 * 60_000

@@ -8,30 +8,12 @@
 
 import { atomically, type Db, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { isBillingError } from '../errors.ts'
-import type { ProviderPayment } from '../providers/provider.ts'
-import { type Run, type RunOptions, type RunOutcome, unkept, withRun } from '../repair-run.ts'
-import { inNumbers, type Order } from '../rows.ts'
+import { type Run, type RunOutcome, unkept, withRun } from '../sync/repair-run.ts'
 import { inSpan } from '../telemetry.ts'
 import { beginning, comparePages, type Place, type PlaceDay } from './compare-pages.ts'
-import { settleOrder } from './settle.ts'
+import { mend } from './their-payments.ts'
+import type { ReconcileOrdersOptions, Totals } from './totals.ts'
 import { type OrderRates, watchOrders } from './watch.ts'
-
-export interface ReconcileOrdersOptions extends RunOptions {
-  /** Payments from when on are compared with the provider. Default: the last 48 hours. */
-  since?: Date
-  /** Who asks for it, by id or name: stands beside what is mended. Default: nobody. */
-  operator?: string
-  /** Told of payments compared. */
-  onProgress?: (done: number) => void
-}
-
-export interface Totals {
-  payments: number
-  /** Minor units. */
-  paid: number
-  refunded: number
-}
 
 export interface DayTotals {
   /** UTC, `2026-01-31`. */
@@ -145,20 +127,6 @@ function tell(ctx: BillingContext, report: OrdersReport): void {
   }
 }
 
-export async function mend(
-  ctx: BillingContext,
-  orderId: string,
-  { operator }: ReconcileOrdersOptions,
-  skipped: Set<string>,
-): Promise<void> {
-  try {
-    await settleOrder(ctx, orderId, operator === undefined ? {} : { operator })
-  } catch (error) {
-    if (isBillingError(error, 'not_known_here')) skipped.add(orderId)
-    else ctx.logger.error({ orderId, error }, 'order could not be reconciled')
-  }
-}
-
 /** Asks with memory for a hash of either side: on disk it takes ten times as long. */
 function inMemory<Row>({ db }: BillingContext, sql: Prisma.Sql): Promise<Row[]> {
   const work = async (tx: Db) => {
@@ -187,64 +155,6 @@ async function transactionsWithoutOrder(ctx: BillingContext): Promise<string[]> 
     ORDER BY t."id"`
   return (await inMemory<{ id: bigint }>(ctx, asked)).map(({ id }) => `${id}`)
 }
-
-export interface Theirs extends Totals {
-  provider: string
-  paymentId: string
-  currency: string
-  day: string
-  /** The provider's, as the next. */
-  customerId: string | null
-  subscriptionId: string | null
-  /** Of an order of ours that is there; null: of none. */
-  orderId: string | null
-}
-
-export async function theirsOf(
-  ctx: BillingContext,
-  provider: string,
-  payment: ProviderPayment,
-): Promise<Theirs> {
-  // A renewal may name the plan's first order, and has one of its own.
-  const own = await ctx.db.order.findFirst({ where: { provider, paymentId: payment.id } })
-  const named = payment.orderId
-    ? await ctx.db.order.findUnique({ where: { id: payment.orderId } })
-    : null
-  const order = own ?? named
-  return {
-    provider,
-    paymentId: payment.id,
-    currency: payment.currency,
-    day: dayOf(payment.paidAt ?? ctx.clock.now()),
-    customerId: payment.customerId,
-    subscriptionId: payment.subscriptionId,
-    orderId: order?.id ?? null,
-    payments: payment.amountPaid === 0 ? 0 : 1,
-    paid: payment.amountPaid,
-    refunded: payment.amountRefunded,
-  }
-}
-
-const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
-
-/** Orders that do not have what the provider says of their payment. */
-export async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
-  const ids = theirs.flatMap(({ orderId }) => orderId ?? [])
-  const orders = await ctx.db.order.findMany({ where: { id: { in: ids } } })
-  const byId = new Map(orders.map((order) => [order.id, inNumbers(order)]))
-  const wrong = theirs.filter((payment) => {
-    const order = byId.get(payment.orderId ?? '')
-    return order !== undefined && !agrees(order, payment)
-  })
-  return [...new Set(wrong.flatMap(({ orderId }) => orderId ?? []))]
-}
-
-const agrees = (order: Order, { paymentId, paid, refunded }: Theirs): boolean =>
-  order.status === 'completed' &&
-  order.needsAttention === null &&
-  order.paymentId === paymentId &&
-  order.amountPaid === paid &&
-  order.amountRefunded === refunded
 
 async function totalsOf(
   ctx: BillingContext,

@@ -5,8 +5,8 @@
  */
 
 import type { BillingContext } from '../context.ts'
+import { underKey } from '../customers/request-keys.ts'
 import { BillingError, isBillingError } from '../errors.ts'
-import { underKey } from '../request-keys.ts'
 import type { Order } from '../rows.ts'
 import { findOrder, settleOrder } from './settle.ts'
 

@@ -9,8 +9,8 @@
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import type { ProviderPayment } from '../providers/provider.ts'
+import { newReturnKey } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { newReturnKey } from './returns.ts'
 
 export interface Renewal {
   order: Order

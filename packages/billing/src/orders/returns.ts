@@ -6,18 +6,15 @@
  * @module
  */
 
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { BillingContext } from '../context.ts'
 import { hmacHex } from '../providers/signature.ts'
 import { returnUrl } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
+import { CALLBACK_PATH } from './settings.ts'
 
 /** How the browser comes back, by the provider's page and not by the provider's word. */
 export type ReturnStatus = 'success' | 'cancel'
-
-export const newReturnKey = (): string => randomBytes(32).toString('base64url')
-
-export const CALLBACK_PATH = '/api/payment/callback'
 
 /** Providers add parameters of their own, some of which are called `signature`. */
 const SIGNATURE = 'return_signature'

@@ -20,3 +20,5 @@ export interface OrderSettings {
    */
   addressOf?: (req: Request) => string | null
 }
+
+export const CALLBACK_PATH = '/api/payment/callback'

@@ -12,18 +12,18 @@
 
 import { atomically, type Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { isLinked } from '../customers.ts'
-import { declare } from '../declarations.ts'
+import { isLinked } from '../customers/customers.ts'
+import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { syncLinked } from '../sync.ts'
+import { syncLinked } from '../sync/sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
 import { soon, type Told, tell } from './facts.ts'
 import { giveCredits } from './give.ts'
 import { look, type Seen } from './look.ts'
+import { type SubscriptionProblem, subscriptionOf } from './ordered-subscription.ts'
 import { followOrder } from './plan-months.ts'
 import { addRenewals } from './renewals.ts'
-import { type SubscriptionProblem, subscriptionOf } from './subscriptions.ts'
 import { verdictOf } from './verdict.ts'
 
 export interface SettleOptions {

@@ -5,9 +5,9 @@
  * @module
  */
 
+import { isActive } from '../catalog/status.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
-import { isActive } from '../subscriptions.ts'
 import type { Seen } from './look.ts'
 
 export type OrderStatus = 'pending' | 'completed' | 'cancelled'

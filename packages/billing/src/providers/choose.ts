@@ -6,15 +6,15 @@
 
 import { type Clock, lazy } from '@repo/core'
 import type Stripe from 'stripe'
-import type { CheckoutSettings } from '../checkout-settings.ts'
-import type { Plans } from '../plans.ts'
-import type { Products } from '../products.ts'
-import { createCreemProvider } from './creem.ts'
-import { createCreemClient } from './creem-client.ts'
+import type { Plans } from '../catalog/plans.ts'
+import type { Products } from '../catalog/products.ts'
+import { createCreemClient } from './creem/client.ts'
+import { createCreemProvider } from './creem/provider.ts'
 import { type PaymentChoice, readCreem, readCreemSecrets } from './env.ts'
-import { createLocalProvider } from './local.ts'
+import { createLocalProvider } from './local/provider.ts'
 import type { PaymentProvider } from './provider.ts'
-import { createStripeProvider } from './stripe.ts'
+import type { CheckoutSettings } from './stripe/checkout-settings.ts'
+import { createStripeProvider } from './stripe/provider.ts'
 
 export interface ProviderOptions {
   stripe: Stripe

@@ -7,10 +7,7 @@
 
 import { type Environment, isProduction, readEnv, TollgateError } from '@repo/core'
 import { z } from 'zod'
-import type { ProviderName } from './provider.ts'
-
-/** Where money is real, and where it is not. */
-export type PaymentEnvironment = 'production' | 'test'
+import type { PaymentEnvironment, ProviderName } from '../provider-name.ts'
 
 const PAYMENT_ENV = z.enum(['production', 'test']).optional()
 

@@ -11,10 +11,9 @@
  * @module
  */
 
-import type { SoldProduct } from '../products.ts'
-import type { SubscriptionStatus } from '../shapes.ts'
-
-export type ProviderName = 'stripe' | 'creem' | 'local'
+import type { SoldProduct } from '../catalog/products.ts'
+import type { SubscriptionStatus } from '../catalog/status.ts'
+import type { ProviderName } from '../provider-name.ts'
 
 export interface PaymentProvider {
   readonly name: ProviderName

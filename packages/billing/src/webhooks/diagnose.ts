@@ -7,7 +7,7 @@
 
 import { isTollgateError } from '@repo/core'
 import type { BillingContext } from '../context.ts'
-import { CALLBACK_PATH } from '../orders/returns.ts'
+import { CALLBACK_PATH } from '../orders/settings.ts'
 import { listWebhookEndpoints } from './endpoints.ts'
 
 export interface DiagnosisCheck {

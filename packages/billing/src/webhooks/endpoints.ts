@@ -9,8 +9,8 @@
 import type Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
-import { ask } from '../stripe.ts'
-import { listenedIn } from './stripe.ts'
+import { ask } from '../providers/stripe/client.ts'
+import { listenedIn } from '../providers/stripe/webhook.ts'
 
 export interface WebhookEndpoint {
   /** `we_…` */

@@ -6,7 +6,7 @@
  */
 
 import type { Db } from '@repo/db'
-import type { Claim } from './queue.ts'
+import type { Claim } from './row.ts'
 
 /** Claimed events that wait for effects. */
 export interface HeldEvents {

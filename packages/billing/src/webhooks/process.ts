@@ -5,26 +5,14 @@
  * @module
  */
 
-import { requireAccount } from '../account.ts'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
-import { takeWaitingEffects } from '../effects-waiting.ts'
+import { requireAccount } from '../customers/account.ts'
+import { takeWaitingEffects } from '../effects/waiting.ts'
 import { BillingError, isBillingError } from '../errors.ts'
-import { processOrders } from '../orders/events.ts'
 import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
-import { processCalcom } from './calcom.ts'
-import { type Claim, claimAround, claimEvents, type EventKey, postponeEvents } from './queue.ts'
-import { processStripe } from './stripe-sync.ts'
-
-/** Does what the claimed events ask for and finishes them. A throw puts them off. */
-export type Process = (ctx: BillingContext, claim: Claim) => Promise<void>
-
-const PROCESS: Record<string, Process> = {
-  stripe: processStripe,
-  creem: processOrders,
-  local: processOrders,
-  calcom: processCalcom,
-}
+import { claimAround, claimEvents, type EventKey, postponeEvents } from './queue.ts'
+import type { Claim } from './row.ts'
 
 export interface ProcessOptions {
   /** Stop taking more. */
@@ -133,7 +121,7 @@ async function work(ctx: BillingContext, claim: Claim, result: ProcessResult): P
 const OLD_SECONDS = 24 * 60 * 60
 
 async function attempt(ctx: BillingContext, claim: Claim): Promise<void> {
-  const process = PROCESS[claim.provider]
+  const process = ctx.processors[claim.provider]
   if (!process) throw new Error(`No module processes events of ${claim.provider}.`)
   // One that ended its process every time has more tries behind it than the curve has.
   const isSpent = claim.events.some(

@@ -10,31 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { type Db, Prisma, queryNamed } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
-
-export interface ClaimedEvent {
-  eventId: string
-  type: string
-  /** Tries begun, this one included. */
-  attempts: number
-  /** How long ago it arrived when it was claimed. */
-  ageSeconds: number
-  /** False: it waits for a later try of its own, and goes along because its customer is synced anyway. */
-  isDue: boolean
-  /** The raw body, which names people: not for a log. Null: it was emptied. */
-  payload: string | null
-}
-
-/** Events of one customer, or one event without, held under a lease. */
-export interface Claim {
-  lease: string
-  provider: string
-  subject: string | null
-  events: ClaimedEvent[]
-  /** A sync's ticket, drawn with the claim. */
-  ticket: bigint
-  /** When the events are due that go along before their own try. */
-  dueAt: ReadonlyMap<string, Date>
-}
+import type { Claim, ClaimedEvent } from './row.ts'
 
 /** How an event ended. */
 export interface Outcome {

@@ -7,23 +7,7 @@
 
 import { type Database, Prisma, queryNamed } from '@repo/db'
 import { gather } from '../gather.ts'
-
-export interface EventRow {
-  provider: string
-  eventId: string
-  type: string
-  subject: string | null
-  providerCreatedAt: Date | null
-  apiVersion: string | null
-  livemode: boolean | null
-  source: 'delivery' | 'pull'
-  payload: string
-  status: 'pending' | 'ignored'
-  reason: string | null
-}
-
-/** Stores one event, durably. False: it was there. Throws when it is not known to be stored. */
-export type StoreRow = (row: EventRow) => Promise<boolean>
+import type { EventRow, StoreRow } from './row.ts'
 
 /** Two statements at a time, of up to 64 events. */
 export const createEventStore = (db: Database): StoreRow =>

@@ -8,16 +8,17 @@
 import { z } from 'zod'
 import { TollgateError } from '../errors.ts'
 import { entriesOf, isHeader, isRange } from './address.ts'
-import type { RateLimitPolicy, RateLimitResult } from './limiter.ts'
+import type { RateLimitResult } from './limiter.ts'
+import type { RateLimitPolicy } from './policy.ts'
 
 export { type AddressOf, type AddressOptions, createAddressOf, networkOf } from './address.ts'
 export {
   createRateLimiter,
   type RateLimiter,
   type RateLimiterOptions,
-  type RateLimitPolicy,
   type RateLimitResult,
 } from './limiter.ts'
+export type { RateLimitPolicy } from './policy.ts'
 export type { RateLimitDatabase } from './store.ts'
 
 export const rateLimitEnv = z.object({

@@ -12,16 +12,8 @@
 import { createHmac } from 'node:crypto'
 import type { RateLimiterAbstract, RateLimiterRes } from 'rate-limiter-flexible'
 import { createLogger, type Logger } from '../logger.ts'
+import type { RateLimitPolicy } from './policy.ts'
 import { openStore, type RateLimitDatabase, type Store } from './store.ts'
-
-/** So many requests in so many seconds, the window beginning with the first. */
-export interface RateLimitPolicy {
-  /** Names what is counted, `[a-z-]`: policies with different names do not share counts. */
-  name: string
-  /** Requests in a window. */
-  limit: number
-  windowSeconds: number
-}
 
 export interface RateLimitResult {
   isAllowed: boolean

@@ -6,7 +6,7 @@
 
 import type { RateLimiterAbstract } from 'rate-limiter-flexible'
 import type { Logger } from '../logger.ts'
-import type { RateLimitPolicy } from './limiter.ts'
+import type { RateLimitPolicy } from './policy.ts'
 
 /** What is asked of a database client. Prisma's fits. */
 export interface RateLimitDatabase {

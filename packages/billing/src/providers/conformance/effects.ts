@@ -7,8 +7,8 @@
 
 import assert from 'node:assert/strict'
 import type { Billing } from '../../billing.ts'
-import type { Effect, EffectHandlers, EffectName } from '../../effects.ts'
-import type { Products } from '../../products.ts'
+import type { Products } from '../../catalog/products.ts'
+import type { Effect, EffectHandlers, EffectName } from '../../effects/facts.ts'
 import type { ProviderWorld, Runner } from './subject.ts'
 
 export interface EffectsSubject {

@@ -5,8 +5,8 @@
  */
 
 import assert from 'node:assert/strict'
+import type { SoldProduct } from '../../catalog/products.ts'
 import type { BillingErrorCode } from '../../errors.ts'
-import type { SoldProduct } from '../../products.ts'
 import type { CheckoutInput, KnownObjects, PaymentProvider, ProviderHint } from '../provider.ts'
 
 /** What a buyer, a bank, a dashboard, time or a network does to the provider. */

@@ -1,0 +1,168 @@
+/**
+ * Products: everything that can be bought, by SKU, with its price and what it gives, in one place.
+ *
+ * @module
+ */
+
+import { readEnv } from '@repo/core'
+import { z } from 'zod'
+import { requireAmount, requireCurrency } from '../amounts.ts'
+import { BillingError } from '../errors.ts'
+import type { PaymentEnvironment } from '../provider-name.ts'
+import { type Interval, type Plans, plans } from './plans.ts'
+
+interface Priced {
+  /** What people read. */
+  name: string
+  /** Minor units. */
+  amount: number
+  /** Lower case. */
+  currency: string
+  /** Whole credits that come with each payment. Not where the plan of the product gives credits itself. */
+  credits?: number
+  /** The product's ids at providers. An environment variable of the product wins. */
+  productIds?: Partial<Record<'stripe' | 'creem', Partial<Record<PaymentEnvironment, string>>>>
+}
+
+/** What is bought once, or, with `plan` and `interval`, again and again. */
+export type Product =
+  | (Priced & { plan?: undefined; interval?: undefined })
+  | (Priced & { plan: string; interval: Interval })
+
+export type Products<Sku extends string = string> = Readonly<Record<Sku, Readonly<Product>>>
+
+/** The SKUs of `products`. */
+export type Sku<P extends Products> = Extract<keyof P, string>
+
+/** A product with its SKU. */
+export type SoldProduct = Readonly<Product> & { readonly sku: string }
+
+/**
+ * Checks and freezes a set of products.
+ *
+ * @throws `invalid_options` for a SKU that is not in capitals, an amount or a number of credits that
+ * is no whole number above 0, or a plan's interval sold twice.
+ */
+export function defineProducts<const P extends Products>(products: P): P {
+  const refuse = (why: string) => new BillingError('invalid_options', why)
+  const sold = new Set<string>()
+  for (const [sku, product] of Object.entries<Product>(products)) {
+    if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(sku)) throw refuse(`${sku} is no SKU: use A-Z, 0-9 and _.`)
+    try {
+      if (requireCurrency(product.currency) !== product.currency) throw refuse('capitals')
+      requireAmount(product.amount, product.currency)
+    } catch {
+      throw refuse(`${sku}: ${product.amount} ${product.currency} is no price.`)
+    }
+    const { credits, plan, interval } = product
+    if (
+      credits !== undefined &&
+      !(Number.isSafeInteger(credits) && credits > 0 && credits < 2 ** 31)
+    ) {
+      throw refuse(`${sku}: ${credits} credits.`)
+    }
+    if ((plan === undefined) !== (interval === undefined)) {
+      throw refuse(`${sku}: plan and interval belong together.`)
+    }
+    const term = `${plan} per ${interval}`
+    if (plan !== undefined && sold.has(term)) throw refuse(`${sku}: ${term} is sold twice.`)
+    sold.add(term)
+  }
+  return Object.freeze(products)
+}
+
+/**
+ * Checks that no credits come twice: a plan that gives credits gives them each month it is paid for, by
+ * whichever product it was sold.
+ *
+ * @throws `invalid_options` for products that have credits beside those of their plan; names the SKUs.
+ */
+export function checkProductCredits(products: Products, plans: Plans): void {
+  const twice = Object.keys(products).filter((sku) => {
+    const { plan, credits } = products[sku] as Product
+    return credits !== undefined && plan !== undefined && plans[plan]?.credits !== undefined
+  })
+  if (twice.length === 0) return
+  const which = twice.map((sku) => `${sku} (plan ${products[sku]?.plan})`).join(', ')
+  const why = `Products whose plan gives credits must not have credits of their own: ${which}.`
+  throw new BillingError('invalid_options', why)
+}
+
+/** Two packs of credits, and the plans of `plans` with credits that come with each payment. */
+export const products = defineProducts({
+  CREDITS_SMALL: { name: '100 credits', amount: 1000, currency: 'usd', credits: 100 },
+  CREDITS_LARGE: { name: '1,000 credits', amount: 8000, currency: 'usd', credits: 1000 },
+  PRO_MONTHLY: {
+    name: 'Pro, monthly',
+    amount: plans.PRO.prices.month.amount,
+    currency: plans.PRO.prices.month.currency,
+    plan: 'PRO',
+    interval: 'month',
+  },
+  PRO_YEARLY: {
+    name: 'Pro, yearly',
+    amount: plans.PRO.prices.year.amount,
+    currency: plans.PRO.prices.year.currency,
+    plan: 'PRO',
+    interval: 'year',
+  },
+  ENTERPRISE_MONTHLY: {
+    name: 'Enterprise, monthly',
+    amount: plans.ENTERPRISE.prices.month.amount,
+    currency: plans.ENTERPRISE.prices.month.currency,
+    plan: 'ENTERPRISE',
+    interval: 'month',
+  },
+  ENTERPRISE_YEARLY: {
+    name: 'Enterprise, yearly',
+    amount: plans.ENTERPRISE.prices.year.amount,
+    currency: plans.ENTERPRISE.prices.year.currency,
+    plan: 'ENTERPRISE',
+    interval: 'year',
+  },
+})
+
+/** @throws `product_not_found`. */
+export function productOf(products: Products, sku: string): SoldProduct {
+  const product = Object.hasOwn(products, sku) ? products[sku] : undefined
+  if (product) return { ...product, sku }
+  throw new BillingError('product_not_found', 'There is no such product.')
+}
+
+/** The SKU under which a plan is sold per `interval`; null where it is not. */
+export const skuOfPlan = (products: Products, plan: string, interval: string): string | null =>
+  Object.keys(products).find(
+    (sku) => products[sku]?.plan === plan && products[sku]?.interval === interval,
+  ) ?? null
+
+const variable = (provider: string, env: PaymentEnvironment, sku: string): string =>
+  `${provider.toUpperCase()}_${env === 'production' ? 'PROD' : 'TEST'}_${sku}_PRODUCT_ID`
+
+/**
+ * The variables that name products at providers: `<STRIPE|CREEM>_<PROD|TEST>_<SKU>_PRODUCT_ID`, all
+ * optional. A host with products of its own lists these in its `.env.example`.
+ */
+export function productEnv(products: Products) {
+  const names = Object.keys(products).flatMap((sku) =>
+    (['stripe', 'creem'] as const).flatMap((provider) =>
+      (['production', 'test'] as const).map((env) => variable(provider, env, sku)),
+    ),
+  )
+  const id = z
+    .string()
+    .regex(/^prod_\w+$/, 'must be prod_…')
+    .optional()
+  return z.object(Object.fromEntries(names.map((name) => [name, id])))
+}
+
+/** The id of a product at a provider, from its variable or its definition; null without one. */
+export function productIdOf(
+  product: SoldProduct,
+  provider: 'stripe' | 'creem',
+  env: PaymentEnvironment,
+): string | null {
+  const named = readEnv(productEnv({ [product.sku]: product }))[
+    variable(provider, env, product.sku)
+  ]
+  return named ?? product.productIds?.[provider]?.[env] ?? null
+}

@@ -1,0 +1,209 @@
+/**
+ * Checkout on the provider's page: a plan, or something bought once.
+ *
+ * @module
+ */
+
+import { requireId } from '@repo/core'
+import type Stripe from 'stripe'
+import { requireAmount, requireCurrency } from '../amounts.ts'
+import { type Interval, priceOf, trialDaysOf } from '../catalog/plans.ts'
+import type { BillingContext } from '../context.ts'
+import { ensureCustomer } from '../customers/customers.ts'
+import { underKey } from '../customers/request-keys.ts'
+import { declare } from '../effects/declarations.ts'
+import { BillingError } from '../errors.ts'
+import { requireNoSubscription } from '../orders/second-plan.ts'
+import {
+  type CheckoutSettings,
+  checkoutParams,
+  quantityParams,
+  requireSettings,
+} from '../providers/stripe/checkout-settings.ts'
+import { ask, isMissing } from '../providers/stripe/client.ts'
+import { stripePriceOf } from '../providers/stripe/prices.ts'
+import { idOf } from '../providers/stripe/shapes.ts'
+import { paymentTerms } from '../providers/stripe/terms.ts'
+import { returnUrl } from '../return-url.ts'
+import { syncCustomer } from '../sync/sync.ts'
+import { hasHadTrial } from '../sync/trials.ts'
+import { settleSynced, withOrder } from './own-amount.ts'
+import { type Checkout, checkoutOf, openPlanCheckout } from './sessions.ts'
+
+interface ReturnAddresses {
+  /** A path or address of the host. Default `/billing/success?session_id={CHECKOUT_SESSION_ID}`. */
+  successUrl?: string
+  /** Default `/billing/canceled`. */
+  cancelUrl?: string
+  /** What holds for this page, over what `createBilling` was given. */
+  checkout?: CheckoutSettings
+}
+
+export interface PlanCheckout extends ReturnAddresses {
+  ownerId: string
+  plan: string
+  /** Default `month`. */
+  interval?: Interval
+  /** Seats. Default 1. */
+  quantity?: number
+}
+
+export interface PaymentCheckout extends ReturnAddresses {
+  ownerId: string
+  /** Bought once. */
+  item: {
+    name: string
+    /** Minor units. */
+    amount: number
+    /** Lower case. */
+    currency: string
+  }
+  /** Comes back on the payment. Keys of ours are not overwritten. */
+  metadata?: Record<string, string>
+}
+
+/** What is bought and how, or in short who buys which plan, by the month unless `interval` says otherwise. */
+export type CheckoutArguments =
+  | [input: PlanCheckout | PaymentCheckout]
+  | [ownerId: string, plan: string, interval?: Interval]
+
+const inputOf = (asked: CheckoutArguments): PlanCheckout | PaymentCheckout => {
+  const [first, plan, interval] = asked
+  if (typeof first !== 'string') return first
+  return { ownerId: first, plan: requireId('The plan', plan), ...(interval ? { interval } : {}) }
+}
+
+/**
+ * Opens a checkout for a plan or for one item. A plan's checkout that is still open is offered again,
+ * and one for other terms is closed, so that two tabs cannot buy two plans.
+ *
+ * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
+ * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
+ * `provider_rejected`.
+ */
+export async function createCheckoutSession(
+  ctx: BillingContext,
+  ...asked: CheckoutArguments
+): Promise<Checkout> {
+  const input = inputOf(asked)
+  await declare(ctx)
+  const addresses = {
+    success_url: returnUrl(
+      ctx.appUrl,
+      input.successUrl ?? '/billing/success?session_id={CHECKOUT_SESSION_ID}',
+    ),
+    cancel_url: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
+    client_reference_id: input.ownerId,
+  }
+  const settings = requireSettings({ ...ctx.checkout, ...input.checkout })
+  const set = checkoutParams(settings, { hasCustomer: true })
+  if ('plan' in input) {
+    const terms = await planTerms(ctx, input, settings)
+    const customer = await ensureCustomer(ctx, input.ownerId)
+    return openPlanCheckout(ctx, customer, { ...addresses, ...set, ...terms })
+  }
+  const currency = requireCurrency(input.item.currency)
+  const amount = requireAmount(input.item.amount, currency)
+  const customer = await ensureCustomer(ctx, input.ownerId)
+  const { sessions } = ctx.stripe.checkout
+  const begin = (orderId: string, isFirst: boolean) => {
+    const terms = paymentTerms({ ...input, metadata: { ...input.metadata, orderId } })
+    const params = { ...addresses, ...set, ...terms, customer: customer.stripeCustomerId }
+    const create = (idempotencyKey: string) =>
+      ask('checkout.session', sessions.create(params, { idempotencyKey }))
+    return underKey(ctx, `order:${orderId}`, create, { isFirst })
+  }
+  const retrieve = (id: string) => ask('checkout.session', sessions.retrieve(id))
+  const how = { kind: 'checkoutId', begin, retrieve } as const
+  const session = await withOrder(ctx, customer, { amount, currency }, how)
+  return checkoutOf(session)
+}
+
+async function planTerms(
+  ctx: BillingContext,
+  { ownerId, plan, interval = 'month', quantity = 1 }: PlanCheckout,
+  { adjustableQuantity }: CheckoutSettings,
+): Promise<Stripe.Checkout.SessionCreateParams> {
+  priceOf(ctx.plans, plan, interval)
+  const seats = quantityParams(quantity, adjustableQuantity)
+  await requireNoSubscription(ctx, ownerId)
+  const price = await stripePriceOf(ctx.stripe, ctx.plans, plan, interval)
+  const { days, needsCard } = await trialFor(ctx, ownerId, plan)
+  const trial: Stripe.Checkout.SessionCreateParams.SubscriptionData = {
+    trial_period_days: days,
+    ...(needsCard
+      ? {}
+      : { trial_settings: { end_behavior: { missing_payment_method: 'cancel' as const } } }),
+  }
+  return {
+    mode: 'subscription',
+    line_items: [{ price: price.id, ...seats }],
+    subscription_data: { metadata: { ownerId }, ...(days > 0 ? trial : {}) },
+    ...(days > 0 && !needsCard ? { payment_method_collection: 'if_required' as const } : {}),
+  }
+}
+
+/** The plan's trial, for an owner who never had a subscription and an address that had no trial. */
+async function trialFor(
+  ctx: BillingContext,
+  ownerId: string,
+  name: string,
+): Promise<{ days: number; needsCard: boolean }> {
+  const plan = ctx.plans[name] ?? { name }
+  const days = trialDaysOf(plan)
+  const needsCard = plan.trialNeedsCard ?? true
+  if (days === 0) return { days, needsCard }
+  const before = await ctx.db.subscription.count({ where: { customer: { ownerId } } })
+  const owner = await ctx.owner(ownerId)
+  const isFirst = before === 0 && owner !== null && !(await hasHadTrial(ctx, owner.email))
+  return { days: isFirst ? days : 0, needsCard }
+}
+
+export interface ConfirmedCheckout {
+  /** `complete`, `open` or `expired`. */
+  status: string
+  /** Whether the money has come, or none was due. */
+  paid: boolean
+  /** Our id of the payment; null for a plan. */
+  paymentId: string | null
+}
+
+/**
+ * What the page after checkout calls: asks the provider about the session and brings our rows up to
+ * date, so that the page is right whether the webhook came before or is still on its way. The query
+ * parameter only says which session to ask about.
+ *
+ * @throws `checkout_not_found`, also for another owner's session; `provider_unavailable`.
+ */
+export async function confirmCheckout(
+  ctx: BillingContext,
+  ownerId: string,
+  sessionId: string,
+): Promise<ConfirmedCheckout> {
+  const missing = new BillingError('checkout_not_found', `${ownerId} has no such checkout.`)
+  if (!/^cs_\w{1,250}$/.test(sessionId)) throw missing
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  const session = await ask(
+    'checkout.session',
+    ctx.stripe.checkout.sessions.retrieve(sessionId),
+  ).catch((error: unknown) => {
+    throw isMissing(error) ? missing : error
+  })
+  if (!customer?.stripeCustomerId || idOf(session.customer) !== customer.stripeCustomerId) {
+    throw missing
+  }
+  await syncCustomer(ctx, ownerId, { also: async () => idsOf(session) })
+  await settleSynced(ctx, { checkoutId: sessionId })
+  const intent = session.mode === 'payment' ? idOf(session.payment_intent) : null
+  const payment = intent
+    ? await ctx.db.payment.findUnique({ where: { stripePaymentIntentId: intent } })
+    : null
+  return {
+    status: session.status ?? 'open',
+    paid: session.payment_status !== 'unpaid',
+    paymentId: payment?.id ?? null,
+  }
+}
+
+const idsOf = ({ subscription, payment_intent }: Stripe.Checkout.Session): string[] =>
+  [idOf(subscription), idOf(payment_intent)].flatMap((id) => id ?? [])

@@ -1,0 +1,279 @@
+/**
+ * What billing works with, filled in from the environment. Each part is made on first use, so that a host without
+ * Cal.com needs no Cal.com variable.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  createLogger,
+  type Logger,
+  lazy,
+  originOf,
+  readEnv,
+  storable,
+  systemClock,
+} from '@repo/core'
+import { type Database, db } from '@repo/db'
+import { sendEmail } from '@repo/email'
+import type Stripe from 'stripe'
+import { z } from 'zod'
+import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
+import { type Calcom, calcomFromEnv } from './bookings/settings.ts'
+import { processCalcom } from './bookings/webhook.ts'
+import { type Plans, plans } from './catalog/plans.ts'
+import { checkProductCredits, type Products, products } from './catalog/products.ts'
+import type { BillingContext, EventSettings, Owner, Processors, Sender } from './context.ts'
+import { createGroup, createSingle } from './credits/posting.ts'
+import type { CreditSettings } from './credits/settings.ts'
+import type { EffectHandlers } from './effects/facts.ts'
+import { BillingError } from './errors.ts'
+import { processOrders } from './orders/events.ts'
+import { processStripe } from './orders/process-stripe.ts'
+import type { OrderSettings } from './orders/settings.ts'
+import type { ProviderName } from './provider-name.ts'
+import { createProvider } from './providers/choose.ts'
+import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
+import type { PaymentProvider } from './providers/provider.ts'
+import {
+  type CheckoutSettings,
+  type PortalSettings,
+  requireSettings,
+} from './providers/stripe/checkout-settings.ts'
+import { limitRequests, livemodeOf, stripe } from './providers/stripe/client.ts'
+import type { RequestLimits } from './providers/stripe/requests.ts'
+import { readTrialSecrets } from './sync/trials.ts'
+import { createEventStore } from './webhooks/store.ts'
+import { createWaker } from './webhooks/wake.ts'
+
+const PROCESSORS: Processors = {
+  stripe: processStripe,
+  creem: processOrders,
+  local: processOrders,
+  calcom: processCalcom,
+}
+
+const MINUTE = 60_000
+
+const RETRY_DELAYS_MS = [1, 2, 5, 10, 30, 60, 120, 240, 480, 960, 1440, 1440].map((m) => m * MINUTE)
+
+export interface BillingOptions {
+  /** Default: the process-wide client of `DATABASE_URL`. */
+  db?: Database
+  /** Default: the process-wide client of `STRIPE_SECRET_KEY`. */
+  stripe?: Stripe
+  /** How fast requests go to Stripe. Default: what Stripe documents, and no limit at a stand-in. */
+  requests?: RequestLimits
+  /** Default: FREE, PRO and ENTERPRISE. */
+  plans?: Plans
+  /** Default: two packs of credits and the default plans. */
+  products?: Products
+  /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
+  provider?: PaymentProvider
+  orders?: OrderSettings
+  /** Default: `sendEmail` of `@repo/email`. */
+  sender?: Sender
+  /** Put behind the mask. Default: JSON lines on standard error. */
+  logger?: Logger
+  clock?: Clock
+  /** Default `APP_URL`. */
+  appUrl?: string
+  /** More than one while a secret is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
+  stripeWebhookSecrets?: readonly string[]
+  /** Whether money is real here. Default: told by the secret key, where `createStripe` was given it. */
+  livemode?: boolean
+  /** Default: the `CALCOM_…` variables. */
+  calcom?: Calcom
+  /**
+   * Key the hashes of addresses and cards that had a trial, the first for new ones. Default: `ENCRYPTION_KEYS`, then
+   * `BETTER_AUTH_SECRET`.
+   */
+  trialSecrets?: readonly string[]
+  /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
+  effects?: EffectHandlers
+  /** Thresholds of credit balances, what happens below them, and group commit. */
+  credits?: CreditSettings
+  events?: EventSettings
+  /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
+  onAlert?: (alert: Alert) => unknown
+  limits?: AlertLimits
+  /** What holds for every page of Stripe's checkout that does not say otherwise, orders' included. */
+  checkout?: CheckoutSettings
+  /** What holds for Stripe's portal. */
+  portal?: PortalSettings
+  /**
+   * How many days a subscription that is past due keeps its plan's features, from when it became so. Default 14; 0: it
+   * loses them at once.
+   */
+  pastDueGraceDays?: number
+  /** Looks up who pays; null if there is no such owner. Default: the User and Organization tables. */
+  owner?: (ownerId: string) => Promise<Owner | null>
+}
+
+export const appEnv = z.object({
+  /** Where people reach the host, without a path. */
+  APP_URL: z.url({ protocol: /^https?$/ }),
+})
+
+/**
+ * Fills in what `options` leaves out, from the environment and on first use.
+ *
+ * @throws `invalid_options` for products with credits beside those of their plan.
+ */
+export function createContext(options: BillingOptions = {}): BillingContext {
+  const once = <T>(make: () => T): (() => T) => {
+    let made: { value: T } | undefined
+    return () => {
+      made ??= { value: make() }
+      return made.value
+    }
+  }
+  const database = options.db ?? db
+  const logger = createLogger(options.logger)
+  const appUrl = once(() => requireAppUrl(options.appUrl ?? readEnv(appEnv).APP_URL))
+  const secrets = once(() => options.stripeWebhookSecrets ?? readStripeSecrets())
+  const livemode = once(() => {
+    if (options.livemode !== undefined) return options.livemode
+    if (options.stripe) return livemodeOf(options.stripe)
+    if (options.provider?.name === 'local') return false
+    return readPayments().environment === 'production'
+  })
+  const given = options.stripe ?? stripe
+  const client = options.requests ? limited(given, options.requests) : given
+  const sold = { plans: options.plans ?? plans, products: options.products ?? products }
+  checkProductCredits(sold.products, sold.plans)
+  const clock = options.clock ?? systemClock
+  const checkout = requireSettings(options.checkout ?? {})
+  const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
+  const chosen = (choice: () => PaymentChoice) =>
+    createProvider({
+      ...sold,
+      checkout,
+      stripe: client,
+      clock,
+      appUrl,
+      stripeWebhookSecrets: secrets,
+      choice,
+    })
+  const provider = options.provider ?? chosen(choice)
+  const others = new Map<string, PaymentProvider>()
+  const providerNamed = (name: string): PaymentProvider => {
+    if (name === provider.name) return provider
+    const other =
+      others.get(name) ?? chosen(() => ({ ...choice(), provider: name as ProviderName }))
+    others.set(name, other)
+    return other
+  }
+  const trialSecrets = once(() => options.trialSecrets ?? readTrialSecrets())
+  const calcom = once(() => options.calcom ?? calcomFromEnv())
+  const has = (name: keyof BillingOptions) => options[name] !== undefined
+  return {
+    given: {
+      db: has('db'),
+      stripe: has('stripe'),
+      provider: has('provider'),
+      appUrl: has('appUrl'),
+    },
+    isOwn: has('plans') || has('products') || has('effects') || has('credits'),
+    db: database,
+    stripe: client,
+    ...sold,
+    provider,
+    providerNamed,
+    orders: options.orders ?? {},
+    sender: options.sender ?? { sendEmail },
+    logger,
+    clock,
+    get appUrl() {
+      return appUrl()
+    },
+    get stripeWebhookSecrets() {
+      return secrets()
+    },
+    get livemode() {
+      return livemode()
+    },
+    effects: options.effects ?? {},
+    credits: options.credits ?? {},
+    postCredits: (options.credits?.groupCommit ? createGroup : createSingle)({
+      db: database,
+      logger,
+    }),
+    events: {
+      lanes: 4,
+      leaseMs: 120_000,
+      retryDelaysMs: RETRY_DELAYS_MS,
+      keepPayloadDays: 90,
+      ...options.events,
+    },
+    checkout,
+    portal: options.portal ?? {},
+    pastDueGraceDays: requireDays(options.pastDueGraceDays ?? 14),
+    limits: {
+      successRate: 0.95,
+      processingSeconds: 10,
+      backlogSeconds: 300,
+      creditDrift: 0.05,
+      fulfilmentRate: 0.9,
+      refundRate: 0.1,
+      ...options.limits,
+    },
+    alert: createAlert(logger, options.onAlert),
+    storeRow: createEventStore(database),
+    processors: PROCESSORS,
+    wake: createWaker(database, logger),
+    get calcom() {
+      return calcom()
+    },
+    get trialSecrets() {
+      return trialSecrets()
+    },
+    async owner(ownerId) {
+      const owner = await (options.owner?.(ownerId) ?? ownerInDatabase(database, ownerId))
+      // A host's own store may hold what neither Stripe nor PostgreSQL takes.
+      return owner && { ...owner, name: storable(owner.name), email: storable(owner.email) }
+    },
+  }
+}
+
+function requireDays(days: number): number {
+  if (Number.isFinite(days) && days >= 0) return days
+  throw new BillingError('invalid_options', `pastDueGraceDays must be 0 or more days, not ${days}.`)
+}
+
+/** The client with other limits, which are set when it is used for the first time. */
+const limited = (client: Stripe, limits: RequestLimits): Stripe =>
+  lazy(() => {
+    limitRequests(client, limits)
+    return client
+  })
+
+/** @throws `invalid_options` for anything but an origin */
+function requireAppUrl(address: string): URL {
+  const origin = originOf(address)
+  if (origin !== null) return new URL(origin)
+  throw new BillingError(
+    'invalid_options',
+    'APP_URL must be an origin, http or https, without path, query and user.',
+  )
+}
+
+async function ownerInDatabase(db: Database, ownerId: string): Promise<Owner | null> {
+  const user = await db.user.findUnique({ where: { id: ownerId } })
+  if (user) return { type: 'user', name: user.name, email: user.email }
+  const organization = await db.organization.findUnique({
+    where: { id: ownerId },
+    include: {
+      members: {
+        where: { role: 'OWNER' },
+        include: { user: true },
+        orderBy: { createdAt: 'asc' },
+        take: 1,
+      },
+    },
+  })
+  const [first] = organization?.members ?? []
+  if (!organization || !first) return null
+  return { type: 'organization', name: organization.name, email: first.user.email }
+}

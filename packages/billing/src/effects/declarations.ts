@@ -1,0 +1,149 @@
+/**
+ * What the host's own instance is made of, said to the database, so that another instance over the same
+ * database notices what it lacks: a worker with the package's default jobs, a script, a command without a
+ * configuration. Only an instance with plans, products or effects of its own declares; the default instance
+ * only compares.
+ *
+ * @module
+ */
+
+import type { Plans } from '../catalog/plans.ts'
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+
+/**
+ * What can be declared. `plan_credits` is what a subscription is sold by, where its plan gives credits:
+ * `plan:<name>`, `price:<lookup key>` or `sku:<SKU>`.
+ */
+export type DeclaredKind = 'plan' | 'price' | 'product' | 'effect' | 'plan_credits'
+
+/** How long a declaration counts after an instance last made it. Long, because waiting loses nothing. */
+export const DECLARED_DAYS = 30
+
+const REPEAT_MS = 60_000
+
+type Made = Pick<BillingContext, 'plans' | 'products' | 'effects' | 'credits'>
+
+/** `<kind>:<name>` of everything that an instance is made of. */
+export function declarationsOf({ plans, products, effects, credits }: Made): Set<string> {
+  const all = new Set<string>()
+  const add = (kind: DeclaredKind, names: readonly string[]) => {
+    for (const name of names) all.add(`${kind}:${name}`)
+  }
+  add('plan', Object.keys(plans))
+  add('price', Object.values(plans).flatMap(lookupKeysOf))
+  add('product', Object.keys(products))
+  add('effect', Object.keys(effects))
+  if (credits.onLowBalance) add('effect', ['credits.lowBalance'])
+  if (credits.topUp) add('effect', ['credits.topUp'])
+  for (const [name, plan] of Object.entries(plans)) {
+    if (!plan.credits) continue
+    const skus = Object.keys(products).filter((sku) => products[sku]?.plan === name)
+    add('plan_credits', [`plan:${name}`])
+    add(
+      'plan_credits',
+      lookupKeysOf(plan).map((key) => `price:${key}`),
+    )
+    add(
+      'plan_credits',
+      skus.map((sku) => `sku:${sku}`),
+    )
+  }
+  return all
+}
+
+const lookupKeysOf = ({ prices }: Plans[string]): string[] =>
+  Object.values(prices ?? {}).map(({ lookupKey }) => lookupKey)
+
+const declaredAt = new WeakMap<BillingContext, number>()
+
+/**
+ * Declares the host's own instance, once a minute at the most. A failure is logged and stops nothing: the next
+ * call declares again.
+ */
+export async function declare(ctx: BillingContext): Promise<void> {
+  if (!ctx.isOwn || Date.now() - (declaredAt.get(ctx) ?? 0) < REPEAT_MS) return
+  declaredAt.set(ctx, Date.now())
+  const all = [...declarationsOf(ctx)].sort()
+  const kinds = all.map((each) => each.slice(0, each.indexOf(':')))
+  const names = all.map((each) => each.slice(each.indexOf(':') + 1))
+  try {
+    // In one order, so that two instances do not wait for each other; a row an hour at the most.
+    await ctx.db.$executeRaw`
+      INSERT INTO "BillingDeclaration" AS d ("kind", "name", "seenAt")
+      SELECT "kind", "name", clock_timestamp()
+      FROM unnest(${kinds}::text[], ${names}::text[]) AS t("kind", "name")
+      ON CONFLICT ("kind", "name") DO UPDATE SET "seenAt" = excluded."seenAt"
+      WHERE d."seenAt" < excluded."seenAt" - interval '1 hour'`
+  } catch (error) {
+    declaredAt.delete(ctx)
+    ctx.logger.warn({ error }, 'billing could not declare its plans and effects')
+  }
+}
+
+/** What was declared by instances of the last thirty days and `ctx` lacks, as `<kind>:<name>`. */
+export async function lackingIn(ctx: BillingContext): Promise<string[]> {
+  const rows = await ctx.db.$queryRaw<{ declared: string }[]>`
+    SELECT "kind" || ':' || "name" AS "declared" FROM "BillingDeclaration"
+    WHERE "seenAt" > clock_timestamp() - ${DECLARED_DAYS} * interval '1 day' ORDER BY 1`
+  const own = declarationsOf(ctx)
+  return rows.flatMap(({ declared }) => (own.has(declared) ? [] : declared))
+}
+
+/** Without one of these an instance writes wrong subscriptions and orders; the rest only waits. */
+const NEEDED = /^(plan|price|product):/
+
+/** What is lacking, for a person: plans and lookup keys before products, effects and credits. */
+export function inWords(lacking: readonly string[]): string {
+  const named = [...lacking].sort((a, b) => Number(NEEDED.test(b)) - Number(NEEDED.test(a)))
+  const words = named.map((each) => each.replace(/^price:/, 'lookup key ').replace(':', ' '))
+  const more = words.length - 5
+  return `${words.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** What else than effects a job tells the host of, by its name. */
+const TELLS: Readonly<Record<string, readonly string[]>> = {
+  'billing.lowBalance': ['effect:credits.lowBalance', 'effect:credits.topUp'],
+  'billing.topUp': ['effect:credits.topUp'],
+}
+
+/** Whether a job calls a function of the host that another instance may have. */
+export const tellsHost = (job: string): boolean => Object.hasOwn(TELLS, job)
+
+/**
+ * Before a job that calls a function of the host: refuses where another instance has declared one and this one
+ * has none, so that the job is tried again by a worker that has it.
+ *
+ * @throws `other_instance`
+ */
+export async function requireListener(ctx: BillingContext, job: string): Promise<void> {
+  await declare(ctx)
+  const lacking = await lackingIn(ctx)
+  const missing = TELLS[job]?.filter((each) => lacking.includes(each)) ?? []
+  if (missing.length === 0) return
+  throw new BillingError(
+    'other_instance',
+    `${job} is for the host's own instance of billing; this one lacks ${inWords(missing)}.`,
+  )
+}
+
+/**
+ * Before the jobs of an instance that is not the host's own: refuses where it would write what it does not
+ * know, and alerts where effects wait for the host's own instance.
+ *
+ * @throws `other_instance`
+ */
+export async function requireOwnInstance(ctx: BillingContext): Promise<void> {
+  await declare(ctx)
+  if (ctx.isOwn) return
+  const lacking = await lackingIn(ctx)
+  if (lacking.length === 0) return
+  if (lacking.some((each) => NEEDED.test(each))) {
+    throw new BillingError(
+      'other_instance',
+      `This worker runs the default instance of billing, and the host has its own: ${inWords(lacking)}. ` +
+        'Give the worker `config` of tollgate.config.ts, or `jobs` of your createBilling.',
+    )
+  }
+  ctx.alert({ code: 'other_instance', lacking: inWords(lacking) })
+}

@@ -1,0 +1,74 @@
+/**
+ * What a handler of an effect may call. Promise: a handler that changes something through billing without the
+ * transaction of its effect is refused at once. It would wait for a row that its own transaction holds, until that
+ * gives up, and the whole sync with it.
+ *
+ * @module
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { BillingError } from '../errors.ts'
+
+interface Scope {
+  key: string
+  /** False once the handler has ended: what it left running may call everything. */
+  isOpen: boolean
+}
+
+const running = new AsyncLocalStorage<Scope>()
+
+/** Runs the handler of the effect `key`. */
+export async function inEffect<T>(key: string, handler: () => Promise<T>): Promise<T> {
+  const scope: Scope = { key, isOpen: true }
+  try {
+    return await running.run(scope, async () => await handler())
+  } finally {
+    scope.isOpen = false
+  }
+}
+
+/** Functions that only read, from rows that are committed: they wait for nothing. */
+const READS: ReadonlySet<string> = new Set([
+  'exportOwner',
+  'getAccount',
+  'getBalance',
+  'getSubscription',
+  'listBookings',
+  'listEvents',
+  'listFlagged',
+  'listInvoices',
+  'listOrders',
+  'listPayments',
+  'listSubscriptions',
+  'listTransactions',
+  'listWaitingEffects',
+  'showEvent',
+])
+
+const hasTransaction = (args: readonly unknown[]): boolean =>
+  args.some((arg) => {
+    if (typeof arg !== 'object' || arg === null) return false
+    const tx: unknown = Reflect.get(arg, 'tx')
+    return typeof tx === 'object' && tx !== null
+  })
+
+/** The functions of an instance, refused inside a handler that does not give its transaction. */
+export function guardHandlers<T extends object>(instance: T): T {
+  for (const [name, value] of Object.entries(instance)) {
+    if (typeof value !== 'function' || READS.has(name)) continue
+    const guarded = (...args: unknown[]): unknown => {
+      const scope = running.getStore()
+      if (scope?.isOpen && !hasTransaction(args)) return Promise.reject(refused(name, scope.key))
+      return value(...args)
+    }
+    Reflect.set(instance, name, guarded)
+  }
+  return instance
+}
+
+const refused = (name: string, key: string): BillingError =>
+  new BillingError(
+    'transaction_required',
+    `The handler of the effect ${key} calls ${name} without its transaction. Give it the handler's first argument, ` +
+      'as in { tx }, where the function takes it; otherwise enqueue a job with it, and call the function there.',
+  )

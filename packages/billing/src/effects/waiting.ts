@@ -1,0 +1,183 @@
+/**
+ * Effects that wait for an instance that takes them, and effects that a person has told again. Each part is
+ * done once under the effect's key: the row is locked, and says what has been done.
+ *
+ * @module
+ */
+
+import { atomically, type Db, type Effect as EffectRow, type Prisma } from '@repo/db'
+import type { BillingContext } from '../context.ts'
+import { BillingError } from '../errors.ts'
+import { declarationsOf, declare } from './declarations.ts'
+import type { Effect } from './facts.ts'
+import { doParts, type EffectPart, handles, soldBy } from './take-effects.ts'
+
+/** An effect as it is recorded. */
+export interface RecordedEffect {
+  key: string
+  name: string
+  ownerId: string
+  /** Whether a handler of the host has taken it. Null: recorded before that was kept. */
+  handled: boolean | null
+  /** What of it waits for another instance. */
+  awaits: EffectPart[]
+  createdAt: Date
+}
+
+const PAGE = 100
+
+/** The effects that wait for an instance that takes them, the oldest key first; at most `limit`, default 100. */
+export async function listWaitingEffects(
+  ctx: BillingContext,
+  options: { limit?: number } = {},
+): Promise<RecordedEffect[]> {
+  const rows = await ctx.db.$queryRaw<RecordedEffect[]>`
+    SELECT e."key", e."name", c."ownerId", e."handled", e."awaits", e."createdAt"
+    FROM "Effect" e JOIN "Customer" c ON c."id" = e."customerId"
+    WHERE e."awaits" <> '{}' ORDER BY e."key" LIMIT ${options.limit ?? PAGE}`
+  return rows
+}
+
+export interface TakenWaiting {
+  /** Keys of the effects of which this instance did all or a part. */
+  taken: string[]
+  /** Keys of those whose handler threw. They wait on. */
+  failed: string[]
+}
+
+/** Does what waits and this instance can do, of one customer or of all. */
+export async function takeWaitingEffects(
+  ctx: BillingContext,
+  { customerId, signal }: { customerId?: string; signal?: AbortSignal } = {},
+): Promise<TakenWaiting> {
+  const result: TakenWaiting = { taken: [], failed: [] }
+  await declare(ctx)
+  const names = namesTaken(ctx)
+  if (names.length === 0) return result
+  let after = ''
+  for (;;) {
+    const page = await ctx.db.$queryRaw<{ key: string; customerId: string }[]>`
+      SELECT "key", "customerId" FROM "Effect"
+      WHERE "awaits" <> '{}' AND "key" > ${after} AND "name" = ANY(${names})
+        AND (${customerId ?? null}::text IS NULL OR "customerId" = ${customerId ?? null})
+      ORDER BY "key" LIMIT ${PAGE}`
+    for (const { key, customerId: of } of page) {
+      if (signal?.aborted) return result
+      const did = await atomically(ctx.db, (tx) => takeLocked(ctx, tx, key, of, waitingParts))
+      if (did === 'failed') result.failed.push(key)
+      else if (did.length > 0) result.taken.push(key)
+    }
+    const last = page.at(-1)
+    if (!last || page.length < PAGE) return result
+    after = last.key
+  }
+}
+
+/** What a repeated telling did. */
+export interface RedeliveredEffect {
+  key: string
+  name: string
+  /** The parts that were done now. Empty: nothing was left to do. */
+  did: EffectPart[]
+  /** Whether a handler of the host has taken it, now or before. */
+  handled: boolean | null
+}
+
+/**
+ * Tells an effect again, under its key: what this instance has for it and what is not recorded as done. A
+ * handler that is known to have taken it is not called again, so a second call does nothing.
+ *
+ * @throws `effect_not_found`; `effect_not_handled` where this instance has nothing for it; `effect_failed`
+ * where the handler throws. Nothing is changed then.
+ */
+export async function redeliverEffect(
+  ctx: BillingContext,
+  key: string,
+): Promise<RedeliveredEffect> {
+  const found = await ctx.db.effect.findUnique({ where: { key } })
+  if (!found) throw new BillingError('effect_not_found', `There is no effect ${key}.`)
+  const { name, customerId } = found
+  const { did, credited } = await atomically(ctx.db, async (tx) => {
+    const before = await grantsOf(tx, customerId)
+    const did = await takeLocked(ctx, tx, key, customerId, lostParts)
+    return { did, credited: (await grantsOf(tx, customerId)) > before }
+  })
+  if (did === 'failed') {
+    throw new BillingError('effect_failed', `The handler of ${key} threw; nothing was changed.`)
+  }
+  const { handled, awaits } = await ctx.db.effect.findUniqueOrThrow({ where: { key } })
+  if (did.length === 0 && (handled !== true || awaits.length > 0)) {
+    const message = `This instance has no handler for ${name} and no credits for ${key}.`
+    throw new BillingError('effect_not_handled', message)
+  }
+  // The ledger gives once for a key, and nothing for a month that is over.
+  return { key, name, did: did.filter((part) => part !== 'plan_credits' || credited), handled }
+}
+
+/** How many credit transactions a customer's owner has. Locks the customer first, as its sync does. */
+async function grantsOf(tx: Db, customerId: string): Promise<number> {
+  const [found] = await tx.$queryRaw<{ ownerId: string }[]>`
+    SELECT "ownerId" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
+  return tx.creditTransaction.count({ where: { ownerId: found?.ownerId ?? '' } })
+}
+
+type Choose = (ctx: BillingContext, tx: Db, row: EffectRow, effect: Effect) => Promise<EffectPart[]>
+
+/** Does the chosen parts of an effect under the locks that its sync takes, in the same order. */
+async function takeLocked(
+  ctx: BillingContext,
+  tx: Db,
+  key: string,
+  customerId: string,
+  choose: Choose,
+): Promise<EffectPart[] | 'failed'> {
+  const [customer] = await tx.$queryRaw<{ ownerId: string }[]>`
+    SELECT "ownerId" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
+  await tx.$executeRaw`SELECT 1 FROM "Effect" WHERE "key" = ${key} FOR UPDATE`
+  const row = await tx.effect.findUnique({ where: { key } })
+  if (!row || !customer) return []
+  const effect = { ...row, ownerId: customer.ownerId, payload: row.payload } as unknown as Effect
+  const parts = await choose(ctx, tx, row, effect)
+  if (parts.length === 0) return []
+  const { name, payload, ownerId } = effect
+  if (!(await doParts(ctx, tx, { key, name, customerId, ownerId, payload } as Effect, parts))) {
+    return 'failed'
+  }
+  const data: Prisma.EffectUpdateInput = {
+    awaits: row.awaits.filter((part) => !parts.some((done) => done === part)),
+    ...(parts.includes('handler') ? { handled: true } : {}),
+  }
+  await tx.effect.update({ where: { key }, data })
+  return parts
+}
+
+/** Of what the effect waits for, what this instance has. */
+const waitingParts: Choose = async (ctx, tx, row, effect) => {
+  const can = await partsHad(ctx, tx, effect)
+  return can.filter((part) => row.awaits.includes(part))
+}
+
+/** All that this instance has for the effect, but for a handler that is known to have taken it. */
+const lostParts: Choose = async (ctx, tx, row, effect) => {
+  const can = await partsHad(ctx, tx, effect)
+  return can.filter((part) => part !== 'handler' || row.handled !== true)
+}
+
+async function partsHad(ctx: BillingContext, tx: Db, effect: Effect): Promise<EffectPart[]> {
+  const parts: EffectPart[] = []
+  if (effect.name === 'invoice.paid') {
+    const own = declarationsOf(ctx)
+    const { identities, isFlagged } = await soldBy(tx, effect as Effect<'invoice.paid'>)
+    // A subscription that is flagged gives none: its credits wait until a sync has read it.
+    if (!isFlagged && identities.some((each) => own.has(each))) parts.push('plan_credits')
+  }
+  if (handles(ctx, effect.name)) parts.push('handler')
+  return parts
+}
+
+function namesTaken(ctx: BillingContext): string[] {
+  const names = new Set(Object.keys(ctx.effects))
+  if (Object.values(ctx.plans).some(({ credits }) => credits !== undefined))
+    names.add('invoice.paid')
+  return [...names]
+}

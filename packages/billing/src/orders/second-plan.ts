@@ -1,0 +1,63 @@
+/**
+ * Promise: a customer who has a plan, or whose first payment of one is under way, begins no purchase of a second.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { isLinked } from '../customers/customers.ts'
+import { BillingError } from '../errors.ts'
+import { ask, isMissing } from '../providers/stripe/client.ts'
+import { CURRENT } from '../subscriptions/subscriptions.ts'
+import { syncLinked } from '../sync/sync.ts'
+
+/**
+ * Refuses a second subscription, also beside one that is flagged, and beside one whose first payment is under
+ * way. Of that payment the provider is asked first. A subscription whose first payment has failed blocks
+ * nothing: nothing was paid for it, so it ends at the provider before another purchase begins.
+ *
+ * @throws `already_subscribed`.
+ */
+export async function requireNoSubscription(ctx: BillingContext, ownerId: string): Promise<void> {
+  let running = await findRunning(ctx, ownerId)
+  const id = running?.stripeSubscriptionId
+  if (id && isUnpaid(running)) {
+    await syncOwner(ctx, ownerId, id)
+    running = await findRunning(ctx, ownerId)
+    if (running?.needsAttention === 'first_payment_failed') {
+      await ask('subscription', ctx.stripe.subscriptions.cancel(id)).catch((error: unknown) => {
+        if (!isMissing(error)) throw error
+      })
+      await syncOwner(ctx, ownerId, id)
+      running = await findRunning(ctx, ownerId)
+    }
+  }
+  if (!running) return
+  const why =
+    running.needsAttention === 'first_payment_pending'
+      ? 'already has a subscription whose first payment is under way.'
+      : `already has a subscription that is ${running.status}.`
+  throw new BillingError('already_subscribed', `${ownerId} ${why}`)
+}
+
+const UNPAID: readonly (string | null)[] = ['first_payment_pending', 'first_payment_failed']
+
+const isUnpaid = (row: { needsAttention: string | null } | null): boolean =>
+  row !== null && UNPAID.includes(row.needsAttention)
+
+async function syncOwner(ctx: BillingContext, ownerId: string, id: string): Promise<void> {
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  if (isLinked(customer)) await syncLinked(ctx, customer, { also: async () => [id] })
+}
+
+const findRunning = (ctx: BillingContext, ownerId: string) =>
+  ctx.db.subscription.findFirst({
+    where: {
+      customer: { ownerId },
+      OR: [
+        { status: { in: [...CURRENT] } },
+        { status: 'incomplete', needsAttention: 'first_payment_pending' },
+      ],
+    },
+    orderBy: { createdAt: 'asc' },
+  })

@@ -1,0 +1,73 @@
+/**
+ * What the provider says of payments, held against the orders.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { isBillingError } from '../errors.ts'
+import type { ProviderPayment } from '../providers/provider.ts'
+import { inNumbers, type Order } from '../rows.ts'
+import { settleOrder } from './settle.ts'
+import type { ReconcileOrdersOptions, Theirs } from './totals.ts'
+
+/** Settles an order whose payment differs. Orders that another process has to ask about go to `skipped`. */
+export async function mend(
+  ctx: BillingContext,
+  orderId: string,
+  { operator }: ReconcileOrdersOptions,
+  skipped: Set<string>,
+): Promise<void> {
+  try {
+    await settleOrder(ctx, orderId, operator === undefined ? {} : { operator })
+  } catch (error) {
+    if (isBillingError(error, 'not_known_here')) skipped.add(orderId)
+    else ctx.logger.error({ orderId, error }, 'order could not be reconciled')
+  }
+}
+
+export async function theirsOf(
+  ctx: BillingContext,
+  provider: string,
+  payment: ProviderPayment,
+): Promise<Theirs> {
+  // A renewal may name the plan's first order, and has one of its own.
+  const own = await ctx.db.order.findFirst({ where: { provider, paymentId: payment.id } })
+  const named = payment.orderId
+    ? await ctx.db.order.findUnique({ where: { id: payment.orderId } })
+    : null
+  const order = own ?? named
+  return {
+    provider,
+    paymentId: payment.id,
+    currency: payment.currency,
+    day: dayOf(payment.paidAt ?? ctx.clock.now()),
+    customerId: payment.customerId,
+    subscriptionId: payment.subscriptionId,
+    orderId: order?.id ?? null,
+    payments: payment.amountPaid === 0 ? 0 : 1,
+    paid: payment.amountPaid,
+    refunded: payment.amountRefunded,
+  }
+}
+
+const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
+
+/** Orders that do not have what the provider says of their payment. */
+export async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
+  const ids = theirs.flatMap(({ orderId }) => orderId ?? [])
+  const orders = await ctx.db.order.findMany({ where: { id: { in: ids } } })
+  const byId = new Map(orders.map((order) => [order.id, inNumbers(order)]))
+  const wrong = theirs.filter((payment) => {
+    const order = byId.get(payment.orderId ?? '')
+    return order !== undefined && !agrees(order, payment)
+  })
+  return [...new Set(wrong.flatMap(({ orderId }) => orderId ?? []))]
+}
+
+const agrees = (order: Order, { paymentId, paid, refunded }: Theirs): boolean =>
+  order.status === 'completed' &&
+  order.needsAttention === null &&
+  order.paymentId === paymentId &&
+  order.amountPaid === paid &&
+  order.amountRefunded === refunded

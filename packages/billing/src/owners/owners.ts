@@ -1,0 +1,137 @@
+/**
+ * Forgetting an owner: what names them goes, what the books need stays. What is said of them later is written without
+ * names, by the sync, by bookings and by the webhooks; see `withoutNames` and `NAMELESS`.
+ *
+ * @module
+ */
+
+import { NAMELESS } from '../bookings/bookings.ts'
+import { isEndedStatus } from '../catalog/status.ts'
+import type { BillingContext } from '../context.ts'
+import { isLinked, type LinkedCustomer } from '../customers/customers.ts'
+import { isBillingError } from '../errors.ts'
+import { cancelOrder } from '../orders/cancel.ts'
+import { cancelElsewhere } from '../orders/subscriptions.ts'
+import { ask, isMissing } from '../providers/stripe/client.ts'
+import { syncLinked } from '../sync/sync.ts'
+
+export interface ForgetOptions {
+  /** Also delete the customer at the provider, who keeps what the law asks for. Default false. */
+  deleteAtProvider?: boolean
+}
+
+/**
+ * What the host calls when a user or organization is deleted: cancels its open orders, ends its
+ * subscriptions at once, and takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books, and
+ * so do credits, whose ledger knows an owner by id alone.
+ * Called again it does what is left to do; an owner billing never met is nothing to do.
+ *
+ * @throws `provider_unavailable`, `provider_rejected`: nothing was forgotten yet, call again.
+ */
+export async function forgetOwner(
+  ctx: BillingContext,
+  ownerId: string,
+  options: ForgetOptions = {},
+): Promise<void> {
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  if (!customer) return
+  if (isLinked(customer)) await leaveProvider(ctx, customer, options.deleteAtProvider ?? false)
+  const { id: customerId, stripeCustomerId, formerStripeIds } = customer
+  const customerOf = { customerId }
+  const open = await ctx.db.order.findMany({ where: { ...customerOf, status: 'pending' } })
+  for (const { id } of open) await cancelOrder(ctx, id, { givesUp: true })
+  const elsewhere = await ctx.db.subscription.findMany({
+    where: { ...customerOf, provider: { not: 'stripe' }, endedAt: null },
+  })
+  for (const each of elsewhere) {
+    if (isEndedStatus(each.status)) continue
+    await cancelElsewhere(ctx, each, 'now').catch((error: unknown) => {
+      // Of a local provider that is gone with its process there is nothing left to end.
+      if (!isBillingError(error, 'not_known_here')) throw error
+    })
+  }
+  const orders = await ctx.db.order.findMany({
+    where: { ...customerOf, providerCustomerId: { not: null } },
+    distinct: ['providerCustomerId'],
+  })
+  const subjects = [
+    ...formerStripeIds,
+    ...(stripeCustomerId ? [stripeCustomerId] : []),
+    ...orders.flatMap(({ providerCustomerId }) => providerCustomerId ?? []),
+  ]
+  const mentions = await mentionsOf(ctx, customerId)
+  await ctx.db.$transaction([
+    // Before its rows, as a sync does: in another order the two would wait for each other.
+    ctx.db.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR UPDATE`,
+    ctx.db.booking.updateMany({
+      where: customerOf,
+      data: NAMELESS,
+    }),
+    ctx.db.payment.updateMany({ where: customerOf, data: { metadata: {} } }),
+    ctx.db.invoice.updateMany({
+      where: customerOf,
+      data: { hostedInvoiceUrl: null, invoicePdf: null },
+    }),
+    ctx.db.subscription.updateMany({
+      where: customerOf,
+      data: { cancellationComment: null, pendingUrl: null },
+    }),
+    ctx.db.effect.updateMany({ where: customerOf, data: { payload: {} } }),
+    ctx.db.order.updateMany({ where: customerOf, data: { successUrl: null, cancelUrl: null } }),
+    ctx.db.checkoutSession.updateMany({ where: customerOf, data: { status: 'closed' } }),
+    ctx.db.webhookEvent.updateMany({
+      where: {
+        subject: { in: subjects },
+        // Those that are still worked on are emptied once they are done.
+        status: { not: 'pending' },
+        payload: { not: null },
+      },
+      data: { payload: null },
+    }),
+    // Cal.com's events name no customer, but the booking. They are few, so they are searched.
+    ctx.db.$executeRaw`
+      UPDATE "WebhookEvent" SET "payload" = NULL
+      WHERE "provider" = 'calcom' AND "status" <> 'pending' AND "payload" LIKE ANY(${mentions})`,
+    ctx.db.customer.update({
+      where: { id: customerId },
+      data: { ownerId: `deleted:${customerId}`, billingEmail: null, forgottenAt: new Date() },
+    }),
+  ])
+  ctx.logger.info({ customerId }, 'owner forgotten')
+}
+
+/** What an event about one of the customer's bookings holds, for `LIKE`. */
+export async function mentionsOf(ctx: BillingContext, customerId: string): Promise<string[]> {
+  const bookings = await ctx.db.booking.findMany({
+    where: { customerId },
+    select: { calUids: true },
+  })
+  return bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${escapeLike(uid)}"%`))
+}
+
+const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&')
+
+async function leaveProvider(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  deletes: boolean,
+): Promise<void> {
+  const { stripe } = ctx
+  const { stripeCustomerId } = customer
+  const gone = (error: unknown) => {
+    if (!isMissing(error)) throw error
+    return null
+  }
+  if (deletes) {
+    // Stripe ends the subscriptions of a customer it deletes.
+    await ask('customer', stripe.customers.del(stripeCustomerId)).catch(gone)
+  } else {
+    const request = stripe.subscriptions.list({ customer: stripeCustomerId, limit: 100 })
+    await ask('list', request).catch(gone)
+    for await (const { id, status } of request) {
+      if (isEndedStatus(status)) continue
+      await ask('subscription', stripe.subscriptions.cancel(id)).catch(gone)
+    }
+  }
+  await syncLinked(ctx, customer, { depth: 'full', mayBeDeleted: true })
+}

@@ -1,0 +1,138 @@
+/**
+ * Requests to Creem's REST API: with a time limit, tried again where that can help, and with every
+ * failure in our words. The key stands in a header and in no message.
+ *
+ * @see https://docs.creem.io/api-reference/error-codes
+ * @see https://docs.creem.io/api-reference/rate-limits
+ * @module
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BillingError } from '../../errors.ts'
+import { type Raw, record, text } from '../stripe/shapes.ts'
+
+export interface CreemOptions {
+  /** Another server that speaks Creem's API. Default: Creem's own, test or live as the key is. */
+  apiBase?: string
+  /** Default 20,000. */
+  timeoutMs?: number
+  /** Further tries after 429, 5xx or no answer. Default 2. */
+  retries?: number
+}
+
+export interface CreemClient {
+  get(path: string, query: Record<string, string>): Promise<Raw>
+  /**
+   * `key` names what is done. Creem documents `Idempotency-Key` for products only, so nothing may
+   * rest on it elsewhere.
+   */
+  post(path: string, body: object, key: string): Promise<Raw>
+}
+
+/** A test key works at the test host only and the reverse. */
+const hostOf = (apiKey: string): string =>
+  apiKey.startsWith('creem_test_') ? 'https://test-api.creem.io' : 'https://api.creem.io'
+
+/** Longer waits are the caller's: it is told how long. */
+const MAX_WAIT_MS = 5000
+
+/** What Creem's refusals carry as their cause. */
+class CreemRefusal extends Error {
+  override readonly name = 'CreemRefusal'
+  readonly status: number
+
+  constructor(status: number) {
+    super(`Creem answered ${status}.`)
+    this.status = status
+  }
+}
+
+/** Whether a caught error is Creem's answer "there is no such object". */
+export const isMissingAtCreem = (error: unknown): boolean =>
+  error instanceof BillingError && (error.cause as Partial<CreemRefusal>)?.status === 404
+
+export function createCreemClient(apiKey: string, options: CreemOptions = {}): CreemClient {
+  const { timeoutMs = 20_000, retries = 2 } = options
+  const base = (options.apiBase ?? hostOf(apiKey)).replace(/(?<!\/)\/+$/, '')
+
+  async function attempt(url: URL, init: RequestInit): Promise<{ body: Raw } | Failure> {
+    let response: Response
+    let body: Raw | null
+    try {
+      response = await fetch(url, {
+        ...init,
+        // Another host would be told the key.
+        redirect: 'error',
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      body = record(await response.json().catch(() => null))
+    } catch (error) {
+      return { why: reasonOf(error), waitMs: null, cause: error }
+    }
+    const { status } = response
+    if (status === 429 || status >= 500) {
+      return { why: String(status), waitMs: waitOf(response), cause: new CreemRefusal(status) }
+    }
+    if (response.ok && body) return { body }
+    if (response.ok) return { why: 'no object', waitMs: null, cause: undefined }
+    const trace = text(body?.trace_id)
+    const about = [String(status), trace && `trace ${trace.slice(0, 64)}`]
+      .filter(Boolean)
+      .join(', ')
+    throw new BillingError('provider_rejected', `Creem refused the request (${about}).`, {
+      cause: new CreemRefusal(status),
+    })
+  }
+
+  async function request(url: URL, init: RequestInit): Promise<Raw> {
+    for (let tries = 0; ; tries += 1) {
+      const answer = await attempt(url, init)
+      if ('body' in answer) return answer.body
+      const waitMs = answer.waitMs ?? 250 * 4 ** tries * (0.5 + Math.random() / 2)
+      if (tries >= retries || waitMs > MAX_WAIT_MS) {
+        throw new BillingError('provider_unavailable', `Creem did not answer (${answer.why}).`, {
+          cause: answer.cause,
+          headers: { 'retry-after': String(Math.max(5, Math.ceil((answer.waitMs ?? 0) / 1000))) },
+        })
+      }
+      await sleep(waitMs)
+    }
+  }
+
+  const headers = { 'x-api-key': apiKey, accept: 'application/json' }
+  return {
+    get(path, query) {
+      const url = new URL(base + path)
+      for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+      return request(url, { headers })
+    },
+    post: (path, body, key) =>
+      request(new URL(base + path), {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': key },
+        body: JSON.stringify(body),
+      }),
+  }
+}
+
+interface Failure {
+  why: string
+  /** What the provider asked for; null where it did not. */
+  waitMs: number | null
+  cause: unknown
+}
+
+/** `Retry-After` in seconds or as a date. */
+function waitOf(response: Response): number | null {
+  const value = response.headers.get('retry-after')
+  if (value === null) return null
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : null
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  if (error.name === 'TimeoutError') return 'timeout'
+  const { cause } = error
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : error.name
+}

@@ -1,0 +1,101 @@
+/**
+ * The pull from Creem, which keeps no list of events: what is known here is asked about, and the
+ * newest transactions are looked through for payments that are not.
+ *
+ * @module
+ */
+
+import { BillingError } from '../../errors.ts'
+import {
+  emptyHint,
+  type KnownObjects,
+  type PaymentProvider,
+  type ProviderCheckout,
+  type ProviderHint,
+  type ProviderPayment,
+  type ProviderSubscription,
+} from '../provider.ts'
+import { record, whole } from '../stripe/shapes.ts'
+import { paymentOfCreem } from './shapes.ts'
+
+export interface TransactionPage {
+  items: unknown[]
+  pages: number
+}
+
+type Asked = Pick<
+  PaymentProvider,
+  'retrieveCheckout' | 'retrievePayment' | 'retrieveSubscription'
+> & {
+  transactions(query: Record<string, string>): Promise<TransactionPage>
+}
+
+export async function* pullFromCreem(
+  creem: Asked,
+  since: Date,
+  { checkoutIds, paymentIds, subscriptionIds }: KnownObjects,
+): AsyncGenerator<ProviderHint> {
+  for (const id of checkoutIds) {
+    const checkout = await orMissing(creem.retrieveCheckout(id))
+    if (checkout && checkout.status !== 'open') yield checkoutHint(checkout)
+  }
+  for (const id of subscriptionIds) {
+    const subscription = await orMissing(creem.retrieveSubscription(id))
+    if (subscription) yield subscriptionHint(subscription)
+  }
+  for (const id of paymentIds) {
+    const payment = await orMissing(creem.retrievePayment(id))
+    if (payment) yield paymentHint(payment)
+  }
+  for (let number = 1, last = 1; number <= last; number += 1) {
+    const page = await creem.transactions({ page_number: String(number), page_size: '50' })
+    const created = page.items.map((item) => whole(record(item)?.created_at) ?? 0)
+    for (const [index, item] of page.items.entries()) {
+      if ((created[index] ?? 0) >= since.getTime()) yield paymentHint(paymentOfCreem(item))
+    }
+    // The newest come first: behind a page that is older there is nothing to find.
+    if (Math.max(0, ...created) < since.getTime()) return
+    last = page.pages
+  }
+}
+
+/** A hint of our own: the same state makes the same event id. */
+const asked = (what: string, id: string, state: unknown[]): ProviderHint => ({
+  ...emptyHint,
+  eventId: `asked:${id}:${state.join(':')}`,
+  type: `${what}.asked`,
+})
+
+const checkoutHint = (checkout: ProviderCheckout): ProviderHint => ({
+  ...asked('checkout', checkout.id, [checkout.status]),
+  checkoutId: checkout.id,
+  paymentId: checkout.paymentId,
+  subscriptionId: checkout.subscriptionId,
+  customerId: checkout.customerId,
+})
+
+function subscriptionHint(subscription: ProviderSubscription): ProviderHint {
+  const { id, status, cancelAtPeriodEnd, currentPeriodEnd, customerId } = subscription
+  return {
+    ...asked('subscription', id, [status, cancelAtPeriodEnd, currentPeriodEnd?.getTime()]),
+    subscriptionId: id,
+    paymentId: subscription.latestPaymentId,
+    customerId,
+  }
+}
+
+const paymentHint = (payment: ProviderPayment): ProviderHint => ({
+  ...asked('payment', payment.id, [payment.status, payment.amountRefunded, payment.disputeStatus]),
+  paymentId: payment.id,
+  subscriptionId: payment.subscriptionId,
+  disputeId: payment.disputeId,
+  customerId: payment.customerId,
+})
+
+/** Null for what is not there: what is known here may be another environment's. */
+async function orMissing<T>(request: Promise<T>): Promise<T | null> {
+  return request.catch((error: unknown) => {
+    if (error instanceof BillingError && error.status === 404) return null
+    throw error
+  })
+}

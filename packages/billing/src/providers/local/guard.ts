@@ -1,0 +1,37 @@
+/**
+ * A provider that can be down.
+ *
+ * @module
+ */
+
+import { BillingError } from '../../errors.ts'
+import type { PaymentProvider } from '../provider.ts'
+
+const unavailable = () =>
+  new BillingError('provider_unavailable', 'The local provider is said to be down.')
+
+/** `provider`, which answers nothing while `isDown`. Webhooks are checked without asking it. */
+export function guarded(provider: PaymentProvider, isDown: () => boolean): PaymentProvider {
+  const ask =
+    <Args extends unknown[], R>(act: (...args: Args) => Promise<R>) =>
+    async (...args: Args): Promise<R> => {
+      if (isDown()) throw unavailable()
+      return act(...args)
+    }
+  const { resumeSubscription } = provider
+  return {
+    ...provider,
+    ...(resumeSubscription && { resumeSubscription: ask(resumeSubscription) }),
+    createCheckout: ask(provider.createCheckout),
+    retrieveCheckout: ask(provider.retrieveCheckout),
+    expireCheckout: ask(provider.expireCheckout),
+    retrievePayment: ask(provider.retrievePayment),
+    refund: ask(provider.refund),
+    retrieveSubscription: ask(provider.retrieveSubscription),
+    cancelSubscription: ask(provider.cancelSubscription),
+    async *pull(since, known) {
+      if (isDown()) throw unavailable()
+      yield* provider.pull(since, known)
+    },
+  }
+}

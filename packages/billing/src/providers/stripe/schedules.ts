@@ -1,0 +1,257 @@
+/**
+ * Subscription schedules at Stripe: what a subscription changes to at the end of its period. A phase unsets what
+ * it does not name, so each phase here repeats all that the subscription has: add-ons, discounts, taxes, the trial,
+ * the payment method.
+ *
+ * @see https://docs.stripe.com/api/subscription_schedules/update
+ * @module
+ */
+
+import type Stripe from 'stripe'
+import { BillingError, isBillingError } from '../../errors.ts'
+import { ask } from './client.ts'
+import { idOf, periodOf, record } from './shapes.ts'
+
+interface Client {
+  stripe: Stripe
+}
+
+/** Price and number of seats of the plan's item. */
+export interface Terms {
+  stripePriceId: string
+  quantity: number
+}
+
+/** The schedule that manages a subscription; null where none does. */
+export const scheduleIdOf = (subscription: Stripe.Subscription): string | null =>
+  idOf(subscription.schedule)
+
+/** Lets go of a subscription. An end that the schedule has set falls away. Done before, it does nothing. */
+export async function releaseSchedule({ stripe }: Client, scheduleId: string): Promise<void> {
+  const { subscriptionSchedules } = stripe
+  try {
+    await ask('subscription_schedule', subscriptionSchedules.release(scheduleId))
+  } catch (error) {
+    // Somebody else has released it, or its last phase has ended.
+    if (!isBillingError(error, 'provider_rejected')) throw error
+    const { status } = await ask(
+      'subscription_schedule',
+      subscriptionSchedules.retrieve(scheduleId),
+    )
+    if (status === 'active' || status === 'not_started') throw error
+  }
+}
+
+/** From the end of the period on, `next` in the place of the item `itemId`, then free of schedule. */
+export async function scheduleNext(
+  ctx: Client,
+  subscription: Stripe.Subscription,
+  itemId: string,
+  { stripePriceId, quantity }: Terms,
+): Promise<void> {
+  const items = itemsOf(subscription)
+  const at = subscription.items.data.findIndex(({ id }) => id === itemId)
+  const { tax_rates, discounts } = items[at] ?? {}
+  const taxed = { ...(tax_rates ? { tax_rates } : {}), ...(discounts ? { discounts } : {}) }
+  const changed = items.with(at, { price: stripePriceId, quantity, ...taxed })
+  const { price } = await priceOf(ctx, stripePriceId)
+  // In flexible billing mode another interval alone begins no period, and nothing would be collected for it.
+  const isOther =
+    price.recurring?.interval !== subscription.items.data[at]?.price.recurring?.interval
+  const anchor = isOther ? { billing_cycle_anchor: 'phase_start' as const } : {}
+  const end = periodEndOf(subscription)
+  await inSchedule(ctx, subscription, {
+    end_behavior: 'release',
+    phases: [
+      { items },
+      {
+        items: changed,
+        ...anchor,
+        start_date: end,
+        end_date: intervalAfter(end, subscription.billing_cycle_anchor, price.recurring),
+      },
+    ],
+  })
+}
+
+const priceOf = async ({ stripe }: Client, id: string) => ({
+  price: await ask('price', stripe.prices.retrieve(id)),
+})
+
+/** Ends the subscription with its period, in the one request that also drops what was scheduled. */
+export async function endWithSchedule(
+  ctx: Client,
+  subscription: Stripe.Subscription,
+  scheduleId: string,
+): Promise<void> {
+  const { subscriptionSchedules } = ctx.stripe
+  await inSchedule(ctx, subscription, {
+    end_behavior: 'cancel',
+    phases: [{ items: itemsOf(subscription) }],
+  })
+  const kept = { preserve_cancel_date: true }
+  await ask('subscription_schedule', subscriptionSchedules.release(scheduleId, kept))
+}
+
+interface Phases {
+  end_behavior: 'cancel' | 'release'
+  /** The present one, which ends with the period, and what follows. */
+  phases: Stripe.SubscriptionScheduleUpdateParams.Phase[]
+}
+
+/** Writes the phases. A schedule that was made for them goes again where they are refused. */
+async function inSchedule(
+  ctx: Client,
+  subscription: Stripe.Subscription,
+  { end_behavior, phases: [present, ...later] }: Phases,
+): Promise<void> {
+  const { subscriptionSchedules } = ctx.stripe
+  const existing = scheduleIdOf(subscription)
+  const found = existing
+    ? await ask('subscription_schedule', subscriptionSchedules.retrieve(existing))
+    : await makeSchedule(ctx, subscription.id)
+  try {
+    const phase = found.phases.find(
+      ({ start_date }) => start_date === found.current_phase?.start_date,
+    )
+    if (!phase || !present) {
+      throw new BillingError('provider_rejected', 'The subscription has no period to wait for.')
+    }
+    const same = unchanged(subscription)
+    const proration_behavior = 'none' as const
+    const end_date = periodEndOf(subscription)
+    const trial_end = trialEndOf(subscription, end_date)
+    const first = { ...same, ...present, start_date: phase.start_date, end_date, ...trial_end }
+    await ask(
+      'subscription_schedule',
+      subscriptionSchedules.update(found.id, {
+        end_behavior,
+        proration_behavior,
+        phases: [
+          { ...first, proration_behavior },
+          ...later.map((each) => ({ ...same, ...each, proration_behavior })),
+        ],
+      }),
+    )
+  } catch (error) {
+    if (!existing && isBillingError(error, 'provider_rejected')) {
+      await releaseSchedule(ctx, found.id)
+    }
+    throw error
+  }
+}
+
+/** A schedule of a subscription that had none. Where another call has made one meanwhile, that one. */
+async function makeSchedule({ stripe }: Client, id: string): Promise<Stripe.SubscriptionSchedule> {
+  const { subscriptionSchedules, subscriptions } = stripe
+  try {
+    const created = subscriptionSchedules.create({ from_subscription: id })
+    return await ask('subscription_schedule', created)
+  } catch (error) {
+    if (!isBillingError(error, 'provider_rejected')) throw error
+    const made = scheduleIdOf(await ask('subscription', subscriptions.retrieve(id)))
+    if (!made) throw error
+    return ask('subscription_schedule', subscriptionSchedules.retrieve(made))
+  }
+}
+
+function periodEndOf(subscription: Stripe.Subscription): number {
+  const period = periodOf(subscription)
+  if (period) return Math.floor(period.end.getTime() / 1000)
+  throw new BillingError('provider_rejected', 'The subscription has no period to wait for.')
+}
+
+/** A phase of a trial says when that ends; otherwise the trial would be over at once. */
+function trialEndOf({ status, trial_end }: Stripe.Subscription, end: number) {
+  return status === 'trialing' && trial_end ? { trial_end: Math.min(trial_end, end) } : {}
+}
+
+/** The items as a phase takes them. */
+function itemsOf({
+  items,
+}: Stripe.Subscription): Stripe.SubscriptionScheduleUpdateParams.Phase.Item[] {
+  return items.data.map(({ price, quantity, tax_rates, discounts, billing_thresholds }) => ({
+    price: price.id,
+    // A metered price has no quantity.
+    ...(quantity === undefined ? {} : { quantity }),
+    ...named('tax_rates', idsOf(tax_rates)),
+    ...named('discounts', discountsOf(discounts)),
+    ...(billing_thresholds?.usage_gte
+      ? { billing_thresholds: { usage_gte: billing_thresholds.usage_gte } }
+      : {}),
+  }))
+}
+
+const idsOf = (list: unknown): string[] =>
+  Array.isArray(list) ? list.flatMap((each) => idOf(each) ?? []) : []
+/** A discount is taken along by its id, so that one of three months does not begin anew. */
+const discountsOf = (list: unknown) => idsOf(list).map((discount) => ({ discount }))
+const named = <Name extends string, T>(name: Name, list: T[]): { [K in Name]?: T[] } =>
+  (list.length > 0 ? { [name]: list } : {}) as { [K in Name]?: T[] }
+
+/** What a subscription has beside its items, as a phase takes it. What is not set is left out. */
+function unchanged(
+  subscription: Stripe.Subscription,
+): Partial<Stripe.SubscriptionScheduleUpdateParams.Phase> {
+  const paymentMethod = idOf(subscription.default_payment_method)
+  // Before 2025-03-31 a subscription tells a single discount in a member of its own.
+  const single = idsOf([record(subscription)?.discount])
+  const discounts = discountsOf(subscription.discounts)
+  const { application_fee_percent: fee, automatic_tax: tax, transfer_data: transfer } = subscription
+  const { billing_thresholds: thresholds, days_until_due: days } = subscription
+  const onBehalfOf = idOf(subscription.on_behalf_of)
+  const issuer = accountOf(record(subscription.invoice_settings)?.issuer)
+  const taxIds = idsOf(record(subscription.invoice_settings)?.account_tax_ids)
+  const liability = accountOf(tax?.liability)
+  const settings = {
+    ...(days ? { days_until_due: days } : {}),
+    ...(issuer ? { issuer } : {}),
+    ...named('account_tax_ids', taxIds),
+  }
+  return {
+    ...(paymentMethod ? { default_payment_method: paymentMethod } : {}),
+    ...named('discounts', discounts.length > 0 ? discounts : discountsOf(single)),
+    ...named('default_tax_rates', idsOf(subscription.default_tax_rates)),
+    ...(subscription.collection_method === 'send_invoice'
+      ? { collection_method: 'send_invoice' as const }
+      : {}),
+    ...(Object.keys(settings).length > 0 ? { invoice_settings: settings } : {}),
+    ...(tax?.enabled ? { automatic_tax: { enabled: true, ...(liability && { liability }) } } : {}),
+    ...(fee ? { application_fee_percent: fee } : {}),
+    ...(thresholds?.amount_gte
+      ? { billing_thresholds: { amount_gte: thresholds.amount_gte } }
+      : {}),
+    ...(onBehalfOf ? { on_behalf_of: onBehalfOf } : {}),
+    ...(transfer ? { transfer_data: transferOf(transfer) } : {}),
+    ...(subscription.description ? { description: subscription.description } : {}),
+  }
+}
+
+/** The connected account that something is done for; undefined where it is the host's own. */
+function accountOf(value: unknown): { type: 'account'; account: string } | undefined {
+  const raw = record(value)
+  const account = idOf(raw?.account)
+  return raw?.type === 'account' && account ? { type: 'account', account } : undefined
+}
+
+function transferOf({ destination, amount_percent }: Stripe.Subscription.TransferData) {
+  const percent = amount_percent ? { amount_percent } : {}
+  return { destination: idOf(destination) as string, ...percent }
+}
+
+/** The end of the first period at the new price, in epoch seconds; its last day where months differ. */
+function intervalAfter(
+  start: number,
+  anchor: number | undefined,
+  recurring: Stripe.Price['recurring'],
+): number {
+  const months = (recurring?.interval === 'year' ? 12 : 1) * (recurring?.interval_count ?? 1)
+  const end = new Date(start * 1000)
+  // A period that began on 28 February for want of a 31st ends on 31 March.
+  const day = new Date((anchor ?? start) * 1000).getUTCDate()
+  end.setUTCDate(1)
+  end.setUTCMonth(end.getUTCMonth() + months)
+  const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
+  end.setUTCDate(Math.min(day, lastDay))
+  return Math.floor(end.getTime() / 1000)
+}

@@ -1,0 +1,63 @@
+/**
+ * What events about products and prices ask for: our rows are brought up to date, and the customers whose
+ * subscriptions could not be read for want of a plan are synced.
+ *
+ * @module
+ */
+
+import type { BillingContext } from '../context.ts'
+import { isLinked } from '../customers/customers.ts'
+import { idOf, record } from '../providers/stripe/shapes.ts'
+import { isolated } from '../sweep.ts'
+import type { Outcome } from '../webhooks/queue.ts'
+import type { Claim } from '../webhooks/row.ts'
+import { refreshPrice, refreshProduct } from './prices.ts'
+import { syncLinked } from './sync.ts'
+
+/** Whether events are about the catalogue. These name no customer, so each is claimed alone. */
+export const isAboutCatalog = ({ events }: Claim): boolean =>
+  events.every(({ type }) => /^(product|price)\./.test(type))
+
+/** Brings the rows of a product and its prices up to date. A product that no customer has is left alone. */
+export async function processCatalog(
+  ctx: BillingContext,
+  payloads: readonly string[],
+): Promise<Outcome> {
+  for (const payload of payloads) {
+    const object = record(record(record(JSON.parse(payload))?.data)?.object)
+    const id = idOf(object)
+    const isPrice = object?.object === 'price'
+    const productId = isPrice ? idOf(object?.product) : id
+    const product = productId === null ? null : await refreshProduct(ctx, productId)
+    if (!id || !product) return { status: 'ignored', reason: 'unknown_product' }
+    if (isPrice) await refreshPrice(ctx, id)
+    await syncFlagged(ctx, product.id)
+  }
+  return { status: 'processed', reason: null }
+}
+
+/** The nightly comparison finds those that are left. */
+const MOST = 200
+
+async function syncFlagged(ctx: BillingContext, productId: string): Promise<void> {
+  const flagged = await ctx.db.customer.findMany({
+    where: {
+      subscriptions: {
+        some: {
+          needsAttention: 'unknown_price',
+          status: { notIn: ['canceled', 'incomplete_expired'] },
+          price: { productId },
+        },
+      },
+    },
+    orderBy: { id: 'asc' },
+    take: MOST,
+  })
+  for (const customer of flagged) {
+    if (!isLinked(customer)) continue
+    const { ownerId } = customer
+    await isolated(ctx, 'a customer of a changed product was not synced', { ownerId }, () =>
+      syncLinked(ctx, customer),
+    )
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The payments of plans that were bought at a checkout for them, as orders: each succeeded payment of a
+ * subscription's invoice is one order, written by the sync of its customer, whoever asked for that. It is
+ * paid when it is written, has the invoice's id, and gives nothing: the credits of a plan come with its
+ * invoices. Where nothing was due, or all was paid past Stripe, there is no payment, and no order; where several
+ * payments paid an invoice, each is an order.
+ *
+ * A plan that was ordered is left to its own order, which is settled.
+ *
+ * @module
+ */
+
+import type { Db, Prisma } from '@repo/db'
+import { planOfPrice } from '../catalog/plans.ts'
+import { skuOfPlan } from '../catalog/products.ts'
+import type { BillingContext } from '../context.ts'
+import type { LinkedCustomer } from '../customers/customers.ts'
+import type { InvoiceShape, PaymentShape } from '../providers/stripe/shapes-money.ts'
+import { newReturnKey } from '../return-url.ts'
+import { inNumbers, type Order } from '../rows.ts'
+import type { PriceRow } from './prices.ts'
+import type { ProviderState } from './provider-state.ts'
+
+interface Paid {
+  invoice: InvoiceShape & { stripeSubscriptionId: string }
+  payment: PaymentShape
+}
+
+/** What a sync has loaded, with our rows of its prices. */
+interface Loaded {
+  customer: LinkedCustomer
+  state: ProviderState
+  ticket: bigint
+  prices: ReadonlyMap<string, PriceRow>
+}
+
+/**
+ * Joins the sync's transaction, which holds the customer's row. `ticket` is the sync's: what a settlement
+ * with a later one has written stays.
+ */
+export async function bookInvoices(
+  ctx: BillingContext,
+  tx: Db,
+  { customer, state, ticket, prices }: Loaded,
+): Promise<void> {
+  const paid = paidOf(state)
+  if (paid.length === 0) return
+  const rows = (await ordersOf(tx, paid)).map(inNumbers)
+  const orders = new Map(rows.map((order) => [order.paymentId, order]))
+  const missing = paid.filter(
+    (each) => !orders.has(each.payment.stripePaymentIntentId) && !isOrdered(rows, each),
+  )
+  if (missing.length > 0) await add(ctx, tx, { customer, ticket, prices }, missing)
+  for (const { payment } of paid) {
+    const order = orders.get(payment.stripePaymentIntentId)
+    const money = moneyOf(payment)
+    // Another one's credits follow its money: it is settled.
+    if (!order?.invoiceId || !differs(order, money)) continue
+    const where = { id: order.id, settledTicket: { lt: ticket } }
+    await tx.order.updateMany({ where, data: { ...money, settledTicket: ticket } })
+  }
+}
+
+function paidOf({ invoices, payments }: ProviderState): Paid[] {
+  const succeeded = new Map(
+    payments
+      .filter(({ status, amount }) => status === 'succeeded' && amount > 0)
+      .map((payment) => [payment.stripePaymentIntentId, payment]),
+  )
+  const taken = new Set<string>()
+  return invoices.flatMap((invoice) => {
+    const { stripeSubscriptionId, stripePaymentIntentId } = invoice
+    if (stripeSubscriptionId === null) return []
+    const ids = invoice.payments.map((each) => each.stripePaymentIntentId)
+    return [...new Set([...ids, stripePaymentIntentId])].flatMap((id): Paid[] => {
+      const payment = succeeded.get(id ?? '')
+      // A payment of two invoices is booked with the first of them.
+      if (!payment || taken.has(payment.stripePaymentIntentId)) return []
+      taken.add(payment.stripePaymentIntentId)
+      return [{ invoice: { ...invoice, stripeSubscriptionId }, payment }]
+    })
+  })
+}
+
+const moneyOf = ({ amount, amountRefunded, dispute }: PaymentShape) => ({
+  amountRefunded: Math.min(amountRefunded, amount),
+  disputeId: dispute?.stripeDisputeId ?? null,
+  disputeStatus: dispute?.status ?? null,
+})
+
+const SEEN = {
+  id: true,
+  plan: true,
+  subscriptionId: true,
+  paymentId: true,
+  invoiceId: true,
+  amountRefunded: true,
+  disputeId: true,
+  disputeStatus: true,
+} as const
+
+type SeenOrder = Pick<Order, keyof typeof SEEN>
+
+/** The orders of these payments, and those that began their subscriptions. */
+async function ordersOf(tx: Db, paid: Paid[]) {
+  const payments = paid.map(({ payment }) => payment.stripePaymentIntentId)
+  const named = paid.flatMap(({ invoice }) => invoice.orderId ?? [])
+  const subscriptions = paid.map(({ invoice }) => invoice.stripeSubscriptionId)
+  return tx.order.findMany({
+    where: {
+      provider: 'stripe',
+      OR: [
+        { paymentId: { in: payments } },
+        ...(named.length > 0 ? [{ id: { in: named } }] : []),
+        // Without these the orders of all its months would be read.
+        { subscriptionId: { in: subscriptions }, invoiceId: null },
+      ],
+    },
+    select: SEEN,
+  })
+}
+
+/** Whether an order of ours began the subscription: such an order carries its id, also before it is settled. */
+const isOrdered = (orders: readonly SeenOrder[], { invoice }: Paid): boolean =>
+  orders.some(
+    ({ id, plan, invoiceId, subscriptionId }) =>
+      plan !== null &&
+      invoiceId === null &&
+      (subscriptionId === invoice.stripeSubscriptionId || id === invoice.orderId),
+  )
+
+const differs = (
+  order: Pick<SeenOrder, 'amountRefunded' | 'disputeId' | 'disputeStatus'>,
+  money: ReturnType<typeof moneyOf>,
+): boolean =>
+  order.amountRefunded !== money.amountRefunded ||
+  order.disputeId !== money.disputeId ||
+  order.disputeStatus !== money.disputeStatus
+
+async function add(
+  ctx: BillingContext,
+  tx: Db,
+  { customer, ticket, prices }: Pick<Loaded, 'customer' | 'ticket' | 'prices'>,
+  missing: Paid[],
+): Promise<void> {
+  const { id: customerId, ownerId, stripeCustomerId } = customer
+  const termsOf = await namesOf(ctx, tx, missing, prices)
+  const data = missing.map(({ invoice, payment }): Prisma.OrderCreateManyInput => {
+    const paidAt = payment.paidAt ?? ctx.clock.now()
+    return {
+      ...termsOf(invoice),
+      ...moneyOf(payment),
+      ownerId,
+      customerId,
+      provider: 'stripe',
+      amount: payment.amount,
+      amountPaid: payment.amount,
+      currency: payment.currency,
+      status: 'completed',
+      paymentId: payment.stripePaymentIntentId,
+      subscriptionId: invoice.stripeSubscriptionId,
+      invoiceId: invoice.stripeInvoiceId,
+      providerCustomerId: stripeCustomerId,
+      settledTicket: ticket,
+      paidAt,
+      completedAt: paidAt,
+      createdAt: invoice.createdAt,
+      returnKey: newReturnKey(),
+    }
+  })
+  const [first, ...others] = data
+  // Prisma plans a statement of many rows anew each time, and a renewal has one.
+  if (first && others.length === 0) await tx.order.create({ data: first, select: { id: true } })
+  else await tx.order.createMany({ data, skipDuplicates: true })
+}
+
+/** What an invoice is for: all null where its price is no plan of ours, or none we have seen. */
+async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[], known: Loaded['prices']) {
+  const rows = new Map(known)
+  const ids = paid.flatMap(({ invoice }) => invoice.stripePriceIds)
+  const unknown = ids.filter((id) => !rows.has(id))
+  // The sync has read the prices of present subscriptions and of recent invoices.
+  if (unknown.length > 0) {
+    const where = { stripePriceId: { in: unknown } }
+    const prices = await tx.price.findMany({ where, include: { product: true } })
+    for (const price of prices) rows.set(price.stripePriceId, price)
+  }
+  return ({ stripePriceIds }: InvoiceShape) => {
+    const [sold] = stripePriceIds.flatMap((id) => {
+      const price = rows.get(id)
+      return (price && planOfPrice(ctx.plans, price)) ?? []
+    })
+    if (!sold) return { sku: null, plan: null, interval: null }
+    return { ...sold, sku: skuOfPlan(ctx.products, sold.plan, sold.interval) }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Customers that are at Stripe already: taken over with their subscriptions, and brought back where a mistake has
+ * ended them here.
+ *
+ * @module
+ */
+
+import { atomically, type Subscription } from '@repo/db'
+import { isEndedStatus } from '../catalog/status.ts'
+import type { BillingContext } from '../context.ts'
+import { requireAccount } from '../customers/account.ts'
+import { isLinked, type LinkedCustomer, tellStripe } from '../customers/customers.ts'
+import { takeEffects } from '../effects/take-effects.ts'
+import { BillingError } from '../errors.ts'
+import { ask, isMissing } from '../providers/stripe/client.ts'
+import type { SyncResult } from './options.ts'
+import { syncLinked } from './sync.ts'
+
+/**
+ * Makes a customer of Stripe the owner's, and writes its subscriptions, invoices and payments. What happened before is
+ * recorded and tells nothing: no handler runs and no mail goes out. A plan's credits of the month that runs are given.
+ * Called again it does what is left to do.
+ *
+ * @throws `owner_not_found`; `customer_not_found` where Stripe has no such customer; `customer_taken` (409) where it is
+ * another owner's, or the owner has another one; `provider_unavailable`, `provider_rejected`, `other_account`.
+ */
+export async function linkCustomer(
+  ctx: BillingContext,
+  ownerId: string,
+  stripeCustomerId: string,
+): Promise<SyncResult> {
+  await requireAccount(ctx)
+  const owner = await ctx.owner(ownerId)
+  if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
+  const found = await retrieve(ctx, stripeCustomerId)
+  if (found === null) {
+    throw new BillingError('customer_not_found', `Stripe has no customer ${stripeCustomerId}.`)
+  }
+  const { ownerId: claimed, environment } = found.metadata
+  const isOther = claimed !== undefined && claimed !== ownerId
+  if (isOther && (environment === undefined || environment === ctx.appUrl.host)) {
+    const message = `Stripe's customer ${stripeCustomerId} is the owner ${claimed}'s by its metadata.`
+    throw new BillingError('customer_taken', message)
+  }
+  await ctx.db.customer.createMany({
+    data: [{ ownerId, ownerType: owner.type }],
+    skipDuplicates: true,
+  })
+  await ctx.db.$executeRaw`
+    UPDATE "Customer" SET "stripeCustomerId" = ${stripeCustomerId}, "updatedAt" = clock_timestamp()
+    WHERE "ownerId" = ${ownerId} AND "stripeCustomerId" IS NULL
+      AND NOT EXISTS (SELECT FROM "Customer" WHERE "stripeCustomerId" = ${stripeCustomerId})`
+  const customer = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
+  if (!isLinked(customer) || customer.stripeCustomerId !== stripeCustomerId) {
+    const message = customer.stripeCustomerId
+      ? `The owner ${ownerId} has another customer at Stripe, ${customer.stripeCustomerId}.`
+      : `Stripe's customer ${stripeCustomerId} is another owner's.`
+    throw new BillingError('customer_taken', message)
+  }
+  await tellStripe(ctx, customer, owner)
+  return syncLinked(ctx, customer, { depth: 'full', silent: true })
+}
+
+/** Null: Stripe does not have it, or has deleted it. */
+async function retrieve(ctx: BillingContext, id: string) {
+  try {
+    const customer = await ask('customer', ctx.stripe.customers.retrieve(id))
+    return customer.deleted ? null : customer
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+/** What was brought back. */
+export interface RestoredCustomer {
+  stripeCustomerId: string
+  /** Stripe's ids of the subscriptions that run again. */
+  subscriptions: string[]
+}
+
+/**
+ * Brings back what a mistake has ended here while Stripe has it still: the customer that was taken for deleted, and
+ * its subscriptions. For a person: a late event never does this. `subscription.activated` is told for each.
+ *
+ * @throws `customer_not_found` where there is nothing to bring back; `customer_taken` where the owner has bought again
+ * with another customer since; `provider_unavailable`, `provider_rejected`, `other_account`.
+ */
+export async function restoreCustomer(
+  ctx: BillingContext,
+  ownerId: string,
+): Promise<RestoredCustomer> {
+  await requireAccount(ctx)
+  const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
+  const id = customer && (await lastKnown(ctx, customer))
+  if (!customer || !id) {
+    throw new BillingError('customer_not_found', `Stripe has no customer of ${ownerId} to restore.`)
+  }
+  if (customer.stripeCustomerId !== null && customer.stripeCustomerId !== id) {
+    const runs = await ctx.db.subscription.count({
+      where: { customerId: customer.id, provider: 'stripe', status: { in: [...RUNS] } },
+    })
+    if (runs > 0) {
+      const message = `The owner ${ownerId} has bought again since, as ${customer.stripeCustomerId}.`
+      throw new BillingError('customer_taken', message)
+    }
+  }
+  await ctx.db.$transaction([
+    ctx.db.formerCustomer.deleteMany({ where: { stripeCustomerId: id } }),
+    ctx.db.customer.update({
+      where: { id: customer.id },
+      data: {
+        stripeCustomerId: id,
+        unlinkedAt: null,
+        formerStripeIds: customer.formerStripeIds.filter((each) => each !== id),
+      },
+    }),
+  ])
+  const linked = { ...customer, stripeCustomerId: id } as LinkedCustomer
+  const subscriptions = await reviveSubscriptions(ctx, linked)
+  await syncLinked(ctx, linked, { depth: 'full' })
+  ctx.logger.warn({ ownerId, subscriptions }, 'customer restored')
+  return { stripeCustomerId: id, subscriptions }
+}
+
+const RUNS = ['trialing', 'active', 'past_due', 'unpaid', 'paused'] as const
+
+/** The newest of the owner's customers that Stripe has. */
+async function lastKnown(
+  ctx: BillingContext,
+  {
+    formerStripeIds,
+    stripeCustomerId,
+  }: { formerStripeIds: string[]; stripeCustomerId: string | null },
+): Promise<string | null> {
+  for (const id of [...formerStripeIds].reverse()) if (await retrieve(ctx, id)) return id
+  return stripeCustomerId && (await retrieve(ctx, stripeCustomerId)) ? stripeCustomerId : null
+}
+
+async function reviveSubscriptions(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+): Promise<string[]> {
+  const rows = await ctx.db.subscription.findMany({
+    where: { customerId: customer.id, provider: 'stripe', stripeSubscriptionId: { not: null } },
+  })
+  const revived: string[] = []
+  for (const row of rows.filter(({ status }) => isEndedStatus(status))) {
+    const id = row.stripeSubscriptionId as string
+    const request = ctx.stripe.subscriptions.retrieve(id)
+    const found = await ask('subscription', request).catch((error: unknown) => {
+      if (isMissing(error)) return null
+      throw error
+    })
+    if (!found || isEndedStatus(found.status)) continue
+    await revive(ctx, customer, row, found.status)
+    revived.push(id)
+  }
+  return revived
+}
+
+/** The row runs again; its end may be told anew, and its beginning is. */
+async function revive(
+  ctx: BillingContext,
+  customer: LinkedCustomer,
+  { id, stripeSubscriptionId }: Subscription,
+  status: string,
+): Promise<void> {
+  const key = `subscription:${stripeSubscriptionId}`
+  await atomically(ctx.db, async (tx) => {
+    await tx.$executeRaw`SELECT set_config('tollgate.restores', ${id}, true)`
+    await tx.subscription.update({
+      where: { id },
+      data: { status, endedAt: null, needsAttention: 'second_current_subscription' },
+    })
+    await tx.$executeRaw`SELECT set_config('tollgate.restores', '', true)`
+    const { count } = await tx.effect.deleteMany({ where: { key: `${key}:ended` } })
+    if (count === 0 || (status !== 'active' && status !== 'trialing')) return
+    const payload = { provider: 'stripe', subscriptionId: id, stripeSubscriptionId } as const
+    await takeEffects(ctx, tx, customer, [
+      { key: `${key}:activated:${Date.now()}`, name: 'subscription.activated', payload },
+    ])
+  })
+}

@@ -1,0 +1,77 @@
+/**
+ * The months of plans that Stripe bills, in the transaction of a sync: what an invoice was for, the credits of
+ * months that were paid while their subscription was flagged, and the credits of money that went back.
+ *
+ * @module
+ */
+
+import type { Db } from '@repo/db'
+import { planOfPrice } from '../catalog/plans.ts'
+import type { BillingContext } from '../context.ts'
+import { paidKey } from '../credits/months.ts'
+import { grantPlanCredits } from '../credits/plan-credits.ts'
+import { followMoney } from '../credits/plan-money.ts'
+import type { LinkedCustomer } from '../customers/customers.ts'
+import type { Effect, Fact, PaidFor } from '../effects/facts.ts'
+import { moneyOfInvoice } from '../providers/stripe/invoice-payments.ts'
+import type { InvoiceShape } from '../providers/stripe/shapes-money.ts'
+import type { PriceRow } from './prices.ts'
+import type { ProviderState } from './provider-state.ts'
+
+/** What an invoice is for, by the price that it names. */
+export const paidForOf =
+  (ctx: BillingContext, prices: ReadonlyMap<string, PriceRow>) =>
+  ({ stripePriceIds }: InvoiceShape): PaidFor => {
+    // Beside the plan there may be add-ons.
+    for (const id of stripePriceIds) {
+      const price = prices.get(id)
+      const sold = price && planOfPrice(ctx.plans, price)
+      if (sold) return sold
+    }
+    return { plan: null, interval: null }
+  }
+
+/** A month that was paid while its subscription was flagged gives its credits when the flag goes. */
+export async function grantUnflagged(
+  ctx: BillingContext,
+  tx: Db,
+  facts: readonly Fact[],
+  unflagged: ReadonlySet<string>,
+): Promise<void> {
+  if (unflagged.size === 0) return
+  for (const fact of facts) {
+    if (fact.name !== 'invoice.paid' || !unflagged.has(fact.payload.subscriptionId ?? '')) continue
+    await grantPlanCredits(ctx, tx, fact as Pick<Effect<'invoice.paid'>, 'payload'>)
+  }
+}
+
+/** The credits of invoices follow the money of their payments; see `followMoney`. */
+export async function followInvoices(
+  ctx: BillingContext,
+  tx: Db,
+  { ownerId }: LinkedCustomer,
+  { state, paidFor }: { state: ProviderState; paidFor(invoice: InvoiceShape): PaidFor },
+): Promise<void> {
+  const loaded = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
+  for (const invoice of state.invoices) {
+    const { payments, stripeSubscriptionId: subscription, createdAt } = invoice
+    if (subscription === null || invoice.amountPaid === 0) continue
+    const money = moneyOfInvoice(invoice, loaded)
+    // A refund that failed later counts nothing any more, and its credits come back.
+    const hasMoved = payments.some(({ stripePaymentIntentId }) => {
+      const payment = loaded.get(stripePaymentIntentId)
+      return payment && (payment.refunds.length > 0 || payment.dispute !== null)
+    })
+    if (!money || !(hasMoved || money.amountRefunded > 0)) continue
+    const { interval } = paidFor(invoice)
+    await followMoney(ctx, tx, {
+      ownerId,
+      key: paidKey({ stripeInvoiceId: invoice.stripeInvoiceId, orderId: null }),
+      // Of an old invoice it is not known any more what it was for.
+      year: interval === 'month' ? null : { subscription, paidAt: createdAt },
+      amountPaid: invoice.amountPaid,
+      ...money,
+      disputeId: money.disputeStatus === null ? null : invoice.stripeInvoiceId,
+    })
+  }
+}

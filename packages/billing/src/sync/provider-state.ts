@@ -1,0 +1,230 @@
+/**
+ * What the provider says of one customer now, read and not yet written.
+ *
+ * @module
+ */
+
+import type Stripe from 'stripe'
+import type { Problem } from '../alerts.ts'
+import type { BillingContext } from '../context.ts'
+import { ask, hasNewShape, isMissing } from '../providers/stripe/client.ts'
+import { addDisputes } from '../providers/stripe/disputes.ts'
+import { addInvoicePayments } from '../providers/stripe/invoice-payments.ts'
+import { idOf, type SubscriptionShape, subscriptionShape } from '../providers/stripe/shapes.ts'
+import {
+  type InvoiceShape,
+  invoiceShape,
+  type PaymentShape,
+  paymentShape,
+  type RefundShape,
+  refundShape,
+} from '../providers/stripe/shapes-money.ts'
+import { PAYMENT_MARK } from '../providers/stripe/terms.ts'
+
+/** `state` without the objects whose ids are in `ids`. */
+export function withoutObjects(state: ProviderState, ids: ReadonlySet<string>): ProviderState {
+  return {
+    ...state,
+    subscriptions: state.subscriptions.filter((each) => !ids.has(each.stripeSubscriptionId)),
+    invoices: state.invoices.filter((each) => !ids.has(each.stripeInvoiceId)),
+    payments: state.payments.filter((each) => !ids.has(each.stripePaymentIntentId)),
+    refunds: state.refunds.filter((each) => !ids.has(each.stripeRefundId)),
+  }
+}
+
+export interface ProviderState {
+  /** The oldest first. */
+  subscriptions: SubscriptionShape[]
+  invoices: InvoiceShape[]
+  /** Of one-time purchases and of invoices. */
+  payments: PaymentShape[]
+  refunds: RefundShape[]
+  problems: Problem[]
+  /** False: the customer has more of something than was loaded. */
+  isWhole: boolean
+  /** All invoices that were made since then are there. Null: not known. */
+  invoicesSince: Date | null
+}
+
+/** How much is loaded: the newest hundred of each and what `also` names, or all there is. */
+export interface LoadOptions {
+  depth: 'recent' | 'full'
+  /** Ids of subscriptions, invoices and payment intents that must be part of it. */
+  also(): Promise<readonly string[]>
+  /** Payments whose disputes events have told of. */
+  disputed?: () => Promise<readonly string[]>
+}
+
+/** Stripe's objects as they were loaded. */
+export interface RawState {
+  subscriptions: object[]
+  invoices: object[]
+  intents: object[]
+}
+
+/** @throws `provider_unavailable`, `provider_rejected`. */
+export async function loadProviderState(
+  ctx: BillingContext,
+  customer: string,
+  options: LoadOptions,
+): Promise<ProviderState> {
+  const { stripe } = ctx
+  const { depth, also } = options
+  const [subscriptions, invoices, intents] = await Promise.all([
+    read(depth, stripe.subscriptions.list({ customer, status: 'all', ...SUBSCRIPTIONS }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('sub_')),
+      retrieve: (id) => ask('subscription', stripe.subscriptions.retrieve(id, one(SUBSCRIPTIONS))),
+    }),
+    read(depth, stripe.invoices.list({ customer, ...invoiceParams(stripe) }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('in_')),
+      retrieve: (id) => ask('invoice', stripe.invoices.retrieve(id, one(invoiceParams(stripe)))),
+    }),
+    read(depth, stripe.paymentIntents.list({ customer, ...INTENTS }), {
+      ids: async () => (await also()).filter((id) => id.startsWith('pi_')),
+      retrieve: (id) => ask('payment_intent', stripe.paymentIntents.retrieve(id, one(INTENTS))),
+    }),
+  ])
+  const named = options.disputed ? await options.disputed() : []
+  await addDisputes(stripe, intents.items, new Set(named))
+  await addInvoicePayments(stripe, invoices.items, intents.items)
+  const raw = {
+    subscriptions: subscriptions.items,
+    invoices: invoices.items,
+    intents: intents.items,
+  }
+  const isWhole = subscriptions.isWhole && invoices.isWhole && intents.isWhole
+  const oldest = Math.min(...invoices.items.map(({ created }) => created))
+  const invoicesSince =
+    invoices.isWhole || oldest === Infinity ? new Date(0) : new Date(oldest * 1000)
+  return { ...(await stateOf(ctx, raw, { isWhole })), invoicesSince }
+}
+
+/** What was loaded, in our shapes. */
+export async function stateOf(
+  ctx: BillingContext,
+  raw: RawState,
+  { isWhole }: { isWhole: boolean },
+): Promise<ProviderState> {
+  const problems: Problem[] = []
+  const shapes: SubscriptionShape[] = []
+  for (const each of raw.subscriptions) {
+    const shape = subscriptionShape(each)
+    if ('unreadable' in shape) problems.push({ id: idOf(each) ?? '', reason: shape.unreadable })
+    else shapes.push(shape)
+  }
+  const payments = readable(raw.intents, paymentShape, 'unreadable_payment', problems)
+  return {
+    subscriptions: shapes.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime()),
+    invoices: readable(raw.invoices, invoiceShape, 'unreadable_invoice', problems),
+    payments,
+    refunds: await refundsOf(ctx, payments),
+    problems,
+    isWhole,
+    invoicesSince: null,
+  }
+}
+
+const SUBSCRIPTIONS = {
+  limit: 100,
+  expand: ['data.default_payment_method', 'data.schedule'],
+}
+const INTENTS = {
+  limit: 100,
+  expand: ['data.latest_charge.refunds'],
+}
+/** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
+const invoiceParams = (stripe: Stripe) => ({
+  limit: 100,
+  expand: hasNewShape(stripe) ? ['data.payments'] : [],
+})
+/** The expansions of a list, for one of its objects. */
+const one = ({ expand }: { expand: string[] }) => ({
+  expand: expand.map((path) => path.replace(/^data\./, '')),
+})
+
+interface More<T> {
+  ids(): Promise<readonly string[]>
+  retrieve(id: string): Promise<T>
+}
+
+/** Stripe's objects as far as loading looks at them. */
+interface Listed {
+  id: string
+  customer?: unknown
+}
+
+type Page<T> = Promise<{ object: 'list'; data: T[]; has_more: boolean }> & AsyncIterable<T>
+
+async function read<T extends Listed>(
+  depth: LoadOptions['depth'],
+  request: Page<T>,
+  more: More<T>,
+): Promise<{ items: T[]; isWhole: boolean }> {
+  const { data, has_more } = await ask('list', request)
+  if (!has_more) return { items: data, isWhole: true }
+  if (depth === 'full') {
+    const items: T[] = []
+    for await (const item of request) items.push(item)
+    return { items, isWhole: true }
+  }
+  const items = [...data]
+  for (const id of new Set(await more.ids())) {
+    if (items.some((item) => item.id === id)) continue
+    const item = await more.retrieve(id).catch((error: unknown) => {
+      if (isMissing(error)) return null
+      throw error
+    })
+    // A hint may name what belongs to someone else.
+    if (item && idOf(item.customer) === idOf(data[0]?.customer)) items.push(item)
+  }
+  return { items, isWhole: false }
+}
+
+function readable<T>(
+  items: object[],
+  shapeOf: (item: unknown) => T | null,
+  reason: Problem['reason'],
+  problems: Problem[],
+): T[] {
+  return items.flatMap((item) => {
+    const shape = shapeOf(item)
+    if (shape === null) problems.push({ id: idOf(item) ?? '', reason })
+    return shape ?? []
+  })
+}
+
+/** A charge tells its first ten refunds; the few that have more are asked for. */
+async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise<RefundShape[]> {
+  const refunds: RefundShape[] = []
+  for (const { stripePaymentIntentId, hasMoreRefunds, ...payment } of payments) {
+    const told: unknown[] = []
+    if (hasMoreRefunds) {
+      const request = ctx.stripe.refunds.list({ payment_intent: stripePaymentIntentId, limit: 100 })
+      await ask('list', request)
+      for await (const refund of request) told.push(refund)
+    }
+    const all = hasMoreRefunds ? told.flatMap((raw) => refundShape(raw) ?? []) : payment.refunds
+    refunds.push(...all.map((refund) => ({ ...refund, stripePaymentIntentId })))
+  }
+  return refunds
+}
+
+/** Of a payment's metadata what is ours: which purchase it is of, and no word of the host's. */
+const ownMetadata = (metadata: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => key === PAYMENT_MARK || key === 'orderId'),
+  )
+
+/** What is still written of a forgotten owner: no address of a page, no word of theirs or of the host's. */
+export function withoutNames(state: ProviderState): ProviderState {
+  return {
+    ...state,
+    subscriptions: state.subscriptions.map((each) => ({
+      ...each,
+      cancellationComment: null,
+      pending: null,
+    })),
+    invoices: state.invoices.map((each) => ({ ...each, hostedInvoiceUrl: null, invoicePdf: null })),
+    payments: state.payments.map((each) => ({ ...each, metadata: ownMetadata(each.metadata) })),
+  }
+}

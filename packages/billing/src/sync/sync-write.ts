@@ -1,0 +1,129 @@
+/**
+ * The write of a sync: the rows, the orders of invoices, the facts that are new and what they set off, in the one
+ * transaction that holds the customer's row.
+ *
+ * @module
+ */
+
+import type { Db, Subscription } from '@repo/db'
+import type { Problem } from '../alerts.ts'
+import { isCurrentStatus } from '../catalog/status.ts'
+import type { BillingContext } from '../context.ts'
+import type { LinkedCustomer } from '../customers/customers.ts'
+import type { Effect, Fact } from '../effects/facts.ts'
+import { takeEffects } from '../effects/take-effects.ts'
+import { factsOf } from './facts.ts'
+import { bookInvoices } from './invoice-orders.ts'
+import type { SyncResult } from './options.ts'
+import { followInvoices, grantUnflagged, paidForOf } from './plan-months.ts'
+import type { ensurePrices } from './prices.ts'
+import { type ProviderState, withoutObjects } from './provider-state.ts'
+import { type RunningTrial, redeemTrials } from './trials.ts'
+import { writeState } from './write.ts'
+
+/** What was loaded, with our rows of its prices and the trials that run. */
+export interface Found {
+  state: ProviderState
+  prices: Awaited<ReturnType<typeof ensurePrices>>
+  trials: RunningTrial[]
+}
+
+/** A debit that is under way settles by itself, and a failed one grants nothing; nobody has to look at it. */
+const isProblem = (reason: Problem['reason'] | undefined): boolean =>
+  reason !== 'first_payment_pending' && reason !== 'first_payment_failed'
+
+/** What a write has done. */
+export interface Written {
+  taken: Effect[]
+  alarms: string[]
+}
+
+/** What is written, and how. */
+export interface Writing extends Found {
+  ticket: bigint
+  /** What the sync has found goes there. */
+  result: Pick<SyncResult, 'problems' | 'changes' | 'failedEffects'>
+  silent: boolean | undefined
+  /** Our rows of the subscriptions, where they were read since the customer's row is held. */
+  before: readonly Subscription[] | null
+  /** Objects that the database refuses go there. Null: all are written together, or none. */
+  refused: Set<string> | null
+}
+
+/** Writes what was loaded, and does what follows from it. `tx` holds the customer's row. */
+export async function writeFound(
+  ctx: BillingContext,
+  tx: Db,
+  customer: LinkedCustomer,
+  { state: found, prices, trials, ticket, result, silent = false, before, refused }: Writing,
+): Promise<Written> {
+  const repeatedTrials = await redeemTrials(tx, trials)
+  const writing = { ctx, tx, customer, state: found, prices, repeatedTrials, before, refused }
+  const written = await writeState(writing)
+  const state = refused ? withoutObjects(found, refused) : found
+  result.problems = [...state.problems]
+  for (const id of refused ?? []) result.problems.push({ id, reason: 'unwritable' })
+  await bookInvoices(ctx, tx, { customer, state, ticket, prices })
+  const now = ctx.clock.now()
+  const paidFor = paidForOf(ctx, prices)
+  const facts = factsOf(state, { ...written, paidFor, now })
+  const isPast = silent ? () => true : pastOf(customer, state, now)
+  const effects = await takeEffects(ctx, tx, customer, facts, {
+    isSilent: isPast,
+    hasBegun: begunUnseen(state, written),
+  })
+  await grantUnflagged(ctx, tx, facts, written.unflagged)
+  await followInvoices(ctx, tx, customer, { state, paidFor })
+  result.changes = written.changes
+  result.failedEffects = effects.failed
+  for (const [id, reason] of written.flagged) {
+    if (isProblem(reason)) result.problems.push({ id, reason })
+  }
+  const alarms = written.newlyFlagged.filter((id) => isProblem(written.flagged.get(id)))
+  return { taken: effects.taken, alarms }
+}
+
+/**
+ * Which subscriptions have run and ended before they were seen here for the first time: they were paid. Beside one that
+ * runs, such a subscription never counted.
+ */
+function begunUnseen(
+  { invoices }: ProviderState,
+  { changes, rows }: Awaited<ReturnType<typeof writeState>>,
+): (ended: Fact) => boolean {
+  const paid = new Set(
+    invoices.flatMap((each) => (each.status === 'paid' ? (each.stripeSubscriptionId ?? []) : [])),
+  )
+  const runs = [...rows.values()].some(
+    ({ status, needsAttention }) => isCurrentStatus(status) && needsAttention === null,
+  )
+  const unseen = changes.flatMap(({ object, id, from }) =>
+    object === 'subscription' && from === null && paid.has(id) && !runs ? id : [],
+  )
+  return ({ key }) => unseen.some((id) => key === `subscription:${id}:ended`)
+}
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** Stripe keeps its events for so long: what is older can no longer be told by one. */
+const HISTORY_MS = 30 * DAY_MS
+
+/** Stripe delivers an event again for so long. */
+const RECENT_MS = 3 * DAY_MS
+
+/**
+ * Which facts are of the past. A customer that is written for the first time and has a history was somebody's before:
+ * what is older than a redelivery is recorded, and told to nobody.
+ */
+function pastOf(
+  { syncedAt }: LinkedCustomer,
+  { subscriptions, invoices, payments }: ProviderState,
+  now: Date,
+): (fact: Fact) => boolean {
+  const begins = [...subscriptions, ...invoices, ...payments].map(({ createdAt }) =>
+    createdAt.getTime(),
+  )
+  const hasHistory = Math.min(...begins) < now.getTime() - HISTORY_MS
+  if (syncedAt !== null || !hasHistory) return () => false
+  return ({ at }) => at !== undefined && at.getTime() < now.getTime() - RECENT_MS
+}

@@ -1,0 +1,400 @@
+/**
+ * The one writer of a customer's subscriptions, invoices, payments and refunds. It is handed the
+ * provider's state and a transaction that holds the customer's row.
+ *
+ * @module
+ */
+
+import type { Db, Subscription } from '@repo/db'
+import type { Problem } from '../alerts.ts'
+import { planOfPrice } from '../catalog/plans.ts'
+import { isCurrentStatus, isEndedStatus } from '../catalog/status.ts'
+import type { BillingContext } from '../context.ts'
+import type { LinkedCustomer } from '../customers/customers.ts'
+import { moneyOfInvoice } from '../providers/stripe/invoice-payments.ts'
+import type { SubscriptionShape } from '../providers/stripe/shapes.ts'
+import { isOneTime } from '../providers/stripe/terms.ts'
+import { inNumbers } from '../rows.ts'
+import { pastDueSinceOf } from '../subscriptions/subscriptions.ts'
+import { isFinished, NO_INTENT } from './plan-intent.ts'
+import { planItemOf } from './plan-item.ts'
+import type { PriceRow } from './prices.ts'
+import type { ProviderState } from './provider-state.ts'
+import { type Table, upsertAll } from './rows-in-one.ts'
+import { writeAlone } from './write-alone.ts'
+
+/** A row that the provider's state changed. */
+export interface Change {
+  object: 'subscription' | 'invoice' | 'payment' | 'refund'
+  /** The provider's id. */
+  id: string
+  /** A subscription's status before; null for one that is new. */
+  from?: string | null
+  to?: string
+}
+
+export interface Writing {
+  ctx: BillingContext
+  tx: Db
+  customer: LinkedCustomer
+  state: ProviderState
+  prices: Map<string, PriceRow>
+  /** Trialing subscriptions whose trial this person has had before. */
+  repeatedTrials: ReadonlySet<string>
+  /** Our rows of the customer's subscriptions, where they were read since the customer's row is held. Null: they are read. */
+  before: readonly Subscription[] | null
+  /** Writes each row alone, and adds to this the provider's ids of those that the database refuses. */
+  refused: Set<string> | null
+}
+
+export interface Written {
+  changes: Change[]
+  /** Subscriptions that do not count, and why. */
+  flagged: Map<string, Problem['reason']>
+  /** Those flagged now that were not before. */
+  newlyFlagged: string[]
+  /** Our ids of those that were flagged before and count now. */
+  unflagged: Set<string>
+  /** Our rows of the customer's subscriptions, by the provider's id. */
+  rows: ReadonlyMap<string, Subscription>
+}
+
+export async function writeState(writing: Writing): Promise<Written> {
+  const written = await writeSubscriptions(writing)
+  written.changes.push(
+    ...(await writeInvoices(writing, written.rows)),
+    ...(await removeDrafts(writing)),
+    ...(await writePayments(writing)),
+    ...(await writeRefunds(writing)),
+  )
+  return written
+}
+
+/** Our rows of the customer's subscriptions. `tx` holds the customer's row. */
+export const subscriptionsOf = (
+  tx: Db,
+  { id }: Pick<LinkedCustomer, 'id'>,
+): Promise<Subscription[]> => tx.subscription.findMany({ where: { customerId: id } })
+
+async function writeSubscriptions(writing: Writing): Promise<Written> {
+  const { ctx, tx, customer, state, prices, repeatedTrials } = writing
+  const rows = writing.before ?? (await subscriptionsOf(tx, customer))
+  const rowOf = new Map(
+    rows.flatMap((row) => (row.stripeSubscriptionId ? [[row.stripeSubscriptionId, row]] : [])),
+  )
+  const isSold = ({ price }: SubscriptionShape) => {
+    const row = prices.get(price.stripePriceId)
+    return row !== undefined && planOfPrice(ctx.plans, row) !== null
+  }
+  const pending = awaitingFirstPayment(state)
+  const may = ({ status, stripeSubscriptionId: id }: SubscriptionShape) =>
+    isCurrentStatus(status) && !repeatedTrials.has(id) && !pending.has(id)
+  const current = chooseCurrent(state.subscriptions, rows, may, isSold)
+  const flagOf = (shape: SubscriptionShape): Problem['reason'] | null => {
+    const { stripeSubscriptionId: id, status } = shape
+    if (repeatedTrials.has(id)) return 'trial_already_used'
+    if (!isSold(shape)) return 'unknown_price'
+    if (pending.has(id)) return pending.get(id) ?? null
+    if (!isCurrentStatus(status) || id === current) return null
+    return 'second_current_subscription'
+  }
+  const written: Written = {
+    ...{ changes: [], flagged: new Map(), newlyFlagged: [] },
+    ...{ unflagged: new Set(), rows: rowOf },
+  }
+  for (const shape of state.subscriptions) {
+    const { stripeSubscriptionId: id } = shape
+    const reason = flagOf(shape)
+    if (reason === null) continue
+    written.flagged.set(id, reason)
+    if (rowOf.get(id)?.needsAttention !== reason) written.newlyFlagged.push(id)
+  }
+  // Whoever holds the one current place gives it up before another takes it.
+  const last = (shape: SubscriptionShape) => (shape.stripeSubscriptionId === current ? 1 : 0)
+  for (const shape of [...state.subscriptions].sort((a, b) => last(a) - last(b))) {
+    const { stripeSubscriptionId: id, status } = shape
+    const reason = written.flagged.get(id) ?? null
+    const row = rowOf.get(id)
+    // What cannot be read does not overwrite what could: the old price and status stand.
+    if (row && reason === 'unknown_price' && !isEndedStatus(status)) continue
+    if (row && isEndedStatus(row.status) && row.status !== status) continue
+    const data = {
+      ...subscriptionData(writing, shape, reason),
+      pastDueSince: pastDueSinceOf(ctx, status, row),
+      ...(row && isFinished(row, shape) ? NO_INTENT : {}),
+    }
+    if (row && !differs(row, data)) continue
+    const write = async () => {
+      const after = await tx.subscription.upsert({
+        where: { stripeSubscriptionId: id },
+        create: {
+          ...data,
+          customerId: customer.id,
+          stripeSubscriptionId: id,
+          createdAt: shape.createdAt,
+        },
+        update: data,
+      })
+      rowOf.set(id, after)
+    }
+    if (!writing.refused) await write()
+    else if (!(await writeAlone(tx, write))) {
+      writing.refused.add(id)
+      continue
+    }
+    if (row && row.needsAttention !== null && reason === null) written.unflagged.add(row.id)
+    const from = row?.status ?? null
+    written.changes.push({ object: 'subscription', id, from, to: status })
+  }
+  return written
+}
+
+/**
+ * Subscriptions that run although their first payment has not come, or that wait for it, and how it stands.
+ * The provider lets a subscription run, or leaves it `incomplete`, while a bank debit is under way. Nothing
+ * is granted before the money is there, and no second purchase begins beside it.
+ */
+function awaitingFirstPayment({
+  subscriptions,
+  invoices,
+  payments,
+}: ProviderState): Map<string, 'first_payment_pending' | 'first_payment_failed'> {
+  const statusOf = new Map(
+    payments.map(({ stripePaymentIntentId, status }) => [stripePaymentIntentId, status]),
+  )
+  const awaiting = new Map<string, 'first_payment_pending' | 'first_payment_failed'>()
+  for (const { stripeSubscriptionId: id, status, isCharged } of subscriptions) {
+    const unpaid = invoices.find(
+      (invoice) =>
+        invoice.stripeSubscriptionId === id &&
+        invoice.billingReason === 'subscription_create' &&
+        invoice.status === 'open' &&
+        invoice.amountDue > 0,
+    )
+    if (!isCharged || !unpaid) continue
+    const payment = statusOf.get(unpaid.stripePaymentIntentId ?? '')
+    const hasFailed = payment === 'requires_payment_method' || payment === 'canceled'
+    if (isCurrentStatus(status)) {
+      awaiting.set(id, hasFailed ? 'first_payment_failed' : 'first_payment_pending')
+    } else if (payment === 'processing' && !isEndedStatus(status)) {
+      awaiting.set(id, 'first_payment_pending')
+    }
+  }
+  return awaiting
+}
+
+/**
+ * The one that counts: the row that does already, until the provider says that it no longer runs,
+ * also while it cannot be read; else the oldest that is sold as a plan.
+ */
+function chooseCurrent(
+  shapes: SubscriptionShape[],
+  rows: readonly Subscription[],
+  may: (shape: SubscriptionShape) => boolean,
+  isSold: (shape: SubscriptionShape) => boolean,
+): string | null {
+  const holder = rows.find((row) => isCurrentStatus(row.status) && row.needsAttention === null)
+  const now = shapes.find((shape) => shape.stripeSubscriptionId === holder?.stripeSubscriptionId)
+  if (holder && (now === undefined || may(now))) return holder.stripeSubscriptionId
+  return shapes.find((shape) => may(shape) && isSold(shape))?.stripeSubscriptionId ?? null
+}
+
+/** A change that waits for its payment, with the page on which it is paid. */
+function pendingData(
+  { ctx, state, prices }: Writing,
+  pending: SubscriptionShape['pending'],
+): Pick<
+  Subscription,
+  'pendingPlan' | 'pendingInterval' | 'pendingQuantity' | 'pendingUntil' | 'pendingUrl'
+> {
+  const item = pending && planItemOf(ctx.plans, prices, pending.items)
+  const row = item && prices.get(item.stripePriceId)
+  const sold = row ? planOfPrice(ctx.plans, row) : null
+  const invoice = state.invoices.find(
+    ({ stripeInvoiceId }) => stripeInvoiceId === pending?.stripeInvoiceId,
+  )
+  return {
+    pendingPlan: sold?.plan ?? null,
+    pendingInterval: sold?.interval ?? null,
+    pendingQuantity: sold ? (item?.quantity ?? null) : null,
+    pendingUntil: sold ? (pending?.expiresAt ?? null) : null,
+    pendingUrl: sold ? (invoice?.hostedInvoiceUrl ?? null) : null,
+  }
+}
+
+function subscriptionData(
+  writing: Writing,
+  shape: SubscriptionShape,
+  needsAttention: string | null,
+) {
+  const { prices } = writing
+  const { price, schedule, pause, pending, createdAt, isCharged, stripeSubscriptionId, ...rest } =
+    shape
+  const { cardFingerprint, items, prices: _, ...facts } = rest
+  const next = schedule?.next ?? null
+  const scheduledPriceId = next ? (prices.get(next.stripePriceId)?.id ?? null) : null
+  return {
+    ...facts,
+    priceId: (prices.get(price.stripePriceId) as PriceRow).id,
+    stripeScheduleId: schedule?.stripeScheduleId ?? null,
+    scheduledPriceId,
+    scheduledFor: scheduledPriceId ? (next?.startsAt ?? null) : null,
+    scheduledQuantity: scheduledPriceId ? (next?.quantity ?? null) : null,
+    pauseBehavior: pause?.behavior ?? null,
+    pauseResumesAt: pause?.resumesAt ?? null,
+    ...pendingData(writing, pending),
+    needsAttention,
+  }
+}
+
+function differs(row: Subscription, data: object): boolean {
+  const value = (of: unknown) => (of instanceof Date ? of.getTime() : of)
+  return Object.entries(data).some(
+    ([key, item]) => value(row[key as keyof Subscription]) !== value(item),
+  )
+}
+
+async function writeInvoices(writing: Writing, subscriptions: Written['rows']): Promise<Change[]> {
+  const { customer, state } = writing
+  const payments = new Map(state.payments.map((each) => [each.stripePaymentIntentId, each]))
+  const before = await unseenPayments(writing, payments)
+  const rows = state.invoices.map(
+    ({
+      stripeSubscriptionId,
+      orderId,
+      stripePriceIds,
+      payments: paid,
+      amountCredited,
+      ...invoice
+    }) => {
+      const money = moneyOfInvoice({ payments: paid, amountCredited }, payments)
+      const kept = before.get(invoice.stripeInvoiceId)
+      return {
+        ...invoice,
+        customerId: customer.id,
+        subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
+        amountRefunded: money?.amountRefunded ?? kept?.amountRefunded ?? 0,
+        disputeStatus: money ? money.disputeStatus : (kept?.disputeStatus ?? null),
+      }
+    },
+  )
+  return (await upsert(writing, 'Invoice', 'stripeInvoiceId', rows)).map((id) => ({
+    object: 'invoice',
+    id,
+  }))
+}
+
+/** A draft that Stripe does not list any more was deleted there: only drafts can be. */
+async function removeDrafts({ tx, customer, state }: Writing): Promise<Change[]> {
+  if (state.invoicesSince === null) return []
+  const gone = await tx.$queryRaw<{ stripeInvoiceId: string }[]>`
+    DELETE FROM "Invoice" WHERE "customerId" = ${customer.id} AND "status" = 'draft'
+      AND "createdAt" >= ${state.invoicesSince}
+      AND "stripeInvoiceId" <> ALL(${state.invoices.map(({ stripeInvoiceId }) => stripeInvoiceId)})
+      AND "stripeInvoiceId" <> ALL(${state.problems.map(({ id }) => id)})
+    RETURNING "stripeInvoiceId"`
+  return gone.map(({ stripeInvoiceId: id }) => ({ object: 'invoice', id, to: 'deleted' }))
+}
+
+/** What we knew of invoices whose payment is older than what was loaded. */
+async function unseenPayments(
+  { tx, state }: Writing,
+  payments: Map<string, unknown>,
+): Promise<Map<string, { amountRefunded: number; disputeStatus: string | null }>> {
+  if (state.isWhole) return new Map()
+  const unseen = state.invoices.filter(({ payments: paid }) =>
+    paid.some(({ stripePaymentIntentId: id }) => !payments.has(id)),
+  )
+  if (unseen.length === 0) return new Map()
+  const rows = await tx.invoice.findMany({
+    where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
+    select: { stripeInvoiceId: true, amountRefunded: true, disputeStatus: true },
+  })
+  return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, inNumbers(facts)]))
+}
+
+async function writePayments(writing: Writing): Promise<Change[]> {
+  const { customer, state } = writing
+  const rows = state.payments.filter(isOneTime).map((payment) => {
+    const { stripeCustomerId, dispute, disputes, failure, refunds, hasMoreRefunds, ...facts } =
+      payment
+    // The host's words about a purchase go with the owner they are about.
+    const metadata = customer.forgottenAt ? {} : facts.metadata
+    return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }
+  })
+  return (await upsert(writing, 'Payment', 'stripePaymentIntentId', rows)).map((id) => ({
+    object: 'payment',
+    id,
+  }))
+}
+
+async function writeRefunds(writing: Writing): Promise<Change[]> {
+  const { tx, customer, state } = writing
+  if (state.refunds.length === 0) return []
+  const where = {
+    stripePaymentIntentId: {
+      in: state.refunds.flatMap(({ stripePaymentIntentId: id }) => id ?? []),
+    },
+  }
+  const select = { id: true, stripePaymentIntentId: true }
+  const payments = await tx.payment.findMany({ where, select })
+  const invoices = await invoicesOf(writing, await tx.invoice.findMany({ where, select }))
+  const rows = state.refunds.map((refund) => ({
+    ...refund,
+    customerId: customer.id,
+    paymentId:
+      payments.find((row) => row.stripePaymentIntentId === refund.stripePaymentIntentId)?.id ??
+      null,
+    invoiceId: invoices.get(refund.stripePaymentIntentId) ?? null,
+  }))
+  return (await upsert(writing, 'Refund', 'stripeRefundId', rows)).map((id) => ({
+    object: 'refund',
+    id,
+  }))
+}
+
+/** Our invoices by their payments. An invoice's row names one payment; of others the loaded state or an order knows. */
+async function invoicesOf(
+  { tx, state }: Writing,
+  named: { id: string; stripePaymentIntentId: string | null }[],
+): Promise<Map<string | null, string>> {
+  const found = new Map(named.map(({ id, stripePaymentIntentId }) => [stripePaymentIntentId, id]))
+  const others = state.refunds.flatMap(({ stripePaymentIntentId: id }) =>
+    id !== null && !found.has(id) ? id : [],
+  )
+  if (others.length === 0) return found
+  const loaded = state.invoices.flatMap(({ stripeInvoiceId: invoiceId, payments }) =>
+    payments.map(({ stripePaymentIntentId: paymentId }) => ({ invoiceId, paymentId })),
+  )
+  const orders = await tx.order.findMany({
+    where: { provider: 'stripe', paymentId: { in: others }, invoiceId: { not: null } },
+    select: { invoiceId: true, paymentId: true },
+  })
+  const pairs = [...orders, ...loaded]
+  const rows = await tx.invoice.findMany({
+    where: { stripeInvoiceId: { in: pairs.flatMap(({ invoiceId }) => invoiceId ?? []) } },
+    select: { id: true, stripeInvoiceId: true },
+  })
+  const idOf = new Map(rows.map(({ id, stripeInvoiceId }) => [stripeInvoiceId, id]))
+  for (const { invoiceId, paymentId } of pairs) {
+    const id = idOf.get(invoiceId ?? '')
+    if (id !== undefined && others.includes(paymentId ?? '')) found.set(paymentId, id)
+  }
+  return found
+}
+
+/** All rows in one statement; each in its own where it is to be seen which of them the database refuses. */
+async function upsert<Key extends string>(
+  { tx, refused }: Writing,
+  table: Table,
+  key: Key,
+  rows: { [key in Key]: string }[],
+): Promise<string[]> {
+  if (!refused) return upsertAll(tx, table, key, rows)
+  const changed: string[] = []
+  for (const row of rows) {
+    const write = async () => changed.push(...(await upsertAll(tx, table, key, [row])))
+    if (!(await writeAlone(tx, write))) refused.add(row[key])
+  }
+  return changed
+}

@@ -1,0 +1,16 @@
+/**
+ * What the dashboard shows.
+ *
+ * @module
+ */
+
+import type { Auth } from '@repo/auth'
+import type { Billing } from '@repo/billing'
+
+export interface Dashboard {
+  user: NonNullable<Awaited<ReturnType<Auth['getUser']>>>
+  subscription: Awaited<ReturnType<Billing['getSubscription']>>
+  invoices: Awaited<ReturnType<Billing['listInvoices']>>
+  payments: Awaited<ReturnType<Billing['listPayments']>>
+  bookings: Awaited<ReturnType<Billing['listBookings']>>
+}
