@@ -21,7 +21,8 @@ import type { Keys } from './keys.ts'
 import { proveAddress } from './linking.ts'
 import type { Passwords } from './password.ts'
 import { issueReset } from './resets.ts'
-import { findSignUp, forgetSignUp, type SignUp } from './sign-ups.ts'
+import type { SignUp } from './sign-up.ts'
+import { findSignUp, forgetSignUp } from './sign-ups.ts'
 import { createIdentifierHash } from './verification.ts'
 
 export const CONFIRMATION_SECONDS = 3600

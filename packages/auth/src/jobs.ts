@@ -12,25 +12,14 @@ import { forgetEmailChanges } from './account/email-change.ts'
 import { pruneAuditLog } from './audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
 import { purgeExpired } from './expired.ts'
-import type { Mails } from './mails.ts'
+import { JOBS } from './job-names.ts'
+import type { Mails } from './mail-requests.ts'
 import { type AnyAuthOptions, accountDays } from './options.ts'
 import { purgeUnconfirmed } from './unconfirmed.ts'
 
 const YEAR_DAYS = 365
 const MONTH_DAYS = 30
 const DAY_MS = 24 * 60 * 60 * 1000
-
-/** The jobs there are, so that a list of them can be had before anything is configured. */
-export const JOBS = [
-  // About an hour and a half: a link that comes later is no longer expected.
-  { name: 'auth.mail', maxAttempts: 8 },
-  { name: 'auth.pruneAuditLog', maxAttempts: 3 },
-  { name: 'auth.purgeExpired', maxAttempts: 3 },
-  { name: 'auth.purgeUnconfirmed', maxAttempts: 3 },
-  { name: 'auth.deleteUsers', maxAttempts: 3 },
-  { name: 'auth.forgetEmailChanges', maxAttempts: 3 },
-  { name: DELIVER_EVENTS, maxAttempts: 3 },
-] as const
 
 export function createJobs(
   options: AnyAuthOptions,

@@ -14,7 +14,7 @@ import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
 import { isPictureURL } from './pictures.ts'
 import { presentedSession } from './presented.ts'
-import type { SignUp } from './sign-ups.ts'
+import type { SignUp } from './sign-up.ts'
 import { accountEmail, fromStandIn } from './stand-in-address.ts'
 import { noteLinked, noteUnvouched } from './unproven.ts'
 

@@ -11,7 +11,7 @@ import { createAuthEndpoint, formCsrfMiddleware, isAPIError, originCheck } from 
 import { magicLink } from 'better-auth/plugins/magic-link'
 import { z } from 'zod'
 import { invalidToken } from './confirmation.ts'
-import type { Mails } from './mails.ts'
+import type { Mails } from './mail-requests.ts'
 import { accountAddress, standIn, withStandIns } from './stand-in-address.ts'
 
 export const MAGIC_LINK_MINUTES = 10

@@ -8,7 +8,7 @@
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, originCheck } from 'better-auth/api'
 import { z } from 'zod'
-import type { Mails } from './mails.ts'
+import type { Mails } from './mail-requests.ts'
 import { accountAddress } from './stand-in-address.ts'
 
 const ANSWER = {

@@ -10,26 +10,28 @@
 
 import { randomUUID } from 'node:crypto'
 import { isTollgateError, type JobDefinition } from '@repo/core'
-import type { Database, Db, User } from '@repo/db'
+import type { Database, User } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import { enqueue } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import { z } from 'zod'
-import { type AccountMail, deliverAccountMail } from './account/mails.ts'
+import type { AccountMail } from './account/mail-kinds.ts'
+import { deliverAccountMail } from './account/mails.ts'
 import { audit } from './audit.ts'
 import { issueConfirmation } from './confirmation.ts'
-import { JOBS } from './jobs.ts'
+import { JOBS } from './job-names.ts'
 import type { Keys } from './keys.ts'
 import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from './magic-link.ts'
 import type { MailLimits } from './mail-limits.ts'
+import type { Addressed, MailRequest, Mails, ToUser } from './mail-requests.ts'
 import type { Pages } from './options.ts'
 import { issueReset, RESET_MINUTES } from './resets.ts'
-import { findSignUp, keepSignUp, type SignUp } from './sign-ups.ts'
+import { findSignUp, keepSignUp } from './sign-ups.ts'
 
 const [MAIL] = JOBS
 
-const mail = z.discriminatedUnion('mail', [
+export const mail = z.discriminatedUnion('mail', [
   z.object({
     key: z.string(),
     mail: z.enum(['confirm', 'reset', 'sign-up', 'link', 'account']),
@@ -38,22 +40,6 @@ const mail = z.discriminatedUnion('mail', [
   z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
 ])
 type Mail = z.output<typeof mail>
-
-/**
- * What is asked for. `sign-up` lets somebody confirm the address they signed up with; the owner of an account is
- * told instead that somebody did. `confirm` is another link, for the sign-up `id` of the browser that asks if it
- * has one. `link` is a magic link that leads on to the path `next`; `account` is about an account that is there.
- */
-export type MailRequest =
-  | Addressed
-  | { mail: 'account'; account: AccountMail }
-  | { mail: 'invite'; invitationId: string }
-
-type Addressed = ToUser | { mail: 'link'; to: string; next?: string }
-type ToUser =
-  | { mail: 'reset'; to: string }
-  | { mail: 'confirm'; to: string; id?: string; isReminder?: boolean }
-  | { mail: 'sign-up'; to: string; id: string; signUp: SignUp }
 
 export interface MailOptions {
   db: Database
@@ -67,17 +53,6 @@ export interface MailOptions {
   undoDays: number
   /** Better Auth's own side, which exists only after the mails do. */
   context(): Promise<Pick<AuthContext, 'internalAdapter' | 'options'>>
-}
-
-export interface Mails {
-  /**
-   * Queues a mail, whether or not there is anybody to get it; in the transaction `tx` if there is one. A mail that an
-   * anonymous caller asks for is left out, without a word, where its recipient has had too many of its kind; a mail
-   * that belongs to a transaction follows from what the owner did, and is never left out.
-   */
-  request(request: MailRequest, tx?: Pick<Db, '$queryRaw'>): Promise<void>
-  /** Of the job `auth.mail`. */
-  work: Pick<JobDefinition<object>, 'parse' | 'run'>
 }
 
 export function createMails(options: MailOptions): Mails {

@@ -16,21 +16,12 @@ import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { z } from 'zod'
-import type { Mails } from './mails.ts'
+import type { Mails } from './mail-requests.ts'
 import { hashedPassword } from './password-hooks.ts'
+import { type SignUp, signUp } from './sign-up.ts'
 
 /** How long a browser keeps its sign-up, and the row what was chosen. */
 export const SIGN_UP_SECONDS = 86_400
-
-/** What somebody chose at sign-up: a password, or a provider's account whose address is not proven. */
-export const signUp = z.object({
-  name: z.string(),
-  image: z.string().nullish(),
-  /** Hashed. */
-  password: z.string().optional(),
-  account: z.object({ providerId: z.string(), accountId: z.string() }).optional(),
-})
-export type SignUp = z.output<typeof signUp>
 
 const stored = signUp.extend({ userId: z.string() })
 

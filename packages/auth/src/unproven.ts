@@ -11,7 +11,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import type { Background } from './background.ts'
-import type { Mails } from './mails.ts'
+import type { Mails } from './mail-requests.ts'
 import { beginSignUp, hasBegunSignUp } from './sign-ups.ts'
 import { accountEmail } from './stand-in-address.ts'
 

@@ -7,7 +7,7 @@
 
 import { defineJob, type JobDefinition } from '@repo/core'
 import { auth } from './auth.ts'
-import { JOBS } from './jobs.ts'
+import { JOBS } from './job-names.ts'
 
 export { authCron } from './jobs.ts'
 

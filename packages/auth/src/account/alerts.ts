@@ -8,9 +8,9 @@
 import { networkOf, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import { type Database, Prisma } from '@repo/db'
 import type { AuditAction, AuditEntry } from '../audit.ts'
-import type { Mails } from '../mails.ts'
+import type { Mails } from '../mail-requests.ts'
 import { deviceOf, familyOf } from './device.ts'
-import type { SecurityAlert } from './mails.ts'
+import type { SecurityAlert } from './mail-kinds.ts'
 
 /** What is told, by what was recorded. */
 const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {

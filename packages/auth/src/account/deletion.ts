@@ -9,7 +9,7 @@
 import type { Logger } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 import { audit } from '../audit.ts'
-import type { Mails } from '../mails.ts'
+import type { Mails } from '../mail-requests.ts'
 import { requireAccess } from './access-end.ts'
 import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
 import { endSessions, type LockedUser, lockUser } from './rows.ts'

@@ -6,36 +6,11 @@
  */
 
 import type { Database } from '@repo/db'
-import type { BuiltInEmails, EmailProps, sendEmail } from '@repo/email'
+import type { sendEmail } from '@repo/email'
 import type { Pages } from '../options.ts'
 import { CONFIRM_MINUTES } from './email-change.ts'
+import type { AccountMail, SecurityAlert } from './mail-kinds.ts'
 import { type AccountLink, linkIdentifier } from './tokens.ts'
-
-/** What of the account's security an alert tells of. */
-export type SecurityAlert = EmailProps<BuiltInEmails, 'SecurityAlertEmail'>['alert']
-
-/** What is to be mailed, as it waits in the queue, encrypted. Dates are texts: it is stored as JSON. */
-export type AccountMail =
-  | { kind: 'new_address'; changeId: string }
-  | { kind: 'address_change'; stage: 'requested' | 'done'; changeId: string }
-  | { kind: 'address_change'; stage: 'undone'; to: string; name: string }
-  | {
-      kind: 'deletion'
-      stage: 'requested' | 'blocked' | 'canceled' | 'done'
-      to: string
-      name: string
-      dueAt?: string
-    }
-  | {
-      kind: 'alert'
-      userId: string
-      alert: SecurityAlert
-      at: string
-      /** A provider's or a program's id. */
-      about?: string
-      device?: string
-      network?: string
-    }
 
 export interface AccountMailParts {
   db: Database
@@ -144,7 +119,7 @@ const PROVIDERS: { [id: string]: string } = {
 }
 
 /** To a proven address: who only typed an address is told nothing about an account. */
-async function alert(
+export async function alert(
   { db, sender, pages, link }: AccountMailParts,
   { userId, alert, at, about, device, network }: Extract<AccountMail, { kind: 'alert' }>,
   idempotencyKey: string,

@@ -13,11 +13,12 @@ import { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } fr
 import { isTold } from '../stripe/events.ts'
 import { showEvent } from '../stripe/shapes.ts'
 import { faultsOf } from './published.ts'
+import { NEW, OLD } from './versions.ts'
+
+export { NEW, OLD }
 
 export const KEY = 'sk_test_sandbox000000'
 export const SECRET = 'whsec_sandbox0000000000'
-export const OLD = '2024-04-10'
-export const NEW = '2026-10-28.endive'
 export const SUCCESS = 'http://localhost:3000/ok?session={CHECKOUT_SESSION_ID}'
 export const CANCEL = 'http://localhost:3000/no'
 

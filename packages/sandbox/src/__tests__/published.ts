@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { Ajv, type ValidateFunction } from 'ajv'
 import { isNewShape } from '../stripe/shapes.ts'
-import { NEW, OLD } from './harness.ts'
+import { NEW, OLD } from './versions.ts'
 
 type Json = Record<string, unknown>
 

@@ -6,10 +6,11 @@
  */
 
 import { maxAmount } from '@repo/core'
+import type { Price, Recurring } from './base-objects.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Price, Product, Recurring } from './objects.ts'
+import type { Product } from './objects.ts'
 import { currencyOf } from './payments.ts'
 import { change, emit, find, insert, newId, type Store, seconds } from './store.ts'
 

@@ -5,10 +5,10 @@
  */
 
 import { discountLines, discountsAsked, reckonSession, redeemed } from './checkout-discounts.ts'
-import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
+import { requireCustomer } from './known-customer.ts'
 import { checkItems, lineItems } from './line-items.ts'
 import type { CheckoutSession } from './objects.ts'
 import { refuseManualCapture } from './payments.ts'

@@ -6,10 +6,10 @@
  */
 
 import { copy } from './copy.ts'
-import { requireCustomer } from './customers.ts'
 import { couponValid } from './discounts.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing, noSuch, notCovered, StripeApiError } from './errors.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { Coupon, PromotionCode } from './objects.ts'
 import { currencyOf } from './payments.ts'
 import { change, emit, find, insert, newId, randomText, type Store, seconds } from './store.ts'

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Base, Embedded, Metadata, Tax, TaxRate } from './objects.ts'
+import type { Base, Embedded, Metadata } from './base-objects.ts'
+import type { Tax, TaxRate } from './tax-objects.ts'
 
 export interface CreditNoteLine {
   id: string

@@ -4,10 +4,11 @@
  * @module
  */
 
+import type { Address } from './base-objects.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable, page } from './endpoint.ts'
 import { invalid, missing, noSuch } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Address, Customer } from './objects.ts'
+import type { Customer } from './objects.ts'
 import { attachCard, resolveCard, verified } from './payment-methods.ts'
 import { customerFilter, searchable } from './search.ts'
 import {
@@ -22,13 +23,6 @@ import {
   seconds,
 } from './store.ts'
 import { endSubscription, isEnded } from './subscription-life.ts'
-
-/** @throws `resource_missing`, 400, where the customer is unknown or deleted. */
-export function requireCustomer(store: Store, id: string, param = 'customer'): Customer {
-  const customer = find(store, 'customers', id, param)
-  if (customer.deleted) throw noSuch('customer', id, param)
-  return customer
-}
 
 /** A new customer, announced. */
 export function createCustomer(store: Store, fields: Partial<Customer>): Customer {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Base, Metadata } from './objects.ts'
+import type { Base, Metadata } from './base-objects.ts'
 
 export interface Coupon extends Base {
   object: 'coupon'

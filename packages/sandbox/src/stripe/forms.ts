@@ -5,8 +5,8 @@
  * @module
  */
 
+import type { Metadata } from './base-objects.ts'
 import { invalid, malformed, missing } from './errors.ts'
-import type { Metadata } from './objects.ts'
 
 /** A decoded form: every leaf is a string, a list is an array. */
 export type FormValue = string | FormValue[] | { [key: string]: FormValue }

@@ -4,11 +4,12 @@
  * @module
  */
 
+import type { Price } from './base-objects.ts'
 import { inlinePrice } from './catalog.ts'
 import { copy } from './copy.ts'
 import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { CheckoutSession, LineItem, Price } from './objects.ts'
+import type { CheckoutSession, LineItem } from './objects.ts'
 import { checkAmount } from './payments.ts'
 import { find, innerId, type Store } from './store.ts'
 import { quantityOf } from './subscription-params.ts'

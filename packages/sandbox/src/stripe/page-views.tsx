@@ -7,13 +7,13 @@
  */
 
 import { day, money, Notice, Page } from '../layout.tsx'
+import type { Recurring } from './base-objects.ts'
 import { defaultCard } from './invoices.ts'
 import type {
   CheckoutSession,
   Invoice,
   PaymentIntent,
   PortalSession,
-  Recurring,
   Subscription,
 } from './objects.ts'
 import { daysAfter } from './periods.ts'

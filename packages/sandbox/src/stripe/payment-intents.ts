@@ -5,11 +5,11 @@
  */
 
 import { chargeIntent } from './charging.ts'
-import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import { recordIntent } from './invoices.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { PaymentIntent, PaymentMethod } from './objects.ts'
 import { attachCard, resolveCard } from './payment-methods.ts'
 import {

@@ -5,9 +5,9 @@
  */
 
 import { bankDecline, createCard, createDebit, numberOf } from './cards.ts'
-import { requireCustomer } from './customers.ts'
 import { type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, StripeApiError } from './errors.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { PaymentMethod } from './objects.ts'
 import { emit, find, insert, refer, type Store } from './store.ts'
 

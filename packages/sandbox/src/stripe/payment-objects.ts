@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Address, Base, Metadata } from './objects.ts'
+import type { Address, Base, Metadata } from './base-objects.ts'
 
 export interface PaymentError {
   charge?: string

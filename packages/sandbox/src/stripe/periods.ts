@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Recurring } from './objects.ts'
+import type { Recurring } from './base-objects.ts'
 
 const DAY = 86_400
 

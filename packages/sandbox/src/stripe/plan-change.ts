@@ -6,23 +6,17 @@
  * @module
  */
 
+import type { Metadata, Price } from './base-objects.ts'
 import { copy } from './copy.ts'
 import { shareLeft } from './discounts.ts'
 import { invalid, type StripeApiError } from './errors.ts'
 import { createInvoice, defaultCard, payInvoice } from './invoices.ts'
-import type {
-  Metadata,
-  PendingLine,
-  Price,
-  Subscription,
-  SubscriptionItem,
-  TaxRate,
-} from './objects.ts'
+import type { PendingLine, Subscription, SubscriptionItem, TaxRate } from './objects.ts'
 import { holdUpdate } from './pending-update.ts'
 import { periodAround, periodEnd } from './periods.ts'
+import { isSameRhythm, itemLines, rhythm, setPeriod } from './rhythm.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
-import { isSameRhythm, itemLines, rhythm, setPeriod } from './subscription-life.ts'
 
 /** What to do with one item; `id` is null for a new one, null members stay as they are. */
 export interface ItemChange {

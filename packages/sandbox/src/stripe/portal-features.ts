@@ -8,13 +8,13 @@
 
 import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
+import { MODES, off, type PortalFeatures, type PortalProduct } from './portal-objects.ts'
+import { PRORATIONS } from './prorations.ts'
 import { find, type Store } from './store.ts'
-import { PRORATIONS } from './subscription-update.ts'
 
 const UPDATES = ['address', 'email', 'name', 'phone', 'shipping', 'tax_id'] as const
 const PLAYED_UPDATES = ['email', 'name', 'phone'] as const
 const SUBSCRIPTION_UPDATES = ['price', 'promotion_code', 'quantity'] as const
-const MODES = ['at_period_end', 'immediately'] as const
 const REASONS = [
   'customer_service',
   'low_quality',
@@ -25,66 +25,6 @@ const REASONS = [
   'too_expensive',
   'unused',
 ] as const
-
-export interface PortalProduct {
-  product: string
-  prices: string[]
-  adjustable_quantity: { enabled: boolean; maximum: number | null; minimum: number }
-}
-
-export interface PortalFeatures {
-  customer_update: { enabled: boolean; allowed_updates: string[] }
-  invoice_history: { enabled: boolean }
-  payment_method_update: { enabled: boolean; payment_method_configuration: null }
-  subscription_cancel: {
-    enabled: boolean
-    mode: (typeof MODES)[number]
-    proration_behavior: 'none'
-    cancellation_reason: { enabled: boolean; feedback_options: null; options: string[] }
-  }
-  subscription_pause: { enabled: false; duration: { interval_options: []; type: 'indefinite' } }
-  subscription_update: {
-    enabled: boolean
-    billing_cycle_anchor: null
-    default_allowed_updates: string[]
-    products: PortalProduct[] | null
-    proration_behavior: (typeof PRORATIONS)[number]
-    schedule_at_period_end: { conditions: [] }
-    trial_update_behavior: 'end_trial'
-  }
-}
-
-/** Features of which none is on. */
-const off = (): PortalFeatures => ({
-  customer_update: { enabled: false, allowed_updates: [] },
-  invoice_history: { enabled: false },
-  payment_method_update: { enabled: false, payment_method_configuration: null },
-  subscription_cancel: {
-    enabled: false,
-    mode: 'at_period_end',
-    proration_behavior: 'none',
-    cancellation_reason: { enabled: false, feedback_options: null, options: [] },
-  },
-  subscription_pause: { enabled: false, duration: { interval_options: [], type: 'indefinite' } },
-  subscription_update: {
-    enabled: false,
-    billing_cycle_anchor: null,
-    default_allowed_updates: [],
-    products: null,
-    proration_behavior: 'none',
-    schedule_at_period_end: { conditions: [] },
-    trial_update_behavior: 'end_trial',
-  },
-})
-
-/** What the portal of a new account lets its customers do. */
-export function defaultFeatures(): PortalFeatures {
-  const features = off()
-  features.invoice_history.enabled = true
-  features.payment_method_update.enabled = true
-  features.subscription_cancel.enabled = true
-  return features
-}
 
 /** Features as a request sends them, over what they were. */
 export function featuresOf(store: Store, params: Params, before = off()): PortalFeatures {

@@ -5,14 +5,16 @@
  */
 
 import { type CardEntry, createCard } from './cards.ts'
-import { requireCustomer, setDefaultCard } from './customers.ts'
+import { setDefaultCard } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, listTable } from './endpoint.ts'
 import { invalid, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { PaymentMethod, PortalConfiguration, PortalSession, Subscription } from './objects.ts'
 import { attachCard } from './payment-methods.ts'
 import { changeItems } from './plan-change.ts'
-import { defaultFeatures, featuresOf, type PortalFeatures } from './portal-features.ts'
+import { featuresOf } from './portal-features.ts'
+import { defaultFeatures, type PortalFeatures } from './portal-objects.ts'
 import { change, find, insert, newId, referring, type Store, seconds } from './store.ts'
 import { endSubscription, isEnded } from './subscription-life.ts'
 import { refuseManaged, scheduled, unscheduled } from './subscription-params.ts'

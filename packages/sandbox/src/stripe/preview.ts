@@ -8,11 +8,11 @@
  */
 
 import { createCard } from './cards.ts'
-import { requireCustomer } from './customers.ts'
 import { type Call, type Endpoint, LIST_PARAMS, page } from './endpoint.ts'
 import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
 import { defaultCard } from './invoices.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { Invoice, Subscription } from './objects.ts'
 import { rehearsalOf } from './rehearsal.ts'
 import { isNewShape } from './shapes.ts'

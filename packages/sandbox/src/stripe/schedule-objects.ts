@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Base, Metadata, TaxRate } from './objects.ts'
+import type { Base, Metadata } from './base-objects.ts'
+import type { TaxRate } from './tax-objects.ts'
 
 export interface PhaseItem {
   billing_thresholds: null

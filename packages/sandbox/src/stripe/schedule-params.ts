@@ -4,11 +4,13 @@
  * @module
  */
 
+import type { Recurring } from './base-objects.ts'
 import { redemptionsOf } from './discounts.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Recurring, Subscription } from './objects.ts'
+import type { Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
+import { PRORATIONS } from './prorations.ts'
 import type {
   PhaseDiscount,
   PhaseItem,
@@ -17,7 +19,6 @@ import type {
 } from './schedule-objects.ts'
 import { find, type Store, seconds } from './store.ts'
 import { quantityOf, recurringPrice } from './subscription-params.ts'
-import { PRORATIONS } from './subscription-update.ts'
 import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 
 const ANCHORS = ['automatic', 'phase_start'] as const

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Price } from './base-objects.ts'
 import { complete } from './members.ts'
 import type {
   CheckoutSession,
@@ -20,7 +21,6 @@ import type {
   PaymentIntent,
   PaymentMethod,
   PortalConfiguration,
-  Price,
   PromotionCode,
   Subscription,
   SubscriptionItem,

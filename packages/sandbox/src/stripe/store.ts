@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '@repo/core'
 import type { DeliveryRecord } from '../deliveries.ts'
+import type { Price } from './base-objects.ts'
 import { copy, isSame } from './copy.ts'
 import { noSuch } from './errors.ts'
 import { addRow, createIndex, moveRow, removeRow, type TableIndex } from './indexes.ts'
@@ -26,7 +27,6 @@ import type {
   PaymentMethod,
   PortalConfiguration,
   PortalSession,
-  Price,
   Product,
   PromotionCode,
   Refund,
@@ -36,7 +36,7 @@ import type {
   TaxRate,
   WebhookEndpoint,
 } from './objects.ts'
-import { defaultFeatures } from './portal-features.ts'
+import { defaultFeatures } from './portal-objects.ts'
 import { defaultSettings, type StripeSettings } from './settings.ts'
 
 /** The record types by table name. */

@@ -5,12 +5,12 @@
  * @module
  */
 
-import { requireCustomer } from './customers.ts'
 import { asDiscounts, redemptionsOf, takeOff } from './discounts.ts'
 import type { Call } from './endpoint.ts'
 import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import { defaultCard } from './invoices.ts'
+import { requireCustomer } from './known-customer.ts'
 import type { Subscription } from './objects.ts'
 import type { Store } from './store.ts'
 import type { ItemDraft } from './subscription-draft.ts'

@@ -5,16 +5,10 @@
  */
 
 import { SandboxError } from '../errors.ts'
+import type { Metadata, Price } from './base-objects.ts'
 import { copy } from './copy.ts'
 import type { Redemption } from './discounts.ts'
-import type {
-  Metadata,
-  MissingPaymentMethod,
-  Price,
-  Subscription,
-  SubscriptionItem,
-  TaxRate,
-} from './objects.ts'
+import type { MissingPaymentMethod, Subscription, SubscriptionItem, TaxRate } from './objects.ts'
 import { periodEnd } from './periods.ts'
 import { innerId, newId, type Store, seconds } from './store.ts'
 import { automaticTax } from './taxes.ts'

@@ -10,17 +10,11 @@ import { redeem, setDiscounts } from './discounts.ts'
 import type { StripeApiError } from './errors.ts'
 import type { LineDraft } from './invoice-draft.ts'
 import { advanceDraft, createInvoice, defaultCard, payInvoice, voidInvoice } from './invoices.ts'
-import type {
-  Invoice,
-  PaymentMethod,
-  PendingLine,
-  Recurring,
-  SchedulePhase,
-  Subscription,
-} from './objects.ts'
+import type { Invoice, PaymentMethod, PendingLine, SchedulePhase, Subscription } from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { periodAround, periodEnd } from './periods.ts'
 import { remaining } from './plan-change.ts'
+import { isSameRhythm, itemLines, rhythm, setPeriod } from './rhythm.ts'
 import {
   closeSchedule,
   enterPhase,
@@ -44,17 +38,6 @@ export interface FirstPayment {
 
 export const isEnded = (subscription: Subscription): boolean =>
   subscription.status === 'canceled' || subscription.status === 'incomplete_expired'
-
-/** The rhythm of a subscription: that of its first item. */
-export function rhythm(subscription: Subscription): Recurring {
-  const recurring = subscription.items.data[0]?.price.recurring
-  if (recurring) return recurring
-  throw new SandboxError('invalid_state', 409, `Subscription ${subscription.id} has no item.`)
-}
-
-/** Whether two rhythms have periods of the same length. */
-export const isSameRhythm = (one: Recurring, other: Recurring): boolean =>
-  one.interval === other.interval && one.interval_count === other.interval_count
 
 /**
  * Begins a subscription and tries its first payment.
@@ -92,32 +75,6 @@ export function beginSubscription(
     emit(store, 'customer.subscription.trial_will_end', subscription)
   }
   return { subscription, refused }
-}
-
-/** What the present period costs: nothing while on trial. */
-export function itemLines(subscription: Subscription): LineDraft[] {
-  const isTrial = subscription.status === 'trialing'
-  return subscription.items.data.map((item) => ({
-    amount: isTrial ? 0 : item.price.unit_amount * item.quantity,
-    description: isTrial
-      ? 'Trial period'
-      : `${item.quantity} × ${item.price.nickname ?? item.price.lookup_key ?? item.price.id}`,
-    item: item.id,
-    period: { start: item.current_period_start, end: item.current_period_end },
-    price: item.price,
-    proration: false,
-    quantity: item.quantity,
-  }))
-}
-
-/** Moves every item, and the subscription with them, to the period from `start` to `end`. */
-export function setPeriod(subscription: Subscription, start: number, end: number): void {
-  subscription.current_period_start = start
-  subscription.current_period_end = end
-  for (const item of subscription.items.data) {
-    item.current_period_start = start
-    item.current_period_end = end
-  }
 }
 
 /**

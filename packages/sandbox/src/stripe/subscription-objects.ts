@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { Address, Base, Discount, Embedded, Metadata, Price, Tax, TaxRate } from './objects.ts'
+import type { Address, Base, Embedded, Metadata, Price } from './base-objects.ts'
+import type { Discount } from './discount-objects.ts'
+import type { Tax, TaxRate } from './tax-objects.ts'
 
 export interface SubscriptionItem extends Omit<Base, 'livemode'> {
   object: 'subscription_item'

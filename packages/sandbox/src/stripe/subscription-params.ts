@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { Price } from './base-objects.ts'
 import { invalid, missing, notCovered } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { MissingPaymentMethod, PaymentMethod, Price, Subscription } from './objects.ts'
+import type { MissingPaymentMethod, PaymentMethod, Subscription } from './objects.ts'
 import { attachCard, resolveCard, verified } from './payment-methods.ts'
 import { daysAfter } from './periods.ts'
 import { find, type Store, seconds } from './store.ts'

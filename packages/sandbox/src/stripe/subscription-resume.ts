@@ -12,10 +12,10 @@ import { activate, createInvoice, defaultCard, payInvoice } from './invoices.ts'
 import type { Subscription } from './objects.ts'
 import { periodEnd } from './periods.ts'
 import { remaining } from './plan-change.ts'
+import { PRORATIONS } from './prorations.ts'
+import { itemLines, rhythm, setPeriod } from './rhythm.ts'
 import { change, find, type Store, seconds } from './store.ts'
-import { itemLines, rhythm, setPeriod } from './subscription-life.ts'
 import { anchorOf } from './subscription-params.ts'
-import { PRORATIONS } from './subscription-update.ts'
 
 /**
  * Begins the period anew, or goes on with the one that time has reached, and charges for it. The

@@ -5,14 +5,16 @@
  * @module
  */
 
+import type { Metadata } from './base-objects.ts'
 import { redeem, redemptionsOf, setDiscounts } from './discounts.ts'
 import type { Call } from './endpoint.ts'
 import { invalid, missing, noSuch, StripeApiError } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Metadata, Subscription } from './objects.ts'
+import type { Subscription } from './objects.ts'
 import { expirePendingUpdate } from './pending-expiry.ts'
 import { checkPending } from './pending-update.ts'
 import { type ItemChange, planItems } from './plan-change.ts'
+import { PRORATIONS } from './prorations.ts'
 import { rehearsalOf } from './rehearsal.ts'
 import { phaseAt, phaseItems, scheduleOf } from './schedule-phases.ts'
 import { change, find, type Store, seconds } from './store.ts'
@@ -50,8 +52,6 @@ function itemChanges(store: Store, params: Params, subscription: Subscription): 
     }
   })
 }
-
-export const PRORATIONS = ['create_prorations', 'always_invoice', 'none'] as const
 
 const BEHAVIOURS = [
   'allow_incomplete',

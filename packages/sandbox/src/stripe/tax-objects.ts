@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Base, Metadata } from './objects.ts'
+import type { Base, Metadata } from './base-objects.ts'
 
 export interface TaxRate extends Base {
   object: 'tax_rate'

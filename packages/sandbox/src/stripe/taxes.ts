@@ -7,10 +7,11 @@
  * @module
  */
 
+import type { Price } from './base-objects.ts'
 import { copy } from './copy.ts'
 import { invalid } from './errors.ts'
 import type { Params } from './forms.ts'
-import type { Price, Subscription, Tax, TaxRate } from './objects.ts'
+import type { Subscription, Tax, TaxRate } from './objects.ts'
 import { find, insert, newId, type Store, seconds } from './store.ts'
 
 /** The taxes on an amount, each rounded by itself. */
