@@ -1,6 +1,6 @@
 /**
- * What our commands have in common: words on standard error, and an end that leaves nothing behind,
- * also on Ctrl-C.
+ * Runs the benchmark and drill commands: messages go to standard error, and the command cleans up after
+ * itself, even when it is stopped with Ctrl-C.
  *
  * @module
  */
@@ -8,12 +8,14 @@
 import { inspect } from 'node:util'
 import { createScope, type Scope } from './scope.ts'
 
-/** An option that is not known or cannot be meant. */
+/** A command-line option that is unknown or has an invalid value. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** Words and progress go to standard error, so that standard output is the report alone. */
+/**
+ * Writes messages and progress to standard error, so that standard output holds the report alone.
+ */
 export const say = (what: unknown): void => {
   process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
 }
@@ -21,18 +23,18 @@ export const say = (what: unknown): void => {
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
 /**
- * Runs `command`, cleans up and ends the process: with the command's own code, 1 for a failure, 2 for
- * options that cannot be meant.
+ * Runs `command`, cleans up and ends the process. The exit code is the command's own, 1 after a failure, and
+ * 2 for invalid options.
  */
 export async function runCommand(
   usage: string,
   command: (args: string[], scope: Scope) => Promise<number>,
 ): Promise<never> {
   const scope = createScope()
-  // Whoever reads may have gone (`| head`); what was begun is cleaned up all the same.
+  // The reader of our output may have gone (`| head`); the command still cleans up.
   for (const out of [process.stdout, process.stderr]) out.on('error', () => {})
   const interrupted = new Promise<number>((done) => {
-    // Package managers hand Ctrl-C on, so it comes twice; the second must not end the cleaning.
+    // Package managers pass Ctrl-C on, so the signal arrives twice; the second must not stop the clean-up.
     for (const [signal, code] of Object.entries(SIGNALS)) process.on(signal, () => done(code))
   })
   const ran = command(process.argv.slice(2), scope).catch((error: unknown) => {
@@ -40,7 +42,7 @@ export async function runCommand(
       say(`${error.message}\n${usage}`)
       return 2
     }
-    // After an interruption the connections are gone, and what was under way says so.
+    // After an interruption the connections are closed, so the errors of running work mean nothing.
     if (!scope.isClosed) say(error)
     return 1
   })

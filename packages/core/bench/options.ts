@@ -1,6 +1,6 @@
 /**
- * What a benchmark or a drill was asked for. What it does not know is refused, so that a misspelt
- * option never does something else.
+ * Reads the command-line options of a benchmark or a drill. An unknown option is refused, so that a misspelt
+ * option never runs something else.
  *
  * @module
  */
@@ -15,21 +15,21 @@ export interface CommonOptions {
 }
 
 export interface Arguments extends CommonOptions {
-  /** What stands behind `--name`. */
+  /** The text given with `--name`. */
   text(name: string): string | undefined
-  /** The number above 0 behind `--name`. @throws UsageError */
+  /** The number above 0 given with `--name`. @throws UsageError */
   positive(name: string, fallback: number): number
-  /** As above, and whole. @throws UsageError */
+  /** The whole number above 0 given with `--name`. @throws UsageError */
   whole(name: string, fallback: number): number
 }
 
-/** @param numbers options that take one @throws UsageError */
+/** @param numbers names of the options that take a number @throws UsageError */
 export function readArguments(args: string[], name: string, numbers: string[]): Arguments {
   const refuse = (why: string) => new UsageError(why)
   const parse = () => {
     try {
       return parseArgs({
-        // `pnpm bench -- webhooks` hands the separator on.
+        // `pnpm bench -- webhooks` passes the `--` on.
         args: args[0] === '--' ? args.slice(1) : args,
         allowPositionals: true,
         options: {
@@ -45,7 +45,7 @@ export function readArguments(args: string[], name: string, numbers: string[]): 
   }
   const { values, positionals } = parse()
   if (positionals.length !== 1 || positionals[0] !== name) {
-    throw refuse(`This is for ${name} and nothing else.`)
+    throw refuse(`This command runs ${name} only. Name ${name} and no other.`)
   }
   const texts = values as Record<string, string | undefined>
   const positive = (option: string, fallback: number) => {

@@ -1,5 +1,5 @@
 /**
- * Figures and what was aimed at, for people as a table and for programs as JSON.
+ * A report of measured figures and their targets: a table for people, JSON for programs.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export interface Row {
 
 export interface Target {
   name: string
-  /** In words, such as `>= 150/s`. */
+  /** The target as text, such as `>= 150/s`. */
   target: string
   value: number
   met: boolean
@@ -57,7 +57,7 @@ export const atMost = (name: string, limit: number, value: number, unit = ''): T
   met: value <= limit,
 })
 
-/** Three digits say all that a run on a shared machine knows. */
+/** Rounds to three digits: a run on a shared machine is no more precise. */
 const rounded = (value: number): number => Number(value.toPrecision(3))
 
 /** The report as a table. */

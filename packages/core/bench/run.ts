@@ -1,6 +1,6 @@
 /**
- * Runs a benchmark: the report on standard output as a table or as JSON, all else on standard error.
- * Exit code 0 says that it ran, whatever the figures are.
+ * Runs a benchmark. The report goes to standard output as a table or as JSON, everything else to standard
+ * error. Exit code 0 means that the benchmark ran, whatever its figures are.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { CommonOptions } from './options.ts'
 import { draw, type Report } from './report.ts'
 import type { Scope } from './scope.ts'
 
-/** Ends the process. */
+/** Measures, prints the report, writes it to `out` if given, and ends the process. */
 export const run = <Options extends CommonOptions>(
   usage: string,
   readOptions: (args: string[]) => Options,

@@ -1,6 +1,6 @@
 /**
- * What has to be cleaned up, in the order opposite to how it was made; each once, and a failure of
- * one does not keep the next from being tried.
+ * A list of clean-ups. Each runs once, the last added first, and a clean-up that fails does not stop the
+ * others.
  *
  * @module
  */

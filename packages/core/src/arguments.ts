@@ -1,14 +1,14 @@
 /**
- * What callers give to functions that look rows up by it. What is left out never means every row: an id that
- * is missing, empty or not text is refused before any query, and so is a filter that is undefined, as it comes
- * from a form without the field.
+ * Checks for arguments that select rows. A missing argument never selects every row: an id that is missing,
+ * empty or not a string is refused before any query. So is a filter that is undefined, as a form without that
+ * field produces it.
  *
  * @module
  */
 
 import { TollgateError } from './errors.ts'
 
-/** An argument that cannot be meant. Nothing was looked up and nothing changed. */
+/** An invalid argument. Nothing was looked up and nothing changed. */
 export class ArgumentError extends TollgateError<'invalid_argument'> {
   override readonly name = 'ArgumentError'
 
@@ -18,13 +18,13 @@ export class ArgumentError extends TollgateError<'invalid_argument'> {
 }
 
 const MAX_LENGTH = 255
-/** A NUL cannot be stored; half a character would be stored as another. */
+/** PostgreSQL cannot store a NUL; half a surrogate pair would be stored as another character. */
 const UNSTORABLE = /\0|\p{Surrogate}/u
 const UNSTORABLE_EACH = /\0|\p{Surrogate}/gu
 
 /**
- * `value` as an id or key: text of 1 to 255 characters that is not blank. `name` begins the message:
- * `The order id`.
+ * Returns `value` if it is a valid id or key: a string of 1 to 255 characters that is not blank. Error
+ * messages begin with `name`, for example `The order id`.
  *
  * @throws ArgumentError (400, `invalid_argument`)
  */
@@ -32,9 +32,9 @@ export function requireId(name: string, value: unknown): string {
   if (typeof value !== 'string') {
     throw new ArgumentError(`${name} is ${kindOf(value)}. Give it as text.`)
   }
-  if (value.trim() === '') throw new ArgumentError(`${name} is empty. Name the row that is meant.`)
+  if (value.trim() === '') throw new ArgumentError(`${name} is empty. Give the row's id.`)
   if (value.length > MAX_LENGTH) {
-    throw new ArgumentError(`${name} has ${value.length} characters, and may have ${MAX_LENGTH}.`)
+    throw new ArgumentError(`${name} has ${value.length} characters; ${MAX_LENGTH} is the limit.`)
   }
   if (UNSTORABLE.test(value)) {
     throw new ArgumentError(`${name} holds a character that cannot be stored.`)
@@ -42,12 +42,15 @@ export function requireId(name: string, value: unknown): string {
   return value
 }
 
-/** `text` with a sign in place of each character that cannot be stored: a NUL, and half a character. */
+/**
+ * `text` with U+FFFD in place of each character that cannot be stored: a NUL, and half of a surrogate pair.
+ */
 export const storable = (text: string): string => text.replace(UNSTORABLE_EACH, '\ufffd')
 
 /**
- * Refuses text that cannot be stored, however deep it lies in the lists and plain objects of `value`; others, as
- * a client or a signal, are not looked into. `name` begins the message: `The input`.
+ * Refuses a string that cannot be stored, at any depth (up to `depth`) in the lists and plain objects of
+ * `value`. Other objects, such as a client or a signal, are not searched. Error messages begin with `name`,
+ * for example `The input`.
  *
  * @throws ArgumentError (400, `invalid_argument`)
  */
@@ -55,7 +58,7 @@ export function requireStorable(name: string, value: unknown, depth = 8): void {
   if (typeof value === 'string') {
     if (!UNSTORABLE.test(value)) return
     throw new ArgumentError(
-      `${name} holds a character that cannot be stored: a NUL, or half of one that takes two.`,
+      `${name} holds a character that cannot be stored: a NUL or half of a surrogate pair.`,
     )
   }
   if (depth === 0 || !isPlain(value)) return
@@ -72,8 +75,8 @@ function isPlain(value: unknown): value is object {
 }
 
 /**
- * The filter `key` of `options` as `read` takes it; undefined where the caller left it out altogether. A key
- * that is there and undefined is refused by `read`.
+ * Reads the filter `key` of `options` with `read`. Returns undefined if `options` has no such key. A key that
+ * is present with the value undefined goes to `read`, which refuses it.
  *
  * @throws ArgumentError (400, `invalid_argument`)
  */
@@ -85,25 +88,29 @@ export function optional<T>(
   return key in options ? read(key, Reflect.get(options, key)) : undefined
 }
 
-/** `value` where it is an object with options. @throws ArgumentError (400, `invalid_argument`) */
+/**
+ * Returns `value` if it is an object and not a list. @throws ArgumentError (400, `invalid_argument`)
+ */
 export function requireOptions<T extends object>(name: string, value: T): T {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   throw new ArgumentError(`${name} is ${kindOf(value)}. Give an object.`)
 }
 
-/** A whole number from 1 to `most`. @throws ArgumentError (400, `invalid_argument`) */
+/**
+ * Returns `value` if it is a whole number from 1 to `most`. @throws ArgumentError (400, `invalid_argument`)
+ */
 export function requireLimit(value: unknown, most: number): number {
   if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value)
   throw new ArgumentError(`limit is ${kindOf(value)}. Give a whole number from 1 to ${most}.`)
 }
 
-/** @throws ArgumentError (400, `invalid_argument`) */
+/** Returns `value` if it is a valid date. @throws ArgumentError (400, `invalid_argument`) */
 export function requireDate(name: string, value: unknown): Date {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value
   throw new ArgumentError(`${name} is ${kindOf(value)}. Give a date.`)
 }
 
-/** What a value is, without what it says: it may be a token or an address. */
+/** Describes the kind of a value without its content, which may be a token or an e-mail address. */
 function kindOf(value: unknown): string {
   if (value === undefined || value === null) return `${value}`
   if (typeof value === 'number') return `the number ${value}`

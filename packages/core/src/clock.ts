@@ -1,6 +1,6 @@
 /**
- * Domain time: periods, trials, expiry, due dates. Wall time (signatures, tokens, leases, locks)
- * does not go through here.
+ * Domain time: periods, trials, expiry, due dates. Signatures, tokens, leases and locks use the machine's
+ * clock and not this one.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * `tollgate.config.ts`, the file in a host's folder that names the host's own instances. Commands, the worker
- * and the cron route work with these and with no others. The file does nothing when it is imported.
+ * and the cron route work with these instances and no others. Importing the file does nothing.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 import type { CronEntry, JobDefinition } from './job.ts'
 import { lazy } from './lazy.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: jobs of any payload stand in one list.
+// biome-ignore lint/suspicious/noExplicitAny: the list holds jobs with different payload types.
 type AnyJob = JobDefinition<any>
 
-/** What a worker needs of an instance of `createAuth` or `createBilling`. */
+/** The members of an instance of `createAuth` or `createBilling` that a worker uses. */
 export interface ConfiguredInstance {
   readonly jobs: readonly AnyJob[]
   readonly cron: readonly CronEntry[]
 }
 
-/** The parts of a host. A host leaves out what it does not use. */
+/** The parts of a host. Leave out the parts that you do not use. */
 export interface TollgateConfig {
   /** The instance that `createAuth` made, or `auth` of `@repo/auth`. */
   readonly auth?: ConfiguredInstance
@@ -25,13 +25,13 @@ export interface TollgateConfig {
   readonly billing?: ConfiguredInstance
   /** The host's own jobs. */
   readonly jobs?: readonly AnyJob[]
-  /** When the host's own jobs run. */
+  /** The schedule of the host's own jobs. */
   readonly cron?: readonly CronEntry[]
 }
 
 /**
- * The default export of `tollgate.config.ts`. A function is called when a command or a worker first needs a
- * part of it, so that an instance which reads the environment is not made by an import.
+ * Defines the default export of `tollgate.config.ts`. Give a function if an instance reads the environment:
+ * it is called when a command or a worker first uses a part, and not on import.
  */
 export function defineConfig<const Config extends TollgateConfig>(
   config: Config | (() => Config),
@@ -39,7 +39,9 @@ export function defineConfig<const Config extends TollgateConfig>(
   return typeof config === 'function' ? lazy(config) : config
 }
 
-/** Every job of a host and when each runs, as `createWorker` and `runPending` of `@repo/jobs` take them. */
+/**
+ * All jobs and cron entries of a host, in the form that `createWorker` and `runPending` of `@repo/jobs` take.
+ */
 export function workOf({ auth, billing, jobs = [], cron = [] }: TollgateConfig): {
   jobs: (readonly AnyJob[])[]
   cron: CronEntry[]

@@ -1,26 +1,30 @@
 /**
- * Currencies as Stripe has them: how many decimals an amount in minor units has, which amounts it takes, and how
- * an amount is written for people. Stripe's minor units are not those of ICU (`Intl`): a forint, a rupiah and a
- * Lebanese pound have two decimals at Stripe and none in ICU, so an amount read by ICU's would be a hundred times
- * too large. Amounts at Creem are in the same units.
+ * Currencies as Stripe defines them: the decimals of an amount in minor units, the amounts Stripe accepts,
+ * and the form of an amount for people. Stripe and ICU (`Intl`) disagree on minor units: a forint, a rupiah
+ * and a Lebanese pound have two decimals at Stripe and none in ICU, so reading an amount by ICU's rule would
+ * make it a hundred times too large. Creem uses the same units as Stripe.
  *
  * @see {@link https://docs.stripe.com/currencies | Stripe: supported currencies}, sections "Zero-decimal
- * currencies", "Three-decimal currencies", "Special cases" and "Maximum charge amounts", read in November 2026
+ *   currencies", "Three-decimal currencies", "Special cases" and "Maximum charge amounts", read in November
+ *   2026
  * @module
  */
 
-/** All that Stripe does not name have two decimals. */
+/** Currencies in neither list have two decimals. */
 const ZERO_DECIMAL: ReadonlySet<string> = new Set(
   'bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '),
 )
 const THREE_DECIMAL: ReadonlySet<string> = new Set('bhd jod kwd omr tnd'.split(' '))
 
-/** Written with two decimals, which must be 00: both had decimals once. */
+/**
+ * Currencies without decimals that Stripe takes with two for compatibility; the two digits must be 00.
+ */
 const WHOLE_UNITS: ReadonlySet<string> = new Set(['isk', 'ugx'])
 
 /**
- * Digits of the largest amount, where it is not eight. Rupiah, pesos of Colombia and Indian rupees have theirs for
- * every payment method; the other three for cards, without which little could be sold in them.
+ * The number of digits of the largest amount, for currencies where it is not eight. The limits of cop, idr
+ * and inr hold for every payment method. The limits of huf, jpy and lbp hold for cards, without which little
+ * can be sold in those currencies.
  */
 const DIGITS: Readonly<Record<string, number>> = {
   cop: 10,
@@ -34,7 +38,10 @@ const DIGITS: Readonly<Record<string, number>> = {
 /** The largest amount of any currency: twelve digits. */
 export const MAX_AMOUNT = 999_999_999_999
 
-/** Decimals of an amount in minor units: 2 for usd, 0 for jpy, 3 for kwd. `currency` in either case. */
+/**
+ * The decimals of an amount in minor units: 2 for usd, 0 for jpy, 3 for kwd. `currency` may be in either
+ * case.
+ */
 export function minorDigits(currency: string): 0 | 2 | 3 {
   const code = currency.toLowerCase()
   if (ZERO_DECIMAL.has(code)) return 0
@@ -42,8 +49,9 @@ export function minorDigits(currency: string): 0 | 2 | 3 {
 }
 
 /**
- * What every amount of `currency` is a multiple of: 10 with three decimals, because card networks have two; 100 for
- * isk and ugx, which have no decimals any more; else 1.
+ * The step that every amount of `currency` must be a multiple of. It is 10 for three-decimal currencies,
+ * because card networks support two decimals; 100 for isk and ugx, which no longer have decimals; and 1 for
+ * the rest.
  */
 export function amountStep(currency: string): 1 | 10 | 100 {
   const code = currency.toLowerCase()
@@ -56,8 +64,8 @@ export const maxAmount = (currency: string): number =>
   10 ** (DIGITS[currency.toLowerCase()] ?? 8) - 1
 
 /**
- * Why `amount` cannot be charged in `currency`, as the end of a sentence; null where it can. The least amount
- * depends on the account's bank and is the provider's to say.
+ * The reason that `amount` cannot be charged in `currency`, as the end of a sentence; null if it can be. The
+ * smallest amount depends on the account's bank, so it is left to the provider to check.
  */
 export function amountProblem(amount: unknown, currency: string): string | null {
   const most = maxAmount(currency)
@@ -68,11 +76,13 @@ export function amountProblem(amount: unknown, currency: string): string | null 
   return (amount as number) % step === 0 ? null : `must be a multiple of ${step} in ${currency}`
 }
 
-/** `amount` in minor units as the number people say: 2900 usd is 29. */
+/** `amount` in major units: 2900 usd becomes 29. */
 export const majorUnits = (amount: number, currency: string): number =>
   amount / 10 ** minorDigits(currency)
 
-/** `amount` in minor units as people read it: 2900 usd is $29.00, 2900 jpy is ¥2,900, 290000 huf is HUF 2,900. */
+/**
+ * Formats `amount` in minor units: 2900 usd is $29.00, 2900 jpy is ¥2,900, 290000 huf is HUF 2,900.
+ */
 export function formatMoney(amount: number, currency: string, locale = 'en'): string {
   const style = { style: 'currency', currency: currency.toUpperCase() } as const
   const digits = minorDigits(currency)
@@ -80,7 +90,7 @@ export function formatMoney(amount: number, currency: string, locale = 'en'): st
   const isWhole = amount % 10 ** digits === 0
   return new Intl.NumberFormat(locale, {
     ...style,
-    // A part of a forint is shown although ICU knows none.
+    // Show a fraction of a forint even though ICU has no decimals for it.
     minimumFractionDigits: isWhole ? Math.min(usual, digits) : digits,
     maximumFractionDigits: digits,
   }).format(majorUnits(amount, currency))

@@ -1,4 +1,4 @@
-/** What runs anywhere: no dependency, no Node builtin. */
+/** The part of core that runs anywhere: it uses no dependency and no Node builtin. */
 export { type Clock, systemClock } from './clock.ts'
 export {
   type ErrorOptionsWithHeaders,

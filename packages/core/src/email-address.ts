@@ -1,24 +1,30 @@
 /**
- * E-mail addresses in one form: `ada@münchen.example` and `ada@XN--MNCHEN-3YA.example` are one address, and a
- * domain whose letters only look like those of another is never taken for that one. Runs anywhere.
+ * Puts e-mail addresses into one form: `ada@münchen.example` and `ada@XN--MNCHEN-3YA.example` are the same
+ * address. A domain whose letters only look like those of another domain is never mistaken for it. Runs
+ * anywhere.
  *
  * @see https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2
  * @see https://www.unicode.org/reports/tr39/#Restriction_Level_Detection
  * @module
  */
 
-/** RFC 5321, 4.5.3.1: of a local part, of a label, of a domain, of a path less its brackets. */
+/**
+ * The most characters of each part, by RFC 5321, 4.5.3.1. `address` is the limit of a path less its two
+ * brackets.
+ */
 const MAX = { local: 64, label: 63, domain: 253, address: 254 }
 
-/** Words of RFC 5322's `atext` with dots between them. Quoted local parts and letters beyond ASCII are refused. */
+/** RFC 5322's `dot-atom` in ASCII. Quoted local parts and letters outside ASCII are refused. */
 const LOCAL = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/i
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/
 
-/** The last label has letters, or is one in another script. */
+/** The top-level label consists of letters, or is an encoded label of another script. */
 const TOP_LEVEL = /^(?:[a-z]{2,}|xn--[a-z0-9-]+)$/
 
-/** Scripts that may stand in one label: one alone, or those that Japanese, Korean and Chinese are written in. */
+/**
+ * Scripts allowed in one label: one script alone, or the scripts that Japanese, Korean or Chinese combine.
+ */
 const SCRIPTS = [
   ...['Latin', 'Cyrillic', 'Greek', 'Armenian', 'Georgian', 'Hebrew', 'Arabic', 'Ethiopic'],
   ...['Devanagari', 'Bengali', 'Gurmukhi', 'Gujarati', 'Oriya', 'Tamil', 'Telugu', 'Kannada'],
@@ -32,8 +38,9 @@ const SCRIPTS = [
 })
 
 /**
- * The address with its domain in ASCII and lower case, as mail servers know it; the local part stays as it is.
- * Null for a text that is anything but one address: with a blank, a display name, a quoted local part.
+ * Returns the address with its domain in lower-case ASCII, as mail servers use it; the local part is
+ * unchanged. Returns null if the text is not exactly one address, for instance if it has a blank, a display
+ * name or a quoted local part.
  */
 export function canonicalEmail(text: string): string | null {
   if (text.length > MAX.address) return null
@@ -63,7 +70,7 @@ function asciiLabel(label: string): string | null {
   return ascii !== null && ascii.length <= MAX.label && LABEL.test(ascii) ? ascii : null
 }
 
-/** A label of another script in Punycode. */
+/** Encodes a label of another script in Punycode; null if the label is refused. */
 function encodedLabel(label: string): string | null {
   if (!isPlain(label) || !SCRIPTS.some((script) => script.test(label))) return null
   const url = `http://${label}.example`
@@ -71,7 +78,10 @@ function encodedLabel(label: string): string | null {
   return hostname.startsWith('xn--') ? hostname.slice(0, -'.example'.length) : null
 }
 
-/** Letters, marks, digits and dashes, each of which stands for itself: a full-width `ａ` would become an `a`. */
+/**
+ * Allows letters, marks, digits and dashes that normalization does not change: a full-width `ａ` would become
+ * an `a`.
+ */
 const isPlain = (label: string): boolean =>
   [...label].every((letter) => {
     if (!/^[\p{L}\p{M}\p{N}-]$/u.test(letter) || /\p{Default_Ignorable_Code_Point}/u.test(letter)) {

@@ -1,6 +1,6 @@
 /**
- * Secrets at rest: AES-256-GCM with the key's id in the ciphertext and a context that binds it to
- * its row. WebCrypto only, so it runs wherever `fetch` does.
+ * Encrypts stored secrets with AES-256-GCM. The ciphertext names its key by id and is bound by a context to
+ * its row. Uses WebCrypto only, so it runs wherever `fetch` does.
  *
  * @see {@link https://csrc.nist.gov/pubs/sp/800/38/d/final | NIST SP 800-38D}
  * @module
@@ -14,7 +14,7 @@ export type EncryptionErrorCode =
   | 'malformed_ciphertext'
   | 'unknown_encryption_key'
 
-/** What is wrong with keys or ciphertext, without either of them. */
+/** An error about keys or ciphertext; its message contains neither. */
 export class EncryptionError extends TollgateError<EncryptionErrorCode> {
   override readonly name = 'EncryptionError'
 
@@ -24,31 +24,38 @@ export class EncryptionError extends TollgateError<EncryptionErrorCode> {
 }
 
 /**
- * What a secret belongs to, for instance `['Integration', organizationId, type]`. It is not stored;
- * a ciphertext copied to another row does not open there.
+ * Names the row a secret belongs to, for instance `['Integration', organizationId, type]`. The context is not
+ * stored; a ciphertext copied to another row cannot be decrypted there.
  */
 export type Context = readonly string[]
 
 export interface EncryptionOptions {
   /**
-   * How secrets are written; both forms are read. `three-parts` is `iv:authTag:ciphertext` in hex, for others who read
-   * them: it names no key and is bound to no context, so a secret copied into another row opens there. Default `v1`.
+   * The form in which secrets are written; both forms can be read. `three-parts` is `iv:authTag:ciphertext`
+   * in hex, for other systems that read the secrets. That form names no key and is bound to no context, so a
+   * secret copied into another row can be decrypted there. Default `v1`.
    */
   format?: 'v1' | 'three-parts'
 }
 
 export interface Encryption {
-  /** Encrypts with the first key: `v1.<key id>.<base64url of nonce, ciphertext and tag>`, unless `format` says otherwise. */
+  /**
+   * Encrypts with the first key, as `v1.<key id>.<base64url of nonce, ciphertext and tag>` or in the form of
+   * `format`.
+   */
   encrypt(secret: string, context: Context): Promise<string>
   /**
-   * Opens what any of the keys has encrypted, and the older form of three hex parts,
+   * Decrypts a ciphertext of any of the keys. Also reads the older form of three hex parts,
    * `iv:authTag:ciphertext`, which names no key and is bound to no context.
    *
-   * @throws `malformed_ciphertext`, `unknown_encryption_key`, or `decryption_failed` when it was
-   * changed, or belongs to another context
+   * @throws `malformed_ciphertext`, `unknown_encryption_key`, or `decryption_failed` if the ciphertext was
+   *   changed or belongs to another context
    */
   decrypt(ciphertext: string, context: Context): Promise<string>
-  /** The secret under the first key, for rotation; null when it is already. @throws as `decrypt` */
+  /**
+   * Encrypts the secret again, under the first key, for key rotation; null if it already is. @throws as
+   * `decrypt`
+   */
   reencrypt(ciphertext: string, context: Context): Promise<string | null>
 }
 
@@ -64,11 +71,11 @@ const CURRENT = /^v1\.([0-9a-f]{8})\.([\w-]+)$/
 const THREE_PARTS = /^([0-9a-f]{24}|[0-9a-f]{32}):([0-9a-f]{32}):((?:[0-9a-f]{2})*)$/i
 
 /**
- * Each key is 32 random bytes as 64 hex digits: `openssl rand -hex 32`. The first encrypts, all
- * decrypt; to rotate, put a new one in front, `reencrypt` what is stored, and remove the old one. A
- * key's id is the beginning of its SHA-256. One key is good for 2³² secrets.
+ * Each key is 32 random bytes as 64 hex digits: `openssl rand -hex 32`. The first key encrypts, all keys
+ * decrypt. To rotate, put a new key in front, `reencrypt` the stored secrets, and remove the old key. A key's
+ * id is the first 8 hex digits of its SHA-256. One key can encrypt 2³² secrets.
  *
- * @throws `invalid_encryption_keys` for none, a malformed one, or the same one twice
+ * @throws `invalid_encryption_keys` for an empty list, a malformed key, or a key given twice
  */
 export function createEncryption(
   keys: readonly string[],
@@ -110,7 +117,7 @@ export function createEncryption(
     return `v1.${id}.${toBase64url(join(iv, new Uint8Array(sealed)))}`
   }
 
-  /** Whether it is in the form that is written now, and under the first key. */
+  /** Whether the ciphertext is in the form of `format` and under the first key. */
   async function isCurrent(ciphertext: string, first: Key): Promise<boolean> {
     if (format === 'v1') return ciphertext.startsWith(`v1.${first.id}.`)
     if (!THREE_PARTS.test(ciphertext)) return false
@@ -133,10 +140,12 @@ export function createEncryption(
 
 function check(keys: readonly string[]): void {
   const refuse = (message: string) => new EncryptionError('invalid_encryption_keys', message)
-  if (keys.length === 0) throw refuse('There is no encryption key.')
+  if (keys.length === 0) throw refuse('No encryption key is given. Give at least one.')
   keys.forEach((key, index) => {
     if (!/^[0-9a-f]{64}$/i.test(key)) {
-      throw refuse(`Encryption key ${index + 1} is not 64 hex digits; it has ${key.length} signs.`)
+      throw refuse(
+        `Encryption key ${index + 1} is not 64 hex digits; it has ${key.length} characters.`,
+      )
     }
   })
   const distinct = new Set(keys.map((key) => key.toLowerCase()))
@@ -162,7 +171,7 @@ async function sealThreeParts(
   return [iv, tag, sealed.subarray(0, -TAG_BYTES)].map(toHex).join(':')
 }
 
-/** The form names no key, so each is tried: the tag says which one fits. */
+/** This form names no key, so each key is tried; the authentication tag shows which one fits. */
 async function decryptThreeParts(ciphertext: string, keys: Key[]): Promise<string> {
   const [, iv, tag, body] = THREE_PARTS.exec(ciphertext) ?? []
   if (iv === undefined || tag === undefined || body === undefined) throw malformed()
@@ -174,7 +183,7 @@ async function decryptThreeParts(ciphertext: string, keys: Key[]): Promise<strin
   throw failed()
 }
 
-/** Null when key, context or bytes do not fit together. */
+/** Returns null if the key, the context or the bytes do not match. */
 async function open(
   key: CryptoKey,
   bytes: Uint8Array<ArrayBuffer>,
@@ -194,16 +203,21 @@ async function open(
   }
 }
 
-/** Version, key and context, unambiguously: none of them can be exchanged. */
+/**
+ * Version, key id and context as unambiguous JSON, so that none of them can be exchanged for another.
+ */
 const bound = (id: string, context: Context) =>
   new TextEncoder().encode(JSON.stringify(['v1', id, ...context]))
 
 const malformed = () =>
-  new EncryptionError('malformed_ciphertext', 'The stored secret has no form that is known.')
+  new EncryptionError(
+    'malformed_ciphertext',
+    'The stored secret is malformed: it is neither v1 nor three hex parts.',
+  )
 const failed = () =>
   new EncryptionError(
     'decryption_failed',
-    'The stored secret does not open: it was changed, belongs elsewhere, or its key is not given.',
+    'The stored secret cannot be decrypted: it was changed, belongs to another row, or its key is missing.',
   )
 
 function join(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * Configuration from the environment: read at first use, reported all at once.
+ * Reads configuration from the environment at first use and reports every problem in one error.
  *
  * @module
  */
@@ -10,11 +10,9 @@ import { TollgateError } from './errors.ts'
 export type Environment = Record<string, string | undefined>
 
 /**
- * The variables `schema` names, parsed. An empty string counts as missing, as in a copied
- * `.env.example`.
+ * Parses the variables that `schema` names. An empty string counts as missing, as in a copied `.env.example`.
  *
- * @throws `invalid_environment`, one error that lists every variable that is missing or malformed
- * and none of the values.
+ * @throws `invalid_environment`, one error that lists every missing or malformed variable and no values
  */
 export function readEnv<Schema extends z.ZodObject>(
   schema: Schema,
@@ -26,9 +24,9 @@ export function readEnv<Schema extends z.ZodObject>(
 }
 
 /**
- * Checks the variables of several schemas before anything is begun.
+ * Checks the variables of several schemas at once, for instance before a command starts its work.
  *
- * @throws `invalid_environment`, one error for all of them.
+ * @throws `invalid_environment`, one error for all schemas
  */
 export function requireEnv(
   schemas: readonly z.ZodObject[],
@@ -58,6 +56,6 @@ const incomplete = (lines: string[]): TollgateError =>
     `The environment is not complete (see .env.example):\n${[...new Set(lines)].join('\n')}`,
   )
 
-/** Whether this process serves real customers. */
+/** Whether `NODE_ENV` is `production`. */
 export const isProduction = (source: Environment = process.env): boolean =>
   source.NODE_ENV === 'production'

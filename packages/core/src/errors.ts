@@ -1,26 +1,26 @@
 /**
- * One shape for every refusal: a stable `code`, an HTTP `status`, and a message for people.
+ * The common form of every error: a stable `code`, an HTTP `status`, and a message for people.
  *
  * @module
  */
 
 export interface ErrorOptionsWithHeaders {
   cause?: unknown
-  /** Headers the HTTP answer carries, e.g. `{ 'retry-after': '30' }`. */
+  /** Headers of the HTTP response, e.g. `{ 'retry-after': '30' }`. */
   headers?: Record<string, string>
-  /** The heading of the HTTP answer. Default: the name of the status. */
+  /** The title of the HTTP response. Default: the name of the status. */
   title?: string
 }
 
 /**
- * The base of every package's error. Branch on `code`; the message is for people and names the
- * values that disagree, never a token, key, payload or e-mail address.
+ * The base class of the errors of every package. Branch on `code`. The message is for people: it names the
+ * conflicting values, and never contains a token, key, payload or e-mail address.
  */
 export class TollgateError<Code extends string = string> extends Error {
   override readonly name: string = 'TollgateError'
-  /** Stable, lower_snake. */
+  /** A stable identifier in lower_snake_case. */
   readonly code: Code
-  /** The HTTP status that says the same thing. */
+  /** The HTTP status that fits the error. */
   readonly status: number
   readonly headers: Record<string, string>
   readonly title: string | undefined
@@ -35,8 +35,8 @@ export class TollgateError<Code extends string = string> extends Error {
 }
 
 /**
- * Whether `error` is one of ours, and, if `code` is given, that one. Compares shape and not class,
- * because a copied package and a workspace package can meet in one process.
+ * Whether `error` is a Tollgate error and, if `code` is given, has that code. Compares the shape and not the
+ * class, because a copied package and a workspace package can meet in one process.
  */
 export function isTollgateError<Code extends string = string>(
   error: unknown,
@@ -50,8 +50,8 @@ export function isTollgateError<Code extends string = string>(
 }
 
 /**
- * The HTTP answer for an error, as `application/problem+json` (RFC 9457) with `code` beside the
- * standard members. Anything that is not ours becomes a bare 500: what it says stays inside.
+ * The HTTP response for an error, as `application/problem+json` (RFC 9457) with `code` beside the standard
+ * members. Any error that is not a Tollgate error becomes a bare 500, so that its message stays internal.
  */
 export function toResponse(error: unknown): Response {
   const known = isTollgateError(error)

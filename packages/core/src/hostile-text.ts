@@ -1,25 +1,27 @@
 /**
- * Whether text from outside can stop a process: a pattern whose time grows with the square of its text takes
- * seconds for one request. For tests.
+ * For tests: whether text from outside can stall a process. A pattern whose time grows with the square of the
+ * text's length takes seconds for one request.
  *
  * @module
  */
 
-/** Each four times as long as the one before: work whose time grows with the square of its text takes sixteen times as long. */
+/**
+ * Each step is four times as long as the one before. Quadratic work takes sixteen times as long at each step.
+ */
 const STEPS = [4, 16, 64].map((kib) => kib * 1024)
 const MOST_GROWTH = 8
 /**
- * So many times as long as reading each character once is linear, whatever the growth: of short times the noise is
- * large. A square is some thousand times as long at 16 KiB.
+ * Work that takes at most this many times as long as reading each character once counts as linear, whatever
+ * its growth, because short times are noisy. At 16 KiB quadratic work takes some thousand times as long.
  */
 const MOST_READINGS = 500
 const ROUNDS = { least: 3, most: 15 }
 const ENOUGH_MS = 2_000
 
 /**
- * Whether the time of `work` grows with the length of its text, up to 64 KiB, and no faster. Times are
- * compared with each other and with a plain reading of the text, and the shortest of some rounds counts,
- * so that it says the same on a slow or busy machine.
+ * Whether the time of `work` grows no faster than the length of its text, up to 64 KiB. Times are compared
+ * with each other and with a plain reading of the text, and the shortest of several rounds counts, so the
+ * result is the same on a slow or busy machine.
  */
 export function growsLinearly(
   work: (text: string) => unknown,
@@ -63,8 +65,8 @@ function readingOf(text: string): number {
 }
 
 /**
- * Makers of texts of a length on which patterns take long: runs of one letter, of what separates, of
- * beginnings of what is looked for, and near misses.
+ * Makers of texts that are slow for bad patterns: runs of one letter or separator, repeated beginnings of
+ * what a pattern looks for, and near misses. Each maker takes the length of the text.
  */
 export const HOSTILE_TEXTS: readonly (readonly [
   name: string,

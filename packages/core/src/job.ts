@@ -1,39 +1,47 @@
 /**
- * What a job is. Plain typed data, so that a package can declare its jobs without the engine that
- * runs them.
+ * The definition of a job as plain typed data, so that a package can declare its jobs without depending on
+ * the engine that runs them.
  *
  * @module
  */
 
 export interface JobDefinition<Payload = unknown> {
-  /** Stable and unique among all packages: `email.send`. */
+  /** The job's name, stable and unique among all packages: `email.send`. */
   name: string
-  /** Checks a stored payload, which may be older than the code. Throws when it does not fit. */
+  /**
+   * Checks a stored payload, which an older version of the code may have written. Throws if the payload is
+   * invalid.
+   */
   parse(payload: unknown): Payload
-  /** Runs at least once; what must happen once has a key of its own. A throw means: try again. */
+  /**
+   * Runs at least once, so work that must happen only once needs an idempotency key. A throw leads to a
+   * retry.
+   */
   run(payload: Payload, info: JobInfo): Promise<unknown>
-  /** Tries in all before the job is dead. Default 25, about three days. */
+  /** The number of attempts before the job is dead. Default 25, about three days. */
   maxAttempts?: number
 }
 
 export interface JobInfo {
   /** The engine's id of the job. */
   id: string
-  /** 1 for the first try. */
+  /** The number of this attempt, from 1. */
   attempt: number
   /** Aborted when the worker is told to stop. */
   signal: AbortSignal
 }
 
-/** When cron runs a job. */
+/** The schedule of a job. */
 export interface CronEntry {
-  /** Five fields, UTC: `0 * * * *`. */
+  /** A cron pattern of five fields in UTC: `0 * * * *`. */
   pattern: string
-  /** The job's name; its payload is `{}`. */
+  /** The name of the job, which runs with the payload `{}`. */
   job: string
-  /** How far back missed runs are made good, e.g. after a stop. Default 0: not at all. */
+  /**
+   * How far back missed runs are made up for, e.g. after a stop. Default 0: missed runs are skipped.
+   */
   backfillMs?: number
 }
 
-/** Checks a job's parts against each other. */
+/** Returns `job` and lets TypeScript infer its payload type. */
 export const defineJob = <Payload>(job: JobDefinition<Payload>): JobDefinition<Payload> => job

@@ -1,17 +1,17 @@
 /**
- * Logging without an opinion: a structural type that pino and `console` wrappers fit, and a mask
- * that keeps secrets and e-mail addresses out of whatever is behind it. Logging never throws: it stands
- * in requests and in handlers of errors, which would end by it.
+ * Logging without a logging library: a structural type that pino and wrappers of `console` fit, and a mask
+ * that keeps secrets and e-mail addresses out of the log. Logging never throws, because a throw would end the
+ * request or the error handler that logs.
  *
  * @module
  */
 
 import { mask } from './mask.ts'
 
-/** The first argument holds ids, amounts and transitions; the second is a sentence. */
+/** The first argument holds ids, amounts and state changes; the second is a sentence. */
 export type LogMethod = (fields: object, message?: string) => void
 
-/** pino's calling convention, as far as it is used here. */
+/** The part of pino's interface that the packages use. */
 export interface Logger {
   debug: LogMethod
   info: LogMethod
@@ -20,8 +20,8 @@ export interface Logger {
 }
 
 /**
- * `sink` behind the mask. Every package puts the host's logger through this. A sink that throws, or whose
- * promise is rejected, loses its entry and is reported on standard error.
+ * Wraps `sink` so that everything it receives is masked. Every package wraps the host's logger with it. If
+ * the sink throws or rejects, the entry is lost and the failure is reported on standard error.
  */
 export function createLogger(sink: Logger = consoleLogger): Logger {
   const through =
@@ -43,7 +43,7 @@ export function createLogger(sink: Logger = consoleLogger): Logger {
   }
 }
 
-/** Callers in JavaScript give anything as the message. */
+/** A caller in JavaScript can pass anything as the message. */
 const textOf = (message: unknown): string => {
   const masked = mask(message)
   return typeof masked === 'string' ? masked : JSON.stringify(masked)
@@ -53,7 +53,10 @@ function report(error: unknown): void {
   print('error', { error: mask(error) }, 'The logger could not write an entry.')
 }
 
-/** One JSON line an entry, on standard error, `debug` left out. Not masked: see `createLogger`. */
+/**
+ * Writes each entry as one line of JSON to standard error and drops `debug`. It does not mask: see
+ * `createLogger`.
+ */
 export const consoleLogger: Logger = {
   debug() {},
   info: (fields, message) => print('info', fields, message),
@@ -70,7 +73,7 @@ function jsonOf(line: object): string {
   try {
     return JSON.stringify(line)
   } catch {
-    // What JSON cannot say, the mask says in another way.
+    // The mask turns values that JSON cannot express into values that it can.
     return JSON.stringify(mask(line))
   }
 }

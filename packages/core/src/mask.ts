@@ -1,17 +1,17 @@
 /**
- * A mask for what is written down: no key, token, password, card number or e-mail address of a text or a value comes out,
- * in time that grows with the text and no faster. What comes out is bounded, can be written as JSON, and
- * no value makes it throw.
+ * Masks keys, tokens, passwords, card numbers and e-mail addresses in text and values that are logged. Its
+ * time grows no faster than the text. The result is bounded in size and valid as JSON, and no value makes the
+ * mask throw.
  *
  * @module
  */
 
-/** Characters of one text; the rest is left out before anything is looked for. */
+/** Characters kept of one text; the rest is cut off before any pattern runs. */
 const MAX_TEXT = 8_192
 const MAX_KEY = 200
-/** Entries of one object or list. */
+/** Entries kept of one object or list. */
 const MAX_ENTRIES = 100
-/** Values of everything that is logged at once, and the characters of its texts. */
+/** Values of one log entry, and the characters of all its texts. */
 const MAX_VALUES = 2_000
 const MAX_CHARACTERS = 65_536
 const MAX_DEPTH = 6
@@ -22,14 +22,14 @@ const UNREADABLE = '[unreadable]'
 const SECRET_FIELD =
   /^(authorization|cookie|set-cookie|passphrase|number|card[-_]?number|cv[cv]2?|.*(secret|token|password|api[-_]?key)(s|_?hash)?|private[-_]?key)$/is
 
-// Each pattern is tried once for a run of characters and reads it a fixed number of times. One that
-// begins anywhere in a run and reads it to the end takes a time that grows with the square of its length.
+// Each pattern starts once per run of characters and reads the run a fixed number of times. A pattern that
+// can start anywhere in a run and reads it to the end would take time quadratic in its length.
 
-// Prefixed keys (Stripe, Resend, webhook secrets, Cal.com) keep their prefix and last four
-// characters: enough to tell which key it was, not enough to use it.
+// Prefixed keys (Stripe, Resend, webhook secrets, Cal.com, Creem) keep their prefix and last four characters:
+// enough to tell which key it was, not enough to use it.
 const PREFIXED_KEY =
   /\b((?:sk|rk|pk)_(?:live|test)_|whsec_|re_|cal_(?:live_)?|creem_(?:test_)?)([A-Za-z0-9_]{8,})\b/g
-// The first part of a run that looks like a JWT's header, where two dots follow the run.
+// Matches a JWT from the first part of a run that looks like a JWT header, if two dots follow.
 const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]*\.)([\w-]*?)\beyJ[\w-]{5,}\.[\w-]*\.[\w-]*(?:\.[\w-]+)*/g
 const BEARER = /\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi
 const URL_PASSWORD = /(:\/\/[^\s:@/]*):[^\s/]+@/g
@@ -37,7 +37,10 @@ const OPEN_URL_PASSWORD = /(:\/\/[^\s:@/]*):[^\s/]*$/
 const SECRET_QUERY = /([?&#](?:code|state|signature|sig|ref)=)[^&\s"']+/gi
 const SECRET_PAIR = /(?<![\w-])([\w-]*(?:token|secret|password|api[-_]?key)=)[^&\s"']+/gi
 
-/** `text` with every key, token, connection password, card number and e-mail address masked; of a long text its beginning. */
+/**
+ * Masks every key, token, connection password, card number and e-mail address in `text`. A long text is cut
+ * first.
+ */
 export function maskText(text: string): string {
   const kept = cut(text)
   const masked = maskAll(kept)
@@ -46,7 +49,7 @@ export function maskText(text: string): string {
     : `${masked}[… ${text.length - kept.length} more characters]`
 }
 
-/** As `maskText`, however long `text` is. */
+/** Like `maskText`, but without a limit of length. */
 export function maskAll(text: string): string {
   let masked = text
   // Most texts have none of these, and looking for that first is cheaper than the patterns.
@@ -59,11 +62,13 @@ export function maskAll(text: string): string {
   return maskAddresses(maskCards(masked.replace(BEARER, '$1 [token]')))
 }
 
-/** Digits in groups, as card numbers are written, and no part of a word. */
+/** Digits in groups, as card numbers are written, outside of words. */
 const DIGITS = /(?<!\w)\d+(?:[ -]\d+)*(?!\w)/g
 const CARD_DIGITS = { least: 13, most: 19 }
 
-/** Each group is looked at with those after it that a card number has room for, so a long run takes no longer. */
+/**
+ * Each group is joined with only as many later groups as fit into a card number, so long runs stay fast.
+ */
 function maskCards(text: string): string {
   if (!/\d(?:[ -]?\d){12}/.test(text)) return text
   return text.replace(DIGITS, (run) => {
@@ -77,7 +82,9 @@ function maskCards(text: string): string {
   })
 }
 
-/** The last group of a card number that begins with the group at `from`; null where none does. */
+/**
+ * The index of the last group of a card number that begins with the group at `from`; null if there is none.
+ */
 function endOfCard(groups: readonly string[], from: number): number | null {
   let digits = ''
   for (let at = from; at < groups.length; at += 2) {
@@ -88,7 +95,9 @@ function endOfCard(groups: readonly string[], from: number): number | null {
   return null
 }
 
-/** By its first digit, which a time in milliseconds does not have, and its check digit (ISO/IEC 7812, Luhn). */
+/**
+ * Checks the first digit, which excludes times in milliseconds, and the check digit (ISO/IEC 7812, Luhn).
+ */
 function isCard(digits: string): boolean {
   if (!/^[2-6]/.test(digits)) return false
   let sum = 0
@@ -103,9 +112,9 @@ function isCard(digits: string): boolean {
 const shortened = (_: string, prefix: string, rest: string) => `${prefix}…${rest.slice(-4)}`
 
 /**
- * The beginning of a long text, without half a secret: no pattern knows a token or address by its
- * beginning. So the word at the cut goes as a whole, and an address's open password with it. A word
- * ends at a character that neither a token nor the part of an e-mail address before its `@` may hold.
+ * Cuts a long text without leaving half a secret, because no pattern recognizes the first half of a token or
+ * address. The whole word at the cut is removed, and so is an unfinished password in a URL. A word ends at a
+ * character that can stand neither in a token nor in the local part of an e-mail address.
  */
 function cut(text: string): string {
   if (text.length <= MAX_TEXT) return text
@@ -114,12 +123,14 @@ function cut(text: string): string {
   return text.slice(0, end).replace(OPEN_URL_PASSWORD, '$1:***')
 }
 
-/** What separates words, and the `@` of an e-mail address, also as it stands in a URL. */
+/** Separates words. Includes the `@` of an e-mail address, also in its URL-encoded form. */
 const SEPARATOR = /[\s@*"'<>(),;:/\\=&?]|%40/g
 const DOMAIN =
   /(?:[\p{L}\p{M}\p{N}_-]+[.\u3002\uff0e\uff61])+\p{L}[\p{L}\p{M}\p{N}_-]+|\[[^\]\s]{1,64}\]/uy
 
-/** Goes from `@` to `@`: a pattern that begins with the part before it would read each run again and again. */
+/**
+ * Moves from `@` to `@`. A pattern that starts with the local part would read each run again and again.
+ */
 function maskAddresses(text: string): string {
   if (!text.includes('@') && !text.includes('%40')) return text
   let masked = ''
@@ -143,21 +154,22 @@ function maskAddresses(text: string): string {
   return masked + text.slice(done)
 }
 
-/** What is left to write of one line. */
+/** The remaining allowance of one log entry. */
 interface Budget {
   values: number
   characters: number
 }
 
 /**
- * A copy of `value` that may be logged and written as JSON: keys and texts masked, errors as
- * `{ name, code, message, stack, cause, errors }`, and bounded in depth, entries and characters. Never throws.
+ * Returns a copy of `value` that is safe to log and valid as JSON: keys and texts are masked, errors become
+ * `{ name, code, message, stack, cause, errors }`, and depth, entries and characters are bounded. Never
+ * throws.
  */
 export function mask(value: unknown): unknown {
   return copy(value, { values: MAX_VALUES, characters: MAX_CHARACTERS }, [])
 }
 
-/** @param above the objects that `value` stands in */
+/** @param above the objects that contain `value`, outermost first */
 function copy(value: unknown, budget: Budget, above: readonly object[]): unknown {
   budget.values -= 1
   if (budget.values < 0) return LEFT_OUT
@@ -177,7 +189,9 @@ function copy(value: unknown, budget: Budget, above: readonly object[]): unknown
   }
 }
 
-/** What `read` says. A getter, a proxy or an object without a prototype may throw at any look at it. */
+/**
+ * The result of `read`. A getter, a proxy or an object without a prototype can throw on any access.
+ */
 function readable(read: () => unknown): unknown {
   try {
     return read()
@@ -247,7 +261,7 @@ function copyList(
   return items
 }
 
-/** The text, number or truth value that an object stands for; undefined for any other object. */
+/** The string, number or boolean that an object wraps; undefined for any other object. */
 function plainOf(value: object): string | number | bigint | boolean | undefined {
   if (value instanceof Date) {
     const time = Date.prototype.getTime.call(value)

@@ -1,13 +1,13 @@
 /**
- * Base URLs as people write them, and the one form in which browsers send them back.
+ * Converts base URLs as people write them to the form that browsers send.
  *
  * @module
  */
 
 /**
- * The origin of a base URL in the form of the `Origin` header: lower case, without a default port and
- * without a slash at its end, an international host in ASCII. Null for anything else than an http or https
- * origin, also where there is a path, query, fragment or user, which an origin would silently lose.
+ * The origin of a base URL in the form of the `Origin` header: lower case, without a default port or a
+ * trailing slash, an international host in ASCII. Null if the text is not an http or https origin. A URL with
+ * a path, query, fragment or user is also null, because the origin would silently lose that part.
  */
 export function originOf(baseURL: string): string | null {
   if (!URL.canParse(baseURL)) return null

@@ -1,5 +1,5 @@
 /**
- * Requests as bytes, for what no HTTP client would send.
+ * For tests: sends requests as raw bytes that no HTTP client would send.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { connect, type Socket } from 'node:net'
 
 /**
- * Sends `bytes`, one character each, over a connection of their own. Resolves with everything that comes
- * back until the server closes, so ask it to: `Connection: close`. `end` closes our side after the bytes.
+ * Sends `bytes`, one character each, over a new connection. Resolves with everything the server sends until
+ * it closes the connection, so send `Connection: close`. `end` closes our side after the bytes.
  */
 export function sendRaw(
   port: number,
@@ -22,7 +22,7 @@ export function sendRaw(
     socket.on('data', (part) => {
       text += part
     })
-    // A server that has enough may cut the connection while we still write.
+    // A server that refuses the request may cut the connection while we still write.
     socket.on('error', () => {})
     socket.on('close', () => done(text))
     if (end) socket.end(bytes, 'latin1')
@@ -30,7 +30,7 @@ export function sendRaw(
   })
 }
 
-/** Sends `bytes` and keeps the connection open; resolves once they are on their way. */
+/** Sends `bytes` and keeps the connection open. Resolves once they are written. */
 export function beginRaw(port: number, bytes: string): Promise<Socket> {
   return new Promise((done, fail) => {
     const socket = connect(port, '127.0.0.1')
@@ -42,6 +42,8 @@ export function beginRaw(port: number, bytes: string): Promise<Socket> {
   })
 }
 
-/** The statuses in what came back, in order; none where the connection was closed without an answer. */
+/**
+ * The statuses in the server's output, in order; empty if the connection was closed without a response.
+ */
 export const statusesOf = (text: string): number[] =>
   [...text.matchAll(/(?:^|\n|[^\n])HTTP\/1\.[01] (\d{3}) /g)].map(([, status]) => Number(status))

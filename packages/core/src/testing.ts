@@ -1,6 +1,6 @@
 /**
- * For tests: a clock that stands still until moved, a logger that keeps what it was told, waiting without a
- * time limit, and how the time of some work grows with its text.
+ * For tests: a clock that stands still, a logger that keeps its entries, waiting without a time limit, and a
+ * measure of how work grows with its text.
  *
  * @module
  */
@@ -36,7 +36,10 @@ export interface LogEntry {
   message: string | undefined
 }
 
-/** A logger that keeps its entries; `text` is all of them as one string, for "is not in the log". */
+/**
+ * A logger that keeps its entries. `text` is all of them as one string, to assert what the log does not
+ * contain.
+ */
 export function createTestLogger(): Logger & { entries: LogEntry[]; readonly text: string } {
   const entries: LogEntry[] = []
   const keep = (level: keyof Logger) => (fields: object, message?: string) => {
@@ -55,8 +58,8 @@ export function createTestLogger(): Logger & { entries: LogEntry[]; readonly tex
 }
 
 /**
- * Waits until `condition` holds, asking every `intervalMs`. It has no time limit but the test's own, so
- * that a slow machine is given the time it needs.
+ * Waits until `condition` holds, checking every `intervalMs`. Only the test's own time limit ends it, so that
+ * a slow machine gets the time it needs.
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,

@@ -1,5 +1,5 @@
 /**
- * The Resend client: made on first use, because the SDK throws without a key.
+ * The Resend client, made on first use because the SDK throws without a key.
  *
  * @module
  */
@@ -8,18 +8,19 @@ import { lazy, readEnv } from '@repo/core'
 import { Resend } from 'resend'
 import { z } from 'zod'
 
+/** The environment variables of the Resend client. */
 export const resendEnv = z.object({
   RESEND_API_KEY: z.string().regex(/^re_\w+$/, 'must be re_…'),
-  /** Another server that speaks Resend's API. Default: Resend. */
+  /** The base URL of another server with Resend's API. Default: Resend. */
   RESEND_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 })
 
-/** A client of the official SDK. */
+/** Creates a client of the official SDK. */
 export function createResend(apiKey: string, options: { baseUrl?: string } = {}): Resend {
   return new Resend(apiKey, options.baseUrl ? { baseUrl: options.baseUrl } : {})
 }
 
-/** The process-wide client, made from the environment on first use. */
+/** The client of this process, made from the environment on first use. */
 export const resend: Resend = lazy(() => {
   const env = readEnv(resendEnv)
   return createResend(

@@ -1,5 +1,5 @@
 /**
- * What a template is: a schema for its props, a subject, a component, and sample props.
+ * Defines a template: a schema of its props, a subject, a component, and sample props.
  *
  * @module
  */
@@ -9,38 +9,41 @@ import { z } from 'zod'
 
 export interface EmailTemplate<Schema extends z.ZodType = z.ZodType> {
   schema: Schema
-  /** Control characters in it are folded to spaces, so props cannot add headers. */
+  /** The subject. Control characters become spaces, so props cannot add headers. */
   subject(props: z.output<Schema>): string
-  /** A component without hooks that suspend. */
+  /** The mail's content. The component must not suspend. */
   component(props: z.output<Schema>): ReactElement
-  /** What a preview shows and the tests render. */
+  /** Sample props for the preview and the tests. */
   preview: z.input<Schema>
 }
 
 /** Templates by name. */
-// biome-ignore lint/suspicious/noExplicitAny: a template of any props; a narrower type would refuse every concrete one.
+// biome-ignore lint/suspicious/noExplicitAny: templates of any props; a narrower type would refuse them all.
 export type EmailTemplates = Record<string, EmailTemplate<any>>
 
-/** The props `sendEmail` takes for template `Name`. */
+/** The props that `sendEmail` takes for the template `Name`. */
 export type EmailProps<Templates extends EmailTemplates, Name extends keyof Templates> = z.input<
   Templates[Name]['schema']
 >
 
-/** Checks a template's parts against each other. */
+/** Returns `template` and lets TypeScript check its parts against each other. */
 export function defineEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,
 ): EmailTemplate<Schema> {
   return template
 }
 
-/** An address a button may lead to: http or https, never `javascript:`. */
+/** A prop for a button's URL: http or https, never `javascript:`. */
 export const link = () => z.url({ protocol: /^https?$/ })
 
-/** The host's own name of a thing, such as a plan. What people typed is `words` of words.ts. */
+/**
+ * A prop for a name that the host chose, such as a plan's. For text that people typed use `words` of
+ * words.ts.
+ */
 export const label = () => z.string().trim().min(1).max(200)
 
-/** An amount in minor units. */
+/** A prop for an amount in minor units. */
 export const amount = () => z.int().min(0)
 
-/** A currency code, in either case. */
+/** A prop for a currency code, in either case. */
 export const currency = () => z.string().regex(/^[a-z]{3}$/i, 'must be a three-letter code')

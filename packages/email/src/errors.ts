@@ -1,6 +1,6 @@
 import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 
-/** Every way a mail is refused. */
+/** The reasons that a mail was not sent. */
 export type EmailErrorCode =
   | 'idempotency_conflict'
   | 'invalid_props'
@@ -21,16 +21,16 @@ const STATUS: Record<EmailErrorCode, number> = {
 }
 
 export interface EmailErrorOptions extends ErrorOptionsWithHeaders {
-  /** The provider's own name for the error, e.g. Resend's `rate_limit_exceeded`. */
+  /** The provider's own code of the error, e.g. Resend's `rate_limit_exceeded`. */
   providerCode?: string
 }
 
 /** The mail was not sent. Branch on `code`. */
 export class EmailError extends TollgateError<EmailErrorCode> {
   override readonly name = 'EmailError'
-  /** Whether sending the same mail later, under the same key, may succeed. */
+  /** Whether sending the same mail later with the same idempotency key may succeed. */
   readonly retryable: boolean
-  /** Null where no provider was asked. */
+  /** The provider's own code of the error; null if no provider was asked. */
   readonly providerCode: string | null
 
   constructor(code: EmailErrorCode, message: string, options: EmailErrorOptions = {}) {

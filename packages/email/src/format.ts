@@ -1,8 +1,10 @@
-/** Money and dates as people read them. */
+/** Formats money and dates for people. */
 
 import { formatMoney } from '@repo/core'
 
-/** `amount` in minor units of `currency`, as Stripe has them: 2900 usd is $29.00, 2900 jpy is ¥2,900. */
+/**
+ * Formats `amount` in Stripe's minor units of `currency`: 2900 usd is $29.00, 2900 jpy is ¥2,900.
+ */
 export const money = (amount: number, currency: string): string => formatMoney(amount, currency)
 
 /** The day in UTC: `March 1, 2026`. */

@@ -1,10 +1,10 @@
 /**
- * The outbox: mails as files, for development without an account.
+ * The outbox: writes mails as files, for development without a provider account.
  *
- * One JSON file a mail, `<id>.json`: `{ id, template, to, from, subject, html, text, headers,
- * idempotencyKey, createdAt }`, the id of `[A-Za-z0-9_-]`. The mailbox page of `@repo/sandbox` reads
- * these files; the names are the contract between the two. As at the provider, one idempotency key
- * is one mail, also between processes.
+ * Each mail is a JSON file `<id>.json`: `{ id, template, to, from, subject, html, text, headers,
+ * idempotencyKey, createdAt }`, with an id of `[A-Za-z0-9_-]`. The mailbox page of `@repo/sandbox` reads
+ * these files, and the file format is all that the two packages share. As at the provider, one idempotency
+ * key makes one mail, also across processes.
  *
  * @module
  */
@@ -19,13 +19,13 @@ import type { EmailMessage, Transport } from './transport.ts'
 export interface OutboxMail extends EmailMessage {
   id: string
   headers: Record<string, string>
-  /** ISO 8601. */
+  /** The time of sending, in ISO 8601. */
   createdAt: string
 }
 
 export interface OutboxOptions {
   folder: string
-  /** Where the mailbox page shows the mails: the log line names `<mailboxUrl>/<id>`. */
+  /** The URL of the mailbox page: the log line names `<mailboxUrl>/<id>`. */
   mailboxUrl?: string
   logger?: Logger
 }
@@ -56,15 +56,15 @@ export function outboxTransport(options: OutboxOptions): Transport {
 }
 
 /**
- * Writes `file` whole or not at all, unless it exists. A mail holds sign-in links, so nobody else on
- * the machine may read it.
+ * Writes `file` completely or not at all, unless it exists. A mail holds sign-in links, so only this user of
+ * the machine may read the file.
  */
 async function createFile(folder: string, file: string, content: string): Promise<boolean> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const draft = join(folder, `.${randomUUID()}.tmp`)
   await writeFile(draft, content, { mode: 0o600 })
   try {
-    // Unlike a rename, a link refuses to replace: of two processes with one key, one wins.
+    // Unlike a rename, a link never replaces a file: if two processes send one key, only one of them writes.
     await link(draft, file)
     return true
   } catch (error) {
@@ -82,6 +82,9 @@ async function requireSame(file: string, message: EmailMessage): Promise<void> {
     present.subject === message.subject &&
     present.html === message.html
   if (!same) {
-    throw new EmailError('idempotency_conflict', 'Another mail was sent under this key.')
+    throw new EmailError(
+      'idempotency_conflict',
+      'Another mail was sent with this idempotency key. Use a new key for a new mail.',
+    )
   }
 }

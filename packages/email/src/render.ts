@@ -1,6 +1,6 @@
 /**
- * A template and its props as a subject, HTML and text. Rendered once per mail: every try sends the
- * same bytes, or the provider takes the retry for another mail.
+ * Renders a template and its props to a subject, HTML and text. A mail is rendered once: every attempt must
+ * send the same bytes, or the provider takes a retry for a different mail.
  *
  * @module
  */
@@ -19,10 +19,10 @@ export interface RenderedEmail {
 const DOCTYPE =
   '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">'
 
-/** Longer subjects are cut off by every inbox. */
+/** The most characters of a subject; inboxes cut off longer ones. */
 const MAX_SUBJECT = 200
 
-/** @throws `invalid_props`, naming each property that does not fit and none of the values. */
+/** @throws `invalid_props`, which names each invalid property and no values */
 export async function renderEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,
   props: z.input<Schema>,
@@ -35,15 +35,15 @@ export async function renderEmail<Schema extends z.ZodType>(
       `These props do not fit: ${[...new Set(names)].join(', ')}.`,
     )
   }
-  // Imported when needed: Next's bundler refuses a static import of it in anything a route reaches.
+  // Imported when needed, because Next.js's bundler refuses a static import of it in any module a route uses.
   const { renderToStaticMarkup } = await import('react-dom/server')
   const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data)))
-  // React adds a preload hint per image, which mail clients show as an attachment.
+  // React adds a preload hint for each image, which mail clients show as an attachment.
   const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^<>]*>/g, '')
   return { subject: oneLine(template.subject(parsed.data)), html, text: toText(html) }
 }
 
-/** One line without control characters: a name with a line break must not become a header. */
+/** Removes control characters: a name with a line break must not become a header. */
 function oneLine(subject: string): string {
   const folded = subject.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').replace(/ {2,}/g, ' ')
   return folded.trim().slice(0, MAX_SUBJECT)
@@ -59,13 +59,15 @@ const ENTITIES: Record<string, string> = {
   '&nbsp;': ' ',
 }
 
-// Each ends at the next beginning of its kind, so that no text makes it read to the end again and again.
+// Each match ends at the next `<` or `>`, so that no text makes the pattern read to the end again and again.
 const TAG = /<[^<>]+>/g
 const LINK = /<a\b(?=[^<>]*?href="([^"<>]*)")[^<>]*>((?:(?!<a\b)[\s\S])*?)<\/a>/gi
 const HIDDEN =
   /<div\b(?=[^<>]*data-skip-in-text)[^<>]*>(?:(?!<div\b[^<>]*data-skip-in-text)[\s\S])*?<\/div>\s*(<\/div>)?/gi
 
-/** Our own markup as plain text: a paragraph per block, a link as its words and its address. */
+/**
+ * Converts our own markup to plain text: a paragraph for each block, and a link as its text and its URL.
+ */
 function toText(html: string): string {
   const body = html
     .replace(/^[\s\S]*?<body/i, '<body')

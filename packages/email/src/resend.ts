@@ -1,5 +1,5 @@
 /**
- * Sending through Resend, with the retries and the time limit its SDK lacks.
+ * Sends mails through Resend, with the retries and the timeout that its SDK lacks.
  *
  * @see https://resend.com/docs/api-reference/errors
  * @module
@@ -10,18 +10,21 @@ import { EmailError } from './errors.ts'
 import type { Delivery, EmailMessage, Transport } from './transport.ts'
 
 export interface ResendTransportOptions {
-  /** Tries in all. Default 3. */
+  /** The number of attempts. Default 3. */
   attempts?: number
-  /** For each try. Default 10,000. */
+  /** The time limit of each attempt. Default 10,000. */
   timeoutMs?: number
-  /** The first pause; it doubles, with jitter. `Retry-After` wins where sent. Default 500. */
+  /**
+   * The first pause between attempts; it doubles each time, with jitter. A `Retry-After` header takes
+   * precedence. Default 500.
+   */
   pauseMs?: number
 }
 
-/** A server that asks for more patience than this gets it from the caller's own retry. */
+/** If the server asks for a longer pause, the error goes to the caller, who may retry later. */
 const MAX_PAUSE_MS = 10_000
 
-/** Of a day or a month: the mail may go later, in a later job, and not after a pause. */
+/** A daily or monthly quota: the mail may be sent by a later job, but not after a pause. */
 const QUOTA = /_quota_exceeded$/
 
 export function resendTransport(client: Resend, options: ResendTransportOptions = {}): Transport {
@@ -73,13 +76,19 @@ async function tryOnce(
   }
 }
 
-/** The SDK reports a lost connection and an abort alike, as `application_error` without a status. */
+/**
+ * The SDK reports a lost connection and an abort in the same way: `application_error` without a status.
+ */
 function fromResend(error: { name: string; statusCode: number | null } | null): EmailError {
   const name = error?.name ?? 'application_error'
   const status = error?.statusCode ?? null
   const about = { providerCode: name }
   if (name === 'invalid_idempotent_request') {
-    return new EmailError('idempotency_conflict', 'Another mail was sent under this key.', about)
+    return new EmailError(
+      'idempotency_conflict',
+      'Another mail was sent with this idempotency key. Use a new key for a new mail.',
+      about,
+    )
   }
   const transient =
     status === null ||
@@ -88,6 +97,10 @@ function fromResend(error: { name: string; statusCode: number | null } | null): 
     QUOTA.test(name) ||
     name === 'concurrent_idempotent_requests'
   return transient
-    ? new EmailError('provider_unavailable', `Resend did not take the mail (${name}).`, about)
+    ? new EmailError(
+        'provider_unavailable',
+        `Resend could not take the mail (${name}). Send it again later with the same key.`,
+        about,
+      )
     : new EmailError('provider_rejected', `Resend refused the mail (${name}).`, about)
 }

@@ -1,6 +1,6 @@
 /**
- * `sendEmail`: a template's name, a recipient, the template's props. Everything is checked before
- * anything is sent; a call that returns has handed the mail over, one that throws has not.
+ * `sendEmail` takes a template's name, a recipient and the template's props. Everything is checked before
+ * anything is sent. If the call returns, the mail was handed over; if it throws, it was not.
  *
  * @module
  */
@@ -16,28 +16,29 @@ import { resendTransport } from './resend.ts'
 import { type BuiltInEmails, builtInEmails } from './templates/index.ts'
 import type { Delivery, EmailMessage, Transport } from './transport.ts'
 
+/** The environment variables of the default sender. */
 export const emailEnv = z.object({
-  /** Absent outside production: mails go to the outbox. */
+  /** If it is missing outside production, mails go to the outbox. */
   RESEND_API_KEY: resendEnv.shape.RESEND_API_KEY.optional(),
   RESEND_BASE_URL: resendEnv.shape.RESEND_BASE_URL,
-  /** `Acme <hello@acme.example>` or a bare address, of a domain verified at Resend. */
+  /** The sender: `Acme <hello@acme.example>` or a bare address, of a domain verified at Resend. */
   EMAIL_FROM: z.string().min(3).optional(),
-  /** Default `.tollgate/outbox` below the working directory. */
+  /** The folder of the outbox. Default `.tollgate/outbox` in the working directory. */
   EMAIL_OUTBOX_DIR: z.string().default('.tollgate/outbox'),
-  /** Where the mailbox page shows the outbox; only for the log line. */
+  /** The URL of the mailbox page, used in the log line of the outbox only. */
   EMAIL_MAILBOX_URL: z.url().optional(),
 })
 
 export interface SendOptions {
   /**
-   * Names the mail, e.g. `welcome/<user id>`: sent once, however often it is asked for. At most 256
-   * characters. Default: none.
+   * Names the mail, e.g. `welcome/<user id>`: it is sent once, however often the call is repeated. At most
+   * 256 characters. Default: none.
    */
   idempotencyKey?: string
-  /** Default: answers go to the sender. */
+  /** The address for replies. Default: replies go to the sender. */
   replyTo?: string
   headers?: Record<string, string>
-  /** Gives up, tries under way included. */
+  /** Aborts the sending, including a running attempt. */
   signal?: AbortSignal
 }
 
@@ -52,23 +53,29 @@ export type SendEmail<Templates extends EmailTemplates = BuiltInEmails> = <
 
 export interface Sender<Templates extends EmailTemplates = BuiltInEmails> {
   /**
-   * @throws EmailError `unknown_template`, `invalid_recipient`, `invalid_props`,
-   * `idempotency_conflict`, `provider_rejected`, `provider_unavailable`, `missing_api_key`.
+   * Sends one mail.
+   *
+   * @throws EmailError `unknown_template`, `invalid_recipient`, `invalid_props`, `idempotency_conflict`,
+   *   `provider_rejected`, `provider_unavailable`, `missing_api_key`.
    */
   sendEmail: SendEmail<Templates>
 }
 
 export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails> {
-  /** Default: those of the package. Spread `builtInEmails` beside your own. */
+  /** Default: the built-in templates. Spread `builtInEmails` beside your own. */
   templates?: Templates
-  /** Default: Resend with a key, the outbox without one outside production. */
+  /** Default: Resend if a key is set; the outbox if not, outside production. */
   transport?: Transport
-  /** Default `EMAIL_FROM`; in the outbox and with a transport a placeholder where that is empty. */
+  /**
+   * Default `EMAIL_FROM`. If that is empty, the outbox and a given `transport` use a placeholder.
+   */
   from?: string
   logger?: Logger
 }
 
-/** A sender of its own templates, transport or address. Reads the environment at the first mail. */
+/**
+ * Creates a sender with its own templates, transport or address. Reads the environment at the first mail.
+ */
 export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   options: SenderOptions<Templates> = {},
 ): Sender<Templates> {
@@ -77,7 +84,8 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   return {
     async sendEmail(name, to, props, sendOptions = {}) {
       const template = Object.hasOwn(templates, name) ? templates[name] : undefined
-      if (!template) throw new EmailError('unknown_template', `There is no template ${name}.`)
+      if (!template)
+        throw new EmailError('unknown_template', `The template ${name} does not exist.`)
       const recipient = requireRecipient(to)
       const rendered = await renderEmail(template, props)
       route ??= chooseRoute(options)
@@ -105,7 +113,7 @@ function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger
     if (!env.RESEND_API_KEY) {
       throw new EmailError(
         'missing_api_key',
-        'RESEND_API_KEY is missing. In production mail is never put aside in silence.',
+        'RESEND_API_KEY is missing. Set it: the outbox is not used in production.',
       )
     }
     const from = options.from ?? readEnv(z.object({ EMAIL_FROM: z.string().min(3) })).EMAIL_FROM
@@ -120,7 +128,10 @@ function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger
   return { transport, from: options.from ?? env.EMAIL_FROM ?? placeholder }
 }
 
-/** One bare address: no list, no display name, nothing that could start a header. Its domain is in ASCII. */
+/**
+ * Accepts exactly one bare address without a display name, so nothing can start a header. Returns it with its
+ * domain in ASCII.
+ */
 function requireRecipient(to: string): string {
   const recipient = canonicalEmail(to)
   if (recipient !== null) return recipient
@@ -129,5 +140,7 @@ function requireRecipient(to: string): string {
 
 const defaultSender = createSender()
 
-/** The default sender's: environment, built-in templates. Nothing is read before the first mail. */
+/**
+ * Sends a mail with the built-in templates. Nothing is read from the environment before the first mail.
+ */
 export const sendEmail: SendEmail = (...args) => defaultSender.sendEmail(...args)

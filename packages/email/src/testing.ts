@@ -1,6 +1,6 @@
 /**
- * A captured outbox for tests. It keeps the provider's idempotency, so that a test can tell "never
- * asked for" from "asked for twice, sent once".
+ * A captured outbox for tests. It keeps the provider's idempotency, so that a test can tell a mail that was
+ * never requested from one that was requested twice and sent once.
  *
  * @module
  */
@@ -14,20 +14,21 @@ export interface CapturedMail extends EmailMessage {
 }
 
 export interface CapturedOutbox {
-  /** What went out, the oldest first. */
+  /** The mails that were sent, the oldest first. */
   readonly sent: readonly CapturedMail[]
-  /** How often sending was asked for, duplicates and failures included. */
+  /** How often a mail was requested, including duplicates and failures. */
   readonly attempts: number
   to(address: string): CapturedMail[]
   /** The newest mail of `template`; throws if there is none. */
   last(template: string): CapturedMail
-  /** The next sending fails with `error`. Default: the provider is not reachable. */
+  /** Makes the next sending fail with `error`. Default: the provider cannot be reached. */
   failNext(error?: Error): void
   clear(): void
   transport: Transport
   sender: Sender
 }
 
+/** Creates a captured outbox and a sender that delivers to it. */
 export function createOutbox(): CapturedOutbox {
   const sent: CapturedMail[] = []
   const failures: Error[] = []
@@ -41,7 +42,10 @@ export function createOutbox(): CapturedOutbox {
       const present = key ? sent.find((mail) => mail.idempotencyKey === key) : undefined
       if (present) {
         if (present.html !== message.html || present.to !== message.to) {
-          throw new EmailError('idempotency_conflict', 'Another mail was sent under this key.')
+          throw new EmailError(
+            'idempotency_conflict',
+            'Another mail was sent with this idempotency key. Use a new key for a new mail.',
+          )
         }
         return { id: present.id, provider: 'captured', deduplicated: true }
       }
@@ -62,7 +66,10 @@ export function createOutbox(): CapturedOutbox {
       return found
     },
     failNext(error) {
-      failures.push(error ?? new EmailError('provider_unavailable', 'Not reachable, as asked.'))
+      failures.push(
+        error ??
+          new EmailError('provider_unavailable', 'The provider cannot be reached (failNext).'),
+      )
     },
     clear() {
       sent.length = 0

@@ -1,6 +1,6 @@
 /**
- * Where a rendered mail goes. A transport takes one message and says who took it; it keeps the
- * provider's idempotency: one key, one mail.
+ * A transport delivers one rendered mail and returns its id. It keeps the provider's idempotency: one key
+ * makes one mail.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface EmailMessage {
   html: string
   text: string
   headers?: Record<string, string>
-  /** Names the mail: the same key is delivered once, for a day at least. */
+  /** Names the mail: a mail with the same key is delivered once within at least a day. */
   idempotencyKey?: string
 }
 
@@ -23,11 +23,13 @@ export interface Delivery {
   /** The provider's id of the mail. */
   id: string
   provider: string
-  /** True: this key had been sent before, and nothing went out now. Null: the provider does not say. */
+  /**
+   * True if this key was sent before and nothing was sent now. Null if the provider does not say.
+   */
   deduplicated: boolean | null
 }
 
 export interface Transport {
-  /** @throws EmailError, `retryable` or not. */
+  /** Delivers the mail. @throws EmailError, whose `retryable` says whether a retry may help */
   send(message: EmailMessage, signal?: AbortSignal): Promise<Delivery>
 }

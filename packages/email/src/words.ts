@@ -1,7 +1,8 @@
 /**
- * Words of strangers: names that people give themselves and their organizations. A mail carries them to addresses
- * that may be somebody else's, under the host's own name, so they are cut down to what a name needs: no link, no
- * address, no telephone number, nothing that cannot be seen or that turns the text around, 60 letters at the most.
+ * Makes names that people typed for themselves and their organizations safe to show. A mail carries them to
+ * addresses that may belong to somebody else, under the host's own name. So only a plain name is kept: no
+ * link, no e-mail address, no telephone number, no invisible or text-reversing characters, 60 letters at the
+ * most.
  *
  * @see https://www.unicode.org/reports/tr29/ (what a letter is to people)
  * @see https://www.unicode.org/reports/tr36/ (what letters can hide)
@@ -10,15 +11,15 @@
 
 import { z } from 'zod'
 
-/** As people count them, not as code units. */
+/** The most letters (grapheme clusters), as people count them. */
 const MAX_LETTERS = 60
-/** Some scripts put any number of signs into one letter. */
+/** The most code units: some scripts combine any number of characters into one letter. */
 const MAX_SHOWN = 240
-/** Looked at no further: what is shown is shorter by far. */
+/** The rest of a longer text is ignored; the shown part is much shorter. */
 const MAX_LENGTH = 1_000
-/** Marks that one letter carries in any script. */
+/** More than four combining marks in a row. No script puts more on one letter. */
 const MANY_MARKS = /(\p{M}{4})\p{M}+/gu
-/** A longer word is given places to break at. */
+/** A longer word gets break points. */
 const MAX_WORD = 20
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
@@ -26,8 +27,8 @@ const lettersOf = (text: string): string[] =>
   [...segmenter.segment(text)].map(({ segment }) => segment)
 
 /**
- * The words as a mail may show them. Null where nothing is left, and where they are a message and not a name:
- * with a link, an e-mail address or a telephone number.
+ * Returns the text as a mail may show it. Returns null if nothing is left, or if the text is a message and
+ * not a name: it contains a link, an e-mail address or a telephone number.
  */
 export function strangersWords(text: string): string | null {
   const plain = visible(text.slice(0, MAX_LENGTH))
@@ -35,7 +36,9 @@ export function strangersWords(text: string): string | null {
   return cut(withoutDomains(plain)) || null
 }
 
-/** A template's prop for words of a stranger. The template gets null where they are not to be shown. */
+/**
+ * A template's prop for text that a stranger typed. The template gets null if the text must not be shown.
+ */
 export const words = () => z.string().transform(strangersWords)
 
 /** `Hello Ada,` for a name that may be shown, else `Hello,`. */
@@ -55,7 +58,10 @@ function cut(text: string): string {
   return shown
 }
 
-/** What can be seen, in one line: no direction marks, zero widths, control characters, halves of letters. */
+/**
+ * Keeps the visible characters in one line: removes direction marks, zero-width and control characters and
+ * halves of surrogate pairs.
+ */
 function visible(text: string): string {
   return text
     .normalize('NFC')
@@ -66,7 +72,7 @@ function visible(text: string): string {
     .trim()
 }
 
-/** Mail programs and telephones make links of these by themselves. Full stops of other scripts count. */
+/** Mail programs and telephones turn these into links. Full stops of other scripts count, too. */
 const LEADS = [
   /[a-z][a-z0-9+.-]{0,20}:\s?\/\//i,
   /\b(?:mailto|tel|sms|skype|whatsapp|javascript|data):\S/i,
@@ -83,11 +89,13 @@ const leadsSomewhere = (text: string): boolean => {
   return LEADS.some((sign) => sign.test(text) || sign.test(folded))
 }
 
-/** A name like a domain is shown without its dots: `monday.com` and `J.R.R. Tolkien` are names, and no links. */
+/**
+ * Shows a name like a domain without its dots: `monday.com` and `J.R.R. Tolkien` are names and not links.
+ */
 const withoutDomains = (text: string): string =>
   text.replace(/(?<=[\p{L}\p{N}])[.。．｡․](?=\p{L})/gu, ' ')
 
-/** The text in parts: between two of them, inside a long word, a line may break. */
+/** Splits the text where a line may break inside a long word. */
 export function breakable(text: string): string[] {
   const parts = ['']
   for (const [word] of text.matchAll(/\s+|\S+/g)) {

@@ -1,6 +1,6 @@
 /**
- * Notices jobs that wait for a worker that is not there. Nothing fails without a worker: requests are
- * answered, and mails do not come. So the process that queues jobs looks now and then, and says it.
+ * Warns about jobs that wait while no worker takes them. Without a worker nothing fails: requests are
+ * answered, but mails are not sent. So the process that queues jobs checks now and then and logs a warning.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import type { Db } from '@repo/db'
 export interface BacklogWatchOptions {
   db: Pick<Db, '$queryRaw'>
   logger: Logger
-  /** The names of the jobs to look at. */
+  /** The names of the jobs to watch. */
   jobs: readonly string[]
-  /** What the host has to do, as a sentence. It ends the warning. */
+  /** A sentence that tells the host what to do. It ends the warning. */
   advice: string
-  /** How long a job may wait. Default 60. */
+  /** How many seconds a job may wait. Default 60. */
   afterSeconds?: number
-  /** How often there is a look at the most. Default 60. */
+  /** The shortest time between two checks. Default 60. */
   lookEverySeconds?: number
-  /** How often there is a warning at the most. Default 300. */
+  /** The shortest time between two warnings. Default 300. */
   warnEverySeconds?: number
 }
 
 export interface BacklogWatch {
   /**
-   * Call it whenever a job may have been queued, and do not wait for it. Mostly it compares two numbers;
-   * once in `lookEverySeconds` it asks the database. It never throws.
+   * Call it whenever a job may have been queued, and do not wait for it. Most calls only compare two numbers;
+   * once in `lookEverySeconds` a call asks the database. It never throws.
    */
   look(): Promise<void>
 }
@@ -37,7 +37,7 @@ interface Oldest {
   workers: number
 }
 
-/** Each process has its own: two processes warn independently of each other. */
+/** Creates a watch for this process. Two processes warn independently of each other. */
 export function createBacklogWatch(options: BacklogWatchOptions): BacklogWatch {
   const { db, logger, advice, afterSeconds = 60 } = options
   const { lookEverySeconds = 60, warnEverySeconds = 300 } = options
@@ -45,7 +45,10 @@ export function createBacklogWatch(options: BacklogWatchOptions): BacklogWatch {
   let nextLook = 0
   let nextWarning = 0
 
-  /** The job that has waited longest, if it is too long, and how many workers have been alive lately. */
+  /**
+   * The job that has waited longest, if it has waited too long, and the number of workers seen in the last
+   * minute.
+   */
   async function oldest(): Promise<Oldest | undefined> {
     const [found] = await db.$queryRaw<Oldest[]>`
       SELECT task_identifier AS "job",
@@ -71,14 +74,14 @@ export function createBacklogWatch(options: BacklogWatchOptions): BacklogWatch {
         const { job, waitedSeconds, workers } = found
         const why =
           workers > 0
-            ? 'the running workers do not take it: their list of jobs lacks it, or they are too slow'
+            ? 'the running workers do not take it: it is not in their list of jobs, or they are too slow'
             : 'no worker is running'
         logger.warn(
           { job, waitedSeconds, workers },
           `The job ${job} has waited for ${waitedSeconds} s, and ${why}. ${advice}`,
         )
       } catch (error) {
-        logger.debug({ error }, 'The jobs that wait could not be looked at.')
+        logger.debug({ error }, 'Waiting jobs could not be checked.')
       }
     },
   }

@@ -1,6 +1,7 @@
 /**
- * `jobs migrate` creates or updates the queue's own tables; part of `pnpm db:migrate`. `jobs worker` runs the
- * jobs of the host's `tollgate.config.ts` until it is told to stop; with `--once` it runs what is due and ends.
+ * `jobs migrate` creates or updates the queue's own tables; it is part of `pnpm db:migrate`. `jobs worker`
+ * runs the jobs of the host's `tollgate.config.ts` until it is stopped; with `--once` it runs the jobs that
+ * are due and exits.
  *
  * @module
  */
@@ -19,7 +20,7 @@ async function runWorker(path: string | undefined, once: boolean): Promise<void>
     throw new TollgateError(
       'config_not_found',
       404,
-      'The worker runs the jobs of your own instances, and found no tollgate.config.ts in this folder or ' +
+      'The worker runs the jobs of your own instances, but found no tollgate.config.ts in this folder or ' +
         'above it. Create one: export default defineConfig({ auth, billing })',
     )
   }
@@ -55,5 +56,5 @@ main()
     say(maskText(error instanceof Error ? error.message : String(error)))
     process.exitCode = 1
   })
-  // An instance may hold connections of its own; a process that is done does not wait for them.
+  // An instance may keep connections open; a finished process does not wait for them.
   .finally(() => void setTimeout(() => process.exit(), 1_000).unref())

@@ -1,7 +1,7 @@
 /**
- * Jobs by the clock. A tick is a minute (UTC) that an entry's pattern names. The engine keeps the
- * last tick of each entry in the database, and a tick is enqueued in the transaction that moves it
- * on: once, whether workers or passes come to it, and however many.
+ * Enqueues jobs on a schedule. A tick is a minute (UTC) that an entry's pattern matches. The engine keeps the
+ * last tick of each entry in the database. A tick is enqueued in the same transaction that updates the last
+ * tick, so it is enqueued once, however many workers and passes there are.
  *
  * @module
  */
@@ -14,11 +14,13 @@ import { JobsError } from './errors.ts'
 
 const MINUTE_MS = 60_000
 
-/** A host that calls once a day may be an hour late, and once fail altogether. */
+/**
+ * How far back a tick is looked for. A host that calls once a day may be an hour late, and miss one call.
+ */
 const LOOK_BACK_MS = 2 * 24 * 60 * MINUTE_MS
 
 /**
- * The entries as the engine takes them. A job made by cron has as many tries as its definition says.
+ * The entries in the engine's form. A job made by cron gets as many attempts as its definition says.
  *
  * @throws `unknown_job` for an entry whose job is not in `jobs`.
  */
@@ -31,7 +33,11 @@ export async function parseCron(
   return parseCronItems(
     entries.map(({ pattern, job: name, backfillMs = 0 }) => {
       const job = known.get(name)
-      if (!job) throw new JobsError('unknown_job', `There is no job ${name}.`)
+      if (!job)
+        throw new JobsError(
+          'unknown_job',
+          `The cron entry names the unknown job ${name}. Add it to jobs.`,
+        )
       return {
         task: name,
         match: pattern,
@@ -47,11 +53,11 @@ export async function parseCron(
 
 interface Known {
   identifier: string
-  /** The last tick, or when the entry was first seen. */
+  /** The last tick, or the time when the entry was first seen. */
   since: Date
 }
 
-/** Enqueues what has come due since each entry's last tick; see `runPending`. */
+/** Enqueues the jobs that have become due since each entry's last tick; see `runPending`. */
 export async function enqueueDue(
   db: Database,
   items: readonly ParsedCronItem[],
@@ -74,21 +80,21 @@ export async function enqueueDue(
 }
 
 /**
- * One entry in one transaction: a worker moves several rows on at once, in an order of its own, and
- * with more than one lock we would block each other.
+ * Handles one entry in one transaction. A worker updates several rows at once in its own order, so a
+ * transaction that locked more than one row could deadlock with it.
  */
 async function advance(tx: Db, item: ParsedCronItem, now: Date): Promise<void> {
   const { identifier, task, options } = item
   const [known] = await tx.$queryRaw<Known[]>`
     SELECT "identifier", coalesce("last_execution", "known_since") AS "since"
     FROM graphile_worker._private_known_crontabs WHERE "identifier" = ${identifier} FOR UPDATE`
-  // Read again under the lock: another may have been here since.
+  // Read again under the lock, because another pass may have enqueued ticks meanwhile.
   const ticks = known ? dueTicks(item, known.since, now) : []
   const newest = ticks.at(-1)
   if (!newest) return
   for (const ts of ticks) {
     const payload = JSON.stringify({ _cron: { ts, backfilled: ts !== newest } })
-    // Not later than the database's own time, which may be behind ours: this pass is to run it.
+    // At the latest the database's own time, which may be behind ours, so that this pass runs the job.
     await tx.$executeRaw`
       SELECT graphile_worker.add_job(${task}::text, ${payload}::json,
         run_at => least(${ts}::timestamptz, clock_timestamp()), max_attempts => ${options.maxAttempts ?? null}::int)`
@@ -98,7 +104,7 @@ async function advance(tx: Db, item: ParsedCronItem, now: Date): Promise<void> {
     WHERE "identifier" = ${identifier}`
 }
 
-/** The ticks after `since` up to `now` to be run, the oldest first. */
+/** The ticks after `since` and up to `now` that have to run, the oldest first. */
 function dueTicks({ match, options }: ParsedCronItem, since: Date, now: Date): Date[] {
   const { backfillPeriod } = options
   const ticks: Date[] = []
@@ -108,7 +114,7 @@ function dueTicks({ match, options }: ParsedCronItem, since: Date, now: Date): D
   )
   let time = now.getTime() - (now.getTime() % MINUTE_MS)
   for (; time >= oldest; time -= MINUTE_MS) {
-    // The newest is run in any case, older ones only within the time that is made good.
+    // The newest tick always runs, older ticks only within the backfill period.
     if (ticks.length > 0 && now.getTime() - time > backfillPeriod) break
     const tick = new Date(time)
     if (match(digest(tick))) ticks.unshift(tick)

@@ -1,5 +1,5 @@
 /**
- * Jobs whose tries are used up. They stay until a person decides.
+ * Dead jobs: their attempts are used up, and they stay until a person retries them.
  *
  * @module
  */
@@ -11,13 +11,15 @@ export interface DeadJob {
   id: string
   name: string
   attempts: number
-  /** The last error, as the engine kept it. May name data of the payload: not for a log. */
+  /**
+   * The last error, as the engine stored it. It may contain data of the payload, so do not log it.
+   */
   lastError: string | null
 }
 
 const MAX_LISTED = 10_000
 
-/** The dead jobs, the oldest first. @throws `invalid_argument` (400) */
+/** Lists the dead jobs, the oldest first. @throws `invalid_argument` (400) */
 export async function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Promise<DeadJob[]> {
   requireLimit(limit, MAX_LISTED)
   return db.$queryRaw<DeadJob[]>`
@@ -28,15 +30,15 @@ export async function listDeadJobs(db: Pick<Db, '$queryRaw'>, limit = 100): Prom
 }
 
 /**
- * Gives dead jobs all their tries again, at once. Returns the ids of those that were dead.
+ * Gives dead jobs all their attempts back and makes them due now. Returns the ids of the jobs that were dead.
  *
- * @throws `invalid_argument` (400) where `ids` is not a list of the engine's ids
+ * @throws `invalid_argument` (400) if `ids` is not a list of job ids of the engine
  */
 export async function retryDeadJobs(db: Pick<Db, '$queryRaw'>, ids: string[]): Promise<string[]> {
-  if (!Array.isArray(ids)) throw new ArgumentError('ids is not a list.')
+  if (!Array.isArray(ids)) throw new ArgumentError('ids must be a list of job ids.')
   for (const id of ids) {
-    if (!/^\d{1,18}$/.test(requireId('An id of a job', id))) {
-      throw new ArgumentError('An id of a job is a number as text, as listDeadJobs has it.')
+    if (!/^\d{1,18}$/.test(requireId('A job id', id))) {
+      throw new ArgumentError('A job id must be a string of digits, as listDeadJobs returns it.')
     }
   }
   const rows = await db.$queryRaw<{ id: string }[]>`

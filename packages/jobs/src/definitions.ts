@@ -1,10 +1,10 @@
 /**
- * The jobs that a worker runs, as the packages define them.
+ * The lists of jobs that a worker runs.
  *
  * @module
  */
 
 import type { JobDefinition } from '@repo/core'
 
-// biome-ignore lint/suspicious/noExplicitAny: jobs of any payload stand in one list.
+// biome-ignore lint/suspicious/noExplicitAny: the lists hold jobs with different payload types.
 export type Jobs = readonly (readonly JobDefinition<any>[])[]

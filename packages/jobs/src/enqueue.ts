@@ -1,6 +1,6 @@
 /**
- * Adding jobs. A job is added by an SQL function in the caller's transaction: it exists if and only
- * if the caller's work does.
+ * Adds jobs. An SQL function adds the job in the caller's transaction, so the job exists if and only if the
+ * transaction commits.
  *
  * @module
  */
@@ -11,21 +11,21 @@ import { JobsError } from './errors.ts'
 
 export interface EnqueueOptions {
   /**
-   * Names the job: while one of this name waits, another is not added; the waiting one keeps its
-   * time and takes the new payload. Default: none.
+   * Names the job. While a job with this key waits, no second one is added: the waiting job keeps its time
+   * and takes the new payload. Default: none.
    */
   key?: string
-  /** Not before. Wall time. Default: at once. */
+  /** The earliest time of the run, in wall time. Default: at once. */
   runAt?: Date
-  /** Lower runs first. Default 0. */
+  /** A lower number runs first. Default 0. */
   priority?: number
 }
 
 /**
- * Adds a job in the transaction `tx`, or at once where `tx` is a client. Returns the engine's id.
+ * Adds a job in the transaction `tx`, or at once if `tx` is a client. Returns the engine's id of the job.
  *
- * @throws `invalid_payload` when the job itself would not take it, `invalid_argument` where the key is not text
- * or the time is not a date; nothing is added then.
+ * @throws `invalid_payload` if the job's `parse` refuses the payload, `invalid_argument` if the key is not a
+ *   string or the time is not a date; nothing is added then.
  */
 export async function enqueue<Payload>(
   tx: Pick<Db, '$queryRaw'>,
@@ -39,7 +39,7 @@ export async function enqueue<Payload>(
   try {
     job.parse(payload)
   } catch (cause) {
-    throw new JobsError('invalid_payload', `The payload does not fit the job ${job.name}.`, {
+    throw new JobsError('invalid_payload', `The payload is invalid for the job ${job.name}.`, {
       cause,
     })
   }

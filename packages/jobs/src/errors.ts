@@ -9,7 +9,7 @@ const STATUS: Record<JobsErrorCode, number> = {
   unknown_job: 404,
 }
 
-/** A refusal by the queue. Branch on `code`. */
+/** An error of the queue. Branch on `code`. */
 export class JobsError extends TollgateError<JobsErrorCode> {
   override readonly name = 'JobsError'
 

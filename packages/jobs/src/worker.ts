@@ -1,10 +1,9 @@
 /**
- * Running jobs: a worker that stays, or one pass for hosts that have no process to keep.
+ * Runs jobs: with a worker that stays, or in one pass for hosts that keep no process.
  *
- * The engine holds the jobs of a worker that was killed for four hours. So workers say every few
- * seconds that they are alive, and any of them frees the jobs of one that has been silent for a
- * minute. A worker that was silent and yet lives may then run a job beside another: jobs run at
- * least once.
+ * The engine holds the jobs of a killed worker for four hours. So workers record every few seconds that they
+ * are alive, and any worker frees the jobs of one that has been silent for a minute. A silent worker may
+ * still be alive and run its job beside another worker: jobs run at least once.
  *
  * @module
  */
@@ -24,30 +23,35 @@ const SILENT_MS = 60_000
 
 export interface WorkerOptions {
   databaseUrl: string
-  /** What `tollgate.config.ts` exports: the jobs and the times of the host's own instances, and its own. */
+  /**
+   * The export of `tollgate.config.ts`: jobs and cron entries of the host's instances, and the host's own.
+   */
   config?: TollgateConfig
-  /** Further lists of jobs. One of `config` and `jobs` has to be there. */
+  /** Further lists of jobs. Give `config`, `jobs` or both. */
   jobs?: Jobs
-  /** Jobs at the same time. Default 4. */
+  /** How many jobs run at the same time. Default 4. */
   concurrency?: number
-  /** When further jobs run. */
+  /** The schedule of further jobs. */
   cron?: readonly CronEntry[]
   logger?: Logger
-  /** How long `stop` waits before jobs under way are told by their signal. Default 5,000. */
+  /**
+   * How many milliseconds `stop` waits before it aborts running jobs by their signal. Default 5,000.
+   */
   graceMs?: number
-  /** How often a worker says that it is alive, and after what silence it counts as dead. */
+  /** How often a worker records that it is alive. Default 10,000. */
   beatMs?: number
+  /** After how much silence a worker counts as dead. Default 60,000. */
   silentMs?: number
 }
 
 export interface Worker {
-  /** Takes no more jobs, waits for those under way, and leaves. */
+  /** Takes no more jobs, waits for the running ones, and closes its connections. */
   stop(): Promise<void>
 }
 
 /**
- * Creates or updates the engine's schema. Part of a deployment, after the migrations, and as the same
- * role. Roles that `grantRole` was called with get what new tables need.
+ * Creates or updates the engine's schema. Run it on each deployment, after the migrations and as the same
+ * role. Roles that `grantRole` was called with get their rights on new tables.
  */
 export async function migrateJobs(databaseUrl: string): Promise<void> {
   const { runMigrations } = await import('graphile-worker')
@@ -61,9 +65,10 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
 }
 
 /**
- * Starts a worker. It listens for new jobs and runs them as they come.
+ * Starts a worker, which listens for new jobs and runs them as they come.
  *
- * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one, `no_jobs`.
+ * @throws `duplicate_job` if two jobs have the same name, `unknown_job` for a cron entry whose job is
+ *   missing, `no_jobs`
  */
 export async function createWorker(options: WorkerOptions): Promise<Worker> {
   const { run } = await import('graphile-worker')
@@ -101,21 +106,23 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
 }
 
 export interface PendingOptions extends Omit<WorkerOptions, 'concurrency' | 'graceMs'> {
-  /** What cron goes by. Default: the machine's time. */
+  /** The clock for cron. Default: the machine's clock. */
   clock?: Clock
 }
 
 /**
- * Runs what is due, one job after the other, then returns: for a cron route of a host without
- * processes. The same jobs, the same retries; a route that is cut off is freed like a worker.
+ * Runs the jobs that are due, one after the other, then returns: for the cron route of a host that keeps no
+ * process. Jobs and retries are the same as with a worker, and the jobs of a route that is cut off are freed
+ * like those of a worker.
  *
- * `cron` is enqueued first. The first call that knows an entry only notes it. Every later one
- * enqueues the newest minute that its pattern names since the last run, so that calls may be rare
- * and an entry between two of them runs once; and the older ones that `backfillMs` reaches back to,
- * each. Minutes more than two days past are left out unless `backfillMs` reaches them. One minute of
- * one entry is enqueued once, however many calls and workers with the same entries there are.
+ * `cron` is enqueued first. The first call that sees an entry only records it. Each later call enqueues the
+ * newest minute that the pattern has matched since the last run, so an entry runs once between two calls,
+ * however rare they are. Older minutes are each enqueued as far back as `backfillMs` reaches. Minutes more
+ * than two days ago are skipped unless `backfillMs` reaches them. One minute of one entry is enqueued once,
+ * however many calls and workers share the entries.
  *
- * @throws `duplicate_job` when two jobs have one name, `unknown_job` for a cron entry without one, `no_jobs`.
+ * @throws `duplicate_job` if two jobs have the same name, `unknown_job` for a cron entry whose job is
+ *   missing, `no_jobs`
  */
 export async function runPending(options: PendingOptions): Promise<void> {
   const { runOnce } = await import('graphile-worker')
@@ -145,7 +152,7 @@ async function shared(
   const { Logger: EngineLogger } = await import('graphile-worker')
   return {
     pgPool,
-    // The engine logs each job; a job that failed is logged by us, with its error masked.
+    // Drops the engine's own log lines. We log a failed job ourselves, with its error masked.
     logger: new EngineLogger(() => (level, message) => {
       if (level === 'error') logger.warn({}, message)
     }),
@@ -154,7 +161,7 @@ async function shared(
 
 function createPool(databaseUrl: string, max: number): pg.Pool {
   const pool = new pg.Pool({ connectionString: connectionStringOf(databaseUrl), max })
-  // An idle connection that is lost reports here; unhandled, the event would end the process.
+  // A lost idle connection reports here; without a listener the event would end the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', () => {})
@@ -164,14 +171,14 @@ function createPool(databaseUrl: string, max: number): pg.Pool {
   return pool
 }
 
-/** The server was shut down or crashed, or cannot be reached. */
+/** The server was shut down, crashed, or cannot be reached. */
 const LOST = new Set(['57P01', '57P02', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'])
-/** "Cannot connect now", which the engine knows. */
+/** PostgreSQL's "cannot connect now", which the engine retries. */
 const TRY_AGAIN = '57P03'
 
 /**
- * Lets a lost connection look like a server that is starting. The engine repeats the end of a job
- * after that and few other errors; any other ends the process, because nobody awaits it.
+ * Makes a lost connection look like a server that is starting. After that error and few others the engine
+ * repeats the end of a job; any other error would end the process, because nothing awaits it.
  */
 function asRetryable<F>(call: F): F {
   const retryable = (error: { code?: string; message?: string }): never => {
@@ -184,7 +191,7 @@ function asRetryable<F>(call: F): F {
   }) as F
 }
 
-/** What the configuration says and what is said beside it. */
+/** The jobs and cron entries of the configuration and of the options beside it. */
 function allWork({
   config,
   jobs = [],
@@ -203,7 +210,10 @@ function tasksOf(jobs: Jobs, logger: Logger): TaskList {
   const tasks: TaskList = {}
   for (const job of jobs.flat()) {
     if (Object.hasOwn(tasks, job.name)) {
-      throw new JobsError('duplicate_job', `Two jobs are called ${job.name}.`)
+      throw new JobsError(
+        'duplicate_job',
+        `Two jobs have the name ${job.name}. Names must be unique.`,
+      )
     }
     tasks[job.name] = async (payload, helpers) => {
       const { id, attempts: attempt } = helpers.job
@@ -220,7 +230,7 @@ function tasksOf(jobs: Jobs, logger: Logger): TaskList {
   return tasks
 }
 
-/** A job made by cron carries the time of its run beside its payload. */
+/** The engine adds the time of the run to the payload of a cron job; this removes it. */
 function withoutCron(payload: unknown): unknown {
   if (typeof payload !== 'object' || payload === null || !('_cron' in payload)) return payload
   const { _cron, ...rest } = payload
@@ -229,7 +239,7 @@ function withoutCron(payload: unknown): unknown {
 
 function listen(created: (id: string) => void): NonNullable<RunnerOptions['events']> {
   const events = new EventEmitter() as NonNullable<RunnerOptions['events']>
-  // A lock names the pool that took the job, not the worker in it that runs it.
+  // A lock names the pool that took the job, and not the worker of that pool that runs it.
   events.on('pool:create', ({ workerPool }) => created(workerPool.id))
   return events
 }
@@ -262,7 +272,7 @@ function beat({ db, logger, beatMs, silentMs }: Heart) {
   }
   const timer = setInterval(tick, beatMs)
   return {
-    /** One more that is alive, and says so at once. */
+    /** Adds a living worker and records it at once. */
     add(id: string) {
       ids.add(id)
       tick()
@@ -276,9 +286,9 @@ function beat({ db, logger, beatMs, silentMs }: Heart) {
 }
 
 /**
- * Forgets the workers that have been silent for `silentMs`, and frees what nobody known has held for
- * as long: also the jobs of one that was killed before it could say anything, and of one whose end
- * was noted by a process that then ended itself.
+ * Deletes the rows of workers that have been silent for `silentMs`, and frees jobs that an unknown worker has
+ * held as long. These include the jobs of a worker that was killed before its first beat, and of a worker
+ * whose row its own process deleted before it ended.
  */
 async function freeSilent(db: Database, silentMs: number): Promise<string[]> {
   await db.$executeRaw`

@@ -61,7 +61,7 @@ describe('the file', () => {
     expect(await openHost({ cwd: root })).toEqual({ folder: root, file: null, config: null })
     await expect(openHost({ cwd: root, path: 'other.ts' })).rejects.toMatchObject({
       code: 'config_not_found',
-      message: 'There is no configuration other.ts.',
+      message: 'The configuration file other.ts does not exist.',
     })
   })
 

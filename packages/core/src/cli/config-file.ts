@@ -1,7 +1,7 @@
 /**
- * The host that a command works for: the folder with `tollgate.config.ts`, its environment files and its
- * instances. The file is looked for from the working directory upwards. Its TypeScript is read by tsx, which
- * the commands are started with.
+ * Finds the host that a command works for: the folder with `tollgate.config.ts`, its environment files and
+ * its instances. The search starts in the working directory and goes upwards. The commands run under tsx,
+ * which reads the TypeScript of the file.
  *
  * @module
  */
@@ -16,17 +16,21 @@ import { readEnvFiles } from './env-files.ts'
 
 const NAMES = ['ts', 'mts', 'js', 'mjs'].map((ending) => `tollgate.config.${ending}`)
 
-/** Where a command runs, and for which host. */
+/** The host that a command works for. */
 export interface Host {
-  /** The folder of the configuration; without one the working directory. */
+  /**
+   * The folder of the configuration file, or the working directory if the host has no such file.
+   */
   folder: string
-  /** The configuration's path as a person reads it. Null: the host has none. */
+  /**
+   * The path of the configuration file, relative to the working directory. Null if the host has none.
+   */
   file: string | null
-  /** Null: the host has no configuration. */
+  /** Null if the host has no configuration file. */
   config: TollgateConfig | null
 }
 
-/** The nearest `tollgate.config.ts` of `folder` and the folders above it; null where none has one. */
+/** The nearest configuration file, in `folder` or in a folder above it; null if there is none. */
 export function findConfig(folder: string): string | null {
   for (const name of NAMES) {
     const path = join(folder, name)
@@ -39,14 +43,16 @@ export function findConfig(folder: string): string | null {
 /**
  * Finds the host of the working directory, reads its environment files and then its configuration.
  *
- * @throws `config_not_found` where `path` names no file; `invalid_config` where the file cannot be loaded or
- * has no such export
+ * @throws `config_not_found` if the file at `path` does not exist; `invalid_config` if the file cannot be
+ *   loaded or exports no configuration
  */
 export async function openHost({
   path,
   cwd = process.cwd(),
 }: {
-  /** The configuration; relative to the working directory. Default: the nearest one. */
+  /**
+   * Path of the configuration file, relative to the working directory. Default: the nearest one.
+   */
   path?: string
   cwd?: string
 } = {}): Promise<Host> {
@@ -57,7 +63,11 @@ export async function openHost({
   }
   const file = relative(cwd, named)
   if (!existsSync(named)) {
-    throw new TollgateError('config_not_found', 400, `There is no configuration ${file}.`)
+    throw new TollgateError(
+      'config_not_found',
+      400,
+      `The configuration file ${file} does not exist.`,
+    )
   }
   const folder = dirname(named)
   readEnvFiles(folder)
@@ -65,13 +75,13 @@ export async function openHost({
 }
 
 /**
- * The configuration in the file at `path`, which messages call `name`.
+ * Loads the configuration from the file at `path`. Error messages call the file `name`.
  *
  * @throws `invalid_config`
  */
 export async function loadConfig(path: string, name = path): Promise<TollgateConfig> {
   const loaded = await load(path, name)
-  // Where the host's package is no ES module, its exports are the default of the module.
+  // In a CommonJS package the exports of the file are the default export of the module.
   const inner = isObject(loaded.default) && 'default' in loaded.default ? loaded.default : loaded
   const config = 'default' in inner ? inner.default : inner
   if (isObject(config) && (readPart(config, 'auth', name) || readPart(config, 'billing', name))) {
@@ -88,7 +98,7 @@ async function load(path: string, name: string): Promise<Record<string, unknown>
   }
 }
 
-/** Whether the configuration has the part. A configuration that is a function is called here. */
+/** Whether the configuration has the part. A configuration given as a function is called here. */
 function readPart(config: Record<string, unknown>, part: string, name: string): boolean {
   let value: unknown
   try {
@@ -104,7 +114,10 @@ function readPart(config: Record<string, unknown>, part: string, name: string): 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
 
-/** An error of ours says all of it; of another the first two lines say what and where. */
+/**
+ * The whole message of a Tollgate error; of any other error the first two lines, which say what failed and
+ * where.
+ */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   if (isTollgateError(error)) return message

@@ -1,6 +1,6 @@
 /**
- * `.env.local` and `.env` of a host's folder, in Next.js's order: a variable of the process wins, then
- * `.env.local`, then `.env`. No value is ever printed.
+ * Reads `.env.local` and `.env` in a host's folder, in Next.js's order: a variable of the process wins over
+ * `.env.local`, which wins over `.env`. No value is ever printed.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { parseEnv } from 'node:util'
 import type { Environment } from '../env.ts'
 import { TollgateError } from '../errors.ts'
 
-/** The first of these that names a variable says what it is. */
+/** The first file that sets a variable wins. */
 const FILES = ['.env.local', '.env']
 
 /**
- * Adds to `environment` what the files in `folder` say and it lacks, and returns the names of the files that
- * are there. A variable that is set to nothing is not replaced. A value is taken as it is written: `$NAME`
- * in it stands for itself.
+ * Sets the variables of the files in `folder` that `environment` does not have yet, and returns the names of
+ * the files found. A variable that is set to the empty string is kept. Values are taken literally: `$NAME` is
+ * not expanded.
  *
- * @throws `invalid_environment` for a file that cannot be read
+ * @throws `invalid_environment` if a file cannot be read
  */
 export function readEnvFiles(folder: string, environment: Environment = process.env): string[] {
   const found: string[] = []

@@ -1,5 +1,5 @@
 /**
- * What the commands of the packages share: the host's folder, its environment files and its configuration.
+ * Shared by the commands of all packages: the host's folder, its environment files and its configuration.
  *
  * @module
  */

@@ -1,25 +1,27 @@
 /**
- * A Web response written to Node's: each cookie in a header of its own, the body no faster than the caller
- * takes it.
+ * Writes a Web response to Node's response: each cookie in a header of its own, and the body no faster than
+ * the client reads it.
  *
  * @module
  */
 
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 
-/** Headers of one connection, which HTTP/2 refuses. */
+/** Headers that describe one connection. HTTP/2 refuses them. */
 const CONNECTION = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade'])
 
-/** Added to the values that middleware has set; other headers replace them. */
+/** Headers whose values are added to those that middleware has set. Other headers replace them. */
 const ADDED = new Set(['set-cookie', 'vary'])
 
-/** Writes status and headers. @throws TypeError for an answer that cannot be sent, and has changed nothing */
+/**
+ * Writes status and headers. @throws TypeError for a response that cannot be sent; nothing is written then
+ */
 export function writeHead(res: ServerResponse, answer: Response): void {
   if (!(answer.status >= 200 && answer.status <= 599)) {
-    throw new TypeError(`${answer.status} is not the status of an answer.`)
+    throw new TypeError(`${answer.status} is not a valid response status. Use 200 to 599.`)
   }
   if (answer.bodyUsed || answer.body?.locked) {
-    throw new TypeError('The body of the answer was read already.')
+    throw new TypeError('The body of the response was already read.')
   }
   const isOld = res.req.httpVersionMajor === 1
   const headers = [...answer.headers].filter(([name]) => isOld || !CONNECTION.has(name))
@@ -34,7 +36,7 @@ export function writeHead(res: ServerResponse, answer: Response): void {
   }
 }
 
-/** Writes the body to its end, or until the caller leaves. @throws the error of a body that fails */
+/** Writes the body until it ends or the client leaves. @throws the error of a body that fails */
 export async function writeBody(res: ServerResponse, answer: Response): Promise<void> {
   const reader = answer.body?.getReader()
   const giveUp = () => void reader?.cancel().catch(() => {})
@@ -56,7 +58,7 @@ export async function writeBody(res: ServerResponse, answer: Response): Promise<
   }
 }
 
-/** Waits until the connection takes more, or is closed. */
+/** Waits until the connection accepts more data or is closed. */
 function drained(res: ServerResponse): Promise<void> {
   return new Promise((done) => {
     if (res.destroyed) return done()

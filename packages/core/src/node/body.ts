@@ -1,6 +1,6 @@
 /**
- * The body of Node's request as a Web stream. It is read as fast as the handler asks for it, and fails when
- * the caller closes the connection before its end.
+ * Node's request body as a Web stream. It is read only as fast as the handler asks for it, and fails if the
+ * client closes the connection before the end.
  *
  * @module
  */
@@ -10,11 +10,17 @@ import { TollgateError } from '../errors.ts'
 
 export interface BodyStream {
   body: ReadableStream<Uint8Array>
-  /** To be called once the answer was sent: discards the rest, so that the next request can be read. */
+  /**
+   * Call it once the response was sent: it discards the rest of the body, so that the next request can be
+   * read.
+   */
   release: () => void
 }
 
-/** `Readable.toWeb` destroys the connection when a reader stops early, and then no answer can be sent. */
+/**
+ * Replaces `Readable.toWeb`, which destroys the connection when a reader stops early, so no response could be
+ * sent.
+ */
 export function streamOf(req: IncomingMessage): BodyStream {
   let controller: ReadableStreamDefaultController<Uint8Array>
   let isOver = false
@@ -34,7 +40,7 @@ export function streamOf(req: IncomingMessage): BodyStream {
     {
       start(given) {
         controller = given
-        // Without the pause a new listener for data starts the flow before the handler reads.
+        // Without this pause the data listener would start the flow before the handler reads.
         req.pause()
         req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
         if (req.destroyed) onCut()

@@ -1,7 +1,7 @@
 /**
- * The adapter between Node's HTTP and handlers of Web requests. It answers every request or closes its
- * connection, takes the host's address from the configuration alone, and never rejects: Node ends a process
- * that leaves a rejection unhandled.
+ * Adapts handlers of Web requests to Node's HTTP server. The adapter answers every request or closes its
+ * connection, takes the host's address from the configuration alone, and never rejects, because Node ends a
+ * process on an unhandled rejection.
  *
  * @module
  */
@@ -15,7 +15,9 @@ import { originOf } from '../origin.ts'
 import { writeBody, writeHead } from './answer.ts'
 import { webRequestOf } from './request.ts'
 
-/** A handler of Web requests. `baseURL`, where it is set, is the origin that the handler was made with. */
+/**
+ * A handler of Web requests. `baseURL`, if set, is the origin that the handler was created with.
+ */
 export interface WebHandler {
   (req: Request): Response | Promise<Response>
   baseURL?: string
@@ -23,24 +25,24 @@ export interface WebHandler {
 
 export interface NodeHandlerOptions {
   /**
-   * The host's origin. Every request gets an address on it, whatever its `Host` header says. Default: the
-   * base URL of the handler, which `auth` has, else the variable `APP_URL`.
+   * The host's origin. Every request URL is built on it, whatever the `Host` header says. Default: the
+   * handler's own `baseURL`, which `auth` has, else the variable `APP_URL`.
    */
   baseURL?: string
-  /** Put behind the mask. Default: JSON lines on standard error. */
+  /** The host's logger; its entries are masked. Default: JSON lines on standard error. */
   logger?: Logger
 }
 
 const env = z.object({
-  /** Where people reach the host, without a path. */
+  /** The origin of the host, without a path. */
   APP_URL: z.url({ protocol: /^https?$/ }),
 })
 
 /**
- * `handler` as a listener for `node:http`, Express and Connect: `app.all('/api/auth/*splat',
- * toNodeHandler(auth))`. An error that the handler throws becomes a problem+json answer: a `TollgateError`
- * with its own status, any other error as a bare 500 that is logged. The request's `signal` is aborted when
- * the caller closes the connection before the answer was sent.
+ * Turns `handler` into a listener for `node:http`, Express and Connect: `app.all('/api/auth/*splat',
+ * toNodeHandler(auth))`. If the handler throws a `TollgateError`, the response is problem+json with its
+ * status; any other error becomes a bare 500 and is logged. The request's `signal` is aborted if the client
+ * closes the connection before the response was sent.
  *
  * @throws `invalid_options` (500) for a `baseURL` that is not an origin
  */
@@ -50,7 +52,7 @@ export function toNodeHandler(
 ): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const logger = createLogger(options.logger)
   let origin = options.baseURL === undefined ? undefined : requireOrigin(options.baseURL)
-  // Read with the first request, because a default instance reads the environment when it is touched.
+  // Read on the first request, because touching a default instance reads the environment.
   const known = (): string => {
     origin ??= requireOrigin(baseURLOf(handler) ?? readEnv(env).APP_URL)
     return origin
@@ -61,7 +63,7 @@ export function toNodeHandler(
   }
 
   return async (req, res) => {
-    // Node throws the `error` event of a stream that nobody listens to.
+    // Node throws a stream's `error` event if nothing listens to it.
     req.on('error', ignore)
     res.on('error', ignore)
     const cut = new AbortController()
@@ -71,7 +73,7 @@ export function toNodeHandler(
     let release = () => {}
     try {
       const answer = await answerTo()
-      // The caller may have left, or middleware may have answered first, after a time limit for one.
+      // The client may have left, or middleware may have responded first, for instance after a timeout.
       if (res.headersSent || res.destroyed) return void answer?.body?.cancel().catch(ignore)
       await writeBody(res, begin(answer))
     } catch (error) {
@@ -89,7 +91,7 @@ export function toNodeHandler(
           ? handler(made.request)
           : handler.handler(made.request))
       } catch (error) {
-        // The handler stopped because the caller left; that is not a failure.
+        // The handler stopped because the client left; this is not a failure.
         if (cut.signal.aborted && error === cut.signal.reason) return new Response()
         return failed(error, 'a request failed')
       }
@@ -120,6 +122,6 @@ function requireOrigin(baseURL: string): string {
   throw new TollgateError(
     'invalid_options',
     500,
-    'The base URL of toNodeHandler must be an origin, http or https, without path, query and user.',
+    'The base URL of toNodeHandler must be an http or https origin, without path, query and user.',
   )
 }

@@ -1,5 +1,5 @@
 /**
- * Handlers of Web requests under `node:http`, Express and whatever else hands out Node's requests.
+ * Runs handlers of Web requests under `node:http`, Express and any other server with Node's request objects.
  *
  * @module
  */

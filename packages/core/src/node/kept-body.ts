@@ -1,7 +1,7 @@
 /**
- * A body that a body parser, such as `express.json()`, read before the adapter. Its bytes are used where the
- * parser kept them; else the parsed value is written anew. A value that cannot be written anew without
- * changing its meaning is refused.
+ * Takes over a body that a body parser, such as `express.json()`, read before the adapter. The original bytes
+ * are used if the parser kept them; otherwise the parsed value is serialized again. A value that cannot be
+ * serialized without changing its meaning is refused.
  *
  * @module
  */
@@ -11,17 +11,19 @@ import { TollgateError } from '../errors.ts'
 
 export interface KeptBody {
   bytes: Uint8Array
-  /** The bytes differ from those that were sent, so a signature over the body does not fit. */
+  /**
+   * True if the bytes differ from those sent, so that a signature over the body cannot be verified.
+   */
   isRebuilt: boolean
 }
 
 /**
- * Null where nobody has read the body.
+ * Returns null if nothing has read the body yet.
  *
  * @throws `body_not_rebuildable` (400), `raw_body_required` (500)
  */
 export function keptBody(req: IncomingMessage): KeptBody | null {
-  // A body parser leaves a body of another type unread, and may set `req.body` all the same.
+  // A body parser ignores a body of another type, but may still set `req.body`.
   if (!req.readableDidRead && !req.readableEnded) return null
   const { rawBody, body } = req as { rawBody?: unknown; body?: unknown }
   if (!req.readableEnded) throw rawBodyRequired()
@@ -44,12 +46,14 @@ function jsonOf(body: unknown): string {
     const text = JSON.stringify(body)
     if (typeof text === 'string') return text
   } catch {
-    // The parser has made a value that JSON does not have.
+    // The parser produced a value that JSON cannot express.
   }
   throw notRebuildable('with values that JSON does not have')
 }
 
-/** Takes strings and lists of strings. A nested field (`a[b]=c`) can be written in more than one way. */
+/**
+ * Accepts strings and lists of strings. A nested field (`a[b]=c`) could be serialized in more than one way.
+ */
 function formOf(body: unknown): string {
   const form = new URLSearchParams()
   if (typeof body !== 'object' || body === null) throw notRebuildable('that is not a form')

@@ -1,5 +1,6 @@
 /**
- * Node's request as a Web request. What the Web's `Request` cannot hold is refused with a status.
+ * Builds a Web request from Node's request. A request that the Web's `Request` cannot represent is refused
+ * with an HTTP status.
  *
  * @module
  */
@@ -14,11 +15,13 @@ import { urlOf } from './target.ts'
 /** The syntax of a method. Node checks it for HTTP/1 and not for HTTP/2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 
-/** Headers that may stand in a request once. Node would drop the second or join it to the first. */
+/**
+ * Headers that may occur only once in a request. Node would drop the second one or join it to the first.
+ */
 const SINGLE = new Set(['authorization', 'content-type', 'host', 'origin'])
 
 /**
- * The request with the given signal, and `release`, to be called once the answer was sent.
+ * The Web request with the given signal, and `release`, which must be called once the response was sent.
  *
  * @throws `method_not_allowed` (405), `invalid_target`, `invalid_header`, `body_not_rebuildable` (400),
  *   `raw_body_required` (500)
@@ -55,7 +58,7 @@ function methodOf({ method = 'GET' }: IncomingMessage): string {
 }
 
 /**
- * The headers as middleware left them: a header that middleware has removed stays removed.
+ * The headers as middleware left them: a header that middleware removed stays removed.
  *
  * @throws `invalid_header` (400)
  */
@@ -68,7 +71,7 @@ function headersOf(req: IncomingMessage): Headers {
   }
   const headers = new Headers()
   for (const [name, value] of Object.entries(req.headers)) {
-    // HTTP/2 keeps the request line among the headers.
+    // HTTP/2 keeps the pseudo-headers of the request line among the headers.
     if (name.startsWith(':')) continue
     for (const each of [value ?? []].flat()) append(headers, name, each)
   }

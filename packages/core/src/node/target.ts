@@ -1,6 +1,6 @@
 /**
- * The address of a request: the configured origin with the path and query of the request target. The host
- * that a request names has no part in it.
+ * The URL of a request: the configured origin with the path and query of the request target. The host that
+ * the request names is ignored.
  *
  * @module
  */
@@ -8,19 +8,19 @@
 import type { IncomingMessage } from 'node:http'
 import { TollgateError } from '../errors.ts'
 
-/** A segment that a URL parser resolves away. */
+/** A path segment that a URL parser would remove. */
 const DOTS = /^(\.|%2e){1,2}$/i
 
 /**
- * The request's path and query on `origin`. Of an absolute target (`GET http://host/path`) only the path and
- * query are taken.
+ * The request's path and query on `origin`. Only the path and query of an absolute target (`GET
+ * http://host/path`) are used.
  *
  * @throws `invalid_target` (400) for `*`, fragments, characters outside ASCII, and paths that a URL parser
- *   changes (`..`, backslashes). A router or proxy in front has matched the path as it was sent, so a path
- *   that changes afterwards would pass its rules by.
+ *   would change (`..`, backslashes). A router or proxy in front has matched the path as it was sent, so a
+ *   path that changes afterwards would bypass its rules.
  */
 export function urlOf(req: IncomingMessage, origin: string): URL {
-  // Express and Connect cut the mount path off `url` and keep the whole target here.
+  // Express and Connect cut the mount path off `url` and keep the whole target in `originalUrl`.
   const { originalUrl } = req as { originalUrl?: unknown }
   const target = typeof originalUrl === 'string' ? originalUrl : (req.url ?? '')
   const rest = target.replace(/^https?:\/\/[^/?#]*/i, '')

@@ -1,6 +1,6 @@
 /**
- * Where a request comes from, as far as the host's own proxy or server says so; and whose neighbours that
- * makes. Anyone can send a header, and begin a list of addresses that a proxy then only adds to.
+ * Finds the caller's address, as far as the host's own proxy or server vouches for it, and the network around
+ * that address. Anyone can send a header, and can begin a list of addresses to which a proxy only appends.
  *
  * @module
  */
@@ -10,37 +10,41 @@ import { TollgateError } from '../errors.ts'
 
 export interface AddressOptions {
   /**
-   * Headers that hold the caller's address, the first that says one. They must be set by your own proxy or
-   * server: anyone can send one. `forwarded` is read by RFC 7239. Default `x-forwarded-for`.
+   * Headers that hold the caller's address; the first header with an address wins. Your own proxy or server
+   * must set them, because anyone can send a header. `forwarded` is read by RFC 7239. Default
+   * `x-forwarded-for`.
    */
   ipAddressHeaders?: string[]
   /**
-   * Addresses or CIDR ranges of your proxies, needed when the header lists several: the last that is not
-   * among them is the caller. Default none: a list says nothing.
+   * Addresses or CIDR ranges of your proxies. Needed if the header lists several addresses: the last address
+   * that is not a trusted proxy is the caller. Default: none, so a list of several addresses is ignored.
    */
   trustedProxies?: string[]
 }
 
 /**
- * The caller's address: an IPv4 one as it is, also where it is written as IPv6; of an IPv6 one the network
- * (/64), which is what one caller has. Null where it is not known.
+ * Returns the caller's address. An IPv4 address is returned in full, also if it is written as IPv6. Of an
+ * IPv6 address only the /64 network is returned, because one caller usually has a whole /64. Null if the
+ * address is unknown.
  */
 export type AddressOf = (source: Request | Headers) => string | null
 
 const MAX_PROXIES = 100
 
-/** @throws `invalid_options` for what is no header, address or range */
+/** @throws `invalid_options` for an invalid header name, address or range */
 export function createAddressOf(options: AddressOptions = {}): AddressOf {
   const { ipAddressHeaders = ['x-forwarded-for'], trustedProxies = [] } = options
   const stranger = ipAddressHeaders.find((name) => !isHeader(name))
-  if (stranger !== undefined) throw refused(`${JSON.stringify(stranger)} is not a header's name.`)
+  if (stranger !== undefined)
+    throw refused(`${JSON.stringify(stranger)} is not a valid header name.`)
   const isTrusted = trusting(trustedProxies)
   const callerIn = (listed: string[], read: (entry: string) => string | null): string | null => {
     if (listed.length > 1 && trustedProxies.length === 0) return null
-    // From its end: what stands before the caller may be anyone's. Nobody has so many proxies.
+    // Reads from the end, because the caller can forge every entry before their own. No host has this many
+    // proxies.
     for (const entry of listed.slice(-MAX_PROXIES).reverse()) {
       const address = read(entry)
-      // What is no address was written by nobody we know, and so was all that stands before it.
+      // An entry without an address was not written by a trusted proxy, so no entry before it can be trusted.
       if (address === null) return null
       if (!isTrusted(address)) return isIP(address) === 4 ? address : networkOfIPv6(address, 4)
     }
@@ -57,28 +61,31 @@ export function createAddressOf(options: AddressOptions = {}): AddressOf {
   }
 }
 
-/** What a log may keep of an address: /24 of an IPv4, /48 of an IPv6 address; null for anything else. */
+/**
+ * The part of an address that may be logged: /24 of an IPv4, /48 of an IPv6 address; null for anything else.
+ */
 export function networkOf(address: string): string | null {
   const known = addressIn(address)
   if (!known) return null
   return isIP(known) === 4 ? known.replace(/(?<!\d)\d+$/, '0') : networkOfIPv6(known, 3)
 }
 
+/** Whether `name` is a valid header name. */
 export const isHeader = (name: string): boolean => /^[\w-]+$/.test(name)
 
-/** Whether it is an address or a CIDR range. */
+/** Whether `text` is an address or a CIDR range. */
 export function isRange(text: string): boolean {
   const [, address = '', bits] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const version = isIP(address)
   return version !== 0 && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128))
 }
 
-/** What stands between commas, without blanks. */
+/** The trimmed entries of a comma-separated list, without empty ones. */
 export const entriesOf = (list: string): string[] =>
   list.split(',').flatMap((each) => each.trim() || [])
 
 function trusting(proxies: readonly string[]): (address: string) => boolean {
-  // Apart, because in one list a range of IPv6 may cover every IPv4 address, too.
+  // Two lists, because in one list an IPv6 range could also cover every IPv4 address.
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const proxy of proxies) {
     if (!isRange(proxy)) {
@@ -99,7 +106,9 @@ const refused = (message: string) => new TollgateError('invalid_options', 500, m
 
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-/** Whose an element of `Forwarded` says that a request is. @see https://www.rfc-editor.org/rfc/rfc7239 */
+/**
+ * The address in the `for` parameter of a `Forwarded` element. @see https://www.rfc-editor.org/rfc/rfc7239
+ */
 function forwardedFor(element: string): string | null {
   const pairs = element.split(';').map((pair) => pair.trim())
   const [node, ...others] = pairs.filter((pair) => /^for=/i.test(pair))
@@ -107,8 +116,8 @@ function forwardedFor(element: string): string | null {
 }
 
 /**
- * The address of what a proxy wrote: also in quotes, in brackets and with a port. An IPv4 address, or the eight
- * groups of an IPv6 one that is none; null for what is no address.
+ * Parses an address that a proxy wrote, also in quotes, in brackets and with a port. Returns an IPv4 address,
+ * or the eight groups of an IPv6 address that does not map an IPv4 one; null if the text is not an address.
  */
 function addressIn(text: string): string | null {
   const [, quoted] = /^"([^"]*)"$/.exec(text) ?? []
@@ -122,9 +131,9 @@ function addressIn(text: string): string | null {
 function canonical(text: string): string | null {
   const version = isIP(text)
   if (version === 4) return text
-  // With a zone it is an address of this machine's own network.
+  // An address with a zone belongs to this machine's own network.
   if (version === 0 || text.includes('%')) return null
-  // The URL standard writes the shortest form, in small letters and without dots.
+  // The URL standard writes the shortest form, in lower case and without dots.
   const [before = '', after] = new URL(`http://[${text}]`).hostname.slice(1, -1).split('::')
   const [head, tail] = [before, after ?? ''].map((part) => part.split(':').filter(Boolean))
   const zeros = Array<string>(8 - (head?.length ?? 0) - (tail?.length ?? 0)).fill('0')

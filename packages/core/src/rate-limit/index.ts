@@ -1,6 +1,6 @@
 /**
- * Rate limits: the limiter, the address it counts by, what an answer says of it, and the refusal. Not part of
- * the main entry, because it has dependencies of its own.
+ * Rate limits: the limiter, the caller's address, the response headers and the error. Not part of the main
+ * entry, because it has dependencies of its own.
  *
  * @module
  */
@@ -21,12 +21,13 @@ export {
 export type { RateLimitPolicy } from './policy.ts'
 export type { RateLimitDatabase } from './store.ts'
 
+/** The environment variables of rate limits. */
 export const rateLimitEnv = z.object({
   /** Counts rate limits in Redis instead of PostgreSQL: `redis://` or `rediss://`. */
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis:// URL' }).optional(),
   /** The header in which your proxy or host puts the caller's address. */
   CLIENT_IP_HEADER: z.string().refine(isHeader, "must be a header's name").optional(),
-  /** Addresses and CIDR ranges of your proxies, with commas between. */
+  /** Addresses and CIDR ranges of your proxies, separated by commas. */
   TRUSTED_PROXIES: z
     .string()
     .transform(entriesOf)
@@ -35,8 +36,8 @@ export const rateLimitEnv = z.object({
 })
 
 /**
- * `RateLimit-Limit`, `-Remaining`, `-Reset` in seconds and `-Policy`: the form of the IETF's draft that
- * clients read.
+ * The headers `RateLimit-Limit`, `-Remaining`, `-Reset` in seconds and `-Policy`, in the form of the IETF
+ * draft that clients read.
  *
  * @see https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-07
  */
@@ -52,12 +53,12 @@ export function rateLimitHeaders(
   }
 }
 
-/** 429, with the headers of the limit and `Retry-After`. */
+/** The caller exceeded a rate limit: 429, with the headers of the limit and `Retry-After`. */
 export class RateLimitError extends TollgateError<'too_many_requests'> {
   override readonly name = 'RateLimitError'
 
   constructor(policy: RateLimitPolicy, result: RateLimitResult) {
-    super('too_many_requests', 429, `Too many requests. Come back in ${result.resetSeconds} s.`, {
+    super('too_many_requests', 429, `Too many requests. Try again in ${result.resetSeconds} s.`, {
       headers: {
         ...rateLimitHeaders(policy, result),
         'retry-after': String(result.resetSeconds),

@@ -1,10 +1,10 @@
 /**
- * Rate limits that hold over any number of processes: counted by `rate-limiter-flexible`, in PostgreSQL or
- * in Redis, each request in one atomic step. A limit that is used up is remembered in the process until it
+ * Rate limits that hold across any number of processes. `rate-limiter-flexible` counts each request in one
+ * atomic step, in PostgreSQL or Redis. Once a limit is used up, the process remembers it until the window
  * ends, so that a flood costs the store nothing.
  *
- * Keys are hashed with a secret: no address stands in the store. While the store is away each process
- * counts by itself; a limiter is never the reason that nothing works.
+ * Keys are hashed with a secret, so the store holds no addresses. While the store is unreachable, each
+ * process counts by itself: a limiter never stops the host from working.
  *
  * @module
  */
@@ -17,35 +17,35 @@ import { openStore, type RateLimitDatabase, type Store } from './store.ts'
 
 export interface RateLimitResult {
   isAllowed: boolean
-  /** Requests left in this window; 0 for the last that is allowed. */
+  /** Requests left in this window; 0 after the last allowed request. */
   remaining: number
-  /** Until the window ends. */
+  /** Seconds until the window ends. */
   resetSeconds: number
 }
 
 export interface RateLimiter {
-  /** Counts a request of `key`. */
+  /** Counts one request of `key`. */
   consume(policy: RateLimitPolicy, key: string): Promise<RateLimitResult>
-  /** Takes one request back that turned out not to count. */
+  /** Takes back one request that should not count. */
   giveBack(policy: RateLimitPolicy, key: string): Promise<void>
-  /** Forgets what `key` has used, here and in the store. */
+  /** Resets the count of `key`, in this process and in the store. */
   clear(policy: RateLimitPolicy, key: string): Promise<void>
   /** Closes the connection to Redis, if there is one. */
   close(): Promise<void>
 }
 
 export interface RateLimiterOptions {
-  /** Where the table `RateLimit` is. */
+  /** The database with the table `RateLimit`. */
   db: RateLimitDatabase
-  /** Counts in Redis instead. Default: PostgreSQL. */
+  /** Counts in Redis instead of PostgreSQL. Default: PostgreSQL. */
   redisUrl?: string | undefined
-  /** Keys the hashes of the keys. Processes that share limits share it. */
+  /** The secret for hashing keys. Processes that share limits must share it. */
   secret: string
-  /** Put behind the mask. Default: JSON lines on standard error. */
+  /** The host's logger; its entries are masked. Default: JSON lines on standard error. */
   logger?: Logger | undefined
 }
 
-/** Nothing is opened before the first request is counted. */
+/** Creates a rate limiter. It opens no connection before it counts the first request. */
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const logger = createLogger(options.logger)
   const limiters = new Map<string, Promise<RateLimiterAbstract>>()
@@ -71,7 +71,8 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       try {
         return resultOf(await limiter.consume(hashed(key)), true)
       } catch (refused) {
-        // The library rejects with its result; an error never gets here, because each process can count.
+        // The library rejects with its result. Errors do not get here, because each process can count by
+        // itself.
         if (refused instanceof Error) throw refused
         return resultOf(refused as RateLimiterRes, false)
       }

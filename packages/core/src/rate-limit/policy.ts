@@ -1,14 +1,14 @@
 /**
- * A rate limit: so many requests in so many seconds.
+ * The definition of a rate limit.
  *
  * @module
  */
 
-/** So many requests in so many seconds, the window beginning with the first. */
+/** A number of requests in a window of seconds. The window begins with the first request. */
 export interface RateLimitPolicy {
-  /** Names what is counted, `[a-z-]`: policies with different names do not share counts. */
+  /** The policy's name, `[a-z-]`. Policies with different names count separately. */
   name: string
-  /** Requests in a window. */
+  /** The most requests in a window. */
   limit: number
   windowSeconds: number
 }

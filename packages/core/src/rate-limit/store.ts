@@ -1,5 +1,5 @@
 /**
- * Where limits are counted: the table `RateLimit` through the host's own database client, or Redis.
+ * The store of the counts: the table `RateLimit` through the host's own database client, or Redis.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { RateLimiterAbstract } from 'rate-limiter-flexible'
 import type { Logger } from '../logger.ts'
 import type { RateLimitPolicy } from './policy.ts'
 
-/** What is asked of a database client. Prisma's fits. */
+/** The database client that the store uses. Prisma's fits. */
 export interface RateLimitDatabase {
-  /** Runs `sql` with values for `$1` …, and returns the rows. */
+  /** Runs `sql` with the values of `$1` …, and returns the rows. */
   $queryRawUnsafe<T>(sql: string, ...values: unknown[]): PromiseLike<T>
 }
 
@@ -30,13 +30,16 @@ const CONNECT_MS = 1_000
 export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger): Promise<Store> {
   const library = await import('rate-limiter-flexible')
   const failed = once(SAY_AGAIN_MS, (error) =>
-    logger.warn({ error }, 'rate limits are counted by each process, because their store is away'),
+    logger.warn(
+      { error },
+      'the store of rate limits is unreachable; each process counts by itself',
+    ),
   )
   const shared = (id: string, { limit, windowSeconds }: RateLimitPolicy) => ({
     keyPrefix: id,
     points: limit,
     duration: windowSeconds,
-    // Known here until it ends, once a request too many was seen.
+    // After one request too many, the process refuses further requests itself until the window ends.
     inMemoryBlockOnConsumed: limit + 1,
     insuranceLimiter: new library.RateLimiterMemory({
       keyPrefix: id,
@@ -48,14 +51,14 @@ export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger):
     const { Redis } = await import('ioredis')
     const client = new Redis(redisUrl, {
       lazyConnect: true,
-      // Every server and proxy speaks it, and it says all that is needed.
+      // Every server and proxy supports protocol 2, and it suffices.
       protocol: 2,
       connectTimeout: CONNECT_MS,
       commandTimeout: CONNECT_MS,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
     })
-    // Unheard, the event would be printed with the address of the server.
+    // Without a listener, ioredis would print the error with the address of the server.
     client.on('error', failed)
     await client.connect().catch(failed)
     return {
@@ -90,7 +93,7 @@ export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger):
         storeType: 'client',
         tableName: 'RateLimit',
         tableCreated: true,
-        // One of them clears away what has ended, every few minutes.
+        // Only the first limiter deletes expired rows, every few minutes.
         clearExpiredByTimeout: isFirst,
       })
       isFirst = false
@@ -100,7 +103,7 @@ export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger):
   }
 }
 
-/** Prisma reads `bigint` as one; a time in milliseconds fits a number. */
+/** Prisma returns `bigint` columns as BigInt; a time in milliseconds fits into a number. */
 const withNumbers = (row: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(row).map(([key, value]) => [
@@ -109,7 +112,7 @@ const withNumbers = (row: Record<string, unknown>): Record<string, unknown> =>
     ]),
   )
 
-/** `say`, at most once in `ms`. */
+/** Calls `say` at most once every `ms` milliseconds. */
 function once(ms: number, say: (error: unknown) => void): (error: unknown) => void {
   let said = Number.NEGATIVE_INFINITY
   return (error) => {

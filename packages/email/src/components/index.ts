@@ -1,4 +1,4 @@
-/** The one place that imports the component library, so that it can be replaced in one file. */
+/** The only module that imports the component library, so that it can be replaced in one file. */
 export {
   Body,
   Button,

@@ -17,7 +17,7 @@ import { breakable } from '../words.ts'
 
 const FONT = '-apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif'
 
-/** A word that is longer than its line breaks rather than widen the mail. */
+/** Breaks a word that is longer than its line, so that it does not widen the mail. */
 const WRAP = { overflowWrap: 'anywhere', wordBreak: 'break-word' } as const
 
 const style = {
@@ -46,9 +46,9 @@ const style = {
 
 export interface LayoutProps {
   title: string
-  /** The line an inbox shows beside the subject. */
+  /** The line that an inbox shows beside the subject. */
   preview: string
-  /** Why the reader got this. */
+  /** The reason that the reader got this mail. */
   footer: string
   children: ReactNode
 }
@@ -79,7 +79,7 @@ export function Paragraph({ children }: { children: ReactNode }) {
   return <Text style={style.text}>{breaking(children)}</Text>
 }
 
-/** Texts with places to break at in long words, for mail programs that know no CSS. */
+/** Adds break points to long words, for mail programs without CSS. */
 const breaking = (children: ReactNode): ReactNode =>
   Children.map(children, (child) =>
     typeof child === 'string'
@@ -87,7 +87,7 @@ const breaking = (children: ReactNode): ReactNode =>
       : child,
   )
 
-/** The one thing the reader is asked to do. */
+/** The button for the one action that the mail asks for. */
 export function Action({ href, children }: { href: string; children: ReactNode }) {
   return (
     <Text style={style.text}>

@@ -14,15 +14,19 @@ const TITLES = {
   done: 'Your account is deleted',
 }
 
-/** Tells of a deletion: asked for, held up, cancelled, done. */
+/** Informs about a deletion of the account: requested, blocked, cancelled or done. */
 export const AccountDeletionEmail = defineEmail({
   schema: z.object({
     name: words(),
-    /** `blocked`: the person alone owns an organization, which has to be handed over or deleted first. */
+    /**
+     * `blocked`: the user is the only owner of an organization, which has to be handed over or deleted first.
+     */
     stage: z.enum(['requested', 'blocked', 'canceled', 'done']),
-    /** The day of the deletion. Absent where none is to come. */
+    /** The day of the deletion. Absent if no deletion is pending. */
     dueAt: z.coerce.date().optional(),
-    /** Where the deletion can be cancelled, and an organization handed over. Absent once it is done. */
+    /**
+     * The page to cancel the deletion or to hand over an organization. Absent once the account is deleted.
+     */
     signInUrl: link().optional(),
   }),
   subject: ({ stage }) => TITLES[stage],

@@ -25,16 +25,16 @@ const WORDS = {
 }
 
 /**
- * Tells an address that an account leaves it: when the change is asked for, and when it is done. Tells the new
- * address when the change was taken back.
+ * Informs the old address about a change of address: when it is requested, and when it is done. Informs the
+ * new address if the change was undone.
  */
 export const AddressChangeEmail = defineEmail({
   schema: z.object({
     name: words(),
     stage: z.enum(['requested', 'done', 'undone']),
-    /** Leads to a page with a button that takes the change back. Absent: it cannot be taken back. */
+    /** A page with a button that undoes the change. Absent if the change cannot be undone. */
     undoUrl: link().optional(),
-    /** How long that link works. */
+    /** How many days the link works. */
     expiresInDays: z.int().min(1).optional(),
   }),
   subject: ({ stage }) => WORDS[stage].title,

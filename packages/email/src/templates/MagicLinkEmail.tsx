@@ -5,10 +5,10 @@ import { z } from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 
-/** Says the same to people who are known and to people who are new. */
+/** The text is the same for existing and new users. */
 export const MagicLinkEmail = defineEmail({
   schema: z.object({
-    /** Leads to a page with a button; opening it signs nobody in. */
+    /** A page with a button; opening the page signs nobody in. */
     signInUrl: link(),
     expiresInMinutes: z.int().min(1),
   }),

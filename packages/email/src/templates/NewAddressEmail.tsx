@@ -6,12 +6,12 @@ import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 
 /**
- * Sent to an address that an account is to have. Nobody has proven it, so the mail greets nobody and repeats
- * nothing that somebody chose.
+ * Sent to the address that an account wants to change to. The address is unproven, so the mail has no name in
+ * it and no other text that somebody typed.
  */
 export const NewAddressEmail = defineEmail({
   schema: z.object({
-    /** Leads to a page with a button; opening it changes nothing. */
+    /** A page with a button; opening the page changes nothing. */
     confirmUrl: link(),
     expiresInMinutes: z.int().min(1),
   }),

@@ -8,7 +8,7 @@ import { hello, words } from '../words.ts'
 
 export const PasswordResetEmail = defineEmail({
   schema: z.object({
-    /** Left out until the address is proven: it may be the choice of somebody else. */
+    /** Left out until the address is proven, because somebody else may have typed the name. */
     name: words().optional(),
     resetUrl: link(),
     expiresInMinutes: z.int().min(1),

@@ -11,11 +11,11 @@ export const PaymentFailedEmail = defineEmail({
   schema: z.object({
     name: words(),
     planName: label(),
-    /** Minor units that are due. */
+    /** The amount due, in minor units. */
     amount: amount(),
     currency: currency(),
     updateUrl: link(),
-    /** Absent: there is no further try. */
+    /** The time of the next attempt. Absent if there is none. */
     nextAttemptAt: z.coerce.date().optional(),
   }),
   subject: ({ planName }) => `Your payment for ${planName} did not go through`,

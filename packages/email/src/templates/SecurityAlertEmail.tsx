@@ -27,21 +27,21 @@ const TITLES = {
   program_secret_replaced: 'The secret of a program of your account was replaced',
 }
 
-/** Tells an account holder what happened to the account, and what to do where it was somebody else. */
+/** Tells the user what happened to the account, and what to do if somebody else did it. */
 export const SecurityAlertEmail = defineEmail({
   schema: z.object({
     name: words(),
     alert: z.enum(Object.keys(TITLES) as (keyof typeof TITLES)[]),
     at: z.coerce.date(),
-    /** The provider or program it is about. Absent where there is none. */
+    /** The provider or program concerned. Absent if there is none. */
     about: words().optional(),
-    /** `Chrome 131 on macOS`. Absent where it is not known. */
+    /** For instance `Chrome 131 on macOS`. Absent if unknown. */
     device: words().optional(),
-    /** `203.0.113.0`. Absent where it is not known. */
+    /** For instance `203.0.113.0`. Absent if unknown. */
     network: z.union([z.ipv4(), z.ipv6()]).optional(),
-    /** Where sessions are ended and ways in are removed. */
+    /** The page to end sessions and remove sign-in methods. */
     accountUrl: link(),
-    /** Where a new password is asked for. */
+    /** The page to request a new password. */
     resetUrl: link(),
   }),
   subject: ({ alert }) => TITLES[alert],

@@ -11,12 +11,12 @@ export const SubscriptionConfirmedEmail = defineEmail({
   schema: z.object({
     name: words(),
     planName: label(),
-    /** Minor units per interval. */
+    /** The price per interval, in minor units. */
     amount: amount(),
     currency: currency(),
     interval: z.enum(['month', 'year']),
     currentPeriodEnd: z.coerce.date(),
-    /** Present during a trial: the first payment is due then. */
+    /** The end of the trial, when the first payment is due. Absent without a trial. */
     trialEnd: z.coerce.date().optional(),
     manageUrl: link(),
   }),

@@ -15,7 +15,10 @@ interface Names {
 const inviter = ({ inviterName }: Names) => inviterName ?? 'A member'
 const organization = ({ organizationName }: Names) => organizationName ?? 'an organization'
 
-/** Goes to an address that nobody has proven, and says whose invitation it is as far as that is a name. */
+/**
+ * Sent to an unproven address. It names the inviting member and the organization only if their names are safe
+ * to show.
+ */
 export const TeamInviteEmail = defineEmail({
   schema: z.object({
     inviterName: words(),

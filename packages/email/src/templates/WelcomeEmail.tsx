@@ -6,14 +6,14 @@ import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 
 /**
- * Sent at sign-up: the address is confirmed through its link. Until then it may be anybody's, so the mail says
- * nothing that was typed at sign-up.
+ * Sent at sign-up, with the link that confirms the address. Until then the address may belong to somebody
+ * else, so the mail repeats nothing that was typed at sign-up.
  */
 export const WelcomeEmail = defineEmail({
   schema: z.object({
-    /** Taken and not shown. */
+    /** Accepted and not shown. */
     name: z.string().optional(),
-    /** Leads to a page with a button; opening it confirms nothing. */
+    /** A page with a button; opening the page confirms nothing. */
     verifyUrl: link(),
   }),
   subject: () => 'Please confirm your address',

@@ -10,7 +10,7 @@ import { SubscriptionConfirmedEmail } from './SubscriptionConfirmedEmail.tsx'
 import { TeamInviteEmail } from './TeamInviteEmail.tsx'
 import { WelcomeEmail } from './WelcomeEmail.tsx'
 
-/** The templates that come with the package. A host spreads them beside its own. */
+/** The built-in templates. A host spreads them beside its own. */
 export const builtInEmails = {
   WelcomeEmail,
   PasswordResetEmail,
