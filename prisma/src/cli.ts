@@ -1,6 +1,6 @@
 /**
- * `db:migrate`, `db:diff --name x`, `db:reset`, `db:grant <role>`: the schema's life without an engine
- * download.
+ * The commands `db:migrate`, `db:diff --name x`, `db:reset` and `db:grant <role>`, which manage the schema
+ * without downloading an engine.
  *
  * @module
  */
@@ -26,10 +26,10 @@ const say = (line: string) => process.stderr.write(`${line}\n`)
 async function runMigrate(): Promise<void> {
   const applied = await migrate(databaseOfCommand('db:migrate'))
   for (const name of applied) say(`applied ${name}`)
-  say(applied.length === 0 ? 'Nothing to apply.' : `${applied.length} applied.`)
+  say(applied.length === 0 ? 'Nothing to apply.' : `${applied.length} migrations applied.`)
 }
 
-/** Compares the schema with a scratch database that has every migration. */
+/** Compares the schema with a scratch database that has every migration applied. */
 async function runDiff(name: string | undefined): Promise<void> {
   const server = await startPostgres()
   try {
@@ -42,7 +42,7 @@ async function runDiff(name: string | undefined): Promise<void> {
     }
     if (!name) {
       process.stdout.write(sql)
-      say('Name the migration to write it: --name add_invoices')
+      say('To write the migration, give it a name: --name add_invoices')
       return
     }
     if (!/^[a-z0-9_]+$/.test(name)) throw new Error('--name takes lower-case letters, digits and _')
@@ -50,13 +50,16 @@ async function runDiff(name: string | undefined): Promise<void> {
     const folder = join(ROOT, 'prisma/migrations', `${stamp}_${name}`)
     await mkdir(folder, { recursive: true })
     await writeFile(join(folder, 'migration.sql'), `-- ${name.replaceAll('_', ' ')}\n\n${sql}`)
-    say(`wrote ${relative(ROOT, folder)}/migration.sql – say why in its first line.`)
+    say(`wrote ${relative(ROOT, folder)}/migration.sql – give the reason in its first line.`)
   } finally {
     await server.stop()
   }
 }
 
-/** What the schema lacks in the scratch database: tables and columns, then policies. */
+/**
+ * The SQL that the scratch database still needs for the schema: tables and columns, then policies. Null if
+ * none.
+ */
 async function completeDiff(url: string): Promise<string | null> {
   const tables = await schemaDiff(url)
   if (tables !== null) {
@@ -75,7 +78,7 @@ async function runReset(force: boolean): Promise<void> {
   const local = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
   if (process.env.NODE_ENV === 'production' || (!local && !force)) {
     throw new Error(
-      `db:reset deletes everything on ${hostname}; it takes --force, never in production`,
+      `db:reset deletes everything on ${hostname}. Pass --force to allow that; in production it is refused.`,
     )
   }
   const client = new pg.Client({ connectionString: connectionStringOf(url) })
@@ -88,7 +91,7 @@ async function runReset(force: boolean): Promise<void> {
 }
 
 async function runGrant(role: string | undefined): Promise<void> {
-  if (!role) throw new Error('db:grant takes the name of a role that exists: db:grant app')
+  if (!role) throw new Error('db:grant needs the name of an existing role: db:grant app')
   const { tables, appendOnly } = await grantRole(databaseOfCommand('db:grant'), role)
   say(`${role} may work with ${tables} tables; to ${appendOnly.join(' and ')} it may only add.`)
 }

@@ -1,5 +1,5 @@
 /**
- * The database client: one factory, one lazy default, one way to join a transaction.
+ * The database client: a factory, a lazy default instance, and `atomically` to join a transaction.
  *
  * @module
  */
@@ -9,28 +9,31 @@ import { z } from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
 import { createAdapter, useAs } from './query-named.ts'
 
-/** What domain functions take: a client or a transaction of one. */
+/** The argument of domain functions: a client or a transaction. */
 export type Db = Prisma.TransactionClient
 
-/** A client that can open a transaction. */
+/** A client, which can open transactions. */
 export type Database = PrismaClient
 
+/** The environment variable of the default client. */
 export const databaseEnv = z.object({
-  /** postgresql://user:password@host:port/database, of the role that owns it, or one of `db:grant`. */
+  /**
+   * postgresql://user:password@host:port/database. The user owns the database, or is a role of `db:grant`.
+   */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
 })
 
 export interface DbOptions {
-  /** Connections at the most. Default 10. */
+  /** The most connections. Default 10. */
   maxConnections?: number
 }
 
 /**
- * A client of the database at `url`, as the system: it sees the rows of every organization, and
- * `forOrganization` holds it to one. Connects on the first query; `$disconnect()` ends it.
+ * Creates a client for the database at `url`. It acts as the system and sees the rows of every organization;
+ * `forOrganization` limits it to one organization. It connects on the first query; `$disconnect()` closes it.
  *
- * `?pgbouncer=true` in the address says that a pooler shares connections between transactions. Then
- * each transaction says that it is the system's, and a query alone takes three round trips.
+ * `?pgbouncer=true` in the URL means that a pooler shares connections between transactions. Then each
+ * transaction declares that it acts as the system, and a single query takes three round trips.
  *
  * @throws `invalid_database_url`
  */
@@ -43,7 +46,7 @@ export function createDb(url: string, options: DbOptions = {}): Database {
 
 const ADDRESS = Symbol.for('@repo/db/address')
 
-/** Where `createDb` made `db` connect to; null for a client that was made elsewhere. */
+/** The URL that `createDb` connected `db` to; null for a client that was created elsewhere. */
 export const databaseUrlOf = (db: Database): string | null =>
   (db as { [ADDRESS]?: string })[ADDRESS] ?? null
 
@@ -51,8 +54,8 @@ const shared = globalThis as { [DB]?: Database }
 const DB = Symbol.for('@repo/db')
 
 /**
- * The process-wide client, made from `DATABASE_URL` on first use. It outlives a hot reload, so that
- * a development server does not leak connections.
+ * The client of this process, created from `DATABASE_URL` on first use. It survives a hot reload, so that a
+ * development server does not leak connections.
  */
 export const db: Database = lazy(() => {
   shared[DB] ??= createDb(readEnv(databaseEnv).DATABASE_URL)
@@ -61,14 +64,14 @@ export const db: Database = lazy(() => {
 })
 
 export interface TransactionOptions {
-  /** How long it may wait for a free connection, then run. Defaults 5,000 and 10,000. */
+  /** How long to wait for a free connection, and how long to run. Defaults 5,000 and 10,000. */
   maxWaitMs?: number
   timeoutMs?: number
 }
 
 /**
- * Runs `work` in the caller's transaction where `db` is one, else in its own: all of it commits or
- * none. No network call belongs inside.
+ * Runs `work` in the caller's transaction if `db` is one, else in a transaction of its own: all of it commits
+ * or nothing does. Make no network call inside.
  */
 export function atomically<T>(
   db: Db | Database,
@@ -83,7 +86,7 @@ export function atomically<T>(
 }
 
 /**
- * A host's extended client as ours. Prisma's types refuse a client with `$extends`, though it
+ * Accepts a host's extended client as a `Database`. Prisma's types refuse a client with `$extends`, though it
  * answers the same calls.
  */
 export function asDatabase(client: {

@@ -1,7 +1,7 @@
 /**
- * Connections that say that they act for the system, which is what row-level security asks for, and that
- * their times are UTC, which is what Prisma's adapter takes for granted: once, as they begin, or, where a
- * pooler shares them, in each transaction.
+ * Connections that declare two things: they act as the system, which the policies of row-level security
+ * require, and their time zone is UTC, which Prisma's adapter assumes. They declare it once on connecting or,
+ * if a pooler shares the connections, in each transaction.
  *
  * @module
  */
@@ -9,13 +9,14 @@
 import { TollgateError } from '@repo/core'
 import pg from 'pg'
 
-/** The two settings that the policies of row-level security ask; see `asSystem`. */
+/** The two settings that the policies of row-level security read; see `asSystem`. */
 export const SYSTEM_SETTING = 'tollgate.system'
 export const ORGANIZATION_SETTING = 'tollgate.organization'
 
 /**
- * What a connection sets, whatever its server, its role and its address say. The adapter writes times without
- * an offset and reads them past the one they have, so that in another zone each would be shifted.
+ * The settings of every connection, whatever the server, the role and the URL set. The adapter writes times
+ * without an offset and ignores the offset of the times it reads, so another time zone would shift every
+ * time.
  */
 const SETTINGS = [
   [SYSTEM_SETTING, 'on'],
@@ -24,26 +25,26 @@ const SETTINGS = [
 ] as const
 
 /**
- * `url` for connections that act for the system and see every row: jobs, webhooks, billing, auth. A
- * connection that does not say so sees no row at all, and a transaction that names an organization
- * sees that organization's. Its times are UTC. Not for a pooler that shares connections.
+ * Adds the system's settings to `url`, for connections that see every row: jobs, webhooks, billing, auth. A
+ * connection without them sees no row at all, and a transaction that names an organization sees only that
+ * organization's rows. Times are UTC. Do not use it with a pooler that shares connections.
  *
  * @throws `invalid_database_url`
  */
 export function asSystem(url: string): string {
   const system = urlOf(url)
   const given = system.searchParams.get('options')
-  // Of two values of one setting the last counts.
+  // If a setting is given twice, the last value counts.
   const settings = SETTINGS.map(([name, value]) => `-c ${name}=${value}`)
   system.searchParams.set('options', [given, ...settings].filter(Boolean).join(' '))
-  // Where libpq reads the address, a plus is a plus.
+  // libpq does not read a plus in a URL as a space.
   system.search = system.search.replaceAll('+', '%20')
   return system.href
 }
 
 /**
- * `url` as `pg` takes it. `sslmode=require` and `prefer` encrypt and do not ask who signed the certificate, as
- * libpq has it and as managed databases with a certificate of their own need it; `verify-full` asks.
+ * Converts `url` for `pg`. `sslmode=require` and `prefer` encrypt without verifying the server's certificate,
+ * as in libpq and as managed databases with their own certificates need it; `verify-full` verifies it.
  */
 export function connectionStringOf(url: string): string {
   if (!URL.canParse(url)) return url
@@ -55,40 +56,44 @@ export function connectionStringOf(url: string): string {
   return address.href
 }
 
-/** Which database an address names, without its user and its password. */
+/** The database that a URL names, without user and password. */
 export interface DatabaseTarget {
-  /** With its port, where the address has one; the folder of a socket. */
+  /** The host with its port, if the URL has one; or the folder of a socket. */
   host: string
   name: string
 }
 
 /**
- * Which database `url` names, for a person to read.
+ * The database that `url` names, for messages to people.
  *
  * @throws `invalid_database_url`
  */
 export function databaseTargetOf(url: string): DatabaseTarget {
   const { host, hostname, username, pathname, searchParams } = urlOf(url)
-  // As `pg` reads it: without a name the database is called as its user.
+  // Like `pg`: if the URL names no database, the database has the name of the user.
   const name = decodeURIComponent(pathname.slice(1) || username)
   return { host: searchParams.get('host') ?? (hostname === '' ? 'localhost' : host), name }
 }
 
 function urlOf(text: string): URL {
-  // Node's own error would carry the address with its password.
+  // Node's own error would contain the URL with its password.
   if (URL.canParse(text)) return new URL(text)
-  throw new TollgateError('invalid_database_url', 500, 'The database URL is not a URL.')
+  throw new TollgateError(
+    'invalid_database_url',
+    500,
+    'The database URL is malformed. Use postgresql://user:password@host:port/database.',
+  )
 }
 
 interface Connection {
   connectionString: string
   Client: typeof pg.Client
-  /** Whether it may be another one with each transaction. */
+  /** Whether each transaction may run on a different server connection. */
   isShared: boolean
 }
 
 /**
- * How the pool of `createDb` connects.
+ * The connection settings for the pool of `createDb`.
  *
  * @throws `invalid_database_url`
  */
@@ -104,8 +109,8 @@ export function connectionTo(url: string): Connection {
 }
 
 /**
- * The pool and the adapter listen to a connection that either of them holds. One that is lost while
- * it passes from hand to hand would end the process, so each is listened to from the beginning.
+ * The pool and the adapter each listen for errors only while they hold a connection. A connection lost while
+ * it passes from one to the other would end the process, so this class listens from the beginning.
  */
 class ListenedClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
@@ -116,23 +121,23 @@ class ListenedClient extends pg.Client {
 
 const BEGINS = /^\s*(BEGIN|START\s+TRANSACTION)\b/i
 const ENDS = /^\s*(COMMIT|END|ROLLBACK(?!\s+TO\b))\b/i
-// No query yet to PostgreSQL, so that an isolation level may still follow.
+// No statement here is a query, so the caller can still set the isolation level.
 const SAY_SO = SETTINGS.map(([name, value]) => `SET LOCAL ${name} = '${value}'`).join('; ')
 
 type Answer = (error: unknown, result?: unknown) => void
 type Query = (query: string | { text: string }, values?: unknown) => Promise<unknown>
 
 /**
- * A connection that is another one with each transaction: PgBouncer's mode `transaction`, and what
- * hosted databases call pooled. Nothing set for a connection would last, so each transaction says what
- * it is, and a query alone becomes one.
+ * A connection that can be a different one for each transaction: PgBouncer's mode `transaction`, which hosted
+ * databases call pooled. Settings of a connection would not last, so each transaction sets them again, and a
+ * single query is wrapped into a transaction.
  */
 class SharedClient extends ListenedClient {
   #isOpen = false
-  /** The query before, so that nobody else's comes between those that belong together. */
+  /** The previous query. It keeps other callers' queries out of a transaction. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  // @ts-expect-error pg's many forms come down to these two: with an answer, and with a promise.
+  // @ts-expect-error all forms of pg's `query` reduce to these two: with a callback, and with a promise.
   override query(query: string | { text: string }, values?: unknown, answer?: Answer) {
     if (typeof values === 'function') return this.query(query, undefined, values as Answer)
     const result = this.#turn.then(() => this.#ask(query, values))

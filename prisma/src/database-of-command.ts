@@ -1,6 +1,6 @@
 /**
- * The database a command works on: the one that the host names, and no other. A command says which it is
- * before it does anything.
+ * The database that a command works on: the one that the host names, and no other. The command prints its
+ * host and name before doing anything.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { findConfig, readEnvFiles } from '@repo/core/cli'
 import { databaseTargetOf } from './connection.ts'
 
 /**
- * `DATABASE_URL` of the process, or of `.env.local` or `.env` beside the nearest `tollgate.config.ts`, else in
- * the working directory. Writes host and name to standard error.
+ * Returns `DATABASE_URL` of the process, or of `.env.local` or `.env` beside the nearest
+ * `tollgate.config.ts`, else in the working directory. Writes the database's host and name to standard error.
  *
- * @throws `invalid_environment` where nobody names one
+ * @throws `invalid_environment` if no URL is set
  */
 export function databaseOfCommand(command: string): string {
   const config = findConfig(process.cwd())

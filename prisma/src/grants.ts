@@ -1,10 +1,10 @@
 /**
- * Lets an app work as a role that owns nothing: it may read and write rows, and what is only added to it
- * may neither change nor delete, nor switch off what guards it.
+ * Lets an app work as a role that owns nothing. The role may read and write rows. It can neither change nor
+ * delete rows of append-only tables, nor switch off the triggers and policies that guard them.
  *
- * What is only added to is said by the triggers, in the migrations: a table with a trigger
- * `…_append_only` gets no UPDATE and no DELETE, one with `…_stays` no DELETE, and the rows of one with
- * `…_follows` are changed by triggers alone.
+ * Triggers in the migrations mark such tables: a table with a trigger `…_append_only` gets no UPDATE and no
+ * DELETE, a table with `…_stays` gets no DELETE, and rows of a table with `…_follows` are updated by triggers
+ * alone.
  *
  * @module
  */
@@ -13,47 +13,54 @@ import { TollgateError } from '@repo/core'
 import pg from 'pg'
 import { connectionStringOf } from './connection.ts'
 
-/** The tables, and those of the queue that @repo/jobs makes. */
+/** The schema of our tables, and the schema of the queue's tables, which @repo/jobs creates. */
 const SCHEMAS = ['public', 'graphile_worker']
 
-/** The advisory lock Prisma's own engine takes, so that whoever migrates or grants excludes the others. */
+/**
+ * The advisory lock of Prisma's own engine. Migrations and grants take it, so that they never run at the same
+ * time.
+ */
 export const PRISMA_LOCK = 72707369
 
 /**
- * The queue's tables show nothing without a policy. This one is for the roles that were granted
- * something, and so keeps who they are.
+ * The queue's tables show no rows without a policy. This policy lists the roles that were granted rights, so
+ * it also records which roles they are.
  */
 const POLICY = 'as_granted'
 
-/** Without a right to change one column no row can be locked; this one says nothing that counts. */
+/**
+ * Locking a row needs the right to update at least one column; changing this column does no harm.
+ */
 const LOCKED_BY = 'createdAt'
 
 export interface Granted {
-  /** How many tables the role may write to. */
+  /** The number of tables that the role may write to. */
   tables: number
-  /** Those it may only add to, by name. */
+  /** The names of the tables that the role may only add to. */
   appendOnly: string[]
 }
 
 /**
- * Gives the role exactly what the app needs and takes the rest, also in tables that are still to come.
- * Connects as the owner. Can be repeated; `migrate` and `migrateJobs` do.
+ * Gives the role exactly the rights that the app needs and revokes all others, also for future tables.
+ * Connects as the owner. Can be repeated; `migrate` and `migrateJobs` do so.
  *
- * @throws `unknown_role`; `role_refused` for a role that could do more, with the reason; `not_the_owner`
- * and `not_migrated`. Nothing is changed then.
+ * @throws `unknown_role`; `role_refused` for a role that could do more, with the reason; `not_the_owner` and
+ *   `not_migrated`. Nothing is changed then.
  */
 export function grantRole(databaseUrl: string, role: string): Promise<Granted> {
   return asOwner(databaseUrl, (client) => grant(client, role))
 }
 
-/** Repeats `grantRole` for every role it was called with, after a migration. Nothing for others' tables. */
+/**
+ * Repeats `grantRole` after a migration for every role it was called with. Skips tables of other owners.
+ */
 export async function repeatGrants(databaseUrl: string): Promise<void> {
   await asOwner(databaseUrl, async (client) => {
     for (const role of await grantedRoles(client)) await grant(client, role)
   })
 }
 
-/** One transaction, one at a time. */
+/** Runs `work` in a transaction as the owner; only one such transaction runs at a time. */
 async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: connectionStringOf(url) })
   client.on('error', () => {})
@@ -61,7 +68,7 @@ async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>):
   try {
     await client.query('BEGIN')
     await client.query('SELECT pg_advisory_xact_lock($1)', [PRISMA_LOCK])
-    // A policy waits for whoever uses the table, and everybody else would wait behind it.
+    // CREATE POLICY waits for the users of the table, and every later query would wait behind it.
     await client.query("SET LOCAL lock_timeout = '5s'")
     const result = await work(client)
     await client.query('COMMIT')
@@ -90,7 +97,9 @@ async function grant(client: pg.Client, role: string): Promise<Granted> {
   }
 }
 
-/** Any role that it can become counts, too. */
+/**
+ * Refuses a role with rights beyond the app's, its own or those of a role that it is a member of.
+ */
 async function refuseMightyRole(client: pg.Client, role: string): Promise<void> {
   const { rows } = await client.query<Record<string, string | boolean>>(
     `SELECT current_user AS owner, r.rolname AS role, r.rolsuper AS "a superuser",
@@ -107,7 +116,7 @@ async function refuseMightyRole(client: pg.Client, role: string): Promise<void> 
     throw new TollgateError(
       'unknown_role',
       404,
-      `There is no role ${role}. Make it first: CREATE ROLE ${client.escapeIdentifier(role)} LOGIN PASSWORD '…'`,
+      `The role ${role} does not exist. Create it first: CREATE ROLE ${client.escapeIdentifier(role)} LOGIN PASSWORD '…'`,
     )
   }
   for (const { owner, role: other, ...rights } of rows) {
@@ -117,7 +126,7 @@ async function refuseMightyRole(client: pg.Client, role: string): Promise<void> 
     throw new TollgateError(
       'role_refused',
       422,
-      `${role} ${way} ${reason}: it could change everything. Use a role of its own for the app.`,
+      `${role} ${way} ${reason}: it could change everything. Use a separate role for the app.`,
     )
   }
 }
@@ -125,16 +134,16 @@ async function refuseMightyRole(client: pg.Client, role: string): Promise<void> 
 interface Table {
   schema: string
   table: string
-  /** Quoted, with its schema. */
+  /** The quoted name with its schema. */
   name: string
-  /** Views, and what migrations note of themselves. */
+  /** True for views and for the tables in which migrations are recorded. */
   isReadOnly: boolean
   isAppendOnly: boolean
   stays: boolean
   follows: boolean
 }
 
-/** Ours alone: an extension's or another owner's are not for us to grant. */
+/** The owner's own tables. Tables of an extension or of another owner are left out. */
 async function readTables(client: pg.Client): Promise<Table[]> {
   const has = (ending: string) => `EXISTS (SELECT FROM pg_trigger t
     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname = c.relname || '_${ending}')`
@@ -161,14 +170,14 @@ async function readTables(client: pg.Client): Promise<Table[]> {
       throw new TollgateError(
         'not_the_owner',
         403,
-        `Connect as ${found.owner}, the role that owns the tables: DATABASE_URL names another.`,
+        `Connect as ${found.owner}, the role that owns the tables: DATABASE_URL names another role.`,
       )
     }
   }
   return rows.filter(({ isOwned }) => isOwned)
 }
 
-/** The rights to a table as a whole; UPDATE may be one to a column. */
+/** The rights to a whole table; UPDATE may be limited to one column. */
 function rightsTo({ isReadOnly, isAppendOnly, stays, follows }: Table): string[] {
   if (isReadOnly) return ['SELECT']
   if (isAppendOnly) return ['SELECT', 'INSERT']
@@ -181,7 +190,10 @@ const forTable = (table: Table, role: string): string[] => [
   `GRANT ${rightsTo(table).join(', ')} ON ${table.name} TO ${role}`,
 ]
 
-/** What is to come there is granted before anybody asks again; only what triggers say is not known yet. */
+/**
+ * Default privileges give the role rights on future tables. What the triggers of those tables forbid is not
+ * known yet.
+ */
 async function forSchemas(client: pg.Client, role: string): Promise<string[]> {
   const rights = {
     TABLES: 'SELECT, INSERT, UPDATE, DELETE',
@@ -189,7 +201,7 @@ async function forSchemas(client: pg.Client, role: string): Promise<string[]> {
     ROUTINES: 'EXECUTE',
   }
   const defaults = `ALTER DEFAULT PRIVILEGES IN SCHEMA ${SCHEMAS.join(', ')}`
-  // Whose the schema is not, cannot grant it; everybody may use `public` as PostgreSQL makes it.
+  // Only the owner of a schema can grant it; by default everybody may use `public`.
   const { rows } = await client.query<{ schema: string }>(
     `SELECT nspname AS schema FROM pg_namespace
      WHERE nspname = ANY ($1) AND pg_has_role(nspowner, 'USAGE')`,
@@ -208,7 +220,7 @@ async function forSchemas(client: pg.Client, role: string): Promise<string[]> {
 }
 
 async function forSequencesAndFunctions(client: pg.Client, role: string): Promise<string[]> {
-  // A trigger's function needs no right to fire; with one, it could be hung on a table of the role's own.
+  // A trigger function needs no right to fire. With the right, the role could attach it to its own table.
   const { rows } = await client.query<{ name: string; right: string | null }>(
     `SELECT format('SEQUENCE %I.%I', n.nspname, c.relname) AS name, 'USAGE' AS right
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -236,11 +248,11 @@ const GUARDED = `
 
 interface Guarded {
   name: string
-  /** Whom the policy lets in. */
+  /** The roles that the policy admits. */
   roles: string[]
 }
 
-/** Changed where it has to be only: it stops the queue for a moment. */
+/** Changes policies only where needed, because a change stops the queue for a moment. */
 async function forQueue(client: pg.Client, role: string): Promise<string[]> {
   const { rows } = await client.query<Guarded>(GUARDED)
   return rows
@@ -257,7 +269,10 @@ async function grantedRoles(client: pg.Client): Promise<string[]> {
   return [...new Set(rows.flatMap(({ roles }) => roles))].sort()
 }
 
-/** What it has by another way, through PUBLIC or a role that it can become, is not ours to take. */
+/**
+ * Refuses a role that has further rights through PUBLIC or another role, which the owner cannot revoke from
+ * it.
+ */
 async function refuseOtherRights(client: pg.Client, role: string, tables: Table[]): Promise<void> {
   const asked = tables.map((table) => {
     const rights = rightsTo(table)
@@ -284,6 +299,6 @@ async function refuseOtherRights(client: pg.Client, role: string, tables: Table[
   throw new TollgateError(
     'role_refused',
     422,
-    `${role} has ${found.right} on ${found.what} by another way: through PUBLIC, through a role that it is a member of, or from somebody who is not the owner. Take that away first.`,
+    `${role} has ${found.right} on ${found.what} by another way: through PUBLIC, through a role that it is a member of, or from somebody who is not the owner. Revoke that right first.`,
   )
 }

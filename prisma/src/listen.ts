@@ -1,7 +1,7 @@
 /**
- * Hearing what other processes NOTIFY, and knowing whether it is heard: a connection of its own that
- * is asked twice a second for a sign of life, replaced when it gives none, and that keeps no process
- * running.
+ * Receives NOTIFY messages of other processes, and knows whether it is up to date. It uses a separate
+ * connection, checks it twice a second, and replaces it if it does not answer. The connection does not keep
+ * the process running.
  *
  * @module
  */
@@ -15,25 +15,27 @@ const SILENT_MS = 2_000
 const LONGEST_PAUSE_MS = 5_000
 
 export interface ListenOptions {
-  /** A direct connection: LISTEN does not pass through a pooler that shares connections. */
+  /** A direct connection: LISTEN does not work through a pooler that shares connections. */
   url: string
   channel: string
-  /** After each connection, before anything counts as heard: reads what was missed meanwhile. */
+  /**
+   * Called after each connect and before messages count as received: read there what was missed meanwhile.
+   */
   onConnect(query: pg.Client['query']): Promise<unknown>
   onNotify(payload: string): void
-  /** Told of a connection that was lost or could not be made. */
+  /** Called when a connection is lost or cannot be made. */
   onLost?(error: unknown): void
 }
 
 export interface Listener {
-  /** Whether all that was sent up to two seconds before `now` (milliseconds) has arrived. */
+  /** Whether every message sent up to two seconds before `now` (milliseconds) has arrived. */
   isCurrent(now: number): boolean
-  /** Waits until what was committed before has arrived, or until the connection is lost. */
+  /** Waits until messages of earlier commits have arrived, or until the connection is lost. */
   settle(): Promise<void>
   close(): void
 }
 
-/** Listens on `channel` until closed, and connects again whenever the connection is lost. */
+/** Listens on `channel` until closed, and reconnects whenever the connection is lost. */
 export function listen(options: ListenOptions): Listener {
   let client: pg.Client | null = null
   let ask: () => Promise<unknown> = async () => null
@@ -47,7 +49,7 @@ export function listen(options: ListenOptions): Listener {
     clearTimeout(timer)
     if (!isClosed) timer = setTimeout(work, ms).unref()
   }
-  /** Gives `lost` up, once, and connects anew. */
+  /** Discards the connection `lost`, once, and connects again. */
   const replace = (lost: pg.Client, error: unknown) => {
     if (client !== lost) return
     client = null
@@ -67,7 +69,7 @@ export function listen(options: ListenOptions): Listener {
     client = next
     ask = shared(() => next.query('SELECT 1'))
     next.on('error', (error) => replace(next, error))
-    next.on('end', () => replace(next, new Error('The connection was closed.')))
+    next.on('end', () => replace(next, new Error('The listening connection was closed.')))
     next.on('notification', ({ payload }) => options.onNotify(payload ?? ''))
     streamOf(next).unref()
     answered(next, async () => {
@@ -77,10 +79,13 @@ export function listen(options: ListenOptions): Listener {
     })
   }
 
-  /** Runs `ask`; an answer in time is a sign of life as of when it was asked. */
+  /** Runs `question`. An answer in time counts as a sign of life at the time of the question. */
   function answered(asked: pg.Client, question: () => Promise<unknown>): void {
     const since = Date.now()
-    const tooLate = setTimeout(() => replace(asked, new Error('No answer in time.')), SILENT_MS)
+    const tooLate = setTimeout(
+      () => replace(asked, new Error('The server did not answer in time.')),
+      SILENT_MS,
+    )
     tooLate.unref()
     question()
       .then(
@@ -98,11 +103,11 @@ export function listen(options: ListenOptions): Listener {
   connect()
   return {
     isCurrent: (now) => now - heardAt < SILENT_MS,
-    // The server sends what is waiting before it says that a query is done.
+    // The server sends waiting notifications before it reports that a query is done.
     async settle() {
       if (client === null || heardAt === 0) return
       const stream = streamOf(client)
-      // Who waits is not to be left by a process that has nothing else to do.
+      // Keeps the process running while a caller waits.
       stream.ref()
       settling += 1
       await ask().catch(() => {})
@@ -120,7 +125,7 @@ export function listen(options: ListenOptions): Listener {
   }
 }
 
-/** `ask` one at a time: who asks meanwhile gets the answer to the next question. */
+/** Runs one `ask` at a time. Callers that come meanwhile share the next one. */
 function shared(ask: () => Promise<unknown>): () => Promise<unknown> {
   let present: Promise<unknown> = Promise.resolve()
   let next: Promise<unknown> | null = null

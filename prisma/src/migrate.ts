@@ -1,6 +1,6 @@
 /**
- * Applies migrations with nothing but `pg`, and records them exactly as `prisma migrate deploy`
- * does: same table, same checksums, same lock, so the two can take turns on one database.
+ * Applies migrations with nothing but `pg` and records them exactly as `prisma migrate deploy` does: same
+ * table, same checksums, same lock. Both can be used in turn on one database.
  *
  * @module
  */
@@ -15,8 +15,8 @@ import { connectionStringOf } from './connection.ts'
 import { PRISMA_LOCK, repeatGrants } from './grants.ts'
 
 /**
- * Both `src/` and `dist/` lie beside `migrations/`. Looked up when it is needed, and not written as
- * `new URL('…', import.meta.url)`: bundlers take that for a file to bundle.
+ * The folder `migrations/`, which is beside both `src/` and `dist/`. It is resolved when needed and not
+ * written as `new URL('…', import.meta.url)`, which bundlers take for a file to bundle.
  */
 const migrationsFolder = (): string =>
   join(dirname(fileURLToPath(import.meta.url)), '..', 'migrations')
@@ -24,7 +24,7 @@ const migrationsFolder = (): string =>
 interface Migration {
   name: string
   sql: string
-  /** SHA-256 of the file, hex. */
+  /** The SHA-256 of the file, in hex. */
   checksum: string
 }
 
@@ -35,12 +35,12 @@ interface MigrationRow {
 }
 
 /**
- * Applies every pending migration in order, each in a transaction of its own with its record, and
- * returns their names. Roles that `grantRole` was called with get what the new tables need. Two
- * deployers at once are safe: one waits.
+ * Applies every pending migration in order and returns their names. Each migration runs in a transaction of
+ * its own, together with its record. Roles that `grantRole` was called with get their rights on the new
+ * tables. If two deployments run at once, one waits.
  *
- * @throws `migration_failed_earlier` if an engine left an unfinished one behind, and
- * `migration_edited` if a file differs from what was applied. Nothing is applied then.
+ * @throws `migration_failed_earlier` if an engine left an unfinished migration behind, and `migration_edited`
+ *   if a file differs from the applied one. Nothing is applied then.
  */
 export async function migrate(databaseUrl: string, folder = migrationsFolder()): Promise<string[]> {
   const applied = await withClient(databaseUrl, async (client) => {
@@ -54,7 +54,7 @@ export async function migrate(databaseUrl: string, folder = migrationsFolder()):
   return applied
 }
 
-/** The names of the migrations `migrate` would apply. Changes nothing. */
+/** The names of the migrations that `migrate` would apply. Changes nothing. */
 export async function pendingMigrations(
   databaseUrl: string,
   folder = migrationsFolder(),
@@ -75,7 +75,7 @@ async function findPending(client: pg.Client, folder: string): Promise<Migration
     throw new TollgateError(
       'migration_failed_earlier',
       500,
-      `Migration ${unfinished.migration_name} was begun and not finished. Resolve it first.`,
+      `Migration ${unfinished.migration_name} was started and not finished. Resolve it first, for instance with prisma migrate resolve.`,
     )
   }
   const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]))
@@ -85,7 +85,7 @@ async function findPending(client: pg.Client, folder: string): Promise<Migration
       throw new TollgateError(
         'migration_edited',
         500,
-        `Migration ${name} was edited after it was applied. Migrations only go forward: add one.`,
+        `Migration ${name} was edited after it was applied. Undo the edit and add a new migration.`,
       )
     }
   }
@@ -119,10 +119,10 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
   }
 }
 
-/** A connection of its own: closing it also releases the session's advisory lock. */
+/** A separate connection: closing it also releases the session's advisory lock. */
 async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: connectionStringOf(url) })
-  // A server that goes away also fails the query under way; unhandled, the event ends the process.
+  // A lost server also fails the running query; without a listener the event would end the process.
   client.on('error', () => {})
   await client.connect()
   try {

@@ -1,8 +1,8 @@
 /**
- * Statements that would wait for the same lock. Each on a connection of its own would hold it while it
- * waits, until nobody else has one. Those of one line share a connection and are sent before the answers
- * to the ones before them are there, so that PostgreSQL goes from one to the next without a way back to
- * the process. Each is a transaction by itself: what fails fails alone.
+ * Runs statements that would wait for the same lock. If each used a connection of its own, waiting
+ * statements would hold every connection. So the statements of one line share a connection and are sent
+ * before earlier answers arrive, and PostgreSQL goes from one to the next without a round trip. Each
+ * statement is a transaction by itself and fails alone.
  *
  * @module
  */
@@ -11,11 +11,13 @@ import pg from 'pg'
 import type { Prisma } from './generated/client.ts'
 import { type Asking, poolOf, queryOn } from './query-named.ts'
 
-/** How many are sent and not answered. A connection that is lost fails so many at the most. */
+/** The most statements sent and not yet answered. A lost connection fails at most this many. */
 const DEPTH = 16
-/** Through Prisma: one is on its way while the other is at its commit. */
+/** The limit through Prisma: one statement is on its way while the other commits. */
 const PRISMA_DEPTH = 2
-/** After so many a line gives its connection back and asks for one anew, behind whoever waits. */
+/**
+ * After this many statements a line returns its connection and queues for a new one behind other users.
+ */
 const TURN = 64
 
 interface Statement {
@@ -24,7 +26,7 @@ interface Statement {
   reject: (error: unknown) => void
 }
 
-/** Where the statements of a turn are asked. */
+/** The connection that a line uses for one turn. */
 interface Connection {
   depth: number
   ask: (sql: Prisma.Sql) => Promise<unknown[]>
@@ -34,10 +36,10 @@ interface Connection {
 const LINES = new WeakMap<object, Map<string, Line>>()
 
 /**
- * The rows that `sql` answers, behind those of the same `line` that were asked of this client before.
- * Otherwise as `queryNamed`; not for transactions, which have a connection.
+ * Returns the rows of `sql`, which runs after earlier statements of the same `line` and client. Otherwise
+ * like `queryNamed`; not for use in a transaction, which has its own connection.
  *
- * @throws as `queryNamed`; those under way on a connection that is lost fail together
+ * @throws as `queryNamed`; the statements under way on a lost connection fail together
  */
 export function queryInLine<Row>(
   db: Asking,
@@ -57,7 +59,7 @@ class Line {
   readonly #waiting: Statement[] = []
   readonly #connect: () => Promise<Connection>
   readonly #ended: () => void
-  /** Null: nobody serves it. */
+  /** Null while no turn is running. */
   #send: (() => void) | null = null
 
   constructor(db: Asking, name: string, ended: () => void) {
@@ -93,7 +95,7 @@ class Line {
         send()
       }
       const send = () => {
-        // The first goes alone, because the others need what it prepares.
+        // The first statement goes alone, because it prepares the statement that the others use.
         while (open < (isPrepared ? depth : 1) && sent < TURN && !isLost) {
           const next = this.#waiting.shift()
           if (!next) break

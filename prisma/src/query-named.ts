@@ -1,5 +1,5 @@
 /**
- * Statements that are asked all the time, past Prisma, whose own work for each statement is more than PostgreSQL's.
+ * Runs frequent statements without Prisma, whose own work for each statement is more than PostgreSQL's.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { connectionTo } from './connection.ts'
 import type { Prisma } from './generated/client.ts'
 import { createStatementNames } from './statement-names.ts'
 
-/** Makes connections for Prisma that others may use, too. */
+/** Makes Prisma's connection pool available to other code. */
 class SharingPg extends PrismaPg {
   #pool: pg.Pool | null = null
 
@@ -20,7 +20,7 @@ class SharingPg extends PrismaPg {
     return adapter
   }
 
-  /** Null before the client's first query and after its last. */
+  /** Prisma's pool. Null before the client's first query and after it was closed. */
   get pool(): pg.Pool | null {
     return this.#pool && !this.#pool.ending ? this.#pool : null
   }
@@ -29,7 +29,8 @@ class SharingPg extends PrismaPg {
 const ADAPTERS = new WeakMap<object, SharingPg>()
 
 /**
- * What a client at `url` connects by; `queryNamed` finds it by the client once it is told of it.
+ * Creates the adapter of a client at `url`. `useFor` registers the client, so that `queryNamed` finds its
+ * pool.
  *
  * @throws `invalid_database_url`
  */
@@ -39,23 +40,23 @@ export function createAdapter(
 ): { adapter: PrismaPg; useFor(client: object): void } {
   const { isShared, ...connection } = connectionTo(url)
   const config = { max: maxConnections, ...connection }
-  // Where a pooler shares connections, nothing can be prepared on them.
+  // Prepared statements do not survive on connections that a pooler shares.
   if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
-  // For `queryInLine`; whoever waits for each answer notices nothing of it.
-  // Its type has no undefined, which it passes on, and which pg takes as no name.
+  // The option `pipeline` is for `queryInLine` and does not affect callers that wait for each answer. The
+  // generator's type lacks `undefined`, but the adapter passes it on, and pg takes it as no name.
   const statementNameGenerator = createStatementNames() as (query: { sql: string }) => string
   const adapter = new SharingPg({ ...config, pipeline: true }, { statementNameGenerator })
   return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
 }
 
-/** Lets `alias`, which passes everything on to `client`, be as good as it. */
+/** Lets `queryNamed` use the pool of `client` for `alias`, which wraps `client`. */
 export function useAs(client: object, alias: object): void {
   const adapter = ADAPTERS.get(client)
   if (adapter) ADAPTERS.set(alias, adapter)
 }
 
 const types = {
-  // As Prisma has it: a number would not hold every one.
+  // Like Prisma: a number cannot hold every int8.
   getTypeParser: ((oid, format) =>
     oid === pg.types.builtins.INT8
       ? BigInt
@@ -63,22 +64,23 @@ const types = {
 }
 
 /**
- * The rows that `sql` answers. A client of `createDb` prepares it under `name`, which stands for this
- * text alone; a transaction and any other client ask it through Prisma. A bigint is one either way.
+ * Returns the rows of `sql`. A client of `createDb` prepares the statement under `name`, which must always
+ * stand for this text; a transaction or any other client runs it through Prisma. A bigint column becomes a
+ * BigInt either way.
  *
- * @throws PostgreSQL's errors as either way has them; `sqlErrorOf` reads both.
+ * @throws PostgreSQL's error, or Prisma's error around it; `sqlErrorOf` reads both
  */
 export async function queryNamed<Row>(db: Asking, name: string, sql: Prisma.Sql): Promise<Row[]> {
   const pool = poolOf(db)
   return pool ? queryOn(pool, name, sql) : db.$queryRaw<Row[]>(sql)
 }
 
-/** A client, or a transaction of one. */
+/** A client, or a transaction of a client. */
 export interface Asking {
   $queryRaw<T>(sql: Prisma.Sql): Promise<T>
 }
 
-/** Of a client of `createDb`; null for any other, and before its first query. */
+/** The pool of a client of `createDb`; null for any other client, and before the first query. */
 export const poolOf = (db: Asking): pg.Pool | null => ADAPTERS.get(db)?.pool ?? null
 
 export async function queryOn<Row>(
@@ -91,12 +93,12 @@ export async function queryOn<Row>(
 }
 
 export interface SqlError {
-  /** `23505` and the like. Null: the server said none. */
+  /** The SQLSTATE, such as `23505`. Null: the server sent none. */
   state: string | null
   message: string
 }
 
-/** What PostgreSQL said, where `error` is its own or Prisma's around it. */
+/** PostgreSQL's error, read from its own error or from Prisma's error around it. */
 export function sqlErrorOf(error: unknown): SqlError {
   if (error instanceof pg.DatabaseError) {
     return { state: error.code ?? null, message: error.message }

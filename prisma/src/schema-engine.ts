@@ -1,6 +1,6 @@
 /**
- * Prisma's schema engine in WebAssembly, for what needs no download: the SQL that brings a database
- * in line with the schema files. Development only.
+ * Prisma's schema engine in WebAssembly, which needs no download. It writes the SQL that brings a database in
+ * line with the schema files. For development only.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** The catalogue's internal "char" type, which adapter-pg cannot describe. */
+/** The type "char" of the system catalogue, which adapter-pg cannot describe. */
 const CHAR_OID = 18
 const TEXT_OID = 25
 const COLUMN_TYPE_CHARACTER = 6
@@ -42,7 +42,7 @@ interface EngineModule {
     ) => Promise<Engine>
   }
 }
-/** `WebAssembly` is a global of Node whose types come with the browser's library only. */
+/** `WebAssembly` is a global of Node, but only TypeScript's DOM library declares its types. */
 interface WebAssemblyGlobal {
   instantiate(
     bytes: Uint8Array,
@@ -50,7 +50,7 @@ interface WebAssemblyGlobal {
   ): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>
 }
 
-// One instance per process: the generated glue keeps it in a module-level variable.
+// One instance per process, because the generated code keeps it in a module-level variable.
 let engineModule: Promise<EngineModule> | undefined
 
 async function loadEngine(): Promise<EngineModule> {
@@ -78,7 +78,9 @@ interface RawResult {
   fields?: { dataTypeID: number }[]
 }
 
-/** Reports the catalogue's "char" columns as characters, or every introspection fails. */
+/**
+ * Describes "char" columns of the catalogue as characters; without this every introspection fails.
+ */
 function readable(adapter: SqlDriverAdapter): SqlDriverAdapter {
   const open = adapter as SqlDriverAdapter & { performIO(query: unknown): Promise<RawResult> }
   const performIO = open.performIO.bind(open)
@@ -138,12 +140,12 @@ async function withEngine<T>(
     return await work(engine, files)
   } finally {
     engine.free?.()
-    // Nothing else closes what the engine opened, and an open pool keeps the process alive.
+    // Nothing else closes the engine's connections, and an open pool keeps the process alive.
     await Promise.allSettled(open.map((adapter) => adapter.dispose()))
   }
 }
 
-/** SQL that would bring the database at `url` in line with the schema; null when they agree. */
+/** The SQL that would bring the database at `url` in line with the schema; null if they agree. */
 export function schemaDiff(url: string): Promise<string | null> {
   return withEngine(url, async (engine, files) => {
     const result = await engine.diff({
@@ -158,7 +160,10 @@ export function schemaDiff(url: string): Promise<string | null> {
   })
 }
 
-/** What Prisma's own engine would still apply to the database at `url`; it applies it, too. */
+/**
+ * Applies the migrations that Prisma's own engine still finds for the database at `url`, and returns their
+ * names.
+ */
 export function applyWithPrisma(url: string): Promise<string[]> {
   return withEngine(url, async (engine) => {
     const folder = join(ROOT, 'migrations')

@@ -1,18 +1,26 @@
 /**
- * Names for the statements that Prisma repeats. PostgreSQL parses and plans a statement with a name once on each
- * connection; without names that was half of its work in a sync.
+ * Names for the statements that Prisma repeats. PostgreSQL parses and plans a named statement once on each
+ * connection; unnamed statements spent half of PostgreSQL's work in a sync on that.
  *
  * @module
  */
 
-/** A statement that is sent so often gets a name, as in PostgreSQL's driver for Java. */
+/**
+ * A statement gets a name after it was sent this many times, as in PostgreSQL's driver for Java.
+ */
 const OFTEN = 5
-/** Each connection keeps the plans of its named statements: so many at the most. */
+/** The most named statements; each connection keeps the plans of all of them. */
 const MOST_NAMES = 256
-/** Statements with lists of any length have ever new texts, which are not counted for ever. */
+/**
+ * The most statements that are counted. A statement with a list has a new text for each length, and counting
+ * them all would use ever more memory.
+ */
 const MOST_COUNTED = 2_000
 
-/** Gives the statement's name, or undefined for a statement that has none. A name stands for one text. */
+/**
+ * Returns a function that gives a statement's name, or undefined if the statement has none. A name always
+ * stands for one text.
+ */
 export function createStatementNames(): (query: { sql: string }) => string | undefined {
   const names = new Map<string, string>()
   const counts = new Map<string, number>()

@@ -13,7 +13,9 @@ const STATUS: Record<TenancyErrorCode, number> = {
   unscoped_query: 403,
 }
 
-/** A query that could leave its organization. Branch on `code`; the message names the model. */
+/**
+ * A query could reach rows of another organization. Branch on `code`; the message names the model.
+ */
 export class TenancyError extends TollgateError<TenancyErrorCode> {
   override readonly name = 'TenancyError'
 

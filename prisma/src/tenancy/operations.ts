@@ -1,6 +1,6 @@
 /**
- * What each operation of a model becomes for one organization. An operation that is not listed is
- * refused, whatever a newer Prisma adds.
+ * Rewrites each operation of a model for one organization. An operation that is not listed is refused, so an
+ * operation of a newer Prisma is refused, too.
  *
  * @module
  */
@@ -11,7 +11,9 @@ import { type Reference, withoutMade } from './references.ts'
 import { all, unique, visible, writable } from './scope.ts'
 import { change, creation } from './writes.ts'
 
-/** `references` gets what the data refers to, which has to be checked before the query is sent. */
+/**
+ * `references` receives the rows that the data refers to, which are checked before the query is sent.
+ */
 type Rewrite = (
   model: ModelName,
   args: Args,
@@ -29,11 +31,13 @@ const findOne: Rewrite = (model, args, organizationId) => {
   return { ...walked, where: unique(walked.where, visible(model, organizationId), ...must) }
 }
 
-/** What a new row points to is checked before it is written, so there is nothing it must satisfy. */
+/**
+ * The references of a new row are checked before it is written, so the query needs no further condition.
+ */
 const create: Rewrite = (model, args, organizationId, references = []) => {
   const found: Reference[] = []
   const data = creation(model, args.data, { organizationId, references: found })
-  // A row that is a duplicate and skipped may be another organization's.
+  // A duplicate that is skipped may be another organization's row.
   const made = args.skipDuplicates ? [] : [data].flat()
   references.push(...withoutMade(found, model, made))
   return { ...read(model, args, organizationId).args, data }

@@ -1,7 +1,7 @@
 /**
- * The database as one organization has it. Promise 6: no query made through it sees or writes
- * another organization's row. Two walls: each query is rewritten here, and runs in a transaction
- * that names the organization, where the policies of row-level security hold it to the same rows.
+ * The database as one organization sees it. Promise 6: no query made through it sees or writes another
+ * organization's row. Two walls enforce this: each query is rewritten here, and runs in a transaction that
+ * names the organization, where the policies of row-level security allow the same rows.
  *
  * @module
  */
@@ -20,20 +20,24 @@ import { type Reference, requireOwn } from './references.ts'
 import type { OrganizationDb } from './types.ts'
 
 /**
- * `db` held to one organization, as a Prisma client extension. Reads are filtered, writes stamped;
- * another organization's id, raw SQL and tables that are not an organization's are refused. What
- * everybody may read and what belongs to the organization as an owner can be read and not written.
+ * Limits `db` to one organization, as a Prisma client extension. Reads are filtered, and new rows get the
+ * organization's id. Another organization's id, raw SQL and tables without an organization are refused. Rows
+ * that everybody may read, or that the organization owns through a relation or as owner, can be read and not
+ * written.
  *
- * Given a transaction, it works in that one and leaves it as it was; given a client, each query and
- * each `$transaction` is one of its own.
+ * Given a transaction, it works in that transaction and leaves its settings unchanged. Given a client, each
+ * query and each `$transaction` is a transaction of its own.
  *
- * @throws `organization_required` without an id, `invalid_argument` for one that cannot be stored; from its
- * queries `foreign_organization`, `outside_organization`, `unscoped_query`, and `invalid_argument` for a filter
- * that is undefined
+ * @throws `organization_required` without an id, `invalid_argument` for an id that cannot be stored; from its
+ *   queries `foreign_organization`, `outside_organization`, `unscoped_query`, and `invalid_argument` for a
+ *   filter that is undefined
  */
 export function forOrganization(db: Database | Db, organizationId: string): OrganizationDb {
   if (typeof organizationId !== 'string' || organizationId.trim() === '') {
-    throw new TenancyError('organization_required', 'There is no organization to act for.')
+    throw new TenancyError(
+      'organization_required',
+      'The organization id is missing. Pass the id of the organization to act for.',
+    )
   }
   requireId('The organization id', organizationId)
   const held = HELD_TO.get(db)
@@ -41,7 +45,7 @@ export function forOrganization(db: Database | Db, organizationId: string): Orga
   if (held !== undefined) {
     throw new TenancyError(
       'foreign_organization',
-      'A client that is held to one organization cannot be held to another.',
+      'This client is limited to another organization. Use the plain client.',
     )
   }
   if (!('$extends' in db)) return scoped(organizationId, inTransactionOf(db, organizationId))
@@ -49,7 +53,7 @@ export function forOrganization(db: Database | Db, organizationId: string): Orga
     scoped(organizationId, onItsOwn(client, organizationId), (work, options) =>
       transaction(client, organizationId, callersWork(organizationId, work), options),
     )
-  // Prisma's types want of an extension that it can be extended itself; this one must not.
+  // Prisma's types require that an extension can be extended itself; this one must not be.
   return db.$extends(hold as never) as unknown as OrganizationDb
 }
 
@@ -76,7 +80,9 @@ const onItsOwn =
     return result
   }
 
-/** @throws `foreign_organization` where it refers to a row that the organization does not have */
+/**
+ * @throws `foreign_organization` if the query refers to a row that the organization does not have
+ */
 async function sendChecked(tx: Db, { references, send }: Prepared, organizationId: string) {
   await requireOwn(tx, references, organizationId)
   return send(tx)
@@ -84,7 +90,9 @@ async function sendChecked(tx: Db, { references, send }: Prepared, organizationI
 
 const QUEUES = new WeakMap<object, Promise<unknown>>()
 
-/** In the caller's transaction: one query after the other, and afterwards all is as it was. */
+/**
+ * Runs queries in the caller's transaction, one after the other, and restores the setting after each.
+ */
 function inTransactionOf(tx: Db, organizationId: string): Run {
   return (prepare) => {
     const turn = (QUEUES.get(tx) ?? Promise.resolve()).then(async () => {
@@ -96,7 +104,7 @@ function inTransactionOf(tx: Db, organizationId: string): Run {
         await restore()
         return result
       } catch (error) {
-        // Where the database has given the transaction up, there is nothing left to restore.
+        // If the database has aborted the transaction, there is nothing to restore.
         await restore().catch(() => {})
         throw error
       }
@@ -109,7 +117,7 @@ function inTransactionOf(tx: Db, organizationId: string): Run {
   }
 }
 
-/** A transaction that is the organization's from its first statement to its last. */
+/** A transaction that names the organization from its first statement on. */
 function transaction(
   db: Database,
   organizationId: string,
@@ -122,7 +130,9 @@ function transaction(
   }, options)
 }
 
-/** The caller's `work`, a function of the held transaction or a list of held queries. */
+/**
+ * Runs the caller's `work`: a function that takes the limited transaction, or a list of queries.
+ */
 const callersWork = (organizationId: string, work: unknown) => async (tx: Db) => {
   const run: Run = async (prepare) => sendChecked(tx, prepare(), organizationId)
   if (typeof work === 'function') return work(scoped(organizationId, run))
@@ -132,7 +142,7 @@ const callersWork = (organizationId: string, work: unknown) => async (tx: Db) =>
     if (!found) {
       throw new TenancyError(
         'unscoped_query',
-        'A transaction of an organization takes its own queries only.',
+        'A transaction of an organization takes only queries of that organization. Build them with its client.',
       )
     }
     results.push(await run(() => query.prepare()))
@@ -140,7 +150,7 @@ const callersWork = (organizationId: string, work: unknown) => async (tx: Db) =>
   return results
 }
 
-/** The client: its models, `$transaction` where it can open one, and nothing else. */
+/** The limited client. It has the models, `$transaction` if it can open one, and nothing else. */
 function scoped(organizationId: string, run: Run, transaction?: Transaction): OrganizationDb {
   const delegates = new Map<string, object>()
   const client: object = new Proxy(Object.create(null), {
@@ -176,8 +186,9 @@ function delegateOf(model: ModelName, organizationId: string, run: Run): object 
       if (!rewrite) return refusedUnlessProbed(operation, model)
       return (args: unknown = {}) =>
         new Query(model, organizationId, run, args, (given) => {
-          // Taken for "no arguments", anything else would mean every row.
-          if (!isRecord(given)) throw unscoped(model, `${operation.toString()} of no known form`)
+          // Prisma would take another value for "no arguments", which means every row.
+          if (!isRecord(given))
+            throw unscoped(model, `${operation.toString()} with arguments that are not an object`)
           const references: Reference[] = []
           const rewritten = rewrite(model, given, organizationId, references)
           const send = (db: Db) => Reflect.get(delegateIn(db, model), operation)(rewritten)
@@ -187,7 +198,7 @@ function delegateOf(model: ModelName, organizationId: string, run: Run): object 
   })
 }
 
-/** Promises and printing probe for members; nothing is there, and nothing is wrong with asking. */
+/** Members that promises and printing look for. They get undefined instead of an error. */
 const PROBED = ['then', 'catch', 'finally', 'toJSON', 'constructor', 'asymmetricMatch']
 
 function refusedUnlessProbed(key: string | symbol, of: string): unknown {
@@ -195,7 +206,7 @@ function refusedUnlessProbed(key: string | symbol, of: string): unknown {
   return () => {
     throw new TenancyError(
       'unscoped_query',
-      `${of} has no ${key} that could be held to one organization; use the plain client for it.`,
+      `${of} has no ${key} that can be limited to one organization. Use the plain client for it.`,
     )
   }
 }

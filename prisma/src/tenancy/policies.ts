@@ -1,8 +1,8 @@
 /**
- * The second wall: row-level security, forced, so that it binds the owner of the tables, too. The
- * database shows a transaction what the settings say: an organization's rows where one is named, all
- * where the connection is the system's, and else none. A trigger holds foreign keys to the rows that are
- * shown, because PostgreSQL checks them past the policies. Written into migrations by `db:diff`.
+ * The second wall: row-level security, forced, so that it binds the owner of the tables, too. The settings
+ * decide which rows a transaction sees: an organization's rows if it names one, all rows if the connection is
+ * the system's, else none. A trigger limits foreign keys to visible rows, because PostgreSQL checks foreign
+ * keys without the policies. `db:diff` writes the SQL into migrations.
  *
  * @module
  */
@@ -14,14 +14,16 @@ import { models } from './generated/models.ts'
 import type { Model, ModelName } from './model.ts'
 import { columnOf } from './scope.ts'
 
-// In a subquery, so that a setting is asked once and not for each row; written out, because a function
-// of the database would be read anew for each query.
+// In a subquery, so that the setting is read once per query and not for each row. Written out, because a
+// function of the database would be planned anew for each query.
 const ORGANIZATION = `(SELECT nullif(current_setting('${ORGANIZATION_SETTING}', true), ''))`
 const SYSTEM =
   `(SELECT current_setting('${SYSTEM_SETTING}', true) = 'on' ` +
   `AND coalesce(current_setting('${ORGANIZATION_SETTING}', true), '') = '')`
 
-/** The statements that put a table behind its policies. */
+/**
+ * The statements that enable row-level security on a table and create its policies and triggers.
+ */
 export function policiesOf(name: ModelName): string {
   const model = models[name]
   const table = quote(model.table)
@@ -34,10 +36,15 @@ export function policiesOf(name: ModelName): string {
   ].join('\n')
 }
 
-/** Of the migrations: looks for the row that a foreign key names, in a transaction of an organization. */
+/**
+ * A function of the migrations. In a transaction of an organization it looks up the row that a foreign key
+ * names.
+ */
 const CHECK = 'Tenancy_refers_inside'
 
-/** One trigger for each foreign key of an organization's table that could lead out of the organization. */
+/**
+ * One trigger for each foreign key of an organization's table that could lead out of the organization.
+ */
 function triggersOf(name: ModelName, model: Model): string[] {
   if (model.tenancy !== 'organization') return []
   return Object.entries(model.relations).flatMap(([relation, { model: other, from, to }]) => {
@@ -49,8 +56,9 @@ function triggersOf(name: ModelName, model: Model): string[] {
       models[other].table,
       ...from.flatMap((column, index) => [column, to[index] ?? '']),
     ]
-    // Looking for the row before the write: whoever becomes a member would be seen as one. Rows of an
-    // organization's own table may come in one statement with those that they refer to.
+    // BEFORE, because the write itself could make the row visible: a user who becomes a member is visible.
+    // AFTER for an organization's own table, because one statement may insert rows together with the rows
+    // they refer to.
     const time = models[other].tenancy === 'organization' ? 'AFTER' : 'BEFORE'
     return [
       `CREATE TRIGGER ${quote(`${model.table}_${relation}_is_inside`)} ${time} INSERT OR UPDATE OF ` +
@@ -64,7 +72,9 @@ function triggersOf(name: ModelName, model: Model): string[] {
 const ownColumnOf = (name: ModelName) =>
   models[name].tenancy === 'organization' ? columnOf(name) : null
 
-/** Which rows are the organization's, and for which commands; null for none. As `scopeOf`. */
+/**
+ * The rows that the organization has and the commands it may run on them; null for none. Matches `scopeOf`.
+ */
 function ownRows(name: ModelName, model: Model): { for: string; using: string } | null {
   if (model.tenancy === 'global') {
     return model.by.includes('readable') ? { for: READ, using: 'true' } : null
@@ -73,7 +83,7 @@ function ownRows(name: ModelName, model: Model): { for: string; using: string } 
   return using === null ? null : { for: model.tenancy === 'organization' ? '' : READ, using }
 }
 
-/** The condition on a row of the model that makes it the organization's; null where none is. */
+/** The condition that makes a row the organization's; null if no row is. */
 function conditionOf(name: ModelName): string | null {
   const model = models[name]
   const { tenancy, by, relations } = model
@@ -89,15 +99,15 @@ function conditionOf(name: ModelName): string | null {
     const condition = relation && conditionOf(relation.model)
     if (!condition) return []
     const other = models[relation.model]
-    // A list is pointed at from the other side, by the relation that has the same columns.
+    // For a list the other model refers to this one, through the relation with the same columns.
     const back = Object.values(other.relations).find(
       (candidate) => candidate.model === name && `${candidate.from}` === `${relation.backwards}`,
     )
     const here = (relation.list ? back?.to : relation.from) ?? []
     const there = relation.list ? relation.backwards : relation.to
     const theirs = there.map((each) => `${quote(other.table)}.${quote(each)}`)
-    // Asked once for a query, by an index, and not at all for the system. A look-up for each row would be made into
-    // one of the whole table, whoever asks.
+    // Evaluated once per query, with an index, and not at all for the system. PostgreSQL would turn a look-up
+    // per row into a scan of the whole table.
     const rows = `FROM ${quote(other.table)} WHERE ${condition}`
     if (theirs.length === 1)
       return `${column(here[0] ?? '')} = ANY (ARRAY(SELECT ${theirs[0]} ${rows}))`
@@ -119,10 +129,10 @@ interface TableRow {
 }
 
 /**
- * SQL that would bring the policies of the database at `url`, and the triggers that belong to them, in line
- * with the schema; null when they agree. Changes nothing.
+ * The SQL that would bring the policies and their triggers in the database at `url` in line with the schema;
+ * null if they agree. Changes nothing.
  *
- * @throws `tenancy_undeclared`, naming every table that has not said whose its rows are
+ * @throws `tenancy_undeclared`, which names every table without a `@tenancy` line
  */
 export async function policyDiff(url: string): Promise<string | null> {
   const client = new pg.Client({ connectionString: connectionStringOf(url) })
@@ -180,7 +190,7 @@ const silent = (tables: string[]) =>
   new TollgateError(
     'tenancy_undeclared',
     500,
-    `${tables.join(', ')}: nobody has said whose the rows are. Put a line \`/// @tenancy …\` above ` +
+    `${tables.join(', ')}: the owner of the rows is not declared. Put a line \`/// @tenancy …\` above ` +
       'the model (schema/schema.prisma lists the forms), then run `prisma generate` in prisma/ ' +
       'and `db:diff --name x`, which writes the policies into a migration.',
   )

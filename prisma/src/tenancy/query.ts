@@ -1,4 +1,6 @@
-/** A query as it is handed to the caller: sent when awaited, alone or as a part of a transaction. */
+/**
+ * A query as the caller gets it: it is sent when it is awaited, alone or as part of a transaction.
+ */
 
 import type { Db } from '../client.ts'
 import { models } from './generated/models.ts'
@@ -7,12 +9,12 @@ import type { Reference } from './references.ts'
 
 /** A query that was rewritten for one organization. */
 export interface Prepared {
-  /** Which rows have to be the organization's before the query is sent. */
+  /** The rows that must belong to the organization before the query is sent. */
   references: readonly Reference[]
   send(db: Db): PromiseLike<unknown>
 }
 
-/** Runs one query; `prepare` throws where the query is refused. */
+/** Runs one query; `prepare` throws if the query is refused. */
 export type Run = (prepare: () => Prepared) => Promise<unknown>
 
 export class Query implements PromiseLike<unknown> {
@@ -42,7 +44,7 @@ export class Query implements PromiseLike<unknown> {
     return this.#prepare(this.#args)
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: a query of Prisma's is sent when it is awaited, too.
+  // biome-ignore lint/suspicious/noThenProperty: like a Prisma query, it is sent when it is awaited.
   then: PromiseLike<unknown>['then'] = (fulfilled, rejected) =>
     this.#settle().then(fulfilled, rejected)
   catch = (rejected: (error: unknown) => unknown) => this.#settle().catch(rejected)
@@ -53,7 +55,9 @@ export class Query implements PromiseLike<unknown> {
     return this.#answer
   }
 
-  /** Prisma's fluent form: `findUnique(…).user()` selects the relation and answers it alone. */
+  /**
+   * Supports Prisma's fluent form: `findUnique(…).user()` selects the relation and returns only that.
+   */
   withRelations(): this {
     for (const name of Object.keys(models[this.#model].relations)) {
       Object.defineProperty(this, name, {

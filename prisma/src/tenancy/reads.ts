@@ -1,9 +1,9 @@
 /**
- * Reading: every filter, include, select, count and order of a query, however deep, is held to the
+ * Rewrites reads: every filter, include, select, count and order of a query, at any depth, is limited to the
  * organization's rows.
  *
- * A to-one relation that must be there cannot be filtered in Prisma; what it has to satisfy becomes
- * a condition on the row that names it, so a row that points abroad is not found.
+ * Prisma cannot filter a required to-one relation. Its condition is added to the row that refers to it, so a
+ * row that refers to another organization's row is not found.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { type Args, isRecord, type ModelName, type Relation } from './model.ts'
 import { all, visible } from './scope.ts'
 
 /**
- * `where` with each relation in it held to the organization; not yet held itself.
+ * Limits each relation in `where` to the organization. Does not limit the rows of `model` itself.
  *
- * @throws `invalid_argument` for a part that is undefined, which Prisma takes for no filter at all
+ * @throws `invalid_argument` for a part that is undefined, which Prisma would take for no filter at all
  */
 export function filter(model: ModelName, where: unknown, organizationId: string): unknown {
   if (Array.isArray(where)) return where.map((part) => filter(model, part, organizationId))
@@ -33,7 +33,7 @@ export function filter(model: ModelName, where: unknown, organizationId: string)
   )
 }
 
-/** Throws where `value` is undefined, or, `isWhole`, anything in it. */
+/** Throws if `value` is undefined or, with `isWhole`, if anything in it is. */
 export function refuseUndefined(
   model: ModelName,
   key: string,
@@ -72,7 +72,7 @@ function relationFilter(relation: Relation, value: unknown, organizationId: stri
   )
 }
 
-/** `select`, `include`, `where`, `orderBy` and `cursor` of one level of a query. */
+/** Rewrites `select`, `include`, `where`, `orderBy` and `cursor` of one level of a query. */
 export function read(
   model: ModelName,
   args: Args,
@@ -119,7 +119,7 @@ function selection(
   return Object.keys(rest).length > 0 ? rest : true
 }
 
-/** How many rows each list has, of the organization's. */
+/** Limits the counts of lists to the organization's rows. */
 function counts(model: ModelName, value: unknown, organizationId: string): unknown {
   const { relations } = models[model]
   const lists = Object.keys(relations).filter((name) => relations[name]?.list)
@@ -158,7 +158,9 @@ function order(model: ModelName, value: unknown, organizationId: string, must: u
   return value
 }
 
-/** A cursor takes columns only; on a foreign row it would tell where that row stands among others. */
+/**
+ * Limits a cursor to plain columns: a cursor on another organization's row would reveal that row's position.
+ */
 function position(model: ModelName, cursor: unknown, organizationId: string): unknown {
   const scope = visible(model, organizationId)
   if (!isRecord(cursor)) return cursor
@@ -169,4 +171,4 @@ function position(model: ModelName, cursor: unknown, organizationId: string): un
 }
 
 export const unscoped = (model: ModelName, what: string) =>
-  new TenancyError('unscoped_query', `On ${model}, ${what} cannot be held to one organization.`)
+  new TenancyError('unscoped_query', `On ${model}, ${what} cannot be limited to one organization.`)

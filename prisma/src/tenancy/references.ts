@@ -1,9 +1,9 @@
 /**
- * Foreign keys in data. An id that is written is checked as a `connect` is: the row that it names has to be
- * one that the organization sees, and an id of another organization's row is refused as an id of no row is.
+ * Checks foreign keys in data. An id is checked like a `connect`: the row that it names must be visible to
+ * the organization. The id of another organization's row is refused in the same way as an unknown id.
  *
- * The rows are looked up before anything is written, because some writes would make them visible: whoever
- * becomes a member is seen as one.
+ * The rows are looked up before the write, because some writes would make them visible: a user who becomes a
+ * member is visible.
  *
  * @module
  */
@@ -16,20 +16,20 @@ import { type Args, delegateIn, isRecord, type ModelName } from './model.ts'
 import { unscoped } from './reads.ts'
 import { all, columnOf, visible } from './scope.ts'
 
-/** What the foreign key of a row that is written names. */
+/** A row that the foreign key of a written row refers to. */
 export interface Reference {
   /** The relation: `Invitation.user`. */
   from: string
   to: ModelName
-  /** The columns there with their values, which name one row. */
+  /** The columns of that row and their values, which identify it. */
   key: Args
 }
 
 /**
- * What `data` of `model` refers to by its columns. Columns that are null refer to nothing.
+ * The rows that `data` of `model` refers to by its columns. A null column refers to no row.
  *
- * @throws `outside_organization` for a row that no organization sees; `unscoped_query` for a value that is
- * computed in the database, and for a part of a key whose other part is not given
+ * @throws `outside_organization` for a row that no organization sees; `unscoped_query` for a value that the
+ *   database computes, and for part of a key without the rest
  */
 export function referencesOf(model: ModelName, data: Args, organizationId: string): Reference[] {
   const own = columnOf(model)
@@ -50,7 +50,7 @@ export function referencesOf(model: ModelName, data: Args, organizationId: strin
   })
 }
 
-/** What is written to a column: the value itself, or the one in `{ set }`. */
+/** The value written to a column: given directly, or in `{ set }`. */
 function writtenTo(model: ModelName, column: string, given: unknown): unknown {
   const isValue =
     !isRecord(given) ||
@@ -62,10 +62,10 @@ function writtenTo(model: ModelName, column: string, given: unknown): unknown {
   throw unscoped(model, `the value of ${column}`)
 }
 
-/** Few enough for the parameters of one statement. */
+/** The most keys looked up by one statement, whose parameters are limited. */
 const AT_ONCE = 1_000
 
-/** @throws `foreign_organization` where one of them names a row that the organization does not see */
+/** @throws `foreign_organization` if a reference names a row that the organization does not see */
 export async function requireOwn(
   db: Db,
   references: readonly Reference[],
@@ -93,8 +93,9 @@ export async function requireOwn(
 }
 
 /**
- * `references` without those to the rows of `made`, which one statement makes with them: a tree whose
- * branches name each other. They have to be made for certain, as the organization's.
+ * Removes the references to rows of `made`, which the same statement creates: for instance a tree whose
+ * branches refer to each other. `made` may only hold rows that are certain to be created for the
+ * organization.
  */
 export function withoutMade(
   references: readonly Reference[],

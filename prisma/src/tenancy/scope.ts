@@ -1,6 +1,6 @@
 /**
- * Which rows of a model an organization has: its own, its billing's, its people, what everybody may
- * read. The policies in the database say the same.
+ * The rows of a model that an organization has: its own, its billing rows, its users, and rows that everybody
+ * may read. The policies in the database define the same rows.
  *
  * @module
  */
@@ -9,7 +9,9 @@ import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName } from './model.ts'
 
-/** The filter for the organization's rows; `{}` where everybody may read, null where nobody may. */
+/**
+ * The filter for the organization's rows; `{}` if everybody may read the model, null if nobody may.
+ */
 export function scopeOf(model: ModelName, organizationId: string): Args | null {
   const { tenancy, by, columns, relations } = models[model]
   if (tenancy === 'organization') return { [columnOf(model)]: organizationId }
@@ -29,30 +31,32 @@ export function scopeOf(model: ModelName, organizationId: string): Args | null {
   return ways.length === 1 ? (ways[0] as Args) : { OR: ways }
 }
 
-/** The column of an organization's table that names the organization. */
+/** The column of an organization's table that holds the organization's id. */
 export const columnOf = (model: ModelName): string => models[model].by[0] ?? 'organizationId'
 
-/** @throws `outside_organization` for a model that no organization gets to see */
+/**
+ * The filter for visible rows. @throws `outside_organization` for a model that no organization may see
+ */
 export function visible(model: ModelName, organizationId: string): Args {
   const scope = scopeOf(model, organizationId)
   if (scope) return scope
   throw new TenancyError(
     'outside_organization',
-    `${model} is ${models[model].tenancy}: nothing of it is an organization's to see. Read it with the plain client.`,
+    `${model} is ${models[model].tenancy}: an organization sees none of its rows. Read it with the plain client.`,
   )
 }
 
-/** @throws `outside_organization` for a model that is not an organization's own */
+/** @throws `outside_organization` for a model that does not belong to an organization */
 export function writable(model: ModelName): void {
   const { tenancy } = models[model]
   if (tenancy === 'organization') return
   throw new TenancyError(
     'outside_organization',
-    `${model} is ${tenancy}, not an organization's: write it with the plain client.`,
+    `${model} is ${tenancy}, and its rows do not belong to an organization. Write it with the plain client.`,
   )
 }
 
-/** `filters`, of which each has to hold. */
+/** A filter that requires all of `filters`. */
 export function all(...filters: unknown[]): unknown {
   const real = filters.filter(
     (filter) => !isRecord(filter) || Object.values(filter).some((value) => value !== undefined),
@@ -61,7 +65,9 @@ export function all(...filters: unknown[]): unknown {
   return given.length === 1 ? given[0] : given.length === 0 ? {} : { AND: given }
 }
 
-/** Where a unique field has to stay at the top: `where`, of which also each of `filters` has to hold. */
+/**
+ * `where` with each of `filters` as a further condition. The unique field stays at the top level.
+ */
 export function unique(where: unknown, ...filters: unknown[]): unknown {
   if (!isRecord(where)) return where
   const { AND, ...rest } = where

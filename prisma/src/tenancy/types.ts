@@ -1,18 +1,18 @@
-/** The types of a client that is held to one organization. */
+/** The types of a client that is limited to one organization. */
 
 import type { Db } from '../client.ts'
 import type { Prisma } from '../generated/client.ts'
 
 type Delegates = Omit<Db, `$${string}`>
 
-/** `organizationId` need not be written: it is stamped. */
+/** Makes `organizationId` optional, because it is filled in. */
 type Stamped<Row> = Row extends { organizationId: string }
   ? Omit<Row, 'organizationId'> & { organizationId?: string }
   : never
 type One<Data> = Data extends readonly unknown[] ? never : Data
 type Row<Delegate> = Stamped<One<Prisma.Args<Delegate, 'createMany'>['data']>>
 
-/** The creating operations with rows that lack the stamp, beside Prisma's own forms. */
+/** The creating operations for rows without `organizationId`, beside Prisma's own forms. */
 interface Stamping<Delegate> {
   create<Args extends Omit<Prisma.Args<Delegate, 'create'>, 'data'> & { data: Row<Delegate> }>(
     args: Args,
@@ -44,9 +44,11 @@ export interface TransactionChoices {
   isolationLevel?: Prisma.TransactionIsolationLevel
 }
 
-/** Every model of the client, and `$transaction`; no raw SQL. */
+/** Every model of the client and `$transaction`, without raw SQL. */
 export type OrganizationDb = Scoped & {
-  /** All or nothing, for the organization; not there on a transaction. */
+  /**
+   * Runs queries of the organization in one transaction. Absent if the client is a transaction itself.
+   */
   $transaction<Result>(
     work: (tx: Omit<OrganizationDb, '$transaction'>) => Promise<Result>,
     options?: TransactionChoices,

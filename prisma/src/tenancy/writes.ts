@@ -1,7 +1,7 @@
 /**
- * Writing: every row that is made is stamped with the organization, another organization's id is
- * refused, nested writes reach the organization's own tables and rows only, and what foreign keys name
- * is noted, to be checked before the query is sent.
+ * Rewrites writes. Every new row gets the organization's id, and another organization's id is refused. Nested
+ * writes reach only the organization's own tables and rows. The rows that foreign keys name are collected and
+ * checked before the query is sent.
  *
  * @module
  */
@@ -13,14 +13,15 @@ import { filter, refuseUndefined, unscoped } from './reads.ts'
 import { type Reference, referencesOf } from './references.ts'
 import { all, columnOf, unique, visible, writable } from './scope.ts'
 
-/** For whom is written, and what the rows refer to as far as they have been looked through. */
+/** The organization that is written for, and the references collected so far. */
 export interface Write {
   organizationId: string
   references: Reference[]
 }
 
 /**
- * The data of a row to be made. `through`: the columns that the relation fills through which it is made.
+ * Rewrites the data of a new row. `through`: the columns that Prisma fills because the row is created through
+ * a relation.
  *
  * @throws `foreign_organization`, `outside_organization`, `unscoped_query`
  */
@@ -39,7 +40,9 @@ export function creation(
   return { ...written, ...stamp(model, written, write.organizationId, through) }
 }
 
-/** Prisma takes ids or relations and no mixture, so the stamp follows what the caller uses. */
+/**
+ * Adds the organization. Prisma takes either ids or relations, so this follows the form that the caller uses.
+ */
 function stamp(
   model: ModelName,
   written: Args,
@@ -53,17 +56,17 @@ function stamp(
   if (link && used.length > 0 && `${relations[link]?.from}` !== `${through}`) {
     return { [link]: { connect: { id: organizationId } } }
   }
-  // A relation whose key carries the organization has stamped the row.
+  // A relation whose key includes the organization already sets the column.
   return [...used, ...through].includes(column) ? {} : { [column]: organizationId }
 }
 
-/** The data of a change. @throws as `creation` */
+/** Rewrites the data of an update. @throws as `creation` */
 export function change(model: ModelName, data: unknown, write: Write): unknown {
   writable(model)
   return isRecord(data) ? fields(model, data, write) : data
 }
 
-/** The relation that leads from a model to its organization, where there is one. */
+/** The relation from a model to its organization, if there is one. */
 function linkOf(model: ModelName): string | undefined {
   const column = columnOf(model)
   return Object.entries(models[model].relations).find(
@@ -71,7 +74,7 @@ function linkOf(model: ModelName): string | undefined {
   )?.[0]
 }
 
-/** All that is written but whose the row is, which is checked and left out. */
+/** Rewrites all fields except the organization, which is checked and left out. */
 function fields(model: ModelName, data: Args, write: Write): Args {
   const column = columnOf(model)
   const link = linkOf(model)
@@ -98,7 +101,7 @@ function fields(model: ModelName, data: Args, write: Write): Args {
   return written
 }
 
-/** The writes that a relation's field asks for. */
+/** Rewrites the nested writes of a relation's field. */
 function nested(model: ModelName, relation: Relation, value: unknown, write: Write): unknown {
   if (!isRecord(value)) return value
   return Object.fromEntries(
@@ -107,7 +110,8 @@ function nested(model: ModelName, relation: Relation, value: unknown, write: Wri
       .map(([operation, part]) => {
         const nest = Object.hasOwn(NESTED, operation) ? NESTED[operation] : undefined
         if (!nest) throw unscoped(model, `the nested ${operation}`)
-        // Connecting sets columns on one side only; everything else writes the other model.
+        // Connecting through this model's key changes this model only; everything else writes the other
+        // model.
         const here = relation.from.length > 0 && LINKING.includes(operation)
         if (!here) writable(relation.model)
         return [operation, nest(relation, part, write)]
@@ -130,7 +134,7 @@ const ownFilter: Nested = (relation, part, { organizationId }) => {
 const ownUnique: Nested = ({ model }, part, { organizationId }) =>
   unique(filter(model, part, organizationId), visible(model, organizationId))
 
-/** Lists name a row by a unique field; a single relation by any filter, or not at all. */
+/** A list identifies a row by a unique field; a single relation by any filter, or by none. */
 const own: Nested = (relation, part, write) =>
   each(part, (one) =>
     one === false ? false : (relation.list ? ownUnique : ownFilter)(relation, one, write),
@@ -139,17 +143,17 @@ const own: Nested = (relation, part, write) =>
 const create: Nested = (relation, part, write) =>
   creation(relation.model, part, write, relation.backwards)
 
-/** True: every row that the relation leads to, because none was named. */
+/** True stands for every row that the relation leads to, because none was named. */
 function whereOf(model: ModelName, one: Args): unknown {
   if (!('where' in one)) return true
   refuseUndefined(model, 'where', one.where, false)
   return one.where
 }
 
-/** `create`, `update`, `data` and `where` of one nested operation, as far as they are there. */
+/** Rewrites the `create`, `update`, `data` and `where` of one nested operation, if present. */
 const parts: Nested = (relation, part, write) =>
   each(part, (one) => {
-    if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
+    if (!isRecord(one)) throw unscoped(relation.model, 'a nested write that is not an object')
     const { model } = relation
     return {
       ...one,
@@ -160,22 +164,22 @@ const parts: Nested = (relation, part, write) =>
     }
   })
 
-/** Many by any filter, whatever the relation. */
+/** Rewrites an operation on several rows, which any filter may select. */
 const many: Nested = (relation, part, write) =>
   each(part, (one) => {
-    if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
+    if (!isRecord(one)) throw unscoped(relation.model, 'a nested write that is not an object')
     return {
       where: ownFilter(relation, whereOf(relation.model, one), write),
       data: change(relation.model, one.data, write),
     }
   })
 
-/** `set` is missing: it would cut off rows that it does not name. */
+/** `set` is missing on purpose: it would disconnect rows that it does not name. */
 const NESTED: Record<string, Nested> = {
   connect: (relation, part, write) => each(part, (one) => ownUnique(relation, one, write)),
   connectOrCreate: (relation, part, write) =>
     each(part, (one) => {
-      if (!isRecord(one)) throw unscoped(relation.model, 'a nested write of no known form')
+      if (!isRecord(one)) throw unscoped(relation.model, 'a nested write that is not an object')
       return {
         where: ownUnique(relation, one.where, write),
         create: create(relation, one.create, write),
@@ -188,7 +192,7 @@ const NESTED: Record<string, Nested> = {
   deleteMany: (relation, part, write) => each(part, (one) => ownFilter(relation, one, write)),
   disconnect: own,
   update: (relation, part, write) => {
-    // A single relation also takes the change itself, without `where` and `data` around it.
+    // A single relation also accepts the data itself, without `where` and `data` around it.
     const whole = isRecord(part) && 'data' in part
     return parts(relation, relation.list || whole ? part : { data: part }, write)
   },
@@ -199,5 +203,5 @@ const NESTED: Record<string, Nested> = {
 const foreign = (model: ModelName) =>
   new TenancyError(
     'foreign_organization',
-    `${model} is written for one organization and names another.`,
+    `The data of ${model} names another organization. Leave the organization out.`,
   )

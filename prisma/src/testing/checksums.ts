@@ -1,12 +1,12 @@
 /**
- * Whether anything in the database has changed: a digest of the rows of each table, the queue's included.
+ * Checksums of all tables, including the queue's, to test whether anything has changed.
  *
  * @module
  */
 
 import type { Db } from '../client.ts'
 
-/** By table, how many rows and what they add up to; equal before and after where nothing has changed. */
+/** The number of rows and a digest of each table; equal before and after if nothing has changed. */
 export async function checksums(db: Pick<Db, '$queryRawUnsafe'>): Promise<Record<string, string>> {
   const tables = await db.$queryRawUnsafe<{ name: string }[]>(`
     SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables

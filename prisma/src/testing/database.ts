@@ -1,5 +1,5 @@
 /**
- * A database of its own for each test file, cloned from the migrated template in milliseconds.
+ * Creates a separate database for each test file, cloned from the migrated template in milliseconds.
  *
  * @module
  */
@@ -9,16 +9,18 @@ import { createDb, type Database, type TransactionOptions } from '../client.ts'
 
 export interface TestDatabase {
   db: Database
-  /** For the role that owns it. */
+  /** The URL for the role that owns the database. */
   url: string
   /** Closes the client and drops the database. */
   drop(): Promise<void>
 }
 
-/** For `atomically` in a test that keeps its transaction open: no limit but the test's own. */
+/**
+ * Options of `atomically` for a test that keeps its transaction open: only the test's own time limit counts.
+ */
 export const WITHOUT_HURRY: TransactionOptions = { maxWaitMs: 600_000, timeoutMs: 600_000 }
 
-/** How many connections to this database wait for a lock that another one holds. */
+/** The number of connections to this database that wait for another connection's lock. */
 export async function countLockWaits(db: Pick<Database, '$queryRaw'>): Promise<number> {
   const [{ waits }] = await db.$queryRaw<[{ waits: number }]>`
     SELECT count(*)::int AS waits FROM pg_stat_activity
@@ -27,9 +29,9 @@ export async function countLockWaits(db: Pick<Database, '$queryRaw'>): Promise<n
 }
 
 export interface TestPostgres {
-  /** Of a role that may create databases. */
+  /** The URL for a role that may create databases. */
   adminUrl: string
-  /** The migrated database that is cloned. */
+  /** The migrated database to clone. */
   template: string
   /** The role that owns the clones. */
   owner: string
@@ -38,8 +40,8 @@ export interface TestPostgres {
 let count = 0
 
 /**
- * Clones the template. In a test file: `await createTestDatabase(inject('postgres'))`, and `drop()`
- * in `afterAll`. `timeZone` is where the database lives; default: where its server does.
+ * Clones the template. In a test file call `await createTestDatabase(inject('postgres'))`, and `drop()` in
+ * `afterAll`. `timeZone` is the database's time zone; default: the server's.
  */
 export async function createTestDatabase(
   postgres: TestPostgres,
@@ -66,7 +68,7 @@ export async function createTestDatabase(
   }
 }
 
-/** Creates `name` from the template and returns its address for the role that owns it. */
+/** Creates `name` from the template and returns its URL for the owner. */
 export async function cloneDatabase(postgres: TestPostgres, name: string): Promise<string> {
   const { adminUrl, template, owner } = postgres
   await asAdmin(
@@ -75,7 +77,7 @@ export async function cloneDatabase(postgres: TestPostgres, name: string): Promi
   )
   const url = new URL(adminUrl)
   if (decodeURIComponent(url.username) !== owner) {
-    // The embedded server trusts its machine, and the role it made has no password.
+    // The embedded server trusts local connections, and the role it creates has no password.
     url.username = owner
     url.password = ''
   }

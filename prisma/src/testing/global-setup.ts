@@ -1,7 +1,7 @@
 /**
- * Starts one PostgreSQL for a test run, migrates one template, and tells every test file where it
- * is. `TEST_DATABASE_URL`, else `DATABASE_URL`, names a server to use instead: its role needs
- * CREATEDB, and the database it names is connected to and left as it is.
+ * Starts one PostgreSQL for a test run, migrates one template, and provides its URL to every test file.
+ * `TEST_DATABASE_URL`, else `DATABASE_URL`, names another server to use. Its role needs CREATEDB; the
+ * database it names is only connected to and never changed.
  *
  * @module
  */
@@ -21,7 +21,7 @@ interface Shared {
   server?: Promise<TestServer>
 }
 
-// The projects of one run set up in one process: the first starts the server, the last stops it.
+// The projects of a run share one process: the first starts the server, the last stops it.
 const SHARED = Symbol.for('@repo/db/testing')
 const holder = globalThis as { [SHARED]?: Shared }
 

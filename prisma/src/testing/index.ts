@@ -23,7 +23,7 @@ export { createTestRole, type TestRole } from './role.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** `inject('postgres')`, for `createTestDatabase`. */
+    /** For `createTestDatabase`: `inject('postgres')`. */
     postgres: TestPostgres
   }
 }

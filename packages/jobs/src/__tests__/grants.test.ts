@@ -245,8 +245,8 @@ test('a role that could do more is refused, with the reason, and gets nothing', 
     expect([name, given.code, given.message]).toEqual([name, code, expect.stringContaining(reason)])
   }
   await refused('nobody here', 'unknown_role', 'CREATE ROLE "nobody here"')
-  await refused('"; DROP TABLE "User"; --', 'unknown_role', 'There is no role')
-  await refused('public', 'unknown_role', 'There is no role')
+  await refused('"; DROP TABLE "User"; --', 'unknown_role', 'does not exist')
+  await refused('public', 'unknown_role', 'does not exist')
   await refused(postgres.owner, 'role_refused', 'is the role that owns the tables')
   for (const [options, reason] of [
     ['SUPERUSER', 'is a superuser'],
