@@ -327,7 +327,10 @@ test('db:grant says what it did, or why not', async () => {
     stderr: expect.stringContaining('db:grant app'),
   })
   const unknown = await cli('grant', 'nobody here')
-  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('no role nobody here') })
+  expect(unknown).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('The role nobody here does not exist'),
+  })
   expect(unknown.stderr).not.toContain('    at ')
 })
 
