@@ -199,7 +199,9 @@ test('webhooks create prints the secret, once and alone; webhooks list shows wha
   const secret = created.stdout.trim()
   expect(local.json()).toMatchObject({ isNew: true, secret: expect.stringMatching(/^whsec_/) })
   expect(plain).toMatchObject({ code: 2, stdout: '' })
-  expect(plain.stderr).toMatch(/^The address of a webhook begins with https:/)
+  expect(plain.stderr).toMatch(
+    /^The address of a webhook must be a full URL that begins with https:/,
+  )
 
   const [ours] = (await h.stripe.webhookEndpoints.list()).data.filter((each) => each.url === url)
   await h.stripe.webhookEndpoints.update(ours?.id as string, { disabled: true })

@@ -212,10 +212,12 @@ describe('webhooks diagnose', () => {
     ])
     expect(checksOf(nowhere)).toMatchObject({
       https: { isOk: false },
-      answer: { isOk: false, says: 'It cannot be reached from here.' },
+      answer: { isOk: false, says: 'The endpoint cannot be reached from here.' },
     })
     const none = await cli.run(['webhooks', 'diagnose', 'nonsense', '--json'])
-    expect(checksOf(none)).toMatchObject({ url: { isOk: false, says: 'It is no address.' } })
+    expect(checksOf(none)).toMatchObject({
+      url: { isOk: false, says: 'The address is not a valid URL.' },
+    })
   })
 })
 

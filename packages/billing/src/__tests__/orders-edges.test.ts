@@ -154,7 +154,7 @@ describe('beacons', () => {
     await shop.billing.handlePaymentCallback(shop.controls.webhook(eventId) as Request)
     shop.controls.isDown = true
     await shop.billing.processEvents()
-    expect(logged('order not settled')).toContainEqual(
+    expect(logged('could not settle the order')).toContainEqual(
       expect.objectContaining({ orderId, code: 'provider_unavailable' }),
     )
   })

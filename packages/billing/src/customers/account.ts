@@ -1,7 +1,7 @@
 /**
- * The account at Stripe whose customers the database holds. Promise: a key of another account, or of the other mode,
- * is refused at its first use, before anything is asked about a customer. With such a key Stripe knows none of our
- * customers, and every plan would look as if it had ended.
+ * Checks that the key belongs to the account at Stripe whose customers the database holds. Promise: a key of
+ * another account or of the other mode is refused at its first use, before any request about a customer. With
+ * such a key Stripe knows none of our customers, and every plan would seem to have ended.
  *
  * @module
  */
@@ -13,16 +13,18 @@ import { ask, fingerprintOf, isMissing } from '../providers/stripe/client.ts'
 const checked = new WeakMap<BillingContext, Promise<void>>()
 
 /**
- * Checks the key once for each instance. A key that was checked before, also by another process, asks Stripe nothing.
+ * Checks the key once for each instance. No request is sent for a key that this or another process has
+ * checked before.
  *
- * @throws `other_account`; `provider_unavailable` where Stripe cannot say whose the key is.
+ * @throws `other_account`; `provider_unavailable` where Stripe does not answer.
  */
 export function requireAccount(ctx: BillingContext): Promise<void> {
   const before = checked.get(ctx)
   if (before) return before
   const now = check(ctx)
   checked.set(ctx, now)
-  // Asked again next time: the key, the row or Stripe may be another one by then.
+  // A failed check is repeated by the next call, because the key, the row or Stripe may have
+  // changed by then.
   now.catch(() => checked.delete(ctx))
   return now
 }
@@ -40,7 +42,7 @@ async function check(ctx: BillingContext): Promise<void> {
     if (isKnown && stripeAccountId !== noted.stripeAccountId) {
       throw refused(ctx, stripeAccountId, noted)
     }
-    // A key that may not say whose it is has to know our customers.
+    // A restricted key that cannot read its account has to find a customer of ours.
     if (stripeAccountId === null) return requireKnownCustomer(ctx, null)
     const data = {
       keyFingerprint,
@@ -58,24 +60,27 @@ async function check(ctx: BillingContext): Promise<void> {
     keyFingerprint: stripeAccountId && keyFingerprint,
   }
   await db.stripeAccount.createMany({ data: [row], skipDuplicates: true })
-  // Two processes with two keys may have come at once: the row that is there decides.
+  // Two processes with different keys may insert at the same time. The stored row decides.
   const kept = await db.stripeAccount.findUniqueOrThrow({ where: { environment } })
   if (kept.stripeAccountId !== stripeAccountId) throw refused(ctx, stripeAccountId, kept)
 }
 
-/** Null: the key may not ask for it. */
+/** The id of the key's account. Null: the key may not read it. */
 async function accountOf(ctx: BillingContext): Promise<string | null> {
   try {
     return (await ask('account', ctx.stripe.accounts.retrieveCurrent())).id
   } catch (error) {
     if (!isBillingError(error, 'provider_rejected')) throw error
-    const message = 'the key may not read its account, so a change of the account is not noticed'
+    const message = 'the key may not read its account, so a change of the account cannot be noticed'
     ctx.logger.warn({ error }, message)
     return null
   }
 }
 
-/** A database that has customers is noted as an account's only where that account knows the newest of them. */
+/**
+ * Throws `other_account` if the key's account does not have our newest customer. Without customers there is
+ * nothing to check.
+ */
 async function requireKnownCustomer(ctx: BillingContext, account: string | null): Promise<void> {
   const newest = await ctx.db.customer.findFirst({
     where: { stripeCustomerId: { not: null } },
@@ -86,7 +91,7 @@ async function requireKnownCustomer(ctx: BillingContext, account: string | null)
     await ask('customer', ctx.stripe.customers.retrieve(newest.stripeCustomerId))
   } catch (error) {
     if (isMissing(error)) throw refused(ctx, account, { stripeAccountId: null })
-    // A key that Stripe refuses altogether fails with what it is used for.
+    // A key that Stripe refuses for this request fails later, at its actual use.
     if (!isBillingError(error, 'provider_rejected')) throw error
   }
 }
@@ -97,12 +102,13 @@ function requireMode(ctx: BillingContext, noted: boolean | null): void {
   ctx.alert({ code: 'other_account', account: null, noted: null })
   throw new BillingError(
     'other_account',
-    `The key at Stripe is for ${name(ctx.livemode)}, and this database holds customers of ${name(noted)}. ${ADVICE}`,
+    `The key of Stripe is for ${name(ctx.livemode)}, but this database holds customers of ${name(noted)}. ${ADVICE}`,
   )
 }
 
 const ADVICE =
-  'Nothing was changed. Set the right STRIPE_SECRET_KEY; if the database is meant to move, run pnpm billing account replace.'
+  'Nothing was changed. Set the right STRIPE_SECRET_KEY, or run pnpm billing account replace to move the ' +
+  'database to the account of this key.'
 
 function refused(
   ctx: BillingContext,
@@ -110,21 +116,21 @@ function refused(
   { stripeAccountId }: { stripeAccountId: string | null },
 ): BillingError {
   ctx.alert({ code: 'other_account', account, noted: stripeAccountId })
-  const theirs = account ?? 'that is not known'
-  const ours = stripeAccountId ?? 'another account'
+  const theirs = account ? `the account ${account}` : 'an unknown account'
+  const ours = stripeAccountId ? `the account ${stripeAccountId}` : 'another account'
   return new BillingError(
     'other_account',
-    `The key at Stripe is of the account ${theirs}, and this database holds customers of ${ours}. ${ADVICE}`,
+    `The key of Stripe belongs to ${theirs}, but this database holds customers of ${ours}. ${ADVICE}`,
   )
 }
 
-/** The account at Stripe that this database is held against. */
+/** The account at Stripe whose customers this database holds. A null member is unknown. */
 export interface NotedAccount {
   stripeAccountId: string | null
   livemode: boolean | null
 }
 
-/** The account that is noted. Null: none yet. */
+/** The stored account. Null: none is stored yet. */
 export async function getAccount(ctx: BillingContext): Promise<NotedAccount | null> {
   const where = { environment: ctx.appUrl.host }
   return ctx.db.stripeAccount.findUnique({
@@ -134,8 +140,8 @@ export async function getAccount(ctx: BillingContext): Promise<NotedAccount | nu
 }
 
 /**
- * Notes the account of the present key in the place of the one that was noted. For a person who moves a database to
- * another account: customers that the new account does not know are reported by the next sync of each.
+ * Stores the account of the present key in place of the old one, for a person who moves the database to
+ * another account. Customers that the new account does not have are reported by their next sync.
  */
 export async function replaceAccount(ctx: BillingContext): Promise<NotedAccount> {
   const environment = ctx.appUrl.host
@@ -147,6 +153,6 @@ export async function replaceAccount(ctx: BillingContext): Promise<NotedAccount>
     create: { environment, ...row },
     update: row,
   })
-  ctx.logger.warn({ stripeAccountId, livemode }, 'account replaced')
+  ctx.logger.warn({ stripeAccountId, livemode }, 'replaced the account at Stripe')
   return { stripeAccountId, livemode }
 }

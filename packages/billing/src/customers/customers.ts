@@ -1,5 +1,5 @@
 /**
- * Customers: one row per owner, then one customer at Stripe per row.
+ * Customers. Promise: an owner has one row, and a row has one customer at Stripe.
  *
  * @module
  */
@@ -11,14 +11,16 @@ import { ask } from '../providers/stripe/client.ts'
 import { requireAccount } from './account.ts'
 import { customerKey, underKey } from './request-keys.ts'
 
+/** A customer's row with the id of its customer at Stripe. */
 export type LinkedCustomer = Customer & { stripeCustomerId: string }
 
+/** Whether the row has a customer at Stripe. */
 export const isLinked = (customer: Customer | null): customer is LinkedCustomer =>
   customer !== null && customer.stripeCustomerId !== null
 
 /**
- * The owner's customer, made where it is missing. Called at sign-up and again by everything that
- * needs a customer, so a sign-up while Stripe was away is made good by the first purchase.
+ * Returns the owner's customer, and creates it if it is missing. Sign-up and every function that needs a
+ * customer call this, so the first purchase makes up for a sign-up while Stripe was unavailable.
  *
  * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`.
  */
@@ -45,7 +47,7 @@ export async function ensureCustomer(
   return { ...linked, stripeCustomerId: linked.stripeCustomerId ?? stripeCustomerId }
 }
 
-/** The row of an owner who was seen to have none. Of two calls one makes it. */
+/** Creates the row of an owner without one. Of two concurrent calls only one creates it, and both return it. */
 export async function makeRow(
   { db }: Pick<BillingContext, 'db'>,
   ownerId: string,
@@ -57,12 +59,12 @@ export async function makeRow(
   return { row, isNew: made !== undefined }
 }
 
-/** Stripe keeps an idempotency key for a day at least: until then the key finds what was made under it. */
+/** Stripe keeps an idempotency key for a day at least. Until then a repeated request returns the same customer. */
 const KEY_LIVES_MS = 23 * 60 * 60_000
 
 /**
- * The owner's customer, made where it is missing, with whoever takes the payments: at Stripe there is one
- * before anything is bought, elsewhere the first purchase makes it. Throws like `ensureCustomer`.
+ * Returns the owner's row, and creates it if it is missing. With Stripe as the provider, the customer at
+ * Stripe is created, too; other providers create theirs at the first purchase. Throws as `ensureCustomer`.
  */
 export async function registerCustomer(ctx: BillingContext, ownerId: string): Promise<Customer> {
   if (ctx.provider.name === 'stripe') return ensureCustomer(ctx, ownerId)
@@ -73,9 +75,10 @@ export async function registerCustomer(ctx: BillingContext, ownerId: string): Pr
 }
 
 /**
- * One that was made and not linked, because we crashed between, and whose idempotency key has lapsed. Stripe's search
- * ignores case, lags behind and is not available in every country; where it is refused, the customers with the
- * owner's address are listed. Either way only the metadata says whose a customer is.
+ * Finds a customer at Stripe that was created but not linked because of a crash, and whose idempotency key
+ * has expired. Stripe's search ignores case, lags behind and is not available in every country; if it is
+ * refused, customers with the owner's address are listed. In both cases the metadata decides whose customer
+ * it is.
  */
 async function findAtStripe(
   ctx: BillingContext,
@@ -93,22 +96,28 @@ async function findAtStripe(
     ctx.stripe.customers.search({ query, limit: 100 }),
   ).catch((error: unknown) => {
     if (!isBillingError(error, 'provider_rejected')) throw error
-    ctx.logger.warn({ ownerId, error }, 'search is refused, so customers are listed by address')
+    ctx.logger.warn(
+      { ownerId, error },
+      'Stripe refused a search, so customers are listed by address',
+    )
     return ask('list', ctx.stripe.customers.list({ email, limit: 100 }))
   })
   const named = found.data.filter(({ metadata }) => isOwnersIn(ctx, ownerId, metadata))
   const ids = named.map(({ id }) => id)
   const taken = await takenBy(ctx, ids, row.id)
   const own = named.filter(({ id }) => !taken.has(id))
-  // Several: the oldest, which is what the first call has made.
+  // Of several customers the oldest is taken, which the first call has created.
   const [first] = own.sort((a, b) => a.created - b.created)
   return first?.id ?? null
 }
 
-/** How far a list is read. A customer that was made moments ago stands at its beginning. */
+/** How many customers of a list are read. A customer that was created moments ago is at its beginning. */
 const NEWEST = 1_000
 
-/** The owner's customer among those that Stripe made last. A list knows of it at once, which search does not. */
+/**
+ * Finds the owner's customer among the newest customers at Stripe. A list shows a new customer at once, which
+ * a search does not.
+ */
 async function findAmongNewest(ctx: BillingContext, row: Customer): Promise<{ id: string } | null> {
   const gte = Math.floor(row.createdAt.getTime() / 1000) - 3_600
   const own: { id: string; created: number }[] = []
@@ -136,7 +145,7 @@ async function findAmongNewest(ctx: BillingContext, row: Customer): Promise<{ id
   return first ?? null
 }
 
-/** Only the metadata says whose a customer is, letter by letter. */
+/** Whether the metadata names this owner and environment, compared with case. */
 const isOwnersIn = (
   ctx: BillingContext,
   ownerId: string,
@@ -144,8 +153,8 @@ const isOwnersIn = (
 ): boolean => metadata.ownerId === ownerId && metadata.environment === ctx.appUrl.host
 
 /**
- * Those of `ids` that another customer of ours has or had: an owner's who was forgotten is nobody's any more. `own` is
- * the row that may have them.
+ * The ids that another row of ours has, or that any row had before it was unlinked. `own` is the row that may
+ * have them now.
  */
 async function takenBy(ctx: BillingContext, ids: string[], own: string): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
@@ -157,9 +166,10 @@ async function takenBy(ctx: BillingContext, ids: string[], own: string): Promise
 }
 
 /**
- * Parallel calls share the key, so Stripe makes one customer and tells all of them about it. What
- * is sent under a key must never differ; name and address may, so they follow in an update. After
- * a deletion the key is another: under the old one Stripe would answer with the deleted customer.
+ * Creates the customer at Stripe. Parallel calls share an idempotency key, so Stripe creates one customer and
+ * returns it to all of them. Requests under one key must be equal, so name and address, which may differ,
+ * follow in an update. After a deletion the key is another, because under the old key Stripe would return the
+ * deleted customer.
  */
 async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise<string> {
   const { ownerId, unlinkedAt } = row
@@ -171,33 +181,35 @@ async function create(ctx: BillingContext, row: Customer, owner: Owner): Promise
       ctx,
       `${customerKey(environment, ownerId)}${generation}${key}`,
       async (key, refusals) => {
-        // A request that was answered 500 may have been done all the same.
+        // A request that was answered with 500 may have been executed nevertheless.
         const made = refusals > 0 ? await findAmongNewest(ctx, row) : null
         if (made) return made
         return ask('customer', ctx.stripe.customers.create({ metadata }, { idempotencyKey: key }))
       },
     )
   const { id } = await make('')
-  // An owner who was forgotten and is there again: under the key Stripe answers with the customer from before.
+  // A forgotten owner has come back, and Stripe has returned the former customer under the same
+  // key.
   const isTaken = (await takenBy(ctx, [id], row.id)).has(id)
   return isTaken ? (await make(`:${row.id}`)).id : id
 }
 
-/** What a host says of a customer. */
+/** The options of `updateCustomer`. */
 export interface UpdateCustomerOptions {
   /**
-   * Where invoices go instead of to the owner, which for an organization is its first owner. Null: to the owner
-   * again. Default: as it was.
+   * The address for invoices in place of the owner's. An organization's own address is that of its first
+   * owner. Null: the owner's address again. Default: unchanged.
    */
   billingEmail?: string | null
 }
 
 /**
- * Tells Stripe the owner's present name and address, and those of the organizations that a user owns, because the
- * invoices of an organization go to its first owner. Call it where an address changes, and where the owners of an
- * organization do. Does nothing for an owner it never met.
+ * Updates name and address of the owner's customer at Stripe, and of the organizations that the user owns,
+ * because an organization's invoices go to its first owner. Call it when an address or the owners of an
+ * organization change. Does nothing for an owner without a customer.
  *
- * @throws `invalid_input` for an address that is none; `provider_unavailable`, `provider_rejected`.
+ * @throws `invalid_input` where `billingEmail` is not an address; `provider_unavailable`,
+ * `provider_rejected`.
  */
 export async function updateCustomer(
   ctx: BillingContext,
@@ -230,7 +242,7 @@ async function tell(ctx: BillingContext, ownerId: string): Promise<void> {
   if (isLinked(row) && owner) await tellStripe(ctx, row, owner)
 }
 
-/** Brings name, address and metadata of a customer at Stripe in line with its owner. */
+/** Updates name, address and metadata of a customer at Stripe from its owner. */
 export async function tellStripe(
   ctx: BillingContext,
   { ownerId, stripeCustomerId, billingEmail }: LinkedCustomer,
@@ -248,8 +260,8 @@ export async function tellStripe(
 }
 
 /**
- * Lets an organization's customer follow its owner: whoever owned it first may have left, and its invoices would go to
- * them. Asks Stripe for the customer, and changes it only where it differs.
+ * Updates an organization's customer at Stripe if its name or address differs from the owner's. The first
+ * owner may have left, and would otherwise keep getting the invoices.
  */
 export async function followOwner(ctx: BillingContext, customer: LinkedCustomer): Promise<void> {
   if (customer.ownerType !== 'organization' || customer.forgottenAt !== null) return
@@ -262,9 +274,9 @@ export async function followOwner(ctx: BillingContext, customer: LinkedCustomer)
 }
 
 /**
- * Writes down that the provider's customer was deleted there, which ends its subscriptions, those the
- * provider no longer tells of included. The history stays; the next purchase makes a new customer.
- * `tx` holds the customer's row.
+ * Unlinks a customer that was deleted at Stripe, and ends all its subscriptions at Stripe, also those that
+ * Stripe no longer lists. The history stays, and the next purchase creates a new customer. `tx` holds the
+ * customer's row.
  */
 export async function unlinkCustomer(
   ctx: BillingContext,

@@ -1,8 +1,7 @@
 /**
- * Idempotency keys that mean one request and not one day. A provider keeps its answer under a key, also a
- * refusal and an error of its own, for at least a day: a repetition under the same key is told the same. So a
- * request that got such an answer is written down, and its next try has another key. Without an answer the key
- * stays, because the request may have been done.
+ * Idempotency keys that survive refusals. A provider keeps its answer under a key for at least a day, also a
+ * refusal or an error of its own, and repeats that answer. So a refusal is stored, and the next try uses
+ * another key. Without an answer the key stays the same, because the request may have been executed.
  *
  * @see https://docs.stripe.com/api/idempotent_requests
  * @module
@@ -10,19 +9,19 @@
 
 import type { BillingContext } from '../context.ts'
 
-/** The idempotency key under which an owner's first customer is made. */
+/** The idempotency key under which an owner's first customer is created. */
 export const customerKey = (environment: string, ownerId: string): string =>
   `cus:${environment}:${ownerId}`
 
 type KeyContext = Pick<BillingContext, 'db'>
 
-/** How often a kept answer is passed over within one call. */
+/** How many repeated old answers are skipped within one call. */
 const MOST_KEPT = 5
 
 /**
- * Sends a request under the key of `name`, or of its next try. `refusals` says how often it was answered with an
- * error before: a request that must not be done twice then looks first whether it was done. `isFirst` says that the
- * caller has made up the name this moment, so that nothing can have been refused under it.
+ * Sends a request under the key `name`, or `name:<number>` after refusals. `refusals` is the number of
+ * refusals so far: with refusals, a request that must not be executed twice first checks whether it was
+ * executed. `isFirst`: the caller has just created the name, so no refusal can be stored for it.
  */
 export async function underKey<T>(
   ctx: KeyContext,
@@ -37,13 +36,14 @@ export async function underKey<T>(
     } catch (error) {
       if (!isKept(error)) throw error
       await noteRefusal(ctx, name, refusals)
-      // It was given to an earlier call, which ended before it could write that down.
+      // A replayed answer belongs to an earlier call that ended before it stored the refusal, so
+      // the next key is tried.
       if (!isReplayed(error) || kept >= MOST_KEPT) throw error
     }
   }
 }
 
-/** Of several that were refused under one key, one counts. */
+/** Stores a refusal. Several refusals under one key count once. */
 async function noteRefusal({ db }: KeyContext, name: string, refusals: number): Promise<void> {
   await db.$executeRaw`
     INSERT INTO "RefusedRequest" AS r ("name", "refusals") VALUES (${name}, ${refusals + 1})
@@ -51,14 +51,15 @@ async function noteRefusal({ db }: KeyContext, name: string, refusals: number): 
     WHERE r."refusals" < excluded."refusals"`
 }
 
-/** After so many days no provider knows a key any more; 24 hours and 30 days are what they promise. */
+/** After this many days no provider knows a key any more. Providers promise 24 hours or 30 days. */
 const FORGOTTEN_DAYS = 31
+/** Rows deleted by one statement. */
 const AT_ONCE = 5_000
 
 /**
- * Deletes the refusals whose keys no longer matter: the provider has forgotten them, and what was asked for is done or
- * over. Those of a customer that is not yet made and of a refund that may be asked for again are kept, because they
- * say that the request may have been done. Returns how many it deleted.
+ * Deletes refusals whose keys no longer matter, because the provider has forgotten the key and the request is
+ * done or obsolete. Refusals for a customer that is not yet created, or for an order that can still be
+ * refunded, are kept, because they show that the request may have been executed. Returns how many it deleted.
  */
 export async function forgetRefusals({
   db,
@@ -67,7 +68,8 @@ export async function forgetRefusals({
   const customers = customerKey(appUrl.host, '')
   let forgotten = 0
   for (let count = AT_ONCE; count === AT_ONCE; forgotten += count) {
-    // With LIMIT each order and customer is looked up; without, all of them would be read into a hash.
+    // LIMIT makes PostgreSQL look up each order and customer by its index instead of reading the
+    // whole tables into a hash.
     count = await db.$executeRaw`
       DELETE FROM "RefusedRequest" WHERE "name" IN (
         SELECT r."name" FROM (
@@ -99,8 +101,8 @@ const answerOf = (error: unknown): Answered =>
   ((error as { cause?: unknown } | null)?.cause ?? {}) as Answered
 
 /**
- * Whether the error is an answer that is kept. A conflict and too many requests are not; a 502, 503 or 504 comes from
- * something between, and does not say whether the request was done.
+ * Whether the error is an answer that the provider keeps under the key. It does not keep 409 and 429. A 502,
+ * 503 or 504 comes from a proxy in between and does not say whether the request was executed.
  */
 function isKept(error: unknown): boolean {
   const { statusCode } = answerOf(error)

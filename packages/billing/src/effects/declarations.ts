@@ -1,8 +1,8 @@
 /**
- * What the host's own instance is made of, said to the database, so that another instance over the same
- * database notices what it lacks: a worker with the package's default jobs, a script, a command without a
- * configuration. Only an instance with plans, products or effects of its own declares; the default instance
- * only compares.
+ * Declares the host's plans, products and effects in the database, so that another instance over the same
+ * database notices what it lacks. Such an instance may be a worker with the package's default jobs, a script,
+ * or a command without a configuration. Only an instance with plans, products or effects of its own declares
+ * them; the default instance only compares.
  *
  * @module
  */
@@ -12,19 +12,23 @@ import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 
 /**
- * What can be declared. `plan_credits` is what a subscription is sold by, where its plan gives credits:
- * `plan:<name>`, `price:<lookup key>` or `sku:<SKU>`.
+ * The kinds of declarations. `plan_credits` declares how a plan with credits is recognized: by `plan:<name>`,
+ * `price:<lookup key>` or `sku:<SKU>`.
  */
 export type DeclaredKind = 'plan' | 'price' | 'product' | 'effect' | 'plan_credits'
 
-/** How long a declaration counts after an instance last made it. Long, because waiting loses nothing. */
+/**
+ * How many days a declaration counts after an instance last made it. Long, because effects that wait lose
+ * nothing.
+ */
 export const DECLARED_DAYS = 30
 
+/** The shortest time between two declarations of one instance. */
 const REPEAT_MS = 60_000
 
 type Made = Pick<BillingContext, 'plans' | 'products' | 'effects' | 'credits'>
 
-/** `<kind>:<name>` of everything that an instance is made of. */
+/** The declarations of an instance, as `<kind>:<name>`. */
 export function declarationsOf({ plans, products, effects, credits }: Made): Set<string> {
   const all = new Set<string>()
   const add = (kind: DeclaredKind, names: readonly string[]) => {
@@ -58,8 +62,8 @@ const lookupKeysOf = ({ prices }: Plans[string]): string[] =>
 const declaredAt = new WeakMap<BillingContext, number>()
 
 /**
- * Declares the host's own instance, once a minute at the most. A failure is logged and stops nothing: the next
- * call declares again.
+ * Declares the host's own instance, once a minute at the most. A failure is only logged, and the next call
+ * tries again.
  */
 export async function declare(ctx: BillingContext): Promise<void> {
   if (!ctx.isOwn || Date.now() - (declaredAt.get(ctx) ?? 0) < REPEAT_MS) return
@@ -68,7 +72,7 @@ export async function declare(ctx: BillingContext): Promise<void> {
   const kinds = all.map((each) => each.slice(0, each.indexOf(':')))
   const names = all.map((each) => each.slice(each.indexOf(':') + 1))
   try {
-    // In one order, so that two instances do not wait for each other; a row an hour at the most.
+    // Sorted, so that two instances do not deadlock. Each row is updated once an hour at the most.
     await ctx.db.$executeRaw`
       INSERT INTO "BillingDeclaration" AS d ("kind", "name", "seenAt")
       SELECT "kind", "name", clock_timestamp()
@@ -77,11 +81,11 @@ export async function declare(ctx: BillingContext): Promise<void> {
       WHERE d."seenAt" < excluded."seenAt" - interval '1 hour'`
   } catch (error) {
     declaredAt.delete(ctx)
-    ctx.logger.warn({ error }, 'billing could not declare its plans and effects')
+    ctx.logger.warn({ error }, 'could not declare the plans and effects of billing')
   }
 }
 
-/** What was declared by instances of the last thirty days and `ctx` lacks, as `<kind>:<name>`. */
+/** The declarations of the last thirty days that `ctx` lacks, as `<kind>:<name>`. */
 export async function lackingIn(ctx: BillingContext): Promise<string[]> {
   const rows = await ctx.db.$queryRaw<{ declared: string }[]>`
     SELECT "kind" || ':' || "name" AS "declared" FROM "BillingDeclaration"
@@ -90,10 +94,10 @@ export async function lackingIn(ctx: BillingContext): Promise<string[]> {
   return rows.flatMap(({ declared }) => (own.has(declared) ? [] : declared))
 }
 
-/** Without one of these an instance writes wrong subscriptions and orders; the rest only waits. */
+/** Declarations without which an instance writes wrong subscriptions and orders. Everything else can wait. */
 const NEEDED = /^(plan|price|product):/
 
-/** What is lacking, for a person: plans and lookup keys before products, effects and credits. */
+/** Formats missing declarations for people: plans, prices and products first, and five at the most. */
 export function inWords(lacking: readonly string[]): string {
   const named = [...lacking].sort((a, b) => Number(NEEDED.test(b)) - Number(NEEDED.test(a)))
   const words = named.map((each) => each.replace(/^price:/, 'lookup key ').replace(':', ' '))
@@ -101,7 +105,7 @@ export function inWords(lacking: readonly string[]): string {
   return `${words.slice(0, 5).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** What else than effects a job tells the host of, by its name. */
+/** Functions of the host that a job calls, by the job's name. */
 const TELLS: Readonly<Record<string, readonly string[]>> = {
   'billing.lowBalance': ['effect:credits.lowBalance', 'effect:credits.topUp'],
   'billing.topUp': ['effect:credits.topUp'],
@@ -111,8 +115,8 @@ const TELLS: Readonly<Record<string, readonly string[]>> = {
 export const tellsHost = (job: string): boolean => Object.hasOwn(TELLS, job)
 
 /**
- * Before a job that calls a function of the host: refuses where another instance has declared one and this one
- * has none, so that the job is tried again by a worker that has it.
+ * Called before a job that calls a function of the host. Throws where another instance has declared that
+ * function and this instance lacks it, so that a worker with the function tries the job again.
  *
  * @throws `other_instance`
  */
@@ -123,13 +127,13 @@ export async function requireListener(ctx: BillingContext, job: string): Promise
   if (missing.length === 0) return
   throw new BillingError(
     'other_instance',
-    `${job} is for the host's own instance of billing; this one lacks ${inWords(missing)}.`,
+    `${job} needs the host's own instance of billing; this instance lacks ${inWords(missing)}.`,
   )
 }
 
 /**
- * Before the jobs of an instance that is not the host's own: refuses where it would write what it does not
- * know, and alerts where effects wait for the host's own instance.
+ * Called before the jobs of an instance. Throws where an instance that is not the host's own lacks plans,
+ * prices or products, and alerts where effects wait for the host's own instance.
  *
  * @throws `other_instance`
  */
@@ -141,7 +145,7 @@ export async function requireOwnInstance(ctx: BillingContext): Promise<void> {
   if (lacking.some((each) => NEEDED.test(each))) {
     throw new BillingError(
       'other_instance',
-      `This worker runs the default instance of billing, and the host has its own: ${inWords(lacking)}. ` +
+      `This worker runs the default instance of billing, which lacks ${inWords(lacking)} of the host's own. ` +
         'Give the worker `config` of tollgate.config.ts, or `jobs` of your createBilling.',
     )
   }

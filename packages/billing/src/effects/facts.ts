@@ -1,6 +1,6 @@
 /**
- * Effects: what a business fact sets off, once. Facts are read from the provider's present state and not from events.
- * `take-effects.ts` records them and does what they set off.
+ * Types of facts and effects. An effect is what a business fact sets off, once. Facts are read from the
+ * provider's present state and not from events. `take-effects.ts` records effects and runs their handlers.
  *
  * @module
  */
@@ -10,46 +10,47 @@ import type { Interval } from '../catalog/plans.ts'
 import type { ProviderName } from '../provider-name.ts'
 
 /**
- * The facts and what is known of each, at whichever provider: what only Stripe has is null elsewhere.
- * Amounts are minor units, times ISO 8601.
+ * The names of facts and their payloads, for all providers. A field that only Stripe has is null elsewhere.
+ * Amounts are in minor units, times are ISO 8601.
  */
 export interface EffectPayloads {
-  /** It runs for the first time, paid or on trial. */
+  /** The subscription is active for the first time, paid or on trial. */
   'subscription.activated': SubscriptionFact
+  /** The subscription was active and is now `canceled`. */
   'subscription.ended': SubscriptionFact
-  /** In three days or less. */
+  /** The trial ends in three days or less. */
   'subscription.trial_will_end': SubscriptionFact & { trialEnd: string }
   'invoice.paid': InvoiceFact &
     PaidFor & {
       amount: number
       currency: string
-      /** Stripe's word, at every provider: `subscription_create`, `subscription_cycle`, … */
+      /** Stripe's term, used for every provider: `subscription_create`, `subscription_cycle`, … */
       billingReason: string | null
     }
-  /** Once per try at Stripe; elsewhere once per period that could not be paid. */
+  /** At Stripe once for each failed attempt; elsewhere once for each unpaid period. */
   'invoice.payment_failed': InvoiceFact & {
     amount: number
     currency: string
-    /** Null where the provider does not count them. */
+    /** Null: the provider does not count attempts. */
     attemptCount: number | null
     nextPaymentAttempt: string | null
   }
-  /** The bank wants to hear from the card's holder, on the invoice's page. */
+  /** The bank asks the card's holder for a confirmation, on the invoice's page. */
   'invoice.payment_action_required': InvoiceFact & { hostedInvoiceUrl: string | null }
-  /** A one-time purchase. */
+  /** A one-time purchase was paid. */
   'payment.succeeded': {
     stripePaymentIntentId: string
     amount: number
     currency: string
     metadata: Record<string, string>
   }
-  /** A one-time payment that was under way, a bank debit for instance, has failed. Once per try. */
+  /** A delayed one-time payment, such as a bank debit, has failed. Once for each attempt. */
   'payment.failed': {
     stripePaymentIntentId: string
     amount: number
     currency: string
     metadata: Record<string, string>
-    /** The provider's word: `insufficient_funds`, … Null: it did not say. */
+    /** The provider's code: `insufficient_funds`, … Null: the provider gave none. */
     reason: string | null
   }
   'refund.succeeded': {
@@ -58,18 +59,18 @@ export interface EffectPayloads {
     amount: number
     currency: string
   }
-  /** A chargeback was begun. */
+  /** A dispute (chargeback) was opened. */
   'dispute.created': DisputeFact
   'dispute.closed': DisputeFact
   /** The provider has confirmed that an order is paid, or that nothing was due. */
   'order.completed': OrderFact
-  /** More of its money went back than before. `amount` is all that has so far. */
+  /** A refund of the order. `amount` is the sum of all its refunds so far. */
   'order.refunded': OrderFact
 }
 
 interface OrderFact {
   orderId: string
-  /** Null: an amount the host named. */
+  /** Null: no SKU, because the host named the amount. */
   sku: string | null
   amount: number
   currency: string
@@ -80,14 +81,16 @@ interface DisputeFact {
   stripePaymentIntentId: string
   amount: number | null
   currency: string
-  /** The provider's word: `needs_response`, …; once closed `won`, `lost`, `warning_closed` or `prevented`. */
+  /** The provider's status: `needs_response`, …; after the end `won`, `lost`, `warning_closed` or `prevented`. */
   status: string
 }
 
+/** The name of a fact and of its effect. */
 export type EffectName = keyof EffectPayloads
 
+/** An effect as a handler receives it. */
 export interface Effect<Name extends EffectName = EffectName> {
-  /** Names the fact: `invoice:<id>:paid`. */
+  /** The unique key of the fact, such as `invoice:<id>:paid`. */
   key: string
   name: Name
   ownerId: string
@@ -96,41 +99,42 @@ export interface Effect<Name extends EffectName = EffectName> {
 }
 
 /**
- * The host's part of an effect, in the transaction that records it: what it writes with `tx` happens
- * once, together with the effect or not at all. No network call belongs here; enqueue a job. A throw
- * undoes the effect alone, and the customer's next sync tries again.
+ * The host's handlers of effects. A handler runs in the transaction that records its effect: its writes with
+ * `tx` are committed once, together with the effect or not at all. Make no network call in a handler; enqueue
+ * a job instead. If a handler throws, only its effect is undone, and the customer's next sync tries again.
  */
 export type EffectHandlers = {
   [Name in EffectName]?: (tx: Db, effect: Effect<Name>) => Promise<unknown>
 }
 
+/** A fact with its key and payload. */
 export type Fact = {
   [Name in EffectName]: Pick<Effect<Name>, 'key' | 'name' | 'payload'> & {
-    /** When it came about, as far as that is known. */
+    /** When the fact happened, if that is known. */
     at?: Date | undefined
   }
 }[EffectName]
 
-/** Which subscription, at whichever provider. */
+/** Names a subscription of any provider. */
 export interface SubscriptionFact {
   provider: ProviderName
-  /** Ours: the row, at any provider. */
+  /** The id of our row. */
   subscriptionId: string
   stripeSubscriptionId: string | null
 }
 
-/** Which invoice. Elsewhere than at Stripe it is the order that was paid with it. */
+/** Names an invoice. At other providers than Stripe, the paid order stands for the invoice. */
 export interface InvoiceFact {
   provider: ProviderName
   stripeInvoiceId: string | null
-  /** Ours. Null at Stripe, and where nothing has been paid. */
+  /** The id of our order. Null at Stripe, and where nothing was paid. */
   orderId: string | null
-  /** Ours. Null: a one-off invoice. */
+  /** The id of our subscription row. Null: a one-off invoice. */
   subscriptionId: string | null
   stripeSubscriptionId: string | null
 }
 
-/** What a payment was for. Both null: no plan of ours, or the provider did not say. */
+/** The plan and interval that a payment was for. Both null: it was for none of our plans, or this is unknown. */
 export interface PaidFor {
   plan: string | null
   interval: Interval | null

@@ -1,7 +1,7 @@
 /**
- * What a handler of an effect may call. Promise: a handler that changes something through billing without the
- * transaction of its effect is refused at once. It would wait for a row that its own transaction holds, until that
- * gives up, and the whole sync with it.
+ * Guards the functions of billing inside effect handlers. Promise: a handler that calls a writing function
+ * without its effect's transaction is refused at once. Otherwise the call would wait for a row that its own
+ * transaction holds, until the whole sync times out.
  *
  * @module
  */
@@ -9,9 +9,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { BillingError } from '../errors.ts'
 
+/** A running handler. */
 interface Scope {
   key: string
-  /** False once the handler has ended: what it left running may call everything. */
+  /** False once the handler has ended. Work that it left running may call all functions. */
   isOpen: boolean
 }
 
@@ -27,7 +28,7 @@ export async function inEffect<T>(key: string, handler: () => Promise<T>): Promi
   }
 }
 
-/** Functions that only read, from rows that are committed: they wait for nothing. */
+/** Functions that only read committed rows and never wait for a lock. */
 const READS: ReadonlySet<string> = new Set([
   'exportOwner',
   'getAccount',
@@ -52,7 +53,7 @@ const hasTransaction = (args: readonly unknown[]): boolean =>
     return typeof tx === 'object' && tx !== null
   })
 
-/** The functions of an instance, refused inside a handler that does not give its transaction. */
+/** Wraps the functions of an instance, so that a handler has to pass its transaction to those that write. */
 export function guardHandlers<T extends object>(instance: T): T {
   for (const [name, value] of Object.entries(instance)) {
     if (typeof value !== 'function' || READS.has(name)) continue
@@ -69,6 +70,6 @@ export function guardHandlers<T extends object>(instance: T): T {
 const refused = (name: string, key: string): BillingError =>
   new BillingError(
     'transaction_required',
-    `The handler of the effect ${key} calls ${name} without its transaction. Give it the handler's first argument, ` +
+    `The handler of the effect ${key} calls ${name} without its transaction. Pass the handler's first argument, ` +
       'as in { tx }, where the function takes it; otherwise enqueue a job with it, and call the function there.',
   )

@@ -1,5 +1,6 @@
 /**
- * The mails that billing's effects set off, as a job: queued with the effect, sent under its key.
+ * Sends the mails of effects as a job. The job is queued in the effect's transaction, and the mail's
+ * idempotency key is the effect's key.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { inWords, lackingIn } from './declarations.ts'
 
-/** A mail about what is older than this surprises more than it tells, e.g. after an import. */
+/** No confirmation is sent for an older subscription, which may come from an import. */
 const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
 
 const mail = z.discriminatedUnion('name', [
@@ -83,22 +84,31 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
       { idempotencyKey: key },
     )
   } catch (error) {
-    // A mail under this key has gone out, worded by the facts of that moment.
+    // A mail with this key was already sent, with the content of that time.
     if (!isTollgateError(error, 'idempotency_conflict')) throw error
   }
 }
 
-/** A plan that the host's own instance sells has its mail: a worker of that instance is to send it. */
+/**
+ * Throws if another instance has declared the subscription's plan, so that a worker of that instance sends
+ * the mail.
+ */
 async function requireNotElsewhere(ctx: BillingContext, row: SoldRow): Promise<void> {
   const { lookupKey = null, product } = row.price ?? {}
   const names = [`price:${lookupKey}`, `plan:${product?.plan}`, `product:${row.sku}`]
   const lacking = await lackingIn(ctx)
   const name = names.find((each) => lacking.includes(each))
   if (name)
-    throw new BillingError('other_instance', `This instance of billing has no ${inWords([name])}.`)
+    throw new BillingError(
+      'other_instance',
+      `This instance of billing lacks ${inWords([name])}. Run the job with the host's own instance.`,
+    )
 }
 
-/** Whom to write to about a subscription; null if it or its owner is gone. */
+/**
+ * The recipient and the content of a mail about a subscription. Null: the subscription, its owner or its plan
+ * no longer exists.
+ */
 async function recipient(ctx: BillingContext, subscriptionId: string | null) {
   if (!subscriptionId) return null
   const subscription = await ctx.db.subscription.findUnique({

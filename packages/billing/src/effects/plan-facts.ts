@@ -1,14 +1,15 @@
 /**
- * The facts that follow from a subscription's state, at every provider.
+ * The facts of a subscription's present state, for every provider.
  *
  * @module
  */
 
 import type { Fact, SubscriptionFact } from './facts.ts'
 
+/** How long before its end a trial is announced. */
 const TRIAL_NOTICE_MS = 3 * 24 * 60 * 60 * 1000
 
-/** What a subscription's state sets off, at any provider, under keys that begin with `key`. */
+/** The facts of a subscription. Their keys begin with `key`. */
 export function subscriptionFacts(
   key: string,
   {
@@ -33,7 +34,7 @@ export function subscriptionFacts(
       payload: { ...payload, trialEnd: trialEnd.toISOString() },
     })
   }
-  // Told of what was activated, and of nothing else; see `takeEffects`.
+  // `takeEffects` drops this fact for a subscription that was never activated.
   if (status === 'canceled') {
     const at = endedAt ?? undefined
     facts.push({ key: `${key}:ended`, name: 'subscription.ended', payload, at })

@@ -1,10 +1,10 @@
 /**
- * Recording effects, and doing what they set off. An effect happens in the transaction that records it, once
- * under its key; what has to leave the process is queued there as a job.
+ * Records effects and runs what they set off. An effect happens once for its key, in the transaction that
+ * records it. Mails and other requests are queued there as jobs.
  *
- * An effect has two parts: the host's handler, and for a paid invoice the credits of its plan. What another
- * instance has declared and this one lacks is not done here and not recorded as done: it stays in `awaits`,
- * and an instance that has it does it (`waiting.ts`).
+ * An effect has two parts: the host's handler and, for a paid invoice, the credits of its plan. A part that
+ * another instance has declared and this instance lacks is not done here. It stays in `awaits` until an
+ * instance that has it does it (`waiting.ts`).
  *
  * @module
  */
@@ -21,23 +21,28 @@ import { mailJob } from './mails.ts'
 /** A part of an effect. */
 export type EffectPart = 'handler' | 'plan_credits'
 
+/** The result of `takeEffects`. */
 export interface TakenEffects {
-  /** Those that were new. */
+  /** Effects that were new. */
   taken: Effect[]
-  /** Keys of those whose handler threw: not recorded, tried again by the next sync. */
+  /** Keys of effects whose handler threw. They are not recorded, and the next sync tries them again. */
   failed: string[]
 }
 
+/** Exceptions for facts of the past. */
 export interface TakeOptions {
-  /** Facts that are recorded and tell nothing: of the past. A plan's credits of the present month are given. */
+  /**
+   * Selects past facts, which are recorded without handlers and mails. A plan's credits of the current month
+   * are granted all the same.
+   */
   isSilent?: (fact: Fact) => boolean
-  /** Whether a subscription whose end is told has begun, though its beginning is not recorded. Default: it has not. */
+  /** Whether an ended subscription was active although no such fact is recorded. Default: it was not. */
   hasBegun?: (ended: Fact) => boolean
 }
 
 /**
- * Records the facts that are new, and does what each sets off. The end of a subscription is a fact only where its
- * beginning was one.
+ * Records the new facts and runs their effects. The end of a subscription is a fact only if its activation
+ * was one.
  */
 export async function takeEffects(
   ctx: BillingContext,
@@ -55,7 +60,7 @@ export async function takeEffects(
     ...{ key, name, payload, customerId },
     handled: handles(ctx, name) && !silent.has(key),
   }))
-  // The declarations are read once, whatever the number of rows.
+  // The subquery of the declarations runs once, whatever the number of rows.
   const added = await tx.$queryRaw<{ key: string; declared: string[] | null }[]>`
     INSERT INTO "Effect" ("key", "customerId", "name", "payload", "handled")
     SELECT "key", "customerId", "name", "payload", "handled"
@@ -79,7 +84,7 @@ export async function takeEffects(
   return result
 }
 
-/** The facts, but for the end of a subscription that was never activated. */
+/** The facts without the ends of subscriptions that were never activated. */
 async function withoutUnbegun(
   tx: Db,
   facts: Fact[],
@@ -98,7 +103,7 @@ async function withoutUnbegun(
 
 const beginOf = (endedKey: string): string => endedKey.replace(/:ended$/, ':activated')
 
-/** Does a new effect but for what awaits another instance; false, and no row, where its handler throws. */
+/** Runs a new effect, except the parts in `awaits`. If its handler throws, deletes its row and returns false. */
 async function take(
   ctx: BillingContext,
   tx: Db,
@@ -113,7 +118,10 @@ async function take(
   }
   if (awaits.length > 0) {
     await tx.effect.update({ where: { key: effect.key }, data: { awaits } })
-    ctx.logger.warn({ key: effect.key, awaits }, 'effect waits for the instance that takes it')
+    ctx.logger.warn(
+      { key: effect.key, awaits },
+      'the effect waits for an instance with its handler or plan credits',
+    )
   }
   if (!isSilent && isMailed(effect)) {
     await enqueue(tx, mailJob(ctx), effect)
@@ -121,7 +129,7 @@ async function take(
   return true
 }
 
-/** A subscription that a person has brought back is activated anew, without a second confirmation. */
+/** Whether a mail is sent. A restored subscription has another key, so that no second confirmation is sent. */
 const isMailed = ({ key, name }: Effect): boolean =>
   (name === 'subscription.activated' && key.endsWith(':activated')) ||
   name === 'invoice.payment_failed'
@@ -130,7 +138,7 @@ const isMailed = ({ key, name }: Effect): boolean =>
 export const handles = (ctx: BillingContext, name: string): boolean =>
   Reflect.get(ctx.effects, name) !== undefined
 
-/** The parts of an effect that this instance does, but for `without`. */
+/** The parts of an effect that this instance has, except `without`. */
 function partsOf(ctx: BillingContext, effect: Effect, without: EffectPart[]): EffectPart[] {
   const parts: EffectPart[] = []
   if (mayGiveCredits(ctx, effect)) parts.push('plan_credits')
@@ -138,7 +146,7 @@ function partsOf(ctx: BillingContext, effect: Effect, without: EffectPart[]): Ef
   return parts.filter((part) => !without.includes(part))
 }
 
-/** Whether credits of a plan may come with it. Without the plan's name any plan with credits may be meant. */
+/** Whether the effect may grant a plan's credits. If the plan is unknown, any plan with credits may be meant. */
 function mayGiveCredits({ plans }: BillingContext, effect: Effect): boolean {
   if (effect.name !== 'invoice.paid') return false
   const { plan } = (effect as Effect<'invoice.paid'>).payload
@@ -146,7 +154,10 @@ function mayGiveCredits({ plans }: BillingContext, effect: Effect): boolean {
   return named.some((each) => each?.credits !== undefined)
 }
 
-/** The parts of an effect that others have declared, as `<kind>:<name>`, and that this instance lacks. */
+/**
+ * The parts of an effect that other instances have declared and this instance lacks. `declared` contains
+ * `<kind>:<name>`.
+ */
 async function partsFor(
   ctx: BillingContext,
   tx: Db,
@@ -163,7 +174,10 @@ async function partsFor(
   return parts
 }
 
-/** What the invoice's subscription is sold by, as it is declared where its plan gives credits. */
+/**
+ * The declarations of `plan_credits` that match the invoice's subscription, and whether the subscription is
+ * flagged.
+ */
 export async function soldBy(
   tx: Db,
   { payload }: Effect<'invoice.paid'>,
@@ -189,7 +203,10 @@ export async function soldBy(
   return { identities, isFlagged: (subscription?.needsAttention ?? null) !== null }
 }
 
-/** Does parts of an effect together: all of them, or none and false. The credits come before the host. */
+/**
+ * Runs parts of an effect, the credits before the handler. If one part throws, all are undone and false is
+ * returned.
+ */
 export async function doParts(
   ctx: BillingContext,
   tx: Db,
@@ -210,7 +227,7 @@ export async function doParts(
     return true
   } catch (error) {
     await tx.$executeRaw`ROLLBACK TO SAVEPOINT effect`
-    ctx.logger.error({ key: effect.key, error }, 'effect failed, will be tried again')
+    ctx.logger.error({ key: effect.key, error }, 'the effect failed and is tried again')
     return false
   }
 }

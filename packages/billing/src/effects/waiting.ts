@@ -1,6 +1,6 @@
 /**
- * Effects that wait for an instance that takes them, and effects that a person has told again. Each part is
- * done once under the effect's key: the row is locked, and says what has been done.
+ * Runs effects that wait for an instance that has their parts, and effects that a person redelivers. Each
+ * part is done once for the effect's key: the effect's row is locked and records what was done.
  *
  * @module
  */
@@ -12,21 +12,22 @@ import { declarationsOf, declare } from './declarations.ts'
 import type { Effect } from './facts.ts'
 import { doParts, type EffectPart, handles, soldBy } from './take-effects.ts'
 
-/** An effect as it is recorded. */
+/** An effect's row. */
 export interface RecordedEffect {
   key: string
   name: string
   ownerId: string
-  /** Whether a handler of the host has taken it. Null: recorded before that was kept. */
+  /** Whether a handler of the host has run. Null: unknown, because the row is older than this column. */
   handled: boolean | null
-  /** What of it waits for another instance. */
+  /** The parts that wait for another instance. */
   awaits: EffectPart[]
   createdAt: Date
 }
 
+/** Effects of one page. */
 const PAGE = 100
 
-/** The effects that wait for an instance that takes them, the oldest key first; at most `limit`, default 100. */
+/** The effects that wait for another instance, sorted by key. `limit`: the most effects to return, default 100. */
 export async function listWaitingEffects(
   ctx: BillingContext,
   options: { limit?: number } = {},
@@ -38,14 +39,15 @@ export async function listWaitingEffects(
   return rows
 }
 
+/** The result of `takeWaitingEffects`. */
 export interface TakenWaiting {
-  /** Keys of the effects of which this instance did all or a part. */
+  /** Keys of the effects of which this instance did at least one part. */
   taken: string[]
-  /** Keys of those whose handler threw. They wait on. */
+  /** Keys of the effects whose handler threw. They keep waiting. */
   failed: string[]
 }
 
-/** Does what waits and this instance can do, of one customer or of all. */
+/** Runs the waiting parts that this instance has, of one customer or of all. */
 export async function takeWaitingEffects(
   ctx: BillingContext,
   { customerId, signal }: { customerId?: string; signal?: AbortSignal } = {},
@@ -73,22 +75,22 @@ export async function takeWaitingEffects(
   }
 }
 
-/** What a repeated telling did. */
+/** The result of `redeliverEffect`. */
 export interface RedeliveredEffect {
   key: string
   name: string
-  /** The parts that were done now. Empty: nothing was left to do. */
+  /** The parts that were done now. Empty: all parts were already done. */
   did: EffectPart[]
-  /** Whether a handler of the host has taken it, now or before. */
+  /** Whether a handler of the host has run, now or before. Null: unknown. */
   handled: boolean | null
 }
 
 /**
- * Tells an effect again, under its key: what this instance has for it and what is not recorded as done. A
- * handler that is known to have taken it is not called again, so a second call does nothing.
+ * Runs the parts of an effect that this instance has and that are not recorded as done. A handler that is
+ * known to have run is not called again, so a second call does nothing.
  *
- * @throws `effect_not_found`; `effect_not_handled` where this instance has nothing for it; `effect_failed`
- * where the handler throws. Nothing is changed then.
+ * @throws `effect_not_found`; `effect_not_handled` where this instance has no part of the effect;
+ * `effect_failed` where the handler throws. Nothing is changed then.
  */
 export async function redeliverEffect(
   ctx: BillingContext,
@@ -103,18 +105,22 @@ export async function redeliverEffect(
     return { did, credited: (await grantsOf(tx, customerId)) > before }
   })
   if (did === 'failed') {
-    throw new BillingError('effect_failed', `The handler of ${key} threw; nothing was changed.`)
+    throw new BillingError(
+      'effect_failed',
+      `The handler of the effect ${key} threw. Nothing was changed.`,
+    )
   }
   const { handled, awaits } = await ctx.db.effect.findUniqueOrThrow({ where: { key } })
   if (did.length === 0 && (handled !== true || awaits.length > 0)) {
-    const message = `This instance has no handler for ${name} and no credits for ${key}.`
+    const message = `This instance has no handler for ${name} and no plan credits for the effect ${key}.`
     throw new BillingError('effect_not_handled', message)
   }
-  // The ledger gives once for a key, and nothing for a month that is over.
+  // The ledger grants once for a key, and nothing for a past month, so `plan_credits` is reported
+  // only if credits were granted.
   return { key, name, did: did.filter((part) => part !== 'plan_credits' || credited), handled }
 }
 
-/** How many credit transactions a customer's owner has. Locks the customer first, as its sync does. */
+/** The number of credit transactions of a customer's owner. Locks the customer's row first, as a sync does. */
 async function grantsOf(tx: Db, customerId: string): Promise<number> {
   const [found] = await tx.$queryRaw<{ ownerId: string }[]>`
     SELECT "ownerId" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
@@ -123,7 +129,7 @@ async function grantsOf(tx: Db, customerId: string): Promise<number> {
 
 type Choose = (ctx: BillingContext, tx: Db, row: EffectRow, effect: Effect) => Promise<EffectPart[]>
 
-/** Does the chosen parts of an effect under the locks that its sync takes, in the same order. */
+/** Runs the chosen parts of an effect under the same locks as a sync, in the same order. */
 async function takeLocked(
   ctx: BillingContext,
   tx: Db,
@@ -151,13 +157,13 @@ async function takeLocked(
   return parts
 }
 
-/** Of what the effect waits for, what this instance has. */
+/** The waiting parts of the effect that this instance has. */
 const waitingParts: Choose = async (ctx, tx, row, effect) => {
   const can = await partsHad(ctx, tx, effect)
   return can.filter((part) => row.awaits.includes(part))
 }
 
-/** All that this instance has for the effect, but for a handler that is known to have taken it. */
+/** All parts of the effect that this instance has, except a handler that is known to have run. */
 const lostParts: Choose = async (ctx, tx, row, effect) => {
   const can = await partsHad(ctx, tx, effect)
   return can.filter((part) => part !== 'handler' || row.handled !== true)
@@ -168,7 +174,7 @@ async function partsHad(ctx: BillingContext, tx: Db, effect: Effect): Promise<Ef
   if (effect.name === 'invoice.paid') {
     const own = declarationsOf(ctx)
     const { identities, isFlagged } = await soldBy(tx, effect as Effect<'invoice.paid'>)
-    // A subscription that is flagged gives none: its credits wait until a sync has read it.
+    // A flagged subscription grants no credits. They wait until a sync removes the flag.
     if (!isFlagged && identities.some((each) => own.has(each))) parts.push('plan_credits')
   }
   if (handles(ctx, effect.name)) parts.push('handler')

@@ -1,6 +1,6 @@
 /**
- * Cancelling an order: the provider's checkout is closed first, and the order is cancelled if the
- * provider says that it is. A payment that was quicker wins.
+ * Cancels an order. The provider's checkout is closed first, and the order is cancelled once the provider
+ * confirms that. If the payment was quicker, the order is completed instead.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { Order } from '../rows.ts'
 import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
 
 /**
- * Returns the order as it then is: `pending` where the provider cannot close its checkout, unless it
- * `givesUp`; `completed` where it was paid.
+ * Returns the order afterwards: `cancelled`; `pending` if the provider cannot close the checkout and
+ * `givesUp` is false; `completed` if the order was paid.
  *
  * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`; `not_known_here`
- * unless it `givesUp`.
+ * unless `givesUp` is true.
  */
 export async function cancelOrder(
   ctx: BillingContext,
@@ -28,7 +28,8 @@ export async function cancelOrder(
       .providerNamed(provider)
       .expireCheckout(checkoutId)
       .catch((error: unknown) => {
-        // What is not known here is refused, or given up, when the order is settled.
+        // A checkout that only another process knows is handled by `settleOrder`: refused, or given
+        // up.
         const isKnown = !isBillingError(error, 'not_known_here')
         if (isKnown && !isBillingError(error, 'checkout_not_found')) throw error
       })

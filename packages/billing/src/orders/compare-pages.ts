@@ -1,7 +1,6 @@
 /**
- * The payments of a window, page by page: what the provider says of each is held against the orders, and what differs
- * is settled once more. Promise: a page that was compared is not compared again, a payment that cannot be asked about
- * holds up no other one, and it is reported.
+ * Compares the payments of a window with the orders, page by page, and settles orders that differ. Promise:
+ * no page is compared twice, and a payment that cannot be retrieved is reported without stopping the others.
  *
  * @module
  */
@@ -16,7 +15,7 @@ import { bookMissing } from './missing.ts'
 import { differing, mend, theirsOf } from './their-payments.ts'
 import type { ReconcileOrdersOptions, Theirs, Totals } from './totals.ts'
 
-/** Of one day, provider and currency. */
+/** Totals of one day, provider and currency. */
 export interface PlaceDay extends Totals {
   [key: string]: string | number
   day: string
@@ -24,27 +23,31 @@ export interface PlaceDay extends Totals {
   currency: string
 }
 
-/** How far a comparison has come, and what it has found. */
+/** How far a comparison has come and what it has found. Saved between runs. */
 export type Place = {
-  /** ISO 8601. */
+  /** The beginning of the window, ISO 8601. */
   since: string
-  /** Providers that are done. */
+  /** Names of the providers whose payments are all compared. */
   done: string[]
-  /** `listed`: payments that the provider lists. `orders`: those of orders that it does not. */
+  /**
+   * `listed`: compares the payments that the provider lists. `orders`: compares the payments of older orders,
+   * which the list does not contain.
+   */
   phase: 'listed' | 'orders'
-  /** The last payment, or the last order, that was compared. */
+  /** The provider's cursor in phase `listed`; time and id of the last order in phase `orders`. */
   after: string
   payments: number
   withoutOrder: number
   differing: string[]
   mended: string[]
   skipped: string[]
-  /** Payments that were compared as listed, and whose orders come again among the orders. */
+  /** Ids of payments that were already compared in phase `listed` and whose orders appear again in phase `orders`. */
   seen: string[]
   failed: { provider: string; paymentId: string; reason: string }[]
   days: PlaceDay[]
 }
 
+/** The place of a comparison that has not begun. */
 export const beginning = (since: Date): Place => ({
   ...{ since: since.toISOString(), done: [], phase: 'listed', after: '' },
   ...{
@@ -59,10 +62,11 @@ export const beginning = (since: Date): Place => ({
   },
 })
 
+/** Orders of one page. */
 const PAGE = 50
 const DAY_MS = 24 * 60 * 60_000
 
-/** So many in a row that cannot be asked about are not about themselves: the provider is away. */
+/** After this many failures in a row the provider is taken as unavailable, and the comparison stops. */
 const AWAY = 5
 
 interface Comparing {
@@ -72,7 +76,7 @@ interface Comparing {
   options: ReconcileOrdersOptions
 }
 
-/** Changes `place` as it goes. False: stopped. */
+/** Compares all providers, and updates `place` on the way. False: the run was stopped. */
 export async function comparePages(
   ctx: BillingContext,
   run: Run<Place>,
@@ -80,7 +84,7 @@ export async function comparePages(
   options: ReconcileOrdersOptions,
 ): Promise<boolean> {
   const since = new Date(place.since)
-  // From one provider to the next by the index: all of the orders would be read for DISTINCT.
+  // Steps from provider to provider through the index. DISTINCT would read all orders.
   const rows = await ctx.db.$queryRaw<{ provider: string }[]>`
     WITH RECURSIVE "known" AS (
       SELECT min("provider") AS "provider" FROM "Order" WHERE "paymentId" IS NOT NULL
@@ -106,7 +110,7 @@ export async function comparePages(
   return true
 }
 
-/** A payment may be made a little before it is paid. */
+/** The list begins a day before the window, because a payment may be created before it is paid. */
 const listedSince = ({ since }: Place): Date => new Date(new Date(since).getTime() - DAY_MS)
 
 async function compareListed(
@@ -126,7 +130,7 @@ async function compareListed(
   }
 }
 
-/** Of a provider without a list of payments: those that it tells of by itself. */
+/** For a provider without `listPayments`: compares the payments that its events name. */
 async function compareHinted(
   comparing: Comparing,
   name: string,
@@ -142,7 +146,7 @@ async function compareHinted(
     where: { provider: name, paymentId: { in: [...ids] } },
     select: { paymentId: true },
   })
-  // Those of orders are asked about with the orders.
+  // Payments of known orders are compared in phase `orders`.
   for (const { paymentId } of known) ids.delete(paymentId ?? '')
   return askAbout(comparing, name, provider, [...ids])
 }
@@ -153,7 +157,7 @@ async function compareOrders(
   provider: PaymentProvider,
 ): Promise<boolean> {
   const { ctx, run, place } = comparing
-  // Those made later have been listed.
+  // Payments of newer orders were in the list.
   const before = provider.listPayments ? listedSince(place) : null
   for (;;) {
     const orders = await ordersAfter(ctx, name, place, before)
@@ -183,7 +187,10 @@ async function ordersAfter(
     ORDER BY greatest("paidAt", "completedAt"), "id" LIMIT ${PAGE}`
 }
 
-/** Asks about payments one by one. Those that fail are asked about once more, at the end of the page. */
+/**
+ * Retrieves the payments one by one and compares them. A payment that fails is tried once more at the end of
+ * the page.
+ */
 async function askAbout(
   comparing: Comparing,
   name: string,
@@ -209,7 +216,10 @@ async function askAbout(
           const reason = isTollgateError(error) ? error.code : 'internal_error'
           place.failed.push({ provider: name, paymentId, reason })
           const ids = { provider: name, paymentId }
-          ctx.logger.error({ ...ids, code: reason, error }, 'payment could not be reconciled')
+          ctx.logger.error(
+            { ...ids, code: reason, error },
+            'could not compare a payment with its order',
+          )
         }
       }
     }
@@ -218,7 +228,7 @@ async function askAbout(
   return true
 }
 
-/** Null: the provider has none. */
+/** Null: the provider has no such payment, or only another process knows it; then its orders are skipped. */
 async function retrieve(
   { ctx, place }: Comparing,
   name: string,
@@ -237,7 +247,7 @@ async function retrieve(
   }
 }
 
-/** Holds payments against their orders, and mends what differs. */
+/** Compares payments with their orders, and settles orders that differ or are missing. */
 async function compare(
   { ctx, place, options }: Comparing,
   name: string,
@@ -248,7 +258,7 @@ async function compare(
   for (const payment of payments) {
     if (payment.status !== 'succeeded' || (payment.paidAt && payment.paidAt < since)) continue
     const each = await theirsOf(ctx, name, payment)
-    // Its invoice was paid past the provider: it took nothing, and needs no order.
+    // The invoice was paid outside the provider, so this payment took no money and needs no order.
     if (each.paid === 0 && each.orderId === null) continue
     found.push(each)
     options.onProgress?.(place.payments + found.length)
@@ -266,11 +276,11 @@ async function compare(
   if (place.phase === 'listed') place.seen.push(...(await comingAgain(ctx, name, place, theirs)))
   place.differing.push(...still)
   place.mended.push(...suspects.filter((id) => !still.includes(id)))
-  // What was sold past us is no order's; it is counted apart.
+  // Payments without an order were sold outside this app. They are counted in `withoutOrder` only.
   for (const each of theirs) if (each.orderId) addTo(place.days, each)
 }
 
-/** Of payments that were listed, those whose order is older than the list. */
+/** The listed payments whose order is older than the list, so that phase `orders` meets them again. */
 async function comingAgain(
   ctx: BillingContext,
   name: string,

@@ -1,6 +1,7 @@
 /**
- * `createOrder`: the order first, then the provider's checkout under a key made of the order's id. Cut
- * off at any line, the next call goes on with the same order and gets the same checkout.
+ * `createOrder` writes the order first, and then creates the provider's checkout under an idempotency key
+ * made of the order's id. After a crash at any line, the next call continues with the same order and gets the
+ * same checkout.
  *
  * @module
  */
@@ -20,44 +21,50 @@ import { returnAddress } from './returns.ts'
 import { requireNoSubscription } from './second-plan.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
+/** What is bought, by whom, and where the browser goes afterwards. */
 export interface OrderInput {
   ownerId: string
-  /** A SKU of the products. */
+  /** A SKU from the host's `products`. */
   productId: string
-  /** A path or address of the host; `order_id` and `status` are added. Default `/billing/success`. */
+  /** A path or URL of the host; `order_id` and `status` are added to the query. Default `/billing/success`. */
   successUrl?: string
-  /** Default `/billing/canceled`. */
+  /** Where the browser goes if the buyer leaves without paying. Default `/billing/canceled`. */
   cancelUrl?: string
 }
 
+/** An open order and the page where it is paid. */
 export interface CreatedOrder {
   orderId: string
-  /** The provider's. */
+  /** The provider's id of the checkout. */
   checkoutId: string
-  /** Where to send the browser. */
+  /** The provider's page to send the browser to. */
   url: string
-  /** False: it was open already, and is offered again. */
+  /** False: the order was already open and is offered again. */
   isNew: boolean
 }
 
-/** When the provider is first asked by itself, after this long without a word. */
+/** How long after its creation an order is first checked, if no event about it arrives. */
 export const FIRST_CHECK_MS = 15 * 60_000
 
-/** How often an order that turns out to be over is followed by another. */
+/** How often `createOrder` tries again when the open order turns out to have ended. */
 const ROUNDS = 8
 
 /**
- * Begins to buy a product. An open order of the same owner and product is offered again.
+ * Begins the purchase of a product. If the owner has an open order of this product, that order is offered
+ * again.
  *
  * @throws `product_not_found`, `owner_required`, `owner_not_found`, `invalid_return_url`,
- * `already_subscribed`; `order_processing` (409) while an earlier one's payment is under way;
- * `price_not_found`, `invalid_amount`, `provider_rejected`: the order is cancelled;
- * `provider_unavailable`: call again.
+ * `already_subscribed`; `order_processing` (409) while the payment of an earlier order is under way;
+ * `price_not_found`, `invalid_amount`, `provider_rejected`: the order is cancelled; `provider_unavailable`:
+ * call again.
  */
 export async function createOrder(ctx: BillingContext, input: OrderInput): Promise<CreatedOrder> {
   const product = productOf(ctx.products, input.productId)
   if (typeof input.ownerId !== 'string' || input.ownerId.trim() === '') {
-    throw new BillingError('owner_required', 'An order belongs to an owner; none was named.')
+    throw new BillingError(
+      'owner_required',
+      'The order has no owner. Pass the id of a user or organization as `ownerId`.',
+    )
   }
   const addresses = {
     successUrl: returnUrl(ctx.appUrl, input.successUrl ?? '/billing/success'),
@@ -76,10 +83,11 @@ export async function createOrder(ctx: BillingContext, input: OrderInput): Promi
     const { id, url } = checkout
     return { orderId: order.id, checkoutId: id, url, isNew: made.has(order.id) }
   }
-  throw new BillingError('order_processing', 'Orders of this product end as fast as they begin.')
+  const message = `Each open order of ${input.productId} ended before it could be offered. Try again.`
+  throw new BillingError('order_processing', message)
 }
 
-/** Whether the order has its customer's one place for the purchase of a plan. */
+/** Whether the order holds the customer's place for the purchase of a plan. */
 async function hasPlace(ctx: BillingContext, { id: orderId, customerId, sku }: Order) {
   const wanted = { terms: `order:${sku}`, orderId }
   return (await takePlace(ctx, { id: customerId }, wanted)) !== null
@@ -115,7 +123,7 @@ async function requireOwner(ctx: BillingContext, ownerId: string): Promise<Owner
   throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
 }
 
-/** The open order of this owner and product, made where there is none. Of two calls one makes it. */
+/** The open order of this owner and product, or a new order. Of two concurrent calls only one creates the order. */
 async function openOrder(
   ctx: BillingContext,
   product: SoldProduct,
@@ -144,7 +152,7 @@ async function openOrder(
       skipDuplicates: true,
     })
     if (made) {
-      ctx.logger.info({ orderId: made.id, sku }, 'order begun')
+      ctx.logger.info({ orderId: made.id, sku }, 'order created')
       return { order: inNumbers(made), isNew: true }
     }
   }
@@ -158,7 +166,7 @@ const termsOf = ({ amount, currency, credits, plan, interval }: SoldProduct) => 
   interval: interval ?? null,
 })
 
-/** The order's checkout, if it can still be paid; null where the order is over. */
+/** The order's checkout, if it can still be paid. Null: the order has ended. */
 async function offer(
   ctx: BillingContext,
   order: Order,
@@ -179,14 +187,18 @@ async function offer(
     throw error
   })
   if (checkout === 'elsewhere') {
-    // Its page is another process's, or is gone with it. Paid there all the same, the order is completed.
+    // A local provider in another process has the page, or that process has ended. If the buyer
+    // pays there nevertheless, the order is completed.
     await cancelOrder(ctx, order.id, { givesUp: true })
     return null
   }
   if (checkout?.status === 'open' && checkout.url) return checkout
   const settled = await settleOrder(ctx, order.id)
   if (settled.status !== 'pending' || settled.needsAttention !== null) return null
-  throw new BillingError('order_processing', `The payment of order ${order.id} is under way.`)
+  throw new BillingError(
+    'order_processing',
+    `The payment of order ${order.id} is under way. Wait for its result.`,
+  )
 }
 
 async function openCheckout(
@@ -211,12 +223,13 @@ async function openCheckout(
     checkout = await underKey(ctx, `order:${order.id}`, create, { isFirst: isNew })
   } catch (error) {
     if (!isRefusal(error)) throw error
-    // Nobody was given its checkout, if there is one, so nobody can pay.
+    // No caller received a checkout of this order, so nobody can pay it.
     await ctx.db.order.updateMany({
       where: { id: order.id, status: 'pending', checkoutId: null },
       data: { status: 'cancelled', nextCheckAt: null },
     })
-    // An older one may have been asked for in other words, which the provider refuses under its key.
+    // An older order may have been requested with other parameters, which the provider refuses
+    // under the same key.
     if (!isNew && isBillingError(error, 'provider_rejected')) return null
     throw error
   }
@@ -226,11 +239,12 @@ async function openCheckout(
   })
   const { checkoutId, status } = written ?? (await findOrder(ctx, order.id))
   if (status !== 'pending') return null
-  // Where keys hold in one process only, another may have been quicker: its checkout is the order's.
+  // With a provider whose idempotency keys work within one process only, another process may have
+  // been quicker. Its checkout is the order's.
   if (checkoutId === null || checkoutId === checkout.id) return checkout
   return ctx.provider.retrieveCheckout(checkoutId)
 }
 
-/** Whether the provider, or we on its behalf, said no: asking again will not help. */
+/** Whether the provider, or our own check, refused the request, so that a retry would not help. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof BillingError && error.code !== 'provider_unavailable'

@@ -1,7 +1,7 @@
 /**
- * What events have to do with orders: an event is searched for ids, and every order that has one of them
- * is settled. Nothing else in it is believed, so it makes no difference which event told, in which order
- * and how often. Promise 1.
+ * Settles the orders that an event mentions. An event is searched for ids, and each order with one of these
+ * ids is settled. Nothing else in the event is used, so its type, its order and its repetition make no
+ * difference. Promise 1.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type { Claim } from '../webhooks/row.ts'
 import { handleStripeWebhook } from '../webhooks/stripe.ts'
 import { settleOrder } from './settle.ts'
 
-/** A delivery of the provider that takes payments: verified, stored, then answered. */
+/** Receives a webhook of the provider that takes payments: verifies it, stores its event, then answers. */
 export function handleProviderWebhook(
   ctx: BillingContext,
   req: Request,
@@ -30,12 +30,12 @@ export function handleProviderWebhook(
   const verify: Verify = (_, headers, payload) => {
     const [hint] = provider.parseWebhook(headers, payload)
     if (hint) return eventOf(provider.name, hint, payload)
-    throw new BillingError('invalid_payload', 'The body is signed but tells of nothing.')
+    throw new BillingError('invalid_payload', 'The body is signed but contains no event.')
   }
   return receive(ctx, req, provider.name, verify, admit)
 }
 
-/** A hint as an event to store. */
+/** Converts a hint to an event that can be stored. */
 export const eventOf = (
   provider: ReceivedEvent['provider'],
   hint: ProviderHint,
@@ -52,15 +52,17 @@ export const eventOf = (
   isListened: true,
 })
 
-/** Does what events of a provider other than Stripe ask for. */
+/** Processes events of a provider other than Stripe. */
 export async function processOrders(ctx: BillingContext, claim: Claim): Promise<void> {
   const settled = await settleMentioned(ctx, claim.provider, payloadsOf(claim))
   const reason = settled.length > 0 ? null : 'no_order'
   await finishEvents(ctx.db, claim, { status: 'processed', reason })
 }
 
-/** Settles the orders that the events mention; returns their ids. @throws as `settleOrder`, but for
- * `effect_failed`. */
+/**
+ * Settles the orders that the events mention, and returns their ids. @throws as `settleOrder`, except
+ * `effect_failed`.
+ */
 export async function settleMentioned(
   ctx: BillingContext,
   provider: string,
@@ -69,8 +71,8 @@ export async function settleMentioned(
 ): Promise<string[]> {
   const bodies = payloads.flatMap((payload) => parsed(payload) ?? [])
   const ids = [...new Set(bodies.flatMap(stringsIn))]
-  // A plan's later payments are orders without a checkout; they are settled when they are named. Those of
-  // invoices are written by the sync that follows.
+  // A plan's later payments are orders without a checkout, so the subscription's id does not select
+  // them. Orders of invoices are left out: the sync that follows writes them.
   const mentioned = Prisma.sql`
     SELECT "id" FROM "Order"
     WHERE "provider" = ${provider} AND "invoiceId" IS NULL AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})
@@ -78,16 +80,17 @@ export async function settleMentioned(
     ORDER BY "id"`
   const orders = await queryNamed<{ id: string }>(ctx.db, 'orders_mentioned', mentioned)
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
-  // As Stripe's and Creem's payments are called.
+  // The prefixes of Stripe's and Creem's payment ids.
   const payments = [...hinted, ...ids.filter((id) => /^(pi|tran)_\w+$/.test(id))]
   for (const { id } of orders) {
     try {
       await settleOrder(ctx, id, { ...options, payments })
     } catch (error) {
-      // The order is settled but for a handler of the host, and tries that again by itself: no event waits for it.
+      // The order is settled except for a handler of the host, which the order itself retries. The
+      // event need not wait for that.
       if (isBillingError(error, 'effect_failed')) continue
       const code = isTollgateError(error) ? error.code : 'internal_error'
-      ctx.logger.error({ orderId: id, provider, code, error }, 'order not settled')
+      ctx.logger.error({ orderId: id, provider, code, error }, 'could not settle the order')
       throw error
     }
   }
@@ -102,7 +105,7 @@ function parsed(payload: string): unknown {
   }
 }
 
-/** Every text in a body that may be an id, however deep it lies. */
+/** Every string in a body that may be an id, at any depth. */
 export function stringsIn(body: unknown): string[] {
   const found: string[] = []
   const left = [body]

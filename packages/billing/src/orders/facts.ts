@@ -1,7 +1,7 @@
 /**
- * What an order has set off, and, where another provider than Stripe bills its plan, what the plan has: an
- * order that was paid is the plan's invoice, and the first one speaks for the subscription. Stripe's own
- * invoices and subscriptions are told by the sync of their customer.
+ * The facts of an order. Where a provider other than Stripe bills a plan, they include the facts of the plan:
+ * each paid order counts as an invoice, and the first order reports the subscription. At Stripe the sync of
+ * the customer records the facts of invoices and subscriptions.
  *
  * @module
  */
@@ -16,23 +16,28 @@ import { takeEffects } from '../effects/take-effects.ts'
 import type { ProviderName } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
+/** The effects that an order set off. */
 export interface Told {
   order: Order
+  /** Effects that were new. */
   taken: Effect[]
-  /** Keys of effects whose handler threw: the order is flagged, and asked about again soon. */
+  /** Keys of effects whose handler threw. The order is flagged and checked again after a minute or later. */
   failed: string[]
 }
 
 const RETRY_EFFECT_MS = 60_000
 
-/** When an order is asked about next that was to be asked about then. */
+/** When an order is checked again: in a minute, or at `nextCheckAt` if that is later. */
 export function soon(nextCheckAt: Date | null): Date {
   const next = new Date(Date.now() + RETRY_EFFECT_MS)
-  // Ever less often: whoever checks has put it off before.
+  // `checkOrders` has already set a later time, with growing delays.
   return nextCheckAt && nextCheckAt > next ? nextCheckAt : next
 }
 
-/** Takes what a completed order sets off and has not. Joins the transaction that records it. */
+/**
+ * Takes the effects of a completed order that are still missing. `tx` is the transaction that records the
+ * order. If a handler throws, the order is flagged.
+ */
 export async function tell(
   ctx: BillingContext,
   tx: Db,
@@ -51,7 +56,7 @@ export async function tell(
 
 function orderFacts(order: Order): Fact[] {
   const { id: orderId, sku, amount, currency, amountRefunded } = order
-  // The facts of a plan's invoice are the sync's: `invoice.paid`, `refund.succeeded`.
+  // The sync records the facts of a plan's invoice: `invoice.paid`, `refund.succeeded`.
   if (order.invoiceId !== null) return []
   const payload = { orderId, sku, amount, currency }
   const facts: Fact[] = [{ key: `order:${orderId}:fulfil`, name: 'order.completed', payload }]
@@ -65,7 +70,7 @@ function orderFacts(order: Order): Fact[] {
   return facts
 }
 
-/** That a plan's order was paid, where another provider than Stripe bills it. */
+/** The fact `invoice.paid` of a plan's order, where a provider other than Stripe bills the plan. */
 export function paidFact(order: Order, row: Subscription): Extract<Fact, { name: 'invoice.paid' }> {
   return {
     key: `order:${order.id}:paid`,
@@ -82,7 +87,7 @@ export function paidFact(order: Order, row: Subscription): Extract<Fact, { name:
 }
 
 function planFacts(ctx: BillingContext, order: Order, row: Subscription | null): Fact[] {
-  // Without a row its period is not known yet, on which the credits of a plan depend.
+  // Without a row the period is unknown, and a plan's credits depend on the period.
   if (order.provider === 'stripe' || order.plan === null || !row) return []
   const provider = order.provider as ProviderName
   const subscription: SubscriptionFact = {
@@ -91,7 +96,7 @@ function planFacts(ctx: BillingContext, order: Order, row: Subscription | null):
   const invoice: InvoiceFact = { ...subscription, stripeInvoiceId: null, orderId: order.id }
   const isFirst = order.checkoutId !== null
   const paid = paidFact(order, row)
-  // One that is flagged does not count, as at Stripe; what was paid for it was paid.
+  // A flagged subscription sets nothing off, as at Stripe, but its payment was still made.
   if (!isFirst || row.needsAttention !== null) return [paid]
   const key = `subscription:${provider}:${row.providerSubscriptionId}`
   const facts = [...subscriptionFacts(key, row, subscription, ctx.clock.now()), paid]

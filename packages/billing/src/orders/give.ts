@@ -1,5 +1,5 @@
 /**
- * The credits of a completed order in the ledger: given once, taken back as its money goes back.
+ * Grants a completed order's credits once, and claws them back as its money is refunded or disputed.
  *
  * @module
  */
@@ -10,18 +10,22 @@ import { clawBackCredits, grantCredits, restoreCredits } from '../credits/change
 import { type Paid, takingOf } from '../credits/taking.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
-/** The key under which an order's credits are given. */
+/** The idempotency key under which an order's credits are granted. */
 export const fulfilKey = (orderId: string): string => `order:${orderId}:fulfil`
 
+/** The input of `giveCredits`. */
 export interface Giving {
-  /** With what was taken back before. */
+  /** The order before this settlement, with the clawbacks so far. */
   before: Order
   order: Order
   payment: Paid
   options: { operator?: string }
 }
 
-/** Joins the transaction that records the order. Returns the order with what is taken back now. */
+/**
+ * Grants, claws back or restores the order's credits in the transaction that records the order. Returns the
+ * order with its new clawback columns.
+ */
 export async function giveCredits(
   ctx: BillingContext,
   tx: Db,

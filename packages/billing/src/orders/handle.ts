@@ -1,6 +1,6 @@
 /**
- * Orders over HTTP: one route that makes them, and one to which providers come back, with the browser and
- * with webhooks. Both answer refusals as `application/problem+json`; neither logs more than ids.
+ * Orders over HTTP: one route creates orders, and one receives the returning browser and the provider's
+ * webhooks. Both answer refusals as `application/problem+json` and log only ids.
  *
  * @module
  */
@@ -19,19 +19,22 @@ import { addressOf, CALLBACKS, DELIVERIES, limit, ORDERS } from './limits.ts'
 import { namedIn, type ReturnStatus, readReturn, readUnsigned } from './returns.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
+/** The options of `handleCreateOrder`. */
 export interface CreateOrderRoute {
-  /** Who buys: the owner's id, by the session of the request; null for nobody. */
+  /** Returns the buyer's owner id from the session of the request. Null: nobody is signed in. */
   getOwner: (req: Request) => string | null | Promise<string | null>
 }
 
+/** The largest request body, in bytes. */
 const MAX_ORDER_BYTES = 16 * 1024
 
 /**
- * `POST { productId, successUrl?, cancelUrl? }` as JSON; `product_id` is taken as well. Answers `{ orderId, checkoutId, url, isNew }`:
- * 201 for a new order, 200 for one that was open already. 10 a minute and owner.
+ * Creates an order. Expects `POST { productId, successUrl?, cancelUrl? }` as JSON; `product_id` is accepted,
+ * too. Answers `{ orderId, checkoutId, url, isNew }`: 201 for a new order, 200 for an order that was open
+ * already. An owner may make 10 requests a minute.
  *
- * Refusals: 400 malformed, 401 nobody signed in, 404 no such product, 405, 409 subscribed already or a
- * payment under way, 413, 415, 429, 502 the provider said no, 503 it did not answer: ask again.
+ * Refusals: 400 malformed request, 401 nobody signed in, 404 unknown product, 405, 409 subscribed already or
+ * a payment under way, 413, 415, 429, 502 the provider refused, 503 the provider did not answer (retry).
  */
 export async function handleCreateOrder(
   ctx: BillingContext,
@@ -40,13 +43,18 @@ export async function handleCreateOrder(
 ): Promise<Response> {
   try {
     if (req.method !== 'POST') return notAllowed('POST')
-    // Only a request of our own pages can carry it: a form of another site cannot.
+    // A form on another site cannot send this content type, which protects against cross-site
+    // requests.
     const type = req.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
     if (type !== 'application/json') {
-      throw new BillingError('unsupported_media_type', 'The order must be application/json.')
+      throw new BillingError(
+        'unsupported_media_type',
+        'The content type of the request must be application/json.',
+      )
     }
     const ownerId = await getOwner(req)
-    if (!ownerId) throw new BillingError('sign_in_required', 'Sign in to order.')
+    if (!ownerId)
+      throw new BillingError('sign_in_required', 'Nobody is signed in. Sign in to order.')
     await limit(ctx, ORDERS, ownerId)
     const created = await createOrder(ctx, { ownerId, ...(await inputOf(req)) })
     return Response.json(created, {
@@ -65,11 +73,11 @@ async function inputOf(req: Request) {
     body = record(JSON.parse(await readBody(req, MAX_ORDER_BYTES)))
   } catch (error) {
     if (error instanceof BillingError) throw error
-    throw new BillingError('invalid_payload', 'The order is not JSON.')
+    throw new BillingError('invalid_payload', 'The body of the request is not valid JSON.')
   }
   const productId = body?.productId ?? body?.product_id
   if (!body || typeof productId !== 'string') {
-    throw new BillingError('invalid_payload', 'The order names no productId.')
+    throw new BillingError('invalid_payload', 'The body of the request must contain a productId.')
   }
   return {
     productId,
@@ -85,16 +93,23 @@ function address<Name extends 'successUrl' | 'cancelUrl'>(
   const value = body[name]
   if (value === undefined || value === null) return {}
   if (typeof value === 'string') return { [name]: value } as { [key in Name]?: string }
-  throw new BillingError('invalid_return_url', `${name} must be an address.`)
+  throw new BillingError(
+    'invalid_return_url',
+    `${name} must be a string: a path or URL of this site.`,
+  )
 }
 
 /**
- * Where a provider comes back. `GET` is the browser: all that its address says is which order to ask the provider
- * about; the answer is a redirect (303) to the order's own page, with `order_id` and `status` (`pending`, `completed`,
- * `cancelled`) added. An order is given up only by an address that bears our signature; one without it that names
- * `order_id` or `checkout_id` has the provider asked, and that is all. No session is needed, because
- * strict cookies do not come along. 100 a minute and address. `POST` is the provider's webhook, as
- * `handleStripeWebhook`, for whichever provider takes payments: 6,000 a minute and address, of those that are signed.
+ * Receives the browser and the webhooks of the provider.
+ *
+ * `GET` is the returning browser. Its URL only says which order to ask the provider about. The answer is a
+ * redirect (303) to the order's `successUrl` or `cancelUrl`, with `order_id` and `status` (`pending`,
+ * `completed`, `cancelled`) added. Only a URL with our signature can cancel an order; a URL without one that
+ * contains `order_id` or `checkout_id` only settles it. No session is needed, because strict cookies are not
+ * sent on this navigation. Limit: 100 a minute for each IP address.
+ *
+ * `POST` is the webhook of the provider that takes payments, as in `handleStripeWebhook`. Limit: 6,000 signed
+ * requests a minute for each IP address.
  */
 export async function handlePaymentCallback(ctx: BillingContext, req: Request): Promise<Response> {
   const { method } = req
@@ -114,7 +129,10 @@ export async function handlePaymentCallback(ctx: BillingContext, req: Request): 
     if (caller !== null) await limit(ctx, CALLBACKS, caller)
     const back = (await readReturn(ctx, url)) ?? (await readUnsigned(ctx, url, named))
     if (!back) {
-      throw new BillingError('invalid_signature', 'This is not the return address of any order.')
+      throw new BillingError(
+        'invalid_signature',
+        'The return URL names no known order, or its signature is wrong.',
+      )
     }
     return redirect(ctx, await settled(ctx, back), back.status)
   } catch (error) {
@@ -122,18 +140,21 @@ export async function handlePaymentCallback(ctx: BillingContext, req: Request): 
   }
 }
 
-/** Whatever goes wrong, the browser is led on: the webhook or the job will settle the order. */
+/**
+ * Settles or cancels the order. If that fails, the browser is still redirected, and the webhook or the job
+ * settles the order later.
+ */
 async function settled(
   ctx: BillingContext,
   { order, status, isSigned }: { order: Order; status: ReturnStatus; isSigned: boolean },
 ): Promise<Order> {
   try {
-    // Only an address of ours may give an order up.
+    // Only a URL with our signature may cancel an order.
     const act = status === 'cancel' && isSigned ? cancelOrder : settleOrder
     return await act(ctx, order.id)
   } catch (error) {
     const code = isTollgateError(error) ? error.code : 'internal_error'
-    ctx.logger.error({ orderId: order.id, code, error }, 'order not settled')
+    ctx.logger.error({ orderId: order.id, code, error }, 'could not settle the order')
     return findOrder(ctx, order.id)
   }
 }
@@ -150,7 +171,7 @@ function redirect(ctx: BillingContext, order: Order, back: ReturnStatus): Respon
   })
 }
 
-/** Checked when the order was made, and again: the host may have moved since. */
+/** Checks the URL again, as when the order was created: the host's URL may have changed since. */
 function allowed(ctx: BillingContext, address: string | null): string {
   try {
     return returnUrl(ctx.appUrl, address ?? '/')

@@ -1,4 +1,4 @@
-/** Orders: the default instance's functions. `createBilling(…)` has the same. */
+/** Orders: the functions of the default instance. An instance of `createBilling(…)` has the same functions. */
 
 import { type Billing, billing } from '../billing.ts'
 

@@ -1,5 +1,5 @@
 /**
- * The orders' jobs, and when cron runs them.
+ * The jobs of orders, and their cron schedule.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { watchOrders } from './watch.ts'
 
 const HOUR = 60 * 60 * 1000
 
+/** Jobs that check, pull and reconcile orders. */
 export function orderJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
@@ -28,6 +29,7 @@ export function orderJobs(ctx: BillingContext): JobDefinition<object>[] {
   ]
 }
 
+/** When cron runs the jobs of orders. */
 export const orderCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: 'billing.checkOrders' },
   { pattern: '37 * * * *', job: 'billing.pullOrders', backfillMs: HOUR },

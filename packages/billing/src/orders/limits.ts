@@ -1,6 +1,7 @@
 /**
- * How often orders may be made and callbacks called, over all processes. Deliveries of providers are counted
- * where they are known to be theirs, and a hundred times as many are taken: a burst of them is stored.
+ * Rate limits of orders and callbacks, over all processes. Webhooks of providers are counted after their
+ * signature was verified, and sixty times as many are accepted as callbacks of browsers, so that a burst is
+ * stored.
  *
  * @module
  */
@@ -18,23 +19,26 @@ import {
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 
-/** By owner. */
+/** New orders, for each owner. */
 export const ORDERS: RateLimitPolicy = { name: 'orders', limit: 10, windowSeconds: 60 }
-/** By the caller's address. */
+/** Returning browsers, for each IP address. */
 export const CALLBACKS: RateLimitPolicy = {
   name: 'payment-callbacks',
   limit: 100,
   windowSeconds: 60,
 }
 
-/** Signed deliveries, by the caller's address: no burst of a provider comes near. */
+/** Signed webhooks, for each IP address. No provider's burst comes near this limit. */
 export const DELIVERIES: RateLimitPolicy = {
   name: 'payment-deliveries',
   limit: 6_000,
   windowSeconds: 60,
 }
 
-/** Shared with sign-in, which asks for the first; all are optional here. */
+/**
+ * The environment variables of the limits. Sign-in uses the same variables and requires `BETTER_AUTH_SECRET`;
+ * here all are optional.
+ */
 export const limitEnv = rateLimitEnv.extend({
   BETTER_AUTH_SECRET: z.string().optional(),
 })
@@ -59,7 +63,7 @@ function limiterOf(ctx: BillingContext): RateLimiter {
   const limiter = createRateLimiter({
     db: ctx.db,
     redisUrl: env.REDIS_URL,
-    // Without a secret that is shared, each process counts by itself.
+    // Without a shared secret each process counts for itself.
     secret: env.BETTER_AUTH_SECRET ?? randomBytes(32).toString('hex'),
     logger: ctx.logger,
   })
@@ -67,7 +71,7 @@ function limiterOf(ctx: BillingContext): RateLimiter {
   return limiter
 }
 
-/** The caller's address, of an IPv6 one the network (/64); null where it is not known. */
+/** The caller's IP address; for IPv6 the network (/64). Null: unknown. */
 export function addressOf(ctx: BillingContext, req: Request): string | null {
   let read = ctx.orders.addressOf ?? addresses.get(ctx)
   if (!read) {

@@ -1,5 +1,5 @@
 /**
- * Orders as people see them.
+ * Lists and shows orders to owners and operators.
  *
  * @module
  */
@@ -13,25 +13,29 @@ import { fulfilKey } from './give.ts'
 import { findOrder } from './settle.ts'
 import type { OrderStatus } from './verdict.ts'
 
-/** An order without what is ours alone. */
+/** An order without its internal columns. */
 export type OwnerOrder = Omit<Order, 'returnKey' | 'settledTicket'>
 
+/** Which orders `listOrders` returns. */
 export interface ListOrdersOptions {
-  /** Default: everybody's. */
+  /** Default: orders of all owners. */
   ownerId?: string
-  /** Default: any. */
+  /** Default: any status. */
   status?: readonly OrderStatus[]
-  /** Only those a person has to look at. Default false. */
+  /** Only orders that a person has to look at. Default false. */
   needsAttention?: boolean
-  /** Default 100. */
+  /** The most orders to return. Default 100. */
   limit?: number
-  /** The id of the last order of the page before. Default: the first page. */
+  /** The id of the last order of the previous page. Default: the first page. */
   after?: string
 }
 
 const ALL: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
 
-/** Orders, the newest first. Further pages come with `after`. @throws `order_not_found` where there is no order `after`. */
+/**
+ * Orders, the newest first. Pass `after` for the next page. @throws `order_not_found` where the order `after`
+ * does not exist.
+ */
 export async function listOrders(
   ctx: BillingContext,
   options: ListOrdersOptions = {},
@@ -52,7 +56,7 @@ export async function listOrders(
     })
   if (status === undefined) return (await page({})).map(inNumbers)
   const wanted = ALL.filter((each) => status.includes(each))
-  // One by one, because the index has those of each in order.
+  // One query for each status, because the index sorts the orders of one status.
   const pages = await Promise.all(wanted.map((each) => page({ status: each })))
   const newestFirst = (a: OrderRow, b: OrderRow) =>
     b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1)
@@ -66,12 +70,13 @@ const before = ({ id, createdAt }: OrderRow): Prisma.OrderWhereInput[] => [
   { createdAt, id: { lt: id } },
 ]
 
+/** An order with its credit transactions. */
 export interface ShownOrder extends OwnerOrder {
-  /** What the ledger has of it, the oldest first. */
+  /** The order's credit transactions, the oldest first. */
   transactions: { id: string; type: string; amount: number; key: string; createdAt: Date }[]
 }
 
-/** One order with its transactions. @throws `order_not_found`. */
+/** One order with its credit transactions. @throws `order_not_found`. */
 export async function showOrder(ctx: BillingContext, orderId: string): Promise<ShownOrder> {
   const { returnKey, settledTicket, ...order } = await findOrder(ctx, orderId)
   const { id, ownerId, disputeId } = order
@@ -95,7 +100,7 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
   return { ...order, transactions }
 }
 
-/** What the credits of a plan's month are granted under: at Stripe the invoice, elsewhere the order. */
+/** What the grant's key of a plan's month is made of: at Stripe the invoice's id, elsewhere the order's. */
 async function paidWith(
   ctx: BillingContext,
   {

@@ -1,5 +1,5 @@
 /**
- * What the provider says of one order now. Nothing is written here.
+ * Reads one order's present state from the provider. Nothing is written here.
  *
  * @module
  */
@@ -14,24 +14,32 @@ import type {
 } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 
+/** The provider's present state of an order. */
 export interface Seen {
-  /** Null where the order has none, or where it is not needed any more. `gone`: the provider has none. */
+  /**
+   * Null: the order has no checkout, or is completed and needs none. `gone`: the provider no longer has the
+   * checkout.
+   */
   checkout: ProviderCheckout | 'gone' | null
   payment: ProviderPayment | null
-  /** Of a plan's first order. */
+  /** Only for a plan's first order. */
   subscription: ProviderSubscription | null
-  /** Later payments of that subscription which have succeeded. */
+  /** Later succeeded payments of that subscription. */
   renewals: ProviderPayment[]
 }
 
+/** How `look` asks the provider. */
 export interface LookOptions {
-  /** Payments that an event named. */
+  /** Ids of payments that an event named. */
   payments?: readonly string[]
-  /** What is not known here is taken as gone. Default false. */
+  /** Treats objects that only another process knows as gone. Default false. */
   givesUp?: boolean
 }
 
-/** @throws `provider_unavailable`, `provider_rejected`, `not_known_here`. */
+/**
+ * Retrieves the order's checkout, payment and subscription. @throws `provider_unavailable`,
+ * `provider_rejected`, `not_known_here`.
+ */
 export async function look(
   ctx: BillingContext,
   order: Order,
@@ -48,7 +56,7 @@ export async function look(
   const payment = paymentId
     ? await orMissing(provider.retrievePayment(paymentId), givesUp)
     : await ownOf(provider, order, hinted)
-  // A renewal is an order of its own, without a checkout; the first order asks for them all.
+  // A renewal is an order of its own without a checkout. The first order looks for all renewals.
   const isFirst = order.plan !== null && order.checkoutId !== null
   const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
   const subscription = subscriptionId
@@ -62,7 +70,10 @@ export async function look(
   }
 }
 
-/** Of an order that was cut off before it knew its payment: the one that names the order. */
+/**
+ * The payment of an order whose creation was interrupted before its checkout was written: the payment that
+ * names the order.
+ */
 async function ownOf(
   provider: PaymentProvider,
   { id, checkoutId }: Order,

@@ -1,6 +1,6 @@
 /**
- * Payments that have no order although they are a plan's: no event told of them. Whoever writes such an
- * order is asked to: the order that began the plan, else the sync of who paid.
+ * Writes orders for payments of plans that have none, because no event reported them. The order that began
+ * the plan is settled, or else the customer who paid is synced.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import { syncLinked } from '../sync/sync.ts'
 import { settleOrder } from './settle.ts'
 import type { ReconcileOrdersOptions, Theirs } from './totals.ts'
 
-/** The same payments, with the orders they now have. One that cannot be booked does not hold up the rest. */
+/**
+ * Returns the same payments with the ids of their orders. A payment that cannot be booked does not stop the
+ * others.
+ */
 export async function bookMissing(
   ctx: BillingContext,
   theirs: readonly Theirs[],
@@ -49,12 +52,12 @@ async function book(
       if (isLinked(customer)) await syncLinked(ctx, customer, { also: async () => [paymentId] })
     }
   } catch (error) {
-    ctx.logger.error({ provider, paymentId, error }, 'payment could not be booked')
+    ctx.logger.error({ provider, paymentId, error }, 'could not write the order of a payment')
   }
   return (await find())?.id ?? null
 }
 
-/** The subscription of a payment that was listed without it. */
+/** The subscription's id of a payment that was listed without one. */
 async function planOf(
   ctx: BillingContext,
   provider: string,

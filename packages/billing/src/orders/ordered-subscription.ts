@@ -1,5 +1,5 @@
 /**
- * The subscription of an order, as its provider has it.
+ * Writes the subscription of an order as its provider has it, for providers other than Stripe.
  *
  * @module
  */
@@ -11,20 +11,25 @@ import type { ProviderSubscription } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 import { pastDueSinceOf } from '../subscriptions/subscriptions.ts'
 
+/** Why a subscription is flagged. */
 export type SubscriptionProblem = 'second_current_subscription' | 'unknown_price'
 
+/** The result of `subscriptionOf`. */
 export interface WrittenSubscription {
-  /** As it stands. Null at Stripe, for what is bought once, and where its period is not known yet. */
+  /** The subscription's row. Null at Stripe, for a one-time purchase, and while the period is unknown. */
   row: Subscription | null
-  /** Why a person has to look, if that is new. */
+  /** The reason for a new flag. Null: the flag has not changed, or there is none. */
   problem: SubscriptionProblem | null
-  /** Whether it was flagged before, and counts now. */
+  /** Whether the subscription lost its flag. */
   isUnflagged: boolean
 }
 
 const NOTHING: WrittenSubscription = { row: null, problem: null, isUnflagged: false }
 
-/** The subscription of an order, brought up to date by its first one. Joins the order's transaction. */
+/**
+ * Writes or reads the subscription of an order, in the order's transaction. Only the plan's first order has a
+ * `shape` to write.
+ */
 export async function subscriptionOf(
   ctx: BillingContext,
   tx: Db,
@@ -32,8 +37,8 @@ export async function subscriptionOf(
   shape: ProviderSubscription | null,
 ): Promise<WrittenSubscription> {
   if (provider === 'stripe' || subscriptionId === null) return NOTHING
-  // Whether another one counts is asked and answered by one at a time. As a sync locks it: whoever only
-  // refers to the customer need not wait.
+  // Only one transaction at a time may decide which subscription is current. NO KEY UPDATE, as in a
+  // sync, does not block inserts that refer to the customer.
   await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`
   const key = { provider, providerSubscriptionId: subscriptionId }
   const where = { provider_providerSubscriptionId: key }
@@ -41,7 +46,7 @@ export async function subscriptionOf(
   if (!shape || (row && isEndedStatus(row.status))) return { ...NOTHING, row }
   const currentPeriodStart = shape.currentPeriodStart ?? row?.currentPeriodStart
   const currentPeriodEnd = shape.currentPeriodEnd ?? row?.currentPeriodEnd
-  // The provider has not said yet; it is asked again.
+  // The provider has not set the period yet. The order is checked again.
   if (!currentPeriodStart || !currentPeriodEnd) return NOTHING
   const needsAttention = await problemOf(ctx, tx, customerId, shape, row)
   const { status, sku, quantity, cancelAtPeriodEnd, canceledAt, endedAt, trialEnd } = shape

@@ -1,5 +1,5 @@
 /**
- * The orders' functions over one billing context.
+ * The functions of orders, bound to one billing context.
  *
  * @module
  */
@@ -45,6 +45,7 @@ const REFUND = {
 }
 const SINCE = { since: date('since'), operator: ANY, signal: ANY, onProgress: ANY }
 
+/** Binds the functions of orders to `ctx`, with checked arguments. */
 export function createOrders(ctx: BillingContext) {
   return {
     createOrder: given(

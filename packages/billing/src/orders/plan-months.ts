@@ -1,7 +1,7 @@
 /**
- * The months of plans that another provider than Stripe bills: there each payment is an order. Credits of a
- * month that was paid while its subscription was flagged come when the flag goes, and credits follow the money
- * of their order.
+ * The months of plans that a provider other than Stripe bills, where each payment is an order. Credits of a
+ * month that was paid while its subscription was flagged are granted when the flag goes. Refunds and disputes
+ * of an order adjust its credits.
  *
  * @module
  */
@@ -14,15 +14,16 @@ import { followMoney } from '../credits/plan-money.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { paidFact } from './facts.ts'
 
+/** A settled order and its subscription. */
 export interface Settled {
   before: Order
   order: Order
   row: Subscription | null
-  /** Whether the subscription was flagged before, and counts now. */
+  /** Whether the subscription lost its flag in this settlement. */
   isUnflagged: boolean
 }
 
-/** Joins the settlement of an order, after what the order gives. Stripe's plans are left to the sync. */
+/** Runs in the settlement's transaction, after the order's own credits were granted. At Stripe the sync does this. */
 export async function followOrder(
   ctx: BillingContext,
   tx: Db,

@@ -1,7 +1,6 @@
 /**
- * What Stripe's events ask for: a sync of the customer they are about, and the settling of the orders
- * they mention. Payloads are not applied, so their order, their number and their API version do not
- * matter.
+ * Processes Stripe's events: settles the orders they mention and syncs the customer they are about. Payloads
+ * are never written, so their order, number and API version do not matter.
  *
  * @module
  */
@@ -26,13 +25,17 @@ import {
 import type { Claim } from '../webhooks/row.ts'
 import { settleMentioned } from './events.ts'
 
+/**
+ * Processes the claimed events of one customer, or of the catalogue. @throws `effect_failed`, and as
+ * `syncCustomer`.
+ */
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
   const payloads = payloadsOf(claim)
   if (isAboutCatalog(claim)) {
     await finishEvents(ctx.db, claim, await processCatalog(ctx, payloads))
     return
   }
-  // Before the sync, whose transaction finishes the events.
+  // Orders come before the sync, because the sync's transaction finishes the events.
   const settled = await settleMentioned(ctx, 'stripe', payloads, { isSynced: true })
   const customer = await customerOf(ctx, claim, payloads)
   if ('status' in customer) {
@@ -44,14 +47,15 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
   const part = partOf(payloads)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
-    // A settlement may have written since, by a later ticket.
+    // After a settlement the claim's ticket may be too old, so the sync draws a new ticket.
     ...(settled.length === 0 ? { ticket: claim.ticket } : {}),
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
     also: async () => payloads.flatMap(idsIn),
     disputed: async () => payloads.flatMap(disputedIn),
     ...(part ? { part } : {}),
     within: async (tx, result) => {
-      // An effect whose handler threw keeps one event that tries again, and no other one.
+      // One event stays pending to retry an effect whose handler threw. All other events are
+      // finished.
       held = await eventsToHold(tx, claim, result.failedEffects)
       const others = without(claim, [...held.due, ...held.waiting])
       for (const { id, reason } of result.problems) {
@@ -63,34 +67,37 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     },
   })
   if (held.due.length > 0) {
-    throw new BillingError('effect_failed', `The effect ${held.effects.join(', ')} failed.`)
+    throw new BillingError(
+      'effect_failed',
+      `Handlers of the effects ${held.effects.join(', ')} threw. They are tried again.`,
+    )
   }
   if (held.waiting.length > 0) await letGo(ctx, claim)
 }
 
 const DONE: Outcome = { status: 'processed', reason: null }
 
-/** The payment of a dispute that an event tells of: its charge may not say yet that it is disputed. */
+/** The payment of the dispute in an event. The charge may not yet show that it is disputed. */
 function disputedIn(payload: string): string[] {
   const object = record(record(record(JSON.parse(payload))?.data)?.object)
   const payment = object?.object === 'dispute' ? idOf(object.payment_intent) : null
   return payment === null ? [] : [payment]
 }
 
-/** How events without a customer that can be synced end. */
+/** How events end that have no customer to sync. */
 interface Ended extends Outcome {
-  /** They name an owner who was forgotten. */
+  /** True: the events belong to a forgotten owner, so their payloads are removed. */
   isForgotten?: boolean
 }
 
-/** The objects an event names, in case they are older than what a sync loads by itself. */
+/** Ids of the objects in an event, which may be older than those a sync loads by default. */
 const idsIn = (payload: string): string[] =>
   [...payload.matchAll(/"((?:sub|in|pi)_\w+)"/g)].flatMap(([, id]) => id ?? [])
 
 /**
- * The customer that the events are about, or how they end. Stripe tells an account's events to all that listen to
- * it, so an event of a customer that we do not know belongs to another product on the account: it is kept and
- * counted, and no person has to look at it.
+ * The customer of the events, or how the events end without one. Stripe sends an account's events to every
+ * listener, so an event of an unknown customer belongs to another product on the account. Such an event is
+ * ignored: it is stored, and nobody has to look at it.
  */
 async function customerOf(
   ctx: BillingContext,
@@ -124,11 +131,15 @@ async function customerOf(
   return stranger('unknown_customer')
 }
 
+/** How long an unknown customer is remembered, and how many. */
 const STRANGER_MS = 10 * 60_000
 const MOST_STRANGERS = 10_000
 const strangers = new WeakMap<BillingContext, Map<string, number>>()
 
-/** Whether Stripe was asked about the customer a moment ago. A customer that is linked meanwhile is found before. */
+/**
+ * Whether Stripe was asked about this unknown customer in the last ten minutes. A customer that was linked
+ * since is found in our rows before.
+ */
 const isStranger = (ctx: BillingContext, id: string): boolean =>
   (strangers.get(ctx)?.get(id) ?? 0) > Date.now()
 
@@ -138,7 +149,7 @@ function noteStranger(ctx: BillingContext, id: string): void {
   strangers.set(ctx, known.set(id, Date.now() + STRANGER_MS))
 }
 
-/** A customer we made and could not link yet says in its metadata whose it is. */
+/** Links a customer that we created without writing its id: its metadata names the owner. */
 async function link(
   ctx: BillingContext,
   { id, metadata }: { id: string; metadata: Record<string, string> },
@@ -153,7 +164,7 @@ async function link(
   return isLinked(row) ? row : null
 }
 
-/** Refunds and disputes name no customer, but the payment, which does. */
+/** The customer of a refund or dispute. These events name a payment, and the payment names the customer. */
 async function subjectOf(
   ctx: BillingContext,
   [payload]: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * What a provider other than Stripe never delivered: it is asked, and what it tells is stored as events
- * like any others. A pull that is stopped goes on where it was. Stripe's own list is read by `pullEvents`.
+ * Pulls what a provider other than Stripe never delivered, and stores it as events. A stopped pull continues
+ * where it was. `pullEvents` reads Stripe's own list.
  *
  * @module
  */
@@ -19,31 +19,32 @@ import { eventOf } from './events.ts'
 const HOUR_MS = 60 * 60_000
 const DAY_MS = 24 * HOUR_MS
 
-/** Events arrive out of order, so what is a little older than the newest may be missing too. */
+/** Events arrive out of order, so an event up to two hours older than the newest may be missing too. */
 const OVERLAP_MS = 2 * HOUR_MS
+/** How far back the first pull looks at the most. */
 const FIRST_MS = 30 * DAY_MS
 
-/** How long after its payment an order is looked at for refunds and disputes. */
+/** How long after its completion an order is checked for refunds and disputes. */
 const DISPUTABLE_MS = 120 * DAY_MS
 
-/** Objects that are asked about between two notes of the place. */
+/** Rows between two saves of the position. */
 const PAGE = 50
 
-/** What a pull looks at, in turn: what is not settled here, and then what happened since. */
+/** The phases of a pull, in turn: unfinished orders, running subscriptions, and then the provider's new events. */
 type Phase = 'orders' | 'subscriptions' | 'new'
 
 interface Position {
   [key: string]: string | null
-  /** Everything that happened before is stored, ISO 8601. */
+  /** All events before this time are stored. ISO 8601. */
   since: string
-  /** When the walk began, ISO 8601. Null: none is under way. */
+  /** When the unfinished walk began, ISO 8601. Null: no walk is unfinished. */
   from: string | null
   phase: Phase
-  /** The last row of the phase that was asked about. */
+  /** Id of the phase's last row that was looked at. */
   after: string
 }
 
-/** Stores what the provider knows and we do not. Does nothing for Stripe. */
+/** Stores the provider's events that are missing here. Does nothing for Stripe. */
 export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Promise<PullResult> {
   return inSpan('pull orders', {}, async () => {
     const result: PullResult = { seen: 0, pulled: [], outcome: 'done' }
@@ -52,7 +53,10 @@ export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Prom
     const run = (each: Run<Position>) => phases(ctx, each, options, result)
     result.outcome = await withRun<Position>(ctx, `pullOrders:${name}`, options, run)
     if (result.pulled.length > 0) {
-      ctx.logger.warn({ seen: result.seen, pulled: result.pulled.length }, 'events were missing')
+      ctx.logger.warn(
+        { seen: result.seen, pulled: result.pulled.length },
+        'stored events that were missing',
+      )
     }
     return result
   })
@@ -76,7 +80,7 @@ async function phases(
           known?.since ??
           (await sinceNewest(ctx, name)).toISOString(),
         from: now,
-        // A provider that lists its events tells of all there is.
+        // A provider that lists all its events need not be asked about single objects.
         phase: capabilities.listsEvents ? 'new' : 'orders',
         after: '',
       }
@@ -98,7 +102,7 @@ async function phases(
 
 const NOTHING: KnownObjects = { checkoutIds: [], paymentIds: [], subscriptionIds: [] }
 
-/** Asks about a page of objects; where the provider fails over one of them, about each alone. */
+/** Asks about a page of objects. If the provider fails, asks about each object alone. */
 async function askAbout(
   ctx: BillingContext,
   ids: KnownObjects,
@@ -106,7 +110,7 @@ async function askAbout(
   options: PullOptions,
   result: PullResult,
 ): Promise<boolean> {
-  // Of what the provider lists by itself nothing is that new.
+  // A date in the far future, so that the provider adds no events of its own list.
   const since = new Date(8.64e15)
   try {
     return await storeAll(ctx, since, ids, run, options, result)
@@ -116,7 +120,7 @@ async function askAbout(
   for (const kind of ['checkoutIds', 'paymentIds', 'subscriptionIds'] as const) {
     for (const id of ids[kind]) {
       if (run.isOver()) return false
-      await isolated(ctx, 'the provider could not be asked about an object', { id }, () =>
+      await isolated(ctx, 'could not ask the provider about an object', { id }, () =>
         storeAll(ctx, since, { ...NOTHING, [kind]: [id] }, run, options, result),
       )
     }
@@ -124,7 +128,7 @@ async function askAbout(
   return true
 }
 
-/** False: stopped. */
+/** Stores the hints of one pull as events. False: the run was stopped. */
 async function storeAll(
   ctx: BillingContext,
   since: Date,
@@ -147,7 +151,7 @@ async function storeAll(
   return true
 }
 
-/** Where no pull has come to its end before. */
+/** Where the first pull starts: shortly before the newest stored event, 30 days back at the most. */
 async function sinceNewest(ctx: BillingContext, provider: string): Promise<Date> {
   const newestFirst = await ctx.db.webhookEvent.findFirst({
     where: { provider, providerCreatedAt: { not: null } },
@@ -158,7 +162,10 @@ async function sinceNewest(ctx: BillingContext, provider: string): Promise<Date>
   return new Date(Math.max(newest - OVERLAP_MS, ctx.clock.now().getTime() - FIRST_MS))
 }
 
-/** What is not settled here: open checkouts, payments that may yet go back, subscriptions that run. */
+/**
+ * A page of unfinished objects: open checkouts and payments that may still be refunded or disputed, or
+ * running subscriptions.
+ */
 async function knownPage(
   ctx: BillingContext,
   provider: string,

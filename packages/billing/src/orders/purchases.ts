@@ -1,7 +1,8 @@
 /**
- * One open purchase of a plan for each customer, over checkouts and orders, tabs, plans and providers. The
- * database holds the one place. A purchase that is begun while another is open closes that page first, and does
- * not begin where the other was paid. A page is handed out only by the purchase that has the place.
+ * Promise: a customer has one open purchase of a plan, over checkouts, orders, tabs, plans and providers. A
+ * unique index enforces that: a purchase holds its customer's place. A new purchase first closes the page of
+ * the open purchase, and does not begin if that page was paid. Only the purchase that holds the place hands
+ * out its page.
  *
  * @module
  */
@@ -17,20 +18,21 @@ import { idOf } from '../providers/stripe/shapes.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { cancelOrder } from './cancel.ts'
 
-/** How long another call may take to make its page before its purchase is taken over. */
+/** How long a call waits for another call to create its page before it takes over the purchase. */
 const BEGINNING_MS = 3000
 const POLL_MS = 100
-/** A page that its provider cannot close is given up after this. */
+/** How long a page that its provider cannot close keeps the place. */
 const UNCLOSABLE_MS = 30 * 60_000
 
-/** What is bought: a checkout by its terms, or an order. */
+/** The wanted purchase: a checkout, recognized by its terms, or an order. */
 export type Wanted = { terms: string; orderId: null } | { terms: string; orderId: string }
 
 /**
- * Takes the customer's place for a purchase. Null: another purchase had it and has given way, so the caller has to
- * look again whether the customer may buy.
+ * Takes the customer's place for a purchase. Null: another purchase held the place and was closed, so the
+ * caller has to check again whether the customer may buy.
  *
- * @throws `order_processing` where the other purchase's payment is under way, or its page cannot be closed yet.
+ * @throws `order_processing` where the payment of the other purchase is under way, or its page cannot be
+ * closed yet.
  */
 export async function takePlace(
   ctx: BillingContext,
@@ -45,7 +47,7 @@ export async function takePlace(
   })
   if (made) return { purchase: made, isNew: true }
   const open = await db.checkoutSession.findFirst({ where: { customerId, status: 'open' } })
-  // The order's own place was closed, with the order.
+  // The order's own purchase was closed together with the order.
   if (!open) {
     const { orderId } = wanted
     if (orderId !== null)
@@ -61,7 +63,10 @@ export async function takePlace(
   return null
 }
 
-/** The provider's page of a purchase, once the call that makes it has written it down; null where it does not. */
+/**
+ * Waits until the call that creates a purchase's page has written it, 3 seconds at the most, and returns the
+ * purchase. Null: the purchase is no longer open.
+ */
 export async function awaitPage(
   { db }: Pick<BillingContext, 'db'>,
   { id }: Pick<CheckoutSession, 'id'>,
@@ -77,16 +82,18 @@ export async function awaitPage(
   }
 }
 
+/** Closes a purchase, unless another call has written its page meanwhile. */
 export async function closePlace(
   { db }: Pick<BillingContext, 'db'>,
   { id, stripeSessionId }: Pick<CheckoutSession, 'id' | 'stripeSessionId'>,
 ): Promise<void> {
-  // Another call may have made its page in this moment; then it is looked at again.
+  // Another call may have written its page in this moment; then the caller looks at the purchase
+  // again.
   const where = { id, status: 'open', stripeSessionId }
   await db.checkoutSession.updateMany({ where, data: { status: 'closed' } })
 }
 
-/** Closes another purchase. What was paid by then is written before anybody looks again. */
+/** Closes another purchase. If that purchase was paid, its payment is written before the caller checks again. */
 async function giveWay(ctx: BillingContext, open: CheckoutSession): Promise<void> {
   const begun = await awaitPage(ctx, open)
   if (begun === null) return
@@ -95,7 +102,7 @@ async function giveWay(ctx: BillingContext, open: CheckoutSession): Promise<void
   await closePlace(ctx, begun)
 }
 
-/** Expires a page. Where it was quicker and is complete, its customer is synced. */
+/** Expires a Checkout Session. If the buyer was quicker and the session is complete, its customer is synced. */
 export async function endSession(ctx: BillingContext, id: string): Promise<void> {
   const { stripe } = ctx
   await ask('checkout.session', stripe.checkout.sessions.expire(id)).catch((error: unknown) => {
@@ -105,7 +112,7 @@ export async function endSession(ctx: BillingContext, id: string): Promise<void>
   if (session?.status === 'complete') await seeCompleted(ctx, session)
 }
 
-/** The session as it is; null where Stripe has none. */
+/** The Checkout Session at Stripe. Null: Stripe does not have it. */
 export const retrieveSession = (
   { stripe }: Pick<BillingContext, 'stripe'>,
   id: string,
@@ -115,7 +122,7 @@ export const retrieveSession = (
     throw error
   })
 
-/** A checkout that was paid a moment ago may not have reached our rows yet. */
+/** Syncs the customer of a complete session, because its payment may not be in our rows yet. */
 export async function seeCompleted(
   ctx: BillingContext,
   { customer: of, subscription }: Stripe.Checkout.Session,
@@ -130,11 +137,12 @@ export async function seeCompleted(
 async function endOrder(ctx: BillingContext, orderId: string): Promise<void> {
   const before = await ctx.db.order.findUniqueOrThrow({ where: { id: orderId } })
   if (before.status !== 'pending' || before.needsAttention !== null) return
-  // Without a checkout nobody was given a page.
+  // Without a checkout no caller has received a page.
   const isUnbegun = before.checkoutId === null && before.paymentId === null
   const { status, checkoutId } = await cancelUnlessElsewhere(ctx, orderId, isUnbegun)
   const { provider, createdAt } = before
-  // Its page was made in this moment, and its caller may have been given it before the order was cancelled.
+  // The page was created in this moment, and its caller may have received it before the order was
+  // cancelled.
   if (status === 'cancelled' && isUnbegun && checkoutId !== null) {
     await ctx.providerNamed(provider).expireCheckout(checkoutId)
   }
@@ -157,7 +165,8 @@ async function endOrder(ctx: BillingContext, orderId: string): Promise<void> {
 
 const cancelUnlessElsewhere = (ctx: BillingContext, orderId: string, givesUp: boolean) =>
   cancelOrder(ctx, orderId, { givesUp }).catch((error: unknown) => {
-    // Its page is another process's, or is gone with it. Paid there all the same, the order is completed.
+    // A local provider in another process has the page, or that process has ended. If the buyer
+    // pays there nevertheless, the order is completed.
     if (isBillingError(error, 'not_known_here')) return cancelOrder(ctx, orderId, { givesUp: true })
     throw error
   })

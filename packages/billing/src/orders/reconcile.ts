@@ -1,7 +1,7 @@
 /**
- * Orders against the ledger and against the provider: orders that were paid and have no transaction,
- * transactions without an order, payments that differ, and the totals of each day. What differs is settled
- * once more, which is what a webhook that was lost would have done; what still differs is reported.
+ * Compares orders with the ledger and with the provider: finds paid orders without a credit transaction,
+ * transactions without an order and payments that differ, and adds up the totals of each day. An order that
+ * differs is settled again, as a lost webhook would have done. An order that still differs is reported.
  *
  * @module
  */
@@ -15,8 +15,9 @@ import { mend } from './their-payments.ts'
 import type { ReconcileOrdersOptions, Totals } from './totals.ts'
 import { type OrderRates, watchOrders } from './watch.ts'
 
+/** The totals of one day, provider and currency, here and at the provider. */
 export interface DayTotals {
-  /** UTC, `2026-01-31`. */
+  /** The day in UTC, as `2026-01-31`. */
   day: string
   provider: string
   currency: string
@@ -24,43 +25,47 @@ export interface DayTotals {
   theirs: Totals
 }
 
+/** An order that could not be compared in this process. */
 export interface SkippedOrder {
   orderId: string
-  /** A local provider in another process has it. */
+  /** A local provider in another process has the order. */
   reason: 'not_known_here'
 }
 
+/** The result of `reconcileOrders`. */
 export interface OrdersReport extends OrderRates {
   since: Date
-  /** Payments that were asked about. */
+  /** Number of payments that were compared. */
   payments: number
-  /** Ids of orders of any age that are paid and whose credits the ledger does not have. */
+  /** Ids of paid orders of any age whose credits are missing in the ledger. */
   paidWithoutTransaction: string[]
-  /** Ids of transactions of any age whose order is not completed, or is another's. */
+  /** Ids of credit transactions of any age without a completed order of their owner. */
   transactionsWithoutOrder: string[]
-  /** Ids of orders whose money at the provider is other than here. */
+  /** Ids of orders whose payment differs at the provider. */
   differing: string[]
-  /** Payments that belong to no order of ours: sold past us, to somebody we do not know. */
+  /** Number of payments without an order: sold outside this app, to unknown customers. */
   withoutOrder: number
-  /** Ids of orders that were wrong, or missing, and are right now. */
+  /** Ids of orders that were wrong or missing and are now corrected. */
   mended: string[]
-  /** Orders that are left as they are, because nobody can be asked about them here. */
+  /** Orders that were left as they are, because their local provider runs in another process. */
   skipped: SkippedOrder[]
   days: DayTotals[]
-  /** Payments about which the provider could not be asked, with the code of the reason. */
+  /** Payments that could not be retrieved from the provider, with the error's code. */
   failed: { provider: string; paymentId: string; reason: string }[]
   /**
-   * `done`: the whole window has been compared, by this run and those before. `stopped`: the next run goes on from
-   * here, and the report is of what was compared so far. `busy`: another run is under way, and nothing was compared.
+   * `done`: the whole window was compared, by this run and the runs before. `stopped`: the next run continues
+   * from here, and the report covers what was compared so far. `busy`: another run is under way, so nothing
+   * was compared.
    */
   outcome: RunOutcome
 }
 
+/** How far back the comparison looks by default. */
 const WINDOW_MS = 48 * 60 * 60_000
 
 /**
- * Compares orders with the provider and the ledger. The nightly comparison keeps its place, so that one that is stopped
- * goes on; one with `since` or an operator begins anew each time.
+ * Compares orders with the provider and the ledger. The nightly comparison saves its place, so that it
+ * continues after a stop. A comparison with `since` or an operator starts from the beginning each time.
  */
 export function reconcileOrders(
   ctx: BillingContext,
@@ -127,7 +132,7 @@ function tell(ctx: BillingContext, report: OrdersReport): void {
   }
 }
 
-/** Asks with memory for a hash of either side: on disk it takes ten times as long. */
+/** Runs a query with enough `work_mem` for a hash of either table. On disk the query takes ten times as long. */
 function inMemory<Row>({ db }: BillingContext, sql: Prisma.Sql): Promise<Row[]> {
   const work = async (tx: Db) => {
     await tx.$executeRaw`SELECT set_config('work_mem', '256MB', true)`

@@ -1,5 +1,5 @@
 /**
- * Money back for an order: asked of the provider, then settled like any other news of it.
+ * Refunds an order: asks the provider for the refund, then settles the order.
  *
  * @module
  */
@@ -10,24 +10,28 @@ import { BillingError, isBillingError } from '../errors.ts'
 import type { Order } from '../rows.ts'
 import { findOrder, settleOrder } from './settle.ts'
 
+/** How much is refunded, why and by whom. */
 export interface RefundOrderOptions {
-  /** Minor units. Default: all that is left. */
+  /** Amount in minor units. Default: everything that is not yet refunded. */
   amount?: number
-  /** For the log, a code or an id: `duplicate`, `ticket_42`. */
+  /** A code or id for the log, such as `duplicate` or `ticket_42`. */
   reason?: string
-  /** Who does it, by id. Default: nobody. */
+  /** Id of the person who refunds. Default: none. */
   operator?: string
-  /** Names this refund, so that a call that is repeated gives nothing back twice. */
+  /**
+   * Identifies this refund, so that a repeated call refunds only once. Default: made of the amount and of
+   * what is already refunded.
+   */
   idempotencyKey?: string
 }
 
 /**
- * Gives the money of a paid order back, all or a part, and takes the credits of it back: what is spent
- * becomes debt. An order that was paid and not fulfilled is cancelled by a full refund. Asked for without an amount
- * where all is back already, it changes nothing.
+ * Refunds a paid order, in full or in part, and claws back its credits; credits that are already spent become
+ * debt. A full refund cancels an order that was paid and not fulfilled. A call without an amount changes
+ * nothing if everything is already refunded.
  *
  * @throws `order_not_found`; `order_not_paid` (409); `refund_exceeds_payment`, `refund_not_supported`,
- * `invalid_amount`, `provider_unavailable`, `provider_rejected`: nothing was given back.
+ * `invalid_amount`, `provider_unavailable`, `provider_rejected`: nothing was refunded.
  */
 export async function refundOrder(
   ctx: BillingContext,
@@ -37,14 +41,15 @@ export async function refundOrder(
   const { provider, paymentId, amountPaid, amountRefunded } = await findOrder(ctx, orderId)
   const { amount, reason, operator } = options
   if (paymentId === null || amountPaid === 0) {
-    throw new BillingError('order_not_paid', `Order ${orderId} has no payment to give back.`)
+    throw new BillingError('order_not_paid', `Order ${orderId} has no payment to refund.`)
   }
   const who = operator === undefined ? {} : { operator }
-  // All of it is back already: asked for once more, that is the same refund.
+  // Everything is already refunded, so a call without an amount repeats that refund.
   const isBack = (of: Order) => amount === undefined && of.amountRefunded >= of.amountPaid
   const settled = amountRefunded >= amountPaid ? await settleOrder(ctx, orderId, who) : null
   if (settled && isBack(settled)) return settled
-  // The same refund asked for twice at once is one; asked for again after it is done, it is another.
+  // Two concurrent calls for the same amount make one refund. A call after a finished refund makes
+  // another refund.
   const key = options.idempotencyKey ?? `${amountRefunded}:${amount ?? 'rest'}`
   const name = `refund:${orderId}:${key}`
   try {

@@ -1,7 +1,7 @@
 /**
- * Later payments of a plan: each is an order of its own, so that its credits, its refunds and its
- * disputes are those of any other. One for a change in mid-period brings no credits: those of what it was
- * changed to come with its next period. Of several payments of one invoice each brings its share of them.
+ * Writes later payments of a plan as orders of their own, so that credits, refunds and disputes work as for
+ * any order. A payment for a change within a period grants no credits: the new plan's credits come with its
+ * next period. If several payments pay one invoice, each grants its share of the credits.
  *
  * @module
  */
@@ -12,15 +12,16 @@ import type { ProviderPayment } from '../providers/provider.ts'
 import { newReturnKey } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
+/** A new order and its payment. */
 export interface Renewal {
   order: Order
   payment: ProviderPayment
 }
 
 /**
- * Writes down payments that have succeeded, each once, and returns those that are new. Joins the transaction
- * of the plan's first order. A payment that does not say what it was for was for `soldNow`, the SKU of what the
- * subscription is now; null where that is none of our products.
+ * Writes each succeeded payment once and returns the new orders. `tx` is the transaction of the plan's first
+ * order. `soldNow` is the SKU of the subscription's present product, which is used for a payment without a
+ * SKU of its own; null if that is none of our products.
  */
 export async function addRenewals(
   ctx: BillingContext,
@@ -62,7 +63,7 @@ export async function addRenewals(
   return renewals
 }
 
-/** Of the first order, unless the payment was for another product. */
+/** The terms of the first order, or of another product if the payment was for one. */
 function termsOf(ctx: BillingContext, first: Order, paidFor: string | null) {
   const { sku, credits, plan, interval } = first
   const product = paidFor === null || paidFor === sku ? undefined : ctx.products[paidFor]
@@ -75,7 +76,10 @@ function termsOf(ctx: BillingContext, first: Order, paidFor: string | null) {
   }
 }
 
-/** Rounded down up to the end of each payment, so that all of them together bring exactly all. */
+/**
+ * The credits of one payment: the rounded-down sum up to its end minus the sum up to its beginning, so that
+ * all payments together grant exactly all credits.
+ */
 function shareOf(credits: number, share: ProviderPayment['share']): number {
   if (!share) return credits
   const upTo = (amount: number) => Number((BigInt(credits) * BigInt(amount)) / BigInt(share.of))

@@ -1,7 +1,7 @@
 /**
- * The addresses to which a provider leads the browser back. Each is signed with its order's own key, so
- * that nobody can make the return of an order they were never given. Even a true one only says which
- * order the provider is to be asked about. No cookie is read: these are cross-site navigations.
+ * The URLs to which a provider sends the browser back. Each URL is signed with its order's own key, so that
+ * nobody can forge the return of an order. Even a valid URL only says which order to ask the provider about.
+ * No cookie is read, because these are cross-site navigations.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { returnUrl } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { CALLBACK_PATH } from './settings.ts'
 
-/** How the browser comes back, by the provider's page and not by the provider's word. */
+/** The link by which the browser left the provider's page. It does not prove a payment. */
 export type ReturnStatus = 'success' | 'cancel'
 
-/** Providers add parameters of their own, some of which are called `signature`. */
+/** Not `signature`, because providers add a parameter of that name themselves. */
 const SIGNATURE = 'return_signature'
 
-/** Absolute, and the same for the same order at any time. */
+/** The absolute return URL of an order. The same order always has the same URLs. */
 export function returnAddress(
   ctx: BillingContext,
   order: Pick<Order, 'id' | 'returnKey'>,
@@ -35,32 +35,33 @@ export function returnAddress(
 const signatureOf = ({ id, returnKey }: Pick<Order, 'id' | 'returnKey'>, status: ReturnStatus) =>
   hmacHex(returnKey, `return:${id}:${status}`)
 
+/** The order that a return URL names. */
 export interface Return {
   order: Order
   status: ReturnStatus
-  /** Whether the address bears our signature. */
+  /** Whether the URL has our signature. */
   isSigned: boolean
 }
 
 const ID = /^[\w-]{1,255}$/
 const OURS = /^[0-9a-f-]{36}$/
 
-/** What an address names, as far as it may be an id. */
+/** The order and checkout ids in a URL's query. A value that cannot be an id is ignored. */
 export function namedIn({ searchParams }: URL): {
   orderId: string | null
   checkoutId: string | null
 } {
   const named = (...names: string[]) =>
     names.flatMap((name) => searchParams.getAll(name)).filter((id) => ID.test(id))
-  // A provider may have put its own order's id in place of ours, and ours under another name.
+  // A provider may put its own order id into `order_id`, and ours into `request_id`.
   const orders = named('order_id', 'request_id')
   const [checkoutId = null] = named('checkout_id')
   return { orderId: orders.find((id) => OURS.test(id)) ?? orders[0] ?? null, checkoutId }
 }
 
 /**
- * The order that an address names which bears no signature at all: a provider may have put its own parameters in place
- * of ours. Null for none, and where both are named and belong to different orders.
+ * The order that a URL without any signature names: a provider may have replaced our parameters. Null: the
+ * URL names no known order, or its `order_id` and `checkout_id` belong to different orders.
  */
 export async function readUnsigned(
   ctx: BillingContext,
@@ -83,13 +84,16 @@ export async function readUnsigned(
   return { order, status, isSigned: false }
 }
 
-/** The order of a return and how it came back; null where no order has signed it. */
+/**
+ * The order of a signed return URL, and by which link the browser came back. Null: the signature matches no
+ * order.
+ */
 export async function readReturn(
   ctx: BillingContext,
   { searchParams }: URL,
 ): Promise<Return | null> {
   const [signature = ''] = searchParams.getAll(SIGNATURE)
-  // A provider may have put its own order's id in place of ours, and ours under another name.
+  // A provider may put its own order id into `order_id`, and ours into `request_id`.
   const ids = [...searchParams.getAll('order_id'), ...searchParams.getAll('request_id')]
   const named = ids.filter((id) => /^[0-9a-f-]{36}$/.test(id)).slice(0, 4)
   if (named.length === 0 || !/^[0-9a-f]{64}$/.test(signature)) return null

@@ -1,5 +1,6 @@
 /**
- * Promise: a customer who has a plan, or whose first payment of one is under way, begins no purchase of a second.
+ * Promise: a customer with a plan, or with a plan's first payment under way, cannot begin to buy a second
+ * plan.
  *
  * @module
  */
@@ -12,9 +13,9 @@ import { CURRENT } from '../subscriptions/subscriptions.ts'
 import { syncLinked } from '../sync/sync.ts'
 
 /**
- * Refuses a second subscription, also beside one that is flagged, and beside one whose first payment is under
- * way. Of that payment the provider is asked first. A subscription whose first payment has failed blocks
- * nothing: nothing was paid for it, so it ends at the provider before another purchase begins.
+ * Refuses a second subscription, also if the first subscription is flagged or its first payment is under way;
+ * the provider is asked about that payment first. A subscription whose first payment has failed does not
+ * block a purchase: it is cancelled at the provider before the new purchase begins.
  *
  * @throws `already_subscribed`.
  */
@@ -37,7 +38,7 @@ export async function requireNoSubscription(ctx: BillingContext, ownerId: string
     running.needsAttention === 'first_payment_pending'
       ? 'already has a subscription whose first payment is under way.'
       : `already has a subscription that is ${running.status}.`
-  throw new BillingError('already_subscribed', `${ownerId} ${why}`)
+  throw new BillingError('already_subscribed', `The owner ${ownerId} ${why}`)
 }
 
 const UNPAID: readonly (string | null)[] = ['first_payment_pending', 'first_payment_failed']

@@ -1,11 +1,10 @@
 /**
- * `settleOrder`: asks the provider about one order and does what follows from the answer. The return of
- * the browser, the webhook, the job and a person all end here, so that it makes no difference who comes
- * first or how often. Promises 1, 3 and 4.
+ * `settleOrder` asks the provider about one order and applies the answer. The browser's return, the webhook,
+ * the job and an operator all call it, so their order and number make no difference. Promises 1, 3 and 4.
  *
- * Everything is asked before the transaction opens. In it the order's row is locked by a ticket drawn
- * before the first question, so that of two answers the newer stands, and every change has a key made of
- * the fact: `order:<id>:fulfil`, `refund:<order id>:<number>`, `dispute:<id>`.
+ * All requests are made before the transaction opens. The transaction writes only over a lower ticket, and
+ * the ticket is drawn before the first request, so the newer of two answers stands. Every change has a key
+ * made of its fact: `order:<id>:fulfil`, `refund:<order id>:<number>`, `dispute:<id>`.
  *
  * @module
  */
@@ -26,23 +25,24 @@ import { followOrder } from './plan-months.ts'
 import { addRenewals } from './renewals.ts'
 import { verdictOf } from './verdict.ts'
 
+/** Who settles an order, and with what knowledge. */
 export interface SettleOptions {
-  /** The person who asked for it, by id or name: stands beside what is done. Default: nobody. */
+  /** Id or name of the person who asked, written beside the changes. Default: none. */
   operator?: string
-  /** Cancels it unless a payment is made or under way. Default false. */
+  /** Cancels the order unless a payment is made or under way. Default false. */
   givesUp?: boolean
-  /** Payments that an event named. */
+  /** Ids of payments that an event named. */
   payments?: readonly string[]
-  /** Stripe's own rows of the customer are brought up to date by the caller. Default false. */
+  /** The caller syncs the Stripe customer itself. Default false. */
   isSynced?: boolean
 }
 
 /**
- * The order as it stands by the provider's word.
+ * Settles the order with the provider's answer, and returns it.
  *
  * @throws `order_not_found`; `provider_unavailable`, `provider_rejected`: nothing was changed;
- * `not_known_here`: nor was it, and the process whose local provider has the order can settle it;
- * `effect_failed`: all but the host's own handler is done, and it is tried again.
+ * `not_known_here`: nothing was changed, and only the process whose local provider has the order can settle
+ * it; `effect_failed`: everything is done except the host's handler, which is tried again.
  */
 export function settleOrder(
   ctx: BillingContext,
@@ -72,7 +72,8 @@ async function settle(
     write(ctx, tx, { orderId, ticket, seen, options }),
   )
   if (result === 'overtaken') {
-    // A later one has asked for the same; only what an event named may be unknown to it.
+    // A later settlement has written. It may not know the payments that an event named, or that the
+    // order is given up.
     if (options.payments?.length || options.givesUp) return settle(ctx, orderId, options)
     const order = await findOrder(ctx, orderId)
     if (!options.isSynced) await catchUp(ctx, order)
@@ -91,7 +92,7 @@ interface Writing {
 
 interface Written extends Told {
   isChanged: boolean
-  /** What is wrong with its subscription and was not before. */
+  /** The reason for a new flag of the order's subscription. */
   problem: SubscriptionProblem | null
 }
 
@@ -156,11 +157,12 @@ async function write(
     told.taken.push(...taken)
     told.failed.push(...failed)
   }
-  // The ledger last: its accounts stay locked until the end.
+  // The ledger comes last, because its accounts stay locked until the commit.
   for (const renewal of renewals) {
     await giveCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
   }
-  // What a balance or a discount pays whole is sold all the same; of a trial nothing is sold yet.
+  // An order that a balance or discount pays in full is sold nevertheless. A trial sells nothing
+  // yet.
   const isCovered = payment === null && checkout?.price === before.amount
   const paid = isPaid ? payment : isCovered ? NOTHING_PAID : null
   if (paid) order = await giveCredits(ctx, tx, { before, order, payment: paid, options })
@@ -168,7 +170,7 @@ async function write(
   return { ...told, order, isChanged: differs(before, order), problem }
 }
 
-/** Nothing was paid, so nothing can go back. */
+/** The payment of an order without one: nothing was paid, so nothing can be refunded. */
 const NOTHING_PAID = { amountPaid: 0, amountRefunded: 0, disputeId: null, disputeStatus: null }
 
 const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'paymentId'] as const
@@ -176,7 +178,7 @@ const FACTS = ['status', 'needsAttention', 'amountRefunded', 'disputeStatus', 'p
 const differs = (before: Order, after: Order): boolean =>
   FACTS.some((fact) => before[fact] !== after[fact])
 
-/** What a log and a person should hear of it, and Stripe's rows, after the commit. */
+/** Logs, counts and alerts after the commit, and syncs the Stripe customer. */
 async function report(
   ctx: BillingContext,
   before: Order,
@@ -186,7 +188,10 @@ async function report(
   const { id: orderId, provider, status, needsAttention } = order
   const who = operator === undefined ? {} : { operator }
   if (isChanged || operator !== undefined) {
-    ctx.logger.info({ orderId, from: before.status, to: status, needsAttention, ...who }, 'order')
+    ctx.logger.info(
+      { orderId, from: before.status, to: status, needsAttention, ...who },
+      'order settled',
+    )
   }
   if (isChanged) countOrder(provider, needsAttention ?? status)
   countEffects(taken)
@@ -199,10 +204,14 @@ async function report(
   }
   if (!isSynced) await (isChanged ? syncStripe(ctx, order) : catchUp(ctx, order))
   const [key] = failed
-  if (key) throw new BillingError('effect_failed', `The effect ${key} failed.`)
+  if (key)
+    throw new BillingError(
+      'effect_failed',
+      `A handler of the effect ${key} threw. It is tried again.`,
+    )
 }
 
-/** Whoever settled it before has committed the order, and may not have come to Stripe's rows yet. */
+/** Syncs the Stripe customer if an earlier settlement has committed the order and not yet done so. */
 async function catchUp(ctx: BillingContext, order: Order): Promise<void> {
   if (order.status === 'completed' && !(await isWritten(ctx, order))) await syncStripe(ctx, order)
 }
@@ -228,9 +237,9 @@ async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
   await syncLinked(ctx, customer, { also: async () => ids.flatMap((id) => id ?? []) })
 }
 
-/** @throws `order_not_found`. */
+/** The order's row. @throws `order_not_found`. */
 export async function findOrder(ctx: BillingContext, orderId: string): Promise<Order> {
   const order = inNumbers(await ctx.db.order.findUnique({ where: { id: orderId } }))
   if (order) return order
-  throw new BillingError('order_not_found', 'There is no such order.')
+  throw new BillingError('order_not_found', 'There is no order with this id.')
 }

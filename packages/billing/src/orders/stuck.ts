@@ -1,6 +1,6 @@
 /**
- * Orders without a word: the provider is asked after a quarter of an hour and then ever less often, until
- * the order is completed, or its checkout is closed and it is cancelled, or a person has to look.
+ * Checks orders about which no event arrives. The provider is asked after 15 minutes and then with growing
+ * delays, until the order is completed or cancelled, or a person has to look at it.
  *
  * @module
  */
@@ -16,32 +16,38 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** Until the next question, after each: eight in the first week. */
+/** Delays after the first, second, … check of an order. Later checks follow daily. */
 const DELAYS_MS = [30 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 8 * HOUR_MS, DAY_MS, DAY_MS, 2 * DAY_MS]
 
-/** An open checkout of this age is closed: nobody is at it any more. */
+/** Age at which an open checkout is closed as abandoned. */
 const ABANDONED_MS = DAY_MS
-/** After this long it is cancelled where the checkout cannot be closed, and flagged if it was used. */
+/**
+ * Age at which an order is cancelled even if its checkout cannot be closed, or flagged if the checkout was
+ * used or the provider cannot be asked.
+ */
 const GIVEN_UP_MS = 7 * DAY_MS
 
+/** Counts of one `checkOrders`. */
 export interface CheckOrdersResult {
-  /** Orders asked about. */
+  /** Orders that were checked. */
   checked: number
   completed: number
   cancelled: number
-  /** Orders a person has to look at. */
+  /** Orders that a person has to look at. */
   flagged: number
-  /** Orders of a local provider in another process: left as they are. */
+  /** Orders of a local provider in another process, left as they are. */
   skipped: number
-  /** Orders about which the provider could not be asked. */
+  /** Orders whose check failed. */
   failed: number
 }
 
+/** When `checkOrders` stops. */
 export interface CheckOrdersOptions {
+  /** Stops before the next order when aborted. */
   signal?: AbortSignal
 }
 
-/** Asks about every order that is due. Any number may run at once; a failure is met again later. */
+/** Checks every order that is due. Several calls may run at once. A failed check is repeated later. */
 export async function checkOrders(
   ctx: BillingContext,
   { signal }: CheckOrdersOptions = {},
@@ -49,13 +55,15 @@ export async function checkOrders(
   const result = { checked: 0, completed: 0, cancelled: 0, flagged: 0, skipped: 0, failed: 0 }
   const unclaimable: string[] = []
   while (!signal?.aborted) {
-    const claimed = await isolated(ctx, 'order not claimed', {}, () => claim(ctx, unclaimable))
+    const claimed = await isolated(ctx, 'could not claim an order', {}, () =>
+      claim(ctx, unclaimable),
+    )
     if (claimed === undefined) {
       const id = await dueFirst(ctx, unclaimable)
       if (id === undefined) return result
       result.failed += 1
       unclaimable.push(id)
-      ctx.logger.error({ orderId: id }, 'order passed over')
+      ctx.logger.error({ orderId: id }, 'skipped an order that cannot be claimed')
       continue
     }
     if (!claimed) return result
@@ -68,14 +76,17 @@ export async function checkOrders(
     } catch (error) {
       if (isBillingError(error, 'not_known_here')) {
         result.skipped += 1
-        ctx.logger.info({ orderId: claimed.id, reason: error.code }, 'order skipped')
+        ctx.logger.info(
+          { orderId: claimed.id, reason: error.code },
+          'skipped an order of a local provider in another process',
+        )
         continue
       }
       result.failed += 1
       const code = error instanceof BillingError ? error.code : 'internal_error'
-      ctx.logger.error({ orderId: claimed.id, code, error }, 'order not checked')
+      ctx.logger.error({ orderId: claimed.id, code, error }, 'could not check the order')
       const { id: orderId } = claimed
-      await isolated(ctx, 'order not flagged', { orderId }, () =>
+      await isolated(ctx, 'could not flag the order', { orderId }, () =>
         flagUnreachable(ctx, claimed, code),
       )
     }
@@ -85,7 +96,7 @@ export async function checkOrders(
 
 type Claimed = Pick<Order, 'id' | 'checks' | 'createdAt'>
 
-/** Takes the order that is due the longest, and puts it off to its next check first. */
+/** Claims the order that has been due the longest, and sets its next check. */
 async function claim(ctx: BillingContext, except: string[]): Promise<Claimed | null> {
   const delays = DELAYS_MS.map((ms) => ms / 1000)
   const [order] = await ctx.db.$queryRaw<Claimed[]>`
@@ -97,7 +108,7 @@ async function claim(ctx: BillingContext, except: string[]): Promise<Claimed | n
   return order ?? null
 }
 
-/** The order whose claim fails: the database does not let it be written. */
+/** The order whose claim fails, because the database refuses to update it. */
 async function dueFirst(ctx: BillingContext, except: string[]): Promise<string | undefined> {
   const order = await ctx.db.order.findFirst({
     where: { nextCheckAt: { lte: new Date() }, id: { notIn: except } },
@@ -112,12 +123,13 @@ async function check(ctx: BillingContext, { id, createdAt }: Claimed): Promise<O
   const age = Date.now() - createdAt.getTime()
   if (order.status !== 'pending' || order.needsAttention !== null || age < ABANDONED_MS)
     return order
-  // Without a checkout nobody can have paid: we were cut off before anyone was told of one.
+  // Without a checkout nobody can have paid: creation was interrupted before any caller received a
+  // page.
   const isUnbegun = order.checkoutId === null && order.paymentId === null
   return cancelOrder(ctx, id, { givesUp: isUnbegun || age > GIVEN_UP_MS })
 }
 
-/** What cannot be asked about for a week is for a person. */
+/** Flags an order whose checks have failed for a week. */
 async function flagUnreachable(
   ctx: BillingContext,
   { id, createdAt }: Claimed,

@@ -1,6 +1,6 @@
 /**
- * Subscriptions that another provider than Stripe bills: the same rows, written when the order with which
- * they began is settled. An ended one stays ended, and one per customer counts. Promise 2.
+ * Subscriptions that a provider other than Stripe bills. Their rows are written when their first order is
+ * settled. An ended subscription stays ended, and one subscription per customer is current. Promise 2.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { BillingError } from '../errors.ts'
 import { settleOrder } from './settle.ts'
 
 /**
- * Asks the provider to take back that one will end, and writes what it then says.
+ * Asks the provider to undo a cancellation at the period's end, and settles the subscription's first order.
  *
- * @throws `not_supported` where the provider cannot.
+ * @throws `not_supported` where the provider cannot undo a cancellation.
  */
 export async function resumeElsewhere(
   ctx: BillingContext,
@@ -22,7 +22,7 @@ export async function resumeElsewhere(
   if (providerSubscriptionId === null || !cancelAtPeriodEnd) return
   const { resumeSubscription } = ctx.providerNamed(provider)
   if (!resumeSubscription) {
-    const why = `${provider} does not take a cancellation back: buy the plan again once it has ended.`
+    const why = `${provider} cannot undo a cancellation. Buy the plan again once the subscription has ended.`
     throw new BillingError('not_supported', why)
   }
   const idempotencyKey = `resume:${id}:${updatedAt.getTime()}`
@@ -30,7 +30,7 @@ export async function resumeElsewhere(
   await settleFirst(ctx, provider, providerSubscriptionId)
 }
 
-/** Asks the provider to end one, and writes what it then says. */
+/** Asks the provider to cancel a subscription, and settles its first order. */
 export async function cancelElsewhere(
   ctx: BillingContext,
   { id, provider, providerSubscriptionId, updatedAt }: Subscription,
@@ -39,7 +39,7 @@ export async function cancelElsewhere(
   if (providerSubscriptionId === null) return
   await ctx.providerNamed(provider).cancelSubscription(providerSubscriptionId, {
     at,
-    // Cancelled again after it was resumed, it is another request.
+    // A second cancellation after a resume needs another key, so the key contains `updatedAt`.
     idempotencyKey: `cancel:${id}:${at}:${updatedAt.getTime()}`,
   })
   await settleFirst(ctx, provider, providerSubscriptionId)

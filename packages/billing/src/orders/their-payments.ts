@@ -1,5 +1,5 @@
 /**
- * What the provider says of payments, held against the orders.
+ * Compares the provider's payments with our orders.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { inNumbers, type Order } from '../rows.ts'
 import { settleOrder } from './settle.ts'
 import type { ReconcileOrdersOptions, Theirs } from './totals.ts'
 
-/** Settles an order whose payment differs. Orders that another process has to ask about go to `skipped`. */
+/** Settles an order whose payment differs. Adds the order to `skipped` if only another process can settle it. */
 export async function mend(
   ctx: BillingContext,
   orderId: string,
@@ -22,16 +22,17 @@ export async function mend(
     await settleOrder(ctx, orderId, operator === undefined ? {} : { operator })
   } catch (error) {
     if (isBillingError(error, 'not_known_here')) skipped.add(orderId)
-    else ctx.logger.error({ orderId, error }, 'order could not be reconciled')
+    else ctx.logger.error({ orderId, error }, 'could not settle an order that differs')
   }
 }
 
+/** The provider's payment in the form of a comparison, with the id of its order. */
 export async function theirsOf(
   ctx: BillingContext,
   provider: string,
   payment: ProviderPayment,
 ): Promise<Theirs> {
-  // A renewal may name the plan's first order, and has one of its own.
+  // A renewal may name the plan's first order although it has an order of its own.
   const own = await ctx.db.order.findFirst({ where: { provider, paymentId: payment.id } })
   const named = payment.orderId
     ? await ctx.db.order.findUnique({ where: { id: payment.orderId } })
@@ -53,7 +54,7 @@ export async function theirsOf(
 
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
 
-/** Orders that do not have what the provider says of their payment. */
+/** Ids of the orders that differ from the provider's payments. */
 export async function differing(ctx: BillingContext, theirs: readonly Theirs[]): Promise<string[]> {
   const ids = theirs.flatMap(({ orderId }) => orderId ?? [])
   const orders = await ctx.db.order.findMany({ where: { id: { in: ids } } })

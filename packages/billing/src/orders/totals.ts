@@ -1,20 +1,22 @@
 /**
- * What a comparison with the provider adds up.
+ * Options and totals of a comparison with the provider.
  *
  * @module
  */
 
 import type { RunOptions } from '../sync/repair-run.ts'
 
+/** Which payments are compared, and for whom. */
 export interface ReconcileOrdersOptions extends RunOptions {
-  /** Payments from when on are compared with the provider. Default: the last 48 hours. */
+  /** Compares payments since this time. Default: the last 48 hours. */
   since?: Date
-  /** Who asks for it, by id or name: stands beside what is mended. Default: nobody. */
+  /** Id or name of the person who asked, written beside corrections. Default: none. */
   operator?: string
-  /** Told of payments compared. */
+  /** Called with the number of payments compared so far. */
   onProgress?: (done: number) => void
 }
 
+/** Sums of payments. */
 export interface Totals {
   payments: number
   /** Minor units. */
@@ -22,14 +24,15 @@ export interface Totals {
   refunded: number
 }
 
+/** A payment as the provider has it. */
 export interface Theirs extends Totals {
   provider: string
   paymentId: string
   currency: string
   day: string
-  /** The provider's, as the next. */
+  /** The provider's id, as in `subscriptionId`. */
   customerId: string | null
   subscriptionId: string | null
-  /** Of an order of ours that is there; null: of none. */
+  /** Id of our order. Null: the payment has no order here. */
   orderId: string | null
 }

@@ -1,6 +1,6 @@
 /**
- * What is to become of an order by what the provider says of it. A pure function: the one place that
- * decides whether an order is paid. Promise 4.
+ * Decides an order's status from the provider's answer. This pure function is the only place that decides
+ * whether an order is paid. Promise 4.
  *
  * @module
  */
@@ -10,26 +10,29 @@ import type { ProviderCheckout } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 import type { Seen } from './look.ts'
 
+/** The status of an order, as stored. */
 export type OrderStatus = 'pending' | 'completed' | 'cancelled'
 
 /** Why a person has to look at an order. */
 export type OrderProblem =
-  /** What was paid is not what was asked for: nothing was given for it. */
+  /** The paid amount is not the order's amount, so nothing was granted. */
   | 'amount_mismatch'
+  /** The payment's currency is not the order's, so nothing was granted. */
   | 'currency_mismatch'
   /** The provider's object names another order. */
   | 'order_mismatch'
-  /** The host's handler of an effect throws; it is tried again. */
+  /** A handler of the host threw. It is tried again. */
   | 'effect_failed'
-  /** After a week there is still no word about the payment. */
+  /** After a week the result of the payment is still unknown. */
   | 'stuck'
 
+/** What becomes of an order. */
 export interface Verdict {
   status: OrderStatus
   needsAttention: OrderProblem | null
 }
 
-/** `givesUp`: it is cancelled unless a payment is made or under way. */
+/** Decides status and flag of an order. `givesUp`: the order is cancelled unless a payment is made or under way. */
 export function verdictOf(
   order: Pick<Order, 'id' | 'status' | 'plan' | 'amount' | 'currency' | 'needsAttention'>,
   { checkout, payment, subscription }: Seen,
@@ -44,7 +47,8 @@ export function verdictOf(
     return { status, needsAttention: 'order_mismatch' }
   }
   if (payment?.status === 'succeeded') {
-    // A coupon or a tax at the checkout: the price is the order's, and what was due of it was paid.
+    // With a coupon or tax at the checkout, the price equals the order's amount and the amount due
+    // was paid.
     const isDue = told?.price === order.amount && told.due === payment.amountPaid
     const isRight = payment.amount === order.amount || isDue
     if (isRight && payment.currency === order.currency)
@@ -55,7 +59,7 @@ export function verdictOf(
       payment.currency === order.currency ? 'amount_mismatch' : 'currency_mismatch'
     return { status, needsAttention }
   }
-  // A trial, for instance: the plan runs and nothing was due.
+  // Nothing was due and the plan runs, as in a trial.
   const isFree = told?.status === 'complete' && payment === null
   const runs = order.plan !== null && subscription !== null && isActive(subscription)
   if (isFree && (runs || (order.plan === null && isGiven(order, told)))) {
@@ -71,7 +75,7 @@ export function verdictOf(
   return { status, needsAttention: givesUp ? 'stuck' : kept }
 }
 
-/** Whether a page sold the order at its price and nothing of that was due: a coupon took all of it off. */
+/** Whether the checkout sold the order at its price with nothing due, because a coupon covered it all. */
 export const isGiven = (
   { amount }: Pick<Order, 'amount'>,
   { price, due }: Pick<ProviderCheckout, 'price' | 'due'>,

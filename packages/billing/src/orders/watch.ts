@@ -1,29 +1,31 @@
 /**
- * A look at the last day's orders: what share of payments succeeded and was fulfilled, and how many were refunded.
- * What is wrong goes to `onAlert`.
+ * Watches the orders of the last 24 hours: the share of payments that was fulfilled, and the share that was
+ * refunded. A rate beyond its limit raises an alert.
  *
  * @module
  */
 
 import type { BillingContext } from '../context.ts'
 
+/** Rates of the last 24 hours. */
 export interface OrderRates {
   /**
-   * Of the orders that were paid in the last 24 hours, or whose payment failed in them, the share that is fulfilled:
-   * completed / (completed + failed). Aim: above 0.95. An order that was paid after a failed try counts as paid. Those
-   * of invoices are not counted: they are written fulfilled, and would hide the others.
+   * The share of orders that are fulfilled, among the orders that were paid or whose payment failed in the
+   * last 24 hours: completed / (completed + failed). Aim: above 0.95. Null: there were none. An order that
+   * was paid after a failed attempt counts as paid. Orders of invoices are not counted, because they are
+   * written as completed and would hide the others.
    */
   fulfilmentRate: number | null
-  /** Orders refunded in the last 24 hours, for each that was completed in them. */
+  /** Orders refunded in the last 24 hours, divided by the orders completed in them. Null: none were completed. */
   refundRate: number | null
 }
 
-/** Fewer than this say nothing about a rate. */
+/** The fewest orders for which a rate can raise an alert. */
 const MIN_SAMPLE = 20
 
 const DAY_MS = 24 * 60 * 60_000
 
-/** Rates are null where there was nothing in that time. */
+/** Computes the rates and raises `fulfilment_rate_low` or `refund_rate_high`. */
 export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const since = new Date(ctx.clock.now().getTime() - DAY_MS)
   const [row] = await ctx.db.$queryRaw<

@@ -1,5 +1,5 @@
 /**
- * The row of a current subscription with its prices and their products, read by one statement.
+ * Reads the current subscription's row with its prices and their products in one statement.
  *
  * @module
  */
@@ -7,14 +7,16 @@
 import type { Database, Db, Prisma } from '@repo/db'
 import { CURRENT } from '../catalog/status.ts'
 
+/** Includes a subscription's price and scheduled price, each with its product. */
 export const WITH_PRICES = {
   price: { include: { product: true } },
   scheduledPrice: { include: { product: true } },
 } as const
 
+/** A subscription's row with its prices. */
 export type SubscriptionRow = Prisma.SubscriptionGetPayload<{ include: typeof WITH_PRICES }>
 
-/** The row that the database allows once per customer. */
+/** The owner's current subscription, or null. A unique index allows one for each customer. */
 export const findCurrent = (
   { db }: { db: Db | Database },
   ownerId: string,

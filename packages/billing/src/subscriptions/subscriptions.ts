@@ -1,5 +1,6 @@
 /**
- * Subscriptions: what an owner has, and how it ends. Rows are written by `sync.ts` alone.
+ * Reads an owner's subscriptions from our rows. `sync` writes the rows of Stripe's subscriptions, and
+ * `orders` those of other providers.
  *
  * @module
  */
@@ -12,53 +13,60 @@ import { BillingError } from '../errors.ts'
 import { inNumbers } from '../rows.ts'
 import { findCurrent, type SubscriptionRow, WITH_PRICES } from './row.ts'
 
-/** What an owner has now. Without a current subscription: the free plan and nulls. */
+/** An owner's current subscription. Without one: the free plan and nulls. */
 export interface OwnerSubscription {
   /** The plan whose features apply. */
   plan: string
-  /** The provider's word for the current subscription; null without one. */
+  /** The provider's status of the current subscription; null without one. */
   status: SubscriptionStatus | null
   stripeSubscriptionId: string | null
   interval: Interval | null
-  /** Minor units per interval, all seats together. */
+  /** Price of an interval in minor units, for all seats together. */
   amount: number | null
   currency: string | null
   quantity: number
   currentPeriodEnd: Date | null
-  /** When it ends by a cancellation already asked for; null: it renews. */
+  /** When the subscription ends because it was cancelled. Null: it renews. */
   endsAt: Date | null
-  /** Past due: when the plan's features end, unless it is paid until then. Null: it is not past due. */
+  /**
+   * While the subscription is past due: when the plan's features end unless it is paid before. Null: not past
+   * due.
+   */
   graceEndsAt: Date | null
-  /** Whether that time is over. */
+  /** Whether `graceEndsAt` has passed. */
   isGraceOver: boolean
   trialEnd: Date | null
-  /** What it changes to by itself at the end of the period; null: nothing. */
+  /** The change that happens by itself at the end of the period. Null: none. */
   scheduledChange: ScheduledChange | null
-  /** A change that is made once the owner has paid for it on the provider's page; null: nothing waits. */
+  /** The change that happens once the owner pays for it on the provider's page. Null: none. */
   pendingChange: PendingChange | null
-  /** What becomes of invoices while their collection is paused; null: it is not. The status stays as it is. */
+  /**
+   * How invoices are handled while collection is paused; the status does not change. Null: collection is not
+   * paused.
+   */
   pauseCollection: PauseCollection | null
 }
 
-/** A change whose payment the card's holder has to confirm. Abandoned, nothing changes. */
+/** A change whose payment the card's holder has to confirm. Without the confirmation nothing changes. */
 export interface PendingChange {
   plan: string
   interval: Interval
   quantity: number
-  /** The provider's page of the invoice: send the browser there. Null until the invoice is known here. */
+  /** The provider's page of the invoice, to which the browser is sent. Null until the invoice is stored here. */
   url: string | null
-  /** Until then it can be paid. */
+  /** Until when the change can be paid. */
   expiresAt: Date
 }
 
-/** As the provider says it. */
+/** A pause of collection, as the provider has it. */
 export interface PauseCollection {
   /** `keep_as_draft`, `mark_uncollectible` or `void`. */
   behavior: string
-  /** Null: until somebody resumes it. */
+  /** When collection resumes. Null: until somebody resumes it. */
   resumesAt: Date | null
 }
 
+/** A change at the end of the period, and when it happens. */
 export interface ScheduledChange {
   plan: string
   interval: Interval
@@ -68,7 +76,7 @@ export interface ScheduledChange {
 
 export { CURRENT, type SubscriptionRow }
 
-/** What `ownerId` has, from our own rows. An owner unknown to billing has the free plan. */
+/** The owner's current subscription, from our own rows. An owner unknown to billing has the free plan. */
 export async function getSubscription(
   ctx: BillingContext,
   ownerId: string,
@@ -96,7 +104,7 @@ export async function getSubscription(
   return describe(ctx, row)
 }
 
-/** Every subscription the owner has or had, the newest first, those a person has to look at too. */
+/** All present and past subscriptions of the owner, the newest first, including flagged ones. */
 export async function listSubscriptions(
   ctx: BillingContext,
   ownerId: string,
@@ -113,7 +121,7 @@ export async function listSubscriptions(
   }))
 }
 
-/** One that Stripe bills. */
+/** A subscription's row that Stripe bills. */
 export type StripeSubscriptionRow = SubscriptionRow & {
   stripeSubscriptionId: string
   price: NonNullable<SubscriptionRow['price']>
@@ -135,7 +143,8 @@ function describe(ctx: BillingContext, row: SubscriptionRow): OwnerSubscription 
     currency: row.price?.currency ?? sold?.currency ?? null,
     quantity: row.quantity,
     currentPeriodEnd: row.currentPeriodEnd,
-    // The portal schedules an end either way, depending on the account's billing mode.
+    // Stripe's portal sets `cancelAt` or `cancelAtPeriodEnd`, depending on the account's billing
+    // mode.
     endsAt: row.cancelAt ?? (row.cancelAtPeriodEnd ? row.currentPeriodEnd : null),
     trialEnd: row.trialEnd,
     scheduledChange: scheduledChange(ctx, row),
@@ -165,7 +174,7 @@ function pendingChange(
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** How long a row that is past due still has its plan's features. */
+/** Until when a past-due subscription keeps its plan's features, and whether that time has passed. */
 export function graceOf(
   { clock, pastDueGraceDays }: Pick<BillingContext, 'clock' | 'pastDueGraceDays'>,
   { status, pastDueSince }: Pick<SubscriptionRow, 'status' | 'pastDueSince'>,
@@ -175,7 +184,10 @@ export function graceOf(
   return { graceEndsAt, isGraceOver: graceEndsAt <= clock.now() }
 }
 
-/** Since when a row of this status is past due. What was unpaid in between does not begin anew. */
+/**
+ * Since when a subscription is past due or unpaid. A change between these two statuses keeps the date. Null:
+ * neither.
+ */
 export const pastDueSinceOf = (
   { clock }: Pick<BillingContext, 'clock'>,
   status: string,
@@ -192,21 +204,25 @@ function scheduledChange(
   return { ...sold, quantity: scheduledQuantity ?? 1, at: scheduledFor }
 }
 
+/** The owner's current subscription. @throws `subscription_not_found`. */
 export async function requireCurrent(
   ctx: BillingContext,
   ownerId: string,
 ): Promise<SubscriptionRow> {
   const row = await findCurrent(ctx, ownerId)
   if (row) return row
-  throw new BillingError('subscription_not_found', `${ownerId} has no current subscription.`)
+  throw new BillingError(
+    'subscription_not_found',
+    `The owner ${ownerId} has no current subscription.`,
+  )
 }
 
-/** @throws `not_supported` for one that another provider bills. */
+/** The row, if Stripe bills the subscription. @throws `not_supported` if another provider does. */
 export function atStripe(row: SubscriptionRow): StripeSubscriptionRow {
   const { stripeSubscriptionId, price } = row
   if (stripeSubscriptionId && price) return { ...row, stripeSubscriptionId, price }
   throw new BillingError(
     'not_supported',
-    `A plan at ${row.provider} cannot be changed: cancel it, and buy the other once it has ended.`,
+    `A plan at ${row.provider} cannot be changed. Cancel it, and buy the other plan once it has ended.`,
   )
 }

@@ -1,6 +1,6 @@
 /**
- * What events about products and prices ask for: our rows are brought up to date, and the customers whose
- * subscriptions could not be read for want of a plan are synced.
+ * Processes events about products and prices: updates our rows, and syncs the customers whose subscriptions
+ * were flagged because their price belonged to no plan.
  *
  * @module
  */
@@ -14,11 +14,17 @@ import type { Claim } from '../webhooks/row.ts'
 import { refreshPrice, refreshProduct } from './prices.ts'
 import { syncLinked } from './sync.ts'
 
-/** Whether events are about the catalogue. These name no customer, so each is claimed alone. */
+/**
+ * Whether all claimed events are about products or prices. Such an event names no customer, so it is claimed
+ * alone.
+ */
 export const isAboutCatalog = ({ events }: Claim): boolean =>
   events.every(({ type }) => /^(product|price)\./.test(type))
 
-/** Brings the rows of a product and its prices up to date. A product that no customer has is left alone. */
+/**
+ * Updates the rows of the products and prices in the payloads, and syncs flagged customers. A product without
+ * a row is ignored.
+ */
 export async function processCatalog(
   ctx: BillingContext,
   payloads: readonly string[],
@@ -36,7 +42,7 @@ export async function processCatalog(
   return { status: 'processed', reason: null }
 }
 
-/** The nightly comparison finds those that are left. */
+/** Customers synced for one event. The nightly comparison syncs the rest. */
 const MOST = 200
 
 async function syncFlagged(ctx: BillingContext, productId: string): Promise<void> {

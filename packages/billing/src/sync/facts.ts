@@ -1,6 +1,6 @@
 /**
- * The facts in Stripe's present state. Each has a key made of the fact: told twice, out of order or by another event,
- * it takes effect once.
+ * The facts in Stripe's present state. Each fact has a key made of the fact itself, so it takes effect once,
+ * even if several events report it or events arrive out of order.
  *
  * @module
  */
@@ -11,12 +11,13 @@ import { isClosedDispute } from '../providers/stripe/shapes-money.ts'
 import { isOneTime } from '../providers/stripe/terms.ts'
 import type { ProviderState } from './provider-state.ts'
 
+/** Our side of the state, which `factsOf` reads beside Stripe's. */
 export interface Known {
-  /** Subscriptions that do not count. */
+  /** Stripe's ids of flagged subscriptions, which set nothing off. */
   flagged: { has(stripeSubscriptionId: string): boolean }
   /** Our rows of subscriptions, by Stripe's id. */
   rows: ReadonlyMap<string, { id: string }>
-  /** What an invoice is for, by the price that it names. */
+  /** The plan and interval that an invoice pays for, found by the invoice's prices. */
   paidFor(invoice: ProviderState['invoices'][number]): PaidFor
   now: Date
 }
@@ -67,7 +68,7 @@ function invoiceFacts(
     const name = 'invoice.payment_action_required'
     facts.push({ key: `${key}:action_required`, name, payload, at })
   }
-  // A bank debit that is under way is counted as a try before anybody knows how it ends.
+  // Stripe counts a bank debit as an attempt while its outcome is still unknown.
   if (attemptCount > 0 && payment?.status !== 'processing') {
     const payload = {
       ...which,
@@ -94,7 +95,8 @@ function paymentFacts(payment: ProviderState['payments'][number]): Fact[] {
     })
   }
   const { failure } = payment
-  // The buyer of a card that is declined is still on the page, and may try another.
+  // Only a delayed failure is a fact: after a declined card the buyer is still on the page and may
+  // try another.
   if (failure?.isDelayed && isOneTime(payment)) {
     const { stripeChargeId, reason } = failure
     facts.push({

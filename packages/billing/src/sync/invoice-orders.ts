@@ -1,11 +1,11 @@
 /**
- * The payments of plans that were bought at a checkout for them, as orders: each succeeded payment of a
- * subscription's invoice is one order, written by the sync of its customer, whoever asked for that. It is
- * paid when it is written, has the invoice's id, and gives nothing: the credits of a plan come with its
- * invoices. Where nothing was due, or all was paid past Stripe, there is no payment, and no order; where several
- * payments paid an invoice, each is an order.
+ * Writes an order for each succeeded payment of a subscription's invoice, for plans that were bought at a
+ * Checkout Session and not with an order. Each sync of the customer does so. Such an order is completed when
+ * it is written, carries the invoice's id and grants nothing, because a plan's credits come with its
+ * invoices. An invoice without a payment (nothing was due, or it was paid outside Stripe) has no order. An
+ * invoice with several payments has an order for each.
  *
- * A plan that was ordered is left to its own order, which is settled.
+ * Payments of a plan that was bought with an order are left to that order and its settlement.
  *
  * @module
  */
@@ -21,12 +21,13 @@ import { inNumbers, type Order } from '../rows.ts'
 import type { PriceRow } from './prices.ts'
 import type { ProviderState } from './provider-state.ts'
 
+/** A succeeded payment with the invoice that it paid. */
 interface Paid {
   invoice: InvoiceShape & { stripeSubscriptionId: string }
   payment: PaymentShape
 }
 
-/** What a sync has loaded, with our rows of its prices. */
+/** What a sync has loaded, with our price rows. */
 interface Loaded {
   customer: LinkedCustomer
   state: ProviderState
@@ -35,8 +36,9 @@ interface Loaded {
 }
 
 /**
- * Joins the sync's transaction, which holds the customer's row. `ticket` is the sync's: what a settlement
- * with a later one has written stays.
+ * Writes the missing orders and updates refunds and disputes of the others. `tx` is the sync's transaction,
+ * which holds the customer's row. `ticket` is the sync's ticket: an order that a settlement with a later
+ * ticket has written is left alone.
  */
 export async function bookInvoices(
   ctx: BillingContext,
@@ -54,7 +56,7 @@ export async function bookInvoices(
   for (const { payment } of paid) {
     const order = orders.get(payment.stripePaymentIntentId)
     const money = moneyOf(payment)
-    // Another one's credits follow its money: it is settled.
+    // An order without an invoice's id is settled instead, because its credits follow its money.
     if (!order?.invoiceId || !differs(order, money)) continue
     const where = { id: order.id, settledTicket: { lt: ticket } }
     await tx.order.updateMany({ where, data: { ...money, settledTicket: ticket } })
@@ -101,7 +103,7 @@ const SEEN = {
 
 type SeenOrder = Pick<Order, keyof typeof SEEN>
 
-/** The orders of these payments, and those that began their subscriptions. */
+/** The orders of these payments, and the orders that began their subscriptions. */
 async function ordersOf(tx: Db, paid: Paid[]) {
   const payments = paid.map(({ payment }) => payment.stripePaymentIntentId)
   const named = paid.flatMap(({ invoice }) => invoice.orderId ?? [])
@@ -112,7 +114,7 @@ async function ordersOf(tx: Db, paid: Paid[]) {
       OR: [
         { paymentId: { in: payments } },
         ...(named.length > 0 ? [{ id: { in: named } }] : []),
-        // Without these the orders of all its months would be read.
+        // `invoiceId: null` leaves out the orders of the subscription's other months.
         { subscriptionId: { in: subscriptions }, invoiceId: null },
       ],
     },
@@ -120,7 +122,10 @@ async function ordersOf(tx: Db, paid: Paid[]) {
   })
 }
 
-/** Whether an order of ours began the subscription: such an order carries its id, also before it is settled. */
+/**
+ * Whether an order began the subscription. Until the order is settled it has no subscription id, but the
+ * invoice names the order.
+ */
 const isOrdered = (orders: readonly SeenOrder[], { invoice }: Paid): boolean =>
   orders.some(
     ({ id, plan, invoiceId, subscriptionId }) =>
@@ -174,7 +179,10 @@ async function add(
   else await tx.order.createMany({ data, skipDuplicates: true })
 }
 
-/** What an invoice is for: all null where its price is no plan of ours, or none we have seen. */
+/**
+ * Returns a function that gives SKU, plan and interval of an invoice. All three are null where no row of its
+ * prices belongs to a plan.
+ */
 async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[], known: Loaded['prices']) {
   const rows = new Map(known)
   const ids = paid.flatMap(({ invoice }) => invoice.stripePriceIds)

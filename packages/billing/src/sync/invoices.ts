@@ -1,5 +1,5 @@
 /**
- * Invoices as our own rows, written by `write.ts` alone.
+ * Reads invoices from our own rows, which only `write.ts` writes.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type Invoice, inNumbers } from '../rows.ts'
 export async function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
   const rows = await ctx.db.invoice.findMany({
     where: { customer: { ownerId }, status: { not: 'draft' } },
-    // The provider's times are whole seconds; numbers count on.
+    // The provider's times are whole seconds, so the number decides between invoices of one second.
     orderBy: [{ createdAt: 'desc' }, { number: 'desc' }],
   })
   return rows.map(inNumbers)

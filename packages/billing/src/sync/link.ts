@@ -1,6 +1,6 @@
 /**
- * Customers that are at Stripe already: taken over with their subscriptions, and brought back where a mistake has
- * ended them here.
+ * Links customers that exist at Stripe already to their owners, and restores customers that were ended here
+ * by mistake.
  *
  * @module
  */
@@ -17,12 +17,13 @@ import type { SyncResult } from './options.ts'
 import { syncLinked } from './sync.ts'
 
 /**
- * Makes a customer of Stripe the owner's, and writes its subscriptions, invoices and payments. What happened before is
- * recorded and tells nothing: no handler runs and no mail goes out. A plan's credits of the month that runs are given.
- * Called again it does what is left to do.
+ * Links a customer at Stripe to the owner, and writes its subscriptions, invoices and payments. Past facts
+ * are only recorded: no handler runs and no mail is sent. The plan's credits of the current month are
+ * granted. A repeated call does what an earlier call left undone.
  *
- * @throws `owner_not_found`; `customer_not_found` where Stripe has no such customer; `customer_taken` (409) where it is
- * another owner's, or the owner has another one; `provider_unavailable`, `provider_rejected`, `other_account`.
+ * @throws `owner_not_found`; `customer_not_found` where Stripe has no such customer; `customer_taken` (409)
+ * where the customer belongs to another owner, or the owner has another customer; `provider_unavailable`,
+ * `provider_rejected`, `other_account`.
  */
 export async function linkCustomer(
   ctx: BillingContext,
@@ -39,7 +40,7 @@ export async function linkCustomer(
   const { ownerId: claimed, environment } = found.metadata
   const isOther = claimed !== undefined && claimed !== ownerId
   if (isOther && (environment === undefined || environment === ctx.appUrl.host)) {
-    const message = `Stripe's customer ${stripeCustomerId} is the owner ${claimed}'s by its metadata.`
+    const message = `The metadata of Stripe's customer ${stripeCustomerId} names another owner, ${claimed}.`
     throw new BillingError('customer_taken', message)
   }
   await ctx.db.customer.createMany({
@@ -53,15 +54,15 @@ export async function linkCustomer(
   const customer = await ctx.db.customer.findUniqueOrThrow({ where: { ownerId } })
   if (!isLinked(customer) || customer.stripeCustomerId !== stripeCustomerId) {
     const message = customer.stripeCustomerId
-      ? `The owner ${ownerId} has another customer at Stripe, ${customer.stripeCustomerId}.`
-      : `Stripe's customer ${stripeCustomerId} is another owner's.`
+      ? `The owner ${ownerId} already has another customer at Stripe, ${customer.stripeCustomerId}.`
+      : `Stripe's customer ${stripeCustomerId} is already linked to another owner.`
     throw new BillingError('customer_taken', message)
   }
   await tellStripe(ctx, customer, owner)
   return syncLinked(ctx, customer, { depth: 'full', silent: true })
 }
 
-/** Null: Stripe does not have it, or has deleted it. */
+/** The customer at Stripe. Null: Stripe does not know the customer, or has deleted it. */
 async function retrieve(ctx: BillingContext, id: string) {
   try {
     const customer = await ask('customer', ctx.stripe.customers.retrieve(id))
@@ -72,7 +73,7 @@ async function retrieve(ctx: BillingContext, id: string) {
   }
 }
 
-/** What was brought back. */
+/** The result of `restoreCustomer`. */
 export interface RestoredCustomer {
   stripeCustomerId: string
   /** Stripe's ids of the subscriptions that run again. */
@@ -80,11 +81,13 @@ export interface RestoredCustomer {
 }
 
 /**
- * Brings back what a mistake has ended here while Stripe has it still: the customer that was taken for deleted, and
- * its subscriptions. For a person: a late event never does this. `subscription.activated` is told for each.
+ * Restores a customer that was taken for deleted here although Stripe still has it, together with its running
+ * subscriptions. Only a person does this; a late event never does. Each restored subscription sets off
+ * `subscription.activated`.
  *
- * @throws `customer_not_found` where there is nothing to bring back; `customer_taken` where the owner has bought again
- * with another customer since; `provider_unavailable`, `provider_rejected`, `other_account`.
+ * @throws `customer_not_found` where Stripe has no customer to restore; `customer_taken` where the owner has
+ * since bought a subscription with another customer; `provider_unavailable`, `provider_rejected`,
+ * `other_account`.
  */
 export async function restoreCustomer(
   ctx: BillingContext,
@@ -94,14 +97,18 @@ export async function restoreCustomer(
   const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
   const id = customer && (await lastKnown(ctx, customer))
   if (!customer || !id) {
-    throw new BillingError('customer_not_found', `Stripe has no customer of ${ownerId} to restore.`)
+    throw new BillingError(
+      'customer_not_found',
+      `Stripe has no customer of the owner ${ownerId} to restore.`,
+    )
   }
   if (customer.stripeCustomerId !== null && customer.stripeCustomerId !== id) {
     const runs = await ctx.db.subscription.count({
       where: { customerId: customer.id, provider: 'stripe', status: { in: [...RUNS] } },
     })
     if (runs > 0) {
-      const message = `The owner ${ownerId} has bought again since, as ${customer.stripeCustomerId}.`
+      const { stripeCustomerId: newer } = customer
+      const message = `The owner ${ownerId} has a running subscription with a newer customer, ${newer}.`
       throw new BillingError('customer_taken', message)
     }
   }
@@ -159,7 +166,7 @@ async function reviveSubscriptions(
   return revived
 }
 
-/** The row runs again; its end may be told anew, and its beginning is. */
+/** Lets an ended row run again and sets off `subscription.activated`. Its next end is a new fact. */
 async function revive(
   ctx: BillingContext,
   customer: LinkedCustomer,

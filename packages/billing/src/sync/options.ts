@@ -1,5 +1,5 @@
 /**
- * What a sync is asked for, and what it says.
+ * The options and the result of a sync.
  *
  * @module
  */
@@ -9,46 +9,51 @@ import type { Problem } from '../alerts.ts'
 import type { Part } from './part.ts'
 import type { Change } from './write.ts'
 
+/** How much a sync loads and what it sets off. */
 export interface SyncOptions {
-  /** `recent` (default): the newest hundred of each object. `full`: all there is. */
+  /** `recent` (default): the newest hundred objects of each kind. `full`: all objects. */
   depth?: 'recent' | 'full'
-  /** The provider's ids of objects that must be part of it. Asked for when there are older ones. */
+  /**
+   * Returns the provider's ids of objects that must be loaded. Called only when the customer has more than a
+   * hundred objects of a kind.
+   */
   also?: () => Promise<readonly string[]>
-  /** Payments whose disputes an event has told of: these are listed, whatever the charge says. */
+  /** Returns payments for which an event reported a dispute. Their disputes are listed, whatever the charge says. */
   disputed?: () => Promise<readonly string[]>
-  /** Asks first whether the provider still has the customer, because an event says that it was deleted. */
+  /** An event says that the customer was deleted, so the sync first asks the provider. Default false. */
   mayBeDeleted?: boolean
-  /** Asks whether the provider still has the customer, of whom no event says so. Default false. */
+  /** Asks the provider whether it has deleted the customer, although no event says so. Default false. */
   asksDeleted?: boolean
-  /** A ticket that was drawn before anything was asked for. Default: one is drawn. */
+  /** A ticket that the caller drew before its first request. Default: the sync draws a ticket. */
   ticket?: bigint
-  /** Records what has happened and tells nobody: no handler, no mail. Default: what is new is told. */
+  /** Records facts without running handlers or sending mails. Default: new facts set off their effects. */
   silent?: boolean
   /**
-   * What to load, where that is enough: the objects that events name, or the subscriptions alone. A customer whose
-   * state is not simple is loaded whole.
+   * Loads only the objects that events name, or only the subscriptions. The whole customer is loaded where a
+   * part is not enough. Default: the whole customer.
    */
   part?: Part
   /**
-   * Runs in the transaction of the write, last, also where a later sync has already written; one that
-   * looks further than others do begins anew before.
+   * Runs last in the transaction of the write, also where a later sync has already written. A sync that loads
+   * more than the default starts again instead of running it in that case.
    */
   within?: (tx: Db, result: SyncResult) => Promise<unknown>
 }
 
+/** What a sync wrote and found. */
 export interface SyncResult {
-  /** False: a sync that began later has already written. */
+  /** False: a sync that began later had already written. */
   written: boolean
-  /** What a person has to look at; the rest is written. */
+  /** Objects that a person has to look at. Everything else was written. */
   problems: Problem[]
   /** The rows that changed. */
   changes: Change[]
-  /** Keys of effects whose handler threw; the next sync tries again. */
+  /** Keys of effects whose handler threw. The next sync tries them again. */
   failedEffects: string[]
-  /** True: the provider has deleted the customer, whose subscriptions have ended. */
+  /** True: the provider has deleted the customer, and the customer's subscriptions have ended. */
   deleted: boolean
   /** True: only a part of the customer was loaded and written. */
   isPart?: boolean
-  /** True: the owner was forgotten, and nothing that names them is kept. */
+  /** True: the owner was forgotten, so nothing that names the owner is written. */
   isForgotten?: boolean
 }

@@ -1,6 +1,7 @@
 /**
- * A part of a customer: the objects that events name, in as few requests as Stripe allows. Promise: a part is written
- * only where the rest of the customer does not depend on it; in every other case the customer is loaded whole.
+ * Loads a part of a customer: the objects that events name, in as few requests as Stripe allows. Promise: a
+ * part is written only where the rest of the customer does not depend on it. Otherwise the whole customer is
+ * loaded.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { idOf, record, text } from '../providers/stripe/shapes.ts'
 import { invoicePaymentIntent, invoiceSubscription } from '../providers/stripe/shapes-money.ts'
 import { type ProviderState, type RawState, stateOf } from './provider-state.ts'
 
-/** What to load of a customer: `subscriptions`, or objects by their ids. */
+/** The part of a customer to load: all `subscriptions`, or objects by their ids. */
 export type Part =
   | 'subscriptions'
   | {
@@ -25,7 +26,7 @@ export type Part =
       payments: readonly string[]
     }
 
-/** What events ask for. Null: the whole customer. */
+/** The part that the events name. Null: the whole customer has to be loaded. */
 export function partOf(payloads: readonly string[]): Part | null {
   const ids = {
     subscriptions: new Set<string>(),
@@ -56,7 +57,8 @@ export function partOf(payloads: readonly string[]): Part | null {
   }
   if (!isNamed) return 'subscriptions'
   if (ids.subscriptions.size > 1 || ids.invoices.size > 1 || ids.payments.size > 1) return null
-  // A payment of its own is told of by more than itself.
+  // A payment without an invoice belongs to a purchase, which more objects than the payment
+  // describe.
   if (ids.invoices.size === 0 && ids.payments.size > 0) return null
   return {
     subscriptions: [...ids.subscriptions],
@@ -65,11 +67,17 @@ export function partOf(payloads: readonly string[]): Part | null {
   }
 }
 
-/** Events that tell of one object and of its subscription. A draft that is deleted has to be missed in the whole. */
+/**
+ * Types of events about one object and its subscription. `invoice.deleted` is left out: only a load of the
+ * whole customer shows that a draft is gone.
+ */
 const PLAIN_TYPES =
   /^(customer\.subscription\.updated|invoice\.(created|finalized|updated|paid|payment_succeeded)|payment_intent\.(succeeded|processing))$/
 
-/** Null: a part is not enough, because there is more than it tells, or Stripe does not have what it names. */
+/**
+ * Loads the part. Null: the whole customer has to be loaded, because the part depends on more objects or
+ * names an object that Stripe does not have.
+ */
 export async function loadPart(
   ctx: BillingContext,
   customer: string,
@@ -78,13 +86,13 @@ export async function loadPart(
   const raw =
     part === 'subscriptions' ? await all(ctx.stripe, customer) : await named(ctx.stripe, part)
   if (raw === null) return null
-  // A hint may name what belongs to somebody else.
+  // An event is only a hint: it may name an object of another customer.
   const others = [...raw.subscriptions, ...raw.invoices, ...raw.intents]
   if (others.some((each) => idOf(record(each)?.customer) !== customer)) return null
   await addDisputes(ctx.stripe, raw.intents)
   await addInvoicePayments(ctx.stripe, raw.invoices, raw.intents)
   const state = await stateOf(ctx, raw, { isWhole: false })
-  // What several payments paid, or a credit note gave back, is told by the whole customer.
+  // An invoice with several payments or a credit note needs the whole customer.
   const isPlain = state.invoices.every(
     ({ payments, amountCredited }) => payments.length <= 1 && amountCredited === 0,
   )
@@ -125,7 +133,8 @@ async function named(
 ): Promise<RawState | null> {
   try {
     const raw: RawState = { subscriptions: [], invoices: [], intents: [] }
-    // What a paid invoice gives depends on the period of its subscription, which may not have been told of yet.
+    // A paid invoice grants by its subscription's period, and that period may be newer than our
+    // row.
     const owner = invoice ? await addInvoice(stripe, raw, invoice) : null
     const has = (of: readonly object[], id: string) => of.some((each) => idOf(each) === id)
     for (const id of new Set([subscription, owner])) {
@@ -149,8 +158,8 @@ async function named(
 }
 
 /**
- * An invoice, and in the same request what hangs on it as far as the API version expands that. Returns the id of its
- * subscription.
+ * Loads an invoice, its subscription and its payment in one request, as far as the API version can expand
+ * them. Returns the subscription's id.
  */
 async function addInvoice(stripe: Stripe, raw: RawState, id: string): Promise<string | null> {
   const isNew = hasNewShape(stripe)
@@ -163,7 +172,7 @@ async function addInvoice(stripe: Stripe, raw: RawState, id: string): Promise<st
   const invoice = record(await ask('invoice', stripe.invoices.retrieve(id, { expand }))) ?? {}
   const details = record(record(invoice.parent)?.subscription_details)
   const subscription = record(details?.subscription) ?? record(invoice.subscription)
-  // Not expanded its trial could not be told apart.
+  // The payment method is not expanded here, and a trial is recognized by its card.
   const isEnough = !isNew || subscription?.status !== 'trialing'
   if (subscription && isEnough) raw.subscriptions.push(subscription)
   const intent = record(invoice.payment_intent)
@@ -172,15 +181,16 @@ async function addInvoice(stripe: Stripe, raw: RawState, id: string): Promise<st
   return invoiceSubscription(invoice)
 }
 
-/** An invoice with ids where what they name was expanded. */
+/** The invoice with ids in place of expanded objects. */
 const compact = (invoice: object): object => {
   const raw = record(invoice) ?? {}
   return { ...raw, payment_intent: idOf(raw.payment_intent), subscription: idOf(raw.subscription) }
 }
 
 /**
- * Whether the state can be written without the rest: each subscription is one that runs here already, in order and as
- * the only one, and runs on. `rows`: our rows of the customer's subscriptions.
+ * Whether the part can be written without the rest of the customer: its subscriptions are known here, the
+ * only running row is not flagged, and that subscription keeps running. `rows` are our rows of the customer's
+ * subscriptions.
  */
 export function isPlainPart(
   rows: readonly Subscription[],

@@ -1,7 +1,7 @@
 /**
- * A change that takes two requests at Stripe: the subscription first, its schedule after that. It is written into the
- * subscription's row before the first request, so that a crash between the two leaves something that the next
- * sync finishes. Promise: a change that was made never loses its second half, and one that was refused leaves
+ * A plan change that takes two requests at Stripe: the subscription first, then its schedule. The change is
+ * written into the subscription's row before the first request, so that the next sync can finish it after a
+ * crash. Promise: a change whose first request succeeded never loses the second, and a refused change leaves
  * the schedule as it was.
  *
  * @module
@@ -15,20 +15,20 @@ import { releaseSchedule, scheduleNext, type Terms } from '../providers/stripe/s
 import type { SubscriptionShape } from '../providers/stripe/shapes.ts'
 import type { ProviderState } from './provider-state.ts'
 
-/** What is asked for. */
+/** A change of a subscription that also changes its schedule. */
 export interface ChangeIntent {
-  /** The schedule that is brought in line; another one is left alone. */
+  /** The schedule to change. If the subscription has another schedule by then, that schedule is left alone. */
   scheduleId: string
-  /** What the plan's item becomes. */
+  /** Price and quantity of the plan's item from now on. */
   now: Terms
-  /** What the schedule changes it to later. Null: it is released. */
+  /** Price and quantity that the schedule changes the item to later. Null: the schedule is released. */
   next: Terms | null
 }
 
-/** A payment that nobody makes runs out after 23 hours at Stripe. */
+/** How long an unfinished change is kept. Stripe drops a change that waits for its payment after 23 hours. */
 const LIFE_MS = 25 * 60 * 60 * 1000
 
-/** The members of a row that asks for nothing more. */
+/** Column values of a subscription's row without an unfinished change. */
 export const NO_INTENT = {
   changeScheduleId: null,
   changePriceId: null,
@@ -38,7 +38,7 @@ export const NO_INTENT = {
   changeAskedAt: null,
 }
 
-/** Writes down what is asked for. It takes the place of what was asked for before. */
+/** Writes the change into the subscription's row, in place of an earlier unfinished change. */
 export async function recordIntent(
   { db, clock }: Pick<BillingContext, 'db' | 'clock'>,
   subscriptionId: string,
@@ -57,7 +57,7 @@ export async function recordIntent(
   })
 }
 
-/** Nothing more is asked for: it is done, or it was refused. */
+/** Removes the change from the row, because it is done or was refused. */
 export async function dropIntent(
   { db }: Pick<BillingContext, 'db'>,
   subscriptionId: string,
@@ -66,7 +66,7 @@ export async function dropIntent(
   await db.subscription.updateMany({ where, data: NO_INTENT })
 }
 
-/** The second half of a change whose first half is made. */
+/** Makes the second request of a change: releases the schedule or sets what comes next. */
 export async function finishIntent(
   ctx: Pick<BillingContext, 'stripe'>,
   stripeSubscriptionId: string,
@@ -79,8 +79,8 @@ export async function finishIntent(
 }
 
 /**
- * Finishes what a crash or a refusal has left of the customer's changes, after a sync. Returns whether it changed
- * something at Stripe. Where Stripe does not answer, the next sync tries again.
+ * Finishes the customer's unfinished plan changes after a sync. Returns whether something changed at Stripe.
+ * Where Stripe does not answer, the next sync tries again.
  */
 export async function finishIntents(
   ctx: BillingContext,
@@ -112,13 +112,16 @@ export async function finishIntents(
       isChanged = true
     } catch (error) {
       if (!(error instanceof BillingError)) throw error
-      ctx.logger.warn({ ownerId, subscription: row.id, error }, 'a plan change is half done')
+      ctx.logger.warn(
+        { ownerId, subscription: row.id, error },
+        'could not finish a plan change; the next sync tries again',
+      )
     }
   }
   return isChanged
 }
 
-/** Whether all that a row asks for is done: the change is made, and no schedule is left to bring in line. */
+/** Whether the row's change is finished: price and quantity match, and the subscription has no schedule. */
 export const isFinished = (
   {
     changePriceId,
@@ -128,7 +131,7 @@ export const isFinished = (
 ): boolean =>
   schedule === null && price.stripePriceId === changePriceId && quantity === changeQuantity
 
-/** What a row says. */
+/** The unfinished change in a subscription's row, or null. */
 function intentOf(
   row: Record<'changeScheduleId' | 'changePriceId' | 'changeNextPriceId', string | null> &
     Record<'changeQuantity' | 'changeNextQuantity', number | null>,

@@ -1,6 +1,6 @@
 /**
- * Which item of a subscription is the plan: the one whose price is a plan's, in whatever order the provider has
- * them. The others are add-ons, which nothing here changes.
+ * Finds the plan's item of a subscription: the item whose price belongs to a plan, in whatever order the
+ * provider lists the items. All other items are add-ons and stay unchanged.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { type Plans, planOfPrice } from '../catalog/plans.ts'
 import type { ItemShape, SubscriptionShape } from '../providers/stripe/shapes.ts'
 import type { PriceRow } from './prices.ts'
 
-/** Our rows of prices, by the provider's id. */
+/** Our price rows, by the provider's id. */
 export type PriceRows = ReadonlyMap<string, PriceRow>
 
-/** The plan's item; where several are plans, the first; null where none is. */
+/** The first item whose price belongs to a plan. Null: no item's price does. */
 export const planItemOf = (
   plans: Plans,
   prices: PriceRows,
@@ -23,7 +23,10 @@ export const planItemOf = (
     return row !== undefined && planOfPrice(plans, row) !== null
   }) ?? null
 
-/** Says price and quantity of the plan's item, now and as scheduled. Without one they stay the first item's. */
+/**
+ * Sets the subscription's price, quantity and period to those of the plan's item, and the scheduled price and
+ * quantity likewise. Without a plan's item the first item's values stay.
+ */
 export function withPlanItem(
   plans: Plans,
   prices: PriceRows,

@@ -1,6 +1,7 @@
 /**
- * The months of plans that Stripe bills, in the transaction of a sync: what an invoice was for, the credits of
- * months that were paid while their subscription was flagged, and the credits of money that went back.
+ * Credits of plans that Stripe bills, granted and taken in the transaction of a sync: the plan that an
+ * invoice pays for, the credits of months that were paid while the subscription was flagged, and the clawback
+ * after refunds and disputes.
  *
  * @module
  */
@@ -18,11 +19,14 @@ import type { InvoiceShape } from '../providers/stripe/shapes-money.ts'
 import type { PriceRow } from './prices.ts'
 import type { ProviderState } from './provider-state.ts'
 
-/** What an invoice is for, by the price that it names. */
+/**
+ * Returns a function that gives the plan and interval an invoice pays for, or nulls where none of its prices
+ * is a plan's.
+ */
 export const paidForOf =
   (ctx: BillingContext, prices: ReadonlyMap<string, PriceRow>) =>
   ({ stripePriceIds }: InvoiceShape): PaidFor => {
-    // Beside the plan there may be add-ons.
+    // The first prices may be those of add-ons.
     for (const id of stripePriceIds) {
       const price = prices.get(id)
       const sold = price && planOfPrice(ctx.plans, price)
@@ -31,7 +35,10 @@ export const paidForOf =
     return { plan: null, interval: null }
   }
 
-/** A month that was paid while its subscription was flagged gives its credits when the flag goes. */
+/**
+ * Grants the credits of months that were paid while their subscription was flagged. `unflagged` holds our ids
+ * of the subscriptions that lost their flag in this sync.
+ */
 export async function grantUnflagged(
   ctx: BillingContext,
   tx: Db,
@@ -45,7 +52,7 @@ export async function grantUnflagged(
   }
 }
 
-/** The credits of invoices follow the money of their payments; see `followMoney`. */
+/** Adjusts the credits of invoices to refunds and disputes of their payments; see `followMoney`. */
 export async function followInvoices(
   ctx: BillingContext,
   tx: Db,
@@ -57,7 +64,8 @@ export async function followInvoices(
     const { payments, stripeSubscriptionId: subscription, createdAt } = invoice
     if (subscription === null || invoice.amountPaid === 0) continue
     const money = moneyOfInvoice(invoice, loaded)
-    // A refund that failed later counts nothing any more, and its credits come back.
+    // A payment with refunds is looked at even if the refunded amount is 0: after a failed refund
+    // the credits come back.
     const hasMoved = payments.some(({ stripePaymentIntentId }) => {
       const payment = loaded.get(stripePaymentIntentId)
       return payment && (payment.refunds.length > 0 || payment.dispute !== null)
@@ -67,7 +75,7 @@ export async function followInvoices(
     await followMoney(ctx, tx, {
       ownerId,
       key: paidKey({ stripeInvoiceId: invoice.stripeInvoiceId, orderId: null }),
-      // Of an old invoice it is not known any more what it was for.
+      // The interval of an old invoice is unknown (null), and such an invoice may be a year's.
       year: interval === 'month' ? null : { subscription, paidAt: createdAt },
       amountPaid: invoice.amountPaid,
       ...money,

@@ -1,6 +1,6 @@
 /**
- * The provider's products and prices, as far as subscriptions name them. Rows are shared by all
- * customers, so a price that has not changed is read and not locked.
+ * Writes the provider's products and prices that subscriptions and invoices name. All customers share these
+ * rows, so a price that has not changed is read without a lock.
  *
  * @module
  */
@@ -15,12 +15,13 @@ import { type PriceShape, priceShape, text } from '../providers/stripe/shapes.ts
 import { inNumbers } from '../rows.ts'
 import type { ProviderState } from './provider-state.ts'
 
+/** Our row of a price, with its product. */
 export type PriceRow = Price & { product: Product }
 
-/** A month and what its credits outlive it. */
+/** Prices of invoices older than this are not looked up: a month and a few days. */
 const RECENT_MS = 35 * 24 * 60 * 60 * 1000
 
-/** Our rows of every price in the state, by the provider's id, made or brought up to date. */
+/** Creates or updates our row of every price in the state. Returns the rows by the provider's id. */
 export async function ensurePrices(
   ctx: BillingContext,
   { subscriptions, invoices }: Pick<ProviderState, 'subscriptions' | 'invoices'>,
@@ -33,7 +34,7 @@ export async function ensurePrices(
       ({ stripePriceId }) => stripePriceId,
     ),
   )
-  // An invoice of long ago gives nothing any more, so what it was for need not be known.
+  // An old invoice grants nothing any more, so its prices are not needed.
   const recent = ctx.clock.now().getTime() - RECENT_MS
   const invoiced = invoices.flatMap(({ stripeSubscriptionId, stripePriceIds, createdAt }) =>
     stripeSubscriptionId && createdAt.getTime() > recent ? stripePriceIds : [],
@@ -54,12 +55,12 @@ export async function ensurePrices(
   return found
 }
 
-/** How often a product that stands for no plan is asked about by syncs. */
+/** How long syncs wait before they ask again about a product that belongs to no plan. */
 const ASK_AGAIN_MS = 60_000
 
 /**
- * The row again, with its product as Stripe has it now, where it stands for no plan: its metadata may have been set
- * since it was read, and the event of that may be lost.
+ * Loads the price's product from Stripe again if the price belongs to no plan. The product's metadata may
+ * have been set since, and the event about that may be lost.
  */
 async function mended(ctx: BillingContext, row: PriceRow): Promise<PriceRow> {
   const isFresh = Date.now() - row.product.updatedAt.getTime() < ASK_AGAIN_MS
@@ -68,7 +69,7 @@ async function mended(ctx: BillingContext, row: PriceRow): Promise<PriceRow> {
   return product ? { ...row, product } : row
 }
 
-/** Brings a product's row up to date. Null: there is no row of it, or Stripe does not have the product any more. */
+/** Updates a product's row from Stripe. Null: there is no such row, or Stripe no longer has the product. */
 export async function refreshProduct(
   ctx: BillingContext,
   stripeProductId: string,
@@ -85,7 +86,7 @@ export async function refreshProduct(
   return ctx.db.product.update({ where, data: { name, active, plan: metadata?.plan ?? null } })
 }
 
-/** Brings a price's row up to date, where there is one and Stripe has the price. */
+/** Updates a price's row from Stripe. Does nothing where there is no such row or Stripe no longer has the price. */
 export async function refreshPrice(ctx: BillingContext, stripePriceId: string): Promise<void> {
   if ((await ctx.db.price.count({ where: { stripePriceId } })) === 0) return
   const shape = await retrieve(ctx, stripePriceId).catch((error: unknown) => {
@@ -106,7 +107,10 @@ const differs = (row: PriceRow, shape: PriceShape): boolean =>
   row.interval !== shape.interval ||
   row.active !== shape.active
 
-/** Other syncs may find the same price new at the same moment; the unique key makes it one row. */
+/**
+ * Inserts or updates the price. Two syncs may insert the same price at the same moment; `ON CONFLICT` makes
+ * that one row.
+ */
 async function write(ctx: BillingContext, shape: PriceShape): Promise<PriceRow> {
   const { stripeProductId, stripePriceId, lookupKey, amount, currency, interval, active } = shape
   const productId = await ensureProduct(ctx, stripeProductId)

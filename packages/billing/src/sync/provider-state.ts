@@ -1,5 +1,5 @@
 /**
- * What the provider says of one customer now, read and not yet written.
+ * Loads the provider's present state of one customer, which is not yet written.
  *
  * @module
  */
@@ -32,26 +32,27 @@ export function withoutObjects(state: ProviderState, ids: ReadonlySet<string>): 
   }
 }
 
+/** The provider's present state of one customer, in our shapes. */
 export interface ProviderState {
   /** The oldest first. */
   subscriptions: SubscriptionShape[]
   invoices: InvoiceShape[]
-  /** Of one-time purchases and of invoices. */
+  /** Payments of one-time purchases and of invoices. */
   payments: PaymentShape[]
   refunds: RefundShape[]
   problems: Problem[]
-  /** False: the customer has more of something than was loaded. */
+  /** False: the customer has more objects of some kind than were loaded. */
   isWhole: boolean
-  /** All invoices that were made since then are there. Null: not known. */
+  /** Every invoice created since this time was loaded. Null: unknown. */
   invoicesSince: Date | null
 }
 
-/** How much is loaded: the newest hundred of each and what `also` names, or all there is. */
+/** How much is loaded: the newest hundred objects of each kind and the objects that `also` names, or all objects. */
 export interface LoadOptions {
   depth: 'recent' | 'full'
-  /** Ids of subscriptions, invoices and payment intents that must be part of it. */
+  /** Ids of subscriptions, invoices and payment intents that must be loaded. */
   also(): Promise<readonly string[]>
-  /** Payments whose disputes events have told of. */
+  /** Payments for which events reported a dispute. */
   disputed?: () => Promise<readonly string[]>
 }
 
@@ -62,7 +63,7 @@ export interface RawState {
   intents: object[]
 }
 
-/** @throws `provider_unavailable`, `provider_rejected`. */
+/** Loads the customer's state with few requests. @throws `provider_unavailable`, `provider_rejected`. */
 export async function loadProviderState(
   ctx: BillingContext,
   customer: string,
@@ -99,7 +100,7 @@ export async function loadProviderState(
   return { ...(await stateOf(ctx, raw, { isWhole })), invoicesSince }
 }
 
-/** What was loaded, in our shapes. */
+/** Converts Stripe's objects to our shapes. Unreadable objects become `problems`. */
 export async function stateOf(
   ctx: BillingContext,
   raw: RawState,
@@ -132,22 +133,26 @@ const INTENTS = {
   limit: 100,
   expand: ['data.latest_charge.refunds'],
 }
-/** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
+/**
+ * From API version 2025-03-31 (basil) an invoice contains its payments only when they are expanded. Earlier
+ * versions refuse that expansion.
+ */
 const invoiceParams = (stripe: Stripe) => ({
   limit: 100,
   expand: hasNewShape(stripe) ? ['data.payments'] : [],
 })
-/** The expansions of a list, for one of its objects. */
+/** Turns the expansions of a list into those of a single object. */
 const one = ({ expand }: { expand: string[] }) => ({
   expand: expand.map((path) => path.replace(/^data\./, '')),
 })
 
+/** How to load objects that are older than the first page. */
 interface More<T> {
   ids(): Promise<readonly string[]>
   retrieve(id: string): Promise<T>
 }
 
-/** Stripe's objects as far as loading looks at them. */
+/** The fields of a Stripe object that loading needs. */
 interface Listed {
   id: string
   customer?: unknown
@@ -174,7 +179,7 @@ async function read<T extends Listed>(
       if (isMissing(error)) return null
       throw error
     })
-    // A hint may name what belongs to someone else.
+    // An event is only a hint: it may name an object of another customer.
     if (item && idOf(item.customer) === idOf(data[0]?.customer)) items.push(item)
   }
   return { items, isWhole: false }
@@ -193,7 +198,7 @@ function readable<T>(
   })
 }
 
-/** A charge tells its first ten refunds; the few that have more are asked for. */
+/** A charge contains its first ten refunds. For a charge with more, all refunds are listed. */
 async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise<RefundShape[]> {
   const refunds: RefundShape[] = []
   for (const { stripePaymentIntentId, hasMoreRefunds, ...payment } of payments) {
@@ -209,13 +214,13 @@ async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise
   return refunds
 }
 
-/** Of a payment's metadata what is ours: which purchase it is of, and no word of the host's. */
+/** The keys of a payment's metadata that we set to name the purchase. The host's own keys are dropped. */
 const ownMetadata = (metadata: Record<string, string>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(metadata).filter(([key]) => key === PAYMENT_MARK || key === 'orderId'),
   )
 
-/** What is still written of a forgotten owner: no address of a page, no word of theirs or of the host's. */
+/** The state of a forgotten owner without URLs of invoice pages, comments and the host's metadata. */
 export function withoutNames(state: ProviderState): ProviderState {
   return {
     ...state,

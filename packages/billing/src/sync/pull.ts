@@ -1,6 +1,6 @@
 /**
- * The repair of what never arrived: Stripe keeps its events for 30 days and tells which it could not
- * deliver. What is missing here is stored as if it had been delivered.
+ * Pulls events that never arrived. Stripe keeps its events for 30 days and lists those that it could not
+ * deliver. An event that is missing here is stored as if it had been delivered.
  *
  * @see https://docs.stripe.com/webhooks/process-undelivered-events
  * @module
@@ -19,57 +19,66 @@ import { type Run, type RunOptions, withRun } from './repair-run.ts'
 const DAY_SECONDS = 24 * 60 * 60
 const KEPT_DAYS = 30
 
-/** Events arrive out of order, so what is a little older than the newest may be missing too. */
+/** Events arrive out of order, so an event up to two hours older than the newest may be missing too. */
 const OVERLAP_SECONDS = 2 * 60 * 60
 
-/** For so long Stripe delivers an event again by itself. */
+/** Stripe itself redelivers an event for this long. */
 const REDELIVERED_DAYS = 3
 
-/** Deliveries come out of order, but not further than this. */
+/** The first pull looks for the newest event among this many deliveries, because they arrive out of order. */
 const LATEST = 1_000
 
+/** From when on events are pulled, and how long a run may take. */
 export interface PullOptions extends RunOptions {
-  /** From when on. Default: from where the last pull came to its end, or all that Stripe keeps. */
+  /**
+   * Pulls events created since this time. Default: since the end of the last finished pull, and for the first
+   * pull from shortly before the newest stored event, at least 3 and at most 30 days back.
+   */
   since?: Date
+  /** Called after each page with the number of events seen so far. */
   onProgress?: (seen: number) => void
 }
 
+/** The result of `pullEvents`. */
 export interface PullResult {
-  /** Events the provider told of. */
+  /** Number of events that the provider listed. */
   seen: number
-  /** Ids of those that were missing and are stored now. */
+  /** Ids of the events that were missing and are now stored. */
   pulled: string[]
   /**
-   * `done`: nothing is left to look at. `stopped`: the next pull goes on from here. `busy`: another pull is under way,
-   * and this one did nothing.
+   * `done`: all events were looked at. `stopped`: the next pull continues from here. `busy`: another pull is
+   * running, so this pull did nothing.
    */
   outcome: 'done' | 'stopped' | 'busy'
 }
 
 /**
- * How far pulls have come. Stripe lists the newest first, so a walk goes back from its beginning to `since`, and only
- * one that has come to its end moves `since` on.
+ * How far pulls have come. Stripe lists the newest events first, so a walk goes back in time to `since`, and
+ * only a finished walk moves `since` forward.
  */
 interface Position {
   [key: string]: number | string | null
-  /** Everything before is stored, in Stripe's seconds. */
+  /** All events before this time are stored. Unix seconds. */
   since: number
-  /** `new`: what was made since. `undelivered`: what Stripe could not deliver. */
+  /**
+   * The walk that was stopped. `new`: over events created since. `undelivered`: over events that Stripe could
+   * not deliver. Null: no walk was stopped.
+   */
   walk: 'new' | 'undelivered' | null
-  /** When the event was made at which the walk began, in Stripe's seconds. 0: it has not begun. */
+  /** Creation time of the first event of the walk, in Unix seconds. 0: the walk has not begun. */
   from: number
-  /** The last event that was looked at. */
+  /** Id of the last event that was looked at. */
   after: string | null
 }
 
-/** Stores the events Stripe has and we do not: since the last pull, and the undelivered ones. */
+/** Stores Stripe's events that are missing here: those created since the last pull, and the undelivered ones. */
 export function pullEvents(ctx: BillingContext, options: PullOptions = {}): Promise<PullResult> {
   return inSpan('pull events', {}, async (span) => {
     await requireAccount(ctx)
     const result: PullResult = { seen: 0, pulled: [], outcome: 'done' }
     const known = new Set<string>()
     const pulling = { ctx, options, result, known }
-    // A time that a person names has a walk of its own, and leaves the place of the others.
+    // A pull with `since` is a walk of its own and leaves the saved position as it was.
     result.outcome = await withRun<Position>(ctx, 'pullEvents', options, async (run) => {
       if (options.since === undefined) return walks(pulling, run)
       const since = Math.floor(options.since.getTime() / 1000)
@@ -79,7 +88,10 @@ export function pullEvents(ctx: BillingContext, options: PullOptions = {}): Prom
     })
     span.setAttribute('tollgate.pulled', result.pulled.length)
     if (result.pulled.length > 0) {
-      ctx.logger.warn({ seen: result.seen, pulled: result.pulled.length }, 'events were missing')
+      ctx.logger.warn(
+        { seen: result.seen, pulled: result.pulled.length },
+        'stored events that were missing',
+      )
     }
     return result
   })
@@ -94,7 +106,7 @@ interface Pulling {
 
 const nowInSeconds = (): number => Math.floor(Date.now() / 1000)
 
-/** The walk that was stopped first, then one over what has come since, then one over the undelivered. */
+/** First the stopped walk, then a walk over new events, then a walk over undelivered events. */
 async function walks(pulling: Pulling, run: Run<Position>): Promise<boolean> {
   let position = run.position ?? {
     ...{ since: await firstSince(pulling.ctx), walk: null, from: 0, after: null },
@@ -113,7 +125,10 @@ async function walks(pulling: Pulling, run: Run<Position>): Promise<boolean> {
   return true
 }
 
-/** A walk over what is new has stored all up to its beginning, but for what may come out of order. */
+/**
+ * The position after a finished walk. A walk over new events has stored every event up to its beginning, but
+ * for late ones, so the next walk overlaps it.
+ */
 const finished = (position: Position): Position => ({
   since:
     position.walk === 'new'
@@ -122,7 +137,10 @@ const finished = (position: Position): Position => ({
   ...{ walk: null, from: 0, after: null },
 })
 
-/** Events from before this was kept: what Stripe itself still delivers again, and what came since the newest. */
+/**
+ * Where the first pull starts: shortly before the newest stored event, at least as far back as Stripe
+ * redelivers, and at most as far as Stripe keeps events. Unix seconds.
+ */
 async function firstSince(ctx: BillingContext): Promise<number> {
   const [{ newest }] = await ctx.db.$queryRaw<[{ newest: Date | null }]>`
     SELECT max("providerCreatedAt") AS newest FROM (
@@ -136,7 +154,10 @@ async function firstSince(ctx: BillingContext): Promise<number> {
   return Math.max(oldest, Math.min(before, recent))
 }
 
-/** One walk, page by page, and where it ended. Null: it has stopped before its end, and its place is kept. */
+/**
+ * Walks page by page and returns where the walk ended. Null: the walk was stopped before its end. `isKept`:
+ * the position is saved after each page.
+ */
 async function walk(
   { ctx, options, result, known }: Pulling,
   run: Run<Position>,

@@ -1,7 +1,8 @@
 /**
- * The daily comparison with Stripe. Promise: each customer whose state may have changed is compared, in one request; a
- * customer that differs is synced in full, and reported. A comparison that is stopped goes on where it was, and one in
- * which more than a few customers are gone stops by itself. It finds what no event told of.
+ * The daily comparison with Stripe, which finds changes that no event reported. Promise: each customer whose
+ * state may have changed is compared with one request, and a customer that differs is synced in full and
+ * reported. A stopped comparison continues where it was. A comparison stops by itself when more than a few
+ * customers are gone at Stripe.
  *
  * @module
  */
@@ -16,12 +17,15 @@ import { type Run, type RunOptions, withRun } from './repair-run.ts'
 import { syncLinked } from './sync.ts'
 import type { Change } from './write.ts'
 
+/** Which customers are compared, and how long a run may take. */
 export interface ReconcileOptions extends RunOptions {
-  /** Every customer at Stripe, in full. Default: those whose state may have changed. */
+  /** Compares every customer in full. Default false: only customers whose state may have changed. */
   all?: boolean
+  /** Called after each customer. */
   onProgress?: (done: number, total: number) => void
 }
 
+/** A customer whose rows differed from Stripe. */
 export interface Difference {
   ownerId: string
   changes: Change[]
@@ -29,28 +33,35 @@ export interface Difference {
   deleted: boolean
 }
 
+/** The result of `reconcile`. */
 export interface ReconcileResult {
-  /** Customers compared by this run. */
+  /** Number of customers that this run compared. */
   customers: number
-  /** Those whose rows differed, and are right now. */
+  /** Customers whose rows differed. The rows are now corrected. */
   differences: Difference[]
-  /** Owners that could not be compared, with the code of the reason. */
+  /** Owners whose customer could not be compared, with the error's code. */
   failed: { ownerId: string; reason: string }[]
   /**
-   * `done`: every customer has been compared, by this run and those before. `stopped`: the next run goes on from here.
-   * `busy`: another run is under way, and this one did nothing. `gone`: more than a few customers are gone at Stripe,
-   * so a person has to look.
+   * `done`: every customer was compared, by this run and the runs before. `stopped`: the next run continues
+   * from here. `busy`: another run is under way, so this run did nothing. `gone`: more than 3 customers are
+   * gone at Stripe, so a person has to look.
    */
   outcome: 'done' | 'stopped' | 'busy' | 'gone'
 }
 
-/** Customers between two notes of the place. */
+/** Customers compared between two saves of the position. */
 const PAGE = 20
 
-/** So many customers that are gone may be people who left; more are a mistake, which is not carried on. */
+/**
+ * Up to this many deleted customers in one run are plausible. More are a mistake, such as a wrong key, so the
+ * run stops.
+ */
 const MOST_GONE = 3
 
-/** Compares the customers that Stripe knows. One that fails does not hold up the rest. */
+/**
+ * Compares customers with Stripe and corrects our rows. A customer that fails does not stop the others.
+ * @throws `other_account`, `provider_unavailable`.
+ */
 export function reconcile(
   ctx: BillingContext,
   options: ReconcileOptions = {},
@@ -81,9 +92,10 @@ interface Position {
   after: string
 }
 
+/** The counts of one run. */
 interface Comparing {
   result: ReconcileResult
-  /** Customers that Stripe has deleted, or does not know. */
+  /** Number of customers that Stripe has deleted or does not know. */
   gone: number
 }
 
@@ -109,7 +121,7 @@ async function pages(
       }
     }
     await Promise.all(Array.from({ length: ctx.events.lanes }, lane))
-    // Every customer that was taken has been compared, because the lanes have ended.
+    // The lanes have ended, so every customer that a lane took was compared.
     const isWhole = taken === customers.length
     after = isWhole ? last : (customers[taken - 1]?.id ?? after)
     if (state.gone > MOST_GONE) return false
@@ -119,9 +131,9 @@ async function pages(
 }
 
 /**
- * Customers whose state may have changed since they were synced: a subscription that runs, an invoice or a payment
- * that is open, a checkout that was begun, an event that came since. Who has only signed up is left out. Each of
- * these has an index of such rows by customer, of which a page is read.
+ * Customers whose state may have changed since their last sync: those with a running subscription, an open
+ * invoice or payment, an open checkout, a pending order or a pending event. A customer who only signed up is
+ * left out. Each of these conditions has a partial index by customer, of which one page is read.
  */
 const mayHaveChanged = (after: string, page: Prisma.Sql): Prisma.Sql => {
   const of = (rows: Prisma.Sql) => Prisma.sql`(SELECT "customerId" AS "id" FROM ${rows}
@@ -145,7 +157,7 @@ const mayHaveChanged = (after: string, page: Prisma.Sql): Prisma.Sql => {
 
 interface Page {
   customers: LinkedCustomer[]
-  /** The last id that was looked at. */
+  /** Id of the last row that was looked at. */
   last: string
   isLast: boolean
 }
@@ -189,12 +201,15 @@ async function compare(
     if (deleted) state.gone += 1
     if (changes.length === 0 && !deleted) return
     result.differences.push({ ownerId, changes, deleted })
-    ctx.logger.warn({ ownerId, changes, deleted }, 'differed from the provider')
+    ctx.logger.warn(
+      { ownerId, changes, deleted },
+      'the customer differed from the provider and was synced',
+    )
   } catch (error) {
     if (isBillingError(error, 'customer_not_found')) state.gone += 1
     const reason = error instanceof BillingError ? error.code : 'internal_error'
     result.failed.push({ ownerId, reason })
-    ctx.logger.error({ ownerId, reason, error }, 'could not be reconciled')
+    ctx.logger.error({ ownerId, reason, error }, 'could not compare the customer with the provider')
   }
 }
 
@@ -211,7 +226,7 @@ async function differencesOf(
     asksDeleted: true,
   })
   if (!first.isPart || first.changes.length === 0) return first
-  // What a part of it shows may not be all that differs.
+  // The customer may differ in more than its subscriptions.
   const { changes, deleted } = await syncLinked(ctx, customer, full)
   return { changes: [...first.changes, ...changes], deleted }
 }

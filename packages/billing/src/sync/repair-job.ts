@@ -1,6 +1,6 @@
 /**
- * Repairs as jobs. A job does a part of its repair and, where that is not the end, queues itself under a key, so that a
- * repair outlives deployments and the time limits of functions.
+ * Runs repairs as jobs. A job does a part of its repair and queues itself again until the repair is done, so
+ * that a repair survives deployments and the time limits of functions.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { enqueue } from '@repo/jobs'
 import type { BillingContext } from '../context.ts'
 import type { RunOptions } from './repair-run.ts'
 
-/** Long enough to be worth it, short enough that other jobs get their turn. */
+/** How long one job works on its repair, so that other jobs get their turn. */
 export const PASS_MS = 20_000
 
-/** A job that runs a repair until it has come to its end. */
+/** Defines a job that runs `run` and queues itself again until the repair is done. */
 export function repairJob(
   ctx: BillingContext,
   name: string,
@@ -26,7 +26,7 @@ export function repairJob(
     async run(_, { signal }) {
       const { outcome } = await run({ signal, limitMs: PASS_MS })
       if (outcome === 'stopped') await enqueue(ctx.db, job, {}, { key: name })
-      // The other run may have been killed: its right ends with its lease.
+      // The other run may have been killed. Its lease has ended by then.
       if (outcome === 'busy') {
         await enqueue(
           ctx.db,

@@ -1,7 +1,7 @@
 /**
- * Repairs that take longer than one run. Promise: a run that is stopped, killed or out of time loses nothing, because
- * the next one goes on where it was; two runs of one repair are never under way at once; and whether a repair has
- * come to its end is told apart from having stopped.
+ * Repairs that take longer than one run. Promise: a run that is stopped, killed or out of time loses nothing,
+ * because the next run continues from the saved position. Two runs of one repair never work at the same time.
+ * The outcome says whether the repair is done or was stopped.
  *
  * @module
  */
@@ -12,29 +12,31 @@ import type { BillingContext } from '../context.ts'
 
 /** How long one run may take. */
 export interface RunOptions {
-  /** Stop: the next run goes on from there. */
+  /** Stops the run when aborted. The next run continues from there. */
   signal?: AbortSignal
-  /** Stop after this long. Default: not before the end. */
+  /** Stops the run after this many milliseconds. Default: no limit. */
   limitMs?: number
 }
 
-/** A run that holds the place of its repair. */
+/** A run that holds the lease of its repair. */
 export interface Run<Position> {
-  /** Where the run before stopped. Null: from the beginning. */
+  /** Where the previous run stopped. Null: start from the beginning. */
   readonly position: Position | null
-  /** Keeps the place, and the right to go on. False: another run has taken over, and this one has to stop. */
+  /** Saves the position and extends the lease. False: another run has taken over, so this run has to stop. */
   save(position: Position): Promise<boolean>
-  /** What the next run begins with once this repair has come to its end. Default: nothing. */
+  /** Sets the position at which the next repair starts once this repair is done. Default: the beginning. */
   keep(position: Position): void
-  /** Whether the run has to stop now. */
+  /** Whether the run has to stop now: aborted, out of time, or without its lease. */
   isOver(): boolean
 }
 
+/** `done`: the repair is finished. `stopped`: a later run continues. `busy`: another run is under way. */
 export type RunOutcome = 'done' | 'stopped' | 'busy'
 
 /**
- * Does a part of the repair `name`: `work` says true once the repair has come to its end, and the next run begins
- * anew. `busy`: another run is under way, and nothing was done.
+ * Runs `work` under the lease of the repair `name`. `work` returns true once the repair is done, and the next
+ * run then starts from the beginning. Returns `busy` without calling `work` while another run holds the
+ * lease.
  */
 export async function withRun<Position extends Prisma.InputJsonObject>(
   ctx: BillingContext,
@@ -85,7 +87,7 @@ export async function withRun<Position extends Prisma.InputJsonObject>(
   }
 }
 
-/** A run that keeps no place, for what a person asks for. */
+/** A run that saves no position, for repairs that a person starts with bounds of their own. */
 export function unkept<Position>({ signal, limitMs }: RunOptions): Run<Position> {
   const until = Date.now() + (limitMs ?? Number.POSITIVE_INFINITY)
   return {
@@ -96,6 +98,6 @@ export function unkept<Position>({ signal, limitMs }: RunOptions): Run<Position>
   }
 }
 
-/** By the database's clock, which all processes share. */
+/** The end of the lease by the database's clock, which all processes share. */
 const leaseEnd = ({ events }: BillingContext): Prisma.Sql =>
   Prisma.sql`(clock_timestamp() + ${events.leaseMs} * interval '1 millisecond')`

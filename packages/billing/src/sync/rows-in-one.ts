@@ -1,5 +1,5 @@
 /**
- * Many rows of a table in one statement, of which those alone are updated that differ.
+ * Writes many rows of a table in one statement, and updates only the rows that differ.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { randomUUID } from 'node:crypto'
 import { type Db, Prisma } from '@repo/db'
 
-/** Tables whose rows come from the provider. Each has an `id` and an `updatedAt`, which are filled in. */
+/** Tables whose rows come from the provider. `upsertAll` fills in their `id` and `updatedAt`. */
 export type Table = 'Invoice' | 'Payment' | 'Refund'
 
 const quoted = (name: string): string => `"${name}"`
 
 /**
- * Inserts rows or updates those that differ, and returns the keys of both. `key` is the unique column. The rows' own
- * members, the same in all, name the columns; no text from outside becomes SQL.
+ * Inserts new rows, updates rows that differ, and returns the keys of both. `key` is the unique column. All
+ * rows have the same members, which name the columns; no text from outside becomes SQL.
  */
 export async function upsertAll(
   tx: Db,

@@ -1,6 +1,6 @@
 /**
- * The write of a sync: the rows, the orders of invoices, the facts that are new and what they set off, in the one
- * transaction that holds the customer's row.
+ * The write of a sync: rows, orders of invoices, new facts and their effects, all in the transaction that
+ * holds the customer's row.
  *
  * @module
  */
@@ -21,36 +21,45 @@ import { type ProviderState, withoutObjects } from './provider-state.ts'
 import { type RunningTrial, redeemTrials } from './trials.ts'
 import { writeState } from './write.ts'
 
-/** What was loaded, with our rows of its prices and the trials that run. */
+/** What a sync loaded, with our price rows and the running trials. */
 export interface Found {
   state: ProviderState
   prices: Awaited<ReturnType<typeof ensurePrices>>
   trials: RunningTrial[]
 }
 
-/** A debit that is under way settles by itself, and a failed one grants nothing; nobody has to look at it. */
+/**
+ * Whether a person has to look at a flagged subscription. A first payment that is pending ends by itself, and
+ * a failed first payment grants nothing.
+ */
 const isProblem = (reason: Problem['reason'] | undefined): boolean =>
   reason !== 'first_payment_pending' && reason !== 'first_payment_failed'
 
-/** What a write has done. */
+/** What a write set off. */
 export interface Written {
+  /** Effects that were new. */
   taken: Effect[]
+  /** Stripe's ids of newly flagged subscriptions that a person has to look at. */
   alarms: string[]
 }
 
-/** What is written, and how. */
+/** The input of a write. */
 export interface Writing extends Found {
   ticket: bigint
-  /** What the sync has found goes there. */
+  /** The sync's result, which the write fills in. */
   result: Pick<SyncResult, 'problems' | 'changes' | 'failedEffects'>
+  /** True: facts are recorded without effects. */
   silent: boolean | undefined
   /** Our rows of the subscriptions, where they were read since the customer's row is held. */
   before: readonly Subscription[] | null
-  /** Objects that the database refuses go there. Null: all are written together, or none. */
+  /**
+   * Collects ids of objects that the database refuses; each object is then written alone. Null: all are
+   * written together, or none.
+   */
   refused: Set<string> | null
 }
 
-/** Writes what was loaded, and does what follows from it. `tx` holds the customer's row. */
+/** Writes the loaded state and takes the effects of new facts. `tx` holds the customer's row. */
 export async function writeFound(
   ctx: BillingContext,
   tx: Db,
@@ -84,8 +93,8 @@ export async function writeFound(
 }
 
 /**
- * Which subscriptions have run and ended before they were seen here for the first time: they were paid. Beside one that
- * runs, such a subscription never counted.
+ * Recognizes the end of a subscription that was paid, ran and ended before our first sync saw it. While
+ * another subscription runs, such a subscription never counted.
  */
 function begunUnseen(
   { invoices }: ProviderState,
@@ -105,15 +114,15 @@ function begunUnseen(
 
 const DAY_MS = 24 * 60 * 60_000
 
-/** Stripe keeps its events for so long: what is older can no longer be told by one. */
+/** Stripe keeps its events for 30 days. A customer with older objects has a history. */
 const HISTORY_MS = 30 * DAY_MS
 
-/** Stripe delivers an event again for so long. */
+/** Stripe redelivers an event for three days. */
 const RECENT_MS = 3 * DAY_MS
 
 /**
- * Which facts are of the past. A customer that is written for the first time and has a history was somebody's before:
- * what is older than a redelivery is recorded, and told to nobody.
+ * Tells which facts are past. A customer that is synced for the first time and has a history existed before
+ * this app did: facts older than a redelivery are recorded without effects.
  */
 function pastOf(
   { syncedAt }: LinkedCustomer,

@@ -1,12 +1,13 @@
 /**
- * `syncCustomer`: loads the provider's present state of one customer and writes it.
+ * `syncCustomer` loads the provider's present state of one customer and writes it. The success redirect, the
+ * webhook, the reconciler and the repair command all call it; an event's payload is never written.
  *
- * A sync of a part loads only what events name, where the rest cannot have changed with it. It has a ticket of its own,
- * and a whole sync that a part has overtaken begins anew, because the part has not seen all that the whole one has.
+ * A sync draws a ticket before its first request and writes only over a lower ticket. A lock alone does not
+ * order two loads, so the older load could overwrite the newer.
  *
- * The success redirect, the webhook, the reconciler and the repair command all call it; a payload is
- * never believed. A sync draws a ticket before its first request and writes only over a lower one: a
- * lock alone does not order two fetches, and the older of two would overwrite the newer.
+ * A sync of a part loads only the objects that events name, if the rest of the customer cannot have changed
+ * with them. It has a ticket of its own. A whole sync that a part has overtaken starts again, because the
+ * part has not loaded everything.
  *
  * @module
  */
@@ -42,9 +43,10 @@ import { subscriptionsOf } from './write.ts'
 import { isRefusedValue } from './write-alone.ts'
 
 /**
- * Writes what the provider says of `ownerId` now, and does what follows from it.
+ * Loads the provider's present state of the owner's customer, writes it and sets off the effects of new
+ * facts.
  *
- * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`. Nothing is written then.
+ * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`. In these cases nothing is written.
  */
 export async function syncCustomer(
   ctx: BillingContext,
@@ -53,16 +55,20 @@ export async function syncCustomer(
 ): Promise<SyncResult> {
   const customer = await ensureCustomer(ctx, ownerId)
   const result = await syncLinked(ctx, customer, options)
-  // What was asked for is written: an address that cannot be told now is told by the next one.
+  // The sync is written by now. If Stripe cannot be told the owner's address, the next sync tells
+  // it.
   if (!result.deleted) {
     await followOwner(ctx, customer).catch((error: unknown) => {
-      ctx.logger.warn({ ownerId, error }, 'the customer could not follow its owner')
+      ctx.logger.warn(
+        { ownerId, error },
+        "could not update the customer's name and address at the provider",
+      )
     })
   }
   return result
 }
 
-/** As `syncCustomer`, for a customer in hand; makes none. */
+/** Like `syncCustomer`, for a customer that exists already. */
 export async function syncLinked(
   ctx: BillingContext,
   customer: LinkedCustomer,
@@ -74,12 +80,13 @@ export async function syncLinked(
   for (let current = customer; ; current = await asItStands(ctx, current)) {
     const part = options.part ? await syncPart(ctx, current, rest, options.part, ticket) : null
     const done = part ?? (await syncWhole(ctx, current, rest, ticket))
-    // Overtaken by a sync that may have loaded less, or by somebody who forgot the owner.
+    // `again`: a sync that may have loaded less has written, or the owner was forgotten meanwhile.
     if (done !== 'again') return done
     ticket = await nextTicket(ctx)
   }
 }
 
+/** The customer's row read again, with the id at the provider even if the customer was unlinked. */
 async function asItStands(ctx: BillingContext, customer: LinkedCustomer): Promise<LinkedCustomer> {
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { id: customer.id } })
   return { ...row, stripeCustomerId: row.stripeCustomerId ?? customer.stripeCustomerId }
@@ -101,7 +108,7 @@ async function syncWhole(
   const { mayBeDeleted = false, asksDeleted = false } = options
   const isGone =
     mayBeDeleted || asksDeleted ? await isDeleted(ctx, customer, { isTold: mayBeDeleted }) : false
-  // Nothing is loaded of a deleted customer after this once, so what happened before is read whole.
+  // This is the last load of a deleted customer, so its history is loaded in full.
   const { disputed } = options
   const how = { depth: isGone ? 'full' : depth, also, ...(disputed ? { disputed } : {}) } as const
   const loaded = await load(ctx, customer, how, isGone)
@@ -122,20 +129,23 @@ async function syncWhole(
         ...{ ...found, ticket, result, silent, refused },
         before: null,
       })
-      // A failed effect is tried by the next sync, which has to find the customer.
+      // The next sync retries failed effects and needs the link to the customer for that.
       if (isGone && result.failedEffects.length === 0) await unlinkCustomer(ctx, tx, customer)
     }
     await within?.(tx, result)
   })
-  // The later sync may know nothing of the deletion, or of objects as old as those this one was told
-  // of, and nobody else is going to tell.
+  // The later sync may not know about the deletion or about old objects that this sync loaded, and
+  // no other sync would write them.
   if (startsAnew(turn) || (looksFurther && !result.written)) return 'again'
   tellOf(ctx, customer, result, written)
   if (!isGone) await finish(ctx, customer, found, options, result)
   return result
 }
 
-/** Does what a change that was cut off has left to do, and writes what came of that. */
+/**
+ * Voids unpaid first invoices and finishes interrupted plan changes. If that changed something at Stripe, the
+ * customer is synced again.
+ */
 async function finish(
   ctx: BillingContext,
   customer: LinkedCustomer,
@@ -150,7 +160,7 @@ async function finish(
   result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
 }
 
-/** Null: a part is not enough. */
+/** Syncs a part of the customer. Null: the whole customer has to be synced. */
 async function syncPart(
   ctx: BillingContext,
   customer: LinkedCustomer,
@@ -158,7 +168,7 @@ async function syncPart(
   part: Part,
   ticket: bigint,
 ): Promise<SyncResult | 'again' | null> {
-  // The first sync tells the past from the present, and a deletion concerns all there is.
+  // A first sync, a deletion and a forgotten owner need the whole customer.
   if (options.mayBeDeleted || customer.syncedAt === null || customer.forgottenAt !== null)
     return null
   const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
@@ -171,7 +181,7 @@ async function syncPart(
     turn = await takePartTurn(tx, customer, ticket)
     if (turn !== 'taken') return
     const before = await subscriptionsOf(tx, customer)
-    // Undone, with the turn: the customer is loaded whole.
+    // The error also undoes the ticket. The whole customer is loaded instead.
     if (!isPlainPart(before, found.state)) throw new NotPlain()
     result.written = true
     result.isPart = true
@@ -189,7 +199,7 @@ async function syncPart(
   try {
     await atomically(ctx.db, write)
   } catch (error) {
-    // The whole customer is written with an object apart that the database refuses.
+    // The sync of the whole customer can write each object alone and leave out the refused one.
     if (error instanceof NotPlain || isRefusedValue(error)) return null
     throw error
   }
@@ -219,7 +229,10 @@ const newResult = ({ problems }: ProviderState, deleted: boolean): SyncResult =>
   deleted,
 })
 
-/** In a transaction; where the database refuses the values of an object, once more, to write the others. */
+/**
+ * Runs `write` in a transaction. If the database refuses the values of an object, runs it again with each
+ * object written alone, so that the other objects are written.
+ */
 async function writeApart(
   ctx: BillingContext,
   write: (tx: Db, refused: Set<string> | null) => Promise<unknown>,
@@ -232,7 +245,7 @@ async function writeApart(
   }
 }
 
-/** A part that depends on the rest of its customer. */
+/** Thrown to undo the write of a part that depends on the rest of its customer. */
 class NotPlain extends Error {}
 
 type Turn = 'taken' | 'overtaken' | 'overtaken by a part' | 'owner forgotten'
@@ -240,7 +253,7 @@ type Turn = 'taken' | 'overtaken' | 'overtaken by a part' | 'owner forgotten'
 const startsAnew = (turn: Turn): boolean =>
   turn === 'overtaken by a part' || turn === 'owner forgotten'
 
-/** Locks the customer's row and takes the ticket, unless a later sync has written. */
+/** Locks the customer's row and writes the ticket, unless a later sync has written. */
 async function takeTurn(
   tx: Db,
   { id, forgottenAt }: LinkedCustomer,
@@ -255,7 +268,7 @@ async function takeTurn(
   const [row] = await tx.$queryRaw<{ isWhole: boolean; isNamed: boolean }[]>`
     SELECT "syncedTicket" >= ${ticket} AS "isWhole", "forgottenAt" IS NULL AS "isNamed"
     FROM "Customer" WHERE "id" = ${id}`
-  // Forgotten while the provider was asked: no name may come back.
+  // The owner was forgotten during the load, so the loaded names must not be written.
   if (row && row.isNamed !== isNamed) return 'owner forgotten'
   return row?.isWhole === false ? 'overtaken by a part' : 'overtaken'
 }
@@ -287,10 +300,10 @@ async function load(
 }
 
 /**
- * Whether Stripe says that it has deleted the customer. That it does not know the customer is no deletion: it answers
- * so to a key of another account, too. Only together with an event of the deletion it is.
+ * Whether Stripe has deleted the customer. "No such customer" alone does not prove that, because Stripe
+ * answers the same to a key of another account. Together with an event about the deletion it does.
  *
- * @throws `customer_not_found` where Stripe does not know the customer, and no event has told of a deletion.
+ * @throws `customer_not_found` where Stripe does not know the customer, and no event reported a deletion.
  */
 async function isDeleted(
   ctx: BillingContext,
@@ -305,14 +318,14 @@ async function isDeleted(
     if (isTold) return true
     throw new BillingError(
       'customer_not_found',
-      `Stripe does not know the customer ${stripeCustomerId} of ${ownerId}, and has not said that it was deleted. ` +
-        'Nothing was changed.',
+      `Stripe does not know the customer ${stripeCustomerId} of the owner ${ownerId}, and reports no deletion. ` +
+        'Nothing was changed. Check that the key belongs to the right account.',
       { cause: error },
     )
   }
 }
 
-/** For a provider that tells nothing more of a customer it has deleted. */
+/** Unlinks a deleted customer whose objects the provider no longer lists. */
 async function finishDeleted(
   ctx: BillingContext,
   customer: LinkedCustomer,
@@ -324,7 +337,8 @@ async function finishDeleted(
   const result = { ...ended, written: false, isForgotten }
   await atomically(ctx.db, async (tx) => {
     result.written = (await takeTurn(tx, customer, ticket)) === 'taken'
-    // Not knowing of the deletion, a later sync found nothing to write either.
+    // A later sync cannot have loaded anything of a deleted customer, so its write does not prevent
+    // this one.
     await unlinkCustomer(ctx, tx, customer)
     await within?.(tx, result)
   })
@@ -341,7 +355,7 @@ function tellOf(
   countEffects(written?.taken ?? [])
 }
 
-/** What a log and a person should hear of it, after the commit. */
+/** Logs changes and raises alerts, after the commit. */
 function report(
   ctx: BillingContext,
   { ownerId }: LinkedCustomer,
@@ -350,11 +364,14 @@ function report(
 ): void {
   for (const { object, id, from, to } of changes) {
     if (object === 'subscription' && from !== to) {
-      ctx.logger.info({ ownerId, subscription: id, from, to }, 'subscription')
+      ctx.logger.info(
+        { ownerId, subscription: id, from, to },
+        'the status of a subscription changed',
+      )
     }
   }
   for (const { id, reason } of problems) {
     if (alarms.includes(id)) ctx.alert({ code: reason, ownerId, id })
-    else ctx.logger.warn({ ownerId, id, reason }, 'needs attention')
+    else ctx.logger.warn({ ownerId, id, reason }, 'an object of the customer needs attention')
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One trial per person: an address in any spelling, and a card, each have one. What is kept of them is a keyed hash:
- * whoever reads the table and knows addresses cannot tell whose trials they were.
+ * Allows one trial per person: one per e-mail address in any spelling, and one per card. Only keyed hashes
+ * are stored, so a reader of the table who knows addresses cannot tell whose trials they were.
  *
  * @module
  */
@@ -12,11 +12,12 @@ import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 import type { SubscriptionShape } from '../providers/stripe/shapes.ts'
 
+/** Hosts that ignore dots in the local part of an address. */
 const DOTLESS = new Set(['gmail.com', 'googlemail.com'])
 
 /**
- * The mailbox an address reaches: lower case, without a `+tag`, and at Google without dots. Not an
- * address to write to.
+ * The mailbox that an address reaches: in lower case, without a `+tag`, and at Google without dots. Use it to
+ * compare addresses, not to send mail.
  */
 export function normalizeEmail(email: string): string {
   const at = email.lastIndexOf('@')
@@ -26,16 +27,17 @@ export function normalizeEmail(email: string): string {
   return `${local.replaceAll('.', '')}@gmail.com`
 }
 
+/** The environment variables whose secrets key the hashes. */
 export const trialEnv = z.object({
-  /** Also encrypts integrations: what is replaced there, with the old one behind it, is replaced here. */
+  /** Also encrypts integrations. After a rotation the old keys stay in the list, behind the new one. */
   ENCRYPTION_KEYS: z.string().optional(),
   ENCRYPTION_KEY: z.string().optional(),
   BETTER_AUTH_SECRET: z.string().optional(),
 })
 
 /**
- * The secrets of the hashes, the first for new ones. Without any, of a constant: then the hashes are as good as
- * unkeyed, and replacing nothing gives nobody a second trial.
+ * The secrets of the hashes; new hashes use the first. Without any secret a constant is used, and the hashes
+ * are as good as unkeyed.
  */
 export function readTrialSecrets(): string[] {
   const env = readEnv(trialEnv)
@@ -44,14 +46,14 @@ export function readTrialSecrets(): string[] {
   return secrets.length > 0 ? secrets : ['tollgate']
 }
 
-/** As it was kept once, without a key; see `keyTrials`. */
+/** The form in which older rows are stored, without a key; see `keyTrials`. */
 const unkeyedEmail = (email: string): string =>
   `email:${createHash('sha256').update(normalizeEmail(email)).digest('hex')}`
 const unkeyedCard = (fingerprint: string): string => `card:${fingerprint}`
 
 const PREFIX = { email: 'mailbox', card: 'payment-card' } as const
 
-/** `unkeyed` under one secret. */
+/** The keyed hash of `unkeyed` with one secret. */
 function keyed(secret: string, unkeyed: string): string {
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'tollgate trial redemptions', 32))
   const [kind = '', value = ''] = unkeyed.split(':')
@@ -59,7 +61,7 @@ function keyed(secret: string, unkeyed: string): string {
   return `${prefix}:${createHmac('sha256', key).update(value).digest('hex')}`
 }
 
-/** Every form in which a trial may have been kept, the one that is written first. */
+/** Every form in which a trial may be stored. The first is the form for new rows. */
 const formsOf = (ctx: BillingContext, unkeyed: string): string[] => [
   ...ctx.trialSecrets.map((secret) => keyed(secret, unkeyed)),
   unkeyed,
@@ -71,9 +73,10 @@ export async function hasHadTrial(ctx: BillingContext, email: string): Promise<b
   return (await ctx.db.trialRedemption.findFirst({ where })) !== null
 }
 
+/** Rows replaced between two queries. */
 const AT_ONCE = 1_000
 
-/** Puts a keyed hash in the place of each that has no key. Returns how many there were. */
+/** Replaces stored forms without a key by keyed hashes. Returns how many were replaced. */
 export async function keyTrials(ctx: BillingContext): Promise<number> {
   const [secret = ''] = ctx.trialSecrets
   let done = 0
@@ -96,16 +99,16 @@ export async function keyTrials(ctx: BillingContext): Promise<number> {
   }
 }
 
-/** A trial that runs, and what tells whose it is. */
+/** A running trial, with the hashes of its person's address and card. */
 export interface RunningTrial {
   stripeSubscriptionId: string
-  /** Written down. */
+  /** The hashes that are written. */
   keys: string[]
-  /** Looked for. */
+  /** All forms that are looked up. */
   forms: string[]
 }
 
-/** The trials among `subscriptions`, with what tells the person. */
+/** The running trials among `subscriptions`, with the hashes of address and card. */
 export async function runningTrials(
   ctx: BillingContext,
   ownerId: string,
@@ -123,7 +126,7 @@ export async function runningTrials(
   })
 }
 
-/** Writes the trials down and returns the subscriptions whose person has had one elsewhere. */
+/** Stores the trials. Returns the subscriptions whose person has already had a trial with another subscription. */
 export async function redeemTrials(tx: Db, trials: RunningTrial[]): Promise<Set<string>> {
   const repeated = new Set<string>()
   for (const { stripeSubscriptionId, keys, forms } of trials) {
@@ -134,7 +137,7 @@ export async function redeemTrials(tx: Db, trials: RunningTrial[]): Promise<Set<
       repeated.add(stripeSubscriptionId)
       continue
     }
-    // In one order, so that two syncs that share a card wait for each other and do not deadlock.
+    // Sorted, so that two syncs that share a card wait for each other and do not deadlock.
     for (const key of [...keys].sort()) {
       await tx.$executeRaw`
         INSERT INTO "TrialRedemption" ("key", "stripeSubscriptionId")

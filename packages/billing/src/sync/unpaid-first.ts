@@ -1,7 +1,7 @@
 /**
- * The first invoice of a subscription that has ended and was never paid. Stripe voids it where the subscription ends as
- * `incomplete_expired`, and leaves it open to be paid where a subscription is cancelled whose bank debit failed.
- * Promise: nobody can pay for a plan that has ended before it began.
+ * Voids the first invoice of a subscription that ended unpaid. Stripe voids this invoice itself when the
+ * subscription ends as `incomplete_expired`, but leaves it payable when a subscription is cancelled after a
+ * failed bank debit. Promise: nobody can pay for a plan that ended before it began.
  *
  * @see https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
  * @module
@@ -13,7 +13,10 @@ import type { BillingContext } from '../context.ts'
 import { ask } from '../providers/stripe/client.ts'
 import type { Found } from './sync-write.ts'
 
-/** Voids such invoices, of our plans alone. True: some were, and the customer has changed at Stripe. */
+/**
+ * Voids such invoices of our plans. Returns true if an invoice was voided, so that the customer has changed
+ * at Stripe.
+ */
 export async function voidUnpaidFirst(
   ctx: BillingContext,
   { state, prices }: Pick<Found, 'state' | 'prices'>,
@@ -40,15 +43,15 @@ export async function voidUnpaidFirst(
   })
   let isChanged = false
   for (const { stripeInvoiceId, stripeSubscriptionId: id } of unpaid) {
-    // What was used is owed.
+    // The subscription was active for a time, so its invoice stays owed.
     if (begun.some(({ key }) => key === `subscription:${id}:activated`)) continue
     try {
       await ask('invoice', ctx.stripe.invoices.voidInvoice(stripeInvoiceId))
       ctx.logger.info({ stripeInvoiceId, stripeSubscriptionId: id }, 'unpaid first invoice voided')
       isChanged = true
     } catch (error) {
-      // The next sync finds it open still, or paid by then.
-      ctx.logger.warn({ stripeInvoiceId, error }, 'an unpaid first invoice could not be voided')
+      // The next sync finds the invoice still open, or paid.
+      ctx.logger.warn({ stripeInvoiceId, error }, 'could not void an unpaid first invoice')
     }
   }
   return isChanged

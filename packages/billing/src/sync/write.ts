@@ -1,5 +1,5 @@
 /**
- * The one writer of a customer's subscriptions, invoices, payments and refunds. It is handed the
+ * The one writer of a customer's subscriptions, invoices, payments and refunds. The caller passes the
  * provider's state and a transaction that holds the customer's row.
  *
  * @module
@@ -23,16 +23,17 @@ import type { ProviderState } from './provider-state.ts'
 import { type Table, upsertAll } from './rows-in-one.ts'
 import { writeAlone } from './write-alone.ts'
 
-/** A row that the provider's state changed. */
+/** A row that the write changed. */
 export interface Change {
   object: 'subscription' | 'invoice' | 'payment' | 'refund'
   /** The provider's id. */
   id: string
-  /** A subscription's status before; null for one that is new. */
+  /** A subscription's status before; null for a new row. */
   from?: string | null
   to?: string
 }
 
+/** The input of `writeState`. */
 export interface Writing {
   ctx: BillingContext
   tx: Db
@@ -41,24 +42,29 @@ export interface Writing {
   prices: Map<string, PriceRow>
   /** Trialing subscriptions whose trial this person has had before. */
   repeatedTrials: ReadonlySet<string>
-  /** Our rows of the customer's subscriptions, where they were read since the customer's row is held. Null: they are read. */
+  /** Our subscription rows, if they were read after the customer's row was locked. Null: the write reads them. */
   before: readonly Subscription[] | null
-  /** Writes each row alone, and adds to this the provider's ids of those that the database refuses. */
+  /**
+   * Collects the provider's ids of rows that the database refuses; each row is then written alone. Null: all
+   * rows are written together.
+   */
   refused: Set<string> | null
 }
 
+/** What `writeState` changed. */
 export interface Written {
   changes: Change[]
-  /** Subscriptions that do not count, and why. */
+  /** Flagged subscriptions, by the provider's id, with the reason. */
   flagged: Map<string, Problem['reason']>
-  /** Those flagged now that were not before. */
+  /** The provider's ids of subscriptions whose flag is new or has another reason than before. */
   newlyFlagged: string[]
-  /** Our ids of those that were flagged before and count now. */
+  /** Our ids of subscriptions that lost their flag. */
   unflagged: Set<string>
   /** Our rows of the customer's subscriptions, by the provider's id. */
   rows: ReadonlyMap<string, Subscription>
 }
 
+/** Writes subscriptions, invoices, payments and refunds, and removes deleted drafts. */
 export async function writeState(writing: Writing): Promise<Written> {
   const written = await writeSubscriptions(writing)
   written.changes.push(
@@ -109,13 +115,15 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     written.flagged.set(id, reason)
     if (rowOf.get(id)?.needsAttention !== reason) written.newlyFlagged.push(id)
   }
-  // Whoever holds the one current place gives it up before another takes it.
+  // The current subscription is written last: a unique index allows one, so the old one has to end
+  // first.
   const last = (shape: SubscriptionShape) => (shape.stripeSubscriptionId === current ? 1 : 0)
   for (const shape of [...state.subscriptions].sort((a, b) => last(a) - last(b))) {
     const { stripeSubscriptionId: id, status } = shape
     const reason = written.flagged.get(id) ?? null
     const row = rowOf.get(id)
-    // What cannot be read does not overwrite what could: the old price and status stand.
+    // A subscription whose price is unknown does not overwrite its row: the old price and status
+    // stay.
     if (row && reason === 'unknown_price' && !isEndedStatus(status)) continue
     if (row && isEndedStatus(row.status) && row.status !== status) continue
     const data = {
@@ -150,9 +158,9 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
 }
 
 /**
- * Subscriptions that run although their first payment has not come, or that wait for it, and how it stands.
- * The provider lets a subscription run, or leaves it `incomplete`, while a bank debit is under way. Nothing
- * is granted before the money is there, and no second purchase begins beside it.
+ * Subscriptions whose first payment has not arrived, and whether that payment is pending or failed. While a
+ * bank debit is under way the provider activates the subscription or leaves it `incomplete`. Such a
+ * subscription grants nothing and blocks a second purchase.
  */
 function awaitingFirstPayment({
   subscriptions,
@@ -184,8 +192,8 @@ function awaitingFirstPayment({
 }
 
 /**
- * The one that counts: the row that does already, until the provider says that it no longer runs,
- * also while it cannot be read; else the oldest that is sold as a plan.
+ * Chooses the current subscription: the present one, until the provider says that it no longer runs, even
+ * while it cannot be read; otherwise the oldest that has a plan's price.
  */
 function chooseCurrent(
   shapes: SubscriptionShape[],
@@ -199,7 +207,7 @@ function chooseCurrent(
   return shapes.find((shape) => may(shape) && isSold(shape))?.stripeSubscriptionId ?? null
 }
 
-/** A change that waits for its payment, with the page on which it is paid. */
+/** Columns of a change that waits for its payment, with the URL of the page where it is paid. */
 function pendingData(
   { ctx, state, prices }: Writing,
   pending: SubscriptionShape['pending'],
@@ -284,7 +292,7 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
   }))
 }
 
-/** A draft that Stripe does not list any more was deleted there: only drafts can be. */
+/** Deletes drafts that Stripe no longer lists. Only a draft can be deleted at Stripe. */
 async function removeDrafts({ tx, customer, state }: Writing): Promise<Change[]> {
   if (state.invoicesSince === null) return []
   const gone = await tx.$queryRaw<{ stripeInvoiceId: string }[]>`
@@ -296,7 +304,7 @@ async function removeDrafts({ tx, customer, state }: Writing): Promise<Change[]>
   return gone.map(({ stripeInvoiceId: id }) => ({ object: 'invoice', id, to: 'deleted' }))
 }
 
-/** What we knew of invoices whose payment is older than what was loaded. */
+/** The stored refunds and disputes of invoices whose payment was not loaded, because it is older. */
 async function unseenPayments(
   { tx, state }: Writing,
   payments: Map<string, unknown>,
@@ -318,7 +326,7 @@ async function writePayments(writing: Writing): Promise<Change[]> {
   const rows = state.payments.filter(isOneTime).map((payment) => {
     const { stripeCustomerId, dispute, disputes, failure, refunds, hasMoreRefunds, ...facts } =
       payment
-    // The host's words about a purchase go with the owner they are about.
+    // The host's metadata is dropped when its owner is forgotten.
     const metadata = customer.forgottenAt ? {} : facts.metadata
     return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }
   })
@@ -353,7 +361,10 @@ async function writeRefunds(writing: Writing): Promise<Change[]> {
   }))
 }
 
-/** Our invoices by their payments. An invoice's row names one payment; of others the loaded state or an order knows. */
+/**
+ * Our invoice ids by payment. An invoice's row names one payment; its other payments are found in the loaded
+ * state or in orders.
+ */
 async function invoicesOf(
   { tx, state }: Writing,
   named: { id: string; stripePaymentIntentId: string | null }[],
@@ -383,7 +394,7 @@ async function invoicesOf(
   return found
 }
 
-/** All rows in one statement; each in its own where it is to be seen which of them the database refuses. */
+/** Writes all rows in one statement, or each row alone if refused rows have to be found. */
 async function upsert<Key extends string>(
   { tx, refused }: Writing,
   table: Table,

@@ -1,5 +1,5 @@
 /**
- * The stored events as people see them: listed, shown, processed once more, and in the end emptied.
+ * Stored events for operators: lists, shows, acknowledges and replays them, and empties old payloads.
  *
  * @module
  */
@@ -8,20 +8,23 @@ import { Prisma, type WebhookEvent } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 
+/** The status of a stored event. `dead`: its tries are used up. */
 export type EventStatus = 'pending' | 'processed' | 'ignored' | 'needs_attention' | 'dead'
 
+/** A stored event without its payload. */
 export type StoredEvent = Omit<WebhookEvent, 'payload' | 'lease'>
 
+/** Which events `listEvents` returns. */
 export interface ListEventsOptions {
-  /** Default: those that wait for something: dead, needs_attention, pending. */
+  /** Default: `dead`, `needs_attention` and `pending`. */
   status?: readonly EventStatus[]
-  /** Default 100. */
+  /** The most events to return. Default 100. */
   limit?: number
-  /** The id of the last event of the page before. Default: the first page. */
+  /** The id of the last event of the previous page. Default: the first page. */
   after?: string
 }
 
-/** What a person has to look at comes first. */
+/** The order of the list: events that a person has to look at come first. */
 const URGENCY: readonly EventStatus[] = [
   'dead',
   'needs_attention',
@@ -31,10 +34,10 @@ const URGENCY: readonly EventStatus[] = [
 ]
 
 /**
- * Stored events without their payloads: the dead first, then the flagged, then those that wait, and of each the
- * oldest first. Further pages come with `after`.
+ * Stored events without their payloads: dead events first, then flagged events, then pending ones, each group
+ * with the oldest first. Pass `after` for the next page.
  *
- * @throws `event_not_found` where there is no event `after`.
+ * @throws `event_not_found` where the event `after` does not exist.
  */
 export async function listEvents(
   ctx: BillingContext,
@@ -43,12 +46,13 @@ export async function listEvents(
   const { status = ['pending', 'needs_attention', 'dead'], limit = 100, after } = options
   const last = after === undefined ? null : await showEvent(ctx, after)
   const wanted = URGENCY.filter((each) => status.includes(each))
-  // An event that has changed its status since the page before goes on from where it was received.
+  // If the event `after` has changed its status since, the list continues at its new status and
+  // time.
   const from = last ? Math.max(0, wanted.indexOf(last.status as EventStatus)) : 0
   const found: StoredEvent[] = []
   for (const each of wanted.slice(from)) {
     if (found.length >= limit) break
-    // One by one, because the index of each has its own condition.
+    // One query for each status, because each status has a partial index.
     const isSame = last !== null && last.status === each
     const page = await ctx.db.webhookEvent.findMany({
       where: {
@@ -71,15 +75,15 @@ export async function listEvents(
   return found
 }
 
-/** What a person says of flagged events. */
+/** Who acknowledges events. */
 export interface AcknowledgeOptions {
-  /** Who says it, by id or name. */
+  /** Id or name of the person. */
   by: string
 }
 
 /**
- * Marks flagged and dead events as seen: they need nothing more, and are not listed among those that wait. They keep
- * their reason. Returns the ids of those that were marked; an event that waits for nothing is left as it is.
+ * Marks flagged and dead events as seen: their status becomes `ignored`, and they keep their reason. Other
+ * events stay as they are. Returns the ids of the events that were marked.
  */
 export async function acknowledgeEvents(
   ctx: BillingContext,
@@ -95,7 +99,7 @@ export async function acknowledgeEvents(
   return rows.map(({ eventId }) => eventId)
 }
 
-/** One event with its payload, which names people: not for a log. @throws `event_not_found`. */
+/** One event with its payload. The payload names people, so it must not be logged. @throws `event_not_found`. */
 export async function showEvent(ctx: BillingContext, eventId: string): Promise<WebhookEvent> {
   const event = await ctx.db.webhookEvent.findFirst({ where: { eventId } })
   if (event) return event
@@ -103,8 +107,8 @@ export async function showEvent(ctx: BillingContext, eventId: string): Promise<W
 }
 
 /**
- * Makes one event due again, whatever became of it, with all its tries. What it set off before is
- * not set off again. @throws `event_not_found`, also for one that was emptied.
+ * Makes an event of any status due again, with all its tries. Effects that it set off before are not set off
+ * again. @throws `event_not_found`, also where its payload was emptied or it belongs to the other mode.
  */
 export async function replayEvent(ctx: BillingContext, eventId: string): Promise<void> {
   const { count } = await ctx.db.webhookEvent.updateMany({
@@ -119,10 +123,10 @@ export async function replayEvent(ctx: BillingContext, eventId: string): Promise
 
 const due = () => ({ attempts: 0, nextAttemptAt: new Date(), lease: null, reason: null })
 
-/** An event of the other mode is not ours to apply, however often someone asks. */
+/** Excludes events of the other mode (live or test), which are never processed. */
 const REPLAYABLE = [{ reason: null }, { reason: { not: 'livemode_mismatch' } }]
 
-/** Makes all dead events due again; returns how many. */
+/** Makes all dead events due again. Returns their number. */
 export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
   const { count } = await ctx.db.webhookEvent.updateMany({
     where: { status: 'dead', payload: { not: null } },
@@ -132,12 +136,13 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
   return count
 }
 
+/** Events emptied by one statement. */
 const EMPTY_AT_ONCE = 5_000
 
 /**
- * Empties the payloads of events that wait for nothing by themselves and are older than `keepPayloadDays`, or about an
- * owner who was forgotten: of dead and flagged ones, too, which can then be looked at and not be replayed. Ids, types
- * and times stay for ever, so that a duplicate is known as one. Returns how many it emptied.
+ * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a
+ * forgotten owner. That includes dead and flagged events, which can then be listed but not replayed. Ids,
+ * types and times are kept forever, so that a duplicate is recognized. Returns how many payloads it emptied.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {
   const aged = Prisma.sql`"receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'`
@@ -146,7 +151,7 @@ export async function emptyPayloads(ctx: BillingContext): Promise<number> {
     WHERE "forgottenAt" IS NOT NULL
     UNION SELECT o."providerCustomerId" FROM "Order" o
     JOIN "Customer" c ON c."id" = o."customerId" WHERE c."forgottenAt" IS NOT NULL)`
-  // One after the other, because each has an index of its own.
+  // Two statements, because each condition has an index of its own.
   return (await emptyThose(ctx, aged)) + (await emptyThose(ctx, forgotten))
 }
 

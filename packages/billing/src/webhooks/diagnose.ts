@@ -1,6 +1,6 @@
 /**
- * Why do no webhooks come? The list a person would go through, walked: the address, HTTPS, the secret, how
- * the address answers, whether a limit stands before it, and what came lately.
+ * Diagnoses why no webhooks arrive. Checks the endpoint's URL, HTTPS, the signing secret, the endpoint's
+ * answer, rate limits before it, and the latest deliveries.
  *
  * @module
  */
@@ -10,27 +10,33 @@ import type { BillingContext } from '../context.ts'
 import { CALLBACK_PATH } from '../orders/settings.ts'
 import { listWebhookEndpoints } from './endpoints.ts'
 
+/** The result of one check. */
 export interface DiagnosisCheck {
   check: 'url' | 'https' | 'secret' | 'answer' | 'rate_limit' | 'deliveries' | 'processing'
   isOk: boolean
-  /** For people. */
+  /** The result as a sentence for people. */
   says: string
 }
 
+/** The result of `diagnoseWebhooks`. */
 export interface Diagnosis {
   provider: string
-  /** The address that was looked at. */
+  /** The URL that was checked. */
   url: string
   isOk: boolean
   checks: DiagnosisCheck[]
 }
 
+/** How long the endpoint may take to answer. */
 const TIMEOUT_MS = 5_000
 
-/** As many at once as a provider sends after it was away. */
+/** Requests sent at once, about as many as a provider sends after an outage. */
 const BURST = 20
 
-/** `url`: where the provider sends to. Default: where Stripe says so, else the callback's own address. */
+/**
+ * Runs all checks. `url` is the endpoint's URL. Default: the endpoint on this host that Stripe lists, or else
+ * the URL of the payment callback.
+ */
 export async function diagnoseWebhooks(ctx: BillingContext, url?: string): Promise<Diagnosis> {
   const provider = ctx.provider.name
   const endpoints = provider === 'stripe' ? await endpointsOf(ctx) : null
@@ -39,37 +45,43 @@ export async function diagnoseWebhooks(ctx: BillingContext, url?: string): Promi
   const checks: DiagnosisCheck[] = []
   const add = (check: DiagnosisCheck['check'], isOk: boolean, says: string) =>
     checks.push({ check, isOk, says })
-  if (!parsed) add('url', false, 'It is no address.')
+  if (!parsed) add('url', false, 'The address is not a valid URL.')
   else if (endpoints && !endpoints.urls.includes(parsed.href)) {
-    add('url', false, endpoints.failed ?? 'Stripe has no enabled endpoint with this address.')
+    add('url', false, endpoints.failed ?? 'Stripe has no enabled endpoint with this URL.')
   } else {
     add(
       'url',
       true,
-      endpoints ? 'Stripe sends to it.' : `Whether ${provider} sends to it is not told by its API.`,
+      endpoints
+        ? 'Stripe sends events to this URL.'
+        : `The API of ${provider} does not say whether it sends events to this URL.`,
     )
   }
   if (parsed) {
     const isLocal = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(parsed.hostname)
     const isSafe = parsed.protocol === 'https:' || isLocal
-    add('https', isSafe, isSafe ? `${parsed.protocol}//` : 'Providers send to https:// only.')
+    add('https', isSafe, isSafe ? `${parsed.protocol}//` : 'Providers send only to https:// URLs.')
   }
   const secret = secretProblem(ctx)
   add(
     'secret',
     secret === null,
-    secret ?? 'A signing secret is set, and refuses a made up signature.',
+    secret ?? 'A signing secret is set, and a forged signature is refused.',
   )
   if (parsed) {
     const answers = await Promise.all(Array.from({ length: BURST }, () => probe(parsed)))
     const [first] = answers
     const isMounted = answers.some(({ code }) => code === 'missing_signature')
-    add('answer', isMounted, isMounted ? 'It asks for a signature, as it should.' : said(first))
+    add(
+      'answer',
+      isMounted,
+      isMounted ? 'The endpoint asks for a signature, as it should.' : said(first),
+    )
     const limited = answers.filter(({ status }) => status === 429).length
     const says =
       limited === 0
-        ? `${BURST} at once were taken.`
-        : `${limited} of ${BURST} at once were refused: deliveries are not to be limited.`
+        ? `${BURST} requests at once were accepted.`
+        : `${limited} of ${BURST} requests at once were refused with 429. Exempt the endpoint from rate limits.`
     add('rate_limit', limited === 0, says)
   }
   checks.push(...(await lately(ctx, provider)))
@@ -79,9 +91,9 @@ export async function diagnoseWebhooks(ctx: BillingContext, url?: string): Promi
 const pathOf = ({ orders }: BillingContext): string => orders.callbackPath ?? CALLBACK_PATH
 
 interface Endpoints {
-  /** The enabled ones' addresses. */
+  /** URLs of the enabled endpoints. */
   urls: string[]
-  /** The one on the host. */
+  /** The URL of the endpoint on this host. */
   ours: string | undefined
   failed: string | null
 }
@@ -96,11 +108,15 @@ async function endpointsOf(ctx: BillingContext): Promise<Endpoints> {
     return { urls, ours, failed: null }
   } catch (error) {
     const code = isTollgateError(error) ? error.code : 'internal_error'
-    return { urls: [], ours: undefined, failed: `Stripe could not be asked (${code}).` }
+    return {
+      urls: [],
+      ours: undefined,
+      failed: `Stripe's endpoints could not be listed (${code}).`,
+    }
   }
 }
 
-/** Null: there is a secret. */
+/** What is wrong with the signing secret. Null: nothing. */
 function secretProblem(ctx: BillingContext): string | null {
   const headers = new Headers({
     'stripe-signature': `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}`,
@@ -109,20 +125,20 @@ function secretProblem(ctx: BillingContext): string | null {
   })
   try {
     ctx.provider.parseWebhook(headers, '{}')
-    return 'It takes any signature.'
+    return 'A forged signature is accepted. Set a signing secret.'
   } catch (error) {
     if (isTollgateError(error, 'invalid_signature')) return null
-    return error instanceof Error ? error.message : 'It cannot be read.'
+    return error instanceof Error ? error.message : 'The signing secret cannot be read.'
   }
 }
 
 interface Answer {
-  /** Null: none came. */
+  /** Null: no answer arrived. */
   status: number | null
   code: string | null
 }
 
-/** An unsigned delivery, which must be refused for that and for nothing else. */
+/** Sends a request without a signature, which a working endpoint refuses for that reason. */
 async function probe(url: URL): Promise<Answer> {
   try {
     const res = await fetch(url, {
@@ -141,13 +157,15 @@ async function probe(url: URL): Promise<Answer> {
 
 function said(answer: Answer | undefined): string {
   const { status = null, code = null } = answer ?? {}
-  if (status === null) return 'It cannot be reached from here.'
-  if (status >= 300 && status < 400) return `It redirects (${status}), and providers do not follow.`
-  if (status === 404) return 'There is nothing at this address (404): is the route mounted?'
+  if (status === null) return 'The endpoint cannot be reached from here.'
+  if (status >= 300 && status < 400)
+    return `The endpoint redirects (${status}), and providers do not follow redirects.`
+  if (status === 404) return 'The endpoint does not exist (404). Check that its route is mounted.'
   if (status === 401 || status === 403)
-    return `It asks for a sign-in (${status}): exempt the route.`
-  if (code === 'invalid_environment' || status >= 500) return `It fails (${status}): see its log.`
-  return `It answers ${status} to a delivery without a signature, and should answer 400.`
+    return `The endpoint asks for a sign-in (${status}). Exempt its route.`
+  if (code === 'invalid_environment' || status >= 500)
+    return `The endpoint fails (${status}). Look at the log of the server.`
+  return `The endpoint answers ${status} to a request without a signature, and should answer 400.`
 }
 
 async function lately(ctx: BillingContext, provider: string): Promise<DiagnosisCheck[]> {
@@ -165,21 +183,24 @@ async function lately(ctx: BillingContext, provider: string): Promise<DiagnosisC
         AND "status" = 'pending' AND "nextAttemptAt" < now() - interval '5 minutes') AS "waiting"
     FROM "WebhookEvent" WHERE "provider" = ${provider} AND "receivedAt" > now() - interval '1 day'`
   const { newest, delivered, pulled, dead, waiting } = came
-  const last = newest === null ? 'None ever came' : `The last came ${newest.toISOString()}`
-  const missed = pulled === 0 ? '' : `, ${pulled} had to be fetched because they never came`
+  const last =
+    newest === null
+      ? 'No event has ever arrived'
+      : `The last event arrived at ${newest.toISOString()}`
+  const missed = pulled === 0 ? '' : `, and ${pulled} had to be pulled because they never arrived`
   return [
     {
       check: 'deliveries',
       isOk: newest !== null && pulled === 0,
-      says: `${last}; ${delivered} in 24 hours${missed}.`,
+      says: `${last}; ${delivered} arrived in 24 hours${missed}.`,
     },
     {
       check: 'processing',
       isOk: dead === 0 && waiting === 0,
       says:
         dead + waiting === 0
-          ? 'All that came is dealt with.'
-          : `${dead} are dead, and ${waiting} wait although they are due: does a worker run?`,
+          ? 'All events that arrived are processed.'
+          : `${dead} events are dead, and ${waiting} have been due for over 5 minutes. Check that a worker runs.`,
     },
   ]
 }

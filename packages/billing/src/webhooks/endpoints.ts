@@ -1,6 +1,6 @@
 /**
- * The webhook endpoint at Stripe: made once, for exactly the events that are listened to, in the API
- * version the client is pinned to.
+ * The webhook endpoint at Stripe, created once, for exactly the events that we listen to and in the client's
+ * API version.
  *
  * @see https://docs.stripe.com/api/webhook_endpoints
  * @module
@@ -12,39 +12,41 @@ import { BillingError } from '../errors.ts'
 import { ask } from '../providers/stripe/client.ts'
 import { listenedIn } from '../providers/stripe/webhook.ts'
 
+/** A webhook endpoint as Stripe has it. */
 export interface WebhookEndpoint {
   /** `we_…` */
   id: string
   url: string
   /** `enabled` or `disabled`. */
   status: string
-  /** Null: the account's own. */
+  /** Null: the account's default version. */
   apiVersion: string | null
   enabledEvents: string[]
 }
 
-/** In what an endpoint differs from the one that would be made. */
+/** How an endpoint differs from the endpoint that `createWebhookEndpoint` would create. */
 export interface EndpointDifference {
-  /** Listened to and not sent. */
+  /** Events that we listen to and the endpoint does not send. */
   missingEvents: string[]
-  /** Sent and ignored. */
+  /** Events that the endpoint sends and we ignore. */
   surplusEvents: string[]
-  /** The version that would be asked for; null where it is that one. */
+  /** The wanted API version. Null: the endpoint has it. */
   apiVersion: string | null
   isDisabled: boolean
 }
 
+/** The result of `createWebhookEndpoint`. */
 export type CreatedEndpoint =
-  /** The secret its deliveries are signed with. Stripe does not tell it again. */
+  /** A new endpoint. `secret` signs its deliveries; Stripe shows it only once. */
   | { isNew: true; endpoint: WebhookEndpoint; secret: string }
-  /** There was one with this address, and no other was made. Null: it is as it should be. */
+  /** An endpoint with this URL exists already. `difference` is null if the endpoint is as wanted. */
   | { isNew: false; endpoint: WebhookEndpoint; difference: EndpointDifference | null }
 
 /**
- * Makes the endpoint that sends to `url`, unless there is one.
+ * Creates the endpoint that sends to `url`, unless it exists.
  *
- * @throws `invalid_webhook_url` unless it is https, or http to this machine; `provider_unavailable`,
- * `provider_rejected`.
+ * @throws `invalid_webhook_url` unless the URL begins with https, or with http and names this machine;
+ * `provider_unavailable`, `provider_rejected`.
  */
 export async function createWebhookEndpoint(
   ctx: BillingContext,
@@ -64,7 +66,11 @@ export async function createWebhookEndpoint(
     description: 'Billing',
   })
   const { secret, ...made } = await ask('webhook_endpoint', request)
-  if (!secret) throw new BillingError('provider_rejected', 'Stripe told no signing secret.')
+  if (!secret)
+    throw new BillingError(
+      'provider_rejected',
+      'Stripe answered without a signing secret. Look at the endpoint in the dashboard.',
+    )
   return { isNew: true, endpoint: endpointOf(made), secret }
 }
 
@@ -120,7 +126,7 @@ function requireAddress(text: string): string {
   if (url && isSafe && !url.username && !url.hash) return url.href
   throw new BillingError(
     'invalid_webhook_url',
-    'The address of a webhook begins with https://, or with http://localhost, and is a whole one.',
+    'The address of a webhook must be a full URL that begins with https:// or http://localhost.',
   )
 }
 

@@ -1,6 +1,6 @@
 /**
- * Which events wait for an effect whose handler threw. Promise: such an effect holds up one event, whose tries it
- * uses, and all other events of its customer are finished.
+ * Chooses the event that retries an effect whose handler threw. Promise: such an effect keeps one event
+ * pending and uses that event's tries. All other events of the customer are finished.
  *
  * @module
  */
@@ -8,29 +8,29 @@
 import type { Db } from '@repo/db'
 import type { Claim } from './row.ts'
 
-/** Claimed events that wait for effects. */
+/** Claimed events that stay pending for failed effects. */
 export interface HeldEvents {
-  /** Keys of the effects. */
+  /** Keys of the failed effects. */
   effects: readonly string[]
-  /** Events whose try was due, and is used. */
+  /** Ids of events whose try was due and is now used. */
   due: readonly string[]
-  /** Events that were put off before, and wait on. */
+  /** Ids of events that were postponed before and keep their time. */
   waiting: readonly string[]
 }
 
-/** No event waits. */
+/** No event stays pending. */
 export const NONE_HELD: HeldEvents = { effects: [], due: [], waiting: [] }
 
-/** The claim without some of its events. */
+/** The claim without the events `ids`. */
 export const without = (claim: Claim, ids: readonly string[]): Claim => ({
   ...claim,
   events: claim.events.filter(({ eventId }) => !ids.includes(eventId)),
 })
 
 /**
- * For each failed effect the event that tries again: one that waits for it already, else the oldest due event that
- * names its object, else the oldest due one. Where an event has used up its tries over the effect, a person has been
- * told, and no further event waits.
+ * Finds the event that retries each failed effect: an event that already waits for it, or else the oldest due
+ * event that names its object, or else the oldest due event. If an event has used up its tries on the effect,
+ * a person was alerted and no further event waits.
  */
 export async function eventsToHold(
   tx: Db,

@@ -1,6 +1,6 @@
 /**
- * Ingest: what a provider sent is durable before the provider is told so, and nothing else happens in
- * the request. One statement stores the event; a second delivery of it stores nothing.
+ * Receives webhooks. Promise: an event is stored durably before the provider gets its answer, and the request
+ * does nothing else. One statement stores the event, and a second delivery stores nothing.
  *
  * @module
  */
@@ -12,16 +12,19 @@ import { BillingError, isBillingError } from '../errors.ts'
 import type { ReceivedEvent } from '../providers/received.ts'
 import { countEvent } from '../telemetry.ts'
 
-/** Stripe's largest events are a few hundred kilobytes. */
+/** The largest accepted body, in bytes. Stripe's largest events have a few hundred kilobytes. */
 export const MAX_BODY_BYTES = 512 * 1024
 
-/** Verifies a delivery and reads its envelope. @throws the refusals of `BillingError`. */
+/**
+ * Verifies a delivery's signature and reads the event's id, type and subject. @throws the refusals of
+ * `BillingError`.
+ */
 export type Verify = (ctx: BillingContext, headers: Headers, payload: string) => ReceivedEvent
 
 /**
- * Answers one delivery: 200 once the event is stored, now or before; 4xx where it is not the
- * provider's; 500 where it could not be stored, so that the provider sends it again. `admit` may refuse a delivery that
- * is the provider's.
+ * Answers one delivery: 200 if the event is stored, now or by an earlier delivery; 4xx if the delivery is
+ * refused; 500 if the event could not be stored, so that the provider sends it again. `admit` is called after
+ * the signature was verified and may refuse the delivery.
  */
 export async function receive(
   ctx: BillingContext,
@@ -52,13 +55,14 @@ export async function receive(
   }
 }
 
+/** How much of the body is searched for an id, in characters. */
 const BEGINNING = 1_024
 
-/** What a body says its id is, before anybody knows whose body it is. */
+/** The event id in a body whose signature is not yet verified, for the log. */
 const namedIn = (payload: string): string | null =>
   /"(?:id|eventId|uid)"\s*:\s*"([\w-]{1,255})"/.exec(payload.slice(0, BEGINNING))?.[1] ?? null
 
-/** @throws `raw_body_required` where a body parser is why the signature does not fit. */
+/** @throws `raw_body_required` where the signature does not match because a body parser has read the body. */
 function verified(ctx: BillingContext, req: Request, payload: string, verify: Verify) {
   try {
     return verify(ctx, req.headers, payload)
@@ -71,11 +75,11 @@ function verified(ctx: BillingContext, req: Request, payload: string, verify: Ve
 const rawBodyRequired = () =>
   new BillingError(
     'raw_body_required',
-    'The body was read before the webhook handler got it, and a signature is over the raw bytes. ' +
+    'The body was read before the webhook handler received it, but a signature covers the raw bytes. ' +
       'Mount the webhook before body parsers, or give its route express.raw({ type: () => true }).',
   )
 
-/** Stores an event and lets a worker know; false if it was there. */
+/** Stores an event and signals a worker. Returns false if the event was already stored. */
 export async function storeEvent(
   ctx: BillingContext,
   event: ReceivedEvent,
@@ -100,7 +104,7 @@ export async function storeEvent(
   })
   const outcome = !isNew ? 'duplicate' : status === 'ignored' ? 'ignored' : 'stored'
   if (outcome === 'stored') {
-    // Before another instance may come to process it.
+    // The declaration comes first, because another instance may process the event at once.
     await declare(ctx)
     ctx.wake()
   }
@@ -110,11 +114,11 @@ export async function storeEvent(
 }
 
 /**
- * The body as it arrived, byte for byte.
+ * The body of a request, decoded from its raw bytes.
  *
- * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` for one that breaks
- * off, and for bytes that are no UTF-8, which no provider signs and PostgreSQL would not store;
- * `raw_body_required` (500) where it was read before.
+ * @throws `payload_too_large`, before more than the limit is read; `invalid_payload` where the body breaks
+ * off or is not UTF-8, which no provider signs and PostgreSQL cannot store; `raw_body_required` (500) where
+ * the body was read before.
  */
 export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<string> {
   const tooLarge = () =>
@@ -130,13 +134,14 @@ export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<st
     })
   for (let next = await read(); next && !next.done; next = await read()) {
     size += next.value.length
-    // The rest is left where it is: giving it up may cut the connection before the answer.
+    // The rest stays unread: cancelling the stream may cut the connection before the answer is
+    // sent.
     if (size > limit) throw tooLarge()
     chunks.push(next.value)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
   } catch {
-    throw new BillingError('invalid_payload', 'The body is not UTF-8.')
+    throw new BillingError('invalid_payload', 'The body is not valid UTF-8.')
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Processing: working through stored events until none is due. Run by the worker's job, by a cron
- * route or by a person; any number may run at once.
+ * Processes stored events until none is due. The worker's job, a cron route or a person starts it, and
+ * several passes may run at once.
  *
  * @module
  */
@@ -14,25 +14,30 @@ import { countEvent, inSpan, recordProcessing } from '../telemetry.ts'
 import { claimAround, claimEvents, type EventKey, postponeEvents } from './queue.ts'
 import type { Claim } from './row.ts'
 
+/** When `processEvents` stops. */
 export interface ProcessOptions {
-  /** Stop taking more. */
+  /** Claims no more events once aborted. */
   signal?: AbortSignal
-  /** Stop taking more after this long. Default: not before nothing is due. */
+  /** Claims no more events after this many milliseconds. Default: no limit. */
   limitMs?: number
 }
 
+/** Counts of one pass. */
 export interface ProcessResult {
-  /** Events dealt with. */
+  /** Events that were finished. */
   processed: number
-  /** Events put off to a later try. */
+  /** Events that were postponed to a later try. */
   waiting: number
   /** Events whose tries are used up. */
   dead: number
-  /** False: stopped with work left. */
+  /** False: the pass was stopped while events were due. */
   isDrained: boolean
 }
 
-/** Processes what is due. Events of one customer share one sync; customers go side by side. */
+/**
+ * Processes all due events. Events of one customer share one sync, and several customers are processed at the
+ * same time.
+ */
 export async function processEvents(
   ctx: BillingContext,
   options: ProcessOptions = {},
@@ -50,29 +55,33 @@ export async function processEvents(
       }
       const claim = await claimOr(ctx, stuck)
       if (!claim) return
-      // More than these lanes can take at once: another worker should lend a hand.
+      // There are more events than these lanes can process soon, so another worker is signalled.
       if (++claims === 2 * ctx.events.lanes) ctx.wake()
       await work(ctx, claim, result)
     }
   }
   const lanes = await Promise.allSettled(Array.from({ length: ctx.events.lanes }, lane))
-  // Told when all have ended: a host that closes its database after a failure must not cut the rest.
+  // An error is thrown after all lanes have ended, because a host that closes its database on an
+  // error must not interrupt the others.
   for (const ended of lanes) if (ended.status === 'rejected') throw ended.reason
   await takeWaitingEffects(ctx, options.signal ? { signal: options.signal } : {})
   return result
 }
 
-/** A key of another account takes no events, and so costs them no tries. @throws `other_account` */
+/**
+ * Stops before any claim if the key belongs to another account, so that no event loses a try. @throws
+ * `other_account`.
+ */
 async function requireOwnKey(ctx: BillingContext): Promise<void> {
   if (ctx.provider.name !== 'stripe' && !ctx.given.stripe) return
   await requireAccount(ctx).catch((error: unknown) => {
-    // What does not depend on Stripe goes on while Stripe is away.
+    // Events of other providers are processed even while Stripe is unavailable.
     if (isBillingError(error, 'other_account')) throw error
-    ctx.logger.warn({ error }, 'the account at Stripe could not be checked')
+    ctx.logger.warn({ error }, 'could not check the account at Stripe')
   })
 }
 
-/** The next claim. Events that the database will not let anybody take are left aside for the rest of the pass. */
+/** The next claim. Events that the database refuses to update are skipped for the rest of the pass. */
 async function claimOr(ctx: BillingContext, stuck: EventKey[]): Promise<Claim | null> {
   for (;;) {
     try {
@@ -80,11 +89,11 @@ async function claimOr(ctx: BillingContext, stuck: EventKey[]): Promise<Claim | 
     } catch (error) {
       if (isConnectionLost(error)) throw error
       const refused = await claimAround(ctx, stuck)
-      // Without a culprit the fault lies elsewhere, and the pass ends with it.
+      // If each event can be claimed alone, the error has another cause and ends the pass.
       if (refused.length === 0) throw error
       for (const { key, error: why } of refused) {
         stuck.push(key)
-        ctx.logger.error({ ...key, error: why }, 'an event cannot be claimed')
+        ctx.logger.error({ ...key, error: why }, 'skipped an event that cannot be claimed')
         ctx.alert({ code: 'event_stuck', ...key })
       }
     }
@@ -117,17 +126,24 @@ async function work(ctx: BillingContext, claim: Claim, result: ProcessResult): P
   if (seconds > ctx.limits.processingSeconds) ctx.alert({ code: 'processing_slow', seconds })
 }
 
-/** An event that arrived longer ago was replayed by somebody, or its tries are far apart: that is told elsewhere. */
+/** Older events are left out of the processing time: they were replayed, or their tries are far apart. */
 const OLD_SECONDS = 24 * 60 * 60
 
 async function attempt(ctx: BillingContext, claim: Claim): Promise<void> {
   const process = ctx.processors[claim.provider]
-  if (!process) throw new Error(`No module processes events of ${claim.provider}.`)
-  // One that ended its process every time has more tries behind it than the curve has.
+  if (!process)
+    throw new Error(
+      `No module processes events of ${claim.provider}. Register a processor for this provider.`,
+    )
+  // An event that crashed its process each time has more attempts than there are retry delays.
   const isSpent = claim.events.some(
     ({ attempts }) => attempts > ctx.events.retryDelaysMs.length + 1,
   )
-  if (isSpent) throw new BillingError('processing_failed', 'Processing never came to an end.')
+  if (isSpent)
+    throw new BillingError(
+      'processing_failed',
+      'Every attempt to process the event was interrupted.',
+    )
   await process(ctx, claim)
 }
 
@@ -140,12 +156,15 @@ async function putOff(
 ): Promise<void> {
   const { provider } = claim
   const put = await postponeEvents(ctx, claim, reason)
-  // What else the claim held was finished before the failure, or was not due.
+  // The other events of the claim were finished before the failure, or were not due.
   const due = claim.events.filter(({ isDue }) => isDue).length
   result.processed += due - put.length
   for (const { eventId, type, attempts } of put) {
     const isDead = attempts > ctx.events.retryDelaysMs.length
-    ctx.logger.error({ provider, eventId, type, attempts, reason, error }, 'webhook waits')
+    ctx.logger.error(
+      { provider, eventId, type, attempts, reason, error },
+      isDead ? 'webhook dead' : 'webhook postponed',
+    )
     if (isDead) ctx.alert({ code: 'event_dead', provider, eventId, type, reason })
     result[isDead ? 'dead' : 'waiting'] += 1
   }

@@ -1,7 +1,7 @@
 /**
- * The event rows as a queue. A claim takes one customer's waiting events for the length of a lease; a
- * holder that dies is followed by another, and one that was only slow finds that the lease is no
- * longer its own and finishes nothing. Times are the database's.
+ * The queue of stored events. A claim takes one customer's pending events for the length of a lease. If the
+ * holder dies, another process claims the events after the lease. If the holder was only slow, its lease is
+ * no longer valid, so it finishes nothing. All times are the database's.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface Outcome {
   reason: string | null
 }
 
-/** Several deliveries of a busy customer are many; a claim takes so many at the most. */
+/** The most events of one claim. */
 const CLAIM_LIMIT = 500
 
 /** An event by its key. */
@@ -29,10 +29,11 @@ export interface EventKey {
 }
 
 /**
- * Takes the event that is due the longest, and with it all that wait for the same customer. An event whose next try
- * is not due goes along without using that try up, so the arrivals of other events cost it none.
+ * Claims the event that has been due the longest, together with all pending events of the same customer. An
+ * event whose next try is not due is included without using that try, so arrivals of other events cost it
+ * none.
  *
- * `without`: events that the database would not let this process take; see `claimAround`.
+ * `without`: events that the database refuses to update; see `claimAround`.
  */
 export async function claimEvents(
   ctx: BillingContext,
@@ -50,7 +51,7 @@ export async function claimEvents(
 
 type Row = ClaimedEvent & { provider: string; subject: string | null; dueAt: Date; ticket: bigint }
 
-/** An event whose try was used up. */
+/** An event that used a try. */
 type Tried = Pick<ClaimedEvent, 'eventId' | 'type' | 'attempts'>
 
 async function take(
@@ -80,7 +81,7 @@ async function take(
     RETURNING e."provider", e."eventId", e."type", e."subject", e."attempts", e."payload", c."dueAt", c."isDue",
       d."ticket",
       extract(epoch FROM clock_timestamp() - e."receivedAt")::float8 AS "ageSeconds"`
-  // Its text is always the same as long as nothing is left out.
+  // Without exclusions the statement's text is always the same, so it can have a name.
   const rows =
     without.length === 0
       ? await queryNamed<Row>(ctx.db, 'claim_events', claim)
@@ -105,11 +106,12 @@ const excluding = (prefix: string, without: readonly EventKey[]): Prisma.Sql =>
     : Prisma.sql`AND (${Prisma.raw(`${prefix}"provider", ${prefix}"eventId"`)}) NOT IN (
         ${Prisma.join(without.map(({ provider, eventId }) => Prisma.sql`(${provider}, ${eventId})`))})`
 
+/** How many due events `claimAround` looks at, beside those of the same customers. */
 const AROUND = 50
 
 /**
- * For a claim that the database refuses because of a row in it: finds the due events that cannot be taken alone, of
- * the first few, and gives their keys. The others are left as they were.
+ * Finds the events that made the database refuse a claim. Tries to update each of the first due events alone,
+ * and returns the events that are refused. No row is changed.
  */
 export async function claimAround(
   ctx: BillingContext,
@@ -129,7 +131,7 @@ export async function claimAround(
   const refused: { key: EventKey; error: unknown }[] = []
   for (const { provider, eventId } of due) {
     try {
-      // What a claim would do to the row, and nothing else.
+      // Updates and locks the row as a claim does, without a change.
       await ctx.db.$executeRaw`
         UPDATE "WebhookEvent" SET "lease" = "lease"
         WHERE ("provider", "eventId") = (
@@ -144,7 +146,10 @@ export async function claimAround(
   return refused
 }
 
-/** Ends the claimed events, or those of them that mention `mentioning`, as `outcome` says. */
+/**
+ * Finishes the claimed events with the given status and reason. With `mentioning`, only the events whose
+ * payload contains that id.
+ */
 export async function finishEvents(
   tx: Pick<Db, '$executeRaw'>,
   claim: Claim,
@@ -159,7 +164,7 @@ export async function finishEvents(
       AND (${mentioning}::text IS NULL OR position('"' || ${mentioning} || '"' IN "payload") > 0)`
 }
 
-/** Writes down whom the claimed events are about, where they do not say it themselves. */
+/** Writes the customer's id into claimed events that do not name their customer. */
 export const noteSubject = (
   tx: Pick<Db, '$executeRaw'>,
   claim: Claim,
@@ -169,15 +174,15 @@ export const noteSubject = (
     UPDATE "WebhookEvent" SET "subject" = ${subject}
     WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})`
 
-/** Takes the bodies of the claimed events away: they name somebody who was forgotten. */
+/** Removes the payloads of the claimed events, because they name a forgotten owner. */
 export const emptyEvents = (tx: Pick<Db, '$executeRaw'>, claim: Claim): Promise<number> =>
   tx.$executeRaw`
     UPDATE "WebhookEvent" SET "payload" = NULL
     WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})`
 
 /**
- * Puts the claimed events off to their next try; those whose tries are used up are dead. Events whose try was not
- * due wait on as before. Gives those whose try was used.
+ * Postpones the claimed events to their next try; an event without tries left becomes dead. Events whose try
+ * was not due keep their time. Returns the events that used a try.
  */
 export async function postponeEvents(
   ctx: BillingContext,
@@ -187,7 +192,7 @@ export async function postponeEvents(
   await letGo(ctx, claim)
   const delays = [...ctx.events.retryDelaysMs]
   const due = claim.events.flatMap(({ eventId, isDue }) => (isDue ? eventId : []))
-  // A tenth more or less, so that what failed together does not come back together.
+  // Delays vary by a tenth, so that events that failed together are not retried together.
   const put = (ids: string[]) => ctx.db.$queryRaw<Tried[]>`
     UPDATE "WebhookEvent"
     SET "lease" = NULL, "reason" = ${reason},
@@ -200,7 +205,7 @@ export async function postponeEvents(
   return eachAlone(ctx, claim, due, put)
 }
 
-/** Gives the events back whose own try is later. */
+/** Releases the claimed events whose own try is later. */
 export async function letGo(ctx: BillingContext, { provider, lease, dueAt }: Claim): Promise<void> {
   for (const [eventId, at] of dueAt) {
     await ctx.db.$executeRaw`
@@ -210,7 +215,7 @@ export async function letGo(ctx: BillingContext, { provider, lease, dueAt }: Cla
   }
 }
 
-/** `put` for all of the events, or for one after the other where the database refuses one of them. */
+/** Calls `put` for all events at once, or for each event alone if the database refuses one of them. */
 async function eachAlone<T>(
   ctx: BillingContext,
   { provider }: Claim,
@@ -231,7 +236,7 @@ async function eachAlone<T>(
   }
 }
 
-/** An event that cannot be written keeps its lease, and is met again when that ends. */
+/** Logs an event that cannot be updated. It keeps its lease and is claimed again when the lease ends. */
 function leave(
   { logger }: BillingContext,
   provider: string,
@@ -239,10 +244,10 @@ function leave(
   error: unknown,
 ): void {
   if (isConnectionLost(error)) throw error
-  logger.error({ provider, eventId, error }, 'an event cannot be written')
+  logger.error({ provider, eventId, error }, 'could not update an event')
 }
 
-/** The raw bodies of the claimed events. */
+/** The raw bodies of the claimed events, without emptied ones. */
 export const payloadsOf = ({ events }: Claim): string[] =>
   events.flatMap(({ payload }) => payload ?? [])
 

@@ -1,13 +1,15 @@
 /**
- * An event as it is stored.
+ * Types of stored and claimed events.
  *
  * @module
  */
 
+/** A new event to store. */
 export interface EventRow {
   provider: string
   eventId: string
   type: string
+  /** The provider's id of the customer, checkout or payment that the event is about. Null: unknown. */
   subject: string | null
   providerCreatedAt: Date | null
   apiVersion: string | null
@@ -18,23 +20,24 @@ export interface EventRow {
   reason: string | null
 }
 
-/** Stores one event, durably. False: it was there. Throws when it is not known to be stored. */
+/** Stores one event durably. Returns false if it was already stored. Throws if it may not be stored. */
 export type StoreRow = (row: EventRow) => Promise<boolean>
 
+/** An event in a claim. */
 export interface ClaimedEvent {
   eventId: string
   type: string
-  /** Tries begun, this one included. */
+  /** Number of tries, including this one. */
   attempts: number
-  /** How long ago it arrived when it was claimed. */
+  /** Seconds between the event's arrival and the claim. */
   ageSeconds: number
-  /** False: it waits for a later try of its own, and goes along because its customer is synced anyway. */
+  /** False: the event's own try is later. It is included because its customer is synced anyway. */
   isDue: boolean
-  /** The raw body, which names people: not for a log. Null: it was emptied. */
+  /** The raw body. It names people, so it must not be logged. Null: it was emptied. */
   payload: string | null
 }
 
-/** Events of one customer, or one event without, held under a lease. */
+/** Events of one customer, or one event without a customer, held under a lease. */
 export interface Claim {
   lease: string
   provider: string
@@ -42,6 +45,6 @@ export interface Claim {
   events: ClaimedEvent[]
   /** A sync's ticket, drawn with the claim. */
   ticket: bigint
-  /** When the events are due that go along before their own try. */
+  /** When the events without `isDue` are due, by their ids. */
   dueAt: ReadonlyMap<string, Date>
 }

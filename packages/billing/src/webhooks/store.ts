@@ -1,6 +1,6 @@
 /**
- * Storing events: those that arrive while others are being written are written together, in one
- * statement and one commit. An event waits for nobody when none is under way.
+ * Stores events. Events that arrive while a statement runs are stored together by the next statement, in one
+ * commit. An event is stored at once if no statement runs.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { type Database, Prisma, queryNamed } from '@repo/db'
 import { gather } from '../gather.ts'
 import type { EventRow, StoreRow } from './row.ts'
 
-/** Two statements at a time, of up to 64 events. */
+/** Returns a function that stores an event, with at most two statements at a time of up to 64 events each. */
 export const createEventStore = (db: Database): StoreRow =>
   gather(
     async (rows: EventRow[]) => {
       const stored = await insert(db, rows)
-      // Of two deliveries in one batch the first is the new one.
+      // If a batch contains an event twice, only the first counts as new.
       return rows.map((row) => stored.delete(keyOf(row)))
     },
     { lanes: 2, most: 64 },
@@ -23,11 +23,11 @@ export const createEventStore = (db: Database): StoreRow =>
 const keyOf = ({ provider, eventId }: Pick<EventRow, 'provider' | 'eventId'>): string =>
   `${provider} ${eventId}`
 
-/** The keys of those that were not there. */
+/** Inserts events and returns the keys of those that are new. */
 async function insert(db: Database, rows: EventRow[]): Promise<Set<string>> {
-  // Two statements that meet over the same events wait for each other in one order only.
+  // Sorted, so that two statements with the same events wait for each other and do not deadlock.
   const ordered = [...rows].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-  // One value for any number of rows, so that the text is always the same.
+  // The rows are one parameter, so the statement's text is always the same.
   const sql = Prisma.sql`
     INSERT INTO "WebhookEvent" ("provider", "eventId", "type", "subject", "providerCreatedAt",
       "apiVersion", "livemode", "source", "payload", "status", "reason")

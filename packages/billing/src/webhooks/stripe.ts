@@ -1,5 +1,5 @@
 /**
- * Stripe's webhook: verified and stored. What its events ask for is in `orders/process-stripe.ts`.
+ * Verifies and stores Stripe's webhooks. `orders/process-stripe.ts` processes their events.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { BillingContext } from '../context.ts'
 import { readStripeEvent, verifyStripe } from '../providers/stripe/webhook.ts'
 import { receive, type Verify } from './ingest.ts'
 
-/** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/stripe`. */
+/** Handles one delivery. Mount it as `POST /api/webhooks/stripe`, before any body parser. */
 export const handleStripeWebhook = (
   ctx: BillingContext,
   req: Request,

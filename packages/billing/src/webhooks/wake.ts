@@ -1,6 +1,6 @@
 /**
- * The signal that events wait. Many arrivals make one: while a signal is under way, and for a moment
- * after, further ones are gathered. A signal that is lost costs a minute, until the next sweep.
+ * Signals workers that events are pending. Arrivals while a signal is being sent, and for 50 ms after, share
+ * the next signal. A lost signal delays events by a minute, until the next sweep.
  *
  * @module
  */
@@ -9,9 +9,10 @@ import type { JobDefinition, Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import { createBacklogWatch, enqueue } from '@repo/jobs'
 
-/** The job that works through stored events. Its definition is in `worker.ts`. */
+/** Name of the job that processes stored events. `worker.ts` defines the job. */
 export const PROCESS_EVENTS = 'billing.processEvents'
 
+/** The shortest time between two signals. */
 const PAUSE_MS = 50
 
 const signal: JobDefinition<object> = {
@@ -20,12 +21,14 @@ const signal: JobDefinition<object> = {
   run: async () => {},
 }
 
+/** Returns a function that queues the job, and warns if no worker takes it. */
 export function createWaker(db: Database, logger: Logger): () => void {
   const backlog = createBacklogWatch({
     db,
     logger,
     jobs: [PROCESS_EVENTS],
-    advice: 'Start a worker with billing.jobs, or call runPending: until then webhooks only wait.',
+    advice:
+      'Start a worker with billing.jobs, or call runPending. Until then webhooks are stored and not processed.',
   })
   let isBusy = false
   let isAsked = false
@@ -36,7 +39,7 @@ export function createWaker(db: Database, logger: Logger): () => void {
       await enqueue(db, signal, {}, { key: PROCESS_EVENTS })
       await backlog.look()
     } catch (error) {
-      logger.warn({ error }, 'no worker could be told of an event; the next sweep finds it')
+      logger.warn({ error }, 'could not signal a worker; the next sweep processes the event')
     }
     setTimeout(() => {
       isBusy = false

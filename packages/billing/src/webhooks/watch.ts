@@ -1,5 +1,5 @@
 /**
- * A look at the queue every minute: what it shows goes to the metrics, and what is wrong to `onAlert`.
+ * Watches the queue of events every minute: records metrics, and raises alerts through `onAlert`.
  *
  * @module
  */
@@ -7,17 +7,20 @@
 import type { BillingContext } from '../context.ts'
 import { recordBacklog } from '../telemetry.ts'
 
+/** The state of the event queue. */
 export interface QueueHealth {
-  /** Events that wait, and how long the one that is due the longest has been. */
+  /** Number of pending events. */
   size: number
+  /** How long the oldest due event has been due. 0: none is due. */
   ageSeconds: number
-  /** The share of the last hour's tried events that ended well; null when none was tried. */
+  /** The share of events of the last hour that were tried and finished. Null: none was tried. */
   successRate: number | null
 }
 
-/** Fewer than this say nothing about a rate. */
+/** The fewest events for which a rate can raise an alert. */
 const MIN_SAMPLE = 20
 
+/** Reads the state of the queue and raises `backlog_old` or `success_rate_low`. */
 export async function watchEvents(ctx: BillingContext): Promise<QueueHealth> {
   const [row] = await ctx.db.$queryRaw<
     [{ size: number; ageSeconds: number; all: number; well: number }]
