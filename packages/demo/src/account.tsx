@@ -2,8 +2,8 @@
 /** @jsxImportSource hono/jsx */
 
 /**
- * The account: sessions, address, password, a copy of the data, deletion. Forms without script; what a form does is
- * one of auth's endpoints or functions.
+ * The account pages: sessions, address, password, a copy of the data, deletion. The forms work without
+ * script; each form calls an endpoint or function of auth.
  */
 
 import type { Auth, AuthUser, SessionInfo } from '@repo/auth'
@@ -13,7 +13,7 @@ import { type Context, Hono } from 'hono'
 import { Card, Layout } from './layout.tsx'
 import { Field, FormPage, Notices, time } from './pages.tsx'
 
-/** A form of the page, and the endpoint behind it. */
+/** The page's forms, each with the endpoint that it calls. */
 const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
   '/account/email': { path: '/change-email', success: '/account?done=address' },
   '/account/password': { path: '/change-password', success: '/account?done=password' },
@@ -66,13 +66,13 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
     }
   })
 
-  // Opening a link changes nothing: mail scanners open links.
+  // Opening a link must change nothing, because mail scanners open links.
   app.get('/change-email', (c) => confirmAddress(c))
   app.get('/undo-email-change', (c) => undoChange(c))
   return app
 }
 
-/** Amounts of money may be larger than JSON's numbers. */
+/** Writes a bigint as text: an amount of money may exceed JSON's numbers. */
 const exact = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 
 const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: SessionInfo[] }) =>
@@ -182,7 +182,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
   )
 }
 
-/** Left empty by who has no password, or has just signed in. */
+/** Leave it empty if you have no password or have just signed in. */
 const Password = () => (
   <Field
     label="Your password"
@@ -215,6 +215,6 @@ const undoChange = (c: Context) =>
     </FormPage>,
   )
 
-/** Where a session was used last, as people read it. */
+/** The last known place of a session, as people read it. */
 const placeOf = (network: string): string =>
   /^(127\.|0:0:0::)/.test(network) ? 'This computer' : `Network ${network}`

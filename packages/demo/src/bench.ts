@@ -1,5 +1,5 @@
 /**
- * `pnpm bench <name>`: the benchmark of a package.
+ * `pnpm bench <name>` runs the benchmark of a package.
  *
  * @module
  */

@@ -2,8 +2,9 @@
 /** @jsxImportSource hono/jsx */
 
 /**
- * Credits: buying a pack, spending some on work that may fail, and the ledger of it all. The browser comes
- * back from the provider through billing's own route, which asks the provider and then leads on to here.
+ * The credits page: buying a pack, spending credits on work that may fail, and the ledger. The browser
+ * returns from the provider through billing's own route, which asks the provider and then redirects to this
+ * page.
  */
 
 import type { Auth } from '@repo/auth'
@@ -15,14 +16,14 @@ import { Notices } from './pages.tsx'
 import { day, money } from './plan-pages.tsx'
 import { products } from './product.ts'
 
-/** What a picture costs. */
+/** The price of a picture, in credits. */
 const PICTURE = 20
 
 const PACKS = ['CREDITS_SMALL', 'CREDITS_LARGE'] as const
 
 const OUTCOMES: Record<string, string> = {
-  completed: 'Thank you – your credits are there.',
-  pending: 'The payment is under way; the credits come as soon as it has arrived.',
+  completed: 'Thank you – your credits have been added.',
+  pending: 'The payment is being processed; you get the credits once it has arrived.',
   cancelled: 'Nothing was bought.',
   refunded: 'The purchase was refunded.',
 }
@@ -41,7 +42,7 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
     return c.redirect(order.url, 303)
   })
 
-  // The credits are held while the work is done, kept when it is, and back where it was when it fails.
+  // The credits are held while the work runs. They are captured if it succeeds and returned if it fails.
   app.post('/credits/draw', async (c) => {
     const fails = (await c.req.formData()).has('fails')
     const ownerId = await owner(c)

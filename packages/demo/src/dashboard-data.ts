@@ -1,5 +1,5 @@
 /**
- * What the dashboard shows.
+ * The data of the dashboard.
  *
  * @module
  */

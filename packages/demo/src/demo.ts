@@ -1,7 +1,7 @@
 /**
- * Everything the demo needs, started in order and stopped in reverse: PostgreSQL, migrations, the
- * stand-ins, the worker, the host. The host runs on `localhost` and the stand-ins on `127.0.0.1`: two sites to a
- * browser, as in life, so that strict cookies and returns from providers are the real thing.
+ * Starts everything that the demo needs in order, and stops it in reverse: PostgreSQL, migrations, the
+ * stand-ins, the worker, the host. The host runs on `localhost` and the stand-ins on `127.0.0.1`. A browser
+ * treats them as two sites, so strict cookies and returns from providers behave as in production.
  *
  * @module
  */
@@ -23,17 +23,17 @@ import { listen } from './listen.ts'
 import { CALL_EVENT_TYPE, products } from './product.ts'
 
 export interface DemoOptions {
-  /** Where the data lies. */
+  /** The folder of the data. */
   folder: string
-  /** Deletes the data first. */
+  /** Deletes the data before starting. */
   fresh?: boolean
-  /** Default: the embedded server. */
+  /** The database to use. Default: the embedded server. */
   databaseUrl?: string
-  /** Preferred ports; a free one is taken where one is in use. Default 3000 and 4242. */
+  /** Preferred ports; if a port is in use, a free one is taken. Default 3000 and 4242. */
   hostPort?: number
   sandboxPort?: number
   logger: Logger
-  /** Told of each service as it is up. */
+  /** Called for each service once it runs. */
   onReady?: (service: string, detail: string) => void
 }
 
@@ -41,12 +41,12 @@ export interface Demo {
   url: string
   mailboxUrl: string
   sandbox: ReturnType<typeof createSandbox>
-  /** Mail and deliveries that are still under way. */
+  /** Waits until all mails and deliveries are done. */
   settled(): Promise<void>
   stop(): Promise<void>
 }
 
-// Known only to this machine: the stand-in would take any, and refuses all others.
+// Only this machine knows these keys: the stand-in accepts them and refuses all others.
 const KEYS = {
   stripe: 'sk_test_tollgatedemo',
   stripeWebhook: 'whsec_tollgatedemo',
@@ -127,7 +127,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
           const owners = [id, ...owned.map(({ organizationId }) => organizationId)]
           for (const ownerId of owners) await billing.updateCustomer(ownerId)
         },
-        // An organization is billed at its owner's address, and not at all once it is gone.
+        // An organization is billed at its owner's address. Billing forgets a deleted organization.
         membersChanged: ({ id, members }) =>
           members > 0 ? billing.updateCustomer(id) : billing.forgetOwner(id),
       },
@@ -140,7 +140,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
 
     const host = createHost({ auth, billing, providers: [sandboxUrl], logger })
     const server = await listen(host, hostPort)
-    // The last to start, and so the first to stop, are those who send: nothing is cut off half-way.
+    // The services that send start last and stop first, so that no request is cut off half-way.
     closing.push(
       () => close(server),
       () => auth.settled(),
@@ -166,7 +166,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   }
 }
 
-/** Resolves once no event and no job is due or under way. */
+/** Resolves once no event and no job is due or running. */
 async function worked(db: Database): Promise<void> {
   for (;;) {
     const [{ left }] = await db.$queryRaw<[{ left: number }]>`
@@ -192,7 +192,7 @@ async function clear(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** Kept beside the data it protects, so that sessions outlive a restart. */
+/** The secret is stored beside the data it protects, so that sessions survive a restart. */
 async function secretOf(folder: string): Promise<string> {
   const file = join(folder, 'secret')
   try {

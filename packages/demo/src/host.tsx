@@ -2,8 +2,8 @@
 /** @jsxImportSource hono/jsx */
 
 /**
- * The host: every route of a small SaaS. It holds no auth and no billing logic; what a route does is
- * one call into a package.
+ * The host: every route of a small SaaS. It contains no auth or billing logic; each route makes one call into
+ * a package.
  */
 
 import { sameSiteHop } from '@repo/auth/edge'
@@ -26,20 +26,20 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
 
   const log = createLogger(logger)
   app.onError((error, c) => {
-    // What Hono's own middleware refuses, such as a form of another site.
+    // Errors of Hono's own middleware, for instance for a form from another site.
     if (error instanceof HTTPException) return error.getResponse()
     if (!isTollgateError(error)) log.error({ error }, 'request failed')
     return page.problem(c, toResponse(error))
   })
 
-  // Providers call these: no session, no form, only a signed body or address.
+  // Providers call these routes. They have no session and no form, only a signed body or URL.
   app.post('/api/webhooks/stripe', (c) => billing.handleStripeWebhook(c.req.raw))
   app.post('/api/webhooks/calcom', (c) => billing.handleCalComWebhook(c.req.raw))
   app.all('/api/payment/callback', (c) => billing.handlePaymentCallback(c.req.raw))
   app.all('/api/auth/*', (c) => auth.handler(c.req.raw))
   app.get('/health', (c) => c.json({ status: 'healthy', service: 'demo' }))
 
-  // Redirects to the providers' pages begin as forms here, so their origins are form targets.
+  // Some forms redirect to a provider's page, so the providers' origins are allowed form targets.
   const formAction = ["'self'", ...providers]
   app.use(
     secureHeaders({
@@ -48,19 +48,20 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     }),
     csrf(),
   )
-  // An access token lasts minutes; the answer to a request that came without one brings another.
+  // An access token lasts minutes. If a request comes without one, the response brings a new one.
   app.use(async (c, next) => {
     await next()
     for (const cookie of await auth.renewCookies(c.req.raw)) {
       c.header('set-cookie', cookie, { append: true })
     }
   })
-  // Strict cookies are not sent on the way back from another site; one hop and they are.
+  // A browser does not send strict cookies on the way back from another site; one redirect within our site
+  // fixes that.
   app.get('*', async (c, next) => sameSiteHop(c.req.raw) ?? (await next()))
 
   app.get('/', (c) => page.home(c))
 
-  // Signing up, in, out, and the way back in.
+  // Sign-up, sign-in, sign-out, and recovery.
   app.get('/sign-up', (c) => page.signUp(c))
   app.post('/sign-up', (c) =>
     auth.formAction(c.req.raw, {
@@ -135,7 +136,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     }),
   )
 
-  // What a signed-in person sees.
+  // The pages of a signed-in user.
   app.get('/dashboard', async (c) => {
     const user = await auth.getUser(c.req.raw)
     if (!user) return c.redirect('/sign-in')
@@ -154,7 +155,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   // The organization, its members and invitations.
   app.route('/', teamRoutes(auth))
 
-  // A plan: out to the checkout page and back. The page is right before or after the webhook.
+  // Buying a plan: to the checkout page and back. The page is right both before and after the webhook.
   app.post('/billing/checkout', async (c) => {
     const plan = await form(c, 'plan')
     const checkout = await billing.createCheckoutSession({ ownerId: await owner(c), plan })
@@ -169,7 +170,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     const portal = await billing.createBillingPortalSession({ ownerId: await owner(c) })
     return c.redirect(portal.url, 303)
   })
-  // Another plan: the page says what it costs, and no more than that is charged.
+  // Changing the plan: the page shows the price, and no more than that is charged.
   app.get('/billing/change', async (c) => {
     const plan = c.req.query('plan') ?? ''
     const quote = await billing.previewPlanChange(await owner(c), { plan })
@@ -179,7 +180,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     const quote = await form(c, 'quote')
     const plan = await form(c, 'plan')
     const { pendingChange } = await billing.changePlan(await owner(c), { plan, quote })
-    // Where the card's bank asks its holder first, the change is made once it is paid on that page.
+    // If the card's bank wants a confirmation first, the change happens once it is paid on that page.
     return c.redirect(pendingChange?.url ?? '/dashboard?done=changed', 303)
   })
   app.post('/billing/keep', async (c) => {
@@ -191,7 +192,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     return c.redirect('/dashboard', 303)
   })
 
-  // Credits: bought in packs, spent on work that may fail.
+  // Credits: bought in packs and spent on work that may fail.
   app.route('/', creditRoutes(auth, billing))
 
   // A call: bought once, then booked.

@@ -1,5 +1,5 @@
 /**
- * How the host is served: by Hono's server for Node.
+ * Serves the host with Hono's server for Node.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { type HttpBindings, serve } from '@hono/node-server'
 import type { Hono } from 'hono'
 
 /**
- * Listens without a host name, so that `localhost` reaches it over IPv4 and IPv6. There is no proxy
- * in front, so the caller's address is the socket's, whatever the request says of itself.
+ * Listens without a host name, so that `localhost` works over IPv4 and IPv6. There is no proxy in front, so
+ * the caller's address is the socket's, whatever the request's headers say.
  */
 export function listen(host: Hono, port: number): Promise<Server> {
   return new Promise((done, fail) => {
-    // A promise always: the server leaves the failure of an answer that was there at once unhandled.
+    // Always returns a promise: if a response is returned directly, the server leaves its failure unhandled.
     const fetch = async (req: Request, { incoming }: HttpBindings) => {
       req.headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
       return host.fetch(req)

@@ -1,5 +1,6 @@
 /**
- * `pnpm demo [--fresh | --smoke]`: starts it all, prints a line a service, stops it all on Ctrl-C.
+ * `pnpm demo [--fresh | --smoke]` starts everything, prints a line for each service, and stops everything on
+ * Ctrl-C.
  *
  * @module
  */
@@ -19,7 +20,7 @@ const FOLDER = fileURLToPath(new URL('../../../.tollgate', import.meta.url))
 const say = (line: string) => process.stdout.write(`${line}\n`)
 const onReady = (service: string, detail: string) => say(`  ${service.padEnd(11)} ${detail}`)
 
-/** Only what goes wrong, and where mails are: the rest is noise on a terminal. */
+/** Logs only errors, warnings and the addresses of mails, to keep the terminal readable. */
 const logger = {
   ...consoleLogger,
   info(fields: object, message?: string) {

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 
-/** The host's pages: server-rendered, no script. */
+/** The host's pages, rendered on the server and without script. */
 
 import type { ConfirmationState } from '@repo/auth'
 import type { Context } from 'hono'
@@ -16,18 +16,18 @@ const NOTICES: Record<string, string> = {
   reset: 'Your password is changed, and every other session has ended. Sign in.',
   subscribed: 'Thank you – your plan is active.',
   bought: 'Thank you – now choose a time for your call.',
-  changed: 'The change is made.',
+  changed: 'Your plan has changed.',
   kept: 'Nothing changes: your plan renews as it is.',
   invited: 'The invitation is on its way.',
   joined: 'Welcome to the team.',
   role: 'The role is changed.',
-  transferred: 'The organization is handed over; you are an admin of it now.',
+  transferred: 'The organization has a new owner; you are now an admin.',
   left: 'You have left the organization.',
   session: 'The session has ended.',
   sessions: 'All other sessions have ended.',
   address: 'We sent a link to the new address. Your address changes once you have used it.',
   moved: 'Your account has its new address.',
-  undone: 'The change is taken back. Choose a new password with the link in your mail.',
+  undone: 'The change was undone. Choose a new password with the link in your mail.',
   password: 'Your password is changed, and every other session has ended.',
   deletion: 'Your account will be deleted in 30 days. Until then, sign in to keep it.',
   account_kept: 'Your account stays.',
@@ -35,7 +35,7 @@ const NOTICES: Record<string, string> = {
   booked: 'Your call is booked. It appears below as soon as Cal.com has told us.',
 }
 
-/** Codes of failed forms, in words. Any other code is shown as it is. */
+/** Texts for the codes of failed forms. Any other code is shown as it is. */
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password:
@@ -53,15 +53,15 @@ const ERRORS: Record<string, string> = {
   insufficient_credits: 'Not enough credits: buy some first.',
   password_too_short: 'The password is too short.',
   password_too_long: 'The password is too long.',
-  invalid_password: 'This is not the password.',
+  invalid_password: 'The password is wrong.',
   recent_sign_in_required: 'Sign in again for this, or type your password.',
-  invalid_email: 'Check the e-mail address: it could not be read.',
+  invalid_email: 'The e-mail address is not valid.',
   email_unchanged: 'Your account has this address already.',
-  email_taken: 'Another account has this address by now.',
+  email_taken: 'Another account has this address now.',
   other_account: 'This link belongs to another account. Sign in to that one first.',
   not_authenticated: 'Sign in first, then use the link again.',
   organizations_need_owner: 'You alone own an organization: hand it over or delete it first.',
-  too_many_requests: 'Too many tries. Come back in a while.',
+  too_many_requests: 'Too many attempts. Try again later.',
 }
 
 export function Notices({ c }: { c: Context }) {
@@ -299,7 +299,7 @@ function CallsCard({ payments, bookings }: Dashboard) {
   )
 }
 
-/** A problem as a page for people, with the same status. */
+/** Shows a problem as a page for people, with the same status. */
 export async function problem(c: Context, response: Response): Promise<Response> {
   const { status, title, detail } = (await response.json()) as Record<string, string>
   if (response.status === 401) return c.redirect('/sign-in', 303)

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 
-/** What a customer sees of their plan: what they have, what a change costs, what was charged. */
+/** The customer's view of a plan: the current plan, the price of a change, and the invoices. */
 
 import type { PlanChangeQuote } from '@repo/billing'
 import { formatMoney } from '@repo/core'
@@ -57,7 +57,7 @@ export function PlanCard({ subscription }: Pick<Dashboard, 'subscription'>) {
 
 const OTHER: Record<string, string> = { PRO: 'ENTERPRISE', ENTERPRISE: 'PRO' }
 
-/** What the change costs; the form carries the quote, so that nothing else is charged. */
+/** Shows the price of a change. The form contains the quote, so that nothing else is charged. */
 export function planChange(c: Context, { plan, quote }: { plan: string; quote: PlanChangeQuote }) {
   const { at, amountDue, credit, currency, nextInvoice } = quote
   return c.html(

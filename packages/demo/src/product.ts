@@ -5,12 +5,14 @@ import type { Logger } from '@repo/core'
 export interface HostOptions {
   auth: Auth
   billing: Billing
-  /** Origins of the pages people are sent to: checkout, portal, booking. */
+  /** Origins of the providers' pages: checkout, portal, booking. */
   providers: string[]
   logger?: Logger
 }
 
-/** What is sold: the packs of credits and the plans of the package, and a call that is booked on Cal.com. */
+/**
+ * The products: the credit packs and plans of the package, and a call that is booked on Cal.com.
+ */
 export const products = defineProducts({
   ...defaultProducts,
   STRATEGY_CALL: { name: 'Strategy call, 30 minutes', amount: 4900, currency: 'usd' },
@@ -19,6 +21,6 @@ export const products = defineProducts({
 /** Cal.com's id of the call's event type. */
 export const CALL_EVENT_TYPE = 101
 
-/** Whether a payment was for a call. An order leaves its SKU on its payment. */
+/** Whether a payment was for a call. The order's SKU is in the payment's metadata. */
 export const isCall = ({ metadata }: { metadata: unknown }): boolean =>
   (metadata as { sku?: unknown }).sku === 'STRATEGY_CALL'

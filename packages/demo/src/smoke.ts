@@ -1,5 +1,5 @@
 /**
- * The main job, walked through over HTTP by a visitor without a browser. It ends or it throws.
+ * Walks through the main job over HTTP, as a visitor without a browser. It throws if any step fails.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   await demo.settled()
   await visitor.open(`${demo.url}/dashboard`)
   expectText(visitor, 'accepted')
-  done('bought a call, booked it, and it is there')
+  done('bought a call and booked it')
 
   await visitor.follow('Change to ENTERPRISE')
   expectText(visitor, 'Today: $170.00')
@@ -84,7 +84,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   if (!visitor.url.endsWith('/sign-in')) throw new Error('The old session outlived the reset.')
   await elsewhere.press('Sign in', { email, password: 'another long password' })
   expectText(elsewhere, 'ENTERPRISE')
-  done('reset the password; the old session was dead at once')
+  done('reset the password; the old session ended at once')
 }
 
 async function hasMail(demo: Demo, visitor: Visitor, subject: string): Promise<void> {
@@ -92,7 +92,7 @@ async function hasMail(demo: Demo, visitor: Visitor, subject: string): Promise<v
   expectText(visitor, subject)
 }
 
-/** Opens the newest mail of this subject and follows its link. */
+/** Opens the newest mail with this subject and follows its link. */
 async function openMail(
   demo: Demo,
   visitor: Visitor,

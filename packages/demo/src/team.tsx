@@ -2,8 +2,8 @@
 /** @jsxImportSource hono/jsx */
 
 /**
- * The team: making an organization, inviting, joining, changing roles, handing over, leaving. Every
- * form is one of auth's own endpoints; what is shown is what the reader's role may see and do.
+ * The team pages: creating an organization, inviting, joining, changing roles, handing over, leaving. Each
+ * form calls an endpoint of auth. A page shows what the reader's role may see and do.
  */
 
 import type { Auth } from '@repo/auth'
@@ -12,7 +12,7 @@ import type { Child, PropsWithChildren } from 'hono/jsx'
 import { Card, Layout } from './layout.tsx'
 import { Field, Notices } from './pages.tsx'
 
-/** A form of the page, and the endpoint behind it. */
+/** The page's forms, each with the endpoint that it calls. */
 const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
   '/team/create': { path: '/organization/create', success: '/team' },
   '/team/switch': { path: '/organization/set-active', success: '/team' },
@@ -210,7 +210,7 @@ const SignInFirst = ({ next }: { next: string }) => (
   </>
 )
 
-/** A form that is one button. */
+/** A form with a single button. */
 function Act(
   props: PropsWithChildren<{ to: string; name: string; value: string; quiet?: boolean }>,
 ) {

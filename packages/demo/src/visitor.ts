@@ -1,7 +1,7 @@
 /**
- * A visitor without a browser: follows links and redirects, keeps cookies by site rules, fills in
- * forms. Enough to walk through pages that need no script, and as strict as a browser about what a
- * request from another site may carry.
+ * A visitor without a browser: follows links and redirects, keeps cookies by the rules of sites, and fills in
+ * forms. It can use pages that need no script, and is as strict as a browser about the cookies of a request
+ * from another site.
  *
  * @module
  */
@@ -22,26 +22,26 @@ interface Answer {
 export interface Visitor {
   readonly url: string
   readonly html: string
-  /** The page's words, for "is it there". */
+  /** The text of the page, to check what is on it. */
   readonly text: string
   open(url: string): Promise<void>
-  /** Turns to the page inside the page's frame. */
+  /** Moves to the page inside the page's frame. */
   enterFrame(): void
   /** Follows the link with this text. */
   follow(text: string): Promise<void>
-  /** Presses the button that begins with this text; `fields` are by input name. */
+  /** Presses the button whose text begins with `button`; `fields` are named by input name. */
   press(button: string, fields?: Record<string, string>): Promise<void>
   /** The cookies of the page's host, as a `cookie` header. */
   readonly cookie: string
-  /** Every line of `set-cookie` there has been. */
+  /** Every `set-cookie` header line so far. */
   readonly setCookies: readonly string[]
-  /** Whether there is a cookie of this name for the page's host. */
+  /** Whether the page's host has a cookie with this name. */
   holds(cookie: string): boolean
-  /** Loses a cookie of the page's host, as when it has ended. */
+  /** Deletes a cookie of the page's host, as if it had expired. */
   drop(cookie: string): void
 }
 
-/** What a form sends, and how its `enctype` says it is written. */
+/** The data of a form, written as its `enctype` says. */
 interface Sent {
   type: string
   text: string
@@ -61,7 +61,7 @@ export function createVisitor(): Visitor {
     let initiator = current.protocol === 'about:' ? null : current
     let verb = method
     let body = form
-    // A browser gives up after twenty, too.
+    // A browser also stops after twenty redirects.
     for (let hops = 0; hops < 20; hops += 1) {
       const site =
         initiator === null
@@ -77,7 +77,7 @@ export function createVisitor(): Visitor {
       const refresh = refreshOf(answer)
       if (answer.status >= 300 && answer.status < 400 && typeof location === 'string') {
         url = new URL(location, url)
-        // A redirect keeps its initiator: a strict cookie stays away all along the chain.
+        // A redirect keeps its initiator, so a strict cookie is withheld along the whole chain.
         if (answer.status === 303 || verb === 'POST') {
           verb = 'GET'
           body = undefined
@@ -98,7 +98,7 @@ export function createVisitor(): Visitor {
         throw new Error(`${verb} ${url.pathname}: ${answer.status} ${words(html)}`)
       return
     }
-    throw new Error(`${target.pathname} redirects for ever`)
+    throw new Error(`${target.pathname} redirects forever`)
   }
 
   function send(
@@ -159,7 +159,7 @@ export function createVisitor(): Visitor {
       return words(html)
     },
     open(url) {
-      // An address typed in has no initiator.
+      // A URL that is typed in has no initiator.
       current = new URL('about:blank')
       return navigate('GET', new URL(url))
     },
@@ -188,7 +188,7 @@ export function createVisitor(): Visitor {
           const name = attribute(input, 'name')
           if (name === undefined) continue
           const type = attribute(input, 'type')
-          // Of the choices of a group the first is taken.
+          // Of a group of radio buttons the first is taken.
           if (type === 'radio' && form.has(name)) continue
           if (type === 'checkbox' && !/\bchecked\b/.test(input)) continue
           form.set(name, attribute(input, 'value') ?? '')
@@ -236,7 +236,7 @@ function refreshOf({ status, headers, body }: Answer): string | undefined {
 }
 
 function attribute(tag: string, name: string): string | undefined {
-  // Names of attributes are in whichever case the page has written them.
+  // Attribute names keep the case in which the page wrote them.
   const found = new RegExp(`(?:^|\\s)${name}="([^"]*)"`, 'i').exec(tag)?.[1]
   return found === undefined ? undefined : plain(found)
 }

@@ -72,7 +72,7 @@ test.skipIf(!browser)(
     // From the mailbox of the old address.
     await laptop.goto(await linkIn('Your account has another address', '/undo-email-change'))
     await press(laptop, 'Take the change back')
-    await laptop.getByText('The change is taken back.').waitFor()
+    await laptop.getByText('The change was undone.').waitFor()
     await laptop.goto(await linkIn('Reset your password', '/reset-password'))
     await laptop.getByLabel('New password').fill('a battery of horses')
     await press(laptop, 'Change password')

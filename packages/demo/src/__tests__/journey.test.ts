@@ -221,7 +221,7 @@ test('a confirmation on another device asks for the password, or lets the person
     await phone.follow('Confirm my address')
     expect(phone.text).toContain('You signed up in another browser.')
     await phone.press('Confirm', { password: 'not the password' })
-    expect(phone.text).toContain('This is not the password')
+    expect(phone.text).toContain('The password is wrong')
     await phone.press('Confirm', { password: typed })
     if (typed === '') {
       expect(phone.url).toContain('/reset-password?token=')
