@@ -1,5 +1,5 @@
 /**
- * What somebody should be told at once. The default writes a warning; a host sends a message.
+ * Alerts: problems that a person should hear of at once. Each is logged as a warning, and `onAlert` can send it on.
  *
  * @module
  */
@@ -7,53 +7,54 @@
 import type { Logger } from '@repo/core'
 
 export type Alert =
-  /** Something at the provider a person has to decide about; see `pnpm billing subscriptions`. */
+  /** An object at the provider needs a person's decision; see `pnpm billing subscriptions`. */
   | { code: Problem['reason']; ownerId: string; id: string }
-  /** An event's tries are used up. */
+  /** An event has failed on its last try. */
   | { code: 'event_dead'; provider: string; eventId: string; type: string; reason: string | null }
-  /** The database refuses to let anybody take an event. */
+  /** The database refuses every claim of this event. */
   | { code: 'event_stuck'; provider: string; eventId: string }
-  /** The key at Stripe is of another account than the customers, or of the other mode. Null: not known. */
+  /** The Stripe key belongs to another account or mode than the stored customers. Null: not known. */
   | { code: 'other_account'; account: string | null; noted: string | null }
-  /** A comparison with Stripe has stopped, because more than a few customers are gone there. */
+  /** The nightly comparison stopped, because more than a few customers no longer exist at Stripe. */
   | { code: 'customers_gone'; gone: number; compared: number }
-  /** The newest hundred tries: too few ended well. */
+  /** Of the events that arrived in the last hour and were tried, too few succeeded. */
   | { code: 'success_rate_low'; rate: number; threshold: number }
-  /** From an event's arrival to the commit of what it asked for it took long, waits included. */
+  /** An event took too long from its arrival to the commit of its work, waits included. */
   | { code: 'processing_slow'; seconds: number }
-  /** Events wait longer than they should: is a worker running? */
+  /** Events that are due wait too long. Check that a worker is running. */
   | { code: 'backlog_old'; ageSeconds: number; size: number }
-  /** Of too many accounts the balance is not what the transactions say; see `reconcileCredits`. */
+  /** Too many credit accounts have a balance that is not the sum of their transactions; see `reconcileCredits`. */
   | { code: 'credits_drifted'; rate: number; threshold: number }
-  /** An order a person has to look at; see `pnpm billing orders`. */
+  /** A person has to look at an order; see `pnpm billing orders`. */
   | { code: 'order_needs_attention'; id: string; reason: string }
-  /** Of the orders that were paid in a day, or whose payment failed, too few were fulfilled. */
+  /** Of the orders whose payment succeeded or failed in the last day, too few were fulfilled. */
   | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
-  /** Of the orders that were paid in a day, too many were refunded. */
+  /** There were too many refunded orders in the last day for the orders completed in it. */
   | { code: 'refund_rate_high'; rate: number; threshold: number }
-  /** A worker runs the default instance beside the host's own: effects wait; see `pnpm billing effects`. */
+  /** A worker runs the default instance although the host has its own. Effects wait; see `pnpm billing effects`. */
   | { code: 'other_instance'; lacking: string }
 
+/** The thresholds of the alerts. Shares are from 0 to 1. */
 export interface AlertLimits {
-  /** Alert below this share of events processed in the last hour. Default 0.95. */
+  /** Alert when a smaller share of the events of the last hour succeeded, from 20 events on. Default 0.95. */
   successRate?: number
-  /** Alert when it takes longer from an event's arrival to its commit. Default 10. */
+  /** Alert when the time from an event's arrival to its commit is longer. Default 10. */
   processingSeconds?: number
   /** Alert when an event that is due has waited longer. Default 300. */
   backlogSeconds?: number
   /** Alert when a larger share of credit accounts has drifted. Default 0.05. */
   creditDrift?: number
-  /** Alert when a smaller share of a day's paid orders was fulfilled. Default 0.9. */
+  /** Alert when a smaller share of a day's orders was fulfilled, from 20 orders on. Default 0.9. */
   fulfilmentRate?: number
-  /** Alert when a larger share of a day's paid orders was refunded. Default 0.1. */
+  /** Alert when a larger share of a day's completed orders was refunded, from 20 orders on. Default 0.1. */
   refundRate?: number
 }
 
 const REPEAT_MS = 60 * 60 * 1000
 
 /**
- * Hands alerts on. A state that lasts (rate, backlog, slowness) is told once an hour and process;
- * what happens to one object is told each time. A hook that throws is logged and harms nothing.
+ * A function that logs an alert and passes it to `hook`. An alert about a state (a rate, the backlog) goes out once
+ * an hour in each process; an alert about one object goes out each time. An error of `hook` is logged and not thrown.
  */
 export function createAlert(
   logger: Logger,
@@ -72,7 +73,7 @@ export function createAlert(
   }
 }
 
-/** Something at the provider that a person has to look at. It does not hold up the rest. */
+/** An object at the provider that a person has to look at. The customer's other objects are synced all the same. */
 export interface Problem {
   /** The provider's id of the object. */
   id: string

@@ -1,5 +1,5 @@
 /**
- * What counts as an amount of money. The bounds of each currency and its minor units are in `@repo/core`.
+ * Checks of amounts and currencies. The bounds of each currency and its minor units are in `@repo/core`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { amountProblem, MAX_AMOUNT } from '@repo/core'
 import { BillingError } from './errors.ts'
 
 /**
- * Without `currency` the bounds are those that hold for all: a refund has its payment's currency.
+ * Returns `amount`. Without `currency`, as for a refund, only the bounds that all currencies share are checked.
  *
  * @throws `invalid_amount` unless `amount` is a whole number of minor units above 0 that can be charged in `currency`.
  */
@@ -17,11 +17,14 @@ export function requireAmount(amount: number, currency?: string): number {
   const any = isAny ? null : `must be a whole number of minor units from 1 to ${MAX_AMOUNT}`
   const problem = currency === undefined ? any : amountProblem(amount, currency)
   if (problem === null) return amount
-  throw new BillingError('invalid_amount', `The amount ${problem}; it is ${amount}.`)
+  throw new BillingError('invalid_amount', `The amount ${problem}, not ${amount}.`)
 }
 
-/** @throws `invalid_currency` unless it is a three-letter code. Returns it in lower case. */
+/** Returns `currency` in lower case. @throws `invalid_currency` unless it is a three-letter code. */
 export function requireCurrency(currency: string): string {
   if (typeof currency === 'string' && /^[a-z]{3}$/i.test(currency)) return currency.toLowerCase()
-  throw new BillingError('invalid_currency', 'The currency must be a three-letter code.')
+  throw new BillingError(
+    'invalid_currency',
+    'The currency must be a three-letter code, such as usd.',
+  )
 }

@@ -1,5 +1,6 @@
 /**
- * Billing as one configured thing, and the default instance whose methods a host imports.
+ * The billing instance: `createBilling` makes one, and the functions that a host imports are methods of the default
+ * one.
  *
  * @module
  */
@@ -55,7 +56,7 @@ import { handleStripeWebhook as handleStripe } from './webhooks/stripe.ts'
 import { watchEvents } from './webhooks/watch.ts'
 
 /**
- * Billing over `options`; what they leave out comes from the environment, on first use.
+ * Makes a billing instance. What `options` leave out is read from the environment on first use.
  *
  * @throws `invalid_options` for products with credits beside those of their plan.
  */
@@ -117,7 +118,7 @@ export function createBilling(options: BillingOptions = {}) {
     listBookings: given(ctx, listBookings, OWNER),
     handleStripeWebhook: given(ctx, handleStripe),
     handleCalComWebhook: given(ctx, handleCalCom),
-    /** Works through stored events until none is due; what the worker's job does. */
+    /** Processes stored events until none is due, as the worker's job does. */
     processEvents: given(ctx, processWaiting),
     listEvents: given(
       ctx,
@@ -150,22 +151,23 @@ export function createBilling(options: BillingOptions = {}) {
     diagnoseWebhooks: given(ctx, diagnoseWebhooks),
     createWebhookEndpoint: given(ctx, endpoints.createWebhookEndpoint),
     listWebhookEndpoints: given(ctx, endpoints.listWebhookEndpoints),
-    /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
+    /** The jobs for a worker of `@repo/jobs`; `cron` has the times at which they run. */
     jobs: createJobs(ctx),
     cron: billingCron,
     /** Brings the provider's prices in line with the plans; see `pushPlans`. */
     pushPlans: () => pushPlans(ctx.stripe, ctx.plans),
     plans: ctx.plans,
     products: ctx.products,
-    /** Who takes the payments; see `PaymentProvider`. */
+    /** The provider that takes the payments; see `PaymentProvider`. */
     provider: ctx.provider,
   }
   return withContext(guardHandlers(instance), ctx)
 }
 
+/** What `createBilling` returns. */
 export type Billing = ReturnType<typeof createBilling>
 
-/** The default instance: environment, default plans. */
+/** The default instance: settings from the environment, default plans and products. */
 export const billing: Billing = lazy(() => createBilling())
 
 export const ensureCustomer: Billing['ensureCustomer'] = (...args) =>

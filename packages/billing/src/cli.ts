@@ -7,7 +7,7 @@
 import { runCommand } from './cli/run.ts'
 
 const code = await runCommand(process.argv.slice(2))
-// A command that did its work and found something wrong has said so itself.
+// A command sets the exit code itself where it succeeded and what it checked is wrong.
 if (code !== 0) process.exitCode = code
-// An instance may hold connections of its own; a process that is done does not wait for them.
+// An instance may hold connections of its own, and they must not keep the finished process alive.
 setTimeout(() => process.exit(), 1_000).unref()

@@ -1,15 +1,15 @@
 /**
- * Whether an error means that the connection to the database was lost, and not that the database refused.
+ * Tells an error of a lost database connection from a refusal by the database.
  *
  * @module
  */
 
 import { sqlErrorOf } from '@repo/db'
 
-/** The server ends or begins; the socket; Prisma's word for either. */
+/** PostgreSQL's codes of a server that stops or starts, the codes of sockets, and Prisma's code for both. */
 const LOST = /^(57P0[123]|08006|ECONNREFUSED|ECONNRESET|EPIPE|P1017)$/
 
-/** True where trying once more may succeed. */
+/** Whether `error` means that the connection was lost, so that a retry may succeed. */
 export function isConnectionLost(error: unknown): boolean {
   const { state, message } = sqlErrorOf(error)
   const { code } = (error ?? {}) as { code?: string }

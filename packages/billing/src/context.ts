@@ -1,5 +1,5 @@
 /**
- * What billing's domain functions work with. Types alone: `create-context.ts` fills them in.
+ * The context that billing's domain functions receive. This file has types only; `create-context.ts` makes one.
  *
  * @module
  */
@@ -19,11 +19,11 @@ import type { PaymentProvider } from './providers/provider.ts'
 import type { CheckoutSettings, PortalSettings } from './providers/stripe/checkout-settings.ts'
 import type { Claim, StoreRow } from './webhooks/row.ts'
 
-/** Who pays: a user or an organization of the host. */
+/** The paying user or organization of the host. */
 export interface Owner {
   type: 'user' | 'organization'
   name: string
-  /** Where invoices and notices go. */
+  /** The address that invoices and notices are sent to. */
   email: string
   /** BCP 47. Default: English. */
   locale?: string
@@ -34,63 +34,66 @@ export interface Sender {
   sendEmail: typeof sendEmail
 }
 
+/** The settings and connections of one billing instance. */
 export interface BillingContext {
-  /** Which parts the host gave. What it did not give comes from the environment. */
+  /** Which parts the host passed to `createBilling`. The others come from the environment. */
   readonly given: Readonly<Record<'db' | 'stripe' | 'provider' | 'appUrl', boolean>>
-  /** Whether plans, products, effects or credits are the host's own: only then the instance declares them. */
+  /** Whether the host passed plans, products, effects or credits. Only such an instance declares them. */
   readonly isOwn: boolean
   readonly db: Database
   readonly stripe: Stripe
   readonly plans: Plans
   readonly products: Products
-  /** Who takes the payments. */
+  /** The provider that takes new payments. */
   readonly provider: PaymentProvider
-  /** Who took a payment, which may be one that takes no new ones. */
+  /** The provider called `name`, which need not be the one that takes new payments. */
   providerNamed(name: string): PaymentProvider
   readonly orders: OrderSettings
   readonly sender: Sender
   readonly logger: Logger
   readonly clock: Clock
-  /** The host's address. Return addresses must lie below it. */
+  /** The host's origin. Return addresses must have the same one. */
   readonly appUrl: URL
   readonly stripeWebhookSecrets: readonly string[]
   /** Whether money is real here. Null: not known, so events of either kind are applied. */
   readonly livemode: boolean | null
   readonly calcom: Calcom
-  /** Key the hashes of trials, the first for new ones. */
+  /** The keys of the hashes of trials. New hashes use the first. */
   readonly trialSecrets: readonly string[]
   readonly effects: EffectHandlers
   readonly credits: CreditSettings
-  /** The way into the ledger for a change that joins no transaction. */
+  /** Writes a credit change that joins no transaction of the caller. */
   readonly postCredits: PostCredits
   readonly events: Required<EventSettings>
   readonly limits: Required<AlertLimits>
-  /** What is set about Stripe's pages. */
+  /** Settings of Stripe's checkout pages. */
   readonly checkout: CheckoutSettings
   readonly portal: PortalSettings
-  /** How long what is past due keeps its plan's features. */
+  /** How many days a past due subscription keeps its plan's features. */
   readonly pastDueGraceDays: number
+  /** Logs an alert and passes it to `onAlert`. */
   alert(alert: Alert): void
   readonly storeRow: StoreRow
-  /** What does the work of claimed events, by their provider. */
+  /** The functions that process claimed events, by provider. */
   readonly processors: Processors
-  /** Lets a worker know that events wait. */
+  /** Signals a worker that events wait. */
   wake(): void
+  /** Looks up the owner; null if there is none with this id. */
   owner(ownerId: string): Promise<Owner | null>
 }
 
-/** Does what claimed events ask for and finishes them. A throw puts them off. */
+/** By provider: the function that processes claimed events and finishes them. Where it throws, they are retried. */
 export type Processors = Readonly<
   Record<string, (ctx: BillingContext, claim: Claim) => Promise<void>>
 >
 
-/** How stored events are worked through. */
+/** How stored events are processed. */
 export interface EventSettings {
-  /** Customers synced at the same time by one pass. Default 4. */
+  /** How many customers one pass syncs at the same time. Default 4. */
   lanes?: number
-  /** How long a pass may take over an event before another may. Default 120,000. */
+  /** How long a pass may hold an event before another pass may take it. Default 120,000. */
   leaseMs?: number
-  /** Before each further try; after the last an event is dead. Default: 1 minute to 1 day, 12 tries. */
+  /** The delay before each retry; when all are used, the event is dead. Default: 12 delays, 1 minute to 1 day. */
   retryDelaysMs?: readonly number[]
   /** After how many days payloads are emptied. Default 90. */
   keepPayloadDays?: number

@@ -1,6 +1,6 @@
 /**
- * What billing works with, filled in from the environment. Each part is made on first use, so that a host without
- * Cal.com needs no Cal.com variable.
+ * Makes the context of a billing instance from the host's options and the environment. Each part is read on first
+ * use, so that a host without Cal.com needs no Cal.com variable.
  *
  * @module
  */
@@ -58,6 +58,7 @@ const MINUTE = 60_000
 
 const RETRY_DELAYS_MS = [1, 2, 5, 10, 30, 60, 120, 240, 480, 960, 1440, 1440].map((m) => m * MINUTE)
 
+/** The options of `createBilling`. All may be left out. */
 export interface BillingOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
@@ -74,50 +75,51 @@ export interface BillingOptions {
   orders?: OrderSettings
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: Sender
-  /** Put behind the mask. Default: JSON lines on standard error. */
+  /** Secrets and addresses are masked before the logger gets them. Default: JSON lines on standard error. */
   logger?: Logger
   clock?: Clock
-  /** Default `APP_URL`. */
+  /** The host's origin. Default `APP_URL`. */
   appUrl?: string
-  /** More than one while a secret is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
+  /** List the old and the new secret while one is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
   stripeWebhookSecrets?: readonly string[]
-  /** Whether money is real here. Default: told by the secret key, where `createStripe` was given it. */
+  /** Whether money is real here. Default: told by the secret key of `stripe`, else by `PAYMENT_ENV`. */
   livemode?: boolean
   /** Default: the `CALCOM_…` variables. */
   calcom?: Calcom
   /**
-   * Key the hashes of addresses and cards that had a trial, the first for new ones. Default: `ENCRYPTION_KEYS`, then
-   * `BETTER_AUTH_SECRET`.
+   * The keys of the hashes of addresses and cards that had a trial. New hashes use the first. Default:
+   * `ENCRYPTION_KEYS`, then `BETTER_AUTH_SECRET`.
    */
   trialSecrets?: readonly string[]
-  /** What the host does when a fact becomes known, once each; see `EffectHandlers`. */
+  /** The host's handlers of facts, such as `invoice.paid`, each called once per fact; see `EffectHandlers`. */
   effects?: EffectHandlers
-  /** Thresholds of credit balances, what happens below them, and group commit. */
+  /** The thresholds of low balances, the handler that is told of them, and group commit. */
   credits?: CreditSettings
   events?: EventSettings
-  /** Told of what somebody should look at. Default: a warning in the log, which is written anyway. */
+  /** Receives alerts. They are also logged as warnings, with or without it. */
   onAlert?: (alert: Alert) => unknown
   limits?: AlertLimits
-  /** What holds for every page of Stripe's checkout that does not say otherwise, orders' included. */
+  /** Settings of all Stripe checkout pages, those of orders included. A call may override them. */
   checkout?: CheckoutSettings
-  /** What holds for Stripe's portal. */
+  /** Settings of Stripe's billing portal. */
   portal?: PortalSettings
   /**
-   * How many days a subscription that is past due keeps its plan's features, from when it became so. Default 14; 0: it
-   * loses them at once.
+   * How many days a subscription keeps its plan's features after it became past due. Default 14. 0: it loses them at
+   * once.
    */
   pastDueGraceDays?: number
-  /** Looks up who pays; null if there is no such owner. Default: the User and Organization tables. */
+  /** Looks up an owner; null if there is none with this id. Default: the User and Organization tables. */
   owner?: (ownerId: string) => Promise<Owner | null>
 }
 
+/** The environment variable of the host's address. */
 export const appEnv = z.object({
-  /** Where people reach the host, without a path. */
+  /** The host's public origin, without a path. */
   APP_URL: z.url({ protocol: /^https?$/ }),
 })
 
 /**
- * Fills in what `options` leaves out, from the environment and on first use.
+ * Makes the context. What `options` leave out is read from the environment on first use.
  *
  * @throws `invalid_options` for products with credits beside those of their plan.
  */
@@ -231,7 +233,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     },
     async owner(ownerId) {
       const owner = await (options.owner?.(ownerId) ?? ownerInDatabase(database, ownerId))
-      // A host's own store may hold what neither Stripe nor PostgreSQL takes.
+      // The host's own store may hold text that neither Stripe nor PostgreSQL accepts.
       return owner && { ...owner, name: storable(owner.name), email: storable(owner.email) }
     },
   }
@@ -239,17 +241,17 @@ export function createContext(options: BillingOptions = {}): BillingContext {
 
 function requireDays(days: number): number {
   if (Number.isFinite(days) && days >= 0) return days
-  throw new BillingError('invalid_options', `pastDueGraceDays must be 0 or more days, not ${days}.`)
+  throw new BillingError('invalid_options', `pastDueGraceDays must be 0 or more, not ${days}.`)
 }
 
-/** The client with other limits, which are set when it is used for the first time. */
+/** `client` with other request limits, which are set on its first use. */
 const limited = (client: Stripe, limits: RequestLimits): Stripe =>
   lazy(() => {
     limitRequests(client, limits)
     return client
   })
 
-/** @throws `invalid_options` for anything but an origin */
+/** @throws `invalid_options` unless `address` is an origin. */
 function requireAppUrl(address: string): URL {
   const origin = originOf(address)
   if (origin !== null) return new URL(origin)

@@ -1,6 +1,12 @@
+/**
+ * Billing's errors: one class with a stable code and an HTTP status per code.
+ *
+ * @module
+ */
+
 import { type ErrorOptionsWithHeaders, isTollgateError, TollgateError } from '@repo/core'
 
-/** Every way billing refuses. */
+/** The codes of all billing errors. */
 export type BillingErrorCode =
   | 'already_subscribed'
   | 'authentication_required'
@@ -136,7 +142,7 @@ const STATUS: Record<BillingErrorCode, number> = {
   unsupported_media_type: 415,
 }
 
-/** A refusal by the billing domain. Branch on `code`; nothing was changed unless it says so. */
+/** An error of billing. Branch on `code`. Nothing was changed, unless the message says otherwise. */
 export class BillingError extends TollgateError<BillingErrorCode> {
   override readonly name = 'BillingError'
 
@@ -145,9 +151,11 @@ export class BillingError extends TollgateError<BillingErrorCode> {
   }
 }
 
-/** Work that needs credits was not begun, because there are not so many. */
+/** Work that needs credits was not started, because the owner has too few. */
 export class InsufficientCreditsError extends BillingError {
+  /** The credits that the work needs. */
   readonly required: number
+  /** The credits that the owner has. */
   readonly available: number
 
   constructor(ownerId: string, required: number, available: number) {
@@ -157,7 +165,8 @@ export class InsufficientCreditsError extends BillingError {
     this.available = available
   }
 }
-/** Whether `error` is billing's refusal of this code. */
+
+/** Whether `error` is a billing error with this code. Errors of another copy of the package count too. */
 export const isBillingError = (
   error: unknown,
   code: BillingErrorCode,

@@ -1,14 +1,15 @@
 /**
- * Group commit: what arrives while a statement is under way is done together by the next one, in one
- * commit. What arrives alone waits for nobody.
+ * Group commit: the items that arrive while a statement runs are written together by the next statement, in one
+ * commit. An item that arrives alone does not wait.
  *
  * @module
  */
 
+/** The limits of a group commit. */
 export interface GatherOptions {
-  /** Statements at the same time: while one is at its commit, the next is made. */
+  /** How many statements may run at the same time: while one commits, the next is prepared. */
   lanes: number
-  /** Items in one statement, at the most. */
+  /** How many items one statement takes at the most. */
   most: number
 }
 
@@ -19,41 +20,41 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * A function of one item, over `run`, which does several or throws and has done nothing. Where it throws,
- * each is tried again by itself, so that one that cannot be done keeps no other from it.
+ * A function that takes one item and calls `run` with several. `run` writes all of its items or throws and writes
+ * none. Where it throws, each item is tried alone, so that one bad item does not fail the others.
  */
 export function gather<Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
-  { lanes: most, most: mostItems }: GatherOptions,
+  { lanes: maxLanes, most: maxItems }: GatherOptions,
 ): (item: Item) => Promise<Result> {
   const queue: Waiting<Item, Result>[] = []
   let lanes = 0
   let isAsked = false
   const work = async () => {
     lanes += 1
-    while (queue.length > 0) await together(queue.splice(0, mostItems))
+    while (queue.length > 0) await runBatch(queue.splice(0, maxItems))
     lanes -= 1
   }
-  const together = async (batch: Waiting<Item, Result>[]): Promise<void> => {
+  const runBatch = async (batch: Waiting<Item, Result>[]): Promise<void> => {
     try {
       const results = await run(batch.map(({ item }) => item))
       for (const [at, { done }] of batch.entries()) done(results[at] as Result)
     } catch (error) {
       const [first] = batch
       if (batch.length === 1) first?.fail(error)
-      // At once and awaited by nobody else: one may be waiting for a lock that is kept for long.
-      else for (const each of batch) void together([each])
+      // All at the same time and without waiting: one item may wait long for a lock.
+      else for (const each of batch) void runBatch([each])
     }
   }
   return (item) =>
     new Promise((done, fail) => {
       queue.push({ item, done, fail })
-      if (lanes === most || isAsked) return
+      if (lanes === maxLanes || isAsked) return
       isAsked = true
-      // What arrives in the same turn of the event loop goes along.
+      // Items that arrive in the same turn of the event loop join the batch.
       setImmediate(() => {
         isAsked = false
-        if (lanes < most) void work()
+        if (lanes < maxLanes) void work()
       })
     })
 }

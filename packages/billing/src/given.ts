@@ -1,6 +1,6 @@
 /**
- * The border of the instance: what callers give is looked at here, before a function of billing works with it.
- * Promise: an id that is missing, empty or not text never reaches a query, where it would stand for every row.
+ * Checks of the arguments that callers pass to an instance's methods. Promise: an id that is missing, empty or not a
+ * string never reaches a query, where a filter without a value would match every row.
  *
  * @module
  */
@@ -17,10 +17,10 @@ import { requireAmount } from './amounts.ts'
 import type { BillingContext } from './context.ts'
 import { requireOwner } from './owner-id.ts'
 
-/** Throws where an argument cannot be meant. `isGiven`: it was written down, be it as undefined. */
+/** Throws for an invalid argument. `isGiven`: the caller passed the argument, even if as undefined. */
 export type Check = (value: unknown, isGiven: boolean) => void
 
-/** `f` with its first argument given, once each of the others has passed its check. */
+/** A function that checks its arguments and then calls `f` with `ctx` before them. */
 export function given<Args extends unknown[], R>(
   ctx: BillingContext,
   f: (ctx: BillingContext, ...args: Args) => R,
@@ -32,74 +32,80 @@ export function given<Args extends unknown[], R>(
       for (const [at, check] of checks.entries()) check(args[at], at < args.length)
       for (const arg of args) requireStorable('The input', withoutTransaction(arg))
     } catch (error) {
-      // All that have checks answer with a promise.
+      // Every function with checks returns a promise.
       return Promise.reject(error) as R
     }
     return f(ctx, ...args)
   }
 }
 
-/** A transaction looks like a plain object, and to look through it would take for ever. */
+/** Leaves out the transaction, which looks like a plain object and would take for ever to walk through. */
 const withoutTransaction = (arg: unknown): unknown =>
   typeof arg === 'object' && arg !== null && 'tx' in arg ? { ...arg, tx: null } : arg
 
-/** Who pays. */
+/** The owner's id. */
 export const OWNER: Check = (value) => void requireOwner(value)
 
+/** An id that is not empty. */
 export const id =
   (name: string): Check =>
   (value) =>
     void requireId(name, value)
 
-/** Any text. The function that gets it finds nothing for text that is not an id. */
+/** Any string. The function that receives it finds nothing where it is not an id. */
 export const text =
   (name: string): Check =>
   (value) => {
-    if (typeof value !== 'string') throw new ArgumentError(`${name} is not text.`)
+    if (typeof value !== 'string') throw new ArgumentError(`${name} must be a string.`)
   }
 
+/** A valid date. */
 export const date =
   (name: string): Check =>
   (value) =>
     void requireDate(name, value)
 
-/** How many rows one call may be asked for. */
+/** The most rows that one call may ask for. */
 export const MAX_LIMIT = 10_000
 
+/** A number of rows, from 1 to `MAX_LIMIT`. */
 export const LIMIT: Check = (value) => void requireLimit(value, MAX_LIMIT)
 
+/** A whole number above 0. */
 export const number =
   (name: string): Check =>
   (value) => {
     if (Number.isInteger(value) && Number(value) > 0) return
-    throw new ArgumentError(`${name} is not a whole number above 0.`)
+    throw new ArgumentError(`${name} must be a whole number above 0.`)
   }
 
+/** An amount in minor units. */
 export const AMOUNT: Check = (value) => void requireAmount(value as number)
 
+/** True or false. */
 export const FLAG: Check = (value) => {
-  if (typeof value !== 'boolean') throw new ArgumentError('A choice is either true or false.')
+  if (typeof value !== 'boolean') throw new ArgumentError('The option must be true or false.')
 }
 
-/** A list of words. An empty one names nothing, and finds nothing. */
+/** A list of strings that are not empty. An empty list finds nothing. */
 export const words =
   (name: string): Check =>
   (value) => {
-    if (!Array.isArray(value)) throw new ArgumentError(`${name} is not a list.`)
-    for (const each of value) requireId(`A part of ${name}`, each)
+    if (!Array.isArray(value)) throw new ArgumentError(`${name} must be a list.`)
+    for (const each of value) requireId(`Each of ${name}`, each)
   }
 
-/** Looked at by the function itself. */
+/** Not checked here: the function checks the argument itself. */
 export const ANY: Check = () => {}
 
-/** An argument that may be left out, and not given as undefined. */
+/** An argument that may be left out, but not passed as undefined. */
 export const optional =
   (check: Check): Check =>
   (value, isGiven) => {
     if (isGiven) check(value, isGiven)
   }
 
-/** An object that has `required`, and `others` where the caller wrote them down. */
+/** An object whose `required` properties pass their checks, and so do those of `others` that it has. */
 export const object =
   (name: string, required: Record<string, Check>, others: Record<string, Check> = {}): Check =>
   (value) => {
@@ -110,7 +116,7 @@ export const object =
     }
   }
 
-/** Options that may be left out. An unknown option would be ignored, and the query would find all rows. */
+/** Options that may be left out. Unknown ones are refused: ignored, a mistyped filter would match all rows. */
 export const filters = (known: Record<string, Check>): Check => {
   const check = object('The options', {}, known)
   return optional((value) => {
@@ -118,7 +124,7 @@ export const filters = (known: Record<string, Check>): Check => {
     const unknown = Object.keys(value as object).find((key) => !Object.hasOwn(known, key))
     if (unknown !== undefined)
       throw new ArgumentError(
-        `${unknown} is an unknown option. The options are ${Object.keys(known).join(', ')}.`,
+        `The option ${unknown} is unknown. The options are ${Object.keys(known).join(', ')}.`,
       )
   })
 }

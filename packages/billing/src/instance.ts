@@ -1,6 +1,6 @@
 /**
- * What a command asks of an instance beside its methods: its context, and which parts the host gave it. The
- * instance may come from another copy of this package, so its context is found by a registered symbol.
+ * The context behind an instance, which the CLI's commands need beside its methods. The instance may come from
+ * another copy of this package, so the context is stored under a registered symbol.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { BillingContext } from './context.ts'
 
 const CONTEXT = Symbol.for('@repo/billing/context')
 
-/** `instance` with its context, where only `contextOf` finds it. */
+/** Stores `ctx` in `instance`, where only `contextOf` finds it. */
 export const withContext = <T extends object>(instance: T, ctx: BillingContext): T =>
   Object.defineProperty(instance, CONTEXT, { value: ctx })
 

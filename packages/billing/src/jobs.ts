@@ -1,5 +1,5 @@
 /**
- * Billing's jobs, and when cron runs them.
+ * Billing's jobs, and the times at which cron runs them.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { watchEvents } from './webhooks/watch.ts'
 
 const HOUR = 60 * 60 * 1000
 
-/** Jobs that write what plans and products say. An instance that lacks those of the host does not run them. */
+/** Jobs whose writes depend on plans and products. An instance that lacks the host's own does not run them. */
 const WRITES: ReadonlySet<string> = new Set([
   PROCESS_EVENTS,
   'billing.pullEvents',
@@ -33,9 +33,10 @@ const WRITES: ReadonlySet<string> = new Set([
   'billing.reconcileOrders',
 ])
 
+/** The jobs of an instance. */
 export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
-    // Cron comes again by itself, so a failure is not tried for days.
+    // Cron runs the job again anyway, so a failed run is not retried for days.
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
   const after =
     (check: (ctx: BillingContext, job: string) => Promise<void>) =>
@@ -69,7 +70,10 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   )
 }
 
-/** Times are UTC, off the full hour, when everybody asks. A run that was missed is made good. */
+/**
+ * When each job runs, in UTC, and not on the full hour, when providers are busiest. A missed run of the hourly and
+ * nightly jobs is made up for.
+ */
 export const billingCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: PROCESS_EVENTS },
   { pattern: '* * * * *', job: 'billing.watchEvents' },

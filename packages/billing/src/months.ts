@@ -1,10 +1,10 @@
 /**
- * Months by the calendar.
+ * Calendar months.
  *
  * @module
  */
 
-/** `months` later on the same day, or on the last of a shorter month; UTC. */
+/** `date` plus `months`, on the same day of the month or on the last day of a shorter month; UTC. */
 export function monthsAfter(date: Date, months: number): Date {
   const later = new Date(date)
   later.setUTCDate(1)

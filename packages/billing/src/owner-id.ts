@@ -1,6 +1,6 @@
 /**
- * Whose rows a function is about. Promise: no function of billing looks anything up for an owner that was not
- * named, because a filter that is undefined would find everybody's rows.
+ * The check of owner ids. Promise: no function of billing looks anything up without an owner's id, because a filter
+ * that is undefined would match everybody's rows.
  *
  * @module
  */
@@ -8,12 +8,16 @@
 import { ArgumentError, requireId } from '@repo/core'
 import { BillingError } from './errors.ts'
 
-/** @throws `owner_required` (400) without one, `invalid_input` (400) for what cannot be stored */
+/**
+ * Returns the owner's id.
+ *
+ * @throws `owner_required` (400) for a missing or empty id, `invalid_input` (400) for one that cannot be stored
+ */
 export function requireOwner(ownerId: unknown): string {
   if (typeof ownerId !== 'string' || ownerId.trim() === '') {
     throw new BillingError(
       'owner_required',
-      'No owner was named. Give the id of the user or the organization that pays.',
+      'The owner id is missing. Pass the id of the user or organization that pays.',
     )
   }
   try {

@@ -1,5 +1,5 @@
 /**
- * A progress bar on standard error: redrawn on a terminal, a line now and then elsewhere.
+ * A progress bar on standard error. On a terminal it is redrawn; elsewhere a line is written every five seconds.
  *
  * @module
  */
@@ -8,12 +8,15 @@ const WIDTH = 24
 const EVERY_MS = 100
 const EVERY_MS_IN_A_FILE = 5_000
 
+/** A progress bar. */
 export interface Progress {
-  /** `total` absent: it is not known how much there is. */
+  /** Shows that `done` of `total` are done. `total` absent: the total is not known. */
   show(done: number, total?: number): void
+  /** Ends the bar's line. */
   end(): void
 }
 
+/** A progress bar for `what`, such as `payments`. */
 export function createProgress(what: string, out: NodeJS.WriteStream = process.stderr): Progress {
   const began = Date.now()
   let last = 0

@@ -1,10 +1,10 @@
 /**
- * The words for the provider that takes the payments, and for whether its money is real.
+ * The names of the payment providers and of their environments.
  *
  * @module
  */
 
 export type ProviderName = 'stripe' | 'creem' | 'local'
 
-/** Where money is real, and where it is not. */
+/** In `production` money is real, in `test` it is not. */
 export type PaymentEnvironment = 'production' | 'test'

@@ -1,5 +1,5 @@
 /**
- * Return addresses handed to a provider's page. They lead back to the host and nowhere else.
+ * Return addresses that a provider's page sends people back to. They always lead to the host.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { randomBytes } from 'node:crypto'
 import { BillingError } from './errors.ts'
 
 /**
- * `candidate`, a path or an address below `appUrl`, made absolute. Stripe's placeholder
- * `{CHECKOUT_SESSION_ID}` survives in a query.
+ * Makes `candidate`, a path or an address on the origin of `appUrl`, absolute. Stripe's placeholder
+ * `{CHECKOUT_SESSION_ID}` is kept in a query.
  *
- * @throws `invalid_return_url` for another origin, another scheme or a malformed address: anything
- * else would make the provider's page an open redirect.
+ * @throws `invalid_return_url` for another origin, another scheme or a malformed address, which would make the
+ * provider's page an open redirect.
  */
 export function returnUrl(appUrl: URL, candidate: string): string {
   let url: URL
   try {
     url = new URL(candidate, appUrl)
   } catch {
-    throw new BillingError('invalid_return_url', 'The return address is malformed.')
+    throw new BillingError('invalid_return_url', 'The return address must be a path or a URL.')
   }
   if (url.origin !== appUrl.origin || url.username !== '' || url.password !== '') {
     throw new BillingError(
@@ -30,4 +30,5 @@ export function returnUrl(appUrl: URL, candidate: string): string {
   return url.href
 }
 
+/** A random key that signs an order's return address. */
 export const newReturnKey = (): string => randomBytes(32).toString('base64url')

@@ -1,7 +1,7 @@
 /**
- * Rows with amounts of money. A column of an amount is a BIGINT in the database and a number here: twelve digits
- * are the most that Stripe has, and a number holds fifteen exactly. `shapes.ts` takes no amount that it does not
- * hold. So every row with an amount passes `inNumbers` where it is read.
+ * Rows with amounts of money. An amount is a BIGINT in the database and a number in JavaScript. Stripe's longest
+ * amounts have twelve digits, a number holds fifteen exactly, and `shapes.ts` refuses amounts that a number does not
+ * hold. Every row with an amount passes `inNumbers` where it is read.
  *
  * @module
  */
@@ -19,14 +19,14 @@ export type InNumbers<Row> = Row extends object
     }
   : Row
 
-/** What somebody set out to buy, and what became of it. Amounts in minor units. */
+/** An owner's purchase of a product, from its start to its last refund. Amounts in minor units. */
 export type Order = InNumbers<OrderRow>
-/** What Stripe asked for, and what came. Amounts in minor units. */
+/** A Stripe invoice: the amount due and the amount paid. Amounts in minor units. */
 export type Invoice = InNumbers<InvoiceRow>
 /** A one-time payment at Stripe. Amounts in minor units. */
 export type Payment = InNumbers<PaymentRow>
 
-/** `row` with its amounts as numbers; null stays null. */
+/** A copy of `row` with its amounts as numbers; null stays null. */
 export function inNumbers<Row extends object | null>(row: Row): InNumbers<Row> {
   if (row === null) return row as InNumbers<Row>
   const copy: Record<string, unknown> = { ...row }

@@ -1,6 +1,5 @@
 /**
- * Sweeps go through many rows, and a row that fails does not hold up the others: it is logged and met again by the
- * next sweep.
+ * Sweeps over many rows. A row that fails is logged and does not hold up the others; the next sweep tries it again.
  *
  * @module
  */
@@ -10,10 +9,11 @@ import { isConnectionLost } from './connection-lost.ts'
 import { isBillingError } from './errors.ts'
 
 /**
- * Does the work of one row. Where that throws, the row's ids and the code of the reason are logged as an error, and
- * undefined is returned.
+ * Runs `work` for one row. Where it throws, the row's ids and the error's code are logged under the message
+ * `failure`, and undefined is returned.
  *
- * @throws what the work throws where the database or the provider cannot be reached: the next row would fail, too.
+ * @throws the error of `work` where the database or the provider cannot be reached, because the next row would fail
+ * too.
  */
 export async function isolated<T>(
   { logger }: { logger: Logger },

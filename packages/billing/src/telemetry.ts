@@ -1,6 +1,6 @@
 /**
- * Metrics and spans through OpenTelemetry's API, which does nothing until the host installs an SDK.
- * Attributes are types, outcomes and codes: never an id of a person, an address or an amount.
+ * Metrics and spans through OpenTelemetry's API, which does nothing until the host installs an SDK. Attributes are
+ * types, outcomes and codes, and never ids of people, addresses or amounts.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { isTollgateError } from '@repo/core'
 const NAME = '@repo/billing'
 const meter = () => metrics.getMeter(NAME)
 
-// Asked for at each use: a host may install its SDK after this module was loaded.
+// Looked up at each use, because a host may install its SDK after this module was loaded.
 const counter = (name: string, description: string) => meter().createCounter(name, { description })
 
-/** One event received or processed. */
+/** Counts a webhook event that was received or processed, or `by` of them. */
 export function countEvent(provider: string, type: string, outcome: string, by = 1): void {
   counter('tollgate.webhook.events', 'Webhook events by type and outcome').add(by, {
     provider,
@@ -23,30 +23,30 @@ export function countEvent(provider: string, type: string, outcome: string, by =
   })
 }
 
-/** How long it took from an event's arrival to the commit of what it asked for, waits included. Aim: under 5 s. */
+/** Records the time from an event's arrival to the commit of its work, waits included. Aim: under 5 s. */
 export function recordProcessing(provider: string, outcome: string, seconds: number): void {
-  const description = 'Time from the arrival of an event to the commit of what it asked for'
+  const description = 'Time from the arrival of an event to the commit of its work'
   meter()
     .createHistogram('tollgate.webhook.processing.duration', { description, unit: 's' })
     .record(seconds, { provider, outcome })
 }
 
-/** How long the oldest event that is due has waited, and how many wait. */
+/** Records how long the oldest due event has waited, and how many events wait. */
 export function recordBacklog(ageSeconds: number, size: number): void {
-  const description = 'Age of the oldest event that is due'
+  const description = 'Wait of the oldest due event'
   meter().createGauge('tollgate.webhook.backlog.age', { description, unit: 's' }).record(ageSeconds)
   meter()
     .createGauge('tollgate.webhook.backlog.size', { description: 'Events that wait' })
     .record(size)
 }
 
-/** The share of credit accounts that drifted, by the latest reconciliation. */
+/** Records the share of credit accounts that drifted, as found by the latest reconciliation. */
 export function recordDrift(rate: number): void {
   const description = 'Share of credit accounts whose balance is not the sum of its transactions'
   meter().createGauge('tollgate.credits.drift', { description }).record(rate)
 }
 
-/** Payments by outcome and refunds, counted once per fact: their quotients are the rates. */
+/** Counts payments by outcome, refunds and chargebacks, each fact once. Rates are quotients of these counts. */
 export function countEffects(effects: readonly { name: string }[]): void {
   for (const { name } of effects) {
     if (name === 'invoice.paid' || name === 'payment.succeeded') countPayment('succeeded')
@@ -55,7 +55,7 @@ export function countEffects(effects: readonly { name: string }[]): void {
     } else if (name === 'refund.succeeded') {
       counter('tollgate.refunds', 'Refunds that succeeded').add(1)
     } else if (name === 'dispute.created') {
-      counter('tollgate.disputes', 'Chargebacks begun').add(1)
+      counter('tollgate.disputes', 'Chargebacks opened').add(1)
     }
   }
 }
@@ -63,7 +63,7 @@ export function countEffects(effects: readonly { name: string }[]): void {
 const countPayment = (outcome: 'succeeded' | 'failed') =>
   counter('tollgate.payments', 'Payments by outcome').add(1, { outcome })
 
-/** Runs `work` in a span. An error is marked by its code alone: messages may name people. */
+/** Runs `work` in a span. Of an error the span has only the code, because messages may name people. */
 export function inSpan<T>(
   name: string,
   attributes: Record<string, string | number>,
@@ -82,7 +82,7 @@ export function inSpan<T>(
   })
 }
 
-/** One change of an order: `completed`, `cancelled`, or why somebody has to look at it. */
+/** Counts a change of an order. `outcome`: `completed`, `cancelled`, or the reason why a person has to look at it. */
 export function countOrder(provider: string, outcome: string): void {
   counter('tollgate.orders', 'Orders by outcome').add(1, { provider, outcome })
 }

@@ -1,5 +1,5 @@
 /**
- * Signed webhook requests for tests, made the way the providers make them.
+ * Signed webhook requests for tests, as the providers send them, with the drill and the conformance suites.
  *
  * @module
  */
@@ -11,13 +11,15 @@ export { type LedgerViolation, ledgerViolations } from './credits/violations.ts'
 export * from './drill/index.ts'
 export * from './providers/conformance/index.ts'
 
+/** The options of `stripeWebhookRequest`. */
 export interface StripeRequestOptions {
+  /** The webhook endpoint's signing secret. */
   secret: string
-  /** When it was signed, epoch seconds. Default: now. */
+  /** When the delivery was signed, in epoch seconds. Default: now. */
   timestamp?: number
 }
 
-/** A delivery by Stripe. A string is sent as it is, anything else as JSON. */
+/** A signed delivery by Stripe. A string is sent as it is, anything else as JSON. */
 export function stripeWebhookRequest(event: unknown, options: StripeRequestOptions): Request {
   const payload = typeof event === 'string' ? event : JSON.stringify(event)
   const signature = Stripe.webhooks.generateTestHeaderString({
@@ -31,7 +33,7 @@ export function stripeWebhookRequest(event: unknown, options: StripeRequestOptio
   return post(payload, { 'stripe-signature': signature })
 }
 
-/** A delivery by Cal.com. */
+/** A signed delivery by Cal.com. A string is sent as it is, anything else as JSON. */
 export function calcomWebhookRequest(event: unknown, options: { secret: string }): Request {
   const payload = typeof event === 'string' ? event : JSON.stringify(event)
   const signature = createHmac('sha256', options.secret).update(payload).digest('hex')

@@ -1,6 +1,6 @@
 /**
- * The default instance's jobs, for `createWorker` or `runPending` of `@repo/jobs`. Another instance
- * has its own in `jobs`.
+ * The jobs of the default instance, for `createWorker` or `runPending` of `@repo/jobs`. An instance of `createBilling`
+ * has its jobs in `jobs`.
  *
  * @module
  */
@@ -10,4 +10,5 @@ import { billing } from './billing.ts'
 
 export { billingCron } from './jobs.ts'
 
+/** The jobs of the default instance. */
 export const billingJobs: readonly JobDefinition<object>[] = billing.jobs

@@ -58,7 +58,7 @@ test.each([
   [['grant', 'o', '--amount', '5.5', '--key', 'k'], '--amount must be a whole number, not 5.5.'],
   [['grant', 'o', '--amount', '0', '--key', 'k'], 'not 0'],
   [['grant', 'o', '--amount', '9007199254740993', '--key', 'k'], 'whole number from 1'],
-  [['grant', 'o', '--amount', '5', '--key', 'ledger:debt:1'], 'does not begin with ledger:'],
+  [['grant', 'o', '--amount', '5', '--key', 'ledger:debt:1'], 'must not begin with ledger:'],
   [['adjust', 'o', '--amount', '5', '--note', 'x'], 'Say --by.'],
   [['adjust', 'o', '--amount', '5', '--by', 'ada'], 'Say --note.'],
   [['list', 'o', '--limit', '0'], 'limit is a whole number from 1 to 200'],

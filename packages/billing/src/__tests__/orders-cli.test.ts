@@ -109,7 +109,7 @@ describe('orders', () => {
     expect(refund).toMatchObject({ amount: -20n, actor: 'grace' })
     const more = await cli.run(['orders', 'refund', orderId, '--amount', '900'])
     expect(more.code).toBe(1)
-    expect(more.stderr).toContain('800 of the payment are left.')
+    expect(more.stderr).toContain('At most 800 (minor units) of the payment can still be refunded.')
   })
 
   test.each([

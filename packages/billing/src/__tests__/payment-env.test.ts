@@ -107,11 +107,11 @@ const LIVE = 'sk_live_donotshow'
 test.each([
   [
     () => readStripe({ PAYMENT_ENV: 'test', STRIPE_SECRET_KEY: LIVE }),
-    /STRIPE_SECRET_KEY: is of the other kind/,
+    /STRIPE_SECRET_KEY: does not match PAYMENT_ENV/,
   ],
   [
     () => readStripe({ PAYMENT_ENV: 'production', STRIPE_SECRET_KEY: 'sk_test_donotshow' }),
-    /STRIPE_SECRET_KEY: is of the other kind/,
+    /STRIPE_SECRET_KEY: does not match PAYMENT_ENV/,
   ],
   [() => readStripe({ STRIPE_TEST_API_KEY: LIVE }), /STRIPE_TEST_API_KEY: must be a test/],
   [

@@ -1,5 +1,5 @@
 /**
- * What a plan says of credits.
+ * The credits that a plan grants each month.
  *
  * @module
  */
@@ -7,21 +7,27 @@
 import { creditTypeOf, priorityOf, requireCredits } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 
+/** The credits of a plan, and what happens to credits that are left at the end of a month. */
 export interface PlanCredits {
-  /** A month, whatever the number of seats. */
+  /** Whole credits per month, whatever the number of seats. */
   amount: number
   /**
-   * What becomes of a month's rest when the next month's credits come. `none`: it lapses. `{ max }`: so
-   * many are carried over, and lapse with the next month's unless carried again. `unlimited`: they stay.
+   * What happens to unspent credits when the next month's credits come. `none`: they expire. `{ max }`: at most
+   * `max` are carried over, and expire with the next month's unless they are carried over again. `unlimited`: they
+   * stay.
    */
   rollover: 'none' | 'unlimited' | { max: number }
-  /** Default `credits`. */
+  /** The credit type. Default `credits`. */
   creditType?: string
-  /** 0 to 100; lower is spent first. Default 40, so that they go before what was bought. */
+  /** 0 to 100; lower is spent first. Default 40, so that a plan's credits are spent before bought ones. */
   priority?: number
 }
 
-/** @throws `invalid_options` for terms that cannot be kept */
+/**
+ * Checks the credits of the plan called `name`.
+ *
+ * @throws `invalid_options` for credits of the free plan, and for an invalid amount, type, priority or rollover.
+ */
 export function checkPlanCredits(
   name: string,
   plan: { credits?: PlanCredits; prices?: unknown },
@@ -29,14 +35,17 @@ export function checkPlanCredits(
   const { credits } = plan
   if (!credits) return
   try {
-    if (!plan.prices) throw new BillingError('invalid_input', 'the free plan gives no credits')
+    if (!plan.prices) throw new BillingError('invalid_input', 'the free plan cannot have any')
     requireCredits(credits.amount)
     creditTypeOf(credits.creditType)
     priorityOf(credits.priority)
     const { rollover } = credits
     if (typeof rollover === 'object') requireCredits(rollover.max)
     else if (rollover !== 'none' && rollover !== 'unlimited') {
-      throw new BillingError('invalid_input', `${rollover} is no way to roll over`)
+      throw new BillingError(
+        'invalid_input',
+        `rollover must be none, unlimited or { max }, not ${rollover}`,
+      )
     }
   } catch (cause) {
     const why = (cause as Error).message

@@ -1,6 +1,6 @@
 /**
- * Plans: what is sold, and which price at the provider means which plan. Prices are named by lookup
- * key, so that no provider id is ever configured.
+ * Plans: the subscriptions on sale, and the plan that each of the provider's prices stands for. Prices are named by
+ * lookup key, so that no provider id is ever configured.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { checkPlanCredits, type PlanCredits } from './plan-credits.ts'
 export type Interval = 'month' | 'year'
 
 export interface PlanPrice {
-  /** The name the price has at the provider. */
+  /** The price's lookup key at the provider. */
   lookupKey: string
   /** Minor units. */
   amount: number
@@ -22,18 +22,19 @@ export interface PlanPrice {
 }
 
 export interface Plan {
-  /** What people read. */
+  /** The name that people read. */
   name: string
-  /** Absent: the plan costs nothing and is what an owner without a subscription has. */
+  /** Absent: the plan is free, and an owner without a subscription has it. */
   prices?: Partial<Record<Interval, PlanPrice>>
   /** Days free of charge before the first payment, once per owner. Default 0. */
   trialDays?: number
-  /** Default true. False: a trial begins without a card, and ends by itself where none is added. */
+  /** Default true. False: a trial begins without a card, and the subscription ends with it if no card was added. */
   trialNeedsCard?: boolean
-  /** What a month of it gives, also where a year is paid at once. Default: nothing. */
+  /** Credits granted each month, also when a year is paid at once. Default: none. */
   credits?: PlanCredits
 }
 
+/** Plans by name. */
 export type Plans<Name extends string = string> = Readonly<Record<Name, Readonly<Plan>>>
 
 /** The plan names of `plans`. */
@@ -42,33 +43,42 @@ export type PlanName<P extends Plans> = Extract<keyof P, string>
 /**
  * Checks and freezes a set of plans.
  *
- * @throws `invalid_options` unless exactly one plan is free, every amount is a whole number above 0
- * and every lookup key names one price.
+ * @throws `invalid_options` unless exactly one plan is free, every price has a currency and an amount that can be
+ * charged in it, every lookup key names one price, trials last 0 to 730 days and every plan's credits are valid.
  */
 export function definePlans<const P extends Plans>(plans: P): P {
   const all = Object.entries<Plan>(plans)
   const free = all.filter(([, plan]) => !plan.prices)
   if (free.length !== 1) {
-    throw new BillingError('invalid_options', `One plan must be free; ${free.length} are.`)
+    throw new BillingError('invalid_options', `Exactly one plan must be free; ${free.length} are.`)
   }
   const seen = new Set<string>()
   for (const [name, plan] of all) {
     for (const price of Object.values(plan.prices ?? {})) {
       if (!/^[a-z]{3}$/.test(price.currency)) {
-        throw new BillingError('invalid_options', `${name}: ${price.currency} is no currency.`)
+        throw new BillingError(
+          'invalid_options',
+          `${name}: the currency must be three lower-case letters, not ${price.currency}.`,
+        )
       }
       const problem = amountProblem(price.amount, price.currency)
       if (problem !== null) {
         throw new BillingError('invalid_options', `${name}: the amount ${problem}.`)
       }
       if (seen.has(price.lookupKey)) {
-        throw new BillingError('invalid_options', `Two prices are called ${price.lookupKey}.`)
+        throw new BillingError(
+          'invalid_options',
+          `${name}: the lookup key ${price.lookupKey} is used by two prices.`,
+        )
       }
       seen.add(price.lookupKey)
     }
     checkPlanCredits(name, plan)
     if (plan.trialDays !== undefined && !(plan.trialDays >= 0 && plan.trialDays <= 730)) {
-      throw new BillingError('invalid_options', `${name}: ${plan.trialDays} trial days.`)
+      throw new BillingError(
+        'invalid_options',
+        `${name}: trialDays must be from 0 to 730, not ${plan.trialDays}.`,
+      )
     }
   }
   return Object.freeze(plans)
@@ -93,16 +103,21 @@ export const plans = definePlans({
   },
 })
 
+/** The environment variable of trials. */
 export const trialEnv = z.object({
-  /** Trial days of plans that name none themselves. Default 0: no trial. */
+  /** Trial days of the plans without `trialDays`. Default 0: no trial. */
   STRIPE_TRIAL_DAYS: z.coerce.number().int().min(0).max(730).default(0),
 })
 
-/** The trial of `plan` in days; 0 is none. */
+/** The trial of `plan` in days; 0 means no trial. */
 export const trialDaysOf = (plan: Plan): number =>
   plan.trialDays ?? readEnv(trialEnv).STRIPE_TRIAL_DAYS
 
-/** @throws `plan_not_found`; `price_not_found` when the plan has none for `interval`. */
+/**
+ * The price of the plan called `name` per `interval`.
+ *
+ * @throws `plan_not_found`; `price_not_found` when the plan has no price for `interval`.
+ */
 export function priceOf(plans: Plans, name: string, interval: Interval): PlanPrice {
   const plan = Object.hasOwn(plans, name) ? plans[name] : undefined
   if (!plan) throw new BillingError('plan_not_found', `There is no plan ${name}.`)
@@ -111,7 +126,7 @@ export function priceOf(plans: Plans, name: string, interval: Interval): PlanPri
   return price
 }
 
-/** What of a price says which plan it is. */
+/** The part of a stored price that tells which plan it stands for. */
 export interface SoldPrice {
   lookupKey: string | null
   interval: string | null
@@ -119,8 +134,8 @@ export interface SoldPrice {
 }
 
 /**
- * The plan and interval a price stands for; null for a price of no plan. Who pays a price that was
- * replaced since has lost its lookup key and is told by its product.
+ * The plan and interval that a price stands for; null where the price belongs to no plan. A price that was replaced
+ * has lost its lookup key, so its product names the plan.
  */
 export function planOfPrice(
   plans: Plans,
@@ -139,6 +154,6 @@ export function planOfPrice(
   return { plan, interval }
 }
 
-/** The name of the plan that costs nothing. */
+/** The name of the free plan. */
 export const freePlanOf = (plans: Plans): string =>
   Object.keys(plans).find((name) => !plans[name]?.prices) as string

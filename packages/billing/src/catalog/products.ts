@@ -1,5 +1,5 @@
 /**
- * Products: everything that can be bought, by SKU, with its price and what it gives, in one place.
+ * Products: everything that can be bought, by SKU, with its price and the credits or plan that it brings.
  *
  * @module
  */
@@ -12,23 +12,24 @@ import type { PaymentEnvironment } from '../provider-name.ts'
 import { type Interval, type Plans, plans } from './plans.ts'
 
 interface Priced {
-  /** What people read. */
+  /** The name that people read. */
   name: string
   /** Minor units. */
   amount: number
   /** Lower case. */
   currency: string
-  /** Whole credits that come with each payment. Not where the plan of the product gives credits itself. */
+  /** Whole credits granted for each payment. Not allowed where the product's plan grants credits itself. */
   credits?: number
-  /** The product's ids at providers. An environment variable of the product wins. */
+  /** The product's ids at providers. The product's environment variable takes precedence. */
   productIds?: Partial<Record<'stripe' | 'creem', Partial<Record<PaymentEnvironment, string>>>>
 }
 
-/** What is bought once, or, with `plan` and `interval`, again and again. */
+/** A product is bought once, or, with `plan` and `interval`, as a subscription. */
 export type Product =
   | (Priced & { plan?: undefined; interval?: undefined })
   | (Priced & { plan: string; interval: Interval })
 
+/** Products by SKU. */
 export type Products<Sku extends string = string> = Readonly<Record<Sku, Readonly<Product>>>
 
 /** The SKUs of `products`. */
@@ -40,29 +41,36 @@ export type SoldProduct = Readonly<Product> & { readonly sku: string }
 /**
  * Checks and freezes a set of products.
  *
- * @throws `invalid_options` for a SKU that is not in capitals, an amount or a number of credits that
- * is no whole number above 0, or a plan's interval sold twice.
+ * @throws `invalid_options` for a SKU that is not in capitals, an invalid currency, an amount that cannot be charged
+ * in it, credits that are not a whole number above 0, a plan without an interval, an interval without a plan, or a
+ * plan's interval that two products sell.
  */
 export function defineProducts<const P extends Products>(products: P): P {
   const refuse = (why: string) => new BillingError('invalid_options', why)
   const sold = new Set<string>()
   for (const [sku, product] of Object.entries<Product>(products)) {
-    if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(sku)) throw refuse(`${sku} is no SKU: use A-Z, 0-9 and _.`)
+    if (!/^[A-Z][A-Z0-9_]{0,62}$/.test(sku)) {
+      throw refuse(`The SKU ${sku} must begin with A-Z and have up to 63 of A-Z, 0-9 and _.`)
+    }
     try {
       if (requireCurrency(product.currency) !== product.currency) throw refuse('capitals')
       requireAmount(product.amount, product.currency)
     } catch {
-      throw refuse(`${sku}: ${product.amount} ${product.currency} is no price.`)
+      throw refuse(
+        `${sku}: ${product.amount} ${product.currency} cannot be charged. ` +
+          'Give whole minor units and a lower-case currency.',
+      )
     }
     const { credits, plan, interval } = product
     if (
       credits !== undefined &&
       !(Number.isSafeInteger(credits) && credits > 0 && credits < 2 ** 31)
     ) {
-      throw refuse(`${sku}: ${credits} credits.`)
+      const most = 2 ** 31 - 1
+      throw refuse(`${sku}: credits must be a whole number from 1 to ${most}, not ${credits}.`)
     }
     if ((plan === undefined) !== (interval === undefined)) {
-      throw refuse(`${sku}: plan and interval belong together.`)
+      throw refuse(`${sku}: plan and interval must be given together.`)
     }
     const term = `${plan} per ${interval}`
     if (plan !== undefined && sold.has(term)) throw refuse(`${sku}: ${term} is sold twice.`)
@@ -72,10 +80,10 @@ export function defineProducts<const P extends Products>(products: P): P {
 }
 
 /**
- * Checks that no credits come twice: a plan that gives credits gives them each month it is paid for, by
- * whichever product it was sold.
+ * Checks that no payment grants credits twice. A plan with credits grants them for each month that is paid,
+ * whichever product sold the plan.
  *
- * @throws `invalid_options` for products that have credits beside those of their plan; names the SKUs.
+ * @throws `invalid_options` for products that have credits although their plan has some too; names the SKUs.
  */
 export function checkProductCredits(products: Products, plans: Plans): void {
   const twice = Object.keys(products).filter((sku) => {
@@ -88,7 +96,7 @@ export function checkProductCredits(products: Products, plans: Plans): void {
   throw new BillingError('invalid_options', why)
 }
 
-/** Two packs of credits, and the plans of `plans` with credits that come with each payment. */
+/** The default products: two packs of credits, and the paid plans of `plans` per month and per year. */
 export const products = defineProducts({
   CREDITS_SMALL: { name: '100 credits', amount: 1000, currency: 'usd', credits: 100 },
   CREDITS_LARGE: { name: '1,000 credits', amount: 8000, currency: 'usd', credits: 1000 },
@@ -122,14 +130,14 @@ export const products = defineProducts({
   },
 })
 
-/** @throws `product_not_found`. */
+/** The product of `sku`. @throws `product_not_found`. */
 export function productOf(products: Products, sku: string): SoldProduct {
   const product = Object.hasOwn(products, sku) ? products[sku] : undefined
   if (product) return { ...product, sku }
-  throw new BillingError('product_not_found', 'There is no such product.')
+  throw new BillingError('product_not_found', 'No product has this SKU.')
 }
 
-/** The SKU under which a plan is sold per `interval`; null where it is not. */
+/** The SKU that sells `plan` per `interval`; null where no product does. */
 export const skuOfPlan = (products: Products, plan: string, interval: string): string | null =>
   Object.keys(products).find(
     (sku) => products[sku]?.plan === plan && products[sku]?.interval === interval,

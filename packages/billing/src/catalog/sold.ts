@@ -1,5 +1,5 @@
 /**
- * As what a subscription is sold: by its price at Stripe, by its product elsewhere.
+ * The plan that a subscription row stands for, told by its price at Stripe and by its product at other providers.
  *
  * @module
  */
@@ -8,21 +8,22 @@ import { inNumbers } from '../rows.ts'
 import { type Interval, type Plans, planOfPrice, type SoldPrice } from './plans.ts'
 import type { Products } from './products.ts'
 
-/** What of a row says it. */
+/** The part of a subscription row that tells its plan. */
 export interface SoldRow {
   price?: (SoldPrice & { amount: bigint | number | null; currency: string }) | null
   sku: string | null
 }
 
+/** A plan with the interval and the price at which a subscription has it. */
 export interface Sold {
   plan: string
   interval: Interval
-  /** Minor units per interval and seat. Null: tiered or custom. */
+  /** Minor units per interval and seat. Null: the price is tiered or custom. */
   amount: number | null
   currency: string
 }
 
-/** Null for what is no plan of ours. */
+/** The plan, interval and price of a subscription row; null where its price or product belongs to no plan of ours. */
 export function soldAs(
   ctx: { plans: Plans; products: Products },
   { price, sku }: SoldRow,

@@ -1,17 +1,18 @@
 /**
- * What the statuses of a subscription mean.
+ * The statuses of a subscription, verbatim as Stripe names them, and what each means for its owner.
  *
  * @module
  */
 
-/** The statuses of a subscription that takes its owner's one place. */
+/** The statuses of a current subscription. An owner has one current subscription at the most. */
 export const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
 
 const ENDED: readonly string[] = ['canceled', 'incomplete_expired']
 
-/** Whether a subscription of this status takes the owner's one place. */
+/** Whether a subscription of this status is current. */
 export const isCurrentStatus = (status: string): boolean => CURRENT.includes(status)
 
+/** Whether a subscription of this status has ended for good. */
 export const isEndedStatus = (status: string): boolean => ENDED.includes(status)
 
 type Stateful = { status: SubscriptionStatus | null }
@@ -19,8 +20,8 @@ type Stateful = { status: SubscriptionStatus | null }
 type Graceful = Stateful & { isGraceOver?: boolean }
 
 /**
- * Whether the plan's features apply. A failed payment leaves them in place while it is retried, and no longer than
- * `pastDueGraceDays`.
+ * Whether the owner has the plan's features. After a failed payment the owner keeps them while the payment is
+ * retried, for `pastDueGraceDays` at the most.
  */
 export const isActive = ({ status, isGraceOver = false }: Graceful): boolean =>
   status === 'active' || status === 'trialing' || (status === 'past_due' && !isGraceOver)
@@ -29,13 +30,14 @@ export const onTrial = ({ status }: Stateful): boolean => status === 'trialing'
 
 export const isPastDue = ({ status }: Stateful): boolean => status === 'past_due'
 
-/** Whether it has ended. `getSubscription` tells of the current one only; see `listSubscriptions`. */
+/** Whether the subscription was canceled. `getSubscription` returns the current one only; see `listSubscriptions`. */
 export const isCanceled = ({ status }: Stateful): boolean => status === 'canceled'
 
-/** Whether it still runs but will not renew. */
+/** Whether the subscription is still active but will not renew. */
 export const onGracePeriod = (subscription: Graceful & { endsAt: Date | null }): boolean =>
   isActive(subscription) && subscription.endsAt !== null
 
+/** Every status of a subscription. */
 export const SUBSCRIPTION_STATUSES = [
   'incomplete',
   'incomplete_expired',

@@ -1,5 +1,5 @@
 /**
- * Checkout on the provider's page: a plan, or something bought once.
+ * Checkout on Stripe's page, for a plan or a one-time purchase.
  *
  * @module
  */
@@ -31,14 +31,15 @@ import { settleSynced, withOrder } from './own-amount.ts'
 import { type Checkout, checkoutOf, openPlanCheckout } from './sessions.ts'
 
 interface ReturnAddresses {
-  /** A path or address of the host. Default `/billing/success?session_id={CHECKOUT_SESSION_ID}`. */
+  /** A path or URL of the host. Default `/billing/success?session_id={CHECKOUT_SESSION_ID}`. */
   successUrl?: string
-  /** Default `/billing/canceled`. */
+  /** A path or URL of the host. Default `/billing/canceled`. */
   cancelUrl?: string
-  /** What holds for this page, over what `createBilling` was given. */
+  /** Settings of this page, which override those of `createBilling`. */
   checkout?: CheckoutSettings
 }
 
+/** The input of a checkout for a plan. */
 export interface PlanCheckout extends ReturnAddresses {
   ownerId: string
   plan: string
@@ -48,9 +49,10 @@ export interface PlanCheckout extends ReturnAddresses {
   quantity?: number
 }
 
+/** The input of a checkout for a one-time purchase. */
 export interface PaymentCheckout extends ReturnAddresses {
   ownerId: string
-  /** Bought once. */
+  /** The item that is bought. */
   item: {
     name: string
     /** Minor units. */
@@ -58,11 +60,11 @@ export interface PaymentCheckout extends ReturnAddresses {
     /** Lower case. */
     currency: string
   }
-  /** Comes back on the payment. Keys of ours are not overwritten. */
+  /** Metadata of the payment. It cannot replace our own keys, such as `orderId`. */
   metadata?: Record<string, string>
 }
 
-/** What is bought and how, or in short who buys which plan, by the month unless `interval` says otherwise. */
+/** Either the whole input, or in short the owner, the plan and the interval, which is a month by default. */
 export type CheckoutArguments =
   | [input: PlanCheckout | PaymentCheckout]
   | [ownerId: string, plan: string, interval?: Interval]
@@ -74,8 +76,8 @@ const inputOf = (asked: CheckoutArguments): PlanCheckout | PaymentCheckout => {
 }
 
 /**
- * Opens a checkout for a plan or for one item. A plan's checkout that is still open is offered again,
- * and one for other terms is closed, so that two tabs cannot buy two plans.
+ * Opens a checkout for a plan or for one item. A checkout of the same plan that is still open is returned again, and
+ * one with other terms is closed, so that two tabs cannot buy two plans.
  *
  * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
  * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
@@ -143,7 +145,7 @@ async function planTerms(
   }
 }
 
-/** The plan's trial, for an owner who never had a subscription and an address that had no trial. */
+/** The plan's trial; 0 days for an owner who had a subscription before, or whose e-mail address had a trial. */
 async function trialFor(
   ctx: BillingContext,
   ownerId: string,
@@ -159,19 +161,19 @@ async function trialFor(
   return { days: isFirst ? days : 0, needsCard }
 }
 
+/** The state of a checkout. */
 export interface ConfirmedCheckout {
   /** `complete`, `open` or `expired`. */
   status: string
-  /** Whether the money has come, or none was due. */
+  /** Whether the checkout was paid, or nothing was due. */
   paid: boolean
   /** Our id of the payment; null for a plan. */
   paymentId: string | null
 }
 
 /**
- * What the page after checkout calls: asks the provider about the session and brings our rows up to
- * date, so that the page is right whether the webhook came before or is still on its way. The query
- * parameter only says which session to ask about.
+ * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page is
+ * right even if the webhook has not come yet. The query parameter only names the session to ask about.
  *
  * @throws `checkout_not_found`, also for another owner's session; `provider_unavailable`.
  */
@@ -180,7 +182,10 @@ export async function confirmCheckout(
   ownerId: string,
   sessionId: string,
 ): Promise<ConfirmedCheckout> {
-  const missing = new BillingError('checkout_not_found', `${ownerId} has no such checkout.`)
+  const missing = new BillingError(
+    'checkout_not_found',
+    `${ownerId} has no checkout session with this id.`,
+  )
   if (!/^cs_\w{1,250}$/.test(sessionId)) throw missing
   const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
   const session = await ask(

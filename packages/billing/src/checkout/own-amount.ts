@@ -1,6 +1,6 @@
 /**
- * Orders of an amount that the host names, through Stripe's payment intents and item checkouts: they have
- * no product, and what follows from them is the host's.
+ * Orders with an amount that the host chooses, paid by a payment intent or an item checkout at Stripe. They have no
+ * product, so the host decides what the buyer gets.
  *
  * @module
  */
@@ -16,26 +16,26 @@ import { inNumbers, type Order } from '../rows.ts'
 interface OwnAmount {
   amount: number
   currency: string
-  /** The host's name for the purchase. Absent: each call is another. */
+  /** The host's key of the purchase. Absent: each call is a new purchase. */
   idempotencyKey?: string | undefined
 }
 
-/** How Stripe's object of such an order is made and found again. */
+/** How the object at Stripe that belongs to such an order is made and found again. */
 interface Begin<T> {
   kind: 'checkoutId' | 'paymentId'
-  /** `isFirst`: the order was made this moment. */
+  /** Makes the object. `isFirst`: this call has made the order, so there was no earlier try. */
   begin(orderId: string, isFirst: boolean): Promise<T>
   retrieve(id: string): Promise<T>
-  /** The object that an earlier call made and did not write down. */
+  /** Finds an object that an earlier call made without storing its id. */
   find?(order: Pick<Order, 'id' | 'createdAt'>): Promise<T | null>
 }
 
-/** After this an order's key may be forgotten at Stripe, which keeps them for a day at least. */
+/** After this time the order's idempotency key is not relied on. Stripe keeps keys for at least a day. */
 const KEY_KEPT_MS = 12 * 60 * 60_000
 
 /**
- * The order of this purchase, made where there is none; then what `begin` makes at Stripe is its own. An order that has
- * its object is never given another.
+ * Makes the order of a purchase, unless there is one, and returns its object at Stripe, which `begin` makes. An order
+ * that has an object never gets another.
  *
  * @throws `idempotency_conflict` where the key names a purchase of another amount or currency.
  */
@@ -64,7 +64,8 @@ export async function withOrder<T extends { id: string }>(
       })),
   )
   if (order.amount !== amount || order.currency !== currency) {
-    const message = `The key names a purchase of ${order.amount} ${order.currency}, not of ${amount} ${currency}.`
+    const known = `${order.amount} ${order.currency}`
+    const message = `The key belongs to a purchase of ${known}, not of ${amount} ${currency}.`
     throw new BillingError('idempotency_conflict', message)
   }
   const known = order[kind]
@@ -86,7 +87,7 @@ export async function withOrder<T extends { id: string }>(
   }
 }
 
-/** The provider made nothing of it. */
+/** Cancels an order for which nothing was made at Stripe. */
 async function discard(ctx: BillingContext, { id }: Order): Promise<void> {
   await ctx.db.order.updateMany({
     where: { id, status: 'pending', checkoutId: null, paymentId: null },
@@ -94,7 +95,7 @@ async function discard(ctx: BillingContext, { id }: Order): Promise<void> {
   })
 }
 
-/** Settles the order of a payment or a checkout whose customer was just synced, if there is one. */
+/** Settles the order of a payment or checkout, if it has one. The customer must just have been synced. */
 export async function settleSynced(
   ctx: BillingContext,
   where: { paymentId: string } | { checkoutId: string },

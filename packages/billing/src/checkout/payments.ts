@@ -1,5 +1,5 @@
 /**
- * One-time payments.
+ * One-time payments through Stripe.
  *
  * @module
  */
@@ -19,36 +19,39 @@ import { inNumbers, type Order, type Payment } from '../rows.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { settleSynced, withOrder } from './own-amount.ts'
 
+/** The metadata of a payment. */
 export interface PaymentMetadata {
-  /** Who pays. */
+  /** The owner who pays. */
   ownerId: string
-  /** `orderId` is ours: each payment has an order. */
+  /** The key `orderId` is overwritten with the id of the payment's order. */
   [key: string]: string
 }
 
+/** The options of `createPaymentIntent`. */
 export interface PaymentIntentOptions {
   /**
-   * Names the purchase: the same key always returns the same intent, also a year later and when it is paid.
-   * Default: a new one a call.
+   * The key of the purchase. The same key always returns the same intent, even a year later or after it is paid.
+   * Default: each call makes a new intent.
    */
   idempotencyKey?: string
   /**
-   * Whether methods are offered that lead away from the host's page, such as iDEAL. Their payments return to the
-   * `return_url` of `stripe.confirmPayment` in the browser. Default false: cards, wallets and debits.
+   * Whether to offer methods that leave the host's page, such as iDEAL. They return to the `return_url` that the
+   * browser passes to `stripe.confirmPayment`. Default false: only cards, wallets and debits.
    */
   allowRedirects?: boolean
 }
 
+/** A payment intent that the browser can pay. */
 export interface CreatedPaymentIntent {
   /** Stripe's id, for `confirmPayment`. */
   id: string
-  /** For Stripe Elements in the browser. Never log it. */
+  /** The secret for Stripe Elements in the browser. Never log it. */
   clientSecret: string
   status: string
 }
 
 /**
- * Begins a payment whose card is entered on the host's own page, through Stripe Elements.
+ * Starts a payment on the host's own page, where Stripe Elements asks for the card.
  *
  * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`, `idempotency_conflict` where the
  * key names a purchase of another amount, `provider_unavailable`, `provider_rejected`.
@@ -63,7 +66,10 @@ export async function createPaymentIntent(
   const code = requireCurrency(currency)
   const terms = { amount: requireAmount(amount, code), currency: code }
   if (!metadata?.ownerId) {
-    throw new BillingError('owner_required', 'metadata.ownerId must say who pays.')
+    throw new BillingError(
+      'owner_required',
+      'metadata.ownerId must be the id of the owner who pays.',
+    )
   }
   const customer = await ensureCustomer(ctx, metadata.ownerId)
   const { idempotencyKey } = options
@@ -97,12 +103,18 @@ export async function createPaymentIntent(
     },
   )
   if (!intent.client_secret) {
-    throw new BillingError('provider_unavailable', 'Stripe gave the payment no client secret.')
+    throw new BillingError(
+      'provider_unavailable',
+      'Stripe returned a payment without a client secret.',
+    )
   }
   return { id: intent.id, clientSecret: intent.client_secret, status: intent.status }
 }
 
-/** The intent of an order that was cut off before it knew it. Nobody else can name the order. */
+/**
+ * Finds the intent of an order whose earlier call was cut off before it stored the intent's id. Only our own calls
+ * write an order's id into an intent.
+ */
 async function findIntent(
   ctx: BillingContext,
   { stripeCustomerId: customer }: LinkedCustomer,
@@ -117,31 +129,33 @@ async function findIntent(
   return null
 }
 
-/** By how much the provider's clock may be behind the database's. */
+/** How far Stripe's clock may be behind the database's. */
 const CLOCKS_APART_SECONDS = 600
 
+/** The state of a payment. */
 export interface ConfirmedPayment {
-  /** Ours. */
+  /** Our id of the payment. */
   id: string
   paid: boolean
-  /** The provider's word. */
+  /** The status in Stripe's words. */
   status: string
   /** Minor units. */
   amount: number
   currency: string
-  /** The page on which the customer goes on with it, for instance with 3-D Secure. Null: none is needed. */
+  /** The page on which the customer continues, for instance with 3-D Secure. Null: none is needed. */
   actionUrl: string | null
 }
 
+/** The options of `confirmPayment`. */
 export interface ConfirmPaymentOptions {
-  /** Where that page leads back to: a path, or an address below `appUrl`. Default `/billing`. */
+  /** Where the page of `actionUrl` leads back to: a path or URL of the host. Default `/billing`. */
   returnUrl?: string
 }
 
 /**
- * Asks the provider how a payment stands, confirms one that waits for it, and records the answer.
+ * Asks Stripe for the state of a payment, confirms it if it waits for a confirmation, and stores the answer.
  *
- * @throws `payment_not_found`, also for a payment that is none of ours; `invalid_return_url`; `provider_unavailable`;
+ * @throws `payment_not_found`, also for a payment that is not ours; `invalid_return_url`; `provider_unavailable`;
  * `provider_rejected`, for instance when the card is declined.
  */
 export async function confirmPayment(
@@ -150,7 +164,7 @@ export async function confirmPayment(
   options: ConfirmPaymentOptions = {},
 ): Promise<ConfirmedPayment> {
   const return_url = returnUrl(ctx.appUrl, options.returnUrl ?? '/billing')
-  const missing = new BillingError('payment_not_found', 'There is no such payment.')
+  const missing = new BillingError('payment_not_found', 'No payment of ours has this id.')
   if (!/^pi_\w{1,250}$/.test(intentId)) throw missing
   let intent = await ask('payment_intent', ctx.stripe.paymentIntents.retrieve(intentId)).catch(
     (error: unknown) => {
@@ -159,7 +173,7 @@ export async function confirmPayment(
   )
   if (paymentShape(intent)?.metadata[PAYMENT_MARK] === undefined) throw missing
   if (intent.status === 'requires_confirmation') {
-    // A card that was declined is followed by another: that is a new try.
+    // After a declined card the customer may try another, which is a new request with a new key.
     intent = await underKey(ctx, `confirm:${intentId}`, (idempotencyKey) =>
       ask(
         'payment_intent',

@@ -1,5 +1,5 @@
 /**
- * The provider's page on which a customer manages what they bought.
+ * The provider's portal, on which customers manage their subscriptions.
  *
  * @module
  */
@@ -13,21 +13,23 @@ import type { PortalSettings } from '../providers/stripe/checkout-settings.ts'
 import { ask } from '../providers/stripe/client.ts'
 import { returnUrl } from '../return-url.ts'
 
+/** The input of `createBillingPortalSession`. */
 export interface PortalInput {
   ownerId: string
-  /** A path or address of the host. Default `/billing`. Not every provider's page leads back. */
+  /** A path or URL of the host. Default `/billing`. Some providers' portals do not lead back. */
   returnUrl?: string
-  /** What holds for this page, over what `createBilling` was given. Stripe's alone. */
+  /** Settings of this session, which override those of `createBilling`. Used at Stripe only. */
   portal?: PortalSettings
 }
 
 /**
- * Opens the page of whoever bills the owner's plan, else of whoever takes the payments: there an owner
- * changes card or plan, cancels, and finds invoices. `id` is the session's at Stripe, null elsewhere.
+ * Opens the portal of the provider that bills the owner's plan, else of the provider that takes new payments. There
+ * the owner changes the card or plan, cancels, and finds invoices. `id` is the session's id at Stripe; null at other
+ * providers.
  *
- * @throws `invalid_return_url`, `owner_not_found`, `provider_unavailable`, `provider_rejected`;
- * `customer_not_found` (404) for who has bought nothing at another provider than Stripe; `not_supported`
- * (422) where the provider has no such page.
+ * @throws `invalid_return_url`, `owner_not_found`, `provider_unavailable`, `provider_rejected`; `customer_not_found`
+ * (404) for an owner who has bought nothing at a provider other than Stripe; `not_supported` (422) where the provider
+ * has no portal.
  */
 export async function createBillingPortalSession(
   ctx: BillingContext,
@@ -36,7 +38,7 @@ export async function createBillingPortalSession(
   const { ownerId } = input
   const return_url = returnUrl(ctx.appUrl, input.returnUrl ?? '/billing')
   const name = (await billedBy(ctx, ownerId)) ?? ctx.provider.name
-  if (name !== 'stripe') return elsewhere(ctx, name, ownerId, return_url)
+  if (name !== 'stripe') return otherPortal(ctx, name, ownerId, return_url)
   const { stripeCustomerId } = await ensureCustomer(ctx, ownerId)
   const { configuration, locale } = { ...ctx.portal, ...input.portal }
   const set = {
@@ -50,6 +52,7 @@ export async function createBillingPortalSession(
   return { id: session.id, url: session.url }
 }
 
+/** The provider that bills the owner's current subscription; null without one. */
 async function billedBy(ctx: BillingContext, ownerId: string): Promise<string | null> {
   const rows = await ctx.db.subscription.findMany({
     where: { customer: { ownerId }, needsAttention: null },
@@ -57,17 +60,21 @@ async function billedBy(ctx: BillingContext, ownerId: string): Promise<string | 
   return rows.find(({ status }) => isCurrentStatus(status))?.provider ?? null
 }
 
-async function elsewhere(ctx: BillingContext, name: string, ownerId: string, returnUrl: string) {
+/** The portal of a provider other than Stripe. */
+async function otherPortal(ctx: BillingContext, name: string, ownerId: string, returnUrl: string) {
   const provider = ctx.providerNamed(name)
   if (!provider.createPortal) {
-    throw new BillingError('not_supported', `${name} has no page for customers.`)
+    throw new BillingError('not_supported', `${name} has no portal for customers.`)
   }
   const order = await ctx.db.order.findFirst({
     where: { ownerId, provider: name, providerCustomerId: { not: null } },
     orderBy: { createdAt: 'desc' },
   })
   if (!order?.providerCustomerId) {
-    throw new BillingError('customer_not_found', `${ownerId} has no customer at ${name}.`)
+    throw new BillingError(
+      'customer_not_found',
+      `${ownerId} has not bought anything at ${name} yet.`,
+    )
   }
   const { url } = await provider.createPortal({ customerId: order.providerCustomerId, returnUrl })
   return { id: null, url }

@@ -1,6 +1,5 @@
 /**
- * Open checkouts of plans: one per customer and terms, however often and from however many tabs it
- * is asked for.
+ * Open checkouts of plans. A customer has at most one at a time, however many tabs ask for a checkout.
  *
  * @module
  */
@@ -22,25 +21,30 @@ import {
 import { requireNoSubscription } from '../orders/second-plan.ts'
 import { ask } from '../providers/stripe/client.ts'
 
+/** An open checkout. */
 export interface Checkout {
+  /** Stripe's id of the session. */
   id: string
-  /** Where to send the browser. */
+  /** The page to send the browser to. */
   url: string
 }
 
-/** @throws `provider_unavailable` where Stripe gave the session no address. */
+/** The id and address of a session. @throws `provider_unavailable` where Stripe returned no address. */
 export function checkoutOf({ id, url }: Stripe.Checkout.Session): Checkout {
   if (url) return { id, url }
-  throw new BillingError('provider_unavailable', 'Stripe gave the checkout no address.')
+  throw new BillingError(
+    'provider_unavailable',
+    'Stripe returned a checkout without an address. Try again.',
+  )
 }
 
-/** How often a purchase that had to give way begins anew. */
+/** How often to start again after another purchase took the customer's place. */
 const ROUNDS = 8
 
 /**
- * The open checkout of these terms, or a new one. Another open purchase of the customer is closed first.
+ * The customer's open checkout if it has these terms, or a new one. An open purchase with other terms is closed first.
  *
- * @throws `already_subscribed`; `order_processing` where another purchase is under way and cannot be closed.
+ * @throws `already_subscribed`; `order_processing` where another purchase is being paid and cannot be closed.
  */
 export async function openPlanCheckout(
   ctx: BillingContext,
@@ -52,23 +56,23 @@ export async function openPlanCheckout(
     const place = await takePlace(ctx, customer, { terms, orderId: null })
     const session = place && (await sessionOf(ctx, customer, params, place))
     if (session) return checkoutOf(session)
-    // What had the place may have been paid.
+    // The purchase that had the place may have been paid.
     await requireNoSubscription(ctx, customer.ownerId)
   }
   throw new BillingError(
     'order_processing',
-    `${customer.ownerId} begins purchases of plans faster than they can be closed.`,
+    `${customer.ownerId} starts purchases of plans faster than they can be closed. Try again.`,
   )
 }
 
-/** The page of the purchase that has the place; null where it has lost the place, or can be used no more. */
+/** The page of the purchase that has the customer's place; null where it lost the place or its page is closed. */
 async function sessionOf(
   ctx: BillingContext,
   customer: LinkedCustomer,
   params: Stripe.Checkout.SessionCreateParams,
   { purchase, isNew }: { purchase: CheckoutSession; isNew: boolean },
 ): Promise<Stripe.Checkout.Session | null> {
-  // Of calls at once one makes the page and the others wait for it.
+  // Of several concurrent calls one makes the page, and the others wait for it.
   const row = isNew || purchase.stripeSessionId ? purchase : await awaitPage(ctx, purchase)
   if (row === null) return null
   if (row.stripeSessionId !== null) {
@@ -85,7 +89,7 @@ async function sessionOf(
       { idempotencyKey: `cs:${row.id}` },
     ),
   ).catch(async (error: unknown) => {
-    // Nobody was given a page, if there is one. The next try is another purchase, with another key.
+    // If Stripe made a page, no caller has it. The next try is another purchase with another key.
     await closePlace(ctx, row)
     throw error
   })
@@ -98,7 +102,7 @@ async function sessionOf(
     data: { stripeSessionId: session.id },
   })
   if (count === 1) return session
-  // Nobody was given it, and another purchase has the place.
+  // No caller has this page, and another purchase has the place.
   await endSession(ctx, session.id)
   return null
 }

@@ -1,5 +1,5 @@
 /**
- * Cancelling a subscription, and taking that back.
+ * Cancels a subscription, and takes a cancellation back.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
 } from '../subscriptions/subscriptions.ts'
 import { syncCustomer } from '../sync/sync.ts'
 
-/** Why people leave, in the provider's words. */
+/** The reasons for a cancellation, in Stripe's words. */
 export const CANCEL_REASONS = [
   'customer_service',
   'low_quality',
@@ -29,21 +29,21 @@ export const CANCEL_REASONS = [
   'unused',
 ] as const
 
+/** A reason for a cancellation. */
 export type CancelReason = (typeof CANCEL_REASONS)[number]
 
+/** The options of `cancelSubscription`. */
 export interface CancelOptions {
-  /** Default `period_end`: what was paid for stays. */
+  /** Default `period_end`: the owner keeps the period that is paid for. */
   at?: 'period_end' | 'now'
   reason?: CancelReason
-  /** The owner's own words, kept at the provider and here. At most 500 characters. */
+  /** The owner's own words, stored at Stripe and here. At most 500 characters. */
   comment?: string
 }
 
 /**
- * Cancels the owner's current subscription and returns what they have then. A change of plan that
- * was scheduled falls away.
- *
- * Providers other than Stripe are not told the reason.
+ * Cancels the owner's current subscription and returns its state afterwards. A scheduled change of plan is dropped.
+ * Reason and comment are used at Stripe only.
  *
  * @throws `subscription_not_found`, `invalid_cancellation`, `provider_unavailable`, `provider_rejected`.
  */
@@ -54,14 +54,15 @@ export async function cancelSubscription(
 ): Promise<OwnerSubscription> {
   const { at = 'period_end', reason, comment } = options
   if (reason !== undefined && !CANCEL_REASONS.includes(reason)) {
-    throw new BillingError('invalid_cancellation', `There is no such reason to cancel.`)
+    const message = `The reason must be one of ${CANCEL_REASONS.join(', ')}.`
+    throw new BillingError('invalid_cancellation', message)
   }
   if (at !== 'period_end' && at !== 'now') {
-    const message = 'A subscription is cancelled `now` or at the `period_end`.'
+    const message = '`at` must be `now` or `period_end`.'
     throw new BillingError('invalid_cancellation', message)
   }
   if (comment !== undefined && comment.length > 500) {
-    throw new BillingError('invalid_cancellation', 'A comment has at most 500 characters.')
+    throw new BillingError('invalid_cancellation', 'The comment may have at most 500 characters.')
   }
   const row = await requireCurrent(ctx, ownerId)
   if (row.provider !== 'stripe') {
@@ -81,13 +82,13 @@ export async function cancelSubscription(
 }
 
 /**
- * Takes back what is scheduled, a cancellation or a change of plan: it renews as it is. A subscription that is paused
- * because its trial ended without a card begins anew and is charged. Where nothing is scheduled and the collection
- * of payments is paused, it is collected again.
+ * Takes back a scheduled cancellation or change of plan, so that the subscription renews as it is. A subscription that
+ * is paused because its trial ended without a card is resumed and charged. Where nothing is scheduled and only the
+ * collection of payments is paused, payments are collected again.
  *
- * @throws as `cancelSubscription`; `not_supported` (422) where the provider does not take a cancellation back; of a
- * paused one: `payment_method_required`, `card_declined`, and `authentication_required` where the card's holder
- * has to confirm the payment on the page of the open invoice. It stays paused then.
+ * @throws as `cancelSubscription`; `not_supported` (422) where the provider cannot take a cancellation back; for a
+ * paused subscription, which then stays paused: `payment_method_required`, `card_declined`, and
+ * `authentication_required` where the card's holder has to confirm the payment on the page of the open invoice.
  */
 export async function resumeSubscription(
   ctx: BillingContext,

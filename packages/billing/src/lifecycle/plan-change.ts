@@ -1,8 +1,8 @@
 /**
- * Changing what is paid for: plan, interval, seats. What costs more begins now and is charged now,
- * for the rest of the period; what costs less begins with the next period. What a quote names is what
- * is charged: both count from the same moment. Plan and seats are two changes: one leaves the other as it is
- * scheduled. What else a subscription has stays: add-ons, discounts, taxes, trial, payment method.
+ * Changes of plan, interval and seats. A change that costs more applies and is charged now, for the rest of the period;
+ * a change that costs less applies from the next period. The charge is the amount of the quote, because both count from
+ * the same moment. A change of seats leaves a scheduled change of plan in place. Everything else about a subscription
+ * stays: add-ons, discounts, taxes, trial, payment method.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { isEnding, type PlanChange, type Target, targetOf } from './plan-target.ts'
 
 /**
- * What `changePlan` would charge. Hand the answer to it as `quote`.
+ * Returns what `changePlan` would charge. Pass the answer to `changePlan` as `quote`.
  *
  * @throws as `changePlan`.
  */
@@ -38,7 +38,7 @@ export async function previewPlanChange(
   const target = await targetOf(ctx, ownerId, change)
   const period = periodOf(target.subscription)
   const now = ctx.clock.now().getTime()
-  // A renewal may be due and not made yet, and clocks differ: Stripe counts within the period only.
+  // Stripe prorates only within the period. A due renewal may not be made yet, and clocks differ.
   const moment = period
     ? Math.min(Math.max(now, period.start.getTime()), period.end.getTime())
     : now
@@ -46,22 +46,22 @@ export async function previewPlanChange(
 }
 
 /**
- * Changes the owner's subscription and returns what they have then. A plan that the owner has keeps the price they
- * pay. Changing to that plan without naming seats takes back a change that is scheduled. With a `quote`, or its JSON
- * as a form brings it back, nothing is charged but what it says.
+ * Changes the owner's subscription and returns its state afterwards. The present plan keeps the price that the owner
+ * pays. Changing to the present plan without `quantity` takes back a scheduled change. With a `quote`, or its JSON from
+ * a form, exactly the quoted amount is charged or nothing.
  *
- * Where the bank asks the card's holder to confirm the payment, nothing has changed yet: `pendingChange` of the answer
- * has the provider's page, and the change is made once it is paid there.
+ * Where the bank asks the card's holder to confirm the payment, nothing has changed yet. The answer's `pendingChange`
+ * has the page of the invoice, and Stripe makes the change once the invoice is paid there.
  *
- * A change of seats alone is also possible while an end is scheduled or a payment is open: more seats are then charged
- * with the next invoice where a payment is open, and fewer seats change nothing where an end is scheduled.
+ * Seats alone can also be changed while an end is scheduled or a payment is open. While a payment is open, more seats
+ * are charged with the next invoice. Where an end is scheduled, fewer seats change nothing.
  *
- * @throws `subscription_not_found`; `subscription_not_active` while a payment is open;
- * `subscription_ending` when it was cancelled: resume it first; `plan_not_found`, `price_not_found`,
- * `invalid_amount`, `invalid_currency`, `invalid_input`; `invalid_quote`; `quote_changed` and `quote_expired`: ask for a new one;
- * `card_declined`: nothing has changed; `authentication_required` where the bank asks the card's holder and Stripe
- * lets this change not wait for that; `not_supported` (422) for a plan that another provider than Stripe
- * bills; `provider_unavailable`, `provider_rejected`.
+ * @throws `subscription_not_found`; `subscription_not_active` while a payment is open; `subscription_ending` where the
+ * subscription was cancelled (resume it first); `plan_not_found`, `price_not_found`, `invalid_amount`,
+ * `invalid_currency`, `invalid_input`, `invalid_quote`; `quote_changed` and `quote_expired` (ask for a new quote);
+ * `card_declined` (nothing has changed); `authentication_required` where the bank asks the card's holder and Stripe
+ * cannot let this change wait; `not_supported` (422) for a plan that a provider other than Stripe bills;
+ * `provider_unavailable`, `provider_rejected`.
  */
 export async function changePlan(
   ctx: BillingContext,
@@ -81,30 +81,30 @@ export async function changePlan(
   return getSubscription(ctx, ownerId)
 }
 
-/** Seats change when members do, and the owner to whom an organization's invoices go may be another now. */
+/** Updates an organization's customer. Seats change when members do, and so may the person who gets the invoices. */
 async function updateOrganization(ctx: BillingContext, ownerId: string): Promise<void> {
   if ((await ctx.owner(ownerId))?.type !== 'organization') return
   try {
     await updateCustomer(ctx, ownerId)
   } catch (error) {
-    // A name or an address that the provider does not take is no reason to keep the plan.
+    // A name or an address that Stripe refuses must not prevent the change of plan.
     if (!isBillingError(error, 'provider_rejected')) throw error
     ctx.logger.warn(
       { ownerId, error },
-      'the provider did not take the name or address of the owner',
+      "Stripe refused the owner's name or address; the plan is changed all the same",
     )
   }
 }
 
 const termsOf = ({ price, quantity }: Target): Terms => ({ stripePriceId: price.id, quantity })
 
-/** The owner keeps what they have: what is scheduled falls away. */
+/** Keeps the present plan and seats, and drops a scheduled change. */
 async function keep(ctx: BillingContext, { subscription }: Target): Promise<void> {
   const scheduleId = scheduleIdOf(subscription)
   if (scheduleId) await releaseSchedule(ctx, scheduleId)
 }
 
-/** Changes the number of seats and leaves the plan, now and as scheduled. */
+/** Changes the number of seats, and leaves the present and the scheduled plan as they are. */
 async function changeSeats(
   ctx: BillingContext,
   target: Target,
@@ -112,7 +112,7 @@ async function changeSeats(
 ): Promise<void> {
   const { subscription, item, quantity, scheduled, at } = target
   const before = item.quantity ?? 1
-  // A change of plan that is scheduled comes with as many seats. Scheduled seats alone are replaced.
+  // A scheduled change of plan is kept with the new number of seats. A scheduled change of seats alone is replaced.
   const next =
     scheduled && scheduled.stripePriceId !== item.price.id ? { ...scheduled, quantity } : null
   if (isEnding(subscription)) {
@@ -127,7 +127,7 @@ async function changeSeats(
   }
 }
 
-/** From the next period on. What is scheduled so already stays. */
+/** Schedules `next` for the next period, unless exactly that is scheduled already. */
 async function changeLater(ctx: BillingContext, target: Target, next: Terms): Promise<void> {
   const { row, subscription, item, scheduled } = target
   const isScheduled =
@@ -138,15 +138,15 @@ async function changeLater(ctx: BillingContext, target: Target, next: Terms): Pr
 }
 
 interface Now {
-  /** The second that prorations count from; null: now. */
+  /** The moment that prorations count from, in epoch seconds; null: now. */
   moment: number | null
-  /** What stays scheduled; null: nothing. */
+  /** The price and seats that stay scheduled; null: none. */
   next: Terms | null
 }
 
 /**
- * Changes the subscription first and its schedule after that: a refused payment leaves both as they were, and
- * what a crash leaves undone is written down.
+ * Changes the subscription first and its schedule second, so that a refused payment leaves both as they were. The
+ * intent is stored before the first request, so that the next sync finishes what a crash left undone.
  */
 async function changeNow(
   ctx: BillingContext,
@@ -155,7 +155,7 @@ async function changeNow(
 ): Promise<void> {
   const { row, subscription } = target
   if (isPending(target)) return
-  // A schedule that ends its subscription has nothing to be brought in line with.
+  // A schedule that only ends the subscription needs no update.
   const scheduleId = isEnding(subscription) ? null : scheduleIdOf(subscription)
   const intent = scheduleId ? { scheduleId, now: termsOf(target), next } : null
   if (intent) await recordIntent(ctx, row.id, intent)
@@ -163,17 +163,17 @@ async function changeNow(
   try {
     changed = await update(ctx, target, moment)
   } catch (error) {
-    // Without an answer it may have been made.
+    // Where Stripe did not answer, the change may have been made.
     if (intent && !isBillingError(error, 'provider_unavailable')) await dropIntent(ctx, row.id)
     throw error
   }
-  // The schedule stays as it is until the change is paid; the sync that sees it finishes it.
+  // Until the change is paid, the schedule stays as it is. The sync that sees the payment updates it.
   if (!intent || changed.pending_update) return
   await finishIntent(ctx, subscription.id, intent)
   await dropIntent(ctx, row.id)
 }
 
-/** Whether this very change waits for its payment already: the page of its invoice is still good. */
+/** Whether this change already waits for its payment, so that the page of its invoice can still be used. */
 function isPending({ subscription, item, price, quantity }: Target): boolean {
   const items = subscription.pending_update?.subscription_items ?? []
   const pending = items.find(({ id }) => id === item.id)
@@ -196,7 +196,7 @@ async function update(
   }
   const isOtherInterval = price.recurring?.interval !== item.price.recurring?.interval
   const anchor = (isOtherInterval ? anchorNow(ctx.stripe) : {}) as object
-  // While a payment is open another one would fail as well: the next invoice has it.
+  // While a payment is open, another one would fail too, so the change is charged with the next invoice.
   if (status === 'past_due') {
     const later = { items, ...anchor, proration_behavior: 'create_prorations' as const }
     return ask('subscription', subscriptions.update(subscription.id, later))
@@ -208,7 +208,7 @@ async function update(
     ...(moment === null ? {} : { proration_date: moment }),
   }
   try {
-    // A declined card leaves everything as it was.
+    // With this behavior a declined card changes nothing.
     const now = { ...paid, payment_behavior: 'error_if_incomplete' as const }
     return await ask('subscription', subscriptions.update(subscription.id, now))
   } catch (error) {
@@ -216,9 +216,11 @@ async function update(
     const waiting = { ...paid, payment_behavior: 'pending_if_incomplete' as const }
     return ask('subscription', subscriptions.update(subscription.id, waiting)).catch(
       (refused: unknown) => {
-        // Stripe lets some changes not wait, as those of subscriptions that are paid by invoice.
+        // Some changes cannot wait at Stripe, such as those of subscriptions that are paid by invoice.
         if (!isBillingError(refused, 'provider_rejected')) throw refused
-        const message = "The card's bank asks its holder to confirm, and this change cannot wait."
+        const message =
+          "The card's bank asks for a confirmation, for which this change cannot wait. " +
+          'Use another card.'
         throw new BillingError('authentication_required', message, { cause: refused })
       },
     )

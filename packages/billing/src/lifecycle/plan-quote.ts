@@ -1,6 +1,6 @@
 /**
- * The quote of a plan change: what is charged when it is made, and what the next invoice says. A
- * charge counts from the same moment as its quote, so both come to the same amount.
+ * The quote of a plan change: the amount that is charged when the change is made, and the next invoice. Quote and
+ * charge count from the same moment, so both are the same amount.
  *
  * @module
  */
@@ -12,26 +12,26 @@ import { anchorNow, ask } from '../providers/stripe/client.ts'
 import { dateOf, periodOf } from '../providers/stripe/shapes.ts'
 import type { Target } from './plan-target.ts'
 
-/** What a change costs, before it is made. Amounts are minor units of `currency`. */
+/** The cost of a change before it is made. Amounts are in minor units of `currency`. */
 export interface PlanChangeQuote {
   at: 'now' | 'period_end'
   currency: string
-  /** Charged when the change is made; 0 where it begins later. */
+  /** The amount that is charged when the change is made; 0 where the change applies later. */
   amountDue: number
-  /** What is given back for the unused rest of the period, as a positive number. */
+  /** The credit for the unused rest of the period, as a positive number. */
   credit: number
-  /** The next invoice after that. Where the interval changes, its time counts from the change. */
+  /** The next invoice after the change. Where the interval changes, its period starts with the change. */
   nextInvoice: { amount: number; at: Date }
-  /** The moment both the quote and the charge count from. Null where nothing is prorated. */
+  /** The moment that both the quote and the charge count from. Null where nothing is prorated. */
   prorationDate: Date | null
 }
 
-/** A quote is good for so long; then the clock has moved too far from its moment. */
+/** How long a quote is valid. */
 const QUOTE_LIFE_MS = 60 * 60 * 1000
-/** Clocks differ by a little; a moment of the future would make the rest of the period shorter. */
+/** How far a quote's moment may be ahead of our clock. A later one would shorten the rest of the period. */
 const CLOCK_SKEW_MS = 60_000
 
-/** What of a quote decides, as it was made or as it comes back from a form. */
+/** The fields of a quote that are checked, as they were made or as they come back from a form. */
 const quoteShape = z.object({
   at: z.enum(['now', 'period_end']),
   amountDue: z.number().int().min(0),
@@ -39,7 +39,7 @@ const quoteShape = z.object({
   nextInvoice: z.object({ at: z.coerce.date() }).optional(),
 })
 
-/** What the change costs if its time counts from `moment`, in epoch seconds. */
+/** The cost of the change if prorations count from `moment`, in epoch seconds. */
 export async function quoteOf(
   ctx: BillingContext,
   target: Target,
@@ -73,7 +73,7 @@ export async function quoteOf(
   )
   const lines = preview.lines.data
   const credit = -lines.reduce((sum, line) => sum + Math.min(0, line.amount), 0)
-  // What is left of the credit is set off against the next invoice.
+  // The rest of the credit is deducted from the next invoice.
   const left = Math.max(0, -preview.total)
   const ends = lines.flatMap((line) => (line.amount > 0 ? [line.period.end] : []))
   return {
@@ -89,7 +89,7 @@ export async function quoteOf(
   }
 }
 
-/** What the next invoice says: the plan that comes then, and the add-ons beside it. */
+/** The amount of the next invoice: the plan of the next period and the add-ons. */
 async function nextAmount(
   ctx: BillingContext,
   { subscription, item, price, quantity, isSeats, scheduled }: Target,
@@ -105,7 +105,11 @@ async function nextAmount(
   )
 }
 
-/** Returns the moment of a quote that still holds. */
+/**
+ * Checks that a quote is still valid, and returns its moment in epoch seconds.
+ *
+ * @throws `invalid_quote`, `quote_expired`, `quote_changed`.
+ */
 export async function requireQuote(
   ctx: BillingContext,
   target: Target,
@@ -115,7 +119,10 @@ export async function requireQuote(
   const now = ctx.clock.now().getTime()
   const moment = quote.prorationDate?.getTime() ?? now
   if (moment < now - QUOTE_LIFE_MS || moment > now + CLOCK_SKEW_MS) {
-    throw new BillingError('quote_expired', 'The quote is more than an hour old.')
+    throw new BillingError(
+      'quote_expired',
+      'The quote is more than an hour old. Ask for a new one.',
+    )
   }
   const seconds = Math.floor(moment / 1000)
   const start = periodOf(target.subscription)?.start.getTime() ?? 0
@@ -123,12 +130,13 @@ export async function requireQuote(
   if (seconds * 1000 < start || next <= start) {
     throw new BillingError(
       'quote_expired',
-      'The subscription was renewed after the quote was made.',
+      'The subscription was renewed after the quote was made. Ask for a new one.',
     )
   }
   const again = await quoteOf(ctx, target, seconds)
   if (again.at !== quote.at || again.amountDue !== quote.amountDue) {
-    const message = `The change costs ${again.amountDue} ${again.currency} now, not ${quote.amountDue}.`
+    const now = `${again.amountDue} ${again.currency}`
+    const message = `The change now costs ${now}, not ${quote.amountDue}. Ask for a new quote.`
     throw new BillingError('quote_changed', message)
   }
   return seconds

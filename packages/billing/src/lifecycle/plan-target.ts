@@ -1,6 +1,6 @@
 /**
- * What a change of plan, interval or seats comes to, by what the provider has now: from what to what, when it
- * begins, and what stays as it is.
+ * Works out a change of plan, interval or seats against the subscription at Stripe: the new price and seats, when they
+ * apply, and what stays as it is.
  *
  * @module
  */
@@ -23,27 +23,28 @@ import {
 import { planItemOf, withPlanItem } from '../sync/plan-item.ts'
 import { ensurePrices } from '../sync/prices.ts'
 
-/** A change as the provider will be asked for it. */
+/** A change as it will be requested from Stripe. */
 export interface Target {
   row: StripeSubscriptionRow
-  /** As Stripe has it now. */
+  /** The present state at Stripe. */
   subscription: Stripe.Subscription
   /** The plan's item. */
   item: Stripe.SubscriptionItem
-  /** What the plan's item becomes. */
+  /** The new price of the plan's item. */
   price: Stripe.Price
+  /** The new number of seats. */
   quantity: number
   at: 'now' | 'period_end'
-  /** Nothing of what the customer has changes. */
+  /** The customer already has this price and number of seats. */
   isSame: boolean
-  /** Only the number of seats was asked for: a change of plan that is scheduled still comes. */
+  /** The caller asked only for a number of seats, so a scheduled change of plan stays. */
   isSeats: boolean
   onTrial: boolean
-  /** What is scheduled for the end of the period. */
+  /** The price and seats that are scheduled for the end of the period. */
   scheduled: Terms | null
 }
 
-/** Price, interval and seats that a customer has, or will have. */
+/** The price, interval and seats that a customer has, or will have. */
 interface Cost {
   plan: string
   interval: Interval
@@ -53,7 +54,7 @@ interface Cost {
 }
 
 /**
- * Reads the subscription at Stripe and holds the change against it.
+ * Reads the subscription at Stripe and works out the change.
  *
  * @throws as `changePlan`.
  */
@@ -68,41 +69,41 @@ export async function targetOf(
   const { subscription, item, has, scheduled } = found
   const { status } = subscription
   const quantity = change.quantity ?? item.quantity ?? 1
-  // Of a subscription that grants nothing `getSubscription` tells the free plan, and that comes back here.
+  // For a subscription that grants nothing, `getSubscription` returns the free plan, and a caller may name that here.
   const grace = graceOf(ctx, { status, pastDueSince: row.pastDueSince })
   const isGranted = isActive({ status: status as SubscriptionStatus, ...grace })
-  const told = isGranted ? has.plan : freePlanOf(ctx.plans)
-  const plan = change.plan === undefined || change.plan === told ? has.plan : change.plan
+  const shown = isGranted ? has.plan : freePlanOf(ctx.plans)
+  const plan = change.plan === undefined || change.plan === shown ? has.plan : change.plan
   const interval = change.interval ?? has.interval
   const isSeats = change.quantity !== undefined && plan === has.plan && interval === has.interval
   const price = await priceFor(ctx, { plan, interval }, change, found)
   if (!isSeats) requireChangeable(subscription)
   if (price.currency !== row.price.currency) {
-    const message = `${plan} costs ${price.currency}, and the subscription ${row.price.currency}.`
+    const message = `${plan} costs ${price.currency}, but the subscription ${row.price.currency}.`
     throw new BillingError('invalid_currency', message)
   }
   const isSame = price.id === item.price.id && quantity === (item.quantity ?? 1)
   const onTrial = status === 'trialing'
   const from = costOf(ctx.plans, { ...has, quantity: item.quantity ?? 1 }, item.price)
-  const natural = costsMore(from, costOf(ctx.plans, { plan, interval, quantity }, price))
-  // A trial has no period that was paid for, so there is nothing to wait for.
-  const at = change.at ?? (onTrial || natural ? 'now' : 'period_end')
+  const isDearer = costsMore(from, costOf(ctx.plans, { plan, interval, quantity }, price))
+  // No period of a trial was paid for, so there is nothing to wait for.
+  const at = change.at ?? (onTrial || isDearer ? 'now' : 'period_end')
   return { row, subscription, item, price, quantity, at, isSame, isSeats, onTrial, scheduled }
 }
 
-/** More than this is no number of seats that the provider or a row can hold. */
+/** The most seats that a subscription may have. */
 const MAX_SEATS = 1_000_000
 
 function checkChange({ quantity = 1, interval = 'month', at = 'now' }: PlanChange): void {
   if (!Number.isSafeInteger(quantity) || quantity < 1 || quantity > MAX_SEATS) {
-    const message = `The number of seats is ${quantity}; it must be a whole number from 1 to ${MAX_SEATS}.`
+    const message = `The number of seats must be from 1 to ${MAX_SEATS}, not ${quantity}.`
     throw new BillingError('invalid_amount', message)
   }
   if (interval !== 'month' && interval !== 'year') {
     throw new BillingError('price_not_found', 'The interval must be `month` or `year`.')
   }
   if (at !== 'now' && at !== 'period_end') {
-    throw new BillingError('invalid_input', 'A change begins `now` or at the `period_end`.')
+    throw new BillingError('invalid_input', '`at` must be `now` or `period_end`.')
   }
 }
 
@@ -114,7 +115,7 @@ interface Present {
   scheduledAs: { plan: string; interval: Interval } | null
 }
 
-/** The subscription as Stripe has it, and which of its items is the plan. */
+/** The subscription as Stripe has it, with its plan, the plan's item, and the scheduled change. */
 async function presentOf(
   ctx: BillingContext,
   { stripeSubscriptionId }: StripeSubscriptionRow,
@@ -127,7 +128,8 @@ async function presentOf(
   )
   const shape = subscriptionShape(subscription)
   if ('unreadable' in shape) {
-    throw new BillingError('provider_rejected', `The subscription has ${shape.unreadable}.`)
+    const message = `The subscription cannot be read (${shape.unreadable}).`
+    throw new BillingError('provider_rejected', message)
   }
   const prices = await ensurePrices(ctx, { subscriptions: [shape], invoices: [] })
   const soldAs = (id: string | undefined) => {
@@ -138,7 +140,7 @@ async function presentOf(
   const has = soldAs(planItem?.stripePriceId)
   const item = subscription.items.data.find(({ id }) => id === planItem?.stripeItemId)
   if (!item || !has) {
-    throw new BillingError('subscription_not_found', 'The subscription has no item that is a plan.')
+    throw new BillingError('subscription_not_found', 'No item of the subscription is a plan.')
   }
   const { schedule } = withPlanItem(ctx.plans, prices, shape)
   const next = schedule?.next ?? null
@@ -151,7 +153,7 @@ async function presentOf(
   }
 }
 
-/** The price that the customer has keeps standing for its plan, also after another has replaced it. */
+/** The price of the change. The plan that the customer has keeps its present price, even if a newer one replaced it. */
 async function priceFor(
   ctx: BillingContext,
   { plan, interval }: { plan: string; interval: Interval },
@@ -159,7 +161,7 @@ async function priceFor(
   { item, has, scheduled, scheduledAs }: Present,
 ): Promise<Stripe.Price> {
   if (plan === has.plan && interval === has.interval) return item.price
-  // Unknown plans and plans without such a price are refused before the provider is asked.
+  // An unknown plan, or one without such a price, is refused before Stripe is asked.
   priceOf(ctx.plans, named ?? plan, interval)
   if (scheduled && scheduledAs?.plan === plan && scheduledAs.interval === interval) {
     return ask('price', ctx.stripe.prices.retrieve(scheduled.stripePriceId))
@@ -170,17 +172,18 @@ async function priceFor(
 function requireChangeable(subscription: Stripe.Subscription): void {
   const { status } = subscription
   if (status !== 'active' && status !== 'trialing') {
-    throw new BillingError('subscription_not_active', `The subscription is ${status}.`)
+    const message = `The subscription is ${status}; it must be active to change the plan.`
+    throw new BillingError('subscription_not_active', message)
   }
   if (isEnding(subscription)) {
     throw new BillingError(
       'subscription_ending',
-      'The subscription was cancelled: resume it first.',
+      'The subscription was cancelled. Resume it first.',
     )
   }
 }
 
-/** Whether an end is scheduled, in either of Stripe's two ways. */
+/** Whether an end is scheduled, by either of Stripe's two fields. */
 export const isEnding = ({ cancel_at, cancel_at_period_end }: Stripe.Subscription): boolean =>
   cancel_at !== null || cancel_at_period_end
 
@@ -189,14 +192,14 @@ function costOf(
   { plan, interval, quantity }: Omit<Cost, 'amount'>,
   { unit_amount }: Stripe.Price,
 ): Cost {
-  // A tiered price has no amount of its own; the plan's stands for it.
+  // A tiered price has no amount of its own, so the plan's amount is used.
   const amount = unit_amount ?? plans[plan]?.prices?.[interval]?.amount ?? 0
   return { plan, interval, quantity, amount }
 }
 
 /**
- * Whether a change costs more by the month. A year of the same plan is cheaper by the month and still the
- * larger purchase, so there the seats decide, and then the interval.
+ * Whether a change costs more per month. A year costs less per month than the same plan by the month but is the larger
+ * purchase, so for the same plan the seats decide, and then the interval.
  */
 function costsMore(from: Cost, to: Cost): boolean {
   if (from.plan === to.plan && from.interval !== to.interval) {
@@ -207,16 +210,17 @@ function costsMore(from: Cost, to: Cost): boolean {
   return monthly(to) > monthly(from)
 }
 
+/** A change of plan, interval or seats. */
 export interface PlanChange {
-  /** Default: as it is. */
+  /** Default: the present plan. */
   plan?: string
-  /** Default: as it is. */
+  /** Default: the present interval. */
   interval?: Interval
   /**
-   * Seats. Default: as it is. Beside the plan that the owner has, or without one, only the seats change: a change of plan
-   * that is scheduled still comes, with as many seats.
+   * Seats. Default: the present number. Where plan and interval stay, only the seats change: a scheduled change of plan
+   * is kept and gets the same number of seats.
    */
   quantity?: number
-  /** Default: now for what costs more, `period_end` for what costs less. */
+  /** Default: `now` for a change that costs more and during a trial, else `period_end`. */
   at?: 'now' | 'period_end'
 }

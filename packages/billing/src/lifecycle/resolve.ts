@@ -1,7 +1,6 @@
 /**
- * What is flagged and waits for a person: a second subscription, a trial that was had before. Only
- * a command ends one and gives money back: a database copied to another environment must never move
- * money by itself.
+ * Flagged subscriptions that wait for a person, such as a second subscription or a second trial. Only a command cancels
+ * and refunds them, because a database that was copied to another environment must never move money by itself.
  *
  * @module
  */
@@ -15,16 +14,17 @@ import { inNumbers } from '../rows.ts'
 import { CURRENT } from '../subscriptions/subscriptions.ts'
 import { syncLinked } from '../sync/sync.ts'
 
+/** A current subscription that is flagged. */
 export interface FlaggedSubscription {
   ownerId: string
-  /** Stripe's id, or that of the provider that bills it. */
+  /** The subscription's id at Stripe, or at the provider that bills it. */
   stripeSubscriptionId: string
   status: string
-  /** `second_current_subscription`, `trial_already_used`, `unknown_price`. */
+  /** The reason, such as `second_current_subscription`, `trial_already_used` or `unknown_price`. */
   needsAttention: string
 }
 
-/** Subscriptions that run and are flagged, of one owner or of all, the oldest first. */
+/** The flagged current subscriptions of one owner, or of all owners, the oldest first. */
 export async function listFlagged(
   ctx: BillingContext,
   ownerId?: string,
@@ -46,26 +46,28 @@ export async function listFlagged(
   }))
 }
 
+/** The options of `resolveSubscriptions`. */
 export interface ResolveOptions {
-  /** The subscription that stays. Default: the one that counts now. */
+  /** Stripe's id of the subscription to keep. Default: the subscription that is not flagged. */
   keep?: string
-  /** True: do it. Default: only say what would be done. */
+  /** True: refund and cancel. Default false: only return what would be done. */
   confirmed?: boolean
 }
 
+/** A subscription that is cancelled, and its refund. */
 export interface Resolution {
   stripeSubscriptionId: string
-  /** What is given back, minor units, with its currency; null where nothing was paid. */
+  /** The refund in minor units; null where there is nothing to refund at Stripe. */
   refund: { amount: number; currency: string } | null
 }
 
 /**
- * Gives back what the newest paid invoice of every other running subscription of the owner took, and ends it at
- * once. A payment that was given back already is not given back again. Refused or cut off, the command is
- * repeated and does what is left to do.
+ * Keeps one of the owner's current subscriptions at Stripe. Of each other one the newest paid invoice is refunded, and
+ * the subscription is cancelled at once. A payment that is already refunded is not refunded again. If the command is
+ * refused or cut off, a repeated call does what is left to do.
  *
- * @throws `customer_not_found`; `subscription_not_found` where `keep` is none of the owner's running
- * ones; `provider_unavailable`, `provider_rejected`.
+ * @throws `customer_not_found`; `subscription_not_found` where `keep` is not a current subscription of the owner;
+ * `provider_unavailable`, `provider_rejected`.
  */
 export async function resolveSubscriptions(
   ctx: BillingContext,
@@ -74,11 +76,11 @@ export async function resolveSubscriptions(
 ): Promise<Resolution[]> {
   const customer = await ctx.db.customer.findUnique({ where: { ownerId } })
   if (!isLinked(customer)) {
-    throw new BillingError('customer_not_found', `${ownerId} has no customer at the provider.`)
+    throw new BillingError('customer_not_found', `${ownerId} has no customer at Stripe.`)
   }
   await syncLinked(ctx, customer, { depth: 'full' })
   const rows = await ctx.db.subscription.findMany({ where: { customerId: customer.id } })
-  // Another provider's stays, or is cancelled through its order.
+  // A subscription at another provider stays, or is cancelled through its order.
   const running = rows.flatMap((row) => {
     const { stripeSubscriptionId, status } = row
     return stripeSubscriptionId && isCurrentStatus(status) ? [{ ...row, stripeSubscriptionId }] : []
@@ -87,7 +89,9 @@ export async function resolveSubscriptions(
     options.keep ? row.stripeSubscriptionId === options.keep : row.needsAttention === null,
   )
   if (!kept) {
-    const message = `${ownerId} has no running subscription${options.keep ? ` ${options.keep}` : ''} to keep.`
+    const message = options.keep
+      ? `${ownerId} has no current subscription ${options.keep} to keep.`
+      : `${ownerId} has no current subscription that is not flagged. Name the one to keep.`
     throw new BillingError('subscription_not_found', message)
   }
   const resolutions: Resolution[] = []
@@ -102,7 +106,7 @@ export async function resolveSubscriptions(
 }
 
 interface PaidInvoice {
-  /** Several where more than one payment paid it. */
+  /** The payments to refund; several where more than one payment paid the invoice. */
   stripePaymentIntentIds: string[]
   refund: { amount: number; currency: string }
 }
@@ -116,7 +120,7 @@ async function newestPaid(
     orderBy: { createdAt: 'desc' },
   })
   const invoice = inNumbers(row)
-  // Paid past Stripe: there is nothing that Stripe could give back.
+  // An invoice that was paid out of band cannot be refunded by Stripe.
   if (!invoice?.stripePaymentIntentId) return null
   const { stripeInvoiceId, stripePaymentIntentId, currency } = invoice
   const rows = await ctx.db.order.findMany({
@@ -137,20 +141,20 @@ async function newestPaid(
 }
 
 /**
- * The refund comes first: refused or cut off, the subscription still runs and is still flagged, so the repeated
- * command finds it and gives back what is left of the payment. All that is left is asked for, and the provider
- * gives no payment back twice, so a try needs no key: under one, a refusal would be repeated for a day.
+ * Refunds the invoice and then cancels the subscription. If the refund is refused or cut off, the subscription is still
+ * flagged, so a repeated command finds it. The refund needs no idempotency key, because it asks for all that is left
+ * and Stripe refunds no payment twice; with a key, Stripe would repeat a refusal for a day.
  */
 async function end(
   ctx: BillingContext,
   stripeSubscriptionId: string,
   invoice: PaidInvoice | null,
 ): Promise<void> {
-  if (invoice) await giveBack(ctx, invoice)
+  if (invoice) await refundPayments(ctx, invoice)
   await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
 }
 
-async function giveBack(
+async function refundPayments(
   { stripe }: Pick<BillingContext, 'stripe'>,
   { stripePaymentIntentIds }: PaidInvoice,
 ): Promise<void> {
@@ -158,7 +162,7 @@ async function giveBack(
     try {
       await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
     } catch (error) {
-      // Somebody gave it back since it was looked at.
+      // The payment was refunded after we read it.
       const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
       if (code !== 'charge_already_refunded') throw error
     }

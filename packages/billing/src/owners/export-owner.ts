@@ -1,5 +1,5 @@
 /**
- * Everything billing holds of one owner, for a person who asks for their data.
+ * Exports everything that billing holds about an owner, for people who ask for their data.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { loggedType } from '../credits/logged-type.ts'
 import { mentionsOf } from './owners.ts'
 
 /**
- * As JSON values; null where billing holds nothing. `events` are the webhooks about the owner as they arrived, of which
- * the bodies are kept for a while; `effects` is what they set off; `trials` are the hashes by which a second trial is
- * known.
+ * The owner's data as JSON values; null where billing holds nothing. `events` are the webhooks about the owner whose
+ * bodies are still kept, `effects` the facts recorded for the customer, and `trials` the hashes that prevent a second
+ * trial.
  */
 export async function exportOwner(
   ctx: BillingContext,
@@ -50,14 +50,14 @@ export async function exportOwner(
     exportedAt: new Date().toJSON(),
     customer: asJson(customer, Number),
     ...(customer ? ((await aboutCustomer(ctx, customer)) as object) : NOTHING),
-    // The ledger's are larger than a number may hold.
+    // Amounts and ids of the ledger may be larger than a number can hold, so they are strings.
     credits: asJson(credits, String),
   }
 }
 
 const NOTHING = { effects: [], trials: [], events: [] }
 
-/** What refers to the customer and hangs on another table. */
+/** The rows about the customer in tables without a relation to it. */
 async function aboutCustomer(
   ctx: BillingContext,
   customer: Pick<Customer, 'id' | 'stripeCustomerId' | 'formerStripeIds'> & {
@@ -77,7 +77,7 @@ async function aboutCustomer(
     ctx.db.effect.findMany({ where: { customerId }, orderBy: { createdAt: 'asc' } }),
     ctx.db.trialRedemption.findMany({ where: { stripeSubscriptionId: { in: subscriptionIds } } }),
     ctx.db.webhookEvent.findMany({
-      // Emptied ones say nothing of anybody any more.
+      // Events without a body hold no personal data any more.
       where: {
         OR: [
           { subject: { in: subjects }, status: 'pending' },
@@ -95,6 +95,6 @@ async function aboutCustomer(
   return asJson({ effects, trials, events: [...events, ...(about as object[])] }, String)
 }
 
-/** `value` as JSON has it, with its bigints as `read` reads them. */
+/** `value` as JSON values, with each bigint replaced by what `read` returns. */
 const asJson = (value: unknown, read: (bigint: bigint) => unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? read(each) : each)))

@@ -1,6 +1,6 @@
 /**
- * What the providers say of an owner now, written: Stripe's by a sync of its customer, another's by settling
- * the orders that are open or whose plan runs.
+ * Brings an owner's rows up to date with the providers: Stripe by a sync of the customer, other providers by settling
+ * the orders that are open or whose subscription has not ended.
  *
  * @module
  */
@@ -15,8 +15,8 @@ import type { SyncOptions, SyncResult } from '../sync/options.ts'
 import { syncCustomer } from '../sync/sync.ts'
 
 /**
- * As `syncCustomer`, with whoever bills the owner. Stripe is asked where it takes the payments or knows the
- * owner. An order of a local provider in another process is left as it is.
+ * Like `syncCustomer`, but with every provider that bills the owner. Stripe is asked where it takes the payments or
+ * has a customer for the owner. An order of a local provider in another process is left as it is.
  *
  * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`.
  */
@@ -35,7 +35,7 @@ export async function syncOwner(
         failedEffects: [],
         deleted: false,
       }
-  for (const id of await ordersElsewhere(ctx, customer.id)) {
+  for (const id of await otherOrders(ctx, customer.id)) {
     try {
       await settleOrder(ctx, id)
     } catch (error) {
@@ -48,15 +48,16 @@ export async function syncOwner(
   return result
 }
 
-async function ordersElsewhere(ctx: BillingContext, customerId: string): Promise<string[]> {
-  const elsewhere = { customerId, provider: { not: 'stripe' } }
-  const plans = await ctx.db.subscription.findMany({ where: elsewhere })
+/** The ids of the customer's orders at providers other than Stripe that may have changed. */
+async function otherOrders(ctx: BillingContext, customerId: string): Promise<string[]> {
+  const notAtStripe = { customerId, provider: { not: 'stripe' } }
+  const plans = await ctx.db.subscription.findMany({ where: notAtStripe })
   const running = plans
     .filter(({ status }) => !isEndedStatus(status))
     .flatMap(({ providerSubscriptionId }) => providerSubscriptionId ?? [])
   const orders = await ctx.db.order.findMany({
     where: {
-      ...elsewhere,
+      ...notAtStripe,
       checkoutId: { not: null },
       OR: [{ status: 'pending' }, { subscriptionId: { in: running } }],
     },

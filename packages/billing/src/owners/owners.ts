@@ -1,6 +1,6 @@
 /**
- * Forgetting an owner: what names them goes, what the books need stays. What is said of them later is written without
- * names, by the sync, by bookings and by the webhooks; see `withoutNames` and `NAMELESS`.
+ * Forgets an owner: names and addresses are erased, and what bookkeeping needs stays. Rows that the sync, bookings and
+ * webhooks write later hold no names either; see `withoutNames` and `NAMELESS`.
  *
  * @module
  */
@@ -15,18 +15,19 @@ import { cancelElsewhere } from '../orders/subscriptions.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
 import { syncLinked } from '../sync/sync.ts'
 
+/** The options of `forgetOwner`. */
 export interface ForgetOptions {
-  /** Also delete the customer at the provider, who keeps what the law asks for. Default false. */
+  /** Also delete the customer at Stripe, which keeps what the law requires. Default false. */
   deleteAtProvider?: boolean
 }
 
 /**
- * What the host calls when a user or organization is deleted: cancels its open orders, ends its
- * subscriptions at once, and takes every name, address and comment off its rows. Amounts, dates and ids stay, for the books, and
- * so do credits, whose ledger knows an owner by id alone.
- * Called again it does what is left to do; an owner billing never met is nothing to do.
+ * Forgets an owner; the host calls this when it deletes a user or organization. Cancels open orders, ends subscriptions
+ * at once, and erases names, addresses and comments. Amounts, dates and ids stay for bookkeeping, and so do credits,
+ * because the ledger knows an owner only by id. A repeated call does what is left to do; an owner unknown to billing
+ * is ignored.
  *
- * @throws `provider_unavailable`, `provider_rejected`: nothing was forgotten yet, call again.
+ * @throws `provider_unavailable`, `provider_rejected`: nothing is erased yet, so call again.
  */
 export async function forgetOwner(
   ctx: BillingContext,
@@ -46,7 +47,7 @@ export async function forgetOwner(
   for (const each of elsewhere) {
     if (isEndedStatus(each.status)) continue
     await cancelElsewhere(ctx, each, 'now').catch((error: unknown) => {
-      // Of a local provider that is gone with its process there is nothing left to end.
+      // A local provider's subscriptions are gone once its process has ended.
       if (!isBillingError(error, 'not_known_here')) throw error
     })
   }
@@ -61,7 +62,7 @@ export async function forgetOwner(
   ]
   const mentions = await mentionsOf(ctx, customerId)
   await ctx.db.$transaction([
-    // Before its rows, as a sync does: in another order the two would wait for each other.
+    // The customer is locked before its rows, as in a sync. Another order would allow a deadlock.
     ctx.db.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR UPDATE`,
     ctx.db.booking.updateMany({
       where: customerOf,
@@ -82,13 +83,13 @@ export async function forgetOwner(
     ctx.db.webhookEvent.updateMany({
       where: {
         subject: { in: subjects },
-        // Those that are still worked on are emptied once they are done.
+        // Pending events are emptied once they are processed.
         status: { not: 'pending' },
         payload: { not: null },
       },
       data: { payload: null },
     }),
-    // Cal.com's events name no customer, but the booking. They are few, so they are searched.
+    // Cal.com's events name a booking and no customer. There are few, so their bodies are searched.
     ctx.db.$executeRaw`
       UPDATE "WebhookEvent" SET "payload" = NULL
       WHERE "provider" = 'calcom' AND "status" <> 'pending' AND "payload" LIKE ANY(${mentions})`,
@@ -100,7 +101,7 @@ export async function forgetOwner(
   ctx.logger.info({ customerId }, 'owner forgotten')
 }
 
-/** What an event about one of the customer's bookings holds, for `LIKE`. */
+/** `LIKE` patterns that match the events about the customer's bookings. */
 export async function mentionsOf(ctx: BillingContext, customerId: string): Promise<string[]> {
   const bookings = await ctx.db.booking.findMany({
     where: { customerId },
@@ -123,7 +124,7 @@ async function leaveProvider(
     return null
   }
   if (deletes) {
-    // Stripe ends the subscriptions of a customer it deletes.
+    // Stripe cancels the subscriptions of a customer that it deletes.
     await ask('customer', stripe.customers.del(stripeCustomerId)).catch(gone)
   } else {
     const request = stripe.subscriptions.list({ customer: stripeCustomerId, limit: 100 })

@@ -1,5 +1,5 @@
 /**
- * The provider that was chosen. Its key is read when it is first asked something.
+ * Makes the chosen payment provider. The provider's key is read on its first use.
  *
  * @module
  */
@@ -16,22 +16,23 @@ import type { PaymentProvider } from './provider.ts'
 import type { CheckoutSettings } from './stripe/checkout-settings.ts'
 import { createStripeProvider } from './stripe/provider.ts'
 
+/** The options of `createProvider`. */
 export interface ProviderOptions {
   stripe: Stripe
   plans: Plans
   products: Products
-  /** What is set about Stripe's pages. */
+  /** Settings of Stripe's checkout pages. */
   checkout?: CheckoutSettings
   clock: Clock
   appUrl(): URL
   stripeWebhookSecrets(): readonly string[]
-  /** Who and where; asked on first use. */
+  /** The chosen provider and environment; called on first use. */
   choice(): PaymentChoice
-  /** Takes the webhooks of the local provider. Default: none are sent; `pull` finds them. */
+  /** Receives the local provider's webhooks. Default: none are sent, and `pull` finds the events. */
   deliver?: (request: Request) => unknown
 }
 
-/** @throws `invalid_environment` on first use. */
+/** The chosen provider. @throws `invalid_environment` on first use. */
 export function createProvider(options: ProviderOptions): PaymentProvider {
   return lazy(() => {
     const { provider, environment } = options.choice()

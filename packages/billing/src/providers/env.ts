@@ -1,6 +1,6 @@
 /**
- * Which provider takes the payments, whether its money is real, and with which key. A key that does
- * not fit the environment is refused wherever it is read.
+ * The environment variables that choose the provider, its environment and its keys. A key of the other environment
+ * is refused wherever it is read.
  *
  * @module
  */
@@ -11,12 +11,13 @@ import type { PaymentEnvironment, ProviderName } from '../provider-name.ts'
 
 const PAYMENT_ENV = z.enum(['production', 'test']).optional()
 
+/** The variables that choose the provider and its environment. */
 export const paymentEnv = z.object({
-  /** Who takes the payments. Default: Stripe, or Creem where it alone has a key; see `PAYMENT_ENV`. */
+  /** The provider that takes payments. Default: Stripe, or Creem where only Creem has a key; see `PAYMENT_ENV`. */
   PAYMENT_PROVIDER: z.enum(['stripe', 'creem', 'local']).optional(),
   /**
-   * Selects keys, webhook secrets and product ids. `test` without any key is the local provider.
-   * Default: what `STRIPE_SECRET_KEY` is, else `test`.
+   * Selects keys, webhook secrets and product ids. With `test` and no key the local provider takes the payments.
+   * Default: the mode of `STRIPE_SECRET_KEY`, else `test`.
    */
   PAYMENT_ENV,
 })
@@ -28,7 +29,7 @@ const stripeKey = (mode: 'live' | 'test', word: string) =>
     .optional()
 
 const stripeFields = z.object({
-  /** A secret or a restricted key. Wins over the two below. */
+  /** A secret or a restricted key. Takes precedence over the two keys below. */
   STRIPE_SECRET_KEY: z
     .string()
     .regex(/^(sk|rk)_(test|live)_\w+$/, 'must be a secret (sk_…) or restricted (rk_…) key')
@@ -46,7 +47,7 @@ type StripeFields = Partial<z.output<typeof stripeFields>>
 
 const isLive = (key: string): boolean => /^[sr]k_live_/.test(key)
 
-/** What the two say; a malformed environment is looked at as far as it goes. */
+/** The environment that `PAYMENT_ENV` names or the key's mode implies. Also works on fields that did not validate. */
 const stripeEnvironment = (env: StripeFields): PaymentEnvironment =>
   env.PAYMENT_ENV ??
   (env.STRIPE_SECRET_KEY && isLive(env.STRIPE_SECRET_KEY) ? 'production' : 'test')
@@ -55,9 +56,10 @@ const stripeKeyOf = (env: StripeFields): string | undefined =>
   env.STRIPE_SECRET_KEY ??
   (stripeEnvironment(env) === 'production' ? env.STRIPE_PROD_API_KEY : env.STRIPE_TEST_API_KEY)
 
-/** Checked with the rest, so that one error lists everything. */
+/** Refinements run even if a field is invalid, so that one error lists every problem. */
 const always = { when: () => true }
 
+/** The variables of Stripe's API. */
 export const stripeEnv = stripeFields
   .refine((env) => stripeKeyOf(env) !== undefined, { ...always, path: ['STRIPE_SECRET_KEY'] })
   .refine(
@@ -68,11 +70,11 @@ export const stripeEnv = stripeFields
     {
       ...always,
       path: ['STRIPE_SECRET_KEY'],
-      error: 'is of the other kind than PAYMENT_ENV: production takes a live key, test a test key',
+      error: 'does not match PAYMENT_ENV: production needs a live key, test needs a test key',
     },
   )
 
-/** The settings of Stripe. @throws `invalid_environment`. */
+/** Stripe's key, API address and environment. @throws `invalid_environment`. */
 export function readStripe(source?: Environment) {
   const env = readEnv(stripeEnv, source)
   return {
@@ -88,11 +90,14 @@ const secret = z
   .optional()
 
 const stripeSecretFields = z.object({
-  /** One signing secret, or several with commas between while one replaces another. Wins. */
+  /**
+   * One signing secret, or several separated by commas while one is replaced. Takes precedence over the two secrets
+   * below.
+   */
   STRIPE_WEBHOOK_SECRET: secret,
-  /** With `PAYMENT_ENV=production`. */
+  /** The secret with `PAYMENT_ENV=production`. */
   STRIPE_PROD_WEBHOOK_SECRET: secret,
-  /** With `PAYMENT_ENV=test`. */
+  /** The secret with `PAYMENT_ENV=test`. */
   STRIPE_TEST_WEBHOOK_SECRET: secret,
   STRIPE_SECRET_KEY: z.string().optional(),
   PAYMENT_ENV,
@@ -104,15 +109,17 @@ const stripeSecretOf = (env: Partial<z.output<typeof stripeSecretFields>>): stri
     ? env.STRIPE_PROD_WEBHOOK_SECRET
     : env.STRIPE_TEST_WEBHOOK_SECRET)
 
+/** The variables of Stripe's webhooks. */
 export const stripeWebhookEnv = stripeSecretFields.refine(
   (env) => stripeSecretOf(env) !== undefined,
   { ...always, path: ['STRIPE_WEBHOOK_SECRET'] },
 )
 
-/** @throws `invalid_environment`. */
+/** The signing secrets of Stripe's webhooks. @throws `invalid_environment`. */
 export const readStripeSecrets = (source?: Environment): string[] =>
   listed(stripeSecretOf(readEnv(stripeWebhookEnv, source)) as string)
 
+/** The variables of Creem. */
 export const creemEnv = z.object({
   /** The key with `PAYMENT_ENV=production`. */
   CREEM_PROD_API_KEY: z
@@ -124,15 +131,16 @@ export const creemEnv = z.object({
     .string()
     .regex(/^creem_test_\w+$/, 'must be a test key (creem_test_…)')
     .optional(),
-  /** The signing secrets of the webhook; several with commas between while one replaces another. */
+  /** The webhook's signing secret, or several separated by commas while one is replaced. */
   CREEM_PROD_WEBHOOK_SECRET: z.string().optional(),
+  /** The same with `PAYMENT_ENV=test`. */
   CREEM_TEST_WEBHOOK_SECRET: z.string().optional(),
   /** Another server that speaks Creem's API, such as the local stand-in. Default: Creem. */
   CREEM_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
   PAYMENT_ENV,
 })
 
-/** The settings of Creem in `environment`. @throws `invalid_environment`. */
+/** Creem's key and API address in `environment`. @throws `invalid_environment`. */
 export function readCreem(environment: PaymentEnvironment, source?: Environment) {
   const env = readEnv(creemEnv, source)
   const [name, apiKey] =
@@ -143,7 +151,7 @@ export function readCreem(environment: PaymentEnvironment, source?: Environment)
   return { apiKey, apiBase: env.CREEM_API_BASE }
 }
 
-/** @throws `invalid_environment`. */
+/** The signing secrets of Creem's webhooks in `environment`. @throws `invalid_environment`. */
 export function readCreemSecrets(environment: PaymentEnvironment, source?: Environment): string[] {
   const env = readEnv(creemEnv, source)
   const [name, secrets] =
@@ -154,16 +162,17 @@ export function readCreemSecrets(environment: PaymentEnvironment, source?: Envir
   return listed(secrets)
 }
 
+/** The provider that takes payments, and its environment. */
 export interface PaymentChoice {
   provider: ProviderName
   environment: PaymentEnvironment
 }
 
 /**
- * Who takes the payments and where, from the environment. `given` is what a host hands over in the
- * place of variables: a client of Stripe, and whether its money is real.
+ * Chooses the provider and its environment from the variables in `source`. `given` stands for a Stripe client that
+ * the host passed in place of variables, and says whether its money is real.
  *
- * @throws `invalid_environment`, also for the local provider where money is real.
+ * @throws `invalid_environment`, also for the local provider in production.
  */
 export function readPayments(
   source: Environment = process.env,
@@ -190,7 +199,9 @@ export function readPayments(
   if (provider === 'stripe') return { provider, environment }
   const isReal = environment === 'production' || (!env.PAYMENT_ENV && isProduction(source))
   if (provider === 'local' && isReal) {
-    throw misconfigured('PAYMENT_PROVIDER: local takes no money, so production refuses it')
+    throw misconfigured(
+      'PAYMENT_PROVIDER: local takes no money, so it cannot be used in production',
+    )
   }
   return { provider, environment }
 }

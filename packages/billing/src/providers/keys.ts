@@ -1,22 +1,23 @@
 /**
- * Idempotency keys within a process.
+ * Idempotency keys that are remembered in the process, for providers that do not keep them.
  *
  * @module
  */
 
 import { BillingError } from '../errors.ts'
 
+/** Remembered idempotency keys. */
 export interface Keys {
   /**
-   * Does `act` once per key: the same question under the same key waits for, or gets, the first
-   * answer. What failed is forgotten.
+   * Calls `act` once per key. A second call with the same key and the same question gets the first answer, and waits
+   * for it if need be. A failure is forgotten, so that the next call tries again.
    *
-   * @throws `provider_rejected` for another question under the key.
+   * @throws `provider_rejected` for another question under the same key.
    */
   once<T>(key: string, question: unknown, act: () => Promise<T>): Promise<T>
 }
 
-/** Keys of which the `limit` newest are remembered. */
+/** Remembers the `limit` newest keys. Default: all. */
 export function createKeys(limit = Number.POSITIVE_INFINITY): Keys {
   const answers = new Map<string, { question: string; answer: Promise<unknown> }>()
   return {
@@ -26,7 +27,7 @@ export function createKeys(limit = Number.POSITIVE_INFINITY): Keys {
       if (first.question !== question) {
         throw new BillingError(
           'provider_rejected',
-          'The idempotency key was used for another request.',
+          'The idempotency key was already used for another request. Use a new key.',
         )
       }
       answers.set(key, first)

@@ -1,12 +1,11 @@
 /**
- * What a payment provider has to do for us, in one small contract. Every answer is the provider's
- * present word in one shape; what arrives by webhook or pull is only a hint about what to ask for.
- * Amounts are integers in minor units, currencies lower case. Whatever is asked for twice under one
- * idempotency key is done once, as far as `capabilities.keys` says.
+ * The contract of a payment provider. Each answer is the provider's present state in a common shape; a webhook or a
+ * pull only hints at the objects to retrieve. Amounts are integers in minor units, currencies lower case. A request
+ * that is repeated under one idempotency key is done once, as far as `capabilities.keys` says.
  *
- * All functions throw `BillingError`: `provider_unavailable` (503; nothing is known, try again with
- * the same key), `provider_rejected` (502; the provider said no, trying again will not help),
- * `not_known_here` (409; the local provider of another process may know it), and what they name themselves.
+ * All functions throw `BillingError`: `provider_unavailable` (503; the outcome is not known, retry with the same key),
+ * `provider_rejected` (502; the provider refused, and a retry will not help), `not_known_here` (409; the local provider
+ * of another process may know the object), and the codes that each function names.
  *
  * @module
  */
@@ -15,12 +14,13 @@ import type { SoldProduct } from '../catalog/products.ts'
 import type { SubscriptionStatus } from '../catalog/status.ts'
 import type { ProviderName } from '../provider-name.ts'
 
+/** A payment provider. */
 export interface PaymentProvider {
   readonly name: ProviderName
   readonly capabilities: ProviderCapabilities
 
   /**
-   * Opens a page on which `product` is bought, once or as a plan.
+   * Opens a page on which a customer buys `product`, once or as a subscription.
    *
    * @throws `invalid_amount`, `price_not_found` where the provider does not know the product.
    */
@@ -28,8 +28,8 @@ export interface PaymentProvider {
   /** @throws `checkout_not_found`. */
   retrieveCheckout(checkoutId: string): Promise<ProviderCheckout>
   /**
-   * Closes an open checkout and returns how it is then: `expired`; `complete` where a payment was
-   * quicker; still `open` where the provider cannot close it, so that a payment may come yet.
+   * Closes an open checkout and returns its state afterwards: `expired`; `complete` where a payment came first;
+   * still `open` where the provider cannot close checkouts, so that a payment may yet come.
    *
    * @throws `checkout_not_found`.
    */
@@ -38,17 +38,17 @@ export interface PaymentProvider {
   /** @throws `payment_not_found`. */
   retrievePayment(paymentId: string): Promise<ProviderPayment>
   /**
-   * Gives money back.
+   * Refunds a payment, or a part of it.
    *
-   * @throws `payment_not_found`; `invalid_amount`; `refund_exceeds_payment` (409) for more than is
-   * left; `refund_not_supported` (422) for a part where the provider refunds all or nothing.
+   * @throws `payment_not_found`; `invalid_amount`; `refund_exceeds_payment` (409) for more than is left of the payment;
+   * `refund_not_supported` (422) for a part where the provider refunds all or nothing.
    */
   refund(input: RefundInput): Promise<ProviderRefund>
 
   /** @throws `subscription_not_found`. */
   retrieveSubscription(subscriptionId: string): Promise<ProviderSubscription>
   /**
-   * Ends a subscription, and does nothing to one that has ended or will end so already.
+   * Cancels a subscription. Does nothing where the subscription has ended or is already set to end that way.
    *
    * @throws `subscription_not_found`.
    */
@@ -58,10 +58,10 @@ export interface PaymentProvider {
   ): Promise<ProviderSubscription>
 
   /**
-   * Takes back a cancellation at the end of the period, and does nothing where there is none. Absent: the
-   * provider cannot.
+   * Takes back a cancellation at the end of the period. Does nothing where there is no such cancellation. Absent: the
+   * provider does not support it.
    *
-   * @throws `subscription_not_found`; `provider_rejected` for one that has ended.
+   * @throws `subscription_not_found`; `provider_rejected` for a subscription that has ended.
    */
   resumeSubscription?(
     subscriptionId: string,
@@ -69,128 +69,135 @@ export interface PaymentProvider {
   ): Promise<ProviderSubscription>
 
   /**
-   * Checks that a delivery is the provider's and tells what it is about. `body` is the raw text.
-   * The same delivery always gives the same hints.
+   * Verifies that a delivery is the provider's and returns the objects that it hints at. `body` is the raw text. The
+   * same delivery always gives the same hints.
    *
    * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
    */
   parseWebhook(headers: Headers, body: string): ProviderHint[]
   /**
-   * What has happened since, whether it was delivered or not. A provider with a list of events goes
-   * through that; one without asks about what is `known` here. Hints may come again under the same
-   * event id, and some may tell of nothing new.
+   * Hints at what has happened since, whether it was delivered or not. A provider with a list of events reads that
+   * list; a provider without one asks about the objects in `known`. A hint may come again under the same event id, and
+   * need not mean that anything changed.
    */
   pull(since: Date, known: KnownObjects): AsyncIterable<ProviderHint>
 
   /**
-   * The payments that were made since then, page by page: `last` is what the next page comes `after`, or null. Absent:
-   * the provider has no list of payments that is worth it, and `pull` names them.
+   * The payments made since then, page by page. Pass a page's `last` as the next call's `after`. Absent: the provider
+   * has no useful list of payments, and `pull` finds them.
    */
   listPayments?(since: Date, after: string | null): Promise<PaymentPage>
 
-  /** A page on which a customer manages what they bought. Absent: the provider has none. */
+  /** Opens a page on which customers manage their subscriptions. Absent: the provider has no such page. */
   createPortal?(input: { customerId: string; returnUrl: string }): Promise<{ url: string }>
 }
 
+/** A page of payments. */
 export interface PaymentPage {
   payments: ProviderPayment[]
+  /** The cursor of the next page; null on the last page. */
   last: string | null
 }
 
-/** Where providers differ in what they can promise. */
+/** The abilities in which providers differ. */
 export interface ProviderCapabilities {
-  /** False: a refund takes back all that is left of a payment. */
+  /** False: a refund always covers all that is left of the payment. */
   readonly partialRefunds: boolean
   /** False: an open checkout stays open until the provider closes it. */
   readonly expiresCheckouts: boolean
-  /** Whether an idempotency key holds at the provider, or only within this process. */
+  /** Whether the provider keeps idempotency keys, or only this process does. */
   readonly keys: 'provider' | 'process'
-  /** Whether `pull` finds what is not `known` here. */
+  /** Whether `pull` finds objects that are not in `known`. */
   readonly listsEvents: boolean
 }
 
+/** The input of `createCheckout`. */
 export interface CheckoutInput {
-  /** Ours. Comes back on the checkout, the payment and the subscription. */
+  /** Our order's id. The checkout, the payment and the subscription carry it. */
   orderId: string
-  /** Ours. Comes back in the provider's metadata. */
+  /** Our owner's id. The provider's metadata carries it. */
   ownerId: string
   product: SoldProduct
   customer: {
-    /** The customer's id at this provider; null: it makes one. */
+    /** The customer's id at this provider; null: the provider creates a customer. */
     id: string | null
     email: string
   }
-  /** Absolute. */
+  /** An absolute URL. */
   successUrl: string
-  /** Absolute. Not every provider's page has a way back. */
+  /** An absolute URL. Some providers' pages do not use it. */
   cancelUrl: string
   idempotencyKey: string
 }
 
+/** A checkout page at the provider. */
 export interface ProviderCheckout {
   id: string
-  /** Where to send the browser; null once it is not open. */
+  /** The page's address; null once the checkout is no longer open. */
   url: string | null
-  /** `complete` says that the page is done with, not that money has come: see the payment. */
+  /** `complete` means that the customer finished the page. Only the payment tells whether money came. */
   status: 'open' | 'complete' | 'expired'
   orderId: string | null
-  /** Null until there is one, and where nothing was due. */
+  /** Null until there is a payment, and where nothing was due. */
   paymentId: string | null
-  /** Null for what is bought once. */
+  /** Null for a one-time purchase. */
   subscriptionId: string | null
   customerId: string | null
   /**
-   * The price of what the page sells, and what of it was due after discounts and with taxes; minor units. Null or
+   * The price of the product, and the amount that was due after discounts and with taxes, in minor units. Null or
    * absent: the provider does not say.
    */
   price?: number | null
   due?: number | null
 }
 
+/** A payment at the provider. */
 export interface ProviderPayment {
   id: string
-  /** `pending` also for a word we do not know: it grants nothing. */
+  /** A status that we do not know becomes `pending`, which grants nothing. */
   status: 'pending' | 'succeeded' | 'failed' | 'canceled'
-  /** The price of what was sold, to hold against the order. */
+  /** The price of the product, which is compared with the order's. */
   amount: number
-  /** What the customer paid; more than `amount` where the provider adds taxes. */
+  /** The amount that the customer paid; more than `amount` where the provider adds taxes. */
   amountPaid: number
-  /** Of `amountPaid`. */
+  /** The part of `amountPaid` that was refunded. */
   amountRefunded: number
   currency: string
-  /** Stripe's words: `needs_response`, `won`, `lost`, …; null without a dispute. */
+  /** In Stripe's words: `needs_response`, `won`, `lost`, …; null without a dispute. */
   disputeStatus: string | null
   disputeId: string | null
-  /** Null where the provider does not keep it with the payment: then the checkout knows. */
+  /** Null where the provider does not keep it with the payment. The checkout has it then. */
   orderId: string | null
   customerId: string | null
   subscriptionId: string | null
-  /** Whether it is for a change of a plan in mid-period, and begins none. */
+  /** Whether the payment is for a plan change within a period, and so does not start a period. */
   isForChange: boolean
-  /** Which of our products it paid for. Null or absent: the provider does not say. */
+  /** The SKU of the product that was paid for. Null or absent: the provider does not say. */
   sku?: string | null
   /**
-   * Which part of an invoice it is that several payments paid: what was paid before it and with it, of what they paid
-   * together, in minor units. Absent: it is the only one.
+   * The payment's share of an invoice that several payments paid, in minor units: the sum of the payments `before`
+   * this one, the sum `after` it, and the sum `of` them all. Absent: this is the invoice's only payment.
    */
   share?: { before: number; after: number; of: number }
-  /** Null until it has succeeded. */
+  /** Null until the payment has succeeded. */
   paidAt: Date | null
 }
 
+/** The input of `refund`. */
 export interface RefundInput {
   paymentId: string
-  /** Default: all that is left. */
+  /** Default: all that is left of the payment. */
   amount?: number
   idempotencyKey: string
-  /** The key of the first try, where this may be another. Default: the idempotency key. */
+  /** The idempotency key of the first try, where a retry uses another key. Default: `idempotencyKey`. */
   name?: string
-  /** Whether an earlier try was answered with an error. The provider may have done it all the same. */
+  /** Whether an earlier try was answered with an error. The provider may have refunded all the same. */
   isRetry?: boolean
 }
 
+/** A refund at the provider. */
 export interface ProviderRefund {
-  /** Null where the provider names none. */
+  /** Null where the provider gives refunds no id. */
   id: string | null
   paymentId: string
   status: 'pending' | 'succeeded' | 'failed'
@@ -198,40 +205,42 @@ export interface ProviderRefund {
   currency: string
 }
 
+/** A subscription at the provider. */
 export interface ProviderSubscription {
   id: string
-  /** In Stripe's words; one that will end is `active` with `cancelAtPeriodEnd`. */
+  /** In Stripe's words. A subscription that is set to end is `active` with `cancelAtPeriodEnd`. */
   status: SubscriptionStatus
   customerId: string | null
   orderId: string | null
-  /** Which of our products it is; null for one that is sold elsewhere. */
+  /** The SKU of the product; null where the product is none of ours. */
   sku: string | null
   quantity: number
-  /** Null where the provider has not said yet: a trial's first moments, an unpaid first invoice. */
+  /** Null while the provider does not say: in a trial's first moments, or with an unpaid first invoice. */
   currentPeriodStart: Date | null
   currentPeriodEnd: Date | null
   cancelAtPeriodEnd: boolean
   canceledAt: Date | null
   endedAt: Date | null
   trialEnd: Date | null
-  /** The newest payment made for it, where the provider tells. */
+  /** The newest payment of the subscription; null where the provider does not say. */
   latestPaymentId: string | null
-  /** Further payments of the same invoice, where several paid it. */
+  /** Further payments of the same invoice, where several payments paid it. */
   otherPaymentIds?: readonly string[]
 }
 
+/** When a subscription is to end. */
 export interface CancellationInput {
   at: 'period_end' | 'now'
   idempotencyKey: string
 }
 
-/** Something may have changed: ask for what it names. */
+/** A hint that objects may have changed. It names the objects to retrieve. */
 export interface ProviderHint {
-  /** The provider's id of the event; for what was found by asking, one made of what was found. */
+  /** The provider's id of the event. For a state that `pull` found, an id made of that state. */
   eventId: string
-  /** The provider's word. */
+  /** The type of the event, in the provider's words. */
   type: string
-  /** When it happened, by the provider's clock; null where it does not say. */
+  /** When the event happened, by the provider's clock; null where the provider does not say. */
   occurredAt: Date | null
   livemode: boolean | null
   checkoutId: string | null
@@ -242,9 +251,9 @@ export interface ProviderHint {
   customerId: string | null
 }
 
-/** Ids at the provider of what is not settled here. */
+/** The provider's ids of the objects that may still change. */
 export interface KnownObjects {
-  /** Checkouts that were open when last seen. */
+  /** Checkouts that were open when they were last retrieved. */
   checkoutIds: readonly string[]
   /** Payments that may yet be refunded or disputed. */
   paymentIds: readonly string[]
@@ -252,7 +261,7 @@ export interface KnownObjects {
   subscriptionIds: readonly string[]
 }
 
-/** A hint that names nothing yet. */
+/** A hint without any object, to be filled in. */
 export const emptyHint = {
   occurredAt: null,
   livemode: null,

@@ -1,5 +1,5 @@
 /**
- * An event as its provider's module has read it.
+ * Events that a provider's module has verified and read, with checks of what their bodies hold.
  *
  * @module
  */
@@ -7,20 +7,20 @@
 import { BillingError } from '../errors.ts'
 import type { ProviderName } from '../provider-name.ts'
 
-/** An event as its provider's module has read it. */
+/** An event that its provider's module has verified and read. */
 export interface ReceivedEvent {
   provider: ProviderName | 'calcom'
   eventId: string
   type: string
-  /** The provider's id of whom it is about; null where it does not say. */
+  /** The provider's id of the customer or booking that the event is about; null where the event does not say. */
   subject: string | null
   providerCreatedAt: Date | null
   apiVersion: string | null
   livemode: boolean | null
   payload: string
-  /** False: the type changes nothing here, so the event is kept and not processed. */
+  /** False: billing does not use this type of event, so the event is stored and not processed. */
   isListened: boolean
-  /** Why an event is another party's, and so kept and not processed. Default: it is ours. */
+  /** Why the event belongs to another party, so that it is stored and not processed. Default: it is ours. */
   foreign?: 'connected_account'
 }
 
@@ -33,15 +33,15 @@ export function parseBody(payload: string): unknown {
   }
 }
 
-/** What PostgreSQL can index and people can read: short, and without control characters. */
+/** Whether PostgreSQL can index the value and people can read it: a short string without control characters. */
 const isName = (value: unknown): value is string =>
   typeof value === 'string' && value !== '' && value.length <= 255 && !/\p{Cc}/u.test(value)
 
-/** An id or a type. @throws `invalid_payload` when it is none. */
+/** Returns an id or a type of an event. @throws `invalid_payload` unless it is a short, readable string. */
 export function requireName(value: unknown): string {
   if (isName(value)) return value
   throw new BillingError('invalid_payload', 'The body is signed but is not an event.')
 }
 
-/** What an event may leave out. */
+/** An id or a type that an event may leave out; null where it is missing or cannot be stored. */
 export const nameOrNull = (value: unknown): string | null => (isName(value) ? value : null)

@@ -1,15 +1,16 @@
 /**
- * Signatures of webhooks as HMAC-SHA256 over the raw body, in hex.
+ * Webhook signatures: HMAC-SHA256 of the raw body, in hex.
  *
  * @module
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
+/** The HMAC-SHA256 of `text` under `secret`, in hex. */
 export const hmacHex = (secret: string, text: string): string =>
   createHmac('sha256', secret).update(text).digest('hex')
 
-/** Whether `signature` is that of `text` under one of `secrets`, compared in constant time. */
+/** Whether `signature` is the signature of `text` under one of `secrets`. Compares in constant time. */
 export function isSigned(secrets: readonly string[], text: string, signature: string): boolean {
   const given = Buffer.from(signature)
   return secrets.reduce((found, secret) => {

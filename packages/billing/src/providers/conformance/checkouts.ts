@@ -7,13 +7,14 @@
 import assert from 'node:assert/strict'
 import { bought, type Check, checkoutInput, refused } from './subject.ts'
 
-/** Amounts that are none. */
+/** Numbers that are not valid amounts. */
 export const NO_AMOUNTS = [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]
 
 const STRANGE_IDS = ['', 'none', '../customers', 'a/b', '{}', `x${'y'.repeat(300)}`]
 
+/** Declares the checks of checkouts and payments. */
 export function checkoutChecks(check: Check): void {
-  check('an open checkout has an address, names its order and no payment', async (subject) => {
+  check('an open checkout has an address, its order and no payment', async (subject) => {
     const { provider, once } = subject
     const input = checkoutInput(once)
     const checkout = await provider.createCheckout(input)
@@ -24,7 +25,7 @@ export function checkoutChecks(check: Check): void {
     assert.deepEqual(await subject.other.retrieveCheckout(checkout.id), checkout)
   })
 
-  check('a paid checkout is complete and its payment is the price', async (subject) => {
+  check('a paid checkout is complete and its payment has the price', async (subject) => {
     const before = Date.now() - 60_000
     const checkout = await bought(subject, subject.once)
     assert.deepEqual([checkout.status, checkout.url], ['complete', null])
@@ -43,7 +44,7 @@ export function checkoutChecks(check: Check): void {
     assert.ok((payment.paidAt?.getTime() ?? 0) > before)
   })
 
-  check('a customer who is known buys as themselves', async (subject) => {
+  check('a known customer keeps the same customer id', async (subject) => {
     const { customerId } = await bought(subject, subject.once)
     const customer = { id: customerId, email: 'ada@example.com' }
     const { provider, world } = subject
@@ -52,7 +53,7 @@ export function checkoutChecks(check: Check): void {
     assert.equal((await provider.retrieveCheckout(id)).customerId, customerId)
   })
 
-  check('a checkout is made once per key, also for many who ask at once', async (subject) => {
+  check('a checkout is made once per key, also for concurrent calls', async (subject) => {
     const { provider, other, world, once, plan } = subject
     const input = checkoutInput(once)
     const made = await Promise.all(Array.from({ length: 5 }, () => provider.createCheckout(input)))
@@ -70,7 +71,7 @@ export function checkoutChecks(check: Check): void {
   })
 
   check(
-    'an open checkout is closed where that can be, and stays open where not',
+    'an open checkout is closed where the provider supports it, and else stays open',
     async (subject) => {
       const { provider, once } = subject
       const { id } = await provider.createCheckout(checkoutInput(once))
@@ -83,12 +84,12 @@ export function checkoutChecks(check: Check): void {
     },
   )
 
-  check('closing changes nothing about a checkout that is paid', async (subject) => {
+  check('closing a paid checkout changes nothing', async (subject) => {
     const checkout = await bought(subject, subject.once)
     assert.deepEqual(await subject.provider.expireCheckout(checkout.id), checkout)
   })
 
-  check('a checkout that ran out is expired', async (subject) => {
+  check('a checkout that timed out is expired', async (subject) => {
     const { provider, world, once } = subject
     const { id } = await provider.createCheckout(checkoutInput(once))
     await world.expire(id)
@@ -96,7 +97,7 @@ export function checkoutChecks(check: Check): void {
     assert.deepEqual([status, url, paymentId], ['expired', null, null])
   })
 
-  check('no checkout is made of what is no amount', async (subject) => {
+  check('no checkout is made with an invalid amount', async (subject) => {
     const count = subject.world.count()
     for (const amount of NO_AMOUNTS) {
       const product = { ...subject.once, amount }
@@ -107,7 +108,7 @@ export function checkoutChecks(check: Check): void {
     assert.equal(subject.world.count(), count)
   })
 
-  check('what is not there is not found', async (subject) => {
+  check('unknown and malformed ids are not found', async (subject) => {
     const { provider } = subject
     for (const id of STRANGE_IDS) {
       const key = { idempotencyKey: `key-${id}` }

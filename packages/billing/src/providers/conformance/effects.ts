@@ -1,6 +1,6 @@
 /**
- * What hosts are told of a plan's life, at every provider: the same facts in the same order, each once.
- * Where `providerConformance` asks the provider alone, this asks billing over it.
+ * The facts that hosts hear of during the life of a subscription: the same at every provider, in the same order, each
+ * once. `providerConformance` tests a provider alone; this suite tests billing with the provider.
  *
  * @module
  */
@@ -11,18 +11,19 @@ import type { Products } from '../../catalog/products.ts'
 import type { Effect, EffectHandlers, EffectName } from '../../effects/facts.ts'
 import type { ProviderWorld, Runner } from './subject.ts'
 
+/** The billing instance under test, and the means to act as its customers and its provider. */
 export interface EffectsSubject {
-  /** Over a database of its own, made with the handlers that `setup` was given. */
+  /** Has a database of its own and the handlers that `setup` received. */
   billing: Billing
-  /** The SKU of a plan that it sells, without credits of its own. */
+  /** The SKU of a plan that the instance sells. The product has no credits of its own. */
   plan: string
-  /** A new owner. */
+  /** Makes a new owner and returns the id. */
   owner(): Promise<string>
   world: Pick<ProviderWorld, 'pay' | 'endPeriod'> & {
     /** Ends a subscription's present period with a card that is declined; `endPeriod` then pays. */
     failPeriod(subscriptionId: string): unknown
   }
-  /** Delivers all that ever happened, twice and the newest first, and works through it. */
+  /** Delivers all events so far, twice and the newest first, and processes them. */
   deliver(): Promise<unknown>
   close(): Promise<unknown>
 }
@@ -41,13 +42,13 @@ interface Life {
   subject: EffectsSubject
   ownerId: string
   subscriptionId: string
-  /** The names of what was told since it was asked last, after a delivery. */
+  /** Delivers, and returns the names of the facts that handlers have received since the last call. */
   news(): Promise<EffectName[]>
-  /** All that was told, the oldest first. */
+  /** All facts that handlers have received, the oldest first. */
   told: Told[]
 }
 
-/** Declares the checks; each makes its own subject, whose billing tells `effects`. */
+/** Declares the checks. Each calls `setup` for a subject of its own, whose billing must use the handlers `effects`. */
 export function effectsConformance(
   { describe, test }: Runner,
   setup: (effects: EffectHandlers) => Promise<EffectsSubject>,
@@ -67,7 +68,7 @@ export function effectsConformance(
   describe('effects', () => effectChecks(check))
 }
 
-/** A plan that was bought, of which nothing but webhooks has told. */
+/** Buys a plan. Billing hears of the payment only by webhooks. */
 async function begin(subject: EffectsSubject, told: Told[]): Promise<Life> {
   const { billing, world, plan } = subject
   const ownerId = await subject.owner()
@@ -86,7 +87,7 @@ async function begin(subject: EffectsSubject, told: Told[]): Promise<Life> {
 }
 
 function effectChecks(check: (title: string, body: (life: Life) => Promise<void>) => void): void {
-  check('a plan that was bought is told once, with what was paid', async (life) => {
+  check('the purchase of a plan is announced once, with the amount paid', async (life) => {
     const { subject, ownerId, told, news } = life
     const { billing, plan } = subject
     assert.deepEqual(await news(), [])
@@ -117,7 +118,7 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
     assert.deepEqual([stripeInvoiceId !== null, orderId], [isStripe, isStripe ? null : order?.id])
   })
 
-  check('each renewal is paid once, also told together', async (life) => {
+  check('each renewal is announced once, also when two are delivered together', async (life) => {
     const { subject, subscriptionId, news, told } = life
     await subject.world.endPeriod(subscriptionId)
     assert.deepEqual(await news(), ['order.completed', 'invoice.paid'])
@@ -132,7 +133,7 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
     assert.equal(new Set(keys).size, 4)
   })
 
-  check('a renewal that fails is told, and that it was paid later', async (life) => {
+  check('a failed renewal is announced, and later its payment', async (life) => {
     const { subject, ownerId, subscriptionId, news, told } = life
     await subject.world.failPeriod(subscriptionId)
     assert.deepEqual(await news(), ['invoice.payment_failed'])
@@ -149,7 +150,7 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
     assert.equal((await subject.billing.getSubscription(ownerId)).status, 'active')
   })
 
-  check('an end that is asked for is told when it comes', async (life) => {
+  check('a cancellation at the end of the period is announced when it ends', async (life) => {
     const { subject, ownerId, subscriptionId, news } = life
     await subject.billing.cancelSubscription(ownerId)
     assert.deepEqual(await news(), [])
@@ -158,7 +159,7 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
     assert.deepEqual(await news(), [])
   })
 
-  check('an end at once is told at once, and never again', async (life) => {
+  check('an immediate cancellation is announced at once, and never again', async (life) => {
     const { subject, ownerId, news, told } = life
     await subject.billing.cancelSubscription(ownerId, { at: 'now' })
     assert.equal(told.at(-1)?.name, 'subscription.ended')

@@ -1,5 +1,5 @@
 /**
- * Checks of webhooks and of the pull, and of a provider that is away.
+ * Checks of webhooks, of the pull, and of a provider that cannot be reached.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
 
 const EPOCH = new Date(0)
 
-/** The first delivery after something was bought. */
+/** The first delivery after a purchase. */
 async function delivered(subject: ConformanceSubject) {
   const checkout = await bought(subject, subject.once)
   const [delivery] = subject.world.deliveries()
@@ -25,8 +25,9 @@ async function delivered(subject: ConformanceSubject) {
   return { ...delivery, checkout }
 }
 
+/** Declares the checks of events. */
 export function eventChecks(check: Check): void {
-  check('deliveries name what they are about, and say the same each time', async (subject) => {
+  check('deliveries name their objects, and give the same hints each time', async (subject) => {
     const { provider, other, world } = subject
     const once = await bought(subject, subject.once)
     const plan = await subscribed(subject)
@@ -48,7 +49,7 @@ export function eventChecks(check: Check): void {
     }
   })
 
-  check('a body that was changed, cut or signed by another is refused', async (subject) => {
+  check('a changed, truncated or wrongly signed body is refused', async (subject) => {
     const { headers, body } = await delivered(subject)
     const { provider, world } = subject
     const parse = (given: Headers, text: string) => () => provider.parseWebhook(given, text)
@@ -64,7 +65,7 @@ export function eventChecks(check: Check): void {
     assert.equal(provider.parseWebhook(headers, body).length, 1)
   })
 
-  check('what is signed and no event is refused', async (subject) => {
+  check('a signed body that is not an event is refused', async (subject) => {
     const { provider, world } = subject
     for (const body of [
       'null',
@@ -82,7 +83,7 @@ export function eventChecks(check: Check): void {
     }
   })
 
-  check('a pull tells of what was never delivered', async (subject) => {
+  check('a pull finds a payment that was never delivered', async (subject) => {
     const { provider, world, once } = subject
     const open = await provider.createCheckout(checkoutInput(once))
     const known = { checkoutIds: [open.id] }
@@ -93,12 +94,12 @@ export function eventChecks(check: Check): void {
     const { paymentId } = await provider.retrieveCheckout(open.id)
     const hints = await pulled(provider, EPOCH, known)
     assert.ok(hints.some(({ checkoutId }) => checkoutId === open.id))
-    // Without knowing of it, too, at least by its payment.
+    // Even if the checkout is not known, the pull names at least its payment.
     assert.ok((await pulled(provider, EPOCH)).some((hint) => hint.paymentId === paymentId))
     assert.deepEqual(await pulled(provider, EPOCH, known), hints)
   })
 
-  check('a pull tells of money that went back and of ends', async (subject) => {
+  check('a pull finds refunds and ended subscriptions', async (subject) => {
     const { provider, world } = subject
     const { paymentId } = await bought(subject, subject.once)
     const plan = await subscribed(subject)
@@ -118,13 +119,13 @@ export function eventChecks(check: Check): void {
     assert.ok(news.some((hint) => hint.subscriptionId === subscriptionId))
   })
 
-  check('nothing has happened since tomorrow', async (subject) => {
+  check('a pull since tomorrow finds nothing', async (subject) => {
     await bought(subject, subject.once)
     assert.deepEqual(await pulled(subject.provider, new Date(Date.now() + 86_400_000)), [])
   })
 
   check(
-    'while the provider is away nothing is done, and afterwards everything',
+    'nothing is done while the provider is down, and everything afterwards',
     async (subject) => {
       const { provider, world, once } = subject
       const { paymentId } = await bought(subject, once)

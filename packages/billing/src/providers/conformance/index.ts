@@ -1,6 +1,6 @@
 /**
- * What every provider behind the contract has to do, as tests. A host that writes a provider of its
- * own runs them against it.
+ * The conformance suites: tests of what every payment provider has to do. A host that writes its own provider runs
+ * them against it.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { subscriptionChecks } from './subscriptions.ts'
 export { type EffectsSubject, effectsConformance } from './effects.ts'
 export type { ConformanceSubject, Delivered, ProviderWorld, Runner } from './subject.ts'
 
-/** Declares the checks with the test runner's `describe` and `test`; each makes its own subject. */
+/** Declares the checks with the test runner's `describe` and `test`. Each calls `setup` for a subject of its own. */
 export function providerConformance(
   { describe, test }: Runner,
   setup: () => Promise<ConformanceSubject>,

@@ -11,8 +11,9 @@ import { bought, type Check, type ConformanceSubject, refused } from './subject.
 const refundedOf = async ({ provider }: ConformanceSubject, paymentId: string) =>
   (await provider.retrievePayment(paymentId)).amountRefunded
 
+/** Declares the checks of refunds and disputes. */
 export function refundChecks(check: Check): void {
-  check('all of a payment goes back', async (subject) => {
+  check('a payment is refunded in full', async (subject) => {
     const { paymentId } = await bought(subject, subject.once)
     const refund = await subject.provider.refund({ paymentId, idempotencyKey: 'all' })
     const { amountPaid, amountRefunded, currency, status } =
@@ -23,7 +24,7 @@ export function refundChecks(check: Check): void {
     assert.deepEqual([amountRefunded, status], [amountPaid, 'succeeded'])
   })
 
-  check('a part goes back, then the rest, and never more', async (subject) => {
+  check('a part is refunded, then the rest, and never more', async (subject) => {
     const { provider, once } = subject
     const { paymentId } = await bought(subject, once)
     const part = () => provider.refund({ paymentId, amount: 300, idempotencyKey: 'part' })
@@ -46,7 +47,7 @@ export function refundChecks(check: Check): void {
     )
   })
 
-  check('more than was paid is refused', async (subject) => {
+  check('a refund of more than was paid is refused', async (subject) => {
     const { paymentId } = await bought(subject, subject.once)
     const { amountPaid } = await subject.provider.retrievePayment(paymentId)
     await refused(subject, 'refund_exceeds_payment', () =>
@@ -56,7 +57,7 @@ export function refundChecks(check: Check): void {
   })
 
   check(
-    'a refund is made once per key, also from many calls and two processes',
+    'a refund is made once per key, also for concurrent calls from two processes',
     async (subject) => {
       const { provider, other, world } = subject
       const { paymentId } = await bought(subject, subject.once)
@@ -75,7 +76,7 @@ export function refundChecks(check: Check): void {
     },
   )
 
-  check('what a dashboard gave back is seen, and only the rest is left', async (subject) => {
+  check('after a refund in the dashboard only the rest can be refunded', async (subject) => {
     const { provider, world, once } = subject
     const { paymentId } = await bought(subject, once)
     await world.refund(paymentId, 300)
@@ -85,7 +86,7 @@ export function refundChecks(check: Check): void {
     assert.equal(await refundedOf(subject, paymentId), once.amount)
   })
 
-  check('what is no amount is not refunded', async (subject) => {
+  check('an invalid amount is not refunded', async (subject) => {
     const { paymentId } = await bought(subject, subject.once)
     for (const amount of NO_AMOUNTS) {
       await refused(subject, 'invalid_amount', () =>
@@ -95,7 +96,7 @@ export function refundChecks(check: Check): void {
     assert.equal(await refundedOf(subject, paymentId), 0)
   })
 
-  check('a dispute is told with its id, and is no refund', async (subject) => {
+  check('a dispute has an id and does not count as a refund', async (subject) => {
     const { paymentId } = await bought(subject, subject.once)
     await subject.world.dispute(paymentId)
     const payment = await subject.provider.retrievePayment(paymentId)

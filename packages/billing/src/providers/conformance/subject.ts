@@ -1,5 +1,6 @@
 /**
- * What the conformance suite needs of a provider under test: the provider, and a hand on its world.
+ * The subject of the conformance suite: the provider under test, and the means to act as its buyers, its bank and its
+ * dashboard.
  *
  * @module
  */
@@ -9,47 +10,50 @@ import type { SoldProduct } from '../../catalog/products.ts'
 import type { BillingErrorCode } from '../../errors.ts'
 import type { CheckoutInput, KnownObjects, PaymentProvider, ProviderHint } from '../provider.ts'
 
-/** What a buyer, a bank, a dashboard, time or a network does to the provider. */
+/** The actions of buyers, banks, dashboards, time and the network at the provider. */
 export interface ProviderWorld {
   /** Pays an open checkout as its buyer would. */
   pay(checkoutId: string): unknown
-  /** Lets an open checkout run out. */
+  /** Lets an open checkout expire. */
   expire(checkoutId: string): unknown
   /** Ends a subscription's present period. */
   endPeriod(subscriptionId: string): unknown
-  /** Refunds past the product. */
+  /** Refunds a payment in the provider's dashboard, without billing. */
   refund(paymentId: string, amount: number): unknown
+  /** Opens a dispute about a payment. */
   dispute(paymentId: string): unknown
-  /** While true, the provider answers nothing that helps. */
+  /** While true, the provider fails every request. */
   setDown(isDown: boolean): void
   /** How many checkouts, payments and refunds there are. */
   count(): number
-  /** Everything that happened as the provider would deliver it, the oldest first. */
+  /** All events so far as the provider would deliver them, the oldest first. */
   deliveries(): readonly Delivered[]
-  /** A body signed as a delivery is, with the right secret or another. */
+  /** The headers of a delivery of `body`, signed with the right secret or a wrong one. */
   sign(body: string, secret: 'right' | 'wrong'): Headers
 }
 
+/** A webhook delivery. */
 export interface Delivered {
   headers: Headers
   body: string
 }
 
+/** The provider under test. */
 export interface ConformanceSubject {
   provider: PaymentProvider
-  /** The same account from another process. */
+  /** The same account at the provider, as another process would use it. */
   other: PaymentProvider
   world: ProviderWorld
-  /** Bought once. */
+  /** A product for a one-time purchase. */
   once: SoldProduct
-  /** Bought again and again. */
+  /** A product that sells a plan. */
   plan: SoldProduct
-  /** What no error may show. */
+  /** Texts that no error message may show. */
   secrets: readonly string[]
   close(): Promise<unknown>
 }
 
-/** The test runner's own `describe` and `test`. */
+/** The `describe` and `test` of the test runner. */
 export interface Runner {
   describe(name: string, body: () => void): void
   test(name: string, body: () => Promise<void>): void
@@ -78,7 +82,7 @@ export function checkoutInput(
   }
 }
 
-/** A checkout of `product` that was paid, with its payment's id. */
+/** A paid checkout of `product`, with the payment's id. */
 export async function bought({ provider, world }: ConformanceSubject, product: SoldProduct) {
   const { id } = await provider.createCheckout(checkoutInput(product))
   await world.pay(id)
@@ -87,14 +91,14 @@ export async function bought({ provider, world }: ConformanceSubject, product: S
   return { ...checkout, paymentId: checkout.paymentId }
 }
 
-/** A plan that was bought. */
+/** A paid checkout of a plan, with the subscription's id. */
 export async function subscribed(subject: ConformanceSubject) {
   const checkout = await bought(subject, subject.plan)
   assert.ok(checkout.subscriptionId, "a plan's paid checkout names its subscription")
   return { ...checkout, subscriptionId: checkout.subscriptionId }
 }
 
-/** Asserts that `act` is refused with `code`, and that the refusal shows no secret. */
+/** Asserts that `act` throws `code`, and that the message shows no secret. */
 export async function refused(
   { secrets }: ConformanceSubject,
   code: BillingErrorCode,
@@ -112,9 +116,10 @@ export async function refused(
   )
 }
 
+/** No known objects. */
 export const NOTHING: KnownObjects = { checkoutIds: [], paymentIds: [], subscriptionIds: [] }
 
-/** All that a pull tells. */
+/** All hints of a pull. */
 export async function pulled(
   provider: PaymentProvider,
   since: Date,

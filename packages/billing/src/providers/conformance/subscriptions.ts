@@ -1,5 +1,5 @@
 /**
- * Checks of subscriptions: what they are, how they renew and end.
+ * Checks of subscriptions: their start, their renewal, their cancellation, and the customer's page.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import { type Check, refused, subscribed } from './subject.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
+/** Declares the checks of subscriptions. */
 export function subscriptionChecks(check: Check): void {
-  check('a plan that was bought runs, is known, and was paid', async (subject) => {
+  check('a bought plan is active, has its SKU, and was paid', async (subject) => {
     const { provider, plan } = subject
     const checkout = await subscribed(subject)
     const subscription = await provider.retrieveSubscription(checkout.subscriptionId)
@@ -30,7 +31,7 @@ export function subscriptionChecks(check: Check): void {
   })
 
   check(
-    'it renews: the next period begins where the last ended, with a payment',
+    'a renewal starts the next period where the last ended, with a payment',
     async (subject) => {
       const { provider, world } = subject
       const { id, subscriptionId, paymentId } = await subscribed(subject)
@@ -48,7 +49,7 @@ export function subscriptionChecks(check: Check): void {
     },
   )
 
-  check('canceled at the end of its period, it runs until then', async (subject) => {
+  check('a subscription canceled at the end of its period runs until then', async (subject) => {
     const { provider, other, world } = subject
     const { subscriptionId } = await subscribed(subject)
     const before = await provider.retrieveSubscription(subscriptionId)
@@ -64,7 +65,7 @@ export function subscriptionChecks(check: Check): void {
     assert.ok(ended.endedAt)
   })
 
-  check('a cancellation is taken back where the provider can', async (subject) => {
+  check('a cancellation is taken back where the provider supports it', async (subject) => {
     const { provider, other, world } = subject
     const { resumeSubscription } = provider
     if (!resumeSubscription) return
@@ -84,7 +85,7 @@ export function subscriptionChecks(check: Check): void {
     await refused(subject, 'subscription_not_found', () => resumeSubscription('none', key('none')))
   })
 
-  check('canceled now, it has ended; and once more changes nothing', async (subject) => {
+  check('an immediate cancellation ends it, and another changes nothing', async (subject) => {
     const { provider } = subject
     const { subscriptionId } = await subscribed(subject)
     const input = { at: 'now', idempotencyKey: 'now' } as const
@@ -98,7 +99,7 @@ export function subscriptionChecks(check: Check): void {
     assert.deepEqual(await provider.retrieveSubscription(subscriptionId), ended)
   })
 
-  check('a customer has a page where the provider has one', async (subject) => {
+  check('customers have a portal where the provider has one', async (subject) => {
     const { customerId } = await subscribed(subject)
     const { createPortal } = subject.provider
     if (!createPortal) return

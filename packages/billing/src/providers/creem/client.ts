@@ -1,6 +1,6 @@
 /**
- * Requests to Creem's REST API: with a time limit, tried again where that can help, and with every
- * failure in our words. The key stands in a header and in no message.
+ * Requests to Creem's REST API, with a timeout, with retries where they can help, and with every failure as a
+ * `BillingError`. The key is sent in a header and appears in no message.
  *
  * @see https://docs.creem.io/api-reference/error-codes
  * @see https://docs.creem.io/api-reference/rate-limits
@@ -11,32 +11,33 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BillingError } from '../../errors.ts'
 import { type Raw, record, text } from '../stripe/shapes.ts'
 
+/** The options of `createCreemClient`. */
 export interface CreemOptions {
-  /** Another server that speaks Creem's API. Default: Creem's own, test or live as the key is. */
+  /** Another server that speaks Creem's API. Default: Creem's test or live server, depending on the key. */
   apiBase?: string
-  /** Default 20,000. */
+  /** The timeout of one try. Default 20,000. */
   timeoutMs?: number
-  /** Further tries after 429, 5xx or no answer. Default 2. */
+  /** How many retries follow a 429, a 5xx or no answer. Default 2. */
   retries?: number
 }
 
+/** A client of Creem's REST API. */
 export interface CreemClient {
   get(path: string, query: Record<string, string>): Promise<Raw>
   /**
-   * `key` names what is done. Creem documents `Idempotency-Key` for products only, so nothing may
-   * rest on it elsewhere.
+   * `key` is sent as `Idempotency-Key`. Creem documents that header for products only, so nothing else may rely on it.
    */
   post(path: string, body: object, key: string): Promise<Raw>
 }
 
-/** A test key works at the test host only and the reverse. */
+/** A test key works only at the test host, a live key only at the live host. */
 const hostOf = (apiKey: string): string =>
   apiKey.startsWith('creem_test_') ? 'https://test-api.creem.io' : 'https://api.creem.io'
 
-/** Longer waits are the caller's: it is told how long. */
+/** The longest wait between two tries. Where Creem asks for more, the caller gets an error with `Retry-After`. */
 const MAX_WAIT_MS = 5000
 
-/** What Creem's refusals carry as their cause. */
+/** The cause of the errors that a refusal by Creem becomes. */
 class CreemRefusal extends Error {
   override readonly name = 'CreemRefusal'
   readonly status: number
@@ -51,6 +52,7 @@ class CreemRefusal extends Error {
 export const isMissingAtCreem = (error: unknown): boolean =>
   error instanceof BillingError && (error.cause as Partial<CreemRefusal>)?.status === 404
 
+/** A client with `apiKey`. Nothing is sent until one of its methods is called. */
 export function createCreemClient(apiKey: string, options: CreemOptions = {}): CreemClient {
   const { timeoutMs = 20_000, retries = 2 } = options
   const base = (options.apiBase ?? hostOf(apiKey)).replace(/(?<!\/)\/+$/, '')
@@ -61,7 +63,7 @@ export function createCreemClient(apiKey: string, options: CreemOptions = {}): C
     try {
       response = await fetch(url, {
         ...init,
-        // Another host would be told the key.
+        // A redirect would send the key to another host.
         redirect: 'error',
         signal: AbortSignal.timeout(timeoutMs),
       })
@@ -117,12 +119,12 @@ export function createCreemClient(apiKey: string, options: CreemOptions = {}): C
 
 interface Failure {
   why: string
-  /** What the provider asked for; null where it did not. */
+  /** The wait that Creem asked for; null where it asked for none. */
   waitMs: number | null
   cause: unknown
 }
 
-/** `Retry-After` in seconds or as a date. */
+/** The wait in a `Retry-After` header, which holds seconds or a date; null without one. */
 function waitOf(response: Response): number | null {
   const value = response.headers.get('retry-after')
   if (value === null) return null

@@ -1,6 +1,6 @@
 /**
- * Creem behind the contract. What its API does not have is said and not feigned: keys for
- * checkouts, an end to open ones, refunds of a part, and a list of events.
+ * Creem as a `PaymentProvider`. Its API has no idempotency keys for checkouts, cannot expire an open checkout or
+ * refund a part of a payment, and lists no events; `capabilities` says so.
  *
  * @see https://docs.creem.io/api-reference/introduction
  * @module
@@ -26,20 +26,21 @@ import { type CreemClient, isMissingAtCreem } from './client.ts'
 import { pullFromCreem, type TransactionPage } from './pull.ts'
 import { checkoutOfCreem, hintOfCreem, paymentOfCreem, subscriptionOfCreem } from './shapes.ts'
 
+/** The options of `createCreemProvider`. The functions are called when their values are needed. */
 export interface CreemProviderOptions {
-  /** Each is asked for when it is needed. */
   client(): CreemClient
   products: Products
   environment(): PaymentEnvironment
   webhookSecrets(): readonly string[]
 }
 
-/** Creem takes no price below one whole unit. */
+/** Creem's smallest price, in minor units. */
 const MIN_AMOUNT = 100
 
-/** How many checkouts made by this process are found again by their key. */
+/** How many idempotency keys of checkouts this process remembers. */
 const KEPT_KEYS = 10_000
 
+/** Creem as a `PaymentProvider`. */
 export function createCreemProvider(options: CreemProviderOptions): PaymentProvider {
   const { products } = options
   const keys = createKeys(KEPT_KEYS)
@@ -62,12 +63,15 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       throw new BillingError('price_not_found', message)
     }
     if (requireAmount(product.amount, product.currency) < MIN_AMOUNT) {
-      throw new BillingError('invalid_amount', `Creem takes no amount below ${MIN_AMOUNT}.`)
+      throw new BillingError(
+        'invalid_amount',
+        `Creem takes no amount below ${MIN_AMOUNT} minor units.`,
+      )
     }
     return {
       product_id: productId,
       request_id: orderId,
-      // So that our price and no older one of theirs is charged. For plans Creem refuses it.
+      // Makes Creem charge our price and not an older one of its product. For plans Creem refuses the field.
       ...(product.plan === undefined ? { custom_price: product.amount } : {}),
       customer: customer.id ? { id: customer.id } : { email: customer.email },
       success_url: input.successUrl,
@@ -85,8 +89,8 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
   }
 
   /**
-   * Creem may leave the transaction out of a checkout's order; it is found by the order, too. Tries
-   * before it may have failed, and renewals may come after it.
+   * Finds the payment of an order whose checkout does not name it. Failed tries may come before the payment and
+   * renewals after it, so the oldest that succeeded is taken.
    */
   async function paymentOfOrder(orderId: string | null): Promise<string | null> {
     if (!orderId) return null
@@ -128,8 +132,8 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
     )
 
   /**
-   * Creem refunds all that is left, and nothing twice: a call that repeats one whose answer was lost
-   * finds nothing left and answers with what was done.
+   * Refunds all that is left of a payment. A call that repeats one whose answer was lost finds nothing left and
+   * answers as the first call would have.
    *
    * @see https://docs.creem.io/api-reference/endpoint/refund-payment
    */
@@ -153,10 +157,13 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       return done('succeeded', payment.amountPaid)
     }
     if (left === 0 || (amount ?? left) > left) {
-      throw new BillingError('refund_exceeds_payment', `${left} of the payment are left.`)
+      throw new BillingError(
+        'refund_exceeds_payment',
+        `At most ${left} (minor units) of the payment can still be refunded.`,
+      )
     }
     if ((amount ?? left) < left) {
-      const message = `Creem's API refunds all that is left of a payment (${left}) or nothing.`
+      const message = `Creem cannot refund a part of a payment. Refund all that is left (${left}).`
       throw new BillingError('refund_not_supported', message)
     }
     try {
@@ -203,10 +210,10 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
     parseWebhook(headers, body) {
       const signature = headers.get('creem-signature')
       if (!signature) {
-        throw new BillingError('missing_signature', 'There is no creem-signature header.')
+        throw new BillingError('missing_signature', 'The creem-signature header is missing.')
       }
       if (!isSigned(options.webhookSecrets(), body, signature)) {
-        throw new BillingError('invalid_signature', 'The signature does not fit the body.')
+        throw new BillingError('invalid_signature', 'The signature does not match the body.')
       }
       return [hintOfCreem(parseBody(body))]
     },
@@ -224,7 +231,10 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
         .post('/v1/customers/billing', body, key)
       const url = text(customer_portal_link)
       if (url) return { url }
-      throw new BillingError('provider_unavailable', 'Creem gave the portal no address.')
+      throw new BillingError(
+        'provider_unavailable',
+        'Creem returned no address of the portal. Try again.',
+      )
     },
   }
 }
@@ -235,13 +245,13 @@ const REFUND: Record<string, ProviderRefund['status']> = {
   canceled: 'failed',
 }
 
-/** What `retrieve` finds. @throws `code` where it finds nothing, or where `id` cannot be one. */
+/** What `retrieve` returns. @throws `code` where Creem has no such object, or where `id` is malformed. */
 async function found<T>(
   id: string,
   code: BillingErrorCode,
   retrieve: () => Promise<T>,
 ): Promise<T> {
-  const missing = new BillingError(code, 'Creem has no such object.')
+  const missing = new BillingError(code, 'Creem has no object with this id.')
   if (!/^\w{1,255}$/.test(id)) throw missing
   return retrieve().catch((error: unknown) => {
     throw isMissingAtCreem(error) ? missing : error

@@ -1,6 +1,6 @@
 /**
- * The pull from Creem, which keeps no list of events: what is known here is asked about, and the
- * newest transactions are looked through for payments that are not.
+ * The pull from Creem, which lists no events. Known objects are retrieved one by one, and the newest transactions are
+ * read to find payments that are not known yet.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import {
 import { record, whole } from '../stripe/shapes.ts'
 import { paymentOfCreem } from './shapes.ts'
 
+/** A page of Creem's transactions, with the number of pages that there are. */
 export interface TransactionPage {
   items: unknown[]
   pages: number
@@ -30,6 +31,7 @@ type Asked = Pick<
   transactions(query: Record<string, string>): Promise<TransactionPage>
 }
 
+/** Yields a hint for each known object, except open checkouts, and for each payment made since then. */
 export async function* pullFromCreem(
   creem: Asked,
   since: Date,
@@ -53,13 +55,13 @@ export async function* pullFromCreem(
     for (const [index, item] of page.items.entries()) {
       if ((created[index] ?? 0) >= since.getTime()) yield paymentHint(paymentOfCreem(item))
     }
-    // The newest come first: behind a page that is older there is nothing to find.
+    // The newest come first, so all later pages are older too.
     if (Math.max(0, ...created) < since.getTime()) return
     last = page.pages
   }
 }
 
-/** A hint of our own: the same state makes the same event id. */
+/** A hint without an event of Creem. The same state always makes the same event id. */
 const asked = (what: string, id: string, state: unknown[]): ProviderHint => ({
   ...emptyHint,
   eventId: `asked:${id}:${state.join(':')}`,
@@ -92,7 +94,7 @@ const paymentHint = (payment: ProviderPayment): ProviderHint => ({
   customerId: payment.customerId,
 })
 
-/** Null for what is not there: what is known here may be another environment's. */
+/** The object; null where Creem does not have it, because a known id may come from another environment. */
 async function orMissing<T>(request: Promise<T>): Promise<T | null> {
   return request.catch((error: unknown) => {
     if (error instanceof BillingError && error.status === 404) return null

@@ -1,6 +1,6 @@
 /**
- * Creem's objects as the contract's. Amounts there are minor units too, currencies in capitals, and
- * times are ISO 8601 or milliseconds.
+ * Turns Creem's objects into those of the contract. Creem's amounts are in minor units too, its currencies are in
+ * capitals, and its times are ISO 8601 or milliseconds.
  *
  * @see https://docs.creem.io/api-reference/introduction
  * @module
@@ -17,14 +17,14 @@ import type {
 import { idOf, type Raw, record, text, whole } from '../stripe/shapes.ts'
 
 const unreadable = (what: string) =>
-  new BillingError('provider_unavailable', `Creem's ${what} cannot be read.`)
+  new BillingError('provider_unavailable', `Creem sent a ${what} that cannot be read.`)
 
 const timeOf = (value: unknown): Date | null => {
   const time = typeof value === 'number' || typeof value === 'string' ? new Date(value) : null
   return time && !Number.isNaN(time.getTime()) ? time : null
 }
 
-/** `processing` is a payment under way, which may still fail. */
+/** Our status for each of Creem's. `processing` means that a payment is under way, which may still fail. */
 const CHECKOUT: Record<string, ProviderCheckout['status']> = {
   pending: 'open',
   processing: 'open',
@@ -32,7 +32,7 @@ const CHECKOUT: Record<string, ProviderCheckout['status']> = {
   expired: 'expired',
 }
 
-/** @see https://docs.creem.io/api-reference/endpoint/get-checkout */
+/** Reads a checkout. @see https://docs.creem.io/api-reference/endpoint/get-checkout */
 export function checkoutOfCreem(value: unknown): ProviderCheckout {
   const raw = record(value)
   const id = text(raw?.id)
@@ -49,10 +49,10 @@ export function checkoutOfCreem(value: unknown): ProviderCheckout {
   }
 }
 
-/** The docs' samples of webhooks say `chargeback`, the reference `chargedBack`. */
+/** Creem's webhook samples spell the status `chargeback`, its API reference `chargedBack`. */
 const isChargedBack = (status: string): boolean => /^charge(d)?back$/i.test(status)
 
-/** What was refunded or disputed has succeeded before. A word that is missing here is `pending`. */
+/** Our status for each of Creem's. A refunded payment has succeeded before. A status missing here is `pending`. */
 const PAYMENT: Record<string, ProviderPayment['status']> = {
   paid: 'succeeded',
   refunded: 'succeeded',
@@ -64,8 +64,8 @@ const PAYMENT: Record<string, ProviderPayment['status']> = {
 }
 
 /**
- * A transaction. It tells of a chargeback by its status alone, open or lost, and counts the amount
- * as refunded; here that is a dispute under the payment's own id and no refund.
+ * Reads a transaction. Creem shows a chargeback, open or lost, only by the status, and counts its amount as refunded.
+ * Here a chargeback is a dispute with the payment's id, and no refund.
  *
  * @see https://docs.creem.io/api-reference/endpoint/get-transactions
  */
@@ -92,15 +92,15 @@ export function paymentOfCreem(value: unknown): ProviderPayment {
     orderId: null,
     customerId: idOf(raw.customer),
     subscriptionId: idOf(raw.subscription),
-    // Plans are not changed there through us.
+    // Billing does not change plans at Creem.
     isForChange: false,
     paidAt: status === 'succeeded' ? timeOf(raw.created_at) : null,
   }
 }
 
 /**
- * Creem goes on charging one whose period ended unpaid and calls it expired; only `canceled` is the
- * end. A word that is missing here grants nothing.
+ * Our status for each of Creem's. Creem's `expired` is not final: Creem keeps charging a subscription whose period
+ * ended unpaid, and only `canceled` ends it. A status missing here becomes `incomplete`, which grants nothing.
  *
  * @see https://docs.creem.io/learn/webhooks/event-types
  */
@@ -115,7 +115,7 @@ const SUBSCRIPTION: Record<string, SubscriptionStatus> = {
   canceled: 'canceled',
 }
 
-/** @see https://docs.creem.io/api-reference/endpoint/get-subscription */
+/** Reads a subscription. @see https://docs.creem.io/api-reference/endpoint/get-subscription */
 export function subscriptionOfCreem(
   value: unknown,
   skuOf: (productId: string | null) => string | null,
@@ -145,10 +145,10 @@ export function subscriptionOfCreem(
 }
 
 /**
- * What an event's object names.
+ * The ids that an event's object names.
  *
  * @see https://docs.creem.io/code/webhooks
- * @throws `invalid_payload` for what is no event.
+ * @throws `invalid_payload` unless the body is an event.
  */
 export function hintOfCreem(value: unknown): ProviderHint {
   const event = record(value)

@@ -1,5 +1,5 @@
 /**
- * The hand of the buyer, the bank and of time at the local provider.
+ * The controls of the local provider, which play the buyer, the bank and the passing of time.
  *
  * @module
  */
@@ -14,32 +14,33 @@ import type {
   ProviderSubscription,
 } from '../provider.ts'
 
-/** What a person, a page or a test does at this provider. Each tells of it by webhook. */
+/** The actions of a person, a page or a test at the local provider. Each sends a webhook. */
 export interface LocalControls {
-  /** Pays. Returns the checkout, complete. A plan begins its first period. */
+  /** Pays a checkout and returns it, complete. A plan's subscription starts its first period. */
   completeCheckout(checkoutId: string): Promise<ProviderCheckout>
-  /** A card was declined: the payment failed and the checkout stays open. */
+  /** Declines the card of a checkout: the payment fails and the checkout stays open. */
   failCheckout(checkoutId: string): Promise<ProviderCheckout>
-  /** Refunds past us, as from a dashboard. Default: all that is left. */
+  /** Refunds a payment as from the provider's dashboard, without billing. Default: all that is left. */
   refundPayment(paymentId: string, amount?: number): Promise<ProviderRefund>
-  /** Opens a dispute, or says how it ended. */
+  /** Opens a dispute, or closes it as won or lost. */
   dispute(paymentId: string, status?: 'needs_response' | 'won' | 'lost'): Promise<ProviderPayment>
-  /** Ends the present period: it renews, with a payment, or ends where that was asked for. */
+  /** Ends the present period. The subscription renews with a payment, or ends where it was cancelled. */
   endPeriod(subscriptionId: string): Promise<ProviderSubscription>
-  /** Ends it without a payment: the card was declined. `endPeriod` is the try that succeeds. */
+  /** Declines the card of a renewal, so that the subscription is past due. `endPeriod` is the retry that succeeds. */
   failPeriod(subscriptionId: string): Promise<ProviderSubscription>
-  /** While true, every question is answered `provider_unavailable`. */
+  /** While true, every request is answered `provider_unavailable`. */
   isDown: boolean
   /** The signed webhook of an event, to deliver by hand. Undefined: there is no such event. */
   webhook(eventId: string): Request | undefined
-  /** All that happened, the oldest first. */
+  /** All events, the oldest first. */
   readonly events: readonly ProviderHint[]
-  /** Every checkout with what it is for, as a page shows it. */
+  /** All checkouts with their products, as a page shows them. */
   readonly checkouts: readonly { checkout: ProviderCheckout; product: SoldProduct }[]
 }
 
+/** The local provider with its controls. */
 export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
 
-/** Whether a provider is the local one, whose checkouts the host's own page completes. */
+/** Whether a provider is the local one. Its checkouts are completed on the host's own page. */
 export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>
   provider.name === 'local'

@@ -1,5 +1,5 @@
 /**
- * A provider that can be down.
+ * Lets a provider be switched off, as if it could not be reached.
  *
  * @module
  */
@@ -8,9 +8,12 @@ import { BillingError } from '../../errors.ts'
 import type { PaymentProvider } from '../provider.ts'
 
 const unavailable = () =>
-  new BillingError('provider_unavailable', 'The local provider is said to be down.')
+  new BillingError(
+    'provider_unavailable',
+    'The local provider is switched off. Set controls.isDown to false.',
+  )
 
-/** `provider`, which answers nothing while `isDown`. Webhooks are checked without asking it. */
+/** `provider`, but its requests fail with `provider_unavailable` while `isDown`. Webhooks can still be verified. */
 export function guarded(provider: PaymentProvider, isDown: () => boolean): PaymentProvider {
   const ask =
     <Args extends unknown[], R>(act: (...args: Args) => Promise<R>) =>

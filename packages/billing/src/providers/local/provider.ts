@@ -1,8 +1,8 @@
 /**
- * A payment provider within the process, for tests and for development without any key: no request
- * leaves it. What it knows is in memory and ends with the process; two processes have two of them, and of
- * what is the other's each says `not_known_here`, never that it is not there. It is refused where money is
- * real.
+ * A payment provider within the process, for tests and for development without any key. It sends no requests, and its
+ * state is in memory and ends with the process. Each process has a provider of its own; for an object of another
+ * process it answers `not_known_here`, never that there is no such object. `PAYMENT_PROVIDER=local` is refused in
+ * production.
  *
  * @module
  */
@@ -30,12 +30,13 @@ import type { LocalControls, LocalProvider } from './controls.ts'
 import { guarded } from './guard.ts'
 import { parseLocalWebhook, signedRequest } from './webhook.ts'
 
+/** The options of `createLocalProvider`. */
 export interface LocalOptions {
-  /** The host's page of a checkout; `checkout_id` is added. */
+  /** The host's checkout page; `checkout_id` is added to its query. */
   checkoutUrl: string
-  /** Takes the webhooks, as the host's route would. Default: none are sent; `pull` finds them. */
+  /** Receives webhooks as the host's route would. Default: none are sent, and `pull` finds the events. */
   deliver?: (request: Request) => unknown
-  /** Default: a new one for each provider. */
+  /** Default: a random secret for each provider. */
   webhookSecret?: string
   clock?: Clock
 }
@@ -47,7 +48,7 @@ interface Sold {
 
 export { isLocalProvider, type LocalControls, type LocalProvider } from './controls.ts'
 
-/** A provider that has nothing yet. */
+/** A local provider without any checkouts, payments or subscriptions. */
 export function createLocalProvider(options: LocalOptions): LocalProvider {
   const clock = options.clock ?? systemClock
   const secret = options.webhookSecret ?? randomBytes(24).toString('base64url')
@@ -66,16 +67,16 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     try {
       await options.deliver?.(signedRequest(secret, event))
     } catch {
-      // What could not be delivered has happened all the same; `pull` tells of it.
+      // The event has happened even if it could not be delivered; `pull` finds it.
     }
   }
 
   function found<T>(map: Map<string, T>, key: string, code: Missing): T {
     const value = map.get(key)
     if (value !== undefined) return value
-    // It forgets nothing, so what it would have named itself and does not have is another's.
+    // This provider forgets nothing, so an id of its own form that it does not have comes from another process.
     if (OWN_ID.test(key)) throw new BillingError('not_known_here', ELSEWHERE)
-    throw new BillingError(code, 'The local provider has no such object.')
+    throw new BillingError(code, 'The local provider has no object with this id.')
   }
 
   function pay(product: SoldProduct, about: Partial<ProviderPayment>): ProviderPayment {
@@ -100,12 +101,15 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     return payment
   }
 
-  async function giveBack(paymentId: string, amount?: number): Promise<ProviderRefund> {
+  async function refundPayment(paymentId: string, amount?: number): Promise<ProviderRefund> {
     const payment = found(payments, paymentId, 'payment_not_found')
     const left = payment.amountPaid - payment.amountRefunded
     const back = amount === undefined ? left : requireAmount(amount)
     if (back === 0 || back > left || payment.status !== 'succeeded') {
-      throw new BillingError('refund_exceeds_payment', `${left} of the payment are left.`)
+      throw new BillingError(
+        'refund_exceeds_payment',
+        `At most ${left} (minor units) of the payment can still be refunded.`,
+      )
     }
     payment.amountRefunded += back
     const refund = { id: id('ref'), paymentId, amount: back, currency: payment.currency }
@@ -184,7 +188,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       await happened('payment.failed', { checkoutId, paymentId: failed.id })
       return { ...checkout }
     },
-    refundPayment: giveBack,
+    refundPayment,
     async dispute(paymentId, status = 'needs_response') {
       const payment = found(payments, paymentId, 'payment_not_found')
       const type = payment.disputeId === null ? 'dispute.created' : 'dispute.updated'
@@ -264,7 +268,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       ...found(payments, paymentId, 'payment_not_found'),
     }),
     refund: ({ paymentId, amount, idempotencyKey }: RefundInput) =>
-      once(`refund:${idempotencyKey}`, [paymentId, amount], () => giveBack(paymentId, amount)),
+      once(`refund:${idempotencyKey}`, [paymentId, amount], () => refundPayment(paymentId, amount)),
     retrieveSubscription: async (subscriptionId) =>
       shown(found(subscriptions, subscriptionId, 'subscription_not_found')),
     async cancelSubscription(subscriptionId, { at }) {
@@ -280,7 +284,8 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     },
     async resumeSubscription(subscriptionId) {
       const subscription = found(subscriptions, subscriptionId, 'subscription_not_found')
-      if (subscription.endedAt !== null) throw rejected('The subscription has ended.')
+      if (subscription.endedAt !== null)
+        throw rejected('The subscription has ended and cannot be resumed.')
       if (subscription.cancelAtPeriodEnd) {
         Object.assign(subscription, { cancelAtPeriodEnd: false, canceledAt: null })
         const { customerId } = subscription
@@ -296,22 +301,23 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
   return { ...guarded(provider, () => controls.isDown), controls }
 }
 
-/** As this provider names checkouts, payments and subscriptions, in whichever process. */
+/** The form of the ids of checkouts, payments and subscriptions, in every process. */
 const OWN_ID = /^(chk|pay|sub)_local_[0-9a-f]{32}$/
-const ELSEWHERE = 'The local provider of another process has it, or of one that has ended.'
+const ELSEWHERE =
+  'The object belongs to the local provider of another process, which may have ended.'
 
 type Missing = 'checkout_not_found' | 'payment_not_found' | 'subscription_not_found'
 
 const rejected = (why: string) => new BillingError('provider_rejected', why)
 
-/** A subscription as it is kept. */
+/** A subscription as the provider keeps it. */
 interface Running extends ProviderSubscription {
   product: SoldProduct
-  /** When it began: each period ends on this day of the month, or on the last of a shorter month. */
+  /** When the subscription began. Periods end on this day of the month, or on the last day of a shorter month. */
   anchor: Date
 }
 
-/** The same moment one interval later, on the day of `anchor`. */
+/** `date` plus one interval, on the day of the month of `anchor`. */
 function after(date: Date, anchor: Date, interval: Interval): Date {
   const next = monthsAfter(date, interval === 'year' ? 12 : 1)
   const lastDay = new Date(Date.UTC(next.getUTCFullYear(), next.getUTCMonth() + 1, 0)).getUTCDate()

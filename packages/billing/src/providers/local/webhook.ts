@@ -1,5 +1,5 @@
 /**
- * The webhooks of the local provider: one event as JSON, signed with its time.
+ * The local provider's webhooks: an event as JSON, signed together with the time of the delivery.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { record, text } from '../stripe/shapes.ts'
 const HEADER = 'tollgate-signature'
 const TOLERANCE_SECONDS = 300
 
-/** A delivery of `event`, signed now. */
+/** A delivery of `event`, signed with the present time. */
 export function signedRequest(secret: string, event: ProviderHint): Request {
   const body = JSON.stringify(event)
   const time = Math.floor(Date.now() / 1000)
@@ -27,17 +27,24 @@ export function signedRequest(secret: string, event: ProviderHint): Request {
   })
 }
 
-/** @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`. */
+/**
+ * Verifies a delivery and returns the hint in it.
+ *
+ * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
+ */
 export function parseLocalWebhook(secret: string, headers: Headers, body: string): ProviderHint[] {
   const header = headers.get(HEADER)
-  if (!header) throw new BillingError('missing_signature', `There is no ${HEADER} header.`)
+  if (!header) throw new BillingError('missing_signature', `The ${HEADER} header is missing.`)
   const [, time = '', signature = ''] = /^t=(\d{1,12}),v1=([0-9a-f]{64})$/.exec(header) ?? []
   if (!isSigned([secret], `${time}.${body}`, signature)) {
-    throw new BillingError('invalid_signature', 'The signature does not fit the body.')
+    throw new BillingError('invalid_signature', 'The signature does not match the body.')
   }
   const off = Math.abs(Date.now() / 1000 - Number(time))
   if (off > TOLERANCE_SECONDS) {
-    throw new BillingError('stale_signature', `The signature's time is ${Math.round(off)} s off.`)
+    throw new BillingError(
+      'stale_signature',
+      `The signature's time is ${Math.round(off)} s off; ${TOLERANCE_SECONDS} s are allowed.`,
+    )
   }
   const event = record(parseBody(body)) ?? {}
   return [

@@ -1,6 +1,6 @@
 /**
- * What a host sets about Stripe's pages: at checkout for all of them or for one, and at the portal. Each setting is
- * passed on as Stripe has it; what is not set stays as Stripe's account has it.
+ * The host's settings of Stripe's pages: of all checkout pages or a single one, and of the portal. Each setting is
+ * passed to Stripe under Stripe's own name. Where a setting is left out, that of the Stripe account applies.
  *
  * @see https://docs.stripe.com/api/checkout/sessions/create
  * @module
@@ -9,30 +9,31 @@
 import type Stripe from 'stripe'
 import { BillingError } from '../../errors.ts'
 
+/** Settings of a checkout page. */
 export interface CheckoutSettings {
   /** Whether the buyer may type a promotion code. Default false. */
   allowPromotionCodes?: boolean
-  /** A coupon of Stripe's that is taken off; no code can be typed then. */
+  /** The id of a Stripe coupon to apply. The buyer cannot type a promotion code then. */
   coupon?: string
-  /** A promotion code's id at Stripe, `promo_…`, likewise. */
+  /** The id of a Stripe promotion code to apply, `promo_…`. The buyer cannot type another then. */
   promotionCode?: string
-  /** Whether Stripe Tax works out taxes from the buyer's address. Default false. */
+  /** Whether Stripe Tax calculates taxes from the buyer's address. Default false. */
   automaticTax?: boolean
-  /** Whether the buyer may give a tax id; it stays on the customer, with the name of the business. Default false. */
+  /** Whether the buyer may give a tax id. It is kept with the customer, as is the business's name. Default false. */
   taxIdCollection?: boolean
-  /** `required`: always the whole address. Default `auto`: as far as the payment needs it. */
+  /** `required`: the page asks for the whole address. Default `auto`: only for what the payment needs. */
   billingAddressCollection?: 'auto' | 'required'
   /** The page's language, as Stripe names it: `de`, `fr-CA`. Default `auto`: the browser's. */
   locale?: string
-  /** `card`, `sepa_debit`, …: exactly these. Default: what the account has switched on. */
+  /** The page offers exactly these methods: `card`, `sepa_debit`, … Default: those enabled in the account. */
   paymentMethodTypes?: readonly string[]
-  /** Of what the account has switched on only these. Stripe's newest versions have this and not the former. */
+  /** Only these of the account's enabled methods. Stripe's newest API versions have this in place of the former. */
   allowedPaymentMethodTypes?: readonly string[]
-  /** Lets the buyer of a plan change the number of seats on the page, within bounds. Default: not. */
+  /** Lets the buyer of a plan change the number of seats on the page, within these limits. Default: not. */
   adjustableQuantity?: QuantityLimits
 }
 
-/** From 0 to 999,999. */
+/** The limits of a number of seats, each from 0 to 999,999. */
 export interface QuantityLimits {
   /** Default 1. */
   minimum?: number
@@ -40,8 +41,9 @@ export interface QuantityLimits {
   maximum?: number
 }
 
+/** Settings of the billing portal. */
 export interface PortalSettings {
-  /** The portal's configuration at Stripe, `bpc_…`, with its features and limits of seats. Default: the account's own. */
+  /** The id of a portal configuration, `bpc_…`, with its features and seat limits. Default: that of the account. */
   configuration?: string
   /** The page's language. Default `auto`: the browser's. */
   locale?: string
@@ -49,7 +51,7 @@ export interface PortalSettings {
 
 type SessionParams = Stripe.Checkout.SessionCreateParams
 
-/** As parameters of a session. */
+/** The settings as parameters of a checkout session. `hasCustomer`: the session is for a customer that exists. */
 export function checkoutParams(
   settings: CheckoutSettings,
   { hasCustomer }: { hasCustomer: boolean },
@@ -59,13 +61,13 @@ export function checkoutParams(
   const { allowedPaymentMethodTypes } = settings
   const hasDiscount = coupon !== undefined || promotionCode !== undefined
   const discount = coupon === undefined ? { promotion_code: promotionCode } : { coupon }
-  // Of a customer it knows, Stripe works out taxes and takes tax ids only if it may keep what they need.
+  // For an existing customer Stripe needs leave to update the customer before it takes a tax id or calculates taxes.
   const update = {
     ...(automaticTax || taxIdCollection ? { address: 'auto' as const } : {}),
     ...(taxIdCollection ? { name: 'auto' as const } : {}),
   }
   return {
-    // Stripe takes either.
+    // Stripe refuses `discounts` together with `allow_promotion_codes`.
     ...(hasDiscount ? { discounts: [discount] } : {}),
     ...(allowPromotionCodes && !hasDiscount ? { allow_promotion_codes: true } : {}),
     ...(automaticTax ? { automatic_tax: { enabled: true } } : {}),
@@ -81,9 +83,9 @@ export function checkoutParams(
 }
 
 /**
- * The seats of a plan's line, which the buyer may change on the page where limits are set.
+ * The quantity of a plan's line item. The buyer may change it on the page where limits are set.
  *
- * @throws `invalid_amount` for what is not a number of seats, or is beyond the limits.
+ * @throws `invalid_amount` unless it is a whole number from 1 and within the limits.
  */
 export function quantityParams(
   quantity: number,
@@ -102,13 +104,14 @@ export function quantityParams(
   return { quantity, adjustable_quantity: { enabled: true, minimum, maximum } }
 }
 
-/** @throws `invalid_options` for limits that no quantity meets. */
+/** Returns the settings. @throws `invalid_options` for seat limits that are out of range or allow no quantity. */
 export function requireSettings(settings: CheckoutSettings): CheckoutSettings {
   const { minimum = 1, maximum = 99 } = settings.adjustableQuantity ?? {}
   const isRange = Number.isSafeInteger(minimum) && Number.isSafeInteger(maximum) && minimum >= 0
   if (isRange && maximum >= Math.max(minimum, 1) && maximum <= 999_999) return settings
   throw new BillingError(
     'invalid_options',
-    `checkout.adjustableQuantity must go from 0 or more to at most 999999, not from ${minimum} to ${maximum}.`,
+    'checkout.adjustableQuantity must be a range within 0 to 999999, ' +
+      `not from ${minimum} to ${maximum}.`,
   )
 }

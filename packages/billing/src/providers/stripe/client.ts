@@ -1,5 +1,5 @@
 /**
- * The Stripe client: made on first use, pinned to one API version, its failures in our words.
+ * The Stripe client: made on first use and pinned to one API version. Its failures become `BillingError`s.
  *
  * @module
  */
@@ -16,23 +16,24 @@ import {
   stripeLimits,
 } from './requests.ts'
 
-/** Requests are answered in this version's shape; `shapes.ts` reads it and every later one. */
+/** The API version that requests are sent with. `shapes.ts` reads its answers and those of later versions. */
 export const STRIPE_API_VERSION = '2024-04-10'
 
+/** The options of `createStripe`. */
 export interface StripeOptions {
   /** See `STRIPE_API_BASE`. */
   apiBase?: string
   /** Default `STRIPE_API_VERSION`. */
   apiVersion?: string
-  /** Further tries after a failed request. Default 2. */
+  /** How many retries follow a failed request. Default 2. */
   maxNetworkRetries?: number
-  /** Default 20,000; the SDK's own is 80,000, longer than most hosts let a request live. */
+  /** Default 20,000. The SDK's own default is 80,000, longer than most hosts let a request run. */
   timeoutMs?: number
-  /** Default: what Stripe documents, and none where `apiBase` is given. */
+  /** Default: the limits that Stripe documents, and none where `apiBase` is given. */
   limits?: RequestLimits
 }
 
-/** What a client says of itself. A symbol, so that it is found through a proxy and from another copy of the package. */
+/** Where a client keeps its mode, fingerprint and limits. Registered, so that other copies of the package find it. */
 const ABOUT = Symbol.for('@repo/billing/stripe')
 
 interface About {
@@ -44,28 +45,28 @@ interface About {
 const aboutOf = (client: Stripe): About | null =>
   (Reflect.get(client, ABOUT) as About | undefined) ?? null
 
-/** Whether a client works with real money; null for one that `createStripe` did not make. */
+/** Whether a client works with real money; null for a client that `createStripe` did not make. */
 export const livemodeOf = (client: Stripe): boolean | null => aboutOf(client)?.livemode ?? null
 
 /** A hash that tells a client's key from another key; null for a client that `createStripe` did not make. */
 export const fingerprintOf = (client: Stripe): string | null => aboutOf(client)?.fingerprint ?? null
 
-/** Sets the limits of a client that `createStripe` made; another client keeps its own ways. */
+/** Sets the limits of a client that `createStripe` made. Does nothing for another client. */
 export const limitRequests = (client: Stripe, limits: RequestLimits): void =>
   aboutOf(client)?.limit(limits)
 
-/** Whether a client is answered in the shape of 2025-03-31 ("basil") and later. */
+/** Whether a client's API version is 2025-03-31 ("basil") or later, which changed the shape of objects. */
 export const hasNewShape = (client: Stripe): boolean =>
   client.getApiField('version').slice(0, 10) >= '2025-03-31'
 
 /**
- * Lets a new billing period begin with a change: in flexible billing mode another interval does not do that by itself,
- * and a year would be had for what is left of a month.
+ * The parameter that starts a new billing period with a change. In flexible billing mode a new interval does not do so
+ * by itself, and the customer would have a year for the price of what is left of a month.
  *
  * @see https://docs.stripe.com/billing/subscriptions/billing-mode/compare
  */
 export function anchorNow(client: Stripe): { billing_cycle_anchor: 'now' } {
-  // Since 2026-09-30 it is the type of an object; the SDK's types know only their own version's form.
+  // Since 2026-09-30 the value is an object with a type. The SDK's types know only the form of their own version.
   const isObject = client.getApiField('version').slice(0, 10) >= '2026-09-30'
   const anchor: unknown = isObject ? { type: 'now' } : 'now'
   return { billing_cycle_anchor: anchor as 'now' }
@@ -78,7 +79,7 @@ export function createStripe(secretKey: string, options: StripeOptions = {}): St
   const limited = createLimitedClient(options.limits ?? (base ? {} : stripeLimits(livemode)))
   const client = new Stripe(secretKey, {
     httpClient: limited.httpClient,
-    // The SDK's type allows its own newest version only; at run time any version goes out.
+    // The SDK's type allows only its newest version; at run time any version is sent.
     apiVersion: (options.apiVersion ?? STRIPE_API_VERSION) as Stripe.LatestApiVersion,
     maxNetworkRetries: options.maxNetworkRetries ?? 2,
     timeout: options.timeoutMs ?? 20_000,
@@ -101,11 +102,11 @@ export const stripe: Stripe = lazy(() => {
 })
 
 /**
- * Awaits a request to Stripe and checks that the answer is the kind of object asked for: the SDK
- * takes any body without an `error` member for success, whatever the status.
+ * Awaits a request to Stripe and checks that the answer is an `object`, because the SDK takes any body without an
+ * `error` member for a success, whatever the status.
  *
- * @throws `provider_unavailable` when Stripe did not answer, is overloaded or broken: try again;
- * `card_declined` when the card's bank said no; `provider_rejected` when Stripe did.
+ * @throws `provider_unavailable` when Stripe did not answer, is overloaded or failed, so that a retry may succeed;
+ * `card_declined` when the card's bank refused; `provider_rejected` when Stripe refused.
  */
 export async function ask<T extends { object: string }>(
   object: T['object'],
@@ -120,19 +121,19 @@ export async function ask<T extends { object: string }>(
   if (answer?.object !== object) {
     throw new BillingError(
       'provider_unavailable',
-      `Stripe answered with ${String(answer?.object)} where ${object} was asked for.`,
+      `Stripe answered with ${String(answer?.object)} instead of ${object}.`,
     )
   }
   return answer
 }
 
-/** Whether a caught error is Stripe's answer "there is no such object". */
+/** Whether a caught error means that Stripe has no such object. */
 export const isMissing = (error: unknown): boolean => {
   const cause = error instanceof BillingError ? error.cause : error
   return (cause as { code?: unknown } | undefined)?.code === 'resource_missing'
 }
 
-/** What Stripe says where the card's bank asks its holder to confirm a payment. */
+/** Stripe's codes for a payment that the card's holder has to confirm. */
 const HOLDER_CODES: readonly unknown[] = [
   'authentication_required',
   'invoice_payment_intent_requires_action',
@@ -140,7 +141,7 @@ const HOLDER_CODES: readonly unknown[] = [
 ]
 
 /**
- * Whether a caught error says that the card's holder has to confirm the payment (3-D Secure).
+ * Whether a caught error means that the card's holder has to confirm the payment (3-D Secure).
  *
  * @see https://docs.stripe.com/error-codes
  */
@@ -151,7 +152,7 @@ export const needsHolder = (error: unknown): boolean => {
 }
 
 function fromStripe(error: unknown): BillingError {
-  // Compared by name: the SDK's ESM and CommonJS builds have different classes.
+  // Errors are told by `type`, because the SDK's ESM and CommonJS builds have different classes.
   const { type, code, statusCode, requestId } = error as Record<string, unknown>
   if (typeof type !== 'string' || !type.startsWith('Stripe')) throw error
   const transient =

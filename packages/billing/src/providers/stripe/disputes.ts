@@ -1,6 +1,6 @@
 /**
- * The disputes of a payment. Stripe's charge says only that there are any: they are listed, and a charge may have
- * several, one after the other.
+ * The disputes of a payment. Stripe's charge says only whether there are any, so they are listed by a request. A charge
+ * may have several disputes, one after the other.
  *
  * @see https://docs.stripe.com/api/disputes/list
  * @module
@@ -11,8 +11,8 @@ import { ask } from './client.ts'
 import { idOf, record, rows } from './shapes.ts'
 
 /**
- * Adds `disputes` to each payment intent whose charge was disputed, for `paymentShape` to read. `named`: payments whose
- * disputes an event told of, which are asked about whatever the charge says.
+ * Adds `disputes` to each payment intent whose charge was disputed, for `paymentShape` to read. `named` are payments
+ * whose disputes an event named; these are asked about whatever the charge says.
  */
 export async function addDisputes(
   stripe: Stripe,

@@ -1,12 +1,13 @@
 /**
- * The events that Stripe keeps, page by page.
+ * Stripe's list of past events, page by page.
  *
  * @module
  */
 
 import type Stripe from 'stripe'
 import { ask, isMissing } from './client.ts'
-/** The events that fit, the newest first, page by page. */
+
+/** The events that match `filter`, the newest first, page by page. `after` is an event id to continue from. */
 export async function* eventPages(
   stripe: Stripe,
   filter: Stripe.EventListParams,
@@ -15,7 +16,7 @@ export async function* eventPages(
   const from = after === null ? {} : { starting_after: after }
   const first = ask('list', stripe.events.list({ ...filter, limit: 100, ...from }))
   let page = await first.catch((error: unknown) => {
-    // Stripe has forgotten the event that the walk stopped at, and whatever was made before it.
+    // Stripe no longer has the event to continue from, nor any event before it.
     if (after === null || !isMissing(error)) throw error
     return ask('list', stripe.events.list({ ...filter, limit: 100 }))
   })

@@ -1,7 +1,7 @@
 /**
- * The payments of an invoice that was not paid by one, and what credit notes gave back of it otherwise than by a
- * refund. Stripe lets several payments pay one invoice, or none of its own; versions before 2025-03-31 show only the
- * first of them. An invoice that one payment paid costs no request.
+ * The payments of an invoice that was not paid by exactly one payment, and the amounts that credit notes gave back
+ * without a refund. Stripe lets several payments pay one invoice, or a payment that it did not make itself; API
+ * versions before 2025-03-31 show only the first payment. An invoice that one payment paid costs no request.
  *
  * @see https://docs.stripe.com/invoicing/partial-payments
  * @module
@@ -12,8 +12,8 @@ import { ask, hasNewShape } from './client.ts'
 import { idOf, type Raw, record, rows, text, whole } from './shapes.ts'
 
 /**
- * Adds `payments` and `credit_notes` to each invoice that does not tell them by itself, for `invoiceShape` to read.
- * `intents` are what was loaded beside them.
+ * Adds `payments` and `credit_notes` to each invoice that may have more of them than it shows, for `invoiceShape` to
+ * read. `intents` are the payments that were loaded with the invoices.
  */
 export async function addInvoicePayments(
   stripe: Stripe,
@@ -36,19 +36,19 @@ export async function addInvoicePayments(
   }
 }
 
-/** Whether an invoice may have been paid by other payments than it tells. */
+/** Whether an invoice may have been paid by other payments than it shows. */
 function mayHaveMore(invoice: Raw, known: ReadonlyMap<string | null, Raw | null>): boolean {
   const payments = record(invoice.payments)
   if (payments) return payments.has_more === true
   const paid = whole(invoice.amount_paid) ?? 0
   if (paid === 0) return false
   const first = record(invoice.payment_intent) ?? known.get(idOf(invoice.payment_intent))
-  // Of one that is older than what was loaded nothing is known, and nothing is asked.
+  // An old invoice's payment is not loaded. Such an invoice costs no request, unless it names no payment.
   if (!first) return invoice.payment_intent === null
   return first.status !== 'succeeded' || whole(first.amount) !== paid
 }
 
-/** Asks in the SDK's own version where the client's has no payments of invoices. */
+/** Options that send a request in the SDK's own API version, where the client's version has no invoice payments. */
 export const laterVersion = (stripe: Stripe): Stripe.RequestOptions =>
   hasNewShape(stripe) ? {} : { apiVersion: Stripe.API_VERSION }
 
@@ -68,14 +68,14 @@ async function everyCreditNote(stripe: Stripe, invoice: string): Promise<object[
   return notes
 }
 
-/** One payment that was made, and what of it went to the invoice. */
+/** A payment through Stripe, and the part of it that paid the invoice. */
 export interface InvoicePaymentShape {
   stripePaymentIntentId: string
   /** Minor units. */
   amount: number
 }
 
-/** The payments through Stripe that an invoice tells to be made, the oldest first; none where it tells only an id. */
+/** The successful payments through Stripe that an invoice lists, the oldest first; none where it lists none. */
 export const paidPayments = (invoice: Raw): InvoicePaymentShape[] =>
   rows(invoice.payments).flatMap(({ status, amount_paid, payment }) => {
     const stripePaymentIntentId = idOf(record(payment)?.payment_intent)
@@ -85,16 +85,16 @@ export const paidPayments = (invoice: Raw): InvoicePaymentShape[] =>
       : []
   })
 
-/** What was paid of an invoice past Stripe, in minor units. */
+/** The amount of an invoice that was paid out of band, in minor units. */
 export function paidOffStripe(invoice: Raw): number {
-  // The old shape counts none of it as paid; the new one has a payment for it.
+  // API versions before 2025-03-31 do not count such an amount as paid; later ones have a payment for it.
   if (invoice.paid_out_of_band === true) return whole(invoice.amount_remaining) ?? 0
   return rows(invoice.payments)
     .filter(({ status, payment }) => status === 'paid' && !idOf(record(payment)?.payment_intent))
     .reduce((sum, { amount_paid }) => sum + (whole(amount_paid) ?? 0), 0)
 }
 
-/** What credit notes gave back after the payment and not by a refund: to a balance, or past Stripe. */
+/** The amount that credit notes gave back after payment without a refund: to a balance, or past Stripe. */
 export const creditedBack = (invoice: Raw): number =>
   rows(invoice.credit_notes).reduce((sum, note) => {
     if (text(note.status) === 'void') return sum
@@ -106,13 +106,13 @@ export const creditedBack = (invoice: Raw): number =>
     return sum + Math.max(0, (whole(note.post_payment_amount) ?? 0) - refunded)
   }, 0)
 
-/** What became of an invoice's money. */
+/** The amounts of an invoice that were refunded or disputed, in minor units. */
 export interface InvoiceMoney {
-  /** Minor units, all three. What went back of it by refunds and credit notes. */
+  /** The amount given back by refunds and credit notes. */
   amountRefunded: number
-  /** What disputes hold, or have taken. */
+  /** The amount that disputes hold or have taken. */
   amountDisputed: number
-  /** The status of the dispute that counts. Null: none. */
+  /** The status of a dispute that holds or took money, else of another dispute. Null: there is none. */
   disputeStatus: string | null
 }
 
@@ -123,11 +123,11 @@ interface Payment {
   dispute: { status: string } | null
 }
 
-/** Whether a dispute of this status holds or has taken the money: an inquiry does not. */
+/** Whether a dispute of this status holds or has taken the money. An inquiry does not. */
 export const holdsMoney = (status: string | null): boolean =>
   status !== null && status !== 'won' && status !== 'prevented' && !status.startsWith('warning_')
 
-/** Null where not every payment of the invoice was loaded: a part of them would say that less went back. */
+/** The amounts of an invoice. Null where not all of its payments were loaded, because the sums would be too low. */
 export function moneyOfInvoice(
   {
     payments,
@@ -143,7 +143,7 @@ export function moneyOfInvoice(
   for (const { stripePaymentIntentId, amount } of payments) {
     const payment = loaded.get(stripePaymentIntentId)
     if (!payment) return null
-    // Of a payment that pays several invoices each has its share.
+    // A payment may pay several invoices; only this invoice's share counts here.
     const refunded = Math.min(payment.amountRefunded, amount)
     const status = payment.dispute?.status ?? null
     money.amountRefunded += refunded

@@ -1,5 +1,5 @@
 /**
- * The plans as products and prices at Stripe.
+ * The products and prices at Stripe that stand for the plans.
  *
  * @module
  */
@@ -8,7 +8,8 @@ import type Stripe from 'stripe'
 import { type Interval, type Plan, type Plans, priceOf } from '../../catalog/plans.ts'
 import { BillingError } from '../../errors.ts'
 import { ask } from './client.ts'
-/** The price at the provider for a plan. @throws `plan_not_found`, `price_not_found`. */
+
+/** Stripe's active price of the plan called `name`. @throws `plan_not_found`, `price_not_found`. */
 export async function stripePriceOf(
   stripe: Stripe,
   plans: Plans,
@@ -22,13 +23,16 @@ export async function stripePriceOf(
   )
   const [price] = prices.data
   if (price) return price
-  throw new BillingError('price_not_found', `Stripe has no active price called ${lookupKey}.`)
+  throw new BillingError(
+    'price_not_found',
+    `Stripe has no active price with the lookup key ${lookupKey}. Run \`pnpm billing plans push\`.`,
+  )
 }
 
 /**
- * Brings the provider's products and prices in line with `plans` and returns the lookup keys whose
- * price it made. A price that differs is replaced: the lookup key moves to the new one, and who
- * pays the old one keeps it. Nothing is deleted.
+ * Brings Stripe's products and prices in line with `plans`, and returns the lookup keys of the prices that it made. A
+ * price that differs is replaced: the lookup key moves to the new price, and subscriptions keep the old one. Nothing
+ * is deleted.
  */
 export async function pushPlans(stripe: Stripe, plans: Plans): Promise<string[]> {
   const made: string[] = []

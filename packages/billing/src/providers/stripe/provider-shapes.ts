@@ -1,5 +1,5 @@
 /**
- * Stripe's objects as the contract's.
+ * Turns Stripe's objects into those of the contract.
  *
  * @module
  */
@@ -32,9 +32,9 @@ import {
 } from './shapes-money.ts'
 
 const unreadable = (what: string) =>
-  new BillingError('provider_unavailable', `Stripe's ${what} cannot be read.`)
+  new BillingError('provider_unavailable', `Stripe sent a ${what} that cannot be read.`)
 
-/** A session whose `invoice` is expanded where it has one. */
+/** Reads a checkout session. Its `invoice`, if any, must be expanded. */
 export function checkoutOfStripe(session: unknown): ProviderCheckout {
   const raw = record(session)
   const id = text(raw?.id)
@@ -49,15 +49,15 @@ export function checkoutOfStripe(session: unknown): ProviderCheckout {
     paymentId: idOf(raw.payment_intent) ?? (invoice && invoicePaymentIntent(invoice)),
     subscriptionId: idOf(raw.subscription),
     customerId: idOf(raw.customer),
-    // Of a trial nothing is sold yet: the lines of its invoice come to nothing.
+    // A trial's invoice has lines of 0, because nothing is sold yet.
     price: invoice ? linesOf(invoice) : whole(raw.amount_subtotal),
     due: whole(raw.amount_total),
   }
 }
 
 /**
- * Whatever a payment still waits for is `pending`. One whose newest try has failed is `failed`: another
- * method can pay it as long as its page is open.
+ * The contract's status of a payment. A payment that waits for anything is `pending`. After a failed try it is
+ * `failed`, although another payment method can pay it while its page is open.
  */
 const statusOf = ({ status, failure }: PaymentShape): ProviderPayment['status'] => {
   if (status === 'succeeded' || status === 'canceled') return status
@@ -65,9 +65,9 @@ const statusOf = ({ status, failure }: PaymentShape): ProviderPayment['status'] 
 }
 
 /**
- * An intent whose `latest_charge` is expanded and whose disputes are listed, and the invoice that it pays, if it pays
- * one. What was sold and whether it is paid is then what the invoice says: a balance, a coupon or another
- * payment may have paid a part of it, or somebody past Stripe all of it.
+ * Reads a payment intent. Its `latest_charge` must be expanded and its disputes added. If the payment is for an
+ * invoice, the invoice tells the amount and whether it is paid: a balance, a coupon or another payment may have
+ * covered a part of it, or it may have been paid out of band.
  */
 export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPayment {
   const payment = paymentShape(intent)
@@ -91,11 +91,11 @@ export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPaym
   }
 }
 
-/** What an invoice is over, before discounts, taxes on top and the customer's balance. */
+/** The sum of an invoice's lines, before discounts, taxes on top and the customer's balance. */
 const linesOf = (invoice: Raw): number =>
   rows(invoice.lines).reduce((sum, line) => sum + (whole(line.amount) ?? 0), 0)
 
-/** What an invoice says of its payments; null for what is none, and for one that is not settled either way. */
+/** The amount and state that an invoice gives to its payments; null without an invoice. */
 function billedOf(value: unknown) {
   const invoice = record(value)
   if (!invoice) return null
@@ -105,14 +105,15 @@ function billedOf(value: unknown) {
     amount: isPaid && lines > 0 ? lines : null,
     paidAt: isPaid ? dateOf(record(invoice.status_transitions)?.paid_at) : null,
     statusFor(own: ProviderPayment['status']): ProviderPayment['status'] {
-      // Paid past Stripe; or by other payments, and then this one is what it is.
+      // An invoice paid out of band counts as paid by this payment. Else the payment's own status counts.
       if (isPaid && paidPayments(invoice).length === 0) return 'succeeded'
-      // One of several payments of an invoice that is not paid yet.
+      // One of several payments has succeeded, but the invoice is not paid in full yet.
       return own === 'succeeded' && invoice.status === 'open' ? 'pending' : own
     },
   }
 }
 
+/** Reads a refund of the payment `paymentId`. */
 export function refundOfStripe(refund: unknown, paymentId: string): ProviderRefund {
   const shape = refundShape(refund)
   if (!shape) throw unreadable('refund')
@@ -127,7 +128,7 @@ export function refundOfStripe(refund: unknown, paymentId: string): ProviderRefu
   }
 }
 
-/** A subscription whose `latest_invoice` is expanded. */
+/** A subscription from its shape and Stripe's object, whose `latest_invoice` must be expanded. */
 export function subscriptionOfStripe(
   shape: SubscriptionShape,
   sku: string | null,
@@ -144,7 +145,7 @@ export function subscriptionOfStripe(
     quantity: shape.quantity,
     currentPeriodStart: shape.currentPeriodStart,
     currentPeriodEnd: shape.currentPeriodEnd,
-    // The portal schedules an end either way, depending on the account's billing mode.
+    // The portal sets either field, depending on the account's billing mode.
     cancelAtPeriodEnd: shape.cancelAtPeriodEnd || shape.cancelAt !== null,
     canceledAt: shape.canceledAt,
     endedAt: shape.endedAt,
@@ -158,7 +159,7 @@ export function subscriptionOfStripe(
   }
 }
 
-/** What an event's object names. @throws `invalid_payload` for what is no event. */
+/** The ids that an event's object names. @throws `invalid_payload` unless the body is an event. */
 export function hintOfStripe(value: unknown): ProviderHint {
   const event = record(value)
   const object = record(record(event?.data)?.object)

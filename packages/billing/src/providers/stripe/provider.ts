@@ -1,5 +1,5 @@
 /**
- * Stripe behind the contract, over the same client, shapes and functions as the rest of billing.
+ * Stripe as a `PaymentProvider`, with the same client, shapes and functions that the sync uses.
  *
  * @module
  */
@@ -37,24 +37,26 @@ import { endAtPeriodEnd, resume } from './subscription-end.ts'
 import { expire, paymentTerms } from './terms.ts'
 import { verifyStripe } from './webhook.ts'
 
-/** The metadata key under which a refund says which request made it. */
+/** The metadata key that names the request which made a refund. */
 const REFUND_MARK = 'tollgate_refund'
 
+/** The options of `createStripeProvider`. */
 export interface StripeProviderOptions {
   stripe: Stripe
   plans: Plans
   products: Products
-  /** What holds for every page. Default: nothing is set. */
+  /** Settings of all checkout pages. Default: none. */
   checkout?: CheckoutSettings
-  /** Each is asked for when it is needed. */
+  /** This and the next are called when their values are needed. */
   environment(): PaymentEnvironment
   webhookSecrets(): readonly string[]
 }
 
+/** Stripe as a `PaymentProvider`. */
 export function createStripeProvider(options: StripeProviderOptions): PaymentProvider {
   const { stripe, plans, products } = options
 
-  /** Since basil an invoice tells its payments only when asked, and before it refuses the question. */
+  /** Since basil an invoice has its payments only if they are expanded; earlier versions refuse to expand them. */
   const paid = (invoice: string) => [hasNewShape(stripe) ? `${invoice}.payments` : invoice]
   const latest = `latest_invoice.${hasNewShape(stripe) ? 'payments' : 'payment_intent'}`
 
@@ -85,7 +87,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       const { product_data: _, ...price } = item.price_data
       once.line_items = [{ ...item, price_data: { ...price, product: productId } }]
     }
-    // Without this, what is bought once by somebody new leaves no customer behind.
+    // Without this, Stripe makes no customer for a one-time purchase by a new buyer.
     return { ...addresses, ...once, ...(customer.id ? {} : { customer_creation: 'always' }) }
   }
 
@@ -104,7 +106,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     )
     await addDisputes(stripe, [intent])
     const isOurs = intent.metadata?.orderId !== undefined
-    // Before 2025-03-31 a payment names the invoice that made it, and not one that it was attached to.
+    // Before 2025-03-31 a payment names the invoice that made it, but not an invoice that it was attached to.
     const invoice =
       (isNew ? null : record(intent)?.invoice) ?? (isOurs ? null : await invoiceOf(id))
     const raw = record(invoice)
@@ -116,21 +118,21 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     }
   }
 
-  /** What an invoice is for. Null: none of our products, or a payment without an invoice. */
+  /** The product that an invoice is for. Null: none of ours, or there is no invoice. */
   async function skuOfInvoice(invoice: unknown): Promise<string | null> {
-    // Beside the plan there may be add-ons.
+    // The invoice may have add-ons beside the plan, so each line is tried.
     for (const line of invoiceLines(record(invoice) ?? {})) {
       const id = linePrice(line)
       if (id === null) continue
-      const told = priceShape(line.price)
-      const price = told ?? priceShape(await ask('price', stripe.prices.retrieve(id)))
+      const expanded = priceShape(line.price)
+      const price = expanded ?? priceShape(await ask('price', stripe.prices.retrieve(id)))
       const sku = price && (await skuOf(price))
       if (sku) return sku
     }
     return null
   }
 
-  /** Since basil a payment does not tell which invoice it pays. */
+  /** The invoice that a payment pays, which since basil the payment itself does not name. */
   async function invoiceOf(paymentId: string): Promise<unknown> {
     const payment = { type: 'payment_intent' as const, payment_intent: paymentId }
     const params = { payment, limit: 1, expand: ['data.invoice', 'data.invoice.payments'] }
@@ -138,7 +140,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     return (await ask('list', listed)).data[0]?.invoice
   }
 
-  /** The refund of this name, made by a try whose answer was an error. */
+  /** The refund with this name, which an earlier try may have made although its answer was an error. */
   async function refundNamed(paymentId: string, name: string): Promise<Stripe.Refund | null> {
     for await (const refund of stripe.refunds.list({ payment_intent: paymentId, limit: 100 })) {
       const isOver = refund.status === 'failed' || refund.status === 'canceled'
@@ -161,14 +163,14 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     return own?.[0] ?? null
   }
 
-  /** A price that was replaced has lost its lookup key; its product still says which plan it is. */
+  /** The plan of a price that was replaced. Such a price has lost its lookup key, but its product names the plan. */
   async function planOfReplaced({ lookupKey, interval, stripeProductId }: PriceShape) {
     const product = await ask('product', stripe.products.retrieve(stripeProductId))
     const plan = product.metadata?.plan ?? null
     return planOfPrice(plans, { lookupKey, interval, product: { plan } })
   }
 
-  /** The item that is one of our products, and which; the first item and null where none is. */
+  /** The subscription with the item that is one of our products, and its SKU; unchanged and null where none is. */
   async function withSku(shape: SubscriptionShape): Promise<[SubscriptionShape, string | null]> {
     for (const { stripePriceId, quantity } of shape.items) {
       const price = shape.prices.find((each) => each.stripePriceId === stripePriceId)
@@ -186,7 +188,10 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     if (invoice) await addInvoicePayments(stripe, [invoice])
     const shape = subscriptionShape(raw)
     if ('unreadable' in shape) {
-      throw new BillingError('provider_unavailable', `A subscription has ${shape.unreadable}.`)
+      throw new BillingError(
+        'provider_unavailable',
+        `The subscription cannot be read (${shape.unreadable}).`,
+      )
     }
     return subscriptionOfStripe(...(await withSku(shape)), raw)
   }
@@ -240,11 +245,14 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         return refundOfStripe(made, paymentId)
       } catch (error) {
         if (!isBillingError(error, 'provider_rejected')) throw error
-        // Stripe has a code of its own for what was refunded whole, and none for too much.
+        // Stripe has a code for a payment that is already refunded in full, but none for too large an amount.
         const payment = await retrievePayment(paymentId)
         const left = payment.amountPaid - payment.amountRefunded
         if ((amount ?? 1) <= left) throw error
-        throw new BillingError('refund_exceeds_payment', `${left} of the payment are left.`)
+        throw new BillingError(
+          'refund_exceeds_payment',
+          `At most ${left} (minor units) of the payment can still be refunded.`,
+        )
       }
     },
     retrieveSubscription: loadSubscription,
@@ -261,7 +269,10 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     async resumeSubscription(id, { idempotencyKey }) {
       const subscription = await loadSubscription(id)
       if (isEndedStatus(subscription.status)) {
-        throw new BillingError('provider_rejected', 'The subscription has ended.')
+        throw new BillingError(
+          'provider_rejected',
+          'The subscription has ended and cannot be resumed.',
+        )
       }
       if (!subscription.cancelAtPeriodEnd) return subscription
       await resume({ stripe }, id, { idempotencyKey })
@@ -286,7 +297,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
   }
 }
 
-/** Which part of its invoice a payment is, where several paid it. */
+/** A payment's share of its invoice, where several payments paid it. */
 function shareOf(
   paymentId: string,
   invoice: Record<string, unknown>,
@@ -298,14 +309,14 @@ function shareOf(
   return { share: { before: upTo(at), after: upTo(at + 1), of: upTo(payments.length) } }
 }
 
-/** What `retrieve` finds. @throws `code` where it finds nothing, or where `id` cannot be one. */
+/** What `retrieve` returns. @throws `code` where Stripe has no such object, or where `id` is malformed. */
 async function found<T>(
   id: string,
   form: RegExp,
   code: BillingErrorCode,
   retrieve: () => Promise<T>,
 ): Promise<T> {
-  const missing = new BillingError(code, 'Stripe has no such object.')
+  const missing = new BillingError(code, 'Stripe has no object with this id.')
   if (!form.test(id)) throw missing
   return retrieve().catch((error: unknown) => {
     throw isMissing(error) ? missing : error

@@ -1,7 +1,7 @@
 /**
- * The rate of requests to Stripe, and what follows where Stripe says that it was too high. Promise: this process stays
- * below Stripe's limits by itself, and a request that was refused for its rate is sent again, at a time of its own, so
- * that requests which were refused together do not come back together.
+ * The rate limit of requests to Stripe. Promise: this process stays below Stripe's limits by itself, and retries a
+ * request that Stripe refuses with 429. The delays are random, so that requests which were refused together are not
+ * retried together.
  *
  * @see https://docs.stripe.com/rate-limits
  * @module
@@ -9,15 +9,15 @@
 
 import Stripe from 'stripe'
 
-/** How many requests may go to Stripe. */
+/** How many requests may be sent to Stripe. */
 export interface RequestLimits {
-  /** In all, in a second. Default 100; 25 in test mode; no limit at a stand-in. */
+  /** Requests per second in all. Default 100; 25 in test mode; no limit at a stand-in. */
   perSecond?: number
-  /** To one endpoint, in a second. Default 25; no limit at a stand-in. */
+  /** Requests per second to one endpoint. Default 25; no limit at a stand-in. */
   perEndpoint?: number
-  /** How often a request is sent that is refused with 429, the first time included. Default 5. */
+  /** How often a request that gets 429 is sent, the first time included. Default 5. */
   tries?: number
-  /** How long a request may wait for its turn and its further tries. Default 20,000. */
+  /** How long a request may wait for its turn and its retries. Default 20,000. */
   maxWaitMs?: number
 }
 
@@ -28,7 +28,7 @@ const DEFAULTS: Required<RequestLimits> = {
   maxWaitMs: 20_000,
 }
 
-/** What Stripe documents for its own API. */
+/** The limits that Stripe documents for its API. */
 export const stripeLimits = (livemode: boolean): RequestLimits => ({
   perSecond: livemode ? 100 : 25,
   perEndpoint: 25,
@@ -39,13 +39,14 @@ const LONGEST_PAUSE_MS = 8_000
 
 type MakeRequest = Stripe.HttpClient['makeRequest']
 
+/** An HTTP client for the SDK whose limits can be changed. */
 export interface LimitedClient {
   httpClient: Stripe.HttpClient
-  /** Other limits from now on; what is left out stays. */
+  /** Changes the limits from now on. Limits that are left out stay. */
   limit(limits: RequestLimits): void
 }
 
-/** An HTTP client for the SDK that keeps to `limits`. */
+/** An HTTP client for the SDK that respects `limits`. */
 export function createLimitedClient(limits: RequestLimits = {}): LimitedClient {
   let now: Required<RequestLimits> = { ...DEFAULTS, ...limits }
   const inner = Stripe.createNodeHttpClient()
@@ -67,7 +68,7 @@ export function createLimitedClient(limits: RequestLimits = {}): LimitedClient {
       if (answer.getStatusCode() !== 429) return answer
       const waitMs = pauseAfter(attempt, answer.getHeaders())
       if (attempt >= now.tries || waitMs === null || Date.now() + waitMs > until) return answer
-      // The connection is free again once the refusal has been read.
+      // Reading the body frees the connection.
       await answer.toJSON().catch(() => {})
       await pause(waitMs)
     }
@@ -83,7 +84,7 @@ export function createLimitedClient(limits: RequestLimits = {}): LimitedClient {
 
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
 
-/** Null: Stripe says that trying again is of no use. */
+/** How long to wait before the next try, in milliseconds. Null: Stripe says not to retry. */
 function pauseAfter(attempt: number, headers: object): number | null {
   const header = (name: string) => {
     const value: unknown = Reflect.get(headers, name)
@@ -97,11 +98,11 @@ function pauseAfter(attempt: number, headers: object): number | null {
 }
 
 interface Rate {
-  /** How long the next request has to wait for its turn, which is taken. */
+  /** Takes the next turn and returns how long to wait for it, in milliseconds. */
   next(perSecond: number): number
 }
 
-/** Lets a second's requests go at once, and spreads those that follow. */
+/** Lets the requests of one second pass at once, and spreads the requests after them. */
 function createRate(): Rate {
   let freeAt = 0
   return {
@@ -109,13 +110,13 @@ function createRate(): Rate {
       if (!Number.isFinite(perSecond)) return 0
       const now = Date.now()
       const stepMs = 1000 / perSecond
-      // An idle second is as much as can be saved up.
+      // At most one idle second is saved up.
       freeAt = Math.max(freeAt, now - 1000 + stepMs) + stepMs
       return Math.max(0, freeAt - now)
     },
   }
 }
 
-/** Requests to objects of one kind go to one endpoint: ids are left out of the path. */
+/** The name of an endpoint: method and path, with ids replaced, so that objects of one kind share a limit. */
 const endpointOf = (method: string, path: string): string =>
   `${method} ${path.replace(/\?.*$/, '').replaceAll(/\/[a-z]{2,}_[A-Za-z0-9_]+/g, '/:id')}`

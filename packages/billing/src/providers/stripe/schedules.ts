@@ -1,7 +1,7 @@
 /**
- * Subscription schedules at Stripe: what a subscription changes to at the end of its period. A phase unsets what
- * it does not name, so each phase here repeats all that the subscription has: add-ons, discounts, taxes, the trial,
- * the payment method.
+ * Subscription schedules at Stripe, which change a subscription at the end of its period. A phase unsets each setting
+ * that it does not name, so the phases here repeat all settings of the subscription: add-ons, discounts, taxes, the
+ * trial, the payment method.
  *
  * @see https://docs.stripe.com/api/subscription_schedules/update
  * @module
@@ -16,7 +16,7 @@ interface Client {
   stripe: Stripe
 }
 
-/** Price and number of seats of the plan's item. */
+/** The price and the number of seats of the plan's item. */
 export interface Terms {
   stripePriceId: string
   quantity: number
@@ -26,13 +26,13 @@ export interface Terms {
 export const scheduleIdOf = (subscription: Stripe.Subscription): string | null =>
   idOf(subscription.schedule)
 
-/** Lets go of a subscription. An end that the schedule has set falls away. Done before, it does nothing. */
+/** Releases a schedule, which also drops an end that it has set. Does nothing for a schedule that is over. */
 export async function releaseSchedule({ stripe }: Client, scheduleId: string): Promise<void> {
   const { subscriptionSchedules } = stripe
   try {
     await ask('subscription_schedule', subscriptionSchedules.release(scheduleId))
   } catch (error) {
-    // Somebody else has released it, or its last phase has ended.
+    // Another call has released the schedule, or its last phase has ended.
     if (!isBillingError(error, 'provider_rejected')) throw error
     const { status } = await ask(
       'subscription_schedule',
@@ -42,7 +42,7 @@ export async function releaseSchedule({ stripe }: Client, scheduleId: string): P
   }
 }
 
-/** From the end of the period on, `next` in the place of the item `itemId`, then free of schedule. */
+/** Replaces the price and seats of the item `itemId` at the end of the period, after which the schedule is released. */
 export async function scheduleNext(
   ctx: Client,
   subscription: Stripe.Subscription,
@@ -55,7 +55,7 @@ export async function scheduleNext(
   const taxed = { ...(tax_rates ? { tax_rates } : {}), ...(discounts ? { discounts } : {}) }
   const changed = items.with(at, { price: stripePriceId, quantity, ...taxed })
   const { price } = await priceOf(ctx, stripePriceId)
-  // In flexible billing mode another interval alone begins no period, and nothing would be collected for it.
+  // In flexible billing mode a new interval does not start a period by itself, so nothing would be collected.
   const isOther =
     price.recurring?.interval !== subscription.items.data[at]?.price.recurring?.interval
   const anchor = isOther ? { billing_cycle_anchor: 'phase_start' as const } : {}
@@ -78,7 +78,7 @@ const priceOf = async ({ stripe }: Client, id: string) => ({
   price: await ask('price', stripe.prices.retrieve(id)),
 })
 
-/** Ends the subscription with its period, in the one request that also drops what was scheduled. */
+/** Cancels the subscription at the end of its period, in the same request that drops what was scheduled. */
 export async function endWithSchedule(
   ctx: Client,
   subscription: Stripe.Subscription,
@@ -95,11 +95,11 @@ export async function endWithSchedule(
 
 interface Phases {
   end_behavior: 'cancel' | 'release'
-  /** The present one, which ends with the period, and what follows. */
+  /** The present phase, which ends with the period, and the phases that follow it. */
   phases: Stripe.SubscriptionScheduleUpdateParams.Phase[]
 }
 
-/** Writes the phases. A schedule that was made for them goes again where they are refused. */
+/** Writes the phases. If Stripe refuses them, a schedule that was made for them is released again. */
 async function inSchedule(
   ctx: Client,
   subscription: Stripe.Subscription,
@@ -114,9 +114,7 @@ async function inSchedule(
     const phase = found.phases.find(
       ({ start_date }) => start_date === found.current_phase?.start_date,
     )
-    if (!phase || !present) {
-      throw new BillingError('provider_rejected', 'The subscription has no period to wait for.')
-    }
+    if (!phase || !present) throw noPeriod()
     const same = unchanged(subscription)
     const proration_behavior = 'none' as const
     const end_date = periodEndOf(subscription)
@@ -141,7 +139,7 @@ async function inSchedule(
   }
 }
 
-/** A schedule of a subscription that had none. Where another call has made one meanwhile, that one. */
+/** Makes a schedule for the subscription `id`, or returns the one that another call has made meanwhile. */
 async function makeSchedule({ stripe }: Client, id: string): Promise<Stripe.SubscriptionSchedule> {
   const { subscriptionSchedules, subscriptions } = stripe
   try {
@@ -158,15 +156,21 @@ async function makeSchedule({ stripe }: Client, id: string): Promise<Stripe.Subs
 function periodEndOf(subscription: Stripe.Subscription): number {
   const period = periodOf(subscription)
   if (period) return Math.floor(period.end.getTime() / 1000)
-  throw new BillingError('provider_rejected', 'The subscription has no period to wait for.')
+  throw noPeriod()
 }
 
-/** A phase of a trial says when that ends; otherwise the trial would be over at once. */
+const noPeriod = () =>
+  new BillingError(
+    'provider_rejected',
+    'The subscription has no current period, so nothing can be scheduled for its end.',
+  )
+
+/** The end of the trial, which a phase has to name, because otherwise the trial would be over at once. */
 function trialEndOf({ status, trial_end }: Stripe.Subscription, end: number) {
   return status === 'trialing' && trial_end ? { trial_end: Math.min(trial_end, end) } : {}
 }
 
-/** The items as a phase takes them. */
+/** The subscription's items as a phase has them. */
 function itemsOf({
   items,
 }: Stripe.Subscription): Stripe.SubscriptionScheduleUpdateParams.Phase.Item[] {
@@ -184,17 +188,17 @@ function itemsOf({
 
 const idsOf = (list: unknown): string[] =>
   Array.isArray(list) ? list.flatMap((each) => idOf(each) ?? []) : []
-/** A discount is taken along by its id, so that one of three months does not begin anew. */
+/** Discounts are named by their ids, so that a discount of three months does not start again. */
 const discountsOf = (list: unknown) => idsOf(list).map((discount) => ({ discount }))
 const named = <Name extends string, T>(name: Name, list: T[]): { [K in Name]?: T[] } =>
   (list.length > 0 ? { [name]: list } : {}) as { [K in Name]?: T[] }
 
-/** What a subscription has beside its items, as a phase takes it. What is not set is left out. */
+/** The subscription's settings beside its items, as a phase has them. Settings without a value are left out. */
 function unchanged(
   subscription: Stripe.Subscription,
 ): Partial<Stripe.SubscriptionScheduleUpdateParams.Phase> {
   const paymentMethod = idOf(subscription.default_payment_method)
-  // Before 2025-03-31 a subscription tells a single discount in a member of its own.
+  // In API versions before 2025-03-31 a single discount is in a field of its own.
   const single = idsOf([record(subscription)?.discount])
   const discounts = discountsOf(subscription.discounts)
   const { application_fee_percent: fee, automatic_tax: tax, transfer_data: transfer } = subscription
@@ -227,7 +231,7 @@ function unchanged(
   }
 }
 
-/** The connected account that something is done for; undefined where it is the host's own. */
+/** The connected account that a setting names; undefined where it names the host's own. */
 function accountOf(value: unknown): { type: 'account'; account: string } | undefined {
   const raw = record(value)
   const account = idOf(raw?.account)
@@ -239,7 +243,7 @@ function transferOf({ destination, amount_percent }: Stripe.Subscription.Transfe
   return { destination: idOf(destination) as string, ...percent }
 }
 
-/** The end of the first period at the new price, in epoch seconds; its last day where months differ. */
+/** The end of the first period at the new price, in epoch seconds, on the last day of a shorter month. */
 function intervalAfter(
   start: number,
   anchor: number | undefined,
@@ -247,7 +251,7 @@ function intervalAfter(
 ): number {
   const months = (recurring?.interval === 'year' ? 12 : 1) * (recurring?.interval_count ?? 1)
   const end = new Date(start * 1000)
-  // A period that began on 28 February for want of a 31st ends on 31 March.
+  // With an anchor on the 31st, a period that began on 28 February ends on 31 March.
   const day = new Date((anchor ?? start) * 1000).getUTCDate()
   end.setUTCDate(1)
   end.setUTCMonth(end.getUTCMonth() + months)

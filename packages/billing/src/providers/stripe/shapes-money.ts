@@ -1,5 +1,5 @@
 /**
- * Payments, invoices and refunds as ours, from every place an API version has kept a fact. See
+ * Turns Stripe's payments, invoices and refunds into ours, whichever field an API version keeps a fact in. See
  * `shapes.ts`.
  *
  * @module
@@ -14,6 +14,7 @@ import {
 } from './invoice-payments.ts'
 import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
 
+/** A refund as we read it from Stripe. */
 export interface RefundShape {
   stripeRefundId: string
   stripePaymentIntentId: string | null
@@ -25,6 +26,7 @@ export interface RefundShape {
   createdAt: Date
 }
 
+/** Reads a refund; null where a fact is missing that we need. */
 export function refundShape(value: unknown): RefundShape | null {
   const raw = record(value)
   const stripeRefundId = text(raw?.id)
@@ -36,59 +38,64 @@ export function refundShape(value: unknown): RefundShape | null {
     stripePaymentIntentId: idOf(raw.payment_intent),
     amount,
     currency,
-    // Refunds of long ago had no status; they are done.
+    // Very old refunds have no status, and they have succeeded.
     status: text(raw.status) ?? 'succeeded',
     reason: text(raw.reason),
     createdAt: dateOf(raw.created) ?? new Date(0),
   }
 }
 
+/** A dispute as we read it from Stripe. */
 export interface DisputeShape {
   stripeDisputeId: string
-  /** Stripe's word: `needs_response`, `warning_needs_response` for an inquiry, … */
+  /** In Stripe's words: `needs_response`, `warning_needs_response` for an inquiry, … */
   status: string
+  /** Minor units. */
   amount: number | null
   createdAt: Date | null
 }
 
 const CLOSED: readonly string[] = ['won', 'lost', 'warning_closed', 'prevented']
 
-/** Whether a dispute or an inquiry has come to its end. */
+/** Whether a dispute or an inquiry is closed. */
 export const isClosedDispute = ({ status }: Pick<DisputeShape, 'status'>): boolean =>
   CLOSED.includes(status)
 
+/** A payment intent as we read it from Stripe. */
 export interface PaymentShape {
   stripePaymentIntentId: string
   stripeCustomerId: string | null
+  /** Minor units. */
   amount: number
   currency: string
   status: string
   metadata: Record<string, string>
-  /** Minor units given back. */
+  /** Minor units. */
   amountRefunded: number
-  /** The one that counts: the newest that is open, else one that was lost, else the newest. */
+  /** The newest open dispute, else the newest lost one, else the newest. */
   dispute: DisputeShape | null
-  /** All of them, the oldest first. */
+  /** All disputes, the oldest first. */
   disputes: DisputeShape[]
-  /** Of its newest try, while it waits for another method of payment. Null: none has failed. */
+  /** The failure of the newest try of a payment that is canceled or waits for another payment method; else null. */
   failure: PaymentFailure | null
   refunds: RefundShape[]
-  /** True: the provider has more refunds of it than it told. */
+  /** True: Stripe has more refunds of the payment than `refunds` lists. */
   hasMoreRefunds: boolean
   paidAt: Date | null
   createdAt: Date
 }
 
+/** A failed try of a payment. */
 export interface PaymentFailure {
   stripeChargeId: string
-  /** The provider's word: `insufficient_funds`, … Null: it did not say. */
+  /** In Stripe's words: `insufficient_funds`, … Null: Stripe did not say. */
   reason: string | null
-  /** Whether the buyer had left by then: a bank debit says days later how it ends. */
+  /** Whether the payment method reports days later, as a bank debit does, so that the buyer has left the page. */
   isDelayed: boolean
 }
 
 /**
- * Methods that tell later whether the money comes.
+ * Payment methods that report later whether the payment succeeded.
  *
  * @see https://docs.stripe.com/payments/payment-methods/payment-method-support
  */
@@ -115,6 +122,7 @@ function failureOf(status: string, charge: Raw | null): PaymentFailure | null {
   return { stripeChargeId, reason, isDelayed: method !== null && DELAYED.includes(method) }
 }
 
+/** Reads a payment intent; null where a fact is missing that we need, or its amount is 0. */
 export function paymentShape(value: unknown): PaymentShape | null {
   const raw = record(value)
   const stripePaymentIntentId = text(raw?.id)
@@ -136,7 +144,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
     status,
     metadata: Object.fromEntries(metadata),
     amountRefunded: whole(charge?.amount_refunded) ?? 0,
-    dispute: thatCounts(disputes),
+    dispute: decidingDispute(disputes),
     disputes,
     failure: failureOf(status, charge),
     refunds: rows(charge?.refunds).flatMap((refund) => refundShape(refund) ?? []),
@@ -146,11 +154,11 @@ export function paymentShape(value: unknown): PaymentShape | null {
   }
 }
 
-/** As `addDisputes` has listed them; else the one that an earlier version's charge has. */
+/** The disputes that `addDisputes` has listed, else the one that the charge of an earlier API version names. */
 function disputesOf(raw: Raw, charge: Raw | null): DisputeShape[] {
   const listed = rows(raw.disputes)
-  const told = listed.length > 0 ? listed : [charge?.dispute]
-  return told
+  const values = listed.length > 0 ? listed : [charge?.dispute]
+  return values
     .flatMap((value): DisputeShape[] => {
       const stripeDisputeId = idOf(value)
       if (!stripeDisputeId) return []
@@ -167,7 +175,7 @@ function disputesOf(raw: Raw, charge: Raw | null): DisputeShape[] {
     .sort((a, b) => (a.createdAt?.getTime() ?? 0) - (b.createdAt?.getTime() ?? 0))
 }
 
-function thatCounts(disputes: DisputeShape[]): DisputeShape | null {
+function decidingDispute(disputes: DisputeShape[]): DisputeShape | null {
   const newest = [...disputes].reverse()
   return (
     newest.find((each) => !isClosedDispute(each)) ??
@@ -177,22 +185,23 @@ function thatCounts(disputes: DisputeShape[]): DisputeShape | null {
   )
 }
 
+/** An invoice as we read it from Stripe. */
 export interface InvoiceShape {
   stripeInvoiceId: string
   stripeSubscriptionId: string | null
-  /** Of the order that began the subscription. Null: none of ours did. */
+  /** The order that began the subscription. Null: no order of ours did. */
   orderId: string | null
-  /** The prices of its lines, the dearest line's first. */
+  /** The prices of the invoice's lines, that of the line with the largest amount first. */
   stripePriceIds: string[]
   number: string | null
   status: string
   billingReason: string | null
-  /** Minor units, all four. */
+  /** This and the next two amounts are in minor units. */
   total: number
   amountDue: number
   amountPaid: number
   currency: string
-  /** Failed and successful tries so far. */
+  /** How many payments were tried so far, failed or not. */
   attemptCount: number
   nextPaymentAttempt: Date | null
   hostedInvoiceUrl: string | null
@@ -200,15 +209,16 @@ export interface InvoiceShape {
   periodStart: Date
   periodEnd: Date
   paidAt: Date | null
-  /** The first payment that was made, else the one it waits for. Null: none, or it was paid past Stripe. */
+  /** The first successful payment, else the pending one. Null: there is none, or the invoice was paid out of band. */
   stripePaymentIntentId: string | null
-  /** The payments through Stripe that were made, the oldest first. */
+  /** The successful payments through Stripe, the oldest first. */
   payments: InvoicePaymentShape[]
-  /** Minor units: what credit notes gave back of it otherwise than by a refund. */
+  /** The amount that credit notes gave back without a refund, in minor units. */
   amountCredited: number
   createdAt: Date
 }
 
+/** Reads an invoice; null where a fact is missing that we need. */
 export function invoiceShape(value: unknown): InvoiceShape | null {
   const raw = record(value)
   const stripeInvoiceId = text(raw?.id)
@@ -217,14 +227,14 @@ export function invoiceShape(value: unknown): InvoiceShape | null {
   const createdAt = dateOf(raw?.created)
   if (!raw || !stripeInvoiceId || !status || !currency || !createdAt) return null
   const offStripe = paidOffStripe(raw)
-  // Before 2025-03-31 nothing that was paid past Stripe counted as paid.
+  // API versions before 2025-03-31 do not count an amount as paid that was paid out of band.
   const amountPaid = (whole(raw.amount_paid) ?? 0) + (raw.paid_out_of_band === true ? offStripe : 0)
   const intent = invoicePaymentIntent(raw)
-  const told = paidPayments(raw)
+  const listed = paidPayments(raw)
   const byOne = intent && amountPaid > offStripe && !record(raw.payments)
   const payments = byOne
     ? [{ stripePaymentIntentId: intent, amount: amountPaid - offStripe }]
-    : told
+    : listed
   return {
     stripeInvoiceId,
     stripeSubscriptionId: invoiceSubscription(raw),
@@ -258,21 +268,21 @@ export function invoiceSubscription(invoice: unknown): string | null {
   return idOf(details?.subscription) ?? idOf(raw?.subscription)
 }
 
-/** The order its subscription named in its metadata when the invoice was made. */
+/** The order that the subscription's metadata named when the invoice was made. */
 function invoiceOrder(raw: Raw): string | null {
   const details = record(record(raw.parent)?.subscription_details) ?? raw.subscription_details
   return text(record(record(details)?.metadata)?.orderId)
 }
 
-/** An invoice's lines, the dearest first: a change in mid-period gives the old price back in another. */
+/** An invoice's lines, the largest amount first. After a change within a period, a negative line has the old price. */
 export const invoiceLines = (raw: Raw): Raw[] =>
   rows(raw.lines).sort((a, b) => (whole(b.amount) ?? 0) - (whole(a.amount) ?? 0))
 
-/** The price of an invoice's line. Null: not told. */
+/** The price of an invoice's line. Null: Stripe does not say. */
 export const linePrice = (line: Raw): string | null =>
   idOf(line.price) ?? idOf(record(record(line.pricing)?.price_details)?.price)
 
-/** The payment of an invoice: its own member, or since basil the paid one of its payments. */
+/** The payment of an invoice: its own field, or since basil the first paid one of `payments`, else the first. */
 export function invoicePaymentIntent(invoice: Raw): string | null {
   const payments = rows(invoice.payments).filter((each) =>
     idOf(record(each.payment)?.payment_intent),

@@ -1,7 +1,6 @@
 /**
- * The one border where Stripe's objects become ours. Each fact is read from every place an API
- * version has kept it, 2024-04-10 and 2025-03-31 ("basil") and later; a fact that is missing is
- * null, never NaN and never a guess.
+ * Turns Stripe's objects into ours. Each fact is read from every field where an API version has kept it, from
+ * 2024-04-10 over 2025-03-31 ("basil") to later ones. A missing fact is null, never NaN and never a guess.
  *
  * @see https://docs.stripe.com/changelog/basil
  * @module
@@ -10,33 +9,40 @@
 import { storable } from '@repo/core'
 import { SUBSCRIPTION_STATUSES, type SubscriptionStatus } from '../../catalog/status.ts'
 
+/** A parsed JSON object whose fields are not known yet. */
 export type Raw = Record<string, unknown>
 
+/** The value as an object; null for anything else, arrays included. */
 export const record = (value: unknown): Raw | null =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : null
-/** A NUL and half a character, which PostgreSQL does not take, become the sign for such. */
+
+/** The value as a string; null for anything else and for ''. Characters that PostgreSQL refuses are replaced. */
 export const text = (value: unknown): string | null =>
   typeof value === 'string' && value !== '' ? storable(value) : null
+
+/** The value as a whole number; null for anything else. */
 export const whole = (value: unknown): number | null =>
   Number.isSafeInteger(value) ? (value as number) : null
+
+/** The items of a Stripe list; none where there is no list. */
 export const rows = (list: unknown): Raw[] => {
   const data = record(list)?.data
   return Array.isArray(data) ? data.flatMap((item): Raw[] => [record(item) ?? {}]) : []
 }
 
-/** The id of an object that Stripe gives as an id or, expanded, as the object. */
+/** The id of an object that Stripe sends as an id or, if expanded, as the object. */
 export const idOf = (value: unknown): string | null => text(value) ?? text(record(value)?.id)
 
-/** The last second of the year 9999: later times can be neither written nor read. */
+/** The last second of the year 9999. Later times can be neither stored nor read. */
 const MAX_SECONDS = 253_402_300_799
 
-/** Stripe's epoch seconds; null when absent, or no time that can be written. */
+/** The date of Stripe's epoch seconds; null where they are missing or cannot be stored. */
 export const dateOf = (seconds: unknown): Date | null => {
   const value = whole(seconds)
   return value === null || Math.abs(value) > MAX_SECONDS ? null : new Date(value * 1000)
 }
 
-/** Start and end of the present period: on the subscription, or since basil on its items. */
+/** The present period, which the subscription has, or since basil its items. Null: not known. */
 export function periodOf(subscription: unknown): { start: Date; end: Date } | null {
   const raw = record(subscription)
   if (!raw) return null
@@ -47,16 +53,19 @@ export function periodOf(subscription: unknown): { start: Date; end: Date } | nu
   return { start: new Date(Math.min(...starts)), end: new Date(Math.max(...ends)) }
 }
 
+/** A price as we read it from Stripe. */
 export interface PriceShape {
   stripePriceId: string
   stripeProductId: string
   lookupKey: string | null
+  /** Minor units. Null: the price is tiered or custom. */
   amount: number | null
   currency: string
   interval: string | null
   active: boolean
 }
 
+/** Reads a price; null where a fact is missing that we need. */
 export function priceShape(value: unknown): PriceShape | null {
   const raw = record(value)
   const stripePriceId = text(raw?.id)
@@ -74,35 +83,36 @@ export function priceShape(value: unknown): PriceShape | null {
   }
 }
 
-/** One line of a subscription or of a phase of its schedule: the plan, or an add-on beside it. */
+/** An item of a subscription, or of a phase of its schedule: the plan, or an add-on. */
 export interface ItemShape {
-  /** Null in a schedule, which knows prices only. */
+  /** Null in a schedule, whose items have only prices. */
   stripeItemId: string | null
   stripePriceId: string
   quantity: number
-  /** Since basil each item has its own: an add-on may be billed by the year. Null before, and in a schedule. */
+  /** Since basil each item has its own period: an add-on may be billed yearly. Null before basil and in a schedule. */
   period: { start: Date; end: Date } | null
 }
 
-/** How invoices are dealt with while the collection of payments is paused, and until when. */
+/** What happens to invoices while the collection of payments is paused, and until when. */
 export interface PauseShape {
-  /** The provider's word: `keep_as_draft`, `mark_uncollectible`, `void`. */
+  /** In Stripe's words: `keep_as_draft`, `mark_uncollectible`, `void`. */
   behavior: string
-  /** Null: until somebody resumes it. */
+  /** Null: until a person resumes the collection. */
   resumesAt: Date | null
 }
 
-/** A change that the provider makes once its invoice is paid. */
+/** A change that Stripe makes once its invoice is paid. */
 export interface PendingShape {
   items: ItemShape[]
   expiresAt: Date
   stripeInvoiceId: string | null
 }
 
+/** A subscription as we read it from Stripe. */
 export interface SubscriptionShape {
   stripeSubscriptionId: string
   status: SubscriptionStatus
-  /** Of the plan's item. `plan-item.ts` says which of `items` that is; until then it is the first one. */
+  /** The quantity of the plan's item. `plan-item.ts` finds that item; until then the first of `items` counts. */
   quantity: number
   price: PriceShape
   items: ItemShape[]
@@ -118,24 +128,24 @@ export interface SubscriptionShape {
   trialEnd: Date | null
   cancellationFeedback: string | null
   cancellationComment: string | null
-  /** False: its invoices are sent and paid by hand, some time later. */
+  /** False: invoices are sent to the customer, who pays them by hand. */
   isCharged: boolean
   schedule: ScheduleShape | null
   pause: PauseShape | null
   pending: PendingShape | null
-  /** The provider's fingerprint of the card it is paid with; null where not expanded or no card. */
+  /** Stripe's fingerprint of the default card; null where the payment method is not expanded or not a card. */
   cardFingerprint: string | null
   createdAt: Date
 }
 
-/** What a subscription changes to at the end of a period. */
+/** The schedule of a subscription, and the change that comes next. */
 export interface ScheduleShape {
   stripeScheduleId: string
-  /** Null: nothing more will change. */
+  /** Null: no further change is scheduled. */
   next: { stripePriceId: string; quantity: number; startsAt: Date; items: ItemShape[] } | null
 }
 
-/** The items of a subscription or of a phase, in the provider's order. */
+/** The items of a subscription or of a phase, in Stripe's order. */
 function itemShapes(list: unknown): ItemShape[] {
   const items: Raw[] = Array.isArray(list) ? list.map((item) => record(item) ?? {}) : []
   return items.flatMap((raw): ItemShape[] => {
@@ -188,7 +198,7 @@ function pendingShape(raw: Raw): PendingShape | null {
   return { items, expiresAt, stripeInvoiceId: idOf(raw.latest_invoice) }
 }
 
-/** A subscription, or the reason it cannot be read. */
+/** Reads a subscription, or tells why it cannot be read. */
 export function subscriptionShape(
   value: unknown,
 ): SubscriptionShape | { unreadable: 'missing_price' | 'missing_period' | 'unknown_status' } {

@@ -1,7 +1,7 @@
 /**
- * How a subscription at Stripe is ended with its period, and how that is taken back. A schedule refuses a
- * direct change of the end, so there the schedule is told, in the one request that counts: what was scheduled
- * never falls away without the end being set.
+ * Cancels a subscription at the end of its period, and takes the cancellation back. Stripe refuses to change the end of
+ * a subscription under a schedule, so the end is then set through the schedule. One request does both: what was
+ * scheduled is never dropped without the end being set.
  *
  * @module
  */
@@ -18,7 +18,7 @@ interface Client {
 }
 type Details = Pick<Stripe.SubscriptionUpdateParams, 'cancellation_details'>
 
-/** Ends a subscription with its period. Repeated, it does what is left to do. */
+/** Cancels a subscription at the end of its period. A repeated call does what the first left undone. */
 export async function endAtPeriodEnd(
   ctx: Client,
   id: string,
@@ -37,7 +37,7 @@ export async function endAtPeriodEnd(
   if (Object.keys(details).length > 0) await ask('subscription', subscriptions.update(id, details))
 }
 
-/** Takes back what is scheduled, an end or a change, or begins anew what is paused. */
+/** Takes back a scheduled end or change, or resumes a paused subscription. */
 export async function resume(
   ctx: Client,
   id: string,
@@ -47,13 +47,13 @@ export async function resume(
   let live = await ask('subscription', subscriptions.retrieve(id))
   const scheduleId = scheduleIdOf(live)
   if (scheduleId) {
-    // An end that the schedule has set falls away with it.
+    // Releasing the schedule also drops an end that it has set.
     await releaseSchedule(ctx, scheduleId)
     live = await ask('subscription', subscriptions.retrieve(id))
   }
   const isEnding = live.cancel_at_period_end || live.cancel_at !== null
   if (isEnding) {
-    // Stripe takes only one of the two in a request: take back the one that was set.
+    // Stripe accepts only one of the two fields in a request, so the one that was set is taken back.
     const change = live.cancel_at_period_end
       ? { cancel_at_period_end: false }
       : { cancel_at: '' as const }
@@ -66,7 +66,7 @@ export async function resume(
 }
 
 /**
- * Begins a paused subscription anew. It is charged for that; unpaid, it stays paused.
+ * Resumes a paused subscription. Stripe charges for it, and the subscription stays paused until that is paid.
  *
  * @see https://docs.stripe.com/billing/subscriptions/pause
  */
@@ -78,10 +78,11 @@ async function unpause(ctx: Client, live: Stripe.Subscription): Promise<void> {
   if (!(live.default_payment_method ?? settings?.default_payment_method ?? source)) {
     throw new BillingError(
       'payment_method_required',
-      'The subscription is paused because its trial ended without a payment method: add one, then resume.',
+      'The subscription is paused because its trial ended without a payment method. ' +
+        'Add one, then resume.',
     )
   }
-  // An earlier try has left its invoice, and one is enough.
+  // An earlier try may have left an open invoice, which is paid before another is made.
   const open = await latestInvoice(ctx, live.id)
   try {
     if (open?.status === 'open') await ask('invoice', stripe.invoices.pay(String(open.id)))
@@ -102,7 +103,7 @@ async function latestInvoice({ stripe }: Client, id: string): Promise<Raw | null
   return record(latest_invoice)
 }
 
-/** What became of the payment. */
+/** The error that tells why the subscription is still paused, from the state of its payment. */
 async function whyPaused(ctx: Client, id: string): Promise<BillingError> {
   const invoice = await latestInvoice(ctx, id)
   const payment = invoice && invoicePaymentIntent(invoice)
@@ -110,16 +111,19 @@ async function whyPaused(ctx: Client, id: string): Promise<BillingError> {
     const { status } = await ask('payment_intent', ctx.stripe.paymentIntents.retrieve(payment))
     if (status === 'requires_action') return confirmationRequired()
     if (status === 'processing') {
-      const message = 'The payment is under way: the subscription begins once it is confirmed.'
+      const message = 'The payment is processing. The subscription resumes once it succeeds.'
       return new BillingError('subscription_not_active', message)
     }
   }
-  return new BillingError('card_declined', 'The card was declined: the subscription stays paused.')
+  return new BillingError(
+    'card_declined',
+    'The card was declined, so the subscription stays paused.',
+  )
 }
 
 const confirmationRequired = (cause?: unknown): BillingError =>
   new BillingError(
     'authentication_required',
-    "The card's bank asks its holder to confirm the payment on the page of the open invoice.",
+    "The card's bank asks for a confirmation. Confirm the payment on the page of the open invoice.",
     { cause },
   )

@@ -1,5 +1,5 @@
 /**
- * How a payment of ours is marked at Stripe, and what a checkout for one item asks.
+ * The mark that our one-time payments have at Stripe, and the parameters of a checkout for one item.
  *
  * @module
  */
@@ -8,10 +8,11 @@ import type Stripe from 'stripe'
 import { requireAmount, requireCurrency } from '../../amounts.ts'
 import { BillingError } from '../../errors.ts'
 import { ask } from './client.ts'
-/** The metadata key that tells a one-time payment of ours from an invoice's own payment. */
+
+/** The metadata key that tells our one-time payments from the payments that invoices make. */
 export const PAYMENT_MARK = 'tollgate_payment'
 
-/** An invoice's own payment is part of its subscription; only what we marked is one-time. */
+/** Whether a payment is a one-time payment of ours. The payment that an invoice makes belongs to a subscription. */
 export const isOneTime = ({ metadata }: { metadata: Record<string, string> }): boolean =>
   metadata[PAYMENT_MARK] !== undefined
 
@@ -22,7 +23,7 @@ interface ItemPurchase {
   metadata?: Record<string, string>
 }
 
-/** What a checkout for one item asks of Stripe. */
+/** The parameters of a checkout session for one item. @throws `invalid_amount`, `invalid_currency` */
 export function paymentTerms({
   ownerId,
   item,
@@ -46,7 +47,7 @@ export function paymentTerms({
   }
 }
 
-/** Completed or expired ones refuse, and that is as good. */
+/** Expires a checkout session. A session that is complete or expired stays as it is. */
 export async function expire(ctx: { stripe: Stripe }, id: string): Promise<void> {
   await ask('checkout.session', ctx.stripe.checkout.sessions.expire(id)).catch((error: unknown) => {
     if (!(error instanceof BillingError) || error.code !== 'provider_rejected') throw error

@@ -1,5 +1,5 @@
 /**
- * Stripe's webhook: the events that it tells of, their signature, and what the envelope of one says.
+ * Stripe's webhook: the events that billing listens to, the check of signatures, and the reading of an event.
  *
  * @see https://docs.stripe.com/webhooks
  * @module
@@ -10,22 +10,22 @@ import { BillingError } from '../../errors.ts'
 import { nameOrNull, type ReceivedEvent, requireName } from '../received.ts'
 import { dateOf, idOf, record } from './shapes.ts'
 
-/** How far a signature's time may be off, before or after now. Stripe's own tolerance. */
+/** How far a signature's time may be before or after now: the default of Stripe's SDK. */
 const TOLERANCE_SECONDS = 300
 
 /**
- * The events that change what we store, by their whole names, as an endpoint at Stripe asks for them.
- * All others are kept and ignored; a later one of these, or a repair, loads the same state.
+ * The types of events that change the rows we store, as a webhook endpoint at Stripe lists them. Events of other types
+ * are stored and ignored: a later event of these types, or a repair, loads the same state.
  */
 export const LISTENED = [
-  // A plan or an item was bought, at once or by a slow payment, or given up.
+  // A checkout was completed, at once or by a delayed payment, or it expired.
   'checkout.session.async_payment_failed',
   'checkout.session.async_payment_succeeded',
   'checkout.session.completed',
   'checkout.session.expired',
   'customer.deleted',
   'customer.updated',
-  // It began, changed, paused, is about to leave its trial, ended.
+  // A subscription began, changed, was paused or resumed, is about to leave its trial, or ended.
   'customer.subscription.created',
   'customer.subscription.deleted',
   'customer.subscription.paused',
@@ -34,14 +34,14 @@ export const LISTENED = [
   'customer.subscription.resumed',
   'customer.subscription.trial_will_end',
   'customer.subscription.updated',
-  // What it changes to at the end of a period.
+  // A scheduled change of a subscription.
   'subscription_schedule.aborted',
   'subscription_schedule.canceled',
   'subscription_schedule.completed',
   'subscription_schedule.created',
   'subscription_schedule.released',
   'subscription_schedule.updated',
-  // Asked for, paid, failed, waiting for the bank's question.
+  // An invoice was made, paid or voided, failed, or waits for the card's holder.
   'invoice.created',
   'invoice.deleted',
   'invoice.finalization_failed',
@@ -53,7 +53,7 @@ export const LISTENED = [
   'invoice.payment_succeeded',
   'invoice.updated',
   'invoice.voided',
-  // What a plan is called and sold as.
+  // A plan's name or price.
   'price.updated',
   'product.updated',
   // A one-time payment.
@@ -63,7 +63,7 @@ export const LISTENED = [
   'payment_intent.processing',
   'payment_intent.requires_action',
   'payment_intent.succeeded',
-  // Money back. Before 2024-10-28 a card's refund that changes is told of by the second alone.
+  // Refunds and disputes. Before 2024-10-28 only `charge.refund.updated` tells that a card's refund changed.
   'charge.refunded',
   'charge.refund.updated',
   'refund.created',
@@ -76,19 +76,20 @@ export const LISTENED = [
   'charge.dispute.updated',
 ] as const satisfies readonly Stripe.WebhookEndpointCreateParams.EnabledEvent[]
 
+/** A type of event that billing listens to. */
 export type ListenedEvent = (typeof LISTENED)[number]
 
-/** Events that earlier API versions do not have, and since when there are any. */
+/** The first API version that has an event, where earlier versions do not have it. */
 const SINCE: { [Type in ListenedEvent]?: string } = { 'refund.failed': '2024-10-28' }
 
-/** Those of `LISTENED` that an endpoint of this API version can ask for. */
+/** The types of `LISTENED` that an endpoint of this API version can list. */
 export const listenedIn = (apiVersion: string): ListenedEvent[] =>
   LISTENED.filter((type) => (SINCE[type] ?? '') <= apiVersion.slice(0, 10))
 
 const listened: ReadonlySet<string> = new Set(LISTENED)
 
 /**
- * What a delivery says, once it is known to be Stripe's.
+ * Verifies that a delivery is Stripe's, and returns its parsed body.
  *
  * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
  */
@@ -98,16 +99,18 @@ export function verifyStripe(
   payload: string,
 ): unknown {
   const header = headers.get('stripe-signature')
-  if (!header) throw new BillingError('missing_signature', 'There is no Stripe-Signature header.')
+  if (!header) {
+    throw new BillingError('missing_signature', 'The Stripe-Signature header is missing.')
+  }
   const event = constructEvent(secrets, payload, header)
   requireFresh(header)
   return event
 }
 
 /**
- * An event of Stripe's as one to store.
+ * Reads an event of Stripe into the form in which it is stored.
  *
- * @throws `invalid_payload` unless it is one: a signed `null` passes Stripe's own check.
+ * @throws `invalid_payload` unless the body is an event. The SDK's own check lets a signed `null` pass.
  */
 export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent {
   const event = record(parsed)
@@ -126,7 +129,7 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
     livemode: typeof event.livemode === 'boolean' ? event.livemode : null,
     payload,
     isListened: listened.has(type),
-    // Stripe names the account where the event is one of a connected account.
+    // Stripe names the account in the events of connected accounts.
     ...(typeof event.account === 'string' && event.account !== ''
       ? { foreign: 'connected_account' as const }
       : {}),
@@ -134,11 +137,11 @@ export function readStripeEvent(parsed: unknown, payload: string): ReceivedEvent
 }
 
 function constructEvent(secrets: readonly string[], payload: string, header: string): unknown {
-  // The SDK fails on an empty signature with an error like that of a signed body which is no event.
+  // For an empty signature the SDK throws the same error as for a signed body that is not an event.
   const isEmpty = /v1=\s*(,|$)/.test(header)
   for (const secret of isEmpty ? [] : secrets) {
     try {
-      // Verification needs no key; the age is checked by us, because Stripe checks only one side.
+      // The age is checked by `requireFresh`, because the SDK does not refuse times in the future.
       return webhooks().constructEvent(payload, header, secret, Number.MAX_SAFE_INTEGER)
     } catch (error) {
       if (error instanceof SyntaxError) {
@@ -149,17 +152,22 @@ function constructEvent(secrets: readonly string[], payload: string, header: str
       }
     }
   }
-  throw new BillingError('invalid_signature', 'The signature does not fit the body.')
+  throw new BillingError('invalid_signature', 'The signature does not match the body.')
 }
 
 const webhooks = () => Stripe.webhooks
 
-/** The signature is over the header's own time. One that has several says two things: of which age, and which is signed. */
+/**
+ * Checks the time of the signature, which is part of what is signed. A header with several times is refused, because
+ * the time that is checked may not be the one that is signed.
+ *
+ * @throws `invalid_signature`, `stale_signature`.
+ */
 function requireFresh(header: string): void {
   const times = header.split(',').filter((part) => /^\s*t\s*=/.test(part))
   const [, time] = times.length === 1 ? (/^t=(\d{1,12})$/.exec(times[0] as string) ?? []) : []
   if (time === undefined) {
-    throw new BillingError('invalid_signature', 'The signature has no time, or several.')
+    throw new BillingError('invalid_signature', 'The signature must have exactly one time.')
   }
   const seconds = Number(time)
   const off = Math.abs(Date.now() / 1000 - seconds)
