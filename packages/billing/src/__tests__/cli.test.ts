@@ -94,7 +94,7 @@ describe('customers', () => {
     expect(run.code).toBe(0)
     expect(run.json()).toMatchObject({ differences: [{ ownerId }], failed: [] })
     expect(run.stderr).toMatch(new RegExp(`^${ownerId}: subscription sub_\\w+ new → active`, 'm'))
-    expect(run.stderr).toMatch(/^\d+ customers, 1 differed and are mended\.$/m)
+    expect(run.stderr).toMatch(/^\d+ customers compared, 1 differed and were repaired\.$/m)
 
     const failing = await cli(['reconcile', '--json'], { STRIPE_SECRET_KEY: 'sk_test_anotherkey' })
     expect(failing.code).toBe(1)
@@ -117,8 +117,8 @@ describe('customers', () => {
     const asked = await cli(['subscriptions', 'resolve', ownerId, '--json'])
     const resolutions = [{ stripeSubscriptionId: second.id, refund: { currency: 'usd' } }]
     expect(asked.json()).toMatchObject({ done: false, resolutions })
-    expect(asked.stderr).toContain('would be ended')
-    expect(asked.stderr).toContain('Nothing was changed. Say --yes to do it.')
+    expect(asked.stderr).toContain('would be cancelled')
+    expect(asked.stderr).toContain('Nothing was changed. Repeat with --yes to do it.')
     expect(await h.billing.listFlagged(ownerId)).toHaveLength(1)
 
     const done = await cli(['subscriptions', 'resolve', ownerId, '--yes', '--json'])
@@ -161,7 +161,7 @@ describe('events', () => {
     const done = { processed: 1, waiting: 0, dead: 0 }
     const first = await cli(['events', 'process', '--json'])
     expect(first.json()).toEqual(done)
-    expect(first.stderr).toMatch(/^1 processed, 0 put off, 0 dead$/m)
+    expect(first.stderr).toMatch(/^1 processed, 0 postponed, 0 dead$/m)
     expect(await planOf(ownerId)).toBe('PRO')
     expect((await cli(['events', 'replay', eventId, '--json'])).json()).toEqual(done)
     expect(await statusOf(eventId)).toBe('processed')
@@ -181,7 +181,7 @@ describe('events', () => {
     const missing = await paidElsewhere()
     const pulled = await cli(['events', 'pull', '--json'])
     expect(pulled.json()).toMatchObject({ pulled: expect.arrayContaining([missing.eventId]) })
-    expect(pulled.stderr).toMatch(/^Stripe told of \d+ events; \d+ were missing\.$/m)
+    expect(pulled.stderr).toMatch(/^Stripe listed \d+ events; \d+ were missing\.$/m)
     expect(await planOf(missing.ownerId)).toBe('PRO')
   })
 })
@@ -213,10 +213,10 @@ test('webhooks create prints the secret, once and alone; webhooks list shows wha
   expect(again.code).toBe(1)
   expect(again.json()).toMatchObject({ isNew: false, difference: { isDisabled: true } })
   expect(again.stderr).toMatch(
-    new RegExp(`^There is one already: ${ours?.id}.*\nIt is disabled\\.\n`),
+    new RegExp(`^The endpoint exists already: ${ours?.id}.*\nIt is disabled\\.\n`),
   )
   expect(fits).toMatchObject({ code: 0, stdout: '' })
-  expect(fits.stderr).toContain('It is as it should be.')
+  expect(fits.stderr).toContain('It is set up correctly.')
   expect(list.json()).toMatchObject({ endpoints: [{}, {}] })
   expect(list.stderr).toContain(`${ours?.id}  ${url}  disabled  2024-04-10  `)
   for (const run of [again, fits, list]) {
@@ -231,14 +231,14 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
   const SYNC = 'pnpm billing sync <owner>…'
 
   test.each<[args: string[], message: string]>([
-    [[], 'Say what to do.\npnpm billing plans push\n'],
+    [[], 'Name a command.\npnpm billing plans push\n'],
     [['evnts', 'list'], 'There is no command evnts list.\n'],
     [['sync', '--json'], `sync needs <owner>….\n${SYNC} [--json]`],
     [['export', ''], 'export needs <owner>.\n'],
     [['events', 'show', 'evt_1', 'evt_2'], 'events show does not take evt_2.\n'],
     [['reconcile', 'me'], 'reconcile does not take me.\n'],
     [['reconcile', '--force'], "Unknown option '--force'"],
-    [['events', 'process', '--yes'], 'events process takes no --yes.\n'],
+    [['events', 'process', '--yes'], 'events process does not take --yes.\n'],
     [['events', 'list', '--limit'], "'--limit <value>' argument missing"],
   ])('%j', (args, message) => {
     expect(() => parse(args)).toThrow(UsageError)
@@ -254,7 +254,7 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
     const said = [
       `sync needs <owner>….\n${SYNC} [--json]\n`,
       '--limit must be a whole number from 1 to 10000, not 0.\n',
-      'lost is no status; there are pending, processed, ignored, needs_attention, dead.\n',
+      '--status must be pending, processed, ignored, needs_attention, dead, not lost.\n',
     ]
     for (const [index, stderr] of said.entries()) {
       expect(runs[index]).toMatchObject({ code: 2, stdout: '', stderr })

@@ -53,18 +53,18 @@ test('adjust names who did it and why, and takes no more than there is', async (
 })
 
 test.each([
-  [['grant', 'o', '--key', 'k'], 'Say --amount.'],
-  [['grant', 'o', '--amount', '5'], 'Say --key.'],
+  [['grant', 'o', '--key', 'k'], '--amount is required.'],
+  [['grant', 'o', '--amount', '5'], '--key is required.'],
   [['grant', 'o', '--amount', '5.5', '--key', 'k'], '--amount must be a whole number, not 5.5.'],
   [['grant', 'o', '--amount', '0', '--key', 'k'], 'not 0'],
   [['grant', 'o', '--amount', '9007199254740993', '--key', 'k'], 'whole number from 1'],
   [['grant', 'o', '--amount', '5', '--key', 'ledger:debt:1'], 'must not begin with ledger:'],
-  [['adjust', 'o', '--amount', '5', '--note', 'x'], 'Say --by.'],
-  [['adjust', 'o', '--amount', '5', '--by', 'ada'], 'Say --note.'],
+  [['adjust', 'o', '--amount', '5', '--note', 'x'], '--by is required.'],
+  [['adjust', 'o', '--amount', '5', '--by', 'ada'], '--note is required.'],
   [['list', 'o', '--limit', '0'], 'limit is a whole number from 1 to 200'],
   [['balance', 'o', '--type', 'NO'], 'A credit type is'],
   [['balance'], 'needs <owner>'],
-  [['reconcile', '--amount', '5'], 'takes no --amount'],
+  [['reconcile', '--amount', '5'], 'does not take --amount'],
 ])('%j is refused as misuse', async (args, message) => {
   const run = await cli(...args)
   expect(run).toMatchObject({ code: 2, stdout: '' })

@@ -38,7 +38,7 @@ describe('orders', () => {
     })
     const again = await cli.run(args)
     expect(again.json()).toMatchObject({ added: [] })
-    expect(again.stderr).toContain('The ledger had all of it.')
+    expect(again.stderr).toContain('No credit transactions were missing.')
     expect(await transactions(ownerId)).toMatchObject([
       { amount: 100n, actor: 'grace', description: 'manual reconciliation' },
     ])
@@ -56,7 +56,7 @@ describe('orders', () => {
   test('reconcile of all compares the days, mends, and is then content', async () => {
     const { orderId } = await unheard()
     const { code, stderr } = await cli.run(['orders', 'reconcile', '--operator', 'grace'])
-    expect(stderr).toContain(`${orderId}: mended`)
+    expect(stderr).toContain(`${orderId}: repaired`)
     expect(stderr).toMatch(/\d{4}-\d\d-\d\d {2}stripe {2}usd {2}ours \d+ paid \d+ refunded 0.*same/)
     expect(code).toBe(0)
     const { json } = await cli.run(['orders', 'reconcile', '--json'])

@@ -214,7 +214,7 @@ describe('from the folder of the host', () => {
     await h.db.billingDeclaration.create({ data: gone })
     const first = await host.billing('effects', 'redeliver', key, '--json')
     expect(first.code).toBe(0)
-    expect(first.stderr).toContain('Another instance over this database has plan GONE, and ')
+    expect(first.stderr).toContain('Another instance of this database has plan GONE, but ')
     await h.db.billingDeclaration.deleteMany()
     expect(first.json()).toMatchObject({
       redelivered: [{ key, did: ['plan_credits', 'handler'], handled: true }],

@@ -1,6 +1,6 @@
 /**
- * Bookings, as Cal.com tells of them. A reschedule brings a new uid, events come in any order, and the attendees of a
- * booking with seats share one: each chain, and each seat, is one row, and the latest of its events decides.
+ * Bookings at Cal.com. A reschedule brings a new uid, events arrive in any order, and the attendees of a booking with
+ * seats share a uid. Each chain, and each seat, is one row, and the latest event decides what the row holds.
  *
  * @module
  */
@@ -22,10 +22,11 @@ import {
 } from './events.ts'
 
 /**
- * Applies an event to the rows of its chain. Applying it again, or an older one, changes nothing.
- * `within` runs in the same transaction, last; it is told whether the booking is a forgotten owner's.
+ * Applies an event to the rows of its chain. Applying it again, or an older event, changes nothing. `within` runs last
+ * in the same transaction, and learns whether the booking belongs to a forgotten owner.
  *
- * @throws `processing_failed` for the end of a booking without times that is not known yet: later it may be.
+ * @throws `processing_failed` for a cancellation or rejection without times of a booking that is not known yet. A
+ * retry may know the booking.
  */
 export async function applyBooking(
   ctx: BillingContext,
@@ -59,12 +60,12 @@ async function applyTo(tx: Db, ctx: BillingContext, event: BookingEvent): Promis
 
 interface Seat {
   attendee: Attendee
-  /** Those that turn out to be one, where an event joins what came apart. */
+  /** The rows of the seat; several where the event shows that separate rows are one booking. */
   rows: Row[]
   reference: Reference
 }
 
-/** True: whoever the booking is of was forgotten, and no name of theirs was written. */
+/** Applies an event to one seat. True: the owner was forgotten, and no names were written. */
 async function applyToSeat(
   tx: Db,
   event: BookingEvent,
@@ -87,15 +88,15 @@ async function applyToSeat(
   const calUids = [...new Set([...rows.flatMap((row) => row.calUids), ...uidsOf(payload)])]
   const owned = rows.find(({ customerId }) => customerId !== null)
   const kept = owned ?? others.at(-1) ?? latest
-  // Their uids are free before the row that stays takes one of them.
+  // The other rows go first, because the row that stays may take one of their unique uids.
   const gone = rows.filter(({ id }) => id !== kept.id).map(({ id }) => id)
   if (gone.length > 0) await tx.booking.deleteMany({ where: { id: { in: gone } } })
   const later = isLater(event, latest)
   const data = later ? factsOf(event, attendee, latest) : stateOf(latest)
   const isForgotten = owned?.customer ? owned.customer.forgottenAt !== null : reference.isForgotten
   const calRecurringId = latest.calRecurringId ?? recurringIdOf(payload)
-  // A seat that is taken again is paid for again. Else an older event may still be the one that carries the
-  // reference: a cancellation has none.
+  // A seat that is taken again is paid for again. Otherwise any event may bring the reference, also an older one,
+  // because a cancellation has none.
   const isTakenAgain = later && hasEnded(latest.status) && !hasEnded(data.status)
   const isNamed = reference.customerId !== null || reference.needsAttention !== null
   const whose =
@@ -111,9 +112,10 @@ async function applyToSeat(
 }
 
 /**
- * The rows of an event's chain, and of every seat of its bookings. Two events of one chain share a uid or Cal.com's
- * uid of the calendar entry, so whoever locks all of those waits for the other. In one order, so that none waits in a
- * circle. The calls of a recurring booking may share the entry and are bookings of their own.
+ * Locks an event's chain and returns its rows, those of all seats included. Two events of one chain share a uid or the
+ * uid of the calendar entry, so locking all of them makes one transaction wait for the other. The locks are taken in
+ * sorted order to prevent deadlocks. The meetings of a recurring booking may share a calendar entry but are separate
+ * bookings.
  */
 async function lockChain(tx: Db, payload: BookingPayload): Promise<Row[]> {
   const uids = uidsOf(payload)
@@ -128,7 +130,7 @@ async function lockChain(tx: Db, payload: BookingPayload): Promise<Row[]> {
   })
 }
 
-/** Waits for every other transaction that has locked one of `keys`. */
+/** Locks `keys` until the transaction ends, and waits for other transactions that have locked one of them. */
 async function lockKeys(tx: Db, keys: readonly string[]): Promise<void> {
   for (const key of [...keys].sort()) {
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0))`
@@ -138,7 +140,7 @@ async function lockKeys(tx: Db, keys: readonly string[]): Promise<void> {
 const noteUids = (tx: Db, bookingId: string, uids: readonly string[]) =>
   tx.bookingUid.createMany({ data: uids.map((uid) => ({ uid, bookingId })), skipDuplicates: true })
 
-/** What the calls of one recurring booking share. A server that sends no id sends the rule of its recurrence. */
+/** An id that the meetings of a recurring booking share. A server that sends no id sends the rule of recurrence. */
 const recurringIdOf = ({ recurringEventId, recurringEvent }: BookingPayload): string | null =>
   recurringEventId ?? (recurringEvent ? 'without-id' : null)
 
@@ -152,13 +154,14 @@ type Facts = ReturnType<typeof factsOf>
 const stateOf = (row: Row): Facts =>
   Object.fromEntries(FACTS.map((name) => [name, Reflect.get(row, name)])) as Facts
 
-/** What the event says; what it leaves out stays as `before` has it. */
+/** The columns that an event sets. What the event leaves out stays as `before` has it. */
 function factsOf(event: BookingEvent, attendee: Attendee, before: Row | null) {
   const { createdAt, payload } = event
   const startsAt = payload.startTime ?? before?.startsAt
   const endsAt = payload.endTime ?? before?.endsAt
   if (!startsAt || !endsAt) {
-    throw new BillingError('processing_failed', 'The booking has no times, and is not known yet.')
+    const message = 'The event has no times, and its booking is not known yet.'
+    throw new BillingError('processing_failed', message)
   }
   const videoUrl = payload.metadata?.videoCallUrl
   return {
@@ -178,7 +181,7 @@ function factsOf(event: BookingEvent, attendee: Attendee, before: Row | null) {
   }
 }
 
-/** What of a booking names people, as it is once they are forgotten. Cal.com's titles hold the attendee's name. */
+/** The erased values of the columns that name people. Cal.com's titles hold the attendee's name. */
 export const NAMELESS = {
   title: '',
   attendeeName: null,
@@ -221,7 +224,10 @@ async function referenceOf(
   return { ...reference, needsAttention: null, isForgotten: customer.forgottenAt !== null }
 }
 
-/** One payment serves one booking that stands, or the calls of one that recurs; another is stored and flagged. */
+/**
+ * The owner of a booking. A payment pays for one accepted or pending booking, or for the meetings of one recurring
+ * booking. Another booking with the same payment is stored and flagged.
+ */
 async function ownership(
   tx: Db,
   { customerId, paymentId, needsAttention }: Owned,
@@ -229,7 +235,7 @@ async function ownership(
   bookingId: string | null,
 ): Promise<Owned> {
   if (!paymentId) return { customerId, paymentId, needsAttention }
-  // The last lock of a transaction, so it closes no circle.
+  // This is the last lock of the transaction, so it cannot cause a deadlock.
   await lockKeys(tx, [`payment:${paymentId}`])
   const others = await tx.booking.count({
     where: {
@@ -244,7 +250,7 @@ async function ownership(
   return { customerId, paymentId, needsAttention: others === 0 ? null : 'payment_already_used' }
 }
 
-/** Rows that came apart may have been flagged for each other. */
+/** The owner that a row has already. Its flag is checked again, because rows of one booking may flag each other. */
 async function stillOwned(
   tx: Db,
   { id, customerId, paymentId, needsAttention, calRecurringId }: Booking,

@@ -1,6 +1,6 @@
 /**
- * Links to Cal.com's booking pages. What a link carries can be changed by whoever holds it, so the
- * owner and the payment travel in a signed reference.
+ * Links to Cal.com's booking pages. Anybody who has a link can change it, so owner and payment are in a signed
+ * reference.
  *
  * @see https://cal.com/help/bookings/prefill-fields-in-bookings
  * @module
@@ -12,18 +12,19 @@ import type { BillingContext } from '../context.ts'
 import { registerCustomer } from '../customers/customers.ts'
 import { BillingError } from '../errors.ts'
 
+/** The owner and the payment of a booking. */
 export interface BookingLinkMetadata {
   ownerId: string
-  /** Our id of the payment the booking is for. Absent: the booking is free. */
+  /** Our id of the payment for the booking. Absent: the booking is free. */
   paymentId?: string
 }
 
 /**
- * The address of the booking page for an event type. The booking it leads to is stored with the
- * owner and, where named, the payment.
+ * The link to the booking page of an event type. A booking made through the link is stored with the owner and the
+ * payment, if there is one.
  *
- * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for a payment of someone
- * else, `payment_not_confirmed` while it is not paid.
+ * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for another owner's payment,
+ * `payment_not_confirmed` for a payment that has not succeeded.
  */
 export async function createCalComBookingLink(
   ctx: BillingContext,
@@ -33,7 +34,8 @@ export async function createCalComBookingLink(
   const { eventTypes } = ctx.calcom
   const path = Object.hasOwn(eventTypes, eventTypeId) ? eventTypes[eventTypeId] : undefined
   if (!path) {
-    throw new BillingError('event_type_not_found', `There is no event type ${eventTypeId}.`)
+    const message = `There is no event type ${eventTypeId}. Add it to CALCOM_EVENT_TYPES.`
+    throw new BillingError('event_type_not_found', message)
   }
   const owner = await ctx.owner(metadata.ownerId)
   if (!owner) {
@@ -43,10 +45,14 @@ export async function createCalComBookingLink(
   if (metadata.paymentId !== undefined) {
     const payment = await ctx.db.payment.findUnique({ where: { id: metadata.paymentId } })
     if (payment?.customerId !== customer.id) {
-      throw new BillingError('payment_not_found', `${metadata.ownerId} has no such payment.`)
+      throw new BillingError(
+        'payment_not_found',
+        `${metadata.ownerId} has no payment with this id.`,
+      )
     }
     if (payment.status !== 'succeeded') {
-      throw new BillingError('payment_not_confirmed', `The payment is ${payment.status}.`)
+      const message = `The payment is ${payment.status}; it must have succeeded.`
+      throw new BillingError('payment_not_confirmed', message)
     }
   }
   const url = new URL(path, ctx.calcom.origin.replace(/(?<!\/)\/*$/, '/'))
@@ -62,7 +68,7 @@ export async function createCalComBookingLink(
   return url.href
 }
 
-/** Whom a booking is for. */
+/** The customer and the payment of a booking. */
 export interface BookingReference {
   customerId: string
   paymentId: string | null
@@ -70,17 +76,18 @@ export interface BookingReference {
 
 const referenceBody = z.tuple([z.string(), z.string().nullable()])
 
+/** The reference as signed text for a link. */
 export function signReference(secret: string, reference: BookingReference): string {
   const body = Buffer.from(JSON.stringify([reference.customerId, reference.paymentId]))
   const encoded = body.toString('base64url')
   return `${encoded}.${referenceMac(secret, encoded)}`
 }
 
-/** The reference, or null if it was not signed by us. */
+/** The reference in a signed text; null if the signature is not ours. */
 export function readReference(secret: string, signed: string): BookingReference | null {
   const [encoded, mac, ...rest] = signed.split('.')
   if (!encoded || !mac || rest.length > 0) return null
-  // Compared as text: several spellings of base64 decode to the same bytes, and one is ours.
+  // Compared as text, because several base64 texts decode to the same bytes.
   const expected = Buffer.from(referenceMac(secret, encoded))
   const given = Buffer.from(mac)
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
@@ -88,6 +95,6 @@ export function readReference(secret: string, signed: string): BookingReference 
   return body.success ? { customerId: body.data[0], paymentId: body.data[1] } : null
 }
 
-/** The prefix keeps a reference from ever being the signature of a webhook, and the reverse. */
+/** The signature of a reference. Its prefix keeps it apart from signatures of webhooks, which use the same secret. */
 const referenceMac = (secret: string, encoded: string): string =>
   createHmac('sha256', secret).update(`booking-reference:${encoded}`).digest('base64url')

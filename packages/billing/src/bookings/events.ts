@@ -1,8 +1,7 @@
 /**
- * What Cal.com's events say of bookings: which fields are read, whose seat one is about, and which of two is later.
- * Its counter of changes does not always count on, and some events have neither counter nor calendar id; so the
- * order follows from what cannot be otherwise: a booking that was moved is before the one in its place, and one that
- * ended has not begun again.
+ * Reads Cal.com's events: the fields of a booking, the seat that an event is about, and which of two events is later.
+ * Cal.com's sequence number does not always rise, and some events have neither a number nor a calendar id. So the order
+ * rests on two facts: a rescheduled booking comes before its successor, and an ended booking never starts again.
  *
  * @see https://cal.com/docs/developing/guides/automation/webhooks
  * @module
@@ -12,7 +11,7 @@ import { createHmac } from 'node:crypto'
 import { storable } from '@repo/core'
 import { z } from 'zod'
 
-/** Cal.com's trigger for each status we store. Others are received and ignored. */
+/** Our status for each of Cal.com's triggers. Events with other triggers are stored and ignored. */
 const STATUS_OF = {
   BOOKING_CREATED: 'accepted',
   BOOKING_RESCHEDULED: 'accepted',
@@ -21,17 +20,20 @@ const STATUS_OF = {
   BOOKING_REJECTED: 'rejected',
 } as const
 
+/** A trigger that changes bookings. */
 export type BookingTrigger = keyof typeof STATUS_OF
 
+/** The status of a booking. */
 export type BookingStatus = (typeof STATUS_OF)[BookingTrigger]
 
+/** Whether a trigger changes bookings. */
 export const isBookingTrigger = (trigger: string): trigger is BookingTrigger =>
   Object.hasOwn(STATUS_OF, trigger)
 
 const text = z.string().min(1).transform(storable)
 const optionalText = text.nullish().catch(null)
 const optionalInt = z.int().min(0).max(2_147_483_647).nullish().catch(null)
-/** A null would be the beginning of 1970. */
+/** A date in a string. Other types are refused, because null would become a date in 1970. */
 const optionalDate = z
   .string()
   .transform((written) => new Date(written))
@@ -39,13 +41,13 @@ const optionalDate = z
   .nullish()
   .catch(null)
 
-/** A list whose parts that cannot be read are left out. */
+/** A list of people. A person that cannot be read has neither name nor address. */
 const people = z
   .array(z.object({ name: optionalText, email: optionalText }).catch({ name: null, email: null }))
   .nullish()
   .catch(null)
 
-/** What is read of an event's payload. Everything Cal.com leaves out or sends as null may be absent. */
+/** The fields of an event's payload that are read. All but `uid` may be absent or null. */
 const bookingPayload = z.object({
   uid: text,
   rescheduleUid: optionalText,
@@ -71,20 +73,22 @@ const bookingPayload = z.object({
   rejectionReason: optionalText,
 })
 
+/** The payload of a booking event. */
 export type BookingPayload = z.output<typeof bookingPayload>
 
-/** The payload, or null where it lacks what a booking cannot be without. */
+/** Reads a payload; null where it has no uid. */
 export const readBookingPayload = (value: unknown): BookingPayload | null =>
   bookingPayload.safeParse(value).data ?? null
 
+/** A booking event. */
 export interface BookingEvent {
   trigger: BookingTrigger
-  /** When Cal.com made it. */
+  /** When Cal.com made the event. */
   createdAt: Date
   payload: BookingPayload
 }
 
-/** What the booking is after the event. `BOOKING_REQUESTED` of one that needs nobody's word says so itself. */
+/** The booking's status after the event. A status in the payload takes precedence, unless the booking has ended. */
 export function statusOf({ trigger, payload }: BookingEvent): BookingStatus {
   const status = STATUS_OF[trigger]
   if (hasEnded(status)) return status
@@ -92,10 +96,10 @@ export function statusOf({ trigger, payload }: BookingEvent): BookingStatus {
   return payload.status === 'PENDING' ? 'pending' : status
 }
 
-/** A booking that ended never begins again; a seat of it may be taken again. */
+/** Whether a booking has ended. An ended booking never starts again, but a seat in it may be taken again. */
 export const hasEnded = (status: string): boolean => status === 'cancelled' || status === 'rejected'
 
-/** Every uid that the event names: the booking's, and that of the one in whose place it is. */
+/** The uids that an event names: the booking's, and that of the booking it replaces. */
 export const uidsOf = ({ uid, rescheduleUid }: BookingPayload): string[] =>
   rescheduleUid ? [rescheduleUid, uid] : [uid]
 
@@ -103,11 +107,11 @@ export const uidsOf = ({ uid, rescheduleUid }: BookingPayload): string[] =>
 export interface Attendee {
   name: string | null
   email: string | null
-  /** Which seat of a booking with seats; empty for a booking without. */
+  /** The key of the seat; empty for a booking without seats. */
   seat: string
 }
 
-/** Tells seats apart without holding an address. Cal.com takes an address once for each time. */
+/** The key of a seat: a hash of the address, which Cal.com accepts only once per booking. */
 export const seatOf = (secret: string, email: string): string =>
   createHmac('sha256', secret)
     .update(`booking-seat:${email.trim().toLowerCase()}`)
@@ -115,8 +119,8 @@ export const seatOf = (secret: string, email: string): string =>
     .slice(0, 32)
 
 /**
- * Whom the event is about: one person, or with seats whoever booked, moved or left. An empty list: everybody who has
- * a seat. `taken` are the seats that are known; a new one is the booker's who is not among them.
+ * The attendees that an event is about: one person, or with seats the people who booked, moved or left. An empty list
+ * means everybody with a seat. `taken` are the known seats; a seat that is not among them is the new booker's.
  */
 export function attendeesOf(
   { trigger, payload }: BookingEvent,
@@ -136,14 +140,14 @@ export function attendeesOf(
     email === null ? [] : [{ name, email, seat: seatOf(secret, email) }],
   )
   if (trigger !== 'BOOKING_CREATED' && trigger !== 'BOOKING_REQUESTED') return seated
-  // Cal.com sends the one who booked, or all who have a seat and the one who booked last.
+  // Cal.com lists only the new booker, or everybody with a seat and the new booker last.
   const booker = payload.responses?.email?.value
   const named = booker ? seated.find(({ seat }) => seat === seatOf(secret, booker)) : undefined
   const one = named ?? seated.filter(({ seat }) => !taken.includes(seat)).at(-1) ?? seated.at(-1)
   return one ? [one] : []
 }
 
-/** What of a row tells which event made it. */
+/** The columns of a row that tell which event it was written from. */
 export interface BookingState {
   calBookingUid: string
   calUids: string[]
@@ -153,7 +157,7 @@ export interface BookingState {
   status: string
 }
 
-/** Whether the event says something later of the booking than the row does. */
+/** Whether the event is later than the state of the row. */
 export function isLater(event: BookingEvent, row: BookingState): boolean {
   const { uid, rescheduleUid } = event.payload
   if (uid !== row.calBookingUid) {
@@ -161,13 +165,13 @@ export function isLater(event: BookingEvent, row: BookingState): boolean {
     if (row.calUids.includes(uid)) return false
     return isCountedLater(event, row)
   }
-  // A seat may be given up and taken again, and its booking's counter does not count that.
+  // A seat may be given up and taken again, which the booking's sequence number does not count.
   if (row.calSeat !== '') return event.createdAt > row.calCreatedAt
   const [before, after] = [stageOf(row.status), stageOf(statusOf(event))]
   return before === after ? isCountedLater(event, row) : after > before
 }
 
-/** A booking goes these stages, and none back. */
+/** The stage of a status: requested, accepted, ended. A booking never goes back to an earlier stage. */
 const stageOf = (status: string): number => (hasEnded(status) ? 2 : status === 'pending' ? 0 : 1)
 
 function isCountedLater({ payload, createdAt }: BookingEvent, row: BookingState): boolean {
@@ -177,8 +181,8 @@ function isCountedLater({ payload, createdAt }: BookingEvent, row: BookingState)
 }
 
 /**
- * Of rows that turn out to be one booking, the latest first: the one that knows the event's uid comes after those
- * that know only what it replaces.
+ * Sorts rows of one booking, the latest first. A row with the event's own uid is later than the rows that have only the
+ * uid of the booking it replaces.
  */
 export function latestFirst<Row extends BookingState>(rows: Row[], { uid }: BookingPayload): Row[] {
   const knows = (row: Row) => (row.calUids.includes(uid) ? 1 : 0)

@@ -1,5 +1,5 @@
 /**
- * Where the booking pages at Cal.com are.
+ * The settings of Cal.com.
  *
  * @module
  */
@@ -7,19 +7,21 @@
 import { readEnv } from '@repo/core'
 import { z } from 'zod'
 
+/** The settings of Cal.com. */
 export interface Calcom {
-  /** Where the booking pages are; may have a path. Hosted: `https://cal.com`. */
+  /** The URL of the booking pages, which may have a path. Cal.com's own: `https://cal.com`. */
   origin: string
-  /** Event type id → the path of its page: `acme/strategy-call`. */
+  /** The path of the booking page by event type id, such as `acme/strategy-call`. */
   eventTypes: Readonly<Record<number, string>>
-  /** Signs webhooks; also the key of our references. At least 16 characters. */
+  /** The secret of Cal.com's webhooks, which also signs our booking links. At least 16 characters. */
   webhookSecret: string
 }
 
+/** The variables of Cal.com. */
 export const calcomEnv = z.object({
-  /** Where the booking pages are. */
+  /** The URL of the booking pages. */
   CALCOM_ORIGIN: z.url({ protocol: /^https?$/ }).default('https://cal.com'),
-  /** `id=user/slug`, several with commas between. */
+  /** `id=user/slug`, several separated by commas. */
   CALCOM_EVENT_TYPES: z
     .string()
     .regex(/^\d+=[\w./-]+(,\d+=[\w./-]+)*$/, 'must look like 101=acme/strategy-call')
@@ -31,9 +33,11 @@ export const calcomEnv = z.object({
         }),
       ),
     ),
+  /** The secret of the webhook. */
   CALCOM_WEBHOOK_SECRET: z.string().min(16),
 })
 
+/** The settings in the environment. @throws `invalid_environment` */
 export function calcomFromEnv(): Calcom {
   const env = readEnv(calcomEnv)
   return {

@@ -1,6 +1,6 @@
 /**
- * Cal.com's webhook. Only the body is signed: there is no time and no delivery id, so an old
- * delivery stays valid for ever and is told apart by a hash of what identifies it.
+ * Cal.com's webhook. The signature covers only the body, which has neither a signing time nor a delivery id. So an old
+ * delivery stays valid for ever, and a hash of its identifying fields serves as its event id.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { isBookingTrigger, readBookingPayload } from './events.ts'
 
 const envelope = z.object({
   triggerEvent: z.string().min(1),
-  // As text alone: null would be the beginning of 1970.
+  // Only strings are read, because null would become a date in 1970.
   createdAt: z
     .string()
     .transform((written) => new Date(written))
@@ -26,7 +26,7 @@ const envelope = z.object({
   payload: z.unknown().optional(),
 })
 
-/** Handles one delivery. Mount it where the raw body arrives, as `POST /api/webhooks/calcom`. */
+/** Handles a delivery. Mount it as `POST /api/webhooks/calcom`, where the raw body arrives. */
 export const handleCalComWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
   receive(ctx, req, 'calcom', read)
 
@@ -47,15 +47,15 @@ function read(ctx: BillingContext, headers: Headers, payload: string): ReceivedE
   }
 }
 
-/** Without a configured secret Cal.com sends the words `no-secret-provided`: no hex, so refused. */
+/** Checks the signature. Without a secret Cal.com sends `no-secret-provided`, which is refused like any wrong one. */
 function verify(secret: string, body: string, signature: string | null): void {
   if (!signature) {
-    throw new BillingError('missing_signature', 'There is no X-Cal-Signature-256 header.')
+    throw new BillingError('missing_signature', 'The X-Cal-Signature-256 header is missing.')
   }
   const expected = createHmac('sha256', secret).update(body).digest()
   const given = /^[0-9a-f]{64}$/.test(signature) ? Buffer.from(signature, 'hex') : Buffer.alloc(32)
   if (!timingSafeEqual(given, expected)) {
-    throw new BillingError('invalid_signature', 'The signature does not fit the body.')
+    throw new BillingError('invalid_signature', 'The signature does not match the body.')
   }
 }
 
@@ -67,24 +67,24 @@ const identity = z
   })
   .partial()
 
-/** Several deliveries may share a uid: one for each seat of an event with seats. */
+/** The event id. It includes attendees and seat, because each seat of a booking has deliveries with the same uid. */
 function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope>): string {
   const facts = identity.safeParse(payload).data
   const [first = '', ...more] = facts?.attendees?.map(({ email }) => email) ?? []
   const seat = facts?.attendeeSeatId
-  // What most events have comes first, so that an event that was stored long ago keeps its id.
+  // The seat comes last and only if present, so that the ids of events stored earlier stay the same.
   const parts = [triggerEvent, facts?.uid ?? '', createdAt.toISOString(), first, ...more]
   if (seat !== undefined) parts.push(seat)
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
-/** Applies stored events to the bookings they are about. */
+/** Applies the events of a claim to their bookings, and finishes them. */
 export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<void> {
   for (const payload of payloadsOf(claim)) {
     const event = envelope.parse(JSON.parse(payload))
     const trigger = event.triggerEvent
     const read = readBookingPayload(event.payload)
-    // The end of one that is known needs no times.
+    // A cancellation or rejection needs no times where the booking is known.
     const isWhole = read?.startTime && read.endTime
     const booking = isWhole || /_(CANCELLED|REJECTED)$/.test(trigger) ? read : null
     if (!isBookingTrigger(trigger)) {
@@ -93,8 +93,8 @@ export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<
       const reason = 'unreadable_booking'
       await finishEvents(ctx.db, claim, { status: 'needs_attention', reason })
     } else {
-      const told = { trigger, createdAt: event.createdAt, payload: booking }
-      await applyBooking(ctx, told, async (tx, isForgotten) => {
+      const change = { trigger, createdAt: event.createdAt, payload: booking }
+      await applyBooking(ctx, change, async (tx, isForgotten) => {
         await finishEvents(tx, claim, { status: 'processed', reason: null })
         if (isForgotten) await emptyEvents(tx, claim)
       })

@@ -1,5 +1,5 @@
 /**
- * What a command of `pnpm billing` is made of.
+ * The parts of a command of `pnpm billing`.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import type { z } from 'zod'
 import type { Billing } from '../billing.ts'
 
+/** The flags of all commands. */
 export interface Flags {
   status?: string
   limit?: string
@@ -23,40 +24,43 @@ export interface Flags {
   order?: string
   type?: string
   config?: string
-  /** The result goes to standard output, so nothing else does. */
+  /** Prints the result to standard output as JSON, and nothing else there. */
   json: boolean
 }
 
+/** A command of `pnpm billing`. */
 export interface Command {
-  /** Its argument as the usage shows it: `<owner>`, `[<owner>]` where it may be left out, `<owner>…`. */
+  /** The argument as the help shows it: `<owner>`, `[<owner>]` where it is optional, `<owner>…` for several. */
   takes?: string
-  /** The flags it knows, and how the usage shows them. `--json` and `--config` are everyone's. */
+  /** The command's flags, with their values as the help shows them. Every command takes `--json` and `--config`. */
   flags?: { [Name in Exclude<keyof Flags, 'json' | 'config'>]?: string }
+  /** The description in the help. */
   does: string
-  /** The variables it reads sooner or later: all are asked for before it begins. */
+  /** The variables that the command reads. All are checked before it starts. */
   needs: readonly z.ZodObject[]
-  /** It changes plans, events, effects or money, which an instance that is not the host's would do wrongly. */
+  /** Whether it changes plans, events, effects or money, for which the host's own instance is needed. */
   acts?: true
-  /** What it does is said by the host's plans alone, so that it never takes the default ones unasked. */
+  /** Whether it writes the host's plans to Stripe, for which the default plans are never used without a config. */
   ownPlans?: true
+  /** Runs the command and returns the result for `--json`. */
   run(args: string[], flags: Flags, billing: Billing): Promise<object>
 }
 
-/** It was called in a way that means nothing; nothing was done. */
+/** The command was called wrongly, and nothing was done. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Words for a person. */
+/** Writes a line for people, to standard error. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
-/** How many arguments it takes, at the least and at the most. */
+/** How many arguments a command takes. */
 export function argumentsOf({ takes = '' }: Command): { min: number; max: number } {
   const max = takes.endsWith('…') ? Number.POSITIVE_INFINITY : takes === '' ? 0 : 1
   return { min: takes.startsWith('<') ? 1 : 0, max }
 }
 
-/** The line that shows how to call it. */
+/** The line of the help that shows how to call a command. */
 export function synopsis(name: string, { takes, flags = {} }: Command): string {
   const shown = Object.entries(flags).map(
     ([flag, value]) => `[--${flag}${value ? ` ${value}` : ''}]`,

@@ -10,17 +10,18 @@ import type { LedgerViolation } from '../credits/violations.ts'
 import { createProgress } from '../progress.ts'
 import { type Command, type Flags, say, UsageError } from './command.ts'
 
+/** The commands `credits …`. */
 export const creditCommands: Record<string, Command> = {
   'credits balance': {
     takes: '<owner>',
     flags: { type: 'credits' },
-    does: 'what an owner has, owes and holds, and what lapses soon',
+    does: "show an owner's balance, debt and holds, and the credits that expire next",
     needs: [databaseEnv],
     async run([ownerId = ''], flags, billing) {
       const held = await billing.getBalance(ownerId, ofType(flags))
       say(`${held.balance} to spend, ${held.holds} held, ${held.debt} owed`)
       for (const { amount, expiresAt } of held.expiring) {
-        say(`${amount} lapse ${expiresAt.toISOString()}`)
+        say(`${amount} expire ${expiresAt.toISOString()}`)
       }
       return { ownerId, ...held }
     },
@@ -29,7 +30,7 @@ export const creditCommands: Record<string, Command> = {
   'credits list': {
     takes: '<owner>',
     flags: { type: 'credits', limit: '50' },
-    does: "an owner's transactions, the newest first",
+    does: "list an owner's transactions, the newest first",
     needs: [databaseEnv],
     async run([ownerId = ''], flags, billing) {
       const { limit } = flags
@@ -46,7 +47,7 @@ export const creditCommands: Record<string, Command> = {
   'credits grant': {
     takes: '<owner>',
     flags: { amount: '<n>', key: '<key>', note: '<text>', type: 'credits' },
-    does: 'give credits, once for a key however often it is said',
+    does: 'grant credits, once per key however often the command runs',
     needs: [databaseEnv],
     acts: true,
     async run([ownerId = ''], flags, billing) {
@@ -63,7 +64,7 @@ export const creditCommands: Record<string, Command> = {
   'credits adjust': {
     takes: '<owner>',
     flags: { amount: '<±n>', by: '<name>', note: '<text>', key: '<key>', type: 'credits' },
-    does: 'change a balance by hand, --amount=-5 takes five; the row names who did it, and why',
+    does: 'change a balance by hand; --amount=-5 takes five; --by and --note are kept with it',
     needs: [databaseEnv],
     acts: true,
     async run([ownerId = ''], flags, billing) {
@@ -81,7 +82,7 @@ export const creditCommands: Record<string, Command> = {
   },
 
   'credits reconcile': {
-    does: 'check every account against its transactions; mends nothing',
+    does: 'check every account against its transactions, without changing anything',
     needs: [databaseEnv],
     async run(_, __, billing) {
       const progress = createProgress('accounts')
@@ -100,7 +101,7 @@ const ofType = ({ type }: Flags) => (type === undefined ? {} : { creditType: typ
 
 function requireFlag(name: string, value: string | undefined): string {
   if (value !== undefined && value.trim() !== '') return value
-  throw new UsageError(`Say --${name}.`)
+  throw new UsageError(`--${name} is required.`)
 }
 
 function requireNumber(name: string, text: string): number {

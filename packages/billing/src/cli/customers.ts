@@ -14,22 +14,23 @@ import { type Command, say, UsageError } from './command.ts'
 
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
 
+/** The commands about plans, customers, accounts and subscriptions. */
 export const customerCommands: Record<string, Command> = {
   'plans push': {
-    does: "make the plans' products and prices at Stripe",
+    does: 'create the products and prices of the plans at Stripe',
     needs: [stripeEnv],
     acts: true,
     ownPlans: true,
     async run(_, __, billing) {
       const made = await billing.pushPlans()
-      say(made.length === 0 ? 'Every price is in place.' : `made ${made.join(', ')}`)
+      say(made.length === 0 ? 'Every price is in place.' : `Created ${made.join(', ')}`)
       return { made }
     },
   },
 
   sync: {
     takes: '<owner>…',
-    does: 'write what Stripe says of these owners now',
+    does: 'load the present state of these owners from Stripe and store it',
     needs: EVERYTHING,
     acts: true,
     async run(owners, _, billing) {
@@ -48,7 +49,7 @@ export const customerCommands: Record<string, Command> = {
 
   reconcile: {
     flags: { all: '' },
-    does: 'compare with Stripe the customers that may have changed, or --all in full, and mend differences',
+    does: 'compare customers that may have changed, or --all, with Stripe, and repair them',
     needs: EVERYTHING,
     acts: true,
     async run(_, { all = false }, billing) {
@@ -59,14 +60,16 @@ export const customerCommands: Record<string, Command> = {
         const what = changes.map(({ object, id, from, to }) =>
           to ? `${object} ${id} ${from ?? 'new'} → ${to}` : `${object} ${id}`,
         )
-        say(`${ownerId}: ${deleted ? 'deleted at the provider' : what.join(', ')}`)
+        say(`${ownerId}: ${deleted ? 'deleted at Stripe' : what.join(', ')}`)
       }
       for (const { ownerId, reason } of result.failed) say(`${ownerId}: not compared (${reason})`)
-      say(`${result.customers} customers, ${result.differences.length} differed and are mended.`)
-      if (result.outcome === 'busy') say('Another comparison is under way: nothing was compared.')
+      const { length } = result.differences
+      say(`${result.customers} customers compared, ${length} differed and were repaired.`)
+      if (result.outcome === 'busy') say('Another comparison is running, so nothing was compared.')
       if (result.outcome === 'gone') {
         say(
-          'It stopped, because more than a few customers are gone at Stripe. Is the key the right one?',
+          'The comparison stopped, because several customers no longer exist at Stripe. ' +
+            'Check that the key belongs to the right account.',
         )
       }
       if (result.failed.length > 0 || result.outcome !== 'done') process.exitCode = 1
@@ -77,63 +80,65 @@ export const customerCommands: Record<string, Command> = {
   'customers link': {
     takes: '<owner>',
     flags: { customer: '<cus_…>' },
-    does: 'make a customer of Stripe an owner’s, with its subscriptions; tells nothing of the past',
+    does: 'link an owner to a Stripe customer and its subscriptions; the past has no effects',
     needs: EVERYTHING,
     acts: true,
     async run([ownerId = ''], { customer }, billing) {
-      if (customer === undefined) throw new UsageError('Say --customer, the id at Stripe.')
+      if (customer === undefined) {
+        throw new UsageError('--customer is required: give the id at Stripe, cus_….')
+      }
       const { changes, problems } = await billing.linkCustomer(ownerId, customer)
       const { plan, status } = await billing.getSubscription(ownerId)
-      say(`${ownerId} is ${customer}: ${plan}${status ? `, ${status}` : ''}`)
+      say(`${ownerId} is linked to ${customer}: ${plan}${status ? `, ${status}` : ''}`)
       return { ownerId, customer, plan, status, changes, problems }
     },
   },
 
   'customers restore': {
     takes: '<owner>',
-    does: 'bring back a customer and subscriptions that a mistake has ended here, and Stripe has still',
+    does: "restore an owner's customer and subscriptions that were ended here by mistake",
     needs: EVERYTHING,
     acts: true,
     async run([ownerId = ''], _, billing) {
       const restored = await billing.restoreCustomer(ownerId)
       const { length } = restored.subscriptions
-      say(`${ownerId} is ${restored.stripeCustomerId} again; ${length} subscriptions run again.`)
+      const { stripeCustomerId } = restored
+      say(`${ownerId} is linked to ${stripeCustomerId} again, with ${length} subscriptions.`)
       return { ownerId, ...restored }
     },
   },
 
   'account show': {
-    does: 'the account at Stripe whose customers the database holds',
+    does: 'show the Stripe account to which the customers in the database belong',
     needs: [databaseEnv, appEnv],
     async run(_, __, billing) {
       const account = await billing.getAccount()
-      say(account ? inWords(account) : 'None is noted yet.')
+      say(account ? inWords(account) : 'No account is stored yet.')
       return { account }
     },
   },
 
   'account replace': {
     flags: { yes: '' },
-    does: 'note the account of the present key instead; only for a database that moves to it',
+    does: "store the present key's account instead; only for a database that moves to it",
     needs: EVERYTHING,
     acts: true,
     async run(_, { yes = false }, billing) {
       const before = await billing.getAccount()
       if (!yes) {
-        say(
-          `Noted is ${before ? inWords(before) : 'none'}. Nothing was changed. Say --yes to do it.`,
-        )
+        say(`The stored account is ${before ? inWords(before) : 'none'}.`)
+        say('Nothing was changed. Repeat with --yes to replace it.')
         return { done: false, before, account: before }
       }
       const account = await billing.replaceAccount()
-      say(`Noted is ${inWords(account)} now.`)
+      say(`The stored account is now ${inWords(account)}.`)
       return { done: true, before, account }
     },
   },
 
   'subscriptions list': {
     takes: '[<owner>]',
-    does: 'subscriptions that run and wait for a decision',
+    does: "list current subscriptions that wait for a person's decision",
     needs: [databaseEnv],
     async run([ownerId], _, billing) {
       const flagged = await (ownerId === undefined
@@ -150,7 +155,7 @@ export const customerCommands: Record<string, Command> = {
   'subscriptions resolve': {
     takes: '<owner>',
     flags: { keep: '<id>', yes: '' },
-    does: 'end all but one and refund them; without --yes only say so',
+    does: 'refund and cancel all subscriptions but one; without --yes only show what would be done',
     needs: EVERYTHING,
     acts: true,
     async run([ownerId = ''], { keep, yes = false }, billing) {
@@ -159,27 +164,25 @@ export const customerCommands: Record<string, Command> = {
         ...(keep ? { keep } : {}),
       })
       for (const { stripeSubscriptionId, refund } of resolutions) {
-        const money = refund
-          ? `${refund.amount} ${refund.currency} given back`
-          : 'nothing to give back'
-        say(`${stripeSubscriptionId}: ${yes ? 'ended' : 'would be ended'}, ${money}`)
+        const money = refund ? `refund of ${refund.amount} ${refund.currency}` : 'no refund'
+        say(`${stripeSubscriptionId}: ${yes ? 'cancelled' : 'would be cancelled'}, ${money}`)
       }
       if (resolutions.length === 0) say('There is nothing to resolve.')
-      else if (!yes) say('Nothing was changed. Say --yes to do it.')
+      else if (!yes) say('Nothing was changed. Repeat with --yes to do it.')
       return { done: yes, resolutions }
     },
   },
 
   export: {
     takes: '<owner>',
-    does: 'all that billing holds of an owner, as JSON',
+    does: 'print everything that billing holds about an owner, as JSON',
     needs: [databaseEnv],
     async run([ownerId = ''], { json }, billing) {
       const held = await billing.exportOwner(ownerId)
       if (!held) {
-        throw new BillingError('owner_not_found', `Billing holds nothing of ${ownerId}.`)
+        throw new BillingError('owner_not_found', `Billing holds nothing about ${ownerId}.`)
       }
-      // It is asked for to be put into a file, with or without --json.
+      // People redirect the export into a file, so it goes to standard output even without --json.
       if (!json) process.stdout.write(`${JSON.stringify(held, null, 2)}\n`)
       return held
     },
@@ -187,4 +190,4 @@ export const customerCommands: Record<string, Command> = {
 }
 
 const inWords = ({ stripeAccountId, livemode }: NotedAccount): string =>
-  `${stripeAccountId ?? 'an account that is not known'} (${livemode === null ? 'mode not known' : livemode ? 'live' : 'test'})`
+  `${stripeAccountId ?? 'an unknown account'} (${livemode === null ? 'mode not known' : livemode ? 'live' : 'test'})`

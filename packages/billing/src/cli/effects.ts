@@ -1,5 +1,5 @@
 /**
- * Commands about effects: what waits for an instance that takes it, and what is told again.
+ * Commands about effects that wait for another instance, or are delivered again.
  *
  * @module
  */
@@ -7,16 +7,18 @@
 import { databaseEnv } from '@repo/db'
 import { type Command, say } from './command.ts'
 
+/** The commands `effects …`. */
 export const effectCommands: Record<string, Command> = {
   'effects list': {
     flags: { limit: '100' },
-    does: 'effects that wait for an instance with the handler or the plan that they need',
+    does: 'list effects that wait for an instance with the handler or plan that they need',
     needs: [databaseEnv],
     async run(_, { limit }, billing) {
       const options = limit === undefined ? {} : { limit: Number(limit) }
       const effects = await billing.listWaitingEffects(options)
       for (const { createdAt, key, name, ownerId, awaits } of effects) {
-        say([createdAt.toISOString(), name, key, ownerId, `waits: ${awaits.join(', ')}`].join('  '))
+        const needs = `waits for ${awaits.join(', ')}`
+        say([createdAt.toISOString(), name, key, ownerId, needs].join('  '))
       }
       if (effects.length === 0) say('There are none.')
       return { effects }
@@ -25,7 +27,7 @@ export const effectCommands: Record<string, Command> = {
 
   'effects redeliver': {
     takes: '<key>…',
-    does: 'tell these effects again, each under its key: what your instance has for it and was not done',
+    does: 'deliver these effects again, and run the handlers of your instance that have not run',
     needs: [databaseEnv],
     acts: true,
     async run(keys, _, billing) {

@@ -12,13 +12,14 @@ import { stripeEnv } from '../providers/env.ts'
 import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'
 import { type Command, say, UsageError } from './command.ts'
 
-// What an event asks for needs all of it, and a try without would be a try used up.
+// Processing an event needs all of these. Without one, each event would use up a try.
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
 
+/** The commands `events …`. */
 export const eventCommands: Record<string, Command> = {
   'events list': {
     flags: { status: 'pending,dead,…', limit: '100', after: '<id>' },
-    does: 'stored events; without --status those that wait for something, the dead first',
+    does: 'list stored events; without --status those that wait, the dead ones first',
     needs: [databaseEnv],
     async run(_, { status, limit, after }, billing) {
       const most = limit === undefined ? 100 : requireLimit(limit)
@@ -37,12 +38,12 @@ export const eventCommands: Record<string, Command> = {
 
   'events show': {
     takes: '<id>',
-    does: 'one event with its payload',
+    does: 'show an event with its payload',
     needs: [databaseEnv],
     async run([id = ''], _, billing) {
       const { payload, lease, ...event } = await billing.showEvent(id)
       say(line(event))
-      say(payload === null ? 'Its payload has been emptied.' : payload)
+      say(payload === null ? 'Its payload was erased.' : payload)
       return { event: { ...event, payload } }
     },
   },
@@ -50,20 +51,22 @@ export const eventCommands: Record<string, Command> = {
   'events acknowledge': {
     takes: '<id>…',
     flags: { by: '<name>' },
-    does: 'mark flagged and dead events as seen, so that they are not listed any more',
+    does: 'mark flagged and dead events as seen, so that they are no longer listed',
     needs: [databaseEnv],
     acts: true,
     async run(ids, { by }, billing) {
-      if (by === undefined || by.trim() === '') throw new UsageError('Say --by, who has looked.')
+      if (by === undefined || by.trim() === '') {
+        throw new UsageError('--by is required: name the person who has looked at the events.')
+      }
       const acknowledged = await billing.acknowledgeEvents(ids, { by })
-      say(`${acknowledged.length} of ${ids.length} were waiting for that.`)
+      say(`${acknowledged.length} of ${ids.length} events were marked as seen.`)
       return { acknowledged }
     },
   },
 
   'events replay': {
     takes: '<id>…',
-    does: 'process these events once more',
+    does: 'process these events again',
     needs: EVERYTHING,
     acts: true,
     async run(ids, _, billing) {
@@ -73,7 +76,7 @@ export const eventCommands: Record<string, Command> = {
   },
 
   'events retry-dead': {
-    does: 'give the events whose tries are used up all their tries again',
+    does: 'retry the dead events, with all their tries',
     needs: EVERYTHING,
     acts: true,
     async run(_, __, billing) {
@@ -84,22 +87,22 @@ export const eventCommands: Record<string, Command> = {
   },
 
   'events process': {
-    does: 'process what is due, here and now',
+    does: 'process the events that are due, now and in this process',
     needs: EVERYTHING,
     acts: true,
     run: (_, __, billing) => processWaiting(billing),
   },
 
   'events pull': {
-    does: 'store what Stripe has and never delivered',
+    does: 'store the events that Stripe has but never delivered',
     needs: EVERYTHING,
     acts: true,
     async run(_, __, billing) {
       const progress = createProgress('events')
       const result = await billing.pullEvents({ onProgress: (seen) => progress.show(seen) })
       progress.end()
-      say(`Stripe told of ${result.seen} events; ${result.pulled.length} were missing.`)
-      if (result.outcome === 'busy') say('Another pull is under way: nothing was looked at.')
+      say(`Stripe listed ${result.seen} events; ${result.pulled.length} were missing.`)
+      if (result.outcome === 'busy') say('Another pull is running, so nothing was pulled.')
       return { ...result, ...(await processWaiting(billing)) }
     },
   },
@@ -107,7 +110,7 @@ export const eventCommands: Record<string, Command> = {
 
 async function processWaiting(billing: Billing): Promise<object> {
   const { processed, waiting, dead } = await billing.processEvents()
-  say(`${processed} processed, ${waiting} put off, ${dead} dead`)
+  say(`${processed} processed, ${waiting} postponed, ${dead} dead`)
   return { processed, waiting, dead }
 }
 
@@ -122,7 +125,7 @@ const STATUSES: readonly EventStatus[] = [
 function requireStatus(word: string): EventStatus {
   const status = STATUSES.find((known) => known === word)
   if (status) return status
-  throw new UsageError(`${word} is no status; there are ${STATUSES.join(', ')}.`)
+  throw new UsageError(`--status must be ${STATUSES.join(', ')}, not ${word}.`)
 }
 
 function requireLimit(text: string): number {

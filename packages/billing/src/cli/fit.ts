@@ -1,6 +1,6 @@
 /**
- * Whether the package's default instance may act for a host that has no `tollgate.config.ts`: only where
- * the database holds nothing that it does not know.
+ * Decides whether the default instance may act for a host without a `tollgate.config.ts`. It may only where it knows
+ * all plans, prices, products and handlers that the database names.
  *
  * @module
  */
@@ -16,32 +16,32 @@ const CREATE =
   "--config: import { defineConfig } from '@repo/core/config'; export default defineConfig({ billing }), " +
   'where billing is the instance of your createBilling, or the default one of @repo/billing.'
 
-/** @throws `other_instance` where the host has, or has to have, an instance of its own */
+/** Checks that the default instance may act. @throws `other_instance` where the host needs an instance of its own */
 export async function requireFit(ctx: BillingContext, command: Command): Promise<void> {
   if (!command.acts) return
   if (command.ownPlans) {
     const what =
-      'This makes products and prices of your plans, and no tollgate.config.ts says which'
+      'This command writes your plans to Stripe, and no tollgate.config.ts names your plans'
     throw new BillingError('other_instance', `${what}. ${CREATE}`)
   }
   const unknown = [...new Set([...(await unknownRows(ctx)), ...(await lackingIn(ctx))])]
   if (unknown.length === 0) return
-  const what = `The database holds what the default instance of billing does not know: ${inWords(unknown)}`
+  const what = `The default instance of billing lacks ${inWords(unknown)}, which the database names`
   throw new BillingError('other_instance', `${what}. Nothing was done. ${CREATE}`)
 }
 
-/** Says what another instance over this database has and the configured one lacks: it may be the wrong database. */
+/** Prints what the configured instance lacks and another instance of this database has. The database may be wrong. */
 export async function noteLacking(ctx: BillingContext, command: Command, config: string) {
   if (!command.acts || !command.needs.includes(databaseEnv)) return
   const lacking = await lackingIn(ctx)
   if (lacking.length === 0) return
   say(
-    `Another instance over this database has ${inWords(lacking)}, and ${config} has not. ` +
-      'What needs it is left to that instance.',
+    `Another instance of this database has ${inWords(lacking)}, but ${config} does not. ` +
+      'Work that needs it is left to that instance.',
   )
 }
 
-/** Plans and lookup keys of the mirrored catalogue that are none of this instance's. */
+/** The plans and lookup keys of stored products and prices that this instance does not have. */
 async function unknownRows({ db, plans }: BillingContext): Promise<string[]> {
   const keys = Object.values(plans).flatMap(({ prices }) =>
     Object.values(prices ?? {}).map(({ lookupKey }) => lookupKey),

@@ -16,14 +16,15 @@ import { createProgress } from '../progress.ts'
 import { paymentEnv } from '../providers/env.ts'
 import { type Command, type Flags, say, UsageError } from './command.ts'
 
-// Whoever takes the payments is asked; its key is read when that is known.
+// The provider's own key is checked later, because the provider may be any of several.
 const EVERYTHING = [databaseEnv, appEnv, paymentEnv]
 
+/** The commands `orders …`. */
 export const orderCommands: Record<string, Command> = {
   'orders list': {
     takes: '[<owner>]',
     flags: { status: 'pending,…', limit: '100', after: '<id>' },
-    does: 'orders, the newest first; --status attention for those somebody has to look at',
+    does: 'list orders, the newest first; --status attention for those that need a person',
     needs: [databaseEnv],
     async run([ownerId], { status, limit, after }, billing) {
       const most = limit === undefined ? 100 : requireWhole('limit', limit)
@@ -47,7 +48,7 @@ export const orderCommands: Record<string, Command> = {
 
   'orders show': {
     takes: '<id>',
-    does: 'one order, and what the ledger has of it',
+    does: 'show an order and its credit transactions',
     needs: [databaseEnv],
     async run([id = ''], _, billing) {
       const order = await billing.showOrder(id)
@@ -55,14 +56,14 @@ export const orderCommands: Record<string, Command> = {
       for (const { id, type, amount, key } of order.transactions) {
         say(`  ${id}  ${type}  ${amount > 0 ? '+' : ''}${amount}  ${key}`)
       }
-      if (order.transactions.length === 0) say('  The ledger has nothing of it.')
+      if (order.transactions.length === 0) say('  It has no credit transactions.')
       return order
     },
   },
 
   'orders reconcile': {
     flags: { order: '<id>', operator: '<name>' },
-    does: 'ask the provider about one order, or compare all of two days, and mend what differs',
+    does: 'compare one order, or all of the last two days, with the provider, and repair them',
     needs: EVERYTHING,
     acts: true,
     async run(_, flags, billing) {
@@ -82,7 +83,7 @@ export const orderCommands: Record<string, Command> = {
       say(
         added.length > 0
           ? `Wrote ${added.length} transactions, as ${operator}.`
-          : 'The ledger had all of it.',
+          : 'No credit transactions were missing.',
       )
       if (order.needsAttention !== null) process.exitCode = 1
       return { order, added, operator, skipped: null }
@@ -92,7 +93,7 @@ export const orderCommands: Record<string, Command> = {
   'orders refund': {
     takes: '<id>',
     flags: { amount: '<n>', note: '<reason>', key: '<key>', operator: '<name>' },
-    does: 'give the money of an order back, all or --amount in minor units, and take its credits back',
+    does: 'refund an order, in full or --amount in minor units, and take its credits back',
     needs: EVERYTHING,
     acts: true,
     async run([id = ''], flags, billing) {
@@ -110,7 +111,7 @@ export const orderCommands: Record<string, Command> = {
   },
 }
 
-/** Settles an order; the refusal where only another process can say anything about it. */
+/** Settles an order. Returns null, or the error where only another process knows the order. */
 async function settleOrSkip(billing: Billing, id: string, operator: string) {
   try {
     await billing.settleOrder(id, { operator })
@@ -133,13 +134,13 @@ async function reconcileAll(billing: Billing, operator: string): Promise<object>
   const list = (what: string, ids: readonly string[]) => {
     for (const id of ids) say(`${id}: ${what}`)
   }
-  list('mended', mended)
-  list('paid, without a transaction', paidWithoutTransaction)
-  list('a transaction without an order', transactionsWithoutOrder)
+  list('repaired', mended)
+  list('paid, but without a credit transaction', paidWithoutTransaction)
+  list('a credit transaction without an order', transactionsWithoutOrder)
   list('differs from the provider', differing)
   for (const { orderId, reason } of report.skipped) say(`${orderId}: skipped, ${reason}`)
   const wrong = paidWithoutTransaction.length + transactionsWithoutOrder.length + differing.length
-  say(`${report.payments} payments compared, ${mended.length} orders mended, ${wrong} wrong.`)
+  say(`${report.payments} payments compared, ${mended.length} orders repaired, ${wrong} wrong.`)
   if (wrong > 0) process.exitCode = 1
   return report
 }
@@ -156,19 +157,20 @@ function dayLine({ day, provider, currency, ours, theirs }: DayTotals): string {
     .join('  ')
 }
 
-/** Who does it: as said, else the name under which the machine knows them. */
+/** The name of the person who runs the command: `--operator`, else the user name of the system. */
 function operatorOf({ operator }: Flags): string {
   if (operator === undefined) return userInfo().username
   if (operator.trim() !== '') return operator
-  throw new UsageError('Say who you are after --operator.')
+  throw new UsageError('--operator must not be empty.')
 }
 
 const STATUSES: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
 
 function requireStatus(status: string): OrderStatus {
-  const known = STATUSES.find((each) => each === status)
-  if (known) return known
-  throw new UsageError(`There is no status ${status}: ${STATUSES.join(', ')}, or attention alone.`)
+  const found = STATUSES.find((each) => each === status)
+  if (found) return found
+  const known = `${STATUSES.join(', ')}, or attention alone`
+  throw new UsageError(`--status must be ${known}, not ${status}.`)
 }
 
 function requireWhole(name: string, text: string): number {
@@ -176,7 +178,7 @@ function requireWhole(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number above 0, not ${text}.`)
 }
 
-/** What is paid by an invoice and is no product. */
+/** The plan of an order that is paid by an invoice and has no product; null for other orders. */
 const planOf = ({ plan, interval, invoiceId }: OwnerOrder): string | null =>
   plan !== null ? `${plan} per ${interval}` : invoiceId && 'subscription'
 

@@ -1,5 +1,5 @@
 /**
- * The command line of `pnpm billing`, understood or refused.
+ * Parses the command line of `pnpm billing`.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const COMMANDS: Record<string, Command> = {
   ...webhookCommands,
 }
 
-/** Every command and what it does. */
+/** The help text: every command and what it does. */
 export function usage(): string {
   const lines = Object.entries(COMMANDS).map(
     ([name, command]) => `${synopsis(name, command)}\n    ${command.does}`,
@@ -30,17 +30,18 @@ export function usage(): string {
   return [
     ...lines,
     'With --json the result is one JSON document on standard output.',
-    'A command works with the instance of the nearest tollgate.config.ts, or of --config <path>.',
+    'A command uses the instance of the nearest tollgate.config.ts, or of --config <path>.',
   ].join('\n')
 }
 
+/** A command with its arguments and flags. */
 export interface Invocation {
   command: Command
   args: string[]
   flags: Flags
 }
 
-/** What is to be run; null where help is asked for. @throws `UsageError` for what nothing takes. */
+/** The command to run; null for `--help`. @throws `UsageError` for unknown commands, arguments and flags. */
 export function parse(argv: string[]): Invocation | null {
   const { positionals, values } = read(argv)
   const { help, ...flags } = values
@@ -50,7 +51,8 @@ export function parse(argv: string[]): Invocation | null {
   const args = positionals.slice(words)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
-    throw new UsageError(`${name ? `There is no command ${name}.` : 'Say what to do.'}\n${usage()}`)
+    const what = name ? `There is no command ${name}.` : 'Name a command.'
+    throw new UsageError(`${what}\n${usage()}`)
   }
   const wrong = (what: string) =>
     new UsageError(`${name} ${what}.\n${synopsis(name, command)} [--json]`)
@@ -59,7 +61,7 @@ export function parse(argv: string[]): Invocation | null {
   if (args.length > max) throw wrong(`does not take ${args[max]}`)
   for (const flag of Object.keys(flags)) {
     const isKnown = flag === 'json' || flag === 'config' || Object.hasOwn(command.flags ?? {}, flag)
-    if (!isKnown) throw wrong(`takes no --${flag}`)
+    if (!isKnown) throw wrong(`does not take --${flag}`)
   }
   return { command, args, flags: { json: false, ...flags } as Flags }
 }

@@ -1,7 +1,8 @@
 /**
- * `pnpm billing …`: what a person runs with the instance of the host's `tollgate.config.ts`. Words and
- * progress go to standard error, first what it acts on; `--json` puts one JSON document on standard output.
- * It ends with 0, with 2 when it was called wrongly and did nothing, and with 1 when it failed.
+ * The commands `pnpm billing …`, which people run with the instance of the host's `tollgate.config.ts`. Text and
+ * progress go to standard error, beginning with the database and account that the command acts on. `--json` prints one
+ * JSON document to standard output. The exit code is 0, or 2 where the command was called wrongly and did nothing, or 1
+ * where it failed or what it checked is wrong.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { noteLacking, requireFit } from './fit.ts'
 import { parse, usage } from './parse.ts'
 import { inWords, openTarget } from './target.ts'
 
-/** Runs the command that `args` name, and says how it ended: 0, 1 or 2. Nothing is thrown. */
+/** Runs the command that `args` name, and returns 0, 1 or 2. Never throws. */
 export async function runCommand(args: string[]): Promise<0 | 1 | 2> {
   try {
     await run(args)
@@ -40,7 +41,7 @@ async function run(argv: string[]): Promise<void> {
     const result = await command.run(args, flags, billing)
     if (flags.json) process.stdout.write(`${JSON.stringify({ ...result, target })}\n`)
   } finally {
-    // The client is made when it is touched, and a command without a database has no address for it.
+    // Touching `db` makes its client, for which a command without a database has no address.
     if (command.needs.includes(databaseEnv)) await ctx.db.$disconnect().catch(() => {})
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a command acts on: the host's instance, its database and its account at Stripe. It is said before
- * anything is done, without a password and without a key.
+ * The target of a command: the host's instance, its database and its account at Stripe. A command prints its target
+ * before it does anything, without passwords and keys.
  *
  * @module
  */
@@ -15,22 +15,24 @@ import { contextOf } from '../instance.ts'
 import { paymentEnv, stripeEnv } from '../providers/env.ts'
 import type { Command, Flags } from './command.ts'
 
+/** What a command acts on. */
 export interface Target {
-  /** Null: the command needs no database. The host is null where the client does not say it. */
+  /** Null: the command needs no database. `host` is null where the database client does not know it. */
   database: (Omit<DatabaseTarget, 'host'> & { host: string | null }) | null
-  /** Null: the command asks nothing of Stripe. */
+  /** Null: the command does not use Stripe. */
   stripe: {
-    /** Null: the key may not ask for it, or Stripe did not answer. */
+    /** Null: the key may not read the account, or Stripe did not answer. */
     account: string | null
-    /** Null: the host's client does not say it. */
+    /** Null: the host's Stripe client does not know it. */
     mode: 'live' | 'test' | null
-    /** Of the API: another one than Stripe's is a stand-in. */
+    /** The host of the API. Another host than Stripe's is a stand-in. */
     host: string
   } | null
   /** The path of the configuration. Null: the package's default instance. */
   config: string | null
 }
 
+/** The instance that a command uses, with its context and target. */
 export interface Acting {
   billing: Billing
   ctx: BillingContext
@@ -38,7 +40,7 @@ export interface Acting {
 }
 
 /**
- * Finds the host's instance, checks the variables that it and the command need, and asks what they act on.
+ * Finds the host's instance, checks the variables that the command needs, and looks up the target.
  *
  * @throws `invalid_config`, `config_not_found`, `invalid_environment`
  */
@@ -47,12 +49,13 @@ export async function openTarget(command: Command, { config: path }: Flags): Pro
   const billing = host.config === null ? defaultBilling : host.config.billing
   const ctx = billing === undefined ? null : contextOf(billing)
   if (ctx === null) {
-    const what = billing === undefined ? 'exports no billing' : 'exports a billing'
+    const what =
+      billing === undefined ? 'has no billing' : 'has a billing that createBilling did not make'
     throw new TollgateError(
       'invalid_config',
       500,
-      `${host.file} ${what} that createBilling of @repo/billing made: write ` +
-        'export default defineConfig({ billing })',
+      `${host.file} ${what}. Write export default defineConfig({ billing }), ` +
+        'where billing is an instance of createBilling of @repo/billing.',
     )
   }
   requireEnv(command.needs.filter((schema) => !isGiven(ctx, schema)))
@@ -64,7 +67,7 @@ export async function openTarget(command: Command, { config: path }: Flags): Pro
   return { billing: billing as Billing, ctx, target }
 }
 
-/** Whether the host gave its instance what these variables would say. */
+/** Whether the host passed to its instance what these variables would set. */
 function isGiven({ given }: BillingContext, schema: unknown): boolean {
   if (schema === databaseEnv) return given.db
   if (schema === appEnv) return given.appUrl

@@ -1,5 +1,5 @@
 /**
- * Commands about the webhook endpoint at Stripe.
+ * Commands about webhook endpoints.
  *
  * @module
  */
@@ -10,33 +10,34 @@ import { paymentEnv, stripeEnv } from '../providers/env.ts'
 import type { EndpointDifference, WebhookEndpoint } from '../webhooks/endpoints.ts'
 import { type Command, say } from './command.ts'
 
+/** The commands `webhooks …`. */
 export const webhookCommands: Record<string, Command> = {
   'webhooks create': {
     takes: '<url>',
-    does: 'make the endpoint at Stripe that sends to this address, and print its signing secret',
+    does: 'create the endpoint at Stripe that sends to this URL, and print its signing secret',
     needs: [stripeEnv],
     async run([url = ''], { json }, billing) {
       const created = await billing.createWebhookEndpoint(url)
       if (created.isNew) {
-        say(`made ${line(created.endpoint)}`)
-        say('Put its signing secret into STRIPE_WEBHOOK_SECRET. It is shown this once.')
-        // The one secret that is ever printed: nobody could get it otherwise.
+        say(`Created ${line(created.endpoint)}`)
+        say('Put the signing secret into STRIPE_WEBHOOK_SECRET. It is shown only once.')
+        // No other secret is ever printed. The caller has no other way to get this one.
         if (!json) process.stdout.write(`${created.secret}\n`)
         return created
       }
-      say(`There is one already: ${line(created.endpoint)}`)
+      say(`The endpoint exists already: ${line(created.endpoint)}`)
       if (created.difference) {
         for (const what of inWords(created.endpoint, created.difference)) say(what)
-        say('It was left as it is: change it at Stripe, or delete it there and come again.')
+        say('Nothing was changed. Change the endpoint at Stripe, or delete it there and try again.')
         process.exitCode = 1
-      } else say('It is as it should be. Its signing secret is at Stripe, Developers → Webhooks.')
+      } else say('It is set up correctly. Its signing secret is at Stripe, Developers → Webhooks.')
       return created
     },
   },
 
   'webhooks diagnose': {
     takes: '[<url>]',
-    does: 'walk through what keeps webhooks from coming: address, https, secret, limits, deliveries',
+    does: 'check what may keep webhooks from arriving: address, https, secret, limits, deliveries',
     needs: [databaseEnv, appEnv, paymentEnv],
     async run([url], _, billing) {
       const diagnosis = await billing.diagnoseWebhooks(url)
@@ -50,7 +51,7 @@ export const webhookCommands: Record<string, Command> = {
   },
 
   'webhooks list': {
-    does: "the account's webhook endpoints",
+    does: "list the account's webhook endpoints",
     needs: [stripeEnv],
     async run(_, __, billing) {
       const endpoints = await billing.listWebhookEndpoints()
@@ -76,7 +77,7 @@ function inWords(
   if (surplusEvents.length > 0) words.push(`It also sends ${surplusEvents.join(', ')}.`)
   if (apiVersion) {
     const is = endpoint.apiVersion ?? "the account's"
-    words.push(`Its version is ${is} and should be ${apiVersion}; that cannot be changed.`)
+    words.push(`Its API version is ${is} and should be ${apiVersion}; Stripe cannot change it.`)
   }
   return words
 }
