@@ -1,5 +1,5 @@
 /**
- * The peer: Better Auth as it comes, on the same database, with and without its cookie cache.
+ * The competitor: Better Auth with its defaults on the same database, with and without its cookie cache.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { cookiesOf } from '../src/testing.ts'
 import type { Subject } from './subjects.ts'
 
+/** The kinds of Better Auth's cookie cache. */
 export const COOKIE_CACHES = ['compact', 'jwt', 'jwe'] as const
 
 type Strategy = (typeof COOKIE_CACHES)[number]

@@ -1,6 +1,6 @@
 /**
- * `pnpm bench auth`: what asking who somebody is costs, next to a bare verification and to Better
- * Auth's own ways, one after the other in one process.
+ * `pnpm bench auth`: measures `getSession` next to a bare verification and next to Better Auth's own
+ * look-ups. All run in one process, one after another.
  *
  * @module
  */
@@ -19,13 +19,13 @@ import { COOKIE_CACHES, cookieCache, database } from './better-auth.ts'
 import { bare, cold, fresh, permission, type Subject, setUp, warm } from './subjects.ts'
 
 const USAGE = `pnpm bench auth [options]
-  --seconds <n>  how long each way is measured in all its rounds (default 4)
-  --rounds <n>   rounds in which the ways take turns, whose median is reported (default 40)
-  --quick        a smoke run of a few seconds; its figures mean little
-  --json         one JSON document on standard output, all else on standard error
+  --seconds <n>  how long each subject is measured, over all rounds (default 4)
+  --rounds <n>   rounds in which the subjects take turns; their median is reported (default 40)
+  --quick        a smoke run of a few seconds, whose figures mean little
+  --json         one JSON document on standard output, everything else on standard error
   --out <file>   the same document in a file`
 
-/** How long calls follow each other without anything else. */
+/** How long one subject's calls follow each other without a pause. */
 const TURN_NS = 10_000_000n
 
 interface Options extends CommonOptions {
@@ -65,7 +65,7 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
     await timed(subject, 200)
   }
   say(`measuring in ${rounds} rounds`)
-  // In many short turns, so that what else the machine does meets them all.
+  // Many short turns spread the machine's other work over all subjects.
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of subjects) {
       times.get(subject.name)?.push(await timed(subject, (seconds * 1000) / rounds))
@@ -85,7 +85,7 @@ async function measure({ seconds, rounds }: Options, scope: Scope): Promise<Repo
   }
 }
 
-/** Microseconds for one call, over calls for about `ms`, one after the other. */
+/** Microseconds per call, over calls for about `ms` milliseconds, one after another. */
 async function timed({ name, once, isRight }: Subject, ms: number): Promise<number> {
   let calls = 0
   let spent = 0n
@@ -101,7 +101,7 @@ async function timed({ name, once, isRight }: Subject, ms: number): Promise<numb
       now = process.hrtime.bigint()
     }
     spent += now - since
-    // Timers and sockets get their turn, as they do in a server.
+    // Timers and sockets get their turn, as in a server.
     await new Promise((done) => setImmediate(done))
   }
   return Number(spent) / 1000 / calls

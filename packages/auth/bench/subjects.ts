@@ -1,5 +1,5 @@
 /**
- * Our ways of asking, and the verification alone that they cannot beat.
+ * The subjects of the benchmark: our look-ups, and a bare verification, which they cannot beat.
  *
  * @module
  */
@@ -12,17 +12,19 @@ import type { Session } from '../src/caller.ts'
 import { ACCESS_COOKIE } from '../src/cookies.ts'
 import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../src/testing.ts'
 
-/** More than are remembered, so that in turns none of them ever is. */
+/** More tokens than auth remembers, so that in rotation none is remembered. */
 const TOKENS = 2_000
 
+/** One thing to measure. */
 export interface Subject {
   name: string
-  /** One question. */
+  /** Makes one call. */
   once(): Promise<unknown>
-  /** Whether the answer is the right one. */
+  /** Whether the call's answer is right. */
   isRight(answer: unknown): boolean
 }
 
+/** Auth with a signed-in user and valid access tokens. */
 export interface Setting {
   auth: TestAuth
   tokens: string[]
@@ -33,7 +35,7 @@ export interface Setting {
 
 type CryptoKey = Awaited<ReturnType<typeof generateKeyPair>>['publicKey']
 
-/** Auth with a key of ours, somebody signed in, and as many good tokens of theirs as are needed. */
+/** Makes auth with a given key, signs a user in, and signs the access tokens. */
 export async function setUp(db: Database, logger: Logger): Promise<Setting> {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const key = { ...(await exportJWK(privateKey)), kid: 'bench' }
@@ -49,7 +51,7 @@ export async function setUp(db: Database, logger: Logger): Promise<Setting> {
   return { auth, tokens, publicKey, cookie, userId }
 }
 
-/** Requests with the tokens in turn. */
+/** Requests with the tokens in rotation. */
 function inTurn({ auth, tokens }: Setting): () => Request {
   const requests = tokens.map((token) => auth.request('/', { cookie: `${ACCESS_COOKIE}=${token}` }))
   let next = 0
@@ -96,7 +98,7 @@ export function fresh({ auth, cookie, userId }: Setting): Subject {
   }
 }
 
-/** A check is shorter than the promise around it, so a hundred are timed as one. */
+/** Times a hundred checks as one call, because a single check takes less time than the promise around it. */
 export function permission({ auth, userId }: Setting): Subject {
   const organizationId = 'acme'
   const session: Session = {

@@ -1,6 +1,7 @@
 /**
- * The access token: a signed statement about a session, five minutes long, without personal data.
- * Verified without a database; what was verified is kept, and its end is still looked at each time.
+ * The access token: a signed statement about a session. It lives five minutes and holds no personal data.
+ * Verifying a token needs no database. A verified token is remembered, and its expiry is still checked on
+ * each use.
  *
  * @module
  */
@@ -9,40 +10,50 @@ import { type CryptoKey, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
 import type { Session } from './caller.ts'
 import { cookiesAt, readCookie } from './cookies.ts'
 
-/** A token lives this long; at the edge a revoked session does, too. */
+/** How long an access token lives, in seconds. At the edge, a revoked session lives as long. */
 export const ACCESS_SECONDS = 300
 
-/** Of a key pair: ECDSA on P-256, or RSA with SHA-256 for verifiers that know no other. */
+/**
+ * The signing algorithm of a key pair. `ES256` is ECDSA on P-256; `RS256` is for verifiers that cannot check
+ * ES256.
+ */
 export type AccessTokenAlg = 'ES256' | 'RS256'
 
 const ALGORITHMS: AccessTokenAlg[] = ['ES256', 'RS256']
+/** The longest token that is verified, in characters. A longer one is refused. */
 const LONGEST_TOKEN = 4096
+/** How many verified tokens are remembered at the most. */
 const REMEMBERED = 1_000
+/** How many characters of a token's end make its key in the memory. */
 const KEY_LENGTH = 24
 
-/** What a token says, verified. */
+/** The claims of a verified access token. */
 export interface Statement {
   session: Session
-  /** Seconds since 1970. */
+  /** When the token was issued, in seconds since 1970. */
   issuedAt: number
 }
 
+/** Checks access tokens and remembers the ones that it has verified. */
 export interface Verifier {
   /** The name of the cookie that holds a token. */
   cookie: string
-  /** The statement of a token that was verified before and has not ended; null for any other. */
+  /** The statement of a token that was verified before and has not expired; null for any other token. */
   recall(token: string): Statement | null
-  /** The token's statement; null for anything expired, forged, or meant for others. */
+  /**
+   * The token's statement; null for a token that has expired, was forged or names another issuer or audience.
+   */
   verify(token: string): Promise<Statement | null>
 }
 
+/** The private key that signs access tokens, with its id and algorithm. */
 export interface Signer {
   alg: string
   kid: string
   privateKey: CryptoKey
 }
 
-/** The statement as a token that ends when its session says so. */
+/** Signs a statement as an access token, which expires at the session's `expiresAt`. */
 export function signAccessToken(
   origin: string,
   { alg, kid, privateKey }: Signer,
@@ -76,8 +87,8 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
     typ: 'at+jwt',
     requiredClaims: ['exp', 'iat', 'sub', 'sid'],
   }
-  // Two halves: where the newer is full the older is forgotten. That costs nothing, and finding the
-  // oldest of one Map costs more than the rest.
+  // The memory has two halves. When the newer half is full, the older half is forgotten. Finding the oldest
+  // entry of a single Map would cost more than everything else here.
   let newer = new Map<string, Verified>()
   let older = newer
   const remember = (key: string, verified: Verified) => {
@@ -98,7 +109,8 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
     },
     async verify(token) {
       if (token.length > LONGEST_TOKEN) return null
-      // Expired, forged, of another issuer, or the keys cannot be had: nobody is signed in.
+      // A token that has expired, was forged or has another issuer gives null. So does a key that cannot be
+      // loaded.
       const verified = await jwtVerify(token, keys, options).catch(() => null)
       const statement = verified && statementOf(verified.payload)
       if (!statement) return null
@@ -109,7 +121,7 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
   }
 }
 
-/** The end of the signature tells tokens apart; a whole one takes long to look up. */
+/** The end of the signature tells tokens apart, and a Map finds it faster than the whole token. */
 const keyOf = (token: string): string => token.slice(-KEY_LENGTH)
 
 interface Verified {
@@ -118,7 +130,7 @@ interface Verified {
   endsAt: number
 }
 
-/** For the caller to keep and to change. */
+/** A copy, so that the caller may change it without changing the remembered one. */
 const copyOf = ({ session, issuedAt }: Statement): Statement => ({
   session: {
     ...session,
@@ -132,7 +144,7 @@ function statementOf(claims: Record<string, unknown>): Statement | null {
   const { sub, sid, role, org, orgRole, acr, auth_time, mfa, iat, exp, client_id } = claims
   const userId = textOf(sub)
   const sessionId = textOf(sid)
-  // Another program's token is not a session, whatever it is for.
+  // An access token of an OAuth client is not a session, whatever its purpose is.
   if (!userId || !sessionId || client_id !== undefined) return null
   if (typeof iat !== 'number' || typeof exp !== 'number') return null
   const session: Session = {
@@ -143,7 +155,7 @@ function statementOf(claims: Record<string, unknown>): Statement | null {
     organizationRole: textOf(orgRole),
     acr: textOf(acr) ?? 'aal1',
     ...(mfa ? { mfaRequired: true } : {}),
-    // A token that does not say when is as old as can be.
+    // A token without `auth_time` counts as the oldest sign-in possible.
     authenticatedAt: new Date(typeof auth_time === 'number' ? auth_time * 1000 : 0),
     expiresAt: new Date(exp * 1000),
   }
@@ -153,8 +165,9 @@ function statementOf(claims: Record<string, unknown>): Statement | null {
 const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
 /**
- * The statement of the request's access token, from its cookie or as a bearer token; null without.
- * At once where the token is known: under Better Auth each promise costs as much as all of that.
+ * The statement of the request's access token, from its cookie or its bearer header; null without a valid
+ * token. A remembered token is answered synchronously, because inside Better Auth each promise costs as much
+ * as the whole look-up.
  */
 export function readStatement(
   req: Request,

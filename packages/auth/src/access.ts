@@ -1,8 +1,7 @@
 /**
- * May this session do that? A role's permissions first, then policies over whatever is known of the
- * asker, the thing asked about and the circumstances. The order is fixed: another organization's
- * things are refused, then what any policy denies is refused, then what the role or a policy allows is
- * allowed, and the rest is refused. A policy that throws counts against the asker.
+ * Decides whether a session may do something. The order is fixed: a resource of another organization is
+ * refused; then what any policy denies is refused; then what the role or a policy allows is allowed;
+ * everything else is refused. A policy that throws counts as a refusal.
  *
  * @module
  */
@@ -18,68 +17,72 @@ import {
   type Roles,
 } from './permissions.ts'
 
-/** What is asked about; a row of the host's, as it is. */
+/** The resource that a question is about. A row of the host's database will do. */
 export interface Resource {
-  /** Null: no organization's. */
+  /** The organization that the resource belongs to; null if it belongs to none. */
   organizationId: string | null
-  /** The user whose it is, for `:own`. Null or left out: nobody's. */
+  /** The user who owns the resource, for `:own` permissions. Null or undefined: nobody owns it. */
   ownerId?: string | null | undefined
 }
 
+/** The facts about a request that policies may use. */
 export interface Circumstances {
   /** Default: the clock's time. */
   now: Date
-  /** Where the asker is, as far as the host knows: `{ country: 'DE', ip: '192.0.2.1' }`. */
+  /** Where the user is, as far as the host knows: `{ country: 'DE', ip: '192.0.2.1' }`. */
   location: Readonly<Record<string, string>>
-  /** Whatever else a policy goes by: `{ stage: 'production', maintenance: false }`. */
+  /** Any other facts for policies: `{ stage: 'production', maintenance: false }`. */
   environment: Readonly<Record<string, unknown>>
 }
 
-/** What a policy is asked. */
+/** The question that a policy answers. */
 export interface Question extends Circumstances {
   session: Session
-  /** As it was asked, with its `:own` where it had one. */
+  /** The permission as the caller gave it, including its `:own`. */
   permission: string
-  /** Null where nothing was named. */
+  /** Null if the caller named no resource. */
   resource: (Resource & Readonly<Record<string, unknown>>) | null
-  /** Whether the resource is the asker's. */
+  /** Whether the session's user owns the resource. */
   isOwn: boolean
 }
 
+/** A rule beside the roles that allows or denies permissions. */
 export interface Policy<P extends string = Permission> {
-  /** What `explain` calls it. */
+  /** The policy's name in the decisions of `explain`. */
   name: string
   effect: 'allow' | 'deny'
   /**
-   * What it is about. One with `:own` is about the asker's own things, one without is about those,
-   * too.
+   * The permissions that the policy is about. With `:own`, the policy applies only to resources that the user
+   * owns; without `:own`, it applies to all resources.
    */
   permissions: readonly P[] | 'all'
-  /** Quick and without side effects: it is asked at every decision. */
+  /** Whether the policy applies. Must be quick and without side effects, because every decision calls it. */
   when(question: Question): boolean
 }
 
+/** The answer to a question, with the rule that decided it. */
 export interface Decision {
   allowed: boolean
   permission: string
-  /** What decided. */
+  /** The rule that decided. */
   rule: Rule
 }
 
+/** Why a question was allowed or refused. */
 export type Rule =
-  /** The role was given `permission`. */
+  /** The role has `permission`. */
   | { kind: 'role'; name: string; permission: string }
   | { kind: 'policy'; name: string; effect: 'allow' | 'deny' }
-  /** The resource is another organization's. */
+  /** The resource belongs to another organization. */
   | { kind: 'organization' }
-  /** `:own` was asked of what is another's. */
+  /** An `:own` permission was asked for a resource that the user does not own. */
   | { kind: 'owner' }
   /** Nobody is signed in. */
   | { kind: 'session' }
-  /** Nothing allows it. */
+  /** Neither the role nor a policy allows it. */
   | { kind: 'none' }
 
-/** A decision for the record: ids, no personal data. */
+/** A decision for an access log. It holds ids and no personal data. */
 export interface AccessRecord extends Decision {
   /** Null when nobody was signed in. */
   userId: string | null
@@ -88,22 +91,25 @@ export interface AccessRecord extends Decision {
   resourceId: string | null
 }
 
+/** The options of `createAccess`. */
 export interface AccessOptions<P extends string, R extends string> {
   /** Default: `defaultRoles`. */
   roles?: Roles<P, R>
   policies?: readonly Policy<NoInfer<P>>[]
-  /** What policies are told of a request. Default: nothing but the time. */
+  /** The facts of a request that policies get. Default: only the time. */
   circumstances?: (req: Request) => Partial<Circumstances>
-  /** Told of every decision, after it. Whatever it throws changes none. */
+  /** Called after every decision. An error that it throws changes no decision. */
   audit?: (record: AccessRecord) => unknown
   /** Default: the machine's time. */
   clock?: Clock
 }
 
+/** The function that answers questions about permissions. */
 export interface Can<P extends string> {
   /**
-   * Whether the session may do `permission` to `resource`. Without a resource: whether it may do it
-   * at all, and an `:own` one to what it owns. Never throws; a session that is null may do nothing.
+   * Whether the session may do `permission` to `resource`. Without a resource: whether the session may do it
+   * at all, or, for an `:own` permission, to resources that the user owns. Never throws. A null session may
+   * do nothing.
    */
   <T extends Resource>(
     session: Session | null,
@@ -111,7 +117,7 @@ export interface Can<P extends string> {
     resource?: T | null,
     circumstances?: Partial<Circumstances> & { explain?: false },
   ): boolean
-  /** The same, with the rule that decided. */
+  /** The same, and returns the rule that decided. */
   <T extends Resource>(
     session: Session | null,
     permission: P,
@@ -120,26 +126,28 @@ export interface Can<P extends string> {
   ): Decision
 }
 
+/** Roles and policies together, as `createAuth` and `createEdge` take them. */
 export interface Access<P extends string = Permission, R extends string = OrganizationRole> {
   roles: Roles<P, R>
   can: Can<P>
   /**
-   * Asks for every one of `permissions`.
+   * Throws unless the session has every one of `permissions`.
    *
    * @throws `insufficient_permission` (403)
    */
   require(session: Session, req: Request, permissions: readonly P[]): void
 }
 
+/** A policy, indexed by permission. */
 interface Indexed {
   name: string
   effect: 'allow' | 'deny'
-  /** The permission is about the asker's own things only. */
+  /** The policy is only about resources that the user owns. */
   own: boolean
   when: Policy['when']
 }
 
-/** Roles and policies as one answer. Give it to `createAuth` and `createEdge`. */
+/** Makes an access object of roles and policies. Pass it to `createAuth` and `createEdge`. */
 export function createAccess<P extends string = Permission, R extends string = OrganizationRole>(
   options: AccessOptions<P, R> = {},
 ): Access<P, R> {
@@ -174,7 +182,7 @@ export function createAccess<P extends string = Permission, R extends string = O
           environment: given.environment ?? {},
         }
       : null
-    // Without a resource, what is asked of one's own is about one's own.
+    // An `:own` permission without a resource is about the user's own resources.
     const concernsOwn = isOwn || (asksOwn && resource === null)
     const denial = question && first(denials.get(base), question, concernsOwn)
     if (denial) return { kind: 'policy', name: denial.name, effect: 'deny' }
@@ -214,8 +222,8 @@ export function createAccess<P extends string = Permission, R extends string = O
         throw new AuthError(
           'insufficient_permission',
           rule.kind === 'policy'
-            ? `${permission} is required, and denied by a policy.`
-            : `${permission} is required, the role is ${role}.`,
+            ? `${permission} is required, but a policy denies it.`
+            : `${permission} is required, but the role is ${role}.`,
         )
       }
     },
@@ -240,7 +248,9 @@ function indexed(
   return found
 }
 
-/** The first policy that applies. One that throws applies if it denies, and does not if it allows. */
+/**
+ * The first policy that applies. A policy that throws applies if it denies, and does not apply if it allows.
+ */
 function first(
   policies: readonly Indexed[] | undefined,
   question: Question,
@@ -249,7 +259,7 @@ function first(
   return policies?.find(({ own, effect, when }) => {
     if (own && !concernsOwn) return false
     try {
-      // A host without types may answer with a promise, which says nothing.
+      // A host without types may return a promise. A promise counts like an error.
       return effect === 'deny' ? when(question) !== false : when(question) === true
     } catch {
       return effect === 'deny'
@@ -274,11 +284,11 @@ function record(
     const told = audit(entry)
     if (told instanceof Promise) told.catch(() => {})
   } catch {
-    // A record that fails must not open or close a door.
+    // An error in the host's log must not change the decision.
   }
 }
 
-/** The default table without policies. */
+/** The default roles, without policies. */
 export const defaultAccess: Access = createAccess()
 
 export {

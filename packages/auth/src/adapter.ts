@@ -1,7 +1,7 @@
 /**
- * Better Auth's way to the database. Stand-ins of addresses end here, what one user can have is bounded here, and
- * what would outlive the end of a user's access is refused here, because every endpoint of Better Auth writes its
- * rows through it.
+ * Better Auth's database adapter, with our rules on top. Every endpoint of Better Auth writes its rows
+ * through this adapter, so three rules are enforced here: stand-in addresses are replaced by the real ones,
+ * the number of rows per user is bounded, and a write is refused once the user's access has ended.
  *
  * @module
  */
@@ -28,10 +28,10 @@ type Create = Adapter['create']
 type Row = Record<string, unknown>
 type Where = NonNullable<Parameters<Adapter['findOne']>[0]['where']>
 
-/** Models of which a user has so many, with the name of the bound. */
+/** The models that are bounded per user, with the name of each bound. */
 const BOUNDED = { passkey: 'passkeys', account: 'accounts' } as const
 
-/** The adapter, over a client or over a transaction of one. */
+/** The adapter over a database client, or over a transaction of one. */
 export function adapterOf(db: Database | Db, bounds: Bounds = boundsOf()): Make {
   return (options) => guarded(plain(db)(options), { db, bounds, options })
 }
@@ -65,13 +65,15 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     const row = await atomically(db, async (tx) => {
       const made = () => plain(tx)(options).create(given)
       if (model === 'verification') {
-        // The end of access deletes the challenges that it sees after it has locked the user's row.
+        // Ending a user's access locks the user's row first and deletes the challenges afterwards. A
+        // challenge that is written before `requireAccess` is therefore seen and deleted.
         const challenge = await made()
         await requireAccess(tx, userId)
         return challenge
       }
       const isBounded = Object.hasOwn(BOUNDED, model)
-      // What is counted is counted under the row's own lock, and two who share it first would wait for each other.
+      // Counting needs an exclusive lock on the user's row. Two transactions that both share the lock first
+      // would deadlock.
       const isLocked = await requireAccess(tx, userId, { isUpdated: isBounded })
       if (isBounded) {
         await requireRoom(tx, bounds, BOUNDED[model as keyof typeof BOUNDED], userId, { isLocked })
@@ -81,7 +83,10 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     return row
   }
 
-  /** A request ends the sessions above the bound once it is known how many there are; see `new-session.ts`. */
+  /**
+   * Writes a session. Within a request, `new-session.ts` ends the sessions above the bound later, once it
+   * knows how many there are.
+   */
   async function createSession(given: Parameters<Create>[0], userId: string) {
     const create = async ({ data }: { data: Parameters<typeof beginSession>[1] }) =>
       (await beginSession(db, data)) ?? db.session.create({ data: data as never })
@@ -90,7 +95,10 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     return row
   }
 
-  /** Two of Better Auth's questions are answered by one statement, or by what the hooks have read. */
+  /**
+   * Answers two of Better Auth's queries from one statement each, or from the rows that hooks have read
+   * already.
+   */
   async function findOne<T>(args: Parameters<Adapter['findOne']>[0]): Promise<T | null> {
     const given = real(args)
     const { model, where, join } = given
@@ -107,7 +115,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     return adapter.findOne<T>(given)
   }
 
-  /** Makes the change while the access of those whose rows it is about is held. */
+  /** Makes a change while it holds the access of each user whose rows are changed. */
   async function change<T>(args: Changed, run: (adapter: Adapter, args: Changed) => Promise<T>) {
     const given = real(args)
     await forgetPresented()
@@ -123,7 +131,8 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
         !given.where.some(({ field }) => field === 'password')
       const verified = isPassword ? await verifiedPassword() : undefined
       if (verified === undefined) return run(inner, given)
-      // Only over the password that was shown: another may have been chosen meanwhile.
+      // The update applies only while the password is still the one that was verified, because another
+      // request may have changed it.
       const same = { field: 'password', value: verified } as Where[number]
       const changed = await run(inner, { ...given, where: [...given.where, same] })
       if (changed === 0 || changed === null) throw passwordReplaced()
@@ -131,7 +140,10 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     })
   }
 
-  /** A link, a challenge or a code is used while the access of its user is held, and before anything is done with it. */
+  /**
+   * Uses up a link, a challenge or a code while the access of its user is held, before anything is done with
+   * it.
+   */
   async function consume<T>(args: Parameters<Adapter['consumeOne']>[0]): Promise<T | null> {
     if (args.model !== 'verification') return adapter.consumeOne<T>(real(args))
     return atomically(db, async (tx) => {
@@ -155,7 +167,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     count: (args) => adapter.count(real(args)),
     update: (async (args: Changed) => {
       const row = await change(args, (inner, given) => inner.update(given as never))
-      // Better Auth goes on with the row, and a session may have ended since it was read.
+      // Better Auth continues with the row it gets, but the session may have ended since it was read.
       if (row === null && args.model === 'session') throw sessionOver()
       return row
     }) as never,
@@ -167,13 +179,18 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
   }
 }
 
-/** What the hooks of the request have read of the session with this token; null: nothing. */
+/**
+ * The row that the request's hooks have read for the session with this token; null if they have read none.
+ */
 async function presentedByToken(model: string, where: Where | undefined) {
   const token = model === 'session' ? onlyValue(where, 'token') : null
   return token === null ? null : takePresented(token)
 }
 
-/** The text that the only condition asks of `field`; null for every other question. */
+/**
+ * The value of `field`, if the query's only condition is that `field` equals a string; null for other
+ * queries.
+ */
 function onlyValue(where: Where | undefined, field: string): string | null {
   const [only, ...others] = where ?? []
   if (!only || others.length > 0 || only.field !== field) return null
@@ -184,7 +201,7 @@ const firstOf = (row: object) => ({ findFirst: async () => ({ ...row }) })
 
 const ended = <T extends Changed>(args: T): T => ({ ...args, where: byId(args.model, args.where) })
 
-/** The users whose rows a change is about. */
+/** The users whose rows the change affects. */
 async function ownersOf(adapter: Adapter, { model, where }: Changed): Promise<string[]> {
   const column = model === 'user' ? 'id' : 'userId'
   const named = where.find(({ field, operator }) => field === column && (operator ?? 'eq') === 'eq')

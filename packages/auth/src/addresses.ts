@@ -1,6 +1,7 @@
 /**
- * Where a request comes from, for limits and the audit log as for Better Auth. Checked when auth is made: a
- * list of proxies that cannot be read would trust nobody, or everybody.
+ * The address that a request comes from. Rate limits, the audit log and Better Auth all use the same one. The
+ * options are checked when auth is created, because a malformed list of proxies would trust nobody or
+ * everybody.
  *
  * @module
  */
@@ -16,18 +17,18 @@ import {
 } from '@repo/core/rate-limit'
 import { withHeaders } from './border.ts'
 
-/** The address of a request, told to Better Auth so that its sessions and limits have the same. */
+/** Passes the address of a request to Better Auth, so that its sessions and limits use the same address. */
 export interface AddressTeller {
-  /** `req` with the address in a header of its own. */
+  /** Returns `req` with its address in a header of our own. */
   tell(req: Request): Request
   /** Better Auth's `advanced.ipAddress`. */
   options: { ipAddressHeaders: string[]; trustedProxies?: string[] }
 }
 
 /**
- * Better Auth has a reader of its own, which knows no ports and no brackets. It is asked for the header that
- * we set first, and reads the others where the host calls `auth.api` with headers. The name of ours is
- * random, so that no caller can send it.
+ * Better Auth's own reader of addresses understands neither ports nor brackets. So we set a header that it
+ * reads first; it reads the other headers where the host calls `auth.api` with headers. The name of our
+ * header is random, so that no caller can send it.
  */
 export function createAddressTeller(
   { ipAddressHeaders = ['x-forwarded-for'], trustedProxies }: AddressOptions,
@@ -50,9 +51,10 @@ export function createAddressTeller(
 }
 
 /**
- * The caller's address; in development and tests that of this machine where none is known, as with Better Auth.
+ * Reads the caller's address. In development and tests an unknown address becomes 127.0.0.1, as in Better
+ * Auth.
  *
- * @throws `invalid_options` for what is no header, address or range
+ * @throws `invalid_options` for a malformed header name, address or range
  */
 export function createAddressOf(options: AddressOptions): AddressOf {
   const read = createReader(options)
@@ -60,8 +62,8 @@ export function createAddressOf(options: AddressOptions): AddressOf {
 }
 
 /**
- * Warns of a public host that says nothing about its proxies: whoever reaches it directly can then choose
- * the address that limits go by, and behind two proxies nobody has one.
+ * Warns when a public host does not say which proxies it trusts. A caller who reaches such a host directly
+ * can choose the address that limits use, and behind two proxies every address is unknown.
  */
 export function checkProxies(options: AddressOptions, baseURL: string, logger: Logger): void {
   const { protocol, hostname } = new URL(baseURL)

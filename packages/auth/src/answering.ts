@@ -1,6 +1,6 @@
 /**
- * A database client for Better Auth's adapter that answers some of its questions with rows that were read, or
- * written, by one statement of ours. Better Auth asks table by table; its adapter still maps and checks what it gets.
+ * A database client for Better Auth's adapter that answers some of its queries with rows from one statement
+ * of ours. Better Auth queries table by table; its adapter still maps and checks the rows that it gets.
  *
  * @module
  */
@@ -12,16 +12,16 @@ type Method = 'findFirst' | 'findMany' | 'create'
 // biome-ignore lint/suspicious/noExplicitAny: Prisma's arguments differ by model and method.
 type Answer = (args: any) => Promise<unknown>
 
-/** What is answered in place of the database, for as long as one call of the adapter lasts. */
+/** The answers that replace the database during one call of the adapter. */
 export type Answers = { [M in Model]?: { [K in Method]?: Answer } }
 
 const answers = new AsyncLocalStorage<Answers>()
 
-/** `call` of an adapter over `answering(db)`, with `given` in place of the database. */
+/** Runs `call`, in which a client from `answering` takes its rows from `given` instead of the database. */
 export const withAnswers = <T>(given: Answers, call: () => Promise<T>): Promise<T> =>
   answers.run(given, call)
 
-/** `db`, and within `withAnswers` what was given there. */
+/** Wraps `db` so that `withAnswers` can replace its answers. */
 export function answering<T extends object>(db: T): T {
   return new Proxy(db, {
     get(target, key) {
@@ -29,7 +29,7 @@ export function answering<T extends object>(db: T): T {
       const given = answers.getStore()?.[key as Model]
       if (given)
         return new Proxy(value as object, { get: (own, name) => answerOf(given, own, name) })
-      // Prisma's own methods go by the client itself.
+      // Prisma's own methods need the client as `this`.
       return typeof value === 'function' ? value.bind(target) : value
     },
   })

@@ -1,8 +1,9 @@
 /**
- * How the handler refuses: every answer with an error has one shape, problem+json (RFC 9457), and a `code`
- * in lower case, whoever made it. `message` says the same as `detail`, for Better Auth's browser client.
- * Answers of the OAuth server keep the shape of RFC 6749, because other programs read them.
+ * The shape of the handler's errors. Every error is a problem+json document (RFC 9457) with a lower-case
+ * `code`, whichever part of the code made it. `message` repeats `detail` for Better Auth's browser client.
+ * Errors of the OAuth server keep the shape of RFC 6749, because other programs read them.
  *
+ * @see https://www.rfc-editor.org/rfc/rfc9457
  * @module
  */
 
@@ -10,7 +11,7 @@ import { TollgateError, toResponse } from '@repo/core'
 import { isAPIError } from 'better-auth/api'
 import { hopTo, sameOriginPath } from './hop.ts'
 
-/** For a refusal without a code of its own, such as the router's. */
+/** The codes for errors that come without one, such as the router's, by HTTP status. */
 const CODES: Record<number, string> = {
   400: 'invalid_request',
   401: 'not_authenticated',
@@ -24,22 +25,25 @@ const CODES: Record<number, string> = {
   429: 'too_many_requests',
 }
 
-/** Better Auth's codes for what has a code already. */
+/** Better Auth's codes that have the same meaning as one of ours. */
 const SAME: Record<string, string> = {
   session_not_fresh: 'recent_sign_in_required',
   unauthorized: 'not_authenticated',
 }
 
-/** A code as everybody sees it. Better Auth writes its own in capitals. */
+/** The public form of a code: lower case. Better Auth writes its own codes in capitals. */
 const plainCode = (code: string): string => {
   const plain = code.toLowerCase()
   return SAME[plain] ?? plain
 }
 
-/** The codes of `CODES`, and the one for everything above. */
+/** The codes of `CODES`, and `internal_error` for every other status. */
 export const GENERAL_CODES = [...new Set(Object.values(CODES)), 'internal_error']
 
-/** `answer` as it is where it refuses nothing, else in the one shape, with its headers and cookies. */
+/**
+ * Returns an error in the one shape, with its headers and cookies. Returns any other answer, and any page,
+ * unchanged.
+ */
 export async function asProblem(answer: Response): Promise<Response> {
   const isPage = answer.headers.get('content-type')?.includes('html')
   if (answer.status < 400 || isPage) return answer
@@ -50,7 +54,7 @@ export async function asProblem(answer: Response): Promise<Response> {
   const { code, message, detail, error, ...rest } = (said ?? {}) as Record<string, unknown>
   if (typeof error === 'string' && code === undefined) return answer
   const headers = new Headers(answer.headers)
-  // The wait of Better Auth's limits has a header of its own.
+  // Better Auth's limits send the wait in a header of their own.
   const wait = headers.get('x-retry-after')
   if (wait && !headers.has('retry-after')) headers.set('retry-after', wait)
   const fallback = CODES[answer.status] ?? 'internal_error'
@@ -71,7 +75,7 @@ export async function asProblem(answer: Response): Promise<Response> {
   })
 }
 
-/** A path of the host whose `error` is in lower case, as in every answer. */
+/** A path of the host with its `error` parameter in lower case, as in every answer. */
 export function withPlainError(path: string): string {
   const url = new URL(path, 'http://localhost')
   const code = url.searchParams.get('error')
@@ -80,7 +84,9 @@ export function withPlainError(path: string): string {
   return `${url.pathname}${url.search}${url.hash}`
 }
 
-/** What the handler answers: the hop after a provider's callback, and every refusal in one shape. */
+/**
+ * The handler's final answer: a same-site hop after a provider's callback, and every error in the one shape.
+ */
 export async function answerOf(
   answer: Response,
   isCallback: boolean,
@@ -94,7 +100,7 @@ export async function answerOf(
   return hopTo(path, headers)
 }
 
-/** Better Auth's server functions, whose errors have the codes of the handler's answers. */
+/** Wraps Better Auth's server functions so that their errors have the same codes as the handler's answers. */
 export function plainErrors<Api extends object>(api: Api): Api {
   const plain = Object.entries(api).map(([name, call]) => {
     if (typeof call !== 'function') return [name, call]
@@ -111,7 +117,7 @@ export function plainErrors<Api extends object>(api: Api): Api {
   return Object.fromEntries(plain)
 }
 
-/** Better Auth's codes, each with its sentence. */
+/** Better Auth's codes, each with its message. */
 export const sentencesOf = (codes: object): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(codes as Record<string, { message: string }>).map(([code, { message }]) => [

@@ -1,6 +1,7 @@
 /**
- * Which endpoint leaves which entry in the audit log, and which leaves none and why. Every endpoint that changes
- * something is named here; a test compares the names with the running handler, so a new one cannot be forgotten.
+ * The audit action of each endpoint, and the reason of each endpoint that leaves no entry. Every endpoint
+ * that changes something is listed here; a test compares the list with the running handler, so no new
+ * endpoint can be forgotten.
  *
  * @module
  */
@@ -9,12 +10,13 @@ import type { AuditAction } from './audit.ts'
 
 type Actions = Readonly<Record<string, AuditAction>>
 
-/** Where a sign-in may end. */
+/** The endpoints at which a sign-in may end. */
 export const SIGNS_IN =
   /^\/(sign-in\/|callback\/|magic-link\/verify|passkey\/verify-authentication)/
+/** The endpoints that check a code of the second factor. */
 export const SECOND_FACTOR = /^\/two-factor\/verify-(totp|backup-code)$/
 
-/** What people do to what is theirs. */
+/** The endpoints that change something of the user's own account. */
 export const OWN: Actions = {
   '/sign-out': 'sign_out',
   '/oauth2/end-session': 'sign_out',
@@ -37,7 +39,7 @@ export const OWN: Actions = {
   '/organization/reject-invitation': 'invitation_rejected',
 }
 
-/** What they do to programs: to their own, and to what others may do on their behalf. */
+/** The endpoints about OAuth clients: the user's own clients, and the user's consents to any client. */
 export const PROGRAMS: Actions = {
   '/oauth2/consent': 'program_allowed',
   '/oauth2/update-consent': 'program_consent_changed',
@@ -50,7 +52,7 @@ export const PROGRAMS: Actions = {
   '/oauth2/delete-client': 'program_deleted',
 }
 
-/** What they do to an organization. */
+/** The endpoints that change an organization. */
 export const ORGANIZATIONS: Actions = {
   '/organization/create': 'organization_created',
   '/organization/update': 'organization_changed',
@@ -59,14 +61,14 @@ export const ORGANIZATIONS: Actions = {
   '/organization/cancel-invitation': 'invitation_canceled',
 }
 
-/** What they do to others. */
+/** The endpoints that change another member. */
 export const OTHERS: Actions = {
   '/organization/update-member-role': 'role_changed',
   '/organization/remove-member': 'member_removed',
   '/organization/transfer-ownership': 'role_changed',
 }
 
-/** Where the entry is written by the endpoint's own code, or by what it sets off. */
+/** The endpoints whose own code, or the code that they call, writes the entry. */
 const ELSEWHERE: Actions = {
   '/callback/:id': 'sign_in',
   '/change-email': 'email_change_requested',
@@ -92,7 +94,7 @@ const READS = 'It reads, and changes nothing.'
 const CLOSED = 'It is closed, and changes nothing.'
 const HOST = 'Only the host’s own code reaches it.'
 
-/** Each endpoint that is no GET and leaves no entry, with its reason. */
+/** Each endpoint that leaves no entry although its method is not GET, with the reason. */
 export const UNAUDITED: Readonly<Record<string, string>> = {
   '/access/refresh':
     'It exchanges a token of the same session. A used one is recorded: session_reused.',

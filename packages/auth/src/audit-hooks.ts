@@ -1,6 +1,7 @@
 /**
- * What of Better Auth's endpoints goes into the audit log. Placed last among the plugins: a sign-in that
- * still waits for its second factor is none. What the second factor refuses is recorded where that is done.
+ * Writes the audit entries for Better Auth's endpoints. This plugin has to be the last one, because a sign-in
+ * that still waits for its second factor does not count as a sign-in. The second factor records its own
+ * refusals.
  *
  * @module
  */
@@ -16,39 +17,42 @@ import { createPasswordFields, type Endpoints } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { accountEmail } from './stand-in-address.ts'
 
-/** Adds an entry, with where it came from; what fails is logged. */
+/** Adds an entry together with its network and browser. An error is logged and not thrown. */
 export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined) => Promise<void>
 
 export interface AuditHooksOptions {
   db: Database
-  /** Hashes addresses that nobody has. */
+  /** The key of the hash for addresses that have no account. */
   key: string
   /** The endpoints of the running instance. */
   endpoints: Endpoints
   record: Recorder
 }
 
-/** A keyed hash of an e-mail address: the same for the same address, and readable by nobody. */
+/**
+ * A keyed hash of an e-mail address. It is the same for the same address, and nobody can read the address in
+ * it.
+ */
 export const subjectOf = (key: string, email: string): string =>
   createHmac('sha256', key)
     .update(accountEmail(email) ?? email.trim().toLowerCase())
     .digest('hex')
     .slice(0, 24)
 
-/** Where an account gets its first password by a way of its own, which is told of otherwise. */
+/** The endpoints that give an account its first password and have entries of their own. */
 const SETS_FIRST_PASSWORD = /^\/(sign-up\/email|reset-password)$/
 
-/** What is read before an endpoint has changed it. */
+/** The state that is read before an endpoint changes it. */
 interface Before {
   userId: string
   sessionId: string
   isPending: boolean
   hasSecondFactor: boolean
-  /** Whom the request is about, and the role until now. */
+  /** The member that the request changes, with the role before the change. */
   target: { userId: string; role: string } | null
-  /** Of the account it is about. */
+  /** The provider of the account that is unlinked. */
   provider: string | null
-  /** The program that a consent is about. */
+  /** The OAuth client that a consent is about. */
   clientId: string | null
 }
 
@@ -96,7 +100,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
   async function entriesOf(ctx: HookContext, by: Before | undefined): Promise<AuditEntry[]> {
     const path = ctx.path ?? ''
     const { returned } = ctx.context
-    // A redirect comes as an error, too.
+    // Better Auth represents a redirect as an error, too.
     if (isAPIError(returned) && returned.statusCode >= 400) {
       return by && isWrongPassword(returned)
         ? [wrongPassword(path, by)]
@@ -115,7 +119,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     const { path = '' } = ctx
     const action = OWN[path] as AuditAction
     const { userId, sessionId, provider } = by
-    // A program may ask for the end of a session, and the person refuse.
+    // A program may ask to end a session, and the user may refuse.
     if (path.startsWith('/oauth2/') && (await db.session.count({ where: { id: sessionId } })) > 0)
       return []
     return [
@@ -149,7 +153,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     ]
   }
 
-  /** It is about nobody that is known here. */
+  /** The entry has no `userId`, because no known user is affected. */
   function toOrganization(ctx: HookContext, { userId }: Before): AuditEntry {
     const { role } = (ctx.context.returned ?? {}) as { role?: unknown }
     return {
@@ -163,20 +167,22 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
   async function signedIn({ context }: HookContext): Promise<AuditEntry[]> {
     const id = context.newSession?.session.id
     const session = id ? (await knownSession(id))?.statement.session : undefined
-    // One that lacks its second factor is recorded when that is shown.
+    // A sign-in that lacks its second factor is recorded once the second factor is shown.
     if (!session || session.mfaRequired) return []
     const { userId, sessionId } = session
     return [{ action: 'sign_in', userId, actorId: userId, sessionId }]
   }
 
-  /** The code, and what it completed: a sign-in, or turning the second factor on. */
+  /**
+   * One entry for the code, and one for what the code completed: a sign-in, or turning on the second factor.
+   */
   async function shown(ctx: HookContext, by: Before | undefined): Promise<AuditEntry[]> {
     const session = ctx.context.newSession?.session
     if (!session) return []
     const own = { userId: session.userId, actorId: session.userId, sessionId: session.id }
     const reason = ctx.path === '/two-factor/verify-totp' ? 'totp' : 'backup_code'
     const isAnother = by?.userId !== session.userId
-    // A password was shown before, whichever session the browser had.
+    // This cookie means that a password was shown first, whichever session the browser had.
     const { name } = ctx.context.createAuthCookie('two_factor')
     const isSignIn =
       !by || by.isPending || isAnother || (await ctx.getSignedCookie(name, ctx.context.secret))
@@ -208,7 +214,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     ]
   }
 
-  /** The endpoint asked for the password of the signed-in user, and got another. */
+  /** The endpoint asked for the signed-in user's password, and the request had a wrong one. */
   const wrongPassword = (path: string, { userId, sessionId }: Before): AuditEntry => ({
     action: 'password_failed',
     userId,
@@ -235,7 +241,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     return [{ ...failed, userId: user?.id ?? null, subject: user ? null : subjectOf(key, email) }]
   }
 
-  /** Wherever it is linked, also by signing in. */
+  /** Records every new account, also one that a sign-in links. */
   async function linked(
     { userId, providerId }: { userId: string; providerId: string },
     ctx: Pick<HookContext, 'request' | 'headers' | 'path'> | null,
@@ -245,7 +251,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
     if (providerId !== 'credential') {
       await record({ action: 'account_linked', ...own, detail: { to: providerId } }, source)
     } else if (ctx && !SETS_FIRST_PASSWORD.test(ctx.path ?? '')) {
-      // By the host's own code, which asks `auth.api.setPassword`.
+      // The host's own code set it with `auth.api.setPassword`.
       await record({ action: 'password_set', ...own }, source)
     }
   }
@@ -270,13 +276,13 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
   }
 }
 
-/** Better Auth says it with this code wherever it asks. */
+/** Better Auth uses this code wherever it asks for a password. */
 const isWrongPassword = ({ body }: { body?: { code?: string | undefined } | undefined }) =>
   body?.code?.toLowerCase() === 'invalid_password'
 
 const bodyOf = (ctx: HookContext) => (ctx.body ?? {}) as { [field: string]: unknown }
 
-/** Which role an accepted invitation gave, and the user who sent it. */
+/** The role that an accepted invitation gave, and the user who sent the invitation. */
 function invitedBy(ctx: HookContext): { to: string; by: string } {
   const { member, invitation } = ctx.context.returned as {
     member: { role: string }
@@ -285,14 +291,14 @@ function invitedBy(ctx: HookContext): { to: string; by: string } {
   return { to: member.role, by: invitation.inviterId }
 }
 
-/** The organization that an endpoint's answer is about, where the request names none. */
+/** The organization that the request names, or else the organization of the endpoint's answer. */
 function organizationOf(ctx: HookContext): string | null {
   const { organizationId } = bodyOf(ctx)
   if (typeof organizationId === 'string') return organizationId
   const returned = ctx.context.returned as { [part: string]: { organizationId?: string } } | null
   const direct = returned as { organizationId?: unknown; id?: unknown } | null
   if (typeof direct?.organizationId === 'string') return direct.organizationId
-  // The organization itself.
+  // The answer is the organization itself.
   if (typeof direct?.id === 'string') return direct.id
   return returned?.member?.organizationId ?? returned?.invitation?.organizationId ?? null
 }

@@ -1,7 +1,7 @@
 /**
- * The audit log: what happened to accounts and by whom, for whoever has to find out later. It is only added
- * to (the database refuses anything else) and holds no personal datum beyond ids: of an address the
- * network, of a browser its family.
+ * The audit log: what happened to accounts, and who did it. Entries are only ever added, and the database
+ * refuses any other change. Besides ids an entry holds no personal data: it keeps the network of an address
+ * and the family of a browser.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import { networkOf } from '@repo/core/rate-limit'
 import type { Db, Prisma } from '@repo/db'
 import { familyOf } from './account/device.ts'
 
+/** Everything that the audit log records. */
 export type AuditAction =
   | 'account_linked'
   | 'account_unlinked'
@@ -74,30 +75,31 @@ export type AuditAction =
   | 'user_exported'
   | 'users_purged'
 
+/** One entry to add to the audit log. */
 export interface AuditEntry {
   action: AuditAction
-  /** Whom it is about. Default null: nobody known here. */
+  /** The user whom the entry is about. Default null: no known user. */
   userId?: string | null
-  /** Who did it. Default null: nobody was signed in. */
+  /** The user who did it. Default null: nobody was signed in. */
   actorId?: string | null
   organizationId?: string | null
   sessionId?: string | null
-  /** A keyed hash that stands for somebody unknown; see `subjectOf`. */
+  /** A keyed hash that stands for an unknown address; see `subjectOf`. */
   subject?: string | null
-  /** Codes, roles, numbers and ids, no texts. `by`: the user who sent the invitation that was accepted. */
+  /** Codes, roles, numbers and ids, but no free text. `by` is the user who sent the accepted invitation. */
   detail?: { reason?: string; from?: string; to?: string; by?: string; count?: number }
-  /** Whole; its network is kept. */
+  /** The whole address. Only its network is stored. */
   ip?: string | null
-  /** The header; the browser's family is kept. */
+  /** The `User-Agent` header. Only the browser's family is stored. */
   userAgent?: string | null
 }
 
 const IDS = ['userId', 'actorId', 'organizationId'] as const
 
 /**
- * Adds an entry, in the transaction `tx` or at once where it is a client.
+ * Adds an entry. `tx` may be a transaction or a client.
  *
- * @throws `invalid_argument` (400) for an id that is neither null nor text
+ * @throws `invalid_argument` (400) for an id that is neither null nor a non-empty string
  */
 export async function audit(tx: Pick<Db, 'auditLog'>, entry: AuditEntry): Promise<void> {
   const { ip, userAgent, detail, ...rest } = requireOptions('The entry', entry)
@@ -116,13 +118,15 @@ export async function audit(tx: Pick<Db, 'auditLog'>, entry: AuditEntry): Promis
   })
 }
 
+/** Which entries to read. Every filter that is given must match. */
 export interface AuditFilter {
   userId?: string
   actorId?: string
   organizationId?: string
   action?: AuditAction | readonly AuditAction[]
-  /** From this time on, and before that one. */
+  /** The earliest time, inclusive. */
   from?: Date
+  /** The latest time, exclusive. */
   to?: Date
   /** `nextCursor` of the page before. */
   cursor?: string
@@ -130,10 +134,11 @@ export interface AuditFilter {
   limit?: number
 }
 
+/** One page of the audit log. */
 export interface AuditPage {
-  /** The newest first. */
+  /** The newest entry comes first. */
   entries: Prisma.AuditLogModel[]
-  /** For the page that follows; null on the last. */
+  /** The cursor of the next page; null on the last page. */
   nextCursor: string | null
 }
 
@@ -141,10 +146,10 @@ const MAX_PAGE = 200
 const FILTERS: readonly string[] = [...IDS, 'action', 'from', 'to', 'cursor', 'limit']
 
 /**
- * Reads a page of the entries that fit each filter; called without a filter, of every organization. It neither
- * skips nor repeats an entry while others are added.
+ * Reads a page of the entries that match every filter. Without a filter it reads the entries of every
+ * organization. Entries that are added between two pages are neither skipped nor repeated.
  *
- * @throws `invalid_argument` (400) for a filter that is undefined, empty, not text or unknown
+ * @throws `invalid_argument` (400) for an unknown filter, or a filter that is undefined or malformed
  */
 export async function listAuditLog(
   db: Pick<Db, 'auditLog'>,
@@ -165,7 +170,7 @@ export async function listAuditLog(
   const actions = optional(filter, 'action', requireActions)
   const from = optional(filter, 'from', requireDate)
   const to = optional(filter, 'to', requireDate)
-  // Without a cursor it is the first page of the same entries.
+  // A filter without a cursor asks for the first page.
   const cursor = filter.cursor === undefined ? undefined : requireId('cursor', filter.cursor)
   const count = Math.min(requireLimit(filter.limit ?? 50, Number.MAX_SAFE_INTEGER), MAX_PAGE)
   const found = await db.auditLog.findMany({
@@ -186,22 +191,23 @@ const requireActions = (name: string, given: unknown): string[] =>
   (Array.isArray(given) ? given : [given]).map((action) => requireId(name, action))
 
 const DAY_MS = 24 * 60 * 60 * 1000
+/** The shortest time that entries are kept, in days. */
 export const MIN_AUDIT_DAYS = 90
 
 /**
- * Deletes entries older than `keepDays`, 90 or more. Returns how many.
+ * Deletes entries older than `keepDays` days, and returns their number. Fewer than 90 days count as 90.
  *
- * @throws `invalid_argument` (400) where keepDays is not a number
+ * @throws `invalid_argument` (400) if `keepDays` is not a finite number
  */
 export async function pruneAuditLog(
   db: Pick<Db, '$queryRaw'>,
   keepDays: number,
   now = new Date(),
 ): Promise<number> {
-  if (!Number.isFinite(keepDays)) throw new ArgumentError('keepDays is not a number of days.')
+  if (!Number.isFinite(keepDays)) throw new ArgumentError('keepDays must be a number of days.')
   const days = Math.max(keepDays, MIN_AUDIT_DAYS)
   const before = new Date(requireDate('now', now).getTime() - days * DAY_MS)
-  // By a function, because the app's role need not be allowed to delete entries.
+  // A database function deletes them, because the app's role need not have the right to delete entries.
   const [row] = await db.$queryRaw<[{ count: number }]>`
     SELECT "AuditLog_prune"(${before}::timestamptz)::int AS count`
   return row.count

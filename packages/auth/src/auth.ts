@@ -1,5 +1,5 @@
 /**
- * Auth as one configured thing: Better Auth with our cookies, mails, guards and forms.
+ * Better Auth with our cookies, mails, guards and forms, as one configured object.
  *
  * @module
  */
@@ -40,6 +40,7 @@ import { createHandler, type Routed } from './router.ts'
 import { createGuards, type Guards } from './session.ts'
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
 
+/** The signed-in user, with personal data. */
 export interface AuthUser {
   id: string
   name: string
@@ -47,7 +48,7 @@ export interface AuthUser {
   emailVerified: boolean
   image: string | null
   role: string
-  /** When the account will be deleted, because its owner asked for it; null: it stays. */
+  /** When the account will be deleted, if its owner asked for that; else null. */
   deletionDueAt: Date | null
 }
 
@@ -55,11 +56,12 @@ export interface AuthUser {
 const MAIL_JOBS = [JOBS[0].name]
 
 /**
- * Auth over `given`. What it leaves out comes from the environment: the documented variables are the default of
- * their options, and one whose option is given is not read.
+ * Makes an auth instance. Options that are left out come from the environment variables that are their
+ * documented defaults; the variable of an option that is given is not read.
  *
- * @throws `invalid_environment`, which lists every variable that is missing or malformed; `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a base URL that is
- * none, lifetimes or signing keys that cannot be meant.
+ * @throws `invalid_environment`, which lists every missing or malformed variable
+ * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a malformed base URL,
+ * or lifetimes or signing keys that make no sense
  */
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   given: GivenAuthOptions<P, R> = {},
@@ -111,7 +113,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
   const guards: Guards<P, R> = createGuards(getSession, { access })
-  /** By the session's row, which a refresh makes no younger. */
+  /** Checks the session's row, because a refresh does not make the sign-in more recent. */
   const requireRecent = async (req: Request) => {
     const session = await guards.requireAuth(req, { fresh: true })
     const row = await database.session.findUnique({ where: { id: session.sessionId } })
@@ -132,7 +134,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     background.run('backlog', backlog.look)
   }
   const reply = async (req: Request): Promise<Response> => {
-    // What is refused here has changed nothing that there is to tell of.
+    // A request that `checkRequest` refuses has changed nothing, so it sets off no events.
     let isChecked = false
     try {
       const hop = options.oauth && isAuthorization(req) ? sameSiteHop(req) : null
@@ -163,13 +165,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
     can: access.can,
     /** The host's origin, as browsers write it. */
     baseURL,
-    /** Better Auth's endpoints. Mount it at `/api/auth/*`; in Node by `toNodeHandler(auth)`. */
+    /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
     handler: Object.assign(handler, { baseURL }),
-    /** Better Auth's server functions, for what has no guard or form here. */
+    /** Better Auth's server functions, for everything that has no guard or form here. */
     api,
-    /** Better Auth's codes, as answers of the handler have them, each with its sentence. */
+    /** The codes in the handler's answers that come from Better Auth, each with its message. */
     errorCodes: sentencesOf(betterAuthInstance.$ERROR_CODES),
-    /** The signed-in user with name and address; null when nobody is. */
+    /** The signed-in user with name and address; null if nobody is signed in. */
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
       if (!session) return null
@@ -185,7 +187,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       return { ...user, deletionDueAt: deletion?.dueAt ?? null }
     },
     /**
-     * Everything that auth keeps about who is asking, for them to take along. Asks for a sign-in of the last
+     * Exports everything that auth stores about the signed-in user. Requires a sign-in within the last
      * quarter of an hour.
      *
      * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403)
@@ -199,10 +201,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
       return document
     },
     /**
-     * Deletes a user at once, on the host's decision, such as for a person who asks by letter. A person who is
-     * signed in posts to `/delete-user`. For a user who is gone nothing happens.
+     * Deletes a user at once, when the host decides so, for example after a letter. A signed-in user posts to
+     * `/delete-user` instead. Does nothing if the user does not exist.
      *
-     * @throws `organizations_need_owner` (409), which names those that nobody else owns
+     * @throws `organizations_need_owner` (409), which names the organizations that have no other owner
      */
     async deleteUser(userId: string): Promise<void> {
       requireId('The user id', userId)
@@ -217,7 +219,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       background.run('events', events.deliver)
       await tokens.settle()
     },
-    /** What the page behind a confirmation mail has to show to this browser; see `ConfirmationState`. */
+    /** What the page behind a confirmation mail has to show in this browser; see `ConfirmationState`. */
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       const name = `${cookiesAt(baseURL).prefix}.sign_up`
       const cookie = readCookie(req, name)
@@ -226,8 +228,8 @@ export function createAuth<P extends string = Permission, R extends string = Org
       return confirmationState(rows, token, signUpId)
     },
     /**
-     * Counts a request to the host's own API: 1,000 an hour for a user, 100 for an address that is not
-     * signed in. Returns the `RateLimit-…` headers for the answer.
+     * Counts a request to the host's own API: 1,000 an hour for a user, 100 an hour for an address without a
+     * session. Returns the `RateLimit-…` headers for the answer.
      *
      * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
      */
@@ -236,27 +238,27 @@ export function createAuth<P extends string = Permission, R extends string = Org
       return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
     },
     /**
-     * Registers a program for tokens, where the option `oauth` is on. For a user whose own role is
-     * `ADMIN`, and who signed in within the last quarter of an hour. The program gets tokens for as long as
-     * that user has the role.
+     * Registers an OAuth client, if the option `oauth` is set. The user's own role must be `ADMIN`, and the
+     * user must have signed in within the last quarter of an hour. The client gets tokens only while that
+     * user has the role.
      *
      * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required`, `insufficient_role` (403)
      */
     async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
       const { role } = await requireRecent(req)
       if (role === 'ADMIN') return createOAuthClient(api, req, client)
-      throw new AuthError('insufficient_role', `ADMIN is required, the role is ${role}.`)
+      throw new AuthError('insufficient_role', `ADMIN is required, but the role is ${role}.`)
     },
-    /** Answers a form of the host, without script; see `FormAction`. */
+    /** Answers a form of the host that works without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
-    /** For a worker of `@repo/jobs`, with the times at which cron runs them. */
+    /** The jobs for a worker of `@repo/jobs`; `cron` says when it runs them. */
     jobs: createJobs(options, mails, events, deletion),
     cron: authCron,
-    /** Waits for events and upgrades that requests have set off. For tests and for shutting down. */
+    /** Waits for the events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
     /**
-     * Ends what was opened beside the database: listening for revoked sessions, which the next
-     * `getSession` begins anew, and the connection to Redis.
+     * Closes the connections besides the database: the listener for revoked sessions, which the next
+     * `getSession` opens again, and the connection to Redis.
      */
     async close(): Promise<void> {
       await tokens.close()
@@ -265,11 +267,12 @@ export function createAuth<P extends string = Permission, R extends string = Org
   }
 }
 
+/** An auth instance, as `createAuth` returns it. */
 export type Auth<P extends string = Permission, R extends string = OrganizationRole> = ReturnType<
   typeof createAuth<P, R>
 >
 
-/** The default instance, from the environment on first use. */
+/** The default instance, made from the environment on first use. */
 export const auth: Auth = lazy(() => createAuth())
 
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
@@ -293,8 +296,11 @@ export const exportUser: Auth['exportUser'] = (req) => auth.exportUser(req)
 export const deleteUser: Auth['deleteUser'] = (userId) => auth.deleteUser(userId)
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
-/** A provider's answer to a sign-in, which may have made a user. */
+/** Whether a provider answers to a sign-in, which may create a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
 
-/** Where other programs send people, who are not known here before the hop. */
+/**
+ * Whether another program sent the user here. The browser sends the session's strict cookies only after a
+ * same-site hop.
+ */
 const isAuthorization = (req: Request) => new URL(req.url).pathname === '/api/auth/oauth2/authorize'

@@ -1,15 +1,16 @@
 /**
- * Work that a request sets off and does not wait for, so that its time tells nothing about who is
- * known here. What it throws is logged and fails nobody.
+ * Work that a request starts and does not wait for, so that the time of the answer does not reveal whether an
+ * account exists. An error in that work is logged and does not fail the request.
  *
  * @module
  */
 
 import type { Logger } from '@repo/core'
 
+/** Runs work beside requests. */
 export interface Background {
   run(name: string, work: () => Promise<unknown>): void
-  /** Waits until nothing is running. */
+  /** Waits until no work is running. */
   settled(): Promise<void>
 }
 

@@ -1,9 +1,8 @@
 /**
- * bcrypt, two at a time, away from everything else. One hash is a fifth of a second of computing; in
- * libuv's pool a few of them hold up WebCrypto, files and name look-ups for seconds. So two threads of
- * their own do nothing else. Networks take turns, so no caller makes the others wait for longer than a hash,
- * and a caller who comes while too many of its own requests wait is told to come again. A full queue refuses whoever
- * has the most in it, and nobody who comes from a quiet network.
+ * bcrypt on two threads of its own. One hash takes a fifth of a second of computing. In libuv's pool, a few
+ * hashes would hold up WebCrypto, files and DNS look-ups for seconds. The networks of callers take turns, so
+ * a caller delays the others by one hash at the most, and a caller with too many waiting requests is refused.
+ * A full queue refuses the network with the most requests in it, and no caller from a quiet network.
  *
  * @module
  */
@@ -14,19 +13,22 @@ import { createTurns, NO_CALLER, type Turn } from './turns.ts'
 
 const THREADS = 2
 /**
- * How many may wait. Of one address about seven seconds of work at 12 rounds: a caller who waits longer has
- * gone. Of one account at that address more than a person needs. Of all what the process can hold.
+ * How many requests may wait. The limit per address is about seven seconds of work at 12 rounds, because a
+ * caller rarely waits longer. The limit per account at an address is more than a person needs. The limit for
+ * all is what the process can hold.
  */
 const MAX_WAITING = { account: 8, address: 32, all: 256 }
 const RETRY_AFTER_SECONDS = 5
-/** From here on it matters whose turn it is: at 12 rounds a newcomer waits for a second or so. */
+/** From this many waiting requests on, the order matters: at 12 rounds a new request waits about a second. */
 const BUSY = 8
 
-/** Hashes `text`, or compares it with `hash` where one is given. */
+/** Hashes `text`, or compares it with `hash` if that is not null. */
 interface Task {
   text: string
   hash: string | null
-  /** The cost of a hash; a comparison takes as long as one of this cost, if its own is lower. */
+  /**
+   * The cost of a new hash, in bcrypt rounds. A comparison with a cheaper hash takes as long as this cost.
+   */
   rounds: number
 }
 
@@ -37,9 +39,10 @@ interface Waiting {
 }
 
 /**
- * Text, so that no bundler, transpiler or test runner has to find a file. On Linux a priority is a thread's
- * own: where processors are scarce, requests come before passwords. Costs double with each round,
- * so the comparison and one hash of each cost from its own up to `rounds` add up to `rounds`.
+ * The thread's code is text, so that no bundler, transpiler or test runner has to find a file. Linux gives
+ * each thread a priority of its own, so requests come before passwords where processors are scarce. The cost
+ * doubles with each round: a comparison, plus one hash of each cost from the stored hash's up to `rounds`,
+ * takes as long as `rounds`.
  */
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads')
@@ -53,31 +56,39 @@ parentPort.on('message', ({ text, hash, rounds }) => {
 })`
 
 const WITHOUT_THREADS =
-  'Passwords are hashed without threads of their own, which holds up other requests: no thread could load ' +
-  'the native module bcrypt. Keep it out of your bundle; in Next.js add it to serverExternalPackages.'
+  'Passwords are hashed on the threads of other work and hold up other requests, because no thread of their own ' +
+  'could load the native module bcrypt. Keep it out of your bundle; in Next.js add it to serverExternalPackages.'
 
+/** Hashes and compares passwords on threads of its own. */
 export interface BcryptPool {
   /**
-   * @throws `too_busy` (503), as the next one: too many of this turn wait; all places are taken and nobody has more of
-   * them; or while it waits somebody with less comes, and all places are taken
+   * @throws `too_busy` (503) if too many requests of this turn wait; if all places are taken and no other
+   * network has more of them; or if all places are taken and a request of a quieter network takes this one's
+   * place. `compare` throws the same.
    */
   hash(text: string, rounds: number, turn?: Turn): Promise<string>
-  /** `hash` must be one of bcrypt's. Takes as long as `rounds` do. */
+  /** Compares `text` with a bcrypt `hash`. Takes as long as a hash of `rounds`. */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
-  /** @throws `too_busy` (503) when half of those who may wait do, of this turn or with it as the fullest of all */
+  /**
+   * @throws `too_busy` (503) if half of the permitted requests of this turn wait, or half of all and this
+   * network has the most
+   */
   requireRoom(turn?: Turn): void
-  /** @throws `too_busy` (503) when a hash asked for now would be refused */
+  /** @throws `too_busy` (503) if a hash for this turn would be refused now */
   requirePlace(turn?: Turn): void
-  /** Whether so many wait that a caller notices. */
+  /** Whether so many requests wait that a caller notices. */
   isBusy(): boolean
 }
 
 export interface BcryptPoolOptions {
-  /** Where the native module is. Default: found from here. */
+  /** Locates the native module. Default: resolved from this package. */
   resolve?: () => string | Promise<string>
 }
 
-/** Each call makes threads of its own; `bcryptPool` is the process's. Nothing starts before its use. */
+/**
+ * Makes a pool with threads of its own, which start on first use. `bcryptPool` returns the process's shared
+ * pool.
+ */
 export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
   const { resolve = locateBcrypt } = options
   let file: string | undefined
@@ -97,7 +108,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
 
   function requireRoom(turn: Turn, share: number): void {
     const { account, address, all } = waiting.waiting(turn)
-    // Work that names no account is that of many, such as resets.
+    // A task without an account, such as a password reset, is limited by its address alone.
     const isAccountFree = turn.account === null || account < MAX_WAITING.account * share
     const isFree = address < MAX_WAITING.address * share
     const isOpen = all < MAX_WAITING.all * share || !waiting.isFirstToShed(turn)
@@ -123,7 +134,8 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       file ??= await resolve()
       return await performIn(idle.pop() ?? start(file), task)
     } catch {
-      // A host whose bundler hides the module, or that has no threads: slower for others, but right.
+      // The host's bundler hides the module, or the host has no threads. Hashing here is slower for other
+      // requests, but correct.
       withoutThreads = true
       process.emitWarning(WITHOUT_THREADS, '@repo/auth')
       return performHere(task)
@@ -131,7 +143,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
   }
 
   function start(workerData: string): Worker {
-    // The thread needs nothing of the process: not its loaders, not its secrets.
+    // The thread needs neither the process's loaders nor its environment with the secrets.
     const worker = new Worker(THREAD, {
       eval: true,
       workerData,
@@ -151,7 +163,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       worker.removeAllListeners()
       worker.once('message', (value: unknown) => {
         finish()
-        // An idle thread that fails is not asked again.
+        // An idle thread that fails gets no more work.
         worker.once('error', () => idle.splice(idle.indexOf(worker), 1))
         idle.push(worker)
         done(value)
@@ -162,7 +174,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       }
       worker.once('error', lost)
       worker.once('exit', lost)
-      // The process stays for a hash that is under way, and for no other.
+      // Only a hash that is under way keeps the process alive.
       worker.ref()
       worker.postMessage(task)
     })
@@ -180,15 +192,15 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
 }
 
 const tooBusy = () =>
-  new AuthError('too_busy', 'Too many passwords are being checked.', {
+  new AuthError('too_busy', 'Too many passwords are being checked. Try again in a few seconds.', {
     headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
   })
 
 /**
- * The file of the native module, which a thread loads by its path. A bundler puts a number of its own in the
- * place of `createRequire` where it sees one, so Node's is fetched at run time. Where the sources have been
- * left behind, as in Next.js' `output: 'standalone'`, the module is loaded first and then found among what
- * is loaded.
+ * Finds the file of the native module, which a thread loads by its path. A bundler that sees `createRequire`
+ * replaces the path by a module number of its own, so Node's function is fetched at run time. Where the
+ * sources have been left behind, as in Next.js' `output: 'standalone'`, the module is loaded first and then
+ * found among the loaded modules.
  */
 async function locateBcrypt(): Promise<string> {
   const { createRequire } = process.getBuiltinModule('node:module')
@@ -199,10 +211,10 @@ async function locateBcrypt(): Promise<string> {
     await import('bcrypt')
     const file = Object.keys(ours.cache).find((path) => /[\\/]bcrypt[\\/]bcrypt\.js$/.test(path))
     if (file) return file
-    throw new Error('The native module bcrypt is not a file that a thread can load.')
+    throw new Error('bcrypt was loaded, but not from a file that a thread can load.')
   }
 }
-/** `pool` for callers who do not say whose turn it is: `turnOf` does, each time. */
+/** Wraps `pool` for callers that name no turn: `turnOf` returns the turn of each call. */
 export const inTurns = (pool: BcryptPool, turnOf: () => Turn): BcryptPool => ({
   hash: (text, rounds) => pool.hash(text, rounds, turnOf()),
   compare: (text, hash, rounds) => pool.compare(text, hash, rounds, turnOf()),
@@ -222,7 +234,7 @@ async function performHere({ text, hash, rounds }: Task): Promise<unknown> {
 const shared = globalThis as { [POOL]?: BcryptPool }
 const POOL = Symbol.for('@repo/auth bcrypt')
 
-/** The process's threads, whatever the number of instances; they outlive a hot reload. */
+/** The process's shared threads, for any number of instances. They survive a hot reload. */
 export function bcryptPool(): BcryptPool {
   shared[POOL] ??= createBcryptPool()
   return shared[POOL]

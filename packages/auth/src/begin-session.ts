@@ -1,6 +1,6 @@
 /**
- * A new session's row, written in one statement while the access of its user is held, and acting for the organization
- * of the last session where nobody has said another.
+ * Writes a new session's row in one statement while the access of its user is held. The session acts for the
+ * organization of the user's last session, unless the caller names another.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { organizationAtSignIn } from './account/last-organization.ts'
 
 type Data = Partial<Prisma.SessionModel> & { userId: string }
 
-/** How a column's value is written; every other column is text. */
+/** The SQL type of a column. Every other column is text. */
 const TYPES: { [Column in keyof Prisma.SessionModel]?: Prisma.Sql } = {
   aal: Prisma.sql`::integer`,
   ...Object.fromEntries(
@@ -23,9 +23,9 @@ const TYPES: { [Column in keyof Prisma.SessionModel]?: Prisma.Sql } = {
 }
 
 /**
- * Null for a user who is gone.
+ * Writes the session's row and returns it; null if the user no longer exists.
  *
- * @throws `access_ended` (401) where access was ended since the request began
+ * @throws `access_ended` (401) if the user's access ended after the request began
  */
 export async function beginSession(
   db: Pick<Database, '$queryRaw'>,

@@ -1,5 +1,5 @@
 /**
- * Better Auth, set up: our cookies, limits, mails and plugins, in the order they need.
+ * Configures Better Auth with our cookies, limits, mails and plugins, in the order that they need.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Logger } from '@repo/core'
 import { type Db, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type { AuthContext, BetterAuthOptions } from 'better-auth'
-// Without Kysely: the database is always asked through Prisma.
+// The minimal build leaves out Kysely, because all queries go through Prisma.
 import { betterAuth } from 'better-auth/minimal'
 import { jwt } from 'better-auth/plugins/jwt'
 import { endAccess, notedBeginnings } from './account/access-end.ts'
@@ -49,6 +49,7 @@ import { unproven } from './unproven.ts'
 import { createIdentifierHash } from './verification.ts'
 import { waysIn } from './ways-in.ts'
 
+/** The parts that a Better Auth instance is made of. */
 export interface Parts {
   options: AnyAuthOptions
   keys: Keys
@@ -60,7 +61,7 @@ export interface Parts {
   protection: Protection
 }
 
-/** Better Auth over `options`, and the mails that it queues. */
+/** Makes the Better Auth instance, and the mails that it queues. */
 export function createBetterAuth({
   options,
   keys,
@@ -74,7 +75,7 @@ export function createBetterAuth({
   const { passwords } = protection
   const days = accountDays(options)
   const pages: Pages = { ...PAGES, ...options.pages }
-  // Mails and the plugin call the instance that they are a part of.
+  // Mails and the plugin call the instance that they are part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext
   const endpoints: Endpoints = () => instance.api
@@ -96,7 +97,8 @@ export function createBetterAuth({
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      // In UTF-16, which takes two units for some characters; `passwordHooks` counts characters.
+      // Better Auth counts UTF-16 units, of which some characters take two. `passwordHooks` counts
+      // characters.
       maxPasswordLength: 2 * MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
       resetPasswordTokenExpiresIn: RESET_MINUTES * 60,
@@ -110,7 +112,7 @@ export function createBetterAuth({
         await protection.record({ action: 'password_reset', userId: user.id }, req)
       },
     },
-    // Thrown, because Better Auth prints what it does not expect as it is, with all that is in it.
+    // Unexpected errors are thrown to us, because Better Auth would print them with everything in them.
     onAPIError: { throw: true, errorURL: new URL(pages.signIn, baseURL).href },
     emailVerification: {
       sendOnSignUp: true,
@@ -190,14 +192,14 @@ export function createBetterAuth({
   return { instance, mails }
 }
 
-/** By the host's own code, which has no endpoint that the audit log could go by. */
+/** Records a member that the host's own code added, because no endpoint stands for that in the audit log. */
 async function recordAdded(entry: OrganizationRecord, tx: Db): Promise<void> {
   const { action, role, ...about } = entry
   if (action !== 'organization.add-member') return
   await audit(tx, { action: 'member_added', ...about, ...(role ? { detail: { to: role } } : {}) })
 }
 
-/** What needs neither mails nor plugins. */
+/** The settings that need neither mails nor plugins. */
 function settings({
   options,
   keys,
@@ -210,35 +212,36 @@ function settings({
   return {
     baseURL,
     basePath: '/api/auth',
-    // Encrypts and signs with the first; the second reads what was encrypted before keys had purposes.
+    // The first key encrypts and signs. The second reads values from before each purpose had its own key.
     secrets: [{ version: 1, value: keys.betterAuth }],
     secret: options.secret,
     trustedOrigins: [baseURL],
-    // With transactions parallel sign-ups time out waiting for connections.
+    // The adapter opens no transactions, because parallel sign-ups would time out waiting for connections.
     database: adapterOf(options.db ?? db, boundsOf(options.bounds)),
     telemetry: { enabled: false },
     logger: {
       log: (level, message, ...details) => logger[level]({ details }, message),
     },
-    // A GET must not confirm an address or sign in: mail scanners follow links. `/token` is not needed.
+    // A GET must not confirm an address or sign anybody in, because mail scanners follow links. `/token` is
+    // not needed.
     disabledPaths: [
       '/verify-email',
       '/magic-link/verify',
       '/delete-user/callback',
       '/token',
-      // Codes by mail are no second factor to who has the mailbox.
+      // A code by mail is no second factor against a thief who has the mailbox.
       '/two-factor/send-otp',
       '/two-factor/verify-otp',
-      // A provider's tokens are for the host's own code, which asks `auth.api`.
+      // Only the host's own code gets a provider's tokens, through `auth.api`.
       '/get-access-token',
       '/refresh-token',
     ],
     session: {
       expiresIn: tokens.idleSeconds,
-      // A refresh does it, together with the exchange of the token.
+      // Our own refresh extends the session and exchanges its token at the same time.
       disableSessionRefresh: true,
       cookieCache: { enabled: false },
-      // Where Better Auth asks for a fresh session: passkeys, and accounts of providers that are taken away.
+      // Better Auth asks for a fresh session when a passkey is changed or a provider's account is removed.
       freshAge: RECENT_SECONDS,
     },
     user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
@@ -251,17 +254,17 @@ function settings({
       accountLinking: { enabled: true, trustedProviders: [], allowDifferentEmails: false },
     },
     socialProviders: socialProviders(options),
-    // `protection.first` counts, also what Better Auth would count by the path as it was sent.
+    // `protection.first` does all the counting. Better Auth would count by the path as the caller wrote it.
     rateLimit: { enabled: false },
     advanced: {
-      // Stated, because Better Auth turns both checks off where it sees a test run.
+      // Set explicitly, because Better Auth turns both checks off during a test run.
       disableOriginCheck: false,
       disableCSRFCheck: false,
-      // The prefix already says `Host`; Better Auth would put `Secure` in front of it.
+      // The prefix already begins with `__Host-`; Better Auth would put `__Secure-` in front of it.
       useSecureCookies: false,
       cookiePrefix: cookies.prefix,
       defaultCookieAttributes: cookies.attributes,
-      // The state comes back with a request that the provider's site started.
+      // The state cookie returns with a request that the provider's site started.
       cookies: { state: { attributes: { sameSite: 'lax' } } },
       ipAddress: addresses.options,
     },

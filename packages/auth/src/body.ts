@@ -1,30 +1,30 @@
 /**
- * A request's body as its fields. It is UTF-8, JSON or a form, small, and says so; each field has one value, so
- * that no two readers of it can take different ones.
+ * Reads a request's body into fields. The body must be small, in UTF-8, and declared as JSON or a form. Each
+ * field has one value, so that two readers cannot see different values.
  *
  * @module
  */
 
 import { AuthError } from './errors.ts'
 
-/** Far above any body there is here. */
+/** The largest body that is read, in bytes; far more than any endpoint needs. */
 const MAX_BODY_BYTES = 64 * 1024
 
-/** The fields by name, with no prototype: `__proto__` is a name like any other. */
+/** The fields by name. The object has no prototype, so `__proto__` is a name like any other. */
 export type Fields = Record<string, unknown>
 
-/** A body that was read. */
+/** The fields of a body. */
 export interface Body {
   fields: Fields
-  /** Whether it came as a form, whose values are text. */
+  /** Whether the body was a form, in which every value is text. */
   isForm: boolean
 }
 
 /**
- * The whole body as text; empty where there is none. A byte order mark is left out.
+ * Reads the whole body as text, without a byte order mark; an empty string if there is no body.
  *
- * @throws `body_too_large` (413), `unsupported_media_type` (415), `invalid_request` (400) also for a body that
- *   breaks off, `raw_body_required` (500) for one that the host has read before
+ * @throws `body_too_large` (413), `unsupported_media_type` (415); `invalid_request` (400), also for a body
+ * that breaks off; `raw_body_required` (500) if the host has already read the body
  */
 export async function readBody(req: Request): Promise<string> {
   const encoding = req.headers.get('content-encoding') ?? 'identity'
@@ -35,7 +35,7 @@ export async function readBody(req: Request): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw new AuthError('invalid_request', 'The body is not UTF-8.', { cause })
+    throw new AuthError('invalid_request', 'The body must be UTF-8.', { cause })
   }
 }
 
@@ -48,7 +48,7 @@ async function bytesOf(req: Request): Promise<Uint8Array> {
   if (req.bodyUsed || req.body?.locked) {
     throw new AuthError(
       'raw_body_required',
-      'The body was read before: hand the request on unread.',
+      'The body was already read. Pass the request on unread.',
     )
   }
   if (!req.body) return new Uint8Array()
@@ -59,10 +59,10 @@ async function bytesOf(req: Request): Promise<Uint8Array> {
     reader.read().catch((cause: unknown) => {
       throw new AuthError('invalid_request', 'The body ended before it was complete.', { cause })
     })
-  // The header may be missing or wrong, so what comes is counted.
+  // The content-length header may be missing or wrong, so the bytes are counted.
   for (let next = await read(); !next.done; next = await read()) {
     size += next.value.byteLength
-    // The rest is left where it is: cancelling would cut the connection before the answer, not after it.
+    // The rest stays unread: cancelling the stream would close the connection before the answer is sent.
     if (size > MAX_BODY_BYTES) throw tooLarge()
     parts.push(next.value)
   }
@@ -70,9 +70,9 @@ async function bytesOf(req: Request): Promise<Uint8Array> {
 }
 
 /**
- * The fields of `text`. Of a name that JSON has twice the last value counts.
+ * Parses the fields of `text`. If a JSON object has a name twice, the last value counts.
  *
- * @param mayRepeat whether a form may have this field more than once; its values are then a list
+ * @param mayRepeat whether a form may repeat this field, whose value is then a list
  * @throws `unsupported_media_type` (415), `invalid_request` (400)
  */
 export function fieldsOf(
@@ -80,7 +80,7 @@ export function fieldsOf(
   contentType: string,
   mayRepeat: (name: string) => boolean,
 ): Body {
-  // As a whole: Better Auth takes whatever begins or ends like one of the two.
+  // The type is compared as a whole, because Better Auth accepts anything that begins or ends like one.
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase())
   const charset = parameters.find((parameter) => parameter.startsWith('charset'))
   if (charset !== undefined && !/^charset\s*=\s*"?(utf-?8|us-ascii)"?$/.test(charset)) {
@@ -90,7 +90,7 @@ export function fieldsOf(
   if (type === 'application/x-www-form-urlencoded') {
     return { fields: collect(new URLSearchParams(text), mayRepeat), isForm: true }
   }
-  throw new AuthError('unsupported_media_type', 'The body is neither JSON nor a form.')
+  throw new AuthError('unsupported_media_type', 'The body must be JSON or a form.')
 }
 
 function fromJson(text: string): Fields {
@@ -98,10 +98,10 @@ function fromJson(text: string): Fields {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new AuthError('invalid_request', 'The body is not JSON.', { cause })
+    throw new AuthError('invalid_request', 'The body must be valid JSON.', { cause })
   }
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new AuthError('invalid_request', 'The body must be an object.')
+    throw new AuthError('invalid_request', 'The body must be a JSON object.')
   }
   return Object.assign(Object.create(null), value)
 }
@@ -109,7 +109,7 @@ function fromJson(text: string): Fields {
 /**
  * The parameters by name.
  *
- * @throws `invalid_request` (400) for one that occurs twice
+ * @throws `invalid_request` (400) for a parameter that occurs twice
  */
 export function collect(
   parameters: URLSearchParams,
@@ -121,12 +121,12 @@ export function collect(
     if (present !== undefined && !mayRepeat(name)) {
       throw new AuthError('invalid_request', `${shown(name)} occurs more than once.`)
     }
-    // Added to and not copied: a form may have thousands.
+    // The list is extended in place, because a form may repeat a field thousands of times.
     if (Array.isArray(present)) present.push(value)
     else fields[name] = present === undefined ? value : [present, value]
   }
   return fields
 }
 
-/** A field's name in an error: as it is where it looks like one. */
+/** A field's name for an error message; "A field" if the name looks unusual. */
 export const shown = (name: string): string => (/^[\w.-]{1,64}$/.test(name) ? name : 'A field')

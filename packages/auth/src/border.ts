@@ -1,7 +1,7 @@
 /**
- * What is asked of every request before Better Auth sees it. One that changes something comes from our own
- * origin; its body is small, is what it says it is, and holds nothing the database cannot store. Whatever
- * else is refused with a status and a code of its own.
+ * Checks every request before Better Auth sees it. A request that changes something must come from our own
+ * origin. Its body must be small, match its content type and hold only text that the database can store.
+ * Every refusal has a status and a code.
  *
  * @module
  */
@@ -11,27 +11,29 @@ import { readBody } from './body.ts'
 import { AuthError } from './errors.ts'
 import type { FieldCheck } from './fields.ts'
 
-/** Of an address with its query. Node takes 16 KiB of headers in all. */
+/** The longest URL with its query, in characters. Node accepts 16 KiB of headers in all. */
 const MAX_URL = 12_288
 
-/** Longer values are never ours. A browser's name is cut, because people cannot change it. */
+/** The longest value of a header that we read, in characters; ours are never longer. */
 const MAX_HEADER = 8_192
+/** The browser's name is cut to this length and not refused, because people cannot change it. */
 const MAX_USER_AGENT = 512
+/** The headers whose length is checked. */
 const READ_HEADERS = ['authorization', 'cookie', 'content-type', 'dpop', 'origin', 'referer']
 
 /**
- * The request with its body read, or as it was where it has none.
+ * Checks the request and returns it with its body read.
  *
  * @throws `untrusted_origin` (403), `method_not_allowed` (405), `body_too_large` (413),
- *   `unsupported_media_type` (415), `invalid_request`, `invalid_email`, `field_not_allowed` (400),
- *   `raw_body_required` (500)
+ * `unsupported_media_type` (415), `invalid_request`, `invalid_email`, `field_not_allowed` (400),
+ * `raw_body_required` (500)
  */
 export async function checkRequest(
   req: Request,
   baseURL: string,
   fields: FieldCheck,
 ): Promise<Request> {
-  // No Web request may have them, and yet servers hand them on in what looks like one.
+  // A Web request cannot have these methods, but some servers pass them on in a look-alike.
   if (/^(connect|trace|track)$/i.test(req.method)) {
     throw new AuthError('method_not_allowed', 'The method is not supported.', {
       headers: { allow: 'GET, POST' },
@@ -52,7 +54,7 @@ export async function checkRequest(
     headers.delete('cookie')
   } else if (!isForProgram(req)) {
     requireOwnOrigin(req, baseURL)
-    // Better Auth looks again, and knows nothing of `Sec-Fetch-Site`.
+    // Better Auth checks the origin again, and does not read `Sec-Fetch-Site`.
     headers.set('origin', baseURL)
   }
   await fields.query(method, address)
@@ -62,7 +64,7 @@ export async function checkRequest(
   return new Request(url, { method, headers, body })
 }
 
-/** A copy of the headers. @throws `invalid_request` (400) */
+/** A copy of the headers, with a shortened user agent. @throws `invalid_request` (400) */
 function checkHeaders({ headers }: Request): Headers {
   const copy = new Headers(headers)
   for (const name of READ_HEADERS) {
@@ -79,9 +81,10 @@ function checkHeaders({ headers }: Request): Headers {
 }
 
 /**
- * A form or script of another site must not sign anybody in, out or up. Browsers name the origin of whatever
- * changes something; where an older one does not, it names at least the site. A page that sends no referrer
- * has the origin `null`, and the site says whether the page is ours: no page can set `Sec-Fetch-Site`.
+ * Refuses requests that another site caused, so that no form or script there signs anybody in, out or up.
+ * Browsers send `Origin` with every request that changes something; an older browser sends at least
+ * `Sec-Fetch-Site`. A page without a referrer sends the origin `null`. Then `Sec-Fetch-Site` decides, because
+ * no page can set that header.
  *
  * @see https://fetch.spec.whatwg.org/#append-a-request-origin-header
  * @throws `untrusted_origin` (403)
@@ -93,24 +96,33 @@ export function requireOwnOrigin(req: Request, baseURL: string): void {
   if (!own) throw new AuthError('untrusted_origin', 'The request was sent from another site.')
 }
 
-/** A program that names itself in a header, which no page of another site can set unasked. */
+/**
+ * Whether a program sent the request: it has `Authorization`, which a page of another site cannot set
+ * unasked.
+ */
 const isForProgram = ({ headers }: Request): boolean =>
   headers.has('authorization') && !headers.has('cookie') && !headers.has('origin')
 
-/** Programs ask here with a code or a secret of their own, from wherever they run; cookies count nothing. */
+/**
+ * Whether the request is for an endpoint where OAuth clients show a code or a secret. Cookies are ignored
+ * there.
+ */
 const isTokenEndpoint = ({ url }: Request): boolean =>
   /^\/api\/auth\/oauth2\/(token|introspect|revoke)$/.test(new URL(url).pathname)
 
-/** The request with other headers. A host's may be of a class that `Request` takes only by its parts. */
+/**
+ * The request with other headers. The host's request may be of a class that `Request` does not copy as a
+ * whole.
+ */
 export const withHeaders = (req: Request, headers: Headers): Request =>
   req.body ? new Request(req, { headers }) : new Request(req.url, { method: req.method, headers })
 
-/** A unique index and a foreign key, by Prisma's names and by PostgreSQL's. */
+/** The codes of a broken unique index or foreign key, from Prisma and from PostgreSQL. */
 const CONFLICTS = new Set<unknown>(['P2002', 'P2003', '23503', '23505'])
 
 /**
- * Two requests that made the same row at once, or one that needs a row which another has deleted meanwhile: the
- * slower one may come again. Else what was thrown.
+ * Turns a broken unique index or foreign key into `conflict` (409). It happens when two requests make the
+ * same row at once, or when a row that is needed was deleted meanwhile. Returns every other error unchanged.
  */
 export function conflictOf(thrown: unknown): unknown {
   const { code } = (thrown ?? {}) as { code?: unknown }

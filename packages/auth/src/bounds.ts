@@ -1,6 +1,7 @@
 /**
- * How much one user can have. Counted under a lock on the user's row, so that requests at the same time do not
- * pass a bound together. A further session ends the one that was used least recently; anything else is refused.
+ * Limits how much one user can have. Rows are counted under a lock on the user's row, so that parallel
+ * requests cannot pass a limit together. A session above the limit ends the least recently used one; any
+ * other row above its limit is refused.
  *
  * @module
  */
@@ -9,17 +10,17 @@ import type { Db } from '@repo/db'
 import { APIError } from 'better-auth/api'
 import { AuthError } from './errors.ts'
 
-/** What an option of `createAuth` may say; each from 1 to 10,000. */
+/** The option `bounds` of `createAuth`. Each bound is from 1 to 10,000. */
 export interface Bounds {
   /** Organizations that a user owns. Default 50. */
   organizations: number
-  /** Invitations of an organization that wait for an answer. Default 100. */
+  /** Invitations of an organization that have no answer yet. Default 100. */
   invitations: number
-  /** Sessions of a user. One more ends the session that was used least recently. Default 50. */
+  /** Sessions of a user. One more session ends the least recently used one. Default 50. */
   sessions: number
   /** Passkeys of a user. Default 20. */
   passkeys: number
-  /** Accounts of a user: the password is one, and each provider's. Default 20. */
+  /** Accounts of a user. The password is one account, and so is each provider's. Default 20. */
   accounts: number
 }
 
@@ -31,7 +32,7 @@ const DEFAULTS: Bounds = {
   accounts: 20,
 }
 
-/** @throws `invalid_options` for a bound that is not a whole number from 1 to 10,000 */
+/** Fills in the defaults. @throws `invalid_options` unless each bound is a whole number from 1 to 10,000 */
 export function boundsOf(given: Partial<Bounds> = {}): Bounds {
   const bounds = { ...DEFAULTS, ...given }
   for (const [name, value] of Object.entries(bounds)) {
@@ -44,6 +45,7 @@ export function boundsOf(given: Partial<Bounds> = {}): Bounds {
   return bounds
 }
 
+/** The rows that `requireRoom` counts. */
 type Counted = 'organizations' | 'passkeys' | 'accounts'
 
 const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
@@ -53,8 +55,9 @@ const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
 }
 
 /**
- * Leaves the user's row locked until the transaction ends, so that the next to ask sees what this one added.
- * `isLocked`: the transaction has that lock already.
+ * Throws if the user has reached the bound. Leaves the user's row locked until the transaction ends, so that
+ * the next transaction counts the row that this one adds. `isLocked`: the transaction already holds that
+ * lock.
  *
  * @throws `too_many_organizations`, `too_many_passkeys`, `too_many_accounts` (403)
  */
@@ -69,14 +72,14 @@ export async function requireRoom(
   if ((await COUNT[kind](tx, userId)) < bounds[kind]) return
   throw new APIError('FORBIDDEN', {
     code: `TOO_MANY_${kind.toUpperCase()}`,
-    message: `A user has ${bounds[kind]} ${kind} at the most.`,
+    message: `A user may have ${bounds[kind]} ${kind} at the most. Remove one first.`,
   })
 }
 
 /**
- * Ends the sessions above the bound, the least recently used first. The caller has added its own before. Sessions
- * that wait for a second factor are counted among themselves: a password or a mailed link alone ends no session of a
- * person who has shown both factors.
+ * Ends the sessions above the bound, the least recently used first. The caller has already added the new
+ * session. Sessions that wait for a second factor are counted separately, so that a password or a mailed link
+ * alone cannot end a session in which both factors were shown.
  */
 export async function endOldSessions(
   db: Pick<Db, '$executeRaw'>,

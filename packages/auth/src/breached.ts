@@ -1,9 +1,9 @@
 /**
- * Passwords known from breaches, asked of Have I Been Pwned through Better Auth's own function: it sends
- * five characters of a SHA-1 hash and looks for the rest in the answer.
+ * Refuses passwords that are known from a breach. Better Auth's own function asks Have I Been Pwned: it sends
+ * the first five characters of a SHA-1 hash and looks for the rest in the answer.
  *
- * Without an answer the password is taken: a service of others must not decide whether people can sign
- * up here or get back in.
+ * Without an answer the password is accepted, because an outside service must not decide whether people can
+ * sign up or get back in.
  *
  * @see https://haveibeenpwned.com/API/v3#PwnedPasswords
  * @module
@@ -13,12 +13,13 @@ import type { Logger } from '@repo/core'
 import { APIError } from 'better-auth/api'
 import { isPasswordCompromised } from 'better-auth/plugins/haveibeenpwned'
 
-/** Whether a password is known from a breach. What it throws counts as no answer. */
+/** Whether a password is known from a breach. An error counts as no answer. */
 export type IsBreached = (password: string) => Promise<boolean>
 
+/** How long an answer may take. */
 const TIMEOUT_MS = 2_000
 
-/** @throws `password_compromised`, an HTTP 400 */
+/** Throws if the password is known from a breach. @throws `password_compromised` (400) */
 export async function requireUnbreached(
   password: string,
   option: boolean | IsBreached,
@@ -33,11 +34,8 @@ export async function requireUnbreached(
   const asked = Promise.resolve(password).then(isBreached)
   const found = await Promise.race([asked, late])
     .catch((error: unknown) => {
-      // The error of the service, which knows no more of the password than it was told.
-      logger.warn(
-        { error },
-        'a password was taken without asking whether it is known from a breach',
-      )
+      // The service's error holds no more of the password than the service was sent.
+      logger.warn({ error }, 'a password was accepted without a check for breaches')
       return false
     })
     .finally(() => clearTimeout(timer))

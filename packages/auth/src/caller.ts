@@ -1,26 +1,26 @@
 /**
- * Who is asking.
+ * The session of a request, as guards return it.
  *
  * @module
  */
 
-/** Who is asking. No personal data: `getUser` has that. */
+/** The session of a request, without personal data; `getUser` returns that. */
 export interface Session {
   /** The session's id, not the token in its cookie. */
   sessionId: string
   userId: string
   /** The user's own role. */
   role: string
-  /** The organization the user acts for, as a member; null: for themselves. */
+  /** The organization that the user acts for as a member; null if the user acts for themselves. */
   organizationId: string | null
-  /** The role in that organization; null without one. */
+  /** The user's role in that organization; null without an organization. */
   organizationRole: string | null
-  /** How surely the person was recognised: `aal1`, or `aal2` after a second factor (NIST 800-63B). */
+  /** The assurance level of the sign-in: `aal1`, or `aal2` after a second factor (NIST SP 800-63B). */
   acr: string
-  /** There while a second factor is missing. The guards refuse such a session. */
+  /** Set while a second factor is missing. The guards refuse such a session. */
   mfaRequired?: true
-  /** When the person last signed in here or showed the second factor. */
+  /** When the user last signed in or showed the second factor in this session. */
   authenticatedAt: Date
-  /** When this statement ends: the access token, or the session where its row was read. */
+  /** When the access token expires, or when the session expires if its row was read. */
   expiresAt: Date
 }

@@ -1,15 +1,15 @@
 /**
- * Calls of a browser's scripts to an API behind the edge: an access token that has ended is refreshed
- * and the call made again, once, without anybody noticing.
+ * A `fetch` for browser scripts that call an API behind the edge. It refreshes an expired access token and
+ * repeats the call once.
  *
  * @module
  */
 
 /**
- * A `fetch` that refreshes. Calls that end at the same time share one refresh; a session that is over
- * is answered with the API's own 401.
+ * Makes a `fetch` that refreshes expired access tokens. Parallel calls share one refresh. If the session
+ * itself is over, the caller gets the API's own 401.
  *
- * @param baseURL the host's origin. Default: where the page is.
+ * @param baseURL the host's origin. Default: the page's origin.
  */
 export function createFetch(baseURL = ''): typeof fetch {
   let refreshing: Promise<boolean> | null = null
@@ -23,7 +23,7 @@ export function createFetch(baseURL = ''): typeof fetch {
   }
   return async (input, init) => {
     const request = new Request(input, init)
-    // A body is read once, so the second try needs one of its own.
+    // A body can be read once only, so the second try needs a copy.
     const again = request.clone()
     const answer = await fetch(request)
     if (!(await isExpired(answer))) return answer

@@ -6,7 +6,7 @@ import { createAuthClient as create } from 'better-auth/client'
 import { magicLinkClient, organizationClient, twoFactorClient } from 'better-auth/client/plugins'
 import type { accounts } from './account/plugin.ts'
 
-/** `changeEmail.confirm`, `changeEmail.undo`, `deleteUser.cancel` and `exportUser`, as the server has them. */
+/** Adds `changeEmail.confirm`, `changeEmail.undo`, `deleteUser.cancel` and `exportUser` to the client. */
 const accountClient = () =>
   ({
     id: 'tollgate-account',
@@ -15,7 +15,9 @@ const accountClient = () =>
   }) satisfies BetterAuthClientPlugin
 
 /**
- * @param baseURL the host's origin. Default: where the page is.
+ * Makes Better Auth's browser client with the plugins of this package's server.
+ *
+ * @param baseURL the host's origin. Default: the page's origin.
  * @param fetchImpl for a program that keeps cookies itself. Default: the page's `fetch`.
  */
 export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {

@@ -1,10 +1,11 @@
 /**
- * The token in a confirmation mail: random, stored hashed, good once and for an hour. It proves the address, and
- * no more. The password comes from the sign-up: of the browser that presses the button, if it began one with
- * this address, else of whoever types it in. Without either the address is proven, nothing that was chosen
- * before stays, and the person chooses a password then and there.
+ * The token in a confirmation mail. The token is random, stored hashed, and good once within an hour. It
+ * proves the address and nothing else. The password comes from a sign-up: from the sign-up of the browser
+ * that presses the button, or else from the sign-up whose password the user types in. Without either, only
+ * the address is proven: everything that was chosen before is dropped, and the user chooses a password at
+ * once.
  *
- * So pressing the wrong of two mails, or a mail that was asked for again, hands nothing over.
+ * Pressing the wrong of two mails, or a mail that was sent again, therefore gives nothing away.
  *
  * @module
  */
@@ -25,21 +26,25 @@ import type { SignUp } from './sign-up.ts'
 import { findSignUp, forgetSignUp } from './sign-ups.ts'
 import { createIdentifierHash } from './verification.ts'
 
+/** How long a confirmation link lasts. */
 export const CONFIRMATION_SECONDS = 3600
 
-/** How often a password may be typed in with one token. */
+/** How many wrong passwords one token takes. */
 const MAX_TRIES = 5
 
-/** Better Auth's side, as far as it is used here. */
+/** The part of Better Auth's context that is used here. */
 type Rows = Pick<AuthContext, 'internalAdapter'>
 
-/** Whose address it is, and which sign-up the mail was sent for; without it was asked for again. */
+/**
+ * The user whose address is confirmed, and the sign-up that the mail was sent for. A mail that was sent again
+ * has no `signUpId`.
+ */
 const confirmed = z.object({ userId: z.string(), signUpId: z.string().optional() })
 type Confirmed = z.output<typeof confirmed>
 
 const identifier = (token: string) => `confirm-email:${token}`
 
-/** The token for a mail. */
+/** Makes and stores the token for a mail. */
 export async function issueConfirmation(
   { internalAdapter }: Rows,
   value: Confirmed,
@@ -53,20 +58,20 @@ export async function issueConfirmation(
   return token
 }
 
-/** What a token is for, without using it up; null for one that is unknown, used or expired. */
+/** What a token stands for, without using it up; null for an unknown, used or expired token. */
 async function read({ internalAdapter }: Rows, token: string): Promise<Confirmed | null> {
   const row = await internalAdapter.findVerificationValue(identifier(token))
   return row && row.expiresAt > new Date() ? confirmed.parse(JSON.parse(row.value)) : null
 }
 
 /**
- * What the page behind the mail has to show: a button (`ready`) in the browser that signed up; in another one
- * (`begun_elsewhere`) a field for the password of that sign-up as well, which may stay empty; nothing for a
- * token that is unknown, used or expired (`unknown`).
+ * What the page behind the mail has to show. `ready`: a button, in the browser that signed up.
+ * `begun_elsewhere`: a button, and a field for that sign-up's password, which may stay empty. `unknown`: the
+ * token is unknown, used or expired.
  */
 export type ConfirmationState = 'ready' | 'begun_elsewhere' | 'unknown'
 
-/** @param signUpId from the browser's cookie */
+/** The state of a token in this browser. @param signUpId from the browser's cookie */
 export async function confirmationState(
   rows: Rows,
   token: string,
@@ -77,6 +82,7 @@ export async function confirmationState(
   return (await findSignUp(rows, signUpId, found.userId)) ? 'ready' : 'begun_elsewhere'
 }
 
+/** The parts that `confirmation` needs. */
 export interface ConfirmationOptions {
   db: Database
   keys: Keys
@@ -84,12 +90,13 @@ export interface ConfirmationOptions {
   record: Recorder
 }
 
+/** The plugin with the endpoint `/confirm-email`. */
 export function confirmation({ db, keys, passwords, record }: ConfirmationOptions) {
   const hashOf = createIdentifierHash(keys)
 
-  /** The sign-up whose password was typed in. @throws `invalid_password`, `too_many_attempts` (400) */
+  /** The sign-up whose password the user typed in. @throws `invalid_password`, `too_many_attempts` (400) */
   async function typed(rows: Rows, token: string, { userId, signUpId }: Confirmed, text: string) {
-    // Before the password is looked at, so that no number of requests at once gets more tries.
+    // Each try is counted before the password is compared, so that parallel requests get no more tries.
     const counted = await db.$executeRaw`
       UPDATE "VerificationToken" SET "value" = jsonb_set("value"::jsonb, '{tries}',
         to_jsonb(coalesce(("value"::jsonb ->> 'tries')::int, 0) + 1))::text
@@ -98,7 +105,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
     if (counted === 0) {
       throw new APIError('BAD_REQUEST', {
         code: 'too_many_attempts',
-        message: 'Too many wrong passwords. Confirm without one, and choose a new one.',
+        message: 'Too many wrong passwords. Confirm without a password, and choose a new one.',
       })
     }
     const found = signUpId
@@ -116,12 +123,12 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
   return {
     id: 'tollgate-confirmation',
     endpoints: {
-      /** Answers `resetToken` where no password came with the proof: `/reset-password` takes it at once. */
+      /** Answers a `resetToken` if no password came with the proof; `/reset-password` takes it at once. */
       confirmEmail: createAuthEndpoint(
         '/confirm-email',
         {
           method: 'POST',
-          // Better Auth checks the origin of requests with cookies; this one may have none.
+          // Better Auth checks the origin only of requests with cookies, and this request may have none.
           use: [formCsrfMiddleware],
           body: z.object({
             token: z.string().trim().min(1).max(256),
@@ -140,7 +147,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
           const id = await ctx.getSignedCookie(cookie.name, ctx.context.secret)
           const own = await findSignUp(ctx.context, id, userId)
           const signUp = own ?? (password ? await typed(ctx.context, token, found, password) : null)
-          // Of several at once one goes on.
+          // Only one of several parallel requests continues.
           if (!(await ctx.context.internalAdapter.consumeVerificationValue(identifier(token)))) {
             throw invalidToken()
           }
@@ -150,7 +157,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)
           }
-          // A provider's account that was not kept is no way in.
+          // A provider's account that was not kept does not let the user sign in.
           if (signUp?.password || signUp?.account) return ctx.json({ status: true })
           const { email } = await db.user.findUniqueOrThrow({ where: { id: userId } })
           const resetToken = await issueReset(db, ctx.context, { id: userId, email })
@@ -163,7 +170,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
   } satisfies BetterAuthPlugin
 }
 
-/** What the user's row holds: the sign-up that made it. */
+/** The sign-up that made the user's row, read from that row. */
 async function firstSignUp(db: Database, userId: string): Promise<SignUp | null> {
   const where = { userId, providerId: 'credential' }
   const found = await db.account.findFirst({ where, include: { user: true } })
@@ -172,6 +179,7 @@ async function firstSignUp(db: Database, userId: string): Promise<SignUp | null>
   return { name, image, password: found.password }
 }
 
+/** The error for a token that is unknown, used or expired. */
 export const invalidToken = () =>
   new APIError('BAD_REQUEST', {
     code: 'invalid_token',

@@ -1,7 +1,8 @@
 /**
- * A new session that goes on for the one before it. A person who changes the password, turns the second factor
- * off or adds a passkey may get a new session and has not signed in again: it acts for the same organization,
- * is as old as the one before it and ends when that one would have. A sign-in takes nothing over.
+ * Lets a new session continue the one before it. Changing the password, turning off the second factor or
+ * adding a passkey may make a new session without a new sign-in. The new session acts for the same
+ * organization, keeps the age of the one before it, and ends when that one would have ended. A session from a
+ * sign-in takes nothing over.
  *
  * @module
  */
@@ -14,16 +15,17 @@ import { endAccess } from './account/access-end.ts'
 import { endStarted } from './account/rows.ts'
 import { presentedSession } from './presented.ts'
 
-/** Where a new session goes on for the one before it, and whether it keeps the second factor. */
+/** The endpoints whose new session continues the one before it, and whether it keeps the second factor. */
 const CONTINUES: Record<string, { keepsFactor: boolean }> = {
   '/change-password': { keepsFactor: true },
   '/passkey/verify-registration': { keepsFactor: true },
   '/two-factor/disable': { keepsFactor: false },
 }
 
-/** Where people end sessions, and what those have under way. */
+/** The endpoints that end sessions, and with them the flows that those have begun. */
 const REVOKES = /^\/(revoke-session|revoke-sessions|revoke-other-sessions)$/
 
+/** The facts that a new session takes over. */
 interface Before {
   userId: string
   aal: number
@@ -32,9 +34,10 @@ interface Before {
   expiresAt: Date
 }
 
-/** The session that the present request came with, where a new one goes on for it. */
+/** The session of the request, if a new session will continue it. */
 const before = defineRequestState<{ session: Before | null }>(() => ({ session: null }))
 
+/** The plugin that continues sessions and ends the others after a changed password. */
 export function continuation(db: Database): BetterAuthPlugin {
   const remember = createAuthMiddleware(async (ctx) => {
     const session = await presentedSession(ctx, db)
@@ -45,8 +48,8 @@ export function continuation(db: Database): BetterAuthPlugin {
   })
 
   /**
-   * Better Auth ends the others before it stores the password; somebody who signs in with the old one meanwhile
-   * would stay.
+   * Ends the other sessions again after the password is stored. Better Auth ends them before, so a session
+   * that signed in with the old password in between would stay.
    */
   const endOthers = createAuthMiddleware(async ({ context }) => {
     const session = context.newSession?.session

@@ -1,9 +1,10 @@
 /**
- * A signed cookie is good under its own name alone. Better Auth signs all cookies, and other texts as well,
- * with one key and does not sign the name, so a value of one cookie would pass as another. Browsers get each
- * cookie signed with the key of its name; Better Auth sees it signed with its own key, which never leaves.
+ * Signs each cookie with a key of its own name. Better Auth signs all cookies, and other texts, with one key
+ * and leaves the name out of the signature, so the value of one cookie would pass as another. Browsers
+ * therefore get each cookie signed with the key of its name; Better Auth sees it signed with its own key,
+ * which never leaves this process.
  *
- * What Better Auth sees is also canonical: cookies of this host only, each name once.
+ * Better Auth also sees a clean header: only cookies of this host, each name once.
  *
  * @module
  */
@@ -12,27 +13,28 @@ import { cookiesAt } from './cookies.ts'
 import type { Keys } from './keys.ts'
 import { type CookieSigner, createCookieSigner } from './signed-cookie.ts'
 
-/** Has the form of a signed cookie and no signature that fits, so Better Auth refuses it. */
+/** Looks like a signed cookie but has a wrong signature, so that Better Auth refuses it. */
 const REFUSED = `refused.${'A'.repeat(43)}=`
 
-/** How many signers are kept. */
+/** How many signers are kept in memory. */
 const MOST_SIGNERS = 256
 
+/** Translates cookies between the browser's keys and Better Auth's key. */
 export interface CookieKeys {
-  /** The signer of the cookie `name`, as browsers hold it. */
+  /** The signer of the cookie `name` as browsers hold it. */
   signerOf(name: string): CookieSigner
-  /** The signer of all cookies, as Better Auth sees them. */
+  /** The signer of all cookies as Better Auth sees them. */
   inner: CookieSigner
-  /** A copy of `headers` with the cookies of a browser as Better Auth is to see them. */
+  /** A copy of a browser's `headers` with the cookies re-signed for Better Auth. */
   inward(headers: Headers): Promise<Headers>
-  /** Changes the `Set-Cookie` lines of `headers`, which Better Auth wrote, to those for a browser. */
+  /** Re-signs the `Set-Cookie` lines in Better Auth's `headers` for the browser, in place. */
   outward(headers: Headers): Promise<void>
 }
 
-/** Of the host at `origin`. */
+/** Makes the translation for the host at `origin`. */
 export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
   const { prefix, access, renewed } = cookiesAt(origin)
-  // These hold what needs no signature: a signed token, and a mark.
+  // These two cookies need no signature: one holds a signed token, the other is only a mark.
   const unsigned = [access, renewed]
   const signers = new Map<string, CookieSigner>()
   const inner = createCookieSigner(keys.betterAuth)
@@ -40,7 +42,7 @@ export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
   function signerOf(name: string): CookieSigner {
     const known = signers.get(name)
     if (known) return known
-    // The names come from callers.
+    // Callers choose the names, so the number of signers is limited.
     if (signers.size >= MOST_SIGNERS) signers.clear()
     const signer = createCookieSigner(keys.cookie(name))
     signers.set(name, signer)
@@ -55,11 +57,11 @@ export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
 
   async function outside(line: string): Promise<string> {
     const [, name = '', value = '', attributes = ''] = /^([^=]+)=([^;]*)(.*)$/s.exec(line) ?? []
-    // An empty value takes the cookie away.
+    // An empty value deletes the cookie.
     if (unsigned.includes(name) || value === '') return line
     const opened = await inner.open(value)
     if (opened === null) return line
-    // Browsers refuse a cookie whose name begins with `__Host-` for any other path.
+    // Browsers accept a `__Host-` cookie only with the path `/`.
     const forHost = attributes.replace(/; *path=[^;]*/i, '; Path=/')
     return `${name}=${await signerOf(name).seal(opened)}${forHost}`
   }
@@ -88,10 +90,13 @@ export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
   }
 }
 
-/** How many names are read at the most: a header may hold thousands, and each costs a signature. */
+/** How many cookies are read. A header may hold thousands, and each costs a signature. */
 const MOST_NAMES = 16
 
-/** The cookies of this host by name. Of two with one name neither: a browser keeps one, so the other was planted. */
+/**
+ * The cookies of this host by name. A name that occurs twice is left out: a browser keeps one cookie per
+ * name, so the other was planted.
+ */
 function ownCookies(header: string, prefix: string): Map<string, string> {
   const found = new Map<string, string>()
   const twice = new Set<string>()
@@ -106,6 +111,7 @@ function ownCookies(header: string, prefix: string): Map<string, string> {
   return found
 }
 
+/** The arguments of a server function that matter here. */
 interface Called {
   headers?: ConstructorParameters<typeof Headers>[0]
   asResponse?: boolean
@@ -113,8 +119,8 @@ interface Called {
 }
 
 /**
- * Better Auth's server functions as a host calls them: with the headers of a browser's request, and with
- * `Set-Cookie` lines for a browser in what they return.
+ * Wraps Better Auth's server functions for the host: they take the headers of a browser's request, and the
+ * `Set-Cookie` lines that they return are for a browser.
  */
 export function withCookieKeys<Api extends object>(api: Api, { inward, outward }: CookieKeys): Api {
   const wrapped = Object.entries(api).map(([name, call]) => {
@@ -133,7 +139,10 @@ export function withCookieKeys<Api extends object>(api: Api, { inward, outward }
   return Object.fromEntries(wrapped)
 }
 
-/** The answer with cookies for a browser. The headers of some answers cannot be changed, so it is a copy. */
+/**
+ * The answer with its cookies re-signed for a browser. It is a copy, because some answers have immutable
+ * headers.
+ */
 export async function translatedResponse(
   answer: Response,
   outward: CookieKeys['outward'],

@@ -1,6 +1,7 @@
 /**
- * The user of an address with every account, read in one statement, together with what was committed by then: what
- * the sign-in writes is refused where access was ended since. See `account/access-end.ts`.
+ * Reads the user of an address with all accounts in one statement, and the database snapshot with them. The
+ * sign-in's writes are refused if the user's access has ended since that snapshot. See
+ * `account/access-end.ts`.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { columns, rowOf } from './session-rows.ts'
 const USER = columns('u', Prisma.UserScalarFieldEnum)
 const ACCOUNT = columns('a', Prisma.AccountScalarFieldEnum)
 
-/** What Better Auth asks for when it looks up an address with its accounts. */
+/** The answers to Better Auth's query for an address with its accounts. */
 export async function credentialsOf(db: Database, email: string): Promise<Answers> {
   const rows = await queryNamed<{ snapshot: string; [column: string]: unknown }>(
     db,

@@ -1,7 +1,7 @@
 /**
- * The deny set in this process: which access tokens are no longer taken, though they have not ended.
- * The database writes it in the transaction that ends a session or changes a role, and tells every
- * process at once; a process that may not have heard reads the session's row instead.
+ * The deny set of this process: the access tokens that are refused although they have not expired. The
+ * database writes a denial in the transaction that ends a session or changes a role, and notifies every
+ * process at once. A process that may have missed a notice reads the session's row instead.
  *
  * @module
  */
@@ -11,19 +11,25 @@ import { type Listener, listen } from '@repo/db'
 import { ACCESS_SECONDS, type Statement } from './access-token.ts'
 
 const CHANNEL = 'tollgate_denials'
-/** Twice a token's life, for clocks that differ. */
+/** How long denials are kept: twice a token's life, because clocks differ. */
 const KEPT_SECONDS = 2 * ACCESS_SECONDS
+/** Up to this many denials are kept without looking for old ones. */
 const SMALL = 1_000
 
+/** Knows which access tokens are denied. */
 export interface Denials {
-  /** `unknown` while this process may not have heard of a denial. The first call begins to listen. */
+  /** Returns `unknown` while this process may have missed a denial. The first call starts listening. */
   judge(statement: Statement): 'allowed' | 'denied' | 'unknown'
-  /** Waits until what was committed before is heard of here. */
+  /** Waits until this process has heard of everything that was committed before the call. */
   settle(): Promise<void>
   close(): void
 }
 
-/** @param urlOf null where there is no connection to listen on: then nothing is ever known. */
+/**
+ * Makes an empty deny set, which listens from its first use on.
+ *
+ * @param urlOf returns null if there is no connection to listen on; then every answer is `unknown`.
+ */
 export function createDenials(urlOf: () => string | null, logger: Logger): Denials {
   const notBefore = new Map<string, number>()
   let listener: Listener | null = null
@@ -56,7 +62,8 @@ export function createDenials(urlOf: () => string | null, logger: Logger): Denia
         deny(subject, Number(seconds))
       },
       onLost(error) {
-        if (!isLost) logger.warn({ error }, 'revocations are not heard of; sessions are read')
+        if (!isLost)
+          logger.warn({ error }, 'not listening for revocations; session rows are read instead')
         isLost = true
       },
     })

@@ -1,6 +1,6 @@
 /**
- * The guards where there is no database: they read the access token. No Node builtin, no native
- * module. A revoked session lives on here until its token ends, five minutes at the most.
+ * The guards for places without a database. They only read the access token, and need no Node builtin and no
+ * native module. A revoked session stays valid here until its token expires, five minutes at the most.
  *
  * @module
  */
@@ -17,36 +17,37 @@ import { createKeyFinder } from './jwks.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import { createGuards, type Guards } from './session.ts'
 
+/** The options of `createEdge`. */
 export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
-  /** The host's origin: issuer and audience of its tokens. */
+  /** The host's origin, which is the issuer and the audience of its tokens. */
   baseURL: string
   /**
-   * The public keys, or where they are: fetched for ten minutes, and for a key that is not known,
-   * each half minute at the most. Default: `<baseURL>/api/auth/jwks`.
+   * The public keys, or the URL to fetch them from. Fetched keys are kept for ten minutes. An unknown key id
+   * fetches them again, every half minute at the most. Default: `<baseURL>/api/auth/jwks`.
    */
   jwks?: JSONWebKeySet | URL
-  /** What `requirePermission` goes by, from `createAccess` of `@repo/auth/access`. */
+  /** The roles and policies for `requirePermission`, from `createAccess` of `@repo/auth/access`. */
   access?: Access<P, R>
 }
 
-/** The guards without `fresh`: there is no row to read. */
+/** The guards without the option `fresh`, because there is no session row to read. */
 export interface Edge<P extends string = Permission, R extends string = OrganizationRole>
   extends Omit<Guards<P, R>, 'getSession' | 'requireAuth'> {
-  /** Who is asking; null when nobody is signed in, and for anything expired or forged. */
+  /** The session; null if nobody is signed in, or the token has expired or was forged. */
   getSession(req: Request): Promise<Session | null>
-  /** @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help */
+  /** Returns the session. @throws `not_authenticated` (401); `access_expired` (401) if a refresh may help */
   requireAuth(req: Request): Promise<Session>
   /**
-   * For a page whose access token has ended while there is a session: leads through the host's
-   * refresh and back, in two redirects. Null for anything else. Call it after `sameSiteHop`.
+   * Renews a page's expired access token while its session lasts: it returns a redirect to the host's
+   * refresh, which leads back. Returns null for every other request. Call it after `sameSiteHop`.
    */
   renew(req: Request): Promise<Response | null>
 }
 
 /**
- * Guards over the access token, from its cookie or as a bearer token.
+ * Makes guards that read the access token from its cookie or its bearer header.
  *
- * @throws `invalid_options` (500) when `baseURL` is not an origin
+ * @throws `invalid_options` (500) if `baseURL` is not an origin
  */
 export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
   options: EdgeOptions<P, R>,

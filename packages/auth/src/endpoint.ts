@@ -1,5 +1,5 @@
 /**
- * An endpoint of Better Auth, as those functions see it that wrap one.
+ * The type of a Better Auth endpoint, for functions that wrap one.
  *
  * @module
  */

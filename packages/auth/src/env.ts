@@ -1,3 +1,9 @@
+/**
+ * Reads the options of auth from the environment.
+ *
+ * @module
+ */
+
 import { readEnv } from '@repo/core'
 import { rateLimitEnv } from '@repo/core/rate-limit'
 import type { JSONWebKeySet } from 'jose'
@@ -5,12 +11,13 @@ import { z } from 'zod'
 import { AuthError } from './errors.ts'
 import { type AuthOptions, type GivenAuthOptions, keysOf } from './options.ts'
 
+/** The environment variables of auth. */
 export const authEnv = z.object({
-  /** Signs cookies, encrypts provider tokens and signing keys. */
+  /** Signs cookies; encrypts provider tokens and signing keys. */
   BETTER_AUTH_SECRET: z.string().min(32, 'must have 32 characters or more'),
-  /** Where people reach the host, without a path. */
+  /** The origin at which people reach the host. */
   APP_URL: z.url({ protocol: /^https?$/ }),
-  /** A JSON Web Key Set that signs access tokens; empty: keys in the database. */
+  /** A JSON Web Key Set that signs access tokens. Without it the keys are in the database. */
   AUTH_SIGNING_KEYS: z
     .string()
     .transform((text, ctx): JSONWebKeySet => {
@@ -23,7 +30,7 @@ export const authEnv = z.object({
     })
     .pipe(z.custom<JSONWebKeySet>(isKeySet, 'must be a JSON Web Key Set'))
     .optional(),
-  /** Keys the hashes of passwords. While it is replaced, the new one and the old, a comma between. */
+  /** The key of the password hashes. During a rotation: the new key and the old one, separated by a comma. */
   PASSWORD_PEPPER: z
     .string()
     .optional()
@@ -46,33 +53,31 @@ function isKeySet(value: unknown): boolean {
   return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null)
 }
 
+/** The parsed environment variables of auth. */
 export type AuthEnv = z.output<typeof authEnv>
 
 type OfMicrosoft = Pick<AuthEnv, `MICROSOFT_${'CLIENT_ID' | 'CLIENT_SECRET' | 'TENANT_ID'}`>
 type OfOidc = Pick<AuthEnv, `OIDC_${'PROVIDER_ID' | 'ISSUER' | 'CLIENT_ID' | 'CLIENT_SECRET'}`>
 
-/** The option `microsoft`. @throws `invalid_options` for half a pair */
+/** The option `microsoft`. @throws `invalid_options` if the id or the secret is missing */
 export function microsoftFrom(env: OfMicrosoft): Pick<AuthOptions, 'microsoft'> {
   const { microsoft } = keysOf('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
   const tenantId = env.MICROSOFT_TENANT_ID
   return microsoft ? { microsoft: { ...microsoft, ...(tenantId ? { tenantId } : {}) } } : {}
 }
 
-/** The option `oidc`. @throws `invalid_options` for an issuer without a client, or the reverse */
+/** The option `oidc`. @throws `invalid_options` for an issuer without a client id, or the reverse */
 export function oidcFrom(env: OfOidc): Pick<AuthOptions, 'oidc'> {
   const { OIDC_ISSUER: issuer, OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret } = env
   if (!issuer !== !clientId) {
-    throw new AuthError(
-      'invalid_options',
-      'OIDC_ISSUER and OIDC_CLIENT_ID belong together; one is missing.',
-    )
+    throw new AuthError('invalid_options', 'Set both OIDC_ISSUER and OIDC_CLIENT_ID, or neither.')
   }
   if (!issuer || !clientId) return {}
   const provider = { issuer, clientId, ...(clientSecret ? { clientSecret } : {}) }
   return { oidc: { [env.OIDC_PROVIDER_ID ?? 'oidc']: provider } }
 }
 
-/** Which option each variable is for. */
+/** The option that each variable is the default of. */
 const OPTION_OF = {
   BETTER_AUTH_SECRET: 'secret',
   APP_URL: 'baseURL',
@@ -95,14 +100,14 @@ const OPTION_OF = {
 } as const satisfies Record<keyof AuthEnv | keyof typeof rateLimitEnv.shape, keyof AuthOptions>
 
 /**
- * The options that the environment gives: what the default instance is made of. `createAuth` takes them for what it
- * is not given.
+ * The options from the environment, which the default instance is made of. `createAuth` uses them for options
+ * that it is not given.
  *
- * @throws `invalid_environment`, one error that lists every missing or malformed variable
+ * @throws `invalid_environment`, which lists every missing or malformed variable
  */
 export const authFromEnv = (): AuthOptions => fromEnv({})
 
-/** `given`, and the environment's options for what it leaves out. A variable of a given option is not read. */
+/** Completes `given` from the environment. The variable of an option that is given is not read. */
 export function withEnv<P extends string, R extends string>(
   given: GivenAuthOptions<P, R>,
 ): AuthOptions<P, R> {

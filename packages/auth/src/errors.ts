@@ -1,6 +1,12 @@
+/**
+ * The errors of the guards and forms.
+ *
+ * @module
+ */
+
 import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core/edge'
 
-/** Every way the guards and forms refuse. Better Auth's endpoints have more codes: `ERRORS.md`. */
+/** Every code with which the guards and forms refuse. Better Auth's endpoints have more: see `ERRORS.md`. */
 export type AuthErrorCode =
   | 'aal2_required'
   | 'access_expired'
@@ -27,7 +33,10 @@ export type AuthErrorCode =
   | 'unsupported_media_type'
   | 'untrusted_origin'
 
-/** The others are 400. Short, because it is part of the edge entry. */
+/**
+ * The HTTP status of each code; every other code is 400. The table is short because the edge entry includes
+ * it.
+ */
 export const STATUS: { [Code in AuthErrorCode]?: number } = {
   aal2_required: 403,
   access_expired: 401,
@@ -49,7 +58,7 @@ export const STATUS: { [Code in AuthErrorCode]?: number } = {
   untrusted_origin: 403,
 }
 
-/** A refusal by auth. Branch on `code`. */
+/** A refusal by auth. Switch on `code`. */
 export class AuthError extends TollgateError<AuthErrorCode> {
   override readonly name = 'AuthError'
 

@@ -1,10 +1,10 @@
 /**
- * What a host is told: that a user came, went or has another address, that the members of an
- * organization changed. The database writes an event in the transaction of the fact, so none is lost;
- * it is deleted when the host's handler is done, so a handler that throws, or a process that dies, is
- * tried again: after a minute, then two, then four, an hour at the most, until it succeeds. An event
- * is told at least once, and says whom to look at rather than what to write: those of one subject that
- * wait together are told as one.
+ * Events for the host: a user was created, was deleted or changed the address, or an organization's members
+ * changed. The database writes an event in the transaction of the change, so none is lost. An event is
+ * deleted once the host's handler succeeds. If the handler throws or the process dies, the event is tried
+ * again after a minute, then two, then four, up to an hour apart, until the handler succeeds. A handler may
+ * therefore be called more than once. It gets an id and should read the present state: waiting events about
+ * the same subject become one.
  *
  * @module
  */
@@ -12,27 +12,31 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 
+/** The host's handlers. */
 export interface AuthEvents {
   userCreated?: (user: { id: string }) => Promise<unknown>
-  /** One who goes before they were told of is told of here alone. */
+  /** For a user who is deleted before `userCreated` was called, only this is called. */
   userDeleted?: (user: { id: string }) => Promise<unknown>
-  /** The address is in the user's row. */
+  /** The new address is in the user's row. */
   emailChanged?: (user: { id: string }) => Promise<unknown>
-  /** Somebody joined, left or has another role. `members`: how many there are now, 0 when it is gone. */
+  /** A member joined, left or changed roles. `members` is their number now, 0 if the organization is gone. */
   membersChanged?: (organization: { id: string; members: number }) => Promise<unknown>
 }
 
+/** Delivers the events of one instance. */
 export interface EventDelivery {
-  /** Tells of what is due. A second call while one runs makes that one look again. */
+  /** Delivers the events that are due. A call during a running delivery makes that delivery look again. */
   deliver(): Promise<void>
-  /** What a worker does: tells of what an earlier try could not, and forgets what nobody handles. */
+  /** The worker's job: delivers the events that are due, and deletes old events without a handler. */
   work(): Promise<void>
 }
 
+/** The name of the worker's job. */
 export const DELIVER_EVENTS = 'auth.deliverEvents'
 
 const NAMES = ['userCreated', 'userDeleted', 'emailChanged', 'membersChanged'] as const
 
+/** An event as a delivery reads it. */
 interface Row {
   name: (typeof NAMES)[number]
   subjectId: string
@@ -40,6 +44,7 @@ interface Row {
   attempts: number
 }
 
+/** Makes the delivery of events to `handlers`. */
 export function createEvents(db: Database, handlers: AuthEvents, logger: Logger): EventDelivery {
   const handled = NAMES.filter((name) => handlers[name])
   let running: Promise<void> | null = null
@@ -74,11 +79,11 @@ export function createEvents(db: Database, handlers: AuthEvents, logger: Logger)
       } catch (error) {
         logger.error(
           { event: name, subjectId, attempts, error },
-          'event failed, will be tried again',
+          'an event handler failed, the event will be tried again',
         )
         continue
       }
-      // What happened meanwhile the handler may not have seen: it is told of it as of something new.
+      // If the subject changed while the handler ran, the row has a new version and is delivered again.
       const { count } = await db.authEvent.deleteMany({ where: { name, subjectId, version } })
       if (count === 0) {
         await db.$executeRaw`
@@ -104,7 +109,7 @@ export function createEvents(db: Database, handlers: AuthEvents, logger: Logger)
     return running
   }
 
-  /** Events that no process has a handler for are kept for a month, in case one comes to have it. */
+  /** Events without a handler in this process are kept for 30 days, in case a process with one starts. */
   const forget = () => db.$executeRaw`
     DELETE FROM "AuthEvent"
     WHERE "attempts" = 0 AND "createdAt" < now() - interval '30 days'

@@ -1,7 +1,6 @@
 /**
- * Rows that have run out are deleted, so that tables hold what is alive and not all that anybody ever sent. A
- * session that has run out is kept while a program's grant hangs on it: it still ends with a sign-out
- * everywhere.
+ * Deletes expired rows, so that the tables do not grow with every request. An expired session is kept while
+ * an OAuth grant depends on it, so that signing out everywhere still ends that grant.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { USED_DAYS } from './oauth-grants.ts'
 const BATCH = 1_000
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Deletes what ended before `now`. Returns how many rows. */
+/** Deletes the rows that expired before `now`, and returns their number. */
 export async function purgeExpired(db: Database, now = new Date()): Promise<number> {
   const ended = Prisma.sql`"expiresAt" < ${now}`
   const usedUntil = new Date(now.getTime() - USED_DAYS * DAY_MS)
@@ -21,7 +20,7 @@ export async function purgeExpired(db: Database, now = new Date()): Promise<numb
     ['VerificationToken', ended],
     ['OauthClientAssertion', ended],
     ['OauthAccessToken', ended],
-    // Before the sessions, which are kept for those that are good.
+    // Refresh tokens go before the sessions, because a session is kept for its valid tokens.
     ['OauthRefreshToken', Prisma.sql`${ended} OR "revoked" < ${usedUntil}`],
     [
       'Session',
@@ -31,7 +30,7 @@ export async function purgeExpired(db: Database, now = new Date()): Promise<numb
   ]
   let purged = 0
   for (const [table, condition] of steps) purged += await purge(db, table, condition)
-  // The answers that requests under way together share hold a token.
+  // A stored answer, which parallel requests share, holds a token.
   await db.oauthRefreshToken.updateMany({
     where: { rotationReplayExpiresAt: { lt: now }, rotationReplayResponse: { not: null } },
     data: { rotationReplayResponse: null },
@@ -39,7 +38,7 @@ export async function purgeExpired(db: Database, now = new Date()): Promise<numb
   return purged
 }
 
-/** In batches, past what others have locked. */
+/** Deletes in batches, and skips rows that others have locked. */
 async function purge(db: Database, table: string, condition: Prisma.Sql): Promise<number> {
   const name = Prisma.raw(`"${table}"`)
   let purged = 0

@@ -1,7 +1,7 @@
 /**
- * What an endpoint takes, by its own schema. A field of another type is refused before any hook sees it, because
- * hooks run before Better Auth's own check; a field that the endpoint does not know is left out, so that no hook
- * and no table ever gets it. Texts are no longer than their field needs.
+ * Checks the fields of a request by the schema of its endpoint. Hooks run before Better Auth's own check, so
+ * a field of a wrong type is refused here. A field that the endpoint does not know is removed, so that no
+ * hook and no table gets it. Texts may be only as long as their field needs.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import { isOpen, listsOf, namesOf } from './schema-fields.ts'
 import { accountEmail } from './stand-in-address.ts'
 import { flawOf } from './text.ts'
 
-/** Longer texts fit no mail, no page and no column. */
+/** The longest text of a field, in characters. A longer one fits no mail, page or column. */
 const MAX_LENGTH: Record<string, number> = {
   name: 200,
   email: 254,
   newEmail: 254,
   slug: 100,
-  // Tokens of others, signed queries, and what a device signs.
+  // Tokens of other servers, signed queries, and the data that a device signs.
   ...Object.fromEntries(
     [
       ...['token', 'accessToken', 'refreshToken', 'access_token', 'refresh_token', 'id_token_hint'],
@@ -31,13 +31,15 @@ const MAX_LENGTH: Record<string, number> = {
   ),
   attestationObject: 32_768,
 }
+/** The longest text of any other field, in characters. */
 const MAX_TEXT = 2_048
+/** The longest name of a field, in characters. */
 const MAX_NAME = 128
-/** Of a list or an object. */
+/** How many entries a list or an object may have. */
 const MAX_ENTRIES = 200
 const MAX_DEPTH = 8
 
-/** What is taken where Better Auth's own schema takes anything. */
+/** Our schemas, for endpoints whose own schema accepts anything. */
 const OWN: Record<string, z.ZodObject> = {
   '/sign-up/email': z.object({
     name: z.string(),
@@ -55,15 +57,16 @@ const OWN: Record<string, z.ZodObject> = {
   }),
 }
 
-/** Columns that a person might try to set; silence would look like success. */
+/** Columns that a caller might try to set. Ignoring such a field silently would look like success. */
 const COLUMNS = new Set<string>([
   ...Object.keys(Prisma.UserScalarFieldEnum),
   ...Object.keys(Prisma.SessionScalarFieldEnum),
 ])
 
-/** A hook of the OAuth server reads it, whatever the endpoint. */
+/** A hook of the OAuth server reads this field at every endpoint. */
 const EVERYWHERE = z.looseObject({ oauth_query: z.string().optional() })
 
+/** The fields that hold an e-mail address. */
 const EMAILS = ['email', 'newEmail', 'memberIdOrEmail']
 
 interface Endpoint {
@@ -76,19 +79,19 @@ interface Endpoint {
   }
 }
 
-/** Checks requests by the endpoints that they are for. */
+/** Checks requests by the schemas of their endpoints. */
 export interface FieldCheck {
-  /** @throws `invalid_request` (400) */
+  /** Checks the query parameters. @throws `invalid_request` (400) */
   query(method: string, url: URL): Promise<void>
   /**
-   * The text of a body as the endpoint is to read it.
+   * Checks a body and returns the text for the endpoint to read.
    *
-   * @throws `unsupported_media_type` (415), `invalid_request` (400)
+   * @throws `unsupported_media_type` (415), `invalid_request`, `invalid_email`, `field_not_allowed` (400)
    */
   body(method: string, url: URL, text: string, contentType: string): Promise<string>
 }
 
-/** @param api Better Auth's endpoints by name, and ours among them */
+/** Makes the check. @param api Better Auth's endpoints by name, including ours */
 export function createFieldCheck(api: object, basePath: string): FieldCheck {
   const find = finderOf(Object.values(api) as Endpoint[], basePath)
 
@@ -96,7 +99,7 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
     const schema = find(method, pathname)?.options?.query
     const fields = collect(searchParams, (name) => listsOf(schema).has(name))
     for (const name of Object.keys(fields)) {
-      // Better Auth collects the parameters in an object that has these already.
+      // Better Auth collects the parameters in an object that already has these names.
       if (name in Object.prototype) refuse(name, 'cannot be a parameter')
     }
     checkValue(fields)
@@ -143,11 +146,11 @@ function finderOf(endpoints: Endpoint[], basePath: string) {
   }
 }
 
-/** Leaves out what the endpoint does not know, and refuses an attempt at a column. */
+/** Removes the fields that the endpoint does not know, and refuses an attempt to set a column. */
 function keepKnown({ fields, isForm }: Body, path: string, schema: z.ZodType | undefined): void {
   const ours = Object.hasOwn(OWN, path) ? OWN[path] : undefined
   const known = schema && namesOf(ours && isOpen(schema) ? ours : schema)
-  // The OAuth server's forms are read by the endpoint alone, and some have no schema to be seen.
+  // Only the endpoint reads the OAuth server's forms, and some of those endpoints show no schema.
   if (known === null || (known === undefined && isForm)) return
   for (const name of Object.keys(fields)) {
     if (known?.has(name) || name === 'oauth_query') continue
@@ -167,7 +170,7 @@ async function checkBody(
   const own = Object.hasOwn(OWN, path) ? OWN[path] : undefined
   if (own) await check(own, fields, 'body')
   const { body: schema, metadata } = endpoint.options ?? {}
-  // Endpoints for programs name the mistake by OAuth's own codes, and their forms hold texts only.
+  // Endpoints for programs report mistakes with OAuth's own codes, and their forms hold only texts.
   if (isForm && metadata?.allowedMediaTypes?.every((type) => !type.includes('json'))) return
   await check(schema, fields, 'body')
 }
@@ -186,18 +189,23 @@ async function check(schema: z.ZodType | undefined, fields: Fields, where: strin
   )
 }
 
-/** Zod's words hold no value of the field, but for the keys that it does not know. */
+/** Zod's message holds no value of the field, except for the names of unknown keys. */
 const said = (issue: Issue): string =>
-  issue.code === 'unrecognized_keys' ? 'It has fields that are not known here.' : issue.message
+  issue.code === 'unrecognized_keys' ? 'It has unknown fields.' : issue.message
 
-/** An address was looked at before, and Better Auth's schemas know fewer of them. */
+/**
+ * Whether the issue is about an address. Ours was checked before, and Better Auth's schemas accept fewer
+ * addresses.
+ */
 const isEmail = ({ path: [name, ...more] }: Issue, fields: Fields): boolean =>
   more.length === 0 && EMAILS.includes(String(name)) && isAddress(fields[String(name)])
 
 const isAddress = (value: unknown): value is string =>
   typeof value === 'string' && value.includes('@')
 
-/** What is missing a hook may still add, and the endpoint looks again. */
+/**
+ * Whether the issue is only a missing value. A hook may still add the value, and the endpoint checks again.
+ */
 function isMissing(issue: Issue, values: unknown): boolean {
   let value = values
   for (const step of issue.path) value = (value as Fields | null | undefined)?.[step as string]
@@ -210,13 +218,17 @@ function isMissing(issue: Issue, values: unknown): boolean {
   )
 }
 
-/** One person's address is written in one way, however it was typed. What is no address the endpoint refuses. */
+/**
+ * Writes each address in its canonical form. A text that is not an address is left for the endpoint to
+ * refuse.
+ */
 function canonicalEmails(fields: Fields): void {
   for (const name of EMAILS) {
     const typed = fields[name]
     if (!isAddress(typed)) continue
     const email = accountEmail(typed)
-    if (email === null) throw new AuthError('invalid_email', `${name} is not an e-mail address.`)
+    if (email === null)
+      throw new AuthError('invalid_email', `${name} is not a valid e-mail address.`)
     fields[name] = email
   }
 }

@@ -1,8 +1,9 @@
 /**
- * One cookie for each sign-in that is under way. Better Auth keeps the state of an OAuth flow and the challenge of
- * a passkey in one cookie each, so the second of two tabs takes the first one's place, and neither comes through.
- * Browsers get a cookie that is named after its flow; Better Auth sees the one that the answer belongs to, under
- * the name it knows. An answer without its own cookie is refused as before.
+ * Gives each sign-in that is under way a cookie of its own. Better Auth keeps the state of an OAuth flow and
+ * the challenge of a passkey in one cookie each, so a second browser tab would replace the first tab's cookie
+ * and both would fail. Browsers get a cookie that is named after its flow; Better Auth sees the cookie of the
+ * flow that the answer belongs to, under the usual name. An answer without its cookie is refused, as it is
+ * without this module.
  *
  * @module
  */
@@ -11,12 +12,13 @@ import { createHash } from 'node:crypto'
 import type { HookContext } from './presented.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 
+/** A kind of flow, from the request that begins it to the request that ends it. */
 interface Flow {
   /** Better Auth's name of the cookie, without its prefix. */
   cookie: string
   begins: RegExp
   ends: RegExp
-  /** What the answer to the first request gives out, and the last one brings back. */
+  /** The flow's key: the first answer gives it to the browser, and the last request brings it back. */
   given(ctx: HookContext): unknown
   brought(ctx: HookContext): unknown
 }
@@ -43,7 +45,7 @@ const FLOWS: Flow[] = [
   },
 ]
 
-/** As many tabs of one browser may sign in at the same time; the oldest gives way. */
+/** How many tabs of one browser may sign in at the same time. One more ends the oldest flow. */
 const MOST = 4
 
 /** The challenge that a device has signed. */
@@ -61,7 +63,7 @@ function challengeIn(body: unknown): unknown {
 const nameOf = (cookie: string, key: string): string =>
   `${cookie}-${createHash('sha256').update(key).digest('base64url').slice(0, 16)}`
 
-/** The names of the flow's cookies that a browser sent, the oldest first (RFC 6265, section 5.4). */
+/** The names of the flow's cookies in the request, the oldest first (RFC 6265, section 5.4). */
 const sentNames = (cookie: string, headers: Headers | undefined): string[] =>
   pairsOf(headers)
     .map((pair) => pair.split('=')[0] ?? '')
@@ -70,9 +72,9 @@ const sentNames = (cookie: string, headers: Headers | undefined): string[] =>
 const pairsOf = (headers: Headers | undefined): string[] =>
   (headers?.get('cookie') ?? '').split(';').map((pair) => pair.trim())
 
-/** @param inner signs cookies as Better Auth sees them */
+/** Makes the translation of flow cookies. @param inner signs cookies as Better Auth sees them */
 export function createFlowCookies(inner: CookieSigner) {
-  /** The request's headers with the cookie of the flow that it ends; null where there is nothing to change. */
+  /** The request's headers with the cookie of the flow that it ends; null if nothing has to change. */
   async function inward(ctx: HookContext): Promise<Headers | null> {
     const flow = FLOWS.find(({ ends }) => ends.test(ctx.path ?? ''))
     const key = flow?.brought(ctx)
@@ -86,7 +88,7 @@ export function createFlowCookies(inner: CookieSigner) {
     return headers
   }
 
-  /** Names the cookies of the answer after their flow, and takes away what has served. */
+  /** Names the answer's cookies after their flow, and deletes the cookies of finished flows. */
   function outward(ctx: HookContext): void {
     for (const flow of FLOWS) {
       const isBegun = flow.begins.test(ctx.path ?? '')
@@ -107,7 +109,7 @@ export function createFlowCookies(inner: CookieSigner) {
   return { inward, outward }
 }
 
-/** The signature of what Better Auth wrote says nothing of the name. */
+/** Renames a cookie. That is safe, because Better Auth's signature does not cover the name. */
 function rename(headers: Headers | undefined, from: string, to: string): void {
   const lines = headers?.getSetCookie() ?? []
   headers?.delete('set-cookie')

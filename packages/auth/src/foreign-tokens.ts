@@ -1,8 +1,8 @@
 /**
- * Tokens that this server's keys did not sign. The endpoints of the OAuth server would answer them with an error
- * of their own, 500, because they do not know the error of a signature that does not fit. Here they count as
- * tokens that nobody knows: introspection calls them inactive, revocation has nothing to do, and userinfo refuses
- * them as `invalid_token`. A hint about the kind of a token that is wrong does not hide the token.
+ * Handles tokens that this server's keys did not sign. The OAuth endpoints would answer them with 500,
+ * because they do not know the error of a wrong signature. Here such a token counts as unknown: introspection
+ * calls it inactive, revocation does nothing, and userinfo refuses it as `invalid_token`. A wrong
+ * `token_type_hint` does not hide a token.
  *
  * @see RFC 7662, 2.2, RFC 7009, 2.2, and RFC 6750, 3.1
  * @module
@@ -13,20 +13,23 @@ import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import type { Endpoint } from './endpoint.ts'
 import type { HookContext } from './presented.ts'
 
-/** What jose says of a token. Its other codes say that the server's own keys are broken or away. */
+/**
+ * The codes of jose that are about the token. Its other codes mean that the server's own keys are broken or
+ * missing.
+ */
 const OF_A_TOKEN =
   /^ERR_(JOSE_(NOT_SUPPORTED|ALG_NOT_ALLOWED)|JW[ST]_\w+|JWKS_(NO|MULTIPLE)_MATCHING_KEYS?)$/
 
 const isOfToken = (error: unknown): boolean =>
   OF_A_TOKEN.test(String((error as { code?: unknown } | null)?.code))
 
-/** No token has this form, so the endpoints find none. */
+/** A text that cannot be a token, so the endpoints find none. */
 const UNKNOWN = 'unknown'
 
-/** An endpoint that is asked about a token in its body. */
+/** Wraps an endpoint that gets a token in its body. */
 export const withKnownToken = <E extends Endpoint>(endpoint: E): E => {
   const wrapped = async (ctx: HookContext) => {
-    // Without the hint all kinds are searched. With a wrong one only that kind would be.
+    // Without the hint, all kinds of tokens are searched. A wrong hint would limit the search to one kind.
     const { token_type_hint: _, ...body } = (ctx.body ?? {}) as Record<string, unknown>
     const isForeign = await isSignedByOthers(ctx, body.token)
     return endpoint({ ...ctx, body: isForeign ? { ...body, token: UNKNOWN } : body })
@@ -34,7 +37,7 @@ export const withKnownToken = <E extends Endpoint>(endpoint: E): E => {
   return Object.assign(wrapped, endpoint) as unknown as E
 }
 
-/** The endpoint that revokes: what is no longer good, or never was, is revoked already. */
+/** Wraps the revocation endpoint: a token that is invalid, or never existed, counts as revoked already. */
 export const withSilentRevocation = <E extends Endpoint>(endpoint: E): E => {
   const known = withKnownToken(endpoint)
   const wrapped = async (ctx: HookContext) => {
@@ -49,7 +52,7 @@ export const withSilentRevocation = <E extends Endpoint>(endpoint: E): E => {
   return Object.assign(wrapped, endpoint) as unknown as E
 }
 
-/** The endpoint that is called with the token as its credential. */
+/** Wraps an endpoint whose caller uses the token as its credential. */
 export const withOwnToken = <E extends Endpoint>(endpoint: E): E => {
   const wrapped = (ctx: unknown) =>
     endpoint(ctx).catch((error: unknown) => {
@@ -72,7 +75,7 @@ interface KeysPlugin {
   endpoints: { getJwks(ctx: object): Promise<{ response: JSONWebKeySet }> }
 }
 
-/** Whether the token is a signed one, by other keys than ours. */
+/** Whether the token is signed, but not by our keys. */
 async function isSignedByOthers(ctx: HookContext, token: unknown): Promise<boolean> {
   if (typeof token !== 'string') return false
   const compact = token.replace(/^(bearer|dpop) +/i, '')

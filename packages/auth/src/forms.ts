@@ -1,6 +1,6 @@
 /**
- * Forms without script: a host's own form posts here, Better Auth's endpoint decides, and the
- * browser is sent on to a page.
+ * Forms that work without script. The host's own form posts to the host, Better Auth's endpoint decides, and
+ * the browser is redirected to a page.
  *
  * @module
  */
@@ -10,39 +10,43 @@ import { requireOwnOrigin } from './border.ts'
 import { AuthError } from './errors.ts'
 import { sameOriginPath } from './hop.ts'
 
+/** Where a form posts to, and where its outcomes lead. */
 export interface FormAction {
   /**
-   * Better Auth's endpoint, e.g. `/sign-in/email`. After `/sign-in/social` the browser goes to the
+   * Better Auth's endpoint, such as `/sign-in/email`. With `/sign-in/social` the browser goes to the
    * provider, and from there to `success` or `failure`.
    */
   path: string
-  /** Where a success leads, unless the field `next` names a path of this host. */
+  /** The page after a success, unless the field `next` names a path of this host. */
   success: string
-  /** Where a refusal leads, with `?error=<code>` added. */
+  /** The page after a refusal, with `?error=<code>` added. */
   failure: string
   /**
-   * Where a sign-in leads that still needs a second factor, with `next` for what was to come.
+   * The page for a sign-in that still needs a second factor. It gets the page after the sign-in as `next`.
    * Default `/two-factor`.
    */
   twoFactor?: string
   /**
-   * Where a confirmation leads that brought no password, with a `token` for a new one. Default
+   * The page after a confirmation without a password. It gets a `token` for choosing one. Default
    * `/reset-password`.
    */
   resetPassword?: string
-  /** Makes the endpoint's body. Default: every text field but `next`. */
+  /** Makes the endpoint's body. Default: every text field except `next`. */
   fields?: (form: FormData) => Record<string, unknown>
-  /** Fields that go back to the failure page, such as the `token` of a reset. Default: none. */
+  /** The fields that the failure page gets back, such as the `token` of a reset. Default: none. */
   keep?: readonly string[]
 }
 
-/** `candidate`, percent-encoded, if it is a path of this host, else `fallback`. */
+/** Returns `candidate`, percent-encoded, if it is a path of this host, and `fallback` if not. */
 export function safePath(candidate: string | null | undefined, fallback: string): string {
   if (!candidate?.startsWith('/') || candidate.startsWith('//')) return fallback
   return sameOriginPath(candidate, 'http://localhost') ?? fallback
 }
 
-/** @throws `method_not_allowed`, `untrusted_origin`, `body_too_large`, `invalid_form` */
+/**
+ * Answers a form's request. @throws `method_not_allowed`, `untrusted_origin`, `body_too_large`,
+ * `invalid_form`
+ */
 export async function runFormAction(
   handler: (req: Request) => Promise<Response>,
   baseURL: string,
@@ -50,7 +54,7 @@ export async function runFormAction(
   action: FormAction,
 ): Promise<Response> {
   if (req.method !== 'POST') {
-    throw new AuthError('method_not_allowed', 'A form is sent by POST.', {
+    throw new AuthError('method_not_allowed', 'Send the form with POST.', {
       headers: { allow: 'POST' },
     })
   }
@@ -80,7 +84,7 @@ export async function runFormAction(
   return new Response(null, { status: 303, headers })
 }
 
-/** The text fields by name. Only a host that makes the body itself can say which of two counts. */
+/** The text fields by name. A repeated field is refused, unless the host makes the body itself. */
 function textsOf(form: FormData, { fields }: FormAction): Record<string, string> {
   const texts: Record<string, string> = Object.create(null)
   for (const [name, value] of form) {
@@ -92,7 +96,7 @@ function textsOf(form: FormData, { fields }: FormAction): Record<string, string>
   return texts
 }
 
-/** On to the provider, to the second factor, to a new password, or to where the form leads. */
+/** The next page: the provider's, the one for the second factor, the one for a new password, or `success`. */
 async function onward(answer: Response, success: string, action: FormAction): Promise<string> {
   const body = (await answer.json().catch(() => null)) as {
     url?: unknown
@@ -113,11 +117,11 @@ async function readForm(req: Request): Promise<FormData> {
   try {
     return await new Response(text, { headers }).formData()
   } catch (cause) {
-    throw new AuthError('invalid_form', 'The body is not a form.', { cause })
+    throw new AuthError('invalid_form', 'The body must be a form.', { cause })
   }
 }
 
-/** The request's own headers, for rate limits and the session, but for those of its body. */
+/** The request's headers without those of its body; rate limits and the session need the others. */
 function forwarded(req: Request, baseURL: string): Headers {
   const headers = new Headers(req.headers)
   for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) {

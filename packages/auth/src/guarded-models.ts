@@ -1,7 +1,8 @@
 /**
- * Which rows are written only while the access of their user lasts: the rows of every model with a `userId`, and
- * what a verification row begins for a user. The models that are left out are named here with the reason, so a new
- * model is guarded until somebody names it. A test compares the names with the database's schema.
+ * Decides which rows are written only while their user's access lasts: the rows of every model with a
+ * `userId`, and the verification rows that begin something for a user. The exceptions are listed with their
+ * reasons, so a new model is guarded until someone lists it. A test compares the list with the database's
+ * schema.
  *
  * @module
  */
@@ -13,13 +14,13 @@ type Reasons = Readonly<Record<string, string>>
 type Row = Record<string, unknown>
 
 const ACTS =
-  'An act on an organization waits for the session of the actor, and may be about somebody else.'
+  'An act on an organization waits for the session of the actor, and may be about another user.'
 const DELETED = 'The end of access deletes these rows, so none is left to change.'
 
-/** Models whose rows are made without regard to the end of access. */
+/** The models whose rows are created even if the user's access has ended. */
 const FREELY_MADE: Reasons = { member: ACTS, invitation: ACTS }
 
-/** Models whose rows are changed and deleted without regard to the end of access. */
+/** The models whose rows are changed and deleted even if the user's access has ended. */
 export const FREELY_CHANGED: Reasons = {
   member: ACTS,
   invitation: ACTS,
@@ -31,13 +32,16 @@ export const FREELY_CHANGED: Reasons = {
   jwks: 'The keys are the instance’s.',
 }
 
-/** Who asks for a link by mail is told nothing, and the mail goes to the account's present address. */
+/**
+ * A reset link is not guarded: its request gets no answer about the account, and the mail goes to the
+ * account's present address.
+ */
 const MAILED = storedPrefix('password-reset')
 
-/** Whether the rows of `model` are changed and deleted only while access lasts. */
+/** Whether rows of `model` are changed and deleted only while access lasts. */
 export const isChangeGuarded = (model: string): boolean => !Object.hasOwn(FREELY_CHANGED, model)
 
-/** The user for whom a row is made; null where the row is nobody's, or is made freely. */
+/** The user for whom a row is created; null if the row belongs to nobody or is not guarded. */
 export function userOfNew(model: string, row: Row): string | null {
   if (Object.hasOwn(FREELY_MADE, model)) return null
   if (model === 'verification') {
@@ -46,7 +50,10 @@ export function userOfNew(model: string, row: Row): string | null {
   return typeof row.userId === 'string' ? row.userId : null
 }
 
-/** The user whose id the value of a verification row holds: alone for a challenge, in JSON for a code or a state. */
+/**
+ * The user id in a verification row's value. A challenge holds only the id; a code or a state holds it within
+ * JSON.
+ */
 export function userOfVerification(value: unknown): string | null {
   if (typeof value !== 'string') return null
   if (!value.startsWith('{')) return value
@@ -59,7 +66,10 @@ export function userOfVerification(value: unknown): string | null {
   }
 }
 
-/** The users whose rows these are, and for a program the user who changes it. In one order, as they are locked. */
+/**
+ * The owners of the rows, and for an OAuth client also the user who changes it. Sorted, because locks are
+ * taken in this order.
+ */
 export function usersOf(model: string, rows: readonly Row[]): string[] {
   const column = model === 'user' ? 'id' : 'userId'
   const owners = rows.map((row) => row[column])

@@ -1,14 +1,14 @@
 /**
- * The same-site hop. A strict cookie is not sent on a request that another site started: a return
- * from OAuth, checkout, portal or booking, or a link in a mail. A page of ours that at once asks for
- * the same address makes the next request our own, and then the cookie is there.
+ * The same-site hop. Browsers do not send a strict cookie with a request that another site started, such as
+ * the return from OAuth, checkout, portal or booking, or a link in a mail. So we answer with a page that
+ * immediately requests the same address. Our own site starts that second request, so the cookie is sent.
  *
  * @module
  */
 
-/** Paths and addresses on `origin`; null for anything that leads elsewhere. */
+/** The path of `candidate` on `origin`; null if it leads to another origin. */
 export function sameOriginPath(candidate: string, origin: string): string | null {
-  // A backslash is a slash to browsers, and a control character is nothing at all.
+  // Browsers read a backslash as a slash and ignore control characters.
   if (/[\\\p{Cc}]/u.test(candidate)) return null
   try {
     const url = new URL(candidate, origin)
@@ -20,8 +20,8 @@ export function sameOriginPath(candidate: string, origin: string): string | null
 }
 
 /**
- * The hop for a page that was reached from another site, else null. Call it before a page reads the
- * session; it never loops, because the second request comes from our own site.
+ * The hop, if another site led to this page; else null. Call it before the page reads the session. It never
+ * loops, because our own site starts the second request.
  */
 export function sameSiteHop(req: Request): Response | null {
   if (req.method !== 'GET') return null
@@ -34,10 +34,10 @@ export function sameSiteHop(req: Request): Response | null {
   return hopTo(`${onePath(url.pathname)}${url.search}`)
 }
 
-/** A path that begins with two slashes is another host's address to a browser. */
+/** Removes extra slashes at the start. Browsers take `//name/path` for the address of another host. */
 export const onePath = (pathname: string): string => pathname.replace(/^\/+/, '/')
 
-/** A page that leads on to `path` without a script, with `headers` (such as cookies) added. */
+/** A page that leads to `path` without script. `headers`, such as cookies, are added to it. */
 export function hopTo(path: string, headers: Headers = new Headers()): Response {
   headers.set('content-type', 'text/html; charset=utf-8')
   headers.set('cache-control', 'no-store')

@@ -1,6 +1,6 @@
 /**
- * What an organization has connected, with credentials that are encrypted in the database, opened by
- * `getCredentials` alone, and in no list, log or error.
+ * The credentials of an organization's integrations. They are encrypted in the database, only
+ * `getCredentials` decrypts them, and they appear in no list, log or error.
  *
  * @module
  */
@@ -13,81 +13,91 @@ import { AuthError } from './errors.ts'
 
 const keyList = z.string().transform((keys) => keys.split(',').map((key) => key.trim()))
 
+/** The environment variables with the encryption keys. */
 export const integrationEnv = z.object({
-  /** 64 hex digits each, commas between: the first encrypts, all decrypt. */
+  /** Keys of 64 hex digits, separated by commas. The first key encrypts, all keys decrypt. */
   ENCRYPTION_KEYS: keyList.optional(),
-  /** One key, under the name that other systems give it. */
+  /** A single key, under the name that other systems use. */
   ENCRYPTION_KEY: keyList.optional(),
 })
 
 /**
- * The keys of the environment, `ENCRYPTION_KEYS` before `ENCRYPTION_KEY`, each once.
+ * The keys from the environment without duplicates, `ENCRYPTION_KEYS` before `ENCRYPTION_KEY`.
  *
- * @throws `invalid_environment` where neither is set
+ * @throws `invalid_environment` if neither is set
  */
 export function readEncryptionKeys(): string[] {
   const { ENCRYPTION_KEYS: several = [], ENCRYPTION_KEY: one = [] } = readEnv(integrationEnv)
   const seen = new Set(several.map((key) => key.toLowerCase()))
   const keys = [...several, ...one.filter((key) => !seen.has(key.toLowerCase()))]
-  // Says what is missing as for every other variable.
+  // Reading it as a required variable throws the usual error.
   return keys.length > 0 ? keys : readEnv(z.object({ ENCRYPTION_KEYS: keyList })).ENCRYPTION_KEYS
 }
 
 /** Any JSON object, 16 KiB at the most. */
 export type Credentials = Record<string, unknown>
 
+/** An integration of an organization, without its credentials. */
 export interface Integration {
-  /** What it connects to, in the host's word: `crm`, … */
+  /** The system that it connects to, in the host's own word, such as `crm`. */
   type: string
   createdAt: Date
   updatedAt: Date
 }
 
+/** Stores and reads the credentials of integrations. */
 export interface Integrations {
   /**
-   * Stores the credentials of a type, in place of what was there.
+   * Stores the credentials of a type, and replaces the ones before.
    *
-   * @throws `invalid_integration` (400) for a type that is not 1 to 64 lower-case letters, digits,
-   * dots, dashes or underscores, and for credentials that are no JSON object of 16 KiB or less
+   * @throws `invalid_integration` (400) unless the type is 1 to 64 lower-case letters, digits, dots, dashes
+   * or underscores, and the credentials are a JSON object of 16 KiB or less
    */
   saveIntegration(
     organizationId: string,
     type: string,
     credentials: Credentials,
   ): Promise<Integration>
-  /** Without credentials, by type. */
+  /** Lists the integrations by type, without credentials. */
   listIntegrations(organizationId: string): Promise<Integration[]>
   /**
-   * The credentials of a type; null when the organization has none.
+   * The credentials of a type; null if the organization has none.
    *
-   * @throws `invalid_integration` (400), `unknown_encryption_key`, `decryption_failed` or `malformed_ciphertext` (500)
+   * @throws `invalid_integration` (400), `unknown_encryption_key`, `decryption_failed` or
+   * `malformed_ciphertext` (500)
    */
   getCredentials(organizationId: string, type: string): Promise<Credentials | null>
-  /** Whether there was one. @throws `invalid_integration` (400) */
+  /** Deletes the integration, and returns whether there was one. @throws `invalid_integration` (400) */
   deleteIntegration(organizationId: string, type: string): Promise<boolean>
   /**
-   * Puts the credentials of all organizations under the first key, after which the other keys can be
-   * removed. Can be run again at any time; one that is saved meanwhile stays as saved. `unreadable`
-   * are the ids of rows that no key opens.
+   * Encrypts the credentials of all organizations with the first key; after that the other keys can be
+   * removed. It can be repeated at any time. Credentials that are saved meanwhile stay as saved. `unreadable`
+   * lists the ids of the rows that no key decrypts.
    */
   reencryptIntegrations(): Promise<{ rotated: number; unreadable: string[] }>
 }
 
+/** The options of `createIntegrations`. */
 export interface IntegrationsOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
-  /** As `createEncryption` takes them. */
+  /** The keys, as `createEncryption` takes them. */
   keys: readonly string[]
-  /** How credentials are written; see `EncryptionOptions`. Both forms are read. Default `v1`. */
+  /**
+   * The format in which credentials are written; see `EncryptionOptions`. Both formats can be read. Default
+   * `v1`.
+   */
   format?: 'v1' | 'three-parts'
 }
 
+/** The most bytes that the credentials of one type may take as JSON. */
 const MAX_BYTES = 16_384
+/** How many rows are re-encrypted at a time. */
 const PAGE = 200
 const LISTED = { type: true, createdAt: true, updatedAt: true } as const
 const TYPE = /^[a-z0-9._-]{1,64}$/
 
-/** @throws `invalid_encryption_keys` */
+/** Makes the functions over `options`. @throws `invalid_encryption_keys` */
 export function createIntegrations(options: IntegrationsOptions): Integrations {
   const database = options.db ?? db
   const encryption = createEncryption(
@@ -101,7 +111,7 @@ export function createIntegrations(options: IntegrationsOptions): Integrations {
       const secret = encode(type, credentials)
       const ciphertext = await encryption.encrypt(secret, contextOf(organizationId, type))
       return organization.$transaction(async (tx) => {
-        // The insert waits for another of the same type, and then there is a row to change.
+        // The insert waits for a parallel insert of the same type, and then the row exists and is updated.
         const made = await tx.integration.createMany({
           data: { type, credentials: ciphertext },
           skipDuplicates: true,
@@ -177,15 +187,15 @@ const refuse = (message: string) => new AuthError('invalid_integration', message
 
 function requireType(type: unknown): string {
   if (typeof type === 'string' && TYPE.test(type)) return type
-  throw refuse('An integration has a type of 1 to 64 lower-case letters, digits, ".", "-" or "_".')
+  throw refuse('The type must be 1 to 64 lower-case letters, digits, ".", "-" or "_".')
 }
 
-/** The credentials as JSON text. Errors say what is wrong with them and nothing of what is in them. */
+/** The credentials as JSON. An error says what is wrong and quotes nothing of the credentials. */
 function encode(type: string, credentials: Credentials): string {
   requireType(type)
   const plain =
     typeof credentials === 'object' && credentials !== null && !Array.isArray(credentials)
-  if (!plain) throw refuse(`The credentials of ${type} are not a JSON object.`)
+  if (!plain) throw refuse(`The credentials of ${type} must be a JSON object.`)
   let secret: string
   try {
     secret = JSON.stringify(credentials)
@@ -194,7 +204,9 @@ function encode(type: string, credentials: Credentials): string {
   }
   const bytes = new TextEncoder().encode(secret).length
   if (bytes > MAX_BYTES) {
-    throw refuse(`The credentials of ${type} take ${bytes} bytes of at most ${MAX_BYTES}.`)
+    throw refuse(
+      `The credentials of ${type} take ${bytes} bytes; at most ${MAX_BYTES} are allowed.`,
+    )
   }
   return secret
 }

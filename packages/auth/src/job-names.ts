@@ -6,9 +6,9 @@
 
 import { DELIVER_EVENTS } from './events.ts'
 
-/** The jobs there are, so that a list of them can be had before anything is configured. */
+/** All jobs of auth, as a list that needs no configuration. */
 export const JOBS = [
-  // About an hour and a half: a link that comes later is no longer expected.
+  // The tries take about an hour and a half. Nobody expects a link that comes later.
   { name: 'auth.mail', maxAttempts: 8 },
   { name: 'auth.pruneAuditLog', maxAttempts: 3 },
   { name: 'auth.purgeExpired', maxAttempts: 3 },

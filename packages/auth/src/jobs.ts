@@ -1,5 +1,5 @@
 /**
- * Auth's jobs, and when cron runs them.
+ * Auth's jobs and their cron times.
  *
  * @module
  */
@@ -21,6 +21,7 @@ const YEAR_DAYS = 365
 const MONTH_DAYS = 30
 const DAY_MS = 24 * 60 * 60 * 1000
 
+/** Makes the job definitions for a worker. */
 export function createJobs(
   options: AnyAuthOptions,
   mails: Mails,
@@ -51,7 +52,7 @@ export function createJobs(
   )
 }
 
-/** Times are UTC. A run that was missed is made good. */
+/** The cron times, in UTC. With `backfillMs`, a missed run is made up for within that time. */
 export const authCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: DELIVER_EVENTS },
   { pattern: '37 * * * *', job: 'auth.purgeExpired' },

@@ -1,20 +1,21 @@
 /**
- * Public keys that change: kept for a while, looked for when a token names one that is not known, and
- * kept on when they cannot be had anew.
+ * Finds public keys that change. Loaded keys are used for a while, loaded again when a token names an unknown
+ * key, and kept if loading fails.
  *
  * @module
  */
 
 import type { JSONWebKeySet, JWK, JWTVerifyGetKey } from 'jose'
 
+/** The times of `createKeyFinder`. */
 export interface KeyFinderOptions {
-  /** How long keys are taken as they are. */
+  /** How long loaded keys are used, in milliseconds. */
   freshMs: number
-  /** After what time an unknown key may make them be loaded again. */
+  /** How long after a load an unknown key may cause the next one, in milliseconds. */
   searchMs: number
 }
 
-/** Finds the key of a token, for `jose`, in the sets that `load` gets. Of several at once one loads. */
+/** Makes a key finder for `jose`. Parallel searches share one call of `load`. */
 export function createKeyFinder(
   load: () => Promise<JSONWebKeySet>,
   { freshMs, searchMs }: KeyFinderOptions,
@@ -50,16 +51,16 @@ export function createKeyFinder(
     if (!keys || Date.now() >= staleAt || Date.now() >= searchAt) await reload()
     const key = known(kid)
     if (key) return key
-    throw new Error('There is no such key.')
+    throw new Error('Unknown key.')
   }
-  // Not a promise where the key is at hand: each one costs.
+  // A known key is returned without a promise, because each promise costs time.
   return (header) => known(header.kid) ?? find(header)
 }
 
-/** A copy, so that nobody changes them. What is no key set at all counts as not had. */
+/** A copy of the set's keys, so that nobody changes them. A malformed set counts as a failed load. */
 function keysIn(set: JSONWebKeySet): JWK[] {
   const { keys } = (structuredClone(set) ?? {}) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw new Error('There is no key set.')
+  if (!Array.isArray(keys)) throw new Error('No key set.')
   return keys.filter((key) => typeof key === 'object' && key !== null)
 }
 

@@ -1,13 +1,13 @@
 /**
- * How often one may try. An account from one address: five times in a quarter of an hour. An account from
- * anywhere, and an address for whatever account, more often: so that neither many addresses guess one
- * password nor one address many, and yet nobody locks out an office. Nor a victim: what others use up of an
- * account's limit does not bind a network from which the account has signed in before; that network has a
- * wider limit of its own.
+ * Limits how often a caller may try. An account may be tried five times in a quarter of an hour from one
+ * address. Wider limits hold for an account from all addresses, and for an address over all accounts. So many
+ * addresses cannot guess one password, one address cannot guess many, and an office is not locked out. The
+ * owner is not locked out either: when strangers use up an account's limit, each network from which the
+ * account has signed in before has a limit of its own.
  *
- * The password of an account has one limit over all endpoints that ask for it, so a stolen session guesses no
- * more often than a stranger. A password that is right counts for nothing there. It counts with all others in
- * a limit of its own, because each costs a hash.
+ * All endpoints that ask for an account's password share one limit, so a stolen session cannot guess more
+ * often than a stranger. A right password does not count there. Right and wrong passwords together count in
+ * another limit, because each costs a hash.
  *
  * @module
  */
@@ -39,23 +39,27 @@ const inWindow = (name: string, limit: number): RateLimitPolicy => ({
   windowSeconds: WINDOW_SECONDS,
 })
 
+/** The limits of an endpoint. */
 interface Limits {
-  /** An account from one address. */
+  /** For one account from one address. */
   pair: RateLimitPolicy
-  /** Null: `mail-limits.ts` counts what an account gets from everywhere, and leaves out the rest without a word. */
+  /**
+   * For one account from all addresses. Null for endpoints that mail: `mail-limits.ts` limits an account's
+   * mails, and drops the rest without telling the caller.
+   */
   wide: Wide | null
-  /** An address for all accounts. */
+  /** For one address over all accounts. */
   address: RateLimitPolicy
 }
 
 interface Wide {
-  /** An account from all addresses. */
+  /** For one account from all addresses. */
   account: RateLimitPolicy
-  /** Beyond that, from each network in which the account has signed in. */
+  /** Once that is used up: for each network from which the account has signed in. */
   familiar: RateLimitPolicy
 }
 
-/** Of guesses at a password, wherever it is asked for. */
+/** The limits of guesses at a password, over all endpoints that ask for it. */
 const PASSWORD: Limits = {
   pair: inWindow('password', 5),
   wide: { account: inWindow('password-account', 50), familiar: inWindow('password-familiar', 100) },
@@ -63,8 +67,9 @@ const PASSWORD: Limits = {
 }
 
 /**
- * A network that an account knows would pass a limit that binds others, and so tell its neighbours there that there is
- * such an account. What sends a mail has none of these limits.
+ * The limits of an endpoint that mails. They do not depend on whether the account knows the network:
+ * otherwise a neighbour in that network would pass a limit that binds others, and learn that the account
+ * exists.
  */
 const ofMails = (name: string): Limits => ({
   pair: inWindow(name, 5),
@@ -72,13 +77,16 @@ const ofMails = (name: string): Limits => ({
   address: inWindow(`${name}-address`, 50),
 })
 
-/** With the passwords that are right, and with what a full queue refused: far above what people do, and far below what keeps a processor busy. */
+/**
+ * The limits of all password checks, including right passwords and requests that a full queue refused. They
+ * are far above what people do, and far below what keeps a processor busy.
+ */
 const HASHES = { pair: inWindow('hashes', 30), address: inWindow('hashes-address', 300) }
 
-/** Callers without an address share this, endpoint by endpoint, so that they make no rows without end. */
+/** Callers without an address share this limit per endpoint, so that their rows stay few. */
 const UNKNOWN: RateLimitPolicy = { name: 'unknown-address', limit: 100, windowSeconds: 10 }
 
-/** Each of them sends a mail. */
+/** The endpoints that mail, each with its limits. */
 const LIMITS: Readonly<Record<string, Limits>> = {
   '/sign-up/email': ofMails('sign-up'),
   '/request-password-reset': ofMails('reset'),
@@ -86,6 +94,7 @@ const LIMITS: Readonly<Record<string, Limits>> = {
   '/sign-in/magic-link': ofMails('magic-link'),
 }
 
+/** The parts that `limits` needs. */
 export interface LimitsOptions {
   db: Database
   limiter: RateLimiter
@@ -94,12 +103,12 @@ export interface LimitsOptions {
   endpoints: Endpoints
   /** Whether the account has signed in from the network of this address before. */
   isFamiliar(account: string, address: string): Promise<boolean>
-  /** Told of requests from such a network: their hashes come before those of strangers. */
+  /** Called for a request from such a network, so that its hashes come before those of strangers. */
   noteFamiliar(source: object): void
   passwords: Pick<Passwords, 'isBusy' | 'requirePlace'>
 }
 
-/** What a request is counted by. */
+/** The keys that a request is counted under. */
 interface Keys {
   limits: Limits
   account: string
@@ -107,15 +116,18 @@ interface Keys {
   pair: string
 }
 
-/** What the before-hook counted, for the after-hook of the same request. */
+/** The counts that the before-hook made, for the after-hook of the same request. */
 interface Counted {
   keys: Keys
   result: RateLimitResult
-  /** The limit over all addresses that let the request through, and its key. */
+  /** The limit over all addresses that let the request through, with its key. */
   wide: [RateLimitPolicy, string] | null
 }
 
-/** Before and after Better Auth's endpoints. Server code that passes no headers is not limited. */
+/**
+ * The plugin that counts before and after Better Auth's endpoints. Server code that passes no headers is not
+ * limited.
+ */
 export function limits(options: LimitsOptions): BetterAuthPlugin {
   const { db, limiter, addressOf, endpoints, isFamiliar, noteFamiliar, passwords } = options
   const passwordFieldOf = createPasswordFields(endpoints)
@@ -137,7 +149,9 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     return { limits, account, address, pair: `${account}\n${address}` }
   }
 
-  /** The account whose password is asked for: that of the session, else that of a mailed token. */
+  /**
+   * The account whose password is asked for: the session's account, or else a key made of the mailed token.
+   */
   async function signedIn(ctx: HookContext): Promise<string | null> {
     const session = await presentedSession(ctx, db)
     if (session) return session.user.email
@@ -157,7 +171,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const { limits, address, pair } = keys
     const isHashed = limits === PASSWORD
     if (isHashed || ctx.path === '/sign-up/email') await requirePlace(ctx, keys)
-    // In this order: a caller who is refused for one reason uses up nothing of what others share.
+    // The order matters: a caller who is refused by one limit uses up none of the limits that others share.
     if (address) await consume(limits.address, address)
     else await consume(UNKNOWN, ctx.path ?? '')
     if (isHashed && address) await consume(HASHES.address, address)
@@ -167,9 +181,12 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     counted.set(sourceOf(ctx) as object, { keys, result, wide })
   })
 
-  /** A caller who cannot be served now has not tried; but asking again and again has a limit, too. */
+  /**
+   * A request that the queue cannot take now does not count as a try. Repeating such requests is still
+   * limited.
+   */
   async function requirePlace(ctx: HookContext, { limits, account, address }: Keys): Promise<void> {
-    // Looked up only where it matters, because it is a question more to the database.
+    // `isFamiliar` costs a query, so it is asked only while the queue is busy.
     const isAsked = limits === PASSWORD && address && passwords.isBusy()
     if (isAsked && (await isFamiliar(account, address))) noteFamiliar(sourceOf(ctx) as object)
     try {
@@ -180,7 +197,9 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     }
   }
 
-  /** Of an account from everywhere; beyond that from a network it knows. */
+  /**
+   * Counts against the account's limit over all addresses, and then against the limit of a familiar network.
+   */
   async function consumeWide({ limits, account, address }: Keys): Promise<Counted['wide']> {
     const { wide } = limits
     if (!wide) return null
@@ -203,7 +222,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     for (const [name, value] of Object.entries(rateLimitHeaders(limits.pair, result))) {
       ctx.setHeader(name, value)
     }
-    // An endpoint that did without the password says nothing of it by its success.
+    // An endpoint that succeeded without checking the password does not show that the password is right.
     if (limits !== PASSWORD || isAPIError(ctx.context.returned)) return
     if ((await verifiedPassword()) === undefined) return
     await limiter.clear(limits.pair, pair)
@@ -224,18 +243,19 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
   }
 }
 
-/** An account has one address, however its domain and its accents are written. */
+/** The canonical address, so that other spellings of its domain or accents count as the same account. */
 const textOf = (email: unknown): string | null =>
   typeof email === 'string' ? (accountEmail(email) ?? email.trim().toLowerCase()) : null
 
+/** The limits of a host's own API. */
 export interface ApiLimits {
-  /** Names what is counted; routes of one name share their count. `[a-z-]`. Default `api`. */
+  /** The name of the count, in `[a-z-]`. Routes with the same name share it. Default `api`. */
   name?: string
-  /** Requests in a window of callers who are not signed in, by address. Default 100. */
+  /** Requests per window from an address without a session. Default 100. */
   anonymous?: number
-  /** Of a user, from wherever. Default 1,000. */
+  /** Requests per window of a user, from all addresses. Default 1,000. */
   signedIn?: number
-  /** Default 3,600. */
+  /** The length of the window, in seconds. Default 3,600. */
   windowSeconds?: number
 }
 

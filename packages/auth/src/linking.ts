@@ -1,7 +1,7 @@
 /**
- * Whose address is it? A provider's account is linked when the address is verified on both sides, and
- * nobody's unproven sign-up stands in the owner's way: who proves an address first gets it, and
- * nothing that others brought to it before (a password, a provider's account) stays.
+ * Links a provider's account to a user when both sides have verified the address. A sign-up that never proved
+ * the address does not stand in the owner's way: the first person who proves the address gets it, and every
+ * password and provider's account that others brought to it before is removed.
  *
  * @see https://arxiv.org/abs/2205.10174 (account pre-hijacking)
  * @module
@@ -18,18 +18,22 @@ import type { SignUp } from './sign-up.ts'
 import { accountEmail, fromStandIn } from './stand-in-address.ts'
 import { noteLinked, noteUnvouched } from './unproven.ts'
 
-/** Better Auth's side, as far as it is used here. */
+/** The part of Better Auth's context that is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
 
+/** The parts that `linking` needs. */
 export interface LinkingOptions {
   db: Database
-  /** Where somebody's first sign-in leads; undefined: where any does. */
+  /** The page after a user's first sign-in. Undefined: the page after any sign-in. */
   onboarding: string | undefined
 }
 
-/** Placed after the plugins that add providers. */
+/** The plugin. It comes after the plugins that add providers. */
 export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
-  /** A refresh exchanges the session's token, and Better Auth would ask for the one from before. */
+  /**
+   * Stores the session's id in the flow's state. A refresh may exchange the session's token during the flow,
+   * and Better Auth would look for the old token.
+   */
   const nameSession = createAuthMiddleware(async (ctx) => {
     const session = await presentedSession(ctx, db)
     if (session) await addOAuthServerContext({ linkSessionId: session.id })
@@ -47,7 +51,8 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
     const where = { id, userId: link.userId, expiresAt: { gt: new Date() } }
     const session = await db.session.findFirst({ where, include: { user: true } })
     const isGood = session && (session.aal > 1 || !session.user.twoFactorEnabled)
-    // Without a token Better Auth asks for no session; with one that it cannot read it refuses.
+    // If the state has no token, Better Auth checks no session. If it has one that cannot be read, Better
+    // Auth refuses.
     const { encryptedSessionToken: _, ...own } = link
     const changed = isGood ? own : { ...own, encryptedSessionToken: 'ended' }
     await context.adapter.update({
@@ -68,7 +73,7 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
           const user = userOf(answer.user)
           if (!user) return null
           const { email, emailVerified, name } = user
-          // Better Auth gets the same context later, with its hooks.
+          // Better Auth calls this later with its hooks, and this context is the same one.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
           else if (email)
             await noteUnvouched({ email, name: name ?? '', image: user.image || null })
@@ -95,13 +100,13 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
   }
 }
 
-/** The state of a flow that links a provider, as far as it is used here. */
+/** The part of a linking flow's state that is used here. */
 interface LinkState {
   link?: { userId: string; encryptedSessionToken?: string }
   serverContext?: { linkSessionId?: string }
 }
 
-/** A provider may send anything in the place of a text. */
+/** A provider's claims about a user. Any value may have any type. */
 interface Told {
   name?: unknown
   email?: unknown
@@ -109,9 +114,9 @@ interface Told {
 }
 
 /**
- * A provider's user as an account holds it; null where the address is none. Lower-casing makes an address of
- * letters that look alike another person's, so the provider has to write it as it is. A picture that is not https
- * is left out.
+ * A provider's user in the form of our account rows; null if the address is malformed or not in its canonical
+ * spelling. The spelling matters because lower-casing could turn look-alike letters into another person's
+ * address. A picture that is not an https address is left out.
  */
 function userOf<U extends Told>(user: U): U | null {
   const { name, image, email } = user
@@ -125,20 +130,20 @@ function userOf<U extends Told>(user: U): U | null {
   return known === null ? null : { ...told, email: known }
 }
 
-/** As long as a mail may greet. */
+/** The longest name that a mail greets, in characters. */
 const LONGEST_NAME = 200
 
-/** For a person who has given no name. */
+/** The name of a user who has given none: the local part of the address. */
 const nameFrom = (email: string): string => cut(email.slice(0, email.indexOf('@')))
 
-/** A letter may be two code units long, and half of it is none. */
+/** Shortens a name, and never leaves half of a letter that is two code units long. */
 const cut = (name: string): string => name.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')
 
-/** The name as a row holds it: cut, or made of the address where there is none. */
+/** The name for a user's row: shortened, or made of the address if it is empty. */
 export const namedOr = (name: string, email: string): string =>
   cut(name.trim()) || nameFrom(fromStandIn(email))
 
-/** What is known of the owner of an address, once what others have said is forgotten. */
+/** The name and picture of an address's owner once everything that others entered is dropped. */
 const unnamed = (email: string) => ({ name: nameFrom(email), image: null })
 
 interface Named {
@@ -150,13 +155,16 @@ interface Named {
 
 const NAMED = {
   create: {
-    /** A link in a mail or a provider without a profile says no name; mails greet people by one. */
+    /** A mailed link or a provider without a profile gives no name, but mails greet by name. */
     async before({ name, email }: { name: string; email: string }) {
       return { data: { name: namedOr(name, email) } }
     },
   },
   update: {
-    /** There a user is changed only when the link proves the address: the name was chosen by nobody known. */
+    /**
+     * This endpoint changes a user only when the link proves the address. Whoever chose the old name is
+     * unknown.
+     */
     async after({ id, name, image, email }: Named, ctx: GenericEndpointContext | null) {
       const known = unnamed(email)
       if (ctx?.path !== '/magic-link/verify' || (name === known.name && !image)) return
@@ -165,27 +173,32 @@ const NAMED = {
   },
 }
 
-/** It has served at sign-in; kept, it is a readable copy of the profile beside encrypted tokens. */
+/**
+ * Drops the id token. It is not needed after sign-in, and would be a readable copy of the profile beside
+ * encrypted tokens.
+ */
 const forgetIdToken = async () => ({ data: { idToken: null } })
 const WITHOUT_ID_TOKEN = {
   create: { before: forgetIdToken },
   update: { before: forgetIdToken, after: noteLinked },
 }
 
-/** Makes room for the owner of `email`: a user who never proved the address loses all ways in. */
+/**
+ * Makes room for the owner of `email`: a user who never proved the address loses every password and account.
+ */
 async function clearUnproven(context: Users, email: string, name?: string): Promise<void> {
   const found = await context.internalAdapter.findUserByEmail(email.toLowerCase())
   if (!found || found.user.emailVerified) return
   const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
-  // Name and picture were the squatter's choice.
+  // The person who signed up without proving the address chose that name and picture.
   if (!promoted) return
   const known = unnamed(email)
   await context.internalAdapter.updateUser(promoted.id, { ...known, name: name || known.name })
 }
 
 /**
- * A reset link came to the owner's mailbox: the address is proven, and only the new password stays.
- * For a user whose address was proven before nothing changes.
+ * Marks the address as proven, because the reset link reached the owner's mailbox. Only the new password
+ * stays. Does nothing if the address was proven before.
  */
 export async function proveByReset(db: Database, userId: string): Promise<void> {
   await atomically(db, async (tx) => {
@@ -197,8 +210,9 @@ export async function proveByReset(db: Database, userId: string): Promise<void> 
 }
 
 /**
- * Whoever proves the address first gets it, with what was chosen in the sign-up that is theirs, and with nothing
- * of other sign-ups: not their passwords, providers' accounts or names. False when it was proven before.
+ * Gives the address to the first person who proves it, with what they chose in their own sign-up. Passwords,
+ * providers' accounts and names of other sign-ups are removed. Returns false if the address was proven
+ * before.
  */
 export const proveAddress = (
   db: Database,
@@ -222,8 +236,9 @@ export const proveAddress = (
   })
 
 /**
- * Of several at once one makes the address proven. In one transaction with what takes the other ways in
- * away: a proven address must not have them for a moment, nor after a crash.
+ * Marks the address as proven; of parallel requests only one succeeds, and the others get null. The caller
+ * removes the other accounts in the same transaction, so that a proven address never has them, not even after
+ * a crash.
  */
 async function becomesProven(tx: Db, userId: string): Promise<{ email: string } | null> {
   const { count } = await tx.user.updateMany({

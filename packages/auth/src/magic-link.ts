@@ -1,7 +1,7 @@
 /**
- * Signing in by a link in a mail: stored as a keyed hash, good once and for ten minutes. The link leads to a
- * page with a button, because mail scanners open links; known and unknown addresses get the same
- * mail, so that nobody learns who is known here. Whoever is new is signed up by it.
+ * Signing in by a mailed link. The link is stored as a keyed hash and is good once within ten minutes. It
+ * leads to a page with a button, because mail scanners open links. Known and unknown addresses get the same
+ * mail, so that nobody learns which addresses have accounts. A new address is signed up by the link.
  *
  * @module
  */
@@ -14,26 +14,29 @@ import { invalidToken } from './confirmation.ts'
 import type { Mails } from './mail-requests.ts'
 import { accountAddress, standIn, withStandIns } from './stand-in-address.ts'
 
+/** How long a link lasts, in minutes. */
 export const MAGIC_LINK_MINUTES = 10
 
-/** The identifier of a link's verification row, as Better Auth looks for it. */
+/** The identifier of a link's verification row, as Better Auth looks it up. */
 export const linkIdentifier = (token: string): string => `magic-link:${token}`
 
 /**
- * The value of that row, as Better Auth reads it. It holds no name, because a stranger may have asked for the link:
- * a new user is named after the address.
+ * The value of that row, as Better Auth reads it. It holds no name, because a stranger may have asked for the
+ * link: a new user is named after the address.
  */
 export const linkRecord = (email: string): string =>
   JSON.stringify({ type: 'magic-link', email: standIn(email) })
 
+/** The parts that `magicLinks` needs. */
 export interface MagicLinkOptions {
   mails: Mails
-  /** Better Auth's own endpoint: uses up the token and makes the session. */
+  /** Calls Better Auth's own endpoint, which uses up the token and makes the session. */
   redeem(token: string, headers: Headers): Promise<{ headers: Headers }>
 }
 
+/** The plugin with our endpoints in front of Better Auth's. */
 export function magicLinks({ mails, redeem }: MagicLinkOptions) {
-  // The mail is sent by a job, which makes the link, too.
+  // A job makes the link and sends the mail.
   const plugin = magicLink({ async sendMagicLink() {} })
   return {
     ...plugin,
@@ -73,7 +76,7 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
         },
         async (ctx) => {
           const cookies = await redeem(ctx.body.token, ctx.headers).catch((error: unknown) => {
-            // The endpoint says what is wrong by a redirect.
+            // Better Auth's endpoint reports an error as a redirect.
             if (isAPIError(error) && error.statusCode === 302) throw invalidToken()
             throw error
           })

@@ -1,6 +1,6 @@
 /**
- * Better Auth's two endpoints that send a mail to whoever asks, replaced: theirs look the address up first,
- * and do more where it is known. Ours queue a job either way, and the answer is the same.
+ * Replaces Better Auth's two endpoints that mail on request. Better Auth looks the address up first and does
+ * more for a known one. Ours queue a job in both cases, and the answer is the same.
  *
  * @module
  */
@@ -16,11 +16,12 @@ const ANSWER = {
   message: 'If this address is known here, a mail is on its way.',
 }
 
+/** The plugin with the two endpoints. */
 export function mailEndpoints(mails: Mails) {
   return {
     id: 'tollgate-mails',
     endpoints: {
-      // The names are Better Auth's: an endpoint of the same name takes the place of its own.
+      // Better Auth uses these names too, and an endpoint with the same name replaces its own.
       requestPasswordReset: createAuthEndpoint(
         '/request-password-reset',
         {

@@ -1,10 +1,11 @@
 /**
- * How many mails of a kind one mailbox gets in an hour that somebody else can ask for: ten, whichever accounts,
- * organizations and addresses ask. Beyond that, ten more for all networks together from which the owner of the address
- * has signed in, so that a stranger who uses up the ten does not keep the owner from a reset.
+ * Limits the mails that strangers can cause: ten of a kind per mailbox and hour, over all accounts,
+ * organizations and addresses that ask. Once they are used up, ten more are allowed for all networks together
+ * from which the owner of the address has signed in. So a stranger who uses up the ten does not keep the
+ * owner from a reset.
  *
- * Counted by the limiter under a keyed hash, over all processes. Mails that follow from what the owner did, or that
- * tell the owner of a security event, are not counted here.
+ * The limiter counts over all processes, under a keyed hash of the address. Mails that follow from what the
+ * owner did, or that tell the owner of a security event, are not counted.
  *
  * @module
  */
@@ -26,8 +27,9 @@ const inHour = (name: string, limit = 10): RateLimitPolicy => ({
 })
 
 /**
- * What strangers can have sent, and are not told when there is no more of it. `address` asks for the proof of an
- * address or says that it has an account: after signing up, and another confirmation.
+ * The mails that strangers can cause. A caller is not told when the limit is reached. `address` covers the
+ * mails after a sign-up and repeated confirmations: they ask to prove an address, or say that it has an
+ * account.
  */
 const MAILS = {
   address: inHour('mail-address'),
@@ -35,28 +37,30 @@ const MAILS = {
   link: inHour('mail-link'),
 } as const
 
-/** Those that an anonymous caller can have sent. */
+/** The kinds of mail that an anonymous caller can cause. */
 type AskedMail = keyof typeof MAILS
 
 /**
- * What signed-in callers can have sent, who are refused when there is no more of it. Only their own requests count
- * here: how many of the others there were depends on whether the address has an account, and on passwords.
+ * The mails that signed-in callers can cause. A caller is refused when the limit is reached. Only these
+ * requests count here: a count of other mails would depend on passwords and on whether the address has an
+ * account.
  */
 export const REFUSED_MAILS = {
   change: inHour('mail-change'),
   invite: inHour('mail-invite'),
 } as const
 
-/** The second ten, for networks that the owner knows. */
+/** The additional ten mails, for networks that the owner has signed in from. */
 const FAMILIAR: Record<AskedMail, RateLimitPolicy> = {
   address: inHour('mail-address-familiar'),
   reset: inHour('mail-reset-familiar'),
   link: inHour('mail-link-familiar'),
 }
 
-/** Of confirmations that only a sign-in asked for. */
+/** The limit of confirmations that only a sign-in caused. */
 const REMINDERS = inHour('mail-reminder', 3)
 
+/** The parts that `createMailLimits` needs. */
 export interface MailLimitsOptions {
   limiter: RateLimiter
   addressOf: AddressOf
@@ -65,19 +69,21 @@ export interface MailLimitsOptions {
   isFamiliar(account: string, address: string): Promise<boolean>
 }
 
+/** Decides whether a mail may be sent. */
 export interface MailLimits {
-  /** Whether one more mail of the kind may go to `to`. A mail that may not is logged, without the address. */
+  /** Whether one more mail of the kind may go to `to`. A refusal is logged without the address. */
   allows(mail: AskedMail, to: string, how?: { isReminder?: boolean | undefined }): Promise<boolean>
-  /** Counts an invitation, which a signed-in caller asks for. @throws RateLimitError (429) */
+  /** Counts an invitation by a signed-in caller. @throws RateLimitError (429) */
   requireInvitation(to: string): Promise<void>
-  /** Takes back what `requireInvitation` counted, for an invitation that was refused. */
+  /** Takes back the count of `requireInvitation` for an invitation that was refused. */
   giveBackInvitation(to: string): Promise<void>
 }
 
+/** Makes the limits over `options.limiter`. */
 export function createMailLimits(options: MailLimitsOptions): MailLimits {
   const { limiter, addressOf, logger, isFamiliar } = options
 
-  /** From a network of the owner, as far as the running request says where it comes from. */
+  /** Whether the present request comes from a network that the owner of the address has signed in from. */
   async function isByOwner(to: string): Promise<boolean> {
     const running = tryGetCurrentAuthEndpointContext()
     const source = running?.request ?? running?.headers
@@ -95,7 +101,7 @@ export function createMailLimits(options: MailLimitsOptions): MailLimits {
     async allows(mail, to, { isReminder = false } = {}) {
       const isWanted = !isReminder || (await limiter.consume(REMINDERS, mailboxOf(to))).isAllowed
       if (isWanted && (await hasRoom(mail, to))) return true
-      logger.warn({ mail, to }, 'mail not sent, because its recipient has had too many of the kind')
+      logger.warn({ mail, to }, 'mail not sent: its recipient had too many of this kind')
       return false
     },
     async requireInvitation(to) {
@@ -106,7 +112,7 @@ export function createMailLimits(options: MailLimitsOptions): MailLimits {
   }
 }
 
-/** Mail to `ada+news@example.com` is in the mailbox of `ada@example.com` (RFC 5233). */
+/** The mailbox of an address: `ada+news@example.com` belongs to `ada@example.com` (RFC 5233). */
 export function mailboxOf(email: string): string {
   const address = accountEmail(email) ?? email.trim().toLowerCase()
   return address.replace(/^([^+@]+)\+[^@]*(?=@[^@]*$)/, '$1')

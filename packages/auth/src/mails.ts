@@ -1,9 +1,9 @@
 /**
- * The mails of auth, as a job: a request queues one and never waits for it, so that neither its time nor
- * its answer tells who is known here. Who is, is looked up when the job runs, and links are made then.
+ * Sends the mails of auth in a job. A request only queues the mail, so neither its time nor its answer
+ * reveals whether an account exists. The job looks up the user and makes the link.
  *
- * A queued job holds no link and nothing about a person that can be read: it is encrypted with a key of the auth
- * secret. Replacing the secret loses the mails that wait, and people ask for them again.
+ * A queued job holds no link, and its personal data is encrypted with a key derived from the auth secret.
+ * Replacing the secret loses the mails in the queue, and people have to ask for them again.
  *
  * @module
  */
@@ -31,6 +31,7 @@ import { findSignUp, keepSignUp } from './sign-ups.ts'
 
 const [MAIL] = JOBS
 
+/** The payload of the job. `key` is the idempotency key; `sealed` is the encrypted request. */
 export const mail = z.discriminatedUnion('mail', [
   z.object({
     key: z.string(),
@@ -41,20 +42,22 @@ export const mail = z.discriminatedUnion('mail', [
 ])
 type Mail = z.output<typeof mail>
 
+/** The parts that `createMails` needs. */
 export interface MailOptions {
   db: Database
   keys: Keys
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   baseURL: string
-  /** Null: nothing is limited. */
+  /** Null: mails are not limited. */
   limits: MailLimits | null
-  /** For how long a change of address can be taken back. */
+  /** For how many days a change of address can be undone. */
   undoDays: number
-  /** Better Auth's own side, which exists only after the mails do. */
+  /** Better Auth's context, which exists only after the mails do. */
   context(): Promise<Pick<AuthContext, 'internalAdapter' | 'options'>>
 }
 
+/** Makes the queue of mails, and the work of its job. */
 export function createMails(options: MailOptions): Mails {
   const { db, keys, sender, pages, baseURL, undoDays, limits, context } = options
 
@@ -91,7 +94,7 @@ export function createMails(options: MailOptions): Mails {
       const token = await issueReset(db, rows, { id, email })
       if (token === null) return
       const props = {
-        // Who signed up with the address may not be who has it.
+        // The name is left out for an unproven address, because a stranger may have chosen it.
         ...(emailVerified ? { name } : {}),
         resetUrl: link(pages.resetPassword, { token }),
         expiresInMinutes: RESET_MINUTES,
@@ -124,7 +127,7 @@ export function createMails(options: MailOptions): Mails {
     await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })
   }
 
-  /** A token good once, as Better Auth's own endpoints look for it. */
+  /** Makes a token that is good once, in the form that Better Auth's own endpoints look up. */
   async function issue(minutes: number, identifierOf: (token: string) => string, value: string) {
     const token = generateRandomString(32)
     await (await context()).internalAdapter.createVerificationValue({
@@ -158,7 +161,7 @@ export function createMails(options: MailOptions): Mails {
       try {
         await deliver(payload as Mail)
       } catch (error) {
-        // An earlier try has sent this mail, with a link of its own that is good.
+        // An earlier try has already sent this mail, and its link is valid.
         if (!isTollgateError(error, 'idempotency_conflict')) throw error
       }
     },

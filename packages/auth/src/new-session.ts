@@ -1,7 +1,7 @@
 /**
- * A session that a request has just made. Several hooks after the endpoint ask about it, and it is read once for all
- * of them: what the access token may say is dated by the database when it is read, so whatever ends the session or
- * changes a role after that denies the token.
+ * The session that a request has just made. Several hooks need it after the endpoint, and it is read once for
+ * all of them. The database dates the claims when it reads them, so an access token is denied if the session
+ * ends or a role changes after that.
  *
  * @module
  */
@@ -13,20 +13,21 @@ import type { BegunSession, SessionRows } from './session-rows.ts'
 
 export type { BegunSession } from './session-rows.ts'
 
-/** Null for a session that was taken back. */
+/** Returns null for a session that was ended again. */
 export type BegunSessions = (sessionId: string) => Promise<BegunSession | null>
 
 const read = defineRequestState<Map<string, Promise<BegunSession | null>>>(() => new Map())
 
+/** The parts that `createBegunSessions` needs. */
 export interface BegunOptions {
   db: Database
   rows: Pick<SessionRows, 'begun'>
   bounds: Bounds
-  /** Waits until this process has heard of the sessions that were ended. */
+  /** Waits until this process has heard of the ended sessions. */
   settle(): Promise<void>
 }
 
-/** Reads a new session once in a request, and ends the sessions of the user above the bound. */
+/** Reads a new session once per request, and ends the user's sessions above the bound. */
 export function createBegunSessions({ db, rows, bounds, settle }: BegunOptions): BegunSessions {
   async function ask(sessionId: string): Promise<BegunSession | null> {
     const begun = await rows.begun(sessionId)
@@ -44,6 +45,6 @@ export function createBegunSessions({ db, rows, bounds, settle }: BegunOptions):
   }
 }
 
-/** What the present request has read of a session that it made; null where it has not. */
+/** The new session that this request has already read; null if it has not. */
 export const knownSession = async (sessionId: string): Promise<BegunSession | null> =>
   (await (await read.get()).get(sessionId)) ?? null

@@ -1,11 +1,11 @@
 /**
- * Cookies between an answer of auth and a Next.js request. What an answer sets is set with every
- * attribute it has, and what was set in this request is what the rest of it reads.
+ * Moves cookies between auth's answers and a Next.js request. A cookie keeps every attribute that auth gave
+ * it, and the rest of the request reads the new value.
  *
  * @module
  */
 
-/** What `cookies().set` of Next.js takes. */
+/** The argument of `cookies().set` in Next.js. */
 export interface SetCookie {
   name: string
   value: string
@@ -19,7 +19,7 @@ export interface SetCookie {
   sameSite?: 'strict' | 'lax' | 'none'
 }
 
-/** A line of `set-cookie` as an object; the value is decoded, because Next.js encodes it again. */
+/** Parses a `set-cookie` line. The value is decoded, because Next.js encodes it again. */
 export function parseSetCookie(line: string): SetCookie {
   const [pair = '', ...attributes] = line.split(';')
   const [name, value] = split(pair)
@@ -57,9 +57,9 @@ export function parseSetCookie(line: string): SetCookie {
 }
 
 /**
- * The `cookie` header as it is after what this request has set: `sent` is the header that arrived, and
- * `jar` are the cookies by `cookies()`. A cookie that is the same in both stays as it was sent, letter
- * by letter, also when it was sent twice.
+ * The `cookie` header with the changes of this request. `sent` is the header that arrived, and `jar` holds
+ * the present cookies from `cookies()`. A cookie that did not change stays exactly as it was sent, even if it
+ * was sent twice.
  */
 export function cookieHeader(
   sent: string | null,
@@ -72,7 +72,7 @@ export function cookieHeader(
   for (const pair of pairs) {
     const [name, value] = split(pair)
     const decoded = decode(value)
-    // What cannot be decoded is not in the jar, and nothing of ours.
+    // A value that cannot be decoded is not in the jar, and auth did not set it.
     if (decoded === null || current.get(name) === decoded) unchanged.add(name)
   }
   for (const pair of pairs) if (unchanged.has(split(pair)[0])) kept.push(pair.trim())

@@ -1,6 +1,6 @@
 /**
- * `proxy.ts` of a Next.js app: the same-site hop, the renewal of an access token that has ended, and a
- * guard of the paths that ask for a session. It reads the access token and asks no database.
+ * The `proxy.ts` of a Next.js app: the same-site hop, the renewal of an expired access token, and a guard for
+ * paths that need a session. It reads only the access token and needs no database.
  *
  * @module
  */
@@ -10,21 +10,24 @@ import { createEdge, type Edge, type EdgeOptions, sameSiteHop } from './edge.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './hop.ts'
 
+/** The options of `createProxy`. */
 export interface ProxyOptions extends Pick<EdgeOptions, 'jwks'> {
   /** The host's origin. Default: `APP_URL`, read with the first request. */
   baseURL?: string
-  /** Paths that ask for a session, each with everything below it: `['/dashboard']`. Default none. */
+  /**
+   * Paths that need a session, together with everything below them, such as `['/dashboard']`. Default none.
+   */
   protect?: readonly string[]
-  /** The page that a browser without a session is sent to, with `?next=`. Default `/sign-in`. */
+  /** The page for a browser without a session; it gets `?next=`. Default `/sign-in`. */
   signIn?: string
 }
 
 /**
- * Answers a request with a redirect or the hop, and gives undefined where the page is to answer. Keep
+ * Makes the proxy. It answers with a redirect or the hop, or returns undefined to let the page answer. Keep
  * `/api` and `/_next` out of the proxy's matcher.
  *
- * The guard spares a page that nobody is signed in for. It lets a request pass whose session it cannot
- * read, such as one without a second factor, so a protected page still calls `requireAuth`.
+ * The guard only saves rendering a page for nobody. It lets a request pass if it cannot judge its session, so
+ * a protected page still has to call `requireAuth`.
  */
 export function createProxy(
   options: ProxyOptions = {},
@@ -43,7 +46,7 @@ export function createProxy(
     const url = new URL(req.url)
     const path = onePath(url.pathname)
     if (path === signIn || !protect.some((one) => isBelow(path, one))) return undefined
-    // A session cookie may be good although the token has ended: the page asks the database.
+    // The session may be valid although its access token has expired, so the page asks the database.
     if (readCookie(req, cookiesAt(origin).session) !== null) return undefined
     if (await edge.getSession(req)) return undefined
     url.searchParams.delete('_rsc')
@@ -53,7 +56,7 @@ export function createProxy(
   }
 }
 
-/** Whether `path`, in whichever way its letters are written, is `folder` or below it. */
+/** Whether `path` is `folder` or below it, with percent-encoded letters decoded. */
 function isBelow(path: string, folder: string): boolean {
   const start = folder.endsWith('/') ? folder.slice(0, -1) : folder
   const written = path.replace(/%[0-9a-f]{2}/gi, (code) =>
@@ -66,7 +69,7 @@ function prepare({ baseURL = process.env.APP_URL, jwks }: ProxyOptions) {
   if (!baseURL || !URL.canParse(baseURL)) {
     throw new AuthError(
       'invalid_options',
-      'APP_URL is not an address. Set it to the origin of this app, or pass baseURL to createProxy.',
+      'APP_URL is not a URL. Set it to the origin of this app, or pass baseURL to createProxy.',
     )
   }
   const { origin } = new URL(baseURL)

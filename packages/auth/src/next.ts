@@ -1,10 +1,10 @@
 /**
- * Auth in a Next.js app: the session in server components and server actions, forms as server actions,
- * and the route handlers. A server component has no `Request`, so one is made of `headers()` and
- * `cookies()`; both are awaited before auth is touched, so that a page which asks for the session is
- * rendered at request time and `next build` needs no variable.
+ * Auth in a Next.js app: the session in server components and server actions, forms as server actions, and
+ * the route handlers. A server component has no `Request`, so one is made from `headers()` and `cookies()`.
+ * Both are awaited before auth is used, so that a page with a session renders at request time and `next
+ * build` needs no environment variable.
  *
- * The proxy is an entry of its own, `@repo/auth/next/proxy`, because it carries no database.
+ * The proxy is a separate entry, `@repo/auth/next/proxy`, because it includes no database.
  *
  * @module
  */
@@ -17,12 +17,13 @@ import type { FormAction } from './forms.ts'
 import { cookieHeader, parseSetCookie } from './next-cookies.ts'
 import type { ReadOptions } from './session.ts'
 
-/** What is used of auth, whatever a host's roles are. */
+/** The part of auth that is used here. It does not depend on the host's roles. */
 export type NextAuth = Pick<
   Auth,
   'baseURL' | 'formAction' | 'getSession' | 'getUser' | 'handler' | 'requireAuth'
 >
 
+/** The pages that guards redirect to. */
 export interface NextOptions {
   /** The page that asks for a sign-in. Default `/sign-in`. */
   signIn?: string
@@ -30,12 +31,13 @@ export interface NextOptions {
   twoFactor?: string
 }
 
+/** The options of `requireAuth`. */
 export interface RequireOptions extends ReadOptions {
-  /** The page to come back to after the sign-in. Default: the page after any sign-in. */
+  /** The page to return to after the sign-in. Default: the page after any sign-in. */
   next?: string
 }
 
-/** How an endpoint answered; `code` as in `?error=` of forms. */
+/** An endpoint's answer. `code` is the same as in a form's `?error=`. */
 export type AuthAnswer =
   | { ok: true; data: unknown }
   | { ok: false; status: number; code: string; message: string }
@@ -46,16 +48,16 @@ export interface NextFormAction {
   (state: unknown, form: FormData): Promise<void>
 }
 
-/** Fields that React adds to a form of a server action. */
+/** The fields that React adds to the form of a server action. */
 const REACT_FIELD = /^\$ACTION_/
 
+/** Makes the functions for a Next.js app over an auth instance. */
 export function createNext(auth: NextAuth, options: NextOptions = {}) {
   const { signIn = '/sign-in', twoFactor = '/two-factor' } = options
 
   /**
-   * The request that is being answered, for every function that takes one. Its path is not known. It is
-   * awaited before a member of `auth` is touched: in `next build` it ends the rendering, and auth would read
-   * the environment.
+   * The present request, for every function that takes one. Its path is unknown. Await it before you use
+   * `auth`: in `next build` it stops the rendering, and `auth` would read the environment.
    */
   async function request(): Promise<Request> {
     const sent = await headers()
@@ -67,7 +69,7 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
     return new Request(`${auth.baseURL}/`, { headers: own })
   }
 
-  /** A request of the same browser that posts `body`, with its address and origin. */
+  /** A request from the same browser that posts `body`, with the browser's address and origin. */
   async function posting(path: string, type: string, body: string): Promise<Request> {
     const { headers: own } = await request()
     for (const name of ['content-length', 'content-encoding', 'transfer-encoding']) {
@@ -87,19 +89,19 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
 
   return {
     request,
-    /** Who is signed in, in a server component or a server action; null when nobody is. */
+    /** The session, in a server component or a server action; null if nobody is signed in. */
     async getSession(options?: ReadOptions): Promise<Session | null> {
       const req = await request()
       return auth.getSession(req, options)
     },
-    /** The signed-in user with name and address; null when nobody is. */
+    /** The signed-in user with name and address; null if nobody is signed in. */
     async getUser(): Promise<AuthUser | null> {
       const req = await request()
       return auth.getUser(req)
     },
     /**
-     * The session. A browser without one is redirected to the sign-in page, and one that lacks its
-     * second factor to the page for that. In a route handler that answers JSON, call
+     * Returns the session. A browser without a session is redirected to the sign-in page, and a session
+     * without its second factor to the page for that. In a route handler that answers JSON, call
      * `auth.requireAuth(req)` instead, which throws.
      */
     async requireAuth({ next, ...options }: RequireOptions = {}): Promise<Session> {
@@ -117,8 +119,8 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
     },
     /**
      * A server action that posts a form to one of Better Auth's endpoints, as `auth.formAction` does for
-     * routes: limits see the browser's address, the origin is checked, and the cookies of the answer
-     * are set. It ends with a redirect to `success`, or to `failure` with `?error=<code>`.
+     * routes. Rate limits see the browser's address, the origin is checked, and the answer's cookies are set.
+     * It ends with a redirect to `success`, or to `failure` with `?error=<code>`.
      *
      * Export it from a file with `'use server'`.
      */
@@ -144,8 +146,8 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
     },
     /**
      * Posts `body` to one of Better Auth's endpoints in a server action, with the browser's address and
-     * origin, and sets the cookies of the answer. For actions that show an error without a redirect,
-     * and for buttons without a form.
+     * origin, and sets the answer's cookies. Use it for actions that show an error without a redirect, and
+     * for buttons without a form.
      */
     async post(path: string, body: Record<string, unknown> = {}): Promise<AuthAnswer> {
       const req = await posting(`/api/auth${path}`, 'application/json', JSON.stringify(body))
@@ -169,11 +171,12 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
   }
 }
 
+/** The functions for a Next.js app. */
 export type Next = ReturnType<typeof createNext>
 
 /**
- * Loaded with the first redirect and without its extension: Next.js has another module under this name for
- * server components than for the browser, and finds it by the name alone.
+ * Redirects in Next.js. The module is imported on first use and without an extension, because Next.js has
+ * different modules of this name for server components and for the browser, and finds them only by this name.
  */
 async function redirect(path: string): Promise<never> {
   const navigation = await import('next/navigation')
@@ -187,6 +190,6 @@ function withError(failure: string, code: string): string {
   return `${path}?${search}`
 }
 
-/** Those of the default instance. */
+/** The functions of the default instance. */
 export const { request, getSession, getUser, requireAuth, formAction, post, handlers } =
   createNext(defaultAuth)

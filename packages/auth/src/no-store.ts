@@ -1,13 +1,15 @@
 /**
- * No answer of auth is kept by a browser or a cache, but for the keys and metadata that others look up.
+ * Keeps answers of auth out of browser and proxy caches, except for published keys and metadata.
  *
  * @module
  */
 
-/** Public keys, and what the OAuth server says of itself. */
+/** Public keys, and the metadata of the OAuth server. */
 const PUBLISHED = /^\/(?:api\/auth\/)?(?:jwks$|\.well-known\/)/
 
-/** The answer with `Cache-Control: no-store`. The headers of some answers cannot be changed, so it is a copy. */
+/**
+ * A copy of the answer with `Cache-Control: no-store`. A copy, because some answers have immutable headers.
+ */
 export function notStored(req: Request, answer: Response): Response {
   if (answer.ok && PUBLISHED.test(new URL(req.url).pathname)) return answer
   const headers = new Headers(answer.headers)

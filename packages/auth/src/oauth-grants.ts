@@ -1,11 +1,12 @@
 /**
- * What a user has granted a program lives in refresh tokens, and each of them is good once. A token that is
- * used again was copied, so the grant ends for all who hold a part of it. Only requests that were under way
- * together get one answer: none of them has seen it yet.
+ * Makes refresh tokens of OAuth grants good once. A refresh token that is used again was copied, so its grant
+ * ends for everyone who holds a token of it. Only parallel requests share one answer, because none of them
+ * has seen it yet.
  *
- * A grant ends with the session in which it was given, with the consent, the client and the user; the database
- * sees to that (foreign keys, triggers "OauthRefreshToken_grant_ended" and "OauthConsent_withdrawn"), and refuses a
- * token for what the present consent does not allow (trigger "OauthRefreshToken_has_consent").
+ * A grant ends with the session in which it was given, the consent, the client and the user. The database
+ * enforces this with foreign keys and the triggers "OauthRefreshToken_grant_ended" and
+ * "OauthConsent_withdrawn". The trigger "OauthRefreshToken_has_consent" refuses a token for scopes that the
+ * present consent does not allow.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9700#section-4.14
  * @module
@@ -22,20 +23,22 @@ import type { Endpoint } from './endpoint.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { currentTransaction, inTransaction } from './transaction.ts'
 
-/** How long requests that were under way together may take; Better Auth keeps the answer for so long. */
+/** How long parallel requests share one answer, in seconds; Better Auth keeps the answer that long. */
 export const ROTATION_SECONDS = 10
 
-/** How long a used token is known as one. Later it is refused like any text, and ends nothing. */
+/** How many days a used token is remembered. Later it is refused like any unknown text, and ends no grant. */
 export const USED_DAYS = 7
 
+/** The parts that `rotating` needs. */
 export interface GrantOptions {
   db: Database
   /** The keyed hash under which a code or a token is stored. */
   hashOf(token: string, type: 'authorization_code' | 'refresh_token'): Promise<string>
-  /** Told of tokens that were used again. */
+  /** Records tokens that were used again. */
   record: Recorder
 }
 
+/** A refresh token as it is checked here. `grant` is the same for all tokens of one grant. */
 interface TokenRow {
   id: string
   userId: string
@@ -45,11 +48,11 @@ interface TokenRow {
   scopes: string[]
 }
 
-/** The token endpoint, with rotation that holds whatever runs beside it. */
+/** Wraps the token endpoint so that tokens rotate safely beside parallel requests. */
 export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions): E {
   const { db, hashOf, record } = options
 
-  // What is thrown undoes everything, so that a token is not lost to an answer that was never made.
+  // An error rolls everything back, so that no token is used up without an answer.
   const rotate = inTransaction(db, rotateInTransaction as Endpoint, {
     after: async () => {},
     refusalOf,
@@ -68,8 +71,9 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
   }
 
   /**
-   * A code, or a service's own credentials. Access tokens of a code have no row that would hang on the consent, so
-   * it is looked at once they are there: what is still consented to then, the tokens were given for.
+   * Exchanges a code, or a service's own credentials. The access tokens of a code have no row that a
+   * withdrawn consent could delete. So the consent is checked after they are made, and they are returned only
+   * if it still allows their scopes.
    */
   async function exchange(ctx: HookContext): Promise<unknown> {
     const granted = await grantedBy(ctx, hashOf)
@@ -90,7 +94,9 @@ export function rotating<E extends Endpoint>(endpoint: E, options: GrantOptions)
     const { userId, clientId } = presented
     const entry = { action: 'refresh_token_reused', userId, detail: { from: clientId } } as const
     await record(entry, ctx.request ?? ctx.headers)
-    throw invalidGrant('The refresh token was used before, so the grant has ended.')
+    throw invalidGrant(
+      'The refresh token was used before, so the grant has ended. Ask for a new authorization.',
+    )
   }
   return Object.assign(wrapped, endpoint) as unknown as E
 }
@@ -100,13 +106,14 @@ function refreshTokenIn(ctx: HookContext): string | null {
   return grant_type === 'refresh_token' && typeof refresh_token === 'string' ? refresh_token : null
 }
 
+/** The user, client and scopes of a consent. */
 interface Granted {
   userId: string
   clientId: string
   scopes: string[]
 }
 
-/** What the code of a request was given for; null for a request without one, or with one that leads nowhere. */
+/** What the code of a request was given for; null without a code or with an unknown code. */
 async function grantedBy(
   ctx: HookContext,
   hashOf: GrantOptions['hashOf'],
@@ -121,15 +128,17 @@ async function grantedBy(
   return { userId, clientId: query.client_id, scopes: query.scope.split(' ').filter(Boolean) }
 }
 
+/** The part of a stored code that is read here. */
 const codeValue = z.object({
   userId: z.string(),
   query: z.object({ client_id: z.string(), scope: z.string().default('') }),
 })
 
 /**
- * Held until the end of the transaction, so that a withdrawal waits and takes along what is being written.
+ * Throws unless the user consents to these scopes. The consent's row stays locked until the end of the
+ * transaction, so a withdrawal waits and then also deletes the token that is being written.
  *
- * @throws `invalid_grant` where the user does not consent to these scopes
+ * @throws `invalid_grant`
  */
 async function requireConsent(
   db: Pick<Db, '$queryRaw'>,
@@ -142,11 +151,12 @@ async function requireConsent(
   const trusted = await db.$queryRaw<unknown[]>`
     SELECT 1 FROM "OauthClient" WHERE "clientId" = ${clientId} AND "skipConsent"`
   if (trusted.length > 0) return
-  throw invalidGrant('The user no longer consents to this.')
+  throw invalidGrant('The user no longer consents to these scopes. Ask for a new authorization.')
 }
 
 /**
- * A grant outlives a session that has run out, but not where it was given when the sign-in was no longer recent.
+ * Throws if the grant has ended with its session. A grant outlives an expired session, unless the grant was
+ * given when the sign-in was no longer recent.
  *
  * @throws `invalid_grant`
  */
@@ -155,10 +165,14 @@ async function requireSession(tx: Db, tokenId: string): Promise<void> {
     SELECT 1 FROM "OauthRefreshToken" t JOIN "Session" s ON s."id" = t."sessionId"
     WHERE t."id" = ${tokenId} AND (s."expiresAt" > now()
       OR t."grantedAt" < s."createdAt" + make_interval(secs => ${RECENT_SECONDS}))`
-  if (found.length === 0) throw invalidGrant('The session in which it was granted has ended.')
+  if (found.length === 0)
+    throw invalidGrant('The session of the grant has ended. Ask for a new authorization.')
 }
 
-/** Loaded within the transactions of many, they would wait for a connection that those transactions hold. */
+/**
+ * Loads the signing keys before the transaction. Within many parallel transactions, loading would wait for a
+ * connection that those transactions hold.
+ */
 async function loadKeys(ctx: HookContext): Promise<void> {
   const plugin = ctx.context.getPlugin('jwt') as { options?: JwtOptions } | null
   await plugin?.options?.adapter?.getJwks?.(ctx)
@@ -173,8 +187,9 @@ async function find(db: Pick<Db, '$queryRaw'>, hash: string): Promise<TokenRow |
 }
 
 /**
- * Requests with tokens of one grant follow each other. What a new token hangs on is locked first, in the order
- * in which deleting it would lock: a session that ends meanwhile waits, and takes the new token with it.
+ * Locks a token's grant, so that requests for the same grant run one after another. The rows that a new token
+ * depends on are locked first, in the order in which deleting the token would lock them. A session that ends
+ * meanwhile waits, and then deletes the new token, too.
  */
 async function lock(tx: Db, hash: string): Promise<TokenRow | undefined> {
   const found = await find(tx, hash)
@@ -188,8 +203,8 @@ async function lock(tx: Db, hash: string): Promise<TokenRow | undefined> {
 }
 
 /**
- * A next token has the scopes of the one before it, also where the request asked for fewer: Better Auth would
- * narrow the grant, and stop rotating. A token without a next one has served.
+ * Gives the next token all scopes of the one before it, even if the request asked for fewer, because Better
+ * Auth would narrow the grant and stop rotating. A token without a next one is marked as used.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6749#section-6
  */
@@ -212,7 +227,10 @@ const end = (db: Database, { id, grant }: TokenRow): Promise<unknown> =>
 const lockGrant = (tx: Db, grant: string): Promise<number> =>
   tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`grant ${grant}`}, 0))`
 
-/** A session, a user or a client was deleted between reading it and writing the token. */
+/**
+ * `invalid_grant` for a foreign key error: a session, user or client was deleted before the token was
+ * written.
+ */
 function refusalOf(error: unknown): Error | null {
   return sqlErrorOf(error).state === '23503' ? invalidGrant('The grant has ended.') : null
 }
@@ -225,8 +243,10 @@ const invalidGrant = (error_description: string) =>
   new APIError('BAD_REQUEST', { error: 'invalid_grant', error_description })
 
 /**
- * A grant goes over to the session that takes the place of its own: signing in again in the same browser is
- * not signing out. One that was given when the sign-in was no longer recent ends with it. Placed after the plugins that may take back a new session.
+ * The plugin that moves grants to a new session. Signing in again in the same browser is not signing out, so
+ * the grants of the session before it move to the new one. A grant that was given when the sign-in was no
+ * longer recent does not move, and ends with its session. The plugin comes after the plugins that may take
+ * back a new session.
  */
 export function grantsFollow(db: Database): BetterAuthPlugin {
   const follow = createAuthMiddleware(async (ctx) => {
@@ -240,7 +260,10 @@ export function grantsFollow(db: Database): BetterAuthPlugin {
     })
   })
 
-  /** Nobody sees these sessions any more, and grants may hang on them. */
+  /**
+   * Deletes the user's expired sessions too: the list of sessions does not show them, but grants may depend
+   * on them.
+   */
   const endExpired = createAuthMiddleware(async (ctx) => {
     const userId = ctx.context.session?.user.id
     if (!userId || isAPIError(ctx.context.returned)) return
@@ -259,7 +282,10 @@ export function grantsFollow(db: Database): BetterAuthPlugin {
   }
 }
 
-/** The session of the request; after a provider's answer, which comes without it, that of the state. */
+/**
+ * The session that the new one replaces: the request's session, or, after a provider's answer, which comes
+ * without cookies, the session in the state.
+ */
 async function replacedSession(ctx: HookContext, db: Database) {
   const presented = await presentedSession(ctx, db)
   if (presented || !ctx.path?.startsWith('/callback/')) return presented

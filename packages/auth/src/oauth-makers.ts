@@ -1,7 +1,7 @@
 /**
- * A program gets tokens for as long as the user who made it has the role ADMIN: a user who loses the role keeps no
- * way in through a program. One that the host made by itself has no maker, and goes on. With a maker who is deleted
- * the program is deleted as well, by a foreign key.
+ * Disables an OAuth client while the user who made it lacks the role ADMIN, so that a user who loses the role
+ * keeps no access through a client. A client that the host itself made has no maker and keeps working.
+ * Deleting a user deletes the user's clients, by a foreign key.
  *
  * @module
  */
@@ -12,11 +12,12 @@ import { audit } from './audit.ts'
 import type { Endpoint } from './endpoint.ts'
 import { currentTransaction } from './transaction.ts'
 
+/** The part of a client that is read here. */
 interface Client {
   userId?: string | null
 }
 
-/** `endpoints`, to which a program without its maker's role is one that was disabled. */
+/** Wraps `endpoints` so that they see a client as disabled while its maker lacks the role. */
 export const whileMadeByAdmins = <Endpoints extends object>(
   endpoints: Endpoints,
   db: Database,
@@ -31,7 +32,7 @@ function withMakers(endpoint: Endpoint, db: Database): Endpoint {
     return (await (currentTransaction() ?? db).user.count({ where })) > 0
   }
   const wrapped = async (ctx: { context: AuthContext }) => {
-    // Of this request alone, and kept, because the hooks look at what is set on it.
+    // The context is this request's own, and is changed in place because hooks read what endpoints set on it.
     const { context } = ctx
     const { adapter } = context
     context.adapter = {
@@ -52,9 +53,10 @@ function withMakers(endpoint: Endpoint, db: Database): Endpoint {
 }
 
 /**
- * Ends what somebody else may have made of the user's programs since `since`, for a user whose account was taken
- * back: a new program is deleted with the tokens that it has. An older one that was changed may have a secret or an
- * address of theirs, and others depend on it, so it stays and is disabled.
+ * Ends the OAuth clients that a thief may have made or changed since `since`, for a user who takes the
+ * account back. A client made since then is deleted together with its tokens. An older client that was
+ * changed since then may hold the thief's secret or redirect address, but others depend on it, so it is kept
+ * and disabled.
  */
 export async function distrustPrograms(tx: Db, userId: string, since: Date): Promise<void> {
   const made = await tx.$queryRaw<{ clientId: string }[]>`

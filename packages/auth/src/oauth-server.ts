@@ -1,7 +1,7 @@
 /**
- * Tokens for other programs: by authorization code with PKCE on behalf of a user, by client
- * credentials for services. For one resource, the host's API; signed by the keys of the sessions'
- * access tokens, and never taken for one of those.
+ * Issues tokens to other programs: by authorization code with PKCE on behalf of a user, and by client
+ * credentials for a service. The tokens are for one resource, the host's API. The keys of the sessions'
+ * access tokens sign them, but neither kind is accepted as the other.
  *
  * @see https://datatracker.ietf.org/doc/draft-ietf-oauth-v2-1/
  * @module
@@ -22,41 +22,47 @@ import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { whileMadeByAdmins } from './oauth-makers.ts'
 import { apiResource } from './scopes.ts'
 
+/** The option `oauth`. */
 export interface OAuthServerOptions {
-  /** What tokens can allow, in the host's own words: `bookings:read`. */
+  /** The scopes of tokens, in the host's own words, such as `bookings:read`. */
   scopes: string[]
-  /** The host's page that asks the user. Gets the request's signed query. Default `/consent`. */
+  /** The host's page that asks for consent. It gets the request's signed query. Default `/consent`. */
   consentPage?: string
 }
 
-/** The user's own data, for clients that sign people in. */
+/** The scopes of the user's own data, for clients that sign people in. */
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
 
+/** The resource that Better Auth's plugin writes to the database. */
 interface SeededResource {
   identifier: string
   name: string
   allowedScopes: string[]
 }
 
+/** The parts that `oauthServer` needs. */
 export interface OAuthServerParts {
   db: Database
   keys: Keys
-  /** The host's, which its API's audience is made of. */
+  /** The host's origin, from which the audience of its API is made. */
   origin: string
   /** The page where people sign in. */
   signIn: string
-  /** Told of refresh tokens that were used again. */
+  /** Records refresh tokens that were used again. */
   record: Recorder
 }
 
-/** @throws `invalid_options` for a scope that cannot be one */
+/** The plugins of the OAuth server. @throws `invalid_options` for a malformed scope */
 export function oauthServer(
   options: OAuthServerOptions,
   { db, keys, origin, signIn, record }: OAuthServerParts,
 ): BetterAuthPlugin[] {
   for (const scope of options.scopes) {
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
-      throw new AuthError('invalid_options', `"${scope}" cannot be a scope.`)
+      throw new AuthError(
+        'invalid_options',
+        `"${scope}" is not a valid scope. Use printable ASCII without spaces, quotes and backslashes.`,
+      )
     }
   }
   const isAdmin = ({ user }: { user?: Record<string, unknown> | undefined }) =>
@@ -81,11 +87,11 @@ export function oauthServer(
       resourcePrivileges: isAdmin,
       silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
     })
-  // A resource takes away the scopes it does not name, and with `offline_access` the rotation of tokens.
+  // A resource drops the scopes that it does not list, and without `offline_access` tokens would not rotate.
   const api = { identifier: apiResource(origin), name: 'API', allowedScopes: scopes }
   const provider = providerOf([api])
-  // It writes its resource when auth is made, and a database that is away at that moment would fail every
-  // request from then on. Ours writes it with the first request that needs it.
+  // The provider's own `init` writes the resource when auth is made; if the database is away at that moment,
+  // every later request fails. Ours writes it with the first request that needs it.
   const { init } = providerOf([])
   const seed = onceDone((context) => provider.init(context as never))
   const endpoints = whileMadeByAdmins(provider.endpoints, db)
@@ -101,7 +107,7 @@ export function oauthServer(
             }),
           },
           {
-            // It would go on to the client before a second factor was shown.
+            // The endpoint would go on to the client before a second factor was shown.
             matcher: ({ path, body }) => body?.oauth_query && !path?.startsWith('/oauth2/'),
             handler: createAuthMiddleware(async () => {
               throw new APIError('BAD_REQUEST', {
@@ -124,12 +130,12 @@ export function oauthServer(
         oauth2UserInfo: withOwnToken(endpoints.oauth2UserInfo),
         oauth2Token: rotating(ignoringDpop(endpoints.oauth2Token), { db, hashOf: hash, record }),
       },
-      // Its types were made without exactOptionalPropertyTypes.
+      // The plugin's types were made without exactOptionalPropertyTypes.
     } as unknown as BetterAuthPlugin,
   ]
 }
 
-/** `work` until it succeeds once. Of several at once one works, and the others wait for it. */
+/** Repeats `work` until it has succeeded once. Parallel calls share one run. */
 function onceDone<T>(work: (input: T) => Promise<unknown>): (input: T) => Promise<unknown> {
   let done: Promise<unknown> | undefined
   return (input) => {
@@ -144,8 +150,9 @@ function onceDone<T>(work: (input: T) => Promise<unknown>): (input: T) => Promis
 type OnRequest = NonNullable<BetterAuthPlugin['onRequest']>
 
 /**
- * Tokens are not bound to keys of their senders (DPoP), because the guards of a host's API ask for no proof. So
- * the metadata offers none, and the header is ignored as by a server that has not heard of it.
+ * Ignores the header of DPoP. Tokens are not bound to keys of their senders, because the guards of a host's
+ * API check no proof. The metadata therefore offers no DPoP, and the header is ignored, as by a server that
+ * does not know it.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9449#section-5
  */
@@ -158,6 +165,7 @@ const ignoringDpop = <E extends Endpoint>(endpoint: E): E => {
   return Object.assign(wrapped, endpoint) as unknown as E
 }
 
+/** Removes DPoP from the metadata. */
 const withoutDpop =
   (onRequest: OnRequest): OnRequest =>
   async (req, ctx) => {
@@ -172,27 +180,29 @@ const withoutDpop =
     return { response: Response.json(metadata, { headers: response.headers }) }
   }
 
-/** Codes and tokens are stored as a keyed hash that names their type, so one is never found as another. */
+/** Hashes a code or a token together with its type, so that one type is never found as another. */
 const tokenHash = (keys: Keys) => async (token: string, type: string) =>
   `${type}:${createHmac('sha256', keys.oauthTokens).update(`${type}:${token}`).digest('base64url')}`
 
-/** A program that is to get tokens. */
+/** An OAuth client to register. */
 export interface NewOAuthClient {
   name: string
-  /** What it may ask for. */
+  /** The scopes that the client may ask for. */
   scopes: string[]
-  /** Where users come back to. Without any it is a service, with client credentials. */
+  /** The addresses that users return to. Without any, the client is a service with client credentials. */
   redirectUris?: string[]
-  /** Whether it can keep a secret; one in a browser or on a phone cannot. Default true. */
+  /** Whether the client can keep a secret; a client in a browser or on a phone cannot. Default true. */
   isConfidential?: boolean
 }
 
+/** The credentials of a new OAuth client. */
 export interface OAuthClientKeys {
   clientId: string
-  /** Shown once, stored hashed. Null for a public client. */
+  /** Shown only once and stored hashed. Null for a public client. */
   clientSecret: string | null
 }
 
+/** The server function of Better Auth's plugin that is used here. */
 interface CreateClient {
   adminCreateOAuthClient?(input: { headers: Headers; body: Record<string, unknown> }): Promise<{
     client_id: string
@@ -200,18 +210,20 @@ interface CreateClient {
   }>
 }
 
-/** @throws `invalid_options` where the option is off; Better Auth's error for anything else */
+/**
+ * Registers a client. @throws `invalid_options` if the option `oauth` is not set; Better Auth's own errors
+ */
 export async function createOAuthClient(
   api: unknown,
   req: Request,
   { name, scopes, redirectUris, isConfidential = true }: NewOAuthClient,
 ): Promise<OAuthClientKeys> {
   const create = (api as CreateClient).adminCreateOAuthClient
-  if (!create) throw new AuthError('invalid_options', 'The option `oauth` is off.')
+  if (!create) throw new AuthError('invalid_options', 'Set the option `oauth` of createAuth first.')
   const flow = redirectUris
     ? {
         redirect_uris: redirectUris,
-        // On a phone or a desktop people come back to an address of that machine.
+        // On a phone or a desktop, users return to an address of that device.
         application_type: redirectUris.every((uri) => uri.startsWith('https:')) ? 'web' : 'native',
         grant_types: ['authorization_code', 'refresh_token'],
         scope: scopes.join(' '),

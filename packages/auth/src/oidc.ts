@@ -1,7 +1,8 @@
 /**
- * Any OpenID Connect provider: Auth0, Clerk, Keycloak, a company's own. Found by its issuer when
- * somebody first signs in through it, not at start-up, so one that is away costs nobody else; its
- * id tokens are checked against its keys, for this client, with the nonce that was sent.
+ * Signing in through any OpenID Connect provider, such as Auth0, Clerk, Keycloak or a company's own. The
+ * provider is discovered by its issuer at the first sign-in through it and not at start-up, so a provider
+ * that is away affects no one else. Its id tokens are verified with its keys, for this client and with the
+ * nonce that was sent.
  *
  * @see https://openid.net/specs/openid-connect-discovery-1_0.html
  * @module
@@ -14,32 +15,37 @@ import { genericOAuth } from 'better-auth/plugins/generic-oauth'
 import { decodeJwt } from 'jose'
 import { AuthError } from './errors.ts'
 
+/** An OpenID Connect provider. */
 export interface OidcProvider {
-  /** The issuer, as its discovery document states it: `https://id.example.com/realms/acme`. */
+  /** The issuer exactly as in its discovery document, such as `https://id.example.com/realms/acme`. */
   issuer: string
   clientId: string
-  /** Not for a public client; PKCE is sent either way. */
+  /** Left out for a public client. PKCE is sent in both cases. */
   clientSecret?: string
-  /** Asked for beside `openid profile email`. Default none. */
+  /** Scopes besides `openid profile email`. Default none. */
   scopes?: string[]
 }
 
-/** Providers by the id in their callback: `/api/auth/callback/<id>`. Accounts are kept under it. */
+/** Providers by id. The callback is `/api/auth/callback/<id>`, and accounts are stored under the id. */
 export type OidcProviders = Record<string, OidcProvider>
 
+/** The ids that other ways to sign in use. */
 const TAKEN = ['credential', 'github', 'google', 'microsoft']
 
-/** @throws `invalid_options` for an id that does not fit into an address, or an issuer that is none */
+/**
+ * The plugin with the providers. @throws `invalid_options` for a malformed or taken id, or an issuer that is
+ * not a URL
+ */
 export function oidcProviders(providers: OidcProviders): BetterAuthPlugin {
   for (const [id, { issuer }] of Object.entries(providers)) {
     if (!/^[a-z][a-z0-9-]{0,39}$/.test(id) || TAKEN.includes(id)) {
       throw new AuthError(
         'invalid_options',
-        `"${id}" cannot be the id of an OpenID Connect provider: lower-case letters, digits and dashes, and none of ${TAKEN.join(', ')}.`,
+        `"${id}" cannot be the id of an OpenID Connect provider. Use lower-case letters, digits and dashes, and none of ${TAKEN.join(', ')}.`,
       )
     }
     if (!URL.canParse(issuer) || !/^https?:$/.test(new URL(issuer).protocol)) {
-      throw new AuthError('invalid_options', `The issuer of "${id}" must be an http(s) address.`)
+      throw new AuthError('invalid_options', `The issuer of "${id}" must be an http(s) URL.`)
     }
   }
   return {
@@ -58,7 +64,7 @@ export function oidcProviders(providers: OidcProviders): BetterAuthPlugin {
 
 type Build = (plugin: ReturnType<typeof genericOAuth>) => Promise<OAuthProvider | undefined>
 
-/** Better Auth's own provider, made on first use and again after a failure. */
+/** Better Auth's own provider, built on first use. After a failure it is built again. */
 function fromDiscovery(id: string, options: OidcProvider, build: Build): OAuthProvider {
   let found: Promise<OAuthProvider> | undefined
   const provider = () => {
@@ -77,10 +83,10 @@ function fromDiscovery(id: string, options: OidcProvider, build: Build): OAuthPr
     createAuthorizationURL: async (data) => (await provider()).createAuthorizationURL(data),
     validateAuthorizationCode: async (data) => (await provider()).validateAuthorizationCode(data),
     async getUserInfo(tokens) {
-      // Without one there is nothing that was signed for this client and this sign-in.
+      // Without an id token nothing is signed for this client and this sign-in.
       if (!tokens.idToken) return null
       const answer = await (await provider()).getUserInfo(tokens)
-      // What the userinfo endpoint says counts for the token's subject only (OpenID Core 5.3.2).
+      // The userinfo answer counts only for the subject of the id token (OpenID Core 5.3.2).
       const { sub } = (answer?.data ?? {}) as { sub?: unknown }
       return answer && sub === decodeJwt(tokens.idToken).sub ? answer : null
     },
@@ -104,7 +110,7 @@ async function discover(id: string, options: OidcProvider, build: Build): Promis
         requireIdTokenVerification: true,
         pkce: true,
         scopes: ['openid', 'profile', 'email', ...(options.scopes ?? [])],
-        // Some send it as text, and "false" is true to JavaScript.
+        // Some providers send `email_verified` as text, and the text "false" is truthy in JavaScript.
         mapProfileToUser: ({ email_verified: verified }) => ({
           emailVerified: verified === true || verified === 'true',
         }),
@@ -114,7 +120,10 @@ async function discover(id: string, options: OidcProvider, build: Build): Promis
   const provider = await build(plugin)
   if (!provider) throw unavailable(id)
   if (provider.issuer?.replace(/\/$/, '') !== issuer) {
-    throw new AuthError('invalid_options', `The provider "${id}" states another issuer.`)
+    throw new AuthError(
+      'invalid_options',
+      `The provider "${id}" states another issuer in its discovery document.`,
+    )
   }
   return provider
 }

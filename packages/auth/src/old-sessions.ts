@@ -1,8 +1,8 @@
 /**
- * What a session may still do whose sign-in is older than a quarter of an hour: nothing that outlasts the session
- * or that other people suffer from. Somebody left it open, or it was stolen. The endpoints that it may use are
- * named here, so a new one is closed to it until it is named; reading is always open. Everything else answers
- * `recent_sign_in_required`.
+ * Limits a session whose sign-in is older than a quarter of an hour, because somebody may have left it open
+ * or stolen it. It can do nothing that outlasts the session or that harms other people. The endpoints that it
+ * may use are listed here, so a new endpoint is closed to it until it is listed. Reading is always allowed.
+ * Everything else answers `recent_sign_in_required`.
  *
  * @module
  */
@@ -15,7 +15,9 @@ import { notFresh } from './account/refusals.ts'
 import { type Endpoints, withPath } from './password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 
-/** Signing in and out, by which a session becomes another. A link, a password or a code is shown here. */
+/**
+ * Endpoints that sign in or out. The request shows a link, a password or a code, and gets another session.
+ */
 const SIGNING_IN = [
   '/callback/:id',
   '/change-email/confirm',
@@ -35,7 +37,10 @@ const SIGNING_IN = [
   '/two-factor/verify-totp',
 ]
 
-/** What passes with the session, can be taken back, or takes access away from others than people. */
+/**
+ * Endpoints whose effect ends with the session or can be undone, or only takes access from sessions and
+ * programs.
+ */
 const ORDINARY = [
   '/access/refresh',
   '/delete-user/cancel',
@@ -66,12 +71,12 @@ const ORDINARY = [
   '/update-user',
 ]
 
-/** Here the endpoint itself asks: for the password, or by what the request is about. */
+/** Endpoints that check by themselves: they ask for the password, or decide by the content of the request. */
 const ASKS_ITSELF = [
   '/change-email',
   '/change-password',
   '/delete-user',
-  // The rule of invitations goes by the role; see organization/rules.ts.
+  // Here the rule depends on the invitation's role; see organization/rules.ts.
   '/organization/invite-member',
   '/two-factor/disable',
   '/two-factor/enable',
@@ -82,17 +87,19 @@ const ASKS_ITSELF = [
 
 const OPEN = new Set([...SIGNING_IN, ...ORDINARY, ...ASKS_ITSELF])
 
+/** The parts that `limitOldSessions` needs. */
 export interface OldSessionOptions {
   db: Database
-  /** Those of the running instance. */
+  /** The endpoints of the running instance. */
   endpoints: Endpoints
   /** The page where people sign in. */
   signIn: URL
 }
 
 /**
- * Also for server functions that are given a session's headers. One without a path asks itself: `setPassword` in
- * `ways`, `addMember` in organization/rules.ts; the others look at no session.
+ * The plugin. It also covers server functions that get a session's headers. Server functions without a path
+ * check by themselves: `setPassword` in `ways.ts`, `addMember` in organization/rules.ts. The others use no
+ * session.
  */
 export function limitOldSessions({ db, endpoints, signIn }: OldSessionOptions): BetterAuthPlugin {
   const handler = createAuthMiddleware(async (ctx) => {
@@ -106,7 +113,10 @@ export function limitOldSessions({ db, endpoints, signIn }: OldSessionOptions): 
   }
 }
 
-/** By its method; a server function has none, so its endpoint's methods count. */
+/**
+ * Whether a request only reads, by its method. A server function has no method, so its endpoint's methods
+ * decide.
+ */
 function onlyReads({ path, request, method }: HookContext, endpoints: Endpoints): boolean {
   const asked = request?.method ?? (method as string | undefined)
   if (asked) return asked === 'GET' || asked === 'HEAD'
@@ -116,13 +126,15 @@ function onlyReads({ path, request, method }: HookContext, endpoints: Endpoints)
   return methods.length > 0 && methods.every((each) => each === 'GET')
 }
 
-/** Where the browser of a consent page goes: to sign in, with the program's request as `/oauth2/authorize` gives it. */
+/**
+ * The sign-in page for a consent page's browser, with the program's request as `/oauth2/authorize` passes it.
+ */
 function onward({ path, body }: HookContext, signIn: URL): { url?: string } {
   const { oauth_query } = (body ?? {}) as { oauth_query?: unknown }
   if (path !== '/oauth2/consent' || typeof oauth_query !== 'string') return {}
   return { url: `${signIn.href}?${new URLSearchParams(oauth_query)}` }
 }
 
-/** To say no to a program needs no sign-in. */
+/** Refusing a program needs no recent sign-in. */
 const refusesProgram = ({ path, body }: HookContext): boolean =>
   path === '/oauth2/consent' && (body as { accept?: unknown } | undefined)?.accept === false

@@ -1,5 +1,5 @@
 /**
- * What auth can be told, and what it takes when it is not.
+ * The options of auth and their defaults.
  *
  * @module
  */
@@ -22,6 +22,7 @@ import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
 
+/** The options of `createAuth`. */
 export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
   extends Providers,
     AddressOptions {
@@ -29,130 +30,140 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   db?: Database
   /** The host's origin: `https://app.example.com`. */
   baseURL: string
-  /** 32 characters or more. */
+  /** The secret that all keys are derived from, 32 characters or more. */
   secret: string
   /** The product's name, as devices and authenticator apps show it. Default: the host's name. */
   appName?: string
-  /** Default: `sendEmail` of `@repo/email`. */
+  /** Sends the mails. Default: `sendEmail` of `@repo/email`. */
   sender?: { sendEmail: typeof sendEmail }
   /**
-   * Lets people turn on a second factor, which is then asked for whichever way they come in: codes
-   * of an authenticator app, and backup codes. Default false.
+   * Lets users turn on a second factor: codes of an authenticator app, and backup codes. Every kind of
+   * sign-in then asks for it. Default false.
    */
   twoFactor?: boolean
   /**
-   * Makes the host an OAuth 2.1 authorization server for other programs. Its tables are empty
-   * otherwise. Default off.
+   * Makes the host an OAuth 2.1 authorization server for other programs. Without it the server's tables stay
+   * empty. Default off.
    */
   oauth?: OAuthServerOptions
   /** OpenID Connect providers by id. Default none. */
   oidc?: OidcProviders
-  /** Put behind the mask. Default: JSON lines on standard error. */
+  /** The logger; what it gets is masked. Default: JSON lines on standard error. */
   logger?: Logger
-  /** From 12, the default, to 15. */
+  /** The cost of a new hash, from 12, the default, to 15. */
   bcryptRounds?: number
   /**
-   * Keys for the hashes of passwords, 32 characters or more each: the first for new hashes, all for
-   * verifying. A hash is replaced at the next sign-in; one whose pepper is gone fits no password, and the
-   * person has to reset it. Default none, so that nothing can be lost.
+   * Keys for password hashes, each of 32 characters or more. The first one makes new hashes, and all of them
+   * verify. A hash with an old pepper is replaced at the next sign-in. A hash whose pepper was removed fits
+   * no password, and the user has to reset it. Default none, so that nothing can be lost.
    */
   passwordPeppers?: readonly string[]
   /**
-   * Refuses passwords known from breaches, at sign-up, change and reset: `true` asks Have I Been Pwned,
-   * which sees the first five characters of a SHA-1 hash; a function asks something else. Without an answer
-   * in two seconds the password is taken. Default false.
+   * Refuses passwords that are known from breaches, at sign-up, change and reset. `true` asks Have I Been
+   * Pwned, which gets the first five characters of a SHA-1 hash; a function asks another source. Without an
+   * answer within two seconds the password is accepted. Default false.
    */
   breachedPasswords?: boolean | IsBreached
   /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
   access?: Access<P, R>
-  /** Paths of the host's own pages. */
+  /** The paths of the host's own pages. */
   pages?: Partial<Pages>
-  /** Told at least once, soon after the request; what throws is logged and tried again. */
+  /**
+   * The host's handlers. Each is called at least once, soon after the request; an error is logged, and the
+   * call repeated.
+   */
   events?: AuthEvents
   /**
-   * Limits how often one may try to sign in, sign up, reset and so on, for all processes together. Default
-   * true.
+   * Limits how often a caller may sign in, sign up, reset a password and so on, counted over all processes.
+   * Default true.
    */
   rateLimit?: boolean
-  /** How much one user can have. */
+  /** Limits how many rows one user can have. */
   bounds?: Partial<Bounds>
   session?: {
-    /** How long a session lives without being used. Default 7. */
+    /** How many days a session lives without being used. Default 7. */
     idleDays?: number
-    /** How long it lives at all, 400 at the most. Default 30. */
+    /** How many days a session lives at the most, up to 400. Default 30. */
     absoluteDays?: number
   }
   accessToken?: {
-    /** Default `ES256`. */
+    /** The signing algorithm. Default `ES256`. */
     alg?: AccessTokenAlg
     /**
-     * A JSON Web Key Set to sign with, or how to get it, such as from a key service. The first key
-     * is private and signs, the others verify. Default: keys in the database, changed by themselves.
+     * A JSON Web Key Set that signs, or a function that gets it, for example from a key service. The first
+     * key is private and signs; the others verify. Default: keys in the database, which rotate by themselves.
      */
     keys?: GivenKeys
   }
   /**
-   * Where to hear of revoked sessions: a direct connection to the database, where `db` goes through
-   * a pooler that shares connections. Default: where `createDb` connected `db`; for a client made
-   * elsewhere there is none, and each session is read from its row.
+   * The connection to listen on for revoked sessions. It must be a direct connection to the database, so set
+   * it if `db` goes through a pooler that shares connections. Default: the address with which `createDb`
+   * connected `db`. A client that was made elsewhere has none, and then each session is read from its row.
    */
   listenUrl?: string
   /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */
   keepAuditDays?: number
-  /** After how many days users who never confirmed their address are deleted; 1 or more. Default 30. */
+  /** After how many days a user who never confirmed the address is deleted; 1 or more. Default 30. */
   keepUnconfirmedDays?: number
   /**
-   * For how many days after it was asked for the owner of the old e-mail address can take a change of it back.
-   * From 0, never, to 90. Default 7.
+   * For how many days the owner of the old e-mail address can undo a change of it, counted from the request.
+   * From 0 (never) to 90. Default 7.
    */
   undoEmailChangeDays?: number
   /**
-   * After how many days an account is deleted whose owner asked for it, and until when it can be cancelled.
-   * From 0, at once, to 365. Default 30.
+   * After how many days an account is deleted once its owner asked for that; until then the owner can cancel.
+   * From 0 (at once) to 365. Default 30.
    */
   deletionGraceDays?: number
-  /** Counts the limits in Redis. Default: in PostgreSQL. */
+  /** Counts rate limits in this Redis. Default: in PostgreSQL. */
   redisUrl?: string
 }
 
-/** What `createAuth` takes: `baseURL` and `secret` may come from the environment, as the rest. */
+/**
+ * The argument of `createAuth`. `baseURL` and `secret` are optional too, because they may come from the
+ * environment.
+ */
 export type GivenAuthOptions<
   P extends string = Permission,
   R extends string = OrganizationRole,
 > = Omit<AuthOptions<P, R>, 'baseURL' | 'secret'> &
   Partial<Pick<AuthOptions<P, R>, 'baseURL' | 'secret'>>
 
-/** The options whatever a host's roles are. */
+/** The options without the roles, for functions that do not depend on them. */
 export type AnyAuthOptions = Omit<AuthOptions, 'access'>
 
+/** The host's pages. Auth links and redirects to them. */
 export interface Pages {
-  /** Gets a `token`. Default `/verify-email`. */
+  /** Confirms an address. Gets a `token`. Default `/verify-email`. */
   verifyEmail: string
-  /** Gets a `token`. Default `/reset-password`. */
+  /** Sets a new password. Gets a `token`. Default `/reset-password`. */
   resetPassword: string
-  /** Where one asks for a reset. Default `/forgot-password`. */
+  /** The page with the form for a reset. Default `/forgot-password`. */
   forgotPassword: string
-  /** Gets a `token`, and `next` where the request named a page. Default `/magic-link`. */
+  /**
+   * Signs in by a mailed link. Gets a `token`, and `next` if the request named a page. Default `/magic-link`.
+   */
   magicLink: string
-  /** Where people look after their account: sessions, password, address. Default `/account`. */
+  /** The user's account settings: sessions, password, address. Default `/account`. */
   account: string
-  /** Gets a `token`, and confirms a new address with it. Default `/change-email`. */
+  /** Confirms a new address. Gets a `token`. Default `/change-email`. */
   changeEmail: string
-  /** Gets a `token`, and takes a change of address back with it. Default `/undo-email-change`. */
+  /** Undoes a change of address. Gets a `token`. Default `/undo-email-change`. */
   undoEmailChange: string
-  /** Gets an `id`. Default `/accept-invitation`. */
+  /** Accepts an invitation. Gets its `id`. Default `/accept-invitation`. */
   acceptInvitation: string
-  /** Gets an `error`, when a provider's answer cannot be used. Default `/sign-in`. */
+  /** The sign-in page. Gets an `error` if a provider's answer cannot be used. Default `/sign-in`. */
   signIn: string
-  /** Where a sign-in with a provider leads that names no page. Default `/dashboard`. */
+  /** The page after a sign-in with a provider that named no page. Default `/dashboard`. */
   afterSignIn: string
   /**
-   * Where somebody's first sign-in with a provider leads, such as a page that asks for their
-   * organization. Default: the page of any sign-in.
+   * The page after a user's first sign-in with a provider, for example one that asks for the organization.
+   * Default: the page after any sign-in.
    */
   onboarding?: string
 }
 
+/** The default pages. */
 export const PAGES: Pages = {
   verifyEmail: '/verify-email',
   resetPassword: '/reset-password',
@@ -166,7 +177,7 @@ export const PAGES: Pages = {
   afterSignIn: '/dashboard',
 }
 
-/** The days of an account's two periods, as they are or by default. @throws `invalid_options` */
+/** The two periods in days, with their defaults. @throws `invalid_options` */
 export function accountDays({
   undoEmailChangeDays = UNDO_DAYS,
   deletionGraceDays = GRACE_DAYS,
@@ -176,12 +187,15 @@ export function accountDays({
   for (const [name, most] of Object.entries(limits)) {
     const given = days[name as keyof typeof days]
     if (Number.isInteger(given) && given >= 0 && given <= most) continue
-    throw new AuthError('invalid_options', `${name} is a whole number from 0 to ${most}.`)
+    throw new AuthError('invalid_options', `${name} must be a whole number from 0 to ${most}.`)
   }
   return days
 }
 
-/** A provider of two variables, which belong together; nothing without both. @throws `invalid_options` */
+/**
+ * A provider's keys from its two variables; empty if neither is set. @throws `invalid_options` if only one is
+ * set
+ */
 export function keysOf(
   provider: 'github' | 'google' | 'microsoft',
   clientId: string | undefined,
@@ -190,16 +204,16 @@ export function keysOf(
   if (!clientId !== !clientSecret) {
     throw new AuthError(
       'invalid_options',
-      `${provider.toUpperCase()}_CLIENT_ID and ${provider.toUpperCase()}_CLIENT_SECRET belong together; one is missing.`,
+      `Set both ${provider.toUpperCase()}_CLIENT_ID and ${provider.toUpperCase()}_CLIENT_SECRET, or neither.`,
     )
   }
   return clientId && clientSecret ? { [provider]: { clientId, clientSecret } } : {}
 }
 
 /**
- * The base URL as browsers write it: `HTTPS://App.Example.com:443/` is `https://app.example.com`.
+ * The base URL as browsers write it: `HTTPS://App.Example.com:443/` becomes `https://app.example.com`.
  *
- * @throws `invalid_options` for anything but an origin
+ * @throws `invalid_options` unless it is an origin
  */
 export function requireOrigin(baseURL: string): string {
   const origin = originOf(baseURL)

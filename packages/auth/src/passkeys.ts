@@ -1,6 +1,6 @@
 /**
- * Passkeys for this host: bound to its name and its origin, whatever a request says of itself. One
- * that is no passkey at all is refused as the caller's mistake.
+ * Passkeys for this host. They are bound to its name and origin, whatever a request claims. An answer that is
+ * not a passkey is refused as the caller's mistake.
  *
  * @see https://www.w3.org/TR/webauthn-3/
  * @module
@@ -20,17 +20,19 @@ import { z } from 'zod'
 import type { Endpoint } from './endpoint.ts'
 import { removeWayIn } from './ways.ts'
 
+/** The parts that `passkeys` needs. */
 export interface PasskeyOptions {
   /** The host's origin. */
   origin: string
-  /** The product's name, shown by the device. */
+  /** The product's name, as the device shows it. */
   appName: string
   db: Database
 }
 
-/** The part of an answer that says which passkey it is. */
+/** The part of a request that names the passkey. */
 const answered = z.object({ response: z.object({ id: z.string().min(1).max(2048) }) })
 
+/** Better Auth's plugin for passkeys, with our rules on top. */
 export function passkeys({ origin, appName, db }: PasskeyOptions) {
   const plugin = passkey({
     origin,
@@ -44,7 +46,8 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
     endpoints: {
       ...plugin.endpoints,
       verifyPasskeyAuthentication: withoutCounter(plugin.endpoints.verifyPasskeyAuthentication),
-      // In place of the plugin's own, which would delete the last way in, or one of two twice.
+      // Replaces the plugin's own endpoint, which would delete the last way to sign in, or both of the last
+      // two at once.
       deletePasskey: createAuthEndpoint(
         '/passkey/delete-passkey',
         {
@@ -66,15 +69,16 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
 }
 
 /**
- * A device that does not count says 0 each time, and so does a passkey that is kept on several devices, also one
- * that has counted before it came to others. 0 is therefore no sign of a copy; a number that does not rise is.
+ * Accepts a counter of 0. A device that does not count sends 0 each time, and so does a passkey that is
+ * synced to several devices, even if it counted before. So 0 does not mean that the passkey was copied; any
+ * other number that does not rise does.
  *
  * @see https://www.w3.org/TR/webauthn-3/#sctn-sign-counter
  */
 function withoutCounter<E extends Endpoint>(endpoint: E): E {
   const wrapped = async (ctx: Verification) => {
     if (dataOf(ctx.body)?.readUInt32BE(COUNTER_AT) !== 0) return endpoint(ctx)
-    // Of this request alone, and kept, because the hooks look at what is set on it.
+    // The context is this request's own, and is changed in place because hooks read what endpoints set on it.
     const { context } = ctx
     const { adapter } = context
     context.adapter = {
@@ -98,19 +102,22 @@ interface Verification {
   context: AuthContext
 }
 
-/** The authenticator data of an answer; null where it is too short to be any. */
+/** The authenticator data of a request; null if it is missing or too short. */
 function dataOf(body: unknown): Buffer | null {
   const { response } = (body ?? {}) as { response?: { response?: { authenticatorData?: unknown } } }
   const encoded = response?.response?.authenticatorData
   const data = typeof encoded === 'string' ? Buffer.from(encoded, 'base64url') : null
   return data && data.length >= COUNTER_AT + 4 ? data : null
 }
+/** The position of the flags in the authenticator data. */
 const FLAGS_AT = 32
+/** The position of the counter in the authenticator data. */
 const COUNTER_AT = 33
 
 /**
- * A passkey that asked for a fingerprint, a face or a PIN is two factors in one: what one has, and
- * what one is or knows. The device says so in what it signed.
+ * Raises the session to `aal2` if the passkey asked for a fingerprint, a face or a PIN. Such a passkey is two
+ * factors in one: something the user has, and something the user is or knows. The device says so in the data
+ * that it signs.
  *
  * @see https://www.w3.org/TR/webauthn-3/#authdata-flags
  */
@@ -123,9 +130,10 @@ const countBoth = (db: Database) => ({
     await db.session.updateMany({ where: { id: session.id }, data: { aal: 2 } })
   }),
 })
+/** The flag "user verified" of the authenticator data. */
 const USER_VERIFIED = 0b100
 
-/** The plugin looks for the passkey before it looks at what was sent. */
+/** Refuses a malformed body first, because the plugin looks for the passkey before it checks the body. */
 const REFUSE_SHAPELESS = {
   matcher: ({ path }: { path?: string }) => /^\/passkey\/verify-/.test(path ?? ''),
   handler: createAuthMiddleware(async ({ body }) => {
@@ -133,7 +141,7 @@ const REFUSE_SHAPELESS = {
   }),
 }
 
-/** The plugin answers 500 for a registration that does not fit, and logs what it was. */
+/** Turns the plugin's 500 for a registration that does not fit into a 400; the plugin logs the reason. */
 const BLAME_THE_CALLER = {
   matcher: ({ path }: { path?: string }) => path === '/passkey/verify-registration',
   handler: createAuthMiddleware(async ({ context }) => {
@@ -146,5 +154,5 @@ const BLAME_THE_CALLER = {
 const refused = () =>
   new APIError('BAD_REQUEST', {
     code: 'passkey_refused',
-    message: 'The answer is no passkey for this host and this challenge.',
+    message: 'The answer is not a passkey for this host and this challenge. Try again.',
   })

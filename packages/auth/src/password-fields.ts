@@ -1,13 +1,13 @@
 /**
- * Which endpoints ask for the password of an account, read from the schemas of the endpoints that are there: one
- * that comes later is counted and audited without being named here.
+ * Finds the endpoints that ask for an account's password, from the schemas of the running endpoints. A new
+ * endpoint is therefore rate limited and audited without being listed here.
  *
  * @module
  */
 
 import { z } from 'zod'
 
-/** Endpoints as Better Auth has them. */
+/** Returns Better Auth's endpoints by name. */
 export type Endpoints = () => Readonly<Record<string, unknown>>
 
 interface Endpoint {
@@ -19,16 +19,17 @@ interface Endpoint {
   }
 }
 
+/** The names of fields that may hold a password. */
 const IS_PASSWORD = /passw|passphrase|passcode|pwd/i
 
-/** A new password guesses at none. Any other field with a password does. */
+/** Whether the field holds a new password. Every other password field can be used to guess one. */
 const isNew = (path: string, field: string) => path === '/sign-up/email' || field === 'newPassword'
 
-/** The endpoints of `endpoints` that are reached over HTTP or by server code under a path. */
+/** The endpoints that have a path, whether HTTP or server code calls them. */
 export const withPath = (endpoints: Endpoints): Endpoint[] =>
   Object.values(endpoints() as Record<string, Endpoint>).filter(({ path }) => path !== undefined)
 
-/** The names of all fields of a body, at any depth, as dotted paths. */
+/** The names of all fields of a body at any depth, as dotted paths. */
 export function fieldsOf(body: unknown): string[] {
   if (!(body instanceof Object) || !('_zod' in body)) return []
   const schema = z.toJSONSchema(body as z.ZodType, { unrepresentable: 'any', io: 'input' })
@@ -47,17 +48,17 @@ function fieldsIn(schema: z.core.JSONSchema._JSONSchema | undefined): string[] {
   ]
 }
 
-/** How an endpoint asks for the present password of an account. */
+/** The field in which an endpoint takes an account's present password. */
 export interface PasswordField {
-  /** The field that holds it. */
+  /** The name of the field. */
   name: string
-  /** Whether the field `email` says whose it is. Else it is that of the signed-in user. */
+  /** Whether the field `email` names the account. If not, the account is the signed-in user's. */
   isByEmail: boolean
 }
 
 /**
- * Says how an endpoint asks for a password; undefined where it asks for none. The schemas are read when first
- * asked.
+ * Returns a function that finds an endpoint's password field; undefined if it has none. The schemas are read
+ * at the first call.
  */
 export function createPasswordFields(
   endpoints: Endpoints,

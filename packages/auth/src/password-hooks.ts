@@ -1,9 +1,9 @@
 /**
- * Around Better Auth's password endpoints. A password is the text that was typed in its normal form, and its
- * length is that of its characters, so the same password counts however a keyboard composes it. A new one is
- * checked before anything is used up, and an outdated hash is replaced once its password is known. Nobody
- * stays signed in with a password that was changed in the meantime. Placed before the plugins that may take
- * back a session, because a second factor says nothing about the first.
+ * Hooks around Better Auth's password endpoints. A password is compared in its Unicode normal form and
+ * measured in characters, so it does not matter how a keyboard composes it. A new password is checked before
+ * anything is used up. An outdated hash is replaced once the password is known. A sign-in fails if the
+ * password was changed while it ran. The plugin comes before the plugins that may take back a session,
+ * because a second factor says nothing about the password.
  *
  * @see https://pages.nist.gov/800-63-4/sp800-63b.html (length in code points, normal form)
  * @module
@@ -25,6 +25,7 @@ import {
 } from './password.ts'
 import { forgetPresented, type HookContext } from './presented.ts'
 
+/** The parts that `passwordHooks` needs. */
 export interface PasswordHooksOptions {
   passwords: Passwords
   breachedPasswords: boolean | IsBreached | undefined
@@ -33,9 +34,10 @@ export interface PasswordHooksOptions {
   begun: BegunSessions
 }
 
+/** The fields that hold a password. */
 const FIELDS = ['password', 'newPassword', 'currentPassword'] as const
 
-/** Where a password is set, by path or by the name of a server function, and the field that holds it. */
+/** The field with the new password, by the endpoint's path or the server function's name. */
 const SETS_PASSWORD: Record<string, string> = {
   '/sign-up/email': 'password',
   '/change-password': 'newPassword',
@@ -43,17 +45,17 @@ const SETS_PASSWORD: Record<string, string> = {
   setPassword: 'newPassword',
 }
 
-/** What the present request has hashed, and the hash that it has found a password to fit. */
+/** The hash that this request has made, and the hash that a password of this request has matched. */
 const seen = defineRequestState<{ hashed?: string; fitted?: string }>(() => ({}))
 
-/** The hash that the present request has made; undefined before it has. */
+/** The hash that this request has made; undefined if it has made none. */
 export const hashedPassword = async (): Promise<string | undefined> => (await seen.get()).hashed
 
-/** The hash that the present request has shown the password of; undefined where it has shown none. */
+/** The hash that a password of this request has matched; undefined if none has. */
 export const verifiedPassword = async (): Promise<string | undefined> =>
   (await hasRequestState()) ? (await seen.get()).fitted : undefined
 
-/** `passwords` for Better Auth, which keeps to itself what it hashes and verifies. */
+/** Wraps `passwords` for Better Auth, which does not tell what it hashes and verifies, and notes both. */
 export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 'verify'> {
   const note = async (what: { hashed?: string; fitted?: string }) => {
     if (await hasRequestState()) Object.assign(await seen.get(), what)
@@ -74,6 +76,7 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
   }
 }
 
+/** The plugin. */
 export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
   const { passwords, breachedPasswords = false, logger, run, begun } = options
 
@@ -86,10 +89,11 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     if (set !== undefined) {
       requireAtLeast(set)
       await requireUnbreached(set, breachedPasswords, logger)
-      // The token is used up before the password is hashed; nobody should lose theirs to a full queue.
+      // The token is used up before the password is hashed, and a full queue must not cost the user the
+      // token.
       if (ctx.path === '/reset-password') passwords.requireRoom()
     }
-    // Other servers may have been asked meanwhile.
+    // The check for breaches may have taken time, so the session is read again.
     await forgetPresented()
     return { context: { body } }
   })
@@ -103,7 +107,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     const fits =
       hash && (hash === (await seen.get()).fitted || (await passwords.verify({ hash, password })))
     if (!fits) {
-      // It was changed after it had been verified, and those who know the new one stay alone.
+      // The password was changed after it was verified. Only users who know the new one stay signed in.
       await internalAdapter.deleteSession(newSession.session.token)
       deleteSessionCookie(ctx)
       ctx.context.setNewSession(null)
@@ -115,7 +119,8 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     if (!passwords.isOutdated(hash)) return
     run('passwordUpgrade', async () => {
       const replaced = await passwords.hash(password)
-      // Only over the hash that was verified: the password may have been changed meanwhile.
+      // The update applies only to the hash that was verified, because the password may have changed
+      // meanwhile.
       await adapter.updateMany({
         model: 'account',
         where: [
@@ -136,7 +141,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
   }
 }
 
-/** The fields of the body that hold a password, each with what was typed. */
+/** The fields of the body that hold a password, with their values. */
 function passwordsIn({ body }: Pick<HookContext, 'body'>): [string, string][] {
   const fields = (body ?? {}) as { [field: string]: unknown }
   return FIELDS.flatMap((name) => {
@@ -147,12 +152,12 @@ function passwordsIn({ body }: Pick<HookContext, 'body'>): [string, string][] {
 
 const lengthOf = (password: string): number => [...password].length
 
-/** @throws `password_too_long`, an HTTP 400 */
+/** Refuses a password that is too long. @throws `password_too_long` (400) */
 export function requireAtMost(password: string): void {
   if (lengthOf(password) <= MAX_PASSWORD_LENGTH) return
   throw new APIError('BAD_REQUEST', {
     code: 'password_too_long',
-    message: `A password has ${MAX_PASSWORD_LENGTH} characters at the most.`,
+    message: `The password must have ${MAX_PASSWORD_LENGTH} characters or fewer.`,
   })
 }
 
@@ -160,6 +165,6 @@ function requireAtLeast(password: string): void {
   if (lengthOf(password) >= MIN_PASSWORD_LENGTH) return
   throw new APIError('BAD_REQUEST', {
     code: 'password_too_short',
-    message: `A password has ${MIN_PASSWORD_LENGTH} characters or more.`,
+    message: `The password must have ${MIN_PASSWORD_LENGTH} characters or more.`,
   })
 }

@@ -1,11 +1,11 @@
 /**
- * Passwords: bcrypt over a keyed hash. bcrypt reads 72 bytes and ignores the rest; the keyed hash makes
- * 64 characters of a password of any length, so every byte of it counts, and a stolen table cannot be
- * tried without the key.
+ * Hashes passwords with bcrypt over a keyed hash. bcrypt reads 72 bytes and ignores the rest. The keyed hash
+ * turns a password of any length into 64 characters, so every byte of the password counts, and nobody can
+ * test guesses against a stolen table without the key.
  *
- * Stored as `hs384:<pepper id>:<bcrypt>`. The pepper id is derived from the pepper, so that hashes find
- * their pepper while it is replaced; plain `$2b$` hashes are verified, too. Both are replaced at the next
- * sign-in.
+ * The stored form is `hs384:<pepper id>:<bcrypt>`. The pepper id is derived from the pepper, so that a hash
+ * finds its pepper while peppers are rotated. Plain `$2b$` hashes are verified, too. Plain hashes and hashes
+ * with an old pepper are replaced at the next sign-in.
  *
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
  * @module
@@ -16,57 +16,63 @@ import { bcryptPool, inTurns } from './bcrypt-pool.ts'
 import { AuthError } from './errors.ts'
 import { NO_CALLER, type Turn } from './turns.ts'
 
-/** In characters, which are Unicode's code points, of the normal form. */
+/** The shortest password, in code points of its normal form. */
 export const MIN_PASSWORD_LENGTH = 10
+/** The longest password, in code points of its normal form. */
 export const MAX_PASSWORD_LENGTH = 128
 
-/** Fewer rounds are too cheap to guess against; more keep a person waiting for seconds. */
+/** Fewer rounds make guessing too cheap; more than `MAX_ROUNDS` make people wait for seconds. */
 const MIN_ROUNDS = 12
 const MAX_ROUNDS = 15
 
 /**
- * For `createTestAuth`: a few rounds, so that tests do not wait for hashes. A symbol, so that no configuration of a
- * host can ask for it.
+ * The number of rounds for `createTestAuth`, so that tests need not wait for hashes. It is a symbol so that
+ * no host can set it in a configuration.
  */
 export const TEST_ROUNDS = Symbol('bcrypt rounds in tests')
 
 /**
- * Without a pepper the key is no secret, and only lengthens what bcrypt reads. It is not made of the auth
- * secret: replacing that one must not lock everybody out.
+ * Without a pepper this key is public, and only makes long passwords count in full. It is not derived from
+ * the auth secret, because replacing that secret must not lock everybody out.
  */
 const NO_PEPPER = { id: 'none', key: 'tollgate' }
 
-/** bcrypt's own limit, for the hashes that were made without the keyed hash. */
+/** bcrypt's own limit, for hashes that were made without the keyed hash. */
 const PLAIN_BYTES = 72
 
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
+/** Hashes and verifies passwords. */
 export interface Passwords {
   hash(password: string): Promise<string>
-  /** False for a hash that is malformed or whose pepper is not known. Takes as long in every case. */
+  /**
+   * Whether the password fits. False for a malformed hash or an unknown pepper. Takes equally long in every
+   * case.
+   */
   verify(entry: { hash: string; password: string }): Promise<boolean>
-  /** Whether a hash is to be replaced: made without the keyed hash, with another pepper or fewer rounds. */
+  /** Whether to replace a hash, because it has no keyed hash, another pepper or fewer rounds. */
   isOutdated(hash: string): boolean
-  /** @throws `too_busy` (503) when a hash asked for soon would perhaps be refused */
+  /** @throws `too_busy` (503) if the queue is so full that a hash might soon be refused */
   requireRoom(): void
-  /** @throws `too_busy` (503) when a hash asked for now would be refused */
+  /** @throws `too_busy` (503) if a hash would be refused now */
   requirePlace(): void
   /** Whether so many hashes wait that a caller notices. */
   isBusy(): boolean
 }
 
+/** The options of auth that are about passwords. */
 export interface PasswordOptions {
   /** From 12, the default, to 15. */
   bcryptRounds?: number | undefined
-  /** The first is hashed with, all are verified with. Each 32 characters or more. Default: none. */
+  /** Keys of 32 characters or more. The first makes new hashes, and all verify. Default: none. */
   passwordPeppers?: readonly string[] | undefined
   [TEST_ROUNDS]?: number
 }
 
 /**
- * Hashes in turns: `turnOf` says for whom a hash is that is asked for now. Default: nobody.
+ * Makes the functions. `turnOf` returns the caller for whom the next hash is made. Default: no caller.
  *
- * @throws `invalid_options` for rounds out of range, and for a short pepper.
+ * @throws `invalid_options` for rounds out of range, and for a short pepper
  */
 export function createPasswords(
   options: PasswordOptions = {},
@@ -98,7 +104,7 @@ export function createPasswords(
       if (stored && stored.pepperId === null) {
         const plain = normalPassword(password)
         const fits = await pool.compare(plain, stored.bcrypt, rounds)
-        // bcrypt would take any password that begins with the 72 bytes it knows.
+        // bcrypt accepts every password that begins with the 72 bytes it read.
         return fits && Buffer.byteLength(plain) <= PLAIN_BYTES
       }
       if (!stored || !pepper) {
@@ -117,7 +123,9 @@ export function createPasswords(
   }
 }
 
-/** A stored hash in its parts; null for anything else. Without a keyed hash the pepper's id is null. */
+/**
+ * The parts of a stored hash; null for a malformed one. `pepperId` is null for a hash without the keyed hash.
+ */
 function read(hash: string): { pepperId: string | null; bcrypt: string; rounds: number } | null {
   const [, pepperId = null, bcrypt = ''] = /^(?:hs384:([a-z0-9]+):)?(.*)$/s.exec(hash) ?? []
   const rounds = BCRYPT.exec(bcrypt)?.[1]
@@ -129,9 +137,9 @@ const named = (key: string) => ({
   key,
 })
 
-/** The form in which a password counts: composed and decomposed letters are the same one, blanks stay. */
+/** The normal form of a password. It unifies composed and decomposed letters, and keeps spaces. */
 export const normalPassword = (typed: string): string => typed.normalize('NFKC')
 
-/** 64 characters. */
+/** The keyed hash of a password, 64 characters long. */
 const keyed = (key: string, password: string): string =>
   createHmac('sha384', key).update(normalPassword(password)).digest('base64')

@@ -1,8 +1,8 @@
 /**
- * How often an address may ask each endpoint, counted before the request is routed. The limits are those of
- * Better Auth's plugins where a plugin has one, and ours where we say otherwise. Better Auth counts by the
- * path as it was sent, so each new path was a row of its own and never reached a limit. Here all paths of one
- * route share a count, and all paths that lead nowhere share another.
+ * Limits how often an address may call each endpoint, counted before the request is routed. The rules are
+ * ours where we have one, and otherwise those of Better Auth's plugins. Better Auth itself counts by the path
+ * as it was sent, so each new path made a row of its own and never reached a limit. Here all paths of one
+ * route share a count, and all paths without an endpoint share another.
  *
  * @module
  */
@@ -21,29 +21,35 @@ type Rule = { window: number; max: number } | false
 
 const QUARTER = 15 * 60
 
-/** Of what an office does together, and nobody can guess: links are too long, and codes lock. */
+/**
+ * For requests that a whole office makes together. Guessing is hopeless there: links are too long, and codes
+ * lock.
+ */
 const SHARED: Rule = { window: 60, max: 100 }
-/** Of a person's own account: a stolen session must not try out the password, nor write to the world. */
+/**
+ * For requests about the user's own account: a stolen session must not guess the password or send mails
+ * freely.
+ */
 const OWN: Rule = { window: QUARTER, max: 20 }
 const DEFAULT: Rule = { window: 10, max: 100 }
 
-/** The first that fits; a `*` at the end stands for the rest of the path. */
+/** The first rule that matches counts; a `*` at the end matches the rest of the path. */
 const RULES: Readonly<Record<string, Rule>> = {
-  // These have limits by account as well, in `limits.ts`.
+  // `limits.ts` also limits these by account.
   '/sign-in/email': false,
   '/sign-up/email': false,
   '/request-password-reset': false,
   '/send-verification-email': false,
   '/sign-in/magic-link': false,
-  // Pages do it often, offices do it together, and it makes no row.
+  // Pages call these often, also from one office at the same time, and they make no row.
   '/get-session': false,
   '/access/refresh': false,
   '/access/renew': false,
-  // These two make a row for each request, which lives for minutes.
+  // Each request to these two makes a row that lives for minutes.
   '/sign-in/social': SHARED,
   '/passkey/generate-authenticate-options': SHARED,
   '/sign-in/magic-link/confirm': SHARED,
-  // Each refusal is an entry of the audit log.
+  // Each refusal makes an entry in the audit log.
   '/two-factor/verify-totp': { window: QUARTER, max: 300 },
   '/two-factor/verify-backup-code': { window: QUARTER, max: 300 },
   '/passkey/verify-authentication': { window: QUARTER, max: 300 },
@@ -57,9 +63,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   '/organization/invite-member': { window: QUARTER, max: 50 },
 }
 
-/** The route of all paths that lead nowhere. No route of an endpoint reads like it. */
+/** The common route of all paths without an endpoint. No endpoint's route looks like this. */
 const NOWHERE = '*'
 
+/** The parts that `pathLimits` needs. */
 export interface PathLimitsOptions {
   limiter: RateLimiter
   addressOf: AddressOf
@@ -67,7 +74,7 @@ export interface PathLimitsOptions {
   endpoints: Endpoints
 }
 
-/** The `onRequest` of a plugin, which throws RateLimitError (429) for a request too many. */
+/** The `onRequest` of a plugin. It throws RateLimitError (429) for a request above the limit. */
 export function pathLimits({
   limiter,
   addressOf,
@@ -79,20 +86,21 @@ export function pathLimits({
     const rule = ruleOf(route, options.plugins ?? [])
     if (!rule) return
     const policy: RateLimitPolicy = { name: 'auth', limit: rule.max, windowSeconds: rule.window }
-    // Callers without an address share one, which lasts for seconds where nothing can be guessed.
+    // Callers without an address share a count. The default window is short, so they are not locked out for
+    // long.
     const result = await limiter.consume(policy, `${addressOf(req) ?? 'unknown'}|${route}`)
     if (!result.isAllowed) throw new RateLimitError(policy, result)
   }
 }
 
-/** The path below Better Auth's own; that of the OAuth server's metadata is below the origin. */
+/** The path below Better Auth's base path. The OAuth server's metadata is at the root of the origin. */
 function pathIn(url: string, base: string): string {
   const { pathname } = new URL(url)
   if (pathname.startsWith(`${base}/`)) return pathname.slice(base.length)
   return pathname.startsWith('/.well-known/') ? pathname : NOWHERE
 }
 
-/** The route of a path: `/callback/:id`. `NOWHERE` for a path that leads to no endpoint. */
+/** Finds the route of a path, such as `/callback/:id`; `NOWHERE` for a path without an endpoint. */
 function createRoutes(endpoints: Endpoints): (path: string) => string {
   let routes: { exact: Set<string>; patterns: [string, RegExp][] } | undefined
   return (path) => {
@@ -106,7 +114,7 @@ function readRoutes(endpoints: Endpoints) {
   const exact = new Set<string>()
   const patterns: [string, RegExp][] = []
   for (const { path = '', options } of withPath(endpoints)) {
-    // The metadata of the OAuth server is answered before routing.
+    // The OAuth server's metadata is answered before routing, although its endpoint is for server code.
     if (options?.metadata?.SERVER_ONLY && !path.startsWith('/.well-known/')) continue
     if (!path.includes(':')) {
       exact.add(path)

@@ -1,6 +1,7 @@
 /**
- * A session that lacks its second factor can add it, leave, or begin anew, and nothing else: on every instance,
- * also where the option `twoFactor` is off. There it has a passkey to add, or nothing but to sign out.
+ * Limits a session that lacks its second factor: it can show the second factor, sign out or sign in anew, and
+ * nothing else. This holds on every instance, also where the option `twoFactor` is off; there the user can
+ * show a passkey or sign out.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { presentedSession } from './presented.ts'
 
-/** What such a session may ask for. A new endpoint is closed until it is named here. */
+/** The endpoints that such a session may use. A new endpoint is closed to it until it is listed here. */
 const OPEN = new Set([
   '/two-factor/verify-totp',
   '/two-factor/verify-backup-code',
@@ -37,13 +38,16 @@ const OPEN = new Set([
   '/error',
 ])
 
-/** Placed before whatever looks at more of a request; also for server functions that are given headers. */
+/**
+ * The plugin. It comes before plugins that read more of the request, and also covers server functions that
+ * get headers.
+ */
 export function refusePending(db: Database): BetterAuthPlugin {
   const handler = createAuthMiddleware(async (ctx) => {
     if (!(await presentedSession(ctx, db))?.isPending) return
     throw new APIError('FORBIDDEN', {
       code: 'mfa_required',
-      message: 'A second factor is required first.',
+      message: 'Show the second factor first.',
     })
   })
   return {

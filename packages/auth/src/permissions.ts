@@ -1,14 +1,14 @@
 /**
- * Roles in an organization, and what each may do. A permission is `resource:action`; with `:own`
- * behind it, it holds for what the asker owns and for nothing else. What a role is not given, it may
- * not do, and a role nobody defined may do nothing.
+ * The roles in an organization and their permissions. A permission is `resource:action`. With `:own` after
+ * it, it covers only resources that the user owns. A role may do only what it was given, and an unknown role
+ * may do nothing.
  *
  * @module
  */
 
 import { AuthError } from './errors.ts'
 
-/** What can be permitted where a host defines nothing else. */
+/** The default permissions, for hosts that define none. */
 export const PERMISSIONS = [
   'org:read',
   'org:update',
@@ -30,19 +30,19 @@ export const PERMISSIONS = [
   'integrations:delete',
 ] as const
 
-/** `P`, and `P` for what one owns. */
+/** A permission, or the same permission for resources that the user owns. */
 export type OrOwn<P extends string> = P | `${P}:own`
 
-/** A permission of the default table. */
+/** One of the default permissions. */
 export type Permission = OrOwn<(typeof PERMISSIONS)[number]>
 
-/** A role in an organization, in the default table. */
+/** One of the default roles in an organization. */
 export type OrganizationRole = 'OWNER' | 'ADMIN' | 'MANAGER' | 'OPERATOR' | 'VIEWER'
 
-/** A user's own role, outside any organization. It has no permissions; `requireRole` asks for it. */
+/** A user's own role, outside any organization. It has no permissions; `requireRole` checks it. */
 export type UserRole = 'USER' | 'ADMIN'
 
-/** The default table, to be spread into a table of one's own. */
+/** The default roles, which a host may spread into its own. */
 export const ROLES = {
   OWNER: PERMISSIONS,
   ADMIN: [
@@ -66,17 +66,21 @@ export const ROLES = {
   VIEWER: ['org:read', 'calls:read', 'analytics:read'],
 } as const satisfies Record<OrganizationRole, readonly Permission[]>
 
+/** A table of roles and their permissions. */
 export interface Roles<P extends string = Permission, R extends string = OrganizationRole> {
-  /** Without the `:own` forms. */
+  /** All permissions, without the `:own` forms. */
   readonly permissions: readonly string[]
   readonly names: readonly R[]
   isRole(name: unknown): name is R
   /**
-   * Whether `role` was given `permission`, or, for an `:own` one, the wider one. False for null and
-   * for a role that is not in the table.
+   * Whether `role` has `permission`. A role that has a permission also has its `:own` form. False for null
+   * and for an unknown role.
    */
   has(role: string | null, permission: P): boolean
-  /** Whether who holds `role` may give `other` to somebody: an OWNER any, others none above theirs. */
+  /**
+   * Whether a member with `role` may give somebody the role `other`. An OWNER may give any role; others may
+   * give only roles that have no permission beyond theirs.
+   */
   mayGrant(role: string | null, other: string): boolean
 }
 
@@ -87,35 +91,47 @@ export const baseOf = (permission: string): string =>
   permission.endsWith(OWN) ? permission.slice(0, -OWN.length) : permission
 
 /**
- * A host's own table: its permissions, and its roles with what each is given. A permission that is
- * not in the list does not compile. `OWNER` is always among the roles. The database knows the names
- * of the default roles; others are added to its constraints by a migration.
+ * Makes a host's own table of permissions and roles. A permission that is not in the list does not compile.
+ * `OWNER` must be among the roles. The database's constraints know the names of the default roles; add others
+ * by a migration.
  *
- * @throws `invalid_options` for a permission or a role of another form, or one that is not listed
+ * @throws `invalid_options` for a malformed permission or role, a permission that is not listed, or a missing
+ * OWNER
  */
 export function defineRoles<const P extends string, const R extends string>(
   permissions: readonly P[],
   roles: Readonly<Record<R, readonly OrOwn<NoInfer<P>>[]> & Record<'OWNER', readonly string[]>>,
 ): Roles<OrOwn<P>, R> {
-  const malformed = permissions.find((permission) => !/^[a-z_]+:[a-z_]+$/.test(permission))
-  if (malformed !== undefined || permissions.some((name) => name.endsWith(OWN))) {
-    throw new AuthError('invalid_options', `A permission is resource:action, not "${malformed}".`)
+  const malformed = permissions.find(
+    (permission) => !/^[a-z_]+:[a-z_]+$/.test(permission) || permission.endsWith(OWN),
+  )
+  if (malformed !== undefined) {
+    throw new AuthError(
+      'invalid_options',
+      `The permission "${malformed}" must have the form resource:action, without :own.`,
+    )
   }
   const listed = new Set<string>(permissions)
   const given = new Map<string, ReadonlySet<string>>()
   for (const [role, list] of Object.entries<readonly string[]>(roles)) {
     if (!/^[A-Z][A-Z_]*$/.test(role)) {
-      throw new AuthError('invalid_options', `A role is in capitals, not "${role}".`)
+      throw new AuthError('invalid_options', `The role "${role}" must be in capital letters.`)
     }
     const unknown = list.find((permission) => !listed.has(baseOf(permission)))
     if (unknown !== undefined) {
-      throw new AuthError('invalid_options', `${role} is given ${unknown}, which is not listed.`)
+      throw new AuthError(
+        'invalid_options',
+        `The role ${role} has ${unknown}, which is not in the list of permissions.`,
+      )
     }
-    // Who may do it to everything may do it to what they own.
+    // A role that may do something to every resource may also do it to the user's own.
     given.set(role, new Set([...list, ...list.map((permission) => baseOf(permission) + OWN)]))
   }
   if (!given.has('OWNER')) {
-    throw new AuthError('invalid_options', 'The role OWNER is missing: an organization has one.')
+    throw new AuthError(
+      'invalid_options',
+      'Define the role OWNER: every organization has an owner.',
+    )
   }
   const of = (role: string) => [...(given.get(role) ?? [])]
   return {
@@ -130,5 +146,5 @@ export function defineRoles<const P extends string, const R extends string>(
   }
 }
 
-/** The table of the default instance. */
+/** The default roles with their default permissions. */
 export const defaultRoles: Roles = defineRoles(PERMISSIONS, ROLES)

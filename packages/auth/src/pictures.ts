@@ -1,6 +1,6 @@
 /**
- * Addresses of pictures that pages and mails of others load: never a script, never in the clear, never a file in
- * a row.
+ * Checks the addresses of pictures, which other people's pages and mails load. An address may not be a
+ * script, a plain http address or an inlined file.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export function isPictureURL(text: string): boolean {
   return username === '' && password === ''
 }
 
-/** The field of a body that holds one. */
+/** The schema of a body's field for a picture. */
 export const picture = z
   .string()
   .refine(isPictureURL, `must be an https address of ${MAX_LENGTH} characters at the most`)

@@ -1,7 +1,7 @@
 /**
- * What Better Auth does not do by itself: a new session ends the one before it, and a signed-in browser
- * gets an access token. Placed last among the plugins, because others may still take back a session in
- * their own after-hooks.
+ * The plugin for what Better Auth does not do itself: a new session ends the one before it, and a signed-in
+ * browser gets an access token. It comes last, because other plugins' after-hooks may still take back a
+ * session.
  *
  * @module
  */
@@ -21,15 +21,16 @@ import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 import { hasFlaw } from './text.ts'
 
+/** The parts that `tollgate` needs. */
 export interface TollgateOptions {
   refresh: Refresh
   flows: FlowCookies
   /** Waits until this process has heard of the sessions that a request ended. */
   settle(): Promise<void>
-  /** Where a sign-in with a provider leads when the request names no page. */
+  /** The page after a sign-in with a provider, if the request names none. */
   afterSignIn: string
   begun: BegunSessions
-  /** Notes what a session acts for now. */
+  /** Records the organization that a session acts for now. */
   rememberOrganization(sessionId: string, how: { isChosen: boolean }): Promise<void>
 }
 
@@ -38,10 +39,13 @@ interface RawSession {
   session: { id: string; token: string }
 }
 
-/** They lead to a provider, and keep what the body says in the state. */
+/** The endpoints that lead to a provider, and store parts of the body in the state. */
 const TO_PROVIDER = ['/sign-in/social', '/link-social']
 
-/** Better Auth takes `additionalData` as well and spreads it into the state, where a caller could name anything. */
+/**
+ * The fields that these endpoints accept. Better Auth would also accept `additionalData` and spread it into
+ * the state, where a caller could set anything.
+ */
 const TO_PROVIDER_FIELDS = [
   'provider',
   'callbackURL',
@@ -62,7 +66,7 @@ function requireKnownFields(body: Record<string, unknown>): void {
   })
 }
 
-/** They end no session by themselves. Where a hook ends one, it is waited for there. */
+/** Endpoints that end no session by themselves. If a hook ends one, the hook waits until it is known. */
 const ENDS_NOTHING = [
   '/get-session',
   '/sign-in/email',
@@ -71,9 +75,10 @@ const ENDS_NOTHING = [
   '/access/renew',
 ]
 
-/** After these nobody is signed in. */
+/** Endpoints after which nobody is signed in. */
 const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
 
+/** The plugin. */
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const { refresh, flows } = options
 
@@ -87,10 +92,10 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       : undefined
   })
 
-  /** What a request is given before its endpoint sees it. */
+  /** Checks a request and completes its body before the endpoint sees it. */
   async function prepare(ctx: Ctx): Promise<{ body: Record<string, unknown> } | undefined> {
     const body = (ctx.body ?? {}) as Record<string, unknown>
-    // Server code calls endpoints past the handler, which has looked at the fields already.
+    // Server code calls endpoints directly, and only the handler has checked the fields.
     if (hasFlaw(body) || hasFlaw(ctx.query)) {
       throw new APIError('BAD_REQUEST', {
         code: 'invalid_text',
@@ -99,13 +104,13 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     }
     if (TO_PROVIDER.includes(ctx.path ?? '')) requireKnownFields(body)
     if (ctx.path === '/sign-in/social') {
-      // On the way back from the provider the strict cookie is absent, so the session that the new
-      // one replaces is remembered in the state, on the server.
+      // The strict cookie is absent when the provider sends the browser back. So the state, on the server,
+      // remembers the session that the new one replaces.
       const previousSessionId = await presentedId(ctx)
       if (previousSessionId) await addOAuthServerContext({ previousSessionId })
       return { body: { callbackURL: options.afterSignIn, ...body } }
     }
-    // This field alone: what another hook makes of the others must stay.
+    // Only this field is returned, so that changes of other hooks to the body stay.
     if (ctx.path === '/change-password') return { body: { revokeOtherSessions: true } }
     return undefined
   }
@@ -121,7 +126,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
       const present = ctx.context.returned as RawSession | null
       if (present?.session?.id) await refresh.mint(ctx, present.session.id)
     } else if (isOrganizationChange(ctx)) {
-      // Several of these change the active organization or a role without saying so.
+      // Several of these endpoints change the active organization or a role without reporting it.
       const sessionId = await presentedId(ctx)
       const isChosen = ctx.path === '/organization/set-active'
       if (sessionId) await options.rememberOrganization(sessionId, { isChosen })
@@ -136,7 +141,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const isOrganizationChange = ({ path, method, context }: Ctx) =>
     path?.startsWith('/organization/') && method === 'POST' && !isAPIError(context.returned)
 
-  /** A redirect comes as an error, too. */
+  /** Whether the endpoint refused. Better Auth represents a redirect as an error, too. */
   const isRefused = ({ context: { returned } }: Ctx) =>
     isAPIError(returned) && returned.statusCode >= 400
 
@@ -153,7 +158,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     return token ? sessionIdOf(token) : null
   }
 
-  /** Says whether there was one to end. */
+  /** Ends the session before the new one, and returns whether there was one. */
   async function endPrevious(ctx: Ctx, token: string): Promise<boolean> {
     const presented = await presentedToken(ctx)
     const isAnother = Boolean(presented) && presented !== token

@@ -1,7 +1,7 @@
 /**
- * The session that a request's cookie names, for hooks before an endpoint: they see the request as it
- * came, perhaps with a token that has a successor already, and Better Auth knows the present one only.
- * It is read once for all of them and for the endpoint's first look at it.
+ * The session that a request's cookie names, for hooks before an endpoint. The cookie may hold a token that
+ * was already exchanged, and Better Auth knows only the present one. The row is read once for all hooks, and
+ * for the endpoint's first look at it.
  *
  * @module
  */
@@ -11,18 +11,19 @@ import type { Database } from '@repo/db'
 import type { createAuthMiddleware } from 'better-auth/api'
 import { type PresentedRow, readPresented } from './session-rows.ts'
 
-/** What a hook of Better Auth is given. */
+/** The argument of a Better Auth hook. */
 export type HookContext = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
+/** A row that was read, with the token that it was read by. */
 interface Reading {
   token: string
   row: Promise<PresentedRow | null>
 }
 
-/** What the present request has read and may still go by. */
+/** The row that this request has read and may still use. */
 const reading = defineRequestState<{ last: Reading | null }>(() => ({ last: null }))
 
-/** The row of the session that `token` names, read once for a request. */
+/** The row of the session that `token` names. It is read once per request. */
 export async function presentedRow(db: Database, token: string): Promise<PresentedRow | null> {
   if (!(await hasRequestState())) return readPresented(db, token)
   const state = await reading.get()
@@ -30,12 +31,18 @@ export async function presentedRow(db: Database, token: string): Promise<Present
   return (state.last as Reading).row
 }
 
-/** The next look at a session is one at the database: after a write, and after waiting for something else. */
+/**
+ * Forgets the row, so that the next look reads the database. Call it after a write and after waiting for
+ * anything else.
+ */
 export async function forgetPresented(): Promise<void> {
   if (await hasRequestState()) (await reading.get()).last = null
 }
 
-/** The session whose present token is `token`, for one look of an endpoint. Null: ask the database. */
+/**
+ * Returns the row once, if `token` is the session's present token; null means that the database has to be
+ * asked.
+ */
 export async function takePresented(token: unknown): Promise<PresentedRow | null> {
   if (!(await hasRequestState())) return null
   const state = await reading.get()
@@ -44,7 +51,10 @@ export async function takePresented(token: unknown): Promise<PresentedRow | null
   return row?.token === token ? row : null
 }
 
-/** Null for nobody. `isPending`: the user has a second factor, and the session has not. */
+/**
+ * The request's session; null if nobody is signed in. `isPending` means that the session lacks its second
+ * factor.
+ */
 export async function presentedSession(
   ctx: HookContext,
   db: Database,

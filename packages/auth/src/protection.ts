@@ -1,5 +1,5 @@
 /**
- * What stands around Better Auth's endpoints: addresses, limits, and the audit log that both fill and use.
+ * Everything around Better Auth's endpoints: addresses, limits, and the audit log.
  *
  * @module
  */
@@ -30,31 +30,36 @@ import { createPasswords, type Passwords } from './password.ts'
 import type { Endpoints } from './password-fields.ts'
 import { NO_CALLER, type Turn } from './turns.ts'
 
+/** The parts that surround the endpoints. */
 export interface Protection {
   addressOf: AddressOf
   addresses: AddressTeller
   limiter: RateLimiter
   passwords: Passwords
-  /** Null: nothing is limited. */
+  /** Null: mails are not limited. */
   mailLimits: MailLimits | null
-  /** Plugins that come before all others, and after them. */
+  /** The plugins that come before all others. */
   first: BetterAuthPlugin[]
+  /** The plugins that come after all others. */
   last: BetterAuthPlugin[]
   record: Recorder
 }
 
+/** The parts that `createProtection` needs. */
 export interface ProtectionOptions {
   options: AnyAuthOptions
   keys: Keys
   baseURL: string
   logger: Logger
-  /** Those of the instance that stands behind the protection. */
+  /** The endpoints of the instance that is protected. */
   endpoints: Endpoints
-  /** Told of each entry once it is written, with where it came from. */
+  /** Called for each entry after it is written, with its address and browser. */
   onEntry(entry: AuditEntry): void
 }
 
-/** @throws `invalid_options` for proxies that cannot be read, and for options of passwords that cannot be meant */
+/**
+ * Makes the protection. @throws `invalid_options` for malformed proxies, or impossible options of passwords
+ */
 export function createProtection({
   options,
   keys,
@@ -73,7 +78,7 @@ export function createProtection({
     logger: options.logger,
   })
 
-  /** Requests from a network that their account knows, as far as it was looked up. */
+  /** The requests whose account has signed in from the same network before, as far as that was looked up. */
   const familiar = new WeakSet<object>()
   const passwords = createPasswords(options, () => turnOf(addressOf, familiar))
 
@@ -95,8 +100,8 @@ export function createProtection({
       await audit(db, { ...entry, ...from })
       onEntry({ ...entry, ...from })
     } catch (error) {
-      // What has happened cannot be undone for want of an entry.
-      logger.error({ action: entry.action, error }, 'not in the audit log')
+      // The action has happened, so a missing entry must not fail the request.
+      logger.error({ action: entry.action, error }, 'an entry could not be added to the audit log')
     }
   }
 
@@ -124,10 +129,10 @@ export function createProtection({
   }
 }
 
-/** What uses up a token, or a try of one, before it hashes. */
+/** The endpoints that use up a token, or a try of a token, before they hash. */
 const USES_UP = new Set(['/reset-password', '/confirm-email'])
 
-/** The caller of the endpoint that is running, for whom passwords are hashed. */
+/** The caller of the running endpoint, for whom passwords are hashed. */
 function turnOf(addressOf: AddressOf, familiar: WeakSet<object>): Turn {
   const running = tryGetCurrentAuthEndpointContext()
   const source = running?.request ?? running?.headers

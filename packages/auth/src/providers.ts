@@ -1,6 +1,6 @@
 /**
- * GitHub, Google and Microsoft, each on when it has keys. A stand-in on this machine can play any of
- * them: the flow, its state and its PKCE stay the same, only the addresses differ.
+ * GitHub, Google and Microsoft. Each is on if it has keys. A stand-in on this machine can replace any of
+ * them: the flow, its state and its PKCE stay the same, and only the addresses differ.
  *
  * @module
  */
@@ -9,33 +9,40 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { type OAuth2Tokens, validateAuthorizationCode } from 'better-auth/oauth2'
 import type { GithubProfile, MicrosoftEntraIDProfile } from 'better-auth/social-providers'
 
+/** The keys of a provider. */
 export interface ProviderKeys {
   clientId: string
   clientSecret: string
   /**
-   * Origin of a stand-in that answers under the provider's own paths, for tests and development:
-   * GitHub's `/login/oauth/authorize`, `/login/oauth/access_token`, `/user`, `/user/emails`;
-   * Google's `/o/oauth2/v2/auth`, `/token`; Microsoft's `/<tenantId>/oauth2/v2.0/authorize` and
-   * `…/token`. Default: the provider itself.
+   * The origin of a stand-in for tests and development. It answers under the provider's own paths: GitHub's
+   * `/login/oauth/authorize`, `/login/oauth/access_token`, `/user`, `/user/emails`; Google's
+   * `/o/oauth2/v2/auth`, `/token`; Microsoft's `/<tenantId>/oauth2/v2.0/authorize` and `…/token`. Default:
+   * the provider itself.
    */
   endpoint?: string
 }
 
+/** The keys of Microsoft. */
 export interface MicrosoftKeys extends ProviderKeys {
-  /** A tenant's id, or `organizations`, `consumers`, `common`. Default `common`: everyone. */
+  /**
+   * A tenant's id, or `organizations`, `consumers` or `common`. Default `common`, which admits every account.
+   */
   tenantId?: string
 }
 
+/** The providers that have options of their own. */
 export interface Providers {
   github?: ProviderKeys
   google?: ProviderKeys
   microsoft?: MicrosoftKeys
 }
 
+/** The paths of the authorization pages. */
 const AUTHORIZE = { github: '/login/oauth/authorize', google: '/o/oauth2/v2/auth' } as const
+/** The paths of the token endpoints. */
 const TOKEN = { github: '/login/oauth/access_token', google: '/token' } as const
 
-/** Better Auth's `socialProviders`. */
+/** Makes Better Auth's option `socialProviders`. */
 export function socialProviders({ github, google, microsoft }: Providers) {
   return {
     ...(github
@@ -47,11 +54,12 @@ export function socialProviders({ github, google, microsoft }: Providers) {
 }
 
 /**
- * Nobody is signed in with an address that nobody has confirmed, and a token from elsewhere, without
- * state and nonce of ours, signs nobody in.
+ * The address must be verified before a sign-in. An id token that a caller brings, without our state and
+ * nonce, is refused.
  */
 const COMMON = { requireEmailVerification: true, disableIdTokenSignIn: true } as const
 
+/** The values of `tenantId` that admit many tenants. */
 const MANY_TENANTS = ['common', 'organizations', 'consumers']
 
 function microsoftOf({ clientId, clientSecret, endpoint, tenantId = 'common' }: MicrosoftKeys) {
@@ -60,7 +68,7 @@ function microsoftOf({ clientId, clientSecret, endpoint, tenantId = 'common' }: 
     clientSecret,
     tenantId,
     ...(endpoint ? { authority: endpoint } : {}),
-    // It comes as a data URL and would be stored in the user's row.
+    // The photo would come as a data URL and be stored in the user's row.
     disableProfilePhoto: true,
     mapProfileToUser: (profile: MicrosoftEntraIDProfile) => ({
       emailVerified: microsoftVerified(profile, MANY_TENANTS.includes(tenantId)),
@@ -69,8 +77,8 @@ function microsoftOf({ clientId, clientSecret, endpoint, tenantId = 'common' }: 
 }
 
 /**
- * Whether Microsoft vouches for the address. Any tenant's administrator may write any address into
- * `email`; of many tenants only the claim `xms_edov` says that the domain is the tenant's own.
+ * Whether Microsoft vouches for the address. Any tenant's administrator can write any address into `email`.
+ * Where many tenants are admitted, only the claim `xms_edov` proves that the domain belongs to the tenant.
  *
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/migrate-off-email-claim-authorization
  */
@@ -92,13 +100,14 @@ function keysOf(id: keyof typeof AUTHORIZE, { clientId, clientSecret, endpoint }
   }
 }
 
+/** An entry of GitHub's `/user/emails`. */
 interface GitHubEmail {
   email: string
   primary: boolean
   verified: boolean
 }
 
-/** A stand-in's user; Google's comes inside the token and needs no request. */
+/** Reads the user from a GitHub stand-in. Google's user is in the id token, so it needs no request. */
 function githubUser({ endpoint }: ProviderKeys) {
   if (!endpoint) return {}
   const ask = async <T>(path: string, { accessToken }: OAuth2Tokens): Promise<T | null> => {
@@ -119,13 +128,14 @@ function githubUser({ endpoint }: ProviderKeys) {
   }
 }
 
+/** A code that a provider sent back. */
 interface SentCode {
   code: string
   redirectURI: string
   codeVerifier?: string | undefined
 }
 
-/** Sends the exchange of codes to the stand-ins: Better Auth has an option for all but that. */
+/** The plugin that exchanges codes at the stand-ins. Better Auth has options for all other addresses. */
 export function standIns(providers: Providers): BetterAuthPlugin {
   return {
     id: 'tollgate-stand-ins',

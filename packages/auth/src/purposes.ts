@@ -1,10 +1,10 @@
 /**
- * What a verification value is good for.
+ * The purposes of verification values.
  *
  * @module
  */
 
-/** The beginnings of Better Auth's identifiers and of ours, each with its purpose. */
+/** The purpose of each prefix of an identifier, Better Auth's and ours. */
 export const PURPOSES = {
   'auth-state:': 'oauth-state',
   'authorization_code:': 'authorization-code',
@@ -15,10 +15,10 @@ export const PURPOSES = {
   'revoke-unproven-account-access:': 'unproven-access-lock',
   'sign-up:': 'sign-up',
   'undo-email-change:': 'email-change-undo',
-  // Before the one below, which begins alike.
+  // This prefix comes before the shorter one that it begins with.
   '2fa-attempts-': 'second-factor-attempts',
   '2fa-': 'second-factor-challenge',
 } as const
 
-/** What a value is good for. */
+/** The purpose of a verification value. */
 export type VerificationPurpose = (typeof PURPOSES)[keyof typeof PURPOSES] | 'passkey-challenge'

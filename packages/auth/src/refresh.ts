@@ -1,6 +1,6 @@
 /**
- * Refreshing: the session cookie is exchanged and a new access token signed. By POST for API calls,
- * which then try again, and by GET for pages, which come back to where they were.
+ * Refreshes a session: exchanges the session cookie and signs a new access token. API calls use POST and then
+ * repeat the call. Pages use GET, which redirects back to the page.
  *
  * @module
  */
@@ -18,21 +18,24 @@ import type { CookieSigner } from './signed-cookie.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 const SECONDS_PER_DAY = 86_400
-/** Long enough for one redirect, short enough for the next page. */
+/** How long the mark lasts: long enough for one redirect, and over before the next page. */
 const RENEWED_SECONDS = 5
 
+/** The parts that `createRefresh` needs. */
 export interface RefreshOptions {
   origin: string
   db: Database
   rows: SessionRows
   keys: SigningKeys
-  /** As Better Auth signs cookies. */
+  /** Signs cookies in the form that Better Auth reads. */
   cookies: CookieSigner
   idleSeconds: number
 }
 
+/** The refresh of an auth instance. */
 export type Refresh = ReturnType<typeof createRefresh>
 
+/** Makes the refresh and its endpoints. */
 export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: RefreshOptions) {
   type Ctx = Pick<
     GenericEndpointContext,
@@ -42,12 +45,12 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
   const { access, session: sessionCookie, renewed, attributes } = cookiesAt(origin)
   const presented = (ctx: Ctx) => ctx.getSignedCookie(sessionCookie, ctx.context.secret)
 
-  /** Sets the access token of a session, if there is one still. Returns what it says and the token. */
+  /** Sets the session's access token, if the session still exists. Returns the token and its expiry. */
   async function mint(ctx: Ctx, sessionId: string) {
     return mintOf(ctx, await rows.state(sessionId))
   }
 
-  /** The same for what was read already; nothing for null. */
+  /** The same for a statement that was already read. Does nothing for null. */
   async function mintOf(ctx: Ctx, statement: Statement | null) {
     if (!statement) return null
     const token = await signAccessToken(origin, await keys.signer(), statement)
@@ -62,8 +65,9 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
   }
 
   /**
-   * Exchanges the session's token. Null where it is not good, and then both cookies are cleared; but
-   * not without one, because another site's link arrives without cookies and must sign nobody out.
+   * Exchanges the session's token. For an invalid token it returns null and clears both cookies. Without a
+   * token it returns null and clears nothing, because a link from another site arrives without cookies and
+   * must sign nobody out.
    */
   async function exchange(ctx: Ctx) {
     const token = await presented(ctx)
@@ -85,7 +89,9 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
     return minted
   }
 
-  /** The request's headers with the token that is good now, where its session cookie holds a predecessor. */
+  /**
+   * The request's headers with the session's present token; null unless the cookie holds the token before it.
+   */
   async function withCurrentToken(ctx: Ctx & { path?: string }): Promise<Headers | null> {
     const pairs = (ctx.headers?.get('cookie') ?? '').split(';')
     const others = pairs.filter((pair) => !pair.trim().startsWith(`${sessionCookie}=`))
@@ -101,9 +107,8 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
 
   const endpoints = {
     /**
-     * Answers `{ expiresAt }`, the end of the new access token. `accessToken` is there for programs
-     * only: browsers name themselves by a header that no script can take away, and their scripts
-     * are not to hold the token.
+     * Answers `{ expiresAt }`, the end of the new access token. Only programs also get `accessToken`.
+     * Browsers send a header that no script can remove, and a browser's scripts must not hold the token.
      */
     refreshAccess: createAuthEndpoint(
       '/access/refresh',
@@ -114,7 +119,7 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
         if (!minted) {
           throw new APIError('UNAUTHORIZED', {
             code: 'not_authenticated',
-            message: 'There is no session, or it has ended.',
+            message: 'There is no session, or it has ended. Sign in again.',
           })
         }
         const isBrowser = ctx.headers?.has('sec-fetch-site') || ctx.headers?.has('sec-fetch-mode')
@@ -125,8 +130,8 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
       },
     ),
     /**
-     * For pages at the edge. Goes back to `next` with new cookies, or without any; a mark that lasts
-     * seconds keeps a page that cannot read them from asking again.
+     * Renews a page's session at the edge and redirects to `next`, with or without new cookies. A mark that
+     * lasts seconds keeps a page that cannot read the cookies from asking again.
      */
     renewAccess: createAuthEndpoint(
       '/access/renew',

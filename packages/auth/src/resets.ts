@@ -1,6 +1,6 @@
 /**
- * The token that lets a person choose a new password: from a mail, or from a confirmation that brought none. It is
- * issued for an address, while the account has it: who loses the address loses the token.
+ * The token for choosing a new password, from a reset mail or from a confirmation without a password. It is
+ * issued for an address and valid only while the account has that address.
  *
  * @module
  */
@@ -10,12 +10,13 @@ import type { AuthContext } from 'better-auth'
 import { generateRandomString } from 'better-auth/crypto'
 import { withinTransaction } from './transaction.ts'
 
-/** A reset is good for so long. */
+/** How long a reset link lasts, in minutes. */
 export const RESET_MINUTES = 60
 
 /**
- * Issues a token that is good once for `/reset-password`; null where the account has another address by now. Of this
- * and a change of address the later one sees the other, and a change takes the token along.
+ * Issues a token that is good once for `/reset-password`; null if the account has another address by now. The
+ * user's row is locked, so a parallel change of address either comes first and is seen here, or comes later
+ * and deletes the token.
  */
 export async function issueReset(
   db: Database,

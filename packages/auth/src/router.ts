@@ -1,7 +1,8 @@
 /**
- * Better Auth's handler with a router that is made once. Its own makes all endpoints and routes anew for each request,
- * a fifth of what a request costs, because base URL and trusted origins may depend on the request. Here they are
- * fixed; where a plugin makes them depend on it, the handler is Better Auth's own.
+ * Better Auth's handler with a router that is made once. Better Auth makes all endpoints and routes again for
+ * each request, because the base URL and the trusted origins may depend on the request; that is a fifth of a
+ * request's cost. Here they are fixed. If a plugin makes them depend on the request, Better Auth's own
+ * handler answers.
  *
  * @module
  */
@@ -10,14 +11,14 @@ import { runWithAdapter } from '@better-auth/core/context'
 import type { AuthContext, BetterAuthOptions } from 'better-auth'
 import { router } from 'better-auth/api'
 
-/** What is used here of an instance of Better Auth. */
+/** The part of a Better Auth instance that is used here. */
 export interface Routed {
   handler(req: Request): Promise<Response>
   $context: Promise<unknown>
   options: BetterAuthOptions
 }
 
-/** Answers requests as `instance.handler` does. */
+/** Makes a handler that answers like `instance.handler`. */
 export function createHandler(instance: Routed): (req: Request) => Promise<Response> {
   let made: Promise<(req: Request) => Promise<Response>> | undefined
 

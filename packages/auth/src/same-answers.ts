@@ -1,6 +1,7 @@
 /**
- * Better Auth's sign-up and sign-in by password, answered alike for every address: an account, a sign-up that waits
- * for its confirmation, and nobody. In place of its endpoints, because a hook cannot change the status of an answer.
+ * Answers a sign-up and a sign-in by password alike for every address, whether it has an account, waits for
+ * its confirmation or is unknown. These endpoints replace Better Auth's, because a hook cannot change an
+ * answer's status.
  *
  * @module
  */
@@ -12,19 +13,19 @@ import { namedOr } from './linking.ts'
 import { withOwn, withStandIns } from './stand-in-address.ts'
 import { noteRightPassword } from './unproven.ts'
 
-/** Signing up and in and confirming, for every address of `accountEmail`. */
+/** The plugin with sign-up, sign-in and confirmation for every address that `accountEmail` accepts. */
 export const passwordEndpoints = () =>
   ({
     id: 'tollgate-addresses',
     endpoints: {
-      // The names are Better Auth's: an endpoint of the same name takes the place of its own.
+      // Better Auth uses these names too, and an endpoint with the same name replaces its own.
       signUpEmail: withStandIns(sameSignUp(signUpEmail())),
       signInEmail: withStandIns(sameSignIn(signInEmail())),
       verifyEmail: withStandIns(verifyEmail),
     },
   }) satisfies BetterAuthPlugin
 
-/** The right password of an address that nobody has proven is refused like a wrong one. */
+/** Refuses the right password of an unproven address like a wrong one. */
 function sameSignIn<E extends Endpoint>(endpoint: E): E {
   const wrapped = async (ctx: unknown) => {
     try {
@@ -41,15 +42,17 @@ function sameSignIn<E extends Endpoint>(endpoint: E): E {
   return Object.assign(wrapped, endpoint) as unknown as E
 }
 
+/** The part of a sign-up that is used here. */
 interface SignUpCall {
-  /** Better Auth checks it. */
+  /** Better Auth checks it later. */
   body?: { email?: unknown; name?: unknown }
   context: Pick<AuthContext, 'internalAdapter' | 'password'>
 }
 
 /**
- * The answer repeats the name as a row would hold it. Of several sign-ups at once with one new address the first
- * makes the user; the others are answered as for a known address, and hash nothing again.
+ * Answers every sign-up alike, with the name in the form that a row would hold. Of several parallel sign-ups
+ * with one new address, the first makes the user. The others are answered as for a known address, and reuse
+ * their hash.
  */
 function sameSignUp<E extends Endpoint>(endpoint: E): E {
   const wrapped = async (ctx: SignUpCall) => {

@@ -1,11 +1,12 @@
 /**
- * What a schema says of the fields of an object: which there are, and which of them may be lists.
+ * Reads from a schema which fields an object may have, and which of them may be lists.
  *
  * @module
  */
 
 import type { z } from 'zod'
 
+/** The part of zod's definitions that is read here. */
 interface Definition {
   type: string
   shape?: Record<string, z.ZodType>
@@ -19,26 +20,29 @@ interface Definition {
 
 const definitionOf = (schema: z.ZodType): Definition => schema._zod.def as unknown as Definition
 
-/** The parts that a schema is made of side by side, such as those of a union, or itself. */
+/** The alternatives within a schema, such as the members of a union; the schema itself if it has none. */
 function partsOf(schema: z.ZodType): z.ZodType[] {
   const { options, left, right, innerType, in: input } = definitionOf(schema)
   const inner = [options, left, right, innerType, input].flat().filter((part) => part !== undefined)
   return inner.length > 0 ? inner.flatMap(partsOf) : [schema]
 }
 
-/** Whether the schema takes fields that it does not name. */
+/** Whether the schema accepts fields that it does not name. */
 export const isOpen = (schema: z.ZodType): boolean =>
   partsOf(schema).some((part) => {
     const { type, catchall } = definitionOf(part)
     return type !== 'object' || (catchall !== undefined && definitionOf(catchall).type !== 'never')
   })
 
+/** The fields of a schema. `names` is null if it accepts any. */
 interface Known {
   names: Set<string> | null
   lists: Set<string>
 }
 
-/** Schemas stay as they are, and each request asks. */
+/**
+ * The fields of schemas that were read before, because schemas do not change and every request needs them.
+ */
 const known = new WeakMap<z.ZodType, Known>()
 
 function fieldsOf(schema: z.ZodType): Known {
@@ -55,7 +59,7 @@ function fieldsOf(schema: z.ZodType): Known {
   return found
 }
 
-/** The names that a schema knows; null where it takes any. */
+/** The names that a schema accepts; null if it accepts any. */
 export const namesOf = (schema: z.ZodType): ReadonlySet<string> | null => fieldsOf(schema).names
 
 /** The fields that may be lists. */

@@ -1,6 +1,6 @@
 /**
- * What another program may do: the tokens that `oauth-server.ts` gives, verified without a database
- * and without a Node builtin. Beside the edge entry, which stays small for those who need no other.
+ * The guard for tokens of OAuth clients, which `oauth-server.ts` issues. It needs no database and no Node
+ * builtin. It is an entry of its own so that the edge entry stays small.
  *
  * @module
  */
@@ -10,17 +10,18 @@ import { AuthError } from './errors.ts'
 
 export { AuthError, type AuthErrorCode } from './errors.ts'
 
+/** The options of `createRequireScope`. */
 export interface ScopeOptions {
   /** The host's origin, which issues the tokens. */
   baseURL: string
-  /** The public keys, or where they are. Default: `<baseURL>/api/auth/jwks`. */
+  /** The public keys, or the URL to fetch them from. Default: `<baseURL>/api/auth/jwks`. */
   jwks?: JSONWebKeySet | URL
 }
 
-/** A program that asks with a token of its own. */
+/** The OAuth client behind a request. */
 export interface Client {
   clientId: string
-  /** On whose behalf; null for a service's own token. */
+  /** The user on whose behalf the client acts; null for a service's own token. */
   userId: string | null
   scopes: string[]
   expiresAt: Date
@@ -30,16 +31,16 @@ export interface Client {
 export const apiResource = (origin: string): string => `${origin}/api`
 
 /**
- * The program that asks with a bearer token, if it has all of `scopes`.
+ * Returns the client of the request's bearer token, if the token has all of `scopes`.
  *
  * @throws `not_authenticated` (401), `insufficient_scope` (403)
  */
 export type RequireScope = (req: Request, ...scopes: string[]) => Promise<Client>
 
 /**
- * The guard for tokens of the option `oauth`; a session's own token is refused.
+ * Makes the guard for tokens of the option `oauth`. It refuses a session's own access token.
  *
- * @throws TypeError when `baseURL` is no address
+ * @throws TypeError if `baseURL` is not a URL
  */
 export function createRequireScope({ baseURL, jwks }: ScopeOptions): RequireScope {
   const { origin } = new URL(baseURL)
@@ -58,14 +59,16 @@ export function createRequireScope({ baseURL, jwks }: ScopeOptions): RequireScop
     const { sub, client_id: clientId, scope, exp } = claims || {}
     if (typeof clientId !== 'string' || typeof sub !== 'string' || typeof exp !== 'number') {
       const headers = { 'www-authenticate': 'Bearer error="invalid_token"' }
-      throw new AuthError('not_authenticated', 'There is no token for this.', { headers })
+      throw new AuthError('not_authenticated', 'Send a valid bearer token of this host.', {
+        headers,
+      })
     }
     const held = typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
     if (!scopes.every((wanted) => held.includes(wanted))) {
       const headers = {
         'www-authenticate': `Bearer error="insufficient_scope", scope="${scopes.join(' ')}"`,
       }
-      throw new AuthError('insufficient_scope', `The token lacks ${scopes.join(' or ')}.`, {
+      throw new AuthError('insufficient_scope', `The token needs ${scopes.join(' and ')}.`, {
         headers,
       })
     }

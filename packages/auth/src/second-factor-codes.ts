@@ -1,7 +1,7 @@
 /**
- * The codes of a second factor: six digits of an authenticator app, and backup codes. Each is good once,
- * whatever request it comes with: one statement of the database takes it, so of several at the same time one
- * gets it. A code counts as people read and type it, with blanks, dashes, full-width digits or capitals.
+ * The codes of the second factor: six digits of an authenticator app, and backup codes. Each code is good
+ * once, whatever request it comes with: one database statement uses it up, so of several parallel requests
+ * only one succeeds. A code may be typed with spaces, dashes, full-width digits or capitals.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6238#section-5.2
  * @see https://pages.nist.gov/800-63-4/sp800-63b.html
@@ -13,16 +13,21 @@ import { createOTP } from '@better-auth/utils/otp'
 import type { Database } from '@repo/db'
 import { APIError } from 'better-auth/api'
 
-/** Wrong codes in a row that lock an account's codes, and for how long. */
+/** How many wrong codes in a row lock an account's codes. */
 export const MAX_TRIES = 10
+/** How long they stay locked. */
 export const LOCK_SECONDS = 900
 
+/** The time that one code of an authenticator app lasts. */
 const STEP_MS = 30_000
 
-/** Letters and digits of what was typed, in the form that a plain keyboard gives them. */
+/** The letters and digits of the typed text, in the form of a plain keyboard. */
 const bare = (typed: string) => typed.normalize('NFKC').replace(/[^\p{L}\p{N}]/gu, '')
 
-/** The value of a decimal digit of any script: their blocks begin with a zero and hold ten. */
+/**
+ * The value of a decimal digit of any script. In Unicode each script's ten digits are in a row, beginning
+ * with zero.
+ */
 function digitOf(character: string): string {
   const at = character.codePointAt(0) ?? 0
   let value = 0
@@ -30,15 +35,20 @@ function digitOf(character: string): string {
   return String(value % 10)
 }
 
-/** Six digits as an app shows them: `123 456`, `123-456`, in whatever digits the keyboard has. */
+/** The six digits of a typed code, such as `123 456` or `123-456`, in any script's digits. */
 export const totpOf = (typed: string): string => bare(typed).replace(/\p{Nd}/gu, digitOf)
 
-// Crockford's: none of these letters and digits is taken for another.
+// Crockford's alphabet: no two of its letters and digits look alike.
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+/** How many backup codes a user gets. */
 const CODES = 10
+/** The length of a backup code without its dash. */
 const CODE_LENGTH = 10
 
-/** A backup code as it is hashed: without dash, in small letters, and an o is a zero. */
+/**
+ * The form of a backup code that is hashed: without the dash, in small letters, `o` as zero, `i` and `l` as
+ * one.
+ */
 export const backupCodeOf = (typed: string): string =>
   bare(typed).toLowerCase().replaceAll('o', '0').replace(/[il]/g, '1')
 
@@ -47,7 +57,7 @@ function newBackupCode(): string {
   return `${letters.slice(0, 5).join('')}-${letters.slice(5).join('')}`
 }
 
-/** Better Auth's `backupCodeOptions`: new codes, and how they are stored: as keyed hashes. */
+/** Makes Better Auth's `backupCodeOptions`: new codes, stored as keyed hashes. */
 export function backupCodes(key: string) {
   const hash = (code: string) =>
     `hs256:${createHmac('sha256', key).update(backupCodeOf(code)).digest('base64url')}`
@@ -62,7 +72,7 @@ export function backupCodes(key: string) {
 }
 
 /**
- * Counts a try before the code is looked at, so that no number of requests at once gets more tries.
+ * Counts a try before the code is compared, so that parallel requests get no more tries.
  *
  * @throws `account_temporarily_locked` (429)
  */
@@ -85,7 +95,7 @@ export async function countTry(db: Database, userId: string): Promise<void> {
   )
 }
 
-/** A right code ends the count of wrong ones. */
+/** Resets the count of wrong codes after a right one. */
 export async function forgetTries(db: Database, userId: string): Promise<void> {
   await db.twoFactor.updateMany({
     where: { userId },
@@ -94,7 +104,8 @@ export async function forgetTries(db: Database, userId: string): Promise<void> {
 }
 
 /**
- * Takes the half-minute of a code of the app with this `secret`: nobody takes it again, nor an older one.
+ * Uses up a code of the authenticator app with this `secret`. The same code and older codes are refused
+ * afterwards.
  *
  * @throws `invalid_code`, `code_used` (401)
  */
@@ -119,7 +130,7 @@ export async function takeTotp(
   throw refusal('invalid_code', 'The code is wrong.')
 }
 
-/** Takes the backup code with this hash out of the list. @throws `invalid_backup_code` (401) */
+/** Uses up the backup code with this hash. @throws `invalid_backup_code` (401) */
 export async function takeBackupCode(db: Database, userId: string, hash: string): Promise<void> {
   const taken = await db.$executeRaw`
     UPDATE "TwoFactor" SET "backupCodes" = ("backupCodes"::jsonb - ${hash}::text)::text

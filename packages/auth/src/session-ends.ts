@@ -1,6 +1,6 @@
 /**
- * A session that is ended by its token ends, although a refresh exchanges the token at the same time. The token
- * names its session, so what is deleted by a token is deleted by the session's id; nothing is looked up that way.
+ * Ends a session by its token even if a refresh exchanges the token at the same moment. A token contains its
+ * session's id, so a deletion by token becomes a deletion by id. Look-ups still compare the whole token.
  *
  * @module
  */
@@ -12,28 +12,32 @@ import { deleteSessionCookie } from 'better-auth/cookies'
 import { z } from 'zod'
 import { sessionIdOf, tokenHash } from './session-rows.ts'
 
+/** A condition of Better Auth's adapter. */
 interface Condition {
   field: string
   value: unknown
   operator?: string | undefined
 }
 
-/** What a deletion of sessions is about, by id where it is by token. Whoever deletes has checked the token before. */
+/**
+ * Replaces a session's token by its id in the conditions of a deletion. The caller has already checked the
+ * token.
+ */
 export function byId<T extends Condition>(model: string, where: readonly T[]): T[] {
   return where.map((each) => {
     if (model !== 'session' || each.field !== 'token') return each
     const tokens: unknown[] = Array.isArray(each.value) ? each.value : [each.value]
     const ids = tokens.map((token) => sessionIdOf(String(token)))
-    // A token from before sessions were named by it goes by itself.
+    // Old tokens do not contain the session's id, and are compared as they are.
     if (ids.includes(null)) return each
     return { ...each, field: 'id', value: Array.isArray(each.value) ? ids : ids[0] }
   })
 }
 
 /**
- * Better Auth reads a row before it deletes it, and deletes none that it does not find. Where that is what is read,
- * the session is found by its former token, too: by the hash of that token, so a token that was made up finds none.
- * Null for whatever else is read.
+ * The conditions that find a session by its former token; null for other queries. Better Auth reads a row
+ * before it deletes the row, and deletes nothing if it finds none. The hash of the former token is compared,
+ * so an invented token finds no session.
  */
 export function formerToken<T extends Condition>(read: {
   model: string
@@ -52,12 +56,18 @@ export function formerToken<T extends Condition>(read: {
   ]
 }
 
-/** In place of Better Auth's own endpoints, which compare the tokens of sessions that are refreshed meanwhile. */
+/**
+ * The plugin that replaces Better Auth's own endpoints, which compare tokens that a refresh may exchange
+ * meanwhile.
+ */
 export function sessionEnds(db: Database): BetterAuthPlugin {
   return {
     id: 'tollgate-session-ends',
     endpoints: {
-      /** By a token that `/list-sessions` gave, also one that was exchanged since. Another person's is as unknown. */
+      /**
+       * Ends a session by a token from `/list-sessions`, even if it was exchanged since. Another user's token
+       * counts as unknown.
+       */
       revokeSession: createAuthEndpoint(
         '/revoke-session',
         {
@@ -94,4 +104,7 @@ export function sessionEnds(db: Database): BetterAuthPlugin {
 }
 
 const unknownSession = () =>
-  new APIError('NOT_FOUND', { code: 'unknown_session', message: 'There is no such session.' })
+  new APIError('NOT_FOUND', {
+    code: 'unknown_session',
+    message: 'You have no session with this id. List the sessions again.',
+  })

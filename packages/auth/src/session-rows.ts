@@ -1,6 +1,6 @@
 /**
- * The session's row: the truth about a session, and the refresh credential. Its token names the
- * session, so that one which is no longer good is known for what it is: used twice.
+ * The session's row, which decides about a session, and its token, which is the refresh credential. A token
+ * contains its session's id, so a former token can be recognised as used twice.
  *
  * @module
  */
@@ -11,73 +11,79 @@ import { generateRandomString } from 'better-auth/crypto'
 import { ACCESS_SECONDS, type Statement } from './access-token.ts'
 import type { Session } from './caller.ts'
 
+/** The length of a session's id, in characters. */
 const ID_LENGTH = 32
-/** How long a token outlives the first use of the one that followed it. */
+/** How long a token stays valid after the first use of its successor. */
 const GRACE_SECONDS = 10
 
+/** The parts that `createSessionRows` needs. */
 export interface SessionRowOptions {
   db: Database
   absoluteSeconds: number
-  /** Told when a token was presented after its successor: someone has a copy. */
+  /** Called when a token is presented after its successor, which means that someone has a copy. */
   onReuse(session: { sessionId: string; userId: string }): void
-  /** Waits until this process has heard of a session that was ended. Default: nothing is waited for. */
+  /** Waits until this process has heard of an ended session. Default: does not wait. */
   settle?(): Promise<void>
 }
 
-/** A session as it stands, with the token that is good now. */
+/** A session with its present token. */
 export interface Presented {
   session: Session
   token: string
 }
 
+/** A session's row as guards need it. */
 interface Row {
   id: string
   userId: string
   expiresAt: Date
   aal: number
-  /** Of the session's row: a step-up makes a new one. */
+  /** When the session's row was made. Showing the second factor makes a new row. */
   authenticatedAt: Date
-  /** The user has a second factor, and the session has not. */
+  /** The user has a second factor, and the session lacks it. */
   isPending: boolean
   organizationId: string | null
   role: string
   organizationRole: string | null
 }
 
-/** The row of a session with that of its user, as a token was presented. */
+/** The row of a session and its user, as read for a token. */
 export interface PresentedRow extends Prisma.SessionModel {
   user: Prisma.UserModel
-  /** In the organization that the session acts for. Null: none, or the user is no member of it. */
+  /**
+   * The user's role in the session's organization; null without one, or if the user is not a member of it.
+   */
   organizationRole: string | null
-  /** The token is the one before the present one, and still good. */
+  /** The token is the one before the present token, and still valid. */
   isPredecessor: boolean | null
-  /** The present token was not presented yet. */
+  /** The present token has not been presented yet. */
   isUnseen: boolean
-  /** The user has a second factor, and the session has not. */
+  /** The user has a second factor, and the session lacks it. */
   isPending: boolean
 }
 
-/** What the function "Session_statement" answers. */
+/** The answer of the database function "Session_statement". */
 interface StatementRow extends Row {
   seconds: number
   issuedAt: number
-  /** A transaction that is under way has changed the member, whose role is not known yet. */
+  /** An open transaction has changed the member, whose role is therefore not known yet. */
   isHeld: boolean
 }
 
-/** A session that was just made, and what a sign-in asks about its user. */
+/** A session that was just made, with the facts about its user that a sign-in needs. */
 export interface BegunSession {
   statement: Statement
-  /** Of the account with the password; null without one. */
+  /** The account with the password; null without one. */
   accountId: string | null
+  /** The hash of the password; null without one. */
   password: string | null
-  /** When the user will be deleted; null: the user stays. */
+  /** When the user will be deleted; null if the user stays. */
   deletionDueAt: Date | null
-  /** How many the user has, with this one. */
+  /** How many sessions the user has, including this one. */
   sessions: number
 }
 
-/** A new session's id and its first token. */
+/** Makes a new session's id and first token. */
 export function newSession(): { id: string; token: string } {
   const id = random()
   return { id, token: `${id}-${random()}` }
@@ -85,14 +91,14 @@ export function newSession(): { id: string; token: string } {
 
 const random = () => generateRandomString(ID_LENGTH, 'a-z', 'A-Z', '0-9')
 
-/** The session that a token names; null for a token from before they did. */
+/** The session id in a token; null for an old token that contains none. */
 export const sessionIdOf = (token: string): string | null =>
   token[ID_LENGTH] === '-' ? token.slice(0, ID_LENGTH) : null
 
-/** As `predecessorHash` keeps it. */
+/** The hash of a token, as `predecessorHash` stores it. */
 export const tokenHash = (token: string): string => createHash('sha256').update(token).digest('hex')
 
-/** The columns of one table, for a statement that answers those of several. */
+/** The columns of one table, for a statement that reads several tables. */
 export const columns = (alias: string, fields: object) =>
   Prisma.raw(
     Object.values(fields)
@@ -102,7 +108,7 @@ export const columns = (alias: string, fields: object) =>
 const SESSION = columns('s', Prisma.SessionScalarFieldEnum)
 const USER = columns('u', Prisma.UserScalarFieldEnum)
 
-/** The columns of one table, of a row that holds those of several. */
+/** One table's part of a row that `columns` made. */
 export const rowOf = <T>(row: Record<string, unknown>, alias: string): T =>
   Object.fromEntries(
     Object.entries(row).flatMap(([name, value]) =>
@@ -110,7 +116,10 @@ export const rowOf = <T>(row: Record<string, unknown>, alias: string): T =>
     ),
   ) as T
 
-/** Null for a token that names no session, or one that has run out. The token may be a former one. */
+/**
+ * Reads a session by its present or a former token; null if the token names no session, or the session has
+ * expired.
+ */
 export async function readPresented(db: Database, token: string): Promise<PresentedRow | null> {
   const [row] = await queryNamed<Record<string, unknown>>(
     db,
@@ -133,10 +142,12 @@ export async function readPresented(db: Database, token: string): Promise<Presen
   return { ...session, user, organizationRole, isPending, isPredecessor, isUnseen }
 }
 
+/** The functions over session rows. */
 export type SessionRows = ReturnType<typeof createSessionRows>
 
+/** Makes the functions over session rows. */
 export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: SessionRowOptions) {
-  /** Null for a session that was ended or has run out. */
+  /** Reads a session by its id; null if it has ended or expired. */
   async function read(sessionId: string): Promise<Session | null> {
     const [row] = await db.$queryRaw<Row[]>`
       SELECT s."id", s."userId", s."expiresAt", s."aal", s."createdAt" AS "authenticatedAt",
@@ -151,9 +162,9 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
   }
 
   /**
-   * The session of a token whose signature was checked. Its predecessor is as good until the token
-   * was seen, because the answer that carried it may have been lost, and ten seconds more. After
-   * that it is reuse, and the session is ended. `found`: its row, where it was read already.
+   * The session of a token whose signature was checked. The former token stays valid until the present one is
+   * first used, because the answer with the present one may have been lost, and for ten seconds after that. A
+   * later use means a copied token and ends the session. `found` is the row, if it was already read.
    */
   async function present(
     token: string,
@@ -182,9 +193,9 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
   }
 
   /**
-   * A new token for a good one, and the session lives on for `idleSeconds`, up to its absolute end.
-   * Of several at once one is exchanged and the others get its successor. While a predecessor is
-   * still good the token stays as it is. Null for a token that is not good.
+   * Exchanges a valid token for a new one, and extends the session by `idleSeconds`, up to its absolute end.
+   * Of several parallel requests one exchanges the token and the others get the same new token. While a
+   * former token is still valid, the present token is kept. Null for an invalid token.
    */
   async function exchange(token: string, idleSeconds: number): Promise<Presented | null> {
     await db.$executeRaw`
@@ -202,7 +213,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
     return row ? { ...presented, session: { ...presented.session, ...row } } : null
   }
 
-  /** What an access token may say now. Null for a session that was ended or has run out. */
+  /** The claims for an access token now; null if the session has ended or expired. */
   async function state(sessionId: string): Promise<Statement | null> {
     const [row] = await queryNamed<StatementRow>(
       db,
@@ -212,7 +223,9 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
     return row ? statementOf(row) : null
   }
 
-  /** A session that the present request has made: the answer of `state`, and what its sign-in asks besides. */
+  /**
+   * The answer of `state` for a session that this request has made, with the facts that its sign-in needs.
+   */
   async function begun(sessionId: string): Promise<BegunSession | null> {
     const [row] = await queryNamed<StatementRow & Omit<BegunSession, 'statement'>>(
       db,
@@ -237,7 +250,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
     return { session: { ...session, expiresAt: new Date(ends) }, issuedAt: row.issuedAt }
   }
 
-  /** Waits for the transaction that holds the member's row. */
+  /** Reads the member's role after waiting for the transaction that holds the row. */
   async function heldRole({ organizationId, userId }: StatementRow): Promise<string | null> {
     const [member] = await db.$queryRaw<{ role: string }[]>`
       SELECT "role" FROM "Member"
@@ -252,7 +265,7 @@ const sessionOf = (row: Row): Session => ({
   sessionId: row.id,
   userId: row.userId,
   role: row.role,
-  // Who is no member any more acts for nobody but themselves.
+  // A user who is no longer a member acts for no organization.
   organizationId: row.organizationRole === null ? null : row.organizationId,
   organizationRole: row.organizationRole,
   acr: `aal${row.aal}`,

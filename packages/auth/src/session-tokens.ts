@@ -1,5 +1,5 @@
 /**
- * What makes up sessions and access tokens, put together once for an instance of auth.
+ * Builds the parts of sessions and access tokens, once per auth instance.
  *
  * @module
  */
@@ -23,9 +23,10 @@ import { createSessions } from './sessions.ts'
 import { createSigningKeys } from './signing-keys.ts'
 
 const SECONDS_PER_DAY = 86_400
-/** Browsers keep no cookie longer. */
+/** The longest time that browsers keep a cookie. */
 const LONGEST_DAYS = 400
 
+/** The parts that `createSessionTokens` needs. */
 export interface SessionTokensOptions {
   options: AnyAuthOptions
   cookies: CookieKeys
@@ -35,11 +36,11 @@ export interface SessionTokensOptions {
   context(): Promise<AuthContext>
   /** Better Auth's endpoints. */
   handler(req: Request): Promise<Response>
-  /** Adds to the audit log; nobody waits for it. */
+  /** Adds an entry to the audit log without waiting. */
   record(entry: AuditEntry, req?: Request): void
 }
 
-/** @throws `invalid_options` for lifetimes or signing keys that cannot be meant */
+/** Makes the parts. @throws `invalid_options` for lifetimes or signing keys that make no sense */
 export function createSessionTokens({
   options,
   cookies,
@@ -53,7 +54,7 @@ export function createSessionTokens({
   if (!(idleDays > 0 && idleDays <= absoluteDays && absoluteDays <= LONGEST_DAYS)) {
     throw new AuthError(
       'invalid_options',
-      `A session lives for more than 0 idle days, not more than absolute days, ${LONGEST_DAYS} at the most.`,
+      `session.idleDays must be above 0 and at most session.absoluteDays, which is at most ${LONGEST_DAYS}.`,
     )
   }
   const sessionCookie = cookiesAt(origin).session
@@ -102,4 +103,5 @@ export function createSessionTokens({
   }
 }
 
+/** The parts of sessions and access tokens. */
 export type SessionTokens = ReturnType<typeof createSessionTokens>

@@ -1,6 +1,6 @@
 /**
- * What a session says, and the guards over it. The same in Node, where it is read from the row, and
- * at the edge, where it is read from the access token.
+ * The guards over a session. They are the same in Node, where a session may be read from its row, and at the
+ * edge, where it is read from the access token.
  *
  * @module
  */
@@ -13,82 +13,89 @@ import type { OrganizationRole, Permission, UserRole } from './permissions.ts'
 /** A user's own role, or their role in an organization. */
 export type Role = UserRole | OrganizationRole
 
+/** How a session is read. */
 export interface ReadOptions {
   /**
-   * Reads the session's row, whatever the access token says. For what cannot be undone. Default
-   * false. Not at the edge, which has no database.
+   * Reads the session's row, whatever the access token says. Use it before actions that cannot be undone.
+   * Default false. Not available at the edge, which has no database.
    */
   fresh?: boolean
 }
 
-/** A session of somebody who acts for an organization and is a member of it. */
+/** The session of a user who acts for an organization and is a member of it. */
 export interface OrganizationSession extends Session {
   organizationId: string
   organizationRole: string
 }
 
+/** Returns the request's session; null if nobody is signed in. */
 export type GetSession = (req: Request, options?: ReadOptions) => Promise<Session | null>
 
+/** The guards of an auth instance. */
 export interface Guards<P extends string = Permission, R extends string = OrganizationRole> {
   /**
-   * Who is asking; null when nobody is signed in, while a second factor is missing, and for anything
-   * expired, revoked or forged.
+   * The session; null if nobody is signed in, if the second factor is missing, or if the session has expired,
+   * was revoked or forged.
    */
   getSession: GetSession
   /**
-   * @throws `not_authenticated` (401); `access_expired` (401) where a refresh may help;
-   *   `mfa_required` (403) while a second factor is missing
+   * Returns the session, or throws.
+   *
+   * @throws `not_authenticated` (401); `access_expired` (401) if a refresh may help; `mfa_required` (403)
+   * while the second factor is missing
    */
   requireAuth(req: Request, options?: ReadOptions): Promise<Session>
   /**
-   * Asks the role in the active organization where there is one, else the user's own.
+   * Requires one of the roles. With an active organization the role in it counts, else the user's own role.
    *
    * @throws `not_authenticated` (401), `insufficient_role` (403)
    */
   requireRole(req: Request, role: R | UserRole | readonly (R | UserRole)[]): Promise<Session>
   /**
-   * Asks for every one of `permissions`, of the role in the active organization and of the policies.
-   * `calls:read:own` is met by `calls:read`, too; whose a call is, ask with `can`.
+   * Requires every one of `permissions`, by the role in the active organization and by the policies. The
+   * permission `calls:read` also satisfies `calls:read:own`. To check a single call's owner, use `can`.
    *
    * @throws `not_authenticated` (401), `insufficient_permission` (403)
    */
   requirePermission(req: Request, ...permissions: [P, ...P[]]): Promise<Session>
   /**
-   * Asks for an organization to act for: what stands before pages that need one, and sends the
-   * others to create or join one.
+   * Requires an active organization. Use it on pages that need one, and send other users to create or join
+   * one.
    *
    * @throws `not_authenticated` (401), `organization_required` (400)
    */
   requireOrganization(req: Request): Promise<OrganizationSession>
   /**
-   * Asks for a session of `aal2`: a second factor was shown, or a passkey that asked for a fingerprint, a
-   * face or a PIN.
+   * Requires a session of `aal2`: the user has shown a second factor, or a passkey that asked for a
+   * fingerprint, a face or a PIN.
    *
-   * @throws `not_authenticated` (401); `mfa_required` (403) where the person has a second factor to show;
-   *   `aal2_required` (403) where the person has none, and has to turn it on first
+   * @throws `not_authenticated` (401); `mfa_required` (403) if the user has a second factor and has not shown
+   * it; `aal2_required` (403) if the user has none and has to turn it on first
    */
   requireAal2(req: Request): Promise<Session>
   /**
-   * Asks that the person signed in or showed the second factor within the last `withinSeconds`.
+   * Requires that the user signed in or showed the second factor within the last `withinSeconds`.
    *
    * @throws `not_authenticated` (401), `mfa_required` (403), `recent_sign_in_required` (403)
    */
   requireRecentSignIn(req: Request, options: { withinSeconds: number }): Promise<Session>
 }
 
+/** The parts that `createGuards` needs. */
 export interface GuardOptions<P extends string, R extends string> {
-  /** What `requirePermission` goes by; without it that throws. */
+  /** Decides for `requirePermission`, which throws without it. */
   access: Access<P, R> | undefined
-  /** Whether a request without a session may have one after a refresh. Default: never. */
+  /** Whether a refresh may give a session to a request that has none. Default: never. */
   canRefresh?: (req: Request) => boolean
 }
 
-/** @throws `mfa_required` (403) */
+/** Returns the session unless its second factor is missing. @throws `mfa_required` (403) */
 export function complete(session: Session): Session {
   if (!session.mfaRequired) return session
   throw new AuthError('mfa_required', 'A second factor is required.')
 }
 
+/** Makes the guards over `getSession`. The messages are short, because they are part of the edge entry. */
 export function createGuards<P extends string = Permission, R extends string = OrganizationRole>(
   getSession: GetSession,
   { access, canRefresh }: GuardOptions<P, R>,
@@ -96,7 +103,7 @@ export function createGuards<P extends string = Permission, R extends string = O
   const requireAuth: Guards['requireAuth'] = async (req, options) => {
     const session = await getSession(req, options)
     if (session) return complete(session)
-    if (canRefresh?.(req)) throw new AuthError('access_expired', 'It ended.')
+    if (canRefresh?.(req)) throw new AuthError('access_expired', 'The token expired.')
     throw new AuthError('not_authenticated', 'Nobody is signed in.')
   }
   return {
@@ -119,8 +126,8 @@ export function createGuards<P extends string = Permission, R extends string = O
     },
     async requirePermission(req, ...asked) {
       const session = await requireAuth(req)
-      if (!access) throw new AuthError('invalid_options', 'No access.')
-      // Asked for nothing, everybody would have it.
+      if (!access) throw new AuthError('invalid_options', 'The option access is not set.')
+      // An empty list would allow everybody.
       if (!asked.length || asked.some((each) => typeof each !== 'string')) {
         throw new AuthError('insufficient_permission', 'Name a permission.')
       }
@@ -129,9 +136,9 @@ export function createGuards<P extends string = Permission, R extends string = O
     },
     async requireOrganization(req) {
       const session = await requireAuth(req)
-      // There is no role without an organization, and none in it for who is no member.
+      // A session without an organization, or of a user who is not a member, has no role.
       if (session.organizationRole !== null) return session as OrganizationSession
-      throw new AuthError('organization_required', 'Join one first.', {
+      throw new AuthError('organization_required', 'Join an organization.', {
         title: 'Organization not set up',
       })
     },

@@ -1,7 +1,7 @@
 /**
- * Sessions in Node: who is asking, from the access token without a query, and from the session's row
- * where the token has ended, is denied, or this process may not have heard; and the sessions a person
- * has, to look at and to end.
+ * Sessions in Node. A valid access token gives the session without a query. The session's row is read if the
+ * token has expired or is denied, or if this process may have missed a denial. Users can also list and end
+ * their sessions.
  *
  * @module
  */
@@ -20,45 +20,50 @@ import { complete, type GetSession } from './session.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 
-/** One of a person's sessions: a browser or program that is signed in. */
+/** One session of a user: a browser or program that is signed in. */
 export interface SessionInfo extends Device {
   sessionId: string
-  /** Whether it is the one that asks. */
+  /** Whether it is the session of the request. */
   isCurrent: boolean
   createdAt: Date
-  /** When it was last refreshed, which an active one is every few minutes. */
+  /** When the session was last refreshed. A session in use is refreshed every few minutes. */
   lastUsedAt: Date
-  /** When it ends unless it is refreshed. */
+  /** When the session ends unless it is refreshed. */
   expiresAt: Date
-  /** Of the sign-in; null when not known. */
+  /** The address of the sign-in; null if unknown. */
   ipAddress: string | null
-  /** The network of that address, /24 or /48; null when not known. */
+  /** The network of that address, /24 or /48; null if unknown. */
   network: string | null
-  /** The header of the sign-in; null when there was none. */
+  /** The `User-Agent` header of the sign-in; null if there was none. */
   userAgent: string | null
 }
 
+/** The functions over sessions in Node. */
 export interface Sessions {
   getSession: GetSession
   /**
-   * `Set-Cookie` lines for the answer to `req`, when reading its session found the access token
-   * ended; else none. Without them such a session is read from its row each time, and never lives
-   * longer than it did at sign-in.
+   * The `Set-Cookie` lines for the answer to `req`, if reading its session found an expired access token;
+   * else an empty list. Without these cookies such a session is read from its row each time, and never lives
+   * longer than at sign-in.
    */
   renewCookies(req: Request): Promise<string[]>
-  /** The sessions of who is asking, the newest first. @throws `not_authenticated` (401) */
+  /** The sessions of the signed-in user, the newest first. @throws `not_authenticated` (401) */
   listSessions(req: Request): Promise<SessionInfo[]>
   /**
-   * Ends one of the asking person's sessions, at once in Node.
+   * Ends one session of the signed-in user. In Node it ends at once.
    *
-   * @throws `not_authenticated` (401), `unknown_session` (404) also for another person's, `invalid_argument`
-   * (400) without an id
+   * @throws `not_authenticated` (401); `unknown_session` (404), also for another user's session;
+   * `invalid_argument` (400) without an id
    */
   revokeSession(req: Request, sessionId: string): Promise<void>
-  /** Ends all but the one that asks. Returns how many. @throws `not_authenticated` (401) */
+  /**
+   * Ends all sessions of the user except the request's, and returns their number. @throws `not_authenticated`
+   * (401)
+   */
   revokeOtherSessions(req: Request): Promise<number>
 }
 
+/** The parts that `createSessions` needs. */
 export interface SessionsOptions {
   db: Database
   rows: SessionRows
@@ -69,10 +74,11 @@ export interface SessionsOptions {
   sessionCookie: string
   /** The refresh endpoint's answer to a request with this `Cookie` header. */
   refresh(cookie: string): Promise<Response>
-  /** Adds to the audit log. */
+  /** Adds an entry to the audit log. */
   record(entry: AuditEntry, req: Request): void
 }
 
+/** Makes the functions over sessions. */
 export function createSessions(options: SessionsOptions): Sessions {
   const { db, rows, verifier, denials, cookies, sessionCookie, record } = options
   const outdated = new WeakSet<Request>()
@@ -83,7 +89,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     return answer(req, statement, fresh)
   }
 
-  /** What the statement says, if it can be taken at its word, else what the row says. */
+  /** The session in the statement, if it can be trusted; else the session in the row. */
   function answer(req: Request, statement: Statement | null, fresh: boolean) {
     const judgement = statement ? denials.judge(statement) : 'denied'
     if (statement && judgement === 'allowed' && !fresh) return Promise.resolve(statement.session)
@@ -102,7 +108,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     return token === null ? null : ((await rows.present(token))?.session ?? null)
   }
 
-  /** Ending sessions is not for a token that may itself have been revoked. */
+  /** Reads the row, because a token that may have been revoked must not end other sessions. */
   async function requireFresh(req: Request) {
     const session = await getSession(req, { fresh: true })
     if (!session) throw new AuthError('not_authenticated', 'Nobody is signed in.')
@@ -139,7 +145,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { userId } = await requireFresh(req)
       await endAccess(db, userId)
       const { count } = await db.session.deleteMany({ where: { id: sessionId, userId } })
-      if (count === 0) throw new AuthError('unknown_session', 'There is no such session.')
+      if (count === 0) throw new AuthError('unknown_session', 'You have no session with this id.')
       const detail = { reason: 'revoke-session' }
       record({ action: 'session_revoked', userId, actorId: userId, sessionId, detail }, req)
       await denials.settle()

@@ -1,18 +1,19 @@
 /**
- * What somebody chose at a sign-up that waits for the proof of its address.
+ * The data of a sign-up that waits until its address is proven.
  *
  * @module
  */
 
 import { z } from 'zod'
 
-/** What somebody chose at sign-up: a password, or a provider's account whose address is not proven. */
+/** The choices at a sign-up: a password, or a provider's account whose address is not proven. */
 export const signUp = z.object({
   name: z.string(),
   image: z.string().nullish(),
-  /** Hashed. */
+  /** The password's hash. */
   password: z.string().optional(),
   account: z.object({ providerId: z.string(), accountId: z.string() }).optional(),
 })
 
+/** The choices at a sign-up. */
 export type SignUp = z.output<typeof signUp>

@@ -1,10 +1,11 @@
 /**
- * Sign-ups that wait for the proof of their address. Several people may sign up with one address, and each
- * browser gets a cookie that is good for its own sign-up only: who proves the address brings the name and the
- * password of the sign-up that the same browser began, and of no other.
+ * Sign-ups that wait until their address is proven. Several people may sign up with one address. Each browser
+ * gets a cookie for its own sign-up. The person who proves the address brings the name and the password of
+ * the sign-up that the same browser began, and of no other.
  *
- * The cookie is set and the mail is queued whether or not the address is known, with the same work, so that
- * neither the answer nor its time tells. What was chosen lies hashed in a verification row for a day.
+ * For known and unknown addresses alike, the cookie is set and the mail is queued with the same work, so
+ * neither the answer nor its time reveals whether an account exists. The choices are stored for a day in a
+ * verification row, with the password hashed.
  *
  * @see https://arxiv.org/abs/2205.10174 (account pre-hijacking)
  * @module
@@ -20,17 +21,17 @@ import type { Mails } from './mail-requests.ts'
 import { hashedPassword } from './password-hooks.ts'
 import { type SignUp, signUp } from './sign-up.ts'
 
-/** How long a browser keeps its sign-up, and the row what was chosen. */
+/** How long the browser keeps its cookie and the database its row. */
 export const SIGN_UP_SECONDS = 86_400
 
 const stored = signUp.extend({ userId: z.string() })
 
-/** Better Auth's side, as far as it is used here. */
+/** The part of Better Auth's context that is used here. */
 type Rows = Pick<AuthContext, 'internalAdapter'>
 
 const identifier = (id: string) => `sign-up:${id}`
 
-/** Keeps the sign-up `id` of a user whose address waits to be proven. */
+/** Stores the sign-up `id` of a user whose address is not proven yet. */
 export async function keepSignUp(
   { internalAdapter }: Rows,
   id: string,
@@ -43,7 +44,7 @@ export async function keepSignUp(
   })
 }
 
-/** The sign-up `id` of this user; null for another user's, and for one that has ended. */
+/** The sign-up `id` of this user; null if it belongs to another user or has expired. */
 export async function findSignUp(
   { internalAdapter }: Rows,
   id: string | null | undefined | false,
@@ -55,10 +56,11 @@ export async function findSignUp(
   return found.success && found.data.userId === userId ? found.data : null
 }
 
+/** Deletes the sign-up `id`. */
 export const forgetSignUp = ({ internalAdapter }: Rows, id: string): Promise<void> =>
   internalAdapter.deleteVerificationByIdentifier(identifier(id))
 
-/** The sign-up that the present request has begun. */
+/** The sign-up that this request has begun. */
 const begun = defineRequestState<{ id: string | null }>(() => ({ id: null }))
 
 /** Begins a sign-up: queues its mail, and gives the browser its cookie with the answer. */
@@ -72,17 +74,18 @@ export async function beginSignUp(
   await begun.set({ id })
 }
 
-/** Whether the present request has begun a sign-up. */
+/** Whether this request has begun a sign-up. */
 export const hasBegunSignUp = async (): Promise<boolean> => (await begun.get()).id !== null
 
+/** The parts that `providerSignUp` needs. */
 interface ProviderSignUps {
   db: Database
   mails: Pick<Mails, 'request'>
 }
 
 /**
- * Better Auth's `sendVerificationEmail`, which it calls for every new user. Of a provider whose word about the
- * address is not enough, the mail is asked for here; for a password see `signUps`.
+ * Better Auth's `sendVerificationEmail`, which it calls for every new user. It queues the mail for a provider
+ * that does not vouch for the address. For a sign-up by password, the plugin `signUps` does.
  */
 export async function providerSignUp(
   { db, mails }: ProviderSignUps,
@@ -98,7 +101,7 @@ export async function providerSignUp(
   await beginSignUp(mails, email, { name, image, account })
 }
 
-/** Placed after the plugins that may refuse a sign-up. */
+/** The plugin. It comes after the plugins that may refuse a sign-up. */
 export function signUps(mails: Pick<Mails, 'request'>): BetterAuthPlugin {
   const begin = createAuthMiddleware(async (ctx) => {
     if (isAPIError(ctx.context.returned)) return

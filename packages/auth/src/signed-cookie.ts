@@ -1,19 +1,21 @@
 /**
- * Signed cookies in Better Auth's form, read and written without it: `value.signature`, percent-encoded, the
- * signature an HMAC-SHA-256 in base64.
+ * Signed cookies in Better Auth's form, read and written without Better Auth: `value.signature`,
+ * percent-encoded. The signature is an HMAC-SHA-256 in base64.
  *
  * @module
  */
 
 const HMAC = { name: 'HMAC', hash: 'SHA-256' } as const
 
+/** Signs and checks cookies with one key. */
 export interface CookieSigner {
-  /** The value whose signature holds; null for any other. Compares in constant time. */
+  /** The value of a cookie with a valid signature; null for any other. Compares in constant time. */
   open(cookie: string): Promise<string | null>
-  /** The value as it stands in a `Cookie` header. */
+  /** Signs a value, in the form that a `Cookie` header holds. */
   seal(value: string): Promise<string>
 }
 
+/** Makes a signer with this key. */
 export function createCookieSigner(signingKey: string): CookieSigner {
   const bytes = new TextEncoder()
   let imported: ReturnType<typeof crypto.subtle.importKey> | undefined

@@ -1,7 +1,8 @@
 /**
- * The keys that sign access tokens, kept in this process. From the database by default: made by
- * Better Auth's jwt plugin, private parts encrypted, a new one each 90 days, published a week before
- * it signs and for a day after. Or from the host, which then sees to the overlap.
+ * The keys that sign access tokens, kept in this process. By default they are in the database: Better Auth's
+ * jwt plugin makes them and encrypts their private parts. A new key is made every 90 days. It is published a
+ * week before it signs, and for a day after. Alternatively the host gives the keys and makes sure that they
+ * overlap.
  *
  * @module
  */
@@ -15,37 +16,43 @@ import { createKeyFinder } from './jwks.ts'
 
 const DAY_MS = 86_400_000
 const ROTATION_MS = 90 * DAY_MS
+/** How long a key is published before it signs. */
 const AHEAD_MS = 7 * DAY_MS
+/** How long a key is published after it signed for the last time. */
 const OVERLAP_MS = DAY_MS
-/** How long this process signs with what it knows. */
+/** How long this process uses the keys that it has loaded. */
 const KNOWN_MS = 60_000
-/** An unknown key is looked for in the database no more often. */
+/** The shortest time between two look-ups of unknown keys in the database. */
 const SEARCH_MS = 1_000
 
-/** Key sets of the host: the first key is private and signs, the others verify. */
+/** The host's own keys. The first key is private and signs; the others verify. */
 export type GivenKeys = JSONWebKeySet | (() => Promise<JSONWebKeySet>)
 
+/** The parts that `createSigningKeys` needs. */
 export interface SigningKeyOptions {
   origin: string
   alg: AccessTokenAlg
   keys: GivenKeys | undefined
-  /** Better Auth's, which has the database and the secret. */
+  /** Better Auth's context, which has the database and the secret. */
   context(): Promise<AuthContext>
 }
 
+/** The keys of an auth instance. */
 export interface SigningKeys {
-  /** What the jwt plugin is told, so that it publishes the same keys. */
+  /** The options of the jwt plugin, so that it publishes the same keys. */
   jwt: JwtOptions
   signer(): Promise<Signer>
   /** Finds the key of a token, for `jose`. */
   find: JWTVerifyGetKey
 }
 
+/** The keys that were loaded, and when. */
 interface Ring {
   rows: Jwk[]
   loadedAt: number
 }
 
+/** Makes the keys. @throws `invalid_options` for a malformed set of given keys */
 export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOptions): SigningKeys {
   if (typeof keys === 'object') requireKeys(keys)
   let known: Ring | undefined
@@ -72,7 +79,7 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
     return known
   }
 
-  /** Of several at once one loads. */
+  /** Loads the keys. Parallel calls share one load. */
   function reload(): Promise<Ring> {
     loading ??= load().finally(() => {
       loading = undefined
@@ -123,18 +130,18 @@ const publicSet = (rows: Jwk[]): JSONWebKeySet => ({
 const endOf = ({ createdAt, expiresAt }: Jwk): number =>
   expiresAt ? expiresAt.getTime() : createdAt.getTime() + ROTATION_MS
 
-/** The newest key that verifiers have had time to fetch, else the oldest. */
+/** The newest key that verifiers have had time to fetch; the oldest if there is none. */
 function signingKeyOf(rows: Jwk[], alg: AccessTokenAlg): Jwk {
   const now = Date.now()
   const live = rows
     .filter((row) => row.alg === alg && endOf(row) > now)
     .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime())
   const known = live.find(({ createdAt }) => createdAt.getTime() <= now - AHEAD_MS) ?? live.at(-1)
-  if (!known) throw new Error('There is no key to sign with.')
+  if (!known) throw new Error(`There is no key that signs with ${alg}.`)
   return known
 }
 
-/** @throws `invalid_options` */
+/** The host's keys in the form of the database's. @throws `invalid_options` for a malformed set */
 async function given(keys: GivenKeys): Promise<Jwk[]> {
   const set = typeof keys === 'function' ? await keys() : keys
   requireKeys(set)
@@ -144,20 +151,20 @@ async function given(keys: GivenKeys): Promise<Jwk[]> {
       alg: algOf(key) as AccessTokenAlg,
       publicKey: JSON.stringify(publicPartOf(key)),
       privateKey: JSON.stringify(key),
-      // Better Auth goes by the newest; the first is.
+      // Better Auth signs with the newest key, so the first one gets the latest time.
       createdAt: new Date(Date.now() - index),
     })),
   )
 }
 
-/** @throws `invalid_options` */
+/** Checks a set of the host's keys. @throws `invalid_options` */
 function requireKeys(set: JSONWebKeySet): void {
-  // A key service may answer with anything.
+  // A key service may answer anything.
   const keys: unknown = (set as Partial<JSONWebKeySet> | null)?.keys
   if (Array.isArray(keys) && keys[0]?.d && keys.every((key) => key && algOf(key))) return
   throw new AuthError(
     'invalid_options',
-    'The signing keys must be a JSON Web Key Set of EC keys on P-256 or RSA keys, the first private.',
+    'The signing keys must be a JSON Web Key Set of EC keys on P-256 or RSA keys, the first of them private.',
   )
 }
 

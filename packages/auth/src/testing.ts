@@ -1,6 +1,6 @@
 /**
- * Auth for tests: captured mails, and a browser's part of signing up and in. The database needs the queue's
- * tables, too (`migrateJobs`); `settled` runs what is queued.
+ * Auth for tests, with captured mails and a browser's part of signing up and in. The database also needs the
+ * tables of the queue (`migrateJobs`). `settled` runs the queued jobs.
  *
  * @module
  */
@@ -13,25 +13,30 @@ import { type Auth, createAuth } from './auth.ts'
 import type { AuthOptions } from './options.ts'
 import { TEST_ROUNDS } from './password.ts'
 
-/** bcrypt's least. A test that is about the hashes gives `bcryptRounds` itself. */
+/** The lowest cost that bcrypt allows. A test about hashes sets `bcryptRounds` itself. */
 const FAST = { [TEST_ROUNDS]: 4 }
 
-/** Where hosts run that people reach. On http://localhost cookies have other names. */
+/**
+ * The origin of tests. It has TLS like a public host, because cookies have other names on http://localhost.
+ */
 export const TEST_ORIGIN = 'https://localhost:3000'
 
+/** An auth instance for tests. */
 export interface TestAuth extends Auth {
+  /** The captured mails. */
   outbox: CapturedOutbox
-  /** A request of the same browser, to a path of the host. */
+  /** Makes a request to a path of the host. */
   request(path: string, options?: TestRequest): Request
   /**
-   * Posts JSON to one of Better Auth's endpoints. A confirmation that is given no `cookie` comes from the browser
-   * of the latest sign-up, unless another link was asked for since.
+   * Posts JSON to one of Better Auth's endpoints. A confirmation without a `cookie` comes from the browser of
+   * the latest sign-up, unless another link was asked for since.
    */
   post(path: string, body: unknown, options?: TestRequest): Promise<Response>
-  /** Signs up, confirms the address, and signs in. Returns the cookies. */
+  /** Signs up, confirms the address and signs in. Returns the cookies. */
   signIn(email?: string): Promise<{ cookie: string; email: string; userId: string }>
 }
 
+/** The parts of a test's request. The default method is GET. */
 export interface TestRequest {
   method?: string
   cookie?: string
@@ -39,8 +44,10 @@ export interface TestRequest {
   body?: string
 }
 
+/** The password that `signIn` uses. */
 export const TEST_PASSWORD = 'correct horse battery'
 
+/** Makes an auth instance for tests. Rate limits are off by default. */
 export function createTestAuth(options: Partial<AuthOptions> & { db: Database }): TestAuth {
   const outbox = createOutbox()
   const logger = options.logger ?? createTestLogger()
@@ -103,7 +110,7 @@ export function createTestAuth(options: Partial<AuthOptions> & { db: Database })
   }
 }
 
-/** The names of the jobs of which some are queued. */
+/** The names of the jobs that are queued. */
 async function queuedIn(
   db: Database,
   jobs: readonly JobDefinition<object>[],
@@ -115,7 +122,7 @@ async function queuedIn(
   return new Set(queued.map(({ name }) => name))
 }
 
-/** Runs what is queued of one job, as a worker would, once each. */
+/** Runs each queued entry of a job once, as a worker would. */
 async function workOff(db: Database, job: JobDefinition<object>, sink: Logger): Promise<void> {
   const logger = createLogger(sink)
   const { signal } = new AbortController()
@@ -137,7 +144,7 @@ export function tokenOf(outbox: CapturedOutbox, template: string): string {
   return decodeURIComponent(token)
 }
 
-/** What a browser would send after this answer. */
+/** The `Cookie` header that a browser would send after this answer. */
 export function cookiesOf(answer: Response): string {
   return answer.headers
     .getSetCookie()

@@ -1,7 +1,7 @@
 /**
- * Better Auth's endpoints, each in one transaction. Its own transactions stay off, because signing up
- * would hold a connection while it hashes; but an organization without its owner, or an invitation
- * that is used up and made nobody a member, must not be left behind by a crash.
+ * Runs single endpoints of Better Auth in one transaction each. Better Auth's own transactions stay off,
+ * because a sign-up would hold a connection while it hashes. But a crash must not leave behind an
+ * organization without its owner, or a used invitation that made nobody a member.
  *
  * @module
  */
@@ -13,28 +13,30 @@ import type { AuthContext, BetterAuthOptions } from 'better-auth'
 import { adapterOf } from './adapter.ts'
 import type { Endpoint } from './endpoint.ts'
 
-/** Waiting for one another is normal among commands of one organization. */
+/** The times are long, because commands of one organization often wait for each other. */
 const LIMITS = { maxWaitMs: 15_000, timeoutMs: 20_000 }
 
 const open = new AsyncLocalStorage<Db>()
 
-/** The transaction of the endpoint that is running; undefined outside of one. */
+/** The transaction of the running endpoint; undefined outside of one. */
 export const currentTransaction = (): Db | undefined => open.getStore()
 
+/** The part of a call that is used here. */
 interface Call {
   context: AuthContext & { options: BetterAuthOptions }
 }
 
+/** What happens around the endpoint. */
 export interface Around {
-  /** Part of the transaction; gets what the endpoint answers. */
+  /** Runs in the transaction after the endpoint, with the endpoint's answer. */
   after(answer: unknown): Promise<void>
-  /** What is said for an error of the database; null for the error itself. */
+  /** The error to throw in place of a database error; null to throw the database error itself. */
   refusalOf(error: unknown): Error | null
 }
 
 /**
- * `work` in a transaction that Better Auth's side is a part of. Without that its statements would wait for a second
- * connection, and as many callers at once as there are connections would wait for each other.
+ * Runs `work` in a transaction that also covers Better Auth's statements. Otherwise these would wait for a
+ * second connection, and as many parallel callers as there are connections would deadlock.
  */
 export async function withinTransaction<T>(
   db: Database,
@@ -47,7 +49,7 @@ export async function withinTransaction<T>(
   return await runWithTransaction(opener, () => work(currentTransaction() as Db))
 }
 
-/** `endpoint` in a transaction: what it throws undoes what it did. */
+/** Wraps an endpoint in a transaction. An error undoes everything that the endpoint did. */
 export function inTransaction<E extends Endpoint>(
   db: Database,
   endpoint: E,

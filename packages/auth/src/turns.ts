@@ -1,57 +1,65 @@
 /**
- * A queue in which networks take turns, from wide to narrow, and at one address its accounts: whoever sends much
- * waits behind its own requests and not in front of everybody else's. A network that is owned as a whole, such as
- * the 65,536 networks /64 of one /48, has one turn where any other has one.
+ * A queue in which networks take turns, from wide networks to narrow ones, and the accounts at one address
+ * take turns as well. A caller that sends many requests waits behind its own requests and does not delay
+ * others. A network with a single owner, such as the 65,536 /64 networks of one /48, has one turn, as any
+ * other network has.
  *
- * Callers from a network in which their account has signed in before have every second turn, and there the accounts
- * take turns first: such a caller waits for the other accounts that are asked for from their own networks, and for
- * none of the addresses that strangers have.
+ * Every second turn is for callers from a network in which their account has signed in before. Among these
+ * the accounts take turns first: such a caller waits for other accounts that are asked for from their own
+ * networks, and never for the addresses of strangers.
  *
  * @module
  */
 
 import { isIP } from 'node:net'
 
-/** Whose turn it is. */
+/** The caller that an item belongs to. */
 export interface Turn {
-  /** The caller's address. Null: not known, and all such callers are one address. */
+  /** The caller's address. Null if unknown; all callers without an address count as one. */
   address: string | null
-  /** The account that the caller asks about. Null: none is named. */
+  /** The account that the request is about. Null if the request names none. */
   account: string | null
   /** Whether the account has signed in from the network of the address before. */
   isFamiliar?: boolean
-  /** Whether the item must not be shed: what the caller has brought is used up already. */
+  /** Whether the item must not be shed, because the caller's token is already used up. */
   isKept?: boolean
 }
 
-/** Work that no caller asked for. No address reads like it. */
+/** The turn of work that no caller asked for. No address looks like it. */
 export const NO_CALLER: Turn = { address: 'server', account: null }
 
+/** A queue with turns. */
 export interface Turns<T> {
   add(turn: Turn, item: T): void
-  /** Takes out the item that is next. */
+  /** Takes out the next item. */
   next(): T | undefined
-  /** How many items wait: of this account at its address, of the address, of all. */
+  /** How many items wait: of this account at its address, of the address, and of all callers. */
   waiting(turn: Turn): { account: number; address: number; all: number }
   /**
-   * Takes out the newest item of whoever has the most: of the network, within it of the narrower network, and so on.
-   * Where several have as much, it is `turn` that gives way. Undefined where every item is kept.
+   * Takes out the newest item of the fullest network, and within it of its fullest narrower network, and so
+   * on. If several are equally full, the network of `turn` gives way. Undefined if every item is kept.
    */
   shed(turn: Turn): T | undefined
-  /** Whether `shed` would take out an item of `turn`, if `turn` added one now. */
+  /** Whether `shed` would take out an item of `turn` if `turn` added one now. */
   isFirstToShed(turn: Turn): boolean
 }
 
-/** A network, an address or an account, with what waits there. */
+/** A network, an address or an account, with the items that wait there. */
 interface Branch<T> {
-  /** A map keeps its keys in the order in which they came; whoever has had a turn goes to the end. */
+  /**
+   * In the order of turns. A map keeps the order of insertion, and a branch that had its turn is moved to the
+   * end.
+   */
   branches: Map<string, Branch<T>>
-  /** Of the narrowest ones only. */
+  /** Only the narrowest branches have items. */
   items: { turn: Turn; item: T }[]
+  /** How many items wait in the branch. */
   size: number
+  /** How many of them may be shed. */
   sheddable: number
 }
 
+/** Makes an empty queue. */
 export function createTurns<T>(): Turns<T> {
   const root = branch<T>()
   const sizes = new Map<string, number>()
@@ -75,7 +83,7 @@ export function createTurns<T>(): Turns<T> {
     count(turn, 1)
   }
 
-  /** Takes the item at `index` out of the branch at the end of its path. */
+  /** Takes out the item at `index` of a branch without branches. */
   function remove(leaf: Branch<T>, index: number): T {
     const [{ turn, item }] = leaf.items.splice(index, 1) as [{ turn: Turn; item: T }]
     let at = grown(root, turn, -1)
@@ -88,7 +96,7 @@ export function createTurns<T>(): Turns<T> {
     return item
   }
 
-  /** Where the next item is shed. */
+  /** The branch whose item is shed next. */
   function fullest(turn: Turn): Branch<T> {
     const path = pathOf(turn)
     let at = root
@@ -98,7 +106,7 @@ export function createTurns<T>(): Turns<T> {
       let most: Branch<T> | undefined = own
       for (const each of at.branches.values()) {
         const by = each.sheddable - (most?.sheddable ?? 0)
-        // Of several with as many the one whose turn comes last, unless one is the newcomer's own.
+        // Of equally full branches, the newcomer's own is taken; else the one whose turn comes last.
         if (by > 0 || (by === 0 && most !== own)) most = each
       }
       if (!most) return at
@@ -154,7 +162,7 @@ const leafOf = <T>(root: Branch<T>, turn: Turn): Branch<T> =>
 const addressKey = ({ address }: Turn) => `${address ?? ''}`
 const accountKey = ({ address, account }: Turn) => `${address ?? ''}\n${account ?? ''}`
 
-/** From wide to narrow. */
+/** The keys of the branches that lead to an item, from wide to narrow. */
 function pathOf({ address, account, isFamiliar }: Turn): string[] {
   if (address === NO_CALLER.address) return ['server']
   const networks = networksOf(address ?? '')
@@ -164,8 +172,9 @@ function pathOf({ address, account, isFamiliar }: Turn): string[] {
 }
 
 /**
- * Of IPv4 /16, /24 and the address: registries give out no blocks to one holder that are cheap and wider. Of IPv6 /48
- * and /56, which are what one holder gets, and /64, which is the address here.
+ * The networks of an address, from wide to narrow. For IPv4 /16, /24 and the address, because wider blocks
+ * are too expensive for one owner. For IPv6 /48 and /56, which one owner usually gets, and /64, which counts
+ * as the address here.
  */
 function networksOf(address: string): string[] {
   if (isIP(address) === 4) {

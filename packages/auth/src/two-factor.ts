@@ -1,8 +1,8 @@
 /**
- * The second factor: codes of an authenticator app, and backup codes. Asked for whatever the first
- * one was, because Better Auth asks only after a password: a session that lacks it can do nothing
- * but add it. A code is checked against the person it is for, the sign-in that waits for it or the session that
- * sends it, and not against whatever other cookies came along.
+ * The second factor: codes of an authenticator app, and backup codes. It is asked for after every kind of
+ * sign-in, although Better Auth asks only after a password: a session without it can only add it. A code is
+ * checked for the user who has to show it, from the waiting sign-in or the present session, whatever other
+ * cookies the request has.
  *
  * @module
  */
@@ -36,35 +36,37 @@ import {
   takeTotp,
 } from './second-factor-codes.ts'
 
+/** The parts that `secondFactor` needs. */
 export interface SecondFactorOptions {
   db: Database
   /** The product's name in authenticator apps. */
   appName: string
-  /** Keys the hashes of backup codes. */
+  /** The key of the hashes of backup codes. */
   backupCodeKey: string
-  /** Told of codes that were refused. */
+  /** Records refused codes. */
   record: Recorder
 }
 
-/** An endpoint's context, as far as it is used here. */
+/** The part of an endpoint's context that is used here. */
 type Ctx = Parameters<typeof getAuthoritativeSessionFromCtx>[0]
 type Sessions = Awaited<ReturnType<typeof getAuthoritativeSessionFromCtx>>
 type Present = NonNullable<Sessions>['session'] & { activeOrganizationId?: string | null }
 
-/** Whose code it may be. */
+/** A user whose code the request may hold. */
 interface Candidate {
   userId: string
   /** The sign-in by password that waits for the code. */
   challenge?: string
-  /** The session that is to be stepped up, or that turns the second factor on. */
+  /** The session that is stepped up, or that turns on the second factor. */
   session?: Present
 }
 
 type Kind = 'totp' | 'backup-code'
 
-/** Where Better Auth asks for the password, and for nothing of who has none. */
+/** The endpoints for which Better Auth asks for the password, and for nothing if the user has none. */
 const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-codes)$/
 
+/** Better Auth's plugin for the second factor, with our rules on top. */
 export function secondFactor({ db, appName, backupCodeKey, record }: SecondFactorOptions) {
   const codes = backupCodes(backupCodeKey)
 
@@ -76,7 +78,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     throw notFresh()
   })
 
-  /** A sign-in that waits for its code is none yet: the session of this browser stays until it is. */
+  /** Keeps the browser's session while a sign-in waits for its code, because that sign-in is not complete. */
   const keepSession = createAuthMiddleware(async ({ headers, context }) => {
     const answer = context.returned as { twoFactorRedirect?: unknown } | null
     const { responseHeaders } = context
@@ -91,8 +93,8 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
   })
 
   /**
-   * Whoever sees the secret can make its codes. So it counts as set anew, and goes where a change of address is
-   * taken back.
+   * Dates the secret anew, because a user who sees the secret can make its codes. Undoing a change of address
+   * then removes it.
    */
   const dateShown = createAuthMiddleware(async (ctx) => {
     if (isAPIError(ctx.context.returned)) return
@@ -102,11 +104,11 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     await db.twoFactor.updateMany({ where: { userId }, data: { secretSetAt: new Date() } })
   })
 
-  /** Takes the code, or throws. Says whether the second factor is turned on by it. */
+  /** Uses up the code, or throws. Returns whether the code turns on the second factor. */
   async function redeem(ctx: Ctx, candidate: Candidate, kind: Kind, code: string) {
     const { userId, session } = candidate
     const row = await db.twoFactor.findUnique({ where: { userId } })
-    // Backup codes stand in for an app that has been shown to work.
+    // Backup codes replace only an app that has been shown to work.
     if (!row || (!row.verified && (kind === 'backup-code' || !session))) {
       throw new APIError('BAD_REQUEST', {
         code: 'totp_not_enabled',
@@ -123,7 +125,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     return { turnsOn: !row.verified }
   }
 
-  /** More may be done from now on, so it is another session, and the one before it ends. */
+  /** Makes a new session, because the new one may do more, and ends the one before it. */
   async function complete(ctx: Ctx, { userId, challenge, session }: Candidate, turnsOn: boolean) {
     const { internalAdapter, authCookies } = ctx.context
     if (challenge) {
@@ -141,15 +143,15 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       userId,
       isBrief,
       {
-        // A sign-in acts for the organization of the last one, which is looked up where nothing is said.
+        // Without a value, a sign-in acts for the organization of the last session, which is looked up.
         ...(session ? { activeOrganizationId: session.activeOrganizationId ?? null } : {}),
         aal: 2,
-        // The first code of an app that was set up just now shows nothing that the session had not shown.
+        // The first code of an app that was just set up does not make the sign-in more recent.
         ...(turnsOn && session ? { createdAt: new Date(session.createdAt) } : {}),
       },
       true,
     )
-    // Sessions elsewhere from before it was turned on.
+    // Other sessions date from before the second factor was turned on, so they end.
     if (turnsOn) await db.session.deleteMany({ where: { userId, aal: { lt: 2 } } })
     await setSessionCookie(ctx, { session: made, user }, isBrief)
     return ctx.json({ token: made.token, user: parseUserOutput(ctx.context.options, user) })
@@ -178,7 +180,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
 
   const plugin = twoFactor({
     issuer: appName,
-    // Who has no password must have signed in just now instead.
+    // A user without a password must have signed in recently instead; see `refuseStale`.
     allowPasswordless: true,
     accountLockout: { maxFailedAttempts: MAX_TRIES, durationSeconds: LOCK_SECONDS },
     backupCodeOptions: codes,
@@ -187,7 +189,8 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
-      // In place of the plugin's own, which do not use a code up and go by the cookie they see first.
+      // These replace the plugin's own endpoints, which do not use a code up, and trust the first cookie they
+      // see.
       verifyTOTP: createAuthEndpoint('/two-factor/verify-totp', VERIFICATION, (ctx) =>
         verify(ctx, 'totp', ctx.body.code),
       ),
@@ -217,7 +220,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
   } satisfies BetterAuthPlugin
 }
 
-/** The user has a second factor if and only if there is a verified one. */
+/** Turns on the second factor. The user's flag is set exactly when a verified factor exists. */
 const turnOn = (db: Database, userId: string): Promise<void> =>
   atomically(db, async (tx) => {
     await requireAccess(tx, userId, { isUpdated: true })
@@ -231,13 +234,13 @@ const turnOn = (db: Database, userId: string): Promise<void> =>
 
 const VERIFICATION = {
   method: 'POST',
-  // A trusted device would need no code; there is none here, whatever the body asks for.
+  // There are no trusted devices, which would need no code, so the body's other fields are ignored.
   body: z.object({ code: z.string().min(1).max(256) }),
 } as const
 
 /**
- * The sign-in that waits is the later of the two, so its person comes first; but a browser may hold the sign-in
- * of one person and the session of another, and the code may be either's.
+ * The users whose code this may be. The waiting sign-in is newer than the session, so its user comes first. A
+ * browser may hold the sign-in of one user and the session of another, and the code may belong to either.
  */
 async function candidatesOf(ctx: Ctx): Promise<Candidate[]> {
   const session = (await getAuthoritativeSessionFromCtx(ctx))?.session as Present | undefined

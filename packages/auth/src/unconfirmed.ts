@@ -1,6 +1,6 @@
 /**
- * Users who signed up and never confirmed their address are not kept. Whoever has shown in any way that
- * they are there stays: by a verified address, a provider's account, a passkey or a membership.
+ * Deletes users who signed up and never confirmed their address. A user with a verified address, a provider's
+ * account, a passkey or a membership is kept.
  *
  * @module
  */
@@ -11,13 +11,16 @@ import { audit } from './audit.ts'
 const DAY_MS = 24 * 60 * 60 * 1000
 const BATCH = 500
 
-/** Of the user `u`. */
+/** The condition for the user `u`. */
 const NEVER_CAME = Prisma.sql`NOT u."emailVerified"
   AND NOT EXISTS (SELECT 1 FROM "Account" a WHERE a."userId" = u."id" AND a."providerId" <> 'credential')
   AND NOT EXISTS (SELECT 1 FROM "Passkey" p WHERE p."userId" = u."id")
   AND NOT EXISTS (SELECT 1 FROM "Member" m WHERE m."userId" = u."id")`
 
-/** Deletes those who signed up more than `keepDays` ago, one day or more. Returns how many. */
+/**
+ * Deletes such users who signed up more than `keepDays` days ago, and returns their number. Less than one day
+ * counts as one.
+ */
 export async function purgeUnconfirmed(
   db: Database,
   keepDays: number,
@@ -32,7 +35,7 @@ export async function purgeUnconfirmed(
         ORDER BY u."createdAt" LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`
       found = users.length
       if (found === 0) return
-      // Asked again now that they are locked: one may have come while they were looked for.
+      // The condition is checked again under the lock, because a user may have confirmed meanwhile.
       const ids = users.map(({ id }) => id)
       const count = await tx.$executeRaw`
         DELETE FROM "User" u WHERE u."id" = ANY(${ids}) AND ${NEVER_CAME}`

@@ -1,7 +1,8 @@
 /**
- * Sign-ins with an address that nobody has proven. The answer is that of a wrong password, and of a provider's
- * account the same for every address: else a stranger signs up with an address, signs in with the same password,
- * and reads from the refusal whether the address had an account. The person learns by mail how to go on.
+ * Sign-ins with an address that nobody has proven. A password gets the answer of a wrong password, and a
+ * provider's account gets the same answer for every address. Otherwise a stranger could sign up with an
+ * address, sign in with the same password, and learn from the refusal whether the address already had an
+ * account. The owner learns by mail how to go on.
  *
  * @module
  */
@@ -15,54 +16,55 @@ import type { Mails } from './mail-requests.ts'
 import { beginSignUp, hasBegunSignUp } from './sign-ups.ts'
 import { accountEmail } from './stand-in-address.ts'
 
-/** What a provider says of a person whose address it does not vouch for. */
+/** A provider's claims about a user whose address it does not vouch for. */
 interface Unvouched {
   email: string
   name: string
   image: string | null
 }
 
-/** An account of a provider, as its row says. */
+/** A provider's account, as in its row. */
 interface Linked {
   userId: string
   providerId: string
   accountId: string
 }
 
-/** What the present request has learned. */
+/** The facts that this request has noted. */
 const told = defineRequestState<{
   unvouched?: Unvouched
   linked?: Linked
   hasRightPassword?: boolean
 }>(() => ({}))
 
-/** Notes that the password of a sign-up that waits was right. */
+/** Notes that the password of an unproven sign-up was right. */
 export const noteRightPassword = async (): Promise<void> => {
   Object.assign(await told.get(), { hasRightPassword: true })
 }
 
-/** Notes whom a provider does not vouch for. */
+/** Notes the user whom a provider does not vouch for. */
 export const noteUnvouched = async (unvouched: Unvouched): Promise<void> => {
   Object.assign(await told.get(), { unvouched })
 }
 
-/** Notes the account that a provider's person has here already. */
+/** Notes the existing account of a provider's user. */
 export const noteLinked = async (linked: Linked): Promise<void> => {
   if (await hasRequestState()) Object.assign(await told.get(), { linked })
 }
 
+/** The parts that `unproven` needs. */
 export interface UnprovenOptions {
   db: Database
   mails: Pick<Mails, 'request'>
   run: Background['run']
 }
 
-/** Placed before `signUps`, which sets the cookie of a sign-up that is begun here. */
+/** The plugin. It comes before `signUps`, which sets the cookie of a sign-up that begins here. */
 export function unproven({ db, mails, run }: UnprovenOptions): BetterAuthPlugin {
   const byPassword = createAuthMiddleware(async (ctx) => {
     if (!(await told.get()).hasRightPassword) return
     const email = accountEmail(String((ctx.body as { email?: unknown }).email)) ?? ''
-    // Nobody waits for it: a right password takes no longer than a wrong one.
+    // It runs in the background, so that a right password takes no longer than a wrong one.
     run('confirmation', async () => {
       // The browser that signed up gets a link for its own sign-up.
       const { name } = ctx.context.createAuthCookie('sign_up')
@@ -81,7 +83,9 @@ export function unproven({ db, mails, run }: UnprovenOptions): BetterAuthPlugin 
     throw ctx.redirect(location.replace(/([?&]error=)account_not_linked/, '$1email_not_verified'))
   })
 
-  /** Mails the owner of the address, as for somebody's first time: with how to confirm it, or to sign in. */
+  /**
+   * Mails the owner of the address as after a first sign-up: how to confirm the address, or how to sign in.
+   */
   async function tell(isKnown: boolean): Promise<void> {
     const { unvouched, linked } = await told.get()
     if (isKnown && linked) {
@@ -91,7 +95,7 @@ export function unproven({ db, mails, run }: UnprovenOptions): BetterAuthPlugin 
       if (user)
         await beginSignUp(mails, user.email, { name: user.name, image: user.image, account })
     } else if (unvouched) {
-      // The account is not kept, so that whoever proves the address gets no way in of somebody else.
+      // The account is not stored, so that whoever proves the address does not get someone else's account.
       const { email, name, image } = unvouched
       await beginSignUp(mails, email, { name, image })
     }

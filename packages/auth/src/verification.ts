@@ -1,8 +1,8 @@
 /**
- * What a verification row is for. Better Auth finds the rows of links, states, challenges and codes by one
- * column, and each of its endpoints asks for whatever identifier a caller sends. Here the stored identifier
- * names its purpose and holds a hash under the key of that purpose: a value that was issued for one purpose
- * leads to no row of another, and a stored identifier cannot be asked for. The database has CHECK
+ * Gives each verification row one purpose. Better Auth finds the rows of links, states, challenges and codes
+ * by one column, and its endpoints look up any identifier that a caller sends. Here the stored identifier
+ * names its purpose and holds a hash with that purpose's key. So a value for one purpose finds no row of
+ * another, and a stored identifier cannot be looked up. The database enforces the form with CHECK
  * "VerificationToken_identifier_check".
  *
  * @module
@@ -12,7 +12,9 @@ import { createHmac } from 'node:crypto'
 import type { Keys } from './keys.ts'
 import { PURPOSES, type VerificationPurpose } from './purposes.ts'
 
-/** Better Auth's passkey plugin is the only one whose identifiers begin with nothing of their own. */
+/**
+ * The identifiers of Better Auth's passkey plugin. It is the only plugin whose identifiers have no prefix.
+ */
 const PASSKEY_CHALLENGE = /^[A-Za-z0-9_-]{32}$/
 
 /** The purpose that an identifier names; null for an identifier that nothing here issues. */
@@ -23,13 +25,14 @@ export function purposeOf(identifier: string): VerificationPurpose | null {
   return PASSKEY_CHALLENGE.test(identifier) ? 'passkey-challenge' : null
 }
 
-/** What the stored identifiers of one purpose begin with. */
+/** The prefix of one purpose's stored identifiers. */
 export const storedPrefix = (purpose: VerificationPurpose): string => `hashed:${purpose}:`
 
 /**
- * Better Auth's `storeIdentifier`: `hashed:<purpose>:<HMAC-SHA-256, base64url>`. An identifier without a purpose
- * gets `none`, which no row has: the CHECK refuses it. Where no row has the hash, Better Auth asks for the
- * identifier itself, so no identifier may begin with `hashed:`; else a reader of the table could redeem a row.
+ * Better Auth's `storeIdentifier`. It returns `hashed:<purpose>:<HMAC-SHA-256, base64url>`, or `none` for an
+ * identifier without a purpose, which the CHECK keeps out of the table. If no row has the hash, Better Auth
+ * looks up the identifier itself. So no identifier may begin with `hashed:`, or else a reader of the table
+ * could redeem a row.
  */
 export const createIdentifierHash = (keys: Keys) => async (identifier: string) => {
   const purpose = purposeOf(identifier)

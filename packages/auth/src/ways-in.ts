@@ -1,6 +1,6 @@
 /**
- * Every way in beside the password, as plugins in the order they need: providers, then whose address
- * it is, then passkeys and links, then the second factor over all of them.
+ * The plugins for all ways to sign in besides the password, in the order that they need: providers, then the
+ * linking of accounts, then passkeys and links, and last the second factor.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import { standIns } from './providers.ts'
 import { secondFactor } from './two-factor.ts'
 import { ways } from './ways.ts'
 
+/** The parts that `waysIn` needs. */
 export interface WaysIn extends MagicLinkOptions {
   options: AnyAuthOptions
   keys: Keys
@@ -28,6 +29,7 @@ export interface WaysIn extends MagicLinkOptions {
   record: Recorder
 }
 
+/** Makes the plugins. */
 export function waysIn({ options, keys, origin, db, pages, mails, redeem, record }: WaysIn) {
   const appName = options.appName ?? new URL(origin).hostname
   return [

@@ -1,7 +1,7 @@
 /**
- * The ways in of an account: a provider's account, the password, a passkey. Who adds one has signed in just now,
- * because a session that somebody left open, or stole, would become a way in that lasts. Any can be taken away,
- * but never the last; of several requests at the same time each sees what the one before it left.
+ * Adds and removes ways to sign in: providers' accounts, the password, passkeys. Adding one requires a recent
+ * sign-in, so that a session that was left open or stolen cannot add a lasting one. Any can be removed except
+ * the last. Parallel requests lock the user's row, so that each sees the result of the one before.
  *
  * @module
  */
@@ -15,10 +15,13 @@ import { isRecent } from './account/reauthenticate.ts'
 import { notAuthenticated, notFresh } from './account/refusals.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 
-/** Where an account gets its first password without a session: its mailbox has been shown. */
+/**
+ * Endpoints at which an account gets its first password without a session, because the user has shown the
+ * mailbox.
+ */
 const SHOWS_MAILBOX = /^\/(sign-up\/email|reset-password)$/
 
-/** Who may ask for these endpoints is in `old-sessions`. */
+/** The plugin. `old-sessions.ts` limits which sessions may call its endpoints. */
 export function ways(db: Database): BetterAuthPlugin {
   const requireRecent = async (ctx: HookContext) => {
     const session = await presentedSession(ctx, db)
@@ -33,7 +36,7 @@ export function ways(db: Database): BetterAuthPlugin {
         databaseHooks: {
           account: {
             create: {
-              // `auth.api.setPassword` has no path that a hook could go by.
+              // A hook on endpoints cannot match `auth.api.setPassword`, which has no path.
               async before({ providerId }, ctx) {
                 if (providerId !== 'credential' || !ctx || SHOWS_MAILBOX.test(ctx.path ?? ''))
                   return
@@ -45,7 +48,8 @@ export function ways(db: Database): BetterAuthPlugin {
       },
     }),
     endpoints: {
-      // In place of Better Auth's own, which counts before it deletes: two at once would leave nothing.
+      // Replaces Better Auth's own endpoint, which counts before it deletes: two parallel requests would
+      // remove both.
       unlinkAccount: createAuthEndpoint(
         '/unlink-account',
         {
@@ -65,20 +69,25 @@ export function ways(db: Database): BetterAuthPlugin {
   }
 }
 
+/** Removes one way to sign in, and returns how many rows it deleted. */
 type Remove = (tx: Db, userId: string) => Promise<{ count: number }>
 
-/** @throws `failed_to_unlink_last_account` and `account_not_found`, HTTP 400 */
+/** Removes a way to sign in. @throws `failed_to_unlink_last_account`, `account_not_found` (400) */
 export async function removeWayIn(db: Database, userId: string, remove: Remove): Promise<void> {
   await atomically(db, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
     const accounts = await tx.account.count({ where: { userId } })
     const passkeys = await tx.passkey.count({ where: { userId } })
     const { count } = await remove(tx, userId)
-    if (count === 0) throw refusal('account_not_found', 'There is no such way in.')
+    if (count === 0) throw refusal('account_not_found', 'You have no such account or passkey.')
     if (accounts + passkeys === count) {
-      throw refusal('failed_to_unlink_last_account', 'This is the only way in.')
+      throw refusal(
+        'failed_to_unlink_last_account',
+        'This is the only way to sign in. Add another one first.',
+      )
     }
-    // Last, because of two that are removed together the second one is told that it is the only one left.
+    // This check comes last, so that the second of two parallel removals learns that it would remove the last
+    // way.
     await requireAccess(tx, userId, { isUpdated: true })
     await endAccess(tx, userId)
   })

@@ -1,6 +1,6 @@
 /**
- * The default instance's jobs, for `createWorker` or `runPending` of `@repo/jobs`. Another instance has its
- * own in `jobs`. Without a worker no mail of auth is sent.
+ * The jobs of the default instance, for `createWorker` or `runPending` of `@repo/jobs`. Other instances have
+ * theirs in `jobs`. Without a worker no mail of auth is sent.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import { JOBS } from './job-names.ts'
 
 export { authCron } from './jobs.ts'
 
-/** Made when the first one runs: a list that is imported reads no variable. */
+/**
+ * The jobs. The default instance is made when the first job runs, so importing the list reads no environment
+ * variable.
+ */
 export const authJobs: readonly JobDefinition<object>[] = JOBS.map(({ name, maxAttempts }) => {
   const job = () => auth.jobs.find((one) => one.name === name) as JobDefinition<object>
   return defineJob<object>({

@@ -42,7 +42,7 @@ test('a provider of the environment is on, and one that is given wins', async ()
     client: 'google-of-the-environment',
   })
   expect(await providerOf(auth, 'github')).toEqual({ status: 200, client: 'github-given' })
-  expect(() => createAuth(options)).toThrow('GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET belong')
+  expect(() => createAuth(options)).toThrow('GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, or neither')
 })
 
 test('address and secret come from the environment, else one error lists what is missing', () => {

@@ -74,38 +74,38 @@ test('a form says the same code as the endpoint', async () => {
 
 /** Those of guards, of the border and of forms, which throw them, too. */
 const OURS: Record<AuthErrorCode, string> = {
-  aal2_required: 'A second factor is asked for, and the user has to turn it on first.',
-  access_expired: 'The access token has ended, and there is a session: refresh, then try again.',
+  aal2_required: 'A second factor is required, and the user has to turn it on first.',
+  access_expired: 'The access token has expired, but the session has not. Refresh and try again.',
   body_too_large: 'The body has more than 64 KiB.',
   conflict: 'Another request was faster. Try again.',
   field_not_allowed: 'The body has a field that the endpoint does not know; the message names it.',
   insufficient_permission: 'The role and the policies do not allow it.',
-  insufficient_role: 'Another role is asked for.',
+  insufficient_role: 'Another role is required.',
   insufficient_scope: 'The token of a program lacks a scope.',
-  invalid_email: 'The text cannot be an e-mail address.',
-  invalid_form: 'The body is not a form.',
-  invalid_integration: 'An integration cannot be saved like this.',
+  invalid_email: 'The text is not a valid e-mail address.',
+  invalid_form: 'The body must be a form.',
+  invalid_integration: 'The type or the credentials of an integration are malformed.',
   invalid_options: 'The host is configured wrongly; the message names the option.',
-  invalid_request: 'The address or the body cannot be meant; the message says what is wrong.',
-  method_not_allowed: 'The method is another one.',
+  invalid_request: 'The address or the body is malformed; the message says what is wrong.',
+  method_not_allowed: 'The endpoint does not allow this method.',
   mfa_required: 'The session lacks its second factor.',
   not_authenticated: 'Nobody is signed in.',
   organization_required: 'The user acts for no organization.',
   organizations_need_owner: 'The user is the only owner of organizations; the message names them.',
-  raw_body_required: 'Something in front of auth has read the body of the request already.',
+  raw_body_required: 'The host has read the body before auth could. Pass the request on unread.',
   recent_sign_in_required: 'The last sign-in is too old: sign in again, or send the password.',
   too_busy: 'Too many passwords are being checked. Try again after `Retry-After`.',
-  unknown_session: 'The caller has no session of this id.',
-  unsupported_media_type: 'The body is neither JSON nor a form.',
+  unknown_session: 'The caller has no session with this id.',
+  unsupported_media_type: 'The body must be JSON or a form.',
   untrusted_origin: 'The request was sent from another site.',
 }
 
 const GENERAL: Record<string, string> = {
-  forbidden: 'The endpoint is not for the caller.',
-  internal_error: 'Something went wrong on our side; the log has it.',
+  forbidden: 'The caller may not use the endpoint.',
+  internal_error: 'The host failed; its log has the error.',
   not_found: 'There is no such endpoint.',
   request_failed: 'In forms: the endpoint refused without a code.',
-  too_many_requests: 'Too many tries. Come back after `Retry-After`.',
+  too_many_requests: 'Too many tries. Try again after `Retry-After`.',
 }
 
 /** Codes that our own endpoints give Better Auth's errors, with the sentence beside each. */

@@ -42,7 +42,7 @@ test('401 without a session, 403 without the permission, 400 without an organiza
   const req = setup.auth.request('/', { cookie: viewer.cookie })
   expect(await setup.auth.requirePermission(req, 'org:read', 'calls:read')).toBeTruthy()
   await expect(setup.auth.requirePermission(req, 'org:read', 'calls:update')).rejects.toMatchObject(
-    { status: 403, message: 'calls:update is required, the role is VIEWER.' },
+    { status: 403, message: 'calls:update is required, but the role is VIEWER.' },
   )
 })
 

@@ -177,7 +177,7 @@ test('a program gets the token to send as bearer, a browser does not', async () 
 test.each([{ idleDays: 0 }, { idleDays: Number.NaN }, { idleDays: 31 }, { absoluteDays: 401 }])(
   'lifetimes that cannot be meant are refused: %o',
   (session) => {
-    expect(() => createTestAuth({ db: setup.db, session })).toThrow(/A session lives for/)
+    expect(() => createTestAuth({ db: setup.db, session })).toThrow(/session\.idleDays must be/)
   },
 )
 

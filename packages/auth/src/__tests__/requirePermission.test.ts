@@ -68,11 +68,11 @@ test('a role of a host’s own is given by invitation and holds what it was give
   })
   await expect(own.requirePermission(from('DE'), 'reports:read')).rejects.toMatchObject({
     status: 403,
-    message: 'reports:read is required, and denied by a policy.',
+    message: 'reports:read is required, but a policy denies it.',
   })
   await expect(own.requirePermission(from('CH'), 'calls:read')).rejects.toMatchObject({
     status: 403,
-    message: 'calls:read is required, the role is AUDITOR.',
+    message: 'calls:read is required, but the role is AUDITOR.',
   })
   // The default table does not know the role.
   await expect(setup.auth.requirePermission(from('CH'), 'org:read')).rejects.toMatchObject({

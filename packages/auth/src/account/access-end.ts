@@ -1,9 +1,9 @@
 /**
- * The end of access takes along what is under way. Undoing a change of address, a reset, a changed password, a
- * sign-out elsewhere or a deletion deletes what is there; a request that has looked at a password, a passkey or a
- * session before that, and writes after it, would leave its session or way in behind. So each request notes at its
- * beginning what the database had committed by then, and whatever it writes to an account is refused where access
- * was ended by a transaction that it could not see.
+ * Ends a user's access together with the requests that are under way. Undoing a change of address, a reset, a
+ * changed password, a sign-out elsewhere and a deletion delete rows. A request that checked a password, a
+ * passkey or a session before that, and writes after it, would leave a new session or account behind. So each
+ * request notes the database snapshot at its beginning. Its writes to an account are refused if access was
+ * ended by a transaction that is not in that snapshot.
  *
  * @see https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
  * @module
@@ -18,22 +18,25 @@ import { type Database, type Db, Prisma } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 
-/** What was committed when the present request began, as PostgreSQL writes it; null outside of a request. */
+/** The snapshot at the beginning of this request, in PostgreSQL's form; null outside of a request. */
 const begun = defineRequestState<{ snapshot: string | null }>(() => ({ snapshot: null }))
 
-/** A request lasts less. Numbers of transactions mean nothing in a database that was restored elsewhere. */
+/**
+ * No request lasts longer. Older ends are ignored, because transaction ids mean nothing in a restored
+ * database.
+ */
 const LONGEST_REQUEST = '1 hour'
 
-/** Asked all the time, and writes no session and no way in. */
+/** Frequent endpoints that write no session and no account. */
 const WRITES_NOTHING = /^\/(get-session|access\/refresh|access\/renew|sign-out|jwks|ok|error)$/
 
-/** A provider's answer and a program's request come by GET, and write. */
+/** Endpoints that write although their method is GET: a provider's answer, and a program's request. */
 export const GETS_THAT_WRITE = /^\/(callback\/|oauth2\/)/
 
-/** Notes it with the first look at the account: see `credentials.ts`. */
+/** This endpoint notes the snapshot when it first reads the account; see `credentials.ts`. */
 const NOTES_ITSELF = '/sign-in/email'
 
-/** Placed before every plugin that looks at an account. */
+/** The plugin that notes the snapshot. It comes before every plugin that reads an account. */
 export function notedBeginnings(db: Database): BetterAuthPlugin {
   return {
     id: 'tollgate-access-end',
@@ -55,13 +58,13 @@ export function notedBeginnings(db: Database): BetterAuthPlugin {
   }
 }
 
-/** Notes what was committed when the present request first looked at an account. A later look changes nothing. */
+/** Notes the snapshot of the request's first look at an account. Later calls change nothing. */
 export async function noteBeginning(snapshot: string): Promise<void> {
   if (!(await hasRequestState())) return
   if ((await begun.get()).snapshot === null) await begun.set({ snapshot })
 }
 
-/** Ends what is under way for the user; what has been written already is the caller's to delete, after this. */
+/** Ends the user's access for all requests under way. After this, the caller deletes the rows that exist. */
 export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Promise<void> {
   await tx.$executeRaw`
     UPDATE "User" SET "accessEndedAt" = now(), "accessEndedBy" = pg_current_xact_id()::text::bigint
@@ -69,13 +72,15 @@ export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Pr
 }
 
 /**
- * Holds the user's access as it is until the transaction ends, so that a write to the account comes before the end
- * of access, which then takes it along, or is refused after it. For a user who is gone the foreign key refuses.
+ * Locks the user's access until the transaction ends. A write to the account then either comes before the end
+ * of access, which deletes what was written, or is refused. If the user no longer exists, the foreign key
+ * refuses the write.
  *
  * Returns whether the user's row is locked now.
  *
- * @param isUpdated whether the transaction goes on to write or lock the user's row: it takes that lock at once
- * @throws `access_ended` (401) where access was ended since the request began
+ * @param isUpdated whether the transaction will write or lock the user's row, and so needs the stronger lock
+ * at once
+ * @throws `access_ended` (401) if access was ended since the request began
  */
 export async function requireAccess(
   tx: Pick<Db, '$queryRaw'>,
@@ -91,7 +96,10 @@ export async function requireAccess(
   return row !== undefined
 }
 
-/** Whether access still lasts, as an expression over the row of "User". Null where the request notes nothing. */
+/**
+ * An SQL expression over the row of "User" that tells whether access lasts; null if the request has no
+ * snapshot.
+ */
 export async function heldBySnapshot(): Promise<Prisma.Sql | null> {
   const snapshot = (await hasRequestState()) ? (await begun.get()).snapshot : null
   if (snapshot === null) return null
@@ -99,9 +107,10 @@ export async function heldBySnapshot(): Promise<Prisma.Sql | null> {
     OR pg_visible_in_snapshot("accessEndedBy"::text::xid8, ${snapshot}::pg_snapshot))`
 }
 
+/** The error for a write after the end of access. */
 export function accessEnded(): APIError {
   const message = 'The access to this account was ended meanwhile. Sign in again.'
-  // A program reads RFC 6749, 5.2.
+  // OAuth clients read errors in the form of RFC 6749, 5.2.
   return tryGetCurrentAuthEndpointContext()?.path?.startsWith('/oauth2/')
     ? new APIError('BAD_REQUEST', { error: 'invalid_grant', error_description: message })
     : new APIError('UNAUTHORIZED', { code: 'access_ended', message })

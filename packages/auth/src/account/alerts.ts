@@ -1,6 +1,6 @@
 /**
- * Mails about what happened to the security of an account. They follow from the entries of the audit log, so what
- * is recorded is told. Of one kind a person gets one mail in ten minutes, and nobody waits for it.
+ * Mails about security events of an account. Each mail follows from an entry in the audit log. A user gets at
+ * most one mail of a kind in ten minutes. No request waits for these mails.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Mails } from '../mail-requests.ts'
 import { deviceOf, familyOf } from './device.ts'
 import type { SecurityAlert } from './mail-kinds.ts'
 
-/** What is told, by what was recorded. */
+/** The alert for each recorded action. */
 const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
   sign_in: 'new_sign_in',
   passkey_added: 'passkey_added',
@@ -33,15 +33,17 @@ const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
   program_secret_replaced: 'program_secret_replaced',
 }
 
+/** One mail of a kind in ten minutes. */
 const ONE_OF_A_KIND: RateLimitPolicy = { name: 'security-alert', limit: 1, windowSeconds: 600 }
 
+/** The parts that `tellOf` needs. */
 export interface AlertOptions {
   db: Database
   limiter: RateLimiter
   mails: Pick<Mails, 'request'>
 }
 
-/** Queues the mail that an entry of the audit log asks for, if it asks for one. */
+/** Queues the alert for an entry of the audit log, if its action has one. */
 export async function tellOf(
   { db, limiter, mails }: AlertOptions,
   entry: AuditEntry,
@@ -68,16 +70,17 @@ export async function tellOf(
   })
 }
 
+/** Whether the user does not expect the event. */
 async function isNews(db: Database, entry: AuditEntry): Promise<boolean> {
   if (entry.action === 'sign_in') return isUnfamiliar(db, entry)
-  // The account that a sign-up came with is the account's first way in, and nothing was added.
+  // The provider's account of a sign-up is the user's first, so nothing was added.
   if (entry.action === 'account_linked') return hasOtherWayIn(db, entry.userId ?? '')
   return true
 }
 
 /**
- * From a network or with a browser that the person has not signed in with before, by the audit log. Somebody's
- * first sign-in is none.
+ * Whether the audit log has no earlier sign-in of the user from this network, or none with this browser.
+ * False for the user's first sign-in.
  */
 async function isUnfamiliar(db: Database, entry: AuditEntry): Promise<boolean> {
   const { userId, sessionId, ip, userAgent } = entry

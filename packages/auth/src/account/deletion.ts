@@ -1,7 +1,7 @@
 /**
- * Deleting an account: asked for, then carried out by a job after some days in which the person can sign in and
- * cancel it. An organization never loses its only owner by it: the person hands the organization over or deletes
- * it first, and one who becomes the only owner meanwhile is told and waits.
+ * Deletes accounts. The user asks for the deletion, and a job carries it out some days later; until then the
+ * user can sign in and cancel. An organization never loses its only owner this way: the user has to hand it
+ * over or delete it first. A user who becomes an only owner meanwhile gets a mail, and the deletion waits.
  *
  * @module
  */
@@ -14,12 +14,13 @@ import { requireAccess } from './access-end.ts'
 import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
 import { endSessions, type LockedUser, lockUser } from './rows.ts'
 
-/** From the request to the deletion. */
+/** How many days pass from the request to the deletion. */
 export const GRACE_DAYS = 30
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const BATCH = 200
 
+/** The parts that deletions need. */
 export interface DeletionParts {
   db: Database
   mails: Pick<Mails, 'request'>
@@ -27,10 +28,12 @@ export interface DeletionParts {
 }
 
 /**
- * Schedules the deletion of an account and ends all of its sessions; without days of grace it is deleted at once.
- * Asked twice, the first day stands. Returns when it is due; null once it is deleted.
+ * Schedules the deletion of an account and ends all its sessions. Without days of grace the account is
+ * deleted at once. A repeated request keeps the first date. Returns when the deletion is due; null if the
+ * account was deleted.
  *
- * @throws `organizations_need_owner` (409), which names them; `not_authenticated` (401) for a user who is gone
+ * @throws `organizations_need_owner` (409), which names the organizations; `not_authenticated` (401) if the
+ * user no longer exists
  */
 export async function requestDeletion(
   { db, mails }: DeletionParts,
@@ -57,7 +60,10 @@ export async function requestDeletion(
   })
 }
 
-/** @throws `deletion_not_scheduled` (400), `not_authenticated` (401) for a user who is gone */
+/**
+ * Cancels the deletion. @throws `deletion_not_scheduled` (400); `not_authenticated` (401) if the user no
+ * longer exists
+ */
 export async function cancelDeletion({ db, mails }: DeletionParts, userId: string): Promise<void> {
   await atomically(db, async (tx) => {
     const user = await lockUser(tx, userId)
@@ -69,13 +75,16 @@ export async function cancelDeletion({ db, mails }: DeletionParts, userId: strin
   })
 }
 
-/** What became of an attempt to delete a user. `organizationIds`: those that need another owner first. */
+/**
+ * The result of an attempt to delete a user. `organizationIds` are the organizations that need another owner
+ * first.
+ */
 export interface DeletionOutcome {
   isDeleted: boolean
   organizationIds: string[]
 }
 
-/** Deletes a user at once, as a host decides. A user who is gone already is no error. */
+/** Deletes a user at once, when the host decides so. Does nothing if the user no longer exists. */
 export const deleteUserNow = (parts: DeletionParts, userId: string): Promise<DeletionOutcome> =>
   atomically(parts.db, async (tx) => {
     const user = await lockWithOrganizations(tx, userId)
@@ -85,7 +94,10 @@ export const deleteUserNow = (parts: DeletionParts, userId: string): Promise<Del
     return { isDeleted, organizationIds }
   })
 
-/** What the job does: deletes the users whose day has come. One that fails holds up no other. Returns how many. */
+/**
+ * The job: deletes the users whose deletion is due, and returns their number. An error with one user does not
+ * stop it.
+ */
 export async function deleteDueUsers(parts: DeletionParts, now = new Date()): Promise<number> {
   const { db, logger } = parts
   let deleted = 0
@@ -108,10 +120,11 @@ export async function deleteDueUsers(parts: DeletionParts, now = new Date()): Pr
   return deleted
 }
 
+/** Deletes the user if the deletion is due and not blocked, and returns whether it did. */
 const deleteDue = ({ db, mails }: DeletionParts, userId: string, now: Date): Promise<boolean> =>
   atomically(db, async (tx) => {
     const user = await lockWithOrganizations(tx, userId)
-    // Read under the lock: the person may be cancelling it.
+    // The row is read under the lock, because the user may be cancelling.
     const deletion = user && (await tx.userDeletion.findUnique({ where: { userId } }))
     if (!deletion || deletion.dueAt > now) return false
     if ((await ownedAlone(tx, userId)).length === 0) {
@@ -127,8 +140,8 @@ const deleteDue = ({ db, mails }: DeletionParts, userId: string, now: Date): Pro
   })
 
 /**
- * The user's row, after the organizations the user owns: commands on an organization lock it first, and touch the
- * user's row after it.
+ * Locks the organizations that the user owns, and then the user's row. Commands on an organization lock in
+ * the same order.
  */
 async function lockWithOrganizations(tx: Db, userId: string): Promise<LockedUser | null> {
   await tx.$queryRaw`
@@ -149,7 +162,10 @@ async function ownedAlone(tx: Db, userId: string): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
-/** Foreign keys take along what is the user's; these rows are found by address or value alone. */
+/**
+ * Deletes the user. Foreign keys delete the user's other rows, except these, which hold only an address or a
+ * value.
+ */
 async function remove(tx: Db, mails: DeletionParts['mails'], user: LockedUser): Promise<void> {
   const { id: userId, email } = user
   await tell(tx, mails, user, { stage: 'done' })
@@ -164,7 +180,7 @@ interface Told {
   dueAt?: Date
 }
 
-/** To the address as it is now, because the user's row may be gone when the mail is sent. */
+/** Mails the user at the present address, because the user's row may be gone when the mail is sent. */
 async function tell(
   tx: Db,
   mails: DeletionParts['mails'],

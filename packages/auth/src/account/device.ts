@@ -1,23 +1,24 @@
 /**
- * A browser's header in words that people read: `Chrome 131 on macOS`. A table of what people use, looked up in
- * the first 512 characters, so that a header of any length costs the same.
+ * Reads a browser's `User-Agent` into words for people, such as `Chrome 131 on macOS`. It uses a table of
+ * common browsers, and only the first 512 characters, so that a long header costs no more.
  *
  * @module
  */
 
-/** What is known of a browser or a program; null for what its header does not say. */
+/** A browser or program. A value is null if its header does not tell. */
 export interface Device {
-  /** With its main version: `Chrome 131`. */
+  /** The browser with its main version: `Chrome 131`. */
   browser: string | null
-  /** `macOS`, `Windows`, `iPhone`. No version: browsers have stopped telling it. */
+  /** `macOS`, `Windows`, `iPhone`. Without a version, because browsers no longer send it. */
   system: string | null
-  /** Both together, for a list: `Chrome 131 on macOS`. Null where neither is known. */
+  /** Both together, for a list: `Chrome 131 on macOS`. Null if neither is known. */
   device: string | null
 }
 
+/** How many characters of the header are read. */
 const READ_LENGTH = 512
 
-/** In this order: a browser also names those that follow. */
+/** The order matters, because a browser's header also names browsers further down. */
 const BROWSERS: readonly [sign: RegExp, name: string][] = [
   [/\bEdg(?:A|iOS)?\/(\d{1,4})/, 'Edge'],
   [/\bOPR\/(\d{1,4})/, 'Opera'],
@@ -30,7 +31,7 @@ const BROWSERS: readonly [sign: RegExp, name: string][] = [
   [/^curl\/(\d{1,4})/, 'curl'],
 ]
 
-/** In this order: an iPhone also says Mac OS X, and Android says Linux. */
+/** The order matters, because an iPhone's header also says Mac OS X, and Android's says Linux. */
 const SYSTEMS: readonly [sign: RegExp, name: string][] = [
   [/\biPhone\b/, 'iPhone'],
   [/\biPad\b/, 'iPad'],
@@ -54,7 +55,9 @@ export function deviceOf(userAgent: string | null): Device {
   }
 }
 
-/** The browser's name alone, `Chrome`, for the audit log; `other` for one that is not in the table. */
+/**
+ * The browser's name without a version, for the audit log: `Chrome`, or `other` if it is not in the table.
+ */
 export const familyOf = (userAgent: string): string =>
   browserIn(userAgent.slice(0, READ_LENGTH))[0] ?? 'other'
 

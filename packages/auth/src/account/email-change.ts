@@ -1,8 +1,8 @@
 /**
- * Another e-mail address for an account. The owner of the new address confirms it, in a browser that is signed in
- * to the account; the owner of the old address is told twice, and for some days can take the change back, whatever
- * happened since. Nobody learns which addresses have accounts: the answer is the same for every address, and what
- * is mailed to it is decided when the mail is sent.
+ * Changes the e-mail address of an account. The owner of the new address confirms it in a browser that is
+ * signed in to the account. The owner of the old address gets two mails, and can undo the change for some
+ * days, whatever happened since. The answer is the same for every address, and the mail is decided when it is
+ * sent, so nobody learns which addresses have accounts.
  *
  * @module
  */
@@ -18,14 +18,15 @@ import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './re
 import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'
 import { redeem } from './tokens.ts'
 
-/** The link that confirms a new address is good for so long. */
+/** How long the link that confirms a new address lasts, in minutes. */
 export const CONFIRM_MINUTES = 60
 
-/** The owner of the old address can take a change back for so many days. */
+/** For how many days the owner of the old address can undo a change. */
 export const UNDO_DAYS = 7
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
+/** The parts that changes of address need. */
 export interface EmailChangeParts {
   db: Database
   keys: Keys
@@ -33,7 +34,8 @@ export interface EmailChangeParts {
 }
 
 /**
- * Notes the change and queues its two mails. A change that waits already can no longer be confirmed.
+ * Stores the change and queues its two mails. An earlier change that is not confirmed can no longer be
+ * confirmed.
  *
  * @throws `email_unchanged` (400)
  */
@@ -58,10 +60,11 @@ export async function requestEmailChange(
 }
 
 /**
- * Gives the account its new address. Invitations that wait for the old address stay there: each was sent to an
- * address, and taking the change back must find them where they were.
+ * Gives the account its new address. Invitations for the old address stay with that address, because they
+ * were sent to it and an undo must find them there.
  *
- * @throws `invalid_token` (400); `other_account` (403) and `email_taken` (409), which leave the link good
+ * @throws `invalid_token` (400); `other_account` (403) and `email_taken` (409), after which the link is still
+ * valid
  */
 export async function confirmEmailChange(
   { db, keys, mails }: EmailChangeParts,
@@ -76,7 +79,7 @@ export async function confirmEmailChange(
     if (change.userId !== userId) throw otherAccount()
     const user = await lockUser(tx, userId)
     await requireAccess(tx, userId)
-    // Asked under the lock: another change may have been asked for meanwhile, or this one taken back.
+    // Checked under the lock, because another change may have been requested, or this one undone, meanwhile.
     const { count } = await tx.emailChange.updateMany({
       where: { id, confirmedAt: null, closedAt: null, oldEmail: user?.email ?? '' },
       data: { confirmedAt: new Date() },
@@ -89,11 +92,12 @@ export async function confirmEmailChange(
 }
 
 /**
- * Takes a change back, with every later one: the account has its old address, no session, no password and none of
- * the ways in that came since or the day before, and a link to choose a new password goes to the old address. A change that nobody
- * has confirmed is stopped, with the same end of sessions and ways in. Returns whose account it is.
+ * Undoes a change and every later one. The account gets its old address back. It loses all sessions, its
+ * password, and every passkey and account that was added after the day before the change. A link for choosing
+ * a new password goes to the old address. An unconfirmed change is stopped, with the same losses. Returns the
+ * id of the account's user.
  *
- * @throws `invalid_token` (400); `email_taken` (409), which leaves the link good
+ * @throws `invalid_token` (400); `email_taken` (409), after which the link is still valid
  */
 export async function undoEmailChange(
   { db, keys, mails }: EmailChangeParts,
@@ -103,7 +107,7 @@ export async function undoEmailChange(
     const id = BigInt(await redeem(tx, keys, 'undo-email-change', token))
     const asked = await tx.emailChange.findUnique({ where: { id } })
     const user = asked && (await lockUser(tx, asked.userId))
-    // Read again: another link may have taken it back while the row was waited for.
+    // Read again, because another link may have undone it while this transaction waited for the lock.
     const change = user && (await tx.emailChange.findUnique({ where: { id } }))
     if (!change) throw invalidToken()
     const { userId, oldEmail, createdAt } = change
@@ -121,9 +125,11 @@ export async function undoEmailChange(
   })
 }
 
-/** The unique index of the addresses decides between two who come at the same time. @throws `email_taken` (409) */
+/**
+ * Sets the address. Of two parallel changes the unique index lets one succeed. @throws `email_taken` (409)
+ */
 async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
-  // An address belongs to who proves it first; a sign-up that nobody confirmed has never been anybody's account.
+  // The first person who proves an address owns it, so an unconfirmed sign-up with it is deleted.
   await tx.$executeRaw`
     DELETE FROM "User" u WHERE u."email" = ${to} AND NOT u."emailVerified"
       AND NOT EXISTS (SELECT 1 FROM "Member" m WHERE m."userId" = u."id")
@@ -134,15 +140,15 @@ async function giveAddress(tx: Db, userId: string, to: string): Promise<void> {
     .catch((error: { code?: unknown }) => {
       throw error.code === 'P2002' ? emailTaken() : error
     })
-  // Whoever holds a link that was mailed to the former address may be using it just now.
+  // Somebody may just now be using a link that was mailed to the former address.
   await endAccess(tx, userId)
   await endStarted(tx, userId)
 }
 
 /**
- * A mailed link to the old address makes an account there, which is what its owner tries first. Whoever holds the
- * link that takes the change back holds that mailbox, so the account gives way; one that has come to more than an
- * address since then stays, and the change is not taken back.
+ * Moves an account at the old address out of the way. Its owner may have used a mailed link to sign in there,
+ * which makes a new account. The same person holds the undo link, so that account gives way. An account with
+ * a membership, a passkey or another account is kept, and then the change is not undone.
  */
 async function moveAside(tx: Db, email: string, since: Date | null): Promise<void> {
   if (!since) return
@@ -158,10 +164,15 @@ async function moveAside(tx: Db, email: string, since: Date | null): Promise<voi
   await audit(tx, { action: 'address_given_up', userId: moved.id })
 }
 
-/** No mail goes there (RFC 2606); the job that forgets unconfirmed sign-ups deletes such a user. */
+/**
+ * The domain for such accounts. No mail goes there (RFC 2606), and the job `auth.purgeUnconfirmed` deletes
+ * such users.
+ */
 const ASIDE = '@moved-aside.tollgate.invalid'
 
-/** Takes away what somebody else may have brought to the account since `since`. The password they may know. */
+/**
+ * Removes everything that a thief may have added since `since`, and the password, which the thief may know.
+ */
 async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   await endSessions(tx, userId)
   await tx.passkey.deleteMany({ where: { userId, createdAt: { gte: since } } })
@@ -171,7 +182,7 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } })
   await distrustPrograms(tx, userId, since)
   await tx.userDeletion.deleteMany({ where: { userId, requestedAt: { gte: since } } })
-  // The secret may be older, and codes beside it newer.
+  // The backup codes may be newer than the secret.
   await tx.twoFactor.updateMany({
     where: { userId, backupCodesSetAt: { gte: since } },
     data: { backupCodes: '[]' },
@@ -185,16 +196,16 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   })
 }
 
-/** Forgets changes that nobody can take back any more. Returns how many. */
+/** Deletes changes that can no longer be undone, and returns their number. */
 export async function forgetEmailChanges(
   db: Database,
   undoDays: number,
   now = new Date(),
 ): Promise<number> {
-  // A mail that had to wait carries a link that is good for as long as every other.
+  // One day more, because the link of a delayed mail is valid for as long as any other.
   const before = new Date(now.getTime() - (undoDays + 1) * DAY_MS)
   const { count } = await db.emailChange.deleteMany({
-    // It was made before it was confirmed, and the index is of that.
+    // A change is made before it is confirmed, and the index is on `createdAt`.
     where: {
       createdAt: { lt: before },
       OR: [{ confirmedAt: null }, { confirmedAt: { lt: before } }],

@@ -1,16 +1,18 @@
 /**
- * What is kept about a person, as one document: without tokens, hashes and secrets, and without what belongs to
- * other people beyond ids and the addresses that the person typed.
+ * Exports everything that auth stores about a user, as one document. It holds no tokens, hashes or secrets.
+ * Of other people it holds only ids, and addresses that the user typed.
  *
  * @module
  */
 
 import type { Database } from '@repo/db'
 
-/** Everything that auth keeps about a person. As JSON, dates are ISO texts. */
+/** Everything that auth stores about a user. In JSON, dates are ISO texts. */
 export type UserExport = NonNullable<Awaited<ReturnType<typeof exportOf>>>
 
-/** Where a table's rows are in the document. A table that names a user is here, or excepted in a test. */
+/**
+ * The document's key for each table. A table that names a user must be listed here, or be excepted in a test.
+ */
 export const EXPORTED = {
   User: 'user',
   Account: 'accounts',
@@ -29,9 +31,10 @@ export const EXPORTED = {
   AuditLog: 'auditLog',
 } as const
 
+/** How many entries of the audit log are read at a time. */
 const AUDIT_PAGE = 1_000
 
-/** The document of a user; null for one who is gone. `sessionId`: the session that asks. */
+/** Makes the document; null if the user no longer exists. `sessionId` is the session of the request. */
 export async function exportOf(db: Database, userId: string, sessionId: string) {
   const user = await db.user.findUnique({ where: { id: userId }, select: USER })
   if (!user) return null
@@ -122,7 +125,7 @@ const INVITATION = { role: true, status: true, createdAt: true, expiresAt: true 
 
 const PROGRAM = { clientId: true, scopes: true, createdAt: true } as const
 
-/** What other programs may do on the person's behalf, and the programs the person registered. */
+/** The clients that act on the user's behalf, and the clients that the user registered. */
 async function programsOf(db: Database, userId: string) {
   const where = { userId }
   const client = { select: { name: true } }
@@ -138,8 +141,8 @@ async function programsOf(db: Database, userId: string) {
 }
 
 /**
- * What happened to the person, and what the person did. Of what others did, not from where: the network, the
- * browser and the session are theirs.
+ * The entries about the user and those of the user's own acts. The network, browser and session of other
+ * people's acts are left out.
  */
 async function auditLogOf(db: Database, userId: string) {
   const read = (after: string) =>
@@ -159,8 +162,12 @@ async function auditLogOf(db: Database, userId: string) {
   return entries
 }
 
+/** The fields that are left out of other people's acts. */
 const UNSEEN = { ip: null, userAgent: null, sessionId: null } as const
 
-/** Nobody signed in is nobody else: who tried to sign in to the account is for the person to see. */
+/**
+ * Whether another user did it. An act without a signed-in user counts as the user's own, so that they see
+ * attempts to sign in.
+ */
 const isOfOther = ({ actorId }: { actorId: string | null }, userId: string): boolean =>
   actorId !== null && actorId !== userId

@@ -1,13 +1,16 @@
 /**
- * The organization a person acted for last: the next sign-in begins with it, whichever way the person comes in.
- * Somebody who has never chosen and is a member of one organization acts for that one.
+ * The organization that a user acted for last. The next sign-in of any kind begins with it. A user who has
+ * never chosen one and is a member of a single organization acts for that one.
  *
  * @module
  */
 
 import { type Database, Prisma } from '@repo/db'
 
-/** What a new session of the user acts for, as an expression; null: for the user alone. */
+/**
+ * An SQL expression for the organization of the user's new session; null means that the user acts for
+ * themselves.
+ */
 export function organizationAtSignIn(userId: string): Prisma.Sql {
   return Prisma.sql`(
     SELECT CASE
@@ -21,7 +24,10 @@ export function organizationAtSignIn(userId: string): Prisma.Sql {
     FROM (SELECT) always LEFT JOIN "LastOrganization" l ON l."userId" = ${userId})`
 }
 
-/** Notes what a session acts for now, unless its user is deleted meanwhile. `isChosen`: no organization was chosen, too, and not left behind. */
+/**
+ * Stores the organization that a session acts for now, unless its user is deleted meanwhile. `isChosen`: the
+ * user chose it, so that choosing no organization is stored as well.
+ */
 export async function rememberOrganization(
   db: Pick<Database, '$executeRaw'>,
   sessionId: string,

@@ -1,15 +1,15 @@
 /**
- * The mails about an account, as they wait in the queue.
+ * The mails about an account, in the form of the queue.
  *
  * @module
  */
 
 import type { BuiltInEmails, EmailProps } from '@repo/email'
 
-/** What of the account's security an alert tells of. */
+/** The event that an alert is about. */
 export type SecurityAlert = EmailProps<BuiltInEmails, 'SecurityAlertEmail'>['alert']
 
-/** What is to be mailed, as it waits in the queue, encrypted. Dates are texts: it is stored as JSON. */
+/** A mail to send, as it is stored in the queue, encrypted. Dates are texts, because it is stored as JSON. */
 export type AccountMail =
   | { kind: 'new_address'; changeId: string }
   | { kind: 'address_change'; stage: 'requested' | 'done'; changeId: string }
@@ -26,7 +26,7 @@ export type AccountMail =
       userId: string
       alert: SecurityAlert
       at: string
-      /** A provider's or a program's id. */
+      /** The id of a provider or of an OAuth client. */
       about?: string
       device?: string
       network?: string

@@ -1,6 +1,6 @@
 /**
- * The mails about an account: a new address to confirm, the old one to be told, a deletion, an alert. Parts of the
- * job `auth.mail`, which makes the links when it sends.
+ * Sends the mails about an account: confirmations of a new address, notices to the old one, deletions and
+ * alerts. It is part of the job `auth.mail`, which makes the links when it sends.
  *
  * @module
  */
@@ -12,18 +12,19 @@ import { CONFIRM_MINUTES } from './email-change.ts'
 import type { AccountMail, SecurityAlert } from './mail-kinds.ts'
 import { type AccountLink, linkIdentifier } from './tokens.ts'
 
+/** The parts that the mails need. */
 export interface AccountMailParts {
   db: Database
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   undoDays: number
-  /** An address of the host. */
+  /** Makes a URL of the host. */
   link(path: string, query?: Record<string, string>): string
-  /** A token good once, for so many minutes. */
+  /** Makes a token that is good once within this many minutes. */
   issue(minutes: number, identifierOf: (token: string) => string, value: string): Promise<string>
 }
 
-/** Sends one of them; nothing where the reason for it is gone. */
+/** Sends a mail; sends nothing if its reason no longer exists. */
 export async function deliverAccountMail(
   parts: AccountMailParts,
   mail: AccountMail,
@@ -48,7 +49,10 @@ export async function deliverAccountMail(
 const changeOf = ({ db }: AccountMailParts, changeId: string) =>
   db.emailChange.findUnique({ where: { id: BigInt(changeId) }, include: { user: true } })
 
-/** Who has an account with the address is told that somebody wants it; anybody else can confirm it. */
+/**
+ * If the address already has an account, its owner is told that somebody wants it; otherwise the mail has a
+ * link to confirm it.
+ */
 async function newAddress(
   parts: AccountMailParts,
   changeId: string,
@@ -91,8 +95,9 @@ async function addressChange(
 }
 
 /**
- * Whether the old address of a change came by another change that can still be taken back. It gets no link then: a
- * thief who moved an account to another mailbox would hold a key to it once its owner has moved it away again.
+ * Whether the change's old address came from another change that can still be undone. Then the old address
+ * gets no undo link: a thief who moved an account to another mailbox would otherwise keep a key to it after
+ * the owner has moved it back.
  */
 async function canItselfBeUndone(
   { db, undoDays }: AccountMailParts,
@@ -111,14 +116,16 @@ const issueLink = (
   changeId: string,
 ) => issue(minutes, (token) => linkIdentifier(kind, token), changeId)
 
-/** Providers by the names that people know. */
+/** The names of providers for people. */
 const PROVIDERS: { [id: string]: string } = {
   github: 'GitHub',
   google: 'Google',
   microsoft: 'Microsoft',
 }
 
-/** To a proven address: who only typed an address is told nothing about an account. */
+/**
+ * Sends an alert, but only to a proven address, so that nobody learns about an account by typing its address.
+ */
 export async function alert(
   { db, sender, pages, link }: AccountMailParts,
   { userId, alert, at, about, device, network }: Extract<AccountMail, { kind: 'alert' }>,

@@ -1,6 +1,6 @@
 /**
- * The endpoints of an account: another address, deletion, export; in place of Better Auth's own, which ask for
- * less and tell nobody.
+ * The endpoints of an account: change of address, deletion, export. They replace Better Auth's own, which ask
+ * for less proof and send no mails.
  *
  * @module
  */
@@ -30,8 +30,9 @@ import {
 } from './reauthenticate.ts'
 import { invalidEmail, notFresh } from './refusals.ts'
 
+/** The parts that `accounts` needs. */
 export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
-  /** Null: nothing is limited. */
+  /** Null: requests are not limited. */
   limiter: RateLimiter | null
   record: Recorder
   keys: Keys
@@ -39,20 +40,21 @@ export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
   deletionGraceDays: number
 }
 
-/** Each request mails an address that the caller chose. */
+/** The limit of changes per user, because each one mails an address that the caller chose. */
 const CHANGES = { name: 'change-email', limit: 5, windowSeconds: 3600 }
 
 const password = z.string().max(256).optional()
 const token = z.object({ token: z.string().min(1).max(256) })
 
-/** Where a sign-in may end that answers a script or a form. */
+/** Endpoints at which a sign-in may end and whose answer a script or a form reads. */
 const SIGNS_IN =
   /^\/(sign-in\/(email|social|magic-link\/confirm)|passkey\/verify-authentication|two-factor\/verify-(totp|backup-code))$/
 
+/** The plugin. */
 export function accounts(options: AccountOptions) {
   const { db, limiter, record, deletionGraceDays } = options
 
-  /** For the audit log, by the person whose account it is. */
+  /** Records an action of the account's own user. */
   const note = (
     ctx: HookContext,
     action: AuditAction,
@@ -60,20 +62,21 @@ export function accounts(options: AccountOptions) {
     more: Partial<AuditEntry> = {},
   ) => record({ action, userId, actorId: userId, ...more }, ctx.request ?? ctx.headers)
 
-  /** A sign-in says so when the account is to be deleted, and when. */
+  /** Adds the date to the answer of a sign-in if the account will be deleted. */
   const sayDeletion = createAuthMiddleware(async (ctx) => {
     const { returned } = ctx.context
     if (isAPIError(returned) || typeof returned !== 'object' || returned === null) return
     const id = signedIn(ctx)
     const session = id === null ? null : await options.begun(id)
-    // A sign-in that lacks its second factor is none yet, and is told nothing.
+    // A sign-in that lacks its second factor is not complete, and gets no date.
     if (!session?.deletionDueAt || session.statement.session.mfaRequired) return
     return ctx.json({ ...returned, deletionDueAt: session.deletionDueAt.toISOString() })
   })
 
   return {
     id: 'tollgate-account',
-    // `changeEmail` and `deleteUser` are Better Auth's names: an endpoint of the same name takes the place of its own.
+    // `changeEmail` and `deleteUser` are Better Auth's names, and an endpoint with the same name replaces its
+    // own.
     endpoints: {
       changeEmail: createAuthEndpoint(
         '/change-email',
@@ -142,11 +145,11 @@ export function accounts(options: AccountOptions) {
   } satisfies BetterAuthPlugin
 }
 
-/** The session of whoever a request has just signed in; null for nobody. */
+/** The session that this request has just made; null if it made none. */
 function signedIn({ context }: HookContext): string | null {
   const made = context.newSession?.session.id
   if (made) return made
-  // A mailed link is redeemed by an endpoint within the endpoint, which leaves the cookie alone.
+  // A mailed link is redeemed by an inner endpoint, of which only the cookie remains.
   const [, token] =
     context.responseHeaders
       ?.getSetCookie()

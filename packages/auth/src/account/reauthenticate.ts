@@ -1,6 +1,6 @@
 /**
- * What changes who owns an account asks who is there: the password, or a sign-in of the last quarter of an hour.
- * A session that somebody left open, or stole, is not enough.
+ * Requires proof of the user before an account changes hands: the password, or a sign-in within the last
+ * quarter of an hour. A session that was left open or stolen is not enough.
  *
  * @module
  */
@@ -10,16 +10,17 @@ import type { Database } from '@repo/db'
 import type { HookContext } from '../presented.ts'
 import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refusals.ts'
 
-/** A sign-in is recent for so long. */
+/** How long a sign-in counts as recent. */
 export const RECENT_SECONDS = 15 * 60
 
+/** The parts that `reauthenticate` needs. */
 export interface ReauthenticationOptions {
   db: Database
 }
 
 /**
- * The session that asks, by the token that is good now. A predecessor has been replaced by it before an endpoint
- * runs, and one that is too old has ended its session.
+ * The request's session, by its present token. Before an endpoint runs, a former token has already been
+ * replaced by the present one, or has ended its session if it was too old.
  *
  * @throws `not_authenticated` (401), `mfa_required` (403)
  */
@@ -35,16 +36,19 @@ export async function requireSession(ctx: HookContext, db: Database) {
   return session
 }
 
+/** A session with its user. */
 export type PresentSession = Awaited<ReturnType<typeof requireSession>>
 
+/** Whether the session's sign-in is recent. */
 export const isRecent = ({ createdAt }: { createdAt: Date }): boolean =>
   Date.now() - createdAt.getTime() < RECENT_SECONDS * 1000
 
 /**
- * The session that asks, of a person who has just shown to be there. An empty password is none: a form sends
- * one for a field that was left out.
+ * The request's session, after the user has given the password or if the sign-in is recent. An empty password
+ * counts as left out, because a form sends an empty field.
  *
- * @throws `not_authenticated` (401), `mfa_required` and `recent_sign_in_required` (403), `invalid_password` (400), which `limits` counts
+ * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403); `invalid_password`
+ * (400), which `limits` counts
  */
 export async function reauthenticate(
   ctx: HookContext,
@@ -65,7 +69,7 @@ export async function reauthenticate(
   throw invalidPassword()
 }
 
-/** @throws RateLimitError (429) */
+/** Counts a request. @throws RateLimitError (429) */
 export async function count(
   limiter: RateLimiter | null,
   policy: RateLimitPolicy,

@@ -1,5 +1,5 @@
 /**
- * How the endpoints of an account refuse, each reason once.
+ * The errors of the account's endpoints.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export const notAuthenticated = () =>
   refuse('UNAUTHORIZED', 'not_authenticated', 'Nobody is signed in.')
 
 export const mfaRequired = () =>
-  refuse('FORBIDDEN', 'mfa_required', 'A second factor is required first.')
+  refuse('FORBIDDEN', 'mfa_required', 'Show the second factor first.')
 
 export const notFresh = (more: { url?: string } = {}) =>
   refuse(
@@ -29,10 +29,10 @@ export const invalidPassword = () =>
   refuse('BAD_REQUEST', 'invalid_password', 'The password is wrong.')
 
 export const invalidEmail = () =>
-  refuse('BAD_REQUEST', 'invalid_email', 'The new address cannot be an e-mail address.')
+  refuse('BAD_REQUEST', 'invalid_email', 'The new address is not a valid e-mail address.')
 
 export const emailUnchanged = () =>
-  refuse('BAD_REQUEST', 'email_unchanged', 'The account has this address already.')
+  refuse('BAD_REQUEST', 'email_unchanged', 'The account already has this address.')
 
 /** Only for a caller who has shown a link that was mailed to the address. */
 export const emailTaken = () =>
@@ -50,9 +50,9 @@ export const otherAccount = () =>
   )
 
 export const deletionNotScheduled = () =>
-  refuse('BAD_REQUEST', 'deletion_not_scheduled', 'The account is not to be deleted.')
+  refuse('BAD_REQUEST', 'deletion_not_scheduled', 'No deletion of this account is scheduled.')
 
-/** Of an only owner. The answer lists the organizations in `organizationIds`. */
+/** For an only owner. The answer lists the organizations in `organizationIds`. */
 export const organizationsNeedOwner = (organizationIds: readonly string[]) =>
   refuse(
     'CONFLICT',

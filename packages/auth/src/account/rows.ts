@@ -1,6 +1,5 @@
 /**
- * What the functions of an account share: the user's row under a lock, and the end of everything that is
- * signed in.
+ * Shared steps of the account's functions: the lock on the user's row, and the end of all sessions and flows.
  *
  * @module
  */
@@ -10,6 +9,7 @@ import { audit } from '../audit.ts'
 import { storedPrefix } from '../verification.ts'
 import { endAccess } from './access-end.ts'
 
+/** A locked user's row. */
 export interface LockedUser {
   id: string
   name: string
@@ -17,7 +17,7 @@ export interface LockedUser {
   emailVerified: boolean
 }
 
-/** The user's row, locked until the transaction ends; null for a user who is gone. */
+/** Locks the user's row until the transaction ends and returns it; null if the user no longer exists. */
 export async function lockUser(tx: Db, userId: string): Promise<LockedUser | null> {
   const [user] = await tx.$queryRaw<LockedUser[]>`
     SELECT "id", "name", "email", "emailVerified" FROM "User" WHERE "id" = ${userId} FOR UPDATE`
@@ -25,8 +25,8 @@ export async function lockUser(tx: Db, userId: string): Promise<LockedUser | nul
 }
 
 /**
- * Ends every session of the user with what is under way, and what was done in them and still waits: the tokens that
- * other programs have on the user's behalf, and invitations.
+ * Ends every session of the user and every flow under way, and everything from those sessions that still
+ * waits: the tokens of OAuth clients on the user's behalf, and invitations.
  */
 export async function endSessions(tx: Db, userId: string): Promise<void> {
   await endAccess(tx, userId)
@@ -38,8 +38,8 @@ export async function endSessions(tx: Db, userId: string): Promise<void> {
 }
 
 /**
- * Invitations that the user sent and nobody has accepted: whoever had the account may have sent them to themselves.
- * After the sessions have ended, so that none of them sends another.
+ * Cancels the invitations that the user sent and nobody has accepted, because a thief may have sent them to
+ * an address of their own. Call it after the sessions have ended, so that none of them sends another.
  */
 export async function withdrawSent(
   db: Pick<Db, 'invitation' | 'auditLog'>,
@@ -54,12 +54,12 @@ export async function withdrawSent(
   await audit(db, { action: 'invitation_canceled', userId, detail })
 }
 
-/** What was begun with the user's former password or address, and waits for its second step. */
+/** The purposes of flows that began with the user's former password or address. */
 const STARTED = ['second-factor-challenge', 'password-reset'] as const
 
 /**
- * Ends sign-ins that wait for their second factor, links to choose a new password, and changes of address that
- * nobody has confirmed yet. What may have set them off is not trusted any more.
+ * Ends sign-ins that wait for their second factor, links for a new password, and unconfirmed changes of
+ * address. Whatever began them is no longer trusted.
  */
 export async function endStarted(db: Started, userId: string): Promise<void> {
   await db.verificationToken.deleteMany({
@@ -71,11 +71,12 @@ export async function endStarted(db: Started, userId: string): Promise<void> {
   await closeChanges(db, userId)
 }
 
-/** Changes of address that nobody has confirmed can be confirmed no more. */
+/** Closes unconfirmed changes of address, so that they can no longer be confirmed. */
 export async function closeChanges(db: Pick<Db, 'emailChange'>, userId: string): Promise<void> {
   await db.emailChange.updateMany({
     where: { userId, confirmedAt: null, closedAt: null },
     data: { closedAt: new Date() },
   })
 }
+/** The tables that hold such flows. */
 type Started = Pick<Db, 'verificationToken' | 'emailChange'>

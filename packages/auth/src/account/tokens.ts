@@ -1,6 +1,6 @@
 /**
- * The tokens in the mails of an account: random, stored as a keyed hash for one purpose, good once. A token is
- * used up in the transaction of what it is for, so a refusal leaves it good.
+ * The tokens in the mails of an account. They are random, stored as a keyed hash for one purpose, and good
+ * once. A token is used up in the same transaction as its action, so it stays valid if the action is refused.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import { invalidToken } from '../confirmation.ts'
 import type { Keys } from '../keys.ts'
 import { createIdentifierHash } from '../verification.ts'
 
-/** What a link does: confirms a new address, or takes a change of address back. */
+/** The action of a link: confirm a new address, or undo a change of address. */
 export type AccountLink = 'change-email' | 'undo-email-change'
 
 /** The identifier of the token's row, before it is hashed. */
 export const linkIdentifier = (link: AccountLink, token: string): string => `${link}:${token}`
 
 /**
- * Uses up `token` and returns what it stands for.
+ * Uses up `token` and returns the value of its row.
  *
- * @throws `invalid_token`, an HTTP 400, for a token that is unknown, used or expired
+ * @throws `invalid_token` (400) for a token that is unknown, used or expired
  */
 export async function redeem(
   tx: Db,

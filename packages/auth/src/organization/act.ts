@@ -1,7 +1,7 @@
 /**
- * An act on an organization: who acts, on what, in which transaction. Acts on one organization happen
- * one after the other: each locks its row before it looks at anything, so what it saw still holds when
- * it writes.
+ * An act on an organization: its actor, its organization and its transaction. Acts on one organization run
+ * one after another, because each locks the organization's row first. So what an act has read still holds
+ * when it writes.
  *
  * @module
  */
@@ -11,25 +11,27 @@ import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/a
 import { isRecent } from '../account/reauthenticate.ts'
 import { currentTransaction } from '../transaction.ts'
 
+/** A command on an organization, with the facts that its rule needs. */
 export interface Act {
   tx: Db
-  /** Null where the server itself acts, without a session. */
+  /** The user who acts. Null if the server itself acts, without a session. */
   actor: { userId: string; email: string; isRecent: boolean } | null
-  /** Null for one that is only being made, or that was not found. */
+  /** Null if the organization is being made, or was not found. */
   organizationId: string | null
-  /** The actor's role in it; null for somebody who is no member. */
+  /** The actor's role in the organization; null if the actor is not a member. */
   role: string | null
   body: Readonly<Record<string, unknown>>
 }
 
+/** The act in each transaction. */
 const acts = new WeakMap<Db, Act>()
 
-/** The act in this transaction; null for one that was refused before it began. */
+/** The act in this transaction; null if it was refused before it began. */
 export const actIn = (tx: Db): Act | null => acts.get(tx) ?? null
 
 const text = (value: unknown): string | null => (typeof value === 'string' && value ? value : null)
 
-/** Runs before an endpoint's own checks, inside its transaction. */
+/** Makes a middleware that runs before an endpoint's own checks, inside its transaction. */
 export const beginAct = (rule: (act: Act) => Promise<void>) =>
   createAuthMiddleware(async (ctx) => {
     const tx = currentTransaction()
@@ -63,8 +65,8 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
   })
 
 /**
- * An account or a session that is just ending is waited for, and with one that is gone nobody acts. Whoever ends a
- * session sees what it did, such as an invitation.
+ * Waits for a transaction that is ending the account or the session, and refuses if either is gone. Whoever
+ * ends a session afterwards sees what the session did, such as an invitation.
  *
  * @throws `not_authenticated` (401)
  */
@@ -76,11 +78,11 @@ async function requireUser(tx: Db, userId: string, sessionId: string): Promise<v
   if (user.length > 0 && session.length > 0) return
   throw new APIError('UNAUTHORIZED', {
     code: 'not_authenticated',
-    message: 'The account was deleted, or the session has ended.',
+    message: 'The account was deleted, or the session has ended. Sign in again.',
   })
 }
 
-/** The role of a user in an organization; null for none. */
+/** The role of a user in an organization; null if the user is not a member. */
 export async function roleIn(
   tx: Db,
   organizationId: string | null,

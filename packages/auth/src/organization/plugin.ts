@@ -1,7 +1,7 @@
 /**
- * Organizations: Better Auth's plugin, by our roles, its commands in one transaction each. The
- * database promises the rest: one membership a person, one of the known roles a member, and an owner
- * in each organization.
+ * Better Auth's plugin for organizations, with our roles, and with each command in one transaction. The
+ * database ensures the rest: a user has one membership in an organization, a member has one known role, and
+ * an organization has an owner.
  *
  * @module
  */
@@ -25,6 +25,7 @@ import { refusalOf } from './refusals.ts'
 import { holds, requireToRead, rules, slugOf, withdrawInvitations } from './rules.ts'
 import { transferOwnership } from './transfer.ts'
 
+/** An invitation to mail. */
 export interface Invitation {
   id: string
   email: string
@@ -34,37 +35,42 @@ export interface Invitation {
   expiresAt: Date
 }
 
-/** What was done, for the record: ids, no personal data. */
+/** A command that was carried out, for the log. It holds ids and no personal data. */
 export interface OrganizationRecord {
-  /** `organization.create`, `organization.transfer-ownership`, …: the endpoint's path with a dot. */
+  /** The endpoint's path with a dot: `organization.create`, `organization.transfer-ownership` and so on. */
   action: string
   organizationId: string | null
-  /** Null: the server itself. */
+  /** The user who acted; null if the server itself did. */
   actorId: string | null
-  /** The member it was done to; null where there is none. */
+  /** The member who was affected; null if there is none. */
   userId: string | null
-  /** That member's role from now on; null where it has none or keeps it. */
+  /** That member's role after the command; null if the member has none, or if no member is affected. */
   role: string | null
 }
 
+/** The parts that `organizations` needs. */
 export interface OrganizationOptions {
   db: Database
   roles: Roles<string, string>
   bounds: Bounds
-  /** Null: nothing is limited. */
+  /** Null: invitations are not limited. */
   mailLimits: MailLimits | null
-  /** Told of each invitation, once it is stored. */
+  /** Called for each invitation after it is stored. */
   invite(invitation: Invitation): void
-  /** Told of each command that was carried out. Part of the transaction. */
+  /** Called for each command that was carried out, within its transaction. */
   record(entry: OrganizationRecord, tx: Db): Promise<unknown>
 }
 
-/** Two days. */
+/** How long an invitation lasts: two days. */
 const INVITATION_SECONDS = 172_800
 
-/** As many as one page of Better Auth's lists holds; a plan's seats are for the host to count. */
+/**
+ * How many members an organization may have. It is also the default length of Better Auth's list of members.
+ * The host counts the seats of a plan itself.
+ */
 const MEMBERS = 10_000
 
+/** The plugin. */
 export function organizations(options: OrganizationOptions) {
   const { roles, bounds, invite, mailLimits } = options
   const counted = invitationLimit(options)
@@ -128,7 +134,7 @@ export function organizations(options: OrganizationOptions) {
   }
 }
 
-/** A form need not ask for an address: one is made from the name. */
+/** Makes a slug from the name if the form has none. */
 const nameAddress = {
   matcher: ({ path }: { path?: string }) => path === '/organization/create',
   handler: createAuthMiddleware(async (ctx) => {
@@ -139,12 +145,13 @@ const nameAddress = {
   }),
 }
 
-/** The recipient that the present request has counted an invitation to. */
+/** The recipient for whom this request has counted an invitation. */
 const invited = defineRequestState<{ to: string | null }>(() => ({ to: null }))
 
 /**
- * Counts the invitations to one address, of whichever organization. Outside the command's transaction, which should
- * not wait for another connection; and only of members who may invite, so that nobody else uses the limit up.
+ * Counts the invitations to one address, over all organizations. It runs outside the command's transaction,
+ * which must not wait for another connection. It counts only for members who may invite, so that nobody else
+ * uses up the limit.
  */
 function invitationLimit({ db, roles, mailLimits }: OrganizationOptions) {
   const matcher = ({ path }: { path?: string }) => path === '/organization/invite-member'
@@ -166,7 +173,7 @@ function invitationLimit({ db, roles, mailLimits }: OrganizationOptions) {
   return { before: { matcher, handler: before }, after: { matcher, handler: after } }
 }
 
-/** Our permissions in the plugin's own words. */
+/** Our roles as the plugin's roles, with the plugin's names of permissions. */
 function pluginRoles(roles: Roles<string, string>) {
   const access = createAccessControl(defaultStatements)
   const words = <W extends string>(role: string, table: Record<string, readonly W[]>): W[] =>
@@ -189,19 +196,20 @@ function pluginRoles(roles: Roles<string, string>) {
   )
 }
 
-/** Puts a middleware behind those of the endpoint, so that it finds its session. */
+/** Adds a middleware after the endpoint's own, so that the session is known. */
 function before(endpoint: Endpoint, middleware: unknown): void {
   const options = endpoint.options as { use?: unknown[] }
   options.use = [...(options.use ?? []), middleware]
 }
 
+/** The part of a member that is used here. */
 interface MemberRow {
   userId: string
   organizationId: string
   role: string
 }
 
-/** What a command sets off in its own transaction. */
+/** The consequences of a command within its transaction: withdrawn invitations, and the record. */
 async function follow(
   { record }: OrganizationOptions,
   { path }: Endpoint,

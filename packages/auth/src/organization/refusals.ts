@@ -1,6 +1,6 @@
 /**
- * What the database refuses, in the words Better Auth uses for it. Its own checks come first and find
- * nearly all; these are for two at once, and for those who go another way.
+ * Turns the database's refusals into Better Auth's errors. Better Auth's own checks come first and refuse
+ * nearly everything. These errors are for parallel requests, and for callers who bypass those checks.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { APIError } from 'better-auth/api'
 
 type Status = 'BAD_REQUEST' | 'SERVICE_UNAVAILABLE'
 
+/** The error for each message of the database. */
 const REFUSALS: readonly [sign: RegExp, status: Status, code: string, message: string][] = [
   [
     /must have an owner/,
@@ -20,17 +21,17 @@ const REFUSALS: readonly [sign: RegExp, status: Status, code: string, message: s
     /Organization_slug_key|^(?=.*"Organization").*slug|\(`?slug`?\)/s,
     'BAD_REQUEST',
     'organization_already_exists',
-    'There is an organization of this address already.',
+    'Another organization already has this slug. Choose another.',
   ],
   [
     /Member_organizationId_userId_key|\(`?organizationId`?,`?userId`?\)/,
     'BAD_REQUEST',
     'user_is_already_a_member_of_this_organization',
-    'The user is a member of this organization already.',
+    'The user is already a member of this organization.',
   ],
 ]
 
-/** The refusal for an error of the database; null for any other error. */
+/** The error for a refusal of the database; null for any other error. */
 export function refusalOf(error: unknown): APIError | null {
   if (!(error instanceof Error)) return null
   const said = `${error.message} ${JSON.stringify((error as { meta?: unknown }).meta ?? {})}`
@@ -40,6 +41,6 @@ export function refusalOf(error: unknown): APIError | null {
   if ((error as { code?: unknown }).code !== 'P2028') return null
   return new APIError('SERVICE_UNAVAILABLE', {
     code: 'organization_busy',
-    message: 'Others are changing this organization; try again.',
+    message: 'Others are changing this organization. Try again.',
   })
 }

@@ -1,9 +1,8 @@
 /**
- * What Better Auth's organization plugin leaves open. A member holds one role. Nobody gives a role
- * above their own, nor touches who holds one; a role that decides who belongs to the organization asks for a
- * recent sign-in of whoever gives it. An invitation is good for as long as its inviter could
- * still send it, and removing a member takes back the invitations they hold. Names and addresses are
- * for those who may read users.
+ * Rules that Better Auth's organization plugin lacks. A member has one role. Nobody may give a role above
+ * their own, or change a member with such a role. Giving a role that controls membership requires a recent
+ * sign-in. An invitation is valid only while its inviter could still send it, and removing a member withdraws
+ * the member's open invitations. Only roles that may read users see names and addresses.
  *
  * @module
  */
@@ -18,29 +17,37 @@ import { type Act, roleIn } from './act.ts'
 
 type AnyRoles = Roles<string, string>
 
-/** RFC 5321, 4.5.3.1.3, less the brackets. */
+/** The longest address: RFC 5321, 4.5.3.1.3, without the angle brackets. */
 const MAX_EMAIL_LENGTH = 254
 
 const refuse = (status: 'BAD_REQUEST' | 'FORBIDDEN', code: string, message: string) =>
   new APIError(status, { code, message })
 
-/** `role` has what the organization's own endpoints ask for. An OWNER has it under every table. */
+/**
+ * Whether a role has a permission that the organization's endpoints need. An OWNER has each of them in every
+ * table.
+ */
 export const holds = (roles: AnyRoles, role: string | null, permission: string): boolean =>
   role === 'OWNER' || roles.has(role, permission)
 
-/** What lets a role change who belongs to the organization, or end it. */
+/** The permissions to change who belongs to the organization, or to delete it. */
 const POWERS = ['users:create', 'users:update', 'users:delete', 'org:delete']
 
-/** Whoever gets such a role can keep others out, also those who invited them. */
+/** Whether the role can keep others out, even the member who gave it. */
 const hasPower = (roles: AnyRoles, role: string): boolean =>
   POWERS.some((permission) => holds(roles, role, permission))
 
 function oneRole(roles: AnyRoles, value: unknown): string {
   const [role, ...more] = Array.isArray(value) ? value : [value]
   if (more.length === 0 && roles.isRole(role)) return role
-  throw refuse('BAD_REQUEST', 'role_not_found', `A role is one of ${roles.names.join(', ')}.`)
+  throw refuse(
+    'BAD_REQUEST',
+    'role_not_found',
+    `The role must be one of ${roles.names.join(', ')}.`,
+  )
 }
 
+/** The rule of each command. A rule throws to refuse. */
 export const rules = (roles: AnyRoles, bounds: Bounds) => ({
   async create({ tx, actor, body }: Act) {
     checkNames(body)
@@ -55,7 +62,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     const wanted = oneRole(roles, body.role)
     const email = fromStandIn(String(body.email))
     if (email.length > MAX_EMAIL_LENGTH) {
-      throw refuse('BAD_REQUEST', 'invalid_email', 'An address is 254 characters at the most.')
+      throw refuse('BAD_REQUEST', 'invalid_email', 'An address has 254 characters at the most.')
     }
     if (role === null) return
     if (roles.mayGrant(role, wanted)) {
@@ -65,27 +72,27 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     throw refuse(
       'FORBIDDEN',
       'you_are_not_allowed_to_invite_user_with_this_role',
-      `${role} may not invite an ${wanted}.`,
+      `${role} may not invite a member with the role ${wanted}.`,
     )
   },
 
-  /** By the host's own code; with somebody's headers it is theirs. */
+  /** For the host's own code. If it passes a user's headers, that user acts. */
   async add({ actor }: Act) {
     if (actor && !actor.isRecent) throw notFresh()
   },
 
   async accept({ tx, actor, organizationId, role, body }: Act) {
     const id = String(body.invitationId)
-    // Somebody may be withdrawing it.
+    // Another transaction may be withdrawing the invitation.
     await tx.$queryRaw`SELECT 1 FROM "Invitation" WHERE "id" = ${id} FOR UPDATE`
     const invitation = await tx.invitation.findUnique({ where: { id } })
-    // Whose it is, whether it is open and for how long, Better Auth checks next.
+    // Better Auth checks the recipient, the status and the expiry next.
     if (!actor || invitation?.email.toLowerCase() !== actor.email.toLowerCase()) return
     if (role !== null) {
       throw refuse(
         'BAD_REQUEST',
         'user_is_already_a_member_of_this_organization',
-        'You are a member of this organization already.',
+        'You are already a member of this organization.',
       )
     }
     const inviter = await roleIn(tx, organizationId, invitation.inviterId)
@@ -93,7 +100,11 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
       if (invitation.role === 'OWNER') await requireRoom(tx, bounds, 'organizations', actor.userId)
       return
     }
-    throw refuse('BAD_REQUEST', 'invitation_not_found', 'The invitation is no longer good.')
+    throw refuse(
+      'BAD_REQUEST',
+      'invitation_not_found',
+      'The invitation is no longer valid. Ask for a new one.',
+    )
   },
 
   async cancel({ tx, body }: Act) {
@@ -113,13 +124,13 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     throw refuse(
       'FORBIDDEN',
       'you_are_not_allowed_to_update_this_member',
-      `${role} may not make an ${wanted} of an ${target.role}.`,
+      `${role} may not change the role ${target.role} of a member to ${wanted}.`,
     )
   },
 
   async transfer({ tx, organizationId, role, body }: Act) {
     const target = await tx.member.findUnique({ where: { id: String(body.memberId) } })
-    // Whose command it is, and whether there is such a member, the endpoint checks next.
+    // The endpoint checks the actor's role and the member next.
     if (role !== 'OWNER' || target?.organizationId !== organizationId) return
     await requireRoomToOwn(tx, bounds, target)
   },
@@ -131,7 +142,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
     throw refuse(
       'FORBIDDEN',
       'you_are_not_allowed_to_delete_this_member',
-      `${role} may not remove an ${target.role}.`,
+      `${role} may not remove a member with the role ${target.role}.`,
     )
   },
 })
@@ -144,7 +155,10 @@ async function requireRoomToOwn(
   if (role !== 'OWNER') await requireRoom(tx, bounds, 'organizations', userId)
 }
 
-/** The organization's row is locked, so invitations at the same time are counted one after the other. */
+/**
+ * Throws if the organization has reached its limit of open invitations. Its row is locked, so parallel
+ * invitations are counted one after another.
+ */
 async function requireRoomToInvite(
   tx: Db,
   bounds: Bounds,
@@ -153,17 +167,20 @@ async function requireRoomToInvite(
 ): Promise<void> {
   if (!organizationId) return
   const waiting = { organizationId, status: 'pending', expiresAt: { gt: new Date() } }
-  // To send the invitation of this address again adds none.
+  // Sending the invitation to this address again adds none.
   const others = { ...waiting, email: { not: email.toLowerCase() } }
   if ((await tx.invitation.count({ where: others })) < bounds.invitations) return
   throw refuse(
     'FORBIDDEN',
     'too_many_invitations',
-    `${bounds.invitations} invitations may wait at a time. Withdraw some first.`,
+    `An organization may have ${bounds.invitations} open invitations. Withdraw some first.`,
   )
 }
 
-/** A role that is no longer in the table stands above nobody. */
+/**
+ * Whether `role` may change a member with the role `other`. A role that is no longer in the table ranks above
+ * nobody.
+ */
 const mayTouch = (roles: AnyRoles, role: string, other: string): boolean =>
   !roles.isRole(other) || roles.mayGrant(role, other)
 
@@ -172,22 +189,23 @@ function memberNamed(tx: Db, organizationId: string | null, name: string) {
   return tx.member.findFirst({ where: { ...who, organizationId: organizationId ?? '' } })
 }
 
+/** The form of a slug. */
 const SLUG = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/i
 
 function checkNames({ name, slug }: Readonly<Record<string, unknown>>): void {
   if (typeof name === 'string' && (name.trim() === '' || name.length > 100)) {
-    throw refuse('BAD_REQUEST', 'invalid_name', 'A name has from 1 to 100 characters.')
+    throw refuse('BAD_REQUEST', 'invalid_name', 'The name must have 1 to 100 characters.')
   }
   if (typeof slug === 'string' && !SLUG.test(slug)) {
     throw refuse(
       'BAD_REQUEST',
       'invalid_slug',
-      'A slug has letters, digits and dashes, 63 at the most.',
+      'The slug may have letters, digits, dashes and underscores, 63 at the most.',
     )
   }
 }
 
-/** An address for an organization that was given none: its name, and six characters of chance. */
+/** Makes a slug for an organization that was given none: its name, and six random characters. */
 export function slugOf(name: string, random: string): string {
   const words = name
     .normalize('NFKD')
@@ -199,7 +217,7 @@ export function slugOf(name: string, random: string): string {
   return words ? `${words}-${random}` : random
 }
 
-/** Withdraws what invitations to this organization a user still holds. */
+/** Withdraws the open invitations to this organization that the user has received. */
 export async function withdrawInvitations(
   tx: Db,
   organizationId: string,
@@ -213,7 +231,7 @@ export async function withdrawInvitations(
   })
 }
 
-/** What a list of members may be asked for; the adapter would throw at anything else. */
+/** The parameters that a list of members accepts. The adapter would throw at other values. */
 const LISTING: Record<string, (value: string) => boolean> = {
   filterField: (value) => ['id', 'role', 'userId'].includes(value),
   filterOperator: (value) => !['in', 'not_in'].includes(value),
@@ -223,7 +241,7 @@ const LISTING: Record<string, (value: string) => boolean> = {
   membersLimit: isCount,
 }
 
-/** Six digits at the most: the database would refuse a greater number with an error of its own. */
+/** Whether the text is a number of six digits at the most. The database would fail at a greater one. */
 function isCount(value: string): boolean {
   return /^\d{1,6}$/.test(value)
 }
@@ -231,11 +249,18 @@ function isCount(value: string): boolean {
 function checkListing(query: Record<string, unknown>): void {
   for (const [name, fits] of Object.entries(LISTING)) {
     if (query[name] === undefined || fits(String(query[name]))) continue
-    throw refuse('BAD_REQUEST', 'invalid_query', `The list cannot be asked for by this ${name}.`)
+    throw refuse(
+      'BAD_REQUEST',
+      'invalid_query',
+      `The value of ${name} is not allowed in this list.`,
+    )
   }
 }
 
-/** Refuses a member who reads what their role may not. Strangers Better Auth refuses by itself. */
+/**
+ * Makes a middleware that refuses a member whose role lacks a permission. Better Auth itself refuses users
+ * who are not members.
+ */
 export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
   createAuthMiddleware(async (ctx) => {
     const session = await getSessionFromCtx(ctx)
@@ -258,5 +283,5 @@ export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
     const member = await find<{ role: string }>('member', { organizationId, userId })
     const missing = member && permissions.find((name) => !holds(roles, member.role, name))
     if (!missing) return
-    throw refuse('FORBIDDEN', 'insufficient_permission', `${missing} is required.`)
+    throw refuse('FORBIDDEN', 'insufficient_permission', `The permission ${missing} is required.`)
   })

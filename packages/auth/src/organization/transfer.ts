@@ -1,15 +1,15 @@
-/** Handing an organization over: the new owner and the old one change roles together, or not at all. */
+/** Transfers ownership: the new owner and the old one change roles together, or neither does. */
 
 import { APIError, createAuthEndpoint, sensitiveSessionMiddleware } from 'better-auth/api'
 import { z } from 'zod'
 import { currentTransaction } from '../transaction.ts'
 import { actIn } from './act.ts'
 
-/** The role an owner keeps after handing over. */
+/** The role of the former owner. */
 const FORMER_OWNER = 'ADMIN'
 
 /**
- * `POST /organization/transfer-ownership` with the `memberId` of the new owner, by an owner. The
+ * `POST /organization/transfer-ownership`, for an owner, with the `memberId` of the new owner. The
  * organization is `organizationId`, or the active one. Answers `{ member, formerOwner }`.
  */
 export const transferOwnership = () =>
@@ -30,14 +30,14 @@ export const transferOwnership = () =>
       if (!act?.organizationId || !act.actor) {
         throw new APIError('BAD_REQUEST', {
           code: 'NO_ACTIVE_ORGANIZATION',
-          message: 'Say which organization, or switch to it first.',
+          message: 'Send an organizationId, or switch to the organization first.',
         })
       }
       const { organizationId, actor, role } = act
       if (role !== 'OWNER') {
         throw new APIError('FORBIDDEN', {
           code: 'owner_required',
-          message: 'Only an owner can hand an organization over.',
+          message: 'Only an owner can transfer the ownership of an organization.',
         })
       }
       const target = await act.tx.member.findUnique({ where: { id: ctx.body.memberId } })
