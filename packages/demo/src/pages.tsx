@@ -16,7 +16,7 @@ const NOTICES: Record<string, string> = {
   reset: 'Your password is changed, and every other session has ended. Sign in.',
   subscribed: 'Thank you – your plan is active.',
   bought: 'Thank you – now choose a time for your call.',
-  changed: 'Your plan has changed.',
+  changed: 'The change of your plan is saved.',
   kept: 'Nothing changes: your plan renews as it is.',
   invited: 'The invitation is on its way.',
   joined: 'Welcome to the team.',

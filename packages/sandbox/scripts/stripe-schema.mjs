@@ -1,8 +1,8 @@
 /**
- * Writes what Stripe publishes of the objects that the stand-in speaks as a JSON Schema: which
- * members are required, of what type, and which values an enum has. The source is the type
- * declarations of the official `stripe` package (MIT licence, https://github.com/stripe/stripe-node),
- * which Stripe generates from its OpenAPI specification; no text of theirs is copied.
+ * Writes Stripe's published types of the objects that the stand-in uses as a JSON Schema: the required
+ * members, their types, and the values of enums. The source is the type declarations of the official `stripe`
+ * package (MIT licence, https://github.com/stripe/stripe-node), which Stripe generates from its OpenAPI
+ * specification; none of their text is copied.
  *
  *     npm install --prefix /tmp/schema stripe@15.12.0 typescript@5.9.3
  *     node scripts/stripe-schema.mjs /tmp/schema 2024-04-10
@@ -20,7 +20,7 @@ const [folder, version] = process.argv.slice(2)
 if (!folder || !version) throw new Error('Usage: stripe-schema.mjs <folder> <API version>')
 const ts = createRequire(join(resolve(folder), 'package.json'))('typescript')
 
-/** The type of each object by the value of its `object` member. */
+/** The type of each object, by the value of its `object` member. */
 const ROOTS = {
   account: 'Account',
   'billing_portal.configuration': 'BillingPortal.Configuration',
@@ -52,7 +52,9 @@ const ROOTS = {
   webhook_endpoint: 'WebhookEndpoint',
 }
 
-/** Members with a type for each payment method or kind of account; only these are looked into. */
+/**
+ * Members with a type for each payment method or kind of account; of the types only these are followed.
+ */
 const METHODS = new Set([
   'card',
   'display_details',
@@ -63,7 +65,7 @@ const METHODS = new Set([
   'use_stripe_sdk',
 ])
 
-/** What the stand-in never answers is not described. */
+/** Types that the stand-in never returns, which are left out. */
 const PRUNED =
   /^(SetupIntent|setup_intent|BankAccount|Card$|Source|CashBalance|TaxI|Account(\.|$)(?!.*account$)|.*LastFinalizationError|ConnectCollection|Quote|Application|Review|Transfer|Treasury|Issuing|Identity|Reserve|Mandate|PaymentRecord)/
 const BY_METHOD =
@@ -71,7 +73,7 @@ const BY_METHOD =
 
 const entry = join(resolve(folder), 'entry.ts')
 const aliases = Object.entries(ROOTS).map(([object, type], index) => [object, `R${index}`, type])
-// InvoicePayment came in 2025-03-31.
+// InvoicePayment was added in 2025-03-31.
 const known =
   version >= '2025-03-31' ? aliases : aliases.filter(([object]) => object !== 'invoice_payment')
 writeFileSync(
@@ -98,7 +100,9 @@ source.forEachChild((node) => {
 })
 
 const defs = {}
-/** Where each member leads to, for `expand[]`: a name, and a `!` in front where a path may end there. */
+/**
+ * The object that each member leads to, for `expand[]`: a name, with a `!` in front if a path may end there.
+ */
 const edges = {}
 const rootOf = new Map()
 for (const [object, name] of known) rootOf.set(declared.get(name), object)
@@ -129,14 +133,14 @@ function unionOf(type, where) {
     (one) => !(one.flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Void)),
   )
   const literals = parts.filter((one) => one.isStringLiteral())
-  // An enum is closed here: the SDK's open end stands for values that are not published.
+  // The enum is closed here: the open end of the SDK's type stands for unpublished values.
   const rest = parts.filter(
     (one) => !one.isStringLiteral() && !(one.isIntersection() && literals.length > 0),
   )
   const hasString = rest.some((one) => one.flags & ts.TypeFlags.String)
   const shown = rest.filter((one) => {
     const isObject = one.flags & ts.TypeFlags.Object && !checker.isArrayType(one)
-    // An id that may be expanded: into what the stand-in speaks, else it stays an id.
+    // An expandable id becomes an object that the stand-in knows; otherwise it stays an id.
     return !(hasString && isObject && !rootOf.has(one) && !isDeleted(one))
   })
   const any = shown.filter((one) => !isDeleted(one)).map((one) => schemaOf(one, where))
@@ -187,7 +191,9 @@ function objectOf(type, where) {
   return { $ref: `#/$defs/${name}` }
 }
 
-/** What a member holds, once its lists are opened: the name of an object, and whether it is expanded. */
+/**
+ * The object that a member holds, inside its lists: the object's name, and whether it is expanded.
+ */
 function edgeOf(own, where, isOptional) {
   const parts = own.isUnion() ? own.types : [own]
   const hasString = parts.some((one) => one.flags & ts.TypeFlags.String)
@@ -223,7 +229,7 @@ function members(type, where) {
     properties[property.name] = isPruned ? {} : schemaOf(own, `${where}.${property.name}`)
     if (!isOptional) required.push(property.name)
   }
-  // An empty interface stands for members that are not published.
+  // An empty interface stands for unpublished members.
   if (type.getProperties().length === 0) return { type: 'object' }
   return { type: 'object', required: required.sort(), properties, additionalProperties: false }
 }
@@ -248,7 +254,7 @@ for (const name of Object.keys(edges)) {
   if (/^account|^Account|PaymentMethodDetails|^PaymentMethod\.|BankAccount/.test(name))
     delete edges[name]
 }
-// Only what leads to something that can be expanded is kept.
+// Keeps only members that lead to something expandable.
 const isUseful = (edge) => edge.startsWith('!') || edge.replace(/[[\]]/g, '') in edges
 for (let count = -1; count !== JSON.stringify(edges).length; ) {
   count = JSON.stringify(edges).length
@@ -266,9 +272,9 @@ writeFileSync(
     import.meta.url,
   ),
   `/**
- * Which members of Stripe's objects can be expanded in API version ${version}, and where a path goes on: a \`!\`
- * says that it may end there, brackets are a list. Made by \`scripts/stripe-schema.mjs\` from the types of stripe
- * ${sdk} (MIT).
+ * The members of Stripe's objects that can be expanded in API version ${version}, and the object that
+ * each leads to. A \`!\` means that a path may end there; brackets mean a list. Made by
+ * \`scripts/stripe-schema.mjs\` from the types of stripe ${sdk} (MIT).
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Webhook deliveries of the stand-ins. Each is tried until a 2xx answers or the tries are used up,
- * and none is forgotten over a restart: what was pending when the process ended is sent again, so a
- * receiver may see a delivery twice, as it does in production.
+ * Webhook deliveries of the stand-ins. Each delivery is attempted until the receiver answers 2xx or no
+ * attempt is left. Deliveries survive a restart: a delivery that was pending when the process ended is sent
+ * again, so a receiver may get it twice, as in production.
  *
  * @module
  */
@@ -9,16 +9,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '@repo/core'
 
-/** One try. `at` is wall time in ISO 8601. */
+/** One attempt. `at` is wall time in ISO 8601. */
 export interface DeliveryAttempt {
   at: string
-  /** The HTTP status that came back; null where none did. */
+  /** The HTTP status of the response; null if there was none. */
   status: number | null
-  /** Why no status came back; null where one did. */
+  /** The reason that there was no response; null if there was one. */
   error: string | null
 }
 
-/** One event on its way to one receiver. */
+/** The delivery of one event to one receiver. */
 export interface DeliveryRecord {
   id: string
   /** The event's id. */
@@ -28,55 +28,59 @@ export interface DeliveryRecord {
   /** The receiver's id. */
   endpointId: string
   url: string
-  /** The fixed body; null where the receiver's own API version decides how the event is written. */
+  /** The fixed body; null if the receiver's own API version decides the body. */
   body: string | null
   state: 'pending' | 'delivered' | 'failed'
   attempts: DeliveryAttempt[]
 }
 
-/** What goes over the wire. */
+/** The request of an attempt. */
 export interface DeliveryRequest {
   url: string
   headers: Record<string, string>
   body: string
 }
 
-/** A record with the bytes that a try would send now, for tests that send them again. */
+/**
+ * A record together with the bytes that an attempt would send now, for tests that send them again.
+ */
 export interface Delivery extends Readonly<DeliveryRecord> {
-  /** Null where the receiver is gone. */
+  /** Null if the receiver was removed. */
   request(): DeliveryRequest | null
 }
 
-/** How deliveries are tried. */
+/** The options of retries. */
 export interface DeliveryOptions {
   /**
-   * Milliseconds before each further try; its length is the number of retries. Default 1, 2, 4, 8,
-   * 16, 32, 60, 120 and 300 seconds: ten tries in about nine minutes.
+   * Milliseconds before each retry; the length is the number of retries. Default 1, 2, 4, 8, 16, 32, 60, 120
+   * and 300 seconds: ten attempts in about nine minutes.
    */
   retryDelaysMs?: readonly number[]
-  /** Milliseconds until an unanswered try counts as failed. Default 10,000. */
+  /** Milliseconds after which an unanswered attempt counts as failed. Default 10,000. */
   timeoutMs?: number
-  /** Deliveries under way at once. Default 4, so order is likely and not promised. */
+  /**
+   * The number of deliveries at the same time. Default 4, so the order is likely and not guaranteed.
+   */
   concurrency?: number
 }
 
 export interface DeliveryQueue {
   add(delivery: Pick<DeliveryRecord, 'eventId' | 'type' | 'endpointId' | 'url' | 'body'>): void
-  /** Every delivery, oldest first. */
+  /** Every delivery, the oldest first. */
   list(): Delivery[]
   /** The deliveries of one event. */
   of(eventId: string): Delivery[]
-  /** What has become of the deliveries of one event. */
+  /** The states of the deliveries of one event. */
   statesOf(eventId: string): DeliveryRecord['state'][]
-  /** Sends the event's deliveries once more, whatever became of them, and waits for that try. */
+  /** Sends the event's deliveries again, whatever their state, and waits for that attempt. */
   redeliver(eventId: string): Promise<Delivery[]>
   pause(): void
   resume(): void
-  /** Resolves once nothing is under way and nothing waits; what a pause holds is not waited for. */
+  /** Resolves once no delivery runs or waits. Deliveries held by a pause are not waited for. */
   settled(): Promise<void>
   records(): DeliveryRecord[]
   restore(records: readonly DeliveryRecord[]): void
-  /** Aborts what is under way; it stays pending. Further calls change nothing. */
+  /** Aborts running attempts; their deliveries stay pending. Further calls do nothing. */
   stop(): Promise<void>
 }
 
@@ -84,7 +88,7 @@ const RETRY_DELAYS_MS = [1, 2, 4, 8, 16, 32, 60, 120, 300].map((delay) => delay 
 
 export function createDeliveryQueue(
   options: DeliveryOptions & {
-    /** The bytes for one try, signed now; null where the receiver is gone. */
+    /** The bytes of one attempt, signed now; null if the receiver was removed. */
     compose(record: DeliveryRecord): DeliveryRequest | null
     onChange(): void
     logger: Logger
@@ -160,7 +164,7 @@ export function createDeliveryQueue(
     if (isIdle || abort.signal.aborted) for (const resolve of waiting.splice(0)) resolve()
   }
 
-  // The answer to the request that caused an event goes out before the event does.
+  // The response to the request that caused an event must go out before the event.
   const later = (): void => void setImmediate(pump)
 
   const index = (record: DeliveryRecord): void => {
@@ -228,7 +232,7 @@ export function createDeliveryQueue(
   }
 }
 
-/** A line of what waits: first in, first out, at the same cost however long it is. */
+/** A first-in, first-out queue whose cost does not grow with its length. */
 function createLine<Item>() {
   let items: (Item | undefined)[] = []
   let head = 0
@@ -239,7 +243,7 @@ function createLine<Item>() {
       if (item === undefined) return undefined
       items[head] = undefined
       head += 1
-      // What was taken is cut off in large pieces: `shift` would move the whole line each time.
+      // Removes taken items in large pieces, because `shift` would move the whole queue each time.
       if (head > 1024 && head * 2 > items.length) {
         items = items.slice(head)
         head = 0
@@ -261,7 +265,7 @@ async function send(request: DeliveryRequest, signal: AbortSignal): Promise<Deli
       method: 'POST',
       headers: request.headers,
       body: request.body,
-      // Providers count a redirect as a failure, so an address that moved must not pass here.
+      // Providers count a redirect as a failure, so a moved address must fail here, too.
       redirect: 'manual',
       signal,
     })

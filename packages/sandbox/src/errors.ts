@@ -1,12 +1,12 @@
 /**
- * What the stand-ins refuse outside Stripe's own wire format.
+ * The errors of the stand-ins outside of the providers' own wire formats.
  *
  * @module
  */
 
 import { TollgateError } from '@repo/core'
 
-/** Every code a {@link SandboxError} can carry. */
+/** Every code of a {@link SandboxError}. */
 export type SandboxErrorCode =
   | 'already_listening'
   | 'foreign_origin'
@@ -15,7 +15,7 @@ export type SandboxErrorCode =
   | 'not_found'
   | 'state_file_unreadable'
 
-/** A refusal of a stand-in: a page, a control for tests, or the server that holds them. */
+/** An error of a stand-in's page, of a control for tests, or of the server. */
 export class SandboxError extends TollgateError<SandboxErrorCode> {
   override readonly name = 'SandboxError'
 }

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * The front page: which stand-ins there are, what is inside, and what became of each webhook.
+ * The front page: the stand-ins, their data, and the state of each webhook.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { MailboxSandbox } from './mailbox/sandbox.ts'
 import type { StripeSandbox } from './stripe/sandbox.ts'
 import type { StripeSnapshot } from './stripe/store.ts'
 
-/** How many rows a table shows. */
+/** The most rows that a table shows. */
 const SHOWN = 50
 
 interface FrontPageOptions {
@@ -50,7 +50,7 @@ export function createFrontPage(options: FrontPageOptions): Hono {
   })
   app.post('/events/calcom/:id/redeliver', sameOrigin, async (c) => {
     const again = await calcom.redeliver(c.req.param('id'))
-    if (again.length === 0) return notFound(c, 'Cal.com', 'There is no such event.')
+    if (again.length === 0) return notFound(c, 'Cal.com', 'This event does not exist.')
     return c.redirect('/', 303)
   })
   return app
@@ -86,11 +86,11 @@ function Services(props: {
   )
 }
 
-/** A table of what there is, or that there is nothing. */
+/** A table, or a note that it is empty. */
 function Table(props: {
   title: string
   heads: string[]
-  /** Newest first. */
+  /** The rows, the newest first. */
   rows: unknown[]
 }) {
   return (

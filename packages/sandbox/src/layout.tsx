@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * What all pages share: the frame, the style, and headers that forbid scripts, framing and telling
- * another site where a visitor came from.
+ * Shared by all pages: the frame, the style, and headers that forbid scripts, framing, and telling another
+ * site where a visitor came from.
  *
  * @module
  */
@@ -39,21 +39,24 @@ export function Page(props: { title: string; area: string; children: Child; isWi
   )
 }
 
-/** What a page needs beyond the strictest headers. */
+/** Exceptions of a page from the strictest headers. */
 export interface PageOptions {
   status?: 200 | 400 | 402 | 403 | 404 | 409 | 413 | 500
   /**
-   * Its form answers with a redirect to the host app. Browsers hold each hop of such a redirect
-   * against `form-action`, and the host's own hops are not known here, so the directive is left out.
+   * The page's form is answered with a redirect to the host app. Browsers check each redirect of that chain
+   * against `form-action`, and the host's own redirects are unknown here, so the directive is left out.
    */
   leaves?: boolean
-  /** It shows a mail, whose frame inherits this policy: the mail's own styles and images may load. */
+  /**
+   * The page shows a mail. The mail's frame inherits this policy, so the mail's own styles and images may
+   * load.
+   */
   showsMail?: boolean
 }
 
 let styleHash: string | undefined
 
-/** The page as an answer. */
+/** Renders the page as a response. */
 export function render(c: HonoContext, page: Child, options: PageOptions = {}): Response {
   styleHash ??= `'sha256-${createHash('sha256').update(style).digest('base64')}'`
   const policy = [
@@ -68,14 +71,14 @@ export function render(c: HonoContext, page: Child, options: PageOptions = {}): 
   return c.html(`<!doctype html>${page}`, options.status ?? 200, {
     'content-security-policy': policy.join('; '),
     'cache-control': 'no-store',
-    // With `no-referrer`, browsers send `Origin: null` from our own forms and the check of the
-    // origin could tell nothing. This tells other sites just as little.
+    // With `no-referrer`, browsers send `Origin: null` even from our own forms, and the origin check would
+    // not work. This value reveals no more to other sites.
     'referrer-policy': 'same-origin',
     'x-content-type-options': 'nosniff',
   })
 }
 
-/** A page that says one thing. */
+/** A page with a single message. */
 export function Notice(props: { title: string; area: string; children: Child }) {
   return (
     <Page title={props.title} area={props.area}>
@@ -87,7 +90,7 @@ export function Notice(props: { title: string; area: string; children: Child }) 
   )
 }
 
-/** The answer for a page that is not there. */
+/** The response for a missing page. */
 export function notFound(c: HonoContext, area: string, what = 'There is nothing here.'): Response {
   const page = (
     <Notice title="Not found" area={area}>
@@ -97,7 +100,7 @@ export function notFound(c: HonoContext, area: string, what = 'There is nothing 
   return render(c, page, { status: 404 })
 }
 
-/** Answers what a page threw: what we refused says why, the rest goes to the log only. */
+/** Shows an error of a page. A refusal shows its message; any other error goes to the log only. */
 export const showError =
   (area: string, logger: Logger): ErrorHandler =>
   (error, c) => {
@@ -105,14 +108,14 @@ export const showError =
     if (!isRefusal) logger.error({ error, path: c.req.path }, 'A page of the sandbox failed')
     const page = (
       <Notice title={isRefusal ? 'Refused' : 'Something went wrong'} area={area}>
-        <p>{isRefusal ? error.message : 'The log of the sandbox says more.'}</p>
+        <p>{isRefusal ? error.message : 'See the log of the sandbox.'}</p>
       </Notice>
     )
     return render(c, page, { status: isRefusal ? (error.status as 400) : 500 })
   }
 
 /**
- * Refuses a form that another site sent. A request without an `Origin` comes from no browser's form
+ * Refuses a form that another site sent. A request without an `Origin` does not come from a browser's form
  * and passes.
  */
 export const sameOrigin: MiddlewareHandler = async (c, next) => {
@@ -131,21 +134,24 @@ export const sameOrigin: MiddlewareHandler = async (c, next) => {
   return render(c, page, { status: 403 })
 }
 
-/** A form's fields, the last of each name. @throws `invalid_body` where it is larger than 64 KB */
+/**
+ * The fields of a form; of repeated names the last counts. @throws `invalid_body` for a form larger than 64
+ * KB
+ */
 export async function readForm(c: HonoContext): Promise<Record<string, string>> {
   const text = await c.req.text()
   if (text.length > 65_536) throw new SandboxError('invalid_body', 413, 'The form is too large.')
   return Object.fromEntries(new URLSearchParams(text))
 }
 
-/** An amount in minor units as people read it. */
+/** Formats an amount in minor units for people. */
 export const money = (amount: number, currency: string): string =>
   formatMoney(amount, currency, 'en-US')
 
-/** A time in Unix seconds as a date. */
+/** Formats a time in Unix seconds as a date. */
 export const day = (seconds: number): string =>
   new Date(seconds * 1000).toLocaleDateString('en-GB', { dateStyle: 'medium', timeZone: 'UTC' })
 
-/** A time as a date and a minute, in UTC. */
+/** Formats a time as date and minute, in UTC. */
 export const minute = (time: Date): string =>
   `${time.toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })} UTC`

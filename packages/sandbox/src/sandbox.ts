@@ -1,7 +1,7 @@
 /**
- * The stand-ins behind one HTTP server: Stripe's and Creem's APIs and pages, Cal.com's pages, the
- * mailbox, and a front page that shows what is inside. It listens on 127.0.0.1, which is another site than the
- * `localhost` of a host app, so that cookies and redirects behave as between a host and a provider.
+ * The stand-ins behind one HTTP server: Stripe's and Creem's APIs and pages, Cal.com's pages, the mailbox,
+ * and a front page that shows their data. The server listens on 127.0.0.1. For a browser that is another site
+ * than the host app's `localhost`, so cookies and redirects behave as between a host and a provider.
  *
  * @module
  */
@@ -38,34 +38,36 @@ import type { StripeSnapshot } from './stripe/store.ts'
 type Shared = 'clock' | 'logger' | 'onChange' | 'origin'
 
 export interface SandboxOptions {
-  /** Default 0, any free port. */
+  /** Default 0: any free port. */
   port?: number
   /** Default 127.0.0.1. On a loopback address, requests that name another host are refused. */
   hostname?: string
   stripe: Omit<StripeSandboxOptions, Shared>
-  /** Default no receiver. */
+  /** Default: no receiver. */
   creem?: Omit<CreemSandboxOptions, Shared>
-  /** Default no event type and no receiver. */
+  /** Default: no event type and no receiver. */
   calcom?: Omit<CalcomSandboxOptions, Shared>
-  /** The folder that `@repo/email` writes mails to. Default none, and an empty mailbox. */
+  /** The folder to which `@repo/email` writes mails. Default: none, and the mailbox is empty. */
   outboxDir?: string
-  /** Where the state of all but the mailbox outlives the process. Default nowhere. */
+  /**
+   * The file that keeps the state of all stand-ins but the mailbox over a restart. Default: none.
+   */
   stateFile?: string
-  /** Domain time; the machine's unless given. */
+  /** Domain time. Default: the machine's clock. */
   clock?: Clock
-  /** Default one JSON line an entry on standard error. */
+  /** Default: one JSON line per entry on standard error. */
   logger?: Logger
 }
 
-/** Where everything is, without trailing slashes. */
+/** The URLs of the stand-ins, without trailing slashes. */
 export interface SandboxUrls {
-  /** The front page, and the base of the Stripe API. */
+  /** The URL of the front page, which is also the base URL of the Stripe API. */
   url: string
-  /** What a Stripe client talks to; it adds `/v1/…` itself. */
+  /** The base URL for a Stripe client, which adds `/v1/…` itself. */
   stripeUrl: string
-  /** What a Creem client talks to; it adds `/v1/…` itself. */
+  /** The base URL for a Creem client, which adds `/v1/…` itself. */
   creemUrl: string
-  /** What stands before `user/event` in a booking link. */
+  /** The part of a booking link before `user/event`. */
   calcomUrl: string
   mailboxUrl: string
 }
@@ -75,33 +77,33 @@ export interface Sandbox {
   creem: CreemSandbox
   calcom: CalcomSandbox
   mailbox: MailboxSandbox
-  /** All areas as one app, for a host that serves it itself. */
+  /** All stand-ins as one app, for a host that serves it itself. */
   app: Hono
   /**
-   * Reads the state file and begins to listen.
+   * Reads the state file and starts to listen.
    *
-   * @throws `already_listening`, `invalid_state` after a stop, `state_file_unreadable`, and the
-   * system's error where the port is taken.
+   * @throws `already_listening`, `invalid_state` after a stop, `state_file_unreadable`, and the system's
+   *   error if the port is in use.
    */
   listen(): Promise<SandboxUrls>
-  /** Stops listening and delivering, and writes the state file. Further calls change nothing. */
+  /** Stops listening and delivering, and writes the state file. Further calls do nothing. */
   stop(): Promise<void>
 }
 
-/** What the state file holds. */
+/** The content of the state file. */
 interface SavedState {
   version: 1
   stripe: StripeSnapshot
-  /** Absent in a file from before there was one. */
+  /** Absent in a file from before Creem was added. */
   creem?: CreemSnapshot
   calcom: CalcomSnapshot
 }
 
-/** The stand-ins. Nothing is opened or read before `listen`. */
+/** Creates the stand-ins. Nothing is opened or read before `listen`. */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { port = 0, hostname = '127.0.0.1', stateFile } = options
   const logger = createLogger(options.logger ?? consoleLogger)
-  // Before the state file is read, a write would put an empty state in its place.
+  // A write before the state file was read would replace it with an empty state.
   let isRead = false
   const onChange = (): void => {
     if (isRead) file?.changed()
@@ -139,12 +141,17 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       throw new SandboxError('already_listening', 409, 'The sandbox is already listening.')
     }
     if (phase === 'stopped') {
-      throw new SandboxError('invalid_state', 409, 'A stopped sandbox does not begin again.')
+      throw new SandboxError(
+        'invalid_state',
+        409,
+        'A stopped sandbox cannot start again. Create a new one.',
+      )
     }
     phase = 'listening'
     try {
       const saved = await file?.read()
-      // A promise always: Hono's server leaves the failure of an answer that was there at once unhandled.
+      // Always returns a promise: if a response is returned directly, Hono's server leaves its failure
+      // unhandled.
       server = createAdaptorServer({
         fetch: async (req, env) => app.fetch(req, env),
         hostname,
@@ -225,14 +232,18 @@ function composeApp(parts: {
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]'])
 
 /**
- * Refuses a request by another name than the machine's own: a foreign page whose name was made to
- * resolve to this machine would otherwise read the mailbox.
+ * Refuses a request that names another host than this machine. Otherwise a foreign page whose name resolves
+ * to this machine could read the mailbox.
  */
 function ownHost(hostname: string): MiddlewareHandler {
   const isLocal = LOOPBACK.has(hostname) || hostname === '::1'
   return async (c, next) => {
     if (!isLocal || LOOPBACK.has(new URL(c.req.url).hostname)) return next()
-    throw new SandboxError('foreign_origin', 403, 'The sandbox answers on this machine only.')
+    throw new SandboxError(
+      'foreign_origin',
+      403,
+      'The sandbox only answers requests that name this machine.',
+    )
   }
 }
 
@@ -250,7 +261,7 @@ function close(server: Server | undefined): Promise<void> {
   return new Promise((resolve) => {
     if (!server?.listening) return resolve()
     server.close(() => resolve())
-    // Kept-alive connections would hold the close back until they time out.
+    // Keep-alive connections would delay the close until they time out.
     server.closeAllConnections()
   })
 }
@@ -264,7 +275,7 @@ function restore(
     throw new SandboxError(
       'state_file_unreadable',
       500,
-      `The sandbox's state file ${path} is of another version; delete it to begin anew.`,
+      `The sandbox's state file ${path} has another version. Delete it to start with an empty state.`,
     )
   }
   parts.stripe.restore(saved.stripe)

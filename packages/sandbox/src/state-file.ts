@@ -1,6 +1,6 @@
 /**
- * A state file that is always whole: a write goes to a neighbour first and takes the file's place
- * by a rename, so a crash leaves the old state or the new one, never half of either.
+ * A state file that is always complete. A write goes to a second file, which then replaces the first by a
+ * rename. So a crash leaves the old state or the new one, and never half of either.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import { dirname } from 'node:path'
 import { SandboxError } from './errors.ts'
 
 export interface StateFile {
-  /** The parsed file; undefined where there is none. @throws `state_file_unreadable` */
+  /** The parsed file; undefined if it does not exist. @throws `state_file_unreadable` */
   read(): Promise<unknown>
-  /** Writes soon; many calls close together become one write. */
+  /** Writes soon; several calls in short time become one write. */
   changed(): void
-  /** Writes what `changed` still owes, and waits for it. */
+  /** Writes pending changes and waits for the write. */
   flush(): Promise<void>
 }
 
-/** Milliseconds in which changes gather before they are written. */
+/** Milliseconds during which changes are collected before a write. */
 const GATHER_MS = 200
 
 export function createStateFile(
@@ -32,11 +32,11 @@ export function createStateFile(
   const write = (): Promise<void> => {
     clearTimeout(timer)
     timer = undefined
-    // One write after the other: two at once could rename in the wrong order.
+    // Writes run one after the other: two at once could rename in the wrong order.
     writing = writing.then(async () => {
       const neighbour = `${path}.${process.pid}.tmp`
       await mkdir(dirname(path), { recursive: true })
-      // The state holds webhook secrets, so nobody else on the machine may read it.
+      // The state contains webhook secrets, so only this user of the machine may read it.
       await writeFile(neighbour, JSON.stringify(state()), { mode: 0o600 })
       await rename(neighbour, path)
     })
@@ -61,7 +61,7 @@ export function createStateFile(
     changed() {
       timer ??= setTimeout(() => {
         write().catch((error: unknown) => {
-          // The next change tries again; the chain must not stay broken until then.
+          // The next change tries again, so the chain must not stay rejected.
           writing = Promise.resolve()
           onError(error)
         })
@@ -78,6 +78,6 @@ const unreadable = (path: string, cause: unknown): SandboxError =>
   new SandboxError(
     'state_file_unreadable',
     500,
-    `The sandbox's state file ${path} is not readable; delete it to begin anew.`,
+    `The sandbox's state file ${path} cannot be read. Delete it to start with an empty state.`,
     { cause },
   )

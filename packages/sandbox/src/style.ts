@@ -1,5 +1,5 @@
 /**
- * The pages' one style sheet, light and dark.
+ * The style sheet of all pages, light and dark.
  *
  * @module
  */

@@ -68,7 +68,9 @@ test('a payment by debit is unpaid when the session completes, and paid when it 
     status: 'succeeded',
     amount_received: 900,
   })
-  expect(() => running.sandbox.stripe.settleCheckout(session.id, 'succeeded')).toThrow('under way')
+  expect(() => running.sandbox.stripe.settleCheckout(session.id, 'succeeded')).toThrow(
+    'being processed',
+  )
   expect((await stripe.refunds.create({ payment_intent: id })).amount).toBe(900)
 })
 
@@ -206,7 +208,7 @@ test('the card that always asks pays on the page and needs its buyer at the rene
   expect(await stripe.invoices.retrieve(String(invoice?.id))).toMatchObject({ status: 'paid' })
   expect(await stripe.paymentIntents.retrieve(intent)).toMatchObject({ next_action: null })
   expect(() => running.sandbox.stripe.settlePayment(intent, 'failed')).toThrow(
-    'waits for no outcome',
+    'does not wait for an outcome',
   )
 })
 

@@ -179,7 +179,7 @@ test('a drill delivers by itself where delivery is off', async () => {
   const { body, headers } = receiver.received[0] ?? { body: '', headers: {} }
   const verified = stripe.webhooks.constructEvent(body, String(headers['stripe-signature']), SECRET)
   expect(verified.id).toBe(event?.id)
-  expect(() => control.requestsOf('evt_none')).toThrow('no event')
+  expect(() => control.requestsOf('evt_none')).toThrow('does not exist')
 })
 
 test('without a receiver, events are listed and none is waited for', async () => {

@@ -1,6 +1,6 @@
 /**
- * Bookings as Cal.com keeps them: a reschedule makes a new booking with a new uid, and what ties the
- * two together is `rescheduleUid` and the calendar entry's own id, which stays.
+ * Bookings as Cal.com stores them. A reschedule makes a new booking with a new uid. `rescheduleUid` and the
+ * unchanged id of the calendar entry link the two.
  *
  * @module
  */
@@ -9,29 +9,29 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '@repo/core'
 import { SandboxError } from '../errors.ts'
 
-/** What can be booked. */
+/** A kind of meeting that can be booked. */
 export interface CalcomEventType {
   id: number
-  /** User and event, as in the link: `acme/strategy-call`. */
+  /** User and event, as in a booking link: `acme/strategy-call`. */
   slug: string
   title: string
   minutes: number
-  /** How many may book the same time; they share one booking. Absent: one. */
+  /** How many attendees may book the same time and share one booking. Absent: one. */
   seats?: number
-  /** A booking waits until the host confirms or rejects it. Default false. */
+  /** Whether a booking waits until the host confirms or rejects it. Default false. */
   requiresConfirmation?: boolean
 }
 
 export interface CalcomAttendee {
   name: string
   email: string
-  /** An IANA name. Default UTC. */
+  /** An IANA name of a time zone. Default UTC. */
   timeZone?: string
 }
 
 /** One booking. Times are ISO 8601 in UTC. */
 export interface CalcomBooking {
-  /** `bookingId` on the wire; new with each reschedule. */
+  /** Sent as `bookingId`; new with each reschedule. */
   id: number
   uid: string
   eventTypeId: number
@@ -40,17 +40,19 @@ export interface CalcomBooking {
   attendee: Required<CalcomAttendee>
   metadata: Record<string, string>
   status: 'ACCEPTED' | 'PENDING' | 'CANCELLED' | 'REJECTED' | 'RESCHEDULED'
-  /** Of an event type with seats: who has one, the first included. */
+  /** For an event type with seats: the attendees who have a seat, including the first. */
   seated?: Required<CalcomAttendee>[]
-  /** What the calls of a recurring booking have in common. */
+  /** The id shared by the meetings of a recurring booking. */
   recurringEventId?: string
-  /** The host has asked for another time: it is cancelled until the attendee takes one. */
+  /**
+   * The host has asked for another time: the booking is cancelled until the attendee chooses one.
+   */
   requestReschedule?: boolean
-  /** The first booking's uid at Cal.com; the same over reschedules. */
+  /** The uid of the first booking at Cal.com, which reschedules keep. */
   iCalUID: string
-  /** 0 at first, 1 once it was moved, one more when it is cancelled. */
+  /** 0 at first, 1 after the first move, one more after a cancellation. */
   iCalSequence: number
-  /** The booking this one replaced. */
+  /** The booking that this one replaced. */
   rescheduleUid: string | null
   cancellationReason: string | null
 }
@@ -70,29 +72,28 @@ const MAX_VALUE = 500
 export function findEventType(store: BookingStore, slug: string): CalcomEventType {
   const found = store.eventTypes.find((type) => type.slug === slug)
   if (found !== undefined) return found
-  throw new SandboxError('not_found', 404, `There is no event type ${slug}.`)
+  throw new SandboxError('not_found', 404, `The event type ${slug} does not exist.`)
 }
 
-/** The event type of a booking. @throws `not_found` where it is no longer offered */
+/** The event type of a booking. @throws `not_found` if it is no longer offered */
 export function eventTypeOf(store: BookingStore, booking: CalcomBooking): CalcomEventType {
   const found = store.eventTypes.find((type) => type.id === booking.eventTypeId)
   if (found !== undefined) return found
-  throw new SandboxError('not_found', 404, `There is no event type ${booking.eventTypeId}.`)
+  throw new SandboxError('not_found', 404, `The event type ${booking.eventTypeId} does not exist.`)
 }
 
 /** @throws `not_found` */
 export function findBooking(store: BookingStore, uid: string): CalcomBooking {
   const found = store.bookings.get(uid)
   if (found !== undefined) return found
-  throw new SandboxError('not_found', 404, `There is no booking ${uid}.`)
+  throw new SandboxError('not_found', 404, `The booking ${uid} does not exist.`)
 }
 
 /**
  * Books a time.
  *
- * @throws `not_found` for an unknown event type, `invalid_body` for a time that is past or no time,
- * an attendee without name or address, or metadata over Cal.com's limits, and `invalid_state` where
- * the time is taken.
+ * @throws `not_found` for an unknown event type, `invalid_body` for an invalid or past time, an attendee
+ *   without name or address, or metadata over Cal.com's limits, and `invalid_state` if the time is taken.
  */
 export function book(
   store: BookingStore,
@@ -137,7 +138,9 @@ const findSeated = (store: BookingStore, type: CalcomEventType, start: Date) =>
       eventTypeId === type.id && status === 'ACCEPTED' && Date.parse(startTime) === start.getTime(),
   )
 
-/** One more at a time that others have booked: the booking and its uid are theirs. @throws `invalid_state` */
+/**
+ * Adds an attendee to a time that others have booked; booking and uid stay the same. @throws `invalid_state`
+ */
 function takeSeat(
   booking: CalcomBooking,
   type: CalcomEventType,
@@ -151,7 +154,7 @@ function takeSeat(
   return booking
 }
 
-/** The host takes or refuses a booking that waits. @throws `not_found`, `invalid_state` */
+/** Lets the host confirm or reject a waiting booking. @throws `not_found`, `invalid_state` */
 export function decide(
   store: BookingStore,
   uid: string,
@@ -165,13 +168,15 @@ export function decide(
   return Object.assign(booking, { status, cancellationReason: reason })
 }
 
-/** Frees one seat; the last one's cancels the booking. @throws `not_found`, `invalid_state` */
+/**
+ * Frees one seat; freeing the last seat cancels the booking. @throws `not_found`, `invalid_state`
+ */
 export function leave(store: BookingStore, uid: string, email: string): CalcomBooking {
   const booking = findAccepted(store, uid)
   const seated = booking.seated ?? []
   const left = seated.filter((attendee) => attendee.email !== email)
   if (left.length === seated.length) {
-    throw new SandboxError('not_found', 404, `Nobody of that address has a seat in ${uid}.`)
+    throw new SandboxError('not_found', 404, `No attendee with that address has a seat in ${uid}.`)
   }
   if (left.length === 0) return cancel(store, uid)
   booking.seated = left
@@ -179,10 +184,10 @@ export function leave(store: BookingStore, uid: string, email: string): CalcomBo
 }
 
 /**
- * Moves a booking: a new one takes its place.
+ * Moves a booking: a new booking replaces it.
  *
- * @throws `not_found`, `invalid_body` for a bad time, `invalid_state` where it is not accepted or
- * the time is taken.
+ * @throws `not_found`, `invalid_body` for an invalid time, `invalid_state` if the booking is not accepted or
+ *   the time is taken.
  */
 export function reschedule(store: BookingStore, uid: string, start: Date): CalcomBooking {
   const known = findBooking(store, uid)
@@ -196,13 +201,13 @@ export function reschedule(store: BookingStore, uid: string, start: Date): Calco
     uid: newUid(),
     ...span(type, start),
     status: 'ACCEPTED',
-    // Cal.com counts the first move, and no later one.
+    // Cal.com counts the first move and no later one.
     iCalSequence: 1,
     rescheduleUid: old.uid,
   })
 }
 
-/** Cancels a booking. @throws `not_found`, `invalid_state` where it is not accepted */
+/** Cancels a booking. @throws `not_found`, `invalid_state` if it is not accepted */
 export function cancel(store: BookingStore, uid: string, reason = ''): CalcomBooking {
   const booking = findAccepted(store, uid)
   booking.status = 'CANCELLED'
@@ -230,7 +235,7 @@ function span(type: CalcomEventType, start: Date): { startTime: string; endTime:
   return { startTime: seconds(start), endTime: seconds(end) }
 }
 
-/** Cal.com writes whole seconds: `2026-01-05T09:00:00Z`. */
+/** Cal.com writes times without milliseconds: `2026-01-05T09:00:00Z`. */
 const seconds = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`
 
 function checkStart(
@@ -246,7 +251,7 @@ function checkStart(
   throw new SandboxError('invalid_state', 409, 'This time is no longer free.')
 }
 
-/** Whether nothing accepted overlaps; the booking that is moved away does not count. */
+/** Whether no accepted booking overlaps; the booking that is being moved does not count. */
 function isFree(
   store: BookingStore,
   type: CalcomEventType,

@@ -20,7 +20,7 @@ import {
 
 const AREA = 'Cal.com'
 
-/** What the pages can do; each also sends its webhook. */
+/** The actions of the pages; each also sends its webhook. */
 export interface BookingActions {
   book(request: {
     slug: string
@@ -35,7 +35,7 @@ export interface BookingActions {
 interface PagesOptions {
   store: BookingStore
   actions: BookingActions
-  /** Null where a booking's page links nowhere. */
+  /** The host's page that a booking's page links to. Null: none. */
   redirectUrl: string | null
 }
 
@@ -76,18 +76,18 @@ export function createCalcomPages(options: PagesOptions): Hono {
 
 const slugOf = (c: HonoContext): string => `${c.req.param('user')}/${c.req.param('slug')}`
 
-/** `metadata[key]=value` pairs, as a link and the form carry them. */
+/** Reads `metadata[key]=value` pairs from a link or a form. */
 function metadataOf(pairs: Iterable<[string, string]>): Record<string, string> {
   const metadata: Record<string, string> = {}
   for (const [name, value] of pairs) {
     const key = /^metadata\[([^\]]+)\]$/.exec(name)?.[1]
-    // A plain assignment of this one key would change the object's prototype and not its content.
+    // Assigning this one key would change the object's prototype instead of adding a key.
     if (key !== undefined && key !== '__proto__') metadata[key] = value
   }
   return metadata
 }
 
-/** Does what a form asks and goes to the booking, or says why not. */
+/** Runs the action of a form and redirects to the booking, or shows the error. */
 function attempt(c: HonoContext, act: () => CalcomBooking): Response {
   try {
     return c.redirect(`/cal/booking/${act().uid}`, 303)
@@ -144,7 +144,7 @@ function EventType(props: { type: CalcomEventType; heading: string }) {
 
 function showEventType(store: BookingStore, c: HonoContext): Response {
   const type = store.eventTypes.find((candidate) => candidate.slug === slugOf(c))
-  if (type === undefined) return notFound(c, AREA, 'There is no such event type.')
+  if (type === undefined) return notFound(c, AREA, 'This event type does not exist.')
   const query = new URL(c.req.url).searchParams
   const replaced = query.get('rescheduleUid')
   if (replaced !== null) return c.redirect(`/cal/reschedule/${encodeURIComponent(replaced)}`, 303)
@@ -183,7 +183,7 @@ function showEventType(store: BookingStore, c: HonoContext): Response {
 
 function showReschedule(store: BookingStore, c: HonoContext): Response {
   const booking = store.bookings.get(c.req.param('uid') ?? '')
-  if (booking === undefined) return notFound(c, AREA, 'There is no such booking.')
+  if (booking === undefined) return notFound(c, AREA, 'This booking does not exist.')
   if (booking.status !== 'ACCEPTED') return c.redirect(`/cal/booking/${booking.uid}`, 303)
   const type = eventTypeOf(store, booking)
   const page = (
@@ -203,7 +203,9 @@ function showReschedule(store: BookingStore, c: HonoContext): Response {
   return render(c, page)
 }
 
-/** The host's page with what Cal.com appends: for display only, it proves nothing. */
+/**
+ * The host's page with the parameters that Cal.com appends. They are for display only and prove nothing.
+ */
 function returnUrl(redirectUrl: string, booking: CalcomBooking, type: CalcomEventType): string {
   const url = new URL(redirectUrl)
   url.searchParams.set('uid', booking.uid)
@@ -225,7 +227,7 @@ const headings: Record<CalcomBooking['status'], string> = {
 
 function showBooking({ store, redirectUrl }: PagesOptions, c: HonoContext): Response {
   const booking = store.bookings.get(c.req.param('uid') ?? '')
-  if (booking === undefined) return notFound(c, AREA, 'There is no such booking.')
+  if (booking === undefined) return notFound(c, AREA, 'This booking does not exist.')
   const type = eventTypeOf(store, booking)
   const next = [...store.bookings.values()].find((other) => other.rescheduleUid === booking.uid)
   const page = (

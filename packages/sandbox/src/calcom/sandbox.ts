@@ -1,6 +1,6 @@
 /**
- * The Cal.com stand-in: pages to book, move and cancel, and the webhooks that follow. Cal.com itself
- * sends each webhook once; the stand-in tries again, so that a host that was down loses nothing.
+ * The Cal.com stand-in: pages to book, move and cancel, and the webhooks that follow. Cal.com itself sends
+ * each webhook once; the stand-in retries, so that a host that was down loses nothing.
  *
  * @module
  */
@@ -36,25 +36,27 @@ import {
 } from './webhooks.ts'
 
 export interface CalcomSandboxOptions {
-  /** What can be booked. */
+  /** The event types that can be booked. */
   eventTypes: readonly CalcomEventType[]
-  /** Who is sent webhooks. Default none. */
+  /** The receivers of webhooks. Default none. */
   webhooks?: readonly CalcomWebhookTarget[]
-  /** Where a booking's page links back to, with `uid` and the times as query. Default nowhere. */
+  /**
+   * The page that a booking's page links back to, with `uid` and the times in the query. Default none.
+   */
   redirectUrl?: string
-  /** Where the pages are, without `/cal`. Default `http://127.0.0.1`. */
+  /** The origin of the pages, without `/cal`. Default `http://127.0.0.1`. */
   origin?: string
-  /** How webhooks are tried. */
+  /** The retries of webhooks. */
   delivery?: DeliveryOptions
-  /** Domain time; the machine's unless given. */
+  /** Domain time. Default: the machine's clock. */
   clock?: Clock
-  /** Default one JSON line an entry on standard error. */
+  /** Default: one JSON line per entry on standard error. */
   logger?: Logger
-  /** Told whenever the state has changed. */
+  /** Called after each change of the state. */
   onChange?: () => void
 }
 
-/** The stand-in's whole state as JSON. */
+/** The whole state of the stand-in as JSON. */
 export interface CalcomSnapshot {
   version: 1
   bookings: CalcomBooking[]
@@ -65,50 +67,54 @@ export interface CalcomSandbox {
   /** The pages under `/cal`. */
   app: Hono
   fetch(request: Request): Promise<Response>
-  /** Sets where the pages are. */
+  /** Sets the origin of the pages. */
   setOrigin(origin: string): void
-  /** One more receiver, as if the options had named it. */
+  /** Adds a receiver, as if the options had named it. */
   addWebhook(target: CalcomWebhookTarget): void
 
-  /** What can be booked. */
+  /** The event types that can be booked. */
   readonly eventTypes: readonly CalcomEventType[]
-  /** Every booking, oldest first; one that was moved stays with status `RESCHEDULED`. */
+  /** Every booking, the oldest first. A moved booking stays, with status `RESCHEDULED`. */
   readonly bookings: CalcomBooking[]
-  /** Every delivery, oldest first, with its raw body. */
+  /** Every delivery with its raw body, the oldest first. */
   readonly deliveries: Delivery[]
-  /** Books a time. @throws `not_found`, `invalid_body`, `invalid_state` where the time is taken */
+  /** Books a time. @throws `not_found`, `invalid_body`, `invalid_state` if the time is taken */
   book(request: {
     slug: string
     start: Date
     attendee: CalcomAttendee
     metadata?: Record<string, string>
   }): CalcomBooking
-  /** Moves a booking. @returns the new one. @throws `not_found`, `invalid_body`, `invalid_state` */
+  /**
+   * Moves a booking. @returns the new booking. @throws `not_found`, `invalid_body`, `invalid_state`
+   */
   reschedule(uid: string, start: Date): CalcomBooking
   /** Cancels a booking; `reason` is empty unless given. @throws `not_found`, `invalid_state` */
   cancel(uid: string, reason?: string): CalcomBooking
-  /** One of those who share a booking gives up the seat. @throws `not_found`, `invalid_state` */
+  /** Frees the seat of one attendee of a shared booking. @throws `not_found`, `invalid_state` */
   cancelSeat(uid: string, email: string): CalcomBooking
-  /** Books the same time in each of so many weeks; each is a booking. @throws as `book` */
+  /** Books the same time in each of `weeks` weeks, each as a booking. @throws as `book` */
   bookWeekly(request: Parameters<CalcomSandbox['book']>[0], weeks: number): CalcomBooking[]
-  /** The host takes a booking that waits. @throws `not_found`, `invalid_state` */
+  /** The host confirms a waiting booking. @throws `not_found`, `invalid_state` */
   confirm(uid: string): CalcomBooking
-  /** The host refuses a booking that waits. @throws `not_found`, `invalid_state` */
+  /** The host rejects a waiting booking. @throws `not_found`, `invalid_state` */
   reject(uid: string, reason?: string): CalcomBooking
-  /** The host asks for another time, which `reschedule` gives. @throws `not_found`, `invalid_state` */
+  /**
+   * The host asks for another time, which `reschedule` chooses. @throws `not_found`, `invalid_state`
+   */
   requestReschedule(uid: string, reason?: string): CalcomBooking
 
   /** Holds webhooks back. */
   pause(): void
-  /** Sends what was held back, and what comes. */
+  /** Sends the held webhooks, and all later ones at once. */
   resume(): void
-  /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
+  /** Resolves once no delivery runs and no retry is left. Held webhooks are not waited for. */
   settled(): Promise<void>
-  /** Sends an event, by a delivery's `eventId`, once more to everyone who was sent it. */
+  /** Sends an event, named by a delivery's `eventId`, again to each of its receivers. */
   redeliver(eventId: string): Promise<Delivery[]>
   /** The whole state as JSON. */
   snapshot(): CalcomSnapshot
-  /** Puts a snapshot in the place of the state; the options' receivers and event types stay. */
+  /** Replaces the state by a snapshot; the options' receivers and event types stay. */
   restore(snapshot: CalcomSnapshot): void
   /** Stops delivering. Pending deliveries stay pending. */
   stop(): Promise<void>
@@ -116,7 +122,9 @@ export interface CalcomSandbox {
 
 const WEEK_MS = 7 * 24 * 60 * 60_000
 
-/** A Cal.com stand-in. It opens nothing until a request comes or a webhook has to go out. */
+/**
+ * Creates a Cal.com stand-in. It opens no connection before a request arrives or a webhook is sent.
+ */
 export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbox {
   const { clock = systemClock, webhooks = [], redirectUrl = null } = options
   const logger = createLogger(options.logger ?? consoleLogger)

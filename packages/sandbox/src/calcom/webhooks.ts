@@ -1,6 +1,6 @@
 /**
- * Webhooks as Cal.com sends them. The body is signed and nothing else is: no time and no delivery
- * id, so a receiver has to recognise a repetition by itself.
+ * Webhooks as Cal.com sends them. Only the body is signed, without a time or a delivery id, so a receiver
+ * must recognise duplicates itself.
  *
  * @see https://cal.com/docs/developing/guides/automation/webhooks
  * @module
@@ -17,7 +17,7 @@ import {
 
 export interface CalcomWebhookTarget {
   url: string
-  /** The key of the signature. Without one Cal.com sends a fixed text in its place. */
+  /** The key of the signature. Without a key Cal.com sends a fixed text instead of a signature. */
   secret?: string
 }
 
@@ -28,10 +28,10 @@ export type CalcomTrigger =
   | 'BOOKING_REQUESTED'
   | 'BOOKING_REJECTED'
 
-/** What an event says instead of what its booking has: of a seat, whose it is. */
+/** The attendee of a seat, whom the event names instead of the booking's first attendee. */
 export interface CalcomSeat {
   attendee: CalcomBooking['attendee']
-  /** A cancelled seat has none. */
+  /** A cancelled seat has no metadata. */
   metadata?: Record<string, string>
 }
 
@@ -46,7 +46,7 @@ export function calcomHeaders(body: string, secret: string | undefined): Record<
   }
 }
 
-/** The raw body of a delivery. `origin` is where the pages are. */
+/** The raw body of a delivery. `origin` is the origin of the pages. */
 export function calcomBody(
   store: BookingStore,
   triggerEvent: CalcomTrigger,
@@ -63,9 +63,9 @@ export function calcomBody(
     ...(isRejected || isCancelled
       ? cancelledFields(booking)
       : acceptedFields(booking, type, origin)),
-    // One who gives a seat up cancels it, and the booking stands.
+    // An attendee who frees a seat gets a cancellation, but the booking stays.
     ...(isCancelled ? { status: 'CANCELLED' } : {}),
-    // A rejection has neither the calendar's id nor its counter.
+    // A rejection contains neither the calendar id nor the sequence number.
     ...(isRejected
       ? {
           iCalUID: undefined,
@@ -140,7 +140,7 @@ const acceptedFields = (booking: CalcomBooking, type: CalcomEventType, origin: s
   appsStatus: [{ appName: type.title, type: 'daily_video', success: 1, failures: 0, errors: [] }],
 })
 
-// A cancellation has no metadata and writes its times with an offset. Both are Cal.com's.
+// Cal.com's cancellations have no metadata, and their times are written with an offset.
 const cancelledFields = (booking: CalcomBooking): object => ({
   startTime: booking.startTime.replace('Z', '+00:00'),
   endTime: booking.endTime.replace('Z', '+00:00'),

@@ -1,6 +1,6 @@
 /**
- * Creem's REST API, as far as it is covered: products, checkouts, subscriptions, transactions,
- * refunds, customers and portal links.
+ * The covered part of Creem's REST API: products, checkouts, subscriptions, transactions, refunds, customers
+ * and portal links.
  *
  * @see https://docs.creem.io/api-reference/introduction
  * @module
@@ -28,7 +28,7 @@ export interface CreemApiOptions {
   store: CreemStore
   apiKey: string
   logger: Logger
-  /** The status of one failure of what `failNext` asked for; null where none is left. */
+  /** The status of the next failure that `failNext` requested; null if none is left. */
   takeFailure(): number | null
   takeFault(): FaultKind | null
   onChange(): void
@@ -126,7 +126,7 @@ export function createCreemApi(options: CreemApiOptions): Hono {
   return app
 }
 
-/** Refuses every key but the store's. @throws `CreemApiError` 403. */
+/** Refuses every key except the store's. @throws `CreemApiError` 403. */
 function authenticate(given: string | undefined, apiKey: string): void {
   const [one, other] = [given ?? '', apiKey].map((text) =>
     createHash('sha256').update(text).digest(),
@@ -145,7 +145,7 @@ const PRODUCT = {
   tax_mode: 'text',
   tax_category: 'text',
   default_success_url: 'url',
-  // The official SDK always sends it.
+  // The official SDK always sends this member.
   abandoned_cart_recovery_enabled: 'flag',
 } as const
 
@@ -199,7 +199,9 @@ const CHECKOUT = {
   metadata: 'object',
 } as const
 
-/** `Idempotency-Key` is documented for products only, so a repeated request makes another one. */
+/**
+ * Creem documents `Idempotency-Key` for products only, so a repeated request makes another checkout.
+ */
 function createCheckout(store: CreemStore, body: Record<string, unknown>): CreemCheckout {
   const product = find(store, 'products', body.product_id)
   if (product.status !== 'active') throw new CreemApiError(400, 'Product is not active')

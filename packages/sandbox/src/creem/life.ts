@@ -1,6 +1,6 @@
 /**
- * What happens at Creem: a checkout is paid, a subscription renews or ends, money goes back. Each
- * tells of it by its events.
+ * The events at Creem: a checkout is paid, a subscription renews or ends, money is refunded. Each function
+ * also makes the webhook events.
  *
  * @see https://docs.creem.io/code/webhooks
  * @module
@@ -33,7 +33,7 @@ function emit(store: CreemStore, eventType: string, object: object): void {
 const emitSubscription = (store: CreemStore, word: string, subscription: CreemSubscription): void =>
   emit(store, `subscription.${word}`, shownSubscription(store, subscription))
 
-/** What a checkout costs. */
+/** The price of a checkout. */
 export const amountOf = (store: CreemStore, checkout: CreemCheckout): number =>
   (checkout.custom_price ?? find(store, 'products', checkout.product).price) * checkout.units
 
@@ -53,7 +53,7 @@ function customerOf(store: CreemStore, checkout: CreemCheckout, email: string): 
   return customer
 }
 
-/** One payment of an order. */
+/** Makes one payment of an order. */
 function charge(
   store: CreemStore,
   order: CreemOrder,
@@ -82,7 +82,10 @@ function charge(
   return transaction
 }
 
-/** On the day of the month on which the subscription began, or on the last of a shorter month. */
+/**
+ * The end of a period: the day of the month on which the subscription started, or the last day of a shorter
+ * month.
+ */
 const endOf = (start: Date, began: Date, product: CreemProduct): Date => {
   const [from, anchor] = [start, began].map((date) => Math.floor(date.getTime() / 1000))
   const interval = product.billing_period === 'every-year' ? 'year' : 'month'
@@ -90,9 +93,9 @@ const endOf = (start: Date, began: Date, product: CreemProduct): Date => {
 }
 
 /**
- * Pays a checkout as its buyer would.
+ * Pays a checkout, like its buyer.
  *
- * @throws `invalid_state` for one that is not open, and `CreemApiError` without an address.
+ * @throws `invalid_state` for a checkout that is not open, and `CreemApiError` without an address.
  */
 export function payCheckout(store: CreemStore, id: string, email?: string): CreemCheckout {
   const checkout = find(store, 'checkouts', id)
@@ -167,14 +170,16 @@ function begin(
   return subscription
 }
 
-/** Closes an open checkout, as Creem does by itself after a while. It sends no event. */
+/** Expires an open checkout, as Creem does after a while. No event is sent. */
 export function expireCheckout(store: CreemStore, id: string): CreemCheckout {
   const checkout = find(store, 'checkouts', id)
   if (checkout.status === 'pending') checkout.status = 'expired'
   return checkout
 }
 
-/** Ends the present period: the next begins and is charged, or a scheduled end takes effect. */
+/**
+ * Ends the current period: the next period begins and is charged, or a scheduled end takes effect.
+ */
 export function renew(store: CreemStore, id: string): CreemSubscription {
   const subscription = find(store, 'subscriptions', id)
   if (subscription.status === 'canceled') {
@@ -201,7 +206,7 @@ export function renew(store: CreemStore, id: string): CreemSubscription {
   return subscription
 }
 
-/** The card is declined when the next period is charged; `renew` is the try that succeeds. */
+/** Declines the card when the next period is charged; `renew` then plays the successful retry. */
 export function failRenewal(store: CreemStore, id: string): CreemSubscription {
   const subscription = find(store, 'subscriptions', id)
   if (subscription.status !== 'active' && subscription.status !== 'past_due') {
@@ -221,7 +226,7 @@ function end(store: CreemStore, subscription: CreemSubscription): CreemSubscript
   return subscription
 }
 
-/** @throws `CreemApiError` 400 for one that has ended. */
+/** @throws `CreemApiError` 400 for a subscription that has ended. */
 export function cancel(
   store: CreemStore,
   id: string,
@@ -241,7 +246,9 @@ export function cancel(
   return subscription
 }
 
-/** Gives `amount` back, by default all that is left. @throws `CreemApiError` 400 for more. */
+/**
+ * Refunds `amount`, by default the whole remaining amount. @throws `CreemApiError` 400 for more.
+ */
 export function refund(store: CreemStore, id: string, amount?: number): CreemTransaction {
   const transaction = find(store, 'transactions', id)
   const left = transaction.amount_paid - transaction.refunded_amount
@@ -266,7 +273,7 @@ export function refund(store: CreemStore, id: string, amount?: number): CreemTra
   return transaction
 }
 
-/** A bank takes a payment back. @throws `invalid_state` for one it has taken before. */
+/** Plays a chargeback. @throws `invalid_state` for a payment that was charged back before. */
 export function dispute(store: CreemStore, id: string): CreemTransaction {
   const transaction = find(store, 'transactions', id)
   if (transaction.status === 'chargedBack') {

@@ -1,5 +1,5 @@
 /**
- * What the Creem stand-in keeps, as Creem's API shows it.
+ * The records of the Creem stand-in, in the form of Creem's API.
  *
  * @see https://docs.creem.io/api-reference/introduction
  * @module
@@ -26,7 +26,7 @@ export interface CreemProduct extends Dated {
   object: 'product'
   name: string
   description: string
-  /** Minor units. */
+  /** In minor units. */
   price: number
   currency: 'EUR' | 'USD'
   billing_type: 'onetime' | 'recurring'
@@ -96,7 +96,7 @@ export interface CreemCheckout extends Entity {
   product: string
   units: number
   custom_price: number | null
-  /** What was asked to be filled in. */
+  /** The buyer's data that the request prefilled. */
   buyer: { id?: string; email?: string }
   success_url: string | null
   metadata: Record<string, unknown>
@@ -113,7 +113,7 @@ export interface CreemEvent {
   object: Record<string, unknown>
 }
 
-/** The stand-in's tables, and its whole state but for deliveries. */
+/** The stand-in's tables: its whole state except deliveries. */
 export interface CreemTables {
   products: CreemProduct[]
   customers: CreemCustomer[]
@@ -130,7 +130,7 @@ export interface CreemStore {
   clock: Clock
   origin: string
   tables: CreemTables
-  /** Told of each event as it is made. */
+  /** Called for each new event. */
   onEvent(event: CreemEvent): void
 }
 
@@ -147,7 +147,7 @@ export const emptyTables = (): CreemTables => ({
 
 export const newId = (prefix: string): string => `${prefix}_${randomBytes(11).toString('hex')}`
 
-/** `created_at` and `updated_at`, both now. */
+/** `created_at` and `updated_at`, both set to now. */
 export function dated(store: CreemStore): { mode: 'test'; created_at: string; updated_at: string } {
   const now = store.clock.now().toISOString()
   return { mode: 'test', created_at: now, updated_at: now }
@@ -177,7 +177,7 @@ export function find<Name extends Table>(
   throw new CreemApiError(404, `${WHAT[table]} not found`)
 }
 
-/** What Creem's API refuses. */
+/** An error that Creem's API answers. */
 export class CreemApiError extends Error {
   override readonly name = 'CreemApiError'
   readonly status: 400 | 403 | 404

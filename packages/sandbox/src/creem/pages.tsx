@@ -16,7 +16,7 @@ import { CreemApiError, type CreemCheckout, type CreemStore, find } from './obje
 
 const AREA = 'Creem'
 
-/** The one number that pays; every other valid one is declined. */
+/** The one card number that pays; every other valid number is declined. */
 const CARD = '4242424242424242'
 
 interface PagesOptions {
@@ -56,7 +56,7 @@ export function createCreemPages(options: PagesOptions): Hono {
   })
   app.post('/creem/events/:id/redeliver', async (c) => {
     const again = await options.queue.redeliver(c.req.param('id'))
-    if (again.length === 0) return notFound(c, AREA, 'There is no such event.')
+    if (again.length === 0) return notFound(c, AREA, 'This event does not exist.')
     return c.redirect('/', 303)
   })
   return app
@@ -68,7 +68,7 @@ const checkoutOf = (store: CreemStore, c: HonoContext): CreemCheckout | undefine
 const customerOf = (store: CreemStore, c: HonoContext): string | undefined =>
   store.tables.portals.find(({ token }) => token === c.req.param('token'))?.customer
 
-/** Why it was not paid; null where it was. */
+/** Pays the checkout. Returns the reason if it was not paid, else null. */
 async function pay(
   store: CreemStore,
   { id }: CreemCheckout,
@@ -85,8 +85,8 @@ async function pay(
 }
 
 /**
- * The host's page with what Creem adds to it, signed with the API key; the signature proves nothing
- * to a host that asks the API.
+ * The host's page with the parameters that Creem appends, signed with the API key. A host that asks the API
+ * does not need the signature.
  *
  * @see https://docs.creem.io/learn/checkout-session/return-url
  */
@@ -110,7 +110,7 @@ function returnUrl(store: CreemStore, checkout: CreemCheckout, apiKey: string): 
 
 function checkoutPage(store: CreemStore, c: HonoContext, error: string | null): Response {
   const checkout = checkoutOf(store, c)
-  if (!checkout) return notFound(c, AREA, 'There is no such checkout.')
+  if (!checkout) return notFound(c, AREA, 'This checkout does not exist.')
   if (checkout.status !== 'pending') {
     const page = (
       <Notice title="Checkout" area={AREA}>

@@ -1,6 +1,6 @@
 /**
- * What a request to Creem's API may say. What is not documented is refused, so that a client that
- * relies on it is found here and not at Creem.
+ * The accepted parameters of Creem's API. Undocumented ones are refused, so that a client that relies on them
+ * fails here and not at Creem.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { CreemApiError } from './objects.ts'
 
 type Kind = 'flag' | 'text' | 'url' | 'whole' | 'object'
 
-/** The members a body may have; a `!` after the kind makes one required. */
+/** The members that a body may have; a `!` after the kind makes a member required. */
 export type Form = Record<string, Kind | `${Kind}!`>
 
 const FITS: Record<Kind, (value: unknown) => boolean> = {
@@ -29,7 +29,7 @@ const NAMES: Record<Kind, string> = {
   object: 'an object',
 }
 
-/** A JSON body of this form. @throws `CreemApiError` 400. */
+/** Reads a JSON body of this form. @throws `CreemApiError` 400. */
 export async function readBody(c: HonoContext, form: Form): Promise<Record<string, unknown>> {
   const body: unknown = await c.req.json().catch(() => undefined)
   if (!FITS.object(body)) throw new CreemApiError(400, 'The body is not a JSON object')
@@ -55,7 +55,7 @@ export function checkMembers(given: Record<string, unknown>, form: Form, path = 
   }
 }
 
-/** The query, of these names only. @throws `CreemApiError` 400. */
+/** Reads the query, which may only have these names. @throws `CreemApiError` 400. */
 export function readQuery(c: HonoContext, names: readonly string[]): Record<string, string> {
   const query = c.req.query()
   const unknown = Object.keys(query).find((name) => !names.includes(name))
@@ -63,7 +63,7 @@ export function readQuery(c: HonoContext, names: readonly string[]): Record<stri
   return query
 }
 
-/** One page of a list, as Creem numbers them. @throws `CreemApiError` 400. */
+/** One page of a list, with Creem's page numbers. @throws `CreemApiError` 400. */
 export function paged<T>(rows: readonly T[], query: Record<string, string>) {
   const [page, size] = [query.page_number ?? '1', query.page_size ?? '10'].map(Number)
   if (!page || !size || page < 1 || size < 1 || size > 100) {

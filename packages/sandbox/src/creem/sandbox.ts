@@ -1,6 +1,6 @@
 /**
- * The Creem stand-in: its REST API under `/creem/v1`, pages a person can use, webhooks with Creem's
- * signature and Creem's few retries, and handles for tests.
+ * The Creem stand-in: its REST API under `/creem/v1`, pages for people, webhooks with Creem's signature and
+ * Creem's few retries, and controls for tests.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import {
 } from './objects.ts'
 import { createCreemPages } from './pages.tsx'
 
-/** Who is sent webhooks. */
+/** A receiver of webhooks. */
 export interface CreemWebhookTarget {
   url: string
   /** The key of the signature. */
@@ -40,23 +40,23 @@ export interface CreemWebhookTarget {
 }
 
 export interface CreemSandboxOptions {
-  /** The only key the API takes. Default `creem_test_sandbox`. */
+  /** The only key that the API accepts. Default `creem_test_sandbox`. */
   apiKey?: string
-  /** Default none. */
+  /** The receivers of webhooks. Default none. */
   webhooks?: readonly CreemWebhookTarget[]
-  /** Where the pages are, without `/creem`. Default `http://127.0.0.1`. */
+  /** The origin of the pages, without `/creem`. Default `http://127.0.0.1`. */
   origin?: string
-  /** How webhooks are tried. Default as Creem: again after 30 seconds, 1 and 5 minutes and 1 hour. */
+  /** The retries of webhooks. Default as at Creem: after 30 seconds, 1 and 5 minutes and 1 hour. */
   delivery?: DeliveryOptions
-  /** Domain time; the machine's unless given. */
+  /** Domain time. Default: the machine's clock. */
   clock?: Clock
-  /** Default one JSON line an entry on standard error. */
+  /** Default: one JSON line per entry on standard error. */
   logger?: Logger
-  /** Told whenever the state has changed. */
+  /** Called after each change of the state. */
   onChange?: () => void
 }
 
-/** The stand-in's whole state as JSON. */
+/** The whole state of the stand-in as JSON. */
 export interface CreemSnapshot {
   version: 1
   tables: CreemTables
@@ -68,51 +68,57 @@ export interface CreemSandbox {
   app: Hono
   fetch(request: Request): Promise<Response>
   setOrigin(origin: string): void
-  /** One more receiver, as if the options had named it. */
+  /** Adds a receiver, as if the options had named it. */
   addWebhook(target: CreemWebhookTarget): void
 
-  /** A product as its dashboard makes one. Minor units; `interval` makes it a subscription. */
+  /**
+   * Creates a product, as in the dashboard. The price is in minor units; `interval` makes it a subscription.
+   */
   createProduct(product: {
     name: string
     price: number
     currency: 'EUR' | 'USD'
     interval?: 'month' | 'year'
   }): CreemProduct
-  /** Pays a checkout. @throws `invalid_state` for one that is not open */
+  /** Pays a checkout. @throws `invalid_state` if the checkout is not open */
   completeCheckout(id: string, buyer?: { email?: string }): CreemCheckout
-  /** Lets an open checkout run out; Creem sends no event of it. */
+  /** Expires an open checkout; Creem sends no event for it. */
   expireCheckout(id: string): CreemCheckout
-  /** Ends the present period: the next is charged, or a scheduled end takes effect. */
+  /** Ends the current period: the next period is charged, or a scheduled end takes effect. */
   renew(subscriptionId: string): CreemSubscription
-  /** The period ends and the card is declined. @throws `invalid_state` for one that will not renew */
+  /**
+   * Ends the period with a declined card. @throws `invalid_state` for a subscription that will not renew
+   */
   failRenewal(subscriptionId: string): CreemSubscription
-  /** Refunds as from the dashboard, which can refund a part. Default: all that is left. */
+  /** Refunds, as in the dashboard, which can refund a part. Default: the whole remaining amount. */
   refund(transactionId: string, amount?: number): CreemTransaction
-  /** A bank takes a payment back. @throws `invalid_state` for one it has taken before */
+  /** Plays a chargeback. @throws `invalid_state` for a payment that was charged back before */
   dispute(transactionId: string): CreemTransaction
 
-  /** Every event, oldest first. */
+  /** Every event, the oldest first. */
   readonly events: CreemEvent[]
-  /** Every delivery, oldest first. */
+  /** Every delivery, the oldest first. */
   readonly deliveries: Delivery[]
-  /** The signed bytes of an event for each receiver, whether sent or not. @throws `not_found` */
+  /** The signed bytes of an event for each receiver, sent or not. @throws `not_found` */
   requestsOf(eventId: string): DeliveryRequest[]
-  /** Sends an event once more to everyone who was sent it. */
+  /** Sends an event again to each of its receivers. */
   redeliver(eventId: string): Promise<Delivery[]>
   /** Holds webhooks back. */
   pause(): void
-  /** Sends what was held back, and what comes. */
+  /** Sends the held webhooks, and all later ones at once. */
   resume(): void
-  /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
+  /** Resolves once no delivery runs and no retry is left. Held webhooks are not waited for. */
   settled(): Promise<void>
-  /** Makes the next API requests fail with `status` (429, or 500 and above); `times` is 1 unless given. */
+  /**
+   * Makes the next API requests fail with `status` (429, or 500 and above). Default of `times`: 1.
+   */
   failNext(failure: { status: number; times?: number }): void
-  /** Makes a share of the API requests fail from now on; null ends it. @throws `invalid_state` */
+  /** Makes a share of the API requests fail from now on; null ends this. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 
   /** The whole state as JSON. */
   snapshot(): CreemSnapshot
-  /** Puts a snapshot in the place of the state; the options' receivers and key stay. */
+  /** Replaces the state by a snapshot; the options' receivers and key stay. */
   restore(snapshot: CreemSnapshot): void
   /** Stops delivering. Pending deliveries stay pending. */
   stop(): Promise<void>
@@ -130,7 +136,9 @@ const signed = ({ url, secret }: CreemWebhookTarget, body: string): DeliveryRequ
   },
 })
 
-/** A Creem stand-in. It opens nothing until a request comes or a webhook has to go out. */
+/**
+ * Creates a Creem stand-in. It opens no connection before a request arrives or a webhook is sent.
+ */
 export function createCreemSandbox(options: CreemSandboxOptions = {}): CreemSandbox {
   const { clock = systemClock, apiKey = 'creem_test_sandbox' } = options
   const logger = createLogger(options.logger ?? consoleLogger)
@@ -217,7 +225,7 @@ export function createCreemSandbox(options: CreemSandboxOptions = {}): CreemSand
     },
     requestsOf(eventId) {
       const event = store.tables.events.find(({ id }) => id === eventId)
-      if (!event) throw new SandboxError('not_found', 404, `There is no event ${eventId}.`)
+      if (!event) throw new SandboxError('not_found', 404, `The event ${eventId} does not exist.`)
       return targets.map((target) => signed(target, JSON.stringify(event)))
     },
     redeliver: queue.redeliver,

@@ -1,5 +1,5 @@
 /**
- * Records as Creem writes them out: what a record names by id is shown whole where Creem does so.
+ * Records in the form that Creem sends: an id becomes a whole object wherever Creem expands it.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import {
   find,
 } from './objects.ts'
 
-/** As from the API and in its own events. */
+/** A subscription as in the API and in its own events. */
 export function shownSubscription(store: CreemStore, subscription: CreemSubscription) {
   const { order: _, next_transaction_date: next, ...shown } = subscription
   return {
     ...shown,
-    // Left out where there is none: a null is of no type that Creem's SDK reads.
+    // Left out if there is none: Creem's SDK accepts null for no type.
     ...(next === null ? {} : { next_transaction_date: next }),
     product: find(store, 'products', subscription.product),
     customer: find(store, 'customers', subscription.customer),
@@ -35,8 +35,8 @@ export function shownSubscription(store: CreemStore, subscription: CreemSubscrip
 }
 
 /**
- * A checkout with its order, which does not name its transaction: Creem's own samples leave it out,
- * and a client has to manage without.
+ * A checkout with its order. The order does not name its transaction, because Creem's own samples leave it
+ * out and a client has to work without it.
  *
  * @see https://docs.creem.io/code/webhooks
  */
@@ -55,13 +55,13 @@ export function shownCheckout(store: CreemStore, checkout: CreemCheckout) {
   }
 }
 
-/** A subscription inside another object names what it belongs to by id. */
+/** A subscription inside another object: it names related objects by id. */
 function nested(store: CreemStore, id: string) {
   const { order: _, ...shown } = find(store, 'subscriptions', id)
   return shown
 }
 
-/** What a refund and a dispute tell beside themselves. */
+/** The related objects that the events of refunds and disputes include. */
 export function shownSurroundings(store: CreemStore, transaction: CreemTransaction) {
   const checkout = store.tables.checkouts.find(({ order }) => order === transaction.order)
   return {

@@ -1,6 +1,6 @@
 /**
- * The outbox's mails: one JSON file each, named by the mail's id. Nothing but such files is read,
- * whatever else lies in the folder and whatever an address asks for.
+ * Reads the outbox's mails: one JSON file each, named by the mail's id. No other file is read, whatever else
+ * the folder contains and whatever a URL asks for.
  *
  * @module
  */
@@ -19,27 +19,27 @@ export interface MailboxMessage {
   html: string
   text: string
   headers: Record<string, string>
-  /** Null where the sender gave none. */
+  /** Null if the sender gave none. */
   idempotencyKey: string | null
-  /** ISO 8601. */
+  /** In ISO 8601. */
   createdAt: string
 }
 
 const ID = /^[A-Za-z0-9_-]{1,200}$/
 
-/** One mail; null where there is none of this id. */
+/** Reads one mail; null if there is none with this id. */
 export async function readMail(folder: string, id: string): Promise<MailboxMessage | null> {
   if (!ID.test(id)) return null
   try {
     return mailOf(id, JSON.parse(await readFile(join(folder, `${id}.json`), 'utf8')))
   } catch (error) {
-    // A broken file is no mail, and must not take the whole mailbox with it.
+    // A broken file is skipped, so that it does not break the whole mailbox.
     if (error instanceof SyntaxError || hasCode(error, ['ENOENT', 'EISDIR'])) return null
     throw error
   }
 }
 
-/** All mails, newest first; `to` keeps those to one address, in whatever case. */
+/** All mails, the newest first. `to` selects the mails to one address, in any case. */
 export async function readMails(folder: string, to?: string): Promise<MailboxMessage[]> {
   const names = await namesIn(folder)
   const ids = names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5))
@@ -57,7 +57,7 @@ async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    // The outbox makes the folder with its first mail.
+    // The outbox creates the folder with its first mail.
     if (hasCode(error, ['ENOENT'])) return []
     throw error
   }
@@ -68,7 +68,7 @@ const hasCode = (error: unknown, codes: string[]): boolean =>
 
 const isSame = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
 
-/** The parsed file as a mail; null where it is none. The file's name is the id. */
+/** Converts a parsed file to a mail; null if it is not one. The file's name is the id. */
 function mailOf(id: string, value: unknown): MailboxMessage | null {
   if (typeof value !== 'object' || value === null) return null
   const fields = value as Record<string, unknown>

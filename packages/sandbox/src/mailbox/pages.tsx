@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * The mailbox: what the host sent, as its reader would see it. A mail is shown in a frame that runs
- * no script and has no origin; its links leave the frame, as they leave a mail program.
+ * The mailbox: the host's mails as their reader sees them. A mail is shown in a frame that runs no script and
+ * has no origin. Its links open outside the frame, as in a mail program.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { type MailboxMessage, readMail, readMails } from './mails.ts'
 
 const AREA = 'Mailbox'
 
-/** How many mails the list shows. */
+/** The most mails that the list shows. */
 const SHOWN = 200
 
-/** The app that answers `/mailbox` and what is below it. */
+/** The app that answers `/mailbox` and paths below it. */
 export function createMailboxPages(folder: string | null): Hono {
   const app = new Hono()
   app.get('/mailbox', async (c) => {
@@ -36,7 +36,7 @@ export function createMailboxPages(folder: string | null): Hono {
 
 async function showMail(folder: string | null, c: HonoContext): Promise<Response> {
   const mail = folder === null ? null : await readMail(folder, c.req.param('id') ?? '')
-  if (mail === null) return notFound(c, AREA, 'There is no such mail.')
+  if (mail === null) return notFound(c, AREA, 'This mail does not exist.')
   const isText = c.req.query('view') === 'text' || mail.html === ''
   return render(c, <MailPage mail={mail} isText={isText} />, { showsMail: true })
 }
@@ -153,7 +153,7 @@ function MailHeaders({ headers }: { headers: Record<string, string> }) {
   )
 }
 
-/** The mail with its links turned to the whole window; the first `base` of a page is the one that counts. */
+/** Makes the mail's links open in the whole window. Only the first `base` of a page counts. */
 function framed(html: string): string {
   const base = '<base target="_top">'
   return /<head\b[^<>]*>/i.test(html)

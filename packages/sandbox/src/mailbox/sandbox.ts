@@ -11,9 +11,11 @@ import { type MailboxMessage, readMails } from './mails.ts'
 import { createMailboxPages } from './pages.tsx'
 
 export interface MailboxSandboxOptions {
-  /** The folder of the outbox; it need not exist yet. Without one the mailbox stays empty. */
+  /**
+   * The folder of the outbox; it need not exist yet. Default: none, and the mailbox stays empty.
+   */
   outboxDir?: string
-  /** Default one JSON line an entry on standard error. */
+  /** Default: one JSON line per entry on standard error. */
   logger?: Logger
 }
 
@@ -21,11 +23,11 @@ export interface MailboxSandbox {
   /** The pages under `/mailbox`, and `GET /mailbox/api/messages?to=` as JSON. */
   app: Hono
   fetch(request: Request): Promise<Response>
-  /** The mails, newest first; `to` keeps those to one address. */
+  /** The mails, the newest first. `to` selects the mails to one address. */
   messages(filter?: { to?: string }): Promise<MailboxMessage[]>
 }
 
-/** A mailbox over an outbox folder. */
+/** Creates a mailbox for an outbox folder. */
 export function createMailboxSandbox(options: MailboxSandboxOptions = {}): MailboxSandbox {
   const { outboxDir = null } = options
   const app = createMailboxPages(outboxDir)

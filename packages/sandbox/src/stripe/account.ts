@@ -1,5 +1,6 @@
 /**
- * The account a key belongs to. Two stand-ins with one key are one account, with two keys two.
+ * The account that a key belongs to. Two stand-ins with the same key have the same account; another key means
+ * another account.
  *
  * @see https://docs.stripe.com/api/accounts/retrieve
  * @module

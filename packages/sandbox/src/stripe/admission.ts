@@ -1,5 +1,5 @@
 /**
- * Who may ask, in which version, and the failures a test asked for.
+ * Checks the key, the account and the version of a request, and plays the failures that a test asked for.
  *
  * @module
  */
@@ -8,22 +8,24 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { accountOf } from './account.ts'
 import { StripeApiError, type StripeErrorCode } from './errors.ts'
 
-/** What the next API requests answer instead of their result. */
+/** An error that the next API requests answer instead of their result. */
 export interface Failure {
-  /** 429 and 502 and above come before a request begins. */
+  /** 429 and statuses from 502 up occur before a request begins. */
   status: number
   times: number
-  /** Stripe's error code; by the status unless given. */
+  /** Stripe's error code. Default: by the status. */
   code?: StripeErrorCode
   message?: string
   /**
-   * Whether the request had begun, so that this answer is kept under its idempotency key. Default
-   * true for 500 only.
+   * Whether the request had begun, so that this answer is kept under its idempotency key. Default: true for
+   * 500 only.
    */
   isKept?: boolean
 }
 
-/** Refuses every key but the account's, in a Bearer or Basic header. @throws `invalid_api_key` */
+/**
+ * Refuses every key except the account's, in a Bearer or Basic header. @throws `invalid_api_key`
+ */
 export function authenticate(header: string | undefined, secretKey: string): void {
   const key = keyOf(header)
   if (key === '') {
@@ -36,7 +38,7 @@ export function authenticate(header: string | undefined, secretKey: string): voi
   throw new StripeApiError('invalid_api_key', 401, `Invalid API Key provided: ****${key.slice(-4)}`)
 }
 
-/** The key of a Bearer or Basic header; empty where there is none. */
+/** The key in a Bearer or Basic header; empty if there is none. */
 function keyOf(header = ''): string {
   const [scheme = '', value = ''] = header.split(' ')
   if (scheme.toLowerCase() === 'bearer') return value
@@ -45,7 +47,7 @@ function keyOf(header = ''): string {
 }
 
 /**
- * Refuses to act for another account: a key of the stand-in belongs to one.
+ * Refuses to act for another account, because a key of the stand-in belongs to one account.
  *
  * @throws `account_invalid`, 403
  */
@@ -58,7 +60,7 @@ export function checkAccount(named: string | undefined, secretKey: string): void
   )
 }
 
-/** Refuses what is no API version. */
+/** Refuses a version header that is not an API version. */
 export function checkVersion(version: string): void {
   if (/^\d{4}-\d{2}-\d{2}(\.\w+)?$/.test(version)) return
   const message = `Invalid Stripe API version: ${version.slice(0, 40)}`
@@ -66,12 +68,12 @@ export function checkVersion(version: string): void {
 }
 
 /**
- * Whether a failure broke a request off that had begun, so that it is kept under its key. 502 and
- * above come from what stands before the API, 429 from its limiter: there nothing began.
+ * Whether a failure interrupted a request that had begun, so that it is kept under its idempotency key.
+ * Statuses from 502 up come from a proxy before the API, and 429 from its limiter: then nothing had begun.
  */
 export const isBroken = ({ status, isKept }: Failure): boolean => isKept ?? status === 500
 
-/** Another request holds the object; the SDK is told to try again. */
+/** The error while another request holds the object; it tells the SDK to retry. */
 export const lockTimeout = (): StripeApiError =>
   new StripeApiError(
     'lock_timeout',
@@ -81,7 +83,7 @@ export const lockTimeout = (): StripeApiError =>
     { 'stripe-should-retry': 'true' },
   )
 
-/** What a failure on demand answers. */
+/** The error of a requested failure. */
 export function failureError(
   failure: Pick<Failure, 'code' | 'message' | 'status'>,
 ): StripeApiError {

@@ -1,5 +1,5 @@
 /**
- * What the records of the stand-in share.
+ * The common parts of the stand-in's records.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** Keys and values are strings, as Stripe stores them. */
 export type Metadata = Record<string, string>
 
-/** A list inside another object. */
+/** A list that is embedded in another object. */
 export interface Embedded<T> {
   object: 'list'
   data: T[]
@@ -16,7 +16,7 @@ export interface Embedded<T> {
   url: string
 }
 
-/** What every record has: `created` is in Unix seconds. */
+/** The members of every record. `created` is in Unix seconds. */
 export interface Base {
   id: string
   object: string
@@ -58,7 +58,7 @@ export interface Price extends Base {
   tiers_mode: null
   transform_quantity: null
   type: 'one_time' | 'recurring'
-  /** Minor units of `currency`. */
+  /** In minor units of `currency`. */
   unit_amount: number
   unit_amount_decimal: string
 }

@@ -1,6 +1,6 @@
 /**
- * Test cards and the bank behind them. A card number lives for the length of one request: what is
- * kept of it is its last four digits and how the bank treats it.
+ * Test cards and their bank. A card number is kept for one request only; the stored record has its last four
+ * digits and the bank's behaviour.
  *
  * @see https://docs.stripe.com/testing
  * @module
@@ -11,12 +11,12 @@ import { StripeApiError } from './errors.ts'
 import type { CardBehaviour, PaymentMethod } from './objects.ts'
 import { newId, type Store, seconds } from './store.ts'
 
-/** What a buyer types. `number` may hold blanks. */
+/** A card as the buyer types it. `number` may contain blanks. */
 export interface CardEntry {
   number: string
   /** 1 to 12. Default 12. */
   expMonth?: number
-  /** Four digits. Default three years ahead of the clock. */
+  /** Four digits. Default: three years after the clock's year. */
   expYear?: number
   /** Three or four digits. Default 123. */
   cvc?: string
@@ -50,7 +50,7 @@ const numbers: Record<string, { brand: string; behaviour: CardBehaviour }> = {
   '4000000000007726': { brand: 'visa', behaviour: 'refund_waits' },
 }
 
-/** Names that stand for a card in an API call, and the number behind each. */
+/** Names that stand for a card in an API call, each with its number. */
 const names: Record<string, string> = {
   pm_card_visa: '4242424242424242',
   pm_card_mastercard: '5555555555554444',
@@ -83,11 +83,11 @@ const names: Record<string, string> = {
   pm_card_pendingRefund: '4000000000007726',
 }
 
-/** The number a name such as `pm_card_visa` stands for; undefined where it is none. */
+/** The card number of a name such as `pm_card_visa`; undefined for any other text. */
 export const numberOf = (name: string): string | undefined =>
   Object.hasOwn(names, name) ? names[name] : undefined
 
-/** Why the bank says no, in the words of Stripe's error. */
+/** A decline by the bank, in the words of Stripe's error. */
 export interface Decline {
   code:
     | 'authentication_required'
@@ -136,8 +136,8 @@ function decline(code: Decline['code'], declineCode: string, message: string): D
 }
 
 /**
- * The bank's answer to a charge: null where it pays. On a hosted page (`isPresent`) the card that
- * fails later pays once, so that a person can buy first and see the renewal fail.
+ * The bank's answer to a charge: null if it pays. On a hosted page (`isPresent`) the card that fails later
+ * pays once, so that a person can first buy and then see the renewal fail.
  */
 export function bankDecline(card: PaymentMethod, isPresent: boolean): Decline | null {
   if (card.behaviour === 'fails_later' && isPresent) return null
@@ -145,7 +145,7 @@ export function bankDecline(card: PaymentMethod, isPresent: boolean): Decline | 
 }
 
 /**
- * A payment method for a typed card, not yet kept.
+ * Creates a payment method for a typed card without storing it.
  *
  * @throws `incorrect_number`, `invalid_expiry_month`, `invalid_expiry_year` or `invalid_cvc`, 402
  */
@@ -213,10 +213,10 @@ export function createCard(
   }
 }
 
-/** The only account of the stand-in's that is debited with delay. */
+/** The only bank account of the stand-in; its debits are settled with a delay. */
 const ACCOUNT = 'DE89370400440532013000'
 
-/** A bank debit, not yet kept: what it pays is settled days later. */
+/** Creates a bank debit without storing it. Its payments are settled days later. */
 export function createDebit(
   store: Store,
   details: Partial<PaymentMethod['billing_details']> = {},
@@ -227,7 +227,7 @@ export function createDebit(
   return { ...made, card, type: 'sepa_debit', behaviour: 'delayed' }
 }
 
-/** The same for the same number, and of no use for finding it. */
+/** The same number always has the same fingerprint, which does not reveal the number. */
 const fingerprintOf = (number: string): string =>
   createHash('sha256').update(`sandbox ${number}`).digest('hex').slice(0, 16)
 
@@ -237,7 +237,7 @@ const cardError = (
   param: string,
 ): StripeApiError => new StripeApiError(code, 402, message, { type: 'card_error', param })
 
-/** The check digit of ISO/IEC 7812. */
+/** Verifies the check digit of ISO/IEC 7812. */
 function passesLuhn(number: string): boolean {
   let sum = 0
   for (const [index, character] of [...number].reverse().entries()) {

@@ -1,6 +1,6 @@
 /**
- * Products and prices. A lookup key names at most one active price; with `transfer_lookup_key` it
- * leaves the price that had it.
+ * Products and prices. A lookup key names at most one active price; `transfer_lookup_key` moves it away from
+ * its previous price.
  *
  * @module
  */
@@ -100,7 +100,7 @@ function recurringOf(params: Params | undefined): Recurring | null {
   }
 }
 
-/** A new price from `params`, which may be a request's own or its `price_data`. */
+/** Creates a price from `params`, which are those of a request or of its `price_data`. */
 export function addPrice(store: Store, params: Params, product: string): Price {
   const currency = currencyOf(params)
   const amount = unitAmount(params)
@@ -157,7 +157,9 @@ function unitAmount(params: Params): number {
   )
 }
 
-/** The active price that has the key now. @throws `lookup_key_in_use` unless it is to be taken over */
+/**
+ * The active price with this key. @throws `lookup_key_in_use` unless the request takes the key over
+ */
 function lookupKeyHolder(store: Store, key: string, id: string, params: Params): Price | undefined {
   const holder = [...store.tables.prices.values()].find(
     (price) => price.lookup_key === key && price.id !== id,
@@ -198,7 +200,7 @@ function updatePrice({ store, params, id }: Call): Price {
   })
 }
 
-/** A one-off price and product from a line's `price_data`. */
+/** Creates a one-off price and product from a line's `price_data`. */
 export function inlinePrice(store: Store, data: Params): Price {
   data.only([
     'currency',
@@ -226,7 +228,7 @@ const PRICE_PARAMS = [
   'transfer_lookup_key',
 ]
 
-/** Records whose id is among the `ids[]` of the request, where it has any. */
+/** A filter for records whose id is among the `ids[]` of the request, if it has any. */
 const idFilter = (params: Params, key: string): ((id: string) => boolean) => {
   const ids = params.strings(key)
   return (id) => ids.length === 0 || ids.includes(id)

@@ -1,5 +1,5 @@
 /**
- * Charges through the API. They are made by intents; here they are read and annotated.
+ * The API of charges. Intents make charges; here they are read and annotated.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * How an intent is charged. It succeeds at most once; a declined one keeps its place and waits for
- * another card, one that needs its buyer waits for them, and a bank debit is settled later.
+ * Charges an intent. An intent succeeds at most once. After a decline it waits for another card, if the bank
+ * wants a confirmation it waits for the buyer, and a bank debit is settled later.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import type { Charge, PaymentIntent, PaymentMethod } from './objects.ts'
 import { emit, find, insert, newId, type Store, seconds } from './store.ts'
 
 /**
- * Charges `card` for the intent and says so in events. A buyer whom the bank wants to hear is sent back to
+ * Charges `card` for the intent and makes the events. A buyer who has to confirm with the bank returns to
  * `returnUrl`; null leaves that to Stripe's script in the browser.
  *
- * @returns null where it was paid or is being processed, else why not.
+ * @returns null if it was paid or is being processed, else the reason
  */
 export function chargeIntent(
   store: Store,
@@ -46,7 +46,7 @@ export function chargeIntent(
   return null
 }
 
-/** Leaves the intent to its buyer, who has to confirm the payment with the bank. */
+/** Makes the intent wait for its buyer, who has to confirm the payment with the bank. */
 function askBuyer(
   store: Store,
   intent: PaymentIntent,
@@ -150,7 +150,7 @@ function failIntent(
   emit(store, 'payment_intent.payment_failed', intent)
 }
 
-/** A charge of which the bank has said nothing yet. */
+/** Creates a charge that the bank has not answered yet. */
 function createCharge(store: Store, intent: PaymentIntent, card: PaymentMethod): Charge {
   const { brand, checks, country, exp_month, exp_year, fingerprint, funding, last4 } = card.card
   const id = newId('charges')
@@ -200,13 +200,13 @@ function createCharge(store: Store, intent: PaymentIntent, card: PaymentMethod):
   })
 }
 
-/** How a payment that was under way, or waited for its buyer, comes out. */
+/** The outcome of a payment that was being processed or waited for its buyer. */
 export type Outcome = 'failed' | 'succeeded'
 
 /**
- * Lets a payment come out: the bank settles a debit, or the buyer confirms with theirs, or not.
+ * Ends a payment: the bank settles a debit, or the buyer confirms with the bank, or either fails.
  *
- * @throws `invalid_state` where the intent waits for neither.
+ * @throws `invalid_state` if the intent waits for neither
  */
 export function settleIntent(store: Store, intent: PaymentIntent, outcome: Outcome): void {
   if (intent.status === 'processing') {
@@ -216,7 +216,7 @@ export function settleIntent(store: Store, intent: PaymentIntent, outcome: Outco
     return
   }
   if (intent.status !== 'requires_action') {
-    const message = `PaymentIntent ${intent.id} is ${intent.status} and waits for no outcome.`
+    const message = `PaymentIntent ${intent.id} is ${intent.status} and does not wait for an outcome.`
     throw new SandboxError('invalid_state', 409, message)
   }
   const card = find(store, 'paymentMethods', intent.payment_method ?? '')

@@ -1,5 +1,5 @@
 /**
- * Coupons and promotion codes at a Checkout Session: named by the host, or typed by the buyer.
+ * Coupons and promotion codes of a Checkout Session: given by the host, or typed by the buyer.
  *
  * @see https://docs.stripe.com/payments/checkout/discounts
  * @module
@@ -12,7 +12,10 @@ import type { CheckoutSession, LineItem } from './objects.ts'
 import { find, type Store } from './store.ts'
 import { automaticRates, sumOf, taxesOn } from './taxes.ts'
 
-/** What a request for a session redeems: one coupon or code at most, and none beside a typed one. */
+/**
+ * The discount that a request for a session redeems: at most one coupon or code, and none if codes can be
+ * typed.
+ */
 export function discountsAsked(
   store: Store,
   params: Params,
@@ -30,7 +33,7 @@ export function discountsAsked(
   return asked
 }
 
-/** Takes redemptions off lines. @returns what they take off in all */
+/** Applies redemptions to lines. @returns the total discount */
 export function discountLines(items: LineItem[], redemptions: readonly Redemption[]): number {
   const amounts = items.map((item) => item.amount_subtotal)
   const taken = takeOff(amounts, asDiscounts(redemptions))
@@ -41,7 +44,7 @@ export function discountLines(items: LineItem[], redemptions: readonly Redemptio
   return taken.total
 }
 
-/** Reckons a session from its lines: what they cost, what is taken off, and the taxes on the rest. */
+/** Computes a session from its lines: the price, the discount, and the taxes on the rest. */
 export function reckonSession(store: Store, session: CheckoutSession): void {
   const items = session.line_items.data
   const defaults = session.subscription_data.default_tax_rates
@@ -64,7 +67,7 @@ export function reckonSession(store: Store, session: CheckoutSession): void {
   }
 }
 
-/** A session's members that say what it redeems. */
+/** The members of a session that show its redemptions. */
 export const redeemed = (
   redemptions: readonly Redemption[],
 ): Pick<CheckoutSession, 'discounts' | 'redemptions'> => ({
@@ -79,9 +82,9 @@ export const redeemed = (
 })
 
 /**
- * Puts the code that a buyer types on the page into a session.
+ * Applies the code that a buyer types on the page.
  *
- * @throws `promotion_code_invalid` where it is unknown, over, or the session takes none
+ * @throws `promotion_code_invalid` if the code is unknown or no longer valid, or the session allows no codes
  */
 export function enterCode(store: Store, session: CheckoutSession, typed: string): void {
   const code = store.indexes.promotionCodes.rows.find(
@@ -97,7 +100,7 @@ export function enterCode(store: Store, session: CheckoutSession, typed: string)
   reckonSession(store, session)
 }
 
-/** What a session redeems, as records. */
+/** The redemptions of a session, as records. */
 export const sessionRedemptions = (store: Store, session: CheckoutSession): Redemption[] =>
   session.redemptions.map(({ coupon, code }) => ({
     coupon: find(store, 'coupons', coupon),

@@ -1,6 +1,6 @@
 /**
- * What happens when the buyer pays on the hosted page. It does not await, so of two payments sent at
- * once the second finds the session complete, and a session is paid once.
+ * Pays a session on its hosted page. The function does not await: if two payments are sent at once, the
+ * second finds the session complete, so a session is paid once.
  *
  * @module
  */
@@ -21,12 +21,12 @@ import { daysAfter } from './periods.ts'
 import { change, emit, find, insert, refer, type Store, seconds } from './store.ts'
 import { beginSubscription } from './subscription-life.ts'
 
-/** What the buyer types beside the card. */
+/** The buyer's input beside the card. */
 export interface Buyer {
-  /** Asked for where the session knows no address. */
+  /** Required if the session has no address. */
   email?: string
   name?: string
-  /** The code typed where the session takes one. */
+  /** The promotion code, if the session accepts one. */
   promotionCode?: string
 }
 
@@ -36,7 +36,7 @@ export function needsEmail(store: Store, session: CheckoutSession): boolean {
   return session.customer === null || find(store, 'customers', session.customer).email === null
 }
 
-/** Whether a session may be completed without a card: it asks for none where nothing is due yet. */
+/** Whether a session needs a card. It needs none if nothing is due yet and the session says so. */
 export function needsCard(session: CheckoutSession): boolean {
   const { trial_period_days: days, trial_end } = session.subscription_data
   if (session.mode === 'payment') return session.amount_total > 0
@@ -45,11 +45,10 @@ export function needsCard(session: CheckoutSession): boolean {
 }
 
 /**
- * Pays a session with a card, by a bank debit that is settled later, or without either where `entry`
- * is null.
+ * Pays a session with a card, or by a bank debit that is settled later, or with neither if `entry` is null.
  *
- * @throws `checkout_session_not_open` where it is complete or expired, `card_declined` and the other
- * card errors, after which it stays open, and `email_invalid` where an address is asked for.
+ * @throws `checkout_session_not_open` if the session is complete or expired, `card_declined` and the other
+ *   card errors, after which it stays open, and `email_invalid` if an address is required and missing.
  */
 export function payCheckout(
   store: Store,
@@ -89,9 +88,9 @@ function methodOf(
 }
 
 /**
- * Lets the debit of a completed session come out.
+ * Ends the debit of a completed session.
  *
- * @throws `resource_missing`, and `invalid_state` where no payment is under way.
+ * @throws `resource_missing`, and `invalid_state` if no payment is being processed
  */
 export function settleCheckout(store: Store, id: string, outcome: Outcome): CheckoutSession {
   const session = find(store, 'sessions', id)
@@ -99,7 +98,7 @@ export function settleCheckout(store: Store, id: string, outcome: Outcome): Chec
   const intentId = session.payment_intent ?? invoice?.payment_intent
   const intent = store.tables.paymentIntents.get(intentId ?? '')
   if (session.status !== 'complete' || intent === undefined || session.payment_status === 'paid') {
-    const message = `Checkout Session ${id} is ${session.status} and no payment of it is under way.`
+    const message = `Checkout Session ${id} is ${session.status} and no payment of it is being processed.`
     throw new SandboxError('invalid_state', 409, message)
   }
   settlePayment(store, intent, outcome)
@@ -108,7 +107,7 @@ export function settleCheckout(store: Store, id: string, outcome: Outcome): Chec
   return session
 }
 
-/** Lets a payment come out that was under way or waited for its buyer; its invoice follows. */
+/** Ends a payment that was being processed or waited for its buyer, and updates its invoice. */
 export function settlePayment(store: Store, intent: PaymentIntent, outcome: Outcome): void {
   settleIntent(store, intent, outcome)
   recordIntent(store, intent, true)
@@ -131,12 +130,12 @@ function payOnce(
 ): void {
   const whose = { customer: session.customer, session: session.id }
   if (card === null || session.amount_total === 0) {
-    // Nothing is due, so nothing is charged: no intent is made.
+    // Nothing is due, so no intent is created and nothing is charged.
     redeem(store, sessionRedemptions(store, session), whose)
     session.payment_status = 'no_payment_required'
     return
   }
-  // A declined card leaves its intent on the session, and the next card pays the same one.
+  // A declined card leaves its intent on the session, and the next card pays the same intent.
   const kept = store.tables.paymentIntents.get(session.payment_intent ?? '')
   const isNewCustomer = session.customer === null && session.customer_creation === 'always'
   const customer =
@@ -172,7 +171,7 @@ function subscribe(
 ): void {
   const { trial_period_days: days, trial_end, metadata, description } = session.subscription_data
   const trialEnd = days === null ? trial_end : daysAfter(seconds(store), days)
-  // The bank is asked first: a declined card must leave no subscription behind.
+  // The bank is asked first, because a declined card must leave no subscription behind.
   const refused = card && bankDecline(card, true)
   if (refused !== null) {
     throw new StripeApiError(refused.code, 402, refused.message, {

@@ -1,5 +1,5 @@
 /**
- * Checkout Sessions through the API. Paying one is in `checkout-payment.ts`.
+ * The API of Checkout Sessions. Paying a session is in `checkout-payment.ts`.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 
 const HOUR = 3600
 
-/** Stripe's bounds: half an hour to a day from now. */
+/** The expiry within Stripe's bounds: from half an hour to a day from now. */
 function expiryOf(store: Store, params: Params): number {
   const now = seconds(store)
   const expiry = params.integer('expires_at')
@@ -103,7 +103,7 @@ function create({ store, params, version }: Call): CheckoutSession {
   return insert(store, 'sessions', session)
 }
 
-/** What every session begins with, whatever was asked for. */
+/** The members that every session starts with, whatever the request says. */
 function blank() {
   return {
     after_expiration: null,
@@ -137,7 +137,7 @@ function blank() {
   } satisfies Partial<CheckoutSession>
 }
 
-/** Whom an open session is for, as far as the host has said; null where it has not. */
+/** The customer's details that the host has given for an open session; null if none. */
 function openDetails(
   store: Store,
   customer: string | null,
@@ -145,11 +145,11 @@ function openDetails(
 ): CheckoutSession['customer_details'] {
   if (customer === null && email === null) return null
   const known = store.tables.customers.get(customer ?? '')
-  // The tax ids are asked for on the page.
+  // The page asks for the tax ids.
   return { ...detailsOf(email ?? known?.email ?? null, null), tax_ids: null }
 }
 
-/** Who paid, as the session tells it. */
+/** The payer's details, as the session shows them. */
 export function detailsOf(
   email: string | null,
   name: string | null,
@@ -157,7 +157,7 @@ export function detailsOf(
   return { address: null, email, name, phone: null, tax_exempt: 'none', tax_ids: [] }
 }
 
-/** The members that belong to one mode; the other mode's parameters are refused. */
+/** The members that belong to one mode. Parameters of the other mode are refused. */
 function modeFields(
   store: Store,
   params: Params,
@@ -197,7 +197,7 @@ function modeFields(
     metadata: data?.metadata() ?? {},
     description: data?.text('description') ?? null,
   }
-  // Checked now, kept as it was sent: the trial's days count from the payment.
+  // Checked now, but stored as sent, because the trial's days count from the payment.
   if (mode === 'subscription') trialEndOf(store, data)
   return {
     customer_creation:
@@ -222,7 +222,7 @@ function modeFields(
   }
 }
 
-/** A session by id; one whose time is over has expired, with its event, before anyone sees it. */
+/** A session by id. A session past its expiry is expired first, with its event. */
 export function findSession(store: Store, id: string): CheckoutSession {
   const session = find(store, 'sessions', id)
   if (session.status === 'open' && session.expires_at <= seconds(store))

@@ -1,5 +1,5 @@
 /**
- * Handles for tests and drills: what a buyer, a bank or the passing of time would do.
+ * Controls for tests and drills: the actions of a buyer or a bank, and the passing of time.
  *
  * @module
  */
@@ -28,77 +28,79 @@ import {
   renewSubscription,
 } from './subscription-life.ts'
 
-/** How a test pays a Checkout Session. */
+/** The way in which a test pays a Checkout Session. */
 export type Payment = Buyer & { card?: string | null; delayed?: boolean }
 
-/** What a test can let happen. Each answers the record in the account's API version. */
+/** The actions of a test. Each returns the record in the account's API version. */
 export interface LifeControls {
   /**
-   * Pays a Checkout Session as its buyer would. `card` is 4242… unless given; null gives none, where
-   * the session asks for none. `delayed` pays by a bank debit, which `settleCheckout` lets come out.
+   * Pays a Checkout Session, like its buyer. `card` defaults to 4242…; null pays without a card, if the
+   * session requires none. `delayed` pays by a bank debit, which `settleCheckout` ends.
    *
-   * @returns the completed session in the account's API version.
+   * @returns the completed session in the account's API version
    * @throws `checkout_session_not_open`, `card_declined` and the other card errors
    */
   completeCheckout(sessionId: string, payment?: Payment): Shown
-  /** Lets the debit of a completed session come out. @throws `invalid_state` where none is under way */
+  /** Ends the debit of a completed session. @throws `invalid_state` if none is being processed */
   settleCheckout(sessionId: string, outcome: Outcome): Shown
   /**
-   * Lets a payment come out that is processing, or that its buyer has to confirm with the bank.
+   * Ends a payment that is processing, or that its buyer has to confirm with the bank.
    *
-   * @throws `invalid_state` where it waits for neither
+   * @throws `invalid_state` if the payment waits for neither
    */
   settlePayment(paymentIntentId: string, outcome: Outcome): Shown
-  /** Announces that a trial ends in three days. @throws `invalid_state` where there is no trial */
+  /** Announces that a trial ends in three days. @throws `invalid_state` if there is no trial */
   trialWillEnd(subscriptionId: string): Shown
   /**
-   * Ends the present period: the next begins and is charged, or a scheduled end takes effect. At a
-   * trial's end without a card, the subscription's `trial_settings` say what happens.
+   * Ends the current period: the next period begins and is charged, or a scheduled end takes effect. A trial
+   * that ends without a card follows the subscription's `trial_settings`.
    */
   renew(subscriptionId: string): Shown
   /**
-   * Lets the hour pass for which the invoice of a renewal is a draft: it is finalized and charged. See the setting
-   * `renewals`. @throws `invalid_state` where it is no draft
+   * Ends the hour during which a renewal's invoice is a draft: the invoice is finalized and charged. See the
+   * setting `renewals`. @throws `invalid_state` if the invoice is not a draft
    */
   finalizeInvoice(invoiceId: string): Shown
-  /** The same for every draft whose hour is over by the clock. @returns the invoices */
+  /** Does the same for every draft whose hour is over by the clock. @returns the invoices */
   finalizeDue(): Shown[]
-  /** Lets the next payment fail; the subscription is then past due. @returns the open invoice */
+  /** Makes the next payment fail; the subscription is then past due. @returns the open invoice */
   failPayment(subscriptionId: string): Shown
-  /** Lets the time of a change run out that waits for its payment; see `pending_if_incomplete`. */
+  /** Expires a change that waits for its payment; see `pending_if_incomplete`. */
   expireUpdate(subscriptionId: string): Shown
   /** Ends a subscription now, as Stripe does after the last failed retry. */
   endSubscription(subscriptionId: string): Shown
   /**
-   * Lets the 23 hours pass in which a first payment may be made: `incomplete_expired`, its invoice
-   * void. @throws `invalid_state` where the subscription is not incomplete
+   * Ends the 23 hours in which a first payment can be made: the subscription becomes `incomplete_expired` and
+   * its invoice void. @throws `invalid_state` if the subscription is not incomplete
    */
   expireSubscription(subscriptionId: string): Shown
 
   /**
-   * Lets a refund come out. `failed`, also after it had succeeded, gives its amount back to the
-   * charge, for `reason`; `canceled` is what a buyer's silence does to one that `requires_action`.
+   * Ends a refund. `failed` returns its amount to the charge, for `reason`, even if the refund had succeeded
+   * before; `canceled` ends a refund in `requires_action` that the buyer never completed.
    *
-   * @throws `invalid_state` where it came out already
+   * @throws `invalid_state` if the refund has already ended
    */
   settleRefund(refundId: string, outcome: RefundOutcome, reason?: string): Shown
   /**
-   * A bank disputes a charge, named by its own id or its intent's, or inquires about it.
+   * Disputes a charge as its bank, or inquires about it. The charge is named by its own id or its intent's.
    *
-   * @throws `invalid_state` for what was not paid or is disputed already
+   * @throws `invalid_state` for a charge that was not paid or is already disputed
    */
   dispute(chargeOrIntentId: string, details?: DisputeDetails): Shown
-  /** The bank makes an inquiry a dispute. @throws `invalid_state` where it is no open inquiry */
+  /**
+   * The bank escalates an inquiry to a dispute. @throws `invalid_state` if it is not an open inquiry
+   */
   escalateDispute(disputeId: string): Shown
   /**
-   * The bank decides: a dispute that is won gives the money back, an inquiry is `warning_closed`.
+   * The bank closes a dispute. A won dispute returns the money; an inquiry becomes `warning_closed`.
    *
    * @throws `invalid_state`
    */
   closeDispute(disputeId: string, status: DisputeEnd): Shown
 }
 
-/** What a buyer, a bank or the passing of time would do. */
+/** Creates the controls: the actions of a buyer or a bank, and the passing of time. */
 export function lifeControls({
   store,
   onChange,
@@ -137,7 +139,7 @@ export function lifeControls({
       act(() => {
         const invoice = find(store, 'invoices', id)
         if (invoice.status === 'draft') return advanceDraft(store, invoice)
-        const message = `Invoice ${id} is ${invoice.status} and no draft.`
+        const message = `Invoice ${id} is ${invoice.status} and not a draft.`
         throw new SandboxError('invalid_state', 409, message)
       }),
     finalizeDue: (): Shown[] => {

@@ -1,11 +1,11 @@
 /**
- * Copies and comparisons of plain JSON. Every event keeps its subject as it was, so this is on the
- * path of every request; `structuredClone` costs ten times as much for the same result.
+ * Copies and compares plain JSON. Every request copies, because each event keeps the state of its subject.
+ * `structuredClone` takes ten times as long for the same result.
  *
  * @module
  */
 
-/** A deep copy of JSON values: nothing of it is shared with `value`. */
+/** A deep copy of JSON values that shares nothing with `value`. */
 export function copy<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item: unknown) => copy(item)) as T
@@ -14,7 +14,7 @@ export function copy<T>(value: T): T {
   return made as T
 }
 
-/** Whether two JSON values say the same; the order of members does not count. */
+/** Whether two JSON values are equal; the order of members does not matter. */
 export function isSame(one: unknown, other: unknown): boolean {
   if (one === other) return true
   if (typeof one !== 'object' || typeof other !== 'object') return false

@@ -1,5 +1,5 @@
 /**
- * Coupons and promotion codes through the API. What they take off is in `discounts.ts`.
+ * The API of coupons and promotion codes. Their discounts are computed in `discounts.ts`.
  *
  * @see https://docs.stripe.com/api/coupons
  * @module
@@ -62,7 +62,10 @@ function percentOf(sent: string | null | undefined): number | undefined {
   throw invalid('Invalid percent_off: must be above 0 and at most 100.', 'percent_off')
 }
 
-/** The coupon that a new promotion code names: in an object since 2025-09-30, before by itself. */
+/**
+ * The coupon of a new promotion code: since 2025-09-30 inside an object, before that as a parameter of its
+ * own.
+ */
 function couponOf({ store, params, version }: Call): Coupon {
   const isNew = version.slice(0, 10) >= '2025-09-30'
   const own = isNew ? params.object('promotion') : params

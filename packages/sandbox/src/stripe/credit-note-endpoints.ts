@@ -1,5 +1,5 @@
 /**
- * Credit notes through the API: create, preview, read, annotate, void, list.
+ * The API of credit notes: create, preview, read, annotate, void, list.
  *
  * @module
  */

@@ -14,7 +14,7 @@ export interface CreditNoteLine {
   description: string | null
   discount_amount: number
   discount_amounts: { amount: number; discount: string }[]
-  /** Absent on a line of its own. */
+  /** Absent on a line that belongs to no invoice line. */
   invoice_line_item?: string
   livemode: false
   quantity: number | null
@@ -27,7 +27,7 @@ export interface CreditNoteLine {
 
 export interface CreditNote extends Base {
   object: 'credit_note'
-  /** Minor units, taxes included. */
+  /** In minor units, including taxes. */
   amount: number
   amount_shipping: number
   currency: string
@@ -43,7 +43,7 @@ export interface CreditNote extends Base {
   number: string
   out_of_band_amount: number | null
   pdf: string
-  /** What it gave back of what was paid, and what it took off what was not. */
+  /** The credited part that was already paid, and the credited part that was not. */
   post_payment_amount: number
   pre_payment_amount: number
   reason: string | null

@@ -1,7 +1,6 @@
 /**
- * Credit notes: what a finalized invoice is lowered by. One first takes what is not paid yet; what is
- * left of it goes back as a refund, to the customer's balance, or past Stripe, and the caller says how
- * much of each.
+ * Credit notes, which reduce a finalized invoice. A credit note first reduces the unpaid amount. The rest
+ * goes back as a refund, to the customer's balance, or outside of Stripe; the caller says how much of each.
  *
  * @see https://docs.stripe.com/api/credit_notes/create
  * @module
@@ -30,23 +29,23 @@ import { sumOf, taxesOn, totalTaxes } from './taxes.ts'
 
 const REASONS = ['duplicate', 'fraudulent', 'order_change', 'product_unsatisfactory'] as const
 
-/** How what was paid goes back. */
+/** The parts in which a paid amount goes back. */
 interface Back {
   credit: number
   offStripe: number
-  /** Null: none is made. */
+  /** Null: no refund is made. */
   refund: { charge: Charge; amount: number } | null
   linked: CreditNote['refunds']
 }
 
-/** A credit note that is not kept yet, with what keeping it does. */
+/** A credit note that is not stored yet, with its effects. */
 interface Planned {
   note: CreditNote
   invoice: Invoice
   back: Back
 }
 
-/** Checks a request for a credit note and reckons it; nothing is changed. */
+/** Checks a request for a credit note and computes the note. Changes nothing. */
 export function planCreditNote({ store, params }: Call): Planned {
   const invoice = find(store, 'invoices', params.required('invoice'), 'invoice')
   if (!['open', 'paid', 'uncollectible'].includes(invoice.status)) {
@@ -65,11 +64,11 @@ export function planCreditNote({ store, params }: Call): Planned {
   const total = subtotal - discount + sumOf(taxes, false)
   const before = referring(store, 'creditNotes', 'invoice', invoice.id)
   const credited = before.reduce((sum, note) => sum + (note.status === 'void' ? 0 : note.amount), 0)
-  if (total < 1) throw invalid('A credit note is over more than nothing.', 'amount')
+  if (total < 1) throw invalid('The amount of a credit note must be at least 1.', 'amount')
   if (total > invoice.total - credited) {
     const left = invoice.total - credited
     throw invalid(
-      `The credit note (${total}) is over more than is left of the invoice (${left}).`,
+      `The credit note (${total}) exceeds the remaining amount of the invoice (${left}).`,
       'amount',
     )
   }
@@ -139,7 +138,7 @@ export function createCreditNote(call: Call): CreditNote {
   return note
 }
 
-/** Takes a credit note back that lowered what an open invoice asks for. */
+/** Voids a credit note that reduced the amount due of an open invoice. */
 export function voidCreditNote(store: Store, id: string): CreditNote {
   const note = find(store, 'creditNotes', id)
   const invoice = find(store, 'invoices', note.invoice)
@@ -157,7 +156,7 @@ export function voidCreditNote(store: Store, id: string): CreditNote {
   return note
 }
 
-/** The lines of a request: those it names, or one over its amount. */
+/** The lines of a request: the lines it names, or one line over its amount. */
 function linesOf(store: Store, params: Params, invoice: Invoice): CreditNoteLine[] {
   const amount = params.integer('amount')
   const named = params.objects('lines')
@@ -207,7 +206,7 @@ function invoiceLine(store: Store, line: Params, invoice: Invoice): CreditNoteLi
   const left = own.amount - creditedOf(store, invoice, own)
   if (amount < 1 || amount > left) {
     throw invalid(
-      `The line (${amount}) is over more than is left of it (${left}).`,
+      `The line (${amount}) exceeds its remaining amount (${left}).`,
       line.name('amount'),
     )
   }
@@ -233,7 +232,7 @@ function invoiceLine(store: Store, line: Params, invoice: Invoice): CreditNoteLi
   }
 }
 
-/** What earlier credit notes took of a line. */
+/** The amount of a line that earlier credit notes took. */
 const creditedOf = (store: Store, invoice: Invoice, { id }: InvoiceLine): number =>
   referring(store, 'creditNotes', 'invoice', invoice.id)
     .filter(({ status }) => status !== 'void')
@@ -267,7 +266,7 @@ const lineOf = ({
   unit_amount_decimal: unit === null ? null : String(unit),
 })
 
-/** How `amount`, which was paid, goes back. @throws `invalid_request` where the parts are another sum */
+/** How the paid `amount` goes back. @throws `invalid_request` if the parts have another sum */
 function backOf(store: Store, params: Params, invoice: Invoice, amount: number): Back {
   const linked = linkedRefunds(store, params, invoice)
   const back: Back = {
@@ -281,7 +280,7 @@ function backOf(store: Store, params: Params, invoice: Invoice, amount: number):
   const sum = parts.reduce((all, part) => all + part, 0)
   if (parts.some((part) => part < 0) || sum !== amount) {
     throw invalid(
-      `The sum of refunds, credit_amount and out_of_band_amount (${sum}) must equal what the credit note gives back of the payment (${amount}).`,
+      `The sum of refunds, credit_amount and out_of_band_amount (${sum}) must equal the paid part of the credit note (${amount}).`,
       refund > 0 ? 'refund_amount' : 'credit_amount',
     )
   }
@@ -296,7 +295,7 @@ function linkedRefunds(store: Store, params: Params, invoice: Invoice): CreditNo
   const link = (id: string, param: string, amount?: number): CreditNote['refunds'][number] => {
     const refund = find(store, 'refunds', id, param)
     if (!own.has(refund.payment_intent)) {
-      throw invalid(`The refund ${id} is of no payment of the invoice.`, param)
+      throw invalid(`The refund ${id} does not belong to a payment of the invoice.`, param)
     }
     return { refund: id, amount_refunded: amount ?? refund.amount, type: 'refund' }
   }
@@ -310,12 +309,12 @@ function linkedRefunds(store: Store, params: Params, invoice: Invoice): CreditNo
   })
 }
 
-/** The charge of the invoice that has so much left. */
+/** The invoice's charge with at least this much left to refund. */
 function chargeOf(store: Store, invoice: Invoice, amount: number): Charge {
   for (const { payment_intent } of [...paymentsOf(store, invoice)].reverse()) {
     const intent = store.tables.paymentIntents.get(payment_intent ?? '')
     const charge = store.tables.charges.get(intent?.latest_charge ?? '')
     if (charge?.paid && charge.amount_captured - charge.amount_refunded >= amount) return charge
   }
-  throw invalid('No payment of the invoice has so much left to refund.', 'refund_amount')
+  throw invalid('No payment of the invoice has enough left to refund.', 'refund_amount')
 }

@@ -1,5 +1,5 @@
 /**
- * Customers. A deleted one keeps its id and says that it is gone; its subscriptions end with it.
+ * Customers. A deleted customer keeps its id and is marked as deleted; its subscriptions end with it.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 } from './store.ts'
 import { endSubscription, isEnded } from './subscription-life.ts'
 
-/** A new customer, announced. */
+/** Creates a customer, with its event. */
 export function createCustomer(store: Store, fields: Partial<Customer>): Customer {
   const customer: Customer = {
     id: newId('customers'),
@@ -61,14 +61,14 @@ export function createCustomer(store: Store, fields: Partial<Customer>): Custome
   return customer
 }
 
-/** Makes `card` the one that invoices are charged to. */
+/** Makes `card` the default card for invoices. */
 export function setDefaultCard(store: Store, customer: Customer, card: string): void {
   change(store, 'customer.updated', customer, (current) => {
     current.invoice_settings = { ...current.invoice_settings, default_payment_method: card }
   })
 }
 
-/** The changes a request asks for, all checked before any is made. */
+/** The changes of a request, all checked before any is made. */
 function changes(
   store: Store,
   params: Params,
@@ -109,7 +109,7 @@ function changes(
   return fields
 }
 
-/** The id of a card that the customer already has. */
+/** The id of a card that is already attached to the customer. */
 function attached(store: Store, id: string, param: string, customer?: Customer): string {
   const card = find(store, 'paymentMethods', id, param)
   if (customer !== undefined && card.customer === customer.id) return card.id
@@ -149,7 +149,7 @@ function create({ store, params }: Call): Customer {
   return customer
 }
 
-/** A customer to change. @throws `resource_missing` where it is deleted */
+/** A customer that may be changed. @throws `resource_missing` if it is deleted */
 function findLive(store: Store, id: string): Customer {
   const customer = find(store, 'customers', id)
   if (customer.deleted) throw noSuch('customer', id)
@@ -170,7 +170,9 @@ const PARAMS = [
 ]
 const IGNORED = ['tax', 'invoice_prefix']
 
-/** Refused by name: each would change what a customer is charged, or when. */
+/**
+ * Parameters that are refused by name, because each would change the amount or time of a charge.
+ */
 const REFUSED = ['tax_exempt', 'tax_id_data', 'test_clock']
 
 export const customerEndpoints: Endpoint[] = [

@@ -1,5 +1,5 @@
 /**
- * Records of coupons and what they take off; see `objects.ts`.
+ * Records of coupons and discounts; see `objects.ts`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Base, Metadata } from './base-objects.ts'
 
 export interface Coupon extends Base {
   object: 'coupon'
-  /** Minor units of `currency`; null where it is a share. */
+  /** In minor units of `currency`; null for a percentage. */
   amount_off: number | null
   currency: string | null
   duration: 'forever' | 'once' | 'repeating'
@@ -17,11 +17,11 @@ export interface Coupon extends Base {
   metadata: Metadata
   name: string | null
   percent_off: number | null
-  /** Unix seconds. */
+  /** In Unix seconds. */
   redeem_by: number | null
   times_redeemed: number
   valid: boolean
-  /** Present once deleted; what it was redeemed for keeps it. */
+  /** Present once deleted. Existing discounts keep the coupon. */
   deleted?: true
 }
 
@@ -29,9 +29,9 @@ export interface PromotionCode extends Base {
   object: 'promotion_code'
   active: boolean
   code: string
-  /** The coupon's id. */
+  /** The id of the coupon. */
   coupon: string
-  /** The stand-in's own: what the old shape shows. */
+  /** Internal: the coupon that the old shape shows. */
   coupon_record: Coupon
   customer: string | null
   expires_at: number | null
@@ -51,7 +51,9 @@ export interface Discount extends Omit<Base, 'livemode'> {
   /** The coupon as it was when it was redeemed. */
   coupon: Coupon
   customer: string | null
-  /** Unix seconds; null for one that goes on, or that is used up by its first invoice. */
+  /**
+   * In Unix seconds. Null for a discount without an end, or one that ends with its first invoice.
+   */
   end: number | null
   invoice: null
   invoice_item: null

@@ -1,6 +1,6 @@
 /**
- * What coupons take off: redeemed for a subscription or a checkout, laid over an invoice's lines in
- * their order, and gone when their time is over.
+ * Discounts of coupons: they are redeemed for a subscription or a checkout, applied to an invoice's lines in
+ * order, and removed when they end.
  *
  * @see https://docs.stripe.com/billing/subscriptions/coupons
  * @module
@@ -13,24 +13,23 @@ import type { Coupon, Discount, PromotionCode, Subscription } from './objects.ts
 import { monthsAfter } from './periods.ts'
 import { emit, find, insert, newId, type Store, seconds } from './store.ts'
 
-/** Whether a coupon may still be redeemed. */
+/** Whether a coupon can still be redeemed. */
 export function couponValid(store: Store, coupon: Coupon): boolean {
   const isOver = coupon.redeem_by !== null && coupon.redeem_by <= seconds(store)
   const isSpent = coupon.max_redemptions !== null && coupon.times_redeemed >= coupon.max_redemptions
   return !coupon.deleted && !isOver && !isSpent
 }
 
-/** What a request wants to redeem: a coupon, with the code it was asked for by. */
+/** A redemption that a request asks for: a coupon, with the promotion code if one was given. */
 export interface Redemption {
   coupon: Coupon
   code: PromotionCode | null
-  /** A discount that is there already and stays. */
+  /** An existing discount that stays. */
   kept: Discount | null
 }
 
 /**
- * The redemptions that `discounts` asks for, undefined where it is not sent and empty where it is
- * cleared.
+ * The redemptions in the parameter `discounts`: undefined if it was not sent, empty if it was cleared.
  *
  * @throws `coupon_expired`, `promotion_code` errors and `resource_missing`, 400
  */
@@ -69,7 +68,7 @@ export function redemptionsOf(
   throw invalid('The same coupon cannot be used more than once.', 'discounts')
 }
 
-/** A promotion code's coupon, if the customer may redeem it now. */
+/** The coupon of a promotion code, if the customer may redeem it now. */
 export function redemptionOf(
   store: Store,
   code: PromotionCode,
@@ -96,7 +95,7 @@ function redeemable(store: Store, coupon: Coupon, currency: string, param: strin
   throw invalid(`The coupon is in ${coupon.currency}, and the price in ${currency}.`, param)
 }
 
-/** Redeems for a subscription, or for a session of its own. A discount that is kept stays itself. */
+/** Redeems for a subscription or for a session. A kept discount stays the same record. */
 export function redeem(
   store: Store,
   redemptions: readonly Redemption[],
@@ -128,20 +127,20 @@ export function redeem(
   })
 }
 
-/** Redemptions as discounts that are not made yet, to reckon with. */
+/** Converts redemptions to discounts that are not stored yet, for computing. */
 export const asDiscounts = (redemptions: readonly Redemption[]): { id: string; coupon: Coupon }[] =>
   redemptions.map(({ coupon }) => ({ id: coupon.id, coupon }))
 
-/** What discounts take off lines. */
+/** The amounts that discounts take off lines. */
 export interface TakenOff {
-  /** By line, and in it by discount. */
+  /** For each line, and within it for each discount. */
   lines: { amount: number; discount: string }[][]
-  /** By discount. */
+  /** For each discount. */
   totals: { amount: number; discount: string }[]
   total: number
 }
 
-/** Lays discounts over amounts, each over what the one before it left. */
+/** Applies discounts to amounts; each discount applies to what the one before it left. */
 export function takeOff(
   amounts: readonly number[],
   discounts: readonly { id: string; coupon: Coupon }[],
@@ -165,26 +164,28 @@ export function takeOff(
   return { lines, totals, total: totals.reduce((sum, { amount }) => sum + amount, 0) }
 }
 
-/** Gives a subscription its discounts. The old shape shows the first as a whole. */
+/** Sets a subscription's discounts. The old shape shows the first one as an object. */
 export function setDiscounts(store: Store, subscription: Subscription, ids: string[]): void {
   subscription.discounts = ids
   subscription.first_discount = ids[0] === undefined ? null : find(store, 'discounts', ids[0])
 }
 
-/** A subscription's discounts that are still good at a time. */
+/** A subscription's discounts that are still valid at a time. */
 export const discountsOf = (store: Store, subscription: Subscription, at: number): Discount[] =>
   subscription.discounts
     .map((id) => find(store, 'discounts', id))
     .filter(({ end }) => end === null || end > at)
 
-/** The share that is left of a price after a subscription's discounts in percent, from 0 to 1. */
+/**
+ * The fraction of a price that remains after a subscription's percentage discounts, from 0 to 1.
+ */
 export const shareLeft = (store: Store, subscription: Subscription, at: number): number =>
   discountsOf(store, subscription, at).reduce(
     (share, { coupon }) => share * (1 - (coupon.percent_off ?? 0) / 100),
     1,
   )
 
-/** Drops what is over, and what an invoice has used up. */
+/** Removes expired discounts, and those that an invoice has used up. */
 export function spend(store: Store, subscription: Subscription, taken: TakenOff): void {
   const used = new Set(taken.totals.filter(({ amount }) => amount > 0).map((one) => one.discount))
   const now = seconds(store)

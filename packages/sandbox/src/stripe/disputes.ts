@@ -1,5 +1,5 @@
 /**
- * Disputes: a bank takes a payment back, and gives it up or keeps it.
+ * Disputes: a bank charges a payment back, and then wins or loses.
  *
  * @see https://docs.stripe.com/disputes
  * @module
@@ -11,33 +11,33 @@ import type { Charge, Dispute } from './objects.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 
-/** What a test says about a dispute. */
+/** The options of a dispute in a test. */
 export interface DisputeDetails {
-  /** Minor units, at most what the charge took. Default all of it. */
+  /** In minor units, at most the charged amount. Default: the whole amount. */
   amount?: number
   /** Default `fraudulent`. */
   reason?: Dispute['reason']
   /**
-   * How it begins. Default `needs_response`, and the money is withdrawn. `warning_needs_response` is
-   * an inquiry, which withdraws nothing; `prevented` is settled before it became one.
+   * The first status. Default `needs_response`, which withdraws the money. `warning_needs_response` is an
+   * inquiry and withdraws nothing; `prevented` was settled before it became a dispute.
    */
   status?: 'needs_response' | 'prevented' | 'warning_needs_response'
 }
 
-/** How a dispute or an inquiry ends. */
+/** The end of a dispute or an inquiry. */
 export type DisputeEnd = 'lost' | 'warning_closed' | 'won'
 
-/** Days in which evidence may be given. */
+/** The number of days in which evidence can be submitted. */
 const ANSWER_DAYS = 9
 
 const isClosed = ({ status }: Dispute): boolean =>
   ['lost', 'prevented', 'warning_closed', 'won'].includes(status)
 
 /**
- * A bank disputes a charge, named by its own id or its intent's, or asks about it. A charge may have
- * several disputes, one after another or for parts of it.
+ * Disputes a charge as its bank, or inquires about it. The charge is named by its own id or its intent's. A
+ * charge may have several disputes, one after another or for parts of it.
  *
- * @throws `resource_missing`, and `invalid_state` for what was not paid or is disputed already.
+ * @throws `resource_missing`, and `invalid_state` for a charge that was not paid or is already disputed.
  */
 export function openDispute(store: Store, id: string, details: DisputeDetails = {}): Dispute {
   const charge = chargeOf(store, id)
@@ -105,7 +105,7 @@ function newDispute(
   }
 }
 
-/** The members of evidence, none of which was given. */
+/** The members of the evidence, all empty. */
 const noEvidence = (): object => ({
   ...Object.fromEntries(EVIDENCE.map((name) => [name, null])),
   enhanced_evidence: {},
@@ -147,9 +147,9 @@ function chargeOf(store: Store, id: string): Charge {
 }
 
 /**
- * The bank makes an inquiry a dispute: the money is withdrawn.
+ * The bank escalates an inquiry to a dispute: the money is withdrawn.
  *
- * @throws `resource_missing`, and `invalid_state` where it is no open inquiry.
+ * @throws `resource_missing`, and `invalid_state` if it is not an open inquiry.
  */
 export function escalateDispute(store: Store, id: string): Dispute {
   const dispute = find(store, 'disputes', id)
@@ -165,9 +165,9 @@ export function escalateDispute(store: Store, id: string): Dispute {
 }
 
 /**
- * The bank decides. A dispute that is won gives the money back; an inquiry is closed.
+ * The bank closes a dispute. A won dispute returns the money; an inquiry is closed.
  *
- * @throws `resource_missing`, and `invalid_state` where it is decided already or cannot end so.
+ * @throws `resource_missing`, and `invalid_state` if it is already closed or cannot end this way.
  */
 export function closeDispute(store: Store, id: string, status: DisputeEnd): Dispute {
   const dispute = find(store, 'disputes', id)

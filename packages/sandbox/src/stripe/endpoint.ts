@@ -1,5 +1,5 @@
 /**
- * What an API endpoint is made of, and the cursor lists they share.
+ * The definition of an API endpoint, and the cursor lists that endpoints share.
  *
  * @see https://docs.stripe.com/api/pagination
  * @module
@@ -14,24 +14,24 @@ import type { Store, TableName, Tables } from './store.ts'
 export interface Call {
   store: Store
   params: Params
-  /** The id in the path; empty where the path has none. */
+  /** The id in the path; empty if the path has none. */
   id: string
-  /** The API version of the answer. */
+  /** The API version of the response. */
   version: string
 }
 
-/** One endpoint. Its `run` does not await, so that a request is one step for every other request. */
+/** An endpoint. Its `run` does not await, so requests never interleave. */
 export interface Endpoint {
   method: 'GET' | 'POST' | 'DELETE'
-  /** Hono's path syntax; the only variable is `:id`. */
+  /** A path in Hono's syntax; the only variable is `:id`. */
   path: string
-  /** The parameters it understands, beside `expand`. */
+  /** The supported parameters, beside `expand`. */
   params?: readonly string[]
-  /** Parameters of Stripe's that it takes and that change nothing here. */
+  /** Stripe's parameters that are accepted and have no effect here. */
   ignored?: readonly string[]
-  /** Parameters of Stripe's that it does not play and refuses by name. */
+  /** Stripe's parameters that are not supported and refused by name. */
   refused?: readonly string[]
-  /** Set where `run` answers JSON as it goes out, and not records to be shown by version. */
+  /** Set if `run` returns the final JSON, and not records to convert for the version. */
   isShown?: true
   run(call: Call): object
 }
@@ -47,16 +47,16 @@ export interface List {
 /** The parameters of every list. */
 export const LIST_PARAMS = ['limit', 'starting_after', 'ending_before', 'created'] as const
 
-/** References a list may be narrowed by; those that are null or undefined narrow nothing. */
+/** References by which a list can be filtered; null and undefined filter nothing. */
 export type Narrowed<Name extends TableName> = {
   [Key in keyof Tables[Name] & string]?: string | null | undefined
 }
 
 /**
- * A page of a table, newest first, of the records for which `keep` holds. What `by` names is looked
- * up in the table's index where it has one, and nothing is read beyond the page.
+ * A page of a table, the newest first, with the records for which `keep` holds. References in `by` use the
+ * table's index if it has one, and nothing is read beyond the page.
  *
- * @throws `resource_missing`, 400, where `by` names a customer that never was
+ * @throws `resource_missing`, 400, if `by` names an unknown customer
  */
 export function listTable<Name extends TableName>(
   call: Call,
@@ -79,7 +79,7 @@ export function listTable<Name extends TableName>(
   return tablePage(call, index, rows, url, fits)
 }
 
-/** A page of `rows`, which are oldest first, in the order of a list: newest first. */
+/** A page of `rows`, which are the oldest first, in list order: the newest first. */
 function tablePage<Kept extends Row>(
   { params }: Call,
   index: TableIndex<Kept>,
@@ -90,7 +90,7 @@ function tablePage<Kept extends Row>(
   const { limit, after, before } = windowOf(params)
   const range = createdRange(params)
   const orderOf = (id: string, param: string): number => {
-    // The cursor may itself have left the filter since, so it is looked up among all records.
+    // The cursor's record may no longer match the filter, so it is looked up among all records.
     const order = index.order.get(id)
     if (order === undefined) throw noSuch('object', id, param)
     return order
@@ -128,7 +128,7 @@ function windowOf(params: Params) {
   return { limit, after, before }
 }
 
-/** A page of `records`, which are in the order of the list. */
+/** A page of `records`, which are in list order. */
 export function page<Item extends { id: string; created?: unknown }>(
   { params }: Call,
   records: readonly Item[],
@@ -159,19 +159,19 @@ function cursor(records: readonly { id: string }[], id: string, param: string): 
   return index
 }
 
-/** A span of Unix seconds, both ends included. */
+/** A range of Unix seconds, including both ends. */
 interface Range {
   from: number
   to: number
 }
 
-/** Whether a record belongs in the span; one without a time does where no span is asked for. */
+/** Whether a record is in the range. A record without a time is only in an open range. */
 const isWithin = ({ from, to }: Range, created: unknown): boolean =>
   typeof created === 'number'
     ? created >= from && created <= to
     : from === Number.NEGATIVE_INFINITY && to === Number.POSITIVE_INFINITY
 
-/** `created` as a number or as `gt`, `gte`, `lt`, `lte`, in Unix seconds. */
+/** Reads `created` as a number or as `gt`, `gte`, `lt`, `lte`, in Unix seconds. */
 function createdRange(params: Params): Range {
   const all = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY }
   if (!params.has('created')) return all

@@ -1,6 +1,6 @@
 /**
- * Refusals in Stripe's own form. Every answer that is not a success has an `error` member, because
- * the SDK takes any other body for a success, whatever its status.
+ * Errors in Stripe's form. Every error response has an `error` member, because the SDK takes any other body
+ * for a success, whatever its status.
  *
  * @see https://docs.stripe.com/api/errors
  * @module
@@ -8,7 +8,7 @@
 
 import { TollgateError } from '@repo/core'
 
-/** Every code a {@link StripeApiError} can carry; the first line's are ours and stay off the wire. */
+/** Every code of a {@link StripeApiError}. The codes in `OFF_THE_WIRE` are not sent to clients. */
 export type StripeErrorCode =
   | 'api_error'
   | 'idempotency_error'
@@ -53,6 +53,7 @@ export type StripeErrorCode =
   | 'resource_missing'
   | 'url_invalid'
 
+/** Codes that are missing in the response, because Stripe has no such code or sends none there. */
 const OFF_THE_WIRE = new Set<StripeErrorCode>([
   'api_error',
   'idempotency_error',
@@ -64,22 +65,22 @@ const OFF_THE_WIRE = new Set<StripeErrorCode>([
   'unrecognized_url',
 ])
 
-/** What Stripe's error body says beside the code and the message. */
+/** The members of Stripe's error body beside code and message. */
 export interface StripeErrorDetails {
   type?: 'api_error' | 'card_error' | 'idempotency_error' | 'invalid_request_error'
-  /** The parameter at fault, in brackets: `items[0][price]`. */
+  /** The wrong parameter, in brackets: `items[0][price]`. */
   param?: string
   decline_code?: string
-  /** What to do next, where the bank says it. */
+  /** The bank's advice, if it gives any. */
   advice_code?: string
   charge?: string
-  /** A rendered PaymentIntent, where a card was declined. */
+  /** The rendered PaymentIntent, if a card was declined. */
   payment_intent?: object
 }
 
 /**
- * Refusals of a request for what it says and not for what is stored: they come before it begins, and
- * its key stays free.
+ * Errors that depend on the request alone and not on stored data. They occur before the request begins, so
+ * its idempotency key stays free.
  *
  * @see https://docs.stripe.com/error-low-level#sending-idempotency-keys
  */
@@ -103,11 +104,11 @@ const BEFORE_THE_BEGIN = new Set<StripeErrorCode>([
   'url_invalid',
 ])
 
-/** An error as Stripe answers it. `details.type` is `invalid_request_error` unless given. */
+/** An error as Stripe returns it. `details.type` defaults to `invalid_request_error`. */
 export class StripeApiError extends TollgateError<StripeErrorCode> {
   override readonly name = 'StripeApiError'
   readonly details: StripeErrorDetails
-  /** Headers of the answer, such as `stripe-should-retry`. */
+  /** Headers of the response, such as `stripe-should-retry`. */
   readonly answerHeaders: Readonly<Record<string, string>>
 
   constructor(
@@ -122,12 +123,12 @@ export class StripeApiError extends TollgateError<StripeErrorCode> {
     this.answerHeaders = answerHeaders
   }
 
-  /** Whether the request had begun, so that this answer is kept under its idempotency key. */
+  /** Whether the request had begun, so that this response is kept under its idempotency key. */
   get hasBegun(): boolean {
     return !BEFORE_THE_BEGIN.has(this.code)
   }
 
-  /** The body of the HTTP answer. */
+  /** The body of the HTTP response. */
   toBody(): { error: Record<string, unknown> } {
     const named = OFF_THE_WIRE.has(this.code)
       ? {}
@@ -140,7 +141,7 @@ export class StripeApiError extends TollgateError<StripeErrorCode> {
 
 const dashed = (code: string): string => code.replaceAll('_', '-')
 
-/** A request whose parameter is wrong: 400. */
+/** The error for a wrong parameter: 400. */
 export function invalid(
   message: string,
   param?: string,
@@ -149,23 +150,25 @@ export function invalid(
   return new StripeApiError(code, 400, message, param === undefined ? {} : { param })
 }
 
-/** A parameter that has to be there and is not: 400 `parameter_missing`. */
+/** The error for a missing parameter: 400 `parameter_missing`. */
 export const missing = (param: string): StripeApiError =>
   invalid(`Missing required param: ${param}.`, param, 'parameter_missing')
 
 /**
- * An id that names nothing: `resource_missing`, 404 where it is the resource asked for and 400 where
- * it is another parameter's value.
+ * The error for an unknown id: `resource_missing`, 404 for the requested resource and 400 for another
+ * parameter's value.
  */
 export function noSuch(noun: string, id: string, param = 'id'): StripeApiError {
   const status = param === 'id' ? 404 : 400
   return new StripeApiError('resource_missing', status, `No such ${noun}: '${id}'`, { param })
 }
 
-/** A parameter or a value of Stripe's that the stand-in does not play: refused, never passed over. */
+/**
+ * The error for one of Stripe's parameters or values that the stand-in does not support. It is never ignored.
+ */
 export const notCovered = (what: string, param: string): StripeApiError =>
   invalid(`The sandbox does not cover ${what}.`, param, 'not_covered')
 
-/** A value of the wrong kind, found before the request begins. */
+/** The error for a value of the wrong type, found before the request begins. */
 export const malformed = (message: string, param: string): StripeApiError =>
   invalid(message, param, 'parameter_malformed')

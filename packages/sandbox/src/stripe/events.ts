@@ -1,5 +1,5 @@
 /**
- * Events and the endpoints they are sent to.
+ * Events and the endpoints that receive them.
  *
  * @see https://docs.stripe.com/webhooks#verify-manually
  * @module
@@ -13,30 +13,30 @@ import type { EventRecord, WebhookEndpoint } from './objects.ts'
 import { isNewShape, type Shown, showEvent } from './shapes.ts'
 import { find, insert, newId, remove, type Store, seconds } from './store.ts'
 
-/** A receiver that the options name. */
+/** A webhook receiver of the options. */
 export interface WebhookTarget {
   url: string
   /** `whsec_…`, the key of the signature. */
   secret: string
-  /** The API version its events are written in; the account's unless given. */
+  /** The API version of its events. Default: the account's version. */
   apiVersion?: string
-  /** Event types it gets; all unless given. */
+  /** The event types that it receives. Default: all. */
   events?: string[]
 }
 
-/** Whether events of `type` are told in a version: payments of invoices are objects since 2025-03-31. */
+/** Whether a version has events of `type`: payments of invoices exist since 2025-03-31. */
 export const isTold = (type: string, version: string): boolean =>
   !type.startsWith('invoice_payment.') || isNewShape(version)
 
-/** Whether the endpoint gets events of `type`; `version` is the account's. */
+/** Whether the endpoint receives events of `type`; `version` is the account's version. */
 export const wants = (endpoint: WebhookEndpoint, type: string, version: string): boolean =>
   endpoint.status === 'enabled' &&
   isTold(type, endpoint.api_version ?? version) &&
   endpoint.enabled_events.some((enabled) => enabled === '*' || enabled === type)
 
 /**
- * Puts the options' receivers in the place of those an earlier run had. Ids go by position, so that
- * what was pending for the first receiver goes to the first one's new address.
+ * Replaces the receivers of an earlier run by those of the options. Ids depend on the position, so pending
+ * deliveries of the first receiver go to the new address of the first receiver.
  */
 export function configureEndpoints(store: Store, targets: readonly WebhookTarget[]): void {
   for (const { id, configured } of [...store.tables.endpoints.values()]) {
@@ -45,7 +45,7 @@ export function configureEndpoints(store: Store, targets: readonly WebhookTarget
   for (const [index, target] of targets.entries()) addTarget(store, target, `we_configured${index}`)
 }
 
-/** One more receiver, as if the options had named it. */
+/** Adds a receiver, as if the options had named it. */
 export function addTarget(
   store: Store,
   target: WebhookTarget,
@@ -68,14 +68,16 @@ export function addTarget(
   })
 }
 
-/** `t=…,v1=…` over the payload, in wall time, which is what a receiver compares with. */
+/**
+ * The signature `t=…,v1=…` of a payload, with wall time, which a receiver compares with its own clock.
+ */
 export function signPayload(payload: string, secret: string, at = Date.now()): string {
   const timestamp = Math.floor(at / 1000)
   const signature = createHmac('sha256', secret).update(`${timestamp}.${payload}`).digest('hex')
   return `t=${timestamp},v1=${signature}`
 }
 
-/** The bytes of one try, signed now; null where the event or the endpoint is gone. */
+/** The bytes of one attempt, signed now; null if the event or the endpoint was removed. */
 export function composeDelivery(
   store: Store,
   record: Pick<DeliveryRecord, 'endpointId' | 'eventId'>,
@@ -105,7 +107,7 @@ export interface DeliveryStatus {
   isDelivered: boolean
 }
 
-/** The endpoints of events; `statusOf` knows what became of the deliveries. */
+/** The API endpoints of events. `statusOf` returns the state of an event's deliveries. */
 export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): Endpoint[] {
   const shown = (event: EventRecord, version: string): Shown =>
     showEvent(event, version, statusOf(event.id).pending)
@@ -123,7 +125,7 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
         if (type && types.length > 0) {
           throw invalid('You may only specify one of these parameters: type, types.', 'types')
         }
-        // One type by its whole name is looked up; a pattern or several are compared.
+        // One full type uses the index; a pattern or several types are compared.
         const isExact = type && !type.endsWith('*')
         const patterns = isExact ? [] : type ? [type] : types
         const list = listTable(
@@ -148,6 +150,6 @@ export function eventEndpoints(statusOf: (eventId: string) => DeliveryStatus): E
   ]
 }
 
-/** `invoice.paid` matches itself, and `invoice.*` all that begin with it. */
+/** `invoice.paid` matches itself, and `invoice.*` matches all types with that prefix. */
 const matches = (pattern: string, type: string): boolean =>
   pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern

@@ -1,5 +1,5 @@
 /**
- * `expand[]`: ids replaced by what they name, and the few members that only expansion adds.
+ * `expand[]`: replaces ids by the named objects, and adds the few members that only expansion shows.
  *
  * @see https://docs.stripe.com/api/expanding_objects
  * @module
@@ -10,7 +10,7 @@ import { complete } from './members.ts'
 import { isNewShape, isPlain, type Shown, show } from './shapes.ts'
 import { find, referring, type Store, tableOf } from './store.ts'
 
-/** What only `expand[]` adds to a record. */
+/** The members that only `expand[]` adds to a record. */
 function includable(store: Store, value: Shown, key: string, version: string): unknown {
   if (typeof value.id !== 'string') return undefined
   if (value.object === 'checkout.session' && key === 'line_items') {
@@ -53,7 +53,7 @@ function includable(store: Store, value: Shown, key: string, version: string): u
   return undefined
 }
 
-/** Where a customer is, for automatic tax. */
+/** The customer's location, for automatic tax. */
 function taxOf(store: Store, id: string, version: string): Shown {
   const { address } = find(store, 'customers', id)
   const { country, state = null } = address ?? {}
@@ -66,15 +66,15 @@ function taxOf(store: Store, id: string, version: string): Shown {
   }
 }
 
-/** The same as an answer of the version has it. */
+/** The same in the form of the response's version. */
 function included(store: Store, value: Shown, key: string, version: string): unknown {
   const member = copy(includable(store, value, key, version))
   return isPlain(member) ? complete(member, isNewShape(version)) : member
 }
 
 /**
- * Replaces ids along `path` by what they name, in place. The path was checked before; where it leads
- * to nothing here, such as a member that is null, the answer stays as it is.
+ * Replaces the ids along `path` by the named objects, in place. The path was checked before. If it leads to
+ * nothing here, such as a null member, the response is unchanged.
  */
 export function expand(store: Store, value: Shown, path: string, version: string): void {
   expandKeys(store, value, path.split('.'), version)
@@ -94,10 +94,10 @@ function expandKeys(store: Store, value: Shown, keys: string[], version: string)
   }
 }
 
-/** What a member, or one of a list, names. */
+/** The object that a member or a list element names. */
 function referred(store: Store, key: string, member: unknown, version: string): unknown {
   if (typeof member !== 'string') return member
-  // A coupon's id is its maker's choice, so it has no beginning to know it by.
+  // The creator chooses a coupon's id, so it has no prefix to recognise it by.
   const table = key === 'coupon' ? 'coupons' : tableOf(member)
   return table === undefined ? member : show(copy(find(store, table, member)), version)
 }

@@ -1,7 +1,7 @@
 /**
- * Which members of Stripe's objects can be expanded in API version 2026-10-28.endive, and where a path goes on: a `!`
- * says that it may end there, brackets are a list. Made by `scripts/stripe-schema.mjs` from the types of stripe
- * 23.1.0 (MIT).
+ * The members of Stripe's objects that can be expanded in API version 2026-10-28.endive, and the object that
+ * each leads to. A `!` means that a path may end there; brackets mean a list. Made by
+ * `scripts/stripe-schema.mjs` from the types of stripe 23.1.0 (MIT).
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Whether a path of `expand[]` is one that Stripe has, before anything is done: a request that is
- * refused for its path must have changed nothing.
+ * Checks that Stripe supports a path of `expand[]` before the request runs, because a request that is refused
+ * for its path must change nothing.
  *
  * @see https://docs.stripe.com/api/expanding_objects
  * @module
@@ -16,7 +16,7 @@ import type { Store } from './store.ts'
 /** Stripe's limit on the length of a path. */
 const MAX_EXPANSION = 4
 
-/** The object each path of the API answers; a list holds what its elements are. */
+/** The object that each API path returns; for a list, the object of its elements. */
 const ANSWERS: [path: RegExp, object: string][] = [
   [/^\/v1\/account$/, 'account'],
   [/^\/v1\/checkout\/sessions\/:id\/line_items$/, 'item'],
@@ -37,7 +37,7 @@ const ANSWERS: [path: RegExp, object: string][] = [
   [/^\/v1\/(webhook_endpoint)s/, '$1'],
 ]
 
-/** Whether an endpoint answers a list. */
+/** Whether an endpoint returns a list. */
 const isList = ({ method, path }: Pick<Endpoint, 'method' | 'path'>): boolean =>
   method === 'GET' && !/(:id|\/account|\/preview|\/upcoming)$/.test(path)
 
@@ -49,7 +49,7 @@ function answerOf(path: string): string {
   return ''
 }
 
-/** What Stripe still expands and has taken out of its types. */
+/** Members that Stripe still expands but has removed from its types. */
 const STILL: Record<string, Record<string, string>> = {
   charge: { dispute: '!dispute' },
   customer: { invoice_credit_balance: '!', tax: '!' },
@@ -59,8 +59,7 @@ const STILL: Record<string, Record<string, string>> = {
 }
 
 /**
- * Refuses a path that leads nowhere, ends where nothing can be expanded, or is deeper than four
- * levels.
+ * Refuses a path that leads nowhere, ends at a member that cannot be expanded, or has more than four levels.
  *
  * @throws `invalid_request`, 400, with `param` `expand`
  */
@@ -81,13 +80,13 @@ export function checkExpansion(
   const still: typeof STILL = {
     ...STILL,
     ...(settings.chargeDispute === 'gone' ? { charge: {} } : {}),
-    // An amount that is only told where it is asked for.
+    // An amount that is only shown on request.
     ...(isNewShape(version) ? { invoice: { amount_paid_off_stripe: '!' } } : {}),
   }
   let name = isList(endpoint) ? `[${answerOf(endpoint.path)}]` : answerOf(endpoint.path)
   let mayEnd = false
   for (const key of keys) {
-    // A list's objects are under `data`; the rest of a list cannot be expanded.
+    // A list's objects are under `data`; nothing else of a list can be expanded.
     const edge = name.startsWith('[')
       ? key === 'data' && name.slice(1, -1)
       : (edges[name]?.[key] ?? still[name]?.[key])

@@ -1,6 +1,6 @@
 /**
- * Faults for drills: a share of the API's requests fails, each as a network or a provider may fail.
- * The same seed makes the same faults in the order of requests, so that a drill can be repeated.
+ * Faults for drills: a share of the API requests fails, in the ways in which a network or a provider can
+ * fail. The same seed makes the same faults in the order of requests, so a drill can be repeated.
  *
  * @module
  */
@@ -9,12 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '../errors.ts'
 
 /**
- * How a request fails. Before it begins: `429`; `503`; `lock_timeout`, a 429 because another request
- * holds the object; `hang` without an answer until the caller
- * gives up; `reset` with the connection torn down. After it begins: `500` with nothing done, and
- * `broken` with everything done, are kept under its idempotency key as a 500; `applied` was done and
- * kept, and the answer is lost on its way, as a 502; `late` is no failure, but the answer comes a
- * second after it was made and may tell what is no longer so.
+ * The ways in which a request fails. Before it begins: `429`; `503`; `lock_timeout`, a 429 because another
+ * request holds the object; `hang`, no response until the caller gives up; `reset`, a destroyed connection.
+ * After it has begun: `500`, with nothing done, and `broken`, with everything done, are both kept under its
+ * idempotency key as a 500. `applied` is done and kept, but its response is lost, as a 502. `late` is not a
+ * failure: the response arrives a second after it was made and may be outdated by then.
  */
 export type FaultKind =
   | '429'
@@ -28,18 +27,18 @@ export type FaultKind =
   | 'reset'
 
 export interface Faults {
-  /** The share of requests that fail: 0 to 1. */
+  /** The share of requests that fail, from 0 to 1. */
   rate: number
-  /** Each is as likely as the others; at least one. */
+  /** At least one kind; all kinds are equally likely. */
   kinds: readonly FaultKind[]
   /** Default 1. */
   seed?: number
 }
 
 export interface FaultSource {
-  /** Null ends the faults. @throws `invalid_state` for a rate outside 0 to 1 or no kinds */
+  /** Null ends the faults. @throws `invalid_state` for a rate outside 0 to 1, or without kinds */
   set(faults: Faults | null): void
-  /** How the next request fails; null where it does not. */
+  /** The fault of the next request; null if it does not fail. */
   next(): FaultKind | null
 }
 
@@ -49,14 +48,18 @@ export function createFaultSource(): FaultSource {
   return {
     set(given) {
       if (given !== null && !(given.rate >= 0 && given.rate <= 1 && given.kinds.length > 0)) {
-        throw new SandboxError('invalid_state', 409, 'Faults need a rate from 0 to 1 and a kind.')
+        throw new SandboxError(
+          'invalid_state',
+          409,
+          'Faults need a rate from 0 to 1 and at least one kind.',
+        )
       }
       faults = given === null ? null : { ...given, kinds: [...given.kinds] }
       draw = drawsOf(given?.seed ?? 1)
     },
     next() {
       if (faults === null) return null
-      // Two draws for every request, so that the rate does not shift which kinds come.
+      // Every request draws twice, so that the rate does not change the sequence of kinds.
       const [chance, choice] = [draw(), draw()]
       if (chance >= faults.rate) return null
       return faults.kinds[Math.floor(choice * faults.kinds.length)] ?? null
@@ -64,7 +67,7 @@ export function createFaultSource(): FaultSource {
   }
 }
 
-/** Numbers from 0 to below 1, fixed by the seed (mulberry32). */
+/** A sequence of numbers from 0 to below 1 that depends on the seed only (mulberry32). */
 function drawsOf(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -75,23 +78,23 @@ function drawsOf(seed: number): () => number {
   }
 }
 
-/** Milliseconds after which a hanging request is answered after all. */
+/** Milliseconds after which a hanging request is answered. */
 const HANG_MS = 3000
 
-/** Waits until the caller gives up, at most three seconds. */
+/** Waits until the caller gives up, for at most three seconds. */
 export async function hang(signal: AbortSignal): Promise<void> {
-  // The timer alone keeps no process alive.
+  // The timer alone does not keep the process alive.
   await sleep(HANG_MS, undefined, { signal, ref: false }).catch(() => {})
 }
 
 const LATE_MS = 1000
 
-/** Keeps a finished answer back. */
+/** Delays a finished response. */
 export async function delay(signal: AbortSignal): Promise<void> {
   await sleep(LATE_MS, undefined, { signal, ref: false }).catch(() => {})
 }
 
-/** Tears down the connection of a request that came over one. `env` is what the server knows of it. */
+/** Destroys the connection of a request. `env` is the server's data of the request. */
 export function tearDown(env: unknown): void {
   const { incoming } = (env ?? {}) as { incoming?: { socket?: { destroy?(): void } } }
   incoming?.socket?.destroy?.()

@@ -1,6 +1,6 @@
 /**
- * Form bodies as Stripe reads them: `items[0][price]=price_1&metadata[plan]=PRO` becomes an object,
- * and {@link Params} takes typed values out of it or refuses in Stripe's words.
+ * Form bodies as Stripe reads them. `items[0][price]=price_1&metadata[plan]=PRO` becomes an object, and
+ * {@link Params} reads typed values from it or refuses them in Stripe's words.
  *
  * @module
  */
@@ -13,7 +13,9 @@ export type FormValue = string | FormValue[] | { [key: string]: FormValue }
 
 type Draft = string | Map<string, Draft>
 
-/** Deeper than anything Stripe accepts; keeps a hostile key from growing a tower of objects. */
+/**
+ * Deeper than anything that Stripe accepts. It stops a hostile key from creating deeply nested objects.
+ */
 const MAX_DEPTH = 8
 
 /** Decodes a query string or form body with bracketed names. */
@@ -23,7 +25,7 @@ export function parseForm(text: string): { [key: string]: FormValue } {
     const path = pathOf(name)
     let node = root
     for (const [depth, part] of path.entries()) {
-      // `expand[]=a&expand[]=b` counts up, as every encoder of this form expects.
+      // `expand[]=a&expand[]=b` counts up, as every encoder of this format expects.
       const key = part === '' ? String(node.size) : part
       if (depth === path.length - 1) {
         node.set(key, value)
@@ -54,13 +56,15 @@ function finish(draft: Draft, isRoot = false): FormValue {
   if (!isRoot && keys.length > 0 && keys.every((key) => /^\d+$/.test(key))) {
     return [...draft.values()].map((item) => finish(item))
   }
-  // A null prototype, so that a key named `__proto__` is a key like any other.
+  // A null prototype, so that `__proto__` is an ordinary key.
   const object: { [key: string]: FormValue } = Object.create(null)
   for (const [key, item] of draft) object[key] = finish(item)
   return object
 }
 
-/** Reads one level of a decoded form. An empty string means "unset", as the SDK sends null. */
+/**
+ * Reads one level of a decoded form. An empty string means "unset": the SDK sends null in this way.
+ */
 export class Params {
   readonly #values: { [key: string]: FormValue }
   readonly #path: string
@@ -76,12 +80,12 @@ export class Params {
     return `${this.#path}[${key}]`
   }
 
-  /** This level with `values` over it, where one request is made of another. */
+  /** This level with `values` added, to build one request from another. */
   with(values: { [key: string]: FormValue }): Params {
     return new Params({ ...this.#values, ...values }, this.#path)
   }
 
-  /** The values of the keys that are `prefix` and one of `names`, as if they were a level of their own. */
+  /** The values of the keys made of `prefix` and one of `names`, as a level of their own. */
   below(prefix: string, names: readonly string[]): Params {
     const sent = names.flatMap((name) => {
       const value = this.#values[`${prefix}${name}`]
@@ -108,7 +112,7 @@ export class Params {
     return Object.keys(this.#values)
   }
 
-  /** The string, undefined where absent, null where cleared. */
+  /** The string; undefined if absent, null if cleared. */
   text(key: string, maxLength = 5000): string | null | undefined {
     const value = this.#values[key]
     if (value === undefined) return undefined
@@ -120,7 +124,7 @@ export class Params {
     return value === '' ? null : value
   }
 
-  /** @throws `parameter_missing`, or `parameter_invalid_empty` for the empty string. */
+  /** The string. @throws `parameter_missing`, or `parameter_invalid_empty` for the empty string. */
   required(key: string): string {
     const value = this.text(key)
     if (value === undefined) throw missing(this.name(key))
@@ -132,7 +136,7 @@ export class Params {
     )
   }
 
-  /** A whole number, undefined where absent or cleared. */
+  /** A whole number; undefined if absent or cleared. */
   integer(key: string): number | undefined {
     const value = this.text(key)
     if (value === undefined || value === null) return undefined
@@ -142,7 +146,7 @@ export class Params {
     return Number(value)
   }
 
-  /** `true` or `false`, undefined where absent or cleared. */
+  /** `true` or `false`; undefined if absent or cleared. */
   flag(key: string): boolean | undefined {
     const value = this.text(key)
     if (value === undefined || value === null) return undefined
@@ -152,7 +156,7 @@ export class Params {
     return value === 'true'
   }
 
-  /** One of `options`, undefined where absent or cleared. */
+  /** One of `options`; undefined if absent or cleared. */
   choice<Option extends string>(key: string, options: readonly Option[]): Option | undefined {
     const value = this.text(key)
     if (value === undefined || value === null) return undefined
@@ -163,7 +167,7 @@ export class Params {
     throw malformed(`Invalid ${this.name(key)}: must be one of ${list}`, this.name(key))
   }
 
-  /** An absolute http(s) URL, kept as it was sent, because it may hold a template in braces. */
+  /** An absolute http(s) URL, unchanged, because it may contain a template in braces. */
   url(key: string): string | null | undefined {
     const value = this.text(key)
     if (value === undefined || value === null) return value
@@ -176,7 +180,7 @@ export class Params {
     )
   }
 
-  /** The level below, undefined where absent or cleared. */
+  /** The level below; undefined if absent or cleared. */
   object(key: string): Params | undefined {
     const value = this.#values[key]
     if (value === undefined || value === '') return undefined
@@ -186,7 +190,7 @@ export class Params {
     return new Params(value, this.name(key))
   }
 
-  /** A list of objects; empty where absent. */
+  /** A list of objects; empty if absent. */
   objects(key: string): Params[] {
     return this.#list(key).map((item, index) => {
       const path = `${this.name(key)}[${index}]`
@@ -197,7 +201,7 @@ export class Params {
     })
   }
 
-  /** A list of strings; empty where absent. */
+  /** A list of strings; empty if absent. */
   strings(key: string): string[] {
     return this.#list(key).map((item, index) => {
       const path = `${this.name(key)}[${index}]`
@@ -207,8 +211,8 @@ export class Params {
   }
 
   /**
-   * `current` with the sent metadata over it: an empty value removes its key, an empty string for
-   * the whole removes all. At most 50 keys of 40 characters with values of 500.
+   * `current` with the sent metadata added. An empty value removes its key; an empty string instead of the
+   * object removes all. At most 50 keys of 40 characters with values of 500.
    */
   metadata(current: Metadata = {}, key = 'metadata'): Metadata {
     if (this.clears(key)) return {}
@@ -228,7 +232,7 @@ export class Params {
     return next
   }
 
-  /** Refuses every key that is in none of `known`. @throws `parameter_unknown` */
+  /** Refuses every key that is not in `known`. @throws `parameter_unknown` */
   only(known: readonly string[]): void {
     const unknown = this.keys().filter((key) => !known.includes(key))
     const first = unknown[0]

@@ -1,7 +1,7 @@
 /**
- * What `Idempotency-Key` promises: a request that began is answered the same for a day, whatever it
- * answered, a 500 included; a request that was refused before it began frees its key; and two
- * requests at once under one key never both begin.
+ * The promises of `Idempotency-Key`. A request that had begun gets the same response for a day, even if it
+ * was a 500. A request that was refused before it began frees its key. Of two simultaneous requests with one
+ * key only one begins.
  *
  * @see https://docs.stripe.com/api/idempotent_requests
  * @module
@@ -11,16 +11,16 @@ import { createHash } from 'node:crypto'
 import { StripeApiError } from './errors.ts'
 import type { KeptAnswer, Store } from './store.ts'
 
-/** How long an answer is kept under its key, in milliseconds of wall time. */
+/** How long a response is kept under its key, in milliseconds of wall time. */
 const ANSWER_LIFE_MS = 24 * 60 * 60 * 1000
 
 /**
- * Beyond so many kept answers the oldest leaves before its time. A caller's tries with one key lie
- * close together, and a long run must not fill the memory.
+ * The most responses kept; beyond that the oldest is dropped early. Retries with one key come soon after each
+ * other, and a long run must not fill the memory.
  */
 const MAX_ANSWERS = 20_000
 
-/** An answer as it goes out. `isKept` says that the request began, so that its key is used up. */
+/** The response as it is sent. `isKept` means that the request had begun, so its key is used up. */
 export interface Answer {
   status: number
   body: string
@@ -28,7 +28,7 @@ export interface Answer {
   isKept: boolean
 }
 
-/** The key of a request, or undefined where it has none. @throws `idempotency_error` for a bad key */
+/** The key of a request; undefined if it has none. @throws `idempotency_error` for a bad key */
 export function keyOf(method: string, header: string | undefined): string | undefined {
   const key = method === 'POST' ? header : undefined
   if (key === undefined || (key !== '' && key.length <= 255)) return key
@@ -36,10 +36,10 @@ export function keyOf(method: string, header: string | undefined): string | unde
 }
 
 /**
- * Takes a key for as long as its request runs. A request that only repeats a kept answer takes none.
+ * Reserves a key while its request runs. A request that only repeats a kept response reserves nothing.
  *
- * @returns what gives it back.
- * @throws `idempotency_key_in_use`, 409, where another request under the key is still running
+ * @returns a function that frees the key
+ * @throws `idempotency_key_in_use`, 409, if another request with the key is still running
  */
 export function takeKey(store: Store, busy: Set<string>, key: string | undefined): () => void {
   if (key === undefined) return () => {}
@@ -56,7 +56,7 @@ export function takeKey(store: Store, busy: Set<string>, key: string | undefined
   return () => void busy.delete(key)
 }
 
-/** Runs a request, or repeats the answer that is kept under its key. */
+/** Runs a request, or repeats the response kept under its key. */
 export function runOnce(
   store: Store,
   { key, path, text }: { key: string | undefined; path: string; text: string },
@@ -77,7 +77,7 @@ export function runOnce(
   return { answer: { ...made, isKept }, isReplay: false }
 }
 
-/** Keeps an answer and sweeps out the oldest, which are first, where they are past their time. */
+/** Keeps a response and removes expired ones, which are the oldest. */
 function keepAnswer(store: Store, key: string, answer: KeptAnswer): void {
   store.answers.set(key, answer)
   for (const [oldest, { at }] of store.answers) {

@@ -1,28 +1,28 @@
 /**
- * How records are found by something else than their id: in the order they came, and by the
- * references they hold. A list of one customer's records never looks at another's.
+ * Indexes that find records by their order and by their references. A list of one customer's records never
+ * reads another customer's.
  *
  * @module
  */
 
-/** What a record needs to be kept in order. */
+/** The members that a record needs to be indexed. */
 export interface Row {
   id: string
   created: number
 }
 
-/** The indexes of one table; every list in it is oldest first. */
+/** The indexes of one table; every list in it is the oldest first. */
 export interface TableIndex<Kept extends Row> {
   rows: Kept[]
-  /** A number by id that rises with each record; it is not the place in a list. */
+  /** A number for each id that rises with each record. It is not an index into a list. */
   order: Map<string, number>
-  /** Records by the name of a reference and the id it holds. */
+  /** Records by the name of a reference and the id in it. */
   by: Map<string, Map<string, Kept[]>>
-  /** Whether no record is older than the one before it, so that a list by time may stop early. */
+  /** Whether the records are in order of their time, so that a list by time may stop early. */
   isChronological: boolean
 }
 
-/** An empty index of a table whose records refer to others by `references`. */
+/** An empty index of a table whose records have the given references. */
 export const createIndex = <Kept extends Row>(references: readonly string[]): TableIndex<Kept> => ({
   rows: [],
   order: new Map(),
@@ -44,7 +44,7 @@ export function addRow<Kept extends Row>(index: TableIndex<Kept>, row: Kept): vo
   }
 }
 
-/** Takes a record out of every list. */
+/** Removes a record from every list. */
 export function removeRow<Kept extends Row>(index: TableIndex<Kept>, row: Kept): void {
   drop(index, index.rows, row)
   for (const [name, lists] of index.by) {
@@ -53,7 +53,9 @@ export function removeRow<Kept extends Row>(index: TableIndex<Kept>, row: Kept):
   index.order.delete(row.id)
 }
 
-/** Puts a record whose reference `name` was `before` under what it is now, in its old order. */
+/**
+ * Moves a record whose reference `name` was `before` to the list of its new value, in its original order.
+ */
 export function moveRow<Kept extends Row>(
   index: TableIndex<Kept>,
   row: Kept,
@@ -66,7 +68,7 @@ export function moveRow<Kept extends Row>(
   place(index, lists, row, referenceOf(row, name))
 }
 
-/** How many of `rows` come before the record with this number. */
+/** The number of `rows` before the record with this number. */
 export function countBefore<Kept extends Row>(
   index: TableIndex<Kept>,
   rows: readonly Kept[],

@@ -1,5 +1,5 @@
 /**
- * An invoice before it is finalized: its lines, what discounts take off them, and what is due.
+ * An invoice before it is finalized: its lines, their discounts, and the amount due.
  *
  * @module
  */
@@ -17,14 +17,14 @@ import type {
 import { innerId, newId, type Store, seconds } from './store.ts'
 import { ratesOf, sumOf, taxesOn, totalTaxes } from './taxes.ts'
 
-/** One line to be invoiced. `amount` is in minor units and may be negative. */
+/** A line of an invoice. `amount` is in minor units and may be negative. */
 export interface LineDraft extends PendingLine {
   proration: boolean
-  /** The subscription item it is for; null where it is for none. */
+  /** The subscription item of the line; null if there is none. */
   item: string | null
 }
 
-/** What an invoice is made of. */
+/** The fields that an invoice is made from. */
 export interface InvoiceFields {
   subscription: Subscription
   reason: 'subscription_create' | 'subscription_cycle' | 'subscription_update'
@@ -32,7 +32,7 @@ export interface InvoiceFields {
   period: { start: number; end: number }
 }
 
-/** A draft that is not kept yet. Discounts for one invoice are used up by it. */
+/** Creates a draft without storing it. It uses up discounts for one invoice. */
 export function draftInvoice(
   store: Store,
   customer: Customer,
@@ -41,7 +41,7 @@ export function draftInvoice(
   const id = newId('invoices')
   const subtotal = lines.reduce((sum, line) => sum + line.amount, 0)
   const discounts = discountsOf(store, subscription, seconds(store))
-  // A proration was reckoned at the discounted price, so nothing is taken off it again.
+  // A proration already includes the discount, so no discount is applied again.
   const amounts = lines.map((line) => (line.proration ? 0 : line.amount))
   const taken = takeOff(amounts, discounts)
   spend(store, subscription, taken)
@@ -90,7 +90,7 @@ export function draftInvoice(
   }
 }
 
-/** What every invoice begins with. */
+/** The members that every invoice starts with. */
 function blankInvoice(store: Store, customer: Customer) {
   return {
     object: 'invoice',

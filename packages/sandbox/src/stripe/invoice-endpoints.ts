@@ -1,5 +1,5 @@
 /**
- * Invoices and their payments through the API.
+ * The API of invoices and their payments.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { change, find, type Store, seconds } from './store.ts'
 function pay({ store, params, id }: Call): Invoice {
   const invoice = find(store, 'invoices', id)
   if (invoice.paid) throw invalid('Invoice is already paid')
-  // A draft that is paid is finalized first.
+  // A draft is finalized before it is paid.
   if (invoice.status === 'draft') finalize(store, invoice)
   if (invoice.status !== 'open' && invoice.status !== 'uncollectible') {
     if (invoice.paid) return invoice
@@ -50,7 +50,7 @@ function cardFor(store: Store, invoice: Invoice): PaymentMethod | null {
   return defaultCard(store, invoice.customer, subscription)
 }
 
-/** Adds a payment to an open invoice; one that was made already is credited at once. */
+/** Attaches a payment to an open invoice. A payment that already succeeded is credited at once. */
 function attachPayment({ store, params, id }: Call): Invoice {
   const invoice = find(store, 'invoices', id)
   if (params.has('payment_record')) throw notCovered('payment records', 'payment_record')
@@ -69,7 +69,7 @@ function attachPayment({ store, params, id }: Call): Invoice {
   return invoice
 }
 
-/** @throws `invalid_request` where an invoice is in none of the statuses in which it lets `act` be done. */
+/** @throws `invalid_request` if the invoice has none of the statuses that allow `act`. */
 function requireStatus(invoice: Invoice, statuses: Invoice['status'][], act: string): void {
   if (statuses.includes(invoice.status)) return
   throw invalid(
@@ -103,7 +103,9 @@ function updateFromCall({ store, params, id }: Call): Invoice {
   })
 }
 
-/** Every invoice here is of a subscription, and such an invoice is voided and never deleted. */
+/**
+ * Every invoice here belongs to a subscription, and such an invoice is voided and never deleted.
+ */
 function refuseDelete({ store, id }: Call): never {
   const { status } = find(store, 'invoices', id)
   if (status !== 'draft') throw invalid('You can only delete draft invoices.')
@@ -145,7 +147,7 @@ export const invoiceEndpoints: Endpoint[] = [
       const customer = call.params.text('customer')
       const status = call.params.text('status')
       const subscription = call.params.text('subscription')
-      // The subscription comes first: it is the narrower of the two indexes.
+      // The subscription comes first, because it is the narrower index.
       return listTable(call, 'invoices', '/v1/invoices', undefined, {
         subscription,
         customer,

@@ -1,7 +1,7 @@
 /**
- * The payments of an invoice: the default one, which is made with it and whose amount follows what
- * remains, those that are attached to it, and those that came past Stripe. What they pay is what the
- * invoice says was paid.
+ * The payments of an invoice. The default payment is created with the invoice, and its amount follows the
+ * remaining amount. Others are attached to the invoice or were made outside of Stripe. Their sum is the
+ * invoice's paid amount.
  *
  * @see https://docs.stripe.com/invoicing/partial-payments
  * @module
@@ -15,13 +15,13 @@ import { emit, find, insert, newId, randomText, referring, type Store, seconds }
 export const paymentsOf = (store: Store, { id }: Pick<Invoice, 'id'>): readonly InvoicePayment[] =>
   referring(store, 'invoicePayments', 'invoice', id)
 
-/** Adds a payment that is not made yet. */
+/** Adds an open payment. */
 export function openPayment(
   store: Store,
   invoice: Invoice,
   { intent, isDefault }: { intent: PaymentIntent; isDefault: boolean },
 ): InvoicePayment {
-  // The default one's id says of which intent it is, so that it is the same after a restart.
+  // The id of the default payment depends on its intent, so it is the same after a restart.
   const id = isDefault ? `inpay_${intent.id.slice(3)}` : newId('invoicePayments')
   return insert(store, 'invoicePayments', {
     id,
@@ -40,7 +40,9 @@ export function openPayment(
   })
 }
 
-/** Credits what a payment has brought to its invoice. Whether the invoice is then paid is asked by the caller. */
+/**
+ * Credits a payment's amount to its invoice. The caller checks whether the invoice is then paid.
+ */
 export function creditPayment(
   store: Store,
   invoice: Invoice,
@@ -54,7 +56,7 @@ export function creditPayment(
   invoice.amount_paid += credited
   invoice.amount_remaining -= credited
   if (received > credited) {
-    // What is paid too much is the customer's, for the next invoice.
+    // An overpaid amount goes to the customer's balance, for the next invoice.
     invoice.amount_overpaid += received - credited
     const customer = store.tables.customers.get(invoice.customer)
     if (customer) customer.balance -= received - credited
@@ -63,7 +65,7 @@ export function creditPayment(
   emit(store, 'invoice_payment.paid', payment)
 }
 
-/** Records that what remains of an invoice was paid past Stripe. */
+/** Records that the remaining amount was paid outside of Stripe. */
 export function creditOffStripe(store: Store, invoice: Invoice): void {
   const amount = invoice.amount_remaining
   const payment = insert(store, 'invoicePayments', {
@@ -85,13 +87,13 @@ export function creditOffStripe(store: Store, invoice: Invoice): void {
   creditPayment(store, invoice, payment, amount)
 }
 
-/** Lets the default payment follow what remains: one of less, or none where nothing does. */
+/** Adjusts the default payment to the remaining amount; it is closed if nothing remains. */
 export function followRemaining(store: Store, invoice: Invoice): void {
   for (const payment of paymentsOf(store, invoice)) {
     if (!payment.is_default || payment.status !== 'open' || payment.payment_intent === null)
       continue
     const intent = find(store, 'paymentIntents', payment.payment_intent)
-    // A debit under way brings what it was begun with.
+    // A debit that is being processed keeps its amount.
     if (intent.status === 'processing' || intent.status === 'succeeded') continue
     if (invoice.amount_remaining === 0) closePayment(store, payment, 'automatic')
     else {
@@ -101,7 +103,9 @@ export function followRemaining(store: Store, invoice: Invoice): void {
   }
 }
 
-/** Closes the payments of an invoice that are not made. One that is attached and not the default stays usable. */
+/**
+ * Closes the open payments of an invoice. An attached payment that is not the default stays usable.
+ */
 export function closePayments(store: Store, invoice: Invoice, reason: string): void {
   for (const payment of paymentsOf(store, invoice)) {
     if (payment.status === 'open') closePayment(store, payment, reason)
@@ -110,7 +114,7 @@ export function closePayments(store: Store, invoice: Invoice, reason: string): v
 
 function closePayment(store: Store, payment: InvoicePayment, reason: string): void {
   const intent = store.tables.paymentIntents.get(payment.payment_intent ?? '')
-  // A debit that is under way comes out all the same.
+  // A debit that is being processed still completes.
   if (intent?.status === 'processing') return
   payment.status = 'canceled'
   payment.status_transitions.canceled_at = seconds(store)

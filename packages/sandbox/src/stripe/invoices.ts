@@ -1,6 +1,6 @@
 /**
- * Invoices: made, finalized and paid or not, each step with its events. Nothing is charged twice:
- * a paid invoice refuses to be paid.
+ * Invoices: created, finalized, and paid or not, each step with its events. Nothing is charged twice, because
+ * a paid invoice refuses another payment.
  *
  * @module
  */
@@ -23,15 +23,15 @@ import { applyPendingUpdate } from './pending-update.ts'
 import { daysAfter } from './periods.ts'
 import { change, emit, find, insert, refer, referring, type Store, seconds } from './store.ts'
 
-/** Days until a failed payment is said to be tried again. */
+/** Days until a failed payment is due to be retried. */
 const RETRY_AFTER_DAYS = 3
 
-/** Seconds for which the invoice of a renewal is a draft that may still be changed. */
+/** Seconds for which a renewal's invoice is a draft and can still be changed. */
 const DRAFT_SECONDS = 3600
 
 /**
- * An invoice, announced and finalized. Where nothing is due it is paid at once, without an intent. With the
- * setting `renewals: 'draft'` that of a renewal stays a draft for an hour.
+ * Creates and finalizes an invoice, with its events. If nothing is due, it is paid at once, without an
+ * intent. With the setting `renewals: 'draft'`, a renewal's invoice stays a draft for an hour.
  *
  * @see https://docs.stripe.com/billing/invoices/subscription#invoice-lifecycle
  */
@@ -53,7 +53,7 @@ export function createInvoice(store: Store, customer: Customer, fields: InvoiceF
   return invoice
 }
 
-/** Finalizes a draft: from then on it is owed, and may be paid. */
+/** Finalizes a draft: from then on it is owed and can be paid. */
 export function finalize(store: Store, invoice: Invoice): void {
   const { pause_collection: pause } =
     store.tables.subscriptions.get(invoice.subscription ?? '') ?? {}
@@ -64,8 +64,8 @@ export function finalize(store: Store, invoice: Invoice): void {
 }
 
 /**
- * Lets the hour of a draft pass: it is finalized and charged. `card` overrides the one on file. A draft that
- * does not advance by itself stays one.
+ * Ends a draft's hour: the draft is finalized and charged. `card` overrides the stored card. A draft without
+ * automatic advancement stays a draft.
  */
 export function advanceDraft(store: Store, invoice: Invoice, card?: PaymentMethod | null): Invoice {
   if (invoice.status !== 'draft' || !invoice.auto_advance) return invoice
@@ -84,7 +84,7 @@ export function dueDrafts(store: Store): Invoice[] {
   )
 }
 
-/** Closes an invoice that is not collected because its subscription's collection is paused. */
+/** Closes an invoice that is not collected because the subscription's collection is paused. */
 function giveUp(
   store: Store,
   invoice: Invoice,
@@ -94,7 +94,7 @@ function giveUp(
   else markUncollectible(store, invoice)
 }
 
-/** Says that an open invoice will hardly be paid. */
+/** Marks an open invoice as uncollectible. */
 export function markUncollectible(store: Store, invoice: Invoice): void {
   invoice.auto_advance = false
   invoice.next_payment_attempt = null
@@ -103,7 +103,7 @@ export function markUncollectible(store: Store, invoice: Invoice): void {
   emit(store, 'invoice.marked_uncollectible', invoice)
 }
 
-/** Says that an open invoice is not owed. */
+/** Marks an open invoice as void. */
 export function voidInvoice(store: Store, invoice: Invoice): void {
   invoice.auto_advance = false
   invoice.next_payment_attempt = null
@@ -118,7 +118,7 @@ function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): vo
   const sequence = String(customer.next_invoice_sequence).padStart(4, '0')
   customer.next_invoice_sequence += 1
   customer.currency ??= invoice.currency
-  // What a credit covers leaves the balance; what a change gives back goes onto it.
+  // A used credit leaves the balance; a change's refund is added to it.
   customer.balance = Math.min(0, customer.balance + invoice.total)
   invoice.ending_balance = customer.balance
   invoice.number = `${customer.invoice_prefix}-${sequence}`
@@ -149,9 +149,9 @@ function finalizeInvoice(store: Store, customer: Customer, invoice: Invoice): vo
 }
 
 /**
- * Tries to pay an open invoice with `card`; null stands for a customer who has none.
+ * Tries to pay an open invoice with `card`; null means that the customer has no card.
  *
- * @returns null where it is paid, else why not.
+ * @returns null if it was paid, else the reason
  */
 export function payInvoice(
   store: Store,
@@ -162,7 +162,7 @@ export function payInvoice(
   return invoice.status === 'open' ? chargeInvoice(store, invoice, card, isPresent) : null
 }
 
-/** Tries to pay what is owed, also what was given up; see `payInvoice`. */
+/** Tries to pay an open or uncollectible invoice; see `payInvoice`. */
 export function chargeInvoice(
   store: Store,
   invoice: Invoice,
@@ -184,15 +184,15 @@ export function chargeInvoice(
 }
 
 /**
- * Writes what became of its intent onto an invoice and its subscription. `isCounted` says that the
- * try began earlier and only came out now.
+ * Writes the outcome of its intent to an invoice and its subscription. `isCounted` means that the attempt
+ * began earlier and has only now ended.
  */
 function recordPayment(store: Store, invoice: Invoice, isCounted = false): void {
   const intent = find(store, 'paymentIntents', invoice.payment_intent ?? '')
   invoice.charge = intent.latest_charge
   invoice.attempted = true
   if (!isCounted) invoice.attempt_count += 1
-  // A debit that comes out after its invoice was made void pays nothing there.
+  // A debit that completes after its invoice was voided pays nothing there.
   if (intent.status === 'processing' || invoice.status === 'void') return
   if (intent.status !== 'succeeded') {
     markFailed(store, invoice, intent.status === 'requires_action')
@@ -203,7 +203,7 @@ function recordPayment(store: Store, invoice: Invoice, isCounted = false): void 
   credit(store, invoice, () => creditPayment(store, invoice, payment, intent.amount_received))
 }
 
-/** Lets the invoices that an intent pays follow it: its own, and those that it was attached to. */
+/** Updates the invoices that an intent pays: its own, and those to which it was attached. */
 export function recordIntent(store: Store, intent: PaymentIntent, isCounted = false): void {
   const own = store.tables.invoices.get(intent.invoice ?? '')
   if (own) recordPayment(store, own, isCounted)
@@ -215,18 +215,18 @@ export function recordIntent(store: Store, intent: PaymentIntent, isCounted = fa
     const invoice = find(store, 'invoices', payment.invoice)
     if (payment.status !== 'open' || invoice.status === 'void') continue
     invoice.charge = intent.latest_charge
-    // Only the last invoice takes what is too much.
+    // Only the last invoice receives the overpaid amount.
     credit(store, invoice, () => creditPayment(store, invoice, payment, left))
     left -= payment.amount_paid ?? 0
   }
 }
 
-/** Pays what remains of an invoice past Stripe. */
+/** Pays the remaining amount of an invoice outside of Stripe. */
 export function payOffStripe(store: Store, invoice: Invoice): void {
   credit(store, invoice, () => creditOffStripe(store, invoice))
 }
 
-/** Pays a part of an invoice, or lowers what is due of it. It is paid once nothing remains. */
+/** Pays part of an invoice, or reduces its amount due. The invoice is paid once nothing remains. */
 export function credit(store: Store, invoice: Invoice, apply: () => void): void {
   const before = copy(invoice)
   apply()
@@ -237,13 +237,13 @@ export function credit(store: Store, invoice: Invoice, apply: () => void): void 
 }
 
 function markFailed(store: Store, invoice: Invoice, needsBuyer: boolean): void {
-  // The first payment of a subscription is the buyer's to repeat; only later ones are retried.
+  // The buyer has to repeat the first payment of a subscription; only later payments are retried.
   const isRetried = invoice.billing_reason !== 'subscription_create'
   invoice.next_payment_attempt = isRetried ? daysAfter(seconds(store), RETRY_AFTER_DAYS) : null
   emit(store, 'invoice.payment_failed', invoice)
   if (needsBuyer) emit(store, 'invoice.payment_action_required', invoice)
   const subscription = subscriptionOf(store, invoice)
-  // A change that waits for its payment leaves the subscription as it was.
+  // A change that waits for its payment leaves the subscription unchanged.
   if (subscription?.pending_invoice === invoice.id) return
   if (subscription && ['active', 'trialing'].includes(subscription.status)) {
     change(store, 'customer.subscription.updated', subscription, (current) => {
@@ -260,7 +260,7 @@ function markPaid(store: Store, invoice: Invoice): void {
   invoice.next_payment_attempt = null
   invoice.status_transitions.paid_at = seconds(store)
   emit(store, 'invoice.paid', invoice)
-  // What was paid past Stripe, or credited whole, is no payment that succeeded.
+  // An amount paid outside of Stripe, or credited in full, is not a successful payment.
   const isCharged = invoice.amount_paid > invoice.paid_off_stripe || invoice.amount_due === 0
   if (isCharged) emit(store, 'invoice.payment_succeeded', invoice)
   const subscription = subscriptionOf(store, invoice)
@@ -269,7 +269,7 @@ function markPaid(store: Store, invoice: Invoice): void {
   if (changed) applyPendingUpdate(store, changed, invoice)
 }
 
-/** Makes a subscription active that waited for a payment, and says so where it was paused. */
+/** Activates a subscription that waited for a payment, with an event if it was paused. */
 export function activate(store: Store, subscription: Subscription): void {
   const before = subscription.status
   if (!['past_due', 'incomplete', 'paused', 'unpaid'].includes(before)) return
@@ -279,13 +279,13 @@ export function activate(store: Store, subscription: Subscription): void {
   if (before === 'paused') emit(store, 'customer.subscription.resumed', subscription)
 }
 
-/** The subscription, if it is already kept and this is its latest invoice. */
+/** The subscription, if it is already stored and this is its latest invoice. */
 function subscriptionOf(store: Store, invoice: Invoice): Subscription | undefined {
   const subscription = store.tables.subscriptions.get(invoice.subscription ?? '')
   return subscription?.latest_invoice === invoice.id ? subscription : undefined
 }
 
-/** What a subscription is charged to: its own card, else the customer's default one. */
+/** The card for a subscription: its own, else the customer's default card. */
 export function defaultCard(
   store: Store,
   customer: string,

@@ -1,5 +1,5 @@
 /**
- * What a Checkout Session sells: lines of a price and a quantity.
+ * The line items of a Checkout Session, each with a price and a quantity.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { find, innerId, type Store } from './store.ts'
 import { quantityOf } from './subscription-params.ts'
 import { ratesAsked } from './taxes.ts'
 
-/** The lines of a request, with a price for each. */
+/** The lines of a request, each with its price. */
 export function lineItems(store: Store, params: Params, mode: CheckoutSession['mode']): LineItem[] {
   const lines = params.objects('line_items')
   if (lines.length === 0) throw missing('line_items')
@@ -81,7 +81,7 @@ export function checkItems(items: LineItem[], mode: CheckoutSession['mode'], amo
     throw invalid('All line items must have the same currency.', 'line_items')
   }
   if (mode === 'payment') {
-    // An order that costs nothing is one, too.
+    // An order may also cost nothing.
     if (amount > 0) checkAmount(amount, currency, 'line_items')
     return
   }

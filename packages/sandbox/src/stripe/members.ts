@@ -1,12 +1,12 @@
 /**
- * Members that Stripe answers and the stand-in has nothing to say about: null, empty, or always the
- * same. A host that reads one must find it, so every answer is completed with them on its way out,
- * and what a version does not have is left out.
+ * Members that Stripe returns and that have no meaning in the stand-in: null, empty, or constant. A host may
+ * read any of them, so every response is completed with them. Members that a version does not have are
+ * removed.
  *
  * @module
  */
 
-/** What an answer has in both shapes, and in the old or the new one alone. */
+/** Values for both shapes, and for the old or the new shape alone. */
 interface ByShape<Value> {
   both?: Value
   old?: Value
@@ -24,7 +24,7 @@ const chargedCard = {
   ),
 }
 
-/** Members that are null, by the object they belong to, or by the path below one. */
+/** Members that are null, by their object, or by the path inside an object. */
 const NULLS: Record<string, ByShape<string[]>> = {
   'billing_portal.session': { new: ['customer_account'] },
   charge: {
@@ -105,7 +105,7 @@ const NULLS: Record<string, ByShape<string[]>> = {
   'subscription_schedule.phases.automatic_tax': { new: ['disabled_reason'] },
 }
 
-/** Members that are always the same. */
+/** Members with a constant value. */
 const FIXED: Record<string, ByShape<Record<string, unknown>>> = {
   credit_note: { new: { pretax_credit_amounts: [] } },
   credit_note_line_item: { new: { pretax_credit_amounts: [] } },
@@ -146,7 +146,7 @@ interface Completion {
   absent: ReadonlySet<string>
 }
 
-/** What is added and left out by object or path, reckoned once for each shape. */
+/** The members to add and to remove, by object or path, computed once for each shape. */
 function completionsOf(shape: 'new' | 'old'): Map<string, Completion> {
   const names = new Set([...Object.keys(NULLS), ...Object.keys(FIXED), ...Object.keys(ABSENT)])
   return new Map(
@@ -163,7 +163,7 @@ function completionsOf(shape: 'new' | 'old'): Map<string, Completion> {
 const OLD_SHAPE = completionsOf('old')
 const NEW_SHAPE = completionsOf('new')
 
-/** The answer with every member that its shape has; the record itself stays as it is. */
+/** The response with every member of its shape; the record itself is unchanged. */
 export const complete = (shown: Json, isNew: boolean): Json =>
   completed(shown, isNew ? NEW_SHAPE : OLD_SHAPE, '')
 

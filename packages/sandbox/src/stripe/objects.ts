@@ -1,7 +1,7 @@
 /**
- * The records the stand-in keeps, named as Stripe names them. A record holds what both API shapes
- * need, the old (2024-04-10) and the new (2025-03-31 and later); `shapes.ts` drops the half that an
- * answer must not have. References are ids; `expand[]` replaces them on the way out.
+ * The records of the stand-in, named as Stripe names them. A record holds the members of both API shapes, the
+ * old (2024-04-10) and the new (2025-03-31 and later); `shapes.ts` drops the members that a response must not
+ * have. References are ids, which `expand[]` replaces in the response.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export type * from './tax-objects.ts'
 export interface Customer extends Base {
   object: 'customer'
   address: Address | null
-  /** Minor units; negative is what the next invoice takes off. */
+  /** In minor units; a negative balance reduces the next invoice. */
   balance: number
   currency: string | null
   default_source: null
@@ -49,14 +49,14 @@ export interface Customer extends Base {
   }
   metadata: Metadata
   name: string | null
-  /** The number the customer's next invoice ends in. */
+  /** The final number of the customer's next invoice number. */
   next_invoice_sequence: number
   phone: string | null
   preferred_locales: string[]
   shipping: { address: Address; name: string; phone: string | null } | null
   tax_exempt: 'none'
   test_clock: null
-  /** Present once deleted; the record stays so that its id can still be answered. */
+  /** Present once deleted. The record stays, so that its id can still be read. */
   deleted?: true
 }
 
@@ -90,7 +90,7 @@ export interface LineItem {
   description: string
   price: Price
   quantity: number
-  /** The stand-in's own: the rates that hold for it. */
+  /** Internal: the tax rates of the line. */
   tax_rates: TaxRate[]
 }
 
@@ -130,7 +130,7 @@ export interface CheckoutSession extends Base {
   expires_at: number
   invoice: string | null
   invoice_creation: null
-  /** Includable: answered only where `expand[]` names it. */
+  /** Only returned if `expand[]` names it. */
   line_items: Embedded<LineItem>
   locale: string | null
   metadata: Metadata
@@ -144,7 +144,7 @@ export interface CheckoutSession extends Base {
   payment_status: 'unpaid' | 'paid' | 'no_payment_required'
   phone_number_collection: { enabled: false }
   recovered_from: null
-  /** The stand-in's own: ids of what is redeemed when the session is paid. */
+  /** Internal: the ids of the coupons and codes that are redeemed on payment. */
   redemptions: { coupon: string; code: string | null }[]
   setup_intent: null
   shipping_address_collection: null
@@ -160,7 +160,7 @@ export interface CheckoutSession extends Base {
     description: string | null
     trial_period_days: number | null
     trial_end: number | null
-    /** What the trial's end does where no card was given. */
+    /** What happens at the end of the trial if no card was given. */
     missing_payment_method: MissingPaymentMethod
   }
   success_url: string
@@ -204,15 +204,15 @@ export interface WebhookEndpoint extends Base {
   description: string | null
   enabled_events: string[]
   metadata: Metadata
-  /** Answered once, by the request that creates the endpoint. */
+  /** Returned once, by the request that creates the endpoint. */
   secret: string
   status: 'enabled' | 'disabled'
   url: string
-  /** The stand-in's own: true where the endpoint comes from the options and not from the API. */
+  /** Internal: true if the endpoint comes from the options and not from the API. */
   configured: boolean
 }
 
-/** A record of any table that an event can be about. */
+/** A record that an event can be about. */
 export type Subject =
   | Charge
   | CheckoutSession

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * What the hosted pages look like.
+ * The views of the hosted pages.
  *
  * @module
  */
@@ -29,7 +29,7 @@ function every(recurring: Recurring | null): string {
   return count === 1 ? ` per ${interval}` : ` every ${count} ${interval}s`
 }
 
-/** Number, expiry and security code, all empty. */
+/** Fields for number, expiry and security code, all empty. */
 function CardFields() {
   return (
     <>
@@ -69,11 +69,11 @@ function TestCards() {
   )
 }
 
-/** An open session. */
+/** The page of an open session. */
 export function CheckoutPage(props: {
   session: CheckoutSession
   now: number
-  /** The address the session knows; null where it knows none. */
+  /** The session's e-mail address; null if it has none. */
   email: string | null
   asksEmail: boolean
   asksCard: boolean
@@ -147,7 +147,7 @@ export function CheckoutPage(props: {
   )
 }
 
-/** A session that is complete or expired. */
+/** The page of a complete or expired session. */
 export function ClosedCheckoutPage(props: { session: CheckoutSession; successUrl: string }) {
   const { session } = props
   if (session.status === 'complete') {
@@ -236,7 +236,7 @@ function SubscriptionCard(props: {
   )
 }
 
-/** A customer's portal. */
+/** The portal page of a customer. */
 export function PortalPage(props: { store: Store; session: PortalSession; error: string | null }) {
   const { store, session } = props
   const own = referring(store, 'subscriptions', 'customer', session.customer)
@@ -312,15 +312,16 @@ export function PortalPage(props: { store: Store; session: PortalSession; error:
   )
 }
 
-/** What a customer has told of themselves. */
+/** A contact detail of the customer. */
 function customerField(store: Store, session: PortalSession, name: string): string {
   const customer = store.tables.customers.get(session.customer)
   const value = customer && Reflect.get(customer, name)
   return typeof value === 'string' ? value : ''
 }
 
-/** One invoice. */
-/** `asksHolder`: the card's bank waits for its holder, who answers here. */
+/**
+ * An invoice. `asksHolder`: the bank waits for the card's holder, who can confirm the payment here.
+ */
 export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHolder: boolean }) {
   return (
     <Page title={`Invoice ${invoice.number}`} area={AREA}>
@@ -352,7 +353,7 @@ export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHol
   )
 }
 
-/** The bank's page on which the card's holder confirms a payment; afterwards the host's page follows. */
+/** The bank's page, where the card's holder confirms a payment and then returns to the host. */
 export function BankPage({ intent }: { intent: PaymentIntent }) {
   return (
     <Page title="Confirm the payment" area={AREA}>

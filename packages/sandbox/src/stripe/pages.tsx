@@ -1,8 +1,8 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 /**
- * The hosted pages: Checkout, the billing portal, an invoice. They work without script, and every
- * form that changes something must come from the page itself.
+ * The hosted pages: Checkout, the billing portal, an invoice. They work without script, and every form that
+ * changes something must come from the page itself.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { type Store, seconds } from './store.ts'
 
 const AREA = 'Stripe'
 
-/** A portal link is for the visit it was made for, as on Stripe. */
+/** A portal link expires after a visit, as on Stripe. */
 const PORTAL_LIFE_SECONDS = 24 * 60 * 60
 
 /** The app that answers `/stripe/*`. */
@@ -45,19 +45,19 @@ export function createStripePages(options: {
   app.post('/stripe/portal/:id/:action', (c) => submitPortal(options, c))
   app.get('/stripe/invoice/:id', (c) => {
     const invoice = store.tables.invoices.get(c.req.param('id'))
-    if (invoice === undefined) return notFound(c, AREA, 'There is no such invoice.')
+    if (invoice === undefined) return notFound(c, AREA, 'This invoice does not exist.')
     return render(c, <InvoicePage invoice={invoice} asksHolder={isAsking(store, invoice)} />)
   })
   app.post('/stripe/invoice/:id', (c) => answerBank(options, c))
   app.get('/stripe/authenticate/:id', (c) => {
     const intent = store.tables.paymentIntents.get(c.req.param('id'))
-    if (intent === undefined) return notFound(c, AREA, 'There is no such payment.')
+    if (intent === undefined) return notFound(c, AREA, 'This payment does not exist.')
     return render(c, <BankPage intent={intent} />, { leaves: true })
   })
   app.post('/stripe/authenticate/:id', (c) => authenticate(options, c))
   app.get('/stripe/receipt/:id', (c) => {
     const charge = store.tables.charges.get(c.req.param('id'))
-    if (charge === undefined) return notFound(c, AREA, 'There is no such receipt.')
+    if (charge === undefined) return notFound(c, AREA, 'This receipt does not exist.')
     const { amount_captured: paid, amount_refunded: back, currency } = charge
     return c.text(
       `Receipt ${charge.id}: paid ${paid} ${currency}, refunded ${back}, in minor units.`,
@@ -65,7 +65,7 @@ export function createStripePages(options: {
   })
   app.post('/stripe/events/:id/redeliver', async (c) => {
     const id = c.req.param('id')
-    if (!store.tables.events.has(id)) return notFound(c, AREA, 'There is no such event.')
+    if (!store.tables.events.has(id)) return notFound(c, AREA, 'This event does not exist.')
     await options.queue.redeliver(id)
     return c.redirect('/', 303)
   })
@@ -76,7 +76,7 @@ export function createStripePages(options: {
 const isAsking = (store: Store, invoice: Invoice): boolean =>
   store.tables.paymentIntents.get(invoice.payment_intent ?? '')?.status === 'requires_action'
 
-/** The card's holder confirms a payment with the bank, or does not. */
+/** Confirms a payment as the card's holder, or refuses it. */
 async function answerBank(
   { store, onChange }: { store: Store; onChange(): void },
   c: HonoContext,
@@ -85,7 +85,7 @@ async function answerBank(
   const invoice = store.tables.invoices.get(c.req.param('id') ?? '')
   const intent = store.tables.paymentIntents.get(invoice?.payment_intent ?? '')
   if (invoice === undefined || intent === undefined) {
-    return notFound(c, AREA, 'There is no such invoice.')
+    return notFound(c, AREA, 'This invoice does not exist.')
   }
   if (intent.status === 'requires_action') {
     settlePayment(store, intent, outcome === 'succeeded' ? 'succeeded' : 'failed')
@@ -94,7 +94,7 @@ async function answerBank(
   return c.redirect(`/stripe/invoice/${invoice.id}`, 303)
 }
 
-/** The card's holder answers the bank on a page of its own, and is sent back to the host. */
+/** Answers the bank's question as the card's holder, and returns to the host. */
 async function authenticate(
   { store, onChange }: { store: Store; onChange(): void },
   c: HonoContext,
@@ -119,7 +119,7 @@ async function authenticate(
   return c.redirect(url.href, 303)
 }
 
-/** The address to return to, with the session's id in the place of its template. */
+/** The URL to return to, with the session's id in place of its template. */
 const successUrl = (session: CheckoutSession): string =>
   session.success_url.replaceAll('{CHECKOUT_SESSION_ID}', session.id)
 
@@ -130,7 +130,7 @@ function sessionOf(store: Store, c: HonoContext): CheckoutSession | null {
 
 function showCheckout(store: Store, c: HonoContext): Response {
   const session = sessionOf(store, c)
-  if (session === null) return notFound(c, AREA, 'There is no such Checkout Session.')
+  if (session === null) return notFound(c, AREA, 'This Checkout Session does not exist.')
   return checkoutPage(store, c, session, {}, null)
 }
 
@@ -160,7 +160,7 @@ function checkoutPage(
   return render(c, page, { status: error === null ? 200 : 402, leaves: true })
 }
 
-/** The card fields of a form; the expiry is `MM / YY` or `MM / YYYY`. */
+/** Reads the card fields of a form; the expiry is `MM / YY` or `MM / YYYY`. */
 function cardOf(fields: Record<string, string>): CardEntry {
   const [month = '', year = ''] = (fields.expiry ?? '').replaceAll(/\s/g, '').split('/')
   const expYear = /^\d{2}$/.test(year) ? 2000 + Number(year) : Number(year || Number.NaN)
@@ -178,7 +178,7 @@ async function submitCheckout(
 ): Promise<Response> {
   const fields = await readForm(c)
   const session = sessionOf(store, c)
-  if (session === null) return notFound(c, AREA, 'There is no such Checkout Session.')
+  if (session === null) return notFound(c, AREA, 'This Checkout Session does not exist.')
   try {
     const card = needsCard(session) || fields.number ? cardOf(fields) : null
     payCheckout(store, session.id, card, {
@@ -187,7 +187,7 @@ async function submitCheckout(
     })
   } catch (error) {
     if (!(error instanceof StripeApiError)) throw error
-    // What was typed of the card is not sent back: it would stand in the page's source.
+    // The typed card number is not sent back, because it would appear in the page's source.
     const { email = '', name = '' } = fields
     return checkoutPage(store, c, session, { email, name }, error.message)
   } finally {
@@ -204,7 +204,7 @@ function portalOf(store: Store, c: HonoContext): PortalSession | null {
 
 function showPortal(store: Store, c: HonoContext): Response {
   const session = portalOf(store, c)
-  if (session === null) return notFound(c, AREA, 'This portal link is not valid any more.')
+  if (session === null) return notFound(c, AREA, 'This portal link is no longer valid.')
   return portalPage(store, c, session, null)
 }
 
@@ -225,7 +225,7 @@ async function submitPortal(
 ): Promise<Response> {
   const fields = await readForm(c)
   const session = portalOf(store, c)
-  if (session === null) return notFound(c, AREA, 'This portal link is not valid any more.')
+  if (session === null) return notFound(c, AREA, 'This portal link is no longer valid.')
   const subscription = fields.subscription ?? ''
   try {
     const action = c.req.param('action')

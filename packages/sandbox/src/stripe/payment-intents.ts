@@ -1,5 +1,5 @@
 /**
- * PaymentIntents through the API: create, update, confirm, cancel, list.
+ * The API of PaymentIntents: create, update, confirm, cancel, list.
  *
  * @module
  */
@@ -51,7 +51,7 @@ function confirm(
   if (intent.setup_future_usage !== null && intent.customer !== null) {
     attachCard(store, chosen, intent.customer)
   }
-  // Without the buyer there is nobody to ask, so the bank's question is a refusal.
+  // Without the buyer nobody can answer the bank's question, so it counts as a decline.
   const isUnasked = params.flag('off_session') || params.flag('error_on_requires_action')
   const isAlone = isUnasked && chosen.behaviour === 'requires_action'
   const paying = isAlone ? { ...chosen, behaviour: 'authentication_required' as const } : chosen
@@ -75,7 +75,7 @@ const INTENT_PARAMS = [
   'statement_descriptor',
   'statement_descriptor_suffix',
 ]
-/** What says how an intent is confirmed, and nothing where it is not. */
+/** The parameters that say how an intent is confirmed. They have no effect otherwise. */
 const CONFIRM_PARAMS = ['error_on_requires_action', 'off_session', 'return_url', 'use_stripe_sdk']
 const INTENT_IGNORED = [
   'payment_method_options',
@@ -86,8 +86,8 @@ const INTENT_IGNORED = [
 ]
 
 /**
- * Where the buyer is sent back to; null where Stripe's script in the browser does without. An intent that takes the
- * account's payment methods needs one, whichever of them pays, because some of them redirect.
+ * The URL to which the buyer returns; null if Stripe's script in the browser needs none. An intent that
+ * accepts the account's payment methods needs one, whichever of them pays, because some of them redirect.
  *
  * @throws `invalid_request`
  * @see https://docs.stripe.com/api/payment_intents/confirm#confirm_payment_intent-return_url
@@ -96,7 +96,7 @@ function returnUrlOf(
   automatic: PaymentIntent['automatic_payment_methods'],
   params: Params,
 ): string | null {
-  // The address may also be one of a mobile app's.
+  // The URL may also be one of a mobile app.
   const returnUrl = params.text('return_url') ?? null
   if (returnUrl === null && automatic?.enabled && automatic.allow_redirects !== 'never') {
     throw invalid(

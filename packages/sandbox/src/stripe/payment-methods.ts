@@ -14,7 +14,7 @@ import { emit, find, insert, refer, type Store } from './store.ts'
 /** Names that stand for a bank debit, which is settled days later. */
 const DEBITS = new Set(['pm_sepaDebit', 'pm_usBankAccount'])
 
-/** A card by id, or by a name such as `pm_card_visa`, which makes a new one. */
+/** A card by id, or a new card for a name such as `pm_card_visa`. */
 export function resolveCard(store: Store, id: string, param: string): PaymentMethod {
   if (DEBITS.has(id)) return insert(store, 'paymentMethods', createDebit(store))
   const number = numberOf(id)
@@ -23,9 +23,9 @@ export function resolveCard(store: Store, id: string, param: string): PaymentMet
 }
 
 /**
- * A card that its bank lets a customer keep: attaching one asks the bank, which declines there and then.
+ * Returns a card that its bank allows to be saved. Attaching a card asks the bank, which may decline at once.
  *
- * @throws `card_declined` and its like, 402, with `param` `payment_method`
+ * @throws `card_declined` and the other card errors, 402, with `param` `payment_method`
  */
 export function verified(card: PaymentMethod): PaymentMethod {
   const isLater = card.behaviour === 'fails_later' || card.behaviour === 'authentication_required'
@@ -39,7 +39,7 @@ export function verified(card: PaymentMethod): PaymentMethod {
   })
 }
 
-/** Ties a card to a customer. A card belongs to one customer for good. */
+/** Attaches a card to a customer. A card belongs to one customer permanently. */
 export function attachCard(store: Store, card: PaymentMethod, customer: string): PaymentMethod {
   if (card.customer === customer) return card
   if (card.customer !== null) {
@@ -50,7 +50,7 @@ export function attachCard(store: Store, card: PaymentMethod, customer: string):
   return card
 }
 
-/** Unties a card; it can never be attached again. */
+/** Detaches a card; it can never be attached again. */
 function detachCard(store: Store, card: PaymentMethod): PaymentMethod {
   if (card.customer === null) {
     throw invalid(

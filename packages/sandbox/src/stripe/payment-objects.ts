@@ -68,7 +68,7 @@ export interface Charge extends Base {
   currency: string
   customer: string | null
   description: string | null
-  /** Null where nobody disputed it. */
+  /** Null if there is no dispute. */
   dispute: string | null
   disputed: boolean
   failure_code: string | null
@@ -97,7 +97,7 @@ export interface Refund extends Base {
   charge: string
   customer: string | null
   currency: string
-  /** Only a card's refund has a reference. */
+  /** Only a refund to a card has a reference. */
   destination_details?: {
     type: 'card'
     card: {
@@ -119,7 +119,7 @@ export interface Refund extends Base {
   transfer_reversal: null
 }
 
-/** One payment of an invoice: the one it was finalized with, one attached later, or one past Stripe. */
+/** A payment of an invoice: the default one, one attached later, or one made outside of Stripe. */
 export interface InvoicePayment extends Base {
   object: 'invoice_payment'
   /** Null until it is paid. */
@@ -127,9 +127,9 @@ export interface InvoicePayment extends Base {
   amount_requested: number
   currency: string
   invoice: string
-  /** Made with the invoice; its amount follows what remains. */
+  /** Created with the invoice; its amount follows the remaining amount. */
   is_default: boolean
-  /** Null where it was paid past Stripe: then `payment_record` names it. */
+  /** Null if it was paid outside of Stripe; then `payment_record` names the payment. */
   payment_intent: string | null
   payment_record: string | null
   status: 'open' | 'paid' | 'canceled'
@@ -164,7 +164,7 @@ export interface Dispute extends Base {
     | 'product_unacceptable'
     | 'subscription_canceled'
     | 'unrecognized'
-  /** `warning_*` is an inquiry: the money stays until it is escalated. */
+  /** `warning_*` is an inquiry: no money is withdrawn until it is escalated. */
   status:
     | 'lost'
     | 'needs_response'
@@ -176,7 +176,7 @@ export interface Dispute extends Base {
     | 'won'
 }
 
-/** How the stand-in's bank treats a card. */
+/** The behaviour of the stand-in's bank for a card. */
 export type CardBehaviour =
   | 'pays'
   | 'fails_later'
@@ -221,8 +221,8 @@ export interface PaymentMethod extends Base {
   }
   customer: string | null
   metadata: Metadata
-  /** A bank debit has no card; what is kept under `card` is then its account's. */
+  /** A bank debit has no card; `card` then holds the data of its bank account. */
   type: 'card' | 'sepa_debit'
-  /** The stand-in's own: never answered. The number itself is never kept. */
+  /** Internal: never returned. The card number itself is not stored. */
   behaviour: CardBehaviour
 }

@@ -1,5 +1,5 @@
 /**
- * PaymentIntents: made, checked, canceled. What charges them is in `charging.ts`.
+ * PaymentIntents: creating, checking, cancelling. Charging them is in `charging.ts`.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Params } from './forms.ts'
 import type { PaymentIntent } from './objects.ts'
 import { emit, insert, newId, randomText, type Store, seconds } from './store.ts'
 
-/** The smallest amount a card can be charged, in minor units; 50 where nothing else is named. */
+/** The smallest amounts for cards, in minor units; 50 for any other currency. */
 const minimums: Record<string, number> = {
   aed: 200,
   dkk: 250,
@@ -22,24 +22,24 @@ const minimums: Record<string, number> = {
   sek: 300,
 }
 
-/** The smallest amount a card can be charged in a currency, in its minor units. */
+/** The smallest amount that a card can be charged in a currency, in its minor units. */
 export const minimumAmount = (currency: string): number =>
   (Object.hasOwn(minimums, currency) ? minimums[currency] : undefined) ?? 50
 
-/** A lower-case currency of three letters. */
+/** Reads a currency of three lower-case letters. */
 export function currencyOf(params: Params): string {
   const currency = params.required('currency').toLowerCase()
   if (/^[a-z]{3}$/.test(currency)) return currency
   throw invalid(`Invalid currency: ${currency}.`, params.name('currency'))
 }
 
-/** Refuses to hold an amount and capture it later: it would be captured at once here. */
+/** Refuses manual capture, because here the amount would be captured at once. */
 export function refuseManualCapture(params: Params | undefined): void {
   if (params?.text('capture_method') !== 'manual') return
   throw notCovered('manual capture', params.name('capture_method'))
 }
 
-/** Refuses what no card can be charged. @throws `amount_too_small`, `amount_too_large` */
+/** Refuses an amount that no card can be charged. @throws `amount_too_small`, `amount_too_large` */
 export function checkAmount(amount: number, currency: string, param = 'amount'): void {
   const minimum = minimumAmount(currency)
   if (amount < 1)
@@ -65,7 +65,7 @@ export function checkAmount(amount: number, currency: string, param = 'amount'):
   }
 }
 
-/** A new intent, announced. */
+/** Creates an intent, with its event. */
 export function createIntent(
   store: Store,
   fields: Pick<PaymentIntent, 'amount' | 'currency' | 'customer'> & Partial<PaymentIntent>,
@@ -122,7 +122,7 @@ export function cancelIntent(store: Store, intent: PaymentIntent, reason: string
   emit(store, 'payment_intent.canceled', intent)
 }
 
-/** Refuses an act that the intent's state does not allow. */
+/** The error for an action that the intent's status does not allow. */
 export const unexpectedState = (intent: PaymentIntent, act: string): StripeApiError =>
   new StripeApiError(
     'payment_intent_unexpected_state',

@@ -1,5 +1,5 @@
 /**
- * The end of a pending update that nobody paid: its invoice is voided, and nothing has changed.
+ * Expires an unpaid pending update: its invoice is voided, and the subscription stays unchanged.
  *
  * @see https://docs.stripe.com/billing/subscriptions/pending-updates-reference
  * @module

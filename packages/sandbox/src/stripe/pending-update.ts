@@ -1,6 +1,6 @@
 /**
- * A change that waits for its payment: `payment_behavior=pending_if_incomplete`. The subscription goes on as it
- * was until the invoice of the change is paid, and then the change is made.
+ * A change that waits for its payment: `payment_behavior=pending_if_incomplete`. The subscription stays
+ * unchanged until the invoice of the change is paid; then the change is made.
  *
  * @see https://docs.stripe.com/billing/subscriptions/pending-updates-reference
  * @module
@@ -12,7 +12,9 @@ import type { Params } from './forms.ts'
 import type { Invoice, Subscription } from './objects.ts'
 import { change, emit, type Store, seconds } from './store.ts'
 
-/** What a pending update may consist of. Stripe refuses every other parameter beside these. */
+/**
+ * The parameters that a pending update supports. Stripe refuses any other parameter beside them.
+ */
 const SUPPORTED = [
   'billing_cycle_anchor',
   'expand',
@@ -34,10 +36,10 @@ export function checkPending(params: Params): void {
   )
 }
 
-/** A pending update lives for 23 hours at the most, and never past its period. */
+/** A pending update lasts at most 23 hours, and never beyond its period. */
 const LIFE_SECONDS = 23 * 3600
 
-/** Writes down what `draft` says as the change that `invoice` pays. */
+/** Stores `draft` as the change that `invoice` pays. */
 export function holdUpdate(
   store: Store,
   subscription: Subscription,

@@ -1,6 +1,6 @@
 /**
- * Billing periods. A monthly period that began on the 31st ends on the last day of a shorter month
- * and returns to the 31st afterwards, because the anchor's day is what counts.
+ * Billing periods. A monthly period that starts on the 31st ends on the last day of a shorter month and
+ * returns to the 31st later, because the anchor's day counts.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Recurring } from './base-objects.ts'
 
 const DAY = 86_400
 
-/** The end of the period that begins at `start`; all times in Unix seconds. */
+/** The end of the period that starts at `start`; all times are in Unix seconds. */
 export function periodEnd(
   start: number,
   anchor: number,
@@ -28,7 +28,7 @@ export function periodEnd(
   return Math.floor(end.getTime() / 1000)
 }
 
-/** The period around `at`, of those that are counted from `anchor`. */
+/** The period that contains `at`, among the periods counted from `anchor`. */
 export function periodAround(
   anchor: number,
   at: number,
@@ -43,9 +43,9 @@ export function periodAround(
   return { start, end }
 }
 
-/** `days` from `start`, in Unix seconds. */
+/** The time `days` days after `start`, in Unix seconds. */
 export const daysAfter = (start: number, days: number): number => start + days * DAY
 
-/** The same day and time `months` later, or the last day of a shorter month. */
+/** The same day and time `months` months later, or the last day of a shorter month. */
 export const monthsAfter = (start: number, months: number): number =>
   periodEnd(start, start, { interval: 'month', interval_count: months })

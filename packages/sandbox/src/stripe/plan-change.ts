@@ -1,6 +1,6 @@
 /**
- * A change of a subscription's items in mid-period: what is left of the old price is given back,
- * what is left at the new one is charged, to the second.
+ * Changes a subscription's items within a period: the rest of the old price is credited and the rest of the
+ * new price charged, to the second.
  *
  * @see https://docs.stripe.com/billing/subscriptions/prorations
  * @module
@@ -18,45 +18,46 @@ import { isSameRhythm, itemLines, rhythm, setPeriod } from './rhythm.ts'
 import { change, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
 
-/** What to do with one item; `id` is null for a new one, null members stay as they are. */
+/** A change of one item. `id` is null for a new item; null members stay unchanged. */
 export interface ItemChange {
   id: string | null
   isDeleted: boolean
   price: Price | null
   quantity: number | null
   metadata: Metadata
-  /** Default: they stay. */
+  /** Default: unchanged. */
   taxRates?: TaxRate[] | null
 }
 
 export type Proration = 'create_prorations' | 'always_invoice' | 'none'
 
-/** How a change takes effect. */
+/** The terms of a change. */
 export interface ChangeTerms {
   proration: Proration
-  /** The second prorations count from: now, or what a preview counted from. */
+  /** The second from which prorations count: now, or the proration date of a preview. */
   at: number
-  /** Whether the period begins anew now; null leaves it to the prices. */
+  /** Whether the period starts again now; null leaves that to the prices. */
   anchor: 'now' | 'unchanged' | null
-  /** Leaves an invoice of the change open for the buyer to pay. */
+  /** Leaves the invoice of the change open for the buyer to pay. */
   isDeferred: boolean
 }
 
 /** A change that was checked and not yet made. */
 export interface PlannedChange {
-  /** Writes it into the subscription, beside what else a request changes. */
+  /** Writes the change into the subscription, beside the request's other changes. */
   apply(current: Subscription): void
-  /** Invoices what is due at once. @returns why the payment was refused, or null where it was not */
+  /** Invoices the amount due now. @returns the reason if the payment was refused, else null */
   settle(): StripeApiError | null
-  /** Invoices the change and tries its payment; it is made once that is paid, and not before. */
+  /** Invoices the change and tries the payment; the change is only made once it is paid. */
   hold(): void
 }
 
 /**
- * Plans `changes`. Another interval, a first price above nothing, or the anchor `now` begins a new
- * period now and is invoiced at once. In flexible billing mode another interval keeps the anchor: the
- * period is the one around now that is counted from it, and its rest is prorated. Else the period is kept, and the difference waits for the next
- * invoice or, with `always_invoice`, makes one. On trial nothing is due yet.
+ * Plans `changes`. Another interval, the first price above zero, or the anchor `now` starts a new period now
+ * and is invoiced at once. In flexible billing mode another interval keeps the anchor: the new period is the
+ * one around now, counted from the anchor, and its rest is prorated. In all other cases the period is kept,
+ * and the difference waits for the next invoice or, with `always_invoice`, makes one. During a trial nothing
+ * is due yet.
  *
  * @throws `invalid_request` for items that cannot be billed together.
  */
@@ -72,7 +73,7 @@ export function planItems(
   checkItems(next, subscription.currency)
   const newRhythm = next[0]?.price.recurring ?? rhythm(subscription)
   const isOtherRhythm = !isSameRhythm(newRhythm, rhythm(subscription))
-  // In flexible billing mode only the request moves the anchor; in classic mode another interval does, too.
+  // In flexible billing mode only the request moves the anchor; in classic mode another interval also does.
   const isFlexible = subscription.billing_mode.type === 'flexible'
   const keepsAnchor = isOtherRhythm && isFlexible && anchor !== 'now' && !isTrial
   if (isOtherRhythm && anchor === 'unchanged' && !isTrial && !isFlexible) {
@@ -115,11 +116,11 @@ export function planItems(
   }
 }
 
-/** What a period costs at these items' prices. */
+/** The price of a period with these items. */
 const costOf = (items: readonly SubscriptionItem[]): number =>
   items.reduce((sum, { price, quantity }) => sum + price.unit_amount * quantity, 0)
 
-/** Makes a planned change by itself. */
+/** Plans and makes a change. */
 export function changeItems(
   store: Store,
   subscription: Subscription,
@@ -183,7 +184,7 @@ function nextItems(
   return [...kept, ...added]
 }
 
-/** The rest of the period at these items' prices: given back with sign −1, charged with 1. */
+/** The price of the rest of the period: credited with sign −1, charged with 1. */
 export function remaining(
   store: Store,
   subscription: Subscription,
@@ -193,7 +194,7 @@ export function remaining(
 ): PendingLine[] {
   const { current_period_start: start, current_period_end: end } = subscription
   const now = Math.min(Math.max(at, start), end)
-  // Stripe prorates what the customer pays: a share that a coupon takes off is off here, too.
+  // Stripe prorates the discounted price, so the share of coupons is also deducted here.
   const share = (shareLeft(store, subscription, now) * (end - now)) / (end - start)
   return items.map((item) => ({
     amount: sign * Math.round(item.price.unit_amount * item.quantity * share),
@@ -204,7 +205,7 @@ export function remaining(
   }))
 }
 
-/** The lines without those pairs that give back and charge the same. */
+/** Removes pairs of lines that credit and charge the same amount. */
 function unequal(credits: PendingLine[], debits: PendingLine[]): PendingLine[] {
   const isSame = (one: PendingLine, other: PendingLine): boolean =>
     one.price.id === other.price.id && one.amount === -other.amount
@@ -244,7 +245,9 @@ function invoiceNow(
   return null
 }
 
-/** The invoice of a change that is made once it is paid. Nobody is in arrears with it. */
+/**
+ * The invoice of a change that is made once it is paid. While it is open, the subscription is not past due.
+ */
 function invoiceHeld(
   store: Store,
   subscription: Subscription,

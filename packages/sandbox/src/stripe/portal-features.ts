@@ -1,6 +1,5 @@
 /**
- * What a portal lets its customer do: the features of its configuration, checked as they are sent. What
- * is not named is off.
+ * The features of a portal configuration, checked as they are sent. A feature that is not named is off.
  *
  * @see https://docs.stripe.com/api/customer_portal/configurations
  * @module
@@ -26,7 +25,7 @@ const REASONS = [
   'unused',
 ] as const
 
-/** Features as a request sends them, over what they were. */
+/** The features of a request, merged into the previous ones. */
 export function featuresOf(store: Store, params: Params, before = off()): PortalFeatures {
   const sent = params.object('features')
   if (sent === undefined) return before
@@ -58,7 +57,7 @@ function isEnabled(feature: Params): boolean {
   return enabled
 }
 
-/** A list of which each value is one of `options`. */
+/** A list whose values must be among `options`. */
 function listOf(params: Params, key: string, options: readonly string[]): string[] {
   return params.strings(key).map((value, index) => {
     if (options.includes(value)) return value
@@ -112,7 +111,7 @@ function subscriptionUpdate(store: Store, feature: Params): PortalFeatures['subs
       const param = `${each.name('prices')}[${index}]`
       const own = find(store, 'prices', price, param)
       if (own.product === id) return own.id
-      throw invalid(`The price ${price} is not of the product ${id}.`, param)
+      throw invalid(`The price ${price} does not belong to the product ${id}.`, param)
     })
     return {
       product: id,

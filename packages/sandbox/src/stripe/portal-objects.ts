@@ -1,5 +1,5 @@
 /**
- * What a portal offers, as its configuration's record has it.
+ * The features of a portal, as stored in its configuration.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export interface PortalFeatures {
   }
 }
 
-/** Features of which none is on. */
+/** Features that are all off. */
 export const off = (): PortalFeatures => ({
   customer_update: { enabled: false, allowed_updates: [] },
   invoice_history: { enabled: false },
@@ -59,7 +59,7 @@ export const off = (): PortalFeatures => ({
   },
 })
 
-/** What the portal of a new account lets its customers do. */
+/** The portal features of a new account. */
 export function defaultFeatures(): PortalFeatures {
   const features = off()
   features.invoice_history.enabled = true

@@ -1,5 +1,5 @@
 /**
- * The billing portal: sessions and configurations through the API, and what the portal's page does.
+ * The billing portal: the API of sessions and configurations, and the actions of the portal's page.
  *
  * @module
  */
@@ -38,7 +38,7 @@ function addConfiguration(store: Store, fields: Partial<PortalConfiguration>): P
   })
 }
 
-/** The account's own configuration, made on first need. */
+/** The account's own configuration, created when first needed. */
 function defaultConfiguration(store: Store): PortalConfiguration {
   const own = [...store.tables.portalConfigurations.values()].find((one) => one.is_default)
   return own ?? addConfiguration(store, { is_default: true })
@@ -153,19 +153,19 @@ function profileOf(params: Params): PortalConfiguration['business_profile'] {
   }
 }
 
-/** What a portal lets its customer do. */
+/** The features that a portal session offers. */
 export const featuresAt = (store: Store, session: PortalSession): PortalFeatures =>
   find(store, 'portalConfigurations', session.configuration).features
 
-/** Refuses what the portal's configuration does not offer. */
+/** Refuses an action that the portal's configuration does not offer. */
 function requireFeature(isOffered: boolean): void {
   if (!isOffered) throw invalid('This portal does not offer that.')
 }
 
-/** Who a portal page is for, and that customer's subscription by id. */
+/** The customer's subscription with this id. */
 function ownSubscription(store: Store, session: PortalSession, id: string): Subscription {
   const subscription = find(store, 'subscriptions', id)
-  // Another customer's subscription is as good as none.
+  // Another customer's subscription is treated as missing.
   if (subscription.customer !== session.customer || isEnded(subscription)) {
     throw new StripeApiError('resource_missing', 404, `No such subscription: '${id}'`, {
       param: 'id',
@@ -175,8 +175,8 @@ function ownSubscription(store: Store, session: PortalSession, id: string): Subs
 }
 
 /**
- * Schedules the end of a subscription, or ends it at once, as the configuration says. In flexible billing mode Stripe's portal names the time and
- * leaves `cancel_at_period_end` false, which is why a host has to read both.
+ * Schedules the end of a subscription or ends it at once, as the configuration says. In flexible billing mode
+ * Stripe's portal sets `cancel_at` and leaves `cancel_at_period_end` false, so a host has to read both.
  */
 export function portalCancel(store: Store, session: PortalSession, id: string): Subscription {
   const subscription = ownSubscription(store, session, id)
@@ -192,7 +192,7 @@ export function portalCancel(store: Store, session: PortalSession, id: string): 
   })
 }
 
-/** Takes a scheduled end back. */
+/** Undoes a scheduled end. */
 export function portalResume(store: Store, session: PortalSession, id: string): Subscription {
   requireFeature(featuresAt(store, session).subscription_cancel.enabled)
   return change(
@@ -204,7 +204,7 @@ export function portalResume(store: Store, session: PortalSession, id: string): 
 }
 
 /**
- * Makes a new card the one that everything of the customer's is charged to.
+ * Makes a new card the card for all charges of the customer.
  *
  * @throws `incorrect_number` and the other errors of a mistyped card
  */
@@ -229,9 +229,9 @@ export function portalCard(store: Store, session: PortalSession, entry: CardEntr
 }
 
 /**
- * Changes a subscription's price or quantity to what the configuration offers.
+ * Changes a subscription's price or quantity, within the configuration's offer.
  *
- * @throws `invalid_request` for what it does not offer, and the card's errors
+ * @throws `invalid_request` for a change that is not offered, and the card's errors
  */
 export function portalUpdate(
   store: Store,
@@ -276,7 +276,7 @@ export function portalUpdate(
 
 const NO_LIMITS = { enabled: false, minimum: 1, maximum: null }
 
-/** Changes what the configuration lets a customer change of themselves. */
+/** Changes the customer's own details, as far as the configuration allows. */
 export function portalCustomer(
   store: Store,
   session: PortalSession,

@@ -1,7 +1,6 @@
 /**
- * What an invoice will be, without making it. The request is run for real on a copy of the
- * customer's records, so a change made later with the same `proration_date` costs what its preview
- * said.
+ * Previews an invoice without making it. The request runs on a copy of the customer's records, so a later
+ * change with the same `proration_date` costs the previewed amount.
  *
  * @see https://docs.stripe.com/api/invoices/create_preview
  * @module
@@ -22,7 +21,7 @@ import { isEnded, renewSubscription } from './subscription-life.ts'
 import { updateSubscription } from './subscription-update.ts'
 import { automaticTax, automaticTaxOf, requirePlace } from './taxes.ts'
 
-/** What a preview may assume of the subscription. */
+/** The changes of the subscription that a preview accepts. */
 const DETAILS = [
   'billing_cycle_anchor',
   'cancel_at',
@@ -33,7 +32,7 @@ const DETAILS = [
   'trial_end',
 ]
 
-/** Seconds after a period's end until its invoice is charged. */
+/** Seconds from a period's end until its invoice is charged. */
 const CHARGED_AFTER = 3600
 
 /** The next invoice of a customer or subscription, as it would be after `details`. */
@@ -49,7 +48,7 @@ function preview(call: Call, details: Params | undefined): Invoice {
   if (isTaxed) requirePlace(store, customer)
   const own = copied.tables.subscriptions.get(current?.id ?? '')
   if (own && isTaxed) own.automatic_tax = automaticTax(true)
-  // Whether the customer can pay is no part of what it will cost.
+  // The preview does not depend on whether the customer can pay.
   const request = (details ?? params.below('subscription_', [])).with({
     payment_behavior: 'default_incomplete',
   })
@@ -66,7 +65,10 @@ function preview(call: Call, details: Params | undefined): Invoice {
   return upcoming(invoice)
 }
 
-/** The subscription a request names, or the customer's that is billed next; undefined for none. */
+/**
+ * The subscription of the request, or the customer's subscription that is billed next; undefined if there is
+ * none.
+ */
 function subscriptionOf({ store, params }: Call): Subscription | undefined {
   const schedule = params.text('schedule')
   const managed = schedule ? find(store, 'schedules', schedule, 'schedule').subscription : null
@@ -75,7 +77,10 @@ function subscriptionOf({ store, params }: Call): Subscription | undefined {
   if (named) {
     const subscription = find(store, 'subscriptions', named, 'subscription')
     if (customer && subscription.customer !== customer) {
-      throw invalid(`The subscription ${named} is not of the customer ${customer}.`, 'subscription')
+      throw invalid(
+        `The subscription ${named} does not belong to the customer ${customer}.`,
+        'subscription',
+      )
     }
     return subscription
   }
@@ -87,18 +92,18 @@ function subscriptionOf({ store, params }: Call): Subscription | undefined {
     .sort((one, other) => one.current_period_end - other.current_period_end)[0]
 }
 
-/** The invoice of the next period; null where none will come. */
+/** The invoice of the next period; null if there will be none. */
 function renewed(copied: Store, current: Subscription | undefined): Invoice | null {
   const subscription = copied.tables.subscriptions.get(current?.id ?? '')
   if (subscription === undefined || isEnded(subscription)) return null
   if (['incomplete', 'paused'].includes(subscription.status)) return null
   const card = defaultCard(copied, subscription.customer, subscription)
-  // Without a card a trial might end instead of being billed; the question is what it would cost.
+  // Without a card a trial might end instead of being billed, but the preview asks for the price.
   const paying = card ?? createCard(copied, { number: '4242424242424242' })
   return renewSubscription(copied, subscription, paying)
 }
 
-/** The invoice as it is before it exists: a draft that nobody has tried to pay. */
+/** The invoice before it exists: a draft without a payment attempt. */
 function upcoming(invoice: Invoice): Invoice {
   const id = `upcoming_in_${randomText(24)}`
   return {
@@ -135,11 +140,11 @@ function upcoming(invoice: Invoice): Invoice {
 const nothing = (customer: string): StripeApiError =>
   new StripeApiError('invoice_upcoming_none', 404, `No upcoming invoices for customer: ${customer}`)
 
-/** The parameters of the old endpoint, which says `subscription_items` and not an object. */
+/** The parameters of the old endpoint, which has `subscription_items` instead of an object. */
 const OLD_DETAILS = DETAILS.map((name) => `subscription_${name}`)
 
 function previewOld(call: Call): Invoice {
-  // The endpoint was removed with the new shape: there the path names an invoice that is none.
+  // The new shape removed this endpoint: there `upcoming` is read as an invoice id, which does not exist.
   if (isNewShape(call.version)) return find(call.store, 'invoices', 'upcoming')
   const old = call.params.below('subscription_', DETAILS)
   return preview(call, old.keys().length > 0 ? old : call.params.object('subscription_details'))

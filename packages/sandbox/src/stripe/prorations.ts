@@ -1,5 +1,5 @@
 /**
- * How a change in mid-period may be prorated.
+ * The ways in which a change within a period can be prorated.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Stripe's rate limits, where the settings have any: so many requests a second in all, for one
- * endpoint, and for search. They come before idempotency keys are looked at, and count in wall time.
+ * Stripe's rate limits, if the settings have any: requests per second in total, per endpoint, and for search.
+ * They are checked before idempotency keys, and count in wall time.
  *
  * @see https://docs.stripe.com/rate-limits
  * @module
@@ -8,7 +8,10 @@
 
 import { StripeApiError } from './errors.ts'
 
-/** Requests a second. Stripe's own: 100 in all in live mode and 25 in test mode, 25 for an endpoint. */
+/**
+ * Requests per second. Stripe's own limits are 100 in total in live mode and 25 in test mode, and 25 per
+ * endpoint.
+ */
 export interface RateLimits {
   perSecond: number
   perEndpoint: number
@@ -21,7 +24,7 @@ export interface RateLimiter {
   take(limits: RateLimits | null, endpoint: string): void
 }
 
-/** A limiter that remembers the last second. */
+/** Creates a limiter that remembers the last second. */
 export function createRateLimiter(): RateLimiter {
   const taken = new Map<string, number[]>()
   const isOver = (name: string, limit: number, now: number): boolean => {

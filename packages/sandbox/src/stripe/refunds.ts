@@ -1,6 +1,6 @@
 /**
- * Refunds: money that goes back on a charge, at most what the charge took. One begins as its payment
- * method lets it, and comes out later where it has to wait.
+ * Refunds of a charge, up to the charged amount. The payment method decides a refund's first status; a refund
+ * that has to wait ends later.
  *
  * @see https://docs.stripe.com/refunds
  * @module
@@ -12,7 +12,7 @@ import { invalid, missing, StripeApiError } from './errors.ts'
 import type { Charge, Dispute, Refund } from './objects.ts'
 import { change, emit, find, insert, newId, referring, type Store, seconds } from './store.ts'
 
-/** The charge a request names, by itself or by its intent. */
+/** The charge of a request, named by its own id or its intent's. */
 function chargeOf({ store, params }: Call): Charge {
   const named = params.text('charge')
   const intentId = params.text('payment_intent')
@@ -31,11 +31,15 @@ function chargeOf({ store, params }: Call): Charge {
   )
 }
 
-/** Whether the bank has the money of a dispute. An inquiry takes none, and a won one gave it back. */
+/**
+ * Whether the bank has withdrawn a dispute's money. An inquiry withdraws none, and a won dispute returned it.
+ */
 const holdsMoney = ({ status }: Dispute): boolean =>
   status !== 'won' && !status.startsWith('warning_')
 
-/** Refuses what cannot go back. @throws `charge_already_refunded`, `charge_disputed` */
+/**
+ * Refuses an amount that cannot be refunded. @throws `charge_already_refunded`, `charge_disputed`
+ */
 function checkRefundable(store: Store, charge: Charge, amount: number): void {
   if (!charge.paid) throw invalid(`Charge ${charge.id} was not paid.`, 'charge')
   if (referring(store, 'disputes', 'charge', charge.id).some(holdsMoney)) {
@@ -60,7 +64,7 @@ function checkRefundable(store: Store, charge: Charge, amount: number): void {
   )
 }
 
-/** How a refund of the charge begins. */
+/** The first status of a refund of the charge. */
 function beginningOf(
   store: Store,
   charge: Charge,
@@ -103,7 +107,7 @@ function refund(call: Call): Refund {
   return makeRefund(store, charge, { amount, reason, metadata: params.metadata() })
 }
 
-/** Refunds an amount of a charge. @throws `charge_already_refunded` and the other refusals */
+/** Refunds an amount of a charge. @throws `charge_already_refunded` and the other errors */
 export function makeRefund(
   store: Store,
   charge: Charge,
@@ -138,7 +142,9 @@ export function makeRefund(
   return made
 }
 
-/** The bank's reference of a card's refund follows; here it is there at once. */
+/**
+ * Adds the bank's reference of a card's refund. At Stripe it follows later; here it is added at once.
+ */
 function tellReference(store: Store, made: Refund): void {
   const card = made.destination_details?.card
   if (card === undefined) return
@@ -150,14 +156,14 @@ function tellReference(store: Store, made: Refund): void {
   })
 }
 
-/** How a refund comes out, and why where it fails. */
+/** The end of a refund; `failed` has a reason. */
 export type RefundOutcome = 'canceled' | 'failed' | 'succeeded'
 
 /**
- * Lets a refund come out. One that fails or is canceled gives its amount back to the charge, so it
- * can be refunded again; a card's refund can fail after it had succeeded.
+ * Ends a refund. A failed or canceled refund returns its amount to the charge, so it can be refunded again. A
+ * card's refund can fail after it had succeeded.
  *
- * @throws `resource_missing`, and `invalid_state` where it came out already.
+ * @throws `resource_missing`, and `invalid_state` if the refund has already ended.
  */
 export function settleRefund(
   store: Store,
@@ -183,7 +189,8 @@ function come(store: Store, made: Refund, outcome: RefundOutcome, reason: string
     current.failure_reason = outcome === 'canceled' ? 'merchant_request' : reason
   }
   if (outcome !== 'succeeded') {
-    // The charge first: its events tell what can be refunded when the refund's failure is heard.
+    // The charge's events come first, so that they show the refundable amount when the failure's event
+    // arrives.
     const charge = find(store, 'charges', made.charge)
     charge.amount_refunded -= made.amount
     charge.refunded = false

@@ -1,7 +1,7 @@
 /**
- * A copy of one customer's part of the store, in which a request can be tried without a trace. A
- * preview and a payment that must not half happen both run the real code here, so that what they say
- * and what then happens cannot differ.
+ * Copies one customer's part of the store, so that a request can be tried without effect. A preview, and a
+ * payment that must not happen halfway, both run the real code on the copy, so that the result is the same as
+ * in the store.
  *
  * @module
  */
@@ -9,10 +9,10 @@
 import { copy } from './copy.ts'
 import { createStore, find, insert, referring, type Store, type TableName } from './store.ts'
 
-/** The tables whose records a change of a customer's subscription reads or writes. */
+/** The tables that a change of a customer's subscription reads or writes. */
 const OWN = ['paymentMethods', 'schedules', 'subscriptions'] as const satisfies TableName[]
 
-/** A store of its own with what belongs to `customer`; nothing that happens in it is announced. */
+/** Creates a separate store with the records of `customer`. No event leaves it. */
 export function rehearsalOf(store: Store, customer: string): Store {
   const { clock, apiVersion, settings } = store
   const made = createStore({ clock, apiVersion, settings, onEvent() {} })

@@ -1,5 +1,5 @@
 /**
- * How often a subscription is billed, and what for.
+ * The billing interval of a subscription, and the lines it is billed for.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import type { Recurring } from './base-objects.ts'
 import type { LineDraft } from './invoice-draft.ts'
 import type { Subscription } from './objects.ts'
 
-/** The rhythm of a subscription: that of its first item. */
+/** The interval of a subscription: that of its first item. */
 export function rhythm(subscription: Subscription): Recurring {
   const recurring = subscription.items.data[0]?.price.recurring
   if (recurring) return recurring
   throw new SandboxError('invalid_state', 409, `Subscription ${subscription.id} has no item.`)
 }
 
-/** Whether two rhythms have periods of the same length. */
+/** Whether two intervals have the same length. */
 export const isSameRhythm = (one: Recurring, other: Recurring): boolean =>
   one.interval === other.interval && one.interval_count === other.interval_count
 
-/** What the present period costs: nothing while on trial. */
+/** The lines of the current period; a trial costs nothing. */
 export function itemLines(subscription: Subscription): LineDraft[] {
   const isTrial = subscription.status === 'trialing'
   return subscription.items.data.map((item) => ({
@@ -36,7 +36,7 @@ export function itemLines(subscription: Subscription): LineDraft[] {
   }))
 }
 
-/** Moves every item, and the subscription with them, to the period from `start` to `end`. */
+/** Moves the subscription and all its items to the period from `start` to `end`. */
 export function setPeriod(subscription: Subscription, start: number, end: number): void {
   subscription.current_period_start = start
   subscription.current_period_end = end

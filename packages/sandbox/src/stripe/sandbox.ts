@@ -1,6 +1,6 @@
 /**
- * The Stripe stand-in: an API that the official SDK drives, hosted pages a person can use, signed
- * webhooks, and handles for tests to do what a buyer, a bank or the passing of time would.
+ * The Stripe stand-in: an API for the official SDK, hosted pages for people, signed webhooks, and controls
+ * with which tests act as the buyer, the bank or the passing of time.
  *
  * @module
  */
@@ -42,33 +42,37 @@ import {
 } from './store.ts'
 
 export interface StripeSandboxOptions {
-  /** The only key the API takes, such as `sk_test_…`. */
+  /** The only key that the API accepts, such as `sk_test_…`. */
   secretKey: string
-  /** Who is sent events. Default none. */
+  /** The receivers of events. Default none. */
   webhooks?: readonly WebhookTarget[]
-  /** The account's API version: what requests and receivers without their own get. Default 2024-04-10. */
+  /**
+   * The account's API version, for requests and receivers without their own. Default 2024-04-10.
+   */
   apiVersion?: string
-  /** Where the hosted pages are. Default the address of the first request. */
+  /** The origin of the hosted pages. Default: the origin of the first request. */
   origin?: string
   /**
-   * How webhooks are tried. False sends and records none, for a drill that delivers by itself with
+   * The retries of webhooks. False sends and records none, for a drill that delivers events itself with
    * `requestsOf`; events are still listed, each as delivered.
    */
   delivery?: DeliveryOptions | false
   /**
-   * How long each API request takes, in milliseconds. Default 0. While one runs, another under the
+   * The duration of each API request in milliseconds. Default 0. While a request runs, another one with the
    * same idempotency key is refused: 409 `idempotency_key_in_use`.
    */
   latencyMs?: number
-  /** How the account behaves where Stripe's accounts differ; see {@link StripeSettings}. */
+  /** The account's behaviour where Stripe's accounts differ; see {@link StripeSettings}. */
   settings?: Partial<StripeSettings>
-  /** Domain time; the machine's unless given. */
+  /** Domain time. Default: the machine's clock. */
   clock?: Clock
-  /** Default one JSON line an entry on standard error. */
+  /** Default: one JSON line per entry on standard error. */
   logger?: Logger
-  /** Told of every answer of the API before it leaves, for a test that checks or records them. */
+  /**
+   * Called with every response of the API before it is sent, for a test that checks or records them.
+   */
   onAnswer?: (answer: { body: string; status: number; version: string }) => void
-  /** Told whenever the state has changed. */
+  /** Called after each change of the state. */
   onChange?: () => void
 }
 
@@ -76,54 +80,56 @@ export interface StripeSandbox extends LifeControls {
   /** The API under `/v1` and the pages under `/stripe`. */
   app: Hono
   fetch(request: Request): Promise<Response>
-  /** Sets where the hosted pages are; URLs made from then on begin so. */
+  /** Sets the origin of the hosted pages, for URLs made from then on. */
   setOrigin(origin: string): void
-  /** One more receiver, as if the options had named it. */
+  /** Adds a receiver, as if the options had named it. */
   addWebhook(target: WebhookTarget): void
 
-  /** Every webhook delivery, oldest first. */
+  /** Every webhook delivery, the oldest first. */
   readonly deliveries: Delivery[]
   /** The deliveries of one event. */
   deliveriesOf(eventId: string): Delivery[]
-  /** Every event, oldest first, in the account's API version. */
+  /** Every event, the oldest first, in the account's API version. */
   readonly events: Shown[]
-  /** Holds webhooks back, so that a redirect can be first. */
+  /** Holds webhooks back, so that a redirect can arrive first. */
   pause(): void
-  /** Sends what was held back, and what comes. */
+  /** Sends the held webhooks, and all later ones at once. */
   resume(): void
-  /** Resolves once nothing is under way and no try is left to make; what is held is not waited for. */
+  /** Resolves once no delivery runs and no retry is left. Held webhooks are not waited for. */
   settled(): Promise<void>
-  /** The signed bytes of an event for each of its receivers, whether sent or not. @throws `not_found` */
+  /** The signed bytes of an event for each of its receivers, sent or not. @throws `not_found` */
   requestsOf(eventId: string): DeliveryRequest[]
-  /** Sends an event once more to everyone who was sent it. @throws `not_found` */
+  /** Sends an event again to each of its receivers. @throws `not_found` */
   redeliver(eventId: string): Promise<Delivery[]>
   /**
-   * Makes the next API requests fail with `status`; `times` is 1 unless given. A 500 breaks a request
-   * off that had begun and is kept under its idempotency key; others come before the begin, unless
-   * `isKept` says so: `{ status: 400, code: 'balance_insufficient', isKept: true }`.
+   * Makes the next API requests fail with `status`; `times` defaults to 1. A 500 interrupts a request that
+   * had begun, and is kept under its idempotency key. Other statuses occur before a request begins, unless
+   * `isKept` is set: `{ status: 400, code: 'balance_insufficient', isKept: true }`.
    */
   failNext(failure: Omit<Failure, 'times'> & { times?: number }): void
-  /** Makes a share of the API requests fail from now on; null ends it. @throws `invalid_state` */
+  /** Makes a share of the API requests fail from now on; null ends this. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 
-  /** Changes how the account behaves from now on; what is not named stays. */
+  /** Changes the account's behaviour from now on; settings that are not named stay. */
   configure(settings: Partial<StripeSettings>): void
   /** The whole state as JSON. */
   snapshot(): StripeSnapshot
-  /** Puts a snapshot in the place of the state; the options' receivers and key stay. */
+  /** Replaces the state by a snapshot; the options' receivers and key stay. */
   restore(snapshot: StripeSnapshot): void
   /** Stops delivering. Pending deliveries stay pending. */
   stop(): Promise<void>
 }
 
-/** What the parts of one stand-in share. */
+/** The shared parts of one stand-in. */
 interface Parts {
   store: Store
   queue: DeliveryQueue
   onChange(): void
 }
 
-/** A Stripe stand-in. It opens nothing until a request comes or a webhook has to go out. */
+/**
+ * Creates a Stripe stand-in. It opens no connection before a request arrives or a webhook is sent.
+ */
 export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbox {
   const targets: WebhookTarget[] = [...(options.webhooks ?? [])]
   const logger = createLogger(options.logger ?? consoleLogger)
@@ -209,7 +215,7 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
   }
 }
 
-/** A store whose events go to the queue of their receivers. */
+/** Creates a store whose events go to the queue of their receivers. */
 function createParts(options: StripeSandboxOptions, logger: Logger): Parts {
   const { clock = systemClock, apiVersion = '2024-04-10', onChange = () => {} } = options
   const store: Store = createStore({
@@ -246,7 +252,7 @@ function deliveryControls({ store, queue }: Parts) {
   const eventOf = (id: string) => {
     const event = store.tables.events.get(id)
     if (event !== undefined) return event
-    throw new SandboxError('not_found', 404, `There is no event ${id}.`)
+    throw new SandboxError('not_found', 404, `The event ${id} does not exist.`)
   }
   return {
     deliveriesOf: queue.of,

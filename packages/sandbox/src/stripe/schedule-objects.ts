@@ -11,14 +11,14 @@ export interface PhaseItem {
   billing_thresholds: null
   discounts: []
   metadata: Metadata
-  /** The price's id, under its older name. */
+  /** The id of the price, under its older name. */
   plan: string
   price: string
   quantity: number
   tax_rates: TaxRate[]
 }
 
-/** A discount of a phase: one that is there already, or a coupon or code that it redeems. */
+/** A discount of a phase: an existing one, or a coupon or code that the phase redeems. */
 export interface PhaseDiscount {
   coupon: string | null
   discount: string | null
@@ -28,7 +28,9 @@ export interface PhaseDiscount {
 export interface SchedulePhase {
   add_invoice_items: []
   application_fee_percent: null
-  /** What moves the subscription's anchor to the phase's start; null and `automatic`: what the billing mode does. */
+  /**
+   * Whether the anchor moves to the phase's start. With null and `automatic` the billing mode decides.
+   */
   billing_cycle_anchor: 'automatic' | 'phase_start' | null
   billing_thresholds: null
   collection_method: null
@@ -36,16 +38,16 @@ export interface SchedulePhase {
   /** Null: the customer's default. */
   default_payment_method: string | null
   default_tax_rates: TaxRate[]
-  /** Absent: no tax is reckoned by itself. */
+  /** Absent: no automatic tax. */
   automatic_tax?: { enabled: boolean; liability: { type: 'self' } | null; disabled_reason?: null }
-  /** Null: the subscription loses its own. */
+  /** Null: the subscription's description is removed. */
   description: string | null
-  /** What the subscription has in this phase; one that is not named ends when the phase begins. */
+  /** The subscription's discounts in this phase. Any other discount ends when the phase begins. */
   discounts: PhaseDiscount[]
   end_date: number
   invoice_settings: null
   items: PhaseItem[]
-  /** Laid over the subscription's when the phase begins. */
+  /** Merged into the subscription's metadata when the phase begins. */
   metadata: Metadata
   on_behalf_of: null
   proration_behavior: 'always_invoice' | 'create_prorations' | 'none'
@@ -63,7 +65,7 @@ export interface SubscriptionSchedule extends Base {
   current_phase: { end_date: number; start_date: number } | null
   customer: string
   default_settings: object
-  /** What the end of the last phase does to the subscription. */
+  /** What happens to the subscription at the end of the last phase. */
   end_behavior: 'cancel' | 'release'
   metadata: Metadata
   phases: SchedulePhase[]

@@ -24,7 +24,7 @@ import { automaticTax, automaticTaxOf, ratesAsked } from './taxes.ts'
 const ANCHORS = ['automatic', 'phase_start'] as const
 const INTERVALS = ['day', 'week', 'month', 'year'] as const
 
-/** A phase that changes nothing but the items it will be given. */
+/** A phase that changes nothing except the items it is given later. */
 export function blankPhase(
   subscription: Subscription,
 ): Omit<SchedulePhase, 'end_date' | 'items' | 'start_date'> {
@@ -67,7 +67,7 @@ const PHASE = [
   'trial_end',
 ]
 
-/** The phases a request sends, each beginning where the one before it ends. */
+/** The phases of a request; each begins at the end of the one before it. */
 export function phasesOf(
   store: Store,
   params: Params,
@@ -78,7 +78,7 @@ export function phasesOf(
   for (const sent of params.objects('phases')) {
     sent.only(PHASE)
     const previous = phases.at(-1)
-    // What is already under way began when it began.
+    // The current phase keeps its start.
     const begins = previous?.end_date ?? schedule.current_phase?.start_date ?? seconds(store)
     const start = momentOf(store, sent, 'start_date') ?? begins
     if (start !== begins) {
@@ -115,7 +115,7 @@ export function phasesOf(
   return phases
 }
 
-/** The discounts a phase names. They are checked now and redeemed when the phase begins. */
+/** The discounts that a phase names. They are checked now and redeemed when the phase begins. */
 function phaseDiscounts(
   store: Store,
   sent: Params,
@@ -129,7 +129,7 @@ function phaseDiscounts(
   }))
 }
 
-/** A time in Unix seconds or `now`; undefined where absent. */
+/** A time in Unix seconds or `now`; undefined if absent. */
 function momentOf(store: Store, params: Params, key: string): number | undefined {
   if (params.text(key) === 'now') return seconds(store)
   return params.integer(key)
@@ -156,7 +156,9 @@ function itemsOf(store: Store, phase: Params, currency: string): PhaseItem[] {
   return items
 }
 
-/** A phase's end: named, after a duration or some periods, else after one period. */
+/**
+ * The end of a phase: given, or after a duration or a number of periods; default: after one period.
+ */
 function endDateOf(store: Store, phase: Params, start: number, items: PhaseItem[]): number {
   const named = momentOf(store, phase, 'end_date')
   const duration = phase.object('duration')

@@ -1,5 +1,5 @@
 /**
- * What a schedule does to its subscription: a phase begins, the schedule lets it go or ends it.
+ * The effects of a schedule on its subscription: a phase begins, or the schedule releases or ends it.
  *
  * @see https://docs.stripe.com/billing/subscriptions/subscription-schedules
  * @module
@@ -13,17 +13,17 @@ import { change, emit, find, type Store, seconds } from './store.ts'
 import { newItem } from './subscription-draft.ts'
 import { automaticTax } from './taxes.ts'
 
-/** The schedule that manages a subscription; undefined where none does. */
+/** The schedule that manages a subscription; undefined if there is none. */
 export const scheduleOf = (
   store: Store,
   subscription: Subscription,
 ): SubscriptionSchedule | undefined => store.tables.schedules.get(subscription.schedule ?? '')
 
-/** The phase that a time falls into; undefined after the last. */
+/** The phase that contains a time; undefined after the last phase. */
 export const phaseAt = (schedule: SubscriptionSchedule, at: number): SchedulePhase | undefined =>
   schedule.phases.find((phase) => phase.start_date <= at && at < phase.end_date)
 
-/** The subscription's items as a phase tells of them. */
+/** The subscription's items in the form of a phase. */
 export const phaseItems = (subscription: Subscription): PhaseItem[] =>
   subscription.items.data.map(({ price, quantity, metadata, tax_rates }) => ({
     billing_thresholds: null,
@@ -35,12 +35,12 @@ export const phaseItems = (subscription: Subscription): PhaseItem[] =>
     tax_rates: copy(tax_rates),
   }))
 
-/** Gives the subscription a phase's items and metadata. An item keeps its id where it can. */
+/** Gives the subscription the phase's items and metadata. An item keeps its id if possible. */
 export function enterPhase(store: Store, subscription: Subscription, phase: SchedulePhase): void {
   const left = [...subscription.items.data]
   const isNamed = (item: SubscriptionItem): boolean =>
     phase.items.some(({ price }) => price === item.price.id)
-  // An item of the same price stays itself; else one that the phase does not name takes the price.
+  // An item with the same price is kept; otherwise an item that the phase does not name gets the price.
   const take = (price: string): SubscriptionItem | undefined => {
     const same = left.findIndex((item) => item.price.id === price)
     const at = same < 0 ? left.findIndex((item) => !isNamed(item)) : same
@@ -63,8 +63,8 @@ export function enterPhase(store: Store, subscription: Subscription, phase: Sche
 }
 
 /**
- * Brings what a phase says beside its items onto the subscription: what it does not name is unset,
- * as on Stripe. Metadata is laid over and never unset.
+ * Applies the phase's settings beside its items. A setting that the phase does not name is unset, as on
+ * Stripe. Metadata is merged and never unset.
  */
 export function unsetBy(store: Store, subscription: Subscription, phase: SchedulePhase): void {
   subscription.description = phase.description
@@ -80,7 +80,7 @@ export function unsetBy(store: Store, subscription: Subscription, phase: Schedul
     if (named.discount !== null)
       return subscription.discounts.includes(named.discount) ? [named.discount] : []
     const coupon = find(store, 'coupons', named.coupon ?? couponOf(store, named.promotion_code))
-    // One that is there already by the same coupon goes on; its time does not begin anew.
+    // An existing discount of the same coupon continues; its duration does not start again.
     const own = subscription.discounts.find(
       (one) => find(store, 'discounts', one).coupon.id === coupon.id,
     )
@@ -95,7 +95,7 @@ export function unsetBy(store: Store, subscription: Subscription, phase: Schedul
 const couponOf = (store: Store, code: string | null): string =>
   find(store, 'promotionCodes', code ?? '').coupon
 
-/** Says which phase is the present one. */
+/** Sets the current phase. */
 export function markPhase(store: Store, schedule: SubscriptionSchedule, at: number): void {
   const phase = phaseAt(schedule, at)
   change(store, 'subscription_schedule.updated', schedule, (current) => {
@@ -105,7 +105,9 @@ export function markPhase(store: Store, schedule: SubscriptionSchedule, at: numb
   })
 }
 
-/** Ends a schedule and lets its subscription go on. A scheduled end is taken back unless it stays. */
+/**
+ * Releases a schedule: its subscription continues. A scheduled end is removed unless it should stay.
+ */
 export function releaseSchedule(
   store: Store,
   schedule: SubscriptionSchedule,
@@ -128,7 +130,7 @@ export function releaseSchedule(
   return schedule
 }
 
-/** Ends a schedule that has done what it was for, or that is canceled, and unties it. */
+/** Closes a schedule that is completed or canceled, and detaches it from its subscription. */
 export function closeSchedule(
   store: Store,
   schedule: SubscriptionSchedule,

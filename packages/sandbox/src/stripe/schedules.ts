@@ -1,5 +1,5 @@
 /**
- * Subscription schedules through the API: begun from a subscription, changed, released, canceled.
+ * The API of subscription schedules: created from a subscription, updated, released, canceled.
  *
  * @see https://docs.stripe.com/api/subscription_schedules
  * @module
@@ -94,7 +94,7 @@ function create({ store, params }: Call): SubscriptionSchedule {
   return schedule
 }
 
-/** When the schedule ends its subscription: the members that say so. */
+/** The members that show when the schedule ends its subscription. */
 function endOf(
   store: Store,
   schedule: SubscriptionSchedule,
@@ -139,7 +139,7 @@ function update(call: Call): SubscriptionSchedule {
   )
   const phase = phaseAt(schedule, now)
   if (phase === undefined) return schedule
-  // What the present phase does not name, the subscription loses at once.
+  // The subscription loses at once the settings that the current phase does not name.
   change(store, 'customer.subscription.updated', subscription, (current) =>
     unsetBy(store, current, phase),
   )
@@ -148,7 +148,7 @@ function update(call: Call): SubscriptionSchedule {
   return schedule
 }
 
-/** Brings the subscription to what the present phase says, as a change of its items. */
+/** Changes the subscription to the items of the current phase. */
 function applyNow(
   store: Store,
   subscription: Subscription,

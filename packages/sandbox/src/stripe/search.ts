@@ -1,5 +1,5 @@
 /**
- * The search language, as far as customers need it: `email:"a@b.c" AND metadata["owner"]:"7"`.
+ * The part of the search language that customers need: `email:"a@b.c" AND metadata["owner"]:"7"`.
  *
  * @see https://docs.stripe.com/search#search-query-language
  * @module
@@ -10,9 +10,9 @@ import type { Customer } from './objects.ts'
 import { newestFirst, type Store, seconds } from './store.ts'
 
 /**
- * The customers that search knows, newest first: as they were when its index was last written.
+ * The customers that search finds, the newest first, as they were when its index was last updated.
  *
- * @throws `invalid_request` where the account has no search
+ * @throws `invalid_request` if the account has no search
  */
 export function searchable(store: Store): Customer[] {
   const { search } = store.settings
@@ -36,9 +36,9 @@ const CLAUSE =
   /^\s*(-?)(?:(email|name|phone|created)|metadata\[(["'])(.+?)\3\])\s*(:|~|>=|<=|>|<)\s*(?:(["'])((?:\\.|(?!\6).)*)\6|(null|\d+))\s*/
 
 /**
- * Whether a customer matches `query`: clauses joined by AND or by OR, never both, as on Stripe.
+ * Whether a customer matches `query`: clauses joined by AND or by OR, but not both, as on Stripe.
  *
- * @throws `invalid_request` where the query is outside the language.
+ * @throws `invalid_request` if the query is not in the search language.
  */
 export function customerFilter(query: string, matchesCase: boolean): Test {
   const tests: Test[] = []
@@ -51,7 +51,7 @@ export function customerFilter(query: string, matchesCase: boolean): Test {
     rest = rest.slice(match[0].length)
     if (rest === '') break
     const joint = /^(AND|OR)\b/i.exec(rest)
-    // Two clauses without a word between them are joined by AND.
+    // Two clauses without an operator between them are joined by AND.
     joints.add(joint?.[1]?.toUpperCase() ?? 'AND')
     rest = rest.slice(joint?.[0].length ?? 0)
   }
@@ -73,7 +73,7 @@ function clause(match: RegExpExecArray, matchesCase: boolean): Test {
           : null
     if (bare === 'null') return value === null || value === undefined
     if (value === null || value === undefined) return false
-    // Metadata is compared as it was written, and only ever as a whole.
+    // Metadata is compared as it was written, and as a whole.
     if (key !== undefined && matchesCase) return value === wanted
     const [has, asks] = [value.toLowerCase(), wanted.toLowerCase()]
     return operator === '~' ? has.includes(asks) : has === asks
@@ -89,5 +89,5 @@ function compare(value: number, operator: string, wanted: number): boolean {
   return value === wanted
 }
 
-// The query is not repeated: it may hold an e-mail address.
+// The query is not repeated in the error, because it may contain an e-mail address.
 const unreadable = (): Error => invalid('The search query is not of the search language.', 'query')

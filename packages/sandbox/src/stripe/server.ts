@@ -1,6 +1,6 @@
 /**
- * The HTTP side of the API: authentication, versions, parameters, idempotency, errors. Whatever goes
- * wrong, the answer has an `error` member and a `request-id`.
+ * The HTTP side of the API: authentication, versions, parameters, idempotency, errors. Every error response
+ * has an `error` member and a `request-id`.
  *
  * @module
  */
@@ -53,22 +53,22 @@ export interface ApiOptions {
   secretKey: string
   logger: Logger
   statusOf(eventId: string): DeliveryStatus
-  /** Takes one failure off what `failNext` asked for; null where none is left. */
+  /** Takes one of the failures that `failNext` requested; null if none is left. */
   takeFailure(): Failure | null
-  /** How this request fails, of what `setFaults` asked for; null where it does not. */
+  /** The fault of this request from `setFaults`; null if it does not fail. */
   takeFault(): FaultKind | null
-  /** How long each request takes, in milliseconds. */
+  /** The duration of each request in milliseconds. */
   latencyMs: number
   limiter: RateLimiter
-  /** The keys whose requests are running. */
+  /** The idempotency keys of running requests. */
   busyKeys: Set<string>
-  /** Told of every answer before it leaves. */
+  /** Called with every response before it is sent. */
   onAnswer(answer: { body: string; status: number; version: string }): void
-  /** Told after every request that may have changed something. */
+  /** Called after every request that may have changed something. */
   onChange(): void
 }
 
-/** Larger than any request the API takes. */
+/** Larger than any request that the API accepts. */
 const MAX_BODY_BYTES = 1024 * 1024
 
 /** The app that answers `/v1/*`. */
@@ -84,7 +84,7 @@ export function createApi(options: ApiOptions): Hono {
     ...customerEndpoints,
     ...disputeEndpoints,
     ...eventEndpoints(options.statusOf),
-    // Before the invoices: `upcoming` would be taken for the id of one.
+    // Before the invoices, where `upcoming` would be read as an invoice id.
     ...previewEndpoints,
     ...invoiceEndpoints,
     ...paymentIntentEndpoints,
@@ -103,7 +103,7 @@ export function createApi(options: ApiOptions): Hono {
   return app
 }
 
-/** Answers one request; `endpoint` is null where the path is unknown. */
+/** Answers one request; `endpoint` is null if the path is unknown. */
 async function answer(
   options: ApiOptions,
   c: HonoContext,
@@ -120,7 +120,7 @@ async function answer(
     if (failure !== null && !isBroken(failure)) throw failureError(failure)
     const fault = options.takeFault()
     await fail(c, fault)
-    // A search of a resource that has none here must not be taken for an id.
+    // A search that this resource does not support must not be read as an id.
     if (endpoint === null || c.req.param('id') === 'search') throw unrecognized(c)
     checkAccount(c.req.header('stripe-account'), options.secretKey)
     const key = keyOf(c.req.method, c.req.header('idempotency-key'))
@@ -156,13 +156,16 @@ async function answer(
   }
 }
 
-/** Lets the time pass that a request takes; under a key at least one turn, in which another may come. */
+/**
+ * Waits for the duration of a request. With a key it waits at least one turn, in which another request may
+ * come.
+ */
 async function take(latencyMs: number, key: string | undefined): Promise<void> {
   if (latencyMs > 0) await sleep(latencyMs)
   else if (key !== undefined) await turn()
 }
 
-/** Lets a request fail before anything is done; the error is for a caller who still listens. */
+/** Fails a request before anything is done. Only a caller who still listens gets the error. */
 async function fail(c: HonoContext, fault: FaultKind | null): Promise<void> {
   if (fault === 'hang') await hang(c.req.raw.signal)
   if (fault === 'reset') tearDown(c.env)
@@ -200,7 +203,7 @@ function runEndpoint(
   }
 }
 
-/** One run of an endpoint; its refusals become answers, so that they can be kept, too. */
+/** Runs an endpoint once. Its errors become responses, so that they can be kept, too. */
 function answerOf(
   options: ApiOptions,
   id: string,
@@ -216,7 +219,7 @@ function answerOf(
     const paths = params.strings('expand')
     for (const path of paths) checkExpansion(store, path, endpoint, version)
     const made = endpoint.run({ store, params, id, version })
-    // Expansion writes into the answer; without it the records themselves are only read.
+    // Expansion changes the response; without it the records are only read.
     const result = paths.length > 0 ? copy(made) : made
     const shown = endpoint.isShown ? (result as Shown) : showResult(result, version)
     for (const path of paths) expand(store, shown, path, version)

@@ -1,54 +1,56 @@
 /**
- * How the account behind the stand-in behaves where Stripe's accounts differ, or where Stripe takes
- * its time. Each default is what a small account in test mode sees on most days.
+ * The account's behaviour where Stripe's accounts differ, or where Stripe takes time. Each default is the
+ * usual behaviour for a small account in test mode.
  *
  * @module
  */
 
 import type { RateLimits } from './rate-limits.ts'
 
-/** What may be changed at any time with `configure`. */
+/** The settings that `configure` can change at any time. */
 export interface StripeSettings {
   /**
-   * What a subscription is while its first payment, a bank debit, is under way. Stripe's documents
-   * allow both. Default `active`.
+   * The status of a subscription while its first payment, a bank debit, is being processed. Stripe's
+   * documents allow both. Default `active`.
    *
    * @see https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
    */
   firstDebit: 'active' | 'incomplete'
   /**
-   * How refunds begin. By default as the payment method's do: a card's `succeeded`, a debit's
-   * `pending`. `refused` stands for a Stripe balance that is too low: 400 `balance_insufficient`.
+   * The first status of refunds. `by_method` (default): `succeeded` for a card, `pending` for a debit.
+   * `refused` means that the Stripe balance is too low: 400 `balance_insufficient`.
    *
    * @see https://docs.stripe.com/refunds#failed-refunds
    */
   refunds: 'by_method' | 'pending' | 'refused' | 'requires_action'
   /**
-   * How far search is behind: `unavailable` as for accounts in India, or seconds of domain time after
-   * which a change is found, up to an hour at Stripe. Default 0.
+   * The delay of search: seconds of domain time after which a change is found, up to an hour at Stripe; or
+   * `unavailable`, as for accounts in India. Default 0.
    *
    * @see https://docs.stripe.com/search#data-freshness
    */
   search: 'unavailable' | number
-  /** Whether search tells capitals apart in metadata. Default true; no document promises either. */
+  /** Whether search in metadata is case-sensitive. Default true; Stripe documents neither. */
   searchMatchesCase: boolean
   /**
-   * Whether the invoice of a renewal stays a draft for about an hour, as at Stripe, until `finalizeInvoice` or
-   * `finalizeDue` let that pass; or `renew` lets it pass, too. Default `at_once`.
+   * `draft`: a renewal's invoice stays a draft for about an hour, as at Stripe, until `finalizeInvoice` or
+   * `finalizeDue` ends that hour. `at_once` (default): `renew` also ends the hour.
    *
    * @see https://docs.stripe.com/billing/invoices/subscription#invoice-lifecycle
    */
   renewals: 'at_once' | 'draft'
   /**
-   * Where the account is registered for taxes, and at which percentage: what automatic tax reckons with. Default null:
-   * it is registered nowhere and collects none.
+   * The country where the account is registered for taxes, and the percentage that automatic tax uses.
+   * Default null: the account is registered nowhere and collects none.
    */
   taxRegistration: { country: string; percentage: number } | null
-  /** Requests a second after which 429 is answered. Default null: none are counted. */
+  /**
+   * The limits of requests per second; a request above them gets a 429. Default null: no limits.
+   */
   rateLimits: RateLimits | null
   /**
-   * Whether a charge's `dispute` can still be expanded. Stripe has taken it out of its documents and
-   * types, and lists disputes instead; no answer shows it unasked. Default `expandable`.
+   * Whether a charge's `dispute` can still be expanded. Stripe has removed it from its documents and types
+   * and lists disputes instead; no response shows it without expansion. Default `expandable`.
    */
   chargeDispute: 'expandable' | 'gone'
 }

@@ -1,6 +1,6 @@
 /**
- * Records as an API version shows them: the old shape (before 2025-03-31, tried as 2024-04-10) or
- * the new one. Both come from the same record, so they never disagree.
+ * Shows records in the form of an API version: the old shape (before 2025-03-31, tested as 2024-04-10) or the
+ * new one. Both are made from the same record, so they never disagree.
  *
  * @see https://docs.stripe.com/changelog/basil
  * @module
@@ -30,13 +30,15 @@ import type {
   WebhookEndpoint,
 } from './objects.ts'
 
-/** A JSON object on its way out. */
+/** A JSON object of a response. */
 export type Shown = Record<string, unknown>
 
-/** Whether `version` is of the new shape. */
+/** Whether `version` has the new shape. */
 export const isNewShape = (version: string): boolean => version.slice(0, 10) >= '2025-03-31'
 
-/** `record` as `version` shows it, references as ids and without what only `expand[]` adds. */
+/**
+ * `record` in the form of `version`, with references as ids and without members that only `expand[]` adds.
+ */
 export const show = (record: object, version: string): Shown =>
   complete(shaped(record, version), isNewShape(version))
 
@@ -87,7 +89,9 @@ function shaped(record: object, version: string): Shown {
   }
 }
 
-/** The event as a version shows it; `pendingWebhooks` is how many receivers still wait for it. */
+/**
+ * The event in the form of a version; `pendingWebhooks` is the number of receivers that still wait for it.
+ */
 export function showEvent(event: EventRecord, version: string, pendingWebhooks: number): Shown {
   const { subject, before, request, ...rest } = event
   const object = show(subject, version)
@@ -113,7 +117,7 @@ function without<T extends object>(record: T, keys: (keyof T | string)[]): Shown
   return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)))
 }
 
-/** Since 2025-09-30 a discount and a promotion code name their coupon in an object. */
+/** Since 2025-09-30 discounts and promotion codes name their coupon in an object. */
 const namesCoupon = (version: string): boolean => version.slice(0, 10) >= '2025-09-30'
 
 function showDiscount(discount: Discount, version: string): Shown {
@@ -175,7 +179,7 @@ function showItem(item: SubscriptionItem, isNew: boolean): Shown {
   return isNew ? shown : without(shown, ['current_period_start', 'current_period_end'])
 }
 
-/** The price in the clothes of its forerunner, which subscriptions still carry. */
+/** The price in the form of a plan, its predecessor, which subscriptions still contain. */
 function planOf(price: Price): Shown {
   return {
     id: price.id,
@@ -202,7 +206,7 @@ function showInvoice(invoice: Invoice, isNew: boolean): Shown {
   if (!isNew) {
     return {
       ...record,
-      // Before 2025-03-31 the amounts knew nothing of what was paid past Stripe.
+      // Before 2025-03-31 the amounts did not include payments outside of Stripe.
       amount_paid: record.amount_paid - paid_off_stripe,
       amount_remaining: record.amount_remaining + paid_off_stripe,
       paid_out_of_band: paid_off_stripe > 0,
@@ -255,7 +259,7 @@ function showConfiguration(configuration: PortalConfiguration, isNew: boolean): 
 
 const showTaxRate = (rate: TaxRate): Shown => without(rate, ['is_automatic'])
 
-/** A tax as the new shape tells it: one by a rate of the host has no reason that Stripe knows. */
+/** A tax in the new shape. A tax by a host's own rate has no reason that Stripe defines. */
 const showTax = ({ amount, inclusive, tax_rate, taxable_amount, is_automatic }: Tax): Shown => ({
   amount,
   tax_behavior: inclusive ? 'inclusive' : 'exclusive',
@@ -338,7 +342,7 @@ function showCreditNote(note: CreditNote, isNew: boolean): Shown {
   const gone = ['post_payment_amount', 'pre_payment_amount', 'total_taxes']
   const { refunds, ...rest } = without(note, gone)
   const [first] = refunds as CreditNote['refunds']
-  // Before 2025-05-28 there were two types, and a mixed one was what it was for the larger part.
+  // Before 2025-05-28 there were only two types; a mixed note had the type of its larger part.
   const type = note.post_payment_amount > 0 ? 'post_payment' : 'pre_payment'
   return {
     ...rest,
@@ -372,7 +376,9 @@ function showInvoicePayment({ payment_intent, payment_record, ...payment }: Invo
   }
 }
 
-/** The members of `before` that differ in `after`, with their old values; arrays count as one. */
+/**
+ * The members of `before` that differ in `after`, with their old values. An array counts as one value.
+ */
 function changed(before: Shown, after: Shown): Shown {
   const previous: Shown = {}
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {

@@ -1,6 +1,6 @@
 /**
- * The stand-in's memory. Handlers run to their end without awaiting, so each request is atomic; a
- * snapshot is plain JSON and holds everything, so that a restart forgets nothing.
+ * The stand-in's memory. Handlers run to their end without awaiting, so each request is atomic. A snapshot is
+ * plain JSON and contains everything, so a restart loses nothing.
  *
  * @module
  */
@@ -67,7 +67,7 @@ export interface Tables {
 
 export type TableName = keyof Tables
 
-/** What Stripe calls a record of each table in its errors, and how its ids begin. */
+/** For each table: Stripe's name of a record in errors, and the prefix of its ids. */
 const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   charges: { noun: 'charge', prefix: 'ch_' },
   coupons: { noun: 'coupon', prefix: 'co_' },
@@ -93,7 +93,7 @@ const kinds: { [Name in TableName]: { noun: string; prefix: string } } = {
   taxRates: { noun: 'tax rate', prefix: 'txr_' },
 }
 
-/** The members by which a table's records are found without a look at all of them. */
+/** The references by which a table is indexed. */
 const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)[] } = {
   charges: ['customer', 'payment_intent'],
   creditNotes: ['customer', 'invoice'],
@@ -110,17 +110,19 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   subscriptions: ['customer'],
 }
 
-/** The answer kept under an idempotency key; `fingerprint` is of the path and the parameters. */
+/**
+ * The response kept under an idempotency key. `fingerprint` is a hash of the path and the parameters.
+ */
 export interface KeptAnswer {
   fingerprint: string
   status: number
   body: string
   requestId: string
-  /** Wall time in milliseconds; an answer is kept for 24 hours. */
+  /** Wall time in milliseconds; a response is kept for 24 hours. */
   at: number
 }
 
-/** The stand-in's whole state as JSON. */
+/** The whole state of the stand-in as JSON. */
 export interface StripeSnapshot {
   version: 1
   tables: { [Name in TableName]: Tables[Name][] }
@@ -133,15 +135,15 @@ export interface Store {
   settings: StripeSettings
   tables: { [Name in TableName]: Map<string, Tables[Name]> }
   indexes: { [Name in TableName]: TableIndex<Tables[Name]> }
-  /** Oldest first. */
+  /** The oldest first. */
   answers: Map<string, KeptAnswer>
-  /** Where the hosted pages are, without a trailing slash. */
+  /** The origin of the hosted pages, without a trailing slash. */
   origin: string
-  /** The version of the account: what a request or endpoint without one of its own gets. */
+  /** The account's version, for requests and endpoints without their own. */
   apiVersion: string
-  /** The API request that is being answered, for the events it causes; null on a page. */
+  /** The current API request, which caused the events; null on a page. */
   request: EventRecord['request']
-  /** Told of every event at the moment it happens. */
+  /** Called for each event when it happens. */
   onEvent(event: EventRecord): void
 }
 
@@ -190,7 +192,7 @@ export function newId(table: TableName): string {
   return `${kinds[table].prefix}${randomText(table === 'customers' ? 14 : 24)}`
 }
 
-/** Keeps `record` under its id. */
+/** Stores `record` under its id. */
 export function insert<Name extends TableName>(
   store: Store,
   table: Name,
@@ -201,7 +203,7 @@ export function insert<Name extends TableName>(
   return record
 }
 
-/** Forgets a record. */
+/** Removes a record. */
 export function remove<Name extends TableName>(store: Store, table: Name, id: string): void {
   const record = store.tables[table].get(id)
   if (record === undefined) return
@@ -209,7 +211,7 @@ export function remove<Name extends TableName>(store: Store, table: Name, id: st
   removeRow(store.indexes[table], record)
 }
 
-/** Sets a reference that the table is indexed by. A plain assignment would leave the index behind. */
+/** Sets an indexed reference. A plain assignment would not update the index. */
 export function refer<Name extends TableName, Key extends keyof Tables[Name] & string>(
   store: Store,
   table: Name,
@@ -223,7 +225,7 @@ export function refer<Name extends TableName, Key extends keyof Tables[Name] & s
   moveRow(store.indexes[table], record, key, typeof before === 'string' ? before : null)
 }
 
-/** The records whose reference `key` is `value`, oldest first. */
+/** The records whose reference `key` is `value`, the oldest first. */
 export const referring = <Name extends TableName>(
   store: Store,
   table: Name,
@@ -231,7 +233,9 @@ export const referring = <Name extends TableName>(
   value: string,
 ): readonly Tables[Name][] => store.indexes[table].by.get(key)?.get(value) ?? []
 
-/** @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name. */
+/**
+ * A record by id. @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name.
+ */
 export function find<Name extends TableName>(
   store: Store,
   table: Name,
@@ -243,7 +247,7 @@ export function find<Name extends TableName>(
   return record
 }
 
-/** All records of a table, newest first. */
+/** All records of a table, the newest first. */
 export const newestFirst = <Name extends TableName>(store: Store, table: Name): Tables[Name][] =>
   store.indexes[table].rows.toReversed()
 
@@ -251,13 +255,13 @@ const byPrefix = (Object.keys(kinds) as TableName[]).sort(
   (one, other) => kinds[other].prefix.length - kinds[one].prefix.length,
 )
 
-/** The table an id belongs to by its beginning; undefined where it is none of ours. */
+/** The table of an id, by its prefix; undefined if no table has that prefix. */
 export function tableOf(id: string): TableName | undefined {
-  // The longest beginning counts: a subscription schedule's id begins as a subscription's does.
+  // The longest prefix counts: a schedule's id begins like a subscription's.
   return byPrefix.find((name) => id.startsWith(kinds[name].prefix))
 }
 
-/** Records that something happened to `subject`, as it is now. */
+/** Records an event about `subject`, with its current state. */
 export function emit(store: Store, type: string, subject: Subject, before?: Subject): void {
   const event: EventRecord = {
     id: newId('events'),
@@ -274,8 +278,8 @@ export function emit(store: Store, type: string, subject: Subject, before?: Subj
 }
 
 /**
- * Changes `record` and emits `type` with what it was before. Nothing is emitted where nothing
- * changed, as on Stripe.
+ * Changes `record` and emits `type` with the previous values. Without a change nothing is emitted, as on
+ * Stripe.
  */
 export function change<Record extends Subject>(
   store: Store,
@@ -289,7 +293,7 @@ export function change<Record extends Subject>(
   return record
 }
 
-/** The state as JSON values, detached from the store. */
+/** The state as JSON values that are independent of the store. */
 export function snapshotStore(store: Store): Omit<StripeSnapshot, 'deliveries'> {
   const tables = Object.fromEntries(
     Object.entries(store.tables).map(([name, rows]) => [name, [...rows.values()]]),
@@ -301,14 +305,14 @@ export function snapshotStore(store: Store): Omit<StripeSnapshot, 'deliveries'> 
   })
 }
 
-/** Puts a snapshot in the place of everything the store holds. */
+/** Replaces the whole content of the store by a snapshot. */
 export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
   store.tables = emptyTables()
   store.indexes = emptyIndexes()
   for (const name of Object.keys(kinds) as TableName[]) fill(store, name, snapshot.tables[name])
   store.answers = new Map(copy(snapshot.answers))
   for (const configuration of store.indexes.portalConfigurations.rows) {
-    // Before features were honoured, all configurations had those of a new account.
+    // In older snapshots features had no effect, and every configuration had those of a new account.
     if (!('subscription_pause' in configuration.features))
       configuration.features = defaultFeatures()
   }
@@ -319,7 +323,9 @@ export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
   addPayments(store)
 }
 
-/** A snapshot of before payments of invoices had records has one payment an invoice: its intent. */
+/**
+ * In older snapshots payments of invoices had no records: each invoice gets one payment, its intent.
+ */
 function addPayments(store: Store): void {
   for (const invoice of store.indexes.invoices.rows) {
     const { id, payment_intent, created, currency, status, amount_due, status_transitions } =
@@ -366,5 +372,5 @@ function fill<Name extends TableName>(
   for (const record of copy(records ?? [])) insert(store, name, record)
 }
 
-/** A new id of something inside a record: `prefix` is such as `si_` or `il_`. */
+/** A new id for a part of a record; `prefix` is for instance `si_` or `il_`. */
 export const innerId = (prefix: string): string => `${prefix}${randomText(24)}`

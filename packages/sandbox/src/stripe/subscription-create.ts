@@ -1,5 +1,5 @@
 /**
- * New subscriptions through the API.
+ * The API for new subscriptions.
  *
  * @see https://docs.stripe.com/api/subscriptions/create
  * @module
@@ -48,9 +48,9 @@ const BEHAVIOURS = [
 ] as const
 
 /**
- * Begins a subscription as a request asks. A preview runs this, too.
+ * Creates the subscription that a request asks for. A preview also runs this function.
  *
- * @throws `card_declined` and the other card errors where the behaviour is `error_if_incomplete`
+ * @throws `card_declined` and the other card errors if the behaviour is `error_if_incomplete`
  */
 export function createSubscription({ store, params, version }: Call): Subscription {
   const customer = requireCustomer(store, params.required('customer'))
@@ -97,7 +97,7 @@ export function createSubscription({ store, params, version }: Call): Subscripti
     { ...draft, defaultPaymentMethod: card?.id ?? null },
     { card: paying, isPresent: false, isDeferred },
   )
-  // Stripe would make no subscription at all here; ours ends at once, and the caller sees the same.
+  // Stripe would create no subscription here. Ours ends at once, and the caller sees no difference.
   if (refused !== null && behaviour === 'error_if_incomplete') {
     endSubscription(store, subscription, 'payment_failed')
     throw refused

@@ -1,5 +1,5 @@
 /**
- * What a subscription is made of before it begins, and its items.
+ * A subscription before it starts, and its items.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { periodEnd } from './periods.ts'
 import { innerId, newId, type Store, seconds } from './store.ts'
 import { automaticTax } from './taxes.ts'
 
-/** One thing to subscribe to. */
+/** An item of a new subscription. */
 export interface ItemDraft {
   price: Price
   quantity: number
@@ -22,29 +22,29 @@ export interface ItemDraft {
   taxRates?: TaxRate[]
 }
 
-/** What a new subscription is made of. */
+/** The fields that a new subscription is made from. */
 export interface SubscriptionDraft {
   customer: string
   items: ItemDraft[]
   metadata: Metadata
   description: string | null
-  /** Unix seconds; null for no trial. */
+  /** In Unix seconds; null for no trial. */
   trialEnd: number | null
   cancelAtPeriodEnd: boolean
   cancelAt: number | null
   defaultPaymentMethod: string | null
   saveDefaultPaymentMethod: 'off' | 'on_subscription'
   billingMode: 'classic' | 'flexible'
-  /** What it begins with; default nothing. */
+  /** The discounts it starts with. Default none. */
   redemptions?: Redemption[]
-  /** Default none, and not. */
+  /** Default none, and no automatic tax. */
   defaultTaxRates?: TaxRate[]
   isTaxed?: boolean
-  /** What the trial's end does where there is no card. Default `create_invoice`. */
+  /** What happens at the end of the trial without a card. Default `create_invoice`. */
   missingPaymentMethod?: MissingPaymentMethod
 }
 
-/** A subscription as it is before its first payment; not yet kept. */
+/** A subscription before its first payment; it is not stored yet. */
 export function newSubscription(store: Store, draft: SubscriptionDraft): Subscription {
   const id = newId('subscriptions')
   const now = seconds(store)

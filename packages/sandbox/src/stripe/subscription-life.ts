@@ -1,6 +1,6 @@
 /**
- * The life of a subscription: begun, renewed, failed, ended. Everything that time does to a
- * subscription is here, so that whatever moves the clock has one place to call.
+ * The life of a subscription: started, renewed, failed, ended. Every effect of time on a subscription is
+ * here, so that code that moves the clock has one module to call.
  *
  * @module
  */
@@ -26,9 +26,9 @@ import {
 import { change, emit, find, insert, referring, type Store, seconds } from './store.ts'
 import { newSubscription, type SubscriptionDraft } from './subscription-draft.ts'
 
-/** How the first invoice is paid. */
+/** The terms of the first payment. */
 export interface FirstPayment {
-  /** Null for a customer who has none. */
+  /** Null for a customer without a card. */
   card: PaymentMethod | null
   /** Whether the buyer is on the page. */
   isPresent: boolean
@@ -40,9 +40,9 @@ export const isEnded = (subscription: Subscription): boolean =>
   subscription.status === 'canceled' || subscription.status === 'incomplete_expired'
 
 /**
- * Begins a subscription and tries its first payment.
+ * Starts a subscription and tries its first payment.
  *
- * @returns the subscription, and why the payment was refused, or null where it was not.
+ * @returns the subscription, and the reason if the payment was refused, else null
  */
 export function beginSubscription(
   store: Store,
@@ -69,7 +69,7 @@ export function beginSubscription(
   if (draft.cancelAtPeriodEnd) subscription.cancel_at = end
   insert(store, 'subscriptions', subscription)
   emit(store, 'customer.subscription.created', subscription)
-  // Three days before its end a trial is announced, so a shorter one at once.
+  // A trial's end is announced three days before, so a shorter trial is announced at once.
   const trialLeft = (subscription.trial_end ?? 0) - seconds(store)
   if (subscription.status === 'trialing' && trialLeft < 3 * 86_400) {
     emit(store, 'customer.subscription.trial_will_end', subscription)
@@ -78,11 +78,11 @@ export function beginSubscription(
 }
 
 /**
- * Ends the present period: a scheduled cancellation takes effect, else the next period begins, is
- * invoiced and charged. `card` overrides the one on file.
+ * Ends the current period: a scheduled cancellation takes effect, or the next period begins, is invoiced and
+ * charged. `card` overrides the stored card.
  *
- * @returns the new period's invoice; null where the subscription ended or was paused instead.
- * @throws `invalid_state` where the subscription has already ended, never began or is paused.
+ * @returns the invoice of the new period; null if the subscription ended or was paused instead
+ * @throws `invalid_state` if the subscription has already ended, never started or is paused
  */
 export function renewSubscription(
   store: Store,
@@ -141,7 +141,7 @@ export function renewSubscription(
   else if (schedule) releaseSchedule(store, schedule)
   const rest = isWithin ? restOfPeriod(store, subscription, phase?.proration_behavior, start) : null
   if (rest && phase?.proration_behavior !== 'always_invoice') {
-    // Nothing is due before the period ends: what the rest of it costs waits for that invoice.
+    // Nothing is due before the period ends: the price of its rest waits for that invoice.
     subscription.pending_lines = [...pending, ...rest]
     return null
   }
@@ -159,7 +159,7 @@ export function renewSubscription(
   return invoice
 }
 
-/** Whether an invoice is paid, or will be by a debit under way that lets its subscription begin. */
+/** Whether an invoice is paid, or is being paid by a debit that lets its subscription start. */
 const isPayingOff = (store: Store, invoice: Invoice): boolean =>
   invoice.paid ||
   (store.settings.firstDebit === 'active' &&
@@ -168,7 +168,7 @@ const isPayingOff = (store: Store, invoice: Invoice): boolean =>
 const isDueAfterTrial = (subscription: Subscription): boolean =>
   subscription.items.data.some((item) => item.price.unit_amount * item.quantity > 0)
 
-/** Stops a subscription whose trial ended without a card, until it is resumed. */
+/** Pauses a subscription whose trial ended without a card, until it is resumed. */
 function pauseSubscription(store: Store, subscription: Subscription): void {
   change(store, 'customer.subscription.updated', subscription, (current) => {
     current.status = 'paused'
@@ -176,7 +176,7 @@ function pauseSubscription(store: Store, subscription: Subscription): void {
   emit(store, 'customer.subscription.paused', subscription)
 }
 
-/** Announces the end of a trial, as Stripe does three days before it. @throws `invalid_state` */
+/** Announces the end of a trial, as Stripe does three days before. @throws `invalid_state` */
 export function announceTrialEnd(store: Store, subscription: Subscription): Subscription {
   if (subscription.status !== 'trialing') {
     const message = `Subscription ${subscription.id} is ${subscription.status} and not on trial.`
@@ -187,10 +187,10 @@ export function announceTrialEnd(store: Store, subscription: Subscription): Subs
 }
 
 /**
- * Lets the next payment fail: the open invoice is tried again where there is one, else the
- * subscription renews and its charge is declined.
+ * Makes the next payment fail. An open invoice is tried again; without one, the subscription renews and its
+ * charge is declined.
  *
- * @returns the invoice that stays open.
+ * @returns the invoice that stays open
  */
 export function failSubscription(store: Store, subscription: Subscription): Invoice {
   const own = defaultCard(store, subscription.customer, subscription)
@@ -216,10 +216,10 @@ export function failSubscription(store: Store, subscription: Subscription): Invo
 }
 
 /**
- * Lets the time pass in which a first payment may be made: the subscription expires and its invoice
- * is void. A debit that comes out later changes neither.
+ * Ends the time for the first payment: the subscription expires and its invoice is void. A debit that
+ * completes later changes neither.
  *
- * @throws `invalid_state` where the subscription is not incomplete.
+ * @throws `invalid_state` if the subscription is not incomplete
  */
 export function expireSubscription(store: Store, subscription: Subscription): Subscription {
   if (subscription.status !== 'incomplete') {
@@ -234,7 +234,7 @@ export function expireSubscription(store: Store, subscription: Subscription): Su
   })
 }
 
-/** Ends a subscription now. An ended one stays as it is. */
+/** Ends a subscription now. An ended subscription is unchanged. */
 export function endSubscription(
   store: Store,
   subscription: Subscription,
@@ -255,7 +255,9 @@ export function endSubscription(
   return subscription
 }
 
-/** What is not paid of an ended subscription is neither finalized nor charged by itself any more. */
+/**
+ * Stops collecting an ended subscription: its open invoices are no longer finalized or charged automatically.
+ */
 function stopCollecting(store: Store, subscription: Subscription): void {
   for (const invoice of referring(store, 'invoices', 'subscription', subscription.id)) {
     if (invoice.status !== 'draft' && invoice.status !== 'open') continue
@@ -267,7 +269,7 @@ function stopCollecting(store: Store, subscription: Subscription): void {
   }
 }
 
-/** Lines of a change in mid-period, as an invoice has them. */
+/** The invoice lines of a change within a period. */
 const prorated = (subscription: Subscription, lines: readonly PendingLine[]): LineDraft[] =>
   lines.map((line) => ({
     ...line,
@@ -275,7 +277,7 @@ const prorated = (subscription: Subscription, lines: readonly PendingLine[]): Li
     item: subscription.items.data[0]?.id ?? null,
   }))
 
-/** What the rest of a period costs that was under way when its items came; nothing where that is not prorated. */
+/** The price of the rest of the current period for new items; empty if it is not prorated. */
 function restOfPeriod(
   store: Store,
   subscription: Subscription,

@@ -31,10 +31,10 @@ export type SubscriptionStatus =
   | 'trialing'
   | 'unpaid'
 
-/** What the end of a trial does to a subscription without a card. */
+/** What happens to a subscription without a card at the end of its trial. */
 export type MissingPaymentMethod = 'cancel' | 'create_invoice' | 'pause'
 
-/** An amount that waits for the next invoice: what a change in mid-period costs or gives back. */
+/** The charge or credit of a change within a period, which waits for the next invoice. */
 export interface PendingLine {
   amount: number
   description: string
@@ -82,17 +82,17 @@ export interface Subscription extends Base {
   default_source: null
   default_tax_rates: TaxRate[]
   description: string | null
-  /** Ids, in the order they are laid over. */
+  /** Ids, in the order in which the discounts are applied. */
   discounts: string[]
   ended_at: number | null
-  /** The stand-in's own: what the old shape shows as `discount`. */
+  /** Internal: the old shape shows it as `discount`. */
   first_discount: Discount | null
   items: Embedded<SubscriptionItem>
   latest_invoice: string | null
   metadata: Metadata
   next_pending_invoice_item_invoice: null
   on_behalf_of: null
-  /** What becomes of the invoices meanwhile; it leaves the status as it is. */
+  /** How invoices are treated during the pause; the subscription's status is unchanged. */
   pause_collection: {
     behavior: 'keep_as_draft' | 'mark_uncollectible' | 'void'
     resumes_at: number | null
@@ -103,12 +103,12 @@ export interface Subscription extends Base {
     save_default_payment_method: 'off' | 'on_subscription'
   }
   pending_invoice_item_interval: null
-  /** The stand-in's own: never answered. */
+  /** Internal: never returned. */
   pending_lines: PendingLine[]
   pending_setup_intent: null
   /** The change that waits for its payment. */
   pending_update: PendingUpdate | null
-  /** The invoice that pays it. The stand-in's own: never answered. */
+  /** Internal: the invoice that pays this change. Never returned. */
   pending_invoice: string | null
   schedule: string | null
   start_date: number
@@ -147,9 +147,9 @@ export interface Invoice extends Base {
   account_country: 'US'
   account_name: string
   amount_due: number
-  /** What was paid beyond what was due; the customer's balance has it. */
+  /** The overpaid amount, which was added to the customer's balance. */
   amount_overpaid: number
-  /** With what was paid past Stripe. */
+  /** Includes payments outside of Stripe. */
   amount_paid: number
   amount_remaining: number
   attempt_count: number
@@ -160,7 +160,7 @@ export interface Invoice extends Base {
     liability: { type: 'self' } | null
     status: 'complete' | null
   }
-  /** When a draft is finalized by itself. */
+  /** When a draft is finalized automatically. */
   automatically_finalizes_at: number | null
   billing_reason: string
   charge: string | null
@@ -174,12 +174,12 @@ export interface Invoice extends Base {
   default_payment_method: null
   default_source: null
   description: string | null
-  /** Ids. */
+  /** Ids of the discounts. */
   discounts: string[]
   due_date: null
   effective_at: number | null
   ending_balance: number | null
-  /** The stand-in's own: what the old shape shows as `discount`. */
+  /** Internal: the old shape shows it as `discount`. */
   first_discount: Discount | null
   hosted_invoice_url: string | null
   invoice_pdf: string | null
@@ -188,7 +188,9 @@ export interface Invoice extends Base {
   next_payment_attempt: number | null
   number: string | null
   paid: boolean
-  /** Of `amount_paid`, what came past Stripe. The stand-in's own: never answered unasked. */
+  /**
+   * Internal: the part of `amount_paid` that was paid outside of Stripe. Only returned on request.
+   */
   paid_off_stripe: number
   payment_intent: string | null
   period_end: number
@@ -204,7 +206,7 @@ export interface Invoice extends Base {
     voided_at: number | null
   }
   subscription: string | null
-  /** The subscription's metadata when the invoice was made; null on a manual invoice. */
+  /** The subscription's metadata when the invoice was created; null on a manual invoice. */
   subscription_details: { metadata: Metadata } | null
   subtotal: number
   subtotal_excluding_tax: number

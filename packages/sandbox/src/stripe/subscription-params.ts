@@ -1,5 +1,5 @@
 /**
- * What requests say about a subscription, read once for every endpoint that takes it.
+ * Reads the parameters of a subscription, for every endpoint that accepts them.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { attachCard, resolveCard, verified } from './payment-methods.ts'
 import { daysAfter } from './periods.ts'
 import { find, type Store, seconds } from './store.ts'
 
-/** API versions from which a subscription is in flexible billing mode unless it says otherwise. */
+/** The billing mode of a new subscription in an API version, unless the request names one. */
 export const billingModeOf = (version: string): 'classic' | 'flexible' =>
   version.slice(0, 10) >= '2025-09-30' ? 'flexible' : 'classic'
 
@@ -28,7 +28,7 @@ export function recurringPrice(store: Store, id: string, param: string): Price {
   )
 }
 
-/** A quantity of at least `least`; 1 where absent. */
+/** A quantity of at least `least`; 1 if absent. */
 export function quantityOf(params: Params, least = 0): number {
   const quantity = params.integer('quantity') ?? 1
   if (quantity >= least) return quantity
@@ -39,7 +39,7 @@ export function quantityOf(params: Params, least = 0): number {
   )
 }
 
-/** The trial's end in Unix seconds; null for none. */
+/** The trial's end in Unix seconds; null for no trial. */
 export function trialEndOf(store: Store, params: Params | undefined): number | null {
   const days = params?.integer('trial_period_days')
   const isNow = params?.isText('trial_end') && params.text('trial_end') === 'now'
@@ -59,7 +59,7 @@ export function trialEndOf(store: Store, params: Params | undefined): number | n
   return days === undefined ? (end ?? null) : daysAfter(seconds(store), days)
 }
 
-/** What a request says about the end: scheduled at the period's end, at a time, or no more. */
+/** The end that a request sets: at the period's end, at a time, or none any more. */
 export function cancellation(
   store: Store,
   params: Params,
@@ -81,7 +81,7 @@ export function cancellation(
   return scheduled(store, subscription, at, false)
 }
 
-/** Refuses to schedule the end of a subscription whose schedule does that. */
+/** Refuses to schedule the end of a subscription whose schedule controls it. */
 export function refuseManaged(subscription: Subscription): void {
   if (subscription.schedule === null) return
   throw invalid(
@@ -89,7 +89,7 @@ export function refuseManaged(subscription: Subscription): void {
   )
 }
 
-/** The members that say a subscription ends at `at`. */
+/** The members that show that a subscription ends at `at`. */
 export function scheduled(
   store: Store,
   subscription: Subscription,
@@ -107,7 +107,7 @@ export function scheduled(
   }
 }
 
-/** The members that say a subscription goes on. */
+/** The members that show that a subscription continues. */
 export const unscheduled = (subscription: Subscription): Partial<Subscription> => ({
   cancel_at: null,
   cancel_at_period_end: false,
@@ -115,7 +115,9 @@ export const unscheduled = (subscription: Subscription): Partial<Subscription> =
   cancellation_details: { ...subscription.cancellation_details, reason: null },
 })
 
-/** The card a request names for a subscription, tied to the customer; null where it names none. */
+/**
+ * The card that a request names for a subscription, attached to the customer; null if it names none.
+ */
 export function cardOf(store: Store, params: Params, customer: string): PaymentMethod | null {
   const id = params.text('default_payment_method')
   if (!id) return null
@@ -124,8 +126,8 @@ export function cardOf(store: Store, params: Params, customer: string): PaymentM
 }
 
 /**
- * Whether a request moves the anchor: `now` or `unchanged`, null where it does not say. Since
- * 2026-09-30 it is said in an object's `type`, before as plain text.
+ * Whether a request moves the anchor: `now` or `unchanged`; null if it does not say. Since 2026-09-30 the
+ * value is in an object's `type`, before that it was plain text.
  */
 export function anchorOf(params: Params, version: string): 'now' | 'unchanged' | null {
   const choices = ['now', 'unchanged'] as const
@@ -148,7 +150,9 @@ const FEEDBACK = [
   'unused',
 ] as const
 
-/** Why a customer leaves, as far as the request says: what it does not name stays as it is. */
+/**
+ * The customer's reasons for cancelling, as far as the request gives them; others are unchanged.
+ */
 export function detailsOf(params: Params): Partial<Subscription['cancellation_details']> {
   const details = params.object('cancellation_details')
   details?.only(['comment', 'feedback'])
@@ -158,7 +162,7 @@ export function detailsOf(params: Params): Partial<Subscription['cancellation_de
   }
 }
 
-/** The pause of collection a request asks for: null ends it, undefined leaves it. */
+/** The pause of collection that a request sets: null ends the pause, undefined changes nothing. */
 export function pauseOf(params: Params): Subscription['pause_collection'] | undefined {
   if (params.clears('pause_collection')) return null
   const pause = params.object('pause_collection')
@@ -173,7 +177,7 @@ export function pauseOf(params: Params): Subscription['pause_collection'] | unde
   return { behavior, resumes_at: pause.integer('resumes_at') ?? null }
 }
 
-/** What the end of a trial does without a card; undefined where the request does not say. */
+/** What happens at the end of a trial without a card; undefined if the request does not say. */
 export function missingPaymentMethodOf(
   params: Params | undefined,
 ): MissingPaymentMethod | undefined {
@@ -185,7 +189,7 @@ export function missingPaymentMethodOf(
   return named
 }
 
-/** Refuses invoices that are sent and paid by hand: here they are charged. */
+/** Refuses invoices that are sent to the customer and paid manually: here invoices are charged. */
 export function refuseSent(params: Params): void {
   const method = params.choice('collection_method', [
     'charge_automatically',

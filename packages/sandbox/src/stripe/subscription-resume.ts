@@ -1,5 +1,5 @@
 /**
- * Resuming a subscription that was paused because its trial ended without a card.
+ * Resumes a subscription that was paused because its trial ended without a card.
  *
  * @see https://docs.stripe.com/billing/subscriptions/pause#resume-subscriptions
  * @module
@@ -18,8 +18,8 @@ import { change, find, type Store, seconds } from './store.ts'
 import { anchorOf } from './subscription-params.ts'
 
 /**
- * Begins the period anew, or goes on with the one that time has reached, and charges for it. The
- * subscription is active once that is paid; until then it stays paused and the invoice open.
+ * Starts a new period, or continues with the period that contains now, and charges for it. The subscription
+ * becomes active once that is paid; until then it stays paused and the invoice open.
  */
 export function resumeSubscription({ store, params, id, version }: Call): Subscription {
   const subscription = find(store, 'subscriptions', id)
@@ -49,7 +49,7 @@ export function resumeSubscription({ store, params, id, version }: Call): Subscr
   const invoice = createInvoice(store, customer, { ...fields, reason: 'subscription_update' })
   subscription.latest_invoice = invoice.id
   payInvoice(store, invoice, defaultCard(store, customer.id, subscription))
-  // An invoice over nothing was paid before the subscription knew it.
+  // An invoice of zero was paid before the subscription referred to it.
   if (invoice.paid) activate(store, subscription)
   return subscription
 }

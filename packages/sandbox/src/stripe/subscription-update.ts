@@ -1,5 +1,5 @@
 /**
- * Changes of a subscription through the API. A preview runs the same `updateSubscription`.
+ * The API for changes of subscriptions. A preview runs the same `updateSubscription`.
  *
  * @see https://docs.stripe.com/api/subscriptions/update
  * @module
@@ -60,7 +60,7 @@ const BEHAVIOURS = [
   'pending_if_incomplete',
 ] as const
 
-/** When prorations count from: `proration_date` within the present period, else now. */
+/** The time from which prorations count: `proration_date` within the current period, else now. */
 export function prorationDate(store: Store, params: Params, subscription: Subscription): number {
   const at = params.integer('proration_date')
   if (at === undefined) return seconds(store)
@@ -72,7 +72,7 @@ export function prorationDate(store: Store, params: Params, subscription: Subscr
   )
 }
 
-/** How a change may be paid. */
+/** The payment behaviour of a change. */
 function behaviourOf(params: Params) {
   const behaviour = params.choice('payment_behavior', BEHAVIOURS) ?? 'allow_incomplete'
   if (behaviour === 'pending_if_incomplete') checkPending(params)
@@ -86,7 +86,7 @@ export function updateSubscription(call: Call): Subscription {
   checkEnded(params, subscription)
   const behaviour = behaviourOf(params)
   if (behaviour === 'error_if_incomplete') {
-    // Tried without a trace first: a payment that is refused must leave everything as it was.
+    // First tried on a copy: a refused payment must leave everything unchanged.
     const { refused } = apply({ ...call, store: rehearsalOf(store, subscription.customer) })
     if (refused !== null) throw withoutTrace(refused)
   }
@@ -97,7 +97,7 @@ export function updateSubscription(call: Call): Subscription {
   return apply(call).subscription
 }
 
-/** The refusal without the ids of what was only tried. */
+/** The error without the ids of records that only exist in the copy. */
 function withoutTrace({ code, status, message, details }: StripeApiError): StripeApiError {
   const { payment_intent: _, charge: __, ...rest } = details
   return new StripeApiError(code, status, message, rest)
@@ -110,7 +110,7 @@ function checkEnded(params: Params, subscription: Subscription): void {
   throw invalid('A canceled subscription can only update its cancellation_details and metadata.')
 }
 
-/** `isHeld`: the change is made once it is paid. */
+/** With `isHeld` the change is only made once it is paid. */
 function apply({ store, params, id, version }: Call, isHeld = false) {
   refuseSent(params)
   const subscription = find(store, 'subscriptions', id)
@@ -135,10 +135,10 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
   const redemptions = redemptionsOf(store, params, currency, customer)
   const isChanged = items.length > 0 || (terms.anchor === 'now' && !isEnded(subscription))
   const isTrial = Boolean(trialEnd) || subscription.status === 'trialing'
-  // Everything is checked before anything is changed, and then told in one event.
+  // Everything is checked before anything is changed, and then all changes make one event.
   const planned = isChanged ? planItems(store, subscription, items, terms, isTrial) : undefined
   const card = cardOf(store, params, subscription.customer)
-  // Another change takes the place of the one that waits for its payment.
+  // Another change replaces the change that waits for its payment.
   if (isChanged) expirePendingUpdate(store, subscription)
   if (isHeld) {
     planned?.hold()
@@ -166,7 +166,7 @@ function apply({ store, params, id, version }: Call, isHeld = false) {
   const refused = planned?.settle() ?? null
   const managed = scheduleOf(store, subscription)
   const phase = managed && phaseAt(managed, seconds(store))
-  // The present phase follows its subscription, so that the next change of the schedule keeps this.
+  // The current phase follows its subscription, so that the schedule's next change keeps this change.
   if (items.length > 0 && phase) phase.items = phaseItems(subscription)
   // The trial's end is the period's end, so ending it now is the renewal that was due then.
   if (trialEnd === null && subscription.status === 'trialing') endTrial(store, subscription)
@@ -181,7 +181,7 @@ function moveTrial(subscription: Subscription, trialEnd: number): void {
   for (const item of subscription.items.data) item.current_period_end = trialEnd
 }
 
-/** Ends a trial now: the renewal that was due at its end. */
+/** Ends a trial now, with the renewal that was due at its end. */
 export function endTrial(store: Store, subscription: Subscription): void {
   moveTrial(subscription, seconds(store))
   renewSubscription(store, subscription)

@@ -1,5 +1,5 @@
 /**
- * Subscriptions through the API: create, update, cancel, list.
+ * The API of subscriptions: create, update, cancel, list.
  *
  * @module
  */
@@ -52,7 +52,8 @@ export const subscriptionEndpoints: Endpoint[] = [
       const customer = call.params.text('customer')
       const price = call.params.text('price')
       const status = call.params.text('status')
-      // Without a status, Stripe lists all that are not canceled; `ended` is both ways to have ended.
+      // Without a status, Stripe lists all subscriptions that are not canceled; `ended` covers both ways to
+      // end.
       const fits = (subscription: Subscription): boolean => {
         if (status === 'all') return true
         if (status === 'ended') return isEnded(subscription)

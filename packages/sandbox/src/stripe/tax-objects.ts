@@ -14,7 +14,7 @@ export interface TaxRate extends Base {
   display_name: string
   effective_percentage: number | null
   flat_amount: null
-  /** Whether a price includes it; else it comes on top. */
+  /** Whether prices include the tax; if not, it is added. */
   inclusive: boolean
   jurisdiction: string | null
   jurisdiction_level: 'country' | null
@@ -23,7 +23,10 @@ export interface TaxRate extends Base {
   rate_type: 'percentage'
   state: string | null
   tax_type: string | null
-  /** Reckoned by the account's registration and not by a rate of the host. The stand-in's own: never answered. */
+  /**
+   * Internal: true if the tax comes from the account's registration and not from a host's rate. Never
+   * returned.
+   */
   is_automatic: boolean
 }
 

@@ -1,5 +1,5 @@
 /**
- * Tax rates through the API: create, read, update, list.
+ * The API of tax rates: create, read, update, list.
  *
  * @see https://docs.stripe.com/api/tax_rates
  * @module
@@ -11,7 +11,7 @@ import type { Params } from './forms.ts'
 import { change, find } from './store.ts'
 import { makeRate } from './taxes.ts'
 
-/** A share of a hundred with four decimals at most. */
+/** A percentage with at most four decimals. */
 function percentageOf(params: Params): number {
   const text = params.required('percentage')
   const value = Number(text)

@@ -1,7 +1,7 @@
 /**
- * Taxes on amounts: by rates that a host has set, or by the account's registration where automatic tax
- * is on. One that a price includes is a part of the amount; one that it excludes comes on top, and is
- * reckoned on the amount without the other.
+ * Computes taxes on amounts: by the host's rates, or by the account's registration if automatic tax is on. An
+ * inclusive tax is part of the amount. An exclusive tax is added, and is computed on the amount without the
+ * inclusive taxes.
  *
  * @see https://docs.stripe.com/billing/taxes/tax-rates
  * @module
@@ -14,14 +14,14 @@ import type { Params } from './forms.ts'
 import type { Subscription, Tax, TaxRate } from './objects.ts'
 import { find, insert, newId, type Store, seconds } from './store.ts'
 
-/** The taxes on an amount, each rounded by itself. */
+/** The taxes on an amount, each rounded separately. */
 export function taxesOn(amount: number, rates: readonly TaxRate[]): Tax[] {
   const included = rates.filter(({ inclusive }) => inclusive)
   const percent = included.reduce((sum, { percentage }) => sum + percentage, 0)
   const net = rounded(amount / (1 + percent / 100))
   let left = amount - net
   const inside = included.map((rate, index): Tax => {
-    // The last takes what rounding left, so that they are the difference together.
+    // The last tax gets the rounding difference, so that the sum is exact.
     const isLast = index === included.length - 1
     const part = isLast ? left : rounded((net * rate.percentage) / 100)
     left -= part
@@ -33,7 +33,7 @@ export function taxesOn(amount: number, rates: readonly TaxRate[]): Tax[] {
   return [...inside, ...onTop]
 }
 
-/** Half a unit is rounded away from zero, so that what is given back is what was charged. */
+/** Rounds half a unit away from zero, so that a credit equals its charge. */
 const rounded = (amount: number): number => Math.sign(amount) * Math.round(Math.abs(amount)) || 0
 
 const taxOf = ({ id, inclusive, is_automatic }: TaxRate, amount: number, net: number): Tax => ({
@@ -44,11 +44,11 @@ const taxOf = ({ id, inclusive, is_automatic }: TaxRate, amount: number, net: nu
   is_automatic,
 })
 
-/** The sum of taxes that come on top, or are included. */
+/** The sum of the inclusive or of the exclusive taxes. */
 export const sumOf = (taxes: readonly Tax[], inclusive: boolean): number =>
   taxes.reduce((sum, tax) => sum + (tax.inclusive === inclusive ? tax.amount : 0), 0)
 
-/** Taxes of lines by rate. */
+/** The taxes of lines, summed for each rate. */
 export function totalTaxes(lines: readonly (readonly Tax[])[]): Tax[] {
   const totals = new Map<string, Tax>()
   for (const tax of lines.flat()) {
@@ -62,7 +62,9 @@ export function totalTaxes(lines: readonly (readonly Tax[])[]): Tax[] {
   return [...totals.values()]
 }
 
-/** The rates that hold for a line of a subscription: its item's, else the subscription's, else by registration. */
+/**
+ * The rates of a subscription's line: those of its item, else the subscription's, else by the registration.
+ */
 export function ratesOf(
   store: Store,
   subscription: Subscription,
@@ -74,7 +76,9 @@ export function ratesOf(
   return subscription.automatic_tax.enabled ? automaticRates(store, line.price) : []
 }
 
-/** The rate of the account's registration, as the price takes it; none where it is not registered. */
+/**
+ * The rate of the account's registration, in the price's tax behaviour; none without a registration.
+ */
 export function automaticRates(store: Store, price: Price): TaxRate[] {
   const { taxRegistration: registration } = store.settings
   if (registration === null) return []
@@ -90,7 +94,7 @@ export function automaticRates(store: Store, price: Price): TaxRate[] {
   return [known ?? makeRate(store, { percentage, country, inclusive, is_automatic: true })]
 }
 
-/** A new rate. */
+/** Creates a rate. */
 export function makeRate(
   store: Store,
   fields: Pick<TaxRate, 'inclusive' | 'percentage'> & Partial<TaxRate>,
@@ -117,7 +121,7 @@ export function makeRate(
   })
 }
 
-/** The rates that a request names; undefined where it does not say. */
+/** The rates that a request names; undefined if it does not say. */
 export function ratesAsked(store: Store, params: Params, key: string): TaxRate[] | undefined {
   if (!params.has(key)) return undefined
   return params.strings(key).map((id, index) => {
@@ -127,21 +131,21 @@ export function ratesAsked(store: Store, params: Params, key: string): TaxRate[]
   })
 }
 
-/** Whether a request turns automatic tax on; undefined where it does not say. */
+/** Whether a request turns automatic tax on; undefined if it does not say. */
 export function automaticTaxOf(params: Params | undefined): boolean | undefined {
   const automatic = params?.object('automatic_tax')
   automatic?.only(['enabled', 'liability'])
   return automatic?.flag('enabled')
 }
 
-/** What a subscription says of automatic tax. */
+/** The subscription's member for automatic tax. */
 export const automaticTax = (enabled: boolean): Subscription['automatic_tax'] => ({
   enabled,
   liability: enabled ? { type: 'self' } : null,
 })
 
 /**
- * Refuses automatic tax for a customer whose place is not known.
+ * Refuses automatic tax for a customer without a known location.
  *
  * @throws `customer_tax_location_invalid`
  */

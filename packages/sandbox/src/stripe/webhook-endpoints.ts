@@ -1,5 +1,5 @@
 /**
- * Webhook endpoints made through the API. Events go to them as to those of the options.
+ * The API of webhook endpoints. They receive events like the endpoints of the options.
  *
  * @see https://docs.stripe.com/api/webhook_endpoints
  * @module
@@ -11,7 +11,7 @@ import { invalid, missing } from './errors.ts'
 import type { Params } from './forms.ts'
 import { find, insert, newId, randomText, remove, seconds } from './store.ts'
 
-/** Whole names of event types, or `*` for all; Stripe knows no other pattern. */
+/** Full names of event types, or `*` for all; Stripe supports no other pattern. */
 function requireEvents(params: Params): string[] {
   const types = params.strings('enabled_events')
   if (types.length === 0) throw missing('enabled_events')
@@ -54,7 +54,7 @@ export const webhookEndpointEndpoints: Endpoint[] = [
         url: requireUrl(params),
         configured: false,
       })
-      // The secret is told here and by no other answer.
+      // Only this response contains the secret.
       const { configured: _, ...shown } = endpoint
       return shown
     },
@@ -73,7 +73,7 @@ export const webhookEndpointEndpoints: Endpoint[] = [
   {
     method: 'POST',
     path: '/v1/webhook_endpoints/:id',
-    // The version of an endpoint is for good.
+    // The version of an endpoint cannot be changed.
     params: ['description', 'disabled', 'enabled_events', 'metadata', 'url'],
     run({ store, params, id }) {
       const endpoint = find(store, 'endpoints', id)
