@@ -22,7 +22,7 @@ test('grant gives once for a key, balance and list show it', async () => {
   expect(first.json()).toEqual({ ownerId: 'cli-1', transactionId: expect.any(String), balance: 50 })
   expect((await cli(...grant, '--json')).json()).toEqual(first.json())
   const other = await cli('grant', 'cli-1', '--amount', '51', '--key', 'welcome')
-  expect(other).toMatchObject({ code: 1, stderr: 'The key welcome was used for something else.\n' })
+  expect(other).toMatchObject({ code: 1, stderr: 'The key welcome was already used for another change.\n' })
 
   const balance = await cli('balance', 'cli-1', '--json')
   expect(balance.json()).toEqual({
@@ -61,7 +61,7 @@ test.each([
   [['grant', 'o', '--amount', '5', '--key', 'ledger:debt:1'], 'must not begin with ledger:'],
   [['adjust', 'o', '--amount', '5', '--note', 'x'], '--by is required.'],
   [['adjust', 'o', '--amount', '5', '--by', 'ada'], '--note is required.'],
-  [['list', 'o', '--limit', '0'], 'limit is a whole number from 1 to 200'],
+  [['list', 'o', '--limit', '0'], 'limit must be a whole number from 1 to 200'],
   [['balance', 'o', '--type', 'NO'], 'A credit type is'],
   [['balance'], 'needs <owner>'],
   [['reconcile', '--amount', '5'], 'does not take --amount'],

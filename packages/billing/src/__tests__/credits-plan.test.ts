@@ -245,7 +245,7 @@ describe('paid by the year', () => {
     await h.billing.grantMonthlyCredits()
     expect(await balance(good)).toBe(200)
     expect(await balance(bad)).toBe(100)
-    expect(h.logger.text).toContain('the months of a plan were not granted')
+    expect(h.logger.text).toContain('could not grant the months of a plan')
     await cure()
   })
 })

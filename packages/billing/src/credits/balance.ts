@@ -1,5 +1,5 @@
 /**
- * What an owner has, and how it came to that.
+ * Reads an owner's balance and transactions, and expires credits.
  *
  * @module
  */
@@ -13,14 +13,15 @@ import { isolated } from '../sweep.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
 import { type LoggedType, loggedType } from './logged-type.ts'
 
+/** An owner's credits of one type. */
 export interface Balance {
-  /** What can be spent now: what has lapsed is not in it, nor what is held. */
+  /** Credits that can be spent now, without expired and held credits. */
   balance: number
-  /** What is owed, and paid by whatever comes in next. */
+  /** Credits that the owner owes. The next incoming credits pay them. */
   debt: number
-  /** What open holds set aside. */
+  /** Credits that open holds set aside. */
   holds: number
-  /** What lapses within 30 days, the soonest first. */
+  /** Credits that expire within 30 days, the soonest first. */
   expiring: { amount: number; expiresAt: Date }[]
 }
 
@@ -31,7 +32,7 @@ interface BalanceRow {
   expiring: [amount: number, expiresAt: string][]
 }
 
-/** What `ownerId` has of one credit type; nothing, where there has never been a transaction. */
+/** The owner's balance of one credit type. All zero if there has never been a transaction. */
 export async function getBalance(
   ctx: BillingContext,
   ownerId: string,
@@ -70,43 +71,46 @@ export async function getBalance(
   }
 }
 
+/** A transaction as readers of the ledger see it. */
 export interface LedgerEntry {
   id: string
-  /** `refund`, with a negative amount, also where credits were taken because money went back. */
+  /** The kind of change. `refund` with a negative amount: credits were clawed back for refunded money. */
   type: LoggedType
-  /** Positive: came in. 0: only the debt changed. */
+  /** Positive: credits came in. Negative: credits went out. 0: only the debt changed. */
   amount: number
   balanceAfter: number
-  /** By how much the debt changed. */
+  /** The change of the debt. */
   debt: number
   description: string
   idempotencyKey: string
-  /** The transaction that this one gives back. */
+  /** Id of the transaction that this transaction gives back. Null: none. */
   refundOf: string | null
-  /** Of the lot it made; null where that never expires, and where it made none. */
+  /** When the lot of this transaction expires. Null: never, or the transaction made no lot. */
   expiresAt: Date | null
-  /** Who did it by hand. */
+  /** Id of the person who made the change by hand. Null: nobody. */
   actor: string | null
   createdAt: Date
 }
 
+/** One page of transactions. */
 export interface TransactionPage {
   /** The newest first. */
   transactions: LedgerEntry[]
-  /** For the next page; null on the last. */
+  /** The cursor of the next page. Null: this is the last page. */
   nextCursor: string | null
 }
 
+/** Which transactions `listTransactions` returns. */
 export interface ListOptions {
-  /** `nextCursor` of the page before. */
+  /** `nextCursor` of the previous page. Default: the first page. */
   cursor?: string
-  /** 1 to 200. Default 50. */
+  /** The most transactions to return, from 1 to 200. Default 50. */
   limit?: number
   /** Default `credits`. */
   creditType?: string
 }
 
-/** @throws `invalid_input`, `owner_required` */
+/** The owner's transactions of one credit type, the newest first. @throws `invalid_input`, `owner_required`. */
 export async function listTransactions(
   ctx: BillingContext,
   ownerId: string,
@@ -116,9 +120,10 @@ export async function listTransactions(
   const owner = requireOwner(ownerId)
   const creditType = creditTypeOf(options.creditType)
   const before = cursor === undefined ? undefined : idOf(cursor)
-  if (before === null) throw new BillingError('invalid_input', 'The cursor is not one of ours.')
+  if (before === null)
+    throw new BillingError('invalid_input', 'cursor must be the nextCursor of an earlier page.')
   if (!Number.isInteger(limit) || limit < 1 || limit > 200) {
-    throw new BillingError('invalid_input', 'limit is a whole number from 1 to 200.')
+    throw new BillingError('invalid_input', 'limit must be a whole number from 1 to 200.')
   }
   const rows = await ctx.db.creditTransaction.findMany({
     where: { ownerId: owner, creditType, ...(before === undefined ? {} : { id: { lt: before } }) },
@@ -147,19 +152,21 @@ const entryOf = (row: CreditTransaction): LedgerEntry => ({
   createdAt: row.createdAt,
 })
 
+/** Accounts of one query. */
 const PAGE = 200
 
 /**
- * Takes what has lapsed out of every account, and returns from how many. Nothing depends on it: each
- * change does so first. It makes the rows that people read agree with the day. An account that fails is logged, and
- * the others go on.
+ * Takes expired credits out of every account, and returns the number of accounts. No balance depends on this,
+ * because each change of an account first takes expired credits out. It keeps the stored rows up to date. An
+ * account that fails is logged and does not stop the others.
  */
 export async function expireCredits(
   ctx: BillingContext,
   options: { signal?: AbortSignal } = {},
 ): Promise<number> {
   const domain = domainNow(ctx)
-  // By now(), for which the planner takes an index; clock_timestamp() may be another for each row.
+  // The planner can use an index with now(), but not with clock_timestamp(), which may differ for
+  // each row.
   const now = domain === null ? Prisma.sql`now()` : Prisma.sql`${domain}::timestamptz`
   let after = { ownerId: '', creditType: '' }
   let accounts = 0
@@ -174,7 +181,7 @@ export async function expireCredits(
       after = account
       const isSwept = await isolated(
         ctx,
-        'lapsed credits were not taken out',
+        'could not expire credits of an account',
         account,
         async () => {
           const { ownerId, creditType } = account

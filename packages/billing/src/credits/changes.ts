@@ -1,5 +1,6 @@
 /**
- * Credits in and out. Each call is one round trip, and the transaction it adds is there for good.
+ * Functions that add and take credits. Each call is one round trip and adds one transaction, which is never
+ * changed.
  *
  * @module
  */
@@ -30,91 +31,101 @@ import {
 } from './ledger.ts'
 import type { Posted, PostRow } from './settings.ts'
 
-/** A change that was made, now or by an earlier call under the same key. */
+/** A change that was made, by this call or by an earlier call with the same key. */
 export interface CreditChange {
   transactionId: string
-  /** What can be spent after it. */
+  /** The balance after the change. */
   balance: number
 }
 
+/** The answer where the balance is too low. Nothing was changed. */
 export interface InsufficientCredits {
   success: false
   error: 'Insufficient credits'
-  /** What there is. */
+  /** The present balance. */
   balance: number
   required: number
 }
 
+/** The answer of `deductCredits`. */
 export type Deduction = ({ success: true } & CreditChange) | InsufficientCredits
 
+/** When credits expire and in which order they are spent. */
 export interface LotOptions {
-  /** Domain time. Default: never. */
+  /** When the credits expire, in domain time. Default: never. */
   expiresAt?: Date | null
-  /** 0 to 100; lower is spent first. Default 50. */
+  /** From 0 to 100. Lots with a lower priority are spent first. Default 50. */
   priority?: number
 }
 
+/** The options of `grantCredits`. */
 export interface GrantOptions extends CreditOptions, LotOptions {
-  /** `purchase` for what was paid for. Default `grant`. */
+  /** `purchase` for credits that were paid for. Default `grant`. */
   type?: 'grant' | 'purchase'
-  /** A grant has no second try without one: `order:<id>`, `invoice:<id>:credits`. */
+  /** Required, so that a repeated call grants once. Make it of the fact: `order:<id>`, `invoice:<id>:credits`. */
   idempotencyKey: string
-  /** For people, without personal data: it is never deleted. Up to 500 characters. */
+  /** A text for people, up to 500 characters. It is never deleted, so write no personal data into it. */
   description?: string
-  /** Who did it by hand, by id. */
+  /** Id of the person who makes the change by hand. */
   actor?: string
 }
 
+/** The options of `refundCredits`. */
 export interface RefundOptions extends CreditOptions {
   /**
-   * Of a deduction. Default: the newest that has so much left to refund, among the account's last 10,000
-   * transactions.
+   * Id of the deduction to refund. Default: the newest deduction with at least this much left to refund,
+   * among the account's last 10,000 transactions.
    */
   transactionId?: string
 }
 
+/** The options of `adjustCredits`. */
 export interface AdjustOptions extends CreditOptions, LotOptions {
-  /** Who does it, by id. */
+  /** Id of the person who makes the change. */
   actor: string
 }
 
+/** The options of `clawBackCredits`. */
 export interface ClawBackOptions extends CreditOptions {
-  /** `refund:<id>`, `dispute:<id>`. */
+  /** Made of the fact, such as `refund:<id>` or `dispute:<id>`. */
   idempotencyKey: string
-  /** The key of the purchase that is undone: what is left of it is taken first. */
+  /** The key of the purchase that is undone. Credits left of that purchase are taken first. */
   purchaseKey?: string
   actor?: string
 }
 
+/** The answer of `clawBackCredits`. */
 export interface ClawBack extends CreditChange {
-  /** Of the amount, what was there and is gone. */
+  /** Credits that were taken from the balance. */
   taken: number
-  /** The rest, which the owner owes now. */
+  /** The rest of the amount, which became debt. */
   owed: number
 }
 
+/** The options of `restoreCredits`. */
 export interface RestoreOptions extends CreditOptions {
-  /** The key under which it was clawed back. */
+  /** The idempotency key of the clawback. */
   clawBackKey: string
-  /** Default: the above with `:restored`. */
+  /** Default: `<clawBackKey>:restored`. */
   idempotencyKey?: string
   actor?: string
 }
 
+/** The answer of `restoreCredits`. */
 export interface Restored extends CreditChange {
   /** Credits that came back. */
   given: number
-  /** By how much the debt is less. */
+  /** How much lower the debt is. */
   forgiven: number
 }
 
 const changeOf = ({ transactionId, balance }: Posted): CreditChange => ({ transactionId, balance })
 
 /**
- * Gives credits, as a lot of their own. What the owner owes is paid first: the balance grows by the rest.
+ * Grants credits as a new lot. They first pay the owner's debt, and the balance grows by the rest.
  *
  * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
- * `credit_limit_exceeded`, `credits_not_installed`
+ * `credit_limit_exceeded`, `credits_not_installed`.
  */
 export async function grantCredits(
   ctx: BillingContext,
@@ -124,7 +135,7 @@ export async function grantCredits(
 ): Promise<CreditChange> {
   const { type = 'grant', description = '' } = options
   if (type !== 'grant' && type !== 'purchase') {
-    throw new BillingError('invalid_input', 'Credits come as a grant or a purchase.')
+    throw new BillingError('invalid_input', 'type must be grant or purchase.')
   }
   const change = {
     ownerId: requireOwner(ownerId),
@@ -140,8 +151,8 @@ export async function grantCredits(
 }
 
 /**
- * Spends credits, if there are so many: by priority, soonest expiry, age of their lots. A refusal is an
- * answer and leaves nothing behind, so the same key may succeed later.
+ * Spends credits if the balance suffices. Lots are spent by priority, then soonest expiry, then age. A
+ * refusal is returned and stores nothing, so the same key may succeed later.
  *
  * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
  * `credits_not_installed`
@@ -164,6 +175,7 @@ export async function deductCredits(
   return { success: true, ...changeOf(required(outcome, change)) }
 }
 
+/** The answer for a balance that is too low. */
 export const insufficient = (
   { balance }: { balance: number },
   amount: number,
@@ -175,8 +187,8 @@ export const insufficient = (
 })
 
 /**
- * Gives back what a deduction took, all or a part, to the lots it came from. One that has lapsed
- * meanwhile lives seven days more. All refunds of a deduction together never exceed it.
+ * Gives credits of a deduction back, all or a part, to the lots they came from. A lot that has expired
+ * meanwhile gets seven more days. All refunds of a deduction together never exceed it.
  *
  * @throws `transaction_not_found`, `refund_exceeds_deduction`, `nothing_to_refund`, `hold_open`,
  * `credit_limit_exceeded`, `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
@@ -200,14 +212,17 @@ export async function refundCredits(
     return changeOf(required(await post(ctx, change, options), change))
   const refundOf = idOf(transactionId)
   if (refundOf === null) {
-    throw new BillingError('transaction_not_found', `${ownerId} has no such transaction.`)
+    throw new BillingError(
+      'transaction_not_found',
+      `The owner ${ownerId} has no transaction with this id.`,
+    )
   }
   const outcome = await post(ctx, { ...change, refundOf }, options)
   return changeOf(required(outcome, change))
 }
 
 /**
- * Changes a balance by hand; the row says who did it. What is added is a lot like any other.
+ * Changes a balance by hand and records who did it. A positive amount adds a lot.
  *
  * @throws `insufficient_credits`, `invalid_amount`, `invalid_input`, `owner_required`,
  * `idempotency_conflict`, `credit_limit_exceeded`, `credits_not_installed`
@@ -233,8 +248,8 @@ export async function adjustCredits(
 }
 
 /**
- * Takes credits back for money that went back: what is there at once, the rest as debt, which is paid
- * by whatever comes in next. For a refund of the money or a dispute.
+ * Claws credits back after a refund or dispute of their money. Takes what the balance has, and records the
+ * rest as debt, which the next incoming credits pay.
  *
  * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
  * `credit_limit_exceeded`, `credits_not_installed`
@@ -262,10 +277,10 @@ export async function clawBackCredits(
 }
 
 /**
- * Takes a clawback back, whole, as for a dispute that was won: lowers the debt it made, then gives back
- * what it took, to the very lots, and what has been paid of the debt since.
+ * Reverses a whole clawback, for example after a won dispute. Lowers the debt of the clawback, gives the
+ * taken credits back to the same lots, and returns what was paid of that debt since.
  *
- * @throws `transaction_not_found`, `refund_exceeds_deduction` (it was restored under another key),
+ * @throws `transaction_not_found`, `refund_exceeds_deduction` (the clawback was restored under another key),
  * `credit_limit_exceeded`, `invalid_input`, `owner_required`, `idempotency_conflict`, `credits_not_installed`
  */
 export async function restoreCredits(

@@ -1,5 +1,5 @@
 /**
- * What must hold among the rows of the ledger, in SQL that shares nothing with the functions that write it.
+ * The checks of the ledger's rows, in SQL that shares nothing with the functions that write them.
  *
  * @module
  */
@@ -12,19 +12,23 @@ const within = (table: string) =>
   `${table}."ownerId" >= $1 AND ($2::text IS NULL OR ${table}."ownerId" <= $2)
     AND ($3::text IS NULL OR ${table}."ownerId" < $3)`
 
-/** What a transaction did to lots is pairs of a lot and an amount; what is written otherwise is read as nothing. */
+/** Whether a transaction's `lots` are pairs of lot and amount. Other content counts as no lots. */
 const WELL_FORMED = `t."lots"::text ~ '^\\[(\\[[0-9]{1,18}, -?[0-9]{1,18}\\](, )?)*\\]$'`
 const LOT = `'^[0-9]{1,18}$'`
 
+/** The largest integer that a JavaScript number holds exactly. */
 const MOST = '9007199254740991'
 const finite = (time: string) =>
   `${time} >= '1970-01-01 00:00:00+00' AND ${time} <= '10001-01-01 00:00:00+00'`
 
-/** Whether a row does not follow from the one before it. Its amount counts only between balances that can be. */
+/**
+ * Whether a row does not follow from the row before. The amount is compared only between balances within the
+ * bounds.
+ */
 const BREAKS = `("createdAt" < "beforeAt" OR NOT coalesce("balanceAfter" BETWEEN 0 AND ${MOST} AND "before" BETWEEN 0 AND ${MOST}
     AND "balanceAfter" - "before" = "amount", false))`
 
-/** Of one account, the first row whose balance does not follow from the one before. */
+/** The first row of an account whose balance does not follow from the row before. */
 const firstBreakOf = (account: string) => `
   SELECT "id", "before"::numeric + "amount" AS "expected", "balanceAfter" AS "found"
   FROM (SELECT "id", "amount", "balanceAfter", "createdAt",
@@ -34,25 +38,30 @@ const firstBreakOf = (account: string) => `
     WINDOW w AS (ORDER BY "id")) chain
   WHERE ${BREAKS} ORDER BY "id" LIMIT 1`
 
+/** Whether a transaction is out of bounds, or its sign does not match its type. */
 const WRONG_ROW = `(t."id" <= 0 OR t."balanceAfter" < 0 OR t."balanceAfter" > ${MOST}
       OR (CASE WHEN t."type" IN ('purchase', 'grant') THEN t."amount" > 0 AND t."debt" = 0 AND t."refundOf" IS NULL
         WHEN t."type" = 'refund' THEN t."amount" > 0 AND t."debt" = 0 AND t."refundOf" IS NOT NULL
         WHEN t."type" IN ('deduction', 'expiry') THEN t."amount" < 0 AND t."debt" = 0 AND t."refundOf" IS NULL
         WHEN t."type" = 'adjustment' THEN t."amount" <> 0 OR t."debt" <> 0 END) IS NOT TRUE)`
+/** Whether a time is infinite or later than $4. */
 const WRONG_TIME = `(NOT (${finite('t."createdAt"')}) OR t."createdAt" > $4::timestamptz
       OR NOT (${finite('t."expiresAt"')}))`
 
-/** Accounts and lots are read once for all of a statement's checks. */
+/** Accounts and lots of the page, read once for all checks of a statement. */
 const PAGE_ROWS = `
   "pageAccounts" AS MATERIALIZED (SELECT * FROM "CreditAccount" a WHERE ${within('a')}),
   "pageGrants" AS MATERIALIZED (SELECT * FROM "CreditGrant" g WHERE ${within('g')})`
 
-/** The lot of a transaction that did all it did to one, as text; null where it did otherwise. */
+/**
+ * The lot of a transaction that changed only one lot, as text. Null: the transaction changed several lots or
+ * none.
+ */
 const ONE_LOT = `CASE WHEN t."lots"::text = '[[' || (t."lots" -> 0 ->> 0) || ', ' || t."amount" || ']]' THEN t."lots" -> 0 ->> 0 END`
 
 /**
- * What one reading of the log says of it, by account and lot. Nearly every transaction did all it did to one lot; one
- * that did otherwise, or that is wrong by itself, is `odd` and looked at alone.
+ * Reads the transactions once and sums them by account and lot. Nearly every transaction changes one lot. A
+ * transaction that changes several lots, or that is wrong by itself, is `odd` and is read again alone.
  */
 const LOG = `
   "log" AS MATERIALIZED (
@@ -73,7 +82,10 @@ const LOG = `
         AND t."lots" -> 0 ->> 0 = l."lot" OFFSET 0) t
     WHERE l."lot" !~ ${LOT})`
 
-/** Each selects `check`, `ownerId`, `creditType`, `id`, `expected`, `found`, and nothing where all is well. */
+/**
+ * Checks of the transactions. Each selects `check`, `ownerId`, `creditType`, `id`, `expected`, `found` for
+ * each violation.
+ */
 const OF_THE_LOG = {
   /** A balance is the sum of its transactions. */
   balance: `
@@ -81,7 +93,7 @@ const OF_THE_LOG = {
       coalesce(s."sum", 0)::text AS "expected", a."balance"::text AS "found"
     FROM "pageAccounts" a LEFT JOIN "sums" s USING (${ACCOUNT})
     WHERE a."balance" <> coalesce(s."sum", 0)`,
-  /** A debt is the sum of what its transactions changed of it, and was never below 0. */
+  /** A debt is the sum of its changes, and was never below 0. */
   debt: `
     SELECT 'debt', ${accountOf('a')}, s."lastDebt", coalesce(s."debt", 0)::text, a."debt"::text
     FROM "pageAccounts" a LEFT JOIN "sums" s USING (${ACCOUNT})
@@ -92,14 +104,14 @@ const OF_THE_LOG = {
         WHERE ${sameAccount('t', 's')} AND t."debt" <> 0 OFFSET 0) t
       WHERE s."lastDebt" IS NOT NULL) owing
     WHERE "owed" < 0`,
-  /** A transaction is the sum of what it did to lots. */
+  /** A transaction's amount is the sum of its changes of lots. */
   provenance: `
     SELECT 'provenance', ${ACCOUNT}, "id", "amount"::text, "sum"::text
     FROM (SELECT ${ACCOUNT}, "id", "amount", CASE WHEN "isWellFormed" THEN (
         SELECT coalesce(sum((e ->> 1)::bigint), 0) FROM jsonb_array_elements("lots") e) END AS "sum"
       FROM "odd" WHERE "isOther") o
     WHERE "amount" IS DISTINCT FROM "sum"`,
-  /** What remains in a lot is what transactions did to it, and they are of its account. */
+  /** The remainder of a lot is the sum of the changes of it, all by transactions of its account. */
   lot: `
     SELECT 'lot', coalesce(g."ownerId", s."ownerId"), coalesce(g."creditType", s."creditType"),
       s."last", coalesce(s."sum", 0)::text, g."remaining"::text
@@ -116,7 +128,7 @@ const OF_THE_LOG = {
     WHERE g."remaining" IS DISTINCT FROM coalesce(s."sum", 0)
       OR (g."ownerId", g."ownerId", g."creditType", g."creditType")
         <> (s."ownerId", s."toOwner", s."creditType", s."toType")`,
-  /** Whatever is of an account has one, which stands at its newest transaction. */
+  /** Every transaction, lot and hold has an account, and the account is at its newest transaction. */
   accounts: `
     SELECT 'accounts', ${accountOf('s')}, s."last", s."last"::text, a."lastTransactionId"::text
     FROM (SELECT ${ACCOUNT}, max("last") AS "last" FROM (
@@ -127,30 +139,33 @@ const OF_THE_LOG = {
       LEFT JOIN "pageAccounts" a USING (${ACCOUNT})
     WHERE a."ownerId" IS NULL OR a."lastTransactionId" IS DISTINCT FROM s."last"
       OR a."updatedAt" <> (SELECT t."createdAt" FROM "CreditTransaction" t WHERE t."id" = s."last")`,
-  /** Each transaction is within its bounds: no balance or id below 0, sign and type agree. */
+  /** Each transaction is within its bounds: no negative balance, no id below 1, and the sign matches the type. */
   rows: `
     SELECT 'rows', ${accountOf('t')}, t."id", NULL, t."balanceAfter"::text
     FROM "odd" t WHERE ${WRONG_ROW}`,
-  /** No time of the log lies further ahead than the clock may be; $4 is that moment. */
+  /** No time of a transaction is later than $4. */
   times: `
     SELECT 'times', ${accountOf('t')}, t."id", extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM t."createdAt")::text
     FROM "odd" t WHERE ${WRONG_TIME}`,
 }
 
-/** What must hold of accounts, lots and holds by themselves. */
+/** Checks of accounts, lots and holds. */
 const OF_THE_STATE = {
-  /** Where there is debt there is no balance. */
+  /** An account with debt has no balance. */
   owing: `
     SELECT 'owing' AS "check", ${ACCOUNT}, NULL::bigint AS "id", '0' AS "expected", "balance"::text AS "found"
     FROM "pageAccounts" WHERE "balance" > 0 AND "debt" > 0`,
-  /** A balance is what remains in the lots. */
+  /** A balance is the sum of the lots' remainders. */
   lots: `
     SELECT 'lots', ${accountOf('a')}, NULL::bigint, coalesce(g."sum", 0)::text, a."balance"::text
     FROM "pageAccounts" a
       LEFT JOIN (SELECT ${ACCOUNT}, sum("remaining") AS "sum" FROM "pageGrants"
         WHERE "open" GROUP BY ${ACCOUNT}) g USING (${ACCOUNT})
     WHERE a."balance" <> coalesce(g."sum", 0)`,
-  /** Each row is within its bounds: no balance, debt or id below 0, a lot holds what is left of it. */
+  /**
+   * Each row is within its bounds: no negative balance or debt, no id below 1, and a lot's remainder is at
+   * most its amount.
+   */
   rows: `
     SELECT 'rows', ${ACCOUNT}, NULL::bigint, NULL, least("balance", "debt")::text
     FROM "pageAccounts" a
@@ -161,7 +176,7 @@ const OF_THE_STATE = {
       OR g."open" <> (g."remaining" > 0) OR g."priority" NOT BETWEEN 0 AND 100)
     UNION ALL SELECT 'rows', ${ACCOUNT}, "transactionId", NULL, "id"::text
     FROM "CreditHold" h WHERE ${within('h')} AND h."id" <= 0`,
-  /** No time lies further ahead than the clock may be. A hold is open for 30 days at the most. */
+  /** No time is later than $4. A hold is open for 30 days at the most. */
   times: `
     SELECT 'times', ${ACCOUNT}, NULL::bigint, extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM greatest("createdAt", "updatedAt"))::text
     FROM "pageAccounts" a
@@ -178,8 +193,9 @@ const OF_THE_STATE = {
 }
 
 /**
- * Each balance follows from the one before, and time never runs back. Rows are sorted by a number that stands for
- * their account, in two thirds of the time that its names take; an account with a break is then read by its names.
+ * Each balance follows from the balance before, and time never goes back. Rows are sorted by a hash of their
+ * account, which takes two thirds of the time of sorting by owner and type. An account with a break is then
+ * read by owner and type.
  */
 const CHAIN = `
   SELECT 'chain' AS "check", ${accountOf('a')}, f."id", f."expected"::text AS "expected", f."found"::text AS "found"
@@ -192,7 +208,7 @@ const CHAIN = `
     WHERE ${BREAKS}) a
     CROSS JOIN LATERAL (${firstBreakOf('a')}) f`
 
-/** What gives back gives no more than was taken, and to whom it was taken from. */
+/** A refund gives back no more than was taken, and to the account it was taken from. */
 const REFUNDS = `
     SELECT 'refunds' AS "check", ${accountOf('r')}, max(r."id") AS "id", max(t."debt" - t."amount")::text AS "expected",
       sum(r."amount" - r."debt")::text AS "found"
@@ -207,7 +223,7 @@ const REFUNDS = `
     WHERE r."refundOf" IS NOT NULL AND ${within('r')}
       AND NOT EXISTS (SELECT FROM "CreditTransaction" t WHERE t."id" = r."refundOf")`
 
-/** A settled hold refunded what it did not keep; an open one refunded nothing. */
+/** A settled hold has refunded what it did not keep, and an open hold has refunded nothing. */
 const HOLDS = `
     WITH "ofHolds" AS MATERIALIZED (
       SELECT ${ACCOUNT}, "id", "refundOf", "idempotencyKey", "held", "idempotencyKey" LIKE 'ledger:hold:%' AS "settles"
@@ -236,7 +252,7 @@ const HOLDS = `
     FROM "ofHolds" t LEFT JOIN "CreditHold" h ON t."idempotencyKey" = 'ledger:hold:' || h."id"
     WHERE t."settles" AND h."transactionId" IS DISTINCT FROM t."refundOf"`
 
-/** One key, one transaction; one deduction, one hold. Numbers that stand for the keys are compared first. */
+/** A key has one transaction, and a deduction has one hold. Hashes of the keys are compared first. */
 const KEYED = `hashtextextended(t."idempotencyKey", hashtextextended(t."ownerId", 0))`
 const KEYS = `
     WITH "twice" AS MATERIALIZED (
@@ -250,12 +266,16 @@ const KEYS = `
 
 const together = (checks: Record<string, string>) => Object.values(checks).join('\n    UNION ALL')
 
-/** Checks that one query makes. Each query selects `check`, `ownerId`, `creditType`, `id`, `expected`, `found`. */
+/**
+ * One query and the checks that it makes. The query selects `check`, `ownerId`, `creditType`, `id`,
+ * `expected`, `found`.
+ */
 export interface Part {
   checks: readonly CheckName[]
   sql: string
 }
 
+/** The name of a check of the rows. */
 export type CheckName =
   | keyof typeof OF_THE_LOG
   | keyof typeof OF_THE_STATE
@@ -264,16 +284,20 @@ export type CheckName =
   | 'holds'
   | 'keys'
 
-/** One statement, which sees one moment. It finds nothing where all is well. */
+/** Queries that run as one statement, and so see one snapshot. They return a row for each violation. */
 export interface Pass {
   parts: readonly Part[]
-  /** The planner takes groups for a hundred times as many as they are: it is not to sort the log for them. */
+  /**
+   * True: sorting is switched off. The planner overestimates the number of groups a hundredfold and would
+   * sort all transactions.
+   */
   isHashed?: boolean
 }
 
+/** The checks of `OF_THE_LOG`. */
 const LOG_CHECKS = ['balance', 'debt', 'provenance', 'lot', 'accounts', 'rows', 'times'] as const
 
-/** The statements that make the checks, in two groups that take about as long. */
+/** All statements, in two groups that take about the same time. */
 export const PASSES: readonly (readonly Pass[])[] = [
   [{ parts: [{ checks: ['chain'], sql: CHAIN }] }],
   [

@@ -1,5 +1,5 @@
 /**
- * The ledger's functions over one billing context.
+ * The functions of the ledger, bound to one billing context.
  *
  * @module
  */
@@ -23,7 +23,10 @@ const REFUND = filters({
 })
 const CLAW_BACK = object('The options', {}, { purchaseKey: id('purchaseKey') })
 
-/** Each a function of its owner: `createBilling(…).deductCredits('user_1', 5, 'a picture')`. */
+/**
+ * Binds the functions of the ledger to `ctx`, with checked arguments:
+ * `createBilling(…).deductCredits('user_1', 5, 'a picture')`.
+ */
 export function createCredits(ctx: BillingContext) {
   return {
     grantCredits: given(ctx, changes.grantCredits, OWNER, ANY, OPTIONS),
@@ -41,7 +44,7 @@ export function createCredits(ctx: BillingContext) {
     expireCredits: given(ctx, balance.expireCredits),
     grantMonthlyCredits: given(ctx, grantMonthlyCredits),
     reconcileCredits: given(ctx, reconcileCredits),
-    /** Holds credits, does the work, keeps what it captured; see `withCredits`. */
+    /** Holds credits, runs the work and captures what it used; see `withCredits`. */
     withCredits: <T>(
       ownerId: string,
       amount: number,

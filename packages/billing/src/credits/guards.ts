@@ -1,13 +1,14 @@
 /**
- * Whether what guards the ledger stands: the triggers, the checks and keys of its tables, and the functions behind
- * them as the migrations made them. A migration that changes a guard changes what is written here, and a test says so.
+ * Checks that the database still guards the ledger: the triggers, constraints and unique indexes of its
+ * tables, and the functions behind them, are as the migrations made them. A migration that changes a guard
+ * also changes the lists here, which a test enforces.
  *
  * @module
  */
 
 import type { Database, Db } from '@repo/db'
 
-/** By name: the table, the function, `tgtype` of pg_trigger, and whether it has a condition. */
+/** The triggers: name, table, function, `tgtype` of pg_trigger, and whether the trigger has a WHEN condition. */
 const TRIGGERS: [
   name: string,
   table: string,
@@ -46,7 +47,7 @@ const TRIGGERS: [
   ],
 ]
 
-/** By name: the MD5 sum of the body. */
+/** The functions' names, with the MD5 sums of their bodies. */
 const FUNCTIONS: Record<string, string> = {
   CreditAccount_follows: '012d07a243077a3c3caa23643b20aa89',
   CreditAccount_in_bounds: '9db59b019e50ce167723d6dab49ce0ca',
@@ -63,6 +64,7 @@ const FUNCTIONS: Record<string, string> = {
   CreditTransaction_type_agrees: '946dbb61ace3fbba820d6bf818942196',
 }
 
+/** Names of the constraints. */
 const CONSTRAINTS = [
   'CreditAccount_bounds_check',
   'CreditAccount_pkey',
@@ -83,22 +85,26 @@ const CONSTRAINTS = [
   'CreditTransaction_type_check',
 ]
 
-/** Unique indexes that are no constraints. */
+/** Names of the unique indexes that have no constraint. */
 const UNIQUE = [
   'CreditHold_transactionId_key',
   'CreditTopUp_ownerId_creditType_day_number_key',
   'CreditTransaction_ownerId_idempotencyKey_key',
 ]
 
+/** The ledger's tables. */
 const TABLES = ['CreditAccount', 'CreditTransaction', 'CreditGrant', 'CreditHold', 'CreditTopUp']
 
-/** A guard that does not stand, and why. */
+/** A guard that is missing or changed, and what is wrong with it. */
 export interface WrongGuard {
   name: string
   found: string
 }
 
-/** Each guard that is missing, is switched off, or is not as it was made; and what goes round them. */
+/**
+ * Finds guards that are missing, switched off or changed, and anything that circumvents them: other triggers,
+ * rules, inheriting tables, public functions.
+ */
 export async function wrongGuards(
   db: Pick<Db | Database, '$queryRawUnsafe'>,
 ): Promise<WrongGuard[]> {

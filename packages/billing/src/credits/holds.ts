@@ -1,7 +1,7 @@
 /**
- * Holds: credits set aside for work whose outcome or price is not known yet. A hold is a deduction with a
- * deadline; settling it keeps a part and refunds the rest to the lots it came from. Nobody's credits stay
- * held: what nobody settles is released when its deadline has passed.
+ * Holds: credits set aside for work whose result or price is not known yet. A hold is a deduction with a
+ * deadline. Settling it captures a part and refunds the rest to the lots it came from. Promise: no credits
+ * stay held, because a hold that nobody settles is released after its deadline.
  *
  * @module
  */
@@ -24,24 +24,27 @@ import {
 } from './ledger.ts'
 import type { Posted } from './settings.ts'
 
+/** The options of `holdCredits`. */
 export interface HoldOptions extends CreditOptions {
-  /** After how long it is released if nobody settles it; wall time. Default 900, at the most 30 days. */
+  /** How long the hold stays open unless it is settled, in seconds of wall time. Default 900, at the most 30 days. */
   ttlSeconds?: number
 }
 
+/** The answer of `holdCredits`. */
 export type Hold = ({ success: true; holdId: string } & CreditChange) | InsufficientCredits
 
+/** A captured or released hold. */
 export interface SettledHold {
-  /** What was kept; 0 for a hold that was released. */
+  /** The captured credits. 0: the hold was released. */
   captured: number
-  /** As it is now. */
+  /** The present balance. */
   balance: number
 }
 
 /**
- * Sets credits aside, if there are so many.
+ * Sets credits aside if the balance suffices.
  *
- * @throws as `deductCredits`
+ * @throws as `deductCredits`.
  */
 export async function holdCredits(
   ctx: BillingContext,
@@ -56,7 +59,7 @@ export async function holdCredits(
   return { success: true, holdId: holdId as string, transactionId, balance }
 }
 
-/** As `holdCredits`, with all that the ledger answered. */
+/** Like `holdCredits`, but returns the ledger's whole answer. */
 export async function hold(
   ctx: BillingContext,
   ownerId: string,
@@ -77,11 +80,12 @@ export async function hold(
 }
 
 /**
- * Keeps what was held, or `amount` of it, and gives the rest back. Again with the same amount it answers
- * the same.
+ * Captures a hold, all or `amount` of it, and gives the rest back. A repeated call with the same amount
+ * returns the same result.
  *
- * @throws `hold_not_found`, `hold_settled` (otherwise), `capture_exceeds_hold`, `credit_limit_exceeded` (the
- * account is so full that the rest does not fit; the hold stays open), `invalid_amount`, `credits_not_installed`
+ * @throws `hold_not_found`, `hold_settled` (with another result), `capture_exceeds_hold`,
+ * `credit_limit_exceeded` (the rest would take the account above its limit; the hold stays open),
+ * `invalid_amount`, `credits_not_installed`
  */
 export async function captureHold(
   ctx: BillingContext,
@@ -93,7 +97,7 @@ export async function captureHold(
 }
 
 /**
- * Gives all of a hold back.
+ * Releases a hold and gives all its credits back.
  *
  * @throws `hold_not_found`, `hold_settled`, `credit_limit_exceeded`, `credits_not_installed`
  */
@@ -105,6 +109,7 @@ export async function releaseHold(
   return settle(ctx, holdId, 0, options)
 }
 
+/** The answer of "Credit_settle". */
 export interface SettleRow {
   status: string
   captured: bigint
@@ -137,35 +142,39 @@ async function settle(
   return settledOf(row, holdId, captured)
 }
 
-/** What the ledger answered to the settling of a hold. @throws as `captureHold` */
+/** Turns the answer of "Credit_settle" into a settled hold. @throws as `captureHold`. */
 export function settledOf(
   row: SettleRow | undefined,
   holdId: string,
   captured: number | null,
 ): SettledHold {
   if (!row || row.status === 'not_found') {
-    throw new BillingError('hold_not_found', 'There is no such hold.')
+    throw new BillingError('hold_not_found', 'There is no hold with this id.')
   }
   if (row.status === 'over_capture') {
-    throw new BillingError('capture_exceeds_hold', `Hold ${holdId} is for less than ${captured}.`)
+    throw new BillingError(
+      'capture_exceeds_hold',
+      `Hold ${holdId} has fewer credits than ${captured}.`,
+    )
   }
   if (row.status === 'over_limit') {
     throw new BillingError(
       'credit_limit_exceeded',
-      `Hold ${holdId} stays open: with what it gives back the account would hold more than it may.`,
+      `Hold ${holdId} stays open: its credits would take the account above the limit. Spend credits first.`,
     )
   }
   if (row.status === 'conflict') {
-    throw new BillingError('hold_settled', `Hold ${holdId} has been settled otherwise.`)
+    throw new BillingError('hold_settled', `Hold ${holdId} is already settled with another result.`)
   }
   return { captured: toNumber(row.captured), balance: toNumber(row.balance) }
 }
 
+/** Holds of one query. */
 const PAGE = 200
 
 /**
- * Releases holds whose deadline has passed, and returns how many. A hold that cannot be released is logged and stays
- * open; the others are released.
+ * Releases holds whose deadline has passed, and returns their number. A hold that cannot be released is
+ * logged, stays open and does not stop the others.
  */
 export async function releaseOverdueHolds(
   ctx: BillingContext,
@@ -183,7 +192,7 @@ export async function releaseOverdueHolds(
       after = id
       const isReleased = await isolated(
         ctx,
-        'an overdue hold was not released',
+        'could not release an overdue hold',
         { holdId: `${id}` },
         () => releaseOverdue(ctx, id),
       )
@@ -197,7 +206,7 @@ export async function releaseOverdueHolds(
 
 async function releaseOverdue(ctx: BillingContext, id: bigint): Promise<boolean> {
   const [row] = await callSettle(ctx, id, 0, { isOverdue: true })
-  // Another call settled it, or gave it more time.
+  // Another call has settled the hold or extended its deadline.
   if (row?.status === 'conflict' || row?.status === 'not_due') return false
   settledOf(row, `${id}`, 0)
   return row?.status === 'posted'

@@ -1,4 +1,7 @@
-/** The ledger of credits: the default instance's functions. `createBilling(…)` has the same. */
+/**
+ * The ledger of credits: the functions of the default instance. An instance of `createBilling(…)` has the
+ * same functions.
+ */
 
 import { type Billing, billing } from '../billing.ts'
 

@@ -1,5 +1,5 @@
 /**
- * The ledger's jobs, and when cron runs them.
+ * The jobs of the ledger, and their cron schedule.
  *
  * @module
  */
@@ -16,6 +16,7 @@ import { forgetEndedWork } from './work.ts'
 
 const HOUR = 60 * 60 * 1000
 
+/** Jobs that announce low balances, top up, release holds, and expire, grant and reconcile credits. */
 export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
   const job = (name: string, run: (info: JobInfo) => Promise<unknown>): JobDefinition<object> =>
     defineJob<object>({ name, parse: () => ({}), run: (_, info) => run(info), maxAttempts: 3 })
@@ -32,6 +33,7 @@ export function creditJobs(ctx: BillingContext): JobDefinition<object>[] {
   ]
 }
 
+/** When cron runs the jobs of the ledger. */
 export const creditCron: readonly CronEntry[] = [
   { pattern: '* * * * *', job: 'billing.releaseHolds' },
   { pattern: '29 * * * *', job: 'billing.expireCredits', backfillMs: HOUR },

@@ -1,6 +1,6 @@
 /**
- * The way into the ledger: one statement, which calls the function that writes it. A connection that was
- * lost is followed by one more try under the same key, so that what the first did is not done twice.
+ * Calls the database functions that write the ledger, with one statement for each change. After a lost
+ * connection the statement is tried once more with the same key, so that the change is made once.
  *
  * @module
  */
@@ -14,39 +14,41 @@ import { creditTypeOf, requireKey } from '../credit-input.ts'
 import { BillingError, InsufficientCreditsError } from '../errors.ts'
 import type { Post, PostCall, Posted, PostRow } from './settings.ts'
 
+/** Options of every change. */
 export interface CreditOptions {
   /**
-   * Names the fact: again with the same facts it returns the first result, with others it is refused.
-   * Default: one of its own for each call.
+   * Identifies the change. A repeated call with the same facts returns the first result, and a call with
+   * other facts is refused. Default: a new key for each call.
    */
   idempotencyKey?: string
   /** Default `credits`. */
   creditType?: string
   /**
-   * A transaction to join. The account stays locked until it ends, so change credits last; two accounts
-   * in one, lowest owner id first.
+   * A transaction to join. The account stays locked until the transaction ends, so change credits last, and
+   * change several accounts in the order of their owner ids.
    */
   tx?: Db
 }
 
-/** `posted` now or before; else why not, with the balance as it is. */
+/** A change that was made, now or before; or the status of a refusal with the present balance. */
 export type Outcome = { ok: true; posted: Posted } | { ok: false; status: string; balance: number }
 
 /**
- * Domain time for the database. Null where that is the machine's: the database then reads its own clock
- * under the lock, so that the clocks of many processes need not agree.
+ * Domain time for the database. Null if domain time is the machine's time: the database then reads its own
+ * clock under the lock, so that the clocks of processes need not agree.
  */
 export const domainNow = (ctx: BillingContext): Date | null =>
   ctx.clock === systemClock ? null : ctx.clock.now()
 
-/** By credit type, below which balance somebody is told. */
+/** The thresholds of low balances, by credit type. Empty if the host has no hook for them. */
 export const thresholdsOf = ({ credits }: BillingContext): Readonly<Record<string, number>> =>
   (credits.onLowBalance || credits.topUp) && credits.lowBalance ? credits.lowBalance : {}
 
+/** The threshold of one credit type, or null. */
 export const thresholdOf = (ctx: BillingContext, creditType: string): number | null =>
   thresholdsOf(ctx)[creditType] ?? null
 
-/** Makes one change. @throws `idempotency_conflict`, `credits_not_installed` */
+/** Makes one change. @throws `idempotency_conflict`, `credits_not_installed`. */
 export async function post(
   ctx: BillingContext,
   change: Post,
@@ -61,6 +63,7 @@ export async function post(
   return outcomeOf(await (tx ? postAlone(ctx, tx, call) : ctx.postCredits(call)), key)
 }
 
+/** Makes one change by a call of "Credit_post", in `tx` or by itself. */
 export async function postAlone(
   ledger: Ledger,
   tx: Db | undefined,
@@ -83,9 +86,10 @@ export async function postAlone(
   return row as PostRow
 }
 
+/** The name of an account, by which its statements queue up. */
 export const accountOf = (ownerId: string, creditType: string) => `${creditType}:${ownerId}`
 
-/** What the functions answer, in our words. */
+/** Turns the answer of a database function into an outcome. @throws `idempotency_conflict`. */
 export function outcomeOf(row: PostRow, key: string): Outcome {
   const { status } = row
   if (status === 'conflict') throw conflict(key)
@@ -103,51 +107,55 @@ export function outcomeOf(row: PostRow, key: string): Outcome {
   return { ok: true, posted }
 }
 
-/** The result of a change that only succeeds or throws. */
+/** The result of a change. Throws the error of a refusal. */
 export function required(outcome: Outcome, change: Pick<Post, 'ownerId' | 'amount'>): Posted {
   if (outcome.ok) return outcome.posted
   const { status, balance } = outcome
   const { ownerId, amount } = change
   if (status === 'insufficient') throw new InsufficientCreditsError(ownerId, -amount, balance)
-  throw refusal(status, `${ownerId}, ${amount} credits`)
+  throw refusal(status, `${amount} credits of the owner ${ownerId}`)
 }
 
 const REFUSALS = {
-  not_found: [
-    'transaction_not_found',
-    'there is no such transaction of this owner and credit type',
-  ],
+  not_found: ['transaction_not_found', 'the owner has no such transaction of this credit type'],
   hold_open: ['hold_open', 'the hold is open; settle it instead'],
-  over_refund: ['refund_exceeds_deduction', 'that is more than is left of the transaction'],
-  nothing_to_refund: ['nothing_to_refund', 'no deduction has so much left to refund'],
-  over_limit: ['credit_limit_exceeded', 'the account would hold more than it may'],
-  expired: ['invalid_input', 'expiresAt has passed'],
+  over_refund: ['refund_exceeds_deduction', 'the transaction has less than that left to give back'],
+  nothing_to_refund: [
+    'nothing_to_refund',
+    'none of the last deductions has that much left to refund',
+  ],
+  over_limit: ['credit_limit_exceeded', 'the account would exceed its limit'],
+  expired: ['invalid_input', 'expiresAt is in the past'],
 } as const
 
 function refusal(status: string, what: string): BillingError {
   const [code, why] = REFUSALS[status as keyof typeof REFUSALS] ?? REFUSALS.not_found
-  return new BillingError(code, `${what}: ${why}.`)
+  return new BillingError(code, `The change of ${what} was refused: ${why}.`)
 }
 
 const conflict = (key: string) =>
-  new BillingError('idempotency_conflict', `The key ${key} was used for something else.`)
+  new BillingError('idempotency_conflict', `The key ${key} was already used for another change.`)
 
-/** @throws RangeError for what a number does not hold exactly, which the checks of the tables exclude. */
+/**
+ * @throws RangeError for a value that a JavaScript number cannot hold exactly. The CHECKs of the tables
+ * exclude such values.
+ */
 export function toNumber(value: bigint): number {
   const number = Number(value)
-  if (!Number.isSafeInteger(number)) throw new RangeError('A balance is beyond exact numbers.')
+  if (!Number.isSafeInteger(number))
+    throw new RangeError('A balance is larger than a JavaScript number can hold exactly.')
   return number
 }
 
-/** The part of the context that statements need. */
+/** The part of the billing context that statements need. */
 export type Ledger = Pick<BillingContext, 'db' | 'logger'>
 
 /**
- * The rows that one statement answers, in `tx` or by itself; by itself it is kept under its name, behind
- * the others of its `line`, and where the connection is lost, asked once more.
+ * Runs one statement, in `tx` or by itself, and returns its rows. By itself it queues behind the other
+ * statements of its `line`, and is tried once more after a lost connection.
  *
- * @throws `credits_not_installed` where the functions are missing, `idempotency_conflict` where a key is
- * used for two credit types at once.
+ * @throws `credits_not_installed` where the functions are missing, `idempotency_conflict` where two
+ * concurrent calls use a key for two credit types.
  */
 export async function ask<Row>(
   ctx: Ledger,
@@ -173,16 +181,19 @@ export async function ask<Row>(
 
 function named(error: unknown): unknown {
   const { state, message } = sqlErrorOf(error)
-  // Unknown function, table, column or schema.
+  // An unknown function, table, column or schema.
   if (/^(42883|42P01|42703|3F000)$/.test(state ?? '')) {
     return new BillingError(
       'credits_not_installed',
-      'The database lacks what the ledger is made of: run db:migrate. db push does not create it.',
+      'The database lacks the functions of the ledger. Run db:migrate; db push does not create them.',
       { cause: error },
     )
   }
   if (state === '23505' && message.includes('CreditTransaction_ownerId_idempotency')) {
-    return new BillingError('idempotency_conflict', 'The key was used for another credit type.')
+    return new BillingError(
+      'idempotency_conflict',
+      'The key was already used for another credit type.',
+    )
   }
   return error
 }

@@ -1,18 +1,18 @@
 /**
- * What kind of change a transaction of the ledger is to its reader. The ledger knows how a change works: credits that
- * are taken for a refund of money are an adjustment there, because they may become debt, and its `refund` gives
- * credits back. To a reader such a row is the `refund` that it is of, whenever it was written.
+ * The kind of a transaction as readers see it. In the ledger, credits that are clawed back for refunded money
+ * are an `adjustment`, because they may become debt, and a `refund` gives credits back. Readers see such an
+ * adjustment as a `refund`, whenever it was written.
  *
  * @module
  */
 
-/** The kinds of change that a log tells. */
+/** The kinds of transactions that readers see. */
 export type LoggedType = 'purchase' | 'grant' | 'deduction' | 'refund' | 'expiry' | 'adjustment'
 
-/** Keys under which credits are taken for refunded money: `refund:<order>:<n>`, `<key of a grant>:refund:<n>`. */
+/** Keys of clawbacks for refunded money: `refund:<order>:<n>`, `<key of a grant>:refund:<n>`. */
 const REFUND_KEY = /(^|:)refund:[^:]+(:\d+)?$/
 
-/** `refund` for credits taken because money went back; else the type as the ledger has it. */
+/** `refund` for a clawback after a refund of money; otherwise the ledger's type. */
 export function loggedType(row: {
   type: string
   amount: bigint

@@ -1,6 +1,6 @@
 /**
- * What happens when a balance falls below its threshold. The change that crosses it adds a job in its own
- * transaction, under the account's lock: no crossing is missed, and none told twice.
+ * Jobs for a balance that falls below its threshold. The change that crosses the threshold queues a job in
+ * its own transaction, under the account's lock. Promise: no crossing is missed, and none is reported twice.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const crossing = z.object({
   threshold: z.number(),
 })
 
-/** "Credit_post" adds it by this name. */
+/** Calls the host's hooks for one crossing. "Credit_post" queues this job by its name. */
 export const lowBalanceJob = (ctx: BillingContext): JobDefinition<object> =>
   defineJob<object>({
     name: 'billing.lowBalance',
@@ -35,7 +35,7 @@ async function tell(ctx: BillingContext, event: LowBalance): Promise<void> {
   await onLowBalance?.(event)
 }
 
-/** Counts it and queues it in one transaction, so that a job that is run again begins no second one. */
+/** Counts the top-up and queues its job in one transaction, so that a repeated job does not queue a second top-up. */
 async function beginTopUp(ctx: BillingContext, event: LowBalance, perDay: number): Promise<void> {
   const { ownerId, creditType, transactionId } = event
   const claim = await atomically(ctx.db, async (tx) => {
@@ -52,12 +52,16 @@ async function beginTopUp(ctx: BillingContext, event: LowBalance, perDay: number
     return row?.claim
   })
   if (claim === 'limit_reached') {
-    ctx.logger.warn({ ownerId, creditType }, 'no top-up: the limit of the day is reached')
+    ctx.logger.warn(
+      { ownerId, creditType },
+      'no top-up was queued, because the daily limit is reached',
+    )
   }
 }
 
 const purchase = z.object({ ownerId: z.string(), creditType: z.string(), key: z.string() })
 
+/** Calls the host's `topUp.run`. */
 export const topUpJob = (ctx: BillingContext): JobDefinition<object> =>
   defineJob<object>({
     name: 'billing.topUp',

@@ -1,22 +1,21 @@
 /**
- * The months of a plan: when each begins, and the key under which its credits are granted where a whole year
- * is paid at once.
+ * The idempotency keys of a plan's monthly credits.
  *
  * @module
  */
 
-/** The key of a month's credits where a year was paid. */
+/** The key of one month's credits of a plan that is paid by the year. `start` is the month's first day. */
 export const monthKey = (subscription: string, start: Date): string =>
   `subscription:${subscription}:credits:${start.toISOString().slice(0, 10)}`
 
-/** How a subscription is called in such a key: at Stripe by its id alone. */
+/** The subscription's name in such a key: Stripe's id, or elsewhere `<provider>:<id>`. */
 export const nameInKey = (row: {
   stripeSubscriptionId: string | null
   provider: string
   providerSubscriptionId: string | null
 }): string => row.stripeSubscriptionId ?? `${row.provider}:${row.providerSubscriptionId}`
 
-/** The key of the credits that come with one paid month. */
+/** The key of the credits of one paid invoice, or of one paid order where there is no invoice. */
 export const paidKey = (paid: {
   stripeInvoiceId: string | null
   orderId: string | null

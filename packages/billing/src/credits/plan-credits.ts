@@ -1,9 +1,9 @@
 /**
- * The credits of a plan, once a month. Where a month is paid they come with its paid invoice, in the
- * transaction that records it; where a year is paid, with that and then month by month by a job. A trial's
- * first invoice, over nothing, is a paid one: a trial has the credits of its plan. A subscription that is
- * flagged gives none, nor does a month that is over when it becomes known, so that an import does not
- * give years.
+ * Grants the credits of plans, once a month. For a plan that is paid by the month, they are granted in the
+ * transaction that records its paid invoice. For a plan that is paid by the year, the first month is granted
+ * so, and a job grants each later month. A trial's first invoice over 0 counts as paid, so a trial has its
+ * plan's credits. A flagged subscription grants nothing, nor does a month that is already over, so that an
+ * import does not grant years.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { followMoney } from './plan-money.ts'
 const HOUR = 60 * 60 * 1000
 /** How long a month's credits outlive it, while the next month's invoice is being paid. */
 const GRACE_MS = 72 * HOUR
-/** An invoice is made within this of the period it is for. */
+/** The longest time between an invoice and the beginning of its period. */
 const SLACK_MS = 24 * HOUR
 
 const withPlan = {
@@ -36,7 +36,7 @@ const withPlan = {
 
 type PlannedSubscription = Prisma.SubscriptionGetPayload<{ include: typeof withPlan }>
 
-/** What follows from a paid invoice, in the transaction of the sync that found it. */
+/** Grants the plan's credits for a paid invoice. `tx` is the transaction of the sync or settlement that found it. */
 export async function grantPlanCredits(
   ctx: BillingContext,
   tx: Db,
@@ -52,16 +52,18 @@ export async function grantPlanCredits(
   const terms = subscription && termsOf(ctx, subscription, effect.payload)
   if (!terms) return
   if (terms.interval === 'year') {
-    // Of a year that a change to monthly payment has ended, there is no month to come.
+    // If the subscription is now paid by the month, the paid year has ended and grants no more
+    // months.
     if (now?.interval === 'year') await grantMonths(ctx, subscription, terms.credits, tx)
     return
   }
-  // A change in mid-period is invoiced, too; the credits of the new plan come with its next month.
+  // Invoices for changes within a period grant nothing: the new plan's credits come with its next
+  // month.
   if (billingReason !== 'subscription_create' && billingReason !== 'subscription_cycle') return
   const invoicedAt = await whenInvoiced(tx, effect.payload)
   if (!invoicedAt) return
   const { currentPeriodStart, currentPeriodEnd } = subscription
-  // An invoice of after the period that is known here is for the next one, which was not told of yet.
+  // An invoice after the stored period belongs to the next period, which is not stored yet.
   const isPresent =
     invoicedAt.getTime() >= currentPeriodStart.getTime() - SLACK_MS &&
     invoicedAt < currentPeriodEnd &&
@@ -71,7 +73,7 @@ export async function grantPlanCredits(
   await grantMonth(ctx, subscription, terms.credits, { key, end, tx })
 }
 
-/** Elsewhere than at Stripe the order is the invoice. */
+/** When the invoice was created. At providers other than Stripe, when its order was paid or completed. */
 async function whenInvoiced(
   tx: Db,
   { stripeInvoiceId, orderId }: Effect<'invoice.paid'>['payload'],
@@ -84,11 +86,12 @@ async function whenInvoiced(
   return order?.paidAt ?? order?.completedAt ?? null
 }
 
+/** Subscriptions of one query. */
 const PAGE = 100
 
 /**
- * Grants the months that have begun of subscriptions that are paid by the year. A subscription that fails is logged,
- * and the others go on.
+ * Grants the current month of subscriptions that are paid by the year. A subscription that fails is logged
+ * and does not stop the others.
  */
 export async function grantMonthlyCredits(
   ctx: BillingContext,
@@ -115,7 +118,7 @@ export async function grantMonthlyCredits(
     for (const subscription of await thoseToDo(ctx, yearly)) {
       if (options.signal?.aborted) return
       const { id: subscriptionId } = subscription
-      await isolated(ctx, 'the months of a plan were not granted', { subscriptionId }, async () => {
+      await isolated(ctx, 'could not grant the months of a plan', { subscriptionId }, async () => {
         const terms = termsOf(ctx, subscription)
         if (terms) await grantMonths(ctx, subscription, terms.credits)
         await followYear(ctx, subscription)
@@ -127,7 +130,7 @@ export async function grantMonthlyCredits(
   }
 }
 
-/** Of `page`, those whose present month is not granted yet, and those of whose year money went back. */
+/** The subscriptions of `page` whose current month is not granted yet, or whose payment was refunded or disputed. */
 async function thoseToDo(
   ctx: BillingContext,
   page: readonly PlannedSubscription[],
@@ -159,7 +162,10 @@ async function thoseToDo(
   )
 }
 
-/** By what was paid for, where that was told, and else by what the subscription is sold as now. */
+/**
+ * The credits and interval of what was paid for, or of the subscription's present plan if that is unknown.
+ * Null: flagged, or no credits.
+ */
 function termsOf(
   ctx: BillingContext,
   subscription: PlannedSubscription,
@@ -172,7 +178,7 @@ function termsOf(
   return credits ? { credits, interval: sold.interval } : null
 }
 
-/** The months of the present period that have begun and are not over, each under its first day. */
+/** Grants the months of the current period that have begun and are not over, each under a key with its first day. */
 async function grantMonths(
   ctx: BillingContext,
   subscription: PlannedSubscription,
@@ -184,7 +190,7 @@ async function grantMonths(
   }
 }
 
-/** The months of the present period that have begun and are not over. */
+/** The months of the current period that have begun and are not over. */
 function* presentMonths(
   { currentPeriodStart, currentPeriodEnd, ...ids }: PlannedSubscription,
   now: Date,
@@ -199,18 +205,20 @@ function* presentMonths(
   }
 }
 
+/** Selects orders that were refunded or disputed. */
 const MONEY_BACK: Prisma.OrderWhereInput[] = [
   { amountRefunded: { gt: 0 } },
   { disputeId: { not: null } },
 ]
 
-/** The months of a year whose money went back, all or a part, go back with it. */
+/** Adjusts the granted months of a year to refunds and disputes of its payment. */
 async function followYear(ctx: BillingContext, subscription: PlannedSubscription): Promise<void> {
   const { customer, currentPeriodStart } = subscription
   const since = new Date(currentPeriodStart.getTime() - SLACK_MS)
   if ((await movedOf(ctx.db, subscription, since)).length === 0) return
   await atomically(ctx.db, async (tx) => {
-    // As a sync and a settlement do, so that what they record meanwhile is seen here or follows after it.
+    // Locks the customer as a sync and a settlement do, so that their changes come before or after
+    // this one.
     await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customer.id} FOR NO KEY UPDATE`
     for (const { paidAt, paid, ...money } of await movedOf(tx, subscription, since)) {
       const year = { subscription: nameInKey(subscription), paidAt }
@@ -220,7 +228,7 @@ async function followYear(ctx: BillingContext, subscription: PlannedSubscription
   })
 }
 
-/** What was paid for a subscription since then, as far as money of it went back. */
+/** Payments of a subscription since `since` that were refunded or disputed. */
 async function movedOf(
   db: Db,
   { provider, id, stripeSubscriptionId, providerSubscriptionId }: PlannedSubscription,
@@ -235,7 +243,7 @@ async function movedOf(
       return order.paidAt ? [{ ...order, paidAt: order.paidAt, paid }] : []
     })
   }
-  // An invoice says what all of its payments and its credit notes come to.
+  // An invoice's row has the sums of all its payments and credit notes.
   const invoices = await db.invoice.findMany({
     where: {
       subscriptionId: id,
@@ -276,7 +284,7 @@ async function grantMonth(
 ): Promise<void> {
   if (end <= ctx.clock.now()) return
   const db = tx ?? ctx.db
-  // Granted is granted: terms that have changed since must not make it a conflict.
+  // A month that was granted stays granted. Changed terms of the plan must not cause a conflict.
   const where = { ownerId_idempotencyKey: { ownerId, idempotencyKey: key } }
   if (await db.creditTransaction.findUnique({ where, select: { id: true } })) return
   const { amount, rollover, priority = 40 } = credits
@@ -298,8 +306,8 @@ async function grantMonth(
       change,
     )
   } catch (error) {
-    // The account is full, or its time is ahead of the clock: nothing another try would change.
+    // The account is full, or its time is ahead of the clock. A retry would not change that.
     if (!isTollgateError(error) || error.status >= 500) throw error
-    ctx.logger.error({ ownerId, key, code: error.code }, 'plan credits were not granted')
+    ctx.logger.error({ ownerId, key, code: error.code }, 'could not grant plan credits')
   }
 }

@@ -1,8 +1,8 @@
 /**
- * The credits of a plan follow the money of their payment, at every provider: a refund takes its share of
- * them, a dispute takes the rest and gives it back when it is won. What was taken before is read from the
- * ledger, where each step has a key of its own, so a step that is told twice is taken once. Credits that have
- * lapsed are gone already and are not taken again.
+ * Adjusts a plan's credits to refunds and disputes of their payment, at every provider. A refund claws back
+ * its share of the credits. A dispute claws back the rest, which is restored if the dispute is won. Earlier
+ * clawbacks are read from the ledger. Each step has a key of its own, so it is taken once however often it is
+ * reported. Expired credits are not clawed back.
  *
  * @module
  */
@@ -15,12 +15,15 @@ import { clawBackCredits, restoreCredits } from './changes.ts'
 import { monthKey } from './months.ts'
 import { type Paid, type Taken, takingOf } from './taking.ts'
 
-/** A payment of a plan, and how much of its money went back. */
+/** A payment of a plan, with its refunds and disputes. */
 export interface PlanPayment extends Paid {
   ownerId: string
   /** The key under which the credits of a single month were granted. */
   key: string
-  /** Where the payment is for a year: whose months, and when it was made. */
+  /**
+   * For a year's payment: the subscription's name in keys, and when the payment was made. Null: a month's
+   * payment.
+   */
   year: { subscription: string; paidAt: Date } | null
 }
 
@@ -29,8 +32,8 @@ const STEPS = 8
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /**
- * Takes back, or gives back, credits of the grants that the payment paid for. Joins the transaction that
- * records the payment, and is called after the grants.
+ * Claws back or restores credits of the payment's grants. `tx` is the transaction that records the payment.
+ * Call it after the grants.
  */
 export async function followMoney(
   ctx: BillingContext,
@@ -46,15 +49,15 @@ export async function followMoney(
     try {
       await follow(ctx, tx, payment, grant)
     } catch (error) {
-      // The account owes as much as it may: nothing another try would change.
+      // The account has the largest possible debt. A retry would not change that.
       if (!isTollgateError(error) || error.status >= 500) throw error
       const { idempotencyKey: key } = grant
-      ctx.logger.error({ ownerId, key, code: error.code }, 'plan credits were not taken back')
+      ctx.logger.error({ ownerId, key, code: error.code }, 'could not claw back plan credits')
     }
   }
 }
 
-/** The months of a year have the day on which the year began, which may be the payment's or one beside it. */
+/** The keys of the payment's grants. A year's months begin on the day of the payment or on a day next to it. */
 function keysOf({ key, year }: PlanPayment): string[] {
   if (!year) return [key]
   const starts = [-1, 0, 1].map((days) => new Date(year.paidAt.getTime() + days * DAY_MS))
@@ -92,7 +95,7 @@ async function follow(
   }
 }
 
-/** What refunds and disputes have taken of a grant, by the ledger. */
+/** The clawbacks of a grant so far, read from the ledger. */
 async function takenOf(tx: Db, { ownerId, amount, idempotencyKey }: Grant): Promise<Taken> {
   const refunds = await stepsOf(tx, ownerId, `${idempotencyKey}:refund`)
   const disputes = await stepsOf(tx, ownerId, `${idempotencyKey}:dispute`)
@@ -101,12 +104,12 @@ async function takenOf(tx: Db, { ownerId, amount, idempotencyKey }: Grant): Prom
     creditsRefunded: refunds,
     creditsDisputed: disputes.at(-1) ?? 0,
     disputes: disputes.length,
-    // The number names it; the provider's id is not needed.
+    // A dispute is named by its number, so any id will do here.
     disputeId: disputes.length > 0 ? idempotencyKey : null,
   }
 }
 
-/** The credits that each numbered step took, from the first; 0 for one that was given back. */
+/** The credits that each numbered step took, in order. 0: the step was restored. */
 async function stepsOf(tx: Db, ownerId: string, prefix: string): Promise<number[]> {
   const taken: number[] = []
   for (;;) {
@@ -127,7 +130,7 @@ async function stepsOf(tx: Db, ownerId: string, prefix: string): Promise<number[
   }
 }
 
-/** How much of a grant has lapsed, at the end of its time or because it was not rolled over. */
+/** How many credits of a grant have expired, at its end or because they were not rolled over. */
 async function lapsedOf(tx: Db, { id, ownerId, creditType, lots }: Grant): Promise<number> {
   const [[lot] = []] = lots as [number | string, number][]
   if (lot === undefined) return 0

@@ -1,7 +1,8 @@
 /**
- * How changes that join no transaction reach the ledger: each by itself behind the others of its account,
- * or, by option, together with what else arrives, in one statement and one commit, each as if it were alone.
- * On an account that many change at once, a commit is what takes the time.
+ * Sends changes without a transaction of the caller to the ledger. By default each change is a statement that
+ * queues behind the others of its account. With `groupCommit`, changes that arrive together share one
+ * statement and one commit, each with the same result as if it were alone. On a busy account the commits take
+ * most of the time.
  *
  * @module
  */
@@ -11,13 +12,16 @@ import { gather } from '../gather.ts'
 import { accountOf, ask, type Ledger, postAlone } from './ledger.ts'
 import type { PostCall, PostCredits, PostRow } from './settings.ts'
 
-/** Each change by itself, in the line of its account. */
+/** Sends each change by itself, behind the others of its account. */
 export const createSingle =
   (ledger: Ledger): PostCredits =>
   (call) =>
     postAlone(ledger, undefined, call)
 
-/** Two statements at a time, of up to 64 changes: so many accounts are locked until it commits. */
+/**
+ * Sends changes in groups, with at most two statements at a time of up to 64 changes. The accounts of a group
+ * stay locked until its commit.
+ */
 export const createGroup = (ledger: Ledger): PostCredits =>
   gather(
     async (calls: PostCall[]) => {
@@ -36,7 +40,7 @@ export const createGroup = (ledger: Ledger): PostCredits =>
     { lanes: 2, most: 64 },
   )
 
-/** As "Credit_post_all" reads it: by account, every field of a change by its name. */
+/** The changes as JSON for "Credit_post_all", grouped by account. */
 function textOf(calls: PostCall[]): string {
   const accounts = new Map<string, Record<string, unknown> & { changes: unknown[] }>()
   for (const [number, { change, creditType, key, threshold, now }] of calls.entries()) {
@@ -47,7 +51,7 @@ function textOf(calls: PostCall[]): string {
     account.changes.push({
       ...rest,
       owing,
-      // A number of JSON holds fewer digits.
+      // As text, because a JSON number holds fewer digits.
       refundOf: refundOf === undefined ? undefined : `${refundOf}`,
       number,
       key,

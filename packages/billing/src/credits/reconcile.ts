@@ -1,6 +1,6 @@
 /**
- * The daily reconciliation of the ledger: every account is checked, what drifted is named with the first
- * transaction that is wrong, and nothing is mended, which is for a person to decide.
+ * The daily reconciliation of the ledger. Every account is checked, and each violation is reported with the
+ * first wrong transaction. Nothing is corrected, because a person has to decide about that.
  *
  * @module
  */
@@ -10,23 +10,27 @@ import { inSpan, recordDrift } from '../telemetry.ts'
 import { PASSES, type Pass } from './checks.ts'
 import { checkGuards, checkLedger, type LedgerViolation, type Look } from './violations.ts'
 
+/** When a reconciliation stops and what it reports on the way. */
 export interface ReconcileCreditsOptions {
+  /** Stops before the next page when aborted. */
   signal?: AbortSignal
-  /** Told of accounts. */
+  /** Called after each page with the number of owners checked. */
   onProgress?: (done: number, total: number) => void
 }
 
+/** The result of `reconcileCredits`. */
 export interface CreditsReport {
-  /** Accounts checked. */
+  /** Number of accounts in the ledger. */
   accounts: number
   transactions: number
-  /** Accounts with a violation. */
+  /** Number of accounts with a violation. */
   drifted: number
-  /** Of all accounts. Aim: below 0.01; an alert is raised above `limits.creditDrift`. */
+  /** `drifted` divided by `accounts`. Aim: below 0.01; above `limits.creditDrift` an alert is raised. */
   driftRate: number
   violations: LedgerViolation[]
 }
 
+/** Owners of one page. */
 const PAGE = 10_000
 
 /** Checks every account; see `ledgerViolations`. */
@@ -49,7 +53,8 @@ export function reconcileCredits(
         ORDER BY 1 LIMIT ${PAGE + 1}`
       const next = page[PAGE]?.ownerId
       if (signal?.aborted) break
-      // Up to the next page, so that rows whose account is gone are between no two pages.
+      // A page reaches to the beginning of the next, so that rows without an account are checked,
+      // too.
       const look = { from, ...(next === undefined ? {} : { before: next }) }
       violations.push(...(await checkPage(ctx, look)))
       done += Math.min(page.length, PAGE)
@@ -64,7 +69,10 @@ export function reconcileCredits(
   })
 }
 
-/** Two statements at a time: the longest cannot be divided among workers, and takes as long as all others. */
+/**
+ * Checks one page with two statements at a time. The longest statement cannot use parallel workers and takes
+ * as long as all others together.
+ */
 async function checkPage({ db }: BillingContext, look: Look): Promise<LedgerViolation[]> {
   const inTurn = async (passes: readonly Pass[]) => {
     const found: LedgerViolation[] = []
@@ -88,8 +96,7 @@ function reportOf(
 
 function tell(ctx: BillingContext, { violations, ...summary }: CreditsReport): void {
   recordDrift(summary.driftRate)
-  for (const violation of violations)
-    ctx.logger.error(violation, 'the ledger does not hold together')
+  for (const violation of violations) ctx.logger.error(violation, 'the ledger has a violation')
   ctx.logger.info(summary, 'credits reconciled')
   const { creditDrift: threshold } = ctx.limits
   if (summary.driftRate > threshold) {

@@ -1,37 +1,38 @@
 /**
- * What a host sets about credits, and the changes that the ledger takes.
+ * The host's settings of credits, and the types of changes of the ledger.
  *
  * @module
  */
 
+/** A balance that has fallen below its threshold. */
 export interface LowBalance {
   ownerId: string
   creditType: string
-  /** After the change. It may have risen since. */
+  /** The balance after the change. It may have risen since. */
   balance: number
   threshold: number
-  /** The change that crossed it: a key for what is told. */
+  /** Id of the change that crossed the threshold. Use it as an idempotency key. */
   transactionId: string
 }
 
+/** The member `credits` of the options of `createBilling`. */
 export interface CreditSettings {
   /**
-   * Changes of this process that arrive together share one statement and one commit. For accounts that
-   * more than some hundred changes a second meet. Default false.
+   * Changes of this process that arrive together share one statement and one commit. Useful for accounts with
+   * more than a few hundred changes a second. Default false.
    */
   groupCommit?: boolean
-  /** By credit type: below how many credits a balance is low. Default: none is. */
+  /** The thresholds of low balances, by credit type. Default: none. */
   lowBalance?: Readonly<Record<string, number>>
-  /**
-   * Told once for each crossing, by a worker; again, where it throws. `transactionId` names the crossing.
-   */
+  /** Called by a worker once for each crossing, and again if it throws. `transactionId` identifies the crossing. */
   onLowBalance?: (event: LowBalance) => unknown
+  /** Buys credits when a balance is low. Default: no top-ups. */
   topUp?: {
-    /** How often a day and account, by UTC. The database keeps count. */
+    /** The most top-ups of an account on one day in UTC. The database counts them. */
     perDay: number
     /**
-     * Buys more for an owner who wants that, e.g. charges a saved card. Runs again, where it throws, under
-     * the same key.
+     * Buys more credits for an owner who wants that, for example by charging a saved card. It is called again
+     * with the same key if it throws.
      */
     run: (ownerId: string, creditType: string, key: string) => unknown
   }
@@ -54,9 +55,10 @@ export interface Post {
   rollover?: number
 }
 
+/** A change as the ledger has made it. */
 export interface Posted {
   transactionId: string
-  /** After it. */
+  /** The balance after the change. */
   balance: number
   amount: number
   debt: number
@@ -64,7 +66,7 @@ export interface Posted {
   holdStatus: 'open' | 'captured' | 'released' | null
 }
 
-/** What one call of the writer takes. */
+/** The arguments of one change. */
 export interface PostCall {
   change: Post
   creditType: string
@@ -73,8 +75,9 @@ export interface PostCall {
   now: Date | null
 }
 
+/** The answer of "Credit_post". */
 export interface PostRow {
-  /** In a group: which of the calls it answers. */
+  /** In a group: the index of the answered call. */
   number?: bigint
   status: string
   id: bigint | null

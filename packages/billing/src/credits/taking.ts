@@ -1,8 +1,8 @@
 /**
- * How many of an order's credits refunds and disputes take back, worked out from the provider's totals
- * and from what was taken before. Of a partial refund it is the refunded share of all credits, rounded
- * down over all refunds together: their sum never exceeds the credits, and a full refund takes exactly
- * all. A dispute takes what is left and gives it back if it is won.
+ * Computes how many credits refunds and disputes claw back, from the provider's totals and from earlier
+ * clawbacks. Partial refunds take the refunded share of all credits, rounded down over all refunds together,
+ * so their sum never exceeds the credits and a full refund takes exactly all. A dispute takes the rest and
+ * restores it if it is won.
  *
  * @module
  */
@@ -11,36 +11,37 @@ import type { ProviderPayment } from '../providers/provider.ts'
 import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
 import type { Order } from '../rows.ts'
 
+/** One clawback or its reversal. */
 export type Step =
-  /** The refund's number among those that took any, from 1. */
+  /** `number`: the refund's number among the refunds that took credits, from 1. */
   | { kind: 'refund' | 'refund_failed'; number: number; credits: number }
-  /** The dispute's number likewise. */
+  /** `disputeNumber`: the dispute's number among the disputes that took credits, from 1. */
   | { kind: 'dispute' | 'dispute_won'; disputeNumber: number; dispute: string; credits: number }
 
-/** What is taken once the steps are done. */
+/** The steps, and the clawbacks after them. */
 export interface Taking {
   creditsRefunded: number[]
   creditsDisputed: number
   disputes: number
-  /** In this order. */
+  /** The steps to make, in this order. */
   steps: Step[]
 }
 
-/** What was given, and what was taken of it before. */
+/** The granted credits, and the clawbacks so far. */
 export type Taken = Pick<
   Order,
   'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputes'
 >
-/** What was paid, and what of it went back. */
+/** What was paid, and what was refunded or disputed of it. */
 export type Paid = Pick<
   ProviderPayment,
   'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'
 > & {
-  /** What disputes hold of several payments, in minor units. Default: all that is left. */
+  /** The disputed amount of several payments, in minor units. Default: everything that is not refunded. */
   amountDisputed?: number
 }
 
-/** `lapsed` credits are gone without any refund, and are not taken. */
+/** The steps that bring the clawbacks in line with the payment. `lapsed` credits have expired and are not taken. */
 export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Taking {
   const { credits, lapsed = 0 } = order
   const steps: Step[] = []
@@ -54,7 +55,7 @@ export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Tak
   }
   const most = Math.max(credits - lapsed - disputed, sum(refunds))
   const target = Math.min(shareOf(credits, payment), credits - disputed, most)
-  // A refund that failed later: the newest are undone until no more is taken than is due.
+  // After a failed refund the newest clawbacks are undone until no more than the target is taken.
   for (let index = refunds.length - 1; sum(refunds) > target && index >= 0; index -= 1) {
     const undone = refunds[index] ?? 0
     if (undone === 0) continue
@@ -76,10 +77,11 @@ export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Tak
   return { creditsRefunded: refunds, creditsDisputed: disputed, disputes, steps }
 }
 
-/** One that was given up and taken up again takes under another name. */
+/** The dispute's name in keys, numbered from the second on, so that a reopened dispute gets a new key. */
 const nameOf = (disputeId: string, number: number): string =>
   number === 1 ? disputeId : `${disputeId}:${number}`
 
+/** The refunded share of the credits, rounded down. */
 function shareOf(
   credits: number,
   { amountPaid, amountRefunded }: Pick<Paid, 'amountPaid' | 'amountRefunded'>,
@@ -89,7 +91,7 @@ function shareOf(
   return Number((BigInt(credits) * BigInt(refunded)) / BigInt(amountPaid))
 }
 
-/** Of one payment a dispute takes all that is left; of several, the share of those that are disputed. */
+/** The most credits that a dispute takes: all of a single payment, or the disputed share of several payments. */
 function disputedShare(
   credits: number,
   { amountPaid, amountRefunded, amountDisputed }: Paid,

@@ -1,6 +1,6 @@
 /**
- * Whether the ledger holds together, asked in SQL that shares nothing with the function that writes it.
- * Each check is one statement and so sees one moment, however much is being written.
+ * Checks the ledger in SQL that shares nothing with the functions that write it. Each statement sees one
+ * snapshot, however much is being written.
  *
  * @module
  */
@@ -11,31 +11,32 @@ import { isConnectionLost } from '../connection-lost.ts'
 import { type CheckName, PASSES, type Pass } from './checks.ts'
 import { wrongGuards } from './guards.ts'
 
-/** What is wrong, where it begins, and the two values that disagree. */
+/** A violation: the check, the first wrong transaction, and the two values that differ. */
 export interface LedgerViolation {
   check: LedgerCheck
-  /** Null: not of an account. */
+  /** Null: the violation belongs to no account. */
   ownerId: string | null
   creditType: string | null
-  /** The first transaction that is wrong; null where none of them is. */
+  /** Id of the first wrong transaction. Null: no transaction is wrong. */
   transactionId: string | null
-  /** What follows from the other rows; of a guard, its name. */
+  /** The value that follows from the other rows. For a guard, its name. */
   expected: string | null
   found: string | null
 }
 
-/** The owners to look at, both ends included. Left out: all. */
+/** The range of owner ids to check, both ends included. Default: all. */
 export interface OwnerRange {
   from?: string
   to?: string
 }
 
-/** What a look at the ledger needs to know besides. */
+/** The range of a check. */
 export interface Look extends OwnerRange {
-  /** Owners from here on are left out. */
+  /** This owner id and higher ones are left out. */
   before?: string
 }
 
+/** The name of a check. */
 export type LedgerCheck = CheckName | 'guards'
 
 type Asks = Db | Database
@@ -51,7 +52,7 @@ interface Row {
 
 const NOWHERE = { ownerId: null, creditType: null, transactionId: null }
 
-/** Whether the guards stand. */
+/** Violations of the guards; see `wrongGuards`. */
 export const checkGuards = (db: Asks): Promise<LedgerViolation[]> =>
   orThatItFailed(['guards'], async () => {
     const wrong = await wrongGuards(db)
@@ -63,7 +64,7 @@ export const checkGuards = (db: Asks): Promise<LedgerViolation[]> =>
     }))
   })
 
-/** Makes the checks of one statement. Where the rows make it fail, each of its parts is asked alone. */
+/** Runs the checks of one statement. If the rows make the statement fail, each of its parts runs alone. */
 export async function checkLedger(
   db: Asks,
   pass: Pass,
@@ -84,7 +85,7 @@ export async function checkLedger(
   }
 }
 
-/** A check that the rows make fail is a violation by itself, so that the others are made. */
+/** Reports a check that the rows make fail as a violation, so that the other checks still run. */
 async function orThatItFailed(
   checks: readonly LedgerCheck[],
   make: () => Promise<LedgerViolation[]>,
@@ -98,7 +99,7 @@ async function orThatItFailed(
   }
 }
 
-/** Whether what the rows hold made a statement fail, and another try would. */
+/** Whether the content of rows made the statement fail, so that a retry would fail, too. */
 function isOfRows(error: unknown): boolean {
   const { state } = sqlErrorOf(error)
   return !isConnectionLost(error) && state !== null && /^(22|2F|P0|XX)/.test(state)
@@ -130,10 +131,10 @@ async function ask(
 
 const HOUR = 60 * 60 * 1000
 
-/** No time of the log lies after it; nearer ones may, because domain time may be moved. */
+/** The latest plausible time of a transaction. Nearer future times are possible, because domain time may be moved. */
 const inACentury = () => new Date(Date.now() + 100 * 365 * 24 * 60 * 60 * 1000)
 
-/** Everything that is wrong with the ledger; nothing, as long as the promises hold. */
+/** All violations of the ledger. Empty as long as its promises hold. */
 export async function ledgerViolations(
   db: Asks,
   range: OwnerRange = {},

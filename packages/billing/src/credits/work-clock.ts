@@ -1,7 +1,7 @@
 /**
- * The database's clock, as this process knows it: whether a call began before work ended in another process is told
- * by one clock. It is never behind what the database has said, so of calls one after the other here, the later one
- * always began later.
+ * An estimate of the database's clock in this process. One clock decides whether a call began before work
+ * ended in another process. The estimate is never behind a time that the database has reported, so calls that
+ * follow each other in this process get increasing times.
  *
  * @module
  */
@@ -9,18 +9,20 @@
 import { Prisma } from '@repo/db'
 import { ask, type Ledger } from './ledger.ts'
 
+/** The database's clock. */
 export interface Watch {
   /** The present moment by the database's clock, in milliseconds since 1970. */
   now(): Promise<number>
-  /** Learns that the database has reached this moment. */
+  /** Records a time that the database has reported. */
   saw(clock: number): void
 }
 
-/** For how long a comparison holds. */
+/** How long a comparison of the clocks is used. */
 const FRESH_MS = 60_000
-/** The first answer may have waited for a connection; the fastest one says the most. */
+/** Number of samples. The fastest is used, because the first may have waited for a connection. */
 const SAMPLES = 3
 
+/** Creates a clock that compares itself with the database once a minute. */
 export function createWatch(ledger: Ledger): Watch {
   let seen = 0
   let compared: { at: number; ahead: Promise<number> } | undefined
@@ -45,8 +47,8 @@ export function createWatch(ledger: Ledger): Watch {
 }
 
 /**
- * By how much the database's clock is ahead of this process's, or a moment more: the way to the database is counted in.
- * So a call that came after another one's end never seems to have come before it.
+ * How far the database's clock is ahead of this process's, in milliseconds. The request's latency is
+ * included, so a call that began after work had ended never seems to have begun before.
  */
 async function compare(ledger: Ledger): Promise<number> {
   let ahead = Number.POSITIVE_INFINITY

@@ -1,6 +1,6 @@
 /**
- * What work returned or threw, as text for calls in other processes. They get a value that equals the first one, or
- * learn that it was not kept; never one that JSON has bent.
+ * Stores the result or error of work as text for calls in other processes. Such a call gets an equal value,
+ * or learns that the result was not kept. It never gets a value that JSON has changed.
  *
  * @module
  */
@@ -8,12 +8,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isTollgateError } from '@repo/core'
 
-/** The longest result that is kept, in characters of JSON. */
+/** The longest stored result, in characters of JSON. */
 export const MAX_OUTCOME = 65_536
 
+/** The longest stored name or message of an error, in characters. */
 const MAX_MESSAGE = 2_000
 
-/** JSON of `value`; null where that does not give it back as it was, or is too long. */
+/** The JSON of `value`. Null: JSON would change the value, or is too long. */
 export function outcomeOfResult(value: unknown): string | null {
   try {
     const text = JSON.stringify({ value })
@@ -24,7 +25,7 @@ export function outcomeOfResult(value: unknown): string | null {
   }
 }
 
-/** The name, message, code and status of an error; anything else that was thrown, as a result. */
+/** The JSON of an error's name, message, code and status. Other thrown values are stored like results. */
 export function outcomeOfError(error: unknown): string | null {
   if (!(error instanceof Error)) return outcomeOfResult(error)
   const { name, message } = error
@@ -37,7 +38,7 @@ export function outcomeOfError(error: unknown): string | null {
   })
 }
 
-/** What `outcomeOfError` wrote, to be thrown. */
+/** Restores the error that `outcomeOfError` stored. */
 export function errorOfOutcome(outcome: string | null): unknown {
   if (outcome === null) return new Error('The work failed in another process.')
   const { value, message, ...rest } = JSON.parse(outcome)

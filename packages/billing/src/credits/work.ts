@@ -1,7 +1,8 @@
 /**
- * Work that is paid by a hold. Under a key it runs once, in whichever process: a row of the database says that it is
- * under way, its hold's deadline is the lease, and calls that overlap wait for its answer. No connection is held
- * meanwhile. If the process dies, the deadline ends the lease, and the next call does the work anew.
+ * Runs work that is paid with a hold. With a key the work runs once over all processes: a row in the database
+ * records that it runs, the hold's deadline is its lease, and overlapping calls wait for the answer. No
+ * connection is held meanwhile. If the process dies, the lease ends at the deadline, and the next call runs
+ * the work again.
  *
  * @module
  */
@@ -32,15 +33,16 @@ import { ask, domainNow, outcomeOf, required, thresholdsOf } from './ledger.ts'
 import { createWatch, type Watch } from './work-clock.ts'
 import { errorOfOutcome, outcomeOfError, outcomeOfResult } from './work-outcome.ts'
 
-/** What work under a hold is given. */
+/** The argument of the work. */
 export interface HeldCredits {
   holdId: string
-  /** How much of it is kept when the work is done, up to all. Not called: all of it. */
+  /** Sets how many of the held credits are captured when the work ends. Default: all. */
   capture(amount: number): void
 }
 
 /**
- * How long the work may take (`ttlSeconds`), and the key under which it is done once. It joins no transaction.
+ * The options of `withCredits`: how long the work may take (`ttlSeconds`), and its idempotency key. It cannot
+ * join a transaction.
  */
 export type WorkOptions = Omit<HoldOptions, 'tx'>
 
@@ -55,16 +57,16 @@ interface Settings {
 }
 
 /**
- * Holds credits, does `work`, keeps what it captured and returns what it returned. If it throws, all is
- * released; if the process dies, the deadline does it.
+ * Holds credits, runs `work`, captures what the work used and returns its result. If the work throws, the
+ * hold is released. If the process dies, the hold is released after its deadline.
  *
- * With a key the work runs once over all processes. A call that comes while it runs waits, and gets the same result
- * or the same error: in this process the very value, elsewhere a copy, if JSON gives the result back as it was in up
- * to 65,536 characters, and else `hold_settled`. A call that comes when the work was done gets `hold_settled`; one
- * that comes when it threw does it anew.
+ * With a key the work runs once over all processes. A call that comes while the work runs waits and gets the
+ * same result or error. In this process it gets the same value. In another process it gets a copy if JSON
+ * keeps the result unchanged in up to 65,536 characters, and otherwise `hold_settled`. A call that comes
+ * after the work ended gets `hold_settled`. A call that comes after the work threw runs it again.
  *
- * @throws `insufficient_credits`, `hold_settled` (the work was done before, or took longer than `ttlSeconds` and is
- * not paid), and as `deductCredits` and `captureHold`; and what `work` throws.
+ * @throws `insufficient_credits`, `hold_settled` (the work was already done, or took longer than `ttlSeconds`
+ * and is not paid), and as `deductCredits` and `captureHold`; and what `work` throws.
  */
 export async function withCredits<T>(
   ctx: BillingContext,
@@ -97,7 +99,7 @@ async function withoutKey<T>(ctx: BillingContext, settings: Settings, work: Work
   })
 }
 
-/** How the end of work is written down. */
+/** How the end of the work is stored. */
 interface Ends {
   done(captured: number, result: unknown): Promise<unknown>
   failed(error: unknown): Promise<unknown>
@@ -114,7 +116,10 @@ async function carriedOut<T>(
   const capture = (part: number): void => {
     captured = part === 0 ? 0 : requireCredits(part)
     if (captured > amount) {
-      throw new BillingError('capture_exceeds_hold', `The hold is for ${amount}, not ${part}.`)
+      throw new BillingError(
+        'capture_exceeds_hold',
+        `${part} credits cannot be captured, because the hold has only ${amount}.`,
+      )
     }
   }
   let result: T
@@ -122,7 +127,10 @@ async function carriedOut<T>(
     result = await work({ holdId, capture })
   } catch (error) {
     await ends.failed(error).catch((cause: unknown) => {
-      ctx.logger.warn({ holdId, error: cause }, 'a hold was not released; its deadline will do it')
+      ctx.logger.warn(
+        { holdId, error: cause },
+        'could not release a hold; it is released after its deadline',
+      )
     })
     throw error
   }
@@ -130,9 +138,12 @@ async function carriedOut<T>(
   return result
 }
 
-/** An instance of billing, and the work that its calls share. */
+/** The running work of one instance of billing. */
 interface Instance {
-  /** Known to the database: what it finds under this name and not here, has stopped. */
+  /**
+   * Identifies the instance in the database. Work that the database has under this id and `running` lacks has
+   * stopped.
+   */
   worker: string
   running: Map<string, Promise<unknown>>
   watch: Watch
@@ -140,7 +151,7 @@ interface Instance {
 
 const instances = new WeakMap<BillingContext, Instance>()
 
-/** The keys of the work inside which this code runs. */
+/** The keys of the work that the current code runs in. */
 const inside = new AsyncLocalStorage<readonly string[]>()
 
 const createInstance = (ctx: BillingContext): Instance => ({
@@ -163,7 +174,10 @@ async function shared<T>(
   const facts = JSON.stringify([ownerId, key, creditType, amount])
   const around = inside.getStore() ?? []
   if (around.includes(name)) {
-    throw new BillingError('idempotency_conflict', `The work under ${key} waits for itself.`)
+    throw new BillingError(
+      'idempotency_conflict',
+      `The work with the key ${key} calls itself with the same key, and would wait for itself.`,
+    )
   }
   const present = running.get(facts)
   if (present) return present as Promise<T>
@@ -230,7 +244,7 @@ async function oncePerKey<T>(
 }
 
 const done = (key: string, more = '') =>
-  new BillingError('hold_settled', `The work under ${key} has been done${more}.`)
+  new BillingError('hold_settled', `The work with the key ${key} is already done${more}.`)
 
 async function begin(ctx: BillingContext, settings: Settings, turn: Turn): Promise<BeginRow> {
   const { ownerId, creditType, amount, description, ttlSeconds } = settings
@@ -270,7 +284,7 @@ function endsOf(ctx: BillingContext, { watch }: Turn, holdId: string, turn: numb
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 
-/** Looks from time to time, without a lock, until the work has ended or its lease has. */
+/** Polls without a lock until the work or its lease has ended. */
 async function untilItEnds(ctx: BillingContext, ownerId: string, key: string): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
     await sleep(pause)
@@ -286,7 +300,10 @@ async function untilItEnds(ctx: BillingContext, ownerId: string, key: string): P
   }
 }
 
-/** Deletes what is known of work that ended an hour ago, with what it returned or threw. Its holds stay. */
+/**
+ * Deletes the rows of work that ended over an hour ago, with their results and errors. The holds stay.
+ * Returns the number of rows.
+ */
 export async function forgetEndedWork(ctx: BillingContext): Promise<number> {
   return ctx.db.$executeRaw`
     DELETE FROM "CreditWork" w USING "CreditHold" h
