@@ -1,23 +1,24 @@
 /**
- * A process of our own. It is over when this one is, however this one ends.
+ * Child processes. A child ends when its parent ends, however the parent ends.
  *
  * @module
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
 
+/** A running child process. */
 export interface Child<Ready> {
-  /** What it said when it was ready. */
+  /** The message that the child sent when it was ready. */
   ready: Ready
   process: ChildProcess
   stop(): Promise<void>
 }
 
 /**
- * Starts `file` with `settings` and waits until it is ready. What it writes goes to the file
- * descriptor `output`; by default not to standard output, which is the report's.
+ * Starts `file` with `settings` and waits until it is ready. Its output goes to the file descriptor `output`;
+ * by default to standard error, because standard output is for the report.
  *
- * @throws when it ends before.
+ * @throws if the child ends before it is ready.
  */
 export function startChild<Ready>(file: URL, settings: object, output = 2): Promise<Child<Ready>> {
   const child = fork(file, [JSON.stringify(settings)], {
@@ -32,16 +33,18 @@ export function startChild<Ready>(file: URL, settings: object, output = 2): Prom
   return new Promise((done, fail) => {
     child.once('message', (ready) => done({ ready: ready as Ready, process: child, stop }))
     child.once('error', fail)
-    child.once('exit', (code) => fail(new Error(`${file.pathname} ended (${code}).`)))
+    child.once('exit', (code) =>
+      fail(new Error(`${file.pathname} ended (exit code ${code}) before it was ready.`)),
+    )
   })
 }
 
-/** In the child: its settings. */
+/** Called in the child: returns its settings. */
 export const settingsOf = <Settings>(): Settings => JSON.parse(process.argv[2] ?? '{}') as Settings
 
-/** In the child: says `ready`, and calls `stop` when the parent lets go. */
+/** Called in the child: sends `ready` to the parent, and calls `stop` when the parent disconnects. */
 export function serve(ready: object, stop: () => Promise<void>): void {
-  // Ctrl-C reaches the whole group; the parent decides in which order things end.
+  // Ctrl-C reaches all processes of the group, but the parent decides in which order they end.
   process.on('SIGINT', () => {})
   process.once('disconnect', () => {
     void stop().finally(() => process.exit())

@@ -1,6 +1,6 @@
 /**
- * Copies of one life: the same text with each id of its own replaced. An id keeps its form and its
- * length; prices and products are everybody's and stay.
+ * Copies one customer's life: the same text with every id of that life replaced. An id keeps its form and
+ * length. All copies share the prices and products, whose ids stay.
  *
  * @module
  */
@@ -11,22 +11,23 @@ import type { StripeSnapshot } from '@repo/sandbox'
 
 const OWN_ID =
   /\b(?:(?:ch|cus|evt|il|in|inpay|pi|pm|si|sub|txn)_[A-Za-z0-9]{6,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/g
-/** Enough for 16 million copies. */
+/** Replaced hex digits of an id, enough for 16 million copies. */
 const TAIL = 6
 
-/** `text` as copy number `n` has it. */
+/** The text of copy number `n`. */
 export function copyOf(text: string, n: number): string {
   const tail = n.toString(16).padStart(TAIL, '0')
   return text.replace(OWN_ID, (id) => id.slice(0, -TAIL) + tail)
 }
 
-/** A body about customer `n`, as the event number `event`. */
+/** The body of event number `event`, about customer `n`. */
 export const eventOf = (body: string, n: number, event: number): string =>
   copyOf(body, n).replace(/\bevt_\w+/, (id) => copyOf(id, event))
 
+/** Tables of the stand-in that all copies share. */
 const SHARED = ['endpoints', 'portalConfigurations', 'prices', 'products'] as const
 
-/** What the provider knows once `count` have lived this life. */
+/** The provider's snapshot with `count` copies of the life. */
 export function copySnapshot(snapshot: StripeSnapshot, count: number): StripeSnapshot {
   const tables = { ...snapshot.tables, events: [] }
   const copied = Object.entries(tables).map(([name, records]) => {
@@ -39,8 +40,8 @@ export function copySnapshot(snapshot: StripeSnapshot, count: number): StripeSna
 }
 
 /**
- * The tables of the database, each behind the tables that its rows refer to. Asked of the catalog: a
- * table that a later migration adds is copied as well.
+ * The tables of the database, sorted so that a table follows the tables it refers to. They are read from the
+ * catalogue, so a table of a later migration is copied, too.
  */
 async function tablesInOrder(db: Db): Promise<string[]> {
   const tables = await db.$queryRaw<{ name: string; refersTo: string[] }[]>`
@@ -56,16 +57,18 @@ async function tablesInOrder(db: Db): Promise<string[]> {
       ({ name, refersTo }) =>
         !ordered.includes(name) && refersTo.every((other) => ordered.includes(other)),
     )
-    if (next.length === 0) throw new Error('Tables refer to each other in a circle.')
+    if (next.length === 0)
+      throw new Error(
+        'Foreign keys between tables form a cycle, so the tables cannot be copied in order.',
+      )
     ordered.push(...next.map(({ name }) => name))
   }
   return ordered
 }
 
-/** Replaces the one life in the database by `count` copies. A row that everybody shares stays. */
+/** Replaces the life in the database with `count` copies. Shared rows stay. */
 export async function copyRows(db: Db, count: number): Promise<void> {
-  // Products and prices are everybody's: under an id that a copy leaves as it is, all copies refer to
-  // the one row.
+  // All copies share products and prices, so these rows get ids that copying does not change.
   await db.$executeRaw`UPDATE "Product" SET "id" = "stripeProductId"`
   await db.$executeRaw`UPDATE "Price" SET "id" = "stripePriceId"`
   const originals: [table: string, rows: string][] = []

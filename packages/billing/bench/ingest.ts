@@ -1,8 +1,8 @@
 /**
- * Ingest: "verified, durable, 200" in events a second, a request in and a response out within this
- * process, for ours between a limit and a peer. The three take turns in short rounds, so that
- * whatever else the machine does hits all alike; of rounds the median is reported, and a ratio is
- * the median of the rounds' ratios.
+ * Measures ingest: events a second that are verified, stored durably and answered with 200, as requests and
+ * responses within this process. Our handler is compared with a limit and a peer. The three take turns in
+ * short rounds, so that other load of the machine affects all of them. The median of the rounds is reported,
+ * and a ratio is the median of the rounds' ratios.
  *
  * @module
  */
@@ -21,14 +21,16 @@ import { type Figures, type Handle, load } from './load.ts'
 import type { Setting } from './setting.ts'
 import { noMails, silent } from './silent.ts'
 
+/** Requests at a time. */
 const CONCURRENCIES = [1, 16, 64]
-/** Where targets are set. */
+/** The concurrency of the targets. */
 const TARGET = 16
-/** The default of `createDb`, and so of a host; the others get as many. */
+/** Database connections of each side. This is the default of `createDb`. */
 const CONNECTIONS = 10
 const CUSTOMERS = 500
 const WARM_UP = 300
 
+/** A measured webhook handler. */
 interface Side {
   name: string
   handle: Handle
@@ -36,12 +38,13 @@ interface Side {
   body: string
 }
 
+/** Measures the three handlers side by side. */
 export async function measureIngest(setting: Setting): Promise<Report> {
   const { options } = setting
   const sides = await createSides(setting)
   const [, ours] = sides as [Side, Side, Side]
   let events = 0
-  /** So many events that no one has seen, signed now. */
+  /** Bodies of `count` new events. */
   const bodies = (side: Side, count: number) =>
     Array.from({ length: count }, (_, n) => eventOf(side.body, n % CUSTOMERS, events++))
   const run = (side: Side, concurrency: number, payloads: string[]) =>
@@ -61,7 +64,8 @@ export async function measureIngest(setting: Setting): Promise<Report> {
     await requireApplied(setting)
     for (let round = 0; round < options.rounds; round += 1) {
       say(`ingest, ${concurrency} at a time, round ${round + 1} of ${options.rounds}`)
-      // Each is first in its turn: what one leaves to the disk, the next has to wait for.
+      // Each side is first in some round, because a side may have to wait for disk writes of the
+      // side before.
       for (const [index] of sides.entries()) {
         const side = sides[(index + round) % sides.length] as Side
         const seconds = options.seconds / options.rounds

@@ -1,7 +1,7 @@
 /**
- * One subscriber's life, played by the stand-in and known to a database up to the last renewal, of
- * which Stripe has just told. Everything else in the benchmark is copies of it, under other ids:
- * making thousands of lives one after the other would take longer than measuring.
+ * Plays one subscriber's life at the stand-in. The database has everything up to the last renewal, about
+ * which Stripe has just sent events. The benchmark copies this life under other ids, because playing
+ * thousands of lives would take longer than the measurement.
  *
  * @module
  */
@@ -16,24 +16,25 @@ import { noMails, silent } from './silent.ts'
 export const SECRET_KEY = 'sk_test_bench'
 export const WEBHOOK_SECRET = 'whsec_bench'
 export const APP_URL = 'http://localhost:3000'
-/** The first of the shape that the peer reads. */
+/** The oldest API version that the peer can read. */
 const NEW_SHAPE = '2025-03-31.basil'
 
 const PEER = `${APP_URL}/peer`
 
+/** A subscriber's life. */
 export interface Life {
-  /** What the provider knows. */
+  /** The provider's state. */
   snapshot: StripeSnapshot
   customerId: string
   subscriptionId: string
   priceId: string
-  /** The bodies as Stripe sends them. */
+  /** The body of the newest `invoice.paid`, as Stripe sends it. */
   invoicePaid: string
-  /** In the newer shape, which the peer reads. */
+  /** The body of the newest `customer.subscription.updated`, in the newer API version that the peer reads. */
   subscriptionUpdated: string
 }
 
-/** Plays the life and leaves it in `db`, which is migrated and otherwise empty. */
+/** Plays the life and stores it in `db`, which must be migrated and empty. */
 export async function playLife(db: Database): Promise<Life> {
   const sandbox = createStripeSandbox({
     secretKey: SECRET_KEY,
@@ -51,7 +52,7 @@ export async function playLife(db: Database): Promise<Life> {
   const email = `${ownerId}@example.com`
   await db.user.create({ data: { id: ownerId, name: 'Ada', email, emailVerified: true } })
   const { stripeCustomerId: customer } = await billing.ensureCustomer(ownerId)
-  if (customer === null) throw new Error('The customer was not made at Stripe.')
+  if (customer === null) throw new Error('The customer was not created at Stripe.')
   const card = await stripe.paymentMethods.attach('pm_card_visa', { customer })
   const [price] = (await stripe.prices.list({ lookup_keys: ['pro_monthly'] })).data
   if (!price) throw new Error('The plan PRO has no monthly price.')
@@ -59,7 +60,7 @@ export async function playLife(db: Database): Promise<Life> {
     customer,
     items: [{ price: price.id }],
     default_payment_method: card.id,
-    // What hosts say of a subscription is repeated on its invoices and on each of their lines.
+    // Stripe repeats a subscription's metadata on its invoices and on each of their lines.
     metadata: { ownerId, plan: 'PRO', environment: 'localhost:3000', campaign: 'spring launch' },
   })
   sandbox.renew(subscriptionId)
@@ -88,7 +89,7 @@ function clientOf(sandbox: { fetch(request: Request): Promise<Response> }): Stri
   })
 }
 
-/** The newest event of a type as `url` would be sent it. */
+/** The body of the newest event of a type, as sent to `url`. */
 function bodyOf(deliveries: Delivery[], type: string, url: string): string {
   const found = deliveries.findLast((each) => each.type === type && each.url === url)
   const body = found?.request()?.body

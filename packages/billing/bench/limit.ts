@@ -1,6 +1,7 @@
 /**
- * The limit: the least that can be done before a 200. Stripe's own check, one statement over the bare
- * driver, an answer. Whatever is faster is not durable or not verified.
+ * The limit: the least work before an answer with 200. It verifies the signature with Stripe's own function,
+ * inserts the event with one statement through the bare driver, and answers. A faster handler would not
+ * verify, or not store durably.
  *
  * @module
  */
@@ -17,13 +18,14 @@ const INSERT = `INSERT INTO "LimitEvent" ("provider", "eventId", "type", "subjec
   "providerCreatedAt", "apiVersion", "livemode", "payload")
   VALUES ('stripe', $1, $2, $3, $4, $5, $6, $7) ON CONFLICT ("provider", "eventId") DO NOTHING`
 
+/** Creates the handler of the limit. */
 export async function createLimit(
   url: string,
   scope: Scope,
   maxConnections: number,
 ): Promise<Handle> {
   const pool = new pg.Pool({ connectionString: url, max: maxConnections })
-  // The server may be stopped under an idle connection, after an interruption.
+  // After an interruption the server may stop while connections are idle.
   pool.on('error', () => {})
   scope.add(() => pool.end())
   await pool.query(TABLE)

@@ -1,6 +1,6 @@
 /**
- * A load: so many requests at a time until all are answered, each with how long it took. Requests
- * are made and signed beforehand, and the heap is cleared, so that only answering is timed.
+ * Sends requests, `concurrency` at a time, and measures how long each answer takes. Requests are created and
+ * signed beforehand, and garbage is collected, so that only the answers are timed.
  *
  * @module
  */
@@ -8,19 +8,21 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
+/** The result of a load. */
 export interface Figures {
   perSecond: number
-  /** Milliseconds. */
+  /** Latencies in milliseconds. */
   p50: number
   p99: number
 }
 
+/** A webhook handler. */
 export type Handle = (request: Request) => Promise<Response>
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** @throws unless each answer is 200. */
+/** Sends all requests to `handle`. @throws if an answer is not 200. */
 export async function load(
   requests: Request[],
   concurrency: number,
@@ -35,7 +37,8 @@ export async function load(
       const began = performance.now()
       const response = await handle(requests[at] as Request)
       latencies[at] = performance.now() - began
-      if (response.status !== 200) throw new Error(`A webhook was answered ${response.status}.`)
+      if (response.status !== 200)
+        throw new Error(`A webhook was answered with ${response.status} instead of 200.`)
     }
   }
   const began = performance.now()

@@ -1,7 +1,7 @@
 /**
- * `pnpm bench webhooks`: how fast events are taken in and worked through, next to a limit and to a
- * peer, on one PostgreSQL that is thrown away. It leaves nothing behind, also on Ctrl-C. Exit code 0
- * says that it ran, whatever the figures are; 2 that an option cannot be meant.
+ * `pnpm bench webhooks`: measures how fast events are stored and processed, next to a limit and to a peer, on
+ * a temporary PostgreSQL server. It leaves nothing behind, even after Ctrl-C. Exit code 0: it ran, whatever
+ * the figures are. Exit code 2: an option is wrong.
  *
  * @module
  */
@@ -22,11 +22,12 @@ async function measure(options: Options, scope: Scope): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   scope.add(async () => rmSync(folder, { recursive: true, force: true }))
   say('starting PostgreSQL, with fsync and synchronous commits')
-  // A named folder keeps what a throw-away server switches off: an answer means that it is on disk.
+  // In a named folder the server keeps fsync on, so an answered event is on disk.
   const postgres = await startPostgres({ folder: join(folder, 'postgres') })
   scope.add(async () => {
     await postgres.stop()
-    // Root's server may not reach a private folder, and then its cluster lies elsewhere.
+    // For root the server's data may be in another folder, because its user cannot read a private
+    // folder.
     rmSync(postgres.folder, { recursive: true, force: true })
   })
   const setting = { options, folder, postgres, scope }

@@ -1,6 +1,6 @@
 /**
- * What the command was asked for. What it does not know is refused, so that a misspelt option never
- * measures something else.
+ * The options of the command. An unknown option is refused, so that a misspelt option never measures
+ * something else.
  *
  * @module
  */
@@ -8,22 +8,22 @@
 import { type CommonOptions, readArguments } from '../../core/bench/options.ts'
 
 export const USAGE = `pnpm bench webhooks [options]
-  --seconds <n>    how long each measurement of ingest takes in all its rounds (default 4)
-  --customers <n>  customers with one event each in the backlog (default 1500)
-  --rounds <n>     rounds of ingest, whose median is reported (default 5)
+  --seconds <n>    seconds of each measurement of ingest, over all rounds (default 4)
+  --customers <n>  customers in the backlog, each with one event (default 1500)
+  --rounds <n>     rounds of ingest; their median is reported (default 5)
   --quick          a smoke run of about 20 seconds; its figures mean little
-  --json           one JSON document on standard output, all else on standard error
-  --out <file>     the same document in a file`
+  --json           prints one JSON document on standard output, and all else on standard error
+  --out <file>     writes the same document into a file`
 
 export interface Options extends CommonOptions {
   seconds: number
   customers: number
   rounds: number
-  /** Times that each number of workers drains the backlog. */
+  /** How often one worker, and then two, drain the backlog. */
   drains: number
 }
 
-/** @throws UsageError */
+/** Reads the options. @throws UsageError. */
 export function readOptions(args: string[]): Options {
   const { quick, json, out, positive, whole } = readArguments(args, 'webhooks', [
     'seconds',

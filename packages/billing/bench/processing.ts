@@ -1,7 +1,7 @@
 /**
- * Processing: a backlog of renewals, one a customer, each known to the provider and not yet to the
- * database, drained by one worker process and by two. Every drain begins with a fresh copy of the
- * same database; one worker and two take turns, and the median is reported.
+ * Measures processing: one worker process, and then two, drain a backlog of renewals, one for each customer,
+ * that the provider has and the database does not have yet. Every drain begins with a fresh copy of the same
+ * database. One worker and two workers take turns, and the median is reported.
  *
  * @module
  */
@@ -24,12 +24,14 @@ import type { ProviderSettings } from './provider-process.ts'
 import type { Setting } from './setting.ts'
 import type { WorkerSettings } from './worker-process.ts'
 
+/** Name of the database that is copied. */
 const BACKLOG = 'backlog'
-/** Customers that each worker syncs before the clock starts: a worker that stays is a warm one. */
+/** Customers that each worker syncs before the measurement, because a running worker is warm. */
 const WARM_UP = 150
-/** A drain that gets nowhere for so long is broken. */
+/** A drain without progress for this long is broken. */
 const STUCK_MS = 60_000
 
+/** Measures drains by one and by two workers. */
 export async function measureProcessing(setting: Setting): Promise<Report> {
   const { options, folder, scope } = setting
   say(`processing: ${options.customers} customers, one event each`)
@@ -67,7 +69,7 @@ export async function measureProcessing(setting: Setting): Promise<Report> {
   }
 }
 
-/** The database that each drain begins with. */
+/** Creates the database that each drain copies. */
 async function createBacklog({ postgres, options, scope }: Setting): Promise<Life> {
   const url = await postgres.createDatabase(BACKLOG)
   await migrate(url)
@@ -87,25 +89,29 @@ async function storeEvents(db: Database, body: string, customers: number): Promi
   const data = Array.from({ length: customers }, (_, n) => {
     const payload = eventOf(body, n, n)
     const { isListened, ...event } = readStripeEvent(JSON.parse(payload), payload)
-    // Put aside until its turn has come.
+    // `drain` makes the event pending later.
     return { ...event, status: 'ignored' }
   })
   await db.webhookEvent.createMany({ data })
 }
 
-/** As many as are timed, and those before. */
+/** The measured customers, and those for warming up. */
 const all = ({ customers }: Setting['options']): number => customers + 2 * WARM_UP
 
+/** The result of a drain. */
 interface Drain {
   /** Customers synced a second. */
   rate: number
-  /** How many of the machine's cores worked, for whomever. All of them: there is no more to gain. */
+  /** How many of the machine's cores were busy, with any work. If all were busy, more workers gain nothing. */
   busyCores: number
 }
 
 let drains = 0
 
-/** Customers synced a second by warm workers, from the wake-up to the last event's end, by the database's clock. */
+/**
+ * Measures customers synced a second by warm workers, from the job's creation to the end of the last event,
+ * by the database's clock.
+ */
 async function measureDrain(setting: Setting, stripeUrl: string, count: number): Promise<Drain> {
   const { postgres, scope, options } = setting
   drains += 1
@@ -128,7 +134,10 @@ async function measureDrain(setting: Setting, stripeUrl: string, count: number):
     SELECT max("processedAt") AS "ended",
       (count(*) FILTER (WHERE "attempts" > 1 OR "reason" IS NOT NULL))::int AS "failed"
     FROM "WebhookEvent"`
-  if (failed > 0) throw new Error(`${failed} events were not processed at the first try.`)
+  if (failed > 0)
+    throw new Error(
+      `${failed} events were not processed at the first attempt, so the figures would be wrong.`,
+    )
   await Promise.all(workers.map((worker) => worker.stop()))
   await db.$disconnect()
   await postgres.dropDatabase(name)
@@ -146,7 +155,7 @@ function coreSeconds(): { busy: number; all: number } {
   return { busy, all: busy + sum(({ idle }) => idle) }
 }
 
-/** Makes `total` events due, and waits until they are processed. Returns when it began. */
+/** Makes `total` events due and waits until they are processed. Returns when the drain began. */
 async function drain(db: Database, total: number, how: string): Promise<Date> {
   await db.$executeRaw`
     UPDATE "WebhookEvent" SET "status" = 'pending' WHERE "eventId" IN
@@ -157,7 +166,8 @@ async function drain(db: Database, total: number, how: string): Promise<Date> {
   let left = total
   let moved = Date.now()
   while (left > 0) {
-    if (Date.now() - moved > STUCK_MS) throw new Error(`${left} events wait and none is processed.`)
+    if (Date.now() - moved > STUCK_MS)
+      throw new Error(`${left} events are pending, and none was processed for a minute.`)
     await wait(250)
     const now = await db.webhookEvent.count({ where: { status: 'pending' } })
     if (now < left) moved = Date.now()

@@ -1,4 +1,4 @@
-/** The stand-in of Stripe in a process of its own, with the customers that the settings ask for. */
+/** Runs the stand-in of Stripe in a process of its own, with `customers` copies of a life. */
 
 import { readFileSync } from 'node:fs'
 import { createSandbox, type StripeSnapshot } from '@repo/sandbox'
@@ -7,6 +7,7 @@ import { copySnapshot } from './copies.ts'
 import { SECRET_KEY } from './life.ts'
 import { silent } from './silent.ts'
 
+/** The settings of the process. */
 export interface ProviderSettings {
   /** The file with one customer's life. */
   snapshot: string

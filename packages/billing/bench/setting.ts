@@ -1,5 +1,5 @@
 /**
- * What each measurement is given.
+ * The setting of a measurement.
  *
  * @module
  */
@@ -8,9 +8,10 @@ import type { PostgresServer } from '@repo/db/testing'
 import type { Scope } from '../../core/bench/scope.ts'
 import type { Options } from './options.ts'
 
+/** The options, and the resources that measurements share. */
 export interface Setting {
   options: Options
-  /** For files, removed in the end. */
+  /** A folder for files, which is removed at the end. */
   folder: string
   postgres: PostgresServer
   scope: Scope

@@ -1,6 +1,6 @@
 /**
- * What a host puts in and a benchmark leaves out: the mask of `createLogger` runs, and nothing is
- * written; a mail's job runs, and nothing is rendered or sent.
+ * A logger that writes nothing and a sender that sends nothing, so that benchmarks measure neither. The jobs
+ * of mails still run.
  *
  * @module
  */
@@ -10,8 +10,10 @@ import type { BillingOptions } from '../src/index.ts'
 
 const nothing = () => {}
 
+/** Writes nothing. */
 export const silent: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
 
+/** Renders and sends nothing. */
 export const noMails: NonNullable<BillingOptions['sender']> = {
   sendEmail: async () => ({ id: 'none', provider: 'none', deduplicated: null }),
 }

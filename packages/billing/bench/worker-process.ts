@@ -1,4 +1,4 @@
-/** A worker as a host runs it in production, in a process of its own. */
+/** Runs a worker as a host does in production, in a process of its own. */
 
 import { createDb } from '@repo/db'
 import { createWorker } from '@repo/jobs'

@@ -1,6 +1,6 @@
 /**
- * The peer: the webhook of `@better-auth/stripe`, set up as its documentation says, on a database of
- * its own in the same PostgreSQL. It applies an event while Stripe waits and keeps nothing of it.
+ * The peer: the webhook of `@better-auth/stripe`, set up as its documentation says, on a database of its own
+ * in the same PostgreSQL. It applies an event while Stripe waits, and does not store the event.
  *
  * @see https://www.better-auth.com/docs/plugins/stripe
  * @module
@@ -24,9 +24,10 @@ import { APP_URL, type Life, SECRET_KEY, WEBHOOK_SECRET } from '../life.ts'
 import type { Handle } from '../load.ts'
 import type { Setting } from '../setting.ts'
 
+/** The URL of the peer's webhook. */
 export const PEER_URL = `${APP_URL}/api/auth/stripe/webhook`
 
-/** Its webhook, which knows the subscriptions of the first `customers` copies of `life`. */
+/** Creates the peer's webhook, with the subscriptions of the first `customers` copies of `life`. */
 export async function createPeer(
   { postgres, folder, scope }: Setting,
   life: Life,
@@ -39,7 +40,7 @@ export async function createPeer(
   const database = await createClient(url, folder, maxConnections)
   scope.add(() => database.$disconnect())
   const auth = betterAuth({
-    // With transactions parallel requests wait for each other's connections and fail.
+    // With transactions, parallel requests would wait for each other's connections and fail.
     database: prismaAdapter(database, { provider: 'postgresql', transaction: false }),
     baseURL: APP_URL,
     secret: 'a secret that only this benchmark has',
@@ -58,20 +59,21 @@ export async function createPeer(
 }
 
 /**
- * Checks that the events sent so far were applied: the plugin answers 200 to those it could not
- * apply as well, which would be measured as very fast.
+ * Checks that events sent so far were applied. The plugin also answers 200 to events that it could not apply,
+ * which would be measured as very fast.
  *
- * @throws unless some were.
+ * @throws if none was applied.
  */
 export async function requireApplied({ postgres }: Setting): Promise<void> {
   const client = new pg.Client({ connectionString: postgres.url('better_auth') })
   await client.connect()
   const { rowCount } = await client.query(`SELECT 1 FROM "Subscription" WHERE status = 'active'`)
   await client.end()
-  if (!rowCount) throw new Error('@better-auth/stripe applied none of its events.')
+  if (!rowCount)
+    throw new Error('@better-auth/stripe has applied no event, so its figures would mean nothing.')
 }
 
-/** The plugin may not be made for our version of Stripe's SDK; a reader should know. */
+/** Prints the plugin's version, and whether it supports our version of Stripe's SDK. */
 function sayPeerRange(): void {
   const { resolve } = createRequire(import.meta.url)
   const manifest = join(dirname(resolve('@better-auth/stripe')), '../package.json')
@@ -82,7 +84,7 @@ function sayPeerRange(): void {
   const range = peerDependencies.stripe
   const majors: string[] = range.match(/\d+/g) ?? []
   const isInRange = majors.includes(Stripe.PACKAGE_VERSION.split('.')[0] ?? '')
-  const remark = isInRange ? '' : `, which is outside the range it names (${range})`
+  const remark = isInRange ? '' : `, which is outside its supported range (${range})`
   say(`@better-auth/stripe ${version} on stripe ${Stripe.PACKAGE_VERSION}${remark}`)
 }
 
@@ -110,20 +112,21 @@ interface Generated {
 }
 
 /**
- * A Prisma client of the peer's table, generated for this run: the repository's own has a table of
- * the same name and another shape.
+ * Generates a Prisma client for the peer's tables. The repository's own client has a table with the same name
+ * and other columns.
  */
 async function createClient(url: string, folder: string, max: number): Promise<PeerClient> {
   const here = join(folder, 'better-auth')
   mkdirSync(here)
   copyFileSync(new URL('schema.prisma', import.meta.url), join(here, 'schema.prisma'))
-  // The generated code and the command are the database package's: same version, same runtime.
+  // The generated code and the command come from the database package, with the same version and
+  // runtime.
   const db = createRequire(import.meta.url).resolve('@repo/db/package.json')
   symlinkSync(join(dirname(db), 'node_modules'), join(here, 'node_modules'))
   const command = join(dirname(createRequire(db).resolve('prisma/package.json')), 'build/index.js')
   await promisify(execFile)(process.execPath, [command, 'generate', '--schema=schema.prisma'], {
     cwd: here,
-    // Generating runs in WebAssembly; the command insists on an engine and never starts it.
+    // Generating runs in WebAssembly. The command requires an engine, but never starts it.
     env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath },
   })
   const generated = pathToFileURL(join(here, 'client/client.ts')).href

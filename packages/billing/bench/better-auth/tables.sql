@@ -1,4 +1,4 @@
--- What of schema.prisma is used here, with the index that the plugin's look-up wants and its schema leaves out.
+-- The one table of schema.prisma that is used, with the index that the plugin's look-up needs and its schema lacks.
 CREATE TABLE "Subscription" (
   "id" text PRIMARY KEY,
   "plan" text NOT NULL,

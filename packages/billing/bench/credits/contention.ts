@@ -1,5 +1,5 @@
 /**
- * Deductions a second: one account that all callers share, and a thousand; 1, 16 and 64 callers.
+ * Measures deductions a second, on one shared account and on a thousand accounts, with 1, 16 and 64 callers.
  *
  * @module
  */
@@ -15,6 +15,7 @@ const SHAPES = [
   { shape: '1,000 accounts', pick: onMany },
 ]
 
+/** Measures all ways side by side. */
 export async function measureContention(setting: Setting): Promise<Report> {
   const limit = await createLimit(setting)
   const ours = await createOurs(setting)
@@ -34,7 +35,7 @@ export async function measureContention(setting: Setting): Promise<Report> {
       for (const { name } of ways) {
         const { perSecond, p50, p99 } = rounds.of(name)
         rows.push(row(`${what}: ${name}`, perSecond, '/s'))
-        // Another program's latencies are not known here.
+        // pgbench reports no latency percentiles.
         if (Number.isNaN(p99)) continue
         rows.push(row(`${what}: ${name}, p50`, p50, 'ms'), row(`${what}: ${name}, p99`, p99, 'ms'))
       }

@@ -1,7 +1,7 @@
 /**
- * Whether a deduction stays as cheap as the log grows, and how long the log takes to be checked as a
- * whole. The logs are filled by SQL with rows of the form that the ledger writes, all indexes in place;
- * that reconciliation finds nothing wrong with them is part of the run.
+ * Measures whether a deduction costs the same as the log grows, and how long the reconciliation of the whole
+ * log takes. SQL fills the logs with rows as the ledger writes them, with all indexes. The run requires that
+ * the reconciliation finds no violation.
  *
  * @module
  */
@@ -27,9 +27,10 @@ import { CREDITS } from './ways.ts'
 const SMALLEST = 1_000
 const CALLERS = 16
 const MILLION = 1_000_000
-/** A smaller log says nothing about a million rows. */
+/** Smaller logs are not reconciled, because their time says nothing about a million rows. */
 const LEAST_RECONCILED = 100_000
 
+/** Measures deductions in logs of growing size, and one reconciliation. */
 export async function measureGrowth(setting: Setting): Promise<Report> {
   const { options } = setting
   const sizes: number[] = []
@@ -79,21 +80,23 @@ async function createLog(
   return {
     name: nameOf(rows),
     run: calling(() => billing.deductCredits(`user_${anyOf(ACCOUNTS)}`, 1, 'one')),
-    /** In seconds for a million rows. */
+    /** Seconds that a reconciliation takes for a million rows. */
     async reconcile() {
       say(`reconciling ${rows.toLocaleString('en')} rows`)
       const began = performance.now()
       const { violations, transactions } = await billing.reconcileCredits()
       if (violations.length > 0) {
         const found = JSON.stringify(violations.slice(0, 3))
-        throw new Error(`The log was not filled as the ledger writes it: ${found}`)
+        throw new Error(
+          `The benchmark filled the log with rows that violate the ledger's promises: ${found}`,
+        )
       }
       return ((performance.now() - began) / 1000) * (MILLION / transactions)
     },
   }
 }
 
-/** Each account has one grant and then deductions of one, in turn with the other accounts. */
+/** Fills the log: each account has one grant and then deductions of 1, alternating with the other accounts. */
 async function fill(adminUrl: string, database: string, rows: number): Promise<void> {
   const url = new URL(adminUrl)
   url.pathname = `/${database}`
@@ -106,7 +109,7 @@ async function fill(adminUrl: string, database: string, rows: number): Promise<v
     FROM pg_index WHERE indrelid = '"CreditTransaction"'::regclass AND NOT indisprimary`,
   )
   for (const statement of [
-    // No trigger, also none of a foreign key: each row would ask for the one before.
+    // No triggers, including those of foreign keys, because each row would look up the row before.
     `SET session_replication_role = replica`,
     `SET maintenance_work_mem = '512MB'`,
     ...indexes.rows.map(({ name }) => `DROP INDEX ${name}`),
@@ -123,7 +126,7 @@ async function fill(adminUrl: string, database: string, rows: number): Promise<v
         CASE WHEN at = 0 THEN 50 END, 'one', date_trunc('milliseconds', now() - interval '1 hour')
       FROM generate_series(0, ${deductions}) at, generate_series(0, ${ACCOUNTS - 1}) account`,
     ...indexes.rows.map(({ definition }) => definition),
-    // An account stands at its newest transaction.
+    // An account refers to its newest transaction.
     `UPDATE "CreditAccount" a SET ("lastTransactionId", "updatedAt") = (
       SELECT max(t."id"), max(t."createdAt") FROM "CreditTransaction" t
       WHERE t."ownerId" = a."ownerId" AND t."creditType" = a."creditType")`,

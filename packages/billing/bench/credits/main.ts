@@ -1,7 +1,7 @@
 /**
- * `pnpm bench credits`: what a deduction costs, next to the least that the database can do and to what
- * is usually written, on one PostgreSQL that is thrown away. It leaves nothing behind, also on Ctrl-C.
- * Exit code 0 says that it ran, whatever the figures are; 2 that an option cannot be meant.
+ * `pnpm bench credits`: measures what a deduction costs, next to the least work that a database can do and to
+ * the usual code, on a temporary PostgreSQL server. It leaves nothing behind, even after Ctrl-C. Exit code 0:
+ * it ran, whatever the figures are. Exit code 2: an option is wrong.
  *
  * @module
  */
@@ -22,11 +22,12 @@ async function measure(options: Options, scope: Scope): Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-bench-'))
   scope.add(async () => rmSync(folder, { recursive: true, force: true }))
   say('starting PostgreSQL, with fsync and synchronous commits')
-  // A named folder keeps what a throw-away server switches off: an answer means that it is on disk.
+  // In a named folder the server keeps fsync on, so an answered change is on disk.
   const postgres = await startPostgres({ folder: join(folder, 'postgres') })
   scope.add(async () => {
     await postgres.stop({ isImmediate: true })
-    // Root's server may not reach a private folder, and then its cluster lies elsewhere.
+    // For root the server's data may be in another folder, because its user cannot read a private
+    // folder.
     rmSync(postgres.folder, { recursive: true, force: true })
   })
   const setting = { options, postgres, scope }

@@ -1,5 +1,5 @@
 /**
- * What the command was asked for.
+ * The options of the command.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { UsageError } from '../../../core/bench/command.ts'
 import { type CommonOptions, readArguments } from '../../../core/bench/options.ts'
 
 export const USAGE = `pnpm bench credits [options]
-  --seconds <n>  how long each way is measured in all its rounds (default 5)
-  --rounds <n>   rounds in which the ways take turns, whose median is reported (default 5)
+  --seconds <n>  seconds that each way is measured, over all rounds (default 5)
+  --rounds <n>   rounds in which the ways take turns; their median is reported (default 5)
   --rows <n>     transactions in the largest log, a power of ten from 1000 (default 10000000)
   --quick        a smoke run of a minute, up to 100000 transactions; its figures mean little
-  --json         one JSON document on standard output, all else on standard error
-  --out <file>   the same document in a file`
+  --json         prints one JSON document on standard output, and all else on standard error
+  --out <file>   writes the same document into a file`
 
 export interface Options extends CommonOptions {
   seconds: number
@@ -22,7 +22,7 @@ export interface Options extends CommonOptions {
   rows: number
 }
 
-/** @throws UsageError */
+/** Reads the options. @throws UsageError. */
 export function readOptions(args: string[]): Options {
   const { positive, whole, ...common } = readArguments(args, 'credits', [
     'seconds',

@@ -1,5 +1,5 @@
 /**
- * The bare UPDATE once more, by PostgreSQL's own `pgbench`, where it is on the PATH.
+ * Measures the bare UPDATE with PostgreSQL's own `pgbench`, if it is on the PATH.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { ACCOUNTS } from './turns.ts'
 
 const call = promisify(execFile)
 
-/** Null: there is none. */
+/** The way of `pgbench`. Null: it is not installed. */
 export async function createPgbench(
   folder: string,
   url: string,

@@ -1,6 +1,6 @@
 /**
- * Ways that take turns in short rounds, so that whatever else the machine does meets them all. Of rounds
- * the median is reported, and a ratio is the median of the rounds' ratios.
+ * Measures ways in turns, in short rounds, so that other load of the machine affects all of them. The median
+ * of the rounds is reported, and a ratio is the median of the rounds' ratios.
  *
  * @module
  */
@@ -13,34 +13,37 @@ import { median } from '../../../core/bench/report.ts'
 import type { Scope } from '../../../core/bench/scope.ts'
 import type { Options } from './options.ts'
 
-/** What each measurement is given. */
+/** The setting of a measurement. */
 export interface Setting {
   options: Options
   postgres: PostgresServer
   scope: Scope
 }
 
-/** Connections that each way gets. */
+/** Database connections of each way. */
 export const CONNECTIONS = 16
+/** Accounts of each way. */
 export const ACCOUNTS = 1_000
 
+/** The result of one round. */
 export interface Figures {
   perSecond: number
-  /** Milliseconds. */
+  /** Latencies in milliseconds. */
   p50: number
   p99: number
 }
 
+/** One way to deduct a credit. */
 export interface Way {
   name: string
-  /** So many callers, each again and again for so long. */
+  /** Lets `callers` callers deduct repeatedly for `ms` milliseconds. */
   run(callers: number, ms: number): Promise<Figures>
 }
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Callers that each do `once` again and again. */
+/** A `run` whose callers call `once` repeatedly. */
 export const calling =
   (once: () => Promise<unknown>): Way['run'] =>
   async (callers, ms) => {
@@ -62,13 +65,14 @@ export const calling =
     return { perSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99) }
   }
 
+/** The results of all rounds. */
 export interface Rounds {
   of(name: string): Figures
-  /** The median of `name`'s rate by that of `other`, of each round. */
+  /** The median over the rounds of the rate of `name` divided by the rate of `other`. */
   ratio(name: string, other: string): number
 }
 
-/** Lets `ways` take turns. */
+/** Measures `ways` in turns. */
 export async function takeTurns(
   what: string,
   ways: readonly Way[],
@@ -79,7 +83,8 @@ export async function takeTurns(
   for (const way of ways) await way.run(callers, 200)
   for (let round = 0; round < rounds; round += 1) {
     say(`${what}, round ${round + 1} of ${rounds}`)
-    // Each is first in its turn: what one leaves to the disk, the next has to wait for.
+    // Each way is first in some round, because a way may have to wait for disk writes of the way
+    // before.
     for (const index of ways.keys()) {
       const way = ways[(index + round) % ways.length] as Way
       found.get(way.name)?.push(await way.run(callers, (seconds * 1000) / rounds))
@@ -101,5 +106,5 @@ export async function takeTurns(
   }
 }
 
-/** A number from 0, below `below`. */
+/** A random whole number from 0, below `below`. */
 export const anyOf = (below: number): number => Math.floor(Math.random() * below)

@@ -1,5 +1,5 @@
 /**
- * The ways to take one credit: the least that a database can do, ours, and what is usually written.
+ * The ways to deduct one credit: the least work that a database can do, ours, and the usual code.
  *
  * @module
  */
@@ -11,20 +11,21 @@ import { createBilling } from '../../src/index.ts'
 import { silent } from '../silent.ts'
 import { ACCOUNTS, anyOf, CONNECTIONS, calling, type Setting, type Way } from './turns.ts'
 
-/** So many that none of them is ever out. */
+/** Credits of each account, so many that no account runs out. */
 export const CREDITS = 1_000_000_000
 
-/** Which account the next call is for. */
+/** Chooses the account of the next call. */
 export type Pick = () => number
 
+/** Ways over one database. */
 export interface Ways {
-  /** Each over the accounts that it is given. */
+  /** The ways over the accounts that `pick` chooses. */
   on(pick: Pick): Way[]
 }
 
 const ownerOf = (account: number) => `user_${account}`
 
-/** A row, its key and nothing else: whatever is faster keeps no balance. */
+/** The limit: an UPDATE of a row by its key. A faster way would not keep a balance. */
 export async function createLimit({ postgres, scope }: Setting): Promise<Ways & { url: string }> {
   const url = await postgres.createDatabase('limit')
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
@@ -46,7 +47,7 @@ export async function createLimit({ postgres, scope }: Setting): Promise<Ways & 
   return { url, on }
 }
 
-/** Through the public functions, each change by itself and in groups. */
+/** Our public functions, without and with `groupCommit`. */
 export async function createOurs(setting: Setting): Promise<Ways> {
   const { postgres, scope } = setting
   const url = await postgres.createDatabase('ours')
@@ -73,15 +74,16 @@ export async function createOurs(setting: Setting): Promise<Ways> {
         run: calling(async () => {
           const owner = `${ownerOf(pick())}_${at}`
           const answer = await billing.deductCredits(owner, 1, 'one')
-          if (!answer.success) throw new Error('The credits of the benchmark are out.')
+          if (!answer.success)
+            throw new Error("The benchmark's accounts have run out of credits. Lower --seconds.")
         }),
       })),
   }
 }
 
 /**
- * Read, check, write, write down, in an interactive transaction over the same two tables without anything
- * that guards them.
+ * The usual code: reads and checks the balance, updates it and inserts a transaction, in an interactive
+ * transaction over the same two tables without their guards.
  */
 export async function createNaive(setting: Setting): Promise<Ways & { drift(): Promise<Drift> }> {
   const { postgres, scope } = setting
@@ -132,10 +134,11 @@ export async function createNaive(setting: Setting): Promise<Ways & { drift(): P
   }
 }
 
+/** How far balances are from their transactions. */
 export interface Drift {
-  /** Deductions that were answered. */
+  /** Number of deductions that succeeded. */
   taken: number
-  /** Of these, how many no balance knows of. */
+  /** How many of them are missing in the balances. */
   lost: number
 }
 
@@ -144,6 +147,7 @@ const stripGuards = (db: Database) =>
     ALTER TABLE "CreditAccount" DISABLE TRIGGER USER, DISABLE ROW LEVEL SECURITY;
     ALTER TABLE "CreditTransaction" DISABLE TRIGGER USER, DISABLE ROW LEVEL SECURITY`)
 
-/** An account that all calls share, or one of many. */
+/** One account that all calls share. */
 export const onOne: Pick = () => 0
+/** One of many accounts. */
 export const onMany: Pick = () => anyOf(ACCOUNTS)

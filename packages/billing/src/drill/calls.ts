@@ -1,6 +1,6 @@
 /**
- * Effects counted: a handler for each that writes one row per call into a table of the drill's own,
- * in the transaction it is given, without a unique key, so that a second call shows as a second row.
+ * Counts effects. The handler of each effect writes one row for each call into a table of the drill, in its
+ * transaction. The table has no unique key, so a second call shows as a second row.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import type { Facts, ProviderTruth } from './provider.ts'
 import type { OurRows } from './rows.ts'
 import type { Violation } from './violation.ts'
 
+/** The effects that are counted. */
 const NAMES: readonly EffectName[] = [
   'subscription.activated',
   'subscription.ended',
@@ -24,22 +25,24 @@ const NAMES: readonly EffectName[] = [
   'dispute.closed',
 ]
 
-/** How often each effect's handler ran and stayed, by key. */
+/** How often each effect's handler ran and was committed, by key. */
 export type EffectCalls = ReadonlyMap<string, number>
 
+/** Creates the table of handler calls. */
 export async function createCallTable(db: Database): Promise<void> {
   await db.$executeRaw`CREATE TABLE IF NOT EXISTS "DrillCall" ("key" text NOT NULL)`
 }
 
-/** Handlers of all effects. `fails` decides whether a call throws after it has written. */
+/** Handlers that count effects. `fails` decides whether a call throws after its write. */
 export function countingEffects(fails: (key: string) => boolean = () => false): EffectHandlers {
   const handler = async (tx: Db, { key }: Effect) => {
     await tx.$executeRaw`INSERT INTO "DrillCall" ("key") VALUES (${key})`
-    if (fails(key)) throw new Error('the handler of the host failed')
+    if (fails(key)) throw new Error('The handler fails because the drill wants it to.')
   }
   return Object.fromEntries(NAMES.map((name) => [name, handler]))
 }
 
+/** The committed calls of handlers, by key. */
 export async function readCalls(db: Database): Promise<EffectCalls> {
   const rows = await db.$queryRaw<{ key: string; count: number }[]>`
     SELECT "key", count(*)::int AS "count" FROM "DrillCall" GROUP BY "key"`
@@ -53,7 +56,10 @@ interface Checked {
   effects: readonly { key: string }[]
 }
 
-/** Each recorded effect ran once, each fact of the final state is recorded, and nothing else is. */
+/**
+ * Checks that each recorded effect ran once, that each fact of the final state is recorded, and that nothing
+ * else is recorded.
+ */
 export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[] {
   const violations: Violation[] = []
   const blame = (id: string, message: string) =>
@@ -61,9 +67,9 @@ export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[
   const recorded = new Set(effects.map(({ key }) => key))
   for (const [key, count] of calls) {
     if (count > 1) blame(key, `took effect ${count} times`)
-    if (!recorded.has(key)) blame(key, 'took effect and is not recorded')
+    if (!recorded.has(key)) blame(key, 'took effect but is not recorded')
   }
-  for (const key of recorded) if (!calls.has(key)) blame(key, 'is recorded and did not take effect')
+  for (const key of recorded) if (!calls.has(key)) blame(key, 'is recorded but did not take effect')
   for (const key of impliedBy(truth, rows, recorded)) {
     if (!recorded.has(key)) blame(key, 'never took effect')
   }
@@ -74,7 +80,7 @@ export function checkCalls({ truth, rows, calls, effects }: Checked): Violation[
   return violations
 }
 
-/** The effects that the final state proves to be due. An end is told of what was activated alone. */
+/** Keys of the effects that the final state requires. Only an activated subscription sets off an end. */
 function* impliedBy(
   truth: ProviderTruth,
   { flagged }: OurRows,
@@ -99,7 +105,7 @@ function* impliedBy(
   }
 }
 
-/** Why an effect cannot be true; null if it can. */
+/** Why an effect contradicts the final state. Null: it does not. */
 function refute(key: string, truth: ProviderTruth): string | null {
   const [object = '', id = '', what = '', number] = key.split(':')
   const tables: Record<string, Map<string, Facts>> = {
@@ -109,10 +115,10 @@ function refute(key: string, truth: ProviderTruth): string | null {
     subscription: truth.subscriptions,
   }
   const facts = tables[object]?.get(id)
-  if (!facts) return 'is about something the provider does not have'
+  if (!facts) return 'is about an object that the provider does not have'
   if (object === 'invoice' && what === 'paid' && facts.status !== 'paid') return 'is not paid'
   if (what === 'attempt' && Number(number) > Number(facts.attemptCount)) {
-    return `is about try ${number} of ${facts.attemptCount}`
+    return `is about attempt ${number} of only ${facts.attemptCount}`
   }
   if (object === 'payment' && facts.status !== 'succeeded') return 'is not paid'
   if (what === 'ended' && facts.status !== 'canceled') return 'has not ended'

@@ -1,13 +1,13 @@
 /**
- * Faults inside a process, for tests. Between two calls to the database or the network a process
- * changes nothing that outlives it, so a fault before or after each call is a crash at any line.
+ * Injects faults into a process, for tests. A process changes lasting state only by calls to the database or
+ * the network, so faults before and after each call stand for crashes at any line.
  *
  * @module
  */
 
 import type { Database } from '@repo/db'
 
-/** What befalls one call. `die`: this and all later calls of the process fail, like a kill. */
+/** The fault of one call. `die`: this call and all later calls of the process fail, as after a kill. */
 export type Fault =
   | 'none'
   | 'fail_before'
@@ -17,32 +17,33 @@ export type Fault =
   | 'stall_before'
   | 'stall_after'
 
+/** Chooses the faults of a process. */
 export interface Chaos {
-  /** What befalls the next call. */
+  /** The fault of the next call. */
   next(): Fault
-  /** How long a stalled call waits; longer than a lease, it is what a lease is for. */
+  /** How long a stalled call waits, in milliseconds. Set it longer than a lease to test the lease. */
   stallMs: number
-  /** Told of each fault. */
+  /** Called for each fault. */
   onFault?(fault: Fault): void
 }
 
-/** The fault that was injected, so that a test can tell it from a real one. */
+/** The error of an injected fault, so that a test can tell it from a real error. */
 export class InjectedFault extends Error {
   override readonly name = 'InjectedFault'
 }
 
-/** One process: its calls to the outside pass here. */
+/** A simulated process, through which all its external calls go. */
 export interface Fated {
   call<T>(work: () => PromiseLike<T>): Promise<T>
   readonly isDead: boolean
 }
 
-/** A process that lives under `chaos`. */
+/** Creates a simulated process with the faults of `chaos`. */
 export function createFated(chaos: Chaos): Fated {
   let isDead = false
   const stall = () => new Promise((resolve) => setTimeout(resolve, chaos.stallMs))
   const requireLife = () => {
-    if (isDead) throw new InjectedFault('the process is dead')
+    if (isDead) throw new InjectedFault('The simulated process is dead.')
   }
   return {
     get isDead() {
@@ -65,7 +66,7 @@ export function createFated(chaos: Chaos): Fated {
   }
 }
 
-/** `db` as the fated process sees it: each statement, transaction and commit is a call. */
+/** `db` as the simulated process sees it: each statement, transaction and commit is a call that may fail. */
 export function fatedDatabase(db: Database, fated: Fated): Database {
   return proxy(db, fated) as Database
 }
@@ -87,7 +88,7 @@ function proxy(target: object, fated: Fated): object {
   })
 }
 
-/** A fault after the commit is the one that matters most: it happened, and nobody was told. */
+/** A fault after the commit matters most: the transaction was committed, but its caller does not know. */
 function transaction(open: Operation, on: object, fated: Fated): Operation {
   return (work, ...options) =>
     fated.call(() =>
@@ -99,7 +100,7 @@ function transaction(open: Operation, on: object, fated: Fated): Operation {
     )
 }
 
-/** `fetch` as the fated process has it: a fault is a network that fails, or an answer 500 or 429. */
+/** `fetch` as the simulated process sees it: a fault is a network error or an answer with 500 or 429. */
 export function fatedFetch(fated: Fated, real: typeof fetch = fetch): typeof fetch {
   let failures = 0
   return async (input, init) => {

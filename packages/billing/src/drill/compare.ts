@@ -1,7 +1,7 @@
 /**
- * Our rows against the provider's state, fact by fact. What may differ is listed in `mayDiffer` and
- * nowhere else: a subscription at a price that is no plan of ours keeps what it was, until it ends,
- * and one that we first saw there is flagged; a customer who has nothing may not be linked yet.
+ * Compares our rows with the provider's state, fact by fact. Only `mayDiffer` allows differences: a
+ * subscription that moves to a price without a plan keeps its row until it ends, and a customer without any
+ * objects may not be linked yet. A subscription that had such a price from the start has to be flagged.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const OBJECTS = ['customers', 'subscriptions', 'invoices', 'payments', 'refunds'
 const ENDED = new Set(['canceled', 'incomplete_expired'])
 const CURRENT = new Set(['trialing', 'active', 'past_due', 'unpaid', 'paused'])
 
-/** Every difference that is not documented. */
+/** All differences that `mayDiffer` does not allow. */
 export function compareRows(truth: ProviderTruth, rows: OurRows): Violation[] {
   const violations: Violation[] = []
   const blame = (id: string, message: string) => violations.push({ invariant: 'row', id, message })
@@ -23,7 +23,7 @@ export function compareRows(truth: ProviderTruth, rows: OurRows): Violation[] {
     for (const [id, theirs] of truth[name]) {
       const ours = rows[name].get(id)
       if (!ours) {
-        blame(id, `${name}: the provider has it and we do not`)
+        blame(id, `${name}: exists at the provider but not here`)
         continue
       }
       for (const [fact, value] of Object.entries(theirs)) {
@@ -32,7 +32,7 @@ export function compareRows(truth: ProviderTruth, rows: OurRows): Violation[] {
       }
     }
     for (const id of rows[name].keys()) {
-      if (!truth[name].has(id)) blame(id, `${name}: we have it and the provider does not`)
+      if (!truth[name].has(id)) blame(id, `${name}: exists here but not at the provider`)
     }
   }
   violations.push(...checkFlags(truth, rows))
@@ -54,13 +54,16 @@ function mayDiffer({ name, id, theirs, truth, rows }: Difference): boolean {
   return name === 'subscriptions' && theirs.lookupKey === null && !ENDED.has(String(theirs.status))
 }
 
-/** Who has nothing yet is linked by the first thing they do. */
+/** Whether the customer has no objects yet. The first object links the customer. */
 const isNew = (ownerId: string, truth: ProviderTruth): boolean =>
   (['subscriptions', 'invoices', 'payments'] as const).every((name) =>
     [...truth[name].values()].every((facts) => facts.ownerId !== ownerId),
   )
 
-/** A flag has to be true: a second one stands beside a first, a foreign price is foreign. */
+/**
+ * Checks that each flag is justified: a second subscription has a current one beside it, an unknown price
+ * belongs to no plan.
+ */
 function checkFlags(truth: ProviderTruth, rows: OurRows): Violation[] {
   const violations: Violation[] = []
   const holders = new Map<unknown, string>()
@@ -80,12 +83,12 @@ function checkFlags(truth: ProviderTruth, rows: OurRows): Violation[] {
         CURRENT.has(String(status)) &&
         holders.has(ownerId))
     if (!isTrue) {
-      const message = `subscription: flagged ${flag} without cause`
+      const message = `subscription: flagged ${flag} without a reason`
       violations.push({ invariant: 'row', id, message })
     }
     const isSeenThere = rows.subscriptions.get(id)?.lookupKey === null
     if (isSeenThere && flag === null) {
-      const message = 'subscription: at a foreign price and not flagged'
+      const message = 'subscription: has a price without a plan but is not flagged'
       violations.push({ invariant: 'row', id, message })
     }
   }

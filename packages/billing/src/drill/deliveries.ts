@@ -1,6 +1,6 @@
 /**
- * How events reach us: several times, in any order, days late, damaged, forged or not at all. What
- * happens to an event depends on the seed and its number alone.
+ * Plans how events are delivered: several times, in any order, late, damaged, forged or not at all. The plan
+ * depends only on the seed and the event's number.
  *
  * @module
  */
@@ -8,33 +8,38 @@
 import Stripe from 'stripe'
 import { createRandom } from './random.ts'
 
-/** `genuine` has to be answered 200, the others 400. */
+/** The kind of a delivery. `genuine` has to be answered with 200, the others with 400. */
 export type DeliveryKind = 'genuine' | 'damaged' | 'forged' | 'stale' | 'early'
 
+/** One planned delivery of an event. */
 export interface PlannedDelivery {
   kind: DeliveryKind
-  /** So many further events happen before it is made. */
+  /** How many later events happen before the delivery. */
   after: number
 }
 
+/** All deliveries of an event. */
 export interface DeliveryPlan {
-  /** True: Stripe gave it up; only a pull finds it. */
+  /** True: the event is never delivered, so only a pull finds it. */
   isDropped: boolean
   deliveries: PlannedDelivery[]
 }
 
+/** Settings of the plans. */
 export interface PlanSettings {
-  /** Events that a late delivery waits for, at the most. */
+  /** How many events a late delivery waits for at the most. */
   reach: number
 }
 
+/** Shares of events that are never delivered, and that get a delivery to refuse. */
 const SHARE_DROPPED = 0.06
 const SHARE_REFUSED = 0.06
+/** How often an event is delivered, with weights. */
 const TIMES = { '1': 50, '2': 26, '3': 12, '4': 7, '5': 5 } as const
-/** How far a delivery falls behind, as a share of the reach. */
+/** How late a delivery is, with weights. */
 const DELAYS = { none: 45, little: 35, much: 17, last: 3 } as const
 
-/** What happens to the event with this number. */
+/** The plan of the event with this number. */
 export function planDeliveries(seed: number, index: number, settings: PlanSettings): DeliveryPlan {
   const random = createRandom(seed, 2, index)
   const delay = (): number => {
@@ -58,15 +63,16 @@ export function planDeliveries(seed: number, index: number, settings: PlanSettin
   return { isDropped, deliveries }
 }
 
-/** Event ids that begin so were never sent by Stripe: one that is stored was accepted wrongly. */
+/** The prefix of ids of forged events. A stored event with this prefix was accepted wrongly. */
 export const FORGED = 'evt_forged_'
 
+/** The body of a delivery and its signature header. */
 export interface SignedDelivery {
   body: string
   signature: string
 }
 
-/** The bytes of a delivery. What must be refused names an event that does not exist. */
+/** Creates a delivery of `body`. A delivery that has to be refused names an event that does not exist. */
 export function signDelivery(kind: DeliveryKind, body: string, secret: string): SignedDelivery {
   const now = Math.floor(Date.now() / 1000)
   const forged = body.replace(/"evt_/, `"${FORGED}`)

@@ -1,13 +1,13 @@
 /**
- * The lives of customers as data: plain steps that mean something in every state, so that any part
- * of a history is a history, and a property test can make it smaller.
+ * Histories of customers as data. Each step is valid in every state, so any part of a history is a history,
+ * and a property test can shrink it.
  *
  * @module
  */
 
 import { createRandom } from './random.ts'
 
-/** What can happen to a customer, and how often it does. */
+/** What can happen to a customer, with weights. */
 export const ACTS = {
   subscribe: 12,
   subscribeDeclined: 2,
@@ -34,24 +34,32 @@ export const ACTS = {
   deleteCustomer: 0.3,
 } as const
 
+/** The name of an act. */
 export type DrillAct = keyof typeof ACTS
 
-/** One thing that happens. It does nothing where it makes no sense, e.g. a renewal of nothing. */
+/**
+ * One step of a history. A step without effect in the present state, such as a renewal without a
+ * subscription, does nothing.
+ */
 export interface DrillStep {
-  /** Which customer. Whoever is new signs up first. */
+  /** The customer's number. A new customer signs up first. */
   who: number
   does: DrillAct
-  /** Decides between variants: which price, which card, which of several subscriptions. */
+  /** Chooses between variants: the price, the card, or one of several subscriptions. */
   pick: number
 }
 
+/** Seed and size of a history. */
 export interface HistoryOptions {
   seed: number
   steps: number
   customers: number
 }
 
-/** A history. A few customers are busy, as in life; a longer one begins like a shorter one. */
+/**
+ * Draws a history from the seed. A few customers do most of the steps, and a longer history begins like a
+ * shorter one.
+ */
 export function drillHistory({ seed, steps, customers }: HistoryOptions): DrillStep[] {
   const random = createRandom(seed, 1)
   return Array.from({ length: steps }, () => ({

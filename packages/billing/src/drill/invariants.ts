@@ -1,6 +1,6 @@
 /**
- * What must hold in the end, whatever happened on the way. Each broken promise is one violation that
- * names the object and the values that disagree.
+ * Checks what must hold at the end of a drill. Each broken promise is a violation that names the object and
+ * the values that differ.
  *
  * @module
  */
@@ -17,29 +17,31 @@ import { readTruth } from './provider.ts'
 import { readRows } from './rows.ts'
 import type { Violation } from './violation.ts'
 
-/** What the drill saw from outside. */
+/** What the drill observed from outside. */
 export interface Witness {
-  /** Of each event that was answered 200: the hash of the bytes that were sent. */
+  /** For each event that was answered with 200: the hash of the sent bytes. */
   answered: ReadonlyMap<string, string>
   /** Ids of all events that happened. */
   happened: Iterable<string>
-  /** Everybody who signed up. */
+  /** All customers who signed up. */
   customers: readonly DrillCustomer[]
 }
 
+/** The input of `checkInvariants`. */
 export interface InvariantOptions {
   db: Database
-  /** Asks in the version 2024-04-10, and meets no faults. */
+  /** A client with API version 2024-04-10 and without faults. */
   stripe: Stripe
   witness: Witness
   calls: EffectCalls
-  /** Keys under which mails were asked for, once nothing is queued. Default: not checked. */
+  /** Idempotency keys of all mails, after the queue is empty. Default: mails are not checked. */
   mails?: Iterable<string>
 }
 
+/** The SHA-256 of a body, in hex. */
 export const hashOf = (body: string): string => createHash('sha256').update(body).digest('hex')
 
-/** All that is wrong, once everything has been delivered, pulled and processed. */
+/** All violations, after everything was delivered, pulled and processed. */
 export async function checkInvariants(options: InvariantOptions): Promise<Violation[]> {
   const { db, stripe, witness, calls, mails } = options
   const { customers } = witness
@@ -55,12 +57,13 @@ export async function checkInvariants(options: InvariantOptions): Promise<Violat
   ]
 }
 
-/** Reasons for which a person is to look at an event: they are the documented ones. */
+/** The documented reasons for which an event may need attention. */
 const DOCUMENTED = new Set(['second_current_subscription', 'trial_already_used', 'unknown_price'])
 
-/** Statuses that end an event. */
+/** Statuses of finished events. */
 const ENDED = new Set(['processed', 'ignored', 'needs_attention'])
 
+/** Events of one query. */
 const PAGE = 2_000
 
 async function checkEvents(db: Database, { answered, happened }: Witness): Promise<Violation[]> {
@@ -79,7 +82,7 @@ async function checkEvents(db: Database, { answered, happened }: Witness): Promi
     for (const { eventId: id, payload, status, reason, source, lease } of page) {
       missing.delete(id)
       unseen.delete(id)
-      if (id.startsWith(FORGED)) blame(id, 'was to be refused and is stored', 'refused')
+      if (id.startsWith(FORGED)) blame(id, 'had to be refused but is stored', 'refused')
       const hash = answered.get(id)
       if (hash && source === 'delivery' && hash !== hashOf(payload ?? '')) {
         blame(id, 'is not stored byte for byte')
@@ -88,18 +91,18 @@ async function checkEvents(db: Database, { answered, happened }: Witness): Promi
       if (status === 'needs_attention' && !DOCUMENTED.has(reason ?? '')) {
         blame(id, `needs attention: ${reason}`)
       }
-      if (lease && status !== 'pending') blame(id, `is ${status} and still leased`)
+      if (lease && status !== 'pending') blame(id, `is ${status} but still has a lease`)
     }
     const last = page.at(-1)
     if (!last) break
     after = last.eventId
   }
-  for (const id of unseen) blame(id, 'was answered 200 and is not stored')
-  for (const id of missing) blame(id, 'happened and is not stored')
+  for (const id of unseen) blame(id, 'was answered with 200 but is not stored')
+  for (const id of missing) blame(id, 'happened but is not stored')
   return violations
 }
 
-/** Asked of the tables alone, so that it holds even where the index that says so is gone. */
+/** Checks the tables directly, so that the promise is checked even if the unique index is missing. */
 async function checkCurrent(db: Database): Promise<Violation[]> {
   const several = await db.$queryRaw<{ ownerId: string; count: number }[]>`
     SELECT c."ownerId", count(*)::int AS "count" FROM "Subscription" s

@@ -1,6 +1,7 @@
 /**
- * Plays a history at the provider: through the official SDK what an account's owner or a portal does,
- * through the stand-in's controls what a buyer, a bank or time does. Nothing here asks our database.
+ * Plays a history at the provider. Acts of the account's owner or the portal go through the official SDK;
+ * acts of buyers and banks and the passing of time go through the stand-in's controls. Nothing here reads our
+ * database.
  *
  * @module
  */
@@ -18,34 +19,41 @@ export interface StandIn {
   endSubscription(subscriptionId: string): unknown
 }
 
+/** An owner in the drill. */
 export interface DrillOwner {
   ownerId: string
   email: string
 }
 
+/** The options of `createLife`. */
 export interface LifeOptions {
   stripe: Stripe
   standIn: StandIn
-  /** The host whose customers these are. */
+  /** The host of the app URL, which names the customers' environment. */
   environment: string
-  /** Who a number of the history is. */
+  /** The owner of a customer's number in the history. */
   ownerOf(who: number): DrillOwner
-  /** A customer was made at the provider. False: our row of it does not name it yet. */
+  /** Called after a customer was created at the provider. Returns whether our row names that customer already. */
   onSignUp?(owner: DrillOwner, stripeCustomerId: string): Promise<boolean> | boolean
-  /** A buyer or visitor comes to the host, which asks the provider at once. */
+  /** Called when a buyer or visitor comes to the host, which then syncs the customer. */
   onVisit?(owner: DrillOwner): unknown
 }
 
+/** Customers who live at the provider. */
 export interface Life {
-  /** Lets one thing happen. False: it made no sense, or the provider refused it. */
+  /** Plays one step. False: the customer is deleted, or the provider refused the step. */
   play(step: DrillStep): Promise<boolean>
-  /** Everybody who has signed up. */
+  /** All customers who have signed up. */
   readonly customers: readonly DrillCustomer[]
 }
 
+/** A customer at the provider. */
 export interface DrillCustomer extends DrillOwner {
   stripeCustomerId: string
-  /** Our row names it. One that never did and is deleted can be told apart by nobody. */
+  /**
+   * Whether our row named the customer at its sign-up. Only such a customer is deleted, because the deletion
+   * of an unlinked customer cannot be recognized.
+   */
   isLinked: boolean
   isDeleted: boolean
 }
@@ -57,18 +65,19 @@ const LATER_DECLINED_CARD = '4000000000000341'
 
 const DAY_SECONDS = 24 * 60 * 60
 
+/** What an act works with. */
 interface Scene {
   stripe: Stripe
   standIn: StandIn
   customer: string
   pick: number
-  /** One of `items` as the step decides; undefined of none. */
+  /** The item that the step chooses. Undefined: there are no items. */
   one<T>(items: readonly T[]): T | undefined
   price(pick: number): string
   foreignPrice(): Promise<string>
 }
 
-/** A life in which nobody has signed up yet. */
+/** Creates a life in which nobody has signed up yet. */
 export function createLife(options: LifeOptions): Life {
   const { stripe, standIn } = options
   const customers = new Map<number, DrillCustomer>()
@@ -83,7 +92,8 @@ export function createLife(options: LifeOptions): Life {
   const signUp = async (who: number): Promise<DrillCustomer> => {
     const owner = options.ownerOf(who)
     const { environment } = options
-    // As billing makes it: where our row does not name it yet, a host has crashed between the two.
+    // Created as billing creates it. A row that does not name the customer yet stands for a crash
+    // in between.
     const { id } = await stripe.customers.create(
       { metadata: { ownerId: owner.ownerId, ownerType: 'user', environment } },
       { idempotencyKey: customerKey(environment, owner.ownerId) },
@@ -133,7 +143,7 @@ export function createLife(options: LifeOptions): Life {
   }
 }
 
-/** The provider's own "no" is a part of life; anything else is a mistake in the drill. */
+/** Whether the provider refused the step, which may happen. Any other error is a mistake in the drill. */
 function isRefusal(error: unknown): boolean {
   const { type, code, status, statusCode } = error as Record<string, unknown>
   if (typeof statusCode === 'number') return statusCode >= 400 && statusCode < 500
@@ -158,7 +168,8 @@ async function running(
 
 async function checkout(scene: Scene, card: string | null): Promise<void> {
   const { stripe, standIn, customer, pick, price } = scene
-  // Who has a plan is not offered another; those are made by `subscribeAgain`, past us.
+  // A customer with a plan is not offered another. `subscribeAgain` creates second subscriptions
+  // without the host.
   if (await running(scene)) return
   const session = await stripe.checkout.sessions.create({
     mode: 'subscription',

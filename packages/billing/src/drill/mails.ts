@@ -1,6 +1,6 @@
 /**
- * Mails against the effects that set them off: each has one, under its key, so that the provider of
- * mails sends it once however often it is asked.
+ * Compares mails with the effects that set them off. Each such effect has one mail with the effect's key, so
+ * the mail provider sends the mail once, however often it is asked.
  *
  * @module
  */
@@ -16,7 +16,10 @@ interface Recorded {
 
 const MAILED = new Set(['subscription.activated', 'invoice.payment_failed'])
 
-/** `keys`: under which mails were asked for, any number of times. */
+/**
+ * Checks that each mail has an effect and the reverse. `keys` are the idempotency keys of all requested
+ * mails, with repetitions.
+ */
 export function checkMails(
   keys: Iterable<string>,
   effects: readonly Recorded[],
@@ -27,10 +30,10 @@ export function checkMails(
   const asked = new Set(keys)
   const violations: Violation[] = []
   const blame = (id: string, message: string) => violations.push({ invariant: 'mail', id, message })
-  for (const key of asked) if (!known.has(key)) blame(key, 'a mail was sent without its effect')
+  for (const key of asked) if (!known.has(key)) blame(key, 'a mail was sent without an effect')
   for (const { key, payload } of mailed) {
     const { stripeSubscriptionId: id } = payload as { stripeSubscriptionId: string | null }
-    // A mail names the plan; what is at a foreign price by now has none.
+    // A mail names the plan, so a subscription that now has a price without a plan gets no mail.
     if (id && !flagged.has(id) && !asked.has(key)) blame(key, 'set off no mail')
   }
   return violations

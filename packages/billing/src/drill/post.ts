@@ -1,6 +1,6 @@
 /**
- * The post: takes events as they happen and hands out their deliveries in the order in which they
- * are made, which is another one.
+ * Schedules deliveries: takes events as they happen, and returns their deliveries in the planned, different
+ * order.
  *
  * @module
  */
@@ -15,20 +15,23 @@ export interface Due {
   kind: DeliveryKind
 }
 
+/** The schedule of deliveries. */
 export interface Post {
-  /** Events that happened, and how many of them are never delivered. */
+  /** Number of events that happened. */
   readonly events: number
+  /** Number of events that are never delivered. */
   readonly dropped: number
-  /** Deliveries that are planned and not handed out yet. */
+  /** Number of planned deliveries that were not returned yet. */
   readonly waiting: number
-  /** One more event has happened. Returns what is due now. */
+  /** Adds an event that has happened. Returns the deliveries that are due now. */
   take(event: { id: string; body: string }): Due[]
-  /** Makes a delivery once more, so many events later. */
+  /** Schedules a delivery once more, `after` events later. */
   again(due: Due, after: number): void
-  /** All that are left; nothing further happens. */
+  /** Returns all remaining deliveries. Call it after the last event. */
   rest(): Due[]
 }
 
+/** Creates an empty schedule. */
 export function createPost(seed: number, settings: PlanSettings): Post {
   const later = new Map<number, Due[]>()
   let events = 0

@@ -1,6 +1,6 @@
 /**
- * What the provider says in the end, read through the official SDK and put into words of the drill's
- * own. It shares no code with the product's reading, so that a mistake there shows as a difference.
+ * Reads the provider's final state through the official SDK, in the drill's own terms. It shares no code with
+ * billing's own reading, so that a mistake there shows as a difference.
  *
  * @module
  */
@@ -8,12 +8,13 @@
 import type Stripe from 'stripe'
 import type { DrillCustomer } from './life.ts'
 
-/** Facts by name; times as epoch seconds. */
+/** The facts of an object, by name. Times are Unix seconds. */
 export type Facts = Record<string, string | number | boolean | null>
 
-/** Facts of each object, by the provider's id. */
+/** Objects with their facts, by the provider's id. */
 export type Objects = Map<string, Facts>
 
+/** The provider's final state. */
 export interface ProviderTruth {
   /** By our owner's id. */
   customers: Objects
@@ -21,11 +22,11 @@ export interface ProviderTruth {
   invoices: Objects
   payments: Objects
   refunds: Objects
-  /** The payments of subscriptions' invoices, by the payment's id: each has to be an order. */
+  /** The succeeded payments of subscriptions' invoices, by the payment's id. Each has to be an order here. */
   orders: Objects
 }
 
-/** Objects as the API of 2024-04-10 answers; the SDK's types describe another version. */
+/** An object of API version 2024-04-10. The SDK's types describe another version. */
 type Old = Record<string, unknown>
 
 const MARK = 'tollgate_payment'
@@ -35,7 +36,7 @@ const idIn = (value: unknown): string | null =>
 const plain = (value: unknown) => (value ?? null) as string | number | boolean | null
 const old = (object: object) => object as unknown as Old
 
-/** Everything the provider knows of `customers`. The client must ask in the version 2024-04-10. */
+/** Everything that the provider has of `customers`. The client must use API version 2024-04-10. */
 export async function readTruth(
   stripe: Stripe,
   customers: readonly DrillCustomer[],

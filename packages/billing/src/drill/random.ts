@@ -1,22 +1,23 @@
 /**
- * Random numbers that a seed repeats: the same seed and stream give the same numbers, and one stream
- * does not depend on how much another was used.
+ * Repeatable random numbers: the same seed and stream give the same numbers, and streams do not depend on
+ * each other.
  *
  * @module
  */
 
+/** A stream of random numbers. */
 export interface Random {
-  /** From 0, below 1. */
+  /** A number from 0, below 1. */
   next(): number
   /** A whole number from 0, below `below`. */
   whole(below: number): number
   chance(probability: number): boolean
   pick<T>(items: readonly [T, ...T[]]): T
-  /** A key of `weights`, as often as its weight says. */
+  /** A random key of `weights`, in proportion to its weight. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name
 }
 
-/** Numbers for `seed`; further numbers name a stream of its own. */
+/** Creates the stream of a seed. Further numbers name a separate stream. */
 export function createRandom(seed: number, ...stream: readonly number[]): Random {
   let state = [seed, ...stream].reduce((hash, part) => mix((hash ^ part) + 0x9e3779b9), 0)
   const next = () => {
@@ -40,7 +41,7 @@ export function createRandom(seed: number, ...stream: readonly number[]): Random
   }
 }
 
-/** The finaliser of MurmurHash3: every bit of the input reaches every bit of the output. */
+/** The finalizer of MurmurHash3, in which every input bit affects every output bit. */
 function mix(value: number): number {
   let mixed = value | 0
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)

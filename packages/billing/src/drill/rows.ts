@@ -1,5 +1,5 @@
 /**
- * What our tables say in the end, in the words of `provider.ts`.
+ * Reads the final state of our tables, in the terms of `provider.ts`.
  *
  * @module
  */
@@ -8,14 +8,15 @@ import type { Database } from '@repo/db'
 import { inNumbers } from '../rows.ts'
 import type { Facts, Objects, ProviderTruth } from './provider.ts'
 
+/** The final state of our tables. */
 export interface OurRows extends ProviderTruth {
-  /** Why a person has to look at a subscription, by its id. */
+  /** The flags of subscriptions, by Stripe's id. */
   flagged: Map<string, string>
 }
 
 const seconds = (date: Date | null): number | null => date && Math.floor(date.getTime() / 1000)
 
-/** Our rows of the customers of `ownerIds`. */
+/** Our rows of the owners `ownerIds`. */
 export async function readRows(db: Database, ownerIds: readonly string[]): Promise<OurRows> {
   const where = { customer: { ownerId: { in: [...ownerIds] } } }
   const customer = { select: { ownerId: true } }

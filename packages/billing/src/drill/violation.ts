@@ -1,11 +1,12 @@
 /**
- * What a check found.
+ * The result of a failed check.
  *
  * @module
  */
 
+/** A broken promise. */
 export interface Violation {
-  /** `event`, `row`, `effect`, `mail`, `current`, `refused`, or a code of the drill's own. */
+  /** The broken promise: `event`, `row`, `effect`, `mail`, `current`, `refused`, or a code of a drill. */
   invariant: string
   /** The object's id at the provider, or a key. */
   id: string
