@@ -23,6 +23,7 @@ export const databaseEnv = z.object({
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
 })
 
+/** The options of {@link createDb}. */
 export interface DbOptions {
   /** The most connections. Default 10. */
   maxConnections?: number
@@ -63,6 +64,7 @@ export const db: Database = lazy(() => {
   return shared[DB]
 })
 
+/** The time limits of a transaction, in milliseconds. */
 export interface TransactionOptions {
   /** How long to wait for a free connection, and how long to run. Defaults 5,000 and 10,000. */
   maxWaitMs?: number

@@ -33,6 +33,7 @@ const POLICY = 'as_granted'
  */
 const LOCKED_BY = 'createdAt'
 
+/** The result of {@link grantRole}. */
 export interface Granted {
   /** The number of tables that the role may write to. */
   tables: number

@@ -27,6 +27,7 @@ export interface ListenOptions {
   onLost?(error: unknown): void
 }
 
+/** A connection that receives NOTIFY messages. */
 export interface Listener {
   /** Whether every message sent up to two seconds before `now` (milliseconds) has arrived. */
   isCurrent(now: number): boolean

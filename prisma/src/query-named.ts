@@ -83,6 +83,7 @@ export interface Asking {
 /** The pool of a client of `createDb`; null for any other client, and before the first query. */
 export const poolOf = (db: Asking): pg.Pool | null => ADAPTERS.get(db)?.pool ?? null
 
+/** Runs a named statement on a connection or pool of `pg`. */
 export async function queryOn<Row>(
   connection: pg.Pool | pg.PoolClient,
   name: string,
@@ -92,6 +93,7 @@ export async function queryOn<Row>(
   return rows
 }
 
+/** An error that PostgreSQL reported. */
 export interface SqlError {
   /** The SQLSTATE, such as `23505`. Null: the server sent none. */
   state: string | null

@@ -8,12 +8,14 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from './command.ts'
 
+/** The options of every benchmark and drill. */
 export interface CommonOptions {
   quick: boolean
   json: boolean
   out: string | undefined
 }
 
+/** The parsed options of a command. */
 export interface Arguments extends CommonOptions {
   /** The text given with `--name`. */
   text(name: string): string | undefined

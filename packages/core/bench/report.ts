@@ -4,12 +4,14 @@
  * @module
  */
 
+/** One measured figure. */
 export interface Row {
   name: string
   value: number
   unit: string
 }
 
+/** One target and whether its figure met it. */
 export interface Target {
   name: string
   /** The target as text, such as `>= 150/s`. */
@@ -30,12 +32,14 @@ export function median(values: number[]): number {
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? upper) + upper) / 2 : upper
 }
 
+/** A figure of the report, rounded to three digits. */
 export const row = (name: string, value: number, unit: string): Row => ({
   name,
   value: rounded(value),
   unit,
 })
 
+/** A target that is met by `least` and more. */
 export const atLeast = (name: string, least: number, value: number, unit = ''): Target => ({
   name,
   target: `>= ${least}${unit}`,
@@ -43,6 +47,7 @@ export const atLeast = (name: string, least: number, value: number, unit = ''): 
   met: value >= least,
 })
 
+/** A target that is met below `limit`. */
 export const below = (name: string, limit: number, value: number, unit = ''): Target => ({
   name,
   target: `< ${limit}${unit}`,
@@ -50,6 +55,7 @@ export const below = (name: string, limit: number, value: number, unit = ''): Ta
   met: value < limit,
 })
 
+/** A target that is met by `limit` and less. */
 export const atMost = (name: string, limit: number, value: number, unit = ''): Target => ({
   name,
   target: `<= ${limit}${unit}`,

@@ -8,6 +8,7 @@
 
 import { TollgateError } from './errors.ts'
 
+/** Every code of an {@link EncryptionError}. */
 export type EncryptionErrorCode =
   | 'decryption_failed'
   | 'invalid_encryption_keys'
@@ -38,6 +39,7 @@ export interface EncryptionOptions {
   format?: 'v1' | 'three-parts'
 }
 
+/** Encrypts and decrypts secrets with a list of keys. */
 export interface Encryption {
   /**
    * Encrypts with the first key, as `v1.<key id>.<base64url of nonce, ciphertext and tag>` or in the form of

@@ -7,6 +7,7 @@
 import type { z } from 'zod'
 import { TollgateError } from './errors.ts'
 
+/** Environment variables by name, like `process.env`. */
 export type Environment = Record<string, string | undefined>
 
 /**

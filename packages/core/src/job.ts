@@ -5,6 +5,7 @@
  * @module
  */
 
+/** A job: its name, the check of its payload, and its work. */
 export interface JobDefinition<Payload = unknown> {
   /** The job's name, stable and unique among all packages: `email.send`. */
   name: string
@@ -22,6 +23,7 @@ export interface JobDefinition<Payload = unknown> {
   maxAttempts?: number
 }
 
+/** The facts about the running attempt of a job. */
 export interface JobInfo {
   /** The engine's id of the job. */
   id: string

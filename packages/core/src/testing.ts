@@ -11,6 +11,7 @@ import type { Logger } from './logger.ts'
 export { growsLinearly, HOSTILE_TEXTS } from './hostile-text.ts'
 export { beginRaw, sendRaw, statusesOf } from './raw-request.ts'
 
+/** A clock that a test moves. */
 export interface TestClock extends Clock {
   advance(milliseconds: number): void
   set(now: Date): void
@@ -30,6 +31,7 @@ export function createTestClock(start: Date | string = '2026-01-01T00:00:00Z'): 
   }
 }
 
+/** An entry that the test logger kept. */
 export interface LogEntry {
   level: keyof Logger
   fields: object

@@ -37,6 +37,7 @@ export interface DemoOptions {
   onReady?: (service: string, detail: string) => void
 }
 
+/** A running demo. */
 export interface Demo {
   url: string
   mailboxUrl: string
@@ -53,6 +54,7 @@ const KEYS = {
   calcomWebhook: 'tollgate-demo-calcom-webhook',
 }
 
+/** Starts the demo; `stop` of the result ends it. */
 export async function startDemo(options: DemoOptions): Promise<Demo> {
   const { folder, logger, onReady = () => {} } = options
   const closing: (() => Promise<unknown>)[] = []

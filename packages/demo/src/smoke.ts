@@ -9,6 +9,7 @@ import { createVisitor, type Visitor } from './visitor.ts'
 
 const CARD = { number: '4242 4242 4242 4242', expiry: '12 / 34', cvc: '123' }
 
+/** Walks through the main job and calls `done` after each step. */
 export async function smoke(demo: Demo, done: (step: string) => void): Promise<void> {
   const visitor = createVisitor()
   const email = `smoke-${Date.now()}@example.com`

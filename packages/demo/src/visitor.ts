@@ -19,6 +19,7 @@ interface Answer {
   body: string
 }
 
+/** A visitor on one page at a time. */
 export interface Visitor {
   readonly url: string
   readonly html: string

@@ -7,6 +7,7 @@
 import type { ReactElement } from 'react'
 import { z } from 'zod'
 
+/** A template: the schema of its props, a subject, a component, and sample props. */
 export interface EmailTemplate<Schema extends z.ZodType = z.ZodType> {
   schema: Schema
   /** The subject. Control characters become spaces, so props cannot add headers. */

@@ -16,6 +16,7 @@ import { createLogger, type Logger } from '@repo/core'
 import { EmailError } from './errors.ts'
 import type { EmailMessage, Transport } from './transport.ts'
 
+/** The content of a mail's file. */
 export interface OutboxMail extends EmailMessage {
   id: string
   headers: Record<string, string>
@@ -30,6 +31,7 @@ export interface OutboxOptions {
   logger?: Logger
 }
 
+/** Creates a transport that writes mails to a folder. */
 export function outboxTransport(options: OutboxOptions): Transport {
   const logger = createLogger(options.logger)
   return {

@@ -10,6 +10,7 @@ import type { z } from 'zod'
 import type { EmailTemplate } from './define.ts'
 import { EmailError } from './errors.ts'
 
+/** A mail's subject, HTML and text. */
 export interface RenderedEmail {
   subject: string
   html: string

@@ -27,6 +27,7 @@ const MAX_PAUSE_MS = 10_000
 /** A daily or monthly quota: the mail may be sent by a later job, but not after a pause. */
 const QUOTA = /_quota_exceeded$/
 
+/** Creates a transport that sends mails through Resend. */
 export function resendTransport(client: Resend, options: ResendTransportOptions = {}): Transport {
   const { attempts = 3, timeoutMs = 10_000, pauseMs = 500 } = options
   return {

@@ -42,6 +42,7 @@ export interface SendOptions {
   signal?: AbortSignal
 }
 
+/** Sends one mail of a template; see {@link Sender}. */
 export type SendEmail<Templates extends EmailTemplates = BuiltInEmails> = <
   Name extends Extract<keyof Templates, string>,
 >(
@@ -51,6 +52,7 @@ export type SendEmail<Templates extends EmailTemplates = BuiltInEmails> = <
   options?: SendOptions,
 ) => Promise<Delivery>
 
+/** Sends mails of a set of templates. */
 export interface Sender<Templates extends EmailTemplates = BuiltInEmails> {
   /**
    * Sends one mail.

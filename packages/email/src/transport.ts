@@ -5,6 +5,7 @@
  * @module
  */
 
+/** A rendered mail, ready to be sent. */
 export interface EmailMessage {
   /** The template's name. */
   template: string
@@ -19,6 +20,7 @@ export interface EmailMessage {
   idempotencyKey?: string
 }
 
+/** The answer of a transport that took a mail. */
 export interface Delivery {
   /** The provider's id of the mail. */
   id: string
@@ -29,6 +31,7 @@ export interface Delivery {
   deduplicated: boolean | null
 }
 
+/** Delivers rendered mails, for instance through a provider. */
 export interface Transport {
   /** Delivers the mail. @throws EmailError, whose `retryable` says whether a retry may help */
   send(message: EmailMessage, signal?: AbortSignal): Promise<Delivery>

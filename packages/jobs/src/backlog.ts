@@ -23,6 +23,7 @@ export interface BacklogWatchOptions {
   warnEverySeconds?: number
 }
 
+/** Watches for jobs that wait too long. */
 export interface BacklogWatch {
   /**
    * Call it whenever a job may have been queued, and do not wait for it. Most calls only compare two numbers;

@@ -7,6 +7,7 @@
 import { ArgumentError, requireId, requireLimit } from '@repo/core'
 import type { Db } from '@repo/db'
 
+/** A job without attempts left. */
 export interface DeadJob {
   id: string
   name: string

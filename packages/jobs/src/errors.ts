@@ -1,5 +1,6 @@
 import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 
+/** Every code of a {@link JobsError}. */
 export type JobsErrorCode = 'duplicate_job' | 'invalid_payload' | 'no_jobs' | 'unknown_job'
 
 const STATUS: Record<JobsErrorCode, number> = {

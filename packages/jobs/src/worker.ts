@@ -44,6 +44,7 @@ export interface WorkerOptions {
   silentMs?: number
 }
 
+/** A running worker. */
 export interface Worker {
   /** Takes no more jobs, waits for the running ones, and closes its connections. */
   stop(): Promise<void>

@@ -64,6 +64,7 @@ export interface DeliveryOptions {
   concurrency?: number
 }
 
+/** Sends webhooks and keeps a record of each delivery. */
 export interface DeliveryQueue {
   add(delivery: Pick<DeliveryRecord, 'eventId' | 'type' | 'endpointId' | 'url' | 'body'>): void
   /** Every delivery, the oldest first. */
@@ -86,6 +87,7 @@ export interface DeliveryQueue {
 
 const RETRY_DELAYS_MS = [1, 2, 4, 8, 16, 32, 60, 120, 300].map((delay) => delay * 1000)
 
+/** Creates a delivery queue. */
 export function createDeliveryQueue(
   options: DeliveryOptions & {
     /** The bytes of one attempt, signed now; null if the receiver was removed. */

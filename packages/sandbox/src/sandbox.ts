@@ -72,6 +72,7 @@ export interface SandboxUrls {
   mailboxUrl: string
 }
 
+/** All stand-ins behind one server. */
 export interface Sandbox {
   stripe: StripeSandbox
   creem: CreemSandbox

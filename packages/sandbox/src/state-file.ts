@@ -9,6 +9,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SandboxError } from './errors.ts'
 
+/** A file with the state of the stand-ins. */
 export interface StateFile {
   /** The parsed file; undefined if it does not exist. @throws `state_file_unreadable` */
   read(): Promise<unknown>

@@ -1,5 +1,6 @@
 import { TollgateError } from '@repo/core'
 
+/** Every code of a {@link TenancyError}. */
 export type TenancyErrorCode =
   | 'foreign_organization'
   | 'organization_required'

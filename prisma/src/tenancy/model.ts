@@ -3,6 +3,7 @@
 import type { Db } from '../client.ts'
 import type { Prisma } from '../generated/client.ts'
 
+/** A table with its tenancy, columns and relations. */
 export interface Model {
   table: string
   /** The owner of the rows, from the `@tenancy` line in the schema. */
@@ -13,6 +14,7 @@ export interface Model {
   relations: Readonly<Record<string, Relation>>
 }
 
+/** A relation from one model to another. */
 export interface Relation {
   model: Prisma.ModelName
   list: boolean

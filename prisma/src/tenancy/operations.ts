@@ -48,6 +48,7 @@ const changeMany: Rewrite = (model, args, organizationId, references = []) => ({
   data: change(model, args.data, { organizationId, references }),
 })
 
+/** The supported operations, each with its rewrite. */
 export const OPERATIONS: Readonly<Record<string, Rewrite>> = {
   findUnique: findOne,
   findUniqueOrThrow: findOne,

@@ -17,6 +17,7 @@ export interface Prepared {
 /** Runs one query; `prepare` throws if the query is refused. */
 export type Run = (prepare: () => Prepared) => Promise<unknown>
 
+/** A query that is sent once, when it is first awaited. */
 export class Query implements PromiseLike<unknown> {
   #answer: Promise<unknown> | undefined
   readonly #model: ModelName

@@ -170,5 +170,6 @@ function position(model: ModelName, cursor: unknown, organizationId: string): un
   return { ...cursor, ...scope }
 }
 
+/** The error for a query that cannot be limited to one organization. */
 export const unscoped = (model: ModelName, what: string) =>
   new TenancyError('unscoped_query', `On ${model}, ${what} cannot be limited to one organization.`)

@@ -38,6 +38,7 @@ type Scoped = {
     : Delegates[Name] & Stamping<Delegates[Name]>
 }
 
+/** The options of `$transaction`, in milliseconds, with Prisma's own names. */
 export interface TransactionChoices {
   maxWait?: number
   timeout?: number

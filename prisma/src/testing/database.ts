@@ -7,6 +7,7 @@
 import pg from 'pg'
 import { createDb, type Database, type TransactionOptions } from '../client.ts'
 
+/** A test's own database and its client. */
 export interface TestDatabase {
   db: Database
   /** The URL for the role that owns the database. */
@@ -28,6 +29,7 @@ export async function countLockWaits(db: Pick<Database, '$queryRaw'>): Promise<n
   return waits
 }
 
+/** The server and template of a test run. */
 export interface TestPostgres {
   /** The URL for a role that may create databases. */
   adminUrl: string
@@ -85,6 +87,7 @@ export async function cloneDatabase(postgres: TestPostgres, name: string): Promi
   return url.href
 }
 
+/** Drops a database, and its connections with it. */
 export const dropDatabase = (adminUrl: string, name: string): Promise<void> =>
   asAdmin(adminUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
 

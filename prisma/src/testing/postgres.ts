@@ -42,6 +42,7 @@ export interface StopOptions {
   isImmediate?: boolean
 }
 
+/** A running server. */
 export interface PostgresServer {
   port: number
   /**

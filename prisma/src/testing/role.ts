@@ -7,6 +7,7 @@
 import pg from 'pg'
 import type { TestPostgres } from './database.ts'
 
+/** A role that owns nothing. */
 export interface TestRole {
   name: string
   /** `databaseUrl` with this role as the user. */

@@ -15,6 +15,7 @@ import { createLogger, type Logger } from '../logger.ts'
 import type { RateLimitPolicy } from './policy.ts'
 import { openStore, type RateLimitDatabase, type Store } from './store.ts'
 
+/** The state of a limit after a request was counted. */
 export interface RateLimitResult {
   isAllowed: boolean
   /** Requests left in this window; 0 after the last allowed request. */
@@ -23,6 +24,7 @@ export interface RateLimitResult {
   resetSeconds: number
 }
 
+/** Counts requests against rate limits. */
 export interface RateLimiter {
   /** Counts one request of `key`. */
   consume(policy: RateLimitPolicy, key: string): Promise<RateLimitResult>

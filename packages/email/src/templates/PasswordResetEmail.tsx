@@ -6,6 +6,7 @@ import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 import { hello, words } from '../words.ts'
 
+/** Sent when somebody asks for a new password. */
 export const PasswordResetEmail = defineEmail({
   schema: z.object({
     /** Left out until the address is proven, because somebody else may have typed the name. */

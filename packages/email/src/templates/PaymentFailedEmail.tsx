@@ -7,6 +7,7 @@ import { amount, currency, defineEmail, label, link } from '../define.ts'
 import { day, money } from '../format.ts'
 import { hello, words } from '../words.ts'
 
+/** Sent when the payment of a plan failed. */
 export const PaymentFailedEmail = defineEmail({
   schema: z.object({
     name: words(),

@@ -7,6 +7,7 @@ import { amount, currency, defineEmail, label, link } from '../define.ts'
 import { day, money } from '../format.ts'
 import { words } from '../words.ts'
 
+/** Sent when a subscription has become active or its trial has started. */
 export const SubscriptionConfirmedEmail = defineEmail({
   schema: z.object({
     name: words(),

@@ -57,6 +57,7 @@ export interface CalcomBooking {
   cancellationReason: string | null
 }
 
+/** The bookings and event types of a stand-in. */
 export interface BookingStore {
   readonly clock: Clock
   readonly eventTypes: readonly CalcomEventType[]

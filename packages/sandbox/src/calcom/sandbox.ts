@@ -63,6 +63,7 @@ export interface CalcomSnapshot {
   deliveries: DeliveryRecord[]
 }
 
+/** A stand-in for Cal.com. */
 export interface CalcomSandbox {
   /** The pages under `/cal`. */
   app: Hono

@@ -15,12 +15,14 @@ import {
   findBooking,
 } from './bookings.ts'
 
+/** A receiver of webhooks. */
 export interface CalcomWebhookTarget {
   url: string
   /** The key of the signature. Without a key Cal.com sends a fixed text instead of a signature. */
   secret?: string
 }
 
+/** Cal.com's event types that the stand-in sends. */
 export type CalcomTrigger =
   | 'BOOKING_CREATED'
   | 'BOOKING_RESCHEDULED'

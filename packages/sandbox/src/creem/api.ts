@@ -151,6 +151,7 @@ const PRODUCT = {
 
 const PERIODS: readonly unknown[] = ['every-month', 'every-year']
 
+/** Creates a product, as the API or the dashboard does. @throws `CreemApiError` 400. */
 export function createProduct(store: CreemStore, body: Record<string, unknown>): CreemProduct {
   const { name, description, price, currency, billing_type, billing_period } = body
   if (body.abandoned_cart_recovery_enabled === true) {

@@ -126,6 +126,7 @@ export interface CreemTables {
   portals: { token: string; customer: string }[]
 }
 
+/** The stand-in's state and clock. */
 export interface CreemStore {
   clock: Clock
   origin: string

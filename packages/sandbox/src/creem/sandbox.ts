@@ -63,6 +63,7 @@ export interface CreemSnapshot {
   deliveries: DeliveryRecord[]
 }
 
+/** A stand-in for Creem. */
 export interface CreemSandbox {
   /** The API under `/creem/v1` and the pages under `/creem`. */
   app: Hono

@@ -19,6 +19,7 @@ export interface MailboxSandboxOptions {
   logger?: Logger
 }
 
+/** A mailbox with pages and an API. */
 export interface MailboxSandbox {
   /** The pages under `/mailbox`, and `GET /mailbox/api/messages?to=` as JSON. */
   app: Hono

@@ -26,6 +26,7 @@ export type FaultKind =
   | 'lock_timeout'
   | 'reset'
 
+/** The faults of a drill. */
 export interface Faults {
   /** The share of requests that fail, from 0 to 1. */
   rate: number
@@ -35,6 +36,7 @@ export interface Faults {
   seed?: number
 }
 
+/** Decides which requests fail. */
 export interface FaultSource {
   /** Null ends the faults. @throws `invalid_state` for a rate outside 0 to 1, or without kinds */
   set(faults: Faults | null): void

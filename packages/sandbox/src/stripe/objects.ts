@@ -233,6 +233,7 @@ export type Subject =
   | SubscriptionSchedule
   | TaxRate
 
+/** An event with its subject, which `shapes.ts` shows in each version. */
 export interface EventRecord extends Base {
   object: 'event'
   type: string

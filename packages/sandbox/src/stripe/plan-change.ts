@@ -29,6 +29,7 @@ export interface ItemChange {
   taxRates?: TaxRate[] | null
 }
 
+/** Stripe's values of `proration_behavior`. */
 export type Proration = 'create_prorations' | 'always_invoice' | 'none'
 
 /** The terms of a change. */

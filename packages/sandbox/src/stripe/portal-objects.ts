@@ -6,6 +6,7 @@
 
 import type { PRORATIONS } from './prorations.ts'
 
+/** The times at which a portal can cancel a subscription. */
 export const MODES = ['at_period_end', 'immediately'] as const
 
 export interface PortalProduct {

@@ -19,6 +19,7 @@ export interface RateLimits {
   search?: number
 }
 
+/** Counts requests against Stripe's rate limits. */
 export interface RateLimiter {
   /** Counts a request. @throws `rate_limit`, 429, with `Stripe-Rate-Limited-Reason` */
   take(limits: RateLimits | null, endpoint: string): void

@@ -76,6 +76,7 @@ export interface StripeSandboxOptions {
   onChange?: () => void
 }
 
+/** A stand-in for Stripe. */
 export interface StripeSandbox extends LifeControls {
   /** The API under `/v1` and the pages under `/stripe`. */
   app: Hono

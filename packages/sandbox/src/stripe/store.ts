@@ -130,6 +130,7 @@ export interface StripeSnapshot {
   deliveries: DeliveryRecord[]
 }
 
+/** The memory of a stand-in: its tables, indexes and clock. */
 export interface Store {
   readonly clock: Clock
   settings: StripeSettings

@@ -36,6 +36,7 @@ export interface FirstPayment {
   isDeferred: boolean
 }
 
+/** Whether a subscription is canceled or expired. */
 export const isEnded = (subscription: Subscription): boolean =>
   subscription.status === 'canceled' || subscription.status === 'incomplete_expired'
 
