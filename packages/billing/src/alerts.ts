@@ -29,7 +29,7 @@ export type Alert =
   | { code: 'order_needs_attention'; id: string; reason: string }
   /** Of the orders whose payment succeeded or failed in the last day, too few were fulfilled. */
   | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
-  /** There were too many refunded orders in the last day for the orders completed in it. */
+  /** Too many orders were refunded in the last day, compared with the orders completed in it. */
   | { code: 'refund_rate_high'; rate: number; threshold: number }
   /** A worker runs the default instance although the host has its own. Effects wait; see `pnpm billing effects`. */
   | { code: 'other_instance'; lacking: string }
@@ -60,12 +60,12 @@ export function createAlert(
   logger: Logger,
   hook: ((alert: Alert) => unknown) | undefined,
 ): (alert: Alert) => void {
-  const told = new Map<string, number>()
+  const sentAt = new Map<string, number>()
   return (alert) => {
     const isState = !('id' in alert) && !('eventId' in alert)
-    const last = told.get(alert.code) ?? 0
+    const last = sentAt.get(alert.code) ?? 0
     if (isState && Date.now() - last < REPEAT_MS) return
-    if (isState) told.set(alert.code, Date.now())
+    if (isState) sentAt.set(alert.code, Date.now())
     logger.warn(alert, 'alert')
     void (async () => hook?.(alert))().catch((error: unknown) => {
       logger.error({ code: alert.code, error }, 'onAlert failed')

@@ -7,7 +7,7 @@
 import { runCommand } from './cli/run.ts'
 
 const code = await runCommand(process.argv.slice(2))
-// A command sets the exit code itself where it succeeded and what it checked is wrong.
+// A command that succeeded but found something wrong has set the exit code itself.
 if (code !== 0) process.exitCode = code
 // An instance may hold connections of its own, and they must not keep the finished process alive.
 setTimeout(() => process.exit(), 1_000).unref()

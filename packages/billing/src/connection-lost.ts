@@ -1,5 +1,5 @@
 /**
- * Tells an error of a lost database connection from a refusal by the database.
+ * Recognises errors of a lost database connection.
  *
  * @module
  */

@@ -82,7 +82,7 @@ export interface BillingOptions {
   appUrl?: string
   /** List the old and the new secret while one is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
   stripeWebhookSecrets?: readonly string[]
-  /** Whether money is real here. Default: told by the secret key of `stripe`, else by `PAYMENT_ENV`. */
+  /** Whether money is real here. Default: as the secret key of `stripe` says, else as `PAYMENT_ENV` says. */
   livemode?: boolean
   /** Default: the `CALCOM_…` variables. */
   calcom?: Calcom
@@ -93,10 +93,10 @@ export interface BillingOptions {
   trialSecrets?: readonly string[]
   /** The host's handlers of facts, such as `invoice.paid`, each called once per fact; see `EffectHandlers`. */
   effects?: EffectHandlers
-  /** The thresholds of low balances, the handler that is told of them, and group commit. */
+  /** The thresholds of low balances, the handlers of low balances, and group commit. */
   credits?: CreditSettings
   events?: EventSettings
-  /** Receives alerts. They are also logged as warnings, with or without it. */
+  /** Receives alerts, which are also logged as warnings. Default: they are only logged. */
   onAlert?: (alert: Alert) => unknown
   limits?: AlertLimits
   /** Settings of all Stripe checkout pages, those of orders included. A call may override them. */

@@ -39,7 +39,7 @@ export function given<Args extends unknown[], R>(
   }
 }
 
-/** Leaves out the transaction, which looks like a plain object and would take for ever to walk through. */
+/** `arg` without its transaction, which looks like a plain object but is too large to check. */
 const withoutTransaction = (arg: unknown): unknown =>
   typeof arg === 'object' && arg !== null && 'tx' in arg ? { ...arg, tx: null } : arg
 
@@ -116,7 +116,7 @@ export const object =
     }
   }
 
-/** Options that may be left out. Unknown ones are refused: ignored, a mistyped filter would match all rows. */
+/** Options that may be left out. Unknown options are refused, because a mistyped filter would match all rows. */
 export const filters = (known: Record<string, Check>): Check => {
   const check = object('The options', {}, known)
   return optional((value) => {

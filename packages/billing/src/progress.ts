@@ -1,5 +1,6 @@
 /**
- * A progress bar on standard error. On a terminal it is redrawn; elsewhere a line is written every five seconds.
+ * A progress bar on standard error. On a terminal it is redrawn; elsewhere a new line is written at most every five
+ * seconds.
  *
  * @module
  */

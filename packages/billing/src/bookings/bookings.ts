@@ -95,8 +95,8 @@ async function applyToSeat(
   const data = later ? factsOf(event, attendee, latest) : stateOf(latest)
   const isForgotten = owned?.customer ? owned.customer.forgottenAt !== null : reference.isForgotten
   const calRecurringId = latest.calRecurringId ?? recurringIdOf(payload)
-  // A seat that is taken again is paid for again. Otherwise any event may bring the reference, also an older one,
-  // because a cancellation has none.
+  // A seat that is taken again is paid for again. Otherwise any event may bring the reference, even an older one,
+  // because cancellations have no reference.
   const isTakenAgain = later && hasEnded(latest.status) && !hasEnded(data.status)
   const isNamed = reference.customerId !== null || reference.needsAttention !== null
   const whose =

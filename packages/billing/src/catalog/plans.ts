@@ -126,7 +126,7 @@ export function priceOf(plans: Plans, name: string, interval: Interval): PlanPri
   return price
 }
 
-/** The part of a stored price that tells which plan it stands for. */
+/** The columns of a stored price from which its plan is known. */
 export interface SoldPrice {
   lookupKey: string | null
   interval: string | null

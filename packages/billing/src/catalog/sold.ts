@@ -1,5 +1,5 @@
 /**
- * The plan that a subscription row stands for, told by its price at Stripe and by its product at other providers.
+ * The plan that a subscription row stands for. At Stripe the price decides, at other providers the product.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { inNumbers } from '../rows.ts'
 import { type Interval, type Plans, planOfPrice, type SoldPrice } from './plans.ts'
 import type { Products } from './products.ts'
 
-/** The part of a subscription row that tells its plan. */
+/** The columns of a subscription row from which its plan is known. */
 export interface SoldRow {
   price?: (SoldPrice & { amount: bigint | number | null; currency: string }) | null
   sku: string | null

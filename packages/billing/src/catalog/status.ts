@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The statuses of a current subscription. An owner has one current subscription at the most. */
+/** The statuses of a current subscription, of which an owner has at most one. */
 export const CURRENT: readonly string[] = ['trialing', 'active', 'past_due', 'unpaid', 'paused']
 
 const ENDED: readonly string[] = ['canceled', 'incomplete_expired']
@@ -21,7 +21,7 @@ type Graceful = Stateful & { isGraceOver?: boolean }
 
 /**
  * Whether the owner has the plan's features. After a failed payment the owner keeps them while the payment is
- * retried, for `pastDueGraceDays` at the most.
+ * retried, but at most for `pastDueGraceDays`.
  */
 export const isActive = ({ status, isGraceOver = false }: Graceful): boolean =>
   status === 'active' || status === 'trialing' || (status === 'past_due' && !isGraceOver)

@@ -40,7 +40,7 @@ export interface Command {
   needs: readonly z.ZodObject[]
   /** Whether it changes plans, events, effects or money, for which the host's own instance is needed. */
   acts?: true
-  /** Whether it writes the host's plans to Stripe, for which the default plans are never used without a config. */
+  /** Whether it writes plans to Stripe, which needs a configuration even if the default plans are meant. */
   ownPlans?: true
   /** Runs the command and returns the result for `--json`. */
   run(args: string[], flags: Flags, billing: Billing): Promise<object>

@@ -80,7 +80,7 @@ export const customerCommands: Record<string, Command> = {
   'customers link': {
     takes: '<owner>',
     flags: { customer: '<cus_…>' },
-    does: 'link an owner to a Stripe customer and its subscriptions; the past has no effects',
+    does: 'link an owner to a Stripe customer and its subscriptions, without effects for the past',
     needs: EVERYTHING,
     acts: true,
     async run([ownerId = ''], { customer }, billing) {

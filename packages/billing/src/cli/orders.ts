@@ -178,7 +178,7 @@ function requireWhole(name: string, text: string): number {
   throw new UsageError(`--${name} must be a whole number above 0, not ${text}.`)
 }
 
-/** The plan of an order that is paid by an invoice and has no product; null for other orders. */
+/** The plan of an order without a SKU, or `subscription` where only an invoice is known; null without an invoice. */
 const planOf = ({ plan, interval, invoiceId }: OwnerOrder): string | null =>
   plan !== null ? `${plan} per ${interval}` : invoiceId && 'subscription'
 

@@ -1,8 +1,8 @@
 /**
  * The commands `pnpm billing …`, which people run with the instance of the host's `tollgate.config.ts`. Text and
  * progress go to standard error, beginning with the database and account that the command acts on. `--json` prints one
- * JSON document to standard output. The exit code is 0, or 2 where the command was called wrongly and did nothing, or 1
- * where it failed or what it checked is wrong.
+ * JSON document to standard output. The exit code is 0; 2 where the command was called wrongly and did nothing; 1 where
+ * it failed or found something wrong.
  *
  * @module
  */

@@ -172,7 +172,7 @@ async function priceFor(
 function requireChangeable(subscription: Stripe.Subscription): void {
   const { status } = subscription
   if (status !== 'active' && status !== 'trialing') {
-    const message = `The subscription is ${status}; it must be active to change the plan.`
+    const message = `The subscription is ${status}. Its plan can be changed once it is active.`
     throw new BillingError('subscription_not_active', message)
   }
   if (isEnding(subscription)) {

@@ -62,9 +62,9 @@ export interface Resolution {
 }
 
 /**
- * Keeps one of the owner's current subscriptions at Stripe. Of each other one the newest paid invoice is refunded, and
- * the subscription is cancelled at once. A payment that is already refunded is not refunded again. If the command is
- * refused or cut off, a repeated call does what is left to do.
+ * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the newest
+ * paid invoice of each. A payment that is already refunded is not refunded again. If the command is refused or cut off,
+ * a repeated call does what is left to do.
  *
  * @throws `customer_not_found`; `subscription_not_found` where `keep` is not a current subscription of the owner;
  * `provider_unavailable`, `provider_rejected`.

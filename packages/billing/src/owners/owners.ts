@@ -47,7 +47,7 @@ export async function forgetOwner(
   for (const each of elsewhere) {
     if (isEndedStatus(each.status)) continue
     await cancelElsewhere(ctx, each, 'now').catch((error: unknown) => {
-      // A local provider's subscriptions are gone once its process has ended.
+      // The subscriptions of a local provider are gone once its process has ended.
       if (!isBillingError(error, 'not_known_here')) throw error
     })
   }

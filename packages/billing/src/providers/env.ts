@@ -131,9 +131,9 @@ export const creemEnv = z.object({
     .string()
     .regex(/^creem_test_\w+$/, 'must be a test key (creem_test_…)')
     .optional(),
-  /** The webhook's signing secret, or several separated by commas while one is replaced. */
+  /** The webhook's secret with `PAYMENT_ENV=production`, or several separated by commas while one is replaced. */
   CREEM_PROD_WEBHOOK_SECRET: z.string().optional(),
-  /** The same with `PAYMENT_ENV=test`. */
+  /** The webhook's secret or secrets with `PAYMENT_ENV=test`. */
   CREEM_TEST_WEBHOOK_SECRET: z.string().optional(),
   /** Another server that speaks Creem's API, such as the local stand-in. Default: Creem. */
   CREEM_API_BASE: z.url({ protocol: /^https?$/ }).optional(),

@@ -69,16 +69,16 @@ export interface PaymentProvider {
   ): Promise<ProviderSubscription>
 
   /**
-   * Verifies that a delivery is the provider's and returns the objects that it hints at. `body` is the raw text. The
-   * same delivery always gives the same hints.
+   * Verifies that a delivery is the provider's, and returns its hints. `body` is the raw text. The same delivery always
+   * gives the same hints.
    *
    * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
    */
   parseWebhook(headers: Headers, body: string): ProviderHint[]
   /**
-   * Hints at what has happened since, whether it was delivered or not. A provider with a list of events reads that
+   * Yields hints at everything that has happened since, delivered or not. A provider with a list of events reads that
    * list; a provider without one asks about the objects in `known`. A hint may come again under the same event id, and
-   * need not mean that anything changed.
+   * does not prove that anything has changed.
    */
   pull(since: Date, known: KnownObjects): AsyncIterable<ProviderHint>
 
@@ -99,7 +99,7 @@ export interface PaymentPage {
   last: string | null
 }
 
-/** The abilities in which providers differ. */
+/** What a provider supports. */
 export interface ProviderCapabilities {
   /** False: a refund always covers all that is left of the payment. */
   readonly partialRefunds: boolean
@@ -175,8 +175,8 @@ export interface ProviderPayment {
   /** The SKU of the product that was paid for. Null or absent: the provider does not say. */
   sku?: string | null
   /**
-   * The payment's share of an invoice that several payments paid, in minor units: the sum of the payments `before`
-   * this one, the sum `after` it, and the sum `of` them all. Absent: this is the invoice's only payment.
+   * The payment's share of an invoice that several payments paid, in minor units. `before` is the sum of the payments
+   * before this one, `after` is that sum with this one, `of` is the sum of all. Absent: it is the only payment.
    */
   share?: { before: number; after: number; of: number }
   /** Null until the payment has succeeded. */

@@ -12,7 +12,7 @@ export interface ReceivedEvent {
   provider: ProviderName | 'calcom'
   eventId: string
   type: string
-  /** The provider's id of the customer or booking that the event is about; null where the event does not say. */
+  /** The provider's id of the customer, else of the checkout or payment, that the event is about; null without one. */
   subject: string | null
   providerCreatedAt: Date | null
   apiVersion: string | null
@@ -20,7 +20,7 @@ export interface ReceivedEvent {
   payload: string
   /** False: billing does not use this type of event, so the event is stored and not processed. */
   isListened: boolean
-  /** Why the event belongs to another party, so that it is stored and not processed. Default: it is ours. */
+  /** Set where the event belongs to another account; it is then stored and not processed. Default: it is ours. */
   foreign?: 'connected_account'
 }
 

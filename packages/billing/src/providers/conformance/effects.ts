@@ -36,7 +36,7 @@ const NAMES = [
   'order.completed',
 ] as const satisfies EffectName[]
 
-type Told = { [Name in (typeof NAMES)[number]]: Effect<Name> }[(typeof NAMES)[number]]
+type ReceivedEffect = { [Name in (typeof NAMES)[number]]: Effect<Name> }[(typeof NAMES)[number]]
 
 interface Life {
   subject: EffectsSubject
@@ -45,7 +45,7 @@ interface Life {
   /** Delivers, and returns the names of the facts that handlers have received since the last call. */
   news(): Promise<EffectName[]>
   /** All facts that handlers have received, the oldest first. */
-  told: Told[]
+  received: ReceivedEffect[]
 }
 
 /** Declares the checks. Each calls `setup` for a subject of its own, whose billing must use the handlers `effects`. */
@@ -55,12 +55,12 @@ export function effectsConformance(
 ): void {
   const check = (title: string, body: (life: Life) => Promise<void>) =>
     test(title, async () => {
-      const told: Told[] = []
-      const record = async (_: unknown, effect: Told) => void told.push(effect)
+      const received: ReceivedEffect[] = []
+      const record = async (_: unknown, effect: ReceivedEffect) => void received.push(effect)
       const handlers = Object.fromEntries(NAMES.map((name) => [name, record])) as EffectHandlers
       const subject = await setup(handlers)
       try {
-        await body(await begin(subject, told))
+        await body(await begin(subject, received))
       } finally {
         await subject.close()
       }
@@ -69,31 +69,31 @@ export function effectsConformance(
 }
 
 /** Buys a plan. Billing hears of the payment only by webhooks. */
-async function begin(subject: EffectsSubject, told: Told[]): Promise<Life> {
+async function begin(subject: EffectsSubject, received: ReceivedEffect[]): Promise<Life> {
   const { billing, world, plan } = subject
   const ownerId = await subject.owner()
   let seen = 0
   const news = async () => {
     await subject.deliver()
-    const names = told.slice(seen).map(({ name }) => name)
-    seen = told.length
+    const names = received.slice(seen).map(({ name }) => name)
+    seen = received.length
     return names
   }
   const { checkoutId } = await billing.createOrder({ ownerId, productId: plan })
   await world.pay(checkoutId)
   assert.deepEqual(await news(), ['order.completed', 'subscription.activated', 'invoice.paid'])
   const [order] = await billing.listOrders({ ownerId })
-  return { subject, ownerId, told, news, subscriptionId: order?.subscriptionId ?? '' }
+  return { subject, ownerId, received, news, subscriptionId: order?.subscriptionId ?? '' }
 }
 
 function effectChecks(check: (title: string, body: (life: Life) => Promise<void>) => void): void {
   check('the purchase of a plan is announced once, with the amount paid', async (life) => {
-    const { subject, ownerId, told, news } = life
+    const { subject, ownerId, received, news } = life
     const { billing, plan } = subject
     assert.deepEqual(await news(), [])
-    assert.ok(told.every((effect) => effect.ownerId === ownerId))
-    assert.equal(new Set(told.map(({ key }) => key)).size, told.length)
-    const [, activated, paid] = told
+    assert.ok(received.every((effect) => effect.ownerId === ownerId))
+    assert.equal(new Set(received.map(({ key }) => key)).size, received.length)
+    const [, activated, paid] = received
     assert.ok(activated?.name === 'subscription.activated' && paid?.name === 'invoice.paid')
     const { name: provider } = billing.provider
     const { subscriptionId } = activated.payload
@@ -119,26 +119,26 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
   })
 
   check('each renewal is announced once, also when two are delivered together', async (life) => {
-    const { subject, subscriptionId, news, told } = life
+    const { subject, subscriptionId, news, received } = life
     await subject.world.endPeriod(subscriptionId)
     assert.deepEqual(await news(), ['order.completed', 'invoice.paid'])
-    const paid = told.at(-1)
+    const paid = received.at(-1)
     assert.ok(paid?.name === 'invoice.paid')
     assert.equal(paid.payload.billingReason, 'subscription_cycle')
     await subject.world.endPeriod(subscriptionId)
     await subject.world.endPeriod(subscriptionId)
     const names = await news()
     assert.equal(names.filter((name) => name === 'invoice.paid').length, 2)
-    const keys = told.flatMap(({ name, key }) => (name === 'invoice.paid' ? [key] : []))
+    const keys = received.flatMap(({ name, key }) => (name === 'invoice.paid' ? [key] : []))
     assert.equal(new Set(keys).size, 4)
   })
 
   check('a failed renewal is announced, and later its payment', async (life) => {
-    const { subject, ownerId, subscriptionId, news, told } = life
+    const { subject, ownerId, subscriptionId, news, received } = life
     await subject.world.failPeriod(subscriptionId)
     assert.deepEqual(await news(), ['invoice.payment_failed'])
-    const failed = told.at(-1)
-    const activated = told.find(({ name }) => name === 'subscription.activated')
+    const failed = received.at(-1)
+    const activated = received.find(({ name }) => name === 'subscription.activated')
     assert.ok(failed?.name === 'invoice.payment_failed')
     assert.ok(activated?.name === 'subscription.activated')
     assert.equal(failed.payload.subscriptionId, activated.payload.subscriptionId)
@@ -160,9 +160,9 @@ function effectChecks(check: (title: string, body: (life: Life) => Promise<void>
   })
 
   check('an immediate cancellation is announced at once, and never again', async (life) => {
-    const { subject, ownerId, news, told } = life
+    const { subject, ownerId, news, received } = life
     await subject.billing.cancelSubscription(ownerId, { at: 'now' })
-    assert.equal(told.at(-1)?.name, 'subscription.ended')
+    assert.equal(received.at(-1)?.name, 'subscription.ended')
     assert.deepEqual(await news(), ['subscription.ended'])
     assert.deepEqual(await news(), [])
   })

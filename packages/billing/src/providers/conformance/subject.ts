@@ -10,7 +10,7 @@ import type { SoldProduct } from '../../catalog/products.ts'
 import type { BillingErrorCode } from '../../errors.ts'
 import type { CheckoutInput, KnownObjects, PaymentProvider, ProviderHint } from '../provider.ts'
 
-/** The actions of buyers, banks, dashboards, time and the network at the provider. */
+/** Plays the buyer, the bank, the dashboard, the passing of time and the network at the provider. */
 export interface ProviderWorld {
   /** Pays an open checkout as its buyer would. */
   pay(checkoutId: string): unknown

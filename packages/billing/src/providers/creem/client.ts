@@ -37,7 +37,7 @@ const hostOf = (apiKey: string): string =>
 /** The longest wait between two tries. Where Creem asks for more, the caller gets an error with `Retry-After`. */
 const MAX_WAIT_MS = 5000
 
-/** The cause of the errors that a refusal by Creem becomes. */
+/** The `cause` of the error that a refusal by Creem becomes. */
 class CreemRefusal extends Error {
   override readonly name = 'CreemRefusal'
   readonly status: number
@@ -48,7 +48,7 @@ class CreemRefusal extends Error {
   }
 }
 
-/** Whether a caught error is Creem's answer "there is no such object". */
+/** Whether a caught error means that Creem has no such object. */
 export const isMissingAtCreem = (error: unknown): boolean =>
   error instanceof BillingError && (error.cause as Partial<CreemRefusal>)?.status === 404
 

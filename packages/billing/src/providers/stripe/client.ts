@@ -33,7 +33,7 @@ export interface StripeOptions {
   limits?: RequestLimits
 }
 
-/** Where a client keeps its mode, fingerprint and limits. Registered, so that other copies of the package find it. */
+/** The key of a client's mode, fingerprint and limits, registered so that other copies of the package find it. */
 const ABOUT = Symbol.for('@repo/billing/stripe')
 
 interface About {
@@ -152,7 +152,7 @@ export const needsHolder = (error: unknown): boolean => {
 }
 
 function fromStripe(error: unknown): BillingError {
-  // Errors are told by `type`, because the SDK's ESM and CommonJS builds have different classes.
+  // Errors are recognised by `type`, because the SDK's ESM and CommonJS builds have different classes.
   const { type, code, statusCode, requestId } = error as Record<string, unknown>
   if (typeof type !== 'string' || !type.startsWith('Stripe')) throw error
   const transient =

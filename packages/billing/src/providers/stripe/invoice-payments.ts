@@ -1,6 +1,6 @@
 /**
  * The payments of an invoice that was not paid by exactly one payment, and the amounts that credit notes gave back
- * without a refund. Stripe lets several payments pay one invoice, or a payment that it did not make itself; API
+ * without a refund. Several payments may pay one invoice, and a payment made otherwise may be attached to it; API
  * versions before 2025-03-31 show only the first payment. An invoice that one payment paid costs no request.
  *
  * @see https://docs.stripe.com/invoicing/partial-payments
@@ -43,7 +43,7 @@ function mayHaveMore(invoice: Raw, known: ReadonlyMap<string | null, Raw | null>
   const paid = whole(invoice.amount_paid) ?? 0
   if (paid === 0) return false
   const first = record(invoice.payment_intent) ?? known.get(idOf(invoice.payment_intent))
-  // An old invoice's payment is not loaded. Such an invoice costs no request, unless it names no payment.
+  // The payment of an old invoice is not loaded, and no request is made for it. An invoice without any is asked about.
   if (!first) return invoice.payment_intent === null
   return first.status !== 'succeeded' || whole(first.amount) !== paid
 }

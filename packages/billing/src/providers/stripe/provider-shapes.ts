@@ -105,7 +105,7 @@ function billedOf(value: unknown) {
     amount: isPaid && lines > 0 ? lines : null,
     paidAt: isPaid ? dateOf(record(invoice.status_transitions)?.paid_at) : null,
     statusFor(own: ProviderPayment['status']): ProviderPayment['status'] {
-      // An invoice paid out of band counts as paid by this payment. Else the payment's own status counts.
+      // The payment of an invoice that was paid out of band counts as succeeded.
       if (isPaid && paidPayments(invoice).length === 0) return 'succeeded'
       // One of several payments has succeeded, but the invoice is not paid in full yet.
       return own === 'succeeded' && invoice.status === 'open' ? 'pending' : own

@@ -42,7 +42,7 @@ export async function releaseSchedule({ stripe }: Client, scheduleId: string): P
   }
 }
 
-/** Replaces the price and seats of the item `itemId` at the end of the period, after which the schedule is released. */
+/** Schedules another price and number of seats of the item `itemId` for the end of the period. */
 export async function scheduleNext(
   ctx: Client,
   subscription: Stripe.Subscription,

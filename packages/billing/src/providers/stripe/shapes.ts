@@ -1,6 +1,6 @@
 /**
- * Turns Stripe's objects into ours. Each fact is read from every field where an API version has kept it, from
- * 2024-04-10 over 2025-03-31 ("basil") to later ones. A missing fact is null, never NaN and never a guess.
+ * Turns Stripe's objects into ours. Each fact is read from every field where an API version keeps it: 2024-04-10, and
+ * 2025-03-31 ("basil") and later. A missing fact is null, never NaN and never a guess.
  *
  * @see https://docs.stripe.com/changelog/basil
  * @module

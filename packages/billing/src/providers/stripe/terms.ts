@@ -9,7 +9,7 @@ import { requireAmount, requireCurrency } from '../../amounts.ts'
 import { BillingError } from '../../errors.ts'
 import { ask } from './client.ts'
 
-/** The metadata key that tells our one-time payments from the payments that invoices make. */
+/** The metadata key that marks our one-time payments, so that they differ from the payments that invoices make. */
 export const PAYMENT_MARK = 'tollgate_payment'
 
 /** Whether a payment is a one-time payment of ours. The payment that an invoice makes belongs to a subscription. */
