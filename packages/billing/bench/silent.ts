@@ -1,6 +1,6 @@
 /**
- * A logger that writes nothing and a sender that sends nothing, so that benchmarks measure neither. The jobs
- * of mails still run.
+ * A logger that writes nothing and a sender that sends nothing. Masking of log entries and the jobs of mails
+ * still run, so benchmarks measure them.
  *
  * @module
  */

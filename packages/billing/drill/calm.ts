@@ -1,6 +1,6 @@
 /**
- * What the minute and the hour bring in production, in short: sweeps, a pull, and the work that is
- * left, until nothing waits.
+ * Does in a short time what cron does in production: sweeps, a pull, and the remaining work until nothing is
+ * pending.
  *
  * @module
  */
@@ -16,22 +16,25 @@ import { type DrillDatabase, patiently } from './database.ts'
 import { APP_URL } from './product.ts'
 
 const MAIL = 'billing.mail'
+/** The time between two sweeps. */
 const SWEEP_MS = 1_000
-/** Cron pulls every hour; a drill is over sooner. */
+/** Cron pulls every hour, which is too rare for a drill. */
 const SWEEPS_PER_PULL = 30
-/** So long without any progress, and what is left will stay. */
+/** After this long without progress the rest is taken as stuck. */
 const STUCK_MS = 300_000
 
+/** Counts of the database at the end. */
 export interface Figures {
-  /** Customer syncs begun. */
+  /** Number of syncs that began. */
   syncs: number
-  /** Events taken up, each time counted. */
+  /** Number of attempts to process events. */
   passes: number
   effects: number
-  /** Events in the end, by status. */
+  /** Number of events, by status. */
   statuses: Record<string, number>
 }
 
+/** Creates the functions that bring a drill to its end. */
 export function createCalm({ db }: DrillDatabase) {
   const enqueue = (job: string) =>
     db.$executeRaw`SELECT 1 FROM graphile_worker.add_job(${job}, job_key := ${job})`
@@ -45,13 +48,13 @@ export function createCalm({ db }: DrillDatabase) {
     })
   return {
     backlog: async () => (await left()).events,
-    /** Sweeps from now on as cron does, only more often. */
+    /** Starts sweeps as cron does, only more often. */
     sweep() {
       let isOver = false
       const run = async () => {
         for (let sweep = 1; !isOver; sweep += 1) {
           await wait(SWEEP_MS)
-          // A sweep that fails is followed by the next.
+          // The next sweep makes up for a sweep that fails.
           await enqueue(PROCESS_EVENTS).catch(() => {})
           if (sweep % SWEEPS_PER_PULL === 0) await enqueue('billing.pullEvents').catch(() => {})
         }
@@ -64,14 +67,15 @@ export function createCalm({ db }: DrillDatabase) {
         },
       }
     },
-    /** Waits for the workers until nothing is left, or nothing moves any more. */
+    /** Waits until the workers have finished everything, or make no more progress. */
     async drain(): Promise<void> {
-      const progress = createProgress('events and mails of those that were left')
+      const progress = createProgress('remaining events and mails')
       let moved = Date.now()
       let least = Number.POSITIVE_INFINITY
       let most = 0
       for (;;) {
-        // A job that failed in a mishap waits for up to hours by its own curve.
+        // A job that failed in a mishap may have to wait for hours, so its retry is brought
+        // forward.
         await db.$executeRaw`
           UPDATE graphile_worker._private_jobs SET "run_at" = now() WHERE "run_at" > now()`
         const { events, jobs } = await left()
@@ -85,7 +89,7 @@ export function createCalm({ db }: DrillDatabase) {
       }
       progress.end()
     },
-    /** Stores what never arrived; how many that were. */
+    /** Pulls events that never arrived. Returns their number. */
     async pull(stripe: Stripe): Promise<number> {
       const billing = createBilling({
         db,
@@ -97,14 +101,14 @@ export function createCalm({ db }: DrillDatabase) {
       await billing.pullEvents()
       return db.webhookEvent.count({ where: { source: 'pull' } })
     },
-    /** Mails whose job did not come to an end. Of sweeps there will be others. */
+    /** Violations for jobs of mails that did not end. Other jobs are repeated by sweeps. */
     async leftMails(): Promise<Violation[]> {
       const jobs = await db.$queryRaw<{ key: string; what: string }[]>`
         SELECT j."payload"->>'key' AS "key", CASE
           WHEN j."attempts" >= j."max_attempts" THEN 'is dead: ' || coalesce(j."last_error", '')
           WHEN j."locked_by" IS NULL THEN 'waits for a worker'
-          WHEN w."id" IS NULL THEN 'is held by a worker nobody knows'
-          ELSE 'is held by a worker that lives' END AS "what"
+          WHEN w."id" IS NULL THEN 'is held by an unknown worker'
+          ELSE 'is held by a running worker' END AS "what"
         FROM graphile_worker._private_jobs j
         JOIN graphile_worker._private_tasks t ON t."id" = j."task_id" AND t."identifier" = ${MAIL}
         LEFT JOIN "JobWorker" w ON w."id" = j."locked_by"`

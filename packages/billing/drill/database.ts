@@ -1,6 +1,6 @@
 /**
- * The database server of a drill: on a disk and durable, because what was acknowledged has to outlive
- * a crash; and its mishaps.
+ * The database server of a drill, and its mishaps. The server writes durably to disk, because acknowledged
+ * changes have to survive a crash.
  *
  * @module
  */
@@ -17,23 +17,26 @@ import { createCallTable } from '../src/testing.ts'
 
 const NAME = 'drill'
 
+/** The server, its database, and its mishaps. */
 export interface DrillDatabase {
   url: string
   db: Database
-  /** Ends so great a share of the connections, whatever they are doing. */
+  /** Terminates this share of the connections, whatever they are doing. */
   cut(share: number): Promise<void>
   /** Stops the server and starts it again. */
   restart(options: StopOptions): Promise<void>
 }
 
+/** Starts the server and migrates its database. */
 export async function startDatabase(folder: string, scope: Scope): Promise<DrillDatabase> {
-  // A named folder keeps what a throw-away server switches off.
+  // In a named folder the server keeps fsync on.
   const options = { folder: join(folder, 'postgres') }
   let postgres = await startPostgres(options)
   const { port, adminUrl } = postgres
   scope.add(async () => {
     await postgres.stop({ isImmediate: true })
-    // Root's server may not reach a private folder, and then its cluster lies elsewhere.
+    // For root the server's data may be in another folder, because its user cannot read a private
+    // folder.
     rmSync(postgres.folder, { recursive: true, force: true })
   })
   const url = await postgres.createDatabase(NAME)
@@ -64,7 +67,7 @@ export async function startDatabase(folder: string, scope: Scope): Promise<Drill
 
 const PATIENCE_MS = 300_000
 
-/** Does `work` again until no mishap comes between. @throws its error after five minutes */
+/** Repeats `work` until it succeeds. @throws its error after five minutes. */
 export async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
   const began = Date.now()
   for (;;) {

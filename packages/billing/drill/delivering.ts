@@ -1,6 +1,6 @@
 /**
- * The deliveries of a drill: of the history while it is played, and then of changes that are made
- * behind a host that has just asked.
+ * Makes the deliveries of a drill: first those of the played history, then those of changes that happen while
+ * a host is syncing.
  *
  * @module
  */
@@ -14,19 +14,20 @@ import type { Product } from './product.ts'
 import type { Provider } from './provider-process.ts'
 import type { Remote } from './remote.ts'
 
-/** Things that happen between two looks at what there is to deliver. */
+/** Steps played between two rounds of deliveries. */
 const STEPS_AT_ONCE = 20
-/** Events that a late delivery may come after: most of a small run, and some weeks of a large one. */
+/** How many events a late delivery waits for at the most. */
 const REACH = 600
-/** A small run takes so long at least: long enough for each mishap to come. */
+/** The shortest duration of a run, so that each mishap comes. */
 const MIN_PLAY_MS = 32_000
-/** More events than this wait: the customers pause, so that what is checked is not one long backlog. */
+/** The most pending events. Above it the customers pause, so that the drill does not test one long backlog. */
 const MAX_BACKLOG = 1_500
-/** The share of deliveries that the races get, and what they need at least to show anything. */
+/** The share of deliveries for the races, and the fewest that show anything. */
 const RACES = { share: 0.05, least: 300 }
-/** Often enough that one of two syncs is overtaken by the other. */
+/** Late answers, frequent enough that syncs overtake each other. */
 const LATE = { rate: 0.2, kinds: ['late'] as const }
 
+/** The parts that deliveries need. */
 export interface DeliveringOptions {
   options: Options
   provider: Remote<Provider>
@@ -34,6 +35,7 @@ export interface DeliveringOptions {
   backlog(): Promise<number>
 }
 
+/** Creates the functions that play the history and deliver its events. */
 export function createDelivering({ options, provider, system, backlog }: DeliveringOptions) {
   const { seed, events: total } = options
   const progress = createProgress('deliveries')
@@ -52,7 +54,7 @@ export function createDelivering({ options, provider, system, backlog }: Deliver
   let begun = 0
   let steps = 0
   const deliver = async (due: Due): Promise<void> => {
-    // What is beyond the number asked for is as good as dropped: a pull finds it.
+    // Events beyond the wanted number of deliveries are not delivered. A pull finds them.
     if (begun >= total) return
     begun += 1
     await postman.deliver(due)
@@ -60,16 +62,16 @@ export function createDelivering({ options, provider, system, backlog }: Deliver
   return {
     postman,
     post,
-    /** Ids of all events. */
+    /** Ids of all events that happened. */
     happened,
     get steps() {
       return steps
     },
-    /** Deliveries that are over. */
+    /** Number of finished deliveries. */
     get done() {
       return done
     },
-    /** Plays the history until there are as many deliveries as it gets, and makes them. */
+    /** Plays the history until it has its share of deliveries, and makes them. */
     async play(): Promise<void> {
       const began = Date.now()
       for (let goesOn = true; goesOn && begun + post.waiting < beforeRaces; ) {
@@ -89,7 +91,7 @@ export function createDelivering({ options, provider, system, backlog }: Deliver
       for (const due of post.rest()) await deliver(due)
       await postman.settled()
     },
-    /** Makes the rest: of changes that a sync under way has not seen, told at once. */
+    /** Makes the other deliveries: events of changes that a running sync has not seen, delivered at once. */
     async race(): Promise<void> {
       await provider.setFaults({ rate: LATE.rate, kinds: [...LATE.kinds], seed })
       for (let turn = 0; begun < total && turn < total; turn += 1) {

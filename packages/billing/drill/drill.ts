@@ -1,6 +1,6 @@
 /**
- * One drill: a history is played and delivered under mishaps; then all is calm, what is left is
- * worked through, and what must hold is checked.
+ * Runs one drill of webhooks. A history is played and its events are delivered under mishaps. Then the
+ * mishaps end, the remaining work is finished, and the promises are checked.
  *
  * @module
  */
@@ -26,10 +26,15 @@ import type { Report } from './report.ts'
 import { createSystem } from './system.ts'
 
 const HOSTS = 2
-/** Times of the product, and how long a process takes to start on the machine that they are made for. */
+/**
+ * Lease and timeout of the product, and how long a process takes to start on the machine for which these
+ * times were chosen.
+ */
 const TIMES = { leaseMs: 3_000, timeoutMs: 1_500, startMs: 3_000 }
+/** Ids of the provider and of owners in violations. */
 const PROVIDER_ID = /\b[a-z]+_\w{8,}|\b[0-9a-f]{8}-[0-9a-f-]{27}/g
 
+/** Runs a drill and returns its report. */
 export async function drill(options: Options, scope: Scope): Promise<Report> {
   const { seed, events, workers } = options
   const began = Date.now()
@@ -41,7 +46,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
   const database = await startDatabase(folder, scope)
   const settings: ProviderSettings = {
     seed,
-    // An event is delivered less than twice on the average, and most steps make several.
+    // More than enough steps: most steps cause several events.
     steps: events,
     customers: Math.max(20, Math.round(events / 60)),
   }
@@ -51,7 +56,8 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
     settings,
   )
   scope.add(() => child.stop())
-  // On a slower machine a pass takes longer too, and one that always loses its lease gets nothing done.
+  // On a slower machine processing takes longer, too, and a process that always loses its lease
+  // finishes nothing.
   const pace = Math.max(1, (Date.now() - starting) / TIMES.startMs)
   const leaseMs = Math.ceil(TIMES.leaseMs * pace)
   const timeoutMs = Math.ceil(TIMES.timeoutMs * pace)
@@ -89,7 +95,7 @@ export async function drill(options: Options, scope: Scope): Promise<Report> {
   await delivering.race()
   const { postman, post, happened } = delivering
   system.calm()
-  say(`calm: ${await calm.backlog()} events wait`)
+  say(`the mishaps are over, and ${await calm.backlog()} events are pending`)
   const playedMs = Date.now() - began
   await calm.drain()
   const pulled = await calm.pull(createStripe(SECRET_KEY, { apiBase: stripeUrl }))

@@ -1,4 +1,4 @@
-/** A host's web process: takes webhooks in, and lets visitors ask what they have bought. */
+/** A host's web process: receives webhooks, and syncs the customers of visitors. */
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ const { db, billing } = createProduct(settingsOf<ProductSettings>())
 async function route(request: Request): Promise<Response> {
   const [, what, ownerId = ''] = new URL(request.url).pathname.split('/')
   if (what === 'api') return billing.handleStripeWebhook(request)
-  // As the page does that a buyer comes back to.
+  // As on the page to which a buyer returns.
   const { written } = await billing.syncCustomer(ownerId)
   return Response.json({ written })
 }

@@ -1,5 +1,5 @@
 /**
- * The host's side of the customers' life: their rows, and their visits.
+ * The host's part in the customers' lives: their rows and their visits.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import type { DrillOwner } from '../src/testing.ts'
 import { type DrillDatabase, patiently } from './database.ts'
 import type { Product } from './product.ts'
 
+/** Creates the functions that the provider's process calls. */
 export function linkCustomers({ db }: DrillDatabase, system: Product) {
   let signUps = 0
   let visits = 0
@@ -15,7 +16,10 @@ export function linkCustomers({ db }: DrillDatabase, system: Product) {
     get visits() {
       return visits
     },
-    /** Every other customer is linked at once; of the rest we learn by their first event. */
+    /**
+     * Inserts user and customer. Every other customer is linked at once; the others are linked by their first
+     * event. Returns whether the customer is linked.
+     */
     async signUp({ ownerId, email }: DrillOwner, stripeCustomerId: string): Promise<boolean> {
       signUps += 1
       const isLinked = signUps % 2 === 0
@@ -30,7 +34,7 @@ export function linkCustomers({ db }: DrillDatabase, system: Product) {
       })
       return isLinked
     },
-    /** Nobody waits for the answer, and a visit that fails is one. */
+    /** Sends a visit to a host without waiting for the answer. A failed visit counts, too. */
     visit({ ownerId }: DrillOwner): void {
       const hosts = system.urls('host')
       const host = hosts[visits % hosts.length]

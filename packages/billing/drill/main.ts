@@ -1,10 +1,15 @@
 /**
- * `pnpm drill webhooks`: customers live at a stand-in of Stripe while deliveries are lost, doubled and
- * forged, processes are killed, and the database and the provider fail; in the end our tables have to
- * say what the provider says. `pnpm drill credits`: callers change credits while processes are killed and
- * the database fails; in the end the ledger has to hold together and to hold what callers were answered.
- * Exit code 0: all holds; 1: something does not; 2: an option cannot be meant. It leaves nothing behind,
- * also on Ctrl-C.
+ * The command `pnpm drill`.
+ *
+ * `pnpm drill webhooks`: customers live at a stand-in of Stripe while deliveries are lost, repeated and
+ * forged, processes are killed, and the database and the provider fail. At the end our tables have to agree
+ * with the provider.
+ *
+ * `pnpm drill credits`: callers change credits while processes are killed and the database fails. At the end
+ * the ledger must have no violation and must agree with the answers that callers got.
+ *
+ * Exit code 0: all promises hold. 1: a promise is broken. 2: an option is wrong. The command leaves nothing
+ * behind, even after Ctrl-C.
  *
  * @module
  */
@@ -19,6 +24,7 @@ import { drill } from './drill.ts'
 import { readOptions, USAGE } from './options.ts'
 import { draw } from './report.ts'
 
+/** A drill as a command. */
 interface Drill<Options, Report> {
   usage: string
   readOptions(args: string[]): Options
@@ -54,7 +60,7 @@ const DRILLS = {
 const name = process.argv.slice(2).find((argument) => argument in DRILLS)
 if (name === undefined) {
   await runCommand(`${USAGE}\n${creditsOptions.USAGE}`, async () => {
-    throw new UsageError('A drill is of webhooks or of credits.')
+    throw new UsageError('The first argument must be webhooks or credits.')
   })
 }
 await DRILLS[name as keyof typeof DRILLS]()

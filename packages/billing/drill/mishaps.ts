@@ -1,5 +1,5 @@
 /**
- * What befalls the system while it works.
+ * The mishaps of a drill of webhooks.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { DrillDatabase } from './database.ts'
 import { type Pack, playPack, shuffled } from './pack.ts'
 import type { Product } from './product.ts'
 
-/** How many of each are in a pack. */
+/** How often each mishap is in a pack. */
 const PACK = {
   'host killed': 2,
   'worker killed': 3,
@@ -23,15 +23,18 @@ const PACK = {
   'provider failing': 3,
 } as const
 
+/** The name of a mishap. */
 export type Mishap = keyof typeof PACK
 
+/** Faults of a failing provider. */
 const KINDS: readonly FaultKind[] = ['429', '500', 'hang', 'reset', 'applied', 'late']
 
-/** Some of the provider's answers are always late: what a sync holds may be no longer so. */
+/** The provider's usual faults. Some answers are always late, so that the state a sync has loaded may be outdated. */
 const USUAL = { rate: 0.02, kinds: ['late', '500'] as FaultKind[] }
 
 const PAUSE_MS = { least: 600, more: 1_800 }
 
+/** The parts that mishaps need. */
 export interface MishapOptions {
   seed: number
   leaseMs: number
@@ -41,8 +44,10 @@ export interface MishapOptions {
   setFaults(faults: Required<Faults> | null): Promise<unknown>
 }
 
+/** The running mishaps. */
 export type Mishaps = Pack<Mishap>
 
+/** Starts the mishaps, which last until `stop`. */
 export function startMishaps(options: MishapOptions): Mishaps {
   const random = createRandom(options.seed, 5)
   const usual = options.setFaults({ ...USUAL, seed: random.whole(1e9) })
@@ -77,7 +82,7 @@ async function befall(
     case 'host frozen':
       return system.freeze('host', random, leaseMs / 3)
     case 'worker frozen':
-      // Longer than a lease: when it moves again, what it held is another's.
+      // Longer than a lease, so that another worker has taken its events when it continues.
       return system.freeze('worker', random, leaseMs * 1.3)
     case 'connections cut':
       return database.cut(0.2 + random.next() * 0.8)

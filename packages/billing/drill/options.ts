@@ -1,5 +1,5 @@
 /**
- * What the command was asked for.
+ * The options of the command.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import { UsageError } from '../../core/bench/command.ts'
 import { readArguments } from '../../core/bench/options.ts'
 
 export const USAGE = `pnpm drill webhooks [options]
-  --events <n>   deliveries to make, genuine and refused (default 20000)
-  --seed <n>     decides history, deliveries and faults (default: a new one, which is printed)
+  --events <n>   deliveries, genuine and refused ones together (default 20000)
+  --seed <n>     decides history, deliveries and faults (default: a new seed, which is printed)
   --workers <n>  worker processes (default 2)
   --quick        1500 deliveries, under a minute
-  --json         one JSON document on standard output, all else on standard error
-  --out <file>   the same document in a file`
+  --json         prints one JSON document on standard output, and all else on standard error
+  --out <file>   writes the same document into a file`
 
 export interface Options {
   seed: number
-  /** Deliveries to make. */
+  /** Number of deliveries. */
   events: number
   workers: number
   json: boolean
   out: string | undefined
 }
 
-/** @throws UsageError */
+/** Reads the options. @throws UsageError. */
 export function readOptions(args: string[]): Options {
   const { quick, json, out, text, whole } = readArguments(args, 'webhooks', [
     'events',
@@ -40,7 +40,7 @@ export function readOptions(args: string[]): Options {
   }
 }
 
-/** @throws UsageError */
+/** The seed of an option's text, or a new seed. @throws UsageError. */
 export function seedOf(text: string | undefined): number {
   if (text === undefined) return Math.floor(Math.random() * 1_000_000)
   const seed = Number(text)

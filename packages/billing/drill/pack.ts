@@ -1,7 +1,7 @@
 /**
- * Mishaps, drawn from the seed like cards from a pack, so that each comes about as often as it should
- * also in a short run; when it comes depends on the machine. Between two of them something gets through:
- * on a slow machine they would else stop all work, and no run would end.
+ * Draws mishaps from the seed like cards from a pack, so that even in a short run each mishap comes about as
+ * often as wanted. Their timing depends on the machine. Between two mishaps some work has to succeed, because
+ * on a slow machine the mishaps would otherwise stop all work and the run would never end.
  *
  * @module
  */
@@ -9,27 +9,32 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Random } from '../src/testing.ts'
 
+/** The share of the work that has to succeed between two mishaps. */
 const LEAST_PROGRESS = 0.01
 
+/** The mishaps, their timing and their effects. */
 export interface PackOptions<Mishap extends string> {
   random: Random
-  /** How many of each are in a pack. */
+  /** How often each mishap is in a pack. */
   pack: Readonly<Record<Mishap, number>>
   pauseMs: { least: number; more: number }
-  /** The share of the work that has got through so far. Between two mishaps it grows by a hundredth. */
+  /** The share of the work that has succeeded so far, from 0 to 1. */
   progress(): number
+  /** Makes a mishap happen. */
   befall(mishap: Mishap): Promise<void> | void
-  /** Whether the next one waits for the end of this. */
+  /** Whether the next mishap waits for the end of this one. */
   isAlone(mishap: Mishap): boolean
 }
 
+/** Running mishaps. */
 export interface Pack<Mishap extends string> {
-  /** How often each came. */
+  /** How often each mishap happened. */
   readonly counts: ReadonlyMap<Mishap, number>
-  /** No more of them; resolves once the last is over. */
+  /** Stops the mishaps. Resolves once the last is over. */
   stop(): Promise<void>
 }
 
+/** Starts drawing mishaps. */
 export function playPack<Mishap extends string>(options: PackOptions<Mishap>): Pack<Mishap> {
   const { random, pauseMs, progress, befall, isAlone } = options
   const pack = Object.entries<number>(options.pack).flatMap(([name, count]) =>
@@ -47,7 +52,7 @@ export function playPack<Mishap extends string>(options: PackOptions<Mishap>): P
         if (isOver) break
         next = progress() + LEAST_PROGRESS
         counts.set(mishap, (counts.get(mishap) ?? 0) + 1)
-        // Some last; the next does not wait for them, and may come between.
+        // A mishap may last a while. The next does not wait for it unless `isAlone` says so.
         const happening = Promise.resolve(befall(mishap))
           .catch(() => {})
           .finally(() => open.delete(happening))
@@ -67,6 +72,7 @@ export function playPack<Mishap extends string>(options: PackOptions<Mishap>): P
   }
 }
 
+/** The items in random order. */
 export function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
   const left = [...items]
   return items.flatMap(() => left.splice(random.whole(left.length), 1))

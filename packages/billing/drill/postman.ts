@@ -1,6 +1,6 @@
 /**
- * Delivers as the provider does: many at a time, with a limit on each answer, and again until the
- * answer is 200. What has to be refused is delivered until it is.
+ * Delivers as the provider does: many deliveries at a time, each with a time limit, repeated until the answer
+ * is 200. A delivery that has to be refused is repeated until it is refused.
  *
  * @module
  */
@@ -16,32 +16,38 @@ import {
 } from '../src/testing.ts'
 import { WEBHOOK_SECRET } from './product.ts'
 
+/** Deliveries at a time. */
 const AT_ONCE = 24
+/** The time limit of an answer. */
 const ANSWER_MS = 20_000
 const RETRY_MS = { first: 100, most: 1_500 }
-/** For so long nothing gets through, and nothing will; or all but this delivery does. */
+/** A delivery is given up after this long without any success, or after this many tries. */
 const GIVE_UP = { stillMs: 300_000, tries: 500 }
 
+/** Where to deliver. */
 export interface PostmanOptions {
   seed: number
-  /** Where to deliver to now. */
+  /** URLs of the running hosts. */
   hosts(): string[]
   onDelivered(): void
 }
 
+/** Delivers events and records the answers. */
 export interface Postman {
-  /** Deliveries begun, by kind, and the tries they took. */
+  /** Number of deliveries that began, by kind. */
   readonly made: Record<DeliveryKind, number>
+  /** Number of requests for these deliveries. */
   readonly tries: number
-  /** Of each event that was answered 200: the hash of its bytes. */
+  /** For each event that was answered with 200: the hash of its bytes. */
   readonly answered: Map<string, string>
   readonly violations: Violation[]
   /** Begins a delivery as soon as there is room for one more. */
   deliver(due: Due): Promise<void>
-  /** Resolves once nothing is under way. */
+  /** Resolves once no delivery is under way. */
   settled(): Promise<void>
 }
 
+/** Creates a postman without deliveries. */
 export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Postman {
   const random = createRandom(seed, 6)
   const made = { genuine: 0, damaged: 0, forged: 0, stale: 0, early: 0 }
@@ -51,7 +57,7 @@ export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Pos
   let tries = 0
   let answeredAt = Date.now()
 
-  /** The status of the answer; null where none came. */
+  /** The status of the answer. Null: no answer arrived. */
   const attempt = async (body: string, signature: string): Promise<number | null> => {
     const all = hosts()
     const host = all[random.whole(all.length)]
@@ -75,7 +81,7 @@ export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Pos
     const began = Date.now()
     let pause = RETRY_MS.first
     for (let count = 1; ; count += 1) {
-      // Signed anew for each try, as the provider does.
+      // Each try has a new signature, as at the provider.
       const signed = signDelivery(kind, body, WEBHOOK_SECRET)
       const status = await attempt(signed.body, signed.signature)
       if (status === wanted) {
@@ -86,7 +92,7 @@ export function createPostman({ seed, hosts, onDelivered }: PostmanOptions): Pos
       const isRefused = status !== null && status < 500
       const isStill = Date.now() - Math.max(began, answeredAt) > GIVE_UP.stillMs
       if (isRefused || isStill || count >= GIVE_UP.tries) {
-        const message = `${kind}: ${status ?? 'no answer'} in place of ${wanted}`
+        const message = `${kind} delivery: answered with ${status ?? 'nothing'} instead of ${wanted}`
         violations.push({ invariant: kind === 'genuine' ? 'event' : 'refused', id, message })
         return
       }

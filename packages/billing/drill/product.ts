@@ -1,6 +1,6 @@
 /**
- * The product as a process of the drill runs it: everything as in production, with shorter times,
- * and with effects that are counted and now and then fail or end the process.
+ * Billing as a process of the drill runs it: as in production, but with shorter times, and with handlers that
+ * count effects and sometimes fail or kill the process.
  *
  * @module
  */
@@ -13,28 +13,32 @@ import { createBilling, createStripe } from '../src/index.ts'
 import { countingEffects, createRandom, type DrillOwner } from '../src/testing.ts'
 import type { LifeSettings, System } from './system.ts'
 
+/** Keys and host of the drill. */
 export const SECRET_KEY = 'sk_test_drill'
 export const WEBHOOK_SECRET = 'whsec_drill'
 export const APP_URL = 'http://localhost:3000'
 
+/** The settings of a process. */
 export interface ProductSettings extends LifeSettings {
   databaseUrl: string
   stripeUrl: string
   seed: number
-  /** How long a pass may take over a customer before another may, and an answer of the provider. */
+  /** How long a process may hold events before another may take them. */
   leaseMs: number
+  /** How long an answer of the provider may take. */
   timeoutMs: number
-  /** The file that takes the key of each mail. */
+  /** The file to which the key of each mail is appended. */
   mails: string
 }
 
-/** The processes of the product. When it is calm, handlers do not fail. */
+/** The processes of the product. After `calm` handlers no longer fail. */
 export type Product = System<'host' | 'worker'>
 
+/** Shares of handler calls that throw, and that kill the process. */
 const SHARE_THROWS = 0.01
 const SHARE_DIES = 0.0015
 
-/** Billing over its own connections. The parent's word `calm` ends the failing. */
+/** Creates billing with a database client of its own. The parent's message `calm` ends the failures of handlers. */
 export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: ProductSettings) {
   const { leaseMs, timeoutMs } = settings
   const random = createRandom(settings.seed, 4, settings.number)
@@ -44,7 +48,7 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
   })
   const fails = (): boolean => {
     if (isCalm) return false
-    // In the middle of the transaction, after the handler has written.
+    // The kill comes within the transaction, after the handler's write.
     if (random.chance(SHARE_DIES)) process.kill(process.pid, 'SIGKILL')
     return random.chance(SHARE_THROWS)
   }
@@ -52,7 +56,7 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
   const billing = createBilling({
     db,
     stripe: createStripe(SECRET_KEY, {
-      // What was refused is tried again by what asks.
+      // The limiter does not retry, because the event or the visit is retried.
       limits: { tries: 1 },
       apiBase: stripeUrl,
       timeoutMs,
@@ -74,7 +78,7 @@ export function createProduct({ databaseUrl, stripeUrl, mails, ...settings }: Pr
   return { db, billing }
 }
 
-/** Who a number of the history is: the same in every process. */
+/** The owner of a customer's number in the history, the same in every process. */
 export function ownerOf(seed: number, who: number): DrillOwner {
   const hex = createHash('sha256').update(`${seed} ${who}`).digest('hex')
   const ownerId = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)]

@@ -1,6 +1,6 @@
 /**
- * The provider in a process of its own: the stand-in, and the customers who live at it. They meet no
- * faults; the product that asks over the network does.
+ * Runs the provider in a process of its own: the stand-in and its customers. Only requests of the product
+ * over the network meet faults; requests of the customers do not.
  */
 
 import { setTimeout as wait } from 'node:timers/promises'
@@ -19,22 +19,24 @@ import {
 import { APP_URL, ownerOf, SECRET_KEY } from './product.ts'
 import { connect } from './remote.ts'
 
+/** The settings of the process. */
 export interface ProviderSettings {
   seed: number
   steps: number
   customers: number
 }
 
+/** The result of played steps. */
 export interface Played {
-  /** Since the last time, oldest first. */
+  /** New events, the oldest first. */
   events: { id: string; body: string }[]
-  /** False: the history is over. */
+  /** False: the history has ended. */
   goesOn: boolean
 }
 
-/** What the provider asks of the process that started it. */
+/** Functions of the parent process that this process calls. */
 export type ProviderHost = {
-  /** A customer was made. Told whether our row names it now. */
+  /** A customer was created. Returns whether our row names that customer. */
   signUp(owner: DrillOwner, stripeCustomerId: string): Promise<boolean>
   visit(owner: DrillOwner): void
 }
@@ -46,7 +48,10 @@ const sandbox = createSandbox({
 })
 let faults: Required<Faults> | null = null
 
-/** Which fault comes is drawn when a request arrives, at once; so none is drawn for these. */
+/**
+ * `fetch` of the customers. The stand-in draws a fault as soon as a request arrives, so faults are switched
+ * off for just that moment.
+ */
 const spared: typeof fetch = (input, init) => {
   sandbox.stripe.setFaults(null)
   const answer = sandbox.stripe.fetch(new Request(input, init))
@@ -73,6 +78,7 @@ const host = connect<ProviderHost>(process, {
   customers: () => [...life.customers],
   stepsOf,
 })
+/** Functions of this process that the parent calls. */
 export type Provider = {
   pushPlans(): Promise<unknown>
   play(steps: number): Promise<Played>
@@ -95,17 +101,20 @@ const history = drillHistory({ seed, steps: count, customers })
 let played = 0
 let last: string | undefined
 
-/** Lets so many things happen. */
+/** Plays `steps` steps of the history. */
 async function play(steps: number): Promise<Played> {
   for (const step of history.slice(played, played + steps)) await life.play(step)
   played += steps
   return { events: await newEvents(), goesOn: played < history.length }
 }
 
-/** The host has asked, and has not heard all yet. */
+/** How long a host has been syncing when its customer changes. */
 const HEAD_START_MS = 40
 
-/** Somebody comes back to the host, and while it asks, things change: what it holds is old. */
+/**
+ * Lets a customer visit the host and then changes that customer, so that the host's sync has loaded outdated
+ * state.
+ */
 async function changeBehind(turn: number): Promise<Played> {
   const all = [...new Set(history.slice(0, played).map(({ who }) => who))]
   const who = all[turn % all.length] ?? 0
@@ -132,15 +141,16 @@ async function newEvents(): Promise<Played['events']> {
   }
 }
 
+/** A customer's steps, for a report of violations. */
 export interface CustomerSteps {
   ownerId: string
   stripeCustomerId: string
-  /** What is wrong with them, of the ids asked for. */
+  /** The wanted ids that belong to the customer. */
   ids: string[]
   steps: DrillStep[]
 }
 
-/** The histories of those whom `ids` of theirs, or of their objects, name. */
+/** The steps of the customers to whom `ids`, or objects with these ids, belong. */
 function stepsOf(ids: string[]): CustomerSteps[] {
   const found = new Map<string, Set<string>>()
   for (const event of sandbox.stripe.events) {

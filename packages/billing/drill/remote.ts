@@ -1,19 +1,21 @@
 /**
- * Functions of another process, called over the channel that `fork` opens.
+ * Calls functions of another process over the channel that `fork` opens.
  *
  * @module
  */
 
 // biome-ignore lint/suspicious/noExplicitAny: methods of any arguments stand in one record.
+/** Functions that one process offers. */
 export type Methods = Record<string, (...args: any[]) => unknown>
 
-/** The methods as the other side calls them. */
+/** The other process's functions, as called from here. */
 export type Remote<Theirs extends Methods> = {
   [Name in keyof Theirs]: (
     ...args: Parameters<Theirs[Name]>
   ) => Promise<Awaited<ReturnType<Theirs[Name]>>>
 }
 
+/** The part of a process or child process that is used. */
 interface Channel {
   connected?: boolean
   send?(message: object): boolean
@@ -27,7 +29,10 @@ type Message = { id: number } & (
   | { error: string }
 )
 
-/** Offers `ours` on the channel and calls `Theirs`. A call fails when the channel closes. */
+/**
+ * Offers the functions `ours` on the channel, and returns the functions `Theirs` of the other side. A call
+ * fails when the channel closes.
+ */
 export function connect<Theirs extends Methods>(channel: Channel, ours: Methods): Remote<Theirs> {
   const open = new Map<number, { done(result: unknown): void; fail(error: Error): void }>()
   let calls = 0
@@ -50,7 +55,7 @@ export function connect<Theirs extends Methods>(channel: Channel, ours: Methods)
     else caller?.done(message.result)
   })
   channel.once('disconnect', () => {
-    for (const { fail } of open.values()) fail(new Error('The other process is gone.'))
+    for (const { fail } of open.values()) fail(new Error('The other process has ended.'))
     open.clear()
   })
   return new Proxy({} as Remote<Theirs>, {

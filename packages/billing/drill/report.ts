@@ -1,6 +1,6 @@
 /**
- * The outcome: for people as a table, for programs as JSON, and on a failure what is needed to look
- * closer.
+ * The report of a drill of webhooks, which is printed as a table or as JSON. With violations it shows what is
+ * needed to investigate them.
  *
  * @module
  */
@@ -9,16 +9,18 @@ import type { DeliveryKind, DrillStep, Violation } from '../src/testing.ts'
 import type { Figures } from './calm.ts'
 import type { CustomerSteps } from './provider-process.ts'
 
+/** The result of a drill of webhooks. */
 export interface Report extends Figures {
   seed: number
   deliveries: Record<DeliveryKind, number>
-  /** Requests that the deliveries took. */
+  /** Number of requests for the deliveries. */
   tries: number
   happened: { steps: number; events: number }
-  /** Events that were never delivered, and those that a pull stored, before their delivery or without. */
+  /** Number of events that are never delivered. */
   dropped: number
+  /** Number of events that a pull stored, before their delivery or without one. */
   pulled: number
-  /** Events that were answered 200. */
+  /** Number of events that were answered with 200. */
   answered: number
   visits: number
   mishaps: Record<string, number>
@@ -29,13 +31,13 @@ export interface Report extends Figures {
   concerned: CustomerSteps[]
 }
 
-/** The report as a table. */
+/** Draws the report as a table. */
 export function draw(report: Report): string {
   const { deliveries, happened, seconds, violations } = report
   const rows: [string, number, string?][] = [
     ['seed', report.seed],
     ...Object.entries(deliveries).map(([kind, n]): [string, number] => [`deliveries, ${kind}`, n]),
-    ['requests for them', report.tries],
+    ['requests for deliveries', report.tries],
     ['events', happened.events, `from ${happened.steps} steps`],
     ['events never delivered', report.dropped],
     ['events stored by a pull', report.pulled],
@@ -44,7 +46,7 @@ export function draw(report: Report): string {
       n,
     ]),
     ['passes over events', report.passes],
-    ['syncs', report.syncs, `${report.visits} asked for by visitors`],
+    ['syncs', report.syncs, `${report.visits} visits asked for one`],
     ['effects', report.effects],
     ...Object.entries(report.mishaps),
     ['processes ended by a handler', report.handlerDeaths],
@@ -61,11 +63,12 @@ export function draw(report: Report): string {
   return `${[...lines, ...explain(report)].join('\n')}\n`
 }
 
+/** How much the report shows: violations of a promise, customers, and steps of a customer. */
 const SHOWN_VIOLATIONS = 8
 const SHOWN_CUSTOMERS = 4
 const SHOWN_STEPS = 40
 
-/** Each broken promise with some of what breaks it. */
+/** Lists each broken promise with some of its violations. */
 export function explainViolations(violations: readonly Violation[]): string[] {
   const groups = new Map<string, Violation[]>()
   for (const violation of violations) {
@@ -92,8 +95,8 @@ function explain({ seed, violations, concerned }: Report): string[] {
         `  ${steps.slice(-SHOWN_STEPS).map(show).join(' ')}`,
       ]),
     '',
-    `--seed ${seed} repeats the history, the deliveries and the order of the mishaps; not their moments.`,
-    'A failure that comes again is made small by the property test in src/__tests__/drill.test.ts.',
+    `--seed ${seed} repeats the history, the deliveries and the order of the mishaps, but not their timing.`,
+    'The property test in src/__tests__/drill.test.ts can shrink a failure that repeats.',
   ]
 }
 

@@ -1,6 +1,6 @@
 /**
- * The processes of the product, watched over as a host's platform does: whichever ends is followed by
- * another. One that ends by a mistake of its own, and by no fault of ours, is a violation.
+ * Runs the processes of the product and replaces each one that ends, as a host's platform does. A process
+ * that ends without being killed is a violation.
  *
  * @module
  */
@@ -12,47 +12,51 @@ import type { Scope } from '../../core/bench/scope.ts'
 import { type Child, startChild } from '../bench/child.ts'
 import type { Random, Violation } from '../src/testing.ts'
 
+/** Which processes run, and with what settings. */
 export interface SystemOptions<Kind extends string> {
   scope: Scope
-  /** For what the processes write. */
+  /** The folder for the logs of the processes. */
   folder: string
-  /** What each kind of process runs. */
+  /** The file that each kind of process runs. */
   files: Record<Kind, URL>
-  /** Told to each, beside `LifeSettings`. */
+  /** Settings of all processes, beside `LifeSettings`. */
   settings: object
   count: Record<Kind, number>
-  /** What processes say after they are ready. */
+  /** Called with messages that processes send after they are ready. */
   onMessage?(slot: number, message: unknown): void
 }
 
-/** What a process is told of itself. */
+/** The settings of a single process. */
 export interface LifeSettings {
-  /** Counted over all processes that were started: one after another has a higher one. */
+  /** The number of the process, counted over all started processes. */
   number: number
-  /** Which of its kind it is; the one that follows it is the same. */
+  /** The place of the process among its kind. Its replacement gets the same slot. */
   slot: number
   isCalm: boolean
 }
 
+/** The running processes. */
 export interface System<Kind extends string> {
   readonly violations: readonly Violation[]
-  /** Processes started after another had ended, and those that a handler of theirs ended. */
+  /** Number of processes that replaced another. */
   readonly restarts: number
+  /** Number of processes that one of their handlers killed. */
   readonly handlerDeaths: number
-  /** Resolves once all run. */
+  /** Starts all processes. Resolves once all are ready. */
   start(): Promise<void>
-  /** Where those of a kind that listen do so now. */
+  /** URLs of the running processes of a kind. */
   urls(kind: Kind): string[]
-  /** Ends one as a power cut would. */
+  /** Kills a random process, as a power cut would. */
   kill(kind: Kind, random: Random): void
-  /** Lets one stand still for a while, like a machine that is moved. */
+  /** Stops a random process for a while, like a machine that is migrated. */
   freeze(kind: Kind, random: Random, ms: number): Promise<void>
-  /** From now on handlers do not fail. */
+  /** Tells all processes that handlers must no longer fail. */
   calm(): void
 }
 
 type Running = Child<{ url?: string }>
 
+/** Creates the system without starting its processes. */
 export function createSystem<Kind extends string>({
   scope,
   folder,
@@ -74,7 +78,7 @@ export function createSystem<Kind extends string>({
   scope.add(async () => {
     isOver = true
     const all = everyone()
-    // Also one that stands still hears this.
+    // SIGKILL also ends a stopped process.
     for (const child of all) child.process.kill('SIGKILL')
     await Promise.all(all.map((child) => child.stop()))
   })
@@ -88,7 +92,7 @@ export function createSystem<Kind extends string>({
       if (isOver) return
       if (signal === 'SIGKILL') handlerDeaths += killed.has(child) ? 0 : 1
       else {
-        const message = `ended by itself (${code ?? signal}): ${lastWords(log)}`
+        const message = `ended without being killed (${code ?? signal}): ${lastWords(log)}`
         violations.push({ invariant: 'process', id: `${kind} ${child.process.pid}`, message })
       }
       restarts += 1
@@ -106,7 +110,7 @@ export function createSystem<Kind extends string>({
         watch(kind, slot, await startChild<{ url?: string }>(files[kind], given, out), log)
         return
       } catch {
-        // The database may be gone at this moment, and a process that begins may give up over it.
+        // The process may have failed to start because the database is down at this moment.
         await wait(200)
       } finally {
         closeSync(out)
@@ -153,7 +157,7 @@ export function createSystem<Kind extends string>({
   }
 }
 
-/** What a process said before it ended: the error and where it came from. */
+/** The last error in a process's log, with its stack. */
 function lastWords(log: string): string {
   const lines = readFileSync(log, 'utf8').split('\n')
   const at = lines.findLastIndex((line) => /^\S*error\b/i.test(line))

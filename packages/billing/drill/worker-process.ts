@@ -1,4 +1,4 @@
-/** A worker as a host runs it. */
+/** Runs a worker as a host does. */
 
 import { createWorker } from '@repo/jobs'
 import { serve, settingsOf } from '../bench/child.ts'

@@ -1,4 +1,4 @@
-/** A process of the product in which callers change credits, one call after the other. */
+/** A process with callers, each of which makes one credit call after the other. */
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { systemClock } from '@repo/core'
@@ -11,17 +11,20 @@ import { call, Wrong } from './calls.ts'
 import { openJournal } from './journal.ts'
 import { nextOperation, type Operation } from './operations.ts'
 
+/** The settings of the process. */
 export interface CallerSettings {
   databaseUrl: string
   seed: number
   folder: string
-  /** In each process, and how many calls each of them makes. */
+  /** Callers of each process. */
   callers: number
+  /** Calls of each caller. */
   calls: number
 }
 
-/** So long without an answer, and something is stuck. */
+/** After this long without an answer a call is taken as stuck. */
 const STUCK_MS = 300_000
+/** How often the parent is told about progress. */
 const TOLD_EVERY_MS = 250
 
 const settings = settingsOf<CallerSettings & LifeSettings>()
@@ -32,7 +35,7 @@ const now = () => new Date(Date.now() + stepped)
 const billing = createBilling({
   db,
   logger: silent,
-  // One process goes by its own clock, which is stepped; the other by the database's.
+  // Process 0 uses a clock of its own that is moved; the other uses the database's clock.
   clock: slot === 0 ? { ...systemClock, now } : systemClock,
   credits: { groupCommit: slot === 0, lowBalance: { credits: 50 }, onLowBalance: () => {} },
 })
@@ -67,6 +70,7 @@ async function run(number: number): Promise<void> {
   }
 }
 
+/** The operation with a fixed time in place of seconds from now, so that each try sends the same. */
 const dated = (operation: Operation): Operation =>
   operation.seconds === undefined
     ? operation
@@ -75,7 +79,10 @@ const dated = (operation: Operation): Operation =>
         expiresAt: new Date(now().getTime() + operation.seconds * 1000).toISOString(),
       }
 
-/** What is no mishap: null for one. A connection that is lost, a server that begins or ends is. */
+/**
+ * The message of an error that no mishap explains. Null: the error comes from a lost connection, or from a
+ * server that starts or stops.
+ */
 function wrongIn(error: unknown): string | null {
   if (error instanceof Wrong) return error.message
   const { state, message } = sqlErrorOf(error)

@@ -1,5 +1,5 @@
 /**
- * Makes the call that an operation stands for, and says what its answer has to look like.
+ * Makes the call of an operation and checks its answer.
  *
  * @module
  */
@@ -9,9 +9,10 @@ import { atomically, type Database } from '@repo/db'
 import type { Billing } from '../../src/index.ts'
 import type { Answer, Doing, Operation } from './operations.ts'
 
-/** How each may be refused. Whatever else it throws is a fault of the ledger or a mishap. */
+/** The allowed refusals of each operation. Any other error is a fault of the ledger or a mishap. */
 const REFUSALS: Partial<Record<Doing, readonly string[]>> = {
-  // The clock of another process was ahead, and the account's time does not run back.
+  // The expiry may be in the past: another process's clock was ahead, and the account's time does
+  // not go back.
   grant: ['invalid_input'],
   purchase: ['invalid_input'],
   refund: ['refund_exceeds_deduction'],
@@ -30,9 +31,9 @@ export class Wrong extends Error {
 class WorkFailed extends Error {}
 
 /**
- * `isRetry`: an earlier try may have been carried out.
+ * Makes the call of `operation`. `isRetry`: an earlier try may have succeeded.
  *
- * @throws Wrong; what the database throws, which is no answer
+ * @throws Wrong for a wrong answer; errors of the database, after which the answer is unknown.
  */
 export async function call(
   { billing, db }: { billing: Billing; db: Database },
@@ -44,7 +45,7 @@ export async function call(
   } catch (error) {
     if (!isTollgateError(error)) throw error
     if (REFUSALS[operation.does]?.includes(error.code)) return { refused: error.code }
-    // The work was done under this key, and its end was not heard of.
+    // An earlier try has done the work, but its answer was lost.
     if (operation.does === 'withCredits' && error.code === 'hold_settled' && isRetry) return {}
     if (operation.does === 'conflict' && error.code === 'idempotency_conflict') return {}
     throw new Wrong(`${operation.does} threw ${error.code}: ${error.message}`)
@@ -99,7 +100,7 @@ async function make(billing: Billing, db: Database, operation: Operation): Promi
           if (fails) throw new WorkFailed()
           capture(1)
         },
-        // Work of a process that was killed is waited for until its deadline.
+        // Calls wait for work of a killed process until its deadline, so the deadline is short.
         { ...options, ttlSeconds: 20 },
       )
       return done.then(
@@ -115,7 +116,7 @@ async function make(billing: Billing, db: Database, operation: Operation): Promi
       const purchase = amount % 2 === 0 ? { purchaseKey: of } : {}
       const back = await billing.clawBackCredits(ownerId, amount, does, { ...options, ...purchase })
       if (back.taken + back.owed !== amount)
-        throw new Wrong(`took ${back.taken}, owes ${back.owed}`)
+        throw new Wrong(`clawBack of ${amount} took ${back.taken} and owes ${back.owed}`)
       return { ...answerOf(back), amount: back.taken, debt: back.owed }
     }
     case 'restore': {
@@ -126,7 +127,9 @@ async function make(billing: Billing, db: Database, operation: Operation): Promi
       if (!again) return {}
       const answer = await make(billing, db, again.operation)
       if (!isSame(answer, again.answer)) {
-        throw new Wrong(`again: ${JSON.stringify(answer)}, first: ${JSON.stringify(again.answer)}`)
+        throw new Wrong(
+          `replay answered ${JSON.stringify(answer)}, first answer ${JSON.stringify(again.answer)}`,
+        )
       }
       return {}
     }
@@ -135,11 +138,11 @@ async function make(billing: Billing, db: Database, operation: Operation): Promi
         return {}
       const other = { ...again.operation, amount: again.operation.amount * 2 }
       const answer = await make(billing, db, other)
-      throw new Wrong(`a key with another amount was answered ${JSON.stringify(answer)}`)
+      throw new Wrong(`a used key with another amount was answered with ${JSON.stringify(answer)}`)
     }
     case 'read': {
       const { balance, debt } = await billing.getBalance(ownerId, { creditType })
-      if (balance < 0 || debt < 0) throw new Wrong(`a balance of ${balance}, a debt of ${debt}`)
+      if (balance < 0 || debt < 0) throw new Wrong(`negative balance ${balance} or debt ${debt}`)
       await billing.listTransactions(ownerId, { creditType, limit: 5 })
       return {}
     }
@@ -166,6 +169,6 @@ function rolledBack(error: unknown, refused: string): Answer {
   throw error
 }
 
-// A hold's balance as it settles is the one of now, and no part of the answer here.
+// Settling a hold returns the present balance, so answers of `capture` have no balance to compare.
 const isSame = (a: Answer, b: Answer): boolean =>
   a.id === b.id && a.balance === b.balance && a.holdId === b.holdId && a.amount === b.amount

@@ -1,6 +1,6 @@
 /**
- * What must hold in the end, in SQL that shares nothing with the ledger's own: the rows among themselves,
- * and the rows with what callers were answered.
+ * Checks what must hold at the end, in SQL that shares nothing with the ledger's own checks: the rows among
+ * themselves, and the rows against the answers that callers got.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import pg from 'pg'
 import type { Violation } from '../../src/testing.ts'
 import { readJournals } from './journal.ts'
 
-/** Each selects whom it is about and what is wrong. */
+/** The promises. Each query selects `id` and `message` of its violations. */
 const PROMISES: Record<string, string> = {
   'balance is the sum of its transactions': `
     SELECT a."ownerId" || ' ' || a."creditType" AS id, a.balance || ' is not ' || coalesce(t.sum, 0) AS message
@@ -81,13 +81,14 @@ const PROMISES: Record<string, string> = {
     HAVING coalesce(sum(h.captured), 0) <> w.captured OR w.captured > 0 AND count(*) FILTER (WHERE h.status = 'open') > 0`,
 }
 
-/** What callers were answered, as tables. */
+/** Tables with the answers that callers got. */
 const TABLES = `
   CREATE TABLE drill_answers ("ownerId" text, "creditType" text, key text, id bigint, amount bigint,
     balance bigint, "holdId" bigint, "isRefused" boolean);
   CREATE TABLE drill_settled (id bigint, captured bigint);
   CREATE TABLE drill_work ("ownerId" text, key text, captured bigint)`
 
+/** The result of the checks. */
 export interface Checked {
   violations: Violation[]
   answers: { carriedOut: Record<string, number>; refused: Record<string, number> }
@@ -95,9 +96,12 @@ export interface Checked {
   transactions: number
 }
 
+/** Rows of one insert. */
 const PAGE = 5_000
+/** The most violations of one promise. */
 const MOST_SHOWN = 100
 
+/** Loads the journals of `folder` into tables and checks all promises. */
 export async function checkPromises(url: string, folder: string): Promise<Checked> {
   const client = new pg.Client({ connectionString: asSystem(url) })
   client.on('error', () => {})
@@ -150,7 +154,7 @@ export async function checkPromises(url: string, folder: string): Promise<Checke
   }
 }
 
-/** By how much the balance moved, where the call alone says it. */
+/** The change of the balance, as the call or its answer gives it. */
 function movedBy(
   { does, amount }: { does: string; amount: number },
   answer: { amount?: number },
@@ -161,7 +165,7 @@ function movedBy(
   return amount
 }
 
-/** Rows into tables, many at once. */
+/** Inserts rows into tables, many with one statement. */
 function pages(client: pg.Client) {
   const waiting = new Map<string, object[]>()
   const write = async (table: string) => {

@@ -1,6 +1,6 @@
 /**
- * One drill of the ledger: callers in two processes change credits under mishaps until each has made its
- * calls; then what must hold is checked.
+ * Runs one drill of the ledger. Callers in two processes change credits under mishaps until each has made all
+ * its calls. Then the promises are checked.
  *
  * @module
  */
@@ -21,10 +21,11 @@ import { checkPromises } from './checks.ts'
 import type { Options } from './options.ts'
 import type { Report } from './report.ts'
 
+/** Processes, and callers in all of them. */
 const PROCESSES = 2
 const CALLERS = 64
 
-/** How many of each are in a pack. */
+/** How often each mishap is in a pack. */
 const PACK = {
   'caller killed': 8,
   'caller frozen': 2,
@@ -34,10 +35,10 @@ const PACK = {
 }
 const QUICK_PACK = { ...PACK, 'caller killed': 3, 'caller frozen': 1, 'connections cut': 3 }
 
-/** No caller ends a call for so long, and none will. */
+/** After this long without a finished call the drill is taken as stuck. */
 const STUCK_MS = 600_000
 
-/** @param prepare changes the database before it begins, to see whether the drill finds that. */
+/** Runs a drill. `prepare` may damage the database first, to test whether the drill finds that. */
 export async function drill(
   { seed, operations, quick }: Options,
   scope: Scope,
@@ -97,7 +98,7 @@ export async function drill(
   const calledMs = Date.now() - began
   await mishaps.stop()
 
-  say('checking what must hold')
+  say('checking the promises')
   const { violations, ...checked } = await checkPromises(database.url, journals)
   if (most < calls * CALLERS) {
     violations.push({ invariant: 'process', id: 'callers', message: `stopped at call ${most}` })

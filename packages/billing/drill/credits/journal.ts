@@ -1,7 +1,6 @@
 /**
- * What a process of callers has to be believed in the end, on disk before it goes on: each call before it
- * is made, and each answer before the caller acts on it. A process that was killed is followed by one that
- * begins where it stopped.
+ * The journal of a process of callers. Each call is on disk before it is made, and each answer before the
+ * caller acts on it. The process that follows a killed one continues where that one stopped.
  *
  * @module
  */
@@ -10,7 +9,7 @@ import { openSync, readdirSync, readFileSync, renameSync, writeFileSync, writeSy
 import { join } from 'node:path'
 import { type Answer, emptyMemory, type Memory, type Operation, remember } from './operations.ts'
 
-/** A caller: how many calls are over, and the one that is not. */
+/** A caller: the number of its finished calls, and its unfinished call. */
 export interface Caller {
   done: number
   pending: Operation | null
@@ -23,20 +22,26 @@ type Line =
   | { caller: number; asked: Operation; answer: Answer }
   | { caller: number; asked: Operation; wrong: string }
 
+/** An open journal. */
 export interface Journal {
   callers: Caller[]
+  /** Records a call before it is made. */
   asks(caller: number, operation: Operation): void
+  /** Records the answer of the caller's call. */
   answered(caller: number, answer: Answer): void
-  /** What must not be; the call is over. */
+  /** Records a wrong answer. The call counts as finished. */
   wrong(caller: number, message: string): void
 }
 
-/** The journal of one life of a process. Each is a file, which begins with what was so far. */
+/**
+ * Opens the journal of a new process in slot `slot`. Each process writes a file of its own, which begins with
+ * the state so far.
+ */
 export function openJournal(folder: string, slot: number, count: number): Journal {
   const lives = livesIn(folder, slot)
   const callers = callersOf(linesOf(lives.at(-1)), count)
   const file = join(folder, `journal-${slot}-${String(lives.length).padStart(6, '0')}`)
-  // All of the beginning is there, or nothing of the file.
+  // The rename makes the file appear with its whole first line, or not at all.
   writeFileSync(`${file}.new`, `${JSON.stringify({ callers })}\n`)
   renameSync(`${file}.new`, file)
   const out = openSync(file, 'a')
@@ -54,7 +59,7 @@ export function openJournal(folder: string, slot: number, count: number): Journa
   }
 }
 
-/** Every call that was answered, or wrongly. */
+/** All finished calls of all journals. */
 export function* readJournals(folder: string): Generator<Extract<Line, { asked: Operation }>> {
   for (const slot of [0, 1]) {
     for (const file of livesIn(folder, slot)) {
@@ -71,7 +76,7 @@ const livesIn = (folder: string, slot: number): string[] =>
 
 function linesOf(file: string | undefined): Line[] {
   if (file === undefined) return []
-  // What a kill left unfinished has no end of line: nobody acted on it.
+  // A line that a kill interrupted has no line break. Nobody has acted on it, so it is dropped.
   const whole = readFileSync(file, 'utf8').split('\n').slice(0, -1)
   return whole.map((line) => JSON.parse(line) as Line)
 }

@@ -1,13 +1,13 @@
 /**
- * What callers do to the ledger, drawn from the seed. An operation is plain data that says all about a
- * call, so that a process that was killed is followed by one that makes the same call again.
+ * The operations of callers, drawn from the seed. An operation is plain data that describes a call
+ * completely, so that the process after a killed one can make the same call again.
  *
  * @module
  */
 
 import { createRandom, type Random } from '../../src/testing.ts'
 
-/** What can be done, and how often it is. */
+/** The kinds of operations, with weights. */
 export const DOINGS = {
   deduct: 34,
   deductInTransaction: 3,
@@ -30,36 +30,38 @@ export const DOINGS = {
   releaseOverdue: 0.3,
 } as const
 
+/** The kind of an operation. */
 export type Doing = keyof typeof DOINGS
 
+/** One call of the ledger. */
 export interface Operation {
   does: Doing
   ownerId: string
   creditType: string
   key: string
-  /** Signed for an adjustment. */
+  /** Credits; signed for an adjustment. */
   amount: number
-  /** A transaction, hold or key of an earlier call that this one is about. */
+  /** The transaction, hold or key of the earlier call that this call refers to. */
   of?: string
-  /** Seconds of domain time from the caller's now: when a lot lapses, or how far a clock steps. */
+  /** Seconds: until a lot expires, until a hold's deadline, or how far a clock is moved. */
   seconds?: number
-  /** As fixed at the first try, so that each try says the same. */
+  /** The expiry as ISO 8601, fixed before the first try, so that each try sends the same. */
   expiresAt?: string
   priority?: number
-  /** The work throws, or the transaction is rolled back. */
+  /** True: the work throws, or the transaction is rolled back. */
   fails?: boolean
-  /** The call that is made once more, and what it was answered. */
+  /** The earlier call that is repeated, with its answer. */
   again?: Done
 }
 
-/** What a call was answered. */
+/** The answer of a call. */
 export interface Answer {
-  /** Absent: it was carried out. */
+  /** The code of a refusal. Absent: the call succeeded. */
   refused?: string
   id?: string
   balance?: number
   holdId?: string
-  /** Of a hold: what was kept. Of a clawback: what was taken, or given back. */
+  /** For a hold: captured credits. For a clawback: taken or restored credits. */
   amount?: number
   debt?: number
 }
@@ -70,7 +72,7 @@ export interface Done {
   answer: Answer
 }
 
-/** What a caller remembers, the newest last. */
+/** The earlier calls that a caller remembers, the newest last. */
 export interface Memory {
   done: Done[]
   deductions: Done[]
@@ -79,6 +81,7 @@ export interface Memory {
   clawBacks: Done[]
 }
 
+/** A memory without calls. */
 export const emptyMemory = (): Memory => ({
   done: [],
   deductions: [],
@@ -87,9 +90,10 @@ export const emptyMemory = (): Memory => ({
   clawBacks: [],
 })
 
+/** Remembered calls of each kind. */
 const REMEMBERED = 8
 
-/** Remembers what can be asked about later. */
+/** Adds a finished call to the memory, and removes calls that can no longer be referred to. */
 export function remember(memory: Memory, done: Done): void {
   const { does, of } = done.operation
   const keep = (list: Done[]) => {
@@ -111,18 +115,19 @@ export function remember(memory: Memory, done: Done): void {
   if (REPEATABLE.has(does)) keep(memory.done)
 }
 
-/** Calls that answer the same under the same key, whatever happened since. */
+/** Operations that return the same answer for the same key, whatever has happened since. */
 const REPEATABLE = new Set<Doing>([
   ...(['deduct', 'grant', 'purchase', 'refund', 'hold', 'capture'] as const),
   ...(['adjust', 'clawBack', 'restore'] as const),
 ])
 
+/** Numbers of busy accounts and of all others. */
 const HOT = 4
 const MANY = 1_000
-/** The share of calls that meet on a few accounts. */
+/** The share of calls on the busy accounts. */
 const HOT_SHARE = 0.5
 
-/** The operation that a caller makes as its `number`th, with what it remembers by then. */
+/** The operation number `number` of a caller, drawn from the seed and the caller's memory. */
 export function nextOperation(
   stream: { seed: number; caller: number; number: number },
   memory: Memory,
@@ -158,7 +163,7 @@ export function nextOperation(
     case 'refundNewest':
       return { ...fresh(does), amount: 1 + random.whole(4) }
     case 'hold':
-      // Some are overdue before anybody settles them.
+      // Some holds get a deadline that passes before they are settled.
       return { ...fresh(does), seconds: random.chance(0.3) ? 1 : 3_600 }
     case 'capture':
     case 'release': {

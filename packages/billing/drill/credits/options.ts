@@ -1,5 +1,5 @@
 /**
- * What the command was asked for.
+ * The options of the command.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import { readArguments } from '../../../core/bench/options.ts'
 import { seedOf } from '../options.ts'
 
 export const USAGE = `pnpm drill credits [options]
-  --operations <n>  calls of the ledger's functions to make (default 20000)
-  --seed <n>        decides calls and mishaps (default: a new one, which is printed)
+  --operations <n>  calls of the ledger's functions (default 20000)
+  --seed <n>        decides calls and mishaps (default: a new seed, which is printed)
   --quick           3000 calls, under half a minute
-  --json            one JSON document on standard output, all else on standard error
-  --out <file>      the same document in a file`
+  --json            prints one JSON document on standard output, and all else on standard error
+  --out <file>      writes the same document into a file`
 
 export interface Options {
   seed: number
   operations: number
-  /** Mishaps come faster, so that each comes. */
+  /** True: mishaps come faster, so that each comes in the short run. */
   quick: boolean
   json: boolean
   out: string | undefined
 }
 
-/** @throws UsageError */
+/** Reads the options. @throws UsageError. */
 export function readOptions(args: string[]): Options {
   const { quick, json, out, text, whole } = readArguments(args, 'credits', ['operations', 'seed'])
   return {

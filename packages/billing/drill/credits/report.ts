@@ -1,5 +1,5 @@
 /**
- * The outcome: for people as a table, for programs as JSON.
+ * The report of a drill of credits, which is printed as a table or as JSON.
  *
  * @module
  */
@@ -8,21 +8,22 @@ import type { Violation } from '../../src/testing.ts'
 import { explainViolations } from '../report.ts'
 import type { Checked } from './checks.ts'
 
+/** The result of a drill of credits. */
 export interface Report extends Omit<Checked, 'violations'> {
   seed: number
   calls: number
-  /** Tries that were answered by no more than an error. */
+  /** Number of tries that ended in an error and were repeated. */
   retries: number
   mishaps: Record<string, number>
-  /** Processes that were started after another had ended. */
+  /** Number of processes that replaced another. */
   restarts: number
   seconds: { called: number; all: number }
-  /** Calls. */
+  /** Calls a second. */
   perSecond: number
   violations: Violation[]
 }
 
-/** The report as a table. */
+/** Draws the report as a table. */
 export function draw(report: Report): string {
   const { answers, seconds, violations } = report
   const counted = (counts: Record<string, number>, what: string): [string, number][] =>
@@ -50,6 +51,8 @@ export function draw(report: Report): string {
     return `${name.padEnd(width)} ${number.padStart(9)}`
   })
   const repeat =
-    violations.length > 0 ? ['', `--seed ${report.seed} repeats the calls; not their moments.`] : []
+    violations.length > 0
+      ? ['', `--seed ${report.seed} repeats the calls, but not their timing.`]
+      : []
   return `${[...lines, ...explainViolations(violations), ...repeat].join('\n')}\n`
 }
