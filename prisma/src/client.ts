@@ -17,9 +17,7 @@ export type Database = PrismaClient
 
 /** The environment variable of the default client. */
 export const databaseEnv = z.object({
-  /**
-   * postgresql://user:password@host:port/database. The user owns the database, or is a role of `db:grant`.
-   */
+  /** postgresql://user:password@host:port/database. The user owns the database, or is a role of `db:grant`. */
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// URL' }),
 })
 

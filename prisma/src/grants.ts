@@ -28,9 +28,7 @@ export const PRISMA_LOCK = 72707369
  */
 const POLICY = 'as_granted'
 
-/**
- * Locking a row needs the right to update at least one column; changing this column does no harm.
- */
+/** Locking a row needs the right to update at least one column; changing this column does no harm. */
 const LOCKED_BY = 'createdAt'
 
 /** The result of {@link grantRole}. */
@@ -52,9 +50,7 @@ export function grantRole(databaseUrl: string, role: string): Promise<Granted> {
   return asOwner(databaseUrl, (client) => grant(client, role))
 }
 
-/**
- * Repeats `grantRole` after a migration for every role it was called with. Skips tables of other owners.
- */
+/** Repeats `grantRole` after a migration for every role it was called with. Skips tables of other owners. */
 export async function repeatGrants(databaseUrl: string): Promise<void> {
   await asOwner(databaseUrl, async (client) => {
     for (const role of await grantedRoles(client)) await grant(client, role)
@@ -98,9 +94,7 @@ async function grant(client: pg.Client, role: string): Promise<Granted> {
   }
 }
 
-/**
- * Refuses a role with rights beyond the app's, its own or those of a role that it is a member of.
- */
+/** Refuses a role with rights beyond the app's, its own or those of a role that it is a member of. */
 async function refuseMightyRole(client: pg.Client, role: string): Promise<void> {
   const { rows } = await client.query<Record<string, string | boolean>>(
     `SELECT current_user AS owner, r.rolname AS role, r.rolsuper AS "a superuser",

@@ -18,9 +18,7 @@ export interface ListenOptions {
   /** A direct connection: LISTEN does not work through a pooler that shares connections. */
   url: string
   channel: string
-  /**
-   * Called after each connect and before messages count as received: read there what was missed meanwhile.
-   */
+  /** Called after each connect and before messages count as received: read there what was missed meanwhile. */
   onConnect(query: pg.Client['query']): Promise<unknown>
   onNotify(payload: string): void
   /** Called when a connection is lost or cannot be made. */

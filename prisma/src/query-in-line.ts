@@ -15,9 +15,7 @@ import { type Asking, poolOf, queryOn } from './query-named.ts'
 const DEPTH = 16
 /** The limit through Prisma: one statement is on its way while the other commits. */
 const PRISMA_DEPTH = 2
-/**
- * After this many statements a line returns its connection and queues for a new one behind other users.
- */
+/** After this many statements a line returns its connection and queues for a new one behind other users. */
 const TURN = 64
 
 interface Statement {

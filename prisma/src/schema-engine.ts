@@ -78,9 +78,7 @@ interface RawResult {
   fields?: { dataTypeID: number }[]
 }
 
-/**
- * Describes "char" columns of the catalogue as characters; without this every introspection fails.
- */
+/** Describes "char" columns of the catalogue as characters; without this every introspection fails. */
 function readable(adapter: SqlDriverAdapter): SqlDriverAdapter {
   const open = adapter as SqlDriverAdapter & { performIO(query: unknown): Promise<RawResult> }
   const performIO = open.performIO.bind(open)

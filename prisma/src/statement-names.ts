@@ -5,9 +5,7 @@
  * @module
  */
 
-/**
- * A statement gets a name after it was sent this many times, as in PostgreSQL's driver for Java.
- */
+/** A statement gets a name after it was sent this many times, as in PostgreSQL's driver for Java. */
 const OFTEN = 5
 /** The most named statements; each connection keeps the plans of all of them. */
 const MOST_NAMES = 256

@@ -13,9 +13,7 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/**
- * Writes messages and progress to standard error, so that standard output holds the report alone.
- */
+/** Writes messages and progress to standard error, so that standard output holds the report alone. */
 export const say = (what: unknown): void => {
   process.stderr.write(`${typeof what === 'string' ? what : inspect(what)}\n`)
 }

@@ -30,7 +30,7 @@ const UNSTORABLE_EACH = /\0|\p{Surrogate}/gu
  */
 export function requireId(name: string, value: unknown): string {
   if (typeof value !== 'string') {
-    throw new ArgumentError(`${name} is ${kindOf(value)}. Give it as text.`)
+    throw new ArgumentError(`${name} is ${kindOf(value)}. Give a string.`)
   }
   if (value.trim() === '') throw new ArgumentError(`${name} is empty. Give the row's id.`)
   if (value.length > MAX_LENGTH) {
@@ -42,9 +42,7 @@ export function requireId(name: string, value: unknown): string {
   return value
 }
 
-/**
- * `text` with U+FFFD in place of each character that cannot be stored: a NUL, and half of a surrogate pair.
- */
+/** `text` with U+FFFD in place of each character that cannot be stored: a NUL, and half of a surrogate pair. */
 export const storable = (text: string): string => text.replace(UNSTORABLE_EACH, '\ufffd')
 
 /**
@@ -88,17 +86,13 @@ export function optional<T>(
   return key in options ? read(key, Reflect.get(options, key)) : undefined
 }
 
-/**
- * Returns `value` if it is an object and not a list. @throws ArgumentError (400, `invalid_argument`)
- */
+/** Returns `value` if it is an object and not a list. @throws ArgumentError (400, `invalid_argument`) */
 export function requireOptions<T extends object>(name: string, value: T): T {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   throw new ArgumentError(`${name} is ${kindOf(value)}. Give an object.`)
 }
 
-/**
- * Returns `value` if it is a whole number from 1 to `most`. @throws ArgumentError (400, `invalid_argument`)
- */
+/** Returns `value` if it is a whole number from 1 to `most`. @throws ArgumentError (400, `invalid_argument`) */
 export function requireLimit(value: unknown, most: number): number {
   if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value)
   throw new ArgumentError(`limit is ${kindOf(value)}. Give a whole number from 1 to ${most}.`)

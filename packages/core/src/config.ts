@@ -39,9 +39,7 @@ export function defineConfig<const Config extends TollgateConfig>(
   return typeof config === 'function' ? lazy(config) : config
 }
 
-/**
- * All jobs and cron entries of a host, in the form that `createWorker` and `runPending` of `@repo/jobs` take.
- */
+/** All jobs and cron entries of a host, in the form that `createWorker` and `runPending` of `@repo/jobs` take. */
 export function workOf({ auth, billing, jobs = [], cron = [] }: TollgateConfig): {
   jobs: (readonly AnyJob[])[]
   cron: CronEntry[]

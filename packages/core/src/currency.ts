@@ -16,9 +16,7 @@ const ZERO_DECIMAL: ReadonlySet<string> = new Set(
 )
 const THREE_DECIMAL: ReadonlySet<string> = new Set('bhd jod kwd omr tnd'.split(' '))
 
-/**
- * Currencies without decimals that Stripe takes with two for compatibility; the two digits must be 00.
- */
+/** Currencies without decimals that Stripe takes with two for compatibility; the two digits must be 00. */
 const WHOLE_UNITS: ReadonlySet<string> = new Set(['isk', 'ugx'])
 
 /**
@@ -80,9 +78,7 @@ export function amountProblem(amount: unknown, currency: string): string | null 
 export const majorUnits = (amount: number, currency: string): number =>
   amount / 10 ** minorDigits(currency)
 
-/**
- * Formats `amount` in minor units: 2900 usd is $29.00, 2900 jpy is ¥2,900, 290000 huf is HUF 2,900.
- */
+/** Formats `amount` in minor units: 2900 usd is $29.00, 2900 jpy is ¥2,900, 290000 huf is HUF 2,900. */
 export function formatMoney(amount: number, currency: string, locale = 'en'): string {
   const style = { style: 'currency', currency: currency.toUpperCase() } as const
   const digits = minorDigits(currency)

@@ -22,9 +22,7 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/
 /** The top-level label consists of letters, or is an encoded label of another script. */
 const TOP_LEVEL = /^(?:[a-z]{2,}|xn--[a-z0-9-]+)$/
 
-/**
- * Scripts allowed in one label: one script alone, or the scripts that Japanese, Korean or Chinese combine.
- */
+/** Scripts allowed in one label: one script alone, or the scripts that Japanese, Korean or Chinese combine. */
 const SCRIPTS = [
   ...['Latin', 'Cyrillic', 'Greek', 'Armenian', 'Georgian', 'Hebrew', 'Arabic', 'Ethiopic'],
   ...['Devanagari', 'Bengali', 'Gurmukhi', 'Gujarati', 'Oriya', 'Tamil', 'Telugu', 'Kannada'],

@@ -205,9 +205,7 @@ async function open(
   }
 }
 
-/**
- * Version, key id and context as unambiguous JSON, so that none of them can be exchanged for another.
- */
+/** Version, key id and context as unambiguous JSON, so that none of them can be exchanged for another. */
 const bound = (id: string, context: Context) =>
   new TextEncoder().encode(JSON.stringify(['v1', id, ...context]))
 

@@ -5,9 +5,7 @@
  * @module
  */
 
-/**
- * Each step is four times as long as the one before. Quadratic work takes sixteen times as long at each step.
- */
+/** Each step is four times as long as the one before. Quadratic work takes sixteen times as long at each step. */
 const STEPS = [4, 16, 64].map((kib) => kib * 1024)
 const MOST_GROWTH = 8
 /**

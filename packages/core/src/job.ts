@@ -39,9 +39,7 @@ export interface CronEntry {
   pattern: string
   /** The name of the job, which runs with the payload `{}`. */
   job: string
-  /**
-   * How far back missed runs are made up for, e.g. after a stop. Default 0: missed runs are skipped.
-   */
+  /** How far back missed runs are made up for, e.g. after a stop. Default 0: missed runs are skipped. */
   backfillMs?: number
 }
 

@@ -66,9 +66,7 @@ export function maskAll(text: string): string {
 const DIGITS = /(?<!\w)\d+(?:[ -]\d+)*(?!\w)/g
 const CARD_DIGITS = { least: 13, most: 19 }
 
-/**
- * Each group is joined with only as many later groups as fit into a card number, so long runs stay fast.
- */
+/** Each group is joined with only as many later groups as fit into a card number, so long runs stay fast. */
 function maskCards(text: string): string {
   if (!/\d(?:[ -]?\d){12}/.test(text)) return text
   return text.replace(DIGITS, (run) => {
@@ -82,9 +80,7 @@ function maskCards(text: string): string {
   })
 }
 
-/**
- * The index of the last group of a card number that begins with the group at `from`; null if there is none.
- */
+/** The index of the last group of a card number that begins with the group at `from`; null if there is none. */
 function endOfCard(groups: readonly string[], from: number): number | null {
   let digits = ''
   for (let at = from; at < groups.length; at += 2) {
@@ -95,9 +91,7 @@ function endOfCard(groups: readonly string[], from: number): number | null {
   return null
 }
 
-/**
- * Checks the first digit, which excludes times in milliseconds, and the check digit (ISO/IEC 7812, Luhn).
- */
+/** Checks the first digit, which excludes times in milliseconds, and the check digit (ISO/IEC 7812, Luhn). */
 function isCard(digits: string): boolean {
   if (!/^[2-6]/.test(digits)) return false
   let sum = 0
@@ -128,9 +122,7 @@ const SEPARATOR = /[\s@*"'<>(),;:/\\=&?]|%40/g
 const DOMAIN =
   /(?:[\p{L}\p{M}\p{N}_-]+[.\u3002\uff0e\uff61])+\p{L}[\p{L}\p{M}\p{N}_-]+|\[[^\]\s]{1,64}\]/uy
 
-/**
- * Moves from `@` to `@`. A pattern that starts with the local part would read each run again and again.
- */
+/** Moves from `@` to `@`. A pattern that starts with the local part would read each run again and again. */
 function maskAddresses(text: string): string {
   if (!text.includes('@') && !text.includes('%40')) return text
   let masked = ''
@@ -189,9 +181,7 @@ function copy(value: unknown, budget: Budget, above: readonly object[]): unknown
   }
 }
 
-/**
- * The result of `read`. A getter, a proxy or an object without a prototype can throw on any access.
- */
+/** The result of `read`. A getter, a proxy or an object without a prototype can throw on any access. */
 function readable(read: () => unknown): unknown {
   try {
     return read()

@@ -42,8 +42,6 @@ export function beginRaw(port: number, bytes: string): Promise<Socket> {
   })
 }
 
-/**
- * The statuses in the server's output, in order; empty if the connection was closed without a response.
- */
+/** The statuses in the server's output, in order; empty if the connection was closed without a response. */
 export const statusesOf = (text: string): number[] =>
   [...text.matchAll(/(?:^|\n|[^\n])HTTP\/1\.[01] (\d{3}) /g)].map(([, status]) => Number(status))

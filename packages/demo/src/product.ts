@@ -10,9 +10,7 @@ export interface HostOptions {
   logger?: Logger
 }
 
-/**
- * The products: the credit packs and plans of the package, and a call that is booked on Cal.com.
- */
+/** The products: the credit packs and plans of the package, and a call that is booked on Cal.com. */
 export const products = defineProducts({
   ...defaultProducts,
   STRATEGY_CALL: { name: 'Strategy call, 30 minutes', amount: 4900, currency: 'usd' },

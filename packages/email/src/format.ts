@@ -2,9 +2,7 @@
 
 import { formatMoney } from '@repo/core'
 
-/**
- * Formats `amount` in Stripe's minor units of `currency`: 2900 usd is $29.00, 2900 jpy is ¥2,900.
- */
+/** Formats `amount` in Stripe's minor units of `currency`: 2900 usd is $29.00, 2900 jpy is ¥2,900. */
 export const money = (amount: number, currency: string): string => formatMoney(amount, currency)
 
 /** The day in UTC: `March 1, 2026`. */

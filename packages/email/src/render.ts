@@ -66,9 +66,7 @@ const LINK = /<a\b(?=[^<>]*?href="([^"<>]*)")[^<>]*>((?:(?!<a\b)[\s\S])*?)<\/a>/
 const HIDDEN =
   /<div\b(?=[^<>]*data-skip-in-text)[^<>]*>(?:(?!<div\b[^<>]*data-skip-in-text)[\s\S])*?<\/div>\s*(<\/div>)?/gi
 
-/**
- * Converts our own markup to plain text: a paragraph for each block, and a link as its text and its URL.
- */
+/** Converts our own markup to plain text: a paragraph for each block, and a link as its text and its URL. */
 function toText(html: string): string {
   const body = html
     .replace(/^[\s\S]*?<body/i, '<body')

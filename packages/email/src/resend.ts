@@ -77,9 +77,7 @@ async function tryOnce(
   }
 }
 
-/**
- * The SDK reports a lost connection and an abort in the same way: `application_error` without a status.
- */
+/** The SDK reports a lost connection and an abort in the same way: `application_error` without a status. */
 function fromResend(error: { name: string; statusCode: number | null } | null): EmailError {
   const name = error?.name ?? 'application_error'
   const status = error?.statusCode ?? null

@@ -68,16 +68,12 @@ export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails>
   templates?: Templates
   /** Default: Resend if a key is set; the outbox if not, outside production. */
   transport?: Transport
-  /**
-   * Default `EMAIL_FROM`. If that is empty, the outbox and a given `transport` use a placeholder.
-   */
+  /** Default `EMAIL_FROM`. If that is empty, the outbox and a given `transport` use a placeholder. */
   from?: string
   logger?: Logger
 }
 
-/**
- * Creates a sender with its own templates, transport or address. Reads the environment at the first mail.
- */
+/** Creates a sender with its own templates, transport or address. Reads the environment at the first mail. */
 export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   options: SenderOptions<Templates> = {},
 ): Sender<Templates> {
@@ -142,7 +138,5 @@ function requireRecipient(to: string): string {
 
 const defaultSender = createSender()
 
-/**
- * Sends a mail with the built-in templates. Nothing is read from the environment before the first mail.
- */
+/** Sends a mail with the built-in templates. Nothing is read from the environment before the first mail. */
 export const sendEmail: SendEmail = (...args) => defaultSender.sendEmail(...args)

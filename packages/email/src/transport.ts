@@ -25,9 +25,7 @@ export interface Delivery {
   /** The provider's id of the mail. */
   id: string
   provider: string
-  /**
-   * True if this key was sent before and nothing was sent now. Null if the provider does not say.
-   */
+  /** True if this key was sent before and nothing was sent now. Null if the provider does not say. */
   deduplicated: boolean | null
 }
 

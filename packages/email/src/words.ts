@@ -36,9 +36,7 @@ export function strangersWords(text: string): string | null {
   return cut(withoutDomains(plain)) || null
 }
 
-/**
- * A template's prop for text that a stranger typed. The template gets null if the text must not be shown.
- */
+/** A template's prop for text that a stranger typed. The template gets null if the text must not be shown. */
 export const words = () => z.string().transform(strangersWords)
 
 /** `Hello Ada,` for a name that may be shown, else `Hello,`. */
@@ -89,9 +87,7 @@ const leadsSomewhere = (text: string): boolean => {
   return LEADS.some((sign) => sign.test(text) || sign.test(folded))
 }
 
-/**
- * Shows a name like a domain without its dots: `monday.com` and `J.R.R. Tolkien` are names and not links.
- */
+/** Shows a name like a domain without its dots: `monday.com` and `J.R.R. Tolkien` are names and not links. */
 const withoutDomains = (text: string): string =>
   text.replace(/(?<=[\p{L}\p{N}])[.。．｡․](?=\p{L})/gu, ' ')
 

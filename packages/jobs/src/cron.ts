@@ -14,9 +14,7 @@ import { JobsError } from './errors.ts'
 
 const MINUTE_MS = 60_000
 
-/**
- * How far back a tick is looked for. A host that calls once a day may be an hour late, and miss one call.
- */
+/** How far back a tick is looked for. A host that calls once a day may be an hour late, and miss one call. */
 const LOOK_BACK_MS = 2 * 24 * 60 * MINUTE_MS
 
 /**

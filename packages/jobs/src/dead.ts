@@ -12,9 +12,7 @@ export interface DeadJob {
   id: string
   name: string
   attempts: number
-  /**
-   * The last error, as the engine stored it. It may contain data of the payload, so do not log it.
-   */
+  /** The last error, as the engine stored it. It may contain data of the payload, so do not log it. */
   lastError: string | null
 }
 

@@ -23,9 +23,7 @@ const SILENT_MS = 60_000
 
 export interface WorkerOptions {
   databaseUrl: string
-  /**
-   * The export of `tollgate.config.ts`: jobs and cron entries of the host's instances, and the host's own.
-   */
+  /** The export of `tollgate.config.ts`: jobs and cron entries of the host's instances, and the host's own. */
   config?: TollgateConfig
   /** Further lists of jobs. Give `config`, `jobs` or both. */
   jobs?: Jobs
@@ -34,9 +32,7 @@ export interface WorkerOptions {
   /** The schedule of further jobs. */
   cron?: readonly CronEntry[]
   logger?: Logger
-  /**
-   * How many milliseconds `stop` waits before it aborts running jobs by their signal. Default 5,000.
-   */
+  /** How many milliseconds `stop` waits before it aborts running jobs by their signal. Default 5,000. */
   graceMs?: number
   /** How often a worker records that it is alive. Default 10,000. */
   beatMs?: number

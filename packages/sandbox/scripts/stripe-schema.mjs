@@ -52,9 +52,7 @@ const ROOTS = {
   webhook_endpoint: 'WebhookEndpoint',
 }
 
-/**
- * Members with a type for each payment method or kind of account; of the types only these are followed.
- */
+/** Members with a type for each payment method or kind of account; of the types only these are followed. */
 const METHODS = new Set([
   'card',
   'display_details',
@@ -100,9 +98,7 @@ source.forEachChild((node) => {
 })
 
 const defs = {}
-/**
- * The object that each member leads to, for `expand[]`: a name, with a `!` in front if a path may end there.
- */
+/** The object that each member leads to, for `expand[]`: a name, with a `!` in front if a path may end there. */
 const edges = {}
 const rootOf = new Map()
 for (const [object, name] of known) rootOf.set(declared.get(name), object)
@@ -191,9 +187,7 @@ function objectOf(type, where) {
   return { $ref: `#/$defs/${name}` }
 }
 
-/**
- * The object that a member holds, inside its lists: the object's name, and whether it is expanded.
- */
+/** The object that a member holds, inside its lists: the object's name, and whether it is expanded. */
 function edgeOf(own, where, isOptional) {
   const parts = own.isUnion() ? own.types : [own]
   const hasString = parts.some((one) => one.flags & ts.TypeFlags.String)

@@ -41,9 +41,7 @@ export interface DeliveryRequest {
   body: string
 }
 
-/**
- * A record together with the bytes that an attempt would send now, for tests that send them again.
- */
+/** A record together with the bytes that an attempt would send now, for tests that send them again. */
 export interface Delivery extends Readonly<DeliveryRecord> {
   /** Null if the receiver was removed. */
   request(): DeliveryRequest | null
@@ -58,9 +56,7 @@ export interface DeliveryOptions {
   retryDelaysMs?: readonly number[]
   /** Milliseconds after which an unanswered attempt counts as failed. Default 10,000. */
   timeoutMs?: number
-  /**
-   * The number of deliveries at the same time. Default 4, so the order is likely and not guaranteed.
-   */
+  /** The number of deliveries at the same time. Default 4, so the order is likely and not guaranteed. */
   concurrency?: number
 }
 

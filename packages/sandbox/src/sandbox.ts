@@ -49,9 +49,7 @@ export interface SandboxOptions {
   calcom?: Omit<CalcomSandboxOptions, Shared>
   /** The folder to which `@repo/email` writes mails. Default: none, and the mailbox is empty. */
   outboxDir?: string
-  /**
-   * The file that keeps the state of all stand-ins but the mailbox over a restart. Default: none.
-   */
+  /** The file that keeps the state of all stand-ins but the mailbox over a restart. Default: none. */
   stateFile?: string
   /** Domain time. Default: the machine's clock. */
   clock?: Clock

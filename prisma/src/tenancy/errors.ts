@@ -14,9 +14,7 @@ const STATUS: Record<TenancyErrorCode, number> = {
   unscoped_query: 403,
 }
 
-/**
- * A query could reach rows of another organization. Branch on `code`; the message names the model.
- */
+/** A query could reach rows of another organization. Branch on `code`; the message names the model. */
 export class TenancyError extends TollgateError<TenancyErrorCode> {
   override readonly name = 'TenancyError'
 

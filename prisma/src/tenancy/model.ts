@@ -19,9 +19,7 @@ export interface Relation {
   model: Prisma.ModelName
   list: boolean
   optional: boolean
-  /**
-   * The columns of this model that refer to the other one. Empty: the other model refers to this one.
-   */
+  /** The columns of this model that refer to the other one. Empty: the other model refers to this one. */
   from: readonly string[]
   to: readonly string[]
   /** The columns of the other model that refer to this one. */

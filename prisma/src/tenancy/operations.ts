@@ -11,9 +11,7 @@ import { type Reference, withoutMade } from './references.ts'
 import { all, unique, visible, writable } from './scope.ts'
 import { change, creation } from './writes.ts'
 
-/**
- * `references` receives the rows that the data refers to, which are checked before the query is sent.
- */
+/** `references` receives the rows that the data refers to, which are checked before the query is sent. */
 type Rewrite = (
   model: ModelName,
   args: Args,
@@ -31,9 +29,7 @@ const findOne: Rewrite = (model, args, organizationId) => {
   return { ...walked, where: unique(walked.where, visible(model, organizationId), ...must) }
 }
 
-/**
- * The references of a new row are checked before it is written, so the query needs no further condition.
- */
+/** The references of a new row are checked before it is written, so the query needs no further condition. */
 const create: Rewrite = (model, args, organizationId, references = []) => {
   const found: Reference[] = []
   const data = creation(model, args.data, { organizationId, references: found })

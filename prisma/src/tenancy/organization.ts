@@ -80,9 +80,7 @@ const onItsOwn =
     return result
   }
 
-/**
- * @throws `foreign_organization` if the query refers to a row that the organization does not have
- */
+/** @throws `foreign_organization` if the query refers to a row that the organization does not have */
 async function sendChecked(tx: Db, { references, send }: Prepared, organizationId: string) {
   await requireOwn(tx, references, organizationId)
   return send(tx)
@@ -90,9 +88,7 @@ async function sendChecked(tx: Db, { references, send }: Prepared, organizationI
 
 const QUEUES = new WeakMap<object, Promise<unknown>>()
 
-/**
- * Runs queries in the caller's transaction, one after the other, and restores the setting after each.
- */
+/** Runs queries in the caller's transaction, one after the other, and restores the setting after each. */
 function inTransactionOf(tx: Db, organizationId: string): Run {
   return (prepare) => {
     const turn = (QUEUES.get(tx) ?? Promise.resolve()).then(async () => {
@@ -130,9 +126,7 @@ function transaction(
   }, options)
 }
 
-/**
- * Runs the caller's `work`: a function that takes the limited transaction, or a list of queries.
- */
+/** Runs the caller's `work`: a function that takes the limited transaction, or a list of queries. */
 const callersWork = (organizationId: string, work: unknown) => async (tx: Db) => {
   const run: Run = async (prepare) => sendChecked(tx, prepare(), organizationId)
   if (typeof work === 'function') return work(scoped(organizationId, run))

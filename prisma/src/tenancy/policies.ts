@@ -21,9 +21,7 @@ const SYSTEM =
   `(SELECT current_setting('${SYSTEM_SETTING}', true) = 'on' ` +
   `AND coalesce(current_setting('${ORGANIZATION_SETTING}', true), '') = '')`
 
-/**
- * The statements that enable row-level security on a table and create its policies and triggers.
- */
+/** The statements that enable row-level security on a table and create its policies and triggers. */
 export function policiesOf(name: ModelName): string {
   const model = models[name]
   const table = quote(model.table)
@@ -42,9 +40,7 @@ export function policiesOf(name: ModelName): string {
  */
 const CHECK = 'Tenancy_refers_inside'
 
-/**
- * One trigger for each foreign key of an organization's table that could lead out of the organization.
- */
+/** One trigger for each foreign key of an organization's table that could lead out of the organization. */
 function triggersOf(name: ModelName, model: Model): string[] {
   if (model.tenancy !== 'organization') return []
   return Object.entries(model.relations).flatMap(([relation, { model: other, from, to }]) => {
@@ -72,9 +68,7 @@ function triggersOf(name: ModelName, model: Model): string[] {
 const ownColumnOf = (name: ModelName) =>
   models[name].tenancy === 'organization' ? columnOf(name) : null
 
-/**
- * The rows that the organization has and the commands it may run on them; null for none. Matches `scopeOf`.
- */
+/** The rows that the organization has and the commands it may run on them; null for none. Matches `scopeOf`. */
 function ownRows(name: ModelName, model: Model): { for: string; using: string } | null {
   if (model.tenancy === 'global') {
     return model.by.includes('readable') ? { for: READ, using: 'true' } : null

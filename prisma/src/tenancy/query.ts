@@ -1,6 +1,4 @@
-/**
- * A query as the caller gets it: it is sent when it is awaited, alone or as part of a transaction.
- */
+/** A query as the caller gets it: it is sent when it is awaited, alone or as part of a transaction. */
 
 import type { Db } from '../client.ts'
 import { models } from './generated/models.ts'
@@ -56,9 +54,7 @@ export class Query implements PromiseLike<unknown> {
     return this.#answer
   }
 
-  /**
-   * Supports Prisma's fluent form: `findUnique(…).user()` selects the relation and returns only that.
-   */
+  /** Supports Prisma's fluent form: `findUnique(…).user()` selects the relation and returns only that. */
   withRelations(): this {
     for (const name of Object.keys(models[this.#model].relations)) {
       Object.defineProperty(this, name, {

@@ -158,9 +158,7 @@ function order(model: ModelName, value: unknown, organizationId: string, must: u
   return value
 }
 
-/**
- * Limits a cursor to plain columns: a cursor on another organization's row would reveal that row's position.
- */
+/** Limits a cursor to plain columns: a cursor on another organization's row would reveal that row's position. */
 function position(model: ModelName, cursor: unknown, organizationId: string): unknown {
   const scope = visible(model, organizationId)
   if (!isRecord(cursor)) return cursor

@@ -9,9 +9,7 @@ import { TenancyError } from './errors.ts'
 import { models } from './generated/models.ts'
 import { type Args, isRecord, type ModelName } from './model.ts'
 
-/**
- * The filter for the organization's rows; `{}` if everybody may read the model, null if nobody may.
- */
+/** The filter for the organization's rows; `{}` if everybody may read the model, null if nobody may. */
 export function scopeOf(model: ModelName, organizationId: string): Args | null {
   const { tenancy, by, columns, relations } = models[model]
   if (tenancy === 'organization') return { [columnOf(model)]: organizationId }
@@ -34,9 +32,7 @@ export function scopeOf(model: ModelName, organizationId: string): Args | null {
 /** The column of an organization's table that holds the organization's id. */
 export const columnOf = (model: ModelName): string => models[model].by[0] ?? 'organizationId'
 
-/**
- * The filter for visible rows. @throws `outside_organization` for a model that no organization may see
- */
+/** The filter for visible rows. @throws `outside_organization` for a model that no organization may see */
 export function visible(model: ModelName, organizationId: string): Args {
   const scope = scopeOf(model, organizationId)
   if (scope) return scope
@@ -65,9 +61,7 @@ export function all(...filters: unknown[]): unknown {
   return given.length === 1 ? given[0] : given.length === 0 ? {} : { AND: given }
 }
 
-/**
- * `where` with each of `filters` as a further condition. The unique field stays at the top level.
- */
+/** `where` with each of `filters` as a further condition. The unique field stays at the top level. */
 export function unique(where: unknown, ...filters: unknown[]): unknown {
   if (!isRecord(where)) return where
   const { AND, ...rest } = where

@@ -47,9 +47,7 @@ export interface TransactionChoices {
 
 /** Every model of the client and `$transaction`, without raw SQL. */
 export type OrganizationDb = Scoped & {
-  /**
-   * Runs queries of the organization in one transaction. Absent if the client is a transaction itself.
-   */
+  /** Runs queries of the organization in one transaction. Absent if the client is a transaction itself. */
   $transaction<Result>(
     work: (tx: Omit<OrganizationDb, '$transaction'>) => Promise<Result>,
     options?: TransactionChoices,

@@ -40,9 +40,7 @@ export function creation(
   return { ...written, ...stamp(model, written, write.organizationId, through) }
 }
 
-/**
- * Adds the organization. Prisma takes either ids or relations, so this follows the form that the caller uses.
- */
+/** Adds the organization. Prisma takes either ids or relations, so this follows the form that the caller uses. */
 function stamp(
   model: ModelName,
   written: Args,

@@ -16,9 +16,7 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/**
- * Options of `atomically` for a test that keeps its transaction open: only the test's own time limit counts.
- */
+/** Options of `atomically` for a test that keeps its transaction open: only the test's own time limit counts. */
 export const WITHOUT_HURRY: TransactionOptions = { maxWaitMs: 600_000, timeoutMs: 600_000 }
 
 /** The number of connections to this database that wait for another connection's lock. */

@@ -45,9 +45,7 @@ export interface StopOptions {
 /** A running server. */
 export interface PostgresServer {
   port: number
-  /**
-   * The actual folder of the cluster; see `startPostgres`. Null if this process did not start the server.
-   */
+  /** The actual folder of the cluster; see `startPostgres`. Null if this process did not start the server. */
   folder: string
   /** The URL of `database` for the role that owns it. */
   url(database: string): string
@@ -56,9 +54,7 @@ export interface PostgresServer {
   /** Creates `database`, owned by that role, unless it exists. */
   createDatabase(database: string, options?: { template?: string }): Promise<string>
   dropDatabase(database: string): Promise<void>
-  /**
-   * Stops the server and deletes a temporary cluster. Does nothing if the server was running before.
-   */
+  /** Stops the server and deletes a temporary cluster. Does nothing if the server was running before. */
   stop(options?: StopOptions): Promise<void>
 }
 

@@ -27,7 +27,7 @@ test('an id is text that names something and can be stored', () => {
   expect(refused(() => requireId('The id', undefined))).toMatchObject({
     name: 'ArgumentError',
     status: 400,
-    message: 'The id is undefined. Give it as text.',
+    message: 'The id is undefined. Give a string.',
   })
 })
 
@@ -60,7 +60,7 @@ test('an option that was left out is none, and one that is undefined is refused'
   expect(optional({}, 'userId', requireId)).toBeUndefined()
   expect(optional({ userId: 'a' }, 'userId', requireId)).toBe('a')
   expect(refused(() => optional({ userId: undefined }, 'userId', requireId)).message).toBe(
-    'userId is undefined. Give it as text.',
+    'userId is undefined. Give a string.',
   )
   const inherited = Object.create({ userId: undefined })
   expect(refused(() => optional(inherited, 'userId', requireId)).status).toBe(400)

@@ -18,13 +18,9 @@ const NAMES = ['ts', 'mts', 'js', 'mjs'].map((ending) => `tollgate.config.${endi
 
 /** The host that a command works for. */
 export interface Host {
-  /**
-   * The folder of the configuration file, or the working directory if the host has no such file.
-   */
+  /** The folder of the configuration file, or the working directory if the host has no such file. */
   folder: string
-  /**
-   * The path of the configuration file, relative to the working directory. Null if the host has none.
-   */
+  /** The path of the configuration file, relative to the working directory. Null if the host has none. */
   file: string | null
   /** Null if the host has no configuration file. */
   config: TollgateConfig | null
@@ -50,9 +46,7 @@ export async function openHost({
   path,
   cwd = process.cwd(),
 }: {
-  /**
-   * Path of the configuration file, relative to the working directory. Default: the nearest one.
-   */
+  /** Path of the configuration file, relative to the working directory. Default: the nearest one. */
   path?: string
   cwd?: string
 } = {}): Promise<Host> {

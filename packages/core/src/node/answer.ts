@@ -13,9 +13,7 @@ const CONNECTION = new Set(['connection', 'keep-alive', 'transfer-encoding', 'up
 /** Headers whose values are added to those that middleware has set. Other headers replace them. */
 const ADDED = new Set(['set-cookie', 'vary'])
 
-/**
- * Writes status and headers. @throws TypeError for a response that cannot be sent; nothing is written then
- */
+/** Writes status and headers. @throws TypeError for a response that cannot be sent; nothing is written then */
 export function writeHead(res: ServerResponse, answer: Response): void {
   if (!(answer.status >= 200 && answer.status <= 599)) {
     throw new TypeError(`${answer.status} is not a valid response status. Use 200 to 599.`)

@@ -15,9 +15,7 @@ import { originOf } from '../origin.ts'
 import { writeBody, writeHead } from './answer.ts'
 import { webRequestOf } from './request.ts'
 
-/**
- * A handler of Web requests. `baseURL`, if set, is the origin that the handler was created with.
- */
+/** A handler of Web requests. `baseURL`, if set, is the origin that the handler was created with. */
 export interface WebHandler {
   (req: Request): Response | Promise<Response>
   baseURL?: string

@@ -11,9 +11,7 @@ import { TollgateError } from '../errors.ts'
 
 export interface KeptBody {
   bytes: Uint8Array
-  /**
-   * True if the bytes differ from those sent, so that a signature over the body cannot be verified.
-   */
+  /** True if the bytes differ from those sent, so that a signature over the body cannot be verified. */
   isRebuilt: boolean
 }
 
@@ -51,9 +49,7 @@ function jsonOf(body: unknown): string {
   throw notRebuildable('with values that JSON does not have')
 }
 
-/**
- * Accepts strings and lists of strings. A nested field (`a[b]=c`) could be serialized in more than one way.
- */
+/** Accepts strings and lists of strings. A nested field (`a[b]=c`) could be serialized in more than one way. */
 function formOf(body: unknown): string {
   const form = new URLSearchParams()
   if (typeof body !== 'object' || body === null) throw notRebuildable('that is not a form')

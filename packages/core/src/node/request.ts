@@ -15,9 +15,7 @@ import { urlOf } from './target.ts'
 /** The syntax of a method. Node checks it for HTTP/1 and not for HTTP/2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 
-/**
- * Headers that may occur only once in a request. Node would drop the second one or join it to the first.
- */
+/** Headers that may occur only once in a request. Node would drop the second one or join it to the first. */
 const SINGLE = new Set(['authorization', 'content-type', 'host', 'origin'])
 
 /**

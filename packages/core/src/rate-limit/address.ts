@@ -61,9 +61,7 @@ export function createAddressOf(options: AddressOptions = {}): AddressOf {
   }
 }
 
-/**
- * The part of an address that may be logged: /24 of an IPv4, /48 of an IPv6 address; null for anything else.
- */
+/** The part of an address that may be logged: /24 of an IPv4, /48 of an IPv6 address; null for anything else. */
 export function networkOf(address: string): string | null {
   const known = addressIn(address)
   if (!known) return null
@@ -106,9 +104,7 @@ const refused = (message: string) => new TollgateError('invalid_options', 500, m
 
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-/**
- * The address in the `for` parameter of a `Forwarded` element. @see https://www.rfc-editor.org/rfc/rfc7239
- */
+/** The address in the `for` parameter of a `Forwarded` element. @see https://www.rfc-editor.org/rfc/rfc7239 */
 function forwardedFor(element: string): string | null {
   const pairs = element.split(';').map((pair) => pair.trim())
   const [node, ...others] = pairs.filter((pair) => /^for=/i.test(pair))

@@ -27,9 +27,7 @@ interface StoreOptions {
 const SAY_AGAIN_MS = 60_000
 const CONNECT_MS = 1_000
 
-/**
- * Opens the store in Redis or PostgreSQL. If Redis cannot be reached, each process counts by itself.
- */
+/** Opens the store in Redis or PostgreSQL. If Redis cannot be reached, each process counts by itself. */
 export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger): Promise<Store> {
   const library = await import('rate-limiter-flexible')
   const failed = once(SAY_AGAIN_MS, (error) =>

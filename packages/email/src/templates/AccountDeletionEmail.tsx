@@ -18,15 +18,11 @@ const TITLES = {
 export const AccountDeletionEmail = defineEmail({
   schema: z.object({
     name: words(),
-    /**
-     * `blocked`: the user is the only owner of an organization, which has to be handed over or deleted first.
-     */
+    /** `blocked`: the user is the only owner of an organization, which has to be handed over or deleted first. */
     stage: z.enum(['requested', 'blocked', 'canceled', 'done']),
     /** The day of the deletion. Absent if no deletion is pending. */
     dueAt: z.coerce.date().optional(),
-    /**
-     * The page to cancel the deletion or to hand over an organization. Absent once the account is deleted.
-     */
+    /** The page to cancel the deletion or to hand over an organization. Absent once the account is deleted. */
     signInUrl: link().optional(),
   }),
   subject: ({ stage }) => TITLES[stage],

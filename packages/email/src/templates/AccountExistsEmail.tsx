@@ -6,9 +6,7 @@ import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 import { hello, words } from '../words.ts'
 
-/**
- * Sent when somebody signs up with an address that already has an account, or wants it as a new address.
- */
+/** Sent when somebody signs up with an address that already has an account, or wants it as a new address. */
 export const AccountExistsEmail = defineEmail({
   schema: z.object({ name: words(), signInUrl: link(), resetUrl: link() }),
   subject: () => 'You already have an account',

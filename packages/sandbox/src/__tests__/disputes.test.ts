@@ -78,7 +78,7 @@ test('an inquiry takes no money, is closed, or becomes a dispute', async () => {
     'charge.dispute.updated',
     'charge.dispute.funds_withdrawn',
   ])
-  expect(() => escalateDispute(String(second.id))).toThrow('no inquiry')
+  expect(() => escalateDispute(String(second.id))).toThrow('not an open inquiry')
   await expect(stripe.refunds.create({ charge })).rejects.toMatchObject({ code: 'charge_disputed' })
   const listed = await stripe.disputes.list({ charge })
   expect(listed.data.map(({ id, status }) => [id, status])).toEqual([

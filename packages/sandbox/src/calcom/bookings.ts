@@ -44,9 +44,7 @@ export interface CalcomBooking {
   seated?: Required<CalcomAttendee>[]
   /** The id shared by the meetings of a recurring booking. */
   recurringEventId?: string
-  /**
-   * The host has asked for another time: the booking is cancelled until the attendee chooses one.
-   */
+  /** The host has asked for another time: the booking is cancelled until the attendee chooses one. */
   requestReschedule?: boolean
   /** The uid of the first booking at Cal.com, which reschedules keep. */
   iCalUID: string
@@ -139,9 +137,7 @@ const findSeated = (store: BookingStore, type: CalcomEventType, start: Date) =>
       eventTypeId === type.id && status === 'ACCEPTED' && Date.parse(startTime) === start.getTime(),
   )
 
-/**
- * Adds an attendee to a time that others have booked; booking and uid stay the same. @throws `invalid_state`
- */
+/** Adds an attendee to a time that others have booked; booking and uid stay the same. @throws `invalid_state` */
 function takeSeat(
   booking: CalcomBooking,
   type: CalcomEventType,
@@ -169,9 +165,7 @@ export function decide(
   return Object.assign(booking, { status, cancellationReason: reason })
 }
 
-/**
- * Frees one seat; freeing the last seat cancels the booking. @throws `not_found`, `invalid_state`
- */
+/** Frees one seat; freeing the last seat cancels the booking. @throws `not_found`, `invalid_state` */
 export function leave(store: BookingStore, uid: string, email: string): CalcomBooking {
   const booking = findAccepted(store, uid)
   const seated = booking.seated ?? []

@@ -203,9 +203,7 @@ function showReschedule(store: BookingStore, c: HonoContext): Response {
   return render(c, page)
 }
 
-/**
- * The host's page with the parameters that Cal.com appends. They are for display only and prove nothing.
- */
+/** The host's page with the parameters that Cal.com appends. They are for display only and prove nothing. */
 function returnUrl(redirectUrl: string, booking: CalcomBooking, type: CalcomEventType): string {
   const url = new URL(redirectUrl)
   url.searchParams.set('uid', booking.uid)

@@ -40,9 +40,7 @@ export interface CalcomSandboxOptions {
   eventTypes: readonly CalcomEventType[]
   /** The receivers of webhooks. Default none. */
   webhooks?: readonly CalcomWebhookTarget[]
-  /**
-   * The page that a booking's page links back to, with `uid` and the times in the query. Default none.
-   */
+  /** The page that a booking's page links back to, with `uid` and the times in the query. Default none. */
   redirectUrl?: string
   /** The origin of the pages, without `/cal`. Default `http://127.0.0.1`. */
   origin?: string
@@ -86,9 +84,7 @@ export interface CalcomSandbox {
     attendee: CalcomAttendee
     metadata?: Record<string, string>
   }): CalcomBooking
-  /**
-   * Moves a booking. @returns the new booking. @throws `not_found`, `invalid_body`, `invalid_state`
-   */
+  /** Moves a booking. @returns the new booking. @throws `not_found`, `invalid_body`, `invalid_state` */
   reschedule(uid: string, start: Date): CalcomBooking
   /** Cancels a booking; `reason` is empty unless given. @throws `not_found`, `invalid_state` */
   cancel(uid: string, reason?: string): CalcomBooking
@@ -100,9 +96,7 @@ export interface CalcomSandbox {
   confirm(uid: string): CalcomBooking
   /** The host rejects a waiting booking. @throws `not_found`, `invalid_state` */
   reject(uid: string, reason?: string): CalcomBooking
-  /**
-   * The host asks for another time, which `reschedule` chooses. @throws `not_found`, `invalid_state`
-   */
+  /** The host asks for another time, which `reschedule` chooses. @throws `not_found`, `invalid_state` */
   requestReschedule(uid: string, reason?: string): CalcomBooking
 
   /** Holds webhooks back. */
@@ -123,9 +117,7 @@ export interface CalcomSandbox {
 
 const WEEK_MS = 7 * 24 * 60 * 60_000
 
-/**
- * Creates a Cal.com stand-in. It opens no connection before a request arrives or a webhook is sent.
- */
+/** Creates a Cal.com stand-in. It opens no connection before a request arrives or a webhook is sent. */
 export function createCalcomSandbox(options: CalcomSandboxOptions): CalcomSandbox {
   const { clock = systemClock, webhooks = [], redirectUrl = null } = options
   const logger = createLogger(options.logger ?? consoleLogger)

@@ -200,9 +200,7 @@ const CHECKOUT = {
   metadata: 'object',
 } as const
 
-/**
- * Creem documents `Idempotency-Key` for products only, so a repeated request makes another checkout.
- */
+/** Creem documents `Idempotency-Key` for products only, so a repeated request makes another checkout. */
 function createCheckout(store: CreemStore, body: Record<string, unknown>): CreemCheckout {
   const product = find(store, 'products', body.product_id)
   if (product.status !== 'active') throw new CreemApiError(400, 'Product is not active')

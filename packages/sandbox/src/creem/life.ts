@@ -177,9 +177,7 @@ export function expireCheckout(store: CreemStore, id: string): CreemCheckout {
   return checkout
 }
 
-/**
- * Ends the current period: the next period begins and is charged, or a scheduled end takes effect.
- */
+/** Ends the current period: the next period begins and is charged, or a scheduled end takes effect. */
 export function renew(store: CreemStore, id: string): CreemSubscription {
   const subscription = find(store, 'subscriptions', id)
   if (subscription.status === 'canceled') {
@@ -246,9 +244,7 @@ export function cancel(
   return subscription
 }
 
-/**
- * Refunds `amount`, by default the whole remaining amount. @throws `CreemApiError` 400 for more.
- */
+/** Refunds `amount`, by default the whole remaining amount. @throws `CreemApiError` 400 for more. */
 export function refund(store: CreemStore, id: string, amount?: number): CreemTransaction {
   const transaction = find(store, 'transactions', id)
   const left = transaction.amount_paid - transaction.refunded_amount

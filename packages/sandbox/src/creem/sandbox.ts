@@ -72,9 +72,7 @@ export interface CreemSandbox {
   /** Adds a receiver, as if the options had named it. */
   addWebhook(target: CreemWebhookTarget): void
 
-  /**
-   * Creates a product, as in the dashboard. The price is in minor units; `interval` makes it a subscription.
-   */
+  /** Creates a product, as in the dashboard. The price is in minor units; `interval` makes it a subscription. */
   createProduct(product: {
     name: string
     price: number
@@ -87,9 +85,7 @@ export interface CreemSandbox {
   expireCheckout(id: string): CreemCheckout
   /** Ends the current period: the next period is charged, or a scheduled end takes effect. */
   renew(subscriptionId: string): CreemSubscription
-  /**
-   * Ends the period with a declined card. @throws `invalid_state` for a subscription that will not renew
-   */
+  /** Ends the period with a declined card. @throws `invalid_state` for a subscription that will not renew */
   failRenewal(subscriptionId: string): CreemSubscription
   /** Refunds, as in the dashboard, which can refund a part. Default: the whole remaining amount. */
   refund(transactionId: string, amount?: number): CreemTransaction
@@ -110,9 +106,7 @@ export interface CreemSandbox {
   resume(): void
   /** Resolves once no delivery runs and no retry is left. Held webhooks are not waited for. */
   settled(): Promise<void>
-  /**
-   * Makes the next API requests fail with `status` (429, or 500 and above). Default of `times`: 1.
-   */
+  /** Makes the next API requests fail with `status` (429, or 500 and above). Default of `times`: 1. */
   failNext(failure: { status: number; times?: number }): void
   /** Makes a share of the API requests fail from now on; null ends this. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
@@ -137,9 +131,7 @@ const signed = ({ url, secret }: CreemWebhookTarget, body: string): DeliveryRequ
   },
 })
 
-/**
- * Creates a Creem stand-in. It opens no connection before a request arrives or a webhook is sent.
- */
+/** Creates a Creem stand-in. It opens no connection before a request arrives or a webhook is sent. */
 export function createCreemSandbox(options: CreemSandboxOptions = {}): CreemSandbox {
   const { clock = systemClock, apiKey = 'creem_test_sandbox' } = options
   const logger = createLogger(options.logger ?? consoleLogger)

@@ -11,9 +11,7 @@ import { type MailboxMessage, readMails } from './mails.ts'
 import { createMailboxPages } from './pages.tsx'
 
 export interface MailboxSandboxOptions {
-  /**
-   * The folder of the outbox; it need not exist yet. Default: none, and the mailbox stays empty.
-   */
+  /** The folder of the outbox; it need not exist yet. Default: none, and the mailbox stays empty. */
   outboxDir?: string
   /** Default: one JSON line per entry on standard error. */
   logger?: Logger

@@ -23,9 +23,7 @@ export interface Failure {
   isKept?: boolean
 }
 
-/**
- * Refuses every key except the account's, in a Bearer or Basic header. @throws `invalid_api_key`
- */
+/** Refuses every key except the account's, in a Bearer or Basic header. @throws `invalid_api_key` */
 export function authenticate(header: string | undefined, secretKey: string): void {
   const key = keyOf(header)
   if (key === '') {

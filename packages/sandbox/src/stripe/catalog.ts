@@ -157,9 +157,7 @@ function unitAmount(params: Params): number {
   )
 }
 
-/**
- * The active price with this key. @throws `lookup_key_in_use` unless the request takes the key over
- */
+/** The active price with this key. @throws `lookup_key_in_use` unless the request takes the key over */
 function lookupKeyHolder(store: Store, key: string, id: string, params: Params): Price | undefined {
   const holder = [...store.tables.prices.values()].find(
     (price) => price.lookup_key === key && price.id !== id,

@@ -88,9 +88,7 @@ export interface LifeControls {
    * @throws `invalid_state` for a charge that was not paid or is already disputed
    */
   dispute(chargeOrIntentId: string, details?: DisputeDetails): Shown
-  /**
-   * The bank escalates an inquiry to a dispute. @throws `invalid_state` if it is not an open inquiry
-   */
+  /** The bank escalates an inquiry to a dispute. @throws `invalid_state` if it is not an open inquiry */
   escalateDispute(disputeId: string): Shown
   /**
    * The bank closes a dispute. A won dispute returns the money; an inquiry becomes `warning_closed`.

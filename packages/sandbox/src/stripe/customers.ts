@@ -170,9 +170,7 @@ const PARAMS = [
 ]
 const IGNORED = ['tax', 'invoice_prefix']
 
-/**
- * Parameters that are refused by name, because each would change the amount or time of a charge.
- */
+/** Parameters that are refused by name, because each would change the amount or time of a charge. */
 const REFUSED = ['tax_exempt', 'tax_id_data', 'test_clock']
 
 export const customerEndpoints: Endpoint[] = [

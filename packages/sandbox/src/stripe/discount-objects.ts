@@ -51,9 +51,7 @@ export interface Discount extends Omit<Base, 'livemode'> {
   /** The coupon as it was when it was redeemed. */
   coupon: Coupon
   customer: string | null
-  /**
-   * In Unix seconds. Null for a discount without an end, or one that ends with its first invoice.
-   */
+  /** In Unix seconds. Null for a discount without an end, or one that ends with its first invoice. */
   end: number | null
   invoice: null
   invoice_item: null

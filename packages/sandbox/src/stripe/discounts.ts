@@ -176,9 +176,7 @@ export const discountsOf = (store: Store, subscription: Subscription, at: number
     .map((id) => find(store, 'discounts', id))
     .filter(({ end }) => end === null || end > at)
 
-/**
- * The fraction of a price that remains after a subscription's percentage discounts, from 0 to 1.
- */
+/** The fraction of a price that remains after a subscription's percentage discounts, from 0 to 1. */
 export const shareLeft = (store: Store, subscription: Subscription, at: number): number =>
   discountsOf(store, subscription, at).reduce(
     (share, { coupon }) => share * (1 - (coupon.percent_off ?? 0) / 100),

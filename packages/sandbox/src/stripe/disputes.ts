@@ -154,7 +154,11 @@ function chargeOf(store: Store, id: string): Charge {
 export function escalateDispute(store: Store, id: string): Dispute {
   const dispute = find(store, 'disputes', id)
   if (!dispute.status.startsWith('warning_') || isClosed(dispute)) {
-    throw new SandboxError('invalid_state', 409, `Dispute ${id} is ${dispute.status}: no inquiry.`)
+    throw new SandboxError(
+      'invalid_state',
+      409,
+      `Dispute ${id} is ${dispute.status} and not an open inquiry.`,
+    )
   }
   change(store, 'charge.dispute.updated', dispute, (current) => {
     current.status = 'needs_response'

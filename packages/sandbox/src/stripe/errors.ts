@@ -163,9 +163,7 @@ export function noSuch(noun: string, id: string, param = 'id'): StripeApiError {
   return new StripeApiError('resource_missing', status, `No such ${noun}: '${id}'`, { param })
 }
 
-/**
- * The error for one of Stripe's parameters or values that the stand-in does not support. It is never ignored.
- */
+/** The error for one of Stripe's parameters or values that the stand-in does not support. It is never ignored. */
 export const notCovered = (what: string, param: string): StripeApiError =>
   invalid(`The sandbox does not cover ${what}.`, param, 'not_covered')
 

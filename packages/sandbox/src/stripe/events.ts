@@ -68,9 +68,7 @@ export function addTarget(
   })
 }
 
-/**
- * The signature `t=…,v1=…` of a payload, with wall time, which a receiver compares with its own clock.
- */
+/** The signature `t=…,v1=…` of a payload, with wall time, which a receiver compares with its own clock. */
 export function signPayload(payload: string, secret: string, at = Date.now()): string {
   const timestamp = Math.floor(at / 1000)
   const signature = createHmac('sha256', secret).update(`${timestamp}.${payload}`).digest('hex')

@@ -13,9 +13,7 @@ export type FormValue = string | FormValue[] | { [key: string]: FormValue }
 
 type Draft = string | Map<string, Draft>
 
-/**
- * Deeper than anything that Stripe accepts. It stops a hostile key from creating deeply nested objects.
- */
+/** Deeper than anything that Stripe accepts. It stops a hostile key from creating deeply nested objects. */
 const MAX_DEPTH = 8
 
 /** Decodes a query string or form body with bracketed names. */
@@ -62,9 +60,7 @@ function finish(draft: Draft, isRoot = false): FormValue {
   return object
 }
 
-/**
- * Reads one level of a decoded form. An empty string means "unset": the SDK sends null in this way.
- */
+/** Reads one level of a decoded form. An empty string means "unset": the SDK sends null in this way. */
 export class Params {
   readonly #values: { [key: string]: FormValue }
   readonly #path: string

@@ -53,9 +53,7 @@ export function removeRow<Kept extends Row>(index: TableIndex<Kept>, row: Kept):
   index.order.delete(row.id)
 }
 
-/**
- * Moves a record whose reference `name` was `before` to the list of its new value, in its original order.
- */
+/** Moves a record whose reference `name` was `before` to the list of its new value, in its original order. */
 export function moveRow<Kept extends Row>(
   index: TableIndex<Kept>,
   row: Kept,

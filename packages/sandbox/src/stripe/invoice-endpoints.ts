@@ -103,9 +103,7 @@ function updateFromCall({ store, params, id }: Call): Invoice {
   })
 }
 
-/**
- * Every invoice here belongs to a subscription, and such an invoice is voided and never deleted.
- */
+/** Every invoice here belongs to a subscription, and such an invoice is voided and never deleted. */
 function refuseDelete({ store, id }: Call): never {
   const { status } = find(store, 'invoices', id)
   if (status !== 'draft') throw invalid('You can only delete draft invoices.')

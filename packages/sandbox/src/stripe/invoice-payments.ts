@@ -40,9 +40,7 @@ export function openPayment(
   })
 }
 
-/**
- * Credits a payment's amount to its invoice. The caller checks whether the invoice is then paid.
- */
+/** Credits a payment's amount to its invoice. The caller checks whether the invoice is then paid. */
 export function creditPayment(
   store: Store,
   invoice: Invoice,
@@ -103,9 +101,7 @@ export function followRemaining(store: Store, invoice: Invoice): void {
   }
 }
 
-/**
- * Closes the open payments of an invoice. An attached payment that is not the default stays usable.
- */
+/** Closes the open payments of an invoice. An attached payment that is not the default stays usable. */
 export function closePayments(store: Store, invoice: Invoice, reason: string): void {
   for (const payment of paymentsOf(store, invoice)) {
     if (payment.status === 'open') closePayment(store, payment, reason)

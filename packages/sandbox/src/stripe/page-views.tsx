@@ -319,9 +319,7 @@ function customerField(store: Store, session: PortalSession, name: string): stri
   return typeof value === 'string' ? value : ''
 }
 
-/**
- * An invoice. `asksHolder`: the bank waits for the card's holder, who can confirm the payment here.
- */
+/** An invoice. `asksHolder`: the bank waits for the card's holder, who can confirm the payment here. */
 export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHolder: boolean }) {
   return (
     <Page title={`Invoice ${invoice.number}`} area={AREA}>

@@ -12,9 +12,7 @@ import type { Params } from './forms.ts'
 import type { Invoice, Subscription } from './objects.ts'
 import { change, emit, type Store, seconds } from './store.ts'
 
-/**
- * The parameters that a pending update supports. Stripe refuses any other parameter beside them.
- */
+/** The parameters that a pending update supports. Stripe refuses any other parameter beside them. */
 const SUPPORTED = [
   'billing_cycle_anchor',
   'expand',

@@ -246,9 +246,7 @@ function invoiceNow(
   return null
 }
 
-/**
- * The invoice of a change that is made once it is paid. While it is open, the subscription is not past due.
- */
+/** The invoice of a change that is made once it is paid. While it is open, the subscription is not past due. */
 function invoiceHeld(
   store: Store,
   subscription: Subscription,

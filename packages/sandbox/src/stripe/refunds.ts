@@ -31,15 +31,11 @@ function chargeOf({ store, params }: Call): Charge {
   )
 }
 
-/**
- * Whether the bank has withdrawn a dispute's money. An inquiry withdraws none, and a won dispute returned it.
- */
+/** Whether the bank has withdrawn a dispute's money. An inquiry withdraws none, and a won dispute returned it. */
 const holdsMoney = ({ status }: Dispute): boolean =>
   status !== 'won' && !status.startsWith('warning_')
 
-/**
- * Refuses an amount that cannot be refunded. @throws `charge_already_refunded`, `charge_disputed`
- */
+/** Refuses an amount that cannot be refunded. @throws `charge_already_refunded`, `charge_disputed` */
 function checkRefundable(store: Store, charge: Charge, amount: number): void {
   if (!charge.paid) throw invalid(`Charge ${charge.id} was not paid.`, 'charge')
   if (referring(store, 'disputes', 'charge', charge.id).some(holdsMoney)) {
@@ -142,9 +138,7 @@ export function makeRefund(
   return made
 }
 
-/**
- * Adds the bank's reference of a card's refund. At Stripe it follows later; here it is added at once.
- */
+/** Adds the bank's reference of a card's refund. At Stripe it follows later; here it is added at once. */
 function tellReference(store: Store, made: Refund): void {
   const card = made.destination_details?.card
   if (card === undefined) return

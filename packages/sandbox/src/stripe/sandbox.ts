@@ -46,9 +46,7 @@ export interface StripeSandboxOptions {
   secretKey: string
   /** The receivers of events. Default none. */
   webhooks?: readonly WebhookTarget[]
-  /**
-   * The account's API version, for requests and receivers without their own. Default 2024-04-10.
-   */
+  /** The account's API version, for requests and receivers without their own. Default 2024-04-10. */
   apiVersion?: string
   /** The origin of the hosted pages. Default: the origin of the first request. */
   origin?: string
@@ -68,9 +66,7 @@ export interface StripeSandboxOptions {
   clock?: Clock
   /** Default: one JSON line per entry on standard error. */
   logger?: Logger
-  /**
-   * Called with every response of the API before it is sent, for a test that checks or records them.
-   */
+  /** Called with every response of the API before it is sent, for a test that checks or records them. */
   onAnswer?: (answer: { body: string; status: number; version: string }) => void
   /** Called after each change of the state. */
   onChange?: () => void
@@ -128,9 +124,7 @@ interface Parts {
   onChange(): void
 }
 
-/**
- * Creates a Stripe stand-in. It opens no connection before a request arrives or a webhook is sent.
- */
+/** Creates a Stripe stand-in. It opens no connection before a request arrives or a webhook is sent. */
 export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbox {
   const targets: WebhookTarget[] = [...(options.webhooks ?? [])]
   const logger = createLogger(options.logger ?? consoleLogger)

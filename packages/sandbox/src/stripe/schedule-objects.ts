@@ -28,9 +28,7 @@ export interface PhaseDiscount {
 export interface SchedulePhase {
   add_invoice_items: []
   application_fee_percent: null
-  /**
-   * Whether the anchor moves to the phase's start. With null and `automatic` the billing mode decides.
-   */
+  /** Whether the anchor moves to the phase's start. With null and `automatic` the billing mode decides. */
   billing_cycle_anchor: 'automatic' | 'phase_start' | null
   billing_thresholds: null
   collection_method: null

@@ -156,9 +156,7 @@ function itemsOf(store: Store, phase: Params, currency: string): PhaseItem[] {
   return items
 }
 
-/**
- * The end of a phase: given, or after a duration or a number of periods; default: after one period.
- */
+/** The end of a phase: given, or after a duration or a number of periods; default: after one period. */
 function endDateOf(store: Store, phase: Params, start: number, items: PhaseItem[]): number {
   const named = momentOf(store, phase, 'end_date')
   const duration = phase.object('duration')

@@ -105,9 +105,7 @@ export function markPhase(store: Store, schedule: SubscriptionSchedule, at: numb
   })
 }
 
-/**
- * Releases a schedule: its subscription continues. A scheduled end is removed unless it should stay.
- */
+/** Releases a schedule: its subscription continues. A scheduled end is removed unless it should stay. */
 export function releaseSchedule(
   store: Store,
   schedule: SubscriptionSchedule,

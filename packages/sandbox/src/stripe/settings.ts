@@ -44,9 +44,7 @@ export interface StripeSettings {
    * Default null: the account is registered nowhere and collects none.
    */
   taxRegistration: { country: string; percentage: number } | null
-  /**
-   * The limits of requests per second; a request above them gets a 429. Default null: no limits.
-   */
+  /** The limits of requests per second; a request above them gets a 429. Default null: no limits. */
   rateLimits: RateLimits | null
   /**
    * Whether a charge's `dispute` can still be expanded. Stripe has removed it from its documents and types

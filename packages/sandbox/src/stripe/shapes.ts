@@ -36,9 +36,7 @@ export type Shown = Record<string, unknown>
 /** Whether `version` has the new shape. */
 export const isNewShape = (version: string): boolean => version.slice(0, 10) >= '2025-03-31'
 
-/**
- * `record` in the form of `version`, with references as ids and without members that only `expand[]` adds.
- */
+/** `record` in the form of `version`, with references as ids and without members that only `expand[]` adds. */
 export const show = (record: object, version: string): Shown =>
   complete(shaped(record, version), isNewShape(version))
 
@@ -89,9 +87,7 @@ function shaped(record: object, version: string): Shown {
   }
 }
 
-/**
- * The event in the form of a version; `pendingWebhooks` is the number of receivers that still wait for it.
- */
+/** The event in the form of a version; `pendingWebhooks` is the number of receivers that still wait for it. */
 export function showEvent(event: EventRecord, version: string, pendingWebhooks: number): Shown {
   const { subject, before, request, ...rest } = event
   const object = show(subject, version)
@@ -376,9 +372,7 @@ function showInvoicePayment({ payment_intent, payment_record, ...payment }: Invo
   }
 }
 
-/**
- * The members of `before` that differ in `after`, with their old values. An array counts as one value.
- */
+/** The members of `before` that differ in `after`, with their old values. An array counts as one value. */
 function changed(before: Shown, after: Shown): Shown {
   const previous: Shown = {}
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {

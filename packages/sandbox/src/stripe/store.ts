@@ -110,9 +110,7 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   subscriptions: ['customer'],
 }
 
-/**
- * The response kept under an idempotency key. `fingerprint` is a hash of the path and the parameters.
- */
+/** The response kept under an idempotency key. `fingerprint` is a hash of the path and the parameters. */
 export interface KeptAnswer {
   fingerprint: string
   status: number
@@ -234,9 +232,7 @@ export const referring = <Name extends TableName>(
   value: string,
 ): readonly Tables[Name][] => store.indexes[table].by.get(key)?.get(value) ?? []
 
-/**
- * A record by id. @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name.
- */
+/** A record by id. @throws `resource_missing`: 404 for `param` `id`, else 400 with that parameter's name. */
 export function find<Name extends TableName>(
   store: Store,
   table: Name,
@@ -324,9 +320,7 @@ export function restoreStore(store: Store, snapshot: StripeSnapshot): void {
   addPayments(store)
 }
 
-/**
- * In older snapshots payments of invoices had no records: each invoice gets one payment, its intent.
- */
+/** In older snapshots payments of invoices had no records: each invoice gets one payment, its intent. */
 function addPayments(store: Store): void {
   for (const invoice of store.indexes.invoices.rows) {
     const { id, payment_intent, created, currency, status, amount_due, status_transitions } =

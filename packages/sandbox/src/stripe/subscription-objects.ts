@@ -188,9 +188,7 @@ export interface Invoice extends Base {
   next_payment_attempt: number | null
   number: string | null
   paid: boolean
-  /**
-   * Internal: the part of `amount_paid` that was paid outside of Stripe. Only returned on request.
-   */
+  /** Internal: the part of `amount_paid` that was paid outside of Stripe. Only returned on request. */
   paid_off_stripe: number
   payment_intent: string | null
   period_end: number

@@ -115,9 +115,7 @@ export const unscheduled = (subscription: Subscription): Partial<Subscription> =
   cancellation_details: { ...subscription.cancellation_details, reason: null },
 })
 
-/**
- * The card that a request names for a subscription, attached to the customer; null if it names none.
- */
+/** The card that a request names for a subscription, attached to the customer; null if it names none. */
 export function cardOf(store: Store, params: Params, customer: string): PaymentMethod | null {
   const id = params.text('default_payment_method')
   if (!id) return null
@@ -150,9 +148,7 @@ const FEEDBACK = [
   'unused',
 ] as const
 
-/**
- * The customer's reasons for cancelling, as far as the request gives them; others are unchanged.
- */
+/** The customer's reasons for cancelling, as far as the request gives them; others are unchanged. */
 export function detailsOf(params: Params): Partial<Subscription['cancellation_details']> {
   const details = params.object('cancellation_details')
   details?.only(['comment', 'feedback'])

@@ -62,9 +62,7 @@ export function totalTaxes(lines: readonly (readonly Tax[])[]): Tax[] {
   return [...totals.values()]
 }
 
-/**
- * The rates of a subscription's line: those of its item, else the subscription's, else by the registration.
- */
+/** The rates of a subscription's line: those of its item, else the subscription's, else by the registration. */
 export function ratesOf(
   store: Store,
   subscription: Subscription,
@@ -76,9 +74,7 @@ export function ratesOf(
   return subscription.automatic_tax.enabled ? automaticRates(store, line.price) : []
 }
 
-/**
- * The rate of the account's registration, in the price's tax behaviour; none without a registration.
- */
+/** The rate of the account's registration, in the price's tax behaviour; none without a registration. */
 export function automaticRates(store: Store, price: Price): TaxRate[] {
   const { taxRegistration: registration } = store.settings
   if (registration === null) return []
