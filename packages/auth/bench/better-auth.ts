@@ -15,8 +15,10 @@ export const COOKIE_CACHES = ['compact', 'jwt', 'jwe'] as const
 
 type Strategy = (typeof COOKIE_CACHES)[number]
 
+/** Better Auth that reads the session from the database. */
 export const database = (db: Database): Promise<Subject> => peer(db, 'Better Auth, database')
 
+/** Better Auth with a cookie cache. */
 export const cookieCache = (db: Database, strategy: Strategy): Promise<Subject> =>
   peer(db, `Better Auth, cookie cache ${strategy}`, strategy)
 

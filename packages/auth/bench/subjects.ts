@@ -61,6 +61,7 @@ function inTurn({ auth, tokens }: Setting): () => Request {
 const isSession = (userId: string) => (answer: unknown) =>
   (answer as Session | null)?.userId === userId
 
+/** `getSession` with a token that auth remembers. */
 export function warm({ auth, tokens, userId }: Setting): Subject {
   const req = auth.request('/', { cookie: `${ACCESS_COOKIE}=${tokens[0]}` })
   return {
@@ -70,6 +71,7 @@ export function warm({ auth, tokens, userId }: Setting): Subject {
   }
 }
 
+/** `getSession` with tokens that auth does not remember. */
 export function cold(setting: Setting): Subject {
   const next = inTurn(setting)
   return {
@@ -79,6 +81,7 @@ export function cold(setting: Setting): Subject {
   }
 }
 
+/** The verification alone. */
 export function bare({ tokens, publicKey, userId }: Setting): Subject {
   const options = { algorithms: ['ES256'], issuer: TEST_ORIGIN, audience: TEST_ORIGIN }
   let next = 0
@@ -89,6 +92,7 @@ export function bare({ tokens, publicKey, userId }: Setting): Subject {
   }
 }
 
+/** `getSession` that reads the session's row. */
 export function fresh({ auth, cookie, userId }: Setting): Subject {
   const req = auth.request('/', { cookie })
   return {

@@ -124,6 +124,7 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
 /** The end of the signature tells tokens apart, and a Map finds it faster than the whole token. */
 const keyOf = (token: string): string => token.slice(-KEY_LENGTH)
 
+/** A token in the memory. */
 interface Verified {
   token: string
   statement: Statement

@@ -20,6 +20,7 @@ import { accountEmail } from './stand-in-address.ts'
 /** Adds an entry together with its network and browser. An error is logged and not thrown. */
 export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined) => Promise<void>
 
+/** The parts that `auditHooks` needs. */
 export interface AuditHooksOptions {
   db: Database
   /** The key of the hash for addresses that have no account. */
@@ -56,6 +57,7 @@ interface Before {
   clientId: string | null
 }
 
+/** The plugin that writes the entries. */
 export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): BetterAuthPlugin {
   const seen = new WeakMap<object, Before>()
   const passwordFieldOf = createPasswordFields(endpoints)

@@ -94,6 +94,7 @@ export interface AuditEntry {
   userAgent?: string | null
 }
 
+/** The ids of an entry that a filter may name. */
 const IDS = ['userId', 'actorId', 'organizationId'] as const
 
 /**
@@ -142,7 +143,9 @@ export interface AuditPage {
   nextCursor: string | null
 }
 
+/** The longest page. */
 const MAX_PAGE = 200
+/** The names of all filters. */
 const FILTERS: readonly string[] = [...IDS, 'action', 'from', 'to', 'cursor', 'limit']
 
 /**

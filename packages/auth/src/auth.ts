@@ -275,25 +275,41 @@ export type Auth<P extends string = Permission, R extends string = OrganizationR
 /** The default instance, made from the environment on first use. */
 export const auth: Auth = lazy(() => createAuth())
 
+/** The default instance's session of a request; null if nobody is signed in with all factors. */
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
+/** Returns the session. @throws `not_authenticated` (401), `mfa_required` (403) */
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)
+/** Requires one of the roles. @throws as `requireAuth`, and `insufficient_role` (403) */
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
+/** Requires every one of the permissions. @throws as `requireAuth`, and `insufficient_permission` (403) */
 export const requirePermission: Auth['requirePermission'] = (req, ...permissions) =>
   auth.requirePermission(req, ...permissions)
+/** Requires an active organization. @throws as `requireAuth`, and `organization_required` (400) */
 export const requireOrganization: Auth['requireOrganization'] = (req) =>
   auth.requireOrganization(req)
+/** Requires a session that has shown a second factor. @throws as `requireAuth`, and `aal2_required` (403) */
 export const requireAal2: Auth['requireAal2'] = (req) => auth.requireAal2(req)
+/** Requires a sign-in within `withinSeconds`. @throws as `requireAuth`, and `recent_sign_in_required` (403) */
 export const requireRecentSignIn: Auth['requireRecentSignIn'] = (req, options) =>
   auth.requireRecentSignIn(req, options)
+/** Whether a session may do `permission` to a resource, by the default roles. Never throws. */
 export const can: Auth['can'] = defaultAccess.can
+/** The signed-in user with name and address; null if nobody is signed in. */
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
+/** The `Set-Cookie` lines for the answer, if `getSession` found an expired access token; else an empty list. */
 export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)
+/** The sessions of the signed-in user, the newest first. @throws as `requireAuth` */
 export const listSessions: Auth['listSessions'] = (req) => auth.listSessions(req)
+/** Ends one session of the signed-in user. @throws as `requireAuth`, and `unknown_session` (404) */
 export const revokeSession: Auth['revokeSession'] = (req, id) => auth.revokeSession(req, id)
+/** Ends all sessions of the user except the request's. Returns their number. @throws as `requireAuth` */
 export const revokeOtherSessions: Auth['revokeOtherSessions'] = (req) =>
   auth.revokeOtherSessions(req)
+/** Exports everything that auth stores about the user. @throws as `requireAuth`, and `recent_sign_in_required` (403) */
 export const exportUser: Auth['exportUser'] = (req) => auth.exportUser(req)
+/** Deletes a user at once, if there is one. @throws `organizations_need_owner` (409) */
 export const deleteUser: Auth['deleteUser'] = (userId) => auth.deleteUser(userId)
+/** Counts a request to the host's own API. Returns the `RateLimit-…` headers. @throws RateLimitError (429) */
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
 
 /** Whether a provider answers to a sign-in, which may create a user. */

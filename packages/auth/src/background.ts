@@ -14,6 +14,7 @@ export interface Background {
   settled(): Promise<void>
 }
 
+/** Makes a runner that logs the errors of its work. */
 export function createBackground(logger: Logger): Background {
   const running = new Set<Promise<unknown>>()
   return {

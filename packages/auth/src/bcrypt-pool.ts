@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads'
 import { AuthError } from './errors.ts'
 import { createTurns, NO_CALLER, type Turn } from './turns.ts'
 
+/** The number of threads. */
 const THREADS = 2
 /**
  * How many requests may wait. The limit per address is about seven seconds of work at 12 rounds, because a
@@ -18,6 +19,7 @@ const THREADS = 2
  * all is what the process can hold.
  */
 const MAX_WAITING = { account: 8, address: 32, all: 256 }
+/** The `Retry-After` of a refused request. */
 const RETRY_AFTER_SECONDS = 5
 /** From this many waiting requests on, the order matters: at 12 rounds a new request waits about a second. */
 const BUSY = 8
@@ -32,6 +34,7 @@ interface Task {
   rounds: number
 }
 
+/** A task in the queue. */
 interface Waiting {
   task: Task
   done(value: unknown): void
@@ -62,24 +65,28 @@ const WITHOUT_THREADS =
 /** Hashes and compares passwords on threads of its own. */
 export interface BcryptPool {
   /**
-   * @throws `too_busy` (503) if too many requests of this turn wait; if all places are taken and no other
-   * network has more of them; or if all places are taken and a request of a quieter network takes this one's
-   * place. `compare` throws the same.
+   * Hashes `text` at a cost of `rounds`.
+   *
+   * @throws `too_busy` (503) if too many requests of this account or address wait. With all places taken it
+   * is also thrown if no other network has more of them, or once a quieter network takes this request's place.
    */
   hash(text: string, rounds: number, turn?: Turn): Promise<string>
-  /** Compares `text` with a bcrypt `hash`. Takes as long as a hash of `rounds`. */
+  /** Compares `text` with a bcrypt `hash`. Takes as long as a hash of `rounds`. @throws as `hash` */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
   /**
-   * @throws `too_busy` (503) if half of the permitted requests of this turn wait, or half of all and this
-   * network has the most
+   * Call it before a token is used up, so that the hash afterwards is not refused.
+   *
+   * @throws `too_busy` (503) if half of the places of this account or address are taken, or half of all places
+   * and this network has the most of them
    */
   requireRoom(turn?: Turn): void
-  /** @throws `too_busy` (503) if a hash for this turn would be refused now */
+  /** Call it before a request is counted. @throws `too_busy` (503) if a hash would be refused now */
   requirePlace(turn?: Turn): void
   /** Whether so many requests wait that a caller notices. */
   isBusy(): boolean
 }
 
+/** The options of `createBcryptPool`. */
 export interface BcryptPoolOptions {
   /** Locates the native module. Default: resolved from this package. */
   resolve?: () => string | Promise<string>

@@ -24,6 +24,7 @@ export interface Bounds {
   accounts: number
 }
 
+/** The bounds without options. */
 const DEFAULTS: Bounds = {
   organizations: 50,
   invitations: 100,
@@ -48,6 +49,7 @@ export function boundsOf(given: Partial<Bounds> = {}): Bounds {
 /** The rows that `requireRoom` counts. */
 type Counted = 'organizations' | 'passkeys' | 'accounts'
 
+/** Counts a user's rows of each kind. */
 const COUNT: Record<Counted, (tx: Db, userId: string) => Promise<number>> = {
   organizations: (tx, userId) => tx.member.count({ where: { userId, role: 'OWNER' } }),
   passkeys: (tx, userId) => tx.passkey.count({ where: { userId } }),

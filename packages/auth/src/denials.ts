@@ -10,6 +10,7 @@ import type { Logger } from '@repo/core'
 import { type Listener, listen } from '@repo/db'
 import { ACCESS_SECONDS, type Statement } from './access-token.ts'
 
+/** The PostgreSQL channel on which the database announces denials. */
 const CHANNEL = 'tollgate_denials'
 /** How long denials are kept: twice a token's life, because clocks differ. */
 const KEPT_SECONDS = 2 * ACCESS_SECONDS

@@ -8,6 +8,7 @@
 import { type Database, Prisma } from '@repo/db'
 import { USED_DAYS } from './oauth-grants.ts'
 
+/** How many rows are deleted at a time. */
 const BATCH = 1_000
 const DAY_MS = 24 * 60 * 60 * 1000
 

@@ -37,6 +37,7 @@ const MAX_TEXT = 2_048
 const MAX_NAME = 128
 /** How many entries a list or an object may have. */
 const MAX_ENTRIES = 200
+/** How deeply a body may be nested. */
 const MAX_DEPTH = 8
 
 /** Our schemas, for endpoints whose own schema accepts anything. */
@@ -69,6 +70,7 @@ const EVERYWHERE = z.looseObject({ oauth_query: z.string().optional() })
 /** The fields that hold an e-mail address. */
 const EMAILS = ['email', 'newEmail', 'memberIdOrEmail']
 
+/** The part of an endpoint that is read here. */
 interface Endpoint {
   path?: string
   options?: {

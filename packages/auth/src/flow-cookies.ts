@@ -23,6 +23,7 @@ interface Flow {
   brought(ctx: HookContext): unknown
 }
 
+/** The flows that have cookies of their own. */
 const FLOWS: Flow[] = [
   {
     cookie: 'state',
@@ -121,4 +122,5 @@ function rename(headers: Headers | undefined, from: string, to: string): void {
   }
 }
 
+/** The translation of flow cookies. */
 export type FlowCookies = ReturnType<typeof createFlowCookies>

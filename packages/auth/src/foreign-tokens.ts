@@ -71,6 +71,7 @@ export const withOwnToken = <E extends Endpoint>(endpoint: E): E => {
 
 const tokenIn = (ctx: HookContext): unknown => (ctx.body as { token?: unknown } | undefined)?.token
 
+/** The part of the jwt plugin that is used here. */
 interface KeysPlugin {
   endpoints: { getJwks(ctx: object): Promise<{ response: JSONWebKeySet }> }
 }

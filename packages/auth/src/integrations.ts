@@ -94,7 +94,11 @@ export interface IntegrationsOptions {
 const MAX_BYTES = 16_384
 /** How many rows are re-encrypted at a time. */
 const PAGE = 200
+
+/** The columns of an integration without its credentials. */
 const LISTED = { type: true, createdAt: true, updatedAt: true } as const
+
+/** The form of a type. */
 const TYPE = /^[a-z0-9._-]{1,64}$/
 
 /** Makes the functions over `options`. @throws `invalid_encryption_keys` */
@@ -216,13 +220,35 @@ export const integrations: Integrations = lazy(() =>
   createIntegrations({ keys: readEncryptionKeys() }),
 )
 
+/**
+ * Stores the credentials of a type, with the default instance.
+ *
+ * @throws `invalid_integration` (400)
+ */
 export const saveIntegration: Integrations['saveIntegration'] = (...given) =>
   integrations.saveIntegration(...given)
+
+/** Lists an organization's integrations by type, without credentials, with the default instance. */
 export const listIntegrations: Integrations['listIntegrations'] = (...given) =>
   integrations.listIntegrations(...given)
+
+/**
+ * The credentials of a type, from the default instance; null if the organization has none.
+ *
+ * @throws `invalid_integration` (400), `unknown_encryption_key`, `decryption_failed` or
+ * `malformed_ciphertext` (500)
+ */
 export const getCredentials: Integrations['getCredentials'] = (...given) =>
   integrations.getCredentials(...given)
+
+/**
+ * Deletes an integration, with the default instance, and returns whether there was one.
+ *
+ * @throws `invalid_integration` (400)
+ */
 export const deleteIntegration: Integrations['deleteIntegration'] = (...given) =>
   integrations.deleteIntegration(...given)
+
+/** Encrypts the credentials of all organizations with the first key, with the default instance. */
 export const reencryptIntegrations: Integrations['reencryptIntegrations'] = () =>
   integrations.reencryptIntegrations()

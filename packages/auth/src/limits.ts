@@ -31,6 +31,7 @@ import { pathLimits } from './path-limits.ts'
 import { type HookContext, presentedSession } from './presented.ts'
 import { accountEmail } from './stand-in-address.ts'
 
+/** The window of these limits: a quarter of an hour. */
 const WINDOW_SECONDS = 15 * 60
 
 const inWindow = (name: string, limit: number): RateLimitPolicy => ({
@@ -52,6 +53,7 @@ interface Limits {
   address: RateLimitPolicy
 }
 
+/** The limits of an account over all addresses. */
 interface Wide {
   /** For one account from all addresses. */
   account: RateLimitPolicy

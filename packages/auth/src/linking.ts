@@ -146,6 +146,7 @@ export const namedOr = (name: string, email: string): string =>
 /** The name and picture of an address's owner once everything that others entered is dropped. */
 const unnamed = (email: string) => ({ name: nameFrom(email), image: null })
 
+/** A user's row, as far as it is read here. */
 interface Named {
   id: string
   name: string
@@ -153,6 +154,7 @@ interface Named {
   image?: string | null | undefined
 }
 
+/** The database hooks that name a user. */
 const NAMED = {
   create: {
     /** A mailed link or a provider without a profile gives no name, but mails greet by name. */
@@ -178,6 +180,7 @@ const NAMED = {
  * encrypted tokens.
  */
 const forgetIdToken = async () => ({ data: { idToken: null } })
+/** The database hooks that keep id tokens out of the accounts. */
 const WITHOUT_ID_TOKEN = {
   create: { before: forgetIdToken },
   update: { before: forgetIdToken, after: noteLinked },

@@ -11,6 +11,7 @@ import { z } from 'zod'
 import type { Mails } from './mail-requests.ts'
 import { accountAddress } from './stand-in-address.ts'
 
+/** The answer for every address. */
 const ANSWER = {
   status: true,
   message: 'If this address is known here, a mail is on its way.',

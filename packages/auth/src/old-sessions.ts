@@ -85,6 +85,7 @@ const ASKS_ITSELF = [
   '/verify-password',
 ]
 
+/** All endpoints that are open to an old session. */
 const OPEN = new Set([...SIGNING_IN, ...ORDINARY, ...ASKS_ITSELF])
 
 /** The parts that `limitOldSessions` needs. */

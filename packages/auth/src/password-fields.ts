@@ -10,6 +10,7 @@ import { z } from 'zod'
 /** Returns Better Auth's endpoints by name. */
 export type Endpoints = () => Readonly<Record<string, unknown>>
 
+/** The part of an endpoint that is read here. */
 interface Endpoint {
   path?: string
   options?: {

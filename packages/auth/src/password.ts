@@ -40,6 +40,7 @@ const NO_PEPPER = { id: 'none', key: 'tollgate' }
 /** bcrypt's own limit, for hashes that were made without the keyed hash. */
 const PLAIN_BYTES = 72
 
+/** The form of a bcrypt hash, with its rounds. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
 
 /** Hashes and verifies passwords. */
@@ -52,9 +53,9 @@ export interface Passwords {
   verify(entry: { hash: string; password: string }): Promise<boolean>
   /** Whether to replace a hash, because it has no keyed hash, another pepper or fewer rounds. */
   isOutdated(hash: string): boolean
-  /** @throws `too_busy` (503) if the queue is so full that a hash might soon be refused */
+  /** Call it before a token is used up. @throws `too_busy` (503) if a hash might soon be refused */
   requireRoom(): void
-  /** @throws `too_busy` (503) if a hash would be refused now */
+  /** Call it before a request is counted. @throws `too_busy` (503) if a hash would be refused now */
   requirePlace(): void
   /** Whether so many hashes wait that a caller notices. */
   isBusy(): boolean

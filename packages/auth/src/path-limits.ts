@@ -31,6 +31,7 @@ const SHARED: Rule = { window: 60, max: 100 }
  * freely.
  */
 const OWN: Rule = { window: QUARTER, max: 20 }
+/** The rule of every other endpoint. */
 const DEFAULT: Rule = { window: 10, max: 100 }
 
 /** The first rule that matches counts; a `*` at the end matches the rest of the path. */

@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 
+/** The longest address of a picture, in characters. */
 const MAX_LENGTH = 2_048
 
 /** Whether `text` may stand in `User.image` or `Organization.logo`. */

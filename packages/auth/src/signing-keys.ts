@@ -15,6 +15,7 @@ import { AuthError } from './errors.ts'
 import { createKeyFinder } from './jwks.ts'
 
 const DAY_MS = 86_400_000
+/** How long a key signs. */
 const ROTATION_MS = 90 * DAY_MS
 /** How long a key is published before it signs. */
 const AHEAD_MS = 7 * DAY_MS

@@ -232,6 +232,7 @@ const turnOn = (db: Database, userId: string): Promise<void> =>
     await tx.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
   })
 
+/** The options of the two endpoints that check a code. */
 const VERIFICATION = {
   method: 'POST',
   // There are no trusted devices, which would need no code, so the body's other fields are ignored.

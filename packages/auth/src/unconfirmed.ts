@@ -9,6 +9,7 @@ import { atomically, type Database, Prisma } from '@repo/db'
 import { audit } from './audit.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
+/** How many users are deleted at a time. */
 const BATCH = 500
 
 /** The condition for the user `u`. */

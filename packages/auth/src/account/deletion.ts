@@ -18,6 +18,7 @@ import { endSessions, type LockedUser, lockUser } from './rows.ts'
 export const GRACE_DAYS = 30
 
 const DAY_MS = 24 * 60 * 60 * 1000
+/** How many users are read at a time. */
 const BATCH = 200
 
 /** The parts that deletions need. */
@@ -175,6 +176,7 @@ async function remove(tx: Db, mails: DeletionParts['mails'], user: LockedUser): 
   await audit(tx, { action: 'user_deleted', userId })
 }
 
+/** What the mail is about. */
 interface Told {
   stage: 'requested' | 'blocked' | 'canceled' | 'done'
   dueAt?: Date

@@ -11,12 +11,15 @@ type Status = ConstructorParameters<typeof APIError>[0]
 const refuse = (status: Status, code: string, message: string, more: object = {}) =>
   new APIError(status, { code, message, ...more })
 
+/** Nobody is signed in. */
 export const notAuthenticated = () =>
   refuse('UNAUTHORIZED', 'not_authenticated', 'Nobody is signed in.')
 
+/** The session lacks its second factor. */
 export const mfaRequired = () =>
   refuse('FORBIDDEN', 'mfa_required', 'Show the second factor first.')
 
+/** The sign-in is no longer recent. `url` is where a consent page leads. */
 export const notFresh = (more: { url?: string } = {}) =>
   refuse(
     'FORBIDDEN',
@@ -42,6 +45,7 @@ export const emailTaken = () =>
     'Another account has this address. Give that account another address or delete it, then use the link again.',
   )
 
+/** The link was mailed for another account than the one that is signed in. */
 export const otherAccount = () =>
   refuse(
     'FORBIDDEN',
