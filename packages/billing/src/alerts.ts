@@ -6,6 +6,7 @@
 
 import type { Logger } from '@repo/core'
 
+/** A problem that a person should hear of at once. */
 export type Alert =
   /** An object at the provider needs a person's decision; see `pnpm billing subscriptions`. */
   | { code: Problem['reason']; ownerId: string; id: string }

@@ -170,39 +170,60 @@ export type Billing = ReturnType<typeof createBilling>
 /** The default instance: settings from the environment, default plans and products. */
 export const billing: Billing = lazy(() => createBilling())
 
+/** Returns the owner's customer, and creates it if it is missing, with Stripe as the provider also at Stripe. */
 export const ensureCustomer: Billing['ensureCustomer'] = (...args) =>
   billing.ensureCustomer(...args)
+/** Updates the name and address of the owner's customer at Stripe, and of the organizations that the user owns. */
 export const updateCustomer: Billing['updateCustomer'] = (...args) =>
   billing.updateCustomer(...args)
+/** Loads the owner's present state from the providers and stores it. */
 export const syncCustomer: Billing['syncCustomer'] = (...args) => billing.syncCustomer(...args)
+/** Opens a checkout on Stripe's page, for a plan or for one item. */
 export const createCheckoutSession: Billing['createCheckoutSession'] = (...args) =>
   billing.createCheckoutSession(...args)
+/** Asks the provider about a checkout, for the page after it. */
 export const confirmCheckout: Billing['confirmCheckout'] = (...args) =>
   billing.confirmCheckout(...args)
+/** Opens the provider's portal, where the owner manages the subscription. */
 export const createBillingPortalSession: Billing['createBillingPortalSession'] = (...args) =>
   billing.createBillingPortalSession(...args)
+/** The owner's plan and current subscription. */
 export const getSubscription: Billing['getSubscription'] = (...args) =>
   billing.getSubscription(...args)
+/** Cancels the owner's subscription, by default at the end of its period. */
 export const cancelSubscription: Billing['cancelSubscription'] = (...args) =>
   billing.cancelSubscription(...args)
+/** Takes back a scheduled cancellation or change, or resumes a paused subscription. */
 export const resumeSubscription: Billing['resumeSubscription'] = (...args) =>
   billing.resumeSubscription(...args)
+/** Changes the plan, interval or seats of the owner's subscription. */
 export const changePlan: Billing['changePlan'] = (...args) => billing.changePlan(...args)
+/** The cost of a change of plan, interval or seats, before it is made. */
 export const previewPlanChange: Billing['previewPlanChange'] = (...args) =>
   billing.previewPlanChange(...args)
+/** All present and past subscriptions of the owner, the newest first. */
 export const listSubscriptions: Billing['listSubscriptions'] = (...args) =>
   billing.listSubscriptions(...args)
+/** The owner's invoices, the newest first, without drafts. */
 export const listInvoices: Billing['listInvoices'] = (...args) => billing.listInvoices(...args)
+/** Erases the owner's personal data and ends the owner's subscriptions. */
 export const forgetOwner: Billing['forgetOwner'] = (...args) => billing.forgetOwner(...args)
+/** Everything that billing holds about the owner, as JSON values. */
 export const exportOwner: Billing['exportOwner'] = (...args) => billing.exportOwner(...args)
+/** Starts a one-time payment on the host's own page, with Stripe Elements. */
 export const createPaymentIntent: Billing['createPaymentIntent'] = (...args) =>
   billing.createPaymentIntent(...args)
+/** Asks Stripe for the state of a one-time payment, and stores it. */
 export const confirmPayment: Billing['confirmPayment'] = (...args) =>
   billing.confirmPayment(...args)
+/** The link to a booking page of Cal.com, for the owner and a payment. */
 export const createCalComBookingLink: Billing['createCalComBookingLink'] = (...args) =>
   billing.createCalComBookingLink(...args)
+/** Stores a webhook of Stripe and answers it. */
 export const handleStripeWebhook: Billing['handleStripeWebhook'] = (...args) =>
   billing.handleStripeWebhook(...args)
+/** Stores a webhook of Cal.com and answers it. */
 export const handleCalComWebhook: Billing['handleCalComWebhook'] = (...args) =>
   billing.handleCalComWebhook(...args)
+/** Processes stored events until none is due. */
 export const processEvents: Billing['processEvents'] = (...args) => billing.processEvents(...args)

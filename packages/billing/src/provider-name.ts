@@ -4,6 +4,7 @@
  * @module
  */
 
+/** The payment providers. `local` works within the process and takes no money. */
 export type ProviderName = 'stripe' | 'creem' | 'local'
 
 /** In `production` money is real, in `test` it is not. */

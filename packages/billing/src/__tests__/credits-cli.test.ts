@@ -22,7 +22,10 @@ test('grant gives once for a key, balance and list show it', async () => {
   expect(first.json()).toEqual({ ownerId: 'cli-1', transactionId: expect.any(String), balance: 50 })
   expect((await cli(...grant, '--json')).json()).toEqual(first.json())
   const other = await cli('grant', 'cli-1', '--amount', '51', '--key', 'welcome')
-  expect(other).toMatchObject({ code: 1, stderr: 'The key welcome was already used for another change.\n' })
+  expect(other).toMatchObject({
+    code: 1,
+    stderr: 'The key welcome was already used for another change.\n',
+  })
 
   const balance = await cli('balance', 'cli-1', '--json')
   expect(balance.json()).toEqual({

@@ -10,8 +10,10 @@ import { z } from 'zod'
 import { BillingError } from '../errors.ts'
 import { checkPlanCredits, type PlanCredits } from './plan-credits.ts'
 
+/** How often a plan is paid. */
 export type Interval = 'month' | 'year'
 
+/** The price of a plan per interval. */
 export interface PlanPrice {
   /** The price's lookup key at the provider. */
   lookupKey: string
@@ -21,6 +23,7 @@ export interface PlanPrice {
   currency: string
 }
 
+/** A plan: its name, its prices, its trial and its credits. */
 export interface Plan {
   /** The name that people read. */
   name: string
@@ -120,7 +123,10 @@ export const trialDaysOf = (plan: Plan): number =>
  */
 export function priceOf(plans: Plans, name: string, interval: Interval): PlanPrice {
   const plan = Object.hasOwn(plans, name) ? plans[name] : undefined
-  if (!plan) throw new BillingError('plan_not_found', `There is no plan ${name}.`)
+  if (!plan) {
+    const message = `There is no plan ${name}. The plans are ${Object.keys(plans).join(', ')}.`
+    throw new BillingError('plan_not_found', message)
+  }
   const price = plan.prices?.[interval]
   if (!price) throw new BillingError('price_not_found', `${name} has no price per ${interval}.`)
   return price

@@ -26,8 +26,10 @@ type Graceful = Stateful & { isGraceOver?: boolean }
 export const isActive = ({ status, isGraceOver = false }: Graceful): boolean =>
   status === 'active' || status === 'trialing' || (status === 'past_due' && !isGraceOver)
 
+/** Whether the subscription is in its trial. */
 export const onTrial = ({ status }: Stateful): boolean => status === 'trialing'
 
+/** Whether a payment has failed and is retried. */
 export const isPastDue = ({ status }: Stateful): boolean => status === 'past_due'
 
 /** Whether the subscription was canceled. `getSubscription` returns the current one only; see `listSubscriptions`. */
@@ -49,4 +51,5 @@ export const SUBSCRIPTION_STATUSES = [
   'paused',
 ] as const
 
+/** The status of a subscription, in Stripe's words. */
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number]

@@ -140,7 +140,8 @@ async function presentOf(
   const has = soldAs(planItem?.stripePriceId)
   const item = subscription.items.data.find(({ id }) => id === planItem?.stripeItemId)
   if (!item || !has) {
-    throw new BillingError('subscription_not_found', 'No item of the subscription is a plan.')
+    const message = "No item of the subscription has a plan's price."
+    throw new BillingError('subscription_not_found', message)
   }
   const { schedule } = withPlanItem(ctx.plans, prices, shape)
   const next = schedule?.next ?? null

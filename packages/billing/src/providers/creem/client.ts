@@ -92,7 +92,8 @@ export function createCreemClient(apiKey: string, options: CreemOptions = {}): C
       if ('body' in answer) return answer.body
       const waitMs = answer.waitMs ?? 250 * 4 ** tries * (0.5 + Math.random() / 2)
       if (tries >= retries || waitMs > MAX_WAIT_MS) {
-        throw new BillingError('provider_unavailable', `Creem did not answer (${answer.why}).`, {
+        const message = `Creem did not answer (${answer.why}). Try again.`
+        throw new BillingError('provider_unavailable', message, {
           cause: answer.cause,
           headers: { 'retry-after': String(Math.max(5, Math.ceil((answer.waitMs ?? 0) / 1000))) },
         })
