@@ -143,7 +143,7 @@ const OF_THE_LOG = {
   rows: `
     SELECT 'rows', ${accountOf('t')}, t."id", NULL, t."balanceAfter"::text
     FROM "odd" t WHERE ${WRONG_ROW}`,
-  /** No time of a transaction is later than $4. */
+  /** No time of a transaction is later than $4, a century from now. */
   times: `
     SELECT 'times', ${accountOf('t')}, t."id", extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM t."createdAt")::text
     FROM "odd" t WHERE ${WRONG_TIME}`,
@@ -176,7 +176,7 @@ const OF_THE_STATE = {
       OR g."open" <> (g."remaining" > 0) OR g."priority" NOT BETWEEN 0 AND 100)
     UNION ALL SELECT 'rows', ${ACCOUNT}, "transactionId", NULL, "id"::text
     FROM "CreditHold" h WHERE ${within('h')} AND h."id" <= 0`,
-  /** No time is later than $4. A hold is open for 30 days at the most. */
+  /** No time is later than $4, a century from now. A hold is open for 30 days at the most. */
   times: `
     SELECT 'times', ${ACCOUNT}, NULL::bigint, extract(epoch FROM $4::timestamptz)::text, extract(epoch FROM greatest("createdAt", "updatedAt"))::text
     FROM "pageAccounts" a

@@ -41,7 +41,7 @@ export async function listWaitingEffects(
 
 /** The result of `takeWaitingEffects`. */
 export interface TakenWaiting {
-  /** Keys of the effects of which this instance did at least one part. */
+  /** Keys of the effects that this instance ran, in full or in part. */
   taken: string[]
   /** Keys of the effects whose handler threw. They keep waiting. */
   failed: string[]

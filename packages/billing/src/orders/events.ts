@@ -71,8 +71,9 @@ export async function settleMentioned(
 ): Promise<string[]> {
   const bodies = payloads.flatMap((payload) => parsed(payload) ?? [])
   const ids = [...new Set(bodies.flatMap(stringsIn))]
-  // A plan's later payments are orders without a checkout, so the subscription's id does not select
-  // them. Orders of invoices are left out: the sync that follows writes them.
+  // A plan's later payments are orders without a checkout. They are settled when an event names
+  // their payment, not for each event of the subscription. Orders of invoices are written by the
+  // sync that follows.
   const mentioned = Prisma.sql`
     SELECT "id" FROM "Order"
     WHERE "provider" = ${provider} AND "invoiceId" IS NULL AND ("id" = ANY(${ids}) OR "checkoutId" = ANY(${ids})

@@ -96,7 +96,7 @@ function planFacts(ctx: BillingContext, order: Order, row: Subscription | null):
   const invoice: InvoiceFact = { ...subscription, stripeInvoiceId: null, orderId: order.id }
   const isFirst = order.checkoutId !== null
   const paid = paidFact(order, row)
-  // A flagged subscription sets nothing off, as at Stripe, but its payment was still made.
+  // For a flagged subscription only its payment is a fact, as at Stripe.
   if (!isFirst || row.needsAttention !== null) return [paid]
   const key = `subscription:${provider}:${row.providerSubscriptionId}`
   const facts = [...subscriptionFacts(key, row, subscription, ctx.clock.now()), paid]

@@ -104,9 +104,9 @@ function address<Name extends 'successUrl' | 'cancelUrl'>(
  *
  * `GET` is the returning browser. Its URL only says which order to ask the provider about. The answer is a
  * redirect (303) to the order's `successUrl` or `cancelUrl`, with `order_id` and `status` (`pending`,
- * `completed`, `cancelled`) added. Only a URL with our signature can cancel an order; a URL without one that
- * contains `order_id` or `checkout_id` only settles it. No session is needed, because strict cookies are not
- * sent on this navigation. Limit: 100 a minute for each IP address.
+ * `completed`, `cancelled`) added. Only a URL with our signature can cancel an order. A URL without one only
+ * settles the order that its `order_id` or `checkout_id` names. No session is needed, because strict cookies
+ * are not sent on this navigation. Limit: 100 a minute for each IP address.
  *
  * `POST` is the webhook of the provider that takes payments, as in `handleStripeWebhook`. Limit: 6,000 signed
  * requests a minute for each IP address.

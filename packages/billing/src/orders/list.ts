@@ -100,7 +100,7 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
   return { ...order, transactions }
 }
 
-/** What the grant's key of a plan's month is made of: at Stripe the invoice's id, elsewhere the order's. */
+/** The ids that the key of a month's credits is made of: at Stripe the invoice's, elsewhere the order's. */
 async function paidWith(
   ctx: BillingContext,
   {

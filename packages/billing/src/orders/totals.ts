@@ -30,7 +30,7 @@ export interface Theirs extends Totals {
   paymentId: string
   currency: string
   day: string
-  /** The provider's id, as in `subscriptionId`. */
+  /** The provider's id of the customer. `subscriptionId` is the provider's, too. */
   customerId: string | null
   subscriptionId: string | null
   /** Id of our order. Null: the payment has no order here. */

@@ -34,8 +34,8 @@ export interface SyncOptions {
    */
   part?: Part
   /**
-   * Runs last in the transaction of the write, also where a later sync has already written. A sync that loads
-   * more than the default starts again instead of running it in that case.
+   * Runs last in the transaction of the write, even if a later sync has already written. In that case a sync
+   * that loads more than the default first starts again.
    */
   within?: (tx: Db, result: SyncResult) => Promise<unknown>
 }

@@ -57,8 +57,8 @@ export function partOf(payloads: readonly string[]): Part | null {
   }
   if (!isNamed) return 'subscriptions'
   if (ids.subscriptions.size > 1 || ids.invoices.size > 1 || ids.payments.size > 1) return null
-  // A payment without an invoice belongs to a purchase, which more objects than the payment
-  // describe.
+  // A one-time payment has no invoice. More than the payment itself may have changed, so the whole
+  // customer is loaded.
   if (ids.invoices.size === 0 && ids.payments.size > 0) return null
   return {
     subscriptions: [...ids.subscriptions],

@@ -133,7 +133,7 @@ async function pages(
 /**
  * Customers whose state may have changed since their last sync: those with a running subscription, an open
  * invoice or payment, an open checkout, a pending order or a pending event. A customer who only signed up is
- * left out. Each of these conditions has a partial index by customer, of which one page is read.
+ * left out. Each condition has a partial index by customer, and one page of each index is read.
  */
 const mayHaveChanged = (after: string, page: Prisma.Sql): Prisma.Sql => {
   const of = (rows: Prisma.Sql) => Prisma.sql`(SELECT "customerId" AS "id" FROM ${rows}

@@ -50,7 +50,7 @@ export interface Writing extends Found {
   result: Pick<SyncResult, 'problems' | 'changes' | 'failedEffects'>
   /** True: facts are recorded without effects. */
   silent: boolean | undefined
-  /** Our rows of the subscriptions, where they were read since the customer's row is held. */
+  /** Our subscription rows, if they were read after the customer's row was locked. Null: the write reads them. */
   before: readonly Subscription[] | null
   /**
    * Collects ids of objects that the database refuses; each object is then written alone. Null: all are

@@ -55,8 +55,8 @@ export async function syncCustomer(
 ): Promise<SyncResult> {
   const customer = await ensureCustomer(ctx, ownerId)
   const result = await syncLinked(ctx, customer, options)
-  // The sync is written by now. If Stripe cannot be told the owner's address, the next sync tells
-  // it.
+  // The sync is already written. If the owner's address cannot be updated at Stripe now, the next
+  // sync does it.
   if (!result.deleted) {
     await followOwner(ctx, customer).catch((error: unknown) => {
       ctx.logger.warn(

@@ -29,7 +29,7 @@ export function normalizeEmail(email: string): string {
 
 /** The environment variables whose secrets key the hashes. */
 export const trialEnv = z.object({
-  /** Also encrypts integrations. After a rotation the old keys stay in the list, behind the new one. */
+  /** The keys that also encrypt integrations, the newest first. Old keys stay in the list. */
   ENCRYPTION_KEYS: z.string().optional(),
   ENCRYPTION_KEY: z.string().optional(),
   BETTER_AUTH_SECRET: z.string().optional(),

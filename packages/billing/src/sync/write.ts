@@ -115,8 +115,8 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     written.flagged.set(id, reason)
     if (rowOf.get(id)?.needsAttention !== reason) written.newlyFlagged.push(id)
   }
-  // The current subscription is written last: a unique index allows one, so the old one has to end
-  // first.
+  // The current subscription is written last. A unique index allows one, so the former one is
+  // written before.
   const last = (shape: SubscriptionShape) => (shape.stripeSubscriptionId === current ? 1 : 0)
   for (const shape of [...state.subscriptions].sort((a, b) => last(a) - last(b))) {
     const { stripeSubscriptionId: id, status } = shape
