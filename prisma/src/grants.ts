@@ -186,8 +186,8 @@ const forTable = (table: Table, role: string): string[] => [
 ]
 
 /**
- * Default privileges give the role rights on future tables. What the triggers of those tables forbid is not
- * known yet.
+ * Grants the use of the schemas and, by default privileges, rights on future tables. What the triggers of
+ * those tables forbid is not known yet.
  */
 async function forSchemas(client: pg.Client, role: string): Promise<string[]> {
   const rights = {

@@ -1,6 +1,6 @@
 /**
  * Names for the statements that Prisma repeats. PostgreSQL parses and plans a named statement once on each
- * connection; unnamed statements spent half of PostgreSQL's work in a sync on that.
+ * connection; without names, that was half of PostgreSQL's work in a sync.
  *
  * @module
  */

@@ -63,7 +63,7 @@ export function createVisitor(): Visitor {
     let verb = method
     let body = form
     // A browser also stops after twenty redirects.
-    for (let hops = 0; hops < 20; hops += 1) {
+    for (let redirects = 0; redirects < 20; redirects += 1) {
       const site =
         initiator === null
           ? 'none'

@@ -22,8 +22,7 @@ import type { OrganizationDb } from './types.ts'
 /**
  * Limits `db` to one organization, as a Prisma client extension. Reads are filtered, and new rows get the
  * organization's id. Another organization's id, raw SQL and tables without an organization are refused. Rows
- * that everybody may read, or that the organization owns through a relation or as owner, can be read and not
- * written.
+ * of tables declared `global readable` or `owner` can be read and not written.
  *
  * Given a transaction, it works in that transaction and leaves its settings unchanged. Given a client, each
  * query and each `$transaction` is a transaction of its own.

@@ -44,7 +44,7 @@ export interface CalcomSandboxOptions {
   redirectUrl?: string
   /** The origin of the pages, without `/cal`. Default `http://127.0.0.1`. */
   origin?: string
-  /** The retries of webhooks. */
+  /** Retries, timeout and concurrency of webhooks. */
   delivery?: DeliveryOptions
   /** Domain time. Default: the machine's clock. */
   clock?: Clock

@@ -27,7 +27,7 @@ import { type Store, seconds } from './store.ts'
 
 const AREA = 'Stripe'
 
-/** A portal link expires after a visit, as on Stripe. */
+/** The lifetime of a portal link, which is for one visit, as on Stripe. */
 const PORTAL_LIFE_SECONDS = 24 * 60 * 60
 
 /** The app that answers `/stripe/*`. */

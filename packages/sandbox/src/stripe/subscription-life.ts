@@ -256,7 +256,7 @@ export function endSubscription(
   return subscription
 }
 
-/** Stops collecting an ended subscription: its open invoices are no longer finalized or charged automatically. */
+/** Stops collecting an ended subscription: its unpaid invoices are no longer finalized or charged automatically. */
 function stopCollecting(store: Store, subscription: Subscription): void {
   for (const invoice of referring(store, 'invoices', 'subscription', subscription.id)) {
     if (invoice.status !== 'draft' && invoice.status !== 'open') continue
