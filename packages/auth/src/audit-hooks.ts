@@ -20,7 +20,7 @@ import { accountEmail } from './stand-in-address.ts'
 /** Adds an entry together with its network and browser. An error is logged and not thrown. */
 export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined) => Promise<void>
 
-/** The parts that `auditHooks` needs. */
+/** The dependencies of `auditHooks`. */
 export interface AuditHooksOptions {
   db: Database
   /** The key of the hash for addresses that have no account. */

@@ -1,7 +1,7 @@
 /**
- * The audit log: what happened to accounts, and who did it. Entries are only ever added, and the database
- * refuses any other change. Besides ids an entry holds no personal data: it keeps the network of an address
- * and the family of a browser.
+ * The audit log: what happened to accounts, and who did it. Entries are only added. The database refuses to
+ * change an entry, or to delete one that is younger than 90 days. Besides ids an entry holds no personal data:
+ * it keeps the network of an address and the family of a browser.
  *
  * @module
  */

@@ -82,7 +82,7 @@ export async function confirmationState(
   return (await findSignUp(rows, signUpId, found.userId)) ? 'ready' : 'begun_elsewhere'
 }
 
-/** The parts that `confirmation` needs. */
+/** The dependencies of `confirmation`. */
 export interface ConfirmationOptions {
   db: Database
   keys: Keys

@@ -96,7 +96,7 @@ const LIMITS: Readonly<Record<string, Limits>> = {
   '/sign-in/magic-link': ofMails('magic-link'),
 }
 
-/** The parts that `limits` needs. */
+/** The dependencies of `limits`. */
 export interface LimitsOptions {
   db: Database
   limiter: RateLimiter

@@ -21,7 +21,7 @@ import { noteLinked, noteUnvouched } from './unproven.ts'
 /** The part of Better Auth's context that is used here. */
 type Users = Pick<AuthContext, 'internalAdapter'>
 
-/** The parts that `linking` needs. */
+/** The dependencies of `linking`. */
 export interface LinkingOptions {
   db: Database
   /** The page after a user's first sign-in. Undefined: the page after any sign-in. */
@@ -73,7 +73,7 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
           const user = userOf(answer.user)
           if (!user) return null
           const { email, emailVerified, name } = user
-          // Better Auth calls this later with its hooks, and this context is the same one.
+          // By the time of a sign-in, Better Auth has added its hooks to this context.
           if (email && emailVerified === true) await clearUnproven(context, email, name)
           else if (email)
             await noteUnvouched({ email, name: name ?? '', image: user.image || null })

@@ -27,7 +27,7 @@ export const linkIdentifier = (token: string): string => `magic-link:${token}`
 export const linkRecord = (email: string): string =>
   JSON.stringify({ type: 'magic-link', email: standIn(email) })
 
-/** The parts that `magicLinks` needs. */
+/** The dependencies of `magicLinks`. */
 export interface MagicLinkOptions {
   mails: Mails
   /** Calls Better Auth's own endpoint, which uses up the token and makes the session. */

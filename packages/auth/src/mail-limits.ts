@@ -60,7 +60,7 @@ const FAMILIAR: Record<AskedMail, RateLimitPolicy> = {
 /** The limit of confirmations that only a sign-in caused. */
 const REMINDERS = inHour('mail-reminder', 3)
 
-/** The parts that `createMailLimits` needs. */
+/** The dependencies of `createMailLimits`. */
 export interface MailLimitsOptions {
   limiter: RateLimiter
   addressOf: AddressOf

@@ -42,7 +42,7 @@ export const mail = z.discriminatedUnion('mail', [
 ])
 type Mail = z.output<typeof mail>
 
-/** The parts that `createMails` needs. */
+/** The dependencies of `createMails`. */
 export interface MailOptions {
   db: Database
   keys: Keys

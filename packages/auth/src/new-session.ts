@@ -18,7 +18,7 @@ export type BegunSessions = (sessionId: string) => Promise<BegunSession | null>
 
 const read = defineRequestState<Map<string, Promise<BegunSession | null>>>(() => new Map())
 
-/** The parts that `createBegunSessions` needs. */
+/** The dependencies of `createBegunSessions`. */
 export interface BegunOptions {
   db: Database
   rows: Pick<SessionRows, 'begun'>

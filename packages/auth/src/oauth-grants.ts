@@ -29,7 +29,7 @@ export const ROTATION_SECONDS = 10
 /** How many days a used token is remembered. Later it is refused like any unknown text, and ends no grant. */
 export const USED_DAYS = 7
 
-/** The parts that `rotating` needs. */
+/** The dependencies of `rotating`. */
 export interface GrantOptions {
   db: Database
   /** The keyed hash under which a code or a token is stored. */

@@ -40,7 +40,7 @@ interface SeededResource {
   allowedScopes: string[]
 }
 
-/** The parts that `oauthServer` needs. */
+/** The dependencies of `oauthServer`. */
 export interface OAuthServerParts {
   db: Database
   keys: Keys

@@ -88,7 +88,7 @@ const ASKS_ITSELF = [
 /** All endpoints that are open to an old session. */
 const OPEN = new Set([...SIGNING_IN, ...ORDINARY, ...ASKS_ITSELF])
 
-/** The parts that `limitOldSessions` needs. */
+/** The dependencies of `limitOldSessions`. */
 export interface OldSessionOptions {
   db: Database
   /** The endpoints of the running instance. */

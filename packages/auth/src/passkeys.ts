@@ -20,7 +20,7 @@ import { z } from 'zod'
 import type { Endpoint } from './endpoint.ts'
 import { removeWayIn } from './ways.ts'
 
-/** The parts that `passkeys` needs. */
+/** The dependencies of `passkeys`. */
 export interface PasskeyOptions {
   /** The host's origin. */
   origin: string

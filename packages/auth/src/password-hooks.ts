@@ -25,7 +25,7 @@ import {
 } from './password.ts'
 import { forgetPresented, type HookContext } from './presented.ts'
 
-/** The parts that `passwordHooks` needs. */
+/** The dependencies of `passwordHooks`. */
 export interface PasswordHooksOptions {
   passwords: Passwords
   breachedPasswords: boolean | IsBreached | undefined
@@ -76,7 +76,7 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
   }
 }
 
-/** The plugin. */
+/** Makes the plugin. */
 export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
   const { passwords, breachedPasswords = false, logger, run, begun } = options
 

@@ -67,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 /** The common route of all paths without an endpoint. No endpoint's route looks like this. */
 const NOWHERE = '*'
 
-/** The parts that `pathLimits` needs. */
+/** The dependencies of `pathLimits`. */
 export interface PathLimitsOptions {
   limiter: RateLimiter
   addressOf: AddressOf

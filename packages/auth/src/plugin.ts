@@ -21,7 +21,7 @@ import type { Refresh } from './refresh.ts'
 import { newSession, sessionIdOf } from './session-rows.ts'
 import { hasFlaw } from './text.ts'
 
-/** The parts that `tollgate` needs. */
+/** The dependencies of `tollgate`. */
 export interface TollgateOptions {
   refresh: Refresh
   flows: FlowCookies
@@ -78,7 +78,7 @@ const ENDS_NOTHING = [
 /** Endpoints after which nobody is signed in. */
 const ENDING = ['/sign-out', '/revoke-sessions', '/delete-user']
 
-/** The plugin. */
+/** Makes the plugin. */
 export function tollgate(options: TollgateOptions): BetterAuthPlugin {
   const { refresh, flows } = options
 

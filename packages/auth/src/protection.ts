@@ -45,7 +45,7 @@ export interface Protection {
   record: Recorder
 }
 
-/** The parts that `createProtection` needs. */
+/** The dependencies of `createProtection`. */
 export interface ProtectionOptions {
   options: AnyAuthOptions
   keys: Keys

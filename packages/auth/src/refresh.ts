@@ -21,7 +21,7 @@ const SECONDS_PER_DAY = 86_400
 /** How long the mark lasts: long enough for one redirect, and over before the next page. */
 const RENEWED_SECONDS = 5
 
-/** The parts that `createRefresh` needs. */
+/** The dependencies of `createRefresh`. */
 export interface RefreshOptions {
   origin: string
   db: Database

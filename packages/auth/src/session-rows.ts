@@ -16,7 +16,7 @@ const ID_LENGTH = 32
 /** How long a token stays valid after the first use of its successor. */
 const GRACE_SECONDS = 10
 
-/** The parts that `createSessionRows` needs. */
+/** The dependencies of `createSessionRows`. */
 export interface SessionRowOptions {
   db: Database
   absoluteSeconds: number

@@ -26,7 +26,7 @@ const SECONDS_PER_DAY = 86_400
 /** The longest time that browsers keep a cookie. */
 const LONGEST_DAYS = 400
 
-/** The parts that `createSessionTokens` needs. */
+/** The dependencies of `createSessionTokens`. */
 export interface SessionTokensOptions {
   options: AnyAuthOptions
   cookies: CookieKeys
@@ -40,7 +40,7 @@ export interface SessionTokensOptions {
   record(entry: AuditEntry, req?: Request): void
 }
 
-/** Makes the parts. @throws `invalid_options` for lifetimes or signing keys that make no sense */
+/** Builds them. @throws `invalid_options` for lifetimes or signing keys that make no sense */
 export function createSessionTokens({
   options,
   cookies,

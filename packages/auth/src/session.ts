@@ -81,7 +81,7 @@ export interface Guards<P extends string = Permission, R extends string = Organi
   requireRecentSignIn(req: Request, options: { withinSeconds: number }): Promise<Session>
 }
 
-/** The parts that `createGuards` needs. */
+/** The dependencies of `createGuards`. */
 export interface GuardOptions<P extends string, R extends string> {
   /** Decides for `requirePermission`, which throws without it. */
   access: Access<P, R> | undefined

@@ -63,7 +63,7 @@ export interface Sessions {
   revokeOtherSessions(req: Request): Promise<number>
 }
 
-/** The parts that `createSessions` needs. */
+/** The dependencies of `createSessions`. */
 export interface SessionsOptions {
   db: Database
   rows: SessionRows

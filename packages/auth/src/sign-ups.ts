@@ -77,7 +77,7 @@ export async function beginSignUp(
 /** Whether this request has begun a sign-up. */
 export const hasBegunSignUp = async (): Promise<boolean> => (await begun.get()).id !== null
 
-/** The parts that `providerSignUp` needs. */
+/** The dependencies of `providerSignUp`. */
 interface ProviderSignUps {
   db: Database
   mails: Pick<Mails, 'request'>

@@ -29,7 +29,7 @@ const SEARCH_MS = 1_000
 /** The host's own keys. The first key is private and signs; the others verify. */
 export type GivenKeys = JSONWebKeySet | (() => Promise<JSONWebKeySet>)
 
-/** The parts that `createSigningKeys` needs. */
+/** The dependencies of `createSigningKeys`. */
 export interface SigningKeyOptions {
   origin: string
   alg: AccessTokenAlg

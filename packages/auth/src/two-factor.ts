@@ -36,7 +36,7 @@ import {
   takeTotp,
 } from './second-factor-codes.ts'
 
-/** The parts that `secondFactor` needs. */
+/** The dependencies of `secondFactor`. */
 export interface SecondFactorOptions {
   db: Database
   /** The product's name in authenticator apps. */

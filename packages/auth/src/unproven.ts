@@ -52,7 +52,7 @@ export const noteLinked = async (linked: Linked): Promise<void> => {
   if (await hasRequestState()) Object.assign(await told.get(), { linked })
 }
 
-/** The parts that `unproven` needs. */
+/** The dependencies of `unproven`. */
 export interface UnprovenOptions {
   db: Database
   mails: Pick<Mails, 'request'>

@@ -19,7 +19,7 @@ import { standIns } from './providers.ts'
 import { secondFactor } from './two-factor.ts'
 import { ways } from './ways.ts'
 
-/** The parts that `waysIn` needs. */
+/** The dependencies of `waysIn`. */
 export interface WaysIn extends MagicLinkOptions {
   options: AnyAuthOptions
   keys: Keys

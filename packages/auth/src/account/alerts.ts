@@ -36,7 +36,7 @@ const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
 /** One mail of a kind in ten minutes. */
 const ONE_OF_A_KIND: RateLimitPolicy = { name: 'security-alert', limit: 1, windowSeconds: 600 }
 
-/** The parts that `tellOf` needs. */
+/** The dependencies of `tellOf`. */
 export interface AlertOptions {
   db: Database
   limiter: RateLimiter

@@ -21,7 +21,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** How many users are read at a time. */
 const BATCH = 200
 
-/** The parts that deletions need. */
+/** The dependencies of a deletion. */
 export interface DeletionParts {
   db: Database
   mails: Pick<Mails, 'request'>

@@ -26,7 +26,7 @@ export const UNDO_DAYS = 7
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** The parts that changes of address need. */
+/** The dependencies of a change of address. */
 export interface EmailChangeParts {
   db: Database
   keys: Keys
@@ -93,9 +93,9 @@ export async function confirmEmailChange(
 
 /**
  * Undoes a change and every later one. The account gets its old address back. It loses all sessions, its
- * password, and every passkey and account that was added after the day before the change. A link for choosing
- * a new password goes to the old address. An unconfirmed change is stopped, with the same losses. Returns the
- * id of the account's user.
+ * password, and everything of `distrust` that was added since the day before the change was requested. A link
+ * for choosing a new password goes to the old address. An unconfirmed change is stopped, with the same losses.
+ * Returns the id of the account's user.
  *
  * @throws `invalid_token` (400); `email_taken` (409), after which the link is still valid
  */

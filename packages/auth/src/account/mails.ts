@@ -12,7 +12,7 @@ import { CONFIRM_MINUTES } from './email-change.ts'
 import type { AccountMail, SecurityAlert } from './mail-kinds.ts'
 import { type AccountLink, linkIdentifier } from './tokens.ts'
 
-/** The parts that the mails need. */
+/** The dependencies of `deliverAccountMail`. */
 export interface AccountMailParts {
   db: Database
   sender: { sendEmail: typeof sendEmail }

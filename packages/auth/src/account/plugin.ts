@@ -30,7 +30,7 @@ import {
 } from './reauthenticate.ts'
 import { invalidEmail, notFresh } from './refusals.ts'
 
-/** The parts that `accounts` needs. */
+/** The dependencies of `accounts`. */
 export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
   /** Null: requests are not limited. */
   limiter: RateLimiter | null
@@ -50,7 +50,7 @@ const token = z.object({ token: z.string().min(1).max(256) })
 const SIGNS_IN =
   /^\/(sign-in\/(email|social|magic-link\/confirm)|passkey\/verify-authentication|two-factor\/verify-(totp|backup-code))$/
 
-/** The plugin. */
+/** Makes the plugin. */
 export function accounts(options: AccountOptions) {
   const { db, limiter, record, deletionGraceDays } = options
 

@@ -13,7 +13,7 @@ import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refu
 /** How long a sign-in counts as recent. */
 export const RECENT_SECONDS = 15 * 60
 
-/** The parts that `reauthenticate` needs. */
+/** The dependencies of `reauthenticate`. */
 export interface ReauthenticationOptions {
   db: Database
 }

@@ -48,7 +48,7 @@ export interface OrganizationRecord {
   role: string | null
 }
 
-/** The parts that `organizations` needs. */
+/** The dependencies of `organizations`. */
 export interface OrganizationOptions {
   db: Database
   roles: Roles<string, string>
@@ -70,7 +70,7 @@ const INVITATION_SECONDS = 172_800
  */
 const MEMBERS = 10_000
 
-/** The plugin. */
+/** Makes the plugin. */
 export function organizations(options: OrganizationOptions) {
   const { roles, bounds, invite, mailLimits } = options
   const counted = invitationLimit(options)
