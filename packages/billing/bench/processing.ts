@@ -1,7 +1,7 @@
 /**
- * Measures processing: one worker process, and then two, drain a backlog of renewals, one for each customer,
- * that the provider has and the database does not have yet. Every drain begins with a fresh copy of the same
- * database. One worker and two workers take turns, and the median is reported.
+ * Measures processing: one worker process, and then two, drain a backlog with one renewal for each customer.
+ * The provider has these renewals, and the database does not have them yet. Every drain begins with a fresh
+ * copy of the same database. One worker and two workers take turns, and the median is reported.
  *
  * @module
  */

@@ -32,7 +32,7 @@ export class InjectedFault extends Error {
   override readonly name = 'InjectedFault'
 }
 
-/** A simulated process, through which all its external calls go. */
+/** A simulated process. All its external calls go through `call`. */
 export interface Fated {
   call<T>(work: () => PromiseLike<T>): Promise<T>
   readonly isDead: boolean

@@ -174,7 +174,7 @@ async function add(
     }
   })
   const [first, ...others] = data
-  // PostgreSQL would plan the statement for many rows each time, and a renewal has only one row.
+  // `createMany` is planned again for each call, and a renewal has only one row.
   if (first && others.length === 0) await tx.order.create({ data: first, select: { id: true } })
   else await tx.order.createMany({ data, skipDuplicates: true })
 }
