@@ -75,7 +75,7 @@ const INTENT_PARAMS = [
   'statement_descriptor',
   'statement_descriptor_suffix',
 ]
-/** The parameters that say how an intent is confirmed. They are refused otherwise. */
+/** The parameters that say how an intent is confirmed. All but `use_stripe_sdk` are refused without one. */
 const CONFIRM_PARAMS = ['error_on_requires_action', 'off_session', 'return_url', 'use_stripe_sdk']
 const INTENT_IGNORED = [
   'payment_method_options',
