@@ -4,8 +4,8 @@
  * @module
  */
 
-// biome-ignore lint/suspicious/noExplicitAny: methods of any arguments stand in one record.
 /** Functions that one process offers. */
+// biome-ignore lint/suspicious/noExplicitAny: methods of any arguments stand in one record.
 export type Methods = Record<string, (...args: any[]) => unknown>
 
 /** The other process's functions, as called from here. */
