@@ -263,7 +263,7 @@ describe('withCredits', () => {
     })
     await expect(work).rejects.toThrow('no film')
     await h.db.$executeRaw`ALTER FUNCTION "Credit_away" RENAME TO "Credit_settle"`
-    expect(logger.text).toContain('its deadline will do it')
+    expect(logger.text).toContain('it is released after its deadline')
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 5, holds: 5 })
     await passDeadline(owner)
     expect(await h.billing.releaseOverdueHolds()).toBe(1)
