@@ -173,10 +173,7 @@ async function add(
       returnKey: newReturnKey(),
     }
   })
-  const [first, ...others] = data
-  // `createMany` is planned again for each call, and a renewal has only one row.
-  if (first && others.length === 0) await tx.order.create({ data: first, select: { id: true } })
-  else await tx.order.createMany({ data, skipDuplicates: true })
+  await tx.order.createMany({ data, skipDuplicates: true })
 }
 
 /**

@@ -126,8 +126,12 @@ async function syncWhole(
     if (result.written) {
       const { silent } = options
       written = await writeFound(ctx, tx, customer, {
-        ...{ ...found, ticket, result, silent, refused },
+        ...found,
+        ticket,
+        result,
+        silent,
         before: null,
+        refused,
       })
       // The next sync retries failed effects and needs the link to the customer for that.
       if (isGone && result.failedEffects.length === 0) await unlinkCustomer(ctx, tx, customer)
