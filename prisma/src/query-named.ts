@@ -8,15 +8,25 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { connectionTo } from './connection.ts'
 import type { Prisma } from './generated/client.ts'
-import { createStatementNames } from './statement-names.ts'
+import { createStatementNames, type StatementNames } from './statement-names.ts'
 
-/** Makes Prisma's connection pool available to other code. */
+/** Makes Prisma's connection pool available to other code, and names the statements that Prisma repeats. */
 class SharingPg extends PrismaPg {
   #pool: pg.Pool | null = null
+  readonly #names: StatementNames
+
+  constructor(config: pg.PoolConfig) {
+    const names = createStatementNames()
+    // The generator's type lacks `undefined`, but the adapter passes it on, and pg takes it as no name.
+    super(config, { statementNameGenerator: names.of as (query: { sql: string }) => string })
+    this.#names = names
+  }
 
   override async connect() {
     const adapter = await super.connect()
-    this.#pool = adapter.underlyingDriver()
+    const pool = adapter.underlyingDriver()
+    pool.on('connect', (client) => renewOnChange(client, this.#names))
+    this.#pool = pool
     return adapter
   }
 
@@ -24,6 +34,18 @@ class SharingPg extends PrismaPg {
   get pool(): pg.Pool | null {
     return this.#pool && !this.#pool.ending ? this.#pool : null
   }
+}
+
+/**
+ * Renews the names after a migration has changed the type of a result. PostgreSQL refuses the prepared statement
+ * from then on, and a transaction would keep its connection and fail again and again.
+ */
+function renewOnChange(client: pg.PoolClient, names: StatementNames): void {
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+  connection.on('errorMessage', ({ code, routine }: pg.DatabaseError) => {
+    // The message is in the server's language; the routine is not.
+    if (code === '0A000' && routine === 'RevalidateCachedQuery') names.renew()
+  })
 }
 
 const ADAPTERS = new WeakMap<object, SharingPg>()
@@ -42,10 +64,8 @@ export function createAdapter(
   const config = { max: maxConnections, ...connection }
   // Prepared statements do not survive on connections that a pooler shares.
   if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
-  // The option `pipeline` is for `queryInLine` and does not affect callers that wait for each answer. The
-  // generator's type lacks `undefined`, but the adapter passes it on, and pg takes it as no name.
-  const statementNameGenerator = createStatementNames() as (query: { sql: string }) => string
-  const adapter = new SharingPg({ ...config, pipeline: true }, { statementNameGenerator })
+  // The option `pipeline` is for `queryInLine` and does not affect callers that wait for each answer.
+  const adapter = new SharingPg({ ...config, pipeline: true })
   return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
 }
 

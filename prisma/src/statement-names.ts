@@ -15,14 +15,20 @@ const MOST_NAMES = 256
  */
 const MOST_COUNTED = 2_000
 
-/**
- * Returns a function that gives a statement's name, or undefined if the statement has none. A name always
- * stands for one text.
- */
-export function createStatementNames(): (query: { sql: string }) => string | undefined {
+/** The names of one client's statements. A name always stands for one text. */
+export interface StatementNames {
+  /** The statement's name, or undefined if the statement has none. */
+  of(query: { sql: string }): string | undefined
+  /** Replaces all names, so that every statement is parsed anew on each connection. */
+  renew(): void
+}
+
+/** Names for one client. */
+export function createStatementNames(): StatementNames {
+  let generation = 1
   const names = new Map<string, string>()
   const counts = new Map<string, number>()
-  return ({ sql }) => {
+  const nameOf = ({ sql }: { sql: string }): string | undefined => {
     const known = names.get(sql)
     if (known !== undefined || names.size === MOST_NAMES) return known
     const count = (counts.get(sql) ?? 0) + 1
@@ -30,8 +36,15 @@ export function createStatementNames(): (query: { sql: string }) => string | und
     counts.set(sql, count)
     if (count < OFTEN) return undefined
     counts.delete(sql)
-    const name = `tollgate_${names.size + 1}`
+    const name = `tollgate_${generation}_${names.size + 1}`
     names.set(sql, name)
     return name
+  }
+  return {
+    of: nameOf,
+    renew() {
+      generation += 1
+      names.clear()
+    },
   }
 }

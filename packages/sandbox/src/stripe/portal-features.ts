@@ -10,20 +10,11 @@ import type { Params } from './forms.ts'
 import { MODES, off, type PortalFeatures, type PortalProduct } from './portal-objects.ts'
 import { PRORATIONS } from './prorations.ts'
 import { find, type Store } from './store.ts'
+import { CANCELLATION_REASONS } from './subscription-params.ts'
 
 const UPDATES = ['address', 'email', 'name', 'phone', 'shipping', 'tax_id'] as const
 const PLAYED_UPDATES = ['email', 'name', 'phone'] as const
 const SUBSCRIPTION_UPDATES = ['price', 'promotion_code', 'quantity'] as const
-const REASONS = [
-  'customer_service',
-  'low_quality',
-  'missing_features',
-  'other',
-  'switched_service',
-  'too_complex',
-  'too_expensive',
-  'unused',
-] as const
 
 /** The features of a request, merged into the previous ones. */
 export function featuresOf(store: Store, params: Params, before = off()): PortalFeatures {
@@ -91,7 +82,7 @@ function cancellation(feature: Params): PortalFeatures['subscription_cancel'] {
     cancellation_reason: {
       enabled: reason ? isEnabled(reason) : false,
       feedback_options: null,
-      options: reason ? listOf(reason, 'options', REASONS) : [],
+      options: reason ? listOf(reason, 'options', CANCELLATION_REASONS) : [],
     },
   }
 }

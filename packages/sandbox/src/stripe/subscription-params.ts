@@ -137,7 +137,8 @@ export function anchorOf(params: Params, version: string): 'now' | 'unchanged' |
   return anchor?.choice('type', choices) ?? null
 }
 
-const FEEDBACK = [
+/** The reasons for cancelling that Stripe knows. */
+export const CANCELLATION_REASONS = [
   'customer_service',
   'low_quality',
   'missing_features',
@@ -154,7 +155,9 @@ export function detailsOf(params: Params): Partial<Subscription['cancellation_de
   details?.only(['comment', 'feedback'])
   return {
     ...(details?.has('comment') ? { comment: details.text('comment') ?? null } : {}),
-    ...(details?.has('feedback') ? { feedback: details.choice('feedback', FEEDBACK) ?? null } : {}),
+    ...(details?.has('feedback')
+      ? { feedback: details.choice('feedback', CANCELLATION_REASONS) ?? null }
+      : {}),
   }
 }
 
