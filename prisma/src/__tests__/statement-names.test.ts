@@ -45,6 +45,7 @@ describe('a client that runs while a migration changes the type of a result', ()
   })
   afterAll(async () => {
     await db.$disconnect()
+    await database.drop()
   })
 
   const sql = Prisma.sql`SELECT n FROM "Changing"`

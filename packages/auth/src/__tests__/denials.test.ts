@@ -254,6 +254,13 @@ test('a token does not wait in a circle with a transaction that goes on from the
   expect((await stated)?.session).toMatchObject({ userId, organizationRole: 'OWNER' })
 })
 
+/** The database's clock, in whole seconds. */
+async function secondOf(db: Pick<typeof setup.db, '$queryRaw'>): Promise<number> {
+  const [{ second }] = await db.$queryRaw<[{ second: number }]>`
+    SELECT floor(extract(epoch FROM clock_timestamp()))::int AS "second"`
+  return second
+}
+
 test.each([
   ['User', { organization: false }],
   ['Member', { organization: true }],
@@ -278,7 +285,8 @@ test.each([
         await tx.member.updateMany({ where: { userId }, data: { role: 'VIEWER' } })
       else await tx.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
       // The denial is dated now; a token of the next second that does not know of it would pass.
-      await new Promise((done) => setTimeout(done, 1_100))
+      const denied = await secondOf(tx)
+      await until(async () => (await secondOf(setup.db)) > denied)
       stated = rows.state(sessionId)
       await until(async () => (await countLockWaits(setup.db)) > 0)
     },
