@@ -74,9 +74,10 @@ export function createDenials(urlOf: () => string | null, logger: Logger): Denia
     judge({ session, issuedAt }) {
       listener ??= start()
       if (!listener?.isCurrent(Date.now())) return 'unknown'
+      // A session that was denied has ended, and never comes back. Its date says nothing: a token is dated ahead
+      // of the clock after several changes of the user's roles within one second.
       const denied =
-        issuedAt < (notBefore.get(session.sessionId) ?? 0) ||
-        issuedAt < (notBefore.get(session.userId) ?? 0)
+        notBefore.has(session.sessionId) || issuedAt < (notBefore.get(session.userId) ?? 0)
       return denied ? 'denied' : 'allowed'
     },
     settle: async () => listener?.settle(),

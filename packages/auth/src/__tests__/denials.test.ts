@@ -204,6 +204,24 @@ test('a new sign-in within the second of a reset is not denied', async () => {
   }
 })
 
+test('promise 5: a session that ends right after many changes of roles is over, although its token is dated ahead', async () => {
+  const { userId, cookie } = await setup.auth.signIn()
+  for (let change = 0; change < 10; change += 1) {
+    const role = change % 2 === 0 ? 'ADMIN' : 'USER'
+    await setup.db.user.update({ where: { id: userId }, data: { role } })
+  }
+  const next = cookiesOf(await setup.auth.post('/access/refresh', {}, { cookie }))
+  const req = setup.auth.request('/', { cookie: next })
+  const { sessionId } = await setup.auth.requireAuth(req)
+  await isKnown(next)
+  await setup.auth.post('/sign-out', {}, { cookie: next })
+  const { iat } = JSON.parse(atob(accessTokenOf(next).split('.')[1] as string))
+  const denial = await setup.db.accessDenial.findFirst({ where: { subject: sessionId } })
+  expect(iat).toBeGreaterThanOrEqual(denial?.notBefore as number)
+  expect(await setup.auth.getSession(req)).toBeNull()
+  await until(async () => (await elsewhere(next)).userId === null)
+})
+
 test('what is rolled back denies nothing, and all that a statement ends is denied', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
