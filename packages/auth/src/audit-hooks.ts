@@ -296,7 +296,8 @@ function invitedBy(ctx: HookContext): { to: string; by: string } {
 /** The organization that the request names, or else the organization of the endpoint's answer. */
 function organizationOf(ctx: HookContext): string | null {
   const { organizationId } = bodyOf(ctx)
-  if (typeof organizationId === 'string') return organizationId
+  // Better Auth takes an empty id for none, and acts on the active organization.
+  if (typeof organizationId === 'string' && organizationId) return organizationId
   const returned = ctx.context.returned as { [part: string]: { organizationId?: string } } | null
   const direct = returned as { organizationId?: unknown; id?: unknown } | null
   if (typeof direct?.organizationId === 'string') return direct.organizationId

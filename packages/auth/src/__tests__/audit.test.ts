@@ -129,7 +129,8 @@ test('a role given is there with who gave it, to whom, where, and what it was', 
       detail: { from: 'VIEWER', to: 'ADMIN' },
     },
   ])
-  const removal = { memberIdOrEmail: member.email, organizationId }
+  // An empty id means the active organization, and the entry names that one.
+  const removal = { memberIdOrEmail: member.email, organizationId: '' }
   expect(
     await added(() => setup.auth.post('/organization/remove-member', removal, owner)),
   ).toMatchObject([{ action: 'member_removed', actorId: owner.userId, ...about }])

@@ -182,6 +182,10 @@ test('invitations: whoever sends them again and again, of whichever organization
   }
   for (let n = 0; n < 10; n += 1) expect((await invite(n))[0]).toBe(200)
   for (let n = 0; n < 20; n += 1) expect(await invite(n)).toEqual([429, 'too_many_requests'])
+  // Without an id it is the active organization, which is the same.
+  for (const organizationId of ['', undefined]) {
+    expect(await invite(0, { organizationId })).toEqual([429, 'too_many_requests'])
+  }
   expect(await mailsTo(email, auth)).toBe(LIMIT)
   expect((await invite(0, { email: 'somebody-else@example.com' }))[0]).toBe(200)
   passMinutes(61)

@@ -147,6 +147,28 @@ test('names and addresses of members are for those who may read users', async ()
   }
 })
 
+test.each(['organizationId=', 'organizationSlug=', 'organizationSlug=&organizationId='])(
+  'a list asked for by %s is the list of the active organization, and its rules hold',
+  async (query) => {
+    const { organizationId, owner } = await found()
+    const statuses: Record<string, number[]> = {}
+    for (const role of ['OPERATOR', 'VIEWER'] as const) {
+      const who = await join(organizationId, role)
+      const about = `get-active-member-role?userId=${owner.userId}&${query}`
+      statuses[role] = await Promise.all(
+        [
+          `get-organization?${query}`,
+          `list-members?${query}`,
+          `get-full-organization?${query}`,
+          about,
+        ].map(async (path) => (await read(who, path)).status),
+      )
+    }
+    expect(statuses).toEqual({ OPERATOR: [403, 403, 403, 403], VIEWER: [200, 403, 403, 403] })
+    expect((await read(owner, `list-members?${query}`)).body.total).toBe(3)
+  },
+)
+
 test.each([
   'list-members?filterField=nope&filterValue=1',
   'list-members?filterField=role&filterOperator=in&filterValue=1',

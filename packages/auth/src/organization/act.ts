@@ -31,6 +31,13 @@ export const actIn = (tx: Db): Act | null => acts.get(tx) ?? null
 
 const text = (value: unknown): string | null => (typeof value === 'string' && value ? value : null)
 
+/**
+ * The organization that a request is about: the one that it names, or else the active one. An empty id names none,
+ * as in Better Auth's endpoints, so that a check and the endpoint after it always mean the same organization.
+ */
+export const organizationMeant = (named: unknown, active: unknown): string | null =>
+  text(named) ?? text(active)
+
 /** Makes a middleware that runs before an endpoint's own checks, inside its transaction. */
 export const beginAct = (rule: (act: Act) => Promise<void>) =>
   createAuthMiddleware(async (ctx) => {
@@ -39,15 +46,13 @@ export const beginAct = (rule: (act: Act) => Promise<void>) =>
     const session = await getSessionFromCtx(ctx).catch(() => null)
     const body = (ctx.body ?? {}) as Act['body']
     const invitationId = text(body.invitationId)
-    const active = text(
-      (session?.session as Record<string, unknown> | undefined)?.activeOrganizationId,
-    )
+    const active = (session?.session as Record<string, unknown> | undefined)?.activeOrganizationId
     const named = invitationId
       ? await tx.invitation.findUnique({ where: { id: invitationId } })
       : null
     const organizationId = invitationId
       ? (named?.organizationId ?? null)
-      : (text(body.organizationId) ?? active)
+      : organizationMeant(body.organizationId, active)
     if (organizationId) {
       await tx.$queryRaw`
         SELECT 1 FROM "Organization" WHERE "id" = ${organizationId} FOR NO KEY UPDATE`

@@ -20,7 +20,7 @@ import type { Roles } from '../permissions.ts'
 import { presentedSession } from '../presented.ts'
 import { withStandIns } from '../stand-in-address.ts'
 import { currentTransaction, inTransaction } from '../transaction.ts'
-import { type Act, actIn, beginAct, roleIn } from './act.ts'
+import { type Act, actIn, beginAct, organizationMeant, roleIn } from './act.ts'
 import { refusalOf } from './refusals.ts'
 import { holds, requireToRead, rules, slugOf, withdrawInvitations } from './rules.ts'
 import { transferOwnership } from './transfer.ts'
@@ -159,7 +159,7 @@ function invitationLimit({ db, roles, mailLimits }: OrganizationOptions) {
     const { email, organizationId } = (ctx.body ?? {}) as Record<string, unknown>
     const session = await presentedSession(ctx, db)
     if (!mailLimits || !session || typeof email !== 'string') return
-    const id = typeof organizationId === 'string' ? organizationId : session.activeOrganizationId
+    const id = organizationMeant(organizationId, session.activeOrganizationId)
     if (!holds(roles, await roleIn(db, id, session.userId), 'users:create')) return
     await mailLimits.requireInvitation(email)
     Object.assign(await invited.get(), { to: email })

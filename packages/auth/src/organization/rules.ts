@@ -13,7 +13,7 @@ import { notFresh } from '../account/refusals.ts'
 import { type Bounds, requireRoom } from '../bounds.ts'
 import type { Roles } from '../permissions.ts'
 import { fromStandIn } from '../stand-in-address.ts'
-import { type Act, roleIn } from './act.ts'
+import { type Act, organizationMeant, roleIn } from './act.ts'
 
 type AnyRoles = Roles<string, string>
 
@@ -277,7 +277,7 @@ export const requireToRead = (roles: AnyRoles, ...permissions: string[]) =>
       ? await find<{ id: string }>('organization', { slug: query.organizationSlug })
       : null
     const active = (session.session as Record<string, unknown>).activeOrganizationId
-    const organizationId = bySlug?.id ?? query.organizationId ?? active
+    const organizationId = bySlug?.id ?? organizationMeant(query.organizationId, active)
     if (!organizationId) return
     const userId = session.user.id
     const member = await find<{ role: string }>('member', { organizationId, userId })
