@@ -13,6 +13,7 @@ import { maskText } from '@repo/core'
 import pg from 'pg'
 import { connectionStringOf } from './connection.ts'
 import { databaseOfCommand } from './database-of-command.ts'
+import { functionDiff, writeFunctionSums } from './functions.ts'
 import { grantRole } from './grants.ts'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
@@ -29,15 +30,16 @@ async function runMigrate(): Promise<void> {
   say(applied.length === 0 ? 'Nothing to apply.' : `${applied.length} migrations applied.`)
 }
 
-/** Compares the schema with a scratch database that has every migration applied. */
+/** Compares the schema and `sql/` with a scratch database that has every migration applied. */
 async function runDiff(name: string | undefined): Promise<void> {
+  if (await writeFunctionSums()) say('wrote prisma/src/function-sums.ts')
   const server = await startPostgres()
   try {
     const url = await server.createDatabase('scratch')
     await migrate(url)
     const sql = await completeDiff(url)
     if (sql === null) {
-      say('The schema and the migrations agree.')
+      say('The schema, prisma/sql and the migrations agree.')
       return
     }
     if (!name) {
@@ -57,8 +59,8 @@ async function runDiff(name: string | undefined): Promise<void> {
 }
 
 /**
- * The SQL that the scratch database still needs for the schema: tables and columns, then policies. Null if
- * none.
+ * The SQL that the scratch database still needs: tables and columns and policies of the schema, then functions
+ * and triggers of `sql/`. Null if none.
  */
 async function completeDiff(url: string): Promise<string | null> {
   const tables = await schemaDiff(url)
@@ -69,7 +71,8 @@ async function completeDiff(url: string): Promise<string | null> {
     await client.end()
   }
   const policies = await policyDiff(url)
-  return [tables, policies].filter((part) => part !== null).join('\n') || null
+  const functions = await functionDiff(url)
+  return [tables, policies, functions.sql].filter(Boolean).join('\n') || null
 }
 
 async function runReset(force: boolean): Promise<void> {

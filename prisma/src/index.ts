@@ -16,6 +16,7 @@ export {
   type DatabaseTarget,
   databaseTargetOf,
 } from './connection.ts'
+export { functionSums } from './function-sums.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { type Granted, grantRole, repeatGrants } from './grants.ts'

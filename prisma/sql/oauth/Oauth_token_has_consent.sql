@@ -1,0 +1,29 @@
+-- A token for a user's scopes stands on the user's consent. The consent is locked first: a withdrawal that comes
+-- at the same time waits and takes the token with it, and one that came before refuses the token. A token without
+-- scopes allows nothing. The error is that of a foreign key, which this is in all but form.
+CREATE OR REPLACE FUNCTION "Oauth_token_has_consent"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF TG_RELID <> ALL (ARRAY['public."OauthAccessToken"', 'public."OauthRefreshToken"']::regclass[]) THEN
+    RAISE EXCEPTION 'Oauth_token_has_consent: it works for its own table alone, and not for %.', TG_RELID::regclass
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  IF NEW."userId" IS NULL OR coalesce(cardinality(NEW."scopes"), 0) = 0 OR EXISTS (
+    SELECT 1 FROM "OauthClient" WHERE "clientId" = NEW."clientId" AND "skipConsent"
+  ) THEN
+    RETURN NEW;
+  END IF;
+  PERFORM 1 FROM "OauthConsent" WHERE "userId" = NEW."userId" AND "clientId" = NEW."clientId" ORDER BY "id" FOR SHARE;
+  IF NOT EXISTS (
+    SELECT 1 FROM "OauthConsent"
+    WHERE "userId" = NEW."userId" AND "clientId" = NEW."clientId" AND NEW."scopes" <@ "scopes"
+  ) THEN
+    RAISE EXCEPTION 'The user does not consent to what the token of % would allow.', NEW."clientId"
+      USING ERRCODE = 'foreign_key_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER "OauthAccessToken_has_consent" BEFORE INSERT OR UPDATE OF "scopes" ON "OauthAccessToken"
+  FOR EACH ROW EXECUTE FUNCTION "Oauth_token_has_consent"();
+CREATE OR REPLACE TRIGGER "OauthRefreshToken_has_consent" BEFORE INSERT OR UPDATE OF "scopes" ON "OauthRefreshToken"
+  FOR EACH ROW EXECUTE FUNCTION "Oauth_token_has_consent"();

@@ -1,0 +1,57 @@
+/**
+ * The MD5 sums of the bodies of the SQL functions in `sql/`, by which a database is checked. `db:diff` writes this
+ * file.
+ *
+ * @module
+ */
+
+/** The MD5 sum of each SQL function's body, in hex. */
+export const functionSums = {
+  AuditLog_append_only: 'b501c67a67286764907d0513039487c4',
+  AuditLog_prune: 'e27b9555399172e115cde27607a95ca4',
+  AuthEvent_add: 'dafb4f5c83f9eed3957be608af954851',
+  CreditAccount_follows: '012d07a243077a3c3caa23643b20aa89',
+  CreditAccount_in_bounds: '9db59b019e50ce167723d6dab49ce0ca',
+  CreditAccount_stays: 'c5939ca0394e653b2b99c8cf6b13cca4',
+  CreditGrant_in_bounds: '880fd213affc1199d67ad311451f5c16',
+  CreditGrant_keeps_its_terms: '174e378c6425a00fbc9c107c2b7e2496',
+  CreditHold_fits: '762da0166b6c79d35c22c09e4a88212b',
+  CreditHold_in_bounds: '946c3a97a5c0928e9f82ac8a33388111',
+  CreditHold_settled_is_final: '6e83004aca7443982abeda4992fe1563',
+  CreditTopUp_is_kept: 'a48f1ab8a5a7ea76efbba9f94d584d11',
+  CreditTransaction_append_only: '5f597c88894a09aef6140132dd1bba88',
+  CreditTransaction_applies: '826edff780b407993c0153b6a3ed33f0',
+  CreditTransaction_in_bounds: 'e333f503d61f2874b8b79fb4a739ebdd',
+  CreditTransaction_type_agrees: '946dbb61ace3fbba820d6bf818942196',
+  Credit_begin_work: '43de2423bcf0b57b2d53c10cc833e375',
+  Credit_burn: '31a7400d5fbb0461913d558f46d99ffa',
+  Credit_claim_top_up: '3abbb222f2f65d00678824e167b0a659',
+  Credit_deduct_run: '6494fecd67c36e17684c99dd9ad7c371',
+  Credit_end_work: '8e9495b58932d412a6be9700adde6408',
+  Credit_lot_in_turn: 'd41d8cd98f00b204e9800998ecf8427e',
+  Credit_post: 'd51f2357a00815ded5250eb307ed24b6',
+  Credit_post_all: 'ac2e2ff70430385acb4eeafbbc6b763a',
+  Credit_restore: '35fe0b3d733c2069cf0d6503b53a8cd2',
+  Credit_settle: '1d8cf038b2a9d98db025a7faf2d84d18',
+  Member_changed: '611f4e2bbea5664c898ecb70c35c3ef6',
+  Member_tells: '9d2752192b671788b9873dd15c2c248c',
+  OauthClient_moved: 'ed73967b5b8768163469b9b2e0bf1658',
+  OauthConsent_narrowed: 'f88e5832b69d0d52ef824749f1e4269d',
+  OauthConsent_withdrawn: '062126038fe8ceef3a17ccd21b5b08ba',
+  OauthRefreshToken_dates_grant: '40300888bf99940d6c29a9016f2f101a',
+  OauthRefreshToken_grant_ended: 'e33c34aa88c89f63ab6d957befc30228',
+  Oauth_token_has_consent: 'd57a4fe7e0dfa220151a2e4d844b2ce8',
+  Order_keeps_its_word: '4bd0c1dc7746b3d49ad49a9f57da2134',
+  Organization_has_an_owner: '4f130b6478fc358e4546c0eee792adbd',
+  Organization_keeps_an_owner: '98cb0a5923745b11a78ef97d1b3971c6',
+  Organization_require_owner: 'bada56e9764fcc2a40a06eca20d1aa5a',
+  Session_deleted: 'fffe2d322dbd9bcc5f31cdf87db9fa1e',
+  Session_statement: '8d5b9e0604d59879b8afe03c4b0bd0ea',
+  Subscription_ended_is_final: 'f6f7e8228fc376f4dbc1ba8e040f4408',
+  Tenancy_refers_inside: '2c87a9bafa102fa4189fec7e7c593c60',
+  TwoFactor_dates_backup_codes: '689ecd23405880ffa5f623afbb4352ab',
+  TwoFactor_dates_secret: '2537879cdcaa46298aa3c6f389050843',
+  User_role_changed: 'ca745c0a3f7f86f7733779ee6b13c6d1',
+  User_tells: '4fabcca2b17db0bb1fef5e2107785d7d',
+  deny_access: '380834fc1fdb2315dc6710c372638092',
+} as const
