@@ -1,30 +1,5 @@
 export type { Alert, AlertLimits, Problem } from './alerts.ts'
-export {
-  type Billing,
-  billing,
-  cancelSubscription,
-  changePlan,
-  confirmCheckout,
-  confirmPayment,
-  createBilling,
-  createBillingPortalSession,
-  createCalComBookingLink,
-  createCheckoutSession,
-  createPaymentIntent,
-  ensureCustomer,
-  exportOwner,
-  forgetOwner,
-  getSubscription,
-  handleCalComWebhook,
-  handleStripeWebhook,
-  listInvoices,
-  listSubscriptions,
-  previewPlanChange,
-  processEvents,
-  resumeSubscription,
-  syncCustomer,
-  updateCustomer,
-} from './billing.ts'
+export { type Billing, billing, createBilling } from './billing.ts'
 export type { BookingLinkMetadata } from './bookings/calcom.ts'
 export { type Calcom, calcomEnv } from './bookings/settings.ts'
 export type { PlanCredits } from './catalog/plan-credits.ts'
@@ -67,6 +42,10 @@ export type { NotedAccount } from './customers/account.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects/facts.ts'
 export type { RecordedEffect, RedeliveredEffect } from './effects/waiting.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
+export * from './functions/checkout.ts'
+export * from './functions/customers.ts'
+export * from './functions/subscriptions.ts'
+export * from './functions/webhooks.ts'
 export { CANCEL_REASONS, type CancelOptions, type CancelReason } from './lifecycle/cancel.ts'
 export type { PlanChangeQuote } from './lifecycle/plan-quote.ts'
 export type { PlanChange } from './lifecycle/plan-target.ts'

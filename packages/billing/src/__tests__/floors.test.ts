@@ -26,7 +26,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['catalog/'],
   ['providers/'],
   ['bookings/settings', 'credits/settings', 'effects/facts', 'orders/settings', 'webhooks/row'],
-  ['context', 'given'],
+  ['context'],
   ['credits/', 'customers/', 'effects/', 'subscriptions/', 'webhooks/'],
   ['bookings/', 'sync/'],
   ['orders/'],

@@ -261,7 +261,7 @@ async function stillOwned(
     : owned
 }
 
-/** The owner's bookings, the latest start first. */
+/** The owner's bookings, the latest start first. The contract is in `functions/checkout.ts`. */
 export function listBookings(ctx: BillingContext, ownerId: string): Promise<Booking[]> {
   return ctx.db.booking.findMany({
     where: { customer: { ownerId } },

@@ -19,13 +19,7 @@ export interface BookingLinkMetadata {
   paymentId?: string
 }
 
-/**
- * The link to the booking page of an event type. A booking made through the link is stored with the owner and the
- * payment, if there is one.
- *
- * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for another owner's payment,
- * `payment_not_confirmed` for a payment that has not succeeded.
- */
+/** The link to the booking page of an event type. The contract is in `functions/checkout.ts`. */
 export async function createCalComBookingLink(
   ctx: BillingContext,
   eventTypeId: number,

@@ -26,7 +26,7 @@ const envelope = z.object({
   payload: z.unknown().optional(),
 })
 
-/** Handles a delivery. Mount it as `POST /api/webhooks/calcom`, where the raw body arrives. */
+/** Handles a delivery. The contract is in `functions/webhooks.ts`. */
 export const handleCalComWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
   receive(ctx, req, 'calcom', read)
 

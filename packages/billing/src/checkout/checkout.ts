@@ -75,14 +75,7 @@ const inputOf = (asked: CheckoutArguments): PlanCheckout | PaymentCheckout => {
   return { ownerId: first, plan: requireId('The plan', plan), ...(interval ? { interval } : {}) }
 }
 
-/**
- * Opens a checkout for a plan or for one item. A checkout of the same plan that is still open is returned again, and
- * one with other terms is closed, so that two tabs cannot buy two plans.
- *
- * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
- * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
- * `provider_rejected`.
- */
+/** Opens a checkout for a plan or for one item. The contract is in `functions/checkout.ts`. */
 export async function createCheckoutSession(
   ctx: BillingContext,
   ...asked: CheckoutArguments
@@ -172,10 +165,8 @@ export interface ConfirmedCheckout {
 }
 
 /**
- * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page is
- * right even if the webhook has not come yet. The query parameter only names the session to ask about.
- *
- * @throws `checkout_not_found`, also for another owner's session; `provider_unavailable`.
+ * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page is right even if the webhook has not come yet.
+ * The contract is in `functions/checkout.ts`.
  */
 export async function confirmCheckout(
   ctx: BillingContext,

@@ -52,9 +52,7 @@ export interface CreatedPaymentIntent {
 
 /**
  * Starts a payment on the host's own page, where Stripe Elements asks for the card.
- *
- * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`, `idempotency_conflict` where the
- * key names a purchase of another amount, `provider_unavailable`, `provider_rejected`.
+ * The contract is in `functions/checkout.ts`.
  */
 export async function createPaymentIntent(
   ctx: BillingContext,
@@ -154,9 +152,7 @@ export interface ConfirmPaymentOptions {
 
 /**
  * Asks Stripe for the state of a payment, confirms it if it waits for a confirmation, and stores the answer.
- *
- * @throws `payment_not_found`, also for a payment that is not ours; `invalid_return_url`; `provider_unavailable`;
- * `provider_rejected`, for instance when the card is declined.
+ * The contract is in `functions/checkout.ts`.
  */
 export async function confirmPayment(
   ctx: BillingContext,
@@ -196,7 +192,7 @@ export async function confirmPayment(
   return { id, paid: status === 'succeeded', status, amount, currency, actionUrl }
 }
 
-/** The owner's one-time payments, the newest first. */
+/** The owner's one-time payments, the newest first. The contract is in `functions/checkout.ts`. */
 export async function listPayments(ctx: BillingContext, ownerId: string): Promise<Payment[]> {
   const rows = await ctx.db.payment.findMany({
     where: { customer: { ownerId } },

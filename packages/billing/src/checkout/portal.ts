@@ -23,13 +23,8 @@ export interface PortalInput {
 }
 
 /**
- * Opens the portal of the provider that bills the owner's plan, else of the provider that takes new payments. There
- * the owner changes the card or plan, cancels, and finds invoices. `id` is the session's id at Stripe; null at other
- * providers.
- *
- * @throws `invalid_return_url`, `owner_not_found`, `provider_unavailable`, `provider_rejected`; `customer_not_found`
- * (404) for an owner who has bought nothing at a provider other than Stripe; `not_supported` (422) where the provider
- * has no portal.
+ * Opens the portal of the provider that bills the owner's plan, else of the provider that takes new payments.
+ * The contract is in `functions/checkout.ts`.
  */
 export async function createBillingPortalSession(
   ctx: BillingContext,

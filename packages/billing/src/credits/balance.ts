@@ -32,7 +32,7 @@ interface BalanceRow {
   expiring: [amount: number, expiresAt: string][]
 }
 
-/** The owner's balance of one credit type. All zero if there has never been a transaction. */
+/** The owner's balance of one credit type. The contract is in `functions/credits.ts`. */
 export async function getBalance(
   ctx: BillingContext,
   ownerId: string,
@@ -110,7 +110,7 @@ export interface ListOptions {
   creditType?: string
 }
 
-/** The owner's transactions of one credit type, the newest first. @throws `invalid_input`, `owner_required`. */
+/** The owner's transactions of one credit type, the newest first. The contract is in `functions/credits.ts`. */
 export async function listTransactions(
   ctx: BillingContext,
   ownerId: string,
@@ -156,9 +156,8 @@ const entryOf = (row: CreditTransaction): LedgerEntry => ({
 const PAGE = 200
 
 /**
- * Takes expired credits out of every account, and returns the number of accounts. No balance depends on this,
- * because each change of an account first takes expired credits out. It keeps the stored rows up to date. An
- * account that fails is logged and does not stop the others.
+ * Takes expired credits out of every account, and returns the number of accounts.
+ * The contract is in `functions/credits.ts`.
  */
 export async function expireCredits(
   ctx: BillingContext,

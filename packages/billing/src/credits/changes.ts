@@ -121,12 +121,7 @@ export interface Restored extends CreditChange {
 
 const changeOf = ({ transactionId, balance }: Posted): CreditChange => ({ transactionId, balance })
 
-/**
- * Grants credits as a new lot. They first pay the owner's debt, and the balance grows by the rest.
- *
- * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
- * `credit_limit_exceeded`, `credits_not_installed`.
- */
+/** Grants credits as a new lot. The contract is in `functions/credits.ts`. */
 export async function grantCredits(
   ctx: BillingContext,
   ownerId: string,
@@ -150,13 +145,7 @@ export async function grantCredits(
   return changeOf(required(await post(ctx, change, { ...options, idempotencyKey }), change))
 }
 
-/**
- * Spends credits if the balance suffices. Lots are spent by priority, then soonest expiry, then age. A
- * refusal is returned and stores nothing, so the same key may succeed later.
- *
- * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
- * `credits_not_installed`
- */
+/** Spends credits if the balance suffices. The contract is in `functions/credits.ts`. */
 export async function deductCredits(
   ctx: BillingContext,
   ownerId: string,
@@ -187,12 +176,8 @@ export const insufficient = (
 })
 
 /**
- * Gives credits of a deduction back, all or a part, to the lots they came from. A lot that has expired
- * meanwhile gets seven more days. All refunds of a deduction together never exceed it.
- *
- * @throws `transaction_not_found`, `refund_exceeds_deduction`, `nothing_to_refund`, `hold_open`,
- * `credit_limit_exceeded`, `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
- * `credits_not_installed`
+ * Gives credits of a deduction back, all or a part, to the lots they came from.
+ * The contract is in `functions/credits.ts`.
  */
 export async function refundCredits(
   ctx: BillingContext,
@@ -221,12 +206,7 @@ export async function refundCredits(
   return changeOf(required(outcome, change))
 }
 
-/**
- * Changes a balance by hand and records who did it. A positive amount adds a lot.
- *
- * @throws `insufficient_credits`, `invalid_amount`, `invalid_input`, `owner_required`,
- * `idempotency_conflict`, `credit_limit_exceeded`, `credits_not_installed`
- */
+/** Changes a balance by hand and records who did it. The contract is in `functions/credits.ts`. */
 export async function adjustCredits(
   ctx: BillingContext,
   ownerId: string,
@@ -247,13 +227,7 @@ export async function adjustCredits(
   return changeOf(required(await post(ctx, change, options), change))
 }
 
-/**
- * Claws credits back after a refund or dispute of their money. Takes what the balance has, and records the
- * rest as debt, which the next incoming credits pay.
- *
- * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
- * `credit_limit_exceeded`, `credits_not_installed`
- */
+/** Claws credits back after a refund or dispute of their money. The contract is in `functions/credits.ts`. */
 export async function clawBackCredits(
   ctx: BillingContext,
   ownerId: string,
@@ -276,13 +250,7 @@ export async function clawBackCredits(
   return { ...changeOf(posted), taken: 0 - posted.amount, owed: posted.debt }
 }
 
-/**
- * Reverses a whole clawback, for example after a won dispute. Lowers the debt of the clawback, gives the
- * taken credits back to the same lots, and returns what was paid of that debt since.
- *
- * @throws `transaction_not_found`, `refund_exceeds_deduction` (the clawback was restored under another key),
- * `credit_limit_exceeded`, `invalid_input`, `owner_required`, `idempotency_conflict`, `credits_not_installed`
- */
+/** Reverses a whole clawback, for example after a won dispute. The contract is in `functions/credits.ts`. */
 export async function restoreCredits(
   ctx: BillingContext,
   ownerId: string,

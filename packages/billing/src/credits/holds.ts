@@ -41,11 +41,7 @@ export interface SettledHold {
   balance: number
 }
 
-/**
- * Sets credits aside if the balance suffices.
- *
- * @throws as `deductCredits`.
- */
+/** Sets credits aside if the balance suffices. The contract is in `functions/credits.ts`. */
 export async function holdCredits(
   ctx: BillingContext,
   ownerId: string,
@@ -79,14 +75,7 @@ export async function hold(
   return required(outcome, change)
 }
 
-/**
- * Captures a hold, all or `amount` of it, and gives the rest back. A repeated call with the same amount
- * returns the same result.
- *
- * @throws `hold_not_found`, `hold_settled` (with another result), `capture_exceeds_hold`,
- * `credit_limit_exceeded` (the rest would take the account above its limit; the hold stays open),
- * `invalid_amount`, `credits_not_installed`
- */
+/** Captures a hold, all or `amount` of it, and gives the rest back. The contract is in `functions/credits.ts`. */
 export async function captureHold(
   ctx: BillingContext,
   holdId: string,
@@ -96,11 +85,7 @@ export async function captureHold(
   return settle(ctx, holdId, amount === undefined ? null : requireCredits(amount), options)
 }
 
-/**
- * Releases a hold and gives all its credits back.
- *
- * @throws `hold_not_found`, `hold_settled`, `credit_limit_exceeded`, `credits_not_installed`
- */
+/** Releases a hold and gives all its credits back. The contract is in `functions/credits.ts`. */
 export async function releaseHold(
   ctx: BillingContext,
   holdId: string,
@@ -173,8 +158,8 @@ export function settledOf(
 const PAGE = 200
 
 /**
- * Releases holds whose deadline has passed, and returns their number. A hold that cannot be released is
- * logged, stays open and does not stop the others.
+ * Releases holds whose deadline has passed, and returns their number.
+ * The contract is in `functions/credits.ts`.
  */
 export async function releaseOverdueHolds(
   ctx: BillingContext,

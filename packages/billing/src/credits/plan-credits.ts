@@ -90,8 +90,8 @@ async function whenInvoiced(
 const PAGE = 100
 
 /**
- * Grants the current month of subscriptions that are paid by the year. A subscription that fails is logged
- * and does not stop the others.
+ * Grants the current month of subscriptions that are paid by the year.
+ * The contract is in `functions/credits.ts`.
  */
 export async function grantMonthlyCredits(
   ctx: BillingContext,

@@ -33,7 +33,7 @@ export interface CreditsReport {
 /** Owners of one page. */
 const PAGE = 10_000
 
-/** Checks every account; see `ledgerViolations`. */
+/** Checks every account; see `ledgerViolations`. The contract is in `functions/credits.ts`. */
 export function reconcileCredits(
   ctx: BillingContext,
   options: ReconcileCreditsOptions = {},

@@ -57,16 +57,8 @@ interface Settings {
 }
 
 /**
- * Holds credits, runs `work`, captures what the work used and returns its result. If the work throws, the
- * hold is released. If the process dies, the hold is released after its deadline.
- *
- * With a key the work runs once over all processes. A call that comes while the work runs waits and gets the
- * same result or error. In this process it gets the same value. In another process it gets a copy if JSON
- * keeps the result unchanged in up to 65,536 characters, and otherwise `hold_settled`. A call that comes
- * after the work is done gets `hold_settled`. A call that comes after the work threw runs it again.
- *
- * @throws `insufficient_credits`, `hold_settled` (the work was already done, or took longer than `ttlSeconds`
- * and is not paid), and as `deductCredits` and `captureHold`; and what `work` throws.
+ * Holds credits, runs `work`, captures what the work used and returns its result.
+ * The contract is in `functions/credits.ts`.
  */
 export async function withCredits<T>(
   ctx: BillingContext,

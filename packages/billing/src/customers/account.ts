@@ -130,7 +130,7 @@ export interface NotedAccount {
   livemode: boolean | null
 }
 
-/** The stored account. Null: none is stored yet. */
+/** The stored account. The contract is in `functions/customers.ts`. */
 export async function getAccount(ctx: BillingContext): Promise<NotedAccount | null> {
   const where = { environment: ctx.appUrl.host }
   return ctx.db.stripeAccount.findUnique({
@@ -140,8 +140,8 @@ export async function getAccount(ctx: BillingContext): Promise<NotedAccount | nu
 }
 
 /**
- * Stores the account of the present key in place of the old one, for a person who moves the database to
- * another account. Customers that the new account does not have are reported by their next sync.
+ * Stores the account of the present key in place of the old one, for a person who moves the database to another account.
+ * The contract is in `functions/customers.ts`.
  */
 export async function replaceAccount(ctx: BillingContext): Promise<NotedAccount> {
   const environment = ctx.appUrl.host

@@ -62,10 +62,7 @@ export async function makeRow(
 /** Stripe keeps an idempotency key for a day at least. Until then a repeated request returns the same customer. */
 const KEY_LIVES_MS = 23 * 60 * 60_000
 
-/**
- * Returns the owner's row, and creates it if it is missing. With Stripe as the provider, the customer at
- * Stripe is created, too; other providers create theirs at the first purchase. Throws as `ensureCustomer`.
- */
+/** Returns the owner's row, and creates it if it is missing. The contract is in `functions/customers.ts`. */
 export async function registerCustomer(ctx: BillingContext, ownerId: string): Promise<Customer> {
   if (ctx.provider.name === 'stripe') return ensureCustomer(ctx, ownerId)
   const owner = await ctx.owner(ownerId)
@@ -204,12 +201,8 @@ export interface UpdateCustomerOptions {
 }
 
 /**
- * Updates name and address of the owner's customer at Stripe, and of the organizations that the user owns,
- * because an organization's invoices go to its first owner. Call it when an address or the owners of an
- * organization change. Does nothing for an owner without a customer.
- *
- * @throws `invalid_input` where `billingEmail` is not an address; `provider_unavailable`,
- * `provider_rejected`.
+ * Updates name and address of the owner's customer at Stripe, and of the organizations that the user owns, because an organization's invoices go to its first owner.
+ * The contract is in `functions/customers.ts`.
  */
 export async function updateCustomer(
   ctx: BillingContext,

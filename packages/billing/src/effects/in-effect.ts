@@ -28,24 +28,6 @@ export async function inEffect<T>(key: string, handler: () => Promise<T>): Promi
   }
 }
 
-/** Functions that only read committed rows and never wait for a lock. */
-const READS: ReadonlySet<string> = new Set([
-  'exportOwner',
-  'getAccount',
-  'getBalance',
-  'getSubscription',
-  'listBookings',
-  'listEvents',
-  'listFlagged',
-  'listInvoices',
-  'listOrders',
-  'listPayments',
-  'listSubscriptions',
-  'listTransactions',
-  'listWaitingEffects',
-  'showEvent',
-])
-
 const hasTransaction = (args: readonly unknown[]): boolean =>
   args.some((arg) => {
     if (typeof arg !== 'object' || arg === null) return false
@@ -53,18 +35,10 @@ const hasTransaction = (args: readonly unknown[]): boolean =>
     return typeof tx === 'object' && tx !== null
   })
 
-/** Wraps the functions of an instance, so that a handler has to pass its transaction to those that write. */
-export function guardHandlers<T extends object>(instance: T): T {
-  for (const [name, value] of Object.entries(instance)) {
-    if (typeof value !== 'function' || READS.has(name)) continue
-    const guarded = (...args: unknown[]): unknown => {
-      const scope = running.getStore()
-      if (scope?.isOpen && !hasTransaction(args)) return Promise.reject(refused(name, scope.key))
-      return value(...args)
-    }
-    Reflect.set(instance, name, guarded)
-  }
-  return instance
+/** The refusal of a call of the function `name` by a running handler that does not pass its transaction. */
+export function refuseInHandler(name: string, args: readonly unknown[]): BillingError | undefined {
+  const scope = running.getStore()
+  return scope?.isOpen && !hasTransaction(args) ? refused(name, scope.key) : undefined
 }
 
 const refused = (name: string, key: string): BillingError =>

@@ -27,7 +27,7 @@ export interface RecordedEffect {
 /** Effects of one page. */
 const PAGE = 100
 
-/** The effects that wait for another instance, sorted by key. `limit`: the most effects to return, default 100. */
+/** The effects that wait for another instance, sorted by key. The contract is in `functions/webhooks.ts`. */
 export async function listWaitingEffects(
   ctx: BillingContext,
   options: { limit?: number } = {},
@@ -86,11 +86,8 @@ export interface RedeliveredEffect {
 }
 
 /**
- * Runs the parts of an effect that this instance has and that are not recorded as done. A handler that is
- * known to have run is not called again, so a second call does nothing.
- *
- * @throws `effect_not_found`; `effect_not_handled` where this instance has no part of the effect;
- * `effect_failed` where the handler throws. Nothing is changed then.
+ * Runs the parts of an effect that this instance has and that are not recorded as done.
+ * The contract is in `functions/webhooks.ts`.
  */
 export async function redeliverEffect(
   ctx: BillingContext,

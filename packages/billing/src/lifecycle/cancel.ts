@@ -42,10 +42,8 @@ export interface CancelOptions {
 }
 
 /**
- * Cancels the owner's current subscription and returns its state afterwards. A scheduled change of plan is dropped.
- * Reason and comment are used at Stripe only.
- *
- * @throws `subscription_not_found`, `invalid_cancellation`, `provider_unavailable`, `provider_rejected`.
+ * Cancels the owner's current subscription and returns its state afterwards.
+ * The contract is in `functions/subscriptions.ts`.
  */
 export async function cancelSubscription(
   ctx: BillingContext,
@@ -82,13 +80,8 @@ export async function cancelSubscription(
 }
 
 /**
- * Takes back a scheduled cancellation or change of plan, so that the subscription renews as it is. A subscription that
- * is paused because its trial ended without a card is resumed and charged. Where nothing is scheduled and only the
- * collection of payments is paused, payments are collected again.
- *
- * @throws as `cancelSubscription`; `not_supported` (422) where the provider cannot take a cancellation back; for a
- * paused subscription, which then stays paused: `payment_method_required`, `card_declined`, and
- * `authentication_required` where the card's holder has to confirm the payment on the page of the open invoice.
+ * Takes back a scheduled cancellation or change of plan, so that the subscription renews as it is.
+ * The contract is in `functions/subscriptions.ts`.
  */
 export async function resumeSubscription(
   ctx: BillingContext,

@@ -25,11 +25,7 @@ import { syncCustomer } from '../sync/sync.ts'
 import { type PlanChangeQuote, quoteOf, requireQuote } from './plan-quote.ts'
 import { isEnding, type PlanChange, type Target, targetOf } from './plan-target.ts'
 
-/**
- * Returns what `changePlan` would charge. Pass the answer to `changePlan` as `quote`.
- *
- * @throws as `changePlan`.
- */
+/** Returns what `changePlan` would charge. The contract is in `functions/subscriptions.ts`. */
 export async function previewPlanChange(
   ctx: BillingContext,
   ownerId: string,
@@ -46,22 +42,8 @@ export async function previewPlanChange(
 }
 
 /**
- * Changes the owner's subscription and returns its state afterwards. The present plan keeps the price that the owner
- * pays. Changing to the present plan without `quantity` takes back a scheduled change. With a `quote`, or its JSON from
- * a form, exactly the quoted amount is charged or nothing.
- *
- * Where the bank asks the card's holder to confirm the payment, nothing has changed yet. The answer's `pendingChange`
- * has the page of the invoice, and Stripe makes the change once the invoice is paid there.
- *
- * Seats alone can also be changed while an end is scheduled or a payment is open. While a payment is open, more seats
- * are charged with the next invoice. Where an end is scheduled, fewer seats change nothing.
- *
- * @throws `subscription_not_found`; `subscription_not_active` while a payment is open; `subscription_ending` where the
- * subscription was cancelled (resume it first); `plan_not_found`, `price_not_found`, `invalid_amount`,
- * `invalid_currency`, `invalid_input`, `invalid_quote`; `quote_changed` and `quote_expired` (ask for a new quote);
- * `card_declined` (nothing has changed); `authentication_required` where the bank asks the card's holder and Stripe
- * cannot let this change wait; `not_supported` (422) for a plan that a provider other than Stripe bills;
- * `provider_unavailable`, `provider_rejected`.
+ * Changes the owner's subscription and returns its state afterwards.
+ * The contract is in `functions/subscriptions.ts`.
  */
 export async function changePlan(
   ctx: BillingContext,

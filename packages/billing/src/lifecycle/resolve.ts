@@ -24,7 +24,10 @@ export interface FlaggedSubscription {
   needsAttention: string
 }
 
-/** The flagged current subscriptions of one owner, or of all owners, the oldest first. */
+/**
+ * The flagged current subscriptions of one owner, or of all owners, the oldest first.
+ * The contract is in `functions/subscriptions.ts`.
+ */
 export async function listFlagged(
   ctx: BillingContext,
   ownerId?: string,
@@ -62,12 +65,8 @@ export interface Resolution {
 }
 
 /**
- * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the newest
- * paid invoice of each. A payment that is already refunded is not refunded again. If the command is refused or cut off,
- * a repeated call does what is left to do.
- *
- * @throws `customer_not_found`; `subscription_not_found` where `keep` is not a current subscription of the owner;
- * `provider_unavailable`, `provider_rejected`.
+ * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the newest paid invoice of each.
+ * The contract is in `functions/subscriptions.ts`.
  */
 export async function resolveSubscriptions(
   ctx: BillingContext,

@@ -11,11 +11,8 @@ import type { Order } from '../rows.ts'
 import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
 
 /**
- * Returns the order afterwards: `cancelled`; `pending` if the provider cannot close the checkout and
- * `givesUp` is false; `completed` if the order was paid.
- *
- * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`; `not_known_here`
- * unless `givesUp` is true.
+ * Returns the order afterwards: `cancelled`; `pending` if the provider cannot close the checkout and `givesUp` is false; `completed` if the order was paid.
+ * The contract is in `functions/orders.ts`.
  */
 export async function cancelOrder(
   ctx: BillingContext,

@@ -49,15 +49,7 @@ export const FIRST_CHECK_MS = 15 * 60_000
 /** How often `createOrder` tries again when the open order turns out to have ended. */
 const ROUNDS = 8
 
-/**
- * Begins the purchase of a product. If the owner has an open order of this product, that order is offered
- * again.
- *
- * @throws `product_not_found`, `owner_required`, `owner_not_found`, `invalid_return_url`,
- * `already_subscribed`; `order_processing` (409) while the payment of an earlier order is under way;
- * `price_not_found`, `invalid_amount`, `provider_rejected`: the order is cancelled; `provider_unavailable`:
- * call again.
- */
+/** Begins the purchase of a product. The contract is in `functions/orders.ts`. */
 export async function createOrder(ctx: BillingContext, input: OrderInput): Promise<CreatedOrder> {
   const product = productOf(ctx.products, input.productId)
   if (typeof input.ownerId !== 'string' || input.ownerId.trim() === '') {

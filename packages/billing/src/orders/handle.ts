@@ -28,14 +28,7 @@ export interface CreateOrderRoute {
 /** The largest request body, in bytes. */
 const MAX_ORDER_BYTES = 16 * 1024
 
-/**
- * Creates an order. Expects `POST { productId, successUrl?, cancelUrl? }` as JSON; `product_id` is accepted,
- * too. Answers `{ orderId, checkoutId, url, isNew }`: 201 for a new order, 200 for an order that was open
- * already. An owner may make 10 requests a minute.
- *
- * Refusals: 400 malformed request, 401 nobody signed in, 404 unknown product, 405, 409 subscribed already or
- * a payment under way, 413, 415, 429, 502 the provider refused, 503 the provider did not answer (retry).
- */
+/** Creates an order. The contract is in `functions/orders.ts`. */
 export async function handleCreateOrder(
   ctx: BillingContext,
   req: Request,
@@ -99,18 +92,7 @@ function address<Name extends 'successUrl' | 'cancelUrl'>(
   )
 }
 
-/**
- * Receives the browser and the webhooks of the provider.
- *
- * `GET` is the returning browser. Its URL only says which order to ask the provider about. The answer is a
- * redirect (303) to the order's `successUrl` or `cancelUrl`, with `order_id` and `status` (`pending`,
- * `completed`, `cancelled`) added. Only a URL with our signature can cancel an order. A URL without one only
- * settles the order that its `order_id` or `checkout_id` names. No session is needed, because strict cookies
- * are not sent on this navigation. Limit: 100 a minute for each IP address.
- *
- * `POST` is the webhook of the provider that takes payments, as in `handleStripeWebhook`. Limit: 6,000 signed
- * requests a minute for each IP address.
- */
+/** Receives the browser and the webhooks of the provider. The contract is in `functions/orders.ts`. */
 export async function handlePaymentCallback(ctx: BillingContext, req: Request): Promise<Response> {
   const { method } = req
   if (method === 'POST') {

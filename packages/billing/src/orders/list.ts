@@ -32,10 +32,7 @@ export interface ListOrdersOptions {
 
 const ALL: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
 
-/**
- * Orders, the newest first. Pass `after` for the next page. @throws `order_not_found` where the order `after`
- * does not exist.
- */
+/** Orders, the newest first. The contract is in `functions/orders.ts`. */
 export async function listOrders(
   ctx: BillingContext,
   options: ListOrdersOptions = {},
@@ -76,7 +73,7 @@ export interface ShownOrder extends OwnerOrder {
   transactions: { id: string; type: string; amount: number; key: string; createdAt: Date }[]
 }
 
-/** One order with its credit transactions. @throws `order_not_found`. */
+/** One order with its credit transactions. The contract is in `functions/orders.ts`. */
 export async function showOrder(ctx: BillingContext, orderId: string): Promise<ShownOrder> {
   const { returnKey, settledTicket, ...order } = await findOrder(ctx, orderId)
   const { id, ownerId, disputeId } = order

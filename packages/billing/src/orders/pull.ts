@@ -44,7 +44,7 @@ interface Position {
   after: string
 }
 
-/** Stores the provider's events that are missing here. Does nothing for Stripe. */
+/** Stores the provider's events that are missing here. The contract is in `functions/orders.ts`. */
 export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Promise<PullResult> {
   return inSpan('pull orders', {}, async () => {
     const result: PullResult = { seen: 0, pulled: [], outcome: 'done' }

@@ -63,10 +63,7 @@ export interface OrdersReport extends OrderRates {
 /** How far back the comparison looks by default. */
 const WINDOW_MS = 48 * 60 * 60_000
 
-/**
- * Compares orders with the provider and the ledger. The nightly comparison saves its place, so that it
- * continues after a stop. A comparison with `since` or an operator starts from the beginning each time.
- */
+/** Compares orders with the provider and the ledger. The contract is in `functions/orders.ts`. */
 export function reconcileOrders(
   ctx: BillingContext,
   options: ReconcileOrdersOptions = {},

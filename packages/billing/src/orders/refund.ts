@@ -26,12 +26,8 @@ export interface RefundOrderOptions {
 }
 
 /**
- * Refunds a paid order, in full or in part, and claws back its credits; credits that are already spent become
- * debt. A full refund cancels an order that was paid and not fulfilled. A call without an amount changes
- * nothing if everything is already refunded.
- *
- * @throws `order_not_found`; `order_not_paid` (409); `refund_exceeds_payment`, `refund_not_supported`,
- * `invalid_amount`, `provider_unavailable`, `provider_rejected`: nothing was refunded.
+ * Refunds a paid order, in full or in part, and claws back its credits; credits that are already spent become debt.
+ * The contract is in `functions/orders.ts`.
  */
 export async function refundOrder(
   ctx: BillingContext,

@@ -37,13 +37,7 @@ export interface SettleOptions {
   isSynced?: boolean
 }
 
-/**
- * Settles the order with the provider's answer, and returns it.
- *
- * @throws `order_not_found`; `provider_unavailable`, `provider_rejected`: nothing was changed;
- * `not_known_here`: nothing was changed, and only the process whose local provider has the order can settle
- * it; `effect_failed`: everything is done except the host's handler, which is tried again.
- */
+/** Settles the order with the provider's answer, and returns it. The contract is in `functions/orders.ts`. */
 export function settleOrder(
   ctx: BillingContext,
   orderId: string,

@@ -47,7 +47,7 @@ export interface CheckOrdersOptions {
   signal?: AbortSignal
 }
 
-/** Checks every order that is due. Several calls may run at once. A failed check is repeated later. */
+/** Checks every order that is due. The contract is in `functions/orders.ts`. */
 export async function checkOrders(
   ctx: BillingContext,
   { signal }: CheckOrdersOptions = {},

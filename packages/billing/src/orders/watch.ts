@@ -25,7 +25,10 @@ const MIN_SAMPLE = 20
 
 const DAY_MS = 24 * 60 * 60_000
 
-/** Computes the rates and raises `fulfilment_rate_low` or `refund_rate_high`. */
+/**
+ * Computes the rates and raises `fulfilment_rate_low` or `refund_rate_high`.
+ * The contract is in `functions/orders.ts`.
+ */
 export async function watchOrders(ctx: BillingContext): Promise<OrderRates> {
   const since = new Date(ctx.clock.now().getTime() - DAY_MS)
   const [row] = await ctx.db.$queryRaw<

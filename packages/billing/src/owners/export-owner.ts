@@ -10,9 +10,8 @@ import { loggedType } from '../credits/logged-type.ts'
 import { mentionsOf } from './owners.ts'
 
 /**
- * The owner's data as JSON values; null where billing holds nothing. `events` are the webhooks about the owner whose
- * bodies are still kept, `effects` the facts recorded for the customer, and `trials` the hashes that prevent a second
- * trial.
+ * The owner's data as JSON values; null where billing holds nothing.
+ * The contract is in `functions/customers.ts`.
  */
 export async function exportOwner(
   ctx: BillingContext,

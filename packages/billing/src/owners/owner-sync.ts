@@ -15,10 +15,8 @@ import type { SyncOptions, SyncResult } from '../sync/options.ts'
 import { syncCustomer } from '../sync/sync.ts'
 
 /**
- * Like `syncCustomer`, but with every provider that bills the owner. Stripe is asked where it takes the payments or
- * has a customer for the owner. An order of a local provider in another process is left as it is.
- *
- * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`.
+ * Like `syncCustomer`, but with every provider that bills the owner.
+ * The contract is in `functions/customers.ts`.
  */
 export async function syncOwner(
   ctx: BillingContext,

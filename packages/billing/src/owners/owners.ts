@@ -22,12 +22,8 @@ export interface ForgetOptions {
 }
 
 /**
- * Forgets an owner; the host calls this when it deletes a user or organization. Cancels open orders, ends subscriptions
- * at once, and erases names, addresses and comments. Amounts, dates and ids stay for bookkeeping, and so do credits,
- * because the ledger knows an owner only by id. A repeated call does what is left to do; an owner unknown to billing
- * is ignored.
- *
- * @throws `provider_unavailable`, `provider_rejected`: nothing is erased yet, so call again.
+ * Forgets an owner; the host calls this when it deletes a user or organization.
+ * The contract is in `functions/customers.ts`.
  */
 export async function forgetOwner(
   ctx: BillingContext,

@@ -76,7 +76,7 @@ export interface ScheduledChange {
 
 export { CURRENT, type SubscriptionRow }
 
-/** The owner's current subscription, from our own rows. An owner unknown to billing has the free plan. */
+/** The owner's current subscription, from our own rows. The contract is in `functions/subscriptions.ts`. */
 export async function getSubscription(
   ctx: BillingContext,
   ownerId: string,
@@ -104,7 +104,10 @@ export async function getSubscription(
   return describe(ctx, row)
 }
 
-/** All present and past subscriptions of the owner, the newest first, including flagged ones. */
+/**
+ * All present and past subscriptions of the owner, the newest first, including flagged ones.
+ * The contract is in `functions/subscriptions.ts`.
+ */
 export async function listSubscriptions(
   ctx: BillingContext,
   ownerId: string,

@@ -7,7 +7,10 @@
 import type { BillingContext } from '../context.ts'
 import { type Invoice, inNumbers } from '../rows.ts'
 
-/** The owner's invoices, the newest first; drafts, which may still change, are left out. */
+/**
+ * The owner's invoices, the newest first; drafts, which may still change, are left out.
+ * The contract is in `functions/subscriptions.ts`.
+ */
 export async function listInvoices(ctx: BillingContext, ownerId: string): Promise<Invoice[]> {
   const rows = await ctx.db.invoice.findMany({
     where: { customer: { ownerId }, status: { not: 'draft' } },

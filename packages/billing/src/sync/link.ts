@@ -17,13 +17,8 @@ import type { SyncResult } from './options.ts'
 import { syncLinked } from './sync.ts'
 
 /**
- * Links a customer at Stripe to the owner, and writes its subscriptions, invoices and payments. Past facts
- * are only recorded: no handler runs and no mail is sent. The plan's credits of the current month are
- * granted. A repeated call does what an earlier call left undone.
- *
- * @throws `owner_not_found`; `customer_not_found` where Stripe has no such customer; `customer_taken` (409)
- * where the customer belongs to another owner, or the owner has another customer; `provider_unavailable`,
- * `provider_rejected`, `other_account`.
+ * Links a customer at Stripe to the owner, and writes its subscriptions, invoices and payments.
+ * The contract is in `functions/customers.ts`.
  */
 export async function linkCustomer(
   ctx: BillingContext,
@@ -81,13 +76,8 @@ export interface RestoredCustomer {
 }
 
 /**
- * Restores a customer that was taken for deleted here although Stripe still has it, together with its running
- * subscriptions. Only a person does this; a late event never does. Each restored subscription sets off
- * `subscription.activated`.
- *
- * @throws `customer_not_found` where Stripe has no customer to restore; `customer_taken` where the owner has
- * since bought a subscription with another customer; `provider_unavailable`, `provider_rejected`,
- * `other_account`.
+ * Restores a customer that was taken for deleted here although Stripe still has it, together with its running subscriptions.
+ * The contract is in `functions/customers.ts`.
  */
 export async function restoreCustomer(
   ctx: BillingContext,

@@ -71,7 +71,10 @@ interface Position {
   after: string | null
 }
 
-/** Stores Stripe's events that are missing here: those created since the last pull, and the undelivered ones. */
+/**
+ * Stores Stripe's events that are missing here: those created since the last pull, and the undelivered ones.
+ * The contract is in `functions/webhooks.ts`.
+ */
 export function pullEvents(ctx: BillingContext, options: PullOptions = {}): Promise<PullResult> {
   return inSpan('pull events', {}, async (span) => {
     await requireAccount(ctx)

@@ -58,10 +58,7 @@ const PAGE = 20
  */
 const MOST_GONE = 3
 
-/**
- * Compares customers with Stripe and corrects our rows. A customer that fails does not stop the others.
- * @throws `other_account`, `provider_unavailable`.
- */
+/** Compares customers with Stripe and corrects our rows. The contract is in `functions/webhooks.ts`. */
 export function reconcile(
   ctx: BillingContext,
   options: ReconcileOptions = {},

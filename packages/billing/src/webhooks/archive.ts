@@ -34,10 +34,8 @@ const URGENCY: readonly EventStatus[] = [
 ]
 
 /**
- * Stored events without their payloads: dead events first, then flagged events, then pending ones, each group
- * with the oldest first. Pass `after` for the next page.
- *
- * @throws `event_not_found` where the event `after` does not exist.
+ * Stored events without their payloads: dead events first, then flagged events, then pending ones, each group with the oldest first.
+ * The contract is in `functions/webhooks.ts`.
  */
 export async function listEvents(
   ctx: BillingContext,
@@ -82,8 +80,8 @@ export interface AcknowledgeOptions {
 }
 
 /**
- * Marks flagged and dead events as seen: their status becomes `ignored`, and they keep their reason. Other
- * events stay as they are. Returns the ids of the events that were marked.
+ * Marks flagged and dead events as seen: their status becomes `ignored`, and they keep their reason.
+ * The contract is in `functions/webhooks.ts`.
  */
 export async function acknowledgeEvents(
   ctx: BillingContext,
@@ -99,17 +97,14 @@ export async function acknowledgeEvents(
   return rows.map(({ eventId }) => eventId)
 }
 
-/** One event with its payload. The payload names people, so it must not be logged. @throws `event_not_found`. */
+/** One event with its payload. The contract is in `functions/webhooks.ts`. */
 export async function showEvent(ctx: BillingContext, eventId: string): Promise<WebhookEvent> {
   const event = await ctx.db.webhookEvent.findFirst({ where: { eventId } })
   if (event) return event
   throw new BillingError('event_not_found', `There is no event ${eventId}.`)
 }
 
-/**
- * Makes an event of any status due again, with all its tries. Effects that it set off before are not set off
- * again. @throws `event_not_found`, also where its payload was emptied or it belongs to the other mode.
- */
+/** Makes an event of any status due again, with all its tries. The contract is in `functions/webhooks.ts`. */
 export async function replayEvent(ctx: BillingContext, eventId: string): Promise<void> {
   const { count } = await ctx.db.webhookEvent.updateMany({
     where: { eventId, payload: { not: null }, OR: REPLAYABLE },
@@ -126,7 +121,7 @@ const due = () => ({ attempts: 0, nextAttemptAt: new Date(), lease: null, reason
 /** Excludes events of the other mode (live or test), which are never processed. */
 const REPLAYABLE = [{ reason: null }, { reason: { not: 'livemode_mismatch' } }]
 
-/** Makes all dead events due again. Returns their number. */
+/** Makes all dead events due again. The contract is in `functions/webhooks.ts`. */
 export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
   const { count } = await ctx.db.webhookEvent.updateMany({
     where: { status: 'dead', payload: { not: null } },
@@ -140,9 +135,8 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
 const EMPTY_AT_ONCE = 5_000
 
 /**
- * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a
- * forgotten owner. That includes dead and flagged events, which can then be listed but not replayed. Ids,
- * types and times are kept forever, so that a duplicate is recognized. Returns how many payloads it emptied.
+ * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a forgotten owner.
+ * The contract is in `functions/webhooks.ts`.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {
   const aged = Prisma.sql`"receivedAt" < now() - ${ctx.events.keepPayloadDays} * interval '1 day'`

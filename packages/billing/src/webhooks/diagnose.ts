@@ -33,10 +33,7 @@ const TIMEOUT_MS = 5_000
 /** Requests sent at once, about as many as a provider sends after an outage. */
 const BURST = 20
 
-/**
- * Runs all checks. `url` is the endpoint's URL. Default: the endpoint on this host that Stripe lists, or else
- * the URL of the payment callback.
- */
+/** Runs all checks. The contract is in `functions/webhooks.ts`. */
 export async function diagnoseWebhooks(ctx: BillingContext, url?: string): Promise<Diagnosis> {
   const provider = ctx.provider.name
   const endpoints = provider === 'stripe' ? await endpointsOf(ctx) : null

@@ -42,12 +42,7 @@ export type CreatedEndpoint =
   /** An endpoint with this URL exists already. `difference` is null if the endpoint is as wanted. */
   | { isNew: false; endpoint: WebhookEndpoint; difference: EndpointDifference | null }
 
-/**
- * Creates the endpoint that sends to `url`, unless it exists.
- *
- * @throws `invalid_webhook_url` unless the URL begins with https, or with http and names this machine;
- * `provider_unavailable`, `provider_rejected`.
- */
+/** Creates the endpoint that sends to `url`, unless it exists. The contract is in `functions/webhooks.ts`. */
 export async function createWebhookEndpoint(
   ctx: BillingContext,
   url: string,
@@ -74,7 +69,7 @@ export async function createWebhookEndpoint(
   return { isNew: true, endpoint: endpointOf(made), secret }
 }
 
-/** The account's endpoints, the newest first. */
+/** The account's endpoints, the newest first. The contract is in `functions/webhooks.ts`. */
 export async function listWebhookEndpoints(ctx: BillingContext): Promise<WebhookEndpoint[]> {
   const endpoints: WebhookEndpoint[] = []
   let page = await ask('list', ctx.stripe.webhookEndpoints.list({ limit: 100 }))

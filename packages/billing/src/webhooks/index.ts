@@ -1,5 +1,5 @@
 export { type NodeHandlerOptions, toNodeHandler } from '@repo/core/node'
-export { handleCalComWebhook, handleStripeWebhook, processEvents } from '../billing.ts'
+export { handleCalComWebhook, handleStripeWebhook, processEvents } from '../functions/webhooks.ts'
 export { LISTENED, type ListenedEvent } from '../providers/stripe/webhook.ts'
 export type { PullOptions, PullResult } from '../sync/pull.ts'
 export type { AcknowledgeOptions, EventStatus, ListEventsOptions, StoredEvent } from './archive.ts'

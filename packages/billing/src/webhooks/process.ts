@@ -34,10 +34,7 @@ export interface ProcessResult {
   isDrained: boolean
 }
 
-/**
- * Processes all due events. Events of one customer share one sync, and several customers are processed at the
- * same time.
- */
+/** Processes all due events. The contract is in `functions/webhooks.ts`. */
 export async function processEvents(
   ctx: BillingContext,
   options: ProcessOptions = {},

@@ -8,7 +8,7 @@ import type { BillingContext } from '../context.ts'
 import { readStripeEvent, verifyStripe } from '../providers/stripe/webhook.ts'
 import { receive, type Verify } from './ingest.ts'
 
-/** Handles one delivery. Mount it as `POST /api/webhooks/stripe`, before any body parser. */
+/** Handles one delivery. The contract is in `functions/webhooks.ts`. */
 export const handleStripeWebhook = (
   ctx: BillingContext,
   req: Request,

@@ -20,7 +20,10 @@ export interface QueueHealth {
 /** The fewest events for which a rate can raise an alert. */
 const MIN_SAMPLE = 20
 
-/** Reads the state of the queue and raises `backlog_old` or `success_rate_low`. */
+/**
+ * Reads the state of the queue and raises `backlog_old` or `success_rate_low`.
+ * The contract is in `functions/webhooks.ts`.
+ */
 export async function watchEvents(ctx: BillingContext): Promise<QueueHealth> {
   const [row] = await ctx.db.$queryRaw<
     [{ size: number; ageSeconds: number; all: number; well: number }]

@@ -13,30 +13,16 @@ import {
   requireOptions,
   requireStorable,
 } from '@repo/core'
-import { requireAmount } from './amounts.ts'
-import type { BillingContext } from './context.ts'
-import { requireOwner } from './owner-id.ts'
+import { requireAmount } from '../amounts.ts'
+import { requireOwner } from '../owner-id.ts'
 
 /** Throws for an invalid argument. `isGiven`: the caller passed the argument, even if as undefined. */
 export type Check = (value: unknown, isGiven: boolean) => void
 
-/** A function that checks its arguments and then calls `f` with `ctx` before them. */
-export function given<Args extends unknown[], R>(
-  ctx: BillingContext,
-  f: (ctx: BillingContext, ...args: Args) => R,
-  ...checks: Check[]
-): (...args: Args) => R {
-  if (checks.length === 0) return (...args) => f(ctx, ...args)
-  return (...args) => {
-    try {
-      for (const [at, check] of checks.entries()) check(args[at], at < args.length)
-      for (const arg of args) requireStorable('The input', withoutTransaction(arg))
-    } catch (error) {
-      // Every function with checks returns a promise.
-      return Promise.reject(error) as R
-    }
-    return f(ctx, ...args)
-  }
+/** Throws for arguments that fail their checks or hold text that no database stores. */
+export function checkArguments(checks: readonly Check[], args: readonly unknown[]): void {
+  for (const [at, check] of checks.entries()) check(args[at], at < args.length)
+  for (const arg of args) requireStorable('The input', withoutTransaction(arg))
 }
 
 /** `arg` without its transaction, which looks like a plain object but is too large to check. */

@@ -1,0 +1,114 @@
+/**
+ * The functions with which an owner pays: checkouts, the portal, one-time payments and booking links.
+ * The default instance's are exported here, and every instance has them as methods.
+ *
+ * @module
+ */
+
+import * as bookings from '../bookings/bookings.ts'
+import * as calcom from '../bookings/calcom.ts'
+import * as checkout from '../checkout/checkout.ts'
+import * as payments from '../checkout/payments.ts'
+import * as portal from '../checkout/portal.ts'
+import { command, query } from './bind.ts'
+import { ANY, type Check, id, number, OWNER, object, optional, text } from './checks.ts'
+
+/** Either the whole input or the owner's id, as `CheckoutArguments` says. */
+const CHECKOUT: Check = (value, isGiven) =>
+  typeof value === 'string'
+    ? OWNER(value, isGiven)
+    : object('The input', { ownerId: OWNER })(value, isGiven)
+
+/**
+ * Opens a checkout for a plan or for one item. A checkout of the same plan that is still open is returned again, and
+ * one with other terms is closed, so that two tabs cannot buy two plans.
+ *
+ * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
+ * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
+ * `provider_rejected`.
+ */
+export const createCheckoutSession = command(
+  'createCheckoutSession',
+  checkout.createCheckoutSession,
+  CHECKOUT,
+  optional(text('The plan')),
+  ANY,
+)
+
+/**
+ * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page is
+ * right even if the webhook has not come yet. The query parameter only names the session to ask about.
+ *
+ * @throws `checkout_not_found`, also for another owner's session; `provider_unavailable`.
+ */
+export const confirmCheckout = command(
+  'confirmCheckout',
+  checkout.confirmCheckout,
+  OWNER,
+  text('The checkout session id'),
+)
+
+/**
+ * Opens the portal of the provider that bills the owner's plan, else of the provider that takes new payments. There
+ * the owner changes the card or plan, cancels, and finds invoices. `id` is the session's id at Stripe; null at other
+ * providers.
+ *
+ * @throws `invalid_return_url`, `owner_not_found`, `provider_unavailable`, `provider_rejected`; `customer_not_found`
+ * (404) for an owner who has bought nothing at a provider other than Stripe; `not_supported` (422) where the provider
+ * has no portal.
+ */
+export const createBillingPortalSession = command(
+  'createBillingPortalSession',
+  portal.createBillingPortalSession,
+  object('The input', { ownerId: OWNER }),
+)
+
+/**
+ * Starts a payment on the host's own page, where Stripe Elements asks for the card.
+ *
+ * @throws `invalid_amount`, `invalid_currency`, `owner_required`, `owner_not_found`, `idempotency_conflict` where the
+ * key names a purchase of another amount, `provider_unavailable`, `provider_rejected`.
+ */
+export const createPaymentIntent = command(
+  'createPaymentIntent',
+  payments.createPaymentIntent,
+  ANY,
+  ANY,
+  object('The metadata', { ownerId: OWNER }),
+)
+
+/**
+ * Asks Stripe for the state of a payment, confirms it if it waits for a confirmation, and stores the answer.
+ *
+ * @throws `payment_not_found`, also for a payment that is not ours; `invalid_return_url`; `provider_unavailable`;
+ * `provider_rejected`, for instance when the card is declined.
+ */
+export const confirmPayment = command(
+  'confirmPayment',
+  payments.confirmPayment,
+  text('The payment intent id'),
+)
+
+/**
+ * The owner's one-time payments, the newest first.
+ */
+export const listPayments = query('listPayments', payments.listPayments, OWNER)
+
+/**
+ * The link to the booking page of an event type. A booking made through the link is stored with the owner and the
+ * payment, if there is one.
+ *
+ * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for another owner's payment,
+ * `payment_not_confirmed` for a payment that has not succeeded.
+ */
+export const createCalComBookingLink = command(
+  'createCalComBookingLink',
+  calcom.createCalComBookingLink,
+  number('The event type id'),
+  object('The metadata', { ownerId: OWNER }, { paymentId: id('paymentId') }),
+)
+
+/**
+ * The owner's bookings, the latest start first.
+ */
+export const listBookings = query('listBookings', bookings.listBookings, OWNER)
