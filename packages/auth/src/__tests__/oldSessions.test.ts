@@ -199,6 +199,20 @@ describe('in an organization an old session', () => {
     expect(await setup.db.invitation.count({ where: { organizationId } })).toBe(0)
   })
 
+  test('prolongs no invitation into a role that it could not give, whatever role it names', async () => {
+    const { cookie, userId, organizationId } = await found()
+    const invitation = { email: 'lasting@example.com', role: 'ADMIN', organizationId }
+    expect((await auth.post('/organization/invite-member', invitation, { cookie })).status).toBe(
+      200,
+    )
+    const rows = () => setup.db.invitation.findMany({ where: { organizationId } })
+    const before = await rows()
+    await age(userId)
+    const again = { ...invitation, role: 'VIEWER', resend: true }
+    await refused(await auth.post('/organization/invite-member', again, { cookie }))
+    expect(await rows()).toEqual(before)
+  })
+
   test.each<[string, string, (member: { memberId: string }) => object]>([
     ['hands nothing over', 'transfer-ownership', ({ memberId }) => ({ memberId })],
     ['deletes nothing', 'delete', () => ({})],

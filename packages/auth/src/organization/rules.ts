@@ -65,15 +65,19 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
       throw refuse('BAD_REQUEST', 'invalid_email', 'An address has 254 characters at the most.')
     }
     if (role === null) return
-    if (roles.mayGrant(role, wanted)) {
-      if (actor && !actor.isRecent && hasPower(roles, wanted)) throw notFresh()
-      return requireRoomToInvite(tx, bounds, organizationId, email)
+    // Sending again prolongs the invitation that waits, with the role it has, whatever role the body names.
+    const again = body.resend ? await rolesWaiting(tx, organizationId, email) : []
+    for (const given of [wanted, ...again]) {
+      if (!roles.mayGrant(role, given)) {
+        throw refuse(
+          'FORBIDDEN',
+          'you_are_not_allowed_to_invite_user_with_this_role',
+          `${role} may not invite a member with the role ${given}.`,
+        )
+      }
+      if (actor && !actor.isRecent && hasPower(roles, given)) throw notFresh()
     }
-    throw refuse(
-      'FORBIDDEN',
-      'you_are_not_allowed_to_invite_user_with_this_role',
-      `${role} may not invite a member with the role ${wanted}.`,
-    )
+    return requireRoomToInvite(tx, bounds, organizationId, email)
   },
 
   /** For the host's own code. If it passes a user's headers, that user acts. */
@@ -175,6 +179,17 @@ async function requireRoomToInvite(
     'too_many_invitations',
     `An organization may have ${bounds.invitations} open invitations. Withdraw some first.`,
   )
+}
+
+/** The roles in the open invitations of an address to the organization. */
+async function rolesWaiting(
+  tx: Db,
+  organizationId: string | null,
+  email: string,
+): Promise<string[]> {
+  if (!organizationId) return []
+  const where = { organizationId, email: email.toLowerCase(), status: 'pending' }
+  return (await tx.invitation.findMany({ where })).map(({ role }) => role)
 }
 
 /**
