@@ -114,7 +114,9 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
       const verified = await jwtVerify(token, keys, options).catch(() => null)
       const statement = verified && statementOf(verified.payload)
       if (!statement) return null
-      const endsAt = statement.session.expiresAt.getTime()
+      // A token of ours expires within this time. One that was forged with a stolen key may claim to last for
+      // years, so it is verified again, and refused once the key is withdrawn.
+      const endsAt = Math.min(+statement.session.expiresAt, Date.now() + ACCESS_SECONDS * 1000)
       remember(keyOf(token), { token, statement, endsAt })
       return copyOf(statement)
     },
@@ -128,6 +130,7 @@ const keyOf = (token: string): string => token.slice(-KEY_LENGTH)
 interface Verified {
   token: string
   statement: Statement
+  /** When the token expires or has to be verified again, in milliseconds. */
   endsAt: number
 }
 

@@ -82,7 +82,7 @@ export function createEdge<P extends string = Permission, R extends string = Org
 
 async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
   const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) })
-  if (!answer.ok) throw new Error(`${answer.status}`)
+  if (!answer.ok) throw new Error('No key.')
   return (await answer.json()) as JSONWebKeySet
 }
 

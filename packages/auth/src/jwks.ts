@@ -51,7 +51,7 @@ export function createKeyFinder(
     if (!keys || Date.now() >= staleAt || Date.now() >= searchAt) await reload()
     const key = known(kid)
     if (key) return key
-    throw new Error('Unknown key.')
+    throw new Error('No key.')
   }
   // A known key is returned without a promise, because each promise costs time.
   return (header) => known(header.kid) ?? find(header)
@@ -60,7 +60,7 @@ export function createKeyFinder(
 /** A copy of the set's keys, so that nobody changes them. A malformed set counts as a failed load. */
 function keysIn(set: JSONWebKeySet): JWK[] {
   const { keys } = (structuredClone(set) ?? {}) as { keys?: unknown }
-  if (!Array.isArray(keys)) throw new Error('No key set.')
+  if (!Array.isArray(keys)) throw new Error('No key.')
   return keys.filter((key) => typeof key === 'object' && key !== null)
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { setTimeout } from 'node:timers/promises'
 import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { APIError, isAPIError, signInEmail, signUpEmail, verifyEmail } from 'better-auth/api'
 import type { Endpoint } from './endpoint.ts'
@@ -50,7 +51,15 @@ interface SignUpCall {
 }
 
 /**
- * Answers every sign-up alike, with the name in the form that a row would hold. Of several parallel sign-ups
+ * How long a sign-up lasts after its hash, as a part of the time that the hash took. For a new address, rows are
+ * written in that time; the answer for a known address waits as long, so that its time reveals nothing either.
+ */
+const REST = 1 / 4
+/** The longest rest, in milliseconds. A hash may have waited for seconds behind others. */
+const LONGEST_REST_MS = 100
+
+/**
+ * Answers every sign-up alike and at the same time, with the name in the form that a row would hold. Of several parallel sign-ups
  * with one new address, the first makes the user. The others are answered as for a known address, and reuse
  * their hash.
  */
@@ -60,10 +69,13 @@ function sameSignUp<E extends Endpoint>(endpoint: E): E {
     const { email, name } = body
     if (typeof email !== 'string' || typeof name !== 'string') return endpoint(ctx)
     let hashed: string | undefined
+    let rest: Promise<unknown> | undefined
     const password = {
       ...context.password,
       async hash(text: string) {
+        const since = performance.now()
         hashed ??= await context.password.hash(text)
+        rest ??= setTimeout(Math.min(REST * (performance.now() - since), LONGEST_REST_MS))
         return hashed
       },
     }
@@ -77,7 +89,9 @@ function sameSignUp<E extends Endpoint>(endpoint: E): E {
     } catch (error) {
       const isLate = isAPIError(error) && error.statusCode === 422
       if (!isLate || !(await context.internalAdapter.findUserByEmail(email))) throw error
-      return endpoint(call)
+      return await endpoint(call)
+    } finally {
+      await rest
     }
   }
   return Object.assign(wrapped, endpoint) as unknown as E

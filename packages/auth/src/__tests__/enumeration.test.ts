@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { createSender } from '@repo/email'
 import { createOutbox } from '@repo/email/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bcryptPool } from '../bcrypt-pool.ts'
 import { toNodeHandler } from '../index.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
@@ -111,6 +112,28 @@ test.each([
   const difference = Math.abs(ofKnown - ofUnknown)
   expect(difference).toBeLessThan(Math.max(40, 0.4 * Math.max(ofKnown, ofUnknown)))
   if (count > 7) expect(ofKnown).toBeLessThan(mailMs / 2)
+})
+
+test('the answer for a known address waits as long after its hash as the rows of a new one take', async () => {
+  const pool = bcryptPool()
+  const { hash } = pool
+  let began = 0
+  let ended = 0
+  pool.hash = async (...args) => {
+    began = performance.now()
+    const hashed = await hash(...args)
+    ended = performance.now()
+    return hashed
+  }
+  try {
+    for (const email of [KNOWN, stranger()]) {
+      await auth.post('/sign-up/email', { name: 'Ada', email, password: 'not the password' })
+      // A timer may fire up to a millisecond early.
+      expect(performance.now() - ended).toBeGreaterThan(Math.min((ended - began) / 4, 100) - 2)
+    }
+  } finally {
+    pool.hash = hash
+  }
 })
 
 test('and yet the mails go out, to those who are known', async () => {

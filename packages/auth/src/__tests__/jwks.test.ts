@@ -38,14 +38,18 @@ afterEach(() => {
 })
 
 /** A request with a token of this key, whose header names what `header` does. */
-async function requestOf(key: CryptoKey | Uint8Array, header: { kid?: string; alg?: string }) {
+async function requestOf(
+  key: CryptoKey | Uint8Array,
+  header: { kid?: string; alg?: string },
+  lasts = '5m',
+) {
   const token = await new SignJWT({ sid: 's', n: Math.random() })
     .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', ...header })
     .setIssuer(TEST_ORIGIN)
     .setAudience(TEST_ORIGIN)
     .setSubject('u')
     .setIssuedAt()
-    .setExpirationTime('5m')
+    .setExpirationTime(lasts)
     .sign(key)
   return new Request(TEST_ORIGIN, { headers: { cookie: `${ACCESS_COOKIE}=${token}` } })
 }
@@ -54,7 +58,7 @@ async function requestOf(key: CryptoKey | Uint8Array, header: { kid?: string; al
 async function publish(kid: string) {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   keys.push({ ...(await exportJWK(publicKey)), kid, alg: 'ES256' })
-  return () => requestOf(privateKey, { kid })
+  return (lasts?: string) => requestOf(privateKey, { kid }, lasts)
 }
 
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
@@ -91,6 +95,16 @@ test('keys are fetched anew after ten minutes; a removed one is gone then', asyn
   pass(2 * MINUTE_MS)
   expect(await edge.getSession(await old())).toBeNull()
   expect(asked).toBe(2)
+})
+
+test('a token that was verified before is refused once its key is withdrawn, however long it claims to last', async () => {
+  const forged = await publish('stolen')
+  const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
+  const req = await forged('10y')
+  expect(await edge.getSession(req)).not.toBeNull()
+  keys = []
+  pass(11 * MINUTE_MS)
+  expect(await edge.getSession(req)).toBeNull()
 })
 
 test('while the keys cannot be had the known ones are kept, and without any nobody is signed in', async () => {
