@@ -4,10 +4,14 @@
  * week before it signs, and for a day after. Alternatively the host gives the keys and makes sure that they
  * overlap.
  *
+ * After the auth secret was replaced, the private parts of older keys cannot be read. These keys still verify, and a
+ * new key signs.
+ *
  * @module
  */
 
 import type { AuthContext, GenericEndpointContext } from 'better-auth'
+import { symmetricDecrypt } from 'better-auth/crypto'
 import { createJwk, type Jwk, type JwtOptions, resolveSigningKey } from 'better-auth/plugins/jwt'
 import { calculateJwkThumbprint, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from 'jose'
 import { ACCESS_SECONDS, type AccessTokenAlg, type Signer } from './access-token.ts'
@@ -50,6 +54,8 @@ export interface SigningKeys {
 /** The keys that were loaded, and when. */
 interface Ring {
   rows: Jwk[]
+  /** The keys whose private part this instance can read. */
+  own: Jwk[]
   loadedAt: number
 }
 
@@ -59,6 +65,8 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
   let known: Ring | undefined
   let loading: Promise<Ring> | undefined
   const signers = new Map<string, Signer>()
+  /** Whether the private part of a key can be read, by the key's id. */
+  const readable = new Map<string, boolean>()
 
   const jwt: JwtOptions = {
     disableSettingJwtHeader: true,
@@ -76,7 +84,7 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
 
   async function load(): Promise<Ring> {
     const rows = keys === undefined ? await stored() : await given(keys)
-    known = { rows, loadedAt: Date.now() }
+    known = { rows, own: keys === undefined ? await readableOf(rows) : rows, loadedAt: Date.now() }
     return known
   }
 
@@ -91,12 +99,23 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
   const current = async (): Promise<Ring> =>
     known && Date.now() - known.loadedAt < KNOWN_MS ? known : reload()
 
+  /** The keys that this instance's secret decrypts. */
+  async function readableOf(rows: Jwk[]): Promise<Jwk[]> {
+    const { secretConfig: key } = await context()
+    for (const { id, privateKey } of rows.filter(({ id }) => !readable.has(id))) {
+      const read = async () => symmetricDecrypt({ key, data: JSON.parse(privateKey) })
+      readable.set(id, await read().then(Boolean, () => false))
+    }
+    return rows.filter(({ id }) => readable.get(id))
+  }
+
   async function stored(): Promise<Jwk[]> {
     const ctx = await endpoint()
     const read = () => ctx.context.adapter.findMany<Jwk>({ model: 'jwks' })
     const rows = await read()
     const after = Date.now() + AHEAD_MS
-    const isProvided = rows.some((row) => row.alg === alg && endOf(row) > after)
+    const own = await readableOf(rows)
+    const isProvided = own.some((row) => row.alg === alg && endOf(row) > after)
     if (!isProvided) await createJwk(ctx, { ...jwt, adapter: {} })
     const all = isProvided ? rows : await read()
     return all.filter((row) => endOf(row) + OVERLAP_MS > Date.now())
@@ -105,8 +124,8 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
   return {
     jwt,
     async signer() {
-      const { rows } = await current()
-      const kid = keys === undefined ? signingKeyOf(rows, alg).id : (rows[0] as Jwk).id
+      const { own } = await current()
+      const kid = keys === undefined ? signingKeyOf(own, alg).id : (own[0] as Jwk).id
       const remembered = signers.get(kid)
       if (remembered) return remembered
       const signer = await resolveSigningKey(await endpoint(), jwt, { signingKeyId: kid })

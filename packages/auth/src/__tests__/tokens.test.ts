@@ -11,7 +11,7 @@ import {
 import { afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
-import { cookiesOf, createTestAuth, TEST_ORIGIN } from '../testing.ts'
+import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD } from '../testing.ts'
 import { accessTokenOf } from './cookies.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -241,6 +241,28 @@ test('a key is followed by one that is published a week before it signs', async 
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: keys })
   expect(await edge.getSession(setup.auth.request('/', { cookie: signedIn }))).not.toBeNull()
   for (const auth of [soon, later]) auth.close()
+})
+
+test('after the secret was replaced a new key signs, and tokens of the old one are good to their end', async () => {
+  const { email, cookie: before } = await setup.auth.signIn()
+  const replaced = createTestAuth({
+    db: setup.db,
+    secret: 'the-secret-after-it-was-replaced',
+  })
+  const old = `${ACCESS_COOKIE}=${accessTokenOf(before)}`
+  expect(await replaced.getSession(replaced.request('/', { cookie: old }))).not.toBeNull()
+  const body = { email, password: TEST_PASSWORD }
+  for (let n = 0; n < 2; n += 1) {
+    const signedIn = await replaced.post('/sign-in/email', body)
+    expect(signedIn.status).toBe(200)
+    expect(kidOf(cookiesOf(signedIn)).kid).not.toBe(kidOf(before).kid)
+  }
+  // A process that still has the old secret goes on, with its own key.
+  const late = createTestAuth({ db: setup.db })
+  const meanwhile = await late.post('/sign-in/email', body)
+  expect(kidOf(cookiesOf(meanwhile)).kid).toBe(kidOf(before).kid)
+  expect((await published(late)).keys).toHaveLength((await published(replaced)).keys.length)
+  for (const auth of [replaced, late]) await auth.close()
 })
 
 test('RS256 by option, verified by the same edge', async () => {
