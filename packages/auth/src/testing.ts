@@ -13,6 +13,9 @@ import { type Auth, createAuth } from './auth.ts'
 import type { AuthOptions } from './options.ts'
 import { TEST_ROUNDS } from './password.ts'
 
+export { signAccessToken } from './access-token.ts'
+export { ACCESS_COOKIE } from './cookies.ts'
+
 /** The lowest cost that bcrypt allows. A test about hashes sets `bcryptRounds` itself. */
 const FAST = { [TEST_ROUNDS]: 4 }
 

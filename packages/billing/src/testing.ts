@@ -1,5 +1,6 @@
 /**
- * Signed webhook requests for tests, as the providers send them, with the drill and the conformance suites.
+ * For tests: signed webhook requests as the providers send them, the conformance suites, the ledger's checks and
+ * counted effects.
  *
  * @module
  */
@@ -8,8 +9,18 @@ import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
 
 export { type LedgerViolation, ledgerViolations } from './credits/violations.ts'
-export * from './drill/index.ts'
+export { customerKey } from './customers/request-keys.ts'
+export {
+  countingEffects,
+  createCallTable,
+  type EffectCalls,
+  readCalls,
+} from './effects/counting.ts'
 export * from './providers/conformance/index.ts'
+export { PAYMENT_MARK } from './providers/stripe/terms.ts'
+export { readStripeEvent } from './providers/stripe/webhook.ts'
+export { inNumbers } from './rows.ts'
+export { PROCESS_EVENTS } from './webhooks/wake.ts'
 
 /** The options of `stripeWebhookRequest`. */
 export interface StripeRequestOptions {

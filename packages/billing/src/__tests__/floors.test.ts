@@ -22,7 +22,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'months',
     'owner-id',
   ],
-  ['progress', 'provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
+  ['provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
   ['catalog/'],
   ['providers/'],
   ['bookings/settings', 'credits/settings', 'effects/facts', 'orders/settings', 'webhooks/row'],

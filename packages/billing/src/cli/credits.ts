@@ -4,10 +4,10 @@
  * @module
  */
 
+import { createProgress } from '@repo/core/cli'
 import { databaseEnv } from '@repo/db'
 import type { LedgerEntry } from '../credits/balance.ts'
 import type { LedgerViolation } from '../credits/violations.ts'
-import { createProgress } from '../progress.ts'
 import { type Command, type Flags, say, UsageError } from './command.ts'
 
 /** The commands `credits …`. */

@@ -4,11 +4,11 @@
  * @module
  */
 
+import { createProgress } from '@repo/core/cli'
 import { databaseEnv } from '@repo/db'
 import { appEnv } from '../create-context.ts'
 import type { NotedAccount } from '../customers/account.ts'
 import { BillingError } from '../errors.ts'
-import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'
 import { type Command, say, UsageError } from './command.ts'
 

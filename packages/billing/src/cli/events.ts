@@ -4,10 +4,10 @@
  * @module
  */
 
+import { createProgress } from '@repo/core/cli'
 import { databaseEnv } from '@repo/db'
 import type { Billing } from '../billing.ts'
 import { appEnv } from '../create-context.ts'
-import { createProgress } from '../progress.ts'
 import { stripeEnv } from '../providers/env.ts'
 import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'
 import { type Command, say, UsageError } from './command.ts'

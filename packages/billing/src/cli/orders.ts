@@ -5,6 +5,7 @@
  */
 
 import { userInfo } from 'node:os'
+import { createProgress } from '@repo/core/cli'
 import { databaseEnv } from '@repo/db'
 import type { Billing } from '../billing.ts'
 import { appEnv } from '../create-context.ts'
@@ -12,7 +13,6 @@ import { isBillingError } from '../errors.ts'
 import type { OwnerOrder } from '../orders/list.ts'
 import type { DayTotals } from '../orders/reconcile.ts'
 import type { OrderStatus } from '../orders/verdict.ts'
-import { createProgress } from '../progress.ts'
 import { paymentEnv } from '../providers/env.ts'
 import { type Command, type Flags, say, UsageError } from './command.ts'
 

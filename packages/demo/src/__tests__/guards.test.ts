@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { authEnv, integrationEnv } from '@repo/auth'
@@ -232,11 +232,38 @@ test('packages depend in one direction', async () => {
     auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
+    demo: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
+    web: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
+    proof: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
   }
+  const folders = (await readdir(join(ROOT, 'packages'))).map((name) => [`packages/${name}`, name])
+  expect(Object.keys(allowed).sort()).toEqual(['db', ...folders.map(([, name]) => name)].sort())
   for (const [name, may] of Object.entries(allowed)) {
     const path = name === 'db' ? 'prisma/package.json' : `packages/${name}/package.json`
     const manifest = JSON.parse(await read(path)) as { dependencies?: Record<string, string> }
     const own = Object.keys(manifest.dependencies ?? {}).filter((key) => key.startsWith('@repo/'))
     expect(may).toEqual(expect.arrayContaining(own.map((key) => key.slice('@repo/'.length))))
   }
+})
+
+const IMPORTED = /\b(?:from|import\(?)\s*'(\.[^']*)'/g
+
+test('no file imports a path of another package: it imports @repo/<package>', async () => {
+  const reaching: string[] = []
+  for (const folder of [
+    'prisma',
+    ...(await readdir(join(ROOT, 'packages'))).map((name) => `packages/${name}`),
+  ]) {
+    const paths = await readdir(join(ROOT, folder, 'src'), { recursive: true })
+    for (const path of paths.filter(
+      (each) => /\.tsx?$/.test(each) && !/generated|__tests__/.test(each),
+    )) {
+      const file = join(ROOT, folder, 'src', path)
+      for (const [, specifier = ''] of (await readFile(file, 'utf8')).matchAll(IMPORTED)) {
+        const target = resolve(dirname(file), specifier)
+        if (!target.startsWith(join(ROOT, folder, sep))) reaching.push(`${file}: ${specifier}`)
+      }
+    }
+  }
+  expect(reaching).toEqual([])
 })

@@ -1,0 +1,20 @@
+/**
+ * The command `pnpm bench <name>`: `auth`, `credits` or `webhooks`.
+ *
+ * @module
+ */
+
+const BENCHES: Record<string, string> = {
+  auth: './bench-auth/main.ts',
+  credits: './bench-credits/main.ts',
+  webhooks: './bench-webhooks/main.ts',
+}
+
+const name = process.argv.slice(2).find((argument) => !argument.startsWith('-'))
+const path = name === undefined ? undefined : BENCHES[name]
+if (path === undefined) {
+  const names = Object.keys(BENCHES).join(' or ')
+  process.stderr.write(`pnpm bench <name>: ${names}${name ? `, not ${name}` : ''}\n`)
+  process.exit(2)
+}
+await import(new URL(path, import.meta.url).href)
