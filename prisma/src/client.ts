@@ -7,7 +7,7 @@
 import { lazy, readEnv } from '@repo/core'
 import { z } from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
-import { createAdapter, useAs } from './query-named.ts'
+import { createAdapter, useAs, withConnection } from './query-named.ts'
 
 /** The argument of domain functions: a client or a transaction. */
 export type Db = Prisma.TransactionClient
@@ -79,10 +79,8 @@ export function atomically<T>(
   options: TransactionOptions = {},
 ): Promise<T> {
   if (!('$transaction' in db)) return work(db)
-  return (db as Database).$transaction(work, {
-    maxWait: options.maxWaitMs ?? 5_000,
-    timeout: options.timeoutMs ?? 10_000,
-  })
+  const limits = { maxWait: options.maxWaitMs ?? 5_000, timeout: options.timeoutMs ?? 10_000 }
+  return withConnection<T, Db>(db, (wrap) => (db as Database).$transaction(wrap(work), limits))
 }
 
 /**

@@ -10,6 +10,7 @@ export {
   db,
   type TransactionOptions,
 } from './client.ts'
+export { columnsOf } from './columns.ts'
 export {
   asSystem,
   connectionStringOf,

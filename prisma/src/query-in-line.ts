@@ -9,7 +9,7 @@
 
 import pg from 'pg'
 import type { Prisma } from './generated/client.ts'
-import { type Asking, poolOf, queryOn } from './query-named.ts'
+import { type Asking, takeConnection } from './query-named.ts'
 
 /** The most statements sent and not yet answered. A lost connection fails at most this many. */
 const DEPTH = 16
@@ -123,14 +123,10 @@ class Line {
 }
 
 async function connect(db: Asking, name: string): Promise<Connection> {
-  const pool = poolOf(db)
-  if (!pool) {
+  const connection = await takeConnection(db)
+  if (!connection) {
     return { depth: PRISMA_DEPTH, ask: (sql) => db.$queryRaw<unknown[]>(sql), release: () => {} }
   }
-  const client = await pool.connect()
-  return {
-    depth: DEPTH,
-    ask: (sql) => queryOn(client, name, sql),
-    release: (isLost) => client.release(isLost),
-  }
+  const { query, release } = connection
+  return { depth: DEPTH, ask: (sql) => query(name, sql), release }
 }

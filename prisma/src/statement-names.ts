@@ -19,6 +19,8 @@ const MOST_COUNTED = 2_000
 export interface StatementNames {
   /** The statement's name, or undefined if the statement has none. */
   of(query: { sql: string }): string | undefined
+  /** The present name of a statement that `queryNamed` calls `name`. */
+  given(name: string): string
   /** Replaces all names, so that every statement is parsed anew on each connection. */
   renew(): void
 }
@@ -42,6 +44,7 @@ export function createStatementNames(): StatementNames {
   }
   return {
     of: nameOf,
+    given: (name) => (generation === 1 ? name : `${name}_${generation}`),
     renew() {
       generation += 1
       names.clear()

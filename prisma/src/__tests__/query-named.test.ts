@@ -65,8 +65,51 @@ test('a transaction is kept to, and what it does is undone with it', async () =>
     throw new Error('undone')
   })
   await expect(undone).rejects.toThrow('undone')
-  expect(await prepared()).toEqual([])
+  expect(await prepared()).toEqual(['every_type', 'job'])
   expect(await db.member.count()).toBeGreaterThan(0)
+})
+
+test('a transaction that has ended takes no more statements', async () => {
+  let left: Parameters<typeof queryNamed>[0] | undefined
+  const late = () => queryNamed(left as Parameters<typeof queryNamed>[0], 'late', EVERY_TYPE)
+  await atomically(db, async (tx) => {
+    left = tx
+    expect(await late()).toEqual([everyType])
+  })
+  await expect(late()).rejects.toThrow('The transaction has ended')
+  const undone = atomically(db, async (tx) => {
+    left = tx
+    throw new Error('undone')
+  })
+  await expect(undone).rejects.toThrow('undone')
+  await expect(late()).rejects.toThrow('The transaction has ended')
+  const slow = atomically(
+    db,
+    async (tx) => {
+      left = tx
+      await expect.poll(() => late().then(() => 'runs', String)).toContain('has ended')
+    },
+    { timeoutMs: 50 },
+  )
+  await expect(slow).rejects.toThrow('expired transaction')
+  expect(await prepared()).toEqual(['late'])
+})
+
+test('transactions at once keep to their own connections', async () => {
+  await db.$disconnect()
+  db = createDb(database.url, { maxConnections: 8 })
+  const ids = await Promise.all(
+    Array.from({ length: 8 }, () =>
+      atomically(db, async (tx) => {
+        const [ours] = await tx.$queryRaw<[{ pid: number }]>`SELECT pg_backend_pid() AS pid`
+        const sql = Prisma.sql`SELECT pg_backend_pid() AS pid`
+        const [named] = await queryNamed<{ pid: number }>(tx, 'pid', sql)
+        return [ours.pid, named?.pid]
+      }),
+    ),
+  )
+  for (const [ours, named] of ids) expect(named).toBe(ours)
+  expect(new Set(ids.map(([pid]) => pid)).size).toBeGreaterThan(1)
 })
 
 test('promise 6: a client that is held to an organization is not led around its walls', async () => {

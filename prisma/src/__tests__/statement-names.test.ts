@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createDb, type Database, Prisma, queryNamed } from '../index.ts'
+import { atomically, createDb, type Database, Prisma, queryNamed } from '../index.ts'
 import { createStatementNames } from '../statement-names.ts'
 import { createTestDatabase } from '../testing/index.ts'
 
@@ -53,6 +53,12 @@ describe('a client that runs while a migration changes the type of a result', ()
     ['in a transaction', 'int', 'bigint', () => db.$transaction((tx) => tx.$queryRaw(sql))],
     ['alone', 'bigint', 'int', () => db.$queryRaw(sql)],
     ['by its own name', 'int', 'bigint', () => queryNamed(db, 'changing', sql)],
+    [
+      'by its own name in a transaction',
+      'bigint',
+      'int',
+      () => atomically(db, (tx) => queryNamed(tx, 'changing', sql)),
+    ],
   ])('fails once %s and then goes on', async (_, before, after, read) => {
     const become = (type: string) =>
       db.$executeRaw`${Prisma.raw(`ALTER TABLE "Changing" ALTER COLUMN n TYPE ${type}`)}`

@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Customer, Db } from '@repo/db'
+import { type Customer, type Db, Prisma, queryNamed } from '@repo/db'
 import { enqueue } from '@repo/jobs'
 import type { BillingContext } from '../context.ts'
 import { grantPlanCredits } from '../credits/plan-credits.ts'
@@ -61,7 +61,7 @@ export async function takeEffects(
     handled: handles(ctx, name) && !silent.has(key),
   }))
   // The subquery of the declarations runs once, whatever the number of rows.
-  const added = await tx.$queryRaw<{ key: string; declared: string[] | null }[]>`
+  const sql = Prisma.sql`
     INSERT INTO "Effect" ("key", "customerId", "name", "payload", "handled")
     SELECT "key", "customerId", "name", "payload", "handled"
     FROM jsonb_populate_recordset(NULL::"Effect", ${JSON.stringify(rows)}::jsonb)
@@ -70,6 +70,11 @@ export async function takeEffects(
       WHERE "kind" IN ('effect', 'plan_credits')
         AND "seenAt" > clock_timestamp() - ${DECLARED_DAYS} * interval '1 day'
     ) AS "declared"`
+  const added = await queryNamed<{ key: string; declared: string[] | null }>(
+    tx,
+    'record_effects',
+    sql,
+  )
   const declared = new Map(added.map((row) => [row.key, row.declared ?? []]))
   for (const fact of facts) {
     const elsewhere = declared.get(fact.key)

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Customer, columnsOf, type Db, Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isLinked, type LinkedCustomer } from '../customers/customers.ts'
 import { BillingError } from '../errors.ts'
@@ -107,7 +108,7 @@ async function customerOf(
   const stranger = (reason: string): Ended => ({ status: 'ignored', reason })
   const id = claim.subject ?? (await subjectOf(ctx, payloads))
   if (!id) return stranger('no_customer')
-  const linked = await ctx.db.customer.findUnique({ where: { stripeCustomerId: id } })
+  const linked = await customerAtStripe(ctx.db, id)
   if (isLinked(linked)) return linked
   const former = await ctx.db.formerCustomer.findUnique({
     where: { stripeCustomerId: id },
@@ -129,6 +130,16 @@ async function customerOf(
   if (ours) return ours
   noteStranger(ctx, id)
   return stranger('unknown_customer')
+}
+
+const CUSTOMER = columnsOf(Object.keys(Prisma.CustomerScalarFieldEnum))
+
+/** Our row of a customer at Stripe; null where there is none. */
+async function customerAtStripe(db: Db, id: string): Promise<Customer | null> {
+  const sql = Prisma.sql`
+    SELECT ${CUSTOMER} FROM "Customer" WHERE "stripeCustomerId" = ${id}`
+  const [row] = await queryNamed<Customer>(db, 'customer_at_stripe', sql)
+  return row ?? null
 }
 
 /** How long an unknown customer is remembered, and how many. */

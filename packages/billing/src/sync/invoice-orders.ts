@@ -10,16 +10,17 @@
  * @module
  */
 
-import type { Db, Prisma } from '@repo/db'
+import { columnsOf, type Db, type Order as OrderRow, Prisma, queryNamed } from '@repo/db'
 import { planOfPrice } from '../catalog/plans.ts'
 import { skuOfPlan } from '../catalog/products.ts'
 import type { BillingContext } from '../context.ts'
 import type { LinkedCustomer } from '../customers/customers.ts'
 import type { InvoiceShape, PaymentShape } from '../providers/stripe/shapes-money.ts'
 import { newReturnKey } from '../return-url.ts'
-import { inNumbers, type Order } from '../rows.ts'
-import type { PriceRow } from './prices.ts'
+import { type InNumbers, inNumbers } from '../rows.ts'
+import { type PriceRow, pricesOf } from './prices.ts'
 import type { ProviderState } from './provider-state.ts'
+import { insertNew } from './rows-in-one.ts'
 
 /** A succeeded payment with the invoice that it paid. */
 interface Paid {
@@ -90,36 +91,31 @@ const moneyOf = ({ amount, amountRefunded, dispute }: PaymentShape) => ({
   disputeStatus: dispute?.status ?? null,
 })
 
-const SEEN = {
-  id: true,
-  plan: true,
-  subscriptionId: true,
-  paymentId: true,
-  invoiceId: true,
-  amountRefunded: true,
-  disputeId: true,
-  disputeStatus: true,
-} as const
+const SEEN = [
+  'id',
+  'plan',
+  'subscriptionId',
+  'paymentId',
+  'invoiceId',
+  'amountRefunded',
+  'disputeId',
+  'disputeStatus',
+] as const
 
-type SeenOrder = Pick<Order, keyof typeof SEEN>
+type SeenRow = Pick<OrderRow, (typeof SEEN)[number]>
+type SeenOrder = InNumbers<SeenRow>
 
 /** The orders of these payments, and the orders that began their subscriptions. */
 async function ordersOf(tx: Db, paid: Paid[]) {
   const payments = paid.map(({ payment }) => payment.stripePaymentIntentId)
   const named = paid.flatMap(({ invoice }) => invoice.orderId ?? [])
   const subscriptions = paid.map(({ invoice }) => invoice.stripeSubscriptionId)
-  return tx.order.findMany({
-    where: {
-      provider: 'stripe',
-      OR: [
-        { paymentId: { in: payments } },
-        ...(named.length > 0 ? [{ id: { in: named } }] : []),
-        // `invoiceId: null` leaves out the orders of the subscription's other months.
-        { subscriptionId: { in: subscriptions }, invoiceId: null },
-      ],
-    },
-    select: SEEN,
-  })
+  // Without an invoice's id, so the orders of the subscription's other months are left out.
+  const sql = Prisma.sql`
+    SELECT ${columnsOf(SEEN)} FROM "Order"
+    WHERE "provider" = 'stripe' AND ("paymentId" = ANY(${payments}) OR "id" = ANY(${named})
+      OR ("subscriptionId" = ANY(${subscriptions}) AND "invoiceId" IS NULL))`
+  return queryNamed<SeenRow>(tx, 'orders_of_invoices', sql)
 }
 
 /**
@@ -173,7 +169,7 @@ async function add(
       returnKey: newReturnKey(),
     }
   })
-  await tx.order.createMany({ data, skipDuplicates: true })
+  await insertNew(tx, 'Order', data)
 }
 
 /**
@@ -186,9 +182,7 @@ async function namesOf(ctx: BillingContext, tx: Db, paid: Paid[], known: Loaded[
   const unknown = ids.filter((id) => !rows.has(id))
   // The sync has read the prices of present subscriptions and of recent invoices.
   if (unknown.length > 0) {
-    const where = { stripePriceId: { in: unknown } }
-    const prices = await tx.price.findMany({ where, include: { product: true } })
-    for (const price of prices) rows.set(price.stripePriceId, price)
+    for (const price of await pricesOf(tx, unknown)) rows.set(price.stripePriceId, price)
   }
   return ({ stripePriceIds }: InvoiceShape) => {
     const [sold] = stripePriceIds.flatMap((id) => {

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto'
 import { storable } from '@repo/core'
-import type { Price, Product } from '@repo/db'
+import { columnsOf, type Db, type Price, Prisma, type Product, queryNamed } from '@repo/db'
+import { v7 as uuid } from 'uuid'
 import { planOfPrice } from '../catalog/plans.ts'
 import type { BillingContext } from '../context.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
@@ -41,10 +41,7 @@ export async function ensurePrices(
   )
   const ids = [...new Set([...shapes.keys(), ...later, ...invoiced])]
   if (ids.length === 0) return new Map()
-  const rows = await ctx.db.price.findMany({
-    where: { stripePriceId: { in: ids } },
-    include: { product: true },
-  })
+  const rows = await pricesOf(ctx.db, ids)
   const found = new Map(rows.map((row) => [row.stripePriceId, row]))
   for (const id of ids) {
     const row = found.get(id)
@@ -53,6 +50,24 @@ export async function ensurePrices(
     if (known) found.set(id, await mended(ctx, known))
   }
   return found
+}
+
+const PRICE = columnsOf(Object.keys(Prisma.PriceScalarFieldEnum), 'p')
+const PRODUCT = columnsOf(Object.keys(Prisma.ProductScalarFieldEnum), 'q', 'product_')
+
+/** Our rows of these prices, with their products. */
+export async function pricesOf(db: Db, ids: readonly string[]): Promise<PriceRow[]> {
+  const sql = Prisma.sql`
+    SELECT ${PRICE}, ${PRODUCT}
+    FROM "Price" p JOIN "Product" q ON q."id" = p."productId"
+    WHERE p."stripePriceId" = ANY(${ids})`
+  const rows = await queryNamed<Price & Record<`product_${string}`, unknown>>(db, 'prices_of', sql)
+  return rows.map((row) => {
+    const product = Object.entries(row).flatMap(([name, value]) =>
+      name.startsWith('product_') ? [[name.slice('product_'.length), value]] : [],
+    )
+    return { ...row, product: Object.fromEntries(product) as Product }
+  })
 }
 
 /** How long syncs wait before they ask again about a product that belongs to no plan. */
@@ -117,7 +132,7 @@ async function write(ctx: BillingContext, shape: PriceShape): Promise<PriceRow> 
   await ctx.db.$executeRaw`
     INSERT INTO "Price" ("id", "stripePriceId", "productId", "lookupKey", "amount", "currency",
       "interval", "active", "updatedAt")
-    VALUES (${randomUUID()}, ${stripePriceId}, ${productId}, ${lookupKey}, ${amount}, ${currency},
+    VALUES (${uuid()}, ${stripePriceId}, ${productId}, ${lookupKey}, ${amount}, ${currency},
       ${interval}, ${active}, now())
     ON CONFLICT ("stripePriceId") DO UPDATE SET "productId" = excluded."productId",
       "lookupKey" = excluded."lookupKey", "amount" = excluded."amount",

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { atomically, type Db } from '@repo/db'
+import { atomically, type Db, Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { requireAccount } from '../customers/account.ts'
 import {
@@ -264,11 +264,16 @@ async function takeTurn(
   ticket: bigint,
 ): Promise<Turn> {
   const isNamed = forgottenAt === null
-  const updated = await tx.$executeRaw`
-    UPDATE "Customer" SET "syncedTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-    WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
-      AND ("forgottenAt" IS NULL) = ${isNamed}`
-  if (updated === 1) return 'taken'
+  const updated = await queryNamed(
+    tx,
+    'take_turn',
+    Prisma.sql`
+      UPDATE "Customer" SET "syncedTicket" = ${ticket}, "syncedAt" = clock_timestamp()
+      WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
+        AND ("forgottenAt" IS NULL) = ${isNamed}
+      RETURNING "id"`,
+  )
+  if (updated.length === 1) return 'taken'
   const [row] = await tx.$queryRaw<{ isWhole: boolean; isNamed: boolean }[]>`
     SELECT "syncedTicket" >= ${ticket} AS "isWhole", "forgottenAt" IS NULL AS "isNamed"
     FROM "Customer" WHERE "id" = ${id}`
@@ -282,11 +287,16 @@ async function takePartTurn(
   { id, forgottenAt }: LinkedCustomer,
   ticket: bigint,
 ): Promise<Turn> {
-  const updated = await tx.$executeRaw`
-    UPDATE "Customer" SET "partTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-    WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
-      AND ("forgottenAt" IS NULL) = ${forgottenAt === null}`
-  return updated === 1 ? 'taken' : 'overtaken'
+  const updated = await queryNamed(
+    tx,
+    'take_part_turn',
+    Prisma.sql`
+      UPDATE "Customer" SET "partTicket" = ${ticket}, "syncedAt" = clock_timestamp()
+      WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
+        AND ("forgottenAt" IS NULL) = ${forgottenAt === null}
+      RETURNING "id"`,
+  )
+  return updated.length === 1 ? 'taken' : 'overtaken'
 }
 
 async function load(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Db, Subscription } from '@repo/db'
+import { columnsOf, type Db, Prisma, queryNamed, type Subscription } from '@repo/db'
 import type { Problem } from '../alerts.ts'
 import { planOfPrice } from '../catalog/plans.ts'
 import { isCurrentStatus, isEndedStatus } from '../catalog/status.ts'
@@ -80,7 +80,14 @@ export async function writeState(writing: Writing): Promise<Written> {
 export const subscriptionsOf = (
   tx: Db,
   { id }: Pick<LinkedCustomer, 'id'>,
-): Promise<Subscription[]> => tx.subscription.findMany({ where: { customerId: id } })
+): Promise<Subscription[]> =>
+  queryNamed(
+    tx,
+    'subscriptions_of_customer',
+    Prisma.sql`SELECT ${SUBSCRIPTION} FROM "Subscription" t WHERE "customerId" = ${id}`,
+  )
+
+const SUBSCRIPTION = columnsOf(Object.keys(Prisma.SubscriptionScalarFieldEnum), 't')
 
 async function writeSubscriptions(writing: Writing): Promise<Written> {
   const { ctx, tx, customer, state, prices, repeatedTrials } = writing
@@ -133,17 +140,16 @@ async function writeSubscriptions(writing: Writing): Promise<Written> {
     }
     if (row && !differs(row, data)) continue
     const write = async () => {
-      const after = await tx.subscription.upsert({
-        where: { stripeSubscriptionId: id },
-        create: {
-          ...data,
-          customerId: customer.id,
-          stripeSubscriptionId: id,
-          createdAt: shape.createdAt,
-        },
-        update: data,
-      })
-      rowOf.set(id, after)
+      const key = { stripeSubscriptionId: id, customerId: customer.id, createdAt: shape.createdAt }
+      const rows = [{ ...data, ...key, provider: 'stripe' }]
+      for (const after of await upsertAll<Subscription>(
+        tx,
+        'Subscription',
+        'stripeSubscriptionId',
+        rows,
+        SUBSCRIPTION,
+      ))
+        rowOf.set(id, after)
     }
     if (!writing.refused) await write()
     else if (!(await writeAlone(tx, write))) {
@@ -401,10 +407,12 @@ async function upsert<Key extends string>(
   key: Key,
   rows: { [key in Key]: string }[],
 ): Promise<string[]> {
-  if (!refused) return upsertAll(tx, table, key, rows)
+  const keysOf = async (some: object[]) =>
+    (await upsertAll(tx, table, key, some)).map((row) => row.key)
+  if (!refused) return keysOf(rows)
   const changed: string[] = []
   for (const row of rows) {
-    const write = async () => changed.push(...(await upsertAll(tx, table, key, [row])))
+    const write = async () => changed.push(...(await keysOf([row])))
     if (!(await writeAlone(tx, write))) refused.add(row[key])
   }
   return changed

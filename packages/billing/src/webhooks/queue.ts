@@ -151,17 +151,21 @@ export async function claimAround(
  * payload contains that id.
  */
 export async function finishEvents(
-  tx: Pick<Db, '$executeRaw'>,
+  tx: Db,
   claim: Claim,
   { status, reason }: Outcome,
   mentioning: string | null = null,
 ): Promise<void> {
-  await tx.$executeRaw`
-    UPDATE "WebhookEvent"
-    SET "status" = ${status}, "reason" = ${reason}, "lease" = NULL, "processedAt" = clock_timestamp()
-    WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})
-      AND "lease" = ${claim.lease} AND "status" = 'pending'
-      AND (${mentioning}::text IS NULL OR position('"' || ${mentioning} || '"' IN "payload") > 0)`
+  await queryNamed(
+    tx,
+    'finish_events',
+    Prisma.sql`
+      UPDATE "WebhookEvent"
+      SET "status" = ${status}, "reason" = ${reason}, "lease" = NULL, "processedAt" = clock_timestamp()
+      WHERE "provider" = ${claim.provider} AND "eventId" = ANY(${idsOf(claim)})
+        AND "lease" = ${claim.lease} AND "status" = 'pending'
+        AND (${mentioning}::text IS NULL OR position('"' || ${mentioning}::text || '"' IN "payload") > 0)`,
+  )
 }
 
 /** Writes the customer's id into claimed events that do not name their customer. */
