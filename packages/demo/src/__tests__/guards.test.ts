@@ -1,7 +1,7 @@
 /** Standing guards: what is written down is what is there. */
 
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -159,9 +159,24 @@ test('every TypeScript block of every README type-checks', async () => {
   expect(said).toBe('')
 })
 
-test("the README shows the demo's route file as it is", async () => {
-  const readme = await read('README.md')
-  expect(readme.includes(await read('packages/demo/src/host.tsx'))).toBe(true)
+test('each file that the documents for people name is there', async () => {
+  for (const path of ['README.md', '.github/CONTRIBUTING.md', '.github/SECURITY.md']) {
+    const folder = join(ROOT, path, '..')
+    const links = [...(await read(path)).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
+    if (path === 'README.md') expect(links.length).toBeGreaterThan(10)
+    for (const [, link = ''] of links)
+      await expect(access(join(folder, link)), link).resolves.toBe(undefined)
+  }
+})
+
+test('decisions are numbered without a gap, and each number that is named exists', async () => {
+  const context = await read('CONTEXT.md')
+  const numbers = [...context.matchAll(/^\*\*D-(\d{3}) · \d{4}-\d\d-\d\d · /gm)].map(([, n]) =>
+    Number(n),
+  )
+  expect(numbers.length).toBeGreaterThan(160)
+  expect(numbers).toEqual(numbers.map((_, n) => n + 1))
+  for (const [, n] of context.matchAll(/\bD-(\d{3})\b/g)) expect(numbers).toContain(Number(n))
 })
 
 test('the page on Next.js shows the files of the app as they are', async () => {
