@@ -8,7 +8,7 @@
 
 import type { Socket } from 'node:net'
 import pg from 'pg'
-import { connectionStringOf } from './connection.ts'
+import { asSystem, connectionStringOf } from './connection.ts'
 
 const BEAT_MS = 500
 const SILENT_MS = 2_000
@@ -62,7 +62,8 @@ export function listen(options: ListenOptions): Listener {
 
   function connect(): void {
     const next = new pg.Client({
-      connectionString: connectionStringOf(options.url),
+      // Without it, the policies of row-level security would hide what `onConnect` reads.
+      connectionString: connectionStringOf(asSystem(options.url)),
       keepAlive: true,
     })
     client = next

@@ -105,6 +105,28 @@ test('a lost connection is replaced, and meanwhile the row is read', async () =>
   await isKnown(other.cookie)
 })
 
+test('promise 5: a process that starts later knows what has ended before', async () => {
+  const ended = await setup.auth.signIn()
+  const { cookie } = await setup.auth.signIn()
+  await setup.auth.post('/sign-out', {}, { cookie: ended.cookie })
+  let queries = 0
+  const db = new Proxy(setup.db, {
+    get(target, key) {
+      queries += 1
+      return Reflect.get(target, key)
+    },
+  })
+  const later = createTestAuth({ db, listenUrl: setup.url })
+  const sessionOf = (given: string) => later.getSession(later.request('/', { cookie: given }))
+  await until(async () => {
+    queries = 0
+    expect(await sessionOf(cookie)).not.toBeNull()
+    return queries === 0
+  })
+  expect(await sessionOf(ended.cookie)).toBeNull()
+  later.close()
+})
+
 test('where nothing can be heard each session is read from its row', async () => {
   const deaf = createTestAuth({
     db: setup.db,
