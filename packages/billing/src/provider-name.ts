@@ -7,5 +7,11 @@
 /** The payment providers. `local` works within the process and takes no money. */
 export type ProviderName = 'stripe' | 'creem' | 'local'
 
+/**
+ * Whether a sync of the customer follows plans and payments at the provider, as at Stripe. At the other
+ * providers each payment of a plan is an order, and orders are settled one by one.
+ */
+export const hasCustomerSync = (provider: string): boolean => provider === 'stripe'
+
 /** In `production` money is real, in `test` it is not. */
 export type PaymentEnvironment = 'production' | 'test'

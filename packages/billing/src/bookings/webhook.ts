@@ -11,7 +11,7 @@ import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { nameOrNull, parseBody, type ReceivedEvent, requireName } from '../providers/received.ts'
 import { receive } from '../webhooks/ingest.ts'
-import { emptyEvents, finishEvents, payloadsOf } from '../webhooks/queue.ts'
+import { bodiesOf, emptyEvents, finishEvents } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
 import { applyBooking } from './bookings.ts'
 import { isBookingTrigger, readBookingPayload } from './events.ts'
@@ -80,8 +80,8 @@ function identify({ triggerEvent, createdAt, payload }: z.output<typeof envelope
 
 /** Applies the events of a claim to their bookings, and finishes them. */
 export async function processCalcom(ctx: BillingContext, claim: Claim): Promise<void> {
-  for (const payload of payloadsOf(claim)) {
-    const event = envelope.parse(JSON.parse(payload))
+  for (const body of bodiesOf(claim)) {
+    const event = envelope.parse(body)
     const trigger = event.triggerEvent
     const read = readBookingPayload(event.payload)
     // A cancellation or rejection needs no times where the booking is known.

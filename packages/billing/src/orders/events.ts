@@ -14,7 +14,7 @@ import type { ProviderHint } from '../providers/provider.ts'
 import type { ReceivedEvent } from '../providers/received.ts'
 import { record, text } from '../providers/stripe/shapes.ts'
 import { receive, type Verify } from '../webhooks/ingest.ts'
-import { finishEvents, payloadsOf } from '../webhooks/queue.ts'
+import { bodiesOf, finishEvents } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
 import { handleStripeWebhook } from '../webhooks/stripe.ts'
 import { settleOrder } from './settle.ts'
@@ -54,7 +54,7 @@ export const eventOf = (
 
 /** Processes events of a provider other than Stripe. */
 export async function processOrders(ctx: BillingContext, claim: Claim): Promise<void> {
-  const settled = await settleMentioned(ctx, claim.provider, payloadsOf(claim))
+  const settled = await settleMentioned(ctx, claim.provider, bodiesOf(claim))
   const reason = settled.length > 0 ? null : 'no_order'
   await finishEvents(ctx.db, claim, { status: 'processed', reason })
 }
@@ -66,10 +66,9 @@ export async function processOrders(ctx: BillingContext, claim: Claim): Promise<
 export async function settleMentioned(
   ctx: BillingContext,
   provider: string,
-  payloads: readonly string[],
+  bodies: readonly unknown[],
   options: { isSynced?: boolean } = {},
 ): Promise<string[]> {
-  const bodies = payloads.flatMap((payload) => parsed(payload) ?? [])
   const ids = [...new Set(bodies.flatMap(stringsIn))]
   // A plan's later payments are orders without a checkout. They are settled when an event names
   // their payment, not for each event of the subscription. Orders of invoices are written by the
@@ -96,14 +95,6 @@ export async function settleMentioned(
     }
   }
   return orders.map(({ id }) => id)
-}
-
-function parsed(payload: string): unknown {
-  try {
-    return JSON.parse(payload)
-  } catch {
-    return null
-  }
 }
 
 /** Every string in a body that may be an id, at any depth. */

@@ -13,7 +13,7 @@ import type { BillingContext } from '../context.ts'
 import type { Effect, Fact, InvoiceFact, SubscriptionFact } from '../effects/facts.ts'
 import { subscriptionFacts } from '../effects/plan-facts.ts'
 import { takeEffects } from '../effects/take-effects.ts'
-import type { ProviderName } from '../provider-name.ts'
+import { hasCustomerSync, type ProviderName } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
 /** The effects that an order set off. */
@@ -88,7 +88,7 @@ export function paidFact(order: Order, row: Subscription): Extract<Fact, { name:
 
 function planFacts(ctx: BillingContext, order: Order, row: Subscription | null): Fact[] {
   // Without a row the period is unknown, and a plan's credits depend on the period.
-  if (order.provider === 'stripe' || order.plan === null || !row) return []
+  if (hasCustomerSync(order.provider) || order.plan === null || !row) return []
   const provider = order.provider as ProviderName
   const subscription: SubscriptionFact = {
     ...{ provider, subscriptionId: row.id, stripeSubscriptionId: null },

@@ -8,6 +8,7 @@ import type { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { loggedType } from '../credits/logged-type.ts'
 import { paidKey } from '../credits/months.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { fulfilKey } from './give.ts'
 import { findOrder } from './settle.ts'
@@ -108,7 +109,7 @@ async function paidWith(
     paymentId,
   }: Pick<Order, 'id' | 'provider' | 'plan' | 'invoiceId' | 'paymentId'>,
 ): Promise<{ stripeInvoiceId: string | null; orderId: string }> {
-  if (provider !== 'stripe' || plan === null || invoiceId !== null || paymentId === null) {
+  if (!hasCustomerSync(provider) || plan === null || invoiceId !== null || paymentId === null) {
     return { stripeInvoiceId: invoiceId, orderId }
   }
   const where = { stripePaymentIntentId: paymentId }

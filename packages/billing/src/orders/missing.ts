@@ -7,6 +7,7 @@
 
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers/customers.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { settleOrder } from './settle.ts'
 import type { ReconcileOrdersOptions, Theirs } from './totals.ts'
@@ -47,7 +48,7 @@ async function book(
     if (first) {
       const who = operator === undefined ? {} : { operator }
       await settleOrder(ctx, first.id, { ...who, payments: [paymentId] })
-    } else if (provider === 'stripe' && customerId !== null) {
+    } else if (hasCustomerSync(provider) && customerId !== null) {
       const customer = await ctx.db.customer.findUnique({ where: { stripeCustomerId: customerId } })
       if (isLinked(customer)) await syncLinked(ctx, customer, { also: async () => [paymentId] })
     }

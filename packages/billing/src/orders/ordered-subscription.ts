@@ -7,6 +7,7 @@
 import type { Db, Subscription } from '@repo/db'
 import { isCurrentStatus, isEndedStatus } from '../catalog/status.ts'
 import type { BillingContext } from '../context.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import type { ProviderSubscription } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
 import { pastDueSinceOf } from '../subscriptions/subscriptions.ts'
@@ -36,7 +37,7 @@ export async function subscriptionOf(
   { customerId, provider, subscriptionId }: Order,
   shape: ProviderSubscription | null,
 ): Promise<WrittenSubscription> {
-  if (provider === 'stripe' || subscriptionId === null) return NOTHING
+  if (hasCustomerSync(provider) || subscriptionId === null) return NOTHING
   // Only one transaction at a time may decide which subscription is current. NO KEY UPDATE, as in a
   // sync, does not block inserts that refer to the customer.
   await tx.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR NO KEY UPDATE`

@@ -11,6 +11,7 @@ import type { BillingContext } from '../context.ts'
 import { nameInKey, paidKey } from '../credits/months.ts'
 import { grantPlanCredits } from '../credits/plan-credits.ts'
 import { followMoney } from '../credits/plan-money.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { paidFact } from './facts.ts'
 
@@ -30,7 +31,7 @@ export async function followOrder(
   { before, order, row, isUnflagged }: Settled,
 ): Promise<void> {
   const { provider, subscriptionId, plan } = order
-  if (provider === 'stripe' || plan === null || subscriptionId === null) return
+  if (hasCustomerSync(provider) || plan === null || subscriptionId === null) return
   if (row && isUnflagged) {
     const where = { provider, subscriptionId, status: 'completed' }
     for (const paid of await tx.order.findMany({ where, orderBy: { createdAt: 'asc' } })) {

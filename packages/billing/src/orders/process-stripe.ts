@@ -16,43 +16,43 @@ import { partOf } from '../sync/part.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { eventsToHold, type HeldEvents, NONE_HELD, without } from '../webhooks/hold.ts'
 import {
+  bodiesOf,
   emptyEvents,
   finishEvents,
   letGo,
   noteSubject,
   type Outcome,
-  payloadsOf,
 } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
-import { settleMentioned } from './events.ts'
+import { settleMentioned, stringsIn } from './events.ts'
 
 /**
  * Processes the claimed events of one customer, or of the catalogue. @throws `effect_failed`, and as
  * `syncCustomer`.
  */
 export async function processStripe(ctx: BillingContext, claim: Claim): Promise<void> {
-  const payloads = payloadsOf(claim)
+  const bodies = bodiesOf(claim)
   if (isAboutCatalog(claim)) {
-    await finishEvents(ctx.db, claim, await processCatalog(ctx, payloads))
+    await finishEvents(ctx.db, claim, await processCatalog(ctx, bodies))
     return
   }
   // Orders come before the sync, because the sync's transaction finishes the events.
-  const settled = await settleMentioned(ctx, 'stripe', payloads, { isSynced: true })
-  const customer = await customerOf(ctx, claim, payloads)
+  const settled = await settleMentioned(ctx, 'stripe', bodies, { isSynced: true })
+  const customer = await customerOf(ctx, claim, bodies)
   if ('status' in customer) {
     const outcome = settled.length > 0 && customer.status === 'ignored' ? DONE : customer
     await finishEvents(ctx.db, claim, outcome)
     if (customer.isForgotten) await emptyEvents(ctx.db, claim)
     return
   }
-  const part = partOf(payloads)
+  const part = partOf(bodies)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
     // After a settlement the claim's ticket may be too old, so the sync draws a new ticket.
     ...(settled.length === 0 ? { ticket: claim.ticket } : {}),
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
-    also: async () => payloads.flatMap(idsIn),
-    disputed: async () => payloads.flatMap(disputedIn),
+    also: async () => bodies.flatMap(idsIn),
+    disputed: async () => bodies.flatMap(disputedIn),
     ...(part ? { part } : {}),
     within: async (tx, result) => {
       // One event stays pending to retry an effect whose handler threw. All other events are
@@ -79,8 +79,8 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
 const DONE: Outcome = { status: 'processed', reason: null }
 
 /** The payment of the dispute in an event. The charge may not yet show that it is disputed. */
-function disputedIn(payload: string): string[] {
-  const object = record(record(record(JSON.parse(payload))?.data)?.object)
+function disputedIn(body: unknown): string[] {
+  const object = objectOf(body)
   const payment = object?.object === 'dispute' ? idOf(object.payment_intent) : null
   return payment === null ? [] : [payment]
 }
@@ -92,8 +92,11 @@ interface Ended extends Outcome {
 }
 
 /** Ids of the objects in an event, which may be older than those a sync loads by default. */
-const idsIn = (payload: string): string[] =>
-  [...payload.matchAll(/"((?:sub|in|pi)_\w+)"/g)].flatMap(([, id]) => id ?? [])
+const idsIn = (body: unknown): string[] =>
+  stringsIn(body).filter((id) => /^(sub|in|pi)_\w+$/.test(id))
+
+/** The object that an event is about. */
+const objectOf = (body: unknown) => record(record(record(body)?.data)?.object)
 
 /**
  * The customer of the events, or how the events end without one. Stripe sends an account's events to every
@@ -103,10 +106,10 @@ const idsIn = (payload: string): string[] =>
 async function customerOf(
   ctx: BillingContext,
   claim: Claim,
-  payloads: readonly string[],
+  bodies: readonly unknown[],
 ): Promise<LinkedCustomer | Ended> {
   const stranger = (reason: string): Ended => ({ status: 'ignored', reason })
-  const id = claim.subject ?? (await subjectOf(ctx, payloads))
+  const id = claim.subject ?? (await subjectOf(ctx, bodies))
   if (!id) return stranger('no_customer')
   const linked = await customerAtStripe(ctx.db, id)
   if (isLinked(linked)) return linked
@@ -176,11 +179,8 @@ async function link(
 }
 
 /** The customer of a refund or dispute. These events name a payment, and the payment names the customer. */
-async function subjectOf(
-  ctx: BillingContext,
-  [payload]: readonly string[],
-): Promise<string | null> {
-  const object = payload ? record(record(record(JSON.parse(payload))?.data)?.object) : null
+async function subjectOf(ctx: BillingContext, [body]: readonly unknown[]): Promise<string | null> {
+  const object = objectOf(body)
   const intent = idOf(object?.payment_intent)
   const charge = idOf(object?.charge)
   try {

@@ -8,6 +8,7 @@
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import type { KnownObjects } from '../providers/provider.ts'
 import { isolated } from '../sweep.ts'
 import type { PullOptions, PullResult } from '../sync/pull.ts'
@@ -49,7 +50,7 @@ export function pullOrders(ctx: BillingContext, options: PullOptions = {}): Prom
   return inSpan('pull orders', {}, async () => {
     const result: PullResult = { seen: 0, pulled: [], outcome: 'done' }
     const { name } = ctx.provider
-    if (name === 'stripe') return result
+    if (hasCustomerSync(name)) return result
     const run = (each: Run<Position>) => phases(ctx, each, options, result)
     result.outcome = await withRun<Position>(ctx, `pullOrders:${name}`, options, run)
     if (result.pulled.length > 0) {

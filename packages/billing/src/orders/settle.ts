@@ -14,6 +14,7 @@ import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers/customers.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
@@ -138,7 +139,7 @@ async function write(
   const { row, problem, isUnflagged } = await subscriptionOf(ctx, tx, order, subscription)
   const told = await tell(ctx, tx, order, row, before.nextCheckAt)
   order = told.order
-  if (subscription && !row && order.provider !== 'stripe') {
+  if (subscription && !row && !hasCustomerSync(order.provider)) {
     const data = { nextCheckAt: soon(before.nextCheckAt) }
     order = inNumbers(await tx.order.update({ where: { id: orderId }, data }))
   }
@@ -212,7 +213,7 @@ async function catchUp(ctx: BillingContext, order: Order): Promise<void> {
 
 async function isWritten({ db }: BillingContext, order: Order): Promise<boolean> {
   const { provider, paymentId, subscriptionId } = order
-  if (provider !== 'stripe') return true
+  if (!hasCustomerSync(provider)) return true
   if (subscriptionId) {
     const where = { stripeSubscriptionId: subscriptionId }
     const status = (await db.subscription.findUnique({ where }))?.status ?? 'incomplete'
@@ -224,7 +225,7 @@ async function isWritten({ db }: BillingContext, order: Order): Promise<boolean>
 }
 
 async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
-  if (order.provider !== 'stripe') return
+  if (!hasCustomerSync(order.provider)) return
   const customer = await ctx.db.customer.findUnique({ where: { id: order.customerId } })
   if (!isLinked(customer)) return
   const ids = [order.paymentId, order.subscriptionId]

@@ -22,15 +22,15 @@ export const isAboutCatalog = ({ events }: Claim): boolean =>
   events.every(({ type }) => /^(product|price)\./.test(type))
 
 /**
- * Updates the rows of the products and prices in the payloads, and syncs flagged customers. A product without
+ * Updates the rows of the products and prices in the events, and syncs flagged customers. A product without
  * a row is ignored.
  */
 export async function processCatalog(
   ctx: BillingContext,
-  payloads: readonly string[],
+  bodies: readonly unknown[],
 ): Promise<Outcome> {
-  for (const payload of payloads) {
-    const object = record(record(record(JSON.parse(payload))?.data)?.object)
+  for (const body of bodies) {
+    const object = record(record(record(body)?.data)?.object)
     const id = idOf(object)
     const isPrice = object?.object === 'price'
     const productId = isPrice ? idOf(object?.product) : id

@@ -27,15 +27,15 @@ export type Part =
     }
 
 /** The part that the events name. Null: the whole customer has to be loaded. */
-export function partOf(payloads: readonly string[]): Part | null {
+export function partOf(bodies: readonly unknown[]): Part | null {
   const ids = {
     subscriptions: new Set<string>(),
     invoices: new Set<string>(),
     payments: new Set<string>(),
   }
   let isNamed = false
-  for (const payload of payloads) {
-    const event = record(JSON.parse(payload))
+  for (const body of bodies) {
+    const event = record(body)
     const type = text(event?.type) ?? ''
     if (type === 'customer.updated') continue
     const object = record(record(event?.data)?.object)

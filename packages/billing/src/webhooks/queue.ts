@@ -251,8 +251,8 @@ function leave(
   logger.error({ provider, eventId, error }, 'could not update an event')
 }
 
-/** The raw bodies of the claimed events, without emptied ones. */
-export const payloadsOf = ({ events }: Claim): string[] =>
-  events.flatMap(({ payload }) => payload ?? [])
+/** The bodies of the claimed events, without emptied ones. They name people, so they must not be logged. */
+export const bodiesOf = ({ events }: Claim): unknown[] =>
+  events.flatMap(({ payload }) => (payload === null ? [] : [JSON.parse(payload) as unknown]))
 
 const idsOf = ({ events }: Claim): string[] => events.map(({ eventId }) => eventId)
