@@ -64,8 +64,9 @@ export const db: Database = lazy(() => {
 
 /** The time limits of a transaction, in milliseconds. */
 export interface TransactionOptions {
-  /** How long to wait for a free connection, and how long to run. Defaults 5,000 and 10,000. */
+  /** How long to wait for a free connection. Default 5,000. */
   maxWaitMs?: number
+  /** How long to run. Default 10,000. */
   timeoutMs?: number
 }
 
@@ -83,14 +84,20 @@ export function atomically<T>(
   return withConnection<T, Db>(db, (wrap) => (db as Database).$transaction(wrap(work), limits))
 }
 
+/** A client with `$extends`: what has to be there for it to serve as a `Database`. */
+export interface ExtendedClient {
+  /** Runs one statement and returns its rows. */
+  $queryRaw: unknown
+  /** Runs one statement and returns the number of its rows. */
+  $executeRaw: unknown
+  /** Runs queries in one transaction. */
+  $transaction: unknown
+}
+
 /**
  * Accepts a host's extended client as a `Database`. Prisma's types refuse a client with `$extends`, though it
  * answers the same calls.
  */
-export function asDatabase(client: {
-  $queryRaw: unknown
-  $executeRaw: unknown
-  $transaction: unknown
-}): Database {
+export function asDatabase(client: ExtendedClient): Database {
   return client as Database
 }

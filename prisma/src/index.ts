@@ -8,6 +8,7 @@ export {
   databaseEnv,
   databaseUrlOf,
   db,
+  type ExtendedClient,
   type TransactionOptions,
 } from './client.ts'
 export { columnsOf } from './columns.ts'

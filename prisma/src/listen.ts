@@ -14,12 +14,15 @@ const BEAT_MS = 500
 const SILENT_MS = 2_000
 const LONGEST_PAUSE_MS = 5_000
 
+/** The options of `listen`. */
 export interface ListenOptions {
   /** A direct connection: LISTEN does not work through a pooler that shares connections. */
   url: string
+  /** The channel's name, as in `NOTIFY`. */
   channel: string
   /** Called after each connect and before messages count as received: read there what was missed meanwhile. */
   onConnect(query: pg.Client['query']): Promise<unknown>
+  /** Called with each message. */
   onNotify(payload: string): void
   /** Called when a connection is lost or cannot be made. */
   onLost?(error: unknown): void
@@ -31,6 +34,7 @@ export interface Listener {
   isCurrent(now: number): boolean
   /** Waits until messages of earlier commits have arrived, or until the connection is lost. */
   settle(): Promise<void>
+  /** Stops listening and closes the connection. */
   close(): void
 }
 

@@ -164,6 +164,7 @@ export async function queryNamed<Row>(db: Asking, name: string, sql: Prisma.Sql)
 
 /** A client, or a transaction of a client. */
 export interface Asking {
+  /** Runs one statement and returns its rows. */
   $queryRaw<T>(sql: Prisma.Sql): Promise<T>
 }
 

@@ -29,6 +29,7 @@ const KEY_LENGTH = 24
 
 /** The claims of a verified access token. */
 export interface Statement {
+  /** The session that the token stands for. */
   session: Session
   /** When the token was issued, in seconds since 1970. */
   issuedAt: number
@@ -48,7 +49,9 @@ export interface Verifier {
 
 /** The private key that signs access tokens, with its id and algorithm. */
 export interface Signer {
+  /** The algorithm of the key, such as `ES256`. */
   alg: string
+  /** The key's id in the key set. */
   kid: string
   privateKey: CryptoKey
 }

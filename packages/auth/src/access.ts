@@ -37,6 +37,7 @@ export interface Circumstances {
 
 /** The question that a policy answers. */
 export interface Question extends Circumstances {
+  /** The session that asks. A policy is not asked about requests without one. */
   session: Session
   /** The permission as the caller gave it, including its `:own`. */
   permission: string
@@ -50,6 +51,7 @@ export interface Question extends Circumstances {
 export interface Policy<P extends string = Permission> {
   /** The policy's name in the decisions of `explain`. */
   name: string
+  /** Whether the policy allows its permissions or denies them. A denial beats roles and other policies. */
   effect: 'allow' | 'deny'
   /**
    * The permissions that the policy is about. With `:own`, the policy applies only to resources that the user
@@ -62,7 +64,9 @@ export interface Policy<P extends string = Permission> {
 
 /** The answer to a question, with the rule that decided it. */
 export interface Decision {
+  /** Whether the session may do it. */
   allowed: boolean
+  /** The permission that was asked for. */
   permission: string
   /** The rule that decided. */
   rule: Rule
@@ -71,8 +75,21 @@ export interface Decision {
 /** Why a question was allowed or refused. */
 export type Rule =
   /** The role has `permission`. */
-  | { kind: 'role'; name: string; permission: string }
-  | { kind: 'policy'; name: string; effect: 'allow' | 'deny' }
+  | {
+      kind: 'role'
+      /** The role's name. */
+      name: string
+      /** The permission of the role that covers the question. */
+      permission: string
+    }
+  /** A policy applies. */
+  | {
+      kind: 'policy'
+      /** The policy's name. */
+      name: string
+      /** Whether the policy allowed it or denied it. */
+      effect: 'allow' | 'deny'
+    }
   /** The resource belongs to another organization. */
   | { kind: 'organization' }
   /** An `:own` permission was asked for a resource that the user does not own. */
@@ -86,6 +103,7 @@ export type Rule =
 export interface AccessRecord extends Decision {
   /** Null when nobody was signed in. */
   userId: string | null
+  /** The session's active organization; null without one. */
   organizationId: string | null
   /** The resource's `id`; null where it has none. */
   resourceId: string | null
@@ -95,6 +113,7 @@ export interface AccessRecord extends Decision {
 export interface AccessOptions<P extends string, R extends string> {
   /** Default: `defaultRoles`. */
   roles?: Roles<P, R>
+  /** The policies beside the roles, in any order. Default: none. */
   policies?: readonly Policy<NoInfer<P>>[]
   /** The facts of a request that policies get. Default: only the time. */
   circumstances?: (req: Request) => Partial<Circumstances>
@@ -102,6 +121,11 @@ export interface AccessOptions<P extends string, R extends string> {
   audit?: (record: AccessRecord) => unknown
   /** Default: the machine's time. */
   clock?: Clock
+}
+
+interface Unexplained {
+  /** True returns the rule that decided, too. Default false. */
+  explain?: false
 }
 
 /** The function that answers questions about permissions. */
@@ -115,7 +139,7 @@ export interface Can<P extends string> {
     session: Session | null,
     permission: P,
     resource?: T | null,
-    circumstances?: Partial<Circumstances> & { explain?: false },
+    circumstances?: Partial<Circumstances> & Unexplained,
   ): boolean
   /** The same, and returns the rule that decided. */
   <T extends Resource>(
@@ -128,7 +152,9 @@ export interface Can<P extends string> {
 
 /** Roles and policies together, as `createAuth` and `createEdge` take them. */
 export interface Access<P extends string = Permission, R extends string = OrganizationRole> {
+  /** The roles that `createAccess` was given, or the default ones. */
   roles: Roles<P, R>
+  /** Answers whether a session may do something; see {@link Can}. */
   can: Can<P>
   /**
    * Throws unless the session has every one of `permissions`.

@@ -75,19 +75,36 @@ export type AuditAction =
   | 'user_exported'
   | 'users_purged'
 
+/** The particulars of an entry. Each is left out where the action has none. A type, so that it counts as JSON. */
+export type AuditDetail = {
+  /** A code: why it happened, or by which way. */
+  reason?: string
+  /** The value before, such as a role. */
+  from?: string
+  /** The value after. */
+  to?: string
+  /** The user who sent the accepted invitation. */
+  by?: string
+  /** How many rows it concerned. */
+  count?: number
+}
+
 /** One entry to add to the audit log. */
 export interface AuditEntry {
+  /** What happened. */
   action: AuditAction
   /** The user whom the entry is about. Default null: no known user. */
   userId?: string | null
   /** The user who did it. Default null: nobody was signed in. */
   actorId?: string | null
+  /** The organization that it happened in. Default null: none. */
   organizationId?: string | null
+  /** The session in which it happened. Default null: none. */
   sessionId?: string | null
   /** A keyed hash that stands for an unknown address; see `subjectOf`. */
   subject?: string | null
-  /** Codes, roles, numbers and ids, but no free text. `by` is the user who sent the accepted invitation. */
-  detail?: { reason?: string; from?: string; to?: string; by?: string; count?: number }
+  /** Codes, roles, numbers and ids, but no free text. Default: none. */
+  detail?: AuditDetail
   /** The whole address. Only its network is stored. */
   ip?: string | null
   /** The `User-Agent` header. Only the browser's family is stored. */
@@ -121,9 +138,13 @@ export async function audit(tx: Pick<Db, 'auditLog'>, entry: AuditEntry): Promis
 
 /** Which entries to read. Every filter that is given must match. */
 export interface AuditFilter {
+  /** The user whom the entry is about. Default: any. */
   userId?: string
+  /** The user who did it. Default: any. */
   actorId?: string
+  /** The organization that it happened in. Default: any. */
   organizationId?: string
+  /** One action, or several of which one must match. Default: any. */
   action?: AuditAction | readonly AuditAction[]
   /** The earliest time, inclusive. */
   from?: Date

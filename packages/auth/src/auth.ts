@@ -46,6 +46,7 @@ export interface AuthUser {
   name: string
   email: string
   emailVerified: boolean
+  /** The URL of the picture; null without one. */
   image: string | null
   role: string
   /** When the account will be deleted, if its owner asked for that; else null. */
@@ -62,6 +63,18 @@ const MAIL_JOBS = [JOBS[0].name]
  * @throws `invalid_environment`, which lists every missing or malformed variable
  * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a malformed base URL,
  * or lifetimes or signing keys that make no sense
+ *
+ * @example
+ * ```ts
+ * import { createAuth } from '@repo/auth'
+ *
+ * // Everything else comes from BETTER_AUTH_SECRET, BETTER_AUTH_URL and DATABASE_URL.
+ * export const auth = createAuth({
+ *   twoFactor: true,
+ *   session: { idleDays: 14 },
+ *   pages: { afterSignIn: '/home' },
+ * })
+ * ```
  */
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   given: GivenAuthOptions<P, R> = {},
@@ -162,11 +175,18 @@ export function createAuth<P extends string = Permission, R extends string = Org
   return {
     ...guards,
     ...sessions,
+    /**
+     * Whether a session may do `permission` to a resource, by roles and policies. Never throws; see {@link
+     * Can}.
+     */
     can: access.can,
     /** The host's origin, as browsers write it. */
     baseURL,
     /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
-    handler: Object.assign(handler, { baseURL }),
+    handler: Object.assign(handler, {
+      /** The host's origin, which `toNodeHandler` builds request URLs on. */
+      baseURL,
+    }),
     /** Better Auth's server functions, for everything that has no guard or form here. */
     api,
     /** The codes in the handler's answers that come from Better Auth, each with its message. */
@@ -253,6 +273,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     /** The jobs for a worker of `@repo/jobs`; `cron` says when it runs them. */
     jobs: createJobs(options, mails, events, deletion),
+    /** When a worker runs each of `jobs`, in UTC. */
     cron: authCron,
     /** Waits for the events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
@@ -275,16 +296,76 @@ export type Auth<P extends string = Permission, R extends string = OrganizationR
 /** The default instance, made from the environment on first use. */
 export const auth: Auth = lazy(() => createAuth())
 
-/** The default instance's session of a request; null if nobody is signed in with all factors. */
+/**
+ * The default instance's session of a request; null if nobody is signed in with all factors.
+ *
+ * @example
+ * ```ts
+ * import { getSession } from '@repo/auth'
+ *
+ * export async function greet(req: Request): Promise<Response> {
+ *   const session = await getSession(req)
+ *   return new Response(session ? `Signed in as ${session.userId}.` : 'Please sign in.')
+ * }
+ * ```
+ */
 export const getSession: Auth['getSession'] = (req, options) => auth.getSession(req, options)
-/** Returns the session. @throws `not_authenticated` (401), `mfa_required` (403) */
+/**
+ * Returns the session.
+ *
+ * @throws `not_authenticated` (401), `mfa_required` (403)
+ *
+ * @example
+ * ```ts
+ * import { requireAuth } from '@repo/auth'
+ * import { toResponse } from '@repo/core'
+ *
+ * export async function account(req: Request): Promise<Response> {
+ *   try {
+ *     const { userId, organizationId } = await requireAuth(req)
+ *     return Response.json({ userId, organizationId })
+ *   } catch (error) {
+ *     return toResponse(error) // 401 or 403 as problem+json
+ *   }
+ * }
+ * ```
+ */
 export const requireAuth: Auth['requireAuth'] = (req, options) => auth.requireAuth(req, options)
 /** Requires one of the roles. @throws as `requireAuth`, and `insufficient_role` (403) */
 export const requireRole: Auth['requireRole'] = (req, role) => auth.requireRole(req, role)
-/** Requires every one of the permissions. @throws as `requireAuth`, and `insufficient_permission` (403) */
+/**
+ * Requires every one of the permissions.
+ *
+ * @throws as `requireAuth`, and `insufficient_permission` (403)
+ *
+ * @example
+ * ```ts
+ * import { requirePermission } from '@repo/auth'
+ *
+ * export async function invite(req: Request): Promise<string> {
+ *   const { userId } = await requirePermission(req, 'users:create')
+ *   return userId
+ * }
+ * ```
+ */
 export const requirePermission: Auth['requirePermission'] = (req, ...permissions) =>
   auth.requirePermission(req, ...permissions)
-/** Requires an active organization. @throws as `requireAuth`, and `organization_required` (400) */
+/**
+ * Requires an active organization.
+ *
+ * @throws as `requireAuth`, and `organization_required` (400)
+ *
+ * @example
+ * ```ts
+ * import { forOrganization, requireOrganization } from '@repo/auth'
+ * import { db } from '@repo/db'
+ *
+ * export async function members(req: Request) {
+ *   const { organizationId } = await requireOrganization(req)
+ *   return forOrganization(db, organizationId).member.findMany()
+ * }
+ * ```
+ */
 export const requireOrganization: Auth['requireOrganization'] = (req) =>
   auth.requireOrganization(req)
 /** Requires a session that has shown a second factor. @throws as `requireAuth`, and `aal2_required` (403) */
@@ -292,7 +373,19 @@ export const requireAal2: Auth['requireAal2'] = (req) => auth.requireAal2(req)
 /** Requires a sign-in within `withinSeconds`. @throws as `requireAuth`, and `recent_sign_in_required` (403) */
 export const requireRecentSignIn: Auth['requireRecentSignIn'] = (req, options) =>
   auth.requireRecentSignIn(req, options)
-/** Whether a session may do `permission` to a resource, by the default roles. Never throws. */
+/**
+ * Whether a session may do `permission` to a resource, by the default roles. Never throws.
+ *
+ * @example
+ * ```ts
+ * import { can, getSession } from '@repo/auth'
+ *
+ * export async function mayEdit(req: Request, call: { organizationId: string; ownerId: string }) {
+ *   const session = await getSession(req)
+ *   return can(session, 'calls:update:own', call)
+ * }
+ * ```
+ */
 export const can: Auth['can'] = defaultAccess.can
 /** The signed-in user with name and address; null if nobody is signed in. */
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)

@@ -8,6 +8,7 @@
 export interface Session {
   /** The session's id, not the token in its cookie. */
   sessionId: string
+  /** The user's id. */
   userId: string
   /** The user's own role. */
   role: string

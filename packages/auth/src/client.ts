@@ -19,6 +19,16 @@ const accountClient = () =>
  *
  * @param baseURL the host's origin. Default: the page's origin.
  * @param fetchImpl for a program that keeps cookies itself. Default: the page's `fetch`.
+ *
+ * @example
+ * ```ts
+ * import { createAuthClient } from '@repo/auth/client'
+ *
+ * const client = createAuthClient()
+ *
+ * export const signIn = (email: string, password: string) =>
+ *   client.signIn.email({ email, password })
+ * ```
  */
 export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {
   return create({

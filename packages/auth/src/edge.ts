@@ -48,6 +48,18 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
  * Makes guards that read the access token from its cookie or its bearer header.
  *
  * @throws `invalid_options` (500) if `baseURL` is not an origin
+ *
+ * @example
+ * ```ts
+ * import { createEdge } from '@repo/auth/edge'
+ *
+ * const edge = createEdge({ baseURL: 'https://app.example.com' })
+ *
+ * export async function middleware(req: Request): Promise<Response | undefined> {
+ *   if (await edge.getSession(req)) return undefined
+ *   return Response.redirect('https://app.example.com/sign-in', 302)
+ * }
+ * ```
  */
 export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
   options: EdgeOptions<P, R>,

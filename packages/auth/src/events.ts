@@ -12,15 +12,30 @@
 import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 
+/** The user whom an event is about. */
+export interface EventUser {
+  /** The user's id. The row is gone after a deletion. */
+  id: string
+}
+
+/** The organization that an event is about. */
+export interface EventOrganization {
+  /** The organization's id. */
+  id: string
+  /** The number of its members now; 0 if the organization is gone. */
+  members: number
+}
+
 /** The host's handlers. */
 export interface AuthEvents {
-  userCreated?: (user: { id: string }) => Promise<unknown>
+  /** A user signed up, or signed in with a provider for the first time. */
+  userCreated?: (user: EventUser) => Promise<unknown>
   /** For a user who is deleted before `userCreated` was called, only this is called. */
-  userDeleted?: (user: { id: string }) => Promise<unknown>
+  userDeleted?: (user: EventUser) => Promise<unknown>
   /** The new address is in the user's row. */
-  emailChanged?: (user: { id: string }) => Promise<unknown>
-  /** A member joined, left or changed roles. `members` is their number now, 0 if the organization is gone. */
-  membersChanged?: (organization: { id: string; members: number }) => Promise<unknown>
+  emailChanged?: (user: EventUser) => Promise<unknown>
+  /** A member joined, left or changed roles. */
+  membersChanged?: (organization: EventOrganization) => Promise<unknown>
 }
 
 /** Delivers the events of one instance. */

@@ -21,6 +21,7 @@ export type { Device } from './account/device.ts'
 export type { UserExport } from './account/export.ts'
 export {
   type AuditAction,
+  type AuditDetail,
   type AuditEntry,
   type AuditFilter,
   type AuditPage,
@@ -55,7 +56,7 @@ export type { ConfirmationState } from './confirmation.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv, authFromEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
-export type { AuthEvents } from './events.ts'
+export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
 export {
@@ -69,13 +70,14 @@ export {
   integrationEnv,
   integrations,
   listIntegrations,
+  type Reencrypted,
   reencryptIntegrations,
   saveIntegration,
 } from './integrations.ts'
 export type { ApiLimits } from './limits.ts'
 export type { NewOAuthClient, OAuthClientKeys, OAuthServerOptions } from './oauth-server.ts'
 export type { OidcProvider, OidcProviders } from './oidc.ts'
-export type { AuthOptions, GivenAuthOptions, Pages } from './options.ts'
+export type { AuthOptions, AuthSender, GivenAuthOptions, Pages } from './options.ts'
 export {
   defaultRoles,
   defineRoles,
@@ -87,5 +89,5 @@ export {
   type UserRole,
 } from './permissions.ts'
 export type { MicrosoftKeys, ProviderKeys } from './providers.ts'
-export type { Guards, OrganizationSession, ReadOptions, Role } from './session.ts'
+export type { Guards, OrganizationSession, ReadOptions, RecentOptions, Role } from './session.ts'
 export type { SessionInfo } from './sessions.ts'

@@ -41,8 +41,18 @@ export type Credentials = Record<string, unknown>
 export interface Integration {
   /** The system that it connects to, in the host's own word, such as `crm`. */
   type: string
+  /** When credentials were first saved. */
   createdAt: Date
+  /** When credentials were last saved, or encrypted with another key. */
   updatedAt: Date
+}
+
+/** The result of `reencryptIntegrations`. */
+export interface Reencrypted {
+  /** How many rows were encrypted anew. */
+  rotated: number
+  /** The ids of the rows that no key decrypts. */
+  unreadable: string[]
 }
 
 /** Stores and reads the credentials of integrations. */
@@ -71,10 +81,9 @@ export interface Integrations {
   deleteIntegration(organizationId: string, type: string): Promise<boolean>
   /**
    * Encrypts the credentials of all organizations with the first key; after that the other keys can be
-   * removed. It can be repeated at any time. Credentials that are saved meanwhile stay as saved. `unreadable`
-   * lists the ids of the rows that no key decrypts.
+   * removed. It can be repeated at any time. Credentials that are saved meanwhile stay as saved.
    */
-  reencryptIntegrations(): Promise<{ rotated: number; unreadable: string[] }>
+  reencryptIntegrations(): Promise<Reencrypted>
 }
 
 /** The options of `createIntegrations`. */

@@ -42,7 +42,11 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
+      /**
+       * Better Auth's own endpoint for a clicked link. Pages use `confirmMagicLink`, which needs a button.
+       */
       magicLinkVerify: withStandIns(plugin.endpoints.magicLinkVerify),
+      /** Mails a link to sign in. Answers alike for known and unknown addresses. */
       signInMagicLink: createAuthEndpoint(
         '/sign-in/magic-link',
         {
@@ -63,6 +67,7 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
           return ctx.json({ status: true })
         },
       ),
+      /** Signs in by the token of the mail, which works once, and sets the cookies. */
       confirmMagicLink: createAuthEndpoint(
         '/sign-in/magic-link/confirm',
         {

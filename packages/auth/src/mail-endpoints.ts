@@ -23,6 +23,7 @@ export function mailEndpoints(mails: Mails) {
     id: 'tollgate-mails',
     endpoints: {
       // Better Auth uses these names too, and an endpoint with the same name replaces its own.
+      /** Mails a link to set a new password. Answers alike for known and unknown addresses. */
       requestPasswordReset: createAuthEndpoint(
         '/request-password-reset',
         {
@@ -35,6 +36,7 @@ export function mailEndpoints(mails: Mails) {
           return ctx.json(ANSWER)
         },
       ),
+      /** Mails the confirmation link again. Answers alike for known and unknown addresses. */
       sendVerificationEmail: createAuthEndpoint(
         '/send-verification-email',
         {

@@ -39,8 +39,20 @@ export interface RequireOptions extends ReadOptions {
 
 /** An endpoint's answer. `code` is the same as in a form's `?error=`. */
 export type AuthAnswer =
-  | { ok: true; data: unknown }
-  | { ok: false; status: number; code: string; message: string }
+  | {
+      ok: true
+      /** The body of the answer; null where it is not JSON. */
+      data: unknown
+    }
+  | {
+      ok: false
+      /** The HTTP status. */
+      status: number
+      /** A code of `ERRORS.md`, such as `invalid_email_or_password`. */
+      code: string
+      /** A sentence in English for the developer. Translate the code for people. */
+      message: string
+    }
 
 /** A server action for `<form action>` and for `useActionState`. */
 export interface NextFormAction {
@@ -88,6 +100,7 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
   }
 
   return {
+    /** The present request, for every function that takes one. Its path is unknown. */
     request,
     /** The session, in a server component or a server action; null if nobody is signed in. */
     async getSession(options?: ReadOptions): Promise<Session | null> {
@@ -165,7 +178,9 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
     },
     /** For `app/api/auth/[...all]/route.ts`: `export const { GET, POST } = handlers`. */
     handlers: {
+      /** Answers `GET` requests with Better Auth's endpoints. */
       GET: (req: Request): Promise<Response> => auth.handler(req),
+      /** Answers `POST` requests with Better Auth's endpoints. */
       POST: (req: Request): Promise<Response> => auth.handler(req),
     },
   }

@@ -186,6 +186,7 @@ const tokenHash = (keys: Keys) => async (token: string, type: string) =>
 
 /** An OAuth client to register. */
 export interface NewOAuthClient {
+  /** The name that users see when they are asked to allow the client. */
   name: string
   /** The scopes that the client may ask for. */
   scopes: string[]

@@ -19,6 +19,7 @@ import { AuthError } from './errors.ts'
 export interface OidcProvider {
   /** The issuer exactly as in its discovery document, such as `https://id.example.com/realms/acme`. */
   issuer: string
+  /** The host's id at the provider. */
   clientId: string
   /** Left out for a public client. PKCE is sent in both cases. */
   clientSecret?: string

@@ -22,6 +22,12 @@ import type { OrganizationRole, Permission } from './permissions.ts'
 import type { Providers } from './providers.ts'
 import type { GivenKeys } from './signing-keys.ts'
 
+/** The part of `@repo/email` that auth calls. */
+export interface AuthSender {
+  /** Sends one mail of a built-in template, as `sendEmail` of `@repo/email` does. */
+  sendEmail: typeof sendEmail
+}
+
 /** The options of `createAuth`. */
 export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
   extends Providers,
@@ -35,7 +41,7 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   /** The product's name, as devices and authenticator apps show it. Default: the host's name. */
   appName?: string
   /** Sends the mails. Default: `sendEmail` of `@repo/email`. */
-  sender?: { sendEmail: typeof sendEmail }
+  sender?: AuthSender
   /**
    * Lets users turn on a second factor: codes of an authenticator app, and backup codes. Every kind of
    * sign-in then asks for it. Default false.
@@ -80,12 +86,14 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   rateLimit?: boolean
   /** Limits how many rows one user can have. */
   bounds?: Partial<Bounds>
+  /** How long sessions live. Default: 7 days without use, 30 days in all. */
   session?: {
     /** How many days a session lives without being used. Default 7. */
     idleDays?: number
     /** How many days a session lives at the most, up to 400. Default 30. */
     absoluteDays?: number
   }
+  /** How access tokens are signed. Default: `ES256`, with keys in the database. */
   accessToken?: {
     /** The signing algorithm. Default `ES256`. */
     alg?: AccessTokenAlg

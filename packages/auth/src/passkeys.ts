@@ -45,7 +45,9 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
     ...plugin,
     endpoints: {
       ...plugin.endpoints,
+      /** Signs in by the answer of a passkey, and sets the cookies. */
       verifyPasskeyAuthentication: withoutCounter(plugin.endpoints.verifyPasskeyAuthentication),
+      /** Removes a passkey of the caller, unless it is the last way to sign in. Requires a recent sign-in. */
       // Replaces the plugin's own endpoint, which would delete the last way to sign in, or both of the last
       // two at once.
       deletePasskey: createAuthEndpoint(

@@ -70,7 +70,9 @@ export const ROLES = {
 export interface Roles<P extends string = Permission, R extends string = OrganizationRole> {
   /** All permissions, without the `:own` forms. */
   readonly permissions: readonly string[]
+  /** The names of the roles. */
   readonly names: readonly R[]
+  /** Whether `name` is one of the roles. */
   isRole(name: unknown): name is R
   /**
    * Whether `role` has `permission`. A role that has a permission also has its `:own` form. False for null

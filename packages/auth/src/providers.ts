@@ -11,7 +11,9 @@ import type { GithubProfile, MicrosoftEntraIDProfile } from 'better-auth/social-
 
 /** The keys of a provider. */
 export interface ProviderKeys {
+  /** The host's id at the provider. */
   clientId: string
+  /** The host's secret at the provider. */
   clientSecret: string
   /**
    * The origin of a stand-in for tests and development. It answers under the provider's own paths: GitHub's
@@ -32,8 +34,11 @@ export interface MicrosoftKeys extends ProviderKeys {
 
 /** The providers that have options of their own. */
 export interface Providers {
+  /** Sign-in with GitHub. Default: off. */
   github?: ProviderKeys
+  /** Sign-in with Google. Default: off. */
   google?: ProviderKeys
+  /** Sign-in with Microsoft. Default: off. */
   microsoft?: MicrosoftKeys
 }
 

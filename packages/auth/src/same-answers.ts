@@ -20,8 +20,14 @@ export const passwordEndpoints = () =>
     id: 'tollgate-addresses',
     endpoints: {
       // Better Auth uses these names too, and an endpoint with the same name replaces its own.
+      /**
+       * Signs up by address and password, and mails the confirmation. Answers alike for known and unknown
+       * addresses.
+       */
       signUpEmail: withStandIns(sameSignUp(signUpEmail())),
+      /** Signs in by address and password, and sets the cookies. A second factor may follow. */
       signInEmail: withStandIns(sameSignIn(signInEmail())),
+      /** Better Auth's own confirmation. Pages use `confirmEmail`, which needs a button. */
       verifyEmail: withStandIns(verifyEmail),
     },
   }) satisfies BetterAuthPlugin

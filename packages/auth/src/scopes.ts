@@ -24,6 +24,7 @@ export interface Client {
   /** The user on whose behalf the client acts; null for a service's own token. */
   userId: string | null
   scopes: string[]
+  /** When the token expires. */
   expiresAt: Date
 }
 

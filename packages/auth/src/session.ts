@@ -22,6 +22,12 @@ export interface ReadOptions {
   fresh?: boolean
 }
 
+/** The options of `requireRecentSignIn`. */
+export interface RecentOptions {
+  /** How long ago the user may have signed in or shown the second factor. */
+  withinSeconds: number
+}
+
 /** The session of a user who acts for an organization and is a member of it. */
 export interface OrganizationSession extends Session {
   organizationId: string
@@ -78,7 +84,7 @@ export interface Guards<P extends string = Permission, R extends string = Organi
    *
    * @throws `not_authenticated` (401), `mfa_required` (403), `recent_sign_in_required` (403)
    */
-  requireRecentSignIn(req: Request, options: { withinSeconds: number }): Promise<Session>
+  requireRecentSignIn(req: Request, options: RecentOptions): Promise<Session>
 }
 
 /** The dependencies of `createGuards`. */

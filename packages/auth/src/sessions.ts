@@ -25,6 +25,7 @@ export interface SessionInfo extends Device {
   sessionId: string
   /** Whether it is the session of the request. */
   isCurrent: boolean
+  /** When the user signed in. */
   createdAt: Date
   /** When the session was last refreshed. A session in use is refreshed every few minutes. */
   lastUsedAt: Date

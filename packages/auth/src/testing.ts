@@ -41,17 +41,27 @@ export interface TestAuth extends Auth {
 
 /** The parts of a test's request. The default method is GET. */
 export interface TestRequest {
+  /** Default `GET`. */
   method?: string
+  /** The `Cookie` header. Default: none. */
   cookie?: string
+  /** Further headers. Default: none. */
   headers?: Record<string, string>
+  /** Default: none. */
   body?: string
 }
 
 /** The password that `signIn` uses. */
 export const TEST_PASSWORD = 'correct horse battery'
 
+/** The options of `createTestAuth`. */
+export interface TestAuthOptions extends Partial<AuthOptions> {
+  /** The test's own database. */
+  db: Database
+}
+
 /** Makes an auth instance for tests. Rate limits are off by default. */
-export function createTestAuth(options: Partial<AuthOptions> & { db: Database }): TestAuth {
+export function createTestAuth(options: TestAuthOptions): TestAuth {
   const outbox = createOutbox()
   const logger = options.logger ?? createTestLogger()
   const auth = createAuth({

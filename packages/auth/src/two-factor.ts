@@ -191,9 +191,11 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
       ...plugin.endpoints,
       // These replace the plugin's own endpoints, which do not use a code up, and trust the first cookie they
       // see.
+      /** Shows the second factor by a code of the authenticator app. Each code works once. */
       verifyTOTP: createAuthEndpoint('/two-factor/verify-totp', VERIFICATION, (ctx) =>
         verify(ctx, 'totp', ctx.body.code),
       ),
+      /** Shows the second factor by a backup code. Each code works once. */
       verifyBackupCode: createAuthEndpoint('/two-factor/verify-backup-code', VERIFICATION, (ctx) =>
         verify(ctx, 'backup-code', ctx.body.code),
       ),

@@ -9,31 +9,90 @@ import type { Logger } from '@repo/core'
 /** A problem that a person should hear of at once. */
 export type Alert =
   /** An object at the provider needs a person's decision; see `pnpm billing subscriptions`. */
-  | { code: Problem['reason']; ownerId: string; id: string }
+  | {
+      /** What is wrong with the object. */
+      code: Problem['reason']
+      /** The user or organization whose object it is. */
+      ownerId: string
+      /** The provider's id of the object. */
+      id: string
+    }
   /** An event has failed on its last try. */
-  | { code: 'event_dead'; provider: string; eventId: string; type: string; reason: string | null }
+  | ({
+      code: 'event_dead'
+      /** The event's type, in the provider's words. */
+      type: string
+      /** The code of the last error. Null: none was stored. */
+      reason: string | null
+    } & NamedEvent)
   /** The database refuses every claim of this event. */
-  | { code: 'event_stuck'; provider: string; eventId: string }
-  /** The Stripe key belongs to another account or mode than the stored customers. Null: not known. */
-  | { code: 'other_account'; account: string | null; noted: string | null }
+  | ({ code: 'event_stuck' } & NamedEvent)
+  /** The Stripe key belongs to another account or mode than the stored customers. */
+  | {
+      code: 'other_account'
+      /** The key's account. Null: not known. */
+      account: string | null
+      /** The account of the stored customers. Null: not known. */
+      noted: string | null
+    }
   /** The nightly comparison stopped, because more than a few customers no longer exist at Stripe. */
-  | { code: 'customers_gone'; gone: number; compared: number }
+  | {
+      code: 'customers_gone'
+      /** Customers that Stripe does not know. */
+      gone: number
+      /** Customers that were compared. */
+      compared: number
+    }
   /** Of the events that arrived in the last hour and were tried, too few succeeded. */
-  | { code: 'success_rate_low'; rate: number; threshold: number }
+  | ({ code: 'success_rate_low' } & CrossedShare)
   /** An event took too long from its arrival to the commit of its work, waits included. */
-  | { code: 'processing_slow'; seconds: number }
+  | {
+      code: 'processing_slow'
+      /** How long the event took. */
+      seconds: number
+    }
   /** Events that are due wait too long. Check that a worker is running. */
-  | { code: 'backlog_old'; ageSeconds: number; size: number }
+  | {
+      code: 'backlog_old'
+      /** For how long the oldest event has been due. */
+      ageSeconds: number
+      /** How many events are due. */
+      size: number
+    }
   /** Too many credit accounts have a balance that is not the sum of their transactions; see `reconcileCredits`. */
-  | { code: 'credits_drifted'; rate: number; threshold: number }
+  | ({ code: 'credits_drifted' } & CrossedShare)
   /** A person has to look at an order; see `pnpm billing orders`. */
-  | { code: 'order_needs_attention'; id: string; reason: string }
+  | {
+      code: 'order_needs_attention'
+      /** The order's id. */
+      id: string
+      /** The code of what is wrong with it. */
+      reason: string
+    }
   /** Of the orders whose payment succeeded or failed in the last day, too few were fulfilled. */
-  | { code: 'fulfilment_rate_low'; rate: number; threshold: number }
+  | ({ code: 'fulfilment_rate_low' } & CrossedShare)
   /** Too many orders were refunded in the last day, compared with the orders completed in it. */
-  | { code: 'refund_rate_high'; rate: number; threshold: number }
+  | ({ code: 'refund_rate_high' } & CrossedShare)
   /** A worker runs the default instance although the host has its own. Effects wait; see `pnpm billing effects`. */
-  | { code: 'other_instance'; lacking: string }
+  | {
+      code: 'other_instance'
+      /** What this instance lacks, in words. */
+      lacking: string
+    }
+
+interface NamedEvent {
+  /** The provider that sent the event. */
+  provider: string
+  /** The provider's id of the event. */
+  eventId: string
+}
+
+interface CrossedShare {
+  /** The measured share, from 0 to 1. */
+  rate: number
+  /** The limit that it has crossed, from `limits`. */
+  threshold: number
+}
 
 /** The thresholds of the alerts. Shares are from 0 to 1. */
 export interface AlertLimits {
@@ -78,6 +137,7 @@ export function createAlert(
 export interface Problem {
   /** The provider's id of the object. */
   id: string
+  /** What is wrong with the object. */
   reason:
     | 'first_payment_failed'
     | 'first_payment_pending'

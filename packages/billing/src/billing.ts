@@ -58,6 +58,25 @@ export interface Billing extends Functions {
  *
  * @throws `invalid_options` (500) for products with credits beside those of their plan, a negative
  * `pastDueGraceDays`, or settings of the checkout that contradict each other
+ *
+ * @example
+ * ```ts
+ * import { createBilling, definePlans } from '@repo/billing'
+ *
+ * const plans = definePlans({
+ *   FREE: { name: 'Free' },
+ *   TEAM: {
+ *     name: 'Team',
+ *     prices: {
+ *       month: { lookupKey: 'team_month', amount: 2900, currency: 'eur' },
+ *       year: { lookupKey: 'team_year', amount: 29000, currency: 'eur' },
+ *     },
+ *   },
+ * })
+ *
+ * // The keys come from STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET, APP_URL and DATABASE_URL.
+ * export const billing = createBilling({ plans, products: {} })
+ * ```
  */
 export function createBilling(options: BillingOptions = {}): Billing {
   return instanceOf(createContext(options))

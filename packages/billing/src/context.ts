@@ -31,6 +31,7 @@ export interface Owner {
 
 /** The part of `@repo/email` that billing calls. */
 export interface Sender {
+  /** Sends one mail of a built-in template, as `sendEmail` of `@repo/email` does. */
   sendEmail: typeof sendEmail
 }
 

@@ -72,11 +72,13 @@ export interface BillingOptions {
   products?: Products
   /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
   provider?: PaymentProvider
+  /** The path of the payment callback, and the limits of its callers; see `OrderSettings` for the defaults. */
   orders?: OrderSettings
   /** Default: `sendEmail` of `@repo/email`. */
   sender?: Sender
   /** Secrets and addresses are masked before the logger gets them. Default: JSON lines on standard error. */
   logger?: Logger
+  /** The clock of periods, trials and expiry. Default: the system's. Tests pass one that they move. */
   clock?: Clock
   /** The host's origin. Default `APP_URL`. */
   appUrl?: string
@@ -95,9 +97,11 @@ export interface BillingOptions {
   effects?: EffectHandlers
   /** The thresholds of low balances, the handlers of low balances, and group commit. */
   credits?: CreditSettings
+  /** How stored events are processed, retried and kept; see `EventSettings` for the defaults. */
   events?: EventSettings
   /** Receives alerts, which are also logged as warnings. Default: they are only logged. */
   onAlert?: (alert: Alert) => unknown
+  /** The thresholds of the alerts; see `AlertLimits` for the defaults. */
   limits?: AlertLimits
   /** Settings of all Stripe checkout pages, those of orders included. A call may override them. */
   checkout?: CheckoutSettings

@@ -2,7 +2,7 @@ export type { Alert, AlertLimits, Problem } from './alerts.ts'
 export { type Billing, billing, createBilling } from './billing.ts'
 export type { BookingLinkMetadata } from './bookings/calcom.ts'
 export { type Calcom, calcomEnv } from './bookings/settings.ts'
-export type { PlanCredits } from './catalog/plan-credits.ts'
+export type { PlanCredits, Rollover } from './catalog/plan-credits.ts'
 export {
   definePlans,
   type Interval,
@@ -33,23 +33,29 @@ export type {
   PaymentIntentOptions,
   PaymentMetadata,
 } from './checkout/payments.ts'
-export type { PortalInput } from './checkout/portal.ts'
+export type { PortalInput, PortalSession } from './checkout/portal.ts'
 export type { Checkout } from './checkout/sessions.ts'
 export type { EventSettings, Owner, Sender } from './context.ts'
 export { appEnv, type BillingOptions } from './create-context.ts'
 export type { CreditSettings, LowBalance } from './credits/settings.ts'
 export type { NotedAccount } from './customers/account.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects/facts.ts'
-export type { RecordedEffect, RedeliveredEffect } from './effects/waiting.ts'
+export type { ListWaitingOptions, RecordedEffect, RedeliveredEffect } from './effects/waiting.ts'
 export { BillingError, type BillingErrorCode } from './errors.ts'
 export * from './functions/checkout.ts'
 export * from './functions/customers.ts'
 export * from './functions/subscriptions.ts'
 export * from './functions/webhooks.ts'
 export { CANCEL_REASONS, type CancelOptions, type CancelReason } from './lifecycle/cancel.ts'
-export type { PlanChangeQuote } from './lifecycle/plan-quote.ts'
+export type { QuotedPlanChange } from './lifecycle/plan-change.ts'
+export type { NextInvoice, PlanChangeQuote } from './lifecycle/plan-quote.ts'
 export type { PlanChange } from './lifecycle/plan-target.ts'
-export type { FlaggedSubscription, Resolution, ResolveOptions } from './lifecycle/resolve.ts'
+export type {
+  FlaggedSubscription,
+  RefundedAmount,
+  Resolution,
+  ResolveOptions,
+} from './lifecycle/resolve.ts'
 export type { ForgetOptions } from './owners/owners.ts'
 export { createCreemClient } from './providers/creem/client.ts'
 export { createCreemProvider } from './providers/creem/provider.ts'
@@ -62,7 +68,9 @@ export {
 } from './providers/local/provider.ts'
 export type {
   CheckoutInput,
+  InvoiceShare,
   PaymentProvider,
+  PortalPageInput,
   ProviderCheckout,
   ProviderHint,
   ProviderPayment,
@@ -83,6 +91,7 @@ export {
 export { pushPlans } from './providers/stripe/prices.ts'
 export { createStripeProvider } from './providers/stripe/provider.ts'
 export type {
+  ListedSubscription,
   OwnerSubscription,
   PauseCollection,
   PendingChange,

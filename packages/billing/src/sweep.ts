@@ -8,6 +8,12 @@ import { isTollgateError, type Logger } from '@repo/core'
 import { isConnectionLost } from './connection-lost.ts'
 import { isBillingError } from './errors.ts'
 
+/** The options of a sweep. */
+export interface SweepOptions {
+  /** Stops the sweep after the row at hand. Default: it runs to the end. */
+  signal?: AbortSignal
+}
+
 /**
  * Runs `work` for one row. Where it throws, the row's ids and the error's code are logged under the message
  * `failure`, and undefined is returned.

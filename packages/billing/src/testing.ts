@@ -44,8 +44,14 @@ export function stripeWebhookRequest(event: unknown, options: StripeRequestOptio
   return post(payload, { 'stripe-signature': signature })
 }
 
+/** The options of `calcomWebhookRequest`. */
+export interface CalcomRequestOptions {
+  /** The webhook's signing secret. */
+  secret: string
+}
+
 /** A signed delivery by Cal.com. A string is sent as it is, anything else as JSON. */
-export function calcomWebhookRequest(event: unknown, options: { secret: string }): Request {
+export function calcomWebhookRequest(event: unknown, options: CalcomRequestOptions): Request {
   const payload = typeof event === 'string' ? event : JSON.stringify(event)
   const signature = createHmac('sha256', options.secret).update(payload).digest('hex')
   return post(payload, {

@@ -5,7 +5,9 @@
  * @module
  */
 
+/** Tells domain time. Tests pass a clock that they move. */
 export interface Clock {
+  /** The present moment of domain time. */
   now(): Date
 }
 

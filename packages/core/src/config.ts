@@ -13,7 +13,9 @@ type AnyJob = JobDefinition<any>
 
 /** The members of an instance of `createAuth` or `createBilling` that a worker uses. */
 export interface ConfiguredInstance {
+  /** The instance's jobs. */
   readonly jobs: readonly AnyJob[]
+  /** When a worker runs them, in UTC. */
   readonly cron: readonly CronEntry[]
 }
 

@@ -30,6 +30,7 @@ export class EncryptionError extends TollgateError<EncryptionErrorCode> {
  */
 export type Context = readonly string[]
 
+/** The options of `createEncryption`. */
 export interface EncryptionOptions {
   /**
    * The form in which secrets are written; both forms can be read. `three-parts` is `iv:authTag:ciphertext`

@@ -4,7 +4,9 @@
  * @module
  */
 
+/** The options of an error. */
 export interface ErrorOptionsWithHeaders {
+  /** The error that led to this one. It is logged and never answered. */
   cause?: unknown
   /** Headers of the HTTP response, e.g. `{ 'retry-after': '30' }`. */
   headers?: Record<string, string>
@@ -22,7 +24,9 @@ export class TollgateError<Code extends string = string> extends Error {
   readonly code: Code
   /** The HTTP status that fits the error. */
   readonly status: number
+  /** Headers of the HTTP response, such as `retry-after`; empty unless the error was made with some. */
   readonly headers: Record<string, string>
+  /** The title of the HTTP response. Undefined: the name of the status. */
   readonly title: string | undefined
 
   constructor(code: Code, status: number, message: string, options: ErrorOptionsWithHeaders = {}) {
@@ -52,6 +56,19 @@ export function isTollgateError<Code extends string = string>(
 /**
  * The HTTP response for an error, as `application/problem+json` (RFC 9457) with `code` beside the standard
  * members. Any error that is not a Tollgate error becomes a bare 500, so that its message stays internal.
+ *
+ * @example
+ * ```ts
+ * import { toResponse } from '@repo/core'
+ *
+ * export async function answer(work: () => Promise<unknown>): Promise<Response> {
+ *   try {
+ *     return Response.json(await work())
+ *   } catch (error) {
+ *     return toResponse(error)
+ *   }
+ * }
+ * ```
  */
 export function toResponse(error: unknown): Response {
   const known = isTollgateError(error)

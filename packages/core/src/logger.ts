@@ -13,9 +13,13 @@ export type LogMethod = (fields: object, message?: string) => void
 
 /** The part of pino's interface that the packages use. */
 export interface Logger {
+  /** Steps that help to find a fault. */
   debug: LogMethod
+  /** What happened as it should. */
   info: LogMethod
+  /** What a person should look at some day, alerts included. */
   warn: LogMethod
+  /** What failed. */
   error: LogMethod
 }
 

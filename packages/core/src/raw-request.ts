@@ -6,6 +6,12 @@
 
 import { connect, type Socket } from 'node:net'
 
+/** The options of `sendRaw`. */
+export interface RawOptions {
+  /** Whether our side is closed after the bytes. Default false. */
+  end?: boolean
+}
+
 /**
  * Sends `bytes`, one character each, over a new connection. Resolves with everything the server sends until
  * it closes the connection, so send `Connection: close`. `end` closes our side after the bytes.
@@ -13,7 +19,7 @@ import { connect, type Socket } from 'node:net'
 export function sendRaw(
   port: number,
   bytes: string,
-  { end = false }: { end?: boolean } = {},
+  { end = false }: RawOptions = {},
 ): Promise<string> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1')

@@ -13,7 +13,9 @@ export { beginRaw, sendRaw, statusesOf } from './raw-request.ts'
 
 /** A clock that a test moves. */
 export interface TestClock extends Clock {
+  /** Moves the clock forward. */
   advance(milliseconds: number): void
+  /** Sets the clock, also backwards. */
   set(now: Date): void
 }
 
@@ -35,14 +37,23 @@ export function createTestClock(start: Date | string = '2026-01-01T00:00:00Z'): 
 export interface LogEntry {
   level: keyof Logger
   fields: object
+  /** The sentence; undefined where the entry had none. */
   message: string | undefined
+}
+
+/** A logger of a test. */
+export interface TestLogger extends Logger {
+  /** Everything that was logged, the oldest first. */
+  entries: LogEntry[]
+  /** All entries as one string, to assert what the log does not contain. */
+  readonly text: string
 }
 
 /**
  * A logger that keeps its entries. `text` is all of them as one string, to assert what the log does not
  * contain.
  */
-export function createTestLogger(): Logger & { entries: LogEntry[]; readonly text: string } {
+export function createTestLogger(): TestLogger {
   const entries: LogEntry[] = []
   const keep = (level: keyof Logger) => (fields: object, message?: string) => {
     entries.push({ level, fields, message })

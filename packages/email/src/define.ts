@@ -9,6 +9,7 @@ import { z } from 'zod'
 
 /** A template: the schema of its props, a subject, a component, and sample props. */
 export interface EmailTemplate<Schema extends z.ZodType = z.ZodType> {
+  /** The props of the template, which are checked before anything is sent. */
   schema: Schema
   /** The subject. Control characters become spaces, so props cannot add headers. */
   subject(props: z.output<Schema>): string
@@ -27,7 +28,22 @@ export type EmailProps<Templates extends EmailTemplates, Name extends keyof Temp
   Templates[Name]['schema']
 >
 
-/** Returns `template` and lets TypeScript check its parts against each other. */
+/**
+ * Returns `template` and lets TypeScript check its parts against each other.
+ *
+ * @example
+ * ```tsx
+ * import { defineEmail } from '@repo/email'
+ * import { z } from 'zod'
+ *
+ * export const DigestEmail = defineEmail({
+ *   schema: z.object({ items: z.int() }),
+ *   subject: ({ items }) => `${items} new items`,
+ *   component: ({ items }) => <p>{items} new items</p>,
+ *   preview: { items: 3 },
+ * })
+ * ```
+ */
 export function defineEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,
 ): EmailTemplate<Schema> {

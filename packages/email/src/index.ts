@@ -1,4 +1,4 @@
-export { createResend, resend, resendEnv } from './client.ts'
+export { createResend, type ResendOptions, resend, resendEnv } from './client.ts'
 export {
   defineEmail,
   type EmailProps,

@@ -24,10 +24,13 @@ export interface OutboxMail extends EmailMessage {
   createdAt: string
 }
 
+/** The options of `outboxTransport`. */
 export interface OutboxOptions {
+  /** The folder of the mails, which is made with the first one. */
   folder: string
   /** The URL of the mailbox page: the log line names `<mailboxUrl>/<id>`. */
   mailboxUrl?: string
+  /** Gets a line for each mail. Default: JSON lines on standard error. */
   logger?: Logger
 }
 

@@ -23,7 +23,11 @@ const DOCTYPE =
 /** The most characters of a subject; inboxes cut off longer ones. */
 const MAX_SUBJECT = 200
 
-/** @throws `invalid_props`, which names each invalid property and no values */
+/**
+ * Renders a template to subject, HTML and plain text, without sending anything.
+ *
+ * @throws `invalid_props` (400), which names each invalid property and no values
+ */
 export async function renderEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,
   props: z.input<Schema>,

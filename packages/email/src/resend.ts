@@ -9,6 +9,7 @@ import type { Resend } from 'resend'
 import { EmailError } from './errors.ts'
 import type { Delivery, EmailMessage, Transport } from './transport.ts'
 
+/** The options of `resendTransport`. */
 export interface ResendTransportOptions {
   /** The number of attempts. Default 3. */
   attempts?: number

@@ -29,6 +29,7 @@ export const emailEnv = z.object({
   EMAIL_MAILBOX_URL: z.url().optional(),
 })
 
+/** The options of one mail. */
 export interface SendOptions {
   /**
    * Names the mail, e.g. `welcome/<user id>`: it is sent once, however often the call is repeated. At most
@@ -37,6 +38,7 @@ export interface SendOptions {
   idempotencyKey?: string
   /** The address for replies. Default: replies go to the sender. */
   replyTo?: string
+  /** Further headers of the mail. Default: none. */
   headers?: Record<string, string>
   /** Aborts the sending, including a running attempt. */
   signal?: AbortSignal
@@ -63,6 +65,7 @@ export interface Sender<Templates extends EmailTemplates = BuiltInEmails> {
   sendEmail: SendEmail<Templates>
 }
 
+/** The options of `createSender`. */
 export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails> {
   /** Default: the built-in templates. Spread `builtInEmails` beside your own. */
   templates?: Templates
@@ -70,10 +73,21 @@ export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails>
   transport?: Transport
   /** Default `EMAIL_FROM`. If that is empty, the outbox and a given `transport` use a placeholder. */
   from?: string
+  /** The logger of the outbox; its entries are masked. Default: JSON lines on standard error. */
   logger?: Logger
 }
 
-/** Creates a sender with its own templates, transport or address. Reads the environment at the first mail. */
+/**
+ * Creates a sender with its own templates, transport or address. Reads the environment at the first mail.
+ *
+ * @example
+ * ```ts
+ * import { createSender } from '@repo/email'
+ *
+ * const { sendEmail } = createSender({ from: 'Acme <hello@acme.example>' })
+ * await sendEmail('WelcomeEmail', 'ada@example.com', { verifyUrl: 'https://acme.example/verify' })
+ * ```
+ */
 export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   options: SenderOptions<Templates> = {},
 ): Sender<Templates> {
@@ -138,5 +152,19 @@ function requireRecipient(to: string): string {
 
 const defaultSender = createSender()
 
-/** Sends a mail with the built-in templates. Nothing is read from the environment before the first mail. */
+/**
+ * Sends a mail with the built-in templates. Nothing is read from the environment before the first mail.
+ *
+ * @example
+ * ```ts
+ * import { sendEmail } from '@repo/email'
+ *
+ * await sendEmail(
+ *   'PasswordResetEmail',
+ *   'ada@example.com',
+ *   { resetUrl: 'https://acme.example/reset', expiresInMinutes: 30 },
+ *   { idempotencyKey: 'reset/user_1/1' },
+ * )
+ * ```
+ */
 export const sendEmail: SendEmail = (...args) => defaultSender.sendEmail(...args)

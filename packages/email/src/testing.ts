@@ -9,22 +9,29 @@ import { EmailError } from './errors.ts'
 import { createSender, type Sender } from './send.ts'
 import type { EmailMessage, Transport } from './transport.ts'
 
+/** A mail that was captured. */
 export interface CapturedMail extends EmailMessage {
+  /** The id that the transport returned. */
   id: string
 }
 
+/** Mails of a test in place of a provider. */
 export interface CapturedOutbox {
   /** The mails that were sent, the oldest first. */
   readonly sent: readonly CapturedMail[]
   /** How often a mail was requested, including duplicates and failures. */
   readonly attempts: number
+  /** The mails to one address, the oldest first. */
   to(address: string): CapturedMail[]
   /** The newest mail of `template`; throws if there is none. */
   last(template: string): CapturedMail
   /** Makes the next sending fail with `error`. Default: the provider cannot be reached. */
   failNext(error?: Error): void
+  /** Forgets all mails. */
   clear(): void
+  /** The transport that captures, for a sender with own templates. */
   transport: Transport
+  /** A sender of the built-in templates that captures. */
   sender: Sender
 }
 

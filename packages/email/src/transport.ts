@@ -9,12 +9,19 @@
 export interface EmailMessage {
   /** The template's name. */
   template: string
+  /** The recipient: one bare address. */
   to: string
+  /** The sender: `Acme <hello@acme.example>` or a bare address. */
   from: string
+  /** The address for replies. Default: the sender. */
   replyTo?: string
+  /** The subject, on one line. */
   subject: string
+  /** The mail for programs that show HTML. */
   html: string
+  /** The same mail as plain text. */
   text: string
+  /** Further headers of the mail. Default: none. */
   headers?: Record<string, string>
   /** Names the mail: a mail with the same key is delivered once within at least a day. */
   idempotencyKey?: string

@@ -8,8 +8,11 @@
 import type { Logger } from '@repo/core'
 import type { Db } from '@repo/db'
 
+/** The options of `createBacklogWatch`. */
 export interface BacklogWatchOptions {
+  /** The database of the queue. */
   db: Pick<Db, '$queryRaw'>
+  /** Gets the warning. */
   logger: Logger
   /** The names of the jobs to watch. */
   jobs: readonly string[]

@@ -11,6 +11,7 @@ import type { Db } from '@repo/db'
 export interface DeadJob {
   id: string
   name: string
+  /** How often the job was tried. */
   attempts: number
   /** The last error, as the engine stored it. It may contain data of the payload, so do not log it. */
   lastError: string | null

@@ -9,6 +9,7 @@ import { type JobDefinition, requireDate, requireId } from '@repo/core'
 import type { Db } from '@repo/db'
 import { JobsError } from './errors.ts'
 
+/** The options of `enqueue`. */
 export interface EnqueueOptions {
   /**
    * Names the job. While a job with this key waits, no second one is added: the waiting job keeps its time
@@ -26,6 +27,21 @@ export interface EnqueueOptions {
  *
  * @throws `invalid_payload` if the job's `parse` refuses the payload, `invalid_argument` if the key is not a
  *   string or the time is not a date; nothing is added then.
+ *
+ * @example
+ * ```ts
+ * import { defineJob } from '@repo/core'
+ * import { db } from '@repo/db'
+ * import { enqueue } from '@repo/jobs'
+ *
+ * const shipOrder = defineJob<{ orderId: string }>({
+ *   name: 'orders.ship',
+ *   parse: (payload) => payload as { orderId: string },
+ *   run: async ({ orderId }) => console.log(`Ships ${orderId}.`),
+ * })
+ * // A second call adds no second job while the first one waits.
+ * await enqueue(db, shipOrder, { orderId: 'order_1' }, { key: 'ship/order_1' })
+ * ```
  */
 export async function enqueue<Payload>(
   tx: Pick<Db, '$queryRaw'>,

@@ -21,7 +21,9 @@ import { JobsError } from './errors.ts'
 const BEAT_MS = 10_000
 const SILENT_MS = 60_000
 
+/** The options of `createWorker`. */
 export interface WorkerOptions {
+  /** A direct address of the database: LISTEN does not work through a pooler that shares connections. */
   databaseUrl: string
   /** The export of `tollgate.config.ts`: jobs and cron entries of the host's instances, and the host's own. */
   config?: TollgateConfig
@@ -31,6 +33,7 @@ export interface WorkerOptions {
   concurrency?: number
   /** The schedule of further jobs. */
   cron?: readonly CronEntry[]
+  /** The host's logger; its entries are masked. Default: JSON lines on standard error. */
   logger?: Logger
   /** How many milliseconds `stop` waits before it aborts running jobs by their signal. Default 5,000. */
   graceMs?: number
@@ -66,6 +69,19 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
  *
  * @throws `duplicate_job` if two jobs have the same name, `unknown_job` for a cron entry whose job is
  *   missing, `no_jobs`
+ *
+ * @example
+ * ```ts
+ * import { auth } from '@repo/auth'
+ * import { billing } from '@repo/billing'
+ * import { createWorker } from '@repo/jobs'
+ *
+ * const worker = await createWorker({
+ *   databaseUrl: process.env.DATABASE_URL ?? '',
+ *   config: { auth, billing },
+ * })
+ * process.once('SIGTERM', () => worker.stop())
+ * ```
  */
 export async function createWorker(options: WorkerOptions): Promise<Worker> {
   const { run } = await import('graphile-worker')
@@ -102,6 +118,7 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
   }
 }
 
+/** The options of `runPending`. */
 export interface PendingOptions extends Omit<WorkerOptions, 'concurrency' | 'graceMs'> {
   /** The clock for cron. Default: the machine's clock. */
   clock?: Clock
@@ -120,6 +137,19 @@ export interface PendingOptions extends Omit<WorkerOptions, 'concurrency' | 'gra
  *
  * @throws `duplicate_job` if two jobs have the same name, `unknown_job` for a cron entry whose job is
  *   missing, `no_jobs`
+ *
+ * @example
+ * ```ts
+ * import { auth } from '@repo/auth'
+ * import { billing } from '@repo/billing'
+ * import { runPending } from '@repo/jobs'
+ *
+ * // A route that the platform's own cron requests each minute.
+ * export async function GET(): Promise<Response> {
+ *   await runPending({ databaseUrl: process.env.DATABASE_URL ?? '', config: { auth, billing } })
+ *   return new Response('done')
+ * }
+ * ```
  */
 export async function runPending(options: PendingOptions): Promise<void> {
   const { runOnce } = await import('graphile-worker')

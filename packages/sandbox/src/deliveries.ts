@@ -9,8 +9,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '@repo/core'
 
-/** One attempt. `at` is wall time in ISO 8601. */
+/** One attempt. */
 export interface DeliveryAttempt {
+  /** Wall time in ISO 8601. */
   at: string
   /** The HTTP status of the response; null if there was none. */
   status: number | null
@@ -20,6 +21,7 @@ export interface DeliveryAttempt {
 
 /** The delivery of one event to one receiver. */
 export interface DeliveryRecord {
+  /** The delivery's id. */
   id: string
   /** The event's id. */
   eventId: string
@@ -27,10 +29,13 @@ export interface DeliveryRecord {
   type: string
   /** The receiver's id. */
   endpointId: string
+  /** The receiver's address. */
   url: string
   /** The fixed body; null if the receiver's own API version decides the body. */
   body: string | null
+  /** `failed`: every attempt was used up. */
   state: 'pending' | 'delivered' | 'failed'
+  /** The attempts so far, the oldest first. */
   attempts: DeliveryAttempt[]
 }
 

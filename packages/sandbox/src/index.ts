@@ -26,6 +26,7 @@ export {
   createMailboxSandbox,
   type MailboxSandbox,
   type MailboxSandboxOptions,
+  type MailFilter,
 } from './mailbox/sandbox.ts'
 export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
 export type { Outcome } from './stripe/charging.ts'
@@ -41,6 +42,6 @@ export {
   type StripeSandbox,
   type StripeSandboxOptions,
 } from './stripe/sandbox.ts'
-export type { StripeSettings } from './stripe/settings.ts'
+export type { StripeSettings, TaxRegistration } from './stripe/settings.ts'
 export type { Shown } from './stripe/shapes.ts'
 export type { StripeSnapshot } from './stripe/store.ts'

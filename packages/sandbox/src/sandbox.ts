@@ -37,11 +37,13 @@ import type { StripeSnapshot } from './stripe/store.ts'
 
 type Shared = 'clock' | 'logger' | 'onChange' | 'origin'
 
+/** The options of `createSandbox`. */
 export interface SandboxOptions {
   /** Default 0: any free port. */
   port?: number
   /** Default 127.0.0.1. On a loopback address, requests that name another host are refused. */
   hostname?: string
+  /** The stand-in for Stripe: its key, receivers and settings. */
   stripe: Omit<StripeSandboxOptions, Shared>
   /** Default: no receiver. */
   creem?: Omit<CreemSandboxOptions, Shared>
@@ -72,9 +74,13 @@ export interface SandboxUrls {
 
 /** All stand-ins behind one server. */
 export interface Sandbox {
+  /** The stand-in for Stripe. */
   stripe: StripeSandbox
+  /** The stand-in for Creem. */
   creem: CreemSandbox
+  /** The stand-in for Cal.com. */
   calcom: CalcomSandbox
+  /** The mails of the outbox. */
   mailbox: MailboxSandbox
   /** All stand-ins as one app, for a host that serves it itself. */
   app: Hono
@@ -98,7 +104,23 @@ interface SavedState {
   calcom: CalcomSnapshot
 }
 
-/** Creates the stand-ins. Nothing is opened or read before `listen`. */
+/**
+ * Creates the stand-ins. Nothing is opened or read before `listen`.
+ *
+ * @example
+ * ```ts
+ * import { createSandbox } from '@repo/sandbox'
+ *
+ * const sandbox = createSandbox({
+ *   stripe: {
+ *     secretKey: 'sk_test_sandbox',
+ *     webhooks: [{ url: 'http://localhost:3000/api/webhooks/stripe', secret: 'whsec_sandbox' }],
+ *   },
+ * })
+ * const { stripeUrl } = await sandbox.listen()
+ * console.log(`Stripe's stand-in listens at ${stripeUrl}.`)
+ * ```
+ */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { port = 0, hostname = '127.0.0.1', stateFile } = options
   const logger = createLogger(options.logger ?? consoleLogger)

@@ -30,6 +30,16 @@ import type { OrganizationDb } from './types.ts'
  * @throws `organization_required` without an id, `invalid_argument` for an id that cannot be stored; from its
  *   queries `foreign_organization`, `outside_organization`, `unscoped_query`, and `invalid_argument` for a
  *   filter that is undefined
+ *
+ * @example
+ * ```ts
+ * import { db, forOrganization } from '@repo/db'
+ *
+ * // Sees and writes the rows of this organization alone.
+ * const own = forOrganization(db, 'organization_1')
+ * const members = await own.member.findMany()
+ * console.log(members.length)
+ * ```
  */
 export function forOrganization(db: Database | Db, organizationId: string): OrganizationDb {
   if (typeof organizationId !== 'string' || organizationId.trim() === '') {

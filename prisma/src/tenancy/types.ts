@@ -40,8 +40,11 @@ type Scoped = {
 
 /** The options of `$transaction`, in milliseconds, with Prisma's own names. */
 export interface TransactionChoices {
+  /** How long to wait for a free connection. Default 5,000. */
   maxWait?: number
+  /** How long the transaction may run. Default 10,000. */
   timeout?: number
+  /** Default: the database's, `ReadCommitted`. */
   isolationLevel?: Prisma.TransactionIsolationLevel
 }
 

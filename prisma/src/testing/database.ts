@@ -9,6 +9,7 @@ import { createDb, type Database, type TransactionOptions } from '../client.ts'
 
 /** A test's own database and its client. */
 export interface TestDatabase {
+  /** A client of the database. */
   db: Database
   /** The URL for the role that owns the database. */
   url: string
@@ -37,15 +38,21 @@ export interface TestPostgres {
   owner: string
 }
 
+/** The options of `createTestDatabase`. */
+export interface TestDatabaseOptions {
+  /** The database's time zone. Default: the server's. */
+  timeZone?: string
+}
+
 let count = 0
 
 /**
  * Clones the template. In a test file call `await createTestDatabase(inject('postgres'))`, and `drop()` in
- * `afterAll`. `timeZone` is the database's time zone; default: the server's.
+ * `afterAll`.
  */
 export async function createTestDatabase(
   postgres: TestPostgres,
-  options: { timeZone?: string } = {},
+  options: TestDatabaseOptions = {},
 ): Promise<TestDatabase> {
   count += 1
   const random = Math.random().toString(36).slice(2, 8)

@@ -30,6 +30,7 @@ import pg from 'pg'
 /** The role that owns every database created here. */
 export const OWNER = 'tollgate'
 
+/** The options of `startPostgres`. */
 export interface PostgresOptions {
   /** The folder of the cluster. Default: a temporary one, in memory if there is room. */
   folder?: string
@@ -37,13 +38,21 @@ export interface PostgresOptions {
   port?: number
 }
 
+/** The options of `stop`. */
 export interface StopOptions {
   /** Stops like a power cut: nothing is flushed, and the next start has to recover. */
   isImmediate?: boolean
 }
 
+/** The options of `createDatabase`. */
+export interface CreateDatabaseOptions {
+  /** The database to copy. Default: an empty one. */
+  template?: string
+}
+
 /** A running server. */
 export interface PostgresServer {
+  /** The port on 127.0.0.1. */
   port: number
   /** The actual folder of the cluster; see `startPostgres`. Null if this process did not start the server. */
   folder: string
@@ -52,7 +61,8 @@ export interface PostgresServer {
   /** The superuser's URL, for creating databases only. */
   adminUrl: string
   /** Creates `database`, owned by that role, unless it exists. */
-  createDatabase(database: string, options?: { template?: string }): Promise<string>
+  createDatabase(database: string, options?: CreateDatabaseOptions): Promise<string>
+  /** Drops `database`, also while it has connections. */
   dropDatabase(database: string): Promise<void>
   /** Stops the server and deletes a temporary cluster. Does nothing if the server was running before. */
   stop(options?: StopOptions): Promise<void>

@@ -9,6 +9,7 @@ import type { TestPostgres } from './database.ts'
 
 /** A role that owns nothing. */
 export interface TestRole {
+  /** The role's name, unlike any other. */
   name: string
   /** `databaseUrl` with this role as the user. */
   url(databaseUrl: string): string

@@ -43,40 +43,53 @@ export async function exportOf(db: Database, userId: string, sessionId: string) 
   const sessions = await db.session.findMany({ where, select: SESSION })
   const received = { email: user.email }
   return {
+    /** When this document was made. */
     exportedAt: new Date(),
+    /** The user's row, without internal fields. */
     user,
+    /** The linked logins, without passwords and tokens. */
     accounts: await db.account.findMany({ where, select: ACCOUNT }),
+    /** The sessions that have not ended. `isCurrent` marks the session of the request. */
     sessions: sessions.map(({ id, ...session }) => ({ ...session, isCurrent: id === sessionId })),
+    /** The passkeys, without their keys. */
     passkeys: await db.passkey.findMany({ where, select: PASSKEY }),
+    /** When the second factor was set up; null without one. The secret is left out. */
     twoFactor: await db.twoFactor.findUnique({
       where,
       select: { verified: true, secretSetAt: true, backupCodesSetAt: true },
     }),
+    /** The organizations that the user is a member of. */
     memberships: await db.member.findMany({
       where,
       select: { organizationId: true, role: true, createdAt: true, organization },
     }),
+    /** Invitations to the user's address. */
     invitationsReceived: await db.invitation.findMany({
       where: received,
       select: { ...INVITATION, organization },
     }),
+    /** Invitations that the user has sent. */
     invitationsSent: await db.invitation.findMany({
       where: { inviterId: userId },
       select: { ...INVITATION, email: true, organizationId: true },
     }),
+    /** Changes of the address, with the old and the new one. */
     emailChanges: await db.emailChange.findMany({
       where,
       select: { oldEmail: true, newEmail: true, createdAt: true, confirmedAt: true },
     }),
+    /** The deletion that the user has asked for; null without one. */
     deletion: await db.userDeletion.findUnique({
       where,
       select: { requestedAt: true, dueAt: true, blockedAt: true },
     }),
+    /** The organization that the user acted for last; null without one. */
     lastOrganization: await db.lastOrganization.findUnique({
       where,
       select: { organizationId: true },
     }),
     ...(await programsOf(db, userId)),
+    /** Entries of the audit log about the user, and of the user's own acts. */
     auditLog: await auditLogOf(db, userId),
   }
 }
@@ -131,11 +144,14 @@ async function programsOf(db: Database, userId: string) {
   const client = { select: { name: true } }
   const token = { ...PROGRAM, expiresAt: true, client }
   return {
+    /** The OAuth clients that may act for the user. */
     allowedPrograms: await db.oauthConsent.findMany({ where, select: { ...PROGRAM, client } }),
+    /** The tokens of these clients, without the tokens themselves. */
     programTokens: [
       ...(await db.oauthRefreshToken.findMany({ where, select: token })),
       ...(await db.oauthAccessToken.findMany({ where, select: token })),
     ],
+    /** The OAuth clients that the user has registered. */
     ownPrograms: await db.oauthClient.findMany({ where, select: { ...PROGRAM, name: true } }),
   }
 }

@@ -78,6 +78,10 @@ export function accounts(options: AccountOptions) {
     // `changeEmail` and `deleteUser` are Better Auth's names, and an endpoint with the same name replaces its
     // own.
     endpoints: {
+      /**
+       * Sends a confirmation to the new address and a notice to the old one. Requires a recent sign-in or the
+       * password.
+       */
       changeEmail: createAuthEndpoint(
         '/change-email',
         { method: 'POST', body: z.object({ newEmail: z.string().max(254), password }) },
@@ -92,6 +96,7 @@ export function accounts(options: AccountOptions) {
           return ctx.json({ status: true })
         },
       ),
+      /** Changes the address, by the token of the mail to the new address, in a session of the same user. */
       confirmEmailChange: createAuthEndpoint(
         '/change-email/confirm',
         { method: 'POST', body: token },
@@ -102,6 +107,9 @@ export function accounts(options: AccountOptions) {
           return ctx.json({ status: true })
         },
       ),
+      /**
+       * Takes a change of address back, by the token of the mail to the old address. Works without a session.
+       */
       undoEmailChange: createAuthEndpoint(
         '/change-email/undo',
         { method: 'POST', body: token },
@@ -111,6 +119,10 @@ export function accounts(options: AccountOptions) {
           return ctx.json({ status: true })
         },
       ),
+      /**
+       * Schedules the deletion of the account, or deletes it at once without a grace period. Ends the
+       * session.
+       */
       deleteUser: createAuthEndpoint(
         '/delete-user',
         { method: 'POST', body: z.object({ password }) },
@@ -122,12 +134,14 @@ export function accounts(options: AccountOptions) {
           return ctx.json({ status: true, deletionDueAt: dueAt?.toISOString() ?? null })
         },
       ),
+      /** Takes the scheduled deletion of the account back. */
       cancelDeletion: createAuthEndpoint('/delete-user/cancel', { method: 'POST' }, async (ctx) => {
         const { userId, id: sessionId } = await requireSession(ctx, db)
         await cancelDeletion(options, userId)
         await note(ctx, 'deletion_cancelled', userId, { sessionId })
         return ctx.json({ status: true })
       }),
+      /** Answers the user's data as one document. Requires a recent sign-in. */
       exportUser: createAuthEndpoint('/export-user', { method: 'GET' }, async (ctx) => {
         const session = await requireSession(ctx, db)
         if (!isRecent(session)) throw notFresh()

@@ -114,17 +114,31 @@ export function organizations(options: OrganizationOptions) {
     ...plugin,
     endpoints: {
       ...endpoints,
+      /** Founds an organization, whose OWNER is the caller. */
       createOrganization: command(endpoints.createOrganization, rule.create),
+      /** Changes an organization's name, slug or logo. Requires `org:update`. */
       updateOrganization: command(endpoints.updateOrganization, rule.update),
+      /** Deletes an organization. Requires its OWNER. */
       deleteOrganization: command(endpoints.deleteOrganization),
+      /**
+       * Invites an address and mails the link, or sends an open invitation again. Requires `users:create`.
+       */
       createInvitation: withStandIns(command(endpoints.createInvitation, rule.invite)),
+      /** Joins an organization by the invitation to the caller's confirmed address. */
       acceptInvitation: command(endpoints.acceptInvitation, rule.accept),
+      /** Declines the invitation to the caller's address. */
       rejectInvitation: command(endpoints.rejectInvitation),
+      /** Withdraws an invitation. */
       cancelInvitation: command(endpoints.cancelInvitation, rule.cancel),
+      /** Adds a member without an invitation. For server code only: it has no path. */
       addMember: command(endpoints.addMember, rule.add),
+      /** Removes a member. The last OWNER stays. */
       removeMember: command(endpoints.removeMember, rule.remove),
+      /** Gives a member another role, which the caller may grant. The last OWNER stays. */
       updateMemberRole: command(endpoints.updateMemberRole, rule.updateRole),
+      /** Leaves an organization. The last OWNER cannot. */
       leaveOrganization: command(endpoints.leaveOrganization),
+      /** Makes another member OWNER in the caller's place. */
       transferOwnership: command(transferOwnership(), rule.transfer),
     },
     hooks: {

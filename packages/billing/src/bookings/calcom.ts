@@ -14,6 +14,7 @@ import { BillingError } from '../errors.ts'
 
 /** The owner and the payment of a booking. */
 export interface BookingLinkMetadata {
+  /** The id of the user or organization that the booking belongs to. */
   ownerId: string
   /** Our id of the payment for the booking. Absent: the booking is free. */
   paymentId?: string

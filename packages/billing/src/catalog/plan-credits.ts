@@ -7,6 +7,12 @@
 import { creditTypeOf, priorityOf, requireCredits } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 
+/** A limited rollover of unspent credits. */
+export interface Rollover {
+  /** The most credits that are carried over to the next month, whole and above 0. */
+  max: number
+}
+
 /** The credits of a plan, and what happens to credits that are left at the end of a month. */
 export interface PlanCredits {
   /** Whole credits per month, whatever the number of seats. */
@@ -16,7 +22,7 @@ export interface PlanCredits {
    * `max` are carried over, and expire with the next month's unless they are carried over again. `unlimited`: they
    * stay.
    */
-  rollover: 'none' | 'unlimited' | { max: number }
+  rollover: 'none' | 'unlimited' | Rollover
   /** The credit type. Default `credits`. */
   creditType?: string
   /** 0 to 100; lower is spent first. Default 40, so that a plan's credits are spent before bought ones. */

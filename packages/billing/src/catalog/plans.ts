@@ -48,6 +48,22 @@ export type PlanName<P extends Plans> = Extract<keyof P, string>
  *
  * @throws `invalid_options` unless exactly one plan is free, every price has a currency and an amount that can be
  * charged in it, every lookup key names one price, trials last 0 to 730 days and every plan's credits are valid.
+ *
+ * @example
+ * ```ts
+ * import { definePlans } from '@repo/billing'
+ *
+ * export const plans = definePlans({
+ *   FREE: { name: 'Free' },
+ *   TEAM: {
+ *     name: 'Team',
+ *     prices: {
+ *       month: { lookupKey: 'team_month', amount: 2900, currency: 'eur' },
+ *       year: { lookupKey: 'team_year', amount: 29000, currency: 'eur' },
+ *     },
+ *   },
+ * })
+ * ```
  */
 export function definePlans<const P extends Plans>(plans: P): P {
   const all = Object.entries<Plan>(plans)

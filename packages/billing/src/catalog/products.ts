@@ -25,9 +25,14 @@ interface Priced {
 }
 
 /** A product is bought once, or, with `plan` and `interval`, as a subscription. */
-export type Product =
-  | (Priced & { plan?: undefined; interval?: undefined })
-  | (Priced & { plan: string; interval: Interval })
+export type Product = (Priced & { plan?: undefined; interval?: undefined }) | (Priced & SoldPlan)
+
+interface SoldPlan {
+  /** The plan that the product sells, by its name in `plans`. */
+  plan: string
+  /** How often the subscription renews. */
+  interval: Interval
+}
 
 /** Products by SKU. */
 export type Products<Sku extends string = string> = Readonly<Record<Sku, Readonly<Product>>>
@@ -36,7 +41,12 @@ export type Products<Sku extends string = string> = Readonly<Record<Sku, Readonl
 export type Sku<P extends Products> = Extract<keyof P, string>
 
 /** A product with its SKU. */
-export type SoldProduct = Readonly<Product> & { readonly sku: string }
+export type SoldProduct = Readonly<Product> & Named
+
+interface Named {
+  /** The key of the product in `products`. */
+  readonly sku: string
+}
 
 /**
  * Checks and freezes a set of products.
@@ -44,6 +54,15 @@ export type SoldProduct = Readonly<Product> & { readonly sku: string }
  * @throws `invalid_options` for a SKU that is not in capitals, an invalid currency, an amount that cannot be charged
  * in it, credits that are not a whole number above 0, a plan without an interval, an interval without a plan, or a
  * plan's interval that two products sell.
+ *
+ * @example
+ * ```ts
+ * import { defineProducts } from '@repo/billing'
+ *
+ * export const products = defineProducts({
+ *   CREDITS_100: { name: '100 credits', amount: 900, currency: 'eur', credits: 100 },
+ * })
+ * ```
  */
 export function defineProducts<const P extends Products>(products: P): P {
   const refuse = (why: string) => new BillingError('invalid_options', why)

@@ -15,9 +15,20 @@ export const isCurrentStatus = (status: string): boolean => CURRENT.includes(sta
 /** Whether a subscription of this status has ended for good. */
 export const isEndedStatus = (status: string): boolean => ENDED.includes(status)
 
-type Stateful = { status: SubscriptionStatus | null }
+interface Stateful {
+  /** The status of a subscription; null without one. */
+  status: SubscriptionStatus | null
+}
 
-type Graceful = Stateful & { isGraceOver?: boolean }
+interface Graceful extends Stateful {
+  /** Whether the days of grace of a past due subscription are over. Default false. */
+  isGraceOver?: boolean
+}
+
+interface Ending extends Graceful {
+  /** When the subscription ends; null where it renews. */
+  endsAt: Date | null
+}
 
 /**
  * Whether the owner has the plan's features. After a failed payment the owner keeps them while the payment is
@@ -36,7 +47,7 @@ export const isPastDue = ({ status }: Stateful): boolean => status === 'past_due
 export const isCanceled = ({ status }: Stateful): boolean => status === 'canceled'
 
 /** Whether the subscription is still active but will not renew. */
-export const onGracePeriod = (subscription: Graceful & { endsAt: Date | null }): boolean =>
+export const onGracePeriod = (subscription: Ending): boolean =>
   isActive(subscription) && subscription.endsAt !== null
 
 /** Every status of a subscription. */

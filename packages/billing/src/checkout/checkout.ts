@@ -41,7 +41,9 @@ interface ReturnAddresses {
 
 /** The input of a checkout for a plan. */
 export interface PlanCheckout extends ReturnAddresses {
+  /** The id of the user or organization that pays. */
   ownerId: string
+  /** The name of a plan with prices, as in `plans`. */
   plan: string
   /** Default `month`. */
   interval?: Interval
@@ -51,9 +53,11 @@ export interface PlanCheckout extends ReturnAddresses {
 
 /** The input of a checkout for a one-time purchase. */
 export interface PaymentCheckout extends ReturnAddresses {
+  /** The id of the user or organization that pays. */
   ownerId: string
   /** The item that is bought. */
   item: {
+    /** The item's name on the page and on the receipt. */
     name: string
     /** Minor units. */
     amount: number
@@ -165,7 +169,8 @@ export interface ConfirmedCheckout {
 }
 
 /**
- * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page is right even if the webhook has not come yet.
+ * Confirms a checkout, for the page after it: asks Stripe about the session and updates our rows, so that the page
+ * is right even if the webhook has not come yet.
  * The contract is in `functions/checkout.ts`.
  */
 export async function confirmCheckout(

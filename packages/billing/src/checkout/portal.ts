@@ -15,11 +15,20 @@ import { returnUrl } from '../return-url.ts'
 
 /** The input of `createBillingPortalSession`. */
 export interface PortalInput {
+  /** The id of the user or organization that pays. */
   ownerId: string
   /** A path or URL of the host. Default `/billing`. Some providers' portals do not lead back. */
   returnUrl?: string
   /** Settings of this session, which override those of `createBilling`. Used at Stripe only. */
   portal?: PortalSettings
+}
+
+/** A portal page that was opened. */
+export interface PortalSession {
+  /** The session's id at Stripe; null at other providers. */
+  id: string | null
+  /** The page to which the browser is sent. */
+  url: string
 }
 
 /**
@@ -29,7 +38,7 @@ export interface PortalInput {
 export async function createBillingPortalSession(
   ctx: BillingContext,
   input: PortalInput,
-): Promise<{ id: string | null; url: string }> {
+): Promise<PortalSession> {
   const { ownerId } = input
   const return_url = returnUrl(ctx.appUrl, input.returnUrl ?? '/billing')
   const name = (await billedBy(ctx, ownerId)) ?? ctx.provider.name

@@ -9,9 +9,17 @@ import type { BillingContext } from '../context.ts'
 import { creditTypeOf, idOf } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
-import { isolated } from '../sweep.ts'
+import { isolated, type SweepOptions } from '../sweep.ts'
 import { ask, domainNow, post, required, toNumber } from './ledger.ts'
 import { type LoggedType, loggedType } from './logged-type.ts'
+
+/** Credits that expire together. */
+export interface ExpiringCredits {
+  /** Whole credits. */
+  amount: number
+  /** When they expire, in domain time. */
+  expiresAt: Date
+}
 
 /** An owner's credits of one type. */
 export interface Balance {
@@ -22,7 +30,7 @@ export interface Balance {
   /** Credits that open holds set aside. */
   holds: number
   /** Credits that expire within 30 days, the soonest first. */
-  expiring: { amount: number; expiresAt: Date }[]
+  expiring: ExpiringCredits[]
 }
 
 interface BalanceRow {
@@ -36,7 +44,7 @@ interface BalanceRow {
 export async function getBalance(
   ctx: BillingContext,
   ownerId: string,
-  options: { creditType?: string } = {},
+  options: BalanceOptions = {},
 ): Promise<Balance> {
   const owner = requireOwner(ownerId)
   const creditType = creditTypeOf(options.creditType)
@@ -71,6 +79,12 @@ export async function getBalance(
   }
 }
 
+/** Which account `getBalance` reads. */
+export interface BalanceOptions {
+  /** Default `credits`. */
+  creditType?: string
+}
+
 /** A transaction as readers of the ledger see it. */
 export interface LedgerEntry {
   id: string
@@ -78,6 +92,7 @@ export interface LedgerEntry {
   type: LoggedType
   /** Positive: credits came in. Negative: credits went out. 0: only the debt changed. */
   amount: number
+  /** The account's balance after this transaction, in whole credits. */
   balanceAfter: number
   /** The change of the debt. */
   debt: number
@@ -89,6 +104,7 @@ export interface LedgerEntry {
   expiresAt: Date | null
   /** Id of the person who made the change by hand. Null: nobody. */
   actor: string | null
+  /** When the transaction was made. In one account it never runs back. */
   createdAt: Date
 }
 
@@ -161,7 +177,7 @@ const PAGE = 200
  */
 export async function expireCredits(
   ctx: BillingContext,
-  options: { signal?: AbortSignal } = {},
+  options: SweepOptions = {},
 ): Promise<number> {
   const domain = domainNow(ctx)
   // The planner can use an index with now(), but not with clock_timestamp(), which may differ for

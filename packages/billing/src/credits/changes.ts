@@ -44,6 +44,7 @@ export interface InsufficientCredits {
   error: 'Insufficient credits'
   /** The present balance. */
   balance: number
+  /** The credits that the call needed. */
   required: number
 }
 
@@ -91,6 +92,7 @@ export interface ClawBackOptions extends CreditOptions {
   idempotencyKey: string
   /** The key of the purchase that is undone. Credits left of that purchase are taken first. */
   purchaseKey?: string
+  /** Id of the person who makes the change by hand. Default: nobody. */
   actor?: string
 }
 
@@ -108,6 +110,7 @@ export interface RestoreOptions extends CreditOptions {
   clawBackKey: string
   /** Default: `<clawBackKey>:restored`. */
   idempotencyKey?: string
+  /** Id of the person who makes the change by hand. Default: nobody. */
   actor?: string
 }
 

@@ -11,7 +11,7 @@ import type { BillingContext } from '../context.ts'
 import { idOf, requireCredits, requireDescription, ttlOf } from '../credit-input.ts'
 import { BillingError } from '../errors.ts'
 import { requireOwner } from '../owner-id.ts'
-import { isolated } from '../sweep.ts'
+import { isolated, type SweepOptions } from '../sweep.ts'
 import { type CreditChange, type InsufficientCredits, insufficient } from './changes.ts'
 import {
   ask,
@@ -163,7 +163,7 @@ const PAGE = 200
  */
 export async function releaseOverdueHolds(
   ctx: BillingContext,
-  options: { signal?: AbortSignal } = {},
+  options: SweepOptions = {},
 ): Promise<number> {
   let released = 0
   let after = 0n

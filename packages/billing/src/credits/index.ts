@@ -6,8 +6,11 @@
 export { MAX_CREDITS } from '../credit-input.ts'
 export { InsufficientCreditsError } from '../errors.ts'
 export * from '../functions/credits.ts'
+export type { SweepOptions } from '../sweep.ts'
 export type {
   Balance,
+  BalanceOptions,
+  ExpiringCredits,
   LedgerEntry,
   ListOptions,
   TransactionPage,

@@ -18,7 +18,7 @@ import type { Effect, PaidFor } from '../effects/facts.ts'
 import { monthsAfter } from '../months.ts'
 import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
-import { isolated } from '../sweep.ts'
+import { isolated, type SweepOptions } from '../sweep.ts'
 import { post, required } from './ledger.ts'
 import { monthKey, nameInKey, paidKey } from './months.ts'
 import { followMoney } from './plan-money.ts'
@@ -95,7 +95,7 @@ const PAGE = 100
  */
 export async function grantMonthlyCredits(
   ctx: BillingContext,
-  options: { signal?: AbortSignal } = {},
+  options: SweepOptions = {},
 ): Promise<void> {
   if (!Object.values(ctx.plans).some(({ credits }) => credits)) return
   const skus = Object.keys(ctx.products).filter((sku) => ctx.products[sku]?.interval === 'year')

@@ -22,6 +22,7 @@ export interface ReconcileCreditsOptions {
 export interface CreditsReport {
   /** Number of accounts in the ledger. */
   accounts: number
+  /** Number of transactions in the ledger. */
   transactions: number
   /** Number of accounts with a violation. */
   drifted: number

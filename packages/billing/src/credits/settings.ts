@@ -6,10 +6,13 @@
 
 /** A balance that has fallen below its threshold. */
 export interface LowBalance {
+  /** The user or organization whose balance is low. */
   ownerId: string
+  /** The credit type of the account: `credits`, unless the host names others. */
   creditType: string
   /** The balance after the change. It may have risen since. */
   balance: number
+  /** The threshold of this credit type, from `lowBalance`. */
   threshold: number
   /** Id of the change that crossed the threshold. Use it as an idempotency key. */
   transactionId: string

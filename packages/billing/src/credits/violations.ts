@@ -16,17 +16,21 @@ export interface LedgerViolation {
   check: LedgerCheck
   /** Null: the violation belongs to no account. */
   ownerId: string | null
+  /** Null: the violation belongs to no account. */
   creditType: string | null
   /** Id of the first wrong transaction. Null: no transaction is wrong. */
   transactionId: string | null
   /** The value that follows from the other rows. For a guard, its name. */
   expected: string | null
+  /** The value that is stored. Null: a row or guard is missing. */
   found: string | null
 }
 
 /** The range of owner ids to check, both ends included. Default: all. */
 export interface OwnerRange {
+  /** The lowest owner id. Default: no limit. */
   from?: string
+  /** The highest owner id. Default: no limit. */
   to?: string
 }
 

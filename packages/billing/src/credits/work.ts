@@ -35,6 +35,7 @@ import { errorOfOutcome, outcomeOfError, outcomeOfResult } from './work-outcome.
 
 /** The argument of the work. */
 export interface HeldCredits {
+  /** Id of the hold, for logs and for `captureHold` by hand. */
   holdId: string
   /** Sets how many of the held credits are captured when the work ends. Default: all. */
   capture(amount: number): void

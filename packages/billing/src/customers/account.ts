@@ -126,7 +126,9 @@ function refused(
 
 /** The account at Stripe whose customers this database holds. A null member is unknown. */
 export interface NotedAccount {
+  /** The id `acct_…`; null where a restricted key cannot read it. */
   stripeAccountId: string | null
+  /** Whether the key takes real money; null where this was not stored yet. */
   livemode: boolean | null
 }
 
@@ -140,7 +142,8 @@ export async function getAccount(ctx: BillingContext): Promise<NotedAccount | nu
 }
 
 /**
- * Stores the account of the present key in place of the old one, for a person who moves the database to another account.
+ * Stores the account of the present key in place of the old one, for a person who moves the database to another
+ * account.
  * The contract is in `functions/customers.ts`.
  */
 export async function replaceAccount(ctx: BillingContext): Promise<NotedAccount> {

@@ -201,7 +201,8 @@ export interface UpdateCustomerOptions {
 }
 
 /**
- * Updates name and address of the owner's customer at Stripe, and of the organizations that the user owns, because an organization's invoices go to its first owner.
+ * Updates name and address of the owner's customer at Stripe, and of the organizations that the user owns, because
+ * an organization's invoices go to its first owner.
  * The contract is in `functions/customers.ts`.
  */
 export async function updateCustomer(

@@ -20,8 +20,10 @@ export interface EffectPayloads {
   'subscription.ended': SubscriptionFact
   /** The trial ends in three days or less. */
   'subscription.trial_will_end': SubscriptionFact & { trialEnd: string }
+  /** An invoice was paid, or at another provider than Stripe an order of a plan. */
   'invoice.paid': InvoiceFact &
     PaidFor & {
+      /** The amount that was paid, in minor units. */
       amount: number
       currency: string
       /** Stripe's term, used for every provider: `subscription_create`, `subscription_cycle`, … */
@@ -29,17 +31,23 @@ export interface EffectPayloads {
     }
   /** At Stripe once for each failed attempt; elsewhere once for each unpaid period. */
   'invoice.payment_failed': InvoiceFact & {
+    /** The amount that is due, in minor units. */
     amount: number
     currency: string
     /** Null: the provider does not count attempts. */
     attemptCount: number | null
+    /** When the provider tries again, as ISO 8601. Null: never, or the provider does not say. */
     nextPaymentAttempt: string | null
   }
   /** The bank asks the card's holder for a confirmation, on the invoice's page. */
-  'invoice.payment_action_required': InvoiceFact & { hostedInvoiceUrl: string | null }
+  'invoice.payment_action_required': InvoiceFact & {
+    /** The invoice's page, to which the card's holder is sent. Null: there is none. */
+    hostedInvoiceUrl: string | null
+  }
   /** A one-time purchase was paid. */
   'payment.succeeded': {
     stripePaymentIntentId: string
+    /** Minor units. */
     amount: number
     currency: string
     metadata: Record<string, string>
@@ -47,15 +55,19 @@ export interface EffectPayloads {
   /** A delayed one-time payment, such as a bank debit, has failed. Once for each attempt. */
   'payment.failed': {
     stripePaymentIntentId: string
+    /** Minor units. */
     amount: number
     currency: string
     metadata: Record<string, string>
     /** The provider's code: `insufficient_funds`, … Null: the provider gave none. */
     reason: string | null
   }
+  /** A refund has succeeded. */
   'refund.succeeded': {
     stripeRefundId: string
+    /** The payment that was refunded. Null: Stripe names none. */
     stripePaymentIntentId: string | null
+    /** Minor units, of this refund alone. */
     amount: number
     currency: string
   }
@@ -72,6 +84,7 @@ interface OrderFact {
   orderId: string
   /** Null: no SKU, because the host named the amount. */
   sku: string | null
+  /** Minor units. */
   amount: number
   currency: string
 }
@@ -79,6 +92,7 @@ interface OrderFact {
 interface DisputeFact {
   stripeDisputeId: string
   stripePaymentIntentId: string
+  /** The disputed amount in minor units. Null: not known. */
   amount: number | null
   currency: string
   /** The provider's status: `needs_response`, …; after the end `won`, `lost`, `warning_closed` or `prevented`. */
@@ -120,22 +134,27 @@ export interface SubscriptionFact {
   provider: ProviderName
   /** The id of our row. */
   subscriptionId: string
+  /** Null where another provider bills the subscription. */
   stripeSubscriptionId: string | null
 }
 
 /** Names an invoice. At other providers than Stripe, the paid order stands for the invoice. */
 export interface InvoiceFact {
   provider: ProviderName
+  /** Null at other providers. */
   stripeInvoiceId: string | null
   /** The id of our order. Null at Stripe, and where nothing was paid. */
   orderId: string | null
   /** The id of our subscription row. Null: a one-off invoice. */
   subscriptionId: string | null
+  /** Null for a one-off invoice, and at other providers. */
   stripeSubscriptionId: string | null
 }
 
 /** The plan and interval that a payment was for. Both null: it was for none of our plans, or this is unknown. */
 export interface PaidFor {
+  /** The plan's name. */
   plan: string | null
+  /** The interval that the payment covers. */
   interval: Interval | null
 }

@@ -21,7 +21,14 @@ export interface RecordedEffect {
   handled: boolean | null
   /** The parts that wait for another instance. */
   awaits: EffectPart[]
+  /** When the fact was recorded. */
   createdAt: Date
+}
+
+/** The options of `listWaitingEffects`. */
+export interface ListWaitingOptions {
+  /** The most effects to return, from 1 to 10,000. Default 100. */
+  limit?: number
 }
 
 /** Effects of one page. */
@@ -30,7 +37,7 @@ const PAGE = 100
 /** The effects that wait for another instance, sorted by key. The contract is in `functions/webhooks.ts`. */
 export async function listWaitingEffects(
   ctx: BillingContext,
-  options: { limit?: number } = {},
+  options: ListWaitingOptions = {},
 ): Promise<RecordedEffect[]> {
   const rows = await ctx.db.$queryRaw<RecordedEffect[]>`
     SELECT e."key", e."name", c."ownerId", e."handled", e."awaits", e."createdAt"

@@ -26,6 +26,16 @@ const CHECKOUT: Check = (value, isGiven) =>
  * @throws `plan_not_found`, `price_not_found`, `already_subscribed`, `invalid_amount`,
  * `invalid_currency`, `invalid_return_url`, `owner_not_found`, `provider_unavailable`,
  * `provider_rejected`.
+ *
+ * @example
+ * ```ts
+ * import { createCheckoutSession } from '@repo/billing'
+ *
+ * export async function upgrade(ownerId: string): Promise<Response> {
+ *   const { url } = await createCheckoutSession({ ownerId, plan: 'PRO', interval: 'year' })
+ *   return Response.redirect(url, 303)
+ * }
+ * ```
  */
 export const createCheckoutSession = command(
   'createCheckoutSession',
@@ -40,6 +50,17 @@ export const createCheckoutSession = command(
  * right even if the webhook has not come yet. The query parameter only names the session to ask about.
  *
  * @throws `checkout_not_found`, also for another owner's session; `provider_unavailable`.
+ *
+ * @example
+ * ```ts
+ * import { confirmCheckout } from '@repo/billing'
+ *
+ * // The page at /billing/success?session_id=…
+ * export async function success(ownerId: string, url: URL): Promise<string> {
+ *   const { paid } = await confirmCheckout(ownerId, url.searchParams.get('session_id') ?? '')
+ *   return paid ? 'Thank you.' : 'The payment has not arrived yet.'
+ * }
+ * ```
  */
 export const confirmCheckout = command(
   'confirmCheckout',

@@ -29,6 +29,13 @@ const CLAW_BACK = object('The options', {}, { purchaseKey: id('purchaseKey') })
  *
  * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
  * `credit_limit_exceeded`, `credits_not_installed`.
+ *
+ * @example
+ * ```ts
+ * import { grantCredits } from '@repo/billing/credits'
+ *
+ * await grantCredits('user_1', 100, { idempotencyKey: 'welcome:user_1' })
+ * ```
  */
 export const grantCredits = command('grantCredits', changes.grantCredits, OWNER, ANY, OPTIONS)
 
@@ -38,6 +45,14 @@ export const grantCredits = command('grantCredits', changes.grantCredits, OWNER,
  *
  * @throws `invalid_amount`, `invalid_input`, `owner_required`, `idempotency_conflict`,
  * `credits_not_installed`
+ *
+ * @example
+ * ```ts
+ * import { deductCredits } from '@repo/billing/credits'
+ *
+ * const spent = await deductCredits('user_1', 5, 'picture 7', { idempotencyKey: 'picture:7' })
+ * if (!spent.success) console.log(`${spent.required - spent.balance} credits are missing.`)
+ * ```
  */
 export const deductCredits = command('deductCredits', changes.deductCredits)
 
@@ -109,6 +124,19 @@ export const restoreCredits = command('restoreCredits', changes.restoreCredits, 
  *
  * @throws `insufficient_credits`, `hold_settled` (the work was already done, or took longer than `ttlSeconds`
  * and is not paid), and as `deductCredits` and `captureHold`; and what `work` throws.
+ *
+ * @example
+ * ```ts
+ * import { withCredits } from '@repo/billing/credits'
+ *
+ * // Holds 50 credits, and takes one for each second of the film.
+ * const film = await withCredits('user_1', 50, 'film 8', async ({ capture }) => {
+ *   const made = { url: 'https://films.example/8', seconds: 32 }
+ *   capture(made.seconds)
+ *   return made
+ * })
+ * console.log(film.url)
+ * ```
  */
 export const withCredits = command('withCredits', work.withCredits)
 

@@ -42,6 +42,16 @@ const SINCE = { since: date('since'), operator: ANY, signal: ANY, onProgress: AN
  * `already_subscribed`; `order_processing` (409) while the payment of an earlier order is under way;
  * `price_not_found`, `invalid_amount`, `provider_rejected`: the order is cancelled; `provider_unavailable`:
  * call again.
+ *
+ * @example
+ * ```ts
+ * import { createOrder } from '@repo/billing/orders'
+ *
+ * export async function buy(ownerId: string): Promise<Response> {
+ *   const { url } = await createOrder({ ownerId, productId: 'CREDITS_100' })
+ *   return Response.redirect(url, 303)
+ * }
+ * ```
  */
 export const createOrder = command(
   'createOrder',
@@ -70,6 +80,15 @@ export const handleCreateOrder = command('handleCreateOrder', handle.handleCreat
  *
  * `POST` is the webhook of the provider that takes payments, as in `handleStripeWebhook`. Limit: 6,000 signed
  * requests a minute for each IP address.
+ *
+ * @example
+ * ```ts
+ * import { handlePaymentCallback } from '@repo/billing/orders'
+ *
+ * // The route /api/payment/callback, for browsers and for webhooks.
+ * export const GET = (req: Request): Promise<Response> => handlePaymentCallback(req)
+ * export const POST = GET
+ * ```
  */
 export const handlePaymentCallback = command('handlePaymentCallback', handle.handlePaymentCallback)
 

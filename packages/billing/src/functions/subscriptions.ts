@@ -15,6 +15,16 @@ import { ANY, filters, id, OWNER, object, optional } from './checks.ts'
 
 /**
  * The owner's current subscription, from our own rows. An owner unknown to billing has the free plan.
+ *
+ * @example
+ * ```ts
+ * import { getSubscription, isActive } from '@repo/billing'
+ *
+ * export async function mayExport(ownerId: string): Promise<boolean> {
+ *   const subscription = await getSubscription(ownerId)
+ *   return subscription.plan === 'PRO' && isActive(subscription)
+ * }
+ * ```
  */
 export const getSubscription = query('getSubscription', subscriptions.getSubscription, OWNER)
 
@@ -64,6 +74,18 @@ export const resumeSubscription = command('resumeSubscription', cancel.resumeSub
  * `card_declined` (nothing has changed); `authentication_required` where the bank asks the card's holder and Stripe
  * cannot let this change wait; `not_supported` (422) for a plan that a provider other than Stripe bills;
  * `provider_unavailable`, `provider_rejected`.
+ *
+ * @example
+ * ```ts
+ * import { changePlan, previewPlanChange } from '@repo/billing'
+ *
+ * export async function toEnterprise(ownerId: string) {
+ *   const change = { plan: 'ENTERPRISE', interval: 'month' } as const
+ *   const quote = await previewPlanChange(ownerId, change)
+ *   // Show quote.amountDue. Once the owner agrees, exactly that is charged, or nothing:
+ *   return changePlan(ownerId, { ...change, quote })
+ * }
+ * ```
  */
 export const changePlan = command(
   'changePlan',

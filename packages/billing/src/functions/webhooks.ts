@@ -20,6 +20,14 @@ import { ANY, date, FLAG, filters, id, LIMIT, object, words } from './checks.ts'
 
 /**
  * Handles one delivery. Mount it as `POST /api/webhooks/stripe`, before any body parser.
+ *
+ * @example
+ * ```ts
+ * import { handleStripeWebhook } from '@repo/billing/webhooks'
+ *
+ * // A route of Next.js, Hono, SvelteKit, …
+ * export const POST = (req: Request): Promise<Response> => handleStripeWebhook(req)
+ * ```
  */
 export const handleStripeWebhook = command('handleStripeWebhook', stripe.handleStripeWebhook)
 

@@ -36,6 +36,7 @@ export type CancelReason = (typeof CANCEL_REASONS)[number]
 export interface CancelOptions {
   /** Default `period_end`: the owner keeps the period that is paid for. */
   at?: 'period_end' | 'now'
+  /** Why the owner leaves, from `CANCEL_REASONS`. Default: none. */
   reason?: CancelReason
   /** The owner's own words, stored at Stripe and here. At most 500 characters. */
   comment?: string

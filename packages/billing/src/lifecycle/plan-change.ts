@@ -41,6 +41,12 @@ export async function previewPlanChange(
   return quoteOf(ctx, target, Math.floor(moment / 1000))
 }
 
+/** The input of `changePlan`. */
+export interface QuotedPlanChange extends PlanChange {
+  /** The answer of `previewPlanChange`, or its JSON from a form. Default: the change is charged without a quote. */
+  quote?: PlanChangeQuote | string
+}
+
 /**
  * Changes the owner's subscription and returns its state afterwards.
  * The contract is in `functions/subscriptions.ts`.
@@ -48,7 +54,7 @@ export async function previewPlanChange(
 export async function changePlan(
   ctx: BillingContext,
   ownerId: string,
-  change: PlanChange & { quote?: PlanChangeQuote | string },
+  change: QuotedPlanChange,
 ): Promise<OwnerSubscription> {
   const target = await targetOf(ctx, ownerId, change)
   await updateOrganization(ctx, ownerId)

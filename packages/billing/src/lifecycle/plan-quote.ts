@@ -14,16 +14,26 @@ import type { Target } from './plan-target.ts'
 
 /** The cost of a change before it is made. Amounts are in minor units of `currency`. */
 export interface PlanChangeQuote {
+  /** `now`: the change applies and is charged at once. `period_end`: it applies when the period ends. */
   at: 'now' | 'period_end'
+  /** Lower case. */
   currency: string
   /** The amount that is charged when the change is made; 0 where the change applies later. */
   amountDue: number
   /** The credit for the unused rest of the period, as a positive number. */
   credit: number
   /** The next invoice after the change. Where the interval changes, its period starts with the change. */
-  nextInvoice: { amount: number; at: Date }
+  nextInvoice: NextInvoice
   /** The moment that both the quote and the charge count from. Null where nothing is prorated. */
   prorationDate: Date | null
+}
+
+/** The first invoice after a change. */
+export interface NextInvoice {
+  /** Minor units. */
+  amount: number
+  /** When it is charged. */
+  at: Date
 }
 
 /** How long a quote is valid. */

@@ -57,15 +57,24 @@ export interface ResolveOptions {
   confirmed?: boolean
 }
 
+/** An amount that goes back to a customer. */
+export interface RefundedAmount {
+  /** Minor units. */
+  amount: number
+  /** Lower case. */
+  currency: string
+}
+
 /** A subscription that is cancelled, and its refund. */
 export interface Resolution {
   stripeSubscriptionId: string
-  /** The refund in minor units; null where there is nothing to refund at Stripe. */
-  refund: { amount: number; currency: string } | null
+  /** The refund; null where there is nothing to refund at Stripe. */
+  refund: RefundedAmount | null
 }
 
 /**
- * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the newest paid invoice of each.
+ * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the
+ * newest paid invoice of each.
  * The contract is in `functions/subscriptions.ts`.
  */
 export async function resolveSubscriptions(
@@ -107,7 +116,7 @@ export async function resolveSubscriptions(
 interface PaidInvoice {
   /** The payments to refund; several where more than one payment paid the invoice. */
   stripePaymentIntentIds: string[]
-  refund: { amount: number; currency: string }
+  refund: RefundedAmount
 }
 
 async function newestPaid(

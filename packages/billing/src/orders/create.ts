@@ -23,6 +23,7 @@ import { findOrder, settleOrder } from './settle.ts'
 
 /** What is bought, by whom, and where the browser goes afterwards. */
 export interface OrderInput {
+  /** The id of the user or organization that pays. */
   ownerId: string
   /** A SKU from the host's `products`. */
   productId: string

@@ -3,7 +3,7 @@
 export * from '../functions/orders.ts'
 export type { CreatedOrder, OrderInput } from './create.ts'
 export type { CreateOrderRoute } from './handle.ts'
-export type { ListOrdersOptions, OwnerOrder, ShownOrder } from './list.ts'
+export type { ListOrdersOptions, OrderTransaction, OwnerOrder, ShownOrder } from './list.ts'
 export type { DayTotals, OrdersReport, SkippedOrder } from './reconcile.ts'
 export type { RefundOrderOptions } from './refund.ts'
 export type { OrderSettings } from './settings.ts'

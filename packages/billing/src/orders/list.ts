@@ -68,10 +68,24 @@ const before = ({ id, createdAt }: OrderRow): Prisma.OrderWhereInput[] => [
   { createdAt, id: { lt: id } },
 ]
 
+/** A credit transaction of an order. */
+export interface OrderTransaction {
+  /** The transaction's id, a number as text. */
+  id: string
+  /** The kind of change: `purchase`, `refund`, … */
+  type: string
+  /** Whole credits. Positive: they came in. Negative: they were clawed back. */
+  amount: number
+  /** The idempotency key of the change. */
+  key: string
+  /** When the transaction was made. */
+  createdAt: Date
+}
+
 /** An order with its credit transactions. */
 export interface ShownOrder extends OwnerOrder {
   /** The order's credit transactions, the oldest first. */
-  transactions: { id: string; type: string; amount: number; key: string; createdAt: Date }[]
+  transactions: OrderTransaction[]
 }
 
 /** One order with its credit transactions. The contract is in `functions/orders.ts`. */

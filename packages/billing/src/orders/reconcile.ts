@@ -34,6 +34,7 @@ export interface SkippedOrder {
 
 /** The result of `reconcileOrders`. */
 export interface OrdersReport extends OrderRates {
+  /** Payments since this time were compared. */
   since: Date
   /** Number of payments that were compared. */
   payments: number

@@ -31,7 +31,9 @@ const GIVEN_UP_MS = 7 * DAY_MS
 export interface CheckOrdersResult {
   /** Orders that were checked. */
   checked: number
+  /** Orders whose payment had come. */
   completed: number
+  /** Orders that were abandoned or given up. */
   cancelled: number
   /** Orders that a person has to look at. */
   flagged: number

@@ -18,9 +18,11 @@ export interface ReconcileOrdersOptions extends RunOptions {
 
 /** Sums of payments. */
 export interface Totals {
+  /** Number of payments. */
   payments: number
   /** Minor units. */
   paid: number
+  /** Minor units. */
   refunded: number
 }
 

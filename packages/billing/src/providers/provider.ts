@@ -16,7 +16,9 @@ import type { ProviderName } from '../provider-name.ts'
 
 /** A payment provider. */
 export interface PaymentProvider {
+  /** The provider's name, as rows and the CLI write it. */
   readonly name: ProviderName
+  /** What the provider supports. Billing reads this and never the name. */
   readonly capabilities: ProviderCapabilities
 
   /**
@@ -25,7 +27,7 @@ export interface PaymentProvider {
    * @throws `invalid_amount`, `price_not_found` where the provider does not know the product.
    */
   createCheckout(input: CheckoutInput): Promise<ProviderCheckout>
-  /** @throws `checkout_not_found`. */
+  /** Retrieves a checkout in its present state. @throws `checkout_not_found` */
   retrieveCheckout(checkoutId: string): Promise<ProviderCheckout>
   /**
    * Closes an open checkout and returns its state afterwards: `expired`; `complete` where a payment came first;
@@ -35,7 +37,7 @@ export interface PaymentProvider {
    */
   expireCheckout(checkoutId: string): Promise<ProviderCheckout>
 
-  /** @throws `payment_not_found`. */
+  /** Retrieves a payment in its present state. @throws `payment_not_found` */
   retrievePayment(paymentId: string): Promise<ProviderPayment>
   /**
    * Refunds a payment, or a part of it.
@@ -45,7 +47,7 @@ export interface PaymentProvider {
    */
   refund(input: RefundInput): Promise<ProviderRefund>
 
-  /** @throws `subscription_not_found`. */
+  /** Retrieves a subscription in its present state. @throws `subscription_not_found` */
   retrieveSubscription(subscriptionId: string): Promise<ProviderSubscription>
   /**
    * Cancels a subscription. Does nothing where the subscription has ended or is already set to end that way.
@@ -65,7 +67,7 @@ export interface PaymentProvider {
    */
   resumeSubscription?(
     subscriptionId: string,
-    options: { idempotencyKey: string },
+    options: Pick<CancellationInput, 'idempotencyKey'>,
   ): Promise<ProviderSubscription>
 
   /**
@@ -89,7 +91,15 @@ export interface PaymentProvider {
   listPayments?(since: Date, after: string | null): Promise<PaymentPage>
 
   /** Opens a page on which customers manage their subscriptions. Absent: the provider has no such page. */
-  createPortal?(input: { customerId: string; returnUrl: string }): Promise<{ url: string }>
+  createPortal?(input: PortalPageInput): Promise<{ url: string }>
+}
+
+/** The input of `createPortal`. */
+export interface PortalPageInput {
+  /** The provider's id of the customer. */
+  customerId: string
+  /** The absolute URL that the page leads back to, where the provider's page has such a link. */
+  returnUrl: string
 }
 
 /** A page of payments. */
@@ -117,16 +127,20 @@ export interface CheckoutInput {
   orderId: string
   /** Our owner's id. The provider's metadata carries it. */
   ownerId: string
+  /** What is bought. */
   product: SoldProduct
+  /** Who buys it. */
   customer: {
     /** The customer's id at this provider; null: the provider creates a customer. */
     id: string | null
+    /** The address that the page shows and that receipts go to. */
     email: string
   }
   /** An absolute URL. */
   successUrl: string
   /** An absolute URL. Some providers' pages do not use it. */
   cancelUrl: string
+  /** A request that is repeated under this key returns the same checkout. */
   idempotencyKey: string
 }
 
@@ -137,17 +151,17 @@ export interface ProviderCheckout {
   url: string | null
   /** `complete` means that the customer finished the page. Only the payment tells whether money came. */
   status: 'open' | 'complete' | 'expired'
+  /** Our order's id; null where the checkout is none of ours. */
   orderId: string | null
   /** Null until there is a payment, and where nothing was due. */
   paymentId: string | null
   /** Null for a one-time purchase. */
   subscriptionId: string | null
+  /** Null until the provider has created the customer. */
   customerId: string | null
-  /**
-   * The price of the product, and the amount that was due after discounts and with taxes, in minor units. Null or
-   * absent: the provider does not say.
-   */
+  /** The price of the product in minor units. Null or absent: the provider does not say. */
   price?: number | null
+  /** The amount that was due after discounts and with taxes, in minor units. Null or absent: as for `price`. */
   due?: number | null
 }
 
@@ -165,29 +179,41 @@ export interface ProviderPayment {
   currency: string
   /** In Stripe's words: `needs_response`, `won`, `lost`, …; null without a dispute. */
   disputeStatus: string | null
+  /** Null without a dispute. */
   disputeId: string | null
   /** Null where the provider does not keep it with the payment. The checkout has it then. */
   orderId: string | null
+  /** Null where the provider names no customer. */
   customerId: string | null
+  /** Null for a one-time purchase. */
   subscriptionId: string | null
   /** Whether the payment is for a plan change within a period, and so does not start a period. */
   isForChange: boolean
   /** The SKU of the product that was paid for. Null or absent: the provider does not say. */
   sku?: string | null
-  /**
-   * The payment's share of an invoice that several payments paid, in minor units. `before` is the sum of the payments
-   * before this one, `after` is that sum with this one, `of` is the sum of all. Absent: it is the only payment.
-   */
-  share?: { before: number; after: number; of: number }
+  /** The payment's share of an invoice that several payments paid. Absent: it is the only payment. */
+  share?: InvoiceShare
   /** Null until the payment has succeeded. */
   paidAt: Date | null
 }
 
+/** The place of a payment among the payments of one invoice, in minor units. */
+export interface InvoiceShare {
+  /** The sum of the payments before this one. */
+  before: number
+  /** The sum of the payments up to and with this one. */
+  after: number
+  /** The sum of all payments. */
+  of: number
+}
+
 /** The input of `refund`. */
 export interface RefundInput {
+  /** The provider's id of the payment. */
   paymentId: string
   /** Default: all that is left of the payment. */
   amount?: number
+  /** A request that is repeated under this key refunds once. */
   idempotencyKey: string
   /** The idempotency key of the first try, where a retry uses another key. Default: `idempotencyKey`. */
   name?: string
@@ -201,6 +227,7 @@ export interface ProviderRefund {
   id: string | null
   paymentId: string
   status: 'pending' | 'succeeded' | 'failed'
+  /** Minor units, of this refund alone. */
   amount: number
   currency: string
 }
@@ -210,17 +237,24 @@ export interface ProviderSubscription {
   id: string
   /** In Stripe's words. A subscription that is set to end is `active` with `cancelAtPeriodEnd`. */
   status: SubscriptionStatus
+  /** Null where the provider names no customer. */
   customerId: string | null
+  /** Our order's id; null where the subscription is none of ours. */
   orderId: string | null
   /** The SKU of the product; null where the product is none of ours. */
   sku: string | null
+  /** Seats. */
   quantity: number
   /** Null while the provider does not say: in a trial's first moments, or with an unpaid first invoice. */
   currentPeriodStart: Date | null
+  /** Null where `currentPeriodStart` is null. */
   currentPeriodEnd: Date | null
   cancelAtPeriodEnd: boolean
+  /** When the cancellation was asked for; null where it was not. */
   canceledAt: Date | null
+  /** When the subscription ended for good; null while it runs. */
   endedAt: Date | null
+  /** When the trial ends or ended; null where there was none. */
   trialEnd: Date | null
   /** The newest payment of the subscription; null where the provider does not say. */
   latestPaymentId: string | null
@@ -230,7 +264,9 @@ export interface ProviderSubscription {
 
 /** When a subscription is to end. */
 export interface CancellationInput {
+  /** `period_end`: the customer keeps the period that is paid for. `now`: it ends at once, without a refund. */
   at: 'period_end' | 'now'
+  /** A request that is repeated under this key is done once. */
   idempotencyKey: string
 }
 
@@ -242,12 +278,19 @@ export interface ProviderHint {
   type: string
   /** When the event happened, by the provider's clock; null where the provider does not say. */
   occurredAt: Date | null
+  /** Whether the event is about real money; null where the provider does not say. */
   livemode: boolean | null
+  /** Null: the event names no checkout. */
   checkoutId: string | null
+  /** Null: the event names no payment. */
   paymentId: string | null
+  /** Null: the event names no subscription. */
   subscriptionId: string | null
+  /** Null: the event names no refund. */
   refundId: string | null
+  /** Null: the event names no dispute. */
   disputeId: string | null
+  /** Null: the event names no customer. */
   customerId: string | null
 }
 

@@ -14,8 +14,11 @@ export interface ReceivedEvent {
   type: string
   /** The provider's id of the customer, else of the checkout or payment, that the event is about; null without one. */
   subject: string | null
+  /** When the provider says that it created the event. Null: it does not say. */
   providerCreatedAt: Date | null
+  /** The API version of the payload. Null where the provider has none. */
   apiVersion: string | null
+  /** Whether the event is about real money. Null: the provider does not say. */
   livemode: boolean | null
   payload: string
   /** False: billing does not use this type of event, so the event is stored and not processed. */

@@ -19,12 +19,17 @@ export interface OwnerSubscription {
   plan: string
   /** The provider's status of the current subscription; null without one. */
   status: SubscriptionStatus | null
+  /** Stripe's id; null without a subscription, and where another provider bills it. */
   stripeSubscriptionId: string | null
+  /** How often the subscription renews; null without one. */
   interval: Interval | null
   /** Price of an interval in minor units, for all seats together. */
   amount: number | null
+  /** Lower case; null without a subscription. */
   currency: string | null
+  /** Seats; 0 without a subscription. */
   quantity: number
+  /** When the period that is paid for ends; null without a subscription. */
   currentPeriodEnd: Date | null
   /** When the subscription ends because it was cancelled. Null: it renews. */
   endsAt: Date | null
@@ -35,6 +40,7 @@ export interface OwnerSubscription {
   graceEndsAt: Date | null
   /** Whether `graceEndsAt` has passed. */
   isGraceOver: boolean
+  /** When the trial ends or ended; null where there was none. */
   trialEnd: Date | null
   /** The change that happens by itself at the end of the period. Null: none. */
   scheduledChange: ScheduledChange | null
@@ -47,10 +53,19 @@ export interface OwnerSubscription {
   pauseCollection: PauseCollection | null
 }
 
+/** A present or past subscription, as `listSubscriptions` returns it. */
+export interface ListedSubscription extends OwnerSubscription {
+  /** Why a person has to look at it, such as `trial_already_used`. A flagged subscription grants nothing. Null: fine. */
+  needsAttention: string | null
+  /** When it ended for good. Null: it has not. */
+  endedAt: Date | null
+}
+
 /** A change whose payment the card's holder has to confirm. Without the confirmation nothing changes. */
 export interface PendingChange {
   plan: string
   interval: Interval
+  /** Seats after the change. */
   quantity: number
   /** The provider's page of the invoice, to which the browser is sent. Null until the invoice is stored here. */
   url: string | null
@@ -70,7 +85,9 @@ export interface PauseCollection {
 export interface ScheduledChange {
   plan: string
   interval: Interval
+  /** Seats after the change. */
   quantity: number
+  /** When the change happens. */
   at: Date
 }
 
@@ -111,7 +128,7 @@ export async function getSubscription(
 export async function listSubscriptions(
   ctx: BillingContext,
   ownerId: string,
-): Promise<(OwnerSubscription & { needsAttention: string | null; endedAt: Date | null })[]> {
+): Promise<ListedSubscription[]> {
   const rows = await ctx.db.subscription.findMany({
     where: { customer: { ownerId } },
     include: WITH_PRICES,

@@ -76,7 +76,8 @@ export interface RestoredCustomer {
 }
 
 /**
- * Restores a customer that was taken for deleted here although Stripe still has it, together with its running subscriptions.
+ * Restores a customer that was taken for deleted here although Stripe still has it, together with its running
+ * subscriptions.
  * The contract is in `functions/customers.ts`.
  */
 export async function restoreCustomer(

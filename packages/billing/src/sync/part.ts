@@ -21,8 +21,11 @@ import { type ProviderState, type RawState, stateOf } from './provider-state.ts'
 export type Part =
   | 'subscriptions'
   | {
+      /** Stripe's ids of subscriptions. */
       subscriptions: readonly string[]
+      /** Stripe's ids of invoices. */
       invoices: readonly string[]
+      /** Stripe's ids of payment intents. */
       payments: readonly string[]
     }
 

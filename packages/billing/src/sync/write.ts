@@ -25,11 +25,13 @@ import { writeAlone } from './write-alone.ts'
 
 /** A row that the write changed. */
 export interface Change {
+  /** The kind of row. */
   object: 'subscription' | 'invoice' | 'payment' | 'refund'
   /** The provider's id. */
   id: string
   /** A subscription's status before; null for a new row. */
   from?: string | null
+  /** The status after the write; absent where the row has none. */
   to?: string
 }
 

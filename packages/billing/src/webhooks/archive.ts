@@ -34,7 +34,8 @@ const URGENCY: readonly EventStatus[] = [
 ]
 
 /**
- * Stored events without their payloads: dead events first, then flagged events, then pending ones, each group with the oldest first.
+ * Stored events without their payloads: dead events first, then flagged events, then pending ones, each group with
+ * the oldest first.
  * The contract is in `functions/webhooks.ts`.
  */
 export async function listEvents(
@@ -135,7 +136,8 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
 const EMPTY_AT_ONCE = 5_000
 
 /**
- * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a forgotten owner.
+ * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a forgotten
+ * owner.
  * The contract is in `functions/webhooks.ts`.
  */
 export async function emptyPayloads(ctx: BillingContext): Promise<number> {

@@ -37,10 +37,22 @@ export interface EndpointDifference {
 
 /** The result of `createWebhookEndpoint`. */
 export type CreatedEndpoint =
-  /** A new endpoint. `secret` signs its deliveries; Stripe shows it only once. */
-  | { isNew: true; endpoint: WebhookEndpoint; secret: string }
-  /** An endpoint with this URL exists already. `difference` is null if the endpoint is as wanted. */
-  | { isNew: false; endpoint: WebhookEndpoint; difference: EndpointDifference | null }
+  /** A new endpoint. */
+  | {
+      isNew: true
+      /** The endpoint as Stripe has it. */
+      endpoint: WebhookEndpoint
+      /** Signs the endpoint's deliveries: the value of `STRIPE_WEBHOOK_SECRET`. Stripe shows it only once. */
+      secret: string
+    }
+  /** An endpoint with this URL exists already. */
+  | {
+      isNew: false
+      /** The endpoint as Stripe has it. */
+      endpoint: WebhookEndpoint
+      /** How the endpoint differs from a new one. Null: it does not. */
+      difference: EndpointDifference | null
+    }
 
 /** Creates the endpoint that sends to `url`, unless it exists. The contract is in `functions/webhooks.ts`. */
 export async function createWebhookEndpoint(

@@ -48,6 +48,7 @@ export async function openHost({
 }: {
   /** Path of the configuration file, relative to the working directory. Default: the nearest one. */
   path?: string
+  /** The working directory. Default: the process's. */
   cwd?: string
 } = {}): Promise<Host> {
   const named = path === undefined ? findConfig(cwd) : resolve(cwd, path)

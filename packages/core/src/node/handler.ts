@@ -18,9 +18,19 @@ import { webRequestOf } from './request.ts'
 /** A handler of Web requests. `baseURL`, if set, is the origin that the handler was created with. */
 export interface WebHandler {
   (req: Request): Response | Promise<Response>
+  /** The origin that the handler was created with. Default: the option `baseURL`, else `APP_URL`. */
   baseURL?: string
 }
 
+/** Something with a handler, such as `auth`. */
+export interface HandlerOwner {
+  /** The handler of Web requests. */
+  handler: WebHandler
+  /** The host's origin. Default: the handler's own, else `APP_URL`. */
+  baseURL?: string
+}
+
+/** The options of `toNodeHandler`. */
 export interface NodeHandlerOptions {
   /**
    * The host's origin. Every request URL is built on it, whatever the `Host` header says. Default: the
@@ -43,9 +53,18 @@ const env = z.object({
  * closes the connection before the response was sent.
  *
  * @throws `invalid_options` (500) for a `baseURL` that is not an origin
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { auth } from '@repo/auth'
+ * import { toNodeHandler } from '@repo/core/node'
+ *
+ * createServer(toNodeHandler(auth)).listen(3000)
+ * ```
  */
 export function toNodeHandler(
-  handler: WebHandler | { handler: WebHandler; baseURL?: string },
+  handler: WebHandler | HandlerOwner,
   options: NodeHandlerOptions = {},
 ): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const logger = createLogger(options.logger)

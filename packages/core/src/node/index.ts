@@ -4,4 +4,9 @@
  * @module
  */
 
-export { type NodeHandlerOptions, toNodeHandler, type WebHandler } from './handler.ts'
+export {
+  type HandlerOwner,
+  type NodeHandlerOptions,
+  toNodeHandler,
+  type WebHandler,
+} from './handler.ts'

@@ -8,6 +8,7 @@
 import { BlockList, isIP } from 'node:net'
 import { TollgateError } from '../errors.ts'
 
+/** How `createAddressOf` finds the caller's address. */
 export interface AddressOptions {
   /**
    * Headers that hold the caller's address; the first header with an address wins. Your own proxy or server
@@ -31,7 +32,11 @@ export type AddressOf = (source: Request | Headers) => string | null
 
 const MAX_PROXIES = 100
 
-/** @throws `invalid_options` for an invalid header name, address or range */
+/**
+ * Makes a function that finds the caller's address.
+ *
+ * @throws `invalid_options` (500) for an invalid header name, address or range
+ */
 export function createAddressOf(options: AddressOptions = {}): AddressOf {
   const { ipAddressHeaders = ['x-forwarded-for'], trustedProxies = [] } = options
   const stranger = ipAddressHeaders.find((name) => !isHeader(name))

@@ -17,6 +17,7 @@ import { openStore, type RateLimitDatabase, type Store } from './store.ts'
 
 /** The state of a limit after a request was counted. */
 export interface RateLimitResult {
+  /** Whether the request is within the limit. */
   isAllowed: boolean
   /** Requests left in this window; 0 after the last allowed request. */
   remaining: number
@@ -36,6 +37,7 @@ export interface RateLimiter {
   close(): Promise<void>
 }
 
+/** The options of `createRateLimiter`. */
 export interface RateLimiterOptions {
   /** The database with the table `RateLimit`. */
   db: RateLimitDatabase

@@ -10,5 +10,6 @@ export interface RateLimitPolicy {
   name: string
   /** The most requests in a window. */
   limit: number
+  /** The length of a window, a whole number above 0. */
   windowSeconds: number
 }

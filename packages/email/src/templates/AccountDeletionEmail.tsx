@@ -17,6 +17,7 @@ const TITLES = {
 /** Informs about a deletion of the account: requested, blocked, cancelled or done. */
 export const AccountDeletionEmail = defineEmail({
   schema: z.object({
+    /** The recipient's name. */
     name: words(),
     /** `blocked`: the user is the only owner of an organization, which has to be handed over or deleted first. */
     stage: z.enum(['requested', 'blocked', 'canceled', 'done']),

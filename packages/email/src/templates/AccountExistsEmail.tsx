@@ -8,7 +8,14 @@ import { hello, words } from '../words.ts'
 
 /** Sent when somebody signs up with an address that already has an account, or wants it as a new address. */
 export const AccountExistsEmail = defineEmail({
-  schema: z.object({ name: words(), signInUrl: link(), resetUrl: link() }),
+  schema: z.object({
+    /** The name of the existing account. */
+    name: words(),
+    /** The page to sign in. */
+    signInUrl: link(),
+    /** The page to ask for a new password. */
+    resetUrl: link(),
+  }),
   subject: () => 'You already have an account',
   component: ({ name, signInUrl, resetUrl }) => (
     <Layout

@@ -30,7 +30,9 @@ const WORDS = {
  */
 export const AddressChangeEmail = defineEmail({
   schema: z.object({
+    /** The recipient's name. */
     name: words(),
+    /** How far the change is: asked for, made, or taken back. */
     stage: z.enum(['requested', 'done', 'undone']),
     /** A page with a button that undoes the change. Absent if the change cannot be undone. */
     undoUrl: link().optional(),

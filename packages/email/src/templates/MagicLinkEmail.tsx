@@ -10,6 +10,7 @@ export const MagicLinkEmail = defineEmail({
   schema: z.object({
     /** A page with a button; opening the page signs nobody in. */
     signInUrl: link(),
+    /** How long the link works. */
     expiresInMinutes: z.int().min(1),
   }),
   subject: () => 'Your link to sign in',

@@ -13,6 +13,7 @@ export const NewAddressEmail = defineEmail({
   schema: z.object({
     /** A page with a button; opening the page changes nothing. */
     confirmUrl: link(),
+    /** How long the link works. */
     expiresInMinutes: z.int().min(1),
   }),
   subject: () => 'Confirm your new address',

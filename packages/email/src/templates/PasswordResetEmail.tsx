@@ -11,7 +11,9 @@ export const PasswordResetEmail = defineEmail({
   schema: z.object({
     /** Left out until the address is proven, because somebody else may have typed the name. */
     name: words().optional(),
+    /** The page on which a new password is set. */
     resetUrl: link(),
+    /** How long the link works. */
     expiresInMinutes: z.int().min(1),
   }),
   subject: () => 'Reset your password',

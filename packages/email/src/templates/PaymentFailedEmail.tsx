@@ -10,11 +10,15 @@ import { hello, words } from '../words.ts'
 /** Sent when the payment of a plan failed. */
 export const PaymentFailedEmail = defineEmail({
   schema: z.object({
+    /** The recipient's name. */
     name: words(),
+    /** The plan's name, as people read it. */
     planName: label(),
     /** The amount due, in minor units. */
     amount: amount(),
+    /** Lower case, such as `eur`. */
     currency: currency(),
+    /** The page on which the card is changed. */
     updateUrl: link(),
     /** The time of the next attempt. Absent if there is none. */
     nextAttemptAt: z.coerce.date().optional(),

@@ -30,8 +30,11 @@ const TITLES = {
 /** Tells the user what happened to the account, and what to do if somebody else did it. */
 export const SecurityAlertEmail = defineEmail({
   schema: z.object({
+    /** The recipient's name. */
     name: words(),
+    /** What happened. */
     alert: z.enum(Object.keys(TITLES) as (keyof typeof TITLES)[]),
+    /** When it happened. */
     at: z.coerce.date(),
     /** The provider or program concerned. Absent if there is none. */
     about: words().optional(),

@@ -10,15 +10,21 @@ import { words } from '../words.ts'
 /** Sent when a subscription has become active or its trial has started. */
 export const SubscriptionConfirmedEmail = defineEmail({
   schema: z.object({
+    /** The recipient's name. */
     name: words(),
+    /** The plan's name, as people read it. */
     planName: label(),
     /** The price per interval, in minor units. */
     amount: amount(),
+    /** Lower case, such as `eur`. */
     currency: currency(),
+    /** How often the subscription renews. */
     interval: z.enum(['month', 'year']),
+    /** When the period that is paid for ends. */
     currentPeriodEnd: z.coerce.date(),
     /** The end of the trial, when the first payment is due. Absent without a trial. */
     trialEnd: z.coerce.date().optional(),
+    /** The page on which the subscription is managed. */
     manageUrl: link(),
   }),
   subject: ({ planName }) => `Your ${planName} plan is active`,

@@ -21,10 +21,15 @@ const organization = ({ organizationName }: Names) => organizationName ?? 'an or
  */
 export const TeamInviteEmail = defineEmail({
   schema: z.object({
+    /** The name of the member who invites. */
     inviterName: words(),
+    /** The organization's name. */
     organizationName: words(),
+    /** The role that the invitation gives, as people read it. */
     role: label(),
+    /** The page with the button that accepts. */
     acceptUrl: link(),
+    /** When the invitation expires. Absent: the mail does not say. */
     expiresAt: z.coerce.date().optional(),
   }),
   subject: (props) => `${inviter(props)} invites you to ${organization(props)}`,

@@ -34,7 +34,9 @@ export class InjectedFault extends Error {
 
 /** A simulated process. All its external calls go through `call`. */
 export interface Fated {
+  /** Makes an external call, before or after which the process may die. */
   call<T>(work: () => PromiseLike<T>): Promise<T>
+  /** Whether the process has died; each later call throws. */
   readonly isDead: boolean
 }
 

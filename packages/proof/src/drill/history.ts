@@ -44,6 +44,7 @@ export type DrillAct = keyof typeof ACTS
 export interface DrillStep {
   /** The customer's number. A new customer signs up first. */
   who: number
+  /** What the customer does. */
   does: DrillAct
   /** Chooses between variants: the price, the card, or one of several subscriptions. */
   pick: number
@@ -51,8 +52,11 @@ export interface DrillStep {
 
 /** Seed and size of a history. */
 export interface HistoryOptions {
+  /** The same seed gives the same history. */
   seed: number
+  /** How many steps. */
   steps: number
+  /** How many customers. */
   customers: number
 }
 

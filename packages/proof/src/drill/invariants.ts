@@ -30,10 +30,13 @@ export interface Witness {
 
 /** The input of `checkInvariants`. */
 export interface InvariantOptions {
+  /** The database of the instance under test. */
   db: Database
   /** A client with API version 2024-04-10 and without faults. */
   stripe: Stripe
+  /** What the drill observed from outside. */
   witness: Witness
+  /** The calls that the host's handlers got. */
   calls: EffectCalls
   /** Idempotency keys of all mails, after the queue is empty. Default: mails are not checked. */
   mails?: Iterable<string>

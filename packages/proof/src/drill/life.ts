@@ -10,23 +10,37 @@ import { customerKey, PAYMENT_MARK } from '@repo/billing/testing'
 import type Stripe from 'stripe'
 import type { DrillAct, DrillStep } from './history.ts'
 
+/** How a checkout is paid. */
+export interface PaidBy {
+  /** The number of a test card. */
+  card: string
+}
+
 /** The controls of the Stripe stand-in that a history needs. */
 export interface StandIn {
-  completeCheckout(sessionId: string, payment: { card: string }): unknown
+  /** Pays a checkout as its buyer would. */
+  completeCheckout(sessionId: string, payment: PaidBy): unknown
+  /** Ends the present period and charges the next one. */
   renew(subscriptionId: string): unknown
+  /** Ends the present period with a card that is declined. */
   failPayment(subscriptionId: string): unknown
+  /** Ends the subscription at once. */
   endSubscription(subscriptionId: string): unknown
 }
 
 /** An owner in the drill. */
 export interface DrillOwner {
+  /** Our id of the user. */
   ownerId: string
+  /** The user's address. */
   email: string
 }
 
 /** The options of `createLife`. */
 export interface LifeOptions {
+  /** A client of the stand-in, without faults. */
   stripe: Stripe
+  /** The controls of the stand-in. */
   standIn: StandIn
   /** The host of the app URL, which names the customers' environment. */
   environment: string
@@ -48,12 +62,14 @@ export interface Life {
 
 /** A customer at the provider. */
 export interface DrillCustomer extends DrillOwner {
+  /** The customer's id at Stripe. */
   stripeCustomerId: string
   /**
    * Whether our row named the customer at its sign-up. Only such a customer is deleted, because the deletion
    * of an unlinked customer cannot be recognized.
    */
   isLinked: boolean
+  /** Whether the customer was deleted at Stripe. */
   isDeleted: boolean
 }
 

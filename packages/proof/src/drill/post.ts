@@ -9,10 +9,20 @@ import { type DeliveryKind, type PlanSettings, planDeliveries } from './deliveri
 
 /** A delivery that is due. */
 export interface Due {
+  /** The provider's id of the event. */
   eventId: string
   /** The genuine event as JSON; see `signDelivery`. */
   body: string
+  /** How the delivery is made: as it is, late, damaged or wrongly signed. */
   kind: DeliveryKind
+}
+
+/** An event that has happened at the provider. */
+export interface Happened {
+  /** The provider's id of the event. */
+  id: string
+  /** The event as JSON. */
+  body: string
 }
 
 /** The schedule of deliveries. */
@@ -24,7 +34,7 @@ export interface Post {
   /** Number of planned deliveries that were not returned yet. */
   readonly waiting: number
   /** Adds an event that has happened. Returns the deliveries that are due now. */
-  take(event: { id: string; body: string }): Due[]
+  take(event: Happened): Due[]
   /** Schedules a delivery once more, `after` events later. */
   again(due: Due, after: number): void
   /** Returns all remaining deliveries. Call it after the last event. */

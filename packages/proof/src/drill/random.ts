@@ -11,7 +11,9 @@ export interface Random {
   next(): number
   /** A whole number from 0, below `below`. */
   whole(below: number): number
+  /** True in this share of the calls, from 0 to 1. */
   chance(probability: number): boolean
+  /** One of the items, each equally often. */
   pick<T>(items: readonly [T, ...T[]]): T
   /** A random key of `weights`, in proportion to its weight. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name

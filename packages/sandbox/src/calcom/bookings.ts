@@ -11,10 +11,13 @@ import { SandboxError } from '../errors.ts'
 
 /** A kind of meeting that can be booked. */
 export interface CalcomEventType {
+  /** The number in the host's configuration and in events. */
   id: number
   /** User and event, as in a booking link: `acme/strategy-call`. */
   slug: string
+  /** The title of the page and of bookings. */
   title: string
+  /** How long a meeting lasts. */
   minutes: number
   /** How many attendees may book the same time and share one booking. Absent: one. */
   seats?: number
@@ -22,8 +25,11 @@ export interface CalcomEventType {
   requiresConfirmation?: boolean
 }
 
+/** A person who books. */
 export interface CalcomAttendee {
+  /** The name that bookings show. */
   name: string
+  /** The attendee's address. */
   email: string
   /** An IANA name of a time zone. Default UTC. */
   timeZone?: string
@@ -33,12 +39,19 @@ export interface CalcomAttendee {
 export interface CalcomBooking {
   /** Sent as `bookingId`; new with each reschedule. */
   id: number
+  /** The booking's name in links and events; new with each reschedule. */
   uid: string
+  /** The event type's number. */
   eventTypeId: number
+  /** When the meeting begins. */
   startTime: string
+  /** When the meeting ends. */
   endTime: string
+  /** Who booked it. */
   attendee: Required<CalcomAttendee>
+  /** The metadata of the booking link. */
   metadata: Record<string, string>
+  /** In Cal.com's words. */
   status: 'ACCEPTED' | 'PENDING' | 'CANCELLED' | 'REJECTED' | 'RESCHEDULED'
   /** For an event type with seats: the attendees who have a seat, including the first. */
   seated?: Required<CalcomAttendee>[]
@@ -52,6 +65,7 @@ export interface CalcomBooking {
   iCalSequence: number
   /** The booking that this one replaced. */
   rescheduleUid: string | null
+  /** Null: it was not cancelled, or without a reason. */
   cancellationReason: string | null
 }
 

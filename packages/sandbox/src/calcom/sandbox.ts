@@ -35,6 +35,7 @@ import {
   calcomHeaders,
 } from './webhooks.ts'
 
+/** The options of `createCalcomSandbox`. */
 export interface CalcomSandboxOptions {
   /** The event types that can be booked. */
   eventTypes: readonly CalcomEventType[]
@@ -57,7 +58,9 @@ export interface CalcomSandboxOptions {
 /** The whole state of the stand-in as JSON. */
 export interface CalcomSnapshot {
   version: 1
+  /** Every booking, the oldest first. */
   bookings: CalcomBooking[]
+  /** Every delivery, the oldest first. */
   deliveries: DeliveryRecord[]
 }
 
@@ -65,6 +68,7 @@ export interface CalcomSnapshot {
 export interface CalcomSandbox {
   /** The pages under `/cal`. */
   app: Hono
+  /** Answers a request to the pages. */
   fetch(request: Request): Promise<Response>
   /** Sets the origin of the pages. */
   setOrigin(origin: string): void
@@ -79,9 +83,13 @@ export interface CalcomSandbox {
   readonly deliveries: Delivery[]
   /** Books a time. @throws `not_found`, `invalid_body`, `invalid_state` if the time is taken */
   book(request: {
+    /** User and event, as in a booking link. */
     slug: string
+    /** When the meeting begins. */
     start: Date
+    /** Who books. */
     attendee: CalcomAttendee
+    /** The metadata of the booking link. Default: none. */
     metadata?: Record<string, string>
   }): CalcomBooking
   /** Moves a booking. @returns the new booking. @throws `not_found`, `invalid_body`, `invalid_state` */

@@ -17,6 +17,7 @@ import {
 
 /** A receiver of webhooks. */
 export interface CalcomWebhookTarget {
+  /** The address that events are sent to. */
   url: string
   /** The key of the signature. Without a key Cal.com sends a fixed text instead of a signature. */
   secret?: string

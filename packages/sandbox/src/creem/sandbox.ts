@@ -34,11 +34,13 @@ import { createCreemPages } from './pages.tsx'
 
 /** A receiver of webhooks. */
 export interface CreemWebhookTarget {
+  /** The address that events are sent to. */
   url: string
   /** The key of the signature. */
   secret: string
 }
 
+/** The options of `createCreemSandbox`. */
 export interface CreemSandboxOptions {
   /** The only key that the API accepts. Default `creem_test_sandbox`. */
   apiKey?: string
@@ -59,28 +61,50 @@ export interface CreemSandboxOptions {
 /** The whole state of the stand-in as JSON. */
 export interface CreemSnapshot {
   version: 1
+  /** The objects of each kind. */
   tables: CreemTables
+  /** Every delivery, the oldest first. */
   deliveries: DeliveryRecord[]
+}
+
+/** The buyer's input beside the card. */
+export interface CreemBuyer {
+  /** Default: the address that the checkout was made with. */
+  email?: string
+}
+
+/** An error that the next API requests answer instead of their result. */
+export interface CreemFailure {
+  /** 429, or 500 and above. */
+  status: number
+  /** How many requests fail. Default 1. */
+  times?: number
 }
 
 /** A stand-in for Creem. */
 export interface CreemSandbox {
   /** The API under `/creem/v1` and the pages under `/creem`. */
   app: Hono
+  /** Answers a request to the API or the pages. */
   fetch(request: Request): Promise<Response>
+  /** Sets the origin of the pages. */
   setOrigin(origin: string): void
   /** Adds a receiver, as if the options had named it. */
   addWebhook(target: CreemWebhookTarget): void
 
   /** Creates a product, as in the dashboard. The price is in minor units; `interval` makes it a subscription. */
   createProduct(product: {
+    /** The name on the checkout page. */
     name: string
+    /** Minor units. */
     price: number
+    /** The currency of the price. */
     currency: 'EUR' | 'USD'
+    /** How often it renews. Default: it is bought once. */
     interval?: 'month' | 'year'
   }): CreemProduct
   /** Pays a checkout. @throws `invalid_state` if the checkout is not open */
-  completeCheckout(id: string, buyer?: { email?: string }): CreemCheckout
+  completeCheckout(id: string, buyer?: CreemBuyer): CreemCheckout
   /** Expires an open checkout; Creem sends no event for it. */
   expireCheckout(id: string): CreemCheckout
   /** Ends the current period: the next period is charged, or a scheduled end takes effect. */
@@ -106,8 +130,8 @@ export interface CreemSandbox {
   resume(): void
   /** Resolves once no delivery runs and no retry is left. Held webhooks are not waited for. */
   settled(): Promise<void>
-  /** Makes the next API requests fail with `status` (429, or 500 and above). Default of `times`: 1. */
-  failNext(failure: { status: number; times?: number }): void
+  /** Makes the next API requests fail with `status` (429, or 500 and above). */
+  failNext(failure: CreemFailure): void
   /** Makes a share of the API requests fail from now on; null ends this. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 

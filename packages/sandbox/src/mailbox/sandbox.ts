@@ -10,6 +10,7 @@ import { showError } from '../layout.tsx'
 import { type MailboxMessage, readMails } from './mails.ts'
 import { createMailboxPages } from './pages.tsx'
 
+/** The options of `createMailboxSandbox`. */
 export interface MailboxSandboxOptions {
   /** The folder of the outbox; it need not exist yet. Default: none, and the mailbox stays empty. */
   outboxDir?: string
@@ -17,13 +18,20 @@ export interface MailboxSandboxOptions {
   logger?: Logger
 }
 
+/** Which mails to list. */
+export interface MailFilter {
+  /** The recipient's address. Default: all mails. */
+  to?: string
+}
+
 /** A mailbox with pages and an API. */
 export interface MailboxSandbox {
   /** The pages under `/mailbox`, and `GET /mailbox/api/messages?to=` as JSON. */
   app: Hono
+  /** Answers a request to the pages or the API. */
   fetch(request: Request): Promise<Response>
-  /** The mails, the newest first. `to` selects the mails to one address. */
-  messages(filter?: { to?: string }): Promise<MailboxMessage[]>
+  /** The mails, the newest first. */
+  messages(filter?: MailFilter): Promise<MailboxMessage[]>
 }
 
 /** Creates a mailbox for an outbox folder. */

@@ -15,6 +15,7 @@ export interface Failure {
   times: number
   /** Stripe's error code. Default: by the status. */
   code?: StripeErrorCode
+  /** Stripe's message. Default: by the status. */
   message?: string
   /**
    * Whether the request had begun, so that this answer is kept under its idempotency key. Default: true for

@@ -25,6 +25,7 @@ import { beginSubscription } from './subscription-life.ts'
 export interface Buyer {
   /** Required if the session has no address. */
   email?: string
+  /** The buyer's name. Default: none. */
   name?: string
   /** The promotion code, if the session accepts one. */
   promotionCode?: string

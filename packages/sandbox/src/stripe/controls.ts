@@ -29,7 +29,12 @@ import {
 } from './subscription-life.ts'
 
 /** The way in which a test pays a Checkout Session. */
-export type Payment = Buyer & { card?: string | null; delayed?: boolean }
+export interface Payment extends Buyer {
+  /** The number of a test card. Null: the session needs none. Default: a card that pays. */
+  card?: string | null
+  /** Whether the money comes later, as by a bank debit. Default false. */
+  delayed?: boolean
+}
 
 /** The actions of a test. Each returns the record in the account's API version. */
 export interface LifeControls {

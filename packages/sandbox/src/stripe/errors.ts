@@ -67,12 +67,15 @@ const OFF_THE_WIRE = new Set<StripeErrorCode>([
 
 /** The members of Stripe's error body beside code and message. */
 export interface StripeErrorDetails {
+  /** Stripe's class of the error. Default `invalid_request_error`. */
   type?: 'api_error' | 'card_error' | 'idempotency_error' | 'invalid_request_error'
   /** The wrong parameter, in brackets: `items[0][price]`. */
   param?: string
+  /** The bank's reason, if a card was declined. */
   decline_code?: string
   /** The bank's advice, if it gives any. */
   advice_code?: string
+  /** The id of the failed charge, if there is one. */
   charge?: string
   /** The rendered PaymentIntent, if a card was declined. */
   payment_intent?: object
@@ -107,6 +110,7 @@ const BEFORE_THE_BEGIN = new Set<StripeErrorCode>([
 /** An error as Stripe returns it. `details.type` defaults to `invalid_request_error`. */
 export class StripeApiError extends TollgateError<StripeErrorCode> {
   override readonly name = 'StripeApiError'
+  /** The members of the error body beside code and message. */
   readonly details: StripeErrorDetails
   /** Headers of the response, such as `stripe-should-retry`. */
   readonly answerHeaders: Readonly<Record<string, string>>

@@ -15,6 +15,7 @@ import { find, insert, newId, remove, type Store, seconds } from './store.ts'
 
 /** A webhook receiver of the options. */
 export interface WebhookTarget {
+  /** The address that events are sent to. */
   url: string
   /** `whsec_…`, the key of the signature. */
   secret: string

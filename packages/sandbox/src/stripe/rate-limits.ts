@@ -13,7 +13,9 @@ import { StripeApiError } from './errors.ts'
  * endpoint.
  */
 export interface RateLimits {
+  /** The limit of all requests together. */
   perSecond: number
+  /** The limit of the requests to one endpoint. */
   perEndpoint: number
   /** Default 20, for all search endpoints together. */
   search?: number

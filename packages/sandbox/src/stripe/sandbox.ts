@@ -41,6 +41,23 @@ import {
   snapshotStore,
 } from './store.ts'
 
+/** A response of the API before it is sent. */
+export interface ApiAnswer {
+  /** The JSON text. */
+  body: string
+  /** The HTTP status. */
+  status: number
+  /** The API version of the request. */
+  version: string
+}
+
+/** An error that the next API requests answer instead of their result. */
+export interface NextFailure extends Omit<Failure, 'times'> {
+  /** How many requests fail. Default 1. */
+  times?: number
+}
+
+/** The options of `createStripeSandbox`. */
 export interface StripeSandboxOptions {
   /** The only key that the API accepts, such as `sk_test_…`. */
   secretKey: string
@@ -67,7 +84,7 @@ export interface StripeSandboxOptions {
   /** Default: one JSON line per entry on standard error. */
   logger?: Logger
   /** Called with every response of the API before it is sent, for a test that checks or records them. */
-  onAnswer?: (answer: { body: string; status: number; version: string }) => void
+  onAnswer?: (answer: ApiAnswer) => void
   /** Called after each change of the state. */
   onChange?: () => void
 }
@@ -76,6 +93,7 @@ export interface StripeSandboxOptions {
 export interface StripeSandbox extends LifeControls {
   /** The API under `/v1` and the pages under `/stripe`. */
   app: Hono
+  /** Answers a request to the API or the pages. */
   fetch(request: Request): Promise<Response>
   /** Sets the origin of the hosted pages, for URLs made from then on. */
   setOrigin(origin: string): void
@@ -99,11 +117,11 @@ export interface StripeSandbox extends LifeControls {
   /** Sends an event again to each of its receivers. @throws `not_found` */
   redeliver(eventId: string): Promise<Delivery[]>
   /**
-   * Makes the next API requests fail with `status`; `times` defaults to 1. A 500 interrupts a request that
+   * Makes the next API requests fail with `status`. A 500 interrupts a request that
    * had begun, and is kept under its idempotency key. Other statuses occur before a request begins, unless
    * `isKept` is set: `{ status: 400, code: 'balance_insufficient', isKept: true }`.
    */
-  failNext(failure: Omit<Failure, 'times'> & { times?: number }): void
+  failNext(failure: NextFailure): void
   /** Makes a share of the API requests fail from now on; null ends this. @throws `invalid_state` */
   setFaults(faults: Faults | null): void
 

@@ -7,6 +7,14 @@
 
 import type { RateLimits } from './rate-limits.ts'
 
+/** A registration for taxes. */
+export interface TaxRegistration {
+  /** The country's code, such as `DE`. */
+  country: string
+  /** The percentage that automatic tax adds, such as 19. */
+  percentage: number
+}
+
 /** The settings that `configure` can change at any time. */
 export interface StripeSettings {
   /**
@@ -43,7 +51,7 @@ export interface StripeSettings {
    * The country where the account is registered for taxes, and the percentage that automatic tax uses.
    * Default null: the account is registered nowhere and collects none.
    */
-  taxRegistration: { country: string; percentage: number } | null
+  taxRegistration: TaxRegistration | null
   /** The limits of requests per second; a request above them gets a 429. Default null: no limits. */
   rateLimits: RateLimits | null
   /**

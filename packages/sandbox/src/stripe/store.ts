@@ -110,11 +110,15 @@ const references: { [Name in TableName]?: readonly (keyof Tables[Name] & string)
   subscriptions: ['customer'],
 }
 
-/** The response kept under an idempotency key. `fingerprint` is a hash of the path and the parameters. */
+/** The response kept under an idempotency key. */
 export interface KeptAnswer {
+  /** A hash of the path and the parameters. */
   fingerprint: string
+  /** The HTTP status. */
   status: number
+  /** The JSON text. */
   body: string
+  /** The `Request-Id` of the response. */
   requestId: string
   /** Wall time in milliseconds; a response is kept for 24 hours. */
   at: number
@@ -123,8 +127,11 @@ export interface KeptAnswer {
 /** The whole state of the stand-in as JSON. */
 export interface StripeSnapshot {
   version: 1
+  /** The objects of each kind. */
   tables: { [Name in TableName]: Tables[Name][] }
+  /** The answers that are kept under idempotency keys. */
   answers: [key: string, answer: KeptAnswer][]
+  /** Every delivery, the oldest first. */
   deliveries: DeliveryRecord[]
 }
 

@@ -19,12 +19,14 @@ export interface EffectsSubject {
   plan: string
   /** Makes a new owner and returns the id. */
   owner(): Promise<string>
+  /** Pays checkouts and ends periods at the provider. */
   world: Pick<ProviderWorld, 'pay' | 'endPeriod'> & {
     /** Ends a subscription's present period with a card that is declined; `endPeriod` then pays. */
     failPeriod(subscriptionId: string): unknown
   }
   /** Delivers all events so far, twice and the newest first, and processes them. */
   deliver(): Promise<unknown>
+  /** Closes the instance and drops its database. */
   close(): Promise<unknown>
 }
 

@@ -40,9 +40,11 @@ export interface Delivered {
 
 /** The provider under test. */
 export interface ConformanceSubject {
+  /** The provider under test, as one process uses it. */
   provider: PaymentProvider
   /** The same account at the provider, as another process would use it. */
   other: PaymentProvider
+  /** Acts as the buyer, the bank and the network at this provider. */
   world: ProviderWorld
   /** A product for a one-time purchase. */
   once: SoldProduct
@@ -50,12 +52,15 @@ export interface ConformanceSubject {
   plan: SoldProduct
   /** Texts that no error message may show. */
   secrets: readonly string[]
+  /** Closes the provider's connections and servers. */
   close(): Promise<unknown>
 }
 
 /** The `describe` and `test` of the test runner. */
 export interface Runner {
+  /** Groups tests, as `describe` of the test runner does. */
   describe(name: string, body: () => void): void
+  /** Registers a test, as `test` of the test runner does. */
   test(name: string, body: () => Promise<void>): void
 }
 

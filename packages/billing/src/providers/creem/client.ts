@@ -23,6 +23,7 @@ export interface CreemOptions {
 
 /** A client of Creem's REST API. */
 export interface CreemClient {
+  /** Gets an object or a list. @throws `provider_unavailable` (503), `provider_rejected` (502) */
   get(path: string, query: Record<string, string>): Promise<Raw>
   /**
    * `key` is sent as `Idempotency-Key`. Creem documents that header for products only, so nothing else may rely on it.

@@ -28,9 +28,13 @@ import { checkoutOfCreem, hintOfCreem, paymentOfCreem, subscriptionOfCreem } fro
 
 /** The options of `createCreemProvider`. The functions are called when their values are needed. */
 export interface CreemProviderOptions {
+  /** The client for the key of the environment. */
   client(): CreemClient
+  /** The products, whose ids at Creem are in their `productIds`. */
   products: Products
+  /** `production` where money is real, else `sandbox`: it chooses the id of a product. */
   environment(): PaymentEnvironment
+  /** The signing secrets of the webhook; the old and the new one while one is replaced. */
   webhookSecrets(): readonly string[]
 }
 

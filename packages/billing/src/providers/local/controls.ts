@@ -39,7 +39,10 @@ export interface LocalControls {
 }
 
 /** The local provider with its controls. */
-export type LocalProvider = PaymentProvider & { readonly controls: LocalControls }
+export interface LocalProvider extends PaymentProvider {
+  /** Plays the buyer, the bank and the network at this provider. */
+  readonly controls: LocalControls
+}
 
 /** Whether a provider is the local one. Its checkouts are completed on the host's own page. */
 export const isLocalProvider = (provider: PaymentProvider): provider is LocalProvider =>

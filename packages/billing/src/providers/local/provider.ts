@@ -38,6 +38,7 @@ export interface LocalOptions {
   deliver?: (request: Request) => unknown
   /** Default: a random secret for each provider. */
   webhookSecret?: string
+  /** The clock of periods and trials. Default: the system's. */
   clock?: Clock
 }
 

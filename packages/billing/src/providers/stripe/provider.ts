@@ -42,13 +42,17 @@ const REFUND_MARK = 'tollgate_refund'
 
 /** The options of `createStripeProvider`. */
 export interface StripeProviderOptions {
+  /** The client of Stripe's SDK. */
   stripe: Stripe
+  /** The plans, whose prices Stripe knows by their lookup keys. */
   plans: Plans
+  /** The products. A product without an id at Stripe is sold by its amount. */
   products: Products
   /** Settings of all checkout pages. Default: none. */
   checkout?: CheckoutSettings
   /** This and the next are called when their values are needed. */
   environment(): PaymentEnvironment
+  /** The signing secrets of the webhook; the old and the new one while one is replaced. */
   webhookSecrets(): readonly string[]
 }
 

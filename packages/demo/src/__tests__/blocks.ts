@@ -1,0 +1,50 @@
+/** Type-checks the TypeScript that documentation shows, as a host would compile it. */
+
+import { execFile } from 'node:child_process'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
+
+/** A block of a page or of a doc comment. */
+export interface Block {
+  /** Where it stands. The compiler's messages name it. */
+  from: string
+  language: string
+  code: string
+}
+
+/** The TypeScript blocks of a Markdown text. */
+export const blocksOf = (from: string, markdown: string): Block[] =>
+  [...markdown.matchAll(/^```(tsx?)\n([\s\S]*?)^```/gm)].map(([, language = 'ts', code = '']) => ({
+    from,
+    language,
+    code,
+  }))
+
+/** What the compiler says about the blocks, each as a module of its own; empty if nothing. `name`: of a folder. */
+export async function typeCheck(name: string, blocks: readonly Block[]): Promise<string> {
+  const folder = join(ROOT, 'packages/demo/node_modules', name)
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  const files: string[] = []
+  for (const { from, language, code } of blocks) {
+    const pragma = language === 'tsx' ? '/** @jsxImportSource react */\n' : ''
+    const file = `${from.replaceAll(/\W/g, '-')}-${files.length}.${language}`
+    await writeFile(join(folder, file), `${pragma}${code}\nexport {}\n`)
+    files.push(file)
+  }
+  const config = {
+    extends: '../../../../tsconfig.base.json',
+    compilerOptions: { noUnusedLocals: false },
+    files,
+  }
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  return promisify(execFile)(process.execPath, [tsc, '-p', folder]).then(
+    () => '',
+    (error: { stdout: string }) => error.stdout,
+  )
+}
