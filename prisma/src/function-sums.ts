@@ -46,6 +46,7 @@ export const functionSums = {
   Organization_keeps_an_owner: '98cb0a5923745b11a78ef97d1b3971c6',
   Organization_require_owner: 'bada56e9764fcc2a40a06eca20d1aa5a',
   Session_deleted: 'fffe2d322dbd9bcc5f31cdf87db9fa1e',
+  Session_lowered: 'e488243b622938d2fe0800a81a1d2b44',
   Session_statement: '8d5b9e0604d59879b8afe03c4b0bd0ea',
   Subscription_ended_is_final: 'f6f7e8228fc376f4dbc1ba8e040f4408',
   Tenancy_refers_inside: '2c87a9bafa102fa4189fec7e7c593c60',

@@ -1,4 +1,4 @@
--- A user's access tokens end when the user gets another role.
+-- A user's access tokens end when the user gets another role, or needs a second factor from now on.
 CREATE OR REPLACE FUNCTION "User_role_changed"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
@@ -12,4 +12,7 @@ END $$;
 
 CREATE OR REPLACE TRIGGER "User_role_changed" AFTER UPDATE OF "role" ON "User"
   FOR EACH ROW WHEN (OLD."role" IS DISTINCT FROM NEW."role")
+  EXECUTE FUNCTION "User_role_changed"();
+CREATE OR REPLACE TRIGGER "User_needs_second_factor" AFTER UPDATE OF "twoFactorEnabled" ON "User"
+  FOR EACH ROW WHEN (NEW."twoFactorEnabled" AND NOT OLD."twoFactorEnabled")
   EXECUTE FUNCTION "User_role_changed"();

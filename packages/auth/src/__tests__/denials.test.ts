@@ -244,6 +244,45 @@ test('promise 5: a session that ends right after many changes of roles is over, 
   await until(async () => (await elsewhere(next)).userId === null)
 })
 
+test.each<[string, (userId: string) => Promise<unknown>, object | null]>([
+  [
+    'that a host ends by its date',
+    (userId) =>
+      setup.db.session.updateMany({ where: { userId }, data: { expiresAt: new Date(0) } }),
+    null,
+  ],
+  [
+    'that a host takes the second factor from',
+    (userId) => setup.db.session.updateMany({ where: { userId }, data: { aal: 1 } }),
+    { acr: 'aal1' },
+  ],
+  [
+    'whose user needs a second factor from now on',
+    async (userId) => {
+      await setup.db.session.updateMany({ where: { userId }, data: { aal: 1 } })
+      await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })
+    },
+    null,
+  ],
+])(
+  'promise 5: the access token of a session %s says no more than its row',
+  async (_, lower, left) => {
+    const { userId, cookie } = await setup.auth.signIn()
+    await setup.db.session.updateMany({ where: { userId }, data: { aal: 2 } })
+    const raised = cookiesOf(await setup.auth.post('/access/refresh', {}, { cookie }))
+    const read = (given: string) =>
+      setup.auth.getSession(setup.auth.request('/', { cookie: given }))
+    await isKnown(raised)
+    expect(await read(raised)).toMatchObject({ acr: 'aal2' })
+    await lower(userId)
+    const seen = () => (left ? expect.objectContaining(left) : null)
+    await expect.poll(() => read(raised)).toEqual(seen())
+    const next = await setup.auth.post('/access/refresh', {}, { cookie: raised })
+    if (left) await isKnown(cookiesOf(next))
+    expect(await read(cookiesOf(next))).toEqual(seen())
+  },
+)
+
 test('what is rolled back denies nothing, and all that a statement ends is denied', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
