@@ -232,7 +232,9 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
 
   test.each<[args: string[], message: string]>([
     [[], 'Name a command.\npnpm billing plans push\n'],
-    [['evnts', 'list'], 'There is no command evnts list.\n'],
+    [['evnts', 'list'], 'There is no command evnts list.\npnpm billing plans push\n'],
+    [['events'], 'Name one of these commands.\npnpm billing events list'],
+    [['events', 'lst'], 'There is no command events lst.\npnpm billing events list'],
     [['sync', '--json'], `sync needs <owner>….\n${SYNC} [--json]`],
     [['export', ''], 'export needs <owner>.\n'],
     [['events', 'show', 'evt_1', 'evt_2'], 'events show does not take evt_2.\n'],

@@ -22,11 +22,11 @@ const COMMANDS: Record<string, Command> = {
   ...webhookCommands,
 }
 
-/** The help text: every command and what it does. */
-export function usage(): string {
-  const lines = Object.entries(COMMANDS).map(
-    ([name, command]) => `${synopsis(name, command)}\n    ${command.does}`,
-  )
+/** The help text: every command and what it does, or the commands whose name begins with the word `group`. */
+export function usage(group?: string): string {
+  const lines = Object.entries(COMMANDS)
+    .filter(([name]) => group === undefined || name.startsWith(`${group} `))
+    .map(([name, command]) => `${synopsis(name, command)}\n    ${command.does}`)
   return [
     ...lines,
     'With --json the result is one JSON document on standard output.',
@@ -51,6 +51,11 @@ export function parse(argv: string[]): Invocation | null {
   const args = positionals.slice(words)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
+    const [group] = positionals
+    if (Object.keys(COMMANDS).some((known) => known.startsWith(`${group} `))) {
+      const what = name === group ? 'Name one of these commands.' : `There is no command ${name}.`
+      throw new UsageError(`${what}\n${usage(group)}`)
+    }
     const what = name ? `There is no command ${name}.` : 'Name a command.'
     throw new UsageError(`${what}\n${usage()}`)
   }
