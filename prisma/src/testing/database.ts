@@ -11,7 +11,7 @@ import { createDb, type Database, type TransactionOptions } from '../client.ts'
 export interface TestDatabase {
   /** A client of the database. */
   db: Database
-  /** The URL for the role that owns the database. */
+  /** The direct URL for the role that owns the database. */
   url: string
   /** Closes the client and drops the database. */
   drop(): Promise<void>
@@ -36,6 +36,8 @@ export interface TestPostgres {
   template: string
   /** The role that owns the clones. */
   owner: string
+  /** The host and port of a pooler in front of the server, which `db` goes through. Null: `db` is direct. */
+  pooler: string | null
 }
 
 /** The options of `createTestDatabase`. */
@@ -64,7 +66,7 @@ export async function createTestDatabase(
       `ALTER DATABASE "${name}" SET TimeZone = '${options.timeZone}'`,
     )
   }
-  const db = createDb(url)
+  const db = createDb(postgres.pooler === null ? url : through(postgres.pooler, url))
   return {
     db,
     url,
@@ -90,6 +92,14 @@ export async function cloneDatabase(postgres: TestPostgres, name: string): Promi
   }
   url.pathname = `/${name}`
   return url.href
+}
+
+/** The URL of the database at `url` through the pooler at `host:port`. */
+export function through(pooler: string, url: string): string {
+  const pooled = new URL(url)
+  pooled.host = pooler
+  pooled.searchParams.set('pgbouncer', 'true')
+  return pooled.href
 }
 
 /** Drops a database, and its connections with it. */

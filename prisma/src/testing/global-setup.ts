@@ -1,7 +1,8 @@
 /**
  * Starts one PostgreSQL for a test run, migrates one template, and provides its URL to every test file.
  * `TEST_DATABASE_URL`, else `DATABASE_URL`, names another server to use. Its role needs CREATEDB; the
- * database it names is only connected to and never changed.
+ * database it names is only connected to and never changed. With `TEST_POOLER=1` the embedded server gets a
+ * pooler in front of it.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import type { TestProject } from 'vitest/node'
 import { migrate } from '../migrate.ts'
 import { cloneDatabase, dropDatabase, type TestPostgres } from './database.ts'
 import type {} from './index.ts'
+import { startPooler } from './pooler.ts'
 import { OWNER, startPostgres } from './postgres.ts'
 
 interface TestServer extends TestPostgres {
@@ -30,13 +32,21 @@ async function start(): Promise<TestServer> {
   const given = process.env.TEST_DATABASE_URL || process.env.DATABASE_URL
   if (given) {
     const owner = decodeURIComponent(new URL(given).username)
-    const postgres = { adminUrl: given, template, owner }
+    const postgres = { adminUrl: given, template, owner, pooler: null }
     await migrate(await cloneDatabase({ ...postgres, template: 'template1' }, template))
     return { ...postgres, stop: () => dropDatabase(given, template) }
   }
   const server = await startPostgres()
   await migrate(await server.createDatabase(template))
-  return { adminUrl: server.adminUrl, template, owner: OWNER, stop: () => server.stop() }
+  const { adminUrl } = server
+  const pooler = process.env.TEST_POOLER === '1' ? await startPooler(adminUrl) : null
+  return {
+    ...{ adminUrl, template, owner: OWNER, pooler: pooler?.host ?? null },
+    async stop() {
+      await pooler?.stop()
+      await server.stop()
+    },
+  }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -44,8 +54,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const shared = holder[SHARED]
   shared.users += 1
   shared.server ??= start()
-  const { adminUrl, template, owner, stop } = await shared.server
-  project.provide('postgres', { adminUrl, template, owner })
+  const { stop, ...postgres } = await shared.server
+  project.provide('postgres', postgres)
   return async () => {
     shared.users -= 1
     if (shared.users > 0) return

@@ -180,7 +180,8 @@ interface Ids {
   gid: number
 }
 
-function unprivilegedUser(): Ids | undefined {
+/** The user that runs a server where this process is root's, which servers refuse. */
+export function unprivilegedUser(): Ids | undefined {
   if (process.getuid?.() !== 0) return undefined
   const id = (flag: string, name: string) =>
     Number(execFileSync('id', [flag, name], { stdio: ['ignore', 'pipe', 'ignore'] }).toString())
