@@ -7,7 +7,7 @@
 import { lazy, readEnv } from '@repo/core'
 import { z } from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
-import { createAdapter, useAs, withConnection } from './query-named.ts'
+import { createAdapter, shareAdapter, withConnection } from './query-named.ts'
 
 /** The argument of domain functions: a client or a transaction. */
 export type Db = Prisma.TransactionClient
@@ -58,7 +58,7 @@ const DB = Symbol.for('@repo/db')
  */
 export const db: Database = lazy(() => {
   shared[DB] ??= createDb(readEnv(databaseEnv).DATABASE_URL)
-  useAs(shared[DB], db)
+  shareAdapter(shared[DB], db)
   return shared[DB]
 })
 

@@ -125,13 +125,13 @@ export function createAdapter(
   const config = { max: maxConnections, ...connection }
   // Prepared statements do not survive on connections that a pooler shares.
   if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
-  // The option `pipeline` is for `queryInLine` and does not affect callers that wait for each answer.
+  // The option `pipeline` is for `pipelineQuery` and does not affect callers that wait for each answer.
   const adapter = new SharingPg({ ...config, pipeline: true })
   return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
 }
 
 /** Lets `queryNamed` use the pool of `client` for `alias`, which wraps `client`. */
-export function useAs(client: object, alias: object): void {
+export function shareAdapter(client: object, alias: object): void {
   const adapter = ADAPTERS.get(client)
   if (adapter) ADAPTERS.set(alias, adapter)
 }
@@ -153,7 +153,11 @@ const types = {
  * @throws PostgreSQL's error, or Prisma's error around it; `sqlErrorOf` reads both. An error where the
  * transaction has ended.
  */
-export async function queryNamed<Row>(db: Asking, name: string, sql: Prisma.Sql): Promise<Row[]> {
+export async function queryNamed<Row>(
+  db: Queryable,
+  name: string,
+  sql: Prisma.Sql,
+): Promise<Row[]> {
   const transaction = TRANSACTIONS.get(db)
   if (transaction?.hasEnded)
     throw new Error(`The transaction has ended, so the statement ${name} was not sent.`)
@@ -163,7 +167,7 @@ export async function queryNamed<Row>(db: Asking, name: string, sql: Prisma.Sql)
 }
 
 /** A client, or a transaction of a client. */
-export interface Asking {
+export interface Queryable {
   /** Runs one statement and returns its rows. */
   $queryRaw<T>(sql: Prisma.Sql): Promise<T>
 }
@@ -172,7 +176,7 @@ export interface Asking {
  * Takes a connection out of the pool of `db`, a client of `createDb`. Null for any other client, and before
  * the first query.
  */
-export async function takeConnection(db: Asking): Promise<{
+export async function takeConnection(db: Queryable): Promise<{
   query<Row>(name: string, sql: Prisma.Sql): Promise<Row[]>
   release(isLost: boolean): void
 } | null> {

@@ -78,7 +78,7 @@ export interface BillingContext {
   /** The functions that process claimed events, by provider. */
   readonly processors: Processors
   /** Signals a worker that events wait. */
-  wake(): void
+  signalWorker(): void
   /** Looks up the owner; null if there is none with this id. */
   owner(ownerId: string): Promise<Owner | null>
 }

@@ -44,8 +44,8 @@ import {
 import { limitRequests, livemodeOf, stripe } from './providers/stripe/client.ts'
 import type { RequestLimits } from './providers/stripe/requests.ts'
 import { readTrialSecrets } from './sync/trials.ts'
+import { createSignal } from './webhooks/signal.ts'
 import { createEventStore } from './webhooks/store.ts'
-import { createWaker } from './webhooks/wake.ts'
 
 const PROCESSORS: Processors = {
   stripe: processStripe,
@@ -228,7 +228,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     alert: createAlert(logger, options.onAlert),
     storeRow: createEventStore(database),
     processors: PROCESSORS,
-    wake: createWaker(database, logger),
+    signalWorker: createSignal(database, logger),
     get calcom() {
       return calcom()
     },

@@ -16,9 +16,9 @@ import { pullEvents } from './sync/pull.ts'
 import { reconcile } from './sync/reconcile.ts'
 import { PASS_MS, repairJob } from './sync/repair-job.ts'
 import { keyTrials } from './sync/trials.ts'
-import { emptyPayloads } from './webhooks/archive.ts'
+import { emptyPayloads } from './webhooks/events.ts'
 import { processEvents } from './webhooks/process.ts'
-import { PROCESS_EVENTS } from './webhooks/wake.ts'
+import { PROCESS_EVENTS } from './webhooks/signal.ts'
 import { watchEvents } from './webhooks/watch.ts'
 
 const HOUR = 60 * 60 * 1000
@@ -51,7 +51,7 @@ export function createJobs(ctx: BillingContext): JobDefinition<object>[] {
   const jobs = [
     job(PROCESS_EVENTS, async ({ signal }) => {
       const { isDrained } = await processEvents(ctx, { signal, limitMs: PASS_MS })
-      if (!isDrained) ctx.wake()
+      if (!isDrained) ctx.signalWorker()
     }),
     mailJob(ctx),
     job('billing.watchEvents', () => watchEvents(ctx)),

@@ -20,7 +20,7 @@ export * from './providers/conformance/index.ts'
 export { PAYMENT_MARK } from './providers/stripe/terms.ts'
 export { readStripeEvent } from './providers/stripe/webhook.ts'
 export { inNumbers } from './rows.ts'
-export { PROCESS_EVENTS } from './webhooks/wake.ts'
+export { PROCESS_EVENTS } from './webhooks/signal.ts'
 
 /** The options of `stripeWebhookRequest`. */
 export interface StripeRequestOptions {

@@ -10,7 +10,7 @@ import {
   queryNamed,
   sqlErrorOf,
 } from '../index.ts'
-import { useAs } from '../query-named.ts'
+import { shareAdapter } from '../query-named.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
 import { ALPHA, seedTwoOrganizations } from './two-organizations.ts'
 
@@ -140,7 +140,7 @@ test('what passes everything on to a client is as good as it', async () => {
   await ask(db)
   await ask(alias)
   expect(await prepared()).toEqual([])
-  useAs(db, alias)
+  shareAdapter(db, alias)
   await ask(alias)
   expect(await prepared()).toEqual(['every_type'])
 })

@@ -7,7 +7,7 @@ import {
   type Database,
   forOrganization,
   Prisma,
-  queryInLine,
+  pipelineQuery,
   queryNamed,
 } from '../index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
@@ -73,7 +73,7 @@ describe.each(['America/New_York', 'Asia/Kolkata', 'Pacific/Chatham'])('the zone
         const answers: Row[][] = [
           await db.$queryRaw<Row[]>(sql),
           await queryNamed<Row>(db, 'now', sql),
-          await queryInLine<Row>(db, 'line', 'now_in_line', sql),
+          await pipelineQuery<Row>(db, 'line', 'now_in_line', sql),
           await atomically(db, (tx) => tx.$queryRaw<Row[]>(sql)),
           await atomically(db, (tx) => queryNamed<Row>(tx, 'now', sql)),
         ]

@@ -34,7 +34,7 @@ const from = (address: string, cookie?: string) => ({
 /** Too long for any account, so it is refused without a hash. It counts all the same. */
 const LONG = 'x'.repeat(129)
 
-interface Asking {
+interface Queryable {
   path: string
   /** The field with the password. */
   field: string
@@ -44,7 +44,7 @@ interface Asking {
 }
 
 /** A body with `password` where it belongs, and with all that the endpoint needs. */
-const filled = ({ field, required }: Asking, password: string, email: string) => ({
+const filled = ({ field, required }: Queryable, password: string, email: string) => ({
   ...Object.fromEntries(required.map((name) => [name, 'x'.repeat(12)])),
   ...(required.includes('email') ? { email } : {}),
   ...(required.includes('newEmail') ? { newEmail: 'another@example.com' } : {}),
@@ -59,7 +59,7 @@ const SETS_PASSWORD = [
 ]
 
 /** All endpoints that take a password of an account, as they are now. */
-const asking = (): Asking[] =>
+const asking = (): Queryable[] =>
   withPath(() => setupApi).flatMap(({ path = '', options }) => {
     if (options?.metadata?.SERVER_ONLY) return []
     const fields = fieldsOf(options?.body)
@@ -114,7 +114,7 @@ describe('endpoints that ask for a password', () => {
     const { cookie, email } = await setup.auth.signIn()
     const found = asking()
     const guess = (n: number, address: string) => {
-      const asked = found[n % found.length] as Asking
+      const asked = found[n % found.length] as Queryable
       const auth = processes[n % 2] as TestAuth
       return auth.post(asked.path, filled(asked, LONG, email), from(address, cookie))
     }

@@ -130,7 +130,7 @@ test('whoever has as much as the fullest gives way, and what is kept never does'
   expect(turns.isFirstToShed(at('203.0.113.1', 'eve'))).toBe(true)
   turns.add(at('203.0.113.9', 'eve'), 'eve')
   expect(turns.isFirstToShed(at('192.0.2.1', 'new'))).toBe(false)
-  // Asking changes nothing.
+  // Queryable changes nothing.
   expect(turns.waiting(at('192.0.2.1', 'new'))).toEqual({ account: 0, address: 0, all: 3 })
 
   const kept = createTurns<string>()

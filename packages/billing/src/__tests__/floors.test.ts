@@ -12,16 +12,7 @@ const SOURCE = fileURLToPath(new URL('..', import.meta.url))
 
 /** From the ground up. A name with a slash at its end is a folder; without one it is a file. */
 const FLOORS: readonly (readonly string[])[] = [
-  [
-    'alerts',
-    'amounts',
-    'connection-lost',
-    'credit-input',
-    'errors',
-    'gather',
-    'months',
-    'owner-id',
-  ],
+  ['alerts', 'amounts', 'batch', 'connection-lost', 'credit-input', 'errors', 'months', 'owner-id'],
   ['provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
   ['catalog/'],
   ['providers/'],

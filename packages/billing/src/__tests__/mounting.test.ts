@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } f
 import { createAlert } from '../alerts.ts'
 import { createBilling } from '../index.ts'
 import { calcomWebhookRequest, stripeWebhookRequest } from '../testing.ts'
-import { createWaker } from '../webhooks/wake.ts'
+import { createSignal } from '../webhooks/signal.ts'
 import { CALCOM_SECRET, createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
 
 let h: Harness
@@ -132,7 +132,7 @@ test('work that nobody waits for fails over a logger without ending the process'
   const logger = createLogger({ debug: failing, info: failing, warn: failing, error: failing })
   const hook = () => Promise.reject(new Error('the pager is away'))
   createAlert(logger, hook)({ code: 'order_needs_attention', id: 'order_1', reason: 'x' })
-  createWaker({ $queryRaw: hook, $executeRaw: hook } as never, logger)()
+  createSignal({ $queryRaw: hook, $executeRaw: hook } as never, logger)()
   // The alert, its hook that failed, and the signal that nobody got.
   await vi.waitFor(() => expect(entries).toHaveBeenCalledTimes(3))
   printed.mockRestore()

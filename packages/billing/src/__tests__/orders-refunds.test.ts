@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { takingOf } from '../credits/taking.ts'
+import { clawbackOf } from '../credits/clawback.ts'
 import { createShop, type Shop } from './orders-harness.ts'
 
 let shop: Shop
@@ -178,7 +178,7 @@ describe('promise 3: whatever is told, in whatever order', () => {
               disputeId,
               disputeStatus: disputeStatus ?? held,
             }
-            const { steps, ...taken } = takingOf(order, { amountPaid, amountRefunded, ...said })
+            const { steps, ...taken } = clawbackOf(order, { amountPaid, amountRefunded, ...said })
             for (const step of steps) {
               const key = 'number' in step ? `refund:${step.number}` : step.dispute
               const isTaking = step.kind === 'refund' || step.kind === 'dispute'

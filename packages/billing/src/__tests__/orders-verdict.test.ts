@@ -1,7 +1,7 @@
 /** What becomes of an order by what the provider says: every case, without a provider. */
 
 import { expect, test } from 'vitest'
-import type { Seen } from '../orders/look.ts'
+import type { ProviderView } from '../orders/provider-view.ts'
 import { verdictOf } from '../orders/verdict.ts'
 import type {
   ProviderCheckout,
@@ -55,9 +55,11 @@ const payment = (status: ProviderPayment['status'], more: Partial<ProviderPaymen
 const subscription = (status: ProviderSubscription['status']) => ({
   subscription: { id: 'subscription', status } as ProviderSubscription,
 })
-const nothing: Seen = { checkout: null, payment: null, subscription: null, renewals: [] }
+const nothing: ProviderView = { checkout: null, payment: null, subscription: null, renewals: [] }
 
-test.each<[what: string, order: typeof once, seen: Partial<Seen>, is: string, why: string | null]>([
+test.each<
+  [what: string, order: typeof once, seen: Partial<ProviderView>, is: string, why: string | null]
+>([
   ['nothing yet', once, checkout('open'), 'pending', null],
   ['a card declined', once, { ...checkout('open'), ...payment('failed') }, 'pending', null],
   ['money under way', once, { ...checkout('complete'), ...payment('pending') }, 'pending', null],
@@ -148,7 +150,7 @@ test.each<[what: string, order: typeof once, seen: Partial<Seen>, is: string, wh
   expect(verdictOf(order, { ...nothing, ...seen }, false)).toEqual({ status, needsAttention })
 })
 
-test.each<[what: string, seen: Partial<Seen>, is: string, why: string | null]>([
+test.each<[what: string, seen: Partial<ProviderView>, is: string, why: string | null]>([
   ['open', checkout('open'), 'cancelled', null],
   ['never begun', {}, 'cancelled', null],
   ['paid', { ...checkout('complete'), ...payment('succeeded') }, 'completed', null],

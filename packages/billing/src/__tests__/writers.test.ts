@@ -47,7 +47,7 @@ const WRITERS: Record<string, Record<string, string>> = {
     'checkout/own-amount.ts': 'begins an order of an amount that the host names',
     'orders/settle.ts': 'what the provider answered',
     'orders/facts.ts': 'flags an order whose handler threw',
-    'orders/give.ts': 'credits that were taken back',
+    'orders/order-credits.ts': 'credits that were taken back',
     'orders/renewals.ts': 'later payments, at a provider without a customer sync',
     'sync/invoice-orders.ts': 'payments of invoices, at a provider with one',
     'orders/stuck.ts': 'when an order is asked about again',
@@ -72,7 +72,7 @@ const WRITERS: Record<string, Record<string, string>> = {
   WebhookEvent: {
     'webhooks/store.ts': 'stores events',
     'webhooks/queue.ts': 'claims, finishes and postpones them',
-    'webhooks/archive.ts': 'a person’s commands, and what is old',
+    'webhooks/events.ts': 'a person’s commands, and what is old',
     ...FORGETS,
   },
 }

@@ -9,7 +9,7 @@ import { databaseEnv } from '@repo/db'
 import type { Billing } from '../billing.ts'
 import { appEnv } from '../create-context.ts'
 import { stripeEnv } from '../providers/env.ts'
-import type { EventStatus, StoredEvent } from '../webhooks/archive.ts'
+import type { EventStatus, StoredEvent } from '../webhooks/events.ts'
 import { type Command, say, UsageError } from './command.ts'
 
 // Processing an event needs all of these. Without one, each event would use up a try.

@@ -7,7 +7,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '@repo/core'
-import { type Db, Prisma, queryInLine, queryNamed, sqlErrorOf } from '@repo/db'
+import { type Db, Prisma, pipelineQuery, queryNamed, sqlErrorOf } from '@repo/db'
 import { isConnectionLost } from '../connection-lost.ts'
 import type { BillingContext } from '../context.ts'
 import { creditTypeOf, requireKey } from '../credit-input.ts'
@@ -167,7 +167,7 @@ export async function ask<Row>(
   const once = () =>
     tx || line === undefined
       ? queryNamed<Row>(tx ?? ctx.db, name, sql)
-      : queryInLine<Row>(ctx.db, line, name, sql)
+      : pipelineQuery<Row>(ctx.db, line, name, sql)
   try {
     return await once()
   } catch (error) {

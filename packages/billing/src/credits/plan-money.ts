@@ -12,8 +12,8 @@ import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { monthsAfter } from '../months.ts'
 import { clawBackCredits, restoreCredits } from './changes.ts'
+import { type ClawedBack, clawbackOf, type Paid } from './clawback.ts'
 import { monthKey } from './months.ts'
-import { type Paid, type Taken, takingOf } from './taking.ts'
 
 /** A payment of a plan, with its refunds and disputes. */
 export interface PlanPayment extends Paid {
@@ -80,9 +80,9 @@ async function follow(
   const { ownerId } = payment
   const { idempotencyKey: purchaseKey, creditType } = grant
   const before = await takenOf(tx, grant)
-  if (takingOf({ ...before, lapsed: 0 }, payment).steps.length === 0) return
+  if (clawbackOf({ ...before, lapsed: 0 }, payment).steps.length === 0) return
   const lapsed = await lapsedOf(tx, grant)
-  for (const step of takingOf({ ...before, lapsed }, payment).steps) {
+  for (const step of clawbackOf({ ...before, lapsed }, payment).steps) {
     const name = 'number' in step ? `refund:${step.number}` : `dispute:${step.disputeNumber}`
     const key = `${purchaseKey}:${name}`
     if (step.kind === 'refund' || step.kind === 'dispute') {
@@ -96,7 +96,7 @@ async function follow(
 }
 
 /** The clawbacks of a grant so far, read from the ledger. */
-async function takenOf(tx: Db, { ownerId, amount, idempotencyKey }: Grant): Promise<Taken> {
+async function takenOf(tx: Db, { ownerId, amount, idempotencyKey }: Grant): Promise<ClawedBack> {
   const refunds = await stepsOf(tx, ownerId, `${idempotencyKey}:refund`)
   const disputes = await stepsOf(tx, ownerId, `${idempotencyKey}:dispute`)
   return {

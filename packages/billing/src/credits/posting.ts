@@ -8,7 +8,7 @@
  */
 
 import { Prisma } from '@repo/db'
-import { gather } from '../gather.ts'
+import { batch } from '../batch.ts'
 import { accountOf, ask, type Ledger, postAlone } from './ledger.ts'
 import type { PostCall, PostCredits, PostRow } from './settings.ts'
 
@@ -23,7 +23,7 @@ export const createSingle =
  * stay locked until its commit.
  */
 export const createGroup = (ledger: Ledger): PostCredits =>
-  gather(
+  batch(
     async (calls: PostCall[]) => {
       const [first] = calls
       if (first && calls.length === 1) return [await postAlone(ledger, undefined, first)]
@@ -37,7 +37,7 @@ export const createGroup = (ledger: Ledger): PostCredits =>
       for (const row of rows) inOrder[Number(row.number)] = row
       return inOrder
     },
-    { lanes: 2, most: 64 },
+    { concurrency: 2, maxItems: 64 },
   )
 
 /** The changes as JSON for "Credit_post_all", grouped by account. */

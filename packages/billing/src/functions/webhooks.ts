@@ -9,9 +9,9 @@ import * as webhook from '../bookings/webhook.ts'
 import * as waiting from '../effects/waiting.ts'
 import * as pull from '../sync/pull.ts'
 import * as comparison from '../sync/reconcile.ts'
-import * as archive from '../webhooks/archive.ts'
 import * as diagnose from '../webhooks/diagnose.ts'
 import * as endpoints from '../webhooks/endpoints.ts'
+import * as events from '../webhooks/events.ts'
 import * as process from '../webhooks/process.ts'
 import * as stripe from '../webhooks/stripe.ts'
 import * as watch from '../webhooks/watch.ts'
@@ -50,14 +50,14 @@ export const processEvents = command('processEvents', process.processEvents)
  */
 export const listEvents = query(
   'listEvents',
-  archive.listEvents,
+  events.listEvents,
   filters({ status: words('status'), limit: LIMIT, after: id('after') }),
 )
 
 /**
  * One event with its payload. The payload names people, so it must not be logged. @throws `event_not_found`.
  */
-export const showEvent = query('showEvent', archive.showEvent, id('The event id'))
+export const showEvent = query('showEvent', events.showEvent, id('The event id'))
 
 /**
  * Marks flagged and dead events as seen: their status becomes `ignored`, and they keep their reason. Other
@@ -65,7 +65,7 @@ export const showEvent = query('showEvent', archive.showEvent, id('The event id'
  */
 export const acknowledgeEvents = command(
   'acknowledgeEvents',
-  archive.acknowledgeEvents,
+  events.acknowledgeEvents,
   words('The event ids'),
   object('The options', { by: id('by') }),
 )
@@ -74,19 +74,19 @@ export const acknowledgeEvents = command(
  * Makes an event of any status due again, with all its tries. Effects that it set off before are not set off
  * again. @throws `event_not_found`, also where its payload was emptied or it belongs to the other mode.
  */
-export const replayEvent = command('replayEvent', archive.replayEvent, id('The event id'))
+export const replayEvent = command('replayEvent', events.replayEvent, id('The event id'))
 
 /**
  * Makes all dead events due again. Returns their number.
  */
-export const retryDeadEvents = command('retryDeadEvents', archive.retryDeadEvents)
+export const retryDeadEvents = command('retryDeadEvents', events.retryDeadEvents)
 
 /**
  * Empties the payloads of events that are not pending and are older than `keepPayloadDays` or belong to a
  * forgotten owner. That includes dead and flagged events, which can then be listed but not replayed. Ids,
  * types and times are kept forever, so that a duplicate is recognized. Returns how many payloads it emptied.
  */
-export const emptyPayloads = command('emptyPayloads', archive.emptyPayloads)
+export const emptyPayloads = command('emptyPayloads', events.emptyPayloads)
 
 /**
  * Reads the state of the queue and raises `backlog_old` or `success_rate_low`.

@@ -17,7 +17,7 @@ import { hasCustomerSync, type ProviderName } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
 /** The effects that an order set off. */
-export interface Told {
+export interface RecordedFacts {
   order: Order
   /** Effects that were new. */
   taken: Effect[]
@@ -28,7 +28,7 @@ export interface Told {
 const RETRY_EFFECT_MS = 60_000
 
 /** When an order is checked again: in a minute, or at `nextCheckAt` if that is later. */
-export function soon(nextCheckAt: Date | null): Date {
+export function retryAt(nextCheckAt: Date | null): Date {
   const next = new Date(Date.now() + RETRY_EFFECT_MS)
   // `checkOrders` has already set a later time, with growing delays.
   return nextCheckAt && nextCheckAt > next ? nextCheckAt : next
@@ -38,18 +38,18 @@ export function soon(nextCheckAt: Date | null): Date {
  * Takes the effects of a completed order that are still missing. `tx` is the transaction that records the
  * order. If a handler throws, the order is flagged.
  */
-export async function tell(
+export async function recordFacts(
   ctx: BillingContext,
   tx: Db,
   order: Order,
   subscription: Subscription | null,
   nextCheckAt: Date | null = null,
-): Promise<Told> {
+): Promise<RecordedFacts> {
   const customer = await tx.customer.findUniqueOrThrow({ where: { id: order.customerId } })
   const facts = [...orderFacts(order), ...planFacts(ctx, order, subscription)]
   const { taken, failed } = await takeEffects(ctx, tx, customer, facts)
   if (failed.length === 0) return { order, taken, failed }
-  const data = { needsAttention: 'effect_failed', nextCheckAt: soon(nextCheckAt) }
+  const data = { needsAttention: 'effect_failed', nextCheckAt: retryAt(nextCheckAt) }
   const flagged = await tx.order.update({ where: { id: order.id }, data })
   return { order: inNumbers(flagged), taken, failed }
 }

@@ -10,7 +10,7 @@ import { loggedType } from '../credits/logged-type.ts'
 import { paidKey } from '../credits/months.ts'
 import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { fulfilKey } from './give.ts'
+import { fulfilKey } from './order-credits.ts'
 import { findOrder } from './settle.ts'
 import type { OrderStatus } from './verdict.ts'
 

@@ -18,11 +18,11 @@ import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { syncLinked } from '../sync/sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
-import { soon, type Told, tell } from './facts.ts'
-import { giveCredits } from './give.ts'
-import { look, type Seen } from './look.ts'
+import { type RecordedFacts, recordFacts, retryAt } from './facts.ts'
+import { grantOrderCredits } from './order-credits.ts'
 import { type SubscriptionProblem, subscriptionOf } from './ordered-subscription.ts'
 import { followOrder } from './plan-months.ts'
+import { type ProviderView, retrieveView } from './provider-view.ts'
 import { addRenewals } from './renewals.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -62,9 +62,9 @@ async function settle(
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   const before = await findOrder(ctx, orderId)
-  const seen = await look(ctx, before, options)
+  const view = await retrieveView(ctx, before, options)
   const result = await atomically(ctx.db, (tx) =>
-    write(ctx, tx, { orderId, ticket, seen, options }),
+    write(ctx, tx, { orderId, ticket, view, options }),
   )
   if (result === 'overtaken') {
     // A later settlement has written. It may not know the payments that an event named, or that the
@@ -81,11 +81,11 @@ async function settle(
 interface Writing {
   orderId: string
   ticket: bigint
-  seen: Seen
+  view: ProviderView
   options: SettleOptions
 }
 
-interface Written extends Told {
+interface Written extends RecordedFacts {
   isChanged: boolean
   /** The reason for a new flag of the order's subscription. */
   problem: SubscriptionProblem | null
@@ -94,17 +94,17 @@ interface Written extends Told {
 async function write(
   ctx: BillingContext,
   tx: Db,
-  { orderId, ticket, seen, options }: Writing,
+  { orderId, ticket, view, options }: Writing,
 ): Promise<Written | 'overtaken'> {
   const taken = await tx.$executeRaw`
     UPDATE "Order" SET "settledTicket" = ${ticket}
     WHERE "id" = ${orderId} AND "settledTicket" < ${ticket}`
   if (taken === 0) return 'overtaken'
   const before = inNumbers(await tx.order.findUniqueOrThrow({ where: { id: orderId } }))
-  const verdict = verdictOf(before, seen, options.givesUp ?? false)
+  const verdict = verdictOf(before, view, options.givesUp ?? false)
   const { status } = verdict
-  const { payment, subscription } = seen
-  const checkout = seen.checkout === 'gone' ? null : seen.checkout
+  const { payment, subscription } = view
+  const checkout = view.checkout === 'gone' ? null : view.checkout
   const isPaid = payment?.status === 'succeeded' && verdict.needsAttention !== 'order_mismatch'
   const after = await tx.order.update({
     where: { id: orderId },
@@ -137,32 +137,32 @@ async function write(
     return { order, taken: [], failed: [], isChanged: differs(before, order), problem: null }
   }
   const { row, problem, isUnflagged } = await subscriptionOf(ctx, tx, order, subscription)
-  const told = await tell(ctx, tx, order, row, before.nextCheckAt)
-  order = told.order
+  const recorded = await recordFacts(ctx, tx, order, row, before.nextCheckAt)
+  order = recorded.order
   if (subscription && !row && !hasCustomerSync(order.provider)) {
-    const data = { nextCheckAt: soon(before.nextCheckAt) }
+    const data = { nextCheckAt: retryAt(before.nextCheckAt) }
     order = inNumbers(await tx.order.update({ where: { id: orderId }, data }))
   }
   const renewals = await addRenewals(ctx, tx, order, {
-    payments: seen.renewals,
+    payments: view.renewals,
     soldNow: subscription?.sku ?? null,
   })
   for (const renewal of renewals) {
-    const { taken, failed } = await tell(ctx, tx, renewal.order, row)
-    told.taken.push(...taken)
-    told.failed.push(...failed)
+    const { taken, failed } = await recordFacts(ctx, tx, renewal.order, row)
+    recorded.taken.push(...taken)
+    recorded.failed.push(...failed)
   }
   // The ledger comes last, because its accounts stay locked until the commit.
   for (const renewal of renewals) {
-    await giveCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
+    await grantOrderCredits(ctx, tx, { before: renewal.order, ...renewal, options: {} })
   }
   // An order that a balance or discount pays in full is sold nevertheless. A trial sells nothing
   // yet.
   const isCovered = payment === null && checkout?.price === before.amount
   const paid = isPaid ? payment : isCovered ? NOTHING_PAID : null
-  if (paid) order = await giveCredits(ctx, tx, { before, order, payment: paid, options })
+  if (paid) order = await grantOrderCredits(ctx, tx, { before, order, payment: paid, options })
   await followOrder(ctx, tx, { before, order, row, isUnflagged })
-  return { ...told, order, isChanged: differs(before, order), problem }
+  return { ...recorded, order, isChanged: differs(before, order), problem }
 }
 
 /** The payment of an order without one: nothing was paid, so nothing can be refunded. */

@@ -8,7 +8,7 @@
 import { isActive } from '../catalog/status.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
 import type { Order } from '../rows.ts'
-import type { Seen } from './look.ts'
+import type { ProviderView } from './provider-view.ts'
 
 /** The status of an order, as stored. */
 export type OrderStatus = 'pending' | 'completed' | 'cancelled'
@@ -35,7 +35,7 @@ export interface Verdict {
 /** Decides status and flag of an order. `givesUp`: the order is cancelled unless a payment is made or under way. */
 export function verdictOf(
   order: Pick<Order, 'id' | 'status' | 'plan' | 'amount' | 'currency' | 'needsAttention'>,
-  { checkout, payment, subscription }: Seen,
+  { checkout, payment, subscription }: ProviderView,
   givesUp: boolean,
 ): Verdict {
   const status = order.status as OrderStatus

@@ -106,7 +106,7 @@ export async function storeEvent(
   if (outcome === 'stored') {
     // The declaration comes first, because another instance may process the event at once.
     await declare(ctx)
-    ctx.wake()
+    ctx.signalWorker()
   }
   countEvent(provider, type, outcome)
   ctx.logger.info({ provider, eventId, type, reason }, `webhook ${outcome}`)

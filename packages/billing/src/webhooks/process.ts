@@ -53,7 +53,7 @@ export async function processEvents(
       const claim = await claimOr(ctx, stuck)
       if (!claim) return
       // There are more events than these lanes can process soon, so another worker is signalled.
-      if (++claims === 2 * ctx.events.lanes) ctx.wake()
+      if (++claims === 2 * ctx.events.lanes) ctx.signalWorker()
       await work(ctx, claim, result)
     }
   }

@@ -6,18 +6,18 @@
  */
 
 import { type Database, Prisma, queryNamed } from '@repo/db'
-import { gather } from '../gather.ts'
+import { batch } from '../batch.ts'
 import type { EventRow, StoreRow } from './row.ts'
 
 /** Returns a function that stores an event, with at most two statements at a time of up to 64 events each. */
 export const createEventStore = (db: Database): StoreRow =>
-  gather(
+  batch(
     async (rows: EventRow[]) => {
       const stored = await insert(db, rows)
       // If a batch contains an event twice, only the first counts as new.
       return rows.map((row) => stored.delete(keyOf(row)))
     },
-    { lanes: 2, most: 64 },
+    { concurrency: 2, maxItems: 64 },
   )
 
 const keyOf = ({ provider, eventId }: Pick<EventRow, 'provider' | 'eventId'>): string =>

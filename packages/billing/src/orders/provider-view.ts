@@ -15,7 +15,7 @@ import type {
 import type { Order } from '../rows.ts'
 
 /** The provider's present state of an order. */
-export interface Seen {
+export interface ProviderView {
   /**
    * Null: the order has no checkout, or is completed and needs none. `gone`: the provider no longer has the
    * checkout.
@@ -28,8 +28,8 @@ export interface Seen {
   renewals: ProviderPayment[]
 }
 
-/** How `look` asks the provider. */
-export interface LookOptions {
+/** How `retrieveView` asks the provider. */
+export interface ViewOptions {
   /** Ids of payments that an event named. */
   payments?: readonly string[]
   /** Treats objects that only another process knows as gone. Default false. */
@@ -40,11 +40,11 @@ export interface LookOptions {
  * Retrieves the order's checkout, payment and subscription. @throws `provider_unavailable`,
  * `provider_rejected`, `not_known_here`.
  */
-export async function look(
+export async function retrieveView(
   ctx: BillingContext,
   order: Order,
-  { payments: hinted = [], givesUp = false }: LookOptions = {},
-): Promise<Seen> {
+  { payments: hinted = [], givesUp = false }: ViewOptions = {},
+): Promise<ProviderView> {
   const provider = ctx.providerNamed(order.provider)
   const isOpen = order.status !== 'completed'
   const checkout =

@@ -9,7 +9,7 @@
 
 import pg from 'pg'
 import type { Prisma } from './generated/client.ts'
-import { type Asking, takeConnection } from './query-named.ts'
+import { type Queryable, takeConnection } from './query-named.ts'
 
 /** The most statements sent and not yet answered. A lost connection fails at most this many. */
 const DEPTH = 16
@@ -39,8 +39,8 @@ const LINES = new WeakMap<object, Map<string, Line>>()
  *
  * @throws as `queryNamed`; the statements under way on a lost connection fail together
  */
-export function queryInLine<Row>(
-  db: Asking,
+export function pipelineQuery<Row>(
+  db: Queryable,
   line: string,
   name: string,
   sql: Prisma.Sql,
@@ -60,7 +60,7 @@ class Line {
   /** Null while no turn is running. */
   #send: (() => void) | null = null
 
-  constructor(db: Asking, name: string, ended: () => void) {
+  constructor(db: Queryable, name: string, ended: () => void) {
     this.#connect = () => connect(db, name)
     this.#ended = ended
   }
@@ -122,7 +122,7 @@ class Line {
   }
 }
 
-async function connect(db: Asking, name: string): Promise<Connection> {
+async function connect(db: Queryable, name: string): Promise<Connection> {
   const connection = await takeConnection(db)
   if (!connection) {
     return { depth: PRISMA_DEPTH, ask: (sql) => db.$queryRaw<unknown[]>(sql), release: () => {} }

@@ -19,7 +19,7 @@ export type Step =
   | { kind: 'dispute' | 'dispute_won'; disputeNumber: number; dispute: string; credits: number }
 
 /** The steps, and the clawbacks after them. */
-export interface Taking {
+export interface Clawback {
   creditsRefunded: number[]
   creditsDisputed: number
   disputes: number
@@ -28,7 +28,7 @@ export interface Taking {
 }
 
 /** The granted credits, and the clawbacks so far. */
-export type Taken = Pick<
+export type ClawedBack = Pick<
   Order,
   'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputes'
 >
@@ -42,7 +42,7 @@ export type Paid = Pick<
 }
 
 /** The steps that bring the clawbacks in line with the payment. `lapsed` credits have expired and are not taken. */
-export function takingOf(order: Taken & { lapsed?: number }, payment: Paid): Taking {
+export function clawbackOf(order: ClawedBack & { lapsed?: number }, payment: Paid): Clawback {
   const { credits, lapsed = 0 } = order
   const steps: Step[] = []
   const refunds = [...order.creditsRefunded]

@@ -7,14 +7,14 @@
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { clawBackCredits, grantCredits, restoreCredits } from '../credits/changes.ts'
-import { type Paid, takingOf } from '../credits/taking.ts'
+import { clawbackOf, type Paid } from '../credits/clawback.ts'
 import { inNumbers, type Order } from '../rows.ts'
 
 /** The idempotency key under which an order's credits are granted. */
 export const fulfilKey = (orderId: string): string => `order:${orderId}:fulfil`
 
-/** The input of `giveCredits`. */
-export interface Giving {
+/** The input of `grantOrderCredits`. */
+export interface OrderCredits {
   /** The order before this settlement, with the clawbacks so far. */
   before: Order
   order: Order
@@ -26,14 +26,14 @@ export interface Giving {
  * Grants, claws back or restores the order's credits in the transaction that records the order. Returns the
  * order with its new clawback columns.
  */
-export async function giveCredits(
+export async function grantOrderCredits(
   ctx: BillingContext,
   tx: Db,
-  { before, order, payment, options }: Giving,
+  { before, order, payment, options }: OrderCredits,
 ): Promise<Order> {
   const { id, ownerId, credits, sku } = order
   if (credits === 0) return order
-  const { steps, ...taken } = takingOf(before, payment)
+  const { steps, ...taken } = clawbackOf(before, payment)
   const after =
     steps.length > 0 ? inNumbers(await tx.order.update({ where: { id }, data: taken })) : order
   const { operator } = options

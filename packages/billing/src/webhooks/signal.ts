@@ -22,7 +22,7 @@ const signal: JobDefinition<object> = {
 }
 
 /** Returns a function that queues the job, and warns if no worker takes it. */
-export function createWaker(db: Database, logger: Logger): () => void {
+export function createSignal(db: Database, logger: Logger): () => void {
   const backlog = createBacklogWatch({
     db,
     logger,

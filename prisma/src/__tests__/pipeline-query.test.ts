@@ -2,7 +2,7 @@
 
 import { until } from '@repo/core/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
-import { createDb, type Database, Prisma, queryInLine } from '../index.ts'
+import { createDb, type Database, Prisma, pipelineQuery } from '../index.ts'
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
 import { createWire } from './wire.ts'
 
@@ -26,7 +26,7 @@ interface Row {
 
 /** Notes it, and fails where it is there already. */
 const note = (text: string, line = 'a', on: Database = db) =>
-  queryInLine<Row>(
+  pipelineQuery<Row>(
     on,
     line,
     'note',
@@ -35,7 +35,7 @@ const note = (text: string, line = 'a', on: Database = db) =>
   ).then(([row]) => row as Row)
 
 const sleep = (seconds: number, line: string, on: Database = db) =>
-  queryInLine(on, line, 'sleep', Prisma.sql`SELECT pg_sleep(${seconds}::float8)::text`)
+  pipelineQuery(on, line, 'sleep', Prisma.sql`SELECT pg_sleep(${seconds}::float8)::text`)
 
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at)
 const asleep = () => database.db.$queryRaw<{ pid: number }[]>`
@@ -91,7 +91,7 @@ test('one that fails undoes none before it and stops none after it', async () =>
 
 test('while the statement cannot be prepared each is told why', async () => {
   const missing = () =>
-    queryInLine(db, 'a', 'missing', Prisma.sql`SELECT * FROM "no_such_function"(${1}::int)`)
+    pipelineQuery(db, 'a', 'missing', Prisma.sql`SELECT * FROM "no_such_function"(${1}::int)`)
   await note('connected')
   const results = await Promise.allSettled(numbers(20).map(missing))
   for (const result of results) {

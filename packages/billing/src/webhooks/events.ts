@@ -114,7 +114,7 @@ export async function replayEvent(ctx: BillingContext, eventId: string): Promise
   if (count === 0) {
     throw new BillingError('event_not_found', `There is no event ${eventId} to replay.`)
   }
-  ctx.wake()
+  ctx.signalWorker()
 }
 
 const due = () => ({ attempts: 0, nextAttemptAt: new Date(), lease: null, reason: null })
@@ -128,7 +128,7 @@ export async function retryDeadEvents(ctx: BillingContext): Promise<number> {
     where: { status: 'dead', payload: { not: null } },
     data: { ...due(), status: 'pending' },
   })
-  if (count > 0) ctx.wake()
+  if (count > 0) ctx.signalWorker()
   return count
 }
 
