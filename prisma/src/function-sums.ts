@@ -54,5 +54,5 @@ export const functionSums = {
   TwoFactor_dates_secret: '2537879cdcaa46298aa3c6f389050843',
   User_role_changed: 'ca745c0a3f7f86f7733779ee6b13c6d1',
   User_tells: '4fabcca2b17db0bb1fef5e2107785d7d',
-  deny_access: '380834fc1fdb2315dc6710c372638092',
+  deny_access: 'bb6dbaee64b4cbf7e8a9bf24debfb5f1',
 } as const

@@ -22,7 +22,11 @@ export { functionSums } from './function-sums.ts'
 export type * from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { type Granted, grantRole, repeatGrants } from './grants.ts'
-export { type Listener, type ListenOptions, listen } from './listen.ts'
+export {
+  createInvalidations,
+  type InvalidationOptions,
+  type Invalidations,
+} from './invalidations.ts'
 export { migrate, pendingMigrations } from './migrate.ts'
 export { pipelineQuery } from './pipeline-query.ts'
 export { queryNamed, type SqlError, sqlErrorOf } from './query-named.ts'

@@ -104,9 +104,10 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
     keys?: GivenKeys
   }
   /**
-   * The connection to listen on for revoked sessions. It must be a direct connection to the database, so set
-   * it if `db` goes through a pooler that shares connections. Default: the address with which `createDb`
-   * connected `db`. A client that was made elsewhere has none, and then each session is read from its row.
+   * The database's address, over which this process hears of revoked sessions: twice a second through a pooler
+   * that shares connections (`?pgbouncer=true`), and at once with a direct address. Default: the address with
+   * which `createDb` connected `db`. A client that was made elsewhere has none, and then each session is read
+   * from its row.
    */
   listenUrl?: string
   /** After how many days entries of the audit log are deleted; 90 or more. Default 365. */

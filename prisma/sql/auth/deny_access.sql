@@ -1,25 +1,20 @@
--- The clock is read after the changed row is locked. Whoever signs an access token reads the rows it
--- speaks of FOR SHARE, and dates it by a clock read until then but not before a denial it knows of. So
--- a token either knows a change or is denied by it, also within one second.
--- What an organization's transaction sets off is written down by the system, for this function's length.
+-- Denies the access tokens of sessions and users that were issued until now. The clock is read after the changed row
+-- is locked. Whoever signs an access token reads the rows it speaks of FOR SHARE, and dates it by a clock read until
+-- then but not before a denial it knows of. So a token either knows a change or is denied by it, also within one
+-- second. There is no NOTIFY here: it would make all transactions that end sessions commit one after the other.
+-- What an organization's transaction sets off is written by the system, for this function's length.
 CREATE OR REPLACE FUNCTION "deny_access"(subjects text[]) RETURNS void LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 DECLARE
   system_before text := coalesce(current_setting('tollgate.system', true), '');
   organization_before text := coalesce(current_setting('tollgate.organization', true), '');
   seconds integer := floor(extract(epoch FROM clock_timestamp()));
-  denial record;
 BEGIN
   PERFORM set_config('tollgate.system', 'on', true), set_config('tollgate.organization', '', true);
-  FOR denial IN
-    INSERT INTO "AccessDenial" ("subject", "notBefore")
-      SELECT u.subject, greatest(seconds, max(d."notBefore")) + 1
-      FROM unnest(subjects) AS u(subject) LEFT JOIN "AccessDenial" d ON d."subject" = u.subject
-      GROUP BY u.subject
-      RETURNING "subject", "notBefore"
-  LOOP
-    PERFORM pg_notify('tollgate_denials', denial."subject" || ' ' || denial."notBefore");
-  END LOOP;
+  INSERT INTO "AccessDenial" ("subject", "notBefore")
+    SELECT u.subject, greatest(seconds, max(d."notBefore")) + 1
+    FROM unnest(subjects) AS u(subject) LEFT JOIN "AccessDenial" d ON d."subject" = u.subject
+    GROUP BY u.subject;
   -- No token is as old as these. What another transaction is deleting is left to it.
   DELETE FROM "AccessDenial" WHERE "id" IN (
     SELECT "id" FROM "AccessDenial" WHERE "notBefore" < seconds - 900

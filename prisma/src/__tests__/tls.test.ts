@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { createDb, listen, pendingMigrations } from '../index.ts'
+import { createDb, createInvalidations, pendingMigrations } from '../index.ts'
 import { startPostgres } from '../testing/postgres.ts'
 
 let server: Awaited<ReturnType<typeof startPostgres>>
@@ -63,14 +63,15 @@ test.each(['require', 'prefer', 'no-verify'])('sslmode=%s encrypts', async (mode
   expect(await isEncrypted(`${address}&pgbouncer=true`)).toBe(true)
   expect((await pendingMigrations(address)).length).toBeGreaterThan(10)
   const heard = await new Promise((done) => {
-    const onConnect = async (query: pg.Client['query']) => {
-      const { rows } = await query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()')
-      done(rows)
-    }
-    const listener = listen({ url: address, channel: 'x', onConnect, onNotify: () => {} })
-    afterAll(() => listener.close())
+    const heard = createInvalidations({
+      url: address,
+      channel: 'x',
+      changes: () => 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()',
+      onChange: done,
+    })
+    afterAll(() => heard.close())
   })
-  expect(heard).toEqual([{ ssl: true }])
+  expect(heard).toEqual({ ssl: true })
 })
 
 test('without sslmode, or with disable, nothing is encrypted', async () => {
