@@ -1,6 +1,6 @@
 /** What one process writes every other process hears of, within a second and whatever happens to connections. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -8,13 +8,16 @@ import { lazy } from '@repo/core'
 import { until } from '@repo/core/testing'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
-import { asDatabase, databaseUrlOf } from '../client.ts'
+import { asDatabase, createDb, databaseUrlOf } from '../client.ts'
 import { asSystem } from '../connection.ts'
 import type { Invalidations } from '../invalidations.ts'
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts'
+import { createTestDatabase, type TestDatabase, through } from '../testing/database.ts'
+import { startPooler } from '../testing/pooler.ts'
+import { OWNER } from '../testing/postgres.ts'
 import { createFacts, FACTS } from './facts.ts'
-import { hasPgBouncer, startPgBouncer } from './pgbouncer.ts'
 import { createWire, type Wire } from './wire.ts'
+
+const postgres = inject('postgres')
 
 let database: TestDatabase
 let wire: Wire
@@ -27,7 +30,7 @@ let answeredAt = 0
 let facts: Invalidations
 
 beforeAll(async () => {
-  database = await createTestDatabase(inject('postgres'))
+  database = await createTestDatabase(postgres)
   for (const statement of FACTS.split(';')) await database.db.$executeRawUnsafe(statement)
 })
 afterAll(() => database.drop())
@@ -117,9 +120,13 @@ test('a change reaches two other processes within a second, one of which may not
   deaf.close()
 })
 
-test.skipIf(!hasPgBouncer)('through PgBouncer in transaction mode, too', async () => {
-  const pooler = await startPgBouncer(database.url)
-  const others = await Promise.all([pooler.url, pooler.url, pooler.url].map(startOther))
+/** On machines that have PgBouncer, and with the embedded server, whose owner needs no password. */
+const canPool = postgres.owner === OWNER && !spawnSync('pgbouncer', ['--version']).error
+
+test.skipIf(!canPool)('through PgBouncer in transaction mode, too', async () => {
+  const pooler = await startPooler(postgres.adminUrl)
+  const url = through(pooler.host, database.url)
+  const others = await Promise.all([url, url].map(startOther))
   await expectWithinASecond(others)
   await Promise.all(others.map(stopOther))
   await pooler.stop()
@@ -240,7 +247,8 @@ test('a closed one is never current', async () => {
 })
 
 test('where a client connects is known, also behind a lazy one and an extended one', () => {
-  const { db, url } = database
+  const { url } = database
+  const db = createDb(url)
   expect(databaseUrlOf(db)).toBe(url)
   expect(databaseUrlOf(lazy(() => db))).toBe(url)
   expect(databaseUrlOf(asDatabase(db.$extends({})))).toBe(url)
