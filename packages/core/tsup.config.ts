@@ -7,6 +7,7 @@ export default defineConfig({
     'src/config.ts',
     'src/edge.ts',
     'src/encryption.ts',
+    'src/http.ts',
     'src/node/index.ts',
     'src/rate-limit/index.ts',
     'src/testing.ts',

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type BodyFailure, readText } from '@repo/core/http'
 import { AuthError } from './errors.ts'
 
 /** The largest body that is read, in bytes; far more than any endpoint needs. */
@@ -31,42 +32,24 @@ export async function readBody(req: Request): Promise<string> {
   if (encoding.trim().toLowerCase() !== 'identity') {
     throw new AuthError('unsupported_media_type', 'Send the body without a Content-Encoding.')
   }
-  const bytes = await bytesOf(req)
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new AuthError('invalid_request', 'The body must be UTF-8.', { cause })
-  }
+  return readText(req, { limit: MAX_BODY_BYTES, failed })
 }
 
-async function bytesOf(req: Request): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new AuthError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
+function failed(failure: BodyFailure, cause?: unknown): AuthError {
+  if (failure === 'too_large') {
+    return new AuthError('body_too_large', `The body has more than ${MAX_BODY_BYTES} bytes.`, {
       headers: { connection: 'close' },
     })
-  if (Number(req.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
-  if (req.bodyUsed || req.body?.locked) {
-    throw new AuthError(
+  }
+  if (failure === 'already_read') {
+    return new AuthError(
       'raw_body_required',
       'The body was already read. Pass the request on unread.',
     )
   }
-  if (!req.body) return new Uint8Array()
-  const parts: Uint8Array[] = []
-  let size = 0
-  const reader = req.body.getReader()
-  const read = () =>
-    reader.read().catch((cause: unknown) => {
-      throw new AuthError('invalid_request', 'The body ended before it was complete.', { cause })
-    })
-  // The content-length header may be missing or wrong, so the bytes are counted.
-  for (let next = await read(); !next.done; next = await read()) {
-    size += next.value.byteLength
-    // The rest stays unread: cancelling the stream would close the connection before the answer is sent.
-    if (size > MAX_BODY_BYTES) throw tooLarge()
-    parts.push(next.value)
-  }
-  return Buffer.concat(parts)
+  const message =
+    failure === 'not_utf8' ? 'The body must be UTF-8.' : 'The body ended before it was complete.'
+  return new AuthError('invalid_request', message, { cause })
 }
 
 /**

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
+import { isSameSecret } from '@repo/core/http'
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 import { registerCustomer } from '../customers/customers.ts'
@@ -83,9 +84,7 @@ export function readReference(secret: string, signed: string): BookingReference 
   const [encoded, mac, ...rest] = signed.split('.')
   if (!encoded || !mac || rest.length > 0) return null
   // Compared as text, because several base64 texts decode to the same bytes.
-  const expected = Buffer.from(referenceMac(secret, encoded))
-  const given = Buffer.from(mac)
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
+  if (!isSameSecret(mac, referenceMac(secret, encoded))) return null
   const body = referenceBody.safeParse(JSON.parse(Buffer.from(encoded, 'base64url').toString()))
   return body.success ? { customerId: body.data[0], paymentId: body.data[1] } : null
 }

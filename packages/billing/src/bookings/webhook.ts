@@ -5,11 +5,12 @@
  * @module
  */
 
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { nameOrNull, parseBody, type ReceivedEvent, requireName } from '../providers/received.ts'
+import { isSigned } from '../providers/signature.ts'
 import { receive } from '../webhooks/ingest.ts'
 import { bodiesOf, emptyEvents, finishEvents } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
@@ -52,9 +53,7 @@ function verify(secret: string, body: string, signature: string | null): void {
   if (!signature) {
     throw new BillingError('missing_signature', 'The X-Cal-Signature-256 header is missing.')
   }
-  const expected = createHmac('sha256', secret).update(body).digest()
-  const given = /^[0-9a-f]{64}$/.test(signature) ? Buffer.from(signature, 'hex') : Buffer.alloc(32)
-  if (!timingSafeEqual(given, expected)) {
+  if (!isSigned([secret], body, signature)) {
     throw new BillingError('invalid_signature', 'The signature does not match the body.')
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { timingSafeEqual } from 'node:crypto'
+import { isSameSecret } from '@repo/core/http'
 import type { BillingContext } from '../context.ts'
 import { hmacHex } from '../providers/signature.ts'
 import { returnUrl } from '../return-url.ts'
@@ -100,8 +100,7 @@ export async function readReturn(
   const orders = await ctx.db.order.findMany({ where: { id: { in: named } } })
   for (const order of orders.map(inNumbers)) {
     for (const status of ['success', 'cancel'] as const) {
-      const expected = Buffer.from(signatureOf(order, status))
-      if (timingSafeEqual(expected, Buffer.from(signature))) {
+      if (isSameSecret(signature, signatureOf(order, status))) {
         return { order, status, isSigned: true }
       }
     }

@@ -6,6 +6,7 @@
  */
 
 import { isTollgateError, toResponse, wasParsed } from '@repo/core'
+import { readText } from '@repo/core/http'
 import type { BillingContext } from '../context.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
@@ -120,28 +121,19 @@ export async function storeEvent(
  * off or is not UTF-8, which no provider signs and PostgreSQL cannot store; `raw_body_required` (500) where
  * the body was read before.
  */
-export async function readBody(req: Request, limit = MAX_BODY_BYTES): Promise<string> {
-  const tooLarge = () =>
-    new BillingError('payload_too_large', `The body is larger than ${limit} bytes.`)
-  if (req.bodyUsed || req.body?.locked) throw rawBodyRequired()
-  if (Number(req.headers.get('content-length') ?? 0) > limit) throw tooLarge()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  const reader = req.body?.getReader()
-  const read = () =>
-    reader?.read().catch((cause: unknown) => {
-      throw new BillingError('invalid_payload', 'The body ended before it was complete.', { cause })
-    })
-  for (let next = await read(); next && !next.done; next = await read()) {
-    size += next.value.length
-    // The rest stays unread: cancelling the stream may cut the connection before the answer is
-    // sent.
-    if (size > limit) throw tooLarge()
-    chunks.push(next.value)
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(chunks))
-  } catch {
-    throw new BillingError('invalid_payload', 'The body is not valid UTF-8.')
-  }
-}
+export const readBody = (req: Request, limit = MAX_BODY_BYTES): Promise<string> =>
+  readText(req, {
+    limit,
+    keepsMark: true,
+    failed(failure, cause) {
+      if (failure === 'already_read') return rawBodyRequired()
+      if (failure === 'too_large') {
+        return new BillingError('payload_too_large', `The body is larger than ${limit} bytes.`)
+      }
+      const message =
+        failure === 'not_utf8'
+          ? 'The body is not valid UTF-8.'
+          : 'The body ended before it was complete.'
+      return new BillingError('invalid_payload', message, { cause })
+    },
+  })

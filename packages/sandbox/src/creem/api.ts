@@ -6,8 +6,9 @@
  * @module
  */
 
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Logger } from '@repo/core'
+import { isSameSecret } from '@repo/core/http'
 import { Hono, type Context as HonoContext } from 'hono'
 import { delay, type FaultKind, hang, tearDown } from '../stripe/faults.ts'
 import { cancel, refund } from './life.ts'
@@ -128,10 +129,7 @@ export function createCreemApi(options: CreemApiOptions): Hono {
 
 /** Refuses every key except the store's. @throws `CreemApiError` 403. */
 function authenticate(given: string | undefined, apiKey: string): void {
-  const [one, other] = [given ?? '', apiKey].map((text) =>
-    createHash('sha256').update(text).digest(),
-  )
-  if (one && other && timingSafeEqual(one, other)) return
+  if (isSameSecret(given ?? '', apiKey)) return
   throw new CreemApiError(403, 'Forbidden')
 }
 

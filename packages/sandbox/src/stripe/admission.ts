@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { isSameSecret } from '@repo/core/http'
 import { accountOf } from './account.ts'
 import { StripeApiError, type StripeErrorCode } from './errors.ts'
 
@@ -32,8 +32,7 @@ export function authenticate(header: string | undefined, secretKey: string): voi
       'You did not provide an API key. Send it in the Authorization header, as Bearer.'
     throw new StripeApiError('invalid_api_key', 401, message)
   }
-  const [given, wanted] = [key, secretKey].map((text) => createHash('sha256').update(text).digest())
-  if (given && wanted && timingSafeEqual(given, wanted)) return
+  if (isSameSecret(key, secretKey)) return
   throw new StripeApiError('invalid_api_key', 401, `Invalid API Key provided: ****${key.slice(-4)}`)
 }
 
