@@ -41,7 +41,20 @@ export type { CreditSettings, LowBalance } from './credits/settings.ts'
 export type { NotedAccount } from './customers/account.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects/facts.ts'
 export type { ListWaitingOptions, RecordedEffect, RedeliveredEffect } from './effects/waiting.ts'
-export { BillingError, type BillingErrorCode } from './errors.ts'
+export type {
+  BillingErrorCode,
+  BillingErrorData,
+  CheckoutErrorCode,
+  CreditErrorCode,
+  CustomerErrorCode,
+  DataOf,
+  InputErrorCode,
+  OrderErrorCode,
+  ProviderErrorCode,
+  SubscriptionErrorCode,
+  WebhookErrorCode,
+} from './error-codes.ts'
+export { BillingError, isBillingError } from './errors.ts'
 export * from './functions/checkout.ts'
 export * from './functions/customers.ts'
 export * from './functions/subscriptions.ts'

@@ -12,7 +12,17 @@ const SOURCE = fileURLToPath(new URL('..', import.meta.url))
 
 /** From the ground up. A name with a slash at its end is a folder; without one it is a file. */
 const FLOORS: readonly (readonly string[])[] = [
-  ['alerts', 'amounts', 'batch', 'connection-lost', 'credit-input', 'errors', 'months', 'owner-id'],
+  [
+    'alerts',
+    'amounts',
+    'batch',
+    'connection-lost',
+    'credit-input',
+    'error-codes',
+    'errors',
+    'months',
+    'owner-id',
+  ],
   ['provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
   ['catalog/'],
   ['providers/'],

@@ -98,6 +98,15 @@ describe('refunds', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
+  test('says how much can still be refunded', async () => {
+    const { orderId } = await shop.paid()
+    await shop.billing.refundOrder(orderId, { amount: 400 })
+    await expect(shop.billing.refundOrder(orderId, { amount: 601 })).rejects.toMatchObject({
+      code: 'refund_exceeds_payment',
+      data: { amountAvailable: 600, currency: 'usd' },
+    })
+  })
+
   test('refuses an order that is not paid, and one there is not', async () => {
     const { orderId } = await shop.order()
     await expect(shop.billing.refundOrder(orderId)).rejects.toMatchObject({

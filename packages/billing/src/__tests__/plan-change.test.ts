@@ -201,6 +201,11 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
         status: code === 'invalid_quote' ? 400 : 409,
       })
     }
+    const { amountDue, currency } = quote
+    const cheaper = { ...change, quote: { ...quote, amountDue: 1 } }
+    await expect(h.billing.changePlan(ownerId, cheaper)).rejects.toMatchObject({
+      data: { amountQuoted: 1, amountDue, currency, at: 'now' },
+    })
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
     expect(await charged(ownerId, 1)).toBe(0)
   })

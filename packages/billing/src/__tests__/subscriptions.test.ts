@@ -108,7 +108,11 @@ test('cancelling now ends it, and a new one can be bought', async () => {
 test('who has a subscription cannot buy a second one', async () => {
   const { ownerId } = await h.subscriber()
   const again = h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
-  await expect(again).rejects.toMatchObject({ code: 'already_subscribed', status: 409 })
+  await expect(again).rejects.toMatchObject({
+    code: 'already_subscribed',
+    status: 409,
+    data: { status: 'active', needsAttention: null },
+  })
 })
 
 test('promise 2: a second current subscription is stored, flagged, and does not count', async () => {

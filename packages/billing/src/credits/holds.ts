@@ -140,6 +140,7 @@ export function settledOf(
     throw new BillingError(
       'capture_exceeds_hold',
       `Hold ${holdId} has fewer credits than ${captured}.`,
+      { data: { required: captured ?? 0, available: null } },
     )
   }
   if (row.status === 'over_limit') {

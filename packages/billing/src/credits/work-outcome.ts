@@ -6,7 +6,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { isTollgateError } from '@repo/core'
+import { isTollgateError, type TollgateError } from '@repo/core'
 
 /** The longest stored result, in characters of JSON. */
 export const MAX_OUTCOME = 65_536
@@ -34,9 +34,13 @@ export function outcomeOfError(error: unknown): string | null {
     name: `${name}`.slice(0, MAX_MESSAGE),
     message: `${message}`.slice(0, MAX_MESSAGE),
     ...(typeof code === 'string' ? { code } : {}),
-    ...(isTollgateError(error) ? { status: error.status } : {}),
+    ...(isTollgateError(error) ? { status: error.status, ...dataOf(error) } : {}),
   })
 }
+
+/** The data of an error, unless JSON would change it or is too long. */
+const dataOf = ({ data }: TollgateError): { data?: object } =>
+  data && outcomeOfResult(data) ? { data } : {}
 
 /** Restores the error that `outcomeOfError` stored. */
 export function errorOfOutcome(outcome: string | null): unknown {

@@ -112,6 +112,7 @@ async function carriedOut<T>(
       throw new BillingError(
         'capture_exceeds_hold',
         `${part} credits cannot be captured, because the hold has only ${amount}.`,
+        { data: { required: part, available: amount } },
       )
     }
   }

@@ -147,7 +147,9 @@ export async function requireQuote(
   if (again.at !== quote.at || again.amountDue !== quote.amountDue) {
     const now = `${again.amountDue} ${again.currency}`
     const message = `The change now costs ${now}, not ${quote.amountDue}. Ask for a new quote.`
-    throw new BillingError('quote_changed', message)
+    const { at, amountDue, currency } = again
+    const data = { amountQuoted: quote.amountDue, amountDue, currency, at }
+    throw new BillingError('quote_changed', message, { data })
   }
   return seconds
 }

@@ -174,7 +174,7 @@ function requireChangeable(subscription: Stripe.Subscription): void {
   const { status } = subscription
   if (status !== 'active' && status !== 'trialing') {
     const message = `The subscription is ${status}. Its plan can be changed once it is active.`
-    throw new BillingError('subscription_not_active', message)
+    throw new BillingError('subscription_not_active', message, { data: { status } })
   }
   if (isEnding(subscription)) {
     throw new BillingError(

@@ -38,7 +38,10 @@ export async function requireNoSubscription(ctx: BillingContext, ownerId: string
     running.needsAttention === 'first_payment_pending'
       ? 'already has a subscription whose first payment is under way.'
       : `already has a subscription that is ${running.status}.`
-  throw new BillingError('already_subscribed', `The owner ${ownerId} ${why}`)
+  const { status, needsAttention } = running
+  throw new BillingError('already_subscribed', `The owner ${ownerId} ${why}`, {
+    data: { status, needsAttention },
+  })
 }
 
 const UNPAID: readonly (string | null)[] = ['first_payment_pending', 'first_payment_failed']

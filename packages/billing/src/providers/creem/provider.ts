@@ -164,6 +164,7 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       throw new BillingError(
         'refund_exceeds_payment',
         `At most ${left} (minor units) of the payment can still be refunded.`,
+        { data: { amountAvailable: left, currency: payment.currency } },
       )
     }
     if ((amount ?? left) < left) {

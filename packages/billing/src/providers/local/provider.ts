@@ -110,6 +110,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
       throw new BillingError(
         'refund_exceeds_payment',
         `At most ${left} (minor units) of the payment can still be refunded.`,
+        { data: { amountAvailable: left, currency: payment.currency } },
       )
     }
     payment.amountRefunded += back

@@ -256,6 +256,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         throw new BillingError(
           'refund_exceeds_payment',
           `At most ${left} (minor units) of the payment can still be refunded.`,
+          { data: { amountAvailable: left, currency: payment.currency } },
         )
       }
     },

@@ -112,7 +112,7 @@ async function whyPaused(ctx: Client, id: string): Promise<BillingError> {
     if (status === 'requires_action') return confirmationRequired()
     if (status === 'processing') {
       const message = 'The payment is processing. The subscription resumes once it succeeds.'
-      return new BillingError('subscription_not_active', message)
+      return new BillingError('subscription_not_active', message, { data: { status: 'paused' } })
     }
   }
   return new BillingError(
