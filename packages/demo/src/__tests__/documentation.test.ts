@@ -63,9 +63,9 @@ test('an export, an option, a method and a nullable result without documentation
   const missing = missingIn(readSurface([{ name: 'undocumented', file }]))
   expect(missing.map((text) => text.replace(/^.*\/(\w+\.ts:\d+)/, '$1'))).toEqual([
     'undocumented.ts:7: write a doc comment for createThing.',
+    'undocumented.ts:18: write a doc comment for Found.endedAt.',
     'undocumented.ts:7: write a doc comment for createThing(options).size.',
     'undocumented.ts:13: write a doc comment for createThing().stop.',
-    'undocumented.ts:18: write a doc comment for Found.endedAt.',
   ])
 })
 

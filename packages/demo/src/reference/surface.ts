@@ -41,17 +41,23 @@ export interface Seen {
   path: string
   /** Its source, from the repository's root, with the line. */
   place: string
+  /** The last part of the path. */
+  name: string
+  isOptional: boolean
   isExport: boolean
   /** Whether a host needs more than the name and the type; see `isPlain`. */
   needsDocumentation: boolean
   /** Without tags. Empty: there is none. */
   text: string
   tags: readonly { name: string; text?: string | undefined }[]
-  /** The type as an editor shows it. */
+  /** The type as an editor shows it; empty for an export that is a type itself. */
   type: string
+  /** The members of an exported type, inherited ones included. */
+  members: readonly Seen[]
 }
 
 type Place = Pick<Seen, 'entry' | 'path'>
+type Noted = Place & Pick<Seen, 'isExport' | 'needsDocumentation'>
 
 /** Every entry that a package's `exports` name. */
 export function readEntries(): Entry[] {
@@ -107,6 +113,11 @@ const isOurs = ({ path }: Declaration): boolean => {
 /** Of these types the arguments are followed; another library's types are the library's to document. */
 const FOLLOWED = /\/lib\.[\w.]+\.d\.ts$|\/zod\//
 
+/** The compiler's flag for types of any length. */
+const WHOLE = 1
+/** The most characters of a type. A longer one is shown with dots, as in an editor. */
+const LONGEST = 1_000
+
 function createWalk(checker: Checker) {
   /** By declaration, because a member of a generic type is another symbol with each argument. */
   const seen = new Map<string, Seen>()
@@ -119,47 +130,61 @@ function createWalk(checker: Checker) {
   }
 
   const note = (
-    { entry, path, isExport, needsDocumentation }: Omit<Seen, 'place' | 'text' | 'tags' | 'type'>,
+    { entry, path, isExport, needsDocumentation }: Noted,
     symbol: Named,
-  ): boolean => {
+  ): Seen | undefined => {
     const declaration = symbol.declarations.find(isOurs)
-    if (!declaration) return false
+    if (!declaration) return undefined
     const key = `${declaration.path}#${declaration.index}`
     const known = seen.get(key)
     if (known) {
       known.needsDocumentation ||= needsDocumentation
-      return true
+      return known
     }
     const type = checker.getTypeOfSymbol(symbol)
     const tags = checker.getJsDocTagsOfSymbol(symbol)
+    const isType = isExport && !(symbol.flags & SymbolFlags.Value)
     // A file's first statement has the file's own comment where it lacks one.
     const isOfFile = tags.some(({ name }) => name === 'module')
-    seen.set(key, {
+    const made: Seen = {
       entry,
       path,
+      name: symbol.name,
+      isOptional: Boolean(symbol.flags & SymbolFlags.Optional),
       isExport,
       needsDocumentation,
       place: placeOf(declaration),
       text: isOfFile ? '' : checker.getDocumentationCommentOfSymbol(symbol).trim(),
       tags: isOfFile ? [] : tags,
-      type: type ? checker.typeToString(type) : '',
-    })
-    return true
+      type: isType || !type ? '' : shown(type),
+      members: [],
+    }
+    seen.set(key, made)
+    return made
   }
 
-  const exports: { at: Place; symbol: Named }[] = []
+  const exports: { at: Place; symbol: Named; noted: Seen }[] = []
+
+  const shown = (type: Type): string => {
+    const whole = checker.typeToString(type, undefined, WHOLE)
+    return whole.length > LONGEST ? checker.typeToString(type) : whole
+  }
 
   function noteExport(entry: string, exported: Named): void {
     const symbol =
       exported.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
     const at = { entry, path: exported.name }
-    if (note({ ...at, isExport: true, needsDocumentation: true }, symbol)) {
-      exports.push({ at, symbol })
-    }
+    const noted = note({ ...at, isExport: true, needsDocumentation: true }, symbol)
+    if (noted) exports.push({ at, symbol, noted })
   }
 
-  /** After all exports are noted, so that each is known by its own name and not as a member. */
+  /** After all exports are noted, so that each is known by its own name. So are the members of exported types. */
   function visitTypes(): void {
+    for (const { at, symbol, noted } of exports) {
+      if (!(symbol.flags & SymbolFlags.Type)) continue
+      const members = noteMembers(checker.getDeclaredTypeOfSymbol(symbol), at)
+      noted.members = [...new Set(members.flatMap(({ noted: member }) => member ?? []))]
+    }
     for (const { at, symbol } of exports) {
       if (symbol.flags & SymbolFlags.Type) {
         visitType(checker.getDeclaredTypeOfSymbol(symbol), at, false)
@@ -196,17 +221,34 @@ function createWalk(checker: Checker) {
   }
 
   function visitMembers(type: Type, at: Place, isGiven: boolean): void {
-    const members = checker.getPropertiesOfType(type).filter((member) => isMember(member))
-    const typed = members.map((member) => [member, checker.getTypeOfSymbol(member)] as const)
-    const isInstance = typed.some(([, each]) => each && isFunction(each))
-    for (const [member, own] of typed) {
-      const inner = { entry: at.entry, path: `${at.path}.${member.name}` }
-      const needsDocumentation =
-        own === undefined ||
-        (!isLiteral(own) && (isGiven || isInstance || !isPlain(member, checker.typeToString(own))))
-      note({ ...inner, isExport: false, needsDocumentation }, member)
-      visitType(own, inner, isGiven)
-    }
+    for (const { inner, own } of noteMembers(type, at, isGiven)) visitType(own, inner, isGiven)
+  }
+
+  /** Notes the members of a type, and returns them with their types. */
+  function noteMembers(type: Type, at: Place, isGiven = false) {
+    const parts = type.isUnionType() ? type.getTypes() : [type]
+    return parts.flatMap((part) => {
+      const members = checker
+        .getPropertiesOfType(part)
+        .filter(isMember)
+        .map((member) => ({
+          member,
+          own: checker.getTypeOfSymbol(member),
+          inner: { entry: at.entry, path: `${at.path}.${member.name}` },
+        }))
+      const isInstance = members.some(({ own }) => own && isFunction(own))
+      return members.map(({ member, own, inner }) => {
+        const needsDocumentation =
+          own === undefined ||
+          (!isLiteral(own) &&
+            (isGiven || isInstance || !isPlain(member, checker.typeToString(own))))
+        return {
+          own,
+          inner,
+          noted: note({ ...inner, isExport: false, needsDocumentation }, member),
+        }
+      })
+    })
   }
 
   const isMember = (member: Named) =>

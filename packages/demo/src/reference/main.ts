@@ -1,0 +1,26 @@
+/**
+ * `pnpm docs:api` writes the API reference to `.api`. It fails, and names what is wrong, where an export or member
+ * lacks documentation or a link leads nowhere.
+ *
+ * @module
+ */
+
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { renderReference } from './markdown.ts'
+import { readSurface } from './surface.ts'
+
+const FOLDER = fileURLToPath(new URL('../../../../.api', import.meta.url))
+
+const surface = readSurface()
+const { pages, warnings } = renderReference(surface)
+for (const { place, path, text, needsDocumentation } of surface) {
+  if (needsDocumentation && text === '') warnings.push(`${place}: write a doc comment for ${path}.`)
+}
+await rm(FOLDER, { recursive: true, force: true })
+await mkdir(FOLDER, { recursive: true })
+for (const { file, markdown } of pages) await writeFile(join(FOLDER, file), markdown)
+for (const warning of warnings) console.error(warning)
+console.log(`Wrote ${pages.length} pages to .api. Open .api/README.md.`)
+process.exitCode = warnings.length > 0 ? 1 : 0

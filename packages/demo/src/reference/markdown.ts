@@ -1,0 +1,91 @@
+/**
+ * The API reference as Markdown: a page for each package with a section for each entry, and for each export its type,
+ * its documentation and its members.
+ *
+ * @module
+ */
+
+import type { Seen } from './surface.ts'
+
+/** A page of the reference. */
+export interface Page {
+  /** The file's name, such as `billing.md`. */
+  file: string
+  /** The whole page. */
+  markdown: string
+}
+
+const packageOf = ({ entry }: Pick<Seen, 'entry'>) => entry.split('/')[1] ?? entry
+
+/** The type on one line. An optional member may always be undefined, so that is left out. */
+const typeOf = ({ type, isOptional }: Seen) =>
+  type.replace(/\s+/g, ' ').replace(isOptional ? / \| undefined$/ : /$^/, '')
+
+/** GitHub's anchor of a heading. */
+const anchorOf = ({ entry, path }: Pick<Seen, 'entry' | 'path'>) =>
+  `${path} of ${entry}`
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-')
+
+const linkTo = (target: Seen) => `[\`${target.path}\`](${packageOf(target)}.md#${anchorOf(target)})`
+
+/** The pages, the first of which lists every export; and the links in doc comments that lead nowhere. */
+export function renderReference(surface: readonly Seen[]): { pages: Page[]; warnings: string[] } {
+  const warnings: string[] = []
+  const exports = surface.filter(({ isExport }) => isExport)
+  const byName = new Map(exports.map((each) => [each.path, each]))
+
+  /** A text with its `{@link Name}` as links to that export, or to the export that has the member. */
+  const linked = (text: string, place: string) =>
+    text.replace(/\{@link ([\w.]+)[^}]*\}/g, (_, name: string) => {
+      const target = byName.get(name) ?? byName.get(name.split('.')[0] ?? '')
+      if (!target) warnings.push(`${place}: no export is called ${name}. Correct the link.`)
+      return target ? linkTo(target) : `\`${name}\``
+    })
+
+  const tagsOf = ({ tags, place }: Seen): string[] =>
+    tags.flatMap(({ name, text = '' }) => {
+      const words = linked(text, place).replace(/\s+/g, ' ').trim()
+      if (name === 'example') return [text.trim()]
+      if (name === 'throws') return [`**Throws** ${words}`]
+      if (name === 'see') return [`**See** ${words}`]
+      if (name === 'param') return [`\`${words.replace(' ', '`: ')}`]
+      return name === 'returns' ? [`**Returns** ${words}`] : []
+    })
+
+  const memberLine = (member: Seen): string => {
+    const throwing = tagsOf(member).filter((text) => text.startsWith('**Throws**'))
+    const said = [linked(member.text, member.place), ...throwing].join(' ').replace(/\s+/g, ' ')
+    return `- \`${member.name}${member.isOptional ? '?' : ''}: ${typeOf(member)}\`${said.trim() ? `: ${said.trim()}` : ''}`
+  }
+
+  const section = (each: Seen): string => {
+    const members = each.members.map(memberLine)
+    return [
+      `### ${each.path} of ${each.entry}`,
+      ...(each.type === '' ? [] : [`\`\`\`ts\n${each.path}: ${each.type}\n\`\`\``]),
+      linked(each.text, each.place),
+      ...tagsOf(each),
+      ...(members.length > 0 ? [members.join('\n')] : []),
+    ]
+      .filter((part) => part !== '')
+      .join('\n\n')
+  }
+
+  const names = [...new Set(exports.map(packageOf))]
+  const pages = names.map((name) => {
+    const own = exports.filter((each) => packageOf(each) === name)
+    const entries = [...new Set(own.map(({ entry }) => entry))].map((entry) => {
+      const sections = own.filter((each) => each.entry === entry).map(section)
+      return `## ${entry}\n\n${sections.join('\n\n')}`
+    })
+    return { file: `${name}.md`, markdown: `# @repo/${name}\n\n${entries.join('\n\n')}\n` }
+  })
+  const lists = names.map((name) => {
+    const links = exports.filter((each) => packageOf(each) === name).map(linkTo)
+    return `## [@repo/${name}](${name}.md)\n\n${links.join(' · ')}`
+  })
+  const index = `# API reference\n\nWritten by \`pnpm docs:api\` from the doc comments of the sources.\n\n${lists.join('\n\n')}\n`
+  return { pages: [{ file: 'README.md', markdown: index }, ...pages], warnings }
+}
