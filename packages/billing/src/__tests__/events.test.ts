@@ -173,3 +173,20 @@ test('an event that cannot be claimed leaves the others to be processed, and is 
   await h.billing.processEvents()
   expect((await row(stuck.id)).status).toBe('processed')
 })
+
+test('passes that meet an event that cannot be claimed at the same time all go on', async () => {
+  const [bad, good] = [await settled(), await settled()]
+  const stuck = await renamed(bad.customer, 'Eve')
+  await h.deliver(stuck)
+  const heal = await poison(h.db, 'WebhookEvent', 'eventId', stuck.id)
+  for (let round = 0; round < 5; round += 1) {
+    const waits = await renamed(good.customer, `Bob ${round}`)
+    await h.deliver(waits)
+    await Promise.all(Array.from({ length: 4 }, () => h.billing.processEvents()))
+    expect((await row(waits.id)).status).toBe('processed')
+  }
+  expect(await row(stuck.id)).toMatchObject({ status: 'pending', attempts: 0 })
+  await heal()
+  await h.billing.processEvents()
+  expect((await row(stuck.id)).status).toBe('processed')
+})

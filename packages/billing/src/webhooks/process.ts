@@ -78,17 +78,27 @@ async function requireOwnKey(ctx: BillingContext): Promise<void> {
   })
 }
 
+/** How often a claim is tried while other passes hold events that may be refused. */
+const MOST_TRIES = 10
+
+const isSame = (a: EventKey, b: EventKey): boolean =>
+  a.provider === b.provider && a.eventId === b.eventId
+
 /** The next claim. Events that the database refuses to update are skipped for the rest of the pass. */
 async function claimOr(ctx: BillingContext, stuck: EventKey[]): Promise<Claim | null> {
-  for (;;) {
+  for (let tries = 1; ; tries += 1) {
+    const known = stuck.length
     try {
       return await claimEvents(ctx, stuck)
     } catch (error) {
       if (isConnectionLost(error)) throw error
-      const refused = await claimAround(ctx, stuck)
+      const { refused, hasHeld } = await claimAround(ctx, stuck)
+      // Another lane or pass may look for the same event at this moment, and hold it.
+      const mayBeHeld = hasHeld || stuck.length > known
       // If each event can be claimed alone, the error has another cause and ends the pass.
-      if (refused.length === 0) throw error
+      if (refused.length === 0 && (!mayBeHeld || tries === MOST_TRIES)) throw error
       for (const { key, error: why } of refused) {
+        if (stuck.some((each) => isSame(each, key))) continue
         stuck.push(key)
         ctx.logger.error({ ...key, error: why }, 'skipped an event that cannot be claimed')
         ctx.alert({ code: 'event_stuck', ...key })

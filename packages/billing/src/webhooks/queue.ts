@@ -109,6 +109,14 @@ const excluding = (prefix: string, without: readonly EventKey[]): Prisma.Sql =>
 /** How many due events `claimAround` looks at, beside those of the same customers. */
 const AROUND = 50
 
+/** What `claimAround` found. */
+export interface Refusals {
+  /** The events that the database refuses to update. */
+  refused: { key: EventKey; error: unknown }[]
+  /** Whether events were left out because another pass held them. One of them may be refused, too. */
+  hasHeld: boolean
+}
+
 /**
  * Finds the events that made the database refuse a claim. Tries to update each of the first due events alone,
  * and returns the events that are refused. No row is changed.
@@ -116,7 +124,7 @@ const AROUND = 50
 export async function claimAround(
   ctx: BillingContext,
   without: readonly EventKey[],
-): Promise<{ key: EventKey; error: unknown }[]> {
+): Promise<Refusals> {
   const due = await ctx.db.$queryRaw<(EventKey & { subject: string | null })[]>`
     WITH "first" AS (
       SELECT "provider", "eventId", "subject" FROM "WebhookEvent"
@@ -128,22 +136,24 @@ export async function claimAround(
     WHERE e."status" = 'pending' AND e."provider" = f."provider" AND e."subject" = f."subject"
       AND e."lease" IS NULL ${excluding('e.', without)}
     LIMIT ${CLAIM_LIMIT}`
-  const refused: { key: EventKey; error: unknown }[] = []
+  const refused: Refusals['refused'] = []
+  let hasHeld = false
   for (const { provider, eventId } of due) {
     try {
       // Updates and locks the row as a claim does, without a change.
-      await ctx.db.$executeRaw`
+      const tried = await ctx.db.$executeRaw`
         UPDATE "WebhookEvent" SET "lease" = "lease"
         WHERE ("provider", "eventId") = (
           SELECT "provider", "eventId" FROM "WebhookEvent"
           WHERE "provider" = ${provider} AND "eventId" = ${eventId} AND "status" = 'pending'
           FOR UPDATE SKIP LOCKED)`
+      hasHeld ||= tried === 0
     } catch (error) {
       if (isConnectionLost(error)) throw error
       refused.push({ key: { provider, eventId }, error })
     }
   }
-  return refused
+  return { refused, hasHeld }
 }
 
 /**
