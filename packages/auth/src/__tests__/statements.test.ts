@@ -99,7 +99,7 @@ const EXPECTED: { [name: string]: string[] } = {
     'DELETE Session',
     'SELECT Account',
     // Waits until this process has heard of it.
-    'SELECT',
+    'SELECT AccessDenial',
     'INSERT AuditLog',
   ],
 }
