@@ -26,6 +26,7 @@ import { createEvents } from './events.ts'
 import { createFieldCheck } from './fields.ts'
 import { type FormAction, runFormAction } from './forms.ts'
 import { sameSiteHop } from './hop.ts'
+import type { Auth, AuthUser } from './instance.ts'
 import { JOBS } from './job-names.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { createKeys } from './keys.ts'
@@ -39,19 +40,6 @@ import { createProtection } from './protection.ts'
 import { createHandler, type Routed } from './router.ts'
 import { createGuards, type Guards } from './session.ts'
 import { createSessionTokens, type SessionTokens } from './session-tokens.ts'
-
-/** The signed-in user, with personal data. */
-export interface AuthUser {
-  id: string
-  name: string
-  email: string
-  emailVerified: boolean
-  /** The URL of the picture; null without one. */
-  image: string | null
-  role: string
-  /** When the account will be deleted, if its owner asked for that; else null. */
-  deletionDueAt: Date | null
-}
 
 /** The jobs that send mails. */
 const MAIL_JOBS = [JOBS[0].name]
@@ -78,7 +66,7 @@ const MAIL_JOBS = [JOBS[0].name]
  */
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   given: GivenAuthOptions<P, R> = {},
-) {
+): Auth<P, R> {
   const options = withEnv(given)
   const baseURL = requireOrigin(options.baseURL)
   if (options.secret.length < 32) {
@@ -175,23 +163,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
   return {
     ...guards,
     ...sessions,
-    /**
-     * Whether a session may do `permission` to a resource, by roles and policies. Never throws; see {@link
-     * Can}.
-     */
     can: access.can,
-    /** The host's origin, as browsers write it. */
     baseURL,
-    /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
     handler: Object.assign(handler, {
-      /** The host's origin, which `toNodeHandler` builds request URLs on. */
       baseURL,
     }),
-    /** Better Auth's server functions, for everything that has no guard or form here. */
     api,
-    /** The codes in the handler's answers that come from Better Auth, each with its message. */
     errorCodes: sentencesOf(betterAuthInstance.$ERROR_CODES),
-    /** The signed-in user with name and address; null if nobody is signed in. */
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
       if (!session) return null
@@ -206,12 +184,6 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const { deletion, ...user } = found
       return { ...user, deletionDueAt: deletion?.dueAt ?? null }
     },
-    /**
-     * Exports everything that auth stores about the signed-in user. Requires a sign-in within the last
-     * quarter of an hour.
-     *
-     * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403)
-     */
     async exportUser(req: Request): Promise<UserExport> {
       const { userId, sessionId } = await requireRecent(req)
       const document = await exportOf(database, userId, sessionId)
@@ -220,12 +192,6 @@ export function createAuth<P extends string = Permission, R extends string = Org
       await protection.record(entry, req)
       return document
     },
-    /**
-     * Deletes a user at once, when the host decides so, for example after a letter. A signed-in user posts to
-     * `/delete-user` instead. Does nothing if the user does not exist.
-     *
-     * @throws `organizations_need_owner` (409), which names the organizations that have no other owner
-     */
     async deleteUser(userId: string): Promise<void> {
       requireId('The user id', userId)
       const { organizationIds } = await deleteUserNow(deletion, userId)
@@ -239,7 +205,6 @@ export function createAuth<P extends string = Permission, R extends string = Org
       background.run('events', events.deliver)
       await tokens.settle()
     },
-    /** What the page behind a confirmation mail has to show in this browser; see `ConfirmationState`. */
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       const name = `${cookiesAt(baseURL).prefix}.sign_up`
       const cookie = readCookie(req, name)
@@ -247,51 +212,25 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const rows = (await betterAuthInstance.$context) as unknown as AuthContext
       return confirmationState(rows, token, signUpId)
     },
-    /**
-     * Counts a request to the host's own API: 1,000 an hour for a user, 100 an hour for an address without a
-     * session. Returns the `RateLimit-…` headers for the answer.
-     *
-     * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
-     */
     async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
       const userId = (await guards.getSession(req))?.userId ?? null
       return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
     },
-    /**
-     * Registers an OAuth client, if the option `oauth` is set. The user's own role must be `ADMIN`, and the
-     * user must have signed in within the last quarter of an hour. The client gets tokens only while that
-     * user has the role.
-     *
-     * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required`, `insufficient_role` (403)
-     */
     async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
       const { role } = await requireRecent(req)
       if (role === 'ADMIN') return createOAuthClient(api, req, client)
       throw new AuthError('insufficient_role', `ADMIN is required, but the role is ${role}.`)
     },
-    /** Answers a form of the host that works without script; see `FormAction`. */
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
-    /** The jobs for a worker of `@repo/jobs`; `cron` says when it runs them. */
     jobs: createJobs(options, mails, events, deletion),
-    /** When a worker runs each of `jobs`, in UTC. */
     cron: authCron,
-    /** Waits for the events and upgrades that requests have set off. For tests and for shutting down. */
     settled: background.settled,
-    /**
-     * Closes the connections besides the database: the listener for revoked sessions, which the next
-     * `getSession` opens again, and the connection to Redis.
-     */
     async close(): Promise<void> {
       await tokens.close()
       await limiter.close()
     },
   }
 }
-
-/** An auth instance, as `createAuth` returns it. */
-export type Auth<P extends string = Permission, R extends string = OrganizationRole> = ReturnType<
-  typeof createAuth<P, R>
->
 
 /** The default instance, made from the environment on first use. */
 export const auth: Auth = lazy(() => createAuth())

@@ -30,8 +30,6 @@ export {
   pruneAuditLog,
 } from './audit.ts'
 export {
-  type Auth,
-  type AuthUser,
   auth,
   can,
   createAuth,
@@ -59,6 +57,7 @@ export { AuthError, type AuthErrorCode } from './errors.ts'
 export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
 export { type FormAction, safePath } from './forms.ts'
 export { sameSiteHop } from './hop.ts'
+export type { Auth, AuthHandler, AuthUser } from './instance.ts'
 export {
   type Credentials,
   createIntegrations,

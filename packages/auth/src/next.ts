@@ -11,9 +11,10 @@
 
 import { isTollgateError } from '@repo/core'
 import { cookies, headers } from 'next/headers.js'
-import { type Auth, type AuthUser, auth as defaultAuth } from './auth.ts'
+import { auth as defaultAuth } from './auth.ts'
 import type { Session } from './caller.ts'
 import type { FormAction } from './forms.ts'
+import type { Auth, AuthUser } from './instance.ts'
 import { cookieHeader, parseSetCookie } from './next-cookies.ts'
 import type { ReadOptions } from './session.ts'
 
@@ -205,6 +206,22 @@ function withError(failure: string, code: string): string {
   return `${path}?${search}`
 }
 
-/** The functions of the default instance. */
-export const { request, getSession, getUser, requireAuth, formAction, post, handlers } =
-  createNext(defaultAuth)
+const next = createNext(defaultAuth)
+
+/**
+ * The present request, for every function of the default instance that takes one. Its path is unknown. Await it
+ * before you use `auth`.
+ */
+export const request: Next['request'] = next.request
+/** The session, in a server component or a server action; null if nobody is signed in. */
+export const getSession: Next['getSession'] = next.getSession
+/** The signed-in user with name and address; null if nobody is signed in. */
+export const getUser: Next['getUser'] = next.getUser
+/** Returns the session, or redirects to the sign-in page or to the page for the second factor. */
+export const requireAuth: Next['requireAuth'] = next.requireAuth
+/** A server action that posts a form to one of Better Auth's endpoints. Export it from a file with `'use server'`. */
+export const formAction: Next['formAction'] = next.formAction
+/** Posts to one of Better Auth's endpoints in a server action, and sets the answer's cookies. */
+export const post: Next['post'] = next.post
+/** For `app/api/auth/[...all]/route.ts`: `export const { GET, POST } = handlers`. */
+export const handlers: Next['handlers'] = next.handlers

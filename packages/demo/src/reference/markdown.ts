@@ -30,23 +30,13 @@ const anchorOf = ({ entry, path }: Pick<Seen, 'entry' | 'path'>) =>
 
 const linkTo = (target: Seen) => `[\`${target.path}\`](${packageOf(target)}.md#${anchorOf(target)})`
 
-/** The pages, the first of which lists every export; and the links in doc comments that lead nowhere. */
-export function renderReference(surface: readonly Seen[]): { pages: Page[]; warnings: string[] } {
-  const warnings: string[] = []
+/** The pages, the first of which lists every export. */
+export function renderReference(surface: readonly Seen[]): Page[] {
   const exports = surface.filter(({ isExport }) => isExport)
-  const byName = new Map(exports.map((each) => [each.path, each]))
 
-  /** A text with its `{@link Name}` as links to that export, or to the export that has the member. */
-  const linked = (text: string, place: string) =>
-    text.replace(/\{@link ([\w.]+)[^}]*\}/g, (_, name: string) => {
-      const target = byName.get(name) ?? byName.get(name.split('.')[0] ?? '')
-      if (!target) warnings.push(`${place}: no export is called ${name}. Correct the link.`)
-      return target ? linkTo(target) : `\`${name}\``
-    })
-
-  const tagsOf = ({ tags, place }: Seen): string[] =>
+  const tagsOf = ({ tags }: Seen): string[] =>
     tags.flatMap(({ name, text = '' }) => {
-      const words = linked(text, place).replace(/\s+/g, ' ').trim()
+      const words = text.replace(/\s+/g, ' ').trim()
       if (name === 'example') return [text.trim()]
       if (name === 'throws') return [`**Throws** ${words}`]
       if (name === 'see') return [`**See** ${words}`]
@@ -56,7 +46,7 @@ export function renderReference(surface: readonly Seen[]): { pages: Page[]; warn
 
   const memberLine = (member: Seen): string => {
     const throwing = tagsOf(member).filter((text) => text.startsWith('**Throws**'))
-    const said = [linked(member.text, member.place), ...throwing].join(' ').replace(/\s+/g, ' ')
+    const said = [member.text, ...throwing].join(' ').replace(/\s+/g, ' ')
     return `- \`${member.name}${member.isOptional ? '?' : ''}: ${typeOf(member)}\`${said.trim() ? `: ${said.trim()}` : ''}`
   }
 
@@ -65,7 +55,7 @@ export function renderReference(surface: readonly Seen[]): { pages: Page[]; warn
     return [
       `### ${each.path} of ${each.entry}`,
       ...(each.type === '' ? [] : [`\`\`\`ts\n${each.path}: ${each.type}\n\`\`\``]),
-      linked(each.text, each.place),
+      each.text,
       ...tagsOf(each),
       ...(members.length > 0 ? [members.join('\n')] : []),
     ]
@@ -87,5 +77,5 @@ export function renderReference(surface: readonly Seen[]): { pages: Page[]; warn
     return `## [@repo/${name}](${name}.md)\n\n${links.join(' · ')}`
   })
   const index = `# API reference\n\nWritten by \`pnpm docs:api\` from the doc comments of the sources.\n\n${lists.join('\n\n')}\n`
-  return { pages: [{ file: 'README.md', markdown: index }, ...pages], warnings }
+  return [{ file: 'README.md', markdown: index }, ...pages]
 }

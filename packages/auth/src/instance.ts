@@ -1,0 +1,99 @@
+/**
+ * What an auth instance is: the guards, the functions over sessions, and everything else that a host calls. The
+ * documentation stands here, because hosts read it at the instance they hold.
+ *
+ * @module
+ */
+
+import type { CronEntry, JobDefinition } from '@repo/core'
+import type { Can } from './access.ts'
+import type { UserExport } from './account/export.ts'
+import type { createBetterAuth } from './better-auth.ts'
+import type { ConfirmationState } from './confirmation.ts'
+import type { FormAction } from './forms.ts'
+import type { ApiLimits } from './limits.ts'
+import type { NewOAuthClient, OAuthClientKeys } from './oauth-server.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
+import type { Guards } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+/** The signed-in user, with personal data. */
+export interface AuthUser {
+  id: string
+  name: string
+  email: string
+  emailVerified: boolean
+  /** The URL of the picture; null without one. */
+  image: string | null
+  role: string
+  /** When the account will be deleted, if its owner asked for that; else null. */
+  deletionDueAt: Date | null
+}
+
+/** Answers requests to Better Auth's endpoints. */
+export interface AuthHandler {
+  (req: Request): Promise<Response>
+  /** The host's origin, which `toNodeHandler` builds request URLs on. */
+  baseURL: string
+}
+
+/** An auth instance, as `createAuth` returns it. */
+export interface Auth<P extends string = Permission, R extends string = OrganizationRole>
+  extends Guards<P, R>,
+    Omit<Sessions, 'getSession'> {
+  /** Whether a session may do `permission` to a resource, by roles and policies. Never throws; see {@link Can}. */
+  can: Can<P>
+  /** The host's origin, as browsers write it. */
+  baseURL: string
+  /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
+  handler: AuthHandler
+  /** Better Auth's server functions, for everything that has no guard or form here. */
+  api: ReturnType<typeof createBetterAuth>['instance']['api']
+  /** The codes in the handler's answers that come from Better Auth, each with its message. */
+  errorCodes: Readonly<Record<string, string>>
+  /** The signed-in user with name and address; null if nobody is signed in. */
+  getUser(req: Request): Promise<AuthUser | null>
+  /**
+   * Exports everything that auth stores about the signed-in user. Requires a sign-in within the last quarter of an
+   * hour.
+   *
+   * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required` (403)
+   */
+  exportUser(req: Request): Promise<UserExport>
+  /**
+   * Deletes a user at once, when the host decides so, for example after a letter. A signed-in user posts to
+   * `/delete-user` instead. Does nothing if the user does not exist.
+   *
+   * @throws `organizations_need_owner` (409), which names the organizations that have no other owner
+   */
+  deleteUser(userId: string): Promise<void>
+  /** What the page behind a confirmation mail has to show in this browser; see {@link ConfirmationState}. */
+  confirmation(req: Request, token: string): Promise<ConfirmationState>
+  /**
+   * Counts a request to the host's own API: 1,000 an hour for a user, 100 an hour for an address without a session.
+   * Returns the `RateLimit-…` headers for the answer.
+   *
+   * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
+   */
+  rateLimit(req: Request, limits?: ApiLimits): Promise<Record<string, string>>
+  /**
+   * Registers an OAuth client, if the option `oauth` is set. The user's own role must be `ADMIN`, and the user must
+   * have signed in within the last quarter of an hour. The client gets tokens only while that user has the role.
+   *
+   * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required`, `insufficient_role` (403)
+   */
+  createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys>
+  /** Answers a form of the host that works without script; see {@link FormAction}. */
+  formAction(req: Request, action: FormAction): Promise<Response>
+  /** The jobs for a worker of `@repo/jobs`; `cron` says when it runs them. Without a worker no mail is sent. */
+  jobs: readonly JobDefinition<object>[]
+  /** When a worker runs each of `jobs`, in UTC. */
+  cron: readonly CronEntry[]
+  /** Waits for the events and upgrades that requests have set off. For tests and for shutting down. */
+  settled(): Promise<void>
+  /**
+   * Closes the connections besides the database: the listener for revoked sessions, which the next `getSession` opens
+   * again, and the connection to Redis.
+   */
+  close(): Promise<void>
+}
