@@ -41,6 +41,7 @@ export class BillingError<
 
   constructor(code: Code, message: string, ...[options]: Options<Code>) {
     super(code, STATUS[code], message, options)
+    this.data = (options as { data?: unknown } | undefined)?.data as DataOf<Code>
   }
 }
 

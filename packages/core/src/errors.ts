@@ -12,8 +12,6 @@ export interface ErrorOptionsWithHeaders {
   headers?: Record<string, string>
   /** The title of the HTTP response. Default: the name of the status. */
   title?: string
-  /** The values behind the message, as JSON. The caller gets them, so they are the caller's own facts. Default: none. */
-  data?: object
 }
 
 /**
@@ -30,8 +28,11 @@ export class TollgateError<Code extends string = string> extends Error {
   readonly headers: Record<string, string>
   /** The title of the HTTP response. Undefined: the name of the status. */
   readonly title: string | undefined
-  /** The values behind the message, as the HTTP response has them; undefined unless the error has some. */
-  readonly data: object | undefined
+  /**
+   * The values behind the message, as the HTTP response has them. Set by classes whose errors have some; else
+   * undefined.
+   */
+  declare readonly data: object | undefined
 
   constructor(code: Code, status: number, message: string, options: ErrorOptionsWithHeaders = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -39,7 +40,6 @@ export class TollgateError<Code extends string = string> extends Error {
     this.status = status
     this.headers = options.headers ?? {}
     this.title = options.title
-    this.data = options.data
   }
 }
 
@@ -60,7 +60,8 @@ export function isTollgateError<Code extends string = string>(
 
 /**
  * The HTTP response for an error, as `application/problem+json` (RFC 9457) with `code` beside the standard
- * members, and `data` where the error has some. Any error that is not a Tollgate error becomes a bare 500, so that its message stays internal.
+ * members, and `data` where the error has some. Any error that is not a Tollgate error becomes a bare 500, so
+ * that its message stays internal.
  *
  * @example
  * ```ts
@@ -84,7 +85,8 @@ export function toResponse(error: unknown): Response {
     status,
     code: known ? error.code : 'internal_error',
     detail: known ? error.message : 'Something went wrong on our side.',
-    ...(known && error.data ? { data: error.data } : {}),
+    // Left out of the JSON where it is undefined.
+    data: known ? error.data : undefined,
   }
   return new Response(JSON.stringify(body), {
     status,
