@@ -118,11 +118,21 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
     await countTry(db, userId)
     if (kind === 'backup-code') await takeBackupCode(db, userId, codes.hash(code))
     else {
-      const secret = await symmetricDecrypt({ key: ctx.context.secretConfig, data: row.secret })
-      await takeTotp(db, userId, secret, code)
+      await takeTotp(db, userId, await secretOf(ctx, row.secret), code)
     }
     await forgetTries(db, userId)
     return { turnsOn: !row.verified }
+  }
+
+  /** @throws `second_factor_unreadable` (409) after the auth secret was replaced */
+  async function secretOf(ctx: Ctx, data: string): Promise<string> {
+    return symmetricDecrypt({ key: ctx.context.secretConfig, data }).catch(() => {
+      throw new APIError('CONFLICT', {
+        code: 'second_factor_unreadable',
+        message:
+          'The second factor can no longer be read. Use a passkey, or have the second factor turned off.',
+      })
+    })
   }
 
   /** Makes a new session, because the new one may do more, and ends the one before it. */

@@ -357,3 +357,22 @@ test('a password and a code are a sign-in in the log, whichever session the brow
   const session = await auth.requireAuth(auth.request('/', { cookie: cookiesOf(alone) }))
   expect(session.organizationId).not.toBeNull()
 })
+
+test('a second factor from before the secret was replaced is refused with the reason, app and backup codes alike', async () => {
+  const person = await withSecondFactor()
+  const replaced = createTestAuth({
+    db: setup.db,
+    twoFactor: true,
+    secret: 'the-secret-after-it-was-replaced',
+  })
+  const body = { email: person.email, password: TEST_PASSWORD }
+  const cookie = cookiesOf(await replaced.post('/sign-in/email', body))
+  const app = await replaced.post('/two-factor/verify-totp', { code: '123456' }, { cookie })
+  expect(app.status).toBe(409)
+  expect(await app.json()).toMatchObject({ code: 'second_factor_unreadable', status: 409 })
+  const [code] = person.codes
+  const backup = await replaced.post('/two-factor/verify-backup-code', { code }, { cookie })
+  expect(backup.status).toBe(401)
+  expect(await backup.json()).toMatchObject({ code: 'invalid_backup_code' })
+  await replaced.close()
+})
