@@ -103,6 +103,7 @@ export {
 } from './providers/stripe/client.ts'
 export { pushPlans } from './providers/stripe/prices.ts'
 export { createStripeProvider } from './providers/stripe/provider.ts'
+export type { Booking, Customer, Invoice, Order, Payment, WebhookEvent } from './rows.ts'
 export type {
   ListedSubscription,
   OwnerSubscription,

@@ -6,7 +6,14 @@
  * @module
  */
 
-import type { Invoice as InvoiceRow, Order as OrderRow, Payment as PaymentRow } from '@repo/db'
+import type {
+  Booking as BookingRow,
+  Customer as CustomerRow,
+  Invoice as InvoiceRow,
+  Order as OrderRow,
+  Payment as PaymentRow,
+  WebhookEvent as WebhookEventRow,
+} from '@repo/db'
 
 const AMOUNTS = ['amount', 'amountDue', 'amountPaid', 'amountRefunded', 'total'] as const
 
@@ -19,12 +26,20 @@ export type InNumbers<Row> = Row extends object
     }
   : Row
 
+// Interfaces, so that editors and built types show the name and the fields' documentation.
+
 /** An owner's purchase of a product, from its start to its last refund. Amounts in minor units. */
-export type Order = InNumbers<OrderRow>
+export interface Order extends InNumbers<OrderRow> {}
 /** A Stripe invoice: the amount due and the amount paid. Amounts in minor units. */
-export type Invoice = InNumbers<InvoiceRow>
+export interface Invoice extends InNumbers<InvoiceRow> {}
 /** A one-time payment at Stripe. Amounts in minor units. */
-export type Payment = InNumbers<PaymentRow>
+export interface Payment extends InNumbers<PaymentRow> {}
+/** An owner at a payment provider. */
+export interface Customer extends CustomerRow {}
+/** A Cal.com meeting with its reschedules. */
+export interface Booking extends BookingRow {}
+/** A provider's webhook as it was stored. */
+export interface WebhookEvent extends WebhookEventRow {}
 
 /** A copy of `row` with its amounts as numbers; null stays null. */
 export function inNumbers<Row extends object | null>(row: Row): InNumbers<Row> {

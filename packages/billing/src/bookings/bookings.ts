@@ -5,9 +5,10 @@
  * @module
  */
 
-import { atomically, type Booking, type Db } from '@repo/db'
+import { atomically, type Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import type { Booking } from '../rows.ts'
 import { readReference } from './calcom.ts'
 import {
   type Attendee,

@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { Customer, Db } from '@repo/db'
+import type { Db } from '@repo/db'
 import type { BillingContext, Owner } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
 import { ask } from '../providers/stripe/client.ts'
+import type { Customer } from '../rows.ts'
 import { requireAccount } from './account.ts'
 import { customerKey, underKey } from './request-keys.ts'
 

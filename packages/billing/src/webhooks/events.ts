@@ -4,9 +4,10 @@
  * @module
  */
 
-import { Prisma, type WebhookEvent } from '@repo/db'
+import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import type { WebhookEvent } from '../rows.ts'
 
 /** The status of a stored event. `dead`: its tries are used up. */
 export type EventStatus = 'pending' | 'processed' | 'ignored' | 'needs_attention' | 'dead'
