@@ -1,11 +1,13 @@
+import { Worker } from 'node:worker_threads'
 import { vi } from 'vitest'
 import { bcryptPool } from '../bcrypt-pool.ts'
 import { NO_CALLER, type Turn } from '../turns.ts'
 
-/** The callers that the process's pool was asked to hash for, and those it has finished, in order. */
+/** The hashes of the process's pool: those that were asked for, and those that a thread was given, in order. */
 export interface Hashes {
-  asked: Turn[]
-  done: Turn[]
+  asked: { turn: Turn; text: string }[]
+  /** The texts, which differ where the passwords do. */
+  begun: string[]
   /** Puts all that was asked for into the queue, in its order. Nothing is hashed before. */
   start(): void
 }
@@ -14,20 +16,24 @@ export interface Hashes {
 export function holdHashes(): Hashes {
   const pool = bcryptPool()
   const { hash } = pool
-  const asked: Turn[] = []
-  const done: Turn[] = []
+  const asked: Hashes['asked'] = []
+  const begun: string[] = []
   let start = () => {}
   const started = new Promise<void>((resolve) => {
     start = resolve
   })
   vi.spyOn(pool, 'hash').mockImplementation(async (text, rounds, turn = NO_CALLER) => {
-    asked.push(turn)
+    asked.push({ turn, text })
     await started
-    try {
-      return await hash(text, rounds, turn)
-    } finally {
-      done.push(turn)
-    }
+    return hash(text, rounds, turn)
   })
-  return { asked, done, start }
+  const { postMessage } = Worker.prototype
+  vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (
+    this: Worker,
+    task: { text: string },
+  ) {
+    begun.push(task.text)
+    postMessage.call(this, task)
+  })
+  return { asked, begun, start }
 }
