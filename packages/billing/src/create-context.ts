@@ -47,12 +47,12 @@ import { readTrialSecrets } from './sync/trials.ts'
 import { createSignal } from './webhooks/signal.ts'
 import { createEventStore } from './webhooks/store.ts'
 
-const PROCESSORS: Processors = {
+const PROCESSORS = {
   stripe: processStripe,
   creem: processOrders,
   local: processOrders,
   calcom: processCalcom,
-}
+} satisfies Processors & Record<ProviderName, unknown>
 
 const MINUTE = 60_000
 

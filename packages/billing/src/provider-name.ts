@@ -4,8 +4,11 @@
  * @module
  */
 
+/** The names that `PAYMENT_PROVIDER` accepts. */
+export const PROVIDER_NAMES = ['stripe', 'creem', 'local'] as const
+
 /** The payment providers. `local` works within the process and takes no money. */
-export type ProviderName = 'stripe' | 'creem' | 'local'
+export type ProviderName = (typeof PROVIDER_NAMES)[number]
 
 /**
  * Whether a sync of the customer follows plans and payments at the provider, as at Stripe. At the other

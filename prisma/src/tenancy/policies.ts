@@ -185,6 +185,6 @@ const silent = (tables: string[]) =>
     'tenancy_undeclared',
     500,
     `${tables.join(', ')}: the owner of the rows is not declared. Put a line \`/// @tenancy …\` above ` +
-      'the model (schema/schema.prisma lists the forms), then run `prisma generate` in prisma/ ' +
-      'and `db:diff --name x`, which writes the policies into a migration.',
+      'the model (schema/schema.prisma lists the forms), then run ' +
+      '`npx -y pnpm@10.34.9 db:diff --name x`, which writes the policies into a migration.',
   )

@@ -1,7 +1,7 @@
 /** The three providers as orders meet them: billing on a database, the provider over its real transport. */
 
 import { randomUUID } from 'node:crypto'
-import { createTestLogger } from '@repo/core/testing'
+import { createTestLogger, type TestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
@@ -26,13 +26,21 @@ export interface Market {
   close(): Promise<void>
 }
 
-async function deliverAll(billing: Billing, requests: (() => Request)[]): Promise<void> {
+async function deliverAll(
+  billing: Billing,
+  requests: (() => Request)[],
+  { entries }: Pick<TestLogger, 'entries'>,
+): Promise<void> {
   for (const request of [...requests, ...requests].reverse()) {
     const { status } = await billing.handlePaymentCallback(request())
     if (status !== 200) throw new Error(`A delivery was answered ${status}.`)
   }
   const { waiting, dead } = await billing.processEvents()
-  if (waiting + dead > 0) throw new Error('An event was not processed.')
+  if (waiting + dead === 0) return
+  const cause = entries.findLast(({ level, fields }) => level === 'error' && 'error' in fields)
+  throw new Error(`Billing did not process ${waiting + dead} events; the cause is below.`, {
+    cause: Reflect.get(cause?.fields ?? {}, 'error'),
+  })
 }
 
 async function userOf(db: Database): Promise<string> {
@@ -66,6 +74,7 @@ export async function stripeMarket(
       await deliverAll(
         h.billing,
         stripe.events.map((event) => () => stripeWebhookRequest(event, { secret: WEBHOOK_SECRET })),
+        h.logger,
       )
     },
     close: () => h.close(),
@@ -81,9 +90,10 @@ async function marketOf(
   const { db } = database
   await migrateJobs(database.url)
   const { provider, world } = subject
+  const logger = createTestLogger()
   const billing = createBilling({
     db,
-    logger: createTestLogger(),
+    logger,
     appUrl: 'http://localhost:3000',
     provider,
     products: defineProducts({
@@ -109,6 +119,7 @@ async function marketOf(
             () =>
               new Request('http://localhost:3000/x', { method: 'POST', headers, body }),
         ),
+        logger,
       ),
     async close() {
       await subject.close()

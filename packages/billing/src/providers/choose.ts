@@ -55,6 +55,7 @@ export function createProvider(options: ProviderOptions): PaymentProvider {
         webhookSecrets: () => readCreemSecrets(environment),
       })
     }
+    provider satisfies 'local'
     return createLocalProvider({
       checkoutUrl: new URL('/billing/checkout', options.appUrl()).href,
       clock: options.clock,

@@ -7,14 +7,14 @@
 
 import { type Environment, isProduction, readEnv, TollgateError } from '@repo/core'
 import { z } from 'zod'
-import type { PaymentEnvironment, ProviderName } from '../provider-name.ts'
+import { type PaymentEnvironment, PROVIDER_NAMES, type ProviderName } from '../provider-name.ts'
 
 const PAYMENT_ENV = z.enum(['production', 'test']).optional()
 
 /** The variables that choose the provider and its environment. */
 export const paymentEnv = z.object({
   /** The provider that takes payments. Default: Stripe, or Creem where only Creem has a key; see `PAYMENT_ENV`. */
-  PAYMENT_PROVIDER: z.enum(['stripe', 'creem', 'local']).optional(),
+  PAYMENT_PROVIDER: z.enum(PROVIDER_NAMES).optional(),
   /**
    * Selects keys, webhook secrets and product ids. With `test` and no key the local provider takes the payments.
    * Default: the mode of `STRIPE_SECRET_KEY`, else `test`.

@@ -140,7 +140,7 @@ async function attempt(ctx: BillingContext, claim: Claim): Promise<void> {
   const process = ctx.processors[claim.provider]
   if (!process)
     throw new Error(
-      `No module processes events of ${claim.provider}. Register a processor for this provider.`,
+      `No module processes events of ${claim.provider}. Add the provider to PROCESSORS in create-context.ts of billing.`,
     )
   // An event that crashed its process each time has more attempts than there are retry delays.
   const isSpent = claim.events.some(
