@@ -7,7 +7,6 @@
  */
 
 import { type Clock, systemClock } from '@repo/core/edge'
-import type { Session } from './caller.ts'
 import { AuthError } from './errors.ts'
 import {
   baseOf,
@@ -16,6 +15,7 @@ import {
   type Permission,
   type Roles,
 } from './permissions.ts'
+import type { Session } from './session/caller.ts'
 
 /** The resource that a question is about. A row of the host's database will do. */
 export interface Resource {

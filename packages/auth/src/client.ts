@@ -44,4 +44,4 @@ export function createAuthClient(baseURL?: string, fetchImpl?: typeof fetch) {
   })
 }
 
-export { createFetch } from './client-fetch.ts'
+export { createFetch } from './http/client-fetch.ts'

@@ -8,14 +8,14 @@
 import { originOf } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
-import { createVerifier, readStatement } from './access-token.ts'
-import type { Session } from './caller.ts'
-import { cookiesAt, readCookie } from './cookies.ts'
 import { AuthError } from './errors.ts'
-import { onePath } from './hop.ts'
-import { createKeyFinder } from './jwks.ts'
+import { onePath } from './http/hop.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import { createGuards, type Guards } from './session.ts'
+import { createVerifier, readStatement } from './session/access-token.ts'
+import type { Session } from './session/caller.ts'
+import { cookiesAt, readCookie } from './session/cookies.ts'
+import { createKeyFinder } from './session/jwks.ts'
+import { createGuards, type Guards } from './session/session.ts'
 
 /** The options of `createEdge`. */
 export interface EdgeOptions<P extends string = Permission, R extends string = OrganizationRole> {
@@ -98,7 +98,7 @@ async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
   return (await answer.json()) as JSONWebKeySet
 }
 
-export type { Session } from './caller.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
-export { sameSiteHop } from './hop.ts'
-export type { Guards, OrganizationSession, Role } from './session.ts'
+export { sameSiteHop } from './http/hop.ts'
+export type { Session } from './session/caller.ts'
+export type { Guards, OrganizationSession, Role } from './session/session.ts'

@@ -28,7 +28,7 @@ export {
   audit,
   listAuditLog,
   pruneAuditLog,
-} from './audit.ts'
+} from './audit/audit.ts'
 export {
   auth,
   can,
@@ -49,14 +49,13 @@ export {
   revokeOtherSessions,
   revokeSession,
 } from './auth.ts'
-export type { Session } from './caller.ts'
-export type { ConfirmationState } from './confirmation.ts'
 export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv, authFromEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
-export { type FormAction, safePath } from './forms.ts'
-export { sameSiteHop } from './hop.ts'
+export { type FormAction, safePath } from './http/forms.ts'
+export { sameSiteHop } from './http/hop.ts'
+export type { ApiLimits } from './http/limits.ts'
 export type { Auth, AuthHandler, AuthUser } from './instance.ts'
 export {
   type Credentials,
@@ -73,9 +72,6 @@ export {
   reencryptIntegrations,
   saveIntegration,
 } from './integrations.ts'
-export type { ApiLimits } from './limits.ts'
-export type { NewOAuthClient, OAuthClientKeys, OAuthServerOptions } from './oauth-server.ts'
-export type { OidcProvider, OidcProviders } from './oidc.ts'
 export type { AuthOptions, AuthSender, GivenAuthOptions, Pages } from './options.ts'
 export {
   defaultRoles,
@@ -87,6 +83,20 @@ export {
   type Roles,
   type UserRole,
 } from './permissions.ts'
-export type { MicrosoftKeys, ProviderKeys } from './providers.ts'
-export type { Guards, OrganizationSession, ReadOptions, RecentOptions, Role } from './session.ts'
-export type { SessionInfo } from './sessions.ts'
+export type {
+  NewOAuthClient,
+  OAuthClientKeys,
+  OAuthServerOptions,
+} from './programs/oauth-server.ts'
+export type { Session } from './session/caller.ts'
+export type {
+  Guards,
+  OrganizationSession,
+  ReadOptions,
+  RecentOptions,
+  Role,
+} from './session/session.ts'
+export type { SessionInfo } from './session/sessions.ts'
+export type { ConfirmationState } from './sign-in/confirmation.ts'
+export type { OidcProvider, OidcProviders } from './sign-in/oidc.ts'
+export type { MicrosoftKeys, ProviderKeys } from './sign-in/providers.ts'

@@ -9,13 +9,13 @@ import { db } from '@repo/db'
 import type { CronEntry } from '@repo/jobs'
 import { type DeletionParts, deleteDueUsers } from './account/deletion.ts'
 import { forgetEmailChanges } from './account/email-change.ts'
-import { pruneAuditLog } from './audit.ts'
+import { pruneAuditLog } from './audit/audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
-import { purgeExpired } from './expired.ts'
 import { JOBS } from './job-names.ts'
-import type { Mails } from './mail-requests.ts'
+import type { Mails } from './mail/mail-requests.ts'
 import { type AnyAuthOptions, accountDays } from './options.ts'
-import { purgeUnconfirmed } from './unconfirmed.ts'
+import { purgeExpired } from './session/expired.ts'
+import { purgeUnconfirmed } from './sign-in/unconfirmed.ts'
 
 const YEAR_DAYS = 365
 const MONTH_DAYS = 30

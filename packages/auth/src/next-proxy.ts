@@ -5,10 +5,10 @@
  * @module
  */
 
-import { cookiesAt, readCookie } from './cookies.ts'
 import { createEdge, type Edge, type EdgeOptions, sameSiteHop } from './edge.ts'
 import { AuthError } from './errors.ts'
-import { onePath } from './hop.ts'
+import { onePath } from './http/hop.ts'
+import { cookiesAt, readCookie } from './session/cookies.ts'
 
 /** The options of `createProxy`. */
 export interface ProxyOptions extends Pick<EdgeOptions, 'jwks'> {

@@ -12,11 +12,11 @@
 import { isTollgateError } from '@repo/core'
 import { cookies, headers } from 'next/headers.js'
 import { auth as defaultAuth } from './auth.ts'
-import type { Session } from './caller.ts'
-import type { FormAction } from './forms.ts'
+import type { FormAction } from './http/forms.ts'
+import { cookieHeader, parseSetCookie } from './http/next-cookies.ts'
 import type { Auth, AuthUser } from './instance.ts'
-import { cookieHeader, parseSetCookie } from './next-cookies.ts'
-import type { ReadOptions } from './session.ts'
+import type { Session } from './session/caller.ts'
+import type { ReadOptions } from './session/session.ts'
 
 /** The part of auth that is used here. It does not depend on the host's roles. */
 export type NextAuth = Pick<

@@ -15,11 +15,11 @@ import {
   isAPIError,
 } from 'better-auth/api'
 import { GETS_THAT_WRITE } from './account/access-end.ts'
-import type { FlowCookies } from './flow-cookies.ts'
-import type { BegunSessions } from './new-session.ts'
-import type { Refresh } from './refresh.ts'
-import { newSession, sessionIdOf } from './session-rows.ts'
-import { hasFlaw } from './text.ts'
+import { hasFlaw } from './http/text.ts'
+import type { BegunSessions } from './session/new-session.ts'
+import type { Refresh } from './session/refresh.ts'
+import { newSession, sessionIdOf } from './session/session-rows.ts'
+import type { FlowCookies } from './sign-in/flow-cookies.ts'
 
 /** The dependencies of `tollgate`. */
 export interface TollgateOptions {

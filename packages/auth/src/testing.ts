@@ -12,10 +12,10 @@ import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
 import { createAuth } from './auth.ts'
 import type { Auth } from './instance.ts'
 import type { AuthOptions } from './options.ts'
-import { TEST_ROUNDS } from './password.ts'
+import { TEST_ROUNDS } from './sign-in/password.ts'
 
-export { signAccessToken } from './access-token.ts'
-export { ACCESS_COOKIE } from './cookies.ts'
+export { signAccessToken } from './session/access-token.ts'
+export { ACCESS_COOKIE } from './session/cookies.ts'
 
 /** The lowest cost that bcrypt allows. A test about hashes sets `bcryptRounds` itself. */
 const FAST = { [TEST_ROUNDS]: 4 }

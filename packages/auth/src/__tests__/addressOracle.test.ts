@@ -5,7 +5,7 @@
 
 import { createTestLogger } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Endpoints, fieldsOf, withPath } from '../password-fields.ts'
+import { type Endpoints, fieldsOf, withPath } from '../sign-in/password-fields.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { CLIENT, type GitHub, startGitHub } from './github.ts'
 import { codeIn } from './people.ts'

@@ -1,7 +1,7 @@
 /** Limits, sessions and the audit log read one address, in whatever way a proxy writes it. */
 
 import { expect, test } from 'vitest'
-import { createAddressOf, createAddressTeller } from '../addresses.ts'
+import { createAddressOf, createAddressTeller } from '../http/addresses.ts'
 import { createTestAuth, TEST_PASSWORD } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 

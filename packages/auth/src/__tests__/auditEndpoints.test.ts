@@ -1,7 +1,7 @@
 /** Every endpoint that changes something leaves an entry in the audit log, or is excepted by name with a reason. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { AUDITED, UNAUDITED } from '../audit-endpoints.ts'
+import { AUDITED, UNAUDITED } from '../audit/audit-endpoints.ts'
 import { createTestAuth, TEST_ORIGIN, type TestAuth } from '../testing.ts'
 import { CLIENT } from './github.ts'
 import { CALLBACK, createPrograms } from './programs.ts'

@@ -1,7 +1,7 @@
 /** A code of the second factor is good once, whatever cookies come along, and counts as people type it. */
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { backupCodeOf, totpOf } from '../second-factor-codes.ts'
+import { backupCodeOf, totpOf } from '../sign-in/second-factor-codes.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD } from '../testing.ts'
 import { codeOf } from './authenticator.ts'
 import { byLink, byPassword, codeIn, type Person, personWithFactor } from './people.ts'

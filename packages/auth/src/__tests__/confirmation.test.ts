@@ -1,7 +1,7 @@
 /** Confirming an address: whose password and name come with it, in which browser, and what a wrong mail gives. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SIGN_UP_COOKIE } from '../cookies.ts'
+import { SIGN_UP_COOKIE } from '../session/cookies.ts'
 import {
   cookiesOf,
   createTestAuth,

@@ -1,4 +1,4 @@
-import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
+import { ACCESS_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 
 /** The value of one cookie of a `Cookie` header. */
 export function cookieValue(cookie: string, name: string): string {

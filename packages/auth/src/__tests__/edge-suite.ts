@@ -4,8 +4,8 @@
  */
 
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
-import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
 import { AuthError, createEdge, sameSiteHop } from '../edge.ts'
+import { ACCESS_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 
 const ORIGIN = 'https://app.example.com'
 

@@ -2,8 +2,8 @@
 
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { beforeAll, expect, test, vi } from 'vitest'
-import { ACCESS_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
+import { ACCESS_COOKIE } from '../session/cookies.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 

@@ -2,9 +2,9 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { forgetEmailChanges } from '../account/email-change.ts'
+import { storedPrefix } from '../database/verification.ts'
 import { createAuth } from '../index.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
-import { storedPrefix } from '../verification.ts'
 import { withoutAccess } from './cookies.ts'
 import { setUpAuth } from './setup.ts'
 

@@ -1,8 +1,8 @@
 /** What has run out is deleted, and what is alive is not. */
 
 import { expect, test } from 'vitest'
-import { purgeExpired } from '../expired.ts'
 import { authCron } from '../jobs.ts'
+import { purgeExpired } from '../session/expired.ts'
 import { setUpAuth } from './setup.ts'
 
 const setup = setUpAuth()

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { EXPORTED } from '../account/export.ts'
-import { audit } from '../audit.ts'
+import { audit } from '../audit/audit.ts'
 import { cookiesOf, TEST_PASSWORD } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 import { createTeam } from './team.ts'

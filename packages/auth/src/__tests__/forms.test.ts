@@ -1,7 +1,7 @@
 /** Forms without script, the hop, and return paths that lead nowhere else. */
 
 import { expect, test } from 'vitest'
-import { hopTo, sameOriginPath, sameSiteHop } from '../hop.ts'
+import { hopTo, sameOriginPath, sameSiteHop } from '../http/hop.ts'
 import { safePath } from '../index.ts'
 import { cookiesOf, TEST_ORIGIN, TEST_PASSWORD } from '../testing.ts'
 import { setUpAuth } from './setup.ts'

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { Db } from '@repo/db'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { endSessions } from '../account/rows.ts'
-import { FREELY_CHANGED, isChangeGuarded, userOfNew } from '../guarded-models.ts'
+import { FREELY_CHANGED, isChangeGuarded, userOfNew } from '../database/guarded-models.ts'
+import { storedPrefix } from '../database/verification.ts'
 import {
   cookiesOf,
   createTestAuth,
@@ -14,7 +15,6 @@ import {
   type TestAuth,
   tokenOf,
 } from '../testing.ts'
-import { storedPrefix } from '../verification.ts'
 import { codeOf } from './authenticator.ts'
 import { createDevice } from './device.ts'
 import { waitForLock } from './locks.ts'

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { vi } from 'vitest'
-import { bcryptPool } from '../bcrypt-pool.ts'
-import { NO_CALLER, type Turn } from '../turns.ts'
+import { bcryptPool } from '../sign-in/bcrypt-pool.ts'
+import { NO_CALLER, type Turn } from '../sign-in/turns.ts'
 
 /** The hashes of the process's pool: those that were asked for, and those that a thread was given, in order. */
 export interface Hashes {

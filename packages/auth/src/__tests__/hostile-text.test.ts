@@ -2,11 +2,11 @@
 
 import { growsLinearly, HOSTILE_TEXTS } from '@repo/core/testing'
 import { expect, test } from 'vitest'
-import { readStatement } from '../access-token.ts'
-import { ACCESS_COOKIE, readCookie } from '../cookies.ts'
-import { safePath } from '../forms.ts'
-import { hopTo, onePath, sameOriginPath, sameSiteHop } from '../hop.ts'
+import { safePath } from '../http/forms.ts'
+import { hopTo, onePath, sameOriginPath, sameSiteHop } from '../http/hop.ts'
 import { slugOf } from '../organization/rules.ts'
+import { readStatement } from '../session/access-token.ts'
+import { ACCESS_COOKIE, readCookie } from '../session/cookies.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 

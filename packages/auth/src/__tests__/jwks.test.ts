@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type CryptoKey, exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { ACCESS_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
+import { ACCESS_COOKIE } from '../session/cookies.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 
 const MINUTE_MS = 60_000

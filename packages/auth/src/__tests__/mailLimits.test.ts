@@ -2,7 +2,7 @@
 
 import { createTestLogger } from '@repo/core/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { mailboxOf } from '../mail-limits.ts'
+import { mailboxOf } from '../mail/mail-limits.ts'
 import { createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { codeIn } from './people.ts'
 import { setUpAuth } from './setup.ts'

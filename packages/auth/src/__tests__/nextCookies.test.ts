@@ -1,7 +1,7 @@
 /** Cookies between an answer of auth and a Next.js request. The app itself is tried in `@repo/demo`. */
 
 import { expect, test } from 'vitest'
-import { cookieHeader, parseSetCookie } from '../next-cookies.ts'
+import { cookieHeader, parseSetCookie } from '../http/next-cookies.ts'
 
 test('a cookie keeps every attribute it is set with', () => {
   const line =

@@ -2,8 +2,8 @@
 
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
-import { ACCESS_COOKIE, RENEWED_COOKIE, SESSION_COOKIE } from '../cookies.ts'
 import { createProxy } from '../next-proxy.ts'
+import { ACCESS_COOKIE, RENEWED_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 
 const ORIGIN = 'https://app.example.com'
 const PAGE = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { AuthOptions } from '../index.ts'
-import { fieldsOf, withPath } from '../password-fields.ts'
+import { fieldsOf, withPath } from '../sign-in/password-fields.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { startRedis } from './redis.ts'
 import { setUpAuth } from './setup.ts'

@@ -10,12 +10,12 @@ import bcrypt from 'bcrypt'
 import { build } from 'esbuild'
 import type { JSONWebKeySet } from 'jose'
 import { afterEach, expect, test, vi } from 'vitest'
-import { bcryptPool, createBcryptPool } from '../bcrypt-pool.ts'
 import { createEdge } from '../edge.ts'
 import type { AuthOptions } from '../index.ts'
-import { createPasswords, type PasswordOptions, TEST_ROUNDS } from '../password.ts'
+import { bcryptPool, createBcryptPool } from '../sign-in/bcrypt-pool.ts'
+import { createPasswords, type PasswordOptions, TEST_ROUNDS } from '../sign-in/password.ts'
+import type { Turn } from '../sign-in/turns.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, tokenOf } from '../testing.ts'
-import type { Turn } from '../turns.ts'
 import { holdHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'
 
@@ -502,7 +502,7 @@ test('threads work from the built package and from source, and let the process e
   try {
     const built = join(folder, 'password.js')
     await build({
-      entryPoints: [join(auth, 'src/password.ts')],
+      entryPoints: [join(auth, 'src/sign-in/password.ts')],
       outfile: built,
       bundle: true,
       format: 'esm',
@@ -514,7 +514,7 @@ test('threads work from the built package and from source, and let the process e
       },
     })
     await writeFile(join(folder, 'built.mjs'), script(built))
-    await writeFile(join(folder, 'source.mjs'), script(join(auth, 'src/password.ts')))
+    await writeFile(join(folder, 'source.mjs'), script(join(auth, 'src/sign-in/password.ts')))
     const run = (...args: string[]) => promisify(execFile)(process.execPath, args, { cwd: auth })
     const results = [
       await run(join(folder, 'built.mjs')),

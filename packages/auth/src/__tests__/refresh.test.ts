@@ -2,7 +2,7 @@
 
 import { createTestLogger } from '@repo/core/testing'
 import { expect, test } from 'vitest'
-import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
+import { ACCESS_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD } from '../testing.ts'
 import { accessTokenOf, sessionTokenOf, withoutAccess } from './cookies.ts'
 import { setUpAuth } from './setup.ts'

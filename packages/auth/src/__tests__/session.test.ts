@@ -2,7 +2,7 @@
 
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { expect, test } from 'vitest'
-import { ACCESS_COOKIE, COOKIE_PREFIX } from '../cookies.ts'
+import { ACCESS_COOKIE, COOKIE_PREFIX } from '../session/cookies.ts'
 import { cookiesOf, TEST_PASSWORD, tokenOf } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
 

@@ -9,8 +9,8 @@ import {
   UnsecuredJWT,
 } from 'jose'
 import { afterEach, beforeAll, expect, test, vi } from 'vitest'
-import { ACCESS_COOKIE, SESSION_COOKIE } from '../cookies.ts'
 import { createEdge } from '../edge.ts'
+import { ACCESS_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 import { cookiesOf, createTestAuth, TEST_ORIGIN, TEST_PASSWORD } from '../testing.ts'
 import { accessTokenOf } from './cookies.ts'
 import { setUpAuth } from './setup.ts'

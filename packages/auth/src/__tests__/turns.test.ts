@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createTurns, type Turn } from '../turns.ts'
+import { createTurns, type Turn } from '../sign-in/turns.ts'
 
 const at = (address: string | null, account: string | null = null): Turn => ({ address, account })
 

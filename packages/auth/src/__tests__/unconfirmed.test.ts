@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { authCron } from '../jobs.ts'
+import { purgeUnconfirmed } from '../sign-in/unconfirmed.ts'
 import { createTestAuth, type TestAuth, tokenOf } from '../testing.ts'
-import { purgeUnconfirmed } from '../unconfirmed.ts'
 import { setUpAuth } from './setup.ts'
 
 const deleted: string[] = []

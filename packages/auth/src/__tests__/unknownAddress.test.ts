@@ -1,7 +1,7 @@
 /** Callers whose address is not known. A file of its own: in tests an address is assumed otherwise. */
 
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
-import { bcryptPool } from '../bcrypt-pool.ts'
+import { bcryptPool } from '../sign-in/bcrypt-pool.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../testing.ts'
 import { holdHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'

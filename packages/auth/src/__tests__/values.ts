@@ -6,7 +6,7 @@
 import { createOTP } from '@better-auth/utils/otp'
 import type { Database } from '@repo/db'
 import { expect } from 'vitest'
-import { ACCESS_COOKIE, COOKIE_PREFIX, SESSION_COOKIE } from '../cookies.ts'
+import { ACCESS_COOKIE, COOKIE_PREFIX, SESSION_COOKIE } from '../session/cookies.ts'
 import { cookiesOf, TEST_ORIGIN, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { secretIn } from './authenticator.ts'
 import { createPrograms } from './programs.ts'

@@ -7,8 +7,8 @@
 
 import { networkOf, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import { type Database, Prisma } from '@repo/db'
-import type { AuditAction, AuditEntry } from '../audit.ts'
-import type { Mails } from '../mail-requests.ts'
+import type { AuditAction, AuditEntry } from '../audit/audit.ts'
+import type { Mails } from '../mail/mail-requests.ts'
 import { deviceOf, familyOf } from './device.ts'
 import type { SecurityAlert } from './mail-kinds.ts'
 

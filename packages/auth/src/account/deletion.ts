@@ -8,8 +8,8 @@
 
 import type { Logger } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
-import { audit } from '../audit.ts'
-import type { Mails } from '../mail-requests.ts'
+import { audit } from '../audit/audit.ts'
+import type { Mails } from '../mail/mail-requests.ts'
 import { requireAccess } from './access-end.ts'
 import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
 import { endSessions, type LockedUser, lockUser } from './rows.ts'

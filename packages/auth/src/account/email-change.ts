@@ -8,11 +8,11 @@
  */
 
 import { atomically, type Database, type Db } from '@repo/db'
-import { audit } from '../audit.ts'
-import { invalidToken } from '../confirmation.ts'
-import type { Keys } from '../keys.ts'
-import type { Mails } from '../mail-requests.ts'
-import { distrustPrograms } from '../oauth-makers.ts'
+import { audit } from '../audit/audit.ts'
+import type { Keys } from '../database/keys.ts'
+import type { Mails } from '../mail/mail-requests.ts'
+import { distrustPrograms } from '../programs/oauth-makers.ts'
+import { invalidToken } from '../sign-in/confirmation.ts'
 import { endAccess, requireAccess } from './access-end.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
 import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'

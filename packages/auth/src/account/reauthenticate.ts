@@ -7,7 +7,7 @@
 
 import { RateLimitError, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
-import type { HookContext } from '../presented.ts'
+import type { HookContext } from '../session/presented.ts'
 import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refusals.ts'
 
 /** How long a sign-in counts as recent. */

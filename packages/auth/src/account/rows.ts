@@ -5,8 +5,8 @@
  */
 
 import type { Db } from '@repo/db'
-import { audit } from '../audit.ts'
-import { storedPrefix } from '../verification.ts'
+import { audit } from '../audit/audit.ts'
+import { storedPrefix } from '../database/verification.ts'
 import { endAccess } from './access-end.ts'
 
 /** A locked user's row. */

@@ -6,9 +6,9 @@
  */
 
 import type { Db } from '@repo/db'
-import { invalidToken } from '../confirmation.ts'
-import type { Keys } from '../keys.ts'
-import { createIdentifierHash } from '../verification.ts'
+import type { Keys } from '../database/keys.ts'
+import { createIdentifierHash } from '../database/verification.ts'
+import { invalidToken } from '../sign-in/confirmation.ts'
 
 /** The action of a link: confirm a new address, or undo a change of address. */
 export type AccountLink = 'change-email' | 'undo-email-change'

@@ -10,9 +10,9 @@
 import type { Db } from '@repo/db'
 import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
 import { notFresh } from '../account/refusals.ts'
-import { type Bounds, requireRoom } from '../bounds.ts'
+import { type Bounds, requireRoom } from '../database/bounds.ts'
+import { fromStandIn } from '../database/stand-in-address.ts'
 import type { Roles } from '../permissions.ts'
-import { fromStandIn } from '../stand-in-address.ts'
 import { type Act, organizationMeant, roleIn } from './act.ts'
 
 type AnyRoles = Roles<string, string>

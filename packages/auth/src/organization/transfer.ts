@@ -2,7 +2,7 @@
 
 import { APIError, createAuthEndpoint, sensitiveSessionMiddleware } from 'better-auth/api'
 import { z } from 'zod'
-import { currentTransaction } from '../transaction.ts'
+import { currentTransaction } from '../database/transaction.ts'
 import { actIn } from './act.ts'
 
 /** The role of the former owner. */

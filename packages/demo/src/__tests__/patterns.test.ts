@@ -14,8 +14,8 @@ const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
 /** Made from text when they are used, of which none comes from outside. */
 const MADE = [
-  'packages/auth/src/fields.ts',
-  'packages/auth/src/path-limits.ts',
+  'packages/auth/src/http/fields.ts',
+  'packages/auth/src/http/path-limits.ts',
   'packages/billing/src/providers/env.ts',
   'packages/core/src/email-address.ts',
   'packages/demo/src/visitor.ts',

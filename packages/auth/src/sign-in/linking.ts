@@ -1,0 +1,254 @@
+/**
+ * Links a provider's account to a user when both sides have verified the address. A sign-up that never proved
+ * the address does not stand in the owner's way: the first person who proves the address gets it, and every
+ * password and provider's account that others brought to it before is removed.
+ *
+ * @see https://arxiv.org/abs/2205.10174 (account pre-hijacking)
+ * @module
+ */
+
+import { atomically, type Database, type Db } from '@repo/db'
+import type { AuthContext, BetterAuthPlugin, GenericEndpointContext } from 'better-auth'
+import { addOAuthServerContext, createAuthMiddleware } from 'better-auth/api'
+import { generateRandomString } from 'better-auth/crypto'
+import { revokeUnprovenAccountAccess } from 'better-auth/db'
+import { accountEmail, fromStandIn } from '../database/stand-in-address.ts'
+import { isPictureURL } from '../pictures.ts'
+import { presentedSession } from '../session/presented.ts'
+import type { SignUp } from './sign-up.ts'
+import { noteLinked, noteUnvouched } from './unproven.ts'
+
+/** The part of Better Auth's context that is used here. */
+type Users = Pick<AuthContext, 'internalAdapter'>
+
+/** The dependencies of `linking`. */
+export interface LinkingOptions {
+  db: Database
+  /** The page after a user's first sign-in. Undefined: the page after any sign-in. */
+  onboarding: string | undefined
+}
+
+/** The plugin. It comes after the plugins that add providers. */
+export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
+  /**
+   * Stores the session's id in the flow's state. A refresh may exchange the session's token during the flow,
+   * and Better Auth would look for the old token.
+   */
+  const nameSession = createAuthMiddleware(async (ctx) => {
+    const session = await presentedSession(ctx, db)
+    if (session) await addOAuthServerContext({ linkSessionId: session.id })
+  })
+
+  const findSession = createAuthMiddleware(async ({ query, context }) => {
+    const state = query?.state
+    const row =
+      typeof state === 'string'
+        ? await context.internalAdapter.findVerificationValue(`auth-state:${state}`)
+        : null
+    const { link, serverContext = {}, ...rest } = JSON.parse(row?.value ?? '{}') as LinkState
+    const { linkSessionId: id } = serverContext
+    if (!row || !link || !id) return
+    const where = { id, userId: link.userId, expiresAt: { gt: new Date() } }
+    const session = await db.session.findFirst({ where, include: { user: true } })
+    const isGood = session && (session.aal > 1 || !session.user.twoFactorEnabled)
+    // If the state has no token, Better Auth checks no session. If it has one that cannot be read, Better
+    // Auth refuses.
+    const { encryptedSessionToken: _, ...own } = link
+    const changed = isGood ? own : { ...own, encryptedSessionToken: 'ended' }
+    await context.adapter.update({
+      model: 'verification',
+      where: [{ field: 'id', value: row.id }],
+      update: { value: JSON.stringify({ ...rest, serverContext, link: changed }) },
+    })
+  })
+
+  return {
+    id: 'tollgate-linking',
+    init(context) {
+      const socialProviders = context.socialProviders.map((provider) => ({
+        ...provider,
+        async getUserInfo(tokens: Parameters<typeof provider.getUserInfo>[0]) {
+          const answer = await provider.getUserInfo(tokens)
+          if (!answer) return null
+          const user = userOf(answer.user)
+          if (!user) return null
+          const { email, emailVerified, name } = user
+          // By the time of a sign-in, Better Auth has added its hooks to this context.
+          if (email && emailVerified === true) await clearUnproven(context, email, name)
+          else if (email)
+            await noteUnvouched({ email, name: name ?? '', image: user.image || null })
+          return { ...answer, user }
+        },
+      }))
+      return {
+        context: { socialProviders },
+        options: { databaseHooks: { user: NAMED, account: WITHOUT_ID_TOKEN } },
+      }
+    },
+    hooks: {
+      before: [
+        { matcher: ({ path }) => path === '/link-social', handler: nameSession },
+        { matcher: ({ path }) => path === '/callback/:id', handler: findSession },
+        {
+          matcher: ({ path }) => path === '/sign-in/social' && onboarding !== undefined,
+          handler: createAuthMiddleware(async ({ body }) => ({
+            context: { body: { newUserCallbackURL: onboarding, ...body } },
+          })),
+        },
+      ],
+    },
+  }
+}
+
+/** The part of a linking flow's state that is used here. */
+interface LinkState {
+  link?: { userId: string; encryptedSessionToken?: string }
+  serverContext?: { linkSessionId?: string }
+}
+
+/** A provider's claims about a user. Any value may have any type. */
+interface Told {
+  name?: unknown
+  email?: unknown
+  image?: unknown
+}
+
+/**
+ * A provider's user in the form of our account rows; null if the address is malformed or not in its canonical
+ * spelling. The spelling matters because lower-casing could turn look-alike letters into another person's
+ * address. A picture that is not an https address is left out.
+ */
+function userOf<U extends Told>(user: U): U | null {
+  const { name, image, email } = user
+  const told = {
+    ...user,
+    name: typeof name === 'string' ? name : '',
+    image: typeof image === 'string' && isPictureURL(image) ? image : undefined,
+  }
+  if (!email) return told
+  const known = typeof email === 'string' && email === email.trim() ? accountEmail(email) : null
+  return known === null ? null : { ...told, email: known }
+}
+
+/** The longest name that a mail greets, in characters. */
+const LONGEST_NAME = 200
+
+/** The name of a user who has given none: the local part of the address. */
+const nameFrom = (email: string): string => cut(email.slice(0, email.indexOf('@')))
+
+/** Shortens a name, and never leaves half of a letter that is two code units long. */
+const cut = (name: string): string => name.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')
+
+/** The name for a user's row: shortened, or made of the address if it is empty. */
+export const namedOr = (name: string, email: string): string =>
+  cut(name.trim()) || nameFrom(fromStandIn(email))
+
+/** The name and picture of an address's owner once everything that others entered is dropped. */
+const unnamed = (email: string) => ({ name: nameFrom(email), image: null })
+
+/** A user's row, as far as it is read here. */
+interface Named {
+  id: string
+  name: string
+  email: string
+  image?: string | null | undefined
+}
+
+/** The database hooks that name a user. */
+const NAMED = {
+  create: {
+    /** A mailed link or a provider without a profile gives no name, but mails greet by name. */
+    async before({ name, email }: { name: string; email: string }) {
+      return { data: { name: namedOr(name, email) } }
+    },
+  },
+  update: {
+    /**
+     * This endpoint changes a user only when the link proves the address. Whoever chose the old name is
+     * unknown.
+     */
+    async after({ id, name, image, email }: Named, ctx: GenericEndpointContext | null) {
+      const known = unnamed(email)
+      if (ctx?.path !== '/magic-link/verify' || (name === known.name && !image)) return
+      await ctx.context.internalAdapter.updateUser(id, known)
+    },
+  },
+}
+
+/**
+ * Drops the id token. It is not needed after sign-in, and would be a readable copy of the profile beside
+ * encrypted tokens.
+ */
+const forgetIdToken = async () => ({ data: { idToken: null } })
+/** The database hooks that keep id tokens out of the accounts. */
+const WITHOUT_ID_TOKEN = {
+  create: { before: forgetIdToken },
+  update: { before: forgetIdToken, after: noteLinked },
+}
+
+/**
+ * Makes room for the owner of `email`: a user who never proved the address loses every password and account.
+ */
+async function clearUnproven(context: Users, email: string, name?: string): Promise<void> {
+  const found = await context.internalAdapter.findUserByEmail(email.toLowerCase())
+  if (!found || found.user.emailVerified) return
+  const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
+  // The person who signed up without proving the address chose that name and picture.
+  if (!promoted) return
+  const known = unnamed(email)
+  await context.internalAdapter.updateUser(promoted.id, { ...known, name: name || known.name })
+}
+
+/**
+ * Marks the address as proven, because the reset link reached the owner's mailbox. Only the new password
+ * stays. Does nothing if the address was proven before.
+ */
+export async function proveByReset(db: Database, userId: string): Promise<void> {
+  await atomically(db, async (tx) => {
+    const user = await becomesProven(tx, userId)
+    if (!user) return
+    await tx.account.deleteMany({ where: { userId, providerId: { not: 'credential' } } })
+    await tx.user.update({ where: { id: userId }, data: unnamed(user.email) })
+  })
+}
+
+/**
+ * Gives the address to the first person who proves it, with what they chose in their own sign-up. Passwords,
+ * providers' accounts and names of other sign-ups are removed. Returns false if the address was proven
+ * before.
+ */
+export const proveAddress = (
+  db: Database,
+  userId: string,
+  signUp: SignUp | null,
+): Promise<boolean> =>
+  atomically(db, async (tx) => {
+    const user = await becomesProven(tx, userId)
+    if (!user) return false
+    const { account, password } = signUp ?? {}
+    await tx.account.deleteMany({ where: { userId, ...(account ? { NOT: account } : {}) } })
+    if (password) {
+      const credential = { providerId: 'credential', accountId: userId, password }
+      await tx.account.create({ data: { id: generateRandomString(32), userId, ...credential } })
+    }
+    const data = unnamed(user.email)
+    const name = signUp?.name.trim().slice(0, LONGEST_NAME) || data.name
+    const image = signUp?.image ?? data.image
+    await tx.user.update({ where: { id: userId }, data: { name, image } })
+    return true
+  })
+
+/**
+ * Marks the address as proven; of parallel requests only one succeeds, and the others get null. The caller
+ * removes the other accounts in the same transaction, so that a proven address never has them, not even after
+ * a crash.
+ */
+async function becomesProven(tx: Db, userId: string): Promise<{ email: string } | null> {
+  const { count } = await tx.user.updateMany({
+    where: { id: userId, emailVerified: false },
+    data: { emailVerified: true },
+  })
+  if (count === 0) return null
+  await tx.session.deleteMany({ where: { userId } })
+  return tx.user.findUniqueOrThrow({ where: { id: userId } })
+}

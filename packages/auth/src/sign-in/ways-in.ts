@@ -1,0 +1,50 @@
+/**
+ * The plugins for all ways to sign in besides the password, in the order that they need: providers, then the
+ * linking of accounts, then passkeys and links, and last the second factor.
+ *
+ * @module
+ */
+
+import type { Database } from '@repo/db'
+import type { Recorder } from '../audit/audit-hooks.ts'
+import type { Keys } from '../database/keys.ts'
+import type { AnyAuthOptions, Pages } from '../options.ts'
+import { grantsFollow } from '../programs/oauth-grants.ts'
+import { oauthServer } from '../programs/oauth-server.ts'
+import { linking } from './linking.ts'
+import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
+import { oidcProviders } from './oidc.ts'
+import { passkeys } from './passkeys.ts'
+import { standIns } from './providers.ts'
+import { secondFactor } from './two-factor.ts'
+import { ways } from './ways.ts'
+
+/** The dependencies of `waysIn`. */
+export interface WaysIn extends MagicLinkOptions {
+  options: AnyAuthOptions
+  keys: Keys
+  origin: string
+  db: Database
+  pages: Pages
+  record: Recorder
+}
+
+/** Makes the plugins. */
+export function waysIn({ options, keys, origin, db, pages, mails, redeem, record }: WaysIn) {
+  const appName = options.appName ?? new URL(origin).hostname
+  return [
+    oidcProviders(options.oidc ?? {}),
+    standIns(options),
+    linking({ db, onboarding: pages.onboarding }),
+    ways(db),
+    passkeys({ origin, appName, db }),
+    magicLinks({ mails, redeem }),
+    ...(options.oauth
+      ? oauthServer(options.oauth, { db, keys, origin, signIn: pages.signIn, record })
+      : []),
+    ...(options.twoFactor
+      ? [secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })]
+      : []),
+    ...(options.oauth ? [grantsFollow(db)] : []),
+  ]
+}
