@@ -120,7 +120,12 @@ test('no statement reads a growing table whole', async () => {
     return new Set(whole(plan[0].Plan))
   }
   const found: string[] = []
-  const statements = [...asked]
+  // Without values, one message may hold several statements.
+  const statements = [...asked].flatMap(([text, values]) =>
+    (values.length > 0 ? [text] : text.split(';').filter((part) => part.trim() !== '')).map(
+      (part) => [part, values] as const,
+    ),
+  )
   expect(statements.length).toBeGreaterThan(150)
   for (const [text, values] of statements) {
     // By a condition, which a bitmap needs; else by an index in its order.
