@@ -1,5 +1,5 @@
 /**
- * The command `pnpm bench <name>`: `auth`, `credits` or `webhooks`.
+ * The command `pnpm bench <name>`: `auth`, `credits`, `start` or `webhooks`.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 const BENCHES: Record<string, string> = {
   auth: './bench-auth/main.ts',
   credits: './bench-credits/main.ts',
+  start: './bench-start/main.ts',
   webhooks: './bench-webhooks/main.ts',
 }
 
