@@ -65,11 +65,13 @@ export type { NextInvoice, PlanChangeQuote } from './lifecycle/plan-quote.ts'
 export type { PlanChange } from './lifecycle/plan-target.ts'
 export type {
   FlaggedSubscription,
+  ListFlaggedOptions,
   RefundedAmount,
   Resolution,
   ResolveOptions,
 } from './lifecycle/resolve.ts'
 export type { ForgetOptions } from './owners/owners.ts'
+export type { PageOptions } from './page.ts'
 export { createCreemClient } from './providers/creem/client.ts'
 export { createCreemProvider } from './providers/creem/provider.ts'
 export { creemEnv, paymentEnv, stripeEnv, stripeWebhookEnv } from './providers/env.ts'

@@ -22,6 +22,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'errors',
     'months',
     'owner-id',
+    'page',
   ],
   ['provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
   ['catalog/'],

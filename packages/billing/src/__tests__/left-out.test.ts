@@ -41,6 +41,13 @@ const ofId = (...more: unknown[]) => call(() => ['some id', ...more], id(0))
 const since = call(() => [{ since: new Date() }], { at: 0, key: 'since', kind: 'date' })
 const status: Place = { at: 0, key: 'status', kind: 'list' }
 const limit: Place = { at: 0, key: 'limit', kind: 'number' }
+/** A list of an owner's rows, in pages. */
+const inPages = () =>
+  call((owner) => [owner, { limit: 5, after: 'some id' }], id(0), id(1, 'after'), {
+    at: 1,
+    key: 'limit',
+    kind: 'number',
+  })
 const input = (more: object = {}) =>
   call((ownerId) => [{ ownerId, ...more }], object(0), id(0, 'ownerId'))
 const change = call((owner) => [owner, { plan: 'PRO' }], id(0), object(1))
@@ -64,10 +71,10 @@ const CALLS: Record<string, Call | null> = {
   getSubscription: ofOwner(),
   cancelSubscription: ofOwner(),
   resumeSubscription: ofOwner(),
-  listSubscriptions: ofOwner(),
+  listSubscriptions: inPages(),
   changePlan: change,
   previewPlanChange: change,
-  listFlagged: ofOwner(),
+  listFlagged: call((ownerId) => [{ ownerId, limit: 5 }], id(0), id(0, 'ownerId'), limit),
   resolveSubscriptions: call(
     (owner) => [owner, { keep: 'sub_1', confirmed: true }],
     id(0),
@@ -77,7 +84,7 @@ const CALLS: Record<string, Call | null> = {
   exportOwner: ofOwner(),
   createPaymentIntent: call((ownerId) => [500, 'usd', { ownerId }], object(2), id(2, 'ownerId')),
   confirmPayment: call(() => ['pi_1'], text(0)),
-  listPayments: ofOwner(),
+  listPayments: inPages(),
   grantCredits: call(
     (owner) => [owner, 1, { idempotencyKey: 'k' }],
     id(0),
@@ -137,7 +144,12 @@ const CALLS: Record<string, Call | null> = {
     limit,
   ),
   listEvents: call(() => [{ status: ['pending'], limit: 5 }], object(0), status, limit),
-  listWaitingEffects: call(() => [{ limit: 5 }], object(0), limit),
+  listWaitingEffects: call(
+    () => [{ limit: 5, after: 'some id' }],
+    object(0),
+    limit,
+    id(0, 'after'),
+  ),
   redeliverEffect: ofId(),
   createCalComBookingLink: call(
     (ownerId) => [101, { ownerId, paymentId: 'x' }],
@@ -146,8 +158,8 @@ const CALLS: Record<string, Call | null> = {
     id(1, 'ownerId'),
     id(1, 'paymentId'),
   ),
-  listInvoices: ofOwner(),
-  listBookings: ofOwner(),
+  listInvoices: inPages(),
+  listBookings: inPages(),
   showEvent: ofId(),
   replayEvent: ofId(),
   pullEvents: since,
@@ -255,6 +267,8 @@ describe('with rows of two owners', () => {
     for (const name of [
       'listOrders',
       'listEvents',
+      'listFlagged',
+      'listWaitingEffects',
       'resolveSubscriptions',
       'refundOrder',
     ] as const) {

@@ -87,7 +87,7 @@ describe('orders', () => {
       `${orderId}  ${ownerId}  CREDITS_SMALL  1000 usd  completed  500 refunded`,
     )
     const pending = await cli.run(['orders', 'list', ownerId, '--status', 'pending', '--json'])
-    expect(pending.json()).toEqual({ orders: [] })
+    expect(pending.json()).toEqual({ orders: [], nextCursor: null })
     const attention = await cli.run(['orders', 'list', '--status', 'attention'])
     expect(attention.stderr).toContain('There are none.')
     const show = await cli.run(['orders', 'show', orderId, '--json'])

@@ -7,7 +7,9 @@
 
 import { atomically, type Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
+import { customerIdOf } from '../customers/customer-id.ts'
 import { BillingError } from '../errors.ts'
+import { endOf, following, PAGE, type PageOptions, type Sorting } from '../page.ts'
 import type { Booking } from '../rows.ts'
 import { readReference } from './calcom.ts'
 import {
@@ -262,10 +264,21 @@ async function stillOwned(
     : owned
 }
 
+const LATEST_FIRST: Sorting<Booking> = [
+  ['startsAt', 'desc'],
+  ['id', 'desc'],
+]
+
 /** The owner's bookings, the latest start first. The contract is in `functions/checkout.ts`. */
-export function listBookings(ctx: BillingContext, ownerId: string): Promise<Booking[]> {
-  return ctx.db.booking.findMany({
-    where: { customer: { ownerId } },
-    orderBy: { startsAt: 'desc' },
-  })
+export async function listBookings(
+  ctx: BillingContext,
+  ownerId: string,
+  { limit = PAGE, after }: PageOptions = {},
+): Promise<Booking[]> {
+  const customerId = (await customerIdOf(ctx, ownerId)) ?? ''
+  const last = await endOf(after, "one of the owner's bookings", (id) =>
+    ctx.db.booking.findFirst({ where: { customerId, id } }),
+  )
+  const { where, orderBy } = following<Booking>(LATEST_FIRST, last)
+  return ctx.db.booking.findMany({ where: { customerId, ...where }, orderBy, take: limit })
 }

@@ -4,12 +4,15 @@
  * @module
  */
 
+import type { Payment as PaymentRow } from '@repo/db'
 import type Stripe from 'stripe'
 import { requireAmount, requireCurrency } from '../amounts.ts'
 import type { BillingContext } from '../context.ts'
+import { customerIdOf } from '../customers/customer-id.ts'
 import { ensureCustomer, isLinked, type LinkedCustomer } from '../customers/customers.ts'
 import { underKey } from '../customers/request-keys.ts'
 import { BillingError } from '../errors.ts'
+import { endOf, following, PAGE, type PageOptions, type Sorting } from '../page.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
 import { record, text } from '../providers/stripe/shapes.ts'
 import { paymentShape } from '../providers/stripe/shapes-money.ts'
@@ -192,11 +195,26 @@ export async function confirmPayment(
   return { id, paid: status === 'succeeded', status, amount, currency, actionUrl }
 }
 
+const NEWEST_FIRST: Sorting<PaymentRow> = [
+  ['createdAt', 'desc'],
+  ['id', 'desc'],
+]
+
 /** The owner's one-time payments, the newest first. The contract is in `functions/checkout.ts`. */
-export async function listPayments(ctx: BillingContext, ownerId: string): Promise<Payment[]> {
+export async function listPayments(
+  ctx: BillingContext,
+  ownerId: string,
+  { limit = PAGE, after }: PageOptions = {},
+): Promise<Payment[]> {
+  const customerId = (await customerIdOf(ctx, ownerId)) ?? ''
+  const last = await endOf(after, "one of the owner's payments", (id) =>
+    ctx.db.payment.findFirst({ where: { customerId, id } }),
+  )
+  const { where, orderBy } = following<PaymentRow>(NEWEST_FIRST, last)
   const rows = await ctx.db.payment.findMany({
-    where: { customer: { ownerId } },
-    orderBy: { createdAt: 'desc' },
+    where: { customerId, ...where },
+    orderBy,
+    take: limit,
   })
   return rows.map(inNumbers)
 }

@@ -54,6 +54,33 @@ export class UsageError extends Error {
 /** Writes a line for people, to standard error. */
 export const say = (line: string): void => void process.stderr.write(`${line}\n`)
 
+/** The most rows of a list, from `--limit`. @throws `UsageError` */
+export function limitOf({ limit = '100' }: Flags, most = 10_000): number {
+  const found = Number(limit)
+  if (/^\d+$/.test(limit) && found >= 1 && found <= most) return found
+  throw new UsageError(`--limit must be a whole number from 1 to ${most}, not ${limit}.`)
+}
+
+/** The end of the previous page, from `--after`. */
+export const afterOf = ({ after }: Flags): { after?: string } =>
+  after === undefined ? {} : { after }
+
+/**
+ * Says where the next page of a list begins, and returns it for `--json`. Null: this is the last page. A page that is
+ * full may be the last one, too.
+ */
+export function nextPage<Row>(
+  rows: readonly Row[],
+  limit: number,
+  idOf: (row: Row) => string,
+): { nextCursor: string | null } {
+  const last = rows.at(-1)
+  if (last === undefined) say('There are none.')
+  const nextCursor = last !== undefined && rows.length === limit ? idOf(last) : null
+  if (nextCursor !== null) say(`There may be more: --after=${nextCursor}`)
+  return { nextCursor }
+}
+
 /** How many arguments a command takes. */
 export function argumentsOf({ takes = '' }: Command): { min: number; max: number } {
   const max = takes.endsWith('…') ? Number.POSITIVE_INFINITY : takes === '' ? 0 : 1

@@ -8,7 +8,7 @@ import { createProgress } from '@repo/core/cli'
 import { databaseEnv } from '@repo/db'
 import type { LedgerEntry } from '../credits/balance.ts'
 import type { LedgerViolation } from '../credits/violations.ts'
-import { type Command, type Flags, say, UsageError } from './command.ts'
+import { type Command, type Flags, limitOf, say, UsageError } from './command.ts'
 
 /** The commands `credits …`. */
 export const creditCommands: Record<string, Command> = {
@@ -29,16 +29,18 @@ export const creditCommands: Record<string, Command> = {
 
   'credits list': {
     takes: '<owner>',
-    flags: { type: 'credits', limit: '50' },
+    flags: { type: 'credits', limit: '50', after: '<id>' },
     does: "list an owner's transactions, the newest first",
     needs: [databaseEnv],
     async run([ownerId = ''], flags, billing) {
-      const { limit } = flags
+      const { limit = '50', after } = flags
       const page = await billing.listTransactions(ownerId, {
         ...ofType(flags),
-        ...(limit === undefined ? {} : { limit: requireNumber('limit', limit) }),
+        limit: limitOf({ ...flags, limit }, 200),
+        ...(after === undefined ? {} : { cursor: after }),
       })
       for (const entry of page.transactions) say(line(entry))
+      if (page.nextCursor !== null) say(`There are more: --after=${page.nextCursor}`)
       if (page.transactions.length === 0) say('There are none.')
       return { ownerId, ...page }
     },

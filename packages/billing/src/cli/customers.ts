@@ -10,7 +10,7 @@ import { appEnv } from '../create-context.ts'
 import type { NotedAccount } from '../customers/account.ts'
 import { BillingError } from '../errors.ts'
 import { stripeEnv } from '../providers/env.ts'
-import { type Command, say, UsageError } from './command.ts'
+import { afterOf, type Command, limitOf, nextPage, say, UsageError } from './command.ts'
 
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
 
@@ -138,17 +138,20 @@ export const customerCommands: Record<string, Command> = {
 
   'subscriptions list': {
     takes: '[<owner>]',
+    flags: { limit: '100', after: '<id>' },
     does: "list current subscriptions that wait for a person's decision",
     needs: [databaseEnv],
-    async run([ownerId], _, billing) {
-      const flagged = await (ownerId === undefined
-        ? billing.listFlagged()
-        : billing.listFlagged(ownerId))
+    async run([ownerId], flags, billing) {
+      const limit = limitOf(flags)
+      const flagged = await billing.listFlagged({
+        ...(ownerId === undefined ? {} : { ownerId }),
+        limit,
+        ...afterOf(flags),
+      })
       for (const { ownerId: owner, stripeSubscriptionId, status, needsAttention } of flagged) {
         say([owner, stripeSubscriptionId, status, needsAttention].join('  '))
       }
-      if (flagged.length === 0) say('There are none.')
-      return { flagged }
+      return { flagged, ...nextPage(flagged, limit, ({ id }) => id) }
     },
   },
 

@@ -5,23 +5,22 @@
  */
 
 import { databaseEnv } from '@repo/db'
-import { type Command, say } from './command.ts'
+import { afterOf, type Command, limitOf, nextPage, say } from './command.ts'
 
 /** The commands `effects …`. */
 export const effectCommands: Record<string, Command> = {
   'effects list': {
-    flags: { limit: '100' },
+    flags: { limit: '100', after: '<key>' },
     does: 'list effects that wait for an instance with the handler or plan that they need',
     needs: [databaseEnv],
-    async run(_, { limit }, billing) {
-      const options = limit === undefined ? {} : { limit: Number(limit) }
-      const effects = await billing.listWaitingEffects(options)
+    async run(_, flags, billing) {
+      const limit = limitOf(flags)
+      const effects = await billing.listWaitingEffects({ limit, ...afterOf(flags) })
       for (const { createdAt, key, name, ownerId, awaits } of effects) {
         const needs = `waits for ${awaits.join(', ')}`
         say([createdAt.toISOString(), name, key, ownerId, needs].join('  '))
       }
-      if (effects.length === 0) say('There are none.')
-      return { effects }
+      return { effects, ...nextPage(effects, limit, ({ key }) => key) }
     },
   },
 

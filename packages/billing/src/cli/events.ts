@@ -10,7 +10,7 @@ import type { Billing } from '../billing.ts'
 import { appEnv } from '../create-context.ts'
 import { stripeEnv } from '../providers/env.ts'
 import type { EventStatus, StoredEvent } from '../webhooks/events.ts'
-import { type Command, say, UsageError } from './command.ts'
+import { afterOf, type Command, limitOf, nextPage, say, UsageError } from './command.ts'
 
 // Processing an event needs all of these. Without one, each event would use up a try.
 const EVERYTHING = [databaseEnv, stripeEnv, appEnv]
@@ -21,18 +21,16 @@ export const eventCommands: Record<string, Command> = {
     flags: { status: 'pending,dead,…', limit: '100', after: '<id>' },
     does: 'list stored events; without --status those that wait, the dead ones first',
     needs: [databaseEnv],
-    async run(_, { status, limit, after }, billing) {
-      const most = limit === undefined ? 100 : requireLimit(limit)
+    async run(_, flags, billing) {
+      const { status } = flags
+      const limit = limitOf(flags)
       const events = await billing.listEvents({
         ...(status !== undefined ? { status: status.split(',').map(requireStatus) } : {}),
-        limit: most,
-        ...(after !== undefined ? { after } : {}),
+        limit,
+        ...afterOf(flags),
       })
       for (const event of events) say(line(event))
-      const last = events.at(-1)
-      if (last && events.length === most) say(`There may be more: --after=${last.eventId}`)
-      if (events.length === 0) say('There are none.')
-      return { events }
+      return { events, ...nextPage(events, limit, ({ eventId }) => eventId) }
     },
   },
 
@@ -126,12 +124,6 @@ function requireStatus(word: string): EventStatus {
   const status = STATUSES.find((known) => known === word)
   if (status) return status
   throw new UsageError(`--status must be ${STATUSES.join(', ')}, not ${word}.`)
-}
-
-function requireLimit(text: string): number {
-  const limit = Number(text)
-  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= 10_000) return limit
-  throw new UsageError(`--limit must be a whole number from 1 to 10000, not ${text}.`)
 }
 
 const line = (event: StoredEvent): string =>

@@ -14,7 +14,7 @@ import type { OwnerOrder } from '../orders/list.ts'
 import type { DayTotals } from '../orders/reconcile.ts'
 import type { OrderStatus } from '../orders/verdict.ts'
 import { paymentEnv } from '../providers/env.ts'
-import { type Command, type Flags, say, UsageError } from './command.ts'
+import { afterOf, type Command, type Flags, limitOf, nextPage, say, UsageError } from './command.ts'
 
 // The provider's own key is checked later, because the provider may be any of several.
 const EVERYTHING = [databaseEnv, appEnv, paymentEnv]
@@ -26,8 +26,9 @@ export const orderCommands: Record<string, Command> = {
     flags: { status: 'pending,…', limit: '100', after: '<id>' },
     does: 'list orders, the newest first; --status attention for those that need a person',
     needs: [databaseEnv],
-    async run([ownerId], { status, limit, after }, billing) {
-      const most = limit === undefined ? 100 : requireWhole('limit', limit)
+    async run([ownerId], flags, billing) {
+      const { status } = flags
+      const limit = limitOf(flags)
       const isAttention = status === 'attention'
       const orders = await billing.listOrders({
         ...(ownerId === undefined ? {} : { ownerId }),
@@ -35,14 +36,11 @@ export const orderCommands: Record<string, Command> = {
           ? {}
           : { status: status.split(',').map(requireStatus) }),
         needsAttention: isAttention,
-        limit: most,
-        ...(after === undefined ? {} : { after }),
+        limit,
+        ...afterOf(flags),
       })
       for (const order of orders) say(line(order))
-      const last = orders.at(-1)
-      if (last && orders.length === most) say(`There may be more: --after=${last.id}`)
-      if (orders.length === 0) say('There are none.')
-      return { orders }
+      return { orders, ...nextPage(orders, limit, ({ id }) => id) }
     },
   },
 

@@ -8,6 +8,7 @@
 import { atomically, type Db, type Effect as EffectRow, type Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import { endOf, PAGE, type PageOptions } from '../page.ts'
 import { declarationsOf, declare } from './declarations.ts'
 import type { Effect } from './facts.ts'
 import { doParts, type EffectPart, handles, soldBy } from './take-effects.ts'
@@ -25,25 +26,21 @@ export interface RecordedEffect {
   createdAt: Date
 }
 
-/** The options of `listWaitingEffects`. */
-export interface ListWaitingOptions {
-  /** The most effects to return, from 1 to 10,000. Default 100. */
-  limit?: number
-}
-
-/** Effects of one page. */
-const PAGE = 100
+/** Which page `listWaitingEffects` returns. `after` is the key of the last effect of the previous page. */
+export interface ListWaitingOptions extends PageOptions {}
 
 /** The effects that wait for another instance, sorted by key. The contract is in `functions/webhooks.ts`. */
 export async function listWaitingEffects(
   ctx: BillingContext,
-  options: ListWaitingOptions = {},
+  { limit = PAGE, after }: ListWaitingOptions = {},
 ): Promise<RecordedEffect[]> {
-  const rows = await ctx.db.$queryRaw<RecordedEffect[]>`
+  const last = await endOf(after, 'an effect', (key) =>
+    ctx.db.effect.findUnique({ where: { key }, select: { key: true } }),
+  )
+  return ctx.db.$queryRaw<RecordedEffect[]>`
     SELECT e."key", e."name", c."ownerId", e."handled", e."awaits", e."createdAt"
     FROM "Effect" e JOIN "Customer" c ON c."id" = e."customerId"
-    WHERE e."awaits" <> '{}' ORDER BY e."key" LIMIT ${options.limit ?? PAGE}`
-  return rows
+    WHERE e."awaits" <> '{}' AND e."key" > ${last?.key ?? ''} ORDER BY e."key" LIMIT ${limit}`
 }
 
 /** The result of `takeWaitingEffects`. */

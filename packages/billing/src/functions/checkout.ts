@@ -11,7 +11,18 @@ import * as checkout from '../checkout/checkout.ts'
 import * as payments from '../checkout/payments.ts'
 import * as portal from '../checkout/portal.ts'
 import { command, query } from './bind.ts'
-import { ANY, type Check, id, number, OWNER, object, optional, text } from './checks.ts'
+import {
+  ANY,
+  type Check,
+  filters,
+  id,
+  number,
+  OWNER,
+  object,
+  optional,
+  PAGED,
+  text,
+} from './checks.ts'
 
 /** Either the whole input or the owner's id, as `CheckoutArguments` says. */
 const CHECKOUT: Check = (value, isGiven) =>
@@ -111,9 +122,12 @@ export const confirmPayment = command(
 )
 
 /**
- * The owner's one-time payments, the newest first.
+ * The owner's one-time payments, the newest first. At most `limit`, by default 100. Pass the `id` of the last payment
+ * as `after` for the next page.
+ *
+ * @throws `invalid_argument` where `after` is not a payment of the owner.
  */
-export const listPayments = query('listPayments', payments.listPayments, OWNER)
+export const listPayments = query('listPayments', payments.listPayments, OWNER, filters(PAGED))
 
 /**
  * The link to the booking page of an event type. A booking made through the link is stored with the owner and the
@@ -130,6 +144,9 @@ export const createCalComBookingLink = command(
 )
 
 /**
- * The owner's bookings, the latest start first.
+ * The owner's bookings, the latest start first. At most `limit`, by default 100. Pass the `id` of the last booking as
+ * `after` for the next page.
+ *
+ * @throws `invalid_argument` where `after` is not a booking of the owner.
  */
-export const listBookings = query('listBookings', bookings.listBookings, OWNER)
+export const listBookings = query('listBookings', bookings.listBookings, OWNER, filters(PAGED))

@@ -102,6 +102,9 @@ export const object =
     }
   }
 
+/** The page of a list; see `PageOptions`. */
+export const PAGED: Record<'limit' | 'after', Check> = { limit: LIMIT, after: id('after') }
+
 /** Options that may be left out. Unknown options are refused, because a mistyped filter would match all rows. */
 export const filters = (known: Record<string, Check>): Check => {
   const check = object('The options', {}, known)

@@ -16,15 +16,14 @@ import * as settle from '../orders/settle.ts'
 import * as stuck from '../orders/stuck.ts'
 import * as watch from '../orders/watch.ts'
 import { command, query } from './bind.ts'
-import { AMOUNT, ANY, date, FLAG, filters, id, LIMIT, OWNER, object, words } from './checks.ts'
+import { AMOUNT, ANY, date, FLAG, filters, id, OWNER, object, PAGED, words } from './checks.ts'
 
 const ORDER = id('The order id')
 const FILTERS = {
   ownerId: OWNER,
   status: words('status'),
   needsAttention: FLAG,
-  limit: LIMIT,
-  after: id('after'),
+  ...PAGED,
 }
 const REFUND = {
   amount: AMOUNT,

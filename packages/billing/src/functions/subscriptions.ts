@@ -5,13 +5,16 @@
  * @module
  */
 
+import { ArgumentError } from '@repo/core'
 import * as cancel from '../lifecycle/cancel.ts'
 import * as planChange from '../lifecycle/plan-change.ts'
 import * as resolve from '../lifecycle/resolve.ts'
 import * as subscriptions from '../subscriptions/subscriptions.ts'
 import * as invoices from '../sync/invoices.ts'
 import { command, query } from './bind.ts'
-import { ANY, filters, id, OWNER, object, optional } from './checks.ts'
+import { ANY, filters, id, OWNER, object, optional, PAGED } from './checks.ts'
+
+const FLAGGED = filters({ ownerId: OWNER, ...PAGED })
 
 /**
  * The owner's current subscription, from our own rows. An owner unknown to billing has the free plan.
@@ -29,14 +32,34 @@ import { ANY, filters, id, OWNER, object, optional } from './checks.ts'
 export const getSubscription = query('getSubscription', subscriptions.getSubscription, OWNER)
 
 /**
- * All present and past subscriptions of the owner, the newest first, including flagged ones.
+ * Present and past subscriptions of the owner, the newest first, including flagged ones. At most `limit`, by default
+ * 100. Pass the `id` of the last subscription as `after` for the next page.
+ *
+ * @throws `invalid_argument` where `after` is not a subscription of the owner.
  */
-export const listSubscriptions = query('listSubscriptions', subscriptions.listSubscriptions, OWNER)
+export const listSubscriptions = query(
+  'listSubscriptions',
+  subscriptions.listSubscriptions,
+  OWNER,
+  filters(PAGED),
+)
 
 /**
- * The owner's invoices, the newest first; drafts, which may still change, are left out.
+ * The owner's invoices, the newest first; drafts, which may still change, are left out. At most `limit`, by default
+ * 100. Pass the `id` of the last invoice as `after` for the next page.
+ *
+ * @throws `invalid_argument` where `after` is not an invoice of the owner.
+ *
+ * @example
+ * ```ts
+ * import { listInvoices } from '@repo/billing'
+ *
+ * export async function invoicesAfter(ownerId: string, last?: string) {
+ *   return listInvoices(ownerId, { limit: 20, ...(last ? { after: last } : {}) })
+ * }
+ * ```
  */
-export const listInvoices = query('listInvoices', invoices.listInvoices, OWNER)
+export const listInvoices = query('listInvoices', invoices.listInvoices, OWNER, filters(PAGED))
 
 /**
  * Cancels the owner's current subscription and returns its state afterwards. A scheduled change of plan is dropped.
@@ -107,9 +130,26 @@ export const previewPlanChange = command(
 )
 
 /**
- * The flagged current subscriptions of one owner, or of all owners, the oldest first.
+ * The flagged current subscriptions of one owner, or of all owners, the oldest first. `listFlagged(ownerId)` is short
+ * for `listFlagged({ ownerId })`. At most `limit`, by default 100. Pass the `id` of the last subscription as `after`
+ * for the next page.
+ *
+ * @throws `invalid_argument` where the subscription `after` does not exist.
  */
-export const listFlagged = query('listFlagged', resolve.listFlagged, optional(OWNER))
+export const listFlagged = query(
+  'listFlagged',
+  resolve.listFlagged,
+  optional((value, isGiven) => {
+    if (typeof value !== 'object' || value === null) return OWNER(value, isGiven)
+    FLAGGED(value, isGiven)
+    // An empty object in place of an owner's id must not list the subscriptions of all owners.
+    if (Object.keys(value).length === 0) {
+      throw new ArgumentError(
+        'The options are empty. Give an option, or no argument for all owners.',
+      )
+    }
+  }),
+)
 
 /**
  * Keeps one of the owner's current subscriptions at Stripe, and cancels all others at once after a refund of the newest

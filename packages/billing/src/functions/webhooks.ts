@@ -16,7 +16,7 @@ import * as process from '../webhooks/process.ts'
 import * as stripe from '../webhooks/stripe.ts'
 import * as watch from '../webhooks/watch.ts'
 import { command, query } from './bind.ts'
-import { ANY, date, FLAG, filters, id, LIMIT, object, words } from './checks.ts'
+import { ANY, date, FLAG, filters, id, object, PAGED, words } from './checks.ts'
 
 /**
  * Handles one delivery. Mount it as `POST /api/webhooks/stripe`, before any body parser.
@@ -51,7 +51,7 @@ export const processEvents = command('processEvents', process.processEvents)
 export const listEvents = query(
   'listEvents',
   events.listEvents,
-  filters({ status: words('status'), limit: LIMIT, after: id('after') }),
+  filters({ status: words('status'), ...PAGED }),
 )
 
 /**
@@ -94,12 +94,15 @@ export const emptyPayloads = command('emptyPayloads', events.emptyPayloads)
 export const watchEvents = command('watchEvents', watch.watchEvents)
 
 /**
- * The effects that wait for another instance, sorted by key. `limit`: the most effects to return, default 100.
+ * The effects that wait for another instance, sorted by key, 100 of them unless `limit` says otherwise. Pass the key of
+ * the last effect as `after` for the next page.
+ *
+ * @throws `invalid_argument` where the effect `after` does not exist.
  */
 export const listWaitingEffects = query(
   'listWaitingEffects',
   waiting.listWaitingEffects,
-  filters({ limit: LIMIT }),
+  filters(PAGED),
 )
 
 /**

@@ -5,17 +5,20 @@
  * @module
  */
 
+import { Prisma } from '@repo/db'
 import { isCurrentStatus } from '../catalog/status.ts'
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers/customers.ts'
 import { BillingError } from '../errors.ts'
+import { endOf, PAGE, type PageOptions } from '../page.ts'
 import { ask } from '../providers/stripe/client.ts'
 import { inNumbers } from '../rows.ts'
-import { CURRENT } from '../subscriptions/subscriptions.ts'
 import { syncLinked } from '../sync/sync.ts'
 
 /** A current subscription that is flagged. */
 export interface FlaggedSubscription {
+  /** The id of the row, for the next page of the list. */
+  id: string
   ownerId: string
   /** The subscription's id at Stripe, or at the provider that bills it. */
   stripeSubscriptionId: string
@@ -24,29 +27,40 @@ export interface FlaggedSubscription {
   needsAttention: string
 }
 
+/** Which subscriptions `listFlagged` returns. */
+export interface ListFlaggedOptions extends PageOptions {
+  /** Default: subscriptions of all owners. */
+  ownerId?: string
+}
+
 /**
  * The flagged current subscriptions of one owner, or of all owners, the oldest first.
  * The contract is in `functions/subscriptions.ts`.
  */
 export async function listFlagged(
   ctx: BillingContext,
-  ownerId?: string,
+  filter: string | ListFlaggedOptions = {},
 ): Promise<FlaggedSubscription[]> {
-  const rows = await ctx.db.subscription.findMany({
-    where: {
-      needsAttention: { not: null },
-      status: { in: [...CURRENT] },
-      ...(ownerId ? { customer: { ownerId } } : {}),
-    },
-    include: { customer: true },
-    orderBy: { createdAt: 'asc' },
-  })
-  return rows.map(({ customer, status, needsAttention, ...ids }) => ({
-    ownerId: customer.ownerId,
-    stripeSubscriptionId: ids.stripeSubscriptionId ?? ids.providerSubscriptionId ?? ids.id,
-    status,
-    needsAttention: needsAttention as string,
-  }))
+  const { ownerId, limit = PAGE, after } = typeof filter === 'string' ? { ownerId: filter } : filter
+  const ofOwner = ownerId === undefined ? {} : { customer: { ownerId } }
+  const last = await endOf(after, 'one of these subscriptions', (id) =>
+    ctx.db.subscription.findFirst({ where: { ...ofOwner, id } }),
+  )
+  const customer =
+    ownerId === undefined
+      ? Prisma.empty
+      : Prisma.sql`AND s."customerId" = (SELECT "id" FROM "Customer" WHERE "ownerId" = ${ownerId})`
+  const next = last
+    ? Prisma.sql`AND (s."createdAt", s."id") > (${last.createdAt}, ${last.id})`
+    : Prisma.empty
+  // The words of the statuses are those of the partial index "Subscription_flagged".
+  return ctx.db.$queryRaw<FlaggedSubscription[]>`
+    SELECT s."id", c."ownerId", s."status", s."needsAttention",
+      coalesce(s."stripeSubscriptionId", s."providerSubscriptionId", s."id") AS "stripeSubscriptionId"
+    FROM "Subscription" s JOIN "Customer" c ON c."id" = s."customerId"
+    WHERE s."needsAttention" IS NOT NULL
+      AND s."status" IN ('trialing', 'active', 'past_due', 'unpaid', 'paused') ${customer} ${next}
+    ORDER BY s."createdAt", s."id" LIMIT ${limit}`
 }
 
 /** The options of `resolveSubscriptions`. */

@@ -8,27 +8,24 @@ import type { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { loggedType } from '../credits/logged-type.ts'
 import { paidKey } from '../credits/months.ts'
+import { following, PAGE, type PageOptions, type Sorting } from '../page.ts'
 import { hasCustomerSync } from '../provider-name.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { fulfilKey } from './order-credits.ts'
-import { findOrder } from './settle.ts'
+import { findOrder, orderNotFound } from './settle.ts'
 import type { OrderStatus } from './verdict.ts'
 
 /** An order without its internal columns. */
 export type OwnerOrder = Omit<Order, 'returnKey' | 'settledTicket'>
 
 /** Which orders `listOrders` returns. */
-export interface ListOrdersOptions {
+export interface ListOrdersOptions extends PageOptions {
   /** Default: orders of all owners. */
   ownerId?: string
   /** Default: any status. */
   status?: readonly OrderStatus[]
   /** Only orders that a person has to look at. Default false. */
   needsAttention?: boolean
-  /** The most orders to return. Default 100. */
-  limit?: number
-  /** The id of the last order of the previous page. Default: the first page. */
-  after?: string
 }
 
 const ALL: readonly OrderStatus[] = ['pending', 'completed', 'cancelled']
@@ -38,18 +35,20 @@ export async function listOrders(
   ctx: BillingContext,
   options: ListOrdersOptions = {},
 ): Promise<OwnerOrder[]> {
-  const { ownerId, status, needsAttention = false, limit = 100, after } = options
+  const { ownerId, status, needsAttention = false, limit = PAGE, after } = options
   const last = after === undefined ? null : await findOrder(ctx, after)
+  if (last && ownerId !== undefined && last.ownerId !== ownerId) throw orderNotFound()
+  const { where, orderBy } = following<OrderRow>(NEWEST_FIRST, last)
   const page = (of: Prisma.OrderWhereInput) =>
     ctx.db.order.findMany({
       where: {
         ...(ownerId === undefined ? {} : { ownerId }),
         ...(needsAttention ? { needsAttention: { not: null } } : {}),
-        ...(last ? { OR: before(last) } : {}),
+        ...where,
         ...of,
       },
       omit: { returnKey: true, settledTicket: true },
-      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      orderBy,
       take: limit,
     })
   if (status === undefined) return (await page({})).map(inNumbers)
@@ -63,9 +62,9 @@ export async function listOrders(
 
 type OrderRow = Pick<Order, 'id' | 'createdAt'>
 
-const before = ({ id, createdAt }: OrderRow): Prisma.OrderWhereInput[] => [
-  { createdAt: { lt: createdAt } },
-  { createdAt, id: { lt: id } },
+const NEWEST_FIRST: Sorting<OrderRow> = [
+  ['createdAt', 'desc'],
+  ['id', 'desc'],
 ]
 
 /** A credit transaction of an order. */

@@ -236,5 +236,9 @@ async function syncStripe(ctx: BillingContext, order: Order): Promise<void> {
 export async function findOrder(ctx: BillingContext, orderId: string): Promise<Order> {
   const order = inNumbers(await ctx.db.order.findUnique({ where: { id: orderId } }))
   if (order) return order
-  throw new BillingError('order_not_found', 'There is no order with this id.')
+  throw orderNotFound()
 }
+
+/** The error for an order that does not exist, or that belongs to another owner. */
+export const orderNotFound = (): BillingError<'order_not_found'> =>
+  new BillingError('order_not_found', 'There is no order with this id.')

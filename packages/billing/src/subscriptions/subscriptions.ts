@@ -5,11 +5,14 @@
  * @module
  */
 
+import type { Subscription } from '@repo/db'
 import { freePlanOf, type Interval, planOfPrice } from '../catalog/plans.ts'
 import { soldAs } from '../catalog/sold.ts'
 import { CURRENT, isActive, type SubscriptionStatus } from '../catalog/status.ts'
 import type { BillingContext } from '../context.ts'
+import { customerIdOf } from '../customers/customer-id.ts'
 import { BillingError } from '../errors.ts'
+import { endOf, following, PAGE, type PageOptions, type Sorting } from '../page.ts'
 import { inNumbers } from '../rows.ts'
 import { findCurrent, type SubscriptionRow, WITH_PRICES } from './row.ts'
 
@@ -55,6 +58,8 @@ export interface OwnerSubscription {
 
 /** A present or past subscription, as `listSubscriptions` returns it. */
 export interface ListedSubscription extends OwnerSubscription {
+  /** The id of the row, for the next page of the list. */
+  id: string
   /** Why a person has to look at it, such as `trial_already_used`. A flagged subscription grants nothing. Null: fine. */
   needsAttention: string | null
   /** When it ended for good. Null: it has not. */
@@ -121,6 +126,11 @@ export async function getSubscription(
   return describe(ctx, row)
 }
 
+const NEWEST_FIRST: Sorting<Subscription> = [
+  ['createdAt', 'desc'],
+  ['id', 'desc'],
+]
+
 /**
  * All present and past subscriptions of the owner, the newest first, including flagged ones.
  * The contract is in `functions/subscriptions.ts`.
@@ -128,13 +138,21 @@ export async function getSubscription(
 export async function listSubscriptions(
   ctx: BillingContext,
   ownerId: string,
+  { limit = PAGE, after }: PageOptions = {},
 ): Promise<ListedSubscription[]> {
+  const customerId = (await customerIdOf(ctx, ownerId)) ?? ''
+  const last = await endOf(after, "one of the owner's subscriptions", (id) =>
+    ctx.db.subscription.findFirst({ where: { customerId, id } }),
+  )
+  const { where, orderBy } = following<Subscription>(NEWEST_FIRST, last)
   const rows = await ctx.db.subscription.findMany({
-    where: { customer: { ownerId } },
+    where: { customerId, ...where },
     include: WITH_PRICES,
-    orderBy: { createdAt: 'desc' },
+    orderBy,
+    take: limit,
   })
   return rows.map((row) => ({
+    id: row.id,
     ...describe(ctx, row),
     needsAttention: row.needsAttention,
     endedAt: row.endedAt,

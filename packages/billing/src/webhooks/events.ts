@@ -7,6 +7,7 @@
 import { Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import { following, PAGE, type PageOptions, type Sorting } from '../page.ts'
 import type { WebhookEvent } from '../rows.ts'
 
 /** The status of a stored event. `dead`: its tries are used up. */
@@ -16,14 +17,15 @@ export type EventStatus = 'pending' | 'processed' | 'ignored' | 'needs_attention
 export type StoredEvent = Omit<WebhookEvent, 'payload' | 'lease'>
 
 /** Which events `listEvents` returns. */
-export interface ListEventsOptions {
+export interface ListEventsOptions extends PageOptions {
   /** Default: `dead`, `needs_attention` and `pending`. */
   status?: readonly EventStatus[]
-  /** The most events to return. Default 100. */
-  limit?: number
-  /** The id of the last event of the previous page. Default: the first page. */
-  after?: string
 }
+
+const OLDEST_FIRST: Sorting<StoredEvent> = [
+  ['receivedAt', 'asc'],
+  ['eventId', 'asc'],
+]
 
 /** The order of the list: events that a person has to look at come first. */
 const URGENCY: readonly EventStatus[] = [
@@ -43,7 +45,7 @@ export async function listEvents(
   ctx: BillingContext,
   options: ListEventsOptions = {},
 ): Promise<StoredEvent[]> {
-  const { status = ['pending', 'needs_attention', 'dead'], limit = 100, after } = options
+  const { status = ['pending', 'needs_attention', 'dead'], limit = PAGE, after } = options
   const last = after === undefined ? null : await showEvent(ctx, after)
   const wanted = URGENCY.filter((each) => status.includes(each))
   // If the event `after` has changed its status since, the list continues at its new status and
@@ -53,21 +55,11 @@ export async function listEvents(
   for (const each of wanted.slice(from)) {
     if (found.length >= limit) break
     // One query for each status, because each status has a partial index.
-    const isSame = last !== null && last.status === each
+    const { where, orderBy } = following(OLDEST_FIRST, last?.status === each ? last : null)
     const page = await ctx.db.webhookEvent.findMany({
-      where: {
-        status: each,
-        ...(isSame
-          ? {
-              OR: [
-                { receivedAt: { gt: last.receivedAt } },
-                { receivedAt: last.receivedAt, eventId: { gt: last.eventId } },
-              ],
-            }
-          : {}),
-      },
+      where: { status: each, ...where },
       omit: { payload: true, lease: true },
-      orderBy: [{ receivedAt: 'asc' }, { eventId: 'asc' }],
+      orderBy,
       take: limit - found.length,
     })
     found.push(...page)

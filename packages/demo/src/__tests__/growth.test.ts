@@ -148,12 +148,8 @@ async function pages(db: ReturnType<typeof createDb>): Promise<void> {
   const stripe = createStripe('sk_test_tollgatedemo', { apiBase: new URL(demo.mailboxUrl).origin })
   const billing = createBilling({ db, logger, stripe, appUrl: demo.url })
   const [{ ownerId } = { ownerId: '' }] = await db.customer.findMany({ take: 1 })
-  await billing.listEvents()
-  await billing.listFlagged()
   await billing.diagnoseWebhooks()
-  await billing.listOrders()
-  await billing.listOrders({ needsAttention: true })
-  await billing.listOrders({ ownerId })
+  await everyPage(billing, db, ownerId)
   for (const filter of [
     { action: 'sign_in' },
     { userId: ownerId },
@@ -166,6 +162,48 @@ async function pages(db: ReturnType<typeof createDb>): Promise<void> {
   await auth.settled()
   await billing.forgetOwner(ownerId)
   await auth.close()
+}
+
+/** The first page of each list, and the page after a row. */
+async function everyPage(
+  billing: ReturnType<typeof createBilling>,
+  db: ReturnType<typeof createDb>,
+  ownerId: string,
+): Promise<void> {
+  const { id: customerId } = await billing.ensureCustomer(ownerId)
+  const now = new Date()
+  const times = { currentPeriodStart: now, currentPeriodEnd: now }
+  await db.subscription.create({
+    data: {
+      ...{ customerId, provider: 'local', providerSubscriptionId: 'sub_flagged', ...times },
+      ...{ status: 'active', needsAttention: 'second_current_subscription' },
+    },
+  })
+  await db.effect.create({
+    data: { key: 'e', customerId, name: 'order.completed', payload: {}, awaits: ['handler'] },
+  })
+  const lists: ((page: { after?: string }) => Promise<object[]>)[] = [
+    (page) => billing.listEvents({ status: ['processed', 'ignored', 'pending'], ...page }),
+    (page) => billing.listFlagged({ limit: 50, ...page }),
+    (page) => billing.listFlagged({ ownerId, ...page }),
+    (page) => billing.listWaitingEffects(page),
+    (page) => billing.listOrders(page),
+    (page) => billing.listOrders({ needsAttention: true, ...page }),
+    (page) => billing.listOrders({ ownerId, ...page }),
+    (page) => billing.listOrders({ status: ['completed'], ...page }),
+    (page) => billing.listInvoices(ownerId, page),
+    (page) => billing.listPayments(ownerId, page),
+    (page) => billing.listBookings(ownerId, page),
+    (page) => billing.listSubscriptions(ownerId, page),
+  ]
+  for (const list of lists) {
+    const [first] = (await list({})) as { id?: string; eventId?: string; key?: string }[]
+    const after = first?.id ?? first?.eventId ?? first?.key
+    if (after !== undefined) await list({ after })
+  }
+  await billing.listTransactions(ownerId, { cursor: '9' })
+  // No provider knows this subscription, so nobody could cancel it.
+  await db.subscription.deleteMany({ where: { providerSubscriptionId: 'sub_flagged' } })
 }
 
 /** Rows that are there for good, so nobody looks for what refers to one that goes. */
