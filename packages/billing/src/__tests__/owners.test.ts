@@ -142,6 +142,7 @@ test('promise 2: a second subscription ends, and is given back, by command alone
   expect((await h.stripe.subscriptions.retrieve(second.id)).status).toBe('active')
   expect(await h.billing.listFlagged(ownerId)).toEqual([
     {
+      id: expect.any(String),
       ownerId,
       stripeSubscriptionId: second.id,
       status: 'active',
