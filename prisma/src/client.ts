@@ -5,7 +5,7 @@
  */
 
 import { lazy, readEnv } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
 import { createAdapter, shareAdapter } from './query-named.ts'
 

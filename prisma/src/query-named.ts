@@ -10,35 +10,53 @@ import { connectionTo } from './connection.ts'
 import type { Prisma } from './generated/client.ts'
 import { createStatementNames, type StatementNames } from './statement-names.ts'
 
-/** Makes Prisma's connection pool available to other code, and names the statements that Prisma repeats. */
+/** Shares one connection pool between Prisma and other code, and names the statements that Prisma repeats. */
 class SharingPg extends PrismaPg {
+  readonly #config: pg.PoolConfig
+  readonly #names: StatementNames | null
   #pool: pg.Pool | null = null
-  readonly #names: StatementNames
 
-  constructor(config: pg.PoolConfig) {
-    const names = createStatementNames()
-    // The generator's type lacks `undefined`, but the adapter passes it on, and pg takes it as no name.
-    super(config, { statementNameGenerator: names.of as (query: { sql: string }) => string })
+  /** @param names null for connections that a pooler shares, on which prepared statements do not survive */
+  constructor(config: pg.PoolConfig, names: StatementNames | null) {
+    super(config, {
+      disposeExternalPool: true,
+      // The generator's type lacks `undefined`, but the adapter passes it on, and pg takes it as no name.
+      ...(names ? { statementNameGenerator: names.of as (query: { sql: string }) => string } : {}),
+    })
+    this.#config = config
     this.#names = names
   }
 
   override async connect() {
-    const adapter = await super.connect()
-    const pool = adapter.underlyingDriver()
-    pool.on('connect', (client) => renewOnChange(client, this.#names))
-    this.#pool = pool
-    return adapter
+    // The adapter takes a pool of this name for its own, and ends it when Prisma disconnects.
+    Object.assign(this, { externalPool: this.pool })
+    return super.connect()
   }
 
-  /** Prisma's pool. Null before the client's first query and after it was closed. */
-  get pool(): pg.Pool | null {
-    return this.#pool && !this.#pool.ending ? this.#pool : null
+  /**
+   * The pool, which is opened at its first use. Prisma loads its compiler with its own first query, which takes
+   * far longer than a connection, and the statements here do not need it.
+   */
+  get pool(): pg.Pool {
+    if (this.#pool && !this.#pool.ending) return this.#pool
+    const pool = new pg.Pool(this.#config)
+    // A connection that is lost while nobody uses it must not end the process.
+    pool.on('error', () => {})
+    const names = this.#names
+    if (names) pool.on('connect', (client) => renewOnChange(client, names))
+    this.#pool = pool
+    return pool
+  }
+
+  /** Ends the pool, unless Prisma has ended it. */
+  async close(): Promise<void> {
+    if (this.#pool && !this.#pool.ending) await this.#pool.end()
   }
 
   /** Sends a named statement on a connection of the pool. */
   async query<Row>(connection: pg.Pool | pg.PoolClient, name: string, sql: Prisma.Sql) {
     const { text, values } = sql
-    const query = { name: this.#names.given(name), text, values, types }
+    const query = { ...(this.#names ? { name: this.#names.given(name) } : {}), text, values, types }
     const { rows } = await connection.query(query)
     return rows as Row[]
   }
@@ -56,31 +74,48 @@ function renewOnChange(client: pg.PoolClient, names: StatementNames): void {
   })
 }
 
+/** The adapters of clients that have connections of their own. */
 const ADAPTERS = new WeakMap<object, SharingPg>()
+/** The adapters of clients whose connections a pooler shares. */
+const POOLED = new WeakMap<object, SharingPg>()
 
 /**
  * Creates the adapter of a client at `url`. `useFor` registers the client, so that `queryNamed` finds its
- * pool.
+ * pool, and lets its `$disconnect` end the pool also where Prisma itself never connected.
  *
  * @throws `invalid_database_url`
  */
 export function createAdapter(
   url: string,
   maxConnections: number,
-): { adapter: PrismaPg; useFor(client: object): void } {
+): { adapter: PrismaPg; useFor(client: { $disconnect(): Promise<void> }): void } {
   const { isShared, ...connection } = connectionTo(url)
   const config = { max: maxConnections, ...connection }
-  // Prepared statements do not survive on connections that a pooler shares.
-  if (isShared) return { adapter: new PrismaPg(config), useFor: () => {} }
-  // The option `pipeline` is for `pipelineQuery` and does not affect callers that wait for each answer.
-  const adapter = new SharingPg({ ...config, pipeline: true })
-  return { adapter, useFor: (client: object) => void ADAPTERS.set(client, adapter) }
+  const adapter = isShared
+    ? new SharingPg(config, null)
+    : // The option `pipeline` is for `pipelineQuery` and does not affect callers that wait for each answer.
+      new SharingPg({ ...config, pipeline: true } as pg.PoolConfig, createStatementNames())
+  return {
+    adapter,
+    useFor(client) {
+      const disconnect = client.$disconnect.bind(client)
+      const value = async () => {
+        await disconnect()
+        await adapter.close()
+      }
+      Object.defineProperty(client, '$disconnect', { value })
+      const adapters = isShared ? POOLED : ADAPTERS
+      adapters.set(client, adapter)
+    },
+  }
 }
 
 /** Lets `queryNamed` use the pool of `client` for `alias`, which wraps `client`. */
 export function shareAdapter(client: object, alias: object): void {
-  const adapter = ADAPTERS.get(client)
-  if (adapter) ADAPTERS.set(alias, adapter)
+  for (const adapters of [ADAPTERS, POOLED]) {
+    const adapter = adapters.get(client)
+    if (adapter) adapters.set(alias, adapter)
+  }
 }
 
 const types = {
@@ -93,8 +128,9 @@ const types = {
 
 /**
  * Returns the rows of `sql`. A client of `createDb` prepares the statement under `name`, which must always stand for
- * this text. A transaction or any other client runs the statement through Prisma. A bigint column becomes a BigInt either way. Name the columns instead of `*`, because PostgreSQL
- * refuses a prepared statement whose columns a migration has changed.
+ * this text; where a pooler shares connections, nothing is prepared. A transaction or any other client runs the
+ * statement through Prisma. A bigint column becomes a BigInt either way. Name the
+ * columns instead of `*`, because PostgreSQL refuses a prepared statement whose columns a migration has changed.
  *
  * @throws PostgreSQL's error, or Prisma's error around it; `sqlErrorOf` reads both.
  */
@@ -103,8 +139,8 @@ export async function queryNamed<Row>(
   name: string,
   sql: Prisma.Sql,
 ): Promise<Row[]> {
-  const adapter = ADAPTERS.get(db)
-  return adapter?.pool ? adapter.query(adapter.pool, name, sql) : db.$queryRaw<Row[]>(sql)
+  const adapter = ADAPTERS.get(db) ?? POOLED.get(db)
+  return adapter ? adapter.query(adapter.pool, name, sql) : db.$queryRaw<Row[]>(sql)
 }
 
 /** A client, or a transaction of a client. */
@@ -114,15 +150,15 @@ export interface Queryable {
 }
 
 /**
- * Takes a connection out of the pool of `db`, a client of `createDb`. Null for any other client, and before
- * the first query.
+ * Takes a connection out of the pool of `db`, a client of `createDb`. Null for any other client, and where a
+ * pooler shares connections.
  */
 export async function takeConnection(db: Queryable): Promise<{
   query<Row>(name: string, sql: Prisma.Sql): Promise<Row[]>
   release(isLost: boolean): void
 } | null> {
   const adapter = ADAPTERS.get(db)
-  if (!adapter?.pool) return null
+  if (!adapter) return null
   const client = await adapter.pool.connect()
   return {
     query: (name, sql) => adapter.query(client, name, sql),

@@ -7,7 +7,7 @@
 import { readEnv } from '@repo/core'
 import { rateLimitEnv } from '@repo/core/rate-limit'
 import type { JSONWebKeySet } from 'jose'
-import { z } from 'zod'
+import * as z from 'zod'
 import { AuthError } from './errors.ts'
 import { type AuthOptions, type GivenAuthOptions, keysOf } from './options.ts'
 

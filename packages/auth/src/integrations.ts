@@ -8,7 +8,7 @@
 import { lazy, readEnv } from '@repo/core'
 import { createEncryption, type Encryption } from '@repo/core/encryption'
 import { type Database, db, forOrganization } from '@repo/db'
-import { z } from 'zod'
+import * as z from 'zod'
 import { AuthError } from './errors.ts'
 
 const keyList = z.string().transform((keys) => keys.split(',').map((key) => key.trim()))

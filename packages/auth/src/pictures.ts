@@ -5,7 +5,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The longest address of a picture, in characters. */
 const MAX_LENGTH = 2_048

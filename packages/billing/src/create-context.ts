@@ -18,7 +18,7 @@ import {
 import { type Database, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './bookings/settings.ts'
 import { processCalcom } from './bookings/webhook.ts'

@@ -30,10 +30,18 @@ const SCRIPTS = [
   'Latin|Han|Hiragana|Katakana',
   'Latin|Han|Hangul',
   'Latin|Han|Bopomofo',
-].map((names) => {
-  const scripts = [...names.split('|'), 'Common', 'Inherited']
-  return new RegExp(`^[${scripts.map((name) => `\\p{scx=${name}}`).join('')}]+$`, 'u')
-})
+]
+
+/** The patterns of `SCRIPTS`, made with the first label outside ASCII: they take longer than importing this package. */
+let patterns: RegExp[] | undefined
+
+function inOneScript(label: string): boolean {
+  patterns ??= SCRIPTS.map((names) => {
+    const scripts = [...names.split('|'), 'Common', 'Inherited']
+    return new RegExp(`^[${scripts.map((name) => `\\p{scx=${name}}`).join('')}]+$`, 'u')
+  })
+  return patterns.some((pattern) => pattern.test(label))
+}
 
 /**
  * Returns the address with its domain in lower-case ASCII, as mail servers use it; the local part is
@@ -70,7 +78,7 @@ function asciiLabel(label: string): string | null {
 
 /** Encodes a label of another script in Punycode; null if the label is refused. */
 function encodedLabel(label: string): string | null {
-  if (!isPlain(label) || !SCRIPTS.some((script) => script.test(label))) return null
+  if (!isPlain(label) || !inOneScript(label)) return null
   const url = `http://${label}.example`
   const { hostname } = URL.canParse(url) ? new URL(url) : { hostname: '' }
   return hostname.startsWith('xn--') ? hostname.slice(0, -'.example'.length) : null

@@ -6,7 +6,7 @@
 
 import { lazy, readEnv } from '@repo/core'
 import { Resend } from 'resend'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The environment variables of the Resend client. */
 export const resendEnv = z.object({

@@ -5,7 +5,7 @@
  */
 
 import type { ReactElement } from 'react'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A template: the schema of its props, a subject, a component, and sample props. */
 export interface EmailTemplate<Schema extends z.ZodType = z.ZodType> {

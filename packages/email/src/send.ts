@@ -6,7 +6,7 @@
  */
 
 import { canonicalEmail, isProduction, type Logger, readEnv } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { createResend, resendEnv } from './client.ts'
 import type { EmailProps, EmailTemplates } from './define.ts'
 import { EmailError } from './errors.ts'

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The most letters (grapheme clusters), as people count them. */
 const MAX_LETTERS = 60
@@ -22,9 +22,12 @@ const MANY_MARKS = /(\p{M}{4})\p{M}+/gu
 /** A longer word gets break points. */
 const MAX_WORD = 20
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
-const lettersOf = (text: string): string[] =>
-  [...segmenter.segment(text)].map(({ segment }) => segment)
+/** Made with the first text: it reads the rules of all scripts, which takes longer than importing this package. */
+let segmenter: Intl.Segmenter | undefined
+const lettersOf = (text: string): string[] => {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
+  return [...segmenter.segment(text)].map(({ segment }) => segment)
+}
 
 /**
  * Returns the text as a mail may show it. Returns null if nothing is left, or if the text is a message and

@@ -50,15 +50,12 @@ const prepared = async () => {
 }
 
 test('a client of ours prepares once what it asks again, and the rows are Prisma’s', async () => {
-  expect(await ask(db)).toEqual([everyType])
-  expect(await prepared()).toEqual([])
   for (let again = 0; again < 3; again += 1) expect(await ask(db)).toEqual([everyType])
   expect(await prepared()).toEqual(['every_type'])
   expect(await db.$queryRaw(EVERY_TYPE)).toEqual([everyType])
 })
 
 test('a transaction is kept to, and what it does is undone with it', async () => {
-  await ask(db)
   const undone = atomically(db, async (tx) => {
     expect(await ask(tx)).toEqual([everyType])
     await queryNamed(tx, 'job', Prisma.sql`DELETE FROM "Member" RETURNING id`)
@@ -111,7 +108,6 @@ test('a client extended by the host is asked through its extension', async () =>
 
 test('what passes everything on to a client is as good as it', async () => {
   const alias = new Proxy(db, {})
-  await ask(db)
   await ask(alias)
   expect(await prepared()).toEqual([])
   shareAdapter(db, alias)
@@ -129,11 +125,38 @@ test('nothing is prepared on a connection that a pooler shares', async () => {
 
 test('a client that was disconnected connects again', async () => {
   await ask(db)
-  await ask(db)
   await db.$disconnect()
   expect(await ask(db)).toEqual([everyType])
-  expect(await ask(db)).toEqual([everyType])
   expect(await prepared()).toEqual(['every_type'])
+})
+
+const connections = async () => {
+  const [row] = await database.db.$queryRaw<[{ count: number }]>`
+    SELECT count(*)::int AS "count" FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()`
+  return row.count
+}
+
+test('disconnecting ends the connections of a client that only ever ran named statements', async () => {
+  for (const address of [database.url, `${database.url}?pgbouncer=true`]) {
+    const client = createDb(address)
+    await Promise.all(Array.from({ length: 3 }, () => ask(client)))
+    expect(await connections()).toBeGreaterThan(0)
+    await client.$disconnect()
+    await client.$disconnect()
+    await expect.poll(connections).toBe(0)
+  }
+})
+
+test('Prisma and named statements share one pool, whichever comes first', async () => {
+  for (const first of ['named', 'prisma'] as const) {
+    await db.$disconnect()
+    db = createDb(database.url, { maxConnections: 1 })
+    if (first === 'named') await ask(db)
+    await db.user.count()
+    await ask(db)
+    await expect.poll(connections).toBe(1)
+  }
 })
 
 test('both ways fail with what PostgreSQL said, and without what was asked', async () => {

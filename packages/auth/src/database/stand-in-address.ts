@@ -8,7 +8,7 @@
 
 import { canonicalEmail } from '@repo/core'
 import type { AuthContext } from 'better-auth'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Endpoint } from '../http/endpoint.ts'
 
 /** The domain of stand-ins. No mail goes to `.invalid` (RFC 2606), so nobody has an address there. */

@@ -7,7 +7,7 @@
  */
 
 import { Prisma } from '@repo/db'
-import { z } from 'zod'
+import * as z from 'zod'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { AuthError } from '../errors.ts'
 import { picture } from '../pictures.ts'

@@ -7,7 +7,7 @@
 
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, originCheck } from 'better-auth/api'
-import { z } from 'zod'
+import * as z from 'zod'
 import { accountAddress } from '../database/stand-in-address.ts'
 import type { Mails } from './mail-requests.ts'
 

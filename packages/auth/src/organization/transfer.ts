@@ -1,7 +1,7 @@
 /** Transfers ownership: the new owner and the old one change roles together, or neither does. */
 
 import { APIError, createAuthEndpoint, sensitiveSessionMiddleware } from 'better-auth/api'
-import { z } from 'zod'
+import * as z from 'zod'
 import { currentTransaction } from '../database/transaction.ts'
 import { actIn } from './act.ts'
 

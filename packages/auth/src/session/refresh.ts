@@ -8,7 +8,7 @@
 import type { Database } from '@repo/db'
 import type { GenericEndpointContext } from 'better-auth'
 import { APIError, createAuthEndpoint } from 'better-auth/api'
-import { z } from 'zod'
+import * as z from 'zod'
 import { safePath } from '../http/forms.ts'
 import { type Statement, signAccessToken } from './access-token.ts'
 import { cookiesAt } from './cookies.ts'

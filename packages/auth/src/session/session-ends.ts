@@ -9,7 +9,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthEndpoint, sensitiveSessionMiddleware } from 'better-auth/api'
 import { deleteSessionCookie } from 'better-auth/cookies'
-import { z } from 'zod'
+import * as z from 'zod'
 import { sessionIdOf, tokenHash } from './session-rows.ts'
 
 /** A condition of Better Auth's adapter. */

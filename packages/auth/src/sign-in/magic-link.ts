@@ -9,7 +9,7 @@
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, formCsrfMiddleware, isAPIError, originCheck } from 'better-auth/api'
 import { magicLink } from 'better-auth/plugins/magic-link'
-import { z } from 'zod'
+import * as z from 'zod'
 import { accountAddress, standIn, withStandIns } from '../database/stand-in-address.ts'
 import type { Mails } from '../mail/mail-requests.ts'
 import { invalidToken } from './confirmation.ts'

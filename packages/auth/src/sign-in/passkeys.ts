@@ -16,7 +16,7 @@ import {
   freshSessionMiddleware,
   isAPIError,
 } from 'better-auth/api'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Endpoint } from '../http/endpoint.ts'
 import { removeWayIn } from './ways.ts'
 

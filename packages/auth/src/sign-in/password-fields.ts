@@ -5,7 +5,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Returns Better Auth's endpoints by name. */
 export type Endpoints = () => Readonly<Record<string, unknown>>

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The choices at a sign-up: a password, or a provider's account whose address is not proven. */
 export const signUp = z.object({

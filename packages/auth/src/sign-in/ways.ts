@@ -9,7 +9,7 @@
 import { atomically, type Database, type Db } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthEndpoint, freshSessionMiddleware } from 'better-auth/api'
-import { z } from 'zod'
+import * as z from 'zod'
 import { endAccess, requireAccess } from '../account/access-end.ts'
 import { isRecent } from '../account/reauthenticate.ts'
 import { notAuthenticated, notFresh } from '../account/refusals.ts'

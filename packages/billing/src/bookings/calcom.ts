@@ -8,7 +8,7 @@
 
 import { createHmac } from 'node:crypto'
 import { isSameSecret } from '@repo/core/http'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import { registerCustomer } from '../customers/customers.ts'
 import { BillingError } from '../errors.ts'

@@ -9,7 +9,7 @@
 
 import { createHmac } from 'node:crypto'
 import { storable } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Our status for each of Cal.com's triggers. Events with other triggers are stored and ignored. */
 const STATUS_OF = {

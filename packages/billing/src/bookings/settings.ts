@@ -5,7 +5,7 @@
  */
 
 import { readEnv } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The settings of Cal.com. */
 export interface Calcom {

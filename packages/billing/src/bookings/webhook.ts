@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { nameOrNull, parseBody, type ReceivedEvent, requireName } from '../providers/received.ts'

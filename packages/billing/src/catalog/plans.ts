@@ -6,7 +6,7 @@
  */
 
 import { amountProblem, readEnv } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { BillingError } from '../errors.ts'
 import { checkPlanCredits, type PlanCredits } from './plan-credits.ts'
 

@@ -5,7 +5,7 @@
  */
 
 import { readEnv } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { requireAmount, requireCurrency } from '../amounts.ts'
 import { BillingError } from '../errors.ts'
 import type { PaymentEnvironment } from '../provider-name.ts'

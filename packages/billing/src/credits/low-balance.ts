@@ -8,7 +8,7 @@
 import { defineJob, type JobDefinition } from '@repo/core'
 import { atomically, Prisma } from '@repo/db'
 import { enqueue } from '@repo/jobs'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import { ask, domainNow } from './ledger.ts'
 import type { LowBalance } from './settings.ts'

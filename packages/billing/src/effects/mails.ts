@@ -6,7 +6,7 @@
  */
 
 import { defineJob, isTollgateError, type JobDefinition } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type SoldRow, soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { anchorNow, ask } from '../providers/stripe/client.ts'

@@ -16,7 +16,7 @@ import {
   type RateLimitPolicy,
   rateLimitEnv,
 } from '@repo/core/rate-limit'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 
 /** New orders, for each owner. */

@@ -6,7 +6,7 @@
  */
 
 import { type Environment, isProduction, readEnv, TollgateError } from '@repo/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type PaymentEnvironment, PROVIDER_NAMES, type ProviderName } from '../provider-name.ts'
 
 const PAYMENT_ENV = z.enum(['production', 'test']).optional()

@@ -8,7 +8,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 import { readEnv } from '@repo/core'
 import type { Db } from '@repo/db'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import type { SubscriptionShape } from '../providers/stripe/shapes.ts'
 

@@ -7,7 +7,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readEnv } from '../env.ts'
 import { isTollgateError, TollgateError, toResponse } from '../errors.ts'
 import { createLogger, type Logger } from '../logger.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { TollgateError } from '../errors.ts'
 import { entriesOf, isHeader, isRange } from './address.ts'
 import type { RateLimitResult } from './limiter.ts'

@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource react */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { defineEmail, link } from '../define.ts'
 

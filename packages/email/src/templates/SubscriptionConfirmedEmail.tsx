@@ -1,7 +1,7 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource react */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { Action, Layout, Paragraph } from '../components/index.ts'
 import { amount, currency, defineEmail, label, link } from '../define.ts'
 import { day, money } from '../format.ts'
