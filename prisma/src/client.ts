@@ -7,7 +7,7 @@
 import { lazy, readEnv } from '@repo/core'
 import * as z from 'zod'
 import { type Prisma, PrismaClient } from './generated/client.ts'
-import { createAdapter, shareAdapter } from './query-named.ts'
+import { createAdapter, shareAdapter, withConnection } from './query-named.ts'
 
 /** The argument of domain functions: a client or a transaction. */
 export type Db = Prisma.TransactionClient
@@ -81,7 +81,7 @@ export function atomically<T>(
 ): Promise<T> {
   if (!('$transaction' in db)) return work(db)
   const limits = { maxWait: options.maxWaitMs ?? 5_000, timeout: options.timeoutMs ?? 10_000 }
-  return (db as Database).$transaction(work, limits)
+  return withConnection<T, Db>(db, (wrap) => (db as Database).$transaction(wrap(work), limits))
 }
 
 /** A client with `$extends`: what has to be there for it to serve as a `Database`. */

@@ -1,9 +1,11 @@
 /**
- * Runs frequent statements without Prisma, whose own work for each statement is more than PostgreSQL's.
+ * Runs frequent statements without Prisma, whose own work for each statement is more than PostgreSQL's: a row
+ * read in a transaction takes Prisma 0.3 ms of the processor and `pg` 0.06 ms.
  *
  * @module
  */
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { connectionTo } from './connection.ts'
@@ -30,7 +32,15 @@ class SharingPg extends PrismaPg {
   override async connect() {
     // The adapter takes a pool of this name for its own, and ends it when Prisma disconnects.
     Object.assign(this, { externalPool: this.pool })
-    return super.connect()
+    const adapter = await super.connect()
+    const start = adapter.startTransaction.bind(adapter)
+    adapter.startTransaction = async (isolationLevel) => {
+      const transaction = await start(isolationLevel)
+      const began = BEGINS.getStore()
+      if (began) began.connection = connectionOf(this, transaction)
+      return transaction
+    }
+    return adapter
   }
 
   /**
@@ -72,6 +82,50 @@ function renewOnChange(client: pg.PoolClient, names: StatementNames): void {
     // The message is in the server's language; the routine is not.
     if (code === '0A000' && routine === 'RevalidateCachedQuery') names.renew()
   })
+}
+
+/** A transaction's connection, which `queryNamed` uses until the transaction ends. */
+interface TransactionConnection {
+  adapter: SharingPg
+  client: pg.PoolClient
+  hasEnded: boolean
+}
+
+/** The transaction that `withConnection` is opening, so that the adapter can pass its connection on. */
+const BEGINS = new AsyncLocalStorage<{ connection: TransactionConnection | null }>()
+
+type Transaction = Awaited<ReturnType<Awaited<ReturnType<PrismaPg['connect']>>['startTransaction']>>
+
+/** The connection of Prisma's transaction. It ends with the COMMIT or ROLLBACK that Prisma sends. */
+function connectionOf(adapter: SharingPg, transaction: Transaction): TransactionConnection {
+  const { client } = transaction as unknown as { client: pg.PoolClient }
+  const connection = { adapter, client, hasEnded: false }
+  const execute = transaction.executeRaw.bind(transaction)
+  transaction.executeRaw = (query) => {
+    if (query.sql === 'COMMIT' || query.sql === 'ROLLBACK') connection.hasEnded = true
+    return execute(query)
+  }
+  return connection
+}
+
+const TRANSACTIONS = new WeakMap<object, TransactionConnection>()
+
+/**
+ * Calls `begin`, which opens a transaction of `db` and passes it to the callback. In the callback `queryNamed`
+ * uses the transaction's own connection. A client that a host or `forOrganization` has extended keeps its
+ * extension: its statements go through Prisma.
+ */
+export function withConnection<T, Tx extends object>(
+  db: object,
+  begin: (wrap: (work: (tx: Tx) => Promise<T>) => (tx: Tx) => Promise<T>) => Promise<T>,
+): Promise<T> {
+  if (!ADAPTERS.has(db)) return begin((work) => work)
+  const began: { connection: TransactionConnection | null } = { connection: null }
+  const wrap = (work: (tx: Tx) => Promise<T>) => (tx: Tx) => {
+    if (began.connection) TRANSACTIONS.set(tx, began.connection)
+    return work(tx)
+  }
+  return BEGINS.run(began, () => begin(wrap))
 }
 
 /** The adapters of clients that have connections of their own. */
@@ -127,18 +181,24 @@ const types = {
 }
 
 /**
- * Returns the rows of `sql`. A client of `createDb` prepares the statement under `name`, which must always stand for
- * this text; where a pooler shares connections, nothing is prepared. A transaction or any other client runs the
- * statement through Prisma. A bigint column becomes a BigInt either way. Name the
- * columns instead of `*`, because PostgreSQL refuses a prepared statement whose columns a migration has changed.
+ * Returns the rows of `sql`. A client of `createDb`, and its transaction in `atomically`, prepares the
+ * statement under `name`, which must always stand for this text; where a pooler shares connections, nothing
+ * is prepared. Any other client runs the statement through Prisma. A bigint column becomes a BigInt either
+ * way. Name the columns instead of `*`, because PostgreSQL refuses a prepared statement whose columns a
+ * migration has changed.
  *
- * @throws PostgreSQL's error, or Prisma's error around it; `sqlErrorOf` reads both.
+ * @throws PostgreSQL's error, or Prisma's error around it; `sqlErrorOf` reads both. An error where the
+ * transaction has ended.
  */
 export async function queryNamed<Row>(
   db: Queryable,
   name: string,
   sql: Prisma.Sql,
 ): Promise<Row[]> {
+  const transaction = TRANSACTIONS.get(db)
+  if (transaction?.hasEnded)
+    throw new Error(`The transaction has ended, so the statement ${name} was not sent.`)
+  if (transaction) return transaction.adapter.query(transaction.client, name, sql)
   const adapter = ADAPTERS.get(db) ?? POOLED.get(db)
   return adapter ? adapter.query(adapter.pool, name, sql) : db.$queryRaw<Row[]>(sql)
 }

@@ -62,8 +62,34 @@ test('a transaction is kept to, and what it does is undone with it', async () =>
     throw new Error('undone')
   })
   await expect(undone).rejects.toThrow('undone')
-  expect(await prepared()).toEqual([])
+  expect(await prepared()).toEqual(['every_type', 'job'])
   expect(await db.member.count()).toBeGreaterThan(0)
+})
+
+test('a transaction that has ended takes no more statements', async () => {
+  let left: Parameters<typeof queryNamed>[0] | undefined
+  const late = () => queryNamed(left as Parameters<typeof queryNamed>[0], 'late', EVERY_TYPE)
+  await atomically(db, async (tx) => {
+    left = tx
+    expect(await late()).toEqual([everyType])
+  })
+  await expect(late()).rejects.toThrow('The transaction has ended')
+  const undone = atomically(db, async (tx) => {
+    left = tx
+    throw new Error('undone')
+  })
+  await expect(undone).rejects.toThrow('undone')
+  await expect(late()).rejects.toThrow('The transaction has ended')
+  const slow = atomically(
+    db,
+    async (tx) => {
+      left = tx
+      await expect.poll(() => late().then(() => 'runs', String)).toContain('has ended')
+    },
+    { timeoutMs: 50 },
+  )
+  await expect(slow).rejects.toThrow('expired transaction')
+  expect(await prepared()).toEqual(['late'])
 })
 
 test('transactions at once keep to their own connections', async () => {
