@@ -1,6 +1,8 @@
 /** A sync that was overtaken: by one that looked less far, and by the browser that comes back. */
 
+import { createDb } from '@repo/db'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { createBilling } from '../index.ts'
 import { stripeWebhookRequest } from '../testing.ts'
 import { createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
 import { heldBack } from './held-back.ts'
@@ -50,6 +52,57 @@ async function bought(sku: string) {
   }
 }
 
+/** Billing whose syncs have loaded, and wait before their write until `release`. */
+async function heldAtWrite() {
+  const settings = { application_name: 'held_at_write' }
+  const db = createDb(`${h.databaseUrl}?${new URLSearchParams(settings)}`)
+  await h.db.$executeRaw`
+    CREATE OR REPLACE FUNCTION held_at_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF current_setting('application_name') = 'held_at_write' THEN
+        PERFORM pg_advisory_xact_lock_shared(20301130);
+      END IF;
+      RETURN NULL;
+    END $$`
+  await h.db.$executeRaw`
+    CREATE OR REPLACE TRIGGER "held_at_write" BEFORE UPDATE OF "syncedTicket", "partTicket" ON "Customer"
+      FOR EACH STATEMENT EXECUTE FUNCTION held_at_write()`
+  const gate = createDb(h.databaseUrl)
+  let release = () => {}
+  const released = new Promise<void>((done) => {
+    release = done
+  })
+  let close = () => {}
+  const isClosed = new Promise<void>((done) => {
+    close = done
+  })
+  const holding = gate.$transaction(
+    async (tx) => {
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(20301130)`
+      close()
+      await released
+    },
+    { timeout: 600_000 },
+  )
+  await isClosed
+  return {
+    billing: createBilling({ ...h.settings, db }),
+    arrived: () =>
+      expect
+        .poll(
+          () => h.db.$queryRaw`SELECT 1 AS "waits" FROM pg_locks WHERE locktype = 'advisory'
+            AND objid = 20301130 AND NOT granted`,
+        )
+        .toHaveLength(1),
+    async release() {
+      release()
+      await holding
+    },
+    async close() {
+      await Promise.all([db.$disconnect(), gate.$disconnect()])
+    },
+  }
+}
+
 const SEEN = [
   ['CREDITS_SMALL', 'succeeded'],
   ['PRO_MONTHLY', 'PRO'],
@@ -59,14 +112,15 @@ test.each(SEEN)(
   'back from %s, its row is there although a delivery has settled the order',
   async (sku, seen) => {
     const { back, status, sees } = await bought(sku)
-    const slow = heldBack(h, '/v1/invoices?')
+    const slow = await heldAtWrite()
     const processing = slow.billing.processEvents()
-    await slow.arrived
+    await slow.arrived()
     expect([await status(), await sees()]).toEqual(['completed', 'FREE'])
     expect((await h.billing.handlePaymentCallback(back())).status).toBe(303)
     expect(await sees()).toBe(seen)
-    slow.release()
+    await slow.release()
     await processing
+    await slow.close()
   },
 )
 
@@ -77,14 +131,15 @@ test.each(SEEN)(
     const late = heldBack(h, '/v1/checkout/sessions/')
     const returning = late.billing.handlePaymentCallback(back())
     await late.arrived
-    const slow = heldBack(h, '/v1/invoices?')
+    const slow = await heldAtWrite()
     const processing = slow.billing.processEvents()
-    await slow.arrived
+    await slow.arrived()
     expect([await status(), await sees()]).toEqual(['completed', 'FREE'])
     late.release()
     expect((await returning).status).toBe(303)
     expect(await sees()).toBe(seen)
-    slow.release()
+    await slow.release()
     await processing
+    await slow.close()
   },
 )

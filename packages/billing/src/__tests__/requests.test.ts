@@ -1,7 +1,7 @@
 /** How often Stripe is asked, how fast, and what follows where it says that it was too fast. */
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createBilling, createStripe } from '../index.ts'
+import { type Billing, createBilling, createStripe } from '../index.ts'
 import { between, refusal } from './between.ts'
 import { createHarness, type Harness, SECRET_KEY } from './harness.ts'
 
@@ -67,12 +67,8 @@ test('a process keeps below the limits of an endpoint and of all together', asyn
 })
 
 describe('how often Stripe is asked', () => {
-  test('a renewal in three bursts of events asks three times', async () => {
-    const through = await between(h.url, () => undefined)
-    const billing = createBilling({ ...h.settings, stripe: through.stripe })
-    const { ownerId, subscriptionId } = await h.subscriber()
-    await h.deliverAll()
-    h.sandbox.stripe.renew(subscriptionId)
+  /** Delivers the events of a renewal in the three bursts in which Stripe sends them. */
+  async function inBursts(billing: Pick<Billing, 'processEvents'>) {
     const known = new Set((await h.db.webhookEvent.findMany()).map(({ eventId }) => eventId))
     const fresh = h.sandbox.stripe.events.filter(({ id }) => !known.has(id as string))
     const bursts = [
@@ -84,6 +80,15 @@ describe('how often Stripe is asked', () => {
       for (const event of fresh) if (types.includes(event.type as string)) await h.deliver(event)
       await billing.processEvents()
     }
+  }
+
+  test('a renewal in three bursts of events asks three times', async () => {
+    const through = await between(h.url, () => undefined)
+    const billing = createBilling({ ...h.settings, stripe: through.stripe })
+    const { ownerId, subscriptionId } = await h.subscriber()
+    await h.deliverAll()
+    h.sandbox.stripe.renew(subscriptionId)
+    await inBursts(billing)
     expect(through.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET'])
     const [newest, first] = await billing.listInvoices(ownerId)
     expect([newest?.status, first?.status]).toEqual(['paid', 'paid'])
@@ -92,6 +97,27 @@ describe('how often Stripe is asked', () => {
     // Loaded whole, nothing is other than it was in parts.
     expect((await billing.syncCustomer(ownerId)).changes).toEqual([])
     expect(through.requests.length - before).toBe(3)
+    await through.close()
+  })
+
+  test('a renewal of a plan that was ordered asks three times too', async () => {
+    const through = await between(h.url, () => undefined)
+    const billing = createBilling({ ...h.settings, stripe: through.stripe })
+    const ownerId = await h.owner()
+    const { orderId, checkoutId } = await billing.createOrder({
+      ownerId,
+      productId: 'PRO_MONTHLY',
+    })
+    await h.pay(checkoutId)
+    await h.deliverAll()
+    const { subscriptionId } = await billing.settleOrder(orderId)
+    for (const renewal of [1, 2]) {
+      h.sandbox.stripe.renew(subscriptionId as string)
+      through.requests.length = 0
+      await inBursts(billing)
+      expect(through.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET'])
+      expect(await billing.listOrders({ ownerId })).toHaveLength(1 + renewal)
+    }
     await through.close()
   })
 

@@ -17,7 +17,7 @@ import { receive, type Verify } from '../webhooks/ingest.ts'
 import { bodiesOf, finishEvents } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
 import { handleStripeWebhook } from '../webhooks/stripe.ts'
-import { settleOrder } from './settle.ts'
+import { type SettleOptions, settleOrder } from './settle.ts'
 
 /** Receives a webhook of the provider that takes payments: verifies it, stores its event, then answers. */
 export function handleProviderWebhook(
@@ -54,21 +54,24 @@ export const eventOf = (
 
 /** Processes events of a provider other than Stripe. */
 export async function processOrders(ctx: BillingContext, claim: Claim): Promise<void> {
-  const settled = await settleMentioned(ctx, claim.provider, bodiesOf(claim))
-  const reason = settled.length > 0 ? null : 'no_order'
+  const mentioned = await mentionedIn(ctx, claim.provider, bodiesOf(claim))
+  await settleMentioned(ctx, claim.provider, mentioned)
+  const reason = mentioned.orders.length > 0 ? null : 'no_order'
   await finishEvents(ctx.db, claim, { status: 'processed', reason })
 }
 
-/**
- * Settles the orders that the events mention, and returns their ids. @throws as `settleOrder`, except
- * `effect_failed`.
- */
-export async function settleMentioned(
+/** The orders that events mention, with the payments that the events name. */
+export interface Mentioned {
+  orders: readonly { id: string }[]
+  payments: readonly string[]
+}
+
+/** Finds the orders that the events mention. Nothing is asked of the provider. */
+export async function mentionedIn(
   ctx: BillingContext,
   provider: string,
   bodies: readonly unknown[],
-  options: { isSynced?: boolean } = {},
-): Promise<string[]> {
+): Promise<Mentioned> {
   const ids = [...new Set(bodies.flatMap(stringsIn))]
   // A plan's later payments are orders without a checkout. They are settled when an event names
   // their payment, not for each event of the subscription. Orders of invoices are written by the
@@ -80,8 +83,19 @@ export async function settleMentioned(
     ORDER BY "id"`
   const orders = await queryNamed<{ id: string }>(ctx.db, 'orders_mentioned', mentioned)
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
-  // The prefixes of Stripe's and Creem's payment ids.
-  const payments = [...hinted, ...ids.filter((id) => /^(pi|tran)_\w+$/.test(id))]
+  return { orders, payments: [...hinted, ...ids.filter((id) => PAYMENT_ID.test(id))] }
+}
+
+/** Ids of Stripe's and Creem's payments. A client secret begins like a payment's id and goes on with `_secret_`. */
+const PAYMENT_ID = /^(pi|tran)_(?!\w*_secret_)\w+$/
+
+/** Settles the orders that events mention. @throws as `settleOrder`, except `effect_failed`. */
+export async function settleMentioned(
+  ctx: BillingContext,
+  provider: string,
+  { orders, payments }: Mentioned,
+  options: Pick<SettleOptions, 'isSynced' | 'from'> = {},
+): Promise<void> {
   for (const { id } of orders) {
     try {
       await settleOrder(ctx, id, { ...options, payments })
@@ -94,7 +108,6 @@ export async function settleMentioned(
       throw error
     }
   }
-  return orders.map(({ id }) => id)
 }
 
 /** Every string in a body that may be an id, at any depth. */

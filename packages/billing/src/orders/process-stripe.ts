@@ -24,7 +24,8 @@ import {
   type Outcome,
 } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
-import { settleMentioned, stringsIn } from './events.ts'
+import { mentionedIn, settleMentioned, stringsIn } from './events.ts'
+import type { SettleOptions } from './settle.ts'
 
 /**
  * Processes the claimed events of one customer, or of the catalogue. @throws `effect_failed`, and as
@@ -36,11 +37,14 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     await finishEvents(ctx.db, claim, await processCatalog(ctx, bodies))
     return
   }
-  // Orders come before the sync, because the sync's transaction finishes the events.
-  const settled = await settleMentioned(ctx, 'stripe', bodies, { isSynced: true })
+  const mentioned = await mentionedIn(ctx, 'stripe', bodies)
+  const settle = (from?: SettleOptions['from']) =>
+    settleMentioned(ctx, 'stripe', mentioned, { isSynced: true, ...(from && { from }) })
   const customer = await customerOf(ctx, claim, bodies)
   if ('status' in customer) {
-    const outcome = settled.length > 0 && customer.status === 'ignored' ? DONE : customer
+    await settle()
+    const isSettled = mentioned.orders.length > 0
+    const outcome = isSettled && customer.status === 'ignored' ? DONE : customer
     await finishEvents(ctx.db, claim, outcome)
     if (customer.isForgotten) await emptyEvents(ctx.db, claim)
     return
@@ -48,8 +52,9 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
   const part = partOf(bodies)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
-    // After a settlement the claim's ticket may be too old, so the sync draws a new ticket.
-    ...(settled.length === 0 ? { ticket: claim.ticket } : {}),
+    ticket: claim.ticket,
+    // Orders come before the write, because its transaction finishes the events.
+    loaded: settle,
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
     also: async () => bodies.flatMap(idsIn),
     disputed: async () => bodies.flatMap(disputedIn),
@@ -93,7 +98,7 @@ interface Ended extends Outcome {
 
 /** Ids of the objects in an event, which may be older than those a sync loads by default. */
 const idsIn = (body: unknown): string[] =>
-  stringsIn(body).filter((id) => /^(sub|in|pi)_\w+$/.test(id))
+  stringsIn(body).filter((id) => /^(sub|in|pi)_(?!\w*_secret_)\w+$/.test(id))
 
 /** The object that an event is about. */
 const objectOf = (body: unknown) => record(record(record(body)?.data)?.object)

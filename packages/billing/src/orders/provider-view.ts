@@ -7,11 +7,13 @@
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
 import type {
-  PaymentProvider,
+  LoadedObjects,
   ProviderCheckout,
   ProviderPayment,
   ProviderSubscription,
+  Retrievals,
 } from '../providers/provider.ts'
+import { record } from '../providers/stripe/shapes.ts'
 import type { Order } from '../rows.ts'
 
 /** The provider's present state of an order. */
@@ -24,7 +26,7 @@ export interface ProviderView {
   payment: ProviderPayment | null
   /** Only for a plan's first order. */
   subscription: ProviderSubscription | null
-  /** Later succeeded payments of that subscription. */
+  /** Later succeeded payments of that subscription that have no order yet. */
   renewals: ProviderPayment[]
 }
 
@@ -32,6 +34,8 @@ export interface ProviderView {
 export interface ViewOptions {
   /** Ids of payments that an event named. */
   payments?: readonly string[]
+  /** The objects that a sync has loaded for the events. They are not retrieved again. */
+  loaded?: LoadedObjects
   /** Treats objects that only another process knows as gone. Default false. */
   givesUp?: boolean
 }
@@ -43,9 +47,10 @@ export interface ViewOptions {
 export async function retrieveView(
   ctx: BillingContext,
   order: Order,
-  { payments: hinted = [], givesUp = false }: ViewOptions = {},
+  { payments: hinted = [], givesUp = false, loaded }: ViewOptions = {},
 ): Promise<ProviderView> {
-  const provider = ctx.providerNamed(order.provider)
+  const named = ctx.providerNamed(order.provider)
+  const provider = (loaded && named.readingFrom?.(loaded)) ?? named
   const isOpen = order.status !== 'completed'
   const checkout =
     isOpen && order.checkoutId !== null
@@ -53,9 +58,14 @@ export async function retrieveView(
       : null
   const told = checkout === 'gone' ? null : checkout
   const paymentId = told?.paymentId ?? order.paymentId
-  const payment = paymentId
-    ? await orMissing(provider.retrievePayment(paymentId), givesUp)
-    : await ownOf(provider, order, hinted)
+  // The events of a renewal do not concern the payment that the plan began with.
+  const isSettled = !isOpen && loaded !== undefined && !isNamed(paymentId, hinted, loaded)
+  const payment =
+    paymentId === null
+      ? await ownOf(provider, order, hinted)
+      : isSettled
+        ? null
+        : await orMissing(provider.retrievePayment(paymentId), givesUp)
   // A renewal is an order of its own without a checkout. The first order looks for all renewals.
   const isFirst = order.plan !== null && order.checkoutId !== null
   const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
@@ -66,16 +76,24 @@ export async function retrieveView(
     checkout,
     payment,
     subscription,
-    renewals: subscription ? await renewalsOf(provider, subscription, paymentId, hinted) : [],
+    renewals: subscription
+      ? await renewalsOf(ctx, provider, order, subscription, { first: paymentId, hinted })
+      : [],
   }
 }
+
+const isNamed = (
+  paymentId: string | null,
+  hinted: readonly string[],
+  { intents }: LoadedObjects,
+): boolean => [...hinted, ...intents.map((each) => record(each)?.id)].some((id) => id === paymentId)
 
 /**
  * The payment of an order whose creation was interrupted before its checkout was written: the payment that
  * names the order.
  */
 async function ownOf(
-  provider: PaymentProvider,
+  provider: Retrievals,
   { id, checkoutId }: Order,
   hinted: readonly string[],
 ): Promise<ProviderPayment | null> {
@@ -87,21 +105,36 @@ async function ownOf(
   return null
 }
 
+/** Later payments of the subscription that have no order yet. */
 async function renewalsOf(
-  provider: PaymentProvider,
+  ctx: BillingContext,
+  provider: Retrievals,
+  order: Order,
   { id, latestPaymentId, otherPaymentIds = [] }: ProviderSubscription,
-  first: string | null,
-  hinted: readonly string[],
+  { first, hinted }: { first: string | null; hinted: readonly string[] },
 ): Promise<ProviderPayment[]> {
   const renewals: ProviderPayment[] = []
   const latest = [...(latestPaymentId ? [latestPaymentId] : []), ...otherPaymentIds]
-  for (const paymentId of new Set([...latest, ...hinted])) {
-    if (paymentId === first) continue
+  const named = [...new Set([...latest, ...hinted])].filter((each) => each !== first)
+  const written = await paymentsWithOrder(ctx, order.provider, named)
+  for (const paymentId of named) {
+    if (written.has(paymentId)) continue
     const payment = await orMissing(provider.retrievePayment(paymentId))
     const isIts = latest.includes(paymentId) || payment?.subscriptionId === id
     if (payment?.status === 'succeeded' && isIts) renewals.push(payment)
   }
   return renewals
+}
+
+async function paymentsWithOrder(
+  { db }: BillingContext,
+  provider: string,
+  payments: string[],
+): Promise<Set<string | null>> {
+  if (payments.length === 0) return new Set()
+  const where = { provider, paymentId: { in: payments } }
+  const orders = await db.order.findMany({ where, select: { paymentId: true } })
+  return new Set(orders.map(({ paymentId }) => paymentId))
 }
 
 const MISSING = ['checkout_not_found', 'payment_not_found', 'subscription_not_found'] as const

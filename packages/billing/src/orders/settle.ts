@@ -15,8 +15,9 @@ import { isLinked } from '../customers/customers.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { hasCustomerSync } from '../provider-name.ts'
+import type { LoadedObjects } from '../providers/provider.ts'
 import { inNumbers, type Order } from '../rows.ts'
-import { syncLinked } from '../sync/sync.ts'
+import { nextTicket, syncLinked } from '../sync/sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
 import { type RecordedFacts, recordFacts, retryAt } from './facts.ts'
 import { grantOrderCredits } from './order-credits.ts'
@@ -36,6 +37,8 @@ export interface SettleOptions {
   payments?: readonly string[]
   /** The caller syncs the Stripe customer itself. Default false. */
   isSynced?: boolean
+  /** What a sync has loaded, and the ticket it drew before. Default: the provider is asked under a new ticket. */
+  from?: { loaded: LoadedObjects; ticket: bigint }
 }
 
 /** Settles the order with the provider's answer, and returns it. The contract is in `functions/orders.ts`. */
@@ -59,17 +62,17 @@ async function settle(
   options: SettleOptions,
 ): Promise<Order> {
   await declare(ctx)
-  const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
-    SELECT nextval('sync_ticket') AS ticket`
+  const { from, ...rest } = options
+  const ticket = from?.ticket ?? (await nextTicket(ctx))
   const before = await findOrder(ctx, orderId)
-  const view = await retrieveView(ctx, before, options)
+  const view = await retrieveView(ctx, before, { ...rest, ...(from && { loaded: from.loaded }) })
   const result = await atomically(ctx.db, (tx) =>
     write(ctx, tx, { orderId, ticket, view, options }),
   )
   if (result === 'overtaken') {
     // A later settlement has written. It may not know the payments that an event named, or that the
     // order is given up.
-    if (options.payments?.length || options.givesUp) return settle(ctx, orderId, options)
+    if (options.payments?.length || options.givesUp) return settle(ctx, orderId, rest)
     const order = await findOrder(ctx, orderId)
     if (!options.isSynced) await catchUp(ctx, order)
     return order

@@ -90,8 +90,28 @@ export interface PaymentProvider {
    */
   listPayments?(since: Date, after: string | null): Promise<PaymentPage>
 
+  /**
+   * The same retrievals, which first look into objects that a sync has just loaded. Absent: the provider is always
+   * asked.
+   */
+  readingFrom?(loaded: LoadedObjects): Retrievals
+
   /** Opens a page on which customers manage their subscriptions. Absent: the provider has no such page. */
   createPortal?(input: PortalPageInput): Promise<{ url: string }>
+}
+
+/** The functions of a provider that read the present state of one object. */
+export type Retrievals = Pick<
+  PaymentProvider,
+  'retrieveCheckout' | 'retrievePayment' | 'retrieveSubscription'
+>
+
+/** Objects of a provider as a sync loaded them. */
+export interface LoadedObjects {
+  subscriptions: readonly object[]
+  invoices: readonly object[]
+  /** Payments. */
+  intents: readonly object[]
 }
 
 /** The input of `createPortal`. */

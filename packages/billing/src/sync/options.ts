@@ -6,6 +6,7 @@
 
 import type { Db } from '@repo/db'
 import type { Problem } from '../alerts.ts'
+import type { LoadedObjects } from '../providers/provider.ts'
 import type { Part } from './part.ts'
 import type { Change } from './write.ts'
 
@@ -33,6 +34,11 @@ export interface SyncOptions {
    * part is not enough. Default: the whole customer.
    */
   part?: Part
+  /**
+   * Runs once, between the load and the write, with the loaded objects and the ticket that was drawn before.
+   * Without an argument where the provider no longer has the customer.
+   */
+  loaded?: (from?: { loaded: LoadedObjects; ticket: bigint }) => Promise<void>
   /**
    * Runs last in the transaction of the write, even if a later sync has already written. In that case a sync
    * that loads more than the default first starts again.

@@ -7,6 +7,7 @@
 import type Stripe from 'stripe'
 import type { Problem } from '../alerts.ts'
 import type { BillingContext } from '../context.ts'
+import type { LoadedObjects } from '../providers/provider.ts'
 import { ask, hasNewShape, isMissing } from '../providers/stripe/client.ts'
 import { addDisputes } from '../providers/stripe/disputes.ts'
 import { addInvoicePayments } from '../providers/stripe/invoice-payments.ts'
@@ -45,6 +46,8 @@ export interface ProviderState {
   isWhole: boolean
   /** Every invoice created since this time was loaded. Null: unknown. */
   invoicesSince: Date | null
+  /** The objects that the shapes were read from. */
+  raw: LoadedObjects
 }
 
 /** How much is loaded: the newest hundred objects of each kind and the objects that `also` names, or all objects. */
@@ -57,7 +60,7 @@ export interface LoadOptions {
 }
 
 /** Stripe's objects as they were loaded. */
-export interface RawState {
+export interface RawState extends LoadedObjects {
   subscriptions: object[]
   invoices: object[]
   intents: object[]
@@ -122,6 +125,7 @@ export async function stateOf(
     problems,
     isWhole,
     invoicesSince: null,
+    raw,
   }
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../customers/customers.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
+import type { LoadedObjects } from '../providers/provider.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
 import { countEffects } from '../telemetry.ts'
 import type { SyncOptions, SyncResult } from './options.ts'
@@ -75,8 +76,17 @@ export async function syncLinked(
   options: SyncOptions = {},
 ): Promise<SyncResult> {
   await Promise.all([declare(ctx), requireAccount(ctx)])
-  const { ticket: drawn, ...rest } = options
+  const { ticket: drawn, loaded: settle, ...others } = options
   let ticket = drawn ?? (await nextTicket(ctx))
+  let isSettled = settle === undefined
+  const rest: Loading = {
+    ...others,
+    async onLoad(loaded) {
+      if (isSettled) return
+      await settle?.(loaded && { loaded, ticket })
+      isSettled = true
+    },
+  }
   for (let current = customer; ; current = await asItStands(ctx, current)) {
     const part = options.part ? await syncPart(ctx, current, rest, options.part, ticket) : null
     const done = part ?? (await syncWhole(ctx, current, rest, ticket))
@@ -86,13 +96,20 @@ export async function syncLinked(
   }
 }
 
+/** The options of a sync, with what runs between a load and its write. */
+interface Loading extends Omit<SyncOptions, 'loaded' | 'ticket'> {
+  /** Receives the loaded objects. Undefined: the provider no longer has the customer. */
+  onLoad(loaded: LoadedObjects | undefined): Promise<void>
+}
+
 /** The customer's row read again, with the id at the provider even if the customer was unlinked. */
 async function asItStands(ctx: BillingContext, customer: LinkedCustomer): Promise<LinkedCustomer> {
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { id: customer.id } })
   return { ...row, stripeCustomerId: row.stripeCustomerId ?? customer.stripeCustomerId }
 }
 
-async function nextTicket(ctx: BillingContext): Promise<bigint> {
+/** Draws a ticket. Of two writes the write with the higher ticket stands. */
+export async function nextTicket(ctx: BillingContext): Promise<bigint> {
   const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
     SELECT nextval('sync_ticket') AS ticket`
   return ticket
@@ -101,7 +118,7 @@ async function nextTicket(ctx: BillingContext): Promise<bigint> {
 async function syncWhole(
   ctx: BillingContext,
   customer: LinkedCustomer,
-  options: SyncOptions,
+  options: Loading,
   ticket: bigint,
 ): Promise<SyncResult | 'again'> {
   const { depth = 'recent', also = async () => [], within } = options
@@ -112,6 +129,7 @@ async function syncWhole(
   const { disputed } = options
   const how = { depth: isGone ? 'full' : depth, also, ...(disputed ? { disputed } : {}) } as const
   const loaded = await load(ctx, customer, how, isGone)
+  await options.onLoad(loaded?.raw)
   if (loaded === null) return finishDeleted(ctx, customer, ticket, within)
   const looksFurther = isGone || depth === 'full' || options.also !== undefined
   const found = await prepare(ctx, customer, loaded)
@@ -154,13 +172,13 @@ async function finish(
   ctx: BillingContext,
   customer: LinkedCustomer,
   found: Found,
-  options: SyncOptions,
+  options: Loading,
   result: SyncResult,
 ): Promise<void> {
   const isVoided = await voidUnpaidFirst(ctx, found)
   const isFinished = await finishIntents(ctx, customer, found.state)
   if (!isVoided && !isFinished) return
-  const { within: _, ...again } = options
+  const { within: _, onLoad: __, ...again } = options
   result.changes.push(...(await syncLinked(ctx, customer, again)).changes)
 }
 
@@ -168,7 +186,7 @@ async function finish(
 async function syncPart(
   ctx: BillingContext,
   customer: LinkedCustomer,
-  options: SyncOptions,
+  options: Loading,
   part: Part,
   ticket: bigint,
 ): Promise<SyncResult | 'again' | null> {
@@ -177,6 +195,7 @@ async function syncPart(
     return null
   const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
   if (loaded === null || loaded.problems.length > 0) return null
+  await options.onLoad(loaded.raw)
   const found = await prepare(ctx, customer, loaded)
   const result = newResult(found.state, false)
   let written: Written | null = null

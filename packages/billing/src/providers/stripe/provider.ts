@@ -6,33 +6,23 @@
 
 import type Stripe from 'stripe'
 import { requireAmount } from '../../amounts.ts'
-import { type Plans, planOfPrice } from '../../catalog/plans.ts'
-import { type Products, productIdOf, skuOfPlan } from '../../catalog/products.ts'
+import { productIdOf } from '../../catalog/products.ts'
 import { isEndedStatus } from '../../catalog/status.ts'
-import { BillingError, type BillingErrorCode, isBillingError } from '../../errors.ts'
-import type { PaymentEnvironment } from '../../provider-name.ts'
-import type { CheckoutInput, PaymentProvider, ProviderPayment } from '../provider.ts'
+import { BillingError, isBillingError } from '../../errors.ts'
+import type { CheckoutInput, PaymentProvider } from '../provider.ts'
 import { type CheckoutSettings, checkoutParams } from './checkout-settings.ts'
-import { ask, hasNewShape, isMissing } from './client.ts'
+import { ask, hasNewShape } from './client.ts'
 import { addDisputes } from './disputes.ts'
 import { eventPages } from './events.ts'
-import { addInvoicePayments, laterVersion, paidPayments } from './invoice-payments.ts'
 import { stripePriceOf } from './prices.ts'
 import {
   checkoutOfStripe,
   hintOfStripe,
   paymentOfStripe,
   refundOfStripe,
-  subscriptionOfStripe,
 } from './provider-shapes.ts'
-import {
-  type PriceShape,
-  priceShape,
-  record,
-  type SubscriptionShape,
-  subscriptionShape,
-} from './shapes.ts'
-import { invoiceLines, linePrice } from './shapes-money.ts'
+import { found, type RetrievalSettings, stripeRetrievals } from './retrievals.ts'
+import { record } from './shapes.ts'
 import { endAtPeriodEnd, resume } from './subscription-end.ts'
 import { expire, paymentTerms } from './terms.ts'
 import { verifyStripe } from './webhook.ts'
@@ -41,28 +31,18 @@ import { verifyStripe } from './webhook.ts'
 const REFUND_MARK = 'tollgate_refund'
 
 /** The options of `createStripeProvider`. */
-export interface StripeProviderOptions {
-  /** The client of Stripe's SDK. */
-  stripe: Stripe
-  /** The plans, whose prices Stripe knows by their lookup keys. */
-  plans: Plans
-  /** The products. A product without an id at Stripe is sold by its amount. */
-  products: Products
+export interface StripeProviderOptions extends RetrievalSettings {
   /** Settings of all checkout pages. Default: none. */
   checkout?: CheckoutSettings
-  /** This and the next are called when their values are needed. */
-  environment(): PaymentEnvironment
-  /** The signing secrets of the webhook; the old and the new one while one is replaced. */
+  /** The signing secrets of the webhook; the old and the new one while one is replaced. Called when they are needed. */
   webhookSecrets(): readonly string[]
 }
 
 /** Stripe as a `PaymentProvider`. */
 export function createStripeProvider(options: StripeProviderOptions): PaymentProvider {
-  const { stripe, plans, products } = options
+  const { stripe, plans } = options
 
-  /** Since basil an invoice has its payments only if they are expanded; earlier versions refuse to expand them. */
-  const paid = (invoice: string) => [hasNewShape(stripe) ? `${invoice}.payments` : invoice]
-  const latest = `latest_invoice.${hasNewShape(stripe) ? 'payments' : 'payment_intent'}`
+  const { retrieveCheckout, retrievePayment, retrieveSubscription } = stripeRetrievals(options)
 
   async function terms(input: CheckoutInput): Promise<Stripe.Checkout.SessionCreateParams> {
     const { ownerId, product, customer } = input
@@ -95,55 +75,6 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     return { ...addresses, ...once, ...(customer.id ? {} : { customer_creation: 'always' }) }
   }
 
-  const retrieveCheckout = async (id: string) =>
-    checkoutOfStripe(
-      await found(id, /^cs_\w{1,250}$/, 'checkout_not_found', () =>
-        ask('checkout.session', stripe.checkout.sessions.retrieve(id, { expand: paid('invoice') })),
-      ),
-    )
-
-  const retrievePayment = async (id: string): Promise<ProviderPayment> => {
-    const isNew = hasNewShape(stripe)
-    const expand = ['latest_charge', ...(isNew ? [] : ['invoice'])]
-    const intent = await found(id, /^pi_\w{1,250}$/, 'payment_not_found', () =>
-      ask('payment_intent', stripe.paymentIntents.retrieve(id, { expand })),
-    )
-    await addDisputes(stripe, [intent])
-    const isOurs = intent.metadata?.orderId !== undefined
-    // Before 2025-03-31 a payment names the invoice that made it, but not an invoice that it was attached to.
-    const invoice =
-      (isNew ? null : record(intent)?.invoice) ?? (isOurs ? null : await invoiceOf(id))
-    const raw = record(invoice)
-    if (raw?.status === 'paid') await addInvoicePayments(stripe, [raw], [intent])
-    return {
-      ...paymentOfStripe(intent, invoice),
-      sku: await skuOfInvoice(invoice),
-      ...(raw && shareOf(id, raw)),
-    }
-  }
-
-  /** The product that an invoice is for. Null: none of ours, or there is no invoice. */
-  async function skuOfInvoice(invoice: unknown): Promise<string | null> {
-    // The invoice may have add-ons beside the plan, so each line is tried.
-    for (const line of invoiceLines(record(invoice) ?? {})) {
-      const id = linePrice(line)
-      if (id === null) continue
-      const expanded = priceShape(line.price)
-      const price = expanded ?? priceShape(await ask('price', stripe.prices.retrieve(id)))
-      const sku = price && (await skuOf(price))
-      if (sku) return sku
-    }
-    return null
-  }
-
-  /** The invoice that a payment pays, which since basil the payment itself does not name. */
-  async function invoiceOf(paymentId: string): Promise<unknown> {
-    const payment = { type: 'payment_intent' as const, payment_intent: paymentId }
-    const params = { payment, limit: 1, expand: ['data.invoice', 'data.invoice.payments'] }
-    const listed = stripe.invoicePayments.list(params, laterVersion(stripe))
-    return (await ask('list', listed)).data[0]?.invoice
-  }
-
   /** The refund with this name, which an earlier try may have made although its answer was an error. */
   async function refundNamed(paymentId: string, name: string): Promise<Stripe.Refund | null> {
     for await (const refund of stripe.refunds.list({ payment_intent: paymentId, limit: 100 })) {
@@ -151,53 +82,6 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       if (refund.metadata?.[REFUND_MARK] === name && !isOver) return refund
     }
     return null
-  }
-
-  async function skuOf(price: PriceShape): Promise<string | null> {
-    const { lookupKey, interval, stripeProductId } = price
-    const known = planOfPrice(plans, { lookupKey, interval, product: { plan: null } })
-    const sold = known ?? (await planOfReplaced(price))
-    const sku = sold && skuOfPlan(products, sold.plan, sold.interval)
-    if (sku) return sku
-    const own = Object.entries(products).find(
-      ([name, product]) =>
-        product.interval === interval &&
-        productIdOf({ ...product, sku: name }, 'stripe', options.environment()) === stripeProductId,
-    )
-    return own?.[0] ?? null
-  }
-
-  /** The plan of a price that was replaced. Such a price has lost its lookup key, but its product names the plan. */
-  async function planOfReplaced({ lookupKey, interval, stripeProductId }: PriceShape) {
-    const product = await ask('product', stripe.products.retrieve(stripeProductId))
-    const plan = product.metadata?.plan ?? null
-    return planOfPrice(plans, { lookupKey, interval, product: { plan } })
-  }
-
-  /** The subscription with the item that is one of our products, and its SKU; unchanged and null where none is. */
-  async function withSku(shape: SubscriptionShape): Promise<[SubscriptionShape, string | null]> {
-    for (const { stripePriceId, quantity } of shape.items) {
-      const price = shape.prices.find((each) => each.stripePriceId === stripePriceId)
-      const sku = price ? await skuOf(price) : null
-      if (price && sku) return [{ ...shape, price, quantity }, sku]
-    }
-    return [shape, null]
-  }
-
-  async function loadSubscription(id: string) {
-    const raw = await found(id, /^sub_\w{1,250}$/, 'subscription_not_found', () =>
-      ask('subscription', stripe.subscriptions.retrieve(id, { expand: [latest] })),
-    )
-    const invoice = record(raw.latest_invoice)
-    if (invoice) await addInvoicePayments(stripe, [invoice])
-    const shape = subscriptionShape(raw)
-    if ('unreadable' in shape) {
-      throw new BillingError(
-        'provider_unavailable',
-        `The subscription cannot be read (${shape.unreadable}).`,
-      )
-    }
-    return subscriptionOfStripe(...(await withSku(shape)), raw)
   }
 
   return {
@@ -260,19 +144,20 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         )
       }
     },
-    retrieveSubscription: loadSubscription,
+    retrieveSubscription,
+    readingFrom: (loaded) => stripeRetrievals(options, loaded),
     async cancelSubscription(id, { at, idempotencyKey }) {
-      const subscription = await loadSubscription(id)
+      const subscription = await retrieveSubscription(id)
       if (isEndedStatus(subscription.status)) return subscription
       if (at === 'now') {
         await ask('subscription', stripe.subscriptions.cancel(id, {}, { idempotencyKey }))
       } else if (!subscription.cancelAtPeriodEnd) {
         await endAtPeriodEnd({ stripe }, id, {}, { idempotencyKey })
       } else return subscription
-      return loadSubscription(id)
+      return retrieveSubscription(id)
     },
     async resumeSubscription(id, { idempotencyKey }) {
-      const subscription = await loadSubscription(id)
+      const subscription = await retrieveSubscription(id)
       if (isEndedStatus(subscription.status)) {
         throw new BillingError(
           'provider_rejected',
@@ -281,7 +166,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       }
       if (!subscription.cancelAtPeriodEnd) return subscription
       await resume({ stripe }, id, { idempotencyKey })
-      return loadSubscription(id)
+      return retrieveSubscription(id)
     },
     parseWebhook: (headers, body) => [
       hintOfStripe(verifyStripe(options.webhookSecrets(), headers, body)),
@@ -300,30 +185,4 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       return { url: (await ask('billing_portal.session', made)).url }
     },
   }
-}
-
-/** A payment's share of its invoice, where several payments paid it. */
-function shareOf(
-  paymentId: string,
-  invoice: Record<string, unknown>,
-): Pick<ProviderPayment, 'share'> {
-  const payments = paidPayments(invoice)
-  const at = payments.findIndex((each) => each.stripePaymentIntentId === paymentId)
-  if (at < 0 || payments.length < 2) return {}
-  const upTo = (end: number) => payments.slice(0, end).reduce((sum, { amount }) => sum + amount, 0)
-  return { share: { before: upTo(at), after: upTo(at + 1), of: upTo(payments.length) } }
-}
-
-/** What `retrieve` returns. @throws `code` where Stripe has no such object, or where `id` is malformed. */
-async function found<T>(
-  id: string,
-  form: RegExp,
-  code: BillingErrorCode,
-  retrieve: () => Promise<T>,
-): Promise<T> {
-  const missing = new BillingError(code, 'Stripe has no object with this id.')
-  if (!form.test(id)) throw missing
-  return retrieve().catch((error: unknown) => {
-    throw isMissing(error) ? missing : error
-  })
 }
