@@ -6,7 +6,7 @@
  * @module
  */
 
-import { TollgateError } from '@repo/core'
+import { parseUrl, TollgateError } from '@repo/core'
 import pg from 'pg'
 
 /** The two settings that the policies of row-level security read; see `asSystem`. */
@@ -47,8 +47,8 @@ export function asSystem(url: string): string {
  * as in libpq and as managed databases with their own certificates need it; `verify-full` verifies it.
  */
 export function connectionStringOf(url: string): string {
-  if (!URL.canParse(url)) return url
-  const address = new URL(url)
+  const address = parseUrl(url)
+  if (!address) return url
   const { searchParams: given } = address
   const isLoose = ['require', 'prefer'].includes(given.get('sslmode') ?? '')
   if (!isLoose || given.has('uselibpqcompat')) return url
@@ -77,7 +77,8 @@ export function databaseTargetOf(url: string): DatabaseTarget {
 
 function urlOf(text: string): URL {
   // Node's own error would contain the URL with its password.
-  if (URL.canParse(text)) return new URL(text)
+  const url = parseUrl(text)
+  if (url) return url
   throw new TollgateError(
     'invalid_database_url',
     500,

@@ -9,6 +9,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { parseUrl } from '@repo/core'
 import pg from 'pg'
 import { connectionStringOf, SYSTEM_SETTING } from './connection.ts'
 
@@ -171,8 +172,8 @@ interface Read<Change> {
 }
 
 function addressOf(url: string): { connectionString: string; isShared: boolean } {
-  if (!URL.canParse(url)) return { connectionString: url, isShared: false }
-  const address = new URL(url)
+  const address = parseUrl(url)
+  if (!address) return { connectionString: url, isShared: false }
   const isShared = address.searchParams.get('pgbouncer') === 'true'
   address.searchParams.delete('pgbouncer')
   return { connectionString: connectionStringOf(address.href), isShared }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core/edge'
 import { createEdge, type Edge, type EdgeOptions, sameSiteHop } from './edge.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './http/hop.ts'
@@ -66,7 +67,7 @@ function isBelow(path: string, folder: string): boolean {
 }
 
 function prepare({ baseURL = process.env.APP_URL, jwks }: ProxyOptions) {
-  if (!baseURL || !URL.canParse(baseURL)) {
+  if (!baseURL || !parseUrl(baseURL)) {
     throw new AuthError(
       'invalid_options',
       'APP_URL is not a URL. Set it to the origin of this app, or pass baseURL to createProxy.',

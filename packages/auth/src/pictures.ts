@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core'
 import * as z from 'zod'
 
 /** The longest address of a picture, in characters. */
@@ -12,10 +13,9 @@ const MAX_LENGTH = 2_048
 
 /** Whether `text` may stand in `User.image` or `Organization.logo`. */
 export function isPictureURL(text: string): boolean {
-  if (text.length > MAX_LENGTH || !/^https:\/\/[^\s\\]+$/i.test(text) || !URL.canParse(text))
-    return false
-  const { username, password } = new URL(text)
-  return username === '' && password === ''
+  if (text.length > MAX_LENGTH || !/^https:\/\/[^\s\\]+$/i.test(text)) return false
+  const url = parseUrl(text)
+  return url !== null && url.username === '' && url.password === ''
 }
 
 /** The schema of a body's field for a picture. */

@@ -10,3 +10,4 @@ export { type CronEntry, defineJob, type JobDefinition, type JobInfo } from './j
 export { lazy } from './lazy.ts'
 export { originOf } from './origin.ts'
 export { wasParsed } from './parsed-body.ts'
+export { parseUrl } from './url.ts'

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { parseUrl } from './url.ts'
+
 /**
  * The most characters of each part, by RFC 5321, 4.5.3.1. `address` is the limit of a path less its two
  * brackets.
@@ -79,8 +81,7 @@ function asciiLabel(label: string): string | null {
 /** Encodes a label of another script in Punycode; null if the label is refused. */
 function encodedLabel(label: string): string | null {
   if (!isPlain(label) || !inOneScript(label)) return null
-  const url = `http://${label}.example`
-  const { hostname } = URL.canParse(url) ? new URL(url) : { hostname: '' }
+  const hostname = parseUrl(`http://${label}.example`)?.hostname ?? ''
   return hostname.startsWith('xn--') ? hostname.slice(0, -'.example'.length) : null
 }
 

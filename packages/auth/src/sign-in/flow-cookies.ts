@@ -9,6 +9,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import { parseUrl } from '@repo/core'
 import type { HookContext } from '../session/presented.ts'
 import type { CookieSigner } from '../session/signed-cookie.ts'
 
@@ -31,9 +32,7 @@ const FLOWS: Flow[] = [
     ends: /^\/callback\/:id$/,
     given: ({ context }) => {
       const { url } = (context.returned ?? {}) as { url?: unknown }
-      return typeof url === 'string' && URL.canParse(url)
-        ? new URL(url).searchParams.get('state')
-        : null
+      return typeof url === 'string' ? (parseUrl(url)?.searchParams.get('state') ?? null) : null
     },
     brought: ({ query, body }) => query?.state ?? (body as { state?: unknown } | undefined)?.state,
   },

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError } from 'better-auth/api'
 import type { OAuthProvider } from 'better-auth/oauth2'
@@ -45,7 +46,7 @@ export function oidcProviders(providers: OidcProviders): BetterAuthPlugin {
         `"${id}" cannot be the id of an OpenID Connect provider. Use lower-case letters, digits and dashes, and none of ${TAKEN.join(', ')}.`,
       )
     }
-    if (!URL.canParse(issuer) || !/^https?:$/.test(new URL(issuer).protocol)) {
+    if (!/^https?:$/.test(parseUrl(issuer)?.protocol ?? '')) {
       throw new AuthError('invalid_options', `The issuer of "${id}" must be an http(s) URL.`)
     }
   }

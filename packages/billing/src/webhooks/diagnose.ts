@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isTollgateError } from '@repo/core'
+import { isTollgateError, parseUrl } from '@repo/core'
 import type { BillingContext } from '../context.ts'
 import { CALLBACK_PATH } from '../orders/settings.ts'
 import { listWebhookEndpoints } from './endpoints.ts'
@@ -38,7 +38,7 @@ export async function diagnoseWebhooks(ctx: BillingContext, url?: string): Promi
   const provider = ctx.provider.name
   const endpoints = provider === 'stripe' ? await endpointsOf(ctx) : null
   const address = url ?? endpoints?.ours ?? new URL(pathOf(ctx), ctx.appUrl).href
-  const parsed = URL.canParse(address) ? new URL(address) : null
+  const parsed = parseUrl(address)
   const checks: DiagnosisCheck[] = []
   const add = (check: DiagnosisCheck['check'], isOk: boolean, says: string) =>
     checks.push({ check, isOk, says })
@@ -99,7 +99,7 @@ async function endpointsOf(ctx: BillingContext): Promise<Endpoints> {
   try {
     const all = await listWebhookEndpoints(ctx)
     const urls = all.flatMap(({ url, status }) =>
-      status === 'enabled' && URL.canParse(url) ? new URL(url).href : [],
+      status === 'enabled' ? (parseUrl(url)?.href ?? []) : [],
     )
     const ours = urls.find((url) => new URL(url).host === ctx.appUrl.host)
     return { urls, ours, failed: null }

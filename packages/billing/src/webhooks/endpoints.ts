@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core'
 import type Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
@@ -127,7 +128,7 @@ function differenceOf(
 const LOCAL = ['localhost', '127.0.0.1', '[::1]']
 
 function requireAddress(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null
+  const url = parseUrl(text)
   const isSafe =
     url?.protocol === 'https:' || (url?.protocol === 'http:' && LOCAL.includes(url.hostname))
   if (url && isSafe && !url.username && !url.hash) return url.href
@@ -137,4 +138,4 @@ function requireAddress(text: string): string {
   )
 }
 
-const hrefOf = (url: string): string => (URL.canParse(url) ? new URL(url).href : url)
+const hrefOf = (url: string): string => parseUrl(url)?.href ?? url

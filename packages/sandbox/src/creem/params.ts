@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core'
 import type { Context as HonoContext } from 'hono'
 import { CreemApiError } from './objects.ts'
 
@@ -16,7 +17,7 @@ export type Form = Record<string, Kind | `${Kind}!`>
 const FITS: Record<Kind, (value: unknown) => boolean> = {
   flag: (value) => typeof value === 'boolean',
   text: (value) => typeof value === 'string' && value !== '',
-  url: (value) => typeof value === 'string' && URL.canParse(value),
+  url: (value) => typeof value === 'string' && parseUrl(value) !== null,
   whole: (value) => Number.isSafeInteger(value),
   object: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseUrl } from '@repo/core'
 import type { Metadata } from './base-objects.ts'
 import { invalid, malformed, missing } from './errors.ts'
 
@@ -167,7 +168,7 @@ export class Params {
   url(key: string): string | null | undefined {
     const value = this.text(key)
     if (value === undefined || value === null) return value
-    const protocol = URL.canParse(value) ? new URL(value).protocol : ''
+    const protocol = parseUrl(value)?.protocol
     if (protocol === 'http:' || protocol === 'https:') return value
     throw invalid(
       'Not a valid URL. URLs must begin with http or https.',
