@@ -142,7 +142,8 @@ export const pullOrders = command('pullOrders', pull.pullOrders, filters(SINCE))
 
 /**
  * Compares orders with the provider and the ledger. The nightly comparison saves its place, so that it
- * continues after a stop. A comparison with `since` or an operator starts from the beginning each time.
+ * continues after a stop. Of the ledger it reads what changed since the last comparison, and 20,000 older orders and
+ * transactions from where the last comparison stopped; with `since`, everything that changed since then. A comparison with `since` or an operator starts from the beginning each time.
  */
 export const reconcileOrders = command('reconcileOrders', reconcile.reconcileOrders, filters(SINCE))
 

@@ -6,10 +6,16 @@
  * @module
  */
 
-import { atomically, type Db, Prisma } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { type Run, type RunOutcome, unkept, withRun } from '../sync/repair-run.ts'
 import { inSpan } from '../telemetry.ts'
+import {
+  compareLedger,
+  isLedgerDone,
+  type LedgerPlace,
+  ledgerBeginning,
+  stillWithoutTransaction,
+} from './compare-ledger.ts'
 import { beginning, comparePages, type Place, type PlaceDay } from './compare-pages.ts'
 import { mend } from './their-payments.ts'
 import type { ReconcileOrdersOptions, Totals } from './totals.ts'
@@ -38,9 +44,12 @@ export interface OrdersReport extends OrderRates {
   since: Date
   /** Number of payments that were compared. */
   payments: number
-  /** Ids of paid orders of any age whose credits are missing in the ledger. */
+  /**
+   * Ids of paid orders whose credits are missing in the ledger: among those that changed since the last comparison
+   * (or since `since`), and among 20,000 older orders, from where the last comparison stopped.
+   */
   paidWithoutTransaction: string[]
-  /** Ids of credit transactions of any age without a completed order of their owner. */
+  /** Ids of credit transactions without a completed order of their owner, found in the same way. */
   transactionsWithoutOrder: string[]
   /** Ids of orders whose payment differs at the provider. */
   differing: string[]
@@ -72,17 +81,20 @@ export function reconcileOrders(
   return inSpan('reconcile orders', {}, async (span) => {
     const since = options.since ?? new Date(ctx.clock.now().getTime() - WINDOW_MS)
     let place = beginning(since)
+    let ledger: LedgerPlace | null = null
     const work = async (run: Run<Place>) => {
       place = run.position ?? place
-      return comparePages(ctx, run, place, options)
+      // Saved, so that a run that was stopped in the ledger does not compare the payments again.
+      if (!(await comparePages(ctx, run, place, options)) || !(await run.save(place))) return false
+      ledger = await ledgerOf(ctx, options)
+      return ledger !== null
     }
-    const isAsked = options.since !== undefined || options.operator !== undefined
-    const outcome = isAsked
+    const outcome = isAsked(options)
       ? (await work(unkept<Place>(options)))
         ? 'done'
         : 'stopped'
       : await withRun<Place>(ctx, 'reconcileOrders', options, work)
-    const report = await reportOf(ctx, place, outcome, options)
+    const report = await reportOf(ctx, { place, ledger, outcome }, options)
     span.setAttribute(
       'tollgate.differences',
       report.differing.length + report.paidWithoutTransaction.length,
@@ -92,23 +104,53 @@ export function reconcileOrders(
   })
 }
 
+/** Compares the ledger, and returns what was found once all is compared. Null: the run was stopped. */
+async function ledgerOf(
+  ctx: BillingContext,
+  options: ReconcileOrdersOptions,
+): Promise<LedgerPlace | null> {
+  if (isAsked(options)) {
+    const place = ledgerBeginning(ctx, null, options.since)
+    return (await compareLedger(ctx, unkept<LedgerPlace>(options), place)) ? place : null
+  }
+  let place: LedgerPlace | null = null
+  const outcome = await withRun<LedgerPlace>(ctx, 'reconcileLedger', options, async (run) => {
+    const last = run.position
+    place = last && !isLedgerDone(last) ? last : ledgerBeginning(ctx, last)
+    if (!(await compareLedger(ctx, run, place))) return false
+    run.keep(place)
+    return true
+  })
+  return outcome === 'done' ? place : null
+}
+
+/** Whether a person asked for the comparison. It then begins anew and saves no position. */
+const isAsked = ({ since, operator }: ReconcileOrdersOptions): boolean =>
+  since !== undefined || operator !== undefined
+
+interface Compared {
+  place: Place
+  /** Null: the ledger is not compared to its end. */
+  ledger: LedgerPlace | null
+  outcome: RunOutcome
+}
+
 async function reportOf(
   ctx: BillingContext,
-  place: Place,
-  outcome: RunOutcome,
+  { place, ledger, outcome }: Compared,
   options: ReconcileOrdersOptions,
 ): Promise<OrdersReport> {
   const since = new Date(place.since)
   const skipped = new Set(place.skipped)
-  const lost = outcome === 'done' ? await paidWithoutTransaction(ctx) : []
+  const lost = ledger?.paidWithoutTransaction ?? []
   for (const id of lost) await mend(ctx, id, options, skipped)
-  const paidWithout = lost.length > 0 ? await paidWithoutTransaction(ctx) : lost
+  const paidWithout = lost.length > 0 ? await stillWithoutTransaction(ctx, lost) : lost
   const mended = [...place.mended, ...lost]
   return {
     since,
     payments: place.payments,
     paidWithoutTransaction: paidWithout,
-    transactionsWithoutOrder: outcome === 'done' ? await transactionsWithoutOrder(ctx) : [],
+    transactionsWithoutOrder: ledger?.transactionsWithoutOrder ?? [],
     differing: place.differing,
     withoutOrder: place.withoutOrder,
     mended: mended.filter((id) => !paidWithout.includes(id) && !place.differing.includes(id)),
@@ -128,35 +170,6 @@ function tell(ctx: BillingContext, report: OrdersReport): void {
   for (const id of new Set([...paidWithoutTransaction, ...differing])) {
     ctx.alert({ code: 'order_needs_attention', id, reason: 'differs' })
   }
-}
-
-/** Runs a query with enough `work_mem` for a hash of either table. On disk the query takes ten times as long. */
-function inMemory<Row>({ db }: BillingContext, sql: Prisma.Sql): Promise<Row[]> {
-  const work = async (tx: Db) => {
-    await tx.$executeRaw`SELECT set_config('work_mem', '256MB', true)`
-    return tx.$queryRaw<Row[]>(sql)
-  }
-  return atomically(db, work, { timeoutMs: 60 * 60_000 })
-}
-
-async function paidWithoutTransaction(ctx: BillingContext): Promise<string[]> {
-  const asked = Prisma.sql`
-    SELECT o."id" FROM "Order" o
-    WHERE o."status" = 'completed' AND o."credits" > 0 AND o."paymentId" IS NOT NULL
-      AND NOT EXISTS (SELECT FROM "CreditTransaction" t WHERE t."ownerId" = o."ownerId"
-        AND t."idempotencyKey" = 'order:' || o."id" || ':fulfil' AND t."amount" = o."credits")
-    ORDER BY o."id"`
-  return (await inMemory<{ id: string }>(ctx, asked)).map(({ id }) => id)
-}
-
-async function transactionsWithoutOrder(ctx: BillingContext): Promise<string[]> {
-  const asked = Prisma.sql`
-    SELECT t."id" FROM "CreditTransaction" t
-    WHERE t."type" = 'purchase' AND t."idempotencyKey" LIKE 'order:%:fulfil'
-      AND NOT EXISTS (SELECT FROM "Order" o WHERE o."id" = split_part(t."idempotencyKey", ':', 2)
-        AND o."ownerId" = t."ownerId" AND o."status" = 'completed')
-    ORDER BY t."id"`
-  return (await inMemory<{ id: bigint }>(ctx, asked)).map(({ id }) => `${id}`)
 }
 
 async function totalsOf(

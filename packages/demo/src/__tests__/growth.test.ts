@@ -82,7 +82,6 @@ const NIGHTLY = [
     relation: /^Credit\w+$/,
     statement: /"expected"::text AS "expected", "found"::text AS "found"/,
   },
-  { relation: /^CreditTransaction$/, statement: /LIKE 'order:%:fulfil'/ },
 ]
 const isNightly = (of: string, text: string) =>
   NIGHTLY.some(({ relation, statement }) => relation.test(of) && statement.test(text))
