@@ -142,7 +142,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   const livemode = once(() => {
     if (options.livemode !== undefined) return options.livemode
     if (options.stripe) return livemodeOf(options.stripe)
-    if (options.provider?.name === 'local') return false
+    if (options.provider?.capabilities.takesMoney === false) return false
     return readPayments().environment === 'production'
   })
   const given = options.stripe ?? stripe

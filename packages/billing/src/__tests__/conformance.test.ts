@@ -2,30 +2,21 @@
 
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import type { Effect, EffectHandlers, EffectName } from '../index.ts'
+import { EFFECT_NAMES } from '../effects/names.ts'
+import type { Effect, EffectHandlers } from '../index.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 
 const DAY = 86_400_000
-
-const NAMES: EffectName[] = [
-  'subscription.activated',
-  'subscription.ended',
-  'subscription.trial_will_end',
-  'invoice.paid',
-  'invoice.payment_failed',
-  'invoice.payment_action_required',
-  'payment.succeeded',
-  'refund.succeeded',
-  'dispute.created',
-  'dispute.closed',
-]
 
 describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
   let h: Harness
   let taken: Effect[] = []
   const clock = createTestClock(new Date())
   const effects = Object.fromEntries(
-    NAMES.map((name) => [name, async (_: unknown, effect: Effect) => void taken.push(effect)]),
+    EFFECT_NAMES.map((name) => [
+      name,
+      async (_: unknown, effect: Effect) => void taken.push(effect),
+    ]),
   ) as EffectHandlers
   beforeAll(async () => {
     h = await createHarness(inject('postgres'), { apiVersion, clock, settings: { effects } })
@@ -215,6 +206,8 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(told(ownerId).sort()).toEqual([
       'dispute.closed',
       'dispute.created',
+      'order.completed',
+      'order.refunded',
       'payment.succeeded',
       'refund.succeeded',
     ])

@@ -1,9 +1,9 @@
 /** The credits of a plan come once a month, and roll over by its rule. */
 
+import { monthsAfter } from '@repo/core'
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling, definePlans } from '../index.ts'
-import { monthsAfter } from '../months.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createHarness, type Harness } from './harness.ts'
 import { poison } from './poison.ts'

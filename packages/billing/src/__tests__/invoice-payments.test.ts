@@ -1,9 +1,9 @@
 /** Invoices that several payments paid, that were paid past Stripe, or that wait for an hour: rows, orders, credits. */
 
+import { monthsAfter } from '@repo/core'
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { definePlans, defineProducts } from '../index.ts'
-import { monthsAfter } from '../months.ts'
 import { ledgerViolations } from '../testing.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 

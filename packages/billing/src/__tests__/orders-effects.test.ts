@@ -1,11 +1,11 @@
 /** What hangs on a plan that another provider than Stripe bills: handlers, mails, the plan's own credits. */
 
+import { monthsAfter } from '@repo/core'
 import { createTestClock } from '@repo/core/testing'
 import { createOutbox } from '@repo/email/testing'
 import { runPending } from '@repo/jobs'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { definePlans, defineProducts, type Effect, type EffectHandlers } from '../index.ts'
-import { monthsAfter } from '../months.ts'
 import type { LocalProvider } from '../providers/local/provider.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createShop, type Shop } from './orders-harness.ts'

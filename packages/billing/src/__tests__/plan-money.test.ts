@@ -1,9 +1,9 @@
 /** The credits of a plan follow the money of their payment, at every provider. */
 
+import { monthsAfter } from '@repo/core'
 import { createTestClock } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { definePlans, defineProducts } from '../index.ts'
-import { monthsAfter } from '../months.ts'
 import { ledgerViolations } from '../testing.ts'
 import { createHarness, type Harness } from './harness.ts'
 import { createShop, type Shop } from './orders-harness.ts'

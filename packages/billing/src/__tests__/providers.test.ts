@@ -1,6 +1,8 @@
 /** One suite against all three providers, each over its real transport. */
 
-import { describe, inject, test } from 'vitest'
+import { createTestDatabase } from '@repo/db/testing'
+import { describe, expect, inject, test } from 'vitest'
+import { PROVIDER_NAMES } from '../provider-name.ts'
 import { effectsConformance, providerConformance } from '../testing.ts'
 import { API_VERSIONS } from './harness.ts'
 import { creemMarket, effectsSubject, localMarket, stripeMarket } from './orders-markets.ts'
@@ -22,4 +24,17 @@ describe.each([
   effectsConformance({ describe, test }, async (effects) =>
     effectsSubject(await open(inject('postgres'), { effects })),
   )
+})
+
+test('the database takes orders and subscriptions of exactly these providers', async () => {
+  const { db, drop } = await createTestDatabase(inject('postgres'))
+  const checks = await db.$queryRaw<{ table: string; text: string }[]>`
+    SELECT conrelid::regclass::text AS "table", pg_get_constraintdef(oid) AS "text" FROM pg_constraint
+    WHERE conname IN ('Order_provider_check', 'Subscription_provider_check')`
+  expect(checks.map(({ table }) => table).sort()).toEqual(['"Order"', '"Subscription"'])
+  for (const { text } of checks) {
+    const names = [...text.matchAll(/'(\w+)'::text/g)].map(([, name]) => name)
+    expect([...new Set(names)].sort()).toEqual([...PROVIDER_NAMES].sort())
+  }
+  await drop()
 })

@@ -8,14 +8,13 @@
  * @module
  */
 
-import { isTollgateError } from '@repo/core'
+import { isTollgateError, monthsAfter } from '@repo/core'
 import { atomically, type Db, type Prisma } from '@repo/db'
 import type { PlanCredits } from '../catalog/plan-credits.ts'
 import { soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
 import { creditTypeOf, priorityOf } from '../credit-input.ts'
 import type { Effect, PaidFor } from '../effects/facts.ts'
-import { monthsAfter } from '../months.ts'
 import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
 import { isolated, type SweepOptions } from '../sweep.ts'

@@ -7,10 +7,9 @@
  * @module
  */
 
-import { isTollgateError } from '@repo/core'
+import { isTollgateError, monthsAfter } from '@repo/core'
 import type { Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
-import { monthsAfter } from '../months.ts'
 import { clawBackCredits, restoreCredits } from './changes.ts'
 import { type ClawedBack, clawbackOf, type Paid } from './clawback.ts'
 import { monthKey } from './months.ts'

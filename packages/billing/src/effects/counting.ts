@@ -6,21 +6,8 @@
  */
 
 import type { Database, Db } from '@repo/db'
-import type { Effect, EffectHandlers, EffectName } from './facts.ts'
-
-/** The effects that are counted. */
-const NAMES: readonly EffectName[] = [
-  'subscription.activated',
-  'subscription.ended',
-  'subscription.trial_will_end',
-  'invoice.paid',
-  'invoice.payment_failed',
-  'invoice.payment_action_required',
-  'payment.succeeded',
-  'refund.succeeded',
-  'dispute.created',
-  'dispute.closed',
-]
+import type { Effect, EffectHandlers } from './facts.ts'
+import { EFFECT_NAMES } from './names.ts'
 
 /** How often each effect's handler ran and was committed, by key. */
 export type EffectCalls = ReadonlyMap<string, number>
@@ -36,7 +23,7 @@ export function countingEffects(fails: (key: string) => boolean = () => false): 
     await tx.$executeRaw`INSERT INTO "DrillCall" ("key") VALUES (${key})`
     if (fails(key)) throw new Error('The handler fails because the test wants it to.')
   }
-  return Object.fromEntries(NAMES.map((name) => [name, handler]))
+  return Object.fromEntries(EFFECT_NAMES.map((name) => [name, handler]))
 }
 
 /** The committed calls of handlers, by key. */

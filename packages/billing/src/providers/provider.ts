@@ -131,6 +131,8 @@ export interface PaymentPage {
 
 /** What a provider supports. */
 export interface ProviderCapabilities {
+  /** False: no money moves, also in production. */
+  readonly takesMoney: boolean
   /** False: a refund always covers all that is left of the payment. */
   readonly partialRefunds: boolean
   /** False: an open checkout stays open until the provider closes it. */

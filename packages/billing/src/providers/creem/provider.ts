@@ -188,6 +188,7 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
     capabilities: {
       partialRefunds: false,
       expiresCheckouts: false,
+      takesMoney: true,
       keys: 'process',
       listsEvents: false,
     },

@@ -8,12 +8,11 @@
  */
 
 import { randomBytes, randomUUID } from 'node:crypto'
-import { type Clock, systemClock } from '@repo/core'
+import { type Clock, monthsAfter, systemClock } from '@repo/core'
 import { requireAmount } from '../../amounts.ts'
 import type { Interval } from '../../catalog/plans.ts'
 import type { SoldProduct } from '../../catalog/products.ts'
 import { BillingError } from '../../errors.ts'
-import { monthsAfter } from '../../months.ts'
 import { createKeys } from '../keys.ts'
 import {
   type CheckoutInput,
@@ -234,6 +233,7 @@ export function createLocalProvider(options: LocalOptions): LocalProvider {
     capabilities: {
       partialRefunds: true,
       expiresCheckouts: true,
+      takesMoney: false,
       keys: 'provider',
       listsEvents: true,
     },
@@ -320,9 +320,5 @@ interface Running extends ProviderSubscription {
 }
 
 /** `date` plus one interval, on the day of the month of `anchor`. */
-function after(date: Date, anchor: Date, interval: Interval): Date {
-  const next = monthsAfter(date, interval === 'year' ? 12 : 1)
-  const lastDay = new Date(Date.UTC(next.getUTCFullYear(), next.getUTCMonth() + 1, 0)).getUTCDate()
-  next.setUTCDate(Math.min(anchor.getUTCDate(), lastDay))
-  return next
-}
+const after = (date: Date, anchor: Date, interval: Interval): Date =>
+  monthsAfter(date, interval === 'year' ? 12 : 1, anchor)

@@ -89,6 +89,7 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
     capabilities: {
       partialRefunds: true,
       expiresCheckouts: true,
+      takesMoney: true,
       keys: 'provider',
       listsEvents: true,
     },

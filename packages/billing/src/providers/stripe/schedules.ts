@@ -7,6 +7,7 @@
  * @module
  */
 
+import { monthsAfter } from '@repo/core'
 import type Stripe from 'stripe'
 import { BillingError, isBillingError } from '../../errors.ts'
 import { ask } from './client.ts'
@@ -250,12 +251,7 @@ function intervalAfter(
   recurring: Stripe.Price['recurring'],
 ): number {
   const months = (recurring?.interval === 'year' ? 12 : 1) * (recurring?.interval_count ?? 1)
-  const end = new Date(start * 1000)
   // With an anchor on the 31st, a period that began on 28 February ends on 31 March.
-  const day = new Date((anchor ?? start) * 1000).getUTCDate()
-  end.setUTCDate(1)
-  end.setUTCMonth(end.getUTCMonth() + months)
-  const lastDay = new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() + 1, 0)).getUTCDate()
-  end.setUTCDate(Math.min(day, lastDay))
+  const end = monthsAfter(new Date(start * 1000), months, new Date((anchor ?? start) * 1000))
   return Math.floor(end.getTime() / 1000)
 }
