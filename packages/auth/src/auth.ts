@@ -4,46 +4,41 @@
  * @module
  */
 
-import { createLogger, isTollgateError, lazy, requireId, toResponse } from '@repo/core'
+import { createLogger, lazy, requireId, toResponse } from '@repo/core'
+import { createRateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { createBacklogWatch } from '@repo/jobs'
-import type { AuthContext } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { tellOf } from './account/alerts.ts'
-import { deleteUserNow } from './account/deletion.ts'
 import { exportOf, type UserExport } from './account/export.ts'
-import { isRecent } from './account/reauthenticate.ts'
+import { isRecent } from './account/recent.ts'
+import { createRecorder } from './audit/recorder.ts'
 import { createBackground } from './background.ts'
-import { createBetterAuth } from './better-auth.ts'
 import { createKeys } from './database/keys.ts'
 import { withEnv } from './env.ts'
 import { AuthError } from './errors.ts'
 import { createEvents } from './events.ts'
-import { answerOf, plainErrors, sentencesOf } from './http/answers.ts'
-import { checkRequest, conflictOf, withHeaders } from './http/border.ts'
-import { createFieldCheck } from './http/fields.ts'
+import { checkProxies, createAddressOf } from './http/addresses.ts'
+import { type ApiLimits, limitRequest } from './http/api-limits.ts'
 import { type FormAction, runFormAction } from './http/forms.ts'
-import { sameSiteHop } from './http/hop.ts'
-import { type ApiLimits, limitRequest } from './http/limits.ts'
-import { notStored } from './http/no-store.ts'
-import { createProtection } from './http/protection.ts'
-import { createHandler, type Routed } from './http/router.ts'
+import { createLazyApi } from './http/lazy-api.ts'
 import type { Auth, AuthUser } from './instance.ts'
 import { JOBS } from './job-names.ts'
 import { authCron, createJobs } from './jobs.ts'
-import { type GivenAuthOptions, requireOrigin } from './options.ts'
-import { refusalOf } from './organization/refusals.ts'
+import { mail } from './mail/mail-payload.ts'
+import type { Mails } from './mail/mail-requests.ts'
+import { checkOptions, type GivenAuthOptions, requireOrigin } from './options.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import {
   createOAuthClient,
   type NewOAuthClient,
   type OAuthClientKeys,
-} from './programs/oauth-server.ts'
-import { createCookieKeys, translatedResponse, withCookieKeys } from './session/cookie-keys.ts'
-import { cookiesAt, readCookie } from './session/cookies.ts'
+} from './programs/oauth-options.ts'
+import type { Server } from './server.ts'
+import { createCookieKeys } from './session/cookie-keys.ts'
 import { createGuards, type Guards } from './session/session.ts'
-import { createSessionTokens, type SessionTokens } from './session/session-tokens.ts'
-import { type ConfirmationState, confirmationState } from './sign-in/confirmation.ts'
+import { createSessionTokens } from './session/session-tokens.ts'
+import type { ConfirmationState } from './sign-in/confirmation.ts'
 
 /** The jobs that send mails. */
 const MAIL_JOBS = [JOBS[0].name]
@@ -73,47 +68,73 @@ export function createAuth<P extends string = Permission, R extends string = Org
 ): Auth<P, R> {
   const options = withEnv(given)
   const baseURL = requireOrigin(options.baseURL)
-  if (options.secret.length < 32) {
-    throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
-  }
+  checkOptions(options)
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db
   const keys = createKeys(options.secret)
   const cookies = createCookieKeys(keys, baseURL)
-  const protection = createProtection({
-    options,
-    keys,
-    baseURL,
+  const addressOf = createAddressOf(options)
+  checkProxies(options, baseURL, logger)
+  const limiter = createRateLimiter({
+    db: database,
+    redisUrl: options.redisUrl,
+    secret: keys.rateLimit,
+    logger: options.logger,
+  })
+  const record = createRecorder({
+    db: database,
+    addressOf,
     logger,
-    endpoints: () => betterAuthInstance.api,
     onEntry: (entry) =>
       background.run('alert', () => tellOf({ db: database, limiter, mails }, entry)),
   })
-  const { addressOf, addresses, limiter } = protection
-  const tokens: SessionTokens = createSessionTokens({
+  let loading: Promise<Server> | undefined
+  /** Better Auth with its endpoints, loaded at the first call. */
+  const server = (): Promise<Server> => {
+    loading ??= loadServer().catch((error: unknown) => {
+      loading = undefined
+      throw error
+    })
+    return loading
+  }
+  const loadServer = async () => {
+    const { createServer } = await import('./server.ts')
+    const roles = (options.access?.roles ?? defaultRoles) as Roles<string, string>
+    const { run } = background
+    const shared = { options, keys, baseURL, db: database, logger, run, cookies, tokens, roles }
+    const made = await createServer({ ...shared, addressOf, limiter, record, tell })
+    fill(made.api)
+    return made
+  }
+  const { api, fill } = createLazyApi<Auth['api']>(async () => (await server()).api)
+  const mails: Mails = {
+    request: async (...given) => (await server()).mails.request(...given),
+    work: {
+      parse: (payload) => mail.parse(payload),
+      run: async (...given) => (await server()).mails.work.run(...given),
+    },
+  }
+  const handler = async (req: Request): Promise<Response> => {
+    let loaded: Server
+    try {
+      loaded = await server()
+    } catch (error) {
+      logger.error({ error }, 'Better Auth could not be loaded')
+      return toResponse(error)
+    }
+    return loaded.handler(req)
+  }
+  const tokens = createSessionTokens({
     options,
     cookies,
     db: database,
     origin: baseURL,
     logger,
-    context: async () => (await betterAuthInstance.$context) as unknown as AuthContext,
-    handler: (req) => handler(req),
-    record: (entry, req) => background.run('audit', () => protection.record(entry, req)),
+    context: async () => (await server()).context(),
+    handler,
+    record: (entry, req) => background.run('audit', () => record(entry, req)),
   })
-  const { instance: betterAuthInstance, mails } = createBetterAuth({
-    options,
-    keys,
-    baseURL,
-    logger,
-    run: background.run,
-    tokens,
-    roles: (options.access?.roles ?? defaultRoles) as Roles<string, string>,
-    protection,
-  })
-  const routed = createHandler(betterAuthInstance as unknown as Routed)
-  const api = plainErrors(withCookieKeys(betterAuthInstance.api, cookies))
-  const fields = createFieldCheck(betterAuthInstance.api, '/api/auth')
   const { getSession, ...sessions } = tokens.sessions
 
   const access = options.access ?? (defaultAccess as unknown as Access<P, R>)
@@ -133,36 +154,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
     jobs: MAIL_JOBS,
     advice: 'Start a worker with auth.jobs, or call runPending: until then no mail is sent.',
   })
-  const tell = (req: Request) => {
-    if (req.method !== 'POST' && !isCallback(req)) return
+  const tell = () => {
     background.run('events', events.deliver)
     background.run('backlog', backlog.look)
   }
-  const reply = async (req: Request): Promise<Response> => {
-    // A request that `checkRequest` refuses has changed nothing, so it sets off no events.
-    let isChecked = false
-    try {
-      const hop = options.oauth && isAuthorization(req) ? sameSiteHop(req) : null
-      if (hop) return hop
-      const checked = addresses.tell(await checkRequest(req, baseURL, fields))
-      isChecked = true
-      const headers = await cookies.inward(checked.headers)
-      const answer = await routed(withHeaders(checked, headers))
-      return await translatedResponse(answer, cookies.outward)
-    } catch (thrown) {
-      const refusal = refusalOf(thrown)
-      if (refusal) return Response.json(refusal.body, { status: refusal.statusCode })
-      const error = conflictOf(thrown)
-      if (!isTollgateError(error) || error.status === 500) {
-        logger.error({ error }, 'a request to auth failed')
-      }
-      return toResponse(error)
-    } finally {
-      if (isChecked) tell(req)
-    }
-  }
-  const handler = async (req: Request) =>
-    notStored(req, await answerOf(await reply(req), isCallback(req), baseURL))
 
   return {
     ...guards,
@@ -173,7 +168,10 @@ export function createAuth<P extends string = Permission, R extends string = Org
       baseURL,
     }),
     api,
-    errorCodes: sentencesOf(betterAuthInstance.$ERROR_CODES),
+    errorCodes: async () => (await server()).errorCodes,
+    async load(): Promise<void> {
+      await server()
+    },
     async getUser(req: Request): Promise<AuthUser | null> {
       const session = await guards.getSession(req)
       if (!session) return null
@@ -193,11 +191,12 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const document = await exportOf(database, userId, sessionId)
       if (!document) throw new AuthError('not_authenticated', 'Nobody is signed in.')
       const entry = { action: 'user_exported', userId, actorId: userId, sessionId } as const
-      await protection.record(entry, req)
+      await record(entry, req)
       return document
     },
     async deleteUser(userId: string): Promise<void> {
       requireId('The user id', userId)
+      const { deleteUserNow } = await import('./account/deletion.ts')
       const { organizationIds } = await deleteUserNow(deletion, userId)
       if (organizationIds.length > 0) {
         const named = organizationIds.join(', ')
@@ -210,11 +209,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
       await tokens.settle()
     },
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
-      const name = `${cookiesAt(baseURL).prefix}.sign_up`
-      const cookie = readCookie(req, name)
-      const signUpId = cookie && (await cookies.signerOf(name).open(cookie))
-      const rows = (await betterAuthInstance.$context) as unknown as AuthContext
-      return confirmationState(rows, token, signUpId)
+      return (await server()).confirmation(req, token)
     },
     async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
       const userId = (await guards.getSession(req))?.userId ?? null
@@ -222,7 +217,7 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
       const { role } = await requireRecent(req)
-      if (role === 'ADMIN') return createOAuthClient(api, req, client)
+      if (role === 'ADMIN') return createOAuthClient((await server()).api, req, client)
       throw new AuthError('insufficient_role', `ADMIN is required, but the role is ${role}.`)
     },
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
@@ -347,12 +342,3 @@ export const exportUser: Auth['exportUser'] = (req) => auth.exportUser(req)
 export const deleteUser: Auth['deleteUser'] = (userId) => auth.deleteUser(userId)
 /** Counts a request to the host's own API. Returns the `RateLimit-…` headers. @throws RateLimitError (429) */
 export const rateLimit: Auth['rateLimit'] = (req, limits) => auth.rateLimit(req, limits)
-
-/** Whether a provider answers to a sign-in, which may create a user. */
-const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
-
-/**
- * Whether another program sent the user here. The browser sends the session's strict cookies only after a
- * same-site hop.
- */
-const isAuthorization = (req: Request) => new URL(req.url).pathname === '/api/auth/oauth2/authorize'

@@ -11,10 +11,11 @@ import type { AuthContext, BetterAuthOptions } from 'better-auth'
 // The minimal build leaves out Kysely, because all queries go through Prisma.
 import { betterAuth } from 'better-auth/minimal'
 import { jwt } from 'better-auth/plugins/jwt'
-import { endAccess, notedBeginnings } from './account/access-end.ts'
+import { notedBeginnings } from './account/access-end.ts'
+import { endAccess } from './account/end-access.ts'
 import { rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
-import { RECENT_SECONDS } from './account/reauthenticate.ts'
+import { RECENT_SECONDS } from './account/recent.ts'
 import { endStarted, withdrawSent } from './account/rows.ts'
 import { audit } from './audit/audit.ts'
 import type { Background } from './background.ts'
@@ -35,7 +36,7 @@ import { cookiesAt } from './session/cookies.ts'
 import { limitOldSessions } from './session/old-sessions.ts'
 import { refusePending } from './session/pending.ts'
 import { sessionEnds } from './session/session-ends.ts'
-import type { SessionTokens } from './session/session-tokens.ts'
+import type { TokenHooks } from './session/token-hooks.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './sign-in/confirmation.ts'
 import { proveByReset } from './sign-in/linking.ts'
 import type { MagicLinkOptions } from './sign-in/magic-link.ts'
@@ -47,7 +48,7 @@ import { RESET_MINUTES } from './sign-in/resets.ts'
 import { passwordEndpoints } from './sign-in/same-answers.ts'
 import { providerSignUp, signUps } from './sign-in/sign-ups.ts'
 import { unproven } from './sign-in/unproven.ts'
-import { waysIn } from './sign-in/ways-in.ts'
+import { type OAuthServer, waysIn } from './sign-in/ways-in.ts'
 
 /** The parts that a Better Auth instance is made of. */
 export interface Parts {
@@ -56,9 +57,11 @@ export interface Parts {
   baseURL: string
   logger: Logger
   run: Background['run']
-  tokens: SessionTokens
+  tokens: TokenHooks
   roles: Roles<string, string>
   protection: Protection
+  /** Makes the plugins of the option `oauth`. Null without the option. */
+  oauthServer: OAuthServer | null
 }
 
 /** Makes the Better Auth instance, and the mails that it queues. */
@@ -71,6 +74,7 @@ export function createBetterAuth({
   tokens,
   roles,
   protection,
+  oauthServer,
 }: Parts) {
   const { passwords } = protection
   const days = accountDays(options)
@@ -163,6 +167,7 @@ export function createBetterAuth({
       jwt(tokens.jwt),
       ...waysIn({
         options,
+        oauthServer,
         keys,
         origin: baseURL,
         db: options.db ?? db,

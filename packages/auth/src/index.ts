@@ -53,9 +53,9 @@ export { createEdge, type Edge, type EdgeOptions } from './edge.ts'
 export { authEnv, authFromEnv } from './env.ts'
 export { AuthError, type AuthErrorCode } from './errors.ts'
 export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
+export type { ApiLimits } from './http/api-limits.ts'
 export { type FormAction, safePath } from './http/forms.ts'
 export { sameSiteHop } from './http/hop.ts'
-export type { ApiLimits } from './http/limits.ts'
 export type { Auth, AuthHandler, AuthUser } from './instance.ts'
 export {
   type Credentials,
@@ -87,7 +87,7 @@ export type {
   NewOAuthClient,
   OAuthClientKeys,
   OAuthServerOptions,
-} from './programs/oauth-server.ts'
+} from './programs/oauth-options.ts'
 export type { Session } from './session/caller.ts'
 export type {
   Guards,
@@ -98,5 +98,5 @@ export type {
 } from './session/session.ts'
 export type { SessionInfo } from './session/sessions.ts'
 export type { ConfirmationState } from './sign-in/confirmation.ts'
-export type { OidcProvider, OidcProviders } from './sign-in/oidc.ts'
+export type { OidcProvider, OidcProviders } from './sign-in/oidc-options.ts'
 export type { MicrosoftKeys, ProviderKeys } from './sign-in/providers.ts'

@@ -9,10 +9,10 @@ import type { CronEntry, JobDefinition } from '@repo/core'
 import type { Can } from './access.ts'
 import type { UserExport } from './account/export.ts'
 import type { createBetterAuth } from './better-auth.ts'
+import type { ApiLimits } from './http/api-limits.ts'
 import type { FormAction } from './http/forms.ts'
-import type { ApiLimits } from './http/limits.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import type { NewOAuthClient, OAuthClientKeys } from './programs/oauth-server.ts'
+import type { NewOAuthClient, OAuthClientKeys } from './programs/oauth-options.ts'
 import type { Guards } from './session/session.ts'
 import type { Sessions } from './session/sessions.ts'
 import type { ConfirmationState } from './sign-in/confirmation.ts'
@@ -47,10 +47,18 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
   baseURL: string
   /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
   handler: AuthHandler
-  /** Better Auth's server functions, for everything that has no guard or form here. */
+  /**
+   * Better Auth's server functions, for everything that has no guard or form here. The first call loads Better Auth;
+   * before that, the object lists no functions. A name without a function is a TypeError when it is called.
+   */
   api: ReturnType<typeof createBetterAuth>['instance']['api']
   /** The codes in the handler's answers that come from Better Auth, each with its message. */
-  errorCodes: Readonly<Record<string, string>>
+  errorCodes(): Promise<Readonly<Record<string, string>>>
+  /**
+   * Loads Better Auth, which otherwise the first request to an endpoint does. A server that runs for long calls it when
+   * it starts; a host that reads sessions only never needs it.
+   */
+  load(): Promise<void>
   /** The signed-in user with name and address; null if nobody is signed in. */
   getUser(req: Request): Promise<AuthUser | null>
   /**

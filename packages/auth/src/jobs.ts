@@ -7,21 +7,19 @@
 import { defineJob, type JobDefinition } from '@repo/core'
 import { db } from '@repo/db'
 import type { CronEntry } from '@repo/jobs'
-import { type DeletionParts, deleteDueUsers } from './account/deletion.ts'
-import { forgetEmailChanges } from './account/email-change.ts'
+import type { DeletionParts } from './account/deletion.ts'
 import { pruneAuditLog } from './audit/audit.ts'
 import { DELIVER_EVENTS, type EventDelivery } from './events.ts'
 import { JOBS } from './job-names.ts'
 import type { Mails } from './mail/mail-requests.ts'
 import { type AnyAuthOptions, accountDays } from './options.ts'
-import { purgeExpired } from './session/expired.ts'
 import { purgeUnconfirmed } from './sign-in/unconfirmed.ts'
 
 const YEAR_DAYS = 365
 const MONTH_DAYS = 30
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Makes the job definitions for a worker. */
+/** Makes the job definitions for a worker. What needs Better Auth is loaded when its job runs. */
 export function createJobs(
   options: AnyAuthOptions,
   mails: Mails,
@@ -35,15 +33,24 @@ export function createJobs(
       parse: () => ({}),
       run: () => pruneAuditLog(options.db ?? db, options.keepAuditDays ?? YEAR_DAYS),
     },
-    'auth.purgeExpired': { parse: () => ({}), run: () => purgeExpired(options.db ?? db) },
+    'auth.purgeExpired': {
+      parse: () => ({}),
+      run: async () => (await import('./session/expired.ts')).purgeExpired(options.db ?? db),
+    },
     'auth.purgeUnconfirmed': {
       parse: () => ({}),
       run: () => purgeUnconfirmed(options.db ?? db, options.keepUnconfirmedDays ?? MONTH_DAYS),
     },
-    'auth.deleteUsers': { parse: () => ({}), run: () => deleteDueUsers(deletion) },
+    'auth.deleteUsers': {
+      parse: () => ({}),
+      run: async () => (await import('./account/deletion.ts')).deleteDueUsers(deletion),
+    },
     'auth.forgetEmailChanges': {
       parse: () => ({}),
-      run: () => forgetEmailChanges(deletion.db, undoEmailChangeDays),
+      async run() {
+        const { forgetEmailChanges } = await import('./account/email-change.ts')
+        return forgetEmailChanges(deletion.db, undoEmailChangeDays)
+      },
     },
     [DELIVER_EVENTS]: { parse: () => ({}), run: events.work },
   }

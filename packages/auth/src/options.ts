@@ -9,17 +9,17 @@ import type { AddressOptions } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type { Access } from './access.ts'
-import { GRACE_DAYS } from './account/deletion.ts'
-import { UNDO_DAYS } from './account/email-change.ts'
-import type { Bounds } from './database/bounds.ts'
+import { GRACE_DAYS, UNDO_DAYS } from './account/periods.ts'
+import { type Bounds, boundsOf } from './database/bounds.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import type { OAuthServerOptions } from './programs/oauth-server.ts'
+import { type OAuthServerOptions, requireScopes } from './programs/oauth-options.ts'
 import type { AccessTokenAlg } from './session/access-token.ts'
 import type { GivenKeys } from './session/signing-keys.ts'
 import type { IsBreached } from './sign-in/breached.ts'
-import type { OidcProviders } from './sign-in/oidc.ts'
+import { type OidcProviders, requireOidc } from './sign-in/oidc-options.ts'
+import { requireRounds } from './sign-in/password.ts'
 import type { Providers } from './sign-in/providers.ts'
 
 /** The part of `@repo/email` that auth calls. */
@@ -184,6 +184,21 @@ export const PAGES: Pages = {
   acceptInvitation: '/accept-invitation',
   signIn: '/sign-in',
   afterSignIn: '/dashboard',
+}
+
+/**
+ * Checks the options, before anything is made of them. @throws `invalid_options` for a short secret, rounds or
+ * peppers that `requireRounds` refuses, bounds or periods out of range, and a malformed provider or scope
+ */
+export function checkOptions(options: AnyAuthOptions): void {
+  if (options.secret.length < 32) {
+    throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
+  }
+  requireRounds(options)
+  boundsOf(options.bounds)
+  accountDays(options)
+  requireOidc(options.oidc)
+  if (options.oauth) requireScopes(options.oauth)
 }
 
 /** The two periods in days, with their defaults. @throws `invalid_options` */

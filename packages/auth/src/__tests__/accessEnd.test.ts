@@ -4,7 +4,7 @@
  */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { endAccess } from '../account/access-end.ts'
+import { endAccess } from '../account/end-access.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { codeOf, secretIn } from './authenticator.ts'
 import { createDevice } from './device.ts'

@@ -127,7 +127,9 @@ async function ofOurEndpoints(): Promise<Map<string, string>> {
 
 test('ERRORS.md lists every code with its status and what it means', async () => {
   const rows = new Map<string, [status: string, says: string]>()
-  for (const [code, says] of Object.entries(setup.auth.errorCodes)) rows.set(code, ['', says])
+  for (const [code, says] of Object.entries(await setup.auth.errorCodes())) {
+    rows.set(code, ['', says])
+  }
   for (const [code, says] of await ofOurEndpoints()) rows.set(code, ['', says])
   for (const [code, says] of Object.entries(GENERAL)) rows.set(code, ['', says])
   for (const [code, says] of Object.entries(OURS)) {
@@ -143,7 +145,7 @@ test('ERRORS.md lists every code with its status and what it means', async () =>
 
 Every refusal of \`auth.handler\` is \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\`, and \`message\`, which is \`detail\` again. Forms and server actions lead on with \`?error=<code>\`. Guards throw an \`AuthError\` with the same \`code\`. Answers of the OAuth server have \`error\` and \`error_description\` in place of them (RFC 6749).
 
-A code is stable and never shown to people: translate it. A refusal of Better Auth that has no code of its own gets one made of its English message. The status is given where a code has only one. \`auth.errorCodes\` has Better Auth's codes of your instance.
+A code is stable and never shown to people: translate it. A refusal of Better Auth that has no code of its own gets one made of its English message. The status is given where a code has only one. \`auth.errorCodes()\` has Better Auth's codes of your instance.
 
 This page is written by \`vitest -u\` and checked by \`errorCodes.test.ts\`.
 

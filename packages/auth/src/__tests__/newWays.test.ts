@@ -1,7 +1,7 @@
 /** A way in is added by somebody who signed in just now: a session that was left open or stolen makes none. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { RECENT_SECONDS } from '../account/reauthenticate.ts'
+import { RECENT_SECONDS } from '../account/recent.ts'
 import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { codeOf } from './authenticator.ts'
 import { createDevice } from './device.ts'

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { atomically } from '@repo/db'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RECENT_SECONDS } from '../account/reauthenticate.ts'
+import { RECENT_SECONDS } from '../account/recent.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { answered } from './endpoints.ts'
 import { CLIENT } from './github.ts'

@@ -77,6 +77,7 @@ let setupApi: Record<string, unknown> = {}
 describe('endpoints that ask for a password', () => {
   test('are those of the running handler, and each of them refuses the sixth guess', async () => {
     const auth = limited()
+    await auth.load()
     setupApi = auth.api as unknown as Record<string, unknown>
     const { cookie, email } = await setup.auth.signIn()
     const found = asking()
@@ -110,6 +111,7 @@ describe('endpoints that ask for a password', () => {
 
   test('share the limit of the account, from one address and from all', async () => {
     const processes = [limited(), limited()]
+    await processes[0]?.load()
     setupApi = processes[0]?.api as unknown as Record<string, unknown>
     const { cookie, email } = await setup.auth.signIn()
     const found = asking()

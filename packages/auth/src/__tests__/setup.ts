@@ -21,6 +21,8 @@ export function setUpAuth(options: Partial<AuthOptions> = {}): Setup {
     setup.db = database.db
     setup.url = database.url
     setup.auth = createTestAuth({ db: database.db, ...options })
+    // So that the tests can list the endpoints.
+    await setup.auth.load()
   })
   afterAll(async () => {
     await setup.auth.settled()

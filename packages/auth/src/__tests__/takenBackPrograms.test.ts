@@ -1,7 +1,7 @@
 /** An administrator takes an account back from a thief, who has registered and changed programs with it. */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { endAccess } from '../account/access-end.ts'
+import { endAccess } from '../account/end-access.ts'
 import { createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
 import { waitForLock } from './locks.ts'
 import { CALLBACK, createPrograms, RESOURCE } from './programs.ts'

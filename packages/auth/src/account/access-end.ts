@@ -64,13 +64,6 @@ export async function noteBeginning(snapshot: string): Promise<void> {
   if ((await begun.get()).snapshot === null) await begun.set({ snapshot })
 }
 
-/** Ends the user's access for all requests under way. After this, the caller deletes the rows that exist. */
-export async function endAccess(tx: Pick<Db, '$executeRaw'>, userId: string): Promise<void> {
-  await tx.$executeRaw`
-    UPDATE "User" SET "accessEndedAt" = now(), "accessEndedBy" = pg_current_xact_id()::text::bigint
-    WHERE "id" = ${userId}`
-}
-
 /**
  * Locks the user's access until the transaction ends. A write to the account then either comes before the end
  * of access, which deletes what was written, or is refused. If the user no longer exists, the foreign key

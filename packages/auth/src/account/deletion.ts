@@ -14,9 +14,6 @@ import { requireAccess } from './access-end.ts'
 import { deletionNotScheduled, notAuthenticated, organizationsNeedOwner } from './refusals.ts'
 import { endSessions, type LockedUser, lockUser } from './rows.ts'
 
-/** How many days pass from the request to the deletion. */
-export const GRACE_DAYS = 30
-
 const DAY_MS = 24 * 60 * 60 * 1000
 /** How many users are read at a time. */
 const BATCH = 200

@@ -13,16 +13,14 @@ import type { Keys } from '../database/keys.ts'
 import type { Mails } from '../mail/mail-requests.ts'
 import { distrustPrograms } from '../programs/oauth-makers.ts'
 import { invalidToken } from '../sign-in/confirmation.ts'
-import { endAccess, requireAccess } from './access-end.ts'
+import { requireAccess } from './access-end.ts'
+import { endAccess } from './end-access.ts'
 import { emailTaken, emailUnchanged, notAuthenticated, otherAccount } from './refusals.ts'
 import { closeChanges, endSessions, endStarted, lockUser } from './rows.ts'
 import { redeem } from './tokens.ts'
 
 /** How long the link that confirms a new address lasts, in minutes. */
 export const CONFIRM_MINUTES = 60
-
-/** For how many days the owner of the old address can undo a change. */
-export const UNDO_DAYS = 7
 
 const DAY_MS = 24 * 60 * 60 * 1000
 

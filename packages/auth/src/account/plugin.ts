@@ -11,7 +11,7 @@ import { createAuthEndpoint, createAuthMiddleware, isAPIError } from 'better-aut
 import { deleteSessionCookie } from 'better-auth/cookies'
 import * as z from 'zod'
 import type { AuditAction, AuditEntry } from '../audit/audit.ts'
-import type { Recorder } from '../audit/audit-hooks.ts'
+import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { mailboxOf, REFUSED_MAILS } from '../mail/mail-limits.ts'
@@ -23,11 +23,11 @@ import { confirmEmailChange, requestEmailChange, undoEmailChange } from './email
 import { exportOf } from './export.ts'
 import {
   count,
-  isRecent,
   type ReauthenticationOptions,
   reauthenticate,
   requireSession,
 } from './reauthenticate.ts'
+import { isRecent } from './recent.ts'
 import { invalidEmail, notFresh } from './refusals.ts'
 
 /** The dependencies of `accounts`. */

@@ -8,10 +8,8 @@
 import { RateLimitError, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { HookContext } from '../session/presented.ts'
+import { isRecent } from './recent.ts'
 import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refusals.ts'
-
-/** How long a sign-in counts as recent. */
-export const RECENT_SECONDS = 15 * 60
 
 /** The dependencies of `reauthenticate`. */
 export interface ReauthenticationOptions {
@@ -38,10 +36,6 @@ export async function requireSession(ctx: HookContext, db: Database) {
 
 /** A session with its user. */
 export type PresentSession = Awaited<ReturnType<typeof requireSession>>
-
-/** Whether the session's sign-in is recent. */
-export const isRecent = ({ createdAt }: { createdAt: Date }): boolean =>
-  Date.now() - createdAt.getTime() < RECENT_SECONDS * 1000
 
 /**
  * The request's session, after the user has given the password or if the sign-in is recent. An empty password

@@ -7,7 +7,7 @@
 import type { Db } from '@repo/db'
 import { audit } from '../audit/audit.ts'
 import { storedPrefix } from '../database/verification.ts'
-import { endAccess } from './access-end.ts'
+import { endAccess } from './end-access.ts'
 
 /** A locked user's row. */
 export interface LockedUser {

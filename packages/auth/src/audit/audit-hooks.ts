@@ -16,9 +16,7 @@ import { type HookContext, presentedSession } from '../session/presented.ts'
 import { createPasswordFields, type Endpoints } from '../sign-in/password-fields.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR, SIGNS_IN } from './audit-endpoints.ts'
-
-/** Adds an entry together with its network and browser. An error is logged and not thrown. */
-export type Recorder = (entry: AuditEntry, source: Request | Headers | undefined) => Promise<void>
+import type { Recorder } from './recorder.ts'
 
 /** The dependencies of `auditHooks`. */
 export interface AuditHooksOptions {

@@ -18,8 +18,9 @@ import { byId, formerToken } from '../session/session-ends.ts'
 import { credentialsOf } from '../sign-in/credentials.ts'
 import { verifiedPassword } from '../sign-in/password-hooks.ts'
 import { answering, withAnswers } from './answering.ts'
-import { type Bounds, boundsOf, endOldSessions, requireRoom } from './bounds.ts'
+import { type Bounds, boundsOf } from './bounds.ts'
 import { isChangeGuarded, userOfNew, userOfVerification, usersOf } from './guarded-models.ts'
+import { endOldSessions, requireRoom } from './room.ts'
 import { fromStandIn } from './stand-in-address.ts'
 
 type Make = ReturnType<typeof prismaAdapter>

@@ -6,28 +6,18 @@
 
 import { tryGetCurrentAuthEndpointContext } from '@better-auth/core/context'
 import type { Logger } from '@repo/core'
-import {
-  type AddressOf,
-  createRateLimiter,
-  networkOf,
-  type RateLimiter,
-} from '@repo/core/rate-limit'
+import { type AddressOf, networkOf, type RateLimiter } from '@repo/core/rate-limit'
 import { db as defaultDb } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
-import { type AuditEntry, audit } from '../audit/audit.ts'
-import { auditHooks, type Recorder } from '../audit/audit-hooks.ts'
+import { auditHooks } from '../audit/audit-hooks.ts'
+import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
 import { createMailLimits, type MailLimits } from '../mail/mail-limits.ts'
 import type { AnyAuthOptions } from '../options.ts'
 import { createPasswords, type Passwords } from '../sign-in/password.ts'
 import type { Endpoints } from '../sign-in/password-fields.ts'
 import { NO_CALLER, type Turn } from '../sign-in/turns.ts'
-import {
-  type AddressTeller,
-  checkProxies,
-  createAddressOf,
-  createAddressTeller,
-} from './addresses.ts'
+import { type AddressTeller, createAddressTeller } from './addresses.ts'
 import { limits } from './limits.ts'
 
 /** The parts that surround the endpoints. */
@@ -49,35 +39,25 @@ export interface Protection {
 export interface ProtectionOptions {
   options: AnyAuthOptions
   keys: Keys
-  baseURL: string
   logger: Logger
+  addressOf: AddressOf
+  limiter: RateLimiter
+  record: Recorder
   /** The endpoints of the instance that is protected. */
   endpoints: Endpoints
-  /** Called for each entry after it is written, with its address and browser. */
-  onEntry(entry: AuditEntry): void
 }
 
-/**
- * Makes the protection. @throws `invalid_options` for malformed proxies, or impossible options of passwords
- */
+/** Makes the protection. */
 export function createProtection({
   options,
   keys,
-  baseURL,
   logger,
+  addressOf,
+  limiter,
+  record,
   endpoints,
-  onEntry,
 }: ProtectionOptions): Protection {
-  const { db = defaultDb, redisUrl, rateLimit: isLimited = true } = options
-  const addressOf = createAddressOf(options)
-  checkProxies(options, baseURL, logger)
-  const limiter = createRateLimiter({
-    db,
-    redisUrl,
-    secret: keys.rateLimit,
-    logger: options.logger,
-  })
-
+  const { db = defaultDb, rateLimit: isLimited = true } = options
   /** The requests whose account has signed in from the same network before, as far as that was looked up. */
   const familiar = new WeakSet<object>()
   const passwords = createPasswords(options, () => turnOf(addressOf, familiar))
@@ -88,21 +68,6 @@ export function createProtection({
     if (!user || !ip) return false
     const where = { userId: user.id, action: 'sign_in', ip }
     return (await db.auditLog.findFirst({ where })) !== null
-  }
-
-  const record: Recorder = async (entry, source) => {
-    try {
-      const headers = source instanceof Headers ? source : source?.headers
-      const from = source && {
-        ip: addressOf(source),
-        userAgent: headers?.get('user-agent') ?? null,
-      }
-      await audit(db, { ...entry, ...from })
-      onEntry({ ...entry, ...from })
-    } catch (error) {
-      // The action has happened, so a missing entry must not fail the request.
-      logger.error({ action: entry.action, error }, 'an entry could not be added to the audit log')
-    }
   }
 
   return {

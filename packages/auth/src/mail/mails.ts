@@ -15,7 +15,6 @@ import type { sendEmail } from '@repo/email'
 import { enqueue } from '@repo/jobs'
 import type { AuthContext } from 'better-auth'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
-import * as z from 'zod'
 import type { AccountMail } from '../account/mail-kinds.ts'
 import { deliverAccountMail } from '../account/mails.ts'
 import { audit } from '../audit/audit.ts'
@@ -27,20 +26,10 @@ import { linkIdentifier, linkRecord, MAGIC_LINK_MINUTES } from '../sign-in/magic
 import { issueReset, RESET_MINUTES } from '../sign-in/resets.ts'
 import { findSignUp, keepSignUp } from '../sign-in/sign-ups.ts'
 import type { MailLimits } from './mail-limits.ts'
+import { type Mail, mail } from './mail-payload.ts'
 import type { Addressed, MailRequest, Mails, ToUser } from './mail-requests.ts'
 
 const [MAIL] = JOBS
-
-/** The payload of the job. `key` is the idempotency key; `sealed` is the encrypted request. */
-export const mail = z.discriminatedUnion('mail', [
-  z.object({
-    key: z.string(),
-    mail: z.enum(['confirm', 'reset', 'sign-up', 'link', 'account']),
-    sealed: z.string(),
-  }),
-  z.object({ key: z.string(), mail: z.literal('invite'), invitationId: z.string() }),
-])
-type Mail = z.output<typeof mail>
 
 /** The dependencies of `createMails`. */
 export interface MailOptions {

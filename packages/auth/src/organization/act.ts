@@ -8,7 +8,7 @@
 
 import type { Db } from '@repo/db'
 import { APIError, createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
-import { isRecent } from '../account/reauthenticate.ts'
+import { isRecent } from '../account/recent.ts'
 import { currentTransaction } from '../database/transaction.ts'
 
 /** A command on an organization, with the facts that its rule needs. */

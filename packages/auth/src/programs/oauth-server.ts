@@ -12,23 +12,15 @@ import { oauthProvider } from '@better-auth/oauth-provider'
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
-import type { Recorder } from '../audit/audit-hooks.ts'
+import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
-import { AuthError } from '../errors.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { apiResource } from '../scopes.ts'
 import { ACCESS_SECONDS } from '../session/access-token.ts'
 import { withKnownToken, withOwnToken, withSilentRevocation } from './foreign-tokens.ts'
 import { ROTATION_SECONDS, rotating } from './oauth-grants.ts'
 import { whileMadeByAdmins } from './oauth-makers.ts'
-
-/** The option `oauth`. */
-export interface OAuthServerOptions {
-  /** The scopes of tokens, in the host's own words, such as `bookings:read`. */
-  scopes: string[]
-  /** The host's page that asks for consent. It gets the request's signed query. Default `/consent`. */
-  consentPage?: string
-}
+import type { OAuthServerOptions } from './oauth-options.ts'
 
 /** The scopes of the user's own data, for clients that sign people in. */
 const IDENTITY = ['openid', 'profile', 'email', 'offline_access']
@@ -52,19 +44,11 @@ export interface OAuthServerParts {
   record: Recorder
 }
 
-/** The plugins of the OAuth server. @throws `invalid_options` for a malformed scope */
+/** The plugins of the OAuth server, whose scopes `requireScopes` has checked. */
 export function oauthServer(
   options: OAuthServerOptions,
   { db, keys, origin, signIn, record }: OAuthServerParts,
 ): BetterAuthPlugin[] {
-  for (const scope of options.scopes) {
-    if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) {
-      throw new AuthError(
-        'invalid_options',
-        `"${scope}" is not a valid scope. Use printable ASCII without spaces, quotes and backslashes.`,
-      )
-    }
-  }
   const isAdmin = ({ user }: { user?: Record<string, unknown> | undefined }) =>
     user?.role === 'ADMIN'
   const scopes = [...IDENTITY, ...options.scopes]
@@ -183,58 +167,3 @@ const withoutDpop =
 /** Hashes a code or a token together with its type, so that one type is never found as another. */
 const tokenHash = (keys: Keys) => async (token: string, type: string) =>
   `${type}:${createHmac('sha256', keys.oauthTokens).update(`${type}:${token}`).digest('base64url')}`
-
-/** An OAuth client to register. */
-export interface NewOAuthClient {
-  /** The name that users see when they are asked to allow the client. */
-  name: string
-  /** The scopes that the client may ask for. */
-  scopes: string[]
-  /** The addresses that users return to. Without any, the client is a service with client credentials. */
-  redirectUris?: string[]
-  /** Whether the client can keep a secret; a client in a browser or on a phone cannot. Default true. */
-  isConfidential?: boolean
-}
-
-/** The credentials of a new OAuth client. */
-export interface OAuthClientKeys {
-  clientId: string
-  /** Shown only once and stored hashed. Null for a public client. */
-  clientSecret: string | null
-}
-
-/** The server function of Better Auth's plugin that is used here. */
-interface CreateClient {
-  adminCreateOAuthClient?(input: { headers: Headers; body: Record<string, unknown> }): Promise<{
-    client_id: string
-    client_secret?: string
-  }>
-}
-
-/**
- * Registers a client. @throws `invalid_options` if the option `oauth` is not set; Better Auth's own errors
- */
-export async function createOAuthClient(
-  api: unknown,
-  req: Request,
-  { name, scopes, redirectUris, isConfidential = true }: NewOAuthClient,
-): Promise<OAuthClientKeys> {
-  const create = (api as CreateClient).adminCreateOAuthClient
-  if (!create) throw new AuthError('invalid_options', 'Set the option `oauth` of createAuth first.')
-  const flow = redirectUris
-    ? {
-        redirect_uris: redirectUris,
-        // On a phone or a desktop, users return to an address of that device.
-        application_type: redirectUris.every((uri) => uri.startsWith('https:')) ? 'web' : 'native',
-        grant_types: ['authorization_code', 'refresh_token'],
-        scope: scopes.join(' '),
-        token_endpoint_auth_method: isConfidential ? 'client_secret_basic' : 'none',
-      }
-    : {
-        grant_types: ['client_credentials'],
-        client_credentials_scopes: scopes,
-        token_endpoint_auth_method: 'client_secret_basic',
-      }
-  const made = await create({ headers: req.headers, body: { client_name: name, ...flow } })
-  return { clientId: made.client_id, clientSecret: made.client_secret ?? null }
-}

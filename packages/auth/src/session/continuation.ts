@@ -11,7 +11,7 @@ import { defineRequestState, hasRequestState } from '@better-auth/core/context'
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
-import { endAccess } from '../account/access-end.ts'
+import { endAccess } from '../account/end-access.ts'
 import { endStarted } from '../account/rows.ts'
 import { presentedSession } from './presented.ts'
 

@@ -8,7 +8,8 @@
 
 import { defineRequestState } from '@better-auth/core/context'
 import type { Database } from '@repo/db'
-import { type Bounds, endOldSessions } from '../database/bounds.ts'
+import type { Bounds } from '../database/bounds.ts'
+import { endOldSessions } from '../database/room.ts'
 import type { BegunSession, SessionRows } from './session-rows.ts'
 
 export type { BegunSession } from './session-rows.ts'

@@ -10,7 +10,7 @@
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
-import { isRecent } from '../account/reauthenticate.ts'
+import { isRecent } from '../account/recent.ts'
 import { notFresh } from '../account/refusals.ts'
 import { type Endpoints, withPath } from '../sign-in/password-fields.ts'
 import { type HookContext, presentedSession } from './presented.ts'

@@ -6,8 +6,8 @@
  */
 
 import { createHash } from 'node:crypto'
+import { createRandomStringGenerator } from '@better-auth/utils/random'
 import { type Database, Prisma, queryNamed } from '@repo/db'
-import { generateRandomString } from 'better-auth/crypto'
 import { ACCESS_SECONDS, type Statement } from './access-token.ts'
 import type { Session } from './caller.ts'
 
@@ -89,7 +89,8 @@ export function newSession(): { id: string; token: string } {
   return { id, token: `${id}-${random()}` }
 }
 
-const random = () => generateRandomString(ID_LENGTH, 'a-z', 'A-Z', '0-9')
+const generate = createRandomStringGenerator('a-z', 'A-Z', '0-9')
+const random = () => generate(ID_LENGTH)
 
 /** The session id in a token; null for an old token that contains none. */
 export const sessionIdOf = (token: string): string | null =>
@@ -149,7 +150,10 @@ export type SessionRows = ReturnType<typeof createSessionRows>
 export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: SessionRowOptions) {
   /** Reads a session by its id; null if it has ended or expired. */
   async function read(sessionId: string): Promise<Session | null> {
-    const [row] = await db.$queryRaw<Row[]>`
+    const [row] = await queryNamed<Row>(
+      db,
+      'auth.session',
+      Prisma.sql`
       SELECT s."id", s."userId", s."expiresAt", s."aal", s."createdAt" AS "authenticatedAt",
         s."activeOrganizationId" AS "organizationId",
         u."twoFactorEnabled" AND s."aal" < 2 AS "isPending",
@@ -157,7 +161,8 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
       FROM "Session" s JOIN "User" u ON u."id" = s."userId"
       LEFT JOIN "Member" m
         ON m."organizationId" = s."activeOrganizationId" AND m."userId" = s."userId"
-      WHERE s."id" = ${sessionId} AND s."expiresAt" > now()`
+      WHERE s."id" = ${sessionId} AND s."expiresAt" > now()`,
+    )
     return row ? sessionOf(row) : null
   }
 
@@ -177,8 +182,12 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
       return null
     }
     if (row.token === token && row.isUnseen) {
-      await db.$executeRaw`UPDATE "Session" SET "successorSeenAt" = clock_timestamp()
-        WHERE "token" = ${token} AND "successorSeenAt" IS NULL`
+      await queryNamed(
+        db,
+        'auth.seen',
+        Prisma.sql`UPDATE "Session" SET "successorSeenAt" = clock_timestamp()
+          WHERE "token" = ${token} AND "successorSeenAt" IS NULL`,
+      )
     }
     const { activeOrganizationId: organizationId, createdAt: authenticatedAt, user } = row
     const session = sessionOf({ ...row, organizationId, authenticatedAt, role: user.role })

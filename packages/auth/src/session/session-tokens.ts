@@ -1,5 +1,6 @@
 /**
- * Builds the parts of sessions and access tokens, once per auth instance.
+ * Builds the parts of sessions and access tokens, once per auth instance. These read a session and need no Better
+ * Auth; `token-hooks.ts` has the parts that change a session.
  *
  * @module
  */
@@ -8,16 +9,12 @@ import type { Logger } from '@repo/core'
 import { type Database, databaseUrlOf } from '@repo/db'
 import type { AuthContext } from 'better-auth'
 import type { AuditEntry } from '../audit/audit.ts'
-import { boundsOf } from '../database/bounds.ts'
 import { AuthError } from '../errors.ts'
 import type { AnyAuthOptions } from '../options.ts'
-import { createFlowCookies } from '../sign-in/flow-cookies.ts'
 import { createVerifier } from './access-token.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { cookiesAt } from './cookies.ts'
 import { createDenials } from './denials.ts'
-import { createBegunSessions } from './new-session.ts'
-import { createRefresh } from './refresh.ts'
 import { createSessionRows } from './session-rows.ts'
 import { createSessions } from './sessions.ts'
 import { createSigningKeys } from './signing-keys.ts'
@@ -61,7 +58,7 @@ export function createSessionTokens({
   const idleSeconds = Math.ceil(idleDays * SECONDS_PER_DAY)
   const absoluteSeconds = Math.ceil(absoluteDays * SECONDS_PER_DAY)
   const { alg = 'ES256', keys: given } = options.accessToken ?? {}
-  const keys = createSigningKeys({ origin, alg, keys: given, context })
+  const keys = createSigningKeys({ db, origin, alg, keys: given, context })
   const rows = createSessionRows({
     db,
     absoluteSeconds,
@@ -79,9 +76,8 @@ export function createSessionTokens({
   const verifier = createVerifier(origin, keys.find)
   return {
     idleSeconds,
-    jwt: keys.jwt,
-    flows: createFlowCookies(cookies.inner),
-    refresh: createRefresh({ origin, db, rows, keys, cookies: cookies.inner, idleSeconds }),
+    rows,
+    keys,
     sessions: createSessions({
       db,
       rows,
@@ -91,12 +87,6 @@ export function createSessionTokens({
       sessionCookie,
       refresh,
       record: rest.record,
-    }),
-    begun: createBegunSessions({
-      db,
-      rows,
-      bounds: boundsOf(options.bounds),
-      settle: denials.settle,
     }),
     settle: denials.settle,
     close: denials.close,

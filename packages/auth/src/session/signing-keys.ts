@@ -7,12 +7,15 @@
  * After the auth secret was replaced, the private parts of older keys cannot be read. These keys still verify, and a
  * new key signs.
  *
+ * Verifying a token needs public keys alone, and they are read without Better Auth. Better Auth is loaded where a
+ * key is made or signs.
+ *
  * @module
  */
 
+import { type Database, Prisma, queryNamed } from '@repo/db'
 import type { AuthContext, GenericEndpointContext } from 'better-auth'
-import { symmetricDecrypt } from 'better-auth/crypto'
-import { createJwk, type Jwk, type JwtOptions, resolveSigningKey } from 'better-auth/plugins/jwt'
+import type { Jwk, JwtOptions } from 'better-auth/plugins/jwt'
 import { calculateJwkThumbprint, type JSONWebKeySet, type JWK, type JWTVerifyGetKey } from 'jose'
 import { AuthError } from '../errors.ts'
 import { ACCESS_SECONDS, type AccessTokenAlg, type Signer } from './access-token.ts'
@@ -35,6 +38,7 @@ export type GivenKeys = JSONWebKeySet | (() => Promise<JSONWebKeySet>)
 
 /** The dependencies of `createSigningKeys`. */
 export interface SigningKeyOptions {
+  db: Database
   origin: string
   alg: AccessTokenAlg
   keys: GivenKeys | undefined
@@ -60,7 +64,13 @@ interface Ring {
 }
 
 /** Makes the keys. @throws `invalid_options` for a malformed set of given keys */
-export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOptions): SigningKeys {
+export function createSigningKeys({
+  db,
+  origin,
+  alg,
+  keys,
+  context,
+}: SigningKeyOptions): SigningKeys {
   if (typeof keys === 'object') requireKeys(keys)
   let known: Ring | undefined
   let loading: Promise<Ring> | undefined
@@ -102,6 +112,7 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
   /** The keys that this instance's secret decrypts. */
   async function readableOf(rows: Jwk[]): Promise<Jwk[]> {
     const { secretConfig: key } = await context()
+    const { symmetricDecrypt } = await import('better-auth/crypto')
     for (const { id, privateKey } of rows.filter(({ id }) => !readable.has(id))) {
       const read = async () => symmetricDecrypt({ key, data: JSON.parse(privateKey) })
       readable.set(id, await read().then(Boolean, () => false))
@@ -116,9 +127,23 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
     const after = Date.now() + AHEAD_MS
     const own = await readableOf(rows)
     const isProvided = own.some((row) => row.alg === alg && endOf(row) > after)
-    if (!isProvided) await createJwk(ctx, { ...jwt, adapter: {} })
+    if (!isProvided) {
+      const { createJwk } = await import('better-auth/plugins/jwt')
+      await createJwk(ctx, { ...jwt, adapter: {} })
+    }
     const all = isProvided ? rows : await read()
-    return all.filter((row) => endOf(row) + OVERLAP_MS > Date.now())
+    return all.filter(isPublished)
+  }
+
+  /** The keys that verify. A key that signs is made by whoever signs. */
+  async function verifying(): Promise<PublicKeyRow[]> {
+    if (keys !== undefined) return (await reload()).rows
+    const rows = await queryNamed<PublicKeyRow>(
+      db,
+      'auth.keys',
+      Prisma.sql`SELECT "id", "alg", "publicKey", "createdAt", "expiresAt" FROM "Jwks"`,
+    )
+    return rows.filter(isPublished)
   }
 
   return {
@@ -128,18 +153,22 @@ export function createSigningKeys({ origin, alg, keys, context }: SigningKeyOpti
       const kid = keys === undefined ? signingKeyOf(own, alg).id : (own[0] as Jwk).id
       const remembered = signers.get(kid)
       if (remembered) return remembered
+      const { resolveSigningKey } = await import('better-auth/plugins/jwt')
       const signer = await resolveSigningKey(await endpoint(), jwt, { signingKeyId: kid })
       signers.set(kid, signer as Signer)
       return signer as Signer
     },
-    find: createKeyFinder(async () => publicSet((await reload()).rows), {
+    find: createKeyFinder(async () => publicSet(await verifying()), {
       freshMs: KNOWN_MS,
       searchMs: SEARCH_MS,
     }),
   }
 }
 
-const publicSet = (rows: Jwk[]): JSONWebKeySet => ({
+/** The public part of a key's row. */
+type PublicKeyRow = Pick<Jwk, 'id' | 'alg' | 'publicKey' | 'createdAt' | 'expiresAt'>
+
+const publicSet = (rows: PublicKeyRow[]): JSONWebKeySet => ({
   keys: rows.map(({ id, alg, publicKey }) => ({
     ...(JSON.parse(publicKey) as JWK),
     kid: id,
@@ -147,8 +176,10 @@ const publicSet = (rows: Jwk[]): JSONWebKeySet => ({
   })),
 })
 
-const endOf = ({ createdAt, expiresAt }: Jwk): number =>
+const endOf = ({ createdAt, expiresAt }: Pick<Jwk, 'createdAt' | 'expiresAt'>): number =>
   expiresAt ? expiresAt.getTime() : createdAt.getTime() + ROTATION_MS
+
+const isPublished = (row: PublicKeyRow): boolean => endOf(row) + OVERLAP_MS > Date.now()
 
 /** The newest key that verifiers have had time to fetch; the oldest if there is none. */
 function signingKeyOf(rows: Jwk[], alg: AccessTokenAlg): Jwk {

@@ -8,48 +8,16 @@
  * @module
  */
 
-import { parseUrl } from '@repo/core'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError } from 'better-auth/api'
 import type { OAuthProvider } from 'better-auth/oauth2'
 import { genericOAuth } from 'better-auth/plugins/generic-oauth'
 import { decodeJwt } from 'jose'
 import { AuthError } from '../errors.ts'
+import type { OidcProvider, OidcProviders } from './oidc-options.ts'
 
-/** An OpenID Connect provider. */
-export interface OidcProvider {
-  /** The issuer exactly as in its discovery document, such as `https://id.example.com/realms/acme`. */
-  issuer: string
-  /** The host's id at the provider. */
-  clientId: string
-  /** Left out for a public client. PKCE is sent in both cases. */
-  clientSecret?: string
-  /** Scopes besides `openid profile email`. Default none. */
-  scopes?: string[]
-}
-
-/** Providers by id. The callback is `/api/auth/callback/<id>`, and accounts are stored under the id. */
-export type OidcProviders = Record<string, OidcProvider>
-
-/** The ids that other ways to sign in use. */
-const TAKEN = ['credential', 'github', 'google', 'microsoft']
-
-/**
- * The plugin with the providers. @throws `invalid_options` for a malformed or taken id, or an issuer that is
- * not a URL
- */
+/** The plugin with the providers, which `requireOidc` has checked. */
 export function oidcProviders(providers: OidcProviders): BetterAuthPlugin {
-  for (const [id, { issuer }] of Object.entries(providers)) {
-    if (!/^[a-z][a-z0-9-]{0,39}$/.test(id) || TAKEN.includes(id)) {
-      throw new AuthError(
-        'invalid_options',
-        `"${id}" cannot be the id of an OpenID Connect provider. Use lower-case letters, digits and dashes, and none of ${TAKEN.join(', ')}.`,
-      )
-    }
-    if (!/^https?:$/.test(parseUrl(issuer)?.protocol ?? '')) {
-      throw new AuthError('invalid_options', `The issuer of "${id}" must be an http(s) URL.`)
-    }
-  }
   return {
     id: 'tollgate-oidc',
     init(context) {

@@ -70,15 +70,8 @@ export interface PasswordOptions {
   [TEST_ROUNDS]?: number
 }
 
-/**
- * Makes the functions. `turnOf` returns the caller for whom the next hash is made. Default: no caller.
- *
- * @throws `invalid_options` for rounds out of range, and for a short pepper
- */
-export function createPasswords(
-  options: PasswordOptions = {},
-  turnOf: () => Turn = () => NO_CALLER,
-): Passwords {
+/** Checks the options and returns the rounds. @throws `invalid_options` for rounds out of range, and for a short pepper */
+export function requireRounds(options: PasswordOptions): number {
   const { bcryptRounds, passwordPeppers = [], [TEST_ROUNDS]: testRounds } = options
   const rounds = bcryptRounds ?? testRounds ?? MIN_ROUNDS
   const isAllowed = Number.isInteger(rounds) && rounds >= MIN_ROUNDS && rounds <= MAX_ROUNDS
@@ -91,6 +84,20 @@ export function createPasswords(
   if (passwordPeppers.some((pepper) => pepper.length < 32)) {
     throw new AuthError('invalid_options', 'A password pepper must have 32 characters or more.')
   }
+  return rounds
+}
+
+/**
+ * Makes the functions. `turnOf` returns the caller for whom the next hash is made. Default: no caller.
+ *
+ * @throws `invalid_options` for rounds out of range, and for a short pepper
+ */
+export function createPasswords(
+  options: PasswordOptions = {},
+  turnOf: () => Turn = () => NO_CALLER,
+): Passwords {
+  const { passwordPeppers = [] } = options
+  const rounds = requireRounds(options)
   const peppers = [...passwordPeppers.map(named), NO_PEPPER]
   const [current = NO_PEPPER] = peppers
   const pool = inTurns(bcryptPool(), turnOf)

@@ -22,9 +22,9 @@ import { parseUserOutput } from 'better-auth/db'
 import { twoFactor } from 'better-auth/plugins/two-factor'
 import * as z from 'zod'
 import { requireAccess } from '../account/access-end.ts'
-import { isRecent } from '../account/reauthenticate.ts'
+import { isRecent } from '../account/recent.ts'
 import { notFresh } from '../account/refusals.ts'
-import type { Recorder } from '../audit/audit-hooks.ts'
+import type { Recorder } from '../audit/recorder.ts'
 import { type HookContext, presentedSession } from '../session/presented.ts'
 import {
   backupCodes,

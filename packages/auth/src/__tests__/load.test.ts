@@ -1,0 +1,110 @@
+/** Better Auth is loaded at its first use, and nothing that a host does first is lost or unclear. */
+
+import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import { migrateJobs } from '@repo/jobs'
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import type { AuthOptions } from '../index.ts'
+import { createAuth } from '../index.ts'
+import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase(inject('postgres'))
+  await migrateJobs(database.url)
+})
+afterAll(() => database.drop())
+
+/** An instance that has loaded nothing yet. */
+function fresh(options: Partial<AuthOptions> = {}): TestAuth {
+  const auth = createTestAuth({ db: database.db, ...options })
+  onTestFinished(async () => {
+    await auth.settled()
+    await auth.close()
+  })
+  return auth
+}
+
+test('a server function that is called first answers as it does later', async () => {
+  const { cookie, userId } = await fresh().signIn()
+  const auth = fresh()
+  expect(Object.keys(auth.api)).toEqual([])
+  const headers = new Headers({ cookie })
+  const found = await auth.api.getSession({ headers })
+  expect(found?.user.id).toBe(userId)
+  expect((await auth.api.getSession({ headers }))?.user.id).toBe(userId)
+  const refused = auth.api.listUserAccounts({ headers: new Headers() })
+  await expect(refused).rejects.toMatchObject({ statusCode: 401 })
+})
+
+test('a function that was taken before loading still answers', async () => {
+  const auth = fresh()
+  const { getSession } = auth.api
+  await auth.load()
+  expect(await getSession({ headers: new Headers() })).toBeNull()
+})
+
+test('after load the object lists every function with its path', async () => {
+  const auth = fresh()
+  await auth.load()
+  expect(Object.keys(auth.api)).toContain('signInEmail')
+  expect(auth.api.signInEmail.path).toBe('/sign-in/email')
+  expect(await auth.errorCodes()).toHaveProperty('invalid_email_or_password')
+})
+
+test('a name without a function says so, and so does the option that is off', async () => {
+  const api = fresh().api as unknown as Record<string, () => Promise<unknown>>
+  await expect(api.signInEmial?.()).rejects.toThrow('auth.api has no function signInEmial.')
+  await expect(api.enableTwoFactor?.()).rejects.toThrow('the option of createAuth that turns it on')
+})
+
+test('the object is no promise, so it can be returned from an async function', async () => {
+  const { api } = fresh()
+  expect(await Promise.resolve(api)).toBe(api)
+  expect(JSON.stringify({ api })).toBe('{"api":{}}')
+})
+
+test('requests that come at once share one instance', async () => {
+  const auth = fresh()
+  const email = 'at-once@example.com'
+  await fresh().signIn(email)
+  const answers = await Promise.all(
+    Array.from({ length: 4 }, () =>
+      auth.post('/sign-in/email', { email, password: TEST_PASSWORD }),
+    ),
+  )
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+})
+
+test('impossible options are refused when the instance is made, and not with its first request', () => {
+  const given = { db: database.db, baseURL: TEST_ORIGIN, secret: 's'.repeat(32) }
+  const wrong: Partial<AuthOptions>[] = [
+    { secret: 'short' },
+    { bcryptRounds: 4 },
+    { passwordPeppers: ['short'] },
+    { bounds: { sessions: 0 } },
+    { undoEmailChangeDays: 91 },
+    { deletionGraceDays: -1 },
+    { oidc: { GitHub: { issuer: 'https://id.example.com', clientId: 'x' } } },
+    { oidc: { acme: { issuer: 'no address', clientId: 'x' } } },
+    { oauth: { scopes: ['two words'] } },
+    { session: { idleDays: 0 } },
+    { accessToken: { keys: { keys: [] } } },
+  ]
+  for (const options of wrong) {
+    expect(() => createAuth({ ...given, ...options }), JSON.stringify(options)).toThrow(
+      expect.objectContaining({ code: 'invalid_options' }),
+    )
+  }
+})
+
+test('a token is verified by a process that has never loaded Better Auth, also without any key', async () => {
+  const { cookie, userId } = await fresh().signIn('verified@example.com')
+  const auth = fresh()
+  expect((await auth.getSession(auth.request('/', { cookie })))?.userId).toBe(userId)
+  await database.db.jwks.deleteMany()
+  const late = fresh()
+  const token = cookie.split('; ').find((pair) => pair.includes('access_token')) as string
+  expect(await late.getSession(late.request('/', { cookie: token }))).toBeNull()
+  // Verifying makes no key: whoever signs does.
+  expect(await database.db.jwks.count()).toBe(0)
+})
