@@ -15,7 +15,14 @@ import type {
   WebhookEvent as WebhookEventRow,
 } from '@repo/db'
 
-const AMOUNTS = ['amount', 'amountDue', 'amountPaid', 'amountRefunded', 'total'] as const
+const AMOUNTS = [
+  'amount',
+  'amountDue',
+  'amountPaid',
+  'amountRefunded',
+  'amountDisputed',
+  'total',
+] as const
 
 type Amount = (typeof AMOUNTS)[number]
 

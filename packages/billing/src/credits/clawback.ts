@@ -1,8 +1,8 @@
 /**
  * Computes how many credits refunds and disputes claw back, from the provider's totals and from earlier
  * clawbacks. Partial refunds take the refunded share of all credits, rounded down over all refunds together,
- * so their sum never exceeds the credits and a full refund takes exactly all. A dispute takes the rest and
- * restores it if it is won.
+ * so their sum never exceeds the credits and a full refund takes exactly all. Disputes take the share of the money
+ * that they hold, or the rest where they hold all of it, and restore it if they are won.
  *
  * @module
  */
@@ -31,13 +31,20 @@ export interface Clawback {
 export type ClawedBack = Pick<
   Order,
   'credits' | 'creditsRefunded' | 'creditsDisputed' | 'disputeId' | 'disputes'
->
+> & {
+  /**
+   * What each dispute's clawback took, the oldest first; 0 if it was restored. Default: the newest has taken all of
+   * `creditsDisputed`, as an order stores it.
+   */
+  disputeSteps?: readonly number[]
+}
+
 /** What was paid, and what was refunded or disputed of it. */
 export type Paid = Pick<
   ProviderPayment,
   'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'
 > & {
-  /** The disputed amount of several payments, in minor units. Default: everything that is not refunded. */
+  /** The amount that disputes hold or have taken, in minor units. Default: everything that is not refunded. */
   amountDisputed?: number
 }
 
@@ -46,13 +53,21 @@ export function clawbackOf(order: ClawedBack & { lapsed?: number }, payment: Pai
   const { credits, lapsed = 0 } = order
   const steps: Step[] = []
   const refunds = [...order.creditsRefunded]
-  let { creditsDisputed: disputed, disputes } = order
-  const isHeld = holdsMoney(payment.disputeStatus)
-  if (disputed > 0 && !isHeld && order.disputeId !== null) {
-    const dispute = nameOf(order.disputeId, disputes)
-    steps.push({ kind: 'dispute_won', disputeNumber: disputes, dispute, credits: disputed })
-    disputed = 0
+  const held = order.disputeSteps ? [...order.disputeSteps] : stepsOf(order)
+  const share = holdsMoney(payment.disputeStatus) ? disputedShare(credits, payment) : 0
+  const restoreDownTo = (target: number) => {
+    for (let index = held.length - 1; sum(held) > target && index >= 0; index -= 1) {
+      const undone = held[index] ?? 0
+      if (undone === 0 || order.disputeId === null) continue
+      const disputeNumber = index + 1
+      const dispute = nameOf(order.disputeId, disputeNumber)
+      steps.push({ kind: 'dispute_won', disputeNumber, dispute, credits: undone })
+      held[index] = 0
+    }
   }
+  // The newest clawbacks are undone, whichever dispute was won, and what is still held is taken anew.
+  restoreDownTo(share)
+  const disputed = sum(held)
   const most = Math.max(credits - lapsed - disputed, sum(refunds))
   const target = Math.min(shareOf(credits, payment), credits - disputed, most)
   // After a failed refund the newest clawbacks are undone until no more than the target is taken.
@@ -67,15 +82,22 @@ export function clawbackOf(order: ClawedBack & { lapsed?: number }, payment: Pai
     refunds.push(due)
     steps.push({ kind: 'refund', number: refunds.length, credits: due })
   }
-  const left = Math.min(credits - lapsed - sum(refunds) - disputed, disputedShare(credits, payment))
-  if (isHeld && disputed === 0 && left > 0 && payment.disputeId !== null) {
-    disputes += 1
-    const dispute = nameOf(payment.disputeId, disputes)
-    steps.push({ kind: 'dispute', disputeNumber: disputes, dispute, credits: left })
-    disputed = left
+  const left = () => Math.min(credits - lapsed - sum(refunds), share) - sum(held)
+  if (left() > 0 && payment.disputeId !== null) {
+    // An order stores one sum, so all of it is taken under the newest number.
+    if (!order.disputeSteps) restoreDownTo(0)
+    const taken = left()
+    held.push(taken)
+    const dispute = nameOf(payment.disputeId, held.length)
+    steps.push({ kind: 'dispute', disputeNumber: held.length, dispute, credits: taken })
   }
-  return { creditsRefunded: refunds, creditsDisputed: disputed, disputes, steps }
+  const creditsDisputed = sum(held)
+  return { creditsRefunded: refunds, creditsDisputed, disputes: held.length, steps }
 }
+
+/** The steps of an order's disputes: all but the newest were restored. */
+const stepsOf = ({ creditsDisputed, disputes }: ClawedBack): number[] =>
+  Array.from({ length: disputes }, (_, index) => (index === disputes - 1 ? creditsDisputed : 0))
 
 /** The dispute's name in keys, numbered from the second on, so that a reopened dispute gets a new key. */
 const nameOf = (disputeId: string, number: number): string =>
@@ -91,7 +113,7 @@ function shareOf(
   return Number((BigInt(credits) * BigInt(refunded)) / BigInt(amountPaid))
 }
 
-/** The most credits that a dispute takes: all of a single payment, or the disputed share of several payments. */
+/** The most credits that disputes take: all if no other money is left, else the share that they hold. */
 function disputedShare(
   credits: number,
   { amountPaid, amountRefunded, amountDisputed }: Paid,

@@ -15,7 +15,6 @@ import { soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
 import { creditTypeOf, priorityOf } from '../credit-input.ts'
 import type { Effect, PaidFor } from '../effects/facts.ts'
-import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
 import { isolated, type SweepOptions } from '../sweep.ts'
 import { post, required } from './ledger.ts'
@@ -251,24 +250,10 @@ async function movedOf(
       OR: [{ amountRefunded: { gt: 0 } }, { disputeStatus: { not: null } }],
     },
   })
-  const moved = []
-  for (const row of invoices) {
-    const { stripeInvoiceId, stripePaymentIntentId, createdAt, ...money } = inNumbers(row)
-    const orders = await db.order.findMany({
-      where: {
-        provider,
-        OR: [{ invoiceId: stripeInvoiceId }, { paymentId: stripePaymentIntentId ?? '' }],
-      },
-    })
-    const amountDisputed = orders
-      .map(inNumbers)
-      .filter(({ disputeStatus }) => holdsMoney(disputeStatus))
-      .reduce((sum, { amountPaid, amountRefunded }) => sum + amountPaid - amountRefunded, 0)
+  return invoices.map(inNumbers).map(({ stripeInvoiceId, createdAt, ...money }) => {
     const disputeId = money.disputeStatus === null ? null : stripeInvoiceId
-    const paid = { stripeInvoiceId, orderId: null }
-    moved.push({ ...money, amountDisputed, disputeId, paid, paidAt: createdAt })
-  }
-  return moved
+    return { ...money, disputeId, paid: { stripeInvoiceId, orderId: null }, paidAt: createdAt }
+  })
 }
 
 const MOVED = {

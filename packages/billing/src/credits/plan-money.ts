@@ -101,8 +101,9 @@ async function takenOf(tx: Db, { ownerId, amount, idempotencyKey }: Grant): Prom
   return {
     credits: Number(amount),
     creditsRefunded: refunds,
-    creditsDisputed: disputes.at(-1) ?? 0,
+    creditsDisputed: disputes.reduce((sum, taken) => sum + taken, 0),
     disputes: disputes.length,
+    disputeSteps: disputes,
     // A dispute is named by its number, so any id will do here.
     disputeId: disputes.length > 0 ? idempotencyKey : null,
   }

@@ -137,10 +137,10 @@ function transactionsAfter({ db }: BillingContext, after: Place | null): Promise
       WHERE "type" = 'purchase' AND "idempotencyKey" LIKE 'order:%:fulfil'
         AND ("createdAt", "id") > (${at}::timestamptz, ${BigInt(id === '' ? 0 : id)})
       ORDER BY "createdAt", "id" LIMIT ${PAGE})
-    SELECT p."id"::text, p."createdAt" AS "at", o."found" IS NOT NULL AS "isSound" FROM "page" p
-    LEFT JOIN LATERAL (SELECT 1 AS "found" FROM "Order" o
-      WHERE o."id" = split_part(p."idempotencyKey", ':', 2) AND o."ownerId" = p."ownerId"
-        AND o."status" = 'completed' LIMIT 1) o ON true
+    SELECT p."id"::text, p."createdAt" AS "at",
+      o."ownerId" IS NOT DISTINCT FROM p."ownerId" AND o."status" = 'completed' AS "isSound" FROM "page" p
+    LEFT JOIN LATERAL (SELECT "ownerId", "status" FROM "Order" o
+      WHERE o."id" = split_part(p."idempotencyKey", ':', 2) LIMIT 1) o ON true
     ORDER BY p."createdAt", p."id"`
 }
 

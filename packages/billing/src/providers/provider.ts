@@ -203,6 +203,8 @@ export interface ProviderPayment {
   disputeStatus: string | null
   /** Null without a dispute. */
   disputeId: string | null
+  /** The part of `amountPaid` that disputes hold or have taken. Absent: all that is not refunded. */
+  amountDisputed?: number
   /** Null where the provider does not keep it with the payment. The checkout has it then. */
   orderId: string | null
   /** Null where the provider names no customer. */

@@ -14,7 +14,7 @@ import type { LinkedCustomer } from '../customers/customers.ts'
 import { moneyOfInvoice } from '../providers/stripe/invoice-payments.ts'
 import type { SubscriptionShape } from '../providers/stripe/shapes.ts'
 import { isOneTime } from '../providers/stripe/terms.ts'
-import { inNumbers } from '../rows.ts'
+import { type Invoice, inNumbers } from '../rows.ts'
 import { pastDueSinceOf } from '../subscriptions/subscriptions.ts'
 import { isFinished, NO_INTENT } from './plan-intent.ts'
 import { planItemOf } from './plan-item.ts'
@@ -290,6 +290,7 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
         customerId: customer.id,
         subscriptionId: subscriptions.get(stripeSubscriptionId ?? '')?.id ?? null,
         amountRefunded: money?.amountRefunded ?? kept?.amountRefunded ?? 0,
+        amountDisputed: money?.amountDisputed ?? kept?.amountDisputed ?? 0,
         disputeStatus: money ? money.disputeStatus : (kept?.disputeStatus ?? null),
       }
     },
@@ -316,7 +317,7 @@ async function removeDrafts({ tx, customer, state }: Writing): Promise<Change[]>
 async function unseenPayments(
   { tx, state }: Writing,
   payments: Map<string, unknown>,
-): Promise<Map<string, { amountRefunded: number; disputeStatus: string | null }>> {
+): Promise<Map<string, Pick<Invoice, 'amountRefunded' | 'amountDisputed' | 'disputeStatus'>>> {
   if (state.isWhole) return new Map()
   const unseen = state.invoices.filter(({ payments: paid }) =>
     paid.some(({ stripePaymentIntentId: id }) => !payments.has(id)),
@@ -324,7 +325,12 @@ async function unseenPayments(
   if (unseen.length === 0) return new Map()
   const rows = await tx.invoice.findMany({
     where: { stripeInvoiceId: { in: unseen.map(({ stripeInvoiceId }) => stripeInvoiceId) } },
-    select: { stripeInvoiceId: true, amountRefunded: true, disputeStatus: true },
+    select: {
+      stripeInvoiceId: true,
+      amountRefunded: true,
+      amountDisputed: true,
+      disputeStatus: true,
+    },
   })
   return new Map(rows.map(({ stripeInvoiceId, ...facts }) => [stripeInvoiceId, inNumbers(facts)]))
 }

@@ -121,7 +121,28 @@ interface Payment {
   amount: number
   amountRefunded: number
   dispute: { status: string } | null
+  disputes: readonly { status: string; amount: number | null }[]
 }
+
+/** The amount of a payment that disputes hold or have taken, and the status of such a dispute, else of another. */
+export function disputedOf({ amount, amountRefunded, dispute, disputes }: Payment): {
+  amountDisputed: number
+  disputeStatus: string | null
+} {
+  const holding = disputes.filter(({ status }) => holdsMoney(status))
+  const sum = holding.reduce((all, each) => all + (each.amount ?? amount), 0)
+  return {
+    amountDisputed: Math.min(sum, Math.max(0, amount - amountRefunded)),
+    disputeStatus: holding.at(-1)?.status ?? dispute?.status ?? null,
+  }
+}
+
+/**
+ * The part of `back` that belongs to the `part` of a payment that paid an invoice, rounded down. A payment may pay
+ * several invoices, and all of it may not have been needed.
+ */
+const partOf = (back: number, part: number, { amount }: Payment): number =>
+  part >= amount ? Math.min(back, part) : Number((BigInt(back) * BigInt(part)) / BigInt(amount))
 
 /** Whether a dispute of this status holds or has taken the money. An inquiry does not. */
 export const holdsMoney = (status: string | null): boolean =>
@@ -143,11 +164,9 @@ export function moneyOfInvoice(
   for (const { stripePaymentIntentId, amount } of payments) {
     const payment = loaded.get(stripePaymentIntentId)
     if (!payment) return null
-    // A payment may pay several invoices; only this invoice's share counts here.
-    const refunded = Math.min(payment.amountRefunded, amount)
-    const status = payment.dispute?.status ?? null
-    money.amountRefunded += refunded
-    if (holdsMoney(status)) money.amountDisputed += amount - refunded
+    const { amountDisputed, disputeStatus: status } = disputedOf(payment)
+    money.amountRefunded += partOf(payment.amountRefunded, amount, payment)
+    money.amountDisputed += partOf(amountDisputed, amount, payment)
     if (status !== null && !holdsMoney(money.disputeStatus)) money.disputeStatus = status
   }
   return money

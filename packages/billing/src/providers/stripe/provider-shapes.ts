@@ -12,7 +12,7 @@ import type {
   ProviderRefund,
   ProviderSubscription,
 } from '../provider.ts'
-import { paidPayments } from './invoice-payments.ts'
+import { disputedOf, paidPayments } from './invoice-payments.ts'
 import {
   dateOf,
   idOf,
@@ -81,7 +81,7 @@ export function paymentOfStripe(intent: unknown, invoice: unknown): ProviderPaym
     amountPaid: isMade ? payment.amount : 0,
     amountRefunded: payment.amountRefunded,
     currency: payment.currency,
-    disputeStatus: payment.dispute?.status ?? null,
+    ...disputedOf(payment),
     disputeId: payment.dispute?.stripeDisputeId ?? null,
     orderId: payment.metadata.orderId ?? null,
     customerId: payment.stripeCustomerId,

@@ -1,0 +1,258 @@
+/**
+ * The credits of a month that several payments paid, or a part of one: what goes back of the money takes its share
+ * along, whichever payment it is of and in whichever order it is told.
+ */
+
+import { createTestClock } from '@repo/core/testing'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { clawbackOf } from '../credits/clawback.ts'
+import { definePlans } from '../index.ts'
+import { monthsAfter } from '../months.ts'
+import { ledgerViolations } from '../testing.ts'
+import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
+
+const HOUR = 3_600_000
+const plans = definePlans({
+  FREE: { name: 'Free' },
+  PRO: {
+    name: 'Pro',
+    prices: {
+      month: { amount: 3000, currency: 'usd', lookupKey: 'pro_monthly' },
+      year: { amount: 30_000, currency: 'usd', lookupKey: 'pro_yearly' },
+    },
+    credits: { amount: 100, rollover: 'unlimited' },
+  },
+})
+
+describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
+  const clock = createTestClock('2030-01-10T09:00:00Z')
+  let h: Harness
+  beforeAll(async () => {
+    h = await createHarness(inject('postgres'), { apiVersion, clock, settings: { plans } })
+  })
+  afterAll(async () => {
+    expect(await ledgerViolations(h.db)).toEqual([])
+    const report = await h.billing.reconcileOrders({ since: new Date(0) })
+    for (const day of report.days) expect(day.ours).toEqual(day.theirs)
+    expect(report).toMatchObject({ withoutOrder: 0, differing: [], mended: [] })
+    await h.close()
+  })
+
+  async function subscribed(interval: 'month' | 'year' = 'month') {
+    const ownerId = await h.owner()
+    const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO', interval })
+    await h.pay(id)
+    await h.billing.confirmCheckout(ownerId, id)
+    const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)
+    return { ownerId, subscriptionId: stripeSubscriptionId as string }
+  }
+
+  /** The invoice of the next period, whose card is declined. */
+  async function unpaid({ ownerId, subscriptionId }: Awaited<ReturnType<typeof subscribed>>) {
+    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    return (h.sandbox.stripe.failPayment(subscriptionId) as { id: string }).id
+  }
+
+  /** A payment of its own, attached to the invoices past us. */
+  async function pay(ownerId: string, amount: number, ...invoices: string[]) {
+    const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
+    const { id } = await h.stripe.paymentIntents.create({
+      ...{ amount, currency: 'usd', customer: stripeCustomerId as string },
+      ...{ payment_method: 'pm_card_visa', confirm: true },
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+    })
+    for (const each of invoices) await h.stripe.invoices.attachPayment(each, { payment_intent: id })
+    return id
+  }
+
+  /** The balance once all is told, and told again by two syncs at once. */
+  async function told(ownerId: string): Promise<number> {
+    await h.deliverAll()
+    await Promise.all([h.billing.syncCustomer(ownerId), h.billing.syncCustomer(ownerId)])
+    await h.billing.grantMonthlyCredits()
+    const { balance, debt } = await h.billing.getBalance(ownerId)
+    return balance - debt
+  }
+  const dispute = (payment: string, amount?: number) =>
+    h.sandbox.stripe.dispute(payment, amount === undefined ? {} : { amount }).id as string
+  const refund = async (payment: string, amount?: number) =>
+    (await h.stripe.refunds.create({ payment_intent: payment, ...(amount ? { amount } : {}) })).id
+
+  test('the second payment that is disputed takes further credits, and each that is won gives its own back', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, 1000, invoice)
+    const second = await pay(owner.ownerId, 2000, invoice)
+    expect(await told(owner.ownerId)).toBe(200)
+    const a = dispute(first)
+    expect(await told(owner.ownerId)).toBe(167)
+    const b = dispute(second)
+    expect(await told(owner.ownerId)).toBe(100)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    // Two thirds of the money are still away: 66 of 100 credits, rounded down.
+    expect(await told(owner.ownerId)).toBe(134)
+    h.sandbox.stripe.closeDispute(b, 'won')
+    expect(await told(owner.ownerId)).toBe(200)
+  })
+
+  test('a dispute that is lost keeps its share while the other is won', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const payments = [
+      await pay(owner.ownerId, 2000, invoice),
+      await pay(owner.ownerId, 1000, invoice),
+    ]
+    const [a, b] = payments.map((payment) => dispute(payment)) as [string, string]
+    expect(await told(owner.ownerId)).toBe(100)
+    h.sandbox.stripe.closeDispute(b, 'lost')
+    expect(await told(owner.ownerId)).toBe(100)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    expect(await told(owner.ownerId)).toBe(167)
+  })
+
+  test('one payment is disputed and the other refunded, in parts', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, 1000, invoice)
+    const second = await pay(owner.ownerId, 2000, invoice)
+    const a = dispute(first)
+    expect(await told(owner.ownerId)).toBe(167)
+    await refund(second, 500)
+    // 33 by the dispute, and a sixth by the refund.
+    expect(await told(owner.ownerId)).toBe(151)
+    await refund(second)
+    expect(await told(owner.ownerId)).toBe(100)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    expect(await told(owner.ownerId)).toBe(134)
+  })
+
+  test('credits that are spent become debt, of each payment its share', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, 1500, invoice)
+    const second = await pay(owner.ownerId, 1500, invoice)
+    expect(await told(owner.ownerId)).toBe(200)
+    await h.billing.deductCredits(owner.ownerId, 200, 'pictures')
+    const a = dispute(first)
+    expect(await told(owner.ownerId)).toBe(-50)
+    dispute(second)
+    expect(await told(owner.ownerId)).toBe(-100)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    expect(await told(owner.ownerId)).toBe(-50)
+  })
+
+  test('what was paid out of band stays, and a dispute of the rest takes the share of the rest', async () => {
+    const owner = await subscribed()
+    const invoice = await unpaid(owner)
+    const card = await pay(owner.ownerId, 1000, invoice)
+    await h.stripe.invoices.pay(invoice, { paid_out_of_band: true })
+    expect(await told(owner.ownerId)).toBe(200)
+    const a = dispute(card)
+    expect(await told(owner.ownerId)).toBe(167)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    expect(await told(owner.ownerId)).toBe(200)
+    await refund(card, 500)
+    expect(await told(owner.ownerId)).toBe(184)
+  })
+
+  test('a dispute of a part of a payment takes the share of that part, and a second dispute its own', async () => {
+    const owner = await subscribed()
+    const payment = await h.newestPayment(owner.ownerId)
+    const a = dispute(payment, 900)
+    expect(await told(owner.ownerId)).toBe(70)
+    const b = dispute(payment, 2100)
+    expect(await told(owner.ownerId)).toBe(0)
+    h.sandbox.stripe.closeDispute(b, 'won')
+    expect(await told(owner.ownerId)).toBe(70)
+    h.sandbox.stripe.closeDispute(a, 'lost')
+    expect(await told(owner.ownerId)).toBe(70)
+  })
+
+  test('an inquiry beside a lost dispute gives nothing back', async () => {
+    const owner = await subscribed()
+    const payment = await h.newestPayment(owner.ownerId)
+    h.sandbox.stripe.closeDispute(dispute(payment, 1500), 'lost')
+    expect(await told(owner.ownerId)).toBe(50)
+    h.sandbox.stripe.dispute(payment, { amount: 1500, status: 'warning_needs_response' })
+    expect(await told(owner.ownerId)).toBe(50)
+  })
+
+  test('the months of a year lose the same shares, granted before or after', async () => {
+    const owner = await subscribed('year')
+    const invoice = await unpaid(owner)
+    const first = await pay(owner.ownerId, 10_000, invoice)
+    const second = await pay(owner.ownerId, 20_000, invoice)
+    const before = await told(owner.ownerId)
+    dispute(first, 5000)
+    expect(await told(owner.ownerId)).toBe(before - 16)
+    const b = dispute(second)
+    expect(await told(owner.ownerId)).toBe(before - 83)
+    const { currentPeriodStart } = await h.db.subscription.findUniqueOrThrow({
+      where: { stripeSubscriptionId: owner.subscriptionId },
+    })
+    clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
+    await h.billing.grantMonthlyCredits()
+    expect(await told(owner.ownerId)).toBe(before - 83 + 17)
+    h.sandbox.stripe.closeDispute(b, 'won')
+    expect(await told(owner.ownerId)).toBe(before - 16 + 84)
+  })
+})
+
+test('whatever is told of several payments, the share of the money that is away is taken, and never more', () => {
+  const word = fc.constantFrom('none', 'needs_response', 'won', 'lost')
+  const part = fc.record({ refunded: fc.double({ min: 0, max: 1, noNaN: true }), word })
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1_000_000 }),
+      fc.array(fc.integer({ min: 1, max: 99_999 }), { minLength: 1, maxLength: 4 }),
+      fc.array(fc.array(part, { minLength: 4, maxLength: 4 }), { maxLength: 8 }),
+      (credits, amounts, news) => {
+        const amountPaid = amounts.reduce((a, b) => a + b, 0)
+        const refunds: number[] = []
+        const disputes: number[] = []
+        for (const states of news) {
+          let amountRefunded = 0
+          let amountDisputed = 0
+          for (const [at, amount] of amounts.entries()) {
+            const { refunded, word } = states[at] as { refunded: number; word: string }
+            const back = Math.round(amount * refunded)
+            amountRefunded += back
+            if (word === 'needs_response' || word === 'lost') amountDisputed += amount - back
+          }
+          const isHeld = amountDisputed > 0
+          const { steps } = clawbackOf(
+            {
+              ...{ credits, creditsRefunded: refunds, disputeSteps: disputes },
+              ...{ creditsDisputed: 0, disputes: 0, disputeId: 'd' },
+            },
+            {
+              ...{ amountPaid, amountRefunded, amountDisputed, disputeId: 'd' },
+              disputeStatus: isHeld ? 'lost' : null,
+            },
+          )
+          for (const step of steps) {
+            const [list, number] =
+              'number' in step ? [refunds, step.number] : [disputes, step.disputeNumber]
+            if (step.kind === 'refund' || step.kind === 'dispute') {
+              expect(number).toBe(list.length + 1)
+              list.push(step.credits)
+            } else {
+              expect(list[number - 1]).toBe(step.credits)
+              list[number - 1] = 0
+            }
+          }
+          const taken = [...refunds, ...disputes].reduce((a, b) => a + b, 0)
+          const due =
+            (BigInt(credits) * BigInt(amountRefunded + amountDisputed)) / BigInt(amountPaid)
+          // Two shares that are rounded down apart are one less than their sum rounded down.
+          expect(taken).toBeLessThanOrEqual(Number(due))
+          expect(taken).toBeGreaterThanOrEqual(Number(due) - 1)
+          if (amountRefunded + amountDisputed === amountPaid) expect(taken).toBe(credits)
+        }
+      },
+    ),
+    { numRuns: 500 },
+  )
+})
