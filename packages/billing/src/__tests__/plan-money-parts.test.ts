@@ -3,12 +3,12 @@
  * along, whichever payment it is of and in whichever order it is told.
  */
 
+import { monthsAfter } from '@repo/core'
 import { createTestClock } from '@repo/core/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { clawbackOf } from '../credits/clawback.ts'
 import { definePlans } from '../index.ts'
-import { monthsAfter } from '../months.ts'
 import { ledgerViolations } from '../testing.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 
