@@ -1,10 +1,18 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig, defineProject, type UserWorkspaceConfig } from 'vitest/config'
+import {
+  configDefaults,
+  defineConfig,
+  defineProject,
+  type UserWorkspaceConfig,
+} from 'vitest/config'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 /** Starts one PostgreSQL for the whole run and clones a migrated template per test file. */
 export const postgres = path('./prisma/src/testing/global-setup.ts')
+
+/** Lets test files share a process and its packages, but no module of the workspace. */
+const freshModules = path('./prisma/src/testing/fresh-modules.ts')
 
 /** What the projects share: packages resolve to their source, so tests need no build. */
 export function project(name: string, test: UserWorkspaceConfig['test'] = {}): UserWorkspaceConfig {
@@ -15,11 +23,14 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
     test: {
       name,
       include: ['src/**/*.test.{ts,tsx}'],
+      // Starting, loading and warming up a process for each file would be most of a run.
+      isolate: false,
       // For what hangs. A test has no limit of its own, because a slow machine is not a fault.
       testTimeout: 600_000,
       hookTimeout: 600_000,
       expect: { poll: { timeout: 120_000 } },
       ...test,
+      setupFiles: [freshModules],
     },
   })
 }
@@ -28,6 +39,12 @@ export default defineConfig({
   test: {
     // Vitest leaves a processor free, which with two of them is half of the machine.
     maxWorkers: '100%',
+    // What every test stands on and no test imports. With `--changed` a change here runs them all.
+    forceRerunTriggers: [
+      ...configDefaults.forceRerunTriggers,
+      ...['pnpm-lock.yaml', 'tsconfig.base.json', 'vitest.workspace.ts'].map(path),
+      path('prisma/{migrations,schema,sql,src/testing}/**'),
+    ],
     projects: [
       'packages/*/vitest.config.ts',
       'packages/*/vitest.next.config.ts',

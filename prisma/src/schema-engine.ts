@@ -50,8 +50,10 @@ interface WebAssemblyGlobal {
   ): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>
 }
 
-// One instance per process, because the generated code keeps it in a module-level variable.
-let engineModule: Promise<EngineModule> | undefined
+// One instance per process, also if this module is loaded anew: the generated code keeps it in a module-level
+// variable.
+const ENGINE = Symbol.for('@repo/db/schema-engine')
+const shared = globalThis as { [ENGINE]?: Promise<EngineModule> }
 
 async function loadEngine(): Promise<EngineModule> {
   let panic = ''
@@ -117,8 +119,8 @@ async function withEngine<T>(
   url: string,
   work: (engine: Engine, files: SchemaFile[]) => Promise<T>,
 ): Promise<T> {
-  engineModule ??= loadEngine()
-  const glue = await engineModule
+  shared[ENGINE] ??= loadEngine()
+  const glue = await shared[ENGINE]
   const files = await schemaFiles()
   const base = new PrismaPg({ connectionString: url, max: 1 })
   const open: SqlDriverAdapter[] = []

@@ -241,8 +241,16 @@ test('a closed one is never current', async () => {
   const before = reads.length
   expect(facts.isCurrent(Date.now())).toBe(false)
   await facts.settle()
-  // Longer than a beat, and than the first pause before it would connect again.
-  await new Promise((done) => setTimeout(done, 700))
+  // The beat of one that began later comes after the next beat of the closed one, and after its first pause
+  // before it would connect again.
+  const laterReads: bigint[] = []
+  const later = createFacts(
+    wire.url,
+    () => {},
+    (since) => laterReads.push(since),
+  )
+  await until(() => laterReads.length >= 2)
+  later.close()
   expect(reads.length).toBe(before)
 })
 

@@ -1,4 +1,4 @@
-/** Callers whose address is not known. A file of its own: in tests an address is assumed otherwise. */
+/** Callers whose address is not known. A file of its own: in tests Better Auth assumes an address otherwise. */
 
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { bcryptPool } from '../sign-in/bcrypt-pool.ts'
@@ -6,16 +6,9 @@ import { cookiesOf, createTestAuth, TEST_PASSWORD, type TestAuth } from '../test
 import { holdHashes } from './hashes.ts'
 import { setUpAuth } from './setup.ts'
 
-// Better Auth reads it when it is loaded.
-const before = vi.hoisted(() => {
-  const { NODE_ENV, TEST } = process.env
-  process.env.NODE_ENV = 'production'
-  process.env.TEST = ''
-  return { NODE_ENV, TEST }
-})
-afterAll(() => {
-  Object.assign(process.env, before)
-})
+vi.stubEnv('NODE_ENV', 'production')
+vi.stubEnv('TEST', '')
+afterAll(() => vi.unstubAllEnvs())
 
 const setup = setUpAuth()
 afterEach(() => vi.restoreAllMocks())

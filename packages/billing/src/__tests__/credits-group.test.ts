@@ -35,6 +35,9 @@ const inCompany = (billing: Billing): Billing =>
     },
   })
 
+// Other files of this process test the ledger as it is.
+afterAll(() => vi.doUnmock('./credits-harness.ts'))
+
 await import('./credits.test.ts')
 await import('./credits-debt.test.ts')
 await import('./credits-holds.test.ts')
