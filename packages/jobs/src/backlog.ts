@@ -6,7 +6,7 @@
  */
 
 import type { Logger } from '@repo/core'
-import type { Db } from '@repo/db'
+import { type Db, Prisma, queryNamed } from '@repo/db'
 
 /** The options of `createBacklogWatch`. */
 export interface BacklogWatchOptions {
@@ -54,7 +54,7 @@ export function createBacklogWatch(options: BacklogWatchOptions): BacklogWatch {
    * minute.
    */
   async function oldest(): Promise<Oldest | undefined> {
-    const [found] = await db.$queryRaw<Oldest[]>`
+    const sql = Prisma.sql`
       SELECT task_identifier AS "job",
         extract(epoch FROM clock_timestamp() - run_at)::int AS "waitedSeconds",
         (SELECT count(*)::int FROM "JobWorker"
@@ -63,6 +63,7 @@ export function createBacklogWatch(options: BacklogWatchOptions): BacklogWatch {
       WHERE task_identifier = ANY(${jobs}) AND locked_at IS NULL AND attempts < max_attempts
         AND run_at < clock_timestamp() - make_interval(secs => ${afterSeconds})
       ORDER BY run_at LIMIT 1`
+    const [found] = await queryNamed<Oldest>(db, 'jobs.oldest', sql)
     return found
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { type JobDefinition, requireDate, requireId } from '@repo/core'
-import type { Db } from '@repo/db'
+import { type Db, Prisma, queryNamed } from '@repo/db'
 import { JobsError } from './errors.ts'
 
 /** The options of `enqueue`. */
@@ -59,7 +59,7 @@ export async function enqueue<Payload>(
       cause,
     })
   }
-  const [row] = await tx.$queryRaw<[{ id: string }]>`
+  const sql = Prisma.sql`
     SELECT id::text FROM graphile_worker.add_job(
       identifier => ${job.name}::text,
       payload => ${JSON.stringify(payload)}::json,
@@ -69,5 +69,6 @@ export async function enqueue<Payload>(
       priority => ${options.priority ?? null}::int,
       job_key_mode => 'preserve_run_at'
     )`
-  return row.id
+  const [row] = await queryNamed<{ id: string }>(tx, 'jobs.add', sql)
+  return (row as { id: string }).id
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Prisma, queryNamed } from '@repo/db'
 import type { Plans } from '../catalog/plans.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
@@ -73,12 +74,13 @@ export async function declare(ctx: BillingContext): Promise<void> {
   const names = all.map((each) => each.slice(each.indexOf(':') + 1))
   try {
     // Sorted, so that two instances do not deadlock. Each row is updated once an hour at the most.
-    await ctx.db.$executeRaw`
+    const sql = Prisma.sql`
       INSERT INTO "BillingDeclaration" AS d ("kind", "name", "seenAt")
       SELECT "kind", "name", clock_timestamp()
       FROM unnest(${kinds}::text[], ${names}::text[]) AS t("kind", "name")
       ON CONFLICT ("kind", "name") DO UPDATE SET "seenAt" = excluded."seenAt"
       WHERE d."seenAt" < excluded."seenAt" - interval '1 hour'`
+    await queryNamed(ctx.db, 'billing.declare', sql)
   } catch (error) {
     declaredAt.delete(ctx)
     ctx.logger.warn({ error }, 'could not declare the plans and effects of billing')

@@ -4,7 +4,13 @@ import { defineJob } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest'
-import { createBacklogWatch, createWorker, enqueue, migrateJobs } from '../index.ts'
+import {
+  type BacklogWatchOptions,
+  createBacklogWatch,
+  createWorker,
+  enqueue,
+  migrateJobs,
+} from '../index.ts'
 
 const mail = defineJob({ name: 'mail', parse: () => ({}), run: async () => {} })
 const other = defineJob({ name: 'other', parse: () => ({}), run: async () => {} })
@@ -21,7 +27,9 @@ afterEach(async () => {
 })
 afterAll(() => database.drop())
 
-function watching(options: { lookEverySeconds?: number; warnEverySeconds?: number } = {}) {
+function watching(
+  options: Partial<Pick<BacklogWatchOptions, 'db' | 'lookEverySeconds' | 'warnEverySeconds'>> = {},
+) {
   const logger = createTestLogger()
   const advice = 'Start a worker.'
   const watch = createBacklogWatch({ db: database.db, logger, jobs: ['mail'], advice, ...options })
@@ -78,8 +86,10 @@ test('a worker that does not have the job in its list is told apart from none', 
 
 test('the database is asked once a minute and the warning given once in five, however many call', async () => {
   await enqueue(database.db, mail, {}, { runAt: ago(90) })
-  const { look, warnings } = watching()
+  // A client that is not ours is asked through `$queryRaw`.
+  const db = new Proxy(database.db, {})
   const asked = vi.spyOn(database.db, '$queryRaw')
+  const { look, warnings } = watching({ db })
   const start = performance.now()
   const clock = vi.spyOn(performance, 'now')
   const at = async (seconds: number) => {
@@ -95,8 +105,9 @@ test('the database is asked once a minute and the warning given once in five, ho
 })
 
 test('a database that does not answer fails nobody', async () => {
-  const { look, warnings } = watching()
-  vi.spyOn(database.db, '$queryRaw').mockRejectedValue(new Error('away'))
+  const asked = vi.fn().mockRejectedValue(new Error('away'))
+  const { look, warnings } = watching({ db: { $queryRaw: asked } })
   await look()
+  expect(asked).toHaveBeenCalledOnce()
   expect(warnings()).toEqual([])
 })
