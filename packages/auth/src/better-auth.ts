@@ -40,6 +40,7 @@ import type { TokenHooks } from './session/token-hooks.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './sign-in/confirmation.ts'
 import { proveByReset } from './sign-in/linking.ts'
 import type { MagicLinkOptions } from './sign-in/magic-link.ts'
+import { methodPlugins, type OAuthServer } from './sign-in/method-plugins.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './sign-in/password.ts'
 import type { Endpoints } from './sign-in/password-fields.ts'
 import { observed, passwordHooks } from './sign-in/password-hooks.ts'
@@ -48,7 +49,6 @@ import { RESET_MINUTES } from './sign-in/resets.ts'
 import { passwordEndpoints } from './sign-in/same-answers.ts'
 import { providerSignUp, signUps } from './sign-in/sign-ups.ts'
 import { unproven } from './sign-in/unproven.ts'
-import { type OAuthServer, waysIn } from './sign-in/ways-in.ts'
 
 /** The parts that a Better Auth instance is made of. */
 export interface Parts {
@@ -165,7 +165,7 @@ export function createBetterAuth({
         },
       }),
       jwt(tokens.jwt),
-      ...waysIn({
+      ...methodPlugins({
         options,
         oauthServer,
         keys,

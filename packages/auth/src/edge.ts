@@ -9,9 +9,9 @@ import { originOf } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
-import { onePath } from './http/hop.ts'
+import { onePath } from './http/same-site.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import { createVerifier, readStatement } from './session/access-token.ts'
+import { createVerifier, readClaims } from './session/access-token.ts'
 import type { Session } from './session/caller.ts'
 import { cookiesAt, readCookie } from './session/cookies.ts'
 import { createKeyFinder } from './session/jwks.ts'
@@ -39,7 +39,7 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
   requireAuth(req: Request): Promise<Session>
   /**
    * Renews a page's expired access token while its session lasts: it returns a redirect to the host's
-   * refresh, which leads back. Returns null for every other request. Call it after `sameSiteHop`.
+   * refresh, which leads back. Returns null for every other request. Call it after `sameSiteRedirect`.
    */
   renew(req: Request): Promise<Response | null>
 }
@@ -73,7 +73,7 @@ export function createEdge<P extends string = Permission, R extends string = Org
       ? createKeyFinder(() => fetchKeys(source), { freshMs: 600_000, searchMs: 30_000 })
       : createKeyFinder(async () => source, { freshMs: Infinity, searchMs: Infinity })
   const verifier = createVerifier(origin, keys)
-  const getSession = async (req: Request) => (await readStatement(req, verifier))?.session ?? null
+  const getSession = async (req: Request) => (await readClaims(req, verifier))?.session ?? null
   const canRefresh = (req: Request) => readCookie(req, cookies.session) !== null
   return {
     ...createGuards(getSession, { access: options.access, canRefresh }),
@@ -99,6 +99,6 @@ async function fetchKeys(url: URL): Promise<JSONWebKeySet> {
 }
 
 export { AuthError, type AuthErrorCode } from './errors.ts'
-export { sameSiteHop } from './http/hop.ts'
+export { sameSiteRedirect } from './http/same-site.ts'
 export type { Session } from './session/caller.ts'
 export type { Guards, OrganizationSession, Role } from './session/session.ts'

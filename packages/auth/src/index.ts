@@ -55,7 +55,7 @@ export { AuthError, type AuthErrorCode } from './errors.ts'
 export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
 export type { ApiLimits } from './http/api-limits.ts'
 export { type FormAction, safePath } from './http/forms.ts'
-export { sameSiteHop } from './http/hop.ts'
+export { sameSiteRedirect } from './http/same-site.ts'
 export type { Auth, AuthHandler, AuthUser } from './instance.ts'
 export {
   type Credentials,

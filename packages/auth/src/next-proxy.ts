@@ -1,14 +1,14 @@
 /**
- * The `proxy.ts` of a Next.js app: the same-site hop, the renewal of an expired access token, and a guard for
+ * The `proxy.ts` of a Next.js app: the same-site redirect, the renewal of an expired access token, and a guard for
  * paths that need a session. It reads only the access token and needs no database.
  *
  * @module
  */
 
 import { parseUrl } from '@repo/core/edge'
-import { createEdge, type Edge, type EdgeOptions, sameSiteHop } from './edge.ts'
+import { createEdge, type Edge, type EdgeOptions, sameSiteRedirect } from './edge.ts'
 import { AuthError } from './errors.ts'
-import { onePath } from './http/hop.ts'
+import { onePath } from './http/same-site.ts'
 import { cookiesAt, readCookie } from './session/cookies.ts'
 
 /** The options of `createProxy`. */
@@ -24,7 +24,7 @@ export interface ProxyOptions extends Pick<EdgeOptions, 'jwks'> {
 }
 
 /**
- * Makes the proxy. It answers with a redirect or the hop, or returns undefined to let the page answer. Keep
+ * Makes the proxy. It answers with a redirect, or returns undefined to let the page answer. Keep
  * `/api` and `/_next` out of the proxy's matcher.
  *
  * The guard only saves rendering a page for nobody. It lets a request pass if it cannot judge its session, so
@@ -41,7 +41,7 @@ export function createProxy(
   }
   return async (req) => {
     const { edge, origin } = ready()
-    const answer = sameSiteHop(req) ?? (await edge.renew(req))
+    const answer = sameSiteRedirect(req) ?? (await edge.renew(req))
     if (answer) return answer
     if (!/^(GET|HEAD)$/.test(req.method)) return undefined
     const url = new URL(req.url)

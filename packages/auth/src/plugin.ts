@@ -121,7 +121,7 @@ export function tollgate(options: TollgateOptions): BetterAuthPlugin {
     let mayHaveEnded = !ENDS_NOTHING.includes(ctx.path ?? '') && !onlyReads(ctx) && !isRefused(ctx)
     if (fresh) {
       if (await endPrevious(ctx, fresh.session.token)) mayHaveEnded = true
-      await refresh.mintOf(ctx, (await options.begun(fresh.session.id))?.statement ?? null)
+      await refresh.mintOf(ctx, (await options.begun(fresh.session.id))?.claims ?? null)
     } else if (ctx.path === '/get-session') {
       const present = ctx.context.returned as RawSession | null
       if (present?.session?.id) await refresh.mint(ctx, present.session.id)

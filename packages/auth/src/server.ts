@@ -15,12 +15,12 @@ import type { Background } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
 import type { Keys } from './database/keys.ts'
 import { answerOf, plainErrors, sentencesOf } from './http/answers.ts'
-import { checkRequest, conflictOf, withHeaders } from './http/border.ts'
 import { createFieldCheck } from './http/fields.ts'
-import { sameSiteHop } from './http/hop.ts'
 import { notStored } from './http/no-store.ts'
 import { createProtection } from './http/protection.ts'
+import { checkRequest, conflictOf, withHeaders } from './http/request-guard.ts'
 import { createHandler, type Routed } from './http/router.ts'
+import { sameSiteRedirect } from './http/same-site.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import type { Roles } from './permissions.ts'
@@ -82,8 +82,8 @@ export async function createServer(parts: ServerOptions) {
     // A request that `checkRequest` refuses has changed nothing, so it sets off no events.
     let isChecked = false
     try {
-      const hop = options.oauth && isAuthorization(req) ? sameSiteHop(req) : null
-      if (hop) return hop
+      const redirect = options.oauth && isAuthorization(req) ? sameSiteRedirect(req) : null
+      if (redirect) return redirect
       const checked = protection.addresses.tell(await checkRequest(req, baseURL, fields))
       isChecked = true
       const headers = await cookies.inward(checked.headers)
@@ -127,6 +127,6 @@ const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req
 
 /**
  * Whether another program sent the user here. The browser sends the session's strict cookies only after a
- * same-site hop.
+ * same-site redirect.
  */
 const isAuthorization = (req: Request) => new URL(req.url).pathname === '/api/auth/oauth2/authorize'

@@ -6,7 +6,7 @@
  * a package.
  */
 
-import { sameSiteHop } from '@repo/auth/edge'
+import { sameSiteRedirect } from '@repo/auth/edge'
 import { createLogger, isTollgateError, toResponse } from '@repo/core'
 import { type Context, Hono } from 'hono'
 import { csrf } from 'hono/csrf'
@@ -57,7 +57,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   })
   // A browser does not send strict cookies on the way back from another site; one redirect within our site
   // fixes that.
-  app.get('*', async (c, next) => sameSiteHop(c.req.raw) ?? (await next()))
+  app.get('*', async (c, next) => sameSiteRedirect(c.req.raw) ?? (await next()))
 
   app.get('/', (c) => page.home(c))
 

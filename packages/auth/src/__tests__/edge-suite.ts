@@ -4,7 +4,7 @@
  */
 
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
-import { AuthError, createEdge, sameSiteHop } from '../edge.ts'
+import { AuthError, createEdge, sameSiteRedirect } from '../edge.ts'
 import { ACCESS_COOKIE, SESSION_COOKIE } from '../session/cookies.ts'
 
 const ORIGIN = 'https://app.example.com'
@@ -92,7 +92,7 @@ export async function edgeSuite(): Promise<string[]> {
     const renewal = `${ORIGIN}/api/auth/access/renew?next=%2Fa%3Fb%3D1`
     check(`${alg}: a page is renewed, by an absolute address`, location === renewal)
     const foreign = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
-    const hop = sameSiteHop(request({ ...foreign, 'sec-fetch-site': 'cross-site' }, '/a'))
+    const hop = sameSiteRedirect(request({ ...foreign, 'sec-fetch-site': 'cross-site' }, '/a'))
     check(`${alg}: a page from another site hops`, (await hop?.text())?.includes('url=/a') === true)
   }
   return broken

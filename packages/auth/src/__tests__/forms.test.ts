@@ -1,7 +1,7 @@
-/** Forms without script, the hop, and return paths that lead nowhere else. */
+/** Forms without script, the same-site redirect, and return paths that lead nowhere else. */
 
 import { expect, test } from 'vitest'
-import { hopTo, sameOriginPath, sameSiteHop } from '../http/hop.ts'
+import { redirectPage, sameOriginPath, sameSiteRedirect } from '../http/same-site.ts'
 import { safePath } from '../index.ts'
 import { cookiesOf, TEST_ORIGIN, TEST_PASSWORD } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
@@ -133,7 +133,7 @@ const CROSS = {
 }
 
 test('a page reached from another site asks for itself once more, without a script', async () => {
-  const hop = sameSiteHop(arriving(CROSS))
+  const hop = sameSiteRedirect(arriving(CROSS))
   expect(hop?.status).toBe(200)
   const html = (await hop?.text()) as string
   expect(html).toContain('http-equiv="refresh" content="0;url=/billing/success?session_id=cs_1')
@@ -150,11 +150,13 @@ test.each([
   ['a client that says nothing', arriving({})],
   ['a POST', arriving(CROSS, 'POST')],
 ])('there is no hop for a request of %s', (_, req) => {
-  expect(sameSiteHop(req)).toBeNull()
+  expect(sameSiteRedirect(req)).toBeNull()
 })
 
 test('a path that would name another host is folded to one of ours', async () => {
-  const hop = sameSiteHop(new Request('https://localhost:3000//evil.example/x', { headers: CROSS }))
+  const hop = sameSiteRedirect(
+    new Request('https://localhost:3000//evil.example/x', { headers: CROSS }),
+  )
   expect(await hop?.text()).toContain('content="0;url=/evil.example/x"')
   expect(sameOriginPath('/.//evil.example', TEST_ORIGIN)).toBe('/evil.example')
 })
@@ -185,5 +187,5 @@ test('a hop leads to this origin only', () => {
     expect(sameOriginPath(elsewhere, TEST_ORIGIN)).toBeNull()
   }
   const headers = new Headers([['set-cookie', 'a=b']])
-  expect(hopTo('/x', headers).headers.getSetCookie()).toEqual(['a=b'])
+  expect(redirectPage('/x', headers).headers.getSetCookie()).toEqual(['a=b'])
 })

@@ -3,9 +3,9 @@
 import { growsLinearly, HOSTILE_TEXTS } from '@repo/core/testing'
 import { expect, test } from 'vitest'
 import { safePath } from '../http/forms.ts'
-import { hopTo, onePath, sameOriginPath, sameSiteHop } from '../http/hop.ts'
+import { onePath, redirectPage, sameOriginPath, sameSiteRedirect } from '../http/same-site.ts'
 import { slugOf } from '../organization/rules.ts'
-import { readStatement } from '../session/access-token.ts'
+import { readClaims } from '../session/access-token.ts'
 import { ACCESS_COOKIE, readCookie } from '../session/cookies.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { setUpAuth } from './setup.ts'
@@ -39,9 +39,9 @@ const READERS: Record<string, (text: string) => unknown> = {
   'a path of ours': (text) => sameOriginPath(`/${text}`, TEST_ORIGIN),
   'a page to go to': (text) => safePath(text, '/'),
   'a path': (text) => onePath(`/${text}`),
-  'a hop': (text) => hopTo(text),
+  'a hop': (text) => redirectPage(text),
   'a page asked for from elsewhere': (text) =>
-    sameSiteHop(
+    sameSiteRedirect(
       requestWith({
         url: `${TEST_ORIGIN}/${encodeURI(text.replaceAll(/\p{Surrogate}/gu, '?'))}`,
         headers: NAVIGATION,
@@ -52,9 +52,9 @@ const READERS: Record<string, (text: string) => unknown> = {
   'a cookie of our name': (text) =>
     readCookie(requestWith({ headers: { cookie: `${ACCESS_COOKIE}=${text}` } }), ACCESS_COOKIE),
   'an Authorization header': (text) =>
-    readStatement(requestWith({ headers: { authorization: text } }), verifier),
+    readClaims(requestWith({ headers: { authorization: text } }), verifier),
   'a bearer token': (text) =>
-    readStatement(requestWith({ headers: { authorization: `Bearer ${text}` } }), verifier),
+    readClaims(requestWith({ headers: { authorization: `Bearer ${text}` } }), verifier),
   "an organization's name": (text) => slugOf(text, 'abcdef'),
 }
 

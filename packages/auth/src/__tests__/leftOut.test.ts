@@ -133,7 +133,7 @@ const CALLS: Record<string, Call | null> = {
   createIntegrations: null,
   defineRoles: null,
   safePath: null,
-  sameSiteHop: null,
+  sameSiteRedirect: null,
   toNodeHandler: null,
 }
 

@@ -3,7 +3,7 @@
 import { isTollgateError } from '@repo/core'
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
-import { createEdge, type Edge, sameSiteHop } from '../edge.ts'
+import { createEdge, type Edge, sameSiteRedirect } from '../edge.ts'
 import { TEST_ORIGIN } from '../testing.ts'
 import { accessTokenOf } from './cookies.ts'
 import { setUpAuth } from './setup.ts'
@@ -112,7 +112,7 @@ const GUARDS: [string, (req: Request) => unknown][] = [
   ],
   ['listSessions', (req) => setup.auth.listSessions(req)],
   ['revokeSession', (req) => setup.auth.revokeSession(req, 'none')],
-  ['sameSiteHop', (req) => sameSiteHop(req)],
+  ['sameSiteRedirect', (req) => sameSiteRedirect(req)],
   ['handler', (req) => setup.auth.handler(req)],
   ['edge getSession', (req) => edge.getSession(req)],
   ['edge requireAuth', (req) => edge.requireAuth(req)],

@@ -112,7 +112,7 @@ test.each([
     const endpoints = answered(at)
     expect(endpoints.length).toBeGreaterThan(65)
     for (const { path, method } of endpoints) {
-      // Cookies count nothing at these; see border.ts.
+      // Cookies count nothing at these; see request-guard.ts.
       if (/^\/oauth2\/(token|introspect|revoke)$/.test(path)) continue
       // It would be another session, or none.
       const changes = path === '/sign-out' || path.startsWith('/access/')

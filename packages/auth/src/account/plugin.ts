@@ -15,8 +15,8 @@ import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { mailboxOf, REFUSED_MAILS } from '../mail/mail-limits.ts'
+import type { HookContext } from '../session/cookie-session.ts'
 import type { BegunSessions } from '../session/new-session.ts'
-import type { HookContext } from '../session/presented.ts'
 import { sessionIdOf } from '../session/session-rows.ts'
 import { cancelDeletion, type DeletionParts, requestDeletion } from './deletion.ts'
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './email-change.ts'
@@ -69,7 +69,7 @@ export function accounts(options: AccountOptions) {
     const id = signedIn(ctx)
     const session = id === null ? null : await options.begun(id)
     // A sign-in that lacks its second factor is not complete, and gets no date.
-    if (!session?.deletionDueAt || session.statement.session.mfaRequired) return
+    if (!session?.deletionDueAt || session.claims.session.mfaRequired) return
     return ctx.json({ ...returned, deletionDueAt: session.deletionDueAt.toISOString() })
   })
 

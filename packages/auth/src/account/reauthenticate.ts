@@ -7,7 +7,7 @@
 
 import { RateLimitError, type RateLimiter, type RateLimitPolicy } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
-import type { HookContext } from '../session/presented.ts'
+import type { HookContext } from '../session/cookie-session.ts'
 import { isRecent } from './recent.ts'
 import { invalidPassword, mfaRequired, notAuthenticated, notFresh } from './refusals.ts'
 

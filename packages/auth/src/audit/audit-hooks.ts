@@ -11,8 +11,8 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { accountEmail } from '../database/stand-in-address.ts'
+import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 import { knownSession } from '../session/new-session.ts'
-import { type HookContext, presentedSession } from '../session/presented.ts'
 import { createPasswordFields, type Endpoints } from '../sign-in/password-fields.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
 import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR, SIGNS_IN } from './audit-endpoints.ts'
@@ -62,7 +62,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
 
   const before = createAuthMiddleware(async (ctx) => {
     const source = ctx.request ?? ctx.headers
-    const session = source && (await presentedSession(ctx, db))
+    const session = source && (await cookieSession(ctx, db))
     if (!session) return
     const { id: sessionId, userId, isPending, user } = session
     const { accountId, memberId, memberIdOrEmail, id } = bodyOf(ctx)
@@ -166,7 +166,7 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
 
   async function signedIn({ context }: HookContext): Promise<AuditEntry[]> {
     const id = context.newSession?.session.id
-    const session = id ? (await knownSession(id))?.statement.session : undefined
+    const session = id ? (await knownSession(id))?.claims.session : undefined
     // A sign-in that lacks its second factor is recorded once the second factor is shown.
     if (!session || session.mfaRequired) return []
     const { userId, sessionId } = session

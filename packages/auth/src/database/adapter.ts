@@ -13,7 +13,7 @@ import { prismaAdapter } from 'better-auth/adapters/prisma'
 import { APIError } from 'better-auth/api'
 import { requireAccess } from '../account/access-end.ts'
 import { beginSession } from '../session/begin-session.ts'
-import { forgetPresented, takePresented } from '../session/presented.ts'
+import { forgetCookieSession, takeCookieSession } from '../session/cookie-session.ts'
 import { byId, formerToken } from '../session/session-ends.ts'
 import { credentialsOf } from '../sign-in/credentials.ts'
 import { verifiedPassword } from '../sign-in/password-hooks.ts'
@@ -60,7 +60,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
     const { model } = args
     const userId = userOfNew(model, args.data)
     const given = { ...args, data: realRow(args.data) }
-    await forgetPresented()
+    await forgetCookieSession()
     if (userId === null) return adapter.create(given)
     if (model === 'session') return createSession(given, userId)
     const row = await atomically(db, async (tx) => {
@@ -119,7 +119,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
   /** Makes a change while it holds the access of each user whose rows are changed. */
   async function change<T>(args: Changed, run: (adapter: Adapter, args: Changed) => Promise<T>) {
     const given = real(args)
-    await forgetPresented()
+    await forgetCookieSession()
     if (!isChangeGuarded(args.model)) return run(adapter, given)
     return atomically(db, async (tx) => {
       const inner = plain(tx)(options)
@@ -185,7 +185,7 @@ function guarded(adapter: Adapter, parts: Parts): Adapter {
  */
 async function presentedByToken(model: string, where: Where | undefined) {
   const token = model === 'session' ? onlyValue(where, 'token') : null
-  return token === null ? null : takePresented(token)
+  return token === null ? null : takeCookieSession(token)
 }
 
 /**

@@ -15,7 +15,7 @@ import {
   type AddressOptions,
   createAddressOf as createReader,
 } from '@repo/core/rate-limit'
-import { withHeaders } from './border.ts'
+import { withHeaders } from './request-guard.ts'
 
 /** Passes the address of a request to Better Auth, so that its sessions and limits use the same address. */
 export interface AddressTeller {

@@ -9,7 +9,7 @@
 
 import { TollgateError, toResponse } from '@repo/core'
 import { isAPIError } from 'better-auth/api'
-import { hopTo, sameOriginPath } from './hop.ts'
+import { redirectPage, sameOriginPath } from './same-site.ts'
 
 /** The codes for errors that come without one, such as the router's, by HTTP status. */
 const CODES: Record<number, string> = {
@@ -85,7 +85,7 @@ export function withPlainError(path: string): string {
 }
 
 /**
- * The handler's final answer: a same-site hop after a provider's callback, and every error in the one shape.
+ * The handler's final answer: a same-site redirect after a provider's callback, and every error in the one shape.
  */
 export async function answerOf(
   answer: Response,
@@ -97,7 +97,7 @@ export async function answerOf(
   const path = withPlainError(sameOriginPath(location, baseURL) ?? '/')
   const headers = new Headers()
   for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)
-  return hopTo(path, headers)
+  return redirectPage(path, headers)
 }
 
 /** Wraps Better Auth's server functions so that their errors have the same codes as the handler's answers. */

@@ -7,8 +7,8 @@
 
 import { AuthError } from '../errors.ts'
 import { readBody, shown } from './body.ts'
-import { requireOwnOrigin } from './border.ts'
-import { sameOriginPath } from './hop.ts'
+import { requireOwnOrigin } from './request-guard.ts'
+import { sameOriginPath } from './same-site.ts'
 
 /** Where a form posts to, and where its outcomes lead. */
 export interface FormAction {

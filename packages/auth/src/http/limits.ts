@@ -25,7 +25,7 @@ import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { accountEmail } from '../database/stand-in-address.ts'
-import { type HookContext, presentedSession } from '../session/presented.ts'
+import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 import type { Passwords } from '../sign-in/password.ts'
 import { createPasswordFields, type Endpoints } from '../sign-in/password-fields.ts'
 import { verifiedPassword } from '../sign-in/password-hooks.ts'
@@ -155,7 +155,7 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
    * The account whose password is asked for: the session's account, or else a key made of the mailed token.
    */
   async function signedIn(ctx: HookContext): Promise<string | null> {
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (session) return session.user.email
     const { token } = (ctx.body ?? {}) as { token?: unknown }
     return typeof token === 'string' ? `token:${token}` : null

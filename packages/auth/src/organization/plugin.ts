@@ -19,7 +19,7 @@ import { currentTransaction, inTransaction } from '../database/transaction.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import type { MailLimits } from '../mail/mail-limits.ts'
 import type { Roles } from '../permissions.ts'
-import { presentedSession } from '../session/presented.ts'
+import { cookieSession } from '../session/cookie-session.ts'
 import { type Act, actIn, beginAct, organizationMeant, roleIn } from './act.ts'
 import { refusalOf } from './refusals.ts'
 import { holds, requireToRead, rules, slugOf, withdrawInvitations } from './rules.ts'
@@ -171,7 +171,7 @@ function invitationLimit({ db, roles, mailLimits }: OrganizationOptions) {
   const matcher = ({ path }: { path?: string }) => path === '/organization/invite-member'
   const before = createAuthMiddleware(async (ctx) => {
     const { email, organizationId } = (ctx.body ?? {}) as Record<string, unknown>
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (!mailLimits || !session || typeof email !== 'string') return
     const id = organizationMeant(organizationId, session.activeOrganizationId)
     if (!holds(roles, await roleIn(db, id, session.userId), 'users:create')) return

@@ -11,7 +11,7 @@
 import { APIError, isAPIError } from 'better-auth/api'
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import type { Endpoint } from '../http/endpoint.ts'
-import type { HookContext } from '../session/presented.ts'
+import type { HookContext } from '../session/cookie-session.ts'
 
 /**
  * The codes of jose that are about the token. Its other codes mean that the server's own keys are broken or

@@ -21,7 +21,7 @@ import { RECENT_SECONDS } from '../account/recent.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { currentTransaction, inTransaction } from '../database/transaction.ts'
 import type { Endpoint } from '../http/endpoint.ts'
-import { type HookContext, presentedSession } from '../session/presented.ts'
+import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 
 /** How long parallel requests share one answer, in seconds; Better Auth keeps the answer that long. */
 export const ROTATION_SECONDS = 10
@@ -287,7 +287,7 @@ export function grantsFollow(db: Database): BetterAuthPlugin {
  * without cookies, the session in the state.
  */
 async function replacedSession(ctx: HookContext, db: Database) {
-  const presented = await presentedSession(ctx, db)
+  const presented = await cookieSession(ctx, db)
   if (presented || !ctx.path?.startsWith('/callback/')) return presented
   const { previousSessionId } = (await getOAuthState())?.serverContext ?? {}
   if (typeof previousSessionId !== 'string') return null

@@ -1,5 +1,5 @@
 /**
- * The access token: a signed statement about a session. It lives five minutes and holds no personal data.
+ * The access token: signed claims about a session. It lives five minutes and holds no personal data.
  * Verifying a token needs no database. A verified token is remembered, and its expiry is still checked on
  * each use.
  *
@@ -28,7 +28,7 @@ const REMEMBERED = 1_000
 const KEY_LENGTH = 24
 
 /** The claims of a verified access token. */
-export interface Statement {
+export interface Claims {
   /** The session that the token stands for. */
   session: Session
   /** When the token was issued, in seconds since 1970. */
@@ -39,12 +39,12 @@ export interface Statement {
 export interface Verifier {
   /** The name of the cookie that holds a token. */
   cookie: string
-  /** The statement of a token that was verified before and has not expired; null for any other token. */
-  recall(token: string): Statement | null
+  /** The claims of a token that was verified before and has not expired; null for any other token. */
+  recall(token: string): Claims | null
   /**
-   * The token's statement; null for a token that has expired, was forged or names another issuer or audience.
+   * The token's claims; null for a token that has expired, was forged or names another issuer or audience.
    */
-  verify(token: string): Promise<Statement | null>
+  verify(token: string): Promise<Claims | null>
 }
 
 /** The private key that signs access tokens, with its id and algorithm. */
@@ -56,11 +56,11 @@ export interface Signer {
   privateKey: CryptoKey
 }
 
-/** Signs a statement as an access token, which expires at the session's `expiresAt`. */
+/** Signs claims as an access token, which expires at the session's `expiresAt`. */
 export function signAccessToken(
   origin: string,
   { alg, kid, privateKey }: Signer,
-  { session, issuedAt }: Statement,
+  { session, issuedAt }: Claims,
 ): Promise<string> {
   return new SignJWT({
     sid: session.sessionId,
@@ -108,20 +108,20 @@ export function createVerifier(origin: string, keys: JWTVerifyGetKey): Verifier 
       const known = newer.get(key) ?? older.get(key)
       if (known?.token !== token || known.endsAt <= Date.now()) return null
       if (!newer.has(key)) remember(key, known)
-      return copyOf(known.statement)
+      return copyOf(known.claims)
     },
     async verify(token) {
       if (token.length > LONGEST_TOKEN) return null
       // A token that has expired, was forged or has another issuer gives null. So does a key that cannot be
       // loaded.
       const verified = await jwtVerify(token, keys, options).catch(() => null)
-      const statement = verified && statementOf(verified.payload)
-      if (!statement) return null
+      const claims = verified && claimsOf(verified.payload)
+      if (!claims) return null
       // A token of ours expires within this time. One that was forged with a stolen key may claim to last for
       // years, so it is verified again, and refused once the key is withdrawn.
-      const endsAt = Math.min(+statement.session.expiresAt, Date.now() + ACCESS_SECONDS * 1000)
-      remember(keyOf(token), { token, statement, endsAt })
-      return copyOf(statement)
+      const endsAt = Math.min(+claims.session.expiresAt, Date.now() + ACCESS_SECONDS * 1000)
+      remember(keyOf(token), { token, claims, endsAt })
+      return copyOf(claims)
     },
   }
 }
@@ -132,13 +132,13 @@ const keyOf = (token: string): string => token.slice(-KEY_LENGTH)
 /** A token in the memory. */
 interface Verified {
   token: string
-  statement: Statement
+  claims: Claims
   /** When the token expires or has to be verified again, in milliseconds. */
   endsAt: number
 }
 
 /** A copy, so that the caller may change it without changing the remembered one. */
-const copyOf = ({ session, issuedAt }: Statement): Statement => ({
+const copyOf = ({ session, issuedAt }: Claims): Claims => ({
   session: {
     ...session,
     authenticatedAt: new Date(session.authenticatedAt),
@@ -147,7 +147,7 @@ const copyOf = ({ session, issuedAt }: Statement): Statement => ({
   issuedAt,
 })
 
-function statementOf(claims: Record<string, unknown>): Statement | null {
+function claimsOf(claims: Record<string, unknown>): Claims | null {
   const { sub, sid, role, org, orgRole, acr, auth_time, mfa, iat, exp, client_id } = claims
   const userId = textOf(sub)
   const sessionId = textOf(sid)
@@ -172,23 +172,23 @@ function statementOf(claims: Record<string, unknown>): Statement | null {
 const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
 /**
- * The statement of the request's access token, from its cookie or its bearer header; null without a valid
+ * The claims of the request's access token, from its cookie or its bearer header; null without a valid
  * token. A remembered token is answered synchronously, because inside Better Auth each promise costs as much
  * as the whole look-up.
  */
-export function readStatement(
+export function readClaims(
   req: Request,
   { cookie: name, recall, verify }: Verifier,
-): Statement | null | Promise<Statement | null> {
+): Claims | null | Promise<Claims | null> {
   const cookie = readCookie(req, name)
   const bearer = cookie === null ? bearerOf(req) : null
   const token = cookie ?? bearer
   if (token === null) return null
   const known = recall(token)
   if (known || cookie === null) return known ?? verify(token)
-  return verify(cookie).then((statement) => {
-    const other = statement ? null : bearerOf(req)
-    return other === null ? statement : verify(other)
+  return verify(cookie).then((claims) => {
+    const other = claims ? null : bearerOf(req)
+    return other === null ? claims : verify(other)
   })
 }
 

@@ -13,7 +13,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
 import { endAccess } from '../account/end-access.ts'
 import { endStarted } from '../account/rows.ts'
-import { presentedSession } from './presented.ts'
+import { cookieSession } from './cookie-session.ts'
 
 /** The endpoints whose new session continues the one before it, and whether it keeps the second factor. */
 const CONTINUES: Record<string, { keepsFactor: boolean }> = {
@@ -40,7 +40,7 @@ const before = defineRequestState<{ session: Before | null }>(() => ({ session: 
 /** The plugin that continues sessions and ends the others after a changed password. */
 export function continuation(db: Database): BetterAuthPlugin {
   const remember = createAuthMiddleware(async (ctx) => {
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (!session) return
     const { userId, activeOrganizationId, createdAt, expiresAt } = session
     const aal = CONTINUES[ctx.path ?? '']?.keepsFactor ? session.aal : 1
@@ -61,7 +61,7 @@ export function continuation(db: Database): BetterAuthPlugin {
   })
 
   const endUnderWay = createAuthMiddleware(async (ctx) => {
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (session) await endAccess(db, session.userId)
   })
 

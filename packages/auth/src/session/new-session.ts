@@ -33,7 +33,7 @@ export function createBegunSessions({ db, rows, bounds, settle }: BegunOptions):
   async function ask(sessionId: string): Promise<BegunSession | null> {
     const begun = await rows.begun(sessionId)
     if (begun && begun.sessions > bounds.sessions) {
-      await endOldSessions(db, bounds, begun.statement.session.userId)
+      await endOldSessions(db, bounds, begun.claims.session.userId)
       await settle()
     }
     return begun

@@ -13,7 +13,7 @@ import { createAuthMiddleware } from 'better-auth/api'
 import { isRecent } from '../account/recent.ts'
 import { notFresh } from '../account/refusals.ts'
 import { type Endpoints, withPath } from '../sign-in/password-fields.ts'
-import { type HookContext, presentedSession } from './presented.ts'
+import { cookieSession, type HookContext } from './cookie-session.ts'
 
 /**
  * Endpoints that sign in or out. The request shows a link, a password or a code, and gets another session.
@@ -99,13 +99,13 @@ export interface OldSessionOptions {
 
 /**
  * The plugin. It also covers server functions that get a session's headers. Server functions without a path
- * check by themselves: `setPassword` in `ways.ts`, `addMember` in organization/rules.ts. The others use no
+ * check by themselves: `setPassword` in `sign-in-methods.ts`, `addMember` in organization/rules.ts. The others use no
  * session.
  */
 export function limitOldSessions({ db, endpoints, signIn }: OldSessionOptions): BetterAuthPlugin {
   const handler = createAuthMiddleware(async (ctx) => {
     if (onlyReads(ctx, endpoints) || refusesProgram(ctx)) return
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (session && !isRecent(session)) throw notFresh(onward(ctx, signIn))
   })
   return {

@@ -9,7 +9,7 @@
 import type { Database } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
-import { presentedSession } from './presented.ts'
+import { cookieSession } from './cookie-session.ts'
 
 /** The endpoints that such a session may use. A new endpoint is closed to it until it is listed here. */
 const OPEN = new Set([
@@ -44,7 +44,7 @@ const OPEN = new Set([
  */
 export function refusePending(db: Database): BetterAuthPlugin {
   const handler = createAuthMiddleware(async (ctx) => {
-    if (!(await presentedSession(ctx, db))?.isPending) return
+    if (!(await cookieSession(ctx, db))?.isPending) return
     throw new APIError('FORBIDDEN', {
       code: 'mfa_required',
       message: 'Show the second factor first.',

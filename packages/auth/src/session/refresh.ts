@@ -10,9 +10,9 @@ import type { GenericEndpointContext } from 'better-auth'
 import { APIError, createAuthEndpoint } from 'better-auth/api'
 import * as z from 'zod'
 import { safePath } from '../http/forms.ts'
-import { type Statement, signAccessToken } from './access-token.ts'
+import { type Claims, signAccessToken } from './access-token.ts'
+import { cookieSessionRow } from './cookie-session.ts'
 import { cookiesAt } from './cookies.ts'
-import { presentedRow } from './presented.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -50,11 +50,11 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
     return mintOf(ctx, await rows.state(sessionId))
   }
 
-  /** The same for a statement that was already read. Does nothing for null. */
-  async function mintOf(ctx: Ctx, statement: Statement | null) {
-    if (!statement) return null
-    const token = await signAccessToken(origin, await keys.signer(), statement)
-    const { expiresAt } = statement.session
+  /** The same for a claims that was already read. Does nothing for null. */
+  async function mintOf(ctx: Ctx, claims: Claims | null) {
+    if (!claims) return null
+    const token = await signAccessToken(origin, await keys.signer(), claims)
+    const { expiresAt } = claims.session
     const maxAge = Math.ceil((expiresAt.getTime() - Date.now()) / 1000)
     ctx.setCookie(access, token, { ...attributes, maxAge: Math.max(maxAge, 0) })
     return { token, expiresAt }
@@ -97,7 +97,7 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
     const others = pairs.filter((pair) => !pair.trim().startsWith(`${sessionCookie}=`))
     if (pairs.length === others.length || ctx.path?.startsWith('/access/')) return null
     const token = await presented(ctx)
-    const current = token ? await rows.present(token, presentedRow(db, token)) : null
+    const current = token ? await rows.present(token, cookieSessionRow(db, token)) : null
     if (!current || current.token === token) return null
     const headers = new Headers(ctx.headers)
     const own = `${sessionCookie}=${await cookies.seal(current.token)}`

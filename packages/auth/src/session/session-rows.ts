@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import { createRandomStringGenerator } from '@better-auth/utils/random'
 import { type Database, Prisma, queryNamed } from '@repo/db'
-import { ACCESS_SECONDS, type Statement } from './access-token.ts'
+import { ACCESS_SECONDS, type Claims } from './access-token.ts'
 import type { Session } from './caller.ts'
 
 /** The length of a session's id, in characters. */
@@ -48,7 +48,7 @@ interface Row {
 }
 
 /** The row of a session and its user, as read for a token. */
-export interface PresentedRow extends Prisma.SessionModel {
+export interface CookieSession extends Prisma.SessionModel {
   user: Prisma.UserModel
   /**
    * The user's role in the session's organization; null without one, or if the user is not a member of it.
@@ -63,7 +63,7 @@ export interface PresentedRow extends Prisma.SessionModel {
 }
 
 /** The answer of the database function "Session_statement". */
-interface StatementRow extends Row {
+interface ClaimsRow extends Row {
   seconds: number
   issuedAt: number
   /** An open transaction has changed the member, whose role is therefore not known yet. */
@@ -72,7 +72,7 @@ interface StatementRow extends Row {
 
 /** A session that was just made, with the facts about its user that a sign-in needs. */
 export interface BegunSession {
-  statement: Statement
+  claims: Claims
   /** The account with the password; null without one. */
   accountId: string | null
   /** The hash of the password; null without one. */
@@ -121,7 +121,10 @@ export const rowOf = <T>(row: Record<string, unknown>, alias: string): T =>
  * Reads a session by its present or a former token; null if the token names no session, or the session has
  * expired.
  */
-export async function readPresented(db: Database, token: string): Promise<PresentedRow | null> {
+export async function readCookieSession(
+  db: Database,
+  token: string,
+): Promise<CookieSession | null> {
   const [row] = await queryNamed<Record<string, unknown>>(
     db,
     'auth.presented',
@@ -137,7 +140,7 @@ export async function readPresented(db: Database, token: string): Promise<Presen
       WHERE (s."token" = ${token} OR s."id" = ${sessionIdOf(token)}) AND s."expiresAt" > now()`,
   )
   if (!row) return null
-  const { organizationRole, isPending, isPredecessor, isUnseen } = row as unknown as PresentedRow
+  const { organizationRole, isPending, isPredecessor, isUnseen } = row as unknown as CookieSession
   const user = rowOf<Prisma.UserModel>(row, 'u')
   const session = rowOf<Prisma.SessionModel>(row, 's')
   return { ...session, user, organizationRole, isPending, isPredecessor, isUnseen }
@@ -173,7 +176,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
    */
   async function present(
     token: string,
-    found: Promise<PresentedRow | null> = readPresented(db, token),
+    found: Promise<CookieSession | null> = readCookieSession(db, token),
   ): Promise<Presented | null> {
     const row = await found
     if (!row) return null
@@ -194,7 +197,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
     return { session, token: row.token }
   }
 
-  async function endReused({ id, userId }: PresentedRow): Promise<void> {
+  async function endReused({ id, userId }: CookieSession): Promise<void> {
     const { count } = await db.session.deleteMany({ where: { id } })
     if (count === 0) return
     onReuse({ sessionId: id, userId })
@@ -223,20 +226,20 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
   }
 
   /** The claims for an access token now; null if the session has ended or expired. */
-  async function state(sessionId: string): Promise<Statement | null> {
-    const [row] = await queryNamed<StatementRow>(
+  async function state(sessionId: string): Promise<Claims | null> {
+    const [row] = await queryNamed<ClaimsRow>(
       db,
-      'auth.statement',
+      'auth.claims',
       Prisma.sql`SELECT * FROM "Session_statement"(${sessionId})`,
     )
-    return row ? statementOf(row) : null
+    return row ? claimsOf(row) : null
   }
 
   /**
    * The answer of `state` for a session that this request has made, with the facts that its sign-in needs.
    */
   async function begun(sessionId: string): Promise<BegunSession | null> {
-    const [row] = await queryNamed<StatementRow & Omit<BegunSession, 'statement'>>(
+    const [row] = await queryNamed<ClaimsRow & Omit<BegunSession, 'claims'>>(
       db,
       'auth.begun',
       Prisma.sql`
@@ -249,10 +252,10 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
     )
     if (!row) return null
     const { accountId, password, deletionDueAt, sessions } = row
-    return { statement: await statementOf(row), accountId, password, deletionDueAt, sessions }
+    return { claims: await claimsOf(row), accountId, password, deletionDueAt, sessions }
   }
 
-  async function statementOf(row: StatementRow): Promise<Statement> {
+  async function claimsOf(row: ClaimsRow): Promise<Claims> {
     const organizationRole = row.isHeld ? await heldRole(row) : row.organizationRole
     const session = sessionOf({ ...row, organizationRole })
     const ends = Math.min(session.expiresAt.getTime(), (row.seconds + ACCESS_SECONDS) * 1000)
@@ -260,7 +263,7 @@ export function createSessionRows({ db, absoluteSeconds, onReuse, settle }: Sess
   }
 
   /** Reads the member's role after waiting for the transaction that holds the row. */
-  async function heldRole({ organizationId, userId }: StatementRow): Promise<string | null> {
+  async function heldRole({ organizationId, userId }: ClaimsRow): Promise<string | null> {
     const [member] = await db.$queryRaw<{ role: string }[]>`
       SELECT "role" FROM "Member"
       WHERE "organizationId" = ${organizationId} AND "userId" = ${userId} FOR SHARE`

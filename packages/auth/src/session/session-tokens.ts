@@ -14,7 +14,7 @@ import type { AnyAuthOptions } from '../options.ts'
 import { createVerifier } from './access-token.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { cookiesAt } from './cookies.ts'
-import { createDenials } from './denials.ts'
+import { createRevocations } from './revocations.ts'
 import { createSessionRows } from './session-rows.ts'
 import { createSessions } from './sessions.ts'
 import { createSigningKeys } from './signing-keys.ts'
@@ -63,9 +63,9 @@ export function createSessionTokens({
     db,
     absoluteSeconds,
     onReuse: (session) => rest.record({ action: 'session_reused', ...session }),
-    settle: () => denials.settle(),
+    settle: () => revocations.settle(),
   })
-  const denials = createDenials(() => options.listenUrl ?? databaseUrlOf(db), logger)
+  const revocations = createRevocations(() => options.listenUrl ?? databaseUrlOf(db), logger)
   const refresh = (cookie: string) =>
     rest.handler(
       new Request(`${origin}/api/auth/access/refresh`, {
@@ -82,14 +82,14 @@ export function createSessionTokens({
       db,
       rows,
       verifier,
-      denials,
+      revocations,
       cookies: cookies.signerOf(sessionCookie),
       sessionCookie,
       refresh,
       record: rest.record,
     }),
-    settle: denials.settle,
-    close: denials.close,
+    settle: revocations.settle,
+    close: revocations.close,
   }
 }
 

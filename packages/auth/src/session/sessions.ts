@@ -13,9 +13,9 @@ import { type Device, deviceOf } from '../account/device.ts'
 import { endAccess } from '../account/end-access.ts'
 import type { AuditEntry } from '../audit/audit.ts'
 import { AuthError } from '../errors.ts'
-import { readStatement, type Statement, type Verifier } from './access-token.ts'
+import { type Claims, readClaims, type Verifier } from './access-token.ts'
 import { readCookie } from './cookies.ts'
-import type { Denials } from './denials.ts'
+import type { Revocations } from './revocations.ts'
 import { complete, type GetSession } from './session.ts'
 import type { SessionRows } from './session-rows.ts'
 import type { CookieSigner } from './signed-cookie.ts'
@@ -69,7 +69,7 @@ export interface SessionsOptions {
   db: Database
   rows: SessionRows
   verifier: Verifier
-  denials: Denials
+  revocations: Revocations
   cookies: CookieSigner
   /** The name of the cookie that holds a session's token. */
   sessionCookie: string
@@ -81,24 +81,24 @@ export interface SessionsOptions {
 
 /** Makes the functions over sessions. */
 export function createSessions(options: SessionsOptions): Sessions {
-  const { db, rows, verifier, denials, cookies, sessionCookie, record } = options
+  const { db, rows, verifier, revocations, cookies, sessionCookie, record } = options
   const outdated = new WeakSet<Request>()
 
   const getSession: GetSession = (req, { fresh = false } = {}) => {
-    const statement = readStatement(req, verifier)
-    if (statement instanceof Promise) return statement.then((late) => answer(req, late, fresh))
-    return answer(req, statement, fresh)
+    const claims = readClaims(req, verifier)
+    if (claims instanceof Promise) return claims.then((late) => answer(req, late, fresh))
+    return answer(req, claims, fresh)
   }
 
-  /** The session in the statement, if it can be trusted; else the session in the row. */
-  function answer(req: Request, statement: Statement | null, fresh: boolean) {
-    const judgement = statement ? denials.judge(statement) : 'denied'
-    if (statement && judgement === 'allowed' && !fresh) return Promise.resolve(statement.session)
-    return fromRow(req, statement, judgement === 'denied')
+  /** The session in the claims, if it can be trusted; else the session in the row. */
+  function answer(req: Request, claims: Claims | null, fresh: boolean) {
+    const verdict = claims ? revocations.check(claims) : 'denied'
+    if (claims && verdict === 'allowed' && !fresh) return Promise.resolve(claims.session)
+    return fromRow(req, claims, verdict === 'denied')
   }
 
-  async function fromRow(req: Request, statement: Statement | null, isDenied: boolean) {
-    const session = statement ? await rows.read(statement.session.sessionId) : await fromCookie(req)
+  async function fromRow(req: Request, claims: Claims | null, isDenied: boolean) {
+    const session = claims ? await rows.read(claims.session.sessionId) : await fromCookie(req)
     if (session && isDenied) outdated.add(req)
     return session
   }
@@ -149,7 +149,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (count === 0) throw new AuthError('unknown_session', 'You have no session with this id.')
       const detail = { reason: 'revoke-session' }
       record({ action: 'session_revoked', userId, actorId: userId, sessionId, detail }, req)
-      await denials.settle()
+      await revocations.settle()
     },
     async revokeOtherSessions(req) {
       const { userId, sessionId } = await requireFresh(req)
@@ -157,7 +157,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       const { count } = await db.session.deleteMany({ where: { userId, id: { not: sessionId } } })
       const detail = { reason: 'revoke-other-sessions' }
       record({ action: 'session_revoked', userId, actorId: userId, detail }, req)
-      await denials.settle()
+      await revocations.settle()
       return count
     },
   }

@@ -10,7 +10,7 @@
 
 import { createHash } from 'node:crypto'
 import { parseUrl } from '@repo/core'
-import type { HookContext } from '../session/presented.ts'
+import type { HookContext } from '../session/cookie-session.ts'
 import type { CookieSigner } from '../session/signed-cookie.ts'
 
 /** A kind of flow, from the request that begins it to the request that ends it. */

@@ -14,7 +14,7 @@ import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
 import { accountEmail, fromStandIn } from '../database/stand-in-address.ts'
 import { isPictureURL } from '../pictures.ts'
-import { presentedSession } from '../session/presented.ts'
+import { cookieSession } from '../session/cookie-session.ts'
 import type { SignUp } from './sign-up.ts'
 import { noteLinked, noteUnvouched } from './unproven.ts'
 
@@ -35,7 +35,7 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
    * and Better Auth would look for the old token.
    */
   const nameSession = createAuthMiddleware(async (ctx) => {
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (session) await addOAuthServerContext({ linkSessionId: session.id })
   })
 

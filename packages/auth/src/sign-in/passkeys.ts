@@ -18,7 +18,7 @@ import {
 } from 'better-auth/api'
 import * as z from 'zod'
 import type { Endpoint } from '../http/endpoint.ts'
-import { removeWayIn } from './ways.ts'
+import { removeSignInMethod } from './sign-in-methods.ts'
 
 /** The dependencies of `passkeys`. */
 export interface PasskeyOptions {
@@ -59,7 +59,7 @@ export function passkeys({ origin, appName, db }: PasskeyOptions) {
         },
         async (ctx) => {
           const { id } = ctx.body
-          await removeWayIn(db, ctx.context.session.user.id, (tx, userId) =>
+          await removeSignInMethod(db, ctx.context.session.user.id, (tx, userId) =>
             tx.passkey.deleteMany({ where: { id, userId } }),
           )
           return ctx.json({ status: true })

@@ -15,8 +15,8 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { APIError, createAuthMiddleware } from 'better-auth/api'
 import { deleteSessionCookie } from 'better-auth/cookies'
 import type { Background } from '../background.ts'
+import { forgetCookieSession, type HookContext } from '../session/cookie-session.ts'
 import type { BegunSessions } from '../session/new-session.ts'
-import { forgetPresented, type HookContext } from '../session/presented.ts'
 import { type IsBreached, requireUnbreached } from './breached.ts'
 import {
   MAX_PASSWORD_LENGTH,
@@ -63,13 +63,13 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
   return {
     async hash(password) {
       const hashed = await hash(password)
-      await forgetPresented()
+      await forgetCookieSession()
       await note({ hashed })
       return hashed
     },
     async verify(entry) {
       const fits = await verify(entry)
-      await forgetPresented()
+      await forgetCookieSession()
       if (fits) await note({ fitted: entry.hash })
       return fits
     },
@@ -94,7 +94,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
       if (ctx.path === '/reset-password') passwords.requireRoom()
     }
     // The check for breaches may have taken time, so the session is read again.
-    await forgetPresented()
+    await forgetCookieSession()
     return { context: { body } }
   })
 

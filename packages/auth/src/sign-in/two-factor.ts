@@ -25,7 +25,7 @@ import { requireAccess } from '../account/access-end.ts'
 import { isRecent } from '../account/recent.ts'
 import { notFresh } from '../account/refusals.ts'
 import type { Recorder } from '../audit/recorder.ts'
-import { type HookContext, presentedSession } from '../session/presented.ts'
+import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 import {
   backupCodes,
   countTry,
@@ -71,7 +71,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
   const codes = backupCodes(backupCodeKey)
 
   const refuseStale = createAuthMiddleware(async (ctx) => {
-    const session = await presentedSession(ctx as HookContext, db)
+    const session = await cookieSession(ctx as HookContext, db)
     if (!session || isRecent(session)) return
     const where = { userId: session.userId, password: { not: null } }
     if (await db.account.findFirst({ where })) return
@@ -98,7 +98,7 @@ export function secondFactor({ db, appName, backupCodeKey, record }: SecondFacto
    */
   const dateShown = createAuthMiddleware(async (ctx) => {
     if (isAPIError(ctx.context.returned)) return
-    const session = await presentedSession(ctx as HookContext, db)
+    const session = await cookieSession(ctx as HookContext, db)
     if (!session) return
     const { userId } = session
     await db.twoFactor.updateMany({ where: { userId }, data: { secretSetAt: new Date() } })

@@ -1,11 +1,11 @@
 /**
- * Pages behind the edge guards in a real Chromium: the hop and the renewal together, from another
+ * Pages behind the edge guards in a real Chromium: the same-site redirect and the renewal together, from another
  * site and from our own, end on the page and not in a loop.
  */
 
 import { serve } from '@hono/node-server'
 import { createAuth } from '@repo/auth'
-import { createEdge, sameSiteHop } from '@repo/auth/edge'
+import { createEdge, sameSiteRedirect } from '@repo/auth/edge'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, freePort, type TestDatabase } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
@@ -40,7 +40,7 @@ beforeAll(async () => {
   const page = async (req: Request) => {
     asked.push(new URL(req.url).pathname)
     if (req.url.startsWith(`${url}/api/auth/`)) return auth.handler(req)
-    const away = sameSiteHop(req) ?? (await edge.renew(req))
+    const away = sameSiteRedirect(req) ?? (await edge.renew(req))
     if (away) return away
     const session = await edge.getSession(req)
     return new Response(session ? `Signed in as ${session.userId}` : 'Nobody')

@@ -6,7 +6,7 @@
 
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAuth, createEdge, sameSiteHop, toNodeHandler } from '@repo/auth'
+import { createAuth, createEdge, sameSiteRedirect, toNodeHandler } from '@repo/auth'
 import { createBilling, createStripe } from '@repo/billing'
 import { toResponse } from '@repo/core'
 import { createDb } from '@repo/db'
@@ -49,7 +49,7 @@ const routes: Record<string, (req: Request) => Response | Promise<Response>> = {
   '/me': async (req) => Response.json(await auth.requireAuth(req)),
   '/api/limited': async (req) => Response.json(await auth.rateLimit(req, { anonymous: 1e6 })),
   '/edge': async (req) =>
-    sameSiteHop(req) ?? (await edge.renew(req)) ?? Response.json(await edge.getSession(req)),
+    sameSiteRedirect(req) ?? (await edge.renew(req)) ?? Response.json(await edge.getSession(req)),
   '/edge/me': async (req) => Response.json(await edge.requireAuth(req)),
   '/api/webhooks/stripe': billing.handleStripeWebhook,
   '/api/webhooks/calcom': billing.handleCalComWebhook,

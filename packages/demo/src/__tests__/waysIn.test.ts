@@ -5,7 +5,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { type HttpBindings, serve } from '@hono/node-server'
-import { sameSiteHop } from '@repo/auth'
+import { sameSiteRedirect } from '@repo/auth'
 import type { createAuthClient } from '@repo/auth/client'
 import { createTestAuth, type TestAuth } from '@repo/auth/testing'
 import { createTestDatabase, freePort, type TestDatabase } from '@repo/db/testing'
@@ -46,8 +46,8 @@ beforeAll(async () => {
   host.all('/api/auth/*', (c) => auth.handler(c.req.raw))
   host.get('/client.js', (c) => c.body(script, 200, { 'content-type': 'text/javascript' }))
   host.get('*', async (c) => {
-    const hop = sameSiteHop(c.req.raw)
-    if (hop) return hop
+    const redirect = sameSiteRedirect(c.req.raw)
+    if (redirect) return redirect
     const user = await auth.getUser(c.req.raw)
     return c.html(`<!doctype html><p id="who">${user?.email ?? 'nobody'}</p>
       <script type="module" src="/client.js"></script>`)

@@ -14,7 +14,7 @@ import { requireAccess } from '../account/access-end.ts'
 import { endAccess } from '../account/end-access.ts'
 import { isRecent } from '../account/recent.ts'
 import { notAuthenticated, notFresh } from '../account/refusals.ts'
-import { type HookContext, presentedSession } from '../session/presented.ts'
+import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 
 /**
  * Endpoints at which an account gets its first password without a session, because the user has shown the
@@ -23,15 +23,15 @@ import { type HookContext, presentedSession } from '../session/presented.ts'
 const SHOWS_MAILBOX = /^\/(sign-up\/email|reset-password)$/
 
 /** The plugin. `old-sessions.ts` limits which sessions may call its endpoints. */
-export function ways(db: Database): BetterAuthPlugin {
+export function signInMethods(db: Database): BetterAuthPlugin {
   const requireRecent = async (ctx: HookContext) => {
-    const session = await presentedSession(ctx, db)
+    const session = await cookieSession(ctx, db)
     if (!session) throw notAuthenticated()
     if (!isRecent(session)) throw notFresh()
   }
 
   return {
-    id: 'tollgate-ways',
+    id: 'tollgate-sign-in-methods',
     init: () => ({
       options: {
         databaseHooks: {
@@ -60,7 +60,7 @@ export function ways(db: Database): BetterAuthPlugin {
         },
         async (ctx) => {
           const id = ctx.body.accountId
-          await removeWayIn(db, ctx.context.session.user.id, (tx, userId) =>
+          await removeSignInMethod(db, ctx.context.session.user.id, (tx, userId) =>
             tx.account.deleteMany({ where: { id, userId } }),
           )
           return ctx.json({ status: true })
@@ -74,7 +74,11 @@ export function ways(db: Database): BetterAuthPlugin {
 type Remove = (tx: Db, userId: string) => Promise<{ count: number }>
 
 /** Removes a way to sign in. @throws `failed_to_unlink_last_account`, `account_not_found` (400) */
-export async function removeWayIn(db: Database, userId: string, remove: Remove): Promise<void> {
+export async function removeSignInMethod(
+  db: Database,
+  userId: string,
+  remove: Remove,
+): Promise<void> {
   await atomically(db, async (tx) => {
     await tx.$queryRaw`SELECT 1 FROM "User" WHERE "id" = ${userId} FOR UPDATE`
     const accounts = await tx.account.count({ where: { userId } })

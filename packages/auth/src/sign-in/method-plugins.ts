@@ -16,14 +16,14 @@ import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
 import { oidcProviders } from './oidc.ts'
 import { passkeys } from './passkeys.ts'
 import { standIns } from './providers.ts'
+import { signInMethods } from './sign-in-methods.ts'
 import { secondFactor } from './two-factor.ts'
-import { ways } from './ways.ts'
 
 /** Makes the plugins of the OAuth server, whose module is loaded only where the option `oauth` is set. */
 export type OAuthServer = typeof oauthServer
 
-/** The dependencies of `waysIn`. */
-export interface WaysIn extends MagicLinkOptions {
+/** The dependencies of `methodPlugins`. */
+export interface MethodPlugins extends MagicLinkOptions {
   options: AnyAuthOptions
   /** Null without the option `oauth`. */
   oauthServer: OAuthServer | null
@@ -35,7 +35,7 @@ export interface WaysIn extends MagicLinkOptions {
 }
 
 /** Makes the plugins. */
-export function waysIn({
+export function methodPlugins({
   options,
   keys,
   origin,
@@ -45,13 +45,13 @@ export function waysIn({
   redeem,
   record,
   ...parts
-}: WaysIn) {
+}: MethodPlugins) {
   const appName = options.appName ?? new URL(origin).hostname
   return [
     oidcProviders(options.oidc ?? {}),
     standIns(options),
     linking({ db, onboarding: pages.onboarding }),
-    ways(db),
+    signInMethods(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
     ...(options.oauth && parts.oauthServer

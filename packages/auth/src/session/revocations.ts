@@ -1,26 +1,26 @@
 /**
  * The deny set of this process: the access tokens that are refused although they have not expired. The
  * database writes a denial in the transaction that ends a session or changes a role, and every process reads
- * the new denials. A process that may have missed a denial reads the session's row instead.
+ * the new revocations. A process that may have missed a denial reads the session's row instead.
  *
  * @module
  */
 
 import type { Logger } from '@repo/core'
 import { createInvalidations, type Invalidations } from '@repo/db'
-import { ACCESS_SECONDS, type Statement } from './access-token.ts'
+import { ACCESS_SECONDS, type Claims } from './access-token.ts'
 
 /** The PostgreSQL channel on which processes wake each other. */
 const CHANNEL = 'tollgate_denials'
-/** How long denials are kept: twice a token's life, because clocks differ. */
+/** How long revocations are kept: twice a token's life, because clocks differ. */
 const KEPT_SECONDS = 2 * ACCESS_SECONDS
-/** Up to this many denials are kept without looking for old ones. */
+/** Up to this many revocations are kept without looking for old ones. */
 const SMALL = 1_000
 
 /** Knows which access tokens are denied. */
-export interface Denials {
+export interface Revocations {
   /** Returns `unknown` while this process may have missed a denial. The first call connects. */
-  judge(statement: Statement): 'allowed' | 'denied' | 'unknown'
+  check(claims: Claims): 'allowed' | 'denied' | 'unknown'
   /**
    * Waits until this process has heard of everything that was committed before the call, and wakes the others.
    */
@@ -33,7 +33,7 @@ export interface Denials {
  *
  * @param urlOf returns null if the database's address is not known; then every answer is `unknown`.
  */
-export function createDenials(urlOf: () => string | null, logger: Logger): Denials {
+export function createRevocations(urlOf: () => string | null, logger: Logger): Revocations {
   const notBefore = new Map<string, number>()
   let heard: Invalidations | null = null
   let limit = SMALL
@@ -61,7 +61,7 @@ export function createDenials(urlOf: () => string | null, logger: Logger): Denia
   }
 
   return {
-    judge({ session, issuedAt }) {
+    check({ session, issuedAt }) {
       heard ??= start()
       if (!heard?.isCurrent(Date.now())) return 'unknown'
       // A session that was denied has ended, and never comes back. Its date says nothing: a token is dated ahead

@@ -1,5 +1,5 @@
 /**
- * The same-site hop. Browsers do not send a strict cookie with a request that another site started, such as
+ * The same-site redirect. Browsers do not send a strict cookie with a request that another site started, such as
  * the return from OAuth, checkout, portal or booking, or a link in a mail. So we answer with a page that
  * immediately requests the same address. Our own site starts that second request, so the cookie is sent.
  *
@@ -20,10 +20,10 @@ export function sameOriginPath(candidate: string, origin: string): string | null
 }
 
 /**
- * The hop, if another site led to this page; else null. Call it before the page reads the session. It never
- * loops, because our own site starts the second request.
+ * The redirecting page, if another site led to this page; else null. Call it before the page reads the session.
+ * It never loops, because our own site starts the second request.
  */
-export function sameSiteHop(req: Request): Response | null {
+export function sameSiteRedirect(req: Request): Response | null {
   if (req.method !== 'GET') return null
   const { headers } = req
   const crossSite = headers.get('sec-fetch-site') === 'cross-site'
@@ -31,20 +31,20 @@ export function sameSiteHop(req: Request): Response | null {
     headers.get('sec-fetch-mode') === 'navigate' && headers.get('sec-fetch-dest') === 'document'
   if (!crossSite || !page) return null
   const url = new URL(req.url)
-  return hopTo(`${onePath(url.pathname)}${url.search}`)
+  return redirectPage(`${onePath(url.pathname)}${url.search}`)
 }
 
 /** Removes extra slashes at the start. Browsers take `//name/path` for the address of another host. */
 export const onePath = (pathname: string): string => pathname.replace(/^\/+/, '/')
 
 /** A page that leads to `path` without script. `headers`, such as cookies, are added to it. */
-export function hopTo(path: string, headers: Headers = new Headers()): Response {
+export function redirectPage(path: string, headers: Headers = new Headers()): Response {
   headers.set('content-type', 'text/html; charset=utf-8')
   headers.set('cache-control', 'no-store')
   headers.set('referrer-policy', 'no-referrer')
   headers.set('content-security-policy', "default-src 'none'")
   headers.set('x-content-type-options', 'nosniff')
   const target = path.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
-  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${target}"><title>One moment</title><a href="${target}">Continue</a></html>`
-  return new Response(body, { status: 200, headers })
+  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${target}"><title>Continue</title><a href="${target}">Continue</a></html>`
+  return new Response(body, { headers })
 }
