@@ -27,9 +27,15 @@ const STILL_SENT: Record<string, readonly string[]> = {
 /** Values that Stripe sends to every version, though only the types of later ones name them. */
 const LATER_VALUES = ['prevented']
 
-const compiled = new Map<string, (object: string) => ValidateFunction | undefined>()
+type Find = (object: string) => ValidateFunction | undefined
 
-function validatorsOf(version: string): (object: string) => ValidateFunction | undefined {
+// Compiling takes longer than most test files, so the validators are kept for all files of a process.
+const COMPILED = Symbol.for('@repo/sandbox/validators')
+const shared = globalThis as { [COMPILED]?: Map<string, Find> }
+shared[COMPILED] ??= new Map()
+const compiled = shared[COMPILED]
+
+function validatorsOf(version: string): Find {
   const known = compiled.get(version)
   if (known) return known
   const file = new URL(`stripe-${version}.schema.json`, import.meta.url)
@@ -38,7 +44,14 @@ function validatorsOf(version: string): (object: string) => ValidateFunction | u
     const { properties } = schema.$defs[object] as { properties: Json }
     for (const member of members) properties[member] ??= {}
   }
-  const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: false, verbose: true })
+  const ajv = new Ajv({
+    strict: false,
+    allErrors: true,
+    validateSchema: false,
+    verbose: true,
+    // Optimizing a validator's code takes as long as writing it, and a run calls each a few times.
+    code: { optimize: false },
+  })
   ajv.addSchema(schema, 'stripe')
   const find = (object: string) =>
     object in schema.$defs ? ajv.getSchema(`stripe#/$defs/${object}`) : undefined
