@@ -7,7 +7,7 @@
 import { createLogger, lazy, requireId, toResponse } from '@repo/core'
 import { createRateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
-import { createBacklogWatch } from '@repo/jobs'
+import { createBacklogWatch } from '@repo/jobs/queue'
 import { type Access, defaultAccess } from './access.ts'
 import { tellOf } from './account/alerts.ts'
 import { exportOf, type UserExport } from './account/export.ts'

@@ -7,7 +7,7 @@
 
 import { defineJob, type JobDefinition } from '@repo/core'
 import { atomically, Prisma } from '@repo/db'
-import { enqueue } from '@repo/jobs'
+import { enqueue } from '@repo/jobs/queue'
 import * as z from 'zod'
 import type { BillingContext } from '../context.ts'
 import { ask, domainNow } from './ledger.ts'

@@ -10,7 +10,7 @@
  */
 
 import { type Customer, type Db, Prisma, queryNamed } from '@repo/db'
-import { enqueue } from '@repo/jobs'
+import { enqueue } from '@repo/jobs/queue'
 import type { BillingContext } from '../context.ts'
 import { grantPlanCredits } from '../credits/plan-credits.ts'
 import { DECLARED_DAYS, declarationsOf } from './declarations.ts'

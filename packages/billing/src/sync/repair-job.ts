@@ -6,7 +6,7 @@
  */
 
 import { defineJob, type JobDefinition } from '@repo/core'
-import { enqueue } from '@repo/jobs'
+import { enqueue } from '@repo/jobs/queue'
 import type { BillingContext } from '../context.ts'
 import type { RunOptions } from './repair-run.ts'
 

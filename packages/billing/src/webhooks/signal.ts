@@ -7,7 +7,7 @@
 
 import type { JobDefinition, Logger } from '@repo/core'
 import type { Database } from '@repo/db'
-import { createBacklogWatch, enqueue } from '@repo/jobs'
+import { createBacklogWatch, enqueue } from '@repo/jobs/queue'
 
 /** Name of the job that processes stored events. `worker.ts` defines the job. */
 export const PROCESS_EVENTS = 'billing.processEvents'

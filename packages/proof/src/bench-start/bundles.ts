@@ -16,10 +16,10 @@ export interface Size {
 }
 
 /** Bundles `program` and measures the files. */
-export async function bundle({ lines }: Program): Promise<Size> {
+export async function bundle(program: Program): Promise<Size> {
   const { outputFiles, metafile } = await build({
     stdin: {
-      contents: lines.join('\n'),
+      contents: program.lines.join('\n'),
       resolveDir: new URL('.', import.meta.url).pathname,
       sourcefile: 'host.ts',
     },
@@ -33,8 +33,8 @@ export async function bundle({ lines }: Program): Promise<Size> {
     platform: 'node',
     target: 'node20',
     define: { 'process.env.NODE_ENV': '"production"' },
-    // Drivers that are optional for the packages that mention them.
-    external: ['pg-native'],
+    // Optional packages, for those that mention them.
+    external: ['pg-native', ...(program.leftOut ?? [])],
     logLevel: 'error',
   })
   const bytes = new Map(outputFiles.map(({ path, contents }) => [path, contents.length]))

@@ -48,6 +48,8 @@ export interface Program {
   name: string
   /** The program's lines. */
   lines: string[]
+  /** Packages that the program's own packages mention and a host does not install with them. */
+  leftOut?: string[]
 }
 
 /** Programs that are bundled, in pairs: ours and the peer's. */
@@ -59,13 +61,15 @@ export function programs(): [Program, Program][] {
   // Resend renders a template of React with this package, which a host adds for it.
   const resend = [`export { Resend } from 'resend'`, `export { render } from '@react-email/render'`]
   const stripe = `export { default as Stripe } from 'stripe'`
+  // The SDK in `@repo/email` mentions it, and `@repo/email` renders without it.
+  const leftOut = ['@react-email/render']
   return [
     [
-      { name: '@repo/auth', lines: [auth] },
+      { name: '@repo/auth', lines: [auth], leftOut },
       { name: 'better-auth with plugins and client', lines: betterAuth },
     ],
     [
-      { name: '@repo/billing', lines: [billing] },
+      { name: '@repo/billing', lines: [billing], leftOut },
       {
         name: '@better-auth/stripe with client',
         lines: [
@@ -76,11 +80,11 @@ export function programs(): [Program, Program][] {
       },
     ],
     [
-      { name: '@repo/email', lines: [email] },
+      { name: '@repo/email', lines: [email], leftOut },
       { name: 'resend with render', lines: resend },
     ],
     [
-      { name: 'ours, all three', lines: [auth, billing, email] },
+      { name: 'ours, all three', lines: [auth, billing, email], leftOut },
       { name: 'peers, all three', lines: [...betterAuth, stripe, ...resend] },
     ],
   ]
