@@ -5,7 +5,7 @@ import { createTestLogger, until } from '@repo/core/testing'
 import { createDb, type Database } from '@repo/db'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { startRedis, type TestRedis } from './redis.ts'
 
 const SECRET = 'a-secret-for-tests-of-32-characters'
@@ -145,3 +145,16 @@ async function keysInRedis(): Promise<string[]> {
     client.disconnect()
   }
 }
+
+test('Redis without its client is refused by name, and not with a count of its own', async () => {
+  vi.doMock('ioredis', () => {
+    throw new Error("Cannot find package 'ioredis'")
+  })
+  onTestFinished(() => vi.doUnmock('ioredis'))
+  const redisUrl = 'redis://127.0.0.1:6379'
+  const limiter = createRateLimiter({ db: database.db, redisUrl, secret: SECRET })
+  await expect(limiter.consume(FIVE, 'key')).rejects.toMatchObject({
+    code: 'missing_package',
+    message: expect.stringContaining('ioredis'),
+  })
+})

@@ -5,6 +5,7 @@
  */
 
 import type { RateLimiterAbstract } from 'rate-limiter-flexible'
+import { TollgateError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { RateLimitPolicy } from './policy.ts'
 
@@ -27,7 +28,11 @@ interface StoreOptions {
 const SAY_AGAIN_MS = 60_000
 const CONNECT_MS = 1_000
 
-/** Opens the store in Redis or PostgreSQL. If Redis cannot be reached, each process counts by itself. */
+/**
+ * Opens the store in Redis or PostgreSQL. If Redis cannot be reached, each process counts by itself.
+ *
+ * @throws `missing_package` (500) if the store is Redis and `ioredis` is not installed
+ */
 export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger): Promise<Store> {
   const library = await import('rate-limiter-flexible')
   const failed = once(SAY_AGAIN_MS, (error) =>
@@ -49,7 +54,7 @@ export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger):
     }),
   })
   if (redisUrl) {
-    const { Redis } = await import('ioredis')
+    const { Redis } = await import('ioredis').catch(notInstalled)
     const client = new Redis(redisUrl, {
       lazyConnect: true,
       // Every server and proxy supports protocol 2, and it suffices.
@@ -102,6 +107,16 @@ export async function openStore({ db, redisUrl }: StoreOptions, logger: Logger):
     },
     async close() {},
   }
+}
+
+/** Only hosts that count in Redis install its client. */
+function notInstalled(cause: unknown): never {
+  throw new TollgateError(
+    'missing_package',
+    500,
+    'Rate limits are to be counted in Redis, but the package ioredis cannot be loaded. Install it, or leave REDIS_URL empty to count in PostgreSQL.',
+    { cause },
+  )
 }
 
 /** Prisma returns `bigint` columns as BigInt; a time in milliseconds fits into a number. */

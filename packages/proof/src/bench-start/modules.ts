@@ -61,8 +61,9 @@ export function programs(): [Program, Program][] {
   // Resend renders a template of React with this package, which a host adds for it.
   const resend = [`export { Resend } from 'resend'`, `export { render } from '@react-email/render'`]
   const stripe = `export { default as Stripe } from 'stripe'`
-  // The SDK in `@repo/email` mentions it, and `@repo/email` renders without it.
-  const leftOut = ['@react-email/render']
+  // The SDK in `@repo/email` mentions the first, and `@repo/email` renders without it. The second is for hosts that
+  // count rate limits in Redis.
+  const leftOut = ['@react-email/render', 'ioredis']
   return [
     [
       { name: '@repo/auth', lines: [auth], leftOut },
