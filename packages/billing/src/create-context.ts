@@ -23,7 +23,12 @@ import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
 import { type Calcom, calcomFromEnv } from './bookings/settings.ts'
 import { processCalcom } from './bookings/webhook.ts'
 import { type Plans, plans } from './catalog/plans.ts'
-import { checkProductCredits, type Products, products } from './catalog/products.ts'
+import {
+  checkProductCredits,
+  checkProductPrices,
+  type Products,
+  productsFor,
+} from './catalog/products.ts'
 import type { BillingContext, EventSettings, Owner, Processors, Sender } from './context.ts'
 import { createGroup, createSingle } from './credits/posting.ts'
 import type { CreditSettings } from './credits/settings.ts'
@@ -68,7 +73,7 @@ export interface BillingOptions {
   requests?: RequestLimits
   /** Default: FREE, PRO and ENTERPRISE. */
   plans?: Plans
-  /** Default: two packs of credits and the default plans. */
+  /** Default: two packs of credits, and each price of `plans`. */
   products?: Products
   /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
   provider?: PaymentProvider
@@ -125,7 +130,7 @@ export const appEnv = z.object({
 /**
  * Makes the context. What `options` leave out is read from the environment on first use.
  *
- * @throws `invalid_options` for products with credits beside those of their plan.
+ * @throws `invalid_options` for products with credits beside those of their plan, or with another price.
  */
 export function createContext(options: BillingOptions = {}): BillingContext {
   const once = <T>(make: () => T): (() => T) => {
@@ -147,8 +152,10 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   })
   const given = options.stripe ?? stripe
   const client = options.requests ? limited(given, options.requests) : given
-  const sold = { plans: options.plans ?? plans, products: options.products ?? products }
+  const ownPlans = options.plans ?? plans
+  const sold = { plans: ownPlans, products: options.products ?? productsFor(ownPlans) }
   checkProductCredits(sold.products, sold.plans)
+  checkProductPrices(sold.products, sold.plans)
   const clock = options.clock ?? systemClock
   const checkout = requireSettings(options.checkout ?? {})
   const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)

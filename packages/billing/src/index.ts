@@ -15,8 +15,10 @@ export {
 } from './catalog/plans.ts'
 export {
   defineProducts,
+  type PlanSku,
   type Product,
   type Products,
+  planProducts,
   productEnv,
   productOf,
   products,

@@ -4,13 +4,14 @@ import { describe, expect, expectTypeOf, test } from 'vitest'
 import {
   defineProducts,
   type Product,
+  planProducts,
   productEnv,
   productOf,
   products,
   type Sku,
   skuOfPlan,
 } from '../catalog/products.ts'
-import { createBilling, definePlans } from '../index.ts'
+import { createBilling, plans as defaultPlans, definePlans } from '../index.ts'
 
 const priced = { name: 'Pack', amount: 100, currency: 'usd' }
 
@@ -67,11 +68,69 @@ describe('credits of a product beside those of its plan', () => {
   test('are taken where one of the two gives them', () => {
     const products = defineProducts({
       PACK: { ...priced, credits: 10 },
-      GIVING_MONTHLY: { ...monthly, plan: 'GIVING' },
-      BARE_MONTHLY: { ...monthly, plan: 'BARE', credits: 10 },
+      GIVING_MONTHLY: { ...monthly, amount: 900, plan: 'GIVING' },
+      BARE_MONTHLY: { ...monthly, amount: 900, plan: 'BARE', credits: 10 },
       ELSEWHERE: { ...monthly, plan: 'constructor', credits: 10 },
     })
     expect(createBilling({ plans, products }).products).toBe(products)
+  })
+})
+
+describe('the price of a product that sells a plan', () => {
+  const price = { amount: 900, currency: 'usd' }
+  const plans = definePlans({
+    FREE: { name: 'Free' },
+    TEAM: { name: 'Team', prices: { month: { ...price, lookupKey: 'team_m' } } },
+    'big-team': {
+      name: 'Big team',
+      prices: {
+        month: { ...price, amount: 1900, lookupKey: 'big_m' },
+        year: { ...price, amount: 19_000, lookupKey: 'big_y' },
+      },
+    },
+  })
+  const monthly = { name: 'Team', plan: 'TEAM', interval: 'month' } as const
+
+  test.each<[string, Product]>([
+    ['another amount', { ...monthly, amount: 800, currency: 'usd' }],
+    ['another currency', { ...monthly, amount: 900, currency: 'eur' }],
+  ])('is that of the plan: %s is refused, and the SKU is named', (_, product) => {
+    const products = defineProducts({ SEAT: product, PACK: priced })
+    expect(() => createBilling({ plans, products })).toThrow(
+      expect.objectContaining({
+        code: 'invalid_options',
+        message: expect.stringMatching(/SEAT .*900 usd/),
+      }),
+    )
+  })
+
+  test('is its own where the plan has none for the interval, and for plans of other providers', () => {
+    const products = defineProducts({
+      TEAM_YEARLY: { ...monthly, interval: 'year', amount: 8000, currency: 'usd' },
+      OTHER: { ...monthly, plan: 'constructor', amount: 8000, currency: 'usd' },
+    })
+    expect(createBilling({ plans, products }).products).toBe(products)
+  })
+
+  test('comes with planProducts, which a host has by default', () => {
+    const made = planProducts(plans)
+    expectTypeOf<keyof typeof made>().toEqualTypeOf<
+      'TEAM_MONTHLY' | 'BIG_TEAM_MONTHLY' | 'BIG_TEAM_YEARLY'
+    >()
+    expect(made).toEqual({
+      TEAM_MONTHLY: { ...monthly, ...price, name: 'Team, monthly' },
+      BIG_TEAM_MONTHLY: {
+        ...{ name: 'Big team, monthly', plan: 'big-team', interval: 'month' },
+        ...{ amount: 1900, currency: 'usd' },
+      },
+      BIG_TEAM_YEARLY: {
+        ...{ name: 'Big team, yearly', plan: 'big-team', interval: 'year' },
+        ...{ amount: 19_000, currency: 'usd' },
+      },
+    })
+    expect(createBilling({ plans }).products).toMatchObject({ ...made, CREDITS_SMALL: {} })
+    const { CREDITS_SMALL, CREDITS_LARGE, ...ofPlans } = products
+    expect(ofPlans).toEqual(planProducts(defaultPlans))
   })
 })
 

@@ -9,7 +9,7 @@ import * as z from 'zod'
 import { requireAmount, requireCurrency } from '../amounts.ts'
 import { BillingError } from '../errors.ts'
 import type { PaymentEnvironment } from '../provider-name.ts'
-import { type Interval, type Plans, plans } from './plans.ts'
+import { type Interval, type Plan, type PlanName, type Plans, plans } from './plans.ts'
 
 interface Priced {
   /** The name that people read. */
@@ -115,39 +115,94 @@ export function checkProductCredits(products: Products, plans: Plans): void {
   throw new BillingError('invalid_options', why)
 }
 
-/** The default products: two packs of credits, and the paid plans of `plans` per month and per year. */
-export const products = defineProducts({
+/**
+ * Checks that a product costs what its plan costs. A customer would pay the price at the provider, and the order of
+ * the product would not be fulfilled. A product whose plan has no price for the interval sets the price itself.
+ *
+ * @throws `invalid_options` for products whose price is not their plan's; names the SKUs.
+ */
+export function checkProductPrices(products: Products, plans: Plans): void {
+  const wrong = Object.entries<Product>(products).flatMap(([sku, { plan, interval, ...own }]) => {
+    const price = plan !== undefined && plansOf(plans, plan)?.prices?.[interval as Interval]
+    if (!price || (price.amount === own.amount && price.currency === own.currency)) return []
+    return `${sku} (${own.amount} ${own.currency}, plan ${plan} per ${interval}: ${price.amount} ${price.currency})`
+  })
+  if (wrong.length === 0) return
+  const why =
+    'A product that sells a plan must have the price of the plan; planProducts makes such products'
+  throw new BillingError('invalid_options', `${why}: ${wrong.join(', ')}.`)
+}
+
+const plansOf = (plans: Plans, name: string) =>
+  Object.hasOwn(plans, name) ? plans[name] : undefined
+
+/** The SKUs that `planProducts` makes of the plans `P`. */
+export type PlanSku<P extends Plans> = {
+  [Name in PlanName<P>]: P[Name] extends { prices: infer Prices }
+    ? `${SkuName<Uppercase<Name>>}_${Term<Prices>}`
+    : never
+}[PlanName<P>]
+
+type SkuName<Name extends string> = Name extends `${infer Before}${'-' | '.' | ' '}${infer After}`
+  ? `${Before}_${SkuName<After>}`
+  : Name
+
+type Term<Prices> =
+  | ('month' extends keyof Prices ? 'MONTHLY' : never)
+  | ('year' extends keyof Prices ? 'YEARLY' : never)
+
+/**
+ * The products that sell `plans`, one for each price, under `<PLAN>_MONTHLY` and `<PLAN>_YEARLY`. Letters become
+ * capitals, and other characters than letters and digits become `_`.
+ *
+ * @example
+ * ```ts
+ * import { defineProducts, planProducts, plans } from '@repo/billing'
+ *
+ * export const products = defineProducts({
+ *   ...planProducts(plans),
+ *   CREDITS_100: { name: '100 credits', amount: 900, currency: 'eur', credits: 100 },
+ * })
+ * ```
+ */
+export function planProducts<const P extends Plans>(plans: P): Products<PlanSku<P>> {
+  const terms = [
+    ['month', 'MONTHLY', 'monthly'],
+    ['year', 'YEARLY', 'yearly'],
+  ] as const
+  const products = Object.entries<Plan>(plans).flatMap(([plan, { name, prices }]) =>
+    terms.flatMap(([interval, suffix, word]) => {
+      const price = prices?.[interval]
+      if (!price) return []
+      const { amount, currency } = price
+      return [
+        [
+          `${skuName(plan)}_${suffix}`,
+          { name: `${name}, ${word}`, amount, currency, plan, interval },
+        ],
+      ]
+    }),
+  )
+  return Object.fromEntries(products)
+}
+
+/** A plan's name as the beginning of a SKU. */
+function skuName(plan: string): string {
+  const name = plan.toUpperCase().replace(/[^A-Z0-9]/g, '_')
+  return (/^[A-Z]/.test(name) ? name : `PLAN_${name}`).slice(0, 55)
+}
+
+const PACKS = {
   CREDITS_SMALL: { name: '100 credits', amount: 1000, currency: 'usd', credits: 100 },
   CREDITS_LARGE: { name: '1,000 credits', amount: 8000, currency: 'usd', credits: 1000 },
-  PRO_MONTHLY: {
-    name: 'Pro, monthly',
-    amount: plans.PRO.prices.month.amount,
-    currency: plans.PRO.prices.month.currency,
-    plan: 'PRO',
-    interval: 'month',
-  },
-  PRO_YEARLY: {
-    name: 'Pro, yearly',
-    amount: plans.PRO.prices.year.amount,
-    currency: plans.PRO.prices.year.currency,
-    plan: 'PRO',
-    interval: 'year',
-  },
-  ENTERPRISE_MONTHLY: {
-    name: 'Enterprise, monthly',
-    amount: plans.ENTERPRISE.prices.month.amount,
-    currency: plans.ENTERPRISE.prices.month.currency,
-    plan: 'ENTERPRISE',
-    interval: 'month',
-  },
-  ENTERPRISE_YEARLY: {
-    name: 'Enterprise, yearly',
-    amount: plans.ENTERPRISE.prices.year.amount,
-    currency: plans.ENTERPRISE.prices.year.currency,
-    plan: 'ENTERPRISE',
-    interval: 'year',
-  },
-})
+} as const satisfies Products
+
+/** The products of a host that names none: two packs of credits, and each price of its plans. */
+export const productsFor = <const P extends Plans>(plans: P) =>
+  defineProducts({ ...PACKS, ...planProducts(plans) })
+
+/** The default products: two packs of credits, and the paid plans of `plans` per month and per year. */
+export const products = productsFor(plans)
 
 /** The product of `sku`. @throws `product_not_found`. */
 export function productOf(products: Products, sku: string): SoldProduct {
