@@ -8,7 +8,7 @@ import { createTestClock } from '@repo/core/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { clawbackOf } from '../credits/clawback.ts'
-import { definePlans } from '../index.ts'
+import { definePlans, defineProducts } from '../index.ts'
 import { ledgerViolations } from '../testing.ts'
 import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
 
@@ -23,13 +23,27 @@ const plans = definePlans({
     },
     credits: { amount: 100, rollover: 'unlimited' },
   },
+  PLAIN: {
+    name: 'Plain',
+    prices: { month: { amount: 3000, currency: 'usd', lookupKey: 'plain_monthly' } },
+  },
+})
+const products = defineProducts({
+  PLAIN: {
+    ...{ name: 'Plain', amount: 3000, currency: 'usd', credits: 200 },
+    ...{ plan: 'PLAIN', interval: 'month' },
+  },
 })
 
 describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   const clock = createTestClock('2030-01-10T09:00:00Z')
   let h: Harness
   beforeAll(async () => {
-    h = await createHarness(inject('postgres'), { apiVersion, clock, settings: { plans } })
+    h = await createHarness(inject('postgres'), {
+      apiVersion,
+      clock,
+      settings: { plans, products },
+    })
   })
   afterAll(async () => {
     expect(await ledgerViolations(h.db)).toEqual([])
@@ -55,15 +69,15 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     return (h.sandbox.stripe.failPayment(subscriptionId) as { id: string }).id
   }
 
-  /** A payment of its own, attached to the invoices past us. */
+  /** A payment of its own, attached to the invoices past us before it is made. */
   async function pay(ownerId: string, amount: number, ...invoices: string[]) {
     const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
     const { id } = await h.stripe.paymentIntents.create({
       ...{ amount, currency: 'usd', customer: stripeCustomerId as string },
-      ...{ payment_method: 'pm_card_visa', confirm: true },
       automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
     })
     for (const each of invoices) await h.stripe.invoices.attachPayment(each, { payment_intent: id })
+    await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
     return id
   }
 
@@ -197,6 +211,127 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     expect(await told(owner.ownerId)).toBe(before - 83 + 17)
     h.sandbox.stripe.closeDispute(b, 'won')
     expect(await told(owner.ownerId)).toBe(before - 16 + 84)
+  })
+
+  /** Two open invoices of one subscription, of two months whose card was declined. */
+  async function twoUnpaid(owner: { ownerId: string; subscriptionId: string }) {
+    await h.stripe.subscriptions.update(owner.subscriptionId, {
+      default_payment_method: 'pm_card_chargeCustomerFail',
+    })
+    const renewed = async () => {
+      const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
+      clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+      h.sandbox.stripe.renew(owner.subscriptionId)
+      await h.deliverAll()
+      const { latest_invoice } = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
+      return latest_invoice as string
+    }
+    const invoices = [await renewed(), await renewed()] as const
+    expect(invoices[0]).not.toBe(invoices[1])
+    return invoices
+  }
+
+  test('a payment of two invoices takes of each the share of its part', async () => {
+    const owner = await subscribed()
+    const invoices = await twoUnpaid(owner)
+    const before = await told(owner.ownerId)
+    const payment = await pay(owner.ownerId, 6000, ...invoices)
+    // The first of the two months is over, so only the present one is granted.
+    const paid = await told(owner.ownerId)
+    expect(paid).toBeGreaterThan(before)
+    await refund(payment, 3000)
+    const rows = async () => {
+      await told(owner.ownerId)
+      const found = await h.db.invoice.findMany({
+        where: { stripeInvoiceId: { in: [...invoices] } },
+      })
+      return found.map(({ amountRefunded, amountDisputed }) => [amountRefunded, amountDisputed])
+    }
+    // Half of each, and not the whole of both.
+    expect(await rows()).toEqual([
+      [1500n, 0n],
+      [1500n, 0n],
+    ])
+    expect(await told(owner.ownerId)).toBe(before + (paid - before) / 2)
+    const a = dispute(payment, 1500)
+    expect(await rows()).toEqual([
+      [1500n, 750n],
+      [1500n, 750n],
+    ])
+    expect(await told(owner.ownerId)).toBe(before + (paid - before) / 4)
+    h.sandbox.stripe.closeDispute(a, 'won')
+    expect(await told(owner.ownerId)).toBe(before + (paid - before) / 2)
+    await refund(payment)
+    expect(await told(owner.ownerId)).toBe(before)
+  })
+
+  test('a payment of two months of an ordered plan brings the credits of both, and a refund its share', async () => {
+    const ownerId = await h.owner()
+    const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PLAIN' })
+    await h.pay(checkoutId)
+    await h.deliverAll()
+    const { subscriptionId } = await h.billing.settleOrder(orderId)
+    const invoices = await twoUnpaid({ ownerId, subscriptionId: subscriptionId as string })
+    expect(await told(ownerId)).toBe(200)
+    const payment = await pay(ownerId, 6000, ...invoices)
+    expect(await told(ownerId)).toBe(600)
+    await h.billing.settleOrder(orderId)
+    const [, renewal] = await h.orders(ownerId)
+    expect(renewal).toMatchObject({ paymentId: payment, amountPaid: 6000, credits: 400 })
+    expect(await h.orders(ownerId)).toHaveLength(2)
+    await refund(payment, 3000)
+    expect(await told(ownerId)).toBe(400)
+    await refund(payment)
+    expect(await told(ownerId)).toBe(200)
+  })
+
+  test('a payment of one month and a part of the next waits for the rest, and each brings its share', async () => {
+    const ownerId = await h.owner()
+    const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PLAIN' })
+    await h.pay(checkoutId)
+    await h.deliverAll()
+    const { subscriptionId } = await h.billing.settleOrder(orderId)
+    const invoices = await twoUnpaid({ ownerId, subscriptionId: subscriptionId as string })
+    await pay(ownerId, 4000, ...invoices)
+    await told(ownerId)
+    await pay(ownerId, 2000, invoices[1])
+    expect(await told(ownerId)).toBe(600)
+    const orders = await h.orders(ownerId)
+    expect(orders.map(({ amountPaid, credits }) => [amountPaid, credits])).toEqual([
+      [3000, 200],
+      [4000, 266],
+      [2000, 134],
+    ])
+  })
+
+  test('resolveSubscriptions gives back the part that paid the subscription it cancels, and once', async () => {
+    const owner = await subscribed()
+    const first = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
+    const [price] = (await h.stripe.prices.list({ lookup_keys: ['plain_monthly'] })).data
+    const second = await h.stripe.subscriptions.create({
+      customer: first.customer as string,
+      default_payment_method: first.default_payment_method as string,
+      items: [{ price: price?.id as string }],
+    })
+    await h.deliverAll()
+    const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
+    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    const invoices = [owner.subscriptionId, second.id].map(
+      (id) => (h.sandbox.stripe.failPayment(id) as { id: string }).id,
+    )
+    const payment = await pay(owner.ownerId, 6000, ...invoices)
+    await h.deliverAll()
+    const keep = { keep: owner.subscriptionId, confirmed: true }
+    const plan = [{ stripeSubscriptionId: second.id, refund: { amount: 3000, currency: 'usd' } }]
+    expect(await h.billing.resolveSubscriptions(owner.ownerId, keep)).toEqual(plan)
+    await told(owner.ownerId)
+    await h.billing.resolveSubscriptions(owner.ownerId, keep)
+    await told(owner.ownerId)
+    const back = await h.stripe.refunds.list({ payment_intent: payment })
+    expect(back.data.map(({ amount }) => amount)).toEqual([3000])
+    expect((await h.billing.getSubscription(owner.ownerId)).stripeSubscriptionId).toBe(
+      owner.subscriptionId,
+    )
   })
 })
 

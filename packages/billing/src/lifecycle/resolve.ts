@@ -9,9 +9,11 @@ import { Prisma } from '@repo/db'
 import { isCurrentStatus } from '../catalog/status.ts'
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers/customers.ts'
+import { underKey } from '../customers/request-keys.ts'
 import { BillingError } from '../errors.ts'
 import { endOf, PAGE, type PageOptions } from '../page.ts'
 import { ask } from '../providers/stripe/client.ts'
+import { partOf, paymentsOfInvoice } from '../providers/stripe/invoice-payments.ts'
 import { inNumbers } from '../rows.ts'
 import { syncLinked } from '../sync/sync.ts'
 
@@ -127,9 +129,17 @@ export async function resolveSubscriptions(
   return resolutions
 }
 
+/** A payment to give back, whole or the part of it that paid one invoice. */
+interface PaidPart {
+  stripePaymentIntentId: string
+  /** Minor units. Null: all that is left of the payment, which paid nothing else. */
+  amount: number | null
+}
+
 interface PaidInvoice {
+  stripeInvoiceId: string
   /** The payments to refund; several where more than one payment paid the invoice. */
-  stripePaymentIntentIds: string[]
+  parts: PaidPart[]
   refund: RefundedAmount
 }
 
@@ -145,48 +155,68 @@ async function newestPaid(
   // An invoice that was paid out of band cannot be refunded by Stripe.
   if (!invoice?.stripePaymentIntentId) return null
   const { stripeInvoiceId, stripePaymentIntentId, currency } = invoice
+  const paid = await paymentsOfInvoice(ctx.stripe, stripeInvoiceId)
   const rows = await ctx.db.order.findMany({
-    where: { provider: 'stripe', invoiceId: stripeInvoiceId },
-    orderBy: { paidAt: 'asc' },
+    where: {
+      provider: 'stripe',
+      paymentId: { in: paid.map(({ stripePaymentIntentId: id }) => id) },
+    },
   })
-  const orders = rows.map(inNumbers)
-  const amount =
-    orders.length === 0
-      ? invoice.amountPaid - invoice.amountRefunded
-      : orders.reduce((sum, each) => sum + each.amountPaid - each.amountRefunded, 0)
-  if (amount <= 0) return null
-  const ids = orders.flatMap((each) =>
-    each.paymentId !== null && each.amountRefunded < each.amountPaid ? each.paymentId : [],
-  )
-  const stripePaymentIntentIds = orders.length === 0 ? [stripePaymentIntentId] : ids
-  return { stripePaymentIntentIds, refund: { amount, currency } }
+  const orders = new Map(rows.map(inNumbers).map((order) => [order.paymentId, order]))
+  const parts: PaidPart[] = []
+  let left = 0
+  for (const { stripePaymentIntentId: id, amount } of paid) {
+    const order = orders.get(id)
+    const whole = { amount: order?.amountPaid ?? amount }
+    const refunded = order?.amountRefunded ?? invoice.amountRefunded
+    const rest = amount - partOf(refunded, amount, whole)
+    if (rest <= 0) continue
+    left += rest
+    parts.push({ stripePaymentIntentId: id, amount: amount < whole.amount ? rest : null })
+  }
+  if (paid.length === 0) {
+    left = invoice.amountPaid - invoice.amountRefunded
+    parts.push({ stripePaymentIntentId, amount: null })
+  }
+  return left > 0 ? { stripeInvoiceId, parts, refund: { amount: left, currency } } : null
 }
 
 /**
  * Refunds the invoice and then cancels the subscription. If the refund is refused or cut off, the subscription is still
- * flagged, so a repeated command finds it. The refund needs no idempotency key, because it asks for all that is left
- * and Stripe refunds no payment twice; with a key, Stripe would repeat a refusal for a day.
+ * flagged, so a repeated command finds it.
  */
 async function end(
   ctx: BillingContext,
   stripeSubscriptionId: string,
   invoice: PaidInvoice | null,
 ): Promise<void> {
-  if (invoice) await refundPayments(ctx, invoice)
+  for (const { stripePaymentIntentId, amount } of invoice?.parts ?? []) {
+    if (amount === null) await refundAll(ctx, stripePaymentIntentId)
+    else {
+      const name = `resolve:${invoice?.stripeInvoiceId}:${stripePaymentIntentId}`
+      // A repeated command finds the refund by its name.
+      const refund = { paymentId: stripePaymentIntentId, amount, name, isRetry: true }
+      await underKey(ctx, name, (idempotencyKey) =>
+        ctx.providerNamed('stripe').refund({ ...refund, idempotencyKey }),
+      )
+    }
+  }
   await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
 }
 
-async function refundPayments(
+/**
+ * Refunds all that is left of a payment. This needs no idempotency key, because Stripe refunds no payment twice; with a
+ * key, Stripe would repeat a refusal for a day.
+ */
+async function refundAll(
   { stripe }: Pick<BillingContext, 'stripe'>,
-  { stripePaymentIntentIds }: PaidInvoice,
+  payment_intent: string,
 ): Promise<void> {
-  for (const payment_intent of stripePaymentIntentIds) {
-    try {
-      await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
-    } catch (error) {
-      // The payment was refunded after we read it.
-      const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
-      if (code !== 'charge_already_refunded') throw error
-    }
+  try {
+    await ask('refund', stripe.refunds.create({ payment_intent, reason: 'duplicate' }))
+  } catch (error) {
+    // The payment was refunded after we read it.
+    const { code } = ((error as Error).cause ?? {}) as { code?: unknown }
+    if (code !== 'charge_already_refunded') throw error
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Writes later payments of a plan as orders of their own, so that credits, refunds and disputes work as for
  * any order. A payment for a change within a period grants no credits: the new plan's credits come with its
- * next period. If several payments pay one invoice, each grants its share of the credits.
+ * next period. If several payments pay one invoice, each grants its share of the credits, and a payment of several
+ * invoices grants its shares of all of them.
  *
  * @module
  */
@@ -37,7 +38,7 @@ export async function addRenewals(
       data: [
         {
           ...terms,
-          credits: payment.isForChange ? 0 : shareOf(terms.credits, payment.share),
+          credits: payment.isForChange ? 0 : creditsOf(terms.credits, payment),
           ownerId,
           customerId,
           provider,
@@ -76,8 +77,15 @@ function termsOf(ctx: BillingContext, first: Order, paidFor: string | null) {
   }
 }
 
+/** The credits of a payment, over all invoices that it paid. */
+const creditsOf = (
+  credits: number,
+  { share, otherShares = [] }: Pick<ProviderPayment, 'share' | 'otherShares'>,
+): number =>
+  otherShares.reduce((sum, each) => sum + shareOf(credits, each), shareOf(credits, share))
+
 /**
- * The credits of one payment: the rounded-down sum up to its end minus the sum up to its beginning, so that
+ * The credits of a payment of one invoice: the rounded-down sum up to its end minus the sum up to its beginning, so that
  * all payments together grant exactly all credits.
  */
 function shareOf(credits: number, share: ProviderPayment['share']): number {

@@ -217,6 +217,8 @@ export interface ProviderPayment {
   sku?: string | null
   /** The payment's share of an invoice that several payments paid. Absent: it is the only payment. */
   share?: InvoiceShare
+  /** The shares of further invoices of the same subscription that it paid. Absent: it paid one. */
+  otherShares?: readonly InvoiceShare[]
   /** Null until the payment has succeeded. */
   paidAt: Date | null
 }

@@ -77,7 +77,8 @@ function paidOf({ invoices, payments }: ProviderState): Paid[] {
     const ids = invoice.payments.map((each) => each.stripePaymentIntentId)
     return [...new Set([...ids, stripePaymentIntentId])].flatMap((id): Paid[] => {
       const payment = succeeded.get(id ?? '')
-      // A payment of two invoices is booked with the first of them.
+      // An order is a payment. A payment of two invoices carries the id of the first; how it was shared out is known
+      // to Stripe, and each invoice's row has its own sums.
       if (!payment || taken.has(payment.stripePaymentIntentId)) return []
       taken.add(payment.stripePaymentIntentId)
       return [{ invoice: { ...invoice, stripeSubscriptionId }, payment }]

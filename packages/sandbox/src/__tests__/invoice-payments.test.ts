@@ -14,6 +14,16 @@ async function open(version = NEW) {
   return { running, stripe, ...made, id }
 }
 
+/** The open invoice of 4900 of another subscription of the same customer. */
+async function another(running: Running, stripe: Stripe, { id }: { id: string }): Promise<string> {
+  const { customer, items, default_payment_method } = await stripe.subscriptions.retrieve(id)
+  const { id: other } = await stripe.subscriptions.create({
+    ...{ customer: customer as string, items: [{ price: items.data[0]?.price.id as string }] },
+    default_payment_method: default_payment_method as string,
+  })
+  return (running.sandbox.stripe.failPayment(other) as { id: string }).id
+}
+
 const pay = (stripe: Stripe, customer: string, amount: number) =>
   stripe.paymentIntents.create({
     amount,
@@ -86,6 +96,37 @@ test('what is paid too much goes to the balance of the customer', async () => {
   const paid = await stripe.invoices.attachPayment(id, { payment_intent })
   expect(paid).toMatchObject({ status: 'paid', amount_paid: 4900, amount_overpaid: 1100 })
   expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ balance: -1100 })
+})
+
+test('a payment of two invoices pays them in turn, and nothing of it twice', async () => {
+  const { running, stripe, subscription, customer, id } = await open()
+  const other = await another(running, stripe, subscription)
+  const { id: payment_intent } = await stripe.paymentIntents.create({
+    ...{ amount: 6000, currency: 'usd', customer: customer.id },
+    automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+  })
+  for (const each of [id, other]) await stripe.invoices.attachPayment(each, { payment_intent })
+  await stripe.paymentIntents.confirm(payment_intent, { payment_method: 'pm_card_visa' })
+  expect(await stripe.invoices.retrieve(id)).toMatchObject({ status: 'paid', amount_overpaid: 0 })
+  expect(await stripe.invoices.retrieve(other)).toMatchObject({
+    ...{ status: 'open', amount_paid: 1100, amount_remaining: 3800 },
+  })
+  const payment = { type: 'payment_intent' as const, payment_intent }
+  const { data } = await stripe.invoicePayments.list({ payment })
+  expect(data.map(({ amount_paid }) => amount_paid).sort()).toEqual([1100, 4900])
+  expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ balance: 0 })
+})
+
+test('a payment that has paid an invoice pays no other', async () => {
+  const { running, stripe, subscription, customer, id } = await open()
+  const other = await another(running, stripe, subscription)
+  const { id: payment_intent } = await pay(stripe, customer.id, 9800)
+  await stripe.invoices.attachPayment(id, { payment_intent })
+  await expect(stripe.invoices.attachPayment(other, { payment_intent })).rejects.toMatchObject({
+    ...{ statusCode: 400, param: 'payment_intent' },
+    message: expect.stringContaining(`has paid the invoice ${id}`),
+  })
+  expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ balance: -4900 })
 })
 
 test('a payment that is attached and fails leaves the invoice as it was', async () => {

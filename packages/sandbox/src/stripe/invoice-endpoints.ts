@@ -18,7 +18,7 @@ import {
 } from './invoices.ts'
 import type { Invoice, PaymentMethod } from './objects.ts'
 import { resolveCard } from './payment-methods.ts'
-import { change, find, type Store, seconds } from './store.ts'
+import { change, find, referring, type Store, seconds } from './store.ts'
 
 function pay({ store, params, id }: Call): Invoice {
   const invoice = find(store, 'invoices', id)
@@ -64,6 +64,11 @@ function attachPayment({ store, params, id }: Call): Invoice {
   if (intent.status === 'canceled') refuse('is canceled')
   const isAttached = paymentsOf(store, invoice).some((one) => one.payment_intent === intent.id)
   if (isAttached) refuse('is attached to the invoice already')
+  // What a succeeded payment has beyond its first invoice has gone to the customer's balance.
+  const others = referring(store, 'invoicePayments', 'payment_intent', intent.id)
+  if (intent.status === 'succeeded' && others.length > 0) {
+    refuse(`has paid the invoice ${others[0]?.invoice}, and nothing of it is left`)
+  }
   openPayment(store, invoice, { intent, isDefault: false })
   recordIntent(store, intent)
   return invoice

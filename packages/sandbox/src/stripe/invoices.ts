@@ -208,16 +208,24 @@ export function recordIntent(store: Store, intent: PaymentIntent, isCounted = fa
   const own = store.tables.invoices.get(intent.invoice ?? '')
   if (own) recordPayment(store, own, isCounted)
   if (intent.status !== 'succeeded') return
+  const attached = referring(store, 'invoicePayments', 'payment_intent', intent.id)
+  const open = attached.filter(
+    (payment) =>
+      !payment.is_default &&
+      payment.status === 'open' &&
+      find(store, 'invoices', payment.invoice).status !== 'void',
+  )
   let left = intent.amount_received
-  for (const payment of referring(store, 'invoicePayments', 'payment_intent', intent.id)) {
-    if (payment.is_default) continue
-    left -= payment.amount_paid ?? 0
+  for (const payment of attached) if (!payment.is_default) left -= payment.amount_paid ?? 0
+  for (const [at, payment] of open.entries()) {
+    if (left <= 0) return
     const invoice = find(store, 'invoices', payment.invoice)
-    if (payment.status !== 'open' || invoice.status === 'void') continue
     invoice.charge = intent.latest_charge
     // Only the last invoice receives the overpaid amount.
-    credit(store, invoice, () => creditPayment(store, invoice, payment, left))
-    left -= payment.amount_paid ?? 0
+    const isLast = at === open.length - 1
+    const received = isLast ? left : Math.min(left, invoice.amount_remaining)
+    left -= received
+    credit(store, invoice, () => creditPayment(store, invoice, payment, received))
   }
 }
 

@@ -85,6 +85,13 @@ export const paidPayments = (invoice: Raw): InvoicePaymentShape[] =>
       : []
   })
 
+/** The successful payments through Stripe that paid an invoice, the oldest first, as Stripe lists them now. */
+export const paymentsOfInvoice = async (
+  stripe: Stripe,
+  invoice: string,
+): Promise<InvoicePaymentShape[]> =>
+  paidPayments({ payments: { data: await everyPayment(stripe, invoice) } })
+
 /** The amount of an invoice that was paid out of band, in minor units. */
 export function paidOffStripe(invoice: Raw): number {
   // API versions before 2025-03-31 do not count such an amount as paid; later ones have a payment for it.
@@ -141,7 +148,7 @@ export function disputedOf({ amount, amountRefunded, dispute, disputes }: Paymen
  * The part of `back` that belongs to the `part` of a payment that paid an invoice, rounded down. A payment may pay
  * several invoices, and all of it may not have been needed.
  */
-const partOf = (back: number, part: number, { amount }: Payment): number =>
+export const partOf = (back: number, part: number, { amount }: { amount: number }): number =>
   part >= amount ? Math.min(back, part) : Number((BigInt(back) * BigInt(part)) / BigInt(amount))
 
 /** Whether a dispute of this status holds or has taken the money. An inquiry does not. */

@@ -24,6 +24,7 @@ import {
   rows,
   type SubscriptionShape,
   subscriptionShape,
+  whole,
 } from './shapes.ts'
 import { invoiceLines, linePrice } from './shapes-money.ts'
 
@@ -53,23 +54,34 @@ export function stripeRetrievals(
   const paid = isNew ? 'invoice.payments' : 'invoice'
   const latest = `latest_invoice.${isNew ? 'payments' : 'payment_intent'}`
 
-  /** The invoice that a payment pays. Before basil a payment names it, unless the payment was attached to it. */
-  async function invoiceOf(intent: Stripe.PaymentIntent): Promise<Raw | null> {
+  /**
+   * The invoices that a payment pays, which may be several where the payment was attached to them. Before basil a
+   * payment names its invoice, unless the payment was attached to it.
+   */
+  async function invoicesOf(intent: Stripe.PaymentIntent): Promise<Raw[]> {
     const named = isNew ? null : record(intent)?.invoice
-    const known =
-      byId(loaded.invoices, idOf(named)) ??
-      loaded.invoices.map(record).find((invoice) => invoice && paysFor(intent.id, invoice))
-    if (known) return known
-    if (record(named)) return record(named)
+    const own = byId(loaded.invoices, idOf(named)) ?? record(named)
+    if (own) return [own]
     if (named) {
-      return record(await ask('invoice', stripe.invoices.retrieve(idOf(named) ?? '')))
+      const invoice = record(await ask('invoice', stripe.invoices.retrieve(idOf(named) ?? '')))
+      return invoice ? [invoice] : []
     }
+    const known = loaded.invoices.map(asRaw).filter((invoice) => paysFor(intent.id, invoice))
+    if (
+      known.length > 0 &&
+      known.reduce((left, each) => left - partOf(intent, each), received(intent)) <= 0
+    )
+      return known
     // A payment of ours for an order that is not a plan has no invoice.
-    if (intent.metadata?.orderId !== undefined) return null
+    if (intent.metadata?.orderId !== undefined) return known
     const payment = { type: 'payment_intent' as const, payment_intent: intent.id }
-    const params = { payment, limit: 1, expand: ['data.invoice', 'data.invoice.payments'] }
+    const params = { payment, limit: 100, expand: ['data.invoice', 'data.invoice.payments'] }
     const listed = stripe.invoicePayments.list(params, laterVersion(stripe))
-    return record((await ask('list', listed)).data[0]?.invoice)
+    const { data } = await ask('list', listed)
+    return data
+      .map(({ invoice }) => record(invoice))
+      .filter((each) => each !== null)
+      .reverse()
   }
 
   async function intentOf(id: string): Promise<Stripe.PaymentIntent> {
@@ -106,13 +118,15 @@ export function stripeRetrievals(
     },
     async retrievePayment(id) {
       const intent = await intentOf(id)
-      const invoice = await invoiceOf(intent)
-      if (invoice?.status === 'paid') await addInvoicePayments(stripe, [invoice], [intent])
-      return {
-        ...paymentOfStripe(intent, invoice),
-        sku: await skuOfInvoice(invoice),
-        ...(invoice && shareOf(id, invoice)),
+      const invoices = await invoicesOf(intent)
+      const paid = invoices.filter(({ status }) => status === 'paid')
+      if (paid.length > 0) await addInvoicePayments(stripe, paid, [intent])
+      const [first = null] = invoices
+      if (first === null || invoices.length === 1) {
+        const sku = await skuOfInvoice(first)
+        return { ...paymentOfStripe(intent, first), sku, ...(first && shareOf(id, first)) }
       }
+      return { ...paymentOfSeveral(intent, invoices), sku: await skuOfInvoice(first) }
     },
     async retrieveSubscription(id) {
       const raw = await withLatestInvoice(id)
@@ -189,6 +203,8 @@ function loadedPrice({ subscriptions }: LoadedObjects, id: string): PriceShape |
   return priceShape(items.find(({ price }) => idOf(price) === id)?.price)
 }
 
+const asRaw = (object: object): Raw => object as Raw
+
 const byId = (objects: readonly object[], id: string | null): Raw | null =>
   id === null ? null : record(objects.find((each) => idOf(each) === id))
 
@@ -197,14 +213,52 @@ const paysFor = (paymentId: string, { payments, payment_intent }: Raw): boolean 
   idOf(payment_intent) === paymentId ||
   rows(payments).some(({ payment }) => idOf(record(payment)?.payment_intent) === paymentId)
 
-/** A payment's share of its invoice, where several payments paid it. */
+/** What is left of the amount that a payment received, or all of it. */
+const received = (intent: Stripe.PaymentIntent): number =>
+  whole(record(intent)?.amount_received) ?? 0
+
+/** The part of a payment that paid an invoice. An invoice that lists no payments was paid by one. */
+function partOf({ id, amount }: Stripe.PaymentIntent, invoice: Raw): number {
+  if (!record(invoice.payments)) return amount
+  const part = paidPayments(invoice).find((each) => each.stripePaymentIntentId === id)
+  return part?.amount ?? 0
+}
+
+/**
+ * A payment of several invoices. It brings the credits of each invoice that begins a period of the first one's
+ * subscription, once all of them are closed: an order's credits do not change later.
+ */
+function paymentOfSeveral(intent: Stripe.PaymentIntent, invoices: readonly Raw[]): ProviderPayment {
+  const isPaid = ({ status }: Raw) => (status === 'paid' ? 0 : 1)
+  const parts = [...invoices]
+    .sort((a, b) => isPaid(a) - isPaid(b))
+    .map((invoice) => ({ ...paymentOfStripe(intent, invoice), invoice }))
+  const [first] = parts as [(typeof parts)[number]]
+  const isOpen = invoices.some(({ status }) => status === 'open' || status === 'draft')
+  const shares = parts
+    .filter((each) => each.subscriptionId === first.subscriptionId && !each.isForChange)
+    .filter(({ invoice }) => invoice.status === 'paid')
+    .map(({ invoice }) => shareOf(intent.id, invoice, 1).share)
+    .filter((share) => share !== undefined)
+  const { invoice: _, ...payment } = first
+  return {
+    ...payment,
+    status: isOpen && payment.status === 'succeeded' ? 'pending' : payment.status,
+    amount: parts.reduce((sum, { amount }) => sum + amount, 0),
+    isForChange: shares.length === 0,
+    ...(shares[0] ? { share: shares[0], otherShares: shares.slice(1) } : {}),
+  }
+}
+
+/** A payment's share of its invoice, where at least `least` payments paid it. */
 function shareOf(
   paymentId: string,
   invoice: Record<string, unknown>,
+  least = 2,
 ): Pick<ProviderPayment, 'share'> {
   const payments = paidPayments(invoice)
   const at = payments.findIndex((each) => each.stripePaymentIntentId === paymentId)
-  if (at < 0 || payments.length < 2) return {}
+  if (at < 0 || payments.length < least) return {}
   const upTo = (end: number) => payments.slice(0, end).reduce((sum, { amount }) => sum + amount, 0)
   return { share: { before: upTo(at), after: upTo(at + 1), of: upTo(payments.length) } }
 }
