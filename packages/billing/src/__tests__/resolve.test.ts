@@ -66,3 +66,36 @@ test('two commands at once give the money back once', async () => {
   expect(await refunds()).toBe(19_900)
   expect((await h.stripe.subscriptions.retrieve(second)).status).toBe('canceled')
 })
+
+test.each(requests.flatMap(([name, is]) => fates.map((fate) => [name, fate, is] as const)))(
+  'promise 2: of a payment that paid both subscriptions only the part goes back, once, where the %s is %s',
+  async (_, fate, is) => {
+    const { ownerId, second, refunds } = await twice()
+    const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)
+    const open = [stripeSubscriptionId as string, second].map(
+      (id) => h.sandbox.stripe.failPayment(id) as { id: string; amount_due: number },
+    )
+    const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
+    const { id: payment_intent } = await h.stripe.paymentIntents.create({
+      ...{ amount: open.reduce((sum, { amount_due }) => sum + amount_due, 0), currency: 'usd' },
+      customer: stripeCustomerId as string,
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+    })
+    for (const { id } of open) await h.stripe.invoices.attachPayment(id, { payment_intent })
+    await h.stripe.paymentIntents.confirm(payment_intent, { payment_method: 'pm_card_visa' })
+    await h.billing.syncCustomer(ownerId)
+    way.decide = (method, path) => {
+      if (!is(method, path)) return 'pass'
+      way.decide = fate === 'refused' ? alive : () => 'lost'
+      return fate
+    }
+    const resolve = () => way.billing.resolveSubscriptions(ownerId, { confirmed: true })
+    await expect(resolve()).rejects.toMatchObject({ name: 'BillingError' })
+    way.decide = alive
+    await resolve()
+    expect((await h.stripe.subscriptions.retrieve(second)).status).toBe('canceled')
+    expect(await refunds()).toBe(19_900)
+    expect(await resolve()).toEqual([])
+    expect(await refunds()).toBe(19_900)
+  },
+)
