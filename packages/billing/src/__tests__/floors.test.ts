@@ -20,7 +20,6 @@ const FLOORS: readonly (readonly string[])[] = [
     'credit-input',
     'error-codes',
     'errors',
-    'months',
     'owner-id',
     'page',
   ],
