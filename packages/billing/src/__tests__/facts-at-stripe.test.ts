@@ -74,18 +74,7 @@ describe('disputes', () => {
 })
 
 test('a product that becomes a plan later counts from then on, by its event alone', async () => {
-  const product = await h.stripe.products.create({ name: 'Pro, special' })
-  const recurring = { interval: 'month' } as const
-  const made = { product: product.id, currency: 'usd', unit_amount: 2000, recurring }
-  const price = await h.stripe.prices.create(made)
-  const ownerId = await h.owner()
-  const { stripeCustomerId: customer } = await h.billing.ensureCustomer(ownerId)
-  const pm = await h.stripe.paymentMethods.attach('pm_card_visa', { customer: customer as string })
-  await h.stripe.subscriptions.create({
-    customer: customer as string,
-    default_payment_method: pm.id,
-    items: [{ price: price.id }],
-  })
+  const { ownerId, product } = await h.foreignSubscription()
   await h.deliverAll()
   expect((await h.billing.listFlagged(ownerId))[0]?.needsAttention).toBe('unknown_price')
   await h.stripe.products.update(product.id, { metadata: { plan: 'PRO' } })
@@ -103,6 +92,17 @@ test('a product that becomes a plan later counts from then on, by its event alon
     status: 'ignored',
     reason: 'unknown_product',
   })
+})
+
+test('nobody gets a mail about a price of no plan, and the log says so', async () => {
+  const { ownerId, subscriptionId } = await h.foreignSubscription()
+  const failed = h.sandbox.stripe.failPayment(subscriptionId) as { id: string }
+  await h.deliverAll()
+  const key = `invoice:${failed.id}:attempt:1:failed`
+  expect(await h.db.effect.findUnique({ where: { key } })).not.toBeNull()
+  expect(h.outbox.to(`${ownerId}@example.com`)).toEqual([])
+  const warned = h.logger.entries.filter(({ message }) => message?.startsWith('no mail was sent'))
+  expect(warned).toHaveLength(1)
 })
 
 test('a draft that Stripe does not list any more goes, and nothing else does', async () => {

@@ -116,6 +116,22 @@ export async function createHarness(
         items: [{ price: price?.id as string }],
       })
     },
+    /** An owner whose subscription has a price of no plan, made past us at the provider. */
+    async foreignSubscription() {
+      const product = await stripe.products.create({ name: 'Pro, special' })
+      const recurring = { interval: 'month' } as const
+      const made = { product: product.id, currency: 'usd', unit_amount: 2000, recurring }
+      const price = await stripe.prices.create(made)
+      const ownerId = await this.owner()
+      const customer = (await billing.ensureCustomer(ownerId)).stripeCustomerId as string
+      const card = await stripe.paymentMethods.attach('pm_card_visa', { customer })
+      const { id } = await stripe.subscriptions.create({
+        customer,
+        default_payment_method: card.id,
+        items: [{ price: price.id }],
+      })
+      return { ownerId, product, subscriptionId: id }
+    },
     deliver(event: unknown) {
       return billing.handleStripeWebhook(stripeWebhookRequest(event, { secret: WEBHOOK_SECRET }))
     },

@@ -121,6 +121,10 @@ async function recipient(ctx: BillingContext, subscriptionId: string | null) {
   const sold = soldAs(ctx, subscription)
   if (!sold) {
     await requireNotElsewhere(ctx, subscription)
+    ctx.logger.warn(
+      { subscriptionId },
+      'no mail was sent, because the price of the subscription belongs to no plan',
+    )
     return null
   }
   return { subscription, sold, owner, planName: ctx.plans[sold.plan]?.name ?? sold.plan }

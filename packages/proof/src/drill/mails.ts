@@ -23,7 +23,7 @@ const MAILED = new Set(['subscription.activated', 'invoice.payment_failed'])
 export function checkMails(
   keys: Iterable<string>,
   effects: readonly Recorded[],
-  { flagged }: OurRows,
+  { flagged, unsold }: Pick<OurRows, 'flagged' | 'unsold'>,
 ): Violation[] {
   const mailed = effects.filter(({ name }) => MAILED.has(name))
   const known = new Set(mailed.map(({ key }) => key))
@@ -33,8 +33,10 @@ export function checkMails(
   for (const key of asked) if (!known.has(key)) blame(key, 'a mail was sent without an effect')
   for (const { key, payload } of mailed) {
     const { stripeSubscriptionId: id } = payload as { stripeSubscriptionId: string | null }
-    // A mail names the plan, so a subscription that now has a price without a plan gets no mail.
-    if (id && !flagged.has(id) && !asked.has(key)) blame(key, 'set off no mail')
+    // A mail names the plan, so a subscription gets none while it has a price without a plan. It may have a plan's
+    // price again in the end.
+    const hadNone = id === null || flagged.has(id) || unsold.has(id)
+    if (!hadNone && !asked.has(key)) blame(key, 'set off no mail')
   }
   return violations
 }

@@ -12,6 +12,8 @@ import type { Facts, Objects, ProviderTruth } from './provider.ts'
 export interface OurRows extends ProviderTruth {
   /** The flags of subscriptions, by Stripe's id. */
   flagged: Map<string, string>
+  /** Stripe's ids of subscriptions that had a price without a plan at some time, by the events that told so. */
+  unsold: Set<string>
 }
 
 const seconds = (date: Date | null): number | null => date && Math.floor(date.getTime() / 1000)
@@ -20,23 +22,27 @@ const seconds = (date: Date | null): number | null => date && Math.floor(date.ge
 export async function readRows(db: Database, ownerIds: readonly string[]): Promise<OurRows> {
   const where = { customer: { ownerId: { in: [...ownerIds] } } }
   const customer = { select: { ownerId: true } }
-  const [customers, subscriptions, invoices, payments, refunds, orders] = await Promise.all([
-    db.customer.findMany({ where: where.customer }),
-    db.subscription.findMany({
-      where: { ...where, provider: 'stripe' },
-      include: { customer, price: true },
-    }),
-    db.invoice.findMany({ where, include: { customer, subscription: true } }),
-    db.payment.findMany({ where, include: { customer } }),
-    db.refund.findMany({ where, include: { customer, payment: true, invoice: true } }),
-    db.order.findMany({ where }),
-  ])
+  const [unsold, customers, subscriptions, invoices, payments, refunds, orders] = await Promise.all(
+    [
+      db.webhookEvent.findMany({ where: { reason: 'unknown_price' }, select: { payload: true } }),
+      db.customer.findMany({ where: where.customer }),
+      db.subscription.findMany({
+        where: { ...where, provider: 'stripe' },
+        include: { customer, price: true },
+      }),
+      db.invoice.findMany({ where, include: { customer, subscription: true } }),
+      db.payment.findMany({ where, include: { customer } }),
+      db.refund.findMany({ where, include: { customer, payment: true, invoice: true } }),
+      db.order.findMany({ where }),
+    ],
+  )
   const flagged = new Map<string, string>()
   for (const { stripeSubscriptionId, needsAttention } of subscriptions) {
     if (needsAttention && stripeSubscriptionId) flagged.set(stripeSubscriptionId, needsAttention)
   }
   return {
     flagged,
+    unsold: new Set(unsold.flatMap(({ payload }) => payload?.match(/\bsub_\w+/g) ?? [])),
     customers: objects(customers, (row) => [
       row.ownerId,
       { stripeCustomerId: row.stripeCustomerId },
