@@ -14,7 +14,7 @@ import type { DeliveryRecord } from './deliveries.ts'
 import { day, minute, money, notFound, Page, render, sameOrigin } from './layout.tsx'
 import type { MailboxSandbox } from './mailbox/sandbox.ts'
 import type { StripeSandbox } from './stripe/sandbox.ts'
-import type { StripeSnapshot } from './stripe/store.ts'
+import type { StripeSnapshot } from './stripe/server/store.ts'
 
 /** The most rows that a table shows. */
 const SHOWN = 50

@@ -29,19 +29,23 @@ export {
   type MailFilter,
 } from './mailbox/sandbox.ts'
 export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
-export type { Outcome } from './stripe/charging.ts'
-export type { Buyer } from './stripe/checkout-payment.ts'
+export type { Buyer } from './stripe/checkout/checkout-payment.ts'
 export type { LifeControls, Payment } from './stripe/controls.ts'
-export type { DisputeDetails, DisputeEnd } from './stripe/disputes.ts'
-export { StripeApiError, type StripeErrorCode, type StripeErrorDetails } from './stripe/errors.ts'
-export type { WebhookTarget } from './stripe/events.ts'
-export type { FaultKind, Faults } from './stripe/faults.ts'
-export type { RefundOutcome } from './stripe/refunds.ts'
+export type { Outcome } from './stripe/payments/charging.ts'
+export type { DisputeDetails, DisputeEnd } from './stripe/payments/disputes.ts'
+export type { RefundOutcome } from './stripe/payments/refunds.ts'
 export {
   createStripeSandbox,
   type StripeSandbox,
   type StripeSandboxOptions,
 } from './stripe/sandbox.ts'
-export type { StripeSettings, TaxRegistration } from './stripe/settings.ts'
-export type { Shown } from './stripe/shapes.ts'
-export type { StripeSnapshot } from './stripe/store.ts'
+export {
+  StripeApiError,
+  type StripeErrorCode,
+  type StripeErrorDetails,
+} from './stripe/server/errors.ts'
+export type { WebhookTarget } from './stripe/server/events.ts'
+export type { FaultKind, Faults } from './stripe/server/faults.ts'
+export type { StripeSettings, TaxRegistration } from './stripe/server/settings.ts'
+export type { Shown } from './stripe/server/shapes.ts'
+export type { StripeSnapshot } from './stripe/server/store.ts'

@@ -33,7 +33,7 @@ import {
   type StripeSandbox,
   type StripeSandboxOptions,
 } from './stripe/sandbox.ts'
-import type { StripeSnapshot } from './stripe/store.ts'
+import type { StripeSnapshot } from './stripe/server/store.ts'
 
 type Shared = 'clock' | 'logger' | 'onChange' | 'origin'
 

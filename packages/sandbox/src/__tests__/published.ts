@@ -8,7 +8,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Ajv, type ValidateFunction } from 'ajv'
-import { isNewShape } from '../stripe/shapes.ts'
+import { isNewShape } from '../stripe/server/shapes.ts'
 import { NEW, OLD } from './versions.ts'
 
 type Json = Record<string, unknown>

@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from '@repo/core'
 import { isSameSecret } from '@repo/core/http'
 import { Hono, type Context as HonoContext } from 'hono'
-import { delay, type FaultKind, hang, tearDown } from '../stripe/faults.ts'
+import { delay, type FaultKind, hang, tearDown } from '../stripe/server/faults.ts'
 import { cancel, refund } from './life.ts'
 import {
   type BillingPeriod,

@@ -7,7 +7,7 @@
  */
 
 import { SandboxError } from '../errors.ts'
-import { periodEnd } from '../stripe/periods.ts'
+import { periodEnd } from '../stripe/subscriptions/periods.ts'
 import {
   CreemApiError,
   type CreemCheckout,

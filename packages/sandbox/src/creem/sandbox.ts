@@ -17,7 +17,7 @@ import {
 } from '../deliveries.ts'
 import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
-import { createFaultSource, type Faults } from '../stripe/faults.ts'
+import { createFaultSource, type Faults } from '../stripe/server/faults.ts'
 import { createCreemApi, createProduct } from './api.ts'
 import { dispute, expireCheckout, failRenewal, payCheckout, refund, renew } from './life.ts'
 import {

@@ -5,28 +5,33 @@
  */
 
 import { SandboxError } from '../errors.ts'
-import type { Outcome } from './charging.ts'
-import { type Buyer, payCheckout, settleCheckout, settlePayment } from './checkout-payment.ts'
-import { copy } from './copy.ts'
+import {
+  type Buyer,
+  payCheckout,
+  settleCheckout,
+  settlePayment,
+} from './checkout/checkout-payment.ts'
+import { advanceDraft, dueDrafts } from './invoices/invoices.ts'
+import type { Outcome } from './payments/charging.ts'
 import {
   closeDispute,
   type DisputeDetails,
   type DisputeEnd,
   escalateDispute,
   openDispute,
-} from './disputes.ts'
-import { advanceDraft, dueDrafts } from './invoices.ts'
-import { expirePendingUpdate } from './pending-expiry.ts'
-import { type RefundOutcome, settleRefund } from './refunds.ts'
-import { type Shown, show } from './shapes.ts'
-import { find, type Store } from './store.ts'
+} from './payments/disputes.ts'
+import { type RefundOutcome, settleRefund } from './payments/refunds.ts'
+import { copy } from './server/copy.ts'
+import { type Shown, show } from './server/shapes.ts'
+import { find, type Store } from './server/store.ts'
+import { expirePendingUpdate } from './subscriptions/pending-expiry.ts'
 import {
   announceTrialEnd,
   endSubscription,
   expireSubscription,
   failSubscription,
   renewSubscription,
-} from './subscription-life.ts'
+} from './subscriptions/subscription-life.ts'
 
 /** The way in which a test pays a Checkout Session. */
 export interface Payment extends Buyer {

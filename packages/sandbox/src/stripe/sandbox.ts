@@ -16,8 +16,9 @@ import {
 } from '../deliveries.ts'
 import { SandboxError } from '../errors.ts'
 import { showError } from '../layout.tsx'
-import type { Failure } from './admission.ts'
+import { createStripePages } from './checkout/pages.tsx'
 import { type LifeControls, lifeControls } from './controls.ts'
+import type { Failure } from './server/admission.ts'
 import {
   addTarget,
   composeDelivery,
@@ -26,20 +27,19 @@ import {
   isTold,
   type WebhookTarget,
   wants,
-} from './events.ts'
-import { createFaultSource, type Faults } from './faults.ts'
-import { createStripePages } from './pages.tsx'
-import { createRateLimiter } from './rate-limits.ts'
-import { createApi } from './server.ts'
-import type { StripeSettings } from './settings.ts'
-import { type Shown, showEvent } from './shapes.ts'
+} from './server/events.ts'
+import { createFaultSource, type Faults } from './server/faults.ts'
+import { createRateLimiter } from './server/rate-limits.ts'
+import { createApi } from './server/server.ts'
+import type { StripeSettings } from './server/settings.ts'
+import { type Shown, showEvent } from './server/shapes.ts'
 import {
   createStore,
   restoreStore,
   type Store,
   type StripeSnapshot,
   snapshotStore,
-} from './store.ts'
+} from './server/store.ts'
 
 /** A response of the API before it is sent. */
 export interface ApiAnswer {
