@@ -5,6 +5,7 @@ import {
   defineProject,
   type UserWorkspaceConfig,
 } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
@@ -35,10 +36,20 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
   })
 }
 
+/** Starts the longest file first. The other processors run everything else beside it. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLongest = ({ project }: TestSpecification) => project.name === 'next'
+    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))]
+  }
+}
+
 export default defineConfig({
   test: {
     // Vitest leaves a processor free, which with two of them is half of the machine.
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     // What every test stands on and no test imports. With `--changed` a change here runs them all.
     forceRerunTriggers: [
       ...configDefaults.forceRerunTriggers,

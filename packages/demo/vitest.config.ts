@@ -3,7 +3,6 @@ import { postgres, project } from '../../vitest.workspace.ts'
 
 export default project('demo', {
   globalSetup: [postgres],
-  isolate: true,
   // It has a project of its own: vitest.next.config.ts.
   exclude: [...configDefaults.exclude, 'src/__tests__/nextApp.test.ts'],
 })

@@ -1,3 +1,3 @@
 import { postgres, project } from '../../vitest.workspace.ts'
 
-export default project('proof', { globalSetup: [postgres], isolate: true })
+export default project('proof', { globalSetup: [postgres] })
