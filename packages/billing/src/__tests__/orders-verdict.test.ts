@@ -55,7 +55,12 @@ const payment = (status: ProviderPayment['status'], more: Partial<ProviderPaymen
 const subscription = (status: ProviderSubscription['status']) => ({
   subscription: { id: 'subscription', status } as ProviderSubscription,
 })
-const nothing: ProviderView = { checkout: null, payment: null, subscription: null, renewals: [] }
+const nothing: Omit<ProviderView, 'isWhole'> = {
+  checkout: null,
+  payment: null,
+  subscription: null,
+  renewals: [],
+}
 
 test.each<
   [what: string, order: typeof once, seen: Partial<ProviderView>, is: string, why: string | null]

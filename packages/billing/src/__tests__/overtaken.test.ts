@@ -143,3 +143,43 @@ test.each(SEEN)(
     await slow.close()
   },
 )
+
+test('a refund is written although a renewal settles the order while the refund is asked about', async () => {
+  const ownerId = await h.owner()
+  const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PRO_MONTHLY' })
+  await h.pay(checkoutId)
+  await h.deliverAll()
+  const { subscriptionId, paymentId } = await h.billing.settleOrder(orderId)
+
+  const slow = heldBack(h, `/v1/payment_intents/${paymentId}`)
+  const refunding = slow.billing.refundOrder(orderId)
+  await slow.arrived
+  h.sandbox.stripe.renew(subscriptionId as string)
+  for (const type of ['invoice.paid', 'payment_intent.succeeded']) {
+    await h.deliver((await h.events(type)).at(-1))
+  }
+  expect(await h.billing.processEvents()).toMatchObject({ processed: 2 })
+  slow.release()
+  const { amountPaid, amountRefunded } = await refunding
+  expect([amountPaid, amountRefunded]).toEqual([2900, 2900])
+})
+
+test('an order is not cancelled for a declined card while the owner pays with another card', async () => {
+  const ownerId = await h.owner()
+  const { orderId, checkoutId } = await h.billing.createOrder({
+    ownerId,
+    productId: 'CREDITS_SMALL',
+  })
+  expect(() => h.sandbox.stripe.completeCheckout(checkoutId, { card: '4000000000000002' })).toThrow(
+    'declined',
+  )
+  await h.deliver((await h.events('payment_intent.payment_failed')).at(-1))
+  const slow = heldBack(h, '/v1/payment_intents?')
+  const processing = slow.billing.processEvents()
+  await slow.arrived
+  await h.pay(checkoutId)
+  slow.release()
+  await processing
+  const order = await h.db.order.findUniqueOrThrow({ where: { id: orderId } })
+  expect(order).toMatchObject({ status: 'completed', failedAt: null })
+})

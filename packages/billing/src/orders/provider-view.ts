@@ -28,6 +28,8 @@ export interface ProviderView {
   subscription: ProviderSubscription | null
   /** Later succeeded payments of that subscription that have no order yet. */
   renewals: ProviderPayment[]
+  /** False: `payment` was left out, because the events do not concern it. */
+  isWhole: boolean
 }
 
 /** How `retrieveView` asks the provider. */
@@ -60,12 +62,14 @@ export async function retrieveView(
   const paymentId = told?.paymentId ?? order.paymentId
   // The events of a renewal do not concern the payment that the plan began with.
   const isSettled = !isOpen && loaded !== undefined && !isNamed(paymentId, hinted, loaded)
+  // The checkout is newer than what was loaded. A payment that had failed then may have been made since.
+  const asked = isOpen && !isMade(paymentId, loaded) ? named : provider
   const payment =
     paymentId === null
       ? await ownOf(provider, order, hinted)
       : isSettled
         ? null
-        : await orMissing(provider.retrievePayment(paymentId), givesUp)
+        : await orMissing(asked.retrievePayment(paymentId), givesUp)
   // A renewal is an order of its own without a checkout. The first order looks for all renewals.
   const isFirst = order.plan !== null && order.checkoutId !== null
   const subscriptionId = isFirst ? (told?.subscriptionId ?? order.subscriptionId) : null
@@ -79,6 +83,7 @@ export async function retrieveView(
     renewals: subscription
       ? await renewalsOf(ctx, provider, order, subscription, { first: paymentId, hinted })
       : [],
+    isWhole: !isSettled,
   }
 }
 
@@ -87,6 +92,10 @@ const isNamed = (
   hinted: readonly string[],
   { intents }: LoadedObjects,
 ): boolean => [...hinted, ...intents.map((each) => record(each)?.id)].some((id) => id === paymentId)
+
+/** Whether the loaded payment has succeeded. */
+const isMade = (paymentId: string | null, loaded: LoadedObjects | undefined): boolean =>
+  loaded?.intents.map(record).find((each) => each?.id === paymentId)?.status === 'succeeded'
 
 /**
  * The payment of an order whose creation was interrupted before its checkout was written: the payment that

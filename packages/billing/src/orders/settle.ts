@@ -99,10 +99,7 @@ async function write(
   tx: Db,
   { orderId, ticket, view, options }: Writing,
 ): Promise<Written | 'overtaken'> {
-  const taken = await tx.$executeRaw`
-    UPDATE "Order" SET "settledTicket" = ${ticket}
-    WHERE "id" = ${orderId} AND "settledTicket" < ${ticket}`
-  if (taken === 0) return 'overtaken'
+  if (!(await takeTurn(tx, { orderId, ticket, view }))) return 'overtaken'
   const before = inNumbers(await tx.order.findUniqueOrThrow({ where: { id: orderId } }))
   const verdict = verdictOf(before, view, options.givesUp ?? false)
   const { status } = verdict
@@ -166,6 +163,26 @@ async function write(
   if (paid) order = await grantOrderCredits(ctx, tx, { before, order, payment: paid, options })
   await followOrder(ctx, tx, { before, order, row, isUnflagged })
   return { ...recorded, order, isChanged: differs(before, order), problem }
+}
+
+/**
+ * Locks the order unless a later settlement has written. A settlement that left the payment out writes no ticket, so
+ * it never overtakes a settlement that has read the payment.
+ */
+async function takeTurn(
+  tx: Db,
+  { orderId, ticket, view }: Pick<Writing, 'orderId' | 'ticket' | 'view'>,
+): Promise<boolean> {
+  if (view.isWhole) {
+    const taken = await tx.$executeRaw`
+      UPDATE "Order" SET "settledTicket" = ${ticket}
+      WHERE "id" = ${orderId} AND "settledTicket" < ${ticket}`
+    return taken > 0
+  }
+  const locked = await tx.$queryRaw<unknown[]>`
+    SELECT "id" FROM "Order"
+    WHERE "id" = ${orderId} AND "settledTicket" < ${ticket} FOR NO KEY UPDATE`
+  return locked.length > 0
 }
 
 /** The payment of an order without one: nothing was paid, so nothing can be refunded. */

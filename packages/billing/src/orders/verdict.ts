@@ -35,7 +35,7 @@ export interface Verdict {
 /** Decides status and flag of an order. `givesUp`: the order is cancelled unless a payment is made or under way. */
 export function verdictOf(
   order: Pick<Order, 'id' | 'status' | 'plan' | 'amount' | 'currency' | 'needsAttention'>,
-  { checkout, payment, subscription }: ProviderView,
+  { checkout, payment, subscription }: Omit<ProviderView, 'isWhole'>,
   givesUp: boolean,
 ): Verdict {
   const status = order.status as OrderStatus
