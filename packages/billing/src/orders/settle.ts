@@ -15,7 +15,7 @@ import { isLinked } from '../customers/customers.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { hasCustomerSync } from '../provider-name.ts'
-import type { LoadedObjects } from '../providers/provider.ts'
+import type { Load } from '../providers/provider.ts'
 import { inNumbers, type Order } from '../rows.ts'
 import { nextTicket, syncLinked } from '../sync/sync.ts'
 import { countEffects, countOrder, inSpan } from '../telemetry.ts'
@@ -38,7 +38,7 @@ export interface SettleOptions {
   /** The caller syncs the Stripe customer itself. Default false. */
   isSynced?: boolean
   /** What a sync has loaded, and the ticket it drew before. Default: the provider is asked under a new ticket. */
-  from?: { loaded: LoadedObjects; ticket: bigint }
+  from?: Load
 }
 
 /** Settles the order with the provider's answer, and returns it. The contract is in `functions/orders.ts`. */

@@ -108,10 +108,20 @@ export type Retrievals = Pick<
 
 /** Objects of a provider as a sync loaded them. */
 export interface LoadedObjects {
+  /** Subscriptions. */
   subscriptions: readonly object[]
+  /** Invoices. */
   invoices: readonly object[]
   /** Payments. */
   intents: readonly object[]
+}
+
+/** A load of a sync. */
+export interface Load {
+  /** The loaded objects. */
+  loaded: LoadedObjects
+  /** The ticket that was drawn before the first request. */
+  ticket: bigint
 }
 
 /** The input of `createPortal`. */

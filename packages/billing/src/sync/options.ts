@@ -6,7 +6,7 @@
 
 import type { Db } from '@repo/db'
 import type { Problem } from '../alerts.ts'
-import type { LoadedObjects } from '../providers/provider.ts'
+import type { Load } from '../providers/provider.ts'
 import type { Part } from './part.ts'
 import type { Change } from './write.ts'
 
@@ -38,7 +38,7 @@ export interface SyncOptions {
    * Runs once, between the load and the write, with the loaded objects and the ticket that was drawn before.
    * Without an argument where the provider no longer has the customer.
    */
-  loaded?: (from?: { loaded: LoadedObjects; ticket: bigint }) => Promise<void>
+  loaded?: (from?: Load) => Promise<void>
   /**
    * Runs last in the transaction of the write, even if a later sync has already written. In that case a sync
    * that loads more than the default first starts again.
