@@ -126,6 +126,8 @@ const CALLS: Record<string, Call | null> = {
   createOAuthClient: null,
   formAction: null,
   settled: null,
+  load: null,
+  errorCodes: null,
   close: null,
   createAccess: null,
   createAuth: null,
