@@ -55,7 +55,7 @@ const MAIL_JOBS = [JOBS[0].name]
  * ```ts
  * import { createAuth } from '@repo/auth'
  *
- * // Everything else comes from BETTER_AUTH_SECRET, BETTER_AUTH_URL and DATABASE_URL.
+ * // Everything else comes from BETTER_AUTH_SECRET, APP_URL and DATABASE_URL.
  * export const auth = createAuth({
  *   twoFactor: true,
  *   session: { idleDays: 14 },

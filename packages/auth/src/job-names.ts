@@ -8,7 +8,7 @@ import { DELIVER_EVENTS } from './events.ts'
 
 /** All jobs of auth, as a list that needs no configuration. */
 export const JOBS = [
-  // The tries take about an hour and a half. Nobody expects a link that comes later.
+  // The tries take about half an hour. Nobody expects a link that comes later.
   { name: 'auth.mail', maxAttempts: 8 },
   { name: 'auth.pruneAuditLog', maxAttempts: 3 },
   { name: 'auth.purgeExpired', maxAttempts: 3 },

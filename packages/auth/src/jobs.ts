@@ -19,7 +19,7 @@ const YEAR_DAYS = 365
 const MONTH_DAYS = 30
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Makes the job definitions for a worker. What needs Better Auth is loaded when its job runs. */
+/** Makes the job definitions for a worker. Better Auth is loaded when a job that needs it runs. */
 export function createJobs(
   options: AnyAuthOptions,
   mails: Mails,

@@ -94,8 +94,8 @@ export const baseOf = (permission: string): string =>
 
 /**
  * Makes a host's own table of permissions and roles. A permission that is not in the list does not compile.
- * `OWNER` must be among the roles. The database's constraints know the names of the default roles; add others
- * by a migration.
+ * `OWNER` must be among the roles. The database accepts any name in capital letters, so roles of your own need no
+ * migration.
  *
  * @throws `invalid_options` for a malformed permission or role, a permission that is not listed, or a missing
  * OWNER

@@ -66,7 +66,7 @@ export type Alert =
       code: 'order_needs_attention'
       /** The order's id. */
       id: string
-      /** The code of what is wrong with it. */
+      /** Why a person has to look, as a code such as `amount_mismatch`. */
       reason: string
     }
   /** Of the orders whose payment succeeded or failed in the last day, too few were fulfilled. */

@@ -57,7 +57,7 @@ export interface Billing extends Functions {
  * variable and opens no connection.
  *
  * @throws `invalid_options` (500) for products with credits beside those of their plan, a negative
- * `pastDueGraceDays`, or settings of the checkout that contradict each other
+ * `pastDueGraceDays`, settings of the checkout that contradict each other, or a product whose price is not its plan's
  *
  * @example
  * ```ts

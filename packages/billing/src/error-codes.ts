@@ -62,7 +62,7 @@ const SUBSCRIPTIONS = {
   invalid_quote: 400,
   /** There is no card to charge. */
   payment_method_required: 402,
-  /** The change would now be charged otherwise than quoted. Ask for a new quote. */
+  /** The change would now cost another amount than quoted. Ask for a new quote. */
   quote_changed: 409,
   /** The quote is over an hour old, or the subscription has renewed since. */
   quote_expired: 409,
@@ -88,9 +88,9 @@ const CREDITS = {
   hold_not_found: 404,
   /** The hold is open. Capture or release it instead. */
   hold_open: 409,
-  /** The hold was settled otherwise, or the work under this key is done. */
+  /** The hold was settled with another result, or the work under this key is done. */
   hold_settled: 409,
-  /** The key was used for something else. */
+  /** The idempotency key was used for something else. */
   idempotency_conflict: 409,
   /** The balance is too low. */
   insufficient_credits: 402,

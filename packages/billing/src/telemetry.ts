@@ -63,7 +63,7 @@ export function countEffects(effects: readonly { name: string }[]): void {
 const countPayment = (outcome: 'succeeded' | 'failed') =>
   counter('tollgate.payments', 'Payments by outcome').add(1, { outcome })
 
-/** Runs `work` in a span. Of an error the span has only the code, because messages may name people. */
+/** Runs `work` in a span. For an error the span has only the code, because messages may name people. */
 export function inSpan<T>(
   name: string,
   attributes: Record<string, string | number>,

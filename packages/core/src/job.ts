@@ -19,7 +19,7 @@ export interface JobDefinition<Payload = unknown> {
    * retry.
    */
   run(payload: Payload, info: JobInfo): Promise<unknown>
-  /** The number of attempts before the job is dead. Default 25, about three days. */
+  /** The number of attempts before the job is dead. Default 25, about four days. */
   maxAttempts?: number
 }
 

@@ -26,7 +26,7 @@ const MAX_SUBJECT = 200
 /**
  * Renders a template to subject, HTML and plain text, without sending anything.
  *
- * @throws `invalid_props` (400), which names each invalid property and no values
+ * @throws `invalid_props` (422), which names each invalid property and no values
  */
 export async function renderEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,

@@ -1,8 +1,8 @@
 /**
  * Limits the mails that strangers can cause: ten of a kind per mailbox and hour, over all accounts,
- * organizations and addresses that ask. Once they are used up, ten more are allowed for all networks together
- * from which the owner of the address has signed in. So a stranger who uses up the ten does not keep the
- * owner from a reset.
+ * organizations and addresses that ask. Once they are used up, ten more are allowed in all from the networks in
+ * which the owner of the address has signed in before. So a stranger who uses up the ten does not keep the owner
+ * from a reset.
  *
  * The limiter counts over all processes, under a keyed hash of the address. Mails that follow from what the
  * owner did, or that tell the owner of a security event, are not counted.

@@ -1,6 +1,6 @@
 /**
  * Better Auth's plugin for organizations, with our roles, and with each command in one transaction. The
- * database ensures the rest: a user has one membership in an organization, a member has one known role, and
+ * database ensures the rest: a user has one membership in an organization, a member has one role, and
  * an organization has an owner.
  *
  * @module

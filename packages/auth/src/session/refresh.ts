@@ -50,7 +50,7 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
     return mintOf(ctx, await rows.state(sessionId))
   }
 
-  /** The same for a claims that was already read. Does nothing for null. */
+  /** The same for claims that were already read. Does nothing for null. */
   async function mintOf(ctx: Ctx, claims: Claims | null) {
     if (!claims) return null
     const token = await signAccessToken(origin, await keys.signer(), claims)

@@ -135,7 +135,7 @@ export function createSigningKeys({
     return all.filter(isPublished)
   }
 
-  /** The keys that verify. A key that signs is made by whoever signs. */
+  /** The keys that verify. If there is no key yet, none is made here, but when a token is signed. */
   async function verifying(): Promise<PublicKeyRow[]> {
     if (keys !== undefined) return (await reload()).rows
     const rows = await queryNamed<PublicKeyRow>(

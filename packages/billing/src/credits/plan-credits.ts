@@ -1,7 +1,7 @@
 /**
  * Grants the credits of plans, once a month. For a plan that is paid by the month, they are granted in the
- * transaction that records its paid invoice. For a plan that is paid by the year, the first month is granted
- * so, and a job grants each later month. A trial's first invoice over 0 counts as paid, so a trial has its
+ * transaction that records its paid invoice. For a plan that is paid by the year, only the first month is
+ * granted there, and a job grants each later month. A trial's first invoice over 0 counts as paid, so a trial has its
  * plan's credits. A flagged subscription grants nothing, nor does a month that is already over, so that an
  * import does not grant years.
  *

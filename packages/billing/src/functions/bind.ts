@@ -1,8 +1,8 @@
 /**
- * Makes public functions of domain functions. A domain function takes a context. The public function of the same
- * signature without the context belongs to the default instance, and `bind` makes the methods of another instance
- * of it. Promise: both check their arguments alike, and neither writes inside an effect's handler without the
- * handler's transaction.
+ * Turns domain functions, whose first argument is a context, into public functions without that argument. `command` and
+ * `query` make the default instance's functions, and `bind` makes the methods of another instance from the same module.
+ * Promise: both check their arguments alike, and neither writes inside an effect's handler without the handler's
+ * transaction.
  *
  * A public function is listed once, in its domain's file of this folder, with the documentation that hosts read.
  *

@@ -16,7 +16,9 @@ import { ANY, filters, id, OWNER } from './checks.ts'
 
 /**
  * Returns the owner's row, and creates it if it is missing. With Stripe as the provider, the customer at
- * Stripe is created, too; other providers create theirs at the first purchase. Throws as `ensureCustomer`.
+ * Stripe is created, too; other providers create theirs at the first purchase.
+ *
+ * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`.
  */
 export const ensureCustomer = command('ensureCustomer', customers.registerCustomer, OWNER)
 
@@ -36,8 +38,8 @@ export const updateCustomer = command(
 )
 
 /**
- * Like `syncCustomer`, but with every provider that bills the owner. Stripe is asked where it takes the payments or
- * has a customer for the owner. An order of a local provider in another process is left as it is.
+ * Brings the owner's rows up to date with every provider that bills the owner. Stripe is asked where it takes the
+ * payments or has a customer for the owner. An order of a local provider in another process is left as it is.
  *
  * @throws `owner_not_found`, `provider_unavailable`, `provider_rejected`.
  */
@@ -66,7 +68,7 @@ export const linkCustomer = command('linkCustomer', link.linkCustomer, OWNER, id
 export const restoreCustomer = command('restoreCustomer', link.restoreCustomer, OWNER)
 
 /**
- * The stored account. Null: none is stored yet.
+ * The Stripe account whose customers the database holds. Null: none is stored yet.
  */
 export const getAccount = query('getAccount', account.getAccount)
 

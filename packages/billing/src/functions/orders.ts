@@ -101,8 +101,8 @@ export const handlePaymentCallback = command('handlePaymentCallback', handle.han
 export const settleOrder = command('settleOrder', settle.settleOrder, ORDER)
 
 /**
- * Returns the order afterwards: `cancelled`; `pending` if the provider cannot close the checkout and
- * `givesUp` is false; `completed` if the order was paid.
+ * Cancels an order, after its checkout was closed. Returns the order afterwards: `cancelled`; `pending` if the
+ * provider cannot close the checkout and `givesUp` is false; `completed` if the order was paid.
  *
  * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`; `not_known_here`
  * unless `givesUp` is true.
@@ -142,12 +142,13 @@ export const pullOrders = command('pullOrders', pull.pullOrders, filters(SINCE))
 
 /**
  * Compares orders with the provider and the ledger. The nightly comparison saves its place, so that it
- * continues after a stop. Of the ledger it reads what changed since the last comparison, and 20,000 older orders and
- * transactions from where the last comparison stopped; with `since`, everything that changed since then. A comparison with `since` or an operator starts from the beginning each time.
+ * continues after a stop. With the ledger it compares orders and transactions that changed since the last comparison,
+ * and 20,000 older ones of each, from where the last comparison stopped; with `since`, all that changed since then.
+ * A comparison with `since` or an operator starts from the beginning each time.
  */
 export const reconcileOrders = command('reconcileOrders', reconcile.reconcileOrders, filters(SINCE))
 
 /**
- * Computes the rates and raises `fulfilment_rate_low` or `refund_rate_high`.
+ * Computes the rates of the last 24 hours, and raises `fulfilment_rate_low` or `refund_rate_high`.
  */
 export const watchOrders = command('watchOrders', watch.watchOrders)

@@ -138,7 +138,7 @@ export const reconcile = command(
 )
 
 /**
- * Runs all checks. `url` is the endpoint's URL. Default: the endpoint on this host that Stripe lists, or else
+ * Checks what may keep webhooks from arriving. `url` is the endpoint's URL. Default: the endpoint on this host that Stripe lists, or else
  * the URL of the payment callback.
  */
 export const diagnoseWebhooks = command('diagnoseWebhooks', diagnose.diagnoseWebhooks)

@@ -79,7 +79,7 @@ export async function targetOf(
   const price = await priceFor(ctx, { plan, interval }, change, found)
   if (!isSeats) requireChangeable(subscription)
   if (price.currency !== row.price.currency) {
-    const message = `${plan} costs ${price.currency}, but the subscription ${row.price.currency}.`
+    const message = `The price of ${plan} is in ${price.currency}, but the subscription is in ${row.price.currency}.`
     throw new BillingError('invalid_currency', message)
   }
   const isSame = price.id === item.price.id && quantity === (item.quantity ?? 1)

@@ -11,8 +11,7 @@ import type { Order } from '../rows.ts'
 import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
 
 /**
- * Returns the order afterwards: `cancelled`; `pending` if the provider cannot close the checkout and `givesUp` is
- * false; `completed` if the order was paid.
+ * Cancels an order, after its checkout was closed. Returns the order afterwards: `cancelled`, `pending` or `completed`.
  * The contract is in `functions/orders.ts`.
  */
 export async function cancelOrder(

@@ -1,10 +1,10 @@
 /**
  * Compares orders with the ledger: finds paid orders without their credit transaction, and credit transactions without
- * their order. Promise: a comparison reads what changed since the last one, and a bounded number of older rows, from
- * where the last one stopped; so it never reads a table whole, and in time it reads every row.
+ * their order. Promise: a comparison reads the rows that changed since the last comparison, and a bounded number of
+ * older rows, from where the last comparison stopped. So it never reads a whole table, and in time it reads every row.
  *
- * What changed is read from a day before the last comparison began, because a row gets its time before its transaction
- * commits. A row that commits later still is met among the older rows.
+ * Changes are read from a day before the last comparison began, because a row gets its time before its transaction
+ * commits. A row that commits even later is read among the older rows.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export type LedgerPlace = {
   /** When the comparison began, and since when changes are read. ISO 8601. */
   startedAt: string
   since: string
-  /** The number of the walk, and its last row. Null: the walk has not begun. */
+  /** The index of the present walk in `WALKS`, and the last row that it read. Null: the walk has not begun. */
   walk: number
   after: Place | null
   /** How many older rows the walk has read. */

@@ -15,7 +15,7 @@ import type { SyncOptions, SyncResult } from '../sync/options.ts'
 import { syncCustomer } from '../sync/sync.ts'
 
 /**
- * Like `syncCustomer`, but with every provider that bills the owner.
+ * Brings the owner's rows up to date with every provider that bills the owner.
  * The contract is in `functions/customers.ts`.
  */
 export async function syncOwner(

@@ -1,5 +1,5 @@
 /**
- * Reads invoices from our own rows, which only `write.ts` writes.
+ * Reads invoices from our own rows, which `write.ts` writes.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The one writer of a customer's subscriptions, invoices, payments and refunds. The caller passes the
- * provider's state and a transaction that holds the customer's row.
+ * Writes a customer's subscriptions, invoices, payments and refunds as Stripe has them. The caller passes Stripe's
+ * state and a transaction that holds the customer's row. `writers.test.ts` lists who else writes these tables.
  *
  * @module
  */

@@ -25,7 +25,7 @@ export const builtInEmails = {
   /** Somebody signed up with the address of an existing account. */
   AccountExistsEmail,
   NewAddressEmail,
-  /** The account's address is being changed, was changed, or stays; to the old address. */
+  /** The account's address is being changed, was changed, or was changed back. */
   AddressChangeEmail,
   /** The deletion of the account was asked for, is blocked, was taken back, or is done. */
   AccountDeletionEmail,

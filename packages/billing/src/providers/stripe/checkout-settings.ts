@@ -27,9 +27,9 @@ export interface CheckoutSettings {
   locale?: string
   /** The page offers exactly these methods: `card`, `sepa_debit`, … Default: those enabled in the account. */
   paymentMethodTypes?: readonly string[]
-  /** Only these of the account's enabled methods. Stripe's newest API versions have this in place of the former. */
+  /** The page offers only these of the account's methods. In Stripe's newest API versions it replaces `paymentMethodTypes`. */
   allowedPaymentMethodTypes?: readonly string[]
-  /** Lets the buyer of a plan change the number of seats on the page, within these limits. Default: not. */
+  /** Lets the buyer of a plan change the number of seats on the page, within these limits. Default: the number is fixed. */
   adjustableQuantity?: QuantityLimits
 }
 

@@ -1,6 +1,6 @@
 /**
- * Retrieves checkouts, payments and subscriptions from Stripe. An object that a sync has just loaded is not asked for
- * again, so that the orders of a customer cost a renewal no further requests.
+ * Retrieves checkouts, payments and subscriptions from Stripe. An object that a sync has just loaded is not retrieved
+ * again, so that a renewal needs no further requests for the customer's orders.
  *
  * @module
  */
