@@ -30,7 +30,7 @@ const CHECKOUT = {
   event_type_not_found: 404,
   /** The amount is not a whole number above 0 that can be charged in this currency. */
   invalid_amount: 400,
-  /** The currency is unknown. */
+  /** The currency is not a three-letter code, or differs from the subscription's. */
   invalid_currency: 400,
   /** The reference in a booking's link was changed. */
   invalid_reference: 400,
@@ -130,13 +130,13 @@ const WEBHOOKS = {
   effect_failed: 500,
   /** There is no effect with this key. */
   effect_not_found: 404,
-  /** This instance has no part of the effect. */
+  /** This instance has no handler and no plan credits for the effect. */
   effect_not_handled: 409,
   /** There is no such event, or its payload was emptied. */
   event_not_found: 404,
   /** The signed body is not an event. */
   invalid_payload: 400,
-  /** The signature does not fit the body. */
+  /** The signature does not match the body. */
   invalid_signature: 400,
   /** The endpoint needs https, or http on this machine. */
   invalid_webhook_url: 400,
@@ -148,7 +148,7 @@ const WEBHOOKS = {
   payload_too_large: 413,
   /** The event could not be processed. It is tried again. */
   processing_failed: 500,
-  /** The host has read the body before billing could. Pass the request on unread. */
+  /** The host has already read the body. Pass the request on unread. */
   raw_body_required: 500,
   /** The signature is too old or from the future. */
   stale_signature: 400,

@@ -78,7 +78,7 @@ const OURS: Record<AuthErrorCode, string> = {
   access_expired: 'The access token has expired, but the session has not. Refresh and try again.',
   body_too_large: 'The body has more than 64 KiB.',
   conflict: 'Another request was faster. Try again.',
-  field_not_allowed: 'The body has a field that the endpoint does not know; the message names it.',
+  field_not_allowed: 'The body has a field that cannot be changed here; the message names it.',
   insufficient_permission: 'The role and the policies do not allow it.',
   insufficient_role: 'Another role is required.',
   insufficient_scope: 'The token of a program lacks a scope.',
@@ -90,9 +90,9 @@ const OURS: Record<AuthErrorCode, string> = {
   method_not_allowed: 'The endpoint does not allow this method.',
   mfa_required: 'The session lacks its second factor.',
   not_authenticated: 'Nobody is signed in.',
-  organization_required: 'The user acts for no organization.',
+  organization_required: 'The user acts for no organization, and the action needs one.',
   organizations_need_owner: 'The user is the only owner of organizations; the message names them.',
-  raw_body_required: 'The host has read the body before auth could. Pass the request on unread.',
+  raw_body_required: 'The host has already read the body. Pass the request on unread.',
   recent_sign_in_required: 'The last sign-in is too old: sign in again, or send the password.',
   too_busy: 'Too many passwords are being checked. Try again after `Retry-After`.',
   unknown_session: 'The caller has no session with this id.',
@@ -143,9 +143,9 @@ test('ERRORS.md lists every code with its status and what it means', async () =>
   await expect(
     `# Error codes of auth
 
-Every refusal of \`auth.handler\` is \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\`, and \`message\`, which is \`detail\` again. Forms and server actions lead on with \`?error=<code>\`. Guards throw an \`AuthError\` with the same \`code\`. Answers of the OAuth server have \`error\` and \`error_description\` in place of them (RFC 6749).
+Every refusal of \`auth.handler\` is \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\`, and \`message\`, which is \`detail\` again. Forms and server actions redirect with \`?error=<code>\`. Guards throw an \`AuthError\` with the same \`code\`. Errors of the OAuth server have \`error\` and \`error_description\` instead (RFC 6749).
 
-A code is stable and never shown to people: translate it. A refusal of Better Auth that has no code of its own gets one made of its English message. The status is given where a code has only one. \`auth.errorCodes()\` has Better Auth's codes of your instance.
+A code is stable and never shown to people: translate it. If Better Auth refuses without a code, the code is made of its English message. The status is given where a code always has the same. \`auth.errorCodes()\` returns Better Auth's codes of your instance.
 
 This page is written by \`vitest -u\` and checked by \`errorCodes.test.ts\`.
 

@@ -30,7 +30,7 @@ test('ERRORS.md lists every code with its status and what it means', async () =>
   await expect(
     `# Error codes of billing
 
-A function of billing throws a \`BillingError\` with \`code\`, \`status\`, a \`message\` for the developer, and \`data\` where the code has some (\`BillingErrorData\`). \`toResponse(error)\` of \`@repo/core\` answers them as \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\` and \`data\`. Each section is a type of its own, and \`BillingErrorCode\` is all of them. A malformed argument that no section names is \`invalid_argument\` (400) of \`@repo/core\`.
+A function of billing throws a \`BillingError\` with \`code\`, \`status\`, a \`message\` for the developer, and \`data\` where the code has some (\`BillingErrorData\`). \`toResponse(error)\` of \`@repo/core\` turns it into \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\` and \`data\`. Each section has a type of its own, and \`BillingErrorCode\` is the union of all. Other malformed arguments are \`invalid_argument\` (400) of \`@repo/core\`.
 
 A code is stable and never shown to people: translate it.
 
