@@ -118,4 +118,4 @@ export type {
 export type { RestoredCustomer } from './sync/link.ts'
 export type { SyncOptions, SyncResult } from './sync/options.ts'
 export type { Difference, ReconcileOptions, ReconcileResult } from './sync/reconcile.ts'
-export type { Change } from './sync/write.ts'
+export type { Change } from './sync/write-subscriptions.ts'

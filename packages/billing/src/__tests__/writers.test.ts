@@ -61,7 +61,7 @@ const WRITERS: Record<string, Record<string, string>> = {
   RepairRun: { 'sync/repair-run.ts': 'the place of a repair' },
   StripeAccount: { 'customers/account.ts': 'whose keys were seen' },
   Subscription: {
-    'sync/write.ts': 'the state at Stripe',
+    'sync/write-subscriptions.ts': 'the state at Stripe',
     'orders/ordered-subscription.ts': 'the state at a provider without a customer sync',
     'sync/plan-intent.ts': 'a change between its two requests',
     'customers/customers.ts': 'ends those of a deleted customer',

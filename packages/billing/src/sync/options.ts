@@ -8,7 +8,7 @@ import type { Db } from '@repo/db'
 import type { Problem } from '../alerts.ts'
 import type { Load } from '../providers/provider.ts'
 import type { Part } from './part.ts'
-import type { Change } from './write.ts'
+import type { Change } from './write-subscriptions.ts'
 
 /** How much a sync loads and what it sets off. */
 export interface SyncOptions {

@@ -15,7 +15,7 @@ import { BillingError, isBillingError } from '../errors.ts'
 import { inSpan } from '../telemetry.ts'
 import { type Run, type RunOptions, withRun } from './repair-run.ts'
 import { syncLinked } from './sync.ts'
-import type { Change } from './write.ts'
+import type { Change } from './write-subscriptions.ts'
 
 /** Which customers are compared, and how long a run may take. */
 export interface ReconcileOptions extends RunOptions {

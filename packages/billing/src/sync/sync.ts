@@ -40,8 +40,8 @@ import {
 import { type Found, type Written, writeFound } from './sync-write.ts'
 import { runningTrials } from './trials.ts'
 import { voidUnpaidFirst } from './unpaid-first.ts'
-import { subscriptionsOf } from './write.ts'
 import { isRefusedValue } from './write-alone.ts'
+import { subscriptionsOf } from './write-subscriptions.ts'
 
 /**
  * Loads the provider's present state of the owner's customer, writes it and sets off the effects of new
