@@ -21,7 +21,7 @@ export function createBackground(logger: Logger): Background {
     run(name, work) {
       const task = Promise.resolve()
         .then(work)
-        .catch((error: unknown) => logger.error({ name, error }, 'failed in the background'))
+        .catch((error: unknown) => logger.error({ name, error }, 'background work failed'))
         .finally(() => running.delete(task))
       running.add(task)
     },

@@ -95,7 +95,7 @@ export function createEvents(db: Database, handlers: AuthEvents, logger: Logger)
       } catch (error) {
         logger.error(
           { event: name, subjectId, attempts, error },
-          'an event handler failed, the event will be tried again',
+          'an event handler failed; it is called again later',
         )
         continue
       }

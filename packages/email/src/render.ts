@@ -37,7 +37,7 @@ export async function renderEmail<Schema extends z.ZodType>(
     const names = parsed.error.issues.map((issue) => issue.path.join('.') || '(props)')
     throw new EmailError(
       'invalid_props',
-      `These props do not fit: ${[...new Set(names)].join(', ')}.`,
+      `These props are invalid: ${[...new Set(names)].join(', ')}.`,
     )
   }
   // Imported when needed, because Next.js's bundler refuses a static import of it in any module a route uses.

@@ -78,7 +78,7 @@ test('the new address confirms, the old one is told twice, and the host and the 
   expect(await addressOf(userId)).toBe(email)
   expect(told).toEqual([userId])
   expect(mailsTo(old, 'AddressChangeEmail').map(({ subject }) => subject)).toEqual([
-    'Your account is to have another address',
+    'Another address was requested for your account',
     'Your account has another address',
   ])
   expect(mailsTo(email, 'SecurityAlertEmail')[0]?.subject).toBe('Your account has this address now')

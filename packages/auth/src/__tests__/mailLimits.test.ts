@@ -70,7 +70,7 @@ test.each([
   }
   passMinutes(30)
   expect(await ask()).toBe(2 * LIMIT)
-  expect(logger.text).toContain('had too many of this kind')
+  expect(logger.text).toContain('had too many mails of this kind')
   expect(logger.text).not.toContain(email)
   expect(auth.outbox.to(email).length).toBeGreaterThan(0)
 })

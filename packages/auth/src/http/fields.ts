@@ -102,7 +102,7 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
     const fields = collect(searchParams, (name) => listsOf(schema).has(name))
     for (const name of Object.keys(fields)) {
       // Better Auth collects the parameters in an object that already has these names.
-      if (name in Object.prototype) refuse(name, 'cannot be a parameter')
+      if (name in Object.prototype) refuse(name, 'is not allowed as the name of a parameter')
     }
     checkValue(fields)
     await check(schema, fields, 'query')

@@ -101,7 +101,7 @@ export function createMailLimits(options: MailLimitsOptions): MailLimits {
     async allows(mail, to, { isReminder = false } = {}) {
       const isWanted = !isReminder || (await limiter.consume(REMINDERS, mailboxOf(to))).isAllowed
       if (isWanted && (await hasRoom(mail, to))) return true
-      logger.warn({ mail, to }, 'mail not sent: its recipient had too many of this kind')
+      logger.warn({ mail, to }, 'mail not sent: its recipient had too many mails of this kind')
       return false
     },
     async requireInvitation(to) {

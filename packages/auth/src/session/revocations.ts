@@ -56,7 +56,10 @@ export function createRevocations(urlOf: () => string | null, logger: Logger): R
          WHERE "transaction" >= ${since} AND "notBefore" > extract(epoch FROM now()) - ${KEPT_SECONDS}`,
       onChange: ({ subject, notBefore: seconds }) => deny(subject, seconds),
       onLost: (error) =>
-        logger.warn({ error }, 'does not hear of revocations; session rows are read instead'),
+        logger.warn(
+          { error },
+          'this process does not hear of revocations; it reads session rows instead',
+        ),
     })
   }
 

@@ -270,5 +270,7 @@ test.each([
   { amount: 5, rollover: 'none', creditType: 'No' },
 ])('a plan with the credits %j is refused', (credits) => {
   const bad = { ...priced('bad'), credits: credits as { amount: number; rollover: 'none' } }
-  expect(() => definePlans({ FREE: { name: 'free' }, BAD: bad })).toThrow(/^BAD: its credits: /)
+  expect(() => definePlans({ FREE: { name: 'free' }, BAD: bad })).toThrow(
+    /^The credits of BAD are invalid: /,
+  )
 })

@@ -37,7 +37,9 @@ test.each<[string, string, unknown]>([
 
 test('a plan is sold once per interval', () => {
   const plan = { ...priced, plan: 'PRO', interval: 'month' } as const
-  expect(() => defineProducts({ A: plan, B: plan })).toThrow(/PRO per month is sold twice/)
+  expect(() => defineProducts({ A: plan, B: plan })).toThrow(
+    /PRO per month is sold by another product, too/,
+  )
 })
 
 describe('credits of a product beside those of its plan', () => {

@@ -55,6 +55,8 @@ export function checkPlanCredits(
     }
   } catch (cause) {
     const why = (cause as Error).message
-    throw new BillingError('invalid_options', `${name}: its credits: ${why}`, { cause })
+    throw new BillingError('invalid_options', `The credits of ${name} are invalid: ${why}`, {
+      cause,
+    })
   }
 }

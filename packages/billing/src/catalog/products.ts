@@ -92,7 +92,8 @@ export function defineProducts<const P extends Products>(products: P): P {
       throw refuse(`${sku}: plan and interval must be given together.`)
     }
     const term = `${plan} per ${interval}`
-    if (plan !== undefined && sold.has(term)) throw refuse(`${sku}: ${term} is sold twice.`)
+    if (plan !== undefined && sold.has(term))
+      throw refuse(`${sku}: ${term} is sold by another product, too.`)
     sold.add(term)
   }
   return Object.freeze(products)
@@ -129,7 +130,7 @@ export function checkProductPrices(products: Products, plans: Plans): void {
   })
   if (wrong.length === 0) return
   const why =
-    'A product that sells a plan must have the price of the plan; planProducts makes such products'
+    'A product that sells a plan must have the price of the plan, as those of planProducts have'
   throw new BillingError('invalid_options', `${why}: ${wrong.join(', ')}.`)
 }
 

@@ -164,7 +164,9 @@ test('an answer that breaks off is cut and not ended, and logged', async () => {
   expect(statusesOf(text)).toEqual([200])
   expect(text.endsWith('0\r\n\r\n')).toBe(false)
   expect(text).not.toContain('hunter2')
-  expect(setup.logger.entries).toMatchObject([{ level: 'error', message: 'an answer broke off' }])
+  expect(setup.logger.entries).toMatchObject([
+    { level: 'error', message: 'a response ended before it was complete' },
+  ])
 })
 
 test.each([
@@ -183,14 +185,16 @@ test.each([
   setup.handle = (async () => made()) as () => Promise<Response>
   const text = await get()
   expect([statusesOf(text), codeOf(text)]).toEqual([[500], 'internal_error'])
-  expect(setup.logger.entries).toMatchObject([{ message: 'an answer could not be sent' }])
+  expect(setup.logger.entries).toMatchObject([{ message: 'a response could not be sent' }])
 })
 
 test('a body of anything but bytes breaks off', async () => {
   const stream = new ReadableStream({ start: (controller) => controller.enqueue({ no: 'bytes' }) })
   setup.handle = async () => new Response(stream)
   await get()
-  expect(setup.logger.entries).toMatchObject([{ message: 'an answer broke off' }])
+  expect(setup.logger.entries).toMatchObject([
+    { message: 'a response ended before it was complete' },
+  ])
 })
 
 test('what middleware has answered stays answered', async () => {

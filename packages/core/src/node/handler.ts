@@ -94,7 +94,7 @@ export function toNodeHandler(
       if (res.headersSent || res.destroyed) return void answer?.body?.cancel().catch(ignore)
       await writeBody(res, begin(answer))
     } catch (error) {
-      if (!res.destroyed) logger.error({ error }, 'an answer broke off')
+      if (!res.destroyed) logger.error({ error }, 'a response ended before it was complete')
       res.destroy()
     } finally {
       release()
@@ -119,7 +119,7 @@ export function toNodeHandler(
         writeHead(res, answer)
         return answer
       } catch (error) {
-        const instead = failed(error, 'an answer could not be sent')
+        const instead = failed(error, 'a response could not be sent')
         writeHead(res, instead)
         return instead
       }

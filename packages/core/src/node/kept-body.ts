@@ -68,7 +68,7 @@ const notRebuildable = (what: string) =>
   new TollgateError(
     'body_not_rebuildable',
     400,
-    `A body ${what} was parsed before the handler got it and cannot be written anew. ${ADVICE}`,
+    `A body ${what} was parsed before the handler got it and cannot be serialized again. ${ADVICE}`,
   )
 
 const rawBodyRequired = () =>

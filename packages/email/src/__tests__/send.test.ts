@@ -175,7 +175,7 @@ test('props of the wrong type are refused by name and nothing is sent', async ()
   await expect(missing).rejects.toMatchObject({
     code: 'invalid_props',
     status: 422,
-    message: 'These props do not fit: name, verifyUrl.',
+    message: 'These props are invalid: name, verifyUrl.',
   })
   const script = sender().sendEmail('WelcomeEmail', 'ada@example.com', {
     ...props,

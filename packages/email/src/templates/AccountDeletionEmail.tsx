@@ -31,7 +31,7 @@ export const AccountDeletionEmail = defineEmail({
     <Layout
       title={TITLES[stage]}
       preview={TITLES[stage]}
-      footer="You get this because the deletion of your account was asked for."
+      footer="You get this because of a request to delete your account."
     >
       {stage === 'requested' && (
         <>

@@ -8,7 +8,7 @@ import { hello, words } from '../words.ts'
 
 const WORDS = {
   requested: {
-    title: 'Your account is to have another address',
+    title: 'Another address was requested for your account',
     preview: 'Somebody who is signed in asked for it.',
     text: 'somebody who is signed in to your account asked for another e-mail address. The account gets it once that address is confirmed.',
   },

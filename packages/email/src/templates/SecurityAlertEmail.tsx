@@ -52,7 +52,7 @@ export const SecurityAlertEmail = defineEmail({
     <Layout
       title={TITLES[alert]}
       preview={moment(at)}
-      footer="You get this because something changed that keeps your account safe."
+      footer="You get this because of a security event of your account."
     >
       <Paragraph>
         {hello(name)} this happened on {moment(at)}

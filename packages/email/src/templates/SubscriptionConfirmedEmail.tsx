@@ -41,7 +41,7 @@ export const SubscriptionConfirmedEmail = defineEmail({
     <Layout
       title={`Your ${planName} plan is active`}
       preview={`${planName}, ${money(amount, currency)} per ${interval}.`}
-      footer="You get this because a plan was taken out for your account."
+      footer="You get this because a plan was bought for your account."
     >
       <Paragraph>
         {name ? `Thank you, ${name}.` : 'Thank you.'} {planName} costs {money(amount, currency)} per{' '}

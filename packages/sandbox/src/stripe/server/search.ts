@@ -90,4 +90,4 @@ function compare(value: number, operator: string, wanted: number): boolean {
 }
 
 // The query is not repeated in the error, because it may contain an e-mail address.
-const unreadable = (): Error => invalid('The search query is not of the search language.', 'query')
+const unreadable = (): Error => invalid('The search query is not in the search language.', 'query')
