@@ -84,7 +84,7 @@ export function atomically<T>(
   return withConnection<T, Db>(db, (wrap) => (db as Database).$transaction(wrap(work), limits))
 }
 
-/** A client with `$extends`: what has to be there for it to serve as a `Database`. */
+/** The members that a client with `$extends` needs to serve as a `Database`. */
 export interface ExtendedClient {
   /** Runs one statement and returns its rows. */
   $queryRaw: unknown

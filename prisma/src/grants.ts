@@ -94,7 +94,7 @@ async function grant(client: pg.Client, role: string): Promise<Granted> {
   }
 }
 
-/** Refuses a role with rights beyond the app's, its own or those of a role that it is a member of. */
+/** Refuses a role that has more rights than the app needs, by itself or through another role. */
 async function refuseMightyRole(client: pg.Client, role: string): Promise<void> {
   const { rows } = await client.query<Record<string, string | boolean>>(
     `SELECT current_user AS owner, r.rolname AS role, r.rolsuper AS "a superuser",

@@ -101,7 +101,7 @@ export function createBetterAuth({
       enabled: true,
       requireEmailVerification: true,
       minPasswordLength: MIN_PASSWORD_LENGTH,
-      // Better Auth counts UTF-16 units, of which some characters take two. `passwordHooks` counts
+      // Better Auth counts UTF-16 units, and some characters have two. `passwordHooks` counts
       // characters.
       maxPasswordLength: 2 * MAX_PASSWORD_LENGTH,
       revokeSessionsOnPasswordReset: true,
@@ -197,7 +197,7 @@ export function createBetterAuth({
   return { instance, mails }
 }
 
-/** Records a member that the host's own code added, because no endpoint stands for that in the audit log. */
+/** Records a member that the host's own code added, because no endpoint does so. */
 async function recordAdded(entry: OrganizationRecord, tx: Db): Promise<void> {
   const { action, role, ...about } = entry
   if (action !== 'organization.add-member') return
@@ -234,7 +234,7 @@ function settings({
       '/magic-link/verify',
       '/delete-user/callback',
       '/token',
-      // A code by mail is no second factor against a thief who has the mailbox.
+      // A code by mail is not a second factor, because a thief may have the mailbox.
       '/two-factor/send-otp',
       '/two-factor/verify-otp',
       // Only the host's own code gets a provider's tokens, through `auth.api`.

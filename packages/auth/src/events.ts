@@ -49,7 +49,7 @@ export interface EventDelivery {
 /** The name of the worker's job. */
 export const DELIVER_EVENTS = 'auth.deliverEvents'
 
-/** The names of the events, which are also those of the handlers. */
+/** The names of the events and of their handlers. */
 const NAMES = ['userCreated', 'userDeleted', 'emailChanged', 'membersChanged'] as const
 
 /** An event as a delivery reads it. */

@@ -56,7 +56,7 @@ export function requireDescription(description: unknown): string {
   return text('The description', description, 500)
 }
 
-/** Returns the idempotency key. @throws `invalid_input` for one that is empty, too long or the ledger's own. */
+/** Returns the idempotency key. @throws `invalid_input` for a key that is empty, too long or reserved. */
 export function requireKey(key: unknown): string {
   const taken = text('The idempotency key', key)
   if (taken.trim() === '') return refuse('The idempotency key must not be empty.')

@@ -19,7 +19,7 @@ export interface ConfiguredInstance {
   readonly cron: readonly CronEntry[]
 }
 
-/** The parts of a host. Leave out the parts that you do not use. */
+/** The parts of a host. Leave out those that you do not use. */
 export interface TollgateConfig {
   /** The instance that `createAuth` made, or `auth` of `@repo/auth`. */
   readonly auth?: ConfiguredInstance

@@ -15,9 +15,9 @@ export type LogMethod = (fields: object, message?: string) => void
 export interface Logger {
   /** Steps that help to find a fault. */
   debug: LogMethod
-  /** What happened as it should. */
+  /** A normal event. */
   info: LogMethod
-  /** What a person should look at some day, alerts included. */
+  /** An event that a person should look at some day; alerts, too. */
   warn: LogMethod
   /** What failed. */
   error: LogMethod

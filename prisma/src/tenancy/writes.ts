@@ -141,7 +141,7 @@ const own: Nested = (relation, part, write) =>
 const create: Nested = (relation, part, write) =>
   creation(relation.model, part, write, relation.backwards)
 
-/** True stands for every row that the relation leads to, because none was named. */
+/** `true` selects every row of the relation, because no row was named. */
 function whereOf(model: ModelName, one: Args): unknown {
   if (!('where' in one)) return true
   refuseUndefined(model, 'where', one.where, false)

@@ -163,7 +163,7 @@ export function accounts(options: AccountOptions) {
 function signedIn({ context }: HookContext): string | null {
   const made = context.newSession?.session.id
   if (made) return made
-  // A mailed link is redeemed by an inner endpoint, of which only the cookie remains.
+  // An inner endpoint redeems a mailed link, and only its cookie remains.
   const [, token] =
     context.responseHeaders
       ?.getSetCookie()

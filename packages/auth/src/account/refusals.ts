@@ -45,7 +45,7 @@ export const emailTaken = () =>
     'Another account has this address. Give that account another address or delete it, then use the link again.',
   )
 
-/** The link was mailed for another account than the one that is signed in. */
+/** The link was mailed for another account than the signed-in one. */
 export const otherAccount = () =>
   refuse(
     'FORBIDDEN',

@@ -144,7 +144,7 @@ export interface AuditFilter {
   actorId?: string
   /** The organization that it happened in. Default: any. */
   organizationId?: string
-  /** One action, or several of which one must match. Default: any. */
+  /** One action, or a list: entries with any of its actions match. Default: any. */
   action?: AuditAction | readonly AuditAction[]
   /** The earliest time, inclusive. */
   from?: Date

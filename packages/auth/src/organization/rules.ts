@@ -66,7 +66,7 @@ export const rules = (roles: AnyRoles, bounds: Bounds) => ({
       throw refuse('BAD_REQUEST', 'invalid_email', 'An address has 254 characters at the most.')
     }
     if (role === null) return
-    // Sending again prolongs the invitation that waits, with the role it has, whatever role the body names.
+    // Sending again extends the waiting invitation, which keeps its role whatever the body says.
     const again = body.resend ? await rolesWaiting(tx, organizationId, email) : []
     for (const given of [wanted, ...again]) {
       if (!roles.mayGrant(role, given)) {

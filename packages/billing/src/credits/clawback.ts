@@ -39,7 +39,7 @@ export type ClawedBack = Pick<
   disputeSteps?: readonly number[]
 }
 
-/** What was paid, and what was refunded or disputed of it. */
+/** The paid, refunded and disputed amounts of a payment. */
 export type Paid = Pick<
   ProviderPayment,
   'amountPaid' | 'amountRefunded' | 'disputeId' | 'disputeStatus'
@@ -65,7 +65,8 @@ export function clawbackOf(order: ClawedBack & { lapsed?: number }, payment: Pai
       held[index] = 0
     }
   }
-  // The newest clawbacks are undone, whichever dispute was won, and what is still held is taken anew.
+  // The newest clawbacks are undone, whichever dispute was won, and the share that is still disputed is taken
+  // again.
   restoreDownTo(share)
   const disputed = sum(held)
   const most = Math.max(credits - lapsed - disputed, sum(refunds))

@@ -95,7 +95,7 @@ const UNIQUE = [
 /** The ledger's tables. */
 const TABLES = ['CreditAccount', 'CreditTransaction', 'CreditGrant', 'CreditHold', 'CreditTopUp']
 
-/** A guard that is missing or changed, and what is wrong with it. */
+/** A guard that is missing or changed, and how it differs. */
 export interface WrongGuard {
   name: string
   found: string

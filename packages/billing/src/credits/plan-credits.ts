@@ -161,7 +161,7 @@ async function thoseToDo(
 }
 
 /**
- * The credits and interval of what was paid for, or of the subscription's present plan if that is unknown.
+ * The credits and interval of the plan that was paid for, or of the subscription's present plan if that is unknown.
  * Null: flagged, or no credits.
  */
 function termsOf(

@@ -104,7 +104,7 @@ async function findAtStripe(
   const ids = named.map(({ id }) => id)
   const taken = await takenBy(ctx, ids, row.id)
   const own = named.filter(({ id }) => !taken.has(id))
-  // Of several customers the oldest is taken, which the first call has created.
+  // If there are several customers, the oldest is taken, because the first call has created it.
   const [first] = own.sort((a, b) => a.created - b.created)
   return first?.id ?? null
 }

@@ -1,6 +1,6 @@
 /**
- * Declares the host's plans, products and effects in the database, so that another instance over the same
- * database notices what it lacks. Such an instance may be a worker with the package's default jobs, a script,
+ * Declares the host's plans, products and effects in the database, so that another instance over the same database
+ * notices which of them it lacks. Such an instance may be a worker with the package's default jobs, a script,
  * or a command without a configuration. Only an instance with plans, products or effects of its own declares
  * them; the default instance only compares.
  *

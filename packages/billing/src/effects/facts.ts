@@ -1,5 +1,6 @@
 /**
- * Types of facts and effects. An effect is what a business fact sets off, once. Facts are read from the
+ * Types of facts and effects. An effect is the handler, credits and mail that a business fact sets off, once. Facts
+ * are read from the
  * provider's present state and not from events. `take-effects.ts` records effects and runs their handlers.
  *
  * @module

@@ -91,7 +91,7 @@ export const optional =
     if (isGiven) check(value, isGiven)
   }
 
-/** An object whose `required` properties pass their checks, and so do those of `others` that it has. */
+/** An object. Its `required` properties must pass their checks, and so must any of `others` that it has. */
 export const object =
   (name: string, required: Record<string, Check>, others: Record<string, Check> = {}): Check =>
   (value) => {

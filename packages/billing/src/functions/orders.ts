@@ -101,7 +101,7 @@ export const handlePaymentCallback = command('handlePaymentCallback', handle.han
 export const settleOrder = command('settleOrder', settle.settleOrder, ORDER)
 
 /**
- * Cancels an order, after its checkout was closed. Returns the order afterwards: `cancelled`; `pending` if the
+ * Closes the order's checkout and cancels the order. Returns the order afterwards: `cancelled`; `pending` if the
  * provider cannot close the checkout and `givesUp` is false; `completed` if the order was paid.
  *
  * @throws `order_not_found`, `provider_unavailable`, `provider_rejected`, `effect_failed`; `not_known_here`

@@ -11,7 +11,8 @@ import type { Order } from '../rows.ts'
 import { findOrder, type SettleOptions, settleOrder } from './settle.ts'
 
 /**
- * Cancels an order, after its checkout was closed. Returns the order afterwards: `cancelled`, `pending` or `completed`.
+ * Closes the order's checkout and cancels the order. Returns the order afterwards: `cancelled`, `pending` or
+ * `completed`.
  * The contract is in `functions/orders.ts`.
  */
 export async function cancelOrder(

@@ -62,7 +62,7 @@ export async function retrieveView(
   const paymentId = told?.paymentId ?? order.paymentId
   // The events of a renewal do not concern the payment that the plan began with.
   const isSettled = !isOpen && loaded !== undefined && !isNamed(paymentId, hinted, loaded)
-  // The checkout is newer than what was loaded. A payment that had failed then may have been made since.
+  // The checkout is newer than the loaded objects: a payment that had failed may have succeeded since.
   const asked = isOpen && !isMade(paymentId, loaded) ? named : provider
   const payment =
     paymentId === null

@@ -1,5 +1,6 @@
 /**
- * Pulls what a provider other than Stripe never delivered, and stores it as events. A stopped pull continues
+ * Finds changes that a provider other than Stripe never delivered, and stores them as events. A stopped pull
+ * continues
  * where it was. `pullEvents` reads Stripe's own list.
  *
  * @module

@@ -137,7 +137,7 @@ export async function seeCompleted(
 async function endOrder(ctx: BillingContext, orderId: string): Promise<void> {
   const before = await ctx.db.order.findUniqueOrThrow({ where: { id: orderId } })
   if (before.status !== 'pending' || before.needsAttention !== null) return
-  // Without a checkout no caller has received a page.
+  // If there is no checkout, no caller has received a page.
   const isUnbegun = before.checkoutId === null && before.paymentId === null
   const { status, checkoutId } = await cancelUnlessElsewhere(ctx, orderId, isUnbegun)
   const { provider, createdAt } = before

@@ -125,8 +125,7 @@ async function check(ctx: BillingContext, { id, createdAt }: Claimed): Promise<O
   const age = Date.now() - createdAt.getTime()
   if (order.status !== 'pending' || order.needsAttention !== null || age < ABANDONED_MS)
     return order
-  // Without a checkout nobody can have paid: creation was interrupted before any caller received a
-  // page.
+  // If there is no checkout, nobody has paid: creation was interrupted before any caller received a page.
   const isUnbegun = order.checkoutId === null && order.paymentId === null
   return cancelOrder(ctx, id, { givesUp: isUnbegun || age > GIVEN_UP_MS })
 }

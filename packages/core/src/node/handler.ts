@@ -22,7 +22,7 @@ export interface WebHandler {
   baseURL?: string
 }
 
-/** Something with a handler, such as `auth`. */
+/** An object with a handler, such as `auth`. */
 export interface HandlerOwner {
   /** The handler of Web requests. */
   handler: WebHandler

@@ -31,7 +31,7 @@ export interface LocalOptions {
   clock?: Clock
 }
 
-/** A checkout and what it sells. */
+/** A checkout and its product. */
 export interface Sold {
   checkout: ProviderCheckout
   product: SoldProduct

@@ -61,7 +61,7 @@ export const hasNewShape = (client: Stripe): boolean =>
 
 /**
  * The parameter that starts a new billing period with a change. In flexible billing mode a new interval does not do so
- * by itself, and the customer would have a year for the price of what is left of a month.
+ * by itself, and the customer would get a year for the price of the rest of a month.
  *
  * @see https://docs.stripe.com/billing/subscriptions/billing-mode/compare
  */

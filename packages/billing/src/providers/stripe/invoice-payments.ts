@@ -43,7 +43,8 @@ function mayHaveMore(invoice: Raw, known: ReadonlyMap<string | null, Raw | null>
   const paid = whole(invoice.amount_paid) ?? 0
   if (paid === 0) return false
   const first = record(invoice.payment_intent) ?? known.get(idOf(invoice.payment_intent))
-  // The payment of an old invoice is not loaded, and no request is made for it. An invoice without any is asked about.
+  // The payment of an old invoice is not loaded, and no request is made for it. Stripe is asked about an invoice
+  // without any payment.
   if (!first) return invoice.payment_intent === null
   return first.status !== 'succeeded' || whole(first.amount) !== paid
 }

@@ -28,7 +28,7 @@ import {
 } from './shapes.ts'
 import { invoiceLines, linePrice } from './shapes-money.ts'
 
-/** What a retrieval needs: the client, and what we sell there. */
+/** The settings of retrievals: the client, and our plans and products. */
 export interface RetrievalSettings {
   /** The client of Stripe's SDK. */
   stripe: Stripe
@@ -144,7 +144,7 @@ export function stripeRetrievals(
   }
 }
 
-/** Finds the product of ours that a price stands for. */
+/** Finds our product for a price. */
 function stripeSkus(
   { stripe, plans, products, environment }: RetrievalSettings,
   loaded: LoadedObjects,

@@ -79,7 +79,7 @@ const priceOf = async ({ stripe }: Client, id: string) => ({
   price: await ask('price', stripe.prices.retrieve(id)),
 })
 
-/** Cancels the subscription at the end of its period, in the same request that drops what was scheduled. */
+/** Cancels the subscription at the end of its period, in the same request that drops a scheduled change. */
 export async function endWithSchedule(
   ctx: Client,
   subscription: Stripe.Subscription,
@@ -140,7 +140,7 @@ async function inSchedule(
   }
 }
 
-/** Makes a schedule for the subscription `id`, or returns the one that another call has made meanwhile. */
+/** Makes a schedule for the subscription `id`, or returns the schedule that another call has made meanwhile. */
 async function makeSchedule({ stripe }: Client, id: string): Promise<Stripe.SubscriptionSchedule> {
   const { subscriptionSchedules, subscriptions } = stripe
   try {

@@ -154,7 +154,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
   }
 }
 
-/** The disputes that `addDisputes` has listed, else the one that the charge of an earlier API version names. */
+/** The disputes that `addDisputes` has listed, else the dispute that the charge of an earlier API version names. */
 function disputesOf(raw: Raw, charge: Raw | null): DisputeShape[] {
   const listed = rows(raw.disputes)
   const values = listed.length > 0 ? listed : [charge?.dispute]

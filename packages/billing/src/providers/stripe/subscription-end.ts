@@ -1,7 +1,7 @@
 /**
  * Cancels a subscription at the end of its period, and takes the cancellation back. Stripe refuses to change the end of
- * a subscription under a schedule, so the end is then set through the schedule. One request does both: what was
- * scheduled is never dropped without the end being set.
+ * a subscription under a schedule, so the end is then set through the schedule. One request does both, so a
+ * scheduled change is never dropped without setting the end.
  *
  * @module
  */
@@ -53,7 +53,7 @@ export async function resume(
   }
   const isEnding = live.cancel_at_period_end || live.cancel_at !== null
   if (isEnding) {
-    // Stripe accepts only one of the two fields in a request, so the one that was set is taken back.
+    // Stripe accepts only one of the two fields in a request, so the field that was set is cleared.
     const change = live.cancel_at_period_end
       ? { cancel_at_period_end: false }
       : { cancel_at: '' as const }

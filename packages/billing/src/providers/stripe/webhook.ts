@@ -158,8 +158,8 @@ function constructEvent(secrets: readonly string[], payload: string, header: str
 const webhooks = () => Stripe.webhooks
 
 /**
- * Checks the time of the signature, which is part of what is signed. A header with several times is refused, because
- * the time that is checked may not be the one that is signed.
+ * Checks the time of the signature, which is part of what is signed. A header with several times is refused,
+ * because the checked time may not be the signed time.
  *
  * @throws `invalid_signature`, `stale_signature`.
  */
