@@ -127,6 +127,16 @@ test.each<[string, (owner: string) => Promise<unknown>, code?: string]>([
   ['a cursor of another list', (o) => h.billing.listTransactions(o, { cursor: 'abc' })],
   ['a page of none', (o) => h.billing.listTransactions(o, { limit: 0 })],
   ['a page of too many', (o) => h.billing.listTransactions(o, { limit: 201 })],
+  [
+    'a page after a row',
+    (o) => h.billing.listTransactions(o, { after: '1' } as object),
+    'invalid_argument',
+  ],
+  [
+    'a list with null for its options',
+    (o) => h.billing.listTransactions(o, null as never),
+    'invalid_argument',
+  ],
   ['a balance of no type', (o) => h.billing.getBalance(o, { creditType: 'A' })],
 ])('%s is refused', async (_, call, code = 'invalid_input') => {
   const owner = await h.owner(10)

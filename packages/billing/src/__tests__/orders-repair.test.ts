@@ -162,9 +162,14 @@ describe('reconciliation', () => {
     })
     const back = await shop.paid()
     await shop.controls.refundPayment(back.paymentId, 500)
+    const disputed = await shop.paid()
+    await shop.controls.dispute(disputed.paymentId)
     const report = await shop.billing.reconcileOrders({ operator: 'grace' })
-    expect(report.mended.sort()).toEqual([unheard.orderId, lost.orderId, back.orderId].sort())
+    expect(report.mended.sort()).toEqual(
+      [unheard.orderId, lost.orderId, back.orderId, disputed.orderId].sort(),
+    )
     expect(await shop.ledger(back.ownerId)).toEqual(['purchase 100', 'adjustment -50'])
+    expect(await shop.ledger(disputed.ownerId)).toEqual(['purchase 100', 'adjustment -100'])
     expect(report).toMatchObject({ paidWithoutTransaction: [], differing: [] })
     for (const { ownerId } of [unheard, lost]) {
       expect(await shop.db.creditTransaction.findMany({ where: { ownerId } })).toMatchObject([

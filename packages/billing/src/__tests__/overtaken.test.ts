@@ -183,3 +183,29 @@ test('an order is not cancelled for a declined card while the owner pays with an
   const order = await h.db.order.findUniqueOrThrow({ where: { id: orderId } })
   expect(order).toMatchObject({ status: 'completed', failedAt: null })
 })
+
+test('a dispute is written although its event comes while the sync of the purchase has loaded', async () => {
+  const ownerId = await h.owner()
+  const { orderId, checkoutId } = await h.billing.createOrder({
+    ownerId,
+    productId: 'CREDITS_SMALL',
+  })
+  await h.pay(checkoutId)
+  const slow = heldBack(h, '/v1/payment_intents?')
+  const paid = (await h.events('payment_intent.succeeded')).at(-1)
+  await h.deliver(paid)
+  const processing = slow.billing.processEvents()
+  await slow.arrived
+  const { id: paymentId } = Object(paid?.data.object)
+  h.sandbox.stripe.dispute(paymentId)
+  await h.deliver((await h.events('charge.dispute.created')).at(-1))
+  expect(await h.billing.processEvents()).toMatchObject({ processed: 1 })
+  slow.release()
+  await processing
+  const order = await h.db.order.findUniqueOrThrow({ where: { id: orderId } })
+  expect(order).toMatchObject({
+    status: 'completed',
+    disputeStatus: 'needs_response',
+    creditsDisputed: 100,
+  })
+})

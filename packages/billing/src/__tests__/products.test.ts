@@ -134,6 +134,23 @@ describe('the price of a product that sells a plan', () => {
     const { CREDITS_SMALL, CREDITS_LARGE, ...ofPlans } = products
     expect(ofPlans).toEqual(planProducts(defaultPlans))
   })
+
+  test.each([
+    ['Pro', 'PRO'],
+    ['big-team', 'BIG_TEAM'],
+    ['ÜBER', 'ÖBER'],
+    [`${'LONG'.repeat(20)}_1`, `${'LONG'.repeat(20)}_2`],
+  ])('is refused where the plans %s and %s would be sold as one product', (one, other) => {
+    const sold = (lookupKey: string) => ({
+      name: 'Plan',
+      prices: { month: { lookupKey, amount: 900, currency: 'usd' } },
+    })
+    const plans = definePlans({ FREE: { name: 'Free' }, [one]: sold('a'), [other]: sold('b') })
+    for (const make of [() => planProducts(plans), () => createBilling({ plans })]) {
+      expect(make).toThrow(expect.objectContaining({ code: 'invalid_options' }))
+      expect(make).toThrow(`The plans ${one} and ${other} would both be sold as`)
+    }
+  })
 })
 
 test('a product is found by its SKU, and nothing by what every object has', () => {

@@ -156,6 +156,8 @@ type Term<Prices> =
  * The products that sell `plans`, one for each price, under `<PLAN>_MONTHLY` and `<PLAN>_YEARLY`. Letters become
  * capitals, and other characters than letters and digits become `_`.
  *
+ * @throws `invalid_options` for two plans whose products would have the same SKU.
+ *
  * @example
  * ```ts
  * import { defineProducts, planProducts, plans } from '@repo/billing'
@@ -176,14 +178,17 @@ export function planProducts<const P extends Plans>(plans: P): Products<PlanSku<
       const price = prices?.[interval]
       if (!price) return []
       const { amount, currency } = price
-      return [
-        [
-          `${skuName(plan)}_${suffix}`,
-          { name: `${name}, ${word}`, amount, currency, plan, interval },
-        ],
-      ]
+      const product = { name: `${name}, ${word}`, amount, currency, plan, interval }
+      return [[`${skuName(plan)}_${suffix}`, product] as const]
     }),
   )
+  for (const [at, [sku, { plan }]] of products.entries()) {
+    const other = products.slice(0, at).find(([earlier]) => earlier === sku)
+    if (other) {
+      const both = `The plans ${other[1].plan} and ${plan} would both be sold as ${sku}`
+      throw new BillingError('invalid_options', `${both}. Rename one of them.`)
+    }
+  }
   return Object.fromEntries(products)
 }
 

@@ -22,6 +22,7 @@ const REFUND = filters({
   creditType: ANY,
   tx: ANY,
 })
+const LIST = filters({ cursor: ANY, limit: ANY, creditType: ANY })
 const CLAW_BACK = object('The options', {}, { purchaseKey: id('purchaseKey') })
 
 /**
@@ -176,9 +177,10 @@ export const releaseOverdueHolds = command('releaseOverdueHolds', holds.releaseO
 export const getBalance = query('getBalance', balance.getBalance)
 
 /**
- * The owner's transactions of one credit type, the newest first. @throws `invalid_input`, `owner_required`.
+ * The owner's transactions of one credit type, the newest first. @throws `invalid_input`, `owner_required`, and
+ * `invalid_argument` for an unknown option.
  */
-export const listTransactions = query('listTransactions', balance.listTransactions)
+export const listTransactions = query('listTransactions', balance.listTransactions, OWNER, LIST)
 
 /**
  * Takes expired credits out of every account, and returns the number of accounts. No balance depends on this,

@@ -37,13 +37,15 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     await finishEvents(ctx.db, claim, await processCatalog(ctx, bodies))
     return
   }
-  const mentioned = await mentionedIn(ctx, 'stripe', bodies)
-  const settle = (from?: SettleOptions['from']) =>
-    settleMentioned(ctx, 'stripe', mentioned, { isSynced: true, ...(from && { from }) })
+  // The orders are looked up after the load, because another claim may write the order of a renewal meanwhile.
+  const settle = async (from?: SettleOptions['from']) => {
+    const mentioned = await mentionedIn(ctx, 'stripe', bodies)
+    await settleMentioned(ctx, 'stripe', mentioned, { isSynced: true, ...(from && { from }) })
+    return mentioned.orders.length > 0
+  }
   const customer = await customerOf(ctx, claim, bodies)
   if ('status' in customer) {
-    await settle()
-    const isSettled = mentioned.orders.length > 0
+    const isSettled = await settle()
     const outcome = isSettled && customer.status === 'ignored' ? DONE : customer
     await finishEvents(ctx.db, claim, outcome)
     if (customer.isForgotten) await emptyEvents(ctx.db, claim)
@@ -54,7 +56,9 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
   await syncLinked(ctx, customer, {
     ticket: claim.ticket,
     // Orders come before the write, because its transaction finishes the events.
-    loaded: settle,
+    async loaded(from) {
+      await settle(from)
+    },
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
     also: async () => bodies.flatMap(idsIn),
     disputed: async () => bodies.flatMap(disputedIn),

@@ -46,6 +46,8 @@ export async function theirsOf(
     customerId: payment.customerId,
     subscriptionId: payment.subscriptionId,
     orderId: order?.id ?? null,
+    disputeId: payment.disputeId,
+    disputeStatus: payment.disputeStatus,
     payments: payment.amountPaid === 0 ? 0 : 1,
     paid: payment.amountPaid,
     refunded: payment.amountRefunded,
@@ -66,9 +68,11 @@ export async function differing(ctx: BillingContext, theirs: readonly Theirs[]):
   return [...new Set(wrong.flatMap(({ orderId }) => orderId ?? []))]
 }
 
-const agrees = (order: Order, { paymentId, paid, refunded }: Theirs): boolean =>
+const agrees = (order: Order, { paymentId, paid, refunded, ...theirs }: Theirs): boolean =>
   order.status === 'completed' &&
   order.needsAttention === null &&
   order.paymentId === paymentId &&
   order.amountPaid === paid &&
-  order.amountRefunded === refunded
+  order.amountRefunded === refunded &&
+  order.disputeId === theirs.disputeId &&
+  order.disputeStatus === theirs.disputeStatus

@@ -37,4 +37,7 @@ export interface Theirs extends Totals {
   subscriptionId: string | null
   /** Id of our order. Null: the payment has no order here. */
   orderId: string | null
+  /** The provider's id of the dispute that counts. Null: the payment is not disputed. */
+  disputeId: string | null
+  disputeStatus: string | null
 }

@@ -15,6 +15,7 @@ import { planOfPrice } from '../catalog/plans.ts'
 import { skuOfPlan } from '../catalog/products.ts'
 import type { BillingContext } from '../context.ts'
 import type { LinkedCustomer } from '../customers/customers.ts'
+import { disputedOf } from '../providers/stripe/invoice-payments.ts'
 import type { InvoiceShape, PaymentShape } from '../providers/stripe/shapes-money.ts'
 import { newReturnKey } from '../return-url.ts'
 import { type InNumbers, inNumbers } from '../rows.ts'
@@ -86,10 +87,11 @@ function paidOf({ invoices, payments }: ProviderState): Paid[] {
   })
 }
 
-const moneyOf = ({ amount, amountRefunded, dispute }: PaymentShape) => ({
-  amountRefunded: Math.min(amountRefunded, amount),
-  disputeId: dispute?.stripeDisputeId ?? null,
-  disputeStatus: dispute?.status ?? null,
+/** The same as a settlement writes of the payment. */
+const moneyOf = (payment: PaymentShape) => ({
+  amountRefunded: Math.min(payment.amountRefunded, payment.amount),
+  disputeId: payment.dispute?.stripeDisputeId ?? null,
+  disputeStatus: disputedOf(payment).disputeStatus,
 })
 
 const SEEN = [

@@ -35,8 +35,8 @@ export interface SyncOptions {
    */
   part?: Part
   /**
-   * Runs once, between the load and the write, with the loaded objects and the ticket that was drawn before.
-   * Without an argument where the provider no longer has the customer.
+   * Runs between the load and the write, with the loaded objects and the ticket that was drawn before; without an
+   * argument where the provider no longer has the customer. Runs again where the sync starts again.
    */
   loaded?: (from?: Load) => Promise<void>
   /**

@@ -93,6 +93,8 @@ export async function syncLinked(
     // `again`: a sync that may have loaded less has written, or the owner was forgotten meanwhile.
     if (done !== 'again') return done
     ticket = await nextTicket(ctx)
+    // The later sync may have loaded what orders do not know yet, and its events may be finished.
+    isSettled = settle === undefined
   }
 }
 
