@@ -51,6 +51,15 @@ test('after load the object lists every function with its path', async () => {
   expect(await auth.errorCodes()).toHaveProperty('invalid_email_or_password')
 })
 
+test('a function that a host has replaced before loading stays replaced', async () => {
+  const auth = fresh()
+  const replaced = async () => null
+  Object.assign(auth.api, { signInEmail: replaced })
+  await auth.load()
+  expect(auth.api.signInEmail).toBe(replaced)
+  expect(auth.api.signUpEmail.path).toBe('/sign-up/email')
+})
+
 test('a name without a function says so, and so does the option that is off', async () => {
   const api = fresh().api as unknown as Record<string, () => Promise<unknown>>
   await expect(api.signInEmial?.()).rejects.toThrow('auth.api has no function signInEmial.')

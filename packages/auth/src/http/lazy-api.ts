@@ -35,5 +35,9 @@ export function createLazyApi<Api extends object>(load: () => Promise<Api>): Laz
       return call
     },
   })
-  return { api: api as Api, fill: (loaded) => void Object.assign(members, loaded) }
+  // A function that the host has put in place of another stays.
+  return {
+    api: api as Api,
+    fill: (loaded) => void Object.assign(members, { ...loaded, ...members }),
+  }
 }
