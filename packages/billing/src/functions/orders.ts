@@ -141,7 +141,7 @@ export const checkOrders = command('checkOrders', stuck.checkOrders)
 export const pullOrders = command('pullOrders', pull.pullOrders, filters(SINCE))
 
 /**
- * Compares orders with the provider and the ledger. The nightly comparison saves its place, so that it
+ * Compares orders with the ledger, and with the provider's payments, refunds and disputes. The nightly comparison saves its place, so that it
  * continues after a stop. With the ledger it compares orders and transactions that changed since the last comparison,
  * and 20,000 older ones of each, from where the last comparison stopped; with `since`, all that changed since then.
  * A comparison with `since` or an operator starts from the beginning each time.
