@@ -4,6 +4,8 @@
 -- Adding the column is immediate. The update reads "Invoice" once and changes only invoices with a dispute; the next
 -- sync of each customer corrects an amount of which a dispute holds a part.
 
+SELECT set_config('tollgate.system', 'on', true);
+
 ALTER TABLE "Invoice" ADD COLUMN "amountDisputed" BIGINT NOT NULL DEFAULT 0;
 
 UPDATE "Invoice" SET "amountDisputed" = greatest(0, "amountPaid" - "amountRefunded")

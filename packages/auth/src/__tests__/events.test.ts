@@ -101,7 +101,7 @@ test('an event whose handler throws is told again, and the others meanwhile', as
   const [row] = await waiting()
   expect(row).toMatchObject({ name: 'userCreated', subjectId: id, attempts: 1 })
   expect(row?.nextAttemptAt.getTime()).toBeGreaterThan(Date.now() + 30_000)
-  expect(logger.text).toContain('will be tried again')
+  expect(logger.text).toContain('it is called again later')
   expect(logger.text).not.toContain('@example.com')
 
   expect(await toldOf(async () => {})).toEqual([])
