@@ -209,11 +209,18 @@ describe('promise 1: a pass whose connection to the database is cut', () => {
 test('a pass that fails in one lane fails when the others have ended', async () => {
   const one = await delivered()
   await h.deliver(one.event)
-  let queries = 0
+  let claims = 0
   const db = new Proxy(h.db, {
     get(target, key) {
-      if (key !== '$queryRaw' || ++queries !== 2) return Reflect.get(target, key)
-      return () => Promise.reject(new Error('the connection is gone'))
+      if (key !== '$queryRaw') return Reflect.get(target, key)
+      return (...args: Parameters<typeof h.db.$queryRaw>) => {
+        const [sql] = args
+        const text = 'text' in sql ? sql.text : sql.join('?')
+        // A lane tries again while another lane holds the event, so each further claim has to fail.
+        return text.includes('WITH "first"') && ++claims > 1
+          ? Promise.reject(new Error('the connection is gone'))
+          : target.$queryRaw(...args)
+      }
     },
   })
   const { processEvents } = createBilling({ ...h.settings, db, events: { lanes: 2 } })
