@@ -72,7 +72,7 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
   return app
 }
 
-/** Writes a bigint as text: an amount of money may exceed JSON's numbers. */
+/** Writes a bigint as text, because JSON has no bigint: amounts of money are bigints in the export. */
 const exact = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 
 const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: SessionInfo[] }) =>
@@ -85,7 +85,7 @@ const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: Ses
       <Notices c={c} />
       {user.deletionDueAt && (
         <Card title="This account will be deleted">
-          <p>It is deleted on {time(user.deletionDueAt)}, and everything in it.</p>
+          <p>It will be deleted on {time(user.deletionDueAt)}, with everything in it.</p>
           <form method="post" action="/account/keep">
             <button type="submit">Keep my account</button>
           </form>
@@ -101,7 +101,10 @@ const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: Ses
           <Password />
           <button type="submit">Change address</button>
         </form>
-        <p class="hint">The new address gets a link, and the old one can take the change back.</p>
+        <p class="hint">
+          We send a link to the new address. A link in the mail to your old address takes the change
+          back.
+        </p>
       </Card>
       <Card title="Password">
         <form method="post" action="/account/password">
@@ -125,7 +128,7 @@ const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: Ses
         </p>
       </Card>
       <Card title="A copy of your data">
-        <p>What we keep about you, as one JSON document.</p>
+        <p>The data that we keep about you, as one JSON document.</p>
         <p>
           <a class="button quiet" href="/account/export">
             Download
@@ -135,8 +138,8 @@ const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: Ses
       {!user.deletionDueAt && (
         <Card title="Delete the account">
           <p>
-            It is deleted in 30 days. Until then you can sign in and keep it. Hand over your
-            organizations first.
+            Your account will be deleted in 30 days. Until then you can sign in and keep it. Hand
+            over your organizations first.
           </p>
           <form method="post" action="/account/delete">
             <Password />
@@ -156,7 +159,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
         <div class="row" data-testid="session">
           <p>
             <strong>{device ?? 'Unknown device'}</strong>
-            {isCurrent && ' · this one'}
+            {isCurrent && ' · this session'}
             <br />
             <span class="hint">
               {network ? `${placeOf(network)} · ` : ''}last used {time(lastUsedAt)}
@@ -174,7 +177,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
       {sessions.length > 1 && (
         <form method="post" action="/account/sessions/end-others">
           <button class="quiet" type="submit">
-            End all others
+            End all other sessions
           </button>
         </form>
       )}
@@ -182,7 +185,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
   )
 }
 
-/** Leave it empty if you have no password or have just signed in. */
+/** The user leaves this field empty without a password, or after a sign-in a moment ago. */
 const Password = () => (
   <Field
     label="Your password"
@@ -215,6 +218,6 @@ const undoChange = (c: Context) =>
     </FormPage>,
   )
 
-/** The last known place of a session, as people read it. */
+/** The network of a session's last use, as shown to the user. */
 const placeOf = (network: string): string =>
   /^(127\.|0:0:0::)/.test(network) ? 'This computer' : `Network ${network}`

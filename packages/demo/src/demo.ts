@@ -23,7 +23,7 @@ import { listen } from './listen.ts'
 import { CALL_EVENT_TYPE, products } from './product.ts'
 
 export interface DemoOptions {
-  /** The folder of the data. */
+  /** The folder for the database, the mails and the stand-ins' state. */
   folder: string
   /** Deletes the data before starting. */
   fresh?: boolean
@@ -42,12 +42,12 @@ export interface Demo {
   url: string
   mailboxUrl: string
   sandbox: ReturnType<typeof createSandbox>
-  /** Waits until all mails and deliveries are done. */
+  /** Resolves once all mails are sent and all webhooks are delivered and processed. */
   settled(): Promise<void>
   stop(): Promise<void>
 }
 
-// Only this machine knows these keys: the stand-in accepts them and refuses all others.
+// Keys for the stand-ins only, which accept these keys and refuse all others.
 const KEYS = {
   stripe: 'sk_test_tollgatedemo',
   stripeWebhook: 'whsec_tollgatedemo',

@@ -55,8 +55,8 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
       c.header('set-cookie', cookie, { append: true })
     }
   })
-  // A browser does not send strict cookies on the way back from another site; one redirect within our site
-  // fixes that.
+  // A browser sends no strict cookies when it returns from another site. After one redirect within our own
+  // site it sends them.
   app.get('*', async (c, next) => sameSiteRedirect(c.req.raw) ?? (await next()))
 
   app.get('/', (c) => page.home(c))
@@ -155,7 +155,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   // The organization, its members and invitations.
   app.route('/', teamRoutes(auth))
 
-  // Buying a plan: to the checkout page and back. The page is right both before and after the webhook.
+  // Buying a plan: to the checkout page and back. The dashboard is right both before and after the webhook.
   app.post('/billing/checkout', async (c) => {
     const plan = await form(c, 'plan')
     const checkout = await billing.createCheckoutSession({ ownerId: await owner(c), plan })
@@ -180,7 +180,7 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
     const quote = await form(c, 'quote')
     const plan = await form(c, 'plan')
     const { pendingChange } = await billing.changePlan(await owner(c), { plan, quote })
-    // If the card's bank wants a confirmation first, the change happens once it is paid on that page.
+    // If the card's bank asks for a confirmation, the customer pays at this URL, and the change happens after that.
     return c.redirect(pendingChange?.url ?? '/dashboard?done=changed', 303)
   })
   app.post('/billing/keep', async (c) => {

@@ -14,7 +14,7 @@ import type { Hono } from 'hono'
  */
 export function listen(host: Hono, port: number): Promise<Server> {
   return new Promise((done, fail) => {
-    // Always returns a promise: if a response is returned directly, the server leaves its failure unhandled.
+    // Always a promise, because Hono's server does not handle the failure of a response that it gets directly.
     const fetch = async (req: Request, { incoming }: HttpBindings) => {
       req.headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '')
       return host.fetch(req)

@@ -42,7 +42,7 @@ async function runSmoke(): Promise<void> {
       ...(databaseUrl ? { databaseUrl } : {}),
     })
     await smoke(demo, (step) => say(`  ✓ ${step}`)).finally(() => demo.stop())
-    say('The main job runs.')
+    say('Every step of the demo works.')
   } finally {
     await postgres?.stop()
     await rm(folder, { recursive: true, force: true })

@@ -57,7 +57,7 @@ export function PlanCard({ subscription }: Pick<Dashboard, 'subscription'>) {
 
 const OTHER: Record<string, string> = { PRO: 'ENTERPRISE', ENTERPRISE: 'PRO' }
 
-/** Shows the price of a change. The form contains the quote, so that nothing else is charged. */
+/** Shows the price of a change. The form contains the quote, so that exactly this price is charged. */
 export function planChange(c: Context, { plan, quote }: { plan: string; quote: PlanChangeQuote }) {
   const { at, amountDue, credit, currency, nextInvoice } = quote
   return c.html(
@@ -69,11 +69,11 @@ export function planChange(c: Context, { plan, quote }: { plan: string; quote: P
               Today: <strong data-testid="due">{money(amountDue, currency)}</strong>
             </p>
             {credit > 0 && (
-              <p>{money(credit, currency)} for time you have paid for and not used is taken off.</p>
+              <p>{money(credit, currency)} for the unused time of your present plan is deducted.</p>
             )}
           </>
         ) : (
-          <p>Nothing today: what you have paid for stays until the period ends.</p>
+          <p>Nothing today: you keep the plan you have paid for until the period ends.</p>
         )}
         <p>
           Then {money(nextInvoice.amount, currency)} on {day(nextInvoice.at)}.

@@ -51,7 +51,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   expectText(visitor, 'Becomes PRO')
   await visitor.press('Keep ENTERPRISE')
   expectText(visitor, 'Renews on')
-  done('changed to ENTERPRISE for the price it was quoted; scheduled PRO and kept ENTERPRISE')
+  done('changed to ENTERPRISE at the quoted price; scheduled PRO, then kept ENTERPRISE')
 
   await visitor.open(`${demo.url}/credits`)
   await visitor.press('Draw a picture')
@@ -66,7 +66,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   await demo.settled()
   await visitor.open(`${demo.url}/credits`)
   expectText(visitor, '80 credits')
-  done('bought credits, drew a picture for 20, and got back what a failed one cost')
+  done('bought credits, drew a picture for 20, and got the 20 back for a failed picture')
 
   await visitor.open(`${demo.url}/dashboard`)
   await visitor.press('Manage billing')
@@ -82,7 +82,8 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   await openMail(demo, elsewhere, 'Reset your password', 'Choose a new password')
   await elsewhere.press('Change password', { newPassword: 'another long password' })
   await visitor.open(`${demo.url}/dashboard`)
-  if (!visitor.url.endsWith('/sign-in')) throw new Error('The old session outlived the reset.')
+  if (!visitor.url.endsWith('/sign-in'))
+    throw new Error('The old session still works after the reset.')
   await elsewhere.press('Sign in', { email, password: 'another long password' })
   expectText(elsewhere, 'ENTERPRISE')
   done('reset the password; the old session ended at once')

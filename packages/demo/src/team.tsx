@@ -147,7 +147,7 @@ export function teamRoutes(auth: Auth): Hono {
           <Card title="Your other organizations">
             {others.map(({ id, name }) => (
               <Act to="/team/switch" name="organizationId" value={id} quiet>
-                Act for {name}
+                Switch to {name}
               </Act>
             ))}
           </Card>
@@ -169,7 +169,10 @@ export function teamRoutes(auth: Auth): Hono {
     const { headers } = c.req.raw
     const found = await auth.api.getInvitation({ headers, query: { id } }).catch(() => null)
     if (!found) {
-      return invited(c, <p class="error">This invitation is not for you, used up or too old.</p>)
+      return invited(
+        c,
+        <p class="error">This invitation is for another address, has been used or has expired.</p>,
+      )
     }
     return invited(
       c,

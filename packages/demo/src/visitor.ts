@@ -1,7 +1,6 @@
 /**
  * A visitor without a browser: follows links and redirects, keeps cookies by the rules of sites, and fills in
- * forms. It can use pages that need no script, and is as strict as a browser about the cookies of a request
- * from another site.
+ * forms. It runs no script. Like a browser, it sends no strict cookies with a request from another site.
  *
  * @module
  */
@@ -189,7 +188,7 @@ export function createVisitor(): Visitor {
           const name = attribute(input, 'name')
           if (name === undefined) continue
           const type = attribute(input, 'type')
-          // Of a group of radio buttons the first is taken.
+          // The first radio button of a group is chosen.
           if (type === 'radio' && form.has(name)) continue
           if (type === 'checkbox' && !/\bchecked\b/.test(input)) continue
           form.set(name, attribute(input, 'value') ?? '')

@@ -65,7 +65,7 @@ test.skipIf(!browser)('a team is founded, joined, handed over and left', async (
   expect(await bob.getByTestId('member').count()).toBe(2)
   expect(await bob.getByRole('button', { name: 'Send invitation' }).count()).toBe(0)
   await bob.goto(link)
-  await bob.getByText('used up or too old').waitFor()
+  await bob.getByText('has been used or has expired').waitFor()
 
   await ada.goto(`${setup.demo.url}/team`)
   await ada.getByLabel('Role of Bob').selectOption('ADMIN')

@@ -1,6 +1,6 @@
 /**
- * `pnpm docs:api` writes the API reference to `.api`. It fails, and names what is wrong, where an export or member
- * lacks documentation.
+ * `pnpm docs:api` writes the API reference to `.api`. If exports or members lack documentation, it names each one and
+ * fails.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The API reference as Markdown: a page for each package with a section for each entry, and for each export its type,
- * its documentation and its members.
+ * The API reference as Markdown: a page for each package, with a section for each entry. An export is shown with its
+ * type, its documentation and its members.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface Page {
 
 const packageOf = ({ entry }: Pick<Seen, 'entry'>) => entry.split('/')[1] ?? entry
 
-/** The type on one line. An optional member may always be undefined, so that is left out. */
+/** The type on one line. `| undefined` is left out for an optional member, which may always be undefined. */
 const typeOf = ({ type, isOptional }: Seen) =>
   type.replace(/\s+/g, ' ').replace(isOptional ? / \| undefined$/ : /$^/, '')
 
@@ -30,7 +30,7 @@ const anchorOf = ({ entry, path }: Pick<Seen, 'entry' | 'path'>) =>
 
 const linkTo = (target: Seen) => `[\`${target.path}\`](${packageOf(target)}.md#${anchorOf(target)})`
 
-/** The pages, the first of which lists every export. */
+/** Makes the pages. The first page lists every export. */
 export function renderReference(surface: readonly Seen[]): Page[] {
   const exports = surface.filter(({ isExport }) => isExport)
 

@@ -1,6 +1,7 @@
 /**
- * What hosts see of the packages: every export of every entry, and the members of what these exports give and take,
- * each with the documentation that an editor shows for it. The TypeScript compiler answers; nothing is parsed here.
+ * The packages as hosts see them: every export of every entry, and the members of the types that these exports take
+ * and return, each with the documentation that an editor shows. The TypeScript compiler answers; nothing is parsed
+ * here.
  *
  * @module
  */
@@ -47,7 +48,7 @@ export interface Seen {
   isExport: boolean
   /** Whether a host needs more than the name and the type; see `isPlain`. */
   needsDocumentation: boolean
-  /** Without tags. Empty: there is none. */
+  /** The documentation without its tags; empty if there is none. */
   text: string
   tags: readonly { name: string; text?: string | undefined }[]
   /** The type as an editor shows it; empty for an export that is a type itself. */
@@ -90,7 +91,7 @@ export function readSurface(entries: readonly Entry[] = readEntries()): Seen[] {
     for (const { name, file } of entries) {
       const source = project.program.getSourceFile(file)
       const module = source && project.checker.getSymbolAtLocation(source)
-      if (!module) throw new Error(`${file} is no module. Correct the exports of its package.`)
+      if (!module) throw new Error(`${file} is not a module. Correct the exports of its package.`)
       for (const each of project.checker.getExportsOfModule(module)) walk.noteExport(name, each)
     }
     walk.visitTypes()
@@ -101,8 +102,8 @@ export function readSurface(entries: readonly Entry[] = readEntries()): Seen[] {
 }
 
 /**
- * Written by us, and not the objects of a provider, whose fields are the provider's own and documented there.
- * Prisma's client has its documentation from the schema.
+ * Whether we wrote this declaration. The objects of a provider do not count, because the provider documents their
+ * fields. Prisma's generated client does not count either: its documentation comes from the schema.
  */
 const isOurs = ({ path }: Declaration): boolean => {
   const own = relative(ROOT.toLowerCase(), path.toLowerCase())
@@ -110,7 +111,7 @@ const isOurs = ({ path }: Declaration): boolean => {
   return !/node_modules|\/generated\/|sandbox\/src\/\w+\/objects/.test(own)
 }
 
-/** Of these types the arguments are followed; another library's types are the library's to document. */
+/** Libraries whose generic types have their type arguments visited. Other libraries document their own types. */
 const FOLLOWED = /\/lib\.[\w.]+\.d\.ts$|\/zod\//
 
 /** The compiler's flag for types of any length. */
@@ -119,7 +120,7 @@ const WHOLE = 1
 const LONGEST = 1_000
 
 function createWalk(checker: Checker) {
-  /** By declaration, because a member of a generic type is another symbol with each argument. */
+  /** Keyed by declaration, because a member of a generic type is a different symbol for each type argument. */
   const seen = new Map<string, Seen>()
   const visited = new Set<string>()
 
@@ -144,7 +145,7 @@ function createWalk(checker: Checker) {
     const type = checker.getTypeOfSymbol(symbol)
     const tags = checker.getJsDocTagsOfSymbol(symbol)
     const isType = isExport && !(symbol.flags & SymbolFlags.Value)
-    // A file's first statement has the file's own comment where it lacks one.
+    // The compiler gives the file's comment to its first statement if that statement has no comment.
     const isOfFile = tags.some(({ name }) => name === 'module')
     const made: Seen = {
       entry,
@@ -178,7 +179,7 @@ function createWalk(checker: Checker) {
     if (noted) exports.push({ at, symbol, noted })
   }
 
-  /** After all exports are noted, so that each is known by its own name. So are the members of exported types. */
+  /** Call this after all exports are noted, so that exports and members of exported types keep their own names. */
   function visitTypes(): void {
     for (const { at, symbol, noted } of exports) {
       if (!(symbol.flags & SymbolFlags.Type)) continue
@@ -193,7 +194,7 @@ function createWalk(checker: Checker) {
     }
   }
 
-  /** Visits the members of a type and of the types within it. `isGiven`: a host passes it. */
+  /** Visits the members of a type and of the types within it. `isGiven`: the host passes a value of the type. */
   function visitType(type: Type | undefined, at: Place, isGiven: boolean): void {
     const key = `${type?.id} ${isGiven}`
     if (!type || visited.has(key)) return
@@ -260,7 +261,7 @@ function createWalk(checker: Checker) {
     checker.getSignaturesOfType(type, SignatureKind.Call).length > 0 ||
     (type.isUnionType() && type.getTypes().some(isFunction))
 
-  /** A type that says all itself: the tag of a union, the name of an error, a member that must be absent. */
+  /** A type that explains itself: the tag of a union, the name of an error, a member that must be absent. */
   const isLiteral = (type: Type) =>
     type.isLiteralType() || checker.typeToString(type) === 'undefined'
 
@@ -272,8 +273,8 @@ function createWalk(checker: Checker) {
 }
 
 /**
- * Whether name and type of a value that a host is given say all: it is always there, never null, and has no unit.
- * What a host passes, and what it calls, always needs documentation.
+ * Whether a value that a host receives needs no documentation beside its name and type: it is always there, never
+ * null, and has no unit. Values that a host passes and functions that it calls always need documentation.
  */
 const isPlain = (member: Named, type: string): boolean =>
   !(member.flags & SymbolFlags.Optional) && !/\b(null|undefined|number|bigint|Date)\b/.test(type)
