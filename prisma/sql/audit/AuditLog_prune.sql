@@ -1,5 +1,5 @@
--- Deletes the entries of before then, of those that are old enough (trigger "AuditLog_append_only"), for a
--- role that may not. Returns how many.
+-- Deletes the entries from before p_before, on behalf of a role that has no right to delete them. The trigger
+-- "AuditLog_append_only" refuses entries that are not yet 90 days old. Returns the number of deleted entries.
 CREATE OR REPLACE FUNCTION "AuditLog_prune"(p_before timestamptz) RETURNS bigint LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

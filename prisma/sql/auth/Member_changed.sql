@@ -1,4 +1,4 @@
--- A member's access tokens end when the member is removed or gets another role.
+-- Denies a member's access tokens when the member is removed or gets another role.
 CREATE OR REPLACE FUNCTION "Member_changed"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

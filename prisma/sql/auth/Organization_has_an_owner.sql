@@ -1,4 +1,4 @@
--- A new organization has an owner by the end of its transaction.
+-- Refuses a transaction at whose end a new organization has no owner.
 CREATE OR REPLACE FUNCTION "Organization_has_an_owner"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- An organization still has an owner after one of its owners left or got another role.
+-- Refuses a transaction at whose end an organization has no owner, because an owner left or got another role.
 CREATE OR REPLACE FUNCTION "Organization_keeps_an_owner"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,5 +1,6 @@
--- Asked when the transaction ends, so that an owner can be exchanged within one. The organization's
--- row is locked first: two owners who leave at once would each count the other.
+-- Refuses an organization without an owner. Deferred triggers call it when the transaction ends, so that a transaction
+-- can exchange the owner. It locks the organization's row first, because two owners who leave at the same time would
+-- each count the other.
 CREATE OR REPLACE FUNCTION "Organization_require_owner"(organization text) RETURNS void LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

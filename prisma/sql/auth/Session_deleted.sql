@@ -1,4 +1,4 @@
--- The access tokens of a deleted session end with it.
+-- Denies the access tokens of a deleted session.
 CREATE OR REPLACE FUNCTION "Session_deleted"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,5 +1,6 @@
--- A session that is cut short or loses its second factor keeps no access token that says more than its row. The
--- session may go on, so the tokens of its user are dated: the next one is good again.
+-- Denies the present access tokens of a session that is cut short, loses its second factor or gets another user,
+-- because they say more than its row. The denial names the user and not the session, which may go on: tokens that
+-- are signed later are valid.
 CREATE OR REPLACE FUNCTION "Session_lowered"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,8 +1,9 @@
--- The rows of the session and its user are locked while they are read, and the date is the database's, so that a
--- change is in the token or denies it. The role is read after them, by a statement of its own, so that it belongs to
--- the organization that the locked row names. It is not waited for here: a transaction that has changed the member
--- may go on to the session or the user, and each would wait for the other. Where it is held, `isHeld` is true, and
--- the caller asks for the role once this statement has ended.
+-- Reads the claims of an access token. The rows of the session and its user are locked while they are read, and the
+-- date is the database's, so a change is either in the token or denies the token. The member's role is read after
+-- them, by a statement of its own, so that it belongs to the organization that the locked session names. The function
+-- does not wait for a member's row that another transaction holds: that transaction may go on to lock the session or
+-- the user, and each would wait for the other. In this case `isHeld` is true, and the caller reads the role after this
+-- statement has ended.
 CREATE OR REPLACE FUNCTION "Session_statement"(p_session text)
 RETURNS TABLE ("id" text, "userId" text, "expiresAt" timestamptz, "aal" integer, "authenticatedAt" timestamptz,
   "organizationId" text, "isPending" boolean, "role" text, "seconds" integer, "issuedAt" integer,

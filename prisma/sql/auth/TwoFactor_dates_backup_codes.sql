@@ -1,4 +1,4 @@
--- Notes when a second factor got new backup codes. Using a code only removes it.
+-- Notes when a second factor got new backup codes. Using a code only removes it from the list, which is not noted.
 CREATE OR REPLACE FUNCTION "TwoFactor_dates_backup_codes"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- Turning the second factor on anew keeps the row and replaces the secret.
+-- Notes when a second factor got its secret or was verified: turning it on again keeps the row and replaces the secret.
 CREATE OR REPLACE FUNCTION "TwoFactor_dates_secret"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- A user's access tokens end when the user gets another role, or needs a second factor from now on.
+-- Denies a user's access tokens when the user gets another role, or from now on needs a second factor.
 CREATE OR REPLACE FUNCTION "User_role_changed"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

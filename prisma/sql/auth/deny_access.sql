@@ -1,8 +1,9 @@
--- Denies the access tokens of sessions and users that were issued until now. The clock is read after the changed row
--- is locked. Whoever signs an access token reads the rows it speaks of FOR SHARE, and dates it by a clock read until
--- then but not before a denial it knows of. So a token either knows a change or is denied by it, also within one
--- second. There is no NOTIFY here: it would make all transactions that end sessions commit one after the other.
--- What an organization's transaction sets off is written by the system, for this function's length.
+-- Denies all access tokens of sessions and users that were issued until now. `subjects` are ids of both. The clock is
+-- read after the changed row was locked. "Session_statement" locks the rows of a token FOR SHARE, reads the clock not
+-- later than that, and dates the token no earlier than the newest denial that it sees. So a token either contains a
+-- change or is denied by it, also within one second. There is no NOTIFY here, because it would make all transactions
+-- that end sessions commit one after the other. The function writes as the system, because a transaction that an
+-- organization is confined to may cause the denial.
 CREATE OR REPLACE FUNCTION "deny_access"(subjects text[]) RETURNS void LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 DECLARE

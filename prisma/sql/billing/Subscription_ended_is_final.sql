@@ -1,5 +1,5 @@
--- An ended subscription never comes back, whatever arrives late. A person's command may bring one back that was
--- taken for ended by mistake: it names that subscription, for its own transaction.
+-- An ended subscription never comes back, whatever arrives late. Only a person's command may restore a subscription that
+-- was ended by mistake: for its own transaction it names the subscription in the setting `tollgate.restores`.
 CREATE OR REPLACE FUNCTION "Subscription_ended_is_final"() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN

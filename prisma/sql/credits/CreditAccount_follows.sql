@@ -1,4 +1,4 @@
--- The balance of an account moves with its newest transaction and in no other way; a new account is empty.
+-- Refuses an account's balance, debt or time that is not that of its newest transaction. A new account is empty.
 CREATE OR REPLACE FUNCTION "CreditAccount_follows"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 DECLARE
@@ -34,7 +34,7 @@ BEGIN
     USING ERRCODE = 'restrict_violation';
 END $$;
 
--- An account that began in the future would let no transaction follow, or let every lot lapse.
+-- An account that begins in the future is refused: no transaction could follow, or every lot would lapse.
 CREATE OR REPLACE TRIGGER "CreditAccount_begins_empty" AFTER INSERT ON "CreditAccount"
   FOR EACH ROW WHEN (NEW."balance" <> 0 OR NEW."debt" <> 0 OR NEW."lastTransactionId" IS NOT NULL
     OR NEW."updatedAt" > now() + interval '1 minute')

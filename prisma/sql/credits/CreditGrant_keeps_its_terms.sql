@@ -1,4 +1,4 @@
--- A lot keeps what came, whose it is and when; only what remains of it, and until when, changes.
+-- A lot keeps its owner, amount and date, and is never deleted. Only its remaining credits and its expiry change.
 CREATE OR REPLACE FUNCTION "CreditGrant_keeps_its_terms"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

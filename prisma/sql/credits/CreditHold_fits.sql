@@ -1,4 +1,5 @@
--- A hold is of a deduction of its account and keeps no more than that took. It is settled and not deleted.
+-- A hold belongs to a deduction of its account and captures no more than the deduction took. A settled hold has given
+-- back the rest by the end of its transaction. A hold is settled and never deleted.
 CREATE OR REPLACE FUNCTION "CreditHold_fits"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
   v_taken bigint;

@@ -1,4 +1,4 @@
--- The top-ups of a day are counted by their rows.
+-- Refuses to change or delete a top-up, because the daily limit counts the rows.
 CREATE OR REPLACE FUNCTION "CreditTopUp_is_kept"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> 'public."CreditTopUp"'::regclass THEN

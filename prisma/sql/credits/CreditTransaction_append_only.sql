@@ -1,4 +1,4 @@
--- The log is only added to.
+-- A credit transaction is never changed or deleted.
 CREATE OR REPLACE FUNCTION "CreditTransaction_append_only"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN

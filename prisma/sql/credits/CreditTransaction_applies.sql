@@ -1,6 +1,8 @@
--- In the order of what is added, each follows the one before it: id, balance and time, and no debt is below 0 after
--- any of them. What refers to a transaction never gives back more than that took, counted under the account's lock,
--- and nothing of a hold that is open.
+-- Applies the transactions that one statement adds to their account, and refuses transactions that do not follow. In the
+-- order of their ids, each must follow the one before it in balance and time, and the debt must not be below 0 after
+-- any of them. A transaction that refers to another gives back no more than the other took, counted under the account's
+-- lock, and nothing of an open hold. The queries about that are inside `IF v_refunds`, because PL/pgSQL runs a query in
+-- the condition of an IF for every statement.
 CREATE OR REPLACE FUNCTION "CreditTransaction_applies"() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

@@ -1,6 +1,7 @@
--- As "CreditTransaction_type_agrees": one CHECK in a function, whose plan is kept. The table is asked, too, because
--- a table that inherits from the ledger inherits its CHECKs and none of its triggers. A number of JavaScript holds
--- the amounts exactly; times are finite, and no later than the library can write them.
+-- The bounds of a transaction's values, for a CHECK. It is a function because PostgreSQL keeps a function's plan, but
+-- parses the text of a CHECK for each statement. The table is checked, too, because a table that inherits from the
+-- ledger inherits its CHECKs and none of its triggers. A JavaScript number holds these amounts exactly. Times are
+-- finite, and no later than the library can write them.
 CREATE OR REPLACE FUNCTION "CreditTransaction_in_bounds"(
   p_table oid, p_id bigint, p_amount bigint, p_balance_after bigint, p_debt bigint, p_created_at timestamptz,
   p_expires_at timestamptz

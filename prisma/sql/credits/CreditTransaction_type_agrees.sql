@@ -1,4 +1,5 @@
--- In a function, whose plan is kept: PostgreSQL reads a CHECK anew for each statement, and long ones cost.
+-- Whether a transaction's amount, debt and reference fit its type, for a CHECK. It is a function because PostgreSQL keeps
+-- a function's plan, but parses the text of a CHECK for each statement.
 CREATE OR REPLACE FUNCTION "CreditTransaction_type_agrees"(p_type text, p_amount bigint, p_debt bigint, p_refund_of bigint)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = public, pg_temp AS $$
 BEGIN

@@ -1,9 +1,10 @@
--- Begins the work under p_key, or says why not. The hold is the lease: work whose hold is open and not overdue is under
--- way, and may only be taken over by the worker that began it, which knows that it stopped. A call that began before
--- the work ended is answered with its outcome; p_began is when, in milliseconds of this database's clock.
--- Status: begun, working, done and failed (with the outcome), settled (the work was done before), conflict,
--- insufficient, over_limit (a hold that is overdue cannot be given back).
--- The first hold is made under p_key itself, so that the key means nothing else; later ones under keys of the ledger.
+-- Begins the work under p_key, or returns why it cannot begin. The hold is the lease: while a hold is open and not
+-- overdue, its work is under way, and only the worker that began it may begin it again, because that worker knows that
+-- it stopped. A call that began before the work ended gets the work's outcome; p_began is the time of the call, in
+-- milliseconds of this database's clock.
+-- Status: begun, working, done and failed (with the outcome), settled (the work was done before this call began),
+-- conflict, insufficient, over_limit (an overdue hold cannot be given back).
+-- The first hold is made under p_key itself, so that the key can mean nothing else; later holds have keys of the ledger.
 CREATE OR REPLACE FUNCTION "Credit_begin_work"(
   p_owner text, p_credit_type text, p_amount bigint, p_key text, p_description text, p_hold_seconds int,
   p_worker text, p_began float8, p_thresholds jsonb DEFAULT NULL, p_now timestamptz DEFAULT NULL,

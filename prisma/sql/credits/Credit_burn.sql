@@ -1,5 +1,5 @@
--- Takes credits out of the open lots: `p_first` if it is given, then by priority, soonest expiry, age.
--- Returns what it took as `[[grant id, -amount], …]`. The account is locked by the caller.
+-- Takes credits out of the open lots: from the lot `p_first` if it is given, then by priority, soonest expiry and age.
+-- Returns the parts as `[[lot id, -amount], …]`. The caller must hold the account's lock.
 CREATE OR REPLACE FUNCTION "Credit_burn"(
   p_owner text, p_credit_type text, p_amount bigint, p_first bigint DEFAULT NULL
 ) RETURNS jsonb LANGUAGE plpgsql SET search_path = public, pg_temp AS $$

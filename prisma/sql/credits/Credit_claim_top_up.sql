@@ -1,5 +1,5 @@
--- Whether an automatic top-up may begin because of this transaction: `claimed`, `replayed` (it has begun),
--- `limit_reached`.
+-- Claims the automatic top-up that a transaction set off. Returns `claimed`, `replayed` (it was claimed before) or
+-- `limit_reached` (the owner has had p_per_day top-ups of this credit type today, in UTC).
 CREATE OR REPLACE FUNCTION "Credit_claim_top_up"(
   p_owner text, p_credit_type text, p_transaction bigint, p_per_day int, p_now timestamptz DEFAULT NULL
 ) RETURNS text LANGUAGE plpgsql SET search_path = public, pg_temp AS $$

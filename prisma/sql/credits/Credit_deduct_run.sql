@@ -1,7 +1,7 @@
--- Deductions from one account, p_changes by their number, as "Credit_post" would make them one after the
--- other: in one statement, where each is plain and the lot in turn covers all. Where anything is special (a
--- key that has been here or comes twice, a lot that lapses or is used up, a threshold that is crossed, a
--- hold) it changes nothing and returns no row.
+-- Makes the deductions p_changes from one account in one statement, ordered by `number`, with the result that
+-- "Credit_post" would have one after the other. That works if all are plain and the next lot covers them. In every
+-- other case (a key was used before or comes twice, a lot lapses or is used up, a threshold is crossed, a hold) the
+-- function changes nothing and returns no row.
 CREATE OR REPLACE FUNCTION "Credit_deduct_run"(p_owner text, p_credit_type text, p_threshold bigint, p_changes jsonb)
 RETURNS TABLE (number bigint, id bigint, balance bigint, amount bigint) LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$

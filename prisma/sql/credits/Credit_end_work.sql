@@ -1,5 +1,5 @@
--- Settles the hold of work that ended, and writes down what came of it, in one transaction. Status: as "Credit_settle",
--- with conflict where the work was taken over meanwhile.
+-- Settles the hold of work that ended and stores the work's outcome, in one transaction. Status: as "Credit_settle", and
+-- conflict if another worker took the work over meanwhile.
 CREATE OR REPLACE FUNCTION "Credit_end_work"(
   p_hold bigint, p_turn int, p_captured bigint, p_failed boolean, p_outcome text,
   p_thresholds jsonb DEFAULT NULL, p_now timestamptz DEFAULT NULL,

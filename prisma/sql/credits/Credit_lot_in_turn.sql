@@ -1,6 +1,6 @@
--- The lot that is burnt first, by priority, soonest expiry, age, and whether any lot lapses before that. Its tables
--- are bound when it is made, because a search path of its own would keep it from becoming part of the query that
--- asks it.
+-- The lot that is spent first, by priority, soonest expiry and age, and whether any lot of the account has lapsed. The
+-- function's tables are bound when it is created (BEGIN ATOMIC): with a search path of its own, PostgreSQL would not
+-- inline it into the calling query.
 CREATE OR REPLACE FUNCTION "Credit_lot_in_turn"(p_owner text, p_credit_type text, p_now timestamptz)
 RETURNS TABLE ("id" bigint, "remaining" bigint, "lapses" boolean) LANGUAGE sql STABLE
 BEGIN ATOMIC

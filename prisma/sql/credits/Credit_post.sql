@@ -1,19 +1,20 @@
--- Makes one change, or says why not. Positive amounts come in, negative ones go out.
---   purchase, grant, adjustment > 0   a new lot, with p_expires_at and p_priority; with p_series it takes the
---                                     place of the open lots of that name, of which p_rollover are carried
---                                     over, to lapse with it, and the rest lapses
---   deduction, adjustment < 0         burns lots; with p_hold_seconds it is a hold; with p_owing what is
---                                     not there becomes debt, and the lot of p_purchase_key is burnt first
---   refund                            gives back to the lots of the deduction p_refund_of, or of the newest
---                                     that has so much left, of the last 10,000 transactions: the account is
---                                     locked while they are looked at
---   adjustment with p_refund_of       takes an adjustment back: lowers the debt that made, then gives back
---   expiry                            only takes out what has lapsed, as every call does first
--- Status: posted, replayed (the key has been here with the same facts), conflict (with others),
+-- Makes one change of an account, or returns why it was refused. Positive amounts add credits, negative amounts take
+-- credits.
+--   purchase, grant, adjustment > 0   make a new lot, with p_expires_at and p_priority. With p_series the lot replaces
+--                                     the open lots of that series: p_rollover of their credits are carried over and
+--                                     lapse with the new lot, and the rest lapses now.
+--   deduction, adjustment < 0         take from lots. With p_hold_seconds the deduction is a hold. With p_owing, the
+--                                     credits that are missing become debt. The lot of p_purchase_key is spent first.
+--   refund                            gives back to the lots of the deduction p_refund_of. Without p_refund_of it is the
+--                                     newest deduction with so much left, among the last 10,000 transactions only,
+--                                     because the account is locked during the search.
+--   adjustment with p_refund_of       reverses an adjustment: lowers the debt that it made, then gives back its credits.
+--   expiry                            only takes out lapsed credits, which every other call does first.
+-- Status: posted, replayed (the key was used before with the same facts), conflict (with other facts),
 -- insufficient, not_found, hold_open, over_refund, nothing_to_refund, over_limit, expired.
--- What comes in while there is debt pays it at once, by an adjustment of its own.
--- Where the balance falls below p_threshold, a job is added that says so: once, because that is seen under
--- the lock, and with the change or not at all.
+-- Credits that are added to an account with debt pay the debt at once, by an adjustment of their own.
+-- If the balance falls below p_threshold, a job is queued, in the transaction of the change. The crossing is seen under
+-- the lock, so it queues one job.
 CREATE OR REPLACE FUNCTION "Credit_post"(
   p_owner text, p_credit_type text, p_type text, p_amount bigint, p_key text, p_description text,
   p_actor text DEFAULT NULL, p_expires_at timestamptz DEFAULT NULL, p_priority int DEFAULT NULL,

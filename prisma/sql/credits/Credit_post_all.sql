@@ -1,6 +1,7 @@
--- Each of p_changes, an array of objects that carry what "Credit_post" takes, as if it were alone. By owner
--- and credit type, so that two of these lock the accounts they share in one order. Whoever holds an account
--- for longer than a second makes it fail, so that the others are not kept waiting.
+-- Makes all changes of p_accounts, each with the result that it would have alone. p_accounts is an array of accounts;
+-- each lists its changes, with the arguments of "Credit_post". Accounts are taken in the order of owner and credit
+-- type, so that two concurrent calls lock the accounts that they share in the same order. The call fails if another
+-- transaction holds an account for longer than a second, so that the changes of other accounts need not wait for it.
 CREATE OR REPLACE FUNCTION "Credit_post_all"(p_accounts jsonb) RETURNS TABLE (
   number bigint, status text, id bigint, balance bigint, amount bigint, debt bigint, hold_id bigint,
   hold_status text

@@ -1,4 +1,4 @@
--- Takes the adjustment under the key p_of back: lowers the debt it made, then gives back what it took.
+-- Reverses the adjustment with the key p_of: lowers the debt that it made, then gives back the credits that it took.
 CREATE OR REPLACE FUNCTION "Credit_restore"(
   p_owner text, p_credit_type text, p_of text, p_key text, p_description text,
   p_actor text DEFAULT NULL, p_threshold bigint DEFAULT NULL, p_now timestamptz DEFAULT NULL,

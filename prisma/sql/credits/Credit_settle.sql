@@ -1,7 +1,7 @@
--- Captures so much of a hold (null: all of it, 0: releases it) and refunds the rest to the very lots. With
--- p_overdue only where its deadline has passed. Thresholds are by credit type. Status: posted, replayed, conflict
--- (settled otherwise), not_found, over_capture, not_due, over_limit (the account cannot hold the rest, and the hold
--- stays open).
+-- Captures p_captured credits of a hold (null: all, 0: none, which releases the hold) and refunds the rest to the lots
+-- that it came from. With p_overdue, only a hold whose deadline has passed is settled. p_thresholds are by credit type.
+-- Status: posted, replayed, conflict (it was settled with another amount), not_found, over_capture, not_due, over_limit
+-- (the account cannot take the rest, and the hold stays open).
 CREATE OR REPLACE FUNCTION "Credit_settle"(
   p_hold bigint, p_captured bigint, p_overdue boolean DEFAULT false, p_thresholds jsonb DEFAULT NULL,
   p_now timestamptz DEFAULT NULL,

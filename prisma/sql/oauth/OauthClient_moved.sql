@@ -1,4 +1,4 @@
--- People consented to a program that answers at the addresses it had.
+-- Withdraws all consents to a program that gets a new redirect address, because users consented to the old addresses.
 CREATE OR REPLACE FUNCTION "OauthClient_moved"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> 'public."OauthClient"'::regclass THEN

@@ -1,4 +1,4 @@
--- Tokens for scopes that a consent no longer contains end with the change.
+-- Deletes the tokens for scopes that a consent no longer contains.
 CREATE OR REPLACE FUNCTION "OauthConsent_narrowed"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> 'public."OauthConsent"'::regclass THEN

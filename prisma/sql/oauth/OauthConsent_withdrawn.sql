@@ -1,5 +1,6 @@
--- Two requests at once may have written two consents of one user and program. They are withdrawn and narrowed as
--- one. A code of a withdrawn consent is not good under the next one, either.
+-- Deletes the tokens and authorization codes of a withdrawn consent, so that a code is not valid under the next consent,
+-- either. Two concurrent requests may have written two consents of one user and program. They count as one, so both
+-- are deleted.
 CREATE OR REPLACE FUNCTION "OauthConsent_withdrawn"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> 'public."OauthConsent"'::regclass THEN

@@ -1,4 +1,4 @@
--- A next token is of the same grant as the one before it.
+-- Dates a refresh token by its grant: a token that replaces another token keeps the date of their common grant.
 CREATE OR REPLACE FUNCTION "OauthRefreshToken_dates_grant"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> 'public."OauthRefreshToken"'::regclass THEN

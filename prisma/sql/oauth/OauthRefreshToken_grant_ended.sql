@@ -1,6 +1,6 @@
--- A grant is all refresh tokens that come from one authorization code. Whoever deletes one that is good, or was
--- a day ago, ends the grant, also the token that another request is writing meanwhile: a statement of the trigger
--- sees it. Older ones are cleared away one by one.
+-- Ends a grant, which is all refresh tokens that come from one authorization code. Deleting a token that is valid, or
+-- was revoked within the last day, deletes the others. That includes a token that another request has written
+-- meanwhile, because the statements of this trigger see it. Older tokens are deleted without the others.
 CREATE OR REPLACE FUNCTION "OauthRefreshToken_grant_ended"() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 DECLARE

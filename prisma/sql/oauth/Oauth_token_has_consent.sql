@@ -1,6 +1,6 @@
--- A token for a user's scopes stands on the user's consent. The consent is locked first: a withdrawal that comes
--- at the same time waits and takes the token with it, and one that came before refuses the token. A token without
--- scopes allows nothing. The error is that of a foreign key, which this is in all but form.
+-- Refuses a user's token whose scopes the user has not consented to. The consent is locked first: a withdrawal at the
+-- same time waits and then deletes the token, and after an earlier withdrawal the token is refused. A token without
+-- scopes allows nothing and needs no consent. The error is a foreign key's, because the trigger acts like one.
 CREATE OR REPLACE FUNCTION "Oauth_token_has_consent"() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF TG_RELID <> ALL (ARRAY['public."OauthAccessToken"', 'public."OauthRefreshToken"']::regclass[]) THEN
