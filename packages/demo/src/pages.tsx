@@ -39,7 +39,7 @@ const NOTICES: Record<string, string> = {
 const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   invalid_email_or_password:
-    'The address or the password is wrong, or the address is not confirmed yet. If only the confirmation is missing, we have just sent you a new link.',
+    'The address or the password is wrong, or the address is not confirmed yet. If only the confirmation is missing, we have sent you another link.',
   too_many_attempts:
     'Too many wrong passwords. Leave the password empty and press Confirm: you can then choose a new one.',
   invalid_token: 'This link has been used or has expired. If you have used it, just sign in.',
