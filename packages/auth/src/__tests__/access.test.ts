@@ -75,7 +75,7 @@ describe('of every decision', () => {
     )
   })
 
-  test('a denial of the whole denies one’s own, too', () => {
+  test('denying a permission denies its `:own` form, too', () => {
     fc.assert(
       fc.property(session, fc.constantFrom(...PERMISSIONS), resource, (who, base, what) => {
         const { can } = createAccess({
@@ -108,7 +108,7 @@ describe('of every decision', () => {
     )
   })
 
-  test('`:own` never grants what is another’s, by role or by policy', () => {
+  test('`:own` never grants access to another person’s resource, by role or by policy', () => {
     fc.assert(
       fc.property(
         session,
@@ -214,7 +214,7 @@ const OFFICE: Policy[] = [
 const noon = new Date('2026-03-02T12:00:00Z')
 const night = new Date('2026-03-02T23:00:00Z')
 
-test('policies go by time, location, environment, owner and whatever the resource says', () => {
+test('a policy may read time, location, environment, owner and any field of the resource', () => {
   const { can } = createAccess({ policies: OFFICE })
   const [owner, operator] = [member('OWNER'), member('OPERATOR')]
   const germany = { location: { country: 'DE' } }
@@ -231,7 +231,7 @@ test('policies go by time, location, environment, owner and whatever the resourc
   expect(can(operator, 'calls:delete', { ...call, ownerId: 'you' }, { now: noon })).toBe(false)
 })
 
-test('the explanation says which rule it was', () => {
+test('the explanation names the rule that decided', () => {
   const { can } = createAccess({ policies: OFFICE })
   const why = (who: Session | null, may: Permission, what: Resource | null, now = noon) =>
     can(who, may, what, { now, explain: true }).rule
@@ -264,7 +264,7 @@ test('the explanation says which rule it was', () => {
   expect(why(null, 'org:read', null)).toEqual({ kind: 'session' })
 })
 
-test('the clock says what time it is where the caller does not', () => {
+test('the clock gives the time if the caller gives none', () => {
   let now = noon
   const { can } = createAccess({ policies: OFFICE, clock: { now: () => now } })
   expect(can(member('OWNER'), 'calls:delete', call)).toBe(true)
@@ -289,7 +289,7 @@ test('a policy that throws denies if it would deny, and allows nothing', () => {
   expect(allowed.can(member('OWNER'), 'org:read')).toBe(true)
 })
 
-test('a policy that answers with a promise counts against the asker', () => {
+test('a policy that returns a promise denies, and never allows', () => {
   const late = (async () => true) as unknown as Policy['when']
   const deny = createAccess({
     policies: [{ name: 'late', effect: 'deny', permissions: 'all', when: late }],
@@ -301,7 +301,7 @@ test('a policy that answers with a promise counts against the asker', () => {
   expect(allow.can(member('OPERATOR'), 'org:read')).toBe(false)
 })
 
-test('decisions are told to the audit, whose failure changes none of them', async () => {
+test('decisions are reported to the audit function, whose failure changes no decision', async () => {
   const told: AccessRecord[] = []
   const { can } = createAccess({ audit: (record) => told.push(record) })
   can(member('VIEWER'), 'calls:read', call)

@@ -152,7 +152,7 @@ test.each(Object.entries(UNDER_WAY))('promise 5: %s is refused', async (_, prepa
 })
 
 test.each(Object.entries(UNDER_WAY))(
-  'what ended access before %s does not touch it',
+  'an end of access before %s does not affect that request',
   async (_, prepare) => {
     await endAccess(setup.db, person.userId)
     const work = await prepare()
@@ -216,7 +216,7 @@ describe('access ends, with what is under way,', () => {
   })
 })
 
-test('a password is changed over the one that was shown, and over no other', async () => {
+test('a change of password is refused if the password was replaced while the change waited', async () => {
   const { userId, cookie, email } = person
   const hash = (await setup.db.account.findFirstOrThrow({ where: { userId } })).password
   let changing: Promise<Response> | undefined

@@ -100,7 +100,7 @@ const addressed = async (): Promise<string[]> => {
 const bodyFor = (email: string, password: string) => ({ name: 'Eve', email, password })
 
 describe('two requests of a stranger are answered alike', () => {
-  test('and those that take an address are these', async () => {
+  test('the endpoints that take an address are exactly these', async () => {
     expect(await addressed()).toEqual([
       '/request-password-reset',
       '/send-verification-email',
@@ -110,7 +110,7 @@ describe('two requests of a stranger are answered alike', () => {
     ])
   })
 
-  test('whichever two of them follow on each other, with and without the mails between', async () => {
+  test('any two of them in a row, with and without the mails in between', async () => {
     const paths = await addressed()
     for (const first of paths) {
       for (const second of paths) {
@@ -186,27 +186,33 @@ describe('two requests of a stranger are answered alike', () => {
     '/send-verification-email',
     '/sign-in/magic-link',
     '/sign-up/email',
-  ])('to %s by a neighbour of the owner, after strangers have used up its mails', async (path) => {
-    const seen = []
-    for (const kind of KINDS) {
-      const email = await addressOf(kind)
-      const network = `203.0.${made}`
-      const home = { headers: { 'x-forwarded-for': `${network}.5` } }
-      await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, home)
-      for (let n = 0; n < 12; n += 1) await newCaller()(path, bodyFor(email, STRANGERS))
-      const neighbour = { headers: { 'x-forwarded-for': `${network}.77` } }
-      const answers = []
-      for (let n = 0; n < 6; n += 1) {
-        const answer = await auth.post(path, bodyFor(email, STRANGERS), neighbour)
-        answers.push(await seenOf(answer))
+  ])(
+    'to %s from the owner’s network, after strangers have used up the mailbox’s mails',
+    async (path) => {
+      const seen = []
+      for (const kind of KINDS) {
+        const email = await addressOf(kind)
+        const network = `203.0.${made}`
+        const home = { headers: { 'x-forwarded-for': `${network}.5` } }
+        await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, home)
+        for (let n = 0; n < 12; n += 1) await newCaller()(path, bodyFor(email, STRANGERS))
+        const neighbour = { headers: { 'x-forwarded-for': `${network}.77` } }
+        const answers = []
+        for (let n = 0; n < 6; n += 1) {
+          const answer = await auth.post(path, bodyFor(email, STRANGERS), neighbour)
+          answers.push(await seenOf(answer))
+        }
+        seen.push(answers)
+        await auth.settled()
       }
-      seen.push(answers)
-      await auth.settled()
-    }
-    expect(seen[0]?.map((answer) => (answer as unknown[])[0])).toEqual([...Array(5).fill(200), 429])
-    expect(seen[1]).toEqual(seen[0])
-    expect(seen[2]).toEqual(seen[0])
-  })
+      expect(seen[0]?.map((answer) => (answer as unknown[])[0])).toEqual([
+        ...Array(5).fill(200),
+        429,
+      ])
+      expect(seen[1]).toEqual(seen[0])
+      expect(seen[2]).toEqual(seen[0])
+    },
+  )
 
   test('a provider that does not vouch for the address, twice, with a sign-up before', async () => {
     const seen = []
@@ -239,7 +245,7 @@ async function comeFromGitHub(): Promise<string> {
 }
 
 describe('the right password of a sign-up that waits', () => {
-  test('asks for another confirmation, a few times an hour, which the same browser presses', async () => {
+  test('sends another confirmation, a few times an hour, and the same browser can use it', async () => {
     const email = await addressOf('unknown')
     const send = newCaller()
     await send('/sign-up/email', bodyFor(email, STRANGERS))

@@ -65,7 +65,7 @@ async function settled() {
   return { email, userId, cookie }
 }
 
-test('a first sign-in tells nothing, and neither does one from a known network with a known browser', async () => {
+test('no alert for a first sign-in, nor for a known network with a known browser', async () => {
   const email = 'first@example.com'
   const tellsNothing = await subjects(email, async () => {
     await auth.post('/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD })
@@ -79,7 +79,7 @@ test('a first sign-in tells nothing, and neither does one from a known network w
   expect(tellsNothing).toEqual([])
 })
 
-test('a sign-in from another network or with another browser is told, with what is known of it', async () => {
+test('a sign-in from another network or with another browser sends an alert with what is known of it', async () => {
   const { email } = await settled()
   const [mail] = await alerts(email, () => signIn(email, '198.51.100.7', FIREFOX))
   expect(mail?.subject).toBe('New sign-in to your account')
@@ -97,7 +97,7 @@ test('a sign-in from another network or with another browser is told, with what 
   expect(await subjects(email, () => signIn(email, '192.0.2.1', FIREFOX))).toHaveLength(1)
 })
 
-test('of one kind there is one mail in ten minutes, also for many at once and in two processes', async () => {
+test('each kind of alert is mailed once in ten minutes, also for many at once and in two processes', async () => {
   const { email } = await settled()
   const other = createTestAuth({ db: setup.db })
   const many = () =>
@@ -120,7 +120,7 @@ test('of one kind there is one mail in ten minutes, also for many at once and in
   await other.close()
 })
 
-test('a sign-in that failed, or waits for its second factor, tells nothing', async () => {
+test('no alert for a sign-in that failed or waits for its second factor', async () => {
   const { email, cookie } = await settled()
   const enabled = await auth.post('/two-factor/enable', { password: TEST_PASSWORD }, { cookie })
   const { totpURI } = (await enabled.json()) as { totpURI: string }
@@ -134,7 +134,7 @@ test('a sign-in that failed, or waits for its second factor, tells nothing', asy
   expect(await subjects(email, attempts)).toEqual([])
 })
 
-test('ways in that come and go, by passkey and by provider', async () => {
+test('an alert for each passkey and provider that is added or removed', async () => {
   const { email, userId, cookie } = await settled()
   const device = createDevice(auth)
   expect(await subjects(email, () => device.register(cookie))).toEqual([
@@ -155,7 +155,7 @@ test('ways in that come and go, by passkey and by provider', async () => {
   expect(await subjects(email, unlink)).toEqual(['A way to sign in was removed from your account'])
 })
 
-test('the provider that somebody signs up with was not added to anything', async () => {
+test('no alert for the provider that somebody signs up with', async () => {
   expect(await subjects('new-here@example.com', () => byGitHub('new-here@example.com'))).toEqual([])
 })
 
@@ -169,7 +169,7 @@ async function byGitHub(email: string) {
   return auth.handler(auth.request(`${pathname}${search}`, options))
 }
 
-test('a password that is changed, reset, or set by the host', async () => {
+test('an alert for a password that is changed, reset, or set by the host', async () => {
   const { email, userId, cookie } = await settled()
   const change = { currentPassword: TEST_PASSWORD, newPassword: 'a battery of horses' }
   expect(await subjects(email, () => auth.post('/change-password', change, { cookie }))).toEqual([
@@ -192,7 +192,7 @@ test('a password that is changed, reset, or set by the host', async () => {
   expect(await subjects(email, set)).toEqual(['A password was set for your account'])
 })
 
-test('the second factor, on and off, and backup codes made anew', async () => {
+test('an alert for the second factor turned on or off, and for new backup codes', async () => {
   const { email, cookie } = await settled()
   const password = { password: TEST_PASSWORD }
   const { totpURI } = (await (
@@ -212,7 +212,7 @@ test('the second factor, on and off, and backup codes made anew', async () => {
   expect(await subjects(email, off)).toEqual(['Two-factor authentication is off'])
 })
 
-test('a program that is allowed is told by its name, one that is refused is not', async () => {
+test('an alert names a program that the user allows; no alert for a refused program', async () => {
   const { email, cookie } = await settled()
   const { clientId } = await make({
     name: 'Reports',
@@ -230,13 +230,13 @@ test('a program that is allowed is told by its name, one that is refused is not'
   expect(mail?.text).toContain('Reports')
 })
 
-test('an address that nobody has proven is told nothing', async () => {
+test('no alert to an address that nobody has proven', async () => {
   const { email, userId, cookie } = await settled()
   await setup.db.user.update({ where: { id: userId }, data: { emailVerified: false } })
   expect(await subjects(email, () => createDevice(auth).register(cookie))).toEqual([])
 })
 
-test('promise 7: what waits in the queue shows neither address nor network, and nobody waits for it', async () => {
+test('promise 7: a queued alert shows neither address nor network, and no request waits for it', async () => {
   const { email } = await settled()
   const answer = await signIn(email, '192.0.2.1')
   expect(answer.status).toBe(200)

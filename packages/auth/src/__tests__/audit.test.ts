@@ -19,7 +19,7 @@ async function added(work: () => Promise<unknown>) {
   return setup.db.auditLog.findMany({ orderBy: { id: 'asc' }, skip: before })
 }
 
-test('a sign-in, a failed one and a sign-out are there, with ids, network and family', async () => {
+test('a sign-in, a failed sign-in and a sign-out are recorded, with ids, network and browser', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   const signIn = (password: string) => setup.auth.post('/sign-in/email', { email, password }, from)
   expect(await added(() => signIn('not the password'))).toMatchObject([
@@ -41,7 +41,7 @@ test('a sign-in, a failed one and a sign-out are there, with ids, network and fa
   expect(out).toMatchObject([{ action: 'sign_out', userId, actorId: userId, sessionId, ...seen }])
 })
 
-test('a failure of somebody unknown shows no address, and is the same for the same one', async () => {
+test('a failed sign-in with an unknown address is recorded by a hash of the address', async () => {
   const fail = (email: string) =>
     setup.auth.post('/sign-in/email', { email, password: 'not the password' }, from)
   const entries = await added(async () => {
@@ -56,7 +56,7 @@ test('a failure of somebody unknown shows no address, and is the same for the sa
   expect(other).not.toBe(first)
 })
 
-test('a reset asked for and done, and a password changed, are there', async () => {
+test('requesting a reset, resetting and changing a password are recorded', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   const entries = await added(async () => {
     const change = { currentPassword: TEST_PASSWORD, newPassword: 'another password' }
@@ -77,7 +77,7 @@ test('a reset asked for and done, and a password changed, are there', async () =
   ])
 })
 
-test('revoking sessions is there, once it has happened', async () => {
+test('revoking sessions is recorded once it has happened', async () => {
   const { userId, cookie } = await setup.auth.signIn()
   const entries = await added(async () => {
     await setup.auth.post('/revoke-sessions', {})
@@ -91,7 +91,7 @@ test('revoking sessions is there, once it has happened', async () => {
   ])
 })
 
-test('a role given is there with who gave it, to whom, where, and what it was', async () => {
+test('a change of role is recorded with actor, member, organization and former role', async () => {
   const owner = await setup.auth.signIn()
   const member = await setup.auth.signIn()
   const created = await setup.auth.post(
@@ -208,7 +208,7 @@ test('pages neither skip nor repeat an entry while others are added', async () =
   expect((await listAuditLog(setup.db, { userId: 'old', to: new Date() })).entries).toHaveLength(1)
 })
 
-test('who guesses from everywhere locks nobody out of the network they have signed in from', async () => {
+test('guesses from many addresses lock nobody out of a network that they have signed in from', async () => {
   const auth = createTestAuth({ db: setup.db, rateLimit: true })
   const { email } = await setup.auth.signIn()
   const signIn = (address: string, password: string) =>

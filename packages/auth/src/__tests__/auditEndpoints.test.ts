@@ -27,7 +27,7 @@ interface Endpoint {
   options?: { method?: string | string[] }
 }
 
-test('each endpoint of the running handler that is no GET is named once', () => {
+test('each endpoint of the running handler that is not a GET is listed once', () => {
   const endpoints = Object.values(auth.api as unknown as Record<string, Endpoint>)
   const changing = endpoints.flatMap(({ path, options }) =>
     path && [options?.method ?? 'GET'].flat().some((method) => method !== 'GET') ? [path] : [],
@@ -48,7 +48,7 @@ async function added(work: () => Promise<unknown>) {
 }
 const from = () => ({ cookie: boss.cookie, headers: { 'x-forwarded-for': '203.0.113.77' } })
 
-test('what an ADMIN does to a program, by the function and by the endpoints', async () => {
+test('an ADMIN’s changes of a program are recorded, by the function and by the endpoints', async () => {
   const about = (clientId: string) => ({
     userId: boss.userId,
     actorId: boss.userId,
@@ -80,7 +80,7 @@ test('what an ADMIN does to a program, by the function and by the endpoints', as
   }
 })
 
-test('what a user allows a program, and takes back', async () => {
+test('a consent and its withdrawal are recorded', async () => {
   const { userId, cookie } = await auth.signIn()
   const scopes = ['openid', 'offline_access', 'bookings:read']
   const app = { name: 'Phone', scopes, redirectUris: [CALLBACK], isConfidential: false }
@@ -98,7 +98,7 @@ test('what a user allows a program, and takes back', async () => {
   expect(withdrawn).toMatchObject([{ action: 'program_consent_withdrawn', ...about }])
 })
 
-test('what an owner does to an organization', async () => {
+test('an owner’s changes of an organization are recorded', async () => {
   const { userId: actorId } = boss
   const create = await added(() => auth.post('/organization/create', { name: 'Acme' }, from()))
   const { organizationId } = create[0] ?? {}
@@ -125,7 +125,7 @@ test('what an owner does to an organization', async () => {
   expect(await added(remove)).toMatchObject([{ action: 'organization_deleted', ...about }])
 })
 
-test('a member that the host’s own code adds', async () => {
+test('a member that the host’s own code adds is recorded', async () => {
   const { userId } = await auth.signIn()
   const made = await auth.post('/organization/create', { name: 'Acme' }, from())
   const { id: organizationId } = (await made.json()) as { id: string }
@@ -135,7 +135,7 @@ test('a member that the host’s own code adds', async () => {
   ])
 })
 
-test('an invitation that is turned down', async () => {
+test('a declined invitation is recorded', async () => {
   const guest = await auth.signIn()
   const made = await auth.post('/organization/create', { name: 'Acme' }, from())
   const { id: organizationId } = (await made.json()) as { id: string }
@@ -148,7 +148,7 @@ test('an invitation that is turned down', async () => {
   ])
 })
 
-test('a confirmed address, and a changed name', async () => {
+test('a confirmed address and a changed name are recorded', async () => {
   const entries = await added(() => auth.signIn('new@example.com'))
   expect(entries).toMatchObject([
     { action: 'address_confirmed', userId: expect.any(String), actorId: null },
@@ -158,7 +158,7 @@ test('a confirmed address, and a changed name', async () => {
   expect(await added(rename)).toMatchObject([{ action: 'profile_changed', userId: boss.userId }])
 })
 
-test('what is refused changed nothing, and leaves no entry', async () => {
+test('a refused request leaves no entry', async () => {
   const { cookie } = await auth.signIn()
   const client = { client_id: 'unknown', redirect_uris: [CALLBACK] }
   const refused = async () => {

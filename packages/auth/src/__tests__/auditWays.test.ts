@@ -67,7 +67,7 @@ async function enroll(cookie: string) {
   return { cookie: cookiesOf(done), secret, codes: backupCodes }
 }
 
-test('a magic link is one sign-in', async () => {
+test('a magic link is recorded as one sign-in', async () => {
   const { email, userId } = await auth.signIn()
   let cookie = ''
   const entries = await added(async () => {
@@ -79,7 +79,7 @@ test('a magic link is one sign-in', async () => {
   ])
 })
 
-test('a passkey is added, signs in, fails for a known one, and is removed', async () => {
+test('adding, signing in with, failing with and removing a passkey are recorded', async () => {
   const { userId, cookie } = await auth.signIn()
   const device = createDevice(auth)
   const register = () => device.register(cookie)
@@ -103,7 +103,7 @@ test('a passkey is added, signs in, fails for a known one, and is removed', asyn
   expect(await added(remove)).toMatchObject([{ action: 'passkey_removed', userId }])
 })
 
-test('a passkey that asks for nothing is one factor', async () => {
+test('a passkey that does not verify the person is recorded as one factor', async () => {
   const { cookie } = await auth.signIn()
   const device = createDevice(auth, { asks: false })
   expect((await device.register(cookie)).status).toBe(200)
@@ -139,7 +139,7 @@ test.each([
   expect(after.counter).toBe(counter && counter + 1)
 })
 
-test('the second factor is turned on, shown, replaced and turned off', async () => {
+test('turning on, using, replacing and turning off the second factor are recorded', async () => {
   const { userId, email, cookie } = await auth.signIn()
   const own = { userId, actorId: userId }
   let person = {} as Awaited<ReturnType<typeof enroll>>
@@ -194,25 +194,28 @@ test('the second factor is turned on, shown, replaced and turned off', async () 
 test.each([
   ['GitHub', byGitHub, ['account_linked']],
   ['a magic link', byLink, []],
-] as const)('a sign-in by %s counts once its second factor is there', async (_, way, more) => {
-  const { userId, email, cookie } = await auth.signIn()
-  const { codes } = await enroll(cookie)
-  let pending = ''
-  const first = await added(async () => {
-    pending = cookiesOf(await way(email))
-  })
-  expect(actions(first)).toEqual(more)
-  const { id } = await setup.db.session.findFirstOrThrow({ where: { userId, aal: 1 } })
-  const send = (code = '') =>
-    auth.post('/two-factor/verify-backup-code', { code }, { cookie: pending })
-  expect(await added(() => send('wrong'))).toMatchObject([
-    { action: 'second_factor_failed', userId, sessionId: id },
-  ])
-  expect(await added(() => send(codes[0]))).toMatchObject([
-    { action: 'second_factor', userId, detail: { reason: 'backup_code' } },
-    { action: 'sign_in', userId, actorId: userId },
-  ])
-})
+] as const)(
+  'a sign-in by %s is recorded once its second factor was shown',
+  async (_, way, more) => {
+    const { userId, email, cookie } = await auth.signIn()
+    const { codes } = await enroll(cookie)
+    let pending = ''
+    const first = await added(async () => {
+      pending = cookiesOf(await way(email))
+    })
+    expect(actions(first)).toEqual(more)
+    const { id } = await setup.db.session.findFirstOrThrow({ where: { userId, aal: 1 } })
+    const send = (code = '') =>
+      auth.post('/two-factor/verify-backup-code', { code }, { cookie: pending })
+    expect(await added(() => send('wrong'))).toMatchObject([
+      { action: 'second_factor_failed', userId, sessionId: id },
+    ])
+    expect(await added(() => send(codes[0]))).toMatchObject([
+      { action: 'second_factor', userId, detail: { reason: 'backup_code' } },
+      { action: 'sign_in', userId, actorId: userId },
+    ])
+  },
+)
 
 test('a locked second factor is recorded with its reason, a request without a code is not', async () => {
   const { userId, email, cookie } = await auth.signIn()
@@ -232,7 +235,7 @@ test('a locked second factor is recorded with its reason, a request without a co
   expect(await added(nobody)).toEqual([])
 })
 
-test('an account is linked and unlinked', async () => {
+test('linking and unlinking an account are recorded', async () => {
   const { userId, email, cookie } = await auth.signIn()
   expect(await added(() => byGitHub(email))).toMatchObject([
     { action: 'account_linked', userId, actorId: userId, detail: { to: 'github' } },
@@ -248,7 +251,7 @@ test('an account is linked and unlinked', async () => {
   expect(await added(unlink)).toEqual([])
 })
 
-test('what is done with a token whose successor was not seen yet is recorded, too', async () => {
+test('an action with a session token whose successor was not used yet is recorded, too', async () => {
   const { userId, cookie } = await auth.signIn()
   expect((await auth.post('/access/refresh', {}, { cookie })).status).toBe(200)
   const change = { currentPassword: TEST_PASSWORD, newPassword: 'another long password' }
@@ -273,7 +276,7 @@ test('sessions that the host ends for their owner are recorded', async () => {
   expect(await added(unknown)).toEqual([])
 })
 
-test('an organization that is handed over changes two roles', async () => {
+test('handing an organization over records two changes of role', async () => {
   const owner = await auth.signIn()
   const heir = await auth.signIn()
   const created = await auth.post('/organization/create', { name: 'Acme' }, owner)

@@ -159,7 +159,7 @@ test.each([
 })
 
 test.each(['', '=', 'a', '%', '.', '..', '.%00', 'x'.repeat(5_000)])(
-  'a session cookie of %j is nobody’s',
+  'a session cookie of %j signs nobody in',
   async (value) => {
     for (const name of [
       'session_token',
@@ -177,7 +177,7 @@ test.each(['', '=', 'a', '%', '.', '..', '.%00', 'x'.repeat(5_000)])(
   },
 )
 
-test('a megabyte is refused as such, whether or not its length is told', async () => {
+test('a body of a megabyte is a 413, with and without its length in a header', async () => {
   const large = `{"email":"${'x'.repeat(1024 * 1024)}"}`
   const told = await send('/sign-in/email', 'POST', large, 'application/json', '')
   expect(told.status).toBe(413)
@@ -192,7 +192,7 @@ test('a megabyte is refused as such, whether or not its length is told', async (
   expect((await auth.handler(untold)).status).toBe(413)
 })
 
-test('a null character is refused as such, and what only looks like one is not', async () => {
+test('a null character is refused, and text that only looks like one is not', async () => {
   const form = 'application/x-www-form-urlencoded'
   for (const [body, type, status] of [
     [JSON.stringify({ email: 'a@b.example', password: 'a\0b' }), 'application/json', 400],
@@ -209,7 +209,7 @@ test('a null character is refused as such, and what only looks like one is not',
   }
 })
 
-test('a role in the body is not taken', async () => {
+test('a role in the body is ignored', async () => {
   for (const [path, body] of [
     [
       '/sign-up/email',
@@ -232,7 +232,7 @@ test('a role in the body is not taken', async () => {
   if (fresh) expect(fresh).toMatchObject({ emailVerified: false, twoFactorEnabled: false })
 })
 
-test('a reset link is good once, and not for a confirmation or a sign-in', async () => {
+test('a reset link works once, and not for a confirmation or a sign-in', async () => {
   const { email } = await auth.signIn('reset-once@example.com')
   await auth.post('/request-password-reset', { email })
   await auth.settled()
@@ -245,7 +245,7 @@ test('a reset link is good once, and not for a confirmation or a sign-in', async
   expect((await reset()).status).toBe(400)
 })
 
-test('promise 7: of all this no address and no password is in the log', () => {
+test('promise 7: after all of that the log contains no address and no password', () => {
   expect(logger.text).not.toContain('victim@example.com')
   expect(logger.text).not.toContain(TEST_PASSWORD)
 })

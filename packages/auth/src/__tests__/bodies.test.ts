@@ -167,7 +167,7 @@ test.each([
   expect(await outcome(answer)).toEqual([400, 'invalid_request'])
 })
 
-test('of a browser’s name 512 characters are kept', async () => {
+test('512 characters of a browser’s name are stored', async () => {
   const { email, userId } = await setup.auth.signIn()
   const headers = { 'user-agent': 'Mozilla/5.0 '.repeat(500) }
   const answer = await setup.auth.post(
@@ -197,7 +197,7 @@ test('a form of our own with a field twice is refused', async () => {
   expect(chosen.headers.get('location')).toBe('/')
 })
 
-test('no answer is kept, but for the keys and metadata that others look up', async () => {
+test('no answer may be cached, except the keys and metadata that others look up', async () => {
   const { auth } = setup
   const { cookie } = await auth.signIn()
   for (const { path, method } of changing(auth)) {

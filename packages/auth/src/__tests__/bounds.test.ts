@@ -20,7 +20,7 @@ async function owner() {
   return { cookie, userId, organizationId: ((await made.json()) as { id: string }).id }
 }
 
-test('of eight organizations at the same time three are made', async () => {
+test('three of eight organizations that are created at the same time are made', async () => {
   const { auth, db } = setup
   const { cookie, userId } = await auth.signIn()
   const answers = await Promise.all(
@@ -33,7 +33,7 @@ test('of eight organizations at the same time three are made', async () => {
   expect(await db.organization.count()).toBe(3)
 })
 
-test('nobody is made the owner of a fourth, by a hand-over, a role or an invitation', async () => {
+test('nobody becomes the owner of a fourth organization, by a hand-over, a role or an invitation', async () => {
   const { auth, db } = setup
   const rich = await auth.signIn()
   await Promise.all(
@@ -71,7 +71,7 @@ test('nobody is made the owner of a fourth, by a hand-over, a role or an invitat
   expect(await db.member.count({ where: { userId: rich.userId, role: 'OWNER' } })).toBe(3)
 })
 
-test('of eight invitations at the same time four wait; one that is withdrawn or over makes room', async () => {
+test('four of eight invitations at the same time are sent; a withdrawn or expired one makes room', async () => {
   const { auth, db } = setup
   const { cookie, organizationId } = await owner()
   const invite = (email: string, more = {}) =>
@@ -96,7 +96,7 @@ test('of eight invitations at the same time four wait; one that is withdrawn or 
   expect((await invite('sixth@example.com')).status).toBe(200)
 })
 
-test('a fourth session ends the one that was used least recently, also for six at the same time', async () => {
+test('a fourth session ends the session that was used least recently, also for six at the same time', async () => {
   const { auth, db } = setup
   const { email, userId, cookie: first } = await auth.signIn()
   const signIn = async () =>
@@ -117,7 +117,7 @@ test('a fourth session ends the one that was used least recently, also for six a
   expect(await db.session.count({ where: { userId } })).toBe(3)
 })
 
-test('of four passkeys at the same time two are added', async () => {
+test('two of four passkeys at the same time are added', async () => {
   const { auth, db } = setup
   const { cookie, userId } = await auth.signIn()
   const answers = await Promise.all(times(4, () => createDevice(auth).register(cookie)))
@@ -127,7 +127,7 @@ test('of four passkeys at the same time two are added', async () => {
   expect(await db.passkey.count({ where: { userId } })).toBe(2)
 })
 
-test('of four accounts that are linked at the same time one joins the password', async () => {
+test('one of four accounts that are linked at the same time joins the password', async () => {
   const { db } = setup
   const github = await startGitHub()
   const auth = createTestAuth({ db, bounds, github: { ...CLIENT, endpoint: github.endpoint } })

@@ -13,7 +13,7 @@ afterEach(() => vi.restoreAllMocks())
 
 const other = (options: Partial<AuthOptions>) => createTestAuth({ db: setup.db, ...options })
 
-test('a password known from a breach is refused where one is set, and uses nothing up', async () => {
+test('a password known from a breach is refused wherever a password is set, and uses up no link', async () => {
   const auth = other({ breachedPasswords: async (password) => password.startsWith('password') })
   const breached = 'password1234'
   const email = 'breached@example.com'
@@ -37,7 +37,7 @@ test('a password known from a breach is refused where one is set, and uses nothi
 test.each([
   ['fails', async () => Promise.reject(new Error('away'))],
   ['does not answer', () => new Promise<boolean>(() => {})],
-])('a breach check that %s takes the password and says so', async (what, isBreached) => {
+])('a breach check that %s accepts the password and logs a warning', async (what, isBreached) => {
   const logger = createTestLogger()
   const auth = other({ breachedPasswords: isBreached, logger })
   const email = `open-${what.length}@example.com`
@@ -47,7 +47,7 @@ test.each([
   expect(logger.text).not.toContain(TEST_PASSWORD)
 })
 
-test('Have I Been Pwned is told five characters of a hash and no more', async () => {
+test('Have I Been Pwned gets five characters of a hash and no more', async () => {
   const asked: string[] = []
   // SHA-1 of `password1234`.
   const [prefix, suffix] = ['E6B6A', 'FBD6D76BB5D2041542D7D2E3FAC5BB05593']

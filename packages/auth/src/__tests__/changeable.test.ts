@@ -43,7 +43,7 @@ const columns = (columns: Record<string, string>, allowed: string[]) =>
 /** The row without the moment of its last change. */
 const still = <Row extends { updatedAt: Date }>({ updatedAt, ...row }: Row) => row
 
-test('of a user the name and the picture', async () => {
+test('a user can change name and picture only', async () => {
   const { db } = setup
   const { cookie, userId } = await auth.signIn()
   const row = () => db.user.findUniqueOrThrow({ where: { id: userId } }).then(still)
@@ -63,7 +63,7 @@ test('of a user the name and the picture', async () => {
   expect([removed.status, (await row()).image]).toEqual([200, null])
 })
 
-test('at a sign-up the name and the picture, beside address and password', async () => {
+test('a sign-up can set name and picture only, beside address and password', async () => {
   const { db } = setup
   for (const column of columns(Prisma.UserScalarFieldEnum, ['name', 'image', 'email'])) {
     const email = `${column.toLowerCase()}@example.com`
@@ -83,7 +83,7 @@ test('at a sign-up the name and the picture, beside address and password', async
   }
 })
 
-test('of a session nothing', async () => {
+test('no field of a session can be changed', async () => {
   const { db } = setup
   const { cookie, userId } = await auth.signIn()
   const row = () => db.session.findFirstOrThrow({ where: { userId } }).then(still)
@@ -95,7 +95,7 @@ test('of a session nothing', async () => {
   expect(await row()).toEqual(before)
 })
 
-test('of an organization the name, the address, the logo and the metadata', async () => {
+test('an organization’s name, slug, logo and metadata can be changed, and nothing else', async () => {
   const { db } = setup
   const { cookie } = await auth.signIn()
   const extra = { id: 'chosen', createdAt: VALUES.createdAt, role: 'OWNER', members: [] }
@@ -114,7 +114,7 @@ test('of an organization the name, the address, the logo and the metadata', asyn
   ])
 })
 
-test('of a member the role, of a passkey the name', async () => {
+test('a member’s role and a passkey’s name can be changed, and nothing else', async () => {
   const { db } = setup
   const { cookie, userId } = await auth.signIn()
   const guest = await auth.signIn()
@@ -172,29 +172,32 @@ const NO_PICTURES = [
   '',
 ]
 
-test.each(NO_PICTURES)('%j is no picture of a user, nor an organization’s logo', async (url) => {
-  const { db } = setup
-  const { cookie, userId } = await auth.signIn()
-  const made = await auth.post('/organization/create', { name: 'Acme' }, { cookie })
-  const { id } = (await made.json()) as { id: string }
-  const email = `pictured-${userId.toLowerCase()}@example.com`
-  for (const [path, body] of [
-    ['/update-user', { image: url }],
-    ['/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD, image: url }],
-    ['/organization/create', { name: 'Logo', logo: url }],
-    ['/organization/update', { organizationId: id, data: { logo: url } }],
-  ] as const) {
-    const answer = await auth.post(path, body, { cookie })
-    expect([path, answer.status, await answer.json()]).toMatchObject([
-      path,
-      400,
-      { code: 'invalid_request' },
-    ])
-  }
-  expect(await db.user.findUnique({ where: { id: userId } })).toMatchObject({ image: null })
-  expect(await db.user.count({ where: { email } })).toBe(0)
-  expect(await db.organization.count({ where: { logo: url } })).toBe(0)
-})
+test.each(NO_PICTURES)(
+  '%j is refused as a user’s picture and as an organization’s logo',
+  async (url) => {
+    const { db } = setup
+    const { cookie, userId } = await auth.signIn()
+    const made = await auth.post('/organization/create', { name: 'Acme' }, { cookie })
+    const { id } = (await made.json()) as { id: string }
+    const email = `pictured-${userId.toLowerCase()}@example.com`
+    for (const [path, body] of [
+      ['/update-user', { image: url }],
+      ['/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD, image: url }],
+      ['/organization/create', { name: 'Logo', logo: url }],
+      ['/organization/update', { organizationId: id, data: { logo: url } }],
+    ] as const) {
+      const answer = await auth.post(path, body, { cookie })
+      expect([path, answer.status, await answer.json()]).toMatchObject([
+        path,
+        400,
+        { code: 'invalid_request' },
+      ])
+    }
+    expect(await db.user.findUnique({ where: { id: userId } })).toMatchObject({ image: null })
+    expect(await db.user.count({ where: { email } })).toBe(0)
+    expect(await db.organization.count({ where: { logo: url } })).toBe(0)
+  },
+)
 
 /** Signs in by the provider, which tells this of its user. */
 async function byProvider(profile: Issuer['profile']): Promise<Response> {
@@ -210,7 +213,7 @@ test.each([
   ['http://cdn.example.com/a.png', null],
   ['data:image/png;base64,AAAA', null],
   ['javascript:alert(1)', null],
-])('a provider’s picture %j is kept as %j, and its user comes in', async (picture, kept) => {
+])('a provider’s picture %j is stored as %j, and its user is signed in', async (picture, kept) => {
   const sub = `pictured-${picture.length}`
   const email = `${sub}@example.com`
   const answer = await byProvider({ sub, email, email_verified: true, name: 'Ada', picture })
@@ -225,7 +228,7 @@ test.each([
   ['an address', { email: 7 }],
   ['a list of addresses', { email: ['ada@example.com'] }],
   ['an address in an object', { email: { address: 'ada@example.com' } }],
-])('a provider’s nonsense for %s is no error of ours', async (what, told) => {
+])('a provider’s nonsense for %s is not a 500', async (what, told) => {
   const sub = `nonsense-${what.replaceAll(' ', '-')}`
   const user = { sub, email: `${sub}@example.com`, email_verified: true, name: 'Ada' }
   const answer = await byProvider({ ...user, ...told })

@@ -87,7 +87,7 @@ const BESIDE: [string, () => Promise<string>][] = [
 ]
 
 describe.each(KINDS)('%s', (kind) => {
-  test.each(BESIDE)('a code that was used is not good again beside %s', async (_, beside) => {
+  test.each(BESIDE)('a used code does not work again beside %s', async (_, beside) => {
     const extra = await beside()
     const ways = [await challengeOf(ada), await byLink(setup.auth, ada.email), '']
     const code = await goodCode(kind)
@@ -101,7 +101,7 @@ describe.each(KINDS)('%s', (kind) => {
     }
   })
 
-  test('of all who send a code at the same time, by sign-ins and sessions alike, one gets in', async () => {
+  test('one of many requests with the same code at the same time succeeds, by sign-ins and sessions alike', async () => {
     const session = await signedIn(ada)
     const cookies = [
       await challengeOf(ada),
@@ -119,7 +119,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(codes.filter((each) => each === used)).toHaveLength(5)
   })
 
-  test('a wrong code takes nothing from a right one that is sent at the same time', async () => {
+  test('a wrong code does not spoil a right code that is sent at the same time', async () => {
     const waiting = [await challengeOf(ada), await challengeOf(ada)]
     const code = await goodCode(kind)
     const answers = await Promise.all([
@@ -130,7 +130,7 @@ describe.each(KINDS)('%s', (kind) => {
   })
 })
 
-test('two backup codes at the same time are both good', async () => {
+test('two backup codes at the same time both work', async () => {
   const waiting = await Promise.all([1, 2].map(() => challengeOf(ada)))
   const before = codesLeft
   const answers = await Promise.all(
@@ -142,7 +142,7 @@ test('two backup codes at the same time are both good', async () => {
   expect(JSON.parse(row.backupCodes)).toHaveLength(before - 2)
 })
 
-test('nothing of a person’s second factor is counted for a code that another one sends', async () => {
+test('a code that another person sends is not used up and does not count as a try of its owner', async () => {
   const code = await codeOf(bob.secret)
   expect((await send('totp', code, await signedIn(ada))).status).toBe(401)
   const row = await setup.db.twoFactor.findUniqueOrThrow({ where: { userId: bob.userId } })
@@ -198,14 +198,14 @@ test.each([
   expect((await send('backup-code', code, pending[1] as string)).status).toBe(401)
 })
 
-test('codes of a sheet cannot be read wrongly, and none is like another', () => {
+test('backup codes contain no letters that are easily confused, and all differ', () => {
   for (const code of bob.backupCodes) {
     expect(code).toMatch(/^[0-9a-hjkmnp-tv-z]{5}-[0-9a-hjkmnp-tv-z]{5}$/)
   }
   expect(new Set(bob.backupCodes.map(backupCodeOf)).size).toBe(10)
 })
 
-test('what is no code is refused, and is no error', async () => {
+test('text that is not a code is refused, and is not a 500', async () => {
   const cookie = await byLink(setup.auth, ada.email)
   for (const text of [
     '',
@@ -233,7 +233,7 @@ test('digits of any script are read by their value', () => {
   expect(totpOf('𝟘𝟙𝟚𝟛𝟜𝟡')).toBe('012349')
 })
 
-test('a code of one instance is used up on another, too', async () => {
+test('a code that was used on one instance is used up on another, too', async () => {
   const other = createTestAuth({ db: setup.db, twoFactor: true })
   const code = await codeOf(ada.secret)
   const cookies = [await challengeOf(ada), await byPassword(other, ada.email)]

@@ -87,14 +87,14 @@ test('another browser confirms with the password of the sign-up', async () => {
   expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
 })
 
-test('another browser that gives no password proves the address and nothing else', async () => {
+test('another browser without the password proves the address and nothing else', async () => {
   const email = 'nothing-typed@example.com'
   const { token } = await signUp(email, SQUATTER, 'Mallory')
   await expectBare(email, await confirm(token, '', ''))
   expect(await signIn(email, SQUATTER)).toBe(401)
 })
 
-test('a wrong password leaves the link as it is; five of them leave it without passwords', async () => {
+test('a wrong password does not use up the link; after five the link accepts no password', async () => {
   const email = 'guessed@example.com'
   const { token } = await signUp(email, SQUATTER)
   const guesses = await Promise.all(
@@ -109,7 +109,7 @@ test('a wrong password leaves the link as it is; five of them leave it without p
   await expectBare(email, await confirm(token))
 })
 
-test('pressing the wrong of two mails hands nothing over, wherever it is pressed', async () => {
+test('pressing the button in the wrong one of two mails gives nothing away, in any browser', async () => {
   for (const where of ['own browser', 'elsewhere', 'elsewhere with a password']) {
     const email = `two-mails-${where.length}@example.com`
     const theirs = await signUp(email, SQUATTER, 'Mallory')
@@ -143,7 +143,7 @@ test('the first of two who sign up is not bothered by the second', async () => {
   expect(await userOf(email)).toMatchObject({ name: 'Owner', image: `${IMAGE}?Owner` })
 })
 
-test('a link that is asked for again brings no password of somebody else', async () => {
+test('a link that was requested again does not bring somebody else’s password', async () => {
   const email = 'again@example.com'
   const theirs = await signUp(email, SQUATTER, 'Mallory')
   // Asked for by the owner, or by the squatter, and pressed by the owner.
@@ -152,7 +152,7 @@ test('a link that is asked for again brings no password of somebody else', async
   expect(await signIn(email, SQUATTER)).toBe(401)
 })
 
-test('a link that is asked for again confirms the sign-up of the same browser, or by its password', async () => {
+test('a link that was requested again confirms the sign-up of the same browser, or by its password', async () => {
   const begun = await signUp('again-here@example.com')
   const again = await sendAgain('again-here@example.com', begun.cookie)
   expect((await confirm(again, begun.cookie)).status).toBe(200)
@@ -171,7 +171,7 @@ test('a link that is asked for again confirms the sign-up of the same browser, o
   }
 })
 
-test('the cookie of a sign-up is good for that one, for a day, and not for its name alone', async () => {
+test('the cookie of a sign-up works with its signature, for that sign-up only, and for a day', async () => {
   const other = await signUp('other-person@example.com', SQUATTER)
   const email = 'bound@example.com'
   const { token, cookie } = await signUp(email)
@@ -202,7 +202,7 @@ test('the cookie of a sign-up is good for that one, for a day, and not for its n
   await expectBare(email, await confirm(token, cookie))
 })
 
-test('the page behind the mail knows what to ask for', async () => {
+test('the page behind the mail knows whether to ask for a password', async () => {
   const { token, cookie } = await signUp('asked@example.com')
   const state = (asked: string, with_ = cookie) =>
     auth.confirmation(auth.request('/verify-email', { cookie: with_ }), asked)
@@ -255,7 +255,7 @@ async function comeBack(): Promise<string> {
   return cookiesOf(answer)
 }
 
-test('a provider’s account comes along in the browser that brought it, and in no other', async () => {
+test('a provider’s account is kept in the browser that brought it, and in no other', async () => {
   const mine = 'unvouched@example.com'
   const cookie = await comeUnproven(mine)
   expect(cookie).toMatch(new RegExp(`^${SIGN_UP_COOKIE}=[^;]+$`))
@@ -269,7 +269,7 @@ test('a provider’s account comes along in the browser that brought it, and in 
   expect(await comeBack()).not.toContain('session_token')
 })
 
-test('somebody’s password and somebody else’s provider: only what the browser brought stays', async () => {
+test('with one person’s password and another’s provider, only the one of the confirming browser stays', async () => {
   const email = 'mixed@example.com'
   await comeUnproven(email)
   const owners = await signUp(email)
@@ -278,7 +278,7 @@ test('somebody’s password and somebody else’s provider: only what the browse
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
 })
 
-test('of several who press at once with and without the cookie one is answered', async () => {
+test('one of several confirmations at once, with and without the cookie, succeeds', async () => {
   const email = 'at-once@example.com'
   const { token, cookie } = await signUp(email)
   const answers = await Promise.all([

@@ -143,17 +143,20 @@ beforeAll(async () => {
   admin = administrator.cookie
 })
 
-test.each(Object.keys(REQUESTS))('%s of more people at once than connections', async (what) => {
-  const sends: Send[] = []
-  for (let n = 0; n < AT_ONCE; n += 1)
-    sends.push(await (REQUESTS[what] as (p: Person) => Promise<Send>)(await person()))
-  await db.user.count()
-  // Transactions that wait for each other are given up in the end, and answered otherwise.
-  const answers = await Promise.all(sends.map((send) => send()))
-  expect(answers.map(({ status }) => status)).toEqual(Array(AT_ONCE).fill(200))
-})
+test.each(Object.keys(REQUESTS))(
+  '%s of more people at once than there are connections',
+  async (what) => {
+    const sends: Send[] = []
+    for (let n = 0; n < AT_ONCE; n += 1)
+      sends.push(await (REQUESTS[what] as (p: Person) => Promise<Send>)(await person()))
+    await db.user.count()
+    // Transactions that wait for each other are given up in the end, and answered otherwise.
+    const answers = await Promise.all(sends.map((send) => send()))
+    expect(answers.map(({ status }) => status)).toEqual(Array(AT_ONCE).fill(200))
+  },
+)
 
-test('mails of more people at once than connections', async () => {
+test('mails to more people at once than there are connections', async () => {
   const people = []
   for (let n = 0; n < AT_ONCE; n += 1) people.push(await person())
   await Promise.all(people.map(({ email }) => auth.post('/request-password-reset', { email })))

@@ -52,7 +52,7 @@ test.each([
   ['with a refresh token', SCOPES.join(' '), RESOURCE],
   ['for five minutes only', 'openid bookings:read', RESOURCE],
   ['of a program that names no resource', SCOPES.join(' '), ''],
-])('a code %s is worth nothing once the consent is withdrawn', async (_, scope, resource) => {
+])('a code %s does not work once the consent is withdrawn', async (_, scope, resource) => {
   const user = await setup.auth.signIn()
   const { resource: asked, ...code } = await codeFor(user.cookie, scope)
   await withdraw(user)
@@ -63,7 +63,7 @@ test.each([
   expect(await setup.db.oauthAccessToken.count({ where: { userId: user.userId } })).toBe(0)
 })
 
-test('nor is it good under the next consent', async () => {
+test('nor does it work under the next consent', async () => {
   const user = await setup.auth.signIn()
   const code = await codeFor(user.cookie)
   await withdraw(user)
@@ -74,7 +74,7 @@ test('nor is it good under the next consent', async () => {
 test.each([
   ['with a refresh token', SCOPES.join(' ')],
   ['for five minutes only', 'openid bookings:write'],
-])('a code %s is worth nothing once a scope of it is taken out', async (_, scope) => {
+])('a code %s does not work once the consent lacks one of its scopes', async (_, scope) => {
   const user = await setup.auth.signIn()
   const code = await codeFor(user.cookie, scope)
   await narrow(user, ['openid', 'bookings:read'])
@@ -82,7 +82,7 @@ test.each([
   expect(await tokensOf(user.userId)).toBe(0)
 })
 
-test('a scope that is taken out ends the refresh tokens that had it, and no others', async () => {
+test('removing a scope from a consent ends the refresh tokens with that scope, and no others', async () => {
   const user = await setup.auth.signIn()
   const wide = await programs.token(await codeFor(user.cookie))
   const slim = await programs.token(
@@ -95,7 +95,7 @@ test('a scope that is taken out ends the refresh tokens that had it, and no othe
 })
 
 test.each(['exchange', 'refresh'])(
-  'a consent that is withdrawn during the %s takes the tokens with it',
+  'withdrawing a consent during the %s ends its tokens, too',
   async (what) => {
     const user = await setup.auth.signIn()
     const code = await codeFor(user.cookie)
@@ -117,7 +117,7 @@ test.each(['exchange', 'refresh'])(
 )
 
 test.each(['exchange', 'refresh'])(
-  'a consent that is being withdrawn when the %s comes gives nothing',
+  'the %s gives no token while the consent is being withdrawn',
   async (what) => {
     const user = await setup.auth.signIn()
     const code = await codeFor(user.cookie)
@@ -143,7 +143,7 @@ test('two consents that two requests wrote at once are withdrawn as one', async 
   expect((await programs.refresh(clientId, refresh_token)).status).toBe(400)
 })
 
-test('the database has no token beyond a consent, whoever writes it', async () => {
+test('the database refuses a token beyond a consent, whoever writes it', async () => {
   const { userId, cookie } = await setup.auth.signIn()
   await programs.token(await codeFor(cookie, 'openid offline_access'))
   const token = {
@@ -161,7 +161,7 @@ test('the database has no token beyond a consent, whoever writes it', async () =
   await expect(widen).rejects.toMatchObject({ code: 'P2003' })
 })
 
-test('a program that asks nobody needs no consent', async () => {
+test('a program that skips consent needs none', async () => {
   const user = await setup.auth.signIn()
   await setup.db.oauthClient.update({ where: { clientId }, data: { skipConsent: true } })
   const tokens = await programs.token(await codeFor(user.cookie))

@@ -75,7 +75,7 @@ test('a changed password keeps the second factor, the organization and the age, 
   expect(pending).toBeNull()
 })
 
-test('who has no second factor has none after it either', async () => {
+test('without a second factor there is none after the change either', async () => {
   const { cookie, userId } = await auth.signIn()
   const body = { currentPassword: TEST_PASSWORD, newPassword: NEW }
   const answer = await auth.post('/change-password', body, { cookie })
@@ -157,13 +157,13 @@ test('a sign-in that waits for its code ends with the password that began it', a
   expect(await byCode(await byPassword(auth, email))).toBe(200)
 })
 
-test('a passkey that is added with a session of its own keeps both', async () => {
+test('adding a passkey that signs in at once keeps second factor and organization', async () => {
   const person = await member()
   const answer = await createDevice(auth).register(person.cookie, { createSession: true })
   await expectContinued(person, answer)
 })
 
-test('a passkey that is added without one changes nothing about the session', async () => {
+test('adding a passkey that does not sign in changes nothing about the session', async () => {
   const person = await member()
   expect((await createDevice(auth).register(person.cookie)).status).toBe(200)
   expect(await sessionOf(person.cookie)).toEqual(person.before)
@@ -176,7 +176,7 @@ test('turning the second factor off keeps the organization and the age', async (
   await expectContinued(person, answer, 'aal1')
 })
 
-test('a provider that is linked changes nothing about the session', async () => {
+test('linking a provider changes nothing about the session', async () => {
   const person = await member()
   github.profile = { id: 7, email: person.email, verified: true }
   const body = { provider: 'github', callbackURL: '/settings' }
@@ -192,7 +192,7 @@ test('a provider that is linked changes nothing about the session', async () => 
   expect(await sessionOf(person.cookie)).toEqual(person.before)
 })
 
-test('a first password changes nothing about the session', async () => {
+test('setting a first password changes nothing about the session', async () => {
   const person = await member()
   await setup.db.account.deleteMany({ where: { userId: person.userId } })
   const { headers } = auth.request('/', { cookie: person.cookie })
@@ -202,7 +202,7 @@ test('a first password changes nothing about the session', async () => {
   await expect(short).rejects.toMatchObject({ body: { code: 'password_too_short' } })
 })
 
-test('a reset ends the session of who is signed in, and what follows is a new sign-in', async () => {
+test('a reset ends the session of the signed-in person, who then signs in anew', async () => {
   const person = await member()
   await auth.post('/request-password-reset', { email: person.email }, { cookie: person.cookie })
   await auth.settled()
@@ -220,7 +220,7 @@ test('a reset ends the session of who is signed in, and what follows is a new si
   expect(session?.expiresAt.getTime()).toBeGreaterThan(person.before?.expiresAt.getTime() ?? 0)
 })
 
-test('nothing is taken over from the session of another person', async () => {
+test('the session of another person hands nothing on', async () => {
   const person = await member()
   const other = await auth.signIn()
   const answer = await auth.post(

@@ -69,7 +69,7 @@ test('an account is deleted thirty days after its owner asked, and the host is t
   )
 })
 
-test('the job runs each hour, and mails that it is done', async () => {
+test('the job runs each hour, and mails that the account is deleted', async () => {
   const who = await person()
   await remove(who.cookie)
   await setup.db.userDeletion.update({
@@ -96,7 +96,7 @@ test('the answer to a deletion takes both cookies away', async () => {
   }
 })
 
-test('a sign-in in the days between says so on every way, and the person can cancel it', async () => {
+test('a sign-in before the deletion mentions it, by every way in, and the person can cancel it', async () => {
   const { email, userId, cookie } = await setup.auth.signIn()
   await remove(cookie)
   const answer = await signIn(email)
@@ -127,7 +127,7 @@ test('a sign-in in the days between says so on every way, and the person can can
   expect(await (await signIn(email)).json()).not.toHaveProperty('deletionDueAt')
 })
 
-test('who is asked: the password, or a recent sign-in; and never without the second factor', async () => {
+test('a deletion needs the password or a recent sign-in, and always the second factor', async () => {
   const who = await person()
   expect((await remove('')).status).toBe(401)
   const wrong = await bodyOf(await remove(who.cookie, { password: 'wrong horse battery' }))
@@ -147,7 +147,7 @@ test('who is asked: the password, or a recent sign-in; and never without the sec
   expect(await setup.db.userDeletion.count({ where: { userId: who.userId } })).toBe(0)
 })
 
-test('an only owner hands the organizations over or deletes them first; the answer names them', async () => {
+test('an only owner has to hand over or delete the organizations first; the answer names them', async () => {
   const first = await found()
   const { owner } = first
   const { body: second } = await act(owner, 'create', { name: 'Second' })
@@ -165,7 +165,7 @@ test('an only owner hands the organizations over or deletes them first; the answ
   expect((await remove(owner.cookie)).status).toBe(200)
 })
 
-test('who becomes an only owner meanwhile is told once, waits, and goes once it is handed over', async () => {
+test('a person who becomes an only owner meanwhile gets one mail, and is deleted after handing over', async () => {
   const { organizationId, owner } = await found()
   const partner = await join(organizationId, 'OWNER')
   expect((await remove(partner.cookie)).status).toBe(200)
@@ -188,7 +188,7 @@ test('who becomes an only owner meanwhile is told once, waits, and goes once it 
   expect(await isThere(partner.userId)).toBe(false)
 })
 
-test('asked twice the first day stands, also at the same time, and one mail is sent', async () => {
+test('a second request keeps the first day, also at the same time, and one mail is sent', async () => {
   const who = await person()
   const answers = await Promise.all([remove(who.cookie), remove(who.cookie)])
   const days = await Promise.all(answers.map(async (answer) => (await bodyOf(answer))[1]))
@@ -241,7 +241,7 @@ async function overtaken(userId: string, work: () => Promise<Response>): Promise
   return answer as Promise<Response>
 }
 
-test('a sign-in that the deletion overtakes is a 409, an invitation that it overtakes a 401', async () => {
+test('the deletion overtakes a sign-in (409) and an invitation (401)', async () => {
   const first = await person()
   const late = await bodyOf(await overtaken(first.userId, () => signIn(first.email)))
   expect(late).toMatchObject([409, { code: 'conflict' }])
@@ -279,7 +279,7 @@ test('accepting an invitation and deleting the account at the same time leave bo
   }
 })
 
-test('an owner who leaves while the other deletes the account: one of them stays', async () => {
+test('if one of two owners leaves while the other deletes the account, one of them stays', async () => {
   const { organizationId, owner } = await found()
   const partner = await join(organizationId, 'OWNER')
   const [left, removed] = await Promise.all([
@@ -293,7 +293,7 @@ test('an owner who leaves while the other deletes the account: one of them stays
   expect(await setup.db.member.count({ where: owners })).toBe(1)
 })
 
-test('cancelling while the job is at it ends one way or the other', async () => {
+test('cancelling while the job runs either keeps or deletes the account', async () => {
   const who = await person()
   await remove(who.cookie)
   const again = cookiesOf(await signIn(who.email))
@@ -305,7 +305,7 @@ test('cancelling while the job is at it ends one way or the other', async () => 
   expect([200, 401]).toContain(answer.status)
 })
 
-test('one deletion that fails holds up no other', async () => {
+test('a deletion that fails does not hold up others', async () => {
   await due(31)
   const people: Person[] = []
   for (let n = 0; n < 3; n += 1) people.push(await person())
@@ -340,7 +340,7 @@ test('a host deletes a user by id, but not an only owner', async () => {
   await setup.auth.deleteUser('never-was')
 })
 
-test('Better Auth’s own link that deletes is off, and the days have limits', async () => {
+test('Better Auth’s own deletion link is off, and the days of grace have limits', async () => {
   const { cookie } = await person()
   const req = setup.auth.request('/api/auth/delete-user/callback?token=x', { cookie })
   expect((await setup.auth.handler(req)).status).toBe(404)

@@ -91,7 +91,7 @@ test('a changed role reaches another process within a second, and nobody is sign
   expect(await elsewhere(next)).toMatchObject({ userId, role: 'ADMIN' })
 })
 
-test('a lost connection is replaced, and meanwhile the row is read', async () => {
+test('a lost connection is replaced, and meanwhile the session’s row is read', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await isKnown(cookie)
   const ended = await setup.db.$queryRaw<unknown[]>`
@@ -127,7 +127,7 @@ test('promise 5: a process that starts later knows what has ended before', async
   later.close()
 })
 
-test('where nothing can be heard each session is read from its row', async () => {
+test('where revocations cannot be read, each session is read from its row', async () => {
   const deaf = createTestAuth({
     db: setup.db,
     listenUrl: `postgresql://nobody@127.0.0.1:${await freePort()}/nothing`,
@@ -142,7 +142,7 @@ test('where nothing can be heard each session is read from its row', async () =>
   deaf.close()
 })
 
-test('with its denials heard a process asks the database nothing', async () => {
+test('a process that has read the denials checks a session without the database', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   let queries = 0
   const db = new Proxy(setup.db, {
@@ -163,7 +163,7 @@ test('with its denials heard a process asks the database nothing', async () => {
   auth.close()
 })
 
-test('a password reset denies what it ends', async () => {
+test('a password reset denies the tokens of the sessions that it ends', async () => {
   const { email, cookie } = await setup.auth.signIn()
   const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
   await setup.auth.post('/request-password-reset', { email })
@@ -174,7 +174,7 @@ test('a password reset denies what it ends', async () => {
   expect(await setup.auth.getSession(setup.auth.request('/', { cookie }))).toBeNull()
 })
 
-test('a removed member and one with another role are denied, whoever did it', async () => {
+test('tokens of a member who is removed or gets another role are denied, whoever made the change', async () => {
   const owner = await setup.auth.signIn()
   const member = await setup.auth.signIn()
   const created = await setup.auth.post(
@@ -265,7 +265,7 @@ test.each<[string, (userId: string) => Promise<unknown>, object | null]>([
     null,
   ],
 ])(
-  'promise 5: the access token of a session %s says no more than its row',
+  'promise 5: the access token of a session %s grants no more than its row',
   async (_, lower, left) => {
     const { userId, cookie } = await setup.auth.signIn()
     await setup.db.session.updateMany({ where: { userId }, data: { aal: 2 } })
@@ -283,7 +283,7 @@ test.each<[string, (userId: string) => Promise<unknown>, object | null]>([
   },
 )
 
-test('what is rolled back denies nothing, and all that a statement ends is denied', async () => {
+test('a rolled-back change denies nothing, and a statement denies all sessions that it ends', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   await setup.auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
   const sessions = await setup.db.session.findMany({ where: { userId } })
@@ -301,7 +301,7 @@ test('what is rolled back denies nothing, and all that a statement ends is denie
   expect([ids.length, await denied()]).toEqual([2, 2])
 })
 
-test('denials that no token is old enough for are removed by the next', async () => {
+test('denials older than any token are deleted by the next denial', async () => {
   const { userId } = await setup.auth.signIn()
   const subject = `old-${userId}`
   const seconds = Math.floor(Date.now() / 1000)
@@ -312,7 +312,7 @@ test('denials that no token is old enough for are removed by the next', async ()
   expect(await denials(subject)).toBe(1)
 })
 
-test('a token does not wait in a circle with a transaction that goes on from the member to the session', async () => {
+test('signing a token does not deadlock with a transaction that locks the member and then the session', async () => {
   const { userId, cookie } = await setup.auth.signIn()
   const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
   const organization = { name: 'Acme', slug: `circle-${userId}` }
@@ -343,7 +343,7 @@ async function secondOf(db: Pick<typeof setup.db, '$queryRaw'>): Promise<number>
 test.each([
   ['User', { organization: false }],
   ['Member', { organization: true }],
-])('a token signed while a role of %s is being changed waits for it', async (_, where) => {
+])('signing a token waits while a role of %s is being changed', async (_, where) => {
   const { userId, cookie } = await setup.auth.signIn()
   const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
   if (where.organization) {

@@ -78,7 +78,7 @@ test('a header of 64 KiB takes no longer than a short one, whatever it repeats',
   expect(performance.now() - started).toBeLessThan(5_000)
 })
 
-test('the audit log keeps the browser alone', () => {
+test('the audit log stores only the browser’s family', () => {
   expect(familyOf(`${WINDOWS} ${KIT} Chrome/131.0.0.0 Safari/537.36 Edg/131.0.0.0`)).toBe('Edge')
   expect(familyOf('Acme-Sync/2.1')).toBe('other')
 })

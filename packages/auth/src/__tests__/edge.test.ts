@@ -26,7 +26,7 @@ test('the public keys are public only', () => {
   }
 })
 
-test('the edge says of a session what Node says, from the cookie or as a bearer token', async () => {
+test('the edge reads the same session as Node, from the cookie or a bearer token', async () => {
   const { cookie } = await setup.auth.signIn()
   const { expiresAt: _, ...inNode } = await setup.auth.requireAuth(
     setup.auth.request('/', { cookie }),
@@ -44,7 +44,7 @@ test('a new access token is minted when the session is asked for', async () => {
   expect(answer.headers.getSetCookie().join()).toContain(`${ACCESS_COOKIE}=ey`)
 })
 
-test('promise 5: nothing but our own unexpired token for this host is taken', async () => {
+test('promise 5: only our own unexpired token for this host is accepted', async () => {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const own = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] }
   const guards = createEdge({ baseURL: TEST_ORIGIN, jwks: own })

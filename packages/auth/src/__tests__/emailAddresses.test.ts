@@ -19,7 +19,7 @@ const ADDRESSES = [
   [' blank@example.com ', 'blank@example.com'],
 ] as const
 
-test.each(ADDRESSES)('%j signs up, and in by every way', async (typed, email) => {
+test.each(ADDRESSES)('%j signs up, and signs in by every way', async (typed, email) => {
   const { auth, db } = setup
   const body = { name: ' ', email: typed, password: TEST_PASSWORD }
   for (const name of ['Ada', 'Again']) {
@@ -50,7 +50,7 @@ test.each(ADDRESSES)('%j signs up, and in by every way', async (typed, email) =>
   expect(await db.user.count({ where: { email: { contains: 'invalid' } } })).toBe(0)
 })
 
-test('a link signs up an address in another script', async () => {
+test('a magic link signs up an address in another script', async () => {
   const { auth, db } = setup
   await auth.post('/sign-in/magic-link', { email: 'neu&neu@köln.example' })
   await auth.settled()
@@ -105,7 +105,7 @@ test('an invitation to an address in another script is for its owner, and is not
   expect([removed.status, await db.member.count({ where: { organizationId } })]).toEqual([200, 1])
 })
 
-test('nobody is somebody else by the name that Better Auth is given for an address', async () => {
+test('the stand-in address for Better Auth never matches another person', async () => {
   const { auth, db } = setup
   const { email } = await auth.signIn('odd&victim@example.com')
   const name = `${Buffer.from(email).toString('hex')}@address.tollgate.invalid`

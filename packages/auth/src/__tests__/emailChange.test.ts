@@ -64,7 +64,7 @@ async function changed() {
   }
 }
 
-test('the new address confirms, the old one is told twice, and the host and the audit log once', async () => {
+test('the new address confirms, the old address gets two mails, and the change is recorded and reported once', async () => {
   const { cookie, email: old, userId } = await setup.auth.signIn()
   const email = newAddress()
   expect((await ask(cookie, email)).status).toBe(200)
@@ -95,7 +95,7 @@ test('the new address confirms, the old one is told twice, and the host and the 
   expect(await codeIn(await confirm(cookie, token))).toBe('invalid_token')
 })
 
-test('the mail to the new address greets nobody and repeats nothing of the account', async () => {
+test('the mail to the new address contains no name and nothing else of the account', async () => {
   const { cookie, userId, email: old } = await setup.auth.signIn()
   await setup.db.user.update({ where: { id: userId }, data: { name: 'Win at evil.example' } })
   await ask(cookie, newAddress())
@@ -119,7 +119,7 @@ test('a queued mail shows neither address nor link', async () => {
   await setup.auth.settled()
 })
 
-test('who is asked: the password, or a sign-in of the last quarter of an hour', async () => {
+test('a change needs the password, or a sign-in within the last quarter of an hour', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await age(userId, 16 * 60_000)
   const stale = await ask(cookie, newAddress())
@@ -134,7 +134,7 @@ test('who is asked: the password, or a sign-in of the last quarter of an hour', 
   expect((await ask(cookie, newAddress(), { password: TEST_PASSWORD })).status).toBe(200)
 })
 
-test('nobody, and a session that lacks its second factor, changes nothing', async () => {
+test('a request without a session, or without its second factor, changes nothing', async () => {
   const anonymous = await setup.auth.post('/change-email', { newEmail: newAddress() })
   expect(anonymous.status).toBe(401)
   const { cookie, userId } = await setup.auth.signIn()
@@ -145,7 +145,7 @@ test('nobody, and a session that lacks its second factor, changes nothing', asyn
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(0)
 })
 
-test('what is no address, and a body that is none, is a 400 that changes nothing', async () => {
+test('text that is not an address, and a malformed body, is a 400 that changes nothing', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const addresses = [
     ...['not an address', '@example.com', 'ada@', 'ada@exa mple.com', 'ada@@example.com', ''],
@@ -171,7 +171,7 @@ test('what is no address, and a body that is none, is a 400 that changes nothing
   expect(await setup.db.emailChange.count({ where: { userId } })).toBe(0)
 })
 
-test('the own address in other letters is no change', async () => {
+test('the present address in another letter case is refused as unchanged', async () => {
   const { cookie, email } = await setup.auth.signIn('Ada.Own@Example.com')
   for (const same of ['ada.own@example.com', 'ADA.OWN@EXAMPLE.COM', ` ${email} `]) {
     const answer = await ask(cookie, same)
@@ -179,7 +179,7 @@ test('the own address in other letters is no change', async () => {
   }
 })
 
-test('an address is stored in lower case, its domain as the network knows it', async () => {
+test('an address is stored in lower case, with its domain in ASCII', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   expect((await ask(cookie, 'New.One@Münchner.Example')).status).toBe(200)
   const token = await mailed('NewAddressEmail')
@@ -188,7 +188,7 @@ test('an address is stored in lower case, its domain as the network knows it', a
   expect(await addressOf(userId)).toBe('new.one@xn--mnchner-n2a.example')
 })
 
-test('an address that is taken gets the same answer, and its owner a mail', async () => {
+test('a taken address gets the same answer, and its owner gets a mail', async () => {
   const owner = await setup.auth.signIn()
   const { cookie, userId, email: old } = await setup.auth.signIn()
   const free = await ask(cookie, newAddress())
@@ -208,7 +208,7 @@ test('an address that is taken gets the same answer, and its owner a mail', asyn
   expect(await addressOf(userId)).toBe(old)
 })
 
-test('a sign-up that nobody confirmed does not keep its address from who proves it', async () => {
+test('an unconfirmed sign-up does not keep its address from the person who proves it', async () => {
   const email = newAddress()
   await setup.auth.post('/sign-up/email', { name: 'Eve', email, password: TEST_PASSWORD })
   const squatter = await setup.db.user.findUniqueOrThrow({ where: { email } })
@@ -221,7 +221,7 @@ test('a sign-up that nobody confirmed does not keep its address from who proves 
   expect(await setup.db.user.findUnique({ where: { id: squatter.id } })).toBeNull()
 })
 
-test('an address that was taken meanwhile is refused, and the link stays good', async () => {
+test('an address that was taken meanwhile is refused, and the link still works', async () => {
   const { cookie, userId, email: old } = await setup.auth.signIn()
   const email = newAddress()
   await ask(cookie, email)
@@ -234,7 +234,7 @@ test('an address that was taken meanwhile is refused, and the link stays good', 
   expect((await confirm(cookie, token)).status).toBe(200)
 })
 
-test('of two accounts that confirm one address at the same time one gets it', async () => {
+test('one of two accounts that confirm one address at the same time gets it', async () => {
   const email = newAddress()
   const one = await setup.auth.signIn()
   await ask(one.cookie, email)
@@ -247,7 +247,7 @@ test('of two accounts that confirm one address at the same time one gets it', as
   expect(await setup.db.user.count({ where: { email } })).toBe(1)
 })
 
-test('of two changes of one account the later one counts, also when they are asked for at once', async () => {
+test('the later of two changes of one account counts, also when both are requested at once', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const [first, last] = [newAddress(), newAddress()]
   await ask(cookie, first)
@@ -265,7 +265,7 @@ test('of two changes of one account the later one counts, also when they are ask
   expect(await addressOf(userId)).toBe(last)
 })
 
-test('the link is for the account that asked, in a browser that is signed in to it, for an hour', async () => {
+test('the link works for the account that requested it, in a browser that is signed in to it, for an hour', async () => {
   const { cookie, userId, email: old } = await setup.auth.signIn()
   await ask(cookie, newAddress())
   const token = await mailed('NewAddressEmail')
@@ -282,7 +282,7 @@ test('the link is for the account that asked, in a browser that is signed in to 
   expect(await codeIn(await confirm(cookie, token))).toBe('invalid_token')
 })
 
-test('a link does one thing: the one that confirms takes nothing back, and the other way round', async () => {
+test('a link that confirms undoes nothing, and a link that undoes confirms nothing', async () => {
   const { cookie, userId, email: old } = await setup.auth.signIn()
   await ask(cookie, newAddress())
   const undoToken = await mailed('AddressChangeEmail')
@@ -295,7 +295,7 @@ test('a link does one thing: the one that confirms takes nothing back, and the o
   expect(await addressOf(userId)).toBe(old)
 })
 
-test('the old address takes a change back: address, sessions, password, and all that came since', async () => {
+test('the old address undoes a change: address, sessions, password, and everything added since', async () => {
   const person = await setup.auth.signIn()
   const { userId, email: old } = person
   // What the person had before.
@@ -356,7 +356,7 @@ test('the old address takes a change back: address, sessions, password, and all 
   expect(await db.auditLog.count({ where: { userId, action: 'email_change_undone' } })).toBe(1)
 })
 
-test('a second factor whose secret was replaced since the change is not the person’s', async () => {
+test('an undo removes a second factor whose secret was replaced since the change', async () => {
   const { userId, cookie } = await setup.auth.signIn()
   const years = new Date(Date.now() - 400 * DAY_MS)
   const row = { id: `tf-${userId}`, userId, secret: 'x', backupCodes: '[]', secretSetAt: years }
@@ -376,7 +376,7 @@ test('a second factor whose secret was replaced since the change is not the pers
   expect(await setup.db.twoFactor.count({ where: { userId: again.userId } })).toBe(0)
 })
 
-test('backup codes that were made since the change are nobody’s, and older ones stay', async () => {
+test('an undo removes backup codes that were made since the change, and keeps older ones', async () => {
   const withCodes = async (backupCodes: string[]) => {
     const { userId, cookie } = await setup.auth.signIn()
     const years = new Date(Date.now() - 400 * DAY_MS)
@@ -408,7 +408,7 @@ test('backup codes that were made since the change are nobody’s, and older one
   expect(await left(theirs.userId)).toEqual([])
 })
 
-test('a change that waits is stopped by the first mail, and its link confirms nothing any more', async () => {
+test('the first mail stops a change that waits, whose link then confirms nothing', async () => {
   const { cookie, email: old, userId } = await setup.auth.signIn()
   await ask(cookie, newAddress())
   const undoToken = await mailed('AddressChangeEmail')
@@ -423,7 +423,7 @@ test('a change that waits is stopped by the first mail, and its link confirms no
   expect(await addressOf(userId)).toBe(old)
 })
 
-test('the first mail takes back what was made of it and every later change', async () => {
+test('the first mail undoes its change and every later change', async () => {
   const { old, email, cookie, userId, early } = await changed()
   const third = newAddress()
   await ask(cookie, third, { password: TEST_PASSWORD })
@@ -441,7 +441,7 @@ test('the first mail takes back what was made of it and every later change', asy
   for (const text of between) expect(text).not.toContain('token=')
 })
 
-test('asking again does not take the first mail’s link away', async () => {
+test('a second request does not invalidate the first mail’s link', async () => {
   const { cookie, email: old, userId } = await setup.auth.signIn()
   await ask(cookie, newAddress())
   const first = await mailed('AddressChangeEmail')
@@ -454,7 +454,7 @@ test('asking again does not take the first mail’s link away', async () => {
   expect(await addressOf(userId)).toBe(old)
 })
 
-test('two links at the same time take a change back once, and none of them later', async () => {
+test('two links at the same time undo a change once, and neither works later', async () => {
   const { early, undoToken, userId, old } = await changed()
   const answers = await Promise.all([undo(early), undo(undoToken), undo(early)])
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400])
@@ -463,7 +463,7 @@ test('two links at the same time take a change back once, and none of them later
   expect(mailsTo(old, 'PasswordResetEmail')).toHaveLength(1)
 })
 
-test('an old address that has an account by now is not taken from it, and the link stays good', async () => {
+test('an undo does not take the old address from a new account, and the link still works', async () => {
   const { old, email, undoToken, userId, cookie } = await changed()
   const other = await setup.auth.signIn(old)
   const answer = await undo(undoToken)
@@ -475,7 +475,7 @@ test('an old address that has an account by now is not taken from it, and the li
   expect(await addressOf(userId)).toBe(old)
 })
 
-test('an invitation that waits for the old address stays there', async () => {
+test('an invitation to the old address stays with that address', async () => {
   const owner = await setup.auth.signIn()
   const made = await setup.auth.post('/organization/create', { name: 'Acme' }, owner)
   const { id: organizationId } = (await made.json()) as { id: string }
@@ -492,7 +492,7 @@ test('an invitation that waits for the old address stays there', async () => {
   expect(answer.status).toBe(403)
 })
 
-test('a link lasts seven days, and the change is forgotten after that', async () => {
+test('an undo link lasts seven days, and the change is deleted after that', async () => {
   const { undoToken, userId, email } = await changed()
   const rows = await setup.db.verificationToken.findMany({
     where: { identifier: { startsWith: storedPrefix('email-change-undo') } },
@@ -512,7 +512,7 @@ test('a link lasts seven days, and the change is forgotten after that', async ()
   expect(await setup.db.emailChange.count()).toBe(0)
 })
 
-test('without days to take it back the mails carry no link, and the days have limits', async () => {
+test('with zero days to undo a change the mails carry no link, and the days have limits', async () => {
   const auth = createTestAuth({ db: setup.db, undoEmailChangeDays: 0 })
   const { cookie } = await auth.signIn('undo-none@example.com')
   await auth.post('/change-email', { newEmail: newAddress() }, { cookie })
@@ -525,7 +525,7 @@ test('without days to take it back the mails carry no link, and the days have li
   }
 })
 
-test('an account asks for five changes an hour', async () => {
+test('an account can request five changes an hour', async () => {
   const { cookie, userId } = await limited.signIn('limited@example.com')
   const post = (body: object) =>
     limited.post('/change-email', body, { cookie: withoutAccess(cookie) })

@@ -114,7 +114,7 @@ test.each([
   if (count > 7) expect(ofKnown).toBeLessThan(mailMs / 2)
 })
 
-test('the answer for a known address waits as long after its hash as the rows of a new one take', async () => {
+test('a sign-up waits after its hash, for a known and a new address alike', async () => {
   const pool = bcryptPool()
   const { hash } = pool
   let began = 0
@@ -136,7 +136,7 @@ test('the answer for a known address waits as long after its hash as the rows of
   }
 })
 
-test('and yet the mails go out, to those who are known', async () => {
+test('the mails are still sent to known addresses', async () => {
   mailMs = 0
   outbox.clear()
   await auth.settled()
@@ -159,7 +159,7 @@ test('promise 7: a mail that waits shows neither an address nor a link', async (
   expect(await setup.db.verificationToken.count()).toBe(before + 3)
 })
 
-test('a mail that was sent by a try that failed is not sent again', async () => {
+test('a mail that was sent before its job failed is not sent again', async () => {
   await send('/request-password-reset', KNOWN)
   const [queued] = await setup.db.$queryRaw<{ id: string; payload: object }[]>`
     SELECT id::text, payload FROM graphile_worker._private_jobs`
@@ -176,7 +176,7 @@ test('a mail that was sent by a try that failed is not sent again', async () => 
   expect(reset.status).toBe(200)
 })
 
-test('nothing is queued for what is no address', async () => {
+test('nothing is queued for text that is not an address', async () => {
   // The mail about the password of the test before.
   await auth.settled()
   for (const path of ['/request-password-reset', '/send-verification-email']) {

@@ -30,7 +30,7 @@ async function providerOf(auth: Auth, provider: string) {
   return { status: answer.status, client: url && new URL(url).searchParams.get('client_id') }
 }
 
-test('a provider of the environment is on, and one that is given wins', async () => {
+test('a provider with variables is on, and a provider in the options wins', async () => {
   vi.stubEnv('GOOGLE_CLIENT_ID', 'google-of-the-environment')
   vi.stubEnv('GOOGLE_CLIENT_SECRET', 'its-secret')
   vi.stubEnv('GITHUB_CLIENT_ID', 'only-half-and-not-read')
@@ -61,7 +61,7 @@ test('address and secret come from the environment, else one error lists what is
   expect(() => createAuth(given)).toThrow('REDIS_URL: must be a redis:// URL')
 })
 
-test('a pepper that is set counts for an instance with options of its own', async () => {
+test('the pepper of the environment applies to an instance with options of its own', async () => {
   vi.stubEnv('PASSWORD_PEPPER', PEPPER)
   const peppered = createTestAuth({ db: database.db })
   const { email } = await peppered.signIn()

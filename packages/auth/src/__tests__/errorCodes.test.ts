@@ -27,7 +27,7 @@ test.each<[what: string, status: number, code: string, () => Promise<Response>]>
   ['the guard of an endpoint', 401, 'not_authenticated', () => ask('/list-sessions')],
   ['a path that does not exist', 404, 'not_found', () => ask('/no/such/path')],
   ['a refresh', 401, 'not_authenticated', () => post('/access/refresh', {})],
-])('a refusal by %s is %i %s in the one shape', async (_, status, code, refuse) => {
+])('a refusal by %s is %i %s as problem+json', async (_, status, code, refuse) => {
   const answer = await refuse()
   expect(answer.status).toBe(status)
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
@@ -40,7 +40,7 @@ test.each<[what: string, status: number, code: string, () => Promise<Response>]>
 })
 const CREDENTIALS = { email: 'nobody@example.com', password: 'not the password' }
 
-test('an answer without an error is as it was, and a cookie stays with a refusal', async () => {
+test('an answer without an error is unchanged, and a refusal keeps its cookie', async () => {
   const fine = await ask('/get-session')
   expect([fine.status, await fine.json()]).toEqual([200, null])
   const { cookie, userId } = await setup.auth.signIn()
@@ -50,7 +50,7 @@ test('an answer without an error is as it was, and a cookie stays with a refusal
   expect(refused.headers.getSetCookie()).toHaveLength(2)
 })
 
-test('the OAuth server answers programs as RFC 6749 says', async () => {
+test('the OAuth server’s errors have the form of RFC 6749', async () => {
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const answer = await ask('/oauth2/token', {
     method: 'POST',
@@ -61,7 +61,7 @@ test('the OAuth server answers programs as RFC 6749 says', async () => {
   expect(await answer.json()).toMatchObject({ error: 'invalid_client' })
 })
 
-test('a form says the same code as the endpoint', async () => {
+test('a form shows the same code as the endpoint', async () => {
   const req = new Request(`${TEST_ORIGIN}/sign-in`, {
     method: 'POST',
     headers: { origin: TEST_ORIGIN },

@@ -44,7 +44,7 @@ async function toldOf(work: () => Promise<unknown>): Promise<string[]> {
   return [...told]
 }
 
-test('a user is told of when they come, have another address, and go', async () => {
+test('the host is told when a user is created, changes address and is deleted', async () => {
   let id = ''
   expect(
     await toldOf(async () => {
@@ -60,7 +60,7 @@ test('a user is told of when they come, have another address, and go', async () 
   expect(await waiting()).toEqual([])
 })
 
-test('members are told of as a number whenever they change', async () => {
+test('the host gets the number of members whenever it changes', async () => {
   const { organizationId: id, owner } = await found()
   let member = ''
   expect(
@@ -78,19 +78,19 @@ test('members are told of as a number whenever they change', async () => {
   ])
 })
 
-test('a command that is refused tells of nothing', async () => {
+test('a refused command records no event', async () => {
   const { organizationId, owner } = await found()
   expect(await toldOf(() => act(owner, 'leave', { organizationId }))).toEqual([])
 })
 
-test('who is deleted is told of in every organization they were in', async () => {
+test('deleting a user reports the change in every organization of the user', async () => {
   const { organizationId } = await found()
   const { userId } = await join(organizationId, 'VIEWER')
   const events = await toldOf(() => setup.db.user.delete({ where: { id: userId } }))
   expect(events.sort()).toEqual([`membersChanged ${organizationId} 1`, `userDeleted ${userId}`])
 })
 
-test('an event whose handler throws is told again, and the others meanwhile', async () => {
+test('an event whose handler throws is repeated, and other events are handled meanwhile', async () => {
   failing.add('userCreated')
   let id = ''
   const events = await toldOf(async () => {
@@ -113,7 +113,7 @@ test('an event whose handler throws is told again, and the others meanwhile', as
   expect(await waiting()).toEqual([])
 })
 
-test('what happens while a handler runs is told once more', async () => {
+test('a change while a handler runs is reported once more', async () => {
   const { organizationId: id } = await found()
   const { userId } = await person()
   const events = await toldOf(async () => {
@@ -136,7 +136,7 @@ test('what happens while a handler runs is told once more', async () => {
   ])
 })
 
-test('a process that dies while it tells leaves the event for the next', async () => {
+test('a process that dies in a handler leaves the event to the next process', async () => {
   const id = 'died'
   await setup.db.authEvent.create({
     data: {
@@ -150,7 +150,7 @@ test('a process that dies while it tells leaves the event for the next', async (
   expect(await waiting()).toEqual([])
 })
 
-test('two processes tell of each event once', async () => {
+test('two processes handle each event once', async () => {
   const other = createTestAuth({ db: setup.db, events: { userDeleted: note('userDeleted') } })
   const events = await toldOf(async () => {
     await setup.db.authEvent.createMany({
@@ -162,7 +162,7 @@ test('two processes tell of each event once', async () => {
   expect(new Set(events).size).toBe(20)
 })
 
-test('who is deleted before they were told of is told of as deleted alone', async () => {
+test('a user who is deleted before any event was handled is reported as deleted only', async () => {
   failing.add('userCreated')
   const { userId } = await person()
   await setup.auth.settled()
@@ -174,7 +174,7 @@ test('who is deleted before they were told of is told of as deleted alone', asyn
   expect(await waiting()).toEqual([])
 })
 
-test('an instance without a handler leaves the event to one that has it', async () => {
+test('an instance without a handler leaves the event to an instance that has one', async () => {
   const deaf = createTestAuth({ db: setup.db, events: { userCreated: note('other') } })
   await setup.db.authEvent.create({ data: { name: 'userDeleted', subjectId: 'kept' } })
   await deliver(deaf)

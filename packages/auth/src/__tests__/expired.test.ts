@@ -11,7 +11,7 @@ const NOW = new Date()
 const minutes = (count: number) => new Date(NOW.getTime() + count * 60_000)
 const IDENTIFIER = `hashed:oauth-state:${'x'.repeat(43)}`
 
-test('counts, links, codes, tokens and sessions go when they have run out, and not before', async () => {
+test('counts, links, codes, tokens and sessions are deleted after they expire, and not before', async () => {
   const { db } = setup
   const { userId } = await setup.auth.signIn()
   await db.rateLimit.deleteMany()
@@ -93,7 +93,7 @@ test('counts, links, codes, tokens and sessions go when they have run out, and n
   expect(await purgeExpired(db, NOW)).toBe(0)
 })
 
-test('in batches, past rows that somebody holds, by a job of cron', async () => {
+test('they are deleted in batches by a cron job, which skips locked rows', async () => {
   const { db } = setup
   const expire = BigInt(minutes(-1).getTime())
   const keys = Array.from({ length: 2_100 }, (_, n) => `many-${n}`)

@@ -15,7 +15,7 @@ const EXCEPTIONS: Record<string, string> = {
   NurtureEnrollment: 'The host writes it, and knows what its sequences keep about a person.',
 }
 
-test('every table that names a user is in the document, or excepted with a reason', async () => {
+test('every table that refers to a user is in the export, or excepted with a reason', async () => {
   const tables = await setup.db.$queryRaw<{ name: string }[]>`
     SELECT DISTINCT c.table_name AS "name" FROM information_schema.columns c
     WHERE c.table_schema = 'public' AND c.column_name ~ '^(user|actor|inviter)Id$'
@@ -83,7 +83,7 @@ async function complete() {
   return { ...owner, guest, organizationId }
 }
 
-test('one document holds all of it, and no token, hash or secret', async () => {
+test('one document holds all data of the user, and no token, hash or secret', async () => {
   const { userId, email, cookie } = await complete()
   const document = await setup.auth.exportUser(setup.auth.request('/', { cookie }))
   expect(document).toMatchObject({
@@ -121,7 +121,7 @@ test('one document holds all of it, and no token, hash or secret', async () => {
   for (const value of hidden) if (value) expect(text).not.toContain(value)
 })
 
-test('nothing of other people is in it', async () => {
+test('the export holds no data of other people', async () => {
   const stranger = await complete()
   const { cookie, userId } = await setup.auth.signIn()
   const text = JSON.stringify(await setup.auth.exportUser(setup.auth.request('/', { cookie })))
@@ -131,7 +131,7 @@ test('nothing of other people is in it', async () => {
   }
 })
 
-test('of what others did to the person it tells neither network nor browser nor session', async () => {
+test('for actions of others the export shows neither network nor browser nor session', async () => {
   const { organizationId, owner } = await found()
   const member = await join(organizationId, 'VIEWER')
   const headers = { 'x-forwarded-for': '198.51.100.77', 'user-agent': FIREFOX }
@@ -157,7 +157,7 @@ test('of what others did to the person it tells neither network nor browser nor 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 const OWN = { 'x-forwarded-for': '203.0.113.77' }
 
-test('over HTTP it is a download that nobody keeps, and the audit log knows of it', async () => {
+test('over HTTP the export is a download that is not cached, and is recorded', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const req = setup.auth.request('/api/auth/export-user', { cookie })
   const answer = await setup.auth.handler(req)
@@ -168,7 +168,7 @@ test('over HTTP it is a download that nobody keeps, and the audit log knows of i
   expect(await setup.db.auditLog.count({ where: { userId, action: 'user_exported' } })).toBe(1)
 })
 
-test('it asks for a recent sign-in, with its second factor', async () => {
+test('the export needs a recent sign-in, with its second factor', async () => {
   const { cookie, userId, email } = await setup.auth.signIn()
   const page = () => setup.auth.request('/api/auth/export-user', { cookie })
   await setup.db.session.updateMany({
@@ -197,7 +197,7 @@ test('it asks for a recent sign-in, with its second factor', async () => {
   expect(await setup.db.auditLog.count({ where: { userId, action: 'user_exported' } })).toBe(0)
 })
 
-test('a log of thousands of entries is complete', async () => {
+test('an export with thousands of log entries is complete', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.auditLog.createMany({
     data: Array.from({ length: 2_500 }, () => ({ action: 'sign_in', userId })),

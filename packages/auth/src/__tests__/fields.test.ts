@@ -102,7 +102,7 @@ function* bodiesWith(shape: Shape, field: FieldPath, value: unknown): Generator<
   yield { body: new URLSearchParams(texts).toString(), type: FORM }
 }
 
-test.each(VALUES)('%s in the place of each field of a body', async (_, value) => {
+test.each(VALUES)('%s instead of each field of a body', async (_, value) => {
   expect(shapes.length).toBeGreaterThan(70)
   const failed: string[] = []
   for (const shape of shapes) {
@@ -120,7 +120,7 @@ test.each(VALUES)('%s in the place of each field of a body', async (_, value) =>
   expect(failed).toEqual([])
 })
 
-test.each(TEXTS)('%s in the place of each parameter of a query', async (_, text) => {
+test.each(TEXTS)('%s instead of each parameter of a query', async (_, text) => {
   const failed: string[] = []
   for (const shape of shapes) {
     const signedIn = await stillIn()
@@ -146,7 +146,7 @@ test.each(TEXTS)('%s in the place of each parameter of a query', async (_, text)
   expect(failed).toEqual([])
 })
 
-test('promise 7: of all this no address and no password is in the log', () => {
+test('promise 7: after all of that the log contains no address and no password', () => {
   expect(logger.text).not.toContain('victim@example.com')
   expect(logger.text).not.toContain(TEST_PASSWORD)
 })

@@ -13,7 +13,7 @@ async function sent(template: string): Promise<string> {
   return `${subject}\n${html}\n${text}`
 }
 
-test('the confirmation, the one that is asked for again, and that of a second sign-up greet nobody', async () => {
+test('a confirmation, a repeated one and that of a second sign-up contain no name', async () => {
   const { auth, db } = setup
   const email = 'victim@example.org'
   await auth.post('/sign-up/email', { name: LURE, email, password: TEST_PASSWORD })
@@ -29,7 +29,7 @@ test('the confirmation, the one that is asked for again, and that of a second si
   expect(await db.user.findUnique({ where: { email } })).toMatchObject({ name: LURE })
 })
 
-test('the reset greets an address that is proven', async () => {
+test('a reset mail names the owner of a proven address', async () => {
   const { email } = await setup.auth.signIn()
   await setup.auth.post('/request-password-reset', { email })
   expect(await sent('PasswordResetEmail')).toContain('Hello Ada,')

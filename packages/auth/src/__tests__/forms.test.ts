@@ -19,7 +19,7 @@ const form = (
   })
 const action = { path: '/sign-in/email', success: '/dashboard', failure: '/sign-in?from=form' }
 
-test('a right form signs in and leads on, with the cookies', async () => {
+test('a correct form signs in and redirects, with the cookies', async () => {
   const { email } = await setup.auth.signIn()
   const answer = await setup.auth.formAction(form({ email, password: TEST_PASSWORD }), action)
   expect(answer.status).toBe(303)
@@ -29,7 +29,7 @@ test('a right form signs in and leads on, with the cookies', async () => {
   ).not.toBeNull()
 })
 
-test('a wrong form leads back with a code and nothing that was typed', async () => {
+test('a wrong form redirects back with a code and none of the typed text', async () => {
   const answer = await setup.auth.formAction(
     form({ email: 'a@example.com', password: 'wrong password' }),
     action,
@@ -39,7 +39,7 @@ test('a wrong form leads back with a code and nothing that was typed', async () 
   expect(answer.headers.getSetCookie()).toEqual([])
 })
 
-test('fields that are to be kept go back to the page', async () => {
+test('fields that the host keeps go back to the page', async () => {
   const answer = await setup.auth.formAction(form({ token: 't0', newPassword: 'short' }), {
     path: '/reset-password',
     success: '/sign-in',
@@ -61,7 +61,7 @@ test.each([
   await expect(sent).rejects.toMatchObject({ code: 'untrusted_origin', status: 403 })
 })
 
-test('a host may make the body itself', async () => {
+test('a host may build the body itself', async () => {
   const { email } = await setup.auth.signIn()
   const answer = await setup.auth.formAction(form({ mail: email, pass: TEST_PASSWORD }), {
     ...action,
@@ -78,7 +78,7 @@ test('a form by GET is refused', async () => {
   )
 })
 
-test('Better Auth itself refuses another origin and a foreign callback', async () => {
+test('Better Auth itself refuses another origin and a callback to another site', async () => {
   const { cookie, email } = await setup.auth.signIn()
   const foreign = await setup.auth.post(
     '/sign-out',
@@ -132,7 +132,7 @@ const CROSS = {
   'sec-fetch-dest': 'document',
 }
 
-test('a page reached from another site asks for itself once more, without a script', async () => {
+test('a page that is reached from another site is redirected to itself once, without a script', async () => {
   const hop = sameSiteRedirect(arriving(CROSS))
   expect(hop?.status).toBe(200)
   const html = (await hop?.text()) as string
@@ -149,11 +149,11 @@ test.each([
   ['an image', arriving({ ...CROSS, 'sec-fetch-dest': 'image' })],
   ['a client that says nothing', arriving({})],
   ['a POST', arriving(CROSS, 'POST')],
-])('there is no hop for a request of %s', (_, req) => {
+])('a request of %s is not redirected to itself', (_, req) => {
   expect(sameSiteRedirect(req)).toBeNull()
 })
 
-test('a path that would name another host is folded to one of ours', async () => {
+test('a path that would lead to another host becomes a path of ours', async () => {
   const hop = sameSiteRedirect(
     new Request('https://localhost:3000//evil.example/x', { headers: CROSS }),
   )
@@ -164,7 +164,7 @@ test('a path that would name another host is folded to one of ours', async () =>
 test.each([
   ['application/json', '{}'],
   ['multipart/form-data; boundary=a', 'nonsense'],
-])('a body of %s that is no form is refused', async (type, body) => {
+])('a body of %s that is not a form is refused', async (type, body) => {
   const req = setup.auth.request('/sign-in', {
     method: 'POST',
     headers: { origin: TEST_ORIGIN, 'content-type': type },
@@ -176,7 +176,7 @@ test.each([
   })
 })
 
-test('a hop leads to this origin only', () => {
+test('the same-site redirect leads to this origin only', () => {
   expect(sameOriginPath('https://localhost:3000/a?b', TEST_ORIGIN)).toBe('/a?b')
   for (const elsewhere of [
     'https://evil.example/',

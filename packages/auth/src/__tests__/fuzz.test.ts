@@ -177,7 +177,7 @@ async function tidy(): Promise<void> {
   if (!present) Object.assign(material.cookies, await signedIn())
 }
 
-test(`${REQUESTS} requests of seed ${SEED} are answered, none by an error of ours`, {
+test(`${REQUESTS} requests of seed ${SEED} are answered, none with a 500`, {
   timeout: 0,
 }, async () => {
   const result: Result = {
@@ -222,7 +222,7 @@ function report({ statuses, failures, skipped, slowest }: Result, done: number, 
   )
 }
 
-test('afterwards nobody is what they were not', async () => {
+test('afterwards nobody has gained a role, a proven address or a higher session', async () => {
   const { db } = setup
   expect(await db.user.findMany({ where: { role: 'ADMIN' }, select: { email: true } })).toEqual([
     { email: 'admin@example.com' },

@@ -66,7 +66,7 @@ const REFUSED = { status: 'fulfilled', value: expect.objectContaining({ status: 
 /** RFC 6749, 5.2. */
 const REFUSED_BY_OAUTH = { status: 'fulfilled', value: expect.objectContaining({ status: 400 }) }
 
-test('promise 5: a sign-in with the former password leaves nothing that waits for a code', async () => {
+test('promise 5: a sign-in that is under way when access ends leaves no pending sign-in', async () => {
   const { email, userId, secret } = await personWithFactor(auth)
   const signIn = () => auth.post('/sign-in/email', { email, password: TEST_PASSWORD })
   // The password and the session of the sign-in have passed, and the challenge is written next.
@@ -80,7 +80,7 @@ test('promise 5: a sign-in with the former password leaves nothing that waits fo
   expect(await setup.db.session.count({ where: { userId } })).toBe(0)
 })
 
-test('promise 5: a program is not registered', async () => {
+test('promise 5: a request that is under way when access ends registers no program', async () => {
   const { userId, cookie } = await administrator()
   const answer = await overtaken(userId, () =>
     programs.make({ name: 'P', scopes: ['bookings:write'] }, cookie),
@@ -89,7 +89,7 @@ test('promise 5: a program is not registered', async () => {
   expect(await setup.db.oauthClient.count({ where: { userId } })).toBe(0)
 })
 
-test('promise 5: the secret of a program is not replaced', async () => {
+test('promise 5: a request that is under way when access ends replaces no program’s secret', async () => {
   const { userId, cookie } = await administrator()
   const { clientId } = await programs.make({ name: 'P', scopes: ['bookings:write'] }, cookie)
   const before = await setup.db.oauthClient.findFirstOrThrow({ where: { clientId } })
@@ -99,7 +99,7 @@ test('promise 5: the secret of a program is not replaced', async () => {
   expect(await setup.db.oauthClient.findFirstOrThrow({ where: { clientId } })).toEqual(before)
 })
 
-test('promise 5: a consent is not widened', async () => {
+test('promise 5: a request that is under way when access ends widens no consent', async () => {
   const client = { name: 'P', scopes: SCOPES, redirectUris: [CALLBACK], isConfidential: false }
   const { clientId } = await programs.make(client)
   const { userId, cookie } = await auth.signIn()
@@ -113,7 +113,7 @@ test('promise 5: a consent is not widened', async () => {
   expect(consent.scopes).toEqual(['openid'])
 })
 
-test('promise 5: a way in is not taken away', async () => {
+test('promise 5: a request that is under way when access ends removes no way in', async () => {
   const { userId, cookie } = await auth.signIn()
   expect((await createDevice(auth).register(cookie)).status).toBe(200)
   const { id } = await setup.db.passkey.findFirstOrThrow({ where: { userId } })
@@ -156,7 +156,7 @@ async function afterMove(
   return [moved?.status as number, used?.status as number]
 }
 
-test('promise 5: the former mailbox chooses no password', async () => {
+test('promise 5: during a change of address the former mailbox cannot choose a password', async () => {
   const person = await auth.signIn()
   await auth.post('/request-password-reset', { email: person.email })
   await auth.settled()
@@ -170,7 +170,7 @@ test('promise 5: the former mailbox chooses no password', async () => {
   expect(await setup.db.session.count({ where })).toBe(1)
 })
 
-test('promise 5: the former mailbox gets no session', async () => {
+test('promise 5: during a change of address the former mailbox gets no session', async () => {
   const person = await auth.signIn()
   await auth.post('/sign-in/magic-link', { email: person.email })
   await auth.settled()
@@ -195,7 +195,7 @@ async function modelsOfUsers(): Promise<[model: string, column: string][]> {
   )
 }
 
-test('every model with a user is guarded, or named with a reason', async () => {
+test('every model with a user is guarded, or excepted with a reason', async () => {
   const models = await modelsOfUsers()
   expect(models.length).toBeGreaterThan(10)
   const free = models.filter(([model, column]) => {
@@ -213,7 +213,7 @@ test('every model with a user is guarded, or named with a reason', async () => {
   for (const reason of Object.values(FREELY_CHANGED)) expect(reason).toMatch(/^[A-Z].*\.$/)
 })
 
-test('a verification row is of the user for whom it begins something', () => {
+test('a verification row belongs to the user for whom it begins something', () => {
   const of = (identifier: string, value: unknown) =>
     userOfNew('verification', { identifier, value })
   const challenge = `${storedPrefix('second-factor-challenge')}x`

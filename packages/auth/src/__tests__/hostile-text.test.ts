@@ -69,17 +69,20 @@ test.each([
   ['a provider', 60_000, (text: string) => ({ provider: text })],
   ['a return address', 60_000, (text: string) => ({ provider: 'github', callbackURL: text })],
   ['any field', 30_000, (text: string) => ({ provider: 'github', anything: text, [text]: 1 })],
-])('%s of %i letters takes a request about as long as a short one', async (_, letters, bodyOf) => {
-  const least = async (text: string) => {
-    let ms = Number.POSITIVE_INFINITY
-    for (let round = 0; round < 5; round += 1) {
-      const start = performance.now()
-      const { status } = await setup.auth.post('/sign-in/social', bodyOf(text))
-      ms = Math.min(ms, performance.now() - start)
-      expect(status).toBeLessThan(500)
+])(
+  'a request with %s of %i letters takes about as long as a short request',
+  async (_, letters, bodyOf) => {
+    const least = async (text: string) => {
+      let ms = Number.POSITIVE_INFINITY
+      for (let round = 0; round < 5; round += 1) {
+        const start = performance.now()
+        const { status } = await setup.auth.post('/sign-in/social', bodyOf(text))
+        ms = Math.min(ms, performance.now() - start)
+        expect(status).toBeLessThan(500)
+      }
+      return ms
     }
-    return ms
-  }
-  // With a pattern that takes the square of its text it is some seconds.
-  expect(await least('a'.repeat(letters))).toBeLessThan(100 * (await least('a')) + 100)
-})
+    // With a pattern that takes the square of its text it is some seconds.
+    expect(await least('a'.repeat(letters))).toBeLessThan(100 * (await least('a')) + 100)
+  },
+)

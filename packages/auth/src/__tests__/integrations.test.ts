@@ -28,7 +28,7 @@ beforeEach(() => database.db.integration.deleteMany())
 const rows = () =>
   database.db.integration.findMany({ orderBy: [{ organizationId: 'asc' }, { type: 'asc' }] })
 
-test('what was saved comes back, is listed without the secret, and is not readable in the table', async () => {
+test('a saved secret can be read back, is listed without its value, and is encrypted in the table', async () => {
   const saved = await integrations.saveIntegration('org_a', 'crm', SECRET)
   expect(saved).toEqual({ type: 'crm', createdAt: expect.any(Date), updatedAt: expect.any(Date) })
   expect(await integrations.getCredentials('org_a', 'crm')).toEqual(SECRET)
@@ -42,7 +42,7 @@ test('what was saved comes back, is listed without the secret, and is not readab
   expect(JSON.stringify(await rows())).not.toContain('hunter2')
 })
 
-test('saving again replaces, at once from many sides, too', async () => {
+test('saving again replaces the secret, also in many calls at once', async () => {
   const first = await integrations.saveIntegration('org_a', 'crm', { apiKey: 'first' })
   await integrations.saveIntegration('org_a', 'crm', { apiKey: 'second' })
   expect(await integrations.getCredentials('org_a', 'crm')).toEqual({ apiKey: 'second' })
@@ -55,7 +55,7 @@ test('saving again replaces, at once from many sides, too', async () => {
   expect(stored[0]?.createdAt).toEqual(first.createdAt)
 })
 
-test('promise 6: organizations have the same type beside each other and see only their own', async () => {
+test('promise 6: two organizations can save the same type, and each sees only its own', async () => {
   await integrations.saveIntegration('org_a', 'crm', { apiKey: 'of a' })
   await integrations.saveIntegration('org_b', 'crm', { apiKey: 'of b' })
   await integrations.saveIntegration('org_b', 'mail', { apiKey: 'of b' })
@@ -68,7 +68,7 @@ test('promise 6: organizations have the same type beside each other and see only
   expect(await integrations.getCredentials('org_b', 'crm')).toEqual({ apiKey: 'of b' })
 })
 
-test('credentials copied into another row do not open there', async () => {
+test('credentials copied into another row cannot be decrypted there', async () => {
   await integrations.saveIntegration('org_a', 'crm', SECRET)
   await integrations.saveIntegration('org_b', 'crm', { apiKey: 'of b' })
   await integrations.saveIntegration('org_b', 'mail', { apiKey: 'of b' })
@@ -84,7 +84,7 @@ test('credentials copied into another row do not open there', async () => {
   }
 })
 
-test('rotation puts every row under the first key and names those that no key opens', async () => {
+test('rotation encrypts every row with the first key and names rows that no key decrypts', async () => {
   const before = withKeys(OLD)
   await before.saveIntegration('org_a', 'crm', SECRET)
   await before.saveIntegration('org_b', 'crm', { apiKey: 'of b' })
@@ -130,7 +130,7 @@ test.each([
   ['a cycle', 'crm', loop],
   ['a bigint', 'crm', { hunter2: 1n }],
   ['too much', 'crm', { apiKey: 'hunter2'.repeat(3_000) }],
-])('%s is refused, and nothing of it repeated', async (_, type, credentials) => {
+])('%s is refused, and the error does not repeat it', async (_, type, credentials) => {
   const saving = integrations.saveIntegration('org_a', type as string, credentials as never)
   const error = await saving.catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ code: 'invalid_integration', status: 400 })
@@ -138,7 +138,7 @@ test.each([
   expect(await rows()).toEqual([])
 })
 
-test.each(['', undefined])('without an organization (%j) nothing is answered', async (nobody) => {
+test.each(['', undefined])('without an organization (%j) the call is refused', async (nobody) => {
   const none = nobody as string
   const refused = { code: 'organization_required', status: 400 }
   await expect(integrations.listIntegrations(none)).rejects.toMatchObject(refused)
@@ -147,7 +147,7 @@ test.each(['', undefined])('without an organization (%j) nothing is answered', a
   await expect(integrations.deleteIntegration(none, 'crm')).rejects.toMatchObject(refused)
 })
 
-test('an organization that goes takes its credentials with it', async () => {
+test('deleting an organization deletes its credentials', async () => {
   const members = { create: [{ id: 'org_c', userId: 'owner', role: 'OWNER' }] }
   await database.db.organization.create({ data: { id: 'org_c', name: 'c', slug: 'c', members } })
   await integrations.saveIntegration('org_c', 'crm', SECRET)

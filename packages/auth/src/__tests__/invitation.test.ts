@@ -32,7 +32,7 @@ test('an invited person accepts, is a member in that role, and acts for the orga
   expect(await statusOf(id)).toBe('accepted')
 })
 
-test('the right person is known by an address in any case', async () => {
+test('the invited person is recognized by the address in any letter case', async () => {
   const { owner } = await found()
   const bob = await person()
   await setup.db.user.update({
@@ -43,7 +43,7 @@ test('the right person is known by an address in any case', async () => {
   expect((await accept(bob, id)).status).toBe(200)
 })
 
-test('an invitation is good for one person, once', async () => {
+test('an invitation works for one person, once', async () => {
   const { organizationId, owner } = await found()
   const [bob, eve] = [await person(), await person()]
   const { id } = await invite(owner, bob.email)
@@ -107,7 +107,7 @@ test('an unknown invitation is refused', async () => {
   expect((await accept(await person(), '')).status).toBe(400)
 })
 
-test('who has not confirmed the address cannot accept', async () => {
+test('a person who has not confirmed the address cannot accept', async () => {
   const { owner } = await found()
   const bob = await person()
   const { id } = await invite(owner, bob.email)
@@ -118,7 +118,7 @@ test('who has not confirmed the address cannot accept', async () => {
   expect(await statusOf(id)).toBe('pending')
 })
 
-test('nobody invites into a role above their own, and not everybody may invite', async () => {
+test('nobody invites into a role above their own, and inviting needs a permission', async () => {
   const { organizationId, owner } = await found()
   const admin = await join(organizationId, 'ADMIN')
   expect((await invite(admin, 'a@example.com', 'OWNER')).status).toBe(403)
@@ -161,7 +161,7 @@ test.each(['', 'nope', 'a@', '@b.c', `${'x'.repeat(400)}@example.com`])(
   },
 )
 
-test('a member is not invited again, nor an invited person twice, but may be reminded', async () => {
+test('a member is not invited again; an invited person is not invited twice but can be reminded', async () => {
   const { organizationId, owner } = await found()
   const bob = await join(organizationId, 'VIEWER')
   expect((await invite(owner, bob.email)).status).toBe(400)
@@ -177,7 +177,7 @@ test('a member is not invited again, nor an invited person twice, but may be rem
   expect(setup.auth.outbox.to('twice@example.com').length).toBe(mails + 1)
 })
 
-test('who is removed cannot come back by an invitation they still hold', async () => {
+test('a removed member cannot come back by an old invitation', async () => {
   const { organizationId, owner } = await found()
   const bob = await person()
   const { id } = await invite(owner, bob.email)
@@ -190,7 +190,7 @@ test('who is removed cannot come back by an invitation they still hold', async (
   expect(await memberships(bob)).toEqual([])
 })
 
-test('an invitation that was used stays used, whatever is asked of it afterwards', async () => {
+test('a used invitation stays used, whatever is requested afterwards', async () => {
   const { owner } = await found()
   const bob = await person()
   const { id } = await invite(owner, bob.email)
@@ -200,7 +200,7 @@ test('an invitation that was used stays used, whatever is asked of it afterwards
   expect(await statusOf(id)).toBe('accepted')
 })
 
-test('only those who may invite cancel, and only in their own organization', async () => {
+test('only members who may invite can cancel an invitation, and only in their own organization', async () => {
   const { organizationId, owner } = await found()
   const viewer = await join(organizationId, 'VIEWER')
   const { owner: stranger } = await found()
@@ -210,7 +210,7 @@ test('only those who may invite cancel, and only in their own organization', asy
   expect(await statusOf(id)).toBe('pending')
 })
 
-test('an organization of two owners by invitation has both', async () => {
+test('an owner can be invited, and then the organization has two owners', async () => {
   const { organizationId, owner } = await found()
   const bob = await person()
   const { id } = await invite(owner, bob.email, 'OWNER')

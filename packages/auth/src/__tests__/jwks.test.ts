@@ -63,7 +63,7 @@ async function publish(kid: string) {
 
 const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
 
-test('nothing is fetched before the first token, and then once for all at once', async () => {
+test('nothing is fetched before the first token, and concurrent tokens share one fetch', async () => {
   const next = await publish('a')
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
   expect(await edge.getSession(new Request(TEST_ORIGIN))).toBeNull()
@@ -73,7 +73,7 @@ test('nothing is fetched before the first token, and then once for all at once',
   expect(asked).toBe(1)
 })
 
-test('a new key is looked for, each half minute at the most', async () => {
+test('an unknown key is looked for at most every half minute', async () => {
   const old = await publish('a')
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
   expect(await edge.getSession(await old())).not.toBeNull()
@@ -85,7 +85,7 @@ test('a new key is looked for, each half minute at the most', async () => {
   expect(asked).toBe(2)
 })
 
-test('keys are fetched anew after ten minutes; a removed one is gone then', async () => {
+test('keys are fetched again after ten minutes, and a removed key is gone then', async () => {
   const old = await publish('a')
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
   expect(await edge.getSession(await old())).not.toBeNull()
@@ -107,7 +107,7 @@ test('a token that was verified before is refused once its key is withdrawn, how
   expect(await edge.getSession(req)).toBeNull()
 })
 
-test('while the keys cannot be had the known ones are kept, and without any nobody is signed in', async () => {
+test('while the keys cannot be fetched, known keys are kept; without any key nobody is signed in', async () => {
   const next = await publish('a')
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
   status = 503
@@ -121,7 +121,7 @@ test('while the keys cannot be had the known ones are kept, and without any nobo
 })
 
 test.each(['null', '{}', '{"keys":{}}', '[]', '7', 'no JSON'])(
-  'the answer %s is no key set: the known keys are kept',
+  'the answer %s is not a key set, and the known keys are kept',
   async (answer) => {
     const next = await publish('a')
     const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
@@ -136,7 +136,7 @@ test.each(['null', '{}', '{"keys":{}}', '[]', '7', 'no JSON'])(
   },
 )
 
-test('what is no key in a set spoils none of the others', async () => {
+test('an entry that is not a key does not spoil the other keys of a set', async () => {
   keys.push(null as never, 7 as never, [], {})
   const next = await publish('a')
   const edge = createEdge({ baseURL: TEST_ORIGIN, jwks: url })
@@ -155,7 +155,7 @@ async function pair(alg: 'ES256' | 'RS256' = 'ES256') {
 const seenBy = (set: object[], req: Request) =>
   createEdge({ baseURL: TEST_ORIGIN, jwks: { keys: set } as JSONWebKeySet }).getSession(req)
 
-test('a key is taken for what it is and for nothing else', async () => {
+test('a key is used only if its type, algorithm, use and id fit the token', async () => {
   const { privateKey, publicKey, secret } = await pair()
   const req = () => requestOf(privateKey, { kid: 'a' })
   expect(await seenBy([{ ...publicKey, kid: 'a' }], await req())).not.toBeNull()
@@ -179,7 +179,7 @@ test('a key is taken for what it is and for nothing else', async () => {
   expect(await seenBy([{ ...secret, kid: 'a' }], await req())).toBeNull()
 })
 
-test('no algorithm is talked into a key of another kind', async () => {
+test('a token cannot choose an algorithm that its key is not for', async () => {
   const rsa = await pair('RS256')
   const { privateKey } = await pair()
   const set = [{ ...rsa.publicKey, kid: 'a' }]
@@ -194,7 +194,7 @@ test('no algorithm is talked into a key of another kind', async () => {
   expect(await seenBy(shared, mac)).toBeNull()
 })
 
-test('of two keys with one name the first counts; a token that names none finds no key with a name', async () => {
+test('the first of two keys with one id counts; a token without a key id finds no key with an id', async () => {
   const first = await pair()
   const second = await pair()
   const set = [

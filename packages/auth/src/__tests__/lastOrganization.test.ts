@@ -21,7 +21,7 @@ async function byLink({ email }: Person): Promise<string> {
 const switchTo = (who: Person, organizationId: string | null) =>
   act(who, 'set-active', { organizationId })
 
-test('the organization a person acted for last is what the next sign-in begins with, on every way in', async () => {
+test('a sign-in opens the organization that the person acted for last, by every way in', async () => {
   const first = await found()
   const second = await found()
   const who = await join(first.organizationId, 'VIEWER')
@@ -42,7 +42,7 @@ test('the organization a person acted for last is what the next sign-in begins w
   }
 })
 
-test('making an organization and accepting an invitation are remembered, too', async () => {
+test('creating an organization and accepting an invitation are remembered, too', async () => {
   const { organizationId, owner } = await found()
   expect(await actsFor(await byPassword(owner))).toBe(organizationId)
   const who = await person()
@@ -53,13 +53,13 @@ test('making an organization and accepting an invitation are remembered, too', a
   expect(await actsFor(await byPassword(who))).toBe(organizationId)
 })
 
-test('who chose to act for nobody but themselves still does', async () => {
+test('a person who chose no organization still acts for none', async () => {
   const { owner } = await found()
   await switchTo(owner, null)
   expect(await actsFor(await byPassword(owner))).toBeNull()
 })
 
-test('somebody who never chose acts for the only organization, and of several for none', async () => {
+test('a person who never chose acts for their only organization, or for none of several', async () => {
   const first = await found()
   const who = await person()
   const row = { userId: who.userId, role: 'VIEWER' }
@@ -76,7 +76,7 @@ test('somebody who never chose acts for the only organization, and of several fo
   expect(await actsFor(await byPassword(await person()))).toBeNull()
 })
 
-test('an organization that is left, gone or has removed the person is not begun with', async () => {
+test('an organization that was left or deleted, or that removed the person, is not opened', async () => {
   const kept = await found()
   const left = await found()
   const who = await join(kept.organizationId, 'VIEWER')
@@ -96,7 +96,7 @@ test('an organization that is left, gone or has removed the person is not begun 
   expect(await actsFor(await byPassword(who))).toBe(kept.organizationId)
 })
 
-test('an organization that a stranger asks to act for is not remembered', async () => {
+test('a stranger’s request to act for an organization is not remembered', async () => {
   const { organizationId } = await found()
   const own = await found()
   expect((await switchTo(own.owner, organizationId)).status).toBe(403)

@@ -179,20 +179,23 @@ describe('with rows of two people', () => {
     ]),
   )
 
-  test.each(places)('%s does not take everything for its %s', async (_, __, { f, args }, place) => {
-    const { at, key, kind } = place
-    const before = await checksums(setup.db)
-    for (const value of WRONG[kind]) {
-      const wrong = key === undefined ? value : { ...(args()[at] as object), [key]: value }
-      const given = args().map((each, index) => (index === at ? wrong : each)) as never[]
-      const answer = await (async () => f(...given))().catch((error) => error)
-      const status = kind === 'right' ? expect.toBeOneOf([400, 403]) : 400
-      expect([value, answer]).toEqual([value, expect.objectContaining({ status })])
-      expect(isTollgateError(answer)).toBe(true)
-    }
-    await setup.auth.settled()
-    expect(await checksums(setup.db)).toEqual(before)
-  })
+  test.each(places)(
+    '%s does not treat a missing %s as everything',
+    async (_, __, { f, args }, place) => {
+      const { at, key, kind } = place
+      const before = await checksums(setup.db)
+      for (const value of WRONG[kind]) {
+        const wrong = key === undefined ? value : { ...(args()[at] as object), [key]: value }
+        const given = args().map((each, index) => (index === at ? wrong : each)) as never[]
+        const answer = await (async () => f(...given))().catch((error) => error)
+        const status = kind === 'right' ? expect.toBeOneOf([400, 403]) : 400
+        expect([value, answer]).toEqual([value, expect.objectContaining({ status })])
+        expect(isTollgateError(answer)).toBe(true)
+      }
+      await setup.auth.settled()
+      expect(await checksums(setup.db)).toEqual(before)
+    },
+  )
 
   test('no permission at all, and an unknown filter, are refused', async () => {
     const guard = setup.auth.requirePermission as (req: Request) => Promise<unknown>

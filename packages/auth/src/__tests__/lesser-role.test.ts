@@ -33,7 +33,7 @@ afterAll(async () => {
   await role.drop()
 })
 
-test('somebody signs up, in and out, founds an organization, and it is noted', async () => {
+test('somebody signs up, in and out and creates an organization, and all is recorded', async () => {
   const { cookie, userId } = await auth.signIn()
   expect(await auth.getSession(auth.request('/', { cookie }))).toMatchObject({ userId })
   const body = { name: 'Acme', slug: 'acme' }
@@ -48,7 +48,7 @@ test('somebody signs up, in and out, founds an organization, and it is noted', a
 const DAY_MS = 24 * 60 * 60 * 1000
 const DENIED = /permission denied|42501/
 
-test('entries are neither changed nor deleted, and old ones pruned', async () => {
+test('entries cannot be changed or deleted, and old entries are pruned', async () => {
   const createdAt = new Date(Date.now() - 91 * DAY_MS)
   await db.auditLog.create({ data: { action: 'sign_in', userId: 'old', createdAt } })
   await db.auditLog.create({ data: { action: 'sign_in', userId: 'young' } })
@@ -70,7 +70,7 @@ test('entries are neither changed nor deleted, and old ones pruned', async () =>
   expect(await db.auditLog.count()).toBe(before - 1)
 })
 
-test('who was granted nothing cannot prune', async () => {
+test('a role without grants cannot prune', async () => {
   const stranger = await createTestRole(inject('postgres'))
   const theirs = createDb(stranger.url(database.url))
   await expect(pruneAuditLog(theirs, 365)).rejects.toThrow('42501')

@@ -37,7 +37,7 @@ function process(store: string, logger = createTestLogger()): RateLimiter {
 }
 
 describe.each(['PostgreSQL', 'Redis'])('%s', (store) => {
-  test('of 60 requests at once over three processes exactly five are let through', async () => {
+  test('exactly five of 60 requests at once over three processes are let through', async () => {
     const processes = [process(store), process(store), process(store)]
     const results = await Promise.all(
       Array.from({ length: 60 }, (_, n) =>
@@ -77,7 +77,7 @@ describe.each(['PostgreSQL', 'Redis'])('%s', (store) => {
     await until(async () => (await ask()).isAllowed, 100)
   })
 
-  test('a request can be given back, and a key forgotten', async () => {
+  test('a counted request can be given back, and a key’s count deleted', async () => {
     const limiter = process(store)
     await limiter.consume(FIVE, 'given')
     await limiter.giveBack(FIVE, 'given')
@@ -88,7 +88,7 @@ describe.each(['PostgreSQL', 'Redis'])('%s', (store) => {
     expect((await limiter.consume(FIVE, 'given')).remaining).toBe(4)
   })
 
-  test('no key can be read in the store', async () => {
+  test('no key is readable in the store', async () => {
     await process(store).consume(FIVE, 'ada@example.com 203.0.113.7')
     const stored = store === 'Redis' ? await keysInRedis() : await keysInTable()
     expect(stored.length).toBeGreaterThan(0)
@@ -96,7 +96,7 @@ describe.each(['PostgreSQL', 'Redis'])('%s', (store) => {
   })
 })
 
-test('what is refused is refused by the process, without asking the store', async () => {
+test('after a refusal the process refuses further requests without asking the store', async () => {
   let asked = 0
   const db = {
     $queryRawUnsafe: <T>(sql: string, ...values: unknown[]): Promise<T> => {
@@ -109,7 +109,7 @@ test('what is refused is refused by the process, without asking the store', asyn
   expect(asked).toBe(6)
 })
 
-test('while PostgreSQL is away a process counts by itself, and says so once', async () => {
+test('while PostgreSQL is unreachable a process counts by itself, and warns once', async () => {
   const logger = createTestLogger()
   const db = { $queryRawUnsafe: () => Promise.reject(new Error('away')) }
   const limiter = createRateLimiter({ db, secret: SECRET, logger })
@@ -119,7 +119,7 @@ test('while PostgreSQL is away a process counts by itself, and says so once', as
   expect(logger.entries.map(({ level }) => level)).toEqual(['warn'])
 })
 
-test('while Redis is away a process counts by itself, and says so once', async () => {
+test('while Redis is unreachable a process counts by itself, and warns once', async () => {
   const own = await startRedis()
   const logger = createTestLogger()
   const redisUrl = own.url
@@ -146,7 +146,7 @@ async function keysInRedis(): Promise<string[]> {
   }
 }
 
-test('Redis without its client is refused by name, and not with a count of its own', async () => {
+test('Redis without its client package is refused with the package’s name, and nothing is counted instead', async () => {
   vi.doMock('ioredis', () => {
     throw new Error("Cannot find package 'ioredis'")
   })

@@ -68,7 +68,7 @@ test.each([
   },
 )
 
-test('sixty sign-ins at once over two processes: five are looked at', async () => {
+test('the password is checked in five of sixty sign-ins at once over two processes', async () => {
   const processes = [limited(), limited()]
   const address = newAddress()
   const answers = await Promise.all(
@@ -80,7 +80,7 @@ test('sixty sign-ins at once over two processes: five are looked at', async () =
   expect(answers.filter(({ status }) => status === 429)).toHaveLength(55)
 })
 
-test('the sixth try is refused though its password is right; one that succeeds counts for nothing', async () => {
+test('the sixth try is refused though its password is right; a successful try does not count', async () => {
   const auth = limited()
   const { email } = await setup.auth.signIn()
   const locked = newAddress()
@@ -94,7 +94,7 @@ test('the sixth try is refused though its password is right; one that succeeds c
   }
 })
 
-test('an office presses its links and types its codes together; passwords are tried less often', async () => {
+test('links and codes have wider limits for one address than passwords, as an office needs', async () => {
   const auth = limited({ twoFactor: true })
   const address = newAddress()
   const statuses = async (path: string, body: object, times: number) => {
@@ -142,7 +142,7 @@ test('server code that passes on the headers is limited, too', async () => {
   await expect(auth.api.signInEmail({ body, headers })).rejects.toMatchObject({ status: 429 })
 })
 
-test('letters and spaces around an address open no other limit', async () => {
+test('other letter case and spaces around an address do not open another limit', async () => {
   const auth = limited()
   const address = newAddress()
   const spelled = ['case@example.com', 'CASE@example.com', 'Case@Example.com']
@@ -150,7 +150,7 @@ test('letters and spaces around an address open no other limit', async () => {
   expect((await signIn(auth, 'cAsE@example.com', address)).status).toBe(429)
 })
 
-test('one account is guessed at from many addresses fifty times, one address tries a hundred times', async () => {
+test('an account takes fifty tries from many addresses, and one address has a hundred tries', async () => {
   const auth = limited()
   const counted = async (tries: number, send: (n: number) => Promise<Response>) => {
     // A password that is too long is refused before it is hashed, and counts all the same.
@@ -165,7 +165,7 @@ test('one account is guessed at from many addresses fifty times, one address tri
   expect(tries).toBe(4)
 })
 
-test('behind known proxies each caller has a limit of their own, which they cannot choose', async () => {
+test('behind known proxies each caller has a limit of their own and cannot choose another', async () => {
   const auth = limited({ trustedProxies: ['10.0.0.0/8'] })
   const email = 'proxied@example.com'
   const tries = async (header: (n: number) => string) => {
@@ -181,7 +181,7 @@ test('behind known proxies each caller has a limit of their own, which they cann
   ])
 })
 
-test('of an IPv6 address the network counts', async () => {
+test('an IPv6 caller is counted by the network', async () => {
   const auth = limited()
   const email = 'six@example.com'
   for (let n = 0; n < 5; n += 1) await signIn(auth, email, `2001:db8:1:2::${n}`)
@@ -215,7 +215,7 @@ test('a form is limited by the address in the header that was named', async () =
   expect(await send('203.0.113.31')).toBe('/sign-in?error=invalid_email_or_password')
 })
 
-test('reading the session is not limited; what else is limited by address is answered alike', async () => {
+test('reading the session is not limited; other limits by address answer alike', async () => {
   // The window of ten seconds does not end while a slow machine sends.
   vi.useFakeTimers({ toFake: ['Date'] })
   onTestFinished(() => {
@@ -294,7 +294,7 @@ const warnings = (options: Partial<AuthOptions>) => {
   return logger.entries.filter(({ level }) => level === 'warn').length
 }
 
-test('a public host that says nothing about its proxies is warned when it starts', () => {
+test('a public host without proxy settings gets a warning when it starts', () => {
   expect(warnings({})).toBe(1)
   expect(warnings({ trustedProxies: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'] })).toBe(0)
   expect(warnings({ ipAddressHeaders: ['x-forwarded-for'] })).toBe(0)

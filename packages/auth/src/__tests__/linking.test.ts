@@ -54,7 +54,7 @@ const accountsOf = async (email: string) =>
     await setup.db.account.findMany({ where: { user: { email } }, orderBy: { providerId: 'asc' } })
   ).map(({ providerId }) => providerId)
 
-test('an unproven sign-up neither blocks the owner who comes with a provider nor keeps a way in', async () => {
+test('an unproven sign-up neither blocks the owner who signs in with a provider nor keeps a way in', async () => {
   const email = 'squatted@example.com'
   const squat = await signUp(email, SQUATTER)
   const { answer, cookie } = await comeFromGitHub(email)
@@ -80,7 +80,7 @@ test('a proven owner keeps the password when a provider is linked', async () => 
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
 })
 
-test('a squatter with a provider’s unverified account does not get in, also not after the owner’s reset', async () => {
+test('a squatter with a provider’s unverified account cannot sign in, not even after the owner’s reset', async () => {
   const email = 'reset-me@example.com'
   const squat = await comeFromGitHub(email, false)
   expect(squat.cookie).not.toContain('session_token')
@@ -95,7 +95,7 @@ test('a squatter with a provider’s unverified account does not get in, also no
   expect(again.cookie).not.toContain('session_token')
 })
 
-test('a reset changes nothing about the providers of somebody who was proven', async () => {
+test('a reset keeps the providers of a proven account', async () => {
   const { email } = await auth.signIn()
   await comeFromGitHub(email)
   await auth.post('/request-password-reset', { email })
@@ -105,7 +105,7 @@ test('a reset changes nothing about the providers of somebody who was proven', a
   expect(await accountsOf(email)).toEqual(['credential', 'github'])
 })
 
-test('of two who sign up with an address, the one whose link is pressed gets it, once', async () => {
+test('the sign-up whose link is pressed gets the address, once', async () => {
   const email = 'both-want@example.com'
   const theirs = await signUp(email, SQUATTER)
   const owners = await signUp(email, TEST_PASSWORD, 'Owner')
@@ -121,7 +121,7 @@ test('of two who sign up with an address, the one whose link is pressed gets it,
   expect(await accountsOf(email)).toEqual(['credential'])
 })
 
-test('a sign-up that was pending when the address was proven is worth nothing', async () => {
+test('a sign-up that was pending when the address was proven cannot be confirmed', async () => {
   const email = 'first-come@example.com'
   const first = await signUp(email, TEST_PASSWORD, 'Owner')
   const second = await signUp(email, SQUATTER)
@@ -134,7 +134,7 @@ test('a sign-up that was pending when the address was proven is worth nothing', 
 test.each([
   ['a password', (email: string) => signUp(email, SQUATTER)],
   ['a provider’s account', (email: string) => comeFromGitHub(email, false)],
-])('a link that is asked for again does not confirm a squatter’s %s', async (way, squat) => {
+])('a link that is requested again does not confirm a squatter’s %s', async (way, squat) => {
   const email = `again-${way.length}@example.com`
   await squat(email)
   await auth.post('/send-verification-email', { email })
@@ -155,7 +155,7 @@ test.each([
   expect(await accountsOf(email)).toEqual(['credential'])
 })
 
-test('a proof that breaks off halfway has proven nothing, and nobody comes in', async () => {
+test('a proof that is interrupted proves nothing, and nobody is signed in', async () => {
   const email = 'halfway@example.com'
   await signUp(email, SQUATTER)
   const owners = await signUp(email, TEST_PASSWORD, 'Owner')
@@ -177,7 +177,7 @@ test.each([
   ['a reset', 'reset'],
   ['a magic link', 'link'],
   ['a provider', 'provider'],
-])('whoever proves an address by %s ends the sessions that were there', async (_, how) => {
+])('proving an address by %s ends the sessions from before', async (_, how) => {
   const email = `session-${how}@example.com`
   await signUp(email, SQUATTER)
   const { id: userId } = await setup.db.user.findUniqueOrThrow({ where: { email } })
@@ -219,7 +219,7 @@ test('a form that signs up a second time gets its own link, too', async () => {
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
 })
 
-test('a magic link proves the address and leaves nothing of the squatter', async () => {
+test('a magic link proves the address and removes everything of the squatter', async () => {
   const email = 'by-link@example.com'
   await signUp(email, SQUATTER)
   await auth.post('/sign-in/magic-link', { email })
@@ -241,7 +241,7 @@ async function twoWays() {
   return { email, cookie, unlink, ids: accounts.map(({ id }) => id) as [string, string] }
 }
 
-test('a way in is taken away, the last one is not', async () => {
+test('a way in can be removed, but not the last one', async () => {
   const { email, unlink, ids } = await twoWays()
   expect((await unlink(ids[0])).status).toBe(200)
   const last = await unlink(ids[1])
@@ -250,7 +250,7 @@ test('a way in is taken away, the last one is not', async () => {
   expect(await accountsOf(email)).toHaveLength(1)
 })
 
-test('of two unlinked at the same time one stays', async () => {
+test('if the last two ways in are removed at the same time, one stays', async () => {
   for (let n = 0; n < 3; n += 1) {
     const { email, unlink, ids } = await twoWays()
     const answers = await Promise.all(ids.map((id) => unlink(id)))
@@ -259,7 +259,7 @@ test('of two unlinked at the same time one stays', async () => {
   }
 })
 
-test('nobody unlinks what is another person’s, or without a session', async () => {
+test('nobody removes another person’s way in, or removes one without a session', async () => {
   const mine = await twoWays()
   const theirs = await twoWays()
   const foreign = await mine.unlink(theirs.ids[0])

@@ -24,7 +24,7 @@ function fresh(options: Partial<AuthOptions> = {}): TestAuth {
   return auth
 }
 
-test('a server function that is called first answers as it does later', async () => {
+test('a function of `auth.api` answers before loading as it does later', async () => {
   const { cookie, userId } = await fresh().signIn()
   const auth = fresh()
   expect(Object.keys(auth.api)).toEqual([])
@@ -36,14 +36,14 @@ test('a server function that is called first answers as it does later', async ()
   await expect(refused).rejects.toMatchObject({ statusCode: 401 })
 })
 
-test('a function that was taken before loading still answers', async () => {
+test('a function that was read from `auth.api` before loading still works', async () => {
   const auth = fresh()
   const { getSession } = auth.api
   await auth.load()
   expect(await getSession({ headers: new Headers() })).toBeNull()
 })
 
-test('after load the object lists every function with its path', async () => {
+test('after loading `auth.api` lists every function with its path', async () => {
   const auth = fresh()
   await auth.load()
   expect(Object.keys(auth.api)).toContain('signInEmail')
@@ -51,7 +51,7 @@ test('after load the object lists every function with its path', async () => {
   expect(await auth.errorCodes()).toHaveProperty('invalid_email_or_password')
 })
 
-test('a function that a host has replaced before loading stays replaced', async () => {
+test('a function of `auth.api` that a host replaced before loading stays replaced', async () => {
   const auth = fresh()
   const replaced = async () => null
   Object.assign(auth.api, { signInEmail: replaced })
@@ -60,19 +60,19 @@ test('a function that a host has replaced before loading stays replaced', async 
   expect(auth.api.signUpEmail.path).toBe('/sign-up/email')
 })
 
-test('a name without a function says so, and so does the option that is off', async () => {
+test('an unknown name of `auth.api`, and one whose option is off, is an error that says so', async () => {
   const api = fresh().api as unknown as Record<string, () => Promise<unknown>>
   await expect(api.signInEmial?.()).rejects.toThrow('auth.api has no function signInEmial.')
   await expect(api.enableTwoFactor?.()).rejects.toThrow('the option of createAuth that turns it on')
 })
 
-test('the object is no promise, so it can be returned from an async function', async () => {
+test('`auth.api` is not a promise, so an async function can return it', async () => {
   const { api } = fresh()
   expect(await Promise.resolve(api)).toBe(api)
   expect(JSON.stringify({ api })).toBe('{"api":{}}')
 })
 
-test('requests that come at once share one instance', async () => {
+test('concurrent first requests share one instance', async () => {
   const auth = fresh()
   const email = 'at-once@example.com'
   await fresh().signIn(email)
@@ -84,7 +84,7 @@ test('requests that come at once share one instance', async () => {
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
 })
 
-test('impossible options are refused when the instance is made, and not with its first request', () => {
+test('invalid options are refused when the instance is made, and not at its first request', () => {
   const given = { db: database.db, baseURL: TEST_ORIGIN, secret: 's'.repeat(32) }
   const wrong: Partial<AuthOptions>[] = [
     { secret: 'short' },

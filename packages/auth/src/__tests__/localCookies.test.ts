@@ -42,7 +42,7 @@ const namesOf = (lines: string[]) =>
 const NAMES = ['access_token', 'dont_remember', 'renewed', 'session_token', 'state']
 
 test.each(LOCAL)(
-  'at %s no cookie asks for TLS, and all else about it is as ever',
+  'at %s no cookie requires TLS, and its other attributes are unchanged',
   async (baseURL) => {
     const auth = createTestAuth({ db: setup.db, baseURL, github: GITHUB })
     const lines = await linesOf(auth)
@@ -97,7 +97,7 @@ describe('a session at http://localhost', () => {
     await auth.close()
   })
 
-  test('is not read from the names of a host with TLS, nor the reverse', async () => {
+  test('is not read from the cookie names of a host with TLS, nor the reverse', async () => {
     const local = createTestAuth({ db: setup.db, baseURL })
     const { cookie } = await local.signIn(someone())
     const other = cookie.replaceAll('tollgate.', '__Host-tollgate.')

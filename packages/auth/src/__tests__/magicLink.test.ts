@@ -56,7 +56,7 @@ test('known and unknown addresses get the same answer and the same mail', async 
   expect(texts[0]).toBe(texts[1])
 })
 
-test('whoever is new is signed up by the button, not by asking', async () => {
+test('a new person is signed up by the button and not by requesting the link', async () => {
   const email = 'fresh@example.com'
   const token = await tokenFor(email)
   expect(await setup.db.user.count({ where: { email } })).toBe(0)
@@ -69,7 +69,7 @@ test('whoever is new is signed up by the button, not by asking', async () => {
   })
 })
 
-test('the name that came with the request is not the account’s: a stranger may have asked', async () => {
+test('the name in the request is not given to the account, because a stranger may have sent it', async () => {
   const email = 'newbie@example.com'
   const asked = await setup.auth.post('/sign-in/magic-link', {
     email,
@@ -83,7 +83,7 @@ test('the name that came with the request is not the account’s: a stranger may
   expect((await setup.db.user.findUniqueOrThrow({ where: { email } })).name).toBe('newbie')
 })
 
-test('a link is good once, also for several who press at the same time', async () => {
+test('a link works once, also for several people who press at the same time', async () => {
   const token = await tokenFor('once@example.com')
   const answers = await Promise.all([1, 2, 3, 4].map(() => press(token)))
   expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400])
@@ -94,7 +94,7 @@ test('a link is good once, also for several who press at the same time', async (
   expect(late.headers.getSetCookie()).toEqual([])
 })
 
-test('of several links of somebody new that are pressed at once, one makes the user', async () => {
+test('if several links of a new person are pressed at once, one makes the user', async () => {
   for (let n = 0; n < 4; n += 1) {
     const email = `several-${n}@example.com`
     const tokens: string[] = []
@@ -130,7 +130,7 @@ test.each(['', 'x', 'y'.repeat(3000), 7, null, { $gt: '' }])(
   },
 )
 
-test('the session from before is ended', async () => {
+test('a sign-in by link ends the browser’s earlier session', async () => {
   const before = await setup.auth.signIn()
   const token = await tokenFor(before.email)
   expect((await press(token, { cookie: before.cookie })).status).toBe(200)
@@ -150,13 +150,13 @@ test('another site can neither ask for a link nor press the button', async () =>
   expect((await press(token)).status).toBe(200)
 })
 
-test('the page that was asked for comes along, a foreign one does not', async () => {
+test('the link keeps the requested page of this host, and no page of another host', async () => {
   await ask('next@example.com', { callbackURL: '/billing' })
   expect(setup.auth.outbox.last('MagicLinkEmail').text).toContain('next=%2Fbilling')
   expect((await ask('next@example.com', { callbackURL: 'https://evil.example/' })).status).toBe(403)
 })
 
-test('two forms without script are enough', async () => {
+test('a person signs in with two forms and without script', async () => {
   const form = (fields: Record<string, string>) =>
     setup.auth.request('/', {
       method: 'POST',

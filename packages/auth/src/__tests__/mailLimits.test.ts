@@ -87,7 +87,7 @@ test('sign-ups, repeated confirmations and sign-ins count together', async () =>
   expect(await mailsTo(email, auth)).toBe(LIMIT)
 })
 
-test('changes to one address are ten an hour for all accounts, whatever else was asked for it', async () => {
+test('ten changes to one address an hour are mailed over all accounts, whatever other mails it gets', async () => {
   const auth = limited()
   const password = 'a password of a stranger'
   await setup.auth.signIn('count-known@example.com')
@@ -119,7 +119,7 @@ test('changes to one address are ten an hour for all accounts, whatever else was
   }
 })
 
-test('another tag, another letter case and another form of the domain are the same mailbox', async () => {
+test('an address with another tag, letter case or form of the domain is the same mailbox', async () => {
   const auth = limited()
   const forms = [
     ...Array.from({ length: 8 }, (_, n) => `Ada+${n}@münchen.example`),
@@ -138,7 +138,7 @@ test.each([
   expect(mailboxOf(email)).toBe(mailbox)
 })
 
-test('a stranger who uses up the ten does not keep the owner from a reset, and the owner has ten', async () => {
+test('a stranger who uses up the ten mails does not block the owner’s reset; the owner has ten more', async () => {
   const auth = limited()
   const home = { headers: { 'x-forwarded-for': '198.51.100.20' } }
   const { email } = await setup.auth.signIn()
@@ -160,7 +160,7 @@ test('a stranger who uses up the ten does not keep the owner from a reset, and t
   expect(await ask(home, 5)).toBe(2 * LIMIT)
 })
 
-test('invitations: whoever sends them again and again, of whichever organization, is told to wait', async () => {
+test('sending invitations again and again is refused with a time to wait, over all organizations', async () => {
   const auth = limited()
   const email = 'invited@example.com'
   const organizations: { cookie: string; id: string }[] = []
@@ -205,7 +205,7 @@ test('an anonymous caller who sends invitations uses up nothing', async () => {
   expect(sent.status).toBe(200)
 })
 
-test('a change of address that is taken back mails a reset, however many were asked for', async () => {
+test('undoing a change of address mails a reset, however many resets were mailed before', async () => {
   const auth = limited()
   const { cookie, email } = await setup.auth.signIn()
   for (let n = 0; n < 10; n += 1) {

@@ -75,7 +75,7 @@ test('creating, leaving and changing organizations, and a role in one', async ()
   ).rejects.toMatchObject({ status: 403 })
 })
 
-test('none for a request that was refused, and none after signing out', async () => {
+test('no token for a refused request, and none after signing out', async () => {
   const { post } = await person()
   const refused = await post('/organization/set-active', { organizationId: 'not-mine' })
   expect(refused.status).toBeGreaterThanOrEqual(400)

@@ -67,7 +67,7 @@ test('a body that the host has read is in the log', async () => {
 })
 
 test.each(['TRACE', 'CONNECT', 'TRACK'])(
-  '%s, which some servers hand on in what looks like a Web request, is a 405',
+  '%s, which some servers pass on in an object that resembles a Web request, is a 405',
   async (method) => {
     const req = new Proxy(post('{}'), {
       get: (target, key) => (key === 'method' ? method : Reflect.get(target, key, target)),
@@ -80,7 +80,7 @@ test.each(['TRACE', 'CONNECT', 'TRACK'])(
   },
 )
 
-test('a logger that fails ends neither a request nor what it leaves to be done', async () => {
+test('a logger that throws ends neither a request nor its background work', async () => {
   const failing = () => {
     throw new Error('disk full')
   }
@@ -148,7 +148,7 @@ describe('under node:http', () => {
     expect([answer.status, answer.headers.getSetCookie().length]).toEqual([200, 2])
   })
 
-  test('a caller that leaves in the middle of a sign-in is no failure of ours', async () => {
+  test('a caller that disconnects during a sign-in is not logged as an error', async () => {
     log.length = 0
     const [came, left] = [vi.fn(), vi.fn()]
     before = async (req) => {

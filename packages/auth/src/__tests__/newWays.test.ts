@@ -56,7 +56,7 @@ const ADDS: { [way: string]: Ask } = {
   'backup codes': (cookie) => auth.post('/two-factor/generate-backup-codes', {}, { cookie }),
 }
 
-test.each(Object.entries(ADDS))('%s: not by an old session', async (_way, ask) => {
+test.each(Object.entries(ADDS))('%s: refused in an old session', async (_way, ask) => {
   const { userId, email } = await auth.signIn()
   await setup.db.account.deleteMany({ where: { userId } })
   const cookie = await byLink(auth, email)
@@ -67,7 +67,7 @@ test.each(Object.entries(ADDS))('%s: not by an old session', async (_way, ask) =
   expect(await waysOf(userId)).toEqual(before)
 })
 
-test('a passkey that was begun in time is not finished later', async () => {
+test('a passkey that was begun in time cannot be finished later', async () => {
   const { userId, cookie } = await auth.signIn()
   const device = createDevice(auth)
   const begun = await beginPasskey(cookie)
@@ -77,7 +77,7 @@ test('a passkey that was begun in time is not finished later', async () => {
   expect((await waysOf(userId)).passkeys).toEqual([])
 })
 
-test('neither does a code of the app, which an old session could have turned on, make a session a recent one', async () => {
+test('a code of the app does not make a session recent, because an old session could have turned the app on', async () => {
   const { userId, email, cookie } = await auth.signIn()
   await age(userId)
   const enabled = await auth.post('/two-factor/enable', {}, { cookie })
@@ -86,7 +86,7 @@ test('neither does a code of the app, which an old session could have turned on,
   expect([change.status, await codeIn(change)]).toEqual([403, 'recent_sign_in_required'])
 })
 
-test('by the password, or after another sign-in, each is added', async () => {
+test('each is added with the password, or after another sign-in', async () => {
   const { userId, email, cookie: old } = await auth.signIn()
   await age(userId)
   const body = { password: TEST_PASSWORD }
@@ -96,7 +96,7 @@ test('by the password, or after another sign-in, each is added', async () => {
   expect((await linkProvider(await byPassword(auth, email))).status).toBe(200)
 })
 
-test('a sign-in that lacks its second factor is not told of a deletion', async () => {
+test('a sign-in that lacks its second factor does not learn of a deletion', async () => {
   const person = await personWithFactor(auth)
   const { email, userId, cookie } = person
   const body = { password: TEST_PASSWORD }

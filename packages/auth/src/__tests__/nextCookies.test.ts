@@ -32,7 +32,7 @@ test('an attribute that is not known, and one without a name, change nothing', (
   expect(parseSetCookie('a')).toEqual({ name: 'a', value: '' })
 })
 
-test('cookies that nobody has changed are as they were sent, letter by letter', () => {
+test('unchanged cookies stay exactly as they were sent', () => {
   const sent = 'a=1; b=x%2By; odd=%E0%A4%A;c="q"'
   const jar = [
     { name: 'a', value: '1' },
@@ -43,12 +43,12 @@ test('cookies that nobody has changed are as they were sent, letter by letter', 
   expect(cookieHeader(null, [])).toBe('')
 })
 
-test('of two cookies with one name both stay, so that neither is taken', () => {
+test('two cookies with one name both stay, so that neither is accepted', () => {
   expect(cookieHeader('s=mine; s=other', [{ name: 's', value: 'other' }])).toBe('s=mine; s=other')
   expect(cookieHeader('s=mine; s=other', [{ name: 's', value: 'mine' }])).toBe('s=mine; s=other')
 })
 
-test('what this request has set, changed or deleted counts', () => {
+test('cookies that this request has set, changed or deleted count', () => {
   const jar = [
     { name: 'kept', value: '1' },
     { name: 'changed', value: 'new; value' },

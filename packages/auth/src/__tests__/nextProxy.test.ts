@@ -27,7 +27,7 @@ beforeAll(async () => {
 const request = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
   new Request(`http://localhost:3000${path}`, { method, headers })
 
-test('a page without a session leads to the sign-in, by a whole address, and back', async () => {
+test('a page without a session redirects to the sign-in, by an absolute address, and back', async () => {
   const answer = await proxy(request('/dashboard/team?tab=2&_rsc=x1'))
   expect(answer?.status).toBe(303)
   expect(answer?.headers.get('location')).toBe(
@@ -37,7 +37,7 @@ test('a page without a session leads to the sign-in, by a whole address, and bac
 })
 
 test.each(['/', '/pricing', '/dashboards', '/dashboard.txt', '/sign-in'])(
-  'the page %s asks for nobody',
+  'the page %s needs no session',
   async (path) => {
     expect(await proxy(request(path))).toBeUndefined()
   },
@@ -56,30 +56,30 @@ test.each([
 })
 
 test.each(['/%64ashboard', '/dashboard/', '/dashboard/%ff', '//dashboard'])(
-  'the page %s is the protected one, too',
+  'the page %s is treated as the protected page',
   async (path) => {
     expect((await proxy(request(path)))?.status).toBe(303)
   },
 )
 
-test('all pages can be protected, and the sign-in is still reached', async () => {
+test('all pages can be protected, and the sign-in can still be opened', async () => {
   const all = createProxy({ baseURL: ORIGIN, protect: ['/'] })
   expect((await all(request('/pricing')))?.status).toBe(303)
   expect(await all(request('/sign-in?next=%2F'))).toBeUndefined()
 })
 
-test('a session passes, and so does one that only the database can tell', async () => {
+test('a session passes, also a session that only the database can check', async () => {
   const cookie = `${ACCESS_COOKIE}=${token}`
   expect(await proxy(request('/dashboard', { cookie }))).toBeUndefined()
   const session = `${SESSION_COOKIE}=x`
   expect(await proxy(request('/dashboard', { cookie: session }))).toBeUndefined()
 })
 
-test('an action is the page’s to refuse', async () => {
+test('an action passes, because the page refuses it', async () => {
   expect(await proxy(request('/dashboard', {}, 'POST'))).toBeUndefined()
 })
 
-test('a page whose access token has ended is sent to be renewed, once', async () => {
+test('a page with an expired access token is redirected to the renewal, once', async () => {
   const cookie = `${SESSION_COOKIE}=x`
   for (const path of ['/dashboard?a=1', '/pricing?a=1']) {
     const answer = await proxy(request(path, { ...PAGE, cookie }))
@@ -92,7 +92,7 @@ test('a page whose access token has ended is sent to be renewed, once', async ()
   expect(await proxy(request('/dashboard', { ...PAGE, cookie: again }))).toBeUndefined()
 })
 
-test('a page that is reached from another site hops before anything is asked', async () => {
+test('a page that is reached from another site is redirected to itself before any check', async () => {
   const answer = await proxy(request('/dashboard?a=1', { ...PAGE, 'sec-fetch-site': 'cross-site' }))
   expect(answer?.status).toBe(200)
   expect(await answer?.text()).toContain('content="0;url=/dashboard?a=1"')

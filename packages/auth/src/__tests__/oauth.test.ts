@@ -50,7 +50,7 @@ const untouched = async () => ({
   sessions: await setup.db.session.count(),
 })
 
-test('the state is a lax cookie, everything that follows is strict, and the return hops', async () => {
+test('the state is a lax cookie, all later cookies are strict, and the return is redirected to itself', async () => {
   const { target, line, stateCookie } = await begin()
   expect(target.origin).toBe(github.endpoint)
   expect(line).toMatch(/^__Host-tollgate\.state-[\w-]{16}=/)
@@ -78,7 +78,7 @@ test('provider tokens are encrypted at rest', async () => {
   expect(row.accessToken).not.toContain(github.tokens[0])
 })
 
-test('a provider’s token is given to the host’s own code, and to no script of a page', async () => {
+test('the host’s own code gets a provider’s token, and no script of a page does', async () => {
   github.profile = { id: 12, email: 'scripted@example.com', verified: true }
   const { target, stateCookie } = await begin()
   const cookie = cookiesOf(await comeBack(await consent(target), stateCookie))
@@ -92,7 +92,7 @@ test('a provider’s token is given to the host’s own code, and to no script o
   expect(given.accessToken).toBe(github.tokens.at(-1))
 })
 
-test('a code that was stolen on the way is worth nothing to another browser', async () => {
+test('a stolen code does not work in another browser', async () => {
   github.profile = { id: 11, email: 'victim@example.com', verified: true }
   const victim = await consent((await begin()).target)
   const thief = await begin()
@@ -123,7 +123,7 @@ test.each([
       return comeBack(back, cookie)
     },
   ],
-])('%s signs nobody in and asks the provider nothing', async (_, attempt) => {
+])('%s signs nobody in and sends the provider no request', async (_, attempt) => {
   github.profile = { id: 2, email: 'bob@example.com', verified: true }
   const { target, stateCookie } = await begin()
   const back = await consent(target)
@@ -135,7 +135,7 @@ test.each([
   expect(await untouched()).toEqual(before)
 })
 
-test('a state is good once', async () => {
+test('a state works once', async () => {
   github.profile = { id: 12, email: 'once@example.com', verified: true }
   const { target, stateCookie } = await begin()
   const back = await consent(target)
@@ -146,7 +146,7 @@ test('a state is good once', async () => {
   expect(await untouched()).toEqual(before)
 })
 
-test('promise 5: the session from before is ended, though its cookie is not sent on the return', async () => {
+test('promise 5: the earlier session ends, although its cookie is not sent on the return', async () => {
   github.profile = { id: 3, email: 'eve@example.com', verified: true }
   const before = await auth.signIn('carol@example.com')
   const { target, stateCookie } = await begin(before.cookie)
@@ -164,7 +164,7 @@ test('an address that GitHub has not verified is not linked to its owner', async
   expect(await setup.db.account.count({ where: { userId: owner.userId } })).toBe(1)
 })
 
-test('an address that is verified on both sides is linked', async () => {
+test('an account is linked if its address is verified on both sides', async () => {
   const owner = await auth.signIn('both@example.com')
   github.profile = { id: 5, email: 'both@example.com', verified: true }
   const { target, stateCookie } = await begin()
@@ -179,7 +179,7 @@ test('a return to another site is refused at the start', async () => {
   expect(answer.headers.getSetCookie()).toEqual([])
 })
 
-test('a callback that only looks like a path does not leave this host', async () => {
+test('a callback that only resembles a path does not leave this host', async () => {
   github.profile = { id: 6, email: 'dan@example.com', verified: true }
   const body = { ...BODY, callbackURL: '/.//evil.example' }
   const { target, stateCookie } = await begin(undefined, body)
@@ -187,14 +187,14 @@ test('a callback that only looks like a path does not leave this host', async ()
   expect(await back.text()).toContain('content="0;url=/evil.example"')
 })
 
-test('a request that names no page leads to the one after sign-in', async () => {
+test('a request without a page redirects to the page after sign-in', async () => {
   github.profile = { id: 7, email: 'seven@example.com', verified: true }
   const { target, stateCookie } = await begin(undefined, { provider: 'github' })
   const html = await (await comeBack(await consent(target), stateCookie)).text()
   expect(html).toContain('content="0;url=/dashboard"')
 })
 
-test('a form without script leads to the provider, and from there to its own page', async () => {
+test('a form without script redirects to the provider, and back to the form’s page', async () => {
   github.profile = { id: 8, email: 'eight@example.com', verified: true }
   const answer = await auth.formAction(
     auth.request('/sign-in', {
@@ -212,7 +212,7 @@ test('a form without script leads to the provider, and from there to its own pag
   expect(signsIn(back)).toBe(true)
 })
 
-test('without a stand-in the provider is GitHub itself', async () => {
+test('without a stand-in the requests go to GitHub', async () => {
   const real = createAuth({
     db: setup.db,
     baseURL: TEST_ORIGIN,
@@ -236,7 +236,7 @@ test('a provider without keys is off', async () => {
   expect(answer.status).toBe(404)
 })
 
-test('a sign-in with a provider is in the audit log, one that fails is not', async () => {
+test('a sign-in with a provider is in the audit log, and a failed sign-in is not', async () => {
   const before = await setup.db.auditLog.count({ where: { action: 'sign_in' } })
   const { target, stateCookie } = await begin()
   const back = await consent(target)

@@ -95,7 +95,7 @@ test.each(['access_token', 'refresh_token'])(
   },
 )
 
-test('a refresh token is good once, and each use gives the next one, an access token and an id token', async () => {
+test('a refresh token works once, and each use returns the next one, an access token and an id token', async () => {
   const { cookie, userId } = await auth.signIn()
   const first = await grant(phone, cookie)
   expect(first.scope?.split(' ').sort()).toEqual([...SCOPES].sort())
@@ -116,7 +116,7 @@ test('a refresh token is good once, and each use gives the next one, an access t
   expect((await tokensOf(userId)).filter(({ revoked }) => revoked === null)).toHaveLength(1)
 })
 
-test('a token that is used again ends the grant for all who hold a part of it, and that is recorded', async () => {
+test('reusing a token ends the whole grant, and that is recorded', async () => {
   const { cookie, userId } = await auth.signIn()
   const first = await grant(phone, cookie)
   const tablet = await grant(phone, cookie)
@@ -134,7 +134,7 @@ test('a token that is used again ends the grant for all who hold a part of it, a
   expect(exp - iat).toBe(300)
 })
 
-test('a token that was used days ago ends the grant, too', async () => {
+test('reusing a token from days ago ends the grant, too', async () => {
   const { cookie, userId } = await auth.signIn()
   const first = await grant(phone, cookie)
   const second = await refresh(phone, first.refresh_token)
@@ -147,7 +147,7 @@ test('a token that was used days ago ends the grant, too', async () => {
   expect(await reuses(userId)).toHaveLength(1)
 })
 
-test('however many used tokens come at once, the grant ends once', async () => {
+test('many reused tokens at once end the grant once', async () => {
   const { cookie, userId } = await auth.signIn()
   const used = [await grant(phone, cookie)]
   for (let n = 0; n < 4; n += 1) used.push(await refresh(phone, used[n]?.refresh_token))
@@ -163,7 +163,7 @@ test('however many used tokens come at once, the grant ends once', async () => {
   expect(await tokensOf(userId)).toEqual([])
 })
 
-test('asking for fewer scopes narrows the access token, and neither the grant nor its rotation', async () => {
+test('requesting fewer scopes narrows the access token only, and neither the grant nor the next refresh token', async () => {
   const { cookie, userId } = await auth.signIn()
   const { refresh_token } = await grant(phone, cookie)
   const narrow = await refresh(phone, refresh_token, { scope: 'bookings:read' })
@@ -178,7 +178,7 @@ test('asking for fewer scopes narrows the access token, and neither the grant no
   expect(await isGood(phone, another)).toBe(true)
 })
 
-test('requests under way together get one answer, in any number of processes; one that comes after it is reuse', async () => {
+test('concurrent requests with one token get one answer, over all processes; a later request counts as reuse', async () => {
   const { cookie, userId } = await auth.signIn()
   const { refresh_token } = await grant(phone, cookie)
   // Held until all have begun.
@@ -202,7 +202,7 @@ test('requests under way together get one answer, in any number of processes; on
   expect(await reuses(userId)).toHaveLength(1)
 })
 
-test('a grant that ends while a token is exchanged leaves none behind', async () => {
+test('a grant that ends during an exchange leaves no token behind', async () => {
   const { cookie, userId } = await auth.signIn()
   const first = await grant(phone, cookie)
   const second = await refresh(phone, first.refresh_token)
@@ -219,7 +219,7 @@ test('a grant that ends while a token is exchanged leaves none behind', async ()
 })
 
 test.each(['first', 'last'])(
-  'a session that ends while a token is exchanged, the exchange %s, leaves none behind',
+  'a session that ends during an exchange, the exchange %s, leaves no token behind',
   async (exchange) => {
     const { cookie, userId } = await auth.signIn()
     const { refresh_token } = await grant(phone, cookie)
@@ -243,7 +243,7 @@ test.each(['first', 'last'])(
   },
 )
 
-test('more exchanges at once than there are connections all come through, also in a process that has just begun', async () => {
+test('more exchanges at once than there are connections all succeed, also in a new process', async () => {
   const { cookie } = await auth.signIn()
   const grants: Awaited<ReturnType<typeof grant>>[] = []
   for (let n = 0; n < 8; n += 1) grants.push(await grant(phone, cookie))
@@ -363,7 +363,7 @@ describe('a grant ends with', () => {
     }).toEqual(left)
   })
 
-  test('nothing that leaves its session in place, nor with a session that has merely run out', async () => {
+  test('no action that keeps its session, and not with the mere expiry of the session', async () => {
     const { cookie, away, awayId, userId, clientId, here, there } = await person()
     await auth.post('/access/refresh', {}, { cookie })
     const expiresAt = new Date(Date.now() - 60_000)
@@ -373,7 +373,7 @@ describe('a grant ends with', () => {
     expect(await tokensOf(userId)).toHaveLength(4)
   })
 
-  test('not with a session that gives way to another of the same person in the same browser', async () => {
+  test('no new sign-in of the same person in the same browser', async () => {
     const { cookie, email, userId, clientId, here } = await person()
     const signedIn = await auth.post(
       '/sign-in/email',
@@ -387,7 +387,7 @@ describe('a grant ends with', () => {
     expect(tokens.filter(({ revoked }) => revoked === null)).toHaveLength(1)
   })
 
-  test('the session of somebody else in the same browser', async () => {
+  test('a sign-in of somebody else in the same browser', async () => {
     const { cookie, clientId, here } = await person()
     const { email } = await auth.signIn()
     await auth.post('/sign-in/email', { email, password: TEST_PASSWORD }, { cookie })
@@ -395,7 +395,7 @@ describe('a grant ends with', () => {
   })
 })
 
-test('a program with a secret is held to the same', async () => {
+test('the same rules hold for a program with a secret', async () => {
   const { clientId, clientSecret } = await make({
     name: 'Web',
     scopes: SCOPES,

@@ -38,7 +38,7 @@ const { make, token, authorize, consent, bearing, codeFor } = createPrograms(() 
   admin,
 }))
 
-test('a service gets a token for its scopes, and the edge holds it to them', async () => {
+test('a service gets a token for its scopes, and the edge enforces them', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
   const grant = { grant_type: 'client_credentials', resource: RESOURCE }
   const { access_token: given } = await token({ ...grant, scope: 'bookings:read' }, [
@@ -62,7 +62,7 @@ test('a service gets a token for its scopes, and the edge holds it to them', asy
   expect(row.clientSecret).not.toContain(clientSecret)
 })
 
-test('a database that is away when auth is made fails no request after it is back', async () => {
+test('a database that is down when auth is created fails no request after it is back', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
   let isAway = true
   const db = new Proxy(setup.db, {
@@ -80,7 +80,7 @@ test('a database that is away when auth is made fails no request after it is bac
   await late.close()
 })
 
-test('neither kind of token is taken for the other', async () => {
+test('a session’s token is never accepted as a program’s token, nor the reverse', async () => {
   const { clientId, clientSecret } = await make({ name: 'Reports', scopes: ['bookings:read'] })
   const { access_token: given } = await token(
     { grant_type: 'client_credentials', resource: RESOURCE, scope: 'bookings:read' },
@@ -137,7 +137,7 @@ test('a public client gets a token on behalf of a user, by code and PKCE, once',
   expect(stolen.access_token).toBeUndefined()
 })
 
-test('a public client in a browser gets its token from its own origin; the cookies there are nobody’s', async () => {
+test('a public client in a browser gets its token from its own origin; cookies sent with it are ignored', async () => {
   const { clientId } = await make({
     name: 'Single page',
     scopes: ['openid', 'bookings:read'],
@@ -199,7 +199,7 @@ test('a public client in a browser gets its token from its own origin; the cooki
 })
 
 test.each(['/oauth2/consent', '/oauth2/create-client', '/oauth2/token/', '/oauth2/Token'])(
-  'another site cannot post to %s with the cookies of who is signed in',
+  'another site cannot post to %s with the cookies of a signed-in person',
   async (path) => {
     const headers = { origin: 'https://client.example' }
     const answer = await auth.post(path, { accept: true }, { cookie: admin, headers })
@@ -230,7 +230,7 @@ test('without PKCE, to another address or for another scope there is no code', a
   }
 })
 
-test('who is not signed in is led to sign in, and one from another site hops first', async () => {
+test('a person without a session is redirected to the sign-in, from another site after a redirect to the same page', async () => {
   const { clientId } = await make({
     name: 'Web',
     scopes: ['openid', 'bookings:read'],
@@ -265,7 +265,7 @@ test('a session without its second factor gets no code', async () => {
   expect(location).toBe('')
 })
 
-test('signing in does not itself go on to the client, which a missing second factor could pass', async () => {
+test('signing in does not continue to the client by itself, so that a missing second factor cannot be bypassed', async () => {
   const answer = await auth.post('/sign-in/magic-link/confirm', {
     token: 'x',
     oauth_query: 'client_id=x',
@@ -274,7 +274,7 @@ test('signing in does not itself go on to the client, which a missing second fac
   expect(await answer.json()).toMatchObject({ code: 'oauth_query_refused' })
 })
 
-test('only an administrator registers a program, and nobody where the option is off', async () => {
+test('only an ADMIN registers a program, and nobody where the option is off', async () => {
   const { cookie } = await auth.signIn()
   const service = { name: 'Mine', scopes: ['bookings:read'] }
   await expect(make(service, cookie)).rejects.toMatchObject({
@@ -305,7 +305,7 @@ test('the metadata is at the issuer’s own address', async () => {
   }
 })
 
-test('tokens bound to their sender are not offered, and a proof is ignored', async () => {
+test('sender-constrained tokens are not offered, and a proof (DPoP) is ignored', async () => {
   const { clientId } = await make({
     name: 'Phone',
     scopes: ['openid', 'offline_access', 'bookings:read'],
@@ -336,7 +336,7 @@ test('tokens bound to their sender are not offered, and a proof is ignored', asy
   expect(await metadata.text()).not.toContain('dpop')
 })
 
-test('cookies are left to the sessions', async () => {
+test('the OAuth server sets no session cookie', async () => {
   const { clientId } = await make({
     name: 'Web',
     scopes: ['openid', 'bookings:read'],

@@ -97,7 +97,7 @@ describe('a provider found by its issuer', () => {
   test.each([
     ['nonce', (url: URL) => url.searchParams.set('nonce', 'another')],
     ['PKCE challenge', (url: URL) => url.searchParams.set('code_challenge', 'x'.repeat(43))],
-  ])('gives nobody a session when the %s was not ours', async (_, change) => {
+  ])('gives no session when the %s was not ours', async (_, change) => {
     keycloak.profile = { sub: 'eve', email: 'eve@example.com', email_verified: true }
     const { url, state } = await begin('keycloak')
     const target = new URL(url)
@@ -112,7 +112,7 @@ describe('a provider found by its issuer', () => {
     expect(await rows()).toEqual(before)
   })
 
-  test('gives nobody a session for a code that was used', async () => {
+  test('gives no session for a used code', async () => {
     keycloak.profile = { sub: 'twice', email: 'twice@example.com', email_verified: true }
     const first = await begin('keycloak')
     const back = await createBrowser().until(TEST_ORIGIN, first.url)
@@ -126,7 +126,7 @@ describe('a provider found by its issuer', () => {
     expect(keycloak.refusals).toEqual(['invalid_grant'])
   })
 
-  test('that names itself otherwise is not believed', async () => {
+  test('is not believed if it names itself differently', async () => {
     const other = createTestAuth({
       db: setup.db,
       oidc: {
@@ -138,7 +138,7 @@ describe('a provider found by its issuer', () => {
     expect(await answer.text()).not.toContain('127.0.0.1')
   })
 
-  test('that is away says so, and nobody else waits for it', async () => {
+  test('is an error while it is unreachable, and nobody else waits for it', async () => {
     const away = createTestAuth({
       db: setup.db,
       oidc: { away: { ...OIDC_CLIENT, issuer: 'http://127.0.0.1:9' } },
@@ -155,7 +155,7 @@ describe('a provider found by its issuer', () => {
     ['an address that is only said to be verified', { email_verified: 'false' }],
     ['an address that is not verified', { email_verified: false }],
     ['an address of which nothing is said', {}],
-  ])('with %s signs nobody in before it is confirmed here', async (_, claims) => {
+  ])('with %s signs nobody in before the address is confirmed here', async (_, claims) => {
     const sub = `unproven-${Math.random()}`
     keycloak.profile = { sub, email: `${sub}@example.com`, name: 'Mallory', ...claims }
     const answer = await come('keycloak')
@@ -183,7 +183,7 @@ describe('Microsoft', () => {
     ...claims,
   })
 
-  test('signs in with an address whose domain is its tenant’s own', async () => {
+  test('signs in with an address whose domain belongs to its tenant', async () => {
     microsoft.profile = person('hedy', { xms_edov: true })
     expect(await userOf(await come('microsoft'))).toMatchObject({ email: 'hedy@example.com' })
     expect(microsoft.asked[0]?.get('code_challenge_method')).toBe('S256')
@@ -193,7 +193,7 @@ describe('Microsoft', () => {
   test.each([
     ['email_verified', { email_verified: true }],
     ['verified_primary_email', { verified_primary_email: ['owner-of@example.com'] }],
-  ])('of any tenant does not take over the owner of an address by %s', async (_, claims) => {
+  ])('of any tenant does not take over an address’s owner by %s', async (_, claims) => {
     const owner = await setup.db.user.findUnique({ where: { email: 'owner-of@example.com' } })
     const userId = owner?.id ?? (await auth.signIn('owner-of@example.com')).userId
     microsoft.profile = person('owner-of', claims)
@@ -201,7 +201,7 @@ describe('Microsoft', () => {
     expect(await setup.db.account.count({ where: { userId } })).toBe(1)
   })
 
-  test('of one tenant is believed by its own directory', async () => {
+  test('of a single tenant vouches for its own directory', async () => {
     const own = await startIssuer({
       redirectUri: callback('microsoft'),
       routes: {

@@ -120,7 +120,7 @@ const REACHED = [
   '/verify-password',
 ]
 
-test('of all endpoints that change something an old session reaches only these', async () => {
+test('of all endpoints that change something, an old session may use only these', async () => {
   const { email, userId } = await auth.signIn()
   const reached = new Set<string>()
   const closed = new Set<string>()
@@ -148,7 +148,7 @@ test('of all endpoints that change something an old session reaches only these',
   for (const path of closed) expect(table.split('\n## ')[0]).toContain(`\`${path}\``)
 })
 
-test('what a day brings works with an old session', async () => {
+test('everyday actions work with an old session', async () => {
   const { cookie, userId, organizationId } = await found()
   await age(userId)
   const friend = 'friend@example.com'
@@ -173,7 +173,7 @@ test('what a day brings works with an old session', async () => {
   expect((await auth.post('/sign-out', {}, { cookie })).status).toBe(200)
 })
 
-test('reading by server code works, and adding a member with the headers of an old session does not', async () => {
+test('server code can read with the headers of an old session, and cannot add a member', async () => {
   const { cookie, userId, organizationId } = await found()
   const other = await auth.signIn()
   await age(userId)
@@ -199,7 +199,7 @@ describe('in an organization an old session', () => {
     expect(await setup.db.invitation.count({ where: { organizationId } })).toBe(0)
   })
 
-  test('prolongs no invitation into a role that it could not give, whatever role it names', async () => {
+  test('prolongs no invitation to a role that it could not give, whatever role the request names', async () => {
     const { cookie, userId, organizationId } = await found()
     const invitation = { email: 'lasting@example.com', role: 'ADMIN', organizationId }
     expect((await auth.post('/organization/invite-member', invitation, { cookie })).status).toBe(
@@ -242,7 +242,7 @@ describe('in an organization an old session', () => {
     expect(again.status).toBe(200)
   })
 
-  test('gets the code of its refusal in a form', async () => {
+  test('gets the refusal’s code in a form', async () => {
     const { cookie, userId, organizationId } = await found()
     await age(userId)
     const req = auth.request('/team/delete', {
@@ -291,7 +291,7 @@ describe('an invitation', () => {
         return auth.post('/change-email/undo', { token: decodeURIComponent(link ?? '') })
       },
     ],
-  ])('ends with the access of who sent it: %s', async (_, recover) => {
+  ])('ends with its sender’s access: %s', async (_, recover) => {
     const owner = await found()
     const sent = await invite(owner)
     expect((await recover(owner)).status).toBe(200)
@@ -306,14 +306,14 @@ describe('an invitation', () => {
     expect(members).toBe(1)
   })
 
-  test('outlasts a sign-out of who sent it', async () => {
+  test('outlasts a sign-out of its sender', async () => {
     const owner = await found()
     const sent = await invite(owner)
     await auth.post('/sign-out', {}, owner)
     expect((await accept(sent)).status).toBe(200)
   })
 
-  test('is not sent by a session that has ended while it waited', async () => {
+  test('is not sent by a session that ended while the request waited', async () => {
     const { userId, cookie, organizationId } = await found()
     let asked: Promise<Response> | undefined
     await atomically(setup.db, async (tx) => {
@@ -329,7 +329,7 @@ describe('an invitation', () => {
 })
 
 describe('of a program an old session', () => {
-  test('of an ADMIN makes none, by the function and by the endpoint', async () => {
+  test('of an ADMIN registers no program, by the function and by the endpoint', async () => {
     const { cookie, userId } = await boss()
     await age(userId)
     await expect(
@@ -340,7 +340,7 @@ describe('of a program an old session', () => {
     expect(await setup.db.oauthClient.count({ where: { userId } })).toBe(0)
   })
 
-  test('of an ADMIN neither leads it elsewhere nor takes its secret', async () => {
+  test('of an ADMIN changes neither its redirect addresses nor its secret', async () => {
     const { cookie, userId } = await boss()
     const known = { name: 'Known', scopes: SCOPES, redirectUris: [CALLBACK] }
     const { clientId } = await programs.make(known, cookie)
@@ -355,7 +355,7 @@ describe('of a program an old session', () => {
     expect(await row()).toEqual(before)
   })
 
-  test('allows none, and is told where to sign in', async () => {
+  test('consents to no program, and is told where to sign in', async () => {
     const { clientId } = await phone()
     const { cookie, userId } = await auth.signIn()
     const { location } = await programs.authorize(clientId, cookie)
@@ -388,7 +388,7 @@ describe('of a program an old session', () => {
     })
   })
 
-  test('gets a grant that does not go over to the next session', async () => {
+  test('gets a grant that does not pass to the next session', async () => {
     const { clientId } = await phone()
     const { cookie, userId, email } = await auth.signIn()
     const early = await programs.grant(clientId, cookie)
@@ -416,7 +416,7 @@ const phone = () =>
   programs.make({ name: 'Phone', scopes: SCOPES, redirectUris: [CALLBACK], isConfidential: false })
 
 describe('a program', () => {
-  test('that gets another redirect address has to ask everybody again', async () => {
+  test('with another redirect address needs every consent again', async () => {
     const { cookie } = await boss()
     const app = { name: 'Known', scopes: SCOPES, redirectUris: [CALLBACK], isConfidential: false }
     const { clientId } = await programs.make(app, cookie)

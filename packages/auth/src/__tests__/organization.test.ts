@@ -8,7 +8,7 @@ import { createTeam } from './team.ts'
 const setup = setUpAuth()
 const { person, act, read, found, join, sessionOf, roleOf, owners } = createTeam(setup)
 
-test('who makes an organization owns it and acts for it', async () => {
+test('a person who creates an organization owns it and acts for it', async () => {
   const { organizationId, owner } = await found()
   expect(await sessionOf(owner)).toMatchObject({ organizationId, organizationRole: 'OWNER' })
   const req = setup.auth.request('/', { cookie: owner.cookie })
@@ -46,7 +46,7 @@ test('401 without a session, 403 without the permission, 400 without an organiza
   )
 })
 
-test('the access token says the new organization at once', async () => {
+test('the access token names the new organization at once', async () => {
   const who = await person()
   const created = await setup.auth.post(
     '/organization/create',
@@ -67,7 +67,7 @@ test('the access token says the new organization at once', async () => {
   expect(claims(away).org).toBeUndefined()
 })
 
-test('a member of two switches between them; a stranger cannot switch to either', async () => {
+test('a member of two organizations switches between them; a stranger cannot switch to either', async () => {
   const { organizationId: first, owner } = await found()
   const { organizationId: second } = await found()
   await join(second, 'VIEWER', owner)
@@ -83,7 +83,7 @@ test('a member of two switches between them; a stranger cannot switch to either'
   expect(await sessionOf(stranger)).toMatchObject({ organizationId: null })
 })
 
-test('an address is made from the name, and one that is taken is refused, also to two at once', async () => {
+test('the slug is made from the name, and a taken slug is refused, also for two requests at once', async () => {
   const { owner } = await found()
   const made = await act(owner, 'create', { name: 'Müller & Söhne' })
   expect(made.body.slug).toMatch(/^muller-sohne-[a-z0-9]{6}$/)
@@ -99,7 +99,7 @@ test('an address is made from the name, and one that is taken is refused, also t
   expect(await setup.db.organization.count({ where: { slug: same.slug } })).toBe(1)
 })
 
-test('thirty at once are made, though there are fewer connections', async () => {
+test('thirty organizations at once are created with fewer connections', async () => {
   const { owner } = await found()
   const made = await Promise.all(
     Array.from({ length: 30 }, (_, at) => act(owner, 'create', { name: `Many ${at}` })),
@@ -123,7 +123,7 @@ test.each([
 
 const ROLES = ['OWNER', 'ADMIN', 'MANAGER', 'OPERATOR', 'VIEWER'] as const
 
-test('names and addresses of members are for those who may read users', async () => {
+test('names and addresses of members are shown only with the permission to read users', async () => {
   const { organizationId, owner } = await found()
   const statuses: Record<string, number[]> = {}
   for (const role of ROLES) {
@@ -148,7 +148,7 @@ test('names and addresses of members are for those who may read users', async ()
 })
 
 test.each(['organizationId=', 'organizationSlug=', 'organizationSlug=&organizationId='])(
-  'a list asked for by %s is the list of the active organization, and its rules hold',
+  'a list requested by %s is the active organization’s list, with its permissions',
   async (query) => {
     const { organizationId, owner } = await found()
     const statuses: Record<string, number[]> = {}
@@ -180,14 +180,14 @@ test.each([
   'get-full-organization?membersLimit=99999999999999999999',
   'get-full-organization?membersLimit=-1',
   'get-full-organization?membersLimit=ten',
-])('a list asked for by %s is refused', async (path) => {
+])('a list requested by %s is refused', async (path) => {
   const { owner } = await found()
   expect((await read(owner, path)).status).toBe(400)
   const plain = 'limit=10&offset=0&sortBy=role&filterField=role&filterValue=OWNER'
   expect((await read(owner, `list-members?${plain}`)).body.total).toBe(1)
 })
 
-test('who may change whose role into which', async () => {
+test('the rules about who may change whose role to which role', async () => {
   const { organizationId, owner } = await found()
   const members = Object.fromEntries(
     await Promise.all(
@@ -220,7 +220,7 @@ test('who may change whose role into which', async () => {
   expect(await roleOf(target.memberId)).toBe('OPERATOR')
 })
 
-test('who may remove whom, and a removed member is out at once', async () => {
+test('the rules about who may remove whom; a removed member has no access at once', async () => {
   const { organizationId, owner } = await found()
   const [admin, manager, operator] = await Promise.all(
     (['ADMIN', 'MANAGER', 'OPERATOR'] as const).map((role) => join(organizationId, role)),
@@ -260,7 +260,7 @@ test('the last owner cannot leave, be removed or step down', async () => {
   expect(await owners(organizationId)).toBe(1)
 })
 
-test('of two owners one stays, however many attempts of all kinds there are at once', async () => {
+test('one of two owners stays, however many attempts of all kinds there are at once', async () => {
   for (let round = 0; round < 3; round += 1) {
     const { organizationId, owner } = await found()
     const second = await join(organizationId, 'OWNER')
@@ -282,7 +282,7 @@ test('of two owners one stays, however many attempts of all kinds there are at o
   }
 })
 
-test('twenty attempts of a lone owner to go all fail', async () => {
+test('twenty attempts of a lone owner to leave all fail', async () => {
   const { organizationId, owner } = await found()
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => act(owner, 'leave', { organizationId })),
@@ -314,7 +314,7 @@ test('an owner hands over to a member, both roles change, and nobody else can', 
   expect((await act(owner, 'leave', { organizationId })).status).toBe(200)
 })
 
-test('handed over to several at once, one owner becomes one owner', async () => {
+test('handing over to several members at once leaves one owner', async () => {
   const { organizationId, owner } = await found()
   const heirs = await Promise.all([1, 2, 3, 4].map(() => join(organizationId, 'VIEWER')))
   const answers = await Promise.all(
@@ -324,7 +324,7 @@ test('handed over to several at once, one owner becomes one owner', async () => 
   expect(await owners(organizationId)).toBe(1)
 })
 
-test('only an owner deletes the organization, with all that is in it', async () => {
+test('only an owner deletes the organization, with everything in it', async () => {
   const { organizationId, owner } = await found()
   const admin = await join(organizationId, 'ADMIN')
   await act(owner, 'invite-member', { email: 'late@example.com', role: 'VIEWER' })
@@ -336,7 +336,7 @@ test('only an owner deletes the organization, with all that is in it', async () 
   expect(await sessionOf(admin)).toMatchObject({ organizationId: null })
 })
 
-test('the server makes an organization for a user, without a session', async () => {
+test('server code creates an organization for a user, without a session', async () => {
   const { userId } = await person()
   const made = await setup.auth.api.createOrganization({
     body: { name: 'Made by us', slug: 'made-by-us', userId },
@@ -344,7 +344,7 @@ test('the server makes an organization for a user, without a session', async () 
   expect(made?.members[0]).toMatchObject({ userId, role: 'OWNER' })
 })
 
-test('a form does it all without script', async () => {
+test('all organization commands work by forms without script', async () => {
   const { cookie } = await person()
   const send = (path: string, fields: Record<string, string>) =>
     setup.auth.formAction(

@@ -120,7 +120,7 @@ const ELSEWHERE = [
   '/../\\evil.example',
 ]
 
-test('no return address leads to another origin', async () => {
+test('no return address redirects to another origin', async () => {
   const user = await setup.auth.signIn()
   const fields = ['callbackURL', 'redirectTo', 'errorCallbackURL', 'newUserCallbackURL']
   for (const target of ELSEWHERE) {

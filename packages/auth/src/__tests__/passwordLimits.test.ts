@@ -75,7 +75,7 @@ const asking = (): Queryable[] =>
 let setupApi: Record<string, unknown> = {}
 
 describe('endpoints that ask for a password', () => {
-  test('are those of the running handler, and each of them refuses the sixth guess', async () => {
+  test('are exactly those of the running handler, and each refuses the sixth guess', async () => {
     const auth = limited()
     await auth.load()
     setupApi = auth.api as unknown as Record<string, unknown>
@@ -109,7 +109,7 @@ describe('endpoints that ask for a password', () => {
     }
   })
 
-  test('share the limit of the account, from one address and from all', async () => {
+  test('share the account’s limits, for one address and over all addresses', async () => {
     const processes = [limited(), limited()]
     await processes[0]?.load()
     setupApi = processes[0]?.api as unknown as Record<string, unknown>
@@ -131,7 +131,7 @@ describe('endpoints that ask for a password', () => {
 })
 
 test.each(['PostgreSQL', 'Redis'])(
-  'a stolen session guesses at the password from sixty addresses fifty times, counted in %s',
+  'a stolen session gets fifty guesses from sixty addresses, counted in %s',
   async (store) => {
     const redis = store === 'Redis' ? await startRedis() : null
     const options = redis ? { redisUrl: redis.url } : {}
@@ -172,7 +172,7 @@ test.each(['PostgreSQL', 'Redis'])(
   },
 )
 
-test('a familiar network has a wider limit of its own, and it has one', async () => {
+test('a familiar network has a limit of its own, which is wider', async () => {
   const auth = limited()
   const { email } = await setup.auth.signIn()
   const post = (address: string, password: string) =>
@@ -191,7 +191,7 @@ test('a familiar network has a wider limit of its own, and it has one', async ()
   expect((await post('203.0.113.11', TEST_PASSWORD)).status).toBe(200)
 })
 
-test('a confirmation that looks at no password gives back no guesses', async () => {
+test('a confirmation without a password gives back no guesses', async () => {
   const auth = limited()
   const victim = await setup.auth.signIn()
   const address = newAddress()
@@ -233,7 +233,7 @@ test('an account has one limit, however its address is written', async () => {
   expect(new Set(entries.map(({ subject }) => subject)).size).toBe(1)
 })
 
-test('guesses sent at once get no more tries, and the right password counts for nothing', async () => {
+test('concurrent guesses get no more tries, and the right password does not count', async () => {
   const auth = limited()
   const { cookie } = await setup.auth.signIn()
   const verify = (address: string, password: string) =>
@@ -250,7 +250,7 @@ test('guesses sent at once get no more tries, and the right password counts for 
   for (let n = 0; n < 8; n += 1) expect((await verify(calm, TEST_PASSWORD)).status).toBe(200)
 })
 
-test('nothing but the right password gives tries back, and no field of the body moves them to another account', async () => {
+test('only the right password gives tries back, and no field of the body moves them to another account', async () => {
   const auth = limited()
   const { cookie } = await setup.auth.signIn()
   const { email: mine, cookie: own } = await setup.auth.signIn()
@@ -273,7 +273,7 @@ test('nothing but the right password gives tries back, and no field of the body 
   await expect(guess()).rejects.toMatchObject({ status: 429 })
 })
 
-test('an empty password that nobody looked at gives nothing back', async () => {
+test('an empty password that was not checked gives nothing back', async () => {
   const auth = limited()
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.account.deleteMany({ where: { userId } })
@@ -286,7 +286,7 @@ test('an empty password that nobody looked at gives nothing back', async () => {
   expect(statuses).toEqual([...Array(5).fill(200), 429])
 })
 
-test('right passwords have a limit, too: thirty of an account at an address, three hundred of an address', async () => {
+test('right passwords have a limit, too: thirty for an account at an address, three hundred for an address', async () => {
   const auth = limited()
   const { email } = await setup.auth.signIn()
   const { email: colleague } = await setup.auth.signIn()
@@ -312,7 +312,7 @@ test('right passwords have a limit, too: thirty of an account at an address, thr
   expect((await signIn(newAddress(), colleague)).status).toBe(200)
 })
 
-test('a wrong password of a signed-in user is in the audit log, wherever it was asked for', async () => {
+test('a wrong password of a signed-in user is in the audit log, at every endpoint', async () => {
   const auth = createTestAuth({ db: setup.db, twoFactor: true })
   const { cookie, userId } = await setup.auth.signIn()
   // With the second factor turned on, which some of them ask for first.
@@ -347,7 +347,7 @@ test('a wrong password of a signed-in user is in the audit log, wherever it was 
   expect(JSON.stringify(failed)).not.toContain('not the password')
 })
 
-test('with a second factor the password alone gives its try back, and no session', async () => {
+test('with a second factor the right password gives its try back, but no session', async () => {
   const auth = limited()
   const { email, userId } = await setup.auth.signIn()
   await setup.db.user.update({ where: { id: userId }, data: { twoFactorEnabled: true } })

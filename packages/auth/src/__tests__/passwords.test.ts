@@ -56,7 +56,7 @@ test.each([
   expect(await passwords.verify({ hash, password: start + wrong })).toBe(false)
 })
 
-test('a long password signs up and in, and only in full', async () => {
+test('a long password signs up, and signs in only in full', async () => {
   const long = `${'long '.repeat(20)}end`
   const email = 'long@example.com'
   await setup.auth.post('/sign-up/email', { name: 'Ada', email, password: long })
@@ -118,23 +118,26 @@ test.each([
   ['nine letters with accents of their own', 'e\u0301'.repeat(9), 'password_too_short'],
   ['129 emoji', EMOJI.repeat(12) + EMOJI.slice(0, 18), 'password_too_long'],
   ['ten characters that stand for 180', '\ufdfa'.repeat(10), 'password_too_long'],
-])('%s are refused wherever a password is set, and nobody is made', async (_, password, code) => {
-  const email = nobodyYet()
-  const up = await setup.auth.post('/sign-up/email', { name: 'Ada', email, password })
-  expect([up.status, await up.json()]).toMatchObject([400, { code }])
-  expect(await setup.db.user.count({ where: { email } })).toBe(0)
+])(
+  '%s are refused wherever a password is set, and no user is created',
+  async (_, password, code) => {
+    const email = nobodyYet()
+    const up = await setup.auth.post('/sign-up/email', { name: 'Ada', email, password })
+    expect([up.status, await up.json()]).toMatchObject([400, { code }])
+    expect(await setup.db.user.count({ where: { email } })).toBe(0)
 
-  const { cookie, email: known } = await setup.auth.signIn()
-  const body = { currentPassword: TEST_PASSWORD, newPassword: password }
-  const change = await setup.auth.post('/change-password', body, { cookie })
-  expect([change.status, await change.json()]).toMatchObject([400, { code }])
-  await setup.auth.post('/request-password-reset', { email: known })
-  await setup.auth.settled()
-  const token = tokenOf(setup.auth.outbox, 'PasswordResetEmail')
-  const reset = await setup.auth.post('/reset-password', { token, newPassword: password })
-  expect([reset.status, await reset.json()]).toMatchObject([400, { code }])
-  expect(await signIn(known, TEST_PASSWORD)).toBe(200)
-})
+    const { cookie, email: known } = await setup.auth.signIn()
+    const body = { currentPassword: TEST_PASSWORD, newPassword: password }
+    const change = await setup.auth.post('/change-password', body, { cookie })
+    expect([change.status, await change.json()]).toMatchObject([400, { code }])
+    await setup.auth.post('/request-password-reset', { email: known })
+    await setup.auth.settled()
+    const token = tokenOf(setup.auth.outbox, 'PasswordResetEmail')
+    const reset = await setup.auth.post('/reset-password', { token, newPassword: password })
+    expect([reset.status, await reset.json()]).toMatchObject([400, { code }])
+    expect(await signIn(known, TEST_PASSWORD)).toBe(200)
+  },
+)
 
 let upgraded = 0
 test.each([
@@ -164,7 +167,7 @@ test.each([
   expect(await hashOf(userId)).toBe(replaced)
 })
 
-test('a plain hash is not fitted by a password that only begins like it', async () => {
+test('a plain hash does not match a longer password with the same beginning', async () => {
   const password = 'a'.repeat(72)
   const passwords = createPasswords(FAST)
   const hash = await bcrypt.hash(password, 4)
@@ -172,7 +175,7 @@ test('a plain hash is not fitted by a password that only begins like it', async 
   expect(await passwords.verify({ hash, password: `${password}X` })).toBe(false)
 })
 
-test('another auth secret locks nobody out; a pepper that is gone does, without an error', async () => {
+test('another auth secret locks nobody out; a removed pepper does, without a 500', async () => {
   const { email } = await setup.auth.signIn()
   // Signing keys are encrypted with the secret, and are made anew with the next.
   await setup.db.jwks.deleteMany()
@@ -187,13 +190,13 @@ test('another auth secret locks nobody out; a pepper that is gone does, without 
 })
 
 test.each(['', 'plain text', '$2b$12$short', 'hs384:none:', 'hs384:none:plain'])(
-  'the stored hash %j fits nothing and is no error',
+  'the stored hash %j matches no password and is not a 500',
   async (hash) => {
     expect(await createPasswords(FAST).verify({ hash, password: TEST_PASSWORD })).toBe(false)
   },
 )
 
-test('every refusal takes as much work as a full comparison', async () => {
+test('every refusal takes as long as a full comparison', async () => {
   const passwords = createPasswords()
   // The processor's time of all threads: the clock also counts what the machine does besides.
   const worked = async (hash: string) => {
@@ -261,7 +264,7 @@ test('eight sign-ins at once delay no token verification by more than 25 ms', as
   expect(Math.min(...delays)).toBeLessThan(25)
 })
 
-test('passwords come after requests, and nothing else does', async () => {
+test('hashing does not lower the priority of the process itself', async () => {
   const before = getPriority()
   await bcryptPool().hash('x', 4)
   expect(getPriority()).toBe(before)
@@ -299,7 +302,7 @@ function holdPlaces(callers: number, turnOf: (n: number) => Turn, rounds = 4) {
   }
 }
 
-test('who comes while too many wait is told to come again, known or not', async () => {
+test('a request that meets a full queue is told to come again, for known and unknown addresses', async () => {
   const { email } = await setup.auth.signIn()
   const full = fillQueue()
   const body = { password: TEST_PASSWORD, name: 'Ada' }
@@ -320,7 +323,7 @@ test('who comes while too many wait is told to come again, known or not', async 
   expect(await signIn(email, TEST_PASSWORD)).toBe(200)
 })
 
-test('a reset link outlives a full queue', async () => {
+test('a full queue does not use up a reset link', async () => {
   const { email } = await setup.auth.signIn()
   await setup.auth.post('/request-password-reset', { email })
   await setup.auth.settled()
@@ -335,7 +338,7 @@ test('a reset link outlives a full queue', async () => {
   expect(await signIn(email, 'the new one')).toBe(200)
 })
 
-test('a caller who finds the queue full has not tried, and others are served', async () => {
+test('a refusal by the full queue does not count as a try, and others are served', async () => {
   const auth = other({ rateLimit: true })
   const { email } = await setup.auth.signIn()
   const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
@@ -352,7 +355,7 @@ test.each([
   ['from elsewhere', { address: '192.0.2.7' }],
   ['for another account', { email: 'somebody-else@example.com' }],
 ])(
-  'thirty sign-ins at once from one address let one %s through after a few hashes',
+  'during thirty sign-ins at once from one address one %s waits for a few hashes only',
   async (_, honest) => {
     const auth = other({})
     const { asked, begun, start } = holdHashes()
@@ -377,7 +380,7 @@ test.each([
   },
 )
 
-test('an IPv6 network that fills the queue gives its places up to callers from elsewhere', async () => {
+test('an IPv6 network that fills the queue gives up places to callers from elsewhere', async () => {
   const pool = createBcryptPool()
   const refused: string[] = []
   const done: string[] = []
@@ -416,7 +419,7 @@ test('an IPv6 network that fills the queue gives its places up to callers from e
 /** More callers than there are places for, and the hashes that two threads and the queue have. */
 const CALLERS = 264
 
-test('a sign-in from elsewhere comes through while one site of 264 networks keeps guessing', async () => {
+test('a sign-in from elsewhere succeeds while one site of 264 networks keeps guessing', async () => {
   const auth = other({ rateLimit: true })
   const { email } = await setup.auth.signIn()
   const site = (n: number) => `2001:db8:1:${n.toString(16)}::`
@@ -451,7 +454,7 @@ test('while strangers fill the queue a caller from a network of the account is s
   expect(compared.mock.lastCall?.at(-1)).toMatchObject({ isFamiliar: true })
 })
 
-test('asking a full queue again and again has a limit', async () => {
+test('repeated requests to a full queue have a limit', async () => {
   const auth = other({ rateLimit: true })
   const address = '192.0.2.99'
   const full = fillQueue(address)
@@ -491,7 +494,7 @@ test('without threads passwords are hashed in the process, two at a time', async
   expect(warned).toHaveBeenCalled()
 })
 
-test('threads work from the built package and from source, and let the process end', async () => {
+test('threads work in the built package and from source, and let the process end', async () => {
   const auth = fileURLToPath(new URL('../..', import.meta.url))
   const folder = await mkdtemp(join(auth, 'node_modules/.passwords-'))
   const script = (from: string) => `

@@ -53,7 +53,7 @@ const many = (path: (n: number) => string, count = 150) =>
   Array.from({ length: count }, (_, n) => path(n))
 const random = () => Math.random().toString(36).slice(2)
 
-test('paths that lead nowhere share one limit and make one row, over all processes', async () => {
+test('unknown paths share one limit and make one row, over all processes', async () => {
   const processes = [limited(), limited()]
   const address = newAddress()
   const { refused, rows } = await flood(
@@ -101,7 +101,7 @@ test.each([
   ['elsewhere', () => `/${random()}`],
   ['of the server’s own functions', (n: number) => `/api/auth/admin/oauth2/resources/${n}`],
   ['of metadata', () => `/.well-known/${random()}`],
-])('a path %s leads nowhere', async (_, path) => {
+])('a path %s is unknown', async (_, path) => {
   const { refused, rows } = await flood(many(path), newAddress())
   expect([refused.length, rows]).toEqual([50, 1])
 })
@@ -117,7 +117,7 @@ test.each([
   expect([refused.length, rows]).toEqual([50, 1])
 })
 
-test('however an endpoint is asked, an address makes one row of it', async () => {
+test('however an endpoint’s path is written, an address makes one row', async () => {
   const auth = limited()
   const address = newAddress()
   const before = await setup.db.rateLimit.count()
@@ -133,7 +133,7 @@ test('however an endpoint is asked, an address makes one row of it', async () =>
   expect(rows).toBeLessThanOrEqual(routes.size)
 })
 
-test('a limit of a plugin holds as before, and the metadata of the OAuth server is no path that leads nowhere', async () => {
+test('a plugin’s limit still applies, and the metadata of the OAuth server is not an unknown path', async () => {
   const address = newAddress()
   const token = await flood(
     many(() => '/api/auth/oauth2/token', 25),

@@ -103,7 +103,7 @@ test.each([
     LEFT.filter((path) => !path.startsWith('/two-factor/verify-')),
   ],
 ])(
-  'of all endpoints that there are a session without its second factor reaches only these%s',
+  'of all endpoints, a session without its second factor may use only these%s',
   async (_, instance, left) => {
     const at = instance()
     const { email, userId } = await withSecondFactor()
@@ -129,7 +129,7 @@ test.each([
 test.each([
   ['a password', byPassword],
   ['a mailed link', byLink],
-])('where the option is off %s makes a session that can do nothing but leave', async (_, way) => {
+])('where the option is off, %s makes a session that can only sign out', async (_, way) => {
   const { email, userId } = await withSecondFactor()
   const cookie = await way(off, email)
   const req = () => off.request('/', { cookie })
@@ -169,7 +169,7 @@ test.each([
   expect(await setup.db.session.count({ where: { userId, aal: 1 } })).toBe(0)
 })
 
-test('where the option is off a passkey that checks the person is the second factor', async () => {
+test('where the option is off, a passkey that verifies the person is the second factor', async () => {
   const { email, userId, cookie } = await withSecondFactor()
   const device = createDevice(off)
   expect((await device.register(cookie)).status).toBe(200)
@@ -195,7 +195,7 @@ test('a reset of the password does not pass the second factor', async () => {
   expect(await signedIn.json()).toMatchObject({ twoFactorRedirect: true })
 })
 
-test('backup codes are good once an app has shown its first code', async () => {
+test('backup codes work once the app has shown its first code', async () => {
   const { cookie } = await auth.signIn()
   const { backupCodes } = (await (await enable(cookie)).json()) as { backupCodes: string[] }
   const code = backupCodes[0]
@@ -204,7 +204,7 @@ test('backup codes are good once an app has shown its first code', async () => {
   expect(await ask(cookie)).toMatchObject({ acr: 'aal1' })
 })
 
-test('who has no password turns it on soon after signing in, and not with an older session', async () => {
+test('without a password the second factor is turned on soon after a sign-in, and not in an older session', async () => {
   const cookie = await byLink(auth, 'no-password@example.com')
   const { userId } = await ask(cookie)
   await age(userId, 16)

@@ -18,7 +18,7 @@ afterAll(async () => {
 test.each([
   ['a password', byPassword],
   ['a mailed link', byLink],
-])('at the bound, %s alone ends no session with a second factor', async (_, signIn) => {
+])('at the bound, %s without the second factor ends no session with one', async (_, signIn) => {
   const { email, userId, cookie } = await personWithFactor(auth)
   for (let n = 0; n < 3; n += 1) await signIn(auth, email)
   const session = await auth.getSession(auth.request('/', { cookie }), { fresh: true })

@@ -67,7 +67,7 @@ test.each([null, '', 'owner', 'USER', 'OWNER,ADMIN', 'toString', '__proto__'])(
   },
 )
 
-test('nobody may do nothing, and says so', () => {
+test('a request without a session may do nothing, and the explanation says so', () => {
   expect(can(null, 'org:read')).toBe(false)
   expect(can(null, 'org:read', null, { explain: true })).toEqual({
     allowed: false,
@@ -76,7 +76,7 @@ test('nobody may do nothing, and says so', () => {
   })
 })
 
-test('who may give a role: an owner any, others none that is above their own', () => {
+test('an owner may give any role, and others no role above their own', () => {
   const grants = (role: string | null) =>
     defaultRoles.names.filter((name) => defaultRoles.mayGrant(role, name))
   expect(grants('OWNER')).toEqual(['OWNER', 'ADMIN', 'MANAGER', 'OPERATOR', 'VIEWER'])
@@ -88,7 +88,7 @@ test('who may give a role: an owner any, others none that is above their own', (
   expect(defaultRoles.mayGrant('OWNER', 'ROOT')).toBe(false)
 })
 
-test('a table of a host’s own: more permissions, another role', () => {
+test('a host’s own table: more permissions, another role', () => {
   const own = defineRoles([...PERMISSIONS, 'reports:read'], {
     ...ROLES,
     AUDITOR: ['org:read', 'reports:read', 'calls:read:own'],
@@ -110,7 +110,7 @@ test.each([
   ['a role in small letters', () => defineRoles(['a:b'], { OWNER: [], admin: [] })],
   ['no owner', () => defineRoles(['a:b'], { ADMIN: [] } as never)],
   ['an unlisted permission', () => defineRoles(['a:b'], { OWNER: ['a:c' as 'a:b'] })],
-])('a table with %s is not made', (_, make) => {
+])('a table with %s is refused', (_, make) => {
   expect(make).toThrow(expect.objectContaining({ code: 'invalid_options' }))
 })
 

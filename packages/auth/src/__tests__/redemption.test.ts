@@ -286,7 +286,7 @@ test(
   },
 )
 
-test('promise 5: after all that each is still good for its own purpose, once', async () => {
+test('promise 5: after all that each value still works for its own purpose, once', async () => {
   const { auth, github, collected } = staged
   const post = async (path: string, body: object) => (await auth.post(path, body)).status
   const twice = async (path: string, body: object) => [

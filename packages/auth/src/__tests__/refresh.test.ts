@@ -45,7 +45,7 @@ test('promise 5: twenty refreshes at once are one exchange, and all get the same
   expect(tokens).not.toContain(sessionTokenOf(cookie))
 })
 
-test('an answer that was lost logs nobody out, however late the next request comes', async () => {
+test('a lost answer signs nobody out, however late the next request comes', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await refresh(cookie)
   await setup.db.session.updateMany({
@@ -58,7 +58,7 @@ test('an answer that was lost logs nobody out, however late the next request com
   expect(sessionTokenOf(cookiesOf(again))).toBe((await rowOf(userId)).token)
 })
 
-test('after its successor was seen a token is good for ten seconds more', async () => {
+test('a token works for ten seconds after its successor was used', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const next = cookiesOf(await refresh(cookie))
   expect((await rowOf(userId)).successorSeenAt).toBeNull()
@@ -70,7 +70,7 @@ test('after its successor was seen a token is good for ten seconds more', async 
   expect(sessionTokenOf(cookiesOf(await refresh(next)))).toBe(sessionTokenOf(next))
 })
 
-test('promise 5: a token used after that is a copy: the session ends for all, and it is recorded', async () => {
+test('promise 5: a token used after that counts as a copy: the session ends for all, and that is recorded', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const next = cookiesOf(await refresh(cookie))
   expect(await read(withoutAccess(next))).not.toBeNull()
@@ -87,7 +87,7 @@ test('promise 5: a token used after that is a copy: the session ends for all, an
   expect(await setup.db.auditLog.findMany({ where })).toMatchObject([{ userId, sessionId: id }])
 })
 
-test('a copy is found out wherever its cookie is read, also two exchanges later', async () => {
+test('a copy is detected wherever its cookie is read, also two exchanges later', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const second = cookiesOf(await refresh(cookie))
   await read(withoutAccess(second))
@@ -139,7 +139,7 @@ test('a session lives seven days unused and thirty at the most', async () => {
   expect(await read(withoutAccess(next))).toBeNull()
 })
 
-test('who is not to be remembered has a cookie of the browser session, and a day', async () => {
+test('without "remember me" the cookie ends with the browser, and the session after a day', async () => {
   const { email, userId } = await setup.auth.signIn()
   await setup.db.session.deleteMany({ where: { userId } })
   const signedIn = await setup.auth.post('/sign-in/email', {
@@ -154,13 +154,13 @@ test('who is not to be remembered has a cookie of the browser session, and a day
   expect(Math.abs(expiresAt.getTime() - Date.now() - DAY_MS)).toBeLessThan(60_000)
 })
 
-test('nobody is refreshed without a cookie, and nobody signed out by it', async () => {
+test('a refresh without a cookie is refused and signs nobody out', async () => {
   const answer = await setup.auth.post('/access/refresh', {})
   expect(answer.status).toBe(401)
   expect(answer.headers.getSetCookie()).toEqual([])
 })
 
-test('a program gets the token to send as bearer, a browser does not', async () => {
+test('a program gets the token to send as a bearer token, and a browser does not', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const answer = await refresh(cookie)
   expect(answer.headers.get('cache-control')).toBe('no-store')
@@ -175,7 +175,7 @@ test('a program gets the token to send as bearer, a browser does not', async () 
 })
 
 test.each([{ idleDays: 0 }, { idleDays: Number.NaN }, { idleDays: 31 }, { absoluteDays: 401 }])(
-  'lifetimes that cannot be meant are refused: %o',
+  'impossible lifetimes are refused: %o',
   (session) => {
     expect(() => createTestAuth({ db: setup.db, session })).toThrow(/session\.idleDays must be/)
   },

@@ -36,7 +36,7 @@ test('in Node a request without an access token is answered with a new one', asy
   expect(await setup.auth.renewCookies(again)).toEqual([])
 })
 
-test('a good token, nobody, and a session that is over get no cookies', async () => {
+test('a valid token, a request without a session and an ended session get no cookies', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const good = setup.auth.request('/', { cookie })
   await setup.auth.requireAuth(good, { fresh: true })
@@ -50,7 +50,7 @@ test('a good token, nobody, and a session that is over get no cookies', async ()
   expect(await setup.auth.renewCookies(over)).toEqual([])
 })
 
-test('at the edge a page goes through the refresh and comes back', async () => {
+test('at the edge a page is redirected to the refresh and comes back', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const edge = await edgeOf()
   const bare = withoutAccess(cookie)
@@ -70,7 +70,7 @@ test('at the edge a page goes through the refresh and comes back', async () => {
   expect(await edge.requireAuth(page(renewed))).toMatchObject({ userId })
 })
 
-test('a page that cannot read the new token is not sent round again', async () => {
+test('a page that cannot read the new token is not redirected again', async () => {
   const { cookie } = await setup.auth.signIn()
   const stranger = createEdge({ baseURL: TEST_ORIGIN, jwks: { keys: [] } })
   const first = setup.auth.request('/', { cookie, headers: PAGE })
@@ -86,7 +86,7 @@ test('a page that cannot read the new token is not sent round again', async () =
   expect(await stranger.getSession(second)).toBeNull()
 })
 
-test('a session that is over comes back without cookies, and is not sent again', async () => {
+test('an ended session comes back without cookies, and is not redirected again', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.session.deleteMany({ where: { userId } })
   const back = await setup.auth.handler(
@@ -96,7 +96,7 @@ test('a session that is over comes back without cookies, and is not sent again',
   expect(cleared.map((line) => line.split('=')[0]).sort()).toEqual([ACCESS_COOKIE, SESSION_COOKIE])
 })
 
-test('a link of another site, which comes without cookies, signs nobody out', async () => {
+test('a link from another site, which comes without cookies, signs nobody out', async () => {
   const back = await setup.auth.handler(
     setup.auth.request('/api/auth/access/renew?next=/', {
       headers: { ...PAGE, 'sec-fetch-site': 'cross-site' },
@@ -111,14 +111,14 @@ test.each([
   '/\\evil.example',
   '/\t/evil.example',
   'javascript:alert(1)',
-])('the way back leads nowhere else: %s', async (next) => {
+])('the redirect back leads to this site only: %s', async (next) => {
   const { cookie } = await setup.auth.signIn()
   const path = `/api/auth/access/renew?next=${encodeURIComponent(next)}`
   const back = await setup.auth.handler(setup.auth.request(path, { cookie, headers: PAGE }))
   expect(back.headers.get('location')).toBe('/')
 })
 
-test('only pages of somebody with a session are sent', async () => {
+test('only pages with a session cookie are redirected', async () => {
   const { cookie } = await setup.auth.signIn()
   const edge = await edgeOf()
   const bare = withoutAccess(cookie)
@@ -170,7 +170,7 @@ async function browser(cookie: string) {
   return { calls, fetch: createFetch(TEST_ORIGIN) }
 }
 
-test("a script's calls are made again after one refresh for all of them", async () => {
+test("a script's calls are repeated after one refresh for all of them", async () => {
   const { cookie, userId } = await setup.auth.signIn()
   const { calls, fetch } = await browser(withoutAccess(cookie))
   const answers = await Promise.all(

@@ -23,7 +23,7 @@ test('401 for a session that has ended', async () => {
   await expect(setup.auth.requireAuth(req, { fresh: true })).rejects.toMatchObject({ status: 401 })
 })
 
-test('the session for who is signed in', async () => {
+test('the session of a signed-in user', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   expect(await setup.auth.requireAuth(setup.auth.request('/', { cookie }))).toMatchObject({
     userId,

@@ -54,7 +54,7 @@ async function post(who: Person, path: string, body: object): Promise<{ id: stri
   return answer.json() as Promise<{ id: string }>
 }
 
-test('a role of a host’s own is given by invitation and holds what it was given, where it was given', async () => {
+test('a host’s own role is given by invitation and has its permissions in that organization only', async () => {
   const { organizationId, owner } = await found()
   const bob = await person()
   const asked = { email: bob.email, role: 'AUDITOR', organizationId }
@@ -80,7 +80,7 @@ test('a role of a host’s own is given by invitation and holds what it was give
   })
 })
 
-test('the edge decides as Node does', async () => {
+test('the edge decides like Node', async () => {
   const { organizationId, owner } = await found()
   const keys = await setup.auth.handler(setup.auth.request('/api/auth/jwks'))
   const access = createAccess()

@@ -26,7 +26,7 @@ test('403 for another role, the session for the right one or one of several', as
     .toMatchObject({ userId, role: 'ADMIN' })
 })
 
-test('in an organization the role there counts, not the own one', async () => {
+test('in an organization the member’s role counts, not the user’s own', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.user.update({ where: { id: userId }, data: { role: 'ADMIN' } })
   const created = await setup.auth.post(
@@ -60,7 +60,7 @@ test('in an organization the role there counts, not the own one', async () => {
   })
 })
 
-test('a role in the sign-up or in an update is not taken', async () => {
+test('a role in a sign-up or an update is ignored', async () => {
   const email = 'eve@example.com'
   const body = { name: 'Eve', email, password: TEST_PASSWORD, role: 'ADMIN', emailVerified: true }
   await setup.auth.post('/sign-up/email', body)

@@ -67,7 +67,7 @@ async function run(who: Person, path: string, body: object): Promise<number> {
   return status
 }
 
-test('a changed role, a removal, a hand-over and a deletion end the access of those they concern', async () => {
+test('a changed role, a removal, a hand-over and a deletion end the access of the members concerned', async () => {
   const { organizationId, owner } = await found()
   const bob = await join(organizationId, 'VIEWER')
   const eve = await join(organizationId, 'VIEWER')
@@ -96,7 +96,7 @@ test('a changed role, a removal, a hand-over and a deletion end the access of th
   expect(records).toMatchObject([{ action: 'organization.delete', organizationId }])
 })
 
-test('what is refused ends nothing and is not recorded as done', async () => {
+test('a refused command ends no access and is not recorded as done', async () => {
   const { organizationId, owner } = await found()
   expect(await run(owner, 'leave', { organizationId })).toBe(400)
   expect(await run(await person(), 'delete', { organizationId })).toBeGreaterThanOrEqual(400)
@@ -113,7 +113,7 @@ test('a command and its record happen together or not at all', async () => {
   expect(await roleOf(bob.memberId)).toBe('ADMIN')
 })
 
-test('a new organization is recorded with who made it', async () => {
+test('a new organization is recorded with its creator', async () => {
   const ada = await person()
   expect(await run(ada, 'create', { name: 'Recorded' })).toBe(200)
   const { id } = await setup.db.organization.findFirstOrThrow({ where: { name: 'Recorded' } })

@@ -23,7 +23,7 @@ test.each([
   expect(await sessionOf(cookie)).toBeNull()
 })
 
-test('a session says who and in which role, and nothing personal', async () => {
+test('a session contains user and role, and nothing personal', async () => {
   const { cookie, email, userId } = await setup.auth.signIn()
   const session = await sessionOf(cookie)
   expect(session).toEqual({
@@ -86,7 +86,7 @@ test('promise 5: the access token is a short ES256 statement without personal da
   expect(token).not.toContain(row.token)
 })
 
-test('a changed signature is not a session', async () => {
+test('a token with a changed signature is refused', async () => {
   const { cookie: both } = await setup.auth.signIn()
   const cookie = both.replace(/[^ ]*access_token=[^;]+;? ?/, '')
   expect(await sessionOf(cookie)).not.toBeNull()
@@ -97,7 +97,7 @@ test('a changed signature is not a session', async () => {
   expect(await sessionOf(changed)).toBeNull()
 })
 
-test('promise 5: signing in again ends the session before it, and a planted one is not taken', async () => {
+test('promise 5: signing in again ends the earlier session, and a planted session is not accepted', async () => {
   const { cookie, email, userId } = await setup.auth.signIn()
   const answer = await setup.auth.post(
     '/sign-in/email',

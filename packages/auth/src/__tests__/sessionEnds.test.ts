@@ -48,7 +48,7 @@ async function duringRefresh(id: string, work: () => Promise<Response>): Promise
   return answer as Promise<Response>
 }
 
-test('promise 5: a session that was refreshed since it was listed ends', async () => {
+test('promise 5: a session that was refreshed after it was listed can be ended', async () => {
   const { cookie, other, otherId } = await twoDevices()
   const token = await tokenIn(cookie, otherId)
   expect((await setup.auth.post('/access/refresh', {}, { cookie: other })).status).toBe(200)
@@ -104,7 +104,7 @@ test('promise 5: a sign-in ends the session of its browser that was refreshed wh
   expect(await lives(otherId)).toBe(false)
 })
 
-test('a person ends no other’s session by its token, and is told the same of a token that never was', async () => {
+test('a person cannot end another’s session by its token, and gets the same answer for an unknown token', async () => {
   const { cookie } = await setup.auth.signIn()
   const theirs = await setup.auth.signIn()
   const row = await setup.db.session.findFirstOrThrow({ where: { userId: theirs.userId } })
@@ -118,7 +118,7 @@ test('a person ends no other’s session by its token, and is told the same of a
   expect(await lives(row.id)).toBe(true)
 })
 
-test('a session that ends itself leaves no cookie', async () => {
+test('ending one’s own session deletes the cookie', async () => {
   const { cookie, other, otherId } = await twoDevices()
   const token = await tokenIn(cookie, otherId)
   const answer = await setup.auth.post('/revoke-session', { token }, { cookie: other })
@@ -128,7 +128,7 @@ test('a session that ends itself leaves no cookie', async () => {
   expect(await lives(otherId)).toBe(false)
 })
 
-test('the session that ends the others lives on', async () => {
+test('the session that ends all others stays', async () => {
   const { cookie, otherId } = await twoDevices()
   const { sessionId } = await setup.auth.requireAuth(setup.auth.request('/', { cookie }))
   expect((await setup.auth.post('/revoke-other-sessions', {}, { cookie })).status).toBe(200)

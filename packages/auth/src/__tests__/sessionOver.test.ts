@@ -21,7 +21,7 @@ test.each<[string, (organizationId: string) => [string, Record<string, unknown>]
   ],
   ['leaves its organization', () => ['/organization/set-active', { organizationId: null }]],
   ['makes an organization', () => ['/organization/create', { name: 'Beta' }]],
-])('a request of a session that ends meanwhile is refused: it %s', async (_, asked) => {
+])('a request whose session ends meanwhile is refused: it %s', async (_, asked) => {
   const { cookie, userId } = await auth.signIn()
   const made = await auth.post('/organization/create', { name: 'Acme' }, { cookie })
   const { id } = (await made.json()) as { id: string }

@@ -62,7 +62,7 @@ test('all others are ended at once', async () => {
   expect(await setup.auth.revokeOtherSessions(laptop)).toBe(0)
 })
 
-test("another person's session, and one that never was, cannot be ended", async () => {
+test("another person's session, and an unknown one, cannot be ended", async () => {
   const { laptop } = await twoSessions()
   const other = await setup.auth.signIn()
   const theirs = setup.auth.request('/', { cookie: other.cookie })
@@ -76,7 +76,7 @@ test("another person's session, and one that never was, cannot be ended", async 
   expect(await setup.auth.getSession(theirs)).not.toBeNull()
 })
 
-test('a session that was ended ends no others, though its access token has not run out', async () => {
+test('an ended session cannot end others, although its access token has not expired', async () => {
   const { laptop, phone, userId } = await twoSessions()
   const { sessionId } = await setup.auth.requireAuth(phone)
   // Behind the back of this process, which may not have heard yet.
@@ -87,7 +87,7 @@ test('a session that was ended ends no others, though its access token has not r
   expect(await setup.auth.getSession(laptop)).not.toBeNull()
 })
 
-test('nobody has no sessions', async () => {
+test('a request without a session lists no sessions', async () => {
   const nobody = setup.auth.request('/')
   await expect(setup.auth.listSessions(nobody)).rejects.toMatchObject({ status: 401 })
   await expect(setup.auth.revokeSession(nobody, 'x')).rejects.toMatchObject({ status: 401 })

@@ -24,7 +24,7 @@ const signUp = (email: string, password = TEST_PASSWORD) =>
 const signIn = (email: string, password = TEST_PASSWORD) =>
   setup.auth.post('/sign-in/email', { email, password })
 
-test('the mail links to a page, opening it confirms nothing, the button does', async () => {
+test('the mail links to a page; opening it confirms nothing, and pressing its button does', async () => {
   const email = 'button@example.com'
   expect((await signUp(email)).status).toBe(200)
   await setup.auth.settled()
@@ -72,7 +72,7 @@ async function tokenFor(email: string): Promise<string> {
 const confirmed = async (email: string) =>
   (await setup.db.user.findUniqueOrThrow({ where: { email } })).emailVerified
 
-test('a token is good once, also for several who press at the same time', async () => {
+test('a token works once, also for several people who press at the same time', async () => {
   const token = await tokenFor('once@example.com')
   const answers = await Promise.all(
     [1, 2, 3, 4].map(() => setup.auth.post('/confirm-email', { token })),
@@ -91,7 +91,7 @@ test('an expired token confirms nothing', async () => {
   expect(await confirmed('late@example.com')).toBe(false)
 })
 
-test('the token says nothing of the address, and is stored hashed', async () => {
+test('the token does not contain the address, and is stored hashed', async () => {
   const token = await tokenFor('quiet@example.com')
   expect(token).toMatch(/^[\w-]{32}$/)
   const rows = await setup.db.verificationToken.findMany()
@@ -99,7 +99,7 @@ test('the token says nothing of the address, and is stored hashed', async () => 
   for (const { identifier } of rows) expect(identifier).not.toContain(token)
 })
 
-test('another site cannot press the button, this one can by a plain form', async () => {
+test('another site cannot press the button; a plain form of our own site can', async () => {
   const token = await tokenFor('pressed@example.com')
   const press = (origin: string) =>
     setup.auth.handler(
@@ -168,7 +168,7 @@ test.each([
   ['a short password', { name: 'A', email: 'short@example.com', password: 'short' }],
   ['a password that is no text', { name: 'A', email: 'short@example.com', password: 12345678901 }],
   ['129 letters of password', { name: 'A', email: 'short@example.com', password: 'x'.repeat(129) }],
-])('%s is refused and nobody is made', async (_, body) => {
+])('%s is refused and no user is created', async (_, body) => {
   const before = await setup.db.user.count()
   const answer = await setup.auth.post('/sign-up/email', body)
   expect(answer.status).toBe(400)
@@ -194,7 +194,7 @@ test.each([
   ['a short pepper', { passwordPeppers: ['short'] }],
   ['no origin', { baseURL: 'localhost' }],
   ['an origin with a path', { baseURL: 'http://localhost/app' }],
-])('auth with %s is not made', (_, options) => {
+])('auth with %s is refused', (_, options) => {
   const good = { baseURL: 'https://localhost:3000', secret: 'x'.repeat(32), db: setup.db }
   expect(() => createAuth({ ...good, ...options })).toThrow(
     expect.objectContaining({ code: 'invalid_options' }),

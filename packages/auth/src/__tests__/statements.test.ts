@@ -114,7 +114,7 @@ describe('the statements of a call', () => {
   })
 })
 
-test('asking for the session costs no more statements than Better Auth alone', async () => {
+test('reading the session needs no more statements than Better Auth alone', async () => {
   const baseURL = 'http://localhost:3000'
   const peer = betterAuth({
     baseURL,
@@ -140,7 +140,7 @@ test('asking for the session costs no more statements than Better Auth alone', a
 /** Each of these is counted in a statement of its own, which holds over all processes. */
 const COUNTED = Array<string>(5).fill('INSERT RateLimit')
 
-test('the limits of a sign-in are eight statements more', async () => {
+test('the limits of a sign-in add eight statements', async () => {
   const limited = createTestAuth({ db: setup.db, rateLimit: true })
   const calls = await callsOf(limited, 'limited@example.com')
   const given = ['DELETE RateLimit', 'INSERT RateLimit', 'INSERT RateLimit']

@@ -61,12 +61,12 @@ const stepUp = async (person: Person, cookie: string, ahead = 0) => {
   return cookiesOf(answer)
 }
 
-test('who has no second factor is told to turn one on', async () => {
+test('a person without a second factor is told to turn one on', async () => {
   const { cookie } = await auth.signIn()
   expect(await aal2(cookie)).toBe('403 aal2_required')
 })
 
-test('who has one and has not shown it is asked for it, and gets through with it', async () => {
+test('a session that lacks its second factor is asked for it, and passes with it', async () => {
   const person = await personWithFactor(auth)
   expect(await aal2(person.cookie)).toBe('allowed')
   const pending = await byLink(auth, person.email)
@@ -75,7 +75,7 @@ test('who has one and has not shown it is asked for it, and gets through with it
   expect(await aal2(await stepUp(person, pending))).toBe('allowed')
 })
 
-test('a passkey that checks the person is enough, one that does not is not', async () => {
+test('a passkey that verifies the person is enough, and another passkey is not', async () => {
   const { cookie } = await auth.signIn()
   const [checks, touches] = [createDevice(auth), createDevice(auth, { asks: false })]
   await checks.register(cookie)
@@ -84,7 +84,7 @@ test('a passkey that checks the person is enough, one that does not is not', asy
   expect(await aal2(cookiesOf(await checks.signIn()))).toBe('allowed')
 })
 
-test('nobody is let through without a session', async () => {
+test('a request without a session is refused', async () => {
   const req = () => auth.request('/')
   const refusal = { status: 401, code: 'not_authenticated' }
   for (const guards of [auth, edge]) {
@@ -94,7 +94,7 @@ test('nobody is let through without a session', async () => {
   }
 })
 
-test('a sign-in is recent for as long as the route says, and a refresh makes it no younger', async () => {
+test('a sign-in is recent for as long as the route says, and a refresh does not renew it', async () => {
   const { cookie } = await auth.signIn()
   expect(await recent(cookie)).toBe('allowed')
   const older = await aged(cookie, 400)
@@ -105,7 +105,7 @@ test('a sign-in is recent for as long as the route says, and a refresh makes it 
   expect(session.authenticatedAt).toBeInstanceOf(Date)
 })
 
-test('without a number of seconds that can be meant nothing is recent', async () => {
+test('with an impossible number of seconds no sign-in is recent', async () => {
   const { cookie } = await auth.signIn()
   for (const withinSeconds of [Number.NaN, undefined, null, -1, 'an hour']) {
     const options = { withinSeconds } as { withinSeconds: number }
@@ -146,7 +146,7 @@ test('a step-up stays in the organization', async () => {
   expect(await within(shown)).toMatchObject({ organizationId: id, organizationRole: 'OWNER' })
 })
 
-test('turning a second factor on is no recent sign-in', async () => {
+test('turning a second factor on does not count as a recent sign-in', async () => {
   const { cookie } = await auth.signIn()
   const old = await aged(cookie, 4_000)
   const body = { password: TEST_PASSWORD }
@@ -157,7 +157,7 @@ test('turning a second factor on is no recent sign-in', async () => {
   expect(await recent(raised)).toBe('403 recent_sign_in_required')
 })
 
-test('a form without script steps a session up and leads back to what was asked for', async () => {
+test('a form without script steps a session up and returns to the requested page', async () => {
   const person = await personWithFactor(auth)
   const old = await aged(person.cookie, 4_000)
   const code = await codeOf(person.secret, 0)

@@ -80,7 +80,7 @@ test('tabs that begin at the very same time both come back', async () => {
   for (const back of backs) expect(await comeBack(jar, back)).toMatch(/^\/(one|two|three)$/)
 })
 
-test('of more tabs than four the oldest is told, signs nobody in, and cookies do not pile up', async () => {
+test('with more than four tabs the oldest gets an error and signs nobody in, and cookies do not pile up', async () => {
   const jar = createJar()
   github.profile = { id: 4, email: 'many@example.com', verified: true }
   const backs: string[] = []
@@ -95,7 +95,7 @@ test('of more tabs than four the oldest is told, signs nobody in, and cookies do
   for (const [n, back] of backs.entries()) expect(await comeBack(jar, back)).toBe(`/${n + 2}`)
 })
 
-test('the cookie of one flow is good for that flow, and another browser has none of it', async () => {
+test('a flow’s cookie works for that flow only, and another browser does not have it', async () => {
   const jar = createJar()
   github.profile = { id: 5, email: 'bound@example.com', verified: true }
   const mine = await leave(jar)
@@ -139,7 +139,7 @@ test('a tab links a provider while another one refreshes the session', async () 
   ).toMatchObject({ sessionId: session.sessionId, userId })
 })
 
-test('a link that is begun with a session that has ended, or become another’s, links nothing', async () => {
+test('linking that was begun in a session that has ended, or is another person’s now, links nothing', async () => {
   for (const end of ['sign-out', 'another']) {
     const jar = createJar()
     const { cookie, email, userId } = await auth.signIn()
@@ -158,7 +158,7 @@ test('a link that is begun with a session that has ended, or become another’s,
   }
 })
 
-test('two tabs that ask for a passkey both come through, whichever answers first', async () => {
+test('two tabs that ask for a passkey both sign in, whichever answers first', async () => {
   const { cookie, email } = await auth.signIn()
   const device = createDevice(auth)
   expect((await device.register(cookie)).status).toBe(200)
@@ -186,7 +186,7 @@ async function withSecondFactor() {
   return person
 }
 
-test('two tabs with a password wait for their codes, and both come through', async () => {
+test('two tabs with a password wait for their codes, and both sign in', async () => {
   const { email, secret, backupCodes } = await withSecondFactor()
   const jar = createJar()
   for (let n = 0; n < 2; n += 1) {
@@ -203,7 +203,7 @@ test('two tabs with a password wait for their codes, and both come through', asy
   expect(await setup.db.session.count({ where: { user: { email } } })).toBe(1)
 })
 
-test('two people in two tabs: the code is for whose sign-in waits, or for who is signed in', async () => {
+test('with two people in two tabs, a code counts for the waiting sign-in, or else for the signed-in person', async () => {
   const ada = await withSecondFactor()
   const bob = await withSecondFactor()
   const jar = createJar()
@@ -227,7 +227,7 @@ test('two people in two tabs: the code is for whose sign-in waits, or for who is
   expect(await personOf(jar)).toMatchObject({ email: bob.email })
 })
 
-test('a request of no tab has a clear answer', async () => {
+test('a request without a flow of any tab gets a clear answer', async () => {
   const none = await auth.post('/two-factor/verify-totp', { code: '123456' })
   expect([none.status, await none.json()]).toEqual([
     401,

@@ -41,7 +41,7 @@ const addressOf = async (id: string) =>
 const undo = async (email: string) =>
   post('/change-email/undo', { token: (await tokensOf('AddressChangeEmail', email)).at(-1) })
 
-test('an address that came by a change gets no link while that change can be taken back', async () => {
+test('a new address gets no undo link while the change that brought it can be undone', async () => {
   const { userId, email, evil, cookie } = await robbed()
   // The owner still has a session: another password, and the address back.
   const body = { currentPassword: TEST_PASSWORD, newPassword: NEW }
@@ -54,7 +54,7 @@ test('an address that came by a change gets no link while that change can be tak
   expect(await addressOf(userId)).toBe(email)
 })
 
-test('an account that a mailed link made at the old address gives way, and one that is more stays', async () => {
+test('an undo deletes an account that a mailed link made at the old address, unless it has more than the address', async () => {
   const first = await robbed()
   const cookie = await byLink(setup.auth, first.email)
   const other = await setup.db.user.findUniqueOrThrow({ where: { email: first.email } })
@@ -104,7 +104,7 @@ test('a second factor dates from its first code, however old its secret is', asy
   expect(session).toMatchObject({ userId: owner.userId })
 })
 
-test('a second factor whose secret was shown since goes as well, and its owner is told', async () => {
+test('an undo removes a second factor whose secret was shown since, and its owner is told', async () => {
   const { userId, email, cookie } = await personWithFactor(setup.auth)
   const ago = new Date(Date.now() - 30 * 86_400_000)
   await setup.db.twoFactor.updateMany({
@@ -124,7 +124,7 @@ test('a second factor whose secret was shown since goes as well, and its owner i
   expect(alerts).toContain('The secret of your second factor was shown')
 })
 
-test('a change that a later one replaced stays out of use when that one is taken back', async () => {
+test('a change that a later change replaced stays invalid when the later change is undone', async () => {
   const { userId, email, cookie } = await setup.auth.signIn()
   await post('/change-email', { newEmail: 'first@example.com' }, cookie)
   const [first] = await tokensOf('NewAddressEmail', 'first@example.com')
@@ -146,7 +146,7 @@ const REPLACES: { [what: string]: (email: string, cookie: string) => Promise<Res
     post('/change-password', { currentPassword: TEST_PASSWORD, newPassword: NEW }, cookie),
 }
 test.each(Object.entries(REPLACES))(
-  '%s puts links to choose a password, and changes that wait, out of use',
+  '%s invalidates links to choose a password and changes that wait',
   async (_, replace) => {
     const { userId, email, cookie } = await setup.auth.signIn()
     const newEmail = `waiting-${++count}@example.com`

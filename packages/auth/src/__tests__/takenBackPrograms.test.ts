@@ -69,7 +69,7 @@ const entriesOf = (userId: string) =>
     orderBy: { id: 'asc' },
   })
 
-test('programs that were registered since then end, and older ones that nobody touched go on', async () => {
+test('an undo deletes programs that were registered since the change, and keeps unchanged older programs', async () => {
   const userId = await administrator()
   const old = await service()
   await age(old)
@@ -96,7 +96,7 @@ test('programs that were registered since then end, and older ones that nobody t
   expect(await entriesOf(userId)).toHaveLength(2)
 })
 
-test('an older program is disabled whose secret or addresses were changed since then', async () => {
+test('an undo disables an older program whose secret or addresses were changed since', async () => {
   const userId = await administrator()
   const own = await service()
   const app = await make({ name: 'App', scopes: ['bookings:write'], redirectUris: [CALLBACK] })
@@ -120,7 +120,7 @@ test('an older program is disabled whose secret or addresses were changed since 
   expect(entries.map(({ action }) => action)).toEqual(['program_disabled', 'program_disabled'])
 })
 
-test('programs of others, and those that the host made, are left alone', async () => {
+test('an undo leaves programs of other people and of the host alone', async () => {
   const hosts = { id: 'host', clientId: 'host', createdAt: new Date(), updatedAt: new Date() }
   await setup.db.oauthClient.create({ data: hosts })
   await administrator()
@@ -131,7 +131,7 @@ test('programs of others, and those that the host made, are left alone', async (
   expect(await setup.db.oauthClient.count({ where: { clientId: 'host', disabled: false } })).toBe(1)
 })
 
-test('whose account registers a program, changes it or replaces its secret gets a mail', async () => {
+test('registering or changing a program, or replacing its secret, sends its owner a mail', async () => {
   const userId = await administrator()
   const { email } = await setup.db.user.findUniqueOrThrow({ where: { id: userId } })
   const { clientId: client_id } = await service()
@@ -154,7 +154,7 @@ test.each([
   ['/oauth2/create-client', { client_name: 'Late', redirect_uris: [CALLBACK] }],
   ['/oauth2/client/rotate-secret', {}],
   ['/oauth2/update-client', { update: { client_name: 'Late' } }],
-])('%s that is under way when access ends writes nothing after it', async (path, more) => {
+])('%s that is under way when access ends writes nothing afterwards', async (path, more) => {
   const userId = await administrator()
   const { clientId: client_id } = await service()
   const rows = () => setup.db.oauthClient.findMany({ where: { userId } })

@@ -28,7 +28,7 @@ const pathOf = (file: string) =>
     ? `prisma/src/__tests__/${file.slice(7)}.test.ts`
     : `packages/auth/src/__tests__/${file}.test.ts`
 
-test('every section has a line, which says how it is held and names a test', async () => {
+test('every section has a line that says how it is covered and names a test', async () => {
   const table = await rows()
   expect(table.map(({ number }) => number)).toEqual(SECTIONS.sort(byNumber))
   for (const { number, held, tests, named } of table) {
@@ -40,7 +40,7 @@ test('every section has a line, which says how it is held and names a test', asy
 })
 const byNumber = (a: string, b: string) => a.localeCompare(b, 'en', { numeric: true })
 
-test('every test that is named exists', async () => {
+test('every named test exists', async () => {
   const missing: string[] = []
   for (const [file = '', title = ''] of (await rows()).flatMap(({ named }) => named)) {
     const source = await readFile(ROOT + pathOf(file), 'utf8').catch(() => '')

@@ -94,7 +94,7 @@ const forged: [string, () => Promise<string>][] = [
   ['a very long word', async () => 'x'.repeat(100_000)],
 ]
 
-test.each(forged)('promise 5: %s is nobody, in Node and at the edge', async (_, make) => {
+test.each(forged)('promise 5: %s signs nobody in, in Node and at the edge', async (_, make) => {
   const token = await make()
   const { edge, node } = both()
   const carriers: Record<string, string>[] = [
@@ -121,7 +121,7 @@ test.each(forged)('promise 5: %s is nobody, in Node and at the edge', async (_, 
   node.close()
 })
 
-test('the token that these were made from is good', async () => {
+test('the token that these tokens were made from is valid', async () => {
   const { edge } = both()
   const headers = { cookie: `${ACCESS_COOKIE}=${await sign({}, {}, own.privateKey)}` }
   expect(await edge.getSession(new Request(TEST_ORIGIN, { headers }))).toMatchObject({
@@ -130,7 +130,7 @@ test('the token that these were made from is good', async () => {
   })
 })
 
-test('of two cookies with one name neither is taken', async () => {
+test('two cookies with one name are both ignored', async () => {
   const { edge } = both()
   const good = await sign({}, {}, own.privateKey)
   const planted = await sign({ sub: 'attacker' }, {}, own.privateKey)
@@ -143,7 +143,7 @@ test('of two cookies with one name neither is taken', async () => {
   }
 })
 
-test("of two session cookies neither is taken, by Better Auth's endpoints either", async () => {
+test("two session cookies are both ignored, also by Better Auth's endpoints", async () => {
   const own = await setup.auth.signIn()
   const planted = await setup.auth.signIn()
   const one = (cookie: string) => cookie.split('; ').find((pair) => pair.startsWith(SESSION_COOKIE))
@@ -165,7 +165,7 @@ test.each([
   ['a megabyte', { token: 'x'.repeat(1_000_000) }],
   ['another type', { token: { $ne: null } }],
   ['nothing', null],
-])('%s in a body fails nothing', async (_, body) => {
+])('%s in a body causes no 500', async (_, body) => {
   const { cookie } = await setup.auth.signIn()
   for (const path of ['/access/refresh', '/confirm-email', '/revoke-session', '/reset-password']) {
     const answer = await setup.auth.post(path, body, { cookie })
@@ -182,7 +182,7 @@ test.each([
   }
 })
 
-test('what was verified is kept, and its end is still looked at', async () => {
+test('a verified token is remembered, and its expiry is still checked', async () => {
   const { edge } = both()
   const headers = { cookie: `${ACCESS_COOKIE}=${await sign({}, {}, own.privateKey)}` }
   const req = new Request(TEST_ORIGIN, { headers })
@@ -197,7 +197,7 @@ test('what was verified is kept, and its end is still looked at', async () => {
   expect(await edge.getSession(req)).toBeNull()
 })
 
-test('the signing keys are encrypted in the database and public without', async () => {
+test('the private signing keys are encrypted in the database, and the public keys are not', async () => {
   const { cookie } = await setup.auth.signIn()
   const rows = await setup.db.jwks.findMany()
   expect(rows.length).toBeGreaterThan(0)
@@ -214,7 +214,7 @@ const published = async (auth: typeof setup.auth) =>
 const kidOf = (cookie: string) =>
   JSON.parse(atob(accessTokenOf(cookie).split('.')[0] as string)) as { kid: string; alg: string }
 
-test('a key is followed by one that is published a week before it signs', async () => {
+test('the next key is published a week before it signs', async () => {
   const { email, cookie: before } = await setup.auth.signIn()
   const old = kidOf(before).kid
   const day = 86_400_000
@@ -243,7 +243,7 @@ test('a key is followed by one that is published a week before it signs', async 
   for (const auth of [soon, later]) auth.close()
 })
 
-test('after the secret was replaced a new key signs, and tokens of the old one are good to their end', async () => {
+test('after the secret is replaced a new key signs, and tokens of the old key work until they expire', async () => {
   // Instances that load the keys now. An older one may still know those of the tests before.
   const first = createTestAuth({ db: setup.db })
   const { email, cookie: before } = await first.signIn('replaced-secret@example.com')
@@ -299,7 +299,7 @@ test.each([
   ['a key of another kind', { keys: [{ kty: 'OKP', crv: 'Ed25519', x: 'x', d: 'd' }] }],
   ['a set that is none', {} as JSONWebKeySet],
   ['something that is no key', () => ({ keys: [own.privateKey, null as never] })],
-])('%s to sign with is refused at once', (_, keys) => {
+])('%s as a signing key is refused at once', (_, keys) => {
   const given = typeof keys === 'function' ? keys() : keys
   expect(() => createTestAuth({ db: setup.db, accessToken: { keys: given } })).toThrow(
     /The signing keys must be a JSON Web Key Set/,

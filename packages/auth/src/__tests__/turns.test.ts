@@ -12,7 +12,7 @@ function taken<T>(turns: ReturnType<typeof createTurns<T>>): T[] {
   return items
 }
 
-test('addresses take turns, and the one that sent much waits for itself', () => {
+test('addresses take turns, and an address that sent much waits behind its own requests', () => {
   const turns = createTurns<string>()
   for (const n of [1, 2, 3]) turns.add(at('a'), `a${n}`)
   turns.add(at('b'), 'b1')
@@ -21,7 +21,7 @@ test('addresses take turns, and the one that sent much waits for itself', () => 
   expect(taken(turns)).toEqual(['b1', 'a2', 'c1', 'a3'])
 })
 
-test('at one address accounts take turns, and callers without an address are one', () => {
+test('at one address accounts take turns, and callers without an address count as one address', () => {
   const turns = createTurns<string>()
   for (const n of [1, 2, 3]) turns.add(at(null, 'ada'), `ada${n}`)
   turns.add(at(null, 'bob'), 'bob1')
@@ -76,7 +76,7 @@ test('whatever comes in between, no address has two turns while another waits, a
 /** As `addressOf` writes the network /64 of an IPv6 address. */
 const inSite = (network: number) => `2001:db8:1:${network.toString(16)}::`
 
-test('an IPv6 site of 65,536 networks has one turn where any other address has one', () => {
+test('an IPv6 site of 65,536 networks has one turn, like any other address', () => {
   const turns = createTurns<string>()
   for (let n = 0; n < 300; n += 1) turns.add(at(inSite(n), `nobody-${n}`), 'site')
   turns.add(at('203.0.113.77', 'ada'), 'ada')
@@ -110,7 +110,7 @@ test('a caller from a network of the account has every second turn, and there th
   expect(first).toEqual(['stranger', 'bot', 'stranger', 'ada', 'stranger'])
 })
 
-test('a full queue sheds the newest of whoever has the most, network by network', () => {
+test('a full queue drops the newest item of the fullest network', () => {
   const turns = createTurns<string>()
   turns.add(at('2001:db8:2:1::', 'ada'), 'ada')
   for (let n = 0; n < 4; n += 1) turns.add(at(inSite(0x100 + n)), `wide ${n}`)
@@ -122,7 +122,7 @@ test('a full queue sheds the newest of whoever has the most, network by network'
   expect(turns.waiting(newcomer).all).toBe(2)
 })
 
-test('whoever has as much as the fullest gives way, and what is kept never does', () => {
+test('a network as full as the fullest gives way, and a kept item never does', () => {
   const turns = createTurns<string>()
   turns.add(at('203.0.113.1', 'ada'), 'ada')
   turns.add(at('198.51.100.1', 'bob'), 'bob')

@@ -82,7 +82,7 @@ const verify = (body: object, cookie: string, how = 'totp') =>
   auth.post(`/two-factor/verify-${how}`, body, { cookie })
 const codeIn = async (answer: Response) => ((await answer.json()) as { code: string }).code
 
-test('after a password the code is asked for before there is a session', async () => {
+test('after a password the code is required before there is a session', async () => {
   const person = await withSecondFactor()
   const first = await byPassword(person.email)
   expect(await first.json()).toMatchObject({ twoFactorRedirect: true })
@@ -160,7 +160,7 @@ test.each([
   await expect(ask(cookie)).rejects.toMatchObject({ status: 401 })
 })
 
-test('a code is good once, also for several who send it at the same time, and no older one after it', async () => {
+test('a code works once, also for concurrent requests, and no older code works after it', async () => {
   const person = await withSecondFactor()
   const older = await verify({ code: person.used }, cookiesOf(await byPassword(person.email)))
   expect(older.status).toBe(401)
@@ -175,7 +175,7 @@ test('a code is good once, also for several who send it at the same time, and no
   expect(replayed.headers.getSetCookie().join()).not.toContain('access_token=ey')
 })
 
-test('a backup code is good once, also at the same time, and is stored hashed', async () => {
+test('a backup code works once, also for concurrent requests, and is stored hashed', async () => {
   const person = await withSecondFactor()
   const [first = '', second = ''] = person.codes
   expect(person.codes).toHaveLength(10)
@@ -226,7 +226,7 @@ test('ten wrong codes of a session lock the account, however many are sent at on
   expect((await verify({ code: person.codes[0] }, cookie, 'backup-code')).status).toBe(200)
 })
 
-test('turning it on ends the sessions that have not shown it', async () => {
+test('turning the second factor on ends the sessions that have not shown it', async () => {
   const { email, cookie: elsewhere } = await auth.signIn()
   const cookie = cookiesOf(await byPassword(email))
   const enabled = await auth.post('/two-factor/enable', { password: TEST_PASSWORD }, { cookie })
@@ -241,7 +241,7 @@ test('turning it on ends the sessions that have not shown it', async () => {
   await expect(ask(elsewhere)).rejects.toMatchObject({ status: 401 })
 })
 
-test('turning it off takes the second factor and the password', async () => {
+test('turning the second factor off needs the second factor and the password', async () => {
   const person = await withSecondFactor()
   const off = (password: string) =>
     auth.post('/two-factor/disable', { password }, { cookie: person.cookie })
@@ -252,7 +252,7 @@ test('turning it off takes the second factor and the password', async () => {
   expect(await ask(cookiesOf(await byPassword(person.email)))).toMatchObject({ acr: 'aal1' })
 })
 
-test('no device is trusted to need no code', async () => {
+test('no device is trusted to skip the code', async () => {
   const person = await withSecondFactor()
   const body = { code: await codeOf(person.secret), trustDevice: true }
   const done = await verify(body, cookiesOf(await byPassword(person.email)))
@@ -288,7 +288,7 @@ test('a form without script leads to the page for the code, and from there on', 
   expect(await ask(cookiesOf(second))).toMatchObject({ acr: 'aal2' })
 })
 
-test('who has a second factor is not let in where the option is off', async () => {
+test('a person with a second factor cannot sign in where the option is off', async () => {
   const person = await withSecondFactor()
   const off = createTestAuth({ db: setup.db })
   const answer = await off.post('/sign-in/email', { email: person.email, password: TEST_PASSWORD })
@@ -336,7 +336,7 @@ test.each(ENDINGS)('a sign-in that waits for its code does not outlive %s', asyn
   expect([late.status, cookiesOf(late)]).toEqual([401, ''])
 })
 
-test('a password and a code are a sign-in in the log, whichever session the browser had, and act for the last organization', async () => {
+test('a password and a code are recorded as one sign-in, whatever session the browser had, and open the last organization', async () => {
   const { email, userId, cookie, codes } = await withSecondFactor()
   await auth.post('/organization/create', { name: 'Acme' }, { cookie })
   const before = await setup.db.auditLog.count({ where: { userId, action: 'sign_in' } })

@@ -38,7 +38,7 @@ const remaining = async (ids: string[]) => {
   return found.map(({ id }) => id).sort()
 }
 
-test('after thirty days who never confirmed is deleted with their password, and the host is told', async () => {
+test('an unconfirmed user is deleted with the password after thirty days, and the host is told', async () => {
   const old = await signedUp(31)
   const young = await signedUp(29)
   await purge()
@@ -48,7 +48,7 @@ test('after thirty days who never confirmed is deleted with their password, and 
   expect(deleted).toEqual([old])
 })
 
-test('who has a verified address, an account, a passkey or a membership stays, however long', async () => {
+test('a user with a verified address, an account, a passkey or a membership is never deleted', async () => {
   const verified = await signedUp(900, { emailVerified: true })
   const [linked, keyed, member] = [await signedUp(900), await signedUp(900), await signedUp(900)]
   await setup.db.account.create({
@@ -78,7 +78,7 @@ test('who has a verified address, an account, a passkey or a membership stays, h
   expect(await remaining(all)).toEqual(all.sort())
 })
 
-test('who comes while it runs stays', async () => {
+test('a user who confirms while the job runs stays', async () => {
   const id = await signedUp(40)
   const email = `${id}@example.com`
   await setup.auth.post('/sign-in/magic-link', { email })
@@ -102,7 +102,7 @@ test('who comes while it runs stays', async () => {
   expect(await remaining([locked])).toEqual([locked])
 })
 
-test('in batches, and the log knows the number and nobody', async () => {
+test('users are deleted in batches, and the log shows their number and no user', async () => {
   const data = Array.from({ length: 1_201 }, (_, n) => ({
     id: `many-${n}`,
     name: 'Ada',
@@ -122,7 +122,7 @@ test('in batches, and the log knows the number and nobody', async () => {
   expect(await setup.db.auditLog.count()).toBe(before + 3)
 })
 
-test('other days by option, and never less than one', async () => {
+test('the days are an option, and never less than one', async () => {
   const auth = createTestAuth({ db: setup.db, keepUnconfirmedDays: 7 })
   const [eight, six] = [await signedUp(8), await signedUp(6)]
   await purge(auth)
@@ -133,6 +133,6 @@ test('other days by option, and never less than one', async () => {
   await auth.close()
 })
 
-test('cron runs it', () => {
+test('cron runs the job', () => {
   expect(authCron.map(({ job }) => job)).toContain('auth.purgeUnconfirmed')
 })

@@ -17,7 +17,7 @@ const limited = () => createTestAuth({ db: setup.db, rateLimit: true })
 const signIn = (auth: TestAuth, email: string, password = 'x'.repeat(129)) =>
   auth.post('/sign-in/email', { email, password })
 
-test('an account has its limit, and all callers together one that lasts for seconds', async () => {
+test('without an address, an account has its limit, and all callers share a limit of seconds', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   try {
     const processes = [limited(), limited()]
@@ -42,7 +42,7 @@ test('an account has its limit, and all callers together one that lasts for seco
   }
 })
 
-test('accounts take turns at the queue, and the server has one of its own', async () => {
+test('without an address, accounts take turns at the queue, and server code has a turn of its own', async () => {
   const { asked, begun, start } = holdHashes()
   const flood = Array.from({ length: 24 }, (_, n) =>
     signIn(setup.auth, `flood-${n % 3}@example.com`, TEST_PASSWORD),
