@@ -1,76 +1,16 @@
 /** Invoices that several payments paid, that were paid past Stripe, or that wait for an hour: rows, orders, credits. */
 
 import { monthsAfter } from '@repo/core'
-import { createTestClock } from '@repo/core/testing'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { definePlans, defineProducts } from '../index.ts'
-import { ledgerViolations } from '../testing.ts'
-import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
-
-const HOUR = 3_600_000
-const price = { amount: 3000, currency: 'usd' }
-const credits = { amount: 100, rollover: 'unlimited' as const }
-const plans = definePlans({
-  FREE: { name: 'Free' },
-  PRO: {
-    name: 'Pro',
-    prices: {
-      month: { ...price, lookupKey: 'pro_monthly' },
-      year: { ...price, amount: 30_000, lookupKey: 'pro_yearly' },
-    },
-    credits,
-  },
-  PLAIN: { name: 'Plain', prices: { month: { ...price, lookupKey: 'plain_monthly' } } },
-})
-const products = defineProducts({
-  PLAIN: { name: 'Plain', ...price, plan: 'PLAIN', interval: 'month', credits: 200 },
-})
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { API_VERSIONS } from './harness.ts'
+import { createInvoiceHarness, HOUR, type InvoiceHarness } from './invoice-payments-harness.ts'
 
 describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
-  const clock = createTestClock('2030-01-10T09:00:00Z')
-  let h: Harness
+  let h: InvoiceHarness
   beforeAll(async () => {
-    const settings = { plans, products }
-    h = await createHarness(inject('postgres'), { apiVersion, clock, settings })
+    h = await createInvoiceHarness(apiVersion)
   })
-  afterAll(async () => {
-    expect(await ledgerViolations(h.db)).toEqual([])
-    const report = await h.billing.reconcileOrders({ since: new Date(0) })
-    for (const day of report.days) expect(day.ours).toEqual(day.theirs)
-    expect(report).toMatchObject({ withoutOrder: 0, differing: [], mended: [] })
-    await h.close()
-  })
-
-  async function subscribed(interval: 'month' | 'year' = 'month') {
-    const ownerId = await h.owner()
-    const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO', interval })
-    await h.pay(id)
-    await h.billing.confirmCheckout(ownerId, id)
-    const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)
-    return { ownerId, subscriptionId: stripeSubscriptionId as string }
-  }
-
-  /** The next month, whose card is declined. */
-  async function unpaid({ ownerId, subscriptionId }: Awaited<ReturnType<typeof subscribed>>) {
-    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
-    return (h.sandbox.stripe.failPayment(subscriptionId) as { id: string }).id
-  }
-
-  /** A payment of its own, attached to an invoice past us. */
-  async function pay(ownerId: string, invoice: string, amount: number) {
-    const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
-    const intent = await h.stripe.paymentIntents.create({
-      amount,
-      currency: 'usd',
-      customer: stripeCustomerId as string,
-      payment_method: 'pm_card_visa',
-      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-      confirm: true,
-    })
-    await h.stripe.invoices.attachPayment(invoice, { payment_intent: intent.id })
-    return intent.id
-  }
+  afterAll(() => h.closeCompared())
 
   const balance = async (ownerId: string) => (await h.billing.getBalance(ownerId)).balance
   const paidSums = async (ownerId: string) =>
@@ -79,16 +19,16 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     h.db.invoice.findUniqueOrThrow({ where: { stripeInvoiceId } })
 
   test('each payment is an order, and the credits come once, when the last has paid it', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, invoice, 1000)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    const first = await h.attachPaid(owner.ownerId, invoice, 1000)
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(100)
     expect(await paidSums(owner.ownerId)).toEqual([
       [3000, 0],
       [1000, 0],
     ])
-    const second = await pay(owner.ownerId, invoice, 2000)
+    const second = await h.attachPaid(owner.ownerId, invoice, 2000)
     await h.deliverAll()
     await h.billing.syncCustomer(owner.ownerId)
     expect(await balance(owner.ownerId)).toBe(200)
@@ -107,11 +47,11 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('promise 3: a refund of either takes its share of the credits, and comes back where it fails', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
     const payments = [
-      await pay(owner.ownerId, invoice, 1000),
-      await pay(owner.ownerId, invoice, 2000),
+      await h.attachPaid(owner.ownerId, invoice, 1000),
+      await h.attachPaid(owner.ownerId, invoice, 2000),
     ]
     await h.deliverAll()
     await h.stripe.refunds.create({ payment_intent: payments[1] as string, amount: 500 })
@@ -135,10 +75,10 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('a dispute of one of them takes the share of that one', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    await pay(owner.ownerId, invoice, 1000)
-    const { id } = h.sandbox.stripe.dispute(await pay(owner.ownerId, invoice, 2000))
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    await h.attachPaid(owner.ownerId, invoice, 1000)
+    const { id } = h.sandbox.stripe.dispute(await h.attachPaid(owner.ownerId, invoice, 2000))
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(134)
     expect((await h.orders(owner.ownerId)).map(({ disputeStatus }) => disputeStatus)).toEqual([
@@ -153,9 +93,9 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('what is paid past Stripe gives the month, and is no order and no refund of Stripe', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    await pay(owner.ownerId, invoice, 1000)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    await h.attachPaid(owner.ownerId, invoice, 1000)
     await h.stripe.invoices.pay(invoice, { paid_out_of_band: true })
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(200)
@@ -164,7 +104,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
       [1000, 0],
     ])
     expect(await invoiceRow(invoice)).toMatchObject({ status: 'paid', amountPaid: 3000n })
-    const wholly = await unpaid(owner)
+    const wholly = await h.unpaid(owner)
     await h.stripe.invoices.pay(wholly, { paid_out_of_band: true })
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(300)
@@ -178,7 +118,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('what a credit note gives back takes its share of the credits, whichever way it goes', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const [{ stripeInvoiceId: invoice } = { stripeInvoiceId: '' }] = await h.billing.listInvoices(
       owner.ownerId,
     )
@@ -197,10 +137,10 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('a credit note of an open invoice lowers what is paid, and gives the month', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
     await h.stripe.creditNotes.create({ invoice, amount: 1000 })
-    await pay(owner.ownerId, invoice, 2000)
+    await h.attachPaid(owner.ownerId, invoice, 2000)
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(200)
     expect(await invoiceRow(invoice)).toMatchObject({
@@ -216,10 +156,10 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('a year of two payments gives each further month the share that is left', async () => {
-    const owner = await subscribed('year')
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, invoice, 10_000)
-    await pay(owner.ownerId, invoice, 20_000)
+    const owner = await h.subscribed('year')
+    const invoice = await h.unpaid(owner)
+    const first = await h.attachPaid(owner.ownerId, invoice, 10_000)
+    await h.attachPaid(owner.ownerId, invoice, 20_000)
     await h.deliverAll()
     const before = await balance(owner.ownerId)
     await h.stripe.refunds.create({ payment_intent: first })
@@ -228,7 +168,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     const { currentPeriodStart } = await h.db.subscription.findUniqueOrThrow({
       where: { stripeSubscriptionId: owner.subscriptionId },
     })
-    clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
+    h.clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
     await h.billing.grantMonthlyCredits()
     expect(await balance(owner.ownerId)).toBe(before - 33 + 67)
   })
@@ -240,12 +180,12 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     await h.deliverAll()
     const { subscriptionId } = await h.billing.settleOrder(orderId)
     const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    h.clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
     const { id } = h.sandbox.stripe.failPayment(subscriptionId as string) as { id: string }
-    const first = await pay(ownerId, id, 1000)
+    const first = await h.attachPaid(ownerId, id, 1000)
     await h.deliverAll()
     expect(await balance(ownerId)).toBe(200)
-    await pay(ownerId, id, 2000)
+    await h.attachPaid(ownerId, id, 2000)
     await h.deliverAll()
     await h.billing.settleOrder(orderId)
     expect((await h.orders(ownerId)).map((each) => [each.amountPaid, each.credits])).toEqual([
@@ -258,7 +198,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     await h.deliverAll()
     expect(await balance(ownerId)).toBe(334)
     const next = await h.billing.getSubscription(ownerId)
-    clock.set(new Date((next.currentPeriodEnd as Date).getTime() + HOUR))
+    h.clock.set(new Date((next.currentPeriodEnd as Date).getTime() + HOUR))
     const open = h.sandbox.stripe.failPayment(subscriptionId as string) as { id: string }
     await h.stripe.invoices.pay(open.id, { paid_out_of_band: true })
     await h.deliverAll()
@@ -267,10 +207,10 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('resolveSubscriptions gives back every payment of the invoice', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    await pay(owner.ownerId, invoice, 1000)
-    await pay(owner.ownerId, invoice, 2000)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    await h.attachPaid(owner.ownerId, invoice, 1000)
+    await h.attachPaid(owner.ownerId, invoice, 2000)
     await h.deliverAll()
     const first = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
     const [other] = (await h.stripe.prices.list({ lookup_keys: ['plain_monthly'] })).data
@@ -293,10 +233,10 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   })
 
   test('promise 1: a renewal whose invoice is told before its subscription gives its credits', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     await h.deliverAll()
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    h.clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
     h.sandbox.stripe.renew(owner.subscriptionId)
     const [paid] = (await h.events('invoice.paid')).slice(-1)
     await h.deliver(paid)
@@ -308,9 +248,9 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
 
   test('promise 1: a renewal that is a draft for an hour gives its credits with the payment, and is told once', async () => {
     h.sandbox.stripe.configure({ renewals: 'draft' })
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + 1000))
+    h.clock.set(new Date((currentPeriodEnd as Date).getTime() + 1000))
     h.sandbox.stripe.renew(owner.subscriptionId)
     await h.deliverAll()
     await h.billing.syncCustomer(owner.ownerId)
@@ -318,7 +258,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await h.orders(owner.ownerId)).toHaveLength(1)
     expect(await h.billing.listInvoices(owner.ownerId)).toHaveLength(1)
     expect(await h.billing.getSubscription(owner.ownerId)).toMatchObject({ status: 'active' })
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR + 2000))
+    h.clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR + 2000))
     expect(h.sandbox.stripe.finalizeDue()).toHaveLength(1)
     await Promise.all([h.deliverAll(), h.billing.syncCustomer(owner.ownerId)])
     await h.deliverAll()
@@ -328,7 +268,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
       where: { ownerId: owner.ownerId },
     })
     expect(await h.db.effect.count({ where: { customerId, name: 'invoice.paid' } })).toBe(2)
-    const failing = await unpaid(owner)
+    const failing = await h.unpaid(owner)
     await h.deliverAll()
     expect(await balance(owner.ownerId)).toBe(200)
     expect(await h.billing.getSubscription(owner.ownerId)).toMatchObject({ status: 'past_due' })

@@ -4,82 +4,18 @@
  */
 
 import { monthsAfter } from '@repo/core'
-import { createTestClock } from '@repo/core/testing'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clawbackOf } from '../credits/clawback.ts'
-import { definePlans, defineProducts } from '../index.ts'
-import { ledgerViolations } from '../testing.ts'
-import { API_VERSIONS, createHarness, type Harness } from './harness.ts'
-
-const HOUR = 3_600_000
-const plans = definePlans({
-  FREE: { name: 'Free' },
-  PRO: {
-    name: 'Pro',
-    prices: {
-      month: { amount: 3000, currency: 'usd', lookupKey: 'pro_monthly' },
-      year: { amount: 30_000, currency: 'usd', lookupKey: 'pro_yearly' },
-    },
-    credits: { amount: 100, rollover: 'unlimited' },
-  },
-  PLAIN: {
-    name: 'Plain',
-    prices: { month: { amount: 3000, currency: 'usd', lookupKey: 'plain_monthly' } },
-  },
-})
-const products = defineProducts({
-  PLAIN: {
-    ...{ name: 'Plain', amount: 3000, currency: 'usd', credits: 200 },
-    ...{ plan: 'PLAIN', interval: 'month' },
-  },
-})
+import { API_VERSIONS } from './harness.ts'
+import { createInvoiceHarness, HOUR, type InvoiceHarness } from './invoice-payments-harness.ts'
 
 describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
-  const clock = createTestClock('2030-01-10T09:00:00Z')
-  let h: Harness
+  let h: InvoiceHarness
   beforeAll(async () => {
-    h = await createHarness(inject('postgres'), {
-      apiVersion,
-      clock,
-      settings: { plans, products },
-    })
+    h = await createInvoiceHarness(apiVersion)
   })
-  afterAll(async () => {
-    expect(await ledgerViolations(h.db)).toEqual([])
-    const report = await h.billing.reconcileOrders({ since: new Date(0) })
-    for (const day of report.days) expect(day.ours).toEqual(day.theirs)
-    expect(report).toMatchObject({ withoutOrder: 0, differing: [], mended: [] })
-    await h.close()
-  })
-
-  async function subscribed(interval: 'month' | 'year' = 'month') {
-    const ownerId = await h.owner()
-    const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO', interval })
-    await h.pay(id)
-    await h.billing.confirmCheckout(ownerId, id)
-    const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)
-    return { ownerId, subscriptionId: stripeSubscriptionId as string }
-  }
-
-  /** The invoice of the next period, whose card is declined. */
-  async function unpaid({ ownerId, subscriptionId }: Awaited<ReturnType<typeof subscribed>>) {
-    const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
-    return (h.sandbox.stripe.failPayment(subscriptionId) as { id: string }).id
-  }
-
-  /** A payment of its own, attached to the invoices past us before it is made. */
-  async function pay(ownerId: string, amount: number, ...invoices: string[]) {
-    const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
-    const { id } = await h.stripe.paymentIntents.create({
-      ...{ amount, currency: 'usd', customer: stripeCustomerId as string },
-      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-    })
-    for (const each of invoices) await h.stripe.invoices.attachPayment(each, { payment_intent: id })
-    await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
-    return id
-  }
+  afterAll(() => h.closeCompared())
 
   /** The balance once all is told, and told again by two syncs at once. */
   async function told(ownerId: string): Promise<number> {
@@ -95,10 +31,10 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     (await h.stripe.refunds.create({ payment_intent: payment, ...(amount ? { amount } : {}) })).id
 
   test('the second payment that is disputed takes further credits, and each that is won gives its own back', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, 1000, invoice)
-    const second = await pay(owner.ownerId, 2000, invoice)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    const first = await h.payInvoices(owner.ownerId, 1000, invoice)
+    const second = await h.payInvoices(owner.ownerId, 2000, invoice)
     expect(await told(owner.ownerId)).toBe(200)
     const a = dispute(first)
     expect(await told(owner.ownerId)).toBe(167)
@@ -112,11 +48,11 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('a dispute that is lost keeps its share while the other is won', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
     const payments = [
-      await pay(owner.ownerId, 2000, invoice),
-      await pay(owner.ownerId, 1000, invoice),
+      await h.payInvoices(owner.ownerId, 2000, invoice),
+      await h.payInvoices(owner.ownerId, 1000, invoice),
     ]
     const [a, b] = payments.map((payment) => dispute(payment)) as [string, string]
     expect(await told(owner.ownerId)).toBe(100)
@@ -127,10 +63,10 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('one payment is disputed and the other refunded, in parts', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, 1000, invoice)
-    const second = await pay(owner.ownerId, 2000, invoice)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    const first = await h.payInvoices(owner.ownerId, 1000, invoice)
+    const second = await h.payInvoices(owner.ownerId, 2000, invoice)
     const a = dispute(first)
     expect(await told(owner.ownerId)).toBe(167)
     await refund(second, 500)
@@ -143,10 +79,10 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('credits that are spent become debt, of each payment its share', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, 1500, invoice)
-    const second = await pay(owner.ownerId, 1500, invoice)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    const first = await h.payInvoices(owner.ownerId, 1500, invoice)
+    const second = await h.payInvoices(owner.ownerId, 1500, invoice)
     expect(await told(owner.ownerId)).toBe(200)
     await h.billing.deductCredits(owner.ownerId, 200, 'pictures')
     const a = dispute(first)
@@ -158,9 +94,9 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('what was paid out of band stays, and a dispute of the rest takes the share of the rest', async () => {
-    const owner = await subscribed()
-    const invoice = await unpaid(owner)
-    const card = await pay(owner.ownerId, 1000, invoice)
+    const owner = await h.subscribed()
+    const invoice = await h.unpaid(owner)
+    const card = await h.payInvoices(owner.ownerId, 1000, invoice)
     await h.stripe.invoices.pay(invoice, { paid_out_of_band: true })
     expect(await told(owner.ownerId)).toBe(200)
     const a = dispute(card)
@@ -172,7 +108,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('a dispute of a part of a payment takes the share of that part, and a second dispute its own', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const payment = await h.newestPayment(owner.ownerId)
     const a = dispute(payment, 900)
     expect(await told(owner.ownerId)).toBe(70)
@@ -185,7 +121,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('an inquiry beside a lost dispute gives nothing back', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const payment = await h.newestPayment(owner.ownerId)
     h.sandbox.stripe.closeDispute(dispute(payment, 1500), 'lost')
     expect(await told(owner.ownerId)).toBe(50)
@@ -194,10 +130,10 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('the months of a year lose the same shares, granted before or after', async () => {
-    const owner = await subscribed('year')
-    const invoice = await unpaid(owner)
-    const first = await pay(owner.ownerId, 10_000, invoice)
-    const second = await pay(owner.ownerId, 20_000, invoice)
+    const owner = await h.subscribed('year')
+    const invoice = await h.unpaid(owner)
+    const first = await h.payInvoices(owner.ownerId, 10_000, invoice)
+    const second = await h.payInvoices(owner.ownerId, 20_000, invoice)
     const before = await told(owner.ownerId)
     dispute(first, 5000)
     expect(await told(owner.ownerId)).toBe(before - 16)
@@ -206,7 +142,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     const { currentPeriodStart } = await h.db.subscription.findUniqueOrThrow({
       where: { stripeSubscriptionId: owner.subscriptionId },
     })
-    clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
+    h.clock.set(new Date(monthsAfter(currentPeriodStart, 1).getTime() + HOUR))
     await h.billing.grantMonthlyCredits()
     expect(await told(owner.ownerId)).toBe(before - 83 + 17)
     h.sandbox.stripe.closeDispute(b, 'won')
@@ -220,7 +156,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     })
     const renewed = async () => {
       const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
-      clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+      h.clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
       h.sandbox.stripe.renew(owner.subscriptionId)
       await h.deliverAll()
       const { latest_invoice } = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
@@ -232,10 +168,10 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   }
 
   test('a payment of two invoices takes of each the share of its part', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const invoices = await twoUnpaid(owner)
     const before = await told(owner.ownerId)
-    const payment = await pay(owner.ownerId, 6000, ...invoices)
+    const payment = await h.payInvoices(owner.ownerId, 6000, ...invoices)
     // The first of the two months is over, so only the present one is granted.
     const paid = await told(owner.ownerId)
     expect(paid).toBeGreaterThan(before)
@@ -273,7 +209,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     const { subscriptionId } = await h.billing.settleOrder(orderId)
     const invoices = await twoUnpaid({ ownerId, subscriptionId: subscriptionId as string })
     expect(await told(ownerId)).toBe(200)
-    const payment = await pay(ownerId, 6000, ...invoices)
+    const payment = await h.payInvoices(ownerId, 6000, ...invoices)
     expect(await told(ownerId)).toBe(600)
     await h.billing.settleOrder(orderId)
     const [, renewal] = await h.orders(ownerId)
@@ -292,9 +228,9 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     await h.deliverAll()
     const { subscriptionId } = await h.billing.settleOrder(orderId)
     const invoices = await twoUnpaid({ ownerId, subscriptionId: subscriptionId as string })
-    await pay(ownerId, 4000, ...invoices)
+    await h.payInvoices(ownerId, 4000, ...invoices)
     await told(ownerId)
-    await pay(ownerId, 2000, invoices[1])
+    await h.payInvoices(ownerId, 2000, invoices[1])
     expect(await told(ownerId)).toBe(600)
     const orders = await h.orders(ownerId)
     expect(orders.map(({ amountPaid, credits }) => [amountPaid, credits])).toEqual([
@@ -305,7 +241,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 
   test('resolveSubscriptions gives back the part that paid the subscription it cancels, and once', async () => {
-    const owner = await subscribed()
+    const owner = await h.subscribed()
     const first = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
     const [price] = (await h.stripe.prices.list({ lookup_keys: ['plain_monthly'] })).data
     const second = await h.stripe.subscriptions.create({
@@ -315,11 +251,11 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     })
     await h.deliverAll()
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
-    clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
+    h.clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
     const invoices = [owner.subscriptionId, second.id].map(
       (id) => (h.sandbox.stripe.failPayment(id) as { id: string }).id,
     )
-    const payment = await pay(owner.ownerId, 6000, ...invoices)
+    const payment = await h.payInvoices(owner.ownerId, 6000, ...invoices)
     await h.deliverAll()
     const keep = { keep: owner.subscriptionId, confirmed: true }
     const plan = [{ stripeSubscriptionId: second.id, refund: { amount: 3000, currency: 'usd' } }]

@@ -8,7 +8,7 @@
  */
 
 import type { ProviderPayment } from '../providers/provider.ts'
-import { holdsMoney } from '../providers/stripe/invoice-payments.ts'
+import { holdsMoney } from '../providers/stripe/invoice-money.ts'
 import type { Order } from '../rows.ts'
 
 /** One clawback or its reversal. */

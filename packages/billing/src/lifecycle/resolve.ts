@@ -13,7 +13,8 @@ import { underKey } from '../customers/request-keys.ts'
 import { BillingError } from '../errors.ts'
 import { endOf, PAGE, type PageOptions } from '../page.ts'
 import { ask } from '../providers/stripe/client.ts'
-import { partOf, paymentsOfInvoice } from '../providers/stripe/invoice-payments.ts'
+import { leftOfInvoice } from '../providers/stripe/invoice-money.ts'
+import { refundNameOf } from '../providers/stripe/refund-shares.ts'
 import { inNumbers } from '../rows.ts'
 import { syncLinked } from '../sync/sync.ts'
 
@@ -132,8 +133,10 @@ export async function resolveSubscriptions(
 /** A payment to give back, whole or the part of it that paid one invoice. */
 interface PaidPart {
   stripePaymentIntentId: string
-  /** Minor units. Null: all that is left of the payment, which paid nothing else. */
-  amount: number | null
+  /** Minor units. */
+  amount: number
+  /** Whether this is all that is left of the payment. */
+  isAll: boolean
 }
 
 interface PaidInvoice {
@@ -155,30 +158,22 @@ async function newestPaid(
   // An invoice that was paid out of band cannot be refunded by Stripe.
   if (!invoice?.stripePaymentIntentId) return null
   const { stripeInvoiceId, stripePaymentIntentId, currency } = invoice
-  const paid = await paymentsOfInvoice(ctx.stripe, stripeInvoiceId)
-  const rows = await ctx.db.order.findMany({
-    where: {
-      provider: 'stripe',
-      paymentId: { in: paid.map(({ stripePaymentIntentId: id }) => id) },
-    },
-  })
-  const orders = new Map(rows.map(inNumbers).map((order) => [order.paymentId, order]))
   const parts: PaidPart[] = []
-  let left = 0
-  for (const { stripePaymentIntentId: id, amount } of paid) {
-    const order = orders.get(id)
-    const whole = { amount: order?.amountPaid ?? amount }
-    const refunded = order?.amountRefunded ?? invoice.amountRefunded
-    const rest = amount - partOf(refunded, amount, whole)
-    if (rest <= 0) continue
-    left += rest
-    parts.push({ stripePaymentIntentId: id, amount: amount < whole.amount ? rest : null })
+  // Credit notes may have given back amounts that no refund shows.
+  let left = invoice.amountPaid - invoice.amountRefunded
+  const paid = await leftOfInvoice(ctx.stripe, stripeInvoiceId)
+  for (const payment of paid) {
+    const amount = Math.min(payment.left, left)
+    if (amount <= 0) continue
+    left -= amount
+    const { stripePaymentIntentId: id, leftAtAll } = payment
+    parts.push({ stripePaymentIntentId: id, amount, isAll: amount === leftAtAll })
   }
-  if (paid.length === 0) {
-    left = invoice.amountPaid - invoice.amountRefunded
-    parts.push({ stripePaymentIntentId, amount: null })
+  if (paid.length === 0 && left > 0) {
+    parts.push({ stripePaymentIntentId, amount: left, isAll: invoice.amountRefunded === 0 })
   }
-  return left > 0 ? { stripeInvoiceId, parts, refund: { amount: left, currency } } : null
+  const amount = parts.reduce((sum, part) => sum + part.amount, 0)
+  return amount > 0 ? { stripeInvoiceId, parts, refund: { amount, currency } } : null
 }
 
 /**
@@ -190,10 +185,18 @@ async function end(
   stripeSubscriptionId: string,
   invoice: PaidInvoice | null,
 ): Promise<void> {
-  for (const { stripePaymentIntentId, amount } of invoice?.parts ?? []) {
-    if (amount === null) await refundAll(ctx, stripePaymentIntentId)
+  if (invoice) await refundParts(ctx, invoice)
+  await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
+}
+
+async function refundParts(
+  ctx: BillingContext,
+  { stripeInvoiceId, parts }: PaidInvoice,
+): Promise<void> {
+  for (const { stripePaymentIntentId, amount, isAll } of parts) {
+    if (isAll) await refundAll(ctx, stripePaymentIntentId)
     else {
-      const name = `resolve:${invoice?.stripeInvoiceId}:${stripePaymentIntentId}`
+      const name = refundNameOf(stripeInvoiceId, stripePaymentIntentId)
       // A repeated command finds the refund by its name.
       const refund = { paymentId: stripePaymentIntentId, amount, name, isRetry: true }
       await underKey(ctx, name, (idempotencyKey) =>
@@ -201,7 +204,6 @@ async function end(
       )
     }
   }
-  await ask('subscription', ctx.stripe.subscriptions.cancel(stripeSubscriptionId))
 }
 
 /**

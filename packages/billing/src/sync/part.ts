@@ -13,7 +13,8 @@ import type { BillingContext } from '../context.ts'
 import { ask, hasNewShape, isMissing } from '../providers/stripe/client.ts'
 import { addDisputes } from '../providers/stripe/disputes.ts'
 import { addInvoicePayments } from '../providers/stripe/invoice-payments.ts'
-import { idOf, record, text } from '../providers/stripe/shapes.ts'
+import { isShared } from '../providers/stripe/refund-shares.ts'
+import { idOf, record, text, whole } from '../providers/stripe/shapes.ts'
 import { invoicePaymentIntent, invoiceSubscription } from '../providers/stripe/shapes-money.ts'
 import { type ProviderState, type RawState, stateOf } from './provider-state.ts'
 
@@ -94,12 +95,13 @@ export async function loadPart(
   if (others.some((each) => idOf(record(each)?.customer) !== customer)) return null
   await addDisputes(ctx.stripe, raw.intents)
   await addInvoicePayments(ctx.stripe, raw.invoices, raw.intents)
-  const state = await stateOf(ctx, raw, { isWhole: false })
-  // An invoice with several payments or a credit note needs the whole customer.
-  const isPlain = state.invoices.every(
-    ({ payments, amountCredited }) => payments.length <= 1 && amountCredited === 0,
+  // A credit note, several payments of an invoice, and refunds of a payment of several invoices need the whole customer.
+  const isCredited = raw.invoices.some(
+    (each) => (whole(record(each)?.post_payment_credit_notes_amount) ?? 0) > 0,
   )
-  return isPlain ? state : null
+  if (isCredited || raw.intents.some((each) => isShared(each, raw.invoices))) return null
+  const state = await stateOf(ctx, raw, { isWhole: false })
+  return state.invoices.every(({ payments }) => payments.length <= 1) ? state : null
 }
 
 /** All subscriptions with their newest invoices, in one request. */

@@ -10,7 +10,9 @@ import type { BillingContext } from '../context.ts'
 import type { LoadedObjects } from '../providers/provider.ts'
 import { ask, hasNewShape, isMissing } from '../providers/stripe/client.ts'
 import { addDisputes } from '../providers/stripe/disputes.ts'
+import { refundsOf } from '../providers/stripe/invoice-money.ts'
 import { addInvoicePayments } from '../providers/stripe/invoice-payments.ts'
+import { addInvoiceShares } from '../providers/stripe/refund-shares.ts'
 import { idOf, type SubscriptionShape, subscriptionShape } from '../providers/stripe/shapes.ts'
 import {
   type InvoiceShape,
@@ -18,7 +20,6 @@ import {
   type PaymentShape,
   paymentShape,
   type RefundShape,
-  refundShape,
 } from '../providers/stripe/shapes-money.ts'
 import { PAYMENT_MARK } from '../providers/stripe/terms.ts'
 
@@ -91,6 +92,7 @@ export async function loadProviderState(
   const named = options.disputed ? await options.disputed() : []
   await addDisputes(stripe, intents.items, new Set(named))
   await addInvoicePayments(stripe, invoices.items, intents.items)
+  await addInvoiceShares(stripe, invoices.items, intents.items)
   const raw = {
     subscriptions: subscriptions.items,
     invoices: invoices.items,
@@ -117,11 +119,12 @@ export async function stateOf(
     else shapes.push(shape)
   }
   const payments = readable(raw.intents, paymentShape, 'unreadable_payment', problems)
+  for (const payment of payments) payment.refunds = await refundsOf(ctx.stripe, payment)
   return {
     subscriptions: shapes.sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime()),
     invoices: readable(raw.invoices, invoiceShape, 'unreadable_invoice', problems),
     payments,
-    refunds: await refundsOf(ctx, payments),
+    refunds: payments.flatMap(({ refunds }) => refunds),
     problems,
     isWhole,
     invoicesSince: null,
@@ -200,22 +203,6 @@ function readable<T>(
     if (shape === null) problems.push({ id: idOf(item) ?? '', reason })
     return shape ?? []
   })
-}
-
-/** A charge contains its first ten refunds. For a charge with more, all refunds are listed. */
-async function refundsOf(ctx: BillingContext, payments: PaymentShape[]): Promise<RefundShape[]> {
-  const refunds: RefundShape[] = []
-  for (const { stripePaymentIntentId, hasMoreRefunds, ...payment } of payments) {
-    const told: unknown[] = []
-    if (hasMoreRefunds) {
-      const request = ctx.stripe.refunds.list({ payment_intent: stripePaymentIntentId, limit: 100 })
-      await ask('list', request)
-      for await (const refund of request) told.push(refund)
-    }
-    const all = hasMoreRefunds ? told.flatMap((raw) => refundShape(raw) ?? []) : payment.refunds
-    refunds.push(...all.map((refund) => ({ ...refund, stripePaymentIntentId })))
-  }
-  return refunds
 }
 
 /** The keys of a payment's metadata that we set to name the purchase. The host's own keys are dropped. */

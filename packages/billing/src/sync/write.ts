@@ -5,7 +5,7 @@
  * @module
  */
 
-import { moneyOfInvoice } from '../providers/stripe/invoice-payments.ts'
+import { moneyOfInvoice } from '../providers/stripe/invoice-money.ts'
 import { isOneTime } from '../providers/stripe/terms.ts'
 import { type Invoice, inNumbers } from '../rows.ts'
 import { type Table, upsertAll } from './rows-in-one.ts'
@@ -43,8 +43,9 @@ async function writeInvoices(writing: Writing, subscriptions: Written['rows']): 
       amountCredited,
       ...invoice
     }) => {
-      const money = moneyOfInvoice({ payments: paid, amountCredited }, payments)
-      const kept = before.get(invoice.stripeInvoiceId)
+      const { stripeInvoiceId } = invoice
+      const money = moneyOfInvoice({ stripeInvoiceId, payments: paid, amountCredited }, payments)
+      const kept = before.get(stripeInvoiceId)
       return {
         ...invoice,
         customerId: customer.id,
@@ -98,8 +99,16 @@ async function unseenPayments(
 async function writePayments(writing: Writing): Promise<Change[]> {
   const { customer, state } = writing
   const rows = state.payments.filter(isOneTime).map((payment) => {
-    const { stripeCustomerId, dispute, disputes, failure, refunds, hasMoreRefunds, ...facts } =
-      payment
+    const {
+      stripeCustomerId,
+      dispute,
+      disputes,
+      failure,
+      refunds,
+      hasMoreRefunds,
+      shares,
+      ...facts
+    } = payment
     // The host's metadata is dropped when its owner is forgotten.
     const metadata = customer.forgottenAt ? {} : facts.metadata
     return { ...facts, metadata, customerId: customer.id, disputeStatus: dispute?.status ?? null }
@@ -121,7 +130,7 @@ async function writeRefunds(writing: Writing): Promise<Change[]> {
   const select = { id: true, stripePaymentIntentId: true }
   const payments = await tx.payment.findMany({ where, select })
   const invoices = await invoicesOf(writing, await tx.invoice.findMany({ where, select }))
-  const rows = state.refunds.map((refund) => ({
+  const rows = state.refunds.map(({ namedInvoiceId: _, ...refund }) => ({
     ...refund,
     customerId: customer.id,
     paymentId:

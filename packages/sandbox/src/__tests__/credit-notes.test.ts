@@ -98,6 +98,9 @@ test('one of a paid invoice goes back as a refund, to the balance and past Strip
     refunds: [{ refund: refunded.id }],
   })
   expect(linked.refunds).toMatchObject([{ refund: refunded.id, amount_refunded: 400 }])
+  await expect(
+    stripe.creditNotes.create({ invoice, amount: 400, refunds: [{ refund: refunded.id }] }),
+  ).rejects.toMatchObject({ statusCode: 400, param: 'refunds[0][refund]' })
   expect((await stripe.refunds.list()).data).toHaveLength(2)
   expect((await stripe.creditNotes.list({ invoice })).data.map(({ amount }) => amount)).toEqual([
     400, 3000,

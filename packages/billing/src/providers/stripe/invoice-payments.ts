@@ -61,7 +61,8 @@ async function everyPayment(stripe: Stripe, invoice: string): Promise<object[]> 
   return payments.reverse()
 }
 
-async function everyCreditNote(stripe: Stripe, invoice: string): Promise<object[]> {
+/** All credit notes of an invoice. */
+export async function everyCreditNote(stripe: Stripe, invoice: string): Promise<object[]> {
   const listed = stripe.creditNotes.list({ invoice, limit: 100 }, laterVersion(stripe))
   await ask('list', listed)
   const notes: object[] = []
@@ -86,12 +87,17 @@ export const paidPayments = (invoice: Raw): InvoicePaymentShape[] =>
       : []
   })
 
-/** The successful payments through Stripe that paid an invoice, the oldest first, as Stripe lists them now. */
-export const paymentsOfInvoice = async (
+/**
+ * The successful payments through Stripe that paid an invoice, the oldest first, as Stripe lists them now. `raw` is
+ * what of the invoice was loaded for this.
+ */
+export async function paymentsOfInvoice(
   stripe: Stripe,
   invoice: string,
-): Promise<InvoicePaymentShape[]> =>
-  paidPayments({ payments: { data: await everyPayment(stripe, invoice) } })
+): Promise<{ payments: InvoicePaymentShape[]; raw: Raw }> {
+  const raw = { id: invoice, payments: { data: await everyPayment(stripe, invoice) } }
+  return { payments: paidPayments(raw), raw }
+}
 
 /** The amount of an invoice that was paid out of band, in minor units. */
 export function paidOffStripe(invoice: Raw): number {
@@ -106,76 +112,7 @@ export function paidOffStripe(invoice: Raw): number {
 export const creditedBack = (invoice: Raw): number =>
   rows(invoice.credit_notes).reduce((sum, note) => {
     if (text(note.status) === 'void') return sum
-    const refunds = Array.isArray(note.refunds) ? note.refunds : []
-    const refunded = refunds.reduce<number>(
-      (all, each) => all + (whole(record(each)?.amount_refunded) ?? 0),
-      0,
-    )
+    const refunds = rows({ data: note.refunds })
+    const refunded = refunds.reduce((all, each) => all + (whole(each.amount_refunded) ?? 0), 0)
     return sum + Math.max(0, (whole(note.post_payment_amount) ?? 0) - refunded)
   }, 0)
-
-/** The amounts of an invoice that were refunded or disputed, in minor units. */
-export interface InvoiceMoney {
-  /** The amount given back by refunds and credit notes. */
-  amountRefunded: number
-  /** The amount that disputes hold or have taken. */
-  amountDisputed: number
-  /** The status of a dispute that holds or took money, else of another dispute. Null: there is none. */
-  disputeStatus: string | null
-}
-
-interface Payment {
-  stripePaymentIntentId: string
-  amount: number
-  amountRefunded: number
-  dispute: { status: string } | null
-  disputes: readonly { status: string; amount: number | null }[]
-}
-
-/** The amount of a payment that disputes hold or have taken, and the status of such a dispute, else of another. */
-export function disputedOf({ amount, amountRefunded, dispute, disputes }: Payment): {
-  amountDisputed: number
-  disputeStatus: string | null
-} {
-  const holding = disputes.filter(({ status }) => holdsMoney(status))
-  const sum = holding.reduce((all, each) => all + (each.amount ?? amount), 0)
-  return {
-    amountDisputed: Math.min(sum, Math.max(0, amount - amountRefunded)),
-    disputeStatus: holding.at(-1)?.status ?? dispute?.status ?? null,
-  }
-}
-
-/**
- * The part of `back` that belongs to the `part` of a payment that paid an invoice, rounded down. A payment may pay
- * several invoices, and all of it may not have been needed.
- */
-export const partOf = (back: number, part: number, { amount }: { amount: number }): number =>
-  part >= amount ? Math.min(back, part) : Number((BigInt(back) * BigInt(part)) / BigInt(amount))
-
-/** Whether a dispute of this status holds or has taken the money. An inquiry does not. */
-export const holdsMoney = (status: string | null): boolean =>
-  status !== null && status !== 'won' && status !== 'prevented' && !status.startsWith('warning_')
-
-/** The amounts of an invoice. Null where not all of its payments were loaded, because the sums would be too low. */
-export function moneyOfInvoice(
-  {
-    payments,
-    amountCredited,
-  }: { payments: readonly InvoicePaymentShape[]; amountCredited: number },
-  loaded: ReadonlyMap<string, Payment>,
-): InvoiceMoney | null {
-  const money: InvoiceMoney = {
-    amountRefunded: amountCredited,
-    amountDisputed: 0,
-    disputeStatus: null,
-  }
-  for (const { stripePaymentIntentId, amount } of payments) {
-    const payment = loaded.get(stripePaymentIntentId)
-    if (!payment) return null
-    const { amountDisputed, disputeStatus: status } = disputedOf(payment)
-    money.amountRefunded += partOf(payment.amountRefunded, amount, payment)
-    money.amountDisputed += partOf(amountDisputed, amount, payment)
-    if (status !== null && !holdsMoney(money.disputeStatus)) money.disputeStatus = status
-  }
-  return money
-}

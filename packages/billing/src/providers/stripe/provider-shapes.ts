@@ -12,7 +12,8 @@ import type {
   ProviderRefund,
   ProviderSubscription,
 } from '../provider.ts'
-import { disputedOf, paidPayments } from './invoice-payments.ts'
+import { disputedOf } from './invoice-money.ts'
+import { paidPayments } from './invoice-payments.ts'
 import {
   dateOf,
   idOf,

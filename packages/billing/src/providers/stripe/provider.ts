@@ -21,14 +21,12 @@ import {
   paymentOfStripe,
   refundOfStripe,
 } from './provider-shapes.ts'
+import { REFUND_MARK } from './refund-shares.ts'
 import { found, type RetrievalSettings, stripeRetrievals } from './retrievals.ts'
 import { record } from './shapes.ts'
 import { endAtPeriodEnd, resume } from './subscription-end.ts'
 import { expire, paymentTerms } from './terms.ts'
 import { verifyStripe } from './webhook.ts'
-
-/** The metadata key that names the request which made a refund. */
-const REFUND_MARK = 'tollgate_refund'
 
 /** The options of `createStripeProvider`. */
 export interface StripeProviderOptions extends RetrievalSettings {

@@ -12,6 +12,7 @@ import {
   paidOffStripe,
   paidPayments,
 } from './invoice-payments.ts'
+import { chargeOf, type InvoiceShare, namedInvoice, sharesShape } from './refund-shares.ts'
 import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
 
 /** A refund as we read it from Stripe. */
@@ -23,6 +24,8 @@ export interface RefundShape {
   currency: string
   status: string
   reason: string | null
+  /** The invoice that our name of the refund gives. Null: our name gives none, or the refund is not ours. */
+  namedInvoiceId: string | null
   createdAt: Date
 }
 
@@ -41,6 +44,7 @@ export function refundShape(value: unknown): RefundShape | null {
     // Very old refunds have no status, and they have succeeded.
     status: text(raw.status) ?? 'succeeded',
     reason: text(raw.reason),
+    namedInvoiceId: namedInvoice(raw),
     createdAt: dateOf(raw.created) ?? new Date(0),
   }
 }
@@ -81,6 +85,8 @@ export interface PaymentShape {
   refunds: RefundShape[]
   /** True: Stripe has more refunds of the payment than `refunds` lists. */
   hasMoreRefunds: boolean
+  /** The invoices among which refunds of the payment are shared; empty where they need not be. */
+  shares: InvoiceShare[]
   paidAt: Date | null
   createdAt: Date
 }
@@ -134,7 +140,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
   const metadata = Object.entries(record(raw.metadata) ?? {}).flatMap(([key, item]) =>
     typeof item === 'string' ? [[storable(key), storable(item)] as const] : [],
   )
-  const charge = record(raw.latest_charge) ?? rows(raw.charges)[0] ?? null
+  const charge = chargeOf(raw)
   const disputes = disputesOf(raw, charge)
   return {
     stripePaymentIntentId,
@@ -149,6 +155,7 @@ export function paymentShape(value: unknown): PaymentShape | null {
     failure: failureOf(status, charge),
     refunds: rows(charge?.refunds).flatMap((refund) => refundShape(refund) ?? []),
     hasMoreRefunds: record(charge?.refunds)?.has_more === true,
+    shares: sharesShape(raw),
     paidAt: status === 'succeeded' ? (dateOf(charge?.created) ?? dateOf(raw.created)) : null,
     createdAt: dateOf(raw.created) ?? new Date(0),
   }

@@ -53,6 +53,10 @@ export const LISTENED = [
   'invoice.payment_succeeded',
   'invoice.updated',
   'invoice.voided',
+  // A credit note gave back a part of an invoice; it says which invoice a refund belongs to.
+  'credit_note.created',
+  'credit_note.updated',
+  'credit_note.voided',
   // A plan's name or price.
   'price.updated',
   'product.updated',

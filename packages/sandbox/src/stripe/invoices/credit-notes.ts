@@ -297,7 +297,12 @@ function linkedRefunds(store: Store, params: Params, invoice: Invoice): CreditNo
     if (!own.has(refund.payment_intent)) {
       throw invalid(`The refund ${id} does not belong to a payment of the invoice.`, param)
     }
-    return { refund: id, amount_refunded: amount ?? refund.amount, type: 'refund' }
+    const linked = amount ?? refund.amount
+    const left = refund.amount - linkedOf(store, invoice, id)
+    if (linked < 1 || linked > left) {
+      throw invalid(`The refund ${id} has ${left} left for credit notes, not ${linked}.`, param)
+    }
+    return { refund: id, amount_refunded: linked, type: 'refund' }
   }
   if (single) return [link(single, 'refund')]
   return named.map((each) => {
@@ -308,6 +313,13 @@ function linkedRefunds(store: Store, params: Params, invoice: Invoice): CreditNo
     return link(each.required('refund'), each.name('refund'), each.integer('amount_refunded'))
   })
 }
+
+/** The amount of a refund that earlier credit notes of the customer's invoices name. */
+const linkedOf = (store: Store, { customer }: Invoice, id: string): number =>
+  [...store.tables.creditNotes.values()]
+    .filter((note) => note.customer === customer && note.status !== 'void')
+    .flatMap((note) => note.refunds)
+    .reduce((sum, link) => sum + (link.refund === id ? link.amount_refunded : 0), 0)
 
 /** The invoice's charge with at least this much left to refund. */
 function chargeOf(store: Store, invoice: Invoice, amount: number): Charge {
