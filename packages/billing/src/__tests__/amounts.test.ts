@@ -50,7 +50,7 @@ test('the largest amount of rupiah is charged as a payment', async () => {
   expect(await h.billing.listPayments(ownerId)).toMatchObject([{ amount: 999_999_999_999 }])
 })
 
-describe('what its currency does not have is refused before Stripe is asked', () => {
+describe('an amount that its currency does not have is refused before Stripe is asked', () => {
   test.each([
     ['usd', 100_000_000],
     ['idr', 1_000_000_000_000],
@@ -77,7 +77,7 @@ describe('what its currency does not have is refused before Stripe is asked', ()
   })
 })
 
-test("a host's own products have the bounds of their currency", async () => {
+test("a host's own products are limited by their currency, too", async () => {
   const products = defineProducts({ CALL: { name: 'Call', amount: 150_000_000, currency: 'idr' } })
   const billing = createBilling({ ...h.settings, products })
   const ownerId = await h.owner()

@@ -75,7 +75,7 @@ describe('a booking with seats', () => {
   const statuses = async (buyers: Buyer[]) =>
     Promise.all(buyers.map(async ({ bookings }) => (await bookings()).map(({ status }) => status)))
 
-  test('each has a row with their own name and payment', async () => {
+  test('has a row for each attendee, with name and payment', async () => {
     const { buyers } = await seated(newUid(), 'ada', 'bob', 'eve')
     for (const { person, paymentId, bookings } of buyers) {
       expect(await bookings()).toMatchObject([
@@ -84,7 +84,7 @@ describe('a booking with seats', () => {
     }
   })
 
-  test('a list of all who have a seat names the booker last, or in the answers', async () => {
+  test('is read where the list of attendees names the booker last, or in the answers', async () => {
     const uid = newUid()
     const [ada, bob, eve] = await Promise.all(['ada', 'bob', 'eve'].map(buyer))
     const people = [ada, bob, eve].map((each) => (each as Buyer).person)
@@ -104,7 +104,7 @@ describe('a booking with seats', () => {
     }
   })
 
-  test('one who leaves frees their own seat, and may take it again with another payment', async () => {
+  test('frees the seat of an attendee who leaves and who may take it again with another payment', async () => {
     const { same, buyers } = await seated(newUid(), 'ada', 'bob')
     const [, bob] = buyers
     const attendees = [bob?.person]
@@ -117,7 +117,7 @@ describe('a booking with seats', () => {
     expect(await statuses(buyers.slice(0, 1))).toEqual([['accepted']])
   })
 
-  test('whoever leaves before the seat is known has left', async () => {
+  test('keeps a seat cancelled if the cancellation arrives first', async () => {
     const uid = newUid()
     const bob = await buyer('bob')
     const same = { uid, seatsPerTimeSlot: 9, attendees: [bob.person] }
@@ -128,7 +128,7 @@ describe('a booking with seats', () => {
     expect(await statuses([bob])).toEqual([['cancelled']])
   })
 
-  test('the host cancels the call of everybody, with their names or without', async () => {
+  test('is cancelled for all attendees by the host, with or without their names', async () => {
     for (const attendees of [
       ['ada', 'bob'].map((name) => ({ name, email: `${name}@example.com` })),
       [],
@@ -139,7 +139,7 @@ describe('a booking with seats', () => {
     }
   })
 
-  test('one moves to another time, and the host moves all', async () => {
+  test('is moved for one attendee, and for all by the host', async () => {
     const uid = newUid()
     const { same, buyers } = await seated(uid, 'ada', 'bob')
     const [ada, bob] = buyers as [Buyer, Buyer]
@@ -167,7 +167,7 @@ describe('the calls of a recurring booking', () => {
   test.each([
     ['by its id', { recurringEventId: 'weekly' }],
     ['by its rule', { recurringEvent: { freq: 2, count: 3, interval: 1 } }],
-  ])('share a payment, known %s, and each ends by itself', async (_, recurring) => {
+  ])('share a payment, known %s, and end one by one', async (_, recurring) => {
     const ada = await buyer('ada')
     const uids = [newUid(), newUid(), newUid()]
     // Calendars give one entry to all calls of a series.
@@ -181,7 +181,7 @@ describe('the calls of a recurring booking', () => {
     expect(rows.map(({ needsAttention }) => needsAttention)).toEqual([null, null, null])
   })
 
-  test('another booking on their payment is flagged', async () => {
+  test('flag another booking on their payment', async () => {
     const ada = await buyer('ada')
     const recurring = { attendees: [ada.person], metadata: ada.metadata }
     await deliver(
@@ -207,7 +207,7 @@ describe.each([
   ['in the shape of 2023, with neither', () => undefined, false],
 ])('a call that is moved twice and cancelled, %s', (_, counted, hasCalendarId) => {
   test.each(ordersOf(['created', 'moved', 'moved again', 'cancelled'] as const))(
-    'told as %s, %s, %s, %s is one cancelled row of who paid',
+    'told as %s, %s, %s, %s is one cancelled row of the payer',
     async (...order) => {
       const ada = await buyer('ada')
       const [a, b, c] = [newUid(), newUid(), newUid()]
@@ -245,7 +245,7 @@ describe.each([
   )
 })
 
-test('a request that says it is accepted, or waits, is so', async () => {
+test('a requested booking is stored as accepted or as pending, as the event says', async () => {
   const ada = await buyer('ada')
   const same = { uid: newUid(), attendees: [ada.person], metadata: ada.metadata }
   await deliver(event('REQUESTED', 0, { ...same, status: 'PENDING' }))
@@ -257,7 +257,7 @@ test('a request that says it is accepted, or waits, is so', async () => {
   expect(await ada.bookings()).toMatchObject([{ status: 'accepted', calBookingUid: moved.uid }])
 })
 
-test('a rejection has neither calendar id nor counter, and revives nothing', async () => {
+test('a rejection without calendar id and counter revives nothing', async () => {
   const ada = await buyer('ada')
   const uid = newUid()
   const known = { uid, iCalUID: `${uid}@Cal.com`, attendees: [ada.person] }
@@ -274,7 +274,7 @@ test('a rejection has neither calendar id nor counter, and revives nothing', asy
 
 describe('times that are null', () => {
   const none = { startTime: null, endTime: null }
-  test('of an end leave those that are known', async () => {
+  test('of an ended booking keep the known times', async () => {
     const ada = await buyer('ada')
     const same = { uid: newUid(), attendees: [ada.person] }
     await deliver(
@@ -286,7 +286,7 @@ describe('times that are null', () => {
     ])
   })
 
-  test('of an end that comes first wait for its booking', async () => {
+  test('of a booking whose end arrives first are filled in later', async () => {
     const ada = await buyer('ada')
     const same = { uid: newUid(), attendees: [ada.person] }
     await deliver(
@@ -298,7 +298,7 @@ describe('times that are null', () => {
     expect(await ada.bookings()).toMatchObject([{ status: 'cancelled' }])
   })
 
-  test('of a booking are for a person to look at, and no day in 1970', async () => {
+  test('of a new booking flag it and are not read as a day in 1970', async () => {
     const uid = newUid()
     await deliver(event('CREATED', 0, { uid, ...none }))
     expect(await h.db.booking.count({ where: { calBookingUid: uid } })).toBe(0)
@@ -310,7 +310,7 @@ describe('times that are null', () => {
   })
 })
 
-test('text that no database takes is written with a sign in its place', async () => {
+test('text that PostgreSQL refuses is stored with a replacement character', async () => {
   const uid = newUid()
   const odd = 'Ada\u0000 \ud800'
   await deliver(

@@ -102,7 +102,7 @@ test('a booking link leads to the page of the event type with a signed reference
   expect(ref.length).toBeLessThanOrEqual(500)
 })
 
-test('booking.created creates a Booking that belongs to who paid', async () => {
+test('booking.created creates a Booking that belongs to the payer', async () => {
   const { ownerId, paymentId, ref } = await buyer()
   const event = chain().created(ref)
   expect((await deliver(event)).status).toBe(200)
@@ -171,7 +171,7 @@ test.each(ORDERS)(
   },
 )
 
-test('the sequence decides, not the clock of who sent it', async () => {
+test('the sequence number decides, and not the time of the sender', async () => {
   const { ownerId, ref } = await buyer()
   const events = chain()
   await deliver(events.created(ref))
@@ -200,7 +200,7 @@ test('a second booking on one payment is kept and flagged', async () => {
   expect(flags.sort()).toEqual(['payment_already_used', null].sort())
 })
 
-test('of a signature only our own spelling is taken', () => {
+test('a signature is accepted only in its exact spelling', () => {
   const reference = { customerId: 'c', paymentId: null }
   const signed = signReference('a-secret-of-16-characters', reference)
   const bytes = Buffer.from(signed.split('.')[1] as string, 'base64url')
@@ -213,7 +213,7 @@ test('of a signature only our own spelling is taken', () => {
   expect(taken).toEqual([signed])
 })
 
-test('a reference that is not ours gives the booking to nobody', async () => {
+test('a reference without our signature gives the booking to nobody', async () => {
   const { ownerId, ref } = await buyer()
   const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
   const forged = [

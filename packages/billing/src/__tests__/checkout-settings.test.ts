@@ -54,7 +54,7 @@ describe('settings of createBilling', () => {
     })
   })
 
-  test('are not sent where nothing is set', async () => {
+  test('are not sent if none is set', async () => {
     const begin = (ownerId: string) => h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
     const params = Object.keys((await asked(begin)) ?? {})
     expect(params.sort()).toEqual([
@@ -63,7 +63,7 @@ describe('settings of createBilling', () => {
     ])
   })
 
-  test('give way to those of one call', async () => {
+  test('are overridden by the settings of one call', async () => {
     const billing = createBilling({
       ...h.settings,
       checkout: { allowPromotionCodes: true, locale: 'de' },
@@ -77,7 +77,7 @@ describe('settings of createBilling', () => {
     expect(params).not.toHaveProperty('allow_promotion_codes')
   })
 
-  test('lead to the portal', async () => {
+  test('reach the portal', async () => {
     const configuration = await h.stripe.billingPortal.configurations.create({
       features: { invoice_history: { enabled: true } },
     })
@@ -139,7 +139,7 @@ describe('a coupon of 100 %', () => {
   test.each([
     ['PRO_MONTHLY', 0],
     ['CREDITS_SMALL', 100],
-  ])('completes an order of %s and gives its credits once', async (productId, credits) => {
+  ])('completes an order of %s and grants its credits once', async (productId, credits) => {
     const ownerId = await h.owner()
     const { orderId, checkoutId } = await billing().createOrder({ ownerId, productId })
     h.sandbox.stripe.completeCheckout(checkoutId, {

@@ -13,7 +13,7 @@ afterAll(() => h.close())
 
 const atStripe = (id: string) => h.stripe.checkout.sessions.retrieve(id)
 
-test('the same checkout is offered again, also to twenty calls at once', async () => {
+test('the same checkout is returned again, also for twenty calls at once', async () => {
   const ownerId = await h.owner()
   const open = () => h.patient.createCheckoutSession({ ownerId, plan: 'PRO' })
   const first = await open()
@@ -31,7 +31,7 @@ test('the same checkout is offered again, also to twenty calls at once', async (
   expect(rows).toMatchObject([{ status: 'open', stripeSessionId: sessions[0]?.id }])
 })
 
-test('a checkout for other terms closes the one before', async () => {
+test('a checkout for other terms closes the earlier checkout', async () => {
   const ownerId = await h.owner()
   const monthly = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
   const yearly = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO', interval: 'year' })
@@ -42,7 +42,7 @@ test('a checkout for other terms closes the one before', async () => {
   expect(again.id).not.toBe(monthly.id)
 })
 
-test('one that has expired is made anew', async () => {
+test('an expired checkout is replaced by a new one', async () => {
   const ownerId = await h.owner()
   const first = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
   await h.stripe.checkout.sessions.expire(first.id)
@@ -51,7 +51,7 @@ test('one that has expired is made anew', async () => {
   expect(await atStripe(second.id)).toMatchObject({ status: 'open' })
 })
 
-test('promise 2: who has paid a moment ago, and we have not heard, cannot pay twice', async () => {
+test('promise 2: a customer whose payment we have not heard of yet cannot pay twice', async () => {
   const ownerId = await h.owner()
   const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
   await h.pay(id)
@@ -62,7 +62,7 @@ test('promise 2: who has paid a moment ago, and we have not heard, cannot pay tw
   expect((await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })).id).not.toBe(id)
 })
 
-test('promise 4: a checkout that completed unpaid grants nothing until the money comes', async () => {
+test('promise 4: a checkout that completed unpaid grants nothing until the money arrives', async () => {
   const ownerId = await h.owner()
   const item = { name: 'Call', amount: 4900, currency: 'usd' }
   const { id } = await h.billing.createCheckoutSession({ ownerId, item })
@@ -138,7 +138,7 @@ describe('trials', () => {
     return ownerId
   }
 
-  test('without a card: begins at once, and ends by itself', async () => {
+  test('without a card begin at once, and end by themselves', async () => {
     const billing = billingWith(false)
     const ownerId = await h.owner()
     const { id } = await billing.createCheckoutSession({ ownerId, plan: 'PRO' })
@@ -151,7 +151,7 @@ describe('trials', () => {
     expect(await billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE', status: null })
   })
 
-  test('the same mailbox in another spelling gets no second one', async () => {
+  test('are given once to a mailbox, however its address is spelt', async () => {
     const billing = billingWith(true)
     const mailbox = `trial${Date.now()}`
     const first = await ownerWith(`${mailbox}@gmail.com`)
@@ -167,7 +167,7 @@ describe('trials', () => {
     expect(await billing.getSubscription(second)).toMatchObject({ status: 'active', plan: 'PRO' })
   })
 
-  test('the same card gets no second one: the trial does not count and is flagged', async () => {
+  test('are given once to a card: a second trial does not count and is flagged', async () => {
     const billing = billingWith(true)
     const card = '378282246310005'
     const first = await h.owner()
@@ -199,12 +199,12 @@ describe('trials', () => {
   })
 })
 
-describe('in short: who, which plan, by which interval', () => {
+describe('the short form: owner, plan, interval', () => {
   test.each([
     [undefined, 'pro_monthly'],
     ['month', 'pro_monthly'],
     ['year', 'pro_yearly'],
-  ] as const)('by the %s it is the same checkout as in full', async (interval, lookupKey) => {
+  ] as const)('opens the same checkout by the %s as the full form', async (interval, lookupKey) => {
     const ownerId = await h.owner()
     const args = interval ? ([ownerId, 'PRO', interval] as const) : ([ownerId, 'PRO'] as const)
     const { id } = await h.billing.createCheckoutSession(...args)
@@ -214,7 +214,7 @@ describe('in short: who, which plan, by which interval', () => {
     expect(data[0]?.price?.lookup_key).toBe(lookupKey)
   })
 
-  test('an owner or a plan that is not there is refused', async () => {
+  test('refuses an unknown owner or plan', async () => {
     const ownerId = await h.owner()
     const ask = h.billing.createCheckoutSession
     await expect(ask('', 'PRO')).rejects.toMatchObject({ code: 'owner_required' })

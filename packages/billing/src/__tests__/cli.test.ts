@@ -32,7 +32,7 @@ async function paidElsewhere() {
 const planOf = async (ownerId: string) => (await h.billing.getSubscription(ownerId)).plan
 const statusOf = async (eventId: string) => (await h.billing.showEvent(eventId)).status
 
-test('events acknowledge takes what a person has looked at off the list', async () => {
+test('events acknowledge removes an event from the list', async () => {
   const { ownerId, event, eventId } = await paidElsewhere()
   await h.deliver(event)
   await h.billing.syncCustomer(ownerId)
@@ -44,7 +44,7 @@ test('events acknowledge takes what a person has looked at off the list', async 
 })
 
 describe('customers', () => {
-  test('plans push says what it made, and needs no database', async () => {
+  test('plans push prints what it created, and needs no database', async () => {
     const args = ['plans', 'push', '--json', '--config', DEFAULT_CONFIG]
     const run = await cli(args, { DATABASE_URL: '', APP_URL: '' })
     expect(run).toMatchObject({ code: 0, stderr: 'Every price is in place.\n' })
@@ -52,7 +52,7 @@ describe('customers', () => {
     expect(run.target()).toMatchObject({ database: null, stripe: { mode: 'test' } })
   })
 
-  test('sync writes what the provider says, of each owner it is told', async () => {
+  test('sync writes the provider’s state of each owner that is named', async () => {
     const [first, second] = [await paidElsewhere(), await paidElsewhere()]
     const run = await cli(['sync', first.ownerId, second.ownerId, '--json'])
     expect(run.code).toBe(0)
@@ -66,7 +66,7 @@ describe('customers', () => {
     expect(await planOf(first.ownerId)).toBe('PRO')
   })
 
-  test('link takes a customer over, and restore says where there is nothing to bring back', async () => {
+  test('link takes a customer over, and restore says that there is nothing to restore', async () => {
     const ownerId = await h.owner()
     const { id } = await h.stripe.customers.create({ name: 'Ada' })
     const run = await cli(['customers', 'link', ownerId, '--customer', id, '--json'])
@@ -77,7 +77,7 @@ describe('customers', () => {
     expect(await cli(['customers', 'link', ownerId])).toMatchObject({ code: 2 })
   })
 
-  test('account shows what is noted, and replaces it only when it is told to', async () => {
+  test('account show prints the stored account, and account replace changes it only with --yes', async () => {
     await h.billing.ensureCustomer(await h.owner())
     const noted = await h.billing.getAccount()
     const shown = await cli(['account', 'show', '--json'])
@@ -88,7 +88,7 @@ describe('customers', () => {
     expect(done.json()).toEqual({ done: true, before: noted, account: noted })
   })
 
-  test('reconcile reports what differed, and fails where it could not compare', async () => {
+  test('reconcile reports differences, and fails if it could not compare', async () => {
     const { ownerId } = await paidElsewhere()
     const run = await cli(['reconcile', '--json'])
     expect(run.code).toBe(0)
@@ -103,7 +103,7 @@ describe('customers', () => {
     expect(failing.stderr).toContain(`${ownerId}: not compared (provider_rejected)\n`)
   })
 
-  test('a second subscription is listed, and ended when it is said twice', async () => {
+  test('a second subscription is listed, and ended only with a confirmation', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const second = await h.secondSubscription(subscriptionId)
     await h.billing.syncCustomer(ownerId)
@@ -127,7 +127,7 @@ describe('customers', () => {
     expect(await planOf(ownerId)).toBe('PRO')
   })
 
-  test('export is JSON on standard output, to read or in one line', async () => {
+  test('export prints JSON, indented or on one line', async () => {
     const { ownerId } = await h.subscriber()
     const [toRead, line] = await Promise.all([
       cli(['export', ownerId]),
@@ -167,7 +167,7 @@ describe('events', () => {
     expect(await statusOf(eventId)).toBe('processed')
   })
 
-  test('dead ones are tried again, and missing ones are pulled', async () => {
+  test('dead events are tried again, and missing events are pulled', async () => {
     const dead = await paidElsewhere()
     await h.deliver(dead.event)
     await h.db.webhookEvent.updateMany({
@@ -227,7 +227,7 @@ test('webhooks create prints the secret, once and alone; webhooks list shows wha
   expect(local.stderr + created.stderr).not.toContain('whsec_')
 })
 
-describe('called wrongly it does nothing, says what is wrong and ends with 2', () => {
+describe('a wrong call does nothing, says what is wrong and exits with 2', () => {
   const SYNC = 'pnpm billing sync <owner>…'
 
   test.each<[args: string[], message: string]>([
@@ -247,7 +247,7 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
     expect(() => parse(args)).toThrow(message)
   })
 
-  test('as a process, too, and for a value that means nothing', async () => {
+  test('in a process of its own, too, and for an impossible value', async () => {
     const runs = await Promise.all([
       cli(['sync', '--json'], {}, { asProcess: true }),
       cli(['events', 'list', '--limit', '0']),
@@ -263,7 +263,7 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
     }
   })
 
-  test('asked for help it shows every command', () => {
+  test('help lists every command', () => {
     expect(parse(['events', 'list', '--help'])).toBeNull()
     expect(usage()).toContain(`${SYNC}\n`)
     expect(usage()).toContain(
@@ -272,8 +272,8 @@ describe('called wrongly it does nothing, says what is wrong and ends with 2', (
   })
 })
 
-describe('what cannot be done is said in a sentence, with 1', () => {
-  test('owners and events that are not there', async () => {
+describe('a failed command prints a sentence and exits with 1', () => {
+  test('for unknown owners and events', async () => {
     const [owner, event] = await Promise.all([
       cli(['sync', 'nobody', '--json']),
       cli(['events', 'replay', 'evt_none', '--json']),
@@ -283,7 +283,7 @@ describe('what cannot be done is said in a sentence, with 1', () => {
     expect(event).toMatchObject({ ...nothing, stderr: 'There is no event evt_none to replay.\n' })
   })
 
-  test('variables that are missing, all at once and before anything is tried', async () => {
+  test('for missing variables, all at once and before any request', async () => {
     const { eventId, event } = await paidElsewhere()
     await h.deliver(event)
     const run = await cli(['events', 'process', '--json'], { STRIPE_SECRET_KEY: '', APP_URL: '' })
@@ -298,7 +298,7 @@ describe('what cannot be done is said in a sentence, with 1', () => {
     await h.work()
   })
 
-  test('a database or a provider that does not answer, or does not know the key', async () => {
+  test('for a database or provider that does not answer, or refuses the key', async () => {
     const { ownerId } = await h.subscriber()
     const [database, provider, key] = await Promise.all([
       cli(
@@ -316,7 +316,7 @@ describe('what cannot be done is said in a sentence, with 1', () => {
   })
 })
 
-test('promise 7: no secret is in anything it said', () => {
+test('promise 7: no output contains a secret', () => {
   const said = made.said()
   expect(said.length).toBeGreaterThan(1000)
   const secrets = [SECRET_KEY, WEBHOOK_SECRET, DB_PASSWORD, 'sk_test_anotherkey']

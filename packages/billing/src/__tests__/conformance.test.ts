@@ -96,7 +96,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(told(ownerId).filter((name) => name === 'subscription.activated')).toHaveLength(1)
   })
 
-  test('a renewal fails: past due, told once, and paid later', async () => {
+  test('a renewal fails: past due, reported once, and paid later', async () => {
     const { ownerId, subscriptionId } = await buyer()
     clock.advance(31 * DAY)
     const open = h.sandbox.stripe.failPayment(subscriptionId)
@@ -124,7 +124,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(mails.sort()).toEqual(['PaymentFailedEmail', 'SubscriptionConfirmedEmail'])
   })
 
-  test('cancelled at the provider, in either of the two ways, and taken back', async () => {
+  test('cancelled at the provider, in either of the two ways, and resumed', async () => {
     const { ownerId, subscriptionId } = await buyer()
     const end = (await h.billing.getSubscription(ownerId)).currentPeriodEnd
     await h.stripe.subscriptions.update(subscriptionId, {
@@ -149,7 +149,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect((await h.billing.resumeSubscription(ownerId)).endsAt).toBeNull()
   })
 
-  test('ended: the free plan, the history kept, told once', async () => {
+  test('ended: the free plan, the history kept, reported once', async () => {
     const { ownerId, subscriptionId } = await buyer()
     h.sandbox.stripe.endSubscription(subscriptionId)
     await h.deliverAll()
@@ -161,7 +161,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(told(ownerId).filter((name) => name === 'subscription.ended')).toHaveLength(1)
   })
 
-  test('refunded in two parts: the invoice says how much, each part takes effect once', async () => {
+  test('refunded in two parts: the invoice has the sum, each part takes effect once', async () => {
     const { ownerId } = await buyer()
     const [invoice] = await h.billing.listInvoices(ownerId)
     const payment_intent = invoice?.stripePaymentIntentId as string
@@ -179,7 +179,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(told(ownerId).filter((name) => name === 'refund.succeeded')).toHaveLength(2)
   })
 
-  test('a one-time payment: bought, given back, disputed, lost', async () => {
+  test('a one-time payment: bought, refunded, disputed, lost', async () => {
     taken = []
     const ownerId = await h.owner()
     const item = { name: 'Call', amount: 4900, currency: 'usd' }

@@ -99,7 +99,7 @@ describe('promise 1: a worker that is killed', () => {
   test.each<[when: string, Place]>([
     ['inside an effect', 'effect'],
     ['while it waits for the provider', 'provider'],
-  ])('%s is followed by another once its lease has ended', async (_, place) => {
+  ])('%s is replaced by another worker once its lease has ended', async (_, place) => {
     const one = await delivered()
     await killAt(place, () => h.deliver(one.event))
     const left = await stored(one.eventId)
@@ -117,7 +117,7 @@ describe('promise 1: a worker that is killed', () => {
     expect(await h.billing.processEvents()).toMatchObject({ processed: 0 })
   })
 
-  test('before a mail has gone out leaves the mail to another', async () => {
+  test('before a mail is sent leaves the mail to another worker', async () => {
     const one = await delivered()
     await killAt('mail', () => h.deliver(one.event))
     expect(await stored(one.eventId)).toMatchObject({ status: 'processed', attempts: 1 })
@@ -157,7 +157,7 @@ describe('promise 1: a pass whose connection to the database is cut', () => {
     expect(ended.length).toBeGreaterThan(0)
   }
 
-  test('puts the event off, and the next try does everything once', async () => {
+  test('postpones the event, and the next try does everything once', async () => {
     const one = await delivered()
     await h.deliver(one.event)
     const { processEvents } = passCutBy(terminate)
@@ -177,7 +177,7 @@ describe('promise 1: a pass whose connection to the database is cut', () => {
     await expectDoneOnce(one)
   })
 
-  test('and that cannot even say so leaves the event to who comes after its lease', async () => {
+  test('and that cannot even postpone the event leaves it to the next pass after the lease', async () => {
     const one = await delivered()
     await h.deliver(one.event)
     const { adminUrl } = inject('postgres')
@@ -206,7 +206,7 @@ describe('promise 1: a pass whose connection to the database is cut', () => {
   })
 })
 
-test('a pass that fails in one lane fails when the others have ended', async () => {
+test('a pass that fails in one lane fails after its other lanes have ended', async () => {
   const one = await delivered()
   await h.deliver(one.event)
   let claims = 0

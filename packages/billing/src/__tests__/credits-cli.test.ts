@@ -15,7 +15,7 @@ afterAll(() => h.close())
 const NO_PROVIDER = { STRIPE_SECRET_KEY: '', APP_URL: '', STRIPE_WEBHOOK_SECRET: '' }
 const cli = (...args: string[]) => made.run(['credits', ...args], NO_PROVIDER)
 
-test('grant gives once for a key, balance and list show it', async () => {
+test('grant grants once for a key, and balance and list show it', async () => {
   const grant = ['grant', 'cli-1', '--amount', '50', '--key', 'welcome', '--note', 'hello']
   const first = await cli(...grant, '--json')
   expect(first).toMatchObject({ code: 0 })
@@ -44,7 +44,7 @@ test('grant gives once for a key, balance and list show it', async () => {
   expect(list.stderr).toMatch(/ {2}grant {2}\+50 {2}→ 50 {2}welcome {2}hello\n$/)
 })
 
-test('adjust names who did it and why, and takes no more than there is', async () => {
+test('adjust records the operator and the reason, and takes no more than the balance', async () => {
   await h.billing.grantCredits('cli-2', 10, { idempotencyKey: 'g' })
   const run = await cli('adjust', 'cli-2', '--amount=-4', '--by', 'ada', '--note', 'ticket 7')
   expect(run).toMatchObject({ code: 0, stdout: '' })
@@ -74,7 +74,7 @@ test.each([
   expect(run.stderr).toContain(message)
 })
 
-test('reconcile says that all is well, and fails naming what is not', async () => {
+test('reconcile says that all is well, or fails and names the violations', async () => {
   const fine = await cli('reconcile', '--json')
   expect(fine).toMatchObject({ code: 0 })
   expect(fine.json()).toMatchObject({ drifted: 0, driftRate: 0, violations: [] })
@@ -96,6 +96,6 @@ test('reconcile says that all is well, and fails naming what is not', async () =
   )
 })
 
-test('promise 7: no password was shown', () => {
+test('promise 7: no output contains a password', () => {
   expect(made.said()).not.toContain(DB_PASSWORD)
 })

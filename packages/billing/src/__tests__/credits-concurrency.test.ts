@@ -24,19 +24,20 @@ afterAll(async () => {
   await database.drop()
 })
 
-test('promise 3: of 1,500 tries to take one of 500 by 64 callers, 500 succeed', () =>
+test('promise 3: of 1,500 tries by 64 callers to take one of 500 credits, 500 succeed', () =>
   checks.overspend(crowd))
-test('promise 3: 100 keys, each eight times at once, take 100 and answer alike', () =>
+test('promise 3: 100 keys, each used eight times at once, take 100 credits and answer alike', () =>
   checks.duplicates(crowd))
-test('promise 3: an account is begun once, however many grant at once', () =>
+test('promise 3: an account is created once, however many callers grant at once', () =>
   checks.beginnings(crowd))
-test('promise 3: a key for two credit types at once is one’s and refused to the other', () =>
+test('promise 3: a key that is used for two credit types at once works for one and is refused to the other', () =>
   checks.twoTypes(crowd))
-test('promise 3: a hold that many settle at once is settled once', () => checks.settlements(crowd))
-test('promise 3: of everything at once each answer is in the ledger, once', () =>
+test('promise 3: a hold that many callers settle at once is settled once', () =>
+  checks.settlements(crowd))
+test('promise 3: with all kinds of calls at once each answer is in the ledger, once', () =>
   checks.mixture(crowd))
 
-test('however many wait for one account, they hold one connection and the others go on', async () => {
+test('callers that wait for one account hold one connection, and other accounts go on', async () => {
   const db = createDb(database.url, { maxConnections: 4 })
   const billing = createBilling({ db, appUrl: 'http://localhost' })
   const [busy, free] = ['busy', 'free']

@@ -32,7 +32,7 @@ const has = async (owner: string) => {
 const buy = (owner: string, amount: number, key = 'order:2') =>
   h.billing.grantCredits(owner, amount, { type: 'purchase', idempotencyKey: key })
 
-test('what is there is taken, and nothing is owed', async () => {
+test('a clawback within the balance takes credits and makes no debt', async () => {
   const owner = await bought(0)
   expect(await claw(owner)).toEqual({
     transactionId: expect.any(String),
@@ -43,7 +43,7 @@ test('what is there is taken, and nothing is owed', async () => {
   expect(await has(owner)).toEqual({ balance: 0, debt: 0 })
 })
 
-test('promise 3: of what is spent the rest is debt, and the balance is never below 0', async () => {
+test('promise 3: a clawback of spent credits makes debt, and the balance is never below 0', async () => {
   const owner = await bought(70)
   const first = await claw(owner)
   expect(first).toMatchObject({ balance: 0, taken: 30, owed: 70 })
@@ -53,7 +53,7 @@ test('promise 3: of what is spent the rest is debt, and the balance is never bel
   await expect(claw(owner, 99)).rejects.toEqual(refused('idempotency_conflict', 409))
 })
 
-test('all of it may be owed, also by somebody who never had any', async () => {
+test('all of a clawback may become debt, also for an owner without credits', async () => {
   const owner = await bought(100)
   expect(await claw(owner)).toMatchObject({ balance: 0, taken: 0, owed: 100 })
   const stranger = await h.owner()
@@ -61,7 +61,7 @@ test('all of it may be owed, also by somebody who never had any', async () => {
   expect(await has(stranger)).toEqual({ balance: 0, debt: 5 })
 })
 
-test('the next purchase pays first, in a row of its own, and tells the balance that is left', async () => {
+test('the next purchase pays the debt first, in a row of its own, and returns the remaining balance', async () => {
   const owner = await bought(100)
   await claw(owner)
   const small = await buy(owner, 40)
@@ -84,7 +84,7 @@ test('the next purchase pays first, in a row of its own, and tells the balance t
   expect(transactions[0]?.idempotencyKey).toBe(`ledger:debt:${large.transactionId}`)
 })
 
-test('what is refunded, released or adjusted pays what is owed, too', async () => {
+test('refunded, released and adjusted credits pay debt, too', async () => {
   const owner = await bought(60)
   const held = await h.billing.holdCredits(owner, 40, 'at work')
   await claw(owner)
@@ -97,7 +97,7 @@ test('what is refunded, released or adjusted pays what is owed, too', async () =
   expect(await has(owner)).toEqual({ balance: 5, debt: 0 })
 })
 
-test('a purchase that is undone is taken out of its own lot first', async () => {
+test('a clawback of a purchase takes from the purchase’s own lot first', async () => {
   const owner = await h.owner()
   const expiresAt = new Date(h.clock.now().getTime() + DAY)
   await h.billing.grantCredits(owner, 50, { idempotencyKey: 'promotion', expiresAt })
@@ -112,7 +112,7 @@ test('a purchase that is undone is taken out of its own lot first', async () => 
 const restore = (owner: string, options = {}) =>
   h.billing.restoreCredits(owner, 'dispute won', { clawBackKey: 'dispute:1', ...options })
 
-test('a dispute that is won forgives its debt, then gives back what it took', async () => {
+test('a won dispute lowers the debt that it made, then gives back the credits that it took', async () => {
   const owner = await bought(70)
   await claw(owner, 100, 'dispute:1')
   const first = await restore(owner)
@@ -125,7 +125,7 @@ test('a dispute that is won forgives its debt, then gives back what it took', as
   expect(await has(owner)).toEqual({ balance: 30, debt: 0 })
 })
 
-test('what was paid of its debt comes back as well', async () => {
+test('a won dispute also gives back credits that have paid its debt', async () => {
   const owner = await bought(100)
   await claw(owner, 100, 'dispute:1')
   await buy(owner, 80)
@@ -133,7 +133,7 @@ test('what was paid of its debt comes back as well', async () => {
   expect(await restore(owner)).toMatchObject({ balance: 80, given: 80, forgiven: 20 })
 })
 
-test('another debt is paid with what comes back', async () => {
+test('credits that a won dispute gives back pay another debt', async () => {
   const owner = await bought(0)
   await claw(owner, 100, 'dispute:1')
   await claw(owner, 30, 'refund:2')
@@ -142,7 +142,7 @@ test('another debt is paid with what comes back', async () => {
   expect(await has(owner)).toEqual({ balance: 70, debt: 0 })
 })
 
-test('what was never clawed back is not found', async () => {
+test('restoring a clawback that was never made is refused', async () => {
   const owner = await bought(0)
   await expect(restore(owner)).rejects.toEqual(refused('transaction_not_found', 404))
   const purchase = restore(owner, { clawBackKey: 'order:1' })

@@ -87,7 +87,7 @@ describe('a group', () => {
     expect(await h.db.creditTransaction.count({ where: { ownerId: owner } })).toBe(501)
   })
 
-  test('promise 2: of many calls under one key in one group one is made, and all answer it', async () => {
+  test('promise 2: many calls with one key in one group make one change, and all return it', async () => {
     const owner = await h.owner(100)
     const answers = await Promise.all(
       times(50, () => h.billing.deductCredits(owner, 7, '', { idempotencyKey: 'same' })),
@@ -96,7 +96,7 @@ describe('a group', () => {
     expect(await balanceOf(owner)).toBe(93)
   })
 
-  test('a lot in place of another is that in a group, too', async () => {
+  test('a lot of a series replaces the last lot in a group, too', async () => {
     const [owner, other] = [await h.owner(), await h.owner()]
     const ctx = createContext(h.settings)
     const grant = (ownerId: string, idempotencyKey: string) => {
@@ -107,7 +107,7 @@ describe('a group', () => {
     expect(await h.rows(owner)).toEqual(['grant 10', 'expiry -7', 'grant 10'])
   })
 
-  test('one that the database refuses fails alone', async () => {
+  test('a change that the database refuses fails alone', async () => {
     const owners = await Promise.all(times(20, () => h.owner(10)))
     const [bad] = owners as [string]
     await admin.query('UPDATE "CreditGrant" SET "remaining" = 2 WHERE "ownerId" = $1', [bad])
@@ -130,7 +130,7 @@ describe('a group', () => {
     }
   })
 
-  test('promise 2: connections that are lost under groups double and lose nothing', async () => {
+  test('promise 2: lost connections double no change and lose none', async () => {
     const owner = await h.owner(14_000)
     const acknowledged = new Map<string, string>()
     let calls = 0
@@ -181,7 +181,7 @@ describe('a group', () => {
     expect(rows).toHaveLength(calls)
   })
 
-  test('an account that somebody keeps locked keeps the others waiting for no longer than a second', async () => {
+  test('a locked account delays the other accounts of a group by a second at the most', async () => {
     const [locked, free] = [await h.owner(5), await h.owner(5)]
     let blocked: Promise<unknown> = Promise.resolve()
     await atomically(
@@ -197,7 +197,7 @@ describe('a group', () => {
     expect(await blocked).toMatchObject({ success: true, balance: 3 })
   })
 
-  test('a host’s transaction is joined, not grouped', async () => {
+  test('a change in a host’s transaction joins it and is not grouped', async () => {
     const owner = await h.owner(5)
     const failing = atomically(h.db, async (tx) => {
       const both = [1, 2].map((amount) => h.billing.deductCredits(owner, amount, '', { tx }))
@@ -208,7 +208,7 @@ describe('a group', () => {
     expect(await balanceOf(owner)).toBe(5)
   })
 
-  test('groups of two processes over the same owners wait for each other in one order', async () => {
+  test('groups of two processes lock the same owners in the same order', async () => {
     const other = createBilling(h.settings)
     const round = async () => {
       const all = (await Promise.all(times(3, () => h.owner(10)))).sort()

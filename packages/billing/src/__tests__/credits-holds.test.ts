@@ -27,7 +27,7 @@ const passDeadline = (ownerId: string) => h.db.$executeRaw`
   WHERE "ownerId" = ${ownerId} AND "status" = 'open'`
 
 describe('a hold', () => {
-  test('is not to be spent, and shown apart', async () => {
+  test('cannot be spent, and is shown apart from the balance', async () => {
     const owner = await h.owner(10)
     const held = await h.billing.holdCredits(owner, 6, 'a film')
     expect(held).toEqual({
@@ -49,7 +49,7 @@ describe('a hold', () => {
     })
   })
 
-  test('keeps all of it, a part or nothing', async () => {
+  test('is captured in full or in part, or released', async () => {
     const owner = await h.owner(100)
     const all = await h.billing.captureHold((await hold(owner, 10)).holdId)
     expect(all).toEqual({ captured: 10, balance: 90 })
@@ -68,7 +68,7 @@ describe('a hold', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 87, holds: 0 })
   })
 
-  test('is settled once: the same way again is the same, another way is refused', async () => {
+  test('is settled once: repeating the call returns the same, and another result is refused', async () => {
     const owner = await h.owner(100)
     const { holdId } = await hold(owner, 10)
     const first = await h.billing.captureHold(holdId, 4)
@@ -83,7 +83,7 @@ describe('a hold', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 96 })
   })
 
-  test('takes no more than was held, and is known', async () => {
+  test('captures no more than was held, and must exist', async () => {
     const owner = await h.owner(100)
     const { holdId } = await hold(owner, 10)
     const more = h.billing.captureHold(holdId, 11)
@@ -95,7 +95,7 @@ describe('a hold', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ holds: 10 })
   })
 
-  test('cannot be refunded while it is open; what it kept can be afterwards', async () => {
+  test('cannot be refunded while it is open; the captured credits can be refunded afterwards', async () => {
     const owner = await h.owner(100)
     const { holdId, transactionId } = await hold(owner, 10)
     const early = h.billing.refundCredits(owner, 1, '', { transactionId })
@@ -107,7 +107,7 @@ describe('a hold', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 100 })
   })
 
-  test('a key makes one hold, and names it after it was settled', async () => {
+  test('is made once for a key, which still returns it after it was settled', async () => {
     const owner = await h.owner(100)
     const first = await hold(owner, 10, { idempotencyKey: 'k' })
     await h.billing.captureHold(first.holdId)
@@ -115,7 +115,7 @@ describe('a hold', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 90, holds: 0 })
   })
 
-  test('gives back to a lot that lapsed meanwhile, for seven days', async () => {
+  test('gives credits back to a lot that lapsed meanwhile, for seven days', async () => {
     const owner = await h.owner()
     const expiresAt = new Date(h.clock.now().getTime() + DAY)
     await h.billing.grantCredits(owner, 10, { idempotencyKey: 'g', expiresAt })
@@ -154,7 +154,7 @@ describe('a hold', () => {
 })
 
 describe('a deadline', () => {
-  test('is kept by a job, which leaves other holds alone', async () => {
+  test('is enforced by a job, which leaves other holds alone', async () => {
     const [late, early] = [await h.owner(10), await h.owner(10)]
     await hold(late, 4)
     const settled = await hold(late, 1)
@@ -170,7 +170,7 @@ describe('a deadline', () => {
     expect(await h.billing.releaseOverdueHolds()).toBe(0)
   })
 
-  test('is what was asked for', async () => {
+  test('is the requested time', async () => {
     const owner = await h.owner(10)
     const before = Date.now()
     const { holdId } = await hold(owner, 1, { ttlSeconds: 60 })
@@ -184,7 +184,7 @@ describe('a deadline', () => {
 describe('withCredits', () => {
   const none = { balance: 10, holds: 0 }
 
-  test('keeps what was held, or what the work captured, and returns what it returned', async () => {
+  test('captures the hold, or what the work captured, and returns the work’s result', async () => {
     const owner = await h.owner(10)
     expect(await h.billing.withCredits(owner, 3, 'a film', () => 'done')).toBe('done')
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 7, holds: 0 })
@@ -198,7 +198,7 @@ describe('withCredits', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 5, holds: 0 })
   })
 
-  test('gives all back when the work throws, and throws what it threw', async () => {
+  test('releases the hold when the work throws, and throws the work’s error', async () => {
     const owner = await h.owner(10)
     const work = h.billing.withCredits(owner, 5, 'a film', ({ capture }) => {
       capture(3)
@@ -208,7 +208,7 @@ describe('withCredits', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject(none)
   })
 
-  test('does not begin what there are no credits for', async () => {
+  test('does not begin the work without enough credits', async () => {
     const owner = await h.owner(10)
     let isBegun = false
     const work = h.billing.withCredits(owner, 11, 'a film', () => {
@@ -223,14 +223,14 @@ describe('withCredits', () => {
     expect(isBegun).toBe(false)
   })
 
-  test('cannot keep more than it holds', async () => {
+  test('cannot capture more than the hold', async () => {
     const owner = await h.owner(10)
     const work = h.billing.withCredits(owner, 5, 'a film', ({ capture }) => capture(6))
     await expect(work).rejects.toEqual(refused('capture_exceeds_hold', 409))
     expect(await h.billing.getBalance(owner)).toMatchObject(none)
   })
 
-  test('under a key it is done once, however often it failed before', async () => {
+  test('does the work once under a key, however often it failed before', async () => {
     const owner = await h.owner(10)
     let runs = 0
     const work = (fails: boolean) =>
@@ -253,7 +253,7 @@ describe('withCredits', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 5, holds: 0 })
   })
 
-  test('a release that fails is left to the deadline, and the work’s own error is told', async () => {
+  test('leaves a failed release to the deadline, and throws the work’s own error', async () => {
     const owner = await h.owner(10)
     const logger = createTestLogger()
     const billing = createBilling({ ...h.settings, logger })

@@ -84,7 +84,7 @@ test.each<[string, CreditOptions, code?: string]>([
   ['a credit type in capitals', { creditType: 'Credits' }],
   ['a credit type too long', { creditType: 'c'.repeat(51) }],
   ['a credit type that is no text', { creditType: {} as string }],
-])('%s is refused by all', async (_, options, code = 'invalid_input') => {
+])('every function refuses %s', async (_, options, code = 'invalid_input') => {
   const owner = await h.owner(10)
   const { holdCredits, deductCredits, refundCredits, grantCredits, adjustCredits } = h.billing
   const given = { idempotencyKey: 'k', ...options }
@@ -147,7 +147,7 @@ test.each<[string, (owner: string) => Promise<unknown>, code?: string]>([
 const grant = (ownerId: string, options: object) =>
   h.billing.grantCredits(ownerId, 1, { idempotencyKey: 'k', ...options })
 
-test('letters of any script are taken, and two spellings of one are two keys', async () => {
+test('keys may have letters of any script, and two Unicode forms of a letter are two keys', async () => {
   const owner = 'مالك-所有者-🦉'
   const key = (text: string) => ({ idempotencyKey: text })
   await h.billing.grantCredits(owner, 10, { ...key('ключ 🔑'), description: 'Zwölf Bücher' })
@@ -159,7 +159,7 @@ test('letters of any script are taken, and two spellings of one are two keys', a
   expect(transactions.at(-1)).toMatchObject({ description: 'Zwölf Bücher' })
 })
 
-test('a replay is a replay after its expiry, too', async () => {
+test('a repeated call returns the first result after the expiry of its credits, too', async () => {
   const owner = await h.owner()
   const options = { idempotencyKey: 'g', expiresAt: new Date(h.clock.now().getTime() + DAY) }
   const first = await h.billing.grantCredits(owner, 5, options)
@@ -167,7 +167,7 @@ test('a replay is a replay after its expiry, too', async () => {
   expect(await h.billing.grantCredits(owner, 5, options)).toEqual(first)
 })
 
-test('an account holds so much and no more, also by a refund', async () => {
+test('an account has a limit, also for refunds', async () => {
   const owner = await h.owner(MAX_CREDITS)
   const more = h.billing.grantCredits(owner, 1, { idempotencyKey: 'more' })
   await expect(more).rejects.toEqual(refused('credit_limit_exceeded', 409))
@@ -178,7 +178,7 @@ test('an account holds so much and no more, also by a refund', async () => {
   expect(await h.billing.getBalance(owner)).toMatchObject({ balance: MAX_CREDITS })
 })
 
-test('what is owed has a limit, too', async () => {
+test('debt has a limit, too', async () => {
   const owner = await h.owner()
   const claw = (key: string, n: number) =>
     h.billing.clawBackCredits(owner, n, '', { idempotencyKey: key })
@@ -186,14 +186,14 @@ test('what is owed has a limit, too', async () => {
   await expect(claw('b', 1)).rejects.toEqual(refused('credit_limit_exceeded', 409))
 })
 
-test('promise 7: a refusal shows no description', async () => {
+test('promise 7: an error does not contain the description', async () => {
   const owner = await h.owner()
   const secret = 'ada@example.com '.repeat(40)
   const refusal = await h.billing.deductCredits(owner, 1, secret).catch((error: Error) => error)
   expect(`${(refusal as Error).message} ${h.logger.text}`).not.toContain('ada@')
 })
 
-test('a clock that runs back does not take an account’s time back', async () => {
+test('a clock that runs back does not set an account’s time back', async () => {
   const owner = await h.owner()
   const start = h.clock.now()
   const at = (days: number) => new Date(start.getTime() + days * DAY)
@@ -212,7 +212,7 @@ test('a clock that runs back does not take an account’s time back', async () =
   await expect(grant(owner, { expiresAt: at(5.5) })).rejects.toEqual(refused('invalid_input', 400))
 })
 
-test('without the functions the first call says what is missing', async () => {
+test('without the database functions the first call says what is missing', async () => {
   const database = await createTestDatabase(inject('postgres'))
   const billing = createBilling({ db: database.db, appUrl: 'http://localhost' })
   await database.db.$executeRaw`DROP FUNCTION "Credit_post"`
@@ -224,7 +224,7 @@ test('without the functions the first call says what is missing', async () => {
   await database.drop()
 })
 
-test('a call of its own is tried once more when its connection is cut, and done once', async () => {
+test('a call without a transaction is tried once more when its connection is cut, and done once', async () => {
   const owner = await h.owner(1000)
   // The first connection that comes by is cut after its work, before it can answer.
   const db = createDb(h.databaseUrl, { maxConnections: 2 })
@@ -253,7 +253,7 @@ test('a call of its own is tried once more when its connection is cut, and done 
   await db.$disconnect()
 })
 
-test('a call whose answer is lost after it was done is not done again', async () => {
+test('a call whose answer is lost is not done again', async () => {
   const owner = await h.owner(100)
   let lost = 0
   const db = new Proxy(h.db, {

@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const left = (days: number) => new Date(h.clock.now().getTime() + days * DAY)
 
-test('credits come in, are spent, given back, held and lapse', async () => {
+test('the role can grant, deduct, refund, hold and expire credits', async () => {
   const owner = await h.owner()
   const grant = { idempotencyKey: h.key() }
   expect(await billing.grantCredits(owner, 100, grant)).toMatchObject({ balance: 100 })
@@ -71,7 +71,7 @@ test('many deductions at once share their statements', async () => {
   expect(await billing.getBalance(owner)).toMatchObject({ balance: 950 })
 })
 
-test('a low balance is told of, by a job that the ledger added and a worker ran', async () => {
+test('a low balance is reported by a job that the ledger queued and a worker ran', async () => {
   const owner = await h.owner(10)
   await billing.deductCredits(owner, 7, 'a picture')
   const databaseUrl = role.url(h.databaseUrl)
@@ -79,7 +79,7 @@ test('a low balance is told of, by a job that the ledger added and a worker ran'
   expect(told).toEqual([3])
 })
 
-test('promise 3: a transaction and a balance are not the role’s to change, even in its own words', async () => {
+test('promise 3: the role can change no transaction and no balance, even in its own SQL', async () => {
   const owner = await h.owner(10)
   const before = await h.rows(owner)
   const denied = { message: expect.stringContaining('42501') }

@@ -45,7 +45,7 @@ const deduct = (owner: string, amount: number, options = {}) =>
 const grant = (owner: string, amount: number) =>
   h.billing.grantCredits(owner, amount, { idempotencyKey: h.key() })
 
-test('a balance that falls below its threshold is told once, until it has been above again', async () => {
+test('a balance below its threshold is reported once, until it has been above the threshold again', async () => {
   const owner = await h.owner(20)
   await deduct(owner, 10)
   await work()
@@ -69,7 +69,7 @@ test('a balance that falls below its threshold is told once, until it has been a
   expect(told.map(({ balance }) => balance)).toEqual([9, 9])
 })
 
-test('whatever takes it there: a hold, an expiry, a clawback, an adjustment, another type', async () => {
+test('every cause is reported: a hold, an expiry, a clawback, an adjustment, another credit type', async () => {
   const owner = await h.owner(12)
   const held = await h.billing.holdCredits(owner, 5, '')
   await h.billing.releaseHold(held.success ? held.holdId : '')
@@ -94,7 +94,7 @@ test('whatever takes it there: a hold, an expiry, a clawback, an adjustment, ano
   ])
 })
 
-test('a settlement that finds lapsed credits tells of them', async () => {
+test('settling a hold that finds lapsed credits reports a low balance', async () => {
   const owner = await h.owner(9)
   const expiresAt = new Date(h.clock.now().getTime() + DAY)
   await h.billing.grantCredits(owner, 50, { idempotencyKey: 'lapsing', expiresAt, priority: 60 })
@@ -105,7 +105,7 @@ test('a settlement that finds lapsed credits tells of them', async () => {
   expect(told).toMatchObject([{ balance: 8 }])
 })
 
-test('promise 3: of many at once each crossing is told, and none twice', async () => {
+test('promise 3: of many changes at once each crossing is reported, and none twice', async () => {
   const owner = await h.owner(15)
   await Promise.all(
     Array.from({ length: 200 }, (_, at) => (at % 4 < 2 ? deduct(owner, 3) : grant(owner, 3))),
@@ -124,7 +124,7 @@ test('promise 3: of many at once each crossing is told, and none twice', async (
   )
 })
 
-test('a change that is rolled back tells nobody', async () => {
+test('a rolled-back change reports nothing', async () => {
   const owner = await h.owner(10)
   const rolledBack = atomically(h.db, async (tx) => {
     await deduct(owner, 5, { tx })
@@ -135,7 +135,7 @@ test('a change that is rolled back tells nobody', async () => {
   expect(told).toEqual([])
 })
 
-test('more is bought under a key of the crossing, at the most so often a day', async () => {
+test('a top-up runs under a key of the crossing, within the limit per day', async () => {
   const owner = await h.owner(10)
   const cross = async () => {
     await deduct(owner, 1)
@@ -159,7 +159,7 @@ test.each([
   ['telling', ['telling']],
   ['buying', ['buying']],
   ['either', ['telling', 'buying']],
-])('when %s fails it is tried again, and the other is done once', async (_, what) => {
+])('when %s fails it is tried again, and the other hook runs once', async (_, what) => {
   const owner = await h.owner(10)
   failing = what
   await deduct(owner, 1)
@@ -174,7 +174,7 @@ test.each([
   expect(await h.db.creditTopUp.count({ where: { ownerId: owner } })).toBe(1)
 })
 
-test('promise 3: claims at once keep to the limit', async () => {
+test('promise 3: concurrent claims of top-ups keep to the daily limit', async () => {
   const owner = await h.owner(100)
   const claims = await Promise.all(
     Array.from({ length: 30 }, (_, at) =>
@@ -188,7 +188,7 @@ test('promise 3: claims at once keep to the limit', async () => {
   expect(await h.db.creditTopUp.count({ where: { ownerId: owner } })).toBe(4)
 })
 
-test('without hooks no job is added, and none is needed', async () => {
+test('without hooks no job is queued', async () => {
   const billing = createBilling({ ...h.settings, credits: { lowBalance: { credits: 10 } } })
   const owner = await h.owner(10)
   await billing.deductCredits(owner, 10, '')

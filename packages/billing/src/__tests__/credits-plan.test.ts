@@ -62,7 +62,7 @@ async function nextMonth({ ownerId, subscriptionId }: { ownerId: string; subscri
   await h.billing.syncCustomer(ownerId)
 }
 
-test('of years whose month is granted, a page asks once for all and not for each', async () => {
+test('yearly plans whose month is granted are found by one statement a page', async () => {
   const grant = () => h.billing.grantMonthlyCredits()
   await subscribed('ALL', 'year')
   await grant()
@@ -77,8 +77,8 @@ test('of years whose month is granted, a page asks once for all and not for each
   expect(await statementsOf(() => bare.grantMonthlyCredits())).toEqual([])
 })
 
-describe('paid by the month', () => {
-  test('they come with each paid invoice, once however often that is told', async () => {
+describe('credits of a plan that is paid by the month', () => {
+  test('come with each paid invoice, once however often it is reported', async () => {
     const owner = await subscribed('NONE')
     await Promise.all(Array.from({ length: 10 }, () => h.billing.syncCustomer(owner.ownerId)))
     await h.deliverAll()
@@ -88,7 +88,7 @@ describe('paid by the month', () => {
     expect(transactions[0]?.idempotencyKey).toBe(`invoice:${invoice?.stripeInvoiceId}:credits`)
   })
 
-  test('none: the rest lapses when the next come, and not in the hour before', async () => {
+  test('with rollover none lapse when the next credits come, and not in the hour before', async () => {
     const owner = await subscribed('NONE')
     await spend(owner.ownerId, 60)
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
@@ -103,7 +103,7 @@ describe('paid by the month', () => {
     ])
   })
 
-  test('max: so many are carried over, month after month', async () => {
+  test('with rollover max are carried over up to the maximum, month after month', async () => {
     const owner = await subscribed('SOME')
     await spend(owner.ownerId, 80)
     await nextMonth(owner)
@@ -126,7 +126,7 @@ describe('paid by the month', () => {
     expect(await balance(owner.ownerId)).toBe(0)
   })
 
-  test('unlimited: they stay, also when the plan has ended', async () => {
+  test('with rollover unlimited stay, also when the plan has ended', async () => {
     const owner = await subscribed('ALL')
     await nextMonth(owner)
     await nextMonth(owner)
@@ -136,7 +136,7 @@ describe('paid by the month', () => {
     expect(await balance(owner.ownerId)).toBe(300)
   })
 
-  test('what was bought stays beside them, and is spent after them', async () => {
+  test('are spent before bought credits, which stay', async () => {
     const owner = await subscribed('NONE')
     const bought = { type: 'purchase', idempotencyKey: 'order:1' } as const
     await h.billing.grantCredits(owner.ownerId, 500, bought)
@@ -145,12 +145,12 @@ describe('paid by the month', () => {
     expect(await balance(owner.ownerId)).toBe(600)
   })
 
-  test('a plan that says nothing of credits gives none', async () => {
+  test('are none for a plan without credits', async () => {
     const { ownerId } = await subscribed('BARE')
     expect(await rows(ownerId)).toEqual([])
   })
 
-  test('a trial has those of its plan', async () => {
+  test('come with a trial of the plan', async () => {
     const owner = await subscribed('TRIED')
     expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('trialing')
     expect(await balance(owner.ownerId)).toBe(100)
@@ -158,7 +158,7 @@ describe('paid by the month', () => {
     expect(await rows(owner.ownerId)).toEqual(['grant 100', 'expiry -100', 'grant 100'])
   })
 
-  test('months that are over when they become known give nothing', async () => {
+  test('do not come for months that are over when they become known', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'ALL' })
     const paid = await h.pay(id)
@@ -171,7 +171,7 @@ describe('paid by the month', () => {
     expect(await rows(ownerId)).toEqual(['grant 100'])
   })
 
-  test('promise 1: credits that cannot be granted undo the effect, and it is tried again', async () => {
+  test('promise 1: that cannot be granted undo the effect, which is tried again', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'NONE' })
     await h.pay(id)
@@ -185,8 +185,8 @@ describe('paid by the month', () => {
   })
 })
 
-describe('paid by the year', () => {
-  test('they come month by month on the day it began, whoever looks and how often', async () => {
+describe('credits of a plan that is paid by the year', () => {
+  test('come month by month on the day of the month on which the plan began, once', async () => {
     const { ownerId, subscriptionId } = await subscribed('ALL', 'year')
     const begin = (
       await h.db.subscription.findUniqueOrThrow({
@@ -207,7 +207,7 @@ describe('paid by the year', () => {
     expect(await balance(ownerId)).toBe(1200)
   })
 
-  test('a rest lapses by the rule of the plan', async () => {
+  test('lapse by the plan’s rollover rule', async () => {
     const { ownerId } = await subscribed('SOME', 'year')
     const start = clock.now()
     clock.set(monthsAfter(start, 1))
@@ -215,7 +215,7 @@ describe('paid by the year', () => {
     expect(await rows(ownerId)).toEqual(['grant 100', 'expiry -70', 'grant 100'])
   })
 
-  test('terms that change do not disturb what was granted', async () => {
+  test('that were granted stay when the plan’s terms change', async () => {
     const { ownerId } = await subscribed('NONE', 'year')
     const changed = { ...plans.NONE, credits: { amount: 70, rollover: 'none' as const } }
     const billing = createBilling({ ...h.settings, plans: { ...plans, NONE: changed } })
@@ -223,7 +223,7 @@ describe('paid by the year', () => {
     expect(await rows(ownerId)).toEqual(['grant 100'])
   })
 
-  test('nothing comes for one that has ended', async () => {
+  test('do not come for an ended plan', async () => {
     const { ownerId, subscriptionId } = await subscribed('ALL', 'year')
     h.sandbox.stripe.endSubscription(subscriptionId)
     await h.billing.syncCustomer(ownerId)
@@ -232,7 +232,7 @@ describe('paid by the year', () => {
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('a subscription that fails leaves the others to be granted', async () => {
+  test('are granted to others when one subscription fails', async () => {
     const both = [await subscribed('ALL', 'year'), await subscribed('ALL', 'year')]
     const rows = await h.db.subscription.findMany({
       where: { stripeSubscriptionId: { in: both.map(({ subscriptionId }) => subscriptionId) } },
@@ -250,7 +250,7 @@ describe('paid by the year', () => {
   })
 })
 
-test('a month after the last of a long month is the last of the next', () => {
+test('months are counted from the first day, or end on the last day of a shorter month', () => {
   const at = (months: number) => monthsAfter(new Date('2028-01-31T10:00:00Z'), months).toISOString()
   expect([at(0), at(1), at(2), at(3), at(13)]).toEqual([
     '2028-01-31T10:00:00.000Z',

@@ -311,7 +311,7 @@ test.each(PLANTED)('promise 3: %s is found', async (_, check, statements) => {
   expect(violations.filter(({ found: what }) => what?.includes('could not'))).toEqual([])
 })
 
-test('promise 3: a check that the rows make fail is told, and the others are made', async () => {
+test('promise 3: a check that fails over bad rows is reported, and the other checks run', async () => {
   const owner = await seeded()
   await plant([
     change(owner, 'back', 'amount = 9223372036854775807, debt = -1'),
@@ -331,7 +331,7 @@ test('promise 3: a check that the rows make fail is told, and the others are mad
   )
 })
 
-describe('promise 3: a guard that fell is named', () => {
+describe('promise 3: a removed guard is named', () => {
   const trigger = (table: string, how: string, name: string) =>
     `ALTER TABLE "${table}" ${how} TRIGGER "${name}"`
   const body = 'BEGIN RETURN NULL; END'

@@ -51,7 +51,7 @@ const passDeadline = (ownerId: string) => h.db.$executeRaw`
 const left = (owner: string) => h.billing.getBalance(owner)
 
 describe('calls that overlap', () => {
-  test('in processes of their own do it once, and all get its result', async () => {
+  test('in several processes do the work once, and all get its result', async () => {
     const owner = await h.owner(10)
     const { work, begun, finish } = createWork<object>()
     const calls = elsewhere.map((billing) => film(billing, owner, work))
@@ -67,7 +67,7 @@ describe('calls that overlap', () => {
     expect(work).toHaveBeenCalledTimes(1)
   })
 
-  test('do it once also where it takes no time, by many keys at once', async () => {
+  test('do the work once, also with many keys at once and work that takes no time', async () => {
     const owner = await h.owner(100)
     const works = Array.from({ length: 10 }, () => vi.fn((): undefined => undefined))
     const calls = works.flatMap((work, n) =>
@@ -78,7 +78,7 @@ describe('calls that overlap', () => {
     expect(await left(owner)).toMatchObject({ balance: 50, holds: 0 })
   })
 
-  test('get the error, and a later call does it anew', async () => {
+  test('get the work’s error, and a later call does the work again', async () => {
     const owner = await h.owner(10)
     const { work, begun, fail } = createWork()
     const calls = elsewhere.map((billing) => film(billing, owner, work))
@@ -95,7 +95,7 @@ describe('calls that overlap', () => {
     expect(await left(owner)).toMatchObject({ balance: 5, holds: 0 })
   })
 
-  test('in one process share the very value, and the very error', async () => {
+  test('in one process share the same value and the same error', async () => {
     const owner = await h.owner(20)
     const found = new Map([[1n, new Date()]])
     const work = vi.fn(() => found)
@@ -116,21 +116,24 @@ describe('calls that overlap', () => {
     ['a big number', 1n],
     ['not a number', Number.NaN],
     ['much', 'x'.repeat(70_000)],
-  ])('elsewhere learn that %s was not kept, and it is not done again', async (_, result) => {
-    const owner = await h.owner(10)
-    const { work, begun, finish } = createWork<unknown>()
-    const first = film(h.billing, owner, work)
-    await begun()
-    const second = film(elsewhere[0] as Billing, owner, work)
-    await vi.waitFor(async () => expect(await h.db.creditWork.count()).toBeGreaterThan(0))
-    finish(result)
-    expect(await first).toBe(result)
-    await expect(second).rejects.toEqual(refused('hold_settled', 409))
-    expect(work).toHaveBeenCalledTimes(1)
-    expect(await left(owner)).toMatchObject({ balance: 5, holds: 0 })
-  })
+  ])(
+    'in another process learn that %s was not kept, and do not repeat the work',
+    async (_, result) => {
+      const owner = await h.owner(10)
+      const { work, begun, finish } = createWork<unknown>()
+      const first = film(h.billing, owner, work)
+      await begun()
+      const second = film(elsewhere[0] as Billing, owner, work)
+      await vi.waitFor(async () => expect(await h.db.creditWork.count()).toBeGreaterThan(0))
+      finish(result)
+      expect(await first).toBe(result)
+      await expect(second).rejects.toEqual(refused('hold_settled', 409))
+      expect(work).toHaveBeenCalledTimes(1)
+      expect(await left(owner)).toMatchObject({ balance: 5, holds: 0 })
+    },
+  )
 
-  test('hold no connection while they wait, nor does the work', async () => {
+  test('hold no connection while they wait or work', async () => {
     const owner = await h.owner(100)
     const db = createDb(h.databaseUrl, { maxConnections: 1 })
     const billing = createBilling({ ...h.settings, db })
@@ -146,7 +149,7 @@ describe('calls that overlap', () => {
   })
 })
 
-test('calls one after the other, in whichever process, each do anew what threw', async () => {
+test('consecutive calls, in any process, each repeat work that threw', async () => {
   const owner = await h.owner(10)
   let runs = 0
   for (const billing of [...elsewhere, ...elsewhere, h.billing]) {
@@ -165,7 +168,7 @@ test('calls one after the other, in whichever process, each do anew what threw',
 })
 
 describe('a key', () => {
-  test('of a second try meets no key of the caller’s own, either way', async () => {
+  test('of a second try cannot collide with a key of the caller', async () => {
     const owner = await h.owner(100)
     const fails = () => Promise.reject(new Error('no film'))
     const options = (idempotencyKey: string) => ({ idempotencyKey })
@@ -181,7 +184,7 @@ describe('a key', () => {
     )
   })
 
-  test('stands for one amount, one credit type and one kind of change', async () => {
+  test('belongs to one amount, one credit type and one kind of change', async () => {
     const owner = await h.owner(100)
     const { work, begun, finish } = createWork<number>()
     const first = film(h.billing, owner, work)
@@ -202,13 +205,13 @@ describe('a key', () => {
     expect(work).toHaveBeenCalledTimes(1)
   })
 
-  test('is another owner’s as well', async () => {
+  test('can be used by another owner, too', async () => {
     const owners = [await h.owner(10), await h.owner(10)]
     const done = await Promise.all(owners.map((owner) => film(h.billing, owner, () => owner)))
     expect(done).toEqual(owners)
   })
 
-  test('does not wait for itself', async () => {
+  test('used again inside its own work is refused instead of waiting', async () => {
     const owner = await h.owner(10)
     const work = () => film(h.billing, owner, () => 1)
     await expect(film(h.billing, owner, work)).rejects.toEqual(refused('idempotency_conflict', 409))
@@ -217,7 +220,7 @@ describe('a key', () => {
 })
 
 describe('where a process dies', () => {
-  test('the work is waited for until its deadline, and then done anew, and the first is not paid', async () => {
+  test('the next call waits until the deadline and does the work again, and the first try costs nothing', async () => {
     const owner = await h.owner(10)
     const { work, begun, finish } = createWork<string>()
     const first = film(elsewhere[0] as Billing, owner, work)
@@ -235,7 +238,7 @@ describe('where a process dies', () => {
     expect(await left(owner)).toMatchObject({ balance: 4, holds: 0 })
   })
 
-  test('and the hold was released meanwhile, the next call does it anew', async () => {
+  test('after the hold was released, the next call does the work again', async () => {
     const owner = await h.owner(10)
     const { work, begun, fail } = createWork()
     const first = film(elsewhere[0] as Billing, owner, work)
@@ -251,7 +254,7 @@ describe('where a process dies', () => {
     expect(await left(owner)).toMatchObject({ balance: 5, holds: 0 })
   })
 
-  test('no call waits for work whose end could not be written down by its own process', async () => {
+  test('no call waits for work whose end its process could not store', async () => {
     const owner = await h.owner(10)
     const away = film(h.billing, owner, async () => {
       await h.db.$executeRaw`ALTER FUNCTION "Credit_end_work" RENAME TO "Credit_away"`
@@ -264,7 +267,7 @@ describe('where a process dies', () => {
   })
 })
 
-test('what ended an hour ago is forgotten, and was done all the same', async () => {
+test('the result of work is kept for an hour, and the work still counts as done', async () => {
   const owner = await h.owner(20)
   const ctx = { db: h.db } as Parameters<typeof forgetEndedWork>[0]
   await expect(film(h.billing, owner, () => Promise.reject(new Error('once')))).rejects.toThrow()

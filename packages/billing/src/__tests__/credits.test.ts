@@ -14,7 +14,7 @@ const refused = (code: string, status: number) => expect.objectContaining({ code
 const left = (days: number) => new Date(h.clock.now().getTime() + days * DAY)
 
 describe('deduct', () => {
-  test('takes what is there, and says so where there is not so much', async () => {
+  test('takes credits, and answers with an error if there are not enough', async () => {
     const owner = await h.owner(10)
     const done = await h.billing.deductCredits(owner, 7, 'a picture')
     expect(done).toEqual({ success: true, transactionId: expect.any(String), balance: 3 })
@@ -28,7 +28,7 @@ describe('deduct', () => {
     expect(await h.rows(owner)).toEqual(['grant 10', 'deduction -7', 'deduction -3'])
   })
 
-  test('an owner nobody has met has nothing, and is not written down', async () => {
+  test('an unknown owner has no credits, and no row is written', async () => {
     const owner = await h.owner()
     expect(await h.billing.deductCredits(owner, 1, '')).toMatchObject({
       success: false,
@@ -43,7 +43,7 @@ describe('deduct', () => {
     expect(await h.db.creditAccount.count({ where: { ownerId: owner } })).toBe(0)
   })
 
-  test('lots go by priority, then soonest expiry, then age; what has lapsed goes first of all', async () => {
+  test('lots are spent by priority, soonest expiry and age, after lapsed lots are taken out', async () => {
     const owner = await h.owner()
     const grant = (amount: number, options: object = {}) =>
       h.billing.grantCredits(owner, amount, { idempotencyKey: h.key(), ...options })
@@ -64,7 +64,7 @@ describe('deduct', () => {
     expect((await h.rows(owner)).slice(-2)).toEqual(['expiry -50', 'deduction -11'])
   })
 
-  test('credit types are apart', async () => {
+  test('credit types are separate', async () => {
     const owner = await h.owner(5)
     await h.billing.grantCredits(owner, 3, { idempotencyKey: 'seconds', creditType: 'seconds' })
     expect(await h.billing.deductCredits(owner, 4, '', { creditType: 'seconds' })).toMatchObject({
@@ -77,7 +77,7 @@ describe('deduct', () => {
 })
 
 describe('keys', () => {
-  test('the same key with the same facts answers the first result, whatever happened since', async () => {
+  test('the same key with the same facts returns the first result, whatever happened since', async () => {
     const owner = await h.owner(100)
     const first = await h.billing.deductCredits(owner, 10, 'one', { idempotencyKey: 'k' })
     await h.billing.deductCredits(owner, 50, '')
@@ -88,7 +88,7 @@ describe('keys', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 40 })
   })
 
-  test('a refusal is not kept: the key is good later', async () => {
+  test('a refusal is not kept, so the key can be used later', async () => {
     const owner = await h.owner(1)
     const take = () => h.billing.deductCredits(owner, 2, '', { idempotencyKey: 'k' })
     expect(await take()).toMatchObject({ success: false })
@@ -96,7 +96,7 @@ describe('keys', () => {
     expect(await take()).toMatchObject({ success: true, balance: 0 })
   })
 
-  test('a key is each owner’s own', async () => {
+  test('keys are separate for each owner', async () => {
     const owners = [await h.owner(5), await h.owner(5)]
     for (const owner of owners) {
       await h.billing.deductCredits(owner, 5, '', { idempotencyKey: 'k' })
@@ -129,7 +129,7 @@ describe('keys', () => {
     expect(await h.rows(owner)).toEqual(['grant 50', 'grant 5'])
   })
 
-  test('a deduction’s key is no hold’s, and the reverse', async () => {
+  test('a key of a deduction is refused for a hold, and the reverse', async () => {
     const owner = await h.owner(50)
     await h.billing.deductCredits(owner, 5, '', { idempotencyKey: 'k' })
     await h.billing.holdCredits(owner, 5, '', { idempotencyKey: 'l' })
@@ -152,7 +152,7 @@ describe('refund', () => {
     return { owner, transactionId: done.transactionId }
   }
 
-  test('goes to the very lots, the last burnt first', async () => {
+  test('goes back to the same lots, the one that was spent last first', async () => {
     const { owner, transactionId } = await spent(25)
     expect(await h.lots(owner)).toEqual([0, 0, 5])
     await h.billing.refundCredits(owner, 8, '', { transactionId })
@@ -165,7 +165,7 @@ describe('refund', () => {
     await expect(more).rejects.toEqual(refused('refund_exceeds_deduction', 409))
   })
 
-  test('a lot that lapsed meanwhile lives seven days more', async () => {
+  test('to a lot that lapsed meanwhile extends the lot by seven days', async () => {
     const { owner, transactionId } = await spent(20)
     h.clock.advance(3 * DAY)
     await h.billing.refundCredits(owner, 20, '', { transactionId })
@@ -177,7 +177,7 @@ describe('refund', () => {
     expect(await h.billing.getBalance(owner)).toMatchObject({ balance: 10, expiring: [] })
   })
 
-  test('without an id it is the newest deduction that has so much left', async () => {
+  test('without an id refunds the newest deduction with so much left', async () => {
     const owner = await h.owner(100)
     const take = async (amount: number) => {
       const done = await h.billing.deductCredits(owner, amount, '')
@@ -198,7 +198,7 @@ describe('refund', () => {
     await expect(none).rejects.toEqual(refused('nothing_to_refund', 409))
   })
 
-  test('a foreign, unknown or malformed transaction is not found', async () => {
+  test('of another owner’s, an unknown or a malformed transaction is refused', async () => {
     const { transactionId } = await spent(5)
     const other = await h.owner(5)
     for (const id of [transactionId, '999999999', '-1', 'x', '9'.repeat(30)]) {
@@ -207,7 +207,7 @@ describe('refund', () => {
     }
   })
 
-  test('promise 3: refunds and deductions at once lose and double nothing', async () => {
+  test('promise 3: together with deductions at once loses and doubles nothing', async () => {
     const { owner, transactionId } = await spent(20)
     const results = await Promise.allSettled(
       Array.from({ length: 40 }, (_, at) =>
@@ -226,7 +226,7 @@ describe('refund', () => {
 })
 
 describe('adjust', () => {
-  test('the row says who did it', async () => {
+  test('records the operator in the row', async () => {
     const owner = await h.owner()
     await h.billing.adjustCredits(owner, 10, 'goodwill', { actor: 'ada', expiresAt: left(5) })
     await h.billing.adjustCredits(owner, -4, 'a mistake', { actor: 'grace' })
@@ -245,7 +245,7 @@ describe('adjust', () => {
 })
 
 describe('a host’s transaction', () => {
-  test('takes the change along, both ways', async () => {
+  test('commits or rolls back the change with it', async () => {
     const owner = await h.owner(10)
     const failing = atomically(h.db, async (tx) => {
       await h.billing.deductCredits(owner, 4, '', { tx })

@@ -35,7 +35,7 @@ const say =
 
 const OK = say(200, '{"id":"ch_1"}')
 
-test('a busy or broken server is asked again, as late as it says', async () => {
+test('a request to a busy or broken server is repeated, after the time that it names', async () => {
   const { apiBase, seen } = await serve(
     say(429, '{}', { 'retry-after': '1' }),
     say(502, 'oops'),
@@ -49,7 +49,7 @@ test('a busy or broken server is asked again, as late as it says', async () => {
   expect(Date.now() - before).toBeGreaterThanOrEqual(990)
 })
 
-test("a longer wait is the caller's, who is told how long", async () => {
+test('a longer wait is an error that tells the caller how long', async () => {
   const { apiBase, seen } = await serve(say(429, '{}', { 'retry-after': '45' }))
   const client = createCreemClient(CREEM_KEY, { apiBase })
   await expect(client.get('/v1/checkouts', {})).rejects.toMatchObject({
@@ -59,7 +59,7 @@ test("a longer wait is the caller's, who is told how long", async () => {
   expect(seen).toHaveLength(1)
 })
 
-test('it gives up after its tries', async () => {
+test('it stops after the last try', async () => {
   const { apiBase, seen } = await serve(say(500, '{}'))
   const client = createCreemClient(CREEM_KEY, { apiBase, retries: 1 })
   await expect(client.post('/v1/refunds', {}, 'key')).rejects.toMatchObject({
@@ -69,7 +69,7 @@ test('it gives up after its tries', async () => {
   expect(seen).toHaveLength(2)
 })
 
-test('a refusal is final, and says neither the key nor what Creem wrote', async () => {
+test('a refusal is not repeated, and its error contains neither the key nor Creem’s text', async () => {
   const body = `{"trace_id":"t-1","message":["ada@example.com and ${CREEM_KEY}"]}`
   for (const status of [400, 401, 403, 404, 422]) {
     const { apiBase, seen } = await serve(say(status, body))
@@ -82,7 +82,7 @@ test('a refusal is final, and says neither the key nor what Creem wrote', async 
   }
 })
 
-describe('no answer that helps:', () => {
+describe('an unusable answer:', () => {
   test.each<[string, RequestListener]>([
     ['silence', () => {}],
     ['a connection torn down', (request) => void request.socket.destroy()],
@@ -106,7 +106,7 @@ describe('no answer that helps:', () => {
     await expect(failure).rejects.not.toThrow(CREEM_KEY)
   })
 
-  test('nobody listens', async () => {
+  test('a refused connection', async () => {
     const client = createCreemClient(CREEM_KEY, { apiBase: 'http://127.0.0.1:1', retries: 0 })
     await expect(client.get('/v1/checkouts', {})).rejects.toThrow(/Creem did not answer/)
   })
@@ -124,7 +124,7 @@ test('a test key goes to the test host and a live key to the live one', async ()
   expect(asked).toEqual(['test-api.creem.io creem_test_1', 'api.creem.io creem_1'])
 })
 
-describe('a refund whose answer was lost is not made again', () => {
+describe('a refund whose answer was lost is not repeated', () => {
   async function paid() {
     const subject = await creemSubject()
     onTestFinished(() => void subject.close())
@@ -148,7 +148,7 @@ describe('a refund whose answer was lost is not made again', () => {
     expect(refunds()).toHaveLength(1)
   })
 
-  test('by the same call trying again', async () => {
+  test('by a retry of the same call', async () => {
     const { client, via, once, refunds, input } = await paid()
     const again = via({
       ...client,
@@ -236,7 +236,7 @@ describe("Creem's words", () => {
     expect(checkoutOfCreem(told)).toMatchObject({ status, url, orderId: 'o_1' })
   })
 
-  test('a shape nobody knows is an error and no guess', () => {
+  test('an unknown shape is an error and not guessed', () => {
     for (const nothing of [null, [], {}, { id: 7 }, { id: 'ch_1', status: 'new' }, 'ch_1']) {
       for (const read of [checkoutOfCreem, paymentOfCreem]) {
         expect(() => read(nothing)).toThrow(

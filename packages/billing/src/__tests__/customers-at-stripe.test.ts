@@ -48,7 +48,7 @@ async function withHistory() {
 }
 
 describe('an account without search', () => {
-  test('sells to somebody new without a search, and finds what was made and not linked', async () => {
+  test('sells to a new owner without a search, and finds a customer that was made and not linked', async () => {
     const through = await between(h.url, ({ path }) =>
       path.startsWith('/v1/customers/search')
         ? refusal(400, { type: 'invalid_request_error', message: 'Search is not available.' })
@@ -70,7 +70,7 @@ describe('an account without search', () => {
     await through.close()
   })
 
-  test('what search finds is the owner’s by its metadata, case included', async () => {
+  test('a customer that the search finds belongs to the owner in its metadata, with the same letter case', async () => {
     const owner = async (id: string) => ({
       type: 'organization' as const,
       name: id,
@@ -89,7 +89,7 @@ describe('an account without search', () => {
 })
 
 describe('a customer with a history', () => {
-  test('is linked with all of it, tells nothing of the past, and all of what comes', async () => {
+  test('is linked with all of its history; the past sets nothing off, and later facts do', async () => {
     const { customer, subscriptionId } = await withHistory()
     const ownerId = await h.owner()
     await h.billing.linkCustomer(ownerId, customer)
@@ -120,7 +120,7 @@ describe('a customer with a history', () => {
     expect(told).toEqual(['invoice.paid', 'subscription.ended'])
   })
 
-  test('tells nothing of the past at its first sync either, but what is new', async () => {
+  test('sets nothing off for the past at its first sync either, only for new facts', async () => {
     const ownerId = await h.owner()
     const { stripeCustomerId: id } = await h.billing.ensureCustomer(ownerId)
     const { subscriptionId } = await (async () => {
@@ -143,7 +143,7 @@ describe('a customer with a history', () => {
   })
 })
 
-test('the end is told of what was activated, and of nothing else', async () => {
+test('the end is announced only for a subscription whose activation was announced', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const second = await h.secondSubscription(subscriptionId)
   await h.billing.syncCustomer(ownerId)
@@ -173,7 +173,7 @@ describe('an organization’s customer', () => {
     return { id, owner, other }
   }
 
-  test('follows a change of its owner’s address, and a hand-over, at the next sync', async () => {
+  test('gets its owner’s new address, and a new owner’s after a hand-over, at the next sync', async () => {
     const { id, owner, other } = await organization()
     await h.db.user.update({ where: { id: owner }, data: { email: `new-${owner}@example.com` } })
     await h.billing.updateCustomer(owner)
@@ -187,7 +187,7 @@ describe('an organization’s customer', () => {
     expect(await emailOf(id)).toBe(`${other}@example.com`)
   })
 
-  test('has a billing contact of its own, which stays through a hand-over', async () => {
+  test('keeps its own billing address through a hand-over', async () => {
     const { id, owner } = await organization()
     await h.billing.updateCustomer(id, { billingEmail: 'books@acme.example' })
     expect(await emailOf(id)).toBe('books@acme.example')

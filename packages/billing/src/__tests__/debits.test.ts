@@ -31,7 +31,7 @@ async function debited() {
 }
 
 describe('a plan’s first payment', () => {
-  test('tells nothing and mails nothing while it is under way, and blocks a second purchase', async () => {
+  test('announces and mails nothing while it is under way, and blocks a second purchase', async () => {
     const { ownerId } = await debited()
     expect(await told(ownerId)).toEqual([])
     expect(mails(ownerId)).toEqual([])
@@ -42,7 +42,7 @@ describe('a plan’s first payment', () => {
     await expect(order).rejects.toMatchObject({ code: 'already_subscribed' })
   })
 
-  test('tells its failure once, and frees the plan at once', async () => {
+  test('announces its failure once, and the plan can be bought again at once', async () => {
     const { ownerId, id } = await debited()
     h.sandbox.stripe.settleCheckout(id, 'failed')
     // Nothing was delivered yet: the provider is asked.
@@ -63,7 +63,7 @@ describe('a plan’s first payment', () => {
   })
 })
 
-test('a renewal is told as failed when the debit fails, and not while it is under way', async () => {
+test('a renewal is announced as failed when the debit fails, and not while it is under way', async () => {
   const { ownerId, id } = await debited()
   h.sandbox.stripe.settleCheckout(id, 'succeeded')
   await h.deliverAll()
@@ -97,7 +97,7 @@ describe.each(['CREDITS_SMALL', 'PRO_MONTHLY'])('an order of %s', (productId) =>
     await expect(again).rejects.toMatchObject({ status: 409 })
   })
 
-  test('is cancelled when the debit fails, is told once, and can be ordered again at once', async () => {
+  test('is cancelled when the debit fails, is announced once, and can be ordered again at once', async () => {
     const { ownerId, orderId, checkoutId } = await begun()
     h.sandbox.stripe.settleCheckout(checkoutId, 'failed')
     const again = await h.billing.createOrder({ ownerId, productId })
@@ -115,7 +115,7 @@ describe.each(['CREDITS_SMALL', 'PRO_MONTHLY'])('an order of %s', (productId) =>
   })
 })
 
-test('a card that is declined on the page is not told: the buyer tries another', async () => {
+test('a card that is declined on the page is not announced, because the buyer can try another', async () => {
   const ownerId = await h.owner()
   const order = await h.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
   const declined = async () => h.pay(order.checkoutId, '4000000000000002')

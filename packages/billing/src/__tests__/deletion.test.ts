@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-test('promise 1: what was bought before a deletion takes effect when only the deletion is told', async () => {
+test('promise 1: purchases before a deletion take effect if only the deletion’s event arrives', async () => {
   const ownerId = await h.owner()
   const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
   await h.pay(id)

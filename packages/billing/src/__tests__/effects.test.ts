@@ -43,7 +43,7 @@ test('promise 1: the same fact under another event grants nothing more', async (
   expect(await granted(ownerId)).toHaveLength(1)
 })
 
-test('a handler that throws undoes itself alone, the event waits, and the next try grants', async () => {
+test('a handler that throws undoes only its own writes, the event waits, and the next try grants', async () => {
   let isBroken = true
   const seen: Effect<'invoice.paid'>[] = []
   const billing = createBilling({
@@ -76,7 +76,7 @@ test('a handler that throws undoes itself alone, the event waits, and the next t
   ])
 })
 
-test('what a handler wrote goes when the write around it fails', async () => {
+test('a handler’s writes are undone when the write around it fails', async () => {
   const ownerId = await paid()
   const billing = createBilling({
     ...h.settings,

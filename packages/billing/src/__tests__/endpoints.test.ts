@@ -40,7 +40,7 @@ async function receiver() {
   }
 }
 
-test('it sends what is listened to, all of it and nothing else, under the secret it tells', async () => {
+test('the endpoint sends exactly the listened events, signed with the returned secret', async () => {
   const { url, use } = await receiver()
   const created = await h.billing.createWebhookEndpoint(url)
   if (!created.isNew) throw new Error('There was none.')
@@ -61,7 +61,7 @@ test('it sends what is listened to, all of it and nothing else, under the secret
 })
 
 test.each(API_VERSIONS)(
-  'at %s it is made in that version, with the events it has',
+  'at %s the endpoint is made in that version, with that version’s events',
   async (apiVersion) => {
     await h.close()
     h = await createHarness(inject('postgres'), { apiVersion })
@@ -74,8 +74,8 @@ test.each(API_VERSIONS)(
   },
 )
 
-describe('where there is one for the address', () => {
-  test('no second one is made, and one that fits is said to fit', async () => {
+describe('with an endpoint for the address', () => {
+  test('no second endpoint is made, and a suitable one is reported as such', async () => {
     const { endpoint } = await h.billing.createWebhookEndpoint(ADDRESS)
     const again = { isNew: false, endpoint, difference: null }
     expect(await h.billing.createWebhookEndpoint(ADDRESS)).toEqual(again)
@@ -99,7 +99,7 @@ describe('where there is one for the address', () => {
   }
   const same = { missingEvents: [], surplusEvents: [], apiVersion: null, isDisabled: false }
 
-  test('events that it does not send or that nobody listens to are named', async () => {
+  test('missing and superfluous events are named', async () => {
     const enabled_events = LISTENED.filter((type) => !/^invoice.paid$|^refund/.test(type))
     await made({ enabled_events: [...enabled_events, 'invoice.upcoming'] })
     expect(await difference()).toEqual({
@@ -109,12 +109,12 @@ describe('where there is one for the address', () => {
     })
   })
 
-  test('one that sends everything lacks nothing and sends too much', async () => {
+  test('an endpoint that sends all events lacks none and sends too many', async () => {
     await made({ enabled_events: ['*'] })
     expect(await difference()).toEqual({ ...same, surplusEvents: ['*'] })
   })
 
-  test('another version, or none of its own, is told', async () => {
+  test('another version, or none, is reported', async () => {
     const { id } = await made({ api_version: '2025-03-31.basil' })
     expect(await difference()).toEqual({ ...same, apiVersion: STRIPE_API_VERSION })
     await h.stripe.webhookEndpoints.del(id)
@@ -122,7 +122,7 @@ describe('where there is one for the address', () => {
     expect(await difference()).toMatchObject({ apiVersion: STRIPE_API_VERSION })
   })
 
-  test('one that is disabled is told, unless another one is not', async () => {
+  test('a disabled endpoint is reported, unless another one is enabled', async () => {
     const { id } = await made()
     await h.stripe.webhookEndpoints.update(id, { disabled: true })
     expect(await difference()).toEqual({ ...same, isDisabled: true })
@@ -131,7 +131,7 @@ describe('where there is one for the address', () => {
   })
 })
 
-test('more than a hundred endpoints are all looked at', async () => {
+test('more than a hundred endpoints are all examined', async () => {
   await h.billing.createWebhookEndpoint(ADDRESS)
   for (let index = 0; index < 101; index++) {
     await h.stripe.webhookEndpoints.create({ url: `${ADDRESS}/${index}`, enabled_events: ['*'] })

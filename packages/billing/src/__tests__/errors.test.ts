@@ -40,7 +40,7 @@ ${sections.join('\n')}`,
   ).toMatchFileSnapshot('../../ERRORS.md')
 })
 
-test('data is typed by the code, and required where the code has some', () => {
+test('data is typed by the code, and required if the code has data', () => {
   const error: unknown = new BillingError('quote_changed', 'It costs more.', {
     data: { amountQuoted: 500, amountDue: 700, currency: 'eur', at: 'now' },
   })
@@ -55,7 +55,7 @@ test('data is typed by the code, and required where the code has some', () => {
   expectTypeOf<CreditErrorCode>().toExtend<BillingErrorCode>()
 })
 
-test('a caller gets the data over HTTP, and nothing more for an error without', async () => {
+test('a caller gets the data over HTTP, and no data of other errors', async () => {
   const error = new InsufficientCreditsError('user_1', 5, 3)
   expect(await toResponse(error).json()).toEqual({
     type: 'about:blank',

@@ -35,7 +35,7 @@ const row = (eventId: string) =>
   })
 
 describe('promise 1: tries', () => {
-  test('are used when they are due, and not by the arrival of other events', async () => {
+  test('are used up when they are due, and not by the arrival of other events', async () => {
     const { customer } = await settled()
     const events: { id: string }[] = []
     h.sandbox.stripe.setFaults(null)
@@ -63,7 +63,7 @@ describe('promise 1: tries', () => {
 })
 
 describe('promise 1: a handler that throws', () => {
-  test('holds up one event, whatever else the customer does, and is told when it works', async () => {
+  test('delays one event, whatever else happens to the customer, and is called again until it succeeds', async () => {
     let isBroken = true
     const told: string[] = []
     const billing = createBilling({
@@ -119,7 +119,7 @@ describe('events of other parties', () => {
 })
 
 describe('the list of events', () => {
-  test('shows the dead first, comes in pages, and forgets what a person has acknowledged', async () => {
+  test('shows dead events first, has pages, and omits acknowledged events', async () => {
     const { customer } = await settled()
     const ids: string[] = []
     for (let n = 0; n < 5; n += 1) {
@@ -157,7 +157,7 @@ describe('the list of events', () => {
   })
 })
 
-test('an event that cannot be claimed leaves the others to be processed, and is told of', async () => {
+test('an event that cannot be claimed raises an alert and leaves the others to be processed', async () => {
   const [bad, good] = [await settled(), await settled()]
   const [stuck, waits] = [await renamed(bad.customer, 'Eve'), await renamed(good.customer, 'Bob')]
   const same = await renamed(bad.customer, 'Eva')
@@ -174,7 +174,7 @@ test('an event that cannot be claimed leaves the others to be processed, and is 
   expect((await row(stuck.id)).status).toBe('processed')
 })
 
-test('passes that meet an event that cannot be claimed at the same time all go on', async () => {
+test('passes that meet an unclaimable event at the same time all go on', async () => {
   const [bad, good] = [await settled(), await settled()]
   const stuck = await renamed(bad.customer, 'Eve')
   await h.deliver(stuck)

@@ -23,7 +23,7 @@ beforeEach(() => void told.splice(0))
 afterAll(() => h.close())
 
 describe('disputes', () => {
-  test('are listed: an inquiry that is closed and a second dispute are told, each once', async () => {
+  test('are listed: a closed inquiry and a second dispute are announced, each once', async () => {
     const { ownerId } = await h.subscriber()
     await h.deliverAll()
     const payment = await h.newestPayment(ownerId)
@@ -44,7 +44,7 @@ describe('disputes', () => {
     ])
   })
 
-  test('are found where a charge has no member of them', async () => {
+  test('are found if the charge does not name them', async () => {
     const without = (value: unknown): unknown =>
       JSON.parse(JSON.stringify(value), (_, each) => {
         if (each?.object === 'charge') delete each.dispute
@@ -73,7 +73,7 @@ describe('disputes', () => {
   })
 })
 
-test('a product that becomes a plan later counts from then on, by its event alone', async () => {
+test('a product that becomes a plan later counts from its event on', async () => {
   const { ownerId, product } = await h.foreignSubscription()
   await h.deliverAll()
   expect((await h.billing.listFlagged(ownerId))[0]?.needsAttention).toBe('unknown_price')
@@ -94,7 +94,7 @@ test('a product that becomes a plan later counts from then on, by its event alon
   })
 })
 
-test('nobody gets a mail about a price of no plan, and the log says so', async () => {
+test('a price without a plan causes no mail, and the log says so', async () => {
   const { ownerId, subscriptionId } = await h.foreignSubscription()
   const failed = h.sandbox.stripe.failPayment(subscriptionId) as { id: string }
   await h.deliverAll()
@@ -105,7 +105,7 @@ test('nobody gets a mail about a price of no plan, and the log says so', async (
   expect(warned).toHaveLength(1)
 })
 
-test('a draft that Stripe does not list any more goes, and nothing else does', async () => {
+test('a draft that Stripe no longer lists is deleted, and nothing else is', async () => {
   const { ownerId } = await h.subscriber()
   const [paid] = await h.db.invoice.findMany({ where: { customer: { ownerId } } })
   const { id, ...rest } = paid as NonNullable<typeof paid>
@@ -150,7 +150,7 @@ describe('a handler', () => {
     return { ownerId, id }
   }
 
-  test('that changes something without its transaction is refused at once, and says what to do', async () => {
+  test('that writes without its transaction is refused at once, with what to do', async () => {
     let refusal: unknown
     handle = async (_, { ownerId, key }) => {
       await billing.grantCredits(ownerId, 5, { idempotencyKey: `gift:${key}` }).catch((error) => {
@@ -166,7 +166,7 @@ describe('a handler', () => {
     expect((await billing.getBalance(ownerId)).balance).toBe(0)
   })
 
-  test('may read, may change with its transaction, and what it leaves running is its own', async () => {
+  test('may read, may write with its transaction, and may leave work running that counts as outside', async () => {
     const later: Promise<unknown>[] = []
     let release = () => {}
     const ended = new Promise<void>((done) => {

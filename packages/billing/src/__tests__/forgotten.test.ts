@@ -117,7 +117,7 @@ async function forget(ownerId: string, deleteAtProvider: boolean) {
 }
 
 describe.each([true, false])('deleted at the provider: %s', (deleteAtProvider) => {
-  test('an owner who is forgotten is nowhere, whatever came before and comes after', async () => {
+  test('a forgotten owner’s name is in no row, whatever arrives before and after', async () => {
     const { ownerId, name, email, stripeCustomerId, booking, tell } = await known()
     const exported = JSON.stringify(await h.billing.exportOwner(ownerId))
     for (const part of ['"triggerEvent', 'customer.subscription', '"invoice.paid"', 'mailbox:']) {
@@ -144,7 +144,7 @@ describe.each([true, false])('deleted at the provider: %s', (deleteAtProvider) =
   })
 })
 
-test('a sync that began before brings no name back', async () => {
+test('a sync that began before the forgetting brings no name back', async () => {
   const { ownerId, name, email, paymentId } = await known()
   const { stripe } = h
   let arrived = () => {}
@@ -183,7 +183,7 @@ test('a sync that began before brings no name back', async () => {
   expect(await placesOf([name, email])).toEqual([])
 })
 
-test('an owner who was forgotten and is there again is a new customer', async () => {
+test('a forgotten owner who returns is a new customer', async () => {
   const { ownerId } = await h.subscriber()
   const before = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
   await h.billing.forgetOwner(ownerId)
@@ -196,7 +196,7 @@ test('an owner who was forgotten and is there again is a new customer', async ()
 })
 
 describe('payloads', () => {
-  test('of dead and flagged events are emptied like others, and what waits keeps its own', async () => {
+  test('of dead and flagged events are emptied like others, and waiting events keep theirs', async () => {
     await h.subscriber()
     await h.deliverAll()
     const statuses = ['processed', 'dead', 'needs_attention', 'ignored', 'pending']
@@ -228,7 +228,7 @@ describe('the hashes of trials', () => {
   const rowsOf = async (stripeSubscriptionId: string) =>
     (await h.db.trialRedemption.findMany({ where: { stripeSubscriptionId } })).map(({ key }) => key)
 
-  test('are keyed: another secret makes others, and the one before is still known', async () => {
+  test('are keyed: a new secret makes other hashes, and hashes of the old secret are recognized', async () => {
     const ownerId = await h.owner()
     const begin = async (billing: typeof h.billing, card: string) => {
       const { id } = await billing.createCheckoutSession({ ownerId, plan: 'PRO' })
@@ -245,7 +245,7 @@ describe('the hashes of trials', () => {
     expect((await begin(rotated, '4242424242424242')).status).toBe('active')
   })
 
-  test('from before are keyed by the nightly job and known all along', async () => {
+  test('without a key are converted by the nightly job and recognized all along', async () => {
     const unkeyed = `email:${'a'.repeat(64)}`
     await h.db.trialRedemption.create({ data: { key: unkeyed, stripeSubscriptionId: 'sub_old' } })
     await h.db.trialRedemption.create({

@@ -50,7 +50,7 @@ test.each(Object.entries(READERS))('%s is read in linear time', (_, read) => {
   expect(slow.map(([name]) => name)).toEqual([])
 })
 
-test('ids are found however deep they lie, in linear time', () => {
+test('ids are found at any depth, in linear time', () => {
   const depthOf = (length: number) => Math.floor(length / 6)
   const nested = (length: number) =>
     `${'{"a":'.repeat(depthOf(length))}["evt_12345678"]${'}'.repeat(depthOf(length))}`

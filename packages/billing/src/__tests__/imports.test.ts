@@ -30,7 +30,7 @@ test('a publishable key is refused without being shown', async () => {
   expect(() => stripe.customers).not.toThrow(/wrongkindofkey/)
 })
 
-test('Cal.com lists all that is missing at once', async () => {
+test('Cal.com’s missing variables are all listed at once', async () => {
   for (const name of ['CALCOM_EVENT_TYPES', 'CALCOM_WEBHOOK_SECRET']) vi.stubEnv(name, '')
   const { calcomFromEnv } = await import('../bookings/settings.ts')
   expect(() => calcomFromEnv()).toThrow(

@@ -18,7 +18,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
   const invoiceRow = (stripeInvoiceId: string) =>
     h.db.invoice.findUniqueOrThrow({ where: { stripeInvoiceId } })
 
-  test('each payment is an order, and the credits come once, when the last has paid it', async () => {
+  test('each payment is an order, and the credits come once, with the last payment', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const first = await h.attachPaid(owner.ownerId, invoice, 1000)
@@ -46,7 +46,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('active')
   })
 
-  test('promise 3: a refund of either takes its share of the credits, and comes back where it fails', async () => {
+  test('promise 3: a refund of either payment takes its share of the credits, and a failed refund returns it', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const payments = [
@@ -74,7 +74,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(owner.ownerId)).toBe(184)
   })
 
-  test('a dispute of one of them takes the share of that one', async () => {
+  test('a dispute of one payment takes its share', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     await h.attachPaid(owner.ownerId, invoice, 1000)
@@ -92,7 +92,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(owner.ownerId)).toBe(200)
   })
 
-  test('what is paid past Stripe gives the month, and is no order and no refund of Stripe', async () => {
+  test('a payment outside Stripe brings the month’s credits, without an order or a refund at Stripe', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     await h.attachPaid(owner.ownerId, invoice, 1000)
@@ -117,7 +117,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect((await h.billing.getSubscription(owner.ownerId)).status).toBe('active')
   })
 
-  test('what a credit note gives back takes its share of the credits, whichever way it goes', async () => {
+  test('a credit note takes its share of the credits, whichever way the money goes back', async () => {
     const owner = await h.subscribed()
     const [{ stripeInvoiceId: invoice } = { stripeInvoiceId: '' }] = await h.billing.listInvoices(
       owner.ownerId,
@@ -136,7 +136,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await paidSums(owner.ownerId)).toEqual([[3000, 900]])
   })
 
-  test('a credit note of an open invoice lowers what is paid, and gives the month', async () => {
+  test('a credit note for an open invoice lowers its payment, and the month’s credits come', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     await h.stripe.creditNotes.create({ invoice, amount: 1000 })
@@ -155,7 +155,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(owner.ownerId)).toBe(100)
   })
 
-  test('a year of two payments gives each further month the share that is left', async () => {
+  test('a year with two payments gives each further month the remaining share of its credits', async () => {
     const owner = await h.subscribed('year')
     const invoice = await h.unpaid(owner)
     const first = await h.attachPaid(owner.ownerId, invoice, 10_000)
@@ -173,7 +173,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(owner.ownerId)).toBe(before - 33 + 67)
   })
 
-  test('the renewal of a plan that was ordered brings each of its payments its share of the credits', async () => {
+  test('each payment of an ordered plan’s renewal brings its share of the credits', async () => {
     const ownerId = await h.owner()
     const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PLAIN' })
     await h.pay(checkoutId)
@@ -206,7 +206,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(ownerId)).toBe(534)
   })
 
-  test('resolveSubscriptions gives back every payment of the invoice', async () => {
+  test('resolveSubscriptions refunds every payment of the invoice', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     await h.attachPaid(owner.ownerId, invoice, 1000)
@@ -232,7 +232,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     ])
   })
 
-  test('promise 1: a renewal whose invoice is told before its subscription gives its credits', async () => {
+  test('promise 1: a renewal whose invoice event comes before its subscription’s grants its credits', async () => {
     const owner = await h.subscribed()
     await h.deliverAll()
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
@@ -246,7 +246,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await balance(owner.ownerId)).toBe(200)
   })
 
-  test('promise 1: a renewal that is a draft for an hour gives its credits with the payment, and is told once', async () => {
+  test('promise 1: a renewal that is a draft for an hour grants its credits with the payment, and is announced once', async () => {
     h.sandbox.stripe.configure({ renewals: 'draft' })
     const owner = await h.subscribed()
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)

@@ -111,7 +111,7 @@ async function inPages({ page, id }: List, limit: number): Promise<unknown[][]> 
 }
 
 describe.each(Object.entries(LISTS))('%s', (_, list) => {
-  test('are each on one page, in the order of the whole list', async () => {
+  test('have each row on one page, in the order of the whole list', async () => {
     const whole = await list.page({ limit: 100 })
     expect(whole).toHaveLength(list.count)
     const ids = whole.map((row) => Reflect.get(row, list.id))
@@ -124,7 +124,7 @@ describe.each(Object.entries(LISTS))('%s', (_, list) => {
     }
   })
 
-  test('refuse a number of rows that is none, and a page after nothing', async () => {
+  test('refuse an invalid limit, and an invalid or unknown cursor', async () => {
     for (const limit of [0, -1, 1.5, 10_001, '5', null]) {
       await expect(list.page({ limit } as PageOptions)).rejects.toMatchObject({
         code: 'invalid_argument',
@@ -160,7 +160,7 @@ test.each<[string, (ownerId: string, options: PageOptions) => Promise<unknown>]>
   expect(await list(otherId, {})).toEqual([])
 })
 
-test('orders and events name the row that is not there', async () => {
+test('orders and events name the unknown row', async () => {
   await expect(h.billing.listOrders({ after: 'nothing' })).rejects.toMatchObject({
     code: 'order_not_found',
   })
@@ -169,7 +169,7 @@ test('orders and events name the row that is not there', async () => {
   })
 })
 
-test('a list that says no number has at most 100 rows', async () => {
+test('a list without a limit has at most 100 rows', async () => {
   const sent = await statementsOf(async () => {
     await h.billing.listInvoices(ownerId)
     await h.billing.listPayments(ownerId)

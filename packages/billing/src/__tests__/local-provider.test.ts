@@ -22,7 +22,7 @@ test('its checkout is a page of the host', async () => {
   expect(url).toBe(`http://localhost:3000/billing/checkout?checkout_id=${id}`)
 })
 
-test('what happens is delivered, signed, and pulled where the delivery failed', async () => {
+test('events are delivered with a signature, and pulled if the delivery failed', async () => {
   const types: string[] = []
   const provider = local({
     async deliver(request) {

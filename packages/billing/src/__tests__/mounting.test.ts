@@ -47,7 +47,7 @@ describe.each(ENTRIES)('a body of %s', (_, make, handle) => {
   test.each([
     ['was read', async (req: Request) => void (await req.text())],
     ['is being read', async (req: Request) => void req.body?.getReader()],
-  ])('that %s by somebody else is a 500 that says so, also in the log', async (_, read) => {
+  ])('that %s before the handler is a 500 that says so, also in the log', async (_, read) => {
     const req = make()
     await read(req)
     const answer = await handle(req)
@@ -56,7 +56,7 @@ describe.each(ENTRIES)('a body of %s', (_, make, handle) => {
     expect(await h.db.webhookEvent.count()).toBe(0)
   })
 
-  test('that breaks off is refused, and no failure of ours', async () => {
+  test('that breaks off is refused, and not logged as our failure', async () => {
     const whole = make()
     const stream = new ReadableStream({
       start(controller) {
@@ -73,7 +73,7 @@ describe.each(ENTRIES)('a body of %s', (_, make, handle) => {
   })
 })
 
-test('a body that is too large is refused, and what is left of it stays unread', async () => {
+test('a too large body is refused, and the rest stays unread', async () => {
   let isCancelled = false
   const stream = new ReadableStream({
     pull(controller) {
@@ -122,7 +122,7 @@ test.each([
   await expect(asked(appUrl)).rejects.not.toThrow('secret')
 })
 
-test('work that nobody waits for fails over a logger without ending the process', async () => {
+test('background work whose logger throws does not end the process', async () => {
   const entries = vi.fn()
   const failing = (() => {
     entries()

@@ -26,7 +26,7 @@ const transactions = (ownerId: string) =>
   h.db.creditTransaction.findMany({ where: { ownerId }, orderBy: { id: 'asc' } })
 
 describe('orders', () => {
-  test('promise 4: reconcile asks the provider, and writes who did it', async () => {
+  test('promise 4: reconcile asks the provider, and records the operator', async () => {
     const { orderId, ownerId } = await unheard()
     const args = ['orders', 'reconcile', '--order', orderId, '--operator', 'grace', '--json']
     const first = await cli.run(args)
@@ -44,7 +44,7 @@ describe('orders', () => {
     ])
   })
 
-  test('promise 4: reconcile gives nothing for what is not paid', async () => {
+  test('promise 4: reconcile grants nothing for an unpaid order', async () => {
     const ownerId = await h.owner()
     const { orderId } = await h.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
     const { code, stderr } = await cli.run(['orders', 'reconcile', '--order', orderId])
@@ -53,7 +53,7 @@ describe('orders', () => {
     expect(await transactions(ownerId)).toEqual([])
   })
 
-  test('reconcile of all compares the days, mends, and is then content', async () => {
+  test('reconcile of all orders compares the days, corrects differences, and then finds none', async () => {
     const { orderId } = await unheard()
     const { code, stderr } = await cli.run(['orders', 'reconcile', '--operator', 'grace'])
     expect(stderr).toContain(`${orderId}: repaired`)
@@ -63,7 +63,7 @@ describe('orders', () => {
     expect(json()).toMatchObject({ mended: [], differing: [], paidWithoutTransaction: [] })
   })
 
-  test('list names a payment of a plan by its product, else by plan and interval', async () => {
+  test('list names a plan’s payment by its product, or else by plan and interval', async () => {
     const { ownerId } = await h.subscriber()
     const listed = async () => (await cli.run(['orders', 'list', ownerId])).stderr
     expect(await listed()).toContain(`${ownerId}  PRO_MONTHLY  2900 usd  completed`)
@@ -78,7 +78,7 @@ describe('orders', () => {
     await h.db.order.deleteMany({ where: { paymentId: { in: ['pi_2', 'pi_3'] } } })
   })
 
-  test('list and show tell what there is', async () => {
+  test('list and show print the orders', async () => {
     const { orderId, ownerId } = await unheard()
     await h.billing.settleOrder(orderId)
     await h.billing.refundOrder(orderId, { amount: 500 })
@@ -98,7 +98,7 @@ describe('orders', () => {
     expect(show.stdout).not.toContain('returnKey')
   })
 
-  test('refund gives money and credits back, in the name of who does it', async () => {
+  test('refund refunds the money, takes the credits back, and records the operator', async () => {
     const { orderId, ownerId } = await unheard()
     await h.billing.settleOrder(orderId)
     const args = ['orders', 'refund', orderId, '--amount', '200', '--operator', 'grace']
@@ -121,7 +121,7 @@ describe('orders', () => {
     [['orders', 'reconcile', '--order', 'nobody'], 1],
     [['orders', 'reconcile', '--operator', ' '], 2],
     [['orders', 'reconcile', 'surplus'], 2],
-  ])('%s ends with %i and a word', async (args, expected) => {
+  ])('%s exits with %i and a reason', async (args, expected) => {
     const { code, stderr } = await cli.run(args)
     expect(code).toBe(expected)
     expect(stderr.trim()).not.toBe('')
@@ -153,7 +153,7 @@ describe('webhooks diagnose', () => {
     return Object.fromEntries(checks.map(({ check, isOk, says }) => [check, { isOk, says }]))
   }
 
-  test('is content with a route that is mounted, known to Stripe, and has been delivered to', async () => {
+  test('finds nothing wrong with a mounted route that Stripe knows and has delivered to', async () => {
     const post = (body: string) =>
       h.billing.handleStripeWebhook(new Request('http://x/', { method: 'POST', body }))
     const { url, close } = await host(post)
@@ -179,7 +179,7 @@ describe('webhooks diagnose', () => {
     }
   })
 
-  test('says what is wrong, one by one', async () => {
+  test('names each problem', async () => {
     const { url, close } = await host(async () => new Response(null, { status: 404 }))
     try {
       const run = await cli.run(['webhooks', 'diagnose', url, '--json'], {
@@ -221,7 +221,7 @@ describe('webhooks diagnose', () => {
   })
 })
 
-test('promise 7: nothing that was said names a secret or an address', () => {
+test('promise 7: no output contains a secret or an address', () => {
   for (const secret of [WEBHOOK_SECRET, DB_PASSWORD, 'sk_test_harness', '@example.com']) {
     expect(cli.said()).not.toContain(secret)
   }

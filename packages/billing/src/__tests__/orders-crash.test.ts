@@ -69,8 +69,8 @@ async function atEveryStep(
   }
 }
 
-describe.each(['before', 'after'] as const)('promise 1: cut off %s', (when) => {
-  test('any step of ordering: one order, one checkout, and it can be bought', async () => {
+describe.each(['before', 'after'] as const)('promise 1: interrupted %s', (when) => {
+  test('any step of ordering: one order, one checkout, and the purchase succeeds', async () => {
     const steps = await atEveryStep(when, async (cut) => {
       const ownerId = await shop.owner()
       const input = { ownerId, productId: 'CREDITS_SMALL' }
@@ -85,7 +85,7 @@ describe.each(['before', 'after'] as const)('promise 1: cut off %s', (when) => {
     expect(steps).toBeGreaterThan(6)
   })
 
-  test('any step of settling what was paid: its credits come once', async () => {
+  test('any step of settling a paid order: its credits come once', async () => {
     const steps = await atEveryStep(when, async (cut) => {
       const { orderId, checkoutId, ownerId } = await shop.order()
       await shop.controls.completeCheckout(checkoutId)
@@ -100,7 +100,7 @@ describe.each(['before', 'after'] as const)('promise 1: cut off %s', (when) => {
     expect(steps).toBeGreaterThan(8)
   })
 
-  test('any step of a plan and its renewal: one subscription, and each payment once', async () => {
+  test('any step of a plan and its renewal: one subscription, and each payment is one order', async () => {
     const steps = await atEveryStep(when, async (cut) => {
       const { orderId, checkoutId, ownerId } = await shop.order('PRO_MONTHLY')
       const { subscriptionId } = await shop.controls.completeCheckout(checkoutId)
@@ -114,7 +114,7 @@ describe.each(['before', 'after'] as const)('promise 1: cut off %s', (when) => {
     expect(steps).toBeGreaterThan(12)
   })
 
-  test('any step of a refund: the money goes back once, and the credits with it', async () => {
+  test('any step of a refund: the money goes back once, and the credits are taken once', async () => {
     const steps = await atEveryStep(when, async (cut) => {
       const { orderId, ownerId } = await shop.paid()
       const refund = { amount: 400, idempotencyKey: 'ticket' }
@@ -126,7 +126,7 @@ describe.each(['before', 'after'] as const)('promise 1: cut off %s', (when) => {
     expect(steps).toBeGreaterThan(8)
   })
 
-  test('any step of cancelling: the order is what the provider says', async () => {
+  test('any step of cancelling: the order agrees with the provider', async () => {
     await atEveryStep(when, async (cut) => {
       const { orderId, checkoutId } = await shop.order()
       await cut((billing) => billing.cancelOrder(orderId))

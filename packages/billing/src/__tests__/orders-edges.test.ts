@@ -31,21 +31,24 @@ const logged = (message: string) =>
   shop.logger.entries.filter((entry) => entry.message === message).map(({ fields }) => fields)
 
 describe('a return without our signature', () => {
-  test.each(['order_id', 'checkout_id'])('that names %s has the provider asked', async (name) => {
-    const { orderId, checkoutId, ownerId } = await shop.order()
-    const named = { [name]: name === 'order_id' ? orderId : checkoutId, status: 'success' }
-    expect(leads(await get(named))).toMatchObject({ code: 303, orderId, status: 'pending' })
-    await shop.controls.completeCheckout(checkoutId)
-    expect(leads(await get(named))).toMatchObject({
-      code: 303,
-      path: '/billing/success',
-      orderId,
-      status: 'completed',
-    })
-    expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
-  })
+  test.each(['order_id', 'checkout_id'])(
+    'that names %s leads to a question to the provider',
+    async (name) => {
+      const { orderId, checkoutId, ownerId } = await shop.order()
+      const named = { [name]: name === 'order_id' ? orderId : checkoutId, status: 'success' }
+      expect(leads(await get(named))).toMatchObject({ code: 303, orderId, status: 'pending' })
+      await shop.controls.completeCheckout(checkoutId)
+      expect(leads(await get(named))).toMatchObject({
+        code: 303,
+        path: '/billing/success',
+        orderId,
+        status: 'completed',
+      })
+      expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
+    },
+  )
 
-  test('promise 4: cancels nothing, and the checkout stays open', async () => {
+  test('promise 4: cancels no order, and the checkout stays open', async () => {
     const { orderId, checkoutId } = await shop.order()
     const before = await shop.row(orderId)
     const res = await get({ order_id: orderId, status: 'cancel' })
@@ -55,7 +58,7 @@ describe('a return without our signature', () => {
     await shop.controls.completeCheckout(checkoutId)
   })
 
-  test('that names nothing of ours, or two orders, is refused', async () => {
+  test('that names no order of ours, or two, is refused', async () => {
     const [one, two] = [await shop.order(), await shop.order()]
     for (const query of [
       {},
@@ -70,7 +73,7 @@ describe('a return without our signature', () => {
   })
 })
 
-test('an order names its product as product_id, too', async () => {
+test('a request may name the product as product_id, too', async () => {
   const ownerId = await shop.owner()
   const order = (body: object) =>
     shop.billing.handleCreateOrder(
@@ -107,7 +110,7 @@ describe('deliveries to the callback', () => {
     return shop.controls.webhook(eventId) as Request
   }
 
-  test('are counted once they are known to be the provider’s, far above its bursts', async () => {
+  test('are counted after their signature is checked, with a limit far above a provider’s bursts', async () => {
     const { billing, counted } = limited()
     const forged = new Request(CALLBACK, { method: 'POST', body: '{"id":"evt_12345678"}' })
     expect((await billing.handlePaymentCallback(forged)).status).toBe(400)
@@ -123,8 +126,8 @@ describe('deliveries to the callback', () => {
   })
 })
 
-describe('beacons', () => {
-  test('a return is logged at its start, by ids alone', async () => {
+describe('log lines', () => {
+  test('are written at the start of a return, with ids alone', async () => {
     const { orderId, checkoutId } = await shop.order()
     shop.logger.entries.length = 0
     await get({ order_id: orderId, checkout_id: checkoutId, email: 'ada@example.com' })
@@ -138,7 +141,7 @@ describe('beacons', () => {
     expect(logged('payment callback').at(-1)).toMatchObject({ orderId: 'someone' })
   })
 
-  test('a delivery is logged at its start, and again where it is refused', async () => {
+  test('are written at the start of a delivery, and again if it is refused', async () => {
     const body = JSON.stringify({ eventId: 'evt_forged', email: 'ada@example.com' })
     await shop.billing.handlePaymentCallback(new Request(CALLBACK, { method: 'POST', body }))
     const named = { provider: 'local', eventId: 'evt_forged' }
@@ -147,7 +150,7 @@ describe('beacons', () => {
     expect(shop.logger.text).not.toContain('ada@')
   })
 
-  test('an order that cannot be settled is logged with its id', async () => {
+  test('are written with the id for an order that cannot be settled', async () => {
     const { orderId, checkoutId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const { eventId } = shop.controls.events.at(-1) as { eventId: string }
@@ -160,7 +163,7 @@ describe('beacons', () => {
   })
 })
 
-test('payments that failed count in the success of payments', async () => {
+test('failed payments lower the rate of payment success', async () => {
   const odd = await createShop(inject('postgres'))
   try {
     for (let count = 0; count < 30; count += 1) {
@@ -178,7 +181,7 @@ test('payments that failed count in the success of payments', async () => {
   }
 })
 
-test('processing time runs from the arrival of an event, its wait included', async () => {
+test('processing time is counted from the arrival of an event, with its wait', async () => {
   const { checkoutId } = await shop.order()
   await shop.controls.completeCheckout(checkoutId)
   const { eventId } = shop.controls.events.at(-1) as { eventId: string }

@@ -108,7 +108,7 @@ async function nextPeriod({
 }
 
 describe('handlers', () => {
-  test('promise 1: of twenty that settle at once, one tells', async () => {
+  test('promise 1: run once for twenty settlements at once', async () => {
     const { orderId, checkoutId } = await shop.order('MONTHLY')
     await shop.controls.completeCheckout(checkoutId)
     await Promise.all(Array.from({ length: 20 }, () => shop.billing.settleOrder(orderId)))
@@ -121,7 +121,7 @@ describe('handlers', () => {
     })
   })
 
-  test('one that throws undoes itself alone, and is tried again by itself', async () => {
+  test('that throw undo only their own writes, and are tried again', async () => {
     const { ownerId, orderId, checkoutId } = await shop.order('MONTHLY')
     await shop.controls.completeCheckout(checkoutId)
     handle = ({ name }) => {
@@ -144,7 +144,7 @@ describe('handlers', () => {
     expect(await shop.row(orderId)).toMatchObject({ needsAttention: null, nextCheckAt: null })
   })
 
-  test('one that throws at a renewal is tried again, also when the next has come', async () => {
+  test('that throw at a renewal are tried again, also after the next renewal', async () => {
     const owner = await shop.paid('MONTHLY')
     handle = ({ name }) => {
       if (name === 'invoice.paid') throw new Error('the host is away')
@@ -168,7 +168,7 @@ describe('handlers', () => {
     expect(await shop.row(order.id)).toMatchObject({ needsAttention: null })
   })
 
-  test('one that throws at the end is tried again, although what has ended is final', async () => {
+  test('that throw at the end are tried again, although an ended subscription is final', async () => {
     const { ownerId, orderId } = await shop.paid('MONTHLY')
     handle = ({ name }) => {
       if (name === 'subscription.ended') throw new Error('the host is away')
@@ -183,7 +183,7 @@ describe('handlers', () => {
     expect(names()).toEqual(['subscription.ended'])
   })
 
-  test('a second subscription that is flagged was paid and is not activated', async () => {
+  test('a flagged second subscription is announced as paid and not as activated', async () => {
     const { ownerId, checkoutId } = await shop.order('MONTHLY')
     await shop.controls.completeCheckout(checkoutId)
     const second = await shop.second(ownerId, 'YEARLY')
@@ -212,7 +212,7 @@ describe('handlers', () => {
     ])
   })
 
-  test('while the period is not known nothing is told, and it is asked about again', async () => {
+  test('while the period is unknown nothing is announced, and the provider is asked again', async () => {
     word = 'no period'
     const { ownerId, orderId, checkoutId } = await shop.order('MONTHLY')
     await shop.controls.completeCheckout(checkoutId)
@@ -250,7 +250,7 @@ test('the mails are those of a plan at Stripe', async () => {
 })
 
 describe("the plan's credits", () => {
-  test('come with each month that is paid, once, and the rest lapses', async () => {
+  test('come once with each paid month, and the rest lapses', async () => {
     const owner = await shop.paid('MONTHLY')
     await shop.billing.deductCredits(owner.ownerId, 60, '')
     await nextPeriod(owner)
@@ -268,7 +268,7 @@ describe("the plan's credits", () => {
     ])
   })
 
-  test('come month by month where a year is paid', async () => {
+  test('come month by month for a paid year', async () => {
     const { ownerId } = await shop.paid('YEARLY')
     const begin = clock.now()
     for (let month = 1; month < 12; month += 1) {

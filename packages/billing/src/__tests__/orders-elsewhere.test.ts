@@ -34,7 +34,7 @@ async function unchanged(orderId: string, act: () => Promise<unknown>) {
 }
 
 describe('an open order', () => {
-  test('is not settled or cancelled by another process, and is by its own', async () => {
+  test('is settled or cancelled by its own process, and not by another', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await unchanged(orderId, async () => {
       await expect(other.settleOrder(orderId)).rejects.toMatchObject(elsewhere)
@@ -48,7 +48,7 @@ describe('an open order', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test.each([1, 2, 8, 40])('is skipped by the job of another after %i days', async (days) => {
+  test.each([1, 2, 8, 40])('is skipped by another process’s job after %i days', async (days) => {
     const { orderId } = await shop.order()
     shop.alerts.length = 0
     const createdAt = new Date(Date.now() - days * DAY)
@@ -67,7 +67,7 @@ describe('an open order', () => {
     expect((await shop.row(orderId)).nextCheckAt?.getTime()).toBeGreaterThan(Date.now())
   })
 
-  test('is followed by another where its owner buys again, and counts if it is paid', async () => {
+  test('is replaced when its owner buys again in another process, and still counts if it is paid', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     const again = await other.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
     expect(again).toMatchObject({ isNew: true })
@@ -77,7 +77,7 @@ describe('an open order', () => {
     expect(await shop.billing.settleOrder(orderId)).toMatchObject({ status: 'completed' })
   })
 
-  test('is cancelled by another where its owner is forgotten', async () => {
+  test('is cancelled by another process that forgets the owner', async () => {
     const { orderId, ownerId } = await shop.paid('PRO_MONTHLY')
     const open = await shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
     await other.forgetOwner(ownerId)
@@ -86,7 +86,7 @@ describe('an open order', () => {
   })
 })
 
-test('an event that another process works on waits for the one that knows', async () => {
+test('an event about an order of another process waits for that process', async () => {
   const { orderId, checkoutId, ownerId } = await shop.order()
   await shop.controls.completeCheckout(checkoutId)
   const { eventId } = shop.controls.events.at(-1) ?? { eventId: '' }
@@ -100,7 +100,7 @@ test('an event that another process works on waits for the one that knows', asyn
   expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
 })
 
-test('reconciliation skips what is paid elsewhere, and says so', async () => {
+test('reconciliation skips orders of other processes, and reports them', async () => {
   const { orderId } = await shop.paid()
   const skipped = { orderId, reason: 'not_known_here' }
   await unchanged(orderId, async () => {
@@ -111,13 +111,13 @@ test('reconciliation skips what is paid elsewhere, and says so', async () => {
   expect((await shop.billing.reconcileOrders()).skipped).not.toContainEqual(skipped)
 })
 
-test('a plan that another process sold is not cancelled here, and stays', async () => {
+test('a plan that another process sold cannot be cancelled here, and stays', async () => {
   const { ownerId } = await shop.paid('PRO_MONTHLY')
   await expect(other.cancelSubscription(ownerId)).rejects.toMatchObject(elsewhere)
   expect(await other.getSubscription(ownerId)).toMatchObject({ plan: 'PRO', endsAt: null })
 })
 
-test('what nobody can have made is not found', async () => {
+test('an id that no process can have made is not found', async () => {
   for (const id of ['chk_local_none', 'none', `chk_local_${'0'.repeat(31)}`]) {
     await expect(other.provider.retrieveCheckout(id)).rejects.toMatchObject({
       code: 'checkout_not_found',
@@ -125,7 +125,7 @@ test('what nobody can have made is not found', async () => {
   }
 })
 
-test('the command line, a process of its own, skips it', async () => {
+test('the command line, which is another process, skips the order', async () => {
   const cli = createCli({ databaseUrl: shop.databaseUrl, url: 'http://127.0.0.1:9' })
   const run = (...args: string[]) =>
     cli.run(args, { PAYMENT_PROVIDER: 'local', PAYMENT_ENV: 'test', STRIPE_SECRET_KEY: '' })

@@ -56,7 +56,7 @@ const newest = (type: string) =>
   shop.controls.events.filter((event) => event.type === type).at(-1)?.eventId ?? ''
 
 describe('ordering', () => {
-  test('answers with the address of the checkout, and the second time with the same', async () => {
+  test('answers with the address of the checkout, and with the same the second time', async () => {
     const ownerId = await shop.owner()
     const first = await ask({ ownerId, body: { productId: 'CREDITS_SMALL' } })
     expect(first).toMatchObject({ status: 201, answer: { isNew: true } })
@@ -109,7 +109,7 @@ describe('ordering', () => {
     expect([status, headers.get('allow')]).toEqual([405, 'POST'])
   })
 
-  test('is refused by a provider that is away, and goes on with the same order', async () => {
+  test('is refused while the provider is unreachable, and goes on with the same order', async () => {
     const ownerId = await shop.owner()
     shop.controls.isDown = true
     const away = await ask({ ownerId, body: { productId: 'CREDITS_SMALL' } })
@@ -121,7 +121,7 @@ describe('ordering', () => {
     expect(orders).toMatchObject([{ id: answer.orderId, status: 'pending' }])
   })
 
-  test("answers with the host's own refusal, and keeps what else it throws to itself", async () => {
+  test("answers with the host's own refusal, and does not show the host's other errors", async () => {
     const throwing = async (error: Error) => {
       const req = new Request(ORDER, {
         method: 'POST',
@@ -139,7 +139,7 @@ describe('ordering', () => {
     expect(said).not.toContain('hunter2')
   })
 
-  test('ten a minute and owner', async () => {
+  test('is limited to ten a minute for each owner', async () => {
     const ownerId = await shop.owner()
     const body = { productId: 'CREDITS_SMALL' }
     const codes: number[] = []
@@ -153,7 +153,7 @@ describe('ordering', () => {
 })
 
 describe('the return of the browser', () => {
-  test('promise 4: before the webhook it gives what was paid for, once', async () => {
+  test('promise 4: completes a paid order before the webhook, once', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const back = shop.back(orderId, 'success')
@@ -169,7 +169,7 @@ describe('the return of the browser', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test('promise 4: a status in the address is not believed', async () => {
+  test('promise 4: does not believe a status in the address', async () => {
     const { orderId, ownerId } = await shop.order()
     const res = await get(shop.back(orderId, 'success'))
     expect(leads(res)).toMatchObject({ code: 303, status: 'pending' })
@@ -182,7 +182,7 @@ describe('the return of the browser', () => {
     ['with one of another length', (url: URL) => url.searchParams.set('return_signature', 'aa')],
     ['of no order', (url: URL) => url.searchParams.delete('order_id')],
     ['of an order there is not', (url: URL) => url.searchParams.set('order_id', randomUUID())],
-  ])('promise 4: an address %s changes nothing', async (_, forge) => {
+  ])('promise 4: changes nothing with an address %s', async (_, forge) => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const before = await shop.row(orderId)
@@ -195,7 +195,7 @@ describe('the return of the browser', () => {
     expect(await shop.ledger(ownerId)).toEqual([])
   })
 
-  test("promise 4: another order's signature does not open this one", async () => {
+  test("promise 4: does not accept another order's signature", async () => {
     const mine = await shop.order()
     const theirs = await shop.order()
     const url = new URL(shop.back(mine.orderId, 'cancel'))
@@ -204,7 +204,7 @@ describe('the return of the browser', () => {
     expect(await shop.row(theirs.orderId)).toMatchObject({ status: 'pending' })
   })
 
-  test("a provider's own parameters do not hide ours", async () => {
+  test("reads our parameters beside a provider's own", async () => {
     const { orderId, checkoutId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const url = new URL(shop.back(orderId, 'success'))
@@ -214,7 +214,7 @@ describe('the return of the browser', () => {
     expect(leads(await get(url))).toMatchObject({ orderId, status: 'completed' })
   })
 
-  test('cancelling closes the checkout first, and nobody can pay it then', async () => {
+  test('closes the checkout first when cancelling, so that nobody can pay it then', async () => {
     const { orderId, checkoutId } = await shop.order()
     const res = await get(shop.back(orderId, 'cancel'))
     expect(leads(res)).toMatchObject({
@@ -224,7 +224,7 @@ describe('the return of the browser', () => {
     await expect(shop.controls.completeCheckout(checkoutId)).rejects.toThrow('expired')
   })
 
-  test('promise 4: one who paid and then says cancel has paid', async () => {
+  test('promise 4: completes a paid order although the buyer pressed cancel', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     expect(leads(await get(shop.back(orderId, 'cancel')))).toMatchObject({
@@ -234,7 +234,7 @@ describe('the return of the browser', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test('while the provider is away nothing is cancelled, and the browser is led on', async () => {
+  test('cancels nothing while the provider is unreachable, and still redirects the browser', async () => {
     const { orderId } = await shop.order()
     shop.controls.isDown = true
     expect(leads(await get(shop.back(orderId, 'cancel')))).toMatchObject({
@@ -253,7 +253,7 @@ describe('the return of the browser', () => {
     ])
   })
 
-  test('leads to the page that the order names, with its other parameters', async () => {
+  test('redirects to the page that the order names, with its other parameters', async () => {
     const ownerId = await shop.owner()
     const { orderId } = await shop.billing.createOrder({
       ownerId,
@@ -266,7 +266,7 @@ describe('the return of the browser', () => {
     )
   })
 
-  test('a hundred a minute and address; deliveries are not counted', async () => {
+  test('is limited to a hundred a minute for each address; deliveries are not counted', async () => {
     const from = { 'x-forwarded-for': '203.0.113.7' }
     const url = 'http://localhost:3000/api/payment/callback?order_id=x'
     const codes: number[] = []
@@ -290,7 +290,7 @@ describe('the return of the browser', () => {
 })
 
 describe("the provider's webhook", () => {
-  test('promise 1: is stored before it is answered, and before the browser it gives the same', async () => {
+  test('promise 1: is stored before it is answered, and completes the order before the browser returns', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const eventId = newest('checkout.completed')
@@ -308,7 +308,7 @@ describe("the provider's webhook", () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test('promise 1: one payment told under many event ids gives its credits once', async () => {
+  test('promise 1: with many event ids for one payment grants its credits once', async () => {
     const { checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     const payload = JSON.stringify(shop.controls.events.at(-1))
@@ -321,7 +321,7 @@ describe("the provider's webhook", () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test('promise 1: while the provider is away the event waits, and takes effect later', async () => {
+  test('promise 1: waits while the provider is unreachable, and takes effect later', async () => {
     const { orderId, checkoutId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     shop.controls.isDown = true
@@ -346,7 +346,7 @@ describe("the provider's webhook", () => {
     expect(await shop.db.webhookEvent.count()).toBe(before)
   })
 
-  test('about nothing of ours is kept and does nothing', async () => {
+  test('about no order of ours is kept and does nothing', async () => {
     const { checkoutId } = await shop.provider
       .createCheckout({
         orderId: 'elsewhere',

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-test('where nothing is due there is no order: a trial has its first one when it is paid for', async () => {
+test('without a payment there is no order: a trial’s first order comes with its first payment', async () => {
   const trial = { ...plans, PRO: { ...plans.PRO, trialDays: 7 } }
   const billing = createBilling({ ...h.settings, plans: trial })
   const ownerId = await h.owner()
@@ -31,7 +31,7 @@ test('where nothing is due there is no order: a trial has its first one when it 
   expect(await h.orders(ownerId)).toMatchObject([{ amountPaid: PRO }])
 })
 
-test('a plan without a product is named by plan and interval, one past us by neither', async () => {
+test('the order of a plan without a product names plan and interval, and that of an unknown plan neither', async () => {
   const products = defineProducts({ PACK: { name: 'A pack', amount: 100, currency: 'usd' } })
   const billing = createBilling({ ...h.settings, products })
   const ownerId = await h.owner()
@@ -98,7 +98,7 @@ test.each([
   )
 })
 
-test('its facts are those of the invoice: no order is told of, also when it is settled', async () => {
+test('it announces the invoice’s facts and no `order.…`, also when it is settled', async () => {
   const { ownerId } = await h.subscriber()
   const [order] = await h.orders(ownerId)
   await h.billing.settleOrder(order?.id as string)
@@ -131,7 +131,7 @@ test('a plan that was ordered keeps its own orders', async () => {
 })
 
 test.each(API_VERSIONS)(
-  'what a change of an ordered plan costs brings no credits, and its next period the new ones, at %s',
+  'a change of an ordered plan brings no credits, and its next period the new plan’s, at %s',
   async (apiVersion) => {
     const month = { name: 'Some plan', currency: 'usd', interval: 'month' } as const
     const settings = {
@@ -169,7 +169,7 @@ test.each(API_VERSIONS)(
 )
 
 test.each(API_VERSIONS)(
-  'a plan that was ordered has an order for each renewal, also where the next overtook it, at %s',
+  'an ordered plan has an order for each renewal, also if the next renewal came first, at %s',
   async (apiVersion) => {
     const settings = {
       ...h.settings,
@@ -201,7 +201,7 @@ test.each(API_VERSIONS)(
   },
 )
 
-test('of two answers the newer stands, whether a sync or a settlement had it', async () => {
+test('the newer of two answers stands, whether a sync or a settlement got it', async () => {
   const { ownerId } = await h.subscriber()
   const [order] = await h.orders(ownerId)
   const orderId = order?.id as string
@@ -227,7 +227,7 @@ test('of two answers the newer stands, whether a sync or a settlement had it', a
   expect(await h.orders(ownerId)).toMatchObject([{ amountRefunded: 300 }])
 })
 
-test('reconciliation writes what no event told of, and the refund too, and says so', async () => {
+test('reconciliation writes and reports a payment and a refund that no event announced', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   h.sandbox.stripe.renew(subscriptionId)
   const { data } = await h.stripe.paymentIntents.list({ limit: 1 })
@@ -243,7 +243,7 @@ test('reconciliation writes what no event told of, and the refund too, and says 
   expect(await reconciled()).toMatchObject({ mended: [] })
 })
 
-test('an invoice of no subscription is stored and is no order', async () => {
+test('an invoice without a subscription is stored and makes no order', async () => {
   const { hostname: host, port } = new URL(h.url)
   const stripe = new Stripe(SECRET_KEY, {
     ...{ host, port, protocol: 'http' },
@@ -266,7 +266,7 @@ test('an invoice of no subscription is stored and is no order', async () => {
   expect(await h.orders(ownerId)).toHaveLength(1)
 })
 
-test('a payment of a customer who is none of ours stays without an order', async () => {
+test('a payment of an unknown customer makes no order', async () => {
   const { id } = await h.stripe.customers.create({ email: 'grace@example.com' })
   const method = await h.stripe.paymentMethods.attach('pm_card_visa', { customer: id })
   const [price] = (await h.stripe.prices.list({ lookup_keys: ['pro_monthly'] })).data
@@ -278,7 +278,7 @@ test('a payment of a customer who is none of ours stays without an order', async
   expect(await reconciled()).toMatchObject({ withoutOrder: 1, differing: [] })
 })
 
-test('the database holds an order of an invoice to what it is', async () => {
+test('the database checks the columns of an invoice’s order', async () => {
   const { ownerId } = await h.subscriber()
   const [order] = await h.orders(ownerId)
   const where = { id: order?.id as string }
@@ -287,7 +287,7 @@ test('the database holds an order of an invoice to what it is', async () => {
   }
 })
 
-test('paid invoices do not hide how few orders are fulfilled', async () => {
+test('paid invoices do not count in the rate of fulfilled orders', async () => {
   await h.subscriber()
   expect(await h.billing.watchOrders()).toMatchObject({ fulfilmentRate: expect.anything() })
   await h.db.order.updateMany({ where: { invoiceId: null }, data: { paidAt: null } })

@@ -98,7 +98,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await h.orders(ownerId)).toMatchObject([{ status: 'completed', amountPaid: PRO }])
   })
 
-  test('a renewal is an order of its own, its event delivered twice and the newest first', async () => {
+  test('a renewal is an order of its own, with events delivered twice and the newest first', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     await h.deliverAll()
     h.sandbox.stripe.renew(subscriptionId)
@@ -112,7 +112,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(new Set(orders.map(({ paymentId }) => paymentId)).size).toBe(3)
   })
 
-  test('an invoice that failed is none, and is one when it is paid', async () => {
+  test('a failed invoice makes no order before it is paid', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const open = h.sandbox.stripe.failPayment(subscriptionId) as { id: string }
     await h.deliverAll()
@@ -130,7 +130,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     return (await h.stripe.paymentMethods.attach('pm_card_visa', { customer })).id
   }
 
-  test('a slow debit is no order before the money comes, and none if it never does', async () => {
+  test('a slow debit makes no order before the money arrives, and none if it never does', async () => {
     for (const outcome of ['succeeded', 'failed'] as const) {
       const ownerId = await h.owner()
       const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
@@ -143,7 +143,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     }
   })
 
-  test('the refund of a renewal is booked on its order and on no other, past us or by us', async () => {
+  test('a renewal’s refund is recorded on its order alone, whether Stripe or billing made it', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     h.sandbox.stripe.renew(subscriptionId)
     await h.deliverAll()
@@ -159,7 +159,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await refunded()).toEqual([PRO, 700])
   })
 
-  test('a refund that is told before the payment is booked all the same', async () => {
+  test('a refund whose event comes before the payment’s is recorded', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
     await h.pay(id)
@@ -173,7 +173,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await h.orders(ownerId)).toMatchObject([{ amountRefunded: 500 }])
   })
 
-  test('a dispute stands on the order, from its beginning to its end', async () => {
+  test('a dispute is recorded on the order, from its beginning to its end', async () => {
     const { ownerId } = await h.subscriber()
     const { id } = h.sandbox.stripe.dispute(await h.newestPayment(ownerId)) as { id: string }
     await h.deliverAll()
@@ -198,7 +198,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     ])
   })
 
-  test('what a credit at the provider covers is no payment: the order is over the rest', async () => {
+  test('an amount that a credit at the provider covers is not a payment: the order has the rest', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const { customer } = await h.stripe.subscriptions.retrieve(subscriptionId)
     for (const balance of [-1000, -PRO]) {
@@ -214,7 +214,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await h.billing.listInvoices(ownerId)).toHaveLength(3)
   })
 
-  test('a checkout that nobody pays leaves no order', async () => {
+  test('an unpaid checkout leaves no order', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
     await h.stripe.checkout.sessions.expire(id)

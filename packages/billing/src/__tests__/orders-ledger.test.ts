@@ -83,7 +83,7 @@ test('of any age', async () => {
   expect(mended).toContain(older)
 })
 
-test('a night reads a bounded number of older rows, and the next night goes on from there', async () => {
+test('each night reads a bounded number of older rows, and the next night continues there', async () => {
   await many(25_000)
   const last = await lost(ago(24 * 10))
   const reads = async () => {
@@ -107,7 +107,7 @@ test('a night reads a bounded number of older rows, and the next night goes on f
   expect(mended).toEqual([forgotten])
 })
 
-test('a comparison that is stopped before the ledger goes on there, and asks about no payment again', async () => {
+test('a comparison that is stopped before the ledger continues there, and asks about no payment again', async () => {
   await shop.billing.reconcileOrders()
   const orderId = await lost(ago(1))
   const where = { name: 'reconcileLedger' }

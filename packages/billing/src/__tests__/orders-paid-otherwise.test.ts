@@ -27,7 +27,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
   test.each([
     ['a part', -1000, 1900],
     ['all', -5000, 0],
-  ])('a balance that covers %s of it leaves the order complete', async (_, balance, paid) => {
+  ])('an order is completed if a balance covers %s of it', async (_, balance, paid) => {
     const billing = createBilling({ ...h.settings, products })
     const ownerId = await h.owner()
     const { stripeCustomerId } = await billing.ensureCustomer(ownerId)
@@ -46,7 +46,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect((await h.orders(ownerId)).map(({ id }) => id)).toEqual([orderId])
   })
 
-  test('a tax that comes on top is paid, and the order is over the price', async () => {
+  test('with a tax on top, the order still has the price', async () => {
     h.sandbox.stripe.configure({ taxRegistration: { country: 'DE', percentage: 19 } })
     const billing = createBilling({ ...h.settings, products, checkout: { automaticTax: true } })
     const ownerId = await h.owner()
@@ -108,13 +108,13 @@ test.each<[what: string, payment: object, invoice: object, status: string, paid:
   ['it was paid past Stripe', intent('canceled', 2900), invoice('paid'), 'completed', 0],
   ['nobody has paid', intent('requires_payment_method', 2900), invoice('open'), 'pending', 0],
   ['it was voided', intent('canceled', 2900), invoice('void'), 'cancelled', 0],
-])('%s: the invoice says what is paid', (_, payment, billed, status, paid) => {
+])('%s: the invoice has the paid amount', (_, payment, billed, status, paid) => {
   const read = paymentOfStripe(payment, billed)
   expect(read).toMatchObject({ amountPaid: paid })
   expect(verdict(read)).toMatchObject({ status, needsAttention: null })
 })
 
-test('another price than the order’s stays a mismatch', () => {
+test('another price than the order’s is a mismatch', () => {
   const lines = { object: 'list', data: [{ amount: 900 }] }
   const read = paymentOfStripe(intent('succeeded', 900), invoice('paid', { lines }))
   expect(verdict(read)).toEqual({ status: 'pending', needsAttention: 'amount_mismatch' })
@@ -123,7 +123,7 @@ test('another price than the order’s stays a mismatch', () => {
   )
 })
 
-test('a purchase at a discount is right where the page sold it for the price of the order', () => {
+test('a discounted purchase matches if the page sold it at the order’s price', () => {
   const told = (subtotal: number) =>
     checkoutOfStripe({
       object: 'checkout.session',

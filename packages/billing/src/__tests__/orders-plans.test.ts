@@ -33,7 +33,7 @@ async function deliver() {
   await shop.billing.processEvents()
 }
 
-test('a plan bought there is what the owner has, with its period', async () => {
+test('a plan that was bought there is the owner’s plan, with its period', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
   const there = await shop.provider.retrieveSubscription(subscriptionId)
   expect(await shop.billing.getSubscription(ownerId)).toEqual({
@@ -57,7 +57,7 @@ test('a plan bought there is what the owner has, with its period', async () => {
   expect(await shop.ledger(ownerId)).toEqual(['purchase 50'])
 })
 
-test('promise 2: who has a plan is not sold another', async () => {
+test('promise 2: an owner with a plan cannot order another', async () => {
   const { ownerId } = await shop.paid('PRO_MONTHLY')
   await expect(
     shop.billing.createOrder({ ownerId, productId: 'PRO_YEARLY' }),
@@ -65,7 +65,7 @@ test('promise 2: who has a plan is not sold another', async () => {
   await shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
 })
 
-test('promise 2: two bought at once are both stored, one counts, and somebody is told', async () => {
+test('promise 2: two plans bought at once are both stored, one counts, and an alert is raised', async () => {
   const owners = await Promise.all(Array.from({ length: 12 }, () => shop.owner()))
   const orders: string[] = []
   for (const ownerId of owners) {
@@ -89,7 +89,7 @@ test('promise 2: two bought at once are both stored, one counts, and somebody is
   expect(shop.alerts).toHaveLength(owners.length)
 })
 
-test('a renewal is an order of its own: its credits come once, and go with its refund', async () => {
+test('a renewal is an order of its own: its credits come once, and its refund takes them', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
   const renewed = await shop.controls.endPeriod(subscriptionId)
   await deliver()
@@ -108,7 +108,7 @@ test('a renewal is an order of its own: its credits come once, and go with its r
   expect(await shop.row(orderId)).toMatchObject({ amountRefunded: 0 })
 })
 
-test('a renewal whose event was overtaken by the next is found by its own', async () => {
+test('a renewal whose event was overtaken by the next renewal’s is still found by its event', async () => {
   const { ownerId, subscriptionId } = await shop.paid('PRO_MONTHLY')
   await shop.controls.endPeriod(subscriptionId)
   await shop.controls.endPeriod(subscriptionId)
@@ -116,7 +116,7 @@ test('a renewal whose event was overtaken by the next is found by its own', asyn
   expect(await shop.ledger(ownerId)).toEqual(['purchase 50', 'purchase 50', 'purchase 50'])
 })
 
-test('it is cancelled there, runs to the end of its period, and then has ended for good', async () => {
+test('it is cancelled there, runs to the end of its period, and then stays ended', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
   await deliver()
   const cancelled = await shop.billing.cancelSubscription(ownerId)
@@ -136,7 +136,7 @@ test('it is cancelled there, runs to the end of its period, and then has ended f
   })
 })
 
-test('what only Stripe can do is refused, in words that name the provider', async () => {
+test('a function that only Stripe supports is refused, and the error names the provider', async () => {
   const { ownerId } = await shop.paid('PRO_MONTHLY')
   for (const asked of [
     () => shop.billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' }),
@@ -148,7 +148,7 @@ test('what only Stripe can do is refused, in words that name the provider', asyn
   }
 })
 
-test('a cancellation is taken back, and may come again', async () => {
+test('a cancellation can be undone, and made again', async () => {
   const { ownerId, subscriptionId } = await shop.paid('PRO_MONTHLY')
   expect(await shop.billing.resumeSubscription(ownerId)).toMatchObject({ endsAt: null })
   for (let times = 0; times < 2; times += 1) {
@@ -159,7 +159,7 @@ test('a cancellation is taken back, and may come again', async () => {
   }
 })
 
-test('an owner is a customer, and in step, without any key of Stripe', async () => {
+test('without a key of Stripe, an owner is a customer and can be synced', async () => {
   const { ownerId, orderId, checkoutId } = await shop.order('PRO_MONTHLY')
   const none = await shop.owner()
   expect(await shop.billing.ensureCustomer(none)).toMatchObject({
@@ -183,7 +183,7 @@ test('an owner is a customer, and in step, without any key of Stripe', async () 
   expect(currentPeriodEnd).toEqual(renewed.currentPeriodEnd)
 })
 
-test('an owner who is forgotten has it ended there, and open orders cancelled', async () => {
+test('forgetting an owner ends the plan there and cancels open orders', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
   const open = await shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
   expect(await shop.billing.exportOwner(ownerId)).toMatchObject({
@@ -198,7 +198,7 @@ test('an owner who is forgotten has it ended there, and open orders cancelled', 
   expect(await shop.row(orderId)).toMatchObject({ ownerId, status: 'completed' })
 })
 
-test('the database has one row of a subscription, and says whose ids it has', async () => {
+test('the database has one row for a subscription, with the provider of its ids', async () => {
   const { subscriptionId } = await shop.paid('PRO_MONTHLY')
   const { id } = await shop.db.subscription.findFirstOrThrow({
     where: { providerSubscriptionId: subscriptionId },

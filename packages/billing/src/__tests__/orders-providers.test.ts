@@ -23,7 +23,7 @@ describe.each([
     return { ownerId, ...(await market.billing.createOrder({ ownerId, productId })) }
   }
 
-  test('promises 1 and 4: told only by webhooks, twice and in the wrong order, it gives once', async () => {
+  test('promises 1 and 4: with webhooks alone, twice and in the wrong order, an order is completed once', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.deliver()
     expect(await row(orderId)).toMatchObject({ status: 'pending' })
@@ -40,7 +40,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('promise 4: told only by the return of the browser, it gives the same', async () => {
+  test('promise 4: with the browser’s return alone, the result is the same', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
     expect(await market.billing.settleOrder(orderId)).toMatchObject({ status: 'completed' })
@@ -48,7 +48,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('promise 1: told by nobody, it is found by asking for what was never delivered', async () => {
+  test('promise 1: with no delivery at all, an order is completed by pulling events', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
     const { billing } = market
@@ -65,7 +65,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('promise 3: a refund past us takes the credits back, once', async () => {
+  test('promise 3: a refund that the provider made takes the credits back, once', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
     const { paymentId, amountPaid: paid } = await market.billing.settleOrder(orderId)
@@ -77,7 +77,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(0)
   })
 
-  test('a refund by us does the same', async () => {
+  test('a refund by billing does the same', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
     await market.billing.settleOrder(orderId)
@@ -87,7 +87,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(0)
   })
 
-  test('promise 3: a dispute takes the credits out under its own name', async () => {
+  test('promise 3: a dispute takes the credits back under its own key', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     await market.pay(checkoutId)
     const { paymentId } = await market.billing.settleOrder(orderId)
@@ -100,13 +100,13 @@ describe.each([
     expect(await market.db.creditTransaction.count({ where: key })).toBe(1)
   })
 
-  test('an order that is left is offered again, and the same checkout with it', async () => {
+  test('an abandoned order is offered again, with the same checkout', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     const again = await market.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' })
     expect(again).toMatchObject({ orderId, checkoutId, isNew: false })
   })
 
-  test('promise 4: it is cancelled only where the provider says that nobody can pay', async () => {
+  test('promise 4: an order is cancelled only if the provider says that nobody can pay it', async () => {
     const { orderId, checkoutId, ownerId } = await order()
     const { status } = await market.billing.cancelOrder(orderId)
     const provider = market.billing.provider
@@ -117,7 +117,7 @@ describe.each([
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('a plan is what the owner has, renews, is cancelled, and nobody can buy two', async () => {
+  test('a plan is bought, renews and is cancelled, and an owner cannot buy two', async () => {
     const { orderId, checkoutId, ownerId } = await order('PRO_MONTHLY')
     await market.pay(checkoutId)
     await market.deliver()
@@ -143,7 +143,7 @@ describe.each([
     })
   })
 
-  test('the page of the provider is opened where it has one, and a cancellation taken back', async () => {
+  test('the provider’s portal opens if there is one, and a cancellation can be undone', async () => {
     const { billing } = market
     const { provider } = billing
     const nobody = await market.owner()
@@ -162,7 +162,7 @@ describe.each([
     else await expect(resumed).rejects.toMatchObject({ code: 'not_supported', status: 422 })
   })
 
-  test('reconciliation finds nothing wrong with any of it', async () => {
+  test('reconciliation finds no difference after all of that', async () => {
     const report = await market.billing.reconcileOrders()
     expect(report).toMatchObject({
       paidWithoutTransaction: [],

@@ -17,7 +17,7 @@ const balance = async (ownerId: string) => {
 }
 
 describe('refunds', () => {
-  test('promise 3: a part takes its share, rounded down, and the whole exactly all', async () => {
+  test('promise 3: a partial refund takes its share, rounded down, and a full refund exactly all', async () => {
     const { orderId, ownerId } = await shop.paid()
     const parts = [333, 333, 333, 1]
     for (const amount of parts) await shop.billing.refundOrder(orderId, { amount })
@@ -39,7 +39,7 @@ describe('refunds', () => {
     expect(await balance(ownerId)).toEqual({ balance: 0, debt: 0 })
   })
 
-  test('promise 3: what is spent already becomes debt, which the next purchase pays', async () => {
+  test('promise 3: spent credits become debt, which the next purchase pays', async () => {
     const { orderId, ownerId } = await shop.paid()
     await shop.billing.deductCredits(ownerId, 70, 'pictures')
     await shop.billing.refundOrder(orderId)
@@ -50,14 +50,14 @@ describe('refunds', () => {
     expect(await balance(ownerId)).toEqual({ balance: 30, debt: 0 })
   })
 
-  test('one made past us, told of many times at once, is taken once', async () => {
+  test('a refund by the provider with many events at once takes the credits once', async () => {
     const { orderId, ownerId, paymentId } = await shop.paid()
     await shop.controls.refundPayment(paymentId, 500)
     await Promise.all(Array.from({ length: 20 }, () => shop.billing.settleOrder(orderId)))
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100', 'adjustment -50'])
   })
 
-  test('one that was quicker than the news of the payment leaves nothing', async () => {
+  test('a refund that is known before the payment leaves no credits', async () => {
     const { orderId, ownerId, checkoutId } = await shop.order()
     const { paymentId } = await shop.controls.completeCheckout(checkoutId)
     await shop.controls.refundPayment(paymentId ?? '')
@@ -65,7 +65,7 @@ describe('refunds', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100', 'adjustment -100'])
   })
 
-  test('asked for twice under one name it is one', async () => {
+  test('two calls with one key are one refund', async () => {
     const { orderId, ownerId } = await shop.paid()
     const refund = () =>
       shop.billing.refundOrder(orderId, { amount: 100, idempotencyKey: 'ticket_1' })
@@ -75,7 +75,7 @@ describe('refunds', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100', 'adjustment -10'])
   })
 
-  test('and deductions at once: nothing is doubled, nothing lost', async () => {
+  test('refunds and deductions at once double and lose nothing', async () => {
     const { orderId, ownerId } = await shop.paid()
     const spent = Array.from({ length: 60 }, () => shop.billing.deductCredits(ownerId, 1, 'x'))
     const [, ...deductions] = await Promise.all([shop.billing.refundOrder(orderId), ...spent])
@@ -98,7 +98,7 @@ describe('refunds', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
   })
 
-  test('says how much can still be refunded', async () => {
+  test('the error says how much can still be refunded', async () => {
     const { orderId } = await shop.paid()
     await shop.billing.refundOrder(orderId, { amount: 400 })
     await expect(shop.billing.refundOrder(orderId, { amount: 601 })).rejects.toMatchObject({
@@ -107,7 +107,7 @@ describe('refunds', () => {
     })
   })
 
-  test('refuses an order that is not paid, and one there is not', async () => {
+  test('refuses an unpaid and an unknown order', async () => {
     const { orderId } = await shop.order()
     await expect(shop.billing.refundOrder(orderId)).rejects.toMatchObject({
       code: 'order_not_paid',
@@ -120,7 +120,7 @@ describe('refunds', () => {
 })
 
 describe('disputes', () => {
-  test('promise 3: take the credits out, and give them back when won', async () => {
+  test('promise 3: take the credits back, and return them when won', async () => {
     const { orderId, ownerId, paymentId } = await shop.paid()
     await shop.billing.deductCredits(ownerId, 40, 'pictures')
     const { disputeId } = await shop.controls.dispute(paymentId)
@@ -146,7 +146,7 @@ describe('disputes', () => {
     expect(await shop.ledger(ownerId)).toEqual(['purchase 100', 'adjustment -100'])
   })
 
-  test('take what a refund has left, and a refund under one takes nothing twice', async () => {
+  test('take the credits that a refund has left, and a refund during a dispute takes nothing twice', async () => {
     const { orderId, ownerId, paymentId } = await shop.paid()
     await shop.billing.refundOrder(orderId, { amount: 300 })
     await shop.controls.dispute(paymentId)
@@ -161,10 +161,10 @@ describe('disputes', () => {
   })
 })
 
-describe('promise 3: whatever is told, in whatever order', () => {
+describe('promise 3: with any events in any order', () => {
   const status = fc.constantFrom(null, 'warning_needs_response', 'needs_response', 'won', 'lost')
 
-  test('what is taken is what is due, and never more than was given', () => {
+  test('the credits that are taken are the share that is due, and never more than were granted', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 2_000_000_000 }),

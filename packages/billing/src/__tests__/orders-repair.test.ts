@@ -23,8 +23,8 @@ async function age(id: string, hours: number) {
 const minutesAhead = (date: Date | null) =>
   date && Math.round((date.getTime() - Date.now()) / 60_000)
 
-describe('an order without a word', () => {
-  test('is first asked about after a quarter of an hour, then ever less often', async () => {
+describe('an order without an event', () => {
+  test('is first checked after a quarter of an hour, then with growing delays', async () => {
     const { orderId } = await shop.order()
     expect(minutesAhead((await shop.row(orderId)).nextCheckAt)).toBe(15)
     expect(await shop.billing.checkOrders()).toMatchObject({ checked: 0 })
@@ -38,7 +38,7 @@ describe('an order without a word', () => {
     expect(await shop.row(orderId)).toMatchObject({ status: 'pending' })
   })
 
-  test('promise 4: is completed if it was paid, and not asked about again', async () => {
+  test('promise 4: is completed if it was paid, and not checked again', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     await age(orderId, 0.25)
@@ -56,14 +56,14 @@ describe('an order without a word', () => {
     expect((await shop.provider.retrieveCheckout(checkoutId)).status).toBe('expired')
   })
 
-  test('without a checkout it is cancelled, since nobody was told of one', async () => {
+  test('is cancelled if it has no checkout, because nobody got a page', async () => {
     const { orderId } = await shop.order()
     await shop.db.order.update({ where: { id: orderId }, data: { checkoutId: null } })
     await age(orderId, 25)
     expect(await shop.billing.checkOrders()).toMatchObject({ cancelled: 1 })
   })
 
-  test('while the provider is away it waits; after a week somebody is told, once', async () => {
+  test('waits while the provider is unreachable; after a week one alert is raised', async () => {
     const { orderId } = await shop.order()
     shop.controls.isDown = true
     await age(orderId, 48)
@@ -79,7 +79,7 @@ describe('an order without a word', () => {
     expect(await shop.billing.settleOrder(orderId)).toMatchObject({ status: 'pending' })
   })
 
-  test('at a provider that cannot close a checkout it is cancelled after a week', async () => {
+  test('is cancelled after a week at a provider that cannot close a checkout', async () => {
     const odd = await createShop(inject('postgres'), {
       through: (provider) => ({ ...provider, expireCheckout: provider.retrieveCheckout }),
     })
@@ -105,7 +105,7 @@ describe('an order without a word', () => {
   })
 })
 
-test('promise 1: what was never delivered is pulled, once, and takes effect', async () => {
+test('promise 1: undelivered events are pulled once and take effect', async () => {
   const { orderId, checkoutId, ownerId } = await shop.order()
   await shop.controls.completeCheckout(checkoutId)
   const first = await shop.billing.pullOrders()
@@ -117,7 +117,7 @@ test('promise 1: what was never delivered is pulled, once, and takes effect', as
 })
 
 describe('reconciliation', () => {
-  test('agrees where all is well, and tells the totals of the day', async () => {
+  test('finds no difference where all is well, and returns the totals of the day', async () => {
     const odd = await createShop(inject('postgres'))
     try {
       const { orderId } = await odd.paid()
@@ -150,7 +150,7 @@ describe('reconciliation', () => {
     }
   })
 
-  test('mends an order that was paid and one whose credits are missing, in the name of who asks', async () => {
+  test('corrects a paid order and one whose credits are missing, and records the operator', async () => {
     const unheard = await shop.order()
     await shop.controls.completeCheckout(unheard.checkoutId)
     // As if the ledger had been restored from an older copy.
@@ -179,7 +179,7 @@ describe('reconciliation', () => {
     expect((await shop.billing.reconcileOrders()).mended).toEqual([])
   })
 
-  test('names a transaction without an order, and an order that cannot be mended', async () => {
+  test('reports a transaction without an order, and an order that cannot be corrected', async () => {
     const odd = await createShop(inject('postgres'), {
       through: (provider) => ({
         ...provider,
@@ -210,7 +210,7 @@ describe('reconciliation', () => {
     }
   })
 
-  test('thresholds: too few fulfilled and too many refunded are told, once an hour', async () => {
+  test('too few fulfilled and too many refunded orders raise an alert, once an hour', async () => {
     const odd = await createShop(inject('postgres'))
     try {
       const orders = await Promise.all(Array.from({ length: 20 }, () => odd.paid()))

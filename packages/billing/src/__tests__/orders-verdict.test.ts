@@ -164,7 +164,7 @@ test.each<[what: string, seen: Partial<ProviderView>, is: string, why: string | 
   expect(verdictOf(once, { ...nothing, ...seen }, true)).toEqual({ status, needsAttention })
 })
 
-test('what is flagged stays so until it is over', () => {
+test('a flagged order stays flagged until its problem is over', () => {
   const flagged = { ...once, needsAttention: 'stuck' }
   expect(verdictOf(flagged, { ...nothing, ...checkout('open') }, false)).toEqual({
     status: 'pending',

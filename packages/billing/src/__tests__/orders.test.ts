@@ -17,7 +17,7 @@ beforeEach(() => {
   shop.controls.isDown = false
 })
 
-test('an order is written down before its checkout, which is its own', async () => {
+test('an order is written before its checkout, and the checkout belongs to it alone', async () => {
   const { orderId, checkoutId, url, ownerId, isNew } = await shop.order()
   expect(isNew).toBe(true)
   expect(url).toContain(checkoutId)
@@ -49,7 +49,7 @@ test('an open order of the same product is offered again, however often and at o
   expect(other.isNew).toBe(true)
 })
 
-test('promise 4: fifty who hear of one payment at once give its credits once', async () => {
+test('promise 4: fifty settlements of one payment at once grant its credits once', async () => {
   const { orderId, checkoutId, ownerId } = await shop.order()
   await shop.controls.completeCheckout(checkoutId)
   const settled = await Promise.all(
@@ -60,7 +60,7 @@ test('promise 4: fifty who hear of one payment at once give its credits once', a
   expect(await shop.billing.getBalance(ownerId)).toMatchObject({ balance: 100 })
 })
 
-test('promise 4: nothing is given before the provider says that it is paid', async () => {
+test('promise 4: nothing is granted before the provider says that the order is paid', async () => {
   const { orderId, checkoutId, ownerId } = await shop.order()
   expect(await shop.billing.settleOrder(orderId)).toMatchObject({ status: 'pending' })
   await shop.controls.failCheckout(checkoutId)
@@ -68,7 +68,7 @@ test('promise 4: nothing is given before the provider says that it is paid', asy
   expect(await shop.ledger(ownerId)).toEqual([])
 })
 
-test('promise 4: a payment that comes after it was cancelled wins', async () => {
+test('promise 4: a payment after the order was cancelled wins', async () => {
   const { orderId, checkoutId, ownerId } = await shop.order()
   // As at a provider that cannot close a checkout.
   const cancelled = await shop.billing.settleOrder(orderId, { givesUp: true })
@@ -78,7 +78,7 @@ test('promise 4: a payment that comes after it was cancelled wins', async () => 
   expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
 })
 
-test('promise 4: of cancelling and paying at once one wins, and the order says which', async () => {
+test('promise 4: if the order is cancelled and paid at once, one wins, and the order agrees with it', async () => {
   const orders = await Promise.all(Array.from({ length: 20 }, () => shop.order()))
   await Promise.all(
     orders.flatMap(({ orderId, checkoutId }) => [
@@ -96,7 +96,7 @@ test('promise 4: of cancelling and paying at once one wins, and the order says w
   }
 })
 
-test('an order that is over is followed by another', async () => {
+test('after an order has ended, the next purchase makes a new one', async () => {
   const first = await shop.order()
   await shop.controls.completeCheckout(first.checkoutId)
   const { ownerId } = first
@@ -110,7 +110,7 @@ test('an order that is over is followed by another', async () => {
   expect(await shop.ledger(ownerId)).toEqual(['purchase 100'])
 })
 
-test('the terms of an open order are kept; for others it makes room', async () => {
+test('an open order keeps its terms; with other terms a new order replaces it', async () => {
   const { ownerId, orderId, checkoutId } = await shop.order()
   const dearer = createBilling({
     ...shop.settings,
@@ -132,7 +132,7 @@ test.each([
   expect(await shop.db.order.count({ where: { ownerId: input.ownerId } })).toBe(0)
 })
 
-test('promise 3: of two answers the newer stands, in whatever order they are written', async () => {
+test('promise 3: the newer of two answers stands, in whatever order they are written', async () => {
   let isHeld = false
   const waiting: (() => void)[] = []
   const odd = await createShop(inject('postgres'), {
@@ -161,7 +161,7 @@ test('promise 3: of two answers the newer stands, in whatever order they are wri
   }
 })
 
-test('a provider that is away is asked again about the same order', async () => {
+test('after a provider was unreachable, the next call continues with the same order', async () => {
   const { orderId } = await shop.order()
   shop.controls.isDown = true
   await expect(shop.billing.settleOrder(orderId)).rejects.toMatchObject({
@@ -173,13 +173,13 @@ test('a provider that is away is asked again about the same order', async () => 
   expect(await shop.row(orderId)).toMatchObject({ status: 'pending' })
 })
 
-describe('what was paid is not what was asked for', () => {
+describe('a payment that does not match the order', () => {
   test.each([
     ['amount_mismatch', { amount: 999 }],
     ['amount_mismatch', { amount: 1001 }],
     ['currency_mismatch', { currency: 'jpy' }],
     ['order_mismatch', { orderId: '00000000-0000-7000-8000-000000000000' }],
-  ])('promise 4: %s is flagged, told, and gives nothing', async (reason, wrong) => {
+  ])('promise 4: %s is flagged, raises an alert, and grants nothing', async (reason, wrong) => {
     const odd = await createShop(inject('postgres'), {
       through: (provider) => ({
         ...provider,
@@ -228,7 +228,7 @@ describe('a crash', () => {
     }
   }
 
-  test('between checkout and order: the next call gets the same order and the same checkout', async () => {
+  test('between checkout and order: the next call returns the same order and checkout', async () => {
     const odd = await createShop(inject('postgres'), { through: losing })
     try {
       const ownerId = await odd.owner()
@@ -250,7 +250,7 @@ describe('a crash', () => {
     }
   })
 
-  test('within the settlement undoes all of it, and the next gives all of it', async () => {
+  test('within the settlement undoes all of it, and the next settlement does all of it', async () => {
     const { orderId, checkoutId, ownerId } = await shop.order()
     await shop.controls.completeCheckout(checkoutId)
     // The ledger is the last to write in the transaction.
@@ -265,7 +265,7 @@ describe('a crash', () => {
   })
 })
 
-test('a refusal by the provider cancels the order, and nothing is left half done', async () => {
+test('a provider’s refusal cancels the order, and leaves nothing half done', async () => {
   const odd = await createShop(inject('postgres'), {
     through: (provider) => ({
       ...provider,
@@ -287,7 +287,7 @@ test('a refusal by the provider cancels the order, and nothing is left half done
 })
 
 describe('the host is told', () => {
-  test('once, in the transaction; where its handler throws all else is done and it is tried again', async () => {
+  test('once, in the transaction; if its handler throws, all else is done and the handler is tried again', async () => {
     let isBroken = true
     const told: string[] = []
     const odd = await createShop(inject('postgres'), {
@@ -328,7 +328,7 @@ describe('the database', () => {
     ['completed', 'pending'],
     ['completed', 'cancelled'],
     ['cancelled', 'pending'],
-  ])('promise 4: keeps what is %s from becoming %s', async (from, to) => {
+  ])('promise 4: does not let an order that is %s become %s', async (from, to) => {
     const { orderId } = from === 'completed' ? await shop.paid() : await shop.order()
     if (from === 'cancelled') await shop.billing.cancelOrder(orderId)
     const change = shop.db.order.update({
@@ -349,7 +349,7 @@ describe('the database', () => {
     await expect(change).rejects.toThrow('do not change')
   })
 
-  test('keeps the credits that are taken back within those that were given', async () => {
+  test('does not let more credits be taken back than were granted', async () => {
     const { orderId } = await shop.paid()
     const change = shop.db.order.update({
       where: { id: orderId },
@@ -358,7 +358,7 @@ describe('the database', () => {
     await expect(change).rejects.toThrow('cannot take back more')
   })
 
-  test('has one open order of an owner and product, and one of a payment and of a checkout', async () => {
+  test('has one open order for an owner and product, and one order for a payment or a checkout', async () => {
     const { orderId } = await shop.order()
     const { id, ...order } = await shop.row(orderId)
     const again = (data: object) =>

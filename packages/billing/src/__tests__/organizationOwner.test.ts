@@ -53,7 +53,7 @@ test('the owner’s new address reaches the customer of each organization', asyn
 test.each([
   ['with a seat more', 3],
   ['with the seats it had', 2],
-])('after a hand-over, %s, invoices go to the new owner', async (_, seats) => {
+])('after a hand-over, %s, invoices are mailed to the new owner', async (_, seats) => {
   const { id, owner, other } = await organization()
   const { email } = await h.db.user.findUniqueOrThrow({ where: { id: other } })
   const of = (userId: string) => ({ organizationId: id, userId })

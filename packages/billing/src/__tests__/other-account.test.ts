@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 
 describe('promise 2: the key of another account', () => {
-  test('is refused at its first use, by everything that asks about customers', async () => {
+  test('is refused at its first use, by every function that asks about customers', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const fresh = await h.owner()
     const before = await h.db.subscription.findMany()
@@ -67,7 +67,7 @@ describe('promise 2: the key of another account', () => {
     await expect(live.reconcile()).rejects.toMatchObject({ code: 'other_account' })
   })
 
-  test('a key that was checked before asks Stripe nothing', async () => {
+  test('a key that was checked before needs no request to Stripe', async () => {
     const { ownerId } = await h.subscriber()
     const through = await between(h.url, () => undefined)
     await createBilling({ ...h.settings, stripe: through.stripe }).syncCustomer(ownerId)
@@ -75,7 +75,7 @@ describe('promise 2: the key of another account', () => {
     await through.close()
   })
 
-  test('a database that is moved on purpose is told so by a person', async () => {
+  test('a person’s command moves a database to another account', async () => {
     const noted = await h.billing.getAccount()
     expect(noted).toMatchObject({
       stripeAccountId: expect.stringMatching(/^acct_/),
@@ -98,7 +98,7 @@ describe('promise 2: a customer that Stripe does not know', () => {
       message: `No such customer: '${customer}'`,
     })
 
-  test('is not a deleted one, and nothing ends', async () => {
+  test('does not count as deleted, and nothing ends', async () => {
     const { ownerId } = await h.subscriber()
     const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
     const id = customer.stripeCustomerId as string
@@ -115,7 +115,7 @@ describe('promise 2: a customer that Stripe does not know', () => {
     await through.close()
   })
 
-  test('a comparison in which more than a few are gone stops, and somebody is told', async () => {
+  test('a comparison that misses more than a few customers stops and raises an alert', async () => {
     const before = await h.db.customer.count({ where: { stripeCustomerId: { not: null } } })
     for (let n = 0; n < 12; n += 1) await h.subscriber()
     await h.billing.reconcile()
@@ -134,8 +134,8 @@ describe('promise 2: a customer that Stripe does not know', () => {
   })
 })
 
-describe('promise 2: what a mistake has ended', () => {
-  test('runs again by a person’s command, and its end can be told anew', async () => {
+describe('promise 2: a subscription that was ended by mistake', () => {
+  test('runs again by a person’s command, and its end can be announced again', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const { stripeCustomerId, id } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
     await h.deliverAll()
@@ -181,7 +181,7 @@ describe('promise 2: what a mistake has ended', () => {
   })
 })
 
-test('the key may be one that cannot read its account', async () => {
+test('a key without the right to read its account is accepted', async () => {
   const { ownerId } = await h.subscriber()
   await h.db.stripeAccount.deleteMany()
   const through = await between(

@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-test('promise 1: an event about an old invoice takes effect although a visit overtakes its sync', async () => {
+test('promise 1: an event about an old invoice takes effect although another sync overtakes its sync', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const [first] = (await h.stripe.invoices.list({ subscription: subscriptionId })).data
   for (let month = 0; month < 101; month += 1) h.sandbox.stripe.renew(subscriptionId)
@@ -109,7 +109,7 @@ const SEEN = [
 ] as const
 
 test.each(SEEN)(
-  'back from %s, its row is there although a delivery has settled the order',
+  'after the return from %s the payment’s row is written although a delivery has settled the order',
   async (sku, seen) => {
     const { back, status, sees } = await bought(sku)
     const slow = await heldAtWrite()
@@ -125,7 +125,7 @@ test.each(SEEN)(
 )
 
 test.each(SEEN)(
-  'back from %s, its row is there although a delivery overtakes the return',
+  'after the return from %s the payment’s row is written although a delivery overtakes the return',
   async (sku, seen) => {
     const { back, status, sees } = await bought(sku)
     const late = heldBack(h, '/v1/checkout/sessions/')
@@ -144,7 +144,7 @@ test.each(SEEN)(
   },
 )
 
-test('a refund is written although a renewal settles the order while the refund is asked about', async () => {
+test('a refund is written although a renewal settles the order while the refund is requested', async () => {
   const ownerId = await h.owner()
   const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PRO_MONTHLY' })
   await h.pay(checkoutId)

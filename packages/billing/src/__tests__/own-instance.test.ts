@@ -58,7 +58,7 @@ const waiting = async (ownerId: string) =>
   (await h.billing.listWaitingEffects()).filter((effect) => effect.ownerId === ownerId)
 
 describe('beside the default instance', () => {
-  test('its jobs refuse a database with a plan they do not know, and change nothing', async () => {
+  test('its jobs refuse a database with a plan that they do not know, and change nothing', async () => {
     const { ownerId, eventId } = await paid('TEAM')
     const before = h.logger.entries.length
     await h.skipDelays()
@@ -76,7 +76,7 @@ describe('beside the default instance', () => {
   })
 
   test.each(['PRO', 'TEAM'] as const)(
-    'what it records of %s waits for the host, and is told once',
+    'its effects of %s wait for the host’s instance, and run once',
     async (plan) => {
       const { ownerId } = await paid(plan)
       await other.syncCustomer(ownerId)
@@ -98,7 +98,7 @@ describe('beside the default instance', () => {
     },
   )
 
-  test('a handler that throws when it is told leaves all of the effect waiting', async () => {
+  test('a waiting effect whose handler throws keeps waiting as a whole', async () => {
     const { ownerId } = await paid('PRO')
     await other.syncCustomer(ownerId)
     const broken = createBilling({
@@ -119,7 +119,7 @@ describe('beside the default instance', () => {
     expect(await stateOf(ownerId)).toEqual({ plan: 'PRO', balance: 1000, calls: 1 })
   })
 
-  test('a mail about a plan that it does not know is left to the host', async () => {
+  test('a mail about an unknown plan is left to the host’s instance', async () => {
     const { ownerId } = await paid('TEAM')
     await h.billing.syncCustomer(ownerId)
     const mails = () => h.outbox.to(`${ownerId}@example.com`)
@@ -130,7 +130,7 @@ describe('beside the default instance', () => {
     expect(mails()).toHaveLength(1)
   })
 
-  test('a low balance waits for the host, and is told once', async () => {
+  test('a low balance waits for the host’s instance, and is reported once', async () => {
     const told: string[] = []
     const own = createBilling({
       ...h.settings,
@@ -155,7 +155,7 @@ describe('beside the default instance', () => {
     expect(told).toEqual([ownerId])
   })
 
-  test('where nobody listens an effect is done, and one that is added later hears of nothing', async () => {
+  test('an effect without any handler is done, and a handler that is added later does not get it', async () => {
     const { ownerId } = await paid('PRO')
     await h.db.billingDeclaration.deleteMany()
     await other.syncCustomer(ownerId)
@@ -166,7 +166,7 @@ describe('beside the default instance', () => {
 })
 
 describe('from the folder of the host', () => {
-  test('the worker and the commands use its instance, and say what they act on', async () => {
+  test('the worker and the commands use the host’s instance, and say which', async () => {
     const [byWorker, bySync, byProcess] = [
       await paid('TEAM'),
       await paid('PRO'),
@@ -202,7 +202,7 @@ describe('from the folder of the host', () => {
     expect(await stateOf(byWorker.ownerId)).toEqual({ plan: 'TEAM', balance: 500, calls: 1 })
   })
 
-  test('what was lost is told again by a person, once for its key', async () => {
+  test('a person can redeliver a lost effect, once for its key', async () => {
     const { ownerId } = await paid('PRO')
     // As it was recorded before an effect said who took it.
     await h.db.billingDeclaration.deleteMany()
@@ -240,7 +240,7 @@ describe('from the folder of the host', () => {
   })
 })
 
-test('elsewhere commands refuse to guess, say what to create, and change nothing', async () => {
+test('in another folder commands refuse, say what to create, and change nothing', async () => {
   const { ownerId, eventId } = await paid('TEAM')
   const cli = createCli(h)
   const [processed, synced, redelivered, pushed, listed] = await Promise.all([

@@ -59,7 +59,7 @@ async function everything(customerId: string, stripeId: string | null) {
   return JSON.stringify(tables, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
 
-test('an export is all of it, as JSON', async () => {
+test('an export holds all data of an owner, as JSON', async () => {
   const { ownerId, subscriptionId } = await customerWithHistory()
   const data = await h.billing.exportOwner(ownerId)
   expect(data).toMatchObject({
@@ -77,7 +77,7 @@ test('an export is all of it, as JSON', async () => {
   expect(await h.billing.exportOwner('nobody')).toBeNull()
 })
 
-test('credits are part of it, also of somebody who never was a customer', async () => {
+test('an export holds the credits, also of an owner who never was a customer', async () => {
   const ownerId = randomUUID()
   await h.billing.grantCredits(ownerId, 5, { idempotencyKey: 'g', description: 'welcome' })
   await h.billing.holdCredits(ownerId, 2, 'at work')
@@ -96,36 +96,39 @@ test('credits are part of it, also of somebody who never was a customer', async 
 test.each([
   ['and kept at the provider', false],
   ['and deleted at the provider', true],
-])('forgotten, %s: it ends, the books stay, no name does', async (_, deleteAtProvider) => {
-  await h.db.webhookEvent.deleteMany({ where: { provider: 'calcom' } })
-  const { ownerId, subscriptionId, customerId, stripeId } = await customerWithHistory()
-  const personal = /birthday|\bRome\b|\bAda\b|@example\.com|pay\/in_|https?:/
-  expect(await everything(customerId, stripeId)).toMatch(personal)
+])(
+  'forgetting an owner, %s: the plan ends, the accounts stay, no name stays',
+  async (_, deleteAtProvider) => {
+    await h.db.webhookEvent.deleteMany({ where: { provider: 'calcom' } })
+    const { ownerId, subscriptionId, customerId, stripeId } = await customerWithHistory()
+    const personal = /birthday|\bRome\b|\bAda\b|@example\.com|pay\/in_|https?:/
+    expect(await everything(customerId, stripeId)).toMatch(personal)
 
-  await h.billing.forgetOwner(ownerId, { deleteAtProvider })
-  await h.deliverAll()
-  await h.billing.reconcile()
-  await h.billing.emptyPayloads()
+    await h.billing.forgetOwner(ownerId, { deleteAtProvider })
+    await h.deliverAll()
+    await h.billing.reconcile()
+    await h.billing.emptyPayloads()
 
-  expect((await h.stripe.subscriptions.retrieve(subscriptionId)).status).toBe('canceled')
-  const atStripe = await h.stripe.customers.retrieve(stripeId as string)
-  expect(atStripe.deleted ?? false).toBe(deleteAtProvider)
-  const left = await everything(customerId, stripeId)
-  expect(left).not.toMatch(personal)
-  expect(left).not.toContain(ownerId)
-  expect(await h.db.invoice.findMany({ where: { customerId } })).toMatchObject([
-    { status: 'paid', amountPaid: 2900n },
-  ])
-  expect(await h.db.payment.count({ where: { customerId } })).toBe(1)
-  expect(await h.db.subscription.findMany({ where: { customerId } })).toMatchObject([
-    { status: 'canceled' },
-  ])
-  expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE' })
-  await h.billing.forgetOwner(ownerId)
-  await h.billing.forgetOwner('nobody')
-})
+    expect((await h.stripe.subscriptions.retrieve(subscriptionId)).status).toBe('canceled')
+    const atStripe = await h.stripe.customers.retrieve(stripeId as string)
+    expect(atStripe.deleted ?? false).toBe(deleteAtProvider)
+    const left = await everything(customerId, stripeId)
+    expect(left).not.toMatch(personal)
+    expect(left).not.toContain(ownerId)
+    expect(await h.db.invoice.findMany({ where: { customerId } })).toMatchObject([
+      { status: 'paid', amountPaid: 2900n },
+    ])
+    expect(await h.db.payment.count({ where: { customerId } })).toBe(1)
+    expect(await h.db.subscription.findMany({ where: { customerId } })).toMatchObject([
+      { status: 'canceled' },
+    ])
+    expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE' })
+    await h.billing.forgetOwner(ownerId)
+    await h.billing.forgetOwner('nobody')
+  },
+)
 
-test('while the provider is away nothing is forgotten', async () => {
+test('while the provider is unreachable nothing is forgotten', async () => {
   const { ownerId, customerId, stripeId } = await customerWithHistory()
   const before = await everything(customerId, stripeId)
   h.sandbox.stripe.failNext({ status: 500, times: 1 })
@@ -134,7 +137,7 @@ test('while the provider is away nothing is forgotten', async () => {
   expect(await everything(customerId, stripeId)).toBe(before)
 })
 
-test('promise 2: a second subscription ends, and is given back, by command alone', async () => {
+test('promise 2: only a command ends and refunds a second subscription', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const second = await h.secondSubscription(subscriptionId)
   await h.billing.syncCustomer(ownerId)
@@ -163,7 +166,7 @@ test('promise 2: a second subscription ends, and is given back, by command alone
   expect(await h.billing.listFlagged(ownerId)).toEqual([])
 })
 
-test('the other one can be kept, and one that is none is refused', async () => {
+test('the command can keep the second one instead, and refuses an unknown one', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const second = await h.secondSubscription(subscriptionId)
   const wrong = h.billing.resolveSubscriptions(ownerId, { keep: 'sub_other', confirmed: true })

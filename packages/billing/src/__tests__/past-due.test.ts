@@ -23,7 +23,7 @@ describe('at Stripe', () => {
     return { ownerId, subscriptionId, invoice, since: clock.now() }
   }
 
-  test('fourteen days from when it became past due, however often it is synced', async () => {
+  test('the plan ends fourteen days after it became past due, however often it is synced', async () => {
     const { ownerId, invoice, since } = await pastDue()
     const graceEndsAt = new Date(since.getTime() + 14 * DAY)
     for (let day = 0; day < 14; day += 1) {
@@ -46,7 +46,7 @@ describe('at Stripe', () => {
     })
   })
 
-  test('the next time counts anew', async () => {
+  test('the next failure has fourteen days again', async () => {
     const { ownerId, subscriptionId, invoice } = await pastDue()
     clock.advance(10 * DAY)
     await h.stripe.invoices.pay(invoice)
@@ -75,7 +75,7 @@ test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('%d days are refused', (pa
   expect(() => createBilling({ pastDueGraceDays })).toThrow(/pastDueGraceDays/)
 })
 
-test('at another provider it ends likewise', async () => {
+test('at another provider the plan ends in the same way', async () => {
   const clock = createTestClock('2030-03-01T09:00:00Z')
   const shop = await createShop(inject('postgres'), { clock, settings: { clock } })
   const { ownerId, orderId, subscriptionId } = await shop.paid('PRO_MONTHLY')

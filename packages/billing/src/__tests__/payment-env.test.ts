@@ -61,7 +61,7 @@ describe('the provider is', () => {
   })
 })
 
-test('a client that was handed over is used, unless another provider is named', () => {
+test('a Stripe client in the options is used, unless another provider is named', () => {
   const given = { livemode: true }
   const real = { provider: 'stripe', environment: 'production' }
   expect(readPayments({ PAYMENT_ENV: 'test' }, given)).toEqual(real)
@@ -77,12 +77,12 @@ test.each([
   expect(() => readPayments(source)).toThrow(/PAYMENT_PROVIDER: local takes no money/)
 })
 
-test('a provider nobody knows is refused', () => {
+test('an unknown provider is refused', () => {
   expect(() => readPayments({ PAYMENT_PROVIDER: 'paypal' })).toThrow(/PAYMENT_PROVIDER: /)
   expect(() => readPayments({ PAYMENT_ENV: 'prod' })).toThrow(/PAYMENT_ENV: /)
 })
 
-test("Stripe's key is the one of the environment, and STRIPE_SECRET_KEY wins", () => {
+test("Stripe's key is the environment's, and STRIPE_SECRET_KEY wins", () => {
   const keys = { STRIPE_PROD_API_KEY: 'sk_live_prod', STRIPE_TEST_API_KEY: 'rk_test_test' }
   expect(readStripe(keys).secretKey).toBe('rk_test_test')
   expect(readStripe({ ...keys, PAYMENT_ENV: 'production' }).secretKey).toBe('sk_live_prod')
@@ -138,7 +138,7 @@ test.each([
     () => readCreemSecrets('test', { CREEM_PROD_WEBHOOK_SECRET: 'whsec' }),
     /CREEM_TEST_WEBHOOK_SECRET is missing/,
   ],
-])('a key that does not fit is refused without being shown: %#', (read, message) => {
+])('a key of the wrong mode is refused without being shown: %#', (read, message) => {
   expect(read).toThrow(message)
   expect(read).not.toThrow(/donotshow/)
 })

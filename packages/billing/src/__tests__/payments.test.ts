@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-test('a payment intent gives a clientSecret for the browser and carries who pays', async () => {
+test('a payment intent returns a clientSecret for the browser and names the owner', async () => {
   const ownerId = await h.owner()
   const intent = await h.billing.createPaymentIntent(4900, 'USD', { ownerId, sku: 'call' })
   expect(intent.clientSecret).toMatch(/^pi_\w+_secret_\w+$/)
@@ -42,7 +42,7 @@ test('a declined card is an error and nothing is paid', async () => {
   expect(await h.billing.confirmPayment(id)).toMatchObject({ paid: false })
 })
 
-test('the same idempotency key is the same payment', async () => {
+test('the same idempotency key returns the same payment', async () => {
   const ownerId = await h.owner()
   const pay = () =>
     h.patient.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'order-1' })
@@ -66,7 +66,7 @@ test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 100_000_000, '4900'
   },
 )
 
-test('a currency that is none, and a payment of nobody, are refused', async () => {
+test('an unknown currency, and a payment without an owner, are refused', async () => {
   const ownerId = await h.owner()
   const attempts = [
     [() => h.billing.createPaymentIntent(1, 'dollars', { ownerId }), 'invalid_currency'],
@@ -77,7 +77,7 @@ test('a currency that is none, and a payment of nobody, are refused', async () =
   for (const [attempt, code] of attempts) await expect(attempt()).rejects.toMatchObject({ code })
 })
 
-test('an intent that is none, or none of ours, is not found', async () => {
+test('an unknown intent, or one of another owner, is not found', async () => {
   const foreign = await h.stripe.paymentIntents.create({ amount: 100, currency: 'usd' })
   for (const id of ['pi_missing', 'cs_x', '', '../v1/customers', foreign.id]) {
     await expect(h.billing.confirmPayment(id)).rejects.toMatchObject({
@@ -110,7 +110,7 @@ test('an item bought on the page is a payment, and a subscription is not', async
 describe('every payment has an order', () => {
   const ordersOf = (ownerId: string) => h.orders(ownerId)
 
-  test('an intent has one from the start, which is completed when it is confirmed', async () => {
+  test('an intent has an order from the start, which is completed when the payment is confirmed', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId, orderId: 'mine' })
     const [order] = await ordersOf(ownerId)
@@ -133,7 +133,7 @@ describe('every payment has an order', () => {
     expect(await ordersOf(ownerId)).toMatchObject([{ amountRefunded: 900 }])
   })
 
-  test('calls under one key have one order, and the webhook completes it', async () => {
+  test('calls with one key have one order, and the webhook completes it', async () => {
     const ownerId = await h.owner()
     const pay = () =>
       h.patient.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'call-7' })
@@ -144,7 +144,7 @@ describe('every payment has an order', () => {
     expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
   })
 
-  test('one that was cut off before it knew its intent is found by the webhook', async () => {
+  test('an order whose creation was interrupted is completed by the webhook of its intent', async () => {
     const ownerId = await h.owner()
     const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
     await h.db.order.updateMany({ where: { ownerId }, data: { paymentId: null } })
@@ -163,7 +163,7 @@ describe('every payment has an order', () => {
     expect(await ordersOf(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
   })
 
-  test('an item on the page has one, and one that Stripe refused is cancelled', async () => {
+  test('an item checkout has an order, which is cancelled if Stripe refuses the checkout', async () => {
     const ownerId = await h.owner()
     const item = { name: 'Call', amount: 4900, currency: 'usd' }
     const { id } = await h.billing.createCheckoutSession({ ownerId, item })

@@ -42,7 +42,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     }
   }
 
-  test('lead to the page of the invoice, and are made once it is paid there', async () => {
+  test('return the page of the invoice, and are made once it is paid there', async () => {
     const { ownerId, subscriptionId, before } = await asking()
     const quote = await h.billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' })
     const asked = await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE', quote })
@@ -102,7 +102,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(data).toEqual([])
   })
 
-  test('wait also where only seats are added', async () => {
+  test('wait also if only seats are added', async () => {
     const { ownerId, subscriptionId } = await asking()
     const asked = await h.billing.changePlan(ownerId, { quantity: 5 })
     expect(asked).toMatchObject({ quantity: 3, pendingChange: { plan: 'PRO', quantity: 5 } })
@@ -113,7 +113,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(after).toMatchObject({ quantity: 5, scheduledChange: null, pendingChange: null })
   })
 
-  test('are not told any more once their time is over', async () => {
+  test('are no longer shown after they have expired', async () => {
     const { ownerId } = await asking()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
     clock.advance(24 * 3_600_000)

@@ -92,7 +92,7 @@ test.each(fates)(
   },
 )
 
-test('an upgrade whose answer is lost was made all the same: the next sync drops the downgrade', async () => {
+test('after an upgrade whose answer is lost the next sync drops the downgrade', async () => {
   const { ownerId } = await leaving()
   first(SUBSCRIPTION, 'unanswered')
   const change = way.billing.changePlan(ownerId, { plan: 'ENTERPRISE', interval: 'year' })
@@ -119,7 +119,7 @@ test.each(['lost', 'refused'] as const)(
 )
 
 test.each(fates)(
-  'one member more while a downgrade waits, and the schedule is %s: the next sync brings the seats there',
+  'a seat is added while a downgrade waits, and the schedule is %s: the next sync adds the seat to the schedule',
   async (fate) => {
     const { ownerId, subscriptionId } = await leaving()
     first(SCHEDULE, fate)
@@ -144,7 +144,7 @@ test('a downgrade that is refused leaves no schedule behind', async () => {
 })
 
 test.each(['lost', 'unanswered'] as const)(
-  'a downgrade that is cut off between its two requests (%s) is finished by the repeated call',
+  'a downgrade that is interrupted between its two requests (%s) is finished by the repeated call',
   async (fate) => {
     const { ownerId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
@@ -156,7 +156,7 @@ test.each(['lost', 'unanswered'] as const)(
   },
 )
 
-test('a cancellation that is cut off before it is made leaves the downgrade', async () => {
+test('a cancellation that is interrupted before its first request keeps the downgrade', async () => {
   const { ownerId } = await leaving()
   first(SCHEDULE, 'lost')
   await expect(way.billing.cancelSubscription(ownerId)).rejects.toThrow()

@@ -112,7 +112,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     },
   )
 
-  test('a change that is scheduled is taken back: by resuming, by changing to what one has', async () => {
+  test('a scheduled change is undone by resuming, or by a change to the present plan', async () => {
     const { ownerId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
     const undo = [
@@ -127,7 +127,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'ENTERPRISE' })
   })
 
-  test('an upgrade is taken back at once, and the rest of it is credited', async () => {
+  test('an upgrade can be undone at once, and its unused time is credited', async () => {
     const { ownerId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
     clock.advance(DAY)
@@ -139,7 +139,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await h.billing.changePlan(ownerId, { ...back, quote })).toMatchObject({ plan: 'PRO' })
   })
 
-  test('an upgrade replaces a downgrade that was scheduled', async () => {
+  test('an upgrade replaces a scheduled downgrade', async () => {
     const { ownerId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'PRO', quantity: 3 })
     await h.billing.changePlan(ownerId, { plan: 'PRO', quantity: 1 })
@@ -147,7 +147,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(after).toMatchObject({ plan: 'ENTERPRISE', quantity: 3, scheduledChange: null })
   })
 
-  test('cancelling drops a change that was scheduled', async () => {
+  test('cancelling drops a scheduled change', async () => {
     const { ownerId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
     await h.billing.changePlan(ownerId, { plan: 'PRO' })
@@ -177,7 +177,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await charged(ownerId, 1)).toBe(0)
   })
 
-  test('a quote of long ago, and one for another price, charge nothing', async () => {
+  test('an old quote, and a quote for another price, charge nothing', async () => {
     const { ownerId } = await h.subscriber()
     const change: PlanChange = { plan: 'ENTERPRISE' }
     const quote = await h.billing.previewPlanChange(ownerId, change)
@@ -210,7 +210,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await charged(ownerId, 1)).toBe(0)
   })
 
-  test('a quote from before a renewal is expired, for what begins now and for what begins later', async () => {
+  test('a quote from before a renewal is expired, for changes that begin now or later', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'PRO', quantity: 2 })
     const { currentPeriodEnd } = await h.billing.getSubscription(ownerId)
@@ -234,7 +234,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     })
   })
 
-  test('a declined card leaves a downgrade that was scheduled', async () => {
+  test('a declined card keeps a scheduled downgrade', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })
     await h.billing.changePlan(ownerId, { plan: 'PRO' })
@@ -253,7 +253,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await h.billing.getSubscription(ownerId)).toEqual(before)
   })
 
-  test('what makes no sense is refused', async () => {
+  test('impossible changes are refused', async () => {
     const { ownerId } = await h.subscriber()
     const attempts: [PlanChange, string][] = [
       [{ plan: 'GOLD' }, 'plan_not_found'],

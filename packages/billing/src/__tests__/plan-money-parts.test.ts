@@ -30,7 +30,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   const refund = async (payment: string, amount?: number) =>
     (await h.stripe.refunds.create({ payment_intent: payment, ...(amount ? { amount } : {}) })).id
 
-  test('the second payment that is disputed takes further credits, and each that is won gives its own back', async () => {
+  test('a second disputed payment takes further credits, and each won dispute returns its own', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const first = await h.payInvoices(owner.ownerId, 1000, invoice)
@@ -47,7 +47,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     expect(await told(owner.ownerId)).toBe(200)
   })
 
-  test('a dispute that is lost keeps its share while the other is won', async () => {
+  test('a lost dispute keeps its share while the other is won', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const payments = [
@@ -78,7 +78,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     expect(await told(owner.ownerId)).toBe(134)
   })
 
-  test('credits that are spent become debt, of each payment its share', async () => {
+  test('spent credits become debt, with each payment’s share', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const first = await h.payInvoices(owner.ownerId, 1500, invoice)
@@ -93,7 +93,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     expect(await told(owner.ownerId)).toBe(-50)
   })
 
-  test('what was paid out of band stays, and a dispute of the rest takes the share of the rest', async () => {
+  test('credits of an amount paid out of band stay, and a dispute of the rest takes the rest’s share', async () => {
     const owner = await h.subscribed()
     const invoice = await h.unpaid(owner)
     const card = await h.payInvoices(owner.ownerId, 1000, invoice)
@@ -167,7 +167,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     return invoices
   }
 
-  test('a payment of two invoices takes of each the share of its part', async () => {
+  test('refunding a payment of two invoices takes each invoice’s share', async () => {
     const owner = await h.subscribed()
     const invoices = await twoUnpaid(owner)
     const before = await told(owner.ownerId)
@@ -221,7 +221,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     expect(await told(ownerId)).toBe(200)
   })
 
-  test('a payment of one month and a part of the next waits for the rest, and each brings its share', async () => {
+  test('a payment of one month and a part of the next waits for the rest, and each payment brings its share', async () => {
     const ownerId = await h.owner()
     const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'PLAIN' })
     await h.pay(checkoutId)
@@ -240,7 +240,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
     ])
   })
 
-  test('resolveSubscriptions gives back the part that paid the subscription it cancels, and once', async () => {
+  test('resolveSubscriptions refunds the part that paid the cancelled subscription, once', async () => {
     const owner = await h.subscribed()
     const first = await h.stripe.subscriptions.retrieve(owner.subscriptionId)
     const [price] = (await h.stripe.prices.list({ lookup_keys: ['plain_monthly'] })).data
@@ -271,7 +271,7 @@ describe.each(API_VERSIONS)('promise 3: at Stripe %s', (apiVersion) => {
   })
 })
 
-test('whatever is told of several payments, the share of the money that is away is taken, and never more', () => {
+test('whatever events of several payments arrive, credits are taken for the share of the lost money, and never more', () => {
   const word = fc.constantFrom('none', 'needs_response', 'won', 'lost')
   const part = fc.record({ refunded: fc.double({ min: 0, max: 1, noNaN: true }), word })
   fc.assert(

@@ -70,7 +70,7 @@ describe('at Stripe', () => {
     await h.billing.syncCustomer(ownerId)
   }
 
-  test('promise 3: a refund takes them, once however often and by how many it is told', async () => {
+  test('promise 3: a refund takes the plan’s credits once, however many events report it', async () => {
     const { ownerId, paymentId } = await subscribed('NONE')
     await refund(paymentId)
     await Promise.all(Array.from({ length: 10 }, () => h.billing.syncCustomer(ownerId)))
@@ -84,7 +84,7 @@ describe('at Stripe', () => {
     })
   })
 
-  test('what is spent already becomes debt', async () => {
+  test('spent credits become debt', async () => {
     const { ownerId, paymentId } = await subscribed('NONE')
     await h.billing.deductCredits(ownerId, 70, '')
     await refund(paymentId)
@@ -92,7 +92,7 @@ describe('at Stripe', () => {
     expect(await has(ownerId)).toEqual({ balance: 0, debt: 70 })
   })
 
-  test('a part takes its share, rounded down over all refunds together', async () => {
+  test('a partial refund takes its share, rounded down over all refunds together', async () => {
     const { ownerId, paymentId } = await subscribed('NONE')
     const balances: number[] = []
     for (const amount of [1000, 1000, 1000]) {
@@ -103,7 +103,7 @@ describe('at Stripe', () => {
     expect(balances).toEqual([67, 34, 0])
   })
 
-  test('a dispute takes the rest, and gives it back when it is won', async () => {
+  test('a dispute takes the remaining credits, and returns them when it is won', async () => {
     const { ownerId, paymentId } = await subscribed('NONE')
     await refund(paymentId, 1500)
     const { id } = h.sandbox.stripe.dispute(paymentId)
@@ -115,7 +115,7 @@ describe('at Stripe', () => {
     expect(await has(ownerId)).toEqual({ balance: 50, debt: 0 })
   })
 
-  test('one that is lost keeps them', async () => {
+  test('a lost dispute keeps the credits', async () => {
     const { ownerId, paymentId } = await subscribed('NONE')
     const { id } = h.sandbox.stripe.dispute(paymentId)
     await h.deliverAll()
@@ -124,7 +124,7 @@ describe('at Stripe', () => {
     expect(await has(ownerId)).toEqual({ balance: 0, debt: 0 })
   })
 
-  test('the refund of a month takes that month’s and no other’s', async () => {
+  test('the refund of a month takes that month’s credits and no others', async () => {
     const owner = await subscribed('ALL')
     await nextMonth(owner)
     await refund(await h.newestPayment(owner.ownerId))
@@ -135,7 +135,7 @@ describe('at Stripe', () => {
     expect(await has(owner.ownerId)).toEqual({ balance: 0, debt: 0 })
   })
 
-  test('what has lapsed is gone and is not taken again', async () => {
+  test('lapsed credits are not taken again', async () => {
     const owner = await subscribed('NONE')
     await h.billing.deductCredits(owner.ownerId, 60, '')
     await nextMonth(owner)
@@ -146,7 +146,7 @@ describe('at Stripe', () => {
     expect(await has(owner.ownerId)).toEqual({ balance: 40, debt: 0 })
   })
 
-  test('what was rolled over is taken', async () => {
+  test('credits that were rolled over are taken', async () => {
     const owner = await subscribed('SOME')
     await nextMonth(owner)
     expect(await has(owner.ownerId)).toEqual({ balance: 130, debt: 0 })
@@ -155,7 +155,7 @@ describe('at Stripe', () => {
     expect(await has(owner.ownerId)).toEqual({ balance: 100, debt: 0 })
   })
 
-  test('of a year the months that were granted, and each further one as it comes', async () => {
+  test('the refund of a year takes the granted months, and each further month when it is granted', async () => {
     const { ownerId, paymentId } = await subscribed('ALL', 'year')
     const start = clock.now()
     await refund(paymentId, 15_000)
@@ -170,7 +170,7 @@ describe('at Stripe', () => {
     expect(await has(ownerId)).toEqual({ balance: 0, debt: 0 })
   })
 
-  test('refundOrder of a plan that was ordered takes them', async () => {
+  test('refundOrder for an ordered plan takes the plan’s credits', async () => {
     const ownerId = await h.owner()
     const { orderId, checkoutId } = await h.billing.createOrder({ ownerId, productId: 'NONE' })
     await h.pay(checkoutId)
@@ -183,7 +183,7 @@ describe('at Stripe', () => {
     expect((await h.billing.showOrder(orderId)).transactions).toHaveLength(3)
   })
 
-  test('a month that was paid while flagged gives its credits when the flag goes', async () => {
+  test('a month that was paid while the plan was flagged brings its credits when the flag is removed', async () => {
     const { ownerId, subscriptionId } = await subscribed('ALL')
     const first = await h.stripe.subscriptions.retrieve(subscriptionId)
     const [more] = (await h.stripe.prices.list({ lookup_keys: ['more_monthly'] })).data
@@ -199,7 +199,7 @@ describe('at Stripe', () => {
     expect(await has(ownerId)).toEqual({ balance: 500, debt: 0 })
   })
 
-  test('a renewal gives the credits of what it was paid for, although the plan changed since', async () => {
+  test('a renewal brings the credits of the plan that was paid, although the plan has changed since', async () => {
     const owner = await subscribed('ALL')
     const { currentPeriodEnd } = await h.billing.getSubscription(owner.ownerId)
     clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
@@ -229,7 +229,7 @@ describe('at another provider', () => {
   })
   const balance = async (ownerId: string) => (await shop.billing.getBalance(ownerId)).balance
 
-  test('a refund takes its share, told twice', async () => {
+  test('a refund that is reported twice takes its share once', async () => {
     const { ownerId, orderId } = await shop.paid('NONE')
     await shop.billing.refundOrder(orderId, { amount: 1000 })
     await Promise.all(Array.from({ length: 5 }, () => shop.billing.settleOrder(orderId)))
@@ -238,7 +238,7 @@ describe('at another provider', () => {
     expect(await balance(ownerId)).toBe(0)
   })
 
-  test('a dispute takes them and gives them back when it is won', async () => {
+  test('a dispute takes the plan’s credits and returns them when it is won', async () => {
     const { ownerId, orderId, paymentId } = await shop.paid('NONE')
     await shop.controls.dispute(paymentId, 'needs_response')
     await shop.billing.settleOrder(orderId)
@@ -248,7 +248,7 @@ describe('at another provider', () => {
     expect(await balance(ownerId)).toBe(100)
   })
 
-  test('the refund of a renewal takes that month’s', async () => {
+  test('the refund of a renewal takes that month’s credits', async () => {
     const { ownerId, orderId, subscriptionId } = await shop.paid('NONE')
     const { currentPeriodEnd } = await shop.billing.getSubscription(ownerId)
     clock.set(new Date((currentPeriodEnd as Date).getTime() + HOUR))
@@ -261,7 +261,7 @@ describe('at another provider', () => {
     expect(await balance(ownerId)).toBe(0)
   })
 
-  test('of a year each month as it comes', async () => {
+  test('the refund of a year takes each month’s credits when they are granted', async () => {
     const { ownerId, orderId } = await shop.paid('YEAR')
     await shop.billing.refundOrder(orderId, { amount: 15_000 })
     expect(await balance(ownerId)).toBe(50)

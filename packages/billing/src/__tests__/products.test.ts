@@ -67,7 +67,7 @@ describe('credits of a product beside those of its plan', () => {
     )
   })
 
-  test('are taken where one of the two gives them', () => {
+  test('are accepted if only one of the two has them', () => {
     const products = defineProducts({
       PACK: { ...priced, credits: 10 },
       GIVING_MONTHLY: { ...monthly, amount: 900, plan: 'GIVING' },
@@ -96,7 +96,7 @@ describe('the price of a product that sells a plan', () => {
   test.each<[string, Product]>([
     ['another amount', { ...monthly, amount: 800, currency: 'usd' }],
     ['another currency', { ...monthly, amount: 900, currency: 'eur' }],
-  ])('is that of the plan: %s is refused, and the SKU is named', (_, product) => {
+  ])('is the plan’s price: %s is refused, and the error names the SKU', (_, product) => {
     const products = defineProducts({ SEAT: product, PACK: priced })
     expect(() => createBilling({ plans, products })).toThrow(
       expect.objectContaining({
@@ -106,7 +106,7 @@ describe('the price of a product that sells a plan', () => {
     )
   })
 
-  test('is its own where the plan has none for the interval, and for plans of other providers', () => {
+  test('is the product’s own if the plan has no price for the interval, or is not in `plans`', () => {
     const products = defineProducts({
       TEAM_YEARLY: { ...monthly, interval: 'year', amount: 8000, currency: 'usd' },
       OTHER: { ...monthly, plan: 'constructor', amount: 8000, currency: 'usd' },
@@ -114,7 +114,7 @@ describe('the price of a product that sells a plan', () => {
     expect(createBilling({ plans, products }).products).toBe(products)
   })
 
-  test('comes with planProducts, which a host has by default', () => {
+  test('comes from planProducts, which is the default', () => {
     const made = planProducts(plans)
     expectTypeOf<keyof typeof made>().toEqualTypeOf<
       'TEAM_MONTHLY' | 'BIG_TEAM_MONTHLY' | 'BIG_TEAM_YEARLY'
@@ -140,7 +140,7 @@ describe('the price of a product that sells a plan', () => {
     ['big-team', 'BIG_TEAM'],
     ['ÜBER', 'ÖBER'],
     [`${'LONG'.repeat(20)}_1`, `${'LONG'.repeat(20)}_2`],
-  ])('is refused where the plans %s and %s would be sold as one product', (one, other) => {
+  ])('is refused if the plans %s and %s would have the same SKU', (one, other) => {
     const sold = (lookupKey: string) => ({
       name: 'Plan',
       prices: { month: { lookupKey, amount: 900, currency: 'usd' } },
@@ -153,7 +153,7 @@ describe('the price of a product that sells a plan', () => {
   })
 })
 
-test('a product is found by its SKU, and nothing by what every object has', () => {
+test('a product is found by its SKU, and nothing is found by a name that every object has', () => {
   expect(productOf(products, 'CREDITS_SMALL')).toMatchObject({ sku: 'CREDITS_SMALL', credits: 100 })
   for (const sku of ['constructor', '__proto__', 'NONE', '']) {
     expect(() => productOf(products, sku)).toThrow(
@@ -164,7 +164,7 @@ test('a product is found by its SKU, and nothing by what every object has', () =
   expect(skuOfPlan(products, 'PRO', 'week')).toBeNull()
 })
 
-test('SKUs are known to the compiler', () => {
+test('the compiler knows the SKUs', () => {
   const own = defineProducts({ PACK: priced })
   expectTypeOf<Sku<typeof own>>().toEqualTypeOf<'PACK'>()
   // @ts-expect-error There is no such SKU.

@@ -25,7 +25,7 @@ const input = (sku: string) => ({
   idempotencyKey: 'key',
 })
 
-test('without any key a test sells within the process', async () => {
+test('without any key tests use the local provider', async () => {
   environment({ PAYMENT_ENV: 'test', APP_URL: 'http://localhost:3000' })
   const { provider } = createBilling()
   const { id, url } = await provider.createCheckout(input('CREDITS_SMALL'))
@@ -67,7 +67,7 @@ test('Creem is asked with the key and the product ids of the environment', async
   })
 })
 
-test('a price below what Creem takes is refused here', async () => {
+test('a price below Creem’s minimum is refused here', async () => {
   environment({
     PAYMENT_PROVIDER: 'creem',
     CREEM_TEST_API_KEY: 'creem_test_choice',
@@ -96,7 +96,7 @@ test("Stripe sells under a product's own id where it is named", async () => {
   expect(data[0]?.price?.product).toBe(made.id)
 })
 
-test('nothing is read before the provider is asked, and then one error says what is wrong', () => {
+test('no variable is read before the first request, and then one error lists what is wrong', () => {
   environment({ PAYMENT_PROVIDER: 'local', PAYMENT_ENV: 'production' })
   const { provider } = createBilling()
   expect(() => provider.retrieveCheckout('chk_1')).toThrow(/PAYMENT_PROVIDER: local takes no money/)

@@ -42,14 +42,14 @@ describe.each([
   ['an order and a checkout', order, checkout],
   ['a checkout and an order', checkout, order],
 ])('promise 2: %s of two plans', (_, one, other) => {
-  test('one after the other: the later page can be paid', async () => {
+  test('one after the other: only the later page can be paid', async () => {
     const ownerId = await h.owner()
     const pages = [await one(ownerId, 'PRO'), await other(ownerId, 'ENTERPRISE')]
     expect(await payAll(ownerId, pages)).toBe(1)
     expect((await h.billing.getSubscription(ownerId)).plan).toBe('ENTERPRISE')
   })
 
-  test('at once: one page can be paid', async () => {
+  test('at once: only one page can be paid', async () => {
     const ownerId = await h.owner()
     await h.billing.ensureCustomer(ownerId)
     const begin = [one(ownerId, 'PRO'), other(ownerId, 'ENTERPRISE')]
@@ -59,7 +59,7 @@ describe.each([
     expect(await payAll(ownerId, pages)).toBe(1)
   })
 
-  test('the first was paid and we have not heard: no second page is opened', async () => {
+  test('after a payment that we have not heard of: no second page is opened', async () => {
     const ownerId = await h.owner()
     await h.pay(await one(ownerId, 'PRO'))
     await expect(other(ownerId, 'ENTERPRISE')).rejects.toMatchObject({ code: 'already_subscribed' })
@@ -67,7 +67,7 @@ describe.each([
   })
 })
 
-test('the page that is open is handed out again, and back and forth no second stays open', async () => {
+test('the open page is returned again, and switching back and forth leaves no second page open', async () => {
   const ownerId = await h.owner()
   const pages: string[] = []
   for (const plan of ['PRO', 'PRO', 'ENTERPRISE', 'ENTERPRISE', 'PRO']) {
@@ -79,7 +79,7 @@ test('the page that is open is handed out again, and back and forth no second st
   expect(await payAll(ownerId, [...new Set([...pages, again])])).toBe(1)
 })
 
-test('a purchase that was cut off before its page was made does not block another', async () => {
+test('a purchase that was interrupted before its page was made does not block another', async () => {
   const ownerId = await h.owner()
   const { id: customerId } = await h.billing.ensureCustomer(ownerId)
   await h.db.checkoutSession.create({ data: { customerId, terms: 'cut off' } })
@@ -87,7 +87,7 @@ test('a purchase that was cut off before its page was made does not block anothe
   expect(await payAll(ownerId, [page])).toBe(1)
 })
 
-test('the database has one place for each customer', async () => {
+test('the database allows one open purchase for each customer', async () => {
   const ownerId = await h.owner()
   const { id: customerId } = await h.billing.ensureCustomer(ownerId)
   const place = (terms: string) => h.db.checkoutSession.create({ data: { customerId, terms } })
@@ -110,7 +110,7 @@ test('a page at Stripe is closed when the plan is ordered at another provider', 
   expect(await elsewhere.settleOrder(orderId)).toMatchObject({ status: 'cancelled' })
 })
 
-test('orders of two plans at a local provider: the later page can be paid', async () => {
+test('orders of two plans at a local provider: only the later page can be paid', async () => {
   const shop = await createShop(inject('postgres'))
   const ownerId = await shop.owner()
   const { checkoutId } = await shop.billing.createOrder({ ownerId, productId: 'PRO_MONTHLY' })

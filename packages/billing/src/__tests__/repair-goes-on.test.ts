@@ -22,7 +22,7 @@ const syncedAt = async () => {
 }
 
 describe('the comparison', () => {
-  test('that is stopped goes on with the next customer, until all have been compared', async () => {
+  test('that is stopped continues with the next customer, until all have been compared', async () => {
     const before = await syncedAt()
     const outcomes: string[] = []
     for (let run = 0; run < 9 && outcomes.at(-1) !== 'done'; run += 1) {
@@ -39,7 +39,7 @@ describe('the comparison', () => {
     expect(after.filter((at, index) => at === before[index])).toEqual([])
   })
 
-  test('of which a part is left goes on as a job, after one that was killed', async () => {
+  test('that is not finished continues as a job, also after a worker was killed', async () => {
     // A run that was killed holds its place until its lease ends.
     await h.db.repairRun.update({
       where: { name: 'reconcile' },
@@ -75,7 +75,7 @@ describe('the comparison', () => {
     await runPending({ databaseUrl: h.databaseUrl, jobs: [others], logger: h.logger })
   })
 
-  test('asks nothing about somebody who has only signed up, unless all are to be compared', async () => {
+  test('sends no request for an owner who has only signed up, unless all are compared', async () => {
     const fresh = await h.owner()
     await h.billing.ensureCustomer(fresh)
     const through = await between(h.url, () => undefined)
@@ -87,7 +87,7 @@ describe('the comparison', () => {
     await through.close()
   })
 
-  test('finds in its one request what differs, and then all of it', async () => {
+  test('finds a difference in its one request, and then syncs the customer', async () => {
     const [row] = await h.db.subscription.findMany({ take: 1 })
     const { id, stripeSubscriptionId, customerId } = row as NonNullable<typeof row>
     await h.db.subscription.update({ where: { id }, data: { status: 'past_due', quantity: 7 } })
@@ -106,7 +106,7 @@ describe('the comparison', () => {
 })
 
 describe('the pull', () => {
-  test('that is stopped forgets nothing that is older than where it stopped', async () => {
+  test('that is stopped does not skip older events', async () => {
     clock.set(new Date())
     for (let n = 0; n < 3; n += 1) await h.subscriber()
     const all = h.sandbox.stripe.events.length
@@ -125,7 +125,7 @@ describe('the pull', () => {
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
   })
 
-  test('whose place Stripe has forgotten begins anew', async () => {
+  test('whose position Stripe no longer knows starts again', async () => {
     const where = { name: 'pullEvents' }
     const { position } = await h.db.repairRun.findUniqueOrThrow({ where })
     const stale = { ...(position as object), walk: 'new', from: 1, after: 'evt_forgotten' }

@@ -30,7 +30,7 @@ async function paidElsewhere() {
   return { ownerId, event: event as { id: string } }
 }
 
-describe('promise 1: what was never delivered', () => {
+describe('promise 1: an undelivered event', () => {
   test('is pulled from the provider, stored and processed, once', async () => {
     const { ownerId, event } = await paidElsewhere()
     const first = await h.billing.pullEvents()
@@ -63,7 +63,7 @@ describe('promise 1: what was never delivered', () => {
     expect((await h.billing.reconcile()).differences).toEqual([])
   })
 
-  test('one customer that cannot be compared does not hold up the rest', async () => {
+  test('a customer that cannot be compared does not hold up the rest', async () => {
     const { ownerId } = await paidElsewhere()
     await h.billing.ensureCustomer(await h.owner())
     h.sandbox.stripe.failNext({ status: 500, times: 1 })
@@ -76,7 +76,7 @@ describe('promise 1: what was never delivered', () => {
 })
 
 describe('promise 1: an event that keeps failing', () => {
-  test('is dead after its tries, told of, listed, and done when it is tried again', async () => {
+  test('is dead after its tries, raises an alert, is listed, and succeeds when it is retried', async () => {
     const { ownerId, event } = await paidElsewhere()
     await h.deliver(event)
     for (const status of ['pending', 'pending', 'dead']) {
@@ -104,7 +104,7 @@ describe('promise 1: an event that keeps failing', () => {
     expect(await h.billing.listEvents()).toEqual([])
   })
 
-  test('one whose process ended each time is dead, too, and does not run for ever', async () => {
+  test('is dead, too, if its process ended each time', async () => {
     const { event } = await paidElsewhere()
     await h.deliver(event)
     await h.db.$executeRaw`
@@ -129,7 +129,7 @@ describe('promise 1: leases', () => {
     expect((await h.billing.getSubscription(ownerId)).plan).toBe('PRO')
   })
 
-  test('who was too slow finishes nothing', async () => {
+  test('a pass that was too slow finishes nothing', async () => {
     const { event } = await paidElsewhere()
     await h.deliver(event)
     // The provider answers slowly, and meanwhile another worker takes the event over.
@@ -162,7 +162,7 @@ describe('promise 1: leases', () => {
   })
 })
 
-describe('the archive', () => {
+describe('stored events', () => {
   test('replaying an event processes it again and sets nothing off twice', async () => {
     const { ownerId, event } = await paidElsewhere()
     await h.deliver(event)
@@ -222,8 +222,8 @@ describe('the archive', () => {
   })
 })
 
-describe('what somebody should know', () => {
-  test('a backlog that grows old, and a share that fails', async () => {
+describe('an alert', () => {
+  test('is raised for an old backlog, and for a share of failures', async () => {
     await h.db.webhookEvent.deleteMany()
     expect(await h.billing.watchEvents()).toEqual({ size: 0, ageSeconds: 0, successRate: null })
     const { event } = await paidElsewhere()
@@ -255,7 +255,7 @@ describe('what somebody should know', () => {
     await h.db.webhookEvent.deleteMany()
   })
 
-  test('processing that takes long', async () => {
+  test('is raised for slow processing', async () => {
     const { event } = await paidElsewhere()
     await h.deliver(event)
     const told: Alert[] = []
@@ -268,7 +268,7 @@ describe('what somebody should know', () => {
     expect(told).toMatchObject([{ code: 'processing_slow' }])
   })
 
-  test('a hook that throws harms nothing', async () => {
+  test('whose hook throws does no harm', async () => {
     const { event } = await paidElsewhere()
     await h.deliver(event)
     const logger = createTestLogger()

@@ -74,7 +74,7 @@ describe('after one 500, which the provider keeps for a day, the next try works'
   test.each([
     ['500', 'nothing was done'],
     ['broken', 'it was done all the same'],
-  ] as const)('of a refund of a part (%s: %s), which is made once', async (kind, _) => {
+  ] as const)('of a partial refund (%s: %s), which is made once', async (kind, _) => {
     const { ownerId } = await h.subscriber()
     const [order] = await h.orders(ownerId)
     failOnce(h.stripe.refunds, 'create', kind)
@@ -88,7 +88,7 @@ describe('after one 500, which the provider keeps for a day, the next try works'
 
 describe('a payment intent’s key', () => {
   const ages = [0, 25 / 24, 365]
-  test.each(ages)('names the same intent after %d days, also when it is paid', async (days) => {
+  test.each(ages)('returns the same intent after %d days, also when it is paid', async (days) => {
     const ownerId = await h.owner()
     const buy = () =>
       h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'course' })
@@ -102,7 +102,7 @@ describe('a payment intent’s key', () => {
     expect(await h.orders(ownerId)).toMatchObject([{ status: 'completed', paymentId: id }])
   })
 
-  test('finds the intent of a call that was cut off before it wrote it down', async () => {
+  test('finds the intent of a call that was interrupted before it stored the intent', async () => {
     const ownerId = await h.owner()
     const buy = () =>
       h.billing.createPaymentIntent(4900, 'usd', { ownerId }, { idempotencyKey: 'cut' })
@@ -137,7 +137,7 @@ test('a payment whose card was declined is confirmed with another card', async (
   expect(await h.billing.confirmPayment(id)).toMatchObject({ paid: true })
 })
 
-test('an answer that was kept from a call which ended at once is passed over', async () => {
+test('a kept answer of an interrupted call is skipped', async () => {
   const ownerId = await h.owner()
   await h.billing.ensureCustomer(ownerId)
   failOnce(h.stripe.checkout.sessions, 'create', '500')
@@ -147,7 +147,7 @@ test('an answer that was kept from a call which ended at once is passed over', a
   await expect(buy()).resolves.toMatchObject({ url: expect.any(String) })
 })
 
-test('a full refund that is asked for again changes nothing', async () => {
+test('repeating a full refund changes nothing', async () => {
   const { ownerId } = await h.subscriber()
   const [order] = await h.orders(ownerId)
   const refund = () => h.billing.refundOrder(order?.id as string)
@@ -159,7 +159,7 @@ test('a full refund that is asked for again changes nothing', async () => {
 })
 
 test.each(['500', 'broken', 'applied', '503'] as const)(
-  'a customer whose making was answered by a failure (%s) is one customer',
+  'a customer whose creation was answered with an error (%s) is created once',
   async (kind) => {
     const ownerId = await h.owner()
     failOnce(h.stripe.customers, 'create', kind)

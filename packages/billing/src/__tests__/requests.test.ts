@@ -20,7 +20,7 @@ const tooMany = (headers: Record<string, string> = {}) => ({
   headers,
 })
 
-describe('requests that are refused for their rate', () => {
+describe('requests that are refused with 429', () => {
   test('are sent again after the time that Stripe asks for, with the same key', async () => {
     let refused = 0
     const through = await between(h.url, ({ path }) =>
@@ -32,7 +32,7 @@ describe('requests that are refused for their rate', () => {
     await through.close()
   })
 
-  test('are not sent again where Stripe says that it is of no use, nor for ever', async () => {
+  test('are not repeated if Stripe says not to, and not without end', async () => {
     const through = await between(h.url, ({ path }) =>
       tooMany(
         path === '/v1/customers' ? { 'stripe-should-retry': 'false' } : { 'retry-after': '0.01' },
@@ -46,7 +46,7 @@ describe('requests that are refused for their rate', () => {
   })
 })
 
-test('a process keeps below the limits of an endpoint and of all together', async () => {
+test('a process stays below the limits for one endpoint and for all', async () => {
   const through = await between(h.url, () => undefined)
   const stripe = createStripe(SECRET_KEY, { apiBase: h.url, maxNetworkRetries: 0 })
   const billing = createBilling({ ...h.settings, stripe, requests: { perEndpoint: 20 } })
@@ -66,7 +66,7 @@ test('a process keeps below the limits of an endpoint and of all together', asyn
   await through.close()
 })
 
-describe('how often Stripe is asked', () => {
+describe('the number of requests to Stripe', () => {
   /** Lanes that begin at the same moment may share the events of a customer out among them. */
   const ONE_LANE = { events: { lanes: 1 } }
 
@@ -85,7 +85,7 @@ describe('how often Stripe is asked', () => {
     }
   }
 
-  test('a renewal in three bursts of events asks three times', async () => {
+  test('a renewal in three bursts of events sends three requests', async () => {
     const through = await between(h.url, () => undefined)
     const billing = createBilling({ ...h.settings, ...ONE_LANE, stripe: through.stripe })
     const { ownerId, subscriptionId } = await h.subscriber()
@@ -103,7 +103,7 @@ describe('how often Stripe is asked', () => {
     await through.close()
   })
 
-  test('a renewal of a plan that was ordered asks three times too', async () => {
+  test('a renewal of an ordered plan sends three requests, too', async () => {
     const through = await between(h.url, () => undefined)
     const billing = createBilling({ ...h.settings, ...ONE_LANE, stripe: through.stripe })
     const ownerId = await h.owner()
@@ -124,7 +124,7 @@ describe('how often Stripe is asked', () => {
     await through.close()
   })
 
-  test('a part is not enough where another subscription waits for a decision', async () => {
+  test('a part is not enough if another subscription is flagged', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const second = await h.secondSubscription(subscriptionId)
     await h.billing.syncCustomer(ownerId)
@@ -135,7 +135,7 @@ describe('how often Stripe is asked', () => {
     expect(current).toMatchObject({ plan: 'ENTERPRISE', stripeSubscriptionId: second.id })
   })
 
-  test('payments of two days are compared in one request a hundred', async () => {
+  test('payments of two days are compared with one request for a hundred', async () => {
     const through = await between(h.url, () => undefined)
     const billing = createBilling({ ...h.settings, stripe: through.stripe })
     for (let n = 0; n < 3; n += 1) await h.subscriber()

@@ -38,7 +38,7 @@ const requests = [
 const fates = ['refused', 'lost', 'unanswered'] as const
 
 test.each(requests.flatMap(([name, is]) => fates.map((fate) => [name, fate, is] as const)))(
-  'promise 2: the %s is %s: the repeated command ends it, and the money is back once',
+  'promise 2: the %s is %s: the repeated command ends the subscription and refunds once',
   async (_, fate, is) => {
     const { ownerId, second, refunds } = await twice()
     way.decide = (method, path) => {
@@ -58,7 +58,7 @@ test.each(requests.flatMap(([name, is]) => fates.map((fate) => [name, fate, is] 
   },
 )
 
-test('two commands at once give the money back once', async () => {
+test('two commands at once refund once', async () => {
   const { ownerId, second, refunds } = await twice()
   const resolve = () => h.billing.resolveSubscriptions(ownerId, { confirmed: true })
   await Promise.allSettled([resolve(), resolve()])
@@ -68,7 +68,7 @@ test('two commands at once give the money back once', async () => {
 })
 
 test.each(requests.flatMap(([name, is]) => fates.map((fate) => [name, fate, is] as const)))(
-  'promise 2: of a payment that paid both subscriptions only the part goes back, once, where the %s is %s',
+  'promise 2: only its part of a payment for both subscriptions is refunded, once, if the %s is %s',
   async (_, fate, is) => {
     const { ownerId, second, refunds } = await twice()
     const { stripeSubscriptionId } = await h.billing.getSubscription(ownerId)

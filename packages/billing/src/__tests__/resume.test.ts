@@ -33,7 +33,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     })
   }
 
-  test('without a card it says that one is needed; with one it runs and is charged once', async () => {
+  test('without a card the error asks for one; with a card the plan runs and is charged once', async () => {
     const { ownerId, customer } = await paused()
     const without = h.billing.resumeSubscription(ownerId)
     await expect(without).rejects.toMatchObject({ code: 'payment_method_required', status: 402 })
@@ -45,7 +45,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(paid).toHaveLength(1)
   })
 
-  test('a declined card leaves it paused; another one pays the invoice that is open', async () => {
+  test('a declined card leaves the plan paused; another card pays the open invoice', async () => {
     const { ownerId, customer, id } = await paused()
     await cardFor(customer, 'pm_card_chargeCustomerFail')
     const declined = h.billing.resumeSubscription(ownerId)
@@ -59,7 +59,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect((await h.stripe.invoices.list({ subscription: id, status: 'open' })).data).toEqual([])
   })
 
-  test('a card whose bank asks its holder leaves it paused until that is answered', async () => {
+  test('a card whose bank asks its holder leaves the plan paused until the holder confirms', async () => {
     const { ownerId, customer } = await paused()
     await cardFor(customer, 'pm_card_authenticationRequired')
     const asked = h.billing.resumeSubscription(ownerId)
@@ -74,7 +74,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     })
   })
 
-  test('a pause of collection is told, stays while a cancellation is taken back, and is ended', async () => {
+  test('a pause of collection is shown, survives undoing a cancellation, and can be ended', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const resumes_at = Math.floor(Date.now() / 1000) + 86_400
     await h.stripe.subscriptions.update(subscriptionId, {

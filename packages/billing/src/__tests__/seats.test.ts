@@ -34,7 +34,7 @@ test.each([
   ['more', 5, { quantity: 5, scheduledChange: { plan: 'PRO', quantity: 5 } }],
   ['as many', 3, { quantity: 3, scheduledChange: { plan: 'PRO', quantity: 3 } }],
   ['fewer', 1, { quantity: 3, scheduledChange: { plan: 'PRO', quantity: 1 } }],
-] as const)('%s seats keep the downgrade that was asked for', async (_, quantity, then) => {
+] as const)('%s seats keep the scheduled downgrade', async (_, quantity, then) => {
   const { ownerId, subscriptionId } = await leaving()
   const quote = await h.billing.previewPlanChange(ownerId, { quantity })
   expect(quote.nextInvoice.amount).toBe(2900 * quantity)
@@ -47,7 +47,7 @@ test.each([
   expect((await h.billing.listInvoices(ownerId))[0]?.amountPaid).toBe(2900 * quantity)
 })
 
-test('fewer seats that were scheduled fall away once there are as many again, or more', async () => {
+test('a scheduled reduction of seats is dropped by a change to as many or more seats', async () => {
   const { ownerId } = await h.subscriber()
   await seats(ownerId, 5)
   expect((await seats(ownerId, 2)).scheduledChange).toMatchObject({ plan: 'PRO', quantity: 2 })
@@ -57,7 +57,7 @@ test('fewer seats that were scheduled fall away once there are as many again, or
   expect(await seats(ownerId, 6)).toMatchObject({ quantity: 6, scheduledChange: null })
 })
 
-test('the plan that one has, without seats, takes a scheduled downgrade back', async () => {
+test('a change to the present plan, without seats, undoes a scheduled downgrade', async () => {
   const { ownerId } = await leaving()
   expect(await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE' })).toMatchObject({
     quantity: 3,
@@ -65,7 +65,7 @@ test('the plan that one has, without seats, takes a scheduled downgrade back', a
   })
 })
 
-test('while an end is scheduled more seats are charged, fewer change nothing, and the end stays', async () => {
+test('with a scheduled end more seats are charged, fewer seats change nothing, and the end stays', async () => {
   const { ownerId } = await h.subscriber()
   await seats(ownerId, 3)
   const { endsAt } = await h.billing.cancelSubscription(ownerId)
@@ -76,7 +76,7 @@ test('while an end is scheduled more seats are charged, fewer change nothing, an
   expect(await invoicesOf(ownerId)).toBe(invoices + 1)
 })
 
-test('an end that was scheduled after a downgrade was stays, too', async () => {
+test('an end that was scheduled after a downgrade stays, too', async () => {
   const { ownerId } = await leaving()
   const { endsAt } = await h.billing.cancelSubscription(ownerId)
   expect(endsAt).toBeInstanceOf(Date)
@@ -84,7 +84,7 @@ test('an end that was scheduled after a downgrade was stays, too', async () => {
   expect((await h.billing.resumeSubscription(ownerId)).endsAt).toBeNull()
 })
 
-test('while a payment is open more seats wait for the next invoice', async () => {
+test('with an open payment more seats wait for the next invoice', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   h.sandbox.stripe.failPayment(subscriptionId)
   await h.billing.syncCustomer(ownerId)
@@ -95,7 +95,7 @@ test('while a payment is open more seats wait for the next invoice', async () =>
   await expect(plan).rejects.toMatchObject({ code: 'subscription_not_active' })
 })
 
-test('of a paused plan, which grants nothing, the seats follow', async () => {
+test('the seats of a paused plan change, although it grants nothing', async () => {
   const ownerId = await h.owner()
   const { stripeCustomerId: customer } = await h.billing.ensureCustomer(ownerId)
   const [price] = (await h.stripe.prices.list({ lookup_keys: ['pro_monthly'] })).data
@@ -129,7 +129,7 @@ const dearer = () =>
     }),
   })
 
-test('who pays an old price keeps it: with more seats, with fewer, as it is, and as scheduled', async () => {
+test('an old price is kept with more seats, with fewer, unchanged, and in a schedule', async () => {
   await h.billing.pushPlans()
   const { ownerId, subscriptionId } = await h.subscriber()
   const leaver = await leaving()
@@ -166,13 +166,13 @@ test.each([
   ['ten seats of PRO to ten of ENTERPRISE', 10, { plan: 'ENTERPRISE' }, 'now'],
   ['months to a year of the same plan', 2, { interval: 'year' }, 'now'],
   ['months to a year of fewer seats', 3, { interval: 'year', quantity: 1 }, 'period_end'],
-] as const)('cost decides what begins now: %s', async (_, quantity, change, at) => {
+] as const)('cost decides whether a change begins now: %s', async (_, quantity, change, at) => {
   const { ownerId } = await h.subscriber()
   if (quantity > 1) await seats(ownerId, quantity)
   expect((await h.billing.previewPlanChange(ownerId, change)).at).toBe(at)
 })
 
-test('numbers, intervals and times that are none are refused, and change nothing', async () => {
+test('invalid numbers, intervals and times are refused, and change nothing', async () => {
   const { ownerId } = await h.subscriber()
   const before = await h.billing.getSubscription(ownerId)
   const attempts = [

@@ -53,7 +53,7 @@ describe('at Stripe', () => {
     if (rest.length > 13) expect(rest).toEqual('at most 13 statements')
   })
 
-  test('a checkout of a plan sends four statements, and nine where it makes the customer', async () => {
+  test('a checkout of a plan sends four statements, and nine if it creates the customer', async () => {
     const known = await h.owner()
     await h.billing.ensureCustomer(known)
     await expectAtMost(4, () => h.billing.createCheckoutSession({ ownerId: known, plan: 'PRO' }))
@@ -86,7 +86,7 @@ describe('elsewhere', () => {
     await expectAtMost(5, order('CREDITS_LARGE'))
   })
 
-  test('an open order is offered again by three', async () => {
+  test('returning an open order again sends three', async () => {
     const { ownerId } = await shop.order()
     await expectAtMost(3, () => shop.billing.createOrder({ ownerId, productId: 'CREDITS_SMALL' }))
   })
@@ -106,7 +106,7 @@ describe('credits', () => {
   })
 })
 
-describe('each minute, where nothing is due', () => {
+describe('each minute, if nothing is due', () => {
   test.each<[number, string, () => Promise<unknown>]>([
     // One for each lane, of which any may find something.
     [4, 'processing events', () => h.billing.processEvents()],

@@ -30,7 +30,7 @@ const ids = (count: number) => Array.from({ length: count }, () => `evt_${random
 const stored = (eventIds: string[]) =>
   database.db.webhookEvent.findMany({ where: { eventId: { in: eventIds } } })
 
-test('promise 1: of 300 at once each is stored as it was sent, in few statements', async () => {
+test('promise 1: 300 events at once are each stored as they were sent, in few statements', async () => {
   const { db } = database
   const store = createEventStore(db)
   const all = ids(300)
@@ -44,7 +44,7 @@ test('promise 1: of 300 at once each is stored as it was sent, in few statements
   for (const event of found) expect(event).toMatchObject(row(event.eventId))
 })
 
-test('promise 1: of many deliveries of one event, in two processes, one is new', async () => {
+test('promise 1: one of many deliveries of an event, in two processes, is new', async () => {
   const all = ids(60)
   const deliverAll = (order: string[]) => {
     const store = createEventStore(database.db)
@@ -68,7 +68,7 @@ test('the same id of two providers is two events', async () => {
   ).toEqual([true, true, false])
 })
 
-test('promise 1: one that cannot be stored fails alone', async () => {
+test('promise 1: an event that cannot be stored fails alone', async () => {
   const store = createEventStore(database.db)
   const all = ids(50)
   const bad = all[30] as string
@@ -81,7 +81,7 @@ test('promise 1: one that cannot be stored fails alone', async () => {
   expect(await stored(all)).toHaveLength(49)
 })
 
-test('promise 1: nothing is said to be stored while the database refuses, and it goes on after', async () => {
+test('promise 1: no event is reported as stored while the database refuses, and storing continues afterwards', async () => {
   const { db } = database
   const store = createEventStore(db)
   await db.$executeRaw`ALTER TABLE "WebhookEvent" RENAME TO "Away"`

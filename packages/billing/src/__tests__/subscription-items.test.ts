@@ -54,7 +54,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
   }
 
   test.each(['first', 'last'] as const)(
-    'the plan is told by its price where an add-on stands %s',
+    'the plan is recognized by its price with an add-on %s',
     async (order) => {
       const { ownerId, id } = await withAddOn(order)
       expect(await h.billing.getSubscription(ownerId)).toMatchObject({
@@ -88,7 +88,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     },
   )
 
-  test('a scheduled change leaves card, metadata, description and the discount that is left', async () => {
+  test('a scheduled change keeps card, metadata, description and the remaining discount', async () => {
     const coupon = await h.stripe.coupons.create({
       percent_off: 50,
       duration: 'repeating',
@@ -120,7 +120,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect(await live(id)).toMatchObject({ ...same, cancel_at: null, schedule: null })
   })
 
-  test('an upgrade leaves card, metadata, description and discount', async () => {
+  test('an upgrade keeps card, metadata, description and discount', async () => {
     const coupon = await h.stripe.coupons.create({ percent_off: 50, duration: 'forever' })
     const discounts = [{ coupon: coupon.id }]
     const { ownerId, id, card } = await withAddOn('first', 'pro_monthly', { discounts })
@@ -136,7 +136,7 @@ describe.each(API_VERSIONS)('with API version %s', (apiVersion) => {
     expect((await h.billing.listInvoices(ownerId))[0]?.amountPaid).toBe(quote.amountDue)
   })
 
-  test('a change on trial, now or later, leaves the trial', async () => {
+  test('a change during a trial, now or later, keeps the trial', async () => {
     const { ownerId, id } = await withAddOn('first', 'enterprise_monthly', { trial_period_days: 7 })
     const { trialEnd } = await h.billing.getSubscription(ownerId)
     const later = await h.billing.changePlan(ownerId, { plan: 'PRO', at: 'period_end' })

@@ -26,7 +26,7 @@ test('checkout returns a valid URL of the provider, for the price of the plan', 
   expect(session.line_items?.data[0]?.price?.lookup_key).toBe('pro_yearly')
 })
 
-test('an owner billing has never met has the free plan', async () => {
+test('an owner that billing does not know has the free plan', async () => {
   expect(await h.billing.getSubscription('nobody')).toMatchObject({ plan: 'FREE', status: null })
 })
 
@@ -80,7 +80,7 @@ test("another owner's checkout is refused like one that does not exist", async (
   expect((await h.billing.getSubscription(stranger)).plan).toBe('FREE')
 })
 
-test('cancelling keeps the plan to the end of the period, resuming takes it back', async () => {
+test('cancelling keeps the plan to the end of the period, and resuming undoes it', async () => {
   const { ownerId } = await h.subscriber()
   const cancelled = await h.billing.cancelSubscription(ownerId)
   expect(cancelled).toMatchObject({ plan: 'PRO', status: 'active' })
@@ -89,7 +89,7 @@ test('cancelling keeps the plan to the end of the period, resuming takes it back
   expect((await h.billing.resumeSubscription(ownerId)).endsAt).toBeNull()
 })
 
-test('cancelling now ends it, and a new one can be bought', async () => {
+test('cancelling now ends the plan, and a new plan can be bought', async () => {
   const { ownerId } = await h.subscriber()
   expect(await h.billing.cancelSubscription(ownerId, { at: 'now' })).toMatchObject({
     plan: 'FREE',
@@ -105,7 +105,7 @@ test('cancelling now ends it, and a new one can be bought', async () => {
   expect((await h.billing.getSubscription(ownerId)).plan).toBe('ENTERPRISE')
 })
 
-test('who has a subscription cannot buy a second one', async () => {
+test('an owner with a subscription cannot buy a second one', async () => {
   const { ownerId } = await h.subscriber()
   const again = h.billing.createCheckoutSession({ ownerId, plan: 'PRO' })
   await expect(again).rejects.toMatchObject({
@@ -129,7 +129,7 @@ test('promise 2: a second current subscription is stored, flagged, and does not 
   expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'ENTERPRISE' })
 })
 
-test('a plan or price that does not exist is refused and nothing is made', async () => {
+test('an unknown plan or price is refused and nothing is created', async () => {
   const ownerId = await h.owner()
   const attempts = [
     [{ ownerId, plan: 'GOLD' }, 'plan_not_found'],
@@ -172,7 +172,7 @@ test.each([
   await expect(portal).rejects.toMatchObject(refused)
 })
 
-test('the portal is a page of the provider that leads back', async () => {
+test('the portal is a page of the provider with a link back', async () => {
   const { ownerId } = await h.subscriber()
   const { url } = await h.billing.createBillingPortalSession({ ownerId, returnUrl: '/account' })
   const page = await (await fetch(url)).text()
@@ -190,7 +190,7 @@ test('fifty parallel calls make one customer', async () => {
   expect(atStripe.data.filter(({ metadata }) => metadata.ownerId === ownerId)).toHaveLength(1)
 })
 
-test('while the provider is away nothing is written, and the error says to come again', async () => {
+test('while the provider is unreachable nothing is written, and the error says to try again', async () => {
   const { ownerId } = await h.subscriber()
   const before = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
   h.sandbox.stripe.failNext({ status: 500, times: 1 })
@@ -256,7 +256,7 @@ test.each([
   expect(() => definePlans(plans)).toThrow(expect.objectContaining({ code: 'invalid_options' }))
 })
 
-test('pushing plans twice makes nothing the second time, and a new amount replaces a price', async () => {
+test('pushing plans twice creates nothing the second time, and a new amount replaces a price', async () => {
   expect(await h.billing.pushPlans()).toEqual([])
   const plans = definePlans({
     FREE: { name: 'Free' },
@@ -272,7 +272,7 @@ test('pushing plans twice makes nothing the second time, and a new amount replac
   expect(found.data.map((price) => price.unit_amount)).toEqual([200])
 })
 
-test('a current subscription that can no longer be read keeps its place, and a second one is flagged', async () => {
+test('a current subscription whose price is unknown now stays current, and a second one is flagged', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   const price = await h.stripe.prices.create({
     currency: 'usd',
@@ -291,7 +291,7 @@ test('a current subscription that can no longer be read keeps its place, and a s
   expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'PRO' })
 })
 
-test('a confirmation that went out with other words is not tried for ever', async () => {
+test('a confirmation mail whose key was used for another text is not retried for ever', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   await h.work()
   const key = `subscription:${subscriptionId}:activated`

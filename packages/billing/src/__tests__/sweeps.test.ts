@@ -98,7 +98,7 @@ test('events: one that cannot be processed leaves the others to be processed', a
   expect((await h.billing.getSubscription(owners[0] as string)).plan).toBe('FREE')
 })
 
-test('orders that are due: neither one that cannot be written nor one that fails holds up the others', async () => {
+test('due orders: neither an order that cannot be written nor one that fails holds up the others', async () => {
   const [bad, failing, good] = [await shop.order(), await shop.order(), await shop.order()]
   for (const { checkoutId } of [bad, failing, good])
     await shop.controls.completeCheckout(checkoutId)
@@ -140,7 +140,7 @@ test('payments: one that cannot be asked about leaves the others to be reconcile
   expect(shop.logger.text).toContain(nonsense)
 })
 
-test('low balances: a hook that fails for one owner is called for the others', async () => {
+test('low balances: a hook that fails for one owner is still called for the others', async () => {
   const told: string[] = []
   const bad = await ledger.owner(10)
   const good = await ledger.owner(10)

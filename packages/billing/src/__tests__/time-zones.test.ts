@@ -41,7 +41,7 @@ describe.each(['America/New_York', 'Asia/Tokyo'])('a database in %s', (timeZone)
     expect(real).toMatchObject({ current_period_end: row?.epoch })
   })
 
-  test('a hold and credits lapse when they were said to', async () => {
+  test('a hold and credits lapse at the stated time', async () => {
     const ownerId = await h.owner()
     const expiresAt = new Date(Date.now() + 7_200_000)
     await h.billing.grantCredits(ownerId, 10, { type: 'grant', idempotencyKey: 'came', expiresAt })

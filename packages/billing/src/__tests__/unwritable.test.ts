@@ -19,7 +19,7 @@ afterAll(() => h.close())
 const item = { name: 'Call', amount: 4900, currency: 'usd' }
 
 describe.each([NUL, HALF])('text with %j', (odd) => {
-  test("is refused in what a host says, by the field's name, and nothing is begun", async () => {
+  test("is refused in a host's arguments, by the field's name, and nothing is begun", async () => {
     const ownerId = await h.owner()
     const note = `a${odd}b`
     const refusals: Record<string, () => Promise<unknown>> = {
@@ -43,7 +43,7 @@ describe.each([NUL, HALF])('text with %j', (odd) => {
     expect(await h.orders(ownerId)).toEqual([])
   })
 
-  test('of an owner and of Stripe is written with the sign for it', async () => {
+  test('of an owner or of Stripe is stored with a replacement character', async () => {
     const ownerId = await h.owner()
     const billing = createBilling({
       ...h.settings,
@@ -69,7 +69,7 @@ describe.each([NUL, HALF])('text with %j', (odd) => {
   })
 })
 
-test('a time that no calendar has is none', () => {
+test('an impossible time is stored as null', () => {
   const raw = {
     id: 'sub_1',
     status: 'active',
@@ -85,7 +85,7 @@ test('a time that no calendar has is none', () => {
 })
 
 /** An invoice, a payment and a refund are refused alike, because each table is written by the same statement. */
-test('an object that the database refuses is flagged, and the rest of its customer is in sync', async () => {
+test('an object that the database refuses is flagged, and the rest of its customer is synced', async () => {
   const { ownerId, subscriptionId } = await h.subscriber()
   await h.deliverAll()
   await h.db

@@ -34,6 +34,6 @@ test.each([
   ['unknown_status', { id: 'sub_1', status: 'dormant' }],
   ['missing_price', { id: 'sub_1', status: 'active', items: { data: [] } }],
   ['missing_period', { id: 'sub_1', status: 'active', items: { data: [{ price: PRICE }] } }],
-])('%s is said and not guessed around', (reason, raw) => {
+])('%s is an error and not guessed', (reason, raw) => {
   expect(subscriptionShape(raw)).toEqual({ unreadable: reason })
 })

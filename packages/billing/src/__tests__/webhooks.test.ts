@@ -67,7 +67,7 @@ describe('each event brings our rows up to date', () => {
     })
   })
 
-  test('customer.subscription.updated: a scheduled end is known', async () => {
+  test('customer.subscription.updated: a scheduled end is stored', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     await h.stripe.subscriptions.update(subscriptionId, { cancel_at_period_end: true })
     await deliver(await newest('customer.subscription.updated'))
@@ -83,7 +83,7 @@ describe('each event brings our rows up to date', () => {
     expect(await h.billing.getSubscription(ownerId)).toMatchObject({ plan: 'FREE', status: null })
   })
 
-  test('invoice.payment_failed: past due, the plan stays, and the owner is told once', async () => {
+  test('invoice.payment_failed: past due, the plan stays, and the owner gets one mail', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     h.sandbox.stripe.failPayment(subscriptionId)
     const event = await newest('invoice.payment_failed')
@@ -117,7 +117,7 @@ describe('each event brings our rows up to date', () => {
 
   // The second is all that tells of a card's refund in versions before 2024-10-28.
   test.each(['refund.created', 'charge.refund.updated'])(
-    '%s: what was given back is recorded',
+    '%s: the refunded amount is recorded',
     async (type) => {
       const ownerId = await h.owner()
       const { id } = await h.billing.createPaymentIntent(4900, 'usd', { ownerId })
@@ -174,7 +174,7 @@ describe('promise 1: each event is stored, and takes effect once', () => {
     for (const event of own) expect((await stored(event.id))?.status).not.toBe('pending')
   })
 
-  test('while the event cannot be stored the answer is 500, so that it is sent again', async () => {
+  test('while the event cannot be stored the answer is 500, so that the provider sends it again', async () => {
     const event = { ...(await newest('checkout.session.completed')), id: 'evt_no_room' }
     await h.db.$executeRaw`ALTER TABLE "WebhookEvent" RENAME TO "Elsewhere"`
     const answer = await deliver(event).finally(
@@ -187,7 +187,7 @@ describe('promise 1: each event is stored, and takes effect once', () => {
     await h.work()
   })
 
-  test('while the provider is away the event waits, and a later try applies it', async () => {
+  test('while the provider is unreachable the event waits, and a later try applies it', async () => {
     const ownerId = await paidElsewhere()
     const event = await newest('checkout.session.completed')
     await deliver(event)
@@ -350,7 +350,7 @@ describe('bad input changes nothing', () => {
     expect((await h.billing.handleStripeWebhook(request)).status).toBe(413)
   })
 
-  test('bytes that are no UTF-8 are refused', async () => {
+  test('bytes that are not UTF-8 are refused', async () => {
     const body = new Uint8Array([0xff, 0xfe, 0x00])
     const request = new Request('http://x/', { method: 'POST', body })
     expect(await (await h.billing.handleStripeWebhook(request)).json()).toMatchObject({
@@ -377,14 +377,14 @@ describe('bad input changes nothing', () => {
   })
 
   test.each(['planet.discovered', 'invoice.upcoming', 'payment_intent.created'])(
-    'an event of a type nobody listens to is stored and ignored: %s',
+    'an event of a type that we do not listen to is stored and ignored: %s',
     async (type) => {
       expect((await deliver({ ...event, id: `evt_${type}`, type })).status).toBe(200)
       expect(await stored(`evt_${type}`)).toMatchObject({ status: 'ignored', reason: null })
     },
   )
 
-  test("an event about a customer who is not ours is kept, and is another product's", async () => {
+  test('an event about an unknown customer is kept, as an event of another product', async () => {
     const customer = await h.stripe.customers.create({ email: 'walk-in@example.com' })
     const about = { ...event, id: 'evt_walk_in', data: { object: { customer: customer.id } } }
     expect((await deliver(about)).status).toBe(200)
@@ -397,7 +397,7 @@ describe('bad input changes nothing', () => {
     expect(await stored('evt_nobody')).toMatchObject({ status: 'ignored', reason: 'no_customer' })
   })
 
-  test('a price of no plan keeps what we had and needs attention', async () => {
+  test('a subscription with a price of no plan keeps its row and needs attention', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const price = await h.stripe.prices.create({
       currency: 'usd',
@@ -430,7 +430,7 @@ test('promise 7: nothing secret or personal is in the log', () => {
   for (const secret of [WEBHOOK_SECRET, SECRET_KEY]) expect(h.logger.text).not.toContain(secret)
 })
 
-test('a customer made while we crashed before linking is found by its metadata', async () => {
+test('a customer that was created before a crash is linked by its metadata', async () => {
   const ownerId = await h.owner()
   await h.db.customer.create({ data: { ownerId, ownerType: 'user' } })
   const customer = await h.stripe.customers.create({ metadata: { ownerId } })
@@ -447,7 +447,7 @@ test('a customer made while we crashed before linking is found by its metadata',
 
 const seconds = (offset: number) => Math.floor(Date.now() / 1000) + offset
 
-test('the test signer makes what Stripe documents', async () => {
+test('the test signer signs as Stripe documents', async () => {
   const request = stripeWebhookRequest('{}', { secret: 'whsec_x', timestamp: 1 })
   const mac = createHmac('sha256', 'whsec_x').update('1.{}').digest('hex')
   expect(request.headers.get('stripe-signature')).toBe(`t=1,v1=${mac}`)

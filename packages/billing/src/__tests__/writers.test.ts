@@ -118,7 +118,7 @@ test('each table is written by the files that are named for it, and by no other'
   expect(found).toEqual(Object.fromEntries(named))
 })
 
-test('a write is seen however it is written', () => {
+test('the check recognizes every form of a write', () => {
   const ways = [
     'tx.order.update({})',
     'await ctx.db.order.createMany({})',
