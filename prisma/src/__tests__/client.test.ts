@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-test('connections that are cut at any moment fail their queries and nothing else', async () => {
+test('connections that are cut at any moment fail only their own queries', async () => {
   const db = createDb(database.url, { maxConnections: 2 })
   const outcomes = new Set<string>()
   let steps = 0

@@ -147,7 +147,7 @@ async function found(slug: string, owners: number): Promise<string[]> {
   return users
 }
 
-test('the last owner of an organization stays one, whichever way they would go', async () => {
+test('the last owner of an organization stays its owner, whichever way they try to leave', async () => {
   const { db } = database
   const [owner = ''] = await found('lone', 1)
   const refused = 'must have an owner'
@@ -161,7 +161,7 @@ test('the last owner of an organization stays one, whichever way they would go',
   expect(await db.member.count({ where: { organizationId: 'lone' } })).toBe(0)
 })
 
-test('of two owners who leave at once the second is refused, though the first has not committed', async () => {
+test('the second of two owners who leave at once is refused, although the first has not committed', async () => {
   const { db } = database
   const owners = await found('pair', 2)
   // It writes one row for both, and so would make the second wait by chance.
@@ -186,7 +186,7 @@ test('of two owners who leave at once the second is refused, though the first ha
   expect(await db.member.count({ where: { organizationId: 'pair', role: 'OWNER' } })).toBe(1)
 })
 
-test('an owner is exchanged within one transaction', async () => {
+test('an owner can be exchanged within one transaction', async () => {
   const { db } = database
   const [first = '', second = ''] = await found('exchange', 2)
   await db.member.update({ where: { id: second }, data: { role: 'VIEWER' } })
@@ -198,7 +198,7 @@ test('an owner is exchanged within one transaction', async () => {
   expect(roles.map(({ role }) => role).sort()).toEqual(['ADMIN', 'OWNER'])
 })
 
-test('one checkout of a kind is open per customer, and any number are closed', async () => {
+test('a customer has one open checkout, and any number of closed ones', async () => {
   const { db } = database
   const { id: customerId } = await db.customer.create({
     data: { ownerId: 'two-clicks', ownerType: 'user' },
@@ -211,7 +211,7 @@ test('one checkout of a kind is open per customer, and any number are closed', a
   expect(await db.checkoutSession.count({ where: { customerId } })).toBe(2)
 })
 
-test('a transaction commits all or nothing, and an inner one joins it', async () => {
+test('a transaction commits all or nothing, and an inner transaction joins it', async () => {
   const { db } = database
   const work = atomically(db, async (tx) => {
     await atomically(tx, (inner) =>

@@ -195,7 +195,7 @@ test.each<[string, string]>([
   expect(await everything()).toEqual(before)
 })
 
-test('promise 3: a trigger of the owner’s own moves no account', async () => {
+test('promise 3: a trigger that the database’s owner makes cannot move an account', async () => {
   const attempts = [
     'balance = 1000000',
     'debt = 5',
@@ -236,7 +236,7 @@ test.each([
     'CreditHold',
     `("ownerId", "creditType", "transactionId", "expiresAt") VALUES ('ada', 'credits', 2, now())`,
   ],
-])('promise 3: a table that inherits from %s holds nothing', async (table, row) => {
+])('promise 3: a table that inherits from %s cannot hold rows', async (table, row) => {
   for (const create of [
     `CREATE TABLE child () INHERITS ("${table}")`,
     `CREATE TEMP TABLE child () INHERITS ("${table}")`,
@@ -247,7 +247,7 @@ test.each([
   }
 })
 
-test('promise 3: operators of another schema do not bend the bounds', async () => {
+test('promise 3: operators of another schema do not change the bounds', async () => {
   const work = client.query(`BEGIN;
     CREATE SCHEMA bent;
     CREATE FUNCTION bent.always(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
@@ -259,7 +259,7 @@ test('promise 3: operators of another schema do not bend the bounds', async () =
   await client.query('ROLLBACK')
 })
 
-test('a migration goes through where rows of before break the bounds, and new rows are held to them', async () => {
+test('the migration succeeds although old rows break the bounds, and new rows must keep them', async () => {
   const all = (await readdir(MIGRATIONS)).sort()
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
   const old = await createTestDatabase({ ...inject('postgres'), template: 'template1' })

@@ -144,7 +144,7 @@ test.each<[string, string, string]>([
   expect(await database.db.creditAccount.findMany({ orderBy: { ownerId: 'asc' } })).toEqual(before)
 })
 
-test('promise 3: refunds are summed up, and the last that fits is taken', async () => {
+test('promise 3: refunds are summed, and the last refund that fits is accepted', async () => {
   const { db } = database
   await run(insert({ key: 'back', type: 'refund', amount: 3, after: 9, of: 'went' }))
   const more = insert({ key: 'more', type: 'refund', amount: 2, after: 11, of: 'went' })
@@ -154,7 +154,7 @@ test('promise 3: refunds are summed up, and the last that fits is taken', async 
   expect(account.balance).toBe(10n)
 })
 
-test('promise 3: an insert that meets its key again changes nothing', async () => {
+test('promise 3: an insert with a used key changes nothing', async () => {
   const { db } = database
   const again = insert({ key: 'came', type: 'grant', amount: 10, after: 20 })
   expect(await run(`${again} ON CONFLICT DO NOTHING`)).toBe(0)
@@ -162,7 +162,7 @@ test('promise 3: an insert that meets its key again changes nothing', async () =
   expect(account.balance).toBe(10n)
 })
 
-test('a settled hold stays settled', async () => {
+test('a settled hold is never changed', async () => {
   await run(hold('released', '0', 'now()'))
   for (const statement of [
     `UPDATE "CreditHold" SET status = 'open', captured = NULL, "settledAt" = NULL`,
@@ -172,7 +172,7 @@ test('a settled hold stays settled', async () => {
   }
 })
 
-test('promise 3: what one statement adds follows in itself, and what it gives back is summed up', async () => {
+test('promise 3: the rows of one statement must follow each other, and their refunds are summed', async () => {
   const { db } = database
   const more: Row = { key: 'more', type: 'grant', amount: 2, after: 12 }
   const less: Row = { key: 'less', type: 'deduction', amount: -5, after: 7 }
@@ -196,7 +196,7 @@ test('promise 3: what one statement adds follows in itself, and what it gives ba
   expect(await run(none)).toBe(0)
 })
 
-test('a refund without a transaction looks at the newest 10,000', async () => {
+test('a refund without a transaction searches the newest 10,000', async () => {
   const { db } = database
   const post = async (type: string, amount: number, key: string, of = 'NULL') => {
     const [row] = await db.$queryRawUnsafe<[{ status: string }]>(

@@ -30,7 +30,7 @@ async function cli(args: string[], env: Record<string, string> = {}, cwd = folde
   )
 }
 
-test('without DATABASE_URL they refuse and say what to set, and touch no database of the demo', async () => {
+test('without DATABASE_URL the commands refuse, say what to set, and leave the demo’s database alone', async () => {
   const runs = await Promise.all([
     cli([CLI, 'migrate']),
     cli([CLI, 'reset', '--force'], { DATABASE_URL: '' }),
@@ -46,7 +46,7 @@ test('without DATABASE_URL they refuse and say what to set, and touch no databas
   }
 })
 
-test('they read .env.local and .env beside the configuration, and say host and name alone', async () => {
+test('the commands read .env.local and .env beside the configuration, and print only host and name', async () => {
   const database = await createTestDatabase(inject('postgres'))
   const url = new URL(database.url)
   url.password = 'a-database-password'

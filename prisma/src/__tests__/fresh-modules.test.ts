@@ -10,7 +10,7 @@ async function nextFile(): Promise<void> {
   await import('../testing/fresh-modules.ts')
 }
 
-test('a file finds the environment of the process', async () => {
+test('a test file finds the environment of the process', async () => {
   const { PATH } = process.env
   process.env.PATH = '/left-behind'
   process.env.LEFT_BEHIND = 'yes'
@@ -19,7 +19,7 @@ test('a file finds the environment of the process', async () => {
   expect(process.env).not.toHaveProperty('LEFT_BEHIND')
 })
 
-test('a file loads modules of its own, and the default client connects to what it names', async () => {
+test('a test file loads modules of its own, and the default client uses that file’s DATABASE_URL', async () => {
   const databases = [
     await createTestDatabase(inject('postgres')),
     await createTestDatabase(inject('postgres')),
@@ -38,7 +38,7 @@ test('a file loads modules of its own, and the default client connects to what i
   for (const database of databases) await database.drop()
 })
 
-test('what a file kept for a chain of calls is not kept for the next file', async () => {
+test('the async storage of a test file does not reach the next file', async () => {
   const storage = new AsyncLocalStorage<string>()
   await storage.run('kept', async () => {
     expect(storage.getStore()).toBe('kept')

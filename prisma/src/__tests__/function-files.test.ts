@@ -45,12 +45,12 @@ test('every function and trigger of the migrations is the one in prisma/sql, and
   expect(sql).toBe('')
 })
 
-test('function-sums.ts is as prisma/sql says; if not, run db:diff, which writes it', async () => {
+test('function-sums.ts agrees with prisma/sql; if not, run db:diff, which writes it', async () => {
   const path = join(sqlFolder(), '../src/function-sums.ts')
   expect(await readFile(path, 'utf8')).toBe(await functionSumsModule())
 })
 
-test('the sums are those of the database', async () => {
+test('the sums agree with the database', async () => {
   const { rows } = await client.query(
     `SELECT proname AS name, md5(prosrc) AS sum FROM pg_proc
      WHERE pronamespace = 'public'::regnamespace ORDER BY proname`,
@@ -60,7 +60,7 @@ test('the sums are those of the database', async () => {
   for (const { name, sum } of rows) expect(module).toContain(`  ${name}: '${sum}',\n`)
 })
 
-test('what the migrations create without a file is named', async () => {
+test('a function or trigger that the migrations create without a file is named', async () => {
   await client.query(`CREATE FUNCTION "Astray"(n int) RETURNS int LANGUAGE sql AS 'SELECT n'`)
   await client.query(
     `CREATE TRIGGER astray BEFORE INSERT ON "User" FOR EACH ROW EXECUTE FUNCTION "User_tells"()`,

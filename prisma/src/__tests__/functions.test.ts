@@ -100,7 +100,7 @@ const hang = (client: pg.Client, name: string) =>
     CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH STATEMENT EXECUTE FUNCTION public.${pg.escapeIdentifier(name)}();
     DROP TABLE mine`)
 
-test('a login without a grant calls no function and hangs none on a table of its own', async () => {
+test('a login without grants can call no function, and attach none to a table of its own', async () => {
   expect(routines.length).toBeGreaterThan(30)
   for (const { name, call, isTrigger } of routines) {
     const code = await codeOf(isTrigger ? hang(stranger, name) : stranger.query(call))
@@ -108,7 +108,7 @@ test('a login without a grant calls no function and hangs none on a table of its
   }
 })
 
-test('a role of db:grant hangs no function on a table of its own', async () => {
+test('a role of db:grant can attach no function to a table of its own', async () => {
   const hung = routines.filter(({ isTrigger }) => isTrigger)
   expect(hung.length).toBeGreaterThan(15)
   for (const { name } of hung) {
@@ -117,7 +117,7 @@ test('a role of db:grant hangs no function on a table of its own', async () => {
   }
 })
 
-test('each function keeps to the tables of the schema, and few work as the owner', async () => {
+test('PUBLIC may call no function, each has a fixed search path, and few run as the owner', async () => {
   const names = (which: (routine: Routine) => boolean) =>
     routines.filter(which).map(({ name }) => name)
   expect(names(({ isPublic }) => isPublic)).toEqual([])
@@ -163,7 +163,7 @@ async function refusalsOf({ definition, table }: Hung, schema: string): Promise<
 }
 
 test.each(['pg_temp', 'public'])(
-  'promise 3: nor does the owner, on a copy in %s',
+  'promise 3: the owner cannot attach a function either, to a copy in %s',
   async (schema) => {
     expect(triggers.length).toBeGreaterThan(20)
     for (const trigger of triggers) {
@@ -177,7 +177,7 @@ test.each(['pg_temp', 'public'])(
   },
 )
 
-test('promise 3: a transaction in a table of somebody’s own moves no balance', async () => {
+test('promise 3: a transaction in a table of one’s own moves no balance', async () => {
   const balance = async () => {
     const { rows } = await owner.query(
       `SELECT balance FROM "CreditAccount" WHERE "ownerId" = 'ada'`,
@@ -199,7 +199,7 @@ test('promise 3: a transaction in a table of somebody’s own moves no balance',
   expect(await balance()).toBe(100)
 })
 
-test('a function that comes later is closed, too', async () => {
+test('a later function is closed to PUBLIC, too', async () => {
   await owner.query(
     `CREATE FUNCTION "later"() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'`,
   )
@@ -217,7 +217,7 @@ test('a function that comes later is closed, too', async () => {
   await owner.query('DROP FUNCTION "later"(), "later_trigger"()')
 })
 
-test('a role of db:grant still uses the ledger', async () => {
+test('a role of db:grant can still use the ledger', async () => {
   const post = (key: string, amount: number) =>
     granted.query(
       `SELECT status, balance FROM "Credit_post"('ada', 'credits', 'deduction', ${amount}, '${key}', '')`,

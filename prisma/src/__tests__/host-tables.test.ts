@@ -114,7 +114,7 @@ describe.each(WALLS)('with %s', (walls) => {
 
   referencesAreHeld(setup, keys)
 
-  test('a row is made, changed and read by keys that carry the organization', async () => {
+  test('a row is created, changed and read by keys that contain the organization', async () => {
     const { alpha, db } = setup as { alpha: Untyped; db: Untyped }
     const where = { id: 'made' }
     for (const data of [
@@ -146,7 +146,7 @@ describe.each(WALLS)('with %s', (walls) => {
     await alpha.project.delete({ where })
   })
 
-  test('a row without a relation to its organization is stamped, too', async () => {
+  test('a row without a relation to its organization gets the organization’s id, too', async () => {
     const { alpha, db } = setup as { alpha: Untyped; db: Untyped }
     const where = { id: 'made' }
     for (const data of [
@@ -161,7 +161,7 @@ describe.each(WALLS)('with %s', (walls) => {
     }
   })
 
-  test('rows of one statement may refer to each other, and to nothing that it skips', async () => {
+  test('rows of one statement may refer to each other, and not to rows that it skips', async () => {
     const { alpha } = setup as { alpha: Untyped }
     const notes = [
       { id: 'leaf', text: 'x', answerTo: 'root' },
@@ -181,7 +181,7 @@ describe.each(WALLS)('with %s', (walls) => {
     await expect(skipping).rejects.toMatchObject({ code: 'foreign_organization' })
   })
 
-  test('a row keeps what it refers to when that is no longer seen', async () => {
+  test('a row keeps a reference whose target the organization no longer sees', async () => {
     const { alpha, db } = setup as { alpha: Untyped; db: Untyped }
     const where = { id: 'task_alpha' }
     await db.task.update({ where, data: { assigneeId: 'user_BETA' } })

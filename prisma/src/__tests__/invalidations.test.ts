@@ -112,7 +112,7 @@ async function expectWithinASecond(others: Other[]): Promise<void> {
   expect(least).toBeLessThan(1_000)
 }
 
-test('a change reaches two other processes within a second, one of which may not listen', async () => {
+test('a change reaches two other processes within a second, also one that cannot LISTEN', async () => {
   const deaf = await withoutListen()
   const others = await Promise.all([database.url, deaf.url].map(startOther))
   await expectWithinASecond(others)
@@ -123,14 +123,17 @@ test('a change reaches two other processes within a second, one of which may not
 /** On machines that have PgBouncer, and with the embedded server, whose owner needs no password. */
 const canPool = postgres.owner === OWNER && !spawnSync('pgbouncer', ['--version']).error
 
-test.skipIf(!canPool)('through PgBouncer in transaction mode, too', async () => {
-  const pooler = await startPooler(postgres.adminUrl)
-  const url = through(pooler.host, database.url)
-  const others = await Promise.all([url, url].map(startOther))
-  await expectWithinASecond(others)
-  await Promise.all(others.map(stopOther))
-  await pooler.stop()
-})
+test.skipIf(!canPool)(
+  'a change reaches another process through PgBouncer in transaction mode, too',
+  async () => {
+    const pooler = await startPooler(postgres.adminUrl)
+    const url = through(pooler.host, database.url)
+    const others = await Promise.all([url, url].map(startOther))
+    await expectWithinASecond(others)
+    await Promise.all(others.map(stopOther))
+    await pooler.stop()
+  },
+)
 
 async function asOwner<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: asSystem(database.url) })
@@ -142,7 +145,7 @@ async function asOwner<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   }
 }
 
-test('what was committed before is heard once it has settled', async () => {
+test('`settle` waits until earlier commits have been heard', async () => {
   for (let n = 0; n < 50; n += 1) {
     await write(String(n))
     await Promise.all([facts.settle(), facts.settle()])
@@ -150,7 +153,7 @@ test('what was committed before is heard once it has settled', async () => {
   }
 })
 
-test('a transaction that began earlier and commits later is heard of', async () => {
+test('a transaction that began earlier and commits later is heard', async () => {
   await asOwner(async (earlier) => {
     await earlier.query('BEGIN')
     await earlier.query(`INSERT INTO "Fact" ("name") VALUES ('began earlier')`)
@@ -164,7 +167,7 @@ test('a transaction that began earlier and commits later is heard of', async () 
   expect(heard).toContain('began earlier')
 })
 
-test('a row that was heard of is not read again', async () => {
+test('a row that was heard is not read again', async () => {
   await write('once')
   await expect.poll(() => heard).toContain('once')
   // The next transaction ends the time in which the row counts as new.
@@ -176,7 +179,7 @@ test('a row that was heard of is not read again', async () => {
   expect(heard).not.toContain('once')
 })
 
-test('many that settle at once wake the other processes once', async () => {
+test('many calls of `settle` at once wake the other processes once', async () => {
   await asOwner(async (listening) => {
     let woken = 0
     listening.on('notification', () => {
@@ -202,7 +205,7 @@ test('a connection that was cut is replaced, and nothing is missed meanwhile', a
   expect(reads.slice(before)).toContain(0n)
 })
 
-test('a connection that only went silent counts as lost after two seconds', async () => {
+test('a silent connection counts as lost after two seconds', async () => {
   isHeld = true
   await current(false)
   expect(Date.now() - answeredAt).toBeGreaterThan(1_000)
@@ -213,7 +216,7 @@ test('a connection that only went silent counts as lost after two seconds', asyn
   await current(true)
 })
 
-test('where another server took over, whose transactions have lower numbers, all is read again', async () => {
+test('after another server with lower transaction numbers took over, all rows are read again', async () => {
   // The numbers of transactions of a server that is far ahead, in as many digits.
   change = (answer) => {
     const ahead = answer
@@ -227,7 +230,7 @@ test('where another server took over, whose transactions have lower numbers, all
   await expect.poll(() => heard).toContain('after it took over')
 })
 
-test('what cannot be read leaves the process not current, and is read once it can be', async () => {
+test('while the rows cannot be read the process is not current, and it reads them later', async () => {
   await database.db.$executeRaw`ALTER TABLE "Fact" RENAME TO "Elsewhere"`
   await current(false)
   await database.db.$executeRaw`ALTER TABLE "Elsewhere" RENAME TO "Fact"`
@@ -236,7 +239,7 @@ test('what cannot be read leaves the process not current, and is read once it ca
   await current(true)
 })
 
-test('a closed one is never current', async () => {
+test('after closing it is never current', async () => {
   facts.close()
   const before = reads.length
   expect(facts.isCurrent(Date.now())).toBe(false)
@@ -254,7 +257,7 @@ test('a closed one is never current', async () => {
   expect(reads.length).toBe(before)
 })
 
-test('where a client connects is known, also behind a lazy one and an extended one', () => {
+test('the address of a client is known, also of a lazy and of an extended client', () => {
   const { url } = database
   const db = createDb(url)
   expect(databaseUrlOf(db)).toBe(url)

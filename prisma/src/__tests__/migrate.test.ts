@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-test('the migrations bring about exactly what the schema describes', async () => {
+test('the migrations make exactly the tables that the schema describes', async () => {
   expect(await schemaDiff(database.url)).toBeNull()
 })
 

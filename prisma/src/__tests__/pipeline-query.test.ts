@@ -42,7 +42,7 @@ const asleep = () => database.db.$queryRaw<{ pid: number }[]>`
   SELECT pid FROM pg_stat_activity WHERE datname = current_database()
     AND pid <> pg_backend_pid() AND query LIKE '%pg_sleep(%' AND state = 'active'`
 
-test('what is asked at once is answered in order, on one connection', async () => {
+test('concurrent statements are answered in order, on one connection', async () => {
   const rows = await Promise.all(numbers(200).map((at) => note(`${at}`)))
   const first = rows[0] as Row
   expect(rows.map(({ at }) => at - first.at)).toEqual(numbers(200))
@@ -53,7 +53,7 @@ test('what is asked at once is answered in order, on one connection', async () =
   expect(connections).toBe(1)
 })
 
-test('sixteen are sent before the first of them is answered, and no more', async () => {
+test('sixteen statements are sent before the first answer, and no more', async () => {
   const way = await wayTo(database.url)
   const far = createDb(way.url, { maxConnections: 1 })
   await note('by Prisma', 'a', far)
@@ -74,7 +74,7 @@ test('sixteen are sent before the first of them is answered, and no more', async
   way.close()
 })
 
-test('one that fails undoes none before it and stops none after it', async () => {
+test('a statement that fails undoes none before it and stops none after it', async () => {
   const results = await Promise.allSettled(
     numbers(60).map((at) => note(at % 3 === 2 ? 'twice' : `${at}`)),
   )
@@ -89,7 +89,7 @@ test('one that fails undoes none before it and stops none after it', async () =>
   expect(count).toBe(41)
 })
 
-test('while the statement cannot be prepared each is told why', async () => {
+test('while the statement cannot be prepared each call gets the error', async () => {
   const missing = () =>
     pipelineQuery(db, 'a', 'missing', Prisma.sql`SELECT * FROM "no_such_function"(${1}::int)`)
   await note('connected')
@@ -100,7 +100,7 @@ test('while the statement cannot be prepared each is told why', async () => {
   await note('and after')
 })
 
-test('a connection that is cut fails what was sent on it; the rest go on with another', async () => {
+test('a cut connection fails the statements that were sent on it; the others go on with another connection', async () => {
   await note('connected')
   const sleeping = sleep(3_600, 'a').catch((error: unknown) => error)
   // Behind it in its own line.
@@ -119,7 +119,7 @@ test('a connection that is cut fails what was sent on it; the rest go on with an
   expect(await note('again')).toMatchObject({ at: expect.any(Number) })
 })
 
-test('more busy lines than connections all go on', async () => {
+test('more busy lines than connections all make progress', async () => {
   await note('connected')
   let isOver = false
   const counts = new Map<string, number>()
@@ -144,7 +144,7 @@ test('more busy lines than connections all go on', async () => {
   }
 })
 
-test('a server that is away fails all who wait, and those who come later are answered', async () => {
+test('an unreachable server fails all waiting calls, and later calls are answered', async () => {
   const away = createDb('postgresql://nobody@127.0.0.1:1/none')
   const results = await Promise.allSettled(numbers(5).map((at) => note(`${at}`, 'a', away)))
   expect(results.map(({ status }) => status)).toEqual(Array(5).fill('rejected'))
@@ -153,7 +153,7 @@ test('a server that is away fails all who wait, and those who come later are ans
   expect(await note('connected again')).toMatchObject({ at: expect.any(Number) })
 })
 
-test('a client extended by the host is asked through its extension, two at a time', async () => {
+test('a client that the host extended runs the statements through its extension, two at a time', async () => {
   let [open, most, seen] = [0, 0, 0]
   const extended = db.$extends({
     query: {

@@ -40,13 +40,13 @@ async function connected<T>(work: (client: pg.Client) => Promise<T>): Promise<T>
 }
 const COUNT = 'SELECT count(*)::int AS count FROM "Member" WHERE "organizationId" = $1'
 
-test('promise 6: a query alone sees the rows of all, and the connection keeps nothing of it', () =>
+test('promise 6: a query outside a transaction sees all rows, and leaves no setting on the connection', () =>
   connected(async (client) => {
     expect((await client.query(COUNT, [BETA])).rows).toEqual([{ count: 2 }])
     expect(await leftOn(client)).toBe('')
   }))
 
-test('a transaction says it once, under whatever isolation', () =>
+test('a transaction declares itself once, at every isolation level', () =>
   connected(async (client) => {
     await client.query('BEGIN')
     await client.query('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE')
@@ -55,14 +55,14 @@ test('a transaction says it once, under whatever isolation', () =>
     expect(await leftOn(client)).toBe('')
   }))
 
-test('what fails leaves a connection that can be used', () =>
+test('a failure leaves a usable connection', () =>
   connected(async (client) => {
     await expect(client.query('SELECT 1 / $1::int', [0])).rejects.toMatchObject({ code: '22012' })
     await expect(client.query('nonsense')).rejects.toMatchObject({ code: '42601' })
     expect((await client.query(COUNT, [BETA])).rows).toEqual([{ count: 2 }])
   }))
 
-test('a check at the commit is the error of the query', async () => {
+test('a deferred check that fails at the commit is the error of the query', async () => {
   const orphan = db.organization.create({ data: { id: 'orphan', name: 'Orphan', slug: 'orphan' } })
   await database.db
     .$executeRaw`ALTER TABLE "Organization" ENABLE TRIGGER "Organization_has_an_owner"`
@@ -70,7 +70,7 @@ test('a check at the commit is the error of the query', async () => {
   expect(await database.db.organization.count({ where: { id: 'orphan' } })).toBe(0)
 })
 
-test('queries at once on few connections do not get into each other', async () => {
+test('concurrent queries on few connections do not affect each other', async () => {
   const counts = await Promise.all(
     Array.from({ length: 40 }, (_, n) =>
       n % 4 === 0
@@ -81,7 +81,7 @@ test('queries at once on few connections do not get into each other', async () =
   expect(counts).toEqual(counts.map(() => 2))
 })
 
-test('promise 6: an organization is held to its own rows', async () => {
+test('promise 6: an organization sees its own rows only', async () => {
   const alpha = forOrganization(db, ALPHA)
   expect(await alpha.member.count()).toBe(2)
   expect(await alpha.member.count({ where: { organizationId: BETA } })).toBe(0)

@@ -49,13 +49,13 @@ const prepared = async () => {
   return rows.map(({ name }) => name)
 }
 
-test('a client of ours prepares once what it asks again, and the rows are Prisma’s', async () => {
+test('a client of createDb prepares a repeated statement once, and the rows are like Prisma’s', async () => {
   for (let again = 0; again < 3; again += 1) expect(await ask(db)).toEqual([everyType])
   expect(await prepared()).toEqual(['every_type'])
   expect(await db.$queryRaw(EVERY_TYPE)).toEqual([everyType])
 })
 
-test('a transaction is kept to, and what it does is undone with it', async () => {
+test('a statement in a transaction uses its connection, and is undone with it', async () => {
   const undone = atomically(db, async (tx) => {
     expect(await ask(tx)).toEqual([everyType])
     await queryNamed(tx, 'job', Prisma.sql`DELETE FROM "Member" RETURNING id`)
@@ -66,7 +66,7 @@ test('a transaction is kept to, and what it does is undone with it', async () =>
   expect(await db.member.count()).toBeGreaterThan(0)
 })
 
-test('a transaction that has ended takes no more statements', async () => {
+test('a transaction that has ended accepts no more statements', async () => {
   let left: Parameters<typeof queryNamed>[0] | undefined
   const late = () => queryNamed(left as Parameters<typeof queryNamed>[0], 'late', EVERY_TYPE)
   await atomically(db, async (tx) => {
@@ -92,7 +92,7 @@ test('a transaction that has ended takes no more statements', async () => {
   expect(await prepared()).toEqual(['late'])
 })
 
-test('transactions at once keep to their own connections', async () => {
+test('concurrent transactions use their own connections', async () => {
   await db.$disconnect()
   db = createDb(database.url, { maxConnections: 8 })
   const ids = await Promise.all(
@@ -109,7 +109,7 @@ test('transactions at once keep to their own connections', async () => {
   expect(new Set(ids.map(([pid]) => pid)).size).toBeGreaterThan(1)
 })
 
-test('promise 6: a client that is held to an organization is not led around its walls', async () => {
+test('promise 6: a client of one organization cannot bypass its limits', async () => {
   await ask(db)
   const held = forOrganization(db, ALPHA) as unknown as Parameters<typeof queryNamed>[0]
   await expect(
@@ -117,7 +117,7 @@ test('promise 6: a client that is held to an organization is not led around its 
   ).rejects.toMatchObject({ code: 'unscoped_query' })
 })
 
-test('a client extended by the host is asked through its extension', async () => {
+test('a client that the host extended runs the statement through its extension', async () => {
   await ask(db)
   const seen: string[] = []
   const extended = db.$extends({
@@ -132,7 +132,7 @@ test('a client extended by the host is asked through its extension', async () =>
   expect(seen).toHaveLength(1)
 })
 
-test('what passes everything on to a client is as good as it', async () => {
+test('a proxy that passes everything on to a client works like the client', async () => {
   const alias = new Proxy(db, {})
   await ask(alias)
   expect(await prepared()).toEqual([])
@@ -141,7 +141,7 @@ test('what passes everything on to a client is as good as it', async () => {
   expect(await prepared()).toEqual(['every_type'])
 })
 
-test('nothing is prepared on a connection that a pooler shares', async () => {
+test('nothing is prepared on a connection that a pooler shares out', async () => {
   const shared = createDb(`${database.url}?pgbouncer=true`, { maxConnections: 1 })
   for (let again = 0; again < 3; again += 1) expect(await ask(shared)).toEqual([everyType])
   const rows = await shared.$queryRaw`SELECT name FROM pg_prepared_statements`
@@ -149,7 +149,7 @@ test('nothing is prepared on a connection that a pooler shares', async () => {
   await shared.$disconnect()
 })
 
-test('a client that was disconnected connects again', async () => {
+test('a disconnected client connects again', async () => {
   await ask(db)
   await db.$disconnect()
   expect(await ask(db)).toEqual([everyType])
@@ -185,7 +185,7 @@ test('Prisma and named statements share one pool, whichever comes first', async 
   }
 })
 
-test('both ways fail with what PostgreSQL said, and without what was asked', async () => {
+test('both ways fail with PostgreSQL’s error, without the statement’s text', async () => {
   const wrong = Prisma.sql`SELECT 1 / ${0}::int, ${'secret'}::text`
   await ask(db)
   for (const way of [() => queryNamed(db, 'wrong', wrong), () => db.$queryRaw(wrong)]) {
@@ -197,7 +197,7 @@ test('both ways fail with what PostgreSQL said, and without what was asked', asy
   expect(sqlErrorOf(null)).toEqual({ state: null, message: '' })
 })
 
-test('a connection that is cut fails its statement and nothing else', async () => {
+test('a cut connection fails its own statement only', async () => {
   await ask(db)
   const asleep = queryNamed(db, 'asleep', Prisma.sql`SELECT pg_sleep(${3_600}::int)`)
   const cut = async () => {

@@ -10,7 +10,7 @@ import { createTestDatabase } from '../testing/database.ts'
 
 const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url))
 
-test('members and invitations of before keep their rights, and small letters give none', async () => {
+test('members and invitations from before keep their rights, and a role in small letters gives none', async () => {
   const all = (await readdir(MIGRATIONS)).sort()
   const at = all.findIndex((name) => name.endsWith('_roles_in_organizations'))
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'))

@@ -53,7 +53,7 @@ const count = async (client: pg.Client, table: string): Promise<number> => {
   return rows[0].count
 }
 
-test('promise 6: the policies are those the schema declares, on every table', async () => {
+test('promise 6: every table has the policies that the schema declares', async () => {
   const missing = await policyDiff(database.url)
   expect(
     missing,
@@ -95,7 +95,7 @@ test('promise 6: a table without a declaration, or without its policies, is repo
   }
 })
 
-test('promise 6: a connection that says nothing sees nothing but what everybody may read, and writes nothing', async () => {
+test('promise 6: a connection without a setting sees only rows that everybody may read, and writes nothing', async () => {
   const seen = []
   for (const { table } of tables) if ((await count(plain, table)) > 0) seen.push(table)
   expect(seen.sort()).toEqual(['Price', 'Product'])
@@ -109,7 +109,7 @@ test('promise 6: a connection that says nothing sees nothing but what everybody 
   await expect(insert).rejects.toThrow('row-level security')
 })
 
-test('promise 6: in SQL, too, an organization sees what the extension shows it, of every table', async () => {
+test('promise 6: in SQL, too, an organization sees the rows that the extension shows, in every table', async () => {
   const shown = forOrganization(database.db, ALPHA)
   for (const [name, { table, tenancy }] of Object.entries(models)) {
     const delegate = Reflect.get(
@@ -124,7 +124,7 @@ test('promise 6: in SQL, too, an organization sees what the extension shows it, 
   }
 })
 
-test('promise 6: in SQL, an organization finds no other row, however it asks', async () => {
+test('promise 6: in SQL, an organization finds no other row, in any query', async () => {
   for (const sql of [
     `SELECT * FROM "Member" WHERE "organizationId" = '${BETA}'`,
     `SELECT * FROM "Organization" o JOIN "Member" m ON m."organizationId" = o.id WHERE o.id <> '${ALPHA}'`,
@@ -162,7 +162,7 @@ test('promise 6: in SQL, an organization finds no other row, however it asks', a
   }
 })
 
-test('promise 6: the system sees all, and a transaction of it that names an organization only that', async () => {
+test('promise 6: the system sees all rows, and its transaction for an organization only that organization’s', async () => {
   const system = await connect(asSystem(database.url))
   expect(await count(system, 'Member')).toBe(4)
   expect(await as(system, ALPHA, () => count(system, 'Member'))).toBe(2)
@@ -180,7 +180,7 @@ const forgetsTheSystem = (sql: string) =>
   /^\s*(UPDATE|DELETE|INSERT|MERGE)\b/im.test(sql) &&
   !sql.includes("set_config('tollgate.system', 'on', true)")
 
-test('a migration that changes rows says that it is the system', async () => {
+test('a migration that changes rows declares itself as the system', async () => {
   expect(forgetsTheSystem('-- why\n\nUPDATE "User" SET name = name;')).toBe(true)
   expect(forgetsTheSystem('DELETE FROM "User";')).toBe(true)
   expect(
@@ -200,7 +200,7 @@ test('a migration that changes rows says that it is the system', async () => {
   )
 })
 
-test('options in the address are kept beside the setting', async () => {
+test('options in the address are kept beside our setting', async () => {
   const url = new URL(database.url)
   url.searchParams.set('options', '-c statement_timeout=4321')
   const db = createDb(url.href)
@@ -214,7 +214,7 @@ test('options in the address are kept beside the setting', async () => {
   )
 })
 
-test('promise 6: one connection for all: after an organization it is the system again', async () => {
+test('promise 6: a connection belongs to the system again after a transaction for an organization', async () => {
   const db = createDb(database.url, { maxConnections: 1 })
   const alpha = forOrganization(db, ALPHA)
   for (let round = 0; round < 3; round++) {
@@ -229,7 +229,7 @@ test('promise 6: one connection for all: after an organization it is the system 
   await db.$disconnect()
 })
 
-test('promise 6: a role that owns nothing is held as the owner is', async () => {
+test('promise 6: a role that owns nothing is limited like the owner', async () => {
   const admin = await connect(inject('postgres').adminUrl)
   const humble = `humble_${process.pid}`
   try {

@@ -15,7 +15,7 @@ describe('a statement', () => {
     expect(other).not.toBe(uses[4])
   })
 
-  test('has another name after the names were renewed', () => {
+  test('gets another name when the names are renewed', () => {
     const { of, renew } = createStatementNames()
     const often = () => Array.from({ length: 5 }, () => of({ sql: 'SELECT 1' })).at(-1)
     const before = often()
@@ -24,7 +24,7 @@ describe('a statement', () => {
     expect(often()).not.toBe(before)
   })
 
-  test('beyond the 256th has none', () => {
+  test('beyond the 256th has no name', () => {
     const { of } = createStatementNames()
     const names = Array.from({ length: 300 }, (_, n) =>
       Array.from({ length: 5 }, () => of({ sql: `SELECT ${n}` })).at(-1),

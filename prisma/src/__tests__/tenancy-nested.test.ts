@@ -118,7 +118,7 @@ const CANNOT_WRITE: Attack[] = [
   ],
 ]
 
-test('promise 6: nested filters name the organization, also where the relation already implies it', () => {
+test('promise 6: nested filters name the organization, even if the relation already implies it', () => {
   const { update } = OPERATIONS
   const nested = (members: object) =>
     update?.('Organization', { where: { id: ALPHA }, data: { members } }, ALPHA).data

@@ -274,7 +274,7 @@ describe.each(WALLS)('with %s', (walls) => {
     }
   })
 
-  test('promise 6: a row that points abroad does not lead there', async () => {
+  test('promise 6: a row that refers to another organization’s row does not lead to it', async () => {
     const { db, alpha } = setup
     const booking = await db.booking.create({
       data: {

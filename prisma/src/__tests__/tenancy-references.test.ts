@@ -10,7 +10,7 @@ describe.each(WALLS)('with %s', (walls) => {
 
   referencesAreHeld(setup)
 
-  test('promise 6: an invitation from a stranger shows nobody', async () => {
+  test('promise 6: an invitation from a stranger does not show its sender', async () => {
     const { alpha } = setup
     const invitation = { id: 'x', email: 'x', status: 'pending', role: 'X', expiresAt: new Date() }
     const before = await alpha.user.findMany({ orderBy: { id: 'asc' } })
@@ -25,13 +25,13 @@ describe.each(WALLS)('with %s', (walls) => {
     ['a filter', { not: '' }],
     ['a filter under set', { set: { not: '' } }],
     ['a column of the row', { _ref: 'id', _container: 'Invitation' }],
-  ])('promise 6: a key is not %s', async (_, inviterId) => {
+  ])('promise 6: a foreign key cannot be %s', async (_, inviterId) => {
     const where = { id: 'invitation_alpha' }
     const update = () => setup.alpha.invitation.update({ where, data: { inviterId } as Untyped })
     expect(await outcome(update)).toBe('unscoped_query')
   })
 
-  test('a member may be named by whom the organization knows', async () => {
+  test('a user whom the organization sees can become a member', async () => {
     const { db, alpha } = setup
     const where = { id: 'invitation_alpha' }
     await alpha.invitation.update({ where, data: { inviterId: 'user_both' } })

@@ -196,7 +196,7 @@ describe.each(WALLS)('with %s', (walls) => {
     changesNothing(setup, query, expected),
   )
 
-  test('promise 6: a row is stamped with the organization, in every way of making one', async () => {
+  test('promise 6: a new row gets the organization’s id, by every way of creating it', async () => {
     const { db, alpha, unharmed, settle } = setup
     const row = { role: 'MADE' }
     const people = [1, 2, 3, 4, 5, 6].map((n) => `new${n}`)

@@ -34,7 +34,7 @@ test('promise 6: a foreign key cannot lead from one organization into another', 
 describe.each(WALLS)('with %s', (walls) => {
   const setup = setUpWalls(walls)
 
-  test('promise 6: every table has said whose its rows are', async () => {
+  test('promise 6: every table declares to whom its rows belong', async () => {
     const tables = await setup.db.$queryRaw<{ name: string }[]>`
       SELECT relname AS name FROM pg_class
       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
@@ -55,7 +55,7 @@ describe.each(WALLS)('with %s', (walls) => {
     ).toEqual([])
   })
 
-  test('promise 6: every operation of the Prisma client is held or refused', async () => {
+  test('promise 6: every operation of the Prisma client is limited or refused', async () => {
     const { db, alpha } = setup
     for (const [name, { tenancy }] of Object.entries(models)) {
       const model = name.replace(/^./, (letter) => letter.toLowerCase())
@@ -112,7 +112,7 @@ describe.each(WALLS)('with %s', (walls) => {
     },
   )
 
-  test('queries of one array are one transaction, all or nothing', async () => {
+  test('the queries of one array are one transaction, all or nothing', async () => {
     const { db, alpha } = setup
     const [count, named] = await alpha.$transaction([
       alpha.member.count(),
@@ -130,7 +130,7 @@ describe.each(WALLS)('with %s', (walls) => {
     }
   })
 
-  test('a transaction of an organization commits all or nothing, and look-ups in it at once stay apart', async () => {
+  test('a transaction of an organization commits all or nothing, and concurrent look-ups in it stay separate', async () => {
     const { db, alpha } = setup
     const found = await alpha.$transaction((tx) =>
       Promise.all(
@@ -153,7 +153,7 @@ describe.each(WALLS)('with %s', (walls) => {
     expect(await db.organization.count({ where: { name: 'half' } })).toBe(0)
   })
 
-  test("the caller's transaction is joined, and is as it was afterwards", async () => {
+  test("the caller's transaction is joined, and has its former settings afterwards", async () => {
     const { db } = setup
     const work = atomically(db, async (tx) => {
       const mine = forOrganization(tx, ALPHA)
@@ -174,7 +174,7 @@ describe.each(WALLS)('with %s', (walls) => {
     expect(await db.organization.count({ where: { name: 'half' } })).toBe(0)
   })
 
-  test('organizations at once do not mix, and a connection goes back as it came', async () => {
+  test('concurrent organizations do not mix, and a connection is returned with its former settings', async () => {
     const { db, alpha } = setup
     const beta = forOrganization(db, BETA)
     const rounds = Array.from({ length: 40 }, async (_, round) => {
@@ -186,7 +186,7 @@ describe.each(WALLS)('with %s', (walls) => {
     await Promise.all(rounds)
   })
 
-  test('an empty id, and a second organization on a held client, are refused', () => {
+  test('an empty id, and a second organization for a client of one, are refused', () => {
     const { db, alpha } = setup
     for (const nobody of ['', undefined, null, 7, { not: '' }]) {
       expect(() => forOrganization(db, nobody as Untyped)).toThrow(

@@ -53,7 +53,7 @@ describe.each(['America/New_York', 'Asia/Kolkata', 'Pacific/Chatham'])('the zone
         await database.drop()
       })
 
-      test('what is written is read, by Prisma and in SQL', async () => {
+      test('a written time is read unchanged, by Prisma and in SQL', async () => {
         for (const [index, moment] of MOMENTS.entries()) {
           const createdAt = new Date(moment)
           const id = `user ${index}`
@@ -67,7 +67,7 @@ describe.each(['America/New_York', 'Asia/Kolkata', 'Pacific/Chatham'])('the zone
         }
       })
 
-      test('what the database says is now, is now, in every way of asking', async () => {
+      test('the database’s present time is right, by every way of reading it', async () => {
         const sql = Prisma.sql`SELECT now() AS now, ${new Date('2026-03-08T02:30:00Z')}::timestamptz AS given`
         type Row = { now: Date; given: Date }
         const answers: Row[][] = [
@@ -84,7 +84,7 @@ describe.each(['America/New_York', 'Asia/Kolkata', 'Pacific/Chatham'])('the zone
         expect(await db.$queryRaw`SHOW TimeZone`).toEqual([{ TimeZone: 'UTC' }])
       })
 
-      test('an organization reads the moment that was written', async () => {
+      test('an organization reads the time that was written', async () => {
         const createdAt = new Date(MOMENTS[0] as string)
         await db.auditLog.create({ data: { organizationId: 'org', action: 'x', createdAt } })
         expect(await forOrganization(db, 'org').auditLog.findFirst()).toMatchObject({ createdAt })

@@ -80,7 +80,7 @@ test('without sslmode, or with disable, nothing is encrypted', async () => {
 })
 
 test.each(['sslmode=verify-full', 'sslmode=require&uselibpqcompat=false'])(
-  '%s refuses a certificate that nobody known has signed',
+  '%s refuses a certificate of an unknown authority',
   async (mode) => {
     await expect(isEncrypted(`${url}?${mode}`)).rejects.toThrow(/self-signed certificate/)
   },

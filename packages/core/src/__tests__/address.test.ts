@@ -81,7 +81,7 @@ test.each([
   )
 })
 
-test('only the headers that were named count, the first that says an address', () => {
+test('only the named headers count, and the first header with an address wins', () => {
   const read = createAddressOf({ ipAddressHeaders: ['cf-connecting-ip', 'x-real-ip'] })
   const headers = from('203.0.113.7')
   expect(read(headers)).toBeNull()
@@ -111,7 +111,7 @@ test.each([
   expect(createAddressOf(FORWARDED)(new Headers({ forwarded }))).toBe(expected)
 })
 
-test('what `Forwarded` alone says is nothing in another header', () => {
+test('the syntax of `Forwarded` is not read in another header', () => {
   expect(createAddressOf({})(from('for=203.0.113.7'))).toBeNull()
 })
 
@@ -167,7 +167,7 @@ test.each([
 })
 
 test.each(['10.0.0.1/33', '::1/129', 'proxy.example.com', '10.0.0.1/8/8', '10.0.0.1 10.0.0.2'])(
-  'TRUSTED_PROXIES of %j is named as malformed, beside whatever else is',
+  'TRUSTED_PROXIES of %j is reported as malformed, together with other malformed variables',
   (TRUSTED_PROXIES) => {
     const env = { TRUSTED_PROXIES, CLIENT_IP_HEADER: 'x-real-ip, cf', REDIS_URL: 'localhost' }
     expect(() => readEnv(rateLimitEnv, env)).toThrow(
@@ -190,6 +190,6 @@ test.each([
   ['[2001:db8:1:2::9]:443', '2001:db8:1::'],
   ['unknown', null],
   ['', null],
-])('of the address %j a log keeps %j', (address, network) => {
+])('the address %j is logged as %j', (address, network) => {
   expect(networkOf(address)).toBe(network)
 })

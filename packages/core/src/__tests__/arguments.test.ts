@@ -20,7 +20,7 @@ const refused = (work: () => unknown): ArgumentError => {
   }
 }
 
-test('an id is text that names something and can be stored', () => {
+test('an id is a text that is not empty and can be stored', () => {
   for (const id of ['user_1', '0', 'Ünal', '😀', 'x'.repeat(255)]) {
     expect(requireId('The id', id)).toBe(id)
   }
@@ -56,7 +56,7 @@ describe.each([
   })
 })
 
-test('an option that was left out is none, and one that is undefined is refused', () => {
+test('an option may be left out, and one that is undefined is refused', () => {
   expect(optional({}, 'userId', requireId)).toBeUndefined()
   expect(optional({ userId: 'a' }, 'userId', requireId)).toBe('a')
   expect(refused(() => optional({ userId: undefined }, 'userId', requireId)).message).toBe(
@@ -66,7 +66,7 @@ test('an option that was left out is none, and one that is undefined is refused'
   expect(refused(() => optional(inherited, 'userId', requireId)).status).toBe(400)
 })
 
-test('options, limits and dates are what they are called', () => {
+test('options, limits and dates must have their types', () => {
   expect(requireOptions('The filter', { a: 1 })).toEqual({ a: 1 })
   for (const wrong of [undefined, null, [], 'x', 1]) {
     expect(refused(() => requireOptions('The filter', wrong as never)).message).toContain(

@@ -27,7 +27,7 @@ async function write(path: string, text: string): Promise<string> {
 const INSTANCE = `{ jobs: [], cron: [] }`
 
 describe('the environment files', () => {
-  test('a variable of the process wins, then .env.local, then .env; empty ones are set', async () => {
+  test('a variable of the process wins, then .env.local, then .env; an empty variable counts as set', async () => {
     await write('.env', 'A=env\nB=env\nC="with a # in it"\nE=env\nF=env\n')
     await write('.env.local', 'A=local\nB=local\nE=\n')
     const environment: Record<string, string | undefined> = { A: 'process', F: '' }
@@ -35,7 +35,7 @@ describe('the environment files', () => {
     expect(environment).toEqual({ A: 'process', B: 'local', C: 'with a # in it', E: '', F: '' })
   })
 
-  test('none of them has to be there, and one that cannot be read is named', async () => {
+  test('may be missing, and one that cannot be read is named', async () => {
     const environment = {}
     expect(readEnvFiles(root, environment)).toEqual([])
     expect(environment).toEqual({})
@@ -45,7 +45,7 @@ describe('the environment files', () => {
 })
 
 describe('the file', () => {
-  test('the nearest one counts, from the working directory upwards', async () => {
+  test('is the nearest one, from the working directory upwards', async () => {
     const outer = await write('tollgate.config.mjs', `export default { billing: ${INSTANCE} }`)
     const inner = await write('apps/web/tollgate.config.ts', `export const auth = ${INSTANCE}`)
     await mkdir(join(root, 'apps/web/src/deep'), { recursive: true })
@@ -57,7 +57,7 @@ describe('the file', () => {
     expect(host.config?.billing).toBeUndefined()
   })
 
-  test('without one there is the working directory; one that was named has to be there', async () => {
+  test('may be missing, unless it was named', async () => {
     expect(await openHost({ cwd: root })).toEqual({ folder: root, file: null, config: null })
     await expect(openHost({ cwd: root, path: 'other.ts' })).rejects.toMatchObject({
       code: 'config_not_found',
@@ -78,7 +78,7 @@ describe('the file', () => {
       'cannot be loaded: sk_test_…cdef is',
     ],
     ['import "./nowhere.mjs"\nexport default {}', 'cannot be loaded: '],
-  ])('%j is refused in a sentence', async (text, message) => {
+  ])('%j is refused with a sentence', async (text, message) => {
     await write('tollgate.config.mjs', text)
     const error = await openHost({ cwd: root }).then(
       () => null,
@@ -89,7 +89,7 @@ describe('the file', () => {
     expect(error?.message).not.toContain('\n')
   })
 
-  test('as a process with tsx: TypeScript in a package of either kind, and one that does not parse', async () => {
+  test('as a process with tsx: TypeScript in a package of either module kind, and a file that does not parse', async () => {
     const ours = fileURLToPath(new URL('..', import.meta.url))
     const config = `
       import { defineConfig } from '${ours}config.ts'
@@ -121,7 +121,7 @@ describe('the file', () => {
 })
 
 describe('defineConfig', () => {
-  test('a function is called when a part is needed, and once', () => {
+  test('a function is called once, when a part is needed', () => {
     let calls = 0
     const config = defineConfig(() => {
       calls += 1
@@ -133,7 +133,7 @@ describe('defineConfig', () => {
     expect(calls).toBe(1)
   })
 
-  test('the work of a host is that of its instances and its own', () => {
+  test('the host’s jobs and cron entries are those of its instances and its own', () => {
     const job = (name: string) => defineJob({ name, parse: () => ({}), run: async () => {} })
     const [mail, events, own] = [job('auth.mail'), job('billing.events'), job('own')]
     const cron = [{ pattern: '* * * * *', job: 'billing.events' }]

@@ -24,7 +24,7 @@ test('a lazy value is made on first use, once, and behaves like the real one', (
   expect(made).toBe(1)
 })
 
-test('a lazy value whose making failed is tried again', () => {
+test('a lazy value whose creation failed is created again at the next use', () => {
   let ready = false
   const client = lazy(() => {
     if (!ready) throw new Error('not yet')
@@ -48,7 +48,7 @@ test('an empty variable counts as missing', () => {
   expect(readEnv(schema, { A: 'a', B: '1', C: '' })).toEqual({ A: 'a', B: 1 })
 })
 
-test('an error of ours is a problem with its code, status and headers', async () => {
+test('an error of ours becomes problem+json with its code, status and headers', async () => {
   const error = new TollgateError('too_fast', 429, 'Slow down.', {
     headers: { 'retry-after': '3' },
   })
@@ -65,12 +65,12 @@ test('an error of ours is a problem with its code, status and headers', async ()
   })
 })
 
-test('a heading of its own stands in the place of the status', async () => {
+test('an error’s own title replaces the status text', async () => {
   const error = new TollgateError('not_yet', 400, 'Do that first.', { title: 'Not set up' })
   expect(await toResponse(error).json()).toMatchObject({ title: 'Not set up', code: 'not_yet' })
 })
 
-test('promise 7: any other error is a bare 500 that says nothing of itself', async () => {
+test('promise 7: any other error is a bare 500 without details', async () => {
   const response = toResponse(new Error('password=hunter2'))
   expect(response.status).toBe(500)
   expect(await response.text()).not.toContain('hunter2')

@@ -27,7 +27,7 @@ describe('minor units are those of Stripe', () => {
   })
 })
 
-describe('what can be charged', () => {
+describe('the largest and smallest charges', () => {
   test.each([
     ['idr', 999_999_999_999],
     ['cop', 9_999_999_999],
@@ -45,15 +45,15 @@ describe('what can be charged', () => {
     ['kwd', 5124, '10'],
     ['isk', 550, '100'],
     ['ugx', 1, '100'],
-  ])('a part of %s that cards do not know is refused', (currency, amount, step) => {
+  ])('a fraction of %s that cards do not support is refused', (currency, amount, step) => {
     expect(amountProblem(amount, currency)).toContain(`multiple of ${step}`)
   })
 
-  test.each([0, -1, 1.5, Number.NaN, '5', null, 2 ** 53])('%s is no amount', (amount) => {
+  test.each([0, -1, 1.5, Number.NaN, '5', null, 2 ** 53])('%s is not an amount', (amount) => {
     expect(amountProblem(amount, 'usd')).not.toBeNull()
   })
 
-  test('forints are charged with their parts', () => {
+  test('forints are charged with two decimals', () => {
     expect(amountProblem(1045, 'huf')).toBeNull()
   })
 })

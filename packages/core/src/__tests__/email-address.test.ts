@@ -52,11 +52,11 @@ test.each([
   [`ada@${'a'.repeat(64)}.com`, 'a long label'],
   [`ada@${'é'.repeat(60)}.com`, 'a label that is long in ASCII'],
   [`a@${'abcdefgh.'.repeat(29)}com`, 'a long address'],
-])('%j is no address: %s', (text) => {
+])('%j is not an address: %s', (text) => {
   expect(canonicalEmail(text)).toBeNull()
 })
 
-test('what comes out is ASCII, and stays as it is', () => {
+test('the result is ASCII, and is unchanged when read again', () => {
   const odd = [
     ...'aZ0-._ /\\@:#?%[]üßİıςа例ー한ａ。\u0308\u200b\u00ad\u202e\u212a\ufeff',
     '\ud800',
@@ -79,7 +79,7 @@ test('what comes out is ASCII, and stays as it is', () => {
   expect(taken).toBeGreaterThan(100)
 })
 
-test('64 KiB are looked at no longer than a short text', () => {
+test('64 KiB are read in linear time', () => {
   const started = performance.now()
   for (const letter of ['a', '.', '@', 'ü', 'а', '-']) {
     expect(canonicalEmail(letter.repeat(64 * 1024))).toBeNull()

@@ -41,7 +41,7 @@ test('the ciphertext names its key, and is AES-256-GCM to any other library', as
   expect(plain.toString()).toBe(SECRET)
 })
 
-test('the first key encrypts, every key decrypts, and rotation leaves nothing under the old one', async () => {
+test('the first key encrypts, every key decrypts, and rotation leaves nothing encrypted with the old key', async () => {
   const before = createEncryption([OLD])
   const ciphertext = await before.encrypt(SECRET, ROW)
   const during = createEncryption([NEW, OLD])
@@ -58,7 +58,7 @@ test('the first key encrypts, every key decrypts, and rotation leaves nothing un
 })
 
 test.each([12, 16])(
-  'the older form with an iv of %i bytes opens under any key and is rotated',
+  'the older form with an iv of %i bytes is decrypted with any key and is rotated',
   async (ivBytes) => {
     const encryption = createEncryption([NEW, OLD])
     const older = threeParts(SECRET, OLD, ivBytes)
@@ -79,7 +79,7 @@ test.each([
   ['a part less', ['Integration', 'org_1']],
   ['the same letters, cut elsewhere', ['Integration', 'org_1c', 'rm']],
   ['nothing', []],
-])('a secret does not open in %s', async (_, context) => {
+])('a secret cannot be decrypted in %s', async (_, context) => {
   const encryption = createEncryption([NEW])
   const ciphertext = await encryption.encrypt(SECRET, ROW)
   await expect(encryption.decrypt(ciphertext, context)).rejects.toMatchObject({
@@ -88,7 +88,7 @@ test.each([
   })
 })
 
-test('no sign of a ciphertext can be changed', async () => {
+test('no character of a ciphertext can be changed', async () => {
   const encryption = createEncryption([NEW])
   const ciphertext = await encryption.encrypt('short', ROW)
   for (let i = 0; i < ciphertext.length; i++) {
@@ -147,7 +147,7 @@ describe('the three hex parts of other systems', () => {
   const keys = ['a'.repeat(64), 'b'.repeat(64)]
   const parts = createEncryption(keys, { format: 'three-parts' })
 
-  test('are written by option, and anybody with the key opens them', async () => {
+  test('are written by option, and anybody with the key can decrypt them', async () => {
     const ciphertext = await parts.encrypt('secret ä', ['Integration', 'org'])
     const [iv = '', tag = '', body = ''] = ciphertext.split(':')
     expect([iv.length, tag.length]).toEqual([24, 32])
@@ -162,7 +162,7 @@ describe('the three hex parts of other systems', () => {
     expect(await createEncryption(keys).decrypt(ciphertext, [])).toBe('secret ä')
   })
 
-  test('and ours are read by either, and rotated into the form that is written', async () => {
+  test('can be read beside our own form, and are rotated into the form that is written', async () => {
     const ours = await createEncryption(keys).encrypt('secret', ['a'])
     expect(await parts.decrypt(ours, ['a'])).toBe('secret')
     const rotated = await parts.reencrypt(ours, ['a'])

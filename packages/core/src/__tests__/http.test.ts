@@ -36,7 +36,7 @@ test('a body up to the limit is read, also in pieces and without a body', async 
   expect(await read(new Request('http://localhost/'))).toBe('')
 })
 
-test('a byte order mark is kept where the bytes are signed', async () => {
+test('a byte order mark is kept if the bytes are signed', async () => {
   expect(await read(post('\uFEFFab'))).toBe('ab')
   expect(await read(post('\uFEFFab'), true)).toBe('\uFEFFab')
 })
@@ -49,7 +49,7 @@ test('a body over the limit is refused, by its length or once it is reached', as
   expect(endless.pulled()).toBeLessThan(10)
 })
 
-test('a body that was read, breaks off or is no UTF-8 is refused', async () => {
+test('a body that was read, breaks off or is not UTF-8 is refused', async () => {
   const before = post('123')
   await before.text()
   await expect(read(before)).rejects.toThrow(new Refused('already_read'))
@@ -57,7 +57,7 @@ test('a body that was read, breaks off or is no UTF-8 is refused', async () => {
   await expect(read(post(new Uint8Array([0xff, 0x41])))).rejects.toThrow(new Refused('not_utf8'))
 })
 
-test('only equal secrets are the same', () => {
+test('only equal secrets compare as equal', () => {
   expect(isSameSecret('secret', 'secret')).toBe(true)
   for (const other of ['', 'secre', 'secret ', 'secreT', 'sécret', 'a much longer secret']) {
     expect(isSameSecret(other, 'secret'), other).toBe(false)

@@ -10,7 +10,7 @@ test.each([
   ['whsec_abcdefghijkl', 'whsec_…ijkl'],
   ['re_abcdefgh_ijkl', 're_…ijkl'],
   ['cal_live_abcdefghijkl', 'cal_live_…ijkl'],
-])('of the key %s the prefix and the last four characters stay', (key, masked) => {
+])('the prefix and the last four characters of the key %s stay', (key, masked) => {
   expect(maskText(`with ${key}.`)).toBe(`with ${masked}.`)
 })
 

@@ -56,7 +56,7 @@ describe.each(SECRETS)('%s', (_, secret, text) => {
     ['a list', 'a,'],
     ['a path', 'a/'],
     ['lines', 'a\n'],
-  ])('leaves no half where a text of %s is cut', (_, filler) => {
+  ])('leaves no half of a secret where a text of %s is cut', (_, filler) => {
     const filled = filler.repeat(Math.ceil(9_000 / filler.length))
     // No part of four letters of what is secret alone is in the filler.
     const parts = Array.from({ length: secret.length - 3 }, (_, at) => secret.slice(at, at + 4))
@@ -74,7 +74,7 @@ describe.each(SECRETS)('%s', (_, secret, text) => {
   })
 })
 
-test('of a long text the beginning is kept, and how much is left out is said', () => {
+test('the beginning of a long text is kept, with the number of characters that are left out', () => {
   const text = 'word '.repeat(4_000)
   const masked = maskText(text)
   expect(masked).toMatch(/^(word )+\[… \d+ more characters\]$/)
@@ -94,7 +94,7 @@ test.each([
   expect(maskText(text)).toBe(text)
 })
 
-test('no text takes longer than linear time, also where it is not cut', () => {
+test('no text takes longer than linear time, even if it is not cut', () => {
   const masking = (text: string) => mask({ [text]: text, list: [text] })
   const slow = HOSTILE_TEXTS.filter(
     ([, textOf]) => !growsLinearly(maskAll, textOf) || !growsLinearly(masking, textOf),
@@ -102,7 +102,7 @@ test('no text takes longer than linear time, also where it is not cut', () => {
   expect(slow.map(([name]) => name)).toEqual([])
 })
 
-test('a measure that says so of everything would say nothing', () => {
+test('the measurement itself detects a pattern of quadratic time', () => {
   const quadratic = (text: string) => text.replace(/[^\s@]+@/g, '')
   expect(growsLinearly(quadratic, (length) => 'a'.repeat(length))).toBe(false)
   expect(
@@ -247,7 +247,7 @@ test('the console writes what JSON cannot say, too', () => {
   expect(JSON.parse(written.join(''))).toMatchObject({ level: 'warn', msg: 'odd', big: '1' })
 })
 
-test('what is worth reading stays readable', () => {
+test('dates, addresses, codes and ordinary fields stay readable', () => {
   class Refusal extends Error {
     override name = 'Refusal'
     code = 'no'
@@ -314,7 +314,7 @@ describe('card numbers', () => {
     ['a number that is too long', '42424242424242424242424242'],
   ])('%s is not', (_, text) => expect(maskText(text)).toBe(text))
 
-  test('a number that is no text is masked alike, and fields by their names', () => {
+  test('a card number that is not a text is masked, too, and fields by their names', () => {
     const card = { number: '4000-wrong', cvc: 123, cvv: '123', card_number: 5, last4: '4242' }
     expect(mask({ paid: 4242424242424242, at: 1764500000000, card })).toEqual({
       paid: '[card]',

@@ -62,7 +62,7 @@ test('every entry of every workspace package leads to its source, for Turbopack'
   expect(Object.keys(turbopack.resolveAlias).sort()).toEqual(Object.keys(ALIASES))
 })
 
-test('every entry leads to its source for webpack, and nothing that only begins like it', () => {
+test('every entry leads to its source for webpack, and a longer name with the same beginning does not', () => {
   const { webpack } = withTollgate({}, { dir: web })
   expect(webpack({ resolve: { alias: { x$: 'y' } } }, {})).toEqual({
     resolve: {
@@ -76,7 +76,7 @@ test('every entry leads to its source for webpack, and nothing that only begins 
   })
 })
 
-test("the app's own configuration stays, and wins", () => {
+test("the app's own configuration is kept, and wins", () => {
   const config = withTollgate(
     {
       reactStrictMode: true,

@@ -46,7 +46,7 @@ function megabytes(count: number, end: 'close' | 'error' = 'close') {
   return { body, stream }
 }
 
-test('cookies stay apart, and those of middleware stay', async () => {
+test('cookies stay separate, and the cookies of middleware stay', async () => {
   setup.before = (req, res) => {
     res.setHeader('set-cookie', ['own=1'])
     res.setHeader('vary', 'Accept')
@@ -75,7 +75,7 @@ test.each([204, 205, 304])('an answer of %s has no body', async (status) => {
   expect(await get()).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\\r\\n\\r\\n$`))
 })
 
-test('HEAD is answered without a body, which is given up', async () => {
+test('HEAD is answered without a body, and the body is cancelled', async () => {
   const { body, stream } = megabytes(2)
   setup.handle = async () => new Response(stream, { headers: { 'x-size': 'two' } })
   const text = await get('HEAD')
@@ -84,7 +84,7 @@ test('HEAD is answered without a body, which is given up', async () => {
   expect(body.isCancelled).toBe(true)
 })
 
-test('a large answer is made no faster than the caller takes it, and arrives whole', async () => {
+test('a large answer is produced no faster than the caller reads it, and arrives whole', async () => {
   const { body, stream } = megabytes(64)
   setup.handle = async () => new Response(stream)
   const socket = await beginRaw(setup.port, `${GET}Connection: close\r\n\r\n`)
@@ -99,7 +99,7 @@ test('a large answer is made no faster than the caller takes it, and arrives who
   expect(size).toBeGreaterThanOrEqual(64 * MEGABYTE)
 })
 
-test('a caller that leaves in the middle is told to the handler, and not logged', async () => {
+test('the handler learns that the caller disconnected during the answer, and nothing is logged', async () => {
   const { body, stream } = megabytes(64)
   let signal: AbortSignal | undefined
   setup.handle = async (req) => {
@@ -114,7 +114,7 @@ test('a caller that leaves in the middle is told to the handler, and not logged'
   expect(setup.logger.entries).toEqual([])
 })
 
-test('a caller that leaves before the answer is told to the handler, and the answer is given up', async () => {
+test('the handler learns that the caller disconnected before the answer, and the answer is cancelled', async () => {
   const { body, stream } = megabytes(2)
   let signal: AbortSignal | undefined
   setup.handle = async (req) => {
@@ -129,7 +129,7 @@ test('a caller that leaves before the answer is told to the handler, and the ans
   expect(setup.logger.entries).toEqual([])
 })
 
-test('a caller that leaves and a handler that fails over it: nothing is logged as ours', async () => {
+test('a handler that fails because the caller disconnected: nothing is logged as our error', async () => {
   const handled = vi.fn()
   setup.handle = async (req) => {
     await new Promise((done) => req.signal.addEventListener('abort', done)).finally(handled)
@@ -147,7 +147,7 @@ test('a caller that leaves and a handler that fails over it: nothing is logged a
   expect(setup.logger.entries).toEqual([])
 })
 
-test('a caller that was answered does not abort anything by leaving', async () => {
+test('a caller that disconnects after the answer aborts nothing', async () => {
   let signal: AbortSignal | undefined
   setup.handle = async (req) => {
     signal = req.signal
@@ -158,7 +158,7 @@ test('a caller that was answered does not abort anything by leaving', async () =
   expect(signal?.aborted).toBe(false)
 })
 
-test('an answer that breaks off is cut and not ended, and logged', async () => {
+test('an answer that fails midway is cut off and logged, and does not look complete', async () => {
   setup.handle = async () => new Response(megabytes(1, 'error').stream)
   const text = await get()
   expect(statusesOf(text)).toEqual([200])
@@ -188,7 +188,7 @@ test.each([
   expect(setup.logger.entries).toMatchObject([{ message: 'a response could not be sent' }])
 })
 
-test('a body of anything but bytes breaks off', async () => {
+test('a body that yields something other than bytes is cut off', async () => {
   const stream = new ReadableStream({ start: (controller) => controller.enqueue({ no: 'bytes' }) })
   setup.handle = async () => new Response(stream)
   await get()
@@ -197,7 +197,7 @@ test('a body of anything but bytes breaks off', async () => {
   ])
 })
 
-test('what middleware has answered stays answered', async () => {
+test('an answer of middleware stays', async () => {
   const { body, stream } = megabytes(2)
   setup.before = (req, res) => {
     res.statusCode = 503
@@ -224,7 +224,7 @@ test.each([
       throw new Error('disk full')
     },
   ],
-])('a logger that %s harms nobody', async (_, log) => {
+])('a logger that %s does no harm', async (_, log) => {
   setup.before = toNodeHandler(
     () => {
       throw new Error('unexpected')
@@ -234,7 +234,7 @@ test.each([
   expect(statusesOf(await get())).toEqual([500])
 })
 
-test('requests sent at once by a caller that leaves end nothing', async () => {
+test('many requests of a caller that disconnects do no harm', async () => {
   let count = 0
   setup.handle = async (req) => {
     count += 1

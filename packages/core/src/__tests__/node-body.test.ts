@@ -69,7 +69,7 @@ test.each([
   await served()
 })
 
-test('a bad chunk ends the connection, and reading the body says so', async () => {
+test('a bad chunk ends the connection, and reading the body fails', async () => {
   const kept = watch()
   const text = await sendRaw(
     setup.port,
@@ -87,19 +87,22 @@ test.each([
   ['half of its body', 'Content-Length: 10\r\n\r\nhello'],
   ['half of a chunk', 'Transfer-Encoding: chunked\r\n\r\na\r\nhello'],
   ['nothing of its body', 'Content-Length: 10\r\n\r\n'],
-])('a caller that goes away after %s is told to the handler, and not logged', async (_, rest) => {
-  const kept = watch()
-  const socket = await beginRaw(setup.port, `${HEAD}${rest}`)
-  await vi.waitFor(() => expect(kept.signal).toBeDefined())
-  await served()
-  expect(kept).toMatchObject({ outcome: undefined, signal: { aborted: false } })
-  socket.destroy()
-  await vi.waitFor(() => expect(kept.outcome).toMatchObject({ code: 'request_aborted' }))
-  expect(kept.signal?.aborted).toBe(true)
-  expect(setup.logger.entries).toEqual([])
-})
+])(
+  'the handler learns that the caller disconnected after %s, and nothing is logged',
+  async (_, rest) => {
+    const kept = watch()
+    const socket = await beginRaw(setup.port, `${HEAD}${rest}`)
+    await vi.waitFor(() => expect(kept.signal).toBeDefined())
+    await served()
+    expect(kept).toMatchObject({ outcome: undefined, signal: { aborted: false } })
+    socket.destroy()
+    await vi.waitFor(() => expect(kept.outcome).toMatchObject({ code: 'request_aborted' }))
+    expect(kept.signal?.aborted).toBe(true)
+    expect(setup.logger.entries).toEqual([])
+  },
+)
 
-test('a handler that lets the broken body through answers nobody, and nothing is logged', async () => {
+test('a handler that does not catch the broken body sends no answer, and nothing is logged', async () => {
   const handled = vi.fn()
   setup.handle = async (req) => new Response(await req.text().finally(handled))
   const socket = await beginRaw(setup.port, `${HEAD}Content-Length: 10\r\n\r\nhello`)
@@ -109,7 +112,7 @@ test('a handler that lets the broken body through answers nobody, and nothing is
   expect(setup.logger.entries).toEqual([])
 })
 
-test('more than the declared length is a request of its own, and refused', async () => {
+test('bytes beyond the declared length are read as another request, and refused', async () => {
   const text = await sendRaw(setup.port, `${HEAD}Content-Length: 5\r\n\r\nhello, and more\r\n\r\n`)
   // Node may close the connection over the second before the first is answered.
   expect(statusesOf(text).at(-1)).toBe(400)
@@ -117,7 +120,7 @@ test('more than the declared length is a request of its own, and refused', async
   await served()
 })
 
-test('a header on two lines is one header or refused', async () => {
+test('a header on two lines is read as one header or refused', async () => {
   for (const status of statusesOf(
     await sendRaw(setup.port, `${HEAD}${CLOSE}X-Long: a\r\n b\r\n\tc\r\nContent-Length: 0\r\n\r\n`),
   )) {
@@ -126,7 +129,7 @@ test('a header on two lines is one header or refused', async () => {
   await served()
 })
 
-test('a caller that asks first is told to go on, and one that asks otherwise is refused', async () => {
+test('`Expect: 100-continue` is answered with 100, and another expectation is refused', async () => {
   const asked = `${HEAD}${CLOSE}Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello`
   const text = await sendRaw(setup.port, asked)
   expect([statusesOf(text), textsOf(text)]).toEqual([[100, 200], ['hello']])
@@ -134,7 +137,7 @@ test('a caller that asks first is told to go on, and one that asks otherwise is 
   expect(statusesOf(await sendRaw(setup.port, otherwise))).toEqual([417])
 })
 
-describe('a connection goes on', () => {
+describe('a connection stays open', () => {
   const BIG = 'x'.repeat(1_000_000)
   const next = `GET /next HTTP/1.1\r\nHost: a\r\n${CLOSE}\r\n`
 
@@ -168,14 +171,14 @@ describe('a connection goes on', () => {
     expect(statusesOf(text)).toEqual([200, 200])
   })
 
-  test('with requests that were all sent at once, in their order', async () => {
+  test('with pipelined requests, answered in their order', async () => {
     const posts = ['one', 'two', 'six'].map((body) => `${HEAD}Content-Length: 3\r\n\r\n${body}`)
     const text = await sendRaw(setup.port, `${posts.join('')}${next}`)
     expect(statusesOf(text)).toEqual([200, 200, 200, 200])
     expect(textsOf(text)).toEqual(['one', 'two', 'six', ''])
   })
 
-  test('and a GET with a body is a GET without one', async () => {
+  test('after a GET, whose body is dropped', async () => {
     const text = await sendRaw(
       setup.port,
       `GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello${next}`,
@@ -214,7 +217,7 @@ test('a body is read no faster than the handler asks', async () => {
   socket.destroy()
 })
 
-describe('a body that was read before us', () => {
+describe('a body that was read before our handler', () => {
   const post = (type: string, body: string) =>
     sendRaw(
       setup.port,
@@ -273,7 +276,7 @@ describe('a body that was read before us', () => {
       () => ({ a: ['b', 'c'] }),
       'a=b&a=c',
     ],
-  ])('and parsed as %s is written anew, and marked', async (_, type, body, parse, text) => {
+  ])('and parsed as %s is serialized again, and marked', async (_, type, body, parse, text) => {
     const kept = parsing((bytes) => ({ body: parse(bytes.toString()) }))
     expect(statusesOf(await post(type, body))).toEqual([200])
     expect(kept).toEqual({ text, length: String(text.length), isMarked: true })
@@ -293,7 +296,7 @@ describe('a body that was read before us', () => {
     expect(kept.length).toBe('')
   })
 
-  test('and not kept at all is the fault of the host, and logged', async () => {
+  test('and not kept at all is an error of the host, and logged', async () => {
     parsing(() => ({}))
     const text = await post('application/json', '{}')
     expect([statusesOf(text), codeOf(text)]).toEqual([[500], 'raw_body_required'])
@@ -314,7 +317,7 @@ describe('a body that was read before us', () => {
     expect([statusesOf(text), codeOf(text)]).toEqual([[500], 'raw_body_required'])
   })
 
-  test('and left alone by a parser that knows no such type is read by us', async () => {
+  test('and left alone by a parser of other types is read by us', async () => {
     setup.before = (req, res) => {
       Object.assign(req, { body: {} })
       return setup.adapter(req, res)

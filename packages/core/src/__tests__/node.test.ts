@@ -34,12 +34,12 @@ test.each([
   ['with a path', 'Host: app.example.com/../x\r\n'],
   ['of ten kilobytes', `Host: ${'h'.repeat(10_240)}\r\n`],
   ['told by a proxy', 'Host: a\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: ftp\r\n'],
-])('a host %s changes nothing of the address', async (_, headers) => {
+])('a host %s does not change the request’s address', async (_, headers) => {
   expect(statusesOf(await get('/a?b=c', headers))).toEqual([200])
   expect(seen.map(({ url }) => url)).toEqual([`${ORIGIN}/a?b=c`])
 })
 
-test('two hosts are refused, and none by HTTP/1.0 is served', async () => {
+test('two Host headers are refused, and HTTP/1.0 without one is served', async () => {
   const twice = await get('/', 'Host: app.example.com\r\nHost: evil.example\r\n')
   expect([statusesOf(twice), problemOf(twice)]).toEqual([[400], 'invalid_header'])
   expect(statusesOf(await get('/', ''))).toEqual([400])
@@ -87,14 +87,14 @@ test.each([
   expect(seen).toEqual([])
 })
 
-test('a long target is served, one longer than Node takes is refused, and the next is served', async () => {
+test('a long target is served, one beyond Node’s limit is refused, and the next request is served', async () => {
   await get(`/${'a'.repeat(8_000)}`)
   expect(seen[0]?.url).toHaveLength(ORIGIN.length + 8_001)
   expect(statusesOf(await get(`/${'a'.repeat(100_000)}`))).toEqual([431])
   expect(statusesOf(await get('/'))).toEqual([200])
 })
 
-test('whatever the path, the handler sees the one that was sent, or none', async () => {
+test('with any path, the handler sees the path that was sent, or no request', async () => {
   const byte = fc.integer({ min: 0x21, max: 0xff }).filter((code) => code !== 0x7f)
   const path = fc.array(byte, { maxLength: 40 }).map((codes) => String.fromCharCode(...codes))
   await fc.assert(
@@ -115,7 +115,7 @@ test('whatever the path, the handler sees the one that was sent, or none', async
 const bytesOf = (path: string) =>
   path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 
-test('where a framework mounts us below a path, the whole path is seen', async () => {
+test('where a framework mounts us below a path, the handler sees the whole path', async () => {
   setup.before = (req, res) => {
     Object.assign(req, { originalUrl: req.url, url: '/rest' })
     return setup.adapter(req, res)
@@ -138,7 +138,7 @@ test.each(['TRACE', 'CONNECT', 'get', 'Post', 'FOO', 'G@T', 'PRI'])(
 )
 
 test.each(['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'M-SEARCH'])(
-  'the method %s is handed on',
+  'the method %s is passed on',
   async (method) => {
     const text = await sendRaw(
       setup.port,
@@ -149,7 +149,7 @@ test.each(['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'M-SEARCH'])(
   },
 )
 
-test('headers come as bytes, cookies as one, lists with commas', async () => {
+test('headers arrive as bytes, cookies as one header, lists with commas', async () => {
   await get(
     '/',
     'Host: a\r\nX-Name: caf\xe9\r\nCookie: a=1\r\nCookie: b=2\r\nAccept: x\r\nAccept: y\r\n',
@@ -169,7 +169,7 @@ test.each(['Authorization', 'Content-Type', 'Origin'])(
   },
 )
 
-test('a header that middleware has taken away or set is as middleware left it', async () => {
+test('a header that middleware has removed or set is as middleware left it', async () => {
   setup.before = (req, res) => {
     delete req.headers['x-secret']
     req.headers['x-forwarded-for'] = req.socket.remoteAddress
@@ -180,7 +180,7 @@ test('a header that middleware has taken away or set is as middleware left it', 
   expect(seen[0]?.headers.get('x-forwarded-for')).toBe('127.0.0.1')
 })
 
-test('whatever the headers hold, there is an answer or a closed connection', async () => {
+test('with any headers there is an answer or a closed connection', async () => {
   const value = fc
     .array(fc.integer({ min: 0, max: 0xff }), { maxLength: 30 })
     .map((codes) => String.fromCharCode(...codes))

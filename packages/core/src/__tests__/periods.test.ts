@@ -27,7 +27,7 @@ describe('months after a date', () => {
     expect(monthsAfter(at(from), count)).toEqual(at(to))
   })
 
-  test('with an anchor the day returns after a shorter month', () => {
+  test('with an anchor the day of the month returns after a shorter month', () => {
     const anchor = at('2027-01-31')
     const starts = [anchor]
     for (let n = 0; n < 4; n += 1) starts.push(monthsAfter(starts.at(-1) as Date, 1, anchor))
@@ -36,7 +36,7 @@ describe('months after a date', () => {
     )
   })
 
-  test('step by step from an anchor, or at once: the same', () => {
+  test('month by month from an anchor, or in one step: the same date', () => {
     fc.assert(
       fc.property(dates, fc.integer({ min: 1, max: 60 }), (anchor, count) => {
         let step = anchor
@@ -46,7 +46,7 @@ describe('months after a date', () => {
     )
   })
 
-  test('they lie in that month at the same time of day, on the same day or on the last', () => {
+  test('the date is in that month at the same time of day, on the same day or on the last', () => {
     fc.assert(
       fc.property(dates, months, (date, count) => {
         const later = monthsAfter(date, count)

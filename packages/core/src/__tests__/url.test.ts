@@ -8,7 +8,7 @@ function warm(read: (text: string) => unknown): void {
   for (let n = 0; n < 300_000; n += 1) read(`https://a${n % 7}.example`)
 }
 
-test('an international host is read in a warm process as in a fresh one', () => {
+test('an international host is read in a process with compiled code as in a new process', () => {
   warm(originOf)
   expect(originOf('https://münchen.example')).toBe('https://xn--mnchen-3ya.example')
   expect(canonicalEmail('ada@münchen.example')).toBe('ada@xn--mnchen-3ya.example')

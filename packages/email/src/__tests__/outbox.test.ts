@@ -18,7 +18,7 @@ afterEach(async () => {
 
 const props = { name: 'Ada', verifyUrl: 'https://acme.example/verify?token=very-secret' }
 
-test('without a key and outside production a mail becomes a file only its owner can read', async () => {
+test('without a key and outside production a mail becomes a file that only its owner can read', async () => {
   vi.stubEnv('RESEND_API_KEY', '')
   vi.stubEnv('EMAIL_OUTBOX_DIR', folder)
   const { id, provider } = await createSender({ logger: createTestLogger() }).sendEmail(
@@ -42,7 +42,7 @@ test('without a key and outside production a mail becomes a file only its owner 
   })
 })
 
-test('promise 7: the log has one line, with the address of the mail and nothing secret', async () => {
+test('promise 7: the log has one line, with the address of the mail’s page and nothing secret', async () => {
   const logger = createTestLogger()
   const transport = outboxTransport({ folder, mailboxUrl: 'http://127.0.0.1:4242/mailbox', logger })
   const { id } = await createSender({ transport }).sendEmail(
@@ -70,7 +70,7 @@ test('twenty senders with one key leave one mail', async () => {
   expect(await readdir(folder)).toHaveLength(1)
 })
 
-test('one key for two different mails is a conflict, and the first stays', async () => {
+test('one key for two different mails is a conflict, and the first mail stays', async () => {
   const { sendEmail } = createSender({
     transport: outboxTransport({ folder, logger: createTestLogger() }),
   })

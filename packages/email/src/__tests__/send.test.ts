@@ -116,7 +116,7 @@ test('a burst of 429 and a 500 is retried with the same bytes and delivered once
   expect(delivered.size).toBe(1)
 })
 
-test('after three tries the error says that later may work', async () => {
+test('after three tries the error says that a later try may succeed', async () => {
   answers = [limited, limited, limited]
   const failed = await sender()
     .sendEmail('WelcomeEmail', 'ada@example.com', props)
@@ -125,7 +125,7 @@ test('after three tries the error says that later may work', async () => {
   expect(received).toHaveLength(3)
 })
 
-test('a server that hangs is given up on and tried again', async () => {
+test('a request to a server that hangs is aborted and repeated', async () => {
   answers = [{ status: 0, hang: true }]
   await sender(1_000).sendEmail('WelcomeEmail', 'ada@example.com', props, { idempotencyKey: 'k' })
   // A third, where this machine itself hung for a second.
@@ -148,7 +148,7 @@ test.each([
 })
 
 test.each(['daily_quota_exceeded', 'monthly_quota_exceeded'])(
-  '%s passes: a later job may send the mail, and no pause of this one',
+  '%s is temporary: a later job may send the mail, but this call does not wait',
   async (name) => {
     answers = [{ status: 429, body: { name, statusCode: 429, message: 'no' } }]
     const sending = sender().sendEmail('WelcomeEmail', 'ada@example.com', props)
@@ -208,7 +208,7 @@ test.each([
   expect(received).toHaveLength(0)
 })
 
-test('in production without a key sending refuses and names the variable', async () => {
+test('in production sending without a key is refused, and the error names the variable', async () => {
   vi.stubEnv('NODE_ENV', 'production')
   vi.stubEnv('RESEND_API_KEY', '')
   const sending = createSender().sendEmail('WelcomeEmail', 'ada@example.com', props)
@@ -250,7 +250,7 @@ test("a host's own template is sent and checked like the built-in ones", async (
     }>()
 })
 
-test('nothing of the key, the recipient or the link is in an error or a log', async () => {
+test('no error and no log contains the key, the recipient or the link', async () => {
   const logger = createTestLogger()
   answers = [{ status: 401, body: { name: 'invalid_api_key', statusCode: 401, message: 'no' } }]
   const failed = await sender()
@@ -262,7 +262,7 @@ test('nothing of the key, the recipient or the link is in an error or a log', as
   }
 })
 
-test('money has the decimals that Stripe has, not those of ICU', async () => {
+test('money has Stripe’s decimals and not ICU’s', async () => {
   const payment = {
     name: 'Ada',
     planName: 'Pro',

@@ -53,7 +53,7 @@ test('the same props render to the same bytes', async () => {
   expect(await renderEmail(WelcomeEmail, WelcomeEmail.preview)).toEqual(once)
 })
 
-test('a name that is written like what the text leaves out leaves nothing else out or in', async () => {
+test('a name that resembles markup which the text version drops changes nothing else in the text', async () => {
   const name = '<div data-skip-in-text> <!-- <style> <a href="x">'
   const { text } = await renderEmail(WelcomeEmail, { ...WelcomeEmail.preview, name })
   const { text: plain } = await renderEmail(WelcomeEmail, { ...WelcomeEmail.preview, name: 'Ada' })
@@ -103,7 +103,7 @@ test('a trial says when the first payment is due', async () => {
   expect(text).not.toContain('renews')
 })
 
-test('an alert says what happened, when, with what and where; what is not known is left out', async () => {
+test('an alert says what happened, when, with which browser and where; unknown values are left out', async () => {
   const { alert } = SecurityAlertEmail.schema.shape
   const subjects = new Set<string>()
   for (const kind of alert.options) {
@@ -121,7 +121,7 @@ test('an alert says what happened, when, with what and where; what is not known 
   expect(text).not.toMatch(/with|from the network|concerns/)
 })
 
-test('each stage of a change of address and of a deletion has words of its own', async () => {
+test('each stage of a change of address and of a deletion has its own text', async () => {
   const { undoUrl, expiresInDays, ...told } = AddressChangeEmail.preview
   for (const stage of ['requested', 'done', 'undone'] as const) {
     const { text } = await renderEmail(AddressChangeEmail, { ...told, stage })

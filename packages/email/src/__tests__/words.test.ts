@@ -62,7 +62,7 @@ const LURES = [
 const HIDDEN = /[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cs}\p{Co}]/u
 
 describe.each(cases)('%s, %s', (template, prop) => {
-  test.each(LURES)('%j leads nowhere', async (text) => {
+  test.each(LURES)('%j does not become a link', async (text) => {
     const before = await rendered(template, prop, 'Ada')
     const { subject, html, text: plain } = await rendered(template, prop, text)
     for (const part of [subject, html, plain]) {
@@ -82,7 +82,7 @@ describe.each(cases)('%s, %s', (template, prop) => {
     ['line breaks', 'Ada\r\nBcc: eve@here\u2028\u2029\u0085'],
     ['halves of letters', 'A\ud83d\udc00\ud83dda\udc00'],
     ['private letters', 'A\ue000\u{f0000}\ufffeda'],
-  ])('%s are taken out', async (_, text) => {
+  ])('%s are removed', async (_, text) => {
     const { subject, html, text: plain } = await rendered(template, prop, text)
     for (const part of [subject, plain, shownIn(html)]) {
       expect(part).not.toMatch(HIDDEN)
@@ -97,7 +97,7 @@ describe.each(cases)('%s, %s', (template, prop) => {
     ['a tower of marks', `e${'\u0301'.repeat(900)}`],
     ['a letter of a thousand parts', '\u1100'.repeat(1_000)],
     ['64 KiB', 'word '.repeat(13_000)],
-  ])('a name of many %s is cut, and the mail is sent', async (_, text) => {
+  ])('a name with many %s is cut, and the mail is sent', async (_, text) => {
     const short = await rendered(template, prop, 'A')
     const long = await rendered(template, prop, text)
     const letters = (mail: string) => [...new Intl.Segmenter().segment(mail)].length
@@ -141,20 +141,20 @@ test.each([
   expect(strangersWords(typed)).toBe(shown)
 })
 
-test('sixty letters stay, the sixty-first is cut', () => {
+test('sixty letters are kept, and the sixty-first is cut', () => {
   expect(strangersWords('ü'.repeat(60))).toBe('ü'.repeat(60))
   expect(strangersWords('ü'.repeat(61))).toBe(`${'ü'.repeat(59)}…`)
   expect(strangersWords('👍🏽'.repeat(60))).toBe('👍🏽'.repeat(60))
 })
 
-test('a long word has places to break at, and the text has none', async () => {
+test('a long word can break in HTML, and is unchanged in the text version', async () => {
   const name = 'Donaudampfschifffahrtsgesellschaftskapitän'
   const { html, text } = await rendered('TeamInviteEmail', 'organizationName', name)
   expect(html).toContain('Donaudampfschifffahr<wbr/>tsgesellschaftskapit<wbr/>än')
   expect(text).toContain(name)
 })
 
-test('64 KiB of anything are looked at at once', () => {
+test('64 KiB of any text are read in linear time', () => {
   const started = performance.now()
   for (const part of [
     'a',

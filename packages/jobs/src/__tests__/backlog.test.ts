@@ -37,7 +37,7 @@ function watching(
   return { ...watch, warnings }
 }
 
-test('a job that has waited for over a minute is named, with how long and what to do', async () => {
+test('a job that has waited for over a minute is logged, with its wait and what to do', async () => {
   await enqueue(database.db, mail, {}, { runAt: ago(75) })
   await enqueue(database.db, mail, {}, { runAt: ago(61) })
   const { look, warnings } = watching()
@@ -51,7 +51,7 @@ test('a job that has waited for over a minute is named, with how long and what t
   })
 })
 
-test('nothing is said of a job that is young, not due, another one, under way or dead', async () => {
+test('nothing is logged about a job that is young, not due, of another kind, running or dead', async () => {
   await enqueue(database.db, mail, {}, { runAt: ago(30) })
   await enqueue(database.db, mail, {}, { runAt: ago(-30) })
   await enqueue(database.db, other, {}, { runAt: ago(300) })
@@ -67,7 +67,7 @@ test('nothing is said of a job that is young, not due, another one, under way or
   expect(warnings()).toEqual([])
 })
 
-test('a worker that does not have the job in its list is told apart from none', async () => {
+test('a worker that does not have the job in its list is distinguished from no worker', async () => {
   await enqueue(database.db, mail, {}, { runAt: ago(90) })
   const worker = await createWorker({
     databaseUrl: database.url,
@@ -84,7 +84,7 @@ test('a worker that does not have the job in its list is told apart from none', 
   }
 })
 
-test('the database is asked once a minute and the warning given once in five, however many call', async () => {
+test('the database is queried once a minute and the warning logged once in five, however many callers there are', async () => {
   await enqueue(database.db, mail, {}, { runAt: ago(90) })
   // A client that is not ours is asked through `$queryRaw`.
   const db = new Proxy(database.db, {})
@@ -104,7 +104,7 @@ test('the database is asked once a minute and the warning given once in five, ho
   expect(await at(360)).toEqual([4, 2])
 })
 
-test('a database that does not answer fails nobody', async () => {
+test('a database that does not answer fails no caller', async () => {
   const asked = vi.fn().mockRejectedValue(new Error('away'))
   const { look, warnings } = watching({ db: { $queryRaw: asked } })
   await look()

@@ -64,7 +64,7 @@ async function ticks(): Promise<string[]> {
   return rows.map((row) => row.at.toISOString().slice(8, 16).replace('T', ' '))
 }
 
-test('an entry first seen runs from its next minute on, and each minute once', async () => {
+test('a new entry runs from its next minute on, and once each minute', async () => {
   const cron = [MINUTELY, DAILY]
   expect(await pass('02T10:00:30', cron)).toEqual([])
   expect(await pass('02T10:00:59.999', cron)).toEqual([])
@@ -76,7 +76,7 @@ test('an entry first seen runs from its next minute on, and each minute once', a
   expect(await pass('03T10:05:00', cron)).toEqual(['daily', 'often'])
 })
 
-test('calls that are rare run what came due between them once, its newest minute', async () => {
+test('rare calls run an entry that became due in between once, for the newest minute', async () => {
   await pass('02T10:00:30', [MINUTELY, HOURLY])
   expect(await pass('02T10:05:30', [MINUTELY, HOURLY])).toEqual(['often'])
   expect(await ticks()).toEqual(['02 10:05'])
@@ -86,7 +86,7 @@ test('calls that are rare run what came due between them once, its newest minute
   expect(await ticks()).toEqual(['03 11:00'])
 })
 
-test('missed minutes are made good as far back as the entry says, and none before it was known', async () => {
+test('missed minutes are made up for as far back as the entry says, and none from before it was known', async () => {
   const cron = [{ ...HOURLY, backfillMs: 3 * HOUR }]
   await pass('02T10:00:30', cron)
   expect(await pass('02T11:30:00', cron)).toEqual(['often'])
@@ -97,7 +97,7 @@ test('missed minutes are made good as far back as the entry says, and none befor
   expect(await ticks()).toEqual(['02 16:00', '02 17:00', '02 18:00'])
 })
 
-test('a minute more than two days past is left out unless it is to be made good', async () => {
+test('a minute more than two days ago is left out, unless the entry asks for it', async () => {
   for (const [pattern, ran] of [
     ['5 10 * * 2', []],
     ['6 10 * * 2', ['daily']],
@@ -128,7 +128,7 @@ test('calls that overlap enqueue each minute once', async () => {
   expect(runs.sort()).toEqual(['daily', 'often'])
 })
 
-test('beside a worker with the same entries each minute is run once', async () => {
+test('beside a worker with the same entries each minute runs once', async () => {
   const databaseUrl = database.url
   // Two tenths of a second before a minute that only this process believes in.
   vi.useFakeTimers({ toFake: ['Date'], shouldAdvanceTime: true, now: at('02T10:00:59.800').now() })
@@ -148,7 +148,7 @@ test('beside a worker with the same entries each minute is run once', async () =
   expect(runs).toHaveLength(minutes.length)
 })
 
-test('a worker that makes minutes good does so once, beside calls that do the same', async () => {
+test('a worker makes up for missed minutes once, beside calls that do the same', async () => {
   const databaseUrl = database.url
   const cron = [{ ...MINUTELY, backfillMs: HOUR }]
   await pass('02T10:00:30', cron)
@@ -164,7 +164,7 @@ test('a worker that makes minutes good does so once, beside calls that do the sa
   expect(runs).toHaveLength(minutes.length)
 })
 
-test('what is due runs in the same call, even where the database is behind in time', async () => {
+test('due jobs run in the same call, even if the database’s clock is behind', async () => {
   const ahead = (minutes: number) => ({ now: () => new Date(Date.now() + minutes * 60_000) })
   const options = { databaseUrl: database.url, jobs, cron: [MINUTELY], logger }
   await runPending({ ...options, clock: ahead(2) })
@@ -172,7 +172,7 @@ test('what is due runs in the same call, even where the database is behind in ti
   expect(runs).toEqual(['often'])
 })
 
-test('a job made by cron has the tries of its definition', async () => {
+test('a job queued by cron has the tries of its definition', async () => {
   const doomed = defineJob<object>({
     name: 'doomed',
     parse: () => ({}),
@@ -197,7 +197,7 @@ test('a job made by cron has the tries of its definition', async () => {
   await worker.stop()
 })
 
-test('an entry for no job is refused, and nothing is noted of it', async () => {
+test('an entry for an unknown job is refused, and nothing is stored for it', async () => {
   const refused = pass('02T10:00:30', [MINUTELY, { ...MINUTELY, job: 'missing' }])
   await expect(refused).rejects.toMatchObject({ code: 'unknown_job' })
   const known = await db.$queryRaw`SELECT 1 FROM graphile_worker._private_known_crontabs`

@@ -88,14 +88,14 @@ const LESS = {
   CreditAccount: 'select insert, update createdAt',
 }
 
-test('the role may read and write everything, and only add to what is only added to', async () => {
+test('the role may read and write all tables, and only add to append-only tables', async () => {
   const all = await rights()
   expect(Object.keys(all).length).toBeGreaterThan(40)
   const less = Object.entries(all).filter(([, granted]) => granted !== EVERYTHING)
   expect(Object.fromEntries(less)).toEqual(LESS)
 })
 
-test('every table whose trigger is called append-only is one of them', async () => {
+test('every table with a trigger called append-only is an append-only table', async () => {
   const { rows } = await owner.query(
     `SELECT tgrelid::regclass::text AS table FROM pg_trigger WHERE tgname LIKE '%append_only' ORDER BY 1`,
   )
@@ -143,7 +143,7 @@ const REFUSED = [
   'SET ROLE tollgate',
 ]
 
-test('promise 3: what would change the past, or switch off what guards it, is refused', async () => {
+test('promise 3: changing the past, or switching off its guards, is refused', async () => {
   const everything = async () => {
     const { rows } =
       await owner.query(`SELECT (SELECT json_agg(t) FROM "CreditTransaction" t) AS ledger,
@@ -164,7 +164,7 @@ test('promise 3: what would change the past, or switch off what guards it, is re
   expect(await everything()).toEqual(before)
 })
 
-test('promise 3: nor is there a way around with tables and triggers of its own', async () => {
+test('promise 3: the role cannot get around that with tables and triggers of its own', async () => {
   await app.query('CREATE TEMP TABLE mine (n int)')
   await app.query(`CREATE FUNCTION pg_temp.around() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     UPDATE public."CreditAccount" SET balance = 1000; RETURN NULL; END $$`)
@@ -186,7 +186,7 @@ test('promise 3: nor is there a way around with tables and triggers of its own',
   await app.query('DISCARD TEMP')
 })
 
-test('granting again changes nothing, and takes what was given beside it', async () => {
+test('granting again changes nothing, and revokes other rights', async () => {
   const acls = async () => {
     const { rows } = await owner.query(
       'SELECT relname, relacl::text FROM pg_class WHERE relacl IS NOT NULL UNION ALL SELECT polname, polroles::text FROM pg_policy ORDER BY 1, 2',
@@ -207,7 +207,7 @@ test('granting again changes nothing, and takes what was given beside it', async
   expect(await rights()).toMatchObject(LESS)
 })
 
-test('a table of a later migration is granted at once, and as its triggers say with the next migration', async () => {
+test('a table of a later migration is granted at once, and with the rights of its triggers after the next migration', async () => {
   await owner.query('CREATE TABLE "Later" (id serial)')
   await owner.query('CREATE TABLE "Fact" (id serial)')
   expect(await rights()).toMatchObject({ Later: EVERYTHING, Fact: EVERYTHING })
@@ -225,7 +225,7 @@ test('a table of a later migration is granted at once, and as its triggers say w
   await owner.query('DROP TABLE "Later", "Fact", graphile_worker.later')
 })
 
-test('a second role has the same, beside the first', async () => {
+test('a second role gets the same rights, beside the first', async () => {
   const second = await makeRole()
   await grantRole(database.url, second.name)
   expect(await rights(second.name)).toEqual(await rights())
@@ -285,7 +285,7 @@ test('a role that could do more is refused, with the reason, and gets nothing', 
   await grantRole(database.url, other.name)
 })
 
-test('only the owner grants, and only where the tables are', async () => {
+test('only the owner can grant, and only where the tables exist', async () => {
   const made = await makeRole()
   for (const name of [made.name, role.name]) {
     await expect(grantRole(role.url(database.url), name)).rejects.toMatchObject({
@@ -316,7 +316,7 @@ async function cli(
   )
 }
 
-test('db:grant says what it did, or why not', async () => {
+test('db:grant prints what it did, or why it refused', async () => {
   const made = await makeRole()
   const done = await cli('grant', made.name)
   expect(done).toEqual({ code: 0, stdout: '', stderr: expect.stringContaining('may work with') })
@@ -334,7 +334,7 @@ test('db:grant says what it did, or why not', async () => {
   expect(unknown.stderr).not.toContain('    at ')
 })
 
-test('db:reset leaves the role what it had', async () => {
+test('db:reset keeps the role’s rights', async () => {
   const before = await rights()
   expect(await cli('reset', '--force')).toMatchObject({ code: 0 })
   expect(await rights()).toEqual(before)

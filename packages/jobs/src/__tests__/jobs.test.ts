@@ -82,14 +82,14 @@ test('a job is added with its transaction, and not without it', async () => {
   expect(await waiting()).toBe(0)
 })
 
-test('a payload that the job would not take is refused and nothing is added', async () => {
+test('a payload that does not fit the job is refused when it is added', async () => {
   const { job } = noting()
   const added = enqueue(db, job, { n: 'one' } as unknown as Payload)
   await expect(added).rejects.toMatchObject({ code: 'invalid_payload', status: 422 })
   expect(await waiting()).toBe(0)
 })
 
-test('one key is one waiting job, with the newest payload and the first time', async () => {
+test('two jobs with one key are one waiting job, with the newest payload and the first time', async () => {
   const { job, runs } = noting()
   const runAt = new Date(Date.now() + 400)
   await enqueue(db, job, { n: 1 }, { key: 'only', runAt })
@@ -114,7 +114,7 @@ test('a lower priority number runs first, and a later time waits', async () => {
   expect(await waiting()).toBe(1)
 })
 
-test('a job that fails is tried again later, and the log names nobody', async () => {
+test('a job that fails is tried again later, and the log contains no personal data', async () => {
   const { job, runs } = noting('flaky', ({ attempt }) => attempt === 1)
   await enqueue(db, job, { n: 1 })
   await runPending({ databaseUrl: database.url, jobs: [[job]], logger })
@@ -130,7 +130,7 @@ test('a job that fails is tried again later, and the log names nobody', async ()
   expect(logger.text).not.toContain('ada@example.com')
 })
 
-test('a job whose tries are used up is dead, is listed, and can be given another life', async () => {
+test('a job whose tries are used up is dead, is listed, and can be retried', async () => {
   let broken = true
   const { job: flaky, runs } = noting('doomed', () => broken)
   const job = { ...flaky, maxAttempts: 1 }
@@ -149,7 +149,7 @@ test('a job whose tries are used up is dead, is listed, and can be given another
   expect(await listDeadJobs(db)).toEqual([])
 })
 
-test('stopping waits for the job under way and takes no other', async () => {
+test('stopping waits for the running job and takes no other', async () => {
   const order: string[] = []
   let finish = () => {}
   const isFinished = new Promise<void>((done) => {
@@ -183,7 +183,7 @@ test('stopping waits for the job under way and takes no other', async () => {
   expect(await db.jobWorker.count()).toBe(0)
 })
 
-test('one pass says that it is alive, too, while it holds a job', async () => {
+test('a single pass reports that it is alive, too, while it holds a job', async () => {
   const held: object[] = []
   const look = defineJob<Payload>({
     name: 'look',
@@ -203,7 +203,7 @@ test('one pass says that it is alive, too, while it holds a job', async () => {
   expect(await db.jobWorker.count()).toBe(0)
 })
 
-test('two jobs of one name, and a cron entry for none, are refused', async () => {
+test('two jobs with one name, and a cron entry for an unknown job, are refused', async () => {
   const { job } = noting()
   await expect(start([[job], [job]])).rejects.toMatchObject({ code: 'duplicate_job' })
   const cron = [{ pattern: '* * * * *', job: 'missing' }]
@@ -218,7 +218,7 @@ test('four workers share a hundred jobs and run each once', async () => {
   expect(new Set(runs).size).toBe(100)
 })
 
-test('promise 1: a worker outlives the loss of all its connections, and so do its jobs', async () => {
+test('promise 1: a worker and its jobs survive the loss of all its connections', async () => {
   const { job, runs } = noting('cut', ({ attempt }) => attempt === 1)
   const cutting = {
     ...job,
@@ -236,7 +236,7 @@ test('promise 1: a worker outlives the loss of all its connections, and so do it
   await expect.poll(left).toEqual([])
 })
 
-test('promise 1: the jobs of a worker that was killed before it said that it lives are run', async () => {
+test('promise 1: the jobs of a worker that was killed before it reported that it is alive are run', async () => {
   const { job, runs } = noting('orphan')
   await enqueue(db, job, { n: 1 })
   await db.$executeRaw`

@@ -33,13 +33,13 @@ const CALLS: Record<string, ((wrong: never) => Promise<unknown>)[] | null> = {
 }
 const WRONG = [null, '', {}, { not: '' }, Number.NaN, 0, -1, 1.5, 'x', '1;2', new Date(Number.NaN)]
 
-test('each function of the package says whether it looks anything up', () => {
+test('the test lists for each function of the package whether it looks up rows', () => {
   const names = Object.entries(entry).filter(([, value]) => !/^class\b/.test(String(value)))
   expect(Object.keys(CALLS).sort()).toEqual(names.map(([name]) => name).sort())
 })
 
 test.each(Object.entries(CALLS))(
-  '%s does not take everything for what is wrong',
+  '%s does not treat a wrong argument as everything',
   async (name, calls) => {
     const before = await checksums(database.db)
     for (const [at, call] of (calls ?? []).entries()) {

@@ -55,7 +55,7 @@ const note = defineJob<{ by?: string }>({
 })
 const jobs = [[note]]
 
-test('a job is added and run, by a worker and by a pass', async () => {
+test('a job is added and run, by a worker and by a single pass', async () => {
   const worker = await createWorker({ databaseUrl, jobs, logger })
   await atomically(db, (tx) => enqueue(tx, note, { by: 'worker' }, { key: 'once' }))
   await expect.poll(() => runs).toEqual([`worker ${role.name}`])
@@ -67,7 +67,7 @@ test('a job is added and run, by a worker and by a pass', async () => {
   expect(logger.text).not.toContain('heartbeat failed')
 })
 
-test('cron runs, by a worker and by a pass', async () => {
+test('cron runs, by a worker and by a single pass', async () => {
   const cron = [{ pattern: '* * * * *', job: 'note' }]
   const at = (time: string) => ({ now: () => new Date(`2026-03-02T10:${time}Z`) })
   await runPending({ databaseUrl, jobs, cron, logger, clock: at('00:30') })
@@ -77,7 +77,7 @@ test('cron runs, by a worker and by a pass', async () => {
   await worker.stop()
 })
 
-test('promise 1: the jobs of a killed worker are freed, and dead ones given another life', async () => {
+test('promise 1: the jobs of a killed worker are freed, and dead jobs can be retried', async () => {
   await enqueue(db, note, { by: 'orphan' })
   await database.db
     .$executeRaw`UPDATE graphile_worker._private_jobs SET locked_by = 'gone', locked_at = now()`
