@@ -56,7 +56,7 @@ test("Better Auth's own limits count an address over all its ports, and no two a
   expect((await get('[2001:db8::1]:1')).status).toBe(200)
 })
 
-test('no caller knows the header that tells the address', () => {
+test('no caller can know the header that carries the address', () => {
   const addressOf = createAddressOf({})
   const tellers = [createAddressTeller({}, addressOf), createAddressTeller({}, addressOf)]
   const names = tellers.map(({ options }) => options.ipAddressHeaders[0])

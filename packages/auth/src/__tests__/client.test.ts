@@ -173,7 +173,7 @@ test('an organization after the first sign-in', async () => {
   expect(session.data?.session.activeOrganizationId).toBe(made.data?.id)
 })
 
-test('an account is moved, taken back, copied, deleted and kept', async () => {
+test('an account’s address is changed and restored; the account is exported, deleted and kept', async () => {
   const { client } = openBrowser()
   const email = 'account@example.com'
   await signUp(client, email)

@@ -38,7 +38,7 @@ test('the edge reads the same session as Node, from the cookie or a bearer token
   await expect(edge().requireRole(bearer, 'ADMIN')).rejects.toMatchObject({ status: 403 })
 })
 
-test('a new access token is minted when the session is asked for', async () => {
+test('reading the session issues a new access token', async () => {
   const { cookie } = await setup.auth.signIn()
   const answer = await setup.auth.handler(setup.auth.request('/api/auth/get-session', { cookie }))
   expect(answer.headers.getSetCookie().join()).toContain(`${ACCESS_COOKIE}=ey`)

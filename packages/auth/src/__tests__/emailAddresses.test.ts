@@ -63,7 +63,7 @@ test('a magic link signs up an address in another script', async () => {
   })
 })
 
-test('a sign-up of an unproven address is confirmed by the link that is asked for again', async () => {
+test('a sign-up of an unproven address is confirmed by a link that was requested again', async () => {
   const { auth, db } = setup
   const email = 'again&again@пример.рф'
   const body = { name: 'Ada', email, password: TEST_PASSWORD }

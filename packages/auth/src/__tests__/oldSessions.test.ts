@@ -328,7 +328,7 @@ describe('an invitation', () => {
   })
 })
 
-describe('of a program an old session', () => {
+describe('programs: an old session', () => {
   test('of an ADMIN registers no program, by the function and by the endpoint', async () => {
     const { cookie, userId } = await boss()
     await age(userId)

@@ -116,7 +116,7 @@ test('a renewal whose event was overtaken by the next renewal’s is still found
   expect(await shop.ledger(ownerId)).toEqual(['purchase 50', 'purchase 50', 'purchase 50'])
 })
 
-test('it is cancelled there, runs to the end of its period, and then stays ended', async () => {
+test('a plan is cancelled there, runs to the end of its period, and then stays ended', async () => {
   const { ownerId, subscriptionId, orderId } = await shop.paid('PRO_MONTHLY')
   await deliver()
   const cancelled = await shop.billing.cancelSubscription(ownerId)
