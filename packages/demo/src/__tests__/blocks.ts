@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
 /** A block of a page or of a doc comment. */
 export interface Block {
-  /** Where it stands. The compiler's messages name it. */
+  /** The file or export that shows the block. The compiler's messages name it. */
   from: string
   language: string
   code: string
@@ -24,7 +24,7 @@ export const blocksOf = (from: string, markdown: string): Block[] =>
     code,
   }))
 
-/** What the compiler says about the blocks, each as a module of its own; empty if nothing. `name`: of a folder. */
+/** The compiler's errors about the blocks, each compiled as its own module; empty if there are none. `name`: a folder's. */
 export async function typeCheck(name: string, blocks: readonly Block[]): Promise<string> {
   const folder = join(ROOT, 'packages/demo/node_modules', name)
   await rm(folder, { recursive: true, force: true })

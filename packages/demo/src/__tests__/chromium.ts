@@ -1,6 +1,6 @@
 /**
- * A real Chromium for the browser run: `CHROMIUM_PATH`, the one that comes as a registry package
- * (Linux on x64), or an installed Chrome.
+ * A real Chromium for the browser run: the one at `CHROMIUM_PATH`, the one in the registry package (Linux on x64), or
+ * an installed Chrome.
  */
 
 import { existsSync, mkdirSync } from 'node:fs'
@@ -16,7 +16,7 @@ const INSTALLED = [
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
 ]
 
-// The package's own arguments share one process between contexts and crash; these are enough.
+// The package's own arguments make all contexts share one process, which crashes. These arguments are enough.
 const FLAGS = [
   '--headless',
   '--no-sandbox',
@@ -29,7 +29,7 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** A running Chromium; null where this machine has none. */
+/** A running Chromium; null if this machine has none. */
 export async function launchChromium(): Promise<Browser | null> {
   const given = process.env.CHROMIUM_PATH
   if (given) return launch(given)
@@ -47,15 +47,15 @@ async function launchPackaged(): Promise<Browser> {
   try {
     return await launch(path)
   } catch {
-    // A bare machine lacks NSS. The package brings it, and unpacks it where it takes the machine
-    // for a function runtime.
+    // A bare machine lacks the library NSS. The package contains it, and unpacks it only on a machine that looks
+    // like a function runtime.
     process.env.AWS_LAMBDA_JS_RUNTIME = 'nodejs20.x'
     await unpack()
     return launch(path, { LD_LIBRARY_PATH: join(folder, 'al2023/lib') })
   }
 }
 
-/** The package unpacks into the temporary folder, where another user's copy would be in the way. */
+/** A temporary folder of our own, because another user's copy in the common folder would be in the way. */
 async function within<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const before = process.env.TMPDIR
   process.env.TMPDIR = folder
@@ -67,7 +67,7 @@ async function within<T>(folder: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** For what hangs: a slow machine is given the time it needs. */
+/** A limit only for a browser that hangs; a slow machine gets the time that it needs. */
 const TIMEOUT_MS = 120_000
 
 async function launch(executablePath: string, env: Record<string, string> = {}): Promise<Browser> {

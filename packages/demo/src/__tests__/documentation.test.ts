@@ -1,6 +1,6 @@
 /**
- * What a host's editor shows. The compiler is asked for the documentation of every export of every entry, and of the
- * members of what these exports give and take: the instances, their options and their results.
+ * The documentation that a host's editor shows: of every export of every entry, and of the members of the types that
+ * these exports take and return, such as instances, options and results. The compiler reads it.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ import { blocksOf, typeCheck } from './blocks.ts'
 
 const surface = readSurface()
 
-/** What a host calls first, each with an example. */
+/** The functions that a host calls first. Each needs an example. */
 const FIRST = [
   '@repo/auth createAuth',
   '@repo/auth getSession',
@@ -53,12 +53,12 @@ const missingIn = (seen: readonly Seen[]): string[] =>
     .filter(({ needsDocumentation, text }) => needsDocumentation && text === '')
     .map(({ place, path }) => `${place}: write a doc comment for ${path}.`)
 
-test('everything that a host imports, holds or passes is documented where the host hovers', () => {
+test('everything that a host imports, receives or passes has documentation in the editor', () => {
   expect(missingIn(surface)).toEqual([])
   expect(surface.filter(({ isExport }) => isExport).length).toBeGreaterThan(600)
 })
 
-test('an export, an option, a method and a nullable result without documentation are named', () => {
+test('the check names an export, an option, a method and a nullable result without documentation', () => {
   const file = fileURLToPath(new URL('./undocumented.ts', import.meta.url))
   const missing = missingIn(readSurface([{ name: 'undocumented', file }]))
   expect(missing.map((text) => text.replace(/^.*\/(\w+\.ts:\d+)/, '$1'))).toEqual([
@@ -69,7 +69,7 @@ test('an export, an option, a method and a nullable result without documentation
   ])
 })
 
-test('what a host calls first shows an example, and every example type-checks', async () => {
+test('the functions that a host calls first have examples, and every example type-checks', async () => {
   const without = FIRST.filter(
     (name) =>
       !surface.some((each) => `${each.entry} ${each.path}` === name && examplesOf(each).length > 0),

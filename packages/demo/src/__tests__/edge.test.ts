@@ -1,6 +1,6 @@
 /**
- * Pages behind the edge guards in a real Chromium: the same-site redirect and the renewal together, from another
- * site and from our own, end on the page and not in a loop.
+ * Pages behind the edge guards in a real Chromium: the same-site redirect together with the renewal ends on the page and
+ * not in a loop, from another site and from our own.
  */
 
 import { serve } from '@hono/node-server'
@@ -112,7 +112,7 @@ test.skipIf(!browser)('hop and renewal lead to the page, and end there', async (
     expect((await context.cookies(url)).map(({ name }) => name)).toContain(ACCESS)
   }
 
-  // A session that was ended elsewhere is nobody's, at once as soon as the access token is gone.
+  // A session that was ended elsewhere signs nobody in as soon as the access token is gone.
   await database.db.session.deleteMany()
   await context.clearCookies({ name: ACCESS })
   await context.clearCookies({ name: 'tollgate.renewed' })

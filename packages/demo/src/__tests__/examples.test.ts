@@ -1,4 +1,4 @@
-/** The examples of a host in each framework: each signs nobody in by itself, sells a plan and hears of it. */
+/** The example host in each framework: it refuses strangers, sells a plan and receives the webhook. */
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -90,7 +90,7 @@ describe.each(Object.keys(EXAMPLES))('the example %s', (name) => {
     send = await (EXAMPLES[name] as () => Fetch | Promise<Fetch>)()
   })
 
-  test('tells a stranger to sign in, by auth’s own routes, too', async () => {
+  test('refuses a stranger, and auth’s own routes show the stranger no session', async () => {
     const answer = await send(auth.request('/api/me'))
     expect(answer.status).toBe(401)
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
@@ -100,7 +100,7 @@ describe.each(Object.keys(EXAMPLES))('the example %s', (name) => {
     expect(await session.json()).toBeNull()
   })
 
-  test('sends a signed-in user to the page where a plan is paid', async () => {
+  test('redirects a signed-in user to the checkout page of a plan', async () => {
     const { cookie } = await auth.signIn()
     const me = await send(auth.request('/api/me', { cookie }))
     expect(await me.json()).toMatchObject({ plan: 'FREE' })
@@ -110,7 +110,7 @@ describe.each(Object.keys(EXAMPLES))('the example %s', (name) => {
     expect(await page.text()).toContain('$29.00 per month')
   })
 
-  test('takes an event that Stripe signed, and no other', async () => {
+  test('accepts an event with Stripe’s signature, and no other', async () => {
     const event = {
       id: `evt_${name}`,
       object: 'event',

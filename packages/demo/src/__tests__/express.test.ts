@@ -1,4 +1,4 @@
-/** Express with its body parsers in front of what we mount. */
+/** Express with its body parsers in front of our routes. */
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -48,7 +48,7 @@ beforeEach(() => {
   logger.entries.length = 0
 })
 
-/** A host with `parsers` before everything; its address. */
+/** Starts a host with `parsers` before all routes, and returns its address. */
 async function host(...parsers: RequestHandler[]): Promise<string> {
   const app = express()
   for (const parser of parsers) app.use(parser)
@@ -88,7 +88,7 @@ const PARSERS: [string, () => RequestHandler[]][] = [
   ['express.text() for everything', () => [express.text({ type: () => true })]],
 ]
 
-test.each(PARSERS)('behind %s JSON and forms sign in', async (_, parsers) => {
+test.each(PARSERS)('behind %s JSON and forms can sign in', async (_, parsers) => {
   const url = await host(...parsers())
   const fields = { email, password: TEST_PASSWORD }
   const json = await signIn(url, JSON_TYPE, JSON.stringify(fields))
@@ -121,14 +121,14 @@ test.each(PARSERS)('behind %s odd bodies get 4xx', async (_, parsers) => {
   }
 })
 
-test('below routers, which cut the path they are mounted at, the whole path is seen', async () => {
+test('below routers, which remove their own path, the handler sees the whole path', async () => {
   const router = express.Router()
   router.use('/auth', toNodeHandler(auth))
   const url = await listening(express().use('/api', router))
   expect((await fetch(`${url}/api/auth/ok`)).status).toBe(200)
 })
 
-test('an order is made behind a parser', async () => {
+test('an order can be created behind a parser', async () => {
   const url = await host(express.json())
   const order = (cookie: string) =>
     fetch(`${url}/api/payment/create-order`, {
@@ -151,7 +151,7 @@ describe('a webhook', () => {
     created: 1_760_000_000,
     data: { object: { id: 'x', object: 'x' } },
   })
-  /** As Stripe writes it: over several lines. */
+  /** A body as Stripe writes it, over several lines. */
   const stripe = (id: string) =>
     stripeWebhookRequest(JSON.stringify(event(id), null, 2), { secret: STRIPE_SECRET })
   const deliver = async (url: string, provider: string, req: Request) =>
@@ -191,7 +191,7 @@ describe('a webhook', () => {
     expect(await stored('evt_parsed')).toBe(0)
   })
 
-  test('that nobody signed is refused behind a parser as elsewhere', async () => {
+  test('without a signature is refused behind a parser, too', async () => {
     const url = await host(express.json())
     const req = new Request(TEST_ORIGIN, {
       method: 'POST',
@@ -202,7 +202,7 @@ describe('a webhook', () => {
     expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'missing_signature' }])
   })
 
-  test('of Cal.com behind express.json() is taken where the bytes come out the same, else refused', async () => {
+  test('of Cal.com behind express.json() is accepted if serializing it gives the same bytes, or else refused', async () => {
     const url = await host(express.json())
     const compact = calcomWebhookRequest({ triggerEvent: 'PING' }, { secret: CALCOM_SECRET })
     expect((await deliver(url, 'calcom', compact)).status).not.toBe(500)
@@ -211,7 +211,7 @@ describe('a webhook', () => {
     expect([answer.status, await answer.json()]).toMatchObject([500, { code: 'raw_body_required' }])
   })
 
-  test('with a signature that fits nothing is wrong, whatever was parsed', async () => {
+  test('with a wrong signature is refused for that reason, whatever was parsed', async () => {
     const url = await host()
     const req = stripeWebhookRequest(event('evt_forged'), { secret: 'whsec_another' })
     const answer = await deliver(url, 'stripe', req)

@@ -1,7 +1,8 @@
 /**
- * What a host with a million customers asks: no statement that runs for an event, each minute or for a page reads a
- * growing table whole. The demo is used and every job runs, and each statement that reaches the database is
- * explained with scans of whole tables priced out: one that is still there has no index that could serve it.
+ * For hosts with a million customers: no statement that runs for an event, each minute or for a page reads a growing
+ * table whole. The test uses the demo and runs every job. It asks PostgreSQL for the plan of each statement that
+ * reached the database, with scans of whole tables made expensive. If a plan still scans a table, no index could serve
+ * the statement.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -29,7 +30,7 @@ interface Client {
 const pg: { Client: { new (config: { connectionString: string }): Client; prototype: Client } } =
   createRequire(import.meta.resolve('@repo/db'))('pg')
 
-/** Statements that reached the database, each with the values it came with first. */
+/** Statements that reached the database, each with the values of its first use. */
 const asked = new Map<string, unknown[]>()
 const { query } = pg.Client.prototype
 pg.Client.prototype.query = function (this: unknown, ...args: unknown[]) {
@@ -68,15 +69,15 @@ interface Node {
   Plans?: Node[]
 }
 
-/** Tables that do not grow with customers or time, what is kept for an hour, and those of the queue's own engine. */
+/** Tables that do not grow with customers or time, tables whose rows live an hour, and the queue engine's own tables. */
 const SMALL =
   /^(Price|Product|JobWorker|Jwks|CreditWork|_private_\w+|_prisma_migrations|migrations)$/
 
-/** Partial indexes of what waits: as long as the backlog, and read whole on purpose. */
+/** Partial indexes of waiting rows. They are as long as the backlog, and read whole on purpose. */
 const BACKLOG =
   /^(WebhookEvent_(due|pending_subject|open)|Order_(due|flagged)|Subscription_flagged|CreditHold_open|CreditGrant_due|AuthEvent_nextAttemptAt_idx|AccessDenial_\w+)$/
 
-/** Reads of a whole table that are meant: the ledger is checked against itself once a night, in time linear in it. */
+/** Intended reads of whole tables: the ledger is checked once a night, in linear time. */
 const NIGHTLY = [
   {
     relation: /^Credit\w+$/,
@@ -86,7 +87,7 @@ const NIGHTLY = [
 const isNightly = (of: string, text: string) =>
   NIGHTLY.some(({ relation, statement }) => relation.test(of) && statement.test(text))
 
-/** The relations that a plan reads whole. Below a LIMIT an index may be walked in its order. */
+/** The relations that a plan reads whole. Below a LIMIT a plan may read an index in its order. */
 function* whole(node: Node, isLimited = false): Generator<string> {
   const { 'Node Type': type, 'Relation Name': relation, 'Index Name': index } = node
   const isWalked = /^Index (Only )?Scan/.test(type) && !node['Index Cond']
@@ -119,7 +120,7 @@ test('no statement reads a growing table whole', async () => {
     return new Set(whole(plan[0].Plan))
   }
   const found: string[] = []
-  // Without values, one message may hold several statements.
+  // A message without values may hold several statements.
   const statements = [...asked].flatMap(([text, values]) =>
     (values.length > 0 ? [text] : text.split(';').filter((part) => part.trim() !== '')).map(
       (part) => [part, values] as const,
@@ -127,7 +128,7 @@ test('no statement reads a growing table whole', async () => {
   )
   expect(statements.length).toBeGreaterThan(150)
   for (const [text, values] of statements) {
-    // By a condition, which a bitmap needs; else by an index in its order.
+    // First with bitmap scans only, which need a condition; then also with index scans, which can follow an order.
     const byCondition = await explain(text, values, 'off')
     if (byCondition.size === 0) continue
     const byOrder = await explain(text, values, 'on')
@@ -140,7 +141,7 @@ test('no statement reads a growing table whole', async () => {
   expect(found.sort()).toEqual([])
 })
 
-/** What people and hosts look at, beside the demo's own pages. */
+/** The lists and commands of people and hosts, beside the demo's own pages. */
 async function pages(db: ReturnType<typeof createDb>): Promise<void> {
   const secret = 'a-secret-for-tests-of-32-characters'
   const auth = createAuth({ db, baseURL: demo.url, secret, logger })
@@ -205,10 +206,10 @@ async function everyPage(
   await db.subscription.deleteMany({ where: { providerSubscriptionId: 'sub_flagged' } })
 }
 
-/** Rows that are there for good, so nobody looks for what refers to one that goes. */
+/** Tables whose rows are never deleted, so no statement looks for rows that refer to a deleted row. */
 const NEVER_DELETED = ['"CreditAccount"', '"CreditTransaction"', '"Price"', '"Product"']
 
-test('every foreign key has an index, by which a deleted row is looked for', async () => {
+test('every foreign key has an index, which finds the rows that refer to a deleted row', async () => {
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
   const { rows } = await client.query(

@@ -1,4 +1,4 @@
-/** Standing guards: what is written down is what is there. */
+/** Standing guards: files, documents and dependencies are as the documents say. */
 
 import { execFile } from 'node:child_process'
 import { access, readdir, readFile } from 'node:fs/promises'
@@ -53,7 +53,7 @@ const SCHEMAS = [
 ]
 const VARIABLES = new Set(SCHEMAS.flatMap((schema) => Object.keys(schema.shape)))
 
-test('.env.example names exactly the variables the packages read', async () => {
+test('.env.example names exactly the variables that the packages read', async () => {
   const named = [...(await read('.env.example')).matchAll(/^([A-Z_]+)=(.*)$/gm)]
   expect(named.map(([, name]) => name).sort()).toEqual([...VARIABLES].sort())
   expect(named.filter(([, , value]) => value !== '')).toEqual([])
@@ -84,7 +84,7 @@ test('promise 8: every entry of every package is imported without reading a vari
   expect(readByUs).toEqual([])
 })
 
-test('no module that a host bundles asks at import where it lies, and none names a file as an asset', async () => {
+test('no module that a host bundles reads its own path at import, and none names a file as an asset', async () => {
   const entries: string[] = []
   for (const folder of ['prisma', ...PACKAGES.map((name) => `packages/${name}`)]) {
     const { exports } = JSON.parse(await read(`${folder}/package.json`)) as {
@@ -110,10 +110,10 @@ test('no module that a host bundles asks at import where it lies, and none names
   expect(sources.length).toBeGreaterThan(200)
   const found: string[] = []
   for (const path of sources) {
-    // Printed anew, without comments, and each statement of the module at the margin.
+    // Printed again without comments, so that each statement of the module starts a line.
     const loader = path.endsWith('x') ? 'tsx' : 'ts'
     const { code: text } = await transform(await read(path), { loader, jsx: 'preserve' })
-    // Turbopack and webpack take this for a file to copy, wherever it stands.
+    // Turbopack and webpack copy a file that is written in this form, anywhere in a module.
     if (/new URL\(\s*['"`][^'"`]*['"`],\s*import\.meta\.url/.test(text)) found.push(path)
     let statement = ''
     for (const line of text.split('\n')) {
@@ -136,7 +136,7 @@ test('every TypeScript block of every README type-checks', async () => {
   expect(await typeCheck('.readme', checked)).toBe('')
 })
 
-test('each file that the documents for people name is there', async () => {
+test('each file that README, CONTRIBUTING and SECURITY name exists', async () => {
   for (const path of ['README.md', '.github/CONTRIBUTING.md', '.github/SECURITY.md']) {
     const folder = join(ROOT, path, '..')
     const links = [...(await read(path)).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
@@ -156,7 +156,7 @@ test('decisions are numbered without a gap, and each number that is named exists
   for (const [, n] of context.matchAll(/\bD-(\d{3})\b/g)) expect(numbers).toContain(Number(n))
 })
 
-test('the page on Next.js shows the files of the app as they are', async () => {
+test('the README of the Next.js app shows the app’s files unchanged', async () => {
   const page = await read('packages/web/README.md')
   let shown = 0
   for (const { 1: code = '', index } of page.matchAll(/^```(?:tsx?|json)\n([\s\S]*?)^```/gm)) {
@@ -167,7 +167,7 @@ test('the page on Next.js shows the files of the app as they are', async () => {
   expect(shown).toBeGreaterThan(10)
 })
 
-test('the top level holds what it is meant to hold', async () => {
+test('the top folder contains only the expected files', async () => {
   const visible = (await readdir(ROOT)).filter(
     (name) => !name.startsWith('.') && name !== 'node_modules',
   )
@@ -189,7 +189,7 @@ test('the top level holds what it is meant to hold', async () => {
   )
 })
 
-/** `until` and `expect.poll` wait for what a test needs; what hangs is ended by `vitest.workspace.ts`. */
+/** A time limit of a test's own. `until` and `expect.poll` wait without one; `vitest.workspace.ts` ends a test that hangs. */
 const OWN_LIMIT = /\btimeout: ?[\d_]+|^ *\}, [\d_]{4,}\)/gm
 
 /** The seconds of a limit in milliseconds. Zero waits without end. */

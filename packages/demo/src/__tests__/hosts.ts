@@ -1,7 +1,7 @@
 /**
  * One app, mounted the three ways that a host in Node has: plain `node:http`, Express, and the demo on
- * Hono's server. A process of its own, with nothing that catches what is unhandled: it lives or it ends.
- * Prints the three ports on a line; `ends` on standard input ends it.
+ * Hono's server. It runs in its own process, and nothing catches unhandled errors, so an unhandled error ends it. It
+ * prints the three ports on a line, and any input on standard input ends it.
  */
 
 import { createServer, type RequestListener } from 'node:http'
@@ -31,7 +31,7 @@ const billing = createBilling({
   db,
   sender: sender as never,
   appUrl: baseURL,
-  // Nobody listens there: whatever asks the provider hears that it is away.
+  // No server listens at this address, so every request to the provider fails.
   stripe: createStripe('sk_test_nobody', { apiBase: 'http://127.0.0.1:9', maxNetworkRetries: 0 }),
   stripeWebhookSecrets: ['whsec_hosts'],
   calcom: {
@@ -43,7 +43,7 @@ const billing = createBilling({
 const edge = createEdge({ baseURL })
 const form = { path: '/sign-in/email', success: '/dashboard', failure: '/sign-in' }
 
-/** What a host writes for each of its routes. */
+/** The host's own routes. */
 const routes: Record<string, (req: Request) => Response | Promise<Response>> = {
   '/sign-in': (req) => auth.formAction(req, form),
   '/me': async (req) => Response.json(await auth.requireAuth(req)),

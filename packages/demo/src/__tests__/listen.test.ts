@@ -1,4 +1,4 @@
-/** The server under the demo: an answer that cannot be sent ends nothing. */
+/** The demo's server: an answer that cannot be sent does not end the process. */
 
 import type { AddressInfo } from 'node:net'
 import { sendRaw, statusesOf } from '@repo/core/testing'
@@ -9,8 +9,8 @@ import { listen } from '../listen.ts'
 test.each([
   ['at once', (answer: Response) => answer],
   ['later', async (answer: Response) => answer],
-])('a header that Node refuses, answered %s, fails that request alone', async (_, give) => {
-  // The server prints what it could not send.
+])('a header that Node refuses, answered %s, fails only its own request', async (_, give) => {
+  // The server prints the error.
   const printed = vi.spyOn(console, 'error').mockImplementation(() => {})
   const host = new Hono()
     .get('/broken', () => give(new Response('x', { headers: { 'x-a': 'a\u0001b' } })))

@@ -12,7 +12,7 @@ import { freePort } from '@repo/db/testing'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
-/** What is made and not written, and so not in a fresh checkout. */
+/** Generated files and folders, which are not in a fresh checkout. */
 const MADE =
   /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.env\.local|next-env\.d\.ts|.*\.tsbuildinfo)$/
 
@@ -20,17 +20,17 @@ export interface NextApp {
   url: string
   mailboxUrl: string
   databaseUrl: string
-  /** What `next build` printed. */
+  /** The output of `next build`. */
   built: string
-  /** What the services, the worker and the app have printed, to standard output and standard error. */
+  /** The output of the services, the worker and the app so far, from standard output and standard error. */
   printed(): string
   stop(): Promise<void>
 }
 
-/** `tell` hears of each step with its seconds. */
+/** Installs, builds and starts the app. `tell` is called after each step, with its seconds. */
 export async function startNextApp(tell: (step: string) => void): Promise<NextApp> {
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-next-'))
-  // PostgreSQL may run as another user, and has to get to its files.
+  // PostgreSQL may run as another user, who must be able to reach its files.
   await chmod(folder, 0o755)
   const web = join(folder, 'packages/web')
   const running: Running[] = []
@@ -79,7 +79,7 @@ export async function startNextApp(tell: (step: string) => void): Promise<NextAp
   }
 }
 
-/** Copies what the page of the app tells its reader to copy, as it is now and not as it was committed. */
+/** Copies the files that the app's README tells its reader to copy, as they are now, committed or not. */
 async function copyHost(folder: string): Promise<void> {
   const page = await readFile(join(ROOT, 'packages/web/README.md'), 'utf8')
   const named = /archive HEAD (.+) \| tar/.exec(page)?.[1]
@@ -109,7 +109,7 @@ async function readManifests(folder: string) {
   return { packageManager, scripts }
 }
 
-/** The app's example, with ports that are free on this machine. */
+/** The app's `.env.example`, with ports that are free on this machine. */
 async function environment(
   web: string,
   ports: { database: number; stripe: number; port: number },
@@ -125,10 +125,10 @@ async function environment(
   return text
 }
 
-/** As a package manager runs it, and in place of the shell, so that a signal reaches the process. */
+/** Runs a program as a package manager does, but with `exec`, so that a signal reaches the program and not a shell. */
 const inFolder = (script: string) => `PATH="$PWD/node_modules/.bin:$PATH" exec ${script}`
 
-/** Nothing of the test's own environment but where programs are. */
+/** Only PATH and the like: no other variable of the test's environment. */
 const bare = (): NodeJS.ProcessEnv => {
   const { PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS } = process.env
   return JSON.parse(

@@ -1,6 +1,6 @@
 /**
  * The Next.js app in `packages/web`, as a host would have it: built without a variable, started, and used
- * over HTTP without a script and in a real Chromium. Its readers copy it, so what it does has to work.
+ * over HTTP without script and in a real Chromium. Readers copy this app, so everything in it has to work.
  */
 
 import { get, type IncomingMessage } from 'node:http'
@@ -14,7 +14,7 @@ import { type NextApp, startNextApp } from './next-app.ts'
 const browser: Browser | null = await launchChromium()
 const ACCESS = 'tollgate.access_token'
 const SESSION = 'tollgate.session_token'
-/** Set for seconds after a renewal, which is then not tried again. */
+/** The cookie that is set for seconds after a renewal, so that the renewal is not repeated. */
 const RENEWED = 'tollgate.renewed'
 const PASSWORD = 'correct horse battery'
 const NAVIGATION = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
@@ -33,7 +33,7 @@ afterAll(async () => {
   await app?.stop()
 })
 
-/** The address of a page that the worker has mailed to `email`. */
+/** The link in the mail that the worker has sent to `email`. */
 async function mailed(email: string, page: string): Promise<string> {
   const link = new RegExp(`${app.url}${page}\\?token=[\\w-]+`)
   const find = async () => {
@@ -45,7 +45,7 @@ async function mailed(email: string, page: string): Promise<string> {
   return find()
 }
 
-/** What the route has stored of the stand-in's webhooks, the worker has processed. */
+/** Waits until the worker has processed all webhooks that the route has stored. */
 async function webhooksAreProcessed(ownerId: string): Promise<void> {
   const count = (status: string, type?: string) =>
     db.webhookEvent.count({ where: { status, ...(type ? { type } : {}) } })
@@ -55,7 +55,7 @@ async function webhooksAreProcessed(ownerId: string): Promise<void> {
   expect(subscription?.status).toBe('active')
 }
 
-/** A request with headers that `fetch` keeps for itself; redirects are not followed. */
+/** A request with headers that `fetch` does not let callers set. Redirects are not followed. */
 function ask(path: string, headers: Record<string, string>): Promise<IncomingMessage & Body> {
   return new Promise((done, fail) => {
     get(`${app.url}${path}`, { headers }, async (answer) => {
@@ -82,7 +82,7 @@ async function signedIn(email: string): Promise<Visitor> {
   return visitor
 }
 
-test('it is built without a variable, with its types checked, and every page of a session is dynamic', () => {
+test('the app is built without a variable and with its types checked, and every page that reads a session is dynamic', () => {
   expect(app.built).toMatch(/Finished TypeScript/)
   expect(app.built).not.toMatch(/error|warn/i)
   for (const page of ['/account', '/dashboard', '/billing/success', '/api/webhooks/stripe']) {
@@ -91,7 +91,7 @@ test('it is built without a variable, with its types checked, and every page of 
   expect(app.built).toMatch(/○ \/\n/)
 })
 
-test('without a script: from the sign-up by the plan and its credits to the sign-out', async () => {
+test('a customer without script signs up, buys the plan, gets its credits and signs out', async () => {
   const email = 'ada@example.com'
   const visitor = await signedIn(email)
   const { id } = await db.user.findUniqueOrThrow({ where: { email } })
@@ -117,7 +117,7 @@ test('without a script: from the sign-up by the plan and its credits to the sign
   expect(visitor.url).toBe(`${app.url}/sign-in?next=%2Fdashboard`)
 })
 
-test('a page whose access token has ended is renewed, and comes back with its session', async () => {
+test('a page with an expired access token is redirected to the renewal and comes back with its session', async () => {
   const visitor = await signedIn('renewed@example.com')
   visitor.drop(ACCESS)
   visitor.drop(RENEWED)
@@ -126,7 +126,7 @@ test('a page whose access token has ended is renewed, and comes back with its se
   expect(visitor.url).toBe(`${app.url}/account?from=mail`)
   expect(visitor.holds(ACCESS)).toBe(true)
 
-  // The proxy answers with an address that is whole, and no more often than once.
+  // The proxy redirects to an absolute address, and only once.
   visitor.drop(ACCESS)
   visitor.drop(RENEWED)
   const headers = { ...NAVIGATION, cookie: visitor.cookie, 'sec-fetch-site': 'same-origin' }
@@ -134,19 +134,19 @@ test('a page whose access token has ended is renewed, and comes back with its se
   expect(away.statusCode).toBe(303)
   expect(away.headers.location).toMatch(/\/api\/auth\/access\/renew\?next=%2Faccount$/)
 
-  // A session that was ended elsewhere is nobody's.
+  // A session that was ended elsewhere signs nobody in.
   await db.session.deleteMany({ where: { user: { email: 'renewed@example.com' } } })
   await visitor.open(`${app.url}/account`)
   expect(visitor.url).toBe(`${app.url}/sign-in?next=%2Faccount`)
 })
 
-test('a page that is reached from another site hops, and has its strict cookies then', async () => {
+test('a page that is reached from another site is redirected to itself, and then has its strict cookies', async () => {
   const hop = await ask('/dashboard?a=1', { ...NAVIGATION, 'sec-fetch-site': 'cross-site' })
   expect(hop.statusCode).toBe(200)
   expect(hop.body).toContain('content="0;url=/dashboard?a=1"')
 })
 
-test('an action sets the cookies with all that they are set with', async () => {
+test('an action sets cookies with all their attributes', async () => {
   const visitor = await signedIn('cookies@example.com')
   for (const name of [SESSION, ACCESS]) {
     expect(visitor.setCookies.find((line) => line.startsWith(`${name}=`))).toMatch(
@@ -155,7 +155,7 @@ test('an action sets the cookies with all that they are set with', async () => {
   }
 })
 
-test('an action is limited as the endpoint is, and says so', async () => {
+test('an action has the rate limit of its endpoint, and shows the refusal', async () => {
   const visitor = createVisitor()
   await visitor.open(`${app.url}/sign-in?next=/account`)
   for (let tries = 0; tries < 5; tries += 1) {
@@ -229,7 +229,7 @@ test.skipIf(!browser)('in a browser: the same, and pages that do not load anew',
   const { id } = await db.user.findUniqueOrThrow({ where: { email } })
   await webhooksAreProcessed(id)
 
-  // The access token ends: a link within the app asks the row, a page that loads anew is renewed.
+  // The access token has expired: a link within the app reads the session's row, and a page that loads is renewed.
   const names = async () => (await context.cookies(app.url)).map(({ name }) => name)
   await context.clearCookies({ name: ACCESS })
   await page.getByRole('link', { name: 'Account' }).click()
@@ -239,7 +239,7 @@ test.skipIf(!browser)('in a browser: the same, and pages that do not load anew',
   await page.getByRole('heading', { name: 'Hello, Grace' }).waitFor()
   expect(await names()).toContain(ACCESS)
 
-  // An action without a redirect: its page is drawn anew by the cookies that it has set.
+  // After an action without a redirect the page is rendered with the cookies that the action has set.
   await page.getByRole('link', { name: 'Account' }).click()
   await page.getByLabel('Current password').fill('not this one')
   await page.getByLabel('New password').fill('another long password')
@@ -262,12 +262,12 @@ test.skipIf(!browser)('in a browser: the same, and pages that do not load anew',
   await context.close()
 })
 
-test('passwords are hashed in threads of their own, and nothing has failed unexpectedly', () => {
+test('passwords are hashed in threads of their own, and no unexpected error was logged', () => {
   const printed = app.printed()
   expect(printed).toContain('webhook processed')
   expect(printed).not.toContain('Passwords are hashed on the threads of other work')
   const failures = printed.split('\n').filter((line) => /"level":"error"|⨯/.test(line))
-  // Other tests send an action from another site; a stand-in gives up on a slow machine and comes again.
+  // Expected errors: other tests send an action from another site, and on a slow machine a stand-in retries a delivery.
   const expected = /Invalid Server Actions request|"msg":"webhook failed".*ECONNRESET/
   expect(failures.filter((line) => !expected.test(line))).toEqual([])
 })

@@ -1,4 +1,4 @@
-/** A host in a process of its own outlives whatever is sent to any of its entries, and answers it with 4xx. */
+/** A host in its own process survives every odd request to any of its entries, and answers with 4xx. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -46,7 +46,7 @@ const isAlive = () => child.exitCode === null && child.signalCode === null
 
 describe.each(SERVERS)('on %s', (server) => {
   test.each(ENTRIES.map((entry) => [`${entry.method} ${entry.path}`, entry] as const))(
-    '%s: an answer below 500 or a closed connection, and the next request is answered as ever',
+    '%s: an answer below 500 or a closed connection, and the next request is answered normally',
     async (_, entry) => {
       const port = ports[server]
       const [usual] = statusesOf(await sendRaw(port, plainRequest(entry)))
@@ -64,7 +64,7 @@ describe.each(SERVERS)('on %s', (server) => {
     },
   )
 
-  test('callers that leave at any moment end nothing', async () => {
+  test('callers that disconnect at any moment do no harm', async () => {
     const port = ports[server]
     for (const entry of ENTRIES) {
       const bytes = plainRequest(entry)
@@ -74,7 +74,7 @@ describe.each(SERVERS)('on %s', (server) => {
         ),
       )
       for (const socket of sockets) socket.destroy()
-      // Leaves once the first byte of the answer is there.
+      // Disconnects after the first byte of the answer.
       const answered = await beginRaw(port, bytes)
       answered.once('data', () => answered.destroy())
       await vi.waitFor(() => expect(answered.closed).toBe(true))
@@ -83,7 +83,7 @@ describe.each(SERVERS)('on %s', (server) => {
     expect(isAlive()).toBe(true)
   })
 
-  test('requests that are sent all at once are answered in turn', async () => {
+  test('pipelined requests are answered in order', async () => {
     const [first] = ENTRIES
     const bytes = plainRequest(first as never)
     const kept = bytes.replace('Connection: close\r\n', '')
@@ -92,7 +92,7 @@ describe.each(SERVERS)('on %s', (server) => {
   })
 })
 
-test.each(SERVERS)('on %s somebody signs in after all of that', async (server) => {
+test.each(SERVERS)('on %s a sign-in still works after all of that', async (server) => {
   const body = JSON.stringify({ email: 'ada@example.com', password: 'a wrong password' })
   const [, signIn] = ENTRIES
   expect(
@@ -100,9 +100,9 @@ test.each(SERVERS)('on %s somebody signs in after all of that', async (server) =
   ).toEqual([401])
 })
 
-test('nothing of it was an error of ours', () => {
+test('none of that was logged as an error of ours', () => {
   const errors = log.split('\n').filter((line) => /"level":"error"/.test(line))
-  // Better Auth says so of every callback with a state that it does not know.
+  // Better Auth logs this error for every callback with an unknown state.
   expect(errors.filter((line) => !line.includes('Failed to parse state'))).toEqual([])
   expect(log).not.toMatch(/unhandled|uncaught|triggerUncaughtException/i)
 })

@@ -1,26 +1,26 @@
-/** Requests that no client of good faith would send, as bytes, for whatever a host mounts. */
+/** Requests that no honest client would send, as bytes, for every route of a host. */
 
 export interface Entry {
   method: string
   path: string
-  /** Content type and body of a request in good faith. */
+  /** Content type and body of an ordinary request. */
   type?: string
   body?: string
-  /** Headers that a request in good faith has besides. */
+  /** Further headers of an ordinary request. */
   headers?: string
 }
 
 export interface OddRequest {
   name: string
   bytes: string
-  /** Closes our side after the bytes, which are too few. */
+  /** Closes our side of the connection after too few bytes. */
   isCut?: true
 }
 
 const JSON_TYPE = 'application/json'
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 const OWN = 'Origin: http://localhost:3000\r\n'
-/** Refused before a password is hashed, which takes a third of a second. */
+/** A body that is refused before a password is hashed, because hashing takes a third of a second. */
 const EMAIL = '{"email":"nobody","password":"wrong password 1"}'
 
 export const ENTRIES: Entry[] = [
@@ -216,5 +216,5 @@ export function oddRequests(entry: Entry): OddRequest[] {
   return odd
 }
 
-/** The request in good faith, for whether it is still answered. */
+/** An ordinary request, to check that the host still answers. */
 export const plainRequest = (entry: Entry): string => bytesOf(entry)

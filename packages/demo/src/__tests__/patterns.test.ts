@@ -1,6 +1,6 @@
 /**
- * Every regular expression of the source is tried on 64 KiB of text that is made to take long: one whose time grows
- * with the square of its text lets one request stop the process.
+ * Every regular expression of the source is tried on 64 KiB of text that is made to take long. If its time grew with the
+ * square of the text's length, one request could stop the process.
  */
 
 import { readdir, readFile } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { parseAst } from 'vitest/node'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
-/** Made from text when they are used, of which none comes from outside. */
+/** Files that make expressions from text at run time. None of that text comes from outside. */
 const MADE = [
   'packages/auth/src/http/fields.ts',
   'packages/auth/src/http/path-limits.ts',
@@ -21,11 +21,11 @@ const MADE = [
   'packages/demo/src/visitor.ts',
 ]
 
-/** Reads the demo's own pages, for its smoke run. */
+/** This file reads only the demo's own pages, in its smoke run. */
 const OURS = 'packages/demo/src/visitor.ts'
 
 interface Pattern {
-  /** Its file and what it says. */
+  /** The file and the expression. */
   name: string
   source: string
   flags: string
@@ -51,7 +51,7 @@ interface Node {
   callee?: { name?: string }
 }
 
-/** What is written in `file`, and whether it makes others. */
+/** The expressions that are written in `file`, and whether the file makes expressions at run time. */
 async function patternsIn(file: string): Promise<{ patterns: Pattern[]; makes: boolean }> {
   const text = await readFile(join(ROOT, file), 'utf8')
   const patterns: Pattern[] = []
@@ -70,7 +70,7 @@ async function patternsIn(file: string): Promise<{ patterns: Pattern[]; makes: b
   return { patterns, makes }
 }
 
-/** The words and characters that a pattern is written with, which get past its beginning. */
+/** The words and characters in a pattern. Text made of them gets past the pattern's beginning. */
 function pieces(source: string): string[] {
   const plain = source.replace(
     /\\[pP]\{\w+\}|\\[bBdDwWsSnrtu]|\(\?(?:[:=!]|<[=!])|[\^$()|*+{}\\]/g,
@@ -82,7 +82,7 @@ function pieces(source: string): string[] {
 const repeated = (before: string, unit: string, after: string) => (length: number) =>
   before + unit.repeat(Math.max(1, Math.floor((length - before.length) / unit.length))) + after
 
-/** What every match begins with. */
+/** The text with which every match begins. */
 const headOf = (source: string): string => /^[^\\^$.|?*+()[\]{}]+(?![?*{])/.exec(source)?.[0] ?? ''
 
 function textsFor({ source }: Pattern): [name: string, textOf: (length: number) => string][] {
@@ -101,7 +101,7 @@ function textsFor({ source }: Pattern): [name: string, textOf: (length: number) 
   return [...HOSTILE_TEXTS.map(([name, textOf]): (typeof made)[number] => [name, textOf]), ...made]
 }
 
-/** As it is used: a global one goes on behind each match. */
+/** Runs a pattern as the source does: a global pattern continues behind each match. */
 const trying =
   ({ source, flags }: Pattern) =>
   (text: string): unknown =>
@@ -109,7 +109,7 @@ const trying =
       ? text.replace(new RegExp(source, flags), '')
       : new RegExp(source, flags).test(text)
 
-/** Whether `work` is done at once, for which it may be tried some times on a busy machine. */
+/** Whether `work` ends at once. On a busy machine it may be tried several times. */
 function isQuick(work: (text: string) => unknown, text: string, tries: number): boolean {
   for (let count = 0; count < tries; count += 1) {
     const start = performance.now()
@@ -119,10 +119,10 @@ function isQuick(work: (text: string) => unknown, text: string, tries: number): 
   return false
 }
 
-/** Short texts come first: there are patterns for which a long one would never end. */
+/** Lengths to try. Short texts come first, because some patterns would never end on a long text. */
 const isLinear = (work: (text: string) => unknown, textOf: (length: number) => string): boolean =>
   [24, 256].every((length) => isQuick(work, textOf(length), 10)) &&
-  // A square takes tens of milliseconds; only what is not done at once is measured.
+  // Quadratic time takes tens of milliseconds. Only a pattern that does not end at once is measured.
   (isQuick(work, textOf(16_384), 1) || growsLinearly(work, textOf))
 
 test.each([
@@ -144,7 +144,7 @@ test('no regular expression takes longer than linear time', async () => {
   expect(patterns.length).toBeGreaterThan(150)
   expect(files.filter((_, at) => read[at]?.makes)).toEqual(MADE)
   const slow: string[] = []
-  // Without a repetition that is open to above, nothing is read more than a number of times.
+  // A pattern without an unbounded repetition reads each character a bounded number of times.
   for (const pattern of patterns.filter(({ source }) => /[*+]|,\}/.test(source))) {
     const work = trying(pattern)
     if (pattern.name.startsWith(OURS)) continue

@@ -1,4 +1,4 @@
-/** The demo on a database of its own, and a real Chromium beside it, there from `beforeAll` to `afterAll`. */
+/** Starts the demo on its own database and a real Chromium in `beforeAll`, and stops both in `afterAll`. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { type Demo, startDemo } from '../demo.ts'
 
 export interface Setup {
   demo: Demo
-  /** What the demo logged. */
+  /** The demo's log. */
   logger: ReturnType<typeof createTestLogger>
   /** A page in a browser of its own, without script. */
   newPage(): Promise<Page>

@@ -1,6 +1,6 @@
 /**
- * Ways in, in a real Chromium, driven by Better Auth's own browser client: a provider on another
- * site with strict cookies here, a passkey of a real authenticator's kind, and the second factor.
+ * Ways in with a real Chromium and Better Auth's own browser client: a provider on another site, with strict cookies on
+ * ours; a passkey of a virtual authenticator; and the second factor.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -109,7 +109,7 @@ const tokenIn = (template: string): string =>
   decodeURIComponent(/[?&]token=([^\s&]+)/.exec(auth.outbox.last(template).text)?.[1] ?? '')
 
 test.skipIf(!browser)(
-  'a provider on another site leads back signed in, though every cookie but the state is strict',
+  'a provider on another site leads back signed in, although every cookie except the state is strict',
   async () => {
     const context = await (browser as Browser).newContext()
     const page = await openHost(context)
@@ -139,7 +139,7 @@ test.skipIf(!browser)(
 )
 
 test.skipIf(!browser)(
-  'a passkey is made, signs in without a name, and counts as two factors where the person was checked',
+  'a passkey is added, signs in without a name, and counts as two factors if the person was verified',
   async () => {
     const context = await (browser as Browser).newContext()
     const page = await openHost(context)
@@ -186,7 +186,7 @@ test.skipIf(!browser)(
     await plugIn(false)
     const another = await page.evaluate(async () => window.client.passkey.addPasskey())
     expect(another?.error).toBeFalsy()
-    // Chromium takes such a key only where the account is known, as it is to who is signed in.
+    // Chromium uses such a key only if the account is known, as it is for a signed-in user.
     const touched = await page.evaluate(async () => window.client.signIn.passkey())
     expect(touched?.error).toBeFalsy()
     expect(await acr()).toBe('aal1')
