@@ -24,7 +24,7 @@ export const blocksOf = (from: string, markdown: string): Block[] =>
     code,
   }))
 
-/** The compiler's errors about the blocks, each compiled as its own module; empty if there are none. `name`: a folder's. */
+/** The compiler's errors about the blocks, each compiled as a module; empty if there are none. `name`: of a folder. */
 export async function typeCheck(name: string, blocks: readonly Block[]): Promise<string> {
   const folder = join(ROOT, 'packages/demo/node_modules', name)
   await rm(folder, { recursive: true, force: true })

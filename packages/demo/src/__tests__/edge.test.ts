@@ -1,6 +1,6 @@
 /**
- * Pages behind the edge guards in a real Chromium: the same-site redirect together with the renewal ends on the page and
- * not in a loop, from another site and from our own.
+ * Pages behind the edge guards in a real Chromium: the same-site redirect together with the renewal ends on the page
+ * and not in a loop, from another site and from our own.
  */
 
 import { serve } from '@hono/node-server'

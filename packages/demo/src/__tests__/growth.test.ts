@@ -69,7 +69,7 @@ interface Node {
   Plans?: Node[]
 }
 
-/** Tables that do not grow with customers or time, tables whose rows live an hour, and the queue engine's own tables. */
+/** Tables that do not grow with customers or time, tables whose rows live an hour, and the queue engine's tables. */
 const SMALL =
   /^(Price|Product|JobWorker|Jwks|CreditWork|_private_\w+|_prisma_migrations|migrations)$/
 

@@ -189,7 +189,7 @@ test('the top folder contains only the expected files', async () => {
   )
 })
 
-/** A time limit of a test's own. `until` and `expect.poll` wait without one; `vitest.workspace.ts` ends a test that hangs. */
+/** A time limit of a test's own. `until` and `expect.poll` need none; `vitest.workspace.ts` ends a test that hangs. */
 const OWN_LIMIT = /\btimeout: ?[\d_]+|^ *\}, [\d_]{4,}\)/gm
 
 /** The seconds of a limit in milliseconds. Zero waits without end. */

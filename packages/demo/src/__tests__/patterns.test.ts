@@ -1,6 +1,6 @@
 /**
- * Every regular expression of the source is tried on 64 KiB of text that is made to take long. If its time grew with the
- * square of the text's length, one request could stop the process.
+ * Every regular expression of the source is tried on 64 KiB of text that is made to take long. If its time grew with
+ * the square of the text's length, one request could stop the process.
  */
 
 import { readdir, readFile } from 'node:fs/promises'
