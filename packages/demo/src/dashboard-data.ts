@@ -1,12 +1,7 @@
-/**
- * The data of the dashboard.
- *
- * @module
- */
-
 import type { Auth } from '@repo/auth'
 import type { Billing } from '@repo/billing'
 
+/** The rows that the dashboard shows, as auth and billing return them. */
 export interface Dashboard {
   user: NonNullable<Awaited<ReturnType<Auth['getUser']>>>
   subscription: Awaited<ReturnType<Billing['getSubscription']>>

@@ -20,7 +20,7 @@ const FOLDER = fileURLToPath(new URL('../../../.tollgate', import.meta.url))
 const say = (line: string) => process.stdout.write(`${line}\n`)
 const onReady = (service: string, detail: string) => say(`  ${service.padEnd(11)} ${detail}`)
 
-/** Logs only errors, warnings and the addresses of mails, to keep the terminal readable. */
+/** Logs only errors, warnings and the links to mails, to keep the terminal readable. */
 const logger = {
   ...consoleLogger,
   info(fields: object, message?: string) {

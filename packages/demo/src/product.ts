@@ -2,6 +2,7 @@ import type { Auth } from '@repo/auth'
 import { type Billing, products as defaultProducts, defineProducts } from '@repo/billing'
 import type { Logger } from '@repo/core'
 
+/** The parts that the host is made of. */
 export interface HostOptions {
   auth: Auth
   billing: Billing

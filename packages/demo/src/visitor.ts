@@ -22,7 +22,7 @@ interface Answer {
 export interface Visitor {
   readonly url: string
   readonly html: string
-  /** The text of the page, to check what is on it. */
+  /** The text of the page without markup, for checks. */
   readonly text: string
   open(url: string): Promise<void>
   /** Moves to the page inside the page's frame. */
@@ -41,7 +41,7 @@ export interface Visitor {
   drop(cookie: string): void
 }
 
-/** The data of a form, written as its `enctype` says. */
+/** A form's data, encoded as its `enctype` says. */
 interface Sent {
   type: string
   text: string
@@ -50,6 +50,7 @@ interface Sent {
 /** `localhost` and `127.0.0.1` are different sites; ports do not matter. */
 const siteOf = (url: URL) => url.hostname
 
+/** Makes a visitor without cookies, on no page. */
 export function createVisitor(): Visitor {
   const jar = new Map<string, Map<string, Cookie>>()
   const setCookies: string[] = []
