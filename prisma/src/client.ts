@@ -73,6 +73,9 @@ export interface TransactionOptions {
 /**
  * Runs `work` in the caller's transaction if `db` is one, else in a transaction of its own: all of it commits
  * or nothing does. Make no network call inside.
+ *
+ * @throws The error of `work`. An error where a statement failed and `work` caught its error, because PostgreSQL
+ * then rolls everything back.
  */
 export function atomically<T>(
   db: Db | Database,

@@ -36,6 +36,7 @@ class SharingPg extends PrismaPg {
     const start = adapter.startTransaction.bind(adapter)
     adapter.startTransaction = async (isolationLevel) => {
       const transaction = await start(isolationLevel)
+      refuseLostCommit(transaction)
       const began = BEGINS.getStore()
       if (began) began.connection = connectionOf(this, transaction)
       return transaction
@@ -95,6 +96,28 @@ interface TransactionConnection {
 const BEGINS = new AsyncLocalStorage<{ connection: TransactionConnection | null }>()
 
 type Transaction = Awaited<ReturnType<Awaited<ReturnType<PrismaPg['connect']>>['startTransaction']>>
+
+/**
+ * Lets the COMMIT of a transaction fail where PostgreSQL rolled back. After a statement has failed, PostgreSQL answers
+ * COMMIT with `ROLLBACK` and no error, so a callback that caught the statement's error would be told of a success.
+ *
+ * @see https://www.postgresql.org/docs/current/protocol-message-formats.html, CommandComplete
+ */
+function refuseLostCommit(transaction: Transaction): void {
+  const sender = transaction as unknown as {
+    performIO(query: { sql: string }): Promise<{ command: string }>
+  }
+  const send = sender.performIO.bind(sender)
+  sender.performIO = async (query) => {
+    const result = await send(query)
+    if (query.sql === 'COMMIT' && result.command === 'ROLLBACK') throw new Error(LOST_COMMIT)
+    return result
+  }
+}
+
+const LOST_COMMIT =
+  'PostgreSQL rolled the transaction back, because one of its statements failed and the callback caught the error. ' +
+  'Let the error leave the callback, or put a savepoint around the statement.'
 
 /** The connection of Prisma's transaction. It ends with the COMMIT or ROLLBACK that Prisma sends. */
 function connectionOf(adapter: SharingPg, transaction: Transaction): TransactionConnection {

@@ -55,6 +55,25 @@ test('a client of createDb prepares a repeated statement once, and the rows are 
   expect(await db.$queryRaw(EVERY_TYPE)).toEqual([everyType])
 })
 
+test.each([
+  { named: true, by: 'a named statement' },
+  { named: false, by: 'a statement of Prisma' },
+])(
+  'a transaction whose callback catches the error of $by is an error, and nothing is kept',
+  async ({ named }) => {
+    const id = `caught_${named}`
+    const caught = atomically(db, async (tx) => {
+      await tx.user.create({ data: { id, email: `${id}@example.com`, name: 'Ada' } })
+      const fails = Prisma.sql`SELECT 1 / ${0}::int`
+      await (named ? queryNamed(tx, 'fails', fails) : tx.$queryRaw(fails)).catch(() => null)
+    })
+    await expect(caught).rejects.toThrow('PostgreSQL rolled the transaction back')
+    expect(await db.user.findUnique({ where: { id } })).toBeNull()
+    // The only connection is free again.
+    expect(await ask(db)).toEqual([everyType])
+  },
+)
+
 test('a statement in a transaction uses its connection, and is undone with it', async () => {
   const undone = atomically(db, async (tx) => {
     expect(await ask(tx)).toEqual([everyType])

@@ -62,6 +62,25 @@ describe('promise 1: tries', () => {
   })
 })
 
+test('events of one customer stay together while another lane takes the first of them', async () => {
+  const { customer } = await settled()
+  const take = { where: { subject: customer }, take: 2 }
+  const both = (await h.db.webhookEvent.findMany(take)).map(({ eventId }) => eventId)
+  const [first = '', second = ''] = both
+  for (const [n, eventId] of both.entries()) {
+    const nextAttemptAt = new Date(Date.now() - 60_000 + n)
+    const data = { status: 'pending', attempts: 0, processedAt: null, nextAttemptAt }
+    await h.db.webhookEvent.updateMany({ where: { eventId }, data })
+  }
+  await h.db.$transaction(async (tx) => {
+    await tx.$queryRaw`SELECT FROM "WebhookEvent" WHERE "eventId" = ${first} FOR UPDATE`
+    await h.billing.processEvents()
+    expect(await row(second)).toMatchObject({ status: 'pending', attempts: 0, lease: null })
+  })
+  await h.billing.processEvents()
+  for (const id of both) expect(await row(id)).toMatchObject({ status: 'processed', attempts: 1 })
+})
+
 describe('promise 1: a handler that throws', () => {
   test('delays one event, whatever else happens to the customer, and is called again until it succeeds', async () => {
     let isBroken = true

@@ -67,9 +67,6 @@ test('a process stays below the limits for one endpoint and for all', async () =
 })
 
 describe('the number of requests to Stripe', () => {
-  /** Lanes that begin at the same moment may share the events of a customer out among them. */
-  const ONE_LANE = { events: { lanes: 1 } }
-
   /** Delivers the events of a renewal in the three bursts in which Stripe sends them. */
   async function inBursts(billing: Pick<Billing, 'processEvents'>) {
     const known = new Set((await h.db.webhookEvent.findMany()).map(({ eventId }) => eventId))
@@ -87,7 +84,7 @@ describe('the number of requests to Stripe', () => {
 
   test('a renewal in three bursts of events sends three requests', async () => {
     const through = await between(h.url, () => undefined)
-    const billing = createBilling({ ...h.settings, ...ONE_LANE, stripe: through.stripe })
+    const billing = createBilling({ ...h.settings, stripe: through.stripe })
     const { ownerId, subscriptionId } = await h.subscriber()
     await h.deliverAll()
     h.sandbox.stripe.renew(subscriptionId)
@@ -105,7 +102,7 @@ describe('the number of requests to Stripe', () => {
 
   test('a renewal of an ordered plan sends three requests, too', async () => {
     const through = await between(h.url, () => undefined)
-    const billing = createBilling({ ...h.settings, ...ONE_LANE, stripe: through.stripe })
+    const billing = createBilling({ ...h.settings, stripe: through.stripe })
     const ownerId = await h.owner()
     const { orderId, checkoutId } = await billing.createOrder({
       ownerId,

@@ -31,7 +31,8 @@ export interface EventKey {
 /**
  * Claims the event that has been due the longest, together with all pending events of the same customer. An
  * event whose next try is not due is included without using that try, so arrivals of other events cost it
- * none.
+ * none. A customer is claimed by the event that is due first, so that two lanes that look at the same moment do not
+ * divide the customer's events.
  *
  * `without`: events that the database refuses to update; see `claimAround`.
  */
@@ -42,9 +43,16 @@ export async function claimEvents(
   return take(
     ctx,
     Prisma.sql`
-    SELECT "provider", "eventId", "subject" FROM "WebhookEvent"
-    WHERE "status" = 'pending' AND "nextAttemptAt" <= now() ${excluding('', without)}
-    ORDER BY "nextAttemptAt" LIMIT 1 FOR UPDATE SKIP LOCKED`,
+    SELECT e."provider", e."eventId", e."subject" FROM "WebhookEvent" e
+    WHERE e."status" = 'pending' AND e."nextAttemptAt" <= now() ${excluding('e.', without)}
+      AND NOT EXISTS (
+        SELECT FROM "WebhookEvent" b
+        WHERE b."status" = 'pending' AND b."provider" = e."provider" AND b."subject" = e."subject"
+          AND (b."nextAttemptAt", b."eventId") < (e."nextAttemptAt", e."eventId")
+          AND b."nextAttemptAt" <= now() ${excluding('b.', without)}
+        -- Keeps the look one index scan for each event, however many events wait.
+        OFFSET 0)
+    ORDER BY e."nextAttemptAt", e."eventId" LIMIT 1 FOR UPDATE SKIP LOCKED`,
     without,
   )
 }
