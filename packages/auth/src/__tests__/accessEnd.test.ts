@@ -162,7 +162,7 @@ test.each(Object.entries(UNDER_WAY))(
   },
 )
 
-describe('access ends, with what is under way,', () => {
+describe('access and the requests under way end', () => {
   const endedBy = async () =>
     (await setup.db.user.findUniqueOrThrow({ where: { id: person.userId } })).accessEndedBy
 

@@ -213,7 +213,7 @@ test('the page behind the mail knows whether to ask for a password', async () =>
   expect(await state(token)).toBe('unknown')
 })
 
-test('a form without script leads to sign-in, to a field for the password, or to a new one', async () => {
+test('a form without script leads to the sign-in, to a password field, or to the choice of a new password', async () => {
   const press = async (fields: Record<string, string>, cookie = '') => {
     const answer = await auth.formAction(
       auth.request('/verify-email', {

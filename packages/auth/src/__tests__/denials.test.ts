@@ -105,7 +105,7 @@ test('a lost connection is replaced, and meanwhile the session’s row is read',
   await isKnown(other.cookie)
 })
 
-test('promise 5: a process that starts later knows what has ended before', async () => {
+test('promise 5: a process that starts later knows which sessions ended before', async () => {
   const ended = await setup.auth.signIn()
   const { cookie } = await setup.auth.signIn()
   await setup.auth.post('/sign-out', {}, { cookie: ended.cookie })

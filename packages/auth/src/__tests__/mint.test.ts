@@ -28,7 +28,7 @@ async function person() {
   }
 }
 
-test('a sign-in, a refresh and asking for the session', async () => {
+test('a sign-in, a refresh and reading the session issue an access token', async () => {
   const { email, userId, post, cookie } = await person()
   const body = { email, password: TEST_PASSWORD }
   expect(claimsOf(await setup.auth.post('/sign-in/email', body))).toMatchObject({ sub: userId })
@@ -37,7 +37,7 @@ test('a sign-in, a refresh and asking for the session', async () => {
   expect(claimsOf(await setup.auth.handler(asked))).toMatchObject({ sub: userId })
 })
 
-test('creating, leaving and changing organizations, and a role in one', async () => {
+test('creating, leaving and switching organizations, and a change of role, issue an access token', async () => {
   const owner = await person()
   const guest = await person()
 
@@ -75,7 +75,7 @@ test('creating, leaving and changing organizations, and a role in one', async ()
   ).rejects.toMatchObject({ status: 403 })
 })
 
-test('no token for a refused request, and none after signing out', async () => {
+test('a refused request and a sign-out issue no access token', async () => {
   const { post } = await person()
   const refused = await post('/organization/set-active', { organizationId: 'not-mine' })
   expect(refused.status).toBeGreaterThanOrEqual(400)

@@ -142,7 +142,7 @@ test.each([
     (req: Request, endpoint: string) =>
       setup.auth.formAction(req, { path: endpoint, success: '/in', failure: '/out' }),
   ],
-])('what is posted to %s', async (_, post) => {
+])('every request that is posted to %s', async (_, post) => {
   await fc.assert(
     fc.asyncProperty(requests('POST'), fc.constantFrom(...FORMS), (req, endpoint) =>
       holds(() => post(req, endpoint)),

@@ -182,7 +182,7 @@ test("a script's calls are repeated after one refresh for all of them", async ()
   expect(calls.filter((path) => path === '/api/things')).toHaveLength(6)
 })
 
-test('a script whose session is over gets the 401, after one try', async () => {
+test('a script whose session has ended gets the 401 after one try', async () => {
   const { cookie, userId } = await setup.auth.signIn()
   await setup.db.session.deleteMany({ where: { userId } })
   const { calls, fetch } = await browser(withoutAccess(cookie))

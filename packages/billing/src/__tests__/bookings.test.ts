@@ -207,7 +207,7 @@ describe.each([
   ['in the shape of 2023, with neither', () => undefined, false],
 ])('a call that is moved twice and cancelled, %s', (_, counted, hasCalendarId) => {
   test.each(ordersOf(['created', 'moved', 'moved again', 'cancelled'] as const))(
-    'told as %s, %s, %s, %s is one cancelled row of the payer',
+    'with events in the order %s, %s, %s, %s is one cancelled row of the payer',
     async (...order) => {
       const ada = await buyer('ada')
       const [a, b, c] = [newUid(), newUid(), newUid()]

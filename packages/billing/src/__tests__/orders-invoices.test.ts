@@ -185,7 +185,7 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect(await h.orders(ownerId)).toMatchObject([{ disputeId: id, disputeStatus: 'won' }])
   })
 
-  test('a change of plan in mid-period is an order of the new plan over what it cost', async () => {
+  test('a change of plan in mid-period is an order of the new plan with the paid amount', async () => {
     const { ownerId, subscriptionId } = await h.subscriber()
     const quote = await h.billing.previewPlanChange(ownerId, { plan: 'ENTERPRISE' })
     await h.billing.changePlan(ownerId, { plan: 'ENTERPRISE', quote })

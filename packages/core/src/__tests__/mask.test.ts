@@ -235,7 +235,7 @@ test.each(['info', 'warn', 'error', 'debug'] as const)(
   },
 )
 
-test('the console writes what JSON cannot say, too', () => {
+test('the console also writes values that JSON cannot represent', () => {
   const written: string[] = []
   vi.spyOn(process.stderr, 'write').mockImplementation((line) => {
     written.push(String(line))
