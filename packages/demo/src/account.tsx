@@ -6,12 +6,14 @@
  * script; each form calls an endpoint or function of auth.
  */
 
-import type { Auth, AuthUser, SessionInfo } from '@repo/auth'
-import type { Billing } from '@repo/billing'
+import type { AuthUser, SessionInfo } from '@repo/auth'
 import { isTollgateError } from '@repo/core'
 import { type Context, Hono } from 'hono'
-import { Card, Layout } from './layout.tsx'
-import { Field, FormPage, Notices, time } from './pages.tsx'
+import { errorOf, Field, FormPage, NewPassword, Notices } from './form.tsx'
+import { Act, Card, Layout } from './layout.tsx'
+import { type Passkey, PasskeysCard, SecondFactorCard } from './more-ways.tsx'
+import { type HostOptions, time } from './product.ts'
+import { UsedLink } from './sign-in-pages.tsx'
 
 /** The page's forms, each with the endpoint that it calls. */
 const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
@@ -31,7 +33,7 @@ const FORMS: Record<string, { path: string; success: string; failure?: string }>
   },
 }
 
-export function accountRoutes(auth: Auth, billing: Billing): Hono {
+export function accountRoutes({ auth, billing, hasSecondFactor }: HostOptions): Hono {
   const app = new Hono()
   for (const [route, { path, success, failure = '/account' }] of Object.entries(FORMS)) {
     app.post(route, (c) => auth.formAction(c.req.raw, { path, success, failure, keep: ['token'] }))
@@ -40,7 +42,14 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
   app.get('/account', async (c) => {
     const user = await auth.getUser(c.req.raw)
     if (!user) return c.redirect('/sign-in?next=/account')
-    return account(c, { user, sessions: await auth.listSessions(c.req.raw) })
+    const { headers } = c.req.raw
+    const seen = await auth.api.getSession({ headers })
+    return account(c, {
+      user,
+      sessions: await auth.listSessions(c.req.raw),
+      passkeys: await auth.api.listPasskeys({ headers }),
+      ...(hasSecondFactor ? { isSecondFactorOn: isSecondFactorOn(seen?.user) } : {}),
+    })
   })
   app.post('/account/sessions/end', async (c) => {
     const sessionId = String((await c.req.raw.clone().formData()).get('sessionId') ?? '')
@@ -72,17 +81,26 @@ export function accountRoutes(auth: Auth, billing: Billing): Hono {
   return app
 }
 
+/** Better Auth's types leave the field out, because a host may run without the second factor. */
+const isSecondFactorOn = (user: object | undefined) =>
+  (user as { twoFactorEnabled?: boolean } | undefined)?.twoFactorEnabled === true
+
 /** Writes a bigint as text, because JSON has no bigint: amounts of money are bigints in the export. */
 const exact = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 
-const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: SessionInfo[] }) =>
+interface Account {
+  user: AuthUser
+  sessions: SessionInfo[]
+  passkeys: Passkey[]
+  /** Absent where the host offers no second factor. */
+  isSecondFactorOn?: boolean
+}
+
+const account = (c: Context, { user, sessions, passkeys, isSecondFactorOn }: Account) =>
   c.html(
-    <Layout title="Account">
-      <header class="row">
-        <h1>Account</h1>
-        <a href="/dashboard">Dashboard</a>
-      </header>
-      <Notices c={c} />
+    <Layout c={c} title="Account" top="customer">
+      <h1>Account</h1>
+      <Notices />
       {user.deletionDueAt && (
         <Card title="This account will be deleted">
           <p>It will be deleted on {time(user.deletionDueAt)}, with everything in it.</p>
@@ -114,19 +132,15 @@ const account = (c: Context, { user, sessions }: { user: AuthUser; sessions: Ses
             type="password"
             autocomplete="current-password"
           />
-          <Field
-            label="New password"
-            name="newPassword"
-            type="password"
-            autocomplete="new-password"
-            minlength={10}
-          />
+          <NewPassword name="newPassword" label="New password" />
           <button type="submit">Change password</button>
         </form>
         <p class="hint">
           Every other session ends. No password yet? <a href="/forgot-password">Choose one</a>
         </p>
       </Card>
+      {isSecondFactorOn !== undefined && <SecondFactorCard isOn={isSecondFactorOn} />}
+      <PasskeysCard passkeys={passkeys} />
       <Card title="A copy of your data">
         <p>The data that we keep about you, as one JSON document.</p>
         <p>
@@ -156,7 +170,7 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
   return (
     <Card title="Where you are signed in">
       {sessions.map(({ sessionId, isCurrent, device, network, lastUsedAt }) => (
-        <div class="row" data-testid="session">
+        <div class="line row" data-testid="session">
           <p>
             <strong>{device ?? 'Unknown device'}</strong>
             {isCurrent && ' · this session'}
@@ -166,11 +180,9 @@ function SessionsCard({ sessions }: { sessions: SessionInfo[] }) {
             </span>
           </p>
           {!isCurrent && (
-            <form method="post" action="/account/sessions/end">
-              <button class="quiet" name="sessionId" value={sessionId} type="submit">
-                End
-              </button>
-            </form>
+            <Act to="/account/sessions/end" name="sessionId" value={sessionId} kind="quiet">
+              End
+            </Act>
           )}
         </div>
       ))}
@@ -196,27 +208,48 @@ const Password = () => (
   />
 )
 
-const confirmAddress = (c: Context) =>
-  c.html(
-    <FormPage c={c} title="Your new address" action="/change-email" submit="Use this address">
-      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
-      <p>One click, and your account has this address. You need to be signed in.</p>
-      <p class="hint">
-        <a href="/sign-in">Sign in</a> first if you are not, then open the link again.
-      </p>
-    </FormPage>,
-  )
+/** Whether the page's link has turned out to open nothing. */
+const isUsed = (c: Context) => !c.req.query('token') || errorOf(c) === 'invalid_token'
 
-const undoChange = (c: Context) =>
-  c.html(
-    <FormPage c={c} title="It was not me" action="/undo-email-change" submit="Take the change back">
+function confirmAddress(c: Context) {
+  if (isUsed(c)) return c.html(<UsedLink c={c} title="Your new address" again="/account" />)
+  return c.html(
+    <FormPage
+      c={c}
+      title="Your new address"
+      action="/change-email"
+      submit="Use this address"
+      before={<p>One click, and your account has this address. You need to be signed in.</p>}
+      after={
+        <p class="hint">
+          <a href="/sign-in">Sign in</a> first if you are not, then open the link again.
+        </p>
+      }
+    >
       <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
-      <p>
-        Your account gets this address back, and every session ends. New ways to sign in are
-        removed. A mail then lets you choose a new password.
-      </p>
     </FormPage>,
   )
+}
+
+function undoChange(c: Context) {
+  if (isUsed(c)) return c.html(<UsedLink c={c} title="It was not me" again="/forgot-password" />)
+  return c.html(
+    <FormPage
+      c={c}
+      title="It was not me"
+      action="/undo-email-change"
+      submit="Take the change back"
+      before={
+        <p>
+          Your account gets this address back, and every session ends. New ways to sign in are
+          removed. A mail then lets you choose a new password.
+        </p>
+      }
+    >
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
+    </FormPage>,
+  )
+}
 
 /** The network of a session's last use, as shown to the user. */
 const placeOf = (network: string): string =>

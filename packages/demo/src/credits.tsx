@@ -11,10 +11,9 @@ import type { Auth } from '@repo/auth'
 import type { Billing } from '@repo/billing'
 import { isTollgateError } from '@repo/core'
 import { type Context, Hono } from 'hono'
+import { Notices } from './form.tsx'
 import { Card, Layout } from './layout.tsx'
-import { Notices } from './pages.tsx'
-import { day, money } from './plan-pages.tsx'
-import { products } from './product.ts'
+import { day, money, products } from './product.ts'
 
 /** The price of a picture, in credits. */
 const PICTURE = 20
@@ -65,64 +64,72 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
     const { transactions } = await billing.listTransactions(session.userId, { limit: 20 })
     const outcome = OUTCOMES[c.req.query('status') ?? '']
     return c.html(
-      <Layout title="Credits">
-        <header class="row">
-          <h1>Credits</h1>
-          <a href="/dashboard">Dashboard</a>
-        </header>
-        <Notices c={c} />
-        {outcome && <p class="notice">{outcome}</p>}
-        <Card title="Your balance">
-          <p>
-            <strong data-testid="balance">{balance}</strong> credits
-            {holds > 0 && ` · ${holds} held`}
-            {debt > 0 && ` · ${debt} owed`}
+      <Layout c={c} title="Credits" top="customer" width="wide">
+        <h1>Credits</h1>
+        <Notices />
+        {outcome && (
+          <p class="notice" role="status">
+            {outcome}
           </p>
-          {expiring.map(({ amount, expiresAt }) => (
-            <p class="hint">
-              {amount} expire on {day(expiresAt)}.
+        )}
+        <div class="grid pair">
+          <Card title="Your balance">
+            <p>
+              <strong class="price" data-testid="balance">
+                {balance}
+              </strong>{' '}
+              credits
+              {holds > 0 && ` · ${holds} held`}
+              {debt > 0 && ` · ${debt} owed`}
             </p>
-          ))}
-          <form method="post" action="/credits/draw">
-            <label>
-              <input type="checkbox" name="fails" /> Let it fail half-way
-            </label>
-            <button type="submit">Draw a picture · {PICTURE} credits</button>
-          </form>
-        </Card>
-        <Card title="Buy more">
-          {PACKS.map((sku) => {
-            const { name, amount, currency } = products[sku]
-            return (
-              <form method="post" action="/credits/buy">
-                <button class="quiet" name="productId" value={sku} type="submit">
-                  {name} · {money(amount, currency)}
-                </button>
-              </form>
-            )
-          })}
-        </Card>
+            {expiring.map(({ amount, expiresAt }) => (
+              <p class="hint">
+                {amount} expire on {day(expiresAt)}.
+              </p>
+            ))}
+            <form method="post" action="/credits/draw">
+              <label class="inline">
+                <input type="checkbox" name="fails" aria-describedby="fails-hint" /> Let it fail
+                half-way
+              </label>
+              <p class="hint" id="fails-hint">
+                Tries out what happens if the drawing breaks: the {PICTURE} credits are set aside
+                before it starts, and come back.
+              </p>
+              <button type="submit">Draw a picture · {PICTURE} credits</button>
+            </form>
+          </Card>
+          <Card title="Buy more">
+            {PACKS.map((sku) => {
+              const { name, amount, currency } = products[sku]
+              return (
+                <form method="post" action="/credits/buy">
+                  <button class="quiet" name="productId" value={sku} type="submit">
+                    {name} · {money(amount, currency)}
+                  </button>
+                </form>
+              )
+            })}
+          </Card>
+        </div>
         {transactions.length > 0 && (
           <Card title="History">
             <table>
               <thead>
                 <tr>
                   <th>Date</th>
-                  <th>What</th>
+                  <th>What happened</th>
                   <th class="number">Credits</th>
                   <th class="number">Balance</th>
                 </tr>
               </thead>
               <tbody>
-                {transactions.map(({ type, description, amount, balanceAfter, createdAt }) => (
+                {transactions.map((transaction) => (
                   <tr data-testid="transaction">
-                    <td>{shortDay(createdAt)}</td>
-                    <td>
-                      {type}
-                      {description && ` · ${description}`}
-                    </td>
-                    <td class="number">{signed(amount)}</td>
-                    <td class="number">{balanceAfter}</td>
+                    <td class="day">{shortDay(transaction.createdAt)}</td>
+                    <td>{inWords(transaction)}</td>
+                    <td class="number">{signed(transaction.amount)}</td>
+                    <td class="number">{transaction.balanceAfter}</td>
                   </tr>
                 ))}
               </tbody>
@@ -137,6 +144,17 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
 }
 
 class PencilBroke extends Error {}
+
+type Transaction = Awaited<ReturnType<Billing['listTransactions']>>['transactions'][number]
+
+/** What a transaction was, as a customer would say it. */
+function inWords({ type, amount, description }: Transaction): string {
+  if (type === 'purchase') return 'Bought'
+  if (type === 'deduction') return `Spent on ${description}`
+  if (type === 'refund') return amount < 0 ? 'Taken back, the purchase was refunded' : 'Given back'
+  if (type === 'expiry') return 'Expired'
+  return type === 'grant' ? 'Added' : 'Corrected'
+}
 
 const shortDay = (date: Date) =>
   new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', timeZone: 'UTC' }).format(date)

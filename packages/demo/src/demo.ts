@@ -80,6 +80,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       port: sandboxPort,
       stripe: {
         secretKey: KEYS.stripe,
+        settings: { accountName: 'Acme' },
         webhooks: [{ url: `${url}/api/webhooks/stripe`, secret: KEYS.stripeWebhook }],
       },
       calcom: {
@@ -89,6 +90,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
         ],
         redirectUrl: `${url}/calls/booked`,
       },
+      appUrl: url,
       outboxDir: outbox,
       stateFile: join(folder, 'sandbox.json'),
       logger,
@@ -120,6 +122,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       sender,
       baseURL: url,
       secret: await secretOf(folder),
+      appName: 'Acme',
+      twoFactor: true,
       events: {
         userCreated: ({ id }) => billing.ensureCustomer(id),
         userDeleted: ({ id }) => billing.forgetOwner(id),
@@ -140,7 +144,16 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')
 
-    const host = createHost({ auth, billing, providers: [sandboxUrl], logger })
+    const signIn = signInProviders(process.env)
+    const host = createHost({
+      auth,
+      billing,
+      providers: [sandboxUrl, ...signIn.map(({ origin }) => origin)],
+      signInProviders: signIn,
+      hasSecondFactor: true,
+      tools: { mailboxUrl, sandboxUrl },
+      logger,
+    })
     const server = await listen(host, hostPort)
     // The services that send start last and stop first, so that no request is cut off half-way.
     closing.push(
@@ -166,6 +179,16 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     await stop()
     throw error
   }
+}
+
+/** The providers whose keys the environment has; auth reads the same variables. */
+function signInProviders(env: NodeJS.ProcessEnv) {
+  const known = [
+    { id: 'github', name: 'GitHub', origin: 'https://github.com' },
+    { id: 'google', name: 'Google', origin: 'https://accounts.google.com' },
+    { id: 'microsoft', name: 'Microsoft', origin: 'https://login.microsoftonline.com' },
+  ]
+  return known.filter(({ id }) => env[`${id.toUpperCase()}_CLIENT_ID`])
 }
 
 /** Resolves once no event and no job is due or running. */

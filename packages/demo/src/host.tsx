@@ -14,23 +14,31 @@ import { HTTPException } from 'hono/http-exception'
 import { secureHeaders } from 'hono/secure-headers'
 import { accountRoutes } from './account.tsx'
 import { creditRoutes } from './credits.tsx'
-import * as page from './pages.tsx'
+import { dashboard } from './dashboard.tsx'
+import { home } from './home.tsx'
+import { moreWaysRoutes, PASSKEY_PAGES } from './more-ways.tsx'
 import { planChange } from './plan-pages.tsx'
 import { CALL_EVENT_TYPE, type HostOptions, isCall } from './product.ts'
+import { notFound, problem, refusal, wantsPage } from './refusal.tsx'
+import { signInRoutes } from './sign-in.ts'
 import { teamRoutes } from './team.tsx'
 
-export function createHost({ auth, billing, providers, logger }: HostOptions): Hono {
-  const app = new Hono()
+export function createHost(options: HostOptions): Hono {
+  const { auth, billing, providers, tools, logger } = options
+  const app = new Hono<{ Variables: { tools: typeof tools } }>()
   const owner = async (c: Context) => (await auth.requireAuth(c.req.raw)).userId
   const form = async (c: Context, name: string) => String((await c.req.formData()).get(name) ?? '')
 
   const log = createLogger(logger)
   app.onError((error, c) => {
     // Errors of Hono's own middleware, for instance for a form from another site.
-    if (error instanceof HTTPException) return error.getResponse()
+    if (error instanceof HTTPException) {
+      return wantsPage(c) ? refusal(c, error.status) : error.getResponse()
+    }
     if (!isTollgateError(error)) log.error({ error }, 'request failed')
-    return page.problem(c, toResponse(error))
+    return problem(c, toResponse(error))
   })
+  app.notFound(notFound)
 
   // Providers call these routes. They have no session and no form, only a signed body or URL.
   app.post('/api/webhooks/stripe', (c) => billing.handleStripeWebhook(c.req.raw))
@@ -40,14 +48,22 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   app.get('/health', (c) => c.json({ status: 'healthy', service: 'demo' }))
 
   // Some forms redirect to a provider's page, so the providers' origins are allowed form targets.
-  const formAction = ["'self'", ...providers]
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"], formAction },
-      referrerPolicy: 'same-origin',
-    }),
-    csrf(),
-  )
+  const policy = {
+    defaultSrc: ["'none'"],
+    styleSrc: ["'unsafe-inline'"],
+    formAction: ["'self'", ...providers],
+  }
+  const strict = secureHeaders({ contentSecurityPolicy: policy, referrerPolicy: 'same-origin' })
+  // Passkeys are the one thing that needs a script: the host's own, on the pages that offer them.
+  const scripted = secureHeaders({
+    contentSecurityPolicy: { ...policy, scriptSrc: ["'self'"], connectSrc: ["'self'"] },
+    referrerPolicy: 'same-origin',
+  })
+  app.use((c, next) => (PASSKEY_PAGES.has(c.req.path) ? scripted : strict)(c, next), csrf())
+  app.use(async (c, next) => {
+    c.set('tools', tools)
+    await next()
+  })
   // An access token lasts minutes. If a request comes without one, the response brings a new one.
   app.use(async (c, next) => {
     await next()
@@ -59,88 +75,16 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   // site it sends them.
   app.get('*', async (c, next) => sameSiteRedirect(c.req.raw) ?? (await next()))
 
-  app.get('/', (c) => page.home(c))
+  app.get('/', async (c) => home(c, (await auth.getSession(c.req.raw)) !== null))
 
   // Sign-up, sign-in, sign-out, and recovery.
-  app.get('/sign-up', (c) => page.signUp(c))
-  app.post('/sign-up', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/sign-up/email',
-      success: '/check-mail',
-      failure: '/sign-up',
-    }),
-  )
-  app.get('/check-mail', (c) => page.checkMail(c))
-  app.get('/verify-email', async (c) => {
-    const state = await auth.confirmation(c.req.raw, c.req.query('token') ?? '')
-    return page.verifyEmail(c, state)
-  })
-  app.post('/verify-email', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/confirm-email',
-      success: '/sign-in?done=verified',
-      failure: '/verify-email',
-      keep: ['token'],
-    }),
-  )
-  app.get('/send-again', (c) => page.sendAgain(c))
-  app.post('/send-again', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/send-verification-email',
-      success: '/check-mail',
-      failure: '/send-again',
-    }),
-  )
-  app.get('/sign-in', (c) => page.signIn(c))
-  app.post('/sign-in', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/sign-in/email',
-      success: '/dashboard',
-      failure: '/sign-in',
-    }),
-  )
-  app.get('/sign-in/link', (c) => page.askForLink(c))
-  app.post('/sign-in/link', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/sign-in/magic-link',
-      success: '/check-mail',
-      failure: '/sign-in/link',
-    }),
-  )
-  app.get('/magic-link', (c) => page.magicLink(c))
-  app.post('/magic-link', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/sign-in/magic-link/confirm',
-      success: '/dashboard',
-      failure: '/sign-in/link',
-    }),
-  )
-  app.post('/sign-out', (c) =>
-    auth.formAction(c.req.raw, { path: '/sign-out', success: '/', failure: '/dashboard' }),
-  )
-  app.get('/forgot-password', (c) => page.forgotPassword(c))
-  app.post('/forgot-password', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/request-password-reset',
-      success: '/check-mail',
-      failure: '/forgot-password',
-    }),
-  )
-  app.get('/reset-password', (c) => page.resetPassword(c))
-  app.post('/reset-password', (c) =>
-    auth.formAction(c.req.raw, {
-      path: '/reset-password',
-      success: '/sign-in?done=reset',
-      failure: '/reset-password',
-      keep: ['token'],
-    }),
-  )
+  app.route('/', signInRoutes(options))
 
   // The pages of a signed-in user.
   app.get('/dashboard', async (c) => {
     const user = await auth.getUser(c.req.raw)
     if (!user) return c.redirect('/sign-in')
-    return page.dashboard(c, {
+    return dashboard(c, {
       user,
       subscription: await billing.getSubscription(user.id),
       invoices: await billing.listInvoices(user.id),
@@ -150,7 +94,8 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   })
 
   // Sessions, address, password, a copy of the data, deletion.
-  app.route('/', accountRoutes(auth, billing))
+  app.route('/', accountRoutes(options))
+  app.route('/', moreWaysRoutes(auth))
 
   // The organization, its members and invitations.
   app.route('/', teamRoutes(auth))
@@ -215,5 +160,5 @@ export function createHost({ auth, billing, providers, logger }: HostOptions): H
   })
   app.get('/calls/booked', (c) => c.redirect('/dashboard?done=booked', 303))
 
-  return app
+  return app as unknown as Hono
 }

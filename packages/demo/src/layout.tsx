@@ -1,54 +1,164 @@
 /** @jsxRuntime automatic */
 /** @jsxImportSource hono/jsx */
 
+/**
+ * The frame of every page: the header with its ways onward, and the footer that names the demo's own tools.
+ *
+ * @module
+ */
+
+import type { Context } from 'hono'
 import { raw } from 'hono/html'
-import type { PropsWithChildren } from 'hono/jsx'
+import { createContext, type PropsWithChildren, useContext } from 'hono/jsx'
+import type { DemoTools } from './product.ts'
+import { STYLE } from './style.ts'
 
-const STYLE = `
-  :root { color-scheme: light dark; --ink: #1a1f2b; --soft: #5d6675; --line: #dfe3ea; --paper: #f6f7f9; --card: #fff; --accent: #2f5bea; --good: #e7f5ec; --bad: #fdecec; }
-  @media (prefers-color-scheme: dark) { :root { --ink: #e8ebf1; --soft: #9aa3b2; --line: #2c3340; --paper: #12151b; --card: #1a1f28; --accent: #7d9bff; --good: #16301f; --bad: #3a1b1d; } }
-  * { box-sizing: border-box; }
-  body { margin: 0; font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
-  main { max-width: 34rem; margin: 3rem auto; padding: 0 1.25rem; }
-  h1 { font-size: 1.6rem; margin: 0 0 .5rem; } h2 { font-size: 1.05rem; margin: 0 0 .75rem; }
-  a { color: var(--accent); }
-  .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem 1.5rem; margin: 1rem 0; }
-  .row { display: flex; gap: 1rem; align-items: center; justify-content: space-between; } p.row { justify-content: flex-start; }
-  label { display: block; margin: .75rem 0; color: var(--soft); }
-  input, select { display: block; width: 100%; margin-top: .25rem; padding: .55rem .7rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
-  form.row, .row > form { margin: 0; } .member + .member { border-top: 1px solid var(--line); padding-top: .5rem; margin-top: .75rem; } .member .row { justify-content: flex-start; flex-wrap: wrap; gap: .5rem; } .member select { width: auto; margin: 0; } .member select, .member button { padding: .35rem .65rem; font-size: .92rem; }
-  button, .button { font: inherit; font-weight: 600; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: 8px; background: var(--accent); color: #fff; cursor: pointer; text-decoration: none; }
-  .quiet { background: transparent; color: var(--accent); border-color: var(--line); }
-  .danger { background: #b3261e; border-color: #b3261e; }
-  .hint { color: var(--soft); font-size: .92rem; } form { margin: .5rem 0; } label + p { margin: -.5rem 0 .75rem; }
-  table { width: 100%; border-collapse: collapse; font-size: .92rem; } th { text-align: left; color: var(--soft); font-weight: 600; } th, td { padding: .35rem .5rem .35rem 0; border-top: 1px solid var(--line); } thead th { border: 0; } .number { text-align: right; font-variant-numeric: tabular-nums; } input[type=checkbox] { display: inline; width: auto; margin: 0 .35rem 0 0; }
-  .notice, .error { padding: .7rem 1rem; border-radius: 8px; background: var(--good); } .error { background: var(--bad); }
-`
+const CurrentRequest = createContext<Context | null>(null)
 
-export function Layout({ title, children }: PropsWithChildren<{ title: string }>) {
+/** The request that the page answers. Only for components inside `Layout`. */
+export const useRequest = (): Context => useContext(CurrentRequest) as Context
+
+/** The mailbox and the sandbox of a demo; undefined where a host runs without them. */
+export const toolsOf = (c: Context): DemoTools | undefined => c.get('tools')
+
+/** The pages of a signed-in customer, in the order of the header. */
+const PAGES = [
+  ['/dashboard', 'Dashboard'],
+  ['/credits', 'Credits'],
+  ['/team', 'Team'],
+  ['/account', 'Account'],
+] as const
+
+interface LayoutProps {
+  c: Context
+  title: string
+  /** The header: the pages of a signed-in customer, the ways in, or the brand alone. Default: the brand. */
+  top?: 'customer' | 'visitor'
+  /** The width of the page. Default: that of a text. */
+  width?: 'narrow' | 'wide'
+}
+
+/** A whole page. */
+export function Layout({ c, title, top, width, children }: PropsWithChildren<LayoutProps>) {
   return (
-    <>
+    <CurrentRequest.Provider value={c}>
       {raw('<!doctype html>')}
       <html lang="en">
         <head>
           <meta charset="utf-8" />
           <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <title>{title}</title>
+          <title>{title === 'Acme' ? title : `${title} · Acme`}</title>
           <style>{raw(STYLE)}</style>
         </head>
         <body>
-          <main>{children}</main>
+          <header class="top">
+            <div>
+              <Brand />
+              {top === 'customer' && <CustomerLinks path={c.req.path} />}
+              {top === 'visitor' && (
+                <span class="end">
+                  <a href="/sign-in">Sign in</a>
+                  <a class="button" href="/sign-up">
+                    Sign up
+                  </a>
+                </span>
+              )}
+            </div>
+          </header>
+          <main class={width ?? ''}>{children}</main>
+          <Foot tools={toolsOf(c)} />
         </body>
       </html>
+    </CurrentRequest.Provider>
+  )
+}
+
+const Brand = () => (
+  <a class="brand" href="/">
+    <svg width="22" height="22" viewBox="0 0 22 22" fill="none" aria-hidden="true">
+      <rect width="22" height="22" rx="6" fill="var(--accent)" />
+      <path
+        d="M6 16V9a5 5 0 0 1 10 0v7M6 12h10"
+        stroke="var(--on-accent)"
+        stroke-width="2"
+        stroke-linecap="round"
+      />
+    </svg>
+    Acme
+  </a>
+)
+
+function CustomerLinks({ path }: { path: string }) {
+  return (
+    <>
+      <nav aria-label="Pages">
+        {PAGES.map(([href, name]) => (
+          <a href={href} aria-current={path === href ? 'page' : undefined}>
+            {name}
+          </a>
+        ))}
+      </nav>
+      <form class="end" method="post" action="/sign-out">
+        <button class="quiet" type="submit">
+          Sign out
+        </button>
+      </form>
     </>
   )
 }
 
-export function Card({ title, children }: PropsWithChildren<{ title: string }>) {
+function Foot({ tools }: { tools: DemoTools | undefined }) {
+  if (!tools) return null
+  return (
+    <footer class="foot">
+      A demo: no money moves and no mail leaves this machine. <a href={tools.mailboxUrl}>Mailbox</a>{' '}
+      · <a href={tools.sandboxUrl}>Sandbox</a>
+    </footer>
+  )
+}
+
+/** A titled box. `isPage`: the title is the page's, too. */
+export function Card(props: PropsWithChildren<{ title: string; isPage?: boolean }>) {
+  const { title, isPage, children } = props
   return (
     <section class="card">
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </section>
+  )
+}
+
+/** A form with a single button. */
+export function Act(
+  props: PropsWithChildren<{
+    to: string
+    name: string
+    value: string
+    kind?: 'quiet' | 'danger'
+  }>,
+) {
+  return (
+    <form method="post" action={props.to}>
+      <button class={props.kind ?? ''} name={props.name} value={props.value} type="submit">
+        {props.children}
+      </button>
+    </form>
+  )
+}
+
+/** A button that first asks, without script: it opens the question and the form that answers it. */
+export function Ask({
+  label,
+  question,
+  children,
+}: PropsWithChildren<{ label: string; question: string }>) {
+  return (
+    <details class="ask">
+      <summary class="button">{label}</summary>
+      <div>
+        <p>{question}</p>
+        {children}
+      </div>
+    </details>
   )
 }

@@ -8,9 +8,9 @@
 
 import type { Auth } from '@repo/auth'
 import { type Context, Hono } from 'hono'
-import type { Child, PropsWithChildren } from 'hono/jsx'
-import { Card, Layout } from './layout.tsx'
-import { Field, Notices } from './pages.tsx'
+import type { Child } from 'hono/jsx'
+import { Field, Notices } from './form.tsx'
+import { Act, Ask, Card, Layout } from './layout.tsx'
 
 /** The page's forms, each with the endpoint that it calls. */
 const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
@@ -31,6 +31,19 @@ const FORMS: Record<string, { path: string; success: string; failure?: string }>
 }
 
 const ROLES = ['VIEWER', 'OPERATOR', 'MANAGER', 'ADMIN', 'OWNER'] as const
+
+/** What each role may do, in words. */
+const MAY: Record<string, string> = {
+  VIEWER: 'looks at things and changes nothing',
+  OPERATOR: 'sees and changes calls of their own',
+  MANAGER: 'sees everybody, and changes all calls',
+  ADMIN: 'also invites, changes and removes people',
+  OWNER: 'does everything, billing and deleting included',
+}
+
+/** A role as people write it. */
+const roleName = (role: string | null): string =>
+  role === null ? '' : `${role[0]}${role.slice(1).toLowerCase()}`
 
 export function teamRoutes(auth: Auth): Hono {
   const app = new Hono()
@@ -56,67 +69,42 @@ export function teamRoutes(auth: Auth): Hono {
       (isOwner || role !== 'OWNER')
     const team = mayRead ? await auth.api.getFullOrganization({ headers }) : null
     return c.html(
-      <Layout title="Team">
-        <header class="row">
-          <h1>Team</h1>
-          <a href="/dashboard">Dashboard</a>
-        </header>
-        <Notices c={c} />
+      <Layout c={c} title="Team" top="customer">
+        <h1>Team</h1>
+        <Notices />
         {invitations.filter(isOpen).map((invitation) => (
           <Card title={`Join ${invitation.organizationName}`}>
-            <p>You are invited as {invitation.role}.</p>
-            <p class="row">
+            <p>You are invited as {roleName(invitation.role)}.</p>
+            <div class="actions">
               <Act to="/accept-invitation" name="invitationId" value={invitation.id}>
                 Accept
               </Act>
-              <Act to="/team/decline" name="invitationId" value={invitation.id} quiet>
+              <Act to="/team/decline" name="invitationId" value={invitation.id} kind="quiet">
                 Decline
               </Act>
-            </p>
+            </div>
           </Card>
         ))}
         {organizations
           .filter(({ id }) => id === session.organizationId)
-          .map(({ id, name }) => (
-            <Card title={name}>
-              <p>
-                Your role is <strong data-testid="role">{session.organizationRole}</strong>.
-              </p>
-              <Act to="/team/leave" name="organizationId" value={id} quiet>
-                Leave
-              </Act>
-            </Card>
+          .map((organization) => (
+            <Own
+              organization={organization}
+              role={session.organizationRole}
+              isOnlyOwner={isOwner && team?.members.filter(isOwnerOf).length === 1}
+            />
           ))}
         {team && (
           <Card title="Members">
             {team.members.map((member) => (
-              <div class="member" data-testid="member">
+              <div class="line" data-testid="member">
                 <p>
-                  {member.user.name} · {member.user.email} · <strong>{member.role}</strong>
+                  <strong>{member.user.name}</strong>{' '}
+                  <span class="tag">{roleName(member.role)}</span>
+                  <br />
+                  <span class="hint">{member.user.email}</span>
                 </p>
-                {mayChange(member) && (
-                  <div class="row">
-                    <form class="row" method="post" action="/team/role">
-                      <input type="hidden" name="memberId" value={member.id} />
-                      <RoleSelect
-                        label={`Role of ${member.user.name}`}
-                        chosen={member.role}
-                        roles={roles}
-                      />
-                      <button class="quiet" type="submit">
-                        Change
-                      </button>
-                    </form>
-                    {isOwner && (
-                      <Act to="/team/transfer" name="memberId" value={member.id} quiet>
-                        Hand over
-                      </Act>
-                    )}
-                    <Act to="/team/remove" name="memberIdOrEmail" value={member.id} quiet>
-                      Remove
-                    </Act>
-                  </div>
-                )}
+                {mayChange(member) && <Change {...{ member, roles, isOwner }} />}
               </div>
             ))}
           </Card>
@@ -124,11 +112,11 @@ export function teamRoutes(auth: Auth): Hono {
         {team && auth.can(session, 'users:create') && (
           <Card title="Invite">
             {team.invitations.filter(isOpen).map(({ id, email, role }) => (
-              <div class="row" data-testid="invited">
+              <div class="line row" data-testid="invited">
                 <p>
-                  {email} · {role}
+                  {email} <span class="tag">{roleName(role)}</span>
                 </p>
-                <Act to="/team/withdraw" name="invitationId" value={id} quiet>
+                <Act to="/team/withdraw" name="invitationId" value={id} kind="quiet">
                   Withdraw
                 </Act>
               </div>
@@ -136,26 +124,30 @@ export function teamRoutes(auth: Auth): Hono {
             <form method="post" action="/team/invite">
               <Field label="E-mail" name="email" type="email" autocomplete="off" />
               <label for="role">Role</label>
-              <p>
-                <RoleSelect id="role" label="Role" chosen="VIEWER" roles={roles} />
-              </p>
+              <RoleSelect id="role" label="Role" chosen="VIEWER" roles={roles} />
               <button type="submit">Send invitation</button>
             </form>
+            <Roles />
           </Card>
         )}
         {others.length > 0 && (
           <Card title="Your other organizations">
             {others.map(({ id, name }) => (
-              <Act to="/team/switch" name="organizationId" value={id} quiet>
+              <Act to="/team/switch" name="organizationId" value={id} kind="quiet">
                 Switch to {name}
               </Act>
             ))}
           </Card>
         )}
-        <Card title="New organization">
+        <Card title={organizations.length > 0 ? 'Another organization' : 'Your organization'}>
+          {organizations.length === 0 && (
+            <p>You are in no organization yet. Found one, and invite the people you work with.</p>
+          )}
           <form method="post" action="/team/create">
             <Field label="Name" name="name" autocomplete="organization" />
-            <button type="submit">Create organization</button>
+            <button class={organizations.length > 0 ? 'quiet' : ''} type="submit">
+              Create organization
+            </button>
           </form>
         </Card>
       </Layout>,
@@ -171,7 +163,14 @@ export function teamRoutes(auth: Auth): Hono {
     if (!found) {
       return invited(
         c,
-        <p class="error">This invitation is for another address, has been used or has expired.</p>,
+        <>
+          <p class="error" role="alert">
+            This invitation is for another address, has been used or has expired.
+          </p>
+          <p>
+            Ask the person who invited you for another one, or <a href="/team">go to your team</a>.
+          </p>
+        </>,
       )
     }
     return invited(
@@ -179,7 +178,7 @@ export function teamRoutes(auth: Auth): Hono {
       <>
         <p>
           {found.inviterEmail} invites you to <strong>{found.organizationName}</strong> as{' '}
-          {found.role}.
+          {roleName(found.role)}: {MAY[found.role]}.
         </p>
         <Act to="/accept-invitation" name="invitationId" value={id}>
           Accept
@@ -190,14 +189,18 @@ export function teamRoutes(auth: Auth): Hono {
   return app
 }
 
+const isOwnerOf = ({ role }: { role: string }) => role === 'OWNER'
+
 const isOpen = ({ status, expiresAt }: { status: string; expiresAt: Date }) =>
   status === 'pending' && new Date(expiresAt) > new Date()
 
 const invited = (c: Context, body: Child) =>
   c.html(
-    <Layout title="Invitation">
-      <Notices c={c} />
-      <Card title="Invitation">{body}</Card>
+    <Layout c={c} title="Invitation" width="narrow">
+      <Notices />
+      <Card title="Invitation" isPage>
+        {body}
+      </Card>
     </Layout>,
   )
 
@@ -213,23 +216,78 @@ const SignInFirst = ({ next }: { next: string }) => (
   </>
 )
 
-/** A form with a single button. */
-function Act(
-  props: PropsWithChildren<{ to: string; name: string; value: string; quiet?: boolean }>,
-) {
+interface OwnProps {
+  organization: { id: string; name: string }
+  role: string | null
+  isOnlyOwner: boolean
+}
+
+/** The organization that the reader acts for. The only owner cannot leave it, and reads why. */
+const Own = ({ organization: { id, name }, role, isOnlyOwner }: OwnProps) => (
+  <Card title={name}>
+    <p>
+      Your role is <strong data-testid="role">{roleName(role)}</strong>: {MAY[role ?? '']}.
+    </p>
+    {isOnlyOwner ? (
+      <p class="hint">
+        You are the only owner, so you cannot leave. Hand the organization over first.
+      </p>
+    ) : (
+      <Ask label="Leave" question={`Leave ${name}? To come back you need an invitation.`}>
+        <Act to="/team/leave" name="organizationId" value={id} kind="danger">
+          Leave {name}
+        </Act>
+      </Ask>
+    )}
+  </Card>
+)
+
+interface ChangeProps {
+  member: { id: string; role: string; user: { name: string } }
+  roles: readonly string[]
+  isOwner: boolean
+}
+
+/** What the reader may do with another member. */
+function Change({ member: { id, role, user }, roles, isOwner }: ChangeProps) {
   return (
-    <form method="post" action={props.to}>
-      <button
-        class={props.quiet ? 'quiet' : ''}
-        name={props.name}
-        value={props.value}
-        type="submit"
-      >
-        {props.children}
-      </button>
-    </form>
+    <div class="actions">
+      <form class="actions" method="post" action="/team/role">
+        <input type="hidden" name="memberId" value={id} />
+        <RoleSelect label={`Role of ${user.name}`} chosen={role} roles={roles} />
+        <button class="quiet" type="submit">
+          Change
+        </button>
+      </form>
+      {isOwner && (
+        <Ask label="Hand over" question={`Make ${user.name} the owner? You become an admin.`}>
+          <Act to="/team/transfer" name="memberId" value={id}>
+            Hand over to {user.name}
+          </Act>
+        </Ask>
+      )}
+      <Ask label="Remove" question={`Remove ${user.name} from the organization?`}>
+        <Act to="/team/remove" name="memberIdOrEmail" value={id} kind="danger">
+          Remove {user.name}
+        </Act>
+      </Ask>
+    </div>
   )
 }
+
+/** What the roles mean. */
+const Roles = () => (
+  <details>
+    <summary>What may each role do?</summary>
+    <ul>
+      {ROLES.map((role) => (
+        <li>
+          <strong>{roleName(role)}</strong> {MAY[role]}.
+        </li>
+      ))}
+    </ul>
+  </details>
+)
 
 const RoleSelect = (props: {
   id?: string
@@ -240,7 +298,7 @@ const RoleSelect = (props: {
   <select id={props.id} name="role" aria-label={props.label}>
     {props.roles.map((role) => (
       <option value={role} selected={role === props.chosen}>
-        {role}
+        {roleName(role)}
       </option>
     ))}
   </select>

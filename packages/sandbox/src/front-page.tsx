@@ -16,8 +16,9 @@ import type { MailboxSandbox } from './mailbox/sandbox.ts'
 import type { StripeSandbox } from './stripe/sandbox.ts'
 import type { StripeSnapshot } from './stripe/server/store.ts'
 
-/** The most rows that a table shows. */
-const SHOWN = 50
+/** The most rows of a table that are shown at once, and that can be opened below them. */
+const SHOWN = 10
+const MORE = 90
 
 interface FrontPageOptions {
   stripe: StripeSandbox
@@ -34,16 +35,23 @@ export function createFrontPage(options: FrontPageOptions): Hono {
   app.get('/', async (c) => {
     const { tables, deliveries } = stripe.snapshot()
     const mails = (await mailbox.messages()).length
+    const all: Shown[] = [
+      customersOf(tables),
+      subscriptionsOf(tables),
+      stripeEventsOf(tables, deliveries),
+      bookingsOf(calcom.bookings, eventTypes),
+      calcomEventsOf(calcom.deliveries),
+      creemCheckoutsOf(creem),
+      creemEventsOf(creem),
+    ]
+    const empty = all.filter(({ rows }) => rows.length === 0)
     const page = (
-      <Page title="Sandbox" area="Local stand-ins" isWide>
+      <Page title="Sandbox" area="Stand-ins" isWide>
         <Services origin={new URL(c.req.url).origin} mails={mails} eventTypes={eventTypes} />
-        <Customers tables={tables} />
-        <Subscriptions tables={tables} />
-        <StripeEvents tables={tables} deliveries={deliveries} />
-        <CreemCheckouts creem={creem} />
-        <CreemEvents creem={creem} />
-        <Bookings bookings={calcom.bookings} eventTypes={eventTypes} />
-        <CalcomEvents deliveries={calcom.deliveries} />
+        {all.filter(({ rows }) => rows.length > 0).map(Table)}
+        {empty.length > 0 && (
+          <p class="soft">Nothing yet: {empty.map(({ title }) => title).join(', ')}.</p>
+        )}
       </Page>
     )
     return render(c, page)
@@ -86,41 +94,51 @@ function Services(props: {
   )
 }
 
-/** A table, or a note that it is empty. */
-function Table(props: {
+/** What a table shows. */
+interface Shown {
   title: string
   heads: string[]
   /** The rows, the newest first. */
   rows: unknown[]
-}) {
+}
+
+/** A table whose rows become blocks of lines on a phone. Older rows are folded away. */
+function Table({ title, heads, rows }: Shown) {
+  const older = rows.slice(SHOWN, SHOWN + MORE)
   return (
     <section class="card">
       <h2>
-        {props.title} <span class="soft">{props.rows.length}</span>
+        {title} <span class="soft">{rows.length}</span>
       </h2>
-      {props.rows.length === 0 ? (
-        <p class="soft">None yet.</p>
-      ) : (
-        <div class="scroll">
-          <table>
-            <thead>
-              <tr>
-                {props.heads.map((head) => (
-                  <th>{head}</th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>{props.rows.slice(0, SHOWN)}</tbody>
-          </table>
-        </div>
+      <Rows heads={heads} rows={rows.slice(0, SHOWN)} />
+      {older.length > 0 && (
+        <details>
+          <summary>{older.length} older ones</summary>
+          <Rows heads={heads} rows={older} />
+        </details>
       )}
     </section>
   )
 }
 
+function Rows({ heads, rows }: { heads: string[]; rows: unknown[] }) {
+  return (
+    <table class="stacks">
+      <thead>
+        <tr>
+          {heads.map((head) => (
+            <th>{head}</th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>{rows}</tbody>
+    </table>
+  )
+}
+
 type StripeTables = StripeSnapshot['tables']
 
-function Customers({ tables }: { tables: StripeTables }) {
+function customersOf(tables: StripeTables): Shown {
   const rows = tables.customers.toReversed().map((customer) => (
     <tr>
       <td>
@@ -131,10 +149,10 @@ function Customers({ tables }: { tables: StripeTables }) {
       <td class="soft">{day(customer.created)}</td>
     </tr>
   ))
-  return <Table title="Customers" heads={['Id', 'Name', 'E-mail', 'Since']} rows={rows} />
+  return { title: 'Customers', heads: ['Id', 'Name', 'E-mail', 'Since'], rows }
 }
 
-function Subscriptions({ tables }: { tables: StripeTables }) {
+function subscriptionsOf(tables: StripeTables): Shown {
   const names = new Map(tables.products.map((product) => [product.id, product.name]))
   const rows = tables.subscriptions.toReversed().map((subscription) => {
     const price = subscription.items.data[0]?.price
@@ -155,7 +173,7 @@ function Subscriptions({ tables }: { tables: StripeTables }) {
     )
   })
   const heads = ['Id', 'Product', 'Amount', 'Status', 'Until']
-  return <Table title="Subscriptions" heads={heads} rows={rows} />
+  return { title: 'Subscriptions', heads, rows }
 }
 
 function byEvent(deliveries: readonly DeliveryRecord[]): Map<string, DeliveryRecord[]> {
@@ -166,9 +184,9 @@ function byEvent(deliveries: readonly DeliveryRecord[]): Map<string, DeliveryRec
   return own
 }
 
-function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[] }) {
-  const own = byEvent(props.deliveries)
-  const rows = props.tables.events.toReversed().map((event) => (
+function stripeEventsOf(tables: StripeTables, deliveries: DeliveryRecord[]): Shown {
+  const own = byEvent(deliveries)
+  const rows = tables.events.toReversed().map((event) => (
     <tr>
       <td>
         <code>{event.type}</code>
@@ -180,10 +198,10 @@ function StripeEvents(props: { tables: StripeTables; deliveries: DeliveryRecord[
       />
     </tr>
   ))
-  return <Table title="Stripe events" heads={['Type', 'At', 'Delivery', '']} rows={rows} />
+  return { title: 'Stripe events', heads: ['Type', 'At', 'Delivery', ''], rows }
 }
 
-function CreemCheckouts({ creem }: { creem: CreemSandbox }) {
+function creemCheckoutsOf(creem: CreemSandbox): Shown {
   const { checkouts, products } = creem.snapshot().tables
   const names = new Map(products.map(({ id, name }) => [id, name]))
   const rows = checkouts.toReversed().map((checkout) => (
@@ -198,10 +216,10 @@ function CreemCheckouts({ creem }: { creem: CreemSandbox }) {
       <td class="soft">{minute(new Date(checkout.created))}</td>
     </tr>
   ))
-  return <Table title="Creem checkouts" heads={['Id', 'Product', 'Status', 'At']} rows={rows} />
+  return { title: 'Creem checkouts', heads: ['Id', 'Product', 'Status', 'At'], rows }
 }
 
-function CreemEvents({ creem }: { creem: CreemSandbox }) {
+function creemEventsOf(creem: CreemSandbox): Shown {
   const own = byEvent(creem.deliveries)
   const rows = creem.events.toReversed().map((event) => (
     <tr>
@@ -215,7 +233,7 @@ function CreemEvents({ creem }: { creem: CreemSandbox }) {
       />
     </tr>
   ))
-  return <Table title="Creem webhooks" heads={['Type', 'At', 'Delivery', '']} rows={rows} />
+  return { title: 'Creem webhooks', heads: ['Type', 'At', 'Delivery', ''], rows }
 }
 
 function DeliveryCells(props: { deliveries: readonly DeliveryRecord[]; action: string }) {
@@ -251,9 +269,9 @@ function DeliveryState({ delivery }: { delivery: DeliveryRecord }) {
   )
 }
 
-function Bookings(props: { bookings: CalcomBooking[]; eventTypes: readonly CalcomEventType[] }) {
-  const titles = new Map(props.eventTypes.map((type) => [type.id, type.title]))
-  const rows = props.bookings.toReversed().map((booking) => (
+function bookingsOf(bookings: CalcomBooking[], eventTypes: readonly CalcomEventType[]): Shown {
+  const titles = new Map(eventTypes.map((type) => [type.id, type.title]))
+  const rows = bookings.toReversed().map((booking) => (
     <tr>
       <td>
         <a href={`/cal/booking/${booking.uid}`}>
@@ -265,10 +283,10 @@ function Bookings(props: { bookings: CalcomBooking[]; eventTypes: readonly Calco
       <td>{booking.status}</td>
     </tr>
   ))
-  return <Table title="Bookings" heads={['Event', 'Attendee', 'At', 'Status']} rows={rows} />
+  return { title: 'Bookings', heads: ['Event', 'Attendee', 'At', 'Status'], rows }
 }
 
-function CalcomEvents({ deliveries }: { deliveries: readonly DeliveryRecord[] }) {
+function calcomEventsOf(deliveries: readonly DeliveryRecord[]): Shown {
   const rows = deliveries.toReversed().map((delivery) => (
     <tr>
       <td>
@@ -280,5 +298,5 @@ function CalcomEvents({ deliveries }: { deliveries: readonly DeliveryRecord[] })
       />
     </tr>
   ))
-  return <Table title="Cal.com webhooks" heads={['Type', 'Delivery', '']} rows={rows} />
+  return { title: 'Cal.com webhooks', heads: ['Type', 'Delivery', ''], rows }
 }

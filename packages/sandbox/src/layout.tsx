@@ -10,12 +10,24 @@
 import { createHash } from 'node:crypto'
 import { formatMoney, isTollgateError, type Logger } from '@repo/core'
 import type { ErrorHandler, Context as HonoContext, MiddlewareHandler } from 'hono'
-import type { Child } from 'hono/jsx'
+import { type Child, createContext, useContext } from 'hono/jsx'
 import { SandboxError } from './errors.ts'
 import { style } from './style.ts'
 
+/** The origin of the host app; null where the sandbox does not know it. */
+const HostApp = createContext<string | null>(null)
+
+/** Puts a link to the host app at `appUrl` into the header of every page. */
+export const leadsBackTo =
+  (appUrl: string): MiddlewareHandler =>
+  async (c, next) => {
+    c.set('appUrl', appUrl)
+    await next()
+  }
+
 /** A page inside the frame. JSX escapes every value in it. */
 export function Page(props: { title: string; area: string; children: Child; isWide?: boolean }) {
+  const appUrl = useContext(HostApp)
   return (
     <html lang="en">
       <head>
@@ -31,7 +43,10 @@ export function Page(props: { title: string; area: string; children: Child; isWi
             Sandbox
           </a>
           <span class="area">{props.area}</span>
-          <span class="badge">Test mode</span>
+          <span class="end">
+            {appUrl !== null && <a href={appUrl}>Back to the app</a>}
+            <span class="badge">Test mode</span>
+          </span>
         </header>
         <main class={props.isWide ? 'wide' : ''}>{props.children}</main>
       </body>
@@ -68,7 +83,8 @@ export function render(c: HonoContext, page: Child, options: PageOptions = {}): 
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ]
-  return c.html(`<!doctype html>${page}`, options.status ?? 200, {
+  const framed = <HostApp.Provider value={c.get('appUrl') ?? null}>{page}</HostApp.Provider>
+  return c.html(`<!doctype html>${framed}`, options.status ?? 200, {
     'content-security-policy': policy.join('; '),
     'cache-control': 'no-store',
     // With `no-referrer`, browsers send `Origin: null` even from our own forms, and the origin check would

@@ -25,7 +25,7 @@ import {
 } from './creem/sandbox.ts'
 import { SandboxError } from './errors.ts'
 import { createFrontPage } from './front-page.tsx'
-import { notFound, showError } from './layout.tsx'
+import { leadsBackTo, notFound, showError } from './layout.tsx'
 import { createMailboxSandbox, type MailboxSandbox } from './mailbox/sandbox.ts'
 import { createStateFile } from './state-file.ts'
 import {
@@ -49,6 +49,8 @@ export interface SandboxOptions {
   creem?: Omit<CreemSandboxOptions, Shared>
   /** Default: no event type and no receiver. */
   calcom?: Omit<CalcomSandboxOptions, Shared>
+  /** The origin of the host app, which the header of every page leads back to. Default: no link. */
+  appUrl?: string
   /** The folder to which `@repo/email` writes mails. Default: none, and the mailbox is empty. */
   outboxDir?: string
   /** The file that keeps the state of all stand-ins but the mailbox over a restart. Default: none. */
@@ -231,6 +233,7 @@ function composeApp(parts: {
   const { stripe, creem, calcom, mailbox, logger, hostname, options } = parts
   const app = new Hono()
   app.use(ownHost(hostname))
+  if (options.appUrl !== undefined) app.use(leadsBackTo(options.appUrl))
   app.route(
     '/',
     createFrontPage({

@@ -57,7 +57,7 @@ test.skipIf(!browser)(
       await press(laptop, 'Change address')
     }
     await ask('ADA@old.example')
-    expect(await laptop.getByRole('alert').textContent()).toContain('this address already')
+    expect(await laptop.getByRole('alert').textContent()).toContain('already has this address')
     await ask('ada@new.example')
     await laptop.getByText('We sent a link to the new address.').waitFor()
     await laptop.goto(await linkIn('Confirm your new address', '/change-email'))
@@ -95,7 +95,7 @@ test.skipIf(!browser)(
     await press(laptop, 'Create organization')
     await laptop.goto(`${setup.demo.url}/account`)
     await press(laptop, 'Delete my account')
-    expect(await laptop.getByRole('alert').textContent()).toContain('hand it over')
+    expect(await laptop.getByRole('alert').textContent()).toContain('Hand it over')
 
     await laptop.getByLabel('Current password').fill('a battery of horses')
     await laptop.getByLabel('New password').fill(PASSWORD)

@@ -8,7 +8,7 @@
 
 import { isTollgateError } from '@repo/core'
 import { Hono, type Context as HonoContext } from 'hono'
-import { minute, Notice, notFound, Page, readForm, render, sameOrigin } from '../layout.tsx'
+import { day, minute, Notice, notFound, Page, readForm, render, sameOrigin } from '../layout.tsx'
 import {
   type BookingStore,
   type CalcomAttendee,
@@ -114,7 +114,7 @@ function Times(props: { times: Date[] }) {
     <>
       {[...dates].map((date) => (
         <fieldset>
-          <legend>{date}</legend>
+          <legend>{day(Date.parse(date) / 1000)}</legend>
           <div class="slots">
             {props.times
               .filter((time) => dateOf(time) === date)

@@ -68,30 +68,28 @@ function ListPage(props: { mails: MailboxMessage[]; isConnected: boolean }) {
 
 function MailTable({ mails }: { mails: MailboxMessage[] }) {
   return (
-    <div class="scroll">
-      <table>
-        <thead>
+    <table class="stacks">
+      <thead>
+        <tr>
+          <th>Subject</th>
+          <th>To</th>
+          <th>Template</th>
+          <th>Sent</th>
+        </tr>
+      </thead>
+      <tbody>
+        {mails.map((mail) => (
           <tr>
-            <th>Subject</th>
-            <th>To</th>
-            <th>Template</th>
-            <th>Sent</th>
+            <td>
+              <a href={`/mailbox/${mail.id}`}>{mail.subject || '(no subject)'}</a>
+            </td>
+            <td>{mail.to}</td>
+            <td class="soft">{mail.template}</td>
+            <td class="soft">{minute(new Date(mail.createdAt))}</td>
           </tr>
-        </thead>
-        <tbody>
-          {mails.map((mail) => (
-            <tr>
-              <td>
-                <a href={`/mailbox/${mail.id}`}>{mail.subject || '(no subject)'}</a>
-              </td>
-              <td>{mail.to}</td>
-              <td class="soft">{mail.template}</td>
-              <td class="soft">{minute(new Date(mail.createdAt))}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </table>
   )
 }
 

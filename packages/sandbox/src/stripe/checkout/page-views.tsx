@@ -7,11 +7,13 @@
  */
 
 import { day, money, Notice, Page } from '../../layout.tsx'
+import { sumOf } from '../catalog/taxes.ts'
 import { defaultCard } from '../invoices/invoices.ts'
 import type { Recurring } from '../server/base-objects.ts'
 import type {
   CheckoutSession,
   Invoice,
+  InvoiceLine,
   PaymentIntent,
   PortalSession,
   Subscription,
@@ -60,9 +62,9 @@ function TestCards() {
         <br />
         <code>4000 0000 0000 0002</code> is declined.
         <br />
-        <code>4000 0000 0000 0341</code> pays here and fails later.
+        <code>4000 0000 0000 0341</code> pays here; its next payment fails.
         <br />
-        <code>4000 0027 6000 3184</code> pays here and asks for you later.
+        <code>4000 0027 6000 3184</code> pays here; your bank asks you to confirm the next payment.
       </p>
       <p>Any date ahead, any CVC. No money moves.</p>
     </section>
@@ -320,35 +322,92 @@ function customerField(store: Store, session: PortalSession, name: string): stri
 }
 
 /** An invoice. `asksHolder`: the bank waits for the card's holder, who can confirm the payment here. */
-export function InvoicePage({ invoice, asksHolder }: { invoice: Invoice; asksHolder: boolean }) {
+export function InvoicePage(props: { store: Store; invoice: Invoice; asksHolder: boolean }) {
+  const { store, invoice, asksHolder } = props
+  const { currency } = invoice
   return (
     <Page title={`Invoice ${invoice.number}`} area={AREA}>
       <section class="card">
         <h1>Invoice {invoice.number}</h1>
-        <p class="amount">{money(invoice.total, invoice.currency)}</p>
-        <p>
-          {day(invoice.created)} · <strong>{invoice.status}</strong>
-        </p>
-        {invoice.lines.data.map((line) => (
-          <div class="row">
-            <span>{line.description}</span>
-            <span>{money(line.amount, line.currency)}</span>
-          </div>
-        ))}
+        <div class="row">
+          <span class="soft">From</span>
+          <span>{invoice.account_name}</span>
+        </div>
+        <div class="row">
+          <span class="soft">To</span>
+          <span>{[invoice.customer_name, invoice.customer_email].filter(Boolean).join(', ')}</span>
+        </div>
+        <div class="row">
+          <span class="soft">{day(invoice.created)}</span>
+          <strong>{invoice.status}</strong>
+        </div>
+        <table>
+          <thead>
+            <tr>
+              <th>What</th>
+              <th class="number">Amount</th>
+            </tr>
+          </thead>
+          <tbody>
+            {invoice.lines.data.map((line) => (
+              <tr>
+                <td>
+                  {lineName(store, line)}
+                  <br />
+                  <span class="soft">
+                    {day(line.period.start)} – {day(line.period.end)}
+                  </span>
+                </td>
+                <td class="number">{money(line.amount, line.currency)}</td>
+              </tr>
+            ))}
+            {reductions(invoice).map(([name, amount]) => (
+              <tr>
+                <td>{name}</td>
+                <td class="number">{money(amount, currency)}</td>
+              </tr>
+            ))}
+          </tbody>
+          <tfoot>
+            <tr>
+              <th scope="row">Total</th>
+              <td class="number">{money(invoice.total, currency)}</td>
+            </tr>
+          </tfoot>
+        </table>
         {asksHolder && (
           <form method="post" action={`/stripe/invoice/${invoice.id}`}>
             <p>Your bank asks you to confirm this payment.</p>
-            <button type="submit" name="outcome" value="succeeded">
-              Confirm {money(invoice.amount_due, invoice.currency)}
-            </button>
-            <button type="submit" name="outcome" value="failed">
-              Do not confirm
-            </button>
+            <div class="actions">
+              <button type="submit" name="outcome" value="succeeded">
+                Confirm {money(invoice.amount_due, currency)}
+              </button>
+              <button type="submit" name="outcome" value="failed">
+                Do not confirm
+              </button>
+            </div>
           </form>
         )}
       </section>
     </Page>
   )
+}
+
+/** A line by the name of what was sold. The API's own text has the lookup key instead. */
+function lineName(store: Store, { price, quantity, proration, description }: InvoiceLine): string {
+  const name = store.tables.products.get(price.product)?.name
+  return proration || name === undefined ? description : `${quantity} × ${name}`
+}
+
+/** What stands between the lines of an invoice and its total: discounts, and taxes that the prices lack. */
+function reductions({ total_discount_amounts, total_taxes }: Invoice): [string, number][] {
+  const off = total_discount_amounts.reduce((sum, { amount }) => sum + amount, 0)
+  const tax = sumOf(total_taxes, false)
+  const rows: [string, number][] = [
+    ['Discount', -off],
+    ['Tax', tax],
+  ]
+  return rows.filter(([, amount]) => amount !== 0)
 }
 
 /** The bank's page, where the card's holder confirms a payment and then returns to the host. */

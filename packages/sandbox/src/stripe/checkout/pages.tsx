@@ -46,7 +46,10 @@ export function createStripePages(options: {
   app.get('/stripe/invoice/:id', (c) => {
     const invoice = store.tables.invoices.get(c.req.param('id'))
     if (invoice === undefined) return notFound(c, AREA, 'This invoice does not exist.')
-    return render(c, <InvoicePage invoice={invoice} asksHolder={isAsking(store, invoice)} />)
+    return render(
+      c,
+      <InvoicePage store={store} invoice={invoice} asksHolder={isAsking(store, invoice)} />,
+    )
   })
   app.post('/stripe/invoice/:id', (c) => answerBank(options, c))
   app.get('/stripe/authenticate/:id', (c) => {

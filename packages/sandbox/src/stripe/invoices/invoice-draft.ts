@@ -97,7 +97,7 @@ function blankInvoice(store: Store, customer: Customer) {
     created: seconds(store),
     livemode: false,
     account_country: 'US',
-    account_name: 'Sandbox',
+    account_name: store.settings.accountName,
     amount_overpaid: 0,
     amount_paid: 0,
     attempt_count: 0,

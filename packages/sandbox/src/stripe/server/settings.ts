@@ -17,6 +17,8 @@ export interface TaxRegistration {
 
 /** The settings that `configure` can change at any time. */
 export interface StripeSettings {
+  /** The name of the account, which invoices show as the seller. Default `Sandbox`. */
+  accountName: string
   /**
    * The status of a subscription while its first payment, a bank debit, is being processed. Stripe's
    * documents allow both. Default `active`.
@@ -63,6 +65,7 @@ export interface StripeSettings {
 
 /** The settings of a new stand-in. */
 export const defaultSettings: StripeSettings = {
+  accountName: 'Sandbox',
   firstDebit: 'active',
   refunds: 'by_method',
   search: 0,

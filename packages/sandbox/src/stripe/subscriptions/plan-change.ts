@@ -199,12 +199,15 @@ export function remaining(
   const share = (shareLeft(store, subscription, now) * (end - now)) / (end - start)
   return items.map((item) => ({
     amount: sign * Math.round(item.price.unit_amount * item.quantity * share),
-    description: sign < 0 ? 'Unused time' : 'Remaining time',
+    description: `${sign < 0 ? 'Unused' : 'Remaining'} time on ${productName(store, item)}`,
     price: item.price,
     quantity: item.quantity,
     period: { start: now, end },
   }))
 }
+
+const productName = (store: Store, { price }: SubscriptionItem): string =>
+  store.tables.products.get(price.product)?.name ?? price.id
 
 /** Removes pairs of lines that credit and charge the same amount. */
 function unequal(credits: PendingLine[], debits: PendingLine[]): PendingLine[] {
