@@ -132,8 +132,8 @@ const Prices = () => (
         <div class="card">
           <h3>{name}</h3>
           <p>
-            <span class="price">{price ?? 'Nothing'}</span>
-            {price && ' per month'}
+            <span class="price">{price ?? money(0, 'usd')}</span>
+            {' per month'}
           </p>
           <p>{gets}</p>
         </div>

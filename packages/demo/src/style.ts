@@ -58,7 +58,7 @@ input, select { display: block; width: 100%; margin-top: .25rem; padding: .55rem
   color: inherit; background: var(--card); border: 1px solid var(--edge); border-radius: .5rem; color: var(--ink); }
 input[type=checkbox] { width: 1.1rem; height: 1.1rem; margin: 0; accent-color: var(--accent); flex: none; }
 input[aria-invalid] { border-color: var(--danger); }
-.actions select { width: auto; margin: 0; } .actions select, .actions button, .actions summary { padding: .4rem .75rem; }
+.actions select { width: auto; margin: 0; } .line .actions :is(select, button, summary) { padding: .4rem .75rem; }
 button, .button, summary.button { display: inline-block; font: inherit; font-weight: 600; padding: .55rem 1.1rem;
   border: 1px solid var(--accent); border-radius: .5rem; background: var(--accent); color: var(--on-accent);
   cursor: pointer; text-decoration: none; text-align: center; }

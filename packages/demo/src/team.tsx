@@ -34,11 +34,11 @@ const ROLES = ['VIEWER', 'OPERATOR', 'MANAGER', 'ADMIN', 'OWNER'] as const
 
 /** What each role may do, in words. */
 const MAY: Record<string, string> = {
-  VIEWER: 'looks at things and changes nothing',
-  OPERATOR: 'sees and changes calls of their own',
-  MANAGER: 'sees everybody, and changes all calls',
-  ADMIN: 'also invites, changes and removes people',
-  OWNER: 'does everything, billing and deleting included',
+  VIEWER: 'Viewers look at things and change nothing.',
+  OPERATOR: 'Operators see and change calls of their own.',
+  MANAGER: 'Managers see everybody, and change all calls.',
+  ADMIN: 'Admins also invite, change and remove people.',
+  OWNER: 'Owners do everything, billing and deleting included.',
 }
 
 /** A role as people write it. */
@@ -178,7 +178,7 @@ export function teamRoutes(auth: Auth): Hono {
       <>
         <p>
           {found.inviterEmail} invites you to <strong>{found.organizationName}</strong> as{' '}
-          {roleName(found.role)}: {MAY[found.role]}.
+          {roleName(found.role)}. {MAY[found.role]}
         </p>
         <Act to="/accept-invitation" name="invitationId" value={id}>
           Accept
@@ -226,7 +226,7 @@ interface OwnProps {
 const Own = ({ organization: { id, name }, role, isOnlyOwner }: OwnProps) => (
   <Card title={name}>
     <p>
-      Your role is <strong data-testid="role">{roleName(role)}</strong>: {MAY[role ?? '']}.
+      Your role is <strong data-testid="role">{roleName(role)}</strong>. {MAY[role ?? '']}
     </p>
     {isOnlyOwner ? (
       <p class="hint">
@@ -281,9 +281,7 @@ const Roles = () => (
     <summary>What may each role do?</summary>
     <ul>
       {ROLES.map((role) => (
-        <li>
-          <strong>{roleName(role)}</strong> {MAY[role]}.
-        </li>
+        <li>{MAY[role]}</li>
       ))}
     </ul>
   </details>

@@ -14,7 +14,7 @@ export const style = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-header { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .75rem; padding: .75rem 1rem;
+header { display: flex; align-items: center; gap: .75rem; padding: .75rem 1rem;
   border-bottom: 1px solid var(--line); background: var(--card); }
 .brand { font-weight: 700; color: inherit; text-decoration: none; }
 .area { color: var(--soft); }
@@ -55,10 +55,13 @@ table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th { text-align: left; color: var(--soft); font-weight: 500; }
 th, td { padding: .4rem .75rem .4rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { border-top: 0; }
-th, td { overflow-wrap: break-word; } .number { text-align: right; white-space: nowrap; padding-right: 0; }
+th, td { overflow-wrap: break-word; } .stacks td { overflow-wrap: anywhere; }
+.number { text-align: right; white-space: nowrap; padding-right: 0; }
 tfoot th, tfoot td { color: var(--ink); font-weight: 700; }
-@media (max-width: 40rem) { header { font-size: .9rem; gap: .25rem .5rem; } .end { gap: .5rem; }
-  .stacks, .stacks tbody, .stacks td { display: block; overflow-wrap: anywhere; }
+@media (max-width: 26rem) { .area { display: none; } }
+@media (min-width: 40.01rem) { .stacks td > code, .stacks .soft { white-space: nowrap; } }
+@media (max-width: 40rem) {
+  .stacks, .stacks tbody, .stacks td { display: block; }
   .stacks thead { position: absolute; clip-path: inset(50%); }
   .stacks tr { display: flex; flex-wrap: wrap; gap: 0 .75rem; border-top: 1px solid var(--line); padding: .4rem 0; }
   .stacks td { border: 0; padding: 0; } .stacks td:first-child { flex-basis: 100%; font-weight: 600; }

@@ -7,13 +7,17 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { codeOf, secretIn } from '../../../auth/src/__tests__/authenticator.ts'
 import { launchChromium } from './chromium.ts'
 import { faultsOf } from './looks.ts'
 import { setUpDemo } from './setup.ts'
 
 const browser: Browser | null = await launchChromium()
+// With the keys of a provider the demo shows its button.
+vi.stubEnv('GITHUB_CLIENT_ID', 'github-client')
+vi.stubEnv('GITHUB_CLIENT_SECRET', 'github-secret')
+afterAll(() => vi.unstubAllEnvs())
 const setup = setUpDemo(browser)
 const folder = process.env.SCREENSHOTS
 if (folder) mkdirSync(folder, { recursive: true })
@@ -111,6 +115,12 @@ test.skipIf(!browser)(
     const described = await page.getByLabel('Password').getAttribute('aria-describedby')
     expect(await page.getByRole('alert').getAttribute('id')).toBe(described)
     await look(page, 'sign-in-wrong')
+    const begun = await page.request.post(`${url}/sign-in/provider`, {
+      form: { provider: 'github' },
+      headers: { origin: url },
+      maxRedirects: 0,
+    })
+    expect(begun.headers().location).toMatch(/^https:\/\/github\.com\/login\/oauth\/authorize/)
     await open('/sign-in/link')
     await look(page, 'sign-in-link')
     await open('/forgot-password')
@@ -146,12 +156,16 @@ test.skipIf(!browser)(
     await open('/dashboard')
     await press(page, 'Upgrade to Pro')
     await page.getByLabel('Card number').waitFor()
+    const checkout = page.url()
     await look(page, 'checkout')
     await pay(page, '4000 0000 0000 0002')
     await page.getByRole('alert').waitFor()
     await look(page, 'checkout-declined')
     await pay(page)
     await page.waitForURL(/done=subscribed/)
+    await open(checkout)
+    await look(page, 'checkout-paid')
+    await open('/dashboard?done=subscribed')
     await settled()
     await look(page, 'dashboard-pro')
     await page.getByRole('link', { name: 'Change to Enterprise' }).click()
@@ -191,6 +205,8 @@ test.skipIf(!browser)(
     await press(page, 'Book')
     await page.getByText('This meeting is scheduled').waitFor()
     await look(page, 'booked')
+    await page.getByRole('link', { name: 'Reschedule' }).click()
+    await look(page, 'reschedule')
     await settled()
     await open('/credits')
     await page.getByRole('button', { name: /^100 credits/ }).click()
