@@ -27,6 +27,7 @@ import { JOBS } from './job-names.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { mail } from './mail/mail-payload.ts'
 import type { Mails } from './mail/mail-requests.ts'
+import { requireGiven, requireKinds } from './option-kinds.ts'
 import { checkOptions, type GivenAuthOptions, requireOrigin } from './options.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
 import {
@@ -48,7 +49,7 @@ const MAIL_JOBS = [JOBS[0].name]
  * documented defaults; the variable of an option that is given is not read.
  *
  * @throws `invalid_environment`, which lists every missing or malformed variable
- * @throws `invalid_options` for a short secret or pepper, bcrypt rounds out of range, a malformed base URL,
+ * @throws `invalid_options` for an option of a wrong kind, a short secret or pepper, bcrypt rounds out of range, a malformed base URL,
  * or lifetimes or signing keys that make no sense
  *
  * @example
@@ -66,7 +67,9 @@ const MAIL_JOBS = [JOBS[0].name]
 export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
   given: GivenAuthOptions<P, R> = {},
 ): Auth<P, R> {
+  requireKinds(given)
   const options = withEnv(given)
+  requireGiven(options)
   const baseURL = requireOrigin(options.baseURL)
   checkOptions(options)
   const logger = createLogger(options.logger)

@@ -27,7 +27,7 @@ import type { Protection } from './http/protection.ts'
 import { mailEndpoints } from './mail/mail-endpoints.ts'
 import type { Mails } from './mail/mail-requests.ts'
 import { createMails } from './mail/mails.ts'
-import { type AnyAuthOptions, accountDays, PAGES, type Pages } from './options.ts'
+import { type AnyAuthOptions, accountDays, type Pages, pagesOf } from './options.ts'
 import { type OrganizationRecord, organizations } from './organization/plugin.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
@@ -78,7 +78,7 @@ export function createBetterAuth({
 }: Parts) {
   const { passwords } = protection
   const days = accountDays(options)
-  const pages: Pages = { ...PAGES, ...options.pages }
+  const pages: Pages = pagesOf(options.pages)
   // Mails and the plugin call the instance that they are part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext

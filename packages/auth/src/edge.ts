@@ -5,7 +5,7 @@
  * @module
  */
 
-import { originOf } from '@repo/core/edge'
+import { aString, kind, optionProblem, originOf, required } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
@@ -44,10 +44,21 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
   renew(req: Request): Promise<Response | null>
 }
 
+/** The kind of the option `jwks`. */
+export const aKeySource = kind(
+  'a JSON Web Key Set or a URL object',
+  (value) => value instanceof URL || Array.isArray((value as Partial<JSONWebKeySet> | null)?.keys),
+)
+
+const anAccess = kind(
+  'an access, as createAccess of @repo/auth/access makes it',
+  (value) => typeof (value as Partial<Access> | null)?.require === 'function',
+)
+
 /**
  * Makes guards that read the access token from its cookie or its bearer header.
  *
- * @throws `invalid_options` (500) if `baseURL` is not an origin
+ * @throws `invalid_options` (500) for an option of a wrong kind, and if `baseURL` is not an origin
  *
  * @example
  * ```ts
@@ -64,6 +75,9 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
 export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
   options: EdgeOptions<P, R>,
 ): Edge<P, R> {
+  const kinds = { baseURL: required(aString), jwks: aKeySource, access: anAccess }
+  const problem = optionProblem('createEdge', kinds, options ?? null)
+  if (problem !== null) throw new AuthError('invalid_options', problem)
   const origin = originOf(options.baseURL)
   if (origin === null) throw new AuthError('invalid_options', 'The base URL must be an origin.')
   const cookies = cookiesAt(origin)

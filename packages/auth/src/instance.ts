@@ -48,8 +48,9 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
   /** Better Auth's endpoints. Mount it at `/api/auth/*`, in Node with `toNodeHandler(auth)`. */
   handler: AuthHandler
   /**
-   * Better Auth's server functions, for everything that has no guard or form here. The first call loads Better Auth;
-   * before that, the object lists no functions. A name without a function is a TypeError when it is called.
+   * Better Auth's server functions, for everything that has no guard or form here. The first call loads Better Auth.
+   * A name without a function is a TypeError when it is called. Functions can be replaced and spied on at any time; to
+   * list the functions, or to ask for one with `in`, call {@link Auth.load} first.
    */
   api: ReturnType<typeof createBetterAuth>['instance']['api']
   /** The codes in the handler's answers that come from Better Auth, each with its message. */

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { parseUrl } from '@repo/core/edge'
-import { createEdge, type Edge, type EdgeOptions, sameSiteRedirect } from './edge.ts'
+import { aListOfStrings, aString, optionProblem, parseUrl } from '@repo/core/edge'
+import { aKeySource, createEdge, type Edge, type EdgeOptions, sameSiteRedirect } from './edge.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './http/same-site.ts'
 import { cookiesAt, readCookie } from './session/cookies.ts'
@@ -29,10 +29,15 @@ export interface ProxyOptions extends Pick<EdgeOptions, 'jwks'> {
  *
  * The guard only saves rendering a page for nobody. It lets a request pass if it cannot judge its session, so
  * a protected page still has to call `requireAuth`.
+ *
+ * @throws `invalid_options` (500) for an option of a wrong kind
  */
 export function createProxy(
   options: ProxyOptions = {},
 ): (req: Request) => Promise<Response | undefined> {
+  const kinds = { baseURL: aString, protect: aListOfStrings, signIn: aString, jwks: aKeySource }
+  const problem = optionProblem('createProxy', kinds, options)
+  if (problem !== null) throw new AuthError('invalid_options', problem)
   const { protect = [], signIn = '/sign-in' } = options
   let made: { edge: Edge; origin: string } | undefined
   const ready = () => {

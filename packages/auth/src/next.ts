@@ -9,9 +9,10 @@
  * @module
  */
 
-import { isTollgateError } from '@repo/core'
+import { aString, isTollgateError, objectWith, optionProblem } from '@repo/core'
 import { cookies, headers } from 'next/headers.js'
 import { auth as defaultAuth } from './auth.ts'
+import { AuthError } from './errors.ts'
 import type { FormAction } from './http/forms.ts'
 import { cookieHeader, parseSetCookie } from './http/next-cookies.ts'
 import type { Auth, AuthUser } from './instance.ts'
@@ -64,8 +65,22 @@ export interface NextFormAction {
 /** The fields that React adds to the form of a server action. */
 const REACT_FIELD = /^\$ACTION_/
 
-/** Makes the functions for a Next.js app over an auth instance. */
+const anAuth = objectWith('an instance, as createAuth makes it', 'getSession', 'formAction')
+
+function requireKinds(auth: unknown, options: unknown): void {
+  const problem =
+    anAuth.problem(auth, 'createNext: auth') ??
+    optionProblem('createNext', { signIn: aString, twoFactor: aString }, options)
+  if (problem !== null) throw new AuthError('invalid_options', problem)
+}
+
+/**
+ * Makes the functions for a Next.js app over an auth instance.
+ *
+ * @throws `invalid_options` (500) for an argument of a wrong kind
+ */
 export function createNext(auth: NextAuth, options: NextOptions = {}) {
+  requireKinds(auth, options)
   const { signIn = '/sign-in', twoFactor = '/two-factor' } = options
 
   /**

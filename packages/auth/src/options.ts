@@ -186,6 +186,12 @@ export const PAGES: Pages = {
   afterSignIn: '/dashboard',
 }
 
+/** The paths of the host's pages, with the defaults for paths that are left out or undefined. */
+export function pagesOf(pages: Partial<Pages> = {}): Pages {
+  const given = Object.entries(pages).filter(([, path]) => path !== undefined)
+  return { ...PAGES, ...Object.fromEntries(given) }
+}
+
 /**
  * Checks the options, before anything is made of them. @throws `invalid_options` for a short secret, rounds or
  * peppers that `requireRounds` refuses, bounds or periods out of range, and a malformed provider or scope

@@ -5,47 +5,28 @@
  * @module
  */
 
-import {
-  type Clock,
-  createLogger,
-  type Logger,
-  lazy,
-  originOf,
-  readEnv,
-  storable,
-  systemClock,
-} from '@repo/core'
+import { createLogger, lazy, originOf, readEnv, storable, systemClock } from '@repo/core'
 import { type Database, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
 import * as z from 'zod'
-import { type Alert, type AlertLimits, createAlert } from './alerts.ts'
-import { type Calcom, calcomFromEnv } from './bookings/settings.ts'
+import { createAlert } from './alerts.ts'
+import { calcomFromEnv } from './bookings/settings.ts'
 import { processCalcom } from './bookings/webhook.ts'
-import { type Plans, plans } from './catalog/plans.ts'
-import {
-  checkProductCredits,
-  checkProductPrices,
-  type Products,
-  productsFor,
-} from './catalog/products.ts'
-import type { BillingContext, EventSettings, Owner, Processors, Sender } from './context.ts'
+import { plans } from './catalog/plans.ts'
+import { checkProductCredits, checkProductPrices, productsFor } from './catalog/products.ts'
+import type { BillingContext, Owner, Processors } from './context.ts'
 import { createGroup, createSingle } from './credits/posting.ts'
-import type { CreditSettings } from './credits/settings.ts'
-import type { EffectHandlers } from './effects/facts.ts'
 import { BillingError } from './errors.ts'
+import { requireKinds } from './option-kinds.ts'
+import type { BillingOptions } from './options.ts'
 import { processOrders } from './orders/events.ts'
 import { processStripe } from './orders/process-stripe.ts'
-import type { OrderSettings } from './orders/settings.ts'
 import type { ProviderName } from './provider-name.ts'
 import { createProvider } from './providers/choose.ts'
 import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
 import type { PaymentProvider } from './providers/provider.ts'
-import {
-  type CheckoutSettings,
-  type PortalSettings,
-  requireSettings,
-} from './providers/stripe/checkout-settings.ts'
+import { requireSettings } from './providers/stripe/checkout-settings.ts'
 import { limitRequests, livemodeOf, stripe } from './providers/stripe/client.ts'
 import type { RequestLimits } from './providers/stripe/requests.ts'
 import { readTrialSecrets } from './sync/trials.ts'
@@ -63,64 +44,6 @@ const MINUTE = 60_000
 
 const RETRY_DELAYS_MS = [1, 2, 5, 10, 30, 60, 120, 240, 480, 960, 1440, 1440].map((m) => m * MINUTE)
 
-/** The options of `createBilling`. All may be left out. */
-export interface BillingOptions {
-  /** Default: the process-wide client of `DATABASE_URL`. */
-  db?: Database
-  /** Default: the process-wide client of `STRIPE_SECRET_KEY`. */
-  stripe?: Stripe
-  /** How fast requests go to Stripe. Default: what Stripe documents, and no limit at a stand-in. */
-  requests?: RequestLimits
-  /** Default: FREE, PRO and ENTERPRISE. */
-  plans?: Plans
-  /** Default: two packs of credits, and each price of `plans`. */
-  products?: Products
-  /** Default: chosen by `PAYMENT_PROVIDER` and `PAYMENT_ENV`; Stripe where `stripe` is given. */
-  provider?: PaymentProvider
-  /** The path of the payment callback, and the limits of its callers; see `OrderSettings` for the defaults. */
-  orders?: OrderSettings
-  /** Default: `sendEmail` of `@repo/email`. */
-  sender?: Sender
-  /** Secrets and addresses are masked before the logger gets them. Default: JSON lines on standard error. */
-  logger?: Logger
-  /** The clock of periods, trials and expiry. Default: the system's. Tests pass one that they move. */
-  clock?: Clock
-  /** The host's origin. Default `APP_URL`. */
-  appUrl?: string
-  /** List the old and the new secret while one is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
-  stripeWebhookSecrets?: readonly string[]
-  /** Whether money is real here. Default: as the secret key of `stripe` says, else as `PAYMENT_ENV` says. */
-  livemode?: boolean
-  /** Default: the `CALCOM_…` variables. */
-  calcom?: Calcom
-  /**
-   * The keys of the hashes of addresses and cards that had a trial. New hashes use the first. Default:
-   * `ENCRYPTION_KEYS`, then `BETTER_AUTH_SECRET`.
-   */
-  trialSecrets?: readonly string[]
-  /** The host's handlers of facts, such as `invoice.paid`, each called once per fact; see `EffectHandlers`. */
-  effects?: EffectHandlers
-  /** The thresholds of low balances, the handlers of low balances, and group commit. */
-  credits?: CreditSettings
-  /** How stored events are processed, retried and kept; see `EventSettings` for the defaults. */
-  events?: EventSettings
-  /** Receives alerts, which are also logged as warnings. Default: they are only logged. */
-  onAlert?: (alert: Alert) => unknown
-  /** The thresholds of the alerts; see `AlertLimits` for the defaults. */
-  limits?: AlertLimits
-  /** Settings of all Stripe checkout pages, those of orders included. A call may override them. */
-  checkout?: CheckoutSettings
-  /** Settings of Stripe's billing portal. */
-  portal?: PortalSettings
-  /**
-   * How many days a subscription keeps its plan's features after it became past due. Default 14. 0: it loses them at
-   * once.
-   */
-  pastDueGraceDays?: number
-  /** Looks up an owner; null if there is none with this id. Default: the User and Organization tables. */
-  owner?: (ownerId: string) => Promise<Owner | null>
-}
-
 /** The environment variable of the host's address. */
 export const appEnv = z.object({
   /** The host's public origin, without a path. */
@@ -130,9 +53,10 @@ export const appEnv = z.object({
 /**
  * Makes the context. What `options` leave out is read from the environment on first use.
  *
- * @throws `invalid_options` for products with credits beside those of their plan, or with another price.
+ * @throws `invalid_options` for an option of a wrong kind, and for products with credits beside those of their plan, or with another price.
  */
 export function createContext(options: BillingOptions = {}): BillingContext {
+  requireKinds(options)
   const once = <T>(make: () => T): (() => T) => {
     let made: { value: T } | undefined
     return () => {
@@ -187,6 +111,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       stripe: has('stripe'),
       provider: has('provider'),
       appUrl: has('appUrl'),
+      products: has('products'),
     },
     isOwn: has('plans') || has('products') || has('effects') || has('credits'),
     db: database,

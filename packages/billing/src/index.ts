@@ -38,7 +38,7 @@ export type {
 export type { PortalInput, PortalSession } from './checkout/portal.ts'
 export type { Checkout } from './checkout/sessions.ts'
 export type { EventSettings, Owner, Sender } from './context.ts'
-export { appEnv, type BillingOptions } from './create-context.ts'
+export { appEnv } from './create-context.ts'
 export type { CreditSettings, LowBalance } from './credits/settings.ts'
 export type { NotedAccount } from './customers/account.ts'
 export type { Effect, EffectHandlers, EffectName, EffectPayloads } from './effects/facts.ts'
@@ -72,6 +72,7 @@ export type {
   Resolution,
   ResolveOptions,
 } from './lifecycle/resolve.ts'
+export type { BillingOptions } from './options.ts'
 export type { ForgetOptions } from './owners/owners.ts'
 export type { PageOptions } from './page.ts'
 export { createCreemClient } from './providers/creem/client.ts'

@@ -105,7 +105,7 @@ export function requireDate(name: string, value: unknown): Date {
 }
 
 /** Describes the kind of a value without its content, which may be a token or an e-mail address. */
-function kindOf(value: unknown): string {
+export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return `${value}`
   if (typeof value === 'number') return `the number ${value}`
   if (Array.isArray(value)) return 'a list'

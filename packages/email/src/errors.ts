@@ -3,6 +3,7 @@ import { type ErrorOptionsWithHeaders, TollgateError } from '@repo/core'
 /** The reasons that a mail was not sent. */
 export type EmailErrorCode =
   | 'idempotency_conflict'
+  | 'invalid_options'
   | 'invalid_props'
   | 'invalid_recipient'
   | 'missing_api_key'
@@ -12,6 +13,7 @@ export type EmailErrorCode =
 
 const STATUS: Record<EmailErrorCode, number> = {
   idempotency_conflict: 409,
+  invalid_options: 500,
   invalid_props: 422,
   invalid_recipient: 422,
   missing_api_key: 500,

@@ -5,7 +5,20 @@
  * @module
  */
 
-import { canonicalEmail, isProduction, type Logger, readEnv } from '@repo/core'
+import {
+  aFunction,
+  aString,
+  canonicalEmail,
+  isProduction,
+  type Logger,
+  type OptionKind,
+  objectOf,
+  objectWith,
+  optionProblem,
+  readEnv,
+  recordOf,
+  required,
+} from '@repo/core'
 import * as z from 'zod'
 import { createResend, resendEnv } from './client.ts'
 import type { EmailProps, EmailTemplates } from './define.ts'
@@ -77,8 +90,26 @@ export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails>
   logger?: Logger
 }
 
+const aTemplate = objectOf(
+  {
+    schema: required(objectWith('a schema of zod', 'parse')),
+    subject: required(aFunction),
+    component: required(aFunction),
+  },
+  'a template, as defineEmail returns it',
+)
+
+const KINDS: Record<keyof SenderOptions, OptionKind> = {
+  templates: recordOf(aTemplate, 'an object with templates by name'),
+  transport: objectWith('a transport', 'send'),
+  from: aString,
+  logger: objectWith('a logger such as pino', 'debug', 'info', 'warn', 'error'),
+}
+
 /**
  * Creates a sender with its own templates, transport or address. Reads the environment at the first mail.
+ *
+ * @throws EmailError `invalid_options` for an option of a wrong kind; names it
  *
  * @example
  * ```ts
@@ -91,6 +122,8 @@ export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails>
 export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   options: SenderOptions<Templates> = {},
 ): Sender<Templates> {
+  const problem = optionProblem('createSender', KINDS, options)
+  if (problem !== null) throw new EmailError('invalid_options', problem)
   const templates: EmailTemplates = options.templates ?? builtInEmails
   let route: { transport: Transport; from: string } | undefined
   return {

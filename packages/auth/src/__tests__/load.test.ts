@@ -2,7 +2,7 @@
 
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createAuth } from '../index.ts'
 import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../testing.ts'
@@ -27,7 +27,7 @@ function fresh(options: Partial<AuthOptions> = {}): TestAuth {
 test('a function of `auth.api` answers before loading as it does later', async () => {
   const { cookie, userId } = await fresh().signIn()
   const auth = fresh()
-  expect(Object.keys(auth.api)).toEqual([])
+  expect(() => Object.keys(auth.api)).toThrow(TypeError)
   const headers = new Headers({ cookie })
   const found = await auth.api.getSession({ headers })
   expect(found?.user.id).toBe(userId)
@@ -70,6 +70,58 @@ test('`auth.api` is not a promise, so an async function can return it', async ()
   const { api } = fresh()
   expect(await Promise.resolve(api)).toBe(api)
   expect(JSON.stringify({ api })).toBe('{"api":{}}')
+})
+
+describe('before the load', () => {
+  const email = () => `${crypto.randomUUID()}@example.com`
+
+  test('a function of `auth.api` can be spied on, also over the load, and is itself again afterwards', async () => {
+    const auth = fresh()
+    const spy = vi.spyOn(auth.api, 'signUpEmail')
+    const body = { email: email(), password: TEST_PASSWORD, name: 'Ada' }
+    await auth.api.signUpEmail({ body })
+    expect(spy).toHaveBeenCalledOnce()
+    expect(await database.db.user.count({ where: { email: body.email } })).toBe(1)
+    spy.mockResolvedValueOnce({ token: 'mine' } as never)
+    expect(await auth.api.signUpEmail({ body })).toEqual({ token: 'mine' })
+    spy.mockRestore()
+    expect(vi.isMockFunction(auth.api.signUpEmail)).toBe(false)
+    expect(auth.api.signUpEmail.path).toBe('/sign-up/email')
+  })
+
+  test('a spy that is removed before the load leaves nothing behind', async () => {
+    const auth = fresh()
+    vi.spyOn(auth.api, 'signUpEmail').mockRestore()
+    await auth.load()
+    expect(auth.api.signUpEmail.path).toBe('/sign-up/email')
+  })
+
+  test('a function can be looked at, and be put in place of another', async () => {
+    const auth = fresh()
+    const found = Object.getOwnPropertyDescriptor(auth.api, 'signUpEmail')
+    expect(found).toMatchObject({ value: auth.api.signUpEmail, writable: true, configurable: true })
+    const own = async () => ({ token: 'own' })
+    auth.api.signInEmail = own as never
+    expect('signInEmail' in auth.api).toBe(true)
+    await auth.load()
+    expect(auth.api.signInEmail).toBe(own)
+  })
+
+  test('the list of the functions is an error that says what to do, and no empty list', async () => {
+    const auth = fresh()
+    const questions = [
+      () => Object.keys(auth.api),
+      () => ({ ...auth.api }),
+      () => 'signUpEmail' in auth.api,
+      () => Object.entries(auth.api),
+    ]
+    for (const question of questions) expect(question).toThrow('Call `await auth.load()` first.')
+    await auth.load()
+    expect(Object.keys(auth.api)).toContain('signUpEmail')
+    expect('signUpEmail' in auth.api).toBe(true)
+    expect('signUpEmial' in auth.api).toBe(false)
+    expect(Object.getOwnPropertyDescriptor(auth.api, 'signUpEmial')).toBeUndefined()
+  })
 })
 
 test('concurrent first requests share one instance', async () => {

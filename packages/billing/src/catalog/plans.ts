@@ -8,6 +8,7 @@
 import { amountProblem, readEnv } from '@repo/core'
 import * as z from 'zod'
 import { BillingError } from '../errors.ts'
+import { requirePlanKinds } from './kinds.ts'
 import { checkPlanCredits, type PlanCredits } from './plan-credits.ts'
 
 /** How often a plan is paid. */
@@ -66,6 +67,7 @@ export type PlanName<P extends Plans> = Extract<keyof P, string>
  * ```
  */
 export function definePlans<const P extends Plans>(plans: P): P {
+  requirePlanKinds('definePlans', plans)
   const all = Object.entries<Plan>(plans)
   const free = all.filter(([, plan]) => !plan.prices)
   if (free.length !== 1) {
@@ -138,7 +140,7 @@ export const trialDaysOf = (plan: Plan): number =>
  * @throws `plan_not_found`; `price_not_found` when the plan has no price for `interval`.
  */
 export function priceOf(plans: Plans, name: string, interval: Interval): PlanPrice {
-  const plan = Object.hasOwn(plans, name) ? plans[name] : undefined
+  const plan = planNamed(plans, name)
   if (!plan) {
     const message = `There is no plan ${name}. The plans are ${Object.keys(plans).join(', ')}.`
     throw new BillingError('plan_not_found', message)
@@ -171,10 +173,14 @@ export function planOfPrice(
     }
   }
   const { plan } = product
-  const isKnown = plan !== null && Object.hasOwn(plans, plan) && plans[plan]?.prices
+  const isKnown = plan !== null && planNamed(plans, plan)?.prices
   if (!isKnown || (interval !== 'month' && interval !== 'year')) return null
   return { plan, interval }
 }
+
+/** The plan called `name`, which may come from a caller; undefined if there is none. */
+export const planNamed = (plans: Plans, name: string): Plan | undefined =>
+  Object.hasOwn(plans, name) ? plans[name] : undefined
 
 /** The name of the free plan. */
 export const freePlanOf = (plans: Plans): string =>

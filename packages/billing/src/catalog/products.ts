@@ -9,7 +9,8 @@ import * as z from 'zod'
 import { requireAmount, requireCurrency } from '../amounts.ts'
 import { BillingError } from '../errors.ts'
 import type { PaymentEnvironment } from '../provider-name.ts'
-import { type Interval, type Plan, type PlanName, type Plans, plans } from './plans.ts'
+import { requirePlanKinds, requireProductKinds } from './kinds.ts'
+import { type Interval, type Plan, type PlanName, type Plans, planNamed, plans } from './plans.ts'
 
 interface Priced {
   /** The name that people read. */
@@ -65,6 +66,7 @@ interface Named {
  * ```
  */
 export function defineProducts<const P extends Products>(products: P): P {
+  requireProductKinds('defineProducts', products)
   const refuse = (why: string) => new BillingError('invalid_options', why)
   const sold = new Set<string>()
   for (const [sku, product] of Object.entries<Product>(products)) {
@@ -108,7 +110,9 @@ export function defineProducts<const P extends Products>(products: P): P {
 export function checkProductCredits(products: Products, plans: Plans): void {
   const twice = Object.keys(products).filter((sku) => {
     const { plan, credits } = products[sku] as Product
-    return credits !== undefined && plan !== undefined && plans[plan]?.credits !== undefined
+    return (
+      credits !== undefined && plan !== undefined && planNamed(plans, plan)?.credits !== undefined
+    )
   })
   if (twice.length === 0) return
   const which = twice.map((sku) => `${sku} (plan ${products[sku]?.plan})`).join(', ')
@@ -124,7 +128,7 @@ export function checkProductCredits(products: Products, plans: Plans): void {
  */
 export function checkProductPrices(products: Products, plans: Plans): void {
   const wrong = Object.entries<Product>(products).flatMap(([sku, { plan, interval, ...own }]) => {
-    const price = plan !== undefined && plansOf(plans, plan)?.prices?.[interval as Interval]
+    const price = plan !== undefined && planNamed(plans, plan)?.prices?.[interval as Interval]
     if (!price || (price.amount === own.amount && price.currency === own.currency)) return []
     return `${sku} (${own.amount} ${own.currency}, plan ${plan} per ${interval}: ${price.amount} ${price.currency})`
   })
@@ -133,9 +137,6 @@ export function checkProductPrices(products: Products, plans: Plans): void {
     'A product that sells a plan must have the price of the plan, as those of planProducts have'
   throw new BillingError('invalid_options', `${why}: ${wrong.join(', ')}.`)
 }
-
-const plansOf = (plans: Plans, name: string) =>
-  Object.hasOwn(plans, name) ? plans[name] : undefined
 
 /** The SKUs that `planProducts` makes of the plans `P`. */
 export type PlanSku<P extends Plans> = {
@@ -169,27 +170,38 @@ type Term<Prices> =
  * ```
  */
 export function planProducts<const P extends Plans>(plans: P): Products<PlanSku<P>> {
-  const terms = [
-    ['month', 'MONTHLY', 'monthly'],
-    ['year', 'YEARLY', 'yearly'],
-  ] as const
-  const products = Object.entries<Plan>(plans).flatMap(([plan, { name, prices }]) =>
-    terms.flatMap(([interval, suffix, word]) => {
+  requirePlanKinds('planProducts', plans)
+  const products = soldPlans(plans)
+  for (const { sku } of products) requireOnePlan(products, sku)
+  return Object.fromEntries(products.map(({ sku, ...product }) => [sku, product]))
+}
+
+const TERMS = [
+  ['month', 'MONTHLY', 'monthly'],
+  ['year', 'YEARLY', 'yearly'],
+] as const
+
+/** The products of all prices of plans. Plans with similar names have products of the same SKU. */
+const soldPlans = (plans: Plans) =>
+  Object.entries<Plan>(plans).flatMap(([plan, { name, prices }]) =>
+    TERMS.flatMap(([interval, suffix, word]) => {
       const price = prices?.[interval]
       if (!price) return []
       const { amount, currency } = price
-      const product = { name: `${name}, ${word}`, amount, currency, plan, interval }
-      return [[`${skuName(plan)}_${suffix}`, product] as const]
+      const sku = `${skuName(plan)}_${suffix}`
+      return [{ sku, name: `${name}, ${word}`, amount, currency, plan, interval }]
     }),
   )
-  for (const [at, [sku, { plan }]] of products.entries()) {
-    const other = products.slice(0, at).find(([earlier]) => earlier === sku)
-    if (other) {
-      const both = `The plans ${other[1].plan} and ${plan} would both be sold as ${sku}`
-      throw new BillingError('invalid_options', `${both}. Rename one of them.`)
-    }
-  }
-  return Object.fromEntries(products)
+
+/** @throws `invalid_options` for two plans whose products have this SKU; names them. */
+function requireOnePlan(products: ReturnType<typeof soldPlans>, sku: string): void {
+  const [one, other] = products.filter((each) => each.sku === sku)
+  if (!one || !other) return
+  const both = `The plans ${one.plan} and ${other.plan} would both be sold as ${sku}`
+  throw new BillingError(
+    'invalid_options',
+    `${both}. Rename one of them, or pass products of your own to createBilling.`,
+  )
 }
 
 /** A plan's name as the beginning of a SKU. */
@@ -203,12 +215,33 @@ const PACKS = {
   CREDITS_LARGE: { name: '1,000 credits', amount: 8000, currency: 'usd', credits: 1000 },
 } as const satisfies Products
 
-/** The products of a host that names none: two packs of credits, and each price of its plans. */
-export const productsFor = <const P extends Plans>(plans: P) =>
-  defineProducts({ ...PACKS, ...planProducts(plans) })
+/**
+ * The products of a host that names none: two packs of credits, and each price of its plans. Plans whose products
+ * would have the same SKU are left out, because such a host may sell nothing by order; `orderedProduct` refuses them.
+ */
+export function productsFor(plans: Plans): Products {
+  const sold = soldPlans(plans)
+  const isOne = (sku: string) => sold.filter((each) => each.sku === sku).length === 1
+  const own = sold.filter(({ sku }) => isOne(sku)).map(({ sku, ...product }) => [sku, product])
+  return defineProducts<Products>({ ...PACKS, ...Object.fromEntries(own) })
+}
 
 /** The default products: two packs of credits, and the paid plans of `plans` per month and per year. */
-export const products = productsFor(plans)
+export const products = defineProducts({ ...PACKS, ...planProducts(plans) })
+
+/**
+ * The product of an order.
+ *
+ * @throws `invalid_options` for a SKU that two of the plans would have, where the host named no products;
+ * `product_not_found`.
+ */
+export function orderedProduct(
+  { plans, products, given }: { plans: Plans; products: Products; given: { products: boolean } },
+  sku: string,
+): SoldProduct {
+  if (!given.products) requireOnePlan(soldPlans(plans), sku)
+  return productOf(products, sku)
+}
 
 /** The product of `sku`. @throws `product_not_found`. */
 export function productOf(products: Products, sku: string): SoldProduct {

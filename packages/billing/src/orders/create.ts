@@ -6,7 +6,7 @@
  * @module
  */
 
-import { productOf, type SoldProduct } from '../catalog/products.ts'
+import { orderedProduct, type SoldProduct } from '../catalog/products.ts'
 import type { BillingContext, Owner } from '../context.ts'
 import { ensureCustomer, makeRow } from '../customers/customers.ts'
 import { underKey } from '../customers/request-keys.ts'
@@ -52,7 +52,7 @@ const ROUNDS = 8
 
 /** Begins the purchase of a product. The contract is in `functions/orders.ts`. */
 export async function createOrder(ctx: BillingContext, input: OrderInput): Promise<CreatedOrder> {
-  const product = productOf(ctx.products, input.productId)
+  const product = orderedProduct(ctx, input.productId)
   if (typeof input.ownerId !== 'string' || input.ownerId.trim() === '') {
     throw new BillingError(
       'owner_required',
