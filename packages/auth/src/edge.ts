@@ -5,7 +5,7 @@
  * @module
  */
 
-import { aString, kind, optionProblem, originOf, required } from '@repo/core/edge'
+import { originOf } from '@repo/core/edge'
 import type { JSONWebKeySet } from 'jose'
 import type { Access } from './access.ts'
 import { AuthError } from './errors.ts'
@@ -44,17 +44,6 @@ export interface Edge<P extends string = Permission, R extends string = Organiza
   renew(req: Request): Promise<Response | null>
 }
 
-/** The kind of the option `jwks`. */
-export const aKeySource = kind(
-  'a JSON Web Key Set or a URL object',
-  (value) => value instanceof URL || Array.isArray((value as Partial<JSONWebKeySet> | null)?.keys),
-)
-
-const anAccess = kind(
-  'an access, as createAccess of @repo/auth/access makes it',
-  (value) => typeof (value as Partial<Access> | null)?.require === 'function',
-)
-
 /**
  * Makes guards that read the access token from its cookie or its bearer header.
  *
@@ -75,13 +64,14 @@ const anAccess = kind(
 export function createEdge<P extends string = Permission, R extends string = OrganizationRole>(
   options: EdgeOptions<P, R>,
 ): Edge<P, R> {
-  const kinds = { baseURL: required(aString), jwks: aKeySource, access: anAccess }
-  const problem = optionProblem('createEdge', kinds, options ?? null)
-  if (problem !== null) throw new AuthError('invalid_options', problem)
-  const origin = originOf(options.baseURL)
-  if (origin === null) throw new AuthError('invalid_options', 'The base URL must be an origin.')
+  const { baseURL, jwks } = options ?? {}
+  const origin = originOf(baseURL)
+  if (origin === null || !(jwks === undefined || jwks instanceof URL || jwks?.keys)) {
+    const give = 'createEdge: baseURL must be an origin, jwks a key set or a URL object.'
+    throw new AuthError('invalid_options', give)
+  }
   const cookies = cookiesAt(origin)
-  const source = options.jwks ?? new URL('/api/auth/jwks', origin)
+  const source = jwks ?? new URL('/api/auth/jwks', origin)
   const keys =
     source instanceof URL
       ? createKeyFinder(() => fetchKeys(source), { freshMs: 600_000, searchMs: 30_000 })

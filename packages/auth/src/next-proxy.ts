@@ -5,10 +5,11 @@
  * @module
  */
 
-import { aListOfStrings, aString, optionProblem, parseUrl } from '@repo/core/edge'
-import { aKeySource, createEdge, type Edge, type EdgeOptions, sameSiteRedirect } from './edge.ts'
+import { parseUrl } from '@repo/core/edge'
+import { createEdge, type Edge, type EdgeOptions, sameSiteRedirect } from './edge.ts'
 import { AuthError } from './errors.ts'
 import { onePath } from './http/same-site.ts'
+import { isKeySource, isListOfStrings, isString, requireKinds } from './proxy-options.ts'
 import { cookiesAt, readCookie } from './session/cookies.ts'
 
 /** The options of `createProxy`. */
@@ -35,9 +36,8 @@ export interface ProxyOptions extends Pick<EdgeOptions, 'jwks'> {
 export function createProxy(
   options: ProxyOptions = {},
 ): (req: Request) => Promise<Response | undefined> {
-  const kinds = { baseURL: aString, protect: aListOfStrings, signIn: aString, jwks: aKeySource }
-  const problem = optionProblem('createProxy', kinds, options)
-  if (problem !== null) throw new AuthError('invalid_options', problem)
+  const texts = { baseURL: isString, signIn: isString }
+  requireKinds('createProxy', options, { ...texts, protect: isListOfStrings, jwks: isKeySource })
   const { protect = [], signIn = '/sign-in' } = options
   let made: { edge: Edge; origin: string } | undefined
   const ready = () => {

@@ -8,22 +8,6 @@ export {
 } from './errors.ts'
 export { type CronEntry, defineJob, type JobDefinition, type JobInfo } from './job.ts'
 export { lazy } from './lazy.ts'
-export {
-  aBoolean,
-  aFunction,
-  aListOfStrings,
-  aNumber,
-  aString,
-  eitherOf,
-  kind,
-  listOf,
-  type OptionKind,
-  objectOf,
-  oneOf,
-  optionProblem,
-  recordOf,
-  required,
-} from './option-kinds.ts'
 export { originOf } from './origin.ts'
 export { wasParsed } from './parsed-body.ts'
 export { parseUrl } from './url.ts'

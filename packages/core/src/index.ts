@@ -23,4 +23,20 @@ export { type Environment, isProduction, readEnv, requireEnv } from './env.ts'
 export { consoleLogger, createLogger, type Logger, type LogMethod } from './logger.ts'
 export { mask, maskText } from './mask.ts'
 export { objectWith } from './objects-with.ts'
+export {
+  aBoolean,
+  aFunction,
+  aListOfStrings,
+  aNumber,
+  aString,
+  eitherOf,
+  kind,
+  listOf,
+  type OptionKind,
+  objectOf,
+  oneOf,
+  optionProblem,
+  recordOf,
+  required,
+} from './option-kinds.ts'
 export { monthsAfter } from './periods.ts'

@@ -147,12 +147,11 @@ test.each(
   wrong({
     baseURL: [undefined, null, 5, () => 'https://app.example.com'],
     jwks: [null, 'https://app.example.com/jwks', {}],
-    access: [null, {}, () => true],
   }),
 )('createEdge names the option %s for %j', (option, value) => {
   const error = errorOf(() => createEdge({ baseURL: base.baseURL, [option]: value } as never))
   expect(error).toMatchObject({ code: 'invalid_options' })
-  expect((error as Error).message).toMatch(new RegExp(`^createEdge: ${option}`))
+  expect((error as Error).message).toMatch(new RegExp(`^createEdge: .*${option}`))
 })
 
 test.each(wrong({ signIn: [null, 5, () => '/'], twoFactor: [null, 5, {}] }))(

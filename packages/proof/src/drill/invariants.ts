@@ -51,7 +51,9 @@ export async function checkInvariants(options: InvariantOptions): Promise<Violat
   const { customers } = witness
   const ownerIds = customers.map(({ ownerId }) => ownerId)
   const [truth, rows] = await Promise.all([readTruth(stripe, customers), readRows(db, ownerIds)])
-  const effects = await db.effect.findMany({ select: { key: true, name: true, payload: true } })
+  const effects = await db.effect.findMany({
+    select: { key: true, name: true, payload: true, createdAt: true },
+  })
   return [
     ...(await checkEvents(db, witness)),
     ...compareRows(truth, rows),

@@ -12,6 +12,7 @@ interface Recorded {
   key: string
   name: string
   payload: unknown
+  createdAt: Date
 }
 
 const MAILED = new Set(['subscription.activated', 'invoice.payment_failed'])
@@ -31,11 +32,11 @@ export function checkMails(
   const violations: Violation[] = []
   const blame = (id: string, message: string) => violations.push({ invariant: 'mail', id, message })
   for (const key of asked) if (!known.has(key)) blame(key, 'a mail was sent without an effect')
-  for (const { key, payload } of mailed) {
+  for (const { key, payload, createdAt: at } of mailed) {
     const { stripeSubscriptionId: id } = payload as { stripeSubscriptionId: string | null }
-    // A mail names the plan, so a subscription gets none while it has a price without a plan. It may have a plan's
-    // price again in the end.
-    const hadNone = id === null || flagged.has(id) || unsold.has(id)
+    // A mail names the plan, so a subscription gets none while it has a price without a plan.
+    const isUnsold = unsold.get(id ?? '')?.some(({ from, to }) => at >= from && at <= to)
+    const hadNone = id === null || flagged.has(id) || isUnsold === true
     if (!hadNone && !asked.has(key)) blame(key, 'set off no mail')
   }
   return violations

@@ -7,13 +7,14 @@
 import { inNumbers } from '@repo/billing/testing'
 import type { Database } from '@repo/db'
 import type { Facts, Objects, ProviderTruth } from './provider.ts'
+import { readUnsold, type Span } from './unsold.ts'
 
 /** The final state of our tables. */
 export interface OurRows extends ProviderTruth {
   /** The flags of subscriptions, by Stripe's id. */
   flagged: Map<string, string>
-  /** Stripe's ids of subscriptions that had a price without a plan at some time, by the events that told so. */
-  unsold: Set<string>
+  /** When subscriptions had a price without a plan, by Stripe's id. */
+  unsold: Map<string, Span[]>
 }
 
 const seconds = (date: Date | null): number | null => date && Math.floor(date.getTime() / 1000)
@@ -24,7 +25,7 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
   const customer = { select: { ownerId: true } }
   const [unsold, customers, subscriptions, invoices, payments, refunds, orders] = await Promise.all(
     [
-      db.webhookEvent.findMany({ where: { reason: 'unknown_price' }, select: { payload: true } }),
+      readUnsold(db),
       db.customer.findMany({ where: where.customer }),
       db.subscription.findMany({
         where: { ...where, provider: 'stripe' },
@@ -42,7 +43,7 @@ export async function readRows(db: Database, ownerIds: readonly string[]): Promi
   }
   return {
     flagged,
-    unsold: new Set(unsold.flatMap(({ payload }) => payload?.match(/\bsub_\w+/g) ?? [])),
+    unsold,
     customers: objects(customers, (row) => [
       row.ownerId,
       { stripeCustomerId: row.stripeCustomerId },
