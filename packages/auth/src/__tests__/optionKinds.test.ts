@@ -143,16 +143,13 @@ test.each(
   expect((error as Error).message).toMatch(new RegExp(`^createProxy: ${option}`))
 })
 
-test.each(
-  wrong({
-    baseURL: [undefined, null, 5, () => 'https://app.example.com'],
-    jwks: [null, 'https://app.example.com/jwks', {}],
-  }),
-)('createEdge names the option %s for %j', (option, value) => {
-  const error = errorOf(() => createEdge({ baseURL: base.baseURL, [option]: value } as never))
-  expect(error).toMatchObject({ code: 'invalid_options' })
-  expect((error as Error).message).toMatch(new RegExp(`^createEdge: .*${option}`))
-})
+test.each([undefined, null, 5, () => base.baseURL])(
+  'createEdge names the base URL %j',
+  (baseURL) => {
+    const error = errorOf(() => createEdge({ baseURL } as never))
+    expect(error).toMatchObject({ code: 'invalid_options' })
+  },
+)
 
 test.each(wrong({ signIn: [null, 5, () => '/'], twoFactor: [null, 5, {}] }))(
   'createNext names the option %s for %j',
