@@ -12,6 +12,9 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 /** Starts one PostgreSQL for the whole run and clones a migrated template per test file. */
 export const postgres = path('./prisma/src/testing/global-setup.ts')
 
+/** After `postgres`: the clones have the tables of the queue as well. */
+export const queue = path('./packages/jobs/src/testing/global-setup.ts')
+
 /** Lets test files share a process and its packages, but no module of the workspace. */
 const freshModules = path('./prisma/src/testing/fresh-modules.ts')
 
@@ -55,6 +58,7 @@ export default defineConfig({
       ...configDefaults.forceRerunTriggers,
       ...['pnpm-lock.yaml', 'tsconfig.base.json', 'vitest.workspace.ts'].map(path),
       path('prisma/{migrations,schema,sql,src/testing}/**'),
+      path('packages/jobs/src/testing/**'),
     ],
     projects: [
       'packages/*/vitest.config.ts',

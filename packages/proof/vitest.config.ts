@@ -1,3 +1,3 @@
-import { postgres, project } from '../../vitest.workspace.ts'
+import { postgres, project, queue } from '../../vitest.workspace.ts'
 
-export default project('proof', { globalSetup: [postgres] })
+export default project('proof', { globalSetup: [postgres, queue] })

@@ -3,8 +3,10 @@ import type { TestPostgres } from './database.ts'
 
 export { checksums } from './checksums.ts'
 export {
+  cloneDatabase,
   countLockWaits,
   createTestDatabase,
+  dropDatabase,
   type TestDatabase,
   type TestPostgres,
   WITHOUT_HURRY,

@@ -1,7 +1,6 @@
 /** An instance of one's own takes the documented variables for what it is not given, as the default one does. */
 
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest'
 import { type Auth, createAuth } from '../index.ts'
 import { createTestAuth } from '../testing.ts'
@@ -12,7 +11,6 @@ const PEPPER = 'a-pepper-for-tests-of-32-characters'
 let database: TestDatabase
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
 })
 afterAll(() => database.drop())
 afterEach(() => vi.unstubAllEnvs())

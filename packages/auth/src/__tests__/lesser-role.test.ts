@@ -7,7 +7,6 @@ import {
   type TestDatabase,
   type TestRole,
 } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { pruneAuditLog } from '../index.ts'
 import { createTestAuth, type TestAuth } from '../testing.ts'
@@ -19,7 +18,6 @@ let db: Database
 let auth: TestAuth
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
   role = await createTestRole(inject('postgres'))
   await grantRole(database.url, role.name)
   db = createDb(role.url(database.url))

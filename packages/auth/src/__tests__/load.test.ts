@@ -1,7 +1,6 @@
 /** Better Auth is loaded at its first use, and nothing that a host does first is lost or unclear. */
 
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createAuth } from '../index.ts'
@@ -10,7 +9,6 @@ import { createTestAuth, TEST_ORIGIN, TEST_PASSWORD, type TestAuth } from '../te
 let database: TestDatabase
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
 })
 afterAll(() => database.drop())
 

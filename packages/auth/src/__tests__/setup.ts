@@ -1,5 +1,4 @@
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, inject } from 'vitest'
 import type { AuthOptions } from '../index.ts'
 import { createTestAuth, type TestAuth } from '../testing.ts'
@@ -17,7 +16,6 @@ export function setUpAuth(options: Partial<AuthOptions> = {}): Setup {
   let database: TestDatabase
   beforeAll(async () => {
     database = await createTestDatabase(inject('postgres'))
-    await migrateJobs(database.url)
     setup.db = database.db
     setup.url = database.url
     setup.auth = createTestAuth({ db: database.db, ...options })

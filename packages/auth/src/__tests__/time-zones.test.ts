@@ -1,7 +1,6 @@
 /** Auth on a database that lives elsewhere than UTC: sessions, links and locks last as long as they say. */
 
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { listAuditLog } from '../index.ts'
 import { createTestAuth, TEST_PASSWORD, type TestAuth, tokenOf } from '../testing.ts'
@@ -11,7 +10,6 @@ describe.each(['America/Los_Angeles', 'Asia/Tokyo'])('a database in %s', (timeZo
   let auth: TestAuth
   beforeAll(async () => {
     database = await createTestDatabase(inject('postgres'), { timeZone })
-    await migrateJobs(database.url)
     auth = createTestAuth({ db: database.db, twoFactor: true })
   })
   afterAll(async () => {

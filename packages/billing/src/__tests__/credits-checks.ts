@@ -3,7 +3,6 @@
 import { createTestClock, until } from '@repo/core/testing'
 import { createDb } from '@repo/db'
 import type { TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { type Billing, createBilling } from '../index.ts'
@@ -23,8 +22,7 @@ export const CHECKS = {
     await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
   },
   /** A threshold that is crossed is told once, by whichever deduction, alone and in a group. */
-  async threshold({ db, url }: TestDatabase) {
-    await migrateJobs(url)
+  async threshold({ db }: TestDatabase) {
     for (const groupCommit of [false, true]) {
       const credits = { groupCommit, lowBalance: { credits: 10 }, onLowBalance: () => {} }
       const billing = createBilling({ db, appUrl: 'http://localhost', credits })

@@ -1,7 +1,7 @@
 /** Credits that are set aside, and what becomes of them however the work ends. */
 
 import { createTestLogger } from '@repo/core/testing'
-import { migrateJobs, runPending } from '@repo/jobs'
+import { runPending } from '@repo/jobs'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling } from '../index.ts'
 import { createLedger, DAY, type Ledger } from './credits-harness.ts'
@@ -9,7 +9,6 @@ import { createLedger, DAY, type Ledger } from './credits-harness.ts'
 let h: Ledger
 beforeAll(async () => {
   h = await createLedger(inject('postgres'))
-  await migrateJobs(h.databaseUrl)
 })
 afterAll(() => h.close())
 

@@ -3,7 +3,7 @@
 import { createTestLogger } from '@repo/core/testing'
 import { createDb, type Database, grantRole } from '@repo/db'
 import { createTestRole, type TestRole } from '@repo/db/testing'
-import { migrateJobs, runPending } from '@repo/jobs'
+import { runPending } from '@repo/jobs'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type Billing, createBilling } from '../index.ts'
 import { createLedger, DAY, type Ledger } from './credits-harness.ts'
@@ -16,7 +16,6 @@ let billing: Billing
 const told: number[] = []
 beforeAll(async () => {
   h = await createLedger(inject('postgres'))
-  await migrateJobs(h.databaseUrl)
   role = await createTestRole(inject('postgres'))
   await grantRole(h.databaseUrl, role.name)
   db = createDb(role.url(h.databaseUrl))

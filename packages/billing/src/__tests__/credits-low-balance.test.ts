@@ -2,7 +2,7 @@
 
 import { createTestLogger } from '@repo/core/testing'
 import { atomically } from '@repo/db'
-import { migrateJobs, runPending } from '@repo/jobs'
+import { runPending } from '@repo/jobs'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import { type BillingOptions, createBilling } from '../index.ts'
 import { createLedger, DAY, type Ledger } from './credits-harness.ts'
@@ -29,7 +29,6 @@ const credits: BillingOptions['credits'] = {
 
 beforeAll(async () => {
   h = await createLedger(inject('postgres'), { credits })
-  await migrateJobs(h.databaseUrl)
 })
 afterAll(() => h.close())
 beforeEach(() => {

@@ -5,7 +5,7 @@ import type { Clock } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
-import { migrateJobs, runPending } from '@repo/jobs'
+import { runPending } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import Stripe from 'stripe'
 import { type BillingOptions, createBilling, createStripe, STRIPE_API_VERSION } from '../index.ts'
@@ -30,7 +30,6 @@ export async function createHarness(
   const { timeZone } = options
   const database = await createTestDatabase(postgres, timeZone ? { timeZone } : {})
   const { db } = database
-  await migrateJobs(database.url)
   // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
   const sandbox = createSandbox({
     stripe: { secretKey: SECRET_KEY },

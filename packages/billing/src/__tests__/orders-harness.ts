@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import type { Alert } from '../alerts.ts'
 import { type BillingOptions, createBilling, productOf } from '../index.ts'
 import { createLocalProvider, type LocalProvider } from '../providers/local/provider.ts'
@@ -22,7 +21,6 @@ export interface ShopOptions {
 export async function createShop(postgres: TestPostgres, options: ShopOptions = {}) {
   const database = await createTestDatabase(postgres)
   const { db } = database
-  await migrateJobs(database.url)
   const logger = createTestLogger()
   const alerts: Alert[] = []
   const provider = createLocalProvider({

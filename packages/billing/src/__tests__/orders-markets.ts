@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto'
 import { createTestLogger, type TestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { type Billing, type BillingOptions, createBilling, defineProducts } from '../index.ts'
 import { type ConformanceSubject, type EffectsSubject, stripeWebhookRequest } from '../testing.ts'
 import { createHarness, WEBHOOK_SECRET } from './harness.ts'
@@ -88,7 +87,6 @@ async function marketOf(
 ): Promise<Market> {
   const database = await createTestDatabase(postgres)
   const { db } = database
-  await migrateJobs(database.url)
   const { provider, world } = subject
   const logger = createTestLogger()
   const billing = createBilling({

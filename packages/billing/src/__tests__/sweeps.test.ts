@@ -144,8 +144,7 @@ test('low balances: a hook that fails for one owner is still called for the othe
   const told: string[] = []
   const bad = await ledger.owner(10)
   const good = await ledger.owner(10)
-  const { migrateJobs, runPending } = await import('@repo/jobs')
-  await migrateJobs(ledger.databaseUrl)
+  const { runPending } = await import('@repo/jobs')
   const onEach = (ownerId: string) => {
     if (ownerId === bad) throw new Error('no mail')
     told.push(ownerId)

@@ -9,7 +9,6 @@ import { createEdge, sameSiteRedirect } from '@repo/auth/edge'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, freePort, type TestDatabase } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
-import { migrateJobs } from '@repo/jobs'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { launchChromium } from './chromium.ts'
@@ -24,7 +23,6 @@ let elsewhere: string
 const asked: string[] = []
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
   const port = await freePort()
   url = `http://localhost:${port}`
   const outbox = createOutbox()

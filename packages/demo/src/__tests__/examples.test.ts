@@ -7,7 +7,6 @@ import { type Billing, createBilling, createStripe } from '@repo/billing'
 import { stripeWebhookRequest } from '@repo/billing/testing'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
-import { migrateJobs } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createExpress } from '../examples/express.ts'
@@ -25,7 +24,6 @@ const sandbox = createSandbox({ stripe: { secretKey: KEY } })
 const servers: Server[] = []
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
   const { url } = await sandbox.listen()
   auth = createTestAuth({ db: database.db })
   billing = createBilling({

@@ -9,7 +9,6 @@ import { toNodeHandler } from '@repo/billing/webhooks'
 import { createTestLogger } from '@repo/core/testing'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
-import { migrateJobs } from '@repo/jobs'
 import express, { type Express, type RequestHandler } from 'express'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 
@@ -24,7 +23,6 @@ let email: string
 const servers: Server[] = []
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
   auth = createTestAuth({ db: database.db })
   email = (await auth.signIn()).email
   billing = createBilling({

@@ -5,7 +5,6 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { beginRaw, sendRaw, statusesOf } from '@repo/core/testing'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 import { ENTRIES, oddRequests, plainRequest } from './oddRequests.ts'
 
@@ -17,7 +16,6 @@ let ports: Record<(typeof SERVERS)[number], number>
 let log = ''
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
-  await migrateJobs(database.url)
   const script = fileURLToPath(new URL('hosts.ts', import.meta.url))
   child = spawn(
     process.execPath,

@@ -9,7 +9,6 @@ import { sameSiteRedirect } from '@repo/auth'
 import type { createAuthClient } from '@repo/auth/client'
 import { createTestAuth, type TestAuth } from '@repo/auth/testing'
 import { createTestDatabase, freePort, type TestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { build } from 'esbuild'
 import { Hono } from 'hono'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -34,7 +33,6 @@ let server: ReturnType<typeof serve>
 beforeAll(async () => {
   database = await createTestDatabase(inject('postgres'))
   issuer = await startIssuer({ redirectUri: `${ORIGIN}/api/auth/callback/acme`, asks: true })
-  await migrateJobs(database.url)
   auth = createTestAuth({
     db: database.db,
     baseURL: ORIGIN,

@@ -10,7 +10,7 @@ import { createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { createOutbox } from '@repo/email/testing'
-import { migrateJobs, runPending } from '@repo/jobs'
+import { runPending } from '@repo/jobs'
 import { createSandbox } from '@repo/sandbox'
 import Stripe from 'stripe'
 import {
@@ -48,7 +48,6 @@ export interface Scenario {
 export async function createRig(postgres: TestPostgres) {
   const database = await createTestDatabase(postgres)
   const { db, url: databaseUrl } = database
-  await migrateJobs(databaseUrl)
   await createCallTable(db)
   const logger = createTestLogger()
   /** Faults that befell, by kind, over all runs. */

@@ -10,7 +10,6 @@ import { promisify } from 'node:util'
 import { createTestAuth, TEST_ORIGIN } from '@repo/auth/testing'
 import { stripeWebhookRequest } from '@repo/billing/testing'
 import { createTestDatabase } from '@repo/db/testing'
-import { migrateJobs } from '@repo/jobs'
 import { build } from 'esbuild'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import type { SessionSettings, WebhookSettings } from '../bench-start/probes/settings.ts'
@@ -147,7 +146,6 @@ const UNNEEDED =
 test('a first getSession loads neither Better Auth nor the compiler of Prisma', async () => {
   const database = await createTestDatabase(inject('postgres'))
   onTestFinished(() => database.drop())
-  await migrateJobs(database.url)
   const auth = createTestAuth({ db: database.db })
   onTestFinished(() => auth.close())
   const { cookie, userId } = await auth.signIn()
@@ -170,7 +168,6 @@ test('a first getSession loads neither Better Auth nor the compiler of Prisma', 
 test('a first webhook does not load the compiler of Prisma', async () => {
   const database = await createTestDatabase(inject('postgres'))
   onTestFinished(() => database.drop())
-  await migrateJobs(database.url)
   const payload = JSON.stringify({
     ...{ id: 'evt_first', object: 'event', api_version: '2024-04-10', livemode: false },
     created: Math.floor(Date.now() / 1000),
