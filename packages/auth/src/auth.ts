@@ -11,6 +11,7 @@ import { createBacklogWatch } from '@repo/jobs/queue'
 import { type Access, defaultAccess } from './access.ts'
 import { tellOf } from './account/alerts.ts'
 import { exportOf, type UserExport } from './account/export.ts'
+import type { MailedLink } from './account/mailed-links.ts'
 import { isRecent } from './account/recent.ts'
 import { createRecorder } from './audit/recorder.ts'
 import { createBackground } from './background.ts'
@@ -213,6 +214,9 @@ export function createAuth<P extends string = Permission, R extends string = Org
     },
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       return (await server()).confirmation(req, token)
+    },
+    async isLinkOpen(link: MailedLink, token: string): Promise<boolean> {
+      return (await server()).isLinkOpen(link, token)
     },
     async rateLimit(req: Request, limits: ApiLimits = {}): Promise<Record<string, string>> {
       const userId = (await guards.getSession(req))?.userId ?? null

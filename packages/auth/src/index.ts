@@ -19,6 +19,7 @@ export {
 } from './access.ts'
 export type { Device } from './account/device.ts'
 export type { UserExport } from './account/export.ts'
+export type { MailedLink } from './account/mailed-links.ts'
 export {
   type AuditAction,
   type AuditDetail,

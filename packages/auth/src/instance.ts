@@ -8,6 +8,7 @@
 import type { CronEntry, JobDefinition } from '@repo/core'
 import type { Can } from './access.ts'
 import type { UserExport } from './account/export.ts'
+import type { MailedLink } from './account/mailed-links.ts'
 import type { createBetterAuth } from './better-auth.ts'
 import type { ApiLimits } from './http/api-limits.ts'
 import type { FormAction } from './http/forms.ts'
@@ -78,6 +79,11 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
   deleteUser(userId: string): Promise<void>
   /** What the page behind a confirmation mail has to show in this browser; see {@link ConfirmationState}. */
   confirmation(req: Request, token: string): Promise<ConfirmationState>
+  /**
+   * Whether the token of a mailed link is known, unused and not expired. The page behind the link asks, so that it can
+   * lead to a new link instead of showing a button that can only fail. Uses nothing up.
+   */
+  isLinkOpen(link: MailedLink, token: string): Promise<boolean>
   /**
    * Counts a request to the host's own API: 1,000 an hour for a user, 100 an hour for an address without a session.
    * Returns the `RateLimit-…` headers for the answer.

@@ -10,6 +10,7 @@ import { isTollgateError, type Logger, toResponse } from '@repo/core'
 import type { AddressOf, RateLimiter } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { AuthContext } from 'better-auth'
+import { isLinkOpen, type MailedLink } from './account/mailed-links.ts'
 import type { Recorder } from './audit/recorder.ts'
 import type { Background } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
@@ -116,6 +117,8 @@ export async function createServer(parts: ServerOptions) {
       const signUpId = cookie && (await cookies.signerOf(name).open(cookie))
       return confirmationState(await context(), token, signUpId)
     },
+    isLinkOpen: async (link: MailedLink, token: string): Promise<boolean> =>
+      isLinkOpen(await context(), link, token),
   }
 }
 

@@ -9,7 +9,7 @@
 import type { AuthUser, SessionInfo } from '@repo/auth'
 import { isTollgateError } from '@repo/core'
 import { type Context, Hono } from 'hono'
-import { errorOf, Field, FormPage, NewPassword, Notices } from './form.tsx'
+import { Field, FormPage, NewPassword, Notices } from './form.tsx'
 import { Act, Card, Layout } from './layout.tsx'
 import { type Passkey, PasskeysCard, SecondFactorCard } from './more-ways.tsx'
 import { type HostOptions, time } from './product.ts'
@@ -76,8 +76,14 @@ export function accountRoutes({ auth, billing, hasSecondFactor }: HostOptions): 
   })
 
   // Opening a link must change nothing, because mail scanners open links.
-  app.get('/change-email', (c) => confirmAddress(c))
-  app.get('/undo-email-change', (c) => undoChange(c))
+  app.get('/change-email', async (c) => {
+    const isOpen = await auth.isLinkOpen('change_email', c.req.query('token') ?? '')
+    return confirmAddress(c, isOpen)
+  })
+  app.get('/undo-email-change', async (c) => {
+    const isOpen = await auth.isLinkOpen('undo_email_change', c.req.query('token') ?? '')
+    return undoChange(c, isOpen)
+  })
   return app
 }
 
@@ -208,11 +214,11 @@ const Password = () => (
   />
 )
 
-/** Whether the page's link has turned out to open nothing. */
-const isUsed = (c: Context) => !c.req.query('token') || errorOf(c) === 'invalid_token'
-
-function confirmAddress(c: Context) {
-  if (isUsed(c)) return c.html(<UsedLink c={c} title="Your new address" again="/account" />)
+function confirmAddress(c: Context, isOpen: boolean) {
+  if (!isOpen) {
+    const label = 'Ask for another link'
+    return c.html(<UsedLink c={c} title="Your new address" again="/account" label={label} />)
+  }
   return c.html(
     <FormPage
       c={c}
@@ -231,8 +237,11 @@ function confirmAddress(c: Context) {
   )
 }
 
-function undoChange(c: Context) {
-  if (isUsed(c)) return c.html(<UsedLink c={c} title="It was not me" again="/forgot-password" />)
+function undoChange(c: Context, isOpen: boolean) {
+  if (!isOpen) {
+    const label = 'Choose a new password'
+    return c.html(<UsedLink c={c} title="It was not me" again="/forgot-password" label={label} />)
+  }
   return c.html(
     <FormPage
       c={c}

@@ -101,14 +101,20 @@ export function checkMail(c: Context) {
 }
 
 /** A link that opens nothing any more: no button that could only fail, and the way to a new link. */
-export const UsedLink = (props: { c: Context; title: string; again: string }) => (
+export const UsedLink = (props: {
+  c: Context
+  title: string
+  again: string
+  /** Default: a link by mail. */
+  label?: string
+}) => (
   <TextPage c={props.c} title={props.title}>
     <p class="error" role="alert">
       This link is wrong, has been used or has expired.
     </p>
     <p>
       <a class="button full" href={props.again}>
-        Send another link
+        {props.label ?? 'Send another link'}
       </a>
     </p>
     <p class="hint">
@@ -217,9 +223,8 @@ const askForMail = (c: Context, title: string, action: string, submit = title) =
     </FormPage>,
   )
 
-export function magicLink(c: Context) {
-  const token = c.req.query('token')
-  if (!token) return c.html(<UsedLink c={c} title="Sign in" again="/sign-in/link" />)
+export function magicLink(c: Context, isOpen: boolean) {
+  if (!isOpen) return c.html(<UsedLink c={c} title="Sign in" again="/sign-in/link" />)
   return c.html(
     <FormPage
       c={c}
@@ -228,20 +233,19 @@ export function magicLink(c: Context) {
       submit="Sign in"
       before={<p>One click, and you are in.</p>}
     >
-      <input type="hidden" name="token" value={token} />
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
       <input type="hidden" name="next" value={c.req.query('next') ?? ''} />
     </FormPage>,
   )
 }
 
-export function resetPassword(c: Context) {
-  const token = c.req.query('token')
-  if (!token || c.req.query('error') === 'invalid_token') {
+export function resetPassword(c: Context, isOpen: boolean) {
+  if (!isOpen) {
     return c.html(<UsedLink c={c} title="New password" again="/forgot-password" />)
   }
   return c.html(
     <FormPage c={c} title="New password" action="/reset-password" submit="Change password">
-      <input type="hidden" name="token" value={token} />
+      <input type="hidden" name="token" value={c.req.query('token') ?? ''} />
       <NewPassword name="newPassword" label="New password" />
     </FormPage>,
   )

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Hono } from 'hono'
+import type { MailedLink } from '@repo/auth'
+import { type Context, Hono } from 'hono'
 import type { HostOptions } from './product.ts'
 import * as page from './sign-in-pages.tsx'
 import { emailForm, type Kept } from './typed-email.ts'
@@ -97,8 +98,9 @@ export function signInRoutes({ auth, signInProviders = [] }: HostOptions): Hono 
   app.get('/send-again', (c) => page.sendAgain(c))
   app.get('/sign-in', (c) => page.signIn(c, signInProviders))
   app.get('/sign-in/link', (c) => page.askForLink(c))
-  app.get('/magic-link', (c) => page.magicLink(c))
+  const isOpen = (c: Context, link: MailedLink) => auth.isLinkOpen(link, c.req.query('token') ?? '')
+  app.get('/magic-link', async (c) => page.magicLink(c, await isOpen(c, 'magic_link')))
   app.get('/forgot-password', (c) => page.forgotPassword(c))
-  app.get('/reset-password', (c) => page.resetPassword(c))
+  app.get('/reset-password', async (c) => page.resetPassword(c, await isOpen(c, 'reset_password')))
   return app
 }

@@ -208,7 +208,9 @@ test('the page behind the mail knows whether to ask for a password', async () =>
     auth.confirmation(auth.request('/verify-email', { cookie: with_ }), asked)
   expect(await state(token)).toBe('ready')
   expect(await state(token, '')).toBe('begun_elsewhere')
-  for (const unknown of ['', 'x', 'y'.repeat(300)]) expect(await state(unknown)).toBe('unknown')
+  for (const unknown of ['', 'x', 'y'.repeat(300), 'a\0byte']) {
+    expect(await state(unknown)).toBe('unknown')
+  }
   await confirm(token, cookie)
   expect(await state(token)).toBe('unknown')
 })

@@ -109,6 +109,7 @@ const CALLS: Record<string, Call | null> = {
   ),
   authFromEnv: null,
   confirmation: null,
+  isLinkOpen: null,
   exportUser: null,
   requireAal2: null,
   requireRecentSignIn: null,

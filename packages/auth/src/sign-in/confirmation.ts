@@ -19,6 +19,7 @@ import * as z from 'zod'
 import { audit } from '../audit/audit.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
+import { isTokenShaped } from '../database/token-shape.ts'
 import { createIdentifierHash } from '../database/verification.ts'
 import { proveAddress } from './linking.ts'
 import type { Passwords } from './password.ts'
@@ -60,6 +61,7 @@ export async function issueConfirmation(
 
 /** What a token stands for, without using it up; null for an unknown, used or expired token. */
 async function read({ internalAdapter }: Rows, token: string): Promise<Confirmed | null> {
+  if (!isTokenShaped(token)) return null
   const row = await internalAdapter.findVerificationValue(identifier(token))
   return row && row.expiresAt > new Date() ? confirmed.parse(JSON.parse(row.value)) : null
 }
