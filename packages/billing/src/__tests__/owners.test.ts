@@ -2,6 +2,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { createContext } from '../create-context.ts'
+import { exportInPages } from '../owners/export-owner.ts'
 import { calcomWebhookRequest } from '../testing.ts'
 import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
 
@@ -91,6 +93,32 @@ test('an export holds the credits, also of an owner who never was a customer', a
       },
     ],
   })
+})
+
+test('an export is the same whatever the size of its pages, and no page is left out', async () => {
+  const { ownerId } = await customerWithHistory()
+  for (const at of [1, 2, 3, 4, 5]) {
+    await h.billing.grantCredits(ownerId, at, {
+      idempotencyKey: `${ownerId}:${at}`,
+      description: 'x',
+    })
+    await h.billing.grantCredits(ownerId, at, {
+      ...{ idempotencyKey: `${ownerId}:o${at}`, description: 'x', creditType: 'other' },
+    })
+  }
+  const ctx = createContext(h.settings)
+  const read = async (page: number) => {
+    const { exportedAt, ...data } = (await exportInPages(ctx, ownerId, page)) ?? {}
+    return data
+  }
+  const whole = await read(1_000)
+  expect(whole).toMatchObject({ effects: { length: expect.any(Number) } })
+  expect((whole.effects as unknown[]).length).toBeGreaterThan(2)
+  expect((whole.events as unknown[]).length).toBeGreaterThan(5)
+  expect(
+    (whole.credits as { transactions: unknown[] }[]).map((of) => of.transactions.length),
+  ).toEqual([5, 5])
+  for (const page of [1, 2, 5]) expect(await read(page)).toEqual(whole)
 })
 
 test.each([

@@ -133,6 +133,31 @@ describe.each(API_VERSIONS)('at Stripe %s', (apiVersion) => {
     expect((await h.billing.getBalance(one.ownerId)).balance).toBe(before.balance + 40)
   })
 
+  test('the order and its refunds name all invoices of the payment, and a refund that is known its own', async () => {
+    const one = await shared()
+    const all = [...one.invoices].sort()
+    const order = (await h.orders(one.ownerId)).find(({ paymentId }) => paymentId === one.payment)
+    const shown = await h.billing.showOrder(order?.id as string)
+    expect(shown.invoiceIds).toEqual(all)
+    expect(all).toContain(shown.invoiceId)
+    expect(shown.transactions).toMatchObject([{ amount: 100 }])
+    const [first, ...others] = await h.billing.listOrders({ ownerId: one.ownerId })
+    expect(first?.invoiceIds).toEqual(all)
+    for (const { invoiceId, invoiceIds } of others) expect(invoiceIds).toEqual([invoiceId])
+    await h.stripe.creditNotes.create({
+      ...{ invoice: one.invoices[1], amount: 500, refund_amount: 500 },
+    })
+    await refund(one.payment, 1000)
+    await told(one)
+    const refunds = await h.db.refund.findMany({
+      where: { stripePaymentIntentId: one.payment },
+      include: { invoice: true },
+      orderBy: { amount: 'asc' },
+    })
+    expect(refunds.map(({ invoiceIds }) => invoiceIds)).toEqual([[], all])
+    expect(refunds[0]?.invoice?.stripeInvoiceId).toBe(one.invoices[1])
+  })
+
   test('a named refund that fails is with its invoice again', async () => {
     const one = await shared()
     await h.stripe.creditNotes.create({

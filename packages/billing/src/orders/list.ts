@@ -15,8 +15,20 @@ import { fulfilKey } from './order-credits.ts'
 import { findOrder, orderNotFound } from './settle.ts'
 import type { OrderStatus } from './verdict.ts'
 
-/** An order without its internal columns. */
+/**
+ * An order without its internal columns. `invoiceIds` are all invoices that its payment paid, as far as they are
+ * known; `invoiceId` is the first of them.
+ */
 export type OwnerOrder = Omit<Order, 'returnKey' | 'settledTicket'>
+
+/** The column `invoiceIds` is empty where the payment paid one invoice. */
+const withInvoices = <O extends Pick<Order, 'invoiceId' | 'invoiceIds'>>(order: O): O => ({
+  ...order,
+  invoiceIds:
+    order.invoiceIds.length === 0 && order.invoiceId !== null
+      ? [order.invoiceId]
+      : order.invoiceIds,
+})
 
 /** Which orders `listOrders` returns. */
 export interface ListOrdersOptions extends PageOptions {
@@ -51,13 +63,13 @@ export async function listOrders(
       orderBy,
       take: limit,
     })
-  if (status === undefined) return (await page({})).map(inNumbers)
+  if (status === undefined) return (await page({})).map(inNumbers).map(withInvoices)
   const wanted = ALL.filter((each) => status.includes(each))
   // One query for each status, because the index sorts the orders of one status.
   const pages = await Promise.all(wanted.map((each) => page({ status: each })))
   const newestFirst = (a: OrderRow, b: OrderRow) =>
     b.createdAt.getTime() - a.createdAt.getTime() || (a.id < b.id ? 1 : -1)
-  return pages.flat().sort(newestFirst).slice(0, limit).map(inNumbers)
+  return pages.flat().sort(newestFirst).slice(0, limit).map(inNumbers).map(withInvoices)
 }
 
 type OrderRow = Pick<Order, 'id' | 'createdAt'>
@@ -89,15 +101,18 @@ export interface ShownOrder extends OwnerOrder {
 
 /** One order with its credit transactions. The contract is in `functions/orders.ts`. */
 export async function showOrder(ctx: BillingContext, orderId: string): Promise<ShownOrder> {
-  const { returnKey, settledTicket, ...order } = await findOrder(ctx, orderId)
+  const { returnKey, settledTicket, ...found } = await findOrder(ctx, orderId)
+  const order = withInvoices(found)
   const { id, ownerId, disputeId } = order
-  const planKey = paidKey(await paidWith(ctx, order))
+  const planKeys = (await paidWith(ctx, order)).map((stripeInvoiceId) =>
+    paidKey({ stripeInvoiceId, orderId }),
+  )
   const rows = await ctx.db.creditTransaction.findMany({
     where: {
       ownerId,
       OR: [
-        { idempotencyKey: { in: [fulfilKey(id), planKey] } },
-        { idempotencyKey: { startsWith: `${planKey}:` } },
+        { idempotencyKey: { in: [fulfilKey(id), ...planKeys] } },
+        ...planKeys.map((key) => ({ idempotencyKey: { startsWith: `${key}:` } })),
         { idempotencyKey: { startsWith: `refund:${id}:` } },
         ...(disputeId ? [{ idempotencyKey: { startsWith: `dispute:${disputeId}` } }] : []),
       ],
@@ -111,21 +126,18 @@ export async function showOrder(ctx: BillingContext, orderId: string): Promise<S
   return { ...order, transactions }
 }
 
-/** The ids that the key of a month's credits is made of: at Stripe the invoice's, elsewhere the order's. */
+/**
+ * The invoices that the keys of the month's credits are made of: at Stripe those of the payment. Null: elsewhere the
+ * key is made of the order.
+ */
 async function paidWith(
   ctx: BillingContext,
-  {
-    id: orderId,
-    provider,
-    plan,
-    invoiceId,
-    paymentId,
-  }: Pick<Order, 'id' | 'provider' | 'plan' | 'invoiceId' | 'paymentId'>,
-): Promise<{ stripeInvoiceId: string | null; orderId: string }> {
-  if (!hasCustomerSync(provider) || plan === null || invoiceId !== null || paymentId === null) {
-    return { stripeInvoiceId: invoiceId, orderId }
-  }
+  order: Pick<Order, 'provider' | 'plan' | 'invoiceIds' | 'paymentId'>,
+): Promise<(string | null)[]> {
+  const { provider, plan, invoiceIds, paymentId } = order
+  if (invoiceIds.length > 0) return invoiceIds
+  if (!hasCustomerSync(provider) || plan === null || paymentId === null) return [null]
   const where = { stripePaymentIntentId: paymentId }
   const invoice = await ctx.db.invoice.findFirst({ where, select: { stripeInvoiceId: true } })
-  return { stripeInvoiceId: invoice?.stripeInvoiceId ?? null, orderId }
+  return [invoice?.stripeInvoiceId ?? null]
 }

@@ -19,6 +19,7 @@ import { disputedOf } from '../providers/stripe/invoice-money.ts'
 import type { InvoiceShape, PaymentShape } from '../providers/stripe/shapes-money.ts'
 import { newReturnKey } from '../return-url.ts'
 import { type InNumbers, inNumbers } from '../rows.ts'
+import { invoicesByPayment, several } from './invoices-of-payments.ts'
 import { type PriceRow, pricesOf } from './prices.ts'
 import type { ProviderState } from './provider-state.ts'
 import { insertNew } from './rows-in-one.ts'
@@ -49,20 +50,30 @@ export async function bookInvoices(
 ): Promise<void> {
   const paid = paidOf(state)
   if (paid.length === 0) return
+  const invoices = invoicesByPayment(state)
   const rows = (await ordersOf(tx, paid)).map(inNumbers)
   const orders = new Map(rows.map((order) => [order.paymentId, order]))
   const missing = paid.filter(
     (each) => !orders.has(each.payment.stripePaymentIntentId) && !isOrdered(rows, each),
   )
-  if (missing.length > 0) await add(ctx, tx, { customer, ticket, prices }, missing)
+  if (missing.length > 0) await add(ctx, tx, { customer, ticket, prices, invoices }, missing)
   for (const { payment } of paid) {
     const order = orders.get(payment.stripePaymentIntentId)
+    if (order) await nameInvoices(tx, order, invoices.get(payment.stripePaymentIntentId) ?? [])
     const money = moneyOf(payment)
     // An order without an invoice's id is settled instead, because its credits follow its money.
     if (!order?.invoiceId || !differs(order, money)) continue
     const where = { id: order.id, settledTicket: { lt: ticket } }
     await tx.order.updateMany({ where, data: { ...money, settledTicket: ticket } })
   }
+}
+
+/** Adds invoices that the order does not name yet. A payment may be attached to another invoice later. */
+async function nameInvoices(tx: Db, order: SeenOrder, invoices: readonly string[]): Promise<void> {
+  const known = new Set([...order.invoiceIds, ...(order.invoiceId ? [order.invoiceId] : [])])
+  const all = [...new Set([...known, ...invoices])].sort()
+  if (all.length < 2 || all.length === order.invoiceIds.length) return
+  await tx.order.updateMany({ where: { id: order.id }, data: { invoiceIds: all } })
 }
 
 function paidOf({ invoices, payments }: ProviderState): Paid[] {
@@ -100,6 +111,7 @@ const SEEN = [
   'subscriptionId',
   'paymentId',
   'invoiceId',
+  'invoiceIds',
   'amountRefunded',
   'disputeId',
   'disputeStatus',
@@ -144,7 +156,14 @@ const differs = (
 async function add(
   ctx: BillingContext,
   tx: Db,
-  { customer, ticket, prices }: Pick<Loaded, 'customer' | 'ticket' | 'prices'>,
+  {
+    customer,
+    ticket,
+    prices,
+    invoices,
+  }: Pick<Loaded, 'customer' | 'ticket' | 'prices'> & {
+    invoices: ReturnType<typeof invoicesByPayment>
+  },
   missing: Paid[],
 ): Promise<void> {
   const { id: customerId, ownerId, stripeCustomerId } = customer
@@ -164,6 +183,7 @@ async function add(
       paymentId: payment.stripePaymentIntentId,
       subscriptionId: invoice.stripeSubscriptionId,
       invoiceId: invoice.stripeInvoiceId,
+      invoiceIds: [...several(invoices.get(payment.stripePaymentIntentId))],
       providerCustomerId: stripeCustomerId,
       settledTicket: ticket,
       paidAt,

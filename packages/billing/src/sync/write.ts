@@ -5,9 +5,11 @@
  * @module
  */
 
+import type { Db } from '@repo/db'
 import { moneyOfInvoice } from '../providers/stripe/invoice-money.ts'
 import { isOneTime } from '../providers/stripe/terms.ts'
 import { type Invoice, inNumbers } from '../rows.ts'
+import { invoicesByRefund, several } from './invoices-of-payments.ts'
 import { type Table, upsertAll } from './rows-in-one.ts'
 import { writeAlone } from './write-alone.ts'
 
@@ -130,18 +132,50 @@ async function writeRefunds(writing: Writing): Promise<Change[]> {
   const select = { id: true, stripePaymentIntentId: true }
   const payments = await tx.payment.findMany({ where, select })
   const invoices = await invoicesOf(writing, await tx.invoice.findMany({ where, select }))
-  const rows = state.refunds.map(({ namedInvoiceId: _, ...refund }) => ({
-    ...refund,
-    customerId: customer.id,
-    paymentId:
-      payments.find((row) => row.stripePaymentIntentId === refund.stripePaymentIntentId)?.id ??
-      null,
-    invoiceId: invoices.get(refund.stripePaymentIntentId) ?? null,
-  }))
+  const known = invoicesByRefund(state)
+  const names = await namesBefore(writing, known)
+  const ids = await invoiceRows(tx, [...known.values()].flat())
+  const rows = state.refunds.map(({ namedInvoiceId: _, ...refund }) => {
+    const { stripePaymentIntentId, stripeRefundId } = refund
+    const own = known.get(stripeRefundId)
+    const [first] = own?.length === 1 ? own : []
+    return {
+      ...refund,
+      customerId: customer.id,
+      paymentId:
+        payments.find((row) => row.stripePaymentIntentId === stripePaymentIntentId)?.id ?? null,
+      invoiceId: ids.get(first) ?? invoices.get(stripePaymentIntentId) ?? null,
+      invoiceIds: own ? several(own) : (names.get(stripeRefundId) ?? []),
+    }
+  })
   return (await upsert(writing, 'Refund', 'stripeRefundId', rows)).map((id) => ({
     object: 'refund',
     id,
   }))
+}
+
+/** The stored invoices of refunds whose invoices were not loaded, because they are older. */
+async function namesBefore(
+  { tx, state }: Writing,
+  known: ReadonlyMap<string, unknown>,
+): Promise<Map<string, string[]>> {
+  const unseen = state.refunds.filter(({ stripeRefundId }) => !known.has(stripeRefundId))
+  if (unseen.length === 0) return new Map()
+  const rows = await tx.refund.findMany({
+    where: { stripeRefundId: { in: unseen.map(({ stripeRefundId }) => stripeRefundId) } },
+    select: { stripeRefundId: true, invoiceIds: true },
+  })
+  return new Map(rows.map(({ stripeRefundId, invoiceIds }) => [stripeRefundId, invoiceIds]))
+}
+
+/** Our ids of invoices, by Stripe's. */
+async function invoiceRows(tx: Db, stripeIds: string[]): Promise<Map<string | undefined, string>> {
+  if (stripeIds.length === 0) return new Map()
+  const rows = await tx.invoice.findMany({
+    where: { stripeInvoiceId: { in: stripeIds } },
+    select: { id: true, stripeInvoiceId: true },
+  })
+  return new Map(rows.map(({ id, stripeInvoiceId }) => [stripeInvoiceId, id]))
 }
 
 /**
@@ -165,11 +199,10 @@ async function invoicesOf(
     select: { invoiceId: true, paymentId: true },
   })
   const pairs = [...orders, ...loaded]
-  const rows = await tx.invoice.findMany({
-    where: { stripeInvoiceId: { in: pairs.flatMap(({ invoiceId }) => invoiceId ?? []) } },
-    select: { id: true, stripeInvoiceId: true },
-  })
-  const idOf = new Map(rows.map(({ id, stripeInvoiceId }) => [stripeInvoiceId, id]))
+  const idOf = await invoiceRows(
+    tx,
+    pairs.flatMap(({ invoiceId }) => invoiceId ?? []),
+  )
   for (const { invoiceId, paymentId } of pairs) {
     const id = idOf.get(invoiceId ?? '')
     if (id !== undefined && others.includes(paymentId ?? '')) found.set(paymentId, id)
