@@ -136,12 +136,16 @@ export async function createHarness(
     },
     /** Delivers every event the stand-in has made and we have not seen, the newest first, and works. */
     async deliverAll() {
+      await this.deliverNew()
+      return this.work()
+    },
+    /** Delivers every event the stand-in has made and we have not seen, the newest first. */
+    async deliverNew() {
       const seen = await db.webhookEvent.findMany({ select: { eventId: true } })
       const known = new Set(seen.map(({ eventId }) => eventId))
       for (const event of standIn.events.reverse()) {
         if (!known.has(event.id as string)) await this.deliver(event)
       }
-      return this.work()
     },
     /** The owner's, the oldest first. */
     async orders(ownerId: string) {

@@ -14,7 +14,13 @@ import { idOf, record } from '../providers/stripe/shapes.ts'
 import { isAboutCatalog, processCatalog } from '../sync/catalog-events.ts'
 import { partOf } from '../sync/part.ts'
 import { syncLinked } from '../sync/sync.ts'
-import { eventsToHold, type HeldEvents, NONE_HELD, without } from '../webhooks/hold.ts'
+import {
+  eventsToHold,
+  type HeldEvents,
+  NONE_HELD,
+  throughDeletion,
+  without,
+} from '../webhooks/hold.ts'
 import {
   bodiesOf,
   emptyEvents,
@@ -43,14 +49,15 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     await settleMentioned(ctx, 'stripe', mentioned, { isSynced: true, ...(from && { from }) })
     return mentioned.orders.length > 0
   }
-  const customer = await customerOf(ctx, claim, bodies)
-  if ('status' in customer) {
+  const found = await customerOf(ctx, claim, bodies)
+  if ('status' in found) {
     const isSettled = await settle()
-    const outcome = isSettled && customer.status === 'ignored' ? DONE : customer
+    const outcome = isSettled && found.status === 'ignored' ? DONE : found
     await finishEvents(ctx.db, claim, outcome)
-    if (customer.isForgotten) await emptyEvents(ctx.db, claim)
+    if (found.isForgotten) await emptyEvents(ctx.db, claim)
     return
   }
+  const { customer, isNew } = found
   const part = partOf(bodies)
   let held: HeldEvents = NONE_HELD
   await syncLinked(ctx, customer, {
@@ -60,6 +67,8 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
       await settle(from)
     },
     mayBeDeleted: claim.events.some(({ type }) => type === 'customer.deleted'),
+    // The event about its deletion may have been processed before the link was written.
+    asksDeleted: isNew,
     also: async () => bodies.flatMap(idsIn),
     disputed: async () => bodies.flatMap(disputedIn),
     ...(part ? { part } : {}),
@@ -67,6 +76,9 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
       // One event stays pending to retry an effect whose handler threw. All other events are
       // finished.
       held = await eventsToHold(tx, claim, result.failedEffects)
+      // A deleted customer stays linked for the retry, which has to hear of the deletion, too.
+      if (result.deleted) held = throughDeletion(claim, held)
+      result.keepsLink = held.due.length + held.waiting.length > 0
       const others = without(claim, [...held.due, ...held.waiting])
       for (const { id, reason } of result.problems) {
         await finishEvents(tx, others, { status: 'needs_attention', reason }, id)
@@ -116,12 +128,12 @@ async function customerOf(
   ctx: BillingContext,
   claim: Claim,
   bodies: readonly unknown[],
-): Promise<LinkedCustomer | Ended> {
+): Promise<{ customer: LinkedCustomer; isNew: boolean } | Ended> {
   const stranger = (reason: string): Ended => ({ status: 'ignored', reason })
   const id = claim.subject ?? (await subjectOf(ctx, bodies))
   if (!id) return stranger('no_customer')
   const linked = await customerAtStripe(ctx.db, id)
-  if (isLinked(linked)) return linked
+  if (isLinked(linked)) return { customer: linked, isNew: false }
   const former = await ctx.db.formerCustomer.findUnique({
     where: { stripeCustomerId: id },
     select: { customer: { select: { forgottenAt: true } } },
@@ -139,7 +151,7 @@ async function customerOf(
   )
   if (customer?.deleted) return { status: 'processed', reason: 'customer_deleted' }
   const ours = customer && (await link(ctx, customer))
-  if (ours) return ours
+  if (ours) return { customer: ours, isNew: true }
   noteStranger(ctx, id)
   return stranger('unknown_customer')
 }

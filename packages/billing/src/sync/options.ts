@@ -58,6 +58,8 @@ export interface SyncResult {
   failedEffects: string[]
   /** True: the provider has deleted the customer, and the customer's subscriptions have ended. */
   deleted: boolean
+  /** True: a deleted customer stays linked, because an event will try its failed effects again. */
+  keepsLink?: boolean
   /** True: only a part of the customer was loaded and written. */
   isPart?: boolean
   /** True: the owner was forgotten, so nothing that names the owner is written. */

@@ -153,10 +153,10 @@ async function syncWhole(
         before: null,
         refused,
       })
-      // The next sync retries failed effects and needs the link to the customer for that.
-      if (isGone && result.failedEffects.length === 0) await unlinkCustomer(ctx, tx, customer)
+      result.keepsLink = result.failedEffects.length > 0
     }
     await within?.(tx, result)
+    if (isGone && !result.keepsLink) await unlinkCustomer(ctx, tx, customer)
   })
   // The later sync may not know about the deletion or about old objects that this sync loaded, and
   // no other sync would write them.
@@ -193,7 +193,12 @@ async function syncPart(
   ticket: bigint,
 ): Promise<SyncResult | 'again' | null> {
   // A first sync, a deletion and a forgotten owner need the whole customer.
-  if (options.mayBeDeleted || customer.syncedAt === null || customer.forgottenAt !== null)
+  if (
+    options.mayBeDeleted ||
+    options.asksDeleted ||
+    customer.syncedAt === null ||
+    customer.forgottenAt !== null
+  )
     return null
   const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
   if (loaded === null || loaded.problems.length > 0) return null

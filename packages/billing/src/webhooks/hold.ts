@@ -27,6 +27,15 @@ export const without = (claim: Claim, ids: readonly string[]): Claim => ({
   events: claim.events.filter(({ eventId }) => !ids.includes(eventId)),
 })
 
+/** The same, but the events about the customer's deletion retry the effects, because they also repeat the deletion. */
+export function throughDeletion({ events }: Claim, held: HeldEvents): HeldEvents {
+  if (held.due.length + held.waiting.length === 0) return held
+  const deletions = events.filter(({ type }) => type === 'customer.deleted')
+  const ids = (isDue: boolean) =>
+    deletions.flatMap((event) => (event.isDue === isDue ? event.eventId : []))
+  return { ...held, due: ids(true), waiting: ids(false) }
+}
+
 /**
  * Finds the event that retries each failed effect: an event that already waits for it, or else the oldest due
  * event that names its object, or else the oldest due event. If an event has used up its tries on the effect,
