@@ -13,6 +13,7 @@ import { Field, FormPage, NewPassword, Notices } from './form.tsx'
 import { Act, Card, Layout } from './layout.tsx'
 import { type Passkey, PasskeysCard, SecondFactorCard } from './more-ways.tsx'
 import { type HostOptions, time } from './product.ts'
+import { askToSignIn } from './refusal.tsx'
 import { UsedLink } from './sign-in-pages.tsx'
 
 /** The page's forms, each with the endpoint that it calls. */
@@ -41,7 +42,7 @@ export function accountRoutes({ auth, billing, hasSecondFactor }: HostOptions): 
 
   app.get('/account', async (c) => {
     const user = await auth.getUser(c.req.raw)
-    if (!user) return c.redirect('/sign-in?next=/account')
+    if (!user) return askToSignIn(auth, c)
     const { headers } = c.req.raw
     const seen = await auth.api.getSession({ headers })
     return account(c, {

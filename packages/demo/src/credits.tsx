@@ -14,6 +14,7 @@ import { type Context, Hono } from 'hono'
 import { Notices } from './form.tsx'
 import { Card, Layout } from './layout.tsx'
 import { day, money, products } from './product.ts'
+import { askToSignIn } from './refusal.tsx'
 
 /** The price of a picture, in credits. */
 const PICTURE = 20
@@ -59,7 +60,7 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
 
   app.get('/credits', async (c) => {
     const session = await auth.getSession(c.req.raw)
-    if (!session) return c.redirect('/sign-in?next=/credits')
+    if (!session) return askToSignIn(auth, c)
     const { balance, debt, holds, expiring } = await billing.getBalance(session.userId)
     const { transactions } = await billing.listTransactions(session.userId, { limit: 20 })
     const outcome = OUTCOMES[c.req.query('status') ?? '']

@@ -19,7 +19,7 @@ import { home } from './home.tsx'
 import { moreWaysRoutes, PASSKEY_PAGES } from './more-ways.tsx'
 import { planChange } from './plan-pages.tsx'
 import { CALL_EVENT_TYPE, type HostOptions, isCall } from './product.ts'
-import { notFound, problem, refusal, wantsPage } from './refusal.tsx'
+import { askToSignIn, notFound, problem, refusal, wantsPage } from './refusal.tsx'
 import { signInRoutes } from './sign-in.ts'
 import { teamRoutes } from './team.tsx'
 
@@ -83,7 +83,7 @@ export function createHost(options: HostOptions): Hono {
   // The pages of a signed-in user.
   app.get('/dashboard', async (c) => {
     const user = await auth.getUser(c.req.raw)
-    if (!user) return c.redirect('/sign-in')
+    if (!user) return askToSignIn(auth, c)
     return dashboard(c, {
       user,
       subscription: await billing.getSubscription(user.id),

@@ -107,7 +107,6 @@ export const REFUSALS: Record<string, string> = {
   subscription_not_active: 'Your plan is not active, so it cannot be changed.',
   subscription_not_found: 'You have no plan to change. Choose one on your dashboard.',
   order_processing: 'A purchase of yours is still being paid. Try again in a minute.',
-  mfa_required: 'Show your second factor first.',
   internal_error: 'Something went wrong on our side. It has been logged.',
 }
 

@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { Auth } from '@repo/auth'
+import { isTollgateError } from '@repo/core'
 import type { Context } from 'hono'
 import { TextPage } from './form.tsx'
 import { REFUSALS, REFUSED } from './messages.ts'
@@ -24,12 +26,23 @@ interface Problem {
 export async function problem(c: Context, response: Response): Promise<Response> {
   const { status, title, code, detail } = (await response.json()) as Problem
   if (response.status === 401) return c.redirect('/sign-in', 303)
+  if (code === 'mfa_required') return c.redirect('/two-factor', 303)
   if (!wantsPage(c)) {
     return c.body(JSON.stringify({ status, title, detail }), response.status as 400, {
       'content-type': 'application/problem+json',
     })
   }
   return refusal(c, status, REFUSALS[code])
+}
+
+/**
+ * Sends a visitor without a full session to the sign-in and back to this page. A sign-in by link or provider of a user
+ * with a second factor lacks only the code.
+ */
+export async function askToSignIn(auth: Pick<Auth, 'requireAuth'>, c: Context) {
+  const missing = await auth.requireAuth(c.req.raw).catch((error: unknown) => error)
+  const page = isTollgateError(missing, 'mfa_required') ? '/two-factor' : '/sign-in'
+  return c.redirect(c.req.path === '/dashboard' ? page : `${page}?next=${c.req.path}`)
 }
 
 /** Answers a path that no route has. */

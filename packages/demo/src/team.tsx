@@ -11,6 +11,7 @@ import { type Context, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { Field, Notices } from './form.tsx'
 import { Act, Ask, Card, Layout } from './layout.tsx'
+import { askToSignIn } from './refusal.tsx'
 
 /** The page's forms, each with the endpoint that it calls. */
 const FORMS: Record<string, { path: string; success: string; failure?: string }> = {
@@ -55,7 +56,7 @@ export function teamRoutes(auth: Auth): Hono {
 
   app.get('/team', async (c) => {
     const session = await auth.getSession(c.req.raw)
-    if (!session) return c.redirect('/sign-in?next=/team')
+    if (!session) return askToSignIn(auth, c)
     const { headers } = c.req.raw
     const organizations = await auth.api.listOrganizations({ headers })
     const others = organizations.filter(({ id }) => id !== session.organizationId)
