@@ -86,15 +86,18 @@ function urlOf(text: string): URL {
   )
 }
 
-interface Connection {
+/** The settings of a `pg` pool whose connections act as the system, through a pooler as well. */
+export interface Connection {
+  /** The address for `pg`. */
   connectionString: string
+  /** The class of the connections. */
   Client: typeof pg.Client
   /** Whether each transaction may run on a different server connection. */
   isShared: boolean
 }
 
 /**
- * The connection settings for the pool of `createDb`.
+ * The connection settings for a pool of `pg`, such as that of `createDb`.
  *
  * @throws `invalid_database_url`
  */

@@ -14,7 +14,9 @@ export {
 export { columnsOf } from './columns.ts'
 export {
   asSystem,
+  type Connection,
   connectionStringOf,
+  connectionTo,
   type DatabaseTarget,
   databaseTargetOf,
 } from './connection.ts'

@@ -7,10 +7,10 @@
  */
 
 import type { Clock, CronEntry } from '@repo/core'
-import { atomically, type Database, type Db } from '@repo/db'
 import type { ParsedCronItem } from 'graphile-worker'
 import type { Jobs } from './definitions.ts'
 import { JobsError } from './errors.ts'
+import type { Sql, SqlPool } from './sql.ts'
 
 const MINUTE_MS = 60_000
 
@@ -57,23 +57,23 @@ interface Known {
 
 /** Enqueues the jobs that have become due since each entry's last tick; see `runPending`. */
 export async function enqueueDue(
-  db: Database,
+  sql: SqlPool,
   items: readonly ParsedCronItem[],
   clock: Clock,
 ): Promise<void> {
   if (items.length === 0) return
   const now = clock.now()
   const identifiers = items.map(({ identifier }) => identifier)
-  await db.$executeRaw`
+  await sql.query`
     INSERT INTO graphile_worker._private_known_crontabs ("identifier", "known_since")
     SELECT unnest(${identifiers}::text[]), ${now}::timestamptz ON CONFLICT DO NOTHING`
-  const rows = await db.$queryRaw<Known[]>`
+  const rows = await sql.query<Known>`
     SELECT "identifier", coalesce("last_execution", "known_since") AS "since"
     FROM graphile_worker._private_known_crontabs WHERE "identifier" = ANY(${identifiers})`
   const since = new Map(rows.map((row) => [row.identifier, row.since]))
   for (const item of items) {
     const last = since.get(item.identifier) ?? now
-    if (dueTicks(item, last, now).length > 0) await atomically(db, (tx) => advance(tx, item, now))
+    if (dueTicks(item, last, now).length > 0) await sql.transaction((tx) => advance(tx, item, now))
   }
 }
 
@@ -81,9 +81,9 @@ export async function enqueueDue(
  * Handles one entry in one transaction. A worker updates several rows at once in its own order, so a
  * transaction that locked more than one row could deadlock with it.
  */
-async function advance(tx: Db, item: ParsedCronItem, now: Date): Promise<void> {
+async function advance(tx: Sql, item: ParsedCronItem, now: Date): Promise<void> {
   const { identifier, task, options } = item
-  const [known] = await tx.$queryRaw<Known[]>`
+  const [known] = await tx.query<Known>`
     SELECT "identifier", coalesce("last_execution", "known_since") AS "since"
     FROM graphile_worker._private_known_crontabs WHERE "identifier" = ${identifier} FOR UPDATE`
   // Read again under the lock, because another pass may have enqueued ticks meanwhile.
@@ -93,11 +93,11 @@ async function advance(tx: Db, item: ParsedCronItem, now: Date): Promise<void> {
   for (const ts of ticks) {
     const payload = JSON.stringify({ _cron: { ts, backfilled: ts !== newest } })
     // At the latest the database's own time, which may be behind ours, so that this pass runs the job.
-    await tx.$executeRaw`
+    await tx.query`
       SELECT graphile_worker.add_job(${task}::text, ${payload}::json,
         run_at => least(${ts}::timestamptz, clock_timestamp()), max_attempts => ${options.maxAttempts ?? null}::int)`
   }
-  await tx.$executeRaw`
+  await tx.query`
     UPDATE graphile_worker._private_known_crontabs SET "last_execution" = ${newest}::timestamptz
     WHERE "identifier" = ${identifier}`
 }

@@ -11,12 +11,13 @@
 import { EventEmitter } from 'node:events'
 import { type Clock, type CronEntry, createLogger, type Logger, systemClock } from '@repo/core'
 import { type TollgateConfig, workOf } from '@repo/core/config'
-import { connectionStringOf, createDb, type Database, repeatGrants } from '@repo/db'
+import { connectionStringOf, repeatGrants } from '@repo/db'
 import type { RunnerOptions, TaskList } from 'graphile-worker'
 import pg from 'pg'
 import { enqueueDue, parseCron } from './cron.ts'
 import type { Jobs } from './definitions.ts'
 import { JobsError } from './errors.ts'
+import { createSql, type Sql, type SqlPool } from './sql.ts'
 
 const BEAT_MS = 10_000
 const SILENT_MS = 60_000
@@ -91,11 +92,11 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
   const taskList = tasksOf(jobs, logger)
   const parsedCronItems = await parseCron(entries, jobs)
   const pool = createPool(options.databaseUrl, concurrency + 2)
-  const db = createDb(options.databaseUrl, { maxConnections: 1 })
-  const heart = beat({ db, logger, beatMs, silentMs })
+  const sql = createSql(options.databaseUrl)
+  const heart = beat({ sql, logger, beatMs, silentMs })
   const close = async () => {
     await heart.stop()
-    await db.$disconnect()
+    await sql.close()
     await pool.end()
   }
   const runner = await run({
@@ -159,16 +160,19 @@ export async function runPending(options: PendingOptions): Promise<void> {
   const taskList = tasksOf(jobs, logger)
   const cron = await parseCron(entries, jobs)
   const pool = createPool(options.databaseUrl, 2)
-  const db = createDb(options.databaseUrl, { maxConnections: 1 })
-  const heart = beat({ db, logger, beatMs, silentMs })
+  const sql = createSql(options.databaseUrl)
+  const heart = beat({ sql, logger, beatMs, silentMs })
+  const events = listen(heart.add)
   try {
-    await enqueueDue(db, cron, options.clock ?? systemClock)
-    const events = listen(heart.add)
+    await enqueueDue(sql, cron, options.clock ?? systemClock)
     await runOnce({ ...(await shared(pool, logger)), taskList, events, noHandleSignals: true })
   } finally {
     await heart.stop()
-    await db.$disconnect()
+    await sql.close()
     await pool.end()
+    // The engine keeps its options for good. Without this, each pass would keep the jobs of its host, too.
+    events.removeAllListeners()
+    for (const name of Object.keys(taskList)) delete taskList[name]
   }
 }
 
@@ -272,23 +276,23 @@ function listen(created: (id: string) => void): NonNullable<RunnerOptions['event
 }
 
 interface Heart {
-  db: Database
+  sql: SqlPool
   logger: Logger
   beatMs: number
   silentMs: number
 }
 
-function beat({ db, logger, beatMs, silentMs }: Heart) {
+function beat({ sql, logger, beatMs, silentMs }: Heart) {
   const ids = new Set<string>()
   let last: Promise<void> = Promise.resolve()
   const once = async () => {
     try {
       for (const id of ids) {
-        await db.$executeRaw`
+        await sql.query`
           INSERT INTO "JobWorker" ("id", "seenAt") VALUES (${id}, clock_timestamp())
           ON CONFLICT ("id") DO UPDATE SET "seenAt" = clock_timestamp()`
       }
-      const freed = await freeSilent(db, silentMs)
+      const freed = await freeSilent(sql, silentMs)
       if (freed.length > 0) logger.warn({ workers: freed }, 'jobs of silent workers freed')
     } catch (error) {
       logger.warn({ error }, 'heartbeat failed')
@@ -307,7 +311,7 @@ function beat({ db, logger, beatMs, silentMs }: Heart) {
     async stop() {
       clearInterval(timer)
       await last
-      await db.jobWorker.deleteMany({ where: { id: { in: [...ids] } } }).catch(() => {})
+      await sql.query`DELETE FROM "JobWorker" WHERE "id" = ANY(${[...ids]}::text[])`.catch(() => {})
     },
   }
 }
@@ -317,17 +321,17 @@ function beat({ db, logger, beatMs, silentMs }: Heart) {
  * held as long. These include the jobs of a worker that was killed before its first beat, and of a worker
  * whose row its own process deleted before it ended.
  */
-async function freeSilent(db: Database, silentMs: number): Promise<string[]> {
-  await db.$executeRaw`
+async function freeSilent(sql: Sql, silentMs: number): Promise<string[]> {
+  await sql.query`
     DELETE FROM "JobWorker"
     WHERE "seenAt" < clock_timestamp() - ${silentMs} * interval '1 millisecond'`
-  const gone = await db.$queryRaw<{ id: string }[]>`
+  const gone = await sql.query<{ id: string }>`
     SELECT DISTINCT "locked_by" AS "id" FROM graphile_worker.jobs
     WHERE "locked_at" < clock_timestamp() - ${silentMs} * interval '1 millisecond'
       AND NOT EXISTS (SELECT 1 FROM "JobWorker" w WHERE w."id" = "locked_by")`
   const ids = gone.map(({ id }) => id)
   if (ids.length > 0) {
-    await db.$executeRaw`SELECT 1 FROM graphile_worker.force_unlock_workers(${ids}::text[])`
+    await sql.query`SELECT 1 FROM graphile_worker.force_unlock_workers(${ids}::text[])`
   }
   return ids
 }
