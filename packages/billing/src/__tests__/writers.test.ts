@@ -28,7 +28,7 @@ const WRITERS: Record<string, Record<string, string>> = {
     'customers/customers.ts': 'makes, links and ends a customer',
     'orders/process-stripe.ts': 'links a customer by its metadata',
     'sync/link.ts': 'links a customer that a person names',
-    'sync/sync.ts': 'the tickets of syncs',
+    'sync/turns.ts': 'the tickets of syncs',
     ...FORGETS,
   },
   Effect: {

@@ -7,6 +7,7 @@
 import type { Db } from '@repo/db'
 import type { BillingContext, Owner } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { ask } from '../providers/stripe/client.ts'
 import type { Customer } from '../rows.ts'
 import { requireAccount } from './account.ts'
@@ -65,7 +66,7 @@ const KEY_LIVES_MS = 23 * 60 * 60_000
 
 /** Returns the owner's row, and creates it if it is missing. The contract is in `functions/customers.ts`. */
 export async function registerCustomer(ctx: BillingContext, ownerId: string): Promise<Customer> {
-  if (ctx.provider.name === 'stripe') return ensureCustomer(ctx, ownerId)
+  if (hasCustomerSync(ctx.provider.name)) return ensureCustomer(ctx, ownerId)
   const owner = await ctx.owner(ownerId)
   if (!owner) throw new BillingError('owner_not_found', `There is no owner ${ownerId}.`)
   const found = await ctx.db.customer.findUnique({ where: { ownerId } })

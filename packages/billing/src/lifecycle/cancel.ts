@@ -7,6 +7,7 @@
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { cancelElsewhere, resumeElsewhere } from '../orders/subscriptions.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import { ask } from '../providers/stripe/client.ts'
 import { endAtPeriodEnd, resume } from '../providers/stripe/subscription-end.ts'
 import {
@@ -64,7 +65,7 @@ export async function cancelSubscription(
     throw new BillingError('invalid_cancellation', 'The comment may have at most 500 characters.')
   }
   const row = await requireCurrent(ctx, ownerId)
-  if (row.provider !== 'stripe') {
+  if (!hasCustomerSync(row.provider)) {
     await cancelElsewhere(ctx, row, at)
     return getSubscription(ctx, ownerId)
   }
@@ -89,7 +90,7 @@ export async function resumeSubscription(
   ownerId: string,
 ): Promise<OwnerSubscription> {
   const current = await requireCurrent(ctx, ownerId)
-  if (current.provider !== 'stripe') {
+  if (!hasCustomerSync(current.provider)) {
     await resumeElsewhere(ctx, current)
     return getSubscription(ctx, ownerId)
   }

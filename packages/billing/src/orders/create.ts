@@ -12,6 +12,7 @@ import { ensureCustomer, makeRow } from '../customers/customers.ts'
 import { underKey } from '../customers/request-keys.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import { hasCustomerSync } from '../provider-name.ts'
 import type { ProviderCheckout } from '../providers/provider.ts'
 import { newReturnKey, returnUrl } from '../return-url.ts'
 import { inNumbers, type Order } from '../rows.ts'
@@ -95,7 +96,7 @@ interface Buyer {
 
 async function buyerOf(ctx: BillingContext, ownerId: string): Promise<Buyer> {
   const provider = ctx.provider.name
-  if (provider === 'stripe') {
+  if (hasCustomerSync(provider)) {
     const { id, stripeCustomerId } = await ensureCustomer(ctx, ownerId)
     const owner = await requireOwner(ctx, ownerId)
     return { owner, ownerId, customerId: id, providerCustomerId: stripeCustomerId }

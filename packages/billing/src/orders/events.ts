@@ -10,6 +10,7 @@ import { isTollgateError } from '@repo/core'
 import { Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import { idWith } from '../providers/object-id.ts'
 import type { ProviderHint } from '../providers/provider.ts'
 import type { ReceivedEvent } from '../providers/received.ts'
 import { record, text } from '../providers/stripe/shapes.ts'
@@ -83,11 +84,11 @@ export async function mentionedIn(
     ORDER BY "id"`
   const orders = await queryNamed<{ id: string }>(ctx.db, 'orders_mentioned', mentioned)
   const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
-  return { orders, payments: [...hinted, ...ids.filter((id) => PAYMENT_ID.test(id))] }
+  return { orders, payments: [...hinted, ...ids.filter(isPaymentId)] }
 }
 
-/** Ids of Stripe's and Creem's payments. A client secret begins like a payment's id and goes on with `_secret_`. */
-const PAYMENT_ID = /^(pi|tran)_(?!\w*_secret_)\w+$/
+/** Recognizes ids of Stripe's and Creem's payments. */
+const isPaymentId = idWith('pi', 'tran')
 
 /** Settles the orders that events mention. @throws as `settleOrder`, except `effect_failed`. */
 export async function settleMentioned(

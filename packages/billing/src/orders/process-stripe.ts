@@ -9,6 +9,7 @@ import { type Customer, columnsOf, type Db, Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { isLinked, type LinkedCustomer } from '../customers/customers.ts'
 import { BillingError } from '../errors.ts'
+import { idWith } from '../providers/object-id.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
 import { idOf, record } from '../providers/stripe/shapes.ts'
 import { isAboutCatalog, processCatalog } from '../sync/catalog-events.ts'
@@ -113,8 +114,10 @@ interface Ended extends Outcome {
 }
 
 /** Ids of the objects in an event, which may be older than those a sync loads by default. */
-const idsIn = (body: unknown): string[] =>
-  stringsIn(body).filter((id) => /^(sub|in|pi)_(?!\w*_secret_)\w+$/.test(id))
+const idsIn = (body: unknown): string[] => stringsIn(body).filter(isLoaded)
+
+/** Recognizes ids of objects that a sync loads. */
+const isLoaded = idWith('sub', 'in', 'pi')
 
 /** The object that an event is about. */
 const objectOf = (body: unknown) => record(record(record(body)?.data)?.object)

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { atomically, type Db, Prisma, queryNamed } from '@repo/db'
+import { atomically, type Db } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { requireAccount } from '../customers/account.ts'
 import {
@@ -22,10 +22,9 @@ import {
   unlinkCustomer,
 } from '../customers/customers.ts'
 import { declare } from '../effects/declarations.ts'
-import { BillingError } from '../errors.ts'
 import type { LoadedObjects } from '../providers/provider.ts'
-import { ask, isMissing } from '../providers/stripe/client.ts'
-import { countEffects } from '../telemetry.ts'
+import { isMissing } from '../providers/stripe/client.ts'
+import { finishDeleted, isDeleted } from './deleted.ts'
 import type { SyncOptions, SyncResult } from './options.ts'
 import { isPlainPart, loadPart, type Part } from './part.ts'
 import { finishIntents } from './plan-intent.ts'
@@ -37,8 +36,10 @@ import {
   type ProviderState,
   withoutNames,
 } from './provider-state.ts'
+import { tellOf } from './report.ts'
 import { type Found, type Written, writeFound } from './sync-write.ts'
 import { runningTrials } from './trials.ts'
+import { nextTicket, startsAnew, type Turn, takePartTurn, takeTurn } from './turns.ts'
 import { voidUnpaidFirst } from './unpaid-first.ts'
 import { isRefusedValue } from './write-alone.ts'
 import { subscriptionsOf } from './write-subscriptions.ts'
@@ -108,13 +109,6 @@ interface Loading extends Omit<SyncOptions, 'loaded' | 'ticket'> {
 async function asItStands(ctx: BillingContext, customer: LinkedCustomer): Promise<LinkedCustomer> {
   const row = await ctx.db.customer.findUniqueOrThrow({ where: { id: customer.id } })
   return { ...row, stripeCustomerId: row.stripeCustomerId ?? customer.stripeCustomerId }
-}
-
-/** Draws a ticket. Of two writes the write with the higher ticket stands. */
-export async function nextTicket(ctx: BillingContext): Promise<bigint> {
-  const [{ ticket }] = await ctx.db.$queryRaw<[{ ticket: bigint }]>`
-    SELECT nextval('sync_ticket') AS ticket`
-  return ticket
 }
 
 async function syncWhole(
@@ -278,53 +272,6 @@ async function writeApart(
 /** Thrown to undo the write of a part that depends on the rest of its customer. */
 class NotPlain extends Error {}
 
-type Turn = 'taken' | 'overtaken' | 'overtaken by a part' | 'owner forgotten'
-
-const startsAnew = (turn: Turn): boolean =>
-  turn === 'overtaken by a part' || turn === 'owner forgotten'
-
-/** Locks the customer's row and writes the ticket, unless a later sync has written. */
-async function takeTurn(
-  tx: Db,
-  { id, forgottenAt }: LinkedCustomer,
-  ticket: bigint,
-): Promise<Turn> {
-  const isNamed = forgottenAt === null
-  const updated = await queryNamed(
-    tx,
-    'take_turn',
-    Prisma.sql`
-      UPDATE "Customer" SET "syncedTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-      WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
-        AND ("forgottenAt" IS NULL) = ${isNamed}
-      RETURNING "id"`,
-  )
-  if (updated.length === 1) return 'taken'
-  const [row] = await tx.$queryRaw<{ isWhole: boolean; isNamed: boolean }[]>`
-    SELECT "syncedTicket" >= ${ticket} AS "isWhole", "forgottenAt" IS NULL AS "isNamed"
-    FROM "Customer" WHERE "id" = ${id}`
-  // The owner was forgotten during the load, so the loaded names must not be written.
-  if (row && row.isNamed !== isNamed) return 'owner forgotten'
-  return row?.isWhole === false ? 'overtaken by a part' : 'overtaken'
-}
-
-async function takePartTurn(
-  tx: Db,
-  { id, forgottenAt }: LinkedCustomer,
-  ticket: bigint,
-): Promise<Turn> {
-  const updated = await queryNamed(
-    tx,
-    'take_part_turn',
-    Prisma.sql`
-      UPDATE "Customer" SET "partTicket" = ${ticket}, "syncedAt" = clock_timestamp()
-      WHERE "id" = ${id} AND "syncedTicket" < ${ticket} AND "partTicket" < ${ticket}
-        AND ("forgottenAt" IS NULL) = ${forgottenAt === null}
-      RETURNING "id"`,
-  )
-  return updated.length === 1 ? 'taken' : 'overtaken'
-}
-
 async function load(
   ctx: BillingContext,
   customer: LinkedCustomer,
@@ -336,82 +283,5 @@ async function load(
   } catch (error) {
     if (isMissing(error) && (isGone || (await isDeleted(ctx, customer)))) return null
     throw error
-  }
-}
-
-/**
- * Whether Stripe has deleted the customer. "No such customer" alone does not prove that, because Stripe
- * answers the same to a key of another account. Together with an event about the deletion it does.
- *
- * @throws `customer_not_found` where Stripe does not know the customer, and no event reported a deletion.
- */
-async function isDeleted(
-  ctx: BillingContext,
-  { ownerId, stripeCustomerId }: LinkedCustomer,
-  { isTold = false }: { isTold?: boolean } = {},
-): Promise<boolean> {
-  try {
-    const customer = await ask('customer', ctx.stripe.customers.retrieve(stripeCustomerId))
-    return customer.deleted === true
-  } catch (error) {
-    if (!isMissing(error)) throw error
-    if (isTold) return true
-    throw new BillingError(
-      'customer_not_found',
-      `Stripe does not know the customer ${stripeCustomerId} of the owner ${ownerId}, and reports no deletion. ` +
-        'Nothing was changed. Check that the key belongs to the right account.',
-      { cause: error },
-    )
-  }
-}
-
-/** Unlinks a deleted customer whose objects the provider no longer lists. */
-async function finishDeleted(
-  ctx: BillingContext,
-  customer: LinkedCustomer,
-  ticket: bigint,
-  within: SyncOptions['within'],
-): Promise<SyncResult> {
-  const isForgotten = customer.forgottenAt !== null
-  const ended = { problems: [], changes: [], failedEffects: [], deleted: true }
-  const result = { ...ended, written: false, isForgotten }
-  await atomically(ctx.db, async (tx) => {
-    result.written = (await takeTurn(tx, customer, ticket)) === 'taken'
-    // A later sync cannot have loaded anything of a deleted customer, so its write does not prevent
-    // this one.
-    await unlinkCustomer(ctx, tx, customer)
-    await within?.(tx, result)
-  })
-  return result
-}
-
-function tellOf(
-  ctx: BillingContext,
-  customer: LinkedCustomer,
-  result: SyncResult,
-  written: Written | null,
-): void {
-  report(ctx, customer, result, written?.alarms ?? [])
-  countEffects(written?.taken ?? [])
-}
-
-/** Logs changes and raises alerts, after the commit. */
-function report(
-  ctx: BillingContext,
-  { ownerId }: LinkedCustomer,
-  { problems, changes }: SyncResult,
-  alarms: string[],
-): void {
-  for (const { object, id, from, to } of changes) {
-    if (object === 'subscription' && from !== to) {
-      ctx.logger.info(
-        { ownerId, subscription: id, from, to },
-        'the status of a subscription changed',
-      )
-    }
-  }
-  for (const { id, reason } of problems) {
-    if (alarms.includes(id)) ctx.alert({ code: reason, ownerId, id })
-    else ctx.logger.warn({ ownerId, id, reason }, 'an object of the customer needs attention')
   }
 }
