@@ -27,7 +27,7 @@ import { type Block, blocksOf, typeCheck } from './blocks.ts'
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 const read = (path: string) => readFile(join(ROOT, path), 'utf8')
 
-const PACKAGES = ['core', 'jobs', 'email', 'auth', 'billing', 'sandbox']
+const PACKAGES = ['core', 'jobs', 'email', 'auth', 'billing', 'sandbox', 'create']
 const READMES = [
   'README.md',
   'prisma/README.md',

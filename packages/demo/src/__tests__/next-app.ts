@@ -4,17 +4,14 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { applyPlan, openCheckout, openHost, planAdd } from '@repo/create'
 import { freePort } from '@repo/db/testing'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
-
-/** Generated files and folders, which are not in a fresh checkout. */
-const MADE =
-  /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.env\.local|next-env\.d\.ts|.*\.tsbuildinfo)$/
 
 export interface NextApp {
   url: string
@@ -79,20 +76,12 @@ export async function startNextApp(tell: (step: string) => void): Promise<NextAp
   }
 }
 
-/** Copies the files that the app's README tells its reader to copy, as they are now, committed or not. */
+/** Adds what the app's README tells its reader to add, from the files as they are now, committed or not. */
 async function copyHost(folder: string): Promise<void> {
   const page = await readFile(join(ROOT, 'packages/web/README.md'), 'utf8')
-  const named = /archive HEAD (.+) \| tar/.exec(page)?.[1]
-  if (!named) throw new Error('packages/web/README.md does not say what to copy.')
-  const paths = named.split(' ').flatMap((path) => {
-    const [, before, choices] = /^(.*)\{(.*)\}$/.exec(path) ?? []
-    return choices ? choices.split(',').map((choice) => `${before}${choice}`) : [path]
-  })
-  await mkdir(join(folder, 'packages'))
-  const filter = (source: string) => !MADE.test(basename(source))
-  await Promise.all(
-    paths.map((path) => cp(join(ROOT, path), join(folder, path), { recursive: true, filter })),
-  )
+  const named = /tollgate add ([a-z ]+) --into/.exec(page)?.[1]
+  if (!named) throw new Error('packages/web/README.md does not say what to add.')
+  applyPlan(folder, planAdd(openCheckout(ROOT), openHost(folder), named.split(' ')))
 }
 
 interface Scripts {

@@ -1,0 +1,305 @@
+/** `tollgate add`: what is copied into which host, and what is never touched. */
+
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { applyPlan } from '../apply.ts'
+import { openCheckout } from '../checkout.ts'
+import { openHost } from '../host.ts'
+import { type AddOptions, planAdd } from '../plan-add.ts'
+import {
+  type Files,
+  makeCheckout,
+  read,
+  readJson,
+  temporaryFolder,
+  treeOf,
+  write,
+} from './fixture.ts'
+
+function add(host: string, parts = ['auth'], options: AddOptions = {}) {
+  const plan = planAdd(openCheckout(makeCheckout()), openHost(host), parts, options)
+  applyPlan(host, plan)
+  return plan
+}
+
+function hostWith(files: Files): string {
+  const folder = temporaryFolder()
+  write(folder, files)
+  return folder
+}
+
+test('an empty folder becomes a workspace with the parts and all that they need', () => {
+  const host = temporaryFolder()
+  const plan = add(host)
+  expect(plan.conflicts).toEqual([])
+  expect(readJson(host, 'package.json')).toMatchObject({
+    private: true,
+    scripts: {
+      'db:diff': 'pnpm --silent --filter @repo/db generate && tsx prisma/src/cli.ts diff',
+    },
+    devDependencies: { tsx: '4.23.15', typescript: '7.0.2' },
+  })
+  const workspace = read(host, 'pnpm-workspace.yaml')
+  for (const line of ['- packages/*', '- prisma', 'better-auth: 1.7.25', 'bcrypt: false'])
+    expect(workspace).toContain(line)
+  expect(read(host, 'packages/auth/src/index.ts')).toBe(
+    read(makeCheckout(), 'packages/auth/src/index.ts'),
+  )
+  expect(read(host, '.env.example')).toContain('# Signs cookies.\nBETTER_AUTH_SECRET=\n')
+  // email was not asked for, and what is made or left behind is not copied.
+  const paths = Object.keys(treeOf(host))
+  expect(paths.filter((path) => /email|node_modules|dist|scripts\/|bench/.test(path))).toEqual([])
+  expect(read(host, '.env.example')).not.toContain('RESEND')
+  expect(plan.steps).toContain('pnpm db:migrate')
+  // A script of a linter that the host does not have would fail.
+  expect(readJson(host, 'packages/core/package.json').scripts).toEqual({ test: 'vitest run' })
+})
+
+test('a second add changes nothing, and a third adds only what is new', () => {
+  const host = temporaryFolder()
+  add(host)
+  const before = treeOf(host)
+  expect(add(host).changes).toEqual([])
+  expect(treeOf(host)).toEqual(before)
+  const plan = add(host, ['email'])
+  expect(plan.changes.filter(({ why }) => why === 'create').map(({ path }) => path)).toEqual([
+    'packages/email/package.json',
+    'packages/email/src/index.ts',
+    'packages/email/tollgate.json',
+  ])
+})
+
+test('a plan changes nothing', () => {
+  const host = hostWith({ 'package.json': '{ "name": "acme" }\n' })
+  const before = treeOf(host)
+  const plan = planAdd(openCheckout(makeCheckout()), openHost(host), ['auth'])
+  expect(plan.changes.length).toBeGreaterThan(10)
+  expect(treeOf(host)).toEqual(before)
+})
+
+test('the packages get the scope of the host, by their whole names', () => {
+  const host = temporaryFolder()
+  add(host, ['auth'], { scope: '@acme' })
+  expect(readJson(host, 'packages/auth/package.json')).toMatchObject({
+    name: '@acme/auth',
+    dependencies: { '@acme/core': 'workspace:*' },
+  })
+  const text = read(host, 'packages/auth/src/index.ts')
+  expect(text).toContain("from '@acme/core'")
+  expect(text).toContain("from '@acme/db/client'")
+  expect(text).toContain('@repo/authors is another package')
+  expect(readJson(host, 'package.json').scripts['db:diff']).toContain('--filter @acme/db')
+})
+
+test.each([
+  {
+    lock: 'package-lock.json',
+    text: '{}',
+    range: '*',
+    override: 'overrides',
+    script: 'npm run --silent --workspace @repo/db generate',
+  },
+  {
+    lock: 'yarn.lock',
+    text: '# yarn lockfile v1\n',
+    range: '*',
+    override: 'resolutions',
+    script: 'yarn workspace @repo/db run generate',
+  },
+  {
+    lock: 'yarn.lock',
+    text: '__metadata:\n  version: 8\n',
+    range: 'workspace:*',
+    override: 'resolutions',
+    script: 'yarn workspace @repo/db run generate',
+  },
+  {
+    lock: 'bun.lock',
+    text: '{}',
+    range: 'workspace:*',
+    override: 'overrides',
+    script: 'bun run --filter @repo/db generate',
+  },
+])(
+  'a workspace with $lock gets ranges, overrides and scripts of its package manager ($range)',
+  ({ lock, text, range, override, script }) => {
+    const host = hostWith({
+      'package.json': '{\n    "name": "acme",\n    "workspaces": ["libs/*", "apps/*"]\n}\n',
+      [lock]: text,
+      'apps/web/package.json': '{ "name": "web", "dependencies": { "next": "16.0.0" } }\n',
+    })
+    add(host)
+    const root = readJson(host, 'package.json')
+    expect(root.workspaces).toEqual(['libs/*', 'apps/*', 'prisma'])
+    expect(root[override]).toMatchObject({ 'better-auth': '1.7.25' })
+    expect(root.scripts['db:diff']).toContain(script)
+    expect(readJson(host, 'libs/auth/package.json').dependencies['@repo/core']).toBe(range)
+    expect(readJson(host, 'apps/web/package.json').dependencies).toMatchObject({
+      '@repo/auth': range,
+      next: '16.0.0',
+    })
+    // The indentation of the host's file stays.
+    expect(read(host, 'package.json')).toContain('\n    "name": "acme"')
+  },
+)
+
+test('paths between packages follow the packages to their places', () => {
+  const host = hostWith({
+    'package.json': '{ "name": "acme" }\n',
+    'tsconfig.base.json': '{}\n',
+    'prisma/schema.prisma': 'model Mine { id Int @id }\n',
+  })
+  const plan = add(host, ['auth'], { directory: 'modules/shared' })
+  expect(plan.conflicts).toEqual([])
+  expect(read(host, 'tsconfig.base.json')).toBe('{}\n')
+  expect(read(host, 'modules/shared/core/tsconfig.json')).toContain(
+    '"../../../tsconfig.tollgate.base.json"',
+  )
+  expect(read(host, 'modules/shared/db/tsconfig.json')).toContain(
+    '"../../../tsconfig.tollgate.base.json"',
+  )
+  expect(read(host, 'modules/shared/auth/README.md')).toContain('(../db/README.md#tenants)')
+  expect(readJson(host, 'package.json').scripts['db:diff']).toContain(
+    'tsx modules/shared/db/src/cli.ts',
+  )
+  expect(read(host, 'prisma/schema.prisma')).toBe('model Mine { id Int @id }\n')
+})
+
+test('values and versions that the host has stay as they are, and are named', () => {
+  const host = hostWith({
+    'package.json':
+      '{ "name": "acme", "scripts": { "db:diff": "mine" }, "devDependencies": { "typescript": "5.9.3", "zod": "4.0.0" } }\n',
+    'pnpm-workspace.yaml': '# Ours.\npackages:\n  - apps/* # the apps\n',
+    '.env.example': 'BETTER_AUTH_SECRET=mine\nOTHER=\n',
+    '.gitignore': 'generated/',
+  })
+  const plan = add(host)
+  const root = readJson(host, 'package.json')
+  expect(root.scripts['db:diff']).toBe('mine')
+  expect(root.devDependencies).toMatchObject({ typescript: '5.9.3', zod: '4.0.0', tsx: '4.23.15' })
+  const workspace = read(host, 'pnpm-workspace.yaml')
+  expect(workspace).toContain('# Ours.\n')
+  expect(workspace).toContain('- apps/* # the apps\n')
+  expect(workspace).not.toContain('zod')
+  expect(read(host, '.env.example')).toMatch(/^BETTER_AUTH_SECRET=mine\nOTHER=\n/)
+  expect(read(host, '.env.example').match(/BETTER_AUTH_SECRET/g)).toHaveLength(1)
+  expect(read(host, '.gitignore')).toMatch(/^generated\/\n\.tollgate\/\n/)
+  expect(plan.notes.map(({ why }) => why)).toContainEqual(
+    expect.stringContaining('scripts › db:diff is "mine" in your file'),
+  )
+})
+
+test('a file with the line ends of Windows and a byte order mark keeps both', () => {
+  const host = hostWith({ 'package.json': '\uFEFF{\r\n  "name": "acme"\r\n}\r\n' })
+  add(host)
+  const text = read(host, 'package.json')
+  expect(text.startsWith('\uFEFF{\r\n')).toBe(true)
+  expect(text.replaceAll('\r\n', '')).not.toContain('\n')
+})
+
+test.each<{
+  what: string
+  files: Files
+  options?: AddOptions
+  parts?: string[]
+  code: string
+  says: RegExp
+}>([
+  {
+    what: 'a package of the host has the name',
+    files: {
+      'package.json': '{ "workspaces": ["apps/*"] }',
+      'apps/a/package.json': '{ "name": "@repo/auth" }',
+    },
+    code: 'name_taken',
+    says: /--scope/,
+  },
+  {
+    what: 'a folder of the host is in the way',
+    files: { 'package.json': '{}', 'packages/auth/own.ts': '' },
+    code: 'name_taken',
+    says: /--directory/,
+  },
+  {
+    what: 'package.json does not parse',
+    files: { 'package.json': '{ "name": ' },
+    code: 'invalid_host',
+    says: /package\.json is not valid JSON/,
+  },
+  {
+    what: 'pnpm-workspace.yaml does not parse',
+    files: { 'package.json': '{}', 'pnpm-workspace.yaml': 'packages: [' },
+    code: 'invalid_host',
+    says: /pnpm-workspace\.yaml/,
+  },
+  {
+    what: 'the scope is none',
+    files: {},
+    options: { scope: 'acme' },
+    code: 'usage',
+    says: /@acme/,
+  },
+  {
+    what: 'the folder leads out of the host',
+    files: {},
+    options: { directory: '../out' },
+    code: 'usage',
+    says: /inside of the host/,
+  },
+  {
+    what: 'the part does not exist',
+    files: {},
+    parts: ['payments'],
+    code: 'usage',
+    says: /auth, email/,
+  },
+  { what: 'no part is named', files: {}, parts: [], code: 'usage', says: /tollgate add auth/ },
+  {
+    what: 'the app does not exist',
+    files: { 'package.json': '{}' },
+    options: { app: 'apps/web' },
+    code: 'usage',
+    says: /apps\/web/,
+  },
+])(
+  'is refused and changes nothing where $what',
+  ({ files, options, parts = ['auth'], code, says }) => {
+    const host = hostWith(files)
+    const before = treeOf(host)
+    expect(() => add(host, parts, options)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(says) }),
+    )
+    expect(treeOf(host)).toEqual(before)
+  },
+)
+
+test('a link that leads out of the host is not followed', () => {
+  const outside = temporaryFolder()
+  const host = hostWith({ 'package.json': '{}' })
+  symlinkSync(outside, join(host, 'packages'))
+  expect(() => add(host)).toThrow(
+    expect.objectContaining({
+      code: 'invalid_host',
+      message: expect.stringContaining('symbolic link'),
+    }),
+  )
+  expect(treeOf(outside)).toEqual({})
+})
+
+test('a file that is in the way stays, and the new text stands beside it', () => {
+  const host = temporaryFolder()
+  add(host)
+  // Another version has one more root file, which the host has, too.
+  const folder = makeCheckout({
+    'packages/email/tollgate.json':
+      '{ "part": "email", "isChosen": true, "rootFiles": ["mail.config.ts"] }',
+    'mail.config.ts': 'theirs\n',
+  })
+  mkdirSync(join(host, 'x'))
+  write(host, { 'mail.config.ts': 'mine\n' })
+  const plan = planAdd(openCheckout(folder), openHost(host), ['email'])
+  applyPlan(host, plan)
+  expect(read(host, 'mail.config.ts')).toBe('mine\n')
+  expect(read(host, 'mail.tollgate.config.ts')).toBe('theirs\n')
+})

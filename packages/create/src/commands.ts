@@ -1,0 +1,257 @@
+/**
+ * The commands of `tollgate`. Each makes a plan, shows it, and applies it after a question on a terminal.
+ *
+ * @module
+ */
+
+import { dirname, resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { isTollgateError, maskText } from '@repo/core'
+import { createProgress } from '@repo/core/cli'
+import { applyPlan, forgetLast, planAbort, takeBackPending } from './apply.ts'
+import { type Checkout, openCheckout } from './checkout.ts'
+import { hostChanges } from './diff.ts'
+import { CreateError } from './errors.ts'
+import { changedFiles, type Host, openHost } from './host.ts'
+import type { Plan } from './plan.ts'
+import { planAdd } from './plan-add.ts'
+import { planRemove } from './plan-remove.ts'
+import { planUpdate, requireReceipt, waitingFiles } from './plan-update.ts'
+import { readReceipt } from './receipt.ts'
+import { jsonOf, linesOf, stepsOf } from './report.ts'
+import { variablesOf } from './variables.ts'
+
+/** The exit codes. */
+const DONE = 0
+const FAILED = 1
+/** `check-update` found an update. `add`, `update`: wrong usage exits with 1. */
+const HAS_UPDATE = 2
+/** A file waits for a person to merge it. */
+const UNRESOLVED = 3
+
+const HELP = `tollgate <command> [--into <folder>]
+
+  add <part>…          copy auth, billing, email or web, and what they need
+      --scope @acme      the scope of the copied packages; default @repo
+      --directory libs   their folder; default: the first of your workspace
+      --app apps/web     the package that will import them
+  diff [<path>]        show what you changed in the copied files
+  check-update         say whether this checkout has an update; exits with 2 if it has
+  update               merge this checkout's version into yours
+      --restore          bring back files that you deleted
+      --dirty            although the host has changes that are not committed
+      --abort [--force]  take the last update back, byte for byte
+  remove [<part>…]     remove parts that you did not change, or all of them
+  env [--check]        list the variables; --check exits with 1 if a required one is not set
+
+  --into <folder>      the host; default: the working directory
+  --from <folder>      the checkout with the sources; default: the one that this command belongs to
+  --dry-run            show the plan and change nothing
+  --yes                do not ask before applying
+  --json               print one JSON document to standard output
+`
+
+const OPTIONS = {
+  into: { type: 'string', default: '.' },
+  from: { type: 'string' },
+  scope: { type: 'string' },
+  directory: { type: 'string' },
+  app: { type: 'string' },
+  restore: { type: 'boolean', default: false },
+  dirty: { type: 'boolean', default: false },
+  abort: { type: 'boolean', default: false },
+  force: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  'dry-run': { type: 'boolean', default: false },
+  yes: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+type Flags = ReturnType<typeof parse>['values']
+
+const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPositionals: true })
+
+/** The flags of each command, beside those of all commands. */
+const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
+  add: ['scope', 'directory', 'app', 'dry-run', 'yes'],
+  diff: [],
+  'check-update': [],
+  update: ['restore', 'dirty', 'abort', 'force', 'dry-run', 'yes'],
+  remove: ['dry-run', 'yes'],
+  env: ['check'],
+}
+
+const ALWAYS: readonly (keyof Flags)[] = ['into', 'from', 'json', 'help']
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`)
+
+/** Runs the command and returns the exit code. Errors are told, and leave nothing changed. */
+export async function runCommand(args: string[]): Promise<number> {
+  const isJson = args.includes('--json')
+  try {
+    return await run(args)
+  } catch (error) {
+    const known = isTollgateError(error)
+    const message = maskText(error instanceof Error ? error.message : String(error))
+    if (isJson)
+      console.log(
+        JSON.stringify({ error: { code: known ? error.code : 'internal_error', message } }),
+      )
+    say(message)
+    return FAILED
+  }
+}
+
+async function run(args: string[]): Promise<number> {
+  const { positionals, values: flags } = parseOrExplain(args)
+  const [name, ...rest] = positionals
+  if (flags.help || name === undefined) {
+    process.stdout.write(HELP)
+    return flags.help ? DONE : FAILED
+  }
+  const allowed = COMMANDS[name]
+  if (!allowed)
+    throw new CreateError('usage', `There is no command ${JSON.stringify(name)}.\n\n${HELP}`)
+  for (const [flag, value] of Object.entries(flags)) {
+    const isGiven = value !== false && !(flag === 'into' && value === '.')
+    const isKnown = [...allowed, ...ALWAYS].includes(flag as keyof Flags)
+    if (isGiven && !isKnown) throw new CreateError('usage', `${name} takes no --${flag}.`)
+  }
+  const host = openHost(flags.into)
+  const interrupted = takeBackPending(host.folder)
+  if (interrupted) say(`The last ${interrupted} was interrupted. Its changes were taken back.`)
+  if (flags.abort) return act(openHost(flags.into), planAbort(host.folder, flags), flags)
+  const checkout = openCheckout(flags.from === undefined ? ownCheckout() : resolve(flags.from))
+  if (checkout.folder === host.folder) {
+    throw new CreateError(
+      'usage',
+      `${host.folder} is the checkout itself. Name your own folder with --into.`,
+    )
+  }
+  const again = interrupted ? openHost(flags.into) : host
+  if (name === 'add')
+    return act(
+      again,
+      planAdd(checkout, again, rest, given(flags, 'scope', 'directory', 'app')),
+      flags,
+    )
+  if (name === 'remove') return act(again, planRemove(checkout, again, rest), flags)
+  if (name === 'update') return update(checkout, again, flags)
+  if (name === 'check-update') return checkUpdate(checkout, again, flags)
+  return name === 'env' ? env(checkout, again, flags) : diff(again, rest[0], flags)
+}
+
+function parseOrExplain(args: string[]) {
+  try {
+    return parse(args)
+  } catch (error) {
+    throw new CreateError('usage', `${(error as Error).message}\n\n${HELP}`)
+  }
+}
+
+const given = <Name extends 'scope' | 'directory' | 'app'>(flags: Flags, ...names: Name[]) =>
+  Object.fromEntries(
+    names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])),
+  ) as {
+    [Key in Name]?: string
+  }
+
+/** The checkout that this file belongs to. */
+const ownCheckout = (): string => resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+
+async function update(checkout: Checkout, host: Host, flags: Flags): Promise<number> {
+  const dirty = changedFiles(host)
+  if (dirty.length > 0 && !flags.dirty && !flags['dry-run']) {
+    throw new CreateError(
+      'dirty_tree',
+      `${dirty.length} files have changes that are not committed. Commit them first, or add --dirty.`,
+    )
+  }
+  return act(host, planUpdate(checkout, host, { restore: flags.restore }), flags)
+}
+
+/** Shows a plan, asks, and applies it. */
+async function act(host: Host, plan: Plan, flags: Flags): Promise<number> {
+  for (const line of linesOf(plan)) say(line)
+  const isWanted =
+    !flags['dry-run'] && plan.changes.length > 0 && (flags.yes || (await confirmed(plan)))
+  if (isWanted) {
+    const progress = createProgress('files')
+    applyPlan(host.folder, plan, (done, total) => progress.show(done, total))
+    progress.end()
+    if (plan.command === 'update --abort' || !readReceipt(host.read)) forgetLast(host.folder)
+    for (const line of stepsOf(plan)) say(line)
+  }
+  if (flags.json) console.log(JSON.stringify(jsonOf(plan, isWanted), null, 2))
+  return plan.conflicts.length > 0 ? UNRESOLVED : DONE
+}
+
+/** Whether a person wants the plan. Where nobody can be asked, the command itself is the answer. */
+async function confirmed({ changes }: Plan): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return true
+  const reader = createInterface({ input: process.stdin, output: process.stderr })
+  const answer = await reader.question(`\nChange ${changes.length} files? [Y/n] `)
+  reader.close()
+  return !/^n/i.test(answer.trim())
+}
+
+function checkUpdate(checkout: Checkout, host: Host, { json }: Flags): number {
+  const receipt = requireReceipt(host)
+  const waiting = waitingFiles(host, receipt)
+  const plan = waiting.length > 0 ? null : planUpdate(checkout, host)
+  const hasUpdate = (plan?.changes.length ?? 0) > 0
+  const result = {
+    version: receipt.version,
+    commit: receipt.commit,
+    available: { version: checkout.version, commit: checkout.commit },
+    hasUpdate,
+    files: plan?.changes.length ?? 0,
+    conflicts: plan?.conflicts ?? [],
+    unresolved: waiting,
+  }
+  if (json) console.log(JSON.stringify(result, null, 2))
+  for (const path of waiting) say(`${path} waits for you to merge it.`)
+  if (waiting.length > 0) return UNRESOLVED
+  say(
+    hasUpdate
+      ? `An update changes ${result.files} files. Run tollgate update.`
+      : 'Everything is up to date.',
+  )
+  return hasUpdate ? HAS_UPDATE : DONE
+}
+
+function diff(host: Host, below: string | undefined, { json }: Flags): number {
+  const receipt = requireReceipt(host)
+  const changes = hostChanges(host, receipt, below?.replace(/^\.\//, ''))
+  if (json) console.log(JSON.stringify({ changes }, null, 2))
+  else
+    for (const { path, status, patch } of changes)
+      process.stdout.write(patch ?? `${path}: ${status}\n`)
+  say(
+    changes.length === 0
+      ? 'You changed none of the copied files.'
+      : `You changed ${changes.length} copied files.`,
+  )
+  return DONE
+}
+
+function env(checkout: Checkout, host: Host, { check, json }: Flags): number {
+  const variables = variablesOf(checkout, host, requireReceipt(host))
+  const missing = variables.filter(({ isRequired, isSet }) => isRequired && !isSet)
+  if (json)
+    console.log(JSON.stringify({ variables, missing: missing.map(({ name }) => name) }, null, 2))
+  else {
+    for (const { name, isRequired, isSet, about } of check ? missing : variables) {
+      const state = isSet ? 'set' : isRequired ? 'MISSING' : 'not set'
+      process.stdout.write(`${name.padEnd(44)} ${state.padEnd(8)} ${about}\n`)
+    }
+  }
+  if (missing.length > 0)
+    say(
+      `${missing.length} required variables are not set: ${missing.map(({ name }) => name).join(', ')}.`,
+    )
+  return check && missing.length > 0 ? FAILED : DONE
+}

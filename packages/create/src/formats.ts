@@ -1,0 +1,200 @@
+/**
+ * Values in files that belong to the host: read, set and removed one at a time, so that comments, order and
+ * indentation stay as they are. The last key of an entry in a list begins with `+`.
+ *
+ * @module
+ */
+
+import { applyEdits, findNodeAtLocation, getNodeValue, modify, parseTree } from 'jsonc-parser'
+import { isMap, isSeq, parseDocument } from 'yaml'
+import { hasWindowsLines, unixLines } from './files.ts'
+
+/** Reads and writes one value of a text. Values are texts; JSON's are written as JSON. */
+export interface Format {
+  /** Undefined: there is no such value. */
+  get(text: string, keys: readonly string[]): string | undefined
+  set(text: string, keys: readonly string[], value: string): string
+  remove(text: string, keys: readonly string[]): string
+}
+
+/** The format of a file, by its name. */
+export function formatOf(file: string): Format {
+  const format = file.endsWith('.json')
+    ? json
+    : file.endsWith('.yaml')
+      ? yaml
+      : file.includes('.env')
+        ? env
+        : lines
+  // A byte order mark and the line ends of Windows survive an edit.
+  const keeping = (text: string, edit: (plain: string) => string) => {
+    const mark = text.startsWith('\uFEFF') ? '\uFEFF' : ''
+    const edited = edit(unixLines(text.slice(mark.length)))
+    return mark + (hasWindowsLines(text) ? edited.replaceAll('\n', '\r\n') : edited)
+  }
+  return {
+    get: (text, keys) => format.get(unixLines(text).replace(/^\uFEFF/, ''), keys),
+    set: (text, keys, value) => keeping(text, (plain) => format.set(plain, keys, value)),
+    remove: (text, keys) => keeping(text, (plain) => format.remove(plain, keys)),
+  }
+}
+
+const isEntry = (keys: readonly string[]) => keys.at(-1)?.startsWith('+') === true
+const entryOf = (keys: readonly string[]) => keys.at(-1)?.slice(1) ?? ''
+
+/** The keys whose members a package manager keeps in alphabetical order. */
+const SORTED = /^(dependencies|devDependencies|overrides|resolutions)$/
+
+const json: Format = {
+  get(text, keys) {
+    const node = nodeAt(text, keys)
+    if (!isEntry(keys)) return node ? JSON.stringify(getNodeValue(node)) : undefined
+    const list: unknown = node && getNodeValue(node)
+    return Array.isArray(list) && list.includes(entryOf(keys)) ? '' : undefined
+  },
+  set(text, keys, value) {
+    const plain = text.trim() === '' ? '{}\n' : text
+    const formattingOptions = indentOf(plain)
+    const parents = keys.slice(0, -1)
+    if (!isEntry(keys) && parents.length > 0 && !nodeAt(plain, parents)) {
+      return json.set(json.set(plain, parents, '{}'), keys, value)
+    }
+    if (!isEntry(keys)) {
+      const parent = SORTED.test(keys.at(-2) ?? '')
+      const place = (names: string[]) => names.filter((name) => name < (keys.at(-1) ?? '')).length
+      const options = parent
+        ? { formattingOptions, getInsertionIndex: place }
+        : { formattingOptions }
+      return applyEdits(plain, modify(plain, [...keys], JSON.parse(value), options))
+    }
+    const path = keys.slice(0, -1)
+    const node = nodeAt(plain, keys)
+    const list: unknown = node ? getNodeValue(node) : []
+    const next = [...(Array.isArray(list) ? list : [list]), entryOf(keys)]
+    return applyEdits(plain, modify(plain, path, next, { formattingOptions }))
+  },
+  remove(text, keys) {
+    const formattingOptions = indentOf(text)
+    if (!isEntry(keys)) {
+      const without = applyEdits(text, modify(text, [...keys], undefined, { formattingOptions }))
+      const parent = keys.slice(0, -1)
+      // An object that was made for the value goes with the last of its members.
+      const rest = parent.length > 0 ? nodeAt(without, parent) : undefined
+      return rest?.type === 'object' && rest.children?.length === 0
+        ? json.remove(without, parent)
+        : without
+    }
+    const path = keys.slice(0, -1)
+    const node = nodeAt(text, keys)
+    const list: unknown = node && getNodeValue(node)
+    if (!Array.isArray(list)) return text
+    const next = list.filter((each) => each !== entryOf(keys))
+    const value = next.length === 0 ? undefined : next
+    return applyEdits(text, modify(text, path, value, { formattingOptions }))
+  },
+}
+
+function nodeAt(text: string, keys: readonly string[]) {
+  const tree = parseTree(text, [], { allowTrailingComma: true })
+  const path = isEntry(keys) ? keys.slice(0, -1) : keys
+  return tree && findNodeAtLocation(tree, [...path])
+}
+
+function indentOf(text: string): { insertSpaces: boolean; tabSize: number; eol: string } {
+  const [, indent = '  '] = /\n([ \t]+)\S/.exec(text) ?? []
+  return {
+    insertSpaces: !indent.includes('\t'),
+    tabSize: indent.includes('\t') ? 1 : indent.length,
+    eol: '\n',
+  }
+}
+
+const yaml: Format = {
+  get(text, keys) {
+    const document = parseDocument(text)
+    if (!isEntry(keys)) {
+      const value = document.getIn(keys)
+      return value === undefined ? undefined : JSON.stringify(value)
+    }
+    const list = document.getIn(keys.slice(0, -1))
+    return isSeq(list) && (list.toJSON() as unknown[]).includes(entryOf(keys)) ? '' : undefined
+  },
+  set(text, keys, value) {
+    const document = parseDocument(text)
+    if (!isEntry(keys)) document.setIn(keys, JSON.parse(value))
+    else if (isSeq(document.getIn(keys.slice(0, -1))))
+      document.addIn(keys.slice(0, -1), entryOf(keys))
+    else document.setIn(keys.slice(0, -1), document.createNode([entryOf(keys)]))
+    return document.toString({ lineWidth: 0 })
+  },
+  remove(text, keys) {
+    const document = parseDocument(text)
+    const path = keys.slice(0, -1)
+    const parent = document.getIn(path)
+    if (isEntry(keys) && isSeq(parent)) {
+      const at = (parent.toJSON() as unknown[]).indexOf(entryOf(keys))
+      if (at >= 0) document.deleteIn([...path, at])
+    } else document.deleteIn(keys)
+    const rest = document.getIn(path)
+    if (path.length > 0 && (isSeq(rest) || isMap(rest)) && rest.items.length === 0)
+      document.deleteIn(path)
+    return document.toString({ lineWidth: 0 })
+  },
+}
+
+/** A file of lines, such as `.gitignore`. */
+const lines: Format = {
+  get: (text, keys) => (text.split('\n').includes(entryOf(keys)) ? '' : undefined),
+  set: (text, keys) => `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${entryOf(keys)}\n`,
+  remove: (text, keys) =>
+    text
+      .split('\n')
+      .filter((line) => line !== entryOf(keys))
+      .join('\n'),
+}
+
+/** A file of variables. A value is a block: comments, and the lines of the variables that they explain. */
+const env: Format = {
+  get(text, keys) {
+    const at = blocksOf(text).find(({ names }) => names.includes(keys[0] ?? ''))
+    return at?.text
+  },
+  set(text, _, value) {
+    const has = new Set(blocksOf(text).flatMap(({ names }) => names))
+    const missing = value.split('\n').filter((line) => !has.has(nameIn(line) ?? ''))
+    const gap = text === '' || text.endsWith('\n\n') ? '' : text.endsWith('\n') ? '\n' : '\n\n'
+    return `${text}${gap}${missing.join('\n')}\n`
+  },
+  remove(text, keys) {
+    const at = blocksOf(text).find(({ names }) => names.includes(keys[0] ?? ''))
+    return at ? text.replace(`${at.text}\n`, '').replace(/\n{3,}/g, '\n\n') : text
+  },
+}
+
+const nameIn = (line: string): string | null => /^([A-Z][A-Z0-9_]*)=/.exec(line)?.[1] ?? null
+
+/** A block of a file of variables. */
+export interface EnvBlock {
+  /** The variables. */
+  names: string[]
+  /** The comments and the variables' lines. */
+  text: string
+}
+
+/** The blocks of a file of variables. A block ends where a comment or an empty line follows a variable. */
+export function blocksOf(text: string): EnvBlock[] {
+  const blocks: EnvBlock[] = []
+  let open: string[] = []
+  const close = () => {
+    const names = open.flatMap((line) => nameIn(line) ?? [])
+    if (names.length > 0) blocks.push({ names, text: open.join('\n') })
+    open = []
+  }
+  for (const line of unixLines(text).split('\n')) {
+    const hasVariable = open.some((each) => nameIn(each) !== null)
+    if (line.trim() === '' || (line.startsWith('#') && hasVariable)) close()
+    if (line.trim() !== '') open.push(line)
+  }
+  close()
+  return blocks
+}

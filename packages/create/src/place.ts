@@ -1,0 +1,134 @@
+/**
+ * Where each file of the checkout goes in the host, and how its text changes on the way: package names get the host's
+ * scope, and paths from one package to another follow the packages to their new places.
+ *
+ * @module
+ */
+
+import { posix } from 'node:path'
+import type { Checkout, Part } from './checkout.ts'
+import { type FileState, textFile, textOf } from './files.ts'
+import type { PackageManager } from './host.ts'
+
+/** Where the parts go in a host, as the receipt keeps it. */
+export interface Layout {
+  /** The scope of the copied packages, with `@`. */
+  scope: string
+  /** The path of each part's folder in the host. */
+  folders: Record<string, string>
+  /** The path of each root file in the host, by its path in the checkout. */
+  rootFiles: Record<string, string>
+  packageManager: PackageManager
+}
+
+/** A file in its place in the host. */
+export interface Placed {
+  /** The path in the checkout. */
+  source: string
+  file: FileState
+}
+
+/** The files of `parts` and their root files, by their paths in the host. */
+export function placeFiles(
+  checkout: Checkout,
+  parts: readonly Part[],
+  layout: Layout,
+): Map<string, Placed> {
+  const moves = movesOf(checkout, layout)
+  const rename = renamerOf(checkout, layout)
+  const placed = new Map<string, Placed>()
+  const sources = [
+    ...parts.flatMap((part) => part.files),
+    ...new Set(parts.flatMap(({ manifest }) => manifest.rootFiles)),
+  ]
+  for (const source of sources) {
+    const file = checkout.read(source)
+    if (!file) continue
+    const path = moved(source, moves)
+    placed.set(path, { source, file: rewrite(file, source, path) })
+  }
+  return placed
+
+  function rewrite(file: FileState, source: string, path: string): FileState {
+    const text = textOf(file)
+    if (text === null) return file
+    const named = rename(text)
+    const pathed = movesPaths(layout) ? relocate(named, source, path, moves) : named
+    const ready = path.endsWith('/package.json') ? asHosted(pathed, layout.packageManager) : pathed
+    return ready === text ? file : { ...textFile(ready), isExecutable: file.isExecutable }
+  }
+}
+
+/** The path of a file of the checkout in the host. */
+export const placeOf = (checkout: Checkout, layout: Layout, source: string): string =>
+  moved(source, movesOf(checkout, layout))
+
+/** Renames the packages in a text of the checkout. */
+export function renamerOf(
+  checkout: Checkout,
+  { scope }: Pick<Layout, 'scope'>,
+): (text: string) => string {
+  const names = [...checkout.parts.values()].map(({ packageName }) => packageName)
+  const scoped = names.map((name) => name.split('/')[1])
+  const [old] = names[0]?.split('/') ?? []
+  if (old === scope || !old) return (text) => text
+  const pattern = new RegExp(`${old}/(${scoped.join('|')})(?![\\w-])`, 'g')
+  return (text) => text.replaceAll(pattern, `${scope}/$1`)
+}
+
+type Moves = readonly (readonly [from: string, to: string])[]
+
+/** Where folders and root files move, the longest paths first. */
+function movesOf(checkout: Checkout, { folders, rootFiles }: Layout): Moves {
+  const parts = Object.entries(folders).flatMap(([name, to]) => {
+    const part = checkout.parts.get(name)
+    return part ? [[part.folder, to] as const] : []
+  })
+  return [...parts, ...Object.entries(rootFiles)].sort(([a], [b]) => b.length - a.length)
+}
+
+function moved(path: string, moves: Moves): string {
+  for (const [from, to] of moves) {
+    if (path === from) return to
+    if (path.startsWith(`${from}/`)) return to + path.slice(from.length)
+  }
+  return path
+}
+
+const movesPaths = ({ folders, rootFiles }: Layout): boolean =>
+  Object.entries(rootFiles).some(([from, to]) => from !== to) ||
+  Object.entries(folders).some(
+    ([name, to]) => to !== (name === 'db' ? 'prisma' : `packages/${name}`),
+  )
+
+/** A path to another folder, in quotes, in parentheses of a link, or in backticks. */
+const RELATIVE = /(?<=['"`(])(\.\.?\/[\w@./-]*\w)(?=['"`)#])/g
+
+/** Lets relative paths in a text lead to where the files they name have moved. */
+function relocate(text: string, source: string, path: string, moves: Moves): string {
+  return text.replaceAll(RELATIVE, (written) => {
+    const target = posix.join(posix.dirname(source), written)
+    const to = moved(target, moves)
+    const from = posix.relative(posix.dirname(source), target)
+    const next = posix.relative(posix.dirname(path), to)
+    if (from === next) return written
+    return next.startsWith('.') ? next : `./${next}`
+  })
+}
+
+/** `workspace:*` as each package manager writes a package of the same workspace. */
+export const workspaceRange = (manager: PackageManager): string =>
+  manager === 'npm' || manager === 'yarn1' ? '*' : 'workspace:*'
+
+/** A `package.json` as a host needs it: its own package manager's ranges, and no linter that the host does not have. */
+const asHosted = (text: string, manager: PackageManager): string =>
+  text
+    .replaceAll('"workspace:*"', JSON.stringify(workspaceRange(manager)))
+    .replace(/\n *"lint": "biome [^"]*",?(?=\n)/, '')
+    .replace(/,(\n *\})/g, '$1')
+
+/** Lets the paths of parts in a command or a sentence lead to their places. */
+export const placePaths = (checkout: Checkout, layout: Layout, text: string): string =>
+  text.replaceAll(/(?<![\w./-])((?:packages\/[a-z]+|prisma)\/[\w./-]*\w)/g, (path) =>
+    placeOf(checkout, layout, path),
+  )

@@ -1,0 +1,101 @@
+/**
+ * `tollgate add`: copies parts and what they need into the host. A file that the host has stays as it is.
+ *
+ * @module
+ */
+
+import { type Checkout, closureOf } from './checkout.ts'
+import { planEdits, wantedEdits } from './edits.ts'
+import { CreateError } from './errors.ts'
+import { isSameFile, textFile } from './files.ts'
+import { type Host, requireInside } from './host.ts'
+import { decideLayout, type LayoutOptions } from './layout.ts'
+import { LOCKFILE, lockfileFor } from './lockfile.ts'
+import { placeFiles } from './place.ts'
+import { Draft, type Plan } from './plan.ts'
+import { type Receipt, readReceipt } from './receipt.ts'
+import { stepsAfter } from './steps.ts'
+
+/** What to add. */
+export interface AddOptions extends LayoutOptions {
+  /** The package that will import the parts; empty for the root. Default: the only package that uses Next.js. */
+  app?: string
+}
+
+/** Plans to add `names` to the host. @throws `usage`, `name_taken`, `invalid_host`, `invalid_receipt` */
+export function planAdd(
+  checkout: Checkout,
+  host: Host,
+  names: readonly string[],
+  options: AddOptions = {},
+): Plan {
+  if (names.length === 0)
+    throw new CreateError(
+      'usage',
+      'Name the parts to add, such as: tollgate add auth billing email.',
+    )
+  const earlier = readReceipt(host.read)
+  if (earlier && earlier.version !== checkout.version) {
+    throw new CreateError(
+      'usage',
+      `The host has version ${earlier.version} and the checkout is ${checkout.version}. Run tollgate update first.`,
+    )
+  }
+  const asked = [...new Set([...(earlier?.parts ?? []), ...names])]
+  const parts = closureOf(checkout, asked)
+  const layout = decideLayout(checkout, parts, host, options, earlier?.layout ?? null)
+  const draft = new Draft(host.read)
+  const base = new Map(earlier?.base)
+  const files = { ...earlier?.files }
+  for (const [path, { source, file }] of placeFiles(checkout, parts, layout)) {
+    // A file of an earlier copy belongs to the host: `update` changes it.
+    if (files[path]) continue
+    requireInside(host.folder, path)
+    const has = host.read(path)
+    files[path] = source
+    base.set(path, file)
+    if (has === null) draft.put(path, file, 'create')
+    else if (!isSameFile(has, file))
+      draft.putBeside(path, file, 'The host has another file of this name.')
+  }
+  const app = appOf(host, options.app ?? earlier?.app ?? undefined)
+  const ownsRoot = earlier?.ownsRoot ?? host.read('package.json') === null
+  const request = { checkout, parts, layout, host, app, ownsRoot }
+  const { texts, edits, kept } = planEdits(host.read, wantedEdits(request), earlier?.edits ?? [])
+  for (const [path, text] of texts) {
+    requireInside(host.folder, path)
+    draft.put(path, textFile(text), host.read(path) ? 'edit' : 'create')
+  }
+  draft.notes.push(...kept)
+  if (ownsRoot && host.read(LOCKFILE) === null && !earlier) {
+    const names = parts.flatMap(({ manifest }) => manifest.devDependencies)
+    const lockfile = lockfileFor(checkout, parts, layout, names)
+    if (lockfile) draft.put(LOCKFILE, lockfile, 'create')
+  }
+  const receipt: Receipt = {
+    form: 1,
+    version: checkout.version,
+    commit: earlier ? earlier.commit : checkout.commit,
+    parts: asked,
+    layout,
+    files,
+    ownsRoot,
+    app,
+    edits,
+    unresolved: [...new Set([...(earlier?.unresolved ?? []), ...draft.conflicts])],
+    migrations: earlier?.migrations ?? [],
+    base,
+  }
+  return draft.finish('add', receipt, stepsAfter({ ...request, isNew: earlier === null }))
+}
+
+/** The package that imports the parts. Null: it is not known. @throws `usage` */
+export function appOf(host: Host, named: string | undefined): string | null {
+  if (named !== undefined) {
+    const folder = named.replace(/^\.\/?/, '').replace(/\/$/, '')
+    if (host.packages.some((each) => each.folder === folder)) return folder
+    throw new CreateError('usage', `--app ${named} is not a package of this workspace.`)
+  }
+  const withNext = host.packages.filter(({ dependencies }) => dependencies.next !== undefined)
+  return withNext.length === 1 ? (withNext[0]?.folder ?? null) : null
+}

@@ -1,0 +1,77 @@
+/**
+ * `tollgate remove`: takes parts out of the host again. A file that the host changed stays.
+ *
+ * @module
+ */
+
+import { type Checkout, closureOf } from './checkout.ts'
+import { planEdits, wantedEdits } from './edits.ts'
+import { CreateError } from './errors.ts'
+import { isSameFile, textFile } from './files.ts'
+import type { Host } from './host.ts'
+import { BESIDE, Draft, type Plan } from './plan.ts'
+import { requireReceipt } from './plan-update.ts'
+import { commandsOf } from './steps.ts'
+
+/** Plans to remove `names`, or all parts without names. @throws `receipt_not_found`, `part_needed`, `usage` */
+export function planRemove(checkout: Checkout, host: Host, names: readonly string[]): Plan {
+  const receipt = requireReceipt(host)
+  const here = new Set(closureOf(checkout, receipt.parts).map(({ name }) => name))
+  for (const name of names) {
+    if (!here.has(name))
+      throw new CreateError('usage', `The host has no part ${JSON.stringify(name)}.`)
+  }
+  const kept = names.length === 0 ? [] : receipt.parts.filter((name) => !names.includes(name))
+  const parts = closureOf(checkout, kept)
+  const needed = parts.find(({ name }) => names.includes(name))
+  if (needed) {
+    const by = parts.filter(({ needs }) => needs.includes(needed.name)).map(({ name }) => name)
+    throw new CreateError(
+      'part_needed',
+      `${by.join(', ')} needs ${needed.name}. Remove ${by.join(', ')} with it.`,
+    )
+  }
+  const draft = new Draft(host.read)
+  const stays = new Set([
+    ...parts.flatMap(({ files }) => files),
+    ...parts.flatMap(({ manifest }) => manifest.rootFiles),
+  ])
+  const files: Record<string, string> = {}
+  const base = new Map(receipt.base)
+  for (const [path, source] of Object.entries(receipt.files)) {
+    if (stays.has(source)) {
+      files[path] = source
+      continue
+    }
+    const has = host.read(path)
+    const old = base.get(path)
+    base.delete(path)
+    if (!has) continue
+    if (old && isSameFile(has, old)) draft.put(path, null, 'delete')
+    else draft.notes.push({ path, why: 'You changed it, so it stays.' })
+  }
+  for (const path of receipt.unresolved) {
+    if (!files[path]) draft.put(`${path}${BESIDE}`, null, 'delete')
+  }
+  const folders = Object.fromEntries(
+    parts.map(({ name }) => [name, receipt.layout.folders[name] as string]),
+  )
+  const layout = { ...receipt.layout, folders }
+  const request = { checkout, parts, layout, host, app: receipt.app, ownsRoot: receipt.ownsRoot }
+  const wanted = parts.length === 0 ? [] : wantedEdits(request)
+  const { texts, edits } = planEdits(host.read, wanted, receipt.edits)
+  for (const [path, text] of texts)
+    draft.put(path, /^(\{\s*\})?\s*$/.test(text) ? null : textFile(text), 'edit')
+  const next = {
+    ...receipt,
+    parts: kept,
+    layout,
+    files,
+    base,
+    edits,
+    unresolved: receipt.unresolved.filter((path) => files[path]),
+  }
+  return draft.finish('remove', parts.length === 0 ? null : next, [
+    commandsOf(layout.packageManager).install,
+  ])
+}

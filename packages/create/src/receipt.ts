@@ -1,0 +1,128 @@
+/**
+ * The receipt in the host: what was copied, from which version, and the text of each file as it was copied. With it an
+ * update knows the host's own changes from those of upstream. Commit its folder.
+ *
+ * @module
+ */
+
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
+import * as z from 'zod'
+import { CreateError } from './errors.ts'
+import { type FileState, type ReadFile, textFile, textOf } from './files.ts'
+
+/** The folder of the receipt, at the host's root. */
+export const RECEIPT_FOLDER = '.tollgate-receipt'
+/** The receipt that people can read. */
+export const RECEIPT_FILE = `${RECEIPT_FOLDER}/receipt.json`
+/** The texts of the files as they were copied, compressed. */
+export const BASE_FILE = `${RECEIPT_FOLDER}/base.br`
+const IGNORE_FILE = `${RECEIPT_FOLDER}/.gitignore`
+
+const editSchema = z.strictObject({
+  /** The file with the value, such as `package.json`. */
+  file: z.string(),
+  /** The keys that lead to the value. For a list or a file of lines, the last key is the entry itself. */
+  keys: z.array(z.string()),
+  /** The value that was written. */
+  value: z.string(),
+})
+
+/** A value that was written into a file of the host. */
+export type Edit = z.output<typeof editSchema>
+
+const receiptSchema = z.strictObject({
+  /** The form of this file. */
+  form: z.literal(1),
+  /** The version that was copied. */
+  version: z.string(),
+  /** Its commit; null: it was no commit. */
+  commit: z.string().nullable(),
+  /** The parts that were asked for. The parts that these need came along. */
+  parts: z.array(z.string()),
+  layout: z.strictObject({
+    scope: z.string(),
+    folders: z.record(z.string(), z.string()),
+    rootFiles: z.record(z.string(), z.string()),
+    packageManager: z.enum(['pnpm', 'npm', 'yarn', 'yarn1', 'bun']),
+  }),
+  /** The path in the checkout of each copied file, by its path in the host. */
+  files: z.record(z.string(), z.string()),
+  /** Whether the host had no `package.json`, so that its root was made with the copy. */
+  ownsRoot: z.boolean(),
+  /** The package that imports the parts; empty for the root. Null: it is not known. */
+  app: z.string().nullable(),
+  /** Values that were written into files of the host. */
+  edits: z.array(editSchema),
+  /** Files whose merge waits for a person, by the path of the host's file. */
+  unresolved: z.array(z.string()),
+  /** The migrations of versions that have run. */
+  migrations: z.array(z.string()),
+})
+
+/** What was copied into the host. */
+export interface Receipt extends z.output<typeof receiptSchema> {
+  /** Each copied file as it was copied, by its path in the host. */
+  base: Map<string, FileState>
+}
+
+const baseSchema = z.record(
+  z.string(),
+  z.union([
+    z.string(),
+    z.strictObject({ base64: z.string() }),
+    z.strictObject({ run: z.string() }),
+  ]),
+)
+
+/** Reads the receipt of the host. Null: it has none. @throws `invalid_receipt` */
+export function readReceipt(read: ReadFile): Receipt | null {
+  const file = read(RECEIPT_FILE)
+  if (!file) return null
+  const base = read(BASE_FILE)
+  if (!base) throw invalid(`${BASE_FILE} is missing`)
+  try {
+    const receipt = receiptSchema.parse(JSON.parse(textOf(file) ?? ''))
+    const texts = baseSchema.parse(JSON.parse(brotliDecompressSync(base.bytes).toString('utf8')))
+    const entries = Object.entries(texts).map(([path, text]) => [path, stateOf(text)] as const)
+    return { ...receipt, base: new Map(entries) }
+  } catch (cause) {
+    throw invalid(`${RECEIPT_FILE} or ${BASE_FILE} cannot be read`, cause)
+  }
+}
+
+/** The files of a receipt. */
+export function receiptFiles({ base, ...receipt }: Receipt): Map<string, FileState> {
+  const texts = [...base]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, file]) => [path, storedOf(file)])
+  const json = JSON.stringify(Object.fromEntries(texts))
+  const bytes = brotliCompressSync(json, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
+  const sorted = Object.entries(receipt.files).sort(([a], [b]) => (a < b ? -1 : 1))
+  const text = `${JSON.stringify({ ...receipt, files: Object.fromEntries(sorted) }, null, 2)}\n`
+  return new Map([
+    [RECEIPT_FILE, textFile(text)],
+    [BASE_FILE, { bytes, isExecutable: false }],
+    // What a command needs to take its changes back is of this machine.
+    [IGNORE_FILE, textFile('/pending/\n/last/\n')],
+  ])
+}
+
+function storedOf(file: FileState): z.output<typeof baseSchema>[string] {
+  const text = textOf(file)
+  if (text === null) return { base64: file.bytes.toString('base64') }
+  return file.isExecutable ? { run: text } : text
+}
+
+function stateOf(stored: z.output<typeof baseSchema>[string]): FileState {
+  if (typeof stored === 'string') return textFile(stored)
+  if ('base64' in stored)
+    return { bytes: Buffer.from(stored.base64, 'base64'), isExecutable: false }
+  return { ...textFile(stored.run), isExecutable: true }
+}
+
+const invalid = (what: string, cause?: unknown): CreateError =>
+  new CreateError(
+    'invalid_receipt',
+    `${what}. Restore the folder ${RECEIPT_FOLDER} from your repository; nothing was changed.`,
+    { cause },
+  )

@@ -1,0 +1,49 @@
+/**
+ * What a person does after a copy, as commands of the host's package manager and sentences.
+ *
+ * @module
+ */
+
+import type { Checkout, Part } from './checkout.ts'
+import type { PackageManager } from './host.ts'
+import { type Layout, placePaths, renamerOf } from './place.ts'
+
+/** The commands of a package manager. */
+export const commandsOf = (manager: PackageManager): { install: string; run: string } =>
+  ({
+    pnpm: { install: 'pnpm install', run: 'pnpm' },
+    npm: { install: 'npm install', run: 'npm run' },
+    yarn: { install: 'yarn install', run: 'yarn' },
+    yarn1: { install: 'yarn install', run: 'yarn' },
+    bun: { install: 'bun install', run: 'bun run' },
+  })[manager]
+
+/** The steps after parts were added. */
+export function stepsAfter({
+  checkout,
+  parts,
+  layout,
+  app,
+  isNew,
+}: {
+  checkout: Checkout
+  parts: readonly Part[]
+  layout: Layout
+  app: string | null
+  isNew: boolean
+}): string[] {
+  const rename = renamerOf(checkout, layout)
+  const { install, run } = commandsOf(layout.packageManager)
+  const own = parts.flatMap(({ manifest }) => manifest.steps)
+  const chosen = parts
+    .filter(({ manifest }) => manifest.isChosen)
+    .map(({ packageName }) => rename(packageName))
+  return [
+    install,
+    ...(app === null && !parts.some(({ name }) => name === 'web')
+      ? [`Add the packages that your app imports to its dependencies: ${chosen.join(', ')}.`]
+      : []),
+    ...own.map((step) => rename(placePaths(checkout, layout, step.replaceAll('$run', run)))),
+    ...(isNew ? ['Commit the folder .tollgate-receipt with the rest: updates need it.'] : []),
+  ]
+}
