@@ -224,6 +224,7 @@ test('packages depend in one direction', async () => {
     auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
+    create: ['core'],
     demo: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
     web: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
     proof: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
