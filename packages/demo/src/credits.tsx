@@ -80,7 +80,7 @@ export function creditRoutes(auth: Auth, billing: Billing): Hono {
                 {balance}
               </strong>{' '}
               credits
-              {holds > 0 && ` · ${holds} held`}
+              {holds > 0 && ` · ${holds} set aside`}
               {debt > 0 && ` · ${debt} owed`}
             </p>
             {expiring.map(({ amount, expiresAt }) => (
