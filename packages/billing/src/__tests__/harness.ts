@@ -143,9 +143,7 @@ export async function createHarness(
     async deliverNew() {
       const seen = await db.webhookEvent.findMany({ select: { eventId: true } })
       const known = new Set(seen.map(({ eventId }) => eventId))
-      for (const event of standIn.events.reverse()) {
-        if (!known.has(event.id as string)) await this.deliver(event)
-      }
+      for (const event of standIn.eventsBeside(known).reverse()) await this.deliver(event)
     },
     /** The owner's, the oldest first. */
     async orders(ownerId: string) {

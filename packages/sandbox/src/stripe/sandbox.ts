@@ -106,6 +106,8 @@ export interface StripeSandbox extends LifeControls {
   deliveriesOf(eventId: string): Delivery[]
   /** Every event, the oldest first, in the account's API version. */
   readonly events: Shown[]
+  /** `events` without those whose ids are `known`, which are not shown in vain. */
+  eventsBeside(known: ReadonlySet<string>): Shown[]
   /** Holds webhooks back, so that a redirect can arrive first. */
   pause(): void
   /** Sends the held webhooks, and all later ones at once. */
@@ -173,6 +175,10 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
   })
   const { secretKey } = options
   const statusOf = (eventId: string): DeliveryStatus => deliveryStatus(queue, eventId)
+  const eventsBeside = (known: ReadonlySet<string>): Shown[] =>
+    [...store.tables.events.values()]
+      .filter(({ id, type }) => !known.has(id) && isTold(type, store.apiVersion))
+      .map((event) => showEvent(event, store.apiVersion, statusOf(event.id).pending))
   app.route(
     '/',
     createApi({
@@ -205,10 +211,9 @@ export function createStripeSandbox(options: StripeSandboxOptions): StripeSandbo
       return queue.list()
     },
     get events() {
-      return [...store.tables.events.values()]
-        .filter(({ type }) => isTold(type, store.apiVersion))
-        .map((event) => showEvent(event, store.apiVersion, statusOf(event.id).pending))
+      return eventsBeside(new Set())
     },
+    eventsBeside,
     ...deliveryControls(parts),
     failNext(next) {
       failure = { times: 1, ...next }
