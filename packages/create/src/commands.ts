@@ -37,6 +37,7 @@ const HELP = `tollgate <command> [--into <folder>]
       --scope @acme      the scope of the copied packages; default @repo
       --directory libs   their folder; default: the first of your workspace
       --app apps/web     the package that will import them
+      --no-wire          leave the files and settings of a Next.js app alone
   diff [<path>]        show what you changed in the copied files
   check-update         say whether this checkout has an update; exits with 2 if it has
   update               merge this checkout's version into yours
@@ -59,6 +60,7 @@ const OPTIONS = {
   scope: { type: 'string' },
   directory: { type: 'string' },
   app: { type: 'string' },
+  'no-wire': { type: 'boolean', default: false },
   restore: { type: 'boolean', default: false },
   dirty: { type: 'boolean', default: false },
   abort: { type: 'boolean', default: false },
@@ -76,7 +78,7 @@ const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPosit
 
 /** The flags of each command, beside those of all commands. */
 const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
-  add: ['scope', 'directory', 'app', 'dry-run', 'yes'],
+  add: ['scope', 'directory', 'app', 'no-wire', 'dry-run', 'yes'],
   diff: [],
   'check-update': [],
   update: ['restore', 'dirty', 'abort', 'force', 'dry-run', 'yes'],
@@ -135,7 +137,10 @@ async function run(args: string[]): Promise<number> {
   if (name === 'add')
     return act(
       again,
-      planAdd(checkout, again, rest, given(flags, 'scope', 'directory', 'app')),
+      planAdd(checkout, again, rest, {
+        ...given(flags, 'scope', 'directory', 'app'),
+        wire: !flags['no-wire'],
+      }),
       flags,
     )
   if (name === 'remove') return act(again, planRemove(checkout, again, rest), flags)

@@ -12,6 +12,7 @@ import { blocksOf, formatOf } from './formats.ts'
 import { type Host, nameFor, type PackageManager } from './host.ts'
 import { type Layout, placePaths, renamerOf, workspaceRange } from './place.ts'
 import type { Edit } from './receipt.ts'
+import { type Wiring, wiringEdits } from './wiring.ts'
 
 /** What a copy needs, and where. */
 export interface EditRequest {
@@ -24,6 +25,8 @@ export interface EditRequest {
   app: string | null
   /** Whether the host had no `package.json` before the copy. */
   ownsRoot: boolean
+  /** The Next.js app that is wired. Null: none is. */
+  wiring: Wiring | null
 }
 
 /** The values that the host needs for its parts. */
@@ -36,6 +39,7 @@ export function wantedEdits(request: EditRequest): Edit[] {
     ...devDependencies(request),
     ...overrides(request),
     ...dependencies(request),
+    ...(request.wiring ? wiringEdits(request.checkout, request.host, layout, request.wiring) : []),
     ...[
       'generated/',
       '.tollgate/',
@@ -263,10 +267,10 @@ export function planEdits(
     } else if (earlier) {
       edits.push(want)
     } else if (has !== undefined && has !== value) {
-      kept.push({
-        path: file,
-        why: `${keys.join(' › ')} is ${has} in your file; Tollgate would write ${value}.`,
-      })
+      const why = /next\.config\.\w+$/.test(file)
+        ? `Wrap its configuration yourself: export default withTollgate(…), of ${value}.`
+        : `${keys.join(' › ')} is ${has} in your file; Tollgate would write ${value}.`
+      kept.push({ path: file, why })
     }
   }
   const isWanted = new Set(wanted.map(keyOf))

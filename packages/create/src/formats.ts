@@ -19,13 +19,15 @@ export interface Format {
 
 /** The format of a file, by its name. */
 export function formatOf(file: string): Format {
-  const format = file.endsWith('.json')
-    ? json
-    : file.endsWith('.yaml')
-      ? yaml
-      : file.includes('.env')
-        ? env
-        : lines
+  const format = /next\.config\.\w+$/.test(file)
+    ? nextConfig
+    : file.endsWith('.json')
+      ? json
+      : file.endsWith('.yaml')
+        ? yaml
+        : file.includes('.env')
+          ? env
+          : lines
   // A byte order mark and the line ends of Windows survive an edit.
   const keeping = (text: string, edit: (plain: string) => string) => {
     const mark = text.startsWith('\uFEFF') ? '\uFEFF' : ''
@@ -170,6 +172,25 @@ const env: Format = {
     return at ? text.replace(`${at.text}\n`, '').replace(/\n{3,}/g, '\n\n') : text
   },
 }
+
+/** The default export of a configuration of Next.js, which `withTollgate` wraps. The value is the module it is of. */
+const nextConfig: Format = {
+  get(text) {
+    const found = /import \{ withTollgate \} from '([^']+)'/.exec(text)?.[1]
+    // A configuration in another form stays as it is, and its owner wraps it.
+    return (
+      found ?? (DEFAULT_EXPORT.test(text) ? undefined : 'in a form that a command cannot change')
+    )
+  },
+  set: (text, _, value) =>
+    `import { withTollgate } from '${value}'\n${text.replace(DEFAULT_EXPORT, 'export default withTollgate($1)$2')}`,
+  remove: (text) =>
+    text
+      .replace(/import \{ withTollgate \} from '[^']+'\n/, '')
+      .replace(/^export default withTollgate\(([\w$]+)\)/m, 'export default $1'),
+}
+
+const DEFAULT_EXPORT = /^export default ([A-Za-z_$][\w$]*)(;?)[ \t]*$/m
 
 const nameIn = (line: string): string | null => /^([A-Z][A-Z0-9_]*)=/.exec(line)?.[1] ?? null
 

@@ -26,6 +26,17 @@ const manifestSchema = z.strictObject({
   rootFiles: z.array(z.string()).default([]),
   /** Paths of the part that stay behind. */
   leavesBehind: z.array(z.string()).default([]),
+  /** What an app that exists gets from this part, which is an app itself. */
+  wiring: z
+    .strictObject({
+      /** Files, by their paths in the part. Those that the app has stay as they are. */
+      files: z.array(z.string()),
+      /** Names of scripts of the part's `package.json`. */
+      scripts: z.array(z.string()),
+      /** Names of `devDependencies` of the part's `package.json`. */
+      devDependencies: z.array(z.string()),
+    })
+    .optional(),
   /** What a person does after the copy, as commands or sentences. */
   steps: z.array(z.string()).default([]),
 })

@@ -15,11 +15,14 @@ import { placeFiles } from './place.ts'
 import { Draft, type Plan } from './plan.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 import { stepsAfter } from './steps.ts'
+import { placeWiring, wiringOf } from './wiring.ts'
 
 /** What to add. */
 export interface AddOptions extends LayoutOptions {
   /** The package that will import the parts; empty for the root. Default: the only package that uses Next.js. */
   app?: string
+  /** Whether an app that uses Next.js gets routes, instances and settings. Default true. */
+  wire?: boolean
 }
 
 /** Plans to add `names` to the host. @throws `usage`, `name_taken`, `invalid_host`, `invalid_receipt` */
@@ -60,7 +63,19 @@ export function planAdd(
   }
   const app = appOf(host, options.app ?? earlier?.app ?? undefined)
   const ownsRoot = earlier?.ownsRoot ?? host.read('package.json') === null
-  const request = { checkout, parts, layout, host, app, ownsRoot }
+  const wiring = earlier?.wiring ?? (options.wire === false ? null : wiringOf(host, app, parts))
+  for (const [path, { source, file }] of wiring ? placeWiring(checkout, layout, wiring) : []) {
+    if (files[path]) continue
+    requireInside(host.folder, path)
+    if (host.read(path)) {
+      draft.notes.push({ path, why: `Your app has this file. Tollgate's is ${source}.` })
+      continue
+    }
+    files[path] = source
+    base.set(path, file)
+    draft.put(path, file, 'create')
+  }
+  const request = { checkout, parts, layout, host, app, ownsRoot, wiring }
   const { texts, edits, kept } = planEdits(host.read, wantedEdits(request), earlier?.edits ?? [])
   for (const [path, text] of texts) {
     requireInside(host.folder, path)
@@ -81,6 +96,7 @@ export function planAdd(
     files,
     ownsRoot,
     app,
+    wiring,
     edits,
     unresolved: [...new Set([...(earlier?.unresolved ?? []), ...draft.conflicts])],
     migrations: earlier?.migrations ?? [],

@@ -12,6 +12,7 @@ import type { Host } from './host.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { requireReceipt } from './plan-update.ts'
 import { commandsOf } from './steps.ts'
+import { placeWiring, wiringOf } from './wiring.ts'
 
 /** Plans to remove `names`, or all parts without names. @throws `receipt_not_found`, `part_needed`, `usage` */
 export function planRemove(checkout: Checkout, host: Host, names: readonly string[]): Plan {
@@ -32,7 +33,11 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
     )
   }
   const draft = new Draft(host.read)
+  // The wiring connects parts that may be gone.
+  const wiring = receipt.wiring && wiringOf(host, receipt.wiring.app, parts)
+  const wired = wiring ? [...placeWiring(checkout, receipt.layout, wiring).values()] : []
   const stays = new Set([
+    ...wired.map(({ source }) => source),
     ...parts.flatMap(({ files }) => files),
     ...parts.flatMap(({ manifest }) => manifest.rootFiles),
   ])
@@ -57,13 +62,22 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
     parts.map(({ name }) => [name, receipt.layout.folders[name] as string]),
   )
   const layout = { ...receipt.layout, folders }
-  const request = { checkout, parts, layout, host, app: receipt.app, ownsRoot: receipt.ownsRoot }
+  const request = {
+    checkout,
+    parts,
+    layout,
+    host,
+    app: receipt.app,
+    ownsRoot: receipt.ownsRoot,
+    wiring,
+  }
   const wanted = parts.length === 0 ? [] : wantedEdits(request)
   const { texts, edits } = planEdits(host.read, wanted, receipt.edits)
   for (const [path, text] of texts)
     draft.put(path, /^(\{\s*\})?\s*$/.test(text) ? null : textFile(text), 'edit')
   const next = {
     ...receipt,
+    wiring,
     parts: kept,
     layout,
     files,

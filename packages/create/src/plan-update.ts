@@ -24,6 +24,7 @@ import { placeFiles } from './place.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
 import { commandsOf } from './steps.ts'
+import { placeWiring } from './wiring.ts'
 
 /** How to update. */
 export interface UpdateOptions {
@@ -58,7 +59,12 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
   }
   const parts = closureOf(checkout, receipt.parts)
   const layout = decideLayout(checkout, parts, host, {}, receipt.layout)
+  const { app, ownsRoot, wiring } = receipt
   const placed = placeFiles(checkout, parts, layout)
+  for (const [path, each] of wiring ? placeWiring(checkout, layout, wiring) : []) {
+    // A file that the app had before the copy is not Tollgate's.
+    if (receipt.files[path] || host.read(path) === null) placed.set(path, each)
+  }
   const draft = new Draft(host.read)
   const migrations = migrationsBetween(receipt, checkout.version)
   const base = new Map<string, FileState>()
@@ -89,8 +95,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
         why: 'It is no longer part of Tollgate, and you changed it. It is yours now.',
       })
   }
-  const { app, ownsRoot } = receipt
-  const wanted = wantedEdits({ checkout, parts, layout, host, app, ownsRoot })
+  const wanted = wantedEdits({ checkout, parts, layout, host, app, ownsRoot, wiring })
   const { texts, edits, kept } = planEdits(host.read, wanted, receipt.edits)
   for (const [path, text] of texts) draft.put(path, textFile(text), 'edit')
   draft.notes.push(...kept)

@@ -51,6 +51,8 @@ const receiptSchema = z.strictObject({
   ownsRoot: z.boolean(),
   /** The package that imports the parts; empty for the root. Null: it is not known. */
   app: z.string().nullable(),
+  /** The Next.js app that was wired. Null: none was. */
+  wiring: z.strictObject({ app: z.string(), source: z.string() }).nullable(),
   /** Values that were written into files of the host. */
   edits: z.array(editSchema),
   /** Files whose merge waits for a person, by the path of the host's file. */

@@ -7,6 +7,7 @@
 import type { Checkout, Part } from './checkout.ts'
 import type { PackageManager } from './host.ts'
 import { type Layout, placePaths, renamerOf } from './place.ts'
+import { inApp, type Wiring } from './wiring.ts'
 
 /** The commands of a package manager. */
 export const commandsOf = (manager: PackageManager): { install: string; run: string } =>
@@ -24,17 +25,25 @@ export function stepsAfter({
   parts,
   layout,
   app,
+  wiring,
   isNew,
 }: {
   checkout: Checkout
   parts: readonly Part[]
   layout: Layout
   app: string | null
+  wiring: Wiring | null
   isNew: boolean
 }): string[] {
   const rename = renamerOf(checkout, layout)
   const { install, run } = commandsOf(layout.packageManager)
-  const own = parts.flatMap(({ manifest }) => manifest.steps)
+  const own = wiring
+    ? [
+        `cp ${inApp(wiring.app, '.env.local.example')} ${inApp(wiring.app, '.env.local')}`,
+        `${wiring.app === '' ? '' : `In ${wiring.app}: `}${run} services, ${run} worker and ${run} dev, each in a terminal of its own.`,
+        'Write your pages: packages/web of the checkout has sign-up, sign-in, account and billing to copy from.',
+      ]
+    : parts.flatMap(({ manifest }) => manifest.steps)
   const chosen = parts
     .filter(({ manifest }) => manifest.isChosen)
     .map(({ packageName }) => rename(packageName))

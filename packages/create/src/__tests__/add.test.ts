@@ -1,12 +1,14 @@
 /** `tollgate add`: what is copied into which host, and what is never touched. */
 
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
 import { applyPlan } from '../apply.ts'
 import { openCheckout } from '../checkout.ts'
 import { openHost } from '../host.ts'
 import { type AddOptions, planAdd } from '../plan-add.ts'
+import { planRemove } from '../plan-remove.ts'
 import {
   type Files,
   makeCheckout,
@@ -302,4 +304,91 @@ test('a file that is in the way stays, and the new text stands beside it', () =>
   applyPlan(host, plan)
   expect(read(host, 'mail.config.ts')).toBe('mine\n')
   expect(read(host, 'mail.tollgate.config.ts')).toBe('theirs\n')
+})
+
+describe('a Next.js app that exists', () => {
+  const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
+  const app = (folder: string): Files => ({
+    [`${folder}package.json`]:
+      '{\n  "name": "shop",\n  "scripts": { "dev": "next dev" },\n  "dependencies": { "next": "16.4.6" }\n}\n',
+    [`${folder}tsconfig.json`]:
+      '{\n  // As create-next-app writes it.\n  "compilerOptions": {\n    "noEmit": true,\n    "paths": { "@/*": ["./src/*"] },\n  },\n}\n',
+    [`${folder}next.config.ts`]:
+      "import type { NextConfig } from 'next'\n\nconst nextConfig: NextConfig = {\n  reactStrictMode: true,\n}\n\nexport default nextConfig\n",
+    [`${folder}src/app/page.tsx`]: 'export default () => null\n',
+  })
+  const wire = (host: string, options: AddOptions = {}) => {
+    const plan = planAdd(openCheckout(ROOT), openHost(host), ['auth', 'billing'], options)
+    applyPlan(host, plan)
+    return plan
+  }
+
+  test('gets instances, routes, proxy, services and the settings, in the scope of the host', () => {
+    const host = hostWith({
+      'package.json': '{ "name": "acme", "private": true }\n',
+      'pnpm-workspace.yaml': 'packages:\n  - apps/*\n  - packages/*\n',
+      ...app('apps/shop/'),
+    })
+    const plan = wire(host, { scope: '@acme' })
+    expect(plan.conflicts).toEqual([])
+    expect(read(host, 'apps/shop/src/lib/tollgate.ts')).toContain("from '@acme/auth'")
+    expect(read(host, 'apps/shop/src/app/api/auth/[...all]/route.ts')).toContain('handlers')
+    expect(read(host, 'apps/shop/tollgate.config.ts')).toContain("'./src/lib/tollgate.ts'")
+    const config = read(host, 'apps/shop/next.config.ts')
+    expect(config).toMatch(/^import \{ withTollgate \} from '@acme\/core\/next-config'\n/)
+    expect(config).toContain('export default withTollgate(nextConfig)\n')
+    const tsconfig = read(host, 'apps/shop/tsconfig.json')
+    expect(tsconfig).toContain('// As create-next-app writes it.')
+    expect(tsconfig).toMatch(/"customConditions": \[\s*"source"\s*\]/)
+    const { scripts, dependencies, devDependencies } = readJson(host, 'apps/shop/package.json')
+    expect(scripts.worker).toContain('tsx ../../packages/jobs/src/cli.ts worker')
+    expect(scripts.services).toContain('src/services.ts')
+    expect(dependencies['@acme/auth']).toBe('workspace:*')
+    expect(devDependencies).toMatchObject({
+      '@acme/sandbox': 'workspace:*',
+      tsx: expect.any(String),
+    })
+    expect(plan.steps).toContain('cp apps/shop/.env.local.example apps/shop/.env.local')
+    expect(wire(host).changes).toEqual([])
+  })
+
+  test('at the root without a folder for sources is wired in its own layout, and taken apart again', () => {
+    const files = app('')
+    delete files['src/app/page.tsx']
+    const host = hostWith({
+      ...files,
+      'app/page.tsx': 'export default () => null\n',
+      'proxy.ts': 'mine\n',
+      'tsconfig.json': '{ "compilerOptions": { "paths": { "@/*": ["./*"] } } }\n',
+      '.gitignore': 'node_modules\n',
+    })
+    const before = treeOf(host)
+    const plan = wire(host)
+    expect(read(host, 'tollgate.config.ts')).toContain("'./lib/tollgate.ts'")
+    expect(readJson(host, 'package.json').scripts.services).toContain('tsx services.ts')
+    expect(read(host, 'proxy.ts')).toBe('mine\n')
+    expect(plan.notes).toContainEqual({
+      path: 'proxy.ts',
+      why: expect.stringContaining('Your app has this file'),
+    })
+    applyPlan(host, planRemove(openCheckout(ROOT), openHost(host), []))
+    rmSync(join(host, '.tollgate-receipt'), { recursive: true, force: true })
+    expect(read(host, 'next.config.ts')).toBe(files['next.config.ts'])
+    expect(Object.keys(treeOf(host))).toEqual(Object.keys(before))
+  })
+
+  test('is left alone with --no-wire, and a configuration in another form is named', () => {
+    const files = app('')
+    const other = { ...files, 'next.config.ts': 'export default { reactStrictMode: true }\n' }
+    const alone = hostWith(files)
+    wire(alone, { wire: false })
+    expect(read(alone, 'next.config.ts')).toBe(files['next.config.ts'])
+    const host = hostWith(other)
+    const plan = wire(host)
+    expect(read(host, 'next.config.ts')).toBe(other['next.config.ts'])
+    expect(plan.notes).toContainEqual({
+      path: 'next.config.ts',
+      why: expect.stringContaining('withTollgate'),
+    })
+  })
 })
