@@ -69,8 +69,8 @@ test.each([
     'plans.PRO.prices.month.amount is text. Give a number.',
   ],
   [
-    { plans: { PRO: { name: 'Pro', credits: { amount: 5, rollover: 'all' } } } },
-    'plans.PRO.credits.rollover is text. Give none or unlimited or { max }.',
+    { plans: { PRO: { name: 'Pro', credits: { amount: 5, rollover: 5 } } } },
+    'plans.PRO.credits.rollover is the number 5. Give none, unlimited or { max }.',
   ],
   [
     { products: { TEN: { ...product, productIds: { stripe: 'prod_1' } } } },

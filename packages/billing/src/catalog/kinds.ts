@@ -31,7 +31,10 @@ const plan = objectOf({
   credits: objectOf({
     amount: required(aNumber),
     rollover: required(
-      eitherOf(oneOf('none', 'unlimited'), objectOf({ max: required(aNumber) }, '{ max }')),
+      eitherOf(
+        { ...aString, give: 'none, unlimited' },
+        objectOf({ max: required(aNumber) }, '{ max }'),
+      ),
     ),
     creditType: aString,
     priority: aNumber,
