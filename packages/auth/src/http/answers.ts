@@ -47,12 +47,10 @@ export const GENERAL_CODES = [...new Set(Object.values(CODES)), 'internal_error'
 export async function asProblem(answer: Response): Promise<Response> {
   const isPage = answer.headers.get('content-type')?.includes('html')
   if (answer.status < 400 || isPage) return answer
-  const said: unknown = await answer
-    .clone()
-    .json()
-    .catch(() => null)
+  const text = await answer.text().catch(() => '')
+  const said = jsonOf(text)
   const { code, message, detail, error, ...rest } = (said ?? {}) as Record<string, unknown>
-  if (typeof error === 'string' && code === undefined) return answer
+  if (typeof error === 'string' && code === undefined) return new Response(text, answer)
   const headers = new Headers(answer.headers)
   // Better Auth's limits send the wait in a header of their own.
   const wait = headers.get('x-retry-after')
@@ -73,6 +71,14 @@ export async function asProblem(answer: Response): Promise<Response> {
     status: problem.status,
     headers,
   })
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 /** A path of the host with its `error` parameter in lower case, as in every answer. */
