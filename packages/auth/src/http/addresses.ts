@@ -15,11 +15,10 @@ import {
   type AddressOptions,
   createAddressOf as createReader,
 } from '@repo/core/rate-limit'
-import { withHeaders } from './request-guard.ts'
 
 /** Passes the address of a request to Better Auth, so that its sessions and limits use the same address. */
 export interface AddressTeller {
-  /** Returns `req` with its address in a header of our own. */
+  /** Puts the address of `req` into a header of our own and returns `req`, whose headers must be mutable. */
   tell(req: Request): Request
   /** Better Auth's `advanced.ipAddress`. */
   options: { ipAddressHeaders: string[]; trustedProxies?: string[] }
@@ -38,10 +37,8 @@ export function createAddressTeller(
   return {
     tell(req) {
       const address = addressOf(req)
-      if (address === null) return req
-      const headers = new Headers(req.headers)
-      headers.set(header, address)
-      return withHeaders(req, headers)
+      if (address !== null) req.headers.set(header, address)
+      return req
     },
     options: {
       ipAddressHeaders: [header, ...ipAddressHeaders],
