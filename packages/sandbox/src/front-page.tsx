@@ -38,6 +38,7 @@ export function createFrontPage(options: FrontPageOptions): Hono {
     const all: Shown[] = [
       customersOf(tables),
       subscriptionsOf(tables),
+      paymentsOf(tables),
       stripeEventsOf(tables, deliveries),
       bookingsOf(calcom.bookings, eventTypes),
       calcomEventsOf(calcom.deliveries),
@@ -75,6 +76,10 @@ function Services(props: {
       <div class="row">
         <span>Stripe API</span>
         <code>{props.origin}/v1</code>
+      </div>
+      <div class="row">
+        <span>Stripe webhooks</span>
+        <Buttons fields={{}} controls={{ hold: 'Hold them back', let_go: 'Send what is held' }} />
       </div>
       <div class="row">
         <span>Creem API</span>
@@ -169,11 +174,73 @@ function subscriptionsOf(tables: StripeTables): Shown {
             ? day(subscription.ended_at ?? subscription.current_period_end)
             : `ends ${day(subscription.cancel_at)}`}
         </td>
+        <td>
+          {subscription.ended_at === null && (
+            <Buttons
+              fields={{ subscription: subscription.id }}
+              controls={{ renew: 'A period passes', fail_payment: 'The card fails' }}
+            />
+          )}
+        </td>
       </tr>
     )
   })
-  const heads = ['Id', 'Product', 'Amount', 'Status', 'Until']
+  const heads = ['Id', 'Product', 'Amount', 'Status', 'Until', '']
   return { title: 'Subscriptions', heads, rows }
+}
+
+function paymentsOf({ paymentIntents, charges, disputes }: StripeTables): Shown {
+  const byId = new Map(charges.map((charge) => [charge.id, charge]))
+  const rows = paymentIntents.toReversed().map((payment) => {
+    const charge = byId.get(payment.latest_charge ?? '')
+    const dispute = disputes.find(({ charge: of }) => of === charge?.id)
+    const isOpen = charge && !charge.refunded && !dispute
+    return (
+      <tr>
+        <td>
+          <code>{payment.id}</code>
+        </td>
+        <td>{money(payment.amount, payment.currency)}</td>
+        <td>
+          {dispute ? `disputed: ${dispute.status}` : charge?.refunded ? 'refunded' : payment.status}
+        </td>
+        <td class="soft">{minute(new Date(payment.created * 1000))}</td>
+        <td>
+          {payment.status === 'succeeded' && isOpen && (
+            <Buttons
+              fields={{ payment: payment.id }}
+              controls={{ refund: 'Refund', dispute: 'Dispute' }}
+            />
+          )}
+          {payment.status === 'processing' && (
+            <Buttons
+              fields={{ payment: payment.id }}
+              controls={{ settle_payment: 'The debit settles' }}
+            />
+          )}
+        </td>
+      </tr>
+    )
+  })
+  return { title: 'Payments', heads: ['Id', 'Amount', 'Status', 'At', ''], rows }
+}
+
+/** Buttons that use controls on the object that `fields` name. */
+function Buttons(props: { fields: Record<string, string>; controls: Record<string, string> }) {
+  return (
+    <div class="buttons">
+      {Object.entries(props.controls).map(([control, label]) => (
+        <form method="post" action={`/controls/stripe/${control}`}>
+          {Object.entries(props.fields).map(([name, value]) => (
+            <input type="hidden" name={name} value={value} />
+          ))}
+          <button class="small" type="submit">
+            {label}
+          </button>
+        </form>
+      ))}
+    </div>
+  )
 }
 
 function byEvent(deliveries: readonly DeliveryRecord[]): Map<string, DeliveryRecord[]> {
@@ -195,6 +262,9 @@ function stripeEventsOf(tables: StripeTables, deliveries: DeliveryRecord[]): Sho
       <DeliveryCells
         deliveries={own.get(event.id) ?? []}
         action={`/stripe/events/${event.id}/redeliver`}
+        again={
+          <Buttons fields={{ event: event.id, times: '2' }} controls={{ send_again: 'Twice' }} />
+        }
       />
     </tr>
   ))
@@ -236,7 +306,11 @@ function creemEventsOf(creem: CreemSandbox): Shown {
   return { title: 'Creem webhooks', heads: ['Type', 'At', 'Delivery', ''], rows }
 }
 
-function DeliveryCells(props: { deliveries: readonly DeliveryRecord[]; action: string }) {
+function DeliveryCells(props: {
+  deliveries: readonly DeliveryRecord[]
+  action: string
+  again?: unknown
+}) {
   return (
     <>
       <td>
@@ -247,11 +321,14 @@ function DeliveryCells(props: { deliveries: readonly DeliveryRecord[]; action: s
       </td>
       <td>
         {props.deliveries.length > 0 && (
-          <form method="post" action={props.action}>
-            <button class="small" type="submit">
-              Redeliver
-            </button>
-          </form>
+          <div class="buttons">
+            <form method="post" action={props.action}>
+              <button class="small" type="submit">
+                Redeliver
+              </button>
+            </form>
+            {props.again}
+          </div>
         )}
       </td>
     </>

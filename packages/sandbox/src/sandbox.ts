@@ -28,6 +28,7 @@ import { createFrontPage } from './front-page.tsx'
 import { leadsBackTo, notFound, showError } from './layout.tsx'
 import { createMailboxSandbox, type MailboxSandbox } from './mailbox/sandbox.ts'
 import { createStateFile } from './state-file.ts'
+import { createStripeControls } from './stripe/control-endpoints.ts'
 import {
   createStripeSandbox,
   type StripeSandbox,
@@ -244,6 +245,7 @@ function composeApp(parts: {
       eventTypes: options.calcom?.eventTypes ?? [],
     }),
   )
+  app.route('/', createStripeControls(stripe))
   app.route('/', stripe.app)
   app.route('/', creem.app)
   app.route('/', calcom.app)

@@ -46,6 +46,7 @@ button, .button { display: inline-block; padding: .6rem 1rem; font: inherit; fon
   border: 1px solid var(--edge); background: var(--card); color: var(--ink); }
 button.main { width: 100%; background: var(--accent); border-color: var(--accent);
   color: var(--on-accent); }
+.buttons { display: flex; flex-wrap: wrap; gap: .4rem; }
 button.small { padding: .2rem .6rem; font-size: .85rem; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin-top: .75rem; }
 .error { background: var(--bad-paper); color: var(--bad); border-radius: 8px; padding: .6rem .75rem; }

@@ -20,7 +20,7 @@ import {
   escalateDispute,
   openDispute,
 } from './payments/disputes.ts'
-import { type RefundOutcome, settleRefund } from './payments/refunds.ts'
+import { makeRefund, type RefundOutcome, settleRefund } from './payments/refunds.ts'
 import { copy } from './server/copy.ts'
 import { type Shown, show } from './server/shapes.ts'
 import { find, type Store } from './server/store.ts'
@@ -86,6 +86,12 @@ export interface LifeControls {
   expireSubscription(subscriptionId: string): Shown
 
   /**
+   * Refunds a payment, as a person does at Stripe's dashboard. Default: all that is left of it.
+   *
+   * @throws `charge_already_refunded` and the other errors of a refund
+   */
+  refund(paymentIntentId: string, details?: { amount?: number }): Shown
+  /**
    * Ends a refund. `failed` returns its amount to the charge, for `reason`, even if the refund had succeeded
    * before; `canceled` ends a refund in `requires_action` that the buyer never completed.
    *
@@ -106,6 +112,14 @@ export interface LifeControls {
    * @throws `invalid_state`
    */
   closeDispute(disputeId: string, status: DisputeEnd): Shown
+}
+
+/** The charge of a payment. @throws `invalid_state` where the payment has not succeeded */
+function paidCharge(store: Store, paymentIntentId: string) {
+  const { latest_charge: charge, status } = find(store, 'paymentIntents', paymentIntentId)
+  if (status === 'succeeded' && charge !== null) return find(store, 'charges', charge)
+  const message = `The payment ${paymentIntentId} is ${status}, so it cannot be refunded.`
+  throw new SandboxError('invalid_state', 409, message)
 }
 
 /** Creates the controls: the actions of a buyer or a bank, and the passing of time. */
@@ -169,6 +183,13 @@ export function lifeControls({
       act(() => endSubscription(store, subscriptionOf(id), 'payment_failed')),
     expireSubscription: (id: string): Shown =>
       act(() => expireSubscription(store, subscriptionOf(id))),
+    refund: (id, { amount } = {}): Shown =>
+      act(() => {
+        const charge = paidCharge(store, id)
+        return makeRefund(store, charge, {
+          amount: amount ?? charge.amount_captured - charge.amount_refunded,
+        })
+      }),
     dispute: (id, details): Shown => act(() => openDispute(store, id, details)),
     settleRefund: (id, outcome, reason): Shown =>
       act(() => settleRefund(store, id, outcome, reason)),
