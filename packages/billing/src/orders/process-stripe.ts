@@ -72,7 +72,7 @@ export async function processStripe(ctx: BillingContext, claim: Claim): Promise<
     asksDeleted: isNew,
     also: async () => bodies.flatMap(idsIn),
     disputed: async () => bodies.flatMap(disputedIn),
-    ...(part ? { part } : {}),
+    ...(part && !isNew ? { part } : {}),
     within: async (tx, result) => {
       // One event stays pending to retry an effect whose handler threw. All other events are
       // finished.

@@ -187,12 +187,7 @@ async function syncPart(
   ticket: bigint,
 ): Promise<SyncResult | 'again' | null> {
   // A first sync, a deletion and a forgotten owner need the whole customer.
-  if (
-    options.mayBeDeleted ||
-    options.asksDeleted ||
-    customer.syncedAt === null ||
-    customer.forgottenAt !== null
-  )
+  if (options.mayBeDeleted || customer.syncedAt === null || customer.forgottenAt !== null)
     return null
   const loaded = await loadPart(ctx, customer.stripeCustomerId, part)
   if (loaded === null || loaded.problems.length > 0) return null

@@ -17,6 +17,7 @@ const MADE = [
   'packages/auth/src/http/fields.ts',
   'packages/auth/src/http/path-limits.ts',
   'packages/billing/src/providers/env.ts',
+  'packages/billing/src/providers/object-id.ts',
   'packages/core/src/email-address.ts',
   'packages/demo/src/visitor.ts',
 ]
