@@ -34,7 +34,10 @@ const NODE_ONLY = [
  */
 export function withTollgate(config = {}, { dir = process.cwd() } = {}) {
   const entries = [...workspacePackages(dir)].flatMap(([name, folder]) => sourcesOf(name, folder))
-  const aliases = entries.map(([entry, file]) => [entry, posix(relative(dir, file))])
+  const aliases = entries.map(([entry, file]) => [
+    entry,
+    requestFor(relative(realpathSync(dir), file)),
+  ])
   const bundled = new Set(config.transpilePackages)
   const outside = NODE_ONLY.filter((name) => !bundled.has(name))
   return {
@@ -95,5 +98,12 @@ function manifestOf(folder) {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 }
 
-/** @param {string} path */
-const posix = (path) => path.split(sep).join('/')
+/**
+ * A path as a bundler reads it: without a leading dot it would be the name of a package.
+ *
+ * @param {string} path
+ */
+const requestFor = (path) => {
+  const posix = path.split(sep).join('/')
+  return posix.startsWith('.') ? posix : `./${posix}`
+}

@@ -14,7 +14,7 @@ import { applyPlan, forgetLast, planAbort, takeBackPending } from './apply.ts'
 import { type Checkout, openCheckout } from './checkout.ts'
 import { hostChanges } from './diff.ts'
 import { CreateError } from './errors.ts'
-import { changedFiles, type Host, openHost } from './host.ts'
+import { changedFiles, type Host, isWithin, openHost } from './host.ts'
 import type { Plan } from './plan.ts'
 import { planAdd } from './plan-add.ts'
 import { planRemove } from './plan-remove.ts'
@@ -86,6 +86,13 @@ const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
   env: ['check'],
 }
 
+/** How many arguments a command takes; the others take none. */
+const MOST_ARGUMENTS: Record<string, number> = {
+  add: Number.POSITIVE_INFINITY,
+  remove: Number.POSITIVE_INFINITY,
+  diff: 1,
+}
+
 const ALWAYS: readonly (keyof Flags)[] = ['into', 'from', 'json', 'help']
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -110,27 +117,39 @@ export async function runCommand(args: string[]): Promise<number> {
 async function run(args: string[]): Promise<number> {
   const { positionals, values: flags } = parseOrExplain(args)
   const [name, ...rest] = positionals
-  if (flags.help || name === undefined) {
-    process.stdout.write(HELP)
-    return flags.help ? DONE : FAILED
+  if (flags.help) {
+    if (flags.json) console.log(JSON.stringify({ help: HELP }))
+    else process.stdout.write(HELP)
+    return DONE
   }
-  const allowed = COMMANDS[name]
+  if (name === undefined) throw new CreateError('usage', `Name a command.\n\n${HELP}`)
+  const allowed = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!allowed)
     throw new CreateError('usage', `There is no command ${JSON.stringify(name)}.\n\n${HELP}`)
+  if (rest.length > (MOST_ARGUMENTS[name] ?? 0)) {
+    throw new CreateError('usage', `${name} does not take ${JSON.stringify(rest.at(-1))}.`)
+  }
   for (const [flag, value] of Object.entries(flags)) {
     const isGiven = value !== false && !(flag === 'into' && value === '.')
     const isKnown = [...allowed, ...ALWAYS].includes(flag as keyof Flags)
     if (isGiven && !isKnown) throw new CreateError('usage', `${name} takes no --${flag}.`)
   }
+  for (const flag of ['into', 'from'] as const) {
+    // An empty text is mostly a shell variable that is not set, and would mean the working directory.
+    if (flags[flag] === '') throw new CreateError('usage', `--${flag} is empty. Name a folder.`)
+  }
   const host = openHost(flags.into)
   const interrupted = takeBackPending(host.folder)
-  if (interrupted) say(`The last ${interrupted} was interrupted. Its changes were taken back.`)
+  if (interrupted) {
+    say(`The last ${interrupted.command} was interrupted. Its changes were taken back.`)
+    for (const path of interrupted.kept) say(`${path} was edited since, so it stays as it is.`)
+  }
   if (flags.abort) return act(openHost(flags.into), planAbort(host.folder, flags), flags)
   const checkout = openCheckout(flags.from === undefined ? ownCheckout() : resolve(flags.from))
-  if (checkout.folder === host.folder) {
+  if (isWithin(host.folder, checkout.folder)) {
     throw new CreateError(
       'usage',
-      `${host.folder} is the checkout itself. Name your own folder with --into.`,
+      `${host.folder} is the checkout itself, or in it. Name your own folder with --into.`,
     )
   }
   const again = interrupted ? openHost(flags.into) : host

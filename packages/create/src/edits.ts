@@ -7,9 +7,10 @@
 
 import { parse as parseYaml } from 'yaml'
 import type { Checkout, Part } from './checkout.ts'
+import { CreateError } from './errors.ts'
 import { type ReadFile, textOf } from './files.ts'
 import { blocksOf, formatOf } from './formats.ts'
-import { type Host, nameFor, type PackageManager } from './host.ts'
+import { type Host, nameFor, type PackageManager, plainGlob } from './host.ts'
 import { type Layout, placePaths, renamerOf, workspaceRange } from './place.ts'
 import type { Edit } from './receipt.ts'
 import { type Wiring, wiringEdits } from './wiring.ts'
@@ -86,8 +87,6 @@ function globs({ host, layout }: EditRequest): Edit[] {
         : edit('package.json', [...workspacesOf(host.read), `+${glob}`], ''),
     )
 }
-
-const plainGlob = (glob: string): string => glob.replace(/^\.\//, '').replace(/\/$/, '')
 
 const globOver = (folder: string): string =>
   folder.includes('/') ? folder.replace(/[^/]+$/, '*') : folder
@@ -242,7 +241,13 @@ export function planEdits(
     const known = texts.get(path)
     if (known !== undefined) return known
     const file = read(path)
-    const text = file ? (textOf(file) ?? '') : ''
+    const text = file ? textOf(file) : ''
+    if (text === null) {
+      throw new CreateError(
+        'invalid_host',
+        `${path} is not text in UTF-8. Save it as UTF-8 first; nothing was changed.`,
+      )
+    }
     before.set(path, text)
     texts.set(path, text)
     return text

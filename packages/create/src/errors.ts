@@ -28,6 +28,8 @@ export type CreateErrorCode =
   | 'dirty_tree'
   /** A file cannot be written, or has changed since the plan was made. */
   | 'write_failed'
+  /** Another command changes the host at this moment. */
+  | 'busy'
   /** Another part needs the part to remove. */
   | 'part_needed'
   /** There is no update to take back, or a file has changed after it. */

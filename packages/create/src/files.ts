@@ -4,14 +4,18 @@
  * @module
  */
 
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { CreateError } from './errors.ts'
 
 /** A file's bytes, and whether it can be run. */
 export interface FileState {
   bytes: Buffer
   isExecutable: boolean
+  /** The exact mode to write. Default: that of the file in its place. */
+  mode?: number
 }
 
 /** Returns the file at a path, or null where there is none. */
@@ -23,31 +27,39 @@ export const textFile = (text: string): FileState => ({
   isExecutable: false,
 })
 
-/** A reader of the files in `folder`. A symbolic link is followed. */
+/** A reader of the files in `folder`. A symbolic link is followed. @throws `invalid_host` for a folder in a file's place */
 export const readerOf =
   (folder: string): ReadFile =>
   (path) => {
     const at = join(folder, path)
     try {
       const bytes = readFileSync(at)
-      return { bytes, isExecutable: (lstatSync(at).mode & 0o100) !== 0 }
+      return { bytes, isExecutable: (statSync(at).mode & 0o100) !== 0 }
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ENOTDIR') return null
-      throw error
+      if (code !== 'EISDIR') throw error
+      throw new CreateError(
+        'invalid_host',
+        `${at} is a folder, and a file of this name is expected there. Move the folder; nothing was changed.`,
+      )
     }
   }
 
-/** The text of a file. Null: the file has a null byte, so it is not text. */
+/** The text of a file. Null: the file is not text in UTF-8, so no part of it can change without harm to the rest. */
 export function textOf({ bytes }: FileState): string | null {
-  return bytes.includes(0) ? null : bytes.toString('utf8')
+  return bytes.includes(0) || !isUtf8(bytes) ? null : bytes.toString('utf8')
 }
 
 /** The text with the line ends of Unix. An editor or git may have changed the line ends of a whole file. */
 export const unixLines = (text: string): string => text.replaceAll('\r\n', '\n')
 
-/** Whether a text has the line ends of Windows. */
-export const hasWindowsLines = (text: string): boolean => text.includes('\r\n')
+/** Whether a text has the line ends of Windows, on every line. */
+export const hasWindowsLines = (text: string): boolean =>
+  text.includes('\r\n') && !/(?<!\r)\n/.test(text)
+
+/** The text with the line ends of Unix, if all of them are of Windows. Mixed line ends are the host's own. */
+export const plainLines = (text: string): string => (hasWindowsLines(text) ? unixLines(text) : text)
 
 /** The hash of a file. Line ends do not count. */
 export function hashOf(file: FileState): string {

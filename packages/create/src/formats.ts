@@ -7,7 +7,7 @@
 
 import { applyEdits, findNodeAtLocation, getNodeValue, modify, parseTree } from 'jsonc-parser'
 import { isMap, isSeq, parseDocument } from 'yaml'
-import { hasWindowsLines, unixLines } from './files.ts'
+import { hasWindowsLines, plainLines, unixLines } from './files.ts'
 
 /** Reads and writes one value of a text. Values are texts; JSON's are written as JSON. */
 export interface Format {
@@ -31,7 +31,7 @@ export function formatOf(file: string): Format {
   // A byte order mark and the line ends of Windows survive an edit.
   const keeping = (text: string, edit: (plain: string) => string) => {
     const mark = text.startsWith('\uFEFF') ? '\uFEFF' : ''
-    const edited = edit(unixLines(text.slice(mark.length)))
+    const edited = edit(plainLines(text.slice(mark.length)))
     return mark + (hasWindowsLines(text) ? edited.replaceAll('\n', '\r\n') : edited)
   }
   return {
@@ -58,13 +58,14 @@ const json: Format = {
     const plain = text.trim() === '' ? '{}\n' : text
     const formattingOptions = indentOf(plain)
     const parents = keys.slice(0, -1)
-    if (!isEntry(keys) && parents.length > 0 && !nodeAt(plain, parents)) {
+    const parent = parents.length > 0 ? nodeAt(plain, parents) : undefined
+    if (!isEntry(keys) && parents.length > 0 && (!parent || parent.type === 'null')) {
       return json.set(json.set(plain, parents, '{}'), keys, value)
     }
     if (!isEntry(keys)) {
-      const parent = SORTED.test(keys.at(-2) ?? '')
+      const isSorted = SORTED.test(keys.at(-2) ?? '')
       const place = (names: string[]) => names.filter((name) => name < (keys.at(-1) ?? '')).length
-      const options = parent
+      const options = isSorted
         ? { formattingOptions, getInsertionIndex: place }
         : { formattingOptions }
       return applyEdits(plain, modify(plain, [...keys], JSON.parse(value), options))
@@ -127,7 +128,7 @@ const yaml: Format = {
     else if (isSeq(document.getIn(keys.slice(0, -1))))
       document.addIn(keys.slice(0, -1), entryOf(keys))
     else document.setIn(keys.slice(0, -1), document.createNode([entryOf(keys)]))
-    return document.toString({ lineWidth: 0 })
+    return written(document, text)
   },
   remove(text, keys) {
     const document = parseDocument(text)
@@ -140,8 +141,15 @@ const yaml: Format = {
     const rest = document.getIn(path)
     if (path.length > 0 && (isSeq(rest) || isMap(rest)) && rest.items.length === 0)
       document.deleteIn(path)
-    return document.toString({ lineWidth: 0 })
+    return written(document, text)
   },
+}
+
+/** The document with the indentation of the text that it comes from. */
+function written(document: ReturnType<typeof parseDocument>, text: string): string {
+  const [, indent = '  '] = /^( +)\S/m.exec(text) ?? []
+  const indentSeq = !/^\S.*:[ \t]*(?:#.*)?\n- /m.test(text)
+  return document.toString({ lineWidth: 0, indent: Math.max(indent.length, 2), indentSeq })
 }
 
 /** A file of lines, such as `.gitignore`. */
@@ -169,7 +177,9 @@ const env: Format = {
   },
   remove(text, keys) {
     const at = blocksOf(text).find(({ names }) => names.includes(keys[0] ?? ''))
-    return at ? text.replace(`${at.text}\n`, '').replace(/\n{3,}/g, '\n\n') : text
+    if (!at) return text
+    const whole = text.endsWith('\n') ? text : `${text}\n`
+    return whole.replace(`${at.text}\n`, '').replace(/\n{3,}/g, '\n\n')
   },
 }
 
@@ -192,7 +202,8 @@ const nextConfig: Format = {
 
 const DEFAULT_EXPORT = /^export default ([A-Za-z_$][\w$]*)(;?)[ \t]*$/m
 
-const nameIn = (line: string): string | null => /^([A-Z][A-Z0-9_]*)=/.exec(line)?.[1] ?? null
+const nameIn = (line: string): string | null =>
+  /^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=/.exec(line)?.[1] ?? null
 
 /** A block of a file of variables. */
 export interface EnvBlock {

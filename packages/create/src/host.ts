@@ -5,8 +5,8 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, posix, relative, resolve, sep } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import * as z from 'zod'
 import { CreateError } from './errors.ts'
@@ -57,16 +57,16 @@ const manifestSchema = z.looseObject({
 /** Looks at the folder at `path`, which may not exist yet. @throws `invalid_host` */
 export function openHost(path: string): Host {
   const folder = resolve(path)
-  if (existsSync(folder) && !lstatSync(realpathSync(folder)).isDirectory()) {
-    throw new CreateError('invalid_host', `${folder} is a file. Name a folder with --into.`)
+  let there = folder
+  while (!existsSync(there)) there = dirname(there)
+  if (!statSync(there).isDirectory()) {
+    throw new CreateError('invalid_host', `${there} is a file. Name a folder with --into.`)
   }
   const read = readerOf(folder)
   const names = existsSync(folder) ? readdirSync(folder) : []
   const root = readPackage(read, '')
   const globs = globsOf(read, root?.json ?? null)
-  const found = root
-    ? [root, ...(globs ?? []).flatMap((glob) => packagesOf(folder, read, glob))]
-    : []
+  const found = root ? [root, ...packagesOf(folder, read, globs ?? [])] : []
   return {
     folder,
     read,
@@ -91,16 +91,24 @@ export function changedFiles({ folder }: Host): string[] {
 
 /** Refuses a path of which a folder is a link that leads out of the host. @throws `invalid_host` */
 export function requireInside(folder: string, path: string): void {
-  let at = resolve(folder, path)
-  while (!existsSync(at) && at !== folder) at = dirname(at)
-  const from = existsSync(folder) ? realpathSync(folder) : folder
-  const way = relative(from, existsSync(at) ? realpathSync(at) : at)
-  if (way === '..' || way.startsWith(`..${sep}`)) {
-    throw new CreateError(
-      'invalid_host',
-      `${path} is outside of ${folder}, because a folder in the path is a symbolic link. Nothing was changed.`,
-    )
-  }
+  if (isWithin(resolve(folder, path), folder)) return
+  throw new CreateError(
+    'invalid_host',
+    `${path} is outside of ${folder}, because of a symbolic link in the path or a changed receipt. Nothing was changed.`,
+  )
+}
+
+/** Whether a path is a folder or below it. Symbolic links are followed as far as the path exists. */
+export function isWithin(path: string, folder: string): boolean {
+  const way = relative(realPath(folder), realPath(path))
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+}
+
+/** The path without symbolic links; what does not exist yet is taken as it is written. */
+function realPath(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  const above = dirname(path)
+  return above === path ? path : join(realPath(above), basename(path))
 }
 
 function git(folder: string, ...args: string[]): string | null {
@@ -159,26 +167,50 @@ function globsOf(read: ReadFile, root: Json | null): string[] | null {
   return Array.isArray(workspaces) ? workspaces : workspaces.packages
 }
 
-/** The packages that a glob of a workspace names. Looks into one folder for each `*`, and not below `**`. */
+/** How many folders deep `**` looks. */
+const DEPTH = 4
+
+/** The packages that the globs of a workspace name, without those that a glob with `!` excludes. */
 function packagesOf(
   folder: string,
   read: ReadFile,
-  glob: string,
+  globs: readonly string[],
 ): { folder: string; json: Json }[] {
-  if (glob.startsWith('!')) return []
-  let paths = ['']
-  for (const step of glob.replace(/^\.\//, '').replace(/\/+$/, '').split('/')) {
-    paths = paths.flatMap((path) => {
-      if (!step.includes('*')) return [join(path, step)]
-      const at = join(folder, path)
-      if (!existsSync(at)) return []
-      return readdirSync(at, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name))
-        .map(({ name }) => join(path, name))
-    })
+  const foldersIn = (at: string) =>
+    existsSync(join(folder, at)) && statSync(join(folder, at)).isDirectory()
+      ? readdirSync(join(folder, at))
+          .filter((name) => !/^(\.|node_modules$)/.test(name))
+          .map((name) => posix.join(at, name))
+          .filter(
+            (each) => existsSync(join(folder, each)) && statSync(join(folder, each)).isDirectory(),
+          )
+      : []
+  const below = (at: string, depth: number): string[] =>
+    depth === 0 ? [] : foldersIn(at).flatMap((each) => [each, ...below(each, depth - 1)])
+  const named = (glob: string): string[] => {
+    let paths = ['']
+    for (const step of plainGlob(glob).split('/')) {
+      if (step === '**') paths = paths.flatMap((path) => [path, ...below(path, DEPTH)])
+      else if (step.includes('*')) {
+        const pattern = new RegExp(`^${step.split('*').map(escaped).join('.*')}$`)
+        paths = paths.flatMap(foldersIn).filter((path) => pattern.test(posix.basename(path)))
+      } else paths = paths.map((path) => posix.join(path, step))
+    }
+    return paths
   }
-  return paths.flatMap((path) => readPackage(read, path.split(sep).join('/')) ?? [])
+  const without = new Set(
+    globs.filter((glob) => glob.startsWith('!')).flatMap((glob) => named(glob.slice(1))),
+  )
+  const paths = new Set(globs.filter((glob) => !glob.startsWith('!')).flatMap(named))
+  return [...paths].flatMap((path) =>
+    path === '' || without.has(path) ? [] : (readPackage(read, path) ?? []),
+  )
 }
+
+const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+
+/** A glob without `./` before and `/` after it. */
+export const plainGlob = (glob: string): string => glob.replace(/^\.\//, '').replace(/\/+$/, '')
 
 const LOCKFILES: readonly (readonly [file: string, manager: PackageManager])[] = [
   ['pnpm-lock.yaml', 'pnpm'],

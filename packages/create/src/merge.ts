@@ -6,11 +6,11 @@
  */
 
 import { diff3Merge } from 'node-diff3'
-import { hasWindowsLines, unixLines } from './files.ts'
+import { hasWindowsLines, plainLines, unixLines } from './files.ts'
 
 /** Merges the changes from `base` to `upstream` into `ours`. Null: both changed the same lines differently. */
 export function mergeTexts(ours: string, base: string, upstream: string): string | null {
-  const lines = (text: string) => unixLines(text).split('\n')
+  const lines = (text: string) => plainLines(text).split('\n')
   const regions = diff3Merge(lines(ours), lines(base), lines(upstream), {
     excludeFalseConflicts: true,
   })

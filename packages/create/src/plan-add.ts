@@ -7,7 +7,7 @@
 import { type Checkout, closureOf } from './checkout.ts'
 import { planEdits, wantedEdits } from './edits.ts'
 import { CreateError } from './errors.ts'
-import { isSameFile, textFile } from './files.ts'
+import { isSameFile } from './files.ts'
 import { type Host, requireInside } from './host.ts'
 import { decideLayout, type LayoutOptions } from './layout.ts'
 import { LOCKFILE, lockfileFor } from './lockfile.ts'
@@ -79,7 +79,7 @@ export function planAdd(
   const { texts, edits, kept } = planEdits(host.read, wantedEdits(request), earlier?.edits ?? [])
   for (const [path, text] of texts) {
     requireInside(host.folder, path)
-    draft.put(path, textFile(text), host.read(path) ? 'edit' : 'create')
+    draft.edit(path, text)
   }
   draft.notes.push(...kept)
   if (ownsRoot && host.read(LOCKFILE) === null && !earlier) {

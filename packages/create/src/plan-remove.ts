@@ -7,7 +7,7 @@
 import { type Checkout, closureOf } from './checkout.ts'
 import { planEdits, wantedEdits } from './edits.ts'
 import { CreateError } from './errors.ts'
-import { isSameFile, textFile } from './files.ts'
+import { isSameFile } from './files.ts'
 import type { Host } from './host.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { requireReceipt } from './plan-update.ts'
@@ -73,8 +73,10 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
   }
   const wanted = parts.length === 0 ? [] : wantedEdits(request)
   const { texts, edits } = planEdits(host.read, wanted, receipt.edits)
-  for (const [path, text] of texts)
-    draft.put(path, /^(\{\s*\})?\s*$/.test(text) ? null : textFile(text), 'edit')
+  for (const [path, text] of texts) {
+    if (/^(\{\s*\})?\s*$/.test(text)) draft.put(path, null, 'edit')
+    else draft.edit(path, text)
+  }
   const next = {
     ...receipt,
     wiring,

@@ -97,7 +97,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
   }
   const wanted = wantedEdits({ checkout, parts, layout, host, app, ownsRoot, wiring })
   const { texts, edits, kept } = planEdits(host.read, wanted, receipt.edits)
-  for (const [path, text] of texts) draft.put(path, textFile(text), 'edit')
+  for (const [path, text] of texts) draft.edit(path, text)
   draft.notes.push(...kept)
   const next: Receipt = {
     ...receipt,
@@ -133,7 +133,8 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
       else if (!isSameFile(old, file))
         draft.notes.push({ path, why: 'You deleted it, so its update was left out.' })
     } else if (isSameFile(has, file) || (old && isSameFile(old, file))) {
-      // The host has the new text already, or upstream changed nothing.
+      // The host has the new text already, or upstream changed nothing but the mode.
+      draft.put(path, { ...has, isExecutable: modeOf(has, old, file) }, 'update')
     } else if (old && isSameFile(has, old)) draft.put(path, likeOurs(has, file), 'update')
     else {
       const merged = old ? mergeFiles(has, old, file) : null
@@ -199,8 +200,12 @@ function mergeFiles(has: FileState, old: FileState, file: FileState): FileState 
   if (typeof ours !== 'string' || typeof base !== 'string' || typeof upstream !== 'string')
     return null
   const merged = mergeTexts(ours, base, upstream)
-  return merged === null ? null : { ...textFile(merged), isExecutable: has.isExecutable }
+  return merged === null ? null : { ...textFile(merged), isExecutable: modeOf(has, old, file) }
 }
+
+/** Whether the file can be run: as upstream changed it, else as the host has it. */
+const modeOf = (has: FileState, old: FileState | null, file: FileState): boolean =>
+  old && old.isExecutable !== file.isExecutable ? file.isExecutable : has.isExecutable
 
 /** The new file with the line ends of the host's file. */
 function likeOurs(has: FileState, file: FileState): FileState {

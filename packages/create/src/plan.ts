@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FileState, isSameFile, type ReadFile } from './files.ts'
+import { type FileState, isSameFile, type ReadFile, textFile } from './files.ts'
 import { type Receipt, readReceipt, receiptFiles } from './receipt.ts'
 
 /** Why a file changes. */
@@ -75,6 +75,13 @@ export class Draft {
         : before === after
     if (isSame) this.changes.delete(path)
     else this.changes.set(path, { path, why, before, after })
+  }
+
+  /** Writes the new text of a file of the host's own, which stays as runnable as it is. */
+  edit(path: string, text: string): void {
+    const before = this.#read(path)
+    const file = { ...textFile(text), isExecutable: before?.isExecutable ?? false }
+    this.put(path, file, before ? 'edit' : 'create')
   }
 
   /** Puts a new text beside the host's file, which stays as it is. */

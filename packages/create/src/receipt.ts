@@ -105,7 +105,7 @@ export function receiptFiles({ base, ...receipt }: Receipt): Map<string, FileSta
     [RECEIPT_FILE, textFile(text)],
     [BASE_FILE, { bytes, isExecutable: false }],
     // What a command needs to take its changes back is of this machine.
-    [IGNORE_FILE, textFile('/pending/\n/last/\n')],
+    [IGNORE_FILE, textFile('/pending/\n/last/\n/staging-*/\n')],
   ])
 }
 

@@ -97,3 +97,10 @@ test("the app's own configuration is kept, and wins", () => {
   expect(config.serverExternalPackages).not.toContain('better-auth')
   expect(config.webpack({ resolve: { alias: {} } }, {})).toMatchObject({ mine: true })
 })
+
+test('a package below the folder of the app is a path, and no name of a package', async () => {
+  await make('', { name: 'host', dependencies: { '@acme/b': '*' } })
+  await link('', '@acme/b', 'packages/b')
+  const aliased = { turbopack: { resolveAlias: { '@acme/b': './packages/b/b.ts' } } }
+  expect(withTollgate({}, { dir: root })).toMatchObject(aliased)
+})
