@@ -40,7 +40,7 @@ export function stepsAfter({
   const own = wiring
     ? [
         `cp ${inApp(wiring.app, '.env.local.example')} ${inApp(wiring.app, '.env.local')}`,
-        `${wiring.app === '' ? '' : `In ${wiring.app}: `}${run} services, ${run} worker and ${run} dev, each in a terminal of its own.`,
+        `${wiring.app === '' ? '' : `In ${wiring.app}: `}${run} local runs the services, the worker and your app.`,
         'Write your pages: packages/web of the checkout has sign-up, sign-in, account and billing to copy from.',
       ]
     : parts.flatMap(({ manifest }) => manifest.steps)

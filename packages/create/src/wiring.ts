@@ -83,7 +83,10 @@ export function wiringEdits(
     names.flatMap((name): Edit[] => {
       const found = value([group, name])
       // The root has scripts of these names already.
-      if (found === undefined || (app === '' && group === 'scripts' && name !== 'services'))
+      if (
+        found === undefined ||
+        (app === '' && group === 'scripts' && name !== 'services' && name !== 'local')
+      )
         return []
       const text = rename(
         found

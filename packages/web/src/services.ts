@@ -1,5 +1,11 @@
-/** For development: PostgreSQL, and stand-ins for Stripe and the mailbox, where `.env.local` says. */
+/**
+ * For development: PostgreSQL, and stand-ins for Stripe and the mailbox, where `.env.local` says. Names of scripts, as in
+ * `services.ts worker dev`, are run once the services are up, with one log for all.
+ */
 
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { migrate } from '@repo/db'
 import { startPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
@@ -28,14 +34,31 @@ const { url, mailboxUrl } = await sandbox.listen()
 await billing.pushPlans()
 console.log(`Stripe: ${url}\nMailbox: ${mailboxUrl}`)
 
+const scripts = process.argv.slice(2).map(run)
+
 // A terminal and a package manager both send the signal: the second must not cut off the first.
 let isStopping = false
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, async () => {
-    if (isStopping) return
-    isStopping = true
-    await sandbox.stop()
-    await postgres.stop()
-    process.exit(0)
-  })
+  process.on(signal, () => stop(0))
+}
+
+/** Runs a script of `package.json`, and shows its lines with its name. Everything stops with it. */
+function run(script: string): ChildProcess {
+  const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'pipe', 'pipe'] })
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on('line', (line) => console.log(`${script.padEnd(8)} ${line}`))
+  }
+  child.on('exit', (code) => stop(code ?? 1))
+  return child
+}
+
+async function stop(code: number): Promise<void> {
+  if (isStopping) return
+  isStopping = true
+  const running = scripts.filter(({ exitCode, signalCode }) => exitCode === null && !signalCode)
+  for (const child of running) child.kill('SIGTERM')
+  await Promise.all(running.map((child) => once(child, 'exit')))
+  await sandbox.stop()
+  await postgres.stop()
+  process.exit(code)
 }
