@@ -236,5 +236,6 @@ function managerOf(read: ReadFile, named: string | null): PackageManager {
 export const nameFor = (folder: string): string =>
   basename(folder)
     .toLowerCase()
-    .replaceAll(/[^a-z0-9._-]+/g, '-')
-    .replaceAll(/^[._-]+|[._-]+$/g, '') || 'app'
+    .split(/[^a-z0-9]/)
+    .filter((word) => word !== '')
+    .join('-') || 'app'

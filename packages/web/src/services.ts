@@ -44,7 +44,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 /** Runs a script of `package.json`, and shows its lines with its name. Everything stops with it. */
 function run(script: string): ChildProcess {
-  const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // A group of its own, so that a signal reaches all of its processes.
+  const child = spawn('npm', ['run', '--silent', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   for (const input of [child.stdout, child.stderr]) {
     createInterface({ input }).on('line', (line) => console.log(`${script.padEnd(8)} ${line}`))
   }
@@ -56,7 +60,7 @@ async function stop(code: number): Promise<void> {
   if (isStopping) return
   isStopping = true
   const running = scripts.filter(({ exitCode, signalCode }) => exitCode === null && !signalCode)
-  for (const child of running) child.kill('SIGTERM')
+  for (const { pid = 0 } of running) if (pid > 0) process.kill(-pid, 'SIGTERM')
   await Promise.all(running.map((child) => once(child, 'exit')))
   await sandbox.stop()
   await postgres.stop()

@@ -157,6 +157,8 @@ test('one of four accounts that are linked at the same time joins the password',
 test.each([0, -1, 1.5, Number.NaN, 10_001])('a bound of %d is refused', (sessions) => {
   const options = { baseURL: 'https://app.example.com', secret: 'x'.repeat(32), db: setup.db }
   expect(() => createAuth({ ...options, bounds: { sessions } })).toThrow(
-    'bounds.sessions must be a whole number from 1 to 10,000.',
+    Number.isNaN(sessions)
+      ? 'bounds.sessions is the number NaN.'
+      : 'bounds.sessions must be a whole number from 1 to 10,000.',
   )
 })

@@ -119,6 +119,7 @@ test.each([
 
 test('however an endpoint’s path is written, an address makes one row', async () => {
   const auth = limited()
+  await auth.load()
   const address = newAddress()
   const before = await setup.db.rateLimit.count()
   const routes = new Set<string>()

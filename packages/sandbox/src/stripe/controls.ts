@@ -90,7 +90,13 @@ export interface LifeControls {
    *
    * @throws `charge_already_refunded` and the other errors of a refund
    */
-  refund(paymentIntentId: string, details?: { amount?: number }): Shown
+  refund(
+    paymentIntentId: string,
+    details?: {
+      /** In minor units. Default: all that is left. */
+      amount?: number
+    },
+  ): Shown
   /**
    * Ends a refund. `failed` returns its amount to the charge, for `reason`, even if the refund had succeeded
    * before; `canceled` ends a refund in `requires_action` that the buyer never completed.
