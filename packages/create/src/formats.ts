@@ -148,7 +148,7 @@ const yaml: Format = {
 /** The document with the indentation of the text that it comes from. */
 function written(document: ReturnType<typeof parseDocument>, text: string): string {
   const [, indent = '  '] = /^( +)\S/m.exec(text) ?? []
-  const indentSeq = !/^\S.*:[ \t]*(?:#.*)?\n- /m.test(text)
+  const indentSeq = !/^- /m.test(text)
   return document.toString({ lineWidth: 0, indent: Math.max(indent.length, 2), indentSeq })
 }
 

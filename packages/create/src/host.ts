@@ -210,7 +210,7 @@ function packagesOf(
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** A glob without `./` before and `/` after it. */
-export const plainGlob = (glob: string): string => glob.replace(/^\.\//, '').replace(/\/+$/, '')
+export const plainGlob = (glob: string): string => glob.replace(/^\.\//, '').replace(/\/$/, '')
 
 const LOCKFILES: readonly (readonly [file: string, manager: PackageManager])[] = [
   ['pnpm-lock.yaml', 'pnpm'],

@@ -19,6 +19,7 @@ const MADE = [
   'packages/billing/src/providers/env.ts',
   'packages/billing/src/providers/object-id.ts',
   'packages/core/src/email-address.ts',
+  'packages/create/src/host.ts',
   'packages/create/src/place.ts',
   'packages/demo/src/visitor.ts',
 ]
