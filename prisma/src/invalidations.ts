@@ -52,7 +52,7 @@ export function createInvalidations<Change>(options: InvalidationOptions<Change>
   const channel = pg.escapeIdentifier(options.channel)
   let client: pg.Client | null = null
   let read: () => Promise<unknown> = async () => null
-  let since = 0n
+  let since = BigInt(0)
   let heardAt = 0
   let failures = 0
   let settling = 0
@@ -79,7 +79,7 @@ export function createInvalidations<Change>(options: InvalidationOptions<Change>
   function connect(): void {
     const next = new pg.Client({ connectionString, keepAlive: true })
     client = next
-    since = 0n
+    since = BigInt(0)
     read = shared(() => readFrom(next))
     next.on('error', (error) => replace(next, error))
     next.on('end', () => replace(next, new Error('The connection for changes was closed.')))
@@ -108,7 +108,7 @@ export function createInvalidations<Change>(options: InvalidationOptions<Change>
     for (const change of row.changes ?? []) options.onChange(change)
     // A number below the last one is another server's, which took over behind the pooler.
     const next = BigInt(row.next)
-    since = next < since ? 0n : next
+    since = next < since ? BigInt(0) : next
   }
 
   /** Runs `question`. An answer in time counts as a sign of life at the time of the question. */

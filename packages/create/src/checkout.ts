@@ -58,9 +58,9 @@ const packageSchema = z.looseObject({
   peerDependencies: z.record(z.string(), z.string()).default({}),
 })
 
-/** The names of files and folders that are made, and so are no sources. */
+/** The names of files and folders that are made, and so are no sources, and of files with secrets. */
 const MADE =
-  /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.api|\.git|\.env|\.env\.local|next-env\.d\.ts|.*\.tsbuildinfo|.*\.log)$/
+  /^(node_modules|dist|generated|coverage|\.next|\.tollgate|\.turbo|\.api|\.git|\.DS_Store|\.env(?!.*\.example$)(\..*)?|next-env\.d\.ts|.*\.tsbuildinfo|.*\.log)$/
 
 /** Opens the checkout at `folder`. @throws `checkout_not_found`, `invalid_checkout` */
 export function openCheckout(folder: string): Checkout {

@@ -8,7 +8,7 @@
 import { parse as parseYaml } from 'yaml'
 import type { Checkout, Part } from './checkout.ts'
 import { CreateError } from './errors.ts'
-import { type ReadFile, textOf } from './files.ts'
+import { type ReadFile, textOf, unixLines } from './files.ts'
 import { blocksOf, formatOf } from './formats.ts'
 import { type Host, nameFor, type PackageManager, plainGlob } from './host.ts'
 import { type Layout, placePaths, renamerOf, workspaceRange } from './place.ts'
@@ -48,10 +48,18 @@ export function wantedEdits(request: EditRequest): Edit[] {
       ...(ownsRoot
         ? ['node_modules/', 'dist/', '.next/', 'next-env.d.ts', '*.tsbuildinfo', '.env']
         : []),
+      ...(ignoresExamples(request.host.read) ? ['!.env*.example'] : []),
     ].map((line) => edit('.gitignore', [`+${line}`], '')),
     ...variables(request),
     ...(layout.packageManager === 'pnpm' && ownsRoot ? allowedBuilds(request) : []),
   ]
+}
+
+/** Whether `.gitignore` leaves out each file whose name begins with `.env`, as that of `create-next-app` does. */
+function ignoresExamples(read: ReadFile): boolean {
+  const file = read('.gitignore')
+  const lines = unixLines((file && textOf(file)) ?? '').split('\n')
+  return lines.some((line) => /^(\*\*)?\/?\.env(\*|\.\*)$/.test(line.trim()))
 }
 
 const edit = (file: string, keys: string[], value: string): Edit => ({ file, keys, value })
@@ -138,22 +146,29 @@ function devDependencies({ checkout, parts, host }: EditRequest): Edit[] {
 function overrides({ checkout, parts, host, layout }: EditRequest): Edit[] {
   const { packageManager } = layout
   const file = checkout.read('pnpm-workspace.yaml')
-  const { overrides: all = {} } = parseYaml((file && textOf(file)) ?? '') as {
+  const { overrides: all = {}, peerDependencyRules } = parseYaml((file && textOf(file)) ?? '') as {
     overrides?: Record<string, string>
+    peerDependencyRules?: { allowedVersions?: Record<string, string> }
   }
+  const inPackageJson = isPnpmOfPackageJson(host.read)
   const copied = new Set(parts.map(({ name }) => name))
   const own = new Map(
     host.packages.flatMap(({ name, dependencies }) =>
       isCopied(name) ? [] : Object.entries(dependencies),
     ),
   )
-  return Object.entries(all).flatMap(([name, version]) => {
+  const pinned = Object.entries(all).flatMap(([name, version]) => {
     // A host that has a version of its own keeps it.
     const has = own.get(name)
     if (has !== undefined && has !== version) return []
     if (!copied.has('auth') && /^better-|^@better-/.test(name)) return []
-    if (packageManager === 'pnpm')
-      return [jsonEdit('pnpm-workspace.yaml', ['overrides', name], version)]
+    if (packageManager === 'pnpm') {
+      return [
+        inPackageJson
+          ? jsonEdit('package.json', ['pnpm', 'overrides', name], version)
+          : jsonEdit('pnpm-workspace.yaml', ['overrides', name], version),
+      ]
+    }
     return [
       jsonEdit(
         'package.json',
@@ -162,10 +177,39 @@ function overrides({ checkout, parts, host, layout }: EditRequest): Edit[] {
       ),
     ]
   })
+  // npm refuses to install where a package is too new for a peer dependency of another.
+  const peers = packageManager === 'npm' ? (peerDependencyRules?.allowedVersions ?? {}) : {}
+  const allowed = Object.keys(peers).flatMap((rule) => {
+    const [name, peer] = rule.split('>') as [string, string]
+    const version = versionOf(checkout, parts, peer)
+    return version ? [jsonEdit('package.json', ['overrides', name, peer], version)] : []
+  })
+  return [...pinned, ...allowed]
 
   function isCopied(name: string | null): boolean {
     return [...checkout.parts.keys()].some((part) => name === `${layout.scope}/${part}`)
   }
+}
+
+/** The version of a package that the parts depend on. */
+function versionOf(checkout: Checkout, parts: readonly Part[], name: string): string | undefined {
+  const { get } = formatOf('package.json')
+  const found = parts.flatMap(({ folder }) => {
+    const file = checkout.read(`${folder}/package.json`)
+    const text = (file && textOf(file)) ?? ''
+    return ['dependencies', 'devDependencies'].flatMap((group) => get(text, [group, name]) ?? [])
+  })[0]
+  return found && (JSON.parse(found) as string)
+}
+
+/** Whether pnpm reads its overrides from `package.json`: before 10.5, and where the host has some there. */
+function isPnpmOfPackageJson(read: ReadFile): boolean {
+  const file = read('package.json')
+  const text = (file && textOf(file)) ?? ''
+  const { get } = formatOf('package.json')
+  const [, major, minor] = /^"pnpm@(\d+)\.(\d+)/.exec(get(text, ['packageManager']) ?? '') ?? []
+  const isOld = major !== undefined && (Number(major) < 10 || (major === '10' && Number(minor) < 5))
+  return isOld || get(text, ['pnpm', 'overrides']) !== undefined
 }
 
 /** The parts that were asked for become dependencies of the app. */
@@ -256,8 +300,12 @@ export function planEdits(
   const wrote = new Map(recorded.map((each) => [keyOf(each), each]))
   const edits: Edit[] = []
   const kept: Kept[] = []
+  const seen = new Set<string>()
   for (const want of wanted) {
     const { file, keys, value } = want
+    // Two parts may want the same value in the same place.
+    if (seen.has(keyOf(want))) continue
+    seen.add(keyOf(want))
     const format = formatOf(file)
     const text = textFor(file)
     const has = format.get(text, keys)

@@ -38,7 +38,7 @@ export function variablesOf(
     blocksOf((file && textOf(file)) ?? '').flatMap(({ names, text }) => {
       const comment = text
         .split('\n')
-        .flatMap((line) => (/^# ?(?!──)/.test(line) ? [line.replace(/^# ?/, '')] : []))
+        .flatMap((line) => (/^#(?! ?──)/.test(line) ? [line.replace(/^# ?/, '')] : []))
       return names.map((name) => [name, comment.join(' ')] as const)
     }),
   )

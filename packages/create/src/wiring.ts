@@ -117,6 +117,12 @@ export function wiringEdits(
             keys: ['compilerOptions', 'paths', '@/*'],
             value: JSON.stringify([`./${source}*`]),
           },
+          // An app at the root would check the packages' tests with its own options.
+          ...(app === '' ? excluded(layout) : []).map((entry) => ({
+            file: tsconfig,
+            keys: ['exclude', `+${entry}`],
+            value: '',
+          })),
         ]
       : []),
     ...(config
@@ -124,5 +130,11 @@ export function wiringEdits(
       : []),
   ]
 }
+
+/** The folders that `tsconfig.json` leaves out. The compiler leaves out `node_modules` only where no list says more. */
+const excluded = ({ folders }: Layout): string[] => [
+  'node_modules',
+  ...new Set(Object.values(folders).map((folder) => folder.split('/')[0] ?? folder)),
+]
 
 const CONFIGS = ['next.config.ts', 'next.config.mjs', 'next.config.js']

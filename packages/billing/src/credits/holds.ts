@@ -167,7 +167,7 @@ export async function releaseOverdueHolds(
   options: SweepOptions = {},
 ): Promise<number> {
   let released = 0
-  let after = 0n
+  let after = BigInt(0)
   for (;;) {
     const due = await ctx.db.$queryRaw<{ id: bigint }[]>`
       SELECT "id" FROM "CreditHold"

@@ -94,13 +94,13 @@ export function outcomeOf(row: PostRow, key: string): Outcome {
   const { status } = row
   if (status === 'conflict') throw conflict(key)
   if (status !== 'posted' && status !== 'replayed') {
-    return { ok: false, status, balance: toNumber(row.balance ?? 0n) }
+    return { ok: false, status, balance: toNumber(row.balance ?? BigInt(0)) }
   }
   const posted = {
     transactionId: `${row.id}`,
     balance: toNumber(row.balance),
-    amount: toNumber(row.amount ?? 0n),
-    debt: toNumber(row.debt ?? 0n),
+    amount: toNumber(row.amount ?? BigInt(0)),
+    debt: toNumber(row.debt ?? BigInt(0)),
     holdId: row.hold_id ? `${row.hold_id}` : null,
     holdStatus: row.hold_status ?? null,
   }

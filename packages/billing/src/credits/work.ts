@@ -229,7 +229,13 @@ async function oncePerKey<T>(
         throw done(turn.key)
       default: {
         const { ownerId, amount } = settings
-        const posted = { ...row, id: null, amount: null, debt: null, balance: row.balance ?? 0n }
+        const posted = {
+          ...row,
+          id: null,
+          amount: null,
+          debt: null,
+          balance: row.balance ?? BigInt(0),
+        }
         const outcome = outcomeOf({ ...posted, hold_status: null }, turn.key)
         required(outcome, { ownerId, amount: -amount })
       }
@@ -290,7 +296,7 @@ async function untilItEnds(ctx: BillingContext, ownerId: string, key: string): P
         WHERE w."ownerId" = ${ownerId} AND w."idempotencyKey" = ${key} AND w."status" = 'working'
           AND h."status" = 'open' AND h."expiresAt" > clock_timestamp()`,
     )
-    if (row?.present === 0n) return
+    if (row?.present === BigInt(0)) return
   }
 }
 

@@ -342,7 +342,7 @@ describe('a Next.js app that exists', () => {
     expect(tsconfig).toMatch(/"customConditions": \[\s*"source"\s*\]/)
     const { scripts, dependencies, devDependencies } = readJson(host, 'apps/shop/package.json')
     expect(scripts.worker).toContain('tsx ../../packages/jobs/src/cli.ts worker')
-    expect(scripts.services).toContain('src/services.ts')
+    expect(scripts.services).toContain('src/services.mts')
     expect(dependencies['@acme/auth']).toBe('workspace:*')
     expect(devDependencies).toMatchObject({
       '@acme/sandbox': 'workspace:*',
@@ -365,7 +365,9 @@ describe('a Next.js app that exists', () => {
     const before = treeOf(host)
     const plan = wire(host)
     expect(read(host, 'tollgate.config.ts')).toContain("'./lib/tollgate.ts'")
-    expect(readJson(host, 'package.json').scripts.services).toContain('tsx services.ts')
+    expect(readJson(host, 'package.json').scripts.services).toContain('tsx services.mts')
+    expect(readJson(host, 'tsconfig.json').exclude).toEqual(['node_modules', 'packages', 'prisma'])
+    expect(wire(host).changes).toEqual([])
     expect(read(host, 'proxy.ts')).toBe('mine\n')
     expect(plan.notes).toContainEqual({
       path: 'proxy.ts',

@@ -196,3 +196,95 @@ test('a command is refused while another process changes the host, and takes not
   expect(takeBackPending(host)).toMatchObject({ command: 'update' })
   expect(read(host, GUARDS)).toBe(guards)
 })
+
+test('an example of variables is not ignored with the variables, and files with secrets stay behind', () => {
+  const from = makeCheckout({
+    'packages/auth/.env.production': 'SECRET=real\n',
+    'packages/auth/.env.local.example': 'SECRET=\n',
+  })
+  const host = temporaryFolder()
+  write(host, { '.gitignore': '.env*\n' })
+  const plan = planAdd(openCheckout(from), openHost(host), ['auth'])
+  const paths = plan.changes.map(({ path }) => path)
+  expect(paths).toContain('packages/auth/.env.local.example')
+  expect(paths).not.toContain('packages/auth/.env.production')
+  applyPlan(host, plan)
+  expect(read(host, '.gitignore').split('\n')).toContain('!.env*.example')
+})
+
+test('pnpm before 10.5, and a host with overrides in package.json, get theirs there', () => {
+  for (const root of [
+    { packageManager: 'pnpm@9.0.0' },
+    { packageManager: 'pnpm@10.4.1' },
+    { pnpm: { overrides: { left: '1' } } },
+  ]) {
+    const host = temporaryFolder()
+    write(host, {
+      'package.json': JSON.stringify(root),
+      'pnpm-workspace.yaml': 'packages:\n- packages/*\n',
+    })
+    applyPlan(host, planAdd(openCheckout(makeCheckout()), openHost(host), ['auth']))
+    const json = JSON.parse(read(host, 'package.json'))
+    expect(json.pnpm.overrides).toMatchObject({ zod: '4.6.7', ...root.pnpm?.overrides })
+    expect(read(host, 'pnpm-workspace.yaml')).not.toContain('overrides')
+  }
+})
+
+test('a peer dependency that pnpm is told to allow is an override for npm', () => {
+  const workspace = `${checkoutFiles()['pnpm-workspace.yaml']}peerDependencyRules:\n  allowedVersions:\n    old-plugin>better-auth: "1"\n`
+  const host = temporaryFolder()
+  write(host, { 'package.json': '{ "workspaces": ["packages/*"] }', 'package-lock.json': '{}' })
+  const from = openCheckout(makeCheckout({ 'pnpm-workspace.yaml': workspace }))
+  applyPlan(host, planAdd(from, openHost(host), ['auth']))
+  const { overrides } = JSON.parse(read(host, 'package.json'))
+  expect(overrides['old-plugin']).toEqual({ 'better-auth': '1.7.25' })
+})
+
+test('a pnpm-workspace.yaml keeps its indentation, comments, quotes and anchors', () => {
+  for (const text of [
+    'packages:\n- "apps/*" # apps\n- packages/*\n',
+    'packages:\n    - "apps/*" # apps\n    - packages/*\n    - "!**/old/**"\n\n# pins\ncatalog: &pins\n    react: 19.3.1\ncatalogs:\n    other: *pins\n',
+  ]) {
+    const host = temporaryFolder()
+    write(host, { 'package.json': '{}', 'pnpm-workspace.yaml': text })
+    applyPlan(host, planAdd(openCheckout(makeCheckout()), openHost(host), ['auth']))
+    const lines = read(host, 'pnpm-workspace.yaml').split('\n')
+    for (const line of text.split('\n')) expect(lines).toContain(line)
+    applyPlan(host, planRemove(openCheckout(makeCheckout()), openHost(host), []))
+    expect(read(host, 'pnpm-workspace.yaml')).toBe(text)
+  }
+})
+
+test('packages below ** and in linked folders count, and excluded ones do not', () => {
+  const [host, from] = [temporaryFolder(), openCheckout(makeCheckout())]
+  const named = (name: string) => JSON.stringify({ name })
+  write(host, {
+    'package.json': '{}',
+    'pnpm-workspace.yaml': 'packages:\n  - "libs/**"\n  - "!libs/old/**"\n  - linked/*\n',
+    'libs/old/core/package.json': named('@repo/core'),
+  })
+  expect(planAdd(from, openHost(host), ['auth']).changes).not.toEqual([])
+  write(host, { 'libs/a/deep/core/package.json': named('@repo/core') })
+  expect(() => planAdd(from, openHost(host), ['auth'])).toThrow(code('name_taken'))
+  rmSync(join(host, 'libs/a'), { recursive: true })
+  write(host, { 'elsewhere/package.json': named('@repo/core') })
+  mkdirSync(join(host, 'linked'))
+  symlinkSync('../elsewhere', join(host, 'linked/core'))
+  expect(() => planAdd(from, openHost(host), ['auth'])).toThrow(code('name_taken'))
+})
+
+test('variables that the host writes in another form are not written again', () => {
+  const host = hostWith({ '.env.example': 'export DATABASE_URL=x\nBETTER_AUTH_SECRET = y' })
+  const text = read(host, '.env.example')
+  expect(text.match(/DATABASE_URL/g)).toHaveLength(1)
+  expect(text.match(/BETTER_AUTH_SECRET/g)).toHaveLength(1)
+})
+
+test('members of package.json that are null or named like prototypes survive', () => {
+  const json =
+    '{\n\t"scripts": null,\n\t"dependencies": { "__proto__": "1", "constructor": "2" }\n}'
+  const host = hostWith({ 'package.json': json })
+  const text = read(host, 'package.json')
+  expect(text).toMatch(/"__proto__": "1",\s+"constructor": "2"/)
+  expect(JSON.parse(text).scripts['db:diff']).toContain('tsx')
+})

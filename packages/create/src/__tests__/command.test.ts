@@ -1,7 +1,7 @@
 /** `tollgate` as a process: what it prints, its exit codes, and errors that change nothing. */
 
 import { execFile } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test, vi } from 'vitest'
@@ -141,4 +141,52 @@ test('the command runs as a process, and --help names every command', async () =
   expect(code).toBe(0)
   for (const name of ['add', 'diff', 'check-update', 'update', 'remove', 'env'])
     expect(out).toContain(`\n  ${name} `)
+})
+
+test('a command that names no clear folder or has words too many is refused', async () => {
+  const [from, into] = [makeCheckout(), temporaryFolder()]
+  symlinkSync(from, join(into, 'link'))
+  for (const args of [
+    ['add', 'auth', '--into', ''],
+    ['add', 'auth', '--into', into, '--from', ''],
+    ['add', 'auth', '--into', join(from, 'packages/new'), '--from', from],
+    ['add', 'auth', '--into', join(into, 'link'), '--from', from],
+    ['add', '__proto__', '--into', into, '--from', from],
+    ['constructor', '--into', into],
+    ['__proto__', '--into', into],
+    ['update', 'auth', '--into', into, '--from', from],
+    ['env', 'auth', '--into', into, '--from', from],
+    ['diff', 'a', 'b', '--into', into, '--from', from],
+    ['--into', into],
+  ]) {
+    const before = treeOf(from)
+    const { code, out } = await run(...args, '--json')
+    expect([code, JSON.parse(out).error.code], args.join(' ')).toEqual([1, 'usage'])
+    expect(treeOf(from)).toEqual(before)
+  }
+  const { code, out } = await run('--help', '--json')
+  expect([code, JSON.parse(out).help]).toEqual([0, expect.stringContaining('check-update')])
+})
+
+test('a folder below a file is refused before anything is shown', async () => {
+  const folder = temporaryFolder()
+  write(folder, { file: '' })
+  const { out } = await run('add', 'auth', '--json', '--into', join(folder, 'file/a'))
+  expect(JSON.parse(out).error).toMatchObject({
+    code: 'invalid_host',
+    message: expect.stringContaining('is a file'),
+  })
+})
+
+test('env says what a variable is without the rules between sections, and prints no value', async () => {
+  const [from, into] = [makeCheckout(), temporaryFolder()]
+  const at = ['--into', into, '--from', from]
+  await run('add', 'auth', ...at)
+  write(into, { '.env': 'BETTER_AUTH_SECRET=very-secret-value\n' })
+  const { code, out, said } = await run('env', '--check', '--json', ...at)
+  expect(code).toBe(1)
+  expect(out + said).not.toContain('very-secret-value')
+  const { variables, missing } = JSON.parse(out)
+  expect(missing).toEqual(['DATABASE_URL'])
+  expect(variables[0]).toMatchObject({ name: 'DATABASE_URL', about: 'Get it from your host.' })
 })

@@ -95,3 +95,14 @@ test('all parts are planned for an empty folder without a conflict', () => {
   expect(plan.notes).toEqual([])
   expect(plan.changes.length).toBeGreaterThan(900)
 })
+
+test('no copied source has a BigInt literal, because the apps of create-next-app compile for ES2017', () => {
+  const found = parts.flatMap(({ files }) =>
+    files.filter((path) => {
+      if (!/\.tsx?$/.test(path) || path.includes('/__tests__/')) return false
+      const code = textAt(path).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'|`[^`]*`/g, '')
+      return /(?<![\w.])\d+n\b/.test(code)
+    }),
+  )
+  expect(found).toEqual([])
+})

@@ -1,6 +1,6 @@
 /**
  * For development: PostgreSQL, and stand-ins for Stripe and the mailbox, where `.env.local` says. Names of scripts, as in
- * `services.ts worker dev`, are run once the services are up, with one log for all.
+ * `services.mts worker dev`, are run once the services are up, with one log for all.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
