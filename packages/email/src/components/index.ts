@@ -1,4 +1,4 @@
-/** The only module that imports the component library, so that it can be replaced in one file. */
+/** This module and `layout.tsx` alone import the component library, so that it can be replaced in one folder. */
 export {
   Body,
   Button,

@@ -9,7 +9,7 @@ const ERRORS: Record<string, string> = {
   email_not_verified: 'Confirm your address first: we sent you a link.',
   insufficient_credits: 'Not enough credits.',
   invalid_email_or_password:
-    'The address or the password is wrong, or the address is not confirmed yet. If it was that, we have sent another confirmation.',
+    'The address or the password is wrong, or the address is not confirmed yet. If only the confirmation is missing, we have sent you another link.',
   invalid_token: 'This link has been used, or it is too old.',
   password_too_short: 'The password is too short.',
   too_many_requests: 'That was too often. Try again in a few minutes.',
