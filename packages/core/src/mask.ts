@@ -20,7 +20,7 @@ const LEFT_OUT = '[…]'
 const UNREADABLE = '[unreadable]'
 
 const SECRET_FIELD =
-  /^(authorization|cookie|set-cookie|passphrase|number|card[-_]?number|cv[cv]2?|.*(secret|token|password|api[-_]?key)(s|_?hash)?|private[-_]?key)$/is
+  /^(authorization|cookie|set-cookie|passphrase|number|card[-_]?number|cv[cv]2?|[\s\S]*(secret|token|password|api[-_]?key)(s|_?hash)?|private[-_]?key)$/i
 
 // Each pattern starts once per run of characters and reads the run a fixed number of times. A pattern that
 // can start anywhere in a run and reads it to the end would take time quadratic in its length.

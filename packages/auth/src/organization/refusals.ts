@@ -18,7 +18,7 @@ const REFUSALS: readonly [sign: RegExp, status: Status, code: string, message: s
     'An organization needs an owner: hand it over first, or delete it.',
   ],
   [
-    /Organization_slug_key|^(?=.*"Organization").*slug|\(`?slug`?\)/s,
+    /Organization_slug_key|^(?=[\s\S]*"Organization")[\s\S]*slug|\(`?slug`?\)/,
     'BAD_REQUEST',
     'organization_already_exists',
     'Another organization already has this slug. Choose another.',

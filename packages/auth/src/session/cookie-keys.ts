@@ -56,7 +56,7 @@ export function createCookieKeys(keys: Keys, origin: string): CookieKeys {
   }
 
   async function outside(line: string): Promise<string> {
-    const [, name = '', value = '', attributes = ''] = /^([^=]+)=([^;]*)(.*)$/s.exec(line) ?? []
+    const [, name = '', value = '', attributes = ''] = /^([^=]+)=([^;]*)([\s\S]*)$/.exec(line) ?? []
     // An empty value deletes the cookie.
     if (unsigned.includes(name) || value === '') return line
     const opened = await inner.open(value)

@@ -135,7 +135,7 @@ export function createPasswords(
  * The parts of a stored hash; null for a malformed one. `pepperId` is null for a hash without the keyed hash.
  */
 function read(hash: string): { pepperId: string | null; bcrypt: string; rounds: number } | null {
-  const [, pepperId = null, bcrypt = ''] = /^(?:hs384:([a-z0-9]+):)?(.*)$/s.exec(hash) ?? []
+  const [, pepperId = null, bcrypt = ''] = /^(?:hs384:([a-z0-9]+):)?([\s\S]*)$/.exec(hash) ?? []
   const rounds = BCRYPT.exec(bcrypt)?.[1]
   return rounds ? { pepperId, bcrypt, rounds: Number(rounds) } : null
 }

@@ -33,7 +33,10 @@ export function keptBody(req: IncomingMessage): KeptBody | null {
 
 function textOf(body: unknown, contentType: string): string {
   if (typeof body === 'string') return body
-  const type = contentType.replace(/;.*/s, '').trim().toLowerCase()
+  const type = contentType
+    .replace(/;[\s\S]*/, '')
+    .trim()
+    .toLowerCase()
   if (type === 'application/x-www-form-urlencoded') return formOf(body)
   if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) return jsonOf(body)
   throw notRebuildable(type === '' ? 'without a content type' : `of the type ${type}`)
