@@ -26,7 +26,7 @@ import { dirname, join } from 'node:path'
 import * as z from 'zod'
 import { CreateError } from './errors.ts'
 import { type FileState, hashOf, isSameFile, readerOf } from './files.ts'
-import { requireInside } from './host.ts'
+import { insideOf } from './host.ts'
 import type { Change, Plan } from './plan.ts'
 import { RECEIPT_FOLDER } from './receipt.ts'
 
@@ -88,7 +88,11 @@ export function writeAll(
   onStep: OnStep,
   told: (done: number, total: number) => void = () => {},
 ): void {
-  for (const change of changes) requireUnchanged(folder, change)
+  const requireInside = insideOf(folder)
+  for (const change of changes) {
+    requireInside(change.path)
+    requireUnchanged(folder, change)
+  }
   onStep('begin')
   stage(folder, { command, changes })
   onStep('staged')
@@ -283,7 +287,6 @@ const isSameBytes = (a: FileState | null, b: FileState | null): boolean =>
   a && b ? a.bytes.equals(b.bytes) && a.isExecutable === b.isExecutable : a === b
 
 function requireUnchanged(folder: string, { path, before }: Change): void {
-  requireInside(folder, path)
   const at = lstatSync(join(folder, path), { throwIfNoEntry: false })
   if (at?.isSymbolicLink()) {
     throw new CreateError(
@@ -307,9 +310,10 @@ function requireUnchanged(folder: string, { path, before }: Change): void {
 
 function foldersToMake(folder: string, changes: readonly Change[]): string[] {
   const folders = new Set<string>()
-  for (const path of [...changes.map(({ path }) => path), `${PENDING}/x`]) {
-    for (let at = dirname(path); at !== '.'; at = dirname(at)) {
-      if (at.startsWith(PENDING)) continue
+  const seen = new Set<string>()
+  for (const path of [...changes.map(({ path }) => path), PENDING]) {
+    for (let at = dirname(path); at !== '.' && !seen.has(at); at = dirname(at)) {
+      seen.add(at)
       if (!existsSync(join(folder, at))) folders.add(at)
     }
   }

@@ -89,13 +89,20 @@ export function changedFiles({ folder }: Host): string[] {
   return status ? status.split('\n').map((line) => line.slice(3)) : []
 }
 
-/** Refuses a path of which a folder is a link that leads out of the host. @throws `invalid_host` */
-export function requireInside(folder: string, path: string): void {
-  if (isWithin(resolve(folder, path), folder)) return
-  throw new CreateError(
-    'invalid_host',
-    `${path} is outside of ${folder}, because of a symbolic link in the path or a changed receipt. Nothing was changed.`,
-  )
+/** Refuses a path whose folder is outside of the host, and looks at each folder once. @throws `invalid_host` */
+export function insideOf(folder: string): (path: string) => void {
+  const known = new Set<string>()
+  return (path) => {
+    const at = dirname(resolve(folder, path))
+    if (known.has(at)) return
+    if (!isWithin(at, folder)) {
+      throw new CreateError(
+        'invalid_host',
+        `${path} is outside of ${folder}, because of a symbolic link in the path or a changed receipt. Nothing was changed.`,
+      )
+    }
+    known.add(at)
+  }
 }
 
 /** Whether a path is a folder or below it. Symbolic links are followed as far as the path exists. */

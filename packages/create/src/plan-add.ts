@@ -8,7 +8,7 @@ import { type Checkout, closureOf } from './checkout.ts'
 import { planEdits, wantedEdits } from './edits.ts'
 import { CreateError } from './errors.ts'
 import { isSameFile } from './files.ts'
-import { type Host, requireInside } from './host.ts'
+import { type Host, insideOf } from './host.ts'
 import { decideLayout, type LayoutOptions } from './layout.ts'
 import { LOCKFILE, lockfileFor } from './lockfile.ts'
 import { placeFiles } from './place.ts'
@@ -48,12 +48,13 @@ export function planAdd(
   const parts = closureOf(checkout, asked)
   const layout = decideLayout(checkout, parts, host, options, earlier?.layout ?? null)
   const draft = new Draft(host.read)
+  const requireInside = insideOf(host.folder)
   const base = new Map(earlier?.base)
   const files = { ...earlier?.files }
   for (const [path, { source, file }] of placeFiles(checkout, parts, layout)) {
     // A file of an earlier copy belongs to the host: `update` changes it.
     if (files[path]) continue
-    requireInside(host.folder, path)
+    requireInside(path)
     const has = host.read(path)
     files[path] = source
     base.set(path, file)
@@ -66,7 +67,7 @@ export function planAdd(
   const wiring = earlier?.wiring ?? (options.wire === false ? null : wiringOf(host, app, parts))
   for (const [path, { source, file }] of wiring ? placeWiring(checkout, layout, wiring) : []) {
     if (files[path]) continue
-    requireInside(host.folder, path)
+    requireInside(path)
     if (host.read(path)) {
       draft.notes.push({ path, why: `Your app has this file. Tollgate's is ${source}.` })
       continue
@@ -78,7 +79,7 @@ export function planAdd(
   const request = { checkout, parts, layout, host, app, ownsRoot, wiring }
   const { texts, edits, kept } = planEdits(host.read, wantedEdits(request), earlier?.edits ?? [])
   for (const [path, text] of texts) {
-    requireInside(host.folder, path)
+    requireInside(path)
     draft.edit(path, text)
   }
   draft.notes.push(...kept)

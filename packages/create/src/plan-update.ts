@@ -16,7 +16,7 @@ import {
   textOf,
   unixLines,
 } from './files.ts'
-import { type Host, requireInside } from './host.ts'
+import { type Host, insideOf } from './host.ts'
 import { decideLayout } from './layout.ts'
 import { likeness, mergeTexts } from './merge.ts'
 import { migrationsBetween } from './migrations.ts'
@@ -66,6 +66,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
     if (receipt.files[path] || host.read(path) === null) placed.set(path, each)
   }
   const draft = new Draft(host.read)
+  const requireInside = insideOf(host.folder)
   const migrations = migrationsBetween(receipt, checkout.version)
   const base = new Map<string, FileState>()
   const files: Record<string, string> = {}
@@ -77,7 +78,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
   const movedTo = new Set(moves.values())
 
   for (const [path, { source, file }] of placed) {
-    requireInside(host.folder, path)
+    requireInside(path)
     files[path] = source
     base.set(path, file)
     if (movedTo.has(path)) continue
