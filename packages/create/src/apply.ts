@@ -99,10 +99,12 @@ export function writeAll(
   const pending = join(folder, PENDING)
   // Only one process can move its folder here, because the other finds a folder with files.
   renameSync(join(folder, RECEIPT_FOLDER, `${STAGING}${process.pid}`), pending)
+  const made = new Set<string>()
   for (const [n, { path, before, after }] of changes.entries()) {
     onStep(path)
     const at = join(folder, path)
-    mkdirSync(dirname(at), { recursive: true })
+    if (after && !made.has(dirname(at))) mkdirSync(dirname(at), { recursive: true })
+    if (after) made.add(dirname(at))
     if (after) renameSync(join(pending, 'new', `${n}`), at)
     else if (before) rmSync(at)
     told(n + 1, changes.length)
@@ -294,7 +296,8 @@ function requireUnchanged(folder: string, { path, before }: Change): void {
       `${path} is a symbolic link, so nothing was changed. Put a file in its place first.`,
     )
   }
-  if (at?.isDirectory() || !isSameFile(readerOf(folder)(path), before)) {
+  const has = at?.isFile() ? readerOf(folder)(path) : null
+  if (at?.isDirectory() || !isSameFile(has, before)) {
     throw new CreateError(
       'write_failed',
       `${path} has changed since the plan was made. Run the command again.`,

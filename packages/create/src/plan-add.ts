@@ -58,7 +58,7 @@ export function planAdd(
     const has = host.read(path)
     files[path] = source
     base.set(path, file)
-    if (has === null) draft.put(path, file, 'create')
+    if (has === null) draft.put(path, file, 'create', has)
     else if (!isSameFile(has, file))
       draft.putBeside(path, file, 'The host has another file of this name.')
   }

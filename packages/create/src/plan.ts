@@ -67,8 +67,7 @@ export class Draft {
   }
 
   /** Writes a file, or deletes it with null. */
-  put(path: string, after: FileState | null, why: Reason): void {
-    const before = this.#read(path)
+  put(path: string, after: FileState | null, why: Reason, before = this.#read(path)): void {
     const isSame =
       before && after
         ? before.bytes.equals(after.bytes) && before.isExecutable === after.isExecutable
