@@ -1,6 +1,5 @@
 /**
- * The sources: a checkout of this repository, or the copy of it that the published command carries. A file that was
- * generated, built or installed is not a source.
+ * The sources: a checkout of this repository. A file that was generated, built or installed is not a source.
  *
  * @module
  */

@@ -91,3 +91,48 @@ test('promise 1: a customer that is deleted while it is linked does not stay lin
   const row = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
   expect(row).toMatchObject({ stripeCustomerId: null, formerStripeIds: [made.id] })
 })
+
+test('promise 1: a handler that throws for a customer deleted while it is linked is tried again', async () => {
+  const ownerId = await h.owner()
+  await h.db.customer.create({ data: { ownerId, ownerType: 'user' } })
+  const metadata = { ownerId, environment: new URL(h.settings.appUrl ?? '').host }
+  const { id: customer } = await h.stripe.customers.create({ metadata })
+  const card = await h.stripe.paymentMethods.attach('pm_card_visa', { customer })
+  const [price] = (await h.stripe.prices.list({ lookup_keys: ['pro_monthly'] })).data
+  await h.stripe.subscriptions.create({
+    customer,
+    default_payment_method: card.id,
+    items: [{ price: price?.id as string }],
+  })
+  const alive = await h.stripe.customers.retrieve(customer)
+  const asked: string[] = []
+  const through = await between(h.url, ({ method, path }) => {
+    if (method !== 'GET' || path !== `/v1/customers/${customer}`) return undefined
+    return asked.push(path) === 1 ? { status: 200, body: alive } : undefined
+  })
+  await h.stripe.customers.del(customer)
+  let isBroken = true
+  const told: string[] = []
+  const billing = createBilling({
+    ...h.settings,
+    stripe: through.stripe,
+    effects: {
+      'invoice.paid': async (_, { ownerId: of }) => {
+        if (isBroken) throw new Error('not now')
+        told.push(of)
+      },
+    },
+  })
+  const paid = h.sandbox.stripe.events.find(
+    (event) => event.type === 'invoice.paid' && JSON.stringify(event).includes(customer),
+  )
+  await h.deliver(paid)
+  await billing.processEvents()
+  expect(told).toEqual([])
+  expect(await billing.listEvents()).toMatchObject([{ reason: 'effect_failed', attempts: 1 }])
+  isBroken = false
+  await h.skipDelays()
+  await billing.processEvents()
+  await through.close()
+  expect(told).toEqual([ownerId])
+})

@@ -27,10 +27,14 @@ export const without = (claim: Claim, ids: readonly string[]): Claim => ({
   events: claim.events.filter(({ eventId }) => !ids.includes(eventId)),
 })
 
-/** The same, but the events about the customer's deletion retry the effects, because they also repeat the deletion. */
+/**
+ * The same, but the events about the customer's deletion retry the effects, because they also repeat the deletion. A
+ * claim without such an event keeps what it held, so that the effects are tried again.
+ */
 export function throughDeletion({ events }: Claim, held: HeldEvents): HeldEvents {
-  if (held.due.length + held.waiting.length === 0) return held
   const deletions = events.filter(({ type }) => type === 'customer.deleted')
+  const holdsNone = held.due.length + held.waiting.length === 0
+  if (holdsNone || deletions.length === 0) return held
   const ids = (isDue: boolean) =>
     deletions.flatMap((event) => (event.isDue === isDue ? event.eventId : []))
   return { ...held, due: ids(true), waiting: ids(false) }
