@@ -35,12 +35,16 @@ export const authEnv = z.object({
     .string()
     .optional()
     .transform((text) => text?.split(',').map((pepper) => pepper.trim())),
+  /** Each `…_ENDPOINT` is the address of a stand-in. Default: the provider itself. */
   GITHUB_CLIENT_ID: z.string().optional(),
   GITHUB_CLIENT_SECRET: z.string().optional(),
+  GITHUB_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
+  GOOGLE_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
   MICROSOFT_CLIENT_ID: z.string().optional(),
   MICROSOFT_CLIENT_SECRET: z.string().optional(),
+  MICROSOFT_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
   MICROSOFT_TENANT_ID: z.string().optional(),
   OIDC_PROVIDER_ID: z.string().optional(),
   OIDC_ISSUER: z.url({ protocol: /^https?$/ }).optional(),
@@ -56,12 +60,20 @@ function isKeySet(value: unknown): boolean {
 /** The parsed environment variables of auth. */
 export type AuthEnv = z.output<typeof authEnv>
 
-type OfMicrosoft = Pick<AuthEnv, `MICROSOFT_${'CLIENT_ID' | 'CLIENT_SECRET' | 'TENANT_ID'}`>
+type OfMicrosoft = Pick<
+  AuthEnv,
+  `MICROSOFT_${'CLIENT_ID' | 'CLIENT_SECRET' | 'ENDPOINT' | 'TENANT_ID'}`
+>
 type OfOidc = Pick<AuthEnv, `OIDC_${'PROVIDER_ID' | 'ISSUER' | 'CLIENT_ID' | 'CLIENT_SECRET'}`>
 
 /** The option `microsoft`. @throws `invalid_options` if the id or the secret is missing */
 export function microsoftFrom(env: OfMicrosoft): Pick<AuthOptions, 'microsoft'> {
-  const { microsoft } = keysOf('microsoft', env.MICROSOFT_CLIENT_ID, env.MICROSOFT_CLIENT_SECRET)
+  const { microsoft } = keysOf(
+    'microsoft',
+    env.MICROSOFT_CLIENT_ID,
+    env.MICROSOFT_CLIENT_SECRET,
+    env.MICROSOFT_ENDPOINT,
+  )
   const tenantId = env.MICROSOFT_TENANT_ID
   return microsoft ? { microsoft: { ...microsoft, ...(tenantId ? { tenantId } : {}) } } : {}
 }
@@ -85,10 +97,13 @@ const OPTION_OF = {
   PASSWORD_PEPPER: 'passwordPeppers',
   GITHUB_CLIENT_ID: 'github',
   GITHUB_CLIENT_SECRET: 'github',
+  GITHUB_ENDPOINT: 'github',
   GOOGLE_CLIENT_ID: 'google',
   GOOGLE_CLIENT_SECRET: 'google',
+  GOOGLE_ENDPOINT: 'google',
   MICROSOFT_CLIENT_ID: 'microsoft',
   MICROSOFT_CLIENT_SECRET: 'microsoft',
+  MICROSOFT_ENDPOINT: 'microsoft',
   MICROSOFT_TENANT_ID: 'microsoft',
   OIDC_PROVIDER_ID: 'oidc',
   OIDC_ISSUER: 'oidc',
@@ -135,8 +150,8 @@ function fromEnv(given: object): AuthOptions {
     ...(env.REDIS_URL ? { redisUrl: env.REDIS_URL } : {}),
     ...(env.CLIENT_IP_HEADER ? { ipAddressHeaders: [env.CLIENT_IP_HEADER] } : {}),
     ...(env.TRUSTED_PROXIES ? { trustedProxies: env.TRUSTED_PROXIES } : {}),
-    ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET),
-    ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET),
+    ...keysOf('github', env.GITHUB_CLIENT_ID, env.GITHUB_CLIENT_SECRET, env.GITHUB_ENDPOINT),
+    ...keysOf('google', env.GOOGLE_CLIENT_ID, env.GOOGLE_CLIENT_SECRET, env.GOOGLE_ENDPOINT),
     ...microsoftFrom(env as AuthEnv),
     ...oidcFrom(env as AuthEnv),
   } as AuthOptions

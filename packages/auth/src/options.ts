@@ -21,6 +21,7 @@ import type { IsBreached } from './sign-in/breached.ts'
 import { type OidcProviders, requireOidc } from './sign-in/oidc-options.ts'
 import { requireRounds } from './sign-in/password.ts'
 import type { Providers } from './sign-in/providers.ts'
+import { requireLocalStandIns } from './sign-in/stand-in-options.ts'
 
 /** The part of `@repo/email` that auth calls. */
 export interface AuthSender {
@@ -203,7 +204,8 @@ export function checkOptions(options: AnyAuthOptions): void {
   requireRounds(options)
   boundsOf(options.bounds)
   accountDays(options)
-  requireOidc(options.oidc)
+  requireOidc(options.oidc, options.baseURL)
+  requireLocalStandIns(options, options.baseURL)
   if (options.oauth) requireScopes(options.oauth)
 }
 
@@ -223,21 +225,29 @@ export function accountDays({
 }
 
 /**
- * A provider's keys from its two variables; empty if neither is set. @throws `invalid_options` if only one is
- * set
+ * A provider's keys from its variables; empty if none is set. @throws `invalid_options` if only one of the keys is
+ * set, or an endpoint without keys
  */
 export function keysOf(
   provider: 'github' | 'google' | 'microsoft',
   clientId: string | undefined,
   clientSecret: string | undefined,
+  endpoint?: string,
 ) {
+  if (endpoint && !clientId) {
+    throw new AuthError(
+      'invalid_options',
+      `${provider.toUpperCase()}_ENDPOINT is set without ${provider.toUpperCase()}_CLIENT_ID. Set all three variables, or none.`,
+    )
+  }
   if (!clientId !== !clientSecret) {
     throw new AuthError(
       'invalid_options',
       `Set both ${provider.toUpperCase()}_CLIENT_ID and ${provider.toUpperCase()}_CLIENT_SECRET, or neither.`,
     )
   }
-  return clientId && clientSecret ? { [provider]: { clientId, clientSecret } } : {}
+  const standIn = endpoint ? { endpoint } : {}
+  return clientId && clientSecret ? { [provider]: { clientId, clientSecret, ...standIn } } : {}
 }
 
 /**

@@ -40,3 +40,4 @@ export {
   required,
 } from './option-kinds.ts'
 export { monthsAfter } from './periods.ts'
+export { isLoopback } from './url.ts'

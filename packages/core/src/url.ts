@@ -15,3 +15,9 @@ export function parseUrl(text: string): URL | null {
     return null
   }
 }
+
+/**
+ * Whether a URL's host name is this machine: `localhost` and names below it, 127.0.0.0/8 and `[::1]`. No DNS is asked.
+ */
+export const isLoopback = (hostname: string): boolean =>
+  /^(?:(?:[\w-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname)

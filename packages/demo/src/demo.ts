@@ -52,6 +52,7 @@ const KEYS = {
   stripe: 'sk_test_tollgatedemo',
   stripeWebhook: 'whsec_tollgatedemo',
   calcomWebhook: 'tollgate-demo-calcom-webhook',
+  signIn: { clientId: 'tollgate-demo', clientSecret: 'tollgate-demo-sign-in' },
 }
 
 /** Starts the demo; `stop` of the result ends it. */
@@ -90,14 +91,15 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
         ],
         redirectUrl: `${url}/calls/booked`,
       },
+      oauth: { clients: signInClients(url) },
       appUrl: url,
       outboxDir: outbox,
       stateFile: join(folder, 'sandbox.json'),
       logger,
     })
-    const { url: sandboxUrl, mailboxUrl } = await sandbox.listen()
+    const { url: sandboxUrl, mailboxUrl, oauthUrls } = await sandbox.listen()
     closing.push(() => sandbox.stop())
-    onReady('Stand-ins', `${sandboxUrl} · Stripe, Cal.com, mailbox`)
+    onReady('Stand-ins', `${sandboxUrl} · Stripe, Cal.com, sign-in, mailbox`)
 
     const sender = createSender({
       transport: outboxTransport({ folder: outbox, mailboxUrl, logger }),
@@ -124,6 +126,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       secret: await secretOf(folder),
       appName: 'Acme',
       twoFactor: true,
+      ...signInStandIns(oauthUrls),
       events: {
         userCreated: ({ id }) => billing.ensureCustomer(id),
         userDeleted: ({ id }) => billing.forgetOwner(id),
@@ -144,12 +147,14 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     closing.push(() => worker.stop())
     onReady('Worker', 'webhook events, mails, repair')
 
-    const signIn = signInProviders(process.env)
     const host = createHost({
       auth,
       billing,
-      providers: [sandboxUrl, ...signIn.map(({ origin }) => origin)],
-      signInProviders: signIn,
+      providers: [
+        sandboxUrl,
+        ...SIGN_IN_PROVIDERS.filter(({ id }) => isReal(id)).map(({ origin }) => origin),
+      ],
+      signInProviders: [...SIGN_IN_PROVIDERS],
       hasSecondFactor: true,
       tools: { mailboxUrl, sandboxUrl },
       logger,
@@ -181,15 +186,34 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   }
 }
 
-/** The providers whose keys the environment has; auth reads the same variables. */
-function signInProviders(env: NodeJS.ProcessEnv) {
-  const known = [
-    { id: 'github', name: 'GitHub', origin: 'https://github.com' },
-    { id: 'google', name: 'Google', origin: 'https://accounts.google.com' },
-    { id: 'microsoft', name: 'Microsoft', origin: 'https://login.microsoftonline.com' },
-  ]
-  return known.filter(({ id }) => env[`${id.toUpperCase()}_CLIENT_ID`])
-}
+const SIGN_IN_PROVIDERS = [
+  { id: 'github', name: 'GitHub', origin: 'https://github.com' },
+  { id: 'google', name: 'Google', origin: 'https://accounts.google.com' },
+  { id: 'microsoft', name: 'Microsoft', origin: 'https://login.microsoftonline.com' },
+] as const
+
+type ProviderId = (typeof SIGN_IN_PROVIDERS)[number]['id']
+
+/** Whether the environment has keys of the real provider, which auth then reads itself. */
+const isReal = (id: ProviderId): boolean => Boolean(process.env[`${id.toUpperCase()}_CLIENT_ID`])
+
+/** The clients that the sign-in stand-ins know. */
+const signInClients = (url: string) =>
+  Object.fromEntries(
+    SIGN_IN_PROVIDERS.map(({ id }) => [
+      id,
+      { ...KEYS.signIn, redirectUris: [`${url}/api/auth/callback/${id}`] },
+    ]),
+  )
+
+/** The options of auth for the providers that have a stand-in. */
+const signInStandIns = (endpoints: Record<ProviderId, string>) =>
+  Object.fromEntries(
+    SIGN_IN_PROVIDERS.filter(({ id }) => !isReal(id)).map(({ id }) => [
+      id,
+      { ...KEYS.signIn, endpoint: endpoints[id] },
+    ]),
+  )
 
 /** Resolves once no event and no job is due or running. */
 async function worked(db: Database): Promise<void> {

@@ -10,7 +10,7 @@
 import type { Context } from 'hono'
 import type { Child, PropsWithChildren } from 'hono/jsx'
 import { Card, Layout, useRequest } from './layout.tsx'
-import { ERRORS, FIELDS_OF, NOTICES } from './messages.ts'
+import { ERRORS, FIELDS_OF, NOTICES, SIGN_IN_ERRORS } from './messages.ts'
 
 /** The id of the page's error, which the fields that it is about refer to. */
 const ERROR_ID = 'error'
@@ -26,6 +26,7 @@ export function Notices() {
   const c = useRequest()
   const notice = NOTICES[c.req.query('done') ?? '']
   const code = errorOf(c)
+  const here = c.req.path === '/sign-in' ? { ...ERRORS, ...SIGN_IN_ERRORS } : ERRORS
   return (
     <>
       {notice && (
@@ -35,7 +36,7 @@ export function Notices() {
       )}
       {code && (
         <p class="error" role="alert" id={ERROR_ID}>
-          {ERRORS[code] ?? 'This did not work. Check what you typed, and try again.'}
+          {here[code] ?? 'This did not work. Check what you typed, and try again.'}
           {code === 'recent_sign_in_required' && (
             <>
               {' '}

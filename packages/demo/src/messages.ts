@@ -70,7 +70,16 @@ export const ERRORS: Record<string, string> = {
   invalid_two_factor_cookie: 'No sign-in waits for a code here. Sign in again.',
   failed_to_unlink_last_account: 'This is your only way to sign in. Add another one first.',
   unknown_session: 'This session has ended already.',
+  access_denied: 'You cancelled, so nobody was signed in.',
+  email_not_found: 'This account has no e-mail address. Choose another account, or sign up.',
+  provider_unavailable: 'The provider does not answer. Try again in a minute.',
+  unable_to_get_user_info: 'The provider did not say who you are. Try again in a minute.',
   passkey_refused: 'This passkey was not accepted. Try again.',
+}
+
+/** What a code means on the sign-in page, where a provider's code was refused and none of an authenticator app. */
+export const SIGN_IN_ERRORS: Record<string, string> = {
+  invalid_code: 'The provider did not confirm the sign-in. Try again.',
 }
 
 /** The fields that an error is about. */

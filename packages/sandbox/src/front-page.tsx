@@ -13,6 +13,7 @@ import type { CreemSandbox } from './creem/sandbox.ts'
 import type { DeliveryRecord } from './deliveries.ts'
 import { day, minute, money, notFound, Page, render, sameOrigin } from './layout.tsx'
 import type { MailboxSandbox } from './mailbox/sandbox.ts'
+import type { OAuthSandbox } from './oauth/sandbox.ts'
 import type { StripeSandbox } from './stripe/sandbox.ts'
 import type { StripeSnapshot } from './stripe/server/store.ts'
 
@@ -20,17 +21,25 @@ import type { StripeSnapshot } from './stripe/server/store.ts'
 const SHOWN = 10
 const MORE = 90
 
+const PROVIDER_NAMES = {
+  github: 'GitHub',
+  google: 'Google',
+  microsoft: 'Microsoft',
+  oidc: 'OpenID Connect',
+}
+
 interface FrontPageOptions {
   stripe: StripeSandbox
   creem: CreemSandbox
   calcom: CalcomSandbox
+  oauth: OAuthSandbox
   mailbox: MailboxSandbox
   eventTypes: readonly CalcomEventType[]
 }
 
 /** The app that answers `/`. */
 export function createFrontPage(options: FrontPageOptions): Hono {
-  const { stripe, creem, calcom, mailbox, eventTypes } = options
+  const { stripe, creem, calcom, oauth, mailbox, eventTypes } = options
   const app = new Hono()
   app.get('/', async (c) => {
     const { tables, deliveries } = stripe.snapshot()
@@ -48,7 +57,12 @@ export function createFrontPage(options: FrontPageOptions): Hono {
     const empty = all.filter(({ rows }) => rows.length === 0)
     const page = (
       <Page title="Sandbox" area="Stand-ins" isWide>
-        <Services origin={new URL(c.req.url).origin} mails={mails} eventTypes={eventTypes} />
+        <Services
+          origin={new URL(c.req.url).origin}
+          mails={mails}
+          eventTypes={eventTypes}
+          providers={oauth.providers}
+        />
         {all.filter(({ rows }) => rows.length > 0).map(Table)}
         {empty.length > 0 && (
           <p class="soft">Nothing yet: {empty.map(({ title }) => title).join(', ')}.</p>
@@ -69,6 +83,7 @@ function Services(props: {
   origin: string
   mails: number
   eventTypes: readonly CalcomEventType[]
+  providers: OAuthSandbox['providers']
 }) {
   return (
     <section class="card">
@@ -85,6 +100,19 @@ function Services(props: {
         <span>Creem API</span>
         <code>{props.origin}/creem/v1</code>
       </div>
+      {props.providers.map(({ name, isDown }) => (
+        <div class="row">
+          <span>{PROVIDER_NAMES[name]} sign-in</span>
+          <code>
+            {props.origin}/{name}
+          </code>
+          <form method="post" action={`/controls/oauth/${name}/${isDown ? 'up' : 'down'}`}>
+            <button class="small" type="submit">
+              {isDown ? 'Bring it up' : 'Take it down'}
+            </button>
+          </form>
+        </div>
+      ))}
       {props.eventTypes.map((type) => (
         <div class="row">
           <span>Cal.com</span>

@@ -28,6 +28,15 @@ export {
   type MailboxSandboxOptions,
   type MailFilter,
 } from './mailbox/sandbox.ts'
+export type { OAuthClient } from './oauth/grants.ts'
+export type { OAuthPerson } from './oauth/people.ts'
+export {
+  createOAuthSandbox,
+  type OAuthProviderName,
+  type OAuthSandbox,
+  type OAuthSandboxOptions,
+  type OAuthSnapshot,
+} from './oauth/sandbox.ts'
 export { createSandbox, type Sandbox, type SandboxOptions, type SandboxUrls } from './sandbox.ts'
 export type { Buyer } from './stripe/checkout/checkout-payment.ts'
 export type { LifeControls, Payment } from './stripe/controls.ts'

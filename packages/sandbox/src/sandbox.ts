@@ -1,6 +1,6 @@
 /**
- * The stand-ins behind one HTTP server: Stripe's and Creem's APIs and pages, Cal.com's pages, the mailbox,
- * and a front page that shows their data. The server listens on 127.0.0.1. For a browser that is another site
+ * The stand-ins behind one HTTP server: Stripe's and Creem's APIs and pages, Cal.com's pages, the sign-in
+ * providers, the mailbox, and a front page that shows their data. The server listens on 127.0.0.1. For a browser that is another site
  * than the host app's `localhost`, so cookies and redirects behave as between a host and a provider.
  *
  * @module
@@ -27,6 +27,12 @@ import { SandboxError } from './errors.ts'
 import { createFrontPage } from './front-page.tsx'
 import { leadsBackTo, notFound, showError } from './layout.tsx'
 import { createMailboxSandbox, type MailboxSandbox } from './mailbox/sandbox.ts'
+import {
+  createOAuthSandbox,
+  type OAuthSandbox,
+  type OAuthSandboxOptions,
+  type OAuthSnapshot,
+} from './oauth/sandbox.ts'
 import { createStateFile } from './state-file.ts'
 import { createStripeControls } from './stripe/control-endpoints.ts'
 import {
@@ -50,6 +56,8 @@ export interface SandboxOptions {
   creem?: Omit<CreemSandboxOptions, Shared>
   /** Default: no event type and no receiver. */
   calcom?: Omit<CalcomSandboxOptions, Shared>
+  /** The sign-in providers. Default: no client, so they refuse every request. */
+  oauth?: Omit<OAuthSandboxOptions, Shared>
   /** The origin of the host app, which the header of every page leads back to. Default: no link. */
   appUrl?: string
   /** The folder to which `@repo/email` writes mails. Default: none, and the mailbox is empty. */
@@ -72,6 +80,8 @@ export interface SandboxUrls {
   creemUrl: string
   /** The part of a booking link before `user/event`. */
   calcomUrl: string
+  /** The option `endpoint` of GitHub, Google and Microsoft, and the issuer of the OpenID Connect provider. */
+  oauthUrls: { github: string; google: string; microsoft: string; oidc: string }
   mailboxUrl: string
 }
 
@@ -83,6 +93,8 @@ export interface Sandbox {
   creem: CreemSandbox
   /** The stand-in for Cal.com. */
   calcom: CalcomSandbox
+  /** The stand-ins for GitHub, Google, Microsoft and an OpenID Connect provider. */
+  oauth: OAuthSandbox
   /** The mails of the outbox. */
   mailbox: MailboxSandbox
   /** All stand-ins as one app, for a host that serves it itself. */
@@ -105,6 +117,8 @@ interface SavedState {
   /** Absent in a file from before Creem was added. */
   creem?: CreemSnapshot
   calcom: CalcomSnapshot
+  /** Absent in a file from before the sign-in providers were added. */
+  oauth?: OAuthSnapshot
 }
 
 /**
@@ -137,17 +151,19 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   const stripe = createStripeSandbox({ ...options.stripe, ...shared })
   const creem = createCreemSandbox({ ...options.creem, ...shared })
   const calcom = createCalcomSandbox({ eventTypes: [], ...options.calcom, ...shared })
+  const oauth = createOAuthSandbox({ ...options.oauth, logger, onChange })
   const mailbox = createMailboxSandbox({
     ...(options.outboxDir === undefined ? {} : { outboxDir: options.outboxDir }),
     logger,
   })
-  const app = composeApp({ stripe, creem, calcom, mailbox, logger, hostname, options })
+  const app = composeApp({ stripe, creem, calcom, oauth, mailbox, logger, hostname, options })
 
   const state = (): SavedState => ({
     version: 1,
     stripe: stripe.snapshot(),
     creem: creem.snapshot(),
     calcom: calcom.snapshot(),
+    oauth: oauth.snapshot(),
   })
   const file =
     stateFile === undefined
@@ -185,13 +201,20 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       stripe.setOrigin(url)
       creem.setOrigin(url)
       calcom.setOrigin(url)
-      if (saved !== undefined) restore({ stripe, creem, calcom }, saved, stateFile ?? '')
+      oauth.setOrigin(url)
+      if (saved !== undefined) restore({ stripe, creem, calcom, oauth }, saved, stateFile ?? '')
       isRead = true
       return {
         url,
         stripeUrl: url,
         creemUrl: `${url}/creem`,
         calcomUrl: `${url}/cal`,
+        oauthUrls: {
+          github: `${url}/github`,
+          google: `${url}/google`,
+          microsoft: `${url}/microsoft`,
+          oidc: `${url}/oidc`,
+        },
         mailboxUrl: `${url}/mailbox`,
       }
     } catch (error) {
@@ -212,6 +235,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     stripe,
     creem,
     calcom,
+    oauth,
     mailbox,
     app,
     listen,
@@ -226,12 +250,13 @@ function composeApp(parts: {
   stripe: StripeSandbox
   creem: CreemSandbox
   calcom: CalcomSandbox
+  oauth: OAuthSandbox
   mailbox: MailboxSandbox
   logger: Logger
   hostname: string
   options: SandboxOptions
 }): Hono {
-  const { stripe, creem, calcom, mailbox, logger, hostname, options } = parts
+  const { stripe, creem, calcom, oauth, mailbox, logger, hostname, options } = parts
   const app = new Hono()
   app.use(ownHost(hostname))
   if (options.appUrl !== undefined) app.use(leadsBackTo(options.appUrl))
@@ -241,6 +266,7 @@ function composeApp(parts: {
       stripe,
       creem,
       calcom,
+      oauth,
       mailbox,
       eventTypes: options.calcom?.eventTypes ?? [],
     }),
@@ -249,6 +275,7 @@ function composeApp(parts: {
   app.route('/', stripe.app)
   app.route('/', creem.app)
   app.route('/', calcom.app)
+  app.route('/', oauth.app)
   app.route('/', mailbox.app)
   app.notFound((c) => notFound(c, 'Sandbox'))
   app.onError(showError('Sandbox', logger))
@@ -293,7 +320,7 @@ function close(server: Server | undefined): Promise<void> {
 }
 
 function restore(
-  parts: Pick<Sandbox, 'stripe' | 'creem' | 'calcom'>,
+  parts: Pick<Sandbox, 'stripe' | 'creem' | 'calcom' | 'oauth'>,
   saved: unknown,
   path: string,
 ): void {
@@ -307,10 +334,12 @@ function restore(
   parts.stripe.restore(saved.stripe)
   if (saved.creem) parts.creem.restore(saved.creem)
   parts.calcom.restore(saved.calcom)
+  if (saved.oauth) parts.oauth.restore(saved.oauth)
 }
 
 function isSavedState(value: unknown): value is SavedState {
   const saved = value as Partial<SavedState> | null
-  const isKnown = saved?.version === 1 && (saved.creem?.version ?? 1) === 1
+  const isKnown =
+    saved?.version === 1 && (saved.creem?.version ?? 1) === 1 && (saved.oauth?.version ?? 1) === 1
   return isKnown && saved.stripe?.version === 1 && saved.calcom?.version === 1
 }

@@ -46,6 +46,9 @@ button, .button { display: inline-block; padding: .6rem 1rem; font: inherit; fon
   border: 1px solid var(--edge); background: var(--card); color: var(--ink); }
 button.main { width: 100%; background: var(--accent); border-color: var(--accent);
   color: var(--on-accent); }
+button.choice { display: block; width: 100%; text-align: left; margin: 0 0 .5rem; }
+.choice span { display: block; font-weight: 400; font-size: .9rem; }
+.check input { display: inline; width: auto; margin: 0 .25rem 0 0; }
 .buttons { display: flex; flex-wrap: wrap; gap: .4rem; }
 button.small { padding: .2rem .6rem; font-size: .85rem; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin-top: .75rem; }

@@ -14,6 +14,12 @@ import { billing } from './lib/tollgate.ts'
 
 const { DATABASE_URL = '', STRIPE_API_BASE = '', APP_URL = '' } = process.env
 const { STRIPE_SECRET_KEY = '', STRIPE_WEBHOOK_SECRET = '' } = process.env
+const { GITHUB_CLIENT_ID = '', GITHUB_CLIENT_SECRET = '' } = process.env
+const client = (provider: string) => ({
+  clientId: GITHUB_CLIENT_ID,
+  clientSecret: GITHUB_CLIENT_SECRET,
+  redirectUris: [`${APP_URL}/api/auth/callback/${provider}`],
+})
 const portOf = (address: string) => Number(new URL(address).port)
 
 const postgres = await startPostgres({ folder: '.tollgate/postgres', port: portOf(DATABASE_URL) })
@@ -27,6 +33,10 @@ const sandbox = createSandbox({
     secretKey: STRIPE_SECRET_KEY,
     webhooks: [{ url: `${APP_URL}/api/webhooks/stripe`, secret: STRIPE_WEBHOOK_SECRET }],
   },
+  oauth: {
+    clients: { github: client('github'), google: client('google'), microsoft: client('microsoft') },
+  },
+  appUrl: APP_URL,
   outboxDir: '.tollgate/outbox',
   stateFile: '.tollgate/sandbox.json',
 })

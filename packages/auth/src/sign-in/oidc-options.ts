@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseUrl } from '@repo/core'
+import { isLoopback, parseUrl } from '@repo/core'
 import { AuthError } from '../errors.ts'
 
 /** An OpenID Connect provider. */
@@ -25,8 +25,11 @@ export type OidcProviders = Record<string, OidcProvider>
 /** The ids that other ways to sign in use. */
 const TAKEN = ['credential', 'github', 'google', 'microsoft']
 
-/** Checks the option. @throws `invalid_options` for a malformed or taken id, or an issuer that is not a URL */
-export function requireOidc(providers: OidcProviders = {}): void {
+/**
+ * Checks the option. @throws `invalid_options` for a malformed or taken id, an issuer that is not a URL, and an issuer
+ * on http of an app that other machines reach
+ */
+export function requireOidc(providers: OidcProviders = {}, baseURL: string): void {
   for (const [id, { issuer }] of Object.entries(providers)) {
     if (!/^[a-z][a-z0-9-]{0,39}$/.test(id) || TAKEN.includes(id)) {
       throw new AuthError(
@@ -36,6 +39,14 @@ export function requireOidc(providers: OidcProviders = {}): void {
     }
     if (!/^https?:$/.test(parseUrl(issuer)?.protocol ?? '')) {
       throw new AuthError('invalid_options', `The issuer of "${id}" must be an http(s) URL.`)
+    }
+    const isLocalApp = isLoopback(parseUrl(baseURL)?.hostname ?? '')
+    // Whoever can change what is read over http signs in as anybody (OpenID Connect Discovery, 3).
+    if (!isLocalApp && parseUrl(issuer)?.protocol === 'http:') {
+      throw new AuthError(
+        'invalid_options',
+        `The issuer of "${id}" must begin with https. On http it needs a base URL on this machine, such as http://localhost:3000.`,
+      )
     }
   }
 }

@@ -1,12 +1,17 @@
 /**
  * GitHub, Google and Microsoft. Each is on if it has keys. A stand-in on this machine can replace any of
- * them: the flow, its state and its PKCE stay the same, and only the addresses differ.
+ * them: the flow, its state and its PKCE stay the same, and only the addresses differ. `stand-in-options.ts` says
+ * where that is refused.
  *
  * @module
  */
 
 import type { BetterAuthPlugin } from 'better-auth'
-import { type OAuth2Tokens, validateAuthorizationCode } from 'better-auth/oauth2'
+import {
+  type OAuth2Tokens,
+  refreshAccessToken,
+  validateAuthorizationCode,
+} from 'better-auth/oauth2'
 import type { GithubProfile, MicrosoftEntraIDProfile } from 'better-auth/social-providers'
 
 /** The keys of a provider. */
@@ -16,10 +21,11 @@ export interface ProviderKeys {
   /** The host's secret at the provider. */
   clientSecret: string
   /**
-   * The origin of a stand-in for tests and development. It answers under the provider's own paths: GitHub's
-   * `/login/oauth/authorize`, `/login/oauth/access_token`, `/user`, `/user/emails`; Google's
-   * `/o/oauth2/v2/auth`, `/token`; Microsoft's `/<tenantId>/oauth2/v2.0/authorize` and `…/token`. Default:
-   * the provider itself.
+   * The address of a stand-in for tests and development, such as `http://127.0.0.1:4242/github` of
+   * `@repo/sandbox`. Below it are the provider's own paths: GitHub's `/login/oauth/authorize`,
+   * `/login/oauth/access_token`, `/user`, `/user/emails`; Google's `/o/oauth2/v2/auth`, `/token`; Microsoft's
+   * `/<tenantId>/oauth2/v2.0/authorize` and `…/token`. It needs a `baseURL` on this machine, such as
+   * `http://localhost:3000`. Default: the provider itself.
    */
   endpoint?: string
 }
@@ -46,6 +52,9 @@ export interface Providers {
 const AUTHORIZE = { github: '/login/oauth/authorize', google: '/o/oauth2/v2/auth' } as const
 /** The paths of the token endpoints. */
 const TOKEN = { github: '/login/oauth/access_token', google: '/token' } as const
+
+/** A path below an address that may have a path of its own. */
+const below = (endpoint: string, path: string): string => `${endpoint.replace(/\/$/, '')}${path}`
 
 /** Makes Better Auth's option `socialProviders`. */
 export function socialProviders({ github, google, microsoft }: Providers) {
@@ -101,7 +110,7 @@ function keysOf(id: keyof typeof AUTHORIZE, { clientId, clientSecret, endpoint }
   return {
     clientId,
     clientSecret,
-    ...(endpoint ? { authorizationEndpoint: new URL(AUTHORIZE[id], endpoint).href } : {}),
+    ...(endpoint ? { authorizationEndpoint: below(endpoint, AUTHORIZE[id]) } : {}),
   }
 }
 
@@ -112,20 +121,33 @@ interface GitHubEmail {
   verified: boolean
 }
 
-/** Reads the user from a GitHub stand-in. Google's user is in the id token, so it needs no request. */
-function githubUser({ endpoint }: ProviderKeys) {
-  if (!endpoint) return {}
+/**
+ * Reads the user from GitHub, or from its stand-in. Better Auth's own reader would ask GitHub alone, so a test would
+ * try other code than production runs, and it throws if GitHub does not answer.
+ *
+ * @see https://docs.github.com/en/rest/users/emails
+ */
+function githubUser({ endpoint = 'https://api.github.com' }: ProviderKeys) {
   const ask = async <T>(path: string, { accessToken }: OAuth2Tokens): Promise<T | null> => {
-    const headers = { authorization: `Bearer ${accessToken}` }
-    const answer = await fetch(new URL(path, endpoint), { headers })
-    return answer.ok ? ((await answer.json()) as T) : null
+    const headers = {
+      authorization: `Bearer ${accessToken}`,
+      accept: 'application/vnd.github+json',
+      'user-agent': 'tollgate',
+    }
+    try {
+      const answer = await fetch(below(endpoint, path), { headers, redirect: 'error' })
+      return answer.ok ? ((await answer.json()) as T) : null
+    } catch {
+      return null
+    }
   }
   return {
     async getUserInfo(tokens: OAuth2Tokens) {
       const data = await ask<GithubProfile>('/user', tokens)
-      const emails = await ask<GitHubEmail[]>('/user/emails', tokens)
-      if (!data || !emails) return null
-      const email = data.email ?? emails.find(({ primary }) => primary)?.email
+      if (!data) return null
+      // An app without the right to read addresses is refused here; the person can still prove one.
+      const emails = (await ask<GitHubEmail[]>('/user/emails', tokens)) ?? []
+      const email = data.email ?? (emails.find(({ primary }) => primary) ?? emails[0])?.email
       const emailVerified = emails.find((known) => known.email === email)?.verified ?? false
       const user = { name: data.name || data.login, email, image: data.avatar_url, emailVerified }
       return { user, data }
@@ -150,10 +172,16 @@ export function standIns(providers: Providers): BetterAuthPlugin {
         if (id !== 'github' && id !== 'google') return provider
         const keys = providers[id]
         if (!keys?.endpoint) return provider
-        const tokenEndpoint = new URL(TOKEN[id], keys.endpoint).href
+        const tokenEndpoint = below(keys.endpoint, TOKEN[id])
         const { clientId, clientSecret } = keys
         return {
           ...provider,
+          refreshAccessToken: (refreshToken: string) =>
+            refreshAccessToken({
+              refreshToken,
+              options: { clientId, clientSecret },
+              tokenEndpoint,
+            }),
           async validateAuthorizationCode(sent: SentCode) {
             const options = { clientId, clientSecret }
             const tokens = await validateAuthorizationCode({ ...sent, tokenEndpoint, options })

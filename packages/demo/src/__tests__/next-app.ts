@@ -106,7 +106,7 @@ async function environment(
   const example = await readFile(join(web, '.env.local.example'), 'utf8')
   const text = example
     .replace('127.0.0.1:5433', `127.0.0.1:${ports.database}`)
-    .replace('127.0.0.1:4242', `127.0.0.1:${ports.stripe}`)
+    .replaceAll('127.0.0.1:4242', `127.0.0.1:${ports.stripe}`)
     .replace('localhost:3000', `localhost:${ports.port}`)
   for (const port of Object.values(ports)) {
     if (!text.includes(`:${port}`)) throw new Error('The example names another port by now.')

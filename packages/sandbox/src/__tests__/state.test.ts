@@ -98,6 +98,7 @@ test('the exports are these', () => {
     'createCalcomSandbox',
     'createCreemSandbox',
     'createMailboxSandbox',
+    'createOAuthSandbox',
     'createSandbox',
     'createStripeSandbox',
   ])

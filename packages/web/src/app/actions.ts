@@ -27,6 +27,14 @@ export const signIn = formAction({
 
 export const signOut = formAction({ path: '/sign-out', success: '/', failure: '/dashboard' })
 
+/** The button's value `provider` says where the browser goes. */
+export const signInWith = formAction({
+  path: '/sign-in/social',
+  success: '/dashboard',
+  failure: '/sign-in',
+  keep: ['next'],
+})
+
 export const forgotPassword = formAction({
   path: '/request-password-reset',
   success: '/check-mail',

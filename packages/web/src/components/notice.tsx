@@ -6,6 +6,7 @@ const NOTICES: Record<string, string> = {
 }
 
 const ERRORS: Record<string, string> = {
+  access_denied: 'You cancelled, so nobody was signed in.',
   email_not_verified: 'Confirm your address first: we sent you a link.',
   insufficient_credits: 'Not enough credits.',
   invalid_email_or_password:

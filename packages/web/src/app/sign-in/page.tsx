@@ -1,5 +1,6 @@
 import Link from 'next/link'
 import { Notice, type Search } from '@/components/notice'
+import { Providers } from '@/components/providers'
 import { signIn } from '../actions'
 
 export default async function SignIn({ searchParams }: { searchParams: Search }) {
@@ -8,6 +9,7 @@ export default async function SignIn({ searchParams }: { searchParams: Search })
     <main>
       <h1>Sign in</h1>
       <Notice search={searchParams} />
+      <Providers next={typeof next === 'string' ? next : undefined} />
       <form action={signIn}>
         {typeof next === 'string' && <input type="hidden" name="next" value={next} />}
         <label>

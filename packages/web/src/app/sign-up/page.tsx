@@ -1,4 +1,5 @@
 import { Notice, type Search } from '@/components/notice'
+import { Providers } from '@/components/providers'
 import { signUp } from '../actions'
 
 export default function SignUp({ searchParams }: { searchParams: Search }) {
@@ -6,6 +7,7 @@ export default function SignUp({ searchParams }: { searchParams: Search }) {
     <main>
       <h1>Sign up</h1>
       <Notice search={searchParams} />
+      <Providers />
       <form action={signUp}>
         <label>
           Name <input name="name" autoComplete="name" required />
