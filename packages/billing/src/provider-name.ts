@@ -10,6 +10,12 @@ export const PROVIDER_NAMES = ['stripe', 'creem', 'local'] as const
 /** The payment providers. `local` works within the process and takes no money. */
 export type ProviderName = (typeof PROVIDER_NAMES)[number]
 
+/** The providers at which products have ids. `productIds` and the variables of products name them. */
+export const PRODUCT_ID_PROVIDERS = ['stripe', 'creem'] as const satisfies readonly ProviderName[]
+
+/** A provider at which products have ids. */
+export type ProductIdProvider = (typeof PRODUCT_ID_PROVIDERS)[number]
+
 /**
  * Whether a sync of the customer follows plans and payments at the provider, as at Stripe. At the other
  * providers each payment of a plan is an order, and orders are settled one by one.

@@ -75,7 +75,8 @@ test('no files import each other in a circle, types included', () => {
   const visit = (file: string, path: readonly string[]): void => {
     if (state.get(file) === 'done') return
     if (state.get(file) === 'open') {
-      circles.push([...path.slice(path.indexOf(file)), file].join(' > '))
+      const circle = [...path.slice(path.indexOf(file)), file].join(' > ')
+      circles.push(`${circle}: move what these files share into a file that imports none of them`)
       return
     }
     state.set(file, 'open')
@@ -92,5 +93,5 @@ test('each floor names files and folders that exist', () => {
     (name) =>
       !FILES.some((file) => (name.endsWith('/') ? file.startsWith(name) : file === `${name}.ts`)),
   )
-  expect(missing).toEqual([])
+  expect(missing, 'Remove these names from FLOORS, or correct them.').toEqual([])
 })

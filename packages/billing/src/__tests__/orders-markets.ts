@@ -5,6 +5,7 @@ import { createTestLogger, type TestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { type Billing, type BillingOptions, createBilling, defineProducts } from '../index.ts'
+import type { ProviderName } from '../provider-name.ts'
 import { type ConformanceSubject, type EffectsSubject, stripeWebhookRequest } from '../testing.ts'
 import { createHarness, WEBHOOK_SECRET } from './harness.ts'
 import { creemSubject, localSubject } from './provider-subjects.ts'
@@ -142,6 +143,16 @@ export async function localMarket(
   const subject = await localSubject()
   const failPeriod = (id: string) => subject.provider.controls.failPeriod(id)
   return marketOf(postgres, { ...subject, failPeriod }, settings)
+}
+
+/** Opens a market on a database of its own. */
+export type OpenMarket = (postgres: TestPostgres, settings?: BillingOptions) => Promise<Market>
+
+/** The market of each provider. */
+export const MARKETS: Readonly<Record<ProviderName, OpenMarket>> = {
+  stripe: stripeMarket,
+  creem: creemMarket,
+  local: localMarket,
 }
 
 /** As the suite of effects wants it. */

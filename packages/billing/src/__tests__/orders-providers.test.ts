@@ -2,13 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { inNumbers } from '../rows.ts'
-import { creemMarket, localMarket, type Market, stripeMarket } from './orders-markets.ts'
+import { MARKETS, type Market } from './orders-markets.ts'
 
-describe.each([
-  ['Stripe', stripeMarket],
-  ['Creem', creemMarket],
-  ['local', localMarket],
-])('%s', (_, open) => {
+describe.each(Object.entries(MARKETS))('%s', (_, open) => {
   let market: Market
   beforeAll(async () => {
     market = await open(inject('postgres'))

@@ -2,25 +2,26 @@
 
 import { createTestDatabase } from '@repo/db/testing'
 import { describe, expect, inject, test } from 'vitest'
-import { PROVIDER_NAMES } from '../provider-name.ts'
-import { effectsConformance, providerConformance } from '../testing.ts'
+import { PROVIDER_NAMES, type ProviderName } from '../provider-name.ts'
+import { type ConformanceSubject, effectsConformance, providerConformance } from '../testing.ts'
 import { API_VERSIONS } from './harness.ts'
-import { creemMarket, effectsSubject, localMarket, stripeMarket } from './orders-markets.ts'
+import { effectsSubject, MARKETS } from './orders-markets.ts'
 import { creemSubject, localSubject, stripeSubject } from './provider-subjects.ts'
 
-describe.each(API_VERSIONS)('Stripe in the shape of %s', (version) => {
+describe.each(API_VERSIONS)('stripe in the shape of %s', (version) => {
   providerConformance({ describe, test }, () => stripeSubject(version))
 })
 
-describe('Creem', () => providerConformance({ describe, test }, creemSubject))
+const OTHERS: Record<Exclude<ProviderName, 'stripe'>, () => Promise<ConformanceSubject>> = {
+  creem: creemSubject,
+  local: localSubject,
+}
 
-describe('local', () => providerConformance({ describe, test }, localSubject))
+describe.each(Object.entries(OTHERS))('%s', (_, setup) => {
+  providerConformance({ describe, test }, setup)
+})
 
-describe.each([
-  ['Stripe', stripeMarket],
-  ['Creem', creemMarket],
-  ['local', localMarket],
-])('a host of %s', (_, open) => {
+describe.each(Object.entries(MARKETS))('a host of %s', (_, open) => {
   effectsConformance({ describe, test }, async (effects) =>
     effectsSubject(await open(inject('postgres'), { effects })),
   )
@@ -32,9 +33,10 @@ test('the database takes orders and subscriptions of exactly these providers', a
     SELECT conrelid::regclass::text AS "table", pg_get_constraintdef(oid) AS "text" FROM pg_constraint
     WHERE conname IN ('Order_provider_check', 'Subscription_provider_check')`
   expect(checks.map(({ table }) => table).sort()).toEqual(['"Order"', '"Subscription"'])
-  for (const { text } of checks) {
+  for (const { table, text } of checks) {
     const names = [...text.matchAll(/'(\w+)'::text/g)].map(([, name]) => name)
-    expect([...new Set(names)].sort()).toEqual([...PROVIDER_NAMES].sort())
+    const advice = `A migration must give ${table} a check "provider" with all PROVIDER_NAMES.`
+    expect([...new Set(names)].sort(), advice).toEqual([...PROVIDER_NAMES].sort())
   }
   await drop()
 })

@@ -16,6 +16,7 @@ import {
   required,
 } from '@repo/core'
 import { BillingError } from '../errors.ts'
+import { PRODUCT_ID_PROVIDERS } from '../provider-name.ts'
 
 const price = objectOf({
   lookupKey: required(aString),
@@ -48,7 +49,7 @@ const product = objectOf({
   amount: required(aNumber),
   currency: required(aString),
   credits: aNumber,
-  productIds: objectOf({ stripe: ids, creem: ids }),
+  productIds: objectOf(Object.fromEntries(PRODUCT_ID_PROVIDERS.map((name) => [name, ids]))),
   plan: aString,
   interval: oneOf('month', 'year'),
 })

@@ -8,7 +8,11 @@ import { readEnv } from '@repo/core'
 import * as z from 'zod'
 import { requireAmount, requireCurrency } from '../amounts.ts'
 import { BillingError } from '../errors.ts'
-import type { PaymentEnvironment } from '../provider-name.ts'
+import {
+  type PaymentEnvironment,
+  PRODUCT_ID_PROVIDERS,
+  type ProductIdProvider,
+} from '../provider-name.ts'
 import { requirePlanKinds, requireProductKinds } from './kinds.ts'
 import { type Interval, type Plan, type PlanName, type Plans, planNamed, plans } from './plans.ts'
 
@@ -22,7 +26,7 @@ interface Priced {
   /** Whole credits granted for each payment. Not allowed where the product's plan grants credits itself. */
   credits?: number
   /** The product's ids at providers. The product's environment variable takes precedence. */
-  productIds?: Partial<Record<'stripe' | 'creem', Partial<Record<PaymentEnvironment, string>>>>
+  productIds?: Partial<Record<ProductIdProvider, Partial<Record<PaymentEnvironment, string>>>>
 }
 
 /** A product is bought once, or, with `plan` and `interval`, as a subscription. */
@@ -265,7 +269,7 @@ const variable = (provider: string, env: PaymentEnvironment, sku: string): strin
  */
 export function productEnv(products: Products) {
   const names = Object.keys(products).flatMap((sku) =>
-    (['stripe', 'creem'] as const).flatMap((provider) =>
+    PRODUCT_ID_PROVIDERS.flatMap((provider) =>
       (['production', 'test'] as const).map((env) => variable(provider, env, sku)),
     ),
   )
@@ -279,7 +283,7 @@ export function productEnv(products: Products) {
 /** The id of a product at a provider, from its variable or its definition; null without one. */
 export function productIdOf(
   product: SoldProduct,
-  provider: 'stripe' | 'creem',
+  provider: ProductIdProvider,
   env: PaymentEnvironment,
 ): string | null {
   const named = readEnv(productEnv({ [product.sku]: product }))[

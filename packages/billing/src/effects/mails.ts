@@ -1,61 +1,58 @@
 /**
- * Sends the mails of effects as a job. The job is queued in the effect's transaction, and the mail's
- * idempotency key is the effect's key.
+ * The mails of effects. `MAILS` has one entry for each fact that is mailed: what the job keeps of the fact, and the
+ * mail's template and props. The job is queued in the effect's transaction, and the mail's idempotency key is the
+ * effect's key.
  *
  * @module
  */
 
 import { defineJob, isTollgateError, type JobDefinition } from '@repo/core'
+import type { BuiltInEmails, EmailProps } from '@repo/email'
 import * as z from 'zod'
 import { type SoldRow, soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
 import { inWords, lackingIn } from './declarations.ts'
+import type { Effect, EffectName } from './facts.ts'
 
 /** No confirmation is sent for an older subscription, which may come from an import. */
 const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1000
 
-const mail = z.discriminatedUnion('name', [
-  z.object({
-    key: z.string(),
-    name: z.literal('subscription.activated'),
+/** A template with its props. */
+type Letter = {
+  [Name in keyof BuiltInEmails]: { template: Name; props: EmailProps<BuiltInEmails, Name> }
+}[keyof BuiltInEmails]
+
+/** The owner of a fact's subscription, who gets the mail, with what the mail can say. */
+type About = NonNullable<Awaited<ReturnType<typeof recipient>>> & { manageUrl: string; now: Date }
+
+interface Payload {
+  /** Null: the fact is about no subscription, and no mail is sent. */
+  subscriptionId: string | null
+}
+
+interface FactMail<P extends Payload = Payload> {
+  /** What the job keeps of the fact's payload: ids, amounts and dates, and no address. */
+  payload: z.ZodType<P>
+  /** Whether the fact of this key is mailed. Default: it is. */
+  isMailed?: (key: string) => boolean
+  /** The mail as it reads when the job runs. Null: it is no longer sent. */
+  letter(payload: P, about: About): Letter | null
+}
+
+const factMail = <P extends Payload>(mail: FactMail<P>): FactMail => mail as unknown as FactMail
+
+const MAILS: { readonly [Name in EffectName]?: FactMail } = {
+  'subscription.activated': factMail({
     payload: z.object({ subscriptionId: z.string() }),
-  }),
-  z.object({
-    key: z.string(),
-    name: z.literal('invoice.payment_failed'),
-    payload: z.object({
-      subscriptionId: z.string().nullable(),
-      amount: z.number(),
-      currency: z.string(),
-      nextPaymentAttempt: z.string().nullable(),
-    }),
-  }),
-])
-
-type Mail = z.output<typeof mail>
-
-/** Sends one mail. The job holds no address: the recipient is looked up when it runs. */
-export const mailJob = (ctx: BillingContext): JobDefinition<object> =>
-  defineJob<object>({
-    name: 'billing.mail',
-    parse: (payload) => mail.parse(payload),
-    run: (payload) => send(ctx, payload as Mail),
-  })
-
-async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<void> {
-  const facts = await recipient(ctx, payload.subscriptionId)
-  if (!facts) return
-  const { owner, planName, sold, subscription } = facts
-  const manageUrl = new URL('/billing', ctx.appUrl).href
-  try {
-    if (name === 'subscription.activated') {
-      if (ctx.clock.now().getTime() - subscription.createdAt.getTime() > MAX_AGE_MS) return
+    // A restored subscription has another key, so that no second confirmation is sent.
+    isMailed: (key) => key.endsWith(':activated'),
+    letter(_, { owner, planName, sold, subscription, manageUrl, now }) {
+      if (now.getTime() - subscription.createdAt.getTime() > MAX_AGE_MS) return null
       const { quantity, currentPeriodEnd, trialEnd, status } = subscription
-      await ctx.sender.sendEmail(
-        'SubscriptionConfirmedEmail',
-        owner.email,
-        {
+      return {
+        template: 'SubscriptionConfirmedEmail',
+        props: {
           name: owner.name,
           planName,
           amount: (sold.amount ?? 0) * quantity,
@@ -65,15 +62,19 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
           ...(status === 'trialing' && trialEnd ? { trialEnd } : {}),
           manageUrl,
         },
-        { idempotencyKey: key },
-      )
-      return
-    }
-    const { amount, currency, nextPaymentAttempt } = payload
-    await ctx.sender.sendEmail(
-      'PaymentFailedEmail',
-      owner.email,
-      {
+      }
+    },
+  }),
+  'invoice.payment_failed': factMail({
+    payload: z.object({
+      subscriptionId: z.string().nullable(),
+      amount: z.number(),
+      currency: z.string(),
+      nextPaymentAttempt: z.string().nullable(),
+    }),
+    letter: ({ amount, currency, nextPaymentAttempt }, { owner, planName, manageUrl }) => ({
+      template: 'PaymentFailedEmail',
+      props: {
         name: owner.name,
         planName,
         amount,
@@ -81,8 +82,54 @@ async function send(ctx: BillingContext, { key, name, payload }: Mail): Promise<
         updateUrl: manageUrl,
         ...(nextPaymentAttempt ? { nextAttemptAt: new Date(nextPaymentAttempt) } : {}),
       },
-      { idempotencyKey: key },
-    )
+    }),
+  }),
+}
+
+/** The mail of a fact. Undefined: the fact has none. */
+const mailOf = (name: string): FactMail | undefined =>
+  Object.hasOwn(MAILS, name) ? MAILS[name as EffectName] : undefined
+
+/** Whether an effect is mailed. */
+export function isMailed({ key, name }: Pick<Effect, 'key' | 'name'>): boolean {
+  const mail = mailOf(name)
+  return mail !== undefined && (mail.isMailed?.(key) ?? true)
+}
+
+const queued = z
+  .object({ key: z.string(), name: z.string(), payload: z.unknown() })
+  .transform(({ key, name, payload }, check) => {
+    const mail = mailOf(name)
+    if (mail) return { key, name, payload: mail.payload.parse(payload) }
+    check.addIssue({
+      code: 'custom',
+      path: ['name'],
+      message: 'must be the name of a fact with a mail',
+    })
+    return z.NEVER
+  })
+
+/** Sends one mail. The job holds no address: the recipient is looked up when it runs. */
+export const mailJob = (ctx: BillingContext): JobDefinition<object> =>
+  defineJob<object>({
+    name: 'billing.mail',
+    parse: (payload) => queued.parse(payload),
+    run: (payload) => send(ctx, payload as z.output<typeof queued>),
+  })
+
+async function send(
+  ctx: BillingContext,
+  { key, name, payload }: z.output<typeof queued>,
+): Promise<void> {
+  const facts = await recipient(ctx, payload.subscriptionId)
+  if (!facts) return
+  const manageUrl = new URL('/billing', ctx.appUrl).href
+  const letter = mailOf(name)?.letter(payload, { ...facts, manageUrl, now: ctx.clock.now() })
+  if (!letter) return
+  const { template, props } = letter
+  try {
+    // The compiler has checked the props beside their template's name.
+    await ctx.sender.sendEmail(template, facts.owner.email, props as never, { idempotencyKey: key })
   } catch (error) {
     // A mail with this key was already sent, with the content of that time.
     if (!isTollgateError(error, 'idempotency_conflict')) throw error

@@ -16,7 +16,7 @@ import { grantPlanCredits } from '../credits/plan-credits.ts'
 import { DECLARED_DAYS, declarationsOf } from './declarations.ts'
 import type { Effect, Fact } from './facts.ts'
 import { inEffect } from './in-effect.ts'
-import { mailJob } from './mails.ts'
+import { isMailed, mailJob } from './mails.ts'
 
 /** A part of an effect. */
 export type EffectPart = 'handler' | 'plan_credits'
@@ -133,11 +133,6 @@ async function take(
   }
   return true
 }
-
-/** Whether a mail is sent. A restored subscription has another key, so that no second confirmation is sent. */
-const isMailed = ({ key, name }: Effect): boolean =>
-  (name === 'subscription.activated' && key.endsWith(':activated')) ||
-  name === 'invoice.payment_failed'
 
 /** Whether the instance has a handler for effects of this name. */
 export const handles = (ctx: BillingContext, name: string): boolean =>

@@ -10,10 +10,9 @@ import { isTollgateError } from '@repo/core'
 import { Prisma, queryNamed } from '@repo/db'
 import type { BillingContext } from '../context.ts'
 import { BillingError, isBillingError } from '../errors.ts'
-import { idWith } from '../providers/object-id.ts'
+import { isObjectId } from '../providers/object-id.ts'
 import type { ProviderHint } from '../providers/provider.ts'
 import type { ReceivedEvent } from '../providers/received.ts'
-import { record, text } from '../providers/stripe/shapes.ts'
 import { receive, type Verify } from '../webhooks/ingest.ts'
 import { bodiesOf, finishEvents } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'
@@ -83,12 +82,10 @@ export async function mentionedIn(
       OR "paymentId" = ANY(${ids}) OR ("subscriptionId" = ANY(${ids}) AND "checkoutId" IS NOT NULL))
     ORDER BY "id"`
   const orders = await queryNamed<{ id: string }>(ctx.db, 'orders_mentioned', mentioned)
-  const hinted = bodies.flatMap((body) => text(record(body)?.paymentId) ?? [])
-  return { orders, payments: [...hinted, ...ids.filter(isPaymentId)] }
+  if (orders.length === 0) return { orders, payments: [] }
+  const named = ctx.providerNamed(provider)
+  return { orders, payments: ids.filter((id) => named.isPaymentId(id)) }
 }
-
-/** Recognizes ids of Stripe's and Creem's payments. */
-const isPaymentId = idWith('pi', 'tran')
 
 /** Settles the orders that events mention. @throws as `settleOrder`, except `effect_failed`. */
 export async function settleMentioned(
@@ -117,7 +114,7 @@ export function stringsIn(body: unknown): string[] {
   const left = [body]
   while (left.length > 0) {
     const value = left.pop()
-    if (typeof value === 'string' && /^[\w-]{8,255}$/.test(value)) found.push(value)
+    if (typeof value === 'string' && isObjectId(value)) found.push(value)
     if (typeof value === 'object' && value !== null)
       for (const each of Object.values(value)) left.push(each)
   }

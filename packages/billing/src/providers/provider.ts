@@ -1,7 +1,8 @@
 /**
  * The contract of a payment provider. Each answer is the provider's present state in a common shape; a webhook or a
  * pull only hints at the objects to retrieve. Amounts are integers in minor units, currencies lower case. A request
- * that is repeated under one idempotency key is done once, as far as `capabilities.keys` says.
+ * that is repeated under one idempotency key is done once, as far as `capabilities.keys` says. Events are searched for
+ * the ids of checkouts, payments and subscriptions, so an id must have 8 to 255 letters, digits, `_` and `-`.
  *
  * All functions throw `BillingError`: `provider_unavailable` (503; the outcome is not known, retry with the same key),
  * `provider_rejected` (502; the provider refused, and a retry will not help), `not_known_here` (409; the local provider
@@ -77,6 +78,17 @@ export interface PaymentProvider {
    * @throws `missing_signature`, `invalid_signature`, `stale_signature`, `invalid_payload`.
    */
   parseWebhook(headers: Headers, body: string): ProviderHint[]
+  /**
+   * Headers of a delivery whose signature has the right form and is wrong. `webhooks diagnose` checks with them that
+   * forged deliveries are refused.
+   */
+  forgedHeaders(): Headers
+  /**
+   * Whether a text in an event may be the id of a payment at this provider. Of two renewals that arrive together, only
+   * its own event names the older one's payment. A text that names no payment after all costs a request and does no
+   * harm.
+   */
+  isPaymentId(text: string): boolean
   /**
    * Yields hints at everything that has happened since, delivered or not. A provider with a list of events reads that
    * list; a provider without one asks about the objects in `known`. A hint may come again under the same event id, and

@@ -22,8 +22,9 @@ test('every variable of .env.example is in the manifest of the part that reads i
   const listed = new Set(
     parts.flatMap(({ manifest }) => [...manifest.required, ...manifest.optional]),
   )
-  // Add a variable that is new to `required` or `optional` in the tollgate.json of its package.
-  expect([...listed].sort()).toEqual([...new Set(named)].sort())
+  const advice =
+    'Add a new variable to `required` or `optional` in the tollgate.json of its package; remove one that is gone.'
+  expect([...listed].sort(), advice).toEqual([...new Set(named)].sort())
 })
 
 test('a part that is asked for brings every package that its code imports', () => {

@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { access, readdir, readFile } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { authEnv, integrationEnv } from '@repo/auth'
@@ -53,10 +53,54 @@ const SCHEMAS = [
 ]
 const VARIABLES = new Set(SCHEMAS.flatMap((schema) => Object.keys(schema.shape)))
 
+/** A line of a schema that declares a variable: a name in capitals with a check, which is no literal. */
+const DECLARED = /^ +([A-Z][A-Z0-9]*_[A-Z0-9_]+): (?!['"`{[])/gm
+
+/** The variables that schemas declare in the sources of the packages, with their files. */
+async function declaredVariables(): Promise<Map<string, string>> {
+  const declared = new Map<string, string>()
+  for (const folder of ['prisma', ...PACKAGES.map((name) => `packages/${name}`)]) {
+    for (const path of await readdir(join(ROOT, folder, 'src'), { recursive: true })) {
+      if (!/\.tsx?$/.test(path) || /__tests__|generated/.test(path)) continue
+      const file = `${folder}/src/${path}`
+      const text = await read(file)
+      if (!text.includes('z.object(')) continue
+      for (const [, name = ''] of text.matchAll(DECLARED)) declared.set(name, file)
+    }
+  }
+  return declared
+}
+
 test('.env.example names exactly the variables that the packages read', async () => {
-  const named = [...(await read('.env.example')).matchAll(/^([A-Z_]+)=(.*)$/gm)]
-  expect(named.map(([, name]) => name).sort()).toEqual([...VARIABLES].sort())
-  expect(named.filter(([, , value]) => value !== '')).toEqual([])
+  const example = [...(await read('.env.example')).matchAll(/^([A-Z][A-Z0-9_]*)=(.*)$/gm)]
+  const named = new Set(example.map(([, name = '']) => name))
+  const declared = await declaredVariables()
+  expect(declared.size).toBeGreaterThan(40)
+  const known = new Map([
+    ...[...VARIABLES].map((name) => [name, 'A package'] as const),
+    ...declared,
+  ])
+  const problems = [
+    ...[...known]
+      .filter(([name]) => !named.has(name))
+      .map(
+        ([name, file]) =>
+          `${file} reads ${name}: add it to .env.example, below a line on how to get its value.`,
+      ),
+    ...[...declared]
+      .filter(([name]) => !VARIABLES.has(name))
+      .map(
+        ([name, file]) =>
+          `${file} declares ${name}: export its schema from the package and add it to SCHEMAS of guards.test.ts.`,
+      ),
+    ...[...named]
+      .filter((name) => !known.has(name))
+      .map((name) => `.env.example names ${name}, which no package reads: remove it.`),
+    ...example
+      .filter(([, , value]) => value !== '')
+      .map(([, name]) => `.env.example gives ${name} a value: leave it empty.`),
+  ]
+  expect(problems).toEqual([])
 })
 
 test('promise 8: every entry of every package is imported without reading a variable of ours', async () => {
@@ -230,13 +274,23 @@ test('packages depend in one direction', async () => {
     proof: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
   }
   const folders = (await readdir(join(ROOT, 'packages'))).map((name) => [`packages/${name}`, name])
-  expect(Object.keys(allowed).sort()).toEqual(['db', ...folders.map(([, name]) => name)].sort())
+  const advice = 'List each package, with the packages that it may depend on.'
+  expect(Object.keys(allowed).sort(), advice).toEqual(
+    ['db', ...folders.map(([, name]) => name)].sort(),
+  )
+  const wrong: string[] = []
   for (const [name, may] of Object.entries(allowed)) {
     const path = name === 'db' ? 'prisma/package.json' : `packages/${name}/package.json`
     const manifest = JSON.parse(await read(path)) as { dependencies?: Record<string, string> }
     const own = Object.keys(manifest.dependencies ?? {}).filter((key) => key.startsWith('@repo/'))
-    expect(may).toEqual(expect.arrayContaining(own.map((key) => key.slice('@repo/'.length))))
+    for (const key of own) {
+      if (may.includes(key.slice('@repo/'.length))) continue
+      wrong.push(
+        `${path} depends on ${key}, which lies above or beside it: move what both need into a package below (CONTEXT.md, Rules of the house).`,
+      )
+    }
   }
+  expect(wrong).toEqual([])
 })
 
 const IMPORTED = /\b(?:from|import\(?)\s*'(\.[^']*)'/g
@@ -254,7 +308,11 @@ test('no file imports a path of another package: it imports @repo/<package>', as
       const file = join(ROOT, folder, 'src', path)
       for (const [, specifier = ''] of (await readFile(file, 'utf8')).matchAll(IMPORTED)) {
         const target = resolve(dirname(file), specifier)
-        if (!target.startsWith(join(ROOT, folder, sep))) reaching.push(`${file}: ${specifier}`)
+        if (!target.startsWith(join(ROOT, folder, sep))) {
+          reaching.push(
+            `${relative(ROOT, file)} imports ${specifier}, a path of another package: import @repo/<package>.`,
+          )
+        }
       }
     }
   }

@@ -5,6 +5,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { isObjectId } from '../object-id.ts'
 import {
   bought,
   type Check,
@@ -39,6 +40,12 @@ export function eventChecks(check: Check): void {
     const again = deliveries.flatMap(({ headers, body }) => other.parseWebhook(headers, body))
     assert.deepEqual(again, hints)
     assert.equal(new Set(hints.map(({ eventId }) => eventId)).size, deliveries.length)
+    for (const id of [once.id, once.paymentId, plan.id, plan.paymentId, plan.subscriptionId]) {
+      assert.ok(isObjectId(id), `${id}: an id has 8 to 255 letters, digits, _ and -`)
+    }
+    for (const id of [once.paymentId, plan.paymentId]) {
+      assert.ok(provider.isPaymentId(id), `isPaymentId must know ${id}, which is a payment's id`)
+    }
     assert.ok(hints.some(({ checkoutId }) => checkoutId === once.id))
     assert.ok(hints.some(({ checkoutId }) => checkoutId === plan.id))
     assert.ok(hints.some((hint) => hint.refundId && hint.paymentId === once.paymentId))
@@ -57,6 +64,7 @@ export function eventChecks(check: Check): void {
     await refused(subject, 'invalid_signature', parse(headers, body.slice(0, -10)))
     await refused(subject, 'invalid_signature', parse(headers, ''))
     await refused(subject, 'invalid_signature', parse(world.sign(body, 'wrong'), body))
+    await refused(subject, 'invalid_signature', parse(provider.forgedHeaders(), body))
     await refused(subject, 'missing_signature', parse(new Headers(), body))
     const [name = ''] = [...headers.keys()].filter((key) => key.includes('signature'))
     for (const signature of ['0', '0'.repeat(64), 't=1,v1=', 't=,v1=00']) {

@@ -11,6 +11,7 @@ import { type Products, productIdOf, type SoldProduct } from '../../catalog/prod
 import { BillingError } from '../../errors.ts'
 import type { PaymentEnvironment } from '../../provider-name.ts'
 import { createKeys } from '../keys.ts'
+import { idWith } from '../object-id.ts'
 import type { CheckoutInput, PaymentProvider, ProviderHint } from '../provider.ts'
 import { parseBody } from '../received.ts'
 import { isSigned } from '../signature.ts'
@@ -32,6 +33,9 @@ export interface CreemProviderOptions {
   /** The signing secrets of the webhook; the old and the new one while one is replaced. */
   webhookSecrets(): readonly string[]
 }
+
+/** The header of a webhook's signature. */
+const HEADER = 'creem-signature'
 
 /** Creem's smallest price, in minor units. */
 const MIN_AMOUNT = 100
@@ -83,6 +87,8 @@ export function createCreemProvider(options: CreemProviderOptions): PaymentProvi
       return retrieveSubscription(id)
     },
     parseWebhook: (headers, body) => parseWebhook(options.webhookSecrets(), headers, body),
+    forgedHeaders: () => new Headers({ [HEADER]: '0'.repeat(64) }),
+    isPaymentId: idWith('tran'),
     pull: (since, known) => pullFromCreem(retrievals, since, known),
     createPortal: async ({ customerId }) => createPortal(options.client(), customerId),
   }
@@ -117,9 +123,9 @@ function termsOf(input: CheckoutInput, productId: string | null): object {
 
 /** @throws `missing_signature`, `invalid_signature`, `invalid_payload`. */
 function parseWebhook(secrets: readonly string[], headers: Headers, body: string): ProviderHint[] {
-  const signature = headers.get('creem-signature')
+  const signature = headers.get(HEADER)
   if (!signature) {
-    throw new BillingError('missing_signature', 'The creem-signature header is missing.')
+    throw new BillingError('missing_signature', `The ${HEADER} header is missing.`)
   }
   if (!isSigned(secrets, body, signature)) {
     throw new BillingError('invalid_signature', 'The signature does not match the body.')

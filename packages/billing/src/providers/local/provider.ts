@@ -14,7 +14,7 @@ import type { LocalProvider } from './controls.ts'
 import { createControls, rejected } from './create-controls.ts'
 import { guarded } from './guard.ts'
 import { createLocalState, found, id, type LocalOptions, type LocalState, shown } from './state.ts'
-import { parseLocalWebhook } from './webhook.ts'
+import { forgedHeaders, parseLocalWebhook } from './webhook.ts'
 
 export { isLocalProvider, type LocalControls, type LocalProvider } from './controls.ts'
 export type { LocalOptions } from './state.ts'
@@ -99,6 +99,8 @@ function providerOf(state: LocalState, { checkoutUrl }: LocalOptions): PaymentPr
       return shown(subscription)
     },
     parseWebhook: (headers, body) => parseLocalWebhook(secret, headers, body),
+    forgedHeaders,
+    isPaymentId: (text) => text.startsWith('pay_local_'),
     async *pull(since) {
       yield* events.filter(({ occurredAt }) => occurredAt !== null && occurredAt >= since)
     },

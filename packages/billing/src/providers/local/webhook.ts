@@ -27,6 +27,9 @@ export function signedRequest(secret: string, event: ProviderHint): Request {
   })
 }
 
+/** Headers whose signature has the right form and is wrong. */
+export const forgedHeaders = (): Headers => new Headers({ [HEADER]: `t=1,v1=${'0'.repeat(64)}` })
+
 /**
  * Verifies a delivery and returns the hint in it.
  *

@@ -9,6 +9,7 @@ import { requireAmount } from '../../amounts.ts'
 import { productIdOf } from '../../catalog/products.ts'
 import { isEndedStatus } from '../../catalog/status.ts'
 import { BillingError, isBillingError } from '../../errors.ts'
+import { idWith } from '../object-id.ts'
 import type { CheckoutInput, PaymentProvider } from '../provider.ts'
 import { type CheckoutSettings, checkoutParams } from './checkout-settings.ts'
 import { ask, hasNewShape } from './client.ts'
@@ -26,7 +27,7 @@ import { found, type RetrievalSettings, stripeRetrievals } from './retrievals.ts
 import { record } from './shapes.ts'
 import { endAtPeriodEnd, resume } from './subscription-end.ts'
 import { expire, paymentTerms } from './terms.ts'
-import { verifyStripe } from './webhook.ts'
+import { forgedHeaders, verifyStripe } from './webhook.ts'
 
 /** The options of `createStripeProvider`. */
 export interface StripeProviderOptions extends RetrievalSettings {
@@ -167,6 +168,8 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
       await resume({ stripe }, id, { idempotencyKey })
       return retrieveSubscription(id)
     },
+    forgedHeaders,
+    isPaymentId: idWith('pi'),
     parseWebhook: (headers, body) => [
       hintOfStripe(verifyStripe(options.webhookSecrets(), headers, body)),
     ],

@@ -13,6 +13,12 @@ import { dateOf, idOf, record } from './shapes.ts'
 /** How far a signature's time may be before or after now: the default of Stripe's SDK. */
 const TOLERANCE_SECONDS = 300
 
+/** Headers whose signature has the right form and time, and is wrong. */
+export const forgedHeaders = (): Headers =>
+  new Headers({
+    'stripe-signature': `t=${Math.floor(Date.now() / 1000)},v1=${'0'.repeat(64)}`,
+  })
+
 /**
  * The types of events that change the rows we store, as a webhook endpoint at Stripe lists them. Events of other types
  * are stored and ignored: a later event of these types, or a repair, loads the same state.
