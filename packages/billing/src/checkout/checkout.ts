@@ -14,6 +14,7 @@ import { underKey } from '../customers/request-keys.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { requireNoSubscription } from '../orders/second-plan.ts'
+import { idOf } from '../providers/json.ts'
 import {
   type CheckoutSettings,
   checkoutParams,
@@ -22,7 +23,6 @@ import {
 } from '../providers/stripe/checkout-settings.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
 import { stripePriceOf } from '../providers/stripe/prices.ts'
-import { idOf } from '../providers/stripe/shapes.ts'
 import { paymentTerms } from '../providers/stripe/terms.ts'
 import { returnUrl } from '../return-url.ts'
 import { syncCustomer } from '../sync/sync.ts'

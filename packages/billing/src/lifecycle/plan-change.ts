@@ -11,6 +11,7 @@ import type Stripe from 'stripe'
 import type { BillingContext } from '../context.ts'
 import { updateCustomer } from '../customers/customers.ts'
 import { BillingError, isBillingError } from '../errors.ts'
+import { idOf, record } from '../providers/json.ts'
 import { anchorNow, ask, needsHolder } from '../providers/stripe/client.ts'
 import {
   releaseSchedule,
@@ -18,7 +19,7 @@ import {
   scheduleNext,
   type Terms,
 } from '../providers/stripe/schedules.ts'
-import { idOf, periodOf, record } from '../providers/stripe/shapes.ts'
+import { periodOf } from '../providers/stripe/shapes.ts'
 import { getSubscription, type OwnerSubscription } from '../subscriptions/subscriptions.ts'
 import { dropIntent, finishIntent, recordIntent } from '../sync/plan-intent.ts'
 import { syncCustomer } from '../sync/sync.ts'

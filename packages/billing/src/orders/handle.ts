@@ -8,7 +8,7 @@
 import { isTollgateError, toResponse } from '@repo/core'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
-import { record } from '../providers/stripe/shapes.ts'
+import { record } from '../providers/json.ts'
 import { returnUrl } from '../return-url.ts'
 import type { Order } from '../rows.ts'
 import { readBody } from '../webhooks/ingest.ts'

@@ -6,6 +6,7 @@
 
 import type { BillingContext } from '../context.ts'
 import { isBillingError } from '../errors.ts'
+import { record } from '../providers/json.ts'
 import type {
   LoadedObjects,
   ProviderCheckout,
@@ -13,7 +14,6 @@ import type {
   ProviderSubscription,
   Retrievals,
 } from '../providers/provider.ts'
-import { record } from '../providers/stripe/shapes.ts'
 import type { Order } from '../rows.ts'
 
 /** The provider's present state of an order. */

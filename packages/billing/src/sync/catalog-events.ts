@@ -7,7 +7,7 @@
 
 import type { BillingContext } from '../context.ts'
 import { isLinked } from '../customers/customers.ts'
-import { idOf, record } from '../providers/stripe/shapes.ts'
+import { idOf, record } from '../providers/json.ts'
 import { isolated } from '../sweep.ts'
 import type { Outcome } from '../webhooks/queue.ts'
 import type { Claim } from '../webhooks/row.ts'

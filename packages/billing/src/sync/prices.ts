@@ -10,8 +10,9 @@ import { columnsOf, type Db, type Price, Prisma, type Product, queryNamed } from
 import { v7 as uuid } from 'uuid'
 import { planOfPrice } from '../catalog/plans.ts'
 import type { BillingContext } from '../context.ts'
+import { text } from '../providers/json.ts'
 import { ask, isMissing } from '../providers/stripe/client.ts'
-import { type PriceShape, priceShape, text } from '../providers/stripe/shapes.ts'
+import { type PriceShape, priceShape } from '../providers/stripe/shapes.ts'
 import { inNumbers } from '../rows.ts'
 import type { ProviderState } from './provider-state.ts'
 

@@ -7,13 +7,14 @@
 import type Stripe from 'stripe'
 import type { Problem } from '../alerts.ts'
 import type { BillingContext } from '../context.ts'
+import { idOf } from '../providers/json.ts'
 import type { LoadedObjects } from '../providers/provider.ts'
 import { ask, hasNewShape, isMissing } from '../providers/stripe/client.ts'
 import { addDisputes } from '../providers/stripe/disputes.ts'
 import { refundsOf } from '../providers/stripe/invoice-money.ts'
 import { addInvoicePayments } from '../providers/stripe/invoice-payments.ts'
 import { addInvoiceShares } from '../providers/stripe/refund-shares.ts'
-import { idOf, type SubscriptionShape, subscriptionShape } from '../providers/stripe/shapes.ts'
+import { type SubscriptionShape, subscriptionShape } from '../providers/stripe/shapes.ts'
 import {
   type InvoiceShape,
   invoiceShape,

@@ -9,7 +9,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BillingError } from '../../errors.ts'
-import { type Raw, record, text } from '../stripe/shapes.ts'
+import { type Raw, record, text } from '../json.ts'
 
 /** The options of `createCreemClient`. */
 export interface CreemOptions {

@@ -6,6 +6,7 @@
  */
 
 import { BillingError } from '../../errors.ts'
+import { record, whole } from '../json.ts'
 import {
   emptyHint,
   type KnownObjects,
@@ -15,7 +16,6 @@ import {
   type ProviderPayment,
   type ProviderSubscription,
 } from '../provider.ts'
-import { record, whole } from '../stripe/shapes.ts'
 import { paymentOfCreem } from './shapes.ts'
 
 /** A page of Creem's transactions, with the number of pages that there are. */

@@ -6,8 +6,8 @@
 
 import { requireAmount } from '../../amounts.ts'
 import { BillingError, isBillingError } from '../../errors.ts'
+import { text } from '../json.ts'
 import type { ProviderPayment, ProviderRefund, RefundInput } from '../provider.ts'
-import { text } from '../stripe/shapes.ts'
 import type { CreemClient } from './client.ts'
 
 /**

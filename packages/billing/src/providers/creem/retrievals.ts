@@ -5,8 +5,8 @@
  */
 
 import { BillingError, type BillingErrorCode } from '../../errors.ts'
+import { record, text, whole } from '../json.ts'
 import type { ProviderCheckout, ProviderPayment, Retrievals } from '../provider.ts'
-import { record, text, whole } from '../stripe/shapes.ts'
 import { type CreemClient, isMissingAtCreem } from './client.ts'
 import type { TransactionPage } from './pull.ts'
 import { checkoutOfCreem, paymentOfCreem, subscriptionOfCreem } from './shapes.ts'

@@ -8,21 +8,16 @@
 
 import type { SubscriptionStatus } from '../../catalog/status.ts'
 import { BillingError } from '../../errors.ts'
+import { idOf, type Raw, record, text, timeOf, whole } from '../json.ts'
 import type {
   ProviderCheckout,
   ProviderHint,
   ProviderPayment,
   ProviderSubscription,
 } from '../provider.ts'
-import { idOf, type Raw, record, text, whole } from '../stripe/shapes.ts'
 
 const unreadable = (what: string) =>
   new BillingError('provider_unavailable', `Creem sent a ${what} that cannot be read.`)
-
-const timeOf = (value: unknown): Date | null => {
-  const time = typeof value === 'number' || typeof value === 'string' ? new Date(value) : null
-  return time && !Number.isNaN(time.getTime()) ? time : null
-}
 
 /** Our status for each of Creem's. `processing` means that a payment is under way, which may still fail. */
 const CHECKOUT: Record<string, ProviderCheckout['status']> = {

@@ -5,10 +5,10 @@
  */
 
 import { BillingError } from '../../errors.ts'
+import { record, text } from '../json.ts'
 import type { ProviderHint } from '../provider.ts'
 import { parseBody, requireName } from '../received.ts'
 import { hmacHex, isSigned } from '../signature.ts'
-import { record, text } from '../stripe/shapes.ts'
 
 const HEADER = 'tollgate-signature'
 const TOLERANCE_SECONDS = 300

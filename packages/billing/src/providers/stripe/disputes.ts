@@ -7,8 +7,9 @@
  */
 
 import type Stripe from 'stripe'
+import { idOf, record } from '../json.ts'
 import { ask } from './client.ts'
-import { idOf, record, rows } from './shapes.ts'
+import { rows } from './shapes.ts'
 
 /**
  * Adds `disputes` to each payment intent whose charge was disputed, for `paymentShape` to read. `named` are payments

@@ -8,8 +8,9 @@
  */
 
 import Stripe from 'stripe'
+import { idOf, type Raw, record, text, whole } from '../json.ts'
 import { ask, hasNewShape } from './client.ts'
-import { idOf, type Raw, record, rows, text, whole } from './shapes.ts'
+import { rows } from './shapes.ts'
 
 /**
  * Adds `payments` and `credit_notes` to each invoice that may have more of them than it shows, for `invoiceShape` to

@@ -5,6 +5,7 @@
  */
 
 import { BillingError } from '../../errors.ts'
+import { idOf, type Raw, record, text, whole } from '../json.ts'
 import type {
   ProviderCheckout,
   ProviderHint,
@@ -14,16 +15,7 @@ import type {
 } from '../provider.ts'
 import { disputedOf } from './invoice-money.ts'
 import { paidPayments } from './invoice-payments.ts'
-import {
-  dateOf,
-  idOf,
-  type Raw,
-  record,
-  rows,
-  type SubscriptionShape,
-  text,
-  whole,
-} from './shapes.ts'
+import { dateOf, rows, type SubscriptionShape } from './shapes.ts'
 import {
   invoicePaymentIntent,
   invoiceSubscription,

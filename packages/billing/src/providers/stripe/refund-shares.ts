@@ -7,9 +7,10 @@
  */
 
 import type Stripe from 'stripe'
+import { idOf, type Raw, record, text, whole } from '../json.ts'
 import { ask } from './client.ts'
 import { everyCreditNote, laterVersion, paidPayments } from './invoice-payments.ts'
-import { idOf, type Raw, record, rows, text, whole } from './shapes.ts'
+import { rows } from './shapes.ts'
 
 /** An invoice that a shared payment paid, with the refunds that its credit notes name. */
 export interface InvoiceShare {

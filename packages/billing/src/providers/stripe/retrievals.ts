@@ -10,21 +10,18 @@ import { type Plans, planOfPrice } from '../../catalog/plans.ts'
 import { type Products, productIdOf, skuOfPlan } from '../../catalog/products.ts'
 import { BillingError, type BillingErrorCode } from '../../errors.ts'
 import type { PaymentEnvironment } from '../../provider-name.ts'
+import { idOf, type Raw, record, whole } from '../json.ts'
 import type { LoadedObjects, ProviderPayment, Retrievals } from '../provider.ts'
 import { ask, hasNewShape, isMissing } from './client.ts'
 import { addDisputes } from './disputes.ts'
 import { addInvoicePayments, laterVersion, paidPayments } from './invoice-payments.ts'
 import { checkoutOfStripe, paymentOfStripe, subscriptionOfStripe } from './provider-shapes.ts'
 import {
-  idOf,
   type PriceShape,
   priceShape,
-  type Raw,
-  record,
   rows,
   type SubscriptionShape,
   subscriptionShape,
-  whole,
 } from './shapes.ts'
 import { invoiceLines, linePrice } from './shapes-money.ts'
 

@@ -10,8 +10,9 @@
 import { monthsAfter } from '@repo/core'
 import type Stripe from 'stripe'
 import { BillingError, isBillingError } from '../../errors.ts'
+import { idOf, record } from '../json.ts'
 import { ask } from './client.ts'
-import { idOf, periodOf, record } from './shapes.ts'
+import { periodOf } from './shapes.ts'
 
 interface Client {
   stripe: Stripe

@@ -6,6 +6,7 @@
  */
 
 import { storable } from '@repo/core'
+import { idOf, type Raw, record, text, whole } from '../json.ts'
 import {
   creditedBack,
   type InvoicePaymentShape,
@@ -13,7 +14,7 @@ import {
   paidPayments,
 } from './invoice-payments.ts'
 import { chargeOf, type InvoiceShare, namedInvoice, sharesShape } from './refund-shares.ts'
-import { dateOf, idOf, type Raw, record, rows, text, whole } from './shapes.ts'
+import { dateOf, rows } from './shapes.ts'
 
 /** A refund as we read it from Stripe. */
 export interface RefundShape {

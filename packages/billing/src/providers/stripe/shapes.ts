@@ -6,32 +6,14 @@
  * @module
  */
 
-import { storable } from '@repo/core'
 import { SUBSCRIPTION_STATUSES, type SubscriptionStatus } from '../../catalog/status.ts'
-
-/** A parsed JSON object whose fields are not known yet. */
-export type Raw = Record<string, unknown>
-
-/** The value as an object; null for anything else, arrays included. */
-export const record = (value: unknown): Raw | null =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : null
-
-/** The value as a string; null for anything else and for ''. Characters that PostgreSQL refuses are replaced. */
-export const text = (value: unknown): string | null =>
-  typeof value === 'string' && value !== '' ? storable(value) : null
-
-/** The value as a whole number; null for anything else. */
-export const whole = (value: unknown): number | null =>
-  Number.isSafeInteger(value) ? (value as number) : null
+import { idOf, type Raw, record, text, whole } from '../json.ts'
 
 /** The items of a Stripe list; none where there is no list. */
 export const rows = (list: unknown): Raw[] => {
   const data = record(list)?.data
   return Array.isArray(data) ? data.flatMap((item): Raw[] => [record(item) ?? {}]) : []
 }
-
-/** The id of an object that Stripe sends as an id or, if expanded, as the object. */
-export const idOf = (value: unknown): string | null => text(value) ?? text(record(value)?.id)
 
 /** The last second of the year 9999. Later times can be neither stored nor read. */
 const MAX_SECONDS = 253_402_300_799

@@ -8,9 +8,9 @@
 
 import type Stripe from 'stripe'
 import { BillingError } from '../../errors.ts'
+import { idOf, type Raw, record } from '../json.ts'
 import { ask, hasNewShape, needsHolder } from './client.ts'
 import { endWithSchedule, releaseSchedule, scheduleIdOf } from './schedules.ts'
-import { idOf, type Raw, record } from './shapes.ts'
 import { invoicePaymentIntent } from './shapes-money.ts'
 
 interface Client {

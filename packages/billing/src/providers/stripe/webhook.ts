@@ -7,8 +7,9 @@
 
 import Stripe from 'stripe'
 import { BillingError } from '../../errors.ts'
+import { idOf, record } from '../json.ts'
 import { nameOrNull, type ReceivedEvent, requireName } from '../received.ts'
-import { dateOf, idOf, record } from './shapes.ts'
+import { dateOf } from './shapes.ts'
 
 /** How far a signature's time may be before or after now: the default of Stripe's SDK. */
 const TOLERANCE_SECONDS = 300
