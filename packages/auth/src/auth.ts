@@ -23,6 +23,7 @@ import { checkProxies, createAddressOf } from './http/addresses.ts'
 import { type ApiLimits, limitRequest } from './http/api-limits.ts'
 import { type FormAction, runFormAction } from './http/forms.ts'
 import { createLazyApi } from './http/lazy-api.ts'
+import type { ImportedUser, ImportUsersOptions, ImportUsersResult } from './import/import-users.ts'
 import type { Auth, AuthUser } from './instance.ts'
 import { JOBS } from './job-names.ts'
 import { authCron, createJobs } from './jobs.ts'
@@ -41,6 +42,8 @@ import { createCookieKeys } from './session/cookie-keys.ts'
 import { createGuards, type Guards } from './session/session.ts'
 import { createSessionTokens } from './session/session-tokens.ts'
 import type { ConfirmationState } from './sign-in/confirmation.ts'
+import { MIN_ROUNDS, requireRounds } from './sign-in/password.ts'
+import { providersOf } from './sign-in/providers.ts'
 
 /** The jobs that send mails. */
 const MAIL_JOBS = [JOBS[0].name]
@@ -211,6 +214,14 @@ export function createAuth<P extends string = Permission, R extends string = Org
       }
       background.run('events', events.deliver)
       await tokens.settle()
+    },
+    async importUsers(
+      users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>,
+      how: ImportUsersOptions = {},
+    ): Promise<ImportUsersResult> {
+      const { importUsers } = await import('./import/import-users.ts')
+      const rounds = Math.max(requireRounds(options), MIN_ROUNDS)
+      return importUsers({ db: database, rounds, providers: providersOf(options) }, users, how)
     },
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       return (await server()).confirmation(req, token)

@@ -57,6 +57,14 @@ export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
 export type { ApiLimits } from './http/api-limits.ts'
 export { type FormAction, safePath } from './http/forms.ts'
 export { sameSiteRedirect } from './http/same-site.ts'
+export type {
+  ImportedAccount,
+  ImportedUser,
+  ImportRefusal,
+  ImportUsersOptions,
+  ImportUsersResult,
+  RefusedUser,
+} from './import/import-users.ts'
 export type { Auth, AuthHandler, AuthUser } from './instance.ts'
 export {
   type Credentials,

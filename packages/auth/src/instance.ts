@@ -12,6 +12,7 @@ import type { MailedLink } from './account/mailed-links.ts'
 import type { createBetterAuth } from './better-auth.ts'
 import type { ApiLimits } from './http/api-limits.ts'
 import type { FormAction } from './http/forms.ts'
+import type { ImportedUser, ImportUsersOptions, ImportUsersResult } from './import/import-users.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
 import type { NewOAuthClient, OAuthClientKeys } from './programs/oauth-options.ts'
 import type { Guards } from './session/session.ts'
@@ -77,6 +78,26 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
    * @throws `organizations_need_owner` (409), which names the organizations that have no other owner
    */
   deleteUser(userId: string): Promise<void>
+  /**
+   * Imports the users of another system, with their password hashes and their accounts at other providers. An old hash
+   * is replaced by one of ours when its owner signs in. A user with a known address or id is not changed, so a stopped
+   * import is run again. Second factors, passkeys, roles and sessions are not imported. The host's `userCreated` is not
+   * called.
+   *
+   * @throws `invalid_options` where `users` cannot be iterated
+   *
+   * @example
+   * ```ts
+   * import { auth } from '@repo/auth'
+   *
+   * const users = [{ email: 'ada@example.com', emailVerified: true, passwordHash: '$2b$10$…' }]
+   * const { imported, refused } = await auth.importUsers(users, { dryRun: true })
+   * ```
+   */
+  importUsers(
+    users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>,
+    options?: ImportUsersOptions,
+  ): Promise<ImportUsersResult>
   /** What the page behind a confirmation mail has to show in this browser; see {@link ConfirmationState}. */
   confirmation(req: Request, token: string): Promise<ConfirmationState>
   /**

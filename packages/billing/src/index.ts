@@ -116,6 +116,18 @@ export type {
   PendingChange,
   ScheduledChange,
 } from './subscriptions/subscriptions.ts'
+export type {
+  ImportCustomersOptions,
+  ImportCustomersResult,
+  ImportedCustomer,
+} from './sync/import-customers.ts'
+export type {
+  Conflict,
+  ImportConflict,
+  ImportMatching,
+  MatchedBy,
+  UnknownPrice,
+} from './sync/import-plan.ts'
 export type { RestoredCustomer } from './sync/link.ts'
 export type { SyncOptions, SyncResult } from './sync/options.ts'
 export type { Difference, ReconcileOptions, ReconcileResult } from './sync/reconcile.ts'

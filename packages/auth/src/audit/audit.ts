@@ -73,6 +73,7 @@ export type AuditAction =
   | 'two_factor_enabled'
   | 'user_deleted'
   | 'user_exported'
+  | 'users_imported'
   | 'users_purged'
 
 /** The particulars of an entry. Each is left out where the action has none. A type, so that it counts as JSON. */

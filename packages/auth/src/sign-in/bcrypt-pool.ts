@@ -32,6 +32,8 @@ interface Task {
    * The cost of a new hash, in bcrypt rounds. A comparison with a cheaper hash takes as long as this cost.
    */
   rounds: number
+  /** Another check, which begins together with this task. The task then returns that check's answer. */
+  beside?: () => Promise<boolean>
 }
 
 /** A task in the queue. */
@@ -73,6 +75,13 @@ export interface BcryptPool {
   hash(text: string, rounds: number, turn?: Turn): Promise<string>
   /** Compares `text` with a bcrypt `hash`. Takes as long as a hash of `rounds`. @throws as `hash` */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
+  /**
+   * Runs `check`, which computes elsewhere, beside a hash of `rounds`, and returns its answer. Takes as long as the
+   * hash if `check` takes less.
+   *
+   * @throws as `hash`
+   */
+  checkBeside(check: () => Promise<boolean>, rounds: number, turn?: Turn): Promise<boolean>
   /**
    * Call it before a token is used up, so that the hash afterwards is not refused.
    *
@@ -127,12 +136,18 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
     const one = waiting.next()
     if (!one) return
     running += 1
-    perform(one.task)
+    performBoth(one.task)
       .then(one.done, one.fail)
       .finally(() => {
         running -= 1
         next()
       })
+  }
+
+  async function performBoth({ beside, ...task }: Task): Promise<unknown> {
+    if (!beside) return perform(task)
+    const [fits] = await Promise.all([beside(), perform(task)])
+    return fits
   }
 
   async function perform(task: Task): Promise<unknown> {
@@ -192,6 +207,8 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       submit({ text, hash: null, rounds }, turn) as Promise<string>,
     compare: (text, hash, rounds, turn = NO_CALLER) =>
       submit({ text, hash, rounds }, turn) as Promise<boolean>,
+    checkBeside: (beside, rounds, turn = NO_CALLER) =>
+      submit({ text: '', hash: null, rounds, beside }, turn) as Promise<boolean>,
     requireRoom: (turn = NO_CALLER) => requireRoom(turn, 0.5),
     requirePlace: (turn = NO_CALLER) => requireRoom(turn, 1),
     isBusy: () => waiting.waiting(NO_CALLER).all >= BUSY,
@@ -225,6 +242,7 @@ async function locateBcrypt(): Promise<string> {
 export const inTurns = (pool: BcryptPool, turnOf: () => Turn): BcryptPool => ({
   hash: (text, rounds) => pool.hash(text, rounds, turnOf()),
   compare: (text, hash, rounds) => pool.compare(text, hash, rounds, turnOf()),
+  checkBeside: (check, rounds) => pool.checkBeside(check, rounds, turnOf()),
   requireRoom: () => pool.requireRoom(turnOf()),
   requirePlace: () => pool.requirePlace(turnOf()),
   isBusy: pool.isBusy,

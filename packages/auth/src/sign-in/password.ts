@@ -4,8 +4,8 @@
  * test guesses against a stolen table without the key.
  *
  * The stored form is `hs384:<pepper id>:<bcrypt>`. The pepper id is derived from the pepper, so that a hash
- * finds its pepper while peppers are rotated. Plain `$2b$` hashes are verified, too. Plain hashes and hashes
- * with an old pepper are replaced at the next sign-in.
+ * finds its pepper while peppers are rotated. Hashes that another system made are verified, too: plain bcrypt, scrypt
+ * and argon2. They and hashes with an old pepper are replaced at the next sign-in.
  *
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
  * @module
@@ -14,6 +14,7 @@
 import { createHmac } from 'node:crypto'
 import { AuthError } from '../errors.ts'
 import { bcryptPool, inTurns } from './bcrypt-pool.ts'
+import { fitsImported, type ImportedHash, readImported } from './imported-hash.ts'
 import { NO_CALLER, type Turn } from './turns.ts'
 
 /** The shortest password, in code points of its normal form. */
@@ -22,7 +23,7 @@ export const MIN_PASSWORD_LENGTH = 10
 export const MAX_PASSWORD_LENGTH = 128
 
 /** Fewer rounds make guessing too cheap; more than `MAX_ROUNDS` make people wait for seconds. */
-const MIN_ROUNDS = 12
+export const MIN_ROUNDS = 12
 const MAX_ROUNDS = 15
 
 /**
@@ -39,6 +40,9 @@ const NO_PEPPER = { id: 'none', key: 'tollgate' }
 
 /** bcrypt's own limit, for hashes that were made without the keyed hash. */
 const PLAIN_BYTES = 72
+
+/** The fewest rounds that bcrypt knows. */
+const LEAST_STORED = 4
 
 /** The form of a bcrypt hash, with its rounds. */
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
@@ -108,6 +112,10 @@ export function createPasswords(
     },
     async verify({ hash, password }) {
       const stored = read(hash)
+      if (stored && 'imported' in stored) {
+        const { imported } = stored
+        return pool.checkBeside(() => fitsImported(imported, normalPassword(password)), rounds)
+      }
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
         const plain = normalPassword(password)
@@ -123,7 +131,8 @@ export function createPasswords(
     },
     isOutdated(hash) {
       const stored = read(hash)
-      return stored?.pepperId !== current.id || stored.rounds < rounds
+      if (stored === null || 'imported' in stored) return true
+      return stored.pepperId !== current.id || stored.rounds < rounds
     },
     requireRoom: pool.requireRoom,
     requirePlace: pool.requirePlace,
@@ -131,13 +140,28 @@ export function createPasswords(
   }
 }
 
+/** A bcrypt hash as it is stored. */
+export interface StoredBcrypt {
+  /** Null: a hash without the keyed hash. */
+  pepperId: string | null
+  /** In the form that the native module compares. */
+  bcrypt: string
+  rounds: number
+}
+
 /**
- * The parts of a stored hash; null for a malformed one. `pepperId` is null for a hash without the keyed hash.
+ * The parts of a stored hash; null for a malformed one, and for a hash with more rounds than anybody should wait
+ * for: 31 rounds take a day.
  */
-function read(hash: string): { pepperId: string | null; bcrypt: string; rounds: number } | null {
+export function read(hash: string): StoredBcrypt | { imported: ImportedHash } | null {
   const [, pepperId = null, bcrypt = ''] = /^(?:hs384:([a-z0-9]+):)?([\s\S]*)$/.exec(hash) ?? []
-  const rounds = BCRYPT.exec(bcrypt)?.[1]
-  return rounds ? { pepperId, bcrypt, rounds: Number(rounds) } : null
+  const rounds = Number(BCRYPT.exec(bcrypt)?.[1] ?? Number.NaN)
+  if (rounds >= LEAST_STORED && rounds <= MAX_ROUNDS) {
+    // PHP writes `$2y$` for the algorithm that all others call `$2b$`, and the native module refuses that name.
+    return { pepperId, bcrypt: bcrypt.replace(/^\$2y/, '$2b'), rounds }
+  }
+  const imported = readImported(hash)
+  return imported && { imported }
 }
 
 const named = (key: string) => ({

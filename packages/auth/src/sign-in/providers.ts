@@ -48,6 +48,17 @@ export interface Providers {
   microsoft?: MicrosoftKeys
 }
 
+/** The ids of the providers that a host has, OpenID Connect's included. */
+export function providersOf({
+  github,
+  google,
+  microsoft,
+  oidc = {},
+}: Providers & { oidc?: object }): string[] {
+  const own = Object.entries({ github, google, microsoft }).filter(([, keys]) => keys !== undefined)
+  return [...own.map(([id]) => id), ...Object.keys(oidc)]
+}
+
 /** The paths of the authorization pages. */
 const AUTHORIZE = { github: '/login/oauth/authorize', google: '/o/oauth2/v2/auth' } as const
 /** The paths of the token endpoints. */

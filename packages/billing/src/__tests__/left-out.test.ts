@@ -59,6 +59,7 @@ const CALLS: Record<string, Call | null> = {
   syncCustomer: ofOwner(),
   linkCustomer: call((owner) => [owner, 'cus_1'], id(0), id(1)),
   restoreCustomer: ofOwner(),
+  importCustomers: null,
   acknowledgeEvents: call(
     () => [['evt_1'], { by: 'ada' }],
     { at: 0, kind: 'list' },

@@ -23,6 +23,10 @@ export interface Flags {
   operator?: string
   order?: string
   type?: string
+  map?: string
+  'match-email'?: boolean
+  'metadata-key'?: string
+  'dry-run'?: boolean
   config?: string
   /** Prints the result to standard output as JSON, and nothing else there. */
   json: boolean

@@ -10,11 +10,13 @@ import { creditCommands } from './credits.ts'
 import { customerCommands } from './customers.ts'
 import { effectCommands } from './effects.ts'
 import { eventCommands } from './events.ts'
+import { importCommands } from './import.ts'
 import { orderCommands } from './orders.ts'
 import { webhookCommands } from './webhooks.ts'
 
 const COMMANDS: Record<string, Command> = {
   ...customerCommands,
+  ...importCommands,
   ...creditCommands,
   ...eventCommands,
   ...effectCommands,
@@ -93,6 +95,10 @@ function read(args: string[]) {
         operator: { type: 'string' },
         order: { type: 'string' },
         type: { type: 'string' },
+        map: { type: 'string' },
+        'match-email': { type: 'boolean' },
+        'metadata-key': { type: 'string' },
+        'dry-run': { type: 'boolean' },
         config: { type: 'string' },
       },
     })

@@ -10,6 +10,7 @@ import * as customers from '../customers/customers.ts'
 import * as ownerExport from '../owners/export-owner.ts'
 import * as ownerSync from '../owners/owner-sync.ts'
 import * as owners from '../owners/owners.ts'
+import * as imports from '../sync/import-customers.ts'
 import * as link from '../sync/link.ts'
 import { command, query } from './bind.ts'
 import { ANY, filters, id, OWNER } from './checks.ts'
@@ -55,6 +56,30 @@ export const syncCustomer = command('syncCustomer', ownerSync.syncOwner, OWNER)
  * `provider_rejected`, `other_account`.
  */
 export const linkCustomer = command('linkCustomer', link.linkCustomer, OWNER, id('The customer id'))
+
+/**
+ * Links all customers that exist at Stripe to their owners: by a map, by the owner's id in the customer's metadata, and
+ * with `byEmail` by the proven address of a user. Writes their subscriptions, invoices and payments as they stand. Past
+ * facts are only recorded: no handler runs and no mail is sent. A plan's credits are granted for the current month
+ * alone. At Stripe only the metadata changes; an address that differs from the owner's stays and becomes the row's
+ * `billingEmail`. A customer that two owners or two customers make doubtful is listed and left alone. A repeated call
+ * links what an earlier call left.
+ *
+ * @throws `other_account`; `provider_unavailable`, `provider_rejected` where the customers cannot be listed.
+ */
+export const importCustomers = command(
+  'importCustomers',
+  imports.importCustomers,
+  filters({
+    owners: ANY,
+    metadataKeys: ANY,
+    byEmail: ANY,
+    dryRun: ANY,
+    onProgress: ANY,
+    signal: ANY,
+    limitMs: ANY,
+  }),
+)
 
 /**
  * Restores a customer that was taken for deleted here although Stripe still has it, together with its running

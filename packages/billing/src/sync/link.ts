@@ -7,7 +7,7 @@
 
 import { atomically, type Subscription } from '@repo/db'
 import { isEndedStatus } from '../catalog/status.ts'
-import type { BillingContext } from '../context.ts'
+import type { BillingContext, Owner } from '../context.ts'
 import { requireAccount } from '../customers/account.ts'
 import { isLinked, type LinkedCustomer, tellStripe } from '../customers/customers.ts'
 import { takeEffects } from '../effects/take-effects.ts'
@@ -38,6 +38,22 @@ export async function linkCustomer(
     const message = `The metadata of Stripe's customer ${stripeCustomerId} names another owner, ${claimed}.`
     throw new BillingError('customer_taken', message)
   }
+  const customer = await claimCustomer(ctx, ownerId, owner, stripeCustomerId)
+  await tellStripe(ctx, customer, owner)
+  return syncLinked(ctx, customer, { depth: 'full', silent: true })
+}
+
+/**
+ * Gives the owner's row the customer at Stripe, and creates the row if it is missing. A repeated call changes nothing.
+ *
+ * @throws `customer_taken` where the owner has another customer, or the customer another owner.
+ */
+export async function claimCustomer(
+  ctx: BillingContext,
+  ownerId: string,
+  owner: Pick<Owner, 'type'>,
+  stripeCustomerId: string,
+): Promise<LinkedCustomer> {
   await ctx.db.customer.createMany({
     data: [{ ownerId, ownerType: owner.type }],
     skipDuplicates: true,
@@ -53,8 +69,19 @@ export async function linkCustomer(
       : `Stripe's customer ${stripeCustomerId} is already linked to another owner.`
     throw new BillingError('customer_taken', message)
   }
-  await tellStripe(ctx, customer, owner)
-  return syncLinked(ctx, customer, { depth: 'full', silent: true })
+  return customer
+}
+
+/** Keeps the address that Stripe has for a newly linked customer, if it differs from the owner's. */
+export async function keepAddress(
+  { db }: BillingContext,
+  { id, syncedAt, billingEmail }: LinkedCustomer,
+  owner: Owner,
+  email: string | null,
+): Promise<void> {
+  const isOwners = email === null || email.toLowerCase() === owner.email.toLowerCase()
+  if (isOwners || syncedAt !== null || billingEmail !== null) return
+  await db.customer.update({ where: { id }, data: { billingEmail: email } })
 }
 
 /** The customer at Stripe. Null: Stripe does not know the customer, or has deleted it. */
