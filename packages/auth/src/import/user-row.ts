@@ -46,7 +46,7 @@ export interface ImportedAccount {
 /** Why a user was not imported. */
 export type ImportRefusal =
   | 'unreadable_row'
-  | 'unknown_field'
+  | 'extra_field'
   | 'invalid_email'
   | 'invalid_field'
   | 'unknown_hash'
@@ -110,7 +110,7 @@ export function userRow(given: unknown, host: HostOfImport): UserRow {
   if (unknown.length > 0) {
     const known = Object.keys(FIELDS).join(', ')
     throw new Refused(
-      'unknown_field',
+      'extra_field',
       `The import knows the fields ${known}. Remove or rename the ${unknown.length} others.`,
     )
   }
