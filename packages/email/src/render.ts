@@ -7,6 +7,7 @@
 
 import { createElement } from 'react'
 import type { z } from 'zod'
+import { loadComponents } from './components/index.ts'
 import type { EmailTemplate } from './define.ts'
 import { EmailError } from './errors.ts'
 
@@ -41,7 +42,10 @@ export async function renderEmail<Schema extends z.ZodType>(
     )
   }
   // Imported when needed, because Next.js's bundler refuses a static import of it in any module a route uses.
-  const { renderToStaticMarkup } = await import('react-dom/server')
+  const [{ renderToStaticMarkup }] = await Promise.all([
+    import('react-dom/server'),
+    loadComponents(),
+  ])
   const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data)))
   // React adds a preload hint for each image, which mail clients show as an attachment.
   const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^<>]*>/g, '')

@@ -1,15 +1,40 @@
-/** This module and `layout.tsx` alone import the component library, so that it can be replaced in one folder. */
-export {
-  Body,
-  Button,
-  Container,
-  Head,
-  Heading,
-  Hr,
-  Html,
-  Link,
-  Preview,
-  Section,
-  Text,
-} from '@react-email/components'
-export { Action, Layout, Paragraph } from './layout.tsx'
+/**
+ * The components of mails. They load with the first mail that is rendered: the library behind them is a third of
+ * what a command or a cold start would load otherwise, and most processes render no mail.
+ *
+ * @module
+ */
+
+import { createElement, type FunctionComponent } from 'react'
+
+type Components = typeof import('./all.ts')
+
+let components: Components | undefined
+
+/** Loads the components. `renderEmail` does so before it renders. */
+export async function loadComponents(): Promise<void> {
+  components ??= await import('./all.ts')
+}
+
+function loaded<Name extends keyof Components>(name: Name): Components[Name] {
+  const Loaded: FunctionComponent<object> = (props) => {
+    if (!components) throw new Error(`Call loadComponents() before you render ${name}.`)
+    return createElement(components[name] as FunctionComponent<object>, props)
+  }
+  return Loaded as Components[Name]
+}
+
+export const Body = loaded('Body')
+export const Button = loaded('Button')
+export const Container = loaded('Container')
+export const Head = loaded('Head')
+export const Heading = loaded('Heading')
+export const Hr = loaded('Hr')
+export const Html = loaded('Html')
+export const Link = loaded('Link')
+export const Preview = loaded('Preview')
+export const Section = loaded('Section')
+export const Text = loaded('Text')
+export const Action = loaded('Action')
+export const Layout = loaded('Layout')
+export const Paragraph = loaded('Paragraph')

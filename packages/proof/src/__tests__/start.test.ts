@@ -26,7 +26,6 @@ const LOADED = {
   db: ['@prisma/adapter-pg', '@prisma/client', 'pg', 'zod'],
   jobs: ['@prisma/adapter-pg', '@prisma/client', 'pg', 'zod'],
   email: [
-    '@react-email/components',
     'react',
     // Bundled into one file by the build.
     'resend',
@@ -45,7 +44,6 @@ const LOADED = {
     '@opentelemetry/api',
     '@prisma/adapter-pg',
     '@prisma/client',
-    '@react-email/components',
     'pg',
     'react',
     'resend',
