@@ -12,6 +12,7 @@ import type { BillingContext } from './context.ts'
 import { createContext } from './create-context.ts'
 import { refuseInHandler } from './effects/in-effect.ts'
 import { bind, defaultContext } from './functions/bind.ts'
+import * as bookings from './functions/bookings.ts' // #calcom
 import * as checkout from './functions/checkout.ts'
 import * as credits from './functions/credits.ts'
 import * as customers from './functions/customers.ts'
@@ -26,6 +27,7 @@ import { pushPlans } from './providers/stripe/prices.ts'
 
 /** The functions of an instance, by the domain whose file documents them. */
 type Functions = typeof customers &
+  typeof bookings & // #calcom
   typeof checkout &
   typeof subscriptions &
   typeof webhooks &
@@ -49,7 +51,7 @@ export interface Billing extends Functions {
   readonly plans: Plans
   /** The products of this instance, by id. */
   readonly products: Products
-  /** The provider that takes new payments: Stripe, Creem or one within the process. */
+  /** The provider that takes new payments. */
   readonly provider: PaymentProvider
 }
 
@@ -87,6 +89,7 @@ export function createBilling(options: BillingOptions = {}): Billing {
 function instanceOf(ctx: BillingContext): Billing {
   const instance: Billing = {
     ...bind(ctx, customers),
+    ...bind(ctx, bookings), // #calcom
     ...bind(ctx, checkout),
     ...bind(ctx, subscriptions),
     ...bind(ctx, webhooks),

@@ -9,7 +9,7 @@ import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
 import type { Alert, AlertLimits } from './alerts.ts'
-import type { Calcom } from './bookings/settings.ts'
+import type { Calcom } from './bookings/settings.ts' // #calcom
 import type { Plans } from './catalog/plans.ts'
 import type { Products } from './catalog/products.ts'
 import type { CreditSettings, PostCredits } from './credits/settings.ts'
@@ -58,7 +58,7 @@ export interface BillingContext {
   readonly stripeWebhookSecrets: readonly string[]
   /** Whether money is real here. Null: not known, so events of either kind are applied. */
   readonly livemode: boolean | null
-  readonly calcom: Calcom
+  readonly calcom: Calcom // #calcom
   /** The keys of the hashes of trials. New hashes use the first. */
   readonly trialSecrets: readonly string[]
   readonly effects: EffectHandlers

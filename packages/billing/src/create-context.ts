@@ -1,6 +1,6 @@
 /**
  * Makes the context of a billing instance from the host's options and the environment. Each part is read on first
- * use, so that a host without Cal.com needs no Cal.com variable.
+ * use, so that a host needs no variable of a service that it does not use.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { sendEmail } from '@repo/email'
 import type Stripe from 'stripe'
 import * as z from 'zod'
 import { createAlert } from './alerts.ts'
-import { calcomFromEnv } from './bookings/settings.ts'
-import { processCalcom } from './bookings/webhook.ts'
+import { calcomFromEnv } from './bookings/settings.ts' // #calcom
+import { processCalcom } from './bookings/webhook.ts' // #calcom
 import { plans } from './catalog/plans.ts'
 import { checkProductCredits, checkProductPrices, productsFor } from './catalog/products.ts'
 import type { BillingContext, Owner, Processors } from './context.ts'
@@ -35,9 +35,9 @@ import { createEventStore } from './webhooks/store.ts'
 
 const PROCESSORS = {
   stripe: processStripe,
-  creem: processOrders,
+  creem: processOrders, // #creem
   local: processOrders,
-  calcom: processCalcom,
+  calcom: processCalcom, // #calcom
 } satisfies Processors & Record<ProviderName, unknown>
 
 const MINUTE = 60_000
@@ -103,7 +103,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     return other
   }
   const trialSecrets = once(() => options.trialSecrets ?? readTrialSecrets())
-  const calcom = once(() => options.calcom ?? calcomFromEnv())
+  const calcom = once(() => options.calcom ?? calcomFromEnv()) // #calcom
   const has = (name: keyof BillingOptions) => options[name] !== undefined
   return {
     given: {
@@ -161,9 +161,11 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     storeRow: createEventStore(database),
     processors: PROCESSORS,
     signalWorker: createSignal(database, logger),
+    // #region calcom
     get calcom() {
       return calcom()
     },
+    // #endregion
     get trialSecrets() {
       return trialSecrets()
     },

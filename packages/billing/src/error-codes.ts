@@ -26,14 +26,18 @@ const CHECKOUT = {
   already_subscribed: 409,
   /** The owner has no such checkout. */
   checkout_not_found: 404,
+  // #region calcom
   /** No event type of Cal.com has this id. */
   event_type_not_found: 404,
+  // #endregion
   /** The amount is not a whole number above 0 that can be charged in this currency. */
   invalid_amount: 400,
   /** The currency is not a three-letter code, or differs from the subscription's. */
   invalid_currency: 400,
+  // #region calcom
   /** The reference in a booking's link was changed. */
   invalid_reference: 400,
+  // #endregion
   /** The address to return to is not on the host's own site. */
   invalid_return_url: 400,
   /** The payment has not succeeded. */

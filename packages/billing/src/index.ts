@@ -1,7 +1,7 @@
 export type { Alert, AlertLimits, Problem } from './alerts.ts'
 export { type Billing, billing, createBilling } from './billing.ts'
-export type { BookingLinkMetadata } from './bookings/calcom.ts'
-export { type Calcom, calcomEnv } from './bookings/settings.ts'
+export type { BookingLinkMetadata } from './bookings/calcom.ts' // #calcom
+export { type Calcom, calcomEnv } from './bookings/settings.ts' // #calcom
 export type { PlanCredits, Rollover } from './catalog/plan-credits.ts'
 export {
   definePlans,
@@ -57,6 +57,7 @@ export type {
   WebhookErrorCode,
 } from './error-codes.ts'
 export { BillingError, isBillingError } from './errors.ts'
+export * from './functions/bookings.ts' // #calcom
 export * from './functions/checkout.ts'
 export * from './functions/customers.ts'
 export * from './functions/subscriptions.ts'
@@ -75,9 +76,10 @@ export type {
 export type { BillingOptions } from './options.ts'
 export type { ForgetOptions } from './owners/owners.ts'
 export type { PageOptions } from './page.ts'
-export { createCreemClient } from './providers/creem/client.ts'
-export { createCreemProvider } from './providers/creem/provider.ts'
-export { creemEnv, paymentEnv, stripeEnv, stripeWebhookEnv } from './providers/env.ts'
+export { createCreemClient } from './providers/creem/client.ts' // #creem
+export { creemEnv } from './providers/creem/env.ts' // #creem
+export { createCreemProvider } from './providers/creem/provider.ts' // #creem
+export { paymentEnv, stripeEnv, stripeWebhookEnv } from './providers/env.ts'
 export {
   createLocalProvider,
   isLocalProvider,
@@ -108,7 +110,14 @@ export {
 } from './providers/stripe/client.ts'
 export { pushPlans } from './providers/stripe/prices.ts'
 export { createStripeProvider } from './providers/stripe/provider.ts'
-export type { Booking, Customer, Invoice, Order, Payment, WebhookEvent } from './rows.ts'
+export type {
+  Booking, // #calcom
+  Customer,
+  Invoice,
+  Order,
+  Payment,
+  WebhookEvent,
+} from './rows.ts'
 export type {
   ListedSubscription,
   OwnerSubscription,

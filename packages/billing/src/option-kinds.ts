@@ -21,7 +21,7 @@ import {
   required,
 } from '@repo/core'
 import type { AlertLimits } from './alerts.ts'
-import type { Calcom } from './bookings/settings.ts'
+import type { Calcom } from './bookings/settings.ts' // #calcom
 import { somePlans, someProducts } from './catalog/kinds.ts'
 import type { EventSettings } from './context.ts'
 import type { CreditSettings } from './credits/settings.ts'
@@ -47,6 +47,7 @@ const orders: Kinds<OrderSettings> = {
   addressOf: aFunction,
 }
 
+// #region calcom
 const calcom: Kinds<Calcom> = {
   origin: required(aString),
   eventTypes: required(recordOf(aString, 'an object with paths by event type id')),
@@ -57,6 +58,7 @@ const calcom: Kinds<Calcom> = {
     ),
   ),
 }
+// #endregion
 
 const credits: Kinds<CreditSettings> = {
   groupCommit: aBoolean,
@@ -110,7 +112,7 @@ const KINDS: Kinds<BillingOptions> = {
   appUrl: aString,
   stripeWebhookSecrets: aListOfStrings,
   livemode: aBoolean,
-  calcom: objectOf(calcom),
+  calcom: objectOf(calcom), // #calcom
   trialSecrets: aListOfStrings,
   effects: recordOf(aFunction, 'an object with handlers by fact'),
   credits: objectOf(credits),

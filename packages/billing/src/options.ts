@@ -8,7 +8,7 @@ import type { Clock, Logger } from '@repo/core'
 import type { Database } from '@repo/db'
 import type Stripe from 'stripe'
 import type { Alert, AlertLimits } from './alerts.ts'
-import type { Calcom } from './bookings/settings.ts'
+import type { Calcom } from './bookings/settings.ts' // #calcom
 import type { Plans } from './catalog/plans.ts'
 import type { Products } from './catalog/products.ts'
 import type { EventSettings, Owner, Sender } from './context.ts'
@@ -47,8 +47,10 @@ export interface BillingOptions {
   stripeWebhookSecrets?: readonly string[]
   /** Whether money is real here. Default: as the secret key of `stripe` says, else as `PAYMENT_ENV` says. */
   livemode?: boolean
+  // #region calcom
   /** Default: the `CALCOM_…` variables. */
   calcom?: Calcom
+  // #endregion
   /**
    * The keys of the hashes of addresses and cards that had a trial. New hashes use the first. Default:
    * `ENCRYPTION_KEYS`, then `BETTER_AUTH_SECRET`.

@@ -7,7 +7,7 @@
  */
 
 import type {
-  Booking as BookingRow,
+  Booking as BookingRow, // #calcom
   Customer as CustomerRow,
   Invoice as InvoiceRow,
   Order as OrderRow,
@@ -43,8 +43,10 @@ export interface Invoice extends InNumbers<InvoiceRow> {}
 export interface Payment extends InNumbers<PaymentRow> {}
 /** An owner at a payment provider. */
 export interface Customer extends CustomerRow {}
+// #region calcom
 /** A Cal.com meeting with its reschedules. */
 export interface Booking extends BookingRow {}
+// #endregion
 /** A provider's webhook as it was stored. */
 export interface WebhookEvent extends WebhookEventRow {}
 

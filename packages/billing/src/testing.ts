@@ -5,9 +5,10 @@
  * @module
  */
 
-import { createHmac } from 'node:crypto'
 import Stripe from 'stripe'
+import { webhookRequest } from './webhooks/webhook-request.ts'
 
+export { type CalcomRequestOptions, calcomWebhookRequest } from './bookings/signed-request.ts' // #calcom
 export { type LedgerViolation, ledgerViolations } from './credits/violations.ts'
 export { customerKey } from './customers/request-keys.ts'
 export {
@@ -41,29 +42,5 @@ export function stripeWebhookRequest(event: unknown, options: StripeRequestOptio
     signature: '',
     cryptoProvider: Stripe.createNodeCryptoProvider(),
   })
-  return post(payload, { 'stripe-signature': signature })
-}
-
-/** The options of `calcomWebhookRequest`. */
-export interface CalcomRequestOptions {
-  /** The webhook's signing secret. */
-  secret: string
-}
-
-/** A signed delivery by Cal.com. A string is sent as it is, anything else as JSON. */
-export function calcomWebhookRequest(event: unknown, options: CalcomRequestOptions): Request {
-  const payload = typeof event === 'string' ? event : JSON.stringify(event)
-  const signature = createHmac('sha256', options.secret).update(payload).digest('hex')
-  return post(payload, {
-    'x-cal-signature-256': signature,
-    'x-cal-webhook-version': '2021-10-20',
-  })
-}
-
-function post(body: string, headers: Record<string, string>): Request {
-  return new Request('http://localhost/api/webhooks', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-  })
+  return webhookRequest(payload, { 'stripe-signature': signature })
 }

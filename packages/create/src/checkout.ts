@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { CreateError } from './errors.ts'
 import { listFiles, type ReadFile, readerOf, textOf } from './files.ts'
-import { type Manifest, readManifest } from './manifest.ts'
+import { MANIFEST, type Manifest, readManifest } from './manifest.ts'
 
 /** A package that can be copied. */
 export interface Part {
@@ -91,6 +91,7 @@ export function openCheckout(folder: string): Checkout {
       throw new CreateError('invalid_checkout', `${path} needs ${name}, which has no manifest.`)
     })
     const isLeft = (file: string) =>
+      file === MANIFEST ||
       manifest.leavesBehind.some((left) => file === left || file.startsWith(`${left}/`))
     const files = listFiles(join(folder, path), (name) => MADE.test(name)).filter(
       (file) => !isLeft(file),

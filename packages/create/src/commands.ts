@@ -38,10 +38,12 @@ const HELP = `tollgate <command> [--into <folder>]
       --directory libs   their folder; default: the first of your workspace
       --app apps/web     the package that will import them
       --no-wire          leave the files and settings of a Next.js app alone
+      --without creem,…  leave extras out: creem, credits, calcom, oauth-server
   diff [<path>]        show what you changed in the copied files
   check-update         say whether this checkout has an update; exits with 2 if it has
   update               merge this checkout's version into yours
       --restore          bring back files that you deleted
+      --without, --with  take extras out, or bring them back
       --dirty            although the host has changes that are not committed
       --abort [--force]  take the last update back, byte for byte
   remove [<part>…]     remove parts that you did not change, or all of them
@@ -60,6 +62,8 @@ const OPTIONS = {
   scope: { type: 'string' },
   directory: { type: 'string' },
   app: { type: 'string' },
+  without: { type: 'string' },
+  with: { type: 'string' },
   'no-wire': { type: 'boolean', default: false },
   restore: { type: 'boolean', default: false },
   dirty: { type: 'boolean', default: false },
@@ -78,10 +82,10 @@ const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPosit
 
 /** The flags of each command, beside those of all commands. */
 const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
-  add: ['scope', 'directory', 'app', 'no-wire', 'dry-run', 'yes'],
+  add: ['scope', 'directory', 'app', 'no-wire', 'without', 'dry-run', 'yes'],
   diff: [],
   'check-update': [],
-  update: ['restore', 'dirty', 'abort', 'force', 'dry-run', 'yes'],
+  update: ['restore', 'without', 'with', 'dirty', 'abort', 'force', 'dry-run', 'yes'],
   remove: ['dry-run', 'yes'],
   env: ['check'],
 }
@@ -159,6 +163,7 @@ async function run(args: string[]): Promise<number> {
       planAdd(checkout, again, rest, {
         ...given(flags, 'scope', 'directory', 'app'),
         wire: !flags['no-wire'],
+        without: namesIn(flags.without),
       }),
       flags,
     )
@@ -183,6 +188,10 @@ const given = <Name extends 'scope' | 'directory' | 'app'>(flags: Flags, ...name
     [Key in Name]?: string
   }
 
+/** The names in a list that commas separate. */
+const namesIn = (list: string | undefined): string[] =>
+  list === undefined ? [] : list.split(',').map((name) => name.trim())
+
 /** The checkout that this file belongs to. */
 const ownCheckout = (): string => resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
 
@@ -194,7 +203,8 @@ async function update(checkout: Checkout, host: Host, flags: Flags): Promise<num
       `${dirty.length} files have changes that are not committed. Commit them first, or add --dirty.`,
     )
   }
-  return act(host, planUpdate(checkout, host, { restore: flags.restore }), flags)
+  const extras = { without: namesIn(flags.without), including: namesIn(flags.with) }
+  return act(host, planUpdate(checkout, host, { restore: flags.restore, ...extras }), flags)
 }
 
 /** Shows a plan, asks, and applies it. */

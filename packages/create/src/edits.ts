@@ -8,6 +8,7 @@
 import { parse as parseYaml } from 'yaml'
 import type { Checkout, Part } from './checkout.ts'
 import { CreateError } from './errors.ts'
+import { cutExtras, extrasOf, variableNames } from './extras.ts'
 import { type ReadFile, textOf, unixLines } from './files.ts'
 import { blocksOf, formatOf } from './formats.ts'
 import { type Host, nameFor, type PackageManager, plainGlob } from './host.ts'
@@ -231,12 +232,17 @@ function dependencies({ parts, layout, app, checkout }: EditRequest): Edit[] {
 }
 
 /** The blocks of `.env.example` that explain the parts' variables. */
-function variables({ checkout, parts }: EditRequest): Edit[] {
+function variables({ checkout, parts, layout: { without } }: EditRequest): Edit[] {
   const file = checkout.read('.env.example')
   const named = new Set(
-    parts.flatMap(({ manifest }) => [...manifest.required, ...manifest.optional]),
+    parts.flatMap((part) => {
+      const { required, optional } = variableNames(part, without)
+      return [...required, ...optional]
+    }),
   )
-  return blocksOf((file && textOf(file)) ?? '').flatMap(({ names, text }) => {
+  const all = (file && textOf(file)) ?? ''
+  const text = cutExtras(all, extrasOf(checkout), without, '.env.example')
+  return blocksOf(text).flatMap(({ names, text }) => {
     const [first] = names
     return first && names.some((name) => named.has(name))
       ? [edit('.env.example', [first], text)]

@@ -6,6 +6,7 @@
 
 import type { Checkout, Part } from './checkout.ts'
 import { CreateError } from './errors.ts'
+import { leftOut } from './extras.ts'
 import type { Host } from './host.ts'
 import { type Layout, renamerOf } from './place.ts'
 
@@ -15,6 +16,10 @@ export interface LayoutOptions {
   scope?: string
   /** The folder of the packages. Default: the first folder of the workspace's globs, such as `packages`. */
   directory?: string
+  /** Extras that the host leaves out, such as `creem`. */
+  without?: readonly string[]
+  /** Extras that the host left out and wants now. */
+  including?: readonly string[]
 }
 
 /** The folders whose names say that they hold libraries, in the order in which they are chosen. */
@@ -25,7 +30,7 @@ export function decideLayout(
   checkout: Checkout,
   parts: readonly Part[],
   host: Host,
-  { scope = '@repo', directory }: LayoutOptions,
+  { scope = '@repo', directory, ...extras }: LayoutOptions,
   earlier: Layout | null,
 ): Layout {
   if (earlier) {
@@ -92,6 +97,7 @@ export function decideLayout(
     folders: { ...earlier?.folders, ...folders },
     rootFiles: { ...earlier?.rootFiles, ...rootFiles },
     packageManager: earlier?.packageManager ?? host.packageManager,
+    without: leftOut(checkout, earlier?.without ?? [], extras),
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { isMap, parseDocument } from 'yaml'
 import type { Checkout, Part } from './checkout.ts'
+import { packagesLeftOut } from './extras.ts'
 import { type FileState, textFile, textOf } from './files.ts'
 import type { Layout } from './place.ts'
 
@@ -14,14 +15,15 @@ import type { Layout } from './place.ts'
 export const LOCKFILE = 'pnpm-lock.yaml'
 
 /**
- * The lockfile for a host whose root is made with the copy. Null: the host has another package manager, scope or layout,
+ * The lockfile for a host whose root is made with the copy, and which has these `devDependencies` and `overrides`. Null: the host has another package manager, scope or layout,
  * so its package manager resolves the versions.
  */
 export function lockfileFor(
   checkout: Checkout,
   parts: readonly Part[],
-  { scope, folders, packageManager }: Layout,
+  { scope, folders, packageManager, without }: Layout,
   devDependencies: readonly string[],
+  overrides: readonly string[],
 ): FileState | null {
   const file = checkout.read(LOCKFILE)
   const isAsHere = parts.every(
@@ -40,6 +42,16 @@ export function lockfileFor(
   for (const name of isMap(root) ? Object.keys(root.toJSON() as object) : []) {
     if (!devDependencies.includes(name))
       document.deleteIn(['importers', '.', 'devDependencies', name])
+  }
+  const fixed = document.get('overrides')
+  for (const name of isMap(fixed) ? Object.keys(fixed.toJSON() as object) : []) {
+    if (!overrides.includes(name)) document.deleteIn(['overrides', name])
+  }
+  const left = packagesLeftOut(parts, without)
+  for (const { folder } of parts) {
+    for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
+      for (const name of left) document.deleteIn(['importers', folder, group, name])
+    }
   }
   return textFile(document.toString({ lineWidth: 0 }))
 }

@@ -26,6 +26,20 @@ const manifestSchema = z.strictObject({
   rootFiles: z.array(z.string()).default([]),
   /** Paths of the part that stay behind. */
   leavesBehind: z.array(z.string()).default([]),
+  /** What a host can leave out of the part, by the extra's name. */
+  extras: z
+    .record(
+      z.string().regex(/^[a-z-]+$/),
+      z.strictObject({
+        /** Files and folders of the extra alone, by their paths in the part. */
+        files: z.array(z.string()).default([]),
+        /** Beginnings of the names of the extra's variables. */
+        variables: z.array(z.string()).default([]),
+        /** Packages of the part's `package.json` that the extra alone uses. */
+        packages: z.array(z.string()).default([]),
+      }),
+    )
+    .default({}),
   /** What an app that exists gets from this part, which is an app itself. */
   wiring: z
     .strictObject({

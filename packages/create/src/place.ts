@@ -7,6 +7,7 @@
 
 import { posix } from 'node:path'
 import type { Checkout, Part } from './checkout.ts'
+import { cutExtras, extrasOf, filesLeftOut, packagesLeftOut } from './extras.ts'
 import { type FileState, textFile, textOf } from './files.ts'
 import type { PackageManager } from './host.ts'
 
@@ -19,6 +20,8 @@ export interface Layout {
   /** The path of each root file in the host, by its path in the checkout. */
   rootFiles: Record<string, string>
   packageManager: PackageManager
+  /** The extras that the host left out. */
+  without: string[]
 }
 
 /** A file in its place in the host. */
@@ -36,9 +39,12 @@ export function placeFiles(
 ): Map<string, Placed> {
   const moves = movesOf(checkout, layout)
   const rename = renamerOf(checkout, layout)
+  const known = extrasOf(checkout)
+  const { without } = layout
+  const packages = packagesLeftOut(parts, without)
   const placed = new Map<string, Placed>()
   const sources = [
-    ...parts.flatMap((part) => part.files),
+    ...parts.flatMap((part) => filesOf(part, without)),
     ...new Set(parts.flatMap(({ manifest }) => manifest.rootFiles)),
   ]
   for (const source of sources) {
@@ -52,11 +58,21 @@ export function placeFiles(
   function rewrite(file: FileState, source: string, path: string): FileState {
     const text = textOf(file)
     if (text === null) return file
-    const named = rename(text)
+    const named = rename(cutExtras(text, known, without, source))
     const pathed = movesPaths(layout) ? relocate(named, source, path, moves) : named
-    const ready = path.endsWith('/package.json') ? asHosted(pathed, layout.packageManager) : pathed
+    const ready = path.endsWith('/package.json')
+      ? asHosted(pathed, layout.packageManager, packages)
+      : pathed
     return ready === text ? file : { ...textFile(ready), isExecutable: file.isExecutable }
   }
+}
+
+/** The files of a part without these extras, by their paths in the checkout. */
+function filesOf(part: Part, without: readonly string[]): string[] {
+  const left = filesLeftOut(part, without)
+  return part.files.filter(
+    (file) => !left.some((path) => file === path || file.startsWith(`${path}/`)),
+  )
 }
 
 /** The path of a file of the checkout in the host. */
@@ -120,11 +136,17 @@ function relocate(text: string, source: string, path: string, moves: Moves): str
 export const workspaceRange = (manager: PackageManager): string =>
   manager === 'npm' || manager === 'yarn1' ? '*' : 'workspace:*'
 
-/** A `package.json` as a host needs it: its own package manager's ranges, and no linter that the host does not have. */
-const asHosted = (text: string, manager: PackageManager): string =>
+/**
+ * A `package.json` as a host needs it: its own package manager's ranges, no linter that the host does not have, and no
+ * package that only a left out extra uses.
+ */
+const asHosted = (text: string, manager: PackageManager, packages: readonly string[]): string =>
   text
     .replaceAll('"workspace:*"', JSON.stringify(workspaceRange(manager)))
     .replace(/\n *"lint": "biome [^"]*",?(?=\n)/, '')
+    .split('\n')
+    .filter((line) => !packages.some((name) => line.trim().startsWith(`"${name}": "`)))
+    .join('\n')
     .replace(/,(\n *\})/g, '$1')
 
 /** Lets the paths of parts in a command or a sentence lead to their places. */

@@ -44,6 +44,13 @@ export function planAdd(
       `The host has version ${earlier.version} and the checkout is ${checkout.version}. Run tollgate update first.`,
     )
   }
+  const added = (options.without ?? []).filter((name) => !earlier?.layout.without.includes(name))
+  if (earlier && added.length > 0) {
+    throw new CreateError(
+      'usage',
+      `The host has ${added.join(' and ')}. Take it out with tollgate update --without ${added.join(',')}.`,
+    )
+  }
   const asked = [...new Set([...(earlier?.parts ?? []), ...names])]
   const parts = closureOf(checkout, asked)
   const layout = decideLayout(checkout, parts, host, options, earlier?.layout ?? null)
@@ -85,7 +92,10 @@ export function planAdd(
   draft.notes.push(...kept)
   if (ownsRoot && host.read(LOCKFILE) === null && !earlier) {
     const names = parts.flatMap(({ manifest }) => manifest.devDependencies)
-    const lockfile = lockfileFor(checkout, parts, layout, names)
+    const overrides = edits.flatMap(({ keys: [group, name] }) =>
+      group === 'overrides' && name !== undefined ? [name] : [],
+    )
+    const lockfile = lockfileFor(checkout, parts, layout, names, overrides)
     if (lockfile) draft.put(LOCKFILE, lockfile, 'create')
   }
   const receipt: Receipt = {

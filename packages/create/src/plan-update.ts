@@ -30,6 +30,10 @@ import { placeWiring } from './wiring.ts'
 export interface UpdateOptions {
   /** Whether files come back that the host deleted. Default false. */
   restore?: boolean
+  /** Extras to leave out from now on. */
+  without?: readonly string[]
+  /** Extras that were left out and come back. */
+  including?: readonly string[]
 }
 
 /** The receipt of the host. @throws `receipt_not_found`, `invalid_receipt` */
@@ -47,7 +51,11 @@ export const waitingFiles = (host: Host, receipt: Receipt): string[] =>
   receipt.unresolved.filter((path) => host.read(`${path}${BESIDE}`) !== null)
 
 /** Plans the update of the host to `checkout`. @throws `receipt_not_found`, `unresolved`, `invalid_host` */
-export function planUpdate(checkout: Checkout, host: Host, options: UpdateOptions = {}): Plan {
+export function planUpdate(
+  checkout: Checkout,
+  host: Host,
+  { restore = false, ...extras }: UpdateOptions = {},
+): Plan {
   const receipt = requireReceipt(host)
   const waiting = waitingFiles(host, receipt)
   if (waiting.length > 0) {
@@ -58,7 +66,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
     )
   }
   const parts = closureOf(checkout, receipt.parts)
-  const layout = decideLayout(checkout, parts, host, {}, receipt.layout)
+  const layout = decideLayout(checkout, parts, host, extras, receipt.layout)
   const { app, ownsRoot, wiring } = receipt
   const placed = placeFiles(checkout, parts, layout)
   for (const [path, each] of wiring ? placeWiring(checkout, layout, wiring) : []) {
@@ -130,7 +138,7 @@ export function planUpdate(checkout: Checkout, host: Host, options: UpdateOption
   ): void {
     if (has === null) {
       // A file that the host deleted stays deleted.
-      if (old === null || options.restore) draft.put(path, file, 'create')
+      if (old === null || restore) draft.put(path, file, 'create')
       else if (!isSameFile(old, file))
         draft.notes.push({ path, why: 'You deleted it, so its update was left out.' })
     } else if (isSameFile(has, file) || (old && isSameFile(old, file))) {

@@ -44,6 +44,7 @@ const receiptSchema = z.strictObject({
     folders: z.record(z.string(), z.string()),
     rootFiles: z.record(z.string(), z.string()),
     packageManager: z.enum(['pnpm', 'npm', 'yarn', 'yarn1', 'bun']),
+    without: z.array(z.string()).default([]),
   }),
   /** The path in the checkout of each copied file, by its path in the host. */
   files: z.record(z.string(), z.string()),

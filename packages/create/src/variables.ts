@@ -6,6 +6,7 @@
 
 import { readEnvFiles } from '@repo/core/cli'
 import { type Checkout, closureOf } from './checkout.ts'
+import { variableNames } from './extras.ts'
 import { textOf } from './files.ts'
 import { blocksOf } from './formats.ts'
 import type { Host } from './host.ts'
@@ -42,7 +43,9 @@ export function variablesOf(
       return names.map((name) => [name, comment.join(' ')] as const)
     }),
   )
-  const states = closureOf(checkout, receipt.parts).flatMap(({ name: part, manifest }) => {
+  const states = closureOf(checkout, receipt.parts).flatMap((each) => {
+    const part = each.name
+    const { required, optional } = variableNames(each, receipt.layout.without)
     const state =
       (isRequired: boolean) =>
       (name: string): VariableState => ({
@@ -52,7 +55,7 @@ export function variablesOf(
         isSet: (values[name] ?? '') !== '',
         about: about.get(name) ?? '',
       })
-    return [...manifest.required.map(state(true)), ...manifest.optional.map(state(false))]
+    return [...required.map(state(true)), ...optional.map(state(false))]
   })
   const once = new Map(states.map((state) => [state.name, state]))
   return [...once.values()].sort((a, b) => Number(b.isRequired) - Number(a.isRequired))

@@ -7,6 +7,7 @@
 
 import { posix } from 'node:path'
 import type { Checkout, Part } from './checkout.ts'
+import { cutExtras, extrasOf } from './extras.ts'
 import { type FileState, textFile, textOf } from './files.ts'
 import { formatOf } from './formats.ts'
 import type { Host } from './host.ts'
@@ -52,17 +53,21 @@ export function placeWiring(
 ): Map<string, Placed> {
   const web = webOf(checkout)
   const rename = renamerOf(checkout, layout)
+  const known = extrasOf(checkout)
   const files = new Map<string, Placed>()
   for (const name of web?.manifest.wiring?.files ?? []) {
     const path = `${web?.folder}/${name}`
     const file = checkout.read(path)
     if (!file) continue
-    files.set(inApp(app, name.replace(/^src\//, source)), { source: path, file: rewritten(file) })
+    files.set(inApp(app, name.replace(/^src\//, source)), {
+      source: path,
+      file: rewritten(file, path),
+    })
   }
   return files
 
-  function rewritten(file: FileState): FileState {
-    const text = textOf(file) ?? ''
+  function rewritten(file: FileState, path: string): FileState {
+    const text = cutExtras(textOf(file) ?? '', known, layout.without, path)
     return textFile(rename(text).replaceAll("'./src/", `'./${source}`))
   }
 }

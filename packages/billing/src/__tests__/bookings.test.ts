@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { calcomWebhookRequest } from '../testing.ts'
-import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
+import { CALCOM_SECRET } from './calcom-secret.ts'
+import { createHarness, type Harness } from './harness.ts'
 
 let h: Harness
 beforeAll(async () => {

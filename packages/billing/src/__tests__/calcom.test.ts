@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { readReference, signReference } from '../bookings/calcom.ts'
 import { calcomWebhookRequest } from '../testing.ts'
-import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
+import { CALCOM_SECRET } from './calcom-secret.ts'
+import { createHarness, type Harness } from './harness.ts'
 
 let h: Harness
 beforeAll(async () => {

@@ -12,7 +12,7 @@ import {
   paymentOfCreem,
   subscriptionOfCreem,
 } from '../providers/creem/shapes.ts'
-import { CREEM_KEY, creemSubject } from './provider-subjects.ts'
+import { CREEM_KEY, creemSubject } from './creem-market.ts'
 
 /** A server that answers each request in turn; the last answer stays. */
 async function serve(...answers: RequestListener[]) {

@@ -15,13 +15,18 @@ test('ERRORS.md lists every code with its status and what it means', async () =>
   for (const [, table = '', about] of source.matchAll(
     /^const [A-Z]+ = \{\n([\s\S]*?)\} as const\n\n\/\*\* The codes of errors about (.*?)\. \*\//gm,
   )) {
-    const rows = [...table.matchAll(/\/\*\* (.*?) \*\/\n {2}(\w+): (\d+),/g)]
-    for (const [, says, code = '', status] of rows) {
+    const rows = [
+      ...table.matchAll(/(?:\/\/ #region ([a-z-]+)\n {2})?\/\*\* (.*?) \*\/\n {2}(\w+): (\d+),/g),
+    ]
+    for (const [, , says, code = '', status] of rows) {
       expect(says).toMatch(/\.$/)
       expect(STATUS[code as BillingErrorCode]).toBe(Number(status))
       listed.push(code)
     }
-    const lines = rows.map(([, says, code, status]) => `| \`${code}\` | ${status} | ${says} |`)
+    const lines = rows.map(
+      ([, extra, says, code, status]) =>
+        `| \`${code}\` | ${status} | ${says} |${extra ? ` <!-- #${extra} -->` : ''}`,
+    )
     sections.push(
       `## Errors about ${about}\n\n| code | status | says |\n|---|---|---|\n${lines.join('\n')}\n`,
     )

@@ -7,8 +7,9 @@ import { countLockWaits, WITHOUT_HURRY } from '@repo/db/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createBilling, definePlans } from '../index.ts'
-import { calcomWebhookRequest } from '../testing.ts'
-import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
+import { calcomWebhookRequest } from '../testing.ts' // #calcom
+import { CALCOM_SECRET } from './calcom-secret.ts' // #calcom
+import { createHarness, type Harness } from './harness.ts'
 
 const plans = definePlans({
   FREE: { name: 'Free' },
@@ -80,6 +81,7 @@ async function known() {
   await h.stripe.paymentIntents.confirm(id, { payment_method: 'pm_card_visa' })
   const { id: paymentId } = await h.billing.confirmPayment(id)
   await h.stripe.refunds.create({ payment_intent: id, amount: 100 })
+  // #region calcom
   const link = new URL(await h.billing.createCalComBookingLink(101, { ownerId, paymentId }))
   const uid = randomUUID()
   const booking = (triggerEvent: string, sequence: number) => ({
@@ -103,11 +105,16 @@ async function known() {
     await h.billing.processEvents()
   }
   await tell(booking('BOOKING_CREATED', 0))
+  // #endregion
   await h.billing.cancelSubscription(ownerId, { comment: `I am ${name}` })
   await h.billing.updateCustomer(ownerId, { billingEmail: `bills.${email}` })
   await h.deliverAll()
   const { stripeCustomerId } = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  return { ownerId, name, email, stripeCustomerId, booking, tell, paymentId: id }
+  const calcom = { booking, tell } // #calcom
+  return {
+    ...{ ownerId, name, email, stripeCustomerId, paymentId: id },
+    calcom, // #calcom
+  }
 }
 
 /** As the host does it: billing first, then its own rows. */
@@ -118,13 +125,16 @@ async function forget(ownerId: string, deleteAtProvider: boolean) {
 
 describe.each([true, false])('deleted at the provider: %s', (deleteAtProvider) => {
   test('a forgotten owner’s name is in no row, whatever arrives before and after', async () => {
-    const { ownerId, name, email, stripeCustomerId, booking, tell } = await known()
+    const customer = await known()
+    const { ownerId, name, email, stripeCustomerId } = customer
+    const { booking, tell } = customer.calcom // #calcom
     const exported = JSON.stringify(await h.billing.exportOwner(ownerId))
-    for (const part of ['"triggerEvent', 'customer.subscription', '"invoice.paid"', 'mailbox:']) {
+    for (const part of ['customer.subscription', '"invoice.paid"', 'mailbox:']) {
       expect(exported).toContain(part)
     }
+    expect(exported).toContain('"triggerEvent') // #calcom
     expect(await placesOf([name, email, ownerId])).toContain('WebhookEvent.payload')
-    // One event is dead, one is flagged, and one of Cal.com waits.
+    // One event is dead, and one is flagged.
     await h.db.$executeRaw`
       UPDATE "WebhookEvent" SET "status" = 'dead'
       WHERE "subject" = ${stripeCustomerId} AND "type" = 'customer.updated'`
@@ -132,15 +142,17 @@ describe.each([true, false])('deleted at the provider: %s', (deleteAtProvider) =
       UPDATE "WebhookEvent" SET "status" = 'needs_attention'
       WHERE "subject" = ${stripeCustomerId} AND "type" = 'invoice.paid'`
     await forget(ownerId, deleteAtProvider)
-    await tell(booking('BOOKING_RESCHEDULED', 1))
-    await tell(booking('BOOKING_CANCELLED', 2))
+    await tell(booking('BOOKING_RESCHEDULED', 1)) // #calcom
+    await tell(booking('BOOKING_CANCELLED', 2)) // #calcom
     await h.deliverAll()
     await h.billing.emptyPayloads()
     expect(await placesOf([name, email])).toEqual([])
     expect((await placesOf([ownerId])).filter((place) => !STAYS.includes(place))).toEqual([])
+    // #region calcom
     expect(
       await h.db.booking.findFirst({ where: { calUids: { has: booking('', 0).payload.uid } } }),
     ).toMatchObject({ status: 'cancelled', title: '', attendeeName: null })
+    // #endregion
   })
 })
 

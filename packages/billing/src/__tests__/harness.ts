@@ -11,12 +11,12 @@ import Stripe from 'stripe'
 import { type BillingOptions, createBilling, createStripe, STRIPE_API_VERSION } from '../index.ts'
 import { inNumbers } from '../rows.ts'
 import { stripeWebhookRequest } from '../testing.ts'
+import { CALCOM_SECRET } from './calcom-secret.ts' // #calcom
 
 export const SECRET_KEY = 'sk_test_harness'
 export const WEBHOOK_SECRET = 'whsec_harness'
 /** The version the product is pinned to, and the newest the SDK knows. */
 export const API_VERSIONS = [STRIPE_API_VERSION, Stripe.API_VERSION]
-export const CALCOM_SECRET = 'calcom-harness-secret'
 
 export async function createHarness(
   postgres: TestPostgres,
@@ -33,7 +33,6 @@ export async function createHarness(
   // Deliveries are made by the tests, by hand: here and not by the stand-in's own clock.
   const sandbox = createSandbox({
     stripe: { secretKey: SECRET_KEY },
-    calcom: { webhooks: [], eventTypes: [] },
     logger: createTestLogger(),
     ...(options.clock && { clock: options.clock }),
   })
@@ -50,11 +49,13 @@ export async function createHarness(
     sender: outbox.sender,
     appUrl: 'http://localhost:3000',
     stripeWebhookSecrets: [WEBHOOK_SECRET],
+    // #region calcom
     calcom: {
       origin: 'https://cal.example',
       eventTypes: { 101: 'acme/strategy-call' },
       webhookSecret: CALCOM_SECRET,
     },
+    // #endregion
     ...(options.clock && { clock: options.clock }),
     ...options.settings,
   }

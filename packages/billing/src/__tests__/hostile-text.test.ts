@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto'
 import { growsLinearly, HOSTILE_TEXTS } from '@repo/core/testing'
 import { expect, test } from 'vitest'
-import { readReference, signReference } from '../bookings/calcom.ts'
+import { readReference, signReference } from '../bookings/calcom.ts' // #calcom
 import { stringsIn } from '../orders/events.ts'
 import { parseLocalWebhook } from '../providers/local/webhook.ts'
 import { verifyStripe } from '../providers/stripe/webhook.ts'
@@ -34,11 +34,13 @@ const READERS: Record<string, (text: string) => unknown> = {
   },
   "the local provider's signature": (text) =>
     refused(() => parseLocalWebhook(SECRET, headersWith(text), '{}')),
+  // #region calcom
   'a reference of Cal.com': (text) => expect(readReference(SECRET, text)).toBeNull(),
   'a signature of a reference': (text) => {
     const [body = ''] = signReference(SECRET, { customerId: 'c', paymentId: null }).split('.')
     expect(readReference(SECRET, `${body}.${text}`)).toBeNull()
   },
+  // #endregion
   'an e-mail address': normalizeEmail,
   'an address at Google': (text) => normalizeEmail(`${text}@gmail.com`),
   'a body of one text': (text) => stringsIn({ [text]: text }),

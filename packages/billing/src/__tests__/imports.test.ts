@@ -30,6 +30,7 @@ test('a publishable key is refused without being shown', async () => {
   expect(() => stripe.customers).not.toThrow(/wrongkindofkey/)
 })
 
+// #region calcom
 test('Cal.com’s missing variables are all listed at once', async () => {
   for (const name of ['CALCOM_EVENT_TYPES', 'CALCOM_WEBHOOK_SECRET']) vi.stubEnv(name, '')
   const { calcomFromEnv } = await import('../bookings/settings.ts')
@@ -44,3 +45,4 @@ test('Cal.com’s missing variables are all listed at once', async () => {
     webhookSecret: '0123456789abcdef',
   })
 })
+// #endregion

@@ -152,6 +152,7 @@ const CALLS: Record<string, Call | null> = {
     id(0, 'after'),
   ),
   redeliverEffect: ofId(),
+  // #region calcom
   createCalComBookingLink: call(
     (ownerId) => [101, { ownerId, paymentId: 'x' }],
     { at: 0, kind: 'number' },
@@ -159,8 +160,9 @@ const CALLS: Record<string, Call | null> = {
     id(1, 'ownerId'),
     id(1, 'paymentId'),
   ),
+  // #endregion
   listInvoices: inPages(),
-  listBookings: inPages(),
+  listBookings: inPages(), // #calcom
   showEvent: ofId(),
   replayEvent: ofId(),
   pullEvents: since,
@@ -175,7 +177,7 @@ const CALLS: Record<string, Call | null> = {
   checkOrders: null,
   watchOrders: null,
   handleStripeWebhook: null,
-  handleCalComWebhook: null,
+  handleCalComWebhook: null, // #calcom
   processEvents: null,
   retryDeadEvents: null,
   getAccount: null,

@@ -90,7 +90,7 @@ const LISTS: Record<string, List> = {
   'orders of a status that none has': orders(0, { status: ['completed'] }),
   'invoices of an owner, without drafts': of(24, (page) => h.billing.listInvoices(ownerId, page)),
   'payments of an owner': of(25, (page) => h.billing.listPayments(ownerId, page)),
-  'bookings of an owner': of(25, (page) => h.billing.listBookings(ownerId, page)),
+  'bookings of an owner': of(25, (page) => h.billing.listBookings(ownerId, page)), // #calcom
   'subscriptions of an owner': of(25, (page) => h.billing.listSubscriptions(ownerId, page)),
   'flagged subscriptions of all': of(13, (page) => h.billing.listFlagged(page)),
   'flagged subscriptions of an owner': of(13, (page) =>
@@ -147,7 +147,7 @@ describe.each(Object.entries(LISTS))('%s', (_, list) => {
 test.each<[string, (ownerId: string, options: PageOptions) => Promise<unknown>]>([
   ['invoices', (id, page) => h.billing.listInvoices(id, page)],
   ['payments', (id, page) => h.billing.listPayments(id, page)],
-  ['bookings', (id, page) => h.billing.listBookings(id, page)],
+  ['bookings', (id, page) => h.billing.listBookings(id, page)], // #calcom
   ['subscriptions', (id, page) => h.billing.listSubscriptions(id, page)],
   ['flagged subscriptions', (id, page) => h.billing.listFlagged({ ownerId: id, ...page })],
   ['orders', (id, page) => h.billing.listOrders({ ownerId: id, ...page })],
@@ -173,7 +173,7 @@ test('a list without a limit has at most 100 rows', async () => {
   const sent = await statementsOf(async () => {
     await h.billing.listInvoices(ownerId)
     await h.billing.listPayments(ownerId)
-    await h.billing.listBookings(ownerId)
+    await h.billing.listBookings(ownerId) // #calcom
     await h.billing.listSubscriptions(ownerId)
     await h.billing.listFlagged()
     await h.billing.listFlagged(ownerId)

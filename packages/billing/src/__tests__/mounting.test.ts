@@ -4,10 +4,12 @@ import type { Logger } from '@repo/core'
 import { createLogger } from '@repo/core'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import { createAlert } from '../alerts.ts'
+import { calcomWebhookRequest } from '../bookings/signed-request.ts' // #calcom
 import { createBilling } from '../index.ts'
-import { calcomWebhookRequest, stripeWebhookRequest } from '../testing.ts'
+import { stripeWebhookRequest } from '../testing.ts'
 import { createSignal } from '../webhooks/signal.ts'
-import { CALCOM_SECRET, createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
+import { CALCOM_SECRET } from './calcom-secret.ts' // #calcom
+import { createHarness, type Harness, WEBHOOK_SECRET } from './harness.ts'
 
 let h: Harness
 beforeAll(async () => {
@@ -30,11 +32,13 @@ const stripe = () => stripeWebhookRequest(EVENT, { secret: WEBHOOK_SECRET })
 
 const ENTRIES: [string, () => Request, (req: Request) => Promise<Response>][] = [
   ['Stripe', stripe, (req) => h.billing.handleStripeWebhook(req)],
+  // #region calcom
   [
     'Cal.com',
     () => calcomWebhookRequest({ triggerEvent: 'PING' }, { secret: CALCOM_SECRET }),
     (req) => h.billing.handleCalComWebhook(req),
   ],
+  // #endregion
   ['the payment provider', stripe, (req) => h.billing.handlePaymentCallback(req)],
   [
     'an order',

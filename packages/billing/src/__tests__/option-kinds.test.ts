@@ -34,7 +34,9 @@ const WRONG: Record<keyof BillingOptions, readonly unknown[]> = {
   appUrl: notString,
   stripeWebhookSecrets: notList,
   livemode: [null, 'true', 1, {}],
+  // #region calcom
   calcom: [...notObject, {}, { origin: 'https://cal.com', eventTypes: {}, webhookSecret: 'short' }],
+  // #endregion
   trialSecrets: notList,
   effects: [...notObject, { 'invoice.paid': 'handler' }],
   credits: [...notObject, { groupCommit: 'yes' }, { lowBalance: 5 }, { topUp: { perDay: 1 } }],

@@ -5,10 +5,9 @@ import { createTestLogger, type TestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { createTestDatabase, type TestPostgres } from '@repo/db/testing'
 import { type Billing, type BillingOptions, createBilling, defineProducts } from '../index.ts'
-import type { ProviderName } from '../provider-name.ts'
 import { type ConformanceSubject, type EffectsSubject, stripeWebhookRequest } from '../testing.ts'
 import { createHarness, WEBHOOK_SECRET } from './harness.ts'
-import { creemSubject, localSubject } from './provider-subjects.ts'
+import { localSubject } from './provider-subjects.ts'
 
 export interface Market {
   billing: Billing
@@ -81,7 +80,7 @@ export async function stripeMarket(
   }
 }
 
-async function marketOf(
+export async function marketOf(
   postgres: TestPostgres,
   subject: ConformanceSubject & Pick<Market, 'failPeriod'>,
   settings: BillingOptions = {},
@@ -127,15 +126,6 @@ async function marketOf(
   }
 }
 
-export async function creemMarket(
-  postgres: TestPostgres,
-  settings: BillingOptions = {},
-): Promise<Market> {
-  const subject = await creemSubject()
-  const failPeriod = (id: string) => subject.sandbox.creem.failRenewal(id)
-  return marketOf(postgres, { ...subject, failPeriod }, settings)
-}
-
 export async function localMarket(
   postgres: TestPostgres,
   settings: BillingOptions = {},
@@ -143,16 +133,6 @@ export async function localMarket(
   const subject = await localSubject()
   const failPeriod = (id: string) => subject.provider.controls.failPeriod(id)
   return marketOf(postgres, { ...subject, failPeriod }, settings)
-}
-
-/** Opens a market on a database of its own. */
-export type OpenMarket = (postgres: TestPostgres, settings?: BillingOptions) => Promise<Market>
-
-/** The market of each provider. */
-export const MARKETS: Readonly<Record<ProviderName, OpenMarket>> = {
-  stripe: stripeMarket,
-  creem: creemMarket,
-  local: localMarket,
 }
 
 /** As the suite of effects wants it. */

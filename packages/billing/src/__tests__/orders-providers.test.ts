@@ -1,8 +1,9 @@
-/** The same orders at all three providers: switching changes the configuration and nothing else. */
+/** The same orders at every provider: switching changes the configuration and nothing else. */
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { inNumbers } from '../rows.ts'
-import { MARKETS, type Market } from './orders-markets.ts'
+import { MARKETS } from './markets.ts'
+import type { Market } from './orders-markets.ts'
 
 describe.each(Object.entries(MARKETS))('%s', (_, open) => {
   let market: Market
@@ -142,16 +143,18 @@ describe.each(Object.entries(MARKETS))('%s', (_, open) => {
   test('the provider’s portal opens if there is one, and a cancellation can be undone', async () => {
     const { billing } = market
     const { provider } = billing
-    const nobody = await market.owner()
+    const nobody = await market.owner() // #creem
     const open = (ownerId: string) => billing.createBillingPortalSession({ ownerId })
     const { checkoutId, ownerId } = await order('PRO_MONTHLY')
     await market.pay(checkoutId)
     await market.deliver()
     if (provider.createPortal) expect((await open(ownerId)).url).toMatch(/^http/)
     else await expect(open(ownerId)).rejects.toMatchObject({ code: 'not_supported', status: 422 })
+    // #region creem
     if (provider.name === 'creem') {
       await expect(open(nobody)).rejects.toMatchObject({ code: 'customer_not_found', status: 404 })
     }
+    // #endregion
     await billing.cancelSubscription(ownerId)
     const resumed = billing.resumeSubscription(ownerId)
     if (provider.resumeSubscription) expect(await resumed).toMatchObject({ endsAt: null })

@@ -4,8 +4,9 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { createContext } from '../create-context.ts'
 import { exportInPages } from '../owners/export-owner.ts'
-import { calcomWebhookRequest } from '../testing.ts'
-import { CALCOM_SECRET, createHarness, type Harness } from './harness.ts'
+import { calcomWebhookRequest } from '../testing.ts' // #calcom
+import { CALCOM_SECRET } from './calcom-secret.ts' // #calcom
+import { createHarness, type Harness } from './harness.ts'
 
 let h: Harness
 beforeAll(async () => {
@@ -20,12 +21,12 @@ async function customerWithHistory() {
   const metadata = { note: 'for my birthday' }
   const { id } = await h.billing.createCheckoutSession({ ownerId, item, metadata })
   await h.pay(id)
-  const { paymentId } = await h.billing.confirmCheckout(ownerId, id)
+  await h.billing.confirmCheckout(ownerId, id)
   const customer = await h.db.customer.findUniqueOrThrow({ where: { ownerId } })
-  const link = await h.billing.createCalComBookingLink(101, {
-    ownerId,
-    ...(paymentId ? { paymentId } : {}),
-  })
+  // #region calcom
+  const [payment] = await h.billing.listPayments(ownerId)
+  const whose = { ownerId, ...(payment && { paymentId: payment.id }) }
+  const link = await h.billing.createCalComBookingLink(101, whose)
   const booking = {
     triggerEvent: 'BOOKING_CREATED',
     createdAt: new Date().toISOString(),
@@ -39,6 +40,7 @@ async function customerWithHistory() {
     },
   }
   await h.billing.handleCalComWebhook(calcomWebhookRequest(booking, { secret: CALCOM_SECRET }))
+  // #endregion
   await h.billing.cancelSubscription(ownerId, { reason: 'unused', comment: 'I move to Rome' })
   await h.deliverAll()
   return { ownerId, subscriptionId, customerId: customer.id, stripeId: customer.stripeCustomerId }
@@ -53,10 +55,10 @@ async function everything(customerId: string, stripeId: string | null) {
     await h.db.invoice.findMany({ where }),
     await h.db.payment.findMany({ where }),
     await h.db.refund.findMany({ where }),
-    await h.db.booking.findMany({ where }),
+    await h.db.booking.findMany({ where }), // #calcom
     await h.db.effect.findMany({ where }),
     await h.db.webhookEvent.findMany({ where: { subject: stripeId ?? '-' } }),
-    await h.db.webhookEvent.findMany({ where: { provider: 'calcom' } }),
+    await h.db.webhookEvent.findMany({ where: { provider: 'calcom' } }), // #calcom
   ]
   return JSON.stringify(tables, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
 }
@@ -73,7 +75,7 @@ test('an export holds all data of an owner, as JSON', async () => {
       ],
       invoices: [{ status: 'paid', amountPaid: 2900 }],
       payments: [{ amount: 4900, metadata: { note: 'for my birthday' } }],
-      bookings: [{ attendeeName: 'Ada' }],
+      bookings: [{ attendeeName: 'Ada' }], // #calcom
     },
   })
   expect(await h.billing.exportOwner('nobody')).toBeNull()
@@ -127,7 +129,7 @@ test.each([
 ])(
   'forgetting an owner, %s: the plan ends, the accounts stay, no name stays',
   async (_, deleteAtProvider) => {
-    await h.db.webhookEvent.deleteMany({ where: { provider: 'calcom' } })
+    await h.db.webhookEvent.deleteMany({ where: { provider: 'calcom' } }) // #calcom
     const { ownerId, subscriptionId, customerId, stripeId } = await customerWithHistory()
     const personal = /birthday|\bRome\b|\bAda\b|@example\.com|pay\/in_|https?:/
     expect(await everything(customerId, stripeId)).toMatch(personal)

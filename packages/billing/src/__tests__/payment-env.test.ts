@@ -2,13 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { productIdOf, productOf, products } from '../catalog/products.ts'
-import {
-  readCreem,
-  readCreemSecrets,
-  readPayments,
-  readStripe,
-  readStripeSecrets,
-} from '../providers/env.ts'
+import { readPayments, readStripe, readStripeSecrets } from '../providers/env.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -23,31 +17,12 @@ describe('the provider is', () => {
     ],
     ['Stripe without, told by its key', { STRIPE_SECRET_KEY: 'sk_test_a' }, 'stripe', 'test'],
     [
-      'Stripe, where both have a key',
-      { STRIPE_TEST_API_KEY: 'sk_test_a', CREEM_TEST_API_KEY: 'creem_test_a' },
-      'stripe',
-      'test',
-    ],
-    ['Creem, where it alone has a key', { CREEM_TEST_API_KEY: 'creem_test_a' }, 'creem', 'test'],
-    [
-      'Creem in production',
-      { PAYMENT_ENV: 'production', CREEM_PROD_API_KEY: 'creem_a' },
-      'creem',
-      'production',
-    ],
-    [
-      'Creem, where it is said',
-      { PAYMENT_PROVIDER: 'creem', STRIPE_SECRET_KEY: 'sk_live_a' },
-      'creem',
-      'test',
-    ],
-    ['local in test without a key', { PAYMENT_ENV: 'test' }, 'local', 'test'],
-    [
       'local in test with keys of production only',
-      { PAYMENT_ENV: 'test', CREEM_PROD_API_KEY: 'creem_a' },
+      { PAYMENT_ENV: 'test', STRIPE_PROD_API_KEY: 'sk_live_a' },
       'local',
       'test',
     ],
+    ['local in test without a key', { PAYMENT_ENV: 'test' }, 'local', 'test'],
     ['local, where it is said', { PAYMENT_PROVIDER: 'local' }, 'local', 'test'],
     ['Stripe in production without a key', { PAYMENT_ENV: 'production' }, 'stripe', 'production'],
     [
@@ -122,22 +97,6 @@ test.each([
     () => readStripe({ PAYMENT_ENV: 'production', STRIPE_TEST_API_KEY: 'sk_test_a' }),
     /STRIPE_SECRET_KEY is missing/,
   ],
-  [
-    () => readCreem('test', { CREEM_TEST_API_KEY: 'creem_donotshow' }),
-    /CREEM_TEST_API_KEY: must be a test key/,
-  ],
-  [
-    () => readCreem('production', { CREEM_PROD_API_KEY: 'creem_test_donotshow' }),
-    /CREEM_PROD_API_KEY: must be a live key/,
-  ],
-  [
-    () => readCreem('production', { CREEM_TEST_API_KEY: 'creem_test_a' }),
-    /CREEM_PROD_API_KEY is missing/,
-  ],
-  [
-    () => readCreemSecrets('test', { CREEM_PROD_WEBHOOK_SECRET: 'whsec' }),
-    /CREEM_TEST_WEBHOOK_SECRET is missing/,
-  ],
 ])('a key of the wrong mode is refused without being shown: %#', (read, message) => {
   expect(read).toThrow(message)
   expect(read).not.toThrow(/donotshow/)
@@ -146,14 +105,14 @@ test.each([
 test("a product's id comes from its variable, then from its definition", () => {
   const product = {
     ...productOf(products, 'CREDITS_SMALL'),
-    productIds: { creem: { test: 'prod_def' } },
+    productIds: { stripe: { test: 'prod_def' } },
   }
-  const name = 'CREEM_TEST_CREDITS_SMALL_PRODUCT_ID'
+  const name = 'STRIPE_TEST_CREDITS_SMALL_PRODUCT_ID'
   vi.stubEnv(name, '')
-  expect(productIdOf(product, 'creem', 'test')).toBe('prod_def')
-  expect(productIdOf(product, 'creem', 'production')).toBeNull()
+  expect(productIdOf(product, 'stripe', 'test')).toBe('prod_def')
+  expect(productIdOf(product, 'stripe', 'production')).toBeNull()
   vi.stubEnv(name, 'prod_var')
-  expect(productIdOf(product, 'creem', 'test')).toBe('prod_var')
+  expect(productIdOf(product, 'stripe', 'test')).toBe('prod_var')
   vi.stubEnv(name, 'price_var')
-  expect(() => productIdOf(product, 'creem', 'test')).toThrow(/must be prod_/)
+  expect(() => productIdOf(product, 'stripe', 'test')).toThrow(/must be prod_/)
 })

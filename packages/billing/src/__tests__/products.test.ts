@@ -181,8 +181,8 @@ test('the compiler knows the SKUs', () => {
 
 test('each product has a variable per provider and environment', () => {
   expect(Object.keys(productEnv({ PACK: priced }).shape).sort()).toEqual([
-    'CREEM_PROD_PACK_PRODUCT_ID',
-    'CREEM_TEST_PACK_PRODUCT_ID',
+    'CREEM_PROD_PACK_PRODUCT_ID', // #creem
+    'CREEM_TEST_PACK_PRODUCT_ID', // #creem
     'STRIPE_PROD_PACK_PRODUCT_ID',
     'STRIPE_TEST_PACK_PRODUCT_ID',
   ])

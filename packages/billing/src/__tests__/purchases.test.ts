@@ -2,10 +2,13 @@
 
 import { createTestLogger } from '@repo/core/testing'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { createBilling, type Product } from '../index.ts'
+import {
+  createBilling,
+  type Product, // #creem
+} from '../index.ts'
+import { creemMarket } from './creem-market.ts' // #creem
 import { createHarness, type Harness } from './harness.ts'
 import { createShop } from './orders-harness.ts'
-import { creemMarket } from './orders-markets.ts'
 
 let h: Harness
 beforeAll(async () => {
@@ -122,6 +125,7 @@ test('orders of two plans at a local provider: only the later page can be paid',
   await shop.close()
 })
 
+// #region creem
 test('a page that its provider cannot close blocks another plan for half an hour', async () => {
   const market = await creemMarket(inject('postgres'))
   const { billing, db } = market
@@ -141,3 +145,4 @@ test('a page that its provider cannot close blocks another plan for half an hour
   expect(await billing.showOrder(orderId)).toMatchObject({ status: 'cancelled' })
   await market.close()
 })
+// #endregion

@@ -64,7 +64,7 @@ test('the same id of two providers is two events', async () => {
   const store = createEventStore(database.db)
   const [id] = ids(1) as [string]
   expect(
-    await Promise.all([store(row(id)), store(row(id, { provider: 'calcom' })), store(row(id))]),
+    await Promise.all([store(row(id)), store(row(id, { provider: 'local' })), store(row(id))]),
   ).toEqual([true, true, false])
 })
 

@@ -269,7 +269,7 @@ const LATEST_FIRST: Sorting<Booking> = [
   ['id', 'desc'],
 ]
 
-/** The owner's bookings, the latest start first. The contract is in `functions/checkout.ts`. */
+/** The owner's bookings, the latest start first. The contract is in `functions/bookings.ts`. */
 export async function listBookings(
   ctx: BillingContext,
   ownerId: string,

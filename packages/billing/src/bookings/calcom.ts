@@ -21,7 +21,7 @@ export interface BookingLinkMetadata {
   paymentId?: string
 }
 
-/** The link to the booking page of an event type. The contract is in `functions/checkout.ts`. */
+/** The link to the booking page of an event type. The contract is in `functions/bookings.ts`. */
 export async function createCalComBookingLink(
   ctx: BillingContext,
   eventTypeId: number,

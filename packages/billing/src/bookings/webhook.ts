@@ -27,7 +27,7 @@ const envelope = z.object({
   payload: z.unknown().optional(),
 })
 
-/** Handles a delivery. The contract is in `functions/webhooks.ts`. */
+/** Handles a delivery. The contract is in `functions/bookings.ts`. */
 export const handleCalComWebhook = (ctx: BillingContext, req: Request): Promise<Response> =>
   receive(ctx, req, 'calcom', read)
 

@@ -264,8 +264,8 @@ const variable = (provider: string, env: PaymentEnvironment, sku: string): strin
   `${provider.toUpperCase()}_${env === 'production' ? 'PROD' : 'TEST'}_${sku}_PRODUCT_ID`
 
 /**
- * The variables that name products at providers: `<STRIPE|CREEM>_<PROD|TEST>_<SKU>_PRODUCT_ID`, all
- * optional. A host with products of its own lists these in its `.env.example`.
+ * The variables that name products at providers: `<PROVIDER>_<PROD|TEST>_<SKU>_PRODUCT_ID`, all optional, such as
+ * `STRIPE_TEST_PRO_MONTHLY_PRODUCT_ID`. A host with products of its own lists these in its `.env.example`.
  */
 export function productEnv(products: Products) {
   const names = Object.keys(products).flatMap((sku) =>

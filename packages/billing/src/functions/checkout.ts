@@ -1,28 +1,15 @@
 /**
- * The functions with which an owner pays: checkouts, the portal, one-time payments and booking links.
+ * The functions with which an owner pays: checkouts, the portal and one-time payments.
  * The default instance's are exported here, and every instance has them as methods.
  *
  * @module
  */
 
-import * as bookings from '../bookings/bookings.ts'
-import * as calcom from '../bookings/calcom.ts'
 import * as checkout from '../checkout/checkout.ts'
 import * as payments from '../checkout/payments.ts'
 import * as portal from '../checkout/portal.ts'
 import { command, query } from './bind.ts'
-import {
-  ANY,
-  type Check,
-  filters,
-  id,
-  number,
-  OWNER,
-  object,
-  optional,
-  PAGED,
-  text,
-} from './checks.ts'
+import { ANY, type Check, filters, OWNER, object, optional, PAGED, text } from './checks.ts'
 
 /** Either the whole input or the owner's id, as `CheckoutArguments` says. */
 const CHECKOUT: Check = (value, isGiven) =>
@@ -128,25 +115,3 @@ export const confirmPayment = command(
  * @throws `invalid_argument` where `after` is not a payment of the owner.
  */
 export const listPayments = query('listPayments', payments.listPayments, OWNER, filters(PAGED))
-
-/**
- * The link to the booking page of an event type. A booking made through the link is stored with the owner and the
- * payment, if there is one.
- *
- * @throws `event_type_not_found`, `owner_not_found`, `payment_not_found` for another owner's payment,
- * `payment_not_confirmed` for a payment that has not succeeded.
- */
-export const createCalComBookingLink = command(
-  'createCalComBookingLink',
-  calcom.createCalComBookingLink,
-  number('The event type id'),
-  object('The metadata', { ownerId: OWNER }, { paymentId: id('paymentId') }),
-)
-
-/**
- * The owner's bookings, the latest start first. At most `limit`, by default 100. Pass the `id` of the last booking as
- * `after` for the next page.
- *
- * @throws `invalid_argument` where `after` is not a booking of the owner.
- */
-export const listBookings = query('listBookings', bookings.listBookings, OWNER, filters(PAGED))

@@ -5,7 +5,6 @@
  * @module
  */
 
-import * as webhook from '../bookings/webhook.ts'
 import * as waiting from '../effects/waiting.ts'
 import * as pull from '../sync/pull.ts'
 import * as comparison from '../sync/reconcile.ts'
@@ -30,11 +29,6 @@ import { ANY, date, FLAG, filters, id, object, PAGED, words } from './checks.ts'
  * ```
  */
 export const handleStripeWebhook = command('handleStripeWebhook', stripe.handleStripeWebhook)
-
-/**
- * Handles a delivery. Mount it as `POST /api/webhooks/calcom`, where the raw body arrives.
- */
-export const handleCalComWebhook = command('handleCalComWebhook', webhook.handleCalComWebhook)
 
 /**
  * Processes all due events. Events of one customer share one sync, and several customers are processed at the

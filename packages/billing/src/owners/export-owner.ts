@@ -6,9 +6,9 @@
  */
 
 import { Prisma } from '@repo/db'
+import { mentionsOf } from '../bookings/mentions.ts' // #calcom
 import type { BillingContext } from '../context.ts'
 import { loggedType } from '../credits/logged-type.ts'
-import { mentionsOf } from './owners.ts'
 
 /** How many rows a statement reads. */
 const PAGE = 1_000
@@ -90,9 +90,11 @@ async function listsOf({ db }: BillingContext, customerId: string, page: number)
     refunds: await inPages(page, Number, (take, last: Last) =>
       db.refund.findMany(next(take, last)),
     ),
+    // #region calcom
     bookings: await inPages(page, Number, (take, last: Last) =>
       db.booking.findMany(next(take, last)),
     ),
+    // #endregion
     checkoutSessions: await inPages(page, Number, (take, last: Last) =>
       db.checkoutSession.findMany(next(take, last)),
     ),
@@ -124,7 +126,7 @@ async function aboutCustomer(ctx: BillingContext, customer: Named, page: number)
     ...formerStripeIds,
     ...customer.providerCustomerIds,
   ]
-  const bookings = await mentionsOf(ctx, customerId)
+  const bookings = await mentionsOf(ctx, customerId) // #calcom
   const effects = await inPages(page, String, (take, last?: { key: string }) =>
     db.effect.findMany({
       where: { customerId },
@@ -144,8 +146,11 @@ async function aboutCustomer(ctx: BillingContext, customer: Named, page: number)
     }),
   )
   const own = Prisma.sql`"subject" = ANY(${subjects}) AND ("status" = 'pending' OR "payload" IS NOT NULL)`
+  const events = await eventsIn(ctx, own, page)
+  // #region calcom
   const calls = Prisma.sql`"provider" = 'calcom' AND "payload" LIKE ANY(${bookings})`
-  const events = [...(await eventsIn(ctx, own, page)), ...(await eventsIn(ctx, calls, page))]
+  events.push(...(await eventsIn(ctx, calls, page)))
+  // #endregion
   return { effects, trials, events }
 }
 

@@ -1,11 +1,12 @@
 /**
- * Forgets an owner: names and addresses are erased, and what bookkeeping needs stays. Rows that the sync, bookings and
- * webhooks write later hold no names either; see `withoutNames` and `NAMELESS`.
+ * Forgets an owner: names and addresses are erased, and what bookkeeping needs stays. Rows that the sync and webhooks
+ * write later hold no names either.
  *
  * @module
  */
 
-import { NAMELESS } from '../bookings/bookings.ts'
+import { NAMELESS } from '../bookings/bookings.ts' // #calcom
+import { mentionsOf } from '../bookings/mentions.ts' // #calcom
 import { isEndedStatus } from '../catalog/status.ts'
 import type { BillingContext } from '../context.ts'
 import { isLinked, type LinkedCustomer } from '../customers/customers.ts'
@@ -56,14 +57,11 @@ export async function forgetOwner(
     ...(stripeCustomerId ? [stripeCustomerId] : []),
     ...orders.flatMap(({ providerCustomerId }) => providerCustomerId ?? []),
   ]
-  const mentions = await mentionsOf(ctx, customerId)
+  const mentions = await mentionsOf(ctx, customerId) // #calcom
   await ctx.db.$transaction([
     // The customer is locked before its rows, as in a sync. Another order would allow a deadlock.
     ctx.db.$queryRaw`SELECT "id" FROM "Customer" WHERE "id" = ${customerId} FOR UPDATE`,
-    ctx.db.booking.updateMany({
-      where: customerOf,
-      data: NAMELESS,
-    }),
+    ctx.db.booking.updateMany({ where: customerOf, data: NAMELESS }), // #calcom
     ctx.db.payment.updateMany({ where: customerOf, data: { metadata: {} } }),
     ctx.db.invoice.updateMany({
       where: customerOf,
@@ -85,10 +83,12 @@ export async function forgetOwner(
       },
       data: { payload: null },
     }),
+    // #region calcom
     // Cal.com's events name a booking and no customer. There are few, so their bodies are searched.
     ctx.db.$executeRaw`
       UPDATE "WebhookEvent" SET "payload" = NULL
       WHERE "provider" = 'calcom' AND "status" <> 'pending' AND "payload" LIKE ANY(${mentions})`,
+    // #endregion
     ctx.db.customer.update({
       where: { id: customerId },
       data: { ownerId: `deleted:${customerId}`, billingEmail: null, forgottenAt: new Date() },
@@ -96,17 +96,6 @@ export async function forgetOwner(
   ])
   ctx.logger.info({ customerId }, 'owner forgotten')
 }
-
-/** `LIKE` patterns that match the events about the customer's bookings. */
-export async function mentionsOf(ctx: BillingContext, customerId: string): Promise<string[]> {
-  const bookings = await ctx.db.booking.findMany({
-    where: { customerId },
-    select: { calUids: true },
-  })
-  return bookings.flatMap(({ calUids }) => calUids.map((uid) => `%"${escapeLike(uid)}"%`))
-}
-
-const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&')
 
 async function leaveProvider(
   ctx: BillingContext,

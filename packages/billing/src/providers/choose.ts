@@ -8,9 +8,10 @@ import { type Clock, lazy } from '@repo/core'
 import type Stripe from 'stripe'
 import type { Plans } from '../catalog/plans.ts'
 import type { Products } from '../catalog/products.ts'
-import { createCreemClient } from './creem/client.ts'
-import { createCreemProvider } from './creem/provider.ts'
-import { type PaymentChoice, readCreem, readCreemSecrets } from './env.ts'
+import { createCreemClient } from './creem/client.ts' // #creem
+import { readCreem, readCreemSecrets } from './creem/env.ts' // #creem
+import { createCreemProvider } from './creem/provider.ts' // #creem
+import type { PaymentChoice } from './env.ts'
 import { createLocalProvider } from './local/provider.ts'
 import type { PaymentProvider } from './provider.ts'
 import type { CheckoutSettings } from './stripe/checkout-settings.ts'
@@ -43,6 +44,7 @@ export function createProvider(options: ProviderOptions): PaymentProvider {
         webhookSecrets: options.stripeWebhookSecrets,
       })
     }
+    // #region creem
     if (provider === 'creem') {
       const client = lazy(() => {
         const { apiKey, apiBase } = readCreem(environment)
@@ -55,6 +57,7 @@ export function createProvider(options: ProviderOptions): PaymentProvider {
         webhookSecrets: () => readCreemSecrets(environment),
       })
     }
+    // #endregion
     provider satisfies 'local'
     return createLocalProvider({
       checkoutUrl: new URL('/billing/checkout', options.appUrl()).href,

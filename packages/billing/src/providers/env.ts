@@ -9,11 +9,12 @@ import { type Environment, isProduction, readEnv, TollgateError } from '@repo/co
 import * as z from 'zod'
 import { type PaymentEnvironment, PROVIDER_NAMES, type ProviderName } from '../provider-name.ts'
 
-const PAYMENT_ENV = z.enum(['production', 'test']).optional()
+/** The variable that selects the environment. */
+export const PAYMENT_ENV = z.enum(['production', 'test']).optional()
 
 /** The variables that choose the provider and its environment. */
 export const paymentEnv = z.object({
-  /** The provider that takes payments. Default: Stripe, or Creem where only Creem has a key; see `PAYMENT_ENV`. */
+  /** The provider that takes payments. Default: the provider that has a key, and Stripe where several have; see `PAYMENT_ENV`. */
   PAYMENT_PROVIDER: z.enum(PROVIDER_NAMES).optional(),
   /**
    * Selects keys, webhook secrets and product ids. With `test` and no key the local provider takes the payments.
@@ -119,49 +120,6 @@ export const stripeWebhookEnv = stripeSecretFields.refine(
 export const readStripeSecrets = (source?: Environment): string[] =>
   listed(stripeSecretOf(readEnv(stripeWebhookEnv, source)) as string)
 
-/** The variables of Creem. */
-export const creemEnv = z.object({
-  /** The key with `PAYMENT_ENV=production`. */
-  CREEM_PROD_API_KEY: z
-    .string()
-    .regex(/^creem_(?!test_)\w+$/, 'must be a live key (creem_… and not creem_test_…)')
-    .optional(),
-  /** The key with `PAYMENT_ENV=test`. */
-  CREEM_TEST_API_KEY: z
-    .string()
-    .regex(/^creem_test_\w+$/, 'must be a test key (creem_test_…)')
-    .optional(),
-  /** The webhook's secret with `PAYMENT_ENV=production`, or several separated by commas while one is replaced. */
-  CREEM_PROD_WEBHOOK_SECRET: z.string().optional(),
-  /** The webhook's secret or secrets with `PAYMENT_ENV=test`. */
-  CREEM_TEST_WEBHOOK_SECRET: z.string().optional(),
-  /** Another server that speaks Creem's API, such as the local stand-in. Default: Creem. */
-  CREEM_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
-  PAYMENT_ENV,
-})
-
-/** Creem's key and API address in `environment`. @throws `invalid_environment`. */
-export function readCreem(environment: PaymentEnvironment, source?: Environment) {
-  const env = readEnv(creemEnv, source)
-  const [name, apiKey] =
-    environment === 'production'
-      ? (['CREEM_PROD_API_KEY', env.CREEM_PROD_API_KEY] as const)
-      : (['CREEM_TEST_API_KEY', env.CREEM_TEST_API_KEY] as const)
-  if (apiKey === undefined) throw misconfigured(`${name} is missing`)
-  return { apiKey, apiBase: env.CREEM_API_BASE }
-}
-
-/** The signing secrets of Creem's webhooks in `environment`. @throws `invalid_environment`. */
-export function readCreemSecrets(environment: PaymentEnvironment, source?: Environment): string[] {
-  const env = readEnv(creemEnv, source)
-  const [name, secrets] =
-    environment === 'production'
-      ? (['CREEM_PROD_WEBHOOK_SECRET', env.CREEM_PROD_WEBHOOK_SECRET] as const)
-      : (['CREEM_TEST_WEBHOOK_SECRET', env.CREEM_TEST_WEBHOOK_SECRET] as const)
-  if (secrets === undefined) throw misconfigured(`${name} is missing`)
-  return listed(secrets)
-}
-
 /** The provider that takes payments, and its environment. */
 export interface PaymentChoice {
   provider: ProviderName
@@ -186,8 +144,8 @@ export function readPayments(
     env.PAYMENT_PROVIDER ??
     (hasStripe
       ? 'stripe'
-      : has(`CREEM_${fits}_API_KEY`)
-        ? 'creem'
+      : has(`CREEM_${fits}_API_KEY`) // #creem
+        ? 'creem' // #creem
         : env.PAYMENT_ENV === 'test'
           ? 'local'
           : 'stripe')
@@ -206,10 +164,12 @@ export function readPayments(
   return { provider, environment }
 }
 
-const listed = (secrets: string): string[] =>
+/** The secrets in a list that commas separate. */
+export const listed = (secrets: string): string[] =>
   secrets.split(',').flatMap((each) => each.trim() || [])
 
-const misconfigured = (line: string): TollgateError =>
+/** An error about a line of the environment. */
+export const misconfigured = (line: string): TollgateError =>
   new TollgateError(
     'invalid_environment',
     500,

@@ -5,11 +5,11 @@
  */
 
 import { BillingError } from '../errors.ts'
-import type { ProviderName } from '../provider-name.ts'
+import type { EventProvider } from '../provider-name.ts'
 
 /** An event that its provider's module has verified and read. */
 export interface ReceivedEvent {
-  provider: ProviderName | 'calcom'
+  provider: EventProvider
   eventId: string
   type: string
   /** The provider's id of the customer, else of the checkout or payment, that the event is about; null without one. */

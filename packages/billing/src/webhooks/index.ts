@@ -1,5 +1,6 @@
 export { type NodeHandlerOptions, toNodeHandler } from '@repo/core/node'
-export { handleCalComWebhook, handleStripeWebhook, processEvents } from '../functions/webhooks.ts'
+export { handleCalComWebhook } from '../functions/bookings.ts' // #calcom
+export { handleStripeWebhook, processEvents } from '../functions/webhooks.ts'
 export { LISTENED, type ListenedEvent } from '../providers/stripe/webhook.ts'
 export type { PullOptions, PullResult } from '../sync/pull.ts'
 export type { CreatedEndpoint, EndpointDifference, WebhookEndpoint } from './endpoints.ts'

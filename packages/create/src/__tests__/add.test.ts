@@ -68,7 +68,6 @@ test('a second add changes nothing, and a third adds only what is new', () => {
   expect(plan.changes.filter(({ why }) => why === 'create').map(({ path }) => path)).toEqual([
     'packages/email/package.json',
     'packages/email/src/index.ts',
-    'packages/email/tollgate.json',
   ])
 })
 
