@@ -69,7 +69,7 @@ export const packagesLeftOut = (
   parts.flatMap(({ manifest }) => without.flatMap((name) => manifest.extras[name]?.packages ?? []))
 
 /** The end of a marked line, and a line that begins or ends a region, in the comments of TypeScript, Markdown and YAML. */
-const LINE_MARK = /^(.*?)[ \t]*(?:\/\/|<!--|\/\*) #([a-z-]+)(?: -->| \*\/)?$/
+const LINE_MARK = /(?:\/\/|<!--|\/\*) #([a-z-]+)(?: -->| \*\/)?$/
 const REGION = /^[ \t]*(?:\/\/|#|<!--|\{?\/\*) #(?:region ([a-z-]+)|(endregion))(?: -->| \*\/\}?)?$/
 
 /**
@@ -100,14 +100,14 @@ export function cutExtras(
       isJoint = true
       continue
     }
-    const [, code = '', mark = ''] = LINE_MARK.exec(line) ?? []
-    const isMarked = known.includes(mark)
+    const mark = LINE_MARK.exec(line)
+    const isMarked = mark !== null && known.includes(mark[1] ?? '')
     if (open.some((name) => without.includes(name))) continue
-    if (isMarked && without.includes(mark)) {
+    if (isMarked && without.includes(mark[1] ?? '')) {
       isJoint = true
       continue
     }
-    const next = isMarked ? code : line
+    const next = isMarked ? line.slice(0, mark.index).trimEnd() : line
     // The blank lines before and after what was cut would be two.
     if (isJoint && next.trim() === '' && (kept.at(-1) ?? '').trim() === '') continue
     isJoint = false
