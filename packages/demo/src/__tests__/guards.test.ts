@@ -269,6 +269,7 @@ test('packages depend in one direction', async () => {
     billing: ['core', 'db', 'email', 'jobs'],
     sandbox: ['core', 'db'],
     create: ['core'],
+    docs: [],
     demo: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
     web: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
     proof: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],
