@@ -1,6 +1,9 @@
 /**
- * Adds jobs. An SQL function adds the job in the caller's transaction, so the job exists if and only if the
- * transaction commits.
+ * Adds jobs in the caller's transaction, so that the job exists if and only if the transaction commits.
+ *
+ * The engine's function `add_job` calls NOTIFY, and PostgreSQL commits all transactions that did so one after the other.
+ * So a job without a key is added in a transaction as a row, and workers find it when they look, twice a second. Outside
+ * of a transaction, and with a key, `add_job` wakes a worker at once.
  *
  * @module
  */
@@ -59,6 +62,12 @@ export async function enqueue<Payload>(
       cause,
     })
   }
+  // A transaction cannot connect. It has `$transaction`, for transactions inside of it.
+  if (key === undefined && !('$connect' in tx)) {
+    const [row] = await queryNamed<Added>(tx, 'jobs.insert', rowOf(job, payload, options))
+    if (row) return row.id
+    // No job of this name has ever been added, and no worker has started. `add_job` makes the name known.
+  }
   const sql = Prisma.sql`
     SELECT id::text FROM graphile_worker.add_job(
       identifier => ${job.name}::text,
@@ -69,6 +78,22 @@ export async function enqueue<Payload>(
       priority => ${options.priority ?? null}::int,
       job_key_mode => 'preserve_run_at'
     )`
-  const [row] = await queryNamed<{ id: string }>(tx, 'jobs.add', sql)
-  return (row as { id: string }).id
+  const [row] = await queryNamed<Added>(tx, 'jobs.add', sql)
+  return (row as Added).id
 }
+
+interface Added {
+  id: string
+}
+
+/** Adds the row that `add_job` would add, without NOTIFY. No row: the engine does not know the job's name yet. */
+const rowOf = (
+  { name, maxAttempts }: Pick<JobDefinition<never>, 'name' | 'maxAttempts'>,
+  payload: unknown,
+  { runAt, priority }: EnqueueOptions,
+): Prisma.Sql => Prisma.sql`
+  INSERT INTO graphile_worker._private_jobs ("task_id", "payload", "run_at", "max_attempts", "priority")
+  SELECT "id", ${JSON.stringify(payload)}::json, coalesce(${runAt ?? null}::timestamptz, now()),
+    coalesce(${maxAttempts ?? null}::smallint, 25), coalesce(${priority ?? null}::smallint, 0)
+  FROM graphile_worker._private_tasks WHERE "identifier" = ${name}::text
+  RETURNING "id"::text`

@@ -65,8 +65,11 @@ export async function migrateJobs(databaseUrl: string): Promise<void> {
   await repeatGrants(databaseUrl)
 }
 
+/** How often a worker looks for jobs of which it was not told. */
+const POLL_MS = 500
+
 /**
- * Starts a worker, which listens for new jobs and runs them as they come.
+ * Starts a worker, which runs new jobs as they come: at once, or within half a second if a transaction added them.
  *
  * @throws `duplicate_job` if two jobs have the same name, `unknown_job` for a cron entry whose job is
  *   missing, `no_jobs`
@@ -104,6 +107,8 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
     taskList,
     concurrency,
     noHandleSignals: true,
+    // Jobs that transactions add come without NOTIFY.
+    pollInterval: POLL_MS,
     parsedCronItems,
     preset: { worker: { gracefulShutdownAbortTimeout: options.graceMs ?? 5_000 } },
     events: listen(heart.add),

@@ -6,6 +6,7 @@ import { defineJob, type JobInfo } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import { atomically, type Database } from '@repo/db'
 import { createTestDatabase, type TestDatabase } from '@repo/db/testing'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import {
   createWorker,
@@ -41,6 +42,8 @@ const parse = (payload: unknown): Payload => {
   if (typeof n !== 'number') throw new Error('n is no number')
   return { n }
 }
+
+type Tail = Parameters<typeof enqueue<Payload>> extends [unknown, ...infer Rest] ? Rest : never
 
 /** A job that notes what it was run with. */
 function noting(name = 'note', fail: (info: JobInfo) => boolean = () => false) {
@@ -80,6 +83,46 @@ test('a job is added with its transaction, and not without it', async () => {
   await atomically(db, (tx) => enqueue(tx, job, { n: 2 }))
   await expect.poll(() => runs).toEqual([2])
   expect(await waiting()).toBe(0)
+})
+
+test('a transaction that adds a job without a key tells nobody, because such commits would wait for each other', async () => {
+  const { job } = noting('quiet')
+  await enqueue(db, job, { n: 0 })
+  const told: unknown[] = []
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  client.on('notification', ({ payload }) => told.push(payload))
+  await client.query('LISTEN "jobs:insert"')
+  await atomically(db, (tx) => enqueue(tx, job, { n: 1 }))
+  await atomically(db, (tx) => enqueue(tx, job, { n: 2 }, { runAt: new Date(), priority: 3 }))
+  await enqueue(db, job, { n: 3 })
+  // Notifications arrive in the order of the commits.
+  await expect.poll(() => told).toHaveLength(1)
+  await client.end()
+  expect(await waiting()).toBe(4)
+})
+
+test('a job is the same row in a transaction as without one', async () => {
+  const { job } = noting('same')
+  const options = { runAt: new Date(Date.now() + 60_000), priority: 7 }
+  const most = { ...job, maxAttempts: 3 }
+  await atomically(db, (tx) => enqueue(tx, job, { n: 1 }))
+  for (const add of [
+    enqueue,
+    (_: unknown, ...args: Tail) => atomically(db, (tx) => enqueue(tx, ...args)),
+  ]) {
+    await add(db, job, { n: 1 }, {})
+    await add(db, most, { n: 2 }, options)
+  }
+  const rows = await db.$queryRaw<{ row: Record<string, unknown> }[]>`
+    SELECT to_jsonb(j) - ARRAY['id', 'created_at', 'updated_at'] || jsonb_build_object(
+      'run_at', greatest(run_at, now())) AS row
+    FROM graphile_worker._private_jobs j ORDER BY id`
+  const [first, plain, chosen, plainInside, chosenInside] = rows.map(({ row }) => row)
+  expect(plainInside).toEqual(plain)
+  expect(first).toEqual(plain)
+  expect(chosenInside).toEqual(chosen)
+  expect(chosen).toMatchObject({ max_attempts: 3, priority: 7 })
 })
 
 test('a payload that does not fit the job is refused when it is added', async () => {
