@@ -10,16 +10,34 @@ import { ledgerViolations } from '../testing.ts'
 import * as checks from './credits-crowd.ts'
 import { bursts, history, play, playTogether } from './credits-history.ts'
 
+/**
+ * The numbers of the histories that find the mutants of `credits-mutants.test.ts`, beginning with the history that
+ * finds the most of them. They are played before the others, so that a mutant is found soon.
+ */
+const FINDERS = {
+  model: [8, 6, 3, 16, 39, 32, 24, 23, 22, 18, 13, 9, 0, 2],
+  together: [15, 41, 5, 0],
+}
+
+/** So many values, always the same, with the values of the numbers in `first` before the others. */
+function listed<Value>(from: fc.Arbitrary<Value>, runs: number, first: readonly number[]): Value[] {
+  const all: Value[] = []
+  const property = fc.property(from, (value) => {
+    all.push(value)
+  })
+  fc.assert(property, { numRuns: runs, seed: 5 })
+  const early = first.flatMap((number) => all.slice(number, number + 1))
+  return [...new Set([...early, ...all])]
+}
+
 export const CHECKS = {
   /** One caller, compared with the model after each step. Always the same histories. */
   async model({ db }: TestDatabase, runs = 150) {
-    const property = fc.asyncProperty(history, (steps) => play(db, steps))
-    await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+    for (const steps of listed(history, runs, FINDERS.model)) await play(db, steps)
   },
   /** Many callers at once in groups, compared with the model as if one came after the other. */
   async together({ db }: TestDatabase, runs = 60) {
-    const property = fc.asyncProperty(bursts, (together) => playTogether(db, together))
-    await fc.assert(property, { numRuns: runs, seed: 5, endOnFailure: true })
+    for (const each of listed(bursts, runs, FINDERS.together)) await playTogether(db, each)
   },
   /** A threshold that is crossed is told once, by whichever deduction, alone and in a group. */
   async threshold({ db }: TestDatabase) {
