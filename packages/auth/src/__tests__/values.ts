@@ -18,6 +18,8 @@ export interface Value {
   own: RegExp
   /** A verification row stands behind it, which might be found under another name. */
   isRow: boolean
+  /** For a text that a reader of the database sees of a row: the number of the row, and which of three texts. */
+  stored: { row: number; text: number } | null
 }
 
 export const TWO_FACTOR_COOKIE = `${COOKIE_PREFIX}.two_factor`
@@ -32,7 +34,8 @@ export async function collect(auth: TestAuth, db: Database) {
   const cookieNames = new Set(COOKIE_NAMES)
   const add = (label: string, value: string | null | undefined, own: RegExp = NOTHING) => {
     if (!value) throw new Error(`There is no ${label}.`)
-    values.push({ label, value, own, isRow: / (state|token|code|:token)\b/.test(own.source) })
+    const isRow = / (state|token|code|:token)\b/.test(own.source)
+    values.push({ label, value, own, isRow, stored: null })
   }
   /** The cookies of an answer: as they are, and the text that is signed in them. */
   const addCookies = (answer: Response, from: string) => {
@@ -167,10 +170,12 @@ export async function collect(auth: TestAuth, db: Database) {
   const rows = await db.verificationToken.findMany()
   const purposes = new Map(rows.map((row) => [row.identifier.split(':')[1], row]))
   expect([...purposes.keys()].sort()).toEqual(IN_ROWS)
-  for (const [purpose, row] of purposes) {
+  for (const [number, [purpose, row]] of [...purposes].entries()) {
+    const from = values.length
     add(`the stored identifier of ${purpose}`, row.identifier)
     add('its end', row.identifier.slice('hashed:'.length))
     add(`the hash stored for ${purpose}`, row.identifier.split(':')[2])
+    for (const [text, value] of values.slice(from).entries()) value.stored = { row: number, text }
   }
   add('the id of a row', rows[0]?.id)
   for (const row of await db.oauthRefreshToken.findMany()) add('a stored refresh token', row.token)
