@@ -5,7 +5,7 @@ export default defineConfig({
     'src/index.ts',
     'src/access.ts',
     'src/edge.ts',
-    'src/scopes.ts',
+    'src/scopes.ts', // #oauth-server
     'src/client.ts',
     'src/next.ts',
     'src/next-proxy.ts',

@@ -32,11 +32,13 @@ import type { Mails } from './mail/mail-requests.ts'
 import { requireGiven, requireKinds } from './option-kinds.ts'
 import { checkOptions, type GivenAuthOptions, requireOrigin } from './options.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
+// #region oauth-server
 import {
   createOAuthClient,
   type NewOAuthClient,
   type OAuthClientKeys,
 } from './programs/oauth-options.ts'
+// #endregion
 import type { Server } from './server.ts'
 import { createCookieKeys } from './session/cookie-keys.ts'
 import { createGuards, type Guards } from './session/session.ts'
@@ -233,11 +235,13 @@ export function createAuth<P extends string = Permission, R extends string = Org
       const userId = (await guards.getSession(req))?.userId ?? null
       return limitRequest(limiter, { userId, address: addressOf(req) }, limits)
     },
+    // #region oauth-server
     async createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys> {
       const { role } = await requireRecent(req)
       if (role === 'ADMIN') return createOAuthClient((await server()).api, req, client)
       throw new AuthError('insufficient_role', `ADMIN is required, but the role is ${role}.`)
     },
+    // #endregion
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     jobs: createJobs(options, mails, events, deletion),
     cron: authCron,

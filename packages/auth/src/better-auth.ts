@@ -40,7 +40,10 @@ import type { TokenHooks } from './session/token-hooks.ts'
 import { CONFIRMATION_SECONDS, confirmation } from './sign-in/confirmation.ts'
 import { proveByReset } from './sign-in/linking.ts'
 import type { MagicLinkOptions } from './sign-in/magic-link.ts'
-import { methodPlugins, type OAuthServer } from './sign-in/method-plugins.ts'
+import {
+  methodPlugins,
+  type OAuthServer, // #oauth-server
+} from './sign-in/method-plugins.ts'
 import { MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH } from './sign-in/password.ts'
 import type { Endpoints } from './sign-in/password-fields.ts'
 import { observed, passwordHooks } from './sign-in/password-hooks.ts'
@@ -60,8 +63,10 @@ export interface Parts {
   tokens: TokenHooks
   roles: Roles<string, string>
   protection: Protection
+  // #region oauth-server
   /** Makes the plugins of the option `oauth`. Null without the option. */
   oauthServer: OAuthServer | null
+  // #endregion
 }
 
 /** Makes the Better Auth instance, and the mails that it queues. */
@@ -74,7 +79,7 @@ export function createBetterAuth({
   tokens,
   roles,
   protection,
-  oauthServer,
+  oauthServer, // #oauth-server
 }: Parts) {
   const { passwords } = protection
   const days = accountDays(options)
@@ -167,7 +172,7 @@ export function createBetterAuth({
       jwt(tokens.jwt),
       ...methodPlugins({
         options,
-        oauthServer,
+        oauthServer, // #oauth-server
         keys,
         origin: baseURL,
         db: options.db ?? db,

@@ -92,11 +92,13 @@ export {
   type Roles,
   type UserRole,
 } from './permissions.ts'
+// #region oauth-server
 export type {
   NewOAuthClient,
   OAuthClientKeys,
   OAuthServerOptions,
 } from './programs/oauth-options.ts'
+// #endregion
 export type { Session } from './session/caller.ts'
 export type {
   Guards,

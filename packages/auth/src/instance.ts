@@ -14,7 +14,7 @@ import type { ApiLimits } from './http/api-limits.ts'
 import type { FormAction } from './http/forms.ts'
 import type { ImportedUser, ImportUsersOptions, ImportUsersResult } from './import/import-users.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import type { NewOAuthClient, OAuthClientKeys } from './programs/oauth-options.ts'
+import type { NewOAuthClient, OAuthClientKeys } from './programs/oauth-options.ts' // #oauth-server
 import type { Guards } from './session/session.ts'
 import type { Sessions } from './session/sessions.ts'
 import type { ConfirmationState } from './sign-in/confirmation.ts'
@@ -112,6 +112,7 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
    * @throws RateLimitError (429, `too_many_requests`) with `Retry-After`
    */
   rateLimit(req: Request, limits?: ApiLimits): Promise<Record<string, string>>
+  // #region oauth-server
   /**
    * Registers an OAuth client, if the option `oauth` is set. The user's own role must be `ADMIN`, and the user must
    * have signed in within the last quarter of an hour. The client gets tokens only while that user has the role.
@@ -119,6 +120,7 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
    * @throws `not_authenticated` (401), `mfa_required`, `recent_sign_in_required`, `insufficient_role` (403)
    */
   createOAuthClient(req: Request, client: NewOAuthClient): Promise<OAuthClientKeys>
+  // #endregion
   /** Answers a form of the host that works without script; see {@link FormAction}. */
   formAction(req: Request, action: FormAction): Promise<Response>
   /** The jobs for a worker of `@repo/jobs`; `cron` says when it runs them. Without a worker no mail is sent. */

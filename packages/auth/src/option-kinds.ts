@@ -58,7 +58,7 @@ const KINDS: Record<keyof AuthOptions, OptionKind> = {
   appName: aString,
   sender: objectWith('a sender, as createSender of @repo/email makes it', 'sendEmail'),
   twoFactor: aBoolean,
-  oauth: objectOf({ scopes: required(aListOfStrings), consentPage: aString }),
+  oauth: objectOf({ scopes: required(aListOfStrings), consentPage: aString }), // #oauth-server
   oidc: recordOf(oidc, 'an object with OpenID Connect providers by id'),
   logger: objectWith('a logger such as pino', 'debug', 'info', 'warn', 'error'),
   bcryptRounds: aNumber,

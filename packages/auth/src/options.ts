@@ -14,7 +14,7 @@ import { type Bounds, boundsOf } from './database/bounds.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
-import { type OAuthServerOptions, requireScopes } from './programs/oauth-options.ts'
+import { type OAuthServerOptions, requireScopes } from './programs/oauth-options.ts' // #oauth-server
 import type { AccessTokenAlg } from './session/access-token.ts'
 import type { GivenKeys } from './session/signing-keys.ts'
 import type { IsBreached } from './sign-in/breached.ts'
@@ -48,11 +48,13 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
    * sign-in then asks for it. Default false.
    */
   twoFactor?: boolean
+  // #region oauth-server
   /**
    * Makes the host an OAuth 2.1 authorization server for other programs. Without it the server's tables stay
    * empty. Default off.
    */
   oauth?: OAuthServerOptions
+  // #endregion
   /** OpenID Connect providers by id. Default none. */
   oidc?: OidcProviders
   /** The logger; what it gets is masked. Default: JSON lines on standard error. */
@@ -206,7 +208,7 @@ export function checkOptions(options: AnyAuthOptions): void {
   accountDays(options)
   requireOidc(options.oidc, options.baseURL)
   requireLocalStandIns(options, options.baseURL)
-  if (options.oauth) requireScopes(options.oauth)
+  if (options.oauth) requireScopes(options.oauth) // #oauth-server
 }
 
 /** The two periods in days, with their defaults. @throws `invalid_options` */

@@ -21,7 +21,7 @@ import { notStored } from './http/no-store.ts'
 import { createProtection } from './http/protection.ts'
 import { checkRequest, conflictOf, withHeaders } from './http/request-guard.ts'
 import { createHandler, type Routed } from './http/router.ts'
-import { sameSiteRedirect } from './http/same-site.ts'
+import { sameSiteRedirect } from './http/same-site.ts' // #oauth-server
 import type { AnyAuthOptions } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import type { Roles } from './permissions.ts'
@@ -52,9 +52,11 @@ export interface ServerOptions {
 /** Makes the endpoints, their handler and the mails that they queue. */
 export async function createServer(parts: ServerOptions) {
   const { options, keys, baseURL, db, logger, cookies, addressOf, limiter, record } = parts
+  // #region oauth-server
   const oauthServer = options.oauth
     ? (await import('./programs/oauth-server.ts')).oauthServer
     : null
+  // #endregion
   const protection = createProtection({
     options,
     keys,
@@ -73,7 +75,7 @@ export async function createServer(parts: ServerOptions) {
     tokens: createTokenHooks({ options, cookies, db, origin: baseURL, tokens: parts.tokens }),
     roles: parts.roles,
     protection,
-    oauthServer,
+    oauthServer, // #oauth-server
   })
   const context = async () => (await instance.$context) as unknown as AuthContext
   const routed = createHandler(instance as unknown as Routed)
@@ -83,8 +85,10 @@ export async function createServer(parts: ServerOptions) {
     // A request that `checkRequest` refuses has changed nothing, so it sets off no events.
     let isChecked = false
     try {
+      // #region oauth-server
       const redirect = options.oauth && isAuthorization(req) ? sameSiteRedirect(req) : null
       if (redirect) return redirect
+      // #endregion
       const checked = protection.addresses.tell(await checkRequest(req, baseURL, fields))
       isChecked = true
       const headers = await cookies.inward(checked.headers)
@@ -128,8 +132,10 @@ export type Server = Awaited<ReturnType<typeof createServer>>
 /** Whether a provider answers to a sign-in, which may create a user. */
 const isCallback = (req: Request) => /^\/api\/auth\/callback\//.test(new URL(req.url).pathname)
 
+// #region oauth-server
 /**
  * Whether another program sent the user here. The browser sends the session's strict cookies only after a
  * same-site redirect.
  */
 const isAuthorization = (req: Request) => new URL(req.url).pathname === '/api/auth/oauth2/authorize'
+// #endregion

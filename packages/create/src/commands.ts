@@ -38,7 +38,7 @@ const HELP = `tollgate <command> [--into <folder>]
       --directory libs   their folder; default: the first of your workspace
       --app apps/web     the package that will import them
       --no-wire          leave the files and settings of a Next.js app alone
-      --without creem,…  leave extras out: creem, calcom
+      --without creem,…  leave extras out: creem, calcom, oauth-server
   diff [<path>]        show what you changed in the copied files
   check-update         say whether this checkout has an update; exits with 2 if it has
   update               merge this checkout's version into yours

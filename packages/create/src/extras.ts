@@ -61,6 +61,21 @@ export function variableNames(
   return { required: manifest.required.filter(stays), optional: manifest.optional.filter(stays) }
 }
 
+/** The keys in `package.json` of what only these extras use: packages and exports. */
+export const keysLeftOut = (
+  parts: readonly Pick<Part, 'manifest'>[],
+  without: readonly string[],
+): string[][] => [
+  ...packagesLeftOut(parts, without).flatMap((name) =>
+    ['dependencies', 'devDependencies', 'optionalDependencies'].map((group) => [group, name]),
+  ),
+  ...parts.flatMap(({ manifest }) =>
+    without.flatMap((name) =>
+      (manifest.extras[name]?.exports ?? []).map((entry) => ['exports', entry]),
+    ),
+  ),
+]
+
 /** The packages that are dependencies of an extra alone. */
 export const packagesLeftOut = (
   parts: readonly Pick<Part, 'manifest'>[],

@@ -50,7 +50,10 @@ export function lockfileFor(
   const left = packagesLeftOut(parts, without)
   for (const { folder } of parts) {
     for (const group of ['dependencies', 'devDependencies', 'optionalDependencies']) {
-      for (const name of left) document.deleteIn(['importers', folder, group, name])
+      for (const name of left) {
+        const path = ['importers', folder, group, name]
+        if (document.hasIn(path)) document.deleteIn(path)
+      }
     }
   }
   return textFile(document.toString({ lineWidth: 0 }))

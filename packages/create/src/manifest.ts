@@ -37,6 +37,8 @@ const manifestSchema = z.strictObject({
         variables: z.array(z.string()).default([]),
         /** Packages of the part's `package.json` that the extra alone uses. */
         packages: z.array(z.string()).default([]),
+        /** Members of `exports` in the part's `package.json`. */
+        exports: z.array(z.string()).default([]),
       }),
     )
     .default({}),

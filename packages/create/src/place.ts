@@ -7,8 +7,9 @@
 
 import { posix } from 'node:path'
 import type { Checkout, Part } from './checkout.ts'
-import { cutExtras, extrasOf, filesLeftOut, packagesLeftOut } from './extras.ts'
+import { cutExtras, extrasOf, filesLeftOut, keysLeftOut } from './extras.ts'
 import { type FileState, textFile, textOf } from './files.ts'
+import { formatOf } from './formats.ts'
 import type { PackageManager } from './host.ts'
 
 /** Where the parts go in a host, as the receipt keeps it. */
@@ -41,7 +42,7 @@ export function placeFiles(
   const rename = renamerOf(checkout, layout)
   const known = extrasOf(checkout)
   const { without } = layout
-  const packages = packagesLeftOut(parts, without)
+  const left = keysLeftOut(parts, without)
   const placed = new Map<string, Placed>()
   const sources = [
     ...parts.flatMap((part) => filesOf(part, without)),
@@ -61,7 +62,7 @@ export function placeFiles(
     const named = rename(cutExtras(text, known, without, source))
     const pathed = movesPaths(layout) ? relocate(named, source, path, moves) : named
     const ready = path.endsWith('/package.json')
-      ? asHosted(pathed, layout.packageManager, packages)
+      ? asHosted(pathed, layout.packageManager, left)
       : pathed
     return ready === text ? file : { ...textFile(ready), isExecutable: file.isExecutable }
   }
@@ -137,17 +138,20 @@ export const workspaceRange = (manager: PackageManager): string =>
   manager === 'npm' || manager === 'yarn1' ? '*' : 'workspace:*'
 
 /**
- * A `package.json` as a host needs it: its own package manager's ranges, no linter that the host does not have, and no
- * package that only a left out extra uses.
+ * A `package.json` as a host needs it: its own package manager's ranges, no linter that the host does not have, and
+ * nothing that only a left out extra uses.
  */
-const asHosted = (text: string, manager: PackageManager, packages: readonly string[]): string =>
-  text
+function asHosted(text: string, manager: PackageManager, left: readonly string[][]): string {
+  const { get, remove } = formatOf('package.json')
+  const kept = left.reduce(
+    (before, keys) => (get(before, keys) === undefined ? before : remove(before, keys)),
+    text,
+  )
+  return kept
     .replaceAll('"workspace:*"', JSON.stringify(workspaceRange(manager)))
     .replace(/\n *"lint": "biome [^"]*",?(?=\n)/, '')
-    .split('\n')
-    .filter((line) => !packages.some((name) => line.trim().startsWith(`"${name}": "`)))
-    .join('\n')
     .replace(/,(\n *\})/g, '$1')
+}
 
 /** Lets the paths of parts in a command or a sentence lead to their places. */
 export const placePaths = (checkout: Checkout, layout: Layout, text: string): string =>

@@ -100,11 +100,11 @@ test('one document holds all data of the user, and no token, hash or secret', as
     emailChanges: [expect.objectContaining({ oldEmail: 'before@example.com' })],
     deletion: { dueAt: expect.any(Date) },
     lastOrganization: { organizationId: expect.any(String) },
-    allowedPrograms: [expect.objectContaining({ client: { name: 'Reports' } })],
-    ownPrograms: [expect.objectContaining({ name: 'Reports' })],
+    allowedPrograms: [expect.objectContaining({ client: { name: 'Reports' } })], // #oauth-server
+    ownPrograms: [expect.objectContaining({ name: 'Reports' })], // #oauth-server
   })
   expect(document.memberships).toHaveLength(2)
-  expect(document.programTokens).toHaveLength(2)
+  expect(document.programTokens).toHaveLength(2) // #oauth-server
   const actions = document.auditLog.map(({ action }) => action)
   expect(actions).toContain('sign_in')
 

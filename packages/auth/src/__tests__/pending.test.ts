@@ -22,9 +22,12 @@ let auth: TestAuth
 /** Another instance or service over the same database, where nobody can turn a second factor on. */
 let off: TestAuth
 beforeAll(() => {
-  const oauth = { scopes: ['bookings:read'] }
-  auth = createTestAuth({ db: setup.db, twoFactor: true, oauth, github: CLIENT })
-  off = createTestAuth({ db: setup.db, oauth, github: CLIENT })
+  const common = {
+    ...{ db: setup.db, github: CLIENT },
+    oauth: { scopes: ['bookings:read'] }, // #oauth-server
+  }
+  auth = createTestAuth({ ...common, twoFactor: true })
+  off = createTestAuth(common)
 })
 afterAll(async () => {
   await auth.settled()

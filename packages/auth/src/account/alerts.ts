@@ -27,10 +27,10 @@ const ALERTS: { [Action in AuditAction]?: SecurityAlert } = {
   second_factor_shown: 'second_factor_shown',
   backup_codes_replaced: 'backup_codes_replaced',
   email_changed: 'email_changed',
-  program_allowed: 'program_allowed',
-  program_created: 'program_created',
-  program_changed: 'program_changed',
-  program_secret_replaced: 'program_secret_replaced',
+  program_allowed: 'program_allowed', // #oauth-server
+  program_created: 'program_created', // #oauth-server
+  program_changed: 'program_changed', // #oauth-server
+  program_secret_replaced: 'program_secret_replaced', // #oauth-server
 }
 
 /** One mail of a kind in ten minutes. */

@@ -11,7 +11,7 @@ import { atomically, type Database, type Db } from '@repo/db'
 import { audit } from '../audit/audit.ts'
 import type { Keys } from '../database/keys.ts'
 import type { Mails } from '../mail/mail-requests.ts'
-import { distrustPrograms } from '../programs/oauth-makers.ts'
+import { distrustPrograms } from '../programs/oauth-makers.ts' // #oauth-server
 import { invalidToken } from '../sign-in/confirmation.ts'
 import { requireAccess } from './access-end.ts'
 import { endAccess } from './end-access.ts'
@@ -177,8 +177,8 @@ async function distrust(tx: Db, userId: string, since: Date): Promise<void> {
   await tx.account.deleteMany({
     where: { userId, OR: [{ providerId: 'credential' }, { createdAt: { gte: since } }] },
   })
-  await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } })
-  await distrustPrograms(tx, userId, since)
+  await tx.oauthConsent.deleteMany({ where: { userId, updatedAt: { gte: since } } }) // #oauth-server
+  await distrustPrograms(tx, userId, since) // #oauth-server
   await tx.userDeletion.deleteMany({ where: { userId, requestedAt: { gte: since } } })
   // The backup codes may be newer than the secret.
   await tx.twoFactor.updateMany({

@@ -24,10 +24,10 @@ export const EXPORTED = {
   EmailChange: 'emailChanges',
   UserDeletion: 'deletion',
   LastOrganization: 'lastOrganization',
-  OauthConsent: 'allowedPrograms',
-  OauthRefreshToken: 'programTokens',
-  OauthAccessToken: 'programTokens',
-  OauthClient: 'ownPrograms',
+  OauthConsent: 'allowedPrograms', // #oauth-server
+  OauthRefreshToken: 'programTokens', // #oauth-server
+  OauthAccessToken: 'programTokens', // #oauth-server
+  OauthClient: 'ownPrograms', // #oauth-server
   AuditLog: 'auditLog',
 } as const
 
@@ -88,7 +88,7 @@ export async function exportOf(db: Database, userId: string, sessionId: string) 
       where,
       select: { organizationId: true },
     }),
-    ...(await programsOf(db, userId)),
+    ...(await programsOf(db, userId)), // #oauth-server
     /** Entries of the audit log about the user, and of the user's own acts. */
     auditLog: await auditLogOf(db, userId),
   }
@@ -136,8 +136,9 @@ const PASSKEY = {
 
 const INVITATION = { role: true, status: true, createdAt: true, expiresAt: true } as const
 
-const PROGRAM = { clientId: true, scopes: true, createdAt: true } as const
+const PROGRAM = { clientId: true, scopes: true, createdAt: true } as const // #oauth-server
 
+// #region oauth-server
 /** The clients that act on the user's behalf, and the clients that the user registered. */
 async function programsOf(db: Database, userId: string) {
   const where = { userId }
@@ -155,6 +156,7 @@ async function programsOf(db: Database, userId: string) {
     ownPrograms: await db.oauthClient.findMany({ where, select: { ...PROGRAM, name: true } }),
   }
 }
+// #endregion
 
 /**
  * The entries about the user and those of the user's own acts. The network, browser and session of other

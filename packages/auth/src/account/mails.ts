@@ -148,6 +148,7 @@ export async function alert(
 }
 
 async function nameOf(db: Database, alert: SecurityAlert, about: string): Promise<string> {
-  if (!alert.startsWith('program_')) return PROVIDERS[about] ?? about
-  return (await db.oauthClient.findUnique({ where: { clientId: about } }))?.name ?? about
+  if (alert.startsWith('program_'))
+    return (await db.oauthClient.findUnique({ where: { clientId: about } }))?.name ?? about
+  return PROVIDERS[about] ?? about
 }

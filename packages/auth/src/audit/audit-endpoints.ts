@@ -19,8 +19,8 @@ export const SECOND_FACTOR = /^\/two-factor\/verify-(totp|backup-code)$/
 /** The endpoints that change something of the user's own account. */
 export const OWN: Actions = {
   '/sign-out': 'sign_out',
-  '/oauth2/end-session': 'sign_out',
-  '/oauth2/end-session/confirm': 'sign_out',
+  '/oauth2/end-session': 'sign_out', // #oauth-server
+  '/oauth2/end-session/confirm': 'sign_out', // #oauth-server
   '/change-password': 'password_changed',
   '/revoke-session': 'session_revoked',
   '/revoke-sessions': 'session_revoked',
@@ -39,6 +39,7 @@ export const OWN: Actions = {
   '/organization/reject-invitation': 'invitation_rejected',
 }
 
+// #region oauth-server
 /** The endpoints about OAuth clients: the user's own clients, and the user's consents to any client. */
 export const PROGRAMS: Actions = {
   '/oauth2/consent': 'program_allowed',
@@ -51,6 +52,7 @@ export const PROGRAMS: Actions = {
   '/oauth2/client/rotate-secret': 'program_secret_replaced',
   '/oauth2/delete-client': 'program_deleted',
 }
+// #endregion
 
 /** The endpoints that change an organization. */
 export const ORGANIZATIONS: Actions = {
@@ -88,7 +90,13 @@ const ELSEWHERE: Actions = {
 }
 
 /** The action of each endpoint that leaves an entry. */
-export const AUDITED: Actions = { ...OWN, ...PROGRAMS, ...ORGANIZATIONS, ...OTHERS, ...ELSEWHERE }
+export const AUDITED: Actions = {
+  ...OWN,
+  ...PROGRAMS, // #oauth-server
+  ...ORGANIZATIONS,
+  ...OTHERS,
+  ...ELSEWHERE,
+}
 
 const READS = 'It reads, and changes nothing.'
 const CLOSED = 'It is closed, and changes nothing.'
@@ -98,12 +106,15 @@ const HOST = 'Only the host’s own code reaches it.'
 export const UNAUDITED: Readonly<Record<string, string>> = {
   '/access/refresh':
     'It exchanges a token of the same session. A used one is recorded: session_reused.',
+  // #region oauth-server
   '/admin/oauth2/resources': HOST,
   '/admin/oauth2/resources/:identifier': HOST,
   '/admin/oauth2/resources/:identifier/clients/:client_id': HOST,
+  // #endregion
   '/get-access-token': HOST,
   '/get-session': READS,
   '/link-social': 'It leads to a provider. What comes back is recorded: account_linked.',
+  // #region oauth-server
   '/oauth2/authorize': 'It gives a code to a program that was allowed before: program_allowed.',
   '/oauth2/continue': 'It goes on with a request for a code, and allows nothing.',
   '/oauth2/introspect': READS,
@@ -113,6 +124,7 @@ export const UNAUDITED: Readonly<Record<string, string>> = {
   '/oauth2/token':
     'Programs ask every few minutes. A used token is recorded: refresh_token_reused.',
   '/oauth2/userinfo': READS,
+  // #endregion
   '/organization/check-slug': READS,
   '/organization/has-permission': READS,
   '/organization/set-active': 'It says what the same session acts for.',

@@ -11,7 +11,14 @@ import { accountEmail } from '../database/stand-in-address.ts'
 import type { HookContext } from '../session/cookie-session.ts'
 import { knownSession } from '../session/new-session.ts'
 import type { AuditAction, AuditEntry } from './audit.ts'
-import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR, SIGNS_IN } from './audit-endpoints.ts'
+import {
+  ORGANIZATIONS,
+  OTHERS,
+  OWN,
+  PROGRAMS, // #oauth-server
+  SECOND_FACTOR,
+  SIGNS_IN,
+} from './audit-endpoints.ts'
 
 /** What entries are made with. */
 export interface Known {
@@ -40,8 +47,10 @@ export interface Before {
   target: { userId: string; role: string } | null
   /** The provider of the account that is unlinked. */
   provider: string | null
+  // #region oauth-server
   /** The OAuth client that a consent is about. */
   clientId: string | null
+  // #endregion
 }
 
 /** The entries of a request that an endpoint has answered. `by` is undefined without a session. */
@@ -63,7 +72,7 @@ export async function entriesOf(
   if (!by) return []
   if (Object.hasOwn(OTHERS, path)) return toOthers(ctx, by)
   if (Object.hasOwn(ORGANIZATIONS, path)) return [toOrganization(ctx, by)]
-  if (Object.hasOwn(PROGRAMS, path)) return toProgram(ctx, by)
+  if (Object.hasOwn(PROGRAMS, path)) return toProgram(ctx, by) // #oauth-server
   return Object.hasOwn(OWN, path) ? toOwn(known, ctx, by) : []
 }
 
@@ -71,9 +80,11 @@ async function toOwn({ db }: Known, ctx: HookContext, by: Before): Promise<Audit
   const { path = '' } = ctx
   const action = OWN[path] as AuditAction
   const { userId, sessionId, provider } = by
+  // #region oauth-server
   // A program may ask to end a session, and the user may refuse.
   if (path.startsWith('/oauth2/') && (await db.session.count({ where: { id: sessionId } })) > 0)
     return []
+  // #endregion
   return [
     {
       action,
@@ -88,6 +99,7 @@ async function toOwn({ db }: Known, ctx: HookContext, by: Before): Promise<Audit
   ]
 }
 
+// #region oauth-server
 function toProgram(ctx: HookContext, { userId, clientId: consented }: Before): AuditEntry[] {
   const { accept, oauth_query, client_id } = bodyOf(ctx)
   const action = PROGRAMS[ctx.path ?? ''] as AuditAction
@@ -104,6 +116,7 @@ function toProgram(ctx: HookContext, { userId, clientId: consented }: Before): A
     },
   ]
 }
+// #endregion
 
 /** The entry has no `userId`, because no known user is affected. */
 function toOrganization(ctx: HookContext, { userId }: Before): AuditEntry {

@@ -10,7 +10,13 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware } from 'better-auth/api'
 import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 import { createPasswordFields, type Endpoints } from '../sign-in/password-fields.ts'
-import { ORGANIZATIONS, OTHERS, OWN, PROGRAMS, SECOND_FACTOR } from './audit-endpoints.ts'
+import {
+  ORGANIZATIONS,
+  OTHERS,
+  OWN,
+  PROGRAMS, // #oauth-server
+  SECOND_FACTOR,
+} from './audit-endpoints.ts'
 import { type Before, bodyOf, entriesOf, type Known } from './audit-entries.ts'
 import type { Recorder } from './recorder.ts'
 
@@ -45,10 +51,12 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
         ctx.path === '/unlink-account' && typeof accountId === 'string'
           ? ((await db.account.findFirst({ where: { id: accountId, userId } }))?.providerId ?? null)
           : null,
+      // #region oauth-server
       clientId:
         ctx.path?.endsWith('-consent') && typeof id === 'string'
           ? ((await db.oauthConsent.findFirst({ where: { id, userId } }))?.clientId ?? null)
           : null,
+      // #endregion
     })
   })
 
@@ -90,7 +98,12 @@ export function auditHooks({ db, key, endpoints, record }: AuditHooksOptions): B
       before: [
         {
           matcher: ({ path = '' }) =>
-            [OWN, OTHERS, ORGANIZATIONS, PROGRAMS].some((each) => Object.hasOwn(each, path)) ||
+            [
+              OWN,
+              OTHERS,
+              ORGANIZATIONS,
+              PROGRAMS, // #oauth-server
+            ].some((each) => Object.hasOwn(each, path)) ||
             SECOND_FACTOR.test(path) ||
             passwordFieldOf(path)?.isByEmail === false,
           handler: before,

@@ -50,14 +50,14 @@ export type AuditAction =
   | 'password_reset_requested'
   | 'password_set'
   | 'profile_changed'
-  | 'program_allowed'
-  | 'program_changed'
-  | 'program_consent_changed'
-  | 'program_consent_withdrawn'
-  | 'program_created'
-  | 'program_deleted'
-  | 'program_disabled'
-  | 'program_secret_replaced'
+  | 'program_allowed' // #oauth-server
+  | 'program_changed' // #oauth-server
+  | 'program_consent_changed' // #oauth-server
+  | 'program_consent_withdrawn' // #oauth-server
+  | 'program_created' // #oauth-server
+  | 'program_deleted' // #oauth-server
+  | 'program_disabled' // #oauth-server
+  | 'program_secret_replaced' // #oauth-server
   | 'refresh_token_reused'
   | 'role_changed'
   | 'second_factor'

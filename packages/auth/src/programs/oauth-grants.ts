@@ -26,9 +26,6 @@ import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 /** How long parallel requests share one answer, in seconds; Better Auth keeps the answer that long. */
 export const ROTATION_SECONDS = 10
 
-/** How many days a used token is remembered. Later it is refused like any unknown text, and ends no grant. */
-export const USED_DAYS = 7
-
 /** The dependencies of `rotating`. */
 export interface GrantOptions {
   db: Database

@@ -6,8 +6,9 @@
  */
 
 import { type Database, Prisma } from '@repo/db'
-import { USED_DAYS } from '../programs/oauth-grants.ts'
 
+/** How many days a used token is remembered. Later it is refused like any unknown text, and ends no grant. */
+const USED_DAYS = 7
 /** How many rows are deleted at a time. */
 const BATCH = 1_000
 const DAY_MS = 24 * 60 * 60 * 1000

@@ -9,8 +9,8 @@ import type { Database } from '@repo/db'
 import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
 import type { AnyAuthOptions, Pages } from '../options.ts'
-import { grantsFollow } from '../programs/oauth-grants.ts'
-import type { oauthServer } from '../programs/oauth-server.ts'
+import { grantsFollow } from '../programs/oauth-grants.ts' // #oauth-server
+import type { oauthServer } from '../programs/oauth-server.ts' // #oauth-server
 import { linking } from './linking.ts'
 import { type MagicLinkOptions, magicLinks } from './magic-link.ts'
 import { oidcProviders } from './oidc.ts'
@@ -19,14 +19,18 @@ import { standIns } from './providers.ts'
 import { signInMethods } from './sign-in-methods.ts'
 import { secondFactor } from './two-factor.ts'
 
+// #region oauth-server
 /** Makes the plugins of the OAuth server, whose module is loaded only where the option `oauth` is set. */
 export type OAuthServer = typeof oauthServer
+// #endregion
 
 /** The dependencies of `methodPlugins`. */
 export interface MethodPlugins extends MagicLinkOptions {
   options: AnyAuthOptions
+  // #region oauth-server
   /** Null without the option `oauth`. */
   oauthServer: OAuthServer | null
+  // #endregion
   keys: Keys
   origin: string
   db: Database
@@ -54,12 +58,14 @@ export function methodPlugins({
     signInMethods(db),
     passkeys({ origin, appName, db }),
     magicLinks({ mails, redeem }),
+    // #region oauth-server
     ...(options.oauth && parts.oauthServer
       ? parts.oauthServer(options.oauth, { db, keys, origin, signIn: pages.signIn, record })
       : []),
+    // #endregion
     ...(options.twoFactor
       ? [secondFactor({ db, appName, backupCodeKey: keys.backupCodes, record })]
       : []),
-    ...(options.oauth ? [grantsFollow(db)] : []),
+    ...(options.oauth ? [grantsFollow(db)] : []), // #oauth-server
   ]
 }
