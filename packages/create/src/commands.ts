@@ -12,6 +12,7 @@ import { isTollgateError, maskText } from '@repo/core'
 import { createProgress } from '@repo/core/cli'
 import { applyPlan, forgetLast, planAbort, takeBackPending } from './apply.ts'
 import { type Checkout, openCheckout } from './checkout.ts'
+import { runDev } from './dev.ts'
 import { hostChanges } from './diff.ts'
 import { CreateError } from './errors.ts'
 import { changedFiles, type Host, isWithin, openHost } from './host.ts'
@@ -47,6 +48,9 @@ const HELP = `tollgate <command> [--into <folder>]
       --dirty            although the host has changes that are not committed
       --abort [--force]  take the last update back, byte for byte
   remove [<part>…]     remove parts that you did not change, or all of them
+  dev [-- <command>]   run PostgreSQL, the stand-ins, the worker and your app, with one log
+      --app apps/web     the app; default: the one that imports the packages
+      --help             all of its flags
   env [--check]        list the variables; --check exits with 1 if a required one is not set
 
   --into <folder>      the host; default: the working directory
@@ -105,7 +109,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`)
 export async function runCommand(args: string[]): Promise<number> {
   const isJson = args.includes('--json')
   try {
-    return await run(args)
+    return args[0] === 'dev' ? await runDev(args.slice(1)) : await run(args)
   } catch (error) {
     const known = isTollgateError(error)
     const message = maskText(error instanceof Error ? error.message : String(error))

@@ -1,0 +1,2 @@
+export { type RunLocalOptions, runLocal } from './run.ts'
+export type { OwnSandboxOptions } from './services.ts'
