@@ -267,7 +267,8 @@ test('packages depend in one direction', async () => {
     jobs: ['core', 'db'],
     auth: ['core', 'db', 'email', 'jobs'],
     billing: ['core', 'db', 'email', 'jobs'],
-    sandbox: ['core', 'db'],
+    // Its local services run the worker.
+    sandbox: ['core', 'db', 'jobs'],
     create: ['core'],
     docs: [],
     demo: ['auth', 'billing', 'core', 'db', 'email', 'jobs', 'sandbox'],

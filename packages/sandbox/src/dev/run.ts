@@ -219,7 +219,8 @@ async function processesOf(
 
 /** The file with the commands of a package: of `from`, or beside this package. Null: the host does not have it. */
 function cliOf(packageName: string, from: string): string | null {
-  const beside = join(OWN_FOLDER, '..', packageName.split('/')[1] ?? '', 'src/cli.ts')
+  const own = join(dirname(fileURLToPath(import.meta.url)), '../..')
+  const beside = join(own, '..', packageName.split('/')[1] ?? '', 'src/cli.ts')
   try {
     const manifest = createRequire(join(from, 'package.json')).resolve(
       `${packageName}/package.json`,
@@ -229,6 +230,3 @@ function cliOf(packageName: string, from: string): string | null {
     return existsSync(beside) ? relative(process.cwd(), beside) : null
   }
 }
-
-/** The folder of this package. */
-const OWN_FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../..')
