@@ -33,6 +33,8 @@ export interface Checkout {
   version: string
   /** The commit. Null: the folder is no git repository, or has changes that are not committed. */
   commit: string | null
+  /** Whether the checkout's commit is an ancestor of `commit`. False where git does not know. */
+  isBefore(commit: string): boolean
   parts: ReadonlyMap<string, Part>
   read: ReadFile
   /** The root's `package.json`. */
@@ -109,6 +111,7 @@ export function openCheckout(folder: string): Checkout {
     folder,
     version: root.data.version,
     commit: commitOf(folder),
+    isBefore: (commit) => isAncestor(folder, commit),
     parts: new Map(parts.map((part) => [part.name, part])),
     read,
     root: root.data,
@@ -141,6 +144,22 @@ function parse(read: ReadFile, path: string): unknown {
     return file ? JSON.parse(textOf(file) ?? '') : null
   } catch (cause) {
     throw new CreateError('invalid_checkout', `${path} of the checkout is not JSON.`, { cause })
+  }
+}
+
+/** Whether HEAD is an ancestor of `commit`, and not that commit itself. */
+function isAncestor(folder: string, commit: string): boolean {
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', folder, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+  try {
+    if (git('rev-parse', 'HEAD').trim() === commit) return false
+    git('merge-base', '--is-ancestor', 'HEAD', commit)
+    return true
+  } catch {
+    return false
   }
 }
 

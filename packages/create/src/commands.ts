@@ -46,6 +46,7 @@ const HELP = `tollgate <command> [--into <folder>]
       --restore          bring back files that you deleted
       --without, --with  take extras out, or bring them back
       --dirty            although the host has changes that are not committed
+      --downgrade        although the checkout is older than what you have
       --abort [--force]  take the last update back, byte for byte
   remove [<part>…]     remove parts that you did not change, or all of them
   dev [-- <command>]   run PostgreSQL, the stand-ins, the worker and your app, with one log
@@ -71,6 +72,7 @@ const OPTIONS = {
   'no-wire': { type: 'boolean', default: false },
   restore: { type: 'boolean', default: false },
   dirty: { type: 'boolean', default: false },
+  downgrade: { type: 'boolean', default: false },
   abort: { type: 'boolean', default: false },
   force: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
@@ -89,7 +91,7 @@ const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
   add: ['scope', 'directory', 'app', 'no-wire', 'without', 'dry-run', 'yes'],
   diff: [],
   'check-update': [],
-  update: ['restore', 'without', 'with', 'dirty', 'abort', 'force', 'dry-run', 'yes'],
+  update: ['restore', 'without', 'with', 'dirty', 'downgrade', 'abort', 'force', 'dry-run', 'yes'],
   remove: ['dry-run', 'yes'],
   env: ['check'],
 }
@@ -208,7 +210,11 @@ async function update(checkout: Checkout, host: Host, flags: Flags): Promise<num
     )
   }
   const extras = { without: namesIn(flags.without), including: namesIn(flags.with) }
-  return act(host, planUpdate(checkout, host, { restore: flags.restore, ...extras }), flags)
+  return act(
+    host,
+    planUpdate(checkout, host, { restore: flags.restore, downgrade: flags.downgrade, ...extras }),
+    flags,
+  )
 }
 
 /** Shows a plan, asks, and applies it. */

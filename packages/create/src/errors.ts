@@ -22,6 +22,8 @@ export type CreateErrorCode =
   | 'receipt_not_found'
   /** The receipt cannot be read. */
   | 'invalid_receipt'
+  /** The checkout is older than what the host has. */
+  | 'older_checkout'
   /** Files wait for a person to merge them. */
   | 'unresolved'
   /** The host has changes that are not committed. */

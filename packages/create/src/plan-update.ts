@@ -19,7 +19,7 @@ import {
 import { type Host, insideOf } from './host.ts'
 import { decideLayout } from './layout.ts'
 import { likeness, mergeTexts } from './merge.ts'
-import { migrationsBetween } from './migrations.ts'
+import { compareVersions, migrationsBetween } from './migrations.ts'
 import { placeFiles } from './place.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
@@ -30,6 +30,8 @@ import { placeWiring } from './wiring.ts'
 export interface UpdateOptions {
   /** Whether files come back that the host deleted. Default false. */
   restore?: boolean
+  /** Whether an older version may replace a newer one. Default false. */
+  downgrade?: boolean
   /** Extras to leave out from now on. */
   without?: readonly string[]
   /** Extras that were left out and come back. */
@@ -46,17 +48,32 @@ export function requireReceipt(host: Host): Receipt {
   )
 }
 
+/** @throws `older_checkout` */
+function refuseOlder(checkout: Checkout, { version, commit }: Receipt): void {
+  const isOlder =
+    checkout.version === version
+      ? commit !== null && checkout.isBefore(commit)
+      : compareVersions(checkout.version, version) < 0
+  if (!isOlder) return
+  throw new CreateError(
+    'older_checkout',
+    `The checkout (${checkout.version}${checkout.commit ? `, ${checkout.commit.slice(0, 9)}` : ''}) is older than ` +
+      `what the host has (${version}${commit ? `, ${commit.slice(0, 9)}` : ''}). Update the checkout, or add --downgrade.`,
+  )
+}
+
 /** The files that wait beside a file of the host. */
 export const waitingFiles = (host: Host, receipt: Receipt): string[] =>
   receipt.unresolved.filter((path) => host.read(`${path}${BESIDE}`) !== null)
 
-/** Plans the update of the host to `checkout`. @throws `receipt_not_found`, `unresolved`, `invalid_host` */
+/** Plans the update of the host to `checkout`. @throws `receipt_not_found`, `older_checkout`, `unresolved`, `invalid_host` */
 export function planUpdate(
   checkout: Checkout,
   host: Host,
-  { restore = false, ...extras }: UpdateOptions = {},
+  { restore = false, downgrade = false, ...extras }: UpdateOptions = {},
 ): Plan {
   const receipt = requireReceipt(host)
+  if (!downgrade) refuseOlder(checkout, receipt)
   const waiting = waitingFiles(host, receipt)
   if (waiting.length > 0) {
     throw new CreateError(

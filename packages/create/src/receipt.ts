@@ -5,6 +5,7 @@
  * @module
  */
 
+import { createHash } from 'node:crypto'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import * as z from 'zod'
 import { CreateError } from './errors.ts'
@@ -60,10 +61,12 @@ const receiptSchema = z.strictObject({
   unresolved: z.array(z.string()),
   /** The migrations of versions that have run. */
   migrations: z.array(z.string()),
+  /** The SHA-256 of the texts in `base.br`, because a merge of branches may take each file from another side. */
+  baseDigest: z.string().optional(),
 })
 
 /** What was copied into the host. */
-export interface Receipt extends z.output<typeof receiptSchema> {
+export interface Receipt extends Omit<z.output<typeof receiptSchema>, 'baseDigest'> {
   /** Each copied file as it was copied, by its path in the host. */
   base: Map<string, FileState>
 }
@@ -83,15 +86,28 @@ export function readReceipt(read: ReadFile): Receipt | null {
   if (!file) return null
   const base = read(BASE_FILE)
   if (!base) throw invalid(`${BASE_FILE} is missing`)
-  try {
-    const receipt = receiptSchema.parse(JSON.parse(textOf(file) ?? ''))
-    const texts = baseSchema.parse(JSON.parse(brotliDecompressSync(base.bytes).toString('utf8')))
-    const entries = Object.entries(texts).map(([path, text]) => [path, stateOf(text)] as const)
-    return { ...receipt, base: new Map(entries) }
-  } catch (cause) {
-    throw invalid(`${RECEIPT_FILE} or ${BASE_FILE} cannot be read`, cause)
+  const { receipt, json, texts } = parsed()
+  if (receipt.baseDigest !== undefined && receipt.baseDigest !== digestOf(json)) {
+    throw invalid(
+      `${RECEIPT_FILE} and ${BASE_FILE} are of different copies, as after a merge of two branches`,
+    )
+  }
+  const { baseDigest: _, ...rest } = receipt
+  const entries = Object.entries(texts).map(([path, text]) => [path, stateOf(text)] as const)
+  return { ...rest, base: new Map(entries) }
+
+  function parsed() {
+    try {
+      const receipt = receiptSchema.parse(JSON.parse(textOf(file as FileState) ?? ''))
+      const json = brotliDecompressSync((base as FileState).bytes).toString('utf8')
+      return { receipt, json, texts: baseSchema.parse(JSON.parse(json)) }
+    } catch (cause) {
+      throw invalid(`${RECEIPT_FILE} or ${BASE_FILE} cannot be read`, cause)
+    }
   }
 }
+
+const digestOf = (json: string): string => createHash('sha256').update(json).digest('hex')
 
 /** The files of a receipt. */
 export function receiptFiles({ base, ...receipt }: Receipt): Map<string, FileState> {
@@ -101,7 +117,8 @@ export function receiptFiles({ base, ...receipt }: Receipt): Map<string, FileSta
   const json = JSON.stringify(Object.fromEntries(texts))
   const bytes = brotliCompressSync(json, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
   const sorted = Object.entries(receipt.files).sort(([a], [b]) => (a < b ? -1 : 1))
-  const text = `${JSON.stringify({ ...receipt, files: Object.fromEntries(sorted) }, null, 2)}\n`
+  const written = { ...receipt, files: Object.fromEntries(sorted), baseDigest: digestOf(json) }
+  const text = `${JSON.stringify(written, null, 2)}\n`
   return new Map([
     [RECEIPT_FILE, textFile(text)],
     [BASE_FILE, { bytes, isExecutable: false }],
@@ -126,6 +143,6 @@ function stateOf(stored: z.output<typeof baseSchema>[string]): FileState {
 const invalid = (what: string, cause?: unknown): CreateError =>
   new CreateError(
     'invalid_receipt',
-    `${what}. Restore the folder ${RECEIPT_FOLDER} from your repository; nothing was changed.`,
+    `${what}. Restore the whole folder ${RECEIPT_FOLDER} from one commit; nothing was changed.`,
     { cause },
   )

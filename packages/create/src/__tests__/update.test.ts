@@ -1,6 +1,7 @@
 /** `tollgate update`, `check-update`, `diff` and `remove`: the host's changes survive, whatever upstream does. */
 
-import { rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { applyPlan } from '../apply.ts'
@@ -13,6 +14,7 @@ import { planRemove } from '../plan-remove.ts'
 import { planUpdate, requireReceipt } from '../plan-update.ts'
 import {
   checkoutFiles,
+  commitAll,
   makeCheckout,
   read,
   readJson,
@@ -287,4 +289,42 @@ test('twenty updates in a row keep fifty edits of the host', () => {
   }
   expect(merged).toBeGreaterThan(100)
   expect(merged / (merged + waited)).toBeGreaterThanOrEqual(0.9)
+})
+
+test('an older checkout is refused, unless it is asked for', () => {
+  const host = hostWithAuth()
+  const older = (checkout: string, options = {}) =>
+    planUpdate(openCheckout(checkout), openHost(host), options)
+  const root = (checkoutFiles()['package.json'] as string).replace('0.1.0', '0.0.9')
+  const before = makeCheckout({ 'package.json': root })
+  expect(() => older(before)).toThrow(
+    'The checkout (0.0.9) is older than what the host has (0.1.0). Update the checkout, or add --downgrade.',
+  )
+  expect(older(before, { downgrade: true }).changes).not.toEqual([])
+
+  // Of one version, the commits tell.
+  const checkout = makeCheckout()
+  commitAll(checkout)
+  const first = openCheckout(checkout).commit as string
+  write(checkout, { [GUARDS]: guards.replace('guard3 = 3', 'guard3 = 33') })
+  commitAll(checkout)
+  applyPlan(host, planUpdate(openCheckout(checkout), openHost(host)))
+  execFileSync('git', ['-C', checkout, 'checkout', '-q', first])
+  expect(() => older(checkout)).toThrow(/is older than what the host has/)
+  expect(why(older(checkout, { downgrade: true }) as ReturnType<typeof update>)).toEqual({
+    [GUARDS]: 'update',
+  })
+})
+
+test('a receipt whose two files are of different copies is refused, and changes nothing', () => {
+  const host = hostWithAuth()
+  const base = readFileSync(join(host, '.tollgate-receipt/base.br'))
+  update(host, { [GUARDS]: guards.replace('guard3 = 3', 'guard3 = 33') })
+  // As git leaves them after a merge of two branches: the text merges, and the binary file is of one side.
+  writeFileSync(join(host, '.tollgate-receipt/base.br'), base)
+  const before = treeOf(host)
+  expect(() => update(host, {})).toThrow(
+    /receipt\.json and \.tollgate-receipt\/base\.br are of different copies.*from one commit/,
+  )
+  expect(treeOf(host)).toEqual(before)
 })
