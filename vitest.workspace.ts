@@ -18,6 +18,13 @@ export const queue = path('./packages/jobs/src/testing/global-setup.ts')
 /** Lets test files share a process and its packages, but no module of the workspace. */
 const freshModules = path('./prisma/src/testing/fresh-modules.ts')
 
+/** The files that `pnpm test:pooler` leaves out, each with its reason. */
+const NOT_POOLED = [
+  // They count statements. Through a pooler each statement outside of a transaction is a transaction of three.
+  'src/__tests__/statements.test.ts',
+  'src/__tests__/statement-counts.test.ts',
+]
+
 /** What the projects share: packages resolve to their source, so tests need no build. */
 export function project(name: string, test: UserWorkspaceConfig['test'] = {}): UserWorkspaceConfig {
   return defineProject({
@@ -27,6 +34,7 @@ export function project(name: string, test: UserWorkspaceConfig['test'] = {}): U
     test: {
       name,
       include: ['src/**/*.test.{ts,tsx}'],
+      exclude: [...configDefaults.exclude, ...(process.env.TEST_POOLER === '1' ? NOT_POOLED : [])],
       // Starting, loading and warming up a process for each file would be most of a run.
       isolate: false,
       // For what hangs. A test has no limit of its own, because a slow machine is not a fault.
