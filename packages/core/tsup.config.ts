@@ -3,8 +3,10 @@ import { defineConfig } from 'tsup'
 export default defineConfig({
   entry: [
     'src/index.ts',
+    'src/checks.ts',
     'src/cli/index.ts',
     'src/config.ts',
+    'src/doctor/index.ts',
     'src/edge.ts',
     'src/encryption.ts',
     'src/http.ts',

@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/templates/index.ts', 'src/testing.ts'],
+  entry: ['src/index.ts', 'src/checks.ts', 'src/templates/index.ts', 'src/testing.ts'],
   // Bundled, because one file is imported faster than many: the components took 370 ms and take 53, and the SDK
   // took 27 and takes 8. The components are frozen upstream, and so hosts do not install them.
   noExternal: [/^@react-email\//, 'resend'],

@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/queue.ts'],
+  entry: ['src/index.ts', 'src/checks.ts', 'src/queue.ts'],
   format: ['esm'],
   target: 'node20',
   sourcemap: true,

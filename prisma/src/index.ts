@@ -32,6 +32,12 @@ export {
 export { migrate, pendingMigrations } from './migrate.ts'
 export { pipelineQuery } from './pipeline-query.ts'
 export { queryNamed, type SqlError, sqlErrorOf } from './query-named.ts'
+export {
+  openRehearsal,
+  type Rehearsal,
+  type RehearsalOptions,
+  rehearsalRefusal,
+} from './rehearsal.ts'
 export { TenancyError, type TenancyErrorCode } from './tenancy/errors.ts'
 export { forOrganization } from './tenancy/organization.ts'
 export type { OrganizationDb } from './tenancy/types.ts'

@@ -245,6 +245,16 @@ export function createAuth<P extends string = Permission, R extends string = Org
     formAction: (req: Request, action: FormAction) => runFormAction(handler, baseURL, req, action),
     jobs: createJobs(options, mails, events, deletion),
     cron: authCron,
+    async checks(run) {
+      const { authChecks } = await import('./checks/auth-checks.ts')
+      return authChecks(run, {
+        options,
+        db: database,
+        baseURL,
+        hash: async (password) => (await (await server()).context()).password.hash(password),
+        again: (others) => createAuth({ ...options, ...others }),
+      })
+    },
     settled: background.settled,
     async close(): Promise<void> {
       await tokens.close()

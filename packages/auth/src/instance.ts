@@ -6,6 +6,7 @@
  */
 
 import type { CronEntry, JobDefinition } from '@repo/core'
+import type { CheckRun, InstanceChecks } from '@repo/core/checks'
 import type { Can } from './access.ts'
 import type { UserExport } from './account/export.ts'
 import type { MailedLink } from './account/mailed-links.ts'
@@ -127,6 +128,11 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
   jobs: readonly JobDefinition<object>[]
   /** When a worker runs each of `jobs`, in UTC. */
   cron: readonly CronEntry[]
+  /**
+   * The checks of `tollgate doctor`: they measure what this instance does, at a sign-in that is rolled back. Nothing is
+   * written to a database of production. Call `close` of the answer at the end.
+   */
+  checks(run: CheckRun): Promise<InstanceChecks>
   /** Waits for the events and upgrades that requests have set off. For tests and for shutting down. */
   settled(): Promise<void>
   /**

@@ -6,6 +6,7 @@
  */
 
 import { type CronEntry, type JobDefinition, lazy } from '@repo/core'
+import type { CheckRun, InstanceChecks } from '@repo/core/checks'
 import type { Plans } from './catalog/plans.ts'
 import type { Products } from './catalog/products.ts'
 import type { BillingContext } from './context.ts'
@@ -40,6 +41,11 @@ export interface Billing extends Functions {
   readonly jobs: JobDefinition<object>[]
   /** When a worker runs each job, in UTC. */
   readonly cron: readonly CronEntry[]
+  /**
+   * The checks of `tollgate doctor`: variables, signatures, prices, the webhook endpoint. Nothing is written to a
+   * database of production, and nothing at the provider. Call `close` of the answer at the end.
+   */
+  checks(run: CheckRun): Promise<InstanceChecks>
   /**
    * Brings Stripe's products and prices in line with `plans`, and returns the lookup keys of the prices that it made.
    * Call it after a price has changed. Subscriptions keep their old price.
@@ -97,6 +103,10 @@ function instanceOf(ctx: BillingContext): Billing {
     ...bind(ctx, orders),
     jobs: createJobs(ctx),
     cron: billingCron,
+    async checks(run) {
+      const { billingChecks } = await import('./checks/billing-checks.ts')
+      return billingChecks(run, ctx)
+    },
     async pushPlans() {
       const refusal = refuseInHandler('pushPlans', [])
       if (refusal) throw refusal

@@ -38,7 +38,9 @@ export interface Sender {
 /** The settings and connections of one billing instance. */
 export interface BillingContext {
   /** Which parts the host passed to `createBilling`. The others come from the environment. */
-  readonly given: Readonly<Record<'db' | 'stripe' | 'provider' | 'appUrl' | 'products', boolean>>
+  readonly given: Readonly<
+    Record<'db' | 'stripe' | 'provider' | 'appUrl' | 'products' | 'calcom' | 'onAlert', boolean>
+  >
   /** Whether the host passed plans, products, effects or credits. Only such an instance declares them. */
   readonly isOwn: boolean
   readonly db: Database

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { CheckRun, InstanceChecks } from './checks.ts'
 import type { CronEntry, JobDefinition } from './job.ts'
 import { lazy } from './lazy.ts'
 
@@ -17,6 +18,8 @@ export interface ConfiguredInstance {
   readonly jobs: readonly AnyJob[]
   /** When a worker runs them, in UTC. */
   readonly cron: readonly CronEntry[]
+  /** The checks of `tollgate doctor`. */
+  checks?(run: CheckRun): Promise<InstanceChecks>
 }
 
 /** The parts of a host. Leave out those that you do not use. */

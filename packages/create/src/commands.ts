@@ -14,6 +14,7 @@ import { applyPlan, forgetLast, planAbort, takeBackPending } from './apply.ts'
 import { type Checkout, openCheckout } from './checkout.ts'
 import { runDev } from './dev.ts'
 import { hostChanges } from './diff.ts'
+import { runDoctorOf } from './doctor-command.ts'
 import { CreateError } from './errors.ts'
 import { changedFiles, type Host, isWithin, openHost } from './host.ts'
 import type { Plan } from './plan.ts'
@@ -53,6 +54,11 @@ const HELP = `tollgate <command> [--into <folder>]
       --app apps/web     the app; default: the one that imports the packages
       --help             all of its flags
   env [--check]        list the variables; --check exits with 1 if a required one is not set
+  doctor               measure what your instances do; exits with 1 if a check fails
+      --live             the dry run before production
+      --tests            run the tests of the copied packages, too
+      --only auth,email  areas, or ids of checks
+      --rehearse         try a sign-in on a database of another machine, too, and roll it back
 
   --into <folder>      the host; default: the working directory
   --from <folder>      the checkout with the sources; default: the one that this command belongs to
@@ -76,6 +82,10 @@ const OPTIONS = {
   abort: { type: 'boolean', default: false },
   force: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
+  live: { type: 'boolean', default: false },
+  tests: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  rehearse: { type: 'boolean', default: false },
   'dry-run': { type: 'boolean', default: false },
   yes: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
@@ -94,6 +104,7 @@ const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
   update: ['restore', 'without', 'with', 'dirty', 'downgrade', 'abort', 'force', 'dry-run', 'yes'],
   remove: ['dry-run', 'yes'],
   env: ['check'],
+  doctor: ['live', 'tests', 'only', 'rehearse'],
 }
 
 /** How many arguments a command takes; the others take none. */
@@ -154,6 +165,7 @@ async function run(args: string[]): Promise<number> {
     say(`The last ${interrupted.command} was interrupted. Its changes were taken back.`)
     for (const path of interrupted.kept) say(`${path} was edited since, so it stays as it is.`)
   }
+  if (name === 'doctor') return runDoctorOf(openHost(flags.into), doctorFlags(flags))
   if (flags.abort) return act(openHost(flags.into), planAbort(host.folder, flags), flags)
   const checkout = openCheckout(flags.from === undefined ? ownCheckout() : resolve(flags.from))
   if (isWithin(host.folder, checkout.folder)) {
@@ -197,6 +209,13 @@ const given = <Name extends 'scope' | 'directory' | 'app'>(flags: Flags, ...name
 /** The names in a list that commas separate. */
 const namesIn = (list: string | undefined): string[] =>
   list === undefined ? [] : list.split(',').map((name) => name.trim())
+
+const doctorFlags = ({ live, tests, rehearse, json, only }: Flags): string[] => [
+  ...Object.entries({ live, tests, rehearse, json }).flatMap(([flag, isOn]) =>
+    isOn ? [`--${flag}`] : [],
+  ),
+  ...(only === undefined ? [] : ['--only', only]),
+]
 
 /** The checkout that this file belongs to. */
 const ownCheckout = (): string => resolve(dirname(fileURLToPath(import.meta.url)), '../../..')

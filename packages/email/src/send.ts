@@ -26,6 +26,7 @@ import { EmailError } from './errors.ts'
 import { outboxTransport } from './outbox.ts'
 import { renderEmail } from './render.ts'
 import { resendTransport } from './resend.ts'
+import { type Route, withRoute } from './route.ts'
 import { type BuiltInEmails, builtInEmails } from './templates/index.ts'
 import type { Delivery, EmailMessage, Transport } from './transport.ts'
 
@@ -125,8 +126,8 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   const problem = optionProblem('createSender', KINDS, options)
   if (problem !== null) throw new EmailError('invalid_options', problem)
   const templates: EmailTemplates = options.templates ?? builtInEmails
-  let route: { transport: Transport; from: string } | undefined
-  return {
+  let route: Route | undefined
+  const sender: Sender<Templates> = {
     async sendEmail(name, to, props, sendOptions = {}) {
       const template = Object.hasOwn(templates, name) ? templates[name] : undefined
       if (!template)
@@ -145,13 +146,14 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
       return route.transport.send(message, signal)
     },
   }
+  return withRoute(sender, () => chooseRoute(options))
 }
 
-function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger'>) {
+function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger'>): Route {
   const placeholder = 'Tollgate <outbox@localhost>'
   if (options.transport) {
     const from = options.from ?? readEnv(emailEnv.pick({ EMAIL_FROM: true })).EMAIL_FROM
-    return { transport: options.transport, from: from ?? placeholder }
+    return { kind: 'given', transport: options.transport, from: from ?? placeholder }
   }
   const env = readEnv(emailEnv)
   if (env.RESEND_API_KEY || isProduction()) {
@@ -163,14 +165,15 @@ function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger
     }
     const from = options.from ?? readEnv(z.object({ EMAIL_FROM: z.string().min(3) })).EMAIL_FROM
     const base = env.RESEND_BASE_URL ? { baseUrl: env.RESEND_BASE_URL } : {}
-    return { transport: resendTransport(createResend(env.RESEND_API_KEY, base)), from }
+    const transport = resendTransport(createResend(env.RESEND_API_KEY, base))
+    return { kind: 'resend', transport, from }
   }
   const transport = outboxTransport({
     folder: env.EMAIL_OUTBOX_DIR,
     ...(env.EMAIL_MAILBOX_URL ? { mailboxUrl: env.EMAIL_MAILBOX_URL } : {}),
     ...(options.logger ? { logger: options.logger } : {}),
   })
-  return { transport, from: options.from ?? env.EMAIL_FROM ?? placeholder }
+  return { kind: 'outbox', transport, from: options.from ?? env.EMAIL_FROM ?? placeholder }
 }
 
 /**
@@ -183,7 +186,8 @@ function requireRecipient(to: string): string {
   throw new EmailError('invalid_recipient', 'The recipient must be one bare e-mail address.')
 }
 
-const defaultSender = createSender()
+/** The sender of `sendEmail`. */
+export const defaultSender = createSender()
 
 /**
  * Sends a mail with the built-in templates. Nothing is read from the environment before the first mail.

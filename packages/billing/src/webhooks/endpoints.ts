@@ -65,7 +65,7 @@ export async function createWebhookEndpoint(
   const same = (await listWebhookEndpoints(ctx)).filter((each) => hrefOf(each.url) === address)
   const present = same.find(({ status }) => status === 'enabled') ?? same[0]
   if (present) {
-    return { isNew: false, endpoint: present, difference: differenceOf(present, apiVersion) }
+    return { isNew: false, endpoint: present, difference: endpointDifference(present, apiVersion) }
   }
   const request = ctx.stripe.webhookEndpoints.create({
     url: address,
@@ -108,7 +108,8 @@ const endpointOf = ({ id, url, status, api_version, enabled_events }: Shown): We
   enabledEvents: enabled_events,
 })
 
-function differenceOf(
+/** How an endpoint differs from a new one in the API version `wanted`. Null: it does not. */
+export function endpointDifference(
   { enabledEvents, apiVersion, status }: WebhookEndpoint,
   wanted: string,
 ): EndpointDifference | null {

@@ -139,7 +139,7 @@ test('the command runs as a process, and --help names every command', async () =
     )
   })
   expect(code).toBe(0)
-  for (const name of ['add', 'diff', 'check-update', 'update', 'remove', 'env'])
+  for (const name of ['add', 'diff', 'check-update', 'update', 'remove', 'env', 'doctor'])
     expect(out).toContain(`\n  ${name} `)
 })
 
