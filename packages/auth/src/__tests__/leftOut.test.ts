@@ -127,6 +127,7 @@ const CALLS: Record<string, Call | null> = {
   createOAuthClient: null,
   formAction: null,
   settled: null,
+  checks: null,
   load: null,
   errorCodes: null,
   close: null,

@@ -59,8 +59,15 @@ export async function authChecks(run: CheckRun, checked: Checked): Promise<Insta
   const state = async () => {
     const standIn = open(await startStandIn())
     const { db } = rehearse(refusal !== null)
-    const auth = open(checked.again({ ...withoutEffects(db), ...standIn.replace(options) }))
-    return { auth, standIn, baseURL: checked.baseURL, isReadOnly: refusal !== null }
+    const auth = open(
+      checked.again({
+        ...withoutEffects(db),
+        ...standIn.replace(options),
+        // A stand-in serves an app of this machine only, and the state is checked alike everywhere.
+        baseURL: STAND_IN_APP,
+      }),
+    )
+    return { auth, standIn, baseURL: STAND_IN_APP, isReadOnly: refusal !== null }
   }
   const address = url === null ? null : databaseTargetOf(url)
   const where = address ? `database ${address.host}/${address.name}` : 'a database of the host'
@@ -97,5 +104,8 @@ const withoutEffects = (db: Database): Partial<AnyAuthOptions> =>
     breachedPasswords: false,
     sender: { sendEmail: async () => ({ id: 'none', provider: 'none', deduplicated: null }) },
   }) as unknown as Partial<AnyAuthOptions>
+
+/** The address of the instance that signs in at a stand-in. */
+const STAND_IN_APP = 'http://localhost:3000'
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }

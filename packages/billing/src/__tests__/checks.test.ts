@@ -105,11 +105,7 @@ test('missing variables are named, and what needs them is skipped', async () => 
 })
 
 test.each([
-  [
-    'takes every delivery',
-    async () => Response.json({ received: true }),
-    /missing \(200\), /,
-  ],
+  ['takes every delivery', async () => Response.json({ received: true }), /missing \(200\), /],
   [
     'checks only that there is a signature',
     async (req: Request) =>

@@ -189,6 +189,7 @@ const CALLS: Record<string, Call | null> = {
   createWebhookEndpoint: null,
   listWebhookEndpoints: null,
   pushPlans: null,
+  checks: null,
 }
 
 const nameOf = ({ at, key }: Place) => key ?? `argument ${at + 1}`
