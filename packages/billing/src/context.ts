@@ -39,7 +39,7 @@ export interface Sender {
 export interface BillingContext {
   /** Which parts the host passed to `createBilling`. The others come from the environment. */
   readonly given: Readonly<
-    Record<'db' | 'stripe' | 'provider' | 'appUrl' | 'products' | 'calcom' | 'onAlert', boolean>
+    Record<'db' | 'stripe' | 'provider' | 'appUrl' | 'products' | 'onAlert', boolean>
   >
   /** Whether the host passed plans, products, effects or credits. Only such an instance declares them. */
   readonly isOwn: boolean

@@ -112,7 +112,6 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       provider: has('provider'),
       appUrl: has('appUrl'),
       products: has('products'),
-      calcom: has('calcom'),
       onAlert: has('onAlert'),
     },
     isOwn: has('plans') || has('products') || has('effects') || has('credits'),

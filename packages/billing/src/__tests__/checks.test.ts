@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { CheckResult, CheckRun } from '@repo/core/checks'
 import { toNodeHandler } from '@repo/core/node'
 import { afterEach, beforeEach, expect, inject, onTestFinished, test, vi } from 'vitest'
-import { calcomSignatureCheck, stripeSignatureCheck } from '../checks/signatures.ts'
+import { stripeSignatureCheck } from '../checks/signatures.ts'
 import { type BillingOptions, createBilling } from '../index.ts'
 import { createHarness, type Harness } from './harness.ts'
 
@@ -64,10 +64,6 @@ test('all is well with the endpoint, the prices and both signatures, and no row 
       state: 'ok',
       says: 'Deliveries of Stripe were refused where the signature was missing, empty, made with another secret, of another body, ten minutes old or from the future; one with the right signature was accepted, once.',
     },
-    'calcom-signature': {
-      state: 'ok',
-      says: expect.stringContaining('one with the right signature was accepted, once.'),
-    },
     account: {
       state: 'ok',
       says: expect.stringMatching(/^The key belongs to acct_\w+, in test mode\.$/),
@@ -87,17 +83,14 @@ test('all is well with the endpoint, the prices and both signatures, and no row 
 })
 
 test('missing variables are named, and what needs them is skipped', async () => {
-  vi.stubEnv('CALCOM_WEBHOOK_SECRET', 'short')
-  const { calcom: _, stripeWebhookSecrets: __, appUrl: ___, ...rest } = h.settings
+  const { stripeWebhookSecrets: _, appUrl: __, ...rest } = h.settings
   const { checks } = await createBilling(rest).checks(RUN)
   const of = async (id: string) => checks.find((check) => check.id === `billing.${id}`)?.run()
   expect(await of('variables')).toMatchObject({
     state: 'failed',
-    says: expect.stringMatching(
-      /APP_URL is missing.*STRIPE_WEBHOOK_SECRET is missing.*CALCOM_EVENT_TYPES is missing; CALCOM_WEBHOOK_SECRET: /,
-    ),
+    says: expect.stringMatching(/APP_URL is missing.*STRIPE_WEBHOOK_SECRET is missing/),
   })
-  for (const id of ['stripe-signature', 'calcom-signature', 'endpoint', 'reachable'])
+  for (const id of ['stripe-signature', 'endpoint', 'reachable'])
     expect(await of(id)).toMatchObject({
       state: 'skipped',
       says: 'Variables are missing or wrong; billing.variables names them.',
@@ -109,7 +102,7 @@ test.each([
   [
     'checks only that there is a signature',
     async (req: Request) =>
-      req.headers.get('stripe-signature') || req.headers.get('x-cal-signature-256')
+      req.headers.get('stripe-signature')
         ? Response.json({ received: true })
         : new Response(null, { status: 400 }),
     /made with another secret \(200\)/,
@@ -118,8 +111,10 @@ test.each([
   ['sends the sender on', async () => new Response(null, { status: 307 }), /missing \(307\)/],
 ])('a handler that %s is found', async (_, handle, says) => {
   const subject = async () => ({ secret: SECRET, canStore: true, handle })
-  for (const check of [stripeSignatureCheck(subject), calcomSignatureCheck(subject)])
-    expect(await check.run()).toMatchObject({ state: 'failed', says: expect.stringMatching(says) })
+  expect(await stripeSignatureCheck(subject).run()).toMatchObject({
+    state: 'failed',
+    says: expect.stringMatching(says),
+  })
 })
 
 test('a handler that takes old deliveries, refuses right ones, or takes an event twice is found', async () => {

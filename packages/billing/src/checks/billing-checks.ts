@@ -26,14 +26,15 @@ import {
 import { databaseChecks } from '@repo/db/checks'
 import { emailChecks } from '@repo/email/checks'
 import { queueChecks } from '@repo/jobs/checks'
-import { handleCalComWebhook } from '../bookings/webhook.ts'
+import { handleCalComWebhook } from '../bookings/webhook.ts' // #calcom
 import type { BillingContext } from '../context.ts'
 import { CALLBACKS, ORDERS } from '../orders/limits.ts'
 import { diagnoseWebhooks } from '../webhooks/diagnose.ts'
 import { createEventStore } from '../webhooks/store.ts'
 import { handleStripeWebhook } from '../webhooks/stripe.ts'
 import { stripeChecks } from './at-stripe.ts'
-import { calcomSignatureCheck, type SignedHandler, stripeSignatureCheck } from './signatures.ts'
+import { calcomSignatureCheck, hasCalcom } from './calcom-signature.ts' // #calcom
+import { type SignedHandler, stripeSignatureCheck } from './signatures.ts'
 
 /** The checks of an instance, with those of its database, its queue and its mails. */
 export async function billingChecks(run: CheckRun, ctx: BillingContext): Promise<InstanceChecks> {
@@ -76,6 +77,7 @@ export async function billingChecks(run: CheckRun, ctx: BillingContext): Promise
             'Payments are not taken by Stripe, or it has no webhook secret.',
           ),
         ),
+        // #region calcom
         calcomSignatureCheck(
           signed(
             () => (hasCalcom(ctx) ? ctx.calcom.webhookSecret : undefined),
@@ -83,6 +85,7 @@ export async function billingChecks(run: CheckRun, ctx: BillingContext): Promise
             'Cal.com is not set up.',
           ),
         ),
+        // #endregion
         ...stripeChecks(run, ctx),
         ...deliveryChecks(run, ctx),
         ...deploymentChecks(run, ctx),
@@ -140,9 +143,6 @@ const stripeInWords = (ctx: BillingContext): string => {
   return `Stripe in ${mode}${host === undefined || host === 'api.stripe.com' ? '' : `, at ${host}`}`
 }
 
-const hasCalcom = (ctx: BillingContext): boolean =>
-  ctx.given.calcom || Boolean(process.env.CALCOM_EVENT_TYPES || process.env.CALCOM_WEBHOOK_SECRET)
-
 /** Reads each part of the settings, as the first request would. */
 function variables(ctx: BillingContext): CheckResult {
   const parts: (() => unknown)[] = [
@@ -153,7 +153,7 @@ function variables(ctx: BillingContext): CheckResult {
     ...(readable(() => ctx.provider.name) === 'stripe'
       ? [() => ctx.stripe.getApiField('host'), () => ctx.stripeWebhookSecrets]
       : []),
-    ...(hasCalcom(ctx) ? [() => ctx.calcom] : []),
+    ...(hasCalcom(ctx) ? [() => ctx.calcom] : []), // #calcom
   ]
   const lines = new Set(
     parts.flatMap((read) => {
@@ -174,9 +174,7 @@ function variables(ctx: BillingContext): CheckResult {
       `Variables are missing or wrong: ${[...lines].join('; ')}.`,
       'Set them in .env.local; .env.example says how to get each.',
     )
-  return passed(
-    `The variables of ${ctx.provider.name}${hasCalcom(ctx) ? ', of Cal.com' : ''} and of the host are complete.`,
-  )
+  return passed(`The variables of ${ctx.provider.name} and of the host are complete.`)
 }
 
 /** Checks of the endpoint on the host itself, and of what it has received. */

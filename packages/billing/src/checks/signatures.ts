@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { type Check, type CheckResult, failed, passed, skipped } from '@repo/core/checks'
 import { hmacHex } from '../providers/signature.ts'
 
@@ -17,7 +17,8 @@ export interface SignedHandler {
   canStore: boolean
 }
 
-type Open = () => Promise<SignedHandler | { why: string }>
+/** Opens a handler; `why` says why it cannot be tried. */
+export type Open = () => Promise<SignedHandler | { why: string }>
 
 /** How old a delivery of Stripe is that must be refused, in seconds. The tolerance is five minutes. */
 const STALE_SECONDS = 600
@@ -25,7 +26,7 @@ const STALE_SECONDS = 600
 const MOUNT =
   'Mount the handler itself, with the raw body, and set the secret that the provider shows for the endpoint.'
 
-/** The check of Stripe's signatures. */
+/** The check of the signatures of Stripe. */
 export const stripeSignatureCheck = (open: Open): Check => ({
   id: 'billing.stripe-signature',
   async run() {
@@ -55,33 +56,8 @@ export const stripeSignatureCheck = (open: Open): Check => ({
   },
 })
 
-/** The check of Cal.com's signatures, which cover no time: an old delivery is told by its content. */
-export const calcomSignatureCheck = (open: Open): Check => ({
-  id: 'billing.calcom-signature',
-  async run() {
-    const opened = await open()
-    if ('why' in opened) return skipped(opened.why)
-    const event = (uid: string) =>
-      JSON.stringify({
-        triggerEvent: 'TOLLGATE_DOCTOR',
-        createdAt: new Date().toISOString(),
-        payload: { uid },
-      })
-    const body = event(randomUUID())
-    const sign = (secret: string, text: string) =>
-      createHmac('sha256', secret).update(text).digest('hex')
-    const { secret } = opened
-    return judge(opened, 'Cal.com', body, 'x-cal-signature-256', sign(secret, body), {
-      missing: null,
-      'of a webhook without a secret': 'no-secret-provided',
-      'made with another secret': sign(randomBytes(24).toString('hex'), body),
-      'of another body': sign(secret, event(randomUUID())),
-    })
-  },
-})
-
 /** Delivers `body` with each wrong signature, and then twice with the right one. */
-async function judge(
+export async function judge(
   { handle, canStore }: SignedHandler,
   provider: string,
   body: string,
